@@ -43,7 +43,7 @@ async def test_health_stands_in_cards(app: App, owner: Visitor) -> None:
 async def test_a_card_that_takes_long_loads_by_itself(
     app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "PATIENCE", 0.05)
+    monkeypatch.setattr(admin, "CARD_WAIT", 0.05)
 
     async def slow(*_: Any) -> Any:
         await asyncio.Event().wait()  # never set

@@ -21,7 +21,7 @@ INPUT = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://examp
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that waits for its cards however busy the machine is."""
-    monkeypatch.setattr(overview, "PATIENCE", 30)
+    monkeypatch.setattr(overview, "CARD_WAIT", 30)
 
 
 async def start(app: App, worker: Any) -> str:
@@ -99,7 +99,7 @@ async def test_a_slow_card_loads_by_itself(
         await released.wait()
         return []
 
-    monkeypatch.setattr(overview, "PATIENCE", 0.05)
+    monkeypatch.setattr(overview, "CARD_WAIT", 0.05)
     monkeypatch.setattr(app.services.health, "all", slow)
     page = await owner.get("/")
     waiting = page.one("//*[@id='card-health']")

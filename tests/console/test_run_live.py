@@ -178,7 +178,7 @@ def test_rows_that_come_with_the_end_are_shown_too(live: LiveRun) -> None:
 def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
     live: LiveRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
+    monkeypatch.setattr(run_live, "USAGE_SECONDS", 0.0)
     run, lease = live.begin()
     app = live.server.app
     live.say(lease, "one")
@@ -200,7 +200,7 @@ def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
 def test_the_usage_comes_while_the_run_goes_on(
     live: LiveRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
+    monkeypatch.setattr(run_live, "USAGE_SECONDS", 0.0)
     run, lease = live.begin()
     app = live.server.app
     report = AttemptReport(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fyke.console.texts import gettext as _
 
-# in this order: each of the later ones also stands in the names of some before it
+# in this order, because the user agents of earlier browsers contain the marks of later ones
 _BROWSERS = (
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
@@ -26,7 +26,7 @@ _MAX_CHARS = 60
 
 
 def browser_name(agent: str) -> str:
-    """Such as "Firefox on Linux"; the text itself, shortened, where nothing is known of it."""
+    """For example "Firefox on Linux"; an unknown agent is returned as it is, shortened."""
     browser = next((name for mark, name in _BROWSERS if mark in agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in agent), "")
     if browser and system:

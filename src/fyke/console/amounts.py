@@ -11,12 +11,14 @@ _MAX_CHARS = 40
 
 def dollars(text: str) -> Decimal | None:
     """US dollars; empty text is 0; None when the text is not an amount."""
-    typed = text.strip().replace(",", ".") or "0"
+    digits = text.strip().replace(",", ".") or "0"
+    if len(digits) > _MAX_CHARS:
+        return None
     try:
-        amount = Decimal(typed) if len(typed) <= _MAX_CHARS else None
+        amount = Decimal(digits)
     except InvalidOperation:
         return None
-    return amount if amount is not None and amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() and amount >= 0 else None
 
 
 def no_dollars() -> str:

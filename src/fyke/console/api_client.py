@@ -1,4 +1,4 @@
-"""The REST API for the console: the application to call, and its OpenAPI document."""
+"""The REST API as the console uses it: the application, and its OpenAPI document."""
 
 from __future__ import annotations
 

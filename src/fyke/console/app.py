@@ -1,4 +1,4 @@
-"""Puts the console together: one ASGI application that answers every path the REST API leaves."""
+"""The console as one ASGI application, for every path that is no operation of the REST API."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from fyke.api.ratelimit import TokenBuckets
 from fyke.api.transport import PAGE, VISIT
 from fyke.console import cookies, error_pages, formats, sign_in_redirect
 from fyke.console.cookies import Notices
-from fyke.console.cross_site import refuse_foreign
+from fyke.console.cross_site import refuse_cross_site
 from fyke.console.forms import PostedForm, read_form
 from fyke.console.page import ConsolePage
 from fyke.console.statics import Statics
 from fyke.console.templating import make_environment
-from fyke.console.texts import choose, speak
+from fyke.console.texts import choose_language, use_language
 from fyke.console.view import View, ViewContext
 from fyke.domain.accounts.sessions import Sessions, SignedInUser
 from fyke.errors import Forbidden, FykeError, NotFound, RateLimited, Unauthenticated
 from fyke.kit.clock import Clock, SystemClock
+from fyke.model.user import Preferences
 
 _COMPRESS_FROM = 1024
 THEMES = ("light", "dark")
@@ -37,7 +38,7 @@ SidebarCounts = Callable[[SignedInUser], Awaitable[Mapping[str, int]]]
 
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
-    """Plain values. ``rate_limit`` is requests a second of one session, 0 = no limit."""
+    """``rate_limit``: requests per second of one session, 0 for no limit."""
 
     master_secret: bytes
     rate_limit: float = 60
@@ -45,7 +46,7 @@ class ConsoleConfig:
 
 
 class Console:
-    """The pages; each request first passes the checks of limit, origin, session and role."""
+    """The pages. Each request first passes the checks of ``_admit``."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Console:
         self._sessions = sessions
         self._sidebar_counts = sidebar_counts
         clock = clock or SystemClock()
-        self._around = ViewContext(
+        self._context = ViewContext(
             environment=make_environment(statics),
             notices=Notices(config.master_secret),
             clock=clock,
@@ -71,28 +72,28 @@ class Console:
         self._routes = [_PageRoute(page) for page in pages]
 
     def has(self, path: str) -> bool:
-        """Whether the path leads to a page, with some method."""
+        """Whether a page has this path, with any method."""
         return any(route.path_regex.match(path) for route in self._routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[PAGE] = True
         request = Request(scope, receive)
-        response = await self._answer(request)
+        response = await self._respond(request)
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         visit: Visit = request.scope[VISIT]
-        still = request.url.path.startswith("/static/")
-        signed_in, trouble = None, None
-        try:
-            signed_in = None if still else await self._whose(request, visit)
-        except FykeError as error:
-            trouble = error  # shown as a page, in the visitor's language where it is known
-        view = self._view(request, visit, signed_in)
-        with speak(view.language):
+        signed_in, session_error = None, None
+        if not request.url.path.startswith("/static/"):
             try:
-                if trouble:
-                    raise trouble
+                signed_in = await self._signed_in(request, visit)
+            except FykeError as error:
+                session_error = error  # raised below, where the language is known
+        view = self._view(request, visit, signed_in)
+        with use_language(view.language):
+            try:
+                if session_error:
+                    raise session_error
                 response = await self._admit(view)
             except Exception as error:
                 response = error_pages.respond(view, error)
@@ -101,12 +102,12 @@ class Console:
         return response
 
     async def _admit(self, view: View) -> Response:
-        """Page, limit, origin, session, role, form: in this order."""
+        """Run the handler after the checks of path, rate, origin, session and role."""
         page = self._find(view)
         if not page.path.startswith("/static/"):
-            self._spend(view)
+            self._check_rate(view)
         if page.unsafe:
-            refuse_foreign(view.request.scope, view.visit.origin)
+            refuse_cross_site(view.request.scope, view.visit.origin)
         if view.signed_in is None and not page.public:
             return await sign_in_redirect.ask_to_sign_in(view, page)
         if page.operator and not view.caller.operator:
@@ -118,11 +119,11 @@ class Console:
         response = await page.handler(view)
         if isinstance(response, EventStream) and not page.public:
             token = cookies.session_token(view.request, view.visit)
-            response.end_when(lambda: self._is_over(token))
+            response.end_when(lambda: self._has_ended(token))
         return response
 
-    async def _is_over(self, token: str) -> bool:
-        """Whether the session has ended; its streams then stop."""
+    async def _has_ended(self, token: str) -> bool:
+        """Whether the session has ended."""
         try:
             await self._sessions.authenticate(token)
         except Unauthenticated:
@@ -130,8 +131,8 @@ class Console:
         return False
 
     def _find(self, view: View) -> ConsolePage:
-        """The page of the request's method and path; the path's parameters go into the scope."""
-        other: set[str] = set()
+        """The page of the request's method and path. Stores the path's parameters in the scope."""
+        allowed_methods: set[str] = set()
         for route in self._routes:
             match, scope = route.matches(view.request.scope)
             if match is Match.FULL:
@@ -139,18 +140,19 @@ class Console:
                 view.request.scope["route"] = route
                 return route.page
             if match is Match.PARTIAL:
-                other.add(route.page.method)
-        if other:
-            raise Refusal(405, f"this address takes {', '.join(sorted(other))}")
+                allowed_methods.add(route.page.method)
+        if allowed_methods:
+            methods = ", ".join(sorted(allowed_methods))
+            raise Refusal(405, f"this address takes {methods}")
         raise NotFound
 
-    def _spend(self, view: View) -> None:
+    def _check_rate(self, view: View) -> None:
         key = view.signed_in.session_id if view.signed_in else limiter_key(view.visit.address)
         wait = self._requests.take(key)
         if wait > 0:
             raise RateLimited(int(wait) + 1)
 
-    async def _whose(self, request: Request, visit: Visit) -> SignedInUser | None:
+    async def _signed_in(self, request: Request, visit: Visit) -> SignedInUser | None:
         token = cookies.session_token(request, visit)
         if not token:
             return None
@@ -160,28 +162,28 @@ class Console:
             return None
 
     def _view(self, request: Request, visit: Visit, signed_in: SignedInUser | None) -> View:
-        own = signed_in.preferences if signed_in else None
-        sent = request.cookies
-        theme = own.theme if own and own.theme in THEMES else sent.get(cookies.THEME, "")
-        zone_name = (own.time_zone if own else "") or sent.get(cookies.ZONE, "")
+        chosen = signed_in.preferences if signed_in else Preferences()
+        stored = request.cookies
+        theme = chosen.theme if chosen.theme in THEMES else stored.get(cookies.THEME, "")
+        zone_name = chosen.time_zone or stored.get(cookies.ZONE, "")
         return View(
             request=request,
             visit=visit,
             signed_in=signed_in,
-            language=choose(
-                (own.language if own else "") or sent.get(cookies.LANGUAGE, ""),
+            language=choose_language(
+                chosen.language or stored.get(cookies.LANGUAGE, ""),
                 request.headers.get("accept-language", ""),
             ),
             zone=formats.zone_named(zone_name[:64]),
             zone_name=zone_name[:64],
             theme=theme if theme in THEMES else "",
             form=PostedForm(),
-            around=self._around,
+            context=self._context,
         )
 
 
 class _PageRoute(Route):
-    """A page's path as Starlette's routes compile it; the endpoint is never called."""
+    """Matches a page's path by Starlette's rules; the endpoint is never called."""
 
     def __init__(self, page: ConsolePage) -> None:
         super().__init__(page.path, _no_endpoint, methods=[page.method])
@@ -194,8 +196,8 @@ async def _no_endpoint(request: Request) -> Response:
 
 
 def _compress(request: Request, response: Response) -> None:
-    """Smaller pages for slow lines. An answer that sets a cookie stays as it is, so that the size
-    of a page never depends on a secret and on what a stranger made us repeat.
+    """Compress a text response. The caller leaves out those that set a cookie: the size of a
+    compressed response with a secret and reflected input reveals the secret (BREACH).
     """
     body = getattr(response, "body", b"")
     if (

@@ -1,7 +1,7 @@
-"""Texts that the domain has in English and the console shows in the visitor's language: the names
-of categories as they are without a setting, and what the templates of Workers are.
+"""English texts of the domain that the console translates: default categories and templates.
 
-They are repeated here because texts are collected from the console alone; a test compares them.
+They are repeated here because ``script/translate`` collects texts of the console only; a test
+compares them with the domain.
 """
 
 from __future__ import annotations

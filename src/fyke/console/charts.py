@@ -1,14 +1,14 @@
-"""Bars of a chart as shapes: pure geometry, drawn by ``templates/parts/charts.html``."""
+"""The geometry of bar charts, drawn by ``templates/parts/charts.html``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HEIGHT = 100.0  # of the drawing, in units that the page stretches
+HEIGHT = 100.0  # of the drawing, which the page scales
 STEP = 10.0  # from one bar to the next
 WIDTH = 8.0  # of a bar
-MIN_HEIGHT = 1.5  # height of what is small but not nothing
+MIN_HEIGHT = 1.5  # of a bar whose value is not 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars from left to right in a drawing of ``width`` by ``HEIGHT``. ``top`` is what a bar of
-    full height stands for, in words; empty when there is nothing to draw.
+    """Bars from left to right in a drawing of ``width`` by ``HEIGHT``. ``top``: the formatted value
+    of a bar of full height, "" when all values are 0.
     """
 
     bars: list[Bar]
@@ -36,13 +36,13 @@ class Chart:
 
 
 def chart_of(points: Sequence[tuple[str, int, str]]) -> Chart:
-    """A chart of these points: label, value (0 or more), and the value in words."""
-    most = max((value for _, value, _ in points), default=0)
+    """The chart of points (label, value of at least 0, formatted value)."""
+    highest = max((value for _, value, _ in points), default=0)
     bars = [
-        _bar(number, value / most if most else 0.0, label, shown)
+        _bar(number, value / highest if highest else 0.0, label, shown)
         for number, (label, value, shown) in enumerate(points)
     ]
-    top = next((shown for _, value, shown in points if value == most), "") if most else ""
+    top = next((shown for _, value, shown in points if value == highest), "") if highest else ""
     return Chart(
         bars=bars,
         width=max(1, len(points)) * STEP,

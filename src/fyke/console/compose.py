@@ -1,4 +1,4 @@
-"""Builds the console from the domain services; the only list of its pages."""
+"""Builds the console from the domain services, and lists all its pages."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def build_console(
 def all_pages(
     services: Services, config: ConsoleConfig, statics: Statics, api: ApiClient
 ) -> list[ConsolePage]:
-    """All pages. A literal path comes before one with a parameter that would match it."""
+    """All pages. A literal path must come before one with a parameter that matches it."""
     return [
         *access.AccessPages(services.sessions).pages(),
         *joining.JoiningPages(services.links, config.data_folder).pages(),
@@ -130,14 +130,14 @@ def all_pages(
 
 def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
     """The pages of one run, and its page for visitors with a share link."""
-    reading, results = services.log_pages, services.results
+    log_reading, results = services.log_pages, services.results
     frames = RunFrames(services.runs, services.endings, services.waiting, services.parts, results)
     links = Links(config.master_secret, FILE_SECONDS)
     return [
         *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),
-        *run_log.RunLogPages(frames, reading, services.logs, links).pages(),
+        *run_log.RunLogPages(frames, log_reading, services.logs, links).pages(),
         *run_live.RunLivePages(
-            frames, services.run_streams, reading, services.uses, services.run_sites, results
+            frames, services.run_streams, log_reading, services.uses, services.run_sites, results
         ).pages(),
         *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(
@@ -146,8 +146,8 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
         *run_actions.RunActionPages(
             frames, services.runs, services.tasks, services.callbacks, services.shares
         ).pages(),
-        *run_output.RunOutputPages(frames, results, reading).pages(),
-        *shared_run.SharedRunPages(services.shares, results, reading, links).pages(),
+        *run_output.RunOutputPages(frames, results, log_reading).pages(),
+        *shared_run.SharedRunPages(services.shares, results, log_reading, links).pages(),
     ]
 
 

@@ -39,7 +39,7 @@ class Notice:
 
 
 def session_token(request: Request, visit: Visit) -> str:
-    """The token as sent, or "". Over TLS only the cookie that is bound to this host counts."""
+    """The token of the session cookie, or "". Over TLS only the ``__Host-`` cookie counts."""
     name = SECURE_SESSION if _secure(visit) else SESSION
     token = request.cookies.get(name, "")
     return token if len(token) <= _MAX_TOKEN else ""
@@ -84,7 +84,7 @@ class Notices:
         response.set_cookie(NOTICE, text, max_age=60, path="/", httponly=True, samesite="lax")
 
     def take(self, request: Request) -> Notice | None:
-        """The pending notice; the caller that shows it also calls ``drop``."""
+        """The pending notice, None without one. The caller that shows it then calls ``drop``."""
         try:
             text, tone = self._signer.loads(request.cookies.get(NOTICE, ""))
         except (BadSignature, ValueError, TypeError):

@@ -17,7 +17,7 @@ from fyke.errors import Forbidden
 _REMEDY = "open the page here and send the form again, or use the REST API with a key"
 
 
-def refuse_foreign(scope: Scope, own_origin: str) -> None:
+def refuse_cross_site(scope: Scope, own_origin: str) -> None:
     """Raise ``Forbidden`` unless an unsafe request comes from a page of this server."""
     site = header(scope, b"sec-fetch-site")
     origin = header(scope, b"origin")

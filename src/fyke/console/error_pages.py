@@ -1,6 +1,6 @@
-"""Errors as pages: what happened, what to do, and the request's id for the log.
+"""Errors as pages: what happened, what to do, and the id of the request in the log.
 
-The status is the one that API v2 gives the same error; the sentence is the domain's own.
+The status is that of API v2 for the same error; the sentence is the domain's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from fyke import errors
 from fyke.api.errors import Refusal, request_id, table_of
-from fyke.console.reasons import said
+from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 
 if TYPE_CHECKING:
@@ -33,40 +33,40 @@ class PageError:
     text: str
     remedy: str
     retry_after: int = 0
-    again: bool = False  # whether the same request may go better in a moment
+    retry: bool = False  # whether the same request may succeed later
 
 
 def page_error_of(error: Exception) -> PageError:
-    """The page's content for an error; an unknown one is shown as an internal error."""
+    """The content of the page. An unexpected exception is shown as an internal error."""
     if isinstance(error, Refusal):
         return PageError(error.status, _title(error.status), error.text, _remedy(error.status))
     if not isinstance(error, errors.FykeError):
         return PageError(500, _title(500), "", _remedy(500))
     status = 403 if isinstance(error, errors.Forbidden) else _TABLE.row(error).status
-    silent = status >= 500 or type(error) is errors.NotFound
+    hidden = status >= 500 or type(error) is errors.NotFound
     return PageError(
         status,
         _title(status),
-        "" if silent else said(error),
+        "" if hidden else error_text(error),
         _remedy(status),
         getattr(error, "retry_after", 0) or 0,
     )
 
 
 def respond(view: View, error: Exception) -> Response:
-    """The page, or the panel when only a part was requested."""
+    """The error page, or only its panel when a part was requested."""
     fault = page_error_of(error)
     if fault.status >= 500:
         key = getattr(error, "key", type(error).__name__)
         log.error("page failed", key=key, request_id=request_id(view.request), exc_info=error)
     safe = view.request.method in ("GET", "HEAD")
     if safe and (fault.status >= 500 or fault.status == 429):
-        fault = replace(fault, again=True)
-    if fault.status == 503 and (view.wants_part or not fault.again):
-        fault = replace(fault, remedy=_remedy(429))  # only a page can come again by itself
+        fault = replace(fault, retry=True)
+    if fault.status == 503 and (view.wants_part or not fault.retry):
+        fault = replace(fault, remedy=_remedy(429))  # only a whole page reloads itself
     headers = {"retry-after": str(fault.retry_after)} if fault.retry_after else {}
     if view.request.headers.get("hx-request") == "true" and not safe:
-        # what was typed stays as it is; the note stands beside it
+        # the form stays as typed, with the error in the notices
         headers |= {"hx-retarget": "#notices", "hx-reswap": "innerHTML"}
         return view.part(
             "faults/page.html",
@@ -74,7 +74,7 @@ def respond(view: View, error: Exception) -> Response:
             status=fault.status,
             headers=headers,
             fault=fault,
-            beside=True,
+            in_notices=True,
         )
     if view.wants_part:
         return view.part(

@@ -1,7 +1,7 @@
-"""Figures as people read them, in the language and zone of the visitor; exact values stay in reach.
+"""Numbers, times and amounts as text, in the visitor's language and time zone.
 
-Every function takes what the domain stores: milliseconds since the epoch, bytes, millionths of a
-US dollar.
+Arguments have the units of the domain: milliseconds since the epoch, bytes, millionths of a US
+dollar.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def zone_named(name: str) -> tzinfo:
-    """The time zone of this IANA name, UTC when there is none."""
+    """The time zone of this IANA name, UTC for an empty or unknown one."""
     try:
         return ZoneInfo(name) if name else UTC
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -59,18 +59,19 @@ def short_moment(ms: int, zone: tzinfo, now_ms: int) -> str:
 
 
 def day(ms: int, zone: tzinfo) -> str:
+    """The date without the time."""
     return str(
         format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", locale=locale())
     )
 
 
 def date_of(date: date_type) -> str:
-    """A day without a time."""
+    """The date, for example ``Nov 24, 2026``."""
     return str(format_date(date, "medium", locale=locale()))
 
 
 def month_of(date: date_type) -> str:
-    """The month of a day."""
+    """The month and year of a date."""
     return str(format_skeleton("yMMMM", date, locale=locale()))
 
 
@@ -122,21 +123,21 @@ def memory_time(mb_ms: int) -> str:
 
 
 def memory_exact(mb_ms: int) -> str:
-    """The same as it is kept."""
+    """The exact value, in the stored unit."""
     return f"{mb_ms} MiB·ms"
 
 
 def plain_dollars(micros: int) -> str:
-    """An amount as the value of a form field, with every digit; "" for none."""
+    """US dollars with all digits, for a form field; "" for 0."""
     return millionths(micros) if micros else ""
 
 
 def count(number: int) -> str:
-    """Grouped as the language does."""
+    """A number with the language's thousands separators."""
     return _decimal(number, locale())
 
 
-# a list shows the same few figures over and over, and each takes a tenth of a millisecond
+# Lists repeat the same few numbers, and formatting one takes 0.1 ms.
 
 
 @lru_cache(maxsize=4096)
@@ -153,7 +154,7 @@ def _money(micros: int, language: Locale) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share, rounded down so that 100 % is never said of less; ``-`` of nothing."""
+    """A share, rounded down so that only the whole is 100 %; ``-`` when ``whole`` is 0."""
     return f"{part * 100 // whole} %" if whole else "-"
 
 

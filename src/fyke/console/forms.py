@@ -1,4 +1,4 @@
-"""Forms as browsers send them: pairs in order, bounded, read before the page's handler runs."""
+"""Submitted forms: pairs in order, limited in size, read before the page's handler runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_FIELDS = 20_000
 
 
 class PostedForm:
-    """The pairs of a form in the order sent, and its files."""
+    """The pairs of a form in the order of submission, and its files."""
 
     def __init__(
         self, pairs: Sequence[tuple[str, str]] = (), files: Mapping[str, UploadFile] | None = None
@@ -24,7 +24,7 @@ class PostedForm:
         self.files = dict(files or {})
 
     def get(self, name: str, default: str = "") -> str:
-        """The first value of ``name``, as it was typed."""
+        """The first value of ``name``, unchanged."""
         return next((value for key, value in self.pairs if key == name), default)
 
     def all(self, name: str) -> list[str]:
@@ -35,7 +35,7 @@ class PostedForm:
         return any(key == name for key, _ in self.pairs)
 
     def number(self, name: str, default: int = 0) -> int | None:
-        """The whole number that was typed, ``default`` when empty, None when invalid."""
+        """The whole number, ``default`` when empty, None when invalid."""
         text = self.get(name).strip()
         if not text:
             return default
@@ -43,10 +43,10 @@ class PostedForm:
 
     def values(self) -> dict[str, str]:
         """The first value of each name, for a page that is shown again with errors."""
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         for name, value in self.pairs:
-            found.setdefault(name, value)
-        return found
+            values.setdefault(name, value)
+        return values
 
 
 async def read_form(request: Request, limit: int) -> PostedForm:
@@ -63,7 +63,7 @@ async def read_form(request: Request, limit: int) -> PostedForm:
         return PostedForm(pairs)
     if kind == "multipart/form-data":
         return await _multipart(request, body)
-    raise Refusal(415, "a page takes forms only; programs use the REST API")
+    raise Refusal(415, "a page accepts forms only; programs use the REST API")
 
 
 async def _multipart(request: Request, body: bytes) -> PostedForm:
@@ -87,9 +87,9 @@ async def _multipart(request: Request, body: bytes) -> PostedForm:
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    found = bytearray()
-    async for piece in request.stream():
-        found += piece
-        if len(found) > limit:
-            raise Refusal(413, f"a form of this page may have {limit} bytes")
-    return bytes(found)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Refusal(413, f"a form of this page may have at most {limit} bytes")
+    return bytes(body)

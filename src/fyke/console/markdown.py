@@ -26,7 +26,7 @@ _parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(
 
 @lru_cache(maxsize=256)
 def to_html(text: str) -> Markup:
-    """Clean HTML; headings begin one level down, because a page has its own first one."""
+    """Sanitized HTML. Headings are moved one level down, because the page has its own ``h1``."""
     rendered = _parser.render(_without_pictures(text[:MAX_CHARS]))
     for level in range(5, 0, -1):
         rendered = rendered.replace(f"<h{level}>", f"<h{level + 1}>")
@@ -38,9 +38,9 @@ def to_html(text: str) -> Markup:
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow noopener noreferrer",
     )
-    return Markup(cleaned)  # noqa: S704 - this is what the cleaning is for
+    return Markup(cleaned)  # noqa: S704 - sanitized above
 
 
 def _without_pictures(text: str) -> str:
-    """A picture becomes the link that it is: ``![a](b)`` and ``[a](b)`` differ in one sign."""
+    """``![a](b)`` becomes the link ``[a](b)``."""
     return text.replace("![", "[")

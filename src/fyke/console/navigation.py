@@ -74,14 +74,14 @@ GROUPS = (
 
 
 def groups_for(caller: Caller, pages: Collection[str]) -> Iterator[NavigationGroup]:
-    """What this caller may open, of what there is."""
+    """The groups with the entries that the caller may open; ``pages``: paths that exist."""
     for group in GROUPS:
-        entries = tuple(each for each in group.entries if _open(each, caller, pages))
+        entries = tuple(entry for entry in group.entries if _may_open(entry, caller, pages))
         if entries:
             yield NavigationGroup(group.label, entries)
 
 
-def _open(entry: NavigationEntry, caller: Caller, pages: Collection[str]) -> bool:
+def _may_open(entry: NavigationEntry, caller: Caller, pages: Collection[str]) -> bool:
     if entry.path not in pages or (entry.operator and not caller.operator):
         return False
     return not (entry.editor and caller.role is Role.VIEWER)

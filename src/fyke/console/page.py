@@ -1,5 +1,5 @@
-"""What a page is: declared once, with who may see it. Nothing opens without a session unless its
-method and path stand, letter for letter, in ``PUBLIC``.
+"""The declaration of a page and who may open it. Every page requires a session, except the exact
+methods and paths in ``PUBLIC``.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ConsolePage:
-    """What one method and path shows or does.
+    """One method and path of the console.
 
-    ``area`` is the path of the entry in the side bar that it belongs to. ``operator``: only for
-    the account that runs this installation. ``form_bytes`` bounds the form of an unsafe method,
-    which is read before the handler runs; 0 leaves the body to the handler, which must bound it
-    itself. ``part``: never a whole page, only a piece of one or a file. ``excluded``: fields of its
-    form that no page may contain, not even while the user signs in again.
+    ``area`` is the path of its entry in the side bar. ``operator``: only for the account that runs
+    this installation. ``form_bytes`` limits the form of an unsafe method, which is read before the
+    handler runs; 0 leaves the body to the handler, which must limit it itself. ``part``: a fragment
+    or a file, never a whole page. ``excluded``: fields of the form, such as passwords, that are
+    dropped when the user has to sign in again.
     """
 
     method: str
@@ -64,5 +64,5 @@ class ConsolePage:
 
     @property
     def unsafe(self) -> bool:
-        """Whether it changes something, so that other sites must be kept from sending it."""
+        """Whether the method changes data, so that requests from other sites are refused."""
         return self.method not in ("GET", "HEAD")

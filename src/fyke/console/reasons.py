@@ -10,7 +10,7 @@ from fyke.reasons import Hint, Reason, ReasonCode, cause, check_name, next_step,
 from fyke.reasons.codes import ENDS
 
 
-class Ended(Protocol):
+class EndedRecord(Protocol):
     """A run, a line of a list, a subtask or an attempt."""
 
     @property
@@ -19,8 +19,8 @@ class Ended(Protocol):
     def reason(self) -> Reason | None: ...
 
 
-def why(record: Ended) -> str:
-    """Why it ended. One of an older release has no code: then its stored sentence is shown."""
+def why(record: EndedRecord) -> str:
+    """Why the record ended. Records of older releases have no code, only a stored sentence."""
     return text_of(record.reason) or record.err_msg
 
 
@@ -29,7 +29,7 @@ def text_of(reason: Reason | None) -> str:
     return "" if reason is None else sentence(reason, gettext)
 
 
-class Raised(Protocol):
+class AlertRecord(Protocol):
     """An alert, or what a rule finds in a run."""
 
     @property
@@ -38,14 +38,12 @@ class Raised(Protocol):
     def reason(self) -> Reason | None: ...
 
 
-def alert_text(found: Raised) -> str:
-    """What is wrong with the run. One of an older release has no code: then its stored sentence is
-    shown.
-    """
-    if found.reason is None:
-        return found.sentence
-    text = text_of(found.reason)
-    if found.reason.code in ENDS:
+def alert_text(alert: AlertRecord) -> str:
+    """What the rule found. Alerts of older releases have no code, only a stored sentence."""
+    if alert.reason is None:
+        return alert.sentence
+    text = text_of(alert.reason)
+    if alert.reason.code in ENDS:
         return gettext("The run failed: %(reason)s") % {"reason": text}
     return text
 
@@ -63,8 +61,8 @@ def next_step_of(hint: Hint) -> str:
     return next_step(hint, gettext)
 
 
-def said(error: FykeError) -> str:
-    """The text of an error, from its reason where it has one."""
+def error_text(error: FykeError) -> str:
+    """The text of an error: of its reason when it has one, else its message."""
     text = text_of(error.reason)
     if text:
         return text[:1].upper() + text[1:]
@@ -72,17 +70,17 @@ def said(error: FykeError) -> str:
 
 
 def choices() -> list[tuple[str, str]]:
-    """Every code that a run can end with, and its name."""
+    """(code, name) of every code that a run can end with."""
     return [(code.value, name_of(code)) for code in ENDS]
 
 
 def name_of(code: ReasonCode) -> str:
-    """The name of a code in a few words."""
+    """The short name of a code."""
     return gettext(_NAMES[code])
 
 
 def _(message: str) -> str:
-    """Mark for translation; ``name_of`` and ``said`` translate."""
+    """Mark for translation; ``name_of`` and ``error_text`` translate."""
     return message
 
 

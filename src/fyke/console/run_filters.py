@@ -1,4 +1,4 @@
-"""The address of a list of runs: filters, columns and place in it, read and written."""
+"""Reads and writes the address of a list of runs: filters, columns and cursor."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from starlette.datastructures import QueryParams
 
 from fyke.domain.runs.search_terms import SearchTerms
 
-# in the order of the table; the first two are always there
+# in the order of the table
 COLUMNS = (
     "worker", "parameters", "task", "version", "origin", "results", "usage", "traffic",
     "duration", "created", "started", "finished",
 )  # fmt: skip
-USUAL = ("worker", "parameters", "results", "usage", "duration", "created")
-NEWER = "newer-"  # how a cursor begins that leads to newer runs
+DEFAULT_COLUMNS = ("worker", "parameters", "results", "usage", "duration", "created")
+NEWER = "newer-"  # prefix of a cursor that leads to newer runs
 
-# what a field is called in the address, where that is not the member's name
+# names in the address that differ from those of the members
 _NAMES = {"since": "from"}
 _FIELDS = tuple(field.name for field in fields(SearchTerms))
 
 
 @dataclass(frozen=True, slots=True)
 class ListAddress:
-    """The content of the address: search words, columns, and the position in the list."""
+    """The query of the address: search terms, columns, cursor."""
 
     words: SearchTerms
-    columns: tuple[str, ...] = USUAL
+    columns: tuple[str, ...] = DEFAULT_COLUMNS
     cursor: str = ""
-    everything: bool = False  # requested without any filter, even the saved ones
+    everything: bool = False  # without filters, even the saved ones
 
     @property
     def filtered(self) -> bool:
         return any(getattr(self.words, name) for name in _FIELDS)
 
     def pairs(self) -> list[tuple[str, str]]:
-        """What is in use, as pairs of a query, without the place in the list."""
-        found = [
+        """The query as pairs, without defaults and cursor."""
+        pairs = [
             (_NAMES.get(name, name), getattr(self.words, name))
             for name in _FIELDS
             if getattr(self.words, name)
         ]
-        if self.columns != USUAL:
-            found += [("col", column) for column in self.columns] or [("col", "none")]
-        return found
+        if self.columns != DEFAULT_COLUMNS:
+            pairs += [("col", column) for column in self.columns] or [("col", "none")]
+        return pairs
 
     def query(self) -> str:
         return urlencode(self.pairs())
 
     def search(self) -> str:
-        """The filters alone."""
+        """The query with the filters only."""
         return urlencode([pair for pair in self.pairs() if pair[0] != "col"])
 
     def path(self, cursor: str = "") -> str:
-        """The whole address, at this place of the list."""
+        """The whole address, at this cursor."""
         pairs = self.pairs() + ([("cursor", cursor)] if cursor else [])
         if not pairs:
             return "/runs?all=1" if self.everything else "/runs"
@@ -65,8 +65,10 @@ class ListAddress:
 def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListAddress:
     """The address of these query parameters; ``chosen`` are the values of ``col``."""
     words = {name: query.get(_NAMES.get(name, name), "").strip()[:1000] for name in _FIELDS}
-    wanted = list(chosen)
-    columns = tuple(column for column in COLUMNS if column in wanted) if wanted else USUAL
+    requested = list(chosen)
+    columns = (
+        tuple(column for column in COLUMNS if column in requested) if requested else DEFAULT_COLUMNS
+    )
     return ListAddress(
         words=SearchTerms(**words),
         columns=columns,

@@ -12,11 +12,11 @@ Tab = tuple[str, str, int | None]
 
 
 def tabs_for(view: View) -> list[Tab]:
-    """The tabs that the caller may open: address, text, no count."""
-    found: list[Tab] = [
+    """The tabs that the caller may open: (address, label, None for no count)."""
+    tabs: list[Tab] = [
         ("/settings/account", _("Account"), None),
         ("/settings/users", _("Users"), None),
     ]
     if view.caller.role is Role.OWNER:
-        found.append(("/settings/audit", _("Audit log"), None))
-    return found
+        tabs.append(("/settings/audit", _("Audit log"), None))
+    return tabs

@@ -2,7 +2,7 @@
 
 A form that arrives without a session is returned in hidden fields of the sign-in form, except for
 the fields that its page excludes, such as passwords. After signing in, the user submits it with one
-click. It is never submitted automatically, because the user may no longer want it.
+click. It is not submitted automatically, because the user may have changed their mind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
     """The response to a request without a session."""
     back = quote(view.address, safe="")
     if view.request.headers.get("hx-request") == "true":
-        # The page keeps everything that was typed; a notice links to the sign-in page.
+        # the page with the form stays open; a notice links to the sign-in page
         headers = {"hx-retarget": "#notices", "hx-reswap": "innerHTML"}
         return view.part("faults/signed_out.html", "panel", status=401, headers=headers)
     if not page.unsafe:

@@ -1,8 +1,8 @@
-"""Style, behaviour, icons and libraries of the console: files of this package.
+"""Style sheets, scripts, icons and libraries of the console: files of this package.
 
-All lie below one digest of all of them, so that an address changes when any file does, modules
-can name each other relatively, and a browser may keep everything for ever. The style sheets are
-served as one file, in the order of their names.
+Their addresses contain one digest of all files, so that browsers can cache them without expiry and
+modules can import each other by relative paths. The style sheets are served as one file, in the
+order of their names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fyke.api.docs.content import FOREVER, Content
 from fyke.errors import NotFound
 
 STYLE = "app.css"
-_LEFT_OUT = ("vendor.toml",)
+_EXCLUDED = ("vendor.toml",)
 
 
 class Statics:
@@ -28,14 +28,16 @@ class Statics:
 
     def __init__(self, folder: Traversable | None = None) -> None:
         folder = folder or files(__package__) / "static"
-        found = dict(sorted(_walk(folder)))
-        sheets = [text for path, text in found.items() if path.startswith("css/")]
-        found[STYLE] = b"\n".join(sheets)
+        files_by_path = dict(sorted(_walk(folder)))
+        sheets = [data for path, data in files_by_path.items() if path.startswith("css/")]
+        files_by_path[STYLE] = b"\n".join(sheets)
         digest = hashlib.sha256()
-        for path, text in found.items():
-            digest.update(path.encode() + b"\0" + text + b"\0")
+        for path, data in files_by_path.items():
+            digest.update(path.encode() + b"\0" + data + b"\0")
         self.digest = digest.hexdigest()[:16]
-        self._files = {path: Content(text, _type(path)) for path, text in found.items()}
+        self._files = {
+            path: Content(data, _media_type(path)) for path, data in files_by_path.items()
+        }
 
     def address(self, path: str) -> str:
         """The path of a file; raise ``KeyError`` for an unknown name."""
@@ -53,27 +55,27 @@ class Statics:
 
 @cache
 def package_statics() -> Statics:
-    """The files of this package; every console of a process has the same."""
+    """The files of this package, read once in a process."""
     return Statics()
 
 
 def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, bytes]]:
-    found: list[tuple[str, bytes]] = []
-    for each in folder.iterdir():
-        if each.is_dir():
-            found.extend(_walk(each, f"{prefix}{each.name}/"))
-        elif each.name not in _LEFT_OUT:
-            found.append((prefix + each.name, each.read_bytes()))
-    return found
+    files_below: list[tuple[str, bytes]] = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            files_below.extend(_walk(entry, f"{prefix}{entry.name}/"))
+        elif entry.name not in _EXCLUDED:
+            files_below.append((prefix + entry.name, entry.read_bytes()))
+    return files_below
 
 
-def _type(path: str) -> str:
+def _media_type(path: str) -> str:
     guessed, _ = mimetypes.guess_type(path)
-    return {"application/javascript": "text/javascript"}.get(guessed or "", guessed or "text/plain")
+    return "text/javascript" if guessed == "application/javascript" else guessed or "text/plain"
 
 
 @cache
 def icon_shape(name: str) -> str:
-    """The drawing inside an icon's ``svg`` element. Raise ``FileNotFoundError`` for no icon."""
+    """The content of an icon's ``svg`` element. Raise ``FileNotFoundError`` for an unknown name."""
     text = (files(__package__) / "icons" / "lucide" / f"{name}.svg").read_text(encoding="utf-8")
     return " ".join(text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")].split())

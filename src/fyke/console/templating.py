@@ -1,4 +1,4 @@
-"""Templates: loaded from this package, escaped always, with the console's filters and texts."""
+"""The template environment: templates of this package, always escaped, filters and texts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from fyke.console.statics import Statics, icon_shape
 
 @cache
 def make_environment(statics: Statics) -> Environment:
-    """The one environment for these files, which compiles each template once; what is about a
-    visitor comes with each rendering (see ``view.py``).
+    """The environment for these files. It is shared, so that each template is compiled once; the
+    values of a visitor are passed to each rendering (see ``view.py``).
     """
     environment = Environment(
         loader=PackageLoader("fyke.console", "templates"),
@@ -49,7 +49,7 @@ def make_environment(statics: Statics) -> Environment:
         json=pretty,
         why=reasons.why,
         reason_text=reasons.text_of,
-        said=reasons.said,
+        error_text=reasons.error_text,
         reason_name=reasons.name_of,
         check_name=reasons.check_name_of,
         alert_text=reasons.alert_text,
@@ -61,7 +61,7 @@ def make_environment(statics: Statics) -> Environment:
 
 @lru_cache(maxsize=1024)
 def icon(name: str, label: str = "", spin: bool = False) -> Markup:
-    """A drawing from the icon set. Without a label it is decoration beside words."""
+    """An icon as SVG. Without a label it is hidden from assistive technology."""
     role = 'role="img"' if label else 'aria-hidden="true"'
     title = Markup("<title>{}</title>").format(label) if label else Markup("")
     head = Markup(
@@ -88,17 +88,17 @@ def render_block(
     """One block of the template, for a request that replaces a part of a page."""
     loaded = environment.get_template(template)
     context = loaded.new_context(dict(values))
-    own = context.blocks
-    # what the template imports and sets at its top is part of what its blocks see
-    context.blocks = _Unrendered()
+    blocks = context.blocks
+    # blocks see what the template imports and sets at its top level, so that part must run first
+    context.blocks = _EmptyBlocks()
     for _ in loaded.root_render_func(context):
         pass
-    context.blocks = own
+    context.blocks = blocks
     return "".join(loaded.blocks[block](context))
 
 
-class _Unrendered(dict[str, list[Any]]):
-    """Stands in for the blocks of a template while only what is outside of them is run."""
+class _EmptyBlocks(dict[str, list[Any]]):
+    """Replaces the blocks of a template while only its top level runs."""
 
     def __getitem__(self, name: str) -> list[Any]:
         return [lambda context: iter(())]

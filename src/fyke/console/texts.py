@@ -1,7 +1,7 @@
 """The texts of the console: English in the source, other languages from catalogues.
 
-A page is rendered in one language, which ``speak`` sets for the current context; ``gettext`` in
-templates and in Python looks it up there.
+``use_language`` sets the language of the current context, in which ``gettext`` looks texts up, in
+templates and in Python.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ from babel.support import Translations
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLanguage:
-    """A language of the console. ``tag`` is what HTML and preferences call it."""
+    """A language of the console. ``tag`` is its BCP 47 tag, in HTML and in preferences."""
 
     tag: str
-    locale: str  # as Babel and the folders of catalogues call it
+    locale: str  # its name in Babel, and of its catalogue
     name: str  # in the language itself
 
 
 ENGLISH = ConsoleLanguage("en", "en", "English")
 LANGUAGES = (ENGLISH, ConsoleLanguage("zh-Hans", "zh_Hans_CN", "简体中文"))
 
-_current: ContextVar[ConsoleLanguage] = ContextVar("language", default=ENGLISH)
+_language: ContextVar[ConsoleLanguage] = ContextVar("language", default=ENGLISH)
 
 
 def language_named(tag: str) -> ConsoleLanguage | None:
-    """The language of this tag, None when the console does not have it."""
+    """The language of this tag, or None."""
     return next((each for each in LANGUAGES if each.tag == tag), None)
 
 
-def choose(preferred: str, accepted: str) -> ConsoleLanguage:
-    """The language for a visitor: the chosen one, else that of the browser."""
-    chosen = language_named(preferred)
-    if chosen is not None:
-        return chosen
+def choose_language(preferred: str, accepted: str) -> ConsoleLanguage:
+    """The visitor's language: the preferred one, else the first of ``accept-language`` that the
+    console has, else English.
+    """
+    language = language_named(preferred)
+    if language is not None:
+        return language
     for entry in accepted.split(","):
         tag = entry.partition(";")[0].strip().lower()
         if tag.startswith("en"):
@@ -56,37 +58,37 @@ def choose(preferred: str, accepted: str) -> ConsoleLanguage:
 
 
 @contextmanager
-def speak(language: ConsoleLanguage) -> Iterator[None]:
-    """Within this, texts are in ``language``."""
-    token = _current.set(language)
+def use_language(language: ConsoleLanguage) -> Iterator[None]:
+    """Use ``language`` for texts within the context."""
+    token = _language.set(language)
     try:
         yield
     finally:
-        _current.reset(token)
+        _language.reset(token)
 
 
-def current() -> ConsoleLanguage:
-    return _current.get()
+def current_language() -> ConsoleLanguage:
+    return _language.get()
 
 
 def locale() -> Locale:
     """The current language as a Babel locale, for dates and numbers."""
-    return _locale(current().locale)
+    return _locale(current_language().locale)
 
 
 def gettext(message: str) -> str:
     """``message`` in the current language."""
-    return _catalogue(current().locale).gettext(message)
+    return _catalogue(current_language().locale).gettext(message)
 
 
 def pgettext(context: str, message: str) -> str:
-    """``message`` in the current language, where it has several meanings."""
-    return str(_catalogue(current().locale).pgettext(context, message))
+    """``message`` in the current language; ``context`` distinguishes its meanings."""
+    return str(_catalogue(current_language().locale).pgettext(context, message))
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
     """The form of the message that fits ``n``."""
-    return _catalogue(current().locale).ngettext(singular, plural, n)
+    return _catalogue(current_language().locale).ngettext(singular, plural, n)
 
 
 @cache
@@ -96,7 +98,7 @@ def _locale(name: str) -> Locale:
 
 @cache
 def _catalogue(name: str) -> NullTranslations:
-    """Read from its text when the language is first asked for: there is no step that builds it."""
+    """The catalogue, compiled from its ``.po`` file on first use: there is no build step."""
     if name == ENGLISH.locale:
         return NullTranslations()
     text = (files(__package__) / "locale" / f"{name}.po").read_bytes()

@@ -1,4 +1,4 @@
-"""What a page's handler gets: one admitted request, who sits in front of it, and ways to answer."""
+"""The argument of a page's handler: one admitted request, its visitor, and ways to respond."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAGE_HEADERS = {
     "content-security-policy": CONTENT_POLICY,
     "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
-    # forms must be able to say which page they come from, see crossing.py
+    # the check of cross_site.py needs the origin of forms
     "referrer-policy": "same-origin",
     "vary": "cookie, accept-language, hx-request",
 }
@@ -41,7 +41,7 @@ PAGE_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class ViewContext:
-    """What all views share."""
+    """The parts that all views share."""
 
     environment: Environment
     notices: Notices
@@ -53,8 +53,8 @@ class ViewContext:
 class View:
     """One admitted request.
 
-    ``zone`` is the visitor's time zone, ``language`` what the page is in. A handler ends with
-    ``page``, ``part``, ``page_or_part``, ``go`` or any response of its own.
+    ``zone`` and ``language`` are the visitor's. A handler returns ``page``, ``part``,
+    ``page_or_part``, ``go`` or another response.
     """
 
     request: Request
@@ -65,12 +65,12 @@ class View:
     zone_name: str
     theme: str
     form: PostedForm
-    around: ViewContext
+    context: ViewContext
     sidebar_counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def caller(self) -> Caller:
-        """Who asks. Raises ``MissingKey`` on a public page without a session."""
+        """The signed-in caller. Raise ``MissingKey`` on a public page without a session."""
         if self.signed_in is None:
             raise MissingKey
         return self.signed_in.caller
@@ -89,17 +89,17 @@ class View:
 
     @property
     def address(self) -> str:
-        """Path and query, to come back to."""
+        """Path and query of the request."""
         query = self.request.url.query
         return f"{self.path}?{query}" if query else self.path
 
     def param(self, name: str) -> str:
-        """A part of the path."""
+        """A parameter of the path."""
         return str(self.request.path_params[name])
 
     @property
     def wants_part(self) -> bool:
-        """Whether htmx asks, for a part of the page."""
+        """Whether htmx requests a part of the page."""
         headers = self.request.headers
         return (
             headers.get("hx-request") == "true"
@@ -117,11 +117,11 @@ class View:
         **values: Any,
     ) -> Response:
         """The whole page."""
-        notice = self.around.notices.take(self.request)
-        text = render(self.around.environment, template, self._values(values, notice))
+        notice = self.context.notices.take(self.request)
+        text = render(self.context.environment, template, self._values(values, notice))
         response = self._html(text, status, headers)
         if cookies.NOTICE in self.request.cookies:
-            self.around.notices.drop(response)
+            self.context.notices.drop(response)
         return response
 
     def part(
@@ -139,24 +139,24 @@ class View:
 
     def text_of(self, template: str, block: str, /, **values: Any) -> str:
         """The block as text, for event streams."""
-        return render_block(self.around.environment, template, block, self._values(values, None))
+        return render_block(self.context.environment, template, block, self._values(values, None))
 
     def page_or_part(
         self, template: str, block: str, /, *, status: int = 200, **values: Any
     ) -> Response:
-        """The block when htmx asks, the whole page otherwise."""
+        """The block when htmx requests a part, the whole page otherwise."""
         if self.wants_part:
             return self.part(template, block, status=status, **values)
         return self.page(template, status=status, **values)
 
     def go(self, address: str, notice: str = "", tone: Tone = "good") -> Response:
-        """Another page, after something was done. ``address`` is one of ours."""
+        """Redirect to a page of the console after an action, with a notice for that page."""
         if self.request.headers.get("hx-request") == "true":
             response = Response(status_code=200, headers={"hx-redirect": address})
         else:
             response = Response(status_code=303, headers={"location": address})
         if notice:
-            self.around.notices.put(response, Notice(notice, tone))
+            self.context.notices.put(response, Notice(notice, tone))
         return response
 
     def _html(self, text: str, status: int, headers: Mapping[str, str] | None) -> Response:
@@ -175,25 +175,25 @@ class View:
             "user": signed_in.user if signed_in else None,
             "preferences": signed_in.preferences if signed_in else None,
             "may_edit": self.may_edit,
-            "groups": list(groups_for(signed_in.caller, self.around.pages)) if signed_in else [],
+            "groups": list(groups_for(signed_in.caller, self.context.pages)) if signed_in else [],
             "sidebar_counts": self.sidebar_counts,
             "notice": notice,
-            "now": self.around.clock.now_ms(),
+            "now": self.context.clock.now_ms(),
             "zone": self.zone,
             "request_id": request_id(self.request),
             "moment": lambda ms: formats.moment(ms, self.zone),
             "short_moment": lambda ms: formats.short_moment(
-                ms, self.zone, self.around.clock.now_ms()
+                ms, self.zone, self.context.clock.now_ms()
             ),
             "day": lambda ms: formats.day(ms, self.zone),
             "clock": lambda ms: formats.clock(ms, self.zone),
-            "ago": lambda ms: formats.ago(ms, self.around.clock.now_ms()),
+            "ago": lambda ms: formats.ago(ms, self.context.clock.now_ms()),
             **values,
         }
 
 
 def own_address(text: str) -> str:
-    """``text`` when it is a path of this server, "/" otherwise: where a sign-in may lead."""
+    """``text`` when it is a path of this server, otherwise "/". It prevents open redirects."""
     if not text.startswith("/") or text.startswith("//") or "\\" in text or len(text) > 2000:
         return "/"
     return text if text.isprintable() and ":" not in text.partition("?")[0] else "/"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.console.cross_site import refuse_foreign
+from fyke.console.cross_site import refuse_cross_site
 from fyke.errors import Forbidden
 
 OWN = "http://127.0.0.1:8100"
@@ -25,7 +25,7 @@ def scope(**headers: str) -> dict[str, object]:
     ],
 )
 def test_a_page_of_ours_may(headers: dict[str, str]) -> None:
-    assert refuse_foreign(scope(**headers), OWN) is None
+    assert refuse_cross_site(scope(**headers), OWN) is None
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_a_page_of_ours_may(headers: dict[str, str]) -> None:
 )
 def test_other_sites_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(Forbidden):
-        refuse_foreign(scope(**headers), OWN)
+        refuse_cross_site(scope(**headers), OWN)

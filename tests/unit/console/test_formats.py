@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.console import formats
-from fyke.console.texts import LANGUAGES, speak
+from fyke.console.texts import LANGUAGES, use_language
 
 CHINESE = LANGUAGES[1]
 
@@ -63,7 +63,7 @@ def test_moments_follow_zone_and_language() -> None:
     assert formats.iso(at) == "2026-01-01T00:00:00.000Z"
     assert "2026" in formats.moment(at, UTC)
     assert "2025" in formats.moment(at, formats.zone_named("America/New_York"))
-    with speak(CHINESE):
+    with use_language(CHINESE):
         assert "年" in formats.moment(at, UTC)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from fyke.console.run_filters import COLUMNS, USUAL, ListAddress, read
+from fyke.console.run_filters import COLUMNS, DEFAULT_COLUMNS, ListAddress, read
 from fyke.domain.runs.search_terms import SearchTerms
 
 
@@ -36,4 +36,4 @@ def test_default_filters_are_not_in_the_address() -> None:
     assert ListAddress(SearchTerms(since="2026-11-01")).path() == "/runs?from=2026-11-01"
     assert ListAddress(SearchTerms(state="failed"), ("task",)).search() == "state=failed"
     assert read_back("/runs?col=nonsense").columns == ()
-    assert read_back("/runs").columns == USUAL
+    assert read_back("/runs").columns == DEFAULT_COLUMNS

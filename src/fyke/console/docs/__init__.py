@@ -1,1 +1,1 @@
-"""The documentation of the REST API as pages: made from the OpenAPI document, and nothing else."""
+"""The documentation of the REST API as pages, made from the OpenAPI document alone."""

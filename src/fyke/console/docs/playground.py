@@ -1,8 +1,7 @@
 """The playground of an operation: calls the real API in process as the signed-in user.
 
-The request goes through the whole application, including transport and access checks. The caller
-itself replaces the key; only this process can put it into a request's scope, and the browser never
-gets a key for it.
+The request passes the whole application, including transport and access checks. Instead of a key,
+its scope contains the caller, which only this process can set, so the browser needs no key.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _SHOWN_HEADERS = (
 
 @dataclass(slots=True)
 class PlaygroundCall:
-    """The response. ``cut``: the body is truncated."""
+    """The response. ``cut``: the body is truncated, or the time limit was reached."""
 
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -49,34 +48,34 @@ class PlaygroundCall:
 
 @dataclass(frozen=True, slots=True)
 class PlaygroundRequest:
-    """The submitted form: parameters by (place, name), and the body's text."""
+    """The submitted form: parameters by (place, name), and the text of the body."""
 
     parameters: dict[tuple[str, str], str]
     body: str
 
 
-async def attempt(
+async def send_request(
     api: ASGIApp, page: OperationPage, request: PlaygroundRequest, caller: Caller, host: str
 ) -> PlaygroundCall:
     """Send the request and return the response. Raise ``InvalidRequest`` when it cannot be sent."""
     if len(request.body.encode()) > MAX_BODY:
         raise InvalidRequest(f"at most {MAX_BODY} bytes can be sent from here", field="body")
-    trial, done = PlaygroundCall(), asyncio.Event()
+    call, done = PlaygroundCall(), asyncio.Event()
     started = perf_counter()
     try:
         async with asyncio.timeout(SECONDS):
             scope = _scope(page, request, caller, host)
-            await _call(api, scope, request.body.encode(), trial, done)
+            await _call(api, scope, request.body.encode(), call, done)
     except TimeoutError:
-        trial.cut = True
-    trial.milliseconds = round((perf_counter() - started) * 1000)
-    return trial
+        call.cut = True
+    call.milliseconds = round((perf_counter() - started) * 1000)
+    return call
 
 
 async def _call(
-    api: ASGIApp, scope: Scope, body: bytes, trial: PlaygroundCall, done: asyncio.Event
+    api: ASGIApp, scope: Scope, body: bytes, call: PlaygroundCall, done: asyncio.Event
 ) -> None:
-    """Run the application until the response is complete or longer than shown."""
+    """Run the application until the response is complete or exceeds ``SHOWN_BYTES``."""
     sent = False
 
     async def receive() -> Message:
@@ -89,16 +88,16 @@ async def _call(
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
-            trial.status = message["status"]
-            found = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
-            trial.headers = [(name, found[name]) for name in _SHOWN_HEADERS if name in found]
+            call.status = message["status"]
+            headers = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
+            call.headers = [(name, headers[name]) for name in _SHOWN_HEADERS if name in headers]
             return
-        piece = message.get("body", b"")
-        room = SHOWN_BYTES - len(trial.body)
-        trial.body += piece[:room]
-        if len(piece) > room:
-            trial.cut = True
-            done.set()  # a streaming handler learns that the client is gone
+        chunk = message.get("body", b"")
+        room = SHOWN_BYTES - len(call.body)
+        call.body += chunk[:room]
+        if len(chunk) > room:
+            call.cut = True
+            done.set()  # a streaming handler is notified of the disconnect
 
     await api(scope, receive, send)
 

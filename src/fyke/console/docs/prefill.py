@@ -1,4 +1,4 @@
-"""Prefills a playground with the user's own objects, so that its requests work unedited."""
+"""Prefills the playground with objects of the account, so that its requests work unedited."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fyke.model.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class OwnObjects:
-    """The user's objects; "" keeps the sample."""
+    """Objects of the account; "" keeps the sample."""
 
     worker_id: str = ""
     worker_path: str = ""
@@ -58,8 +58,8 @@ def _own(tx: Transaction, caller: Caller, worker: Worker | None) -> OwnObjects:
 
 
 def first_input(schema_text: str) -> dict[str, Any]:
-    """What an unedited form of this schema sends: the defaults, and minimal values for required
-    fields without one.
+    """The input of an unedited form: the defaults, and minimal values of required fields without
+    one; {} for an invalid schema.
     """
     try:
         document = loads(schema_text)
@@ -69,19 +69,19 @@ def first_input(schema_text: str) -> dict[str, Any]:
     minimal: dict[str, Any] = {
         "string": "text", "integer": 1, "number": 1, "boolean": False, "array": [], "object": {},
     }  # fmt: skip
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for item in items if isinstance(items, list) else []:
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):
             continue
         if item.get("default") is not None:
-            found[item["name"]] = item["default"]
+            values[item["name"]] = item["default"]
         elif item.get("required") is True:
-            found[item["name"]] = minimal.get(type_of(item), "text")
-    return found
+            values[item["name"]] = minimal.get(type_of(item), "text")
+    return values
 
 
 def filled(page: OperationPage, own: OwnObjects) -> OperationPage:
-    """The page with the user's own objects in parameters and body."""
+    """The page with ``own`` in parameters and body."""
     swaps = {
         BY_NAME["workerId"]: own.worker_path,
         BY_NAME["scraper_slug"]: own.worker_id,
@@ -94,7 +94,7 @@ def filled(page: OperationPage, own: OwnObjects) -> OperationPage:
 
 def _parameter(field: ReferenceField, swaps: Mapping[str, str]) -> ReferenceField:
     if field.place != "path" and not field.required:
-        return replace(field, example="")  # what may be left out is left out
+        return replace(field, example="")  # optional parameters stay empty
     return replace(field, example=swaps.get(field.example) or field.example)
 
 

@@ -1,7 +1,6 @@
 """The OpenAPI document as page content: groups of operations, fields as flat lists.
 
-Pure: document in, plain values out. Whatever is in the document can be seen here, and nothing that
-is not in it.
+Pure functions of the document, which add nothing to it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 from fyke.api.docs.document import V1, V2, is_of, operations_of
 
 _JSON = "application/json"
-_DEEP = 6
+_MAX_DEPTH = 6
 
 Schema = Mapping[str, Any]
 
@@ -33,7 +32,7 @@ class ReferenceField:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An example body; ``name`` names its case."""
+    """An example body. ``name``: its key in ``examples``, "" for ``example``."""
 
     name: str
     text: str
@@ -57,11 +56,11 @@ class OperationPage:
     id: str
     method: str
     path: str
-    version: str  # v2, v1, or "" for this server's own
+    version: str  # v2, v1, or "" for our own API
     tag: str
     summary: str
     text: str
-    open: bool  # needs no key
+    open: bool  # requires no key
     parameters: tuple[ReferenceField, ...]
     body_media: str
     body_fields: tuple[ReferenceField, ...]
@@ -70,7 +69,7 @@ class OperationPage:
 
     @property
     def playable(self) -> bool:
-        """Whether it can be tried from a page: it takes JSON or no body."""
+        """Whether the playground supports it: it takes JSON or no body."""
         return self.body_media in ("", _JSON)
 
 
@@ -104,9 +103,10 @@ def read(document: Mapping[str, Any]) -> Reference:
     groups = []
     for version in (V2, "", V1):
         for tag in document.get("tags", ()):
-            own = tuple(p for p in pages if p.version == version and p.tag == tag["name"])
-            if own:
-                groups.append(ReferenceGroup(version, tag["name"], tag["description"], own))
+            operations = tuple(p for p in pages if p.version == version and p.tag == tag["name"])
+            if operations:
+                name, text = tag["name"], tag["description"]
+                groups.append(ReferenceGroup(version, name, text, operations))
     info = document["info"]
     return Reference(
         info["title"], info.get("description", ""), tuple(groups), {p.id: p for p in pages}
@@ -145,15 +145,16 @@ def _parameter(parameter: Mapping[str, Any], schemas: Schema) -> ReferenceField:
         parameter["in"],
         type_of(schema, schemas),
         parameter.get("required", False),
-        _says(schema, parameter.get("description", "")),
+        _description(schema, parameter.get("description", "")),
         example if isinstance(example, str) else json.dumps(example, ensure_ascii=False),
     )
 
 
 def _answer(status: str, answer: Mapping[str, Any], schemas: Schema) -> ReferenceAnswer:
     media, body = _first(answer.get("content", {}))
-    named = body.get("examples", {}).items()
-    examples = [Example(name, _text(each["value"])) for name, each in named]
+    examples = [
+        Example(name, _text(example["value"])) for name, example in body.get("examples", {}).items()
+    ]
     if "example" in body:
         examples.append(Example("", _text(body["example"])))
     schema = body.get("schema", {}) if status.startswith("2") else {}
@@ -167,29 +168,29 @@ def _answer(status: str, answer: Mapping[str, Any], schemas: Schema) -> Referenc
 
 
 def _fields(
-    schema: Schema, schemas: Schema, place: str, prefix: str = "", deep: int = 0
+    schema: Schema, schemas: Schema, place: str, prefix: str = "", depth: int = 0
 ) -> Iterator[ReferenceField]:
     """Every field of an object, each followed by its nested fields."""
     schema = _resolved(schema, schemas)
-    needed = set(schema.get("required", ()))
+    required = set(schema.get("required", ()))
     for name, described in schema.get("properties", {}).items():
         inner = _resolved(described, schemas)
         yield ReferenceField(
-            prefix + name, place, type_of(inner, schemas), name in needed, _says(inner, "")
+            prefix + name, place, type_of(inner, schemas), name in required, _description(inner, "")
         )
-        if deep < _DEEP:
-            below, mark = _inside(inner, schemas)
-            yield from _fields(below, schemas, place, f"{prefix}{name}{mark}.", deep + 1)
+        if depth < _MAX_DEPTH:
+            nested, suffix = _nested(inner, schemas)
+            yield from _fields(nested, schemas, place, f"{prefix}{name}{suffix}.", depth + 1)
 
 
-def _inside(schema: Schema, schemas: Schema) -> tuple[Schema, str]:
-    """The nested schema and its path suffix."""
+def _nested(schema: Schema, schemas: Schema) -> tuple[Schema, str]:
+    """The schema of the nested fields, {} for none, and the suffix of their path."""
     if "items" in schema:
         return schema["items"], "[]"
     for choice in schema.get("anyOf", ()):
-        found, mark = _inside(_resolved(choice, schemas), schemas)
-        if found:
-            return found, mark
+        nested, suffix = _nested(_resolved(choice, schemas), schemas)
+        if nested:
+            return nested, suffix
     return (schema, "") if "properties" in schema else ({}, "")
 
 
@@ -209,25 +210,27 @@ def type_of(schema: Schema, schemas: Schema) -> str:
     return str(kind)
 
 
-def _says(schema: Schema, text: str) -> str:
-    """The description and short constraints."""
-    said = [text or schema.get("description", "")]
+def _description(schema: Schema, text: str) -> str:
+    """The description, followed by the constraints."""
+    sentences = [text or schema.get("description", "")]
     if schema.get("enum"):
-        said.append("One of " + ", ".join(json.dumps(each) for each in schema["enum"]) + ".")
+        sentences.append("One of " + ", ".join(json.dumps(each) for each in schema["enum"]) + ".")
     rules = (("minimum", "at least"), ("maximum", "at most"))
-    said += [f"{words.capitalize()} {schema[key]}." for key, words in rules if key in schema]
+    sentences += [f"{words.capitalize()} {schema[key]}." for key, words in rules if key in schema]
     if "maxLength" in schema:
-        said.append(f"At most {schema['maxLength']} characters.")
+        sentences.append(f"At most {schema['maxLength']} characters.")
     if schema.get("default") not in (None, "", [], {}):
-        said.append(f"Default: {json.dumps(schema['default'])}.")
-    sentences = [each.strip() for each in said if each.strip()]
-    return " ".join(each if each.endswith((".", ":", ";")) else f"{each}." for each in sentences)
+        sentences.append(f"Default: {json.dumps(schema['default'])}.")
+    stripped = [sentence.strip() for sentence in sentences if sentence.strip()]
+    return " ".join(
+        sentence if sentence.endswith((".", ":", ";")) else f"{sentence}." for sentence in stripped
+    )
 
 
 def _resolved(schema: Schema, schemas: Schema) -> Schema:
     if "$ref" in schema:
-        found = schemas.get(schema["$ref"].rpartition("/")[2], {})
-        return {**_resolved(found, schemas), **{k: v for k, v in schema.items() if k != "$ref"}}
+        target = schemas.get(schema["$ref"].rpartition("/")[2], {})
+        return {**_resolved(target, schemas), **{k: v for k, v in schema.items() if k != "$ref"}}
     if len(schema.get("allOf", ())) == 1:
         return {**_resolved(schema["allOf"][0], schemas), **schema}
     return schema

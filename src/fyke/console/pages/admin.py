@@ -24,7 +24,7 @@ from fyke.model.health import HealthCheck, Level
 from fyke.model.installation import HealthCard, Retention
 
 AREA = "/admin"
-PATIENCE = 0.15  # seconds that the page waits for its cards; a later one loads by itself
+CARD_WAIT = 0.15  # seconds that the page waits for its cards; later ones load by themselves
 SMALL = 2**16
 _CARDS = tuple(card.value for card in HealthCard)
 
@@ -66,9 +66,9 @@ class AdminPages:
     # --- health ----------------------------------------------------------------------------
 
     async def health(self, view: View) -> Response:
-        """Cards that are ready soon are in the page; the others are loaded afterwards."""
+        """The page with the cards that are ready within ``CARD_WAIT``; it loads the others."""
         tasks = {name: asyncio.ensure_future(self._checks(view, name)) for name in _CARDS}
-        await asyncio.wait(tasks.values(), timeout=PATIENCE)
+        await asyncio.wait(tasks.values(), timeout=CARD_WAIT)
         cards: dict[str, list[HealthCheck] | None] = {}
         for name, task in tasks.items():
             cards[name] = task.result() if task.done() else None
@@ -118,8 +118,8 @@ class AdminPages:
     async def plan(self, view: View) -> Response:
         name = view.param("name")
         changed = await self.accounts.set_plan(view.caller, name, view.form.get("plan"))
-        words = {"name": name, "plan": changed.plan.value}
-        return view.go(f"{AREA}/accounts", _("%(name)s now has the plan %(plan)s.") % words)
+        values = {"name": name, "plan": changed.plan.value}
+        return view.go(f"{AREA}/accounts", _("%(name)s now has the plan %(plan)s.") % values)
 
     async def caps(self, view: View) -> Response:
         name = view.param("name")
@@ -157,8 +157,8 @@ class AdminPages:
         )
 
     async def proxies(self, view: View) -> Response:
-        out = self.installation.egress_report(view.caller)
-        return view.page("admin/proxies.html", area=AREA, out=out)
+        egress = self.installation.egress_report(view.caller)
+        return view.page("admin/proxies.html", area=AREA, egress=egress)
 
     async def storage(self, view: View) -> Response:
         faults: dict[str, str] = {}
@@ -189,8 +189,8 @@ class AdminPages:
         return await self.installation.retention(view.caller)
 
     async def versions(self, view: View) -> Response:
-        pieces = await self.installation.versions(view.caller)
-        return view.page("admin/versions.html", area=AREA, pieces=pieces)
+        components = await self.installation.versions(view.caller)
+        return view.page("admin/versions.html", area=AREA, components=components)
 
     async def settings(self, view: View) -> Response:
         lines = self.installation.settings(view.caller)
@@ -198,10 +198,10 @@ class AdminPages:
 
 
 def _amount(text: str) -> Decimal | None:
-    """The typed amount, 0 for empty text, None when it is not an amount."""
-    plain = text.strip().replace(",", ".")
+    """The amount, negative for a deduction, 0 for empty text, None when invalid."""
+    digits = text.strip().replace(",", ".")
     try:
-        found = Decimal(plain or "0")
+        amount = Decimal(digits or "0")
     except InvalidOperation:
         return None
-    return found if found.is_finite() and abs(found) < 10**12 else None
+    return amount if amount.is_finite() and abs(amount) < 10**12 else None

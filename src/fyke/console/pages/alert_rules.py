@@ -27,7 +27,7 @@ from fyke.model.billing import MICROS
 AREA = "/alerts"
 RULES = "/alerts/rules"
 SMALL = 2**16
-MAX_TASKS = 200  # that are offered to choose from
+MAX_TASKS = 200  # in the select
 MAX_WORKERS = 20
 _MEGABYTE = 10**6
 _KINDS = tuple(kind.value for kind in RuleKind)
@@ -56,12 +56,12 @@ class AlertRulePages:
 
     async def list(self, view: View) -> Response:
         rules = await self.alerts.rules(view.caller)
-        hooks = await self.webhooks.list(view.caller)
+        webhooks = await self.webhooks.list(view.caller)
         return view.page(
             "alerts/rules.html",
             area=AREA,
             rules=rules,
-            hooks={found.endpoint.id: found.endpoint.name for found in hooks},
+            webhooks={hook.endpoint.id: hook.endpoint.name for hook in webhooks},
             example=EXAMPLE,
         )
 
@@ -77,7 +77,7 @@ class AlertRulePages:
     async def create(self, view: View) -> Response:
         fields, faults = _fields(view)
         if faults or view.form.get("act") == "preview":
-            return await self._looked(view, fields, faults)
+            return await self._preview_page(view, fields, faults)
         try:
             await self.alerts.add_rule(view.caller, fields)
         except (InvalidRequest, Refused) as error:
@@ -85,47 +85,47 @@ class AlertRulePages:
         return view.go(RULES, _("The rule checks runs that end from now on."))
 
     async def edit(self, view: View) -> Response:
-        found = await self.alerts.rule(view.caller, view.param("id"))
-        return await self._form(view, _values(found), rule=found.rule)
+        current = await self.alerts.rule(view.caller, view.param("id"))
+        return await self._form(view, _values(current), rule=current.rule)
 
     async def change(self, view: View) -> Response:
-        found = await self.alerts.rule(view.caller, view.param("id"))
+        current = await self.alerts.rule(view.caller, view.param("id"))
         fields, faults = _fields(view)
         if faults or view.form.get("act") == "preview":
-            return await self._looked(view, fields, faults, found.rule)
+            return await self._preview_page(view, fields, faults, current.rule)
         try:
-            await self.alerts.change_rule(view.caller, found.rule.id, fields)
+            await self.alerts.change_rule(view.caller, current.rule.id, fields)
         except InvalidRequest as error:
-            return await self._form(view, _typed(view), _faults(view, error), rule=found.rule)
+            return await self._form(view, _typed(view), _faults(view, error), rule=current.rule)
         return view.go(RULES, _("The rule was changed."))
 
     async def switch(self, view: View) -> Response:
-        found = await self.alerts.rule(view.caller, view.param("id"))
-        fields = replace(fields_of(found.rule), enabled=view.form.get("to") == "on")
+        current = await self.alerts.rule(view.caller, view.param("id"))
+        fields = replace(fields_of(current.rule), enabled=view.form.get("to") == "on")
         try:
-            await self.alerts.change_rule(view.caller, found.rule.id, fields)
-        except InvalidRequest:  # what it names may be gone meanwhile; the form says what
+            await self.alerts.change_rule(view.caller, current.rule.id, fields)
+        except InvalidRequest:  # it refers to a deleted object; the form names it
             text = _("The rule refers to something that no longer exists. Check the marked fields.")
-            return view.go(f"{RULES}/{found.rule.id}", text, "warn")
+            return view.go(f"{RULES}/{current.rule.id}", text, "warn")
         return view.go(RULES, _("The rule is on.") if fields.enabled else _("The rule is off."))
 
     async def delete(self, view: View) -> Response:
         await self.alerts.remove_rule(view.caller, view.param("id"))
         return view.go(RULES, _("The rule was removed. Its alerts are kept."))
 
-    async def _looked(
+    async def _preview_page(
         self, view: View, fields: RuleFields, faults: dict[str, str], rule: Rule | None = None
     ) -> Response:
-        """The form with a preview of the rule for the last runs."""
-        looked = None
+        """The form with a preview of the rule on the last runs, or only the preview."""
+        preview = None
         if not faults:
             try:
-                looked = await self.alerts.preview(view.caller, fields)
+                preview = await self.alerts.preview(view.caller, fields)
             except InvalidRequest as error:
                 faults = _faults(view, error)
         if view.wants_part:
-            return view.part("alerts/preview.html", "preview", looked=looked, faults=faults)
-        return await self._form(view, _typed(view), faults, rule=rule, looked=looked)
+            return view.part("alerts/preview.html", "preview", preview=preview, faults=faults)
+        return await self._form(view, _typed(view), faults, rule=rule, preview=preview)
 
     async def _form(
         self,
@@ -134,7 +134,7 @@ class AlertRulePages:
         faults: Mapping[str, str] | None = None,
         *,
         rule: Rule | None = None,
-        looked: RulePreview | None = None,
+        preview: RulePreview | None = None,
     ) -> Response:
         _count, tasks = await self.tasks.list(view.caller, offset=0, limit=MAX_TASKS)
         return view.page(
@@ -144,10 +144,10 @@ class AlertRulePages:
             typed=typed,
             faults=faults or {},
             rule=rule,
-            looked=looked,
+            preview=preview,
             kinds=_KINDS,
             reasons=reasons.choices(),
-            hooks=[found.endpoint for found in await self.webhooks.list(view.caller)],
+            hooks=[hook.endpoint for hook in await self.webhooks.list(view.caller)],
             tasks=[(each.task.id, each.task.title) for each in tasks],
             workers=await self.overview.recent_workers(view.caller, MAX_WORKERS),
             mails=self.alerts.mails,
@@ -167,15 +167,15 @@ def _typed(view: View) -> dict[str, Any]:
     return {**_DEFAULTS, **form.values(), **lists, "enabled": form.on("enabled")}
 
 
-def _values(found: RuleView) -> dict[str, Any]:
+def _values(view: RuleView) -> dict[str, Any]:
     """The form values of a rule."""
-    rule = found.rule
+    rule = view.rule
     kind = rule.kind
     return {
         **_DEFAULTS,
         "name": rule.name,
         "kind": kind.value,
-        "worker": found.worker_path or rule.worker_id,
+        "worker": view.worker_path or rule.worker_id,
         "task": rule.task_id,
         "share": f"{rule.factor * 100:g}" if kind is RuleKind.FEWER_ROWS else "50",
         "multiple": f"{rule.factor:g}" if kind is RuleKind.SLOWER else "2",
@@ -222,13 +222,13 @@ def _fields(view: View) -> tuple[RuleFields, dict[str, str]]:
         if form.get("kind") not in of.split() or not text:
             return Decimal(0)
         try:
-            found = Decimal(text)
+            amount = Decimal(text)
         except InvalidOperation:
-            found = Decimal("NaN")
-        if not found.is_finite() or abs(found) > 10**15:
+            amount = Decimal("NaN")
+        if not amount.is_finite() or abs(amount) > 10**15:
             faults[name] = _("Enter a number such as 2.5.")
             return Decimal(0)
-        return found
+        return amount
 
     factor = number("share", "fewer_rows") / 100 or number("multiple", "slower")
     fields = RuleFields(
@@ -256,7 +256,7 @@ def _faults(view: View, error: InvalidRequest | Refused) -> dict[str, str]:
     names |= {"endpoints": "endpoints", "emails": "emails"}
     names |= {"budget_usd": "usd", "budget_traffic_mb": "megabytes"}
     names["factor"] = _FACTOR.get(view.form.get("kind"), "kind")
-    found = faults_of(error, names)
-    if "share" in found:
-        found["share"] = _("Enter a number above 0 and at most 100.")
-    return found
+    faults = faults_of(error, names)
+    if "share" in faults:
+        faults["share"] = _("Enter a number above 0 and at most 100.")
+    return faults

@@ -32,7 +32,7 @@ class AlertPages:
         unread, rule = view.query.get("unread") == "1", view.query.get("rule", "")[:40]
         text = view.query.get("page", "1")
         index = max(1, int(text)) if text.isdecimal() and len(text) < 9 else 1
-        count, found = await self.alerts.page(
+        count, alerts = await self.alerts.page(
             view.caller,
             AlertFilter(unread=unread, rule_id=rule),
             offset=(index - 1) * PAGE_SIZE,
@@ -42,7 +42,7 @@ class AlertPages:
         return view.page(
             "alerts/list.html",
             area=AREA,
-            alerts=found,
+            alerts=alerts,
             count=count,
             unread=unread,
             rule=rule,

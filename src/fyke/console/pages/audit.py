@@ -31,9 +31,9 @@ class AuditPages:
         action = view.query.get("action", "")
         action = action if action in names else ""
         before = _number(view.query.get("before", ""))
-        # one more than shown, to know whether there are older ones
-        found = await self.audit.page(view.caller, before=before, limit=SIZE + 1, action=action)
-        entries, more = found[:SIZE], len(found) > SIZE
+        # one entry more than shown, to know whether older ones follow
+        page = await self.audit.page(view.caller, before=before, limit=SIZE + 1, action=action)
+        entries, more = page[:SIZE], len(page) > SIZE
         keys = await self.accounts.list_keys(view.caller)
         return view.page(
             "settings/audit.html",
@@ -49,8 +49,8 @@ class AuditPages:
 
 
 def _address(action: str, before: int) -> str:
-    wanted = {"action": action, "before": str(before or "")}
-    query = urlencode({name: value for name, value in wanted.items() if value})
+    parameters = {"action": action, "before": str(before or "")}
+    query = urlencode({name: value for name, value in parameters.items() if value})
     return f"{PATH}?{query}" if query else PATH
 
 

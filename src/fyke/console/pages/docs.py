@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from fyke.console.api_client import ApiClient
-from fyke.console.docs import plain
-from fyke.console.docs.playground import PlaygroundCall, PlaygroundRequest, attempt
+from fyke.console.docs import as_markdown
+from fyke.console.docs.playground import PlaygroundCall, PlaygroundRequest, send_request
 from fyke.console.docs.prefill import OwnObjects, Prefill, filled
 from fyke.console.docs.reference import OperationPage, Reference, read
 from fyke.console.page import ConsolePage
@@ -23,7 +23,7 @@ AREA = "/docs"
 
 @dataclass(slots=True)
 class DocsPages:
-    """``api`` is the application that is documented and called."""
+    """``api``: the application to document and to call."""
 
     api: ApiClient
     prefill: Prefill
@@ -40,15 +40,18 @@ class DocsPages:
 
     async def index(self, view: View) -> Response:
         return view.page(
-            "docs/index.html", area=AREA, reference=await self._read(), versions=plain.VERSIONS
+            "docs/index.html",
+            area=AREA,
+            reference=await self._read(),
+            versions=as_markdown.VERSIONS,
         )
 
     async def llms(self, view: View) -> Response:
-        return _markdown(plain.index_markdown(await self._read(), view.visit.origin))
+        return _markdown(as_markdown.index_markdown(await self._read(), view.visit.origin))
 
     async def markdown(self, view: View) -> Response:
         page = await self._find(view.param("page"))
-        return _markdown(plain.operation_markdown(page, view.visit.origin))
+        return _markdown(as_markdown.operation_markdown(page, view.visit.origin))
 
     async def show(self, view: View) -> Response:
         page = filled(await self._find(view.param("page")), await self._own(view))
@@ -68,10 +71,10 @@ class DocsPages:
         if not page.playable:
             raise InvalidRequest("This operation takes a file; it cannot be tried from here")
         try:
-            trial = await attempt(self._app(), page, request, view.caller, host)
+            call = await send_request(self._app(), page, request, view.caller, host)
         except InvalidRequest as error:
             return await self._page(view, page, request, fault=error.message)
-        return await self._page(view, page, request, trial=trial)
+        return await self._page(view, page, request, call=call)
 
     async def _page(
         self,
@@ -79,7 +82,7 @@ class DocsPages:
         page: OperationPage,
         request: PlaygroundRequest,
         *,
-        trial: PlaygroundCall | None = None,
+        call: PlaygroundCall | None = None,
         fault: str = "",
     ) -> Response:
         return view.page_or_part(
@@ -89,11 +92,11 @@ class DocsPages:
             reference=await self._read(),
             page=page,
             request=request,
-            trial=trial,
-            answer=_pretty(trial) if trial else "",
+            call=call,
+            answer=_pretty(call) if call else "",
             fault=fault,
-            versions=plain.VERSIONS,
-            curl=plain.curl(page, view.visit.origin),
+            versions=as_markdown.VERSIONS,
+            curl=as_markdown.curl(page, view.visit.origin),
         )
 
     async def _own(self, view: View) -> OwnObjects:
@@ -102,7 +105,7 @@ class DocsPages:
         try:
             return await self.prefill.own(view.caller)
         except FykeError:
-            return OwnObjects()  # the samples do as well, the page must open
+            return OwnObjects()  # the page works with the samples too
 
     async def _find(self, name: str) -> OperationPage:
         page = (await self._read()).by_id.get(name)
@@ -123,9 +126,9 @@ def _markdown(text: str) -> Response:
     return Response(text, media_type="text/markdown", headers={"cache-control": "no-cache"})
 
 
-def _pretty(trial: PlaygroundCall) -> str:
+def _pretty(call: PlaygroundCall) -> str:
     """Indented JSON when the text is valid JSON, else the text."""
     try:
-        return json.dumps(json.loads(trial.body), ensure_ascii=False, indent=2)
+        return json.dumps(json.loads(call.body), ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
-        return trial.text
+        return call.text

@@ -41,7 +41,7 @@ class JoiningPages:
             try:
                 link = await self.links.read(purpose, token)
             except LinkSpent as error:
-                return _spent(view, purpose, error)
+                return _invalid_link(view, purpose, error)
             return self._form(view, purpose, link, token, {})
 
         return show
@@ -56,7 +56,7 @@ class JoiningPages:
                     purpose, token, view.form.get("password"), agent, view.visit.address
                 )
             except LinkSpent as error:
-                return _spent(view, purpose, error)
+                return _invalid_link(view, purpose, error)
             except (InvalidRequest, RateLimited) as error:
                 faults = faults_of(error, {"password": "password"})
                 return self._form(view, purpose, link, token, faults, status=422)
@@ -87,5 +87,7 @@ class JoiningPages:
         )
 
 
-def _spent(view: View, purpose: Purpose, error: LinkSpent) -> Response:
-    return view.page("access/spent.html", status=404, purpose=purpose.value, fault=error.message)
+def _invalid_link(view: View, purpose: Purpose, error: LinkSpent) -> Response:
+    return view.page(
+        "access/invalid_link.html", status=404, purpose=purpose.value, fault=error.message
+    )

@@ -19,7 +19,7 @@ from fyke.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from fyke.model.account import ApiKey, Scope
 
 AREA = "/settings/keys"
-MAX_ENDED = 50
+MAX_INACTIVE = 50
 _FIELDS = {
     "name": "name",
     "expires_at": "expires",
@@ -44,13 +44,13 @@ class KeyPages:
     async def list(self, view: View) -> Response:
         keys = await self.accounts.list_keys(view.caller)
         users = await self.users.list(view.caller)
-        now = view.around.clock.now_ms()
-        living = [key for key in keys if _opens(key, now)]
+        now = view.context.clock.now_ms()
+        active = [key for key in keys if _is_active(key, now)]
         return view.page(
             "settings/keys.html",
             area=AREA,
-            living=living,
-            ended=[key for key in reversed(keys) if key not in living][:MAX_ENDED],
+            active=active,
+            inactive=[key for key in reversed(keys) if key not in active][:MAX_INACTIVE],
             names={item.user.id: item.user.name for item in users},
             may_revoke=lambda key: _may_revoke(view, key),
         )
@@ -70,7 +70,7 @@ class KeyPages:
         if faults:
             return self._form(view, typed, faults)
         try:
-            made = await self.accounts.create_key(
+            key = await self.accounts.create_key(
                 view.caller,
                 view.form.get("name"),
                 expires_at=expires_at,
@@ -80,7 +80,7 @@ class KeyPages:
         except (InvalidRequest, Conflict, Forbidden) as error:
             return self._form(view, typed, faults_of(error, _FIELDS))
         return view.page(
-            "settings/secret.html", area=AREA, secret=made.key, name=made.name, kind="key"
+            "settings/secret.html", area=AREA, secret=key.key, name=key.name, kind="key"
         )
 
     async def revoke(self, view: View) -> Response:
@@ -102,7 +102,7 @@ class KeyPages:
         )
 
 
-def _opens(key: ApiKey, now: int) -> bool:
+def _is_active(key: ApiKey, now: int) -> bool:
     return not key.revoked_at and (not key.expires_at or key.expires_at > now)
 
 
@@ -116,8 +116,8 @@ def _end_of(view: View, text: str, faults: dict[str, str]) -> int:
     if not text:
         return 0
     try:
-        following = date.fromisoformat(text) + timedelta(days=1)
-        return int(datetime.combine(following, time(), view.zone).timestamp() * 1000)
+        next_day = date.fromisoformat(text) + timedelta(days=1)
+        return int(datetime.combine(next_day, time(), view.zone).timestamp() * 1000)
     except (ValueError, OverflowError):
         faults["expires"] = _("Enter a date such as 2027-12-31, or leave the field empty.")
         return 0

@@ -30,7 +30,7 @@ from fyke.model.run_list import RunSearch
 
 AREA = "/"
 CARDS = "overview/cards.html"
-PATIENCE = 0.25  # seconds that the page waits for its cards; a later one loads by itself
+CARD_WAIT = 0.25  # seconds that the page waits for its cards; later ones load by themselves
 FEW = 5
 
 log = structlog.get_logger("fyke.console")
@@ -54,7 +54,7 @@ class OverviewPages:
     async def show(self, view: View) -> Response:
         names = self._names(view)
         tasks = {name: asyncio.ensure_future(self._text(view, name)) for name in names}
-        await asyncio.wait(tasks.values(), timeout=PATIENCE)
+        await asyncio.wait(tasks.values(), timeout=CARD_WAIT)
         cards: dict[str, Markup | None] = {}
         for name, task in tasks.items():
             cards[name] = task.result() if task.done() else None
@@ -63,7 +63,7 @@ class OverviewPages:
             "overview/page.html",
             area=AREA,
             cards=cards,
-            ever=await self._ever(view),
+            has_runs=await self._has_runs(view),
             titles=_titles(),
         )
 
@@ -101,8 +101,8 @@ class OverviewPages:
                 view, "failed", name, {"reason": _("Internal error. See the server log.")}
             )
 
-    async def _ever(self, view: View) -> bool:
-        """Whether the account has ever had a run; true when that is not known."""
+    async def _has_runs(self, view: View) -> bool:
+        """Whether the account ever had a run; true when the state is unavailable."""
         try:
             return (await self.overview.now(view.caller)).total > 0
         except FykeError:
@@ -126,17 +126,17 @@ class OverviewPages:
 
     async def _usage(self, view: View) -> dict[str, Any]:
         period = await self.usage.period(view.caller)
-        found = await self.usage.view(view.caller, period, UsageStep.DAY)
-        by_cost = found.total.usage_micros > 0
+        usage = await self.usage.view(view.caller, period, UsageStep.DAY)
+        by_cost = usage.total.usage_micros > 0
         points = [
             (
                 formats.date_of(day),
                 sums.usage_micros if by_cost else sums.runs,
                 formats.money(sums.usage_micros) if by_cost else formats.count(sums.runs),
             )
-            for day, sums in found.bars
+            for day, sums in usage.bars
         ]
-        return {"found": found, "chart": chart_of(points), "by_cost": by_cost}
+        return {"usage": usage, "chart": chart_of(points), "by_cost": by_cost}
 
     async def _next(self, view: View) -> dict[str, Any]:
         return {"coming": await self.overview.next_runs(view.caller, FEW)}
@@ -149,8 +149,8 @@ class OverviewPages:
 
 
 def _rendered(view: View, block: str, name: str, values: dict[str, Any]) -> Markup:
-    found = view.text_of(CARDS, block, card=name, title=_titles()[name], **values)
-    return Markup(found)  # noqa: S704 - a template of ours, which has escaped all of it
+    html = view.text_of(CARDS, block, card=name, title=_titles()[name], **values)
+    return Markup(html)  # noqa: S704 - a template of ours, which escapes its values
 
 
 def _titles() -> dict[str, str]:

@@ -80,13 +80,13 @@ class OwnAccountPages:
         agent = view.request.headers.get("user-agent", "")
         old, new = view.form.get("old"), view.form.get("new")
         try:
-            made = await self.profiles.change_password(
+            session = await self.profiles.change_password(
                 view.caller, old, new, agent, view.visit.address
             )
         except (InvalidRequest, RateLimited) as error:
             return await self._page(view, faults_of(error, {"old": "old", "new": "new"}))
         response = view.go(PATH, _("Your password was changed. All other sessions have ended."))
-        cookies.set_session(response, view.visit, made.token)
+        cookies.set_session(response, view.visit, session.token)
         return response
 
     async def set_zone(self, view: View) -> Response:
@@ -96,17 +96,17 @@ class OwnAccountPages:
         except InvalidRequest as error:
             faults = faults_of(error, {"time_zone": "account_zone"})
             return await self._page(view, faults, {"account_zone": zone})
-        done = _("Schedules without a time zone now use %(zone)s.") % {"zone": zone}
-        return view.go(PATH, done)
+        notice = _("Schedules without a time zone now use %(zone)s.") % {"zone": zone}
+        return view.go(PATH, notice)
 
     async def set_caps(self, view: View) -> Response:
         typed = {name: view.form.get(name).strip() for name in ("run_cap", "month_cap")}
         faults = {name: no_dollars() for name, text in typed.items() if dollars(text) is None}
         if faults:
             return await self._page(view, faults, typed)
-        wanted = CapChange(dollars(typed["run_cap"]), dollars(typed["month_cap"]))
+        change = CapChange(dollars(typed["run_cap"]), dollars(typed["month_cap"]))
         try:
-            await self.spending.change(view.caller, wanted)
+            await self.spending.change(view.caller, change)
         except InvalidRequest as error:
             fields = {name: name for name in typed}
             return await self._page(view, faults_of(error, fields), typed)
@@ -151,7 +151,7 @@ class OwnAccountPages:
             views=chosen.views,
             account=account,
             spending=spending,
-            owns=view.caller.role is Role.OWNER,
+            is_owner=view.caller.role is Role.OWNER,
             browser_name=browser_name,
             own_session=view.caller.session_id,
             sessions=await self.sessions.list(view.caller),

@@ -1,4 +1,4 @@
-"""The account's own Workers, and project templates."""
+"""The Workers of the account, and project templates."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class OwnWorkerPages:
 
     async def list(self, view: View) -> Response:
         text, page = view.query.get("q", "")[:500], _page(view)
-        total, found = await self.workers.own_page(
+        total, workers = await self.workers.own_page(
             view.caller, text, offset=(page - 1) * ROWS, limit=ROWS
         )
-        entries = await self.catalog.entries(view.caller, found)
+        entries = await self.catalog.entries(view.caller, workers)
         return view.page_or_part(
             "own_workers/list.html",
             "found",
@@ -50,7 +50,8 @@ class OwnWorkerPages:
             rows=ROWS,
             address_of=address_of,
             templates=[
-                (name, gettext(title), gettext(text)) for name, (title, text) in TEMPLATES.items()
+                (name, gettext(title), gettext(description))
+                for name, (title, description) in TEMPLATES.items()
             ],
         )
 

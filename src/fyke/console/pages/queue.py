@@ -1,4 +1,4 @@
-"""The queue: held starts and waiting runs with their reasons, and the actions on them."""
+"""The queue: held starts and waiting runs with their reasons, and actions on held starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fyke.api.network import header
 from fyke.console import live
 from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
-from fyke.console.texts import ngettext, speak
+from fyke.console.texts import ngettext, use_language
 from fyke.console.view import View
 from fyke.domain.queue.board import PAGE, QueueBoard, QueueBoardView
 from fyke.domain.queue.service import ItemResult, RunQueue
@@ -24,7 +24,7 @@ from fyke.domain.runs.search import place_of
 from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 
 AREA = "/queue"
-_PLACE = re.compile(r"\d{1,12}(-\d{1,12}){0,200}")
+_CURSOR = re.compile(r"\d{1,12}(-\d{1,12}){0,200}")
 MAX_UPDATES = 60  # then the browser reconnects, and its session is checked again
 
 
@@ -63,17 +63,17 @@ class QueuePages:
 
     async def show(self, view: View) -> Response:
         address = _read(view)
-        board = await self._look(view, address)
+        board = await self._board(view, address)
         return view.page_or_part("queue/page.html", "board", **_values(view, address, board))
 
-    async def _look(self, view: View, address: QueueAddress) -> QueueBoardView:
+    async def _board(self, view: View, address: QueueAddress) -> QueueBoardView:
         start = place_of(address.after) if address.after else None
         return await self.board.read(
             view.caller, start=start, number=address.page, oldest_first=address.oldest_first
         )
 
     async def live(self, view: View) -> Response:
-        """Both lists whenever one of them has changed."""
+        """A stream of both lists, sent whenever one of them changes."""
         address = _read(view)
         start = place_of(address.after) if address.after else None
         updates = self.stream.follow(
@@ -93,10 +93,10 @@ class QueuePages:
                 if update.board is None:
                     yield live.comment()
                     continue
-                with speak(view.language):
+                with use_language(view.language):
                     values = _values(view, address, update.board)
                     html = view.text_of("queue/update.html", "update", update=update, **values)
-                yield live.message(html, place_in(update.board))
+                yield live.message(html, cursor_of(update.board))
 
         return EventStream(source(), lambda: None)
 
@@ -113,20 +113,21 @@ class QueuePages:
         return await self._act(view, act, "released")
 
     async def _act(
-        self, view: View, act: Callable[[list[str]], Awaitable[list[ItemResult]]], done: str
+        self, view: View, act: Callable[[list[str]], Awaitable[list[ItemResult]]], outcome: str
     ) -> Response:
         refs = list(dict.fromkeys(view.form.all("item")))[:MAX_ITEMS_PER_REQUEST]
         if not refs:
             return view.go(AREA, _("No items selected."), "warn")
         results = await act(refs)
-        worked = [result for result in results if not result.error]
-        if len(worked) == len(results):
-            return view.go(AREA, _done(done, len(worked)))
+        succeeded = [result for result in results if not result.error]
+        if len(succeeded) == len(results):
+            return view.go(AREA, _summary(outcome, len(succeeded)))
         address = QueueAddress()
-        board = await self._look(view, address)
+        board = await self._board(view, address)
         values = _values(view, address, board)
         return view.page(
-            "queue/page.html", **values | {"results": results, "done": _done(done, len(worked))}
+            "queue/page.html",
+            **values | {"results": results, "summary": _summary(outcome, len(succeeded))},
         )
 
 
@@ -136,9 +137,9 @@ def _values(view: View, address: QueueAddress, board: QueueBoardView) -> dict[st
         "address": address,
         "board": board,
         "size": PAGE,
-        "shown": place_in(board),
+        "shown": cursor_of(board),
         "results": [],
-        "done": "",
+        "summary": "",
     }
 
 
@@ -151,20 +152,20 @@ def _read(view: View) -> QueueAddress:
     )
 
 
-def place_in(board: QueueBoardView) -> str:
-    """The held items on the page, from which a stream resumes; 0 when there are none."""
+def cursor_of(board: QueueBoardView) -> str:
+    """The cursor of a stream: the numbers of the held items on the page, "0" for none."""
     return "-".join(str(listed.item.number) for listed in board.items) or "0"
 
 
 def _shown(view: View) -> list[int] | None:
-    """What the browser shows: the last update, or the page as it was rendered."""
+    """The held items that the browser shows, by the last update or the page; None when unknown."""
     text = header(view.request.scope, b"last-event-id") or view.query.get("shown", "")
-    if not _PLACE.fullmatch(text):
+    if not _CURSOR.fullmatch(text):
         return None
     return [int(number) for number in text.split("-") if number != "0"]
 
 
-def _done(action: str, number: int) -> str:
+def _summary(action: str, number: int) -> str:
     if action == "activated":
         return ngettext("One run was started.", "%(num)s runs were started.", number) % {
             "num": number

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
-from fyke.console.reasons import said
-from fyke.console.runform import plain
+from fyke.console.reasons import error_text
+from fyke.console.runform.input_form import initial_form, read_submitted
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.review.files import ShownFile, SubmissionFiles
@@ -48,25 +48,25 @@ class ReviewPages:
         text = view.query.get("page", "1")
         number = int(text) if text.isdecimal() and 0 < int(text[:6]) < 100_000 else 1
         offset = (number - 1) * SIZE
-        count, found = await self.reviews.page(
+        count, submissions = await self.reviews.page(
             view.caller, waiting=not decided, offset=offset, limit=SIZE
         )
         return view.page(
             "review/list.html",
             area=AREA,
-            views=found,
+            entries=submissions,
             decided=decided,
             waiting=await self.reviews.waiting(view.caller),
             count=count,
             first=offset + 1,
-            last=offset + len(found),
+            last=offset + len(submissions),
             number=number,
-            more=offset + len(found) < count,
+            more=offset + len(submissions) < count,
         )
 
     async def show(self, view: View) -> Response:
-        found = await self.reviews.get(view.caller, view.param("id"))
-        return await self._page(view, found)
+        entry = await self.reviews.get(view.caller, view.param("id"))
+        return await self._page(view, entry)
 
     async def decide(self, view: View) -> Response:
         reply = view.form.get("reply").replace("\r\n", "\n")
@@ -79,43 +79,43 @@ class ReviewPages:
                 await self.reviews.send_back(view.caller, ref, reply)
                 text = _("The version was returned with your note.")
         except DecidedAlready:
-            found = await self.reviews.get(view.caller, ref)
-            return await self._page(view, found, status=409, decided_first=True)
+            entry = await self.reviews.get(view.caller, ref)
+            return await self._page(view, entry, status=409, decided_first=True)
         except (InvalidRequest, VersionUnavailable) as error:
-            found = await self.reviews.get(view.caller, ref)
-            faults = {"reply": said(error)}
-            return await self._page(view, found, status=422, faults=faults, reply=reply)
+            entry = await self.reviews.get(view.caller, ref)
+            faults = {"reply": error_text(error)}
+            return await self._page(view, entry, status=422, faults=faults, reply=reply)
         return view.go(AREA, text)
 
     async def sample(self, view: View) -> Response:
-        """Start a sample run, or show the other view of its form."""
+        """Start a sample run, or redraw its form."""
         ref = view.param("id")
-        found = await self.reviews.get(view.caller, ref)
+        entry = await self.reviews.get(view.caller, ref)
         base = f"{AREA}/{ref}/sample"
-        asked, check_only = await plain.sent(found.version.input_schema, base, view.form)
+        input_form, check_only = await read_submitted(entry.version.input_schema, base, view.form)
         problem = ""
-        if not check_only and not asked.faulty:
+        if not check_only and not input_form.faulty:
             try:
-                run = await self.reviews.sample(view.caller, ref, asked.input)
+                run = await self.reviews.sample(view.caller, ref, input_form.input)
                 return view.go(f"/runs/{run.id}")
             except (NotFound, Forbidden):
                 raise
             except FykeError as error:
-                problem = said(error)
+                problem = error_text(error)
         status = 200 if check_only else 422
-        return await self._page(view, found, status=status, asked=asked, problem=problem)
+        return await self._page(view, entry, status=status, input_form=input_form, problem=problem)
 
     async def _page(
-        self, view: View, found: SubmissionView, *, status: int = 200, **more: Any
+        self, view: View, entry: SubmissionView, *, status: int = 200, **more: Any
     ) -> Response:
-        base = f"{AREA}/{found.submission.id}"
-        compared, fault = await self._compared(view, found)
+        base = f"{AREA}/{entry.submission.id}"
+        comparison, fault = await self._comparison(view, entry)
         shown: list[ShownFile] = []
-        left = 0
-        if compared is None and not fault:
-            shown, left = await self.files.list(view.caller, found)
-        asked = more.pop("asked", None) or plain.begin(
-            found.version.input_schema, f"{base}/sample", own=True
+        more_files = 0
+        if comparison is None and not fault:
+            shown, more_files = await self.files.list(view.caller, entry)
+        input_form = more.pop("input_form", None) or initial_form(
+            entry.version.input_schema, f"{base}/sample", own=True
         )
         values = {"faults": {}, "reply": "", "problem": "", "decided_first": False} | more
         return view.page_or_part(
@@ -123,30 +123,30 @@ class ReviewPages:
             "work",
             status=status,
             area=AREA,
-            found=found,
-            one=found.submission,
+            entry=entry,
+            submission=entry.submission,
             base=base,
-            compared=compared,
+            comparison=comparison,
             diff_fault=fault,
             files=shown,
-            more_files=left,
-            asked=asked,
-            frame=asked.frame,
+            more_files=more_files,
+            input_form=input_form,
+            frame=input_form.frame,
             **values,
         )
 
-    async def _compared(
-        self, view: View, found: SubmissionView
+    async def _comparison(
+        self, view: View, entry: SubmissionView
     ) -> tuple[VersionComparison | None, str]:
-        """The difference to the public version; None for the first version."""
-        if found.base is None:
+        """(difference from the public version, error); None for the first version or an error."""
+        if entry.base is None:
             return None, ""
         try:
             return (
                 await self.history.compare(
-                    view.caller, found.worker.id, found.base.number, found.version.number
+                    view.caller, entry.worker.id, entry.base.number, entry.version.number
                 ),
                 "",
             )
         except (NotFound, VersionUnavailable, InvalidRequest) as error:
-            return None, said(error)
+            return None, error_text(error)

@@ -51,10 +51,10 @@ class RunActionPages:
         return view.go(f"/runs/{run.id}", _("The run was started again. This is the new run."))
 
     async def save_task(self, view: View) -> Response:
-        found = await self.runs.get(view.caller, view.param("id"))
-        title = view.form.get("title").strip() or found.worker.title or found.worker.name
+        source = await self.runs.get(view.caller, view.param("id"))
+        title = view.form.get("title").strip() or source.worker.title or source.worker.name
         task = await self.tasks.create(
-            view.caller, found.worker.id, title, rerun_input(found.run), found.run.version
+            view.caller, source.worker.id, title, rerun_input(source.run), source.run.version
         )
         return view.go(f"/tasks/{task.id}", _("The run was saved as a task."))
 
@@ -88,14 +88,14 @@ class RunActionPages:
 
     async def _shares(self, view: View, faults: dict[str, str], typed: dict[str, str]) -> Response:
         frame = await self.frames.of(view)
-        found = await self.shares.of_run(view.caller, frame.view.run.id)
+        shares = await self.shares.of_run(view.caller, frame.view.run.id)
         return view.page(
             "run/share.html",
             status=422 if faults else 200,
             frame=frame,
-            shares=[(share, f"{view.visit.origin}/shared/{token}") for share, token in found],
+            shares=[(share, f"{view.visit.origin}/shared/{token}") for share, token in shares],
             faults=faults,
             typed=typed,
-            most_days=MAX_DAYS,
+            max_days=MAX_DAYS,
             days=SHARE_DAYS,
         )

@@ -15,7 +15,7 @@ from fyke.domain.runs.service import Runs
 from fyke.domain.runs.subtask_reader import SubtaskReader
 from fyke.domain.runs.usage import RunUsages
 
-PARTS = 50
+SUBTASKS = 50
 INPUT_CHARS = 200_000
 
 
@@ -23,8 +23,8 @@ INPUT_CHARS = 200_000
 class RunDetailPages:
     frames: RunFrames
     runs: Runs
-    uses: RunUsages
-    parts: SubtaskReader
+    usages: RunUsages
+    subtask_reader: SubtaskReader
     callbacks: Callbacks
 
     def pages(self) -> list[ConsolePage]:
@@ -38,35 +38,35 @@ class RunDetailPages:
 
     async def input(self, view: View) -> Response:
         frame = await self.frames.of(view, "/input", "tab=other")
-        whole = rerun_input(frame.view.run)["parameters"]
+        saved_input = rerun_input(frame.view.run)["parameters"]
         return view.page(
             "run/input.html",
             frame=frame,
-            custom=whole["custom"],
-            system=whole["system"],
-            most_chars=INPUT_CHARS,
+            custom=saved_input["custom"],
+            system=saved_input["system"],
+            max_chars=INPUT_CHARS,
         )
 
     async def usage(self, view: View) -> Response:
         frame = await self.frames.of(view, "/usage", "tab=usage")
-        use = await self.uses.of_run(view.caller, frame.view.run.id)
-        return view.page("run/usage.html", frame=frame, use=use)
+        usage = await self.usages.of_run(view.caller, frame.view.run.id)
+        return view.page("run/usage.html", frame=frame, usage=usage)
 
     async def subtasks(self, view: View) -> Response:
         frame = await self.frames.of(view, "/subtasks", "tab=other")
         text = view.query.get("offset", "0")
         offset = int(text) if text.isdecimal() and len(text) < 9 else 0
-        count, found = await self.parts.page(
-            view.caller, frame.view.run.id, offset=offset, limit=PARTS
+        count, subtasks = await self.subtask_reader.page(
+            view.caller, frame.view.run.id, offset=offset, limit=SUBTASKS
         )
         return view.page(
             "run/subtasks.html",
             frame=frame,
-            parts=found,
+            subtasks=subtasks,
             count=count,
             offset=offset,
-            before=max(0, offset - PARTS) if offset else None,
-            after=offset + PARTS if offset + PARTS < count else None,
+            before=max(0, offset - SUBTASKS) if offset else None,
+            after=offset + SUBTASKS if offset + SUBTASKS < count else None,
         )
 
     async def events(self, view: View) -> Response:

@@ -1,4 +1,4 @@
-"""The export of a run's rows: a form that names the limits of each format, and the file link."""
+"""The export of a run's rows: the form, with the limits of each format, and the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fyke.domain.results.service import RunResults
 from fyke.errors import InvalidRequest
 from fyke.reasons import detail_sentence
 
-LISTED = 200  # fields that can be selected by checkbox
+MAX_CHECKBOXES = 200  # with more fields, their names are typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class RunExportPages:
 
     def pages(self) -> list[ConsolePage]:
         return [
-            ConsolePage("GET", "/runs/{id}/export", self.ask, area=AREA),
+            ConsolePage("GET", "/runs/{id}/export", self.show, area=AREA),
             ConsolePage("GET", "/runs/{id}/export/file", self.file, area=AREA),
         ]
 
-    async def ask(self, view: View) -> Response:
+    async def show(self, view: View) -> Response:
         return await self._form(view, {})
 
     async def _form(self, view: View, faults: dict[str, str], link: str = "") -> Response:
@@ -51,8 +51,8 @@ class RunExportPages:
         headers = await self.results.headers_of(source)
         limits: dict[str, list[str]] = {}
         refused: dict[str, str] = {}
-        # of a named field, so that no format reads all rows for its columns; what only rows
-        # know is found when the file is made
+        # With a named field no format reads all rows to find its columns. Limits that depend on
+        # the rows are checked when the file is made.
         keys = [headers[0].key] if headers else []
         for name, kind in FORMATS.items():
             try:
@@ -72,28 +72,28 @@ class RunExportPages:
             limits=limits,
             refused=refused,
             fields=headers,
-            listed=LISTED,
+            max_checkboxes=MAX_CHECKBOXES,
             rows=totals.rows,
             size=totals.row_bytes,
             faults=faults,
-            asked=view.query,
+            parameters=view.query,
             link=link,
-            holds_ms=self.seconds * 1000,
+            valid_ms=self.seconds * 1000,
         )
 
     async def file(self, view: View) -> Response:
-        """Redirects to the file, or back to the form with the reason when it cannot be made."""
-        asked = view.query
+        """Redirect to the file, or show the form again with the error."""
+        parameters = view.query
         run_id = view.param("id")
         try:
-            keys, query = keys_of(asked), rows_of(asked)
+            keys, query = keys_of(parameters), rows_of(parameters)
             chosen, _notes = await self.exports.check(
-                view.caller, run_id, asked.get("format"), keys, query
+                view.caller, run_id, parameters.get("format"), keys, query
             )
         except InvalidRequest as error:
             return await self._form(view, {"format": error.message})
         try:
-            name = file_name(chosen, asked.get("name", "").strip())
+            name = file_name(chosen, parameters.get("name", "").strip())
         except InvalidRequest as error:
             return await self._form(view, {"name": error.message})
         url = self.links.url(
@@ -103,21 +103,19 @@ class RunExportPages:
             name,
             format=chosen.name,
             keys=keys,
-            safe=asked.get("safe") == "1",
-            bom=asked.get("bom") == "1",
+            safe=parameters.get("safe") == "1",
+            bom=parameters.get("bom") == "1",
             query=query,
         )
-        if asked.get("do") == "link":
+        if parameters.get("do") == "link":
             return await self._form(view, {}, url)
         return RedirectResponse(url, status_code=303)
 
 
-def keys_of(asked: QueryParams) -> list[str]:
-    """The fields that were selected, then those typed one on a line; none for all. Raises
-    ``InvalidRequest``.
-    """
-    keys = [key for key in asked.getlist("key") if key]
-    keys += [one.strip() for one in asked.get("keys", "").splitlines() if one.strip()]
+def keys_of(parameters: QueryParams) -> list[str]:
+    """The selected fields, then those typed each per line; [] for all. Raise ``InvalidRequest``."""
+    keys = [key for key in parameters.getlist("key") if key]
+    keys += [each.strip() for each in parameters.get("keys", "").splitlines() if each.strip()]
     if sum(map(len, keys)) > MAX_KEYS_CHARS:
         raise InvalidRequest(
             f"the names of fields have at most {MAX_KEYS_CHARS} characters in all; "
@@ -127,12 +125,12 @@ def keys_of(asked: QueryParams) -> list[str]:
     return keys
 
 
-def rows_of(asked: QueryParams) -> Query:
-    """The requested rows and their form. Raises ``InvalidFields``."""
+def rows_of(parameters: QueryParams) -> Query:
+    """The requested rows and their form. Raise ``InvalidFields``."""
     return query_of(
-        clean=asked.get("clean") == "1",
-        flatten=asked.get("flatten") == "1",
-        sort=asked.get("sort", ""),
-        filters=[one for one in asked.getlist("filter") if one],
-        failed_rows=asked.get("failed") == "1",
+        clean=parameters.get("clean") == "1",
+        flatten=parameters.get("flatten") == "1",
+        sort=parameters.get("sort", ""),
+        filters=[each for each in parameters.getlist("filter") if each],
+        failed_rows=parameters.get("failed") == "1",
     )

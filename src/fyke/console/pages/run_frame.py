@@ -21,8 +21,8 @@ Tab = tuple[str, str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class RunFrame:
-    """``live``: the address of the page's stream, empty when no update can follow.
-    ``hidden``: the number of rows that are stored and omitted because their Worker failed.
+    """``live``: the address of the page's stream, "" when no update can follow.
+    ``hidden``: the number of stored rows that are left out because their Worker failed.
     """
 
     view: RunView
@@ -50,7 +50,7 @@ class RunFrame:
 
     @property
     def reason(self) -> str:
-        """The reason why it ended or waits, in one sentence."""
+        """Why the run failed, was aborted or waits, in one sentence; "" otherwise."""
         run = self.view.run
         if run.state in (RunState.FAILED, RunState.ABORTED):
             return why(run)
@@ -83,24 +83,24 @@ class RunFrames:
     runs: Runs
     endings: RunEndings
     waiting: WaitReasons
-    parts: SubtaskReader
+    subtasks: SubtaskReader
     results: RunResults
 
     async def of(self, view: View, tab: str = "", live: str = "") -> RunFrame:
-        """The frame of the run that the path names. ``live``: the query of the stream, empty
-        for a page without one. Raises ``RunNotFound``.
+        """The frame of the run that the path names. ``live``: the query of the stream, ""
+        for a page without one. Raise ``RunNotFound``.
         """
-        found = await self.runs.get(view.caller, view.param("id"))
-        run = found.run
+        run_view = await self.runs.get(view.caller, view.param("id"))
+        run = run_view.run
         waits = None
         if run.state is RunState.READY:
             waits = await self.waiting.reason(view.caller, run.id)
         at = f"/runs/{run.id}"
         return RunFrame(
-            view=found,
-            ending=await self.endings.of(found),
+            view=run_view,
+            ending=await self.endings.of(run_view),
             waits=waits,
-            node=await self.parts.node(view.caller, run.id),
+            node=await self.subtasks.node(view.caller, run.id),
             current=at + tab,
             live=f"{at}/live?{live}" if live and not run.state.terminal else "",
             hidden=await self.results.hidden_count(view.caller, run.id),

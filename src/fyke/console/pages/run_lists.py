@@ -15,7 +15,7 @@ from fyke.console import live, reasons, run_filters
 from fyke.console.page import ConsolePage
 from fyke.console.run_filters import NEWER, ListAddress
 from fyke.console.texts import gettext as _
-from fyke.console.texts import ngettext, speak
+from fyke.console.texts import ngettext, use_language
 from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.runs.bulk import BulkAnswer, RunBulk
@@ -28,7 +28,7 @@ from fyke.model.run import Origin
 from fyke.model.run_list import MAX_MATCHED, BulkAction, RunSearch
 
 AREA = "/runs"
-VIEW = "runs"  # what the saved filters of this page are called among the preferences
+VIEW = "runs"  # name of this page's saved filters in the preferences
 SIZE = 50
 MAX_UPDATES = 60  # then the browser reconnects, and its session is checked again
 
@@ -57,7 +57,9 @@ class RunListPages:
             return view.go(f"/runs?{saved}")
         address = run_filters.read(view.query, view.query.getlist("col"))
         if not view.wants_part and any(not value for _name, value in view.query.multi_items()):
-            return view.go(address.path(address.cursor))  # an address that can be passed on
+            return view.go(
+                address.path(address.cursor)
+            )  # without empty parameters, to be bookmarked
         faults: dict[str, str] = {}
         page = None
         try:
@@ -78,7 +80,7 @@ class RunListPages:
             open_ids=[] if page is None else _open_ids(page),
             top=_top(page, address),
             newer_prefix=NEWER,
-            most_matched=MAX_MATCHED,
+            max_matched=MAX_MATCHED,
         )
         if view.wants_part:
             response.headers["hx-push-url"] = address.path(address.cursor)
@@ -89,8 +91,8 @@ class RunListPages:
         if not address.cursor:
             return await self.lists.page(view.caller, search, size=SIZE)
         newer = address.cursor.startswith(NEWER)
-        place = place_of(address.cursor.removeprefix(NEWER))
-        return await self.lists.beyond(view.caller, search, place, size=SIZE, newer=newer)
+        cursor = place_of(address.cursor.removeprefix(NEWER))
+        return await self.lists.beyond(view.caller, search, cursor, size=SIZE, newer=newer)
 
     async def export(self, view: View) -> Response:
         address = run_filters.read(view.query, ())
@@ -98,13 +100,13 @@ class RunListPages:
         return await csv_file(csv_of(self.lists.all_rows(view.caller, search)), "runs.csv")
 
     async def live(self, view: View) -> Response:
-        """Changes of the runs ``run`` of the list, and the number of runs after ``top``."""
+        """A stream of changes of the runs ``run_id``, and of the number of runs after ``top``."""
         address = run_filters.read(view.query, view.query.getlist("col"))
         search = await self.lists.search(view.caller, address.words, view.zone_name)
         top = view.query.get("top", "")
-        place = place_of(top) if top else None
+        cursor = place_of(top) if top else None
         run_ids = view.query.getlist("run_id")[:SIZE]
-        updates = self.stream.follow(view.caller, search, run_ids, place)
+        updates = self.stream.follow(view.caller, search, run_ids, cursor)
 
         async def source() -> AsyncGenerator[bytes, None]:
             sent = 0
@@ -115,7 +117,7 @@ class RunListPages:
                 if not (update.rows or update.gone or update.fresh):
                     yield live.comment()
                     continue
-                with speak(view.language):
+                with use_language(view.language):
                     html = view.text_of(
                         "runs/update.html", "update", update=update, address=address
                     )
@@ -135,7 +137,7 @@ class RunListPages:
     # --- bulk actions ----------------------------------------------------------------------
 
     async def act(self, view: View) -> Response:
-        """Ask for confirmation, run the action, show the result of each."""
+        """Ask for confirmation, then run the action and show its results."""
         try:
             action = BulkAction(view.form.get("action"))
         except ValueError:
@@ -154,7 +156,7 @@ class RunListPages:
         else:
             answer = await self.bulk.named(view.caller, action, run_ids, Origin.WEB)
         if answer.done == len(answer.results) and not answer.more:
-            return view.go(address.path(), _done(action, answer))
+            return view.go(address.path(), _summary(action, answer))
         rows = await self.lists.rows(view.caller, [result.run_id for result in answer.results])
         return view.page(
             "runs/bulk_done.html",
@@ -163,7 +165,7 @@ class RunListPages:
             answer=answer,
             rows={row.line.id: row for row in rows},
             back=address.path(),
-            done=_done(action, answer),
+            summary=_summary(action, answer),
         )
 
     async def _ask(
@@ -187,7 +189,7 @@ class RunListPages:
             page=page,
             run_ids=run_ids,
             matching=matching,
-            most_matched=MAX_MATCHED,
+            max_matched=MAX_MATCHED,
         )
 
 
@@ -196,7 +198,9 @@ def _open_ids(page: RunListPage) -> list[str]:
 
 
 def _top(page: RunListPage | None, address: ListAddress) -> str:
-    """The newest run of the first page; new runs are announced there only."""
+    """The cursor of the newest run on the first page, "" elsewhere: only the first page announces
+    new runs.
+    """
     if page is None or page.previous is not None or address.cursor or not page.rows:
         return ""
     line = page.rows[0].line
@@ -204,11 +208,11 @@ def _top(page: RunListPage | None, address: ListAddress) -> str:
 
 
 def _faults(error: InvalidRequest) -> dict[str, str]:
-    """Rules by the field that breaks each."""
+    """Field to rule."""
     return {problem.field: problem.text for problem in error.problems}
 
 
-def _done(action: BulkAction, answer: BulkAnswer) -> str:
+def _summary(action: BulkAction, answer: BulkAnswer) -> str:
     numbers: dict[str, Any] = {"num": answer.done}
     match action:
         case BulkAction.ABORT:

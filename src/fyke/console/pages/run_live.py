@@ -1,12 +1,11 @@
 """The stream of a run's page: changed figures, new log lines, the number of rows.
 
 The id of a message is the position in the log, the last state sent and the number of rows that the
-page shows, so a browser that reconnects, to this server or to another one, continues where it was:
-nothing is skipped and nothing is sent twice. A client that is further behind than a page can show
-is moved to the end, with a note.
+page shows. A browser that reconnects, to this server or another one, resumes from it, so that
+nothing is skipped or sent twice. A reader that is too far behind skips lines, with a mark.
 
-Rows never move under the reader. A page without rows gets the first ones as soon as they exist;
-later ones are announced.
+A page without rows gets the first ones as soon as they exist; later ones are only announced,
+because rows must not move while they are read.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.pages.run_log import LogAddress, read
 from fyke.console.pages.run_output import shown_rows
-from fyke.console.pages.run_traffic import ShownSite, SiteOrder
-from fyke.console.texts import speak
+from fyke.console.pages.run_traffic import SiteOrder, TrafficView
+from fyke.console.texts import use_language
 from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import CUT, LogReader
@@ -42,9 +41,9 @@ from fyke.errors import RateLimited, RunNotFound
 from fyke.model.log import LogEntry, LogExcerpt
 from fyke.model.run import RunState
 
-MAX_LINES_BEHIND = 2_000  # lines; a reader further behind skips lines, with a mark
+MAX_LINES_BEHIND = 2_000  # a reader further behind skips lines
 FIGURES_SECONDS = 1.0
-USE_SECONDS = 5.0
+USAGE_SECONDS = 5.0
 QUIET_SECONDS = 15.0
 STREAM_SECONDS = 600.0  # then the browser reconnects, and its session is checked again
 STREAMS_PER_SESSION = 30
@@ -58,7 +57,7 @@ class RunLivePages:
     frames: RunFrames
     streams: RunStreams
     reading: LogReader
-    uses: RunUsages
+    usages: RunUsages
     sites: RunSites
     results: RunResults
     open: dict[str, int] = field(default_factory=dict)
@@ -88,18 +87,18 @@ class RunLivePages:
 def _cursor(view: View) -> StreamCursor:
     """The position of the browser: the last update sent, or the end of its page."""
     text = header(view.request.scope, b"last-event-id") or ""
-    found = _CURSOR.fullmatch(text)
-    if found is not None and found[2] in _STATES:
-        return StreamCursor(int(found[1]), int(found[3]), _STATES[found[2]])
-    given, seen = view.query.get("place", ""), view.query.get("seen", "")
+    match = _CURSOR.fullmatch(text)
+    if match is not None and match[2] in _STATES:
+        return StreamCursor(int(match[1]), int(match[3]), _STATES[match[2]])
+    lines, rows = view.query.get("place", ""), view.query.get("seen", "")
     return StreamCursor(
-        int(given) if given.isdecimal() and len(given) < 10 else 0,
-        int(seen) if seen.isdecimal() and len(seen) < 12 else 0,
+        int(lines) if lines.isdecimal() and len(lines) < 10 else 0,
+        int(rows) if rows.isdecimal() and len(rows) < 12 else 0,
     )
 
 
 class _Stream:
-    """One open page."""
+    """The stream of one open page."""
 
     def __init__(
         self, pages: RunLivePages, view: View, tab: str, address: LogAddress, run_id: str
@@ -109,13 +108,13 @@ class _Stream:
         self._tab = tab
         self._address = address
         self._run_id = run_id
-        self._seen = 0  # rows that the page shows
-        self._figures_at = self._use_at = 0.0
+        self._rows_shown = 0
+        self._figures_at = self._usage_at = 0.0
         self._last_sent = monotonic()
 
     async def messages(self, cursor: StreamCursor) -> AsyncGenerator[bytes, None]:
         until = monotonic() + STREAM_SECONDS
-        self._seen = cursor.row
+        self._rows_shown = cursor.row
         at: StreamCursor | None = cursor
         while at is not None and monotonic() < until:
             at, gap = await self._skipped(at)
@@ -142,7 +141,7 @@ class _Stream:
                 update = await follower.next()
                 html = None if update is None else await self._html_unless_deleted(update)
                 if update is None or html is None:
-                    yield None, self._gone() + live.END
+                    yield None, self._deleted_message() + live.END
                     return
                 if html:
                     yield update.cursor, self._message(html, update.cursor)
@@ -190,46 +189,46 @@ class _Stream:
         now = monotonic()
         if update.view is not None or now - self._figures_at >= FIGURES_SECONDS:
             self._figures_at = now
-            html += await self._strip(full=update.view is not None)
-        if self._tab == "usage" and (update.ended or now - self._use_at >= USE_SECONDS):
-            self._use_at = now
-            html += await self._use()
-        if self._tab == "traffic" and (update.ended or now - self._use_at >= USE_SECONDS):
-            self._use_at = now
+            html += await self._figures(full=update.view is not None)
+        if self._tab == "usage" and (update.ended or now - self._usage_at >= USAGE_SECONDS):
+            self._usage_at = now
+            html += await self._usage()
+        if self._tab == "traffic" and (update.ended or now - self._usage_at >= USAGE_SECONDS):
+            self._usage_at = now
             html += await self._traffic()
         return html
 
-    async def _use(self) -> str:
+    async def _usage(self) -> str:
         frame = await self._pages.frames.of(self._view)
-        use = await self._pages.uses.of_run(self._view.caller, self._run_id)
-        text = self._text("run/usage.html", "use", frame=frame, use=use)
+        usage = await self._pages.usages.of_run(self._view.caller, self._run_id)
+        text = self._text("run/usage.html", "usage", frame=frame, usage=usage)
         return live.partial("#use", "outerHTML", text)
 
     async def _traffic(self) -> str:
         frame = await self._pages.frames.of(self._view)
-        found = await self._pages.sites.of_run(self._view.caller, self._run_id)
-        shown = ShownSite(found, SiteOrder.read(self._view.query))
+        traffic = await self._pages.sites.of_run(self._view.caller, self._run_id)
+        shown = TrafficView(traffic, SiteOrder.read(self._view.query))
         text = self._text("run/traffic.html", "traffic", frame=frame, shown=shown)
         return live.partial("#traffic", "outerHTML", text)
 
     def _lines(self, entries: tuple[LogEntry, ...]) -> str:
-        wanted = self._address.wanted
+        log_filter = self._address.filter
         lines = [
             LogExcerpt(e.position, e.type, e.group, e.content[:CUT], e.timestamp, len(e.content))
             for e in entries
-            if wanted.matches(e)
+            if log_filter.matches(e)
         ]
         if not lines:
             return ""
         html = self._part("lines", lines=lines)
         return live.partial("#log-lines", "beforeend", html)
 
-    async def _strip(self, *, full: bool) -> str:
-        """The figures; with a new state, the actions and the outcome too."""
+    async def _figures(self, *, full: bool) -> str:
+        """The figures; when ``full``, also the facts, the actions and the outcome."""
         frame = await self._pages.frames.of(self._view)
         text = self._text("run/frame.html", "figures", frame=frame)
         html = live.partial("#run-figures", "outerHTML", text)
-        with speak(self._view.language):
+        with use_language(self._view.language):
             tally = formats.count(frame.view.results)
         html += live.partial("#run-tally", "innerHTML", tally)
         if self._tab == "output":
@@ -244,21 +243,21 @@ class _Stream:
         return html + live.partial("#run-ending", "outerHTML", ending)
 
     async def _rows(self, frame: RunFrame) -> str:
-        """The first rows when the page has none; then the number of rows written since."""
+        """The first rows when the page has none, and the number of rows written since."""
         html = ""
-        there = frame.view.results
+        row_count = frame.view.results
         if run_rows.read(self._view.query).failed:
-            there += frame.hidden
-        if not self._seen and there:
+            row_count += frame.hidden
+        if not self._rows_shown and row_count:
             values = await shown_rows(self._pages.results, self._view, frame)
-            self._seen = values["total"]
+            self._rows_shown = values["total"]
             text = self._text("run/output.html", "shown_rows", frame=frame, **values)
             html = live.partial("#run-rows", "innerHTML", text)
-        fresh = there - self._seen
+        fresh = row_count - self._rows_shown
         text = self._text("run/output.html", "fresh", frame=frame, fresh=fresh, streamed=True)
         return html + live.partial("#fresh", "outerHTML", text)
 
-    def _gone(self) -> bytes:
+    def _deleted_message(self) -> bytes:
         html = self._text("run/lines.html", "gone")
         return live.message(live.partial("#run-ending", "outerHTML", html))
 
@@ -267,9 +266,9 @@ class _Stream:
         return self._text("run/lines.html", block, **values)
 
     def _text(self, template: str, block: str, **values: Any) -> str:
-        with speak(self._view.language):
+        with use_language(self._view.language):
             return self._view.text_of(template, block, **values)
 
     def _message(self, html: str, cursor: StreamCursor) -> bytes:
         state = cursor.state.value if cursor.state else "-"
-        return live.message(html, f"{cursor.log}.{state}.{self._seen}")
+        return live.message(html, f"{cursor.log}.{state}.{self._rows_shown}")

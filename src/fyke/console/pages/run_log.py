@@ -1,4 +1,4 @@
-"""The log of a run: any position, filters by severity and text, full lines, and the file."""
+"""The log of a run: pages from any position, filters, full lines, and the file."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class LogAddress:
     line: int = 0
 
     @property
-    def wanted(self) -> LogFilter:
+    def filter(self) -> LogFilter:
         return LogFilter(self.level, self.search)
 
     @property
-    def place(self) -> LogPosition:
+    def position(self) -> LogPosition:
         if self.line:
             return LogPosition(after=max(0, self.line - AROUND))
         return LogPosition(self.after, self.before)
@@ -50,22 +50,22 @@ class LogAddress:
         """Whether the page shows the end, where new lines appear."""
         return self.after is None and self.before is None and not self.line
 
-    def query(self, **place: int) -> str:
+    def query(self, **position: int) -> str:
         pairs: list[tuple[str, str]] = []
         if self.level > LogType.DEBUG:
             pairs.append(("level", str(int(self.level))))
         if self.search:
             pairs.append(("search", self.search))
-        pairs += [(name, str(position)) for name, position in place.items()]
+        pairs += [(name, str(number)) for name, number in position.items()]
         return urlencode(pairs)
 
-    def path(self, at: str, **place: int) -> str:
-        query = self.query(**place)
+    def path(self, at: str, **position: int) -> str:
+        query = self.query(**position)
         return f"{at}/log?{query}" if query else f"{at}/log"
 
 
 def read(query: QueryParams) -> LogAddress:
-    """Values that are not numbers are ignored."""
+    """The address of these parameters; values that are not numbers are ignored."""
     level = _number(query, "level") or LogType.DEBUG
     return LogAddress(
         level=min(max(level, LogType.DEBUG), LogType.ERROR),
@@ -100,7 +100,7 @@ class RunLogPages:
     async def show(self, view: View) -> Response:
         address = read(view.query)
         page = await self.reading.page(
-            view.caller, view.param("id"), address.place, address.wanted, limit=LINES
+            view.caller, view.param("id"), address.position, address.filter, limit=LINES
         )
         live = ""
         if address.at_end:
@@ -112,7 +112,7 @@ class RunLogPages:
             "address": address,
             "page": page,
             "spans": ansi.spans,
-            **_ways(frame, address, page),
+            **_adjacent_pages(frame, address, page),
         }
         if view.wants_part and address.before is not None:
             return view.part("run/log.html", "earlier_lines", **values)
@@ -120,20 +120,20 @@ class RunLogPages:
 
     async def line(self, view: View) -> Response:
         frame = await self.frames.of(view, "/log")
-        found = await self.reading.line(view.caller, frame.view.run.id, _position(view))
-        return view.page("run/line.html", frame=frame, line=found, whole=ansi.plain(found.content))
+        line = await self.reading.line(view.caller, frame.view.run.id, _position(view))
+        return view.page("run/line.html", frame=frame, line=line, whole=ansi.plain(line.content))
 
     async def line_text(self, view: View) -> Response:
         """The unchanged line, with its control characters, as a file."""
-        found = await self.reading.line(view.caller, view.param("id"), _position(view))
-        name = f'attachment; filename="line-{found.position}.txt"'
+        line = await self.reading.line(view.caller, view.param("id"), _position(view))
+        name = f'attachment; filename="line-{line.position}.txt"'
         return Response(
-            found.content.encode("utf-8", "replace"),
+            line.content.encode("utf-8", "replace"),
             headers=_TEXT | {"content-disposition": name},
         )
 
     async def download(self, view: View) -> Response:
-        """Redirects to the file, with a newly signed link."""
+        """Redirect to the file by a newly signed link."""
         run_id = view.param("id")
         await self.logs.tail(view.caller, run_id, 1)
         url = self.links.url(view.visit, LOG, run_id, f"{run_id}.log")
@@ -147,14 +147,14 @@ def _position(view: View) -> int:
     return int(text)
 
 
-def _ways(frame: RunFrame, address: LogAddress, page: LogPage) -> dict[str, str]:
-    """Addresses of the adjacent pages; empty where there is none."""
-    forward = address.place.after is not None
+def _adjacent_pages(frame: RunFrame, address: LogAddress, page: LogPage) -> dict[str, str]:
+    """Addresses of the pages before and after, and of the rest of a search; "" for none."""
+    forward = address.position.after is not None
     first = page.lines[0].position if page.lines else page.count + 1
     at = frame.at
     earlier = later = more = ""
     if forward:
-        begin = (address.place.after or 0) + 1
+        begin = (address.position.after or 0) + 1
         earlier = address.path(at, before=begin) if begin > 1 else ""
         later = "" if page.complete else address.path(at, after=page.reached)
         more = later if len(page.lines) < LINES else ""

@@ -85,21 +85,21 @@ class RunOutputPages:
         return Response(body, headers=headers)
 
     async def _row(self, view: View) -> Row:
-        """A visible row. Raises ``RunNotFound`` and ``NotFound``."""
+        """The row of the path, if it is visible. Raise ``RunNotFound`` and ``NotFound``."""
         position = view.param("position")
         if not position.isdecimal() or len(position) > 9:
             raise NotFound
         failed = run_rows.read(view.query).failed
-        found = await self.results.row(
+        row = await self.results.row(
             view.caller, view.param("id"), int(position), failed_rows=failed
         )
-        if found is None:
+        if row is None:
             raise NotFound
-        return found
+        return row
 
 
 async def shown_rows(results: RunResults, view: View, frame: RunFrame) -> dict[str, Any]:
-    """What the block ``shown_rows`` of the page needs, for the rows that the query asks for."""
+    """The values of the block ``shown_rows``, for the rows of the query."""
     address = run_rows.read(view.query)
     source = await results.source(view.caller, frame.view.run.id, failed_rows=address.failed)
     totals = await results.totals(source)
@@ -128,7 +128,6 @@ async def shown_rows(results: RunResults, view: View, frame: RunFrame) -> dict[s
         "operators": OPERATORS,
         "chooser": run_rows.CHOOSER,
         "overview": run_rows.OVERVIEW,
-        "most": run_rows.ALL,
     }
 
 

@@ -1,7 +1,7 @@
 """The query for rows of a run, and the rows as a page shows them.
 
-A page shows rows truncated: one with a cell of five megabytes or ten thousand columns opens at once
-and links to the full row.
+Long cells and rows are truncated and link to the full row, so that a cell of five megabytes or ten
+thousand columns do not slow down the page.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fyke.errors import InvalidFields
 from fyke.model.results import Header, Row
 
 SIZES = (50, 20, 10, 5, 2, 1)
-PAGE_BYTES = 4 * 2**20  # what the rows of one page should have at most, by the run's average
+PAGE_BYTES = 4 * 2**20  # of the rows of each page, estimated by the run's average
 CELL_CHARS = 300
 RECORD_CHARS = 2_000
 JSON_CHARS = 20_000
-OVERVIEW = 8
-ALL = 40  # columns that are shown when all are asked for
+OVERVIEW = 8  # columns
+ALL = 40  # columns, when all are requested
 CHOOSER = 200  # columns that the chooser lists
 RECORD_FIELDS = 200
 FORMS = ("table", "record", "json")
@@ -44,36 +44,36 @@ class RowsAddress:
     pins: tuple[str, ...] = ()
     every: bool = False
     wrap: bool = False
-    failed: bool = False  # also rows that are left out because their Worker failed
+    failed: bool = False  # include the rows of Workers that failed
 
     @property
-    def chosen(self) -> bool:
-        """Whether order or filters differ from the stored order of all rows."""
+    def modified(self) -> bool:
+        """Whether rows are sorted or filtered."""
         return bool(self.sort or self.filters)
 
     def query(self) -> Query:
-        """Raises ``InvalidFields``."""
+        """The query for rows. Raise ``InvalidFields``."""
         return query_of(sort=self.sort, filters=self.filters, failed_rows=self.failed)
 
     def pairs(self) -> list[tuple[str, str]]:
-        found = [("form", self.form)] if self.form != "table" else []
-        found += [("sort", self.sort)] if self.sort else []
-        found += [("filter", one) for one in self.filters]
-        found += [("col", one) for one in self.columns]
-        found += [("pin", one) for one in self.pins]
-        found += [("all", "1")] if self.every else []
-        found += [("wrap", "1")] if self.wrap else []
-        found += [("failed", "1")] if self.failed else []
-        return found + ([("page", str(self.page))] if self.page > 1 else [])
+        pairs = [("form", self.form)] if self.form != "table" else []
+        pairs += [("sort", self.sort)] if self.sort else []
+        pairs += [("filter", each) for each in self.filters]
+        pairs += [("col", each) for each in self.columns]
+        pairs += [("pin", each) for each in self.pins]
+        pairs += [("all", "1")] if self.every else []
+        pairs += [("wrap", "1")] if self.wrap else []
+        pairs += [("failed", "1")] if self.failed else []
+        return pairs + ([("page", str(self.page))] if self.page > 1 else [])
 
     def with_(self, **changes: Any) -> str:
-        """The query with changes; other filters start at the first page."""
+        """The query with changes, at the first page unless ``page`` is given."""
         changes.setdefault("page", 1)
         text = urlencode(replace(self, **changes).pairs())
         return f"?{text}" if text else "?"
 
     def sorted_by(self, key: str) -> str:
-        """The query of a column header: ascending, descending, stored order."""
+        """The query of a column header: ascending, then descending, then stored order."""
         following = {key: f"-{key}", f"-{key}": ""}.get(self.sort, key)
         return self.with_(sort=following)
 
@@ -83,18 +83,20 @@ class RowsAddress:
         return self.with_(pins=pins, page=self.page)
 
     def without_filter(self, filter: str) -> str:
-        return self.with_(filters=tuple(one for one in self.filters if one != filter))
+        return self.with_(filters=tuple(each for each in self.filters if each != filter))
 
 
 def read(query: QueryParams) -> RowsAddress:
-    """Invalid numbers and forms are ignored; a new filter comes in three fields."""
-    filters = [one for one in query.getlist("filter") if one]
+    """The address of these parameters. Invalid numbers and forms are ignored. ``field``, ``op`` and
+    ``value`` are a new filter.
+    """
+    filters = [each for each in query.getlist("filter") if each]
     if query.get("field") and query.get("op"):
         filters.append(f"{query['field']}:{query['op']}:{query.get('value', '')}")
     form = query.get("form", "table")
     page = query.get("page", "1")
-    columns = [one for one in query.getlist("col") if one]
-    columns += [one.strip() for one in query.get("more", "").splitlines() if one.strip()]
+    columns = [each for each in query.getlist("col") if each]
+    columns += [each.strip() for each in query.get("more", "").splitlines() if each.strip()]
     return RowsAddress(
         form=form if form in FORMS else "table",
         page=int(page) if page.isdecimal() and len(page) < 10 else 1,
@@ -134,7 +136,7 @@ class Record:
 
     position: int
     cells: list[tuple[str, TableCell]]
-    more: int = 0  # fields that are not shown
+    more: int = 0  # number of fields that are not shown
     json: str = ""
     json_length: int = 0
 
@@ -143,26 +145,26 @@ def columns_of(address: RowsAddress, headers: Sequence[Header]) -> list[Header]:
     """Pinned columns first, then the requested ones or the first few."""
     known = {header.key: header for header in headers}
     if address.columns:
-        wanted = [known.get(key) or Header(key, key, "text") for key in address.columns]
+        requested = [known.get(key) or Header(key, key, "text") for key in address.columns]
     else:
-        wanted = list(headers[: ALL if address.every else OVERVIEW])
+        requested = list(headers[: ALL if address.every else OVERVIEW])
     pins = [known.get(key) or Header(key, key, "text") for key in address.pins]
     names = {pin.key for pin in pins}
-    return [*pins, *(header for header in wanted if header.key not in names)]
+    return [*pins, *(header for header in requested if header.key not in names)]
 
 
 def records(rows: Iterable[Row], form: str, columns: Sequence[Header]) -> list[Record]:
-    """The rows for a page. Call it in a thread: rows may be large."""
+    """The rows for a page. Call it in a thread, because rows may be large."""
     if form == "json":
         return [_as_json(row) for row in rows]
     if form == "record":
         return [record(row, RECORD_CHARS) for row in rows]
-    found = []
+    table_rows = []
     for row in rows:
         values = read_row(row.data)
         cells = [(column.key, _cell(values, column.key, CELL_CHARS)) for column in columns]
-        found.append(Record(row.position, cells))
-    return found
+        table_rows.append(Record(row.position, cells))
+    return table_rows
 
 
 def record(row: Row, chars: int) -> Record:
@@ -209,7 +211,7 @@ def _kind(value: Any) -> str:
 
 
 def whole_value(row: Row, key: str) -> str:
-    """A full value as text. Raises ``InvalidFields`` when the row has none of that name."""
+    """A full value as text. Raise ``InvalidFields`` when the row has no field ``key``."""
     values = read_row(row.data)
     if key not in values:
         raise InvalidFields("this row has no field of that name", field="field")

@@ -13,8 +13,8 @@ from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
 from fyke.domain.runs.sites import RunSites, RunTraffic, SiteUsage
 
-_Key = Callable[[SiteUsage], int | str]
-_BY: dict[str, _Key] = {
+_SortKey = Callable[[SiteUsage], int | str]
+_SORT_KEYS: dict[str, _SortKey] = {
     "site": lambda site: site.traffic.domain,
     "requests": lambda site: site.traffic.requests,
     "up": lambda site: site.traffic.bytes_up,
@@ -26,38 +26,38 @@ _BY: dict[str, _Key] = {
 
 @dataclass(frozen=True, slots=True)
 class SiteOrder:
-    """The sort column of the sites; stored order when ``by`` is empty."""
+    """The sort order of the sites. ``by``: a column, "" for the stored order."""
 
     by: str = ""
-    falling: bool = True
+    descending: bool = True
 
     @classmethod
     def read(cls, query: QueryParams) -> SiteOrder:
-        """``sort`` is the name of a column, with a minus in front for the largest first."""
+        """``sort``: the name of a column, with a leading minus for descending order."""
         text = query.get("sort", "")
         by = text.removeprefix("-")
-        return cls(by, text.startswith("-")) if by in _BY else cls()
+        return cls(by, text.startswith("-")) if by in _SORT_KEYS else cls()
 
     @property
     def text(self) -> str:
-        return ("-" if self.falling else "") + self.by if self.by else ""
+        return ("-" if self.descending else "") + self.by if self.by else ""
 
-    def towards(self, column: str) -> str:
-        """The value of ``sort`` when the user chooses this column: figures start with the largest,
-        and choosing the current column reverses the order.
+    def sort_for(self, column: str) -> str:
+        """The value of ``sort`` when the user chooses this column: numbers start with the largest,
+        and the current column is reversed.
         """
-        falling = not self.falling if column == self.by else column != "site"
-        return ("-" if falling else "") + column
+        descending = not self.descending if column == self.by else column != "site"
+        return ("-" if descending else "") + column
 
     def of(self, sites: Sequence[SiteUsage]) -> list[SiteUsage]:
         if not self.by:
             return [*sites]
-        return sorted(sites, key=_BY[self.by], reverse=self.falling)
+        return sorted(sites, key=_SORT_KEYS[self.by], reverse=self.descending)
 
 
 @dataclass(frozen=True, slots=True)
-class ShownSite:
-    """The values of the tab; the stream of the page sends them too."""
+class TrafficView:
+    """The values of the tab, which the page and its stream render."""
 
     traffic: RunTraffic
     order: SiteOrder
@@ -83,5 +83,5 @@ class RunTrafficPages:
         order = SiteOrder.read(view.query)
         live = f"tab=traffic&sort={order.text}"
         frame = await self.frames.of(view, "/traffic", live)
-        found = await self.sites.of_run(view.caller, frame.view.run.id)
-        return view.page("run/traffic.html", frame=frame, shown=ShownSite(found, order))
+        traffic = await self.sites.of_run(view.caller, frame.view.run.id)
+        return view.page("run/traffic.html", frame=frame, shown=TrafficView(traffic, order))

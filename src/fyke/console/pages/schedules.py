@@ -45,26 +45,26 @@ class SchedulePages:
             last=offset + len(lines),
             number=number,
             more=offset + len(lines) < count,
-            plan_words=schedule_label,
+            schedule_label=schedule_label,
         )
 
     async def month(self, view: View) -> Response:
-        today = datetime.fromtimestamp(view.around.clock.now_ms() / 1000, view.zone).date()
+        today = datetime.fromtimestamp(view.context.clock.now_ms() / 1000, view.zone).date()
         year, number = _read(view.query.get("month", ""), today)
-        found = await self.calendar.month(view.caller, year, number, view.zone_name)
+        month = await self.calendar.month(view.caller, year, number, view.zone_name)
         first = date(year, number, 1)
         return view.page(
             "schedules/month.html",
             area=AREA,
-            month=found,
+            month=month,
             title=formats.month_of(first),
-            weeks=_weeks(found.days, first.weekday()),
-            before=_beside(first, -1) if (year, number) > (today.year, today.month) else "",
-            after=_beside(first, 1),
+            weeks=_weeks(month.days, first.weekday()),
+            before=_neighbour(first, -1) if (year, number) > (today.year, today.month) else "",
+            after=_neighbour(first, 1),
             today=today,
             day_name=_day_name,
-            times_text=partial(_times_text, zone_named(found.time_zone)),
-            plan_words=schedule_label,
+            times_text=partial(_times_text, zone_named(month.time_zone)),
+            schedule_label=schedule_label,
         )
 
 
@@ -73,10 +73,10 @@ def _day_name(day: date) -> str:
 
 
 def _times_text(zone: tzinfo, planned: PlannedRun, brief: bool = False) -> str:
-    """The times of a day, shortened; on small screens only the first."""
+    """The times of a day; only the first when ``brief``."""
     shown = planned.times[:1] if brief else planned.times
-    words = ", ".join(datetime.fromtimestamp(at / 1000, zone).strftime("%H:%M") for at in shown)
-    return f"{words} …" if planned.more or len(shown) < len(planned.times) else words
+    text = ", ".join(datetime.fromtimestamp(at / 1000, zone).strftime("%H:%M") for at in shown)
+    return f"{text} …" if planned.more or len(shown) < len(planned.times) else text
 
 
 def _read(text: str, today: date) -> tuple[int, int]:
@@ -88,7 +88,7 @@ def _read(text: str, today: date) -> tuple[int, int]:
     return int(year), int(month)
 
 
-def _beside(first: date, step: int) -> str:
+def _neighbour(first: date, step: int) -> str:
     months = first.year * 12 + first.month - 1 + step
     return f"{months // 12:04}-{months % 12 + 1:02}"
 

@@ -1,4 +1,4 @@
-"""One run as a visitor with its share link sees it: read only, and nothing else of the account."""
+"""The read-only page of one run for visitors with its share link."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class SharedRunPages:
         rows, columns, log_page = [], [], None
         if shared.share.rows and not log:
             declared = await self.results.headers_of(source)
-            found = await self.results.plain_rows(source, address.page, size)
-            headers = await asyncio.to_thread(with_undeclared, declared, found)
+            page = await self.results.plain_rows(source, address.page, size)
+            headers = await asyncio.to_thread(with_undeclared, declared, page)
             columns = run_rows.columns_of(address, headers)
-            rows = await asyncio.to_thread(run_rows.records, found, "table", columns)
+            rows = await asyncio.to_thread(run_rows.records, page, "table", columns)
         if log:
             before = run_log.read(view.query).before
             log_page = await self.logs.page_of(
@@ -72,7 +72,7 @@ class SharedRunPages:
         )
 
     def _files(self, view: View, run_id: str) -> list[tuple[str, str]]:
-        """Addresses of files. They expire after minutes; each page makes new ones."""
+        """(format, address) of each file. Addresses expire in minutes; each page makes new ones."""
         return [
             (
                 name,

@@ -1,4 +1,4 @@
-"""The store: public Workers and the account's own, with search while typing."""
+"""The store: public Workers and those of the account, with search while typing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class StorePages:
             (request.page - 1) * CARDS,
             CARDS,
         )
-        found = await self.catalog.browse(view.caller, query)
+        listing = await self.catalog.browse(view.caller, query)
         marked = await self.catalog.favourites(view.caller, request.text)
         first = (request.page - 1) * CARDS + 1
         return view.page_or_part(
@@ -79,28 +79,28 @@ class StorePages:
             "found",
             area=AREA,
             request=request,
-            found=found,
-            entries=marked if request.marked else found.entries,
+            listing=listing,
+            entries=marked if request.marked else listing.entries,
             marked=len(marked),
             priced=self.catalog.priced,
             address_of=address_of,
-            in_words=_,
+            translate=_,
             first=first,
             before=request.at_page(request.page - 1) if request.page > 1 else "",
-            after=request.at_page(request.page + 1) if first + CARDS <= found.total else "",
+            after=request.at_page(request.page + 1) if first + CARDS <= listing.total else "",
         )
 
     async def mark(self, view: View) -> Response:
         ref = f"{view.param('owner')}/{view.param('name')}"
-        wanted = view.form.get("marked") == "1"
-        entry = await self.catalog.mark(view.caller, ref, favourite=wanted)
+        favourite = view.form.get("marked") == "1"
+        entry = await self.catalog.mark(view.caller, ref, favourite=favourite)
         back = own_address(view.form.get("back") or address_of(entry.worker))
-        said = (
+        notice = (
             _("%(title)s was added to favourites.")
-            if wanted
+            if favourite
             else _("%(title)s was removed from favourites.")
         )
-        return view.go(back, said % {"title": entry.worker.title})
+        return view.go(back, notice % {"title": entry.worker.title})
 
 
 def _request_of(view: View) -> StoreRequest:

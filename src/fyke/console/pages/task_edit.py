@@ -1,4 +1,4 @@
-"""Changing a task and its schedule. Of two concurrent changes, the second shows both values."""
+"""Editing a task and its schedule. Of two concurrent edits, the second is shown both values."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from fyke.console.page import ConsolePage
 from fyke.console.pages.task_schedule import (
     TypedSchedule,
     change_of,
-    error_of,
-    schedule_label,
+    fault_of,
+    initial_schedule,
     schedule_spec_of,
-    typed_in,
-    typed_of,
+    typed_schedule_of,
     unit_labels,
     weekdays,
 )
 from fyke.console.pages.tasks import AREA, frame_values
 from fyke.console.problems import faults_of
-from fyke.console.runform import plain
+from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.schedules.service import ScheduleEditedMeanwhile, Schedules
@@ -62,45 +61,49 @@ class TaskEditPages:
 
     async def edit(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
-        given = json.loads(check.line.task.input_json)
-        asked = plain.begin(
+        saved_input = json.loads(check.line.task.input_json)
+        input_form = initial_form(
             _schema(check),
             self._address(check),
-            given,
+            saved_input,
             json_view=check.version is None or view.query.get("view") == "json",
         )
         task = check.line.task
         values = {"title": task.title, "description": task.description, "version": task.version}
-        return await self._edit_page(view, check, asked, values, task.revision)
+        return await self._edit_page(view, check, input_form, values, task.revision)
 
     async def save(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
-        asked, check_only = await plain.sent(_schema(check), self._address(check), view.form)
+        input_form, check_only = await read_submitted(
+            _schema(check), self._address(check), view.form
+        )
         typed = {name: view.form.get(name) for name in ("title", "description", "version")}
         revision = view.form.number("revision", -1)
         if check_only:
-            return await self._edit_page(view, check, asked, typed, revision)
-        if asked.faulty and check.version is not None:
-            return await self._edit_page(view, check, asked, typed, revision, status=422)
-        same = typed["version"] == check.line.task.version  # then it need not be there any more
+            return await self._edit_page(view, check, input_form, typed, revision)
+        if input_form.faulty and check.version is not None:
+            return await self._edit_page(view, check, input_form, typed, revision, status=422)
+        same = (
+            typed["version"] == check.line.task.version
+        )  # an unchanged version may no longer exist
         edit = TaskEdit(
             title=typed["title"],
             description=typed["description"].replace("\r\n", "\n"),
             version=None if same else typed["version"],
-            input=asked.input,
+            input=input_form.input,
         )
-        at = -1 if revision is None else revision
+        base = -1 if revision is None else revision
         try:
-            await self.tasks.edit(view.caller, check.line.task.id, edit, at)
+            await self.tasks.edit(view.caller, check.line.task.id, edit, base)
         except EditedMeanwhile as meanwhile:
             return await self._edit_page(
-                view, check, asked, typed, meanwhile.current.revision, status=409,
+                view, check, input_form, typed, meanwhile.current.revision, status=409,
                 current=meanwhile.current,
             )  # fmt: skip
         except (InvalidRequest, VersionUnavailable, WorkerNotFound) as error:
             faults = faults_of(error, {name: name for name in typed}, "version")
             return await self._edit_page(
-                view, check, asked, typed, revision, status=422, faults=faults
+                view, check, input_form, typed, revision, status=422, faults=faults
             )
         return view.go(f"{AREA}/{check.line.task.id}", _("The task was saved."))
 
@@ -111,7 +114,7 @@ class TaskEditPages:
         self,
         view: View,
         check: TaskCheck,
-        asked: plain.InputForm,
+        input_form: InputForm,
         typed: dict[str, str],
         revision: int | None,
         *,
@@ -124,8 +127,8 @@ class TaskEditPages:
             "work",
             status=status,
             **frame_values(check, "/edit"),
-            asked=asked,
-            frame=asked.frame,
+            input_form=input_form,
+            frame=input_form.frame,
             typed=typed,
             revision=revision,
             numbers=await self._numbers(view, check),
@@ -133,18 +136,18 @@ class TaskEditPages:
         )
 
     async def _numbers(self, view: View, check: TaskCheck) -> list[str]:
-        """The versions that a task may name; its own first if that is gone."""
-        kept = [check.line.task.version] if check.line.task.version else []
+        """The versions that the task can name; first its own, if that no longer exists."""
+        current = [check.line.task.version] if check.line.task.version else []
         try:
-            _worker, found = await self.history.list(view.caller, check.line.task.worker_id)
+            _worker, entries = await self.history.list(view.caller, check.line.task.worker_id)
         except WorkerNotFound:
-            return kept
+            return current
         usable = (VersionState.PUBLISHED, VersionState.DEPRECATED)
-        numbers = [each.version.number for each in found if each.version.state in usable]
-        return [*(number for number in kept if number not in numbers), *numbers]
+        numbers = [each.version.number for each in entries if each.version.state in usable]
+        return [*(number for number in current if number not in numbers), *numbers]
 
     async def use_latest(self, view: View) -> Response:
-        """Make the task use the latest version instead of one that is gone."""
+        """Make the task use the latest version instead of one that no longer exists."""
         task = await self.tasks.get(view.caller, view.param("id"))
         await self.tasks.edit(view.caller, task.id, TaskEdit(version=""), task.revision)
         return view.go(f"{AREA}/{task.id}", _("The task now uses the latest version."))
@@ -153,7 +156,7 @@ class TaskEditPages:
 
     async def schedule(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
-        typed = typed_of(check.line.schedule)
+        typed = initial_schedule(check.line.schedule)
         return await self._schedule_page(view, check, typed, _revision(check))
 
     async def ahead(self, view: View) -> Response:
@@ -167,26 +170,26 @@ class TaskEditPages:
 
     async def save_schedule(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
-        typed = typed_in(view.form)
+        typed = typed_schedule_of(view.form)
         revision = view.form.number("revision", -1)
         try:
             await self.schedules.put(
                 view.caller, check.line.task.id, change_of(typed), revision=revision
             )
         except ScheduleEditedMeanwhile as meanwhile:
-            now = meanwhile.current
+            saved = meanwhile.current
             return await self._schedule_page(
                 view,
                 check,
                 typed,
-                now.schedule.revision if now else 0,
+                saved.schedule.revision if saved else 0,
                 status=409,
-                meanwhile=now,
+                meanwhile=saved,
                 conflict=True,
             )
         except InvalidRequest as error:
             return await self._schedule_page(
-                view, check, typed, revision, status=422, faults=error_of(error)
+                view, check, typed, revision, status=422, faults=fault_of(error)
             )
         return view.go(f"{AREA}/{check.line.task.id}", _("The schedule was saved."))
 
@@ -221,25 +224,22 @@ class TaskEditPages:
 
     async def _preview(self, view: View, task_id: str, typed: TypedSchedule) -> dict[str, Any]:
         try:
-            found = await self.schedules.upcoming(
+            planned = await self.schedules.upcoming(
                 view.caller, task_id, AHEAD, schedule_spec_of(typed)
             )
         except NotFound:
             raise
         except InvalidRequest as error:
             return {"times": [], "times_zone": "", "refused": error.message}
-        zone = ZoneInfo(found.time_zone)
-        times = [formats.moment(at, zone) for at in found.times]
-        return {"times": times, "times_zone": found.time_zone, "refused": ""}
+        zone = ZoneInfo(planned.time_zone)
+        times = [formats.moment(at, zone) for at in planned.times]
+        return {"times": times, "times_zone": planned.time_zone, "refused": ""}
 
 
 def _schema(check: TaskCheck) -> str:
-    """An empty schema, when none is known: the input is then edited as JSON."""
+    """The schema of the version, "" when unknown: the input is then edited as JSON."""
     return check.version.input_schema if check.version else ""
 
 
 def _revision(check: TaskCheck) -> int:
     return check.line.schedule.revision if check.line.schedule else 0
-
-
-__all__ = ["TaskEditPages", "schedule_label"]

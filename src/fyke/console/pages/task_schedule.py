@@ -14,7 +14,7 @@ FIELDS = (
     "kind", "time", "weekday", "day", "date", "cron", "every", "time_zone", "overlap", "late",
 )  # fmt: skip
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400, "seconds": 1}
-_NOTHING = dict.fromkeys((*FIELDS, "unit"), "")
+_EMPTY = dict.fromkeys((*FIELDS, "unit"), "")
 
 
 def weekdays() -> list[str]:
@@ -30,14 +30,14 @@ def weekdays() -> list[str]:
     ]
 
 
-def schedule_label(plan: ScheduleSpec) -> str:
+def schedule_label(spec: ScheduleSpec) -> str:
     """A schedule as text."""
-    values = {"time": plan.time, "day": plan.day, "date": plan.date, "cron": plan.cron}
-    match plan.kind:
+    values = {"time": spec.time, "day": spec.day, "date": spec.date, "cron": spec.cron}
+    match spec.kind:
         case ScheduleKind.DAILY:
             return _("every day at %(time)s") % values
         case ScheduleKind.WEEKLY:
-            name = weekdays()[plan.weekday - 1] if plan.weekday else "?"
+            name = weekdays()[spec.weekday - 1] if spec.weekday else "?"
             return _("every %(weekday)s at %(time)s") % {**values, "weekday": name}
         case ScheduleKind.MONTHLY:
             return _("on day %(day)s of each month at %(time)s") % values
@@ -45,7 +45,7 @@ def schedule_label(plan: ScheduleSpec) -> str:
             return _("once, on %(date)s at %(time)s") % values
         case ScheduleKind.CRON:
             return _("cron %(cron)s") % values
-    count, unit = every_in(plan.every_s)
+    count, unit = in_largest_unit(spec.every_s)
     return _("every %(count)s %(unit)s") % {"count": count, "unit": unit_labels()[unit]}
 
 
@@ -58,7 +58,7 @@ def unit_labels() -> dict[str, str]:
     }
 
 
-def every_in(seconds: int) -> tuple[int, str]:
+def in_largest_unit(seconds: int) -> tuple[int, str]:
     """An interval in the largest unit that divides it."""
     for unit in ("days", "hours", "minutes"):
         if seconds and seconds % UNITS[unit] == 0:
@@ -74,24 +74,24 @@ class TypedSchedule:
     enabled: bool = True
 
 
-def typed_of(schedule: Schedule | None) -> TypedSchedule:
-    """The initial values of the form."""
+def initial_schedule(schedule: Schedule | None) -> TypedSchedule:
+    """The initial values of the form: of the schedule, or the defaults."""
     if schedule is None:
         values = {"kind": "daily", "time": "09:00", "weekday": "1", "day": "1", "unit": "hours"}
-        return TypedSchedule({**_NOTHING, **values, "overlap": "skip", "late": "start"})
-    plan = schedule.spec
-    count, unit = every_in(plan.every_s)
+        return TypedSchedule({**_EMPTY, **values, "overlap": "skip", "late": "start"})
+    spec = schedule.spec
+    count, unit = in_largest_unit(spec.every_s)
     return TypedSchedule(
         {
-            "kind": plan.kind.value,
-            "time": plan.time or "09:00",
-            "weekday": str(plan.weekday or 1),
-            "day": str(plan.day or 1),
-            "date": plan.date,
-            "cron": plan.cron,
+            "kind": spec.kind.value,
+            "time": spec.time or "09:00",
+            "weekday": str(spec.weekday or 1),
+            "day": str(spec.day or 1),
+            "date": spec.date,
+            "cron": spec.cron,
             "every": str(count or ""),
             "unit": unit,
-            "time_zone": plan.time_zone,
+            "time_zone": spec.time_zone,
             "overlap": schedule.overlap.value,
             "late": schedule.late.value,
         },
@@ -99,13 +99,13 @@ def typed_of(schedule: Schedule | None) -> TypedSchedule:
     )
 
 
-def typed_in(form: PostedForm) -> TypedSchedule:
+def typed_schedule_of(form: PostedForm) -> TypedSchedule:
     """The submitted form."""
     return TypedSchedule({name: form.get(name) for name in (*FIELDS, "unit")}, form.on("enabled"))
 
 
 def schedule_spec_of(typed: TypedSchedule) -> ScheduleSpec:
-    """The submitted rule. Raise ``InvalidFields`` whose message starts with the field."""
+    """The submitted rule. Raise ``InvalidFields``, which names the field."""
     values = typed.values
     unit = UNITS.get(values.get("unit", ""), 1)
     return ScheduleSpec(
@@ -121,25 +121,25 @@ def schedule_spec_of(typed: TypedSchedule) -> ScheduleSpec:
 
 
 def change_of(typed: TypedSchedule) -> ScheduleEdit:
-    """The submitted schedule. Raises like ``schedule_spec_of``."""
-    plan = schedule_spec_of(typed)
+    """The submitted schedule. Raise ``InvalidFields``, which names the field."""
+    spec = schedule_spec_of(typed)
     return ScheduleEdit(
         enabled=typed.enabled,
-        kind=plan.kind,
-        time=plan.time,
-        weekday=plan.weekday,
-        day=plan.day,
-        date=plan.date,
-        cron=plan.cron,
-        every_s=plan.every_s,
-        time_zone=plan.time_zone,
+        kind=spec.kind,
+        time=spec.time,
+        weekday=spec.weekday,
+        day=spec.day,
+        date=spec.date,
+        cron=spec.cron,
+        every_s=spec.every_s,
+        time_zone=spec.time_zone,
         overlap=OverlapPolicy(_one_of("overlap", typed.values.get("overlap", ""), OverlapPolicy)),
         late=LatePolicy(_one_of("late", typed.values.get("late", ""), LatePolicy)),
     )
 
 
-def error_of(error: InvalidRequest) -> dict[str, str]:
-    """The error at the field that it names."""
+def fault_of(error: InvalidRequest) -> dict[str, str]:
+    """Field of the form to sentence."""
     [problem] = error.problems
     return {problem.field if problem.field in FIELDS else "kind": problem.sentence}
 

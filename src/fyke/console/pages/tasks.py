@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.task_schedule import schedule_label
-from fyke.console.reasons import said
+from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.runs.lists import RunLists
@@ -24,7 +24,7 @@ from fyke.model.schedule import Fire
 
 AREA = "/tasks"
 SIZE = 50
-PAST = 20  # runs and planned times on the page of a task
+PAST_RUNS = 20  # on the page of a task
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +48,25 @@ class TaskPages:
         ]
 
     async def list(self, view: View) -> Response:
-        words = view.query.get("q", "").strip()[:200]
+        keyword = view.query.get("q", "").strip()[:200]
         text = view.query.get("page", "1")
         number = int(text) if text.isdecimal() and 0 < int(text[:6]) < 100_000 else 1
         offset = (number - 1) * SIZE
-        count, lines = await self.board.page(view.caller, offset=offset, limit=SIZE, keyword=words)
+        count, lines = await self.board.page(
+            view.caller, offset=offset, limit=SIZE, keyword=keyword
+        )
         return view.page_or_part(
             "tasks/list.html",
             "rows",
             area=AREA,
             lines=lines,
-            words=words,
+            keyword=keyword,
             count=count,
             first=offset + 1,
             last=offset + len(lines),
             number=number,
             more=offset + len(lines) < count,
-            plan_words=schedule_label,
+            schedule_label=schedule_label,
         )
 
     async def show(self, view: View) -> Response:
@@ -73,8 +75,10 @@ class TaskPages:
         ahead = None
         if schedule is not None and schedule.enabled:
             ahead = await self.schedules.upcoming(view.caller, view.param("id"), 5, None)
-        found = await self.lists.page(view.caller, RunSearch(task_id=check.line.task.id), size=PAST)
-        return view.page("tasks/show.html", **frame_values(check, ""), ahead=ahead, runs=found.rows)
+        page = await self.lists.page(
+            view.caller, RunSearch(task_id=check.line.task.id), size=PAST_RUNS
+        )
+        return view.page("tasks/show.html", **frame_values(check, ""), ahead=ahead, runs=page.rows)
 
     async def history(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
@@ -92,14 +96,14 @@ class TaskPages:
         except NotFound:
             raise
         except FykeError as error:
-            address = back if back in (AREA,) else f"{AREA}/{view.param('id')}"
-            return view.go(address, said(error)[:300], "bad")
+            address = back if back == AREA else f"{AREA}/{view.param('id')}"
+            return view.go(address, error_text(error)[:300], "bad")
         return view.go(f"/runs/{run.id}")
 
     async def clone(self, view: View) -> Response:
-        made = await self.tasks.clone(view.caller, view.param("id"))
+        copy = await self.tasks.clone(view.caller, view.param("id"))
         return view.go(
-            f"{AREA}/{made.id}/edit", _("The task was copied. The schedule of the copy is off.")
+            f"{AREA}/{copy.id}/edit", _("The task was copied. The schedule of the copy is off.")
         )
 
     async def delete(self, view: View) -> Response:
@@ -115,13 +119,13 @@ class TaskPages:
         except NotFound:
             raise
         except FykeError as error:
-            return view.go(f"{AREA}/{view.param('id')}/schedule", said(error)[:300], "bad")
+            return view.go(f"{AREA}/{view.param('id')}/schedule", error_text(error)[:300], "bad")
         text = _("The schedule is on.") if on else _("The schedule is off.")
         return view.go(address, text)
 
 
 def frame_values(check: Any, tab: str) -> dict[str, Any]:
-    """The common frame of a task's pages."""
+    """The values of the common frame of a task's pages."""
     base = f"{AREA}/{check.line.task.id}"
     return {
         "area": AREA,
@@ -130,5 +134,5 @@ def frame_values(check: Any, tab: str) -> dict[str, Any]:
         "task": check.line.task,
         "base": base,
         "tab": base + tab,
-        "plan_words": schedule_label,
+        "schedule_label": schedule_label,
     }

@@ -14,9 +14,9 @@ from fyke.api.uploads import MAX_UPLOAD_BYTES
 from fyke.console import live
 from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
-from fyke.console.runform import plain
+from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
 from fyke.console.texts import gettext as _
-from fyke.console.texts import speak
+from fyke.console.texts import use_language
 from fyke.console.view import View
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.service import Runs
@@ -62,24 +62,24 @@ class UploadPages:
 
     async def _list_page(self, view: View, *, status: int = 200, **more: Any) -> Response:
         values = {"faults": {}, "typed": {"url": "", "ref": "", "folder": ""}} | more
-        _count, found = await self.uploads.page(view.caller, offset=0, limit=SIZE)
+        _count, uploads = await self.uploads.page(view.caller, offset=0, limit=SIZE)
         without_git = await self.uploads.git_problem()
         return view.page(
             "upload/list.html",
             status=status,
             area=AREA,
-            uploads=found,
+            uploads=uploads,
             without_git=without_git,
             **values,
         )
 
     async def add_zip(self, view: View) -> Response:
-        sent = view.form.files.get("scraper_file")
-        if sent is None or not sent.filename:
+        file = view.form.files.get("scraper_file")
+        if file is None or not file.filename:
             faults = {"scraper_file": _("Choose a ZIP file of the project.")}
             return await self._list_page(view, status=422, faults=faults)
         try:
-            upload = await self.uploads.add_zip(view.caller, await sent.read(), sent.filename)
+            upload = await self.uploads.add_zip(view.caller, await file.read(), file.filename)
         except (InvalidRequest, Refused) as error:
             faults = {"scraper_file": error.message}
             return await self._list_page(view, status=422, faults=faults)
@@ -101,15 +101,17 @@ class UploadPages:
         return view.page("upload/show.html", **await self._values(view, upload))
 
     async def live(self, view: View) -> Response:
-        """The page's body whenever a check starts or ends."""
-        await self.uploads.get(view.caller, view.param("id"))  # refuses before the stream begins
-        followed = self.uploads.follow(view.caller, view.param("id"))
+        """A stream of the page's content, sent whenever a check starts or ends."""
+        await self.uploads.get(
+            view.caller, view.param("id")
+        )  # an error must come before the stream starts
+        updates = self.uploads.follow(view.caller, view.param("id"))
 
         async def source() -> AsyncGenerator[bytes, None]:
             with suppress(NotFound):  # removed in the meantime
-                async for upload in followed:
+                async for upload in updates:
                     values = await self._values(view, upload)
-                    with speak(view.language):
+                    with use_language(view.language):
                         html = view.text_of("upload/show.html", "upload", **values)
                     yield live.message(live.partial("#upload", "innerHTML", html))
             yield live.END
@@ -117,12 +119,12 @@ class UploadPages:
         return EventStream(source(), lambda: None)
 
     async def _values(
-        self, view: View, upload: Upload, asked: plain.InputForm | None = None, **more: Any
+        self, view: View, upload: Upload, input_form: InputForm | None = None, **more: Any
     ) -> dict[str, Any]:
         base = f"{AREA}/{upload.id}"
         ready = upload.state in _READY
-        if ready and asked is None:
-            asked = plain.begin(upload.input_schema, f"{base}/test", own=True)
+        if ready and input_form is None:
+            input_form = initial_form(upload.input_schema, f"{base}/test", own=True)
         worker = await self._worker(view, upload)
         name = worker.name if worker else _name(upload)
         typed = {"name": name, "title": upload.title, "public": False, "note": ""}
@@ -133,8 +135,8 @@ class UploadPages:
             "base": base,
             "ready": ready,
             "worker": worker,
-            "asked": asked,
-            "frame": asked.frame if asked else None,
+            "input_form": input_form,
+            "frame": input_form.frame if input_form else None,
             "columns": output_schema.headers(upload.output_schema) if ready else [],
             "test_run": await self._test_run(view, upload),
             "needs_review": self.reviews.needed_by(view.caller),
@@ -184,31 +186,27 @@ class UploadPages:
             faults = faults_of(error, {name: name for name in typed}, "name")
             values = await self._values(view, upload, typed=typed, faults=faults)
             return view.page("upload/show.html", status=422, **values)
-        waits = any(finding.code == "review_waiting" for finding in findings)
-        words = {"number": version.number}
-        text = _("Version %(number)s is published.") % words
-        if waits:
-            text = (
-                _("Version %(number)s is waiting for review. Your account can already run it.")
-                % words
-            )
-        return view.go(f"/w/{worker.path}", text)
+        needs_review = any(finding.code == "review_waiting" for finding in findings)
+        text = _("Version %(number)s is published.")
+        if needs_review:
+            text = _("Version %(number)s is waiting for review. Your account can already run it.")
+        return view.go(f"/w/{worker.path}", text % {"number": version.number})
 
     async def test(self, view: View) -> Response:
-        """Start a test run of the draft, or show the other view of its form."""
+        """Start a test run of the draft, or redraw its form."""
         upload = await self.uploads.get(view.caller, view.param("id"))
         base = f"{AREA}/{upload.id}/test"
-        asked, check_only = await plain.sent(upload.input_schema, base, view.form)
+        input_form, check_only = await read_submitted(upload.input_schema, base, view.form)
         problem = ""
-        if not check_only and not asked.faulty:
+        if not check_only and not input_form.faulty:
             try:
-                run = await self.uploads.test_run(view.caller, upload.id, asked.input)
+                run = await self.uploads.test_run(view.caller, upload.id, input_form.input)
                 return view.go(f"/runs/{run.id}")
             except (NotFound, Forbidden):
                 raise
             except FykeError as error:
                 problem = error.message
-        values = await self._values(view, upload, asked, problem=problem)
+        values = await self._values(view, upload, input_form, problem=problem)
         status = 200 if check_only else 422
         return view.page_or_part("upload/show.html", "work", status=status, **values)
 

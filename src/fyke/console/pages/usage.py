@@ -40,15 +40,15 @@ class UsageAddress:
         """The address with changes."""
         return _path("/usage", replace(self, **changes))
 
-    def with_holds(self, wanted: bool) -> UsageAddress:
-        return replace(self, holds="1" if wanted else "")
+    def with_holds(self, shown: bool) -> UsageAddress:
+        return replace(self, holds="1" if shown else "")
 
     def ledger(self, path: str, cursor: str = "") -> str:
         """An address of the ledger of the same days."""
-        kept = UsageAddress(since=self.since, until=self.until, holds=self.holds)
-        found = _path(path, kept)
-        joint = "&" if "?" in found else "?"
-        return f"{found}{joint}{urlencode({'cursor': cursor})}" if cursor else found
+        same_days = UsageAddress(since=self.since, until=self.until, holds=self.holds)
+        address = _path(path, same_days)
+        separator = "&" if "?" in address else "?"
+        return f"{address}{separator}{urlencode({'cursor': cursor})}" if cursor else address
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +74,20 @@ class UsagePages:
             if address.part in set(UsageDimension)
             else UsageDimension.WORKER
         )
-        found = await self.usage.view(view.caller, period, step)
-        show = address.show if address.show in _SHOWN else _usual(found)
+        report = await self.usage.view(view.caller, period, step)
+        show = address.show if address.show in _SHOWN else _default_measure(report)
         return view.page(
             "usage/page.html",
             area=AREA,
             address=address,
-            found=found,
+            report=report,
             step=step.value,
             show=show,
-            chart=_chart(found, show),
-            rows=[(day, sums) for day, sums in reversed(found.bars) if sums != UsageSums()],
+            chart=_chart(report, show),
+            rows=[(day, sums) for day, sums in reversed(report.bars) if sums != UsageSums()],
             part=part.value,
             split=await self.usage.split(view.caller, period, part),
-            presets=_presets(found.period, await self._today(view)),
+            presets=_presets(report.period, await self._today(view)),
             faults={},
             longest="",
         )
@@ -107,7 +107,7 @@ class UsagePages:
             area=AREA,
             status=422,
             address=address,
-            found=None,
+            report=None,
             presets=_presets(None, await self._today(view)),
             faults={problem.field: problem.text},
             longest=longest,
@@ -115,11 +115,11 @@ class UsagePages:
 
     async def ledger(self, view: View) -> Response:
         address = _read(view)
-        which = self.usage.ledger_filter(
+        ledger_filter = self.usage.ledger_filter(
             await self._period(view, address), holds=bool(address.holds)
         )
         page = await self.usage.ledger(
-            view.caller, which, cursor=view.query.get("cursor", ""), size=LEDGER_ROWS
+            view.caller, ledger_filter, cursor=view.query.get("cursor", ""), size=LEDGER_ROWS
         )
         return view.page_or_part(
             "usage/ledger.html", "ledger", area=AREA, address=address, ledger=page
@@ -127,10 +127,10 @@ class UsagePages:
 
     async def export(self, view: View) -> Response:
         address = _read(view)
-        which = self.usage.ledger_filter(
+        ledger_filter = self.usage.ledger_filter(
             await self._period(view, address), holds=bool(address.holds)
         )
-        return await csv_file(self.usage.ledger_csv(view.caller, which), "ledger.csv")
+        return await csv_file(self.usage.ledger_csv(view.caller, ledger_filter), "ledger.csv")
 
     async def _period(self, view: View, address: UsageAddress) -> Period | None:
         if not (address.since or address.until):
@@ -168,15 +168,15 @@ def _step(address: UsageAddress, period: Period) -> UsageStep:
     return UsageStep.MONTH if (period.last - period.first).days > MANY_DAYS else UsageStep.DAY
 
 
-def _usual(found: UsageView) -> str:
-    return "spent" if found.total.usage_micros else "runs"
+def _default_measure(report: UsageView) -> str:
+    return "spent" if report.total.usage_micros else "runs"
 
 
-def _chart(found: UsageView, show: str) -> Chart:
+def _chart(report: UsageView, show: str) -> Chart:
     points = []
-    for day, sums in found.bars:
-        label = formats.date_of(day) if found.step is UsageStep.DAY else formats.month_of(day)
-        points.append((label, _value(sums, show), _words(sums, show)))
+    for day, sums in report.bars:
+        label = formats.date_of(day) if report.step is UsageStep.DAY else formats.month_of(day)
+        points.append((label, _value(sums, show), _formatted(sums, show)))
     return chart_of(points)
 
 
@@ -189,7 +189,7 @@ def _value(sums: UsageSums, show: str) -> int:
     }[show]
 
 
-def _words(sums: UsageSums, show: str) -> str:
+def _formatted(sums: UsageSums, show: str) -> str:
     value = _value(sums, show)
     match show:
         case "spent":

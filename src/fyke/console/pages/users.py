@@ -45,7 +45,7 @@ class UserPages:
             area=AREA,
             tabs=tabs_for(view),
             users=await self.users.list(view.caller),
-            manages=view.caller.role is Role.OWNER,
+            can_manage=view.caller.role is Role.OWNER,
         )
 
     async def new(self, view: View) -> Response:
@@ -64,7 +64,7 @@ class UserPages:
         return await self._page(view)
 
     async def link(self, view: View) -> Response:
-        item = await self._item(view)  # the service would make one for other accounts, too
+        item = await self._item(view)  # the service would create a link for other accounts too
         return _show_link(view, await self.users.link(view.caller, item.user.name))
 
     async def role(self, view: View) -> Response:
@@ -101,14 +101,14 @@ class UserPages:
             return await self._page(view, error.message)
         return view.go(f"{PATH}/{view.param('name')}", done)
 
-    async def _page(self, view: View, trouble: str = "") -> Response:
+    async def _page(self, view: View, fault: str = "") -> Response:
         return view.page(
             "settings/user.html",
-            status=409 if trouble else 200,
+            status=409 if fault else 200,
             area=AREA,
             item=await self._item(view),
-            trouble=trouble,
-            manages=view.caller.role is Role.OWNER,
+            fault=fault,
+            can_manage=view.caller.role is Role.OWNER,
         )
 
     async def _item(self, view: View) -> UserEntry:

@@ -56,8 +56,8 @@ class WebhookPages:
         ]
 
     async def list(self, view: View) -> Response:
-        found = await self.webhooks.list(view.caller)
-        return view.page("webhooks/list.html", area=AREA, webhooks=found)
+        webhooks = await self.webhooks.list(view.caller)
+        return view.page("webhooks/list.html", area=AREA, webhooks=webhooks)
 
     async def new(self, view: View) -> Response:
         typed = {"events": [WebhookEvent.RUN_FAILED.value], "enabled": True}
@@ -65,11 +65,15 @@ class WebhookPages:
 
     async def create(self, view: View) -> Response:
         try:
-            made = await self.webhooks.add(view.caller, _fields(view))
+            with_secret = await self.webhooks.add(view.caller, _fields(view))
         except (InvalidRequest, Conflict, Refused) as error:
             return self._form(view, _typed(view), faults_of(error, _FIELDS))
         return view.page(
-            "webhooks/secret.html", area=AREA, webhook=made.endpoint, secret=made.secret, fresh=True
+            "webhooks/secret.html",
+            area=AREA,
+            webhook=with_secret.endpoint,
+            secret=with_secret.secret,
+            fresh=True,
         )
 
     async def show(self, view: View) -> Response:
@@ -95,12 +99,12 @@ class WebhookPages:
         return view.go(f"{AREA}/{before.id}", _("The webhook was changed."))
 
     async def rotate(self, view: View) -> Response:
-        made = await self.webhooks.rotate(view.caller, view.param("id"))
+        with_secret = await self.webhooks.rotate(view.caller, view.param("id"))
         return view.page(
             "webhooks/secret.html",
             area=AREA,
-            webhook=made.endpoint,
-            secret=made.secret,
+            webhook=with_secret.endpoint,
+            secret=with_secret.secret,
             fresh=False,
         )
 
@@ -112,10 +116,10 @@ class WebhookPages:
         return await self._page(view, trial=trial)
 
     async def enable(self, view: View) -> Response:
-        found = await self.webhooks.get(view.caller, view.param("id"))
-        await self.callbacks.enable(view.caller, found.endpoint.url)
+        webhook = await self.webhooks.get(view.caller, view.param("id"))
+        await self.callbacks.enable(view.caller, webhook.endpoint.url)
         text = _("The webhook is enabled. Failed deliveries can be retried below.")
-        return view.go(f"{AREA}/{found.endpoint.id}", text)
+        return view.go(f"{AREA}/{webhook.endpoint.id}", text)
 
     async def delete(self, view: View) -> Response:
         try:
@@ -125,12 +129,12 @@ class WebhookPages:
         return view.go(AREA, _("The webhook was removed."))
 
     async def delivery(self, view: View) -> Response:
-        found = await self.webhooks.get(view.caller, view.param("id"))
+        webhook = await self.webhooks.get(view.caller, view.param("id"))
         logged = await self.callbacks.get(view.caller, view.param("delivery"))
         return view.page(
             "webhooks/delivery.html",
             area=AREA,
-            found=found,
+            webhook=webhook,
             logged=logged,
             body=_laid_out(logged.delivery.payload),
         )
@@ -150,13 +154,13 @@ class WebhookPages:
         trial: EndpointTest | None = None,
         faults: Mapping[str, str] | None = None,
     ) -> Response:
-        found = await self.webhooks.get(view.caller, view.param("id"))
+        webhook = await self.webhooks.get(view.caller, view.param("id"))
         state = view.query.get("state", "")
         chosen = DeliveryState(state) if state in _STATES else None
         index = _page_number(view)
         count, deliveries = await self.callbacks.page(
             view.caller,
-            DeliveryFilter(chosen, endpoint_id=found.endpoint.id),
+            DeliveryFilter(chosen, endpoint_id=webhook.endpoint.id),
             offset=(index - 1) * PAGE_SIZE,
             limit=PAGE_SIZE,
         )
@@ -164,7 +168,7 @@ class WebhookPages:
             "webhooks/one.html",
             status=422 if faults else 200,
             area=AREA,
-            found=found,
+            webhook=webhook,
             trial=trial,
             body=_laid_out(trial.body) if trial else "",
             faults=faults or {},

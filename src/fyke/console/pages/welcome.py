@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
-from fyke.console.problems import WHOLE, faults_of
+from fyke.console.problems import faults_of
 from fyke.console.view import View
 from fyke.domain.accounts.service import OPERATOR_NAME
 from fyke.domain.runs.service import Runs, StartRequest
@@ -57,9 +57,8 @@ class WelcomePages:
             sample=await self._sample(view),
             url=url,
             faults=faults,
-            trouble=faults.get(WHOLE, ""),
             data_folder=self.data_folder if view.caller.operator else "",
-            there=view.around.pages,
+            pages=view.context.pages,
         )
 
     async def _sample(self, view: View) -> Worker | None:

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.pages.worker_input import FORM_BYTES
-from fyke.console.reasons import said
+from fyke.console.reasons import error_text
 from fyke.console.runform import form_request
 from fyke.console.runform.form_request import FormRequest
-from fyke.console.runform.reading import begin, read_input
+from fyke.console.runform.reading import initial_input, read_input
 from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.service import Accounts
@@ -45,32 +45,36 @@ class WorkerApiPages:
         """The programs for the initial input of the form."""
         frame = await self.frames.of(view, "/api")
         try:
-            start = await begin(view, self.forms, frame.worker.id)
+            start = await initial_input(view, self.forms, frame.worker.id)
         except _GONE as error:
-            return view.page(_TEMPLATE, frame=frame, unavailable=said(error))
+            return view.page(_TEMPLATE, frame=frame, unavailable=error_text(error))
         language = await self._language(view, view.query.get("language", ""))
-        given = GivenInput(start.value.input)
+        initial = GivenInput(start.value.input)
         version = view.query.get("version", start.version)
-        return await self._page(view, frame, given, language, version, start.callback_url)
+        return await self._page(view, frame, initial, language, version, start.callback_url)
 
     async def follow(self, view: View) -> Response:
         """The programs for the input of the form or the typed body."""
         request = form_request.read(view.form)
         frame = await self.frames.of(view, "/api")
-        wanted = request.subject if request.act == "language" else view.form.get("language")
-        language = await self._language(view, wanted)
-        raw: RawInput = _whole(request)
+        requested = request.subject if request.button == "language" else view.form.get("language")
+        language = await self._language(view, requested)
+        raw: RawInput = _whole_body(request)
         if not view.form.get("whole"):
-            found = await read_input(self.forms, view.caller, frame.worker.id, request)
-            raw = request.raw if not found.moved else GivenInput(found.checked.value.input)
+            submitted = await read_input(self.forms, view.caller, frame.worker.id, request)
+            raw = (
+                GivenInput(submitted.checked.value.input)
+                if submitted.other_version
+                else request.raw
+            )
         return await self._page(view, frame, raw, language, request.version, request.callback_url)
 
-    async def _language(self, view: View, wanted: str) -> str:
-        """The chosen language, which is saved for the user, or the saved one."""
-        kept = (await self.profiles.preferences(view.caller)).snippets
-        if wanted in IDS and wanted != kept:
-            await self.profiles.change_preferences(view.caller, snippets=wanted)
-        return wanted if wanted in IDS else kept or IDS[0]
+    async def _language(self, view: View, requested: str) -> str:
+        """The requested language, which is saved for the user, else the saved one."""
+        saved = (await self.profiles.preferences(view.caller)).snippets
+        if requested in IDS and requested != saved:
+            await self.profiles.change_preferences(view.caller, snippets=requested)
+        return requested if requested in IDS else saved or IDS[0]
 
     async def _page(
         self,
@@ -84,7 +88,7 @@ class WorkerApiPages:
         try:
             form = await self.forms.open(view.caller, frame.worker.id, version)
         except _GONE as error:
-            return view.page(_TEMPLATE, frame=frame, unavailable=said(error))
+            return view.page(_TEMPLATE, frame=frame, unavailable=error_text(error))
         checked = await self.forms.check(view.caller, form, raw)
         start = _start(view, form, checked, version, callback_url)
         body = body_text(start)
@@ -120,7 +124,7 @@ class WorkerApiPages:
             return True
 
 
-def _whole(request: FormRequest) -> RawInput:
+def _whole_body(request: FormRequest) -> RawInput:
     return JsonText(request.json_text.replace("\r\n", "\n"))
 
 

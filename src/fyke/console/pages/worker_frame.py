@@ -1,7 +1,7 @@
 """The common frame of a Worker's pages: head and tabs.
 
-A tab's handler asks ``WorkerFrames.of`` and hands what it gets to its template as ``frame``; the
-template extends ``workers/frame.html``. ``TABS`` lists the tabs there are.
+The handler of a tab passes the result of ``WorkerFrames.of`` to its template as ``frame``; the
+template extends ``workers/frame.html``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TABS: tuple[Tab, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class WorkerFrame:
-    """``base`` is the worker's address, ``current`` that of the open tab, whose name is ``tab``."""
+    """``base``: the Worker's address; ``current``: that of the open tab; ``tab``: its label."""
 
     worker: Worker
     facts: WorkerFacts
@@ -78,13 +78,13 @@ class WorkerFrames:
         Raise ``WorkerNotFound``, including for workers that the caller may not see.
         """
         ref = f"{view.param('owner')}/{view.param('name')}"
-        around = await self.catalog.view(view.caller, ref)
-        entry, worker = around.entry, around.entry.worker
+        catalog_page = await self.catalog.view(view.caller, ref)
+        entry, worker = catalog_page.entry, catalog_page.entry.worker
         own = worker.account_id == view.caller.account_id
         base = address_of(worker)
-        counts = {"/runs": around.runs or None, "/tasks": around.tasks or None}
+        counts = {"/runs": catalog_page.runs or None, "/tasks": catalog_page.tasks or None}
         shown = [each for each in TABS if own or not each.own]
-        home = "/dev/workers" if own and "/dev/workers" in view.around.pages else "/store"
+        home = "/dev/workers" if own and "/dev/workers" in view.context.pages else "/store"
         return WorkerFrame(
             worker=worker,
             facts=entry.facts,
@@ -94,8 +94,8 @@ class WorkerFrames:
             current=base + tab,
             tab=next((gettext(each.label) for each in shown if each.path == tab), ""),
             tabs=[(base + each.path, gettext(each.label), counts.get(each.path)) for each in shown],
-            notice=around.notice,
-            latest=around.latest,
+            notice=catalog_page.notice,
+            latest=catalog_page.latest,
             area=home,
             home=home,
         )

@@ -14,12 +14,12 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
-from fyke.console.reasons import said
+from fyke.console.reasons import error_text
 from fyke.console.runform import form_request
-from fyke.console.runform.answering import FormAction, FormReply, page_with_errors
 from fyke.console.runform.context import FormContext, form_context_of
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, REDRAW
-from fyke.console.runform.reading import begin, read_input
+from fyke.console.runform.reading import initial_input, read_input
+from fyke.console.runform.reply import FormAction, FormReply, context_after
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.console.view import View
@@ -60,13 +60,13 @@ class WorkerInputPages:
         """The form with its initial input: an earlier one, or the default of user or Worker."""
         frame = await self.frames.of(view, "")
         try:
-            start = await begin(view, self.forms, frame.worker.id)
+            start = await initial_input(view, self.forms, frame.worker.id)
             number = view.query.get("version", start.version)
             form = await self._open(view, frame, start, number)
         except _GONE as error:
-            return view.page(_TEMPLATE, frame=frame, unavailable=said(error))
+            return view.page(_TEMPLATE, frame=frame, unavailable=error_text(error))
         checked = await self.forms.check(view.caller, form, GivenInput(start.value.input))
-        work = await asyncio.to_thread(
+        context = await asyncio.to_thread(
             form_context_of,
             form.form,
             checked.value,
@@ -74,13 +74,14 @@ class WorkerInputPages:
             JSON_VIEW if view.query.get("view") == JSON_VIEW else FORM_VIEW,
             errors=() if start.source == "schema" else checked.value.errors,
         )
-        work.version = number if number in form.numbers else ""
-        work.callback_url = start.callback_url
-        work.source = _source(start, gone="" if number in ("", *form.numbers) else number)
-        work.has_default = start.source == "saved"
-        work.pristine = start.source == "schema"
-        work.task_title = start.title
-        return await self._page(view, frame, form, work, checked)
+        context.version = number if number in form.numbers else ""
+        context.callback_url = start.callback_url
+        missing_version = "" if number in ("", *form.numbers) else number
+        context.source = _source_label(start, missing_version)
+        context.has_default = start.source == "saved"
+        context.pristine = start.source == "schema"
+        context.task_title = start.title
+        return await self._page(view, frame, form, context, checked)
 
     async def _open(
         self, view: View, frame: WorkerFrame, start: FormStart, number: str
@@ -94,66 +95,65 @@ class WorkerInputPages:
             return await self.forms.open(view.caller, frame.worker.id)
 
     async def act(self, view: View) -> Response:
-        """Runs the action of the pressed button."""
+        """Run the action of the pressed button."""
         request = form_request.read(view.form)
         frame = await self.frames.of(view, "")
-        if request.act == "forget":
+        if request.button == "forget":
             return await self._forget_default(view, frame)
-        found = await read_input(self.forms, view.caller, frame.worker.id, request)
+        submitted = await read_input(self.forms, view.caller, frame.worker.id, request)
         reply = await self._do(
-            view, FormAction(frame, found.form, request, found.checked, found.moved)
+            view,
+            FormAction(frame, submitted.form, request, submitted.checked, submitted.other_version),
         )
         if isinstance(reply, Response):
             return reply
-        work = await asyncio.to_thread(page_with_errors, reply)
-        status = 422 if work.focus else 200
-        checked = reply.asked.checked
-        return await self._page(view, frame, found.form, work, checked, status=status)
+        context = await asyncio.to_thread(context_after, reply)
+        status = 422 if context.focus else 200
+        checked = reply.action.checked
+        return await self._page(view, frame, submitted.form, context, checked, status=status)
 
-    async def _do(self, view: View, asked: FormAction) -> Response | FormReply:
-        act = asked.request.act
-        if act == "default":
-            await self.forms.save_default(view.caller, asked.frame.worker.id, asked.checked.value)
+    async def _do(self, view: View, action: FormAction) -> Response | FormReply:
+        button = action.request.button
+        if button == "default":
+            await self.forms.save_default(view.caller, action.frame.worker.id, action.checked.value)
             text = _("The form now starts with these values.")
-            return FormReply(asked, notice=text)
-        if act == "import":
-            return await self._import(view, asked)
-        if act in (FORM_VIEW, JSON_VIEW, REDRAW, "rows"):
-            return _switched(asked)
-        if asked.checked.value.errors:
-            return FormReply(asked, refused=True)
-        return await (self._save_task if act == "task" else self._start)(view, asked)
+            return FormReply(action, notice=text)
+        if button == "import":
+            return await self._import(view, action)
+        if button in (FORM_VIEW, JSON_VIEW, REDRAW, "rows"):
+            return _redrawn(action)
+        if action.checked.value.errors:
+            return FormReply(action, refused=True)
+        return await (self._save_task if button == "task" else self._start)(view, action)
 
-    async def _start(self, view: View, asked: FormAction) -> Response | FormReply:
+    async def _start(self, view: View, action: FormAction) -> Response | FormReply:
         request = StartRequest(
-            worker_ref=asked.frame.worker.id,
-            version=asked.request.version or None,
-            input=asked.checked.value.input,
-            callback_url=asked.request.callback_url,
+            worker_ref=action.frame.worker.id,
+            version=action.request.version or None,
+            input=action.checked.value.input,
+            callback_url=action.request.callback_url,
             origin=Origin.WEB,
         )
         try:
             run = await self.runs.start(view.caller, request)
         except FykeError as error:
-            of_callback = error.problems[0].field == "callback_url"
-            return FormReply(asked, problem=said(error), of_callback=of_callback)
+            about_callback = error.problems[0].field == "callback_url"
+            return FormReply(action, problem=error_text(error), about_callback=about_callback)
         return view.go(f"/runs/{run.id}")
 
-    async def _save_task(self, view: View, asked: FormAction) -> Response | FormReply:
-        request, worker = asked.request, asked.frame.worker
+    async def _save_task(self, view: View, action: FormAction) -> Response | FormReply:
+        request, worker = action.request, action.frame.worker
         try:
             task = await self.tasks.create(
                 view.caller,
                 worker.id,
                 request.title,
-                asked.checked.value.input,
+                action.checked.value.input,
                 request.version or None,
             )
         except InvalidRequest as error:
-            return FormReply(asked, task_fault=said(error))
-        there = "/tasks" in view.around.pages
-        address = f"/tasks/{task.id}" if there else f"{asked.frame.base}?task={task.id}"
-        return view.go(address, _("The task was saved."))
+            return FormReply(action, task_fault=error_text(error))
+        return view.go(f"/tasks/{task.id}", _("The task was saved."))
 
     async def _forget_default(self, view: View, frame: WorkerFrame) -> Response:
         try:
@@ -162,35 +162,37 @@ class WorkerInputPages:
             return view.go(frame.base)
         return view.go(frame.base, _("The form starts with the Worker's defaults again."))
 
-    async def _import(self, view: View, asked: FormAction) -> FormReply:
+    async def _import(self, view: View, action: FormAction) -> FormReply:
         """Add the entries of a file to a list."""
-        request, form = asked.request, asked.form
+        request, form = action.request, action.form
         names = list(form.form.fields)
-        place = f"x{names.index(request.subject)}" if request.subject in names else ""
-        upload = view.form.files.get(f"file:{place}")
+        control_id = f"x{names.index(request.subject)}" if request.subject in names else ""
+        upload = view.form.files.get(f"file:{control_id}")
         if upload is None or not upload.filename:
-            return FormReply(asked, more=(_about(request.subject, _("Choose a file.")),))
-        choice = ImportChoice(column=view.form.get(f"column:{place}"))
+            return FormReply(
+                action, import_errors=(_field_error(request.subject, _("Choose a file.")),)
+            )
+        choice = ImportChoice(column=view.form.get(f"column:{control_id}"))
         data = await upload.read()
         try:
-            name, found = await self.forms.import_file(
+            name, imported = await self.forms.import_file(
                 form, request.subject, upload.filename, data, choice
             )
         except InvalidRequest as error:
-            return FormReply(asked, more=(_about(request.subject, error.message),))
-        before = asked.checked.value.custom.get(name)
-        listed = [*(before if isinstance(before, list) else []), *found.value]
-        custom = {**asked.checked.value.custom, name: listed}
-        again = await self.forms.check(
-            view.caller, form, GivenInput(replace(asked.checked.value, custom=custom).input)
+            return FormReply(action, import_errors=(_field_error(request.subject, error.message),))
+        previous = action.checked.value.custom.get(name)
+        listed = [*(previous if isinstance(previous, list) else []), *imported.value]
+        custom = {**action.checked.value.custom, name: listed}
+        rechecked = await self.forms.check(
+            view.caller, form, GivenInput(replace(action.checked.value, custom=custom).input)
         )
-        count = len(found.value)
+        count = len(imported.value)
         notice = ngettext("%(num)s entry was added.", "%(num)s entries were added.", count)
         return FormReply(
-            replace(asked, checked=again),
-            afresh=True,
+            replace(action, checked=rechecked),
+            redraw=True,
             notice=notice % {"num": count},
-            more=found.errors,
+            import_errors=imported.errors,
         )
 
     async def _page(
@@ -198,7 +200,7 @@ class WorkerInputPages:
         view: View,
         frame: WorkerFrame,
         form: FormView,
-        work: FormContext,
+        context: FormContext,
         checked: InputCheck,
         *,
         status: int = 200,
@@ -210,18 +212,18 @@ class WorkerInputPages:
             frame=frame,
             worker=frame.worker,
             form=form.form,
-            work=work,
+            context=context,
             versions=form.numbers,
             drawn=form.version.number,
             outlook=checked.outlook,
             faults=len(checked.value.errors),
-            pristine=work.pristine,
+            pristine=context.pristine,
             recent=await self.forms.recent(view.caller, frame.worker.id),
-            lacking=await self._lacking(view, form),
+            missing_secrets=await self._missing_secrets(view, form),
             unavailable="",
         )
 
-    async def _lacking(self, view: View, form: FormView) -> tuple[str, ...]:
+    async def _missing_secrets(self, view: View, form: FormView) -> tuple[str, ...]:
         """The secrets that the version needs and that are not set."""
         worker, version = form.worker, form.version
         if not version.secrets:
@@ -246,35 +248,35 @@ class WorkerInputPages:
         """The typed JSON, indented, or its error. Numbers keep their digits."""
         try:
             answer = {"text": pretty(read_json(view.form.get("text"))), "fault": ""}
-        except JsonViewError as bad:
-            answer = {"text": "", "fault": str(bad)}
+        except JsonViewError as error:
+            answer = {"text": "", "fault": str(error)}
         return Response(json.dumps(answer), media_type="application/json")
 
 
-def _switched(asked: FormAction) -> FormReply:
-    """The other view of the same value, or more room in a table."""
-    request = asked.request
-    if request.act == "rows" and not request.pasted:
-        field = asked.form.form.fields.get(request.subject)
-        return FormReply(replace(asked, request=request.with_rows(field)) if field else asked)
-    return FormReply(asked, afresh=True)
+def _redrawn(action: FormAction) -> FormReply:
+    """The other view of the same value, or more rows in a table."""
+    request = action.request
+    if request.button == "rows" and not request.pasted:
+        field = action.form.form.fields.get(request.subject)
+        return FormReply(replace(action, request=request.with_rows(field)) if field else action)
+    return FormReply(action, redraw=True)
 
 
-def _about(name: str, fault: str) -> InputError:
+def _field_error(name: str, fault: str) -> InputError:
     return InputError(f"custom.{name}", fault)
 
 
-def _source(start: FormStart, gone: str) -> str:
-    """The source of the input. ``gone``: its version, when that no longer exists."""
-    words = {"run": _("Input of an earlier run"), "saved": _("Your default")}
-    text = words.get(start.source, "")
+def _source_label(start: FormStart, missing_version: str) -> str:
+    """The source of the input. ``missing_version``: its version, when that no longer exists."""
+    labels = {"run": _("Input of an earlier run"), "saved": _("Your default")}
+    text = labels.get(start.source, "")
     if start.source == "task":
         text = _("Input of the task %(title)s") % {"title": start.title}
-    if not gone or not text:
+    if not missing_version or not text:
         return text
     return _(
         "%(source)s; version %(number)s can no longer run, so the form uses the latest version"
     ) % {
         "source": text,
-        "number": gone,
+        "number": missing_version,
     }

@@ -1,5 +1,5 @@
-"""The secrets that the visitor's account keeps for a worker. No page ever contains a value: neither
-the list, nor the form after an error, nor the one that is kept while the user signs in again.
+"""The secrets that the visitor's account stores for a Worker. No page contains a value: not the
+list, not the form after an error, and not the form that is kept while the user signs in again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fyke.errors import InvalidRequest, NotFound, Refused
 AREA = "/store"
 TAB = "/secrets"
 FORM_BYTES = 2**18
-VALUES = frozenset({"value", "lines"})  # the fields with a value
+VALUES = frozenset({"value", "lines"})  # fields of the form that contain a value
 _FIELDS = {"name": "name", "value": "value"}
 
 
@@ -52,10 +52,10 @@ class WorkerSecretPages:
             await self.secrets.put(view.caller, frame.worker.id, name, value)
         except (InvalidRequest, Refused) as error:
             return await self._page(view, frame, name, faults_of(error, _FIELDS))
-        said = _("%(name)s was set. It is available to runs that start from now on.") % {
+        notice = _("%(name)s was set. It is available to runs that start from now on.") % {
             "name": name
         }
-        return view.go(frame.base + TAB, said)
+        return view.go(frame.base + TAB, notice)
 
     async def remove(self, view: View) -> Response:
         frame = await self.frames.of(view, TAB)
@@ -74,8 +74,8 @@ class WorkerSecretPages:
             "workers/secrets.html",
             status=422 if faults else 200,
             frame=frame,
-            kept=await self.secrets.read(view.caller, frame.worker.id),
+            secrets=await self.secrets.read(view.caller, frame.worker.id),
             name=name,
             faults=faults,
-            most=MAX_SECRETS,
+            max_secrets=MAX_SECRETS,
         )

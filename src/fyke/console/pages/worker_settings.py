@@ -10,7 +10,7 @@ from starlette.responses import Response
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.problems import faults_of
-from fyke.console.reasons import said
+from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.catalog.categories import Categories
@@ -72,9 +72,9 @@ class WorkerSettingPages:
         if not faults:
             try:
                 await self.workers.change_page(view.caller, frame.worker.id, request)
-            except InvalidFields as wrong:
+            except InvalidFields as error:
                 names = ("title", "description", "icon", "categories")
-                faults = faults_of(wrong, {name: name for name in names})
+                faults = faults_of(error, {name: name for name in names})
         if faults:
             typed = {name: form.get(name) for name in ("title", "description", "icon")}
             return await self._page(view, frame, typed, chosen, faults)
@@ -82,15 +82,15 @@ class WorkerSettingPages:
 
     async def save_options(self, view: View) -> Response:
         frame = await self._own(view)
-        wanted = {name: view.form.get(name).strip() for name in NAMES}
-        wrong = option_errors(wanted)
-        if wrong:
+        typed = {name: view.form.get(name).strip() for name in NAMES}
+        faults = option_errors(typed)
+        if faults:
             worker = frame.worker
             values = {
                 "title": worker.title, "description": worker.description, "icon": worker.icon
             }  # fmt: skip
-            return await self._page(view, frame, values, set(worker.categories), wrong, wanted)
-        await self.run_options.change(view.caller, frame.worker.id, wanted)
+            return await self._page(view, frame, values, set(worker.categories), faults, typed)
+        await self.run_options.change(view.caller, frame.worker.id, typed)
         return view.go(f"{frame.base}/settings", _("Changes saved."))
 
     async def publish(self, view: View) -> Response:
@@ -99,8 +99,8 @@ class WorkerSettingPages:
             waiting = await self.reviews.share(
                 view.caller, frame.worker.id, note=view.form.get("note")
             )
-        except VersionUnavailable as refused:
-            return view.go(f"{frame.base}/settings", said(refused), "bad")
+        except VersionUnavailable as error:
+            return view.go(f"{frame.base}/settings", error_text(error), "bad")
         text = (
             _("The version is waiting for review.")
             if waiting
@@ -120,7 +120,7 @@ class WorkerSettingPages:
         frame = await self._own(view)
         try:
             await self.reviews.take_back(view.caller, frame.worker.id)
-        except NotFound:  # decided a moment ago; the page says how
+        except NotFound:  # reviewed in the meantime
             return view.go(f"{frame.base}/settings", _("No version is waiting for review."), "warn")
         return view.go(f"{frame.base}/settings", _("The submission was cancelled."))
 
@@ -138,11 +138,11 @@ class WorkerSettingPages:
                 set(frame.worker.categories),
                 {"name": _("Enter %(name)s to confirm.") % {"name": frame.worker.name}},
             )
-        ended = await self.removal.delete(view.caller, frame.worker.id)
-        said = _("%(title)s was deleted.") % {"title": frame.worker.title}
-        if ended:
-            said += " " + _("%(n)s waiting runs were ended.") % {"n": ended}
-        return view.go(AREA, said)
+        ended_runs = await self.removal.delete(view.caller, frame.worker.id)
+        notice = _("%(title)s was deleted.") % {"title": frame.worker.title}
+        if ended_runs:
+            notice += " " + _("%(n)s waiting runs were ended.") % {"n": ended_runs}
+        return view.go(AREA, notice)
 
     async def _own(self, view: View) -> WorkerFrame:
         frame = await self.frames.of(view, "/settings")
@@ -159,11 +159,11 @@ class WorkerSettingPages:
         faults: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
     ) -> Response:
-        """``options``: the run options as typed, None = unchanged."""
+        """``options``: the run options as typed, None for the saved ones."""
         submissions = await self.reviews.of_worker(view.caller, frame.worker.id, limit=5)
         waiting = next((s for s in submissions if s.state is SubmissionState.WAITING), None)
-        named = self.categories.all
-        numbers = [*named, *sorted(chosen - named.keys())]
+        known = self.categories.all
+        numbers = [*known, *sorted(chosen - known.keys())]
         offered = {number: _(self.categories.name(number)) for number in numbers}
         return view.page(
             "workers/settings.html",
@@ -176,13 +176,14 @@ class WorkerSettingPages:
             waiting=waiting,
             last=submissions[0] if submissions else None,
             reviewed=self.reviews.needed_by(view.caller),
-            options=options or _shown(await self.run_options.get(view.caller, frame.worker.id)),
-            sizes=DEVICES,
+            options=options
+            or _form_values(await self.run_options.get(view.caller, frame.worker.id)),
+            devices=DEVICES,
         )
 
 
-def _shown(defaults: SystemDefaults) -> dict[str, str]:
-    """The options as the form shows them; no limit is an empty field."""
+def _form_values(defaults: SystemDefaults) -> dict[str, str]:
+    """The options as values of the form; "" for no limit."""
     charge, traffic = defaults.max_charge_micros, defaults.max_traffic_bytes
     return {
         "memory": str(defaults.memory_mb),

@@ -12,7 +12,7 @@ from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.view import View
 from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.runs.service import Runs
-from fyke.domain.tasks.service import Tasks
+from fyke.domain.tasks.service import Tasks, TaskView
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.service import Workers
 from fyke.errors import VersionUnavailable
@@ -38,8 +38,8 @@ class WorkerTabPages:
             ConsolePage("GET", f"{at}/readme", self.readme, area=AREA),
             ConsolePage("GET", f"{at}/output", self.output, area=AREA),
             ConsolePage("GET", f"{at}/runs", self.past_runs, area=AREA),
-            ConsolePage("GET", f"{at}/tasks", self.saved, area=AREA),
-            ConsolePage("GET", f"{at}/schedules", self.planned, area=AREA),
+            ConsolePage("GET", f"{at}/tasks", self.task_list, area=AREA),
+            ConsolePage("GET", f"{at}/schedules", self.schedules, area=AREA),
             ConsolePage("GET", f"{at}/changelog", self.changelog, area=AREA),
         ]
 
@@ -50,53 +50,60 @@ class WorkerTabPages:
 
     async def output(self, view: View) -> Response:
         frame = await self.frames.of(view, "/output")
-        found = await self.output_fields.get(
+        fields = await self.output_fields.get(
             view.caller, frame.worker, await self._latest(view, frame)
         )
-        return view.page("workers/output.html", frame=frame, found=found)
+        return view.page("workers/output.html", frame=frame, output=fields)
 
     async def past_runs(self, view: View) -> Response:
         frame = await self.frames.of(view, "/runs")
         offset = _offset(view)
-        total, found = await self.runs.list(
+        total, runs = await self.runs.list(
             view.caller, RunFilter(worker_id=frame.worker.id), offset=offset, limit=ROWS
         )
         return view.page(
-            "workers/runs.html", frame=frame, runs=found, **_window(frame, "/runs", offset, total)
+            "workers/runs.html", frame=frame, runs=runs, **_window(frame, "/runs", offset, total)
         )
 
-    async def saved(self, view: View) -> Response:
+    async def task_list(self, view: View) -> Response:
         frame = await self.frames.of(view, "/tasks")
         offset = _offset(view)
-        total, found = await self.tasks.list(
+        total, tasks = await self.tasks.list(
             view.caller, offset=offset, limit=ROWS, worker_id=frame.worker.id
         )
         return view.page(
             "workers/tasks.html",
             frame=frame,
-            tasks=found,
+            tasks=tasks,
             **_window(frame, "/tasks", offset, total),
         )
 
-    async def planned(self, view: View) -> Response:
+    async def schedules(self, view: View) -> Response:
         frame = await self.frames.of(view, "/schedules")
-        _, found = await self.tasks.list(
+        _, tasks = await self.tasks.list(
             view.caller, offset=0, limit=1000, worker_id=frame.worker.id
         )
-        scheduled = [task for task in found if task.schedule is not None]
-        scheduled.sort(key=lambda one: (one.schedule.next_at or 2**62) if one.schedule else 0)
-        return view.page("workers/schedules.html", frame=frame, tasks=scheduled, saved=len(found))
+        scheduled = [task for task in tasks if task.schedule is not None]
+        scheduled.sort(key=_next_start)
+        return view.page(
+            "workers/schedules.html", frame=frame, tasks=scheduled, task_count=len(tasks)
+        )
 
     async def changelog(self, view: View) -> Response:
         frame = await self.frames.of(view, "/changelog")
-        found = await self.history.changelog(view.caller, frame.worker.id)
-        return view.page("workers/changelog.html", frame=frame, found=found)
+        changelog = await self.history.changelog(view.caller, frame.worker.id)
+        return view.page("workers/changelog.html", frame=frame, changelog=changelog)
 
     async def _latest(self, view: View, frame: WorkerFrame) -> Version | None:
         try:
             return await self.workers.version(view.caller, frame.worker)
         except VersionUnavailable:
             return None
+
+
+def _next_start(task: TaskView) -> int:
+    """Sort key: milliseconds of the next start; schedules without one come last."""
+    return task.schedule.next_at or 2**62 if task.schedule else 0
 
 
 def _offset(view: View) -> int:
@@ -106,7 +113,7 @@ def _offset(view: View) -> int:
 
 
 def _window(frame: WorkerFrame, tab: str, offset: int, total: int) -> dict[str, Any]:
-    """The position of a page in a list, and the addresses of the adjacent pages."""
+    """The range of a page of a list, and the addresses of the adjacent pages."""
     page = offset // ROWS + 1
     at = f"{frame.base}{tab}"
     return {

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
-from fyke.console.reasons import said
+from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
 from fyke.domain.workers.builds import Builds
@@ -43,22 +43,24 @@ class WorkerVersionPages:
 
     async def list(self, view: View) -> Response:
         frame = await self.frames.of(view, "/versions")
-        _worker, found = await self.history.list(view.caller, frame.worker.id)
+        _worker, entries = await self.history.list(view.caller, frame.worker.id)
         return view.page(
             "workers/versions.html",
             frame=frame,
-            entries=found,
+            entries=entries,
             change=frame.own and view.may_edit,
-            earlier=_earlier(found),
-            asking=[entry.version.number for entry in found if entry.version.builds],
+            earlier=_earlier(entries),
+            versions_with_builds=[
+                entry.version.number for entry in entries if entry.version.builds
+            ],
         )
 
     async def compare(self, view: View) -> Response:
         frame = await self.frames.of(view, "/versions")
-        _worker, found = await self.history.list(view.caller, frame.worker.id)
-        numbers = [entry.version.number for entry in found]
+        _worker, entries = await self.history.list(view.caller, frame.worker.id)
+        numbers = [entry.version.number for entry in entries]
         after = view.query.get("after", "") or (numbers[0] if numbers else "")
-        before = view.query.get("before", "") or _earlier(found).get(after, after)
+        before = view.query.get("before", "") or _earlier(entries).get(after, after)
         values: dict[str, Any] = {
             "frame": frame,
             "numbers": numbers,
@@ -66,61 +68,65 @@ class WorkerVersionPages:
             "after": after,
         }
         try:
-            compared = await self.history.compare(view.caller, frame.worker.id, before, after)
-        except (InvalidRequest, VersionUnavailable) as refused:
+            comparison = await self.history.compare(view.caller, frame.worker.id, before, after)
+        except (InvalidRequest, VersionUnavailable) as error:
             return view.page(
-                "workers/compare.html", status=422, found=None, fault=said(refused), **values
+                "workers/compare.html",
+                status=422,
+                comparison=None,
+                fault=error_text(error),
+                **values,
             )
-        return view.page("workers/compare.html", found=compared, fault="", **values)
+        return view.page("workers/compare.html", comparison=comparison, fault="", **values)
 
     async def withdraw(self, view: View) -> Response:
-        frame, number = await self._named(view)
+        frame, number = await self._version(view)
         reason = view.form.get("reason")
         await self.workers.withdraw(view.caller, frame.worker.id, number, reason)
         return _back(view, frame, _("%(version)s was withdrawn. No new runs of it start."), number)
 
     async def deprecate(self, view: View) -> Response:
-        frame, number = await self._named(view)
+        frame, number = await self._version(view)
         reason = view.form.get("reason")
         await self.workers.deprecate(view.caller, frame.worker.id, number, reason)
         return _back(view, frame, _("%(version)s was deprecated."), number)
 
     async def restore(self, view: View) -> Response:
-        frame, number = await self._named(view)
+        frame, number = await self._version(view)
         await self.workers.restore(view.caller, frame.worker.id, number)
         return _back(view, frame, _("%(version)s was restored."), number)
 
     async def roll_back(self, view: View) -> Response:
-        frame, number = await self._named(view)
+        frame, number = await self._version(view)
         try:
             _worker, version, _findings = await self.workers.roll_back(
                 view.caller, frame.worker.id, number
             )
-        except Conflict as same:
-            return view.go(f"{frame.base}/versions", same.message, "warn")
-        said = _("The files of %(version)s were published as %(new)s.")
-        return _back(view, frame, said, number, new=version.number)
+        except Conflict as error:
+            return view.go(f"{frame.base}/versions", error.message, "warn")
+        notice = _("The files of %(version)s were published as %(new)s.")
+        return _back(view, frame, notice, number, new=version.number)
 
     async def allow_builds(self, view: View) -> Response:
-        """The switch is also on the page of a review, and returns to the page of its use."""
+        """Allow or forbid builds. The switch is on two pages; ``back`` is the one that was used."""
         frame = await self.frames.of(view, "/versions")
         allowed = bool(view.form.get("allowed"))
         await self.builds.allow(view.caller, frame.worker.id, allowed=allowed)
-        said = _("Dependency builds of %(worker)s are now allowed.")
+        notice = _("Dependency builds of %(worker)s are now allowed.")
         if not allowed:
-            said = _("Dependency builds of %(worker)s are no longer allowed.")
+            notice = _("Dependency builds of %(worker)s are no longer allowed.")
         back = own_address(view.form.get("back") or f"{frame.base}/versions")
-        return view.go(back, said % {"worker": frame.worker.path})
+        return view.go(back, notice % {"worker": frame.worker.path})
 
-    async def _named(self, view: View) -> tuple[WorkerFrame, str]:
+    async def _version(self, view: View) -> tuple[WorkerFrame, str]:
         return await self.frames.of(view, "/versions"), view.param("version")
 
 
-def _back(view: View, frame: WorkerFrame, said: str, number: str, **more: str) -> Response:
-    return view.go(f"{frame.base}/versions", said % {"version": number, **more})
+def _back(view: View, frame: WorkerFrame, notice: str, number: str, **more: str) -> Response:
+    return view.go(f"{frame.base}/versions", notice % {"version": number, **more})
 
 
-def _earlier(found: list[VersionEntry]) -> dict[str, str]:
+def _earlier(entries: list[VersionEntry]) -> dict[str, str]:
     """The number of the previous version of each version."""
-    numbers = [entry.version.number for entry in found]
+    numbers = [entry.version.number for entry in entries]
     return dict(pairwise(numbers))

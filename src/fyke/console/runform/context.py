@@ -1,4 +1,4 @@
-"""The form of a Worker: all values of its template."""
+"""All values of the template of a form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from fyke.console import formats
 from fyke.console.runform.controls import Control, FieldGroup, groups, ids_of, options
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, MORE_ROWS
-from fyke.console.runform.labels import named
+from fyke.console.runform.labels import summary_error
 from fyke.console.texts import gettext as _
 from fyke.domain.forms.codec import encode
 from fyke.domain.forms.model import ABSENT, ControlKind, InputError, RunForm, pretty
@@ -26,8 +26,8 @@ from fyke.model.worker import SystemDefaults
 
 @dataclass(slots=True)
 class FormContext:
-    """``errors``: the id of a control, or ``""``, and the sentence. ``focus``: whether they are the
-    answer to an action of the user, and so take the focus.
+    """``errors``: (id of the control or ``""``, sentence). ``focus``: whether the errors answer an
+    action of the user and take the focus.
     """
 
     view: str
@@ -48,7 +48,7 @@ class FormContext:
     notice: str = ""
     problem: str = ""
     focus: bool = False
-    land: str = ""  # what takes the focus else: view, version or notice
+    focus_target: str = ""  # without errors: view, version or notice
     pristine: bool = False  # not edited yet
     options_open: bool = False
     options_line: str = ""
@@ -64,46 +64,50 @@ def form_context_of(
     json_text: str = "",
     errors: Iterable[InputError] = (),
 ) -> FormContext:
-    """The page's form for an input. ``sent`` and ``json_text`` are what was typed, and are shown as
-    they are; without them the input is shown.
+    """The form for an input. ``sent`` and ``json_text`` are shown as typed; without them the input
+    is shown.
     """
     errors = list(errors)
-    seen = _small(form, sent, value) if sent else content_of(form, value.custom, value.system)
-    made = FormContext(JSON_VIEW if form.broken else view)
-    made.options = options(seen, errors)
-    made.system_rest = seen.system_rest
-    made.options_open = any(error.path.startswith("system.") for error in errors)
-    made.options_line = _options_line(value.system, defaults)
-    if made.view == JSON_VIEW:
-        made.json_text = json_text or pretty(value.custom)
-        made.json_wrong = any(not error.path.startswith("system.") for error in errors)
+    values = (
+        _without_large_tables(form, sent, value)
+        if sent
+        else content_of(form, value.custom, value.system)
+    )
+    context = FormContext(JSON_VIEW if form.broken else view)
+    context.options = options(values, errors)
+    context.system_rest = values.system_rest
+    context.options_open = any(error.path.startswith("system.") for error in errors)
+    context.options_line = _options_line(value.system, defaults)
+    if context.view == JSON_VIEW:
+        context.json_text = json_text or pretty(value.custom)
+        context.json_wrong = any(not error.path.startswith("system.") for error in errors)
     else:
-        made.groups = groups(form, seen, errors)
-        made.rest = seen.custom_rest
-    cells = {c.field.name: c.cells for group in made.groups for c in group.controls}
-    made.errors = [_linked(form, made.view, error, cells) for error in errors]
-    return made
+        context.groups = groups(form, values, errors)
+        context.rest = values.custom_rest
+    cells = {c.field.name: c.cells for group in context.groups for c in group.controls}
+    context.errors = [_with_target(form, context.view, error, cells) for error in errors]
+    return context
 
 
-def _small(form: RunForm, sent: FormContent, value: NormalisedInput) -> FormContent:
-    """The typed input, with tables that are too large to draw replaced by their value."""
+def _without_large_tables(form: RunForm, sent: FormContent, value: NormalisedInput) -> FormContent:
+    """The typed input, with each table that is too large to draw replaced by its value as JSON."""
     for name, posted in sent.custom.items():
-        each = form.fields.get(name)
+        field = form.fields.get(name)
         if (
-            each
-            and each.kind is ControlKind.TABLE
-            and len(rows_of(each, posted)) > SHOWN_ROWS + MORE_ROWS
+            field
+            and field.kind is ControlKind.TABLE
+            and len(rows_of(field, posted)) > SHOWN_ROWS + MORE_ROWS
         ):
-            sent.custom[name] = encode(each, value.custom.get(name, ABSENT))
+            sent.custom[name] = encode(field, value.custom.get(name, ABSENT))
     return sent
 
 
-def _linked(
+def _with_target(
     form: RunForm, view: str, error: InputError, cells: dict[str, dict[tuple[int, str], str]]
 ) -> tuple[str, str]:
     """The id of the control of an error, and the error."""
     if view == JSON_VIEW and not error.path.startswith("system."):
-        # an error of the text as a whole says the line itself
+        # an error about the whole text already names the line
         place = _("Line %(line)s: ") % {"line": error.line} if error.line and error.path else ""
         return "json", place + error.message
     name = error.path.removeprefix("custom.")
@@ -113,19 +117,19 @@ def _linked(
     title = field.title if field else option.title if option else ""
     columns = {c.name: c.title for c in field.columns} if field else {}
     column = columns.get(error.column, error.column)
-    return target or ids_of(form).get(error.path, ""), named(error, title, column)
+    return target or ids_of(form).get(error.path, ""), summary_error(error, title, column)
 
 
 def _options_line(system: dict[str, Any], defaults: SystemDefaults) -> str:
     """The run options in one line, shown while they are collapsed."""
     try:
-        wanted = read_input({"parameters": {"system": system, "custom": {}}}, defaults)
+        parsed = read_input({"parameters": {"system": system, "custom": {}}}, defaults)
     except InvalidRequest:
         return _("this value is not valid")
-    return " · ".join(_words(wanted.limits, wanted.region))
+    return " · ".join(_option_texts(parsed.limits, parsed.region))
 
 
-def _words(limits: RunLimits, region: str) -> Iterable[str]:
+def _option_texts(limits: RunLimits, region: str) -> Iterable[str]:
     yield _("%(size)s MB") % {"size": limits.memory_mb}
     yield formats.duration(limits.timeout_s * 1000)
     if limits.max_charge_micros:

@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fyke.console.runform.labels import rule
-from fyke.domain.forms import dates
+from fyke.console.runform.labels import field_error
 from fyke.domain.forms.choices import token_of, value_of
 from fyke.domain.forms.codec import JSON, ORIGINAL, PASTE
 from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, PostedTexts, first, order_of
@@ -23,8 +22,8 @@ from fyke.domain.forms.pairs import SYSTEM, FormContent, control
 from fyke.domain.forms.rows import cell_name, rows_of
 from fyke.domain.forms.system import FIELDS
 
-BLANK_ROWS = 3  # of a table that has none
-SEARCHED_FROM = 13  # options; a shorter select is easier to use than a search
+BLANK_ROWS = 3  # of an empty table
+SEARCHABLE_FROM = 13  # options; a shorter select is easier to use than a search
 
 _TEMPLATE_ROW = "__row__"  # stands for the number of a row that is added in the browser
 
@@ -41,10 +40,10 @@ class ControlChoice:
 
 @dataclass(slots=True)
 class Control:
-    """One field as it stands on the page. ``mode`` is its kind, or ``json`` when its value can only
-    be shown so; ``name`` is that of its main control, ``id`` what labels and faults point at;
-    ``extra`` has name and text of each further control by its suffix, ``cells`` the id of each cell
-    by the number and the column that faults name.
+    """One field on the page. ``mode`` is its kind, or ``json`` for a value that its control cannot
+    show; ``name`` and ``id`` are those of its main control; ``extra``: suffix to (name, text) of
+    each further control; ``cells``: (row number, column), as errors name them, to the id of the
+    cell.
     """
 
     field: FormField
@@ -54,25 +53,25 @@ class Control:
     text: str = ""
     extra: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     choices: list[ControlChoice] = dataclasses.field(default_factory=list)
-    picked: list[ControlChoice] = dataclasses.field(default_factory=list)
+    selected: list[ControlChoice] = dataclasses.field(default_factory=list)
     rows: list[list[Control]] = dataclasses.field(default_factory=list)
     blank: list[Control] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
     cells: dict[tuple[int, str], str] = dataclasses.field(default_factory=dict)
 
     @property
-    def searched(self) -> bool:
+    def searchable(self) -> bool:
         """Whether a select is long enough to be searchable."""
-        return len(self.field.options) >= SEARCHED_FROM
+        return len(self.field.options) >= SEARCHABLE_FROM
 
     @property
-    def chosen_words(self) -> str:
+    def chosen_labels(self) -> str:
         """The labels of the checked options, in the order of choice."""
-        return ", ".join(choice.label for choice in self.picked)
+        return ", ".join(choice.label for choice in self.selected)
 
     @property
     def chosen_label(self) -> str:
-        """What a searchable select shows: the label when it is unique."""
+        """The text of a searchable select: the label, or the token when the label is not unique."""
         for choice in self.choices:
             if choice.chosen:
                 labels = [each.label for each in self.choices]
@@ -94,8 +93,8 @@ Faults = Mapping[str, list[InputError]]
 
 
 def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> list[FieldGroup]:
-    """The sections with their controls as ``sent`` fills them."""
-    faults = by_path(errors)
+    """The sections with their controls, filled with ``sent``."""
+    faults = _by_path(errors)
     ids = {name: f"x{number}" for number, name in enumerate(form.fields)}
     found = []
     for section in form.sections:
@@ -111,7 +110,7 @@ def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> li
 
 def options(sent: FormContent, errors: Iterable[InputError]) -> list[Control]:
     """The run options."""
-    faults = by_path(errors)
+    faults = _by_path(errors)
     return [
         _control(
             each,
@@ -124,7 +123,7 @@ def options(sent: FormContent, errors: Iterable[InputError]) -> list[Control]:
     ]
 
 
-def by_path(errors: Iterable[InputError]) -> dict[str, list[InputError]]:
+def _by_path(errors: Iterable[InputError]) -> dict[str, list[InputError]]:
     found: dict[str, list[InputError]] = {}
     for error in errors:
         found.setdefault(error.path, []).append(error)
@@ -132,7 +131,7 @@ def by_path(errors: Iterable[InputError]) -> dict[str, list[InputError]]:
 
 
 def ids_of(form: RunForm) -> dict[str, str]:
-    """The id of the control that each path of an error leads to."""
+    """Path of an error to the id of its control."""
     custom = {f"custom.{name}": f"x{number}" for number, name in enumerate(form.fields)}
     system = {f"system.{name}": f"s{number}" for number, name in enumerate(FIELDS)}
     return custom | system
@@ -142,30 +141,30 @@ def _control(
     field: FormField, id: str, name: str, posted: PostedTexts, errors: Iterable[InputError]
 ) -> Control:
     posted = {suffix: [t.replace("\r\n", "\n") for t in texts] for suffix, texts in posted.items()}
-    made = Control(field, id, name, field.kind.value, text=first(posted))
+    result = Control(field, id, name, field.kind.value, text=first(posted))
     errors = list(errors)
-    made.faults = [rule(error) for error in errors if not error.row]
+    result.faults = [field_error(error) for error in errors if not error.row]
     if JSON in posted:
-        made.mode, made.text = "json", first(posted, JSON)
-        made.extra[JSON] = (f"{name}:{JSON}", "")
-        return made
+        result.mode, result.text = "json", first(posted, JSON)
+        result.extra[JSON] = (f"{name}:{JSON}", "")
+        return result
     if ORIGINAL in posted:
-        made.extra[ORIGINAL] = (f"{name}:{ORIGINAL}", first(posted, ORIGINAL))
-    for suffix in _helpers(field):
-        made.extra[suffix] = (f"{name}:{suffix}", first(posted, suffix))
+        result.extra[ORIGINAL] = (f"{name}:{ORIGINAL}", first(posted, ORIGINAL))
+    for suffix in _extra_suffixes(field):
+        result.extra[suffix] = (f"{name}:{suffix}", first(posted, suffix))
     if field.kind is ControlKind.LIST and KEY not in posted:
-        made.extra[KEY] = (f"{name}:{KEY}", field.item_key)
+        result.extra[KEY] = (f"{name}:{KEY}", field.item_key)
     if field.kind in CHOICES:
-        made.choices = _choices(field, posted)
+        result.choices = _choices(field, posted)
         order = {token: n for n, token in enumerate(order_of(first(posted, ORDER)))}
-        chosen = [choice for choice in made.choices if choice.chosen]
-        made.picked = sorted(chosen, key=lambda choice: order.get(choice.token, len(order)))
+        chosen = [choice for choice in result.choices if choice.chosen]
+        result.selected = sorted(chosen, key=lambda choice: order.get(choice.token, len(order)))
     if field.kind is ControlKind.TABLE:
-        _fill_rows(made, posted, errors)
-    return made
+        _fill_rows(result, posted, errors)
+    return result
 
 
-def _helpers(field: FormField) -> tuple[str, ...]:
+def _extra_suffixes(field: FormField) -> tuple[str, ...]:
     if field.kind in MULTIPLE_CHOICES:
         return (ORDER,)
     if field.kind is ControlKind.LIST:
@@ -176,54 +175,51 @@ def _helpers(field: FormField) -> tuple[str, ...]:
 
 
 def _choices(field: FormField, posted: PostedTexts) -> list[ControlChoice]:
-    ticked = [text for text in posted.get("", []) if text]
-    found = [
-        ControlChoice(option.token, option.label, option.token in ticked)
+    checked = [text for text in posted.get("", []) if text]
+    choices = [
+        ControlChoice(option.token, option.label, option.token in checked)
         for option in field.options
     ]
     known = {option.token for option in field.options}
-    for token in ticked:
+    for token in checked:
         if token not in known:
             known.add(token)
-            found.append(ControlChoice(token, _words(token), True, declared=False))
-    return found
+            choices.append(ControlChoice(token, _token_label(token), True, declared=False))
+    return choices
 
 
-def _words(token: str) -> str:
+def _token_label(token: str) -> str:
     value = value_of(token)
     return value if isinstance(value, str) else token_of(value)
 
 
-def _fill_rows(made: Control, posted: PostedTexts, errors: list[InputError]) -> None:
-    field = made.field
+def _fill_rows(table: Control, posted: PostedTexts, errors: list[InputError]) -> None:
+    field = table.field
     rows = rows_of(field, posted)
     shown = rows + [{}] * (1 if rows else BLANK_ROWS)
-    number = 0  # of the rows that say something: those that errors count
+    number = 0  # of the rows that are not empty, which errors count
     for index, cells in enumerate(shown):
-        said = any(any(texts) for cell in cells.values() for texts in cell.values())
-        number += said
-        wrong = [error for error in errors if said and error.row == number]
-        made.rows.append(_row(made, str(index), cells, wrong))
-        if said:
-            for cell in made.rows[-1]:
-                made.cells[number, cell.field.name] = cell.id
-    made.blank = _row(made, _TEMPLATE_ROW, {}, [])
+        filled = any(any(texts) for cell in cells.values() for texts in cell.values())
+        number += filled
+        wrong = [error for error in errors if filled and error.row == number]
+        table.rows.append(_row(table, str(index), cells, wrong))
+        if filled:
+            for cell in table.rows[-1]:
+                table.cells[number, cell.field.name] = cell.id
+    table.blank = _row(table, _TEMPLATE_ROW, {}, [])
 
 
 def _row(
-    made: Control, index: str, cells: Mapping[str, PostedTexts], errors: list[InputError]
+    table: Control, index: str, cells: Mapping[str, PostedTexts], errors: list[InputError]
 ) -> list[Control]:
     return [
         _control(
             column,
-            f"{made.id}-{index}-{place}",
-            f"{made.name}:{cell_name(index, column.name)}",
+            f"{table.id}-{index}-{position}",
+            f"{table.name}:{cell_name(index, column.name)}",
             cells.get(column.name, {}),
             # the error of a cell is shown below the cell
             [InputError("", error.message) for error in errors if error.column == column.name],
         )
-        for place, column in enumerate(made.field.columns)
+        for position, column in enumerate(table.field.columns)
     ]
-
-
-UNITS = dates.UNITS

@@ -1,11 +1,11 @@
-"""A request of the page of a form: action and input."""
+"""A submitted form: the pressed button and the input."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fyke.console.forms import PostedForm as Sent
+from fyke.console.forms import PostedForm
 from fyke.domain.forms.codec import PASTE
 from fyke.domain.forms.model import FormField
 from fyke.domain.forms.normalise import FormPairs, JsonText, RawInput
@@ -13,29 +13,29 @@ from fyke.domain.forms.pairs import control, group_by_field
 from fyke.domain.forms.rows import cell_name
 
 JSON_VIEW, FORM_VIEW = "json", "form"
-REDRAW = "redraw"  # nothing but the page once more
+REDRAW = "redraw"  # no action: only show the page again
 MORE_ROWS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class FormRequest:
-    """``act`` is the value of the pressed button; ``subject`` the field that it belongs to.
+    """``button`` is the name of the pressed button, ``subject`` the field that it belongs to.
 
-    ``was_view`` is the view that was sent, ``view`` the one to show.
+    ``sent_view`` is the view that was submitted, ``view`` the one to show.
     """
 
-    act: str
+    button: str
     subject: str
-    was_view: str
+    sent_view: str
     pairs: tuple[tuple[str, str], ...]
     version: str
-    drawn: str  # the version that the controls are of
+    drawn_version: str  # the version whose controls the page showed
     callback_url: str
     title: str
 
     @property
     def view(self) -> str:
-        return self.act if self.act in (JSON_VIEW, FORM_VIEW) else self.was_view
+        return self.button if self.button in (JSON_VIEW, FORM_VIEW) else self.sent_view
 
     @property
     def json_text(self) -> str:
@@ -43,8 +43,8 @@ class FormRequest:
 
     @property
     def raw(self) -> RawInput:
-        """The submitted input, of the view on the page."""
-        if self.was_view == JSON_VIEW:
+        """The input, as the submitted view contains it."""
+        if self.sent_view == JSON_VIEW:
             return JsonText(self.json_text.replace("\r\n", "\n"), self.pairs)
         return FormPairs(self.pairs)
 
@@ -54,33 +54,34 @@ class FormRequest:
         return any(name.endswith(f":{PASTE}") and text.strip() for name, text in self.pairs)
 
     def with_rows(self, field: FormField, more: int = MORE_ROWS) -> FormRequest:
-        """The same with more empty rows in a table."""
+        """The same request with more empty rows in a table."""
         used = group_by_field(self.pairs).custom.get(field.name, {})
-        first = max((int(s.split(".")[0]) for s in used if s.split(".")[0].isdecimal()), default=-1)
-        fresh = [
+        numbers = (suffix.partition(".")[0] for suffix in used)
+        last = max((int(number) for number in numbers if number.isdecimal()), default=-1)
+        new_pairs = [
             (control(field.name, cell_name(row, column.name)), "")
-            for row in range(first + 1, first + 1 + more)
+            for row in range(last + 1, last + 1 + more)
             for column in field.columns
         ]
-        return replace(self, pairs=(*self.pairs, *fresh))
+        return replace(self, pairs=(*self.pairs, *new_pairs))
 
 
-def read(sent: Sent) -> FormRequest:
+def read(form: PostedForm) -> FormRequest:
     """The request of a submitted form."""
-    act, _, subject = sent.get("do", REDRAW).partition(":")
+    button, _, subject = form.get("do", REDRAW).partition(":")
     return FormRequest(
-        act=act,
+        button=button,
         subject=subject,
-        was_view=JSON_VIEW if sent.get("view") == JSON_VIEW else FORM_VIEW,
-        pairs=tuple(_own(sent.pairs)),
-        version=sent.get("version").strip(),
-        drawn=sent.get("drawn").strip(),
-        callback_url=sent.get("callback_url").strip(),
-        title=sent.get("task_title").strip(),
+        sent_view=JSON_VIEW if form.get("view") == JSON_VIEW else FORM_VIEW,
+        pairs=tuple(_input_pairs(form.pairs)),
+        version=form.get("version").strip(),
+        drawn_version=form.get("drawn").strip(),
+        callback_url=form.get("callback_url").strip(),
+        title=form.get("task_title").strip(),
     )
 
 
-def _own(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+def _input_pairs(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     """The form pairs of the input."""
-    kept = ("f", "s", "json_text")
-    return (pair for pair in pairs if pair[0].partition(":")[0] in kept)
+    prefixes = ("f", "s", "json_text")
+    return (pair for pair in pairs if pair[0].partition(":")[0] in prefixes)

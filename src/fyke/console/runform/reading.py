@@ -1,4 +1,4 @@
-"""The initial input of a form, and reading a submitted one, even after a version change."""
+"""The initial input of a form, and reading a submitted one, even for another version."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fyke.model.account import Caller
 
 @dataclass(frozen=True, slots=True)
 class FormInput:
-    """The form of the chosen version, and the input. ``moved``: the controls that were sent are
-    those of another version, so the form is to be drawn from the input.
+    """The form of the chosen version, and the input. ``other_version``: the submitted controls are
+    those of another version, so the page must be drawn from the parsed input.
     """
 
     form: FormView
     checked: InputCheck
-    moved: bool
+    other_version: bool
 
 
-async def begin(view: View, forms: RunForms, worker_id: str) -> FormStart:
-    """The initial input of the form by the address: of a run, a task, a version, or none.
+async def initial_input(view: View, forms: RunForms, worker_id: str) -> FormStart:
+    """The input that the address names: of a run, a task or a version, else the default.
 
-    Raises ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for what is of others.
+    Raise ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for runs and tasks of others.
     """
     return await forms.initial_input(
         view.caller,
@@ -38,16 +38,20 @@ async def begin(view: View, forms: RunForms, worker_id: str) -> FormStart:
 
 
 async def read_input(forms: RunForms, caller: Caller, ref: str, request: FormRequest) -> FormInput:
-    """What was sent, as the chosen version understands it. Of a version that is gone meanwhile the
-    input is kept for the newest one. Raise ``VersionUnavailable`` when there is none.
+    """The submitted input, read by the schema of the chosen version, or of the latest one when the
+    chosen one no longer exists. Raise ``VersionUnavailable`` when no version can run.
     """
     try:
         form = await forms.open(caller, ref, request.version)
     except (VersionUnavailable, UnknownVersion):
         form = await forms.open(caller, ref)
-    if request.was_view == FORM_VIEW and request.drawn and request.drawn != form.version.number:
-        drawn = await forms.past_form(caller, ref, request.drawn)
-        if drawn is not None:
-            value = await forms.read(drawn, request.raw)
+    if (
+        request.sent_view == FORM_VIEW
+        and request.drawn_version
+        and request.drawn_version != form.version.number
+    ):
+        drawn_form = await forms.past_form(caller, ref, request.drawn_version)
+        if drawn_form is not None:
+            value = await forms.read(drawn_form, request.raw)
             return FormInput(form, await forms.check(caller, form, GivenInput(value.input)), True)
     return FormInput(form, await forms.check(caller, form, request.raw), False)

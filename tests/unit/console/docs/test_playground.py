@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from fyke.api.auth import INSIDE
 from fyke.console.docs import playground
-from fyke.console.docs.playground import MAX_BODY, SHOWN_BYTES, PlaygroundRequest, attempt
+from fyke.console.docs.playground import MAX_BODY, SHOWN_BYTES, PlaygroundRequest, send_request
 from fyke.console.docs.reference import OperationPage, ReferenceField
 from fyke.errors import InvalidRequest
 from fyke.model.account import Caller, Role
@@ -64,7 +64,7 @@ class Application:
 async def tried(
     app: Application, parameters: dict[tuple[str, str], str], body: str = "{}"
 ) -> playground.PlaygroundCall:
-    return await attempt(app, PAGE, PlaygroundRequest(parameters, body), CALLER, "here:8000")
+    return await send_request(app, PAGE, PlaygroundRequest(parameters, body), CALLER, "here:8000")
 
 
 async def test_path_query_headers_and_body_reach_the_application_as_the_user() -> None:
@@ -91,7 +91,7 @@ async def test_an_operation_without_a_body_sends_no_type_of_one() -> None:
     app = Application()
     page = replace(PAGE, method="GET", body_media="")
     parameters = WORKER | {("header", "Idempotency-Key"): ""}
-    await attempt(app, page, PlaygroundRequest(parameters, ""), CALLER, "here")
+    await send_request(app, page, PlaygroundRequest(parameters, ""), CALLER, "here")
     assert [name for name, _ in app.scope["headers"]] == [b"host", b"accept"]
 
 

@@ -1,4 +1,4 @@
-"""What an export is asked for in the address of its file."""
+"""The parameters of an export in the address of its file."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_a_checkbox_that_is_not_ticked_asks_for_nothing() -> None:
 
 
 def test_order_filters_and_form_are_those_of_the_page() -> None:
-    asked = QueryParams("clean=1&flatten=1&failed=1&sort=-price&filter=a:eq:1&filter=b:ne:2")
-    assert rows_of(asked) == query_of(
+    parameters = QueryParams("clean=1&flatten=1&failed=1&sort=-price&filter=a:eq:1&filter=b:ne:2")
+    assert rows_of(parameters) == query_of(
         clean=True, flatten=True, failed_rows=True, sort="-price", filters=["a:eq:1", "b:ne:2"]
     )
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from fyke.console.pages.run_frame import RunFrame
-from fyke.console.pages.run_log import AROUND, LINES, LogAddress, _position, _ways, read
+from fyke.console.pages.run_log import AROUND, LINES, LogAddress, _adjacent_pages, _position, read
 from fyke.domain.logs.reading import MAX_TEXT, LogPage, LogPosition
 from fyke.errors import NotFound
 from fyke.model.log import LogExcerpt
@@ -19,8 +19,8 @@ class Frame:
     at = "/runs/x"
 
 
-def ways(address: LogAddress, page: LogPage) -> dict[str, str]:
-    return _ways(cast(RunFrame, Frame()), address, page)
+def adjacent_pages(address: LogAddress, page: LogPage) -> dict[str, str]:
+    return _adjacent_pages(cast(RunFrame, Frame()), address, page)
 
 
 def page(first: int, last: int, *, count: int = 2000, reached: int = 0, complete: bool) -> LogPage:
@@ -46,10 +46,10 @@ def test_values_that_make_no_sense_are_ignored(query: str, address: LogAddress) 
 
 
 def test_a_link_to_a_line_shows_the_lines_before_it_too() -> None:
-    assert LogAddress(line=700).place == LogPosition(after=700 - AROUND)
-    assert LogAddress(line=5).place == LogPosition(after=0)
-    assert LogAddress(after=3).place == LogPosition(after=3)
-    assert LogAddress(before=3).place == LogPosition(None, 3)
+    assert LogAddress(line=700).position == LogPosition(after=700 - AROUND)
+    assert LogAddress(line=5).position == LogPosition(after=0)
+    assert LogAddress(after=3).position == LogPosition(after=3)
+    assert LogAddress(before=3).position == LogPosition(None, 3)
 
 
 @pytest.mark.parametrize("address", [LogAddress(after=0), LogAddress(before=9), LogAddress(line=1)])
@@ -65,33 +65,33 @@ def test_an_address_keeps_the_search_and_moves() -> None:
 
 
 def test_at_the_end_there_is_only_a_way_back() -> None:
-    found = ways(LogAddress(), page(1501, 2000, reached=1501, complete=False))
+    found = adjacent_pages(LogAddress(), page(1501, 2000, reached=1501, complete=False))
     assert found == {"earlier": "/runs/x/log?before=1501", "later": "", "more": ""}
-    whole = ways(LogAddress(), page(1, 40, count=40, reached=1, complete=True))
+    whole = adjacent_pages(LogAddress(), page(1, 40, count=40, reached=1, complete=True))
     assert whole == {"earlier": "", "later": "", "more": ""}
 
 
 def test_in_the_middle_both_ways_meet_without_a_gap_or_a_double_line() -> None:
-    forward = ways(LogAddress(after=500), page(501, 1000, complete=False))
+    forward = adjacent_pages(LogAddress(after=500), page(501, 1000, complete=False))
     assert forward["earlier"] == "/runs/x/log?before=501"
     assert forward["later"] == "/runs/x/log?after=1000"
-    back = ways(LogAddress(before=501), page(1, 500, reached=1, complete=True))
+    back = adjacent_pages(LogAddress(before=501), page(1, 500, reached=1, complete=True))
     assert back["later"] == "/runs/x/log?after=500"
     assert back["earlier"] == ""
 
 
 def test_the_first_page_has_none_before_it() -> None:
-    assert ways(LogAddress(after=0), page(1, LINES, complete=False))["earlier"] == ""
+    assert adjacent_pages(LogAddress(after=0), page(1, LINES, complete=False))["earlier"] == ""
 
 
 def test_a_search_that_has_looked_at_enough_goes_on_from_where_it_stopped() -> None:
     address = LogAddress(search="x", after=0)
-    found = ways(address, page(3, 3, reached=900, complete=False))
+    found = adjacent_pages(address, page(3, 3, reached=900, complete=False))
     assert found["more"] == found["later"] == "/runs/x/log?search=x&after=900"
-    assert ways(address, page(1, LINES, complete=False))["more"] == "", "the page is full"
-    back = ways(LogAddress(search="x"), LogPage([], 2000, 1100, complete=False))
+    assert adjacent_pages(address, page(1, LINES, complete=False))["more"] == "", "the page is full"
+    back = adjacent_pages(LogAddress(search="x"), LogPage([], 2000, 1100, complete=False))
     assert back["more"] == back["earlier"] == "/runs/x/log?search=x&before=1100"
-    assert ways(LogAddress(search="x"), LogPage([], 2000, 1, complete=True))["more"] == ""
+    assert adjacent_pages(LogAddress(search="x"), LogPage([], 2000, 1, complete=True))["more"] == ""
 
 
 def position(text: str) -> Any:

@@ -8,12 +8,12 @@ from fyke.console.forms import PostedForm
 from fyke.console.pages.task_schedule import (
     TypedSchedule,
     change_of,
-    error_of,
-    every_in,
+    fault_of,
+    in_largest_unit,
+    initial_schedule,
     schedule_label,
     schedule_spec_of,
-    typed_in,
-    typed_of,
+    typed_schedule_of,
 )
 from fyke.errors import InvalidFields, InvalidRequest
 from fyke.model.schedule import LatePolicy, OverlapPolicy, Schedule, ScheduleKind, ScheduleSpec
@@ -59,7 +59,7 @@ def test_a_schedule_is_said_in_one_sentence(plan: ScheduleSpec, label: str) -> N
 def test_an_interval_is_shown_in_the_largest_unit_that_divides_it(
     seconds: int, found: tuple[int, str]
 ) -> None:
-    assert every_in(seconds) == found
+    assert in_largest_unit(seconds) == found
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,14 @@ def test_an_interval_is_shown_in_the_largest_unit_that_divides_it(
     ],
 )
 def test_a_schedule_comes_back_from_its_form_as_it_was(plan: ScheduleSpec) -> None:
-    typed = typed_of(schedule(plan))
+    typed = initial_schedule(schedule(plan))
     assert schedule_spec_of(typed) == plan
     assert typed.enabled is False
     assert change_of(typed).overlap is OverlapPolicy.SKIP
 
 
 def test_the_form_of_a_new_schedule_can_be_saved_as_it_is() -> None:
-    change = change_of(typed_of(None))
+    change = change_of(initial_schedule(None))
     assert (change.kind, change.time, change.enabled) == (ScheduleKind.DAILY, "09:00", True)
     assert (change.overlap, change.late) == (OverlapPolicy.SKIP, LatePolicy.START)
 
@@ -88,10 +88,10 @@ def test_the_form_of_a_new_schedule_can_be_saved_as_it_is() -> None:
 def test_what_was_typed_is_read_without_spaces_around_it() -> None:
     cron = {"kind": "cron", "cron": " 0  9 * *  * ", "time_zone": " Asia/Tokyo "}
     typed = TYPED | cron | {"every": " 5 ", "unit": "minutes", "enabled": "on"}
-    change = change_of(typed_in(PostedForm(list(typed.items()))))
+    change = change_of(typed_schedule_of(PostedForm(list(typed.items()))))
     assert (change.cron, change.every_s, change.time_zone) == ("0 9 * * *", 300, "Asia/Tokyo")
     assert change.enabled is True
-    assert typed_in(PostedForm(list(TYPED.items()))).enabled is False
+    assert typed_schedule_of(PostedForm(list(TYPED.items()))).enabled is False
 
 
 def test_seconds_that_a_browser_adds_to_a_time_are_left_out() -> None:
@@ -115,11 +115,11 @@ def test_an_error_stands_at_the_field_that_it_is_about(
 ) -> None:
     with pytest.raises(InvalidFields) as refused:
         change_of(TypedSchedule({**TYPED, **wrong}))
-    [(place, sentence)] = error_of(refused.value).items()
+    [(place, sentence)] = fault_of(refused.value).items()
     assert place == field
     assert sentence.startswith(f"{field} {rule}")
 
 
 def test_an_error_of_no_field_of_the_form_stands_at_its_first() -> None:
     error = InvalidRequest("a task has at most one schedule", field="task_id")
-    assert list(error_of(error)) == ["kind"]
+    assert list(fault_of(error)) == ["kind"]

@@ -54,7 +54,7 @@ def test_a_value_that_would_not_come_back_goes_along() -> None:
 def test_choices_are_in_the_order_of_the_schema_and_the_chosen_in_that_of_choice() -> None:
     made = controls({"parts": ["reviews", "hours"]})["parts"]
     assert [choice.label for choice in made.choices] == ["Opening hours", "Reviews", "Photos"]
-    assert made.chosen_words == "Reviews, Opening hours"
+    assert made.chosen_labels == "Reviews, Opening hours"
     assert made.extra["order"][0] == "f:parts:order"
 
 
@@ -62,7 +62,7 @@ def test_a_choice_that_the_schema_no_longer_has_is_kept_and_marked() -> None:
     made = controls(sent=FormContent(custom={"parts": {"": ["hours", "gone", "gone"]}}))["parts"]
     last = made.choices[-1]
     assert (last.label, last.chosen, last.declared) == ("gone", True, False)
-    assert [choice.label for choice in made.picked] == ["Opening hours", "gone"]
+    assert [choice.label for choice in made.selected] == ["Opening hours", "gone"]
 
 
 def test_a_number_that_is_no_choice_is_named_by_its_digits() -> None:
@@ -79,8 +79,8 @@ def test_only_a_table_can_be_pasted_into_and_only_a_list_has_a_key() -> None:
 
 
 def test_long_selects_are_searched_by_a_label_that_is_unique() -> None:
-    assert controls()["country"].searched
-    assert not controls()["language"].searched
+    assert controls()["country"].searchable
+    assert not controls()["language"].searchable
     assert controls({"country": "de"})["country"].chosen_label == "Germany"
     twice = describe(
         json.dumps(

@@ -22,9 +22,9 @@ def request(*pairs: tuple[str, str]) -> FormRequest:
 
 def test_the_pressed_button_says_what_to_do_and_to_which_field() -> None:
     found = request(("do", "rows:places:old"))
-    assert (found.act, found.subject) == ("rows", "places:old")
-    assert (request(("do", "start")).act, request(("do", "start")).subject) == ("start", "")
-    assert request().act == "redraw"
+    assert (found.button, found.subject) == ("rows", "places:old")
+    assert (request(("do", "start")).button, request(("do", "start")).subject) == ("start", "")
+    assert request().button == "redraw"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.console.docs.plain import curl, index_markdown, operation_markdown
+from fyke.console.docs.as_markdown import curl, index_markdown, operation_markdown
 from fyke.console.docs.reference import (
     Example,
     OperationPage,

@@ -10,7 +10,7 @@ import pytest
 from starlette.datastructures import UploadFile
 
 from fyke.console.forms import PostedForm
-from fyke.console.runform.plain import InputForm, begin, sent
+from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
 from fyke.domain.forms.describe import describe
 from support import all_editors
 
@@ -31,61 +31,61 @@ async def posted(
     files = {}
     if file:
         files[f"file:{KEYWORDS}"] = UploadFile(io.BytesIO(file[1]), filename=file[0])
-    return await sent(SCHEMA, AT, PostedForm(pairs, files))
+    return await read_submitted(SCHEMA, AT, PostedForm(pairs, files))
 
 
 def test_a_new_form_has_the_defaults_and_finds_no_fault_in_them() -> None:
-    form = begin(SCHEMA, AT)
+    form = initial_form(SCHEMA, AT)
     assert custom(form)["city"] == "Vienna"
-    assert form.work.errors == []
-    required = begin('{"properties":[{"name":"a","type":"string","required":true}]}', AT)
+    assert form.context.errors == []
+    required = initial_form('{"properties":[{"name":"a","type":"string","required":true}]}', AT)
     assert required.faulty
-    assert required.work.errors == [], "nothing was typed yet"
+    assert required.context.errors == [], "nothing was typed yet"
 
 
 def test_a_given_input_is_shown_with_its_faults() -> None:
-    form = begin(SCHEMA, AT, {"parameters": {"custom": {"max_results": 0}}})
+    form = initial_form(SCHEMA, AT, {"parameters": {"custom": {"max_results": 0}}})
     assert form.faulty
-    assert [place for place, _ in form.work.errors if place]
-    assert begin(SCHEMA, AT, json_view=True).work.view == "json"
+    assert [place for place, _ in form.context.errors if place]
+    assert initial_form(SCHEMA, AT, json_view=True).context.view == "json"
 
 
 async def test_saving_is_no_view_and_changing_the_view_saves_nothing() -> None:
     pairs = (("f:city", "Graz"), ("f:keywords", "tea"), ("f:keywords:key", "keyword"))
-    form, only_looked = await posted(("do", "save"), *pairs)
-    assert (only_looked, form.faulty, custom(form)["city"]) == (False, False, "Graz")
-    form, only_looked = await posted(("do", "json"), *pairs)
-    assert (only_looked, form.work.view) == (True, "json")
-    assert json.loads(form.work.json_text)["city"] == "Graz"
+    form, view_only = await posted(("do", "save"), *pairs)
+    assert (view_only, form.faulty, custom(form)["city"]) == (False, False, "Graz")
+    form, view_only = await posted(("do", "json"), *pairs)
+    assert (view_only, form.context.view) == (True, "json")
+    assert json.loads(form.context.json_text)["city"] == "Graz"
 
 
 async def test_a_json_text_that_cannot_be_read_stays_as_typed_in_its_view() -> None:
     pairs = (("view", "json"), ("json_text", '{"city":\r\n'))
     for do in ("form", "save"):
-        form, only_looked = await posted(("do", do), *pairs)
-        assert only_looked == (do == "form")
-        assert (form.work.view, form.work.json_text) == ("json", '{"city":\n')
-        assert form.work.json_wrong and form.work.focus
+        form, view_only = await posted(("do", do), *pairs)
+        assert view_only == (do == "form")
+        assert (form.context.view, form.context.json_text) == ("json", '{"city":\n')
+        assert form.context.json_wrong and form.context.focus
 
 
 async def test_an_empty_json_object_has_the_other_view() -> None:
-    form, only_looked = await posted(("do", "form"), ("view", "json"), ("json_text", "{}"))
-    assert (only_looked, form.work.view) == (True, "form")
+    form, view_only = await posted(("do", "form"), ("view", "json"), ("json_text", "{}"))
+    assert (view_only, form.context.view) == (True, "form")
 
 
 async def test_a_fault_keeps_what_was_typed_and_takes_the_focus() -> None:
     form, _ = await posted(("do", "save"), ("f:max_results", "many"), ("f:keywords", "tea"))
-    assert form.faulty and form.work.focus
+    assert form.faulty and form.context.focus
     [control] = [
-        each for g in form.work.groups for each in g.controls if each.field.name == "max_results"
+        each for g in form.context.groups for each in g.controls if each.field.name == "max_results"
     ]
     assert control.text == "many" and control.faults
 
 
 async def test_more_rows_leave_the_rest_as_typed() -> None:
-    form, only_looked = await posted(("do", "rows:places"), ("f:max_results", "many"))
-    by_name = {each.field.name: each for g in form.work.groups for each in g.controls}
-    assert only_looked
+    form, view_only = await posted(("do", "rows:places"), ("f:max_results", "many"))
+    by_name = {each.field.name: each for g in form.context.groups for each in g.controls}
+    assert view_only
     assert len(by_name["places"].rows) > 3
     assert by_name["max_results"].text == "many"
     unknown, _ = await posted(("do", "rows:nothing"), ("f:city", "Graz"))
@@ -93,18 +93,18 @@ async def test_more_rows_leave_the_rest_as_typed() -> None:
 
 
 async def test_the_entries_of_a_file_join_those_of_the_list() -> None:
-    form, only_looked = await posted(
+    form, view_only = await posted(
         ("do", "import:keywords"),
         ("f:keywords", "tea"),
         ("f:keywords:key", "keyword"),
         file=("words.txt", b"cake\nmilk\n"),
     )
     [control] = [
-        each for g in form.work.groups for each in g.controls if each.field.name == "keywords"
+        each for g in form.context.groups for each in g.controls if each.field.name == "keywords"
     ]
-    assert only_looked
+    assert view_only
     assert control.text == "tea\ncake\nmilk"
-    assert form.work.notice == "2 entries were added."
+    assert form.context.notice == "2 entries were added."
 
 
 @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ async def test_the_entries_of_a_file_join_those_of_the_list() -> None:
 async def test_without_a_file_one_is_asked_for(
     subject: str, file: tuple[str, bytes] | None
 ) -> None:
-    form, only_looked = await posted(("do", f"import:{subject}"), ("f:city", "Graz"), file=file)
-    assert only_looked and form.work.focus
-    assert any("Choose a file." in sentence for _, sentence in form.work.errors)
+    form, view_only = await posted(("do", f"import:{subject}"), ("f:city", "Graz"), file=file)
+    assert view_only and form.context.focus
+    assert any("Choose a file." in sentence for _, sentence in form.context.errors)
     assert custom(form)["city"] == "Graz"
 
 
 async def test_a_file_that_cannot_be_read_adds_nothing() -> None:
     form, _ = await posted(("do", "import:keywords"), file=("words.xlsx", b"PK\x03\x04broken"))
-    assert form.work.focus
-    assert not form.work.notice
+    assert form.context.focus
+    assert not form.context.notice

@@ -1,4 +1,4 @@
-"""The reference as Markdown, for users who copy it and programs that read it."""
+"""The reference as Markdown, for users and programs."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def _table(fields: Sequence[ReferenceField], *, places: bool = False) -> Iterato
     yield "| --- | --- | --- | --- | --- |" if places else "| --- | --- | --- | --- |"
     for field in fields:
         where = f" {field.place} |" if places else ""
-        needed = "yes" if field.required else "no"
+        required = "yes" if field.required else "no"
         text = field.text.replace("|", "\\|").replace("\n", " ")
-        yield f"| `{field.name}` |{where} {field.type} | {needed} | {text} |"
+        yield f"| `{field.name}` |{where} {field.type} | {required} | {text} |"
 
 
 def curl(page: OperationPage, origin: str) -> str:
