@@ -15,6 +15,8 @@ async def test_the_first_visit_offers_templates(owner: Visitor) -> None:
     assert "Upload your first Worker" in page.text
     links = page.all("//a[@download]/@href")
     assert links == [f"/dev/templates/{template.name}.zip" for template in TEMPLATES]
+    tags = [tag.text for tag in page.all("//ul[contains(@class,'template-cards')]//h3/span")]
+    assert tags == ["Python", "Node.js", "Go", "Python", "Python"]
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)

@@ -80,6 +80,14 @@ async def test_figures_are_those_of_all_accounts_and_nothing_else(app: App, owne
         assert len(runs.all("//tbody/tr")) == 1, "runs of others are guest's business"
 
 
+async def test_a_success_rate_is_rounded_down(app: App, owner: Visitor) -> None:
+    await fill(app)
+    for outcome in (Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.EXIT_CODE):
+        await run(app, "maps", outcome)
+    assert "66% succeeded" in (await owner.get("/store?q=maps")).text
+    assert "66% succeeded" in (await owner.get("/w/other/maps/readme")).text
+
+
 async def test_htmx_gets_the_list_alone(app: App, owner: Visitor) -> None:
     await fill(app)
     part = await owner.get("/store?q=jobs", part=True)

@@ -158,5 +158,10 @@ def percent(part: int, whole: int) -> str:
     return f"{part * 100 // whole} %" if whole else "-"
 
 
+def share_percent(share: float) -> int:
+    """A share of 0 to 1 in whole percent, rounded down: only a share of 1 is 100 %."""
+    return int(round(share * 100, 6))  # 0.29 * 100 is 28.999999999999996
+
+
 def rows(number: int) -> str:
     return ngettext("%(n)s row", "%(n)s rows", number) % {"n": count(number)}

@@ -44,6 +44,7 @@ def make_environment(statics: Statics) -> Environment:
         size=formats.size,
         money=formats.money,
         count=formats.count,
+        share_percent=formats.share_percent,
         iso=formats.iso,
         markdown=to_html,
         json=pretty,

@@ -84,3 +84,10 @@ def test_a_moment_in_a_table_is_as_short_as_it_can_be() -> None:
     assert formats.short_moment(now + 3_600_000, UTC, now).startswith("1:00:00")
     assert formats.short_moment(now - day, UTC, now).startswith("Dec 31")
     assert "2024" in formats.short_moment(now - 400 * day, UTC, now)
+
+
+@pytest.mark.parametrize(
+    ("good", "of", "percent"), [(0, 9, 0), (2, 3, 66), (29, 100, 29), (249, 250, 99), (7, 7, 100)]
+)
+def test_a_share_is_rounded_down_to_whole_percent(good: int, of: int, percent: int) -> None:
+    assert formats.share_percent(good / of) == percent

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from fyke.console.catalog_labels import TEMPLATES
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.service import Workers
-from fyke.domain.workers.templates import template_archive
+from fyke.domain.workers.templates import TEMPLATES, template_archive
 from fyke.kit.assets import assets
 
 AREA = "/dev/workers"
@@ -50,8 +49,8 @@ class OwnWorkerPages:
             rows=ROWS,
             address_of=address_of,
             templates=[
-                (name, gettext(title), gettext(description))
-                for name, (title, description) in TEMPLATES.items()
+                (each.name, gettext(each.title), gettext(each.text), each.language.value)
+                for each in TEMPLATES
             ],
         )
 
