@@ -1,4 +1,4 @@
-// Passwords that can be shown, a button that says it is at work, and a secret that is shown once.
+// Show passwords, mark the button of a submitted form as busy, and warn before a one-time secret is lost.
 
 document.addEventListener("change", (event) => {
   const shows = event.target.dataset?.shows;
@@ -10,43 +10,43 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   const button = form.dataset.busy && form.querySelector("button:not([type=button])");
   if (!button || event.defaultPrevented) return;
-  // a password that is sent as text may be kept as one by the browser
+  // the browser may store a password as text if its field is a text field when it is sent
   for (const field of form.querySelectorAll("[data-shows]")) {
     document.getElementById(field.dataset.shows).type = "password";
   }
-  const before = button.textContent;
+  const label = button.textContent;
   button.textContent = form.dataset.busy;
   button.setAttribute("aria-disabled", "true");
   addEventListener("pageshow", () => {
-    button.textContent = before;
+    button.textContent = label;
     button.removeAttribute("aria-disabled");
   }, { once: true });
 });
 
-/** Asks once before the page is left while its secret was not copied. */
+/** Asks once for confirmation if the visitor leaves the page before copying its secret. */
 class OnceSecret extends HTMLElement {
   connectedCallback() {
-    let asked = false;
-    this.ask = (event) => {
-      if (asked) return;
-      asked = true;
+    let warned = false;
+    this.warn = (event) => {
+      if (warned) return;
+      warned = true;
       event.preventDefault();
       event.returnValue = this.dataset.question;
     };
-    addEventListener("beforeunload", this.ask);
+    addEventListener("beforeunload", this.warn);
     this.addEventListener("click", (event) => {
-      if (event.target.closest("[data-copy-from]")) this.settle();
+      if (event.target.closest("[data-copy-from]")) this.stopWarning();
     });
     // copying by hand counts too
-    this.addEventListener("copy", () => this.settle());
+    this.addEventListener("copy", () => this.stopWarning());
   }
 
-  settle() {
+  stopWarning() {
     removeEventListener("beforeunload", this.ask);
   }
 
   disconnectedCallback() {
-    this.settle();
+    this.stopWarning();
   }
 }
 

@@ -1,5 +1,5 @@
-// What every page needs: the visitor's zone, copying, focus after an error, announcements.
-// Larger behaviours are elements of their own in the modules beside this one.
+// For every page: time zone cookie, copying, focus after an error, announcements, failed requests.
+// Larger features are custom elements in the other modules of this folder.
 
 const root = document.documentElement;
 root.classList.add("js");
@@ -12,14 +12,14 @@ function rememberZone() {
     `fyke_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax${secure}`;
 }
 
-/** Put a short sentence where assistive technology reads it out. */
+/** Have screen readers read out a short text. */
 export function announce(text) {
-  const place = document.querySelector("#notices");
-  if (!place) return;
+  const notices = document.querySelector("#notices");
+  if (!notices) return;
   const line = document.createElement("p");
   line.className = "visually-hidden";
   line.textContent = text;
-  place.append(line);
+  notices.append(line);
   setTimeout(() => line.remove(), 4000);
 }
 
@@ -46,15 +46,14 @@ function selectText(element) {
 }
 
 function focusFirst(within) {
-  const wanted = within.querySelector?.("[data-focus]");
-  if (wanted) wanted.focus();
+  within.querySelector?.("[data-focus]")?.focus();
 }
 
 document.addEventListener("click", (event) => {
-  const copier = event.target.closest("[data-copy], [data-copy-from]");
-  if (copier) copyFrom(copier);
-  if (event.target.closest("[data-again]") && failed) sendAgain();
-  // one menu at a time
+  const copyButton = event.target.closest("[data-copy], [data-copy-from]");
+  if (copyButton) copyFrom(copyButton);
+  if (event.target.closest("[data-again]") && failed) retry();
+  // only one menu is open at a time
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
   }
@@ -68,7 +67,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// a form is sent once, however often its button is pressed
+// a form is sent once, even if its button is pressed repeatedly
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post") return;
@@ -89,40 +88,40 @@ function reloadLater(within) {
 // a request without a response: show the notice once, and remove it at the next response
 let failed = null;
 
-function sayUnreachable(ctx) {
-  const place = document.querySelector("#notices");
+function showUnreachable(ctx) {
+  const notices = document.querySelector("#notices");
   const note = document.querySelector("#unreachable")?.content.cloneNode(true);
-  if (!place || !note) return;
+  if (!notices || !note) return;
   failed = ctx;
-  place.querySelector("[data-unreachable]")?.remove();
+  notices.querySelector("[data-unreachable]")?.remove();
   note.firstElementChild.dataset.unreachable = "";
-  note.querySelector("[data-again]").hidden = !mayGoAgain(ctx);
-  place.append(note);
+  note.querySelector("[data-again]").hidden = !canRetry(ctx);
+  notices.append(note);
 }
 
-// a form that changes something has its own button, and a stream comes back by itself
-function mayGoAgain({ sourceElement, sourceEvent, request }) {
+// forms with changes have their own button, and streams reconnect automatically
+function canRetry({ sourceElement, sourceEvent, request }) {
   const stream = sourceElement?.hasAttribute("hx-sse:connect") ?? true;
   return !stream && sourceEvent && request?.method?.toUpperCase() === "GET";
 }
 
-function sendAgain() {
+function retry() {
   const { sourceElement, sourceEvent } = failed;
   if (sourceElement instanceof HTMLFormElement) sourceElement.requestSubmit();
   else sourceElement.dispatchEvent(new Event(sourceEvent.type, { bubbles: true, cancelable: true }));
 }
 
 document.addEventListener("htmx:error", (event) => {
-  if (event.detail?.ctx) sayUnreachable(event.detail.ctx);
+  if (event.detail?.ctx) showUnreachable(event.detail.ctx);
 });
-// htmx comes back when a stream breaks, but not when its first request got no response
-const FIRST_TRIES = 8;
+// htmx reconnects an interrupted stream, but not one whose first request got no response
+const MAX_FIRST_ATTEMPTS = 8;
 document.addEventListener("htmx:error", (event) => {
   const stream = event.target;
   if (!(stream instanceof Element) || !stream.hasAttribute("hx-sse:connect")) return;
   const tries = Number(stream.dataset.tries ?? 0) + 1;
   stream.dataset.tries = tries;
-  if (tries >= FIRST_TRIES) return;
+  if (tries >= MAX_FIRST_ATTEMPTS) return;
   setTimeout(() => stream.isConnected && htmx.trigger(stream, "again"), 500 * 2 ** (tries - 1));
 });
 
@@ -132,7 +131,7 @@ document.addEventListener("htmx:after:request", () => {
 
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
 
-// on a narrow screen the open tab may lie outside of its row
+// on a narrow screen the current tab may be outside the visible part of the row
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 rememberZone();

@@ -1,4 +1,4 @@
-// The documentation: choosing a page from the list on a phone, and copying one as Markdown.
+// The documentation: choose a page from the select on a phone, and copy a page as Markdown.
 
 import { announce } from "./app.js";
 
@@ -14,7 +14,14 @@ customElements.define("docs-jump", DocsJump);
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy-address]");
   if (!button) return;
-  const answer = await fetch(button.dataset.copyAddress);
-  await navigator.clipboard.writeText(await answer.text());
+  const address = button.dataset.copyAddress;
+  try {
+    const response = await fetch(address);
+    if (!response.ok) throw new Error(String(response.status));
+    await navigator.clipboard.writeText(await response.text());
+  } catch {
+    location.href = address; // without access to the clipboard: show the text
+    return;
+  }
   announce("✓");
 });

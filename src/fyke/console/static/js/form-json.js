@@ -1,5 +1,5 @@
-// JSON fields in an editor that numbers lines and marks faults. It is loaded when the user reaches a
-// field, and the textarea below it stays what is sent; without the editor the textarea is used.
+// JSON fields in an editor that numbers lines and marks errors. It is loaded when a field gets the
+// focus. The form sends the textarea below it, which also works without the editor.
 
 const vendor = new URL("../vendor/ace/", import.meta.url).href;
 let loading;
@@ -36,7 +36,7 @@ class FormJson extends HTMLElement {
     if (this.area) return;
     this.area = this.querySelector("textarea");
     this.bar();
-    const start = () => this.edit().catch(() => {}); // then the textarea is all there is
+    const start = () => this.edit().catch(() => {}); // without the editor the textarea is used
     if ("tall" in this.dataset) requestIdleCallback?.(start) ?? setTimeout(start, 200);
     else this.area.addEventListener("focus", start, { once: true });
   }
@@ -53,21 +53,21 @@ class FormJson extends HTMLElement {
     button.className = "button small";
     button.textContent = this.closest("form").dataset.format ?? "Format";
     button.addEventListener("click", () => this.format());
-    this.said = document.createElement("span");
-    this.said.setAttribute("role", "status");
-    bar.append(button, this.said);
+    this.status = document.createElement("span");
+    this.status.setAttribute("role", "status");
+    bar.append(button, this.status);
     this.append(bar);
   }
 
-  /** The server formats, because a browser would round long numbers. */
+  /** Have the server format the JSON; a browser would round long numbers. */
   async format() {
     const form = this.closest("form");
     const body = new URLSearchParams({ text: this.area.value });
-    const answer = await fetch(`${form.getAttribute("action")}/format`, { method: "POST", body });
-    if (!answer.ok) return;
-    const { text, fault } = await answer.json();
-    this.said.textContent = fault || "✓";
-    this.said.className = fault ? "bad-text" : "good-text";
+    const response = await fetch(`${form.getAttribute("action")}/format`, { method: "POST", body });
+    if (!response.ok) return;
+    const { text, fault } = await response.json();
+    this.status.textContent = fault || "✓";
+    this.status.className = fault ? "bad-text" : "good-text";
     if (!fault) this.put(text);
   }
 
@@ -97,7 +97,7 @@ class FormJson extends HTMLElement {
       enableKeyboardAccessibility: true,
     });
     this.editor = editor;
-    editor.commands.bindKeys({ Tab: null, "Shift-Tab": null }); // Tab leaves, as everywhere
+    editor.commands.bindKeys({ Tab: null, "Shift-Tab": null }); // Tab leaves the editor, as in other fields
     editor.setValue(this.area.value, -1);
     const input = editor.textInput.getElement();
     const label = document.querySelector(`label[for="${this.area.id}"]`);
@@ -107,7 +107,7 @@ class FormJson extends HTMLElement {
       this.area.dispatchEvent(new Event("input", { bubbles: true }));
     });
     label?.addEventListener("click", () => editor.focus());
-    this.toggleAttribute("data-edited", true); // not on the textarea, which a swap would put back
+    this.toggleAttribute("data-edited", true); // not on the textarea: a swap would restore its attributes
     if (focused) editor.focus();
   }
 }

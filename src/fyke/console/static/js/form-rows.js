@@ -1,7 +1,7 @@
-// A table of the run form: rows are added and taken out, and whatever is pasted fills its cells.
+// A table of the run form: rows can be added and removed, and pasted text fills its cells.
 
 const NUMBER = "__row__";
-const MAX_ROWS = 500; // drawn at once; more go into the paste field, which the server reads
+const MAX_ROWS = 500; // more pasted rows go into the paste field, which the server reads
 
 class FormRows extends HTMLElement {
   connectedCallback() {
@@ -21,7 +21,7 @@ class FormRows extends HTMLElement {
       for (const name of ["id", "name", "for", "list", "aria-label", "aria-describedby"]) {
         const text = element.getAttribute(name);
         if (!text?.includes(NUMBER)) continue;
-        // people count from one, controls from zero
+        // labels count from one, names of controls from zero
         const shown = name === "aria-label" ? String(Number(number) + 1) : number;
         element.setAttribute(name, text.replaceAll(NUMBER, shown));
       }
@@ -65,7 +65,7 @@ class FormRows extends HTMLElement {
     event.preventDefault();
     const lines = readCells(text);
     if (lines.length > MAX_ROWS) {
-      this.leave(text);
+      this.fillPasteField(text);
       return;
     }
     let row = event.target.closest("tr");
@@ -79,8 +79,8 @@ class FormRows extends HTMLElement {
     this.body.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
-  /** Put rows that are too many to draw where the server takes them from. */
-  leave(text) {
+  /** Leave a large number of rows to the server. */
+  fillPasteField(text) {
     const area = this.querySelector("textarea[name$=':paste']");
     area.closest("details").open = true;
     area.value = area.value ? `${area.value}\n${text}` : text;
@@ -105,7 +105,7 @@ function choose(select, value) {
   if (found) select.value = found.value;
 }
 
-/** Cells as a spreadsheet copies them: tabs and lines, with quotes around cells that contain either. */
+/** The cells of text copied from a spreadsheet: separated by tabs and line ends, quoted if they contain either. */
 export function readCells(text) {
   const rows = [[]];
   let at = 0;

@@ -1,4 +1,4 @@
-// The curve of what a run uses, drawn from the table below it.
+// Charts of the resource usage of a run, drawn from the table below them.
 
 const MEGA = 1e6;
 const HEIGHT = 150;
@@ -37,16 +37,16 @@ class RunChart extends HTMLElement {
   }
 
   plot(title, x, y, colour) {
-    const place = document.createElement("figure");
+    const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
     caption.textContent = title;
-    place.append(caption);
-    this.append(place);
+    figure.append(caption);
+    this.append(figure);
     const look = getComputedStyle(this);
     const axis = { stroke: look.color, grid: { stroke: look.borderColor, width: 1 } };
     return new uPlot(
       {
-        width: Math.max(200, place.clientWidth),
+        width: Math.max(200, figure.clientWidth),
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false },
@@ -58,7 +58,7 @@ class RunChart extends HTMLElement {
         ],
       },
       [x, y],
-      place,
+      figure,
     );
   }
 
@@ -75,7 +75,7 @@ function clock(seconds) {
   return new Date(seconds * 1000).toLocaleTimeString(language, { hour12: false });
 }
 
-/** A colour token as the canvas understands it: tokens say two colours, for light and dark. */
+/** The current colour of a token for the canvas: a token has two colours, light and dark. */
 function resolved(element, token) {
   const probe = document.createElement("span");
   probe.className = `series${token}`;

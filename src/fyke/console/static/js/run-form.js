@@ -1,5 +1,5 @@
-// The run form: lists and tables as rows, choices in their order, JSON in an editor, Ctrl+Enter.
-// Every control works by itself; these elements only make it easier to fill.
+// The run form: lists and tables as rows, choices in the order they were made, JSON in an editor,
+// Ctrl+Enter. All controls also work without these elements.
 
 import "./form-json.js";
 import "./form-rows.js";
@@ -12,13 +12,13 @@ export function changed(element) {
   element.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** A list: one input a line over a textarea, which stays what is sent. */
+/** A list: one input per line above a textarea. The form sends the textarea. */
 class FormList extends HTMLElement {
   connectedCallback() {
     this.area = this.querySelector("textarea");
     this.lines = this.querySelector(".entries");
     this.toggle = this.querySelector("[data-toggle]");
-    this.words = [this.toggle.textContent, this.toggle.dataset.other];
+    this.toggleLabels = [this.toggle.textContent, this.toggle.dataset.other];
     this.querySelector("[data-add]").addEventListener("click", () => this.add(""));
     this.toggle.addEventListener("click", () => this.show(!("lines" in this.dataset)));
     this.lines.addEventListener("input", () => this.write());
@@ -32,18 +32,18 @@ class FormList extends HTMLElement {
   show(asLines) {
     if (asLines && this.area.value.split("\n").length > MAX_LINES) {
       asLines = false;
-      announce(this.words[0]);
+      announce(this.toggleLabels[0]);
     }
-    // said on the element itself: a swap may put attributes of what has an id back as they came
+    // set on the element itself: a swap may restore the attributes of elements with an id
     this.toggleAttribute("data-lines", asLines);
-    this.toggle.textContent = this.words[asLines ? 0 : 1];
+    this.toggle.textContent = this.toggleLabels[asLines ? 0 : 1];
     if (asLines) this.draw();
   }
 
   draw() {
     const texts = this.area.value.split("\n").filter((text) => text !== "");
     this.lines.replaceChildren(...(texts.length ? texts : [""]).map((text) => this.line(text)));
-    this.name();
+    this.label();
   }
 
   line(text) {
@@ -62,11 +62,11 @@ class FormList extends HTMLElement {
     return row;
   }
 
-  name() {
+  label() {
     this.inputs().forEach((input, index) => {
       input.setAttribute("aria-label", `${this.dataset.line} ${index + 1}`);
-      const words = this.dataset.remove.replace("%s", index + 1);
-      input.nextElementSibling.setAttribute("aria-label", words);
+      const label = this.dataset.remove.replace("%s", index + 1);
+      input.nextElementSibling.setAttribute("aria-label", label);
     });
   }
 
@@ -77,7 +77,7 @@ class FormList extends HTMLElement {
   add(text, after = this.lines.lastElementChild) {
     const row = this.line(text);
     after ? after.after(row) : this.lines.append(row);
-    this.name();
+    this.label();
     row.firstElementChild.focus();
     return row;
   }
@@ -96,7 +96,7 @@ class FormList extends HTMLElement {
       event.preventDefault();
       const before = row.previousElementSibling ?? row.nextElementSibling;
       row.remove();
-      this.name();
+      this.label();
       before.firstElementChild.focus();
       changed(before.firstElementChild);
     }
@@ -133,18 +133,18 @@ class FormList extends HTMLElement {
     row.remove();
     if (!next) this.add("");
     else next.firstElementChild.focus();
-    this.name();
+    this.label();
     this.write();
     changed(this.area);
   }
 }
 customElements.define("form-list", FormList);
 
-/** Checkboxes in a fixed order; many of them can be searched. */
+/** Checkboxes in a fixed order, with a filter if there are many. */
 class FormChoices extends HTMLElement {
   connectedCallback() {
     this.order = this.querySelector("[data-order]");
-    this.addEventListener("change", (event) => this.note(event.target));
+    this.addEventListener("change", (event) => this.updateOrder(event.target));
     const filter = this.querySelector("[data-filter]");
     filter?.addEventListener("input", (event) => {
       event.stopPropagation();
@@ -152,7 +152,7 @@ class FormChoices extends HTMLElement {
     });
   }
 
-  note(box) {
+  updateOrder(box) {
     if (box.type !== "checkbox" || !this.order) return;
     let tokens = [];
     try {
@@ -161,11 +161,11 @@ class FormChoices extends HTMLElement {
     tokens = tokens.filter((token) => token !== box.value);
     if (box.checked) tokens.push(box.value);
     this.order.value = JSON.stringify(tokens);
-    const place = this.closest("details")?.querySelector("[data-chosen]");
-    if (place) place.textContent = this.words(tokens) || "…";
+    const summary = this.closest("details")?.querySelector("[data-chosen]");
+    if (summary) summary.textContent = this.labels(tokens) || "…";
   }
 
-  words(tokens) {
+  labels(tokens) {
     const checkboxes = [...this.querySelectorAll("input[type=checkbox]")];
     const label = (token) =>
       checkboxes.find((checkbox) => checkbox.value === token)?.nextElementSibling.textContent ?? token;
@@ -181,7 +181,7 @@ class FormChoices extends HTMLElement {
 }
 customElements.define("form-choices", FormChoices);
 
-// one place for what concerns the whole form, which may be replaced at any time
+// on the document, because the form may be replaced at any time
 for (const name of ["input", "change"]) {
   document.addEventListener(name, (event) => {
     const form = event.target.closest("#run-form");
@@ -197,7 +197,7 @@ document.addEventListener("keydown", (event) => {
   start.click();
 });
 
-// a link of the summary goes to its control, even when that is hidden in a closed section or list
+// a link of the summary of errors opens the closed section or list that contains its control
 document.addEventListener("click", (event) => {
   const link = event.target.closest("#faults a[href^='#']");
   const target = link && document.getElementById(link.hash.slice(1));

@@ -1,5 +1,5 @@
-// Choosing rows of a list: all at once, how many are chosen, and no act on none. What is chosen
-// stays so when the list is updated.
+// Choose rows of a list, one by one or all at once. Buttons are disabled while no row is chosen.
+// An update of the list keeps the chosen rows.
 
 class RunList extends HTMLElement {
   #chosen = new Set();
@@ -10,11 +10,11 @@ class RunList extends HTMLElement {
         for (const checkbox of this.boxes) checkbox.checked = event.target.checked;
       }
       this.remember();
-      this.tell();
+      this.showChosen();
     });
     new MutationObserver(() => this.restore()).observe(this, { childList: true, subtree: true });
     this.remember();
-    this.tell();
+    this.showChosen();
   }
 
   get boxes() {
@@ -29,19 +29,19 @@ class RunList extends HTMLElement {
     const fresh = this.boxes.filter((box) => !box.checked && this.#chosen.has(box.value));
     if (!fresh.length) return;
     for (const checkbox of fresh) checkbox.checked = true;
-    this.tell();
+    this.showChosen();
   }
 
-  tell() {
+  showChosen() {
     const chosen = this.boxes.filter((box) => box.checked);
     for (const checkbox of this.boxes) checkbox.closest("tr").classList.toggle("chosen", checkbox.checked);
     const line = this.querySelector("[data-chosen]");
     if (!line) return;
     const matching = this.querySelector("[data-matching]")?.checked ?? false;
-    const words = chosen.length
+    const text = chosen.length
       ? line.dataset.some.replace("#", chosen.length)
       : line.dataset.none;
-    if (line.textContent !== words) line.textContent = words;
+    if (line.textContent !== text) line.textContent = text;
     line.hidden = matching;
     const all = this.querySelector("[data-all]");
     all.checked = chosen.length > 0 && chosen.length === this.boxes.length;

@@ -1,15 +1,15 @@
-// A log that grows: follows its end, keeps every line once, and keeps no more than a page can show.
+// A growing log: follows its end, drops repeated lines, and keeps a limited number of lines.
 
 const MAX_LINES = 2000; // lines in the page
-const ROOM = 1500; // with more, earlier lines come on a page of their own
-const SAY_EVERY = 5000; // ms between two announcements
+const MAX_WITH_EARLIER = 1500; // with more, earlier lines open on a separate page
+const ANNOUNCE_EVERY = 5000; // ms between two announcements
 
 class RunLog extends HTMLElement {
   connectedCallback() {
     this.box = this.querySelector(".log-box");
     this.lines = this.querySelector("#log-lines");
     this.last = Number(this.lines.dataset.last);
-    this.unsaid = 0;
+    this.unannounced = 0;
     this.switches();
     this.watch();
     this.addEventListener("click", (event) => this.clicked(event), true);
@@ -22,7 +22,7 @@ class RunLog extends HTMLElement {
 
   disconnectedCallback() {
     this.observer?.disconnect();
-    clearInterval(this.saying);
+    clearInterval(this.announceTimer);
   }
 
   get followSwitch() {
@@ -50,12 +50,11 @@ class RunLog extends HTMLElement {
   watch() {
     this.observer = new MutationObserver((changes) => this.changed(changes));
     this.observer.observe(this.lines, { childList: true });
-    this.saying = setInterval(() => this.say(), SAY_EVERY);
+    this.announceTimer = setInterval(() => this.announce(), ANNOUNCE_EVERY);
   }
 
-  // A message whose id was lost comes again after a break: what is there already is dropped.
+  // After a lost connection the stream may repeat lines: those already present are dropped.
   changed(changes) {
-    const before = this.lines.firstElementChild;
     let added = 0;
     for (const change of changes) {
       for (const node of change.addedNodes) {
@@ -72,12 +71,12 @@ class RunLog extends HTMLElement {
     }
     if (!added) return;
     this.querySelector(".log-empty")?.remove();
-    this.unsaid += added;
-    this.trim(before);
+    this.unannounced += added;
+    this.trim();
     if (this.following) this.toEnd();
   }
 
-  // Lines that were put in front have positions below the first one that was there.
+  // Earlier lines, inserted in front, have positions below the previous first line.
   isEarlier(node) {
     return Number(node.dataset.position ?? 0) < this.first();
   }
@@ -97,20 +96,20 @@ class RunLog extends HTMLElement {
     const line = this.lines.querySelector("[data-position]");
     if (!line) return;
     this.firstSeen = Number(line.dataset.position);
-    const way = this.querySelector("#log-earlier");
+    const earlier = this.querySelector("#log-earlier");
     const link = document.createElement("a");
     link.className = "button small plain";
     const address = new URL(location.href);
     address.searchParams.set("before", line.dataset.position);
     link.href = address.pathname + address.search;
     link.textContent = this.dataset.kept;
-    way.replaceChildren(link);
+    earlier.replaceChildren(link);
   }
 
   clicked(event) {
     const earlier = event.target.closest("[data-earlier]");
-    if (earlier && this.lines.childElementCount > ROOM) {
-      // a page of its own, instead of one that grows without end
+    if (earlier && this.lines.childElementCount > MAX_WITH_EARLIER) {
+      // open a separate page, so that this one stays limited
       event.preventDefault();
       event.stopPropagation();
       location.href = earlier.href;
@@ -134,7 +133,7 @@ class RunLog extends HTMLElement {
     event.preventDefault();
   }
 
-  // Scrolling up by hand means reading: the end is not followed until one comes back to it.
+  // Scrolling up turns following off, so that the lines being read stay in place.
   scrolled() {
     if (!this.followSwitch) return;
     const away = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight;
@@ -149,10 +148,10 @@ class RunLog extends HTMLElement {
     });
   }
 
-  say() {
-    if (!this.unsaid) return;
-    this.querySelector("[data-status]").textContent = this.dataset.new.replace("#", this.unsaid);
-    this.unsaid = 0;
+  announce() {
+    if (!this.unannounced) return;
+    this.querySelector("[data-status]").textContent = this.dataset.new.replace("#", this.unannounced);
+    this.unannounced = 0;
   }
 }
 

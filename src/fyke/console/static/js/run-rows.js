@@ -1,4 +1,4 @@
-// The rows of a run: the export form in a dialog, and the rows once more when the run has ended.
+// The rows of a run: the export form in a dialog, and a reload of the rows when the run has ended.
 
 const PART = { "hx-request": "true", "hx-request-type": "partial", accept: "text/html" };
 
@@ -15,7 +15,7 @@ document.addEventListener("click", async (event) => {
   if (closer) closer.closest("dialog")?.close();
 });
 
-// the file comes as a download, so the page stays: the dialog has done its work
+// the response is a download, so the page stays and the dialog is closed
 document.addEventListener("submit", (event) => {
   const dialog = event.target.closest("dialog");
   if (dialog) setTimeout(() => dialog.close(), 300);
@@ -32,15 +32,15 @@ async function openWith(dialog, opener) {
   dialog.showModal();
 }
 
-/** The elements of a part of a page. */
+/** Fetch a part of a page and return its elements. */
 async function partOf(address) {
-  const answer = await fetch(address, { headers: PART });
-  if (!answer.ok) throw new Error(String(answer.status));
-  const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const response = await fetch(address, { headers: PART });
+  if (!response.ok) throw new Error(String(response.status));
+  const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
   return parsed.body.childNodes;
 }
 
-/** Whether the reader has scrolled, or is at work in the rows: then nothing may move. */
+/** Whether the reader has scrolled, selected text or focused something in the rows; then they stay. */
 function inUse(output) {
   if (!output.querySelector("#rows")) return false;
   const region = output.querySelector(".rows-region");
@@ -55,7 +55,7 @@ function inUse(output) {
   );
 }
 
-// The stream sends it when the run has ended; the link beside it is for a reader at work.
+// The stream sends this element when the run has ended; the link beside it is for rows in use.
 class OutputReload extends HTMLElement {
   async connectedCallback() {
     const output = document.querySelector("#run-output");
@@ -64,7 +64,7 @@ class OutputReload extends HTMLElement {
       const fresh = await partOf(location.href);
       if (!inUse(output)) output.replaceWith(...fresh);
     } catch {
-      // the link is still there
+      // the link remains
     }
   }
 }

@@ -1,5 +1,5 @@
-// A place to drop a file on, beside the native file input, and how much of it has been sent.
-// Without this script the form is sent as any other.
+// An area to drop a file on, beside the native file input, and the progress of the upload.
+// Without this script the form is sent normally.
 
 class UploadDrop extends HTMLElement {
   connectedCallback() {
@@ -21,7 +21,7 @@ class UploadDrop extends HTMLElement {
     if (event.dataTransfer.files.length) this.input.files = event.dataTransfer.files;
   }
 
-  say(text) {
+  showProgress(text) {
     this.progress.hidden = false;
     this.progress.textContent = text;
   }
@@ -35,21 +35,21 @@ class UploadDrop extends HTMLElement {
     request.open("POST", form.action);
     request.setRequestHeader("HX-Request", "true");
     request.upload.addEventListener("progress", (sent) => {
-      if (sent.lengthComputable) this.say(this.dataset.sending.replace("#", `${Math.round((100 * sent.loaded) / sent.total)} %`));
+      if (sent.lengthComputable) this.showProgress(this.dataset.sending.replace("#", `${Math.round((100 * sent.loaded) / sent.total)} %`));
     });
     request.addEventListener("load", () => {
-      const there = request.getResponseHeader("hx-redirect");
-      if (there) { location.assign(there); return; }
+      const target = request.getResponseHeader("hx-redirect");
+      if (target) { location.assign(target); return; }
       button.disabled = false;
-      // a refusal is a page of its own, with what is wrong at the field: let the browser fetch it
+      // an error response is a page that shows the errors at the fields: let the browser load it
       form.submit();
     });
     request.addEventListener("error", () => {
       button.disabled = false;
-      this.say(this.dataset.broken);
+      this.showProgress(this.dataset.broken);
     });
     button.disabled = true;
-    this.say(this.dataset.sending.replace("#", "0 %"));
+    this.showProgress(this.dataset.sending.replace("#", "0 %"));
     request.send(new FormData(form));
   }
 }
