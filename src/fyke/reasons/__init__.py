@@ -1,7 +1,7 @@
-"""Why something ended, waits or was refused, as data: a code with parameters, and its sentence.
+"""Reasons of ends, waits and refusals as data: a code with parameters.
 
-Programs read the code; the sentence is made from the catalogue (``texts.py``) where it is shown,
-in the language of the reader.
+Programs use the code. The sentence for people comes from the catalogue (``texts.py``) when it is
+displayed, in the language of the reader.
 """
 
 from fyke.reasons.codes import DetailCode, HintCode, ReasonCode

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 
 class ReasonCode(StrEnum):
-    """Why a run or an attempt ended, why a start was refused, why a run or a queue item waits, and
-    what a rule found in a run.
+    """Reasons why a run or an attempt ended, why a start was refused, why a run or a queue item
+    waits, and why an alert was raised.
     """
 
     # --- the end of an attempt or a run
@@ -19,7 +19,7 @@ class ReasonCode(StrEnum):
     TRAFFIC_CAP = "traffic_cap"
     ROW_CAP = "row_cap"
     DISK_CAP = "disk_cap"
-    CHARGE_ESTIMATE = "charge_estimate"  # all that the run could cost at most was used up
+    CHARGE_ESTIMATE = "charge_estimate"  # the highest possible cost of the run was reached
     RUN_CHARGE_CAP = "run_charge_cap"  # max_total_charge of the run
     BALANCE_USED_UP = "balance_used_up"
     ACCOUNT_RUN_CAP = "account_run_cap"  # the account's cap for one run
@@ -27,8 +27,8 @@ class ReasonCode(StrEnum):
     BUILDS_NOT_ALLOWED = "builds_not_allowed"
     BAD_REQUIREMENT = "bad_requirement"
     PACKAGES_FAILED = "packages_failed"  # the installer ended with an error
-    NO_READY_PACKAGE = "no_ready_package"  # the same where nothing may be built
-    PACKAGES_REFUSED = "packages_refused"  # the installed files break a rule
+    NO_READY_PACKAGE = "no_ready_package"  # the same, while builds are not allowed
+    PACKAGES_REFUSED = "packages_refused"  # the installed files violate a rule
     BUILD_FAILED = "build_failed"  # of a Go program
     INSTALLER_MISSING = "installer_missing"
     NPM_TOO_OLD = "npm_too_old"
@@ -46,7 +46,7 @@ class ReasonCode(StrEnum):
     INTERNAL = "internal"
     VERSION_MISSING = "version_missing"
 
-    # --- a start, or another order about a run, that is refused
+    # --- a refused start, or another refused request about a run
     WORKER_NOT_FOUND = "worker_not_found"
     NO_VERSION = "no_version"
     VERSION_UNKNOWN = "version_unknown"
@@ -77,7 +77,7 @@ class ReasonCode(StrEnum):
     ITEM_UNKNOWN = "item_unknown"
     ITEM_NOT_WAITING = "item_not_waiting"
 
-    # --- what an alert rule found in a run that did not fail
+    # --- alerts about runs that did not fail
     ZERO_ROWS = "zero_rows"
     FEWER_ROWS = "fewer_rows"
     SLOWER = "slower"
@@ -89,7 +89,7 @@ ENDS = tuple(ReasonCode)[: tuple(ReasonCode).index(ReasonCode.VERSION_MISSING) +
 
 
 class DetailCode(StrEnum):
-    """Which rule of an installation was broken, and what the format of an export allows."""
+    """Violated rules of an installation, and limits of export formats."""
 
     # --- requirements.txt, package.json and the lock file
     FILE_TOO_LARGE = "file_too_large"
@@ -100,13 +100,13 @@ class DetailCode(StrEnum):
     NOT_A_REQUIREMENT = "not_a_requirement"
     ROOT_NOT_OBJECT = "root_not_object"
     SECTION_NOT_OBJECT = "section_not_object"
-    VERSION_REFUSED = "version_refused"  # it does not come from the registry
+    VERSION_REFUSED = "version_refused"  # not from the registry
     LOCKED_LINK = "locked_link"
     LOCKED_OUTSIDE = "locked_outside"  # of node_modules
     LOCKED_ADDRESS = "locked_address"
 
-    # --- what an installer left
-    TOOL_EXIT = "tool_exit"  # it ended with an error and said nothing
+    # --- the result of an installer
+    TOOL_EXIT = "tool_exit"  # an error exit without output
     FILES_TOO_DEEP = "files_too_deep"
     FILES_LINK = "files_link"
     FILES_TOO_LARGE = "files_too_large"
@@ -124,14 +124,14 @@ class DetailCode(StrEnum):
 
 
 class HintCode(StrEnum):
-    """What may help after a run that failed or gave nothing."""
+    """Advice after a run that failed or returned no rows."""
 
     NO_ROWS = "no_rows"
     PARTLY_FAILED = "partly_failed"
     EXIT_CODE = "exit_code"
-    CRASHED = "crashed"  # a signal of native code that failed
+    CRASHED = "crashed"  # a signal of a crash in native code
     KILLED = "killed"  # SIGKILL, not from the platform
-    SIGNAL = "signal"  # any other one
+    SIGNAL = "signal"  # any other signal
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
     ABORTED = "aborted"
@@ -143,7 +143,7 @@ class HintCode(StrEnum):
     INSTALL_FAILED = "install_failed"
     INSTALL_TIMEOUT = "install_timeout"
     INSTALL_LIMIT = "install_limit"
-    REQUIREMENT_REFUSED = "requirement_refused"  # by a rule of ours, not by the installer
+    REQUIREMENT_REFUSED = "requirement_refused"  # by a rule of Fyke, not by the installer
     BUILDS_NOT_ALLOWED = "builds_not_allowed"
     INSTALLER_NOT_READY = "installer_not_ready"
     ISOLATION_REFUSED = "isolation_refused"
@@ -151,7 +151,7 @@ class HintCode(StrEnum):
     WORKER_DELETED = "worker_deleted"
     RUNNER_LOST = "runner_lost"
     INTERNAL = "internal"
-    # --- from the sites that were refused, and from the last error lines of the log
+    # --- based on refused sites and on the last error lines of the log
     UNDECLARED_SITES = "undeclared_sites"
     REFUSED_SITES = "refused_sites"
     MODULE_MISSING = "module_missing"

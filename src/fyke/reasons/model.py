@@ -1,4 +1,4 @@
-"""A reason, a detail and a hint: a code with its parameters."""
+"""Reason, detail and hint: a code with its parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Params: TypeAlias = Mapping[str, Value]
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What exactly; a part of a reason, or the finding of a check."""
+    """The exact cause within a reason, or the finding of a check."""
 
     code: DetailCode
     params: Params = field(default_factory=dict)
@@ -22,16 +22,17 @@ class Detail:
     @classmethod
     def of(cls, code: DetailCode, **params: Value | None) -> Detail:
         """A detail with the parameters that have a value."""
-        return cls(code, _given(params))
+        return cls(code, _without_empty(params))
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why. ``params`` are plain JSON values; a name ends with the unit where there is one:
+    """The reason of an end, a refusal, a wait or an alert. ``params`` are plain JSON values; a name
+    ends with its unit, if any:
     ``_micros`` are millionths of a dollar, ``_bytes`` bytes (shown as KiB, MiB or GiB, but
     ``traffic_bytes`` as MB of 10^6), ``_mb`` MiB, ``_ms`` milliseconds, ``_percent`` per cent.
-    ``detail`` is text of a tool; where ``detail_code`` is there, it is the English sentence of
-    that ``DetailCode``, whose parameters are among the others.
+    ``detail`` is the output of a tool; with ``detail_code`` it is the English sentence of that
+    ``DetailCode``, whose parameters are among the others.
     """
 
     code: ReasonCode
@@ -40,27 +41,27 @@ class Reason:
     @classmethod
     def of(cls, code: ReasonCode, **params: Value | None) -> Reason:
         """A reason with the parameters that have a value."""
-        return cls(code, _given(params))
+        return cls(code, _without_empty(params))
 
     def mapped(self, change: Callable[[str], str]) -> Reason:
-        """The same with every text of the parameters changed, such as masked."""
-        found = {name: _mapped(value, change) for name, value in self.params.items()}
-        return replace(self, params=found)
+        """A copy with ``change``, such as masking, applied to every text of the parameters."""
+        params = {name: _mapped(value, change) for name, value in self.params.items()}
+        return replace(self, params=params)
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What the reader can do about an end; cause and next step are made from the code."""
+    """Advice for the reader about an end; the code has the texts of cause and next step."""
 
     code: HintCode
     params: Params = field(default_factory=dict)
 
     @classmethod
     def of(cls, code: HintCode, **params: Value | None) -> Hint:
-        return cls(code, _given(params))
+        return cls(code, _without_empty(params))
 
 
-def _given(params: Mapping[str, Value | None]) -> Params:
+def _without_empty(params: Mapping[str, Value | None]) -> Params:
     return {name: value for name, value in params.items() if value is not None and value != ""}
 
 

@@ -1,4 +1,4 @@
-"""From a code and its parameters to a sentence, in English or through a catalogue."""
+"""Sentences for a code and its parameters, in English or in the language of a catalogue."""
 
 from __future__ import annotations
 
@@ -12,86 +12,86 @@ from fyke.reasons.texts import CHECKS, DETAILS, HINTS, SENTENCES
 
 Translate = Callable[[str], str]
 
-_PLACE = re.compile(r"%\((\w+)\)s")
-_SHOWN_NAMES = 3  # of a list
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+_MAX_LISTED = 3  # values of a list in a sentence
 
 
 def english(message: str) -> str:
-    """The text as the catalogue has it."""
+    """The unchanged text: the catalogue is in English."""
     return message
 
 
 def sentence(reason: Reason, translate: Translate = english) -> str:
-    """What happened or stands in the way, in one sentence without a full stop."""
-    return _filled(SENTENCES[reason.code], reason.params, translate)
+    """The reason in one sentence without a full stop."""
+    return _fill(SENTENCES[reason.code], reason.params, translate)
 
 
 def rule_of(detail: Detail, translate: Translate = english) -> str:
-    """The rule that was broken, or what was found, without a remedy."""
-    return _filled(DETAILS[detail.code].rule, detail.params, translate)
+    """The violated rule or the finding, without a remedy."""
+    return _fill(DETAILS[detail.code].rule, detail.params, translate)
 
 
 def remedy_of(detail: Detail, translate: Translate = english) -> str:
-    """What to do about it, ``""`` where the rule says it."""
+    """The remedy; ``""`` where the rule already contains it."""
     forms = DETAILS[detail.code].remedy
-    return _filled(forms, detail.params, translate) if forms else ""
+    return _fill(forms, detail.params, translate) if forms else ""
 
 
 def detail_sentence(detail: Detail, translate: Translate = english) -> str:
-    """Rule and remedy."""
+    """The rule, and the remedy where there is one."""
     parts = {"rule": rule_of(detail, translate), "remedy": remedy_of(detail, translate)}
     return translate(RULE_AND_REMEDY) % parts if parts["remedy"] else parts["rule"]
 
 
 def reason_with_detail(code: ReasonCode, detail: Detail, **params: Value | None) -> Reason:
-    """A reason that says ``detail``, which is stored as a code and as its English sentence."""
+    """A reason with ``detail``, stored as its code and its English sentence."""
     text = detail_sentence(detail)
     return Reason.of(code, **params, **detail.params, detail_code=detail.code.value, detail=text)
 
 
 def check_name(name: str, translate: Translate = english) -> str:
-    """The name of an isolation check, as it is shown."""
+    """The displayed name of an isolation check."""
     return translate(name) if name in CHECKS else name
 
 
 def cause(hint: Hint, translate: Translate = english) -> str:
-    """The cause of the end, in one sentence without a full stop."""
-    return _filled(HINTS[hint.code].cause, hint.params, translate)
+    """The cause in one sentence without a full stop."""
+    return _fill(HINTS[hint.code].cause, hint.params, translate)
 
 
 def next_step(hint: Hint, translate: Translate = english) -> str:
-    """What to do about it, in one sentence without a full stop."""
-    return _filled(HINTS[hint.code].next_step, hint.params, translate)
+    """The next step in one sentence without a full stop."""
+    return _fill(HINTS[hint.code].next_step, hint.params, translate)
 
 
-def places(text: str) -> frozenset[str]:
-    """Names of the parameters that a text speaks of."""
-    return frozenset(_PLACE.findall(text))
+def parameter_names(text: str) -> frozenset[str]:
+    """The names of the parameters in a text."""
+    return frozenset(_PARAMETER.findall(text))
 
 
-def _filled(forms: Sequence[str], params: Params, translate: Translate) -> str:
-    """The first form whose parameters are all there; the last one is taken at any rate, for a
-    reason that another release stored with fewer parameters.
+def _fill(forms: Sequence[str], params: Params, translate: Translate) -> str:
+    """The first form whose parameters all exist, filled in; otherwise the last form, because other
+    releases may have stored a reason with fewer parameters.
     """
     known = params.keys()
-    form = next((form for form in forms if places(form) <= known), forms[-1])
-    values = {name: _shown(name, params[name], translate) for name in params}
+    form = next((form for form in forms if parameter_names(form) <= known), forms[-1])
+    values = {name: _format(name, params[name], translate) for name in params}
     if params.get("detail_code") in _DETAIL_CODES and "%(detail)s" in form:
         detail = Detail(DetailCode(str(params["detail_code"])), _without_detail(params))
         values["detail"] = detail_sentence(detail, translate)
-    return _PLACE.sub(lambda found: values.get(found[1], "?"), translate(form))
+    return _PARAMETER.sub(lambda match: values.get(match[1], "?"), translate(form))
 
 
 def _without_detail(params: Params) -> Params:
     return {name: params[name] for name in params if name not in ("detail", "detail_code")}
 
 
-def _shown(name: str, value: Value, translate: Translate) -> str:
+def _format(name: str, value: Value, translate: Translate) -> str:
     if name == "check":
         return check_name(str(value), translate)
     if isinstance(value, list):
-        more = len(value) - _SHOWN_NAMES
-        text = ", ".join(value[:_SHOWN_NAMES])
+        more = len(value) - _MAX_LISTED
+        text = ", ".join(value[:_MAX_LISTED])
         return text if more <= 0 else translate(AND_MORE) % {"names": text, "more": more}
     if isinstance(value, int) and name.endswith(("_micros", "traffic_bytes")):
         return millionths(value)

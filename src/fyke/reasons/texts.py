@@ -1,8 +1,8 @@
 """The catalogue: one entry for each code.
 
-A reason has one or several forms, the one that says most first; the first one whose parameters are
-all there is used. Ends begin with a capital letter; refusals and waits do not, because other words
-are put in front of them. No full stop at the end. ``script/translate`` collects what ``_`` marks.
+A reason has one or several forms, the most detailed first; the first form whose parameters all
+exist is used. Ends begin with a capital letter; refusals and waits do not, because they are used
+after other text. No full stop at the end. ``script/translate`` collects the texts inside ``_``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Forms = tuple[str, ...]
 
 
 def _(message: str) -> str:
-    """Mark for translation; the caller of ``sentence`` says into which language."""
+    """Mark for translation; the caller of ``sentence`` chooses the language."""
     return message
 
 
@@ -138,20 +138,20 @@ INSTALLING: Mapping[ReasonCode, Forms] = {
           "fyke.json, or let the machine use a registry that asks for none"),
     ),
     ReasonCode.INSTALL_TIMEOUT: (
-        _("The dependencies could not be installed within %(seconds)s seconds; ask for fewer "
-          "packages or pin their versions"),
+        _("The dependencies could not be installed within %(seconds)s seconds; use fewer packages "
+          "or pin their versions"),
     ),
     ReasonCode.INSTALL_LIMIT: (
-        _("The dependencies could not be installed: they take more than %(disk_bytes)s, which "
-          "is all that is allowed; ask for fewer or smaller packages"),
+        _("The dependencies could not be installed: they take more than the allowed "
+          "%(disk_bytes)s; use fewer or smaller packages"),
         _("The dependencies could not be installed: the installer took more than %(memory_bytes)s "
           "of memory"),
-        _("The dependencies could not be installed: they are more to download than is allowed; ask "
-          "for fewer packages"),
+        _("The dependencies could not be installed: their download is larger than allowed; use "
+          "fewer packages"),
     ),
     ReasonCode.INSTALL_DISK_FULL: (
-        _("The dependencies could not be installed: the disk is full; make room on this machine, "
-          "then run it again"),
+        _("The dependencies could not be installed: the disk is full; free some space on this "
+          "machine, then run it again"),
     ),
 }  # fmt: skip
 
@@ -312,11 +312,11 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
         _("a package contains the link or device '%(name)s'"), _("remove the package"),
     ),
     DetailCode.FILES_TOO_LARGE: _detail(
-        _("they take more than %(max_bytes)s, which is all that is allowed"),
-        _("ask for fewer or smaller packages"),
+        _("they take more than the allowed %(max_bytes)s"),
+        _("use fewer or smaller packages"),
     ),
     DetailCode.FILES_TOO_MANY: _detail(
-        _("they are more than %(max_files)s files"), _("ask for fewer or smaller packages"),
+        _("they are more than %(max_files)s files"), _("use fewer or smaller packages"),
     ),
     DetailCode.FILES_NONE: _detail(_("the installer left no files")),
     DetailCode.FILES_NOT_A_FOLDER: _detail(
@@ -357,12 +357,11 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.PARTLY_FAILED: _hint(
         _("%(failed)s of %(subtasks)s subtasks failed; the rows are those of the others"),
-        _("Look at the subtasks for what went wrong, and run those parts again"),
+        _("See the errors of the subtasks, and run their input again"),
     ),
     HintCode.EXIT_CODE: _hint(
-        _("The Worker's program ended with an error of its own"),
-        _("Read the last lines of its log; when they name a place in its code, that is where to "
-          "look"),
+        _("The Worker's program ended with an error"),
+        _("Read the last lines of its log; they often name the line of code that failed"),
     ),
     HintCode.CRASHED: _hint(
         _("Native code crashed: the Worker's runtime or one of its compiled libraries"),
@@ -381,11 +380,11 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.OUT_OF_MEMORY: _hint(
         _("The Worker needed more memory than this run was given"),
-        _("Run it again with more memory, or give it fewer pages at once"),
+        _("Run it again with more memory, or with fewer pages at a time"),
     ),
     HintCode.TIMEOUT: _hint(
         _("The run took longer than its time limit"),
-        _("Raise the time limit in the run options, or give it fewer pages; its rows are kept"),
+        _("Raise the time limit in the run options, or reduce the input; its rows are kept"),
     ),
     HintCode.ABORTED: _hint(
         _("A user stopped the run"),
@@ -393,24 +392,24 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.TRAFFIC_CAP: _hint(
         _("The run used up the traffic that it was allowed"),
-        _("Raise the traffic limit in the run options, or give it fewer pages; its rows are kept"),
+        _("Raise the traffic limit in the run options, or reduce the input; its rows are kept"),
     ),
     HintCode.CHARGE_CAP: _hint(
         _("The run would have cost more than it was allowed to"),
-        _("Raise the maximum charge in the run options, or the account's caps when it was these, "
-          "or give it fewer pages; its rows are kept"),
+        _("Raise the maximum charge in the run options or the cap of the account that was reached, "
+          "or reduce the input; its rows are kept"),
     ),
     HintCode.BALANCE_USED_UP: _hint(
-        _("The run cost all that the account had free when it started"),
+        _("The run used up the balance that was free when it started"),
         _("Credit the account and run it again; its rows are kept"),
     ),
     HintCode.ROW_CAP: _hint(
-        _("The run has as many rows as one run may have"),
+        _("The run reached the maximum number of rows of a run"),
         _("Split the input over several runs; the rows are kept"),
     ),
     HintCode.DISK_CAP: _hint(
-        _("The Worker's files took more space than a run has"),
-        _("Change the Worker to delete files that it no longer needs, or give it fewer pages; its "
+        _("The Worker's files took more space than a run may use"),
+        _("Change the Worker to delete files that it no longer needs, or reduce the input; its "
           "rows are kept"),
     ),
     HintCode.INSTALL_FAILED: _hint(
@@ -419,18 +418,18 @@ HINTS: Mapping[HintCode, HintTexts] = {
           "version of the Worker"),
     ),
     HintCode.INSTALL_TIMEOUT: _hint(
-        _("Installing the Worker's dependencies took longer than it may"),
-        _("Ask for fewer or smaller packages and pin their versions; when the registry was slow, "
-          "run it again"),
+        _("Installing the Worker's dependencies took longer than allowed"),
+        _("Use fewer or smaller packages and pin their versions; if the registry was slow, run it "
+          "again"),
     ),
     HintCode.INSTALL_LIMIT: _hint(
         _("The Worker's dependencies need more disk, memory or traffic than an installation may "
           "use"),
-        _("Ask for fewer or smaller packages, and publish a new version of the Worker"),
+        _("Use fewer or smaller packages, and publish a new version of the Worker"),
     ),
     HintCode.REQUIREMENT_REFUSED: _hint(
         _("The Worker asks for packages that are not accepted here"),
-        _("Correct what the sentence above names, and publish a new version of the Worker"),
+        _("Correct the error named above, and publish a new version of the Worker"),
     ),
     HintCode.BUILDS_NOT_ALLOWED: _hint(
         _("The Worker's dependencies would run code while they are installed, and that is not "
@@ -440,19 +439,18 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.INSTALLER_NOT_READY: _hint(
         _("This machine is not set up for installing the Worker's dependencies"),
-        _("Give the sentence above to the operator, who can change it; then run it again"),
+        _("Send the message above to the operator, who can fix it; then run it again"),
     ),
     HintCode.ISOLATION_REFUSED: _hint(
         _("A part of the isolation is missing on this machine, so no Worker may run on it"),
-        _("The operator finds the missing part in fyke doctor and in the console (Admin, "
-          "Isolation), each with the way to add it; then run it again"),
+        _("The operator finds the missing part and the way to add it in fyke doctor and in the "
+          "console (Admin, Isolation); then run it again"),
     ),
     HintCode.LIMITS_MISSING: _hint(
-        _("This machine cannot limit cpu and memory hard, so it runs the operator's own Workers "
-          "and no others"),
-        _("The operator finds what is missing in fyke doctor and in the console (Admin, "
-          "Isolation), with the way to add it; then run it again, or on a machine whose level is "
-          "full"),
+        _("This machine cannot enforce CPU and memory limits, so it runs only the operator's own "
+          "Workers"),
+        _("The operator finds the missing part and the way to add it in fyke doctor and in the "
+          "console (Admin, Isolation); then run it again, or on a machine with level full"),
     ),
     HintCode.WORKER_DELETED: _hint(
         _("The Worker was deleted before the run began"),
@@ -464,7 +462,7 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.INTERNAL: _hint(
         _("The platform failed, not the Worker"),
-        _("Run it again; when it fails again, report the id of the run to the operator"),
+        _("Run it again; if it fails again, report the ID of the run to the operator"),
     ),
     HintCode.UNDECLARED_SITES: HintTexts(
         (
@@ -490,8 +488,8 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.BLOCKED: _hint(
         _("The site refused the requests"),
-        _("Ask for fewer pages at once, choose another region in the run options, or wait a while "
-          "before the next run"),
+        _("Request fewer pages at a time, choose another region in the run options, or wait before "
+          "the next run"),
     ),
     HintCode.UNKNOWN_HOST: _hint(
         _("The name of a site could not be found"),
@@ -499,15 +497,15 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.UNREACHABLE: _hint(
         _("A site could not be reached"),
-        _("Open it by hand to see whether it is there; then run again, perhaps through another "
+        _("Open it in a browser to check that it works; then run again, perhaps with another "
           "region"),
     ),
     HintCode.PAGE_MISSING: _hint(
-        _("A page in the input is not there"),
+        _("A page in the input does not exist"),
         _("Check the addresses in the input"),
     ),
     HintCode.OTHER_PAGE: _hint(
-        _("The Worker met data in a form that it does not know"),
+        _("The Worker received data in an unexpected format"),
         _("The site may have changed: look at the line that the log names, and fix the Worker"),
     ),
 }  # fmt: skip

@@ -338,7 +338,7 @@ async def test_an_interpreter_that_is_missing(workspace: Workspace, tmp_path: Pa
 
 
 async def test_time_is_limited(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailed, match=r"within 0\.001 seconds; ask for fewer"):
+    with pytest.raises(EnvironmentFailed, match=r"within 0\.001 seconds; use fewer"):
         await workspace.offline(seconds=0.001).ensure(version(), tmp_path)
     assert [path.name for path in workspace.root.iterdir()] == [".locks"]
 

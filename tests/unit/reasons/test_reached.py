@@ -1,4 +1,4 @@
-"""Every code is reached by a test through the real platform: those that ``reaches`` marks."""
+"""Every code is reached by an end-to-end test, which marks it with ``reaches``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fyke.reasons import HintCode, ReasonCode
 TESTS = Path(__file__).parents[2] / "e2e"
 
 
-def marked(tree: ast.AST) -> Iterator[str]:
-    """The codes that calls of ``reaches`` name, as in ``ReasonCode.TIMEOUT``."""
+def codes_in(tree: ast.AST) -> Iterator[str]:
+    """The arguments of calls of ``reaches``, such as ``ReasonCode.TIMEOUT``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "reaches":
             for argument in node.args:
@@ -21,9 +21,9 @@ def marked(tree: ast.AST) -> Iterator[str]:
 
 def test_every_code_is_reached() -> None:
     found = {
-        code for path in TESTS.glob("test_*.py") for code in marked(ast.parse(path.read_text()))
+        code for path in TESTS.glob("test_*.py") for code in codes_in(ast.parse(path.read_text()))
     }
-    wanted = {f"ReasonCode.{code.name}" for code in ReasonCode}
-    wanted |= {f"HintCode.{code.name}" for code in HintCode}
-    assert sorted(wanted - found) == []
-    assert sorted(found - wanted) == []
+    expected = {f"ReasonCode.{code.name}" for code in ReasonCode}
+    expected |= {f"HintCode.{code.name}" for code in HintCode}
+    assert sorted(expected - found) == []
+    assert sorted(found - expected) == []

@@ -1,4 +1,4 @@
-"""The catalogue is complete, and sentences are made of the parameters that are there."""
+"""The catalogue is complete, and sentences are built from the existing parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fyke.reasons import (
     rule_of,
     sentence,
 )
-from fyke.reasons.sentences import places
+from fyke.reasons.sentences import parameter_names
 from fyke.reasons.texts import DETAILS, HINTS, SENTENCES
 
 
@@ -30,23 +30,23 @@ def test_every_code_has_its_entry() -> None:
 
 
 @pytest.mark.parametrize("code", ReasonCode)
-def test_every_form_is_taken_with_exactly_its_parameters(code: ReasonCode) -> None:
+def test_each_form_is_used_for_exactly_its_parameters(code: ReasonCode) -> None:
     for form in SENTENCES[code]:
-        text = sentence(Reason(code, dict.fromkeys(places(form), "x")))
+        text = sentence(Reason(code, dict.fromkeys(parameter_names(form), "x")))
         assert text and not text.endswith(".") and "%(" not in text and "?" not in text
         assert text == _filled(form)
 
 
 def _filled(form: str) -> str:
-    for name in places(form):
+    for name in parameter_names(form):
         form = form.replace(f"%({name})s", "x")
     return form
 
 
 @pytest.mark.parametrize("code", HintCode)
 def test_every_hint_has_a_cause_and_a_next_step(code: HintCode) -> None:
-    found = Hint(code, dict.fromkeys(places(HINTS[code].cause[-1]), "x"))
-    for text in (cause(found), next_step(found)):
+    hint = Hint(code, dict.fromkeys(parameter_names(HINTS[code].cause[-1]), "x"))
+    for text in (cause(hint), next_step(hint)):
         assert text and not text.endswith(".") and "%(" not in text and "?" not in text
 
 
@@ -66,9 +66,10 @@ def test_every_detail_has_its_entry() -> None:
 
 
 @pytest.mark.parametrize("code", DetailCode)
-def test_a_detail_has_a_rule_and_perhaps_a_remedy(code: DetailCode) -> None:
-    named = places(DETAILS[code].rule[0]).union(*map(places, DETAILS[code].remedy))
-    detail = Detail(code, dict.fromkeys(named, "x"))
+def test_a_detail_has_a_rule_and_an_optional_remedy(code: DetailCode) -> None:
+    texts = DETAILS[code]
+    names = parameter_names(texts.rule[0]).union(*map(parameter_names, texts.remedy))
+    detail = Detail(code, dict.fromkeys(names, "x"))
     text = detail_sentence(detail)
     assert text.startswith(rule_of(detail)) and text.endswith(remedy_of(detail))
     assert not text.endswith(".") and "%(" not in text and "?" not in text
@@ -89,12 +90,12 @@ def test_a_detail_is_translated_inside_the_sentence() -> None:
     assert text == "无法安装依赖:requirements.txt 第 3 行:不接受选项 '-r';…"
 
 
-def test_text_of_a_tool_is_quoted_as_it_is() -> None:
+def test_output_of_a_tool_is_quoted_unchanged() -> None:
     reason = Reason.of(ReasonCode.PACKAGES_FAILED, detail="npm: 404")
     assert sentence(reason, lambda _: "无法安装依赖:%(detail)s") == "无法安装依赖:npm: 404"
 
 
-def test_a_detail_of_a_newer_release_has_its_english_sentence() -> None:
+def test_an_unknown_detail_code_uses_the_stored_english_sentence() -> None:
     params = {"detail": "no such thing", "detail_code": "of_tomorrow"}
     assert sentence(Reason(ReasonCode.BAD_REQUIREMENT, params)).endswith(": no such thing")
 
@@ -107,13 +108,13 @@ def test_the_name_of_a_check_is_translated() -> None:
     assert check_name("of tomorrow") == "of tomorrow"
 
 
-def test_a_long_list_is_cut() -> None:
+def test_a_long_list_is_shortened() -> None:
     sites = [f"{letter}.example" for letter in "abcde"]
     shown = cause(Hint.of(HintCode.REFUSED_SITES, sites=sites))
     assert shown.endswith(": a.example, b.example, c.example and 2 more")
 
 
-def test_the_form_that_says_most_is_taken() -> None:
+def test_the_most_detailed_form_is_used() -> None:
     withdrawn = Reason.of(ReasonCode.VERSION_WITHDRAWN, number="v1.0.0", latest="v1.0.1")
     assert sentence(withdrawn) == "version v1.0.0 was withdrawn; the latest is v1.0.1"
     assert sentence(Reason.of(ReasonCode.EXIT_CODE, exit_code=3, last_words="")) == (
@@ -121,21 +122,21 @@ def test_the_form_that_says_most_is_taken() -> None:
     )
 
 
-def test_a_reason_with_too_few_parameters_still_has_a_sentence() -> None:
+def test_a_missing_parameter_becomes_a_question_mark() -> None:
     assert sentence(Reason(ReasonCode.TIMEOUT)).endswith("of ? s")
 
 
-def test_parameters_that_hold_a_placeholder_are_not_filled_in() -> None:
-    said = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="%(exit_code)s 100%")
-    assert sentence(said) == "The Worker exited with code 1: %(exit_code)s 100%"
+def test_a_placeholder_in_a_parameter_stays_as_it_is() -> None:
+    reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="%(exit_code)s 100%")
+    assert sentence(reason) == "The Worker exited with code 1: %(exit_code)s 100%"
 
 
-def test_the_text_goes_through_the_catalogue_before_it_is_filled() -> None:
-    seen = []
+def test_a_text_is_translated_before_its_parameters_are_filled_in() -> None:
+    translated = []
 
     def translate(text: str) -> str:
-        seen.append(text)
+        translated.append(text)
         return "超时:%(seconds)s 秒"
 
     assert sentence(Reason.of(ReasonCode.TIMEOUT, seconds=5), translate) == "超时:5 秒"
-    assert seen == [SENTENCES[ReasonCode.TIMEOUT][0]]
+    assert translated == [SENTENCES[ReasonCode.TIMEOUT][0]]

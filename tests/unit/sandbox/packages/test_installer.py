@@ -60,7 +60,7 @@ async def install(
         (ToolStop.TIME, "within 7 seconds"),
         (ToolStop.SIZE, "more than 1,000 bytes"),
         (ToolStop.MEMORY, "memory"),
-        (ToolStop.TRAFFIC, "more to download than is allowed"),
+        (ToolStop.TRAFFIC, "download is larger than allowed"),
     ],
 )
 async def test_the_cause_of_a_stop_is_reported(
@@ -76,7 +76,7 @@ async def test_the_cause_of_a_stop_is_reported(
     ["No space left on device (os error 28)", "npm error code ENOSPC", "Disk quota exceeded"],
 )
 async def test_a_full_disk_inside_the_sandbox_is_reported(tmp_path: Path, error: str) -> None:
-    with pytest.raises(EnvironmentFailed, match="the disk is full; make room"):
+    with pytest.raises(EnvironmentFailed, match="the disk is full; free some space"):
         await install(EndedTools(ToolRun(2, tmp_path, f"error: {error}", b"")))
     assert (await install(EndedTools(ToolRun(0, tmp_path, error, b"")))).code == 0
 
