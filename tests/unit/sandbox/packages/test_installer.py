@@ -58,7 +58,7 @@ async def install(
     ("stopped", "message"),
     [
         (ToolStop.TIME, "within 7 seconds"),
-        (ToolStop.SIZE, "more than 1,000 bytes"),
+        (ToolStop.SIZE, "more than the allowed 1,000 bytes"),
         (ToolStop.MEMORY, "memory"),
         (ToolStop.TRAFFIC, "download is larger than allowed"),
     ],
