@@ -29,5 +29,5 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ("", "Unknown program"),
     ],
 )
-def test_browsers_have_names(agent: str, name: str) -> None:
+def test_user_agents_are_named(agent: str, name: str) -> None:
     assert browser_name(agent) == name

@@ -1,4 +1,4 @@
-"""What a request of the console passes before its page, and what its answer then is."""
+"""Requests of the console: checks before the page, preferences, errors, compression."""
 
 from __future__ import annotations
 
@@ -137,16 +137,16 @@ async def owner(pages: Pages, auth: Auth) -> Browser:
     return Browser(console, (await auth.set_up()).token)
 
 
-async def test_a_page_that_is_not_public_leads_to_the_sign_in(guest: Browser, pages: Pages) -> None:
-    away = await guest.ask("/runs")
-    assert (away.status_code, away.headers["location"]) == (303, "/login?next=%2Fruns")
+async def test_a_guest_is_redirected_to_the_sign_in(guest: Browser, pages: Pages) -> None:
+    redirect = await guest.ask("/runs")
+    assert (redirect.status_code, redirect.headers["location"]) == (303, "/login?next=%2Fruns")
     assert (await guest.ask("/login")).status_code == 200
     assert [view.path for view in pages.views] == ["/login"]
 
 
-async def test_a_session_that_is_none_is_no_session(owner: Browser, pages: Pages) -> None:
-    away = await Browser(owner.console, "made-up").ask("/runs")
-    assert away.status_code == 303
+async def test_an_invalid_session_token_does_not_sign_in(owner: Browser, pages: Pages) -> None:
+    redirect = await Browser(owner.console, "made-up").ask("/runs")
+    assert redirect.status_code == 303
     assert pages.views == []
 
 
@@ -161,14 +161,14 @@ async def test_a_signed_in_user_gets_the_page_with_the_counts_of_the_sidebar(
     assert pages.views[1].param("id") == "x"
 
 
-async def test_no_page_of_a_path_is_404_and_another_method_is_named(guest: Browser) -> None:
+async def test_an_unknown_path_is_404_and_a_wrong_method_405(guest: Browser) -> None:
     assert (await guest.ask("/nothing")).status_code == 404
-    wrong = await guest.ask("/runs/x", "PUT")
-    assert wrong.status_code == 405
-    assert b"this address takes DELETE, GET, POST" in wrong.body
+    refused = await guest.ask("/runs/x", "PUT")
+    assert refused.status_code == 405
+    assert b"this address takes DELETE, GET, POST" in refused.body
 
 
-async def test_a_form_of_another_site_is_refused_before_it_is_read(
+async def test_a_cross_site_form_is_refused_before_it_is_read(
     owner: Browser, pages: Pages
 ) -> None:
     for headers in ({}, {"origin": "https://evil.example"}):
@@ -179,7 +179,7 @@ async def test_a_form_of_another_site_is_refused_before_it_is_read(
     assert pages.views[0].form.get("a") == "1"
 
 
-async def test_a_form_has_the_size_of_its_page(owner: Browser, pages: Pages) -> None:
+async def test_the_size_of_a_form_is_limited_by_its_page(owner: Browser, pages: Pages) -> None:
     large = await owner.ask("/runs/x", "POST", b"a=" + b"1" * 99, **OWN_ORIGIN)
     assert large.status_code == 413
     assert (await owner.ask("/runs/x", "DELETE", b"a=1", **OWN_ORIGIN)).status_code == 200
@@ -200,7 +200,7 @@ async def test_a_page_of_the_operator_is_forbidden_to_other_accounts(
     assert (await owner.ask("/admin")).status_code == 200
 
 
-async def test_a_session_has_a_limit_of_its_own_and_the_guests_of_an_address_one(
+async def test_requests_are_limited_for_each_session_and_for_guests_of_an_address(
     owner: Browser, auth: Auth
 ) -> None:
     guest = Browser(owner.console)
@@ -212,13 +212,13 @@ async def test_a_session_has_a_limit_of_its_own_and_the_guests_of_an_address_one
     assert (await owner.ask("/runs")).status_code == 200
 
 
-async def test_a_page_that_fails_is_a_page_of_the_error(guest: Browser) -> None:
+async def test_an_exception_of_a_page_becomes_an_error_page(guest: Browser) -> None:
     failed = await guest.ask("/invite")
     assert failed.status_code == 500
     assert b"01REQUEST" in failed.body
 
 
-async def test_sessions_that_cannot_be_looked_up_are_an_error_and_no_sign_out(
+async def test_an_unavailable_session_store_is_an_error_without_sign_out(
     owner: Browser, auth: Auth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def down(*_: object) -> SignedInUser:
@@ -228,7 +228,7 @@ async def test_sessions_that_cannot_be_looked_up_are_an_error_and_no_sign_out(
     assert (await owner.ask("/runs")).status_code == 503
 
 
-async def test_the_choices_of_the_user_count_and_then_those_of_the_browser(
+async def test_preferences_of_the_user_override_those_of_the_browser(
     owner: Browser, auth: Auth, pages: Pages
 ) -> None:
     guest = Browser(owner.console)
@@ -248,7 +248,7 @@ async def test_the_choices_of_the_user_count_and_then_those_of_the_browser(
     ]  # fmt: skip
 
 
-async def test_a_long_page_is_compressed_for_a_browser_that_can(
+async def test_a_long_page_is_compressed_for_a_browser_that_accepts_gzip(
     guest: Browser, pages: Pages
 ) -> None:
     pages.text = "x" * 2000
@@ -266,6 +266,6 @@ async def test_an_answer_that_sets_a_cookie_is_not_compressed(guest: Browser, pa
     assert "content-encoding" not in (await guest.ask("/setup", accept_encoding="gzip")).headers
 
 
-def test_a_path_leads_to_a_page_with_any_method(guest: Browser) -> None:
+def test_has_is_true_for_paths_of_pages_with_any_method(guest: Browser) -> None:
     assert guest.console.has("/runs/x")
     assert not guest.console.has("/runs/x/y")

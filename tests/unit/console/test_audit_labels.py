@@ -1,4 +1,4 @@
-"""The words of the audit log."""
+"""The labels of the audit log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fyke.console.audit_labels import audit_action_labels
 from fyke.model.audit import AuditAction
 
 
-def test_every_act_has_words_of_its_own() -> None:
-    names = audit_action_labels()
-    assert set(names) == set(AuditAction)
-    assert len(set(names.values())) == len(names)
+def test_every_action_has_its_own_label() -> None:
+    labels = audit_action_labels()
+    assert set(labels) == set(AuditAction)
+    assert len(set(labels.values())) == len(labels)

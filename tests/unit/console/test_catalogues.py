@@ -1,4 +1,4 @@
-"""Every text of the console is there in every language."""
+"""Every text of the console is translated into every language."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def test_every_text_is_translated_with_its_placeholders(locale: str) -> None:
 
 
 @pytest.mark.parametrize("locale", [each.locale for each in LANGUAGES if each is not ENGLISH])
-def test_no_translation_is_of_a_text_that_is_gone(locale: str) -> None:
+def test_no_translation_belongs_to_a_removed_text(locale: str) -> None:
     now = {message.id for message in texts()}
     assert [each.id for each in catalogue(locale) if each.id and each.id not in now] == []

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from fyke.console.charts import HEIGHT, MIN_HEIGHT, STEP, chart_of
 
 
-def test_bars_share_the_height_of_the_largest() -> None:
+def test_bars_are_scaled_to_the_largest() -> None:
     chart = chart_of([("Mon", 5, "five"), ("Tue", 0, "none"), ("Wed", 10, "ten"), ("Thu", 1, "1")])
     assert [(bar.x, bar.y, bar.height) for bar in chart.bars] == [
         (1.0, 50.0, 50.0), (11.0, 100.0, 0.0), (21.0, 0.0, 100.0), (31.0, 90.0, 10.0),
@@ -14,14 +14,14 @@ def test_bars_share_the_height_of_the_largest() -> None:
     assert (chart.width, chart.top, chart.first, chart.last) == (40.0, "ten", "Mon", "Thu")
 
 
-def test_without_anything_to_show_nothing_is_drawn() -> None:
+def test_a_chart_without_values_has_no_bars() -> None:
     assert chart_of([]).bars == [] and chart_of([]).width == STEP
     still = chart_of([("Mon", 0, "none")])
     assert still.top == "" and [bar.height for bar in still.bars] == [0.0]
 
 
 @given(st.lists(st.integers(0, 10**18), max_size=400))
-def test_every_bar_stays_inside_and_what_is_small_can_be_seen(values: list[int]) -> None:
+def test_every_bar_stays_inside_and_has_a_minimum_height(values: list[int]) -> None:
     chart = chart_of([(str(n), value, str(value)) for n, value in enumerate(values)])
     for bar, value in zip(chart.bars, values, strict=True):
         assert 0 <= bar.y <= HEIGHT and 0 <= bar.height <= HEIGHT

@@ -1,4 +1,4 @@
-"""Which unsafe requests come from a page of ours."""
+"""Cross-site requests are refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ OWN = "http://127.0.0.1:8100"
 
 
 def scope(**headers: str) -> dict[str, object]:
-    found = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return {"type": "http", "headers": found}
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http", "headers": pairs}
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,10 @@ def scope(**headers: str) -> dict[str, object]:
         {"sec_fetch_site": "same-origin"},
         {"origin": OWN},
         {"sec_fetch_site": "same-origin", "origin": OWN},
-        {"origin": "https://127.0.0.1:8100"},  # TLS ends in front of us
+        {"origin": "https://127.0.0.1:8100"},  # a proxy in front terminates TLS
     ],
 )
-def test_a_page_of_ours_may(headers: dict[str, str]) -> None:
+def test_requests_of_own_pages_are_accepted(headers: dict[str, str]) -> None:
     assert refuse_cross_site(scope(**headers), OWN) is None
 
 

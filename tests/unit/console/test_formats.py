@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Formatted numbers, sizes, amounts and times."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ def test_moments_follow_zone_and_language() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Nowhere/Land", "../../etc/passwd", "a" * 500, "\0"])
-def test_a_zone_that_is_none_is_utc(name: str) -> None:
+def test_an_invalid_zone_is_utc(name: str) -> None:
     assert formats.zone_named(name) is UTC
 
 
-def test_a_share_is_never_rounded_up_to_all() -> None:
+def test_a_share_below_the_whole_is_never_100_percent() -> None:
     assert formats.percent(999, 1000) == "99 %"
     assert formats.percent(0, 0) == "-"
 
 
-def test_a_moment_in_a_table_is_as_short_as_it_can_be() -> None:
+def test_a_moment_in_a_table_is_shortened() -> None:
     now = 1_767_225_600_000  # the first moment of 2026
     day = 86_400_000
     assert "2026" not in formats.short_moment(now + 3_600_000, UTC, now)

@@ -1,4 +1,4 @@
-"""READMEs become clean HTML, whatever stands in them."""
+"""Any README becomes safe HTML."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_of_it_runs_or_is_fetched(text: str) -> None:
+def test_hostile_markdown_contains_no_code_and_loads_nothing(text: str) -> None:
     tree = html.fragment_fromstring(str(to_html(text)), create_parent="div")
     allowed = {"div", "p", "a", "pre", "code", "h2", "h3", "ul", "ol", "li", "em", "strong"}
     for element in tree.iter():
@@ -37,14 +37,14 @@ def test_nothing_of_it_runs_or_is_fetched(text: str) -> None:
             assert "noopener" in element.get("rel", "")
 
 
-def test_headings_begin_one_level_down() -> None:
+def test_headings_start_at_level_two() -> None:
     assert str(to_html("# One\n\n###### Six\n")).split() == ["<h2>One</h2>", "<h6>Six</h6>"]
 
 
-def test_a_picture_becomes_a_link_to_it() -> None:
+def test_an_image_becomes_a_link() -> None:
     assert 'href="https://a.example/p.png"' in to_html("![shown](https://a.example/p.png)")
 
 
-def test_tables_and_code_stay() -> None:
+def test_tables_and_code_are_kept() -> None:
     made = to_html("| a | b |\n| - | - |\n| 1 | `x` |\n")
     assert "<table>" in made and "<code>x</code>" in made

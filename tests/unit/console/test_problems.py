@@ -1,4 +1,4 @@
-"""The problems of an error go to the fields of a form."""
+"""The problems of an error are assigned to the fields of a form."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fyke.reasons import Reason, ReasonCode
 FIELDS = {"name": "name", "expires_at": "expires"}
 
 
-def test_a_rule_goes_to_the_field_that_breaks_it() -> None:
+def test_an_error_is_assigned_to_its_field() -> None:
     assert faults_of(Conflict("it is taken", field="name"), FIELDS) == {"name": "It is taken"}
     late = InvalidRequest("must lie in the future", field="expires_at")
     assert faults_of(late, FIELDS) == {"expires": "Must lie in the future"}
 
 
-def test_what_is_about_no_field_of_the_form_is_for_the_whole() -> None:
+def test_an_error_of_another_field_belongs_to_the_whole_form() -> None:
     wrong = InvalidRequest("must be a number", field="other")
     assert faults_of(wrong, FIELDS) == {WHOLE: "Other must be a number"}
     for text in ("the disk is full", "name: and number differ"):
@@ -23,12 +23,12 @@ def test_what_is_about_no_field_of_the_form_is_for_the_whole() -> None:
     assert faults_of(wrong, FIELDS, "name") == {"name": "Other must be a number"}
 
 
-def test_each_problem_of_several_goes_to_its_own() -> None:
+def test_several_problems_are_assigned_to_their_fields() -> None:
     problems = [Problem("is required", "name"), Problem("has no form", "expires_at")]
     error = InvalidFields.of(problems)
     assert faults_of(error, FIELDS) == {"name": "Is required", "expires": "Has no form"}
 
 
-def test_a_reason_is_for_the_whole() -> None:
+def test_a_reason_belongs_to_the_whole_form() -> None:
     error = VersionUnavailable(Reason(ReasonCode.NO_VERSION))
     assert faults_of(error, FIELDS) == {WHOLE: "No version is published"}

@@ -8,7 +8,7 @@ from fyke.console.pages import run_rows
 from fyke.model.results import Header, Row
 
 
-def test_json_for_people_keeps_every_digit() -> None:
+def test_formatted_json_keeps_every_digit() -> None:
     data = b'{"a":1.10,"b":123456789012345678901234567890.0,"c":[-0,1e400]}'
     shown = run_rows.pretty(data)
     for digits in ("1.10", "123456789012345678901234567890.0", "-0", "1e400"):
@@ -17,14 +17,14 @@ def test_json_for_people_keeps_every_digit() -> None:
     assert run_rows.pretty(b"not json") == "not json"
 
 
-def test_a_page_has_fewer_rows_where_rows_are_large() -> None:
+def test_a_page_of_large_rows_has_fewer_rows() -> None:
     assert run_rows.page_size(0, 0) == 50
     assert run_rows.page_size(1_000_000, 10**9) == 50
     assert run_rows.page_size(10, 10 * 2**20) == 2
     assert run_rows.page_size(4, 20 * 2**20) == 1
 
 
-def test_an_address_says_the_same_again() -> None:
+def test_an_address_can_be_read_back() -> None:
     query = QueryParams("form=record&sort=-n&filter=a:eq:1&col=x&col=y&pin=x&wrap=1&page=3")
     address = run_rows.read(query)
     assert run_rows.read(QueryParams(address.with_(page=3)[1:])) == address
@@ -40,7 +40,7 @@ def test_pinned_columns_come_first_and_once() -> None:
     assert found == ["c", "new", "a", "b"]
 
 
-def test_cells_name_their_type_and_what_was_cut() -> None:
+def test_cells_have_a_type_and_mark_cut_texts() -> None:
     row = {"t": "x" * 999, "n": 1.5, "f": True, "o": {"a": 1}, "z": None, "u": "https://a.example/"}
     columns = [Header(key, key, "text") for key in (*row, "gone")]
     [record] = run_rows.records([Row("r", 1, "a", json.dumps(row).encode())], "table", columns)

@@ -9,7 +9,7 @@ import pytest
 from fyke.console.statics import Statics, icon_shape
 
 
-def test_every_address_changes_with_any_file(tmp_path: object) -> None:
+def test_all_addresses_change_with_any_file(tmp_path: object) -> None:
     from pathlib import Path
 
     folder = Path(str(tmp_path))
@@ -22,12 +22,12 @@ def test_every_address_changes_with_any_file(tmp_path: object) -> None:
     assert Statics(folder).digest != before.digest
 
 
-def test_a_name_that_is_not_there_is_a_fault_of_ours() -> None:
+def test_an_unknown_name_raises() -> None:
     with pytest.raises(KeyError):
         Statics().address("nothing.js")
 
 
-def test_style_and_modules_name_no_other_host() -> None:
+def test_styles_and_modules_use_no_other_host() -> None:
     statics = Statics()
     for path, content in statics._files.items():
         if path.startswith("vendor/"):
@@ -36,7 +36,7 @@ def test_style_and_modules_name_no_other_host() -> None:
         assert not found, (path, found)
 
 
-def test_an_icon_is_only_its_shape() -> None:
+def test_an_icon_contains_only_its_shape() -> None:
     shape = icon_shape("play")
     assert shape.startswith("<path") and "<svg" not in shape and "license" not in shape
     with pytest.raises(FileNotFoundError):

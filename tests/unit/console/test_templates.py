@@ -1,4 +1,4 @@
-"""No template contains texts outside the catalogues, or what the content policy forbids."""
+"""Templates contain only translatable texts, and nothing that the content policy forbids."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NAMES = frozenset(
     schema txt xlsx
     """.split()  # noqa: SIM905 - a list of one word a line would hide the rest
 )
-_AS_IT_IS = re.compile(r"<(code|kbd|svg|pre)[ >].*?</\1>", re.S)
-_SPOKEN = re.compile(r'\b(?:aria-label|title|placeholder|alt)="([^"{]*)"')
+_UNTRANSLATED = re.compile(r"<(code|kbd|svg|pre)[ >].*?</\1>", re.S)
+_ATTRIBUTE_TEXT = re.compile(r'\b(?:aria-label|title|placeholder|alt)="([^"{]*)"')
 
 
 def bare(template: str) -> str:
-    """The template's own text: what stands outside of Jinja's marks, which become a space."""
+    """The text of the template outside of Jinja's tags, which become a space."""
     source = (FOLDER / template).read_text(encoding="utf-8")
     for other in (
         r"{#.*?#}",
@@ -48,19 +48,19 @@ def words(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_every_word_comes_from_the_catalogues(template: str) -> None:
+def test_every_text_is_translatable(template: str) -> None:
     if template == "base.html":
         return
     text = bare(template)
-    spoken = [word for said in _SPOKEN.findall(text) for word in words(said)]
-    shown = _AS_IT_IS.sub(" ", text)
+    in_attributes = [word for value in _ATTRIBUTE_TEXT.findall(text) for word in words(value)]
+    shown = _UNTRANSLATED.sub(" ", text)
     shown = re.sub(r"<!--.*?-->|<[^>]*>", " ", shown, flags=re.S)
     shown = re.sub(r"&\w+;|[\w-]+=\"[^\"]*\"", " ", shown)  # a macro may write an attribute
-    assert spoken + words(shown) == []
+    assert in_attributes + words(shown) == []
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_nothing_needs_a_looser_content_policy(template: str) -> None:
+def test_no_template_violates_the_content_policy(template: str) -> None:
     source = (FOLDER / template).read_text(encoding="utf-8")
     for banned in (
         "hx-on",
@@ -78,7 +78,7 @@ def test_nothing_needs_a_looser_content_policy(template: str) -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_no_line_is_too_long_to_read(template: str) -> None:
-    spoken = re.compile(r'{{ _\("(?:[^"\\]|\\.)*"\) }}')  # a text is one line, however long
-    lines = spoken.sub("", (FOLDER / template).read_text(encoding="utf-8")).splitlines()
+def test_no_line_is_too_long(template: str) -> None:
+    one_text = re.compile(r'{{ _\("(?:[^"\\]|\\.)*"\) }}')  # a text may be longer
+    lines = one_text.sub("", (FOLDER / template).read_text(encoding="utf-8")).splitlines()
     assert [line for line in lines if len(line) > 200] == []

@@ -32,27 +32,27 @@ CHINESE = LANGUAGES[1]
         ("tlh", "zh", CHINESE),
     ],
 )
-def test_the_chosen_language_goes_before_the_browsers(
+def test_the_chosen_language_overrides_that_of_the_browser(
     preferred: str, accepted: str, language: object
 ) -> None:
     assert choose_language(preferred, accepted) == language
 
 
-def test_a_language_holds_for_its_context_only() -> None:
+def test_a_language_is_used_only_within_its_context() -> None:
     with use_language(CHINESE):
         assert gettext("Overview") == "概览"
         assert current_language() == CHINESE
     assert gettext("Overview") == "Overview"
 
 
-def test_a_text_of_several_meanings_is_chosen_by_context() -> None:
+def test_an_ambiguous_text_is_translated_by_its_context() -> None:
     with use_language(CHINESE):
         assert pgettext("row filter", "Condition") == "条件"
         assert gettext("Condition") == "通知条件"
     assert pgettext("row filter", "Condition") == "Condition"
 
 
-def test_a_page_names_what_is_not_found_in_its_language() -> None:
+def test_not_found_errors_are_translated() -> None:
     with use_language(CHINESE):
         for kind in (RunNotFound, TaskNotFound, WorkerNotFound):
             assert error_text(kind()) != kind.default
@@ -60,6 +60,6 @@ def test_a_page_names_what_is_not_found_in_its_language() -> None:
     assert error_text(RunNotFound()) == "The run does not exist"
 
 
-def test_an_unknown_text_stays_as_it_is() -> None:
+def test_an_unknown_text_is_unchanged() -> None:
     with use_language(CHINESE):
         assert gettext("no such text anywhere") == "no such text anywhere"

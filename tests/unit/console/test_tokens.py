@@ -44,25 +44,25 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_the_ratio_is_that_of_the_standard() -> None:
+def test_the_contrast_ratio_is_computed_as_in_wcag() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.478, abs=0.001)
 
 
 @pytest.mark.parametrize(("name", "use", "ground", "theme"), PAIRS)
-def test_it_can_be_read(name: str, use: str, ground: str, theme: int) -> None:
+def test_each_pair_has_enough_contrast(name: str, use: str, ground: str, theme: int) -> None:
     ratio = contrast(COLOURS[name][theme], COLOURS[ground][theme])
     assert ratio >= NEEDED[use], f"--{name} on --{ground}, {('light', 'dark')[theme]}: {ratio:.2f}"
 
 
-def test_every_colour_says_what_it_stands_on_or_is_stood_on() -> None:
-    noted = {name for name, *_ in NOTES}
+def test_every_colour_is_a_background_or_names_its_background() -> None:
+    with_background = {name for name, *_ in NOTES}
     assert len(NOTES) >= 15
-    assert noted | GROUNDS == set(COLOURS)
-    assert noted & GROUNDS == set()
+    assert with_background | GROUNDS == set(COLOURS)
+    assert with_background & GROUNDS == set()
 
 
-def test_no_other_sheet_names_a_colour() -> None:
+def test_no_other_style_sheet_contains_a_colour() -> None:
     named = {
         (sheet.name, found)
         for sheet in CSS.glob("*.css")

@@ -1,4 +1,4 @@
-"""Where a sign-in may lead."""
+"""Allowed targets of a redirect after the sign-in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fyke.console.view import own_address
 
 
 @pytest.mark.parametrize("address", ["/", "/runs", "/w/owner/name?from_run=A&x=a%3Ab", "/a/b?c=:"])
-def test_an_address_of_ours_stays(address: str) -> None:
+def test_a_path_of_this_server_is_kept(address: str) -> None:
     assert own_address(address) == address
 
 
@@ -18,11 +18,11 @@ def test_an_address_of_ours_stays(address: str) -> None:
     "address",
     ["", "runs", "//evil.example", "/\\evil.example", "https://evil.example", "/a\nb", "/x:y/z"],
 )
-def test_anything_else_leads_home(address: str) -> None:
+def test_any_other_address_becomes_the_start_page(address: str) -> None:
     assert own_address(address) == "/"
 
 
 @given(st.text())
-def test_it_is_always_a_path_of_this_server(text: str) -> None:
-    found = own_address(text)
-    assert found.startswith("/") and not found.startswith("//") and "\\" not in found
+def test_the_result_is_always_a_path_of_this_server(text: str) -> None:
+    path = own_address(text)
+    assert path.startswith("/") and not path.startswith("//") and "\\" not in path

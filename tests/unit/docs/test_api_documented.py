@@ -45,12 +45,12 @@ def routes(app: Any) -> set[str]:
     }
 
 
-async def test_every_route_is_documented_once_and_no_other(app: Any) -> None:
+async def test_exactly_the_existing_routes_are_documented_once(app: Any) -> None:
     titles = [title for page in PAGES for title in SECTION.findall(page.read_text("utf-8"))]
     assert sorted(titles) == sorted(routes(app))
 
 
-async def test_every_request_header_is_documented_in_one_place(app: Any) -> None:
+async def test_every_request_header_is_documented_once(app: Any) -> None:
     section = re.search(
         r"^## Request headers\n(.*?)^## ", PAGE_V2.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
@@ -75,7 +75,7 @@ async def test_every_request_header_is_documented_in_one_place(app: Any) -> None
     ],
     ids=["v1", "v2"],
 )
-def test_the_table_of_errors_is_the_one_in_use(page: Path, in_use: set[WireError]) -> None:
+def test_documented_errors_are_the_real_ones(page: Path, in_use: set[WireError]) -> None:
     rows = {
         WireError(int(status), int(code), text)
         for code, status, text in ERROR_ROW.findall(page.read_text(encoding="utf-8"))

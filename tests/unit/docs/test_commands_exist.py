@@ -1,4 +1,4 @@
-"""Commands and options that the pages show exist."""
+"""Commands and options in the pages exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDS = {"|", ">", "&&", "&", "<", ";"}
 
 
 def commands_in(text: str) -> list[str]:
-    """Every ``fyke`` command that a page shows, in blocks and in sentences."""
+    """Every ``fyke`` command of a page, in code blocks and in text."""
     blocks = [found for block in FENCE.findall(text) for found in LINE.findall(block)]
     rest = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
     return blocks + SPAN.findall(rest)
@@ -40,7 +40,7 @@ def program() -> Any:
 
 
 def problem(command: str) -> str:
-    """Return the fault of a shown command, ``""`` for none."""
+    """The error of a command; ``""`` without one."""
     at = program()
     words = words_of(command)
     while words and hasattr(at, "commands"):
@@ -57,7 +57,7 @@ def problem(command: str) -> str:
     return f"{command}: no option {', '.join(sorted(unknown))}" if unknown else ""
 
 
-def test_a_wrong_command_would_be_found() -> None:
+def test_unknown_commands_and_options_are_detected() -> None:
     assert not problem("fyke run start owner/hello --wait")
     assert "no command" in problem("fyke run begin")
     assert "no option" in problem("fyke run start owner/hello --for-ever")

@@ -1,4 +1,4 @@
-"""docs/dependencies.md gives a reason for each runtime dependency, and lists no others."""
+"""docs/dependencies.md explains exactly the runtime dependencies."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def declared() -> set[str]:
     return {name_of(requirement) for requirement in [*project["dependencies"], *extras]}
 
 
-def test_every_dependency_has_its_reason() -> None:
+def test_every_dependency_is_explained() -> None:
     reasons = dict(ROW.findall((ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")))
     assert set(reasons) == declared()

@@ -1,4 +1,4 @@
-"""The how-to pages are true: every outcome is explained, the code that is shown runs."""
+"""The how-to pages are correct: outcomes, sentences, fields, settings, and code that runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_callback_page_names_every_field() -> None:
 
 @pytest.fixture
 def verify() -> Any:
-    """The function that the page shows."""
+    """The function of the page."""
     found = re.search(r"```python\n(.*?)```", text_of("callbacks.md"), re.DOTALL)
     assert found is not None
     names: dict[str, Any] = {}
@@ -52,7 +52,7 @@ def verify() -> Any:
     return names["verify"]
 
 
-def test_the_shown_check_takes_what_fyke_signs(verify: Any) -> None:
+def test_the_shown_check_accepts_signatures_of_fyke(verify: Any) -> None:
     assert verify(SECRET, headers(SECRET, "msg_1", int(time.time()), BODY), BODY) is None
 
 
@@ -66,7 +66,7 @@ def test_the_shown_check_takes_what_fyke_signs(verify: Any) -> None:
     ],
     ids=["another secret", "another body", "too old", "from the future"],
 )
-def test_the_shown_check_refuses_everything_else(
+def test_the_shown_check_rejects_invalid_signatures(
     verify: Any, secret: str, body: bytes, age: int
 ) -> None:
     signed = headers(secret, "msg_1", int(time.time()) - age, BODY)

@@ -1,4 +1,4 @@
-"""Links between the pages lead somewhere, and every page is reached from the index."""
+"""Every link of the pages has a target, and every page is linked from the index."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     broken = []
     for link in links(page):
         path, _, anchor = link.partition("#")
@@ -39,7 +39,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert not broken
 
 
-def test_every_page_is_reached_from_the_index() -> None:
+def test_every_page_is_linked_from_the_index() -> None:
     reached, waiting = set(), [DOCS / "index.md"]
     while waiting:
         page = waiting.pop()

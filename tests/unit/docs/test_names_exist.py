@@ -1,4 +1,4 @@
-"""Names in the pages for contributors exist: paths, modules, and their members."""
+"""Paths, modules and members that the pages for contributors name exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 FOLDERS = ("docs/internals", "docs/decisions", "contributing")
 PAGES = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
 ROOTS = {"fyke": ROOT / "src", "support": ROOT / "tests"}
-FICTITIOUS = {  # files that a recipe makes as its example
+FICTITIOUS = {  # example files of a recipe
     "src/fyke/storage/sql/state/migrations/versions/s0002_run_attempts.py",
     "src/fyke/storage/sql/state/migrations/versions/s0002_task_notes.py",
     "tests/data/releases/VERSION",
@@ -64,7 +64,7 @@ def exists(dotted: str) -> bool:
     return False
 
 
-def test_there_is_something_to_check() -> None:
+def test_pages_are_found_and_missing_names_are_detected() -> None:
     assert len(PAGES) > 10
     assert exists("fyke.domain.runs.service.Runs.start")
     assert not exists("fyke.domain.runs.service.Runs.no_such_method")
@@ -73,7 +73,7 @@ def test_there_is_something_to_check() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_module_and_path_that_is_named_exists(page: Path) -> None:
+def test_every_named_module_and_path_exists(page: Path) -> None:
     missing = []
     for span in SPAN.findall(page.read_text(encoding="utf-8")):
         if MODULE.fullmatch(span) and span.rpartition(".")[2] not in SUFFIXES:
@@ -83,7 +83,7 @@ def test_every_module_and_path_that_is_named_exists(page: Path) -> None:
     assert not missing
 
 
-def test_every_package_has_its_page_in_the_index() -> None:
+def test_every_package_is_in_the_index() -> None:
     folder = ROOT / "docs/internals"
     index = (folder / "README.md").read_text(encoding="utf-8")
     packages = {init.parent.name for init in ROOT.glob("src/fyke/*/__init__.py")}

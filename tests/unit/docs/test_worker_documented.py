@@ -1,4 +1,4 @@
-"""The page about Workers says what the program does: lists, limits, worked examples, lines."""
+"""The page about Workers matches the program: lists, limits, examples, log lines."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_every_editor_is_listed_with_its_types() -> None:
     assert found == {name: types for name, types in EDITORS.items() if name != "select"}
 
 
-def test_there_are_examples_of_splitting() -> None:
+def test_the_page_has_examples_of_splitting() -> None:
     assert len(EXAMPLES) >= 6
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_of_splitting_comes_out_as_written(example: dict[str, Any]) -> None:
+def test_an_example_of_splitting_has_the_documented_result(example: dict[str, Any]) -> None:
     schema = parse(json.dumps(example["schema"]))
     assert split(schema, example["custom"]) == example["subtasks"]
 
@@ -64,7 +64,7 @@ def test_the_environment_of_the_process_is_listed() -> None:
     assert named == ours | set(BASE_ENVIRONMENT)
 
 
-def test_the_limits_are_those_in_force() -> None:
+def test_documented_limits_are_the_real_ones() -> None:
     limits = {row[0]: row[1] for row in rows_of("## Limits")}
     assert f"{MAX_ROW_BYTES:,} bytes" in limits["one row"]
     assert limits["one message to the SDK service"] == f"{connection.MAX_MESSAGE_BYTES >> 20} MiB"
@@ -76,7 +76,7 @@ def test_the_limits_are_those_in_force() -> None:
     assert limits["connections to the SDK service"] == str(server.MAX_CONNECTIONS)
 
 
-def test_the_limits_of_an_archive_are_those_in_force() -> None:
+def test_documented_limits_of_an_archive_are_the_real_ones() -> None:
     packed, unpacked = archive.MAX_PACKED >> 20, archive.MAX_UNPACKED >> 20
     assert f"{packed} MiB packed, {unpacked} MiB unpacked" in PAGE
     folders = f"{archive.MAX_FOLDERS:,} folders, {entry_names.MAX_DEPTH} folders deep"
@@ -85,7 +85,7 @@ def test_the_limits_of_an_archive_are_those_in_force() -> None:
     assert all(f"`{name}`" in PAGE for name in left_out | entry_names.BUILD_FOLDERS)
 
 
-def test_the_lines_of_the_platform_are_as_written() -> None:
+def test_documented_log_lines_are_the_real_ones() -> None:
     for line in (system.preparing("N", 0), system.running("N", 0), system.completed("N", 0)):
         assert f"`{line.content}`" in PAGE
     last = system.all_completed("G", 1, 1, 0, 0).content

@@ -43,7 +43,7 @@ FILE = replace(
 )  # fmt: skip
 
 
-def test_the_page_has_fields_examples_and_every_answer() -> None:
+def test_the_page_has_fields_examples_and_all_responses() -> None:
     text = operation_markdown(START, "http://here")
     assert text.startswith("# Start a run\n\n`POST /api/v2/workers/{workerId}/runs` (API v2)\n")
     assert "## Body (application/json)\n\n| field | type | required | |" in text
@@ -62,7 +62,7 @@ def test_a_cell_stays_one_cell_on_one_line() -> None:
     ) in text
 
 
-def test_parts_that_an_operation_does_not_have_have_no_heading() -> None:
+def test_missing_parts_of_an_operation_have_no_heading() -> None:
     text = operation_markdown(FILE, "http://here")
     assert "(This server's own API)\n\nBytes.\n\nNo key is needed." in text
     assert "## Parameters" not in text
@@ -70,7 +70,7 @@ def test_parts_that_an_operation_does_not_have_have_no_heading() -> None:
     assert "```json" not in text
 
 
-def test_a_command_fills_the_path_and_only_what_is_required_of_the_query() -> None:
+def test_a_command_has_the_path_and_only_required_query_parameters() -> None:
     line = curl(replace(START, parameters=(WORKER, WAIT, FORMAT)), "http://here")
     assert line.startswith(
         "curl -X POST 'http://here/api/v2/workers/owner~reader/runs?format=csv' \\\n"
@@ -81,13 +81,13 @@ def test_a_quote_in_an_example_does_not_end_the_command() -> None:
     assert curl(START, "http://here").endswith("-d '{\"input\": \"it'\\''s\"}'")
 
 
-def test_a_key_is_sent_where_one_is_needed() -> None:
+def test_a_command_sends_a_key_only_if_needed() -> None:
     assert '-H "api-key: $FYKE_KEY"' in curl(START, "http://here")
     assert "api-key" not in curl(FILE, "http://here")
     assert "content-type" not in curl(FILE, "http://here")
 
 
-def test_the_index_for_programs_names_every_operation_once_below_its_group() -> None:
+def test_the_index_lists_every_operation_once_in_its_group() -> None:
     groups = (
         ReferenceGroup("v2", "Runs", "Starting.", (START,)),
         ReferenceGroup("", "Files", "F.", (FILE,)),

@@ -1,4 +1,4 @@
-"""A call of the API from its page: what the application gets, and what is shown of its answer."""
+"""A request from the playground: its form in the application, and the shown response."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ WORKER = {("path", "workerId"): "owner~reader"}
 
 @dataclass
 class Application:
-    """Answers with ``pieces``, and keeps what it was asked."""
+    """Responds with ``pieces``, and records the request."""
 
     pieces: tuple[bytes, ...] = (b'{"code":0}',)
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    follows: bool = False  # goes on until the client is gone
+    follows: bool = False  # waits after the pieces until the client disconnects
     scope: Scope = field(default_factory=dict)
     body: bytes = b""
-    left: bool = False  # whether the client went away
+    disconnected: bool = False  # whether the client disconnected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -58,10 +58,10 @@ class Application:
         for piece in self.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         if self.follows:
-            self.left = (await receive())["type"] == "http.disconnect"
+            self.disconnected = (await receive())["type"] == "http.disconnect"
 
 
-async def tried(
+async def call_of(
     app: Application, parameters: dict[tuple[str, str], str], body: str = "{}"
 ) -> playground.PlaygroundCall:
     return await send_request(app, PAGE, PlaygroundRequest(parameters, body), CALLER, "here:8000")
@@ -75,7 +75,7 @@ async def test_path_query_headers_and_body_reach_the_application_as_the_user() -
         ("query", "clean"): "",
         ("header", "Idempotency-Key"): "é",
     }
-    await tried(app, parameters, '{"ü":1}')
+    await call_of(app, parameters, '{"ü":1}')
     assert app.scope["method"] == "POST"
     assert app.scope["path"] == "/api/v2/workers/owner~a b/c?d/runs", "as a server decodes it"
     assert app.scope["raw_path"] == b"/api/v2/workers/owner~a%20b/c%3Fd/runs"
@@ -87,7 +87,7 @@ async def test_path_query_headers_and_body_reach_the_application_as_the_user() -
     assert app.scope[INSIDE] is CALLER
 
 
-async def test_an_operation_without_a_body_sends_no_type_of_one() -> None:
+async def test_an_operation_without_a_body_sends_no_content_type() -> None:
     app = Application()
     page = replace(PAGE, method="GET", body_media="")
     parameters = WORKER | {("header", "Idempotency-Key"): ""}
@@ -95,10 +95,10 @@ async def test_an_operation_without_a_body_sends_no_type_of_one() -> None:
     assert [name for name, _ in app.scope["headers"]] == [b"host", b"accept"]
 
 
-async def test_a_part_of_the_address_cannot_be_left_out() -> None:
+async def test_a_path_parameter_is_required() -> None:
     app = Application()
     with pytest.raises(InvalidRequest, match=r"^workerId: .*cannot be left out"):
-        await tried(app, {("path", "workerId"): ""})
+        await call_of(app, {("path", "workerId"): ""})
     assert not app.scope
 
 
@@ -109,35 +109,35 @@ async def test_a_part_of_the_address_cannot_be_left_out() -> None:
 async def test_a_header_is_one_line_of_latin_1(value: str, rule: str) -> None:
     app = Application()
     with pytest.raises(InvalidRequest, match=f"^Idempotency-Key: .*{rule}"):
-        await tried(app, WORKER | {("header", "Idempotency-Key"): value})
+        await call_of(app, WORKER | {("header", "Idempotency-Key"): value})
     assert not app.scope
 
 
-async def test_a_body_is_measured_in_bytes() -> None:
-    await tried(Application(), WORKER, "x" * MAX_BODY)
+async def test_the_size_of_a_body_is_limited_in_bytes() -> None:
+    await call_of(Application(), WORKER, "x" * MAX_BODY)
     with pytest.raises(InvalidRequest, match=f"at most {MAX_BODY} bytes") as refused:
-        await tried(Application(), WORKER, "ü" * (MAX_BODY // 2) + "x")
+        await call_of(Application(), WORKER, "ü" * (MAX_BODY // 2) + "x")
     assert refused.value.problems[0].field == "body"
 
 
-async def test_the_status_the_useful_headers_and_the_body_are_shown() -> None:
+async def test_status_selected_headers_and_body_are_shown() -> None:
     headers = ((b"etag", b'"a"'), (b"server", b"x"), (b"content-type", b"text/\xe9"))
-    call = await tried(Application((b"\xff", "é".encode()), headers), WORKER)
+    call = await call_of(Application((b"\xff", "é".encode()), headers), WORKER)
     assert call.status == 202
     assert call.headers == [("content-type", "text/é"), ("etag", '"a"')]
     assert (call.text, call.cut) == ("\ufffdé", False)
 
 
-async def test_a_body_of_the_shown_size_is_whole_and_a_longer_one_is_cut() -> None:
-    whole = await tried(Application((b"x" * (SHOWN_BYTES - 1), b"y")), WORKER)
+async def test_only_a_body_above_the_shown_size_is_cut() -> None:
+    whole = await call_of(Application((b"x" * (SHOWN_BYTES - 1), b"y")), WORKER)
     assert (len(whole.body), whole.cut) == (SHOWN_BYTES, False)
     app = Application((b"x" * SHOWN_BYTES, b"y"), follows=True)
-    call = await tried(app, WORKER)
+    call = await call_of(app, WORKER)
     assert (len(call.body), call.cut) == (SHOWN_BYTES, True)
-    assert app.left, "a stream has to learn that no one reads on"
+    assert app.disconnected, "the application is told, so that it can stop"
 
 
-async def test_a_stream_that_does_not_end_is_cut_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_stream_is_cut_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playground, "SECONDS", 0.01)
-    call = await tried(Application((b"first",), follows=True), WORKER)
+    call = await call_of(Application((b"first",), follows=True), WORKER)
     assert (call.status, call.text, call.cut) == (202, "first", True)

@@ -1,4 +1,4 @@
-"""The requests of a playground with the objects of the user in place of the samples."""
+"""The playground is filled with objects of the user instead of the samples."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def schema(*properties: Any) -> str:
     return json.dumps({"properties": list(properties)})
 
 
-def test_an_unedited_form_sends_defaults_and_the_least_that_is_required() -> None:
-    found = first_input(
+def test_the_first_input_has_defaults_and_minimal_required_values() -> None:
+    custom = first_input(
         schema(
             {"name": "off", "type": "boolean", "default": False, "required": True},
             {"name": "text", "type": "string", "required": True},
@@ -55,7 +55,7 @@ def test_an_unedited_form_sends_defaults_and_the_least_that_is_required() -> Non
             {"name": "null", "type": "string", "default": None},
         )
     )
-    assert found == {
+    assert custom == {
         "off": False, "text": "text", "count": 1, "share": 1, "list": [], "map": {}, "flag": False,
         "odd": "text",
     }  # fmt: skip
@@ -64,7 +64,7 @@ def test_an_unedited_form_sends_defaults_and_the_least_that_is_required() -> Non
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "null", '{"properties": {}}', '{"properties": [1, {"name": 2}, {}]}']
 )
-def test_a_schema_that_says_nothing_gives_no_input(text: str) -> None:
+def test_a_schema_without_fields_gives_an_empty_input(text: str) -> None:
     assert first_input(text) == {}
 
 
@@ -76,7 +76,7 @@ def tx(tmp_path: Path) -> Iterator[SqlTransaction]:
     engine.dispose()
 
 
-def test_the_latest_objects_of_the_account_are_taken_and_none_of_others(tx: SqlTransaction) -> None:
+def test_the_latest_objects_of_the_account_are_used(tx: SqlTransaction) -> None:
     owner, worker_id = records.seed(tx)
     stranger, foreign = records.seed(tx)
     schema = '{"properties":[{"name":"a","type":"integer","default":3}]}'
@@ -94,11 +94,11 @@ def test_the_latest_objects_of_the_account_are_taken_and_none_of_others(tx: SqlT
     )
 
 
-def test_an_account_without_anything_keeps_the_samples(tx: SqlTransaction) -> None:
+def test_an_empty_account_keeps_the_samples(tx: SqlTransaction) -> None:
     assert _own(tx, Caller("nothing", "acme", False, "u", ""), None) == OwnObjects()
 
 
-def test_ids_of_samples_become_those_of_the_user_wherever_they_stand() -> None:
+def test_ids_of_samples_are_replaced_anywhere_in_the_body() -> None:
     body = {
         "scraper_slug": BY_NAME["scraper_slug"],
         "list": [{"run": BY_NAME["run_slug"]}, BY_NAME["task_slug"]],
@@ -113,22 +113,22 @@ def test_ids_of_samples_become_those_of_the_user_wherever_they_stand() -> None:
     }
 
 
-def test_the_custom_input_becomes_that_of_the_workers_schema() -> None:
+def test_the_custom_input_is_replaced_by_that_of_the_schema() -> None:
     body = {"parameters": {"custom": {"urls": ["sample"]}, "system": {"custom": "text"}}}
-    swapped = body_of(OWN, body)["parameters"]
-    assert swapped == {"custom": {"urls": ["x"]}, "system": {"custom": "text"}}
+    parameters = body_of(OWN, body)["parameters"]
+    assert parameters == {"custom": {"urls": ["x"]}, "system": {"custom": "text"}}
     assert body_of(OwnObjects(), body) == body
     assert body_of(OwnObjects(input={}), body)["parameters"]["custom"] == {}
 
 
-def test_without_objects_of_their_own_users_see_the_samples() -> None:
+def test_users_without_objects_see_the_samples() -> None:
     run = parameter("path", BY_NAME["run_slug"])
     [kept] = filled(page(run), OwnObjects()).parameters
     assert kept.example == BY_NAME["run_slug"]
     assert filled(page(), OwnObjects()).body == ""
 
 
-def test_only_what_cannot_be_left_out_of_the_address_is_filled_in() -> None:
+def test_only_required_parameters_are_filled_in() -> None:
     worker = BY_NAME["workerId"]
     found = filled(
         page(

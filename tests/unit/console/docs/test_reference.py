@@ -1,4 +1,4 @@
-"""The reference pages are made from the OpenAPI document and lose nothing of it."""
+"""The reference pages contain everything of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_operations_are_grouped_by_version_and_tag() -> None:
     assert reference.by_id["getFile"].open and not reference.by_id["runWorker"].open
 
 
-def test_fields_are_flat_and_name_their_whole_way() -> None:
+def test_nested_fields_are_flat_with_their_full_path() -> None:
     page = read(DOCUMENT).by_id["runWorker"]
     names = [field.name for field in page.body_fields]
     assert names[:4] == ["input", "input.urls", "input.urls[].url", "input.again"]

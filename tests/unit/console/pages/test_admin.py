@@ -1,4 +1,4 @@
-"""Amounts that the operator types."""
+"""Amounts typed by the operator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fyke.console.pages.admin import _amount
         ("ten", None),
     ],
 )
-def test_an_amount_is_a_plain_number_of_a_sensible_size(
+def test_an_amount_is_a_plain_number_within_limits(
     text: str, amount: Decimal | int | None
 ) -> None:
     assert _amount(text) == amount

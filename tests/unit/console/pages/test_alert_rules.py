@@ -1,4 +1,4 @@
-"""Alert rules as the fields of a form: what was typed, what is kept, what is wrong."""
+"""Alert rules as the fields of a form: typed values, saved values, errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def typed(*more: tuple[str, str], kind: str = "failed") -> tuple[RuleFields, dic
         replace(RULE, kind=RuleKind.BUDGET, usd_micros=100_000_000, task_id="01TASK"),
     ],
 )
-def test_a_rule_comes_back_from_its_form_as_it_was(rule: Rule) -> None:
+def test_a_rule_survives_a_round_trip_through_its_form(rule: Rule) -> None:
     values = _values(RuleView(rule, "", ""))
     pairs = [
         (name, str(each))
@@ -50,18 +50,18 @@ def test_a_rule_comes_back_from_its_form_as_it_was(rule: Rule) -> None:
     assert fields == fields_of(rule)
 
 
-def test_a_worker_is_shown_by_its_path_where_it_still_has_one() -> None:
+def test_a_worker_is_shown_by_its_path_if_it_exists() -> None:
     assert _values(RuleView(RULE, "acme/prices", ""))["worker"] == "acme/prices"
     assert _values(RuleView(RULE, "", ""))["worker"] == "01WORKER"
 
 
-def test_amounts_are_shown_in_plain_digits_and_none_as_an_empty_field() -> None:
+def test_amounts_are_plain_digits_and_a_missing_amount_is_empty() -> None:
     rule = replace(RULE, kind=RuleKind.BUDGET, usd_micros=1000 * 10**6)
     values = _values(RuleView(rule, "", ""))
     assert (values["usd"], values["megabytes"]) == ("1000", "")
 
 
-def test_numbers_count_only_for_the_kind_that_has_them() -> None:
+def test_numbers_are_read_only_for_the_kinds_that_use_them() -> None:
     numbers = (("share", "50"), ("multiple", "x"), ("percent", "y"), ("usd", "z"))
     fields, faults = typed(*numbers, kind="fewer_rows")
     assert (fields.factor, fields.percent, fields.budget_usd) == (0.5, 0, 0)
@@ -71,20 +71,20 @@ def test_numbers_count_only_for_the_kind_that_has_them() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "NaN", "Infinity", "1e16", "1..2"])
-def test_what_is_no_amount_is_named_at_its_field(text: str) -> None:
+def test_an_invalid_amount_is_an_error_of_its_field(text: str) -> None:
     fields, faults = typed(("usd", text), ("megabytes", " 1,5 "), kind="budget")
     assert faults == {"usd": "Enter a number such as 2.5."}
     assert (fields.budget_usd, fields.budget_traffic_mb) == (0, Decimal("1.5"))
 
 
-def test_addresses_may_be_separated_by_any_space() -> None:
+def test_addresses_can_be_separated_by_any_whitespace() -> None:
     emails = ("emails", " a@x.org\r\nb@x.org  c@x.org ")
     fields, _ = typed(emails, ("endpoints", "1"), ("endpoints", "2"))
     assert fields.emails == ("a@x.org", "b@x.org", "c@x.org")
     assert fields.endpoints == ("1", "2")
 
 
-def test_what_was_typed_is_shown_again_and_the_rest_as_it_begins() -> None:
+def test_typed_values_are_kept_and_others_have_their_initial_value() -> None:
     found = _typed(view_of(form=(("name", "N"), ("reasons", "a"), ("reasons", "b"))))
     assert (found["name"], found["reasons"], found["endpoints"]) == ("N", ["a", "b"], [])
     assert (found["share"], found["enabled"]) == ("50", False)
@@ -94,7 +94,7 @@ def faults(kind: str, *problems: Problem) -> dict[str, str]:
     return _faults(view_of(form=(("kind", kind),)), InvalidRequest.of(problems))
 
 
-def test_errors_stand_at_the_field_of_the_form_that_they_are_about() -> None:
+def test_errors_are_assigned_to_fields_of_the_form() -> None:
     found = faults(
         "budget",
         Problem("must be above 0", "budget_usd"),
@@ -108,7 +108,7 @@ def test_errors_stand_at_the_field_of_the_form_that_they_are_about() -> None:
     }
 
 
-def test_a_factor_is_a_share_or_a_multiple_by_its_kind() -> None:
+def test_the_kind_decides_whether_a_factor_is_a_share_or_a_multiple() -> None:
     wrong = Problem("must be above 0 and below 1", "factor")
     assert faults("fewer_rows", wrong) == {"share": "Enter a number above 0 and at most 100."}
     assert faults("slower", wrong) == {"multiple": "Must be above 0 and below 1"}

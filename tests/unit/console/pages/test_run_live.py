@@ -1,4 +1,4 @@
-"""Where the stream of a page continues."""
+"""The cursor of a resumed stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_new_stream_continues_after_the_page() -> None:
     assert cursor() == StreamCursor(0, 0)
 
 
-def test_a_stream_that_was_cut_continues_after_its_last_message() -> None:
+def test_an_interrupted_stream_continues_after_its_last_message() -> None:
     assert cursor({"place": "1"}, "40.running.7") == StreamCursor(40, 7, RunState.RUNNING)
     assert cursor({"place": "1"}, "40.-.7") == StreamCursor(40, 7, None)
 
@@ -29,10 +29,10 @@ def test_a_stream_that_was_cut_continues_after_its_last_message() -> None:
     "last_id",
     ["40", "40.flying.7", "40.running.", "40.RUNNING.7", "x.running.7", "1" * 11 + ".-.7"],
 )
-def test_a_message_id_that_is_not_ours_counts_as_none(last_id: str) -> None:
+def test_an_invalid_message_id_is_ignored(last_id: str) -> None:
     assert cursor({"place": "3", "seen": "4"}, last_id) == StreamCursor(3, 4)
 
 
 @pytest.mark.parametrize("text", ["-1", "x", "1.5", "1" * 12])
-def test_an_invalid_position_is_the_beginning(text: str) -> None:
+def test_an_invalid_position_starts_at_the_beginning(text: str) -> None:
     assert cursor({"place": text, "seen": text}) == StreamCursor(0, 0)

@@ -1,4 +1,4 @@
-"""The address of a place in the log, and the ways from one page of it to the next."""
+"""Addresses of positions in the log, and links between its pages."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def page(first: int, last: int, *, count: int = 2000, reached: int = 0, complete
         ("search=" + "y" * (MAX_TEXT + 1), LogAddress(search="y" * MAX_TEXT)),
     ],
 )
-def test_values_that_make_no_sense_are_ignored(query: str, address: LogAddress) -> None:
+def test_invalid_values_are_ignored(query: str, address: LogAddress) -> None:
     assert read(QueryParams(query)) == address
 
 
-def test_a_link_to_a_line_shows_the_lines_before_it_too() -> None:
+def test_a_link_to_a_line_also_shows_lines_before_it() -> None:
     assert LogAddress(line=700).position == LogPosition(after=700 - AROUND)
     assert LogAddress(line=5).position == LogPosition(after=0)
     assert LogAddress(after=3).position == LogPosition(after=3)
@@ -53,25 +53,25 @@ def test_a_link_to_a_line_shows_the_lines_before_it_too() -> None:
 
 
 @pytest.mark.parametrize("address", [LogAddress(after=0), LogAddress(before=9), LogAddress(line=1)])
-def test_new_lines_come_only_where_the_end_is_shown(address: LogAddress) -> None:
+def test_new_lines_are_streamed_only_at_the_end(address: LogAddress) -> None:
     assert LogAddress(3, "x").at_end
     assert not address.at_end
 
 
-def test_an_address_keeps_the_search_and_moves() -> None:
+def test_an_address_keeps_the_search_and_changes_the_position() -> None:
     address = LogAddress(3, "a&b", after=9)
     assert address.path("/runs/x", before=4) == "/runs/x/log?level=3&search=a%26b&before=4"
     assert LogAddress().path("/runs/x") == "/runs/x/log"
 
 
-def test_at_the_end_there_is_only_a_way_back() -> None:
+def test_the_last_page_has_only_a_link_to_earlier_lines() -> None:
     found = adjacent_pages(LogAddress(), page(1501, 2000, reached=1501, complete=False))
     assert found == {"earlier": "/runs/x/log?before=1501", "later": "", "more": ""}
     whole = adjacent_pages(LogAddress(), page(1, 40, count=40, reached=1, complete=True))
     assert whole == {"earlier": "", "later": "", "more": ""}
 
 
-def test_in_the_middle_both_ways_meet_without_a_gap_or_a_double_line() -> None:
+def test_adjacent_pages_have_no_gap_and_no_overlap() -> None:
     forward = adjacent_pages(LogAddress(after=500), page(501, 1000, complete=False))
     assert forward["earlier"] == "/runs/x/log?before=501"
     assert forward["later"] == "/runs/x/log?after=1000"
@@ -80,11 +80,11 @@ def test_in_the_middle_both_ways_meet_without_a_gap_or_a_double_line() -> None:
     assert back["earlier"] == ""
 
 
-def test_the_first_page_has_none_before_it() -> None:
+def test_the_first_page_has_no_link_to_earlier_lines() -> None:
     assert adjacent_pages(LogAddress(after=0), page(1, LINES, complete=False))["earlier"] == ""
 
 
-def test_a_search_that_has_looked_at_enough_goes_on_from_where_it_stopped() -> None:
+def test_a_search_that_reached_its_limit_continues_there() -> None:
     address = LogAddress(search="x", after=0)
     found = adjacent_pages(address, page(3, 3, reached=900, complete=False))
     assert found["more"] == found["later"] == "/runs/x/log?search=x&after=900"

@@ -1,4 +1,4 @@
-"""The rows of a run as its page shows them: pages, faults of the query, single rows and values."""
+"""The rows on the page of a run: pages, errors of the query, single rows and values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Setup:
         self.rows.push(self.run.id, *rows)
         user = records.user(account.id)
         self.signed_in = SignedInUser(caller_of(account), user, "session", Preferences())
-        # neither the frame nor the log is asked for a single row
+        # frame and log are not needed for a single row
         self.pages = RunOutputPages(cast(Any, None), self.results, cast(Any, None))
 
     def view(self, query: Pairs = (), **parameters: str) -> View:
@@ -78,7 +78,7 @@ def positions(found: dict[str, Any]) -> list[int]:
     return [record.position for record in found["rows"]]
 
 
-async def test_rows_come_by_pages(setup: Setup) -> None:
+async def test_rows_are_paged(setup: Setup) -> None:
     first = await setup.shown()
     assert (first["total"], first["count"], first["size"]) == (120, 120, 50)
     assert positions(first) == list(range(1, 51))
@@ -92,7 +92,7 @@ async def test_filters_change_the_count_and_not_the_total(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize(("query", "field"), [(("filter", "m"), "field"), (("sort", "-"), "sort")])
-async def test_a_query_that_is_wrong_is_named_and_the_frame_of_the_page_stays(
+async def test_an_invalid_query_is_an_error_and_keeps_totals_and_fields(
     setup: Setup, query: tuple[str, str], field: str
 ) -> None:
     found = await setup.shown(query)
@@ -101,18 +101,18 @@ async def test_a_query_that_is_wrong_is_named_and_the_frame_of_the_page_stays(
     assert [each.key for each in found["fields"]] == ["n", "m"]
 
 
-async def test_fields_that_nothing_declares_are_shown_too(tmp_path: Path) -> None:
+async def test_undeclared_fields_are_shown(tmp_path: Path) -> None:
     setup = Setup(tmp_path, b'{"price":1}', b'{"price":2,"note":"new"}')
     setup.rows.declared[setup.run.id] = [Header("Price", "price", "number")]
     assert [each.key for each in (await setup.shown())["fields"]] == ["price", "note"]
 
 
-async def test_large_rows_make_small_pages(tmp_path: Path) -> None:
+async def test_pages_of_large_rows_are_smaller(tmp_path: Path) -> None:
     setup = Setup(tmp_path, *[b'{"a":"%s"}' % (b"x" * 2**20)] * 6)
     assert (await setup.shown())["size"] == 2
 
 
-async def test_rows_of_a_worker_that_failed_are_shown_when_asked_for(setup: Setup) -> None:
+async def test_rows_of_failed_subtasks_are_shown_on_request(setup: Setup) -> None:
     setup.rows.push(setup.run.id, b'{"n":0}', attempt_id="failed")
     setup.storage.tx.runs.hidden[setup.run.id] = frozenset({"failed"})
     assert (await setup.shown())["total"] == 120
@@ -122,7 +122,7 @@ async def test_rows_of_a_worker_that_failed_are_shown_when_asked_for(setup: Setu
     assert (await setup.value("121", ("failed", "1"))).body == b'{"n":0}'
 
 
-async def test_a_whole_row_is_a_file_of_its_bytes_and_a_value_of_its_text(tmp_path: Path) -> None:
+async def test_a_row_is_downloaded_as_stored_and_a_value_as_text(tmp_path: Path) -> None:
     setup = Setup(tmp_path, b'{"n":1.10,"t":"<b>\\u00e9"}')
     row, value = await setup.value("1"), await setup.value("1", ("field", "t"))
     assert row.body == b'{"n":1.10,"t":"<b>\\u00e9"}'
@@ -140,7 +140,7 @@ async def test_a_position_without_a_row_is_not_found(setup: Setup, position: str
         await setup.value(position)
 
 
-async def test_rows_of_another_account_are_not_there(setup: Setup) -> None:
+async def test_rows_of_another_account_are_not_found(setup: Setup) -> None:
     setup.storage.tx.runs.rows[setup.run.id] = replace(setup.run, account_id="other")
     with pytest.raises(RunNotFound):
         await setup.shown()

@@ -1,4 +1,4 @@
-"""Schedules as sentences and as the fields of a form."""
+"""Schedules as labels and as the fields of a form."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def schedule(plan: ScheduleSpec) -> Schedule:
         (ScheduleSpec(ScheduleKind.INTERVAL, every_s=90), "every 90 seconds"),
     ],
 )
-def test_a_schedule_is_said_in_one_sentence(plan: ScheduleSpec, label: str) -> None:
+def test_a_schedule_has_a_label(plan: ScheduleSpec, label: str) -> None:
     assert schedule_label(plan) == label
 
 
@@ -72,20 +72,20 @@ def test_an_interval_is_shown_in_the_largest_unit_that_divides_it(
         ScheduleSpec(ScheduleKind.INTERVAL, every_s=5400, time="09:00", weekday=1, day=1),
     ],
 )
-def test_a_schedule_comes_back_from_its_form_as_it_was(plan: ScheduleSpec) -> None:
+def test_a_schedule_survives_a_round_trip_through_its_form(plan: ScheduleSpec) -> None:
     typed = initial_schedule(schedule(plan))
     assert schedule_spec_of(typed) == plan
     assert typed.enabled is False
     assert change_of(typed).overlap is OverlapPolicy.SKIP
 
 
-def test_the_form_of_a_new_schedule_can_be_saved_as_it_is() -> None:
+def test_the_form_of_a_new_schedule_is_valid() -> None:
     change = change_of(initial_schedule(None))
     assert (change.kind, change.time, change.enabled) == (ScheduleKind.DAILY, "09:00", True)
     assert (change.overlap, change.late) == (OverlapPolicy.SKIP, LatePolicy.START)
 
 
-def test_what_was_typed_is_read_without_spaces_around_it() -> None:
+def test_typed_values_are_stripped() -> None:
     cron = {"kind": "cron", "cron": " 0  9 * *  * ", "time_zone": " Asia/Tokyo "}
     typed = TYPED | cron | {"every": " 5 ", "unit": "minutes", "enabled": "on"}
     change = change_of(typed_schedule_of(PostedForm(list(typed.items()))))
@@ -94,7 +94,7 @@ def test_what_was_typed_is_read_without_spaces_around_it() -> None:
     assert typed_schedule_of(PostedForm(list(TYPED.items()))).enabled is False
 
 
-def test_seconds_that_a_browser_adds_to_a_time_are_left_out() -> None:
+def test_seconds_of_a_time_are_dropped() -> None:
     assert schedule_spec_of(TypedSchedule({**TYPED, "time": "07:15:00"})).time == "07:15"
 
 
@@ -110,7 +110,7 @@ def test_seconds_that_a_browser_adds_to_a_time_are_left_out() -> None:
         ({"weekday": "1" * 10}, "weekday", "must be a whole number"),
     ],
 )
-def test_an_error_stands_at_the_field_that_it_is_about(
+def test_an_error_is_assigned_to_its_field(
     wrong: dict[str, str], field: str, rule: str
 ) -> None:
     with pytest.raises(InvalidFields) as refused:
@@ -120,6 +120,6 @@ def test_an_error_stands_at_the_field_that_it_is_about(
     assert sentence.startswith(f"{field} {rule}")
 
 
-def test_an_error_of_no_field_of_the_form_stands_at_its_first() -> None:
+def test_an_error_without_a_field_is_assigned_to_the_first_field() -> None:
     error = InvalidRequest("a task has at most one schedule", field="task_id")
     assert list(fault_of(error)) == ["kind"]

@@ -7,7 +7,7 @@ from fyke.domain.workers.run_options import option_errors
 from fyke.model.worker import SystemDefaults
 
 
-def test_no_limit_is_an_empty_field() -> None:
+def test_a_missing_limit_is_an_empty_field() -> None:
     shown = _form_values(SystemDefaults(memory_mb=512, timeout_s=90))
     assert shown == {
         "memory": "512", "execute_limit_time_seconds": "90",
@@ -22,7 +22,7 @@ def test_limits_are_dollars_and_megabytes_in_plain_digits() -> None:
     assert (shown["max_total_charge"], shown["max_total_traffic"]) == ("1000", "12.5")
 
 
-def test_what_is_shown_can_be_saved_as_it_is() -> None:
+def test_the_shown_values_can_be_saved_unchanged() -> None:
     for defaults in (
         SystemDefaults(), SystemDefaults(max_charge_micros=1, max_traffic_bytes=10_000_000),
     ):  # fmt: skip

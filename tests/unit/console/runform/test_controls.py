@@ -1,4 +1,4 @@
-"""The controls of a form: names, choices, rows, and where an error stands."""
+"""The controls of a form: names, choices, rows, errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_section_of_an_error_is_open() -> None:
     assert sum(len(each.controls) for each in found) == len(FORM.fields)
 
 
-def test_an_error_leads_to_the_id_of_its_control() -> None:
+def test_an_error_links_to_the_id_of_its_control() -> None:
     found = controls({}, InputError("custom.city", "is too long"))
     assert len(found["city"].faults) == 1
     assert not found["sort"].faults
@@ -45,32 +45,32 @@ def test_a_value_that_the_control_cannot_show_is_shown_as_json() -> None:
     assert made.extra == {"json": ("f:max_results:json", "")}
 
 
-def test_a_value_that_would_not_come_back_goes_along() -> None:
+def test_a_value_that_its_control_changes_is_sent_in_addition() -> None:
     made = controls({"city": None})["city"]
     assert made.extra["was"] == ("f:city:was", "null")
     assert "was" not in controls({"city": "Graz"})["city"].extra
 
 
-def test_choices_are_in_the_order_of_the_schema_and_the_chosen_in_that_of_choice() -> None:
+def test_choices_have_the_order_of_the_schema_and_chosen_ones_the_order_of_choice() -> None:
     made = controls({"parts": ["reviews", "hours"]})["parts"]
     assert [choice.label for choice in made.choices] == ["Opening hours", "Reviews", "Photos"]
     assert made.chosen_labels == "Reviews, Opening hours"
     assert made.extra["order"][0] == "f:parts:order"
 
 
-def test_a_choice_that_the_schema_no_longer_has_is_kept_and_marked() -> None:
+def test_a_choice_missing_in_the_schema_is_kept_and_marked() -> None:
     made = controls(sent=FormContent(custom={"parts": {"": ["hours", "gone", "gone"]}}))["parts"]
     last = made.choices[-1]
     assert (last.label, last.chosen, last.declared) == ("gone", True, False)
     assert [choice.label for choice in made.selected] == ["Opening hours", "gone"]
 
 
-def test_a_number_that_is_no_choice_is_named_by_its_digits() -> None:
+def test_a_number_that_is_not_a_choice_is_shown_as_digits() -> None:
     made = controls(sent=FormContent(custom={"sort": {"": ["7"]}}))["sort"]
     assert made.choices[-1].label == "7"
 
 
-def test_only_a_table_can_be_pasted_into_and_only_a_list_has_a_key() -> None:
+def test_only_tables_have_a_paste_field_and_only_lists_a_key() -> None:
     further = {name: set(made.extra) - {"was"} for name, made in controls().items()}
     assert further["places"] == {"paste"}
     assert further["keywords"] == {"key"}
@@ -78,7 +78,7 @@ def test_only_a_table_can_be_pasted_into_and_only_a_list_has_a_key() -> None:
     assert further["city"] == further["sort"] == set()
 
 
-def test_long_selects_are_searched_by_a_label_that_is_unique() -> None:
+def test_long_selects_are_searchable_if_their_labels_are_unique() -> None:
     assert controls()["country"].searchable
     assert not controls()["language"].searchable
     assert controls({"country": "de"})["country"].chosen_label == "Germany"
@@ -103,20 +103,20 @@ def test_long_selects_are_searched_by_a_label_that_is_unique() -> None:
     assert group.controls[0].chosen_label == "us"
 
 
-def test_a_list_says_which_key_its_items_have() -> None:
+def test_a_list_sends_the_key_of_its_items() -> None:
     assert controls({"keywords": [{"keyword": "tea"}]})["keywords"].extra["key"][1] == "keyword"
     made = controls(sent=FormContent(custom={"keywords": {"": ["tea"]}}))["keywords"]
     assert made.extra["key"] == ("f:keywords:key", FORM.fields["keywords"].item_key)
 
 
-def test_line_ends_of_a_browser_are_plain_ones() -> None:
+def test_line_ends_of_a_browser_are_normalised() -> None:
     made = controls(sent=FormContent(custom={"keywords": {"": ["a\r\nb"], "key": [""]}}))[
         "keywords"
     ]
     assert made.text == "a\nb"
 
 
-def test_an_empty_table_has_blank_rows_and_a_filled_one_one_more() -> None:
+def test_a_table_has_blank_rows_after_its_filled_rows() -> None:
     assert len(controls()["places"].rows) == BLANK_ROWS
     made = controls({"places": [{"url": "https://a.example"}]})["places"]
     assert len(made.rows) == 2
@@ -125,8 +125,8 @@ def test_an_empty_table_has_blank_rows_and_a_filled_one_one_more() -> None:
     assert made.blank[0].name == "f:places:__row__.url"
 
 
-def test_the_error_of_a_cell_stands_in_the_row_that_it_counts() -> None:
-    """Rows that say nothing are not counted."""
+def test_the_error_of_a_cell_is_shown_in_its_row() -> None:
+    """Empty rows are not counted."""
     cells = {"0.url": ["https://a.example"], "1.url": [""], "2.url": ["x"], "2.depth": ["deep"]}
     wrong = InputError("custom.places", "must be a number", row=2, column="depth")
     made = controls({}, wrong, sent=FormContent(custom={"places": cells}))["places"]

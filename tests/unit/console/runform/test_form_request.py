@@ -1,4 +1,4 @@
-"""The request of a form: what was pressed, what was sent, and more room in a table."""
+"""The request of a form: button, input, additional rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def request(*pairs: tuple[str, str]) -> FormRequest:
     return read(PostedForm(pairs))
 
 
-def test_the_pressed_button_says_what_to_do_and_to_which_field() -> None:
+def test_the_value_of_the_button_has_an_action_and_a_field() -> None:
     found = request(("do", "rows:places:old"))
     assert (found.button, found.subject) == ("rows", "places:old")
     assert (request(("do", "start")).button, request(("do", "start")).subject) == ("start", "")
@@ -37,29 +37,29 @@ def test_the_pressed_button_says_what_to_do_and_to_which_field() -> None:
         ("start", "<b>", "form"),
     ],
 )
-def test_a_button_may_ask_for_the_other_view(do: str, was: str, shown: str) -> None:
+def test_a_button_can_change_the_view(do: str, was: str, shown: str) -> None:
     assert request(("do", do), ("view", was)).view == shown
 
 
-def test_only_what_belongs_to_the_input_is_input() -> None:
+def test_other_parameters_are_not_part_of_the_input() -> None:
     own = (("f:city", "Graz"), ("s:memory", "512"), ("f", "{}"), ("json_text", "{}"))
     found = request(*own, ("fx", "1"), ("task_title", " T "), ("version", " v1.0.1 "))
     assert found.pairs == own
     assert (found.title, found.version) == ("T", "v1.0.1")
 
 
-def test_the_input_is_that_of_the_view_on_the_page() -> None:
+def test_the_input_comes_from_the_view_that_was_sent() -> None:
     pairs = (("json_text", '{"a":\r\n1}'), ("f:city", "Graz"))
     assert request(("view", "json"), *pairs).raw == JsonText('{"a":\n1}', pairs)
     assert request(("view", "form"), ("do", "json"), *pairs).raw == FormPairs(pairs)
 
 
-def test_a_paste_field_with_nothing_but_space_was_not_pasted() -> None:
+def test_a_blank_paste_field_does_not_count_as_pasted() -> None:
     assert not request(("f:places:paste", " \r\n")).pasted
     assert request(("f:places:paste", "a\tb")).pasted
 
 
-def test_new_rows_come_behind_the_last_one_and_are_empty() -> None:
+def test_new_rows_are_empty_and_follow_the_last_row() -> None:
     old = ("f:places:0.url", "https://a.example"), ("f:places:7.url", ""), ("f:places:paste", "")
     found = request(*old).with_rows(PLACES, 2)
     assert found.pairs[:3] == old

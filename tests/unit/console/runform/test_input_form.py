@@ -1,4 +1,4 @@
-"""The form of an input on another page: its views, and that nothing typed is lost."""
+"""The form of an input inside another form: views, errors, additional rows, imports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def posted(
     return await read_submitted(SCHEMA, AT, PostedForm(pairs, files))
 
 
-def test_a_new_form_has_the_defaults_and_finds_no_fault_in_them() -> None:
+def test_a_new_form_has_the_defaults_and_shows_no_errors() -> None:
     form = initial_form(SCHEMA, AT)
     assert custom(form)["city"] == "Vienna"
     assert form.context.errors == []
@@ -43,14 +43,14 @@ def test_a_new_form_has_the_defaults_and_finds_no_fault_in_them() -> None:
     assert required.context.errors == [], "nothing was typed yet"
 
 
-def test_a_given_input_is_shown_with_its_faults() -> None:
+def test_a_given_input_is_shown_with_its_errors() -> None:
     form = initial_form(SCHEMA, AT, {"parameters": {"custom": {"max_results": 0}}})
     assert form.faulty
     assert [place for place, _ in form.context.errors if place]
     assert initial_form(SCHEMA, AT, json_view=True).context.view == "json"
 
 
-async def test_saving_is_no_view_and_changing_the_view_saves_nothing() -> None:
+async def test_only_buttons_that_change_the_view_are_view_only() -> None:
     pairs = (("f:city", "Graz"), ("f:keywords", "tea"), ("f:keywords:key", "keyword"))
     form, view_only = await posted(("do", "save"), *pairs)
     assert (view_only, form.faulty, custom(form)["city"]) == (False, False, "Graz")
@@ -59,7 +59,7 @@ async def test_saving_is_no_view_and_changing_the_view_saves_nothing() -> None:
     assert json.loads(form.context.json_text)["city"] == "Graz"
 
 
-async def test_a_json_text_that_cannot_be_read_stays_as_typed_in_its_view() -> None:
+async def test_unreadable_json_stays_as_typed_in_the_json_view() -> None:
     pairs = (("view", "json"), ("json_text", '{"city":\r\n'))
     for do in ("form", "save"):
         form, view_only = await posted(("do", do), *pairs)
@@ -68,12 +68,12 @@ async def test_a_json_text_that_cannot_be_read_stays_as_typed_in_its_view() -> N
         assert form.context.json_wrong and form.context.focus
 
 
-async def test_an_empty_json_object_has_the_other_view() -> None:
+async def test_an_empty_json_object_can_be_shown_as_a_form() -> None:
     form, view_only = await posted(("do", "form"), ("view", "json"), ("json_text", "{}"))
     assert (view_only, form.context.view) == (True, "form")
 
 
-async def test_a_fault_keeps_what_was_typed_and_takes_the_focus() -> None:
+async def test_an_error_keeps_the_typed_text_and_takes_the_focus() -> None:
     form, _ = await posted(("do", "save"), ("f:max_results", "many"), ("f:keywords", "tea"))
     assert form.faulty and form.context.focus
     [control] = [
@@ -82,7 +82,7 @@ async def test_a_fault_keeps_what_was_typed_and_takes_the_focus() -> None:
     assert control.text == "many" and control.faults
 
 
-async def test_more_rows_leave_the_rest_as_typed() -> None:
+async def test_adding_rows_keeps_the_typed_texts() -> None:
     form, view_only = await posted(("do", "rows:places"), ("f:max_results", "many"))
     by_name = {each.field.name: each for g in form.context.groups for each in g.controls}
     assert view_only
@@ -92,7 +92,7 @@ async def test_more_rows_leave_the_rest_as_typed() -> None:
     assert custom(unknown)["city"] == "Graz"
 
 
-async def test_the_entries_of_a_file_join_those_of_the_list() -> None:
+async def test_the_entries_of_a_file_are_added_to_the_list() -> None:
     form, view_only = await posted(
         ("do", "import:keywords"),
         ("f:keywords", "tea"),
@@ -110,7 +110,7 @@ async def test_the_entries_of_a_file_join_those_of_the_list() -> None:
 @pytest.mark.parametrize(
     ("subject", "file"), [("keywords", None), ("keywords", ("", b"")), ("nothing", ("a.txt", b"x"))]
 )
-async def test_without_a_file_one_is_asked_for(
+async def test_an_import_without_a_file_is_an_error(
     subject: str, file: tuple[str, bytes] | None
 ) -> None:
     form, view_only = await posted(("do", f"import:{subject}"), ("f:city", "Graz"), file=file)

@@ -1,4 +1,4 @@
-"""The page of a form after an action: what is shown again, what is said, what takes the focus."""
+"""The page of a form after an action: kept values, errors, notices, focus."""
 
 from __future__ import annotations
 
@@ -45,40 +45,40 @@ def control(context: FormContext, name: str) -> str:
     return found.text
 
 
-def test_what_was_typed_stays_with_its_fault() -> None:
+def test_an_invalid_text_is_kept_with_its_error() -> None:
     context = context_after(FormReply(action(("do", "start"), ("f:count", "many")), refused=True))
     assert control(context, "count") == "many"
     assert context.errors and context.focus
     assert not context.focus_target
 
 
-def test_errors_that_answer_nothing_do_not_take_the_focus() -> None:
+def test_errors_of_a_redraw_do_not_take_the_focus() -> None:
     context = context_after(FormReply(action(("do", "redraw"), ("f:count", "many")), redraw=True))
     assert context.errors and not context.focus
     assert (context.focus_target, context.options_open) == ("version", True)
 
 
 @pytest.mark.parametrize(("do", "was"), [("json", "form"), ("form", "json")])
-def test_the_other_view_shows_what_was_understood(do: str, was: str) -> None:
+def test_changing_the_view_keeps_the_input(do: str, was: str) -> None:
     pairs = (("view", was), ("f:city", "Graz"), ("json_text", '{"city": "Graz"}'))
     context = context_after(FormReply(action(("do", do), *pairs), redraw=True))
     assert (context.view, context.focus_target, context.focus) == (do, "view", False)
     assert "Graz" in (context.json_text if do == "json" else control(context, "city"))
 
 
-def test_json_that_cannot_be_read_has_no_other_view() -> None:
+def test_unreadable_json_stays_in_the_json_view() -> None:
     pressed = action(("do", "form"), ("view", "json"), ("json_text", '{"city":\r\n'))
     context = context_after(FormReply(pressed, redraw=True))
     assert (context.view, context.json_text) == ("json", '{"city":\n')
     assert context.focus, "the error is why nothing changed"
 
 
-def test_an_empty_input_can_be_read() -> None:
+def test_an_empty_json_object_can_be_shown_as_a_form() -> None:
     pressed = action(("do", "form"), ("view", "json"), ("json_text", "{}"))
     assert context_after(FormReply(pressed, redraw=True)).view == "form"
 
 
-def test_controls_of_another_version_are_drawn_anew_with_the_input_they_stood_for() -> None:
+def test_controls_of_another_version_are_replaced_and_keep_the_input() -> None:
     pressed = action(("do", "start"), ("f:town", "Graz"), ("version", "v1.0.1"), other_version=True)
     pressed = replace(
         pressed, checked=InputCheck(NormalisedInput({}, {"city": "Graz", "old": 1}), OUTLOOK)
@@ -88,12 +88,12 @@ def test_controls_of_another_version_are_drawn_anew_with_the_input_they_stood_fo
     assert json.loads(context.rest) == {"old": 1}
 
 
-def test_a_version_that_may_not_run_is_not_chosen_again() -> None:
+def test_a_version_that_cannot_run_is_not_selected() -> None:
     assert context_after(FormReply(action(("version", "v1.0.1")))).version == "v1.0.1"
     assert context_after(FormReply(action(("version", "v9")))).version == ""
 
 
-def test_a_notice_stands_alone_and_leads_to_itself() -> None:
+def test_a_notice_takes_the_focus_and_is_shown_without_errors() -> None:
     reply = FormReply(action(("do", "default"), ("f:count", "many")), notice="Saved.")
     context = context_after(reply)
     assert (context.notice, context.focus_target, context.errors, context.focus) == (
@@ -106,7 +106,7 @@ def test_a_notice_stands_alone_and_leads_to_itself() -> None:
     assert context_after(more).focus
 
 
-def test_a_problem_of_the_callback_stands_at_its_field_which_is_in_sight() -> None:
+def test_an_error_of_the_callback_is_shown_at_its_field_in_the_open_options() -> None:
     pressed = action(("do", "start"), ("callback_url", " ftp://x "), ("task_title", "T"))
     context = context_after(FormReply(pressed, problem="must be http", about_callback=True))
     assert (context.callback_fault, context.options_open, context.focus) == (
