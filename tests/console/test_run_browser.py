@@ -266,7 +266,7 @@ def test_a_run_that_is_deleted_while_its_page_is_open(live: LiveRun, browser: Br
 def test_the_curve_and_the_sites_go_on_while_the_run_does(
     live: LiveRun, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_live, "USE_SECONDS", 0.0)
+    monkeypatch.setattr(run_live, "USAGE_SECONDS", 0.0)
     run = live.begin()
     app = live.server.app
 
