@@ -26,9 +26,9 @@ class JoiningPages:
     data_folder: str
 
     def pages(self) -> list[ConsolePage]:
-        return [page for purpose in Purpose for page in self._of(purpose)]
+        return [page for purpose in Purpose for page in self._pages_for(purpose)]
 
-    def _of(self, purpose: Purpose) -> list[ConsolePage]:
+    def _pages_for(self, purpose: Purpose) -> list[ConsolePage]:
         path = f"/{purpose.value}"
         return [
             ConsolePage("GET", path, self._show(purpose)),

@@ -87,7 +87,7 @@ class RunActionPages:
         return view.go(f"/runs/{share.run_id}/share", _("The link was revoked."))
 
     async def _shares(self, view: View, faults: dict[str, str], typed: dict[str, str]) -> Response:
-        frame = await self.frames.of(view)
+        frame = await self.frames.get(view)
         shares = await self.shares.of_run(view.caller, frame.view.run.id)
         return view.page(
             "run/share.html",

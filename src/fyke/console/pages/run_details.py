@@ -37,7 +37,7 @@ class RunDetailPages:
         ]
 
     async def input(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/input", "tab=other")
+        frame = await self.frames.get(view, "/input", "tab=other")
         saved_input = rerun_input(frame.view.run)["parameters"]
         return view.page(
             "run/input.html",
@@ -48,12 +48,12 @@ class RunDetailPages:
         )
 
     async def usage(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/usage", "tab=usage")
+        frame = await self.frames.get(view, "/usage", "tab=usage")
         usage = await self.usages.of_run(view.caller, frame.view.run.id)
         return view.page("run/usage.html", frame=frame, usage=usage)
 
     async def subtasks(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/subtasks", "tab=other")
+        frame = await self.frames.get(view, "/subtasks", "tab=other")
         text = view.query.get("offset", "0")
         offset = int(text) if text.isdecimal() and len(text) < 9 else 0
         count, subtasks = await self.subtask_reader.page(
@@ -70,7 +70,7 @@ class RunDetailPages:
         )
 
     async def events(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/events", "tab=other")
+        frame = await self.frames.get(view, "/events", "tab=other")
         run_id = frame.view.run.id
         return view.page(
             "run/events.html",

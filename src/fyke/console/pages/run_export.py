@@ -43,7 +43,7 @@ class RunExportPages:
         return await self._form(view, {})
 
     async def _form(self, view: View, faults: dict[str, str], link: str = "") -> Response:
-        frame = await self.frames.of(view)
+        frame = await self.frames.get(view)
         run_id = frame.view.run.id
         failed = query_of(failed_rows=view.query.get("failed") == "1")
         source = await self.results.source(view.caller, run_id, failed_rows=failed.failed_rows)

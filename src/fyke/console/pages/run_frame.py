@@ -86,7 +86,7 @@ class RunFrames:
     subtasks: SubtaskReader
     results: RunResults
 
-    async def of(self, view: View, tab: str = "", live: str = "") -> RunFrame:
+    async def get(self, view: View, tab: str = "", live: str = "") -> RunFrame:
         """The frame of the run that the path names. ``live``: the query of the stream, ""
         for a page without one. Raise ``RunNotFound``.
         """

@@ -66,7 +66,7 @@ class RunLivePages:
         return [ConsolePage("GET", "/runs/{id}/live", self.live, area=AREA, part=True)]
 
     async def live(self, view: View) -> Response:
-        frame = await self.frames.of(view)
+        frame = await self.frames.get(view)
         tab = view.query.get("tab", "other")
         run_id = frame.view.run.id
         cursor = _cursor(view)
@@ -199,13 +199,13 @@ class _Stream:
         return html
 
     async def _usage(self) -> str:
-        frame = await self._pages.frames.of(self._view)
+        frame = await self._pages.frames.get(self._view)
         usage = await self._pages.usages.of_run(self._view.caller, self._run_id)
         text = self._text("run/usage.html", "usage", frame=frame, usage=usage)
         return live.partial("#use", "outerHTML", text)
 
     async def _traffic(self) -> str:
-        frame = await self._pages.frames.of(self._view)
+        frame = await self._pages.frames.get(self._view)
         traffic = await self._pages.sites.of_run(self._view.caller, self._run_id)
         shown = TrafficView(traffic, SiteOrder.read(self._view.query))
         text = self._text("run/traffic.html", "traffic", frame=frame, shown=shown)
@@ -225,7 +225,7 @@ class _Stream:
 
     async def _figures(self, *, full: bool) -> str:
         """The figures; when ``full``, also the facts, the actions and the outcome."""
-        frame = await self._pages.frames.of(self._view)
+        frame = await self._pages.frames.get(self._view)
         text = self._text("run/frame.html", "figures", frame=frame)
         html = live.partial("#run-figures", "outerHTML", text)
         with use_language(self._view.language):

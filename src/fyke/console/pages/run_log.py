@@ -106,7 +106,7 @@ class RunLogPages:
         if address.at_end:
             # the stream continues after the last line searched, not the last one shown
             live = f"tab=log&place={page.count}&" + address.query()
-        frame = await self.frames.of(view, "/log", live or "tab=other")
+        frame = await self.frames.get(view, "/log", live or "tab=other")
         values: dict[str, Any] = {
             "frame": frame,
             "address": address,
@@ -119,7 +119,7 @@ class RunLogPages:
         return view.page("run/log.html", **values)
 
     async def line(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/log")
+        frame = await self.frames.get(view, "/log")
         line = await self.reading.line(view.caller, frame.view.run.id, _position(view))
         return view.page("run/line.html", frame=frame, line=line, whole=ansi.plain(line.content))
 

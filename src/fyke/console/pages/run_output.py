@@ -40,7 +40,7 @@ class RunOutputPages:
         ]
 
     async def show(self, view: View) -> Response:
-        frame = await self.frames.of(view, live="tab=output")
+        frame = await self.frames.get(view, live="tab=output")
         rows = await shown_rows(self.results, view, frame)
         lines = []
         if frame.failed:
@@ -59,7 +59,7 @@ class RunOutputPages:
         )
 
     async def row(self, view: View) -> Response:
-        frame = await self.frames.of(view)
+        frame = await self.frames.get(view)
         row = await self._row(view)
         record = await asyncio.to_thread(run_rows.record, row, run_rows.RECORD_CHARS)
         failed = run_rows.read(view.query).failed

@@ -49,7 +49,7 @@ class SiteOrder:
         descending = not self.descending if column == self.by else column != "site"
         return ("-" if descending else "") + column
 
-    def of(self, sites: Sequence[SiteUsage]) -> list[SiteUsage]:
+    def apply(self, sites: Sequence[SiteUsage]) -> list[SiteUsage]:
         if not self.by:
             return [*sites]
         return sorted(sites, key=_SORT_KEYS[self.by], reverse=self.descending)
@@ -64,7 +64,7 @@ class TrafficView:
 
     @property
     def sites(self) -> list[SiteUsage]:
-        return self.order.of(self.traffic.sites)
+        return self.order.apply(self.traffic.sites)
 
     @property
     def refused(self) -> int:
@@ -82,6 +82,6 @@ class RunTrafficPages:
     async def traffic(self, view: View) -> Response:
         order = SiteOrder.read(view.query)
         live = f"tab=traffic&sort={order.text}"
-        frame = await self.frames.of(view, "/traffic", live)
+        frame = await self.frames.get(view, "/traffic", live)
         traffic = await self.sites.of_run(view.caller, frame.view.run.id)
         return view.page("run/traffic.html", frame=frame, shown=TrafficView(traffic, order))

@@ -43,7 +43,7 @@ class WorkerApiPages:
 
     async def show(self, view: View) -> Response:
         """The programs for the initial input of the form."""
-        frame = await self.frames.of(view, "/api")
+        frame = await self.frames.get(view, "/api")
         try:
             start = await initial_input(view, self.forms, frame.worker.id)
         except _GONE as error:
@@ -56,7 +56,7 @@ class WorkerApiPages:
     async def follow(self, view: View) -> Response:
         """The programs for the input of the form or the typed body."""
         request = form_request.read(view.form)
-        frame = await self.frames.of(view, "/api")
+        frame = await self.frames.get(view, "/api")
         requested = request.subject if request.button == "language" else view.form.get("language")
         language = await self._language(view, requested)
         raw: RawInput = _whole_body(request)

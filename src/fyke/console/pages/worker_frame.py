@@ -1,6 +1,6 @@
 """The common frame of a Worker's pages: head and tabs.
 
-The handler of a tab passes the result of ``WorkerFrames.of`` to its template as ``frame``; the
+The handler of a tab passes the result of ``WorkerFrames.get`` to its template as ``frame``; the
 template extends ``workers/frame.html``.
 """
 
@@ -72,7 +72,7 @@ class WorkerFrames:
 
     catalog: Catalog
 
-    async def of(self, view: View, tab: str) -> WorkerFrame:
+    async def get(self, view: View, tab: str) -> WorkerFrame:
         """The frame of the worker that the path names, with the tab of this path open.
 
         Raise ``WorkerNotFound``, including for workers that the caller may not see.

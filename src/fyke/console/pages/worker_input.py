@@ -58,7 +58,7 @@ class WorkerInputPages:
 
     async def show(self, view: View) -> Response:
         """The form with its initial input: an earlier one, or the default of user or Worker."""
-        frame = await self.frames.of(view, "")
+        frame = await self.frames.get(view, "")
         try:
             start = await initial_input(view, self.forms, frame.worker.id)
             number = view.query.get("version", start.version)
@@ -97,7 +97,7 @@ class WorkerInputPages:
     async def act(self, view: View) -> Response:
         """Run the action of the pressed button."""
         request = form_request.read(view.form)
-        frame = await self.frames.of(view, "")
+        frame = await self.frames.get(view, "")
         if request.button == "forget":
             return await self._forget_default(view, frame)
         submitted = await read_input(self.forms, view.caller, frame.worker.id, request)

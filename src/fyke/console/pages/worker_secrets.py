@@ -41,11 +41,11 @@ class WorkerSecretPages:
         ]
 
     async def show(self, view: View) -> Response:
-        frame = await self.frames.of(view, TAB)
+        frame = await self.frames.get(view, TAB)
         return await self._page(view, frame, view.query.get("name", "")[:64], {})
 
     async def put(self, view: View) -> Response:
-        frame = await self.frames.of(view, TAB)
+        frame = await self.frames.get(view, TAB)
         name, lines = view.form.get("name").strip(), view.form.get("lines").replace("\r\n", "\n")
         value = view.form.get("value") or lines
         try:
@@ -58,7 +58,7 @@ class WorkerSecretPages:
         return view.go(frame.base + TAB, notice)
 
     async def remove(self, view: View) -> Response:
-        frame = await self.frames.of(view, TAB)
+        frame = await self.frames.get(view, TAB)
         name = view.param("secret")
         try:
             await self.secrets.remove(view.caller, frame.worker.id, name)

@@ -145,7 +145,7 @@ class WorkerSettingPages:
         return view.go(AREA, notice)
 
     async def _own(self, view: View) -> WorkerFrame:
-        frame = await self.frames.of(view, "/settings")
+        frame = await self.frames.get(view, "/settings")
         if not frame.own:
             raise Forbidden(_("Only the owner of a Worker can change its settings"))
         return frame

@@ -44,19 +44,19 @@ class WorkerTabPages:
         ]
 
     async def readme(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/readme")
+        frame = await self.frames.get(view, "/readme")
         version = await self._latest(view, frame)
         return view.page("workers/readme.html", frame=frame, text=version.readme if version else "")
 
     async def output(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/output")
+        frame = await self.frames.get(view, "/output")
         fields = await self.output_fields.get(
             view.caller, frame.worker, await self._latest(view, frame)
         )
         return view.page("workers/output.html", frame=frame, output=fields)
 
     async def past_runs(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/runs")
+        frame = await self.frames.get(view, "/runs")
         offset = _offset(view)
         total, runs = await self.runs.list(
             view.caller, RunFilter(worker_id=frame.worker.id), offset=offset, limit=ROWS
@@ -66,7 +66,7 @@ class WorkerTabPages:
         )
 
     async def task_list(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/tasks")
+        frame = await self.frames.get(view, "/tasks")
         offset = _offset(view)
         total, tasks = await self.tasks.list(
             view.caller, offset=offset, limit=ROWS, worker_id=frame.worker.id
@@ -79,7 +79,7 @@ class WorkerTabPages:
         )
 
     async def schedules(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/schedules")
+        frame = await self.frames.get(view, "/schedules")
         _, tasks = await self.tasks.list(
             view.caller, offset=0, limit=1000, worker_id=frame.worker.id
         )
@@ -90,7 +90,7 @@ class WorkerTabPages:
         )
 
     async def changelog(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/changelog")
+        frame = await self.frames.get(view, "/changelog")
         changelog = await self.history.changelog(view.caller, frame.worker.id)
         return view.page("workers/changelog.html", frame=frame, changelog=changelog)
 

@@ -42,7 +42,7 @@ class WorkerVersionPages:
         ]
 
     async def list(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/versions")
+        frame = await self.frames.get(view, "/versions")
         _worker, entries = await self.history.list(view.caller, frame.worker.id)
         return view.page(
             "workers/versions.html",
@@ -56,7 +56,7 @@ class WorkerVersionPages:
         )
 
     async def compare(self, view: View) -> Response:
-        frame = await self.frames.of(view, "/versions")
+        frame = await self.frames.get(view, "/versions")
         _worker, entries = await self.history.list(view.caller, frame.worker.id)
         numbers = [entry.version.number for entry in entries]
         after = view.query.get("after", "") or (numbers[0] if numbers else "")
@@ -109,7 +109,7 @@ class WorkerVersionPages:
 
     async def allow_builds(self, view: View) -> Response:
         """Allow or forbid builds. The switch is on two pages; ``back`` is the one that was used."""
-        frame = await self.frames.of(view, "/versions")
+        frame = await self.frames.get(view, "/versions")
         allowed = bool(view.form.get("allowed"))
         await self.builds.allow(view.caller, frame.worker.id, allowed=allowed)
         notice = _("Dependency builds of %(worker)s are now allowed.")
@@ -119,7 +119,7 @@ class WorkerVersionPages:
         return view.go(back, notice % {"worker": frame.worker.path})
 
     async def _version(self, view: View) -> tuple[WorkerFrame, str]:
-        return await self.frames.of(view, "/versions"), view.param("version")
+        return await self.frames.get(view, "/versions"), view.param("version")
 
 
 def _back(view: View, frame: WorkerFrame, notice: str, number: str, **more: str) -> Response:
