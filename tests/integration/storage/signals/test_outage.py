@@ -65,7 +65,7 @@ async def test_notify_does_not_block_while_the_database_is_down(tmp_path: Path) 
     for number in range(10_000):
         signals.notify(f"run:{number}")
     assert loop.time() - start < 2
-    assert len(signals._outbox._kept) <= 4096
+    assert len(signals._outbox._queued) <= 4096
     signals.close()
 
 
