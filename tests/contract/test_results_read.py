@@ -177,7 +177,7 @@ async def test_sorted_rows_have_one_order_on_every_database(
     rows = [Row(RUN, position, "A", text) for position, text in enumerate(texts, 1)]
     reading = RunResults(MemoryStorage(), results, tmp_path)
     for filters in ((), ("v:ge:9", "v:ne:true"), ("v:contains:1",)):
-        choice = parse_query(sort=sort, filters=filters).choice
+        choice = parse_query(sort=sort, filters=filters).selection
         order = await reading._orders.get(OrderRequest("A", RUN, NONE, choice, True))
         kept = [
             row

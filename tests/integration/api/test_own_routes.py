@@ -133,7 +133,7 @@ async def test_keys(app: App, api: Api) -> None:
         ),
         (
             {"scopes": []},
-            ["scopes must name some of read, run, write, admin; leave it out for all of them"],
+            ["scopes must name some of read, run, write, admin; omit it for all of them"],
         ),
     ],
 )

@@ -109,7 +109,7 @@ def test_invalid_chunked_coding_is_not_passed_on(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    "header",
     [
         None,
         "Proxy-Authorization: Basic !!!",
@@ -162,7 +162,7 @@ def test_malformed_request_lines_get_400(first: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    "header",
     ["no colon", " folded: x", "a b: c", "x: a\rb", "x: a\nb", "x: a\x00b",
      "Content-Length: -1", "Content-Length: 1_0", "Content-Length: 1\r\nContent-Length: 2",
      "Transfer-Encoding: gzip", "Transfer-Encoding: chunked\r\nContent-Length: 3",

@@ -87,7 +87,7 @@ async def test_the_line_that_is_written_after_the_end_comes_before_it(
         created = leases[0].run.created_at
         await Intake(
             app.results, SystemClock(), lambda run: app.signals.notify(output_topic(run))
-        ).say(run, run_number(created), "All subtasks have completed execution!")
+        ).write_system_line(run, run_number(created), "All subtasks have completed execution!")
         await reading
     assert [event.kind for event in reader.events] == ["status", "log", "log", "end"]
 

@@ -122,7 +122,7 @@ async def test_the_files_of_a_version_never_change(app: App, api: Api) -> None:
 @pytest.mark.parametrize(
     ("data", "status", "words"),
     [
-        ({"categories": "[56]"}, 422, ("categories", "repeated", "JSON array is not taken")),
+        ({"categories": "[56]"}, 422, ("categories", "repeated", "JSON array is not accepted")),
         ({"categories": "news"}, 422, ("categories", "whole numbers")),
         ({"categories": "5.5"}, 422, ("categories", "whole numbers")),
         ({"categories": ["1", "-2"]}, 422, ("categories", "whole numbers")),

@@ -35,7 +35,7 @@ def test_valid_project_files_are_read(text: str, declared: Declarations) -> None
         ('{"egress": null}', "egress must be a list", "leave it out"),
         ('{"egress": [1]}', "egress[0] must be a string", "write a domain"),
         ('{"egress": ["a.example", "https://b.example"]}', "egress[1]", "write example.com"),
-        ('{"egress": ["a.example:0"]}', "the port must be", "with :port where"),
+        ('{"egress": ["a.example:0"]}', "the port must be", ":port for one port"),
         (
             '{"egress": ["a.*.example"]}',
             "a * is only allowed at the beginning",
