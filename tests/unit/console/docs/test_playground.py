@@ -134,7 +134,7 @@ async def test_only_a_body_above_the_shown_size_is_cut() -> None:
     app = Application((b"x" * SHOWN_BYTES, b"y"), follows=True)
     call = await call_of(app, WORKER)
     assert (len(call.body), call.cut) == (SHOWN_BYTES, True)
-    assert app.disconnected, "the application is told, so that it can stop"
+    assert app.disconnected, "the application was not notified"
 
 
 async def test_an_endless_stream_is_cut_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

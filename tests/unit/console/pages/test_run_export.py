@@ -29,7 +29,7 @@ def test_the_total_length_of_field_names_is_limited() -> None:
         keys(most, ("key", "yz"))
 
 
-def test_an_unchecked_box_is_off() -> None:
+def test_an_unchecked_checkbox_is_off() -> None:
     assert rows_of(QueryParams("")) == PLAIN
     assert rows_of(QueryParams("clean=0&flatten=&failed=on&filter=&sort=")) == PLAIN
 
