@@ -48,6 +48,14 @@ async def read_form(request: Request, shape: type[S], *, strict: bool = False) -
         await form.close()
 
 
+class _FormParser(MultiPartParser):
+    ended = False
+
+    def on_end(self) -> None:
+        """Called at the last boundary."""
+        self.ended = True
+
+
 async def _parse(request: Request) -> FormData:
     body = await read_body(request, MAX_UPLOAD_BYTES, MAX_UPLOAD_SECONDS)
 
@@ -55,17 +63,23 @@ async def _parse(request: Request) -> FormData:
         yield body
         yield b""
 
-    parser = MultiPartParser(
+    parser = _FormParser(
         request.headers, whole(), max_files=1, max_fields=_MAX_FIELDS, max_part_size=2**20
     )
     try:
         async with asyncio.timeout(MAX_UPLOAD_SECONDS):
-            return await parser.parse()
+            form = await parser.parse()
     except (MultiPartException, ClientDisconnect, KeyError, ValueError, TimeoutError):
         raise InvalidRequest(
             f"the form could not be read: it must be {FORM_TYPE} with one file, "
             f"and at most {_MAX_FIELDS} fields"
         ) from None
+    if parser.ended:
+        return form
+    await form.close()
+    raise InvalidRequest(
+        "the form ended early: its last line, the closing boundary, is missing; send it whole"
+    )
 
 
 async def _values(form: FormData, repeated: frozenset[str], strict: bool) -> dict[str, Any]:

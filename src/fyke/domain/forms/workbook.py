@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 from xml.parsers import expat
 
@@ -23,10 +24,30 @@ MAX_PART = 60 * 2**20  # bytes of one part, inflated
 MAX_STRINGS = 500_000
 _STEP = 2**16
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
-_DATE_IDS = frozenset({*range(14, 23), *range(45, 48)})
-_QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
-# day 0 of spreadsheet dates; they treat 1900 as a leap year, or count from 1904
+_QUOTED = re.compile(r'"[^"]*"|\\.')
+_BRACKETED = re.compile(r"\[[^\]]*\]")
+_ELAPSED = re.compile(r"\[(h+|m+|s+)\]")
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+# Day 0 of dates from 1 March 1900, or from 1904. Before, days are counted from one day later,
+# because spreadsheets treat 1900 as a leap year: day 60 is a 29 February that did not exist.
 _DAY_ZERO, _DAY_ZERO_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)
+_LEAP_DAY = 60
+
+
+class _Shows(Enum):
+    """What a cell style shows of a number."""
+
+    NUMBER = "number"
+    DATE = "date"
+    TIME = "time"  # of a day
+    ELAPSED = "elapsed"  # hours, minutes or seconds, of any number
+
+
+_BUILT_IN = {
+    **dict.fromkeys([*range(14, 18), 22], _Shows.DATE),
+    **dict.fromkeys([*range(18, 22), 45, 47], _Shows.TIME),
+    46: _Shows.ELAPSED,
+}
 
 Attributes = dict[str, str]
 Start = Callable[[str, Attributes], None]
@@ -61,7 +82,7 @@ class _Workbook:
         if name not in sheets:
             names = ", ".join(list(sheets)[:10])
             raise refuse(f'has no sheet "{name[:80]}"; its sheets are: {names}')
-        reader = _SheetReader(self._strings(), self._dates(), self._day_zero)
+        reader = _SheetReader(self._strings(), self._styles(), self._day_zero)
         self._parse(sheets[name], reader.start, reader.end)
         return bounded(reader.rows())
 
@@ -97,7 +118,7 @@ class _Workbook:
             elif tag == "rPh":  # phonetic text: its <t> is not part of the value
                 del pieces[-1:]
             elif tag == "si":
-                strings.append("".join(pieces))
+                strings.append(_unescaped("".join(pieces)))
                 pieces.clear()
                 if len(strings) > MAX_STRINGS:
                     raise refuse(f"has more than {MAX_STRINGS:,} strings; split it")
@@ -105,22 +126,23 @@ class _Workbook:
         self._parse("xl/sharedStrings.xml", None, end, optional=True)
         return strings
 
-    def _dates(self) -> list[bool]:
-        """For each cell style, whether it shows numbers as dates."""
-        formats: dict[str, bool] = {}
-        styles: list[bool] = []
+    def _styles(self) -> list[_Shows]:
+        """What each cell style shows of a number."""
+        formats: dict[str, _Shows] = {}
+        styles: list[_Shows] = []
         in_cell_formats = False
 
         def start(tag: str, attributes: Attributes) -> None:
             nonlocal in_cell_formats
             if tag == "numFmt":
-                code = _QUOTED.sub("", attributes.get("formatCode", "")).lower()
-                formats[attributes.get("numFmtId", "")] = bool(re.search("[ymdh]", code))
+                code = attributes.get("formatCode", "")
+                formats[attributes.get("numFmtId", "")] = _shows(code)
             elif tag == "cellXfs":
                 in_cell_formats = True
             elif tag == "xf" and in_cell_formats:
                 number = attributes.get("numFmtId", "0")
-                styles.append(formats.get(number, _index(number) in _DATE_IDS))
+                built_in = _BUILT_IN.get(_index(number) or 0, _Shows.NUMBER)
+                styles.append(formats.get(number, built_in))
 
         def end(tag: str, text: str) -> None:
             nonlocal in_cell_formats
@@ -186,9 +208,9 @@ def _no_doctype(*_: object) -> None:
 class _SheetReader:
     """Collects the cells of a sheet."""
 
-    def __init__(self, strings: list[str], dates: list[bool], day_zero: datetime) -> None:
+    def __init__(self, strings: list[str], styles: list[_Shows], day_zero: datetime) -> None:
         self._strings = strings
-        self._dates = dates
+        self._styles = styles
         self._day_zero = day_zero
         self._rows: dict[int, dict[int, str]] = {}
         self._row = 0
@@ -235,9 +257,11 @@ class _SheetReader:
             return self._strings[index]
         if self._type == "b":
             return "true" if value == "1" else "false"
-        style = _index(self._style) if self._type == "n" else None
-        dated = style is not None and style < len(self._dates) and self._dates[style]
-        return _date(value, self._day_zero) if dated else value
+        if self._type != "n":
+            return _unescaped(value)
+        style = _index(self._style)
+        known = style is not None and style < len(self._styles)
+        return _number(value, self._styles[style or 0] if known else _Shows.NUMBER, self._day_zero)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         for number in sorted(self._rows):
@@ -257,11 +281,56 @@ def _column_number(letters: str) -> int:
     return number
 
 
-def _date(value: str, day_zero: datetime) -> str:
-    """A spreadsheet's day number as a date, with the time when there is one."""
+def _shows(code: str) -> _Shows:
+    """What a format code such as ``dd/mm/yyyy`` shows. Its ``m`` is minutes beside hours or
+    seconds, otherwise months.
+    """
+    code = _QUOTED.sub("", code).lower()
+    if _ELAPSED.search(code):
+        return _Shows.ELAPSED
+    code = _BRACKETED.sub("", code)
+    if re.search("[yd]|mmm", code):
+        return _Shows.DATE
+    if re.search("[hs]", code):
+        return _Shows.TIME
+    return _Shows.DATE if "m" in code else _Shows.NUMBER
+
+
+def _unescaped(text: str) -> str:
+    """The text with its ``_x000D_``, as XLSX writes what XML forbids, as characters. They are
+    UTF-16 units, so a character may need two.
+    """
+    if "_x" not in text:
+        return text
+    text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _number(value: str, shows: _Shows, day_zero: datetime) -> str:
+    """The number of a cell as its style shows it; a time is of the day, or elapsed."""
+    if shows is _Shows.NUMBER:
+        return value
     try:
-        moment = day_zero + timedelta(days=float(value))
+        days = float(value)
+        if shows is _Shows.ELAPSED or 0 < days < 1 or (days == 0 and shows is _Shows.TIME):
+            return _time(timedelta(days=days))
+        return _date(days, day_zero)
     except (ValueError, OverflowError):
         return value
-    moment = (moment + timedelta(milliseconds=500)).replace(microsecond=0)
-    return moment.date().isoformat() if moment.time() == datetime.min.time() else str(moment)
+
+
+def _time(span: timedelta) -> str:
+    sign = "-" if span < timedelta() else ""
+    minutes, seconds = divmod(round(abs(span).total_seconds()), 60)
+    return f"{sign}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+
+
+def _date(days: float, day_zero: datetime) -> str:
+    """A spreadsheet's day number as a date, with the time when there is one."""
+    days += 0.5 / 86_400  # the nearest second
+    early = day_zero is _DAY_ZERO and 0 <= days < _LEAP_DAY
+    moment = (day_zero + timedelta(days=days + early)).replace(microsecond=0)
+    day = moment.date().isoformat()
+    if day_zero is _DAY_ZERO and int(days) == _LEAP_DAY:
+        day = "1900-02-29"
+    return day if moment.time() == datetime.min.time() else f"{day} {moment.time()}"

@@ -65,6 +65,61 @@ def test_only_numbers_with_a_date_format_are_dates() -> None:
     ]
 
 
+def cells_shown(code: str, *values: str, name: str = "170") -> list[str]:
+    """What is read of numbers in this format."""
+    styles = (
+        f'<numFmts><numFmt numFmtId="170" formatCode="{code}"/></numFmts>'
+        f'<cellXfs><xf numFmtId="{name}"/></cellXfs>'
+    )
+    cells = "".join(f'<c s="0"><v>{value}</v></c>' for value in values)
+    return read_workbook(hand_made(f"<row>{cells}</row>", styles=styles)).rows[0]
+
+
+def test_the_first_days_of_1900_are_those_that_a_spreadsheet_shows() -> None:
+    assert cells_shown("yyyy-mm-dd", "1", "59", "60", "61", "59.5", "60.5") == [
+        "1900-01-01",
+        "1900-02-28",
+        "1900-02-29",
+        "1900-03-01",
+        "1900-02-28 12:00:00",
+        "1900-02-29 12:00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "values", "shown"),
+    [
+        ("h:mm", ["0.5", "0", "0.999"], ["12:00:00", "00:00:00", "23:58:34"]),
+        ("[$-409]h:mm\\ AM/PM;@", ["0.75"], ["18:00:00"]),
+        ("mm:ss.0", ["0.25"], ["06:00:00"]),
+        ("[h]:mm:ss", ["1.5", "0.25", "-0.5"], ["36:00:00", "06:00:00", "-12:00:00"]),
+        ("yyyy-mm-dd hh:mm", ["0.5", "46350.5"], ["12:00:00", "2026-11-24 12:00:00"]),
+        ("h:mm", ["46350.5"], ["2026-11-24 12:00:00"]),
+        ("mmmm", ["46350"], ["2026-11-24"]),
+    ],
+)
+def test_a_cell_with_only_a_time_is_a_time(code: str, values: list[str], shown: list[str]) -> None:
+    assert cells_shown(code, *values) == shown
+
+
+@pytest.mark.parametrize(
+    ("built_in", "shown"), [("20", "12:00:00"), ("46", "12:00:00"), ("1", "0.5"), ("49", "0.5")]
+)
+def test_the_built_in_formats_of_times_are_known(built_in: str, shown: str) -> None:
+    assert cells_shown("", "0.5", name=built_in) == [shown]
+
+
+def test_escaped_characters_of_a_text_are_read() -> None:
+    strings = "<si><t>a_x000D_\nb</t></si><si><t>_x005F_x000D_ _xD83D__xDE00_ _xD83D_</t></si>"
+    rows = (
+        '<row><c t="s"><v>0</v></c><c t="s"><v>1</v></c>'
+        '<c t="inlineStr"><is><t>_x0041_</t></is></c><c t="str"><v>_x0042_</v></c></row>'
+    )
+    assert read_workbook(hand_made(rows, strings)).rows == [
+        ["a\r\nb", "_x000D_ \U0001f600 \ufffd", "A", "B"]
+    ]
+
+
 def test_cells_and_rows_without_a_reference_follow_the_previous_one() -> None:
     rows = (
         '<row r="3"><c r="B3"><v>1</v></c><c><v>2</v></c></row><row><c r="AA4"><v>x</v></c></row>'
