@@ -27,7 +27,7 @@ from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.builds import Builds
 from fyke.egress.local import LocalEgress
-from fyke.errors import InvalidKey
+from fyke.errors import InvalidKey, RunNotAbortable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.model.account import Caller
@@ -88,10 +88,10 @@ async def run_locally(
             with _abort_on_signal(runs, caller, run.id) as aborted:
                 async with _runner(runtime) as runner:
                     position = await _log_until_end(runtime, runner, run.id, on_log)
-            # The runner writes the last lines after the end of the run.
-            await _forward_log(runtime, run.id, position, on_log)
-            ended = await runtime.storage.read(lambda tx: tx.runs.get(run.id)) or run
-            await _write(runtime, ended, format, output)
+                # The runner writes the last lines after the end of the run.
+                await _forward_log(runtime, run.id, position, on_log)
+                ended = await runtime.storage.read(lambda tx: tx.runs.get(run.id)) or run
+                await _write(runtime, ended, format, output)
             totals = await runtime.results.totals(run.id, frozenset())
             return LocalRunResult(ended, totals.rows - ended.results, aborted.is_set())
     finally:
@@ -172,19 +172,28 @@ async def _write(runtime: Runtime, run: Run, format: str, output: Path) -> None:
 
 @contextlib.contextmanager
 def _abort_on_signal(runs: Runs, caller: Caller, run_id: str) -> Iterator[asyncio.Event]:
-    """Abort the run at SIGINT and SIGTERM; yield the event that is set then."""
+    """Abort the run at the first SIGINT or SIGTERM; yield the event that is set then. Later ones do
+    nothing, so that the rows are written. Afterwards the handlers are those from before.
+    """
     aborted = asyncio.Event()
-    tasks: set[asyncio.Task[Run]] = set()
+    tasks: set[asyncio.Task[None]] = set()
 
-    def abort() -> None:
-        aborted.set()
-        tasks.add(asyncio.ensure_future(runs.abort(caller, run_id)))
+    async def abort() -> None:
+        with contextlib.suppress(RunNotAbortable):  # it has just ended
+            await runs.abort(caller, run_id)
+
+    def on_signal() -> None:
+        if not aborted.is_set():
+            aborted.set()
+            tasks.add(asyncio.ensure_future(abort()))
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, abort)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        loop.add_signal_handler(number, on_signal)
     try:
         yield aborted
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -12,13 +12,15 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
-from fyke.cli.errors import CommandFailed
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_work import REQUEST, RESULT, run_request
 
 if TYPE_CHECKING:
@@ -55,16 +57,27 @@ def _make_folder(folder: Path) -> None:
 
 
 class Job:
-    """A folder with a request and its result, shared with the user who runs the job."""
+    """A folder with a request and its result, shared with the user who runs the job.
+
+    It is locked as long as its process lives. A new one first removes those that are not locked:
+    their processes were killed.
+    """
 
     def __init__(self, base: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=base))
+        with (base / "jobs.lock").open("w") as lock:  # a new folder is not locked yet
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for folder in base.glob("job-*"):
+                _remove_unless_locked(folder)
+            self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=base))
+            self._lock = _open_folder(self.folder)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def __enter__(self) -> Job:
         return self
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._lock)
 
     def write(self, name: str, data: bytes) -> None:
         (self.folder / name).write_bytes(data)
@@ -86,6 +99,44 @@ class Job:
         with self.open(RESULT) as file:
             value: dict[str, Any] = json.load(file)
             return value
+
+
+def _open_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _remove_unless_locked(folder: Path) -> None:
+    try:
+        lock = _open_folder(folder)
+    except OSError:  # it has just been removed, or belongs to another user
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Until the work takes over, SIGTERM interrupts as Ctrl-C does. SIGHUP is the same as SIGTERM
+    all the time, unless it is ignored, as under ``nohup``.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if before[signal.SIGHUP] is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _as_sigterm)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _as_sigterm(number: int, frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGTERM)
 
 
 def run_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
@@ -110,4 +161,6 @@ def run_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
         ) from None
     job.hand_over(user.pw_uid, user.pw_gid)
     arguments = ["local-work", str(job.folder), "--parent", str(os.getpid())]
-    return supervise_as_root(*root_config(settings, arguments))
+    code = supervise_as_root(*root_config(settings, arguments))
+    # that process gets every signal as SIGTERM, which ends it until it runs the Worker
+    return Exit.INTERRUPTED if code == 128 + signal.SIGTERM else code

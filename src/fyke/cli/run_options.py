@@ -39,9 +39,24 @@ FAILED_ROWS = "--failed-rows"
 FailedRowsOption = Annotated[
     bool, typer.Option(FAILED_ROWS, help="Include rows that are hidden because the Worker failed.")
 ]
+
+
+def _device(memory: int | None) -> int | None:
+    from fyke.domain.workers.parameters import DEVICES
+
+    if memory is not None and memory not in DEVICES:
+        raise typer.BadParameter(f"must be one of {', '.join(map(str, DEVICES))}, not {memory}")
+    return memory
+
+
 MemoryOption = Annotated[
     int | None,
-    typer.Option("--memory", help="MB: 512, 1024, 2048, 4096, 8192 or 16384.", metavar="MB", min=1),
+    typer.Option(
+        "--memory",
+        help="MB: 512, 1024, 2048, 4096, 8192 or 16384.",
+        metavar="MB",
+        callback=_device,
+    ),
 ]
 CpusOption = Annotated[
     float | None, typer.Option("--cpus", help="Cores; by default they depend on the memory.", min=0)

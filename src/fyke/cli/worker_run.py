@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -63,8 +64,8 @@ def run(
       fyke worker run hello --input input.json --output rows.csv
       fyke worker run . -i '{"urls": ["http://127.0.0.1:8000/"]}' --egress-allow 127.0.0.1:8000
     """
-    from fyke.cli.local_folder import Job, local_folder, run_job
-    from fyke.cli.local_work import PROJECT
+    from fyke.cli.local_folder import Job, interruptible, local_folder, run_job
+    from fyke.cli.local_work import PROJECT, RESULT
 
     archive, _ = read_archive(project)
     custom, system = read_input(input)
@@ -83,10 +84,14 @@ def run(
         "format": _format(output),
         "builds": allow_builds,
     }
-    with local_folder(load_settings(home=home)) as settings, Job(settings.home.parent) as job:
+    with (
+        interruptible(),
+        local_folder(load_settings(home=home)) as settings,
+        Job(settings.home.parent) as job,
+    ):
         job.write(PROJECT, archive)
         code = run_job(settings, job, request)
-        if code == Exit.INTERRUPTED or not (job.folder / "result.json").exists():
+        if not (job.folder / RESULT).exists():
             raise typer.Exit(code or Exit.FAILED)
         result = job.result()
         if "error" in result:
@@ -105,7 +110,21 @@ def _format(output: Path | None) -> str:
         raise CommandFailed(
             f"--output {output}: its name must end in one of .{', .'.join(FORMATS)}", Exit.USAGE
         )
+    if problem := _unwritable(output):
+        raise CommandFailed(f"--output {output}: {problem}", Exit.USAGE)
     return suffix
+
+
+def _unwritable(output: Path) -> str:
+    """Why the file cannot be written, known before anything runs; "" when it can."""
+    folder = output.parent
+    if output.is_dir():
+        return "is a folder; name a file"
+    if not folder.is_dir():
+        return f"there is no folder {folder}; make it, or name another file"
+    if not os.access(output if output.exists() else folder, os.W_OK):
+        return "may not be written by this user; name another file"
+    return ""
 
 
 def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) -> None:

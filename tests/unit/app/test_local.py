@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from fyke.app import local
+from fyke.errors import RunNotAbortable
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
 from fyke.settings import Settings
@@ -154,10 +156,35 @@ async def test_a_signal_aborts_the_run_and_its_handler_is_removed(number: int) -
 
     runs: Any = SimpleNamespace(abort=abort)
     caller: Any = None
+    before = signal.getsignal(number)
     with local._abort_on_signal(runs, caller, "R") as event:
         assert not event.is_set()
         os.kill(os.getpid(), number)
         await asyncio.wait_for(called.wait(), 10)
         assert event.is_set()
+        os.kill(os.getpid(), number)  # a second one leaves the rows to be written
+        await asyncio.sleep(0)
     assert aborted == ["R"]
     assert not asyncio.get_running_loop().remove_signal_handler(number)
+    assert signal.getsignal(number) is before
+
+
+async def test_a_signal_just_after_the_end_of_the_run_is_no_error() -> None:
+    called = asyncio.Event()
+    problems: list[Any] = []
+
+    async def abort(caller: Any, run_id: str) -> None:
+        called.set()
+        raise RunNotAbortable
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: problems.append(context))
+    runs: Any = SimpleNamespace(abort=abort)
+    caller: Any = None
+    with local._abort_on_signal(runs, caller, "R") as event:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(called.wait(), 10)
+        assert event.is_set()
+    await asyncio.sleep(0)
+    gc.collect()  # an exception that was never retrieved is reported now
+    assert problems == []

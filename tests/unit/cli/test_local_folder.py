@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.local_folder import Job, local_folder
+from fyke.cli.local_folder import Job, interruptible, local_folder
 from fyke.settings import Settings
 
 
@@ -48,3 +52,57 @@ def test_a_result_must_be_a_plain_file(tmp_path: Path) -> None:
             job.open("pipe")
         os.close(keep)
     assert not job.folder.exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fyke.cli.local_folder import Job
+Job(Path(sys.argv[1])).write("request.json", b"{}")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_killed_run_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    [left] = tmp_path.glob("job-*")
+    with Job(tmp_path) as first, Job(tmp_path) as second:
+        assert sorted(tmp_path.glob("job-*")) == sorted([first.folder, second.folder])
+    assert not left.exists()
+    assert list(tmp_path.glob("job-*")) == []
+
+
+@pytest.fixture
+def hangup() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_sighup_interrupt_as_ctrl_c_does(hangup: None, number: signal.Signals) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        signal.raise_signal(number)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)) == (
+        before,
+        signal.SIG_DFL,
+    )
+
+
+def test_sighup_stays_ignored_under_nohup(hangup: None) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with interruptible():
+        signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_sighup_goes_to_the_handler_of_the_work(hangup: None) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    seen: list[int] = []
+    with interruptible():
+        signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+        signal.raise_signal(signal.SIGHUP)
+    assert seen == [signal.SIGTERM]

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from fyke.cli import local_folder
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_folder import Job
-from fyke.cli.local_work import OUTPUT
+from fyke.cli.local_work import OUTPUT, RESULT
+from fyke.cli.main import app
 from fyke.cli.output import Output
 from fyke.cli.worker_run import _format, _report
 
 ROWS = b'{"a": 1}\n{"a": "\xc3\xa9"}\n'
-RESULT: dict[str, Any] = {
+SUCCEEDED: dict[str, Any] = {
     "state": "succeeded",
     "err_msg": "",
     "results": 2,
@@ -40,7 +44,7 @@ def job(tmp_path: Path) -> Iterator[Job]:
 def report(job: Job, output: Path | None = None, as_json: bool = False, **changes: Any) -> str:
     """The messages on standard error."""
     messages = io.StringIO()
-    _report(Output(as_json, None, messages), RESULT | changes, job, output)
+    _report(Output(as_json, None, messages), SUCCEEDED | changes, job, output)
     return messages.getvalue()
 
 
@@ -57,6 +61,60 @@ def test_an_unknown_suffix_is_refused(name: str) -> None:
     with pytest.raises(CommandFailed, match=r"must end in one of \.csv") as caught:
         _format(Path(name))
     assert caught.value.code is Exit.USAGE
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for output, problem in (
+        (tmp_path / "none" / "rows.csv", f"there is no folder {tmp_path / 'none'}; make it"),
+        (tmp_path / "folder.csv", "is a folder; name a file"),
+    ):
+        (tmp_path / "folder.csv").mkdir(exist_ok=True)
+        with pytest.raises(CommandFailed, match=problem) as caught:
+            _format(output)
+        assert caught.value.code is Exit.USAGE
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+    with pytest.raises(CommandFailed, match="may not be written by this user"):
+        _format(tmp_path / "rows.csv")
+    (tmp_path / "old.csv").touch()
+    assert _format(tmp_path / "old.csv") == "csv"
+
+
+def invoke(monkeypatch: pytest.MonkeyPatch, folder: Path, *options: str) -> Any:
+    """``worker run`` with a run that was interrupted after two rows."""
+
+    def interrupted(settings: Any, job: Job, request: dict[str, Any]) -> int:
+        job.write(OUTPUT, ROWS)
+        result = SUCCEEDED | {"state": "aborted", "err_msg": "Aborted on request", "code": 130}
+        job.write(RESULT, json.dumps(result).encode())
+        return Exit.INTERRUPTED
+
+    monkeypatch.setattr(local_folder, "run_job", interrupted)
+    (folder / "worker.zip").write_bytes(b"PK")
+    words = ["worker", "run", str(folder / "worker.zip"), "--home", str(folder / "home"), *options]
+    return CliRunner().invoke(app, words)
+
+
+def test_the_rows_of_an_interrupted_run_are_printed_or_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    printed = invoke(monkeypatch, tmp_path)
+    assert (printed.exit_code, printed.stdout.encode()) == (130, ROWS)
+    assert "aborted (2 rows, 1.5 kB, 1 m 05 s): Aborted on request" in printed.stderr
+    written = invoke(monkeypatch, tmp_path, "-o", str(tmp_path / "rows.jsonl"))
+    assert (written.exit_code, written.stdout) == (130, "")
+    assert (tmp_path / "rows.jsonl").read_bytes() == ROWS
+
+
+def test_a_memory_that_is_no_device_is_refused_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refused = invoke(monkeypatch, tmp_path, "--memory", "100")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "must be one of 512, 1024, 2048, 4096, 8192, 16384, not 100" in refused.stderr
+    assert not (tmp_path / "home").exists()
+    assert invoke(monkeypatch, tmp_path, "--memory", "16384").exit_code == 130
 
 
 def test_rows_are_written_to_standard_output(
