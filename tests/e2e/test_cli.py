@@ -315,6 +315,8 @@ def test_schedules(cli: Cli, hello: Path, tmp_path: Path) -> None:
     assert len(ahead["list"]) == 10 and ahead["list"][0]["local"].endswith("T09:00:00+09:00")
     assert "monday 07:00" in cli.run("task", "schedule", task)[0]
     assert cli.json("task", "schedule", task, "--off")["enabled"] is False
+    assert "weekly, off" in cli.run("task", "schedule", task)[0]
+    assert cli.json("task", "schedule", task, "--on")["enabled"] is True
     assert "minute" in cli.run("task", "schedule", task, "--cron", "61 * * * *", code=2)[1]
     cli.run("task", "schedule", task, "--remove")
     cli.run("task", "delete", task)

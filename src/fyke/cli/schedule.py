@@ -61,10 +61,13 @@ def schedule(
             "--overlap", help="If a run of the task is still active: skip, queue or allow."
         ),
     ] = "allow",
+    on: Annotated[
+        bool, typer.Option("--on", help="Switch the schedule on, even one that failures paused.")
+    ] = False,
     off: Annotated[bool, typer.Option("--off", help="Switch the schedule off.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the schedule.")] = False,
 ) -> None:
-    """Show, set or remove the schedule of a task.
+    """Show, set, switch or remove the schedule of a task.
 
     \b
     Examples:
@@ -72,9 +75,12 @@ def schedule(
       fyke task schedule 01JG... --weekly monday --at 07:00 --overlap skip
       fyke task schedule 01JG... --cron '*/15 8-18 * * 1-5'
       fyke task schedule 01JG... --off
+      fyke task schedule 01JG... --on
       fyke task schedule 01JG... --remove
     """
     timing = _timing(daily, weekly, monthly, once, at, cron, every, zone)
+    if on + off + remove > 1:
+        raise typer.BadParameter("give one of --on, --off and --remove")
     if remove:
         server.client.delete_schedule(task)
         if server.out.as_json:
@@ -84,17 +90,10 @@ def schedule(
         return
     if timing is not None:
         result = server.client.set_schedule(task, timing, overlap=overlap, enabled=not off)
+    elif on or off:
+        result = server.client.switch_schedule(task, on=on)
     else:
         result = server.client.schedule(task)
-        if off:
-            from fyke.wire.fyke.schedules import Timing
-
-            current = Timing(**{name: getattr(result, name) for name in Timing.__struct_fields__})
-            if result.zone_of_account:
-                current.time_zone = ""
-            result = server.client.set_schedule(
-                task, current, overlap=result.overlap, enabled=False
-            )
     _report(server, result)
 
 
@@ -180,10 +179,7 @@ def _report(server: ServerContext, task_schedule: TaskSchedule) -> None:
     zone = task_schedule.time_zone + (" (the account's)" if task_schedule.zone_of_account else "")
     server.out.fields(
         [
-            (
-                "schedule",
-                task_schedule.kind if task_schedule.enabled else f"{task_schedule.kind}, off",
-            ),
+            ("schedule", f"{task_schedule.kind}{_off(task_schedule)}"),
             ("when", _when(task_schedule)),
             ("time zone", zone),
             ("overlap", task_schedule.overlap),
@@ -192,6 +188,14 @@ def _report(server: ServerContext, task_schedule: TaskSchedule) -> None:
             ("last error", task_schedule.last_error or "-"),
         ]
     )
+
+
+def _off(task_schedule: TaskSchedule) -> str:
+    if task_schedule.enabled:
+        return ""
+    if not task_schedule.paused_at:
+        return ", off"
+    return f", paused after {task_schedule.failures} failures in a row; --on resumes it"
 
 
 def _when(task_schedule: TaskSchedule) -> str:

@@ -96,6 +96,11 @@ class TaskCalls:
         body = schedules.ScheduleFields(overlap=overlap, enabled=enabled, **members)
         return self._wire.put(_schedule_path(task), schedules.TaskSchedule, body)
 
+    def switch_schedule(self, task: str, *, on: bool) -> schedules.TaskSchedule:
+        """Switch it on, even one that failures paused, or off."""
+        path = f"{_schedule_path(task)}/{'resume' if on else 'pause'}"
+        return self._wire.post(path, schedules.TaskSchedule, {})
+
     def schedule(self, task: str) -> schedules.TaskSchedule:
         return self._wire.get(_schedule_path(task), schedules.TaskSchedule)
 

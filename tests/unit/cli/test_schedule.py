@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 import typer
 
-from fyke.cli.schedule import _seconds, _timing, _weekday
+from fyke.cli.schedule import _seconds, _timing, _weekday, schedule
+from fyke.model.schedule import LatePolicy, OverlapPolicy
 from fyke.model.schedule import ScheduleKind as Kind
-from fyke.wire.fyke.schedules import Timing
+from fyke.wire.fyke.schedules import TaskSchedule, Timing
+from support.scripted import ScriptedServer
 
 NOTHING = ("", "", 0, "", "", "", "", "")
 
@@ -59,3 +64,57 @@ def test_an_interval_may_have_a_unit(text: str, seconds: int) -> None:
 def test_invalid_intervals_are_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="15m"):
         _seconds(text)
+
+
+DAILY = TaskSchedule(
+    kind=Kind.DAILY,
+    time="09:30",
+    weekday=0,
+    day=0,
+    date="",
+    cron="",
+    every=0,
+    time_zone="UTC",
+    zone_of_account=True,
+    overlap=OverlapPolicy.SKIP,
+    late=LatePolicy.SKIP,
+    enabled=True,
+    failures=0,
+    paused_at=0,
+    revision=1,
+    next_at=1_700_000_000,
+    last_fired_at=0,
+    last_error="",
+    missed=0,
+    created_at=0,
+    updated_at=0,
+)
+OFF = msgspec.structs.replace(DAILY, enabled=False, next_at=0)
+
+
+def switched(found: TaskSchedule, **options: Any) -> ScriptedServer:
+    server = ScriptedServer(switch_schedule=found, schedule=found)
+    schedule(server, "T1", **options)
+    return server
+
+
+def test_a_schedule_is_switched_without_other_changes() -> None:
+    resumed = switched(DAILY, on=True)
+    assert resumed.client.calls == [("switch_schedule", "T1", {"on": True})]
+    assert resumed.fields["schedule"] == "daily"
+    paused = switched(OFF, off=True)
+    assert paused.client.calls == [("switch_schedule", "T1", {"on": False})]
+    assert paused.fields["schedule"] == "daily, off"
+
+
+def test_a_schedule_that_failures_paused_says_how_to_resume_it() -> None:
+    found = msgspec.structs.replace(OFF, paused_at=1_700_000_000, failures=10)
+    assert switched(found).fields["schedule"] == (
+        "daily, paused after 10 failures in a row; --on resumes it"
+    )
+
+
+@pytest.mark.parametrize("second", ["off", "remove"])
+def test_a_schedule_is_switched_one_way_only(second: str) -> None:
+    with pytest.raises(typer.BadParameter, match="one of --on, --off and --remove"):
+        switched(DAILY, on=True, **{second: True})
