@@ -311,7 +311,7 @@ async def test_runners_are_stored_and_removed(state: State) -> None:
     await state.write(lambda tx: [tx.runs.put_runner(r) for r in (first, second)])
     assert await state.read(lambda tx: tx.runs.runners(0)) == [first, second]
     assert await state.read(lambda tx: tx.runs.runners(51)) == [first]
-    again = replace(second, heartbeat_at=200, isolation="full", cpus=4.0)
+    again = replace(second, heartbeat_at=200, isolation="full", cpus=4.0, draining=True)
     await state.write(lambda tx: tx.runs.put_runner(again))
     await state.write(lambda tx: tx.runs.drop_runner("a"))
     assert await state.read(lambda tx: tx.runs.runners(0)) == [again]

@@ -29,7 +29,8 @@ class Lease:
 class RunnerInfo:
     """A runner as it last reported. ``isolation`` is ``full``, ``no-limits`` or ``none``, and
     ``checks`` its isolation checks: (name, passed, finding). ``unsafe``: it runs Workers even
-    without isolation, because the operator allowed that.
+    without isolation, because the operator allowed that. ``draining``: it is being stopped and
+    takes no more attempts.
     """
 
     id: str
@@ -41,6 +42,7 @@ class RunnerInfo:
     heartbeat_at: int
     checks: tuple[tuple[str, bool, str], ...] = ()
     unsafe: bool = False
+    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)

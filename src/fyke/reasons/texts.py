@@ -209,7 +209,11 @@ WAITS: Mapping[ReasonCode, Forms] = {
         _("the plan %(plan)s allows %(most)s runs at once, and as many are active; the next "
           "one begins when one of them has ended"),
     ),
-    ReasonCode.NO_RUNNER: (_("no runner is alive; start one with fyke up"),),
+    ReasonCode.NO_RUNNER: (
+        _("the runner on %(node)s is being stopped: it finishes what it runs and takes nothing "
+          "new; start it again with fyke up"),
+        _("no runner is alive; start one with fyke up"),
+    ),
     ReasonCode.QUEUE: (
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
           "more than any runner has in all (%(largest_cpus)s cores and %(largest_memory_mb)s MB)"),

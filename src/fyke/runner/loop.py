@@ -84,6 +84,8 @@ class Runner:
                     await self._take_attempts()
                     notified = await self._wait_for_change(listener, notified, committing)
                 notified.cancel()
+            if self._tasks:
+                await self._report_safely(register=True)  # waiting runs name it as the reason
             while self._tasks:
                 await asyncio.wait({*self._tasks, committing}, return_when=asyncio.FIRST_COMPLETED)
                 _check_committing(committing)
@@ -141,6 +143,7 @@ class Runner:
                     heartbeat_at=tx.now,
                     checks=isolation.checks,
                     unsafe=self._deps.unsafe,
+                    draining=self._draining.is_set(),
                 )
             )
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from fyke.contracts.execution import Isolation, IsolationReport
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
+from fyke.model.runner import RunnerInfo
 from fyke.runner import loop
-from fyke.runner.loop import Runner
+from fyke.runner.loop import Identity, Runner
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +67,70 @@ async def test_a_lease_that_cannot_be_executed_does_not_delay_the_others() -> No
 
     await PartlyFailing()._take_attempts()
     assert started == ["b", "c"]
+
+
+class Platform:
+    """What a runner needs of the platform; ``reported`` are its records in the state."""
+
+    def __init__(self) -> None:
+        self.reported: list[RunnerInfo] = []
+        self.draining = asyncio.Event()
+        self.isolation = IsolationReport(Isolation.FULL, "", ())
+        self.lease_seconds, self.unsafe = 15.0, False
+
+    def __getattr__(self, name: str) -> Any:
+        return self  # storage, transaction, stores, sandbox, listener ...
+
+    async def write(self, work: Any) -> Any:
+        return work(self)
+
+    def put_runner(self, runner: RunnerInfo) -> None:
+        self.reported.append(runner)
+        if runner.draining:
+            self.draining.set()
+
+    def runners(self, since: int) -> list[RunnerInfo]:
+        return []
+
+    def drop_runner(self, runner_id: str) -> None: ...
+
+    async def end_lost(self, **_: Any) -> int:
+        return 0
+
+    async def sweep(self, keep: Any) -> None: ...
+
+    async def take(self, *_: Any, **__: Any) -> list[Any]:
+        return []
+
+    @contextlib.asynccontextmanager
+    async def listen(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def wait(self, *_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def report(self, *_: Any) -> RunnerOrders:
+        return RunnerOrders({}, frozenset())
+
+
+async def test_a_runner_reports_at_once_that_it_is_being_stopped() -> None:
+    platform: Any = Platform()
+    identity = Identity(id="r", node="n", cpus=1, memory_mb=512, slots=1)
+    runner = Runner(identity, platform, platform, platform, platform, platform, platform)
+    attempt = asyncio.Event()
+    working = asyncio.create_task(attempt.wait())
+    runner._tasks.add(cast(Any, working))
+    working.add_done_callback(cast(Any, runner._tasks.discard))
+    running = asyncio.create_task(runner.run())
+    runner.drain()
+    await asyncio.wait_for(platform.draining.wait(), 10)
+    assert [info.draining for info in platform.reported][-1]
+    assert not running.done()
+    attempt.set()
+    await asyncio.wait_for(running, 10)
 
 
 async def test_the_next_report_comes_when_a_charge_reaches_its_cap(

@@ -103,9 +103,11 @@ class _WaitFacts:
         return self._plan_reasons[account_id]
 
     def _runner_reason(self, run: Run) -> Reason:
-        if not self._runners:
-            return Reason(ReasonCode.NO_RUNNER)
-        capacity = _capacity(run, self._runners, self._loads)
+        runners = [runner for runner in self._runners if not runner.draining]
+        if not runners:
+            stopping = self._runners[0].node if self._runners else None
+            return Reason.of(ReasonCode.NO_RUNNER, node=stopping)
+        capacity = _capacity(run, runners, self._loads)
         ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)

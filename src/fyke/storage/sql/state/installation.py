@@ -31,6 +31,7 @@ runners = Table(
     number_column("heartbeat_at"),
     text_column("checks"),  # JSON list
     flag_column("unsafe"),
+    flag_column("draining"),
 )
 
 
