@@ -180,6 +180,23 @@ def test_why_python_packages_are_not_installed(configured: Booted, index: Index)
     assert "link" in refused["reason_params"]["detail"]
 
 
+@reaches(ReasonCode.REGISTRY_SETTINGS)
+def test_settings_of_uv_that_cannot_be_read_end_the_run(configured: Booted) -> None:
+    home = configured.home if os.geteuid() == 0 else configured.folder
+    file = home / ".config" / "uv" / "uv.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("[[index]\nurl = ")
+    try:
+        absent = python_project(MAIN, requirements="absent==1.0.0\n")
+        found = failed(configured, absent, "installing-settings")
+    finally:
+        file.unlink()
+    assert (found["reason_code"], found["reason_params"]["source"]) == (
+        "registry_settings",
+        str(file),
+    )
+
+
 @reaches(ReasonCode.BAD_REQUIREMENT, HintCode.REQUIREMENT_REFUSED)
 def test_a_lock_file_that_is_not_honoured(configured: Booted) -> None:
     lock = {"packages": {"": {}, "node_modules/left": {"link": True, "resolved": "../left"}}}

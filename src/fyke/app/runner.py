@@ -55,11 +55,11 @@ def open_environments(settings: Settings, tools: ToolRunner) -> UvEnvironments:
         tools,
         seconds=settings.install_seconds,
         region=settings.default_region,
-        upstream=_has_upstream(settings),
+        upstream=has_upstream(settings),
     )
 
 
-def _has_upstream(settings: Settings) -> bool:
+def has_upstream(settings: Settings) -> bool:
     """Whether traffic without a region goes through a proxy."""
     regions = {region.upper() for region in settings.egress_upstreams}
     return "*" in regions or settings.default_region.upper() in regions

@@ -33,6 +33,7 @@ LIMITS_REMEDY = (
     "operator's own Workers run"
 )
 SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
+REGISTRY_REMEDY = "until then the dependencies of these Workers cannot be installed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class CheckResult:
 
 
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Check this machine: Python, data folder, port, database, sandbox, helper programs.
+    """Check this machine: Python, data folder, port, database, registries of packages, sandbox.
 
     Every line that is not ok has a remedy. Exit status 1 unless the sandbox is complete and no
     other check has failed.
@@ -59,6 +60,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     settings = load_settings(home=home)
     server = _server(settings, home)
     lines = [*_machine(settings), _port(settings, server), *_database(settings)]
+    lines += _registries(settings)
     level, reason, isolation = _isolation(settings, server)
     lines += isolation
     failed = level != "full" or any(line.state == FAILED for line in lines)
@@ -227,6 +229,36 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
         return
     detail = f"{kind}, tables at {versions.state.current} and {versions.rows.current or 'none'}"
     yield CheckResult("database", WARNING if versions.remedy else OK, detail, versions.remedy)
+
+
+# --- registries -----------------------------------------------------------------------------
+
+
+def _registries(settings: Settings) -> Iterator[CheckResult]:
+    """One line for each registry. The settings are those of the user that Fyke runs as."""
+    import asyncio
+
+    from fyke.app.registries import registries_of
+    from fyke.cli.owner import as_owner
+
+    environ = dict(os.environ)
+    if os.geteuid() == 0:
+        environ["HOME"] = str(settings.home)
+    try:
+        with as_owner(settings.home, settings.service_user):
+            reports = asyncio.run(registries_of(settings, environ))
+    except CommandFailed as error:
+        yield CheckResult("packages", WARNING, str(error))
+        return
+    for report in reports:
+        name = f"packages for {report.language}"
+        for one in report.registries:
+            login = "with a login" if one.login else "without a login"
+            yield CheckResult(name, OK, f"{one.url} ({one.source}, {login})")
+        if report.problem:
+            yield CheckResult(name, FAILED, report.problem, REGISTRY_REMEDY)
+        elif report.note:
+            yield CheckResult(name, OK, report.note)
 
 
 # --- isolation --------------------------------------------------------------------------------

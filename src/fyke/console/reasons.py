@@ -112,6 +112,7 @@ _NAMES = {
     ReasonCode.REGISTRY_LOOPBACK: _("Registry on the loopback"),
     ReasonCode.REGISTRY_PROXY: _("Proxy of the registry"),
     ReasonCode.REGISTRY_CREDENTIALS: _("Credentials of the registry"),
+    ReasonCode.REGISTRY_SETTINGS: _("Settings of the registry"),
     ReasonCode.INSTALL_TIMEOUT: _("Installation timeout"),
     ReasonCode.INSTALL_LIMIT: _("Installation limit"),
     ReasonCode.INSTALL_DISK_FULL: _("Disk full during installation"),

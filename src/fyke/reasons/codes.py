@@ -35,6 +35,7 @@ class ReasonCode(StrEnum):
     REGISTRY_LOOPBACK = "registry_loopback"
     REGISTRY_PROXY = "registry_proxy"
     REGISTRY_CREDENTIALS = "registry_credentials"
+    REGISTRY_SETTINGS = "registry_settings"  # of a package client; they cannot be used
     INSTALL_TIMEOUT = "install_timeout"
     INSTALL_LIMIT = "install_limit"  # of the disk, the memory or the traffic of an installer
     INSTALL_DISK_FULL = "install_disk_full"

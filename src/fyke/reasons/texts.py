@@ -137,6 +137,10 @@ INSTALLING: Mapping[ReasonCode, Forms] = {
           "installed would see the credentials of %(registries)s. Remove install: build from "
           "fyke.json, or let the machine use a registry that asks for none"),
     ),
+    ReasonCode.REGISTRY_SETTINGS: (
+        _("The dependencies could not be installed: %(source)s of this machine cannot be used: "
+          "%(detail)s. Correct it; without it, packages could come from another registry"),
+    ),
     ReasonCode.INSTALL_TIMEOUT: (
         _("The dependencies could not be installed within %(seconds)s seconds; use fewer packages "
           "or pin their versions"),

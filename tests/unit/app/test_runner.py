@@ -46,7 +46,7 @@ def test_installations_use_the_proxy_of_the_default_region(
     settings: Settings, upstreams: dict[str, str], region: str, passed: bool
 ) -> None:
     changed = with_(settings, egress_upstreams=upstreams, default_region=region)
-    assert runner._has_upstream(changed) is passed
+    assert runner.has_upstream(changed) is passed
 
 
 def test_the_capacity_is_that_of_the_machine_or_the_settings(

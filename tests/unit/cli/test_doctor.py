@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 from collections import namedtuple
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import pytest
 from typer.testing import CliRunner
 
 import fyke.client
+from fyke.app import registries
 from fyke.cli import doctor
 from fyke.cli.context import Location
 from fyke.cli.doctor import FAILED, LIMITS_REMEDY, OK, SANDBOX_REMEDY, WARNING, CheckResult
 from fyke.cli.main import app
 from fyke.client import ApiError
+from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse
 from fyke.settings import Settings
 from fyke.wire.fyke.overview import RunnerItem
 from support.prepared import rows_in, state_in
@@ -139,6 +142,34 @@ def test_a_database_is_new_current_old_or_damaged(
     assert (line.state, "FYKE_DATABASE_URL" in line.remedy) == (FAILED, True)
 
 
+# --- registries
+
+
+def test_registries_are_listed_with_their_source_and_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def found(settings: Settings, environ: Mapping[str, str]) -> list[RegistryReport]:
+        assert environ["HOME"] == "/somewhere"
+        use = RegistryUse("https://corp.invalid/simple", "UV_INDEX", login=True)
+        other = RegistryUse("https://pypi.org/simple", "uv's default", login=False)
+        return [
+            RegistryReport("Python", (use, other)),
+            RegistryReport("Node.js", problem="~/.npmrc cannot be used"),
+            RegistryReport("Go", note="its package client is not installed"),
+        ]
+
+    monkeypatch.setattr(registries, "registries_of", found)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", "/somewhere")
+    lines = list(doctor._registries(Settings(home=tmp_path)))
+    assert [(line.name, line.state, line.detail) for line in lines] == [
+        ("packages for Python", OK, "https://corp.invalid/simple (UV_INDEX, with a login)"),
+        ("packages for Python", OK, "https://pypi.org/simple (uv's default, without a login)"),
+        ("packages for Node.js", FAILED, "~/.npmrc cannot be used"),
+        ("packages for Go", OK, "its package client is not installed"),
+    ]
+
+
 # --- isolation
 
 
@@ -211,6 +242,7 @@ def test_only_a_complete_sandbox_is_exit_status_0(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, level: str, code: int
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(doctor, "_registries", lambda settings: iter([]))
     monkeypatch.setattr(
         doctor, "_machine", lambda settings: iter([CheckResult("uv", OK, "uv 1", "x")])
     )

@@ -60,22 +60,33 @@ class GoInstaller:
 
     def program(self) -> str:
         """The path of Go. Raise ``EnvironmentFailed``."""
-        program = shutil.which("go", path=_PATH)
+        program = find_go()
         if program is None:
             raise EnvironmentFailed(_missing())
         return program
 
     async def client(self) -> PackageClient:
-        """The settings of Go, most of them from ``go env``."""
-        env = query_environment(self._environ) | {"GOTOOLCHAIN": "local"}
-        code, output = await run_program([self.program(), "env", "-json", *QUERIED], env)
-        try:
-            settings = json.loads(output) if code == 0 else None
-        except ValueError:
-            settings = None
-        if not isinstance(settings, dict):
-            raise EnvironmentFailed(_missing(), output)
+        """The settings of Go. Raise ``EnvironmentFailed``."""
+        settings = await query_go(self.program(), self._environ)
         return await asyncio.to_thread(read_go, self._environ, settings)
+
+
+def find_go() -> str | None:
+    """The path of Go."""
+    return shutil.which("go", path=_PATH)
+
+
+async def query_go(program: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The output of ``go env``. Raise ``EnvironmentFailed``."""
+    env = query_environment(environ) | {"GOTOOLCHAIN": "local"}
+    code, output = await run_program([program, "env", "-json", *QUERIED], env)
+    try:
+        settings = json.loads(output) if code == 0 else None
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise EnvironmentFailed(_missing(), output)
+    return settings
 
 
 class GoRecipe:
@@ -111,7 +122,7 @@ class GoRecipe:
         """The settings of Go; offline when the project needs no module."""
         client = await self._installer.client()
         if await asyncio.to_thread(_needs_modules, self._bundle):
-            _refuse_loopback(client)
+            refuse_loopback(client)
             return client
         return PackageClient(env=client.env, files=client.files, registries=(), offline=True)
 
@@ -132,8 +143,10 @@ def _missing() -> Reason:
     return Reason.of(ReasonCode.INSTALLER_MISSING, program="Go", command=go_build.BY_HAND)
 
 
-def _refuse_loopback(client: PackageClient) -> None:
-    """Go uses no proxy for loopback addresses, and in a sandbox they lead to the sandbox itself."""
+def refuse_loopback(client: PackageClient) -> None:
+    """Go uses no proxy for loopback addresses, and in a sandbox they lead to the sandbox itself.
+    Raise ``EnvironmentFailed``.
+    """
     for host in (registry.host for registry in client.registries):
         if host == "localhost" or host == "::1" or host.startswith("127."):
             raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_LOOPBACK, host=host))

@@ -110,16 +110,24 @@ class NodeInstaller:
             )
 
     async def client(self, npm: str) -> PackageClient:
-        """The settings of npm, most of them from ``npm config list``."""
+        """The settings of npm. Raise ``EnvironmentFailed``."""
         if self._settings is None:
-            env = query_environment(self._environ)
-            _, output = await run_program([npm, "config", "list", "--json"], env)
-            try:
-                self._settings = json.loads(output)
-            except ValueError:
-                reason = Reason.of(ReasonCode.INSTALLER_MISSING, program="npm")
-                raise EnvironmentFailed(reason, output) from None
-        return await asyncio.to_thread(read_npm, self._environ, self._settings or {})
+            self._settings = await query_npm(npm, self._environ)
+        return await asyncio.to_thread(read_npm, self._environ, self._settings)
+
+
+async def query_npm(npm: str, environ: Mapping[str, str]) -> Document:
+    """The output of ``npm config list``. Raise ``EnvironmentFailed``."""
+    env = query_environment(environ)
+    _, output = await run_program([npm, "config", "list", "--json"], env)
+    try:
+        settings = json.loads(output)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        reason = Reason.of(ReasonCode.INSTALLER_MISSING, program="npm")
+        raise EnvironmentFailed(reason, output)
+    return settings
 
 
 class NodeRecipe:

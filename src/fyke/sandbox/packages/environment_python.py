@@ -86,14 +86,17 @@ class PythonInstaller:
         return self._cached_interpreter
 
     async def client(self) -> PackageClient:
-        """The settings of uv; its default index is read from its help text."""
+        """The settings of uv. Raise ``EnvironmentFailed``."""
         if self._default is None:
-            _, output = await run_program(
-                [find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"}
-            )
-            found = _DEFAULT_INDEX.search(output)
-            self._default = found[1] if found else ""
+            self._default = await default_index()
         return await asyncio.to_thread(read_uv, self._environ, self._default)
+
+
+async def default_index() -> str:
+    """The default index of uv, from its help text; "" when it is not found."""
+    _, output = await run_program([find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"})
+    found = _DEFAULT_INDEX.search(output)
+    return found[1] if found else ""
 
 
 class PythonRecipe:

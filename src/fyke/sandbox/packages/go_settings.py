@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from fyke.sandbox.packages.package_client import (
@@ -15,14 +16,16 @@ from fyke.sandbox.packages.package_client import (
     netrc_logins,
     netrc_text,
     proxy_variable,
+    read_text,
 )
 
-QUERIED = ("GOPROXY", "GOSUMDB", "GONOSUMDB")
+QUERIED = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOENV")
+DEFAULT = "Go's default"
 
 
 def query_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for ``go env``, which reads variables and Go's own file."""
-    names = ("HOME", "XDG_CONFIG_HOME", "GOENV", "GOPRIVATE", *QUERIED)
+    names = ("HOME", "XDG_CONFIG_HOME", "GOPRIVATE", *QUERIED)
     return {name: environ[name] for name in names if name in environ}
 
 
@@ -32,8 +35,12 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
     """
     proxies = [each for each in re.split("[,|]", settings.get("GOPROXY", "")) if is_web(each)]
     database, address = _checksum_database(settings.get("GOSUMDB", ""))
-    urls = list(dict.fromkeys([*proxies, *([address] if proxies and address else [])]))
-    registries = tuple(map(Registry, urls))
+    by_url = dict.fromkeys(proxies, "GOPROXY")
+    if proxies and address:
+        by_url.setdefault(address, "GOSUMDB")
+    registries = tuple(
+        Registry(url, source=_source(name, environ, settings)) for url, name in by_url.items()
+    )
     tls, files = certificates(environ)
     logins = netrc_logins(environ, [registry.host for registry in registries])
     env = tls | {
@@ -55,6 +62,15 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
         proxy=proxy_variable(environ, registries),
         offline=not proxies,
     )
+
+
+def _source(name: str, environ: Mapping[str, str], settings: Mapping[str, str]) -> str:
+    """The variable, or Go's own file, that sets it."""
+    if environ.get(name):
+        return name
+    file = settings.get("GOENV", "")
+    is_set = re.search(rf"^\s*{name}\s*=", read_text(Path(file)) if file else "", re.MULTILINE)
+    return file if is_set else DEFAULT
 
 
 def _checksum_database(setting: str) -> tuple[str, str]:

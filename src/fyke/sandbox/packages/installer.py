@@ -116,8 +116,7 @@ class PackageInstaller:
             raise EnvironmentFailed(
                 Reason.of(ReasonCode.REGISTRY_CREDENTIALS, registries=list(client.secrets))
             )
-        if client.proxy and not self._upstream and not client.offline:
-            raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_PROXY, setting=client.proxy))
+        refuse_proxy(client, upstream=self._upstream)
 
     def _stop_reason(self, stopped: ToolStop) -> Reason:
         seconds, most = self.limits.seconds, self.limits.max_bytes
@@ -151,6 +150,14 @@ class PackageInstaller:
             else:
                 reason = reason_with_detail(ReasonCode.PACKAGES_REFUSED, error.detail)
             raise EnvironmentFailed(reason, log) from None
+
+
+def refuse_proxy(client: PackageClient, *, upstream: bool) -> None:
+    """Raise ``EnvironmentFailed`` for a client that would use a proxy of the machine. ``upstream``:
+    whether the operator's proxy serves every target.
+    """
+    if client.proxy and not upstream and not client.offline:
+        raise EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_PROXY, setting=client.proxy))
 
 
 def _cpus(builds: bool) -> float:

@@ -15,15 +15,18 @@ from fyke.sandbox.packages.package_client import (
     MOUNTED_PREFIXES,
     PackageClient,
     Registry,
+    SettingsUnusable,
     certificates,
     expand_variables,
     is_web,
     proxy_variable,
+    read_settings,
     read_text,
     url_credentials,
 )
 
 NPMRC = f"{CONFIG}/npmrc"
+DEFAULT = "npm's default"
 PASSED = frozenset(
     [
         "registry",
@@ -39,6 +42,7 @@ PASSED = frozenset(
     ]
 )
 
+_SCOPE = re.compile(r"@[\w.~-]+:registry")
 _LOGIN = re.compile(
     r"\s*(//[^\s=]+?:(?:_authToken|_auth|username|_password))\s*=\s*(.*?)\s*$", re.MULTILINE
 )
@@ -59,16 +63,18 @@ def query_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> PackageClient:
-    """``settings`` is the output of ``npm config list --json``."""
-    scoped = {
-        key: str(value)
-        for key, value in settings.items()
-        if re.fullmatch(r"@[\w.~-]+:registry", key) and is_web(str(value))
-    }
-    default = str(settings.get("registry") or "")
-    urls = [url for url in dict.fromkeys([default, *scoped.values()]) if is_web(url)]
-    logins = _logins(environ, settings, urls)
-    lines = [f"{key}={value}" for key, value in ({"registry": default} | scoped).items() if value]
+    """``settings`` is the output of ``npm config list --json``. Raise ``SettingsUnusable``."""
+    texts = _texts(settings)
+    keys = ["registry", *(key for key in settings if _SCOPE.fullmatch(key))]
+    by_key = {key: str(settings[key]) for key in keys if settings.get(key)}
+    sources = {key: _source(key, environ, texts) for key in by_key}
+    for key, url in by_key.items():
+        if not is_web(url):
+            problem = f"{key} is no address with http or https"
+            raise SettingsUnusable(sources[key], problem)
+    urls = list(dict.fromkeys(by_key.values()))
+    logins = _logins(environ, texts, urls)
+    lines = [f"{key}={value}" for key, value in by_key.items()]
     lines += [f"{key}={value}" for key, value in logins.items()]
     if settings.get("strict-ssl") is False:
         lines.append("strict-ssl=false")
@@ -78,7 +84,8 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
         files[CA_FILE] = files.get(CA_FILE, "") + content
     if cafile:
         lines.append(f"cafile={cafile}")
-    registries = tuple(Registry(url, _headers(url, logins)) for url in urls)
+    source_of = {url: sources[key] for key, url in reversed(by_key.items())}
+    registries = tuple(Registry(url, _headers(url, logins), source_of[url]) for url in urls)
     secrets = [f"the registry {urlsplit(url).hostname}" for url in urls if url_credentials(url)]
     if logins:
         secrets.append("npm's configuration")
@@ -97,13 +104,29 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
     )
 
 
+def _texts(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The files of npm and their content, the user's last. npm itself ignores one that it cannot
+    read.
+    """
+    files = [str(settings.get(key) or "") for key in ("globalconfig", "userconfig")]
+    return {file: read_settings(Path(file)) or "" for file in files if file}
+
+
+def _source(key: str, environ: Mapping[str, str], texts: Mapping[str, str]) -> str:
+    """The variable or the file that sets a registry."""
+    for name in environ:
+        if name.lower() == f"npm_config_{key}".lower():
+            return name
+    line = re.compile(rf"^\s*{re.escape(key)}\s*=", re.MULTILINE)
+    return next((file for file in reversed([*texts]) if line.search(texts[file])), DEFAULT)
+
+
 def _logins(
-    environ: Mapping[str, str], settings: Mapping[str, Any], urls: list[str]
+    environ: Mapping[str, str], texts: Mapping[str, str], urls: list[str]
 ) -> dict[str, str]:
     """The credentials for these registries, which npm does not report."""
     found: dict[str, str] = {}
-    for key in ("globalconfig", "userconfig"):
-        text = read_text(Path(str(settings.get(key) or "/nonexistent")))
+    for text in texts.values():
         for name, value in _LOGIN.findall(text):
             if any(_is_in_scope(url, name.rpartition(":")[0]) for url in urls):
                 found[name] = expand_variables(value.strip("\"'"), environ)

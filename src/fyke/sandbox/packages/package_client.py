@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from fyke.contracts.execution import EnvironmentFailed
+from fyke.reasons import Reason, ReasonCode
+
 CONFIG = ".config"  # in the work folder of the sandbox
 CA_FILE, NETRC_FILE = f"{CONFIG}/ca.pem", f"{CONFIG}/netrc"
 MOUNTED_PREFIXES = ("/etc/ssl/certs/", "/etc/pki/tls/certs/", "/etc/pki/ca-trust/", "/usr/")
@@ -22,12 +25,29 @@ _PORTS = {"http": 80, "https": 443}
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
+class SettingsUnusable(EnvironmentFailed):
+    """A file or variable with settings of a package client that cannot be read or understood.
+
+    Without it the client could take a private package from a public registry, so nothing is
+    installed. ``problem`` contains no values of settings, which may be logins.
+    """
+
+    def __init__(self, source: str, problem: str) -> None:
+        reason = Reason.of(ReasonCode.REGISTRY_SETTINGS, source=source, detail=problem)
+        super().__init__(reason)
+        self.source = source
+        self.problem = problem
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A package registry. ``headers`` are added to requests to it."""
+    """A package registry. ``headers`` are added to requests to it. ``source`` is the file or the
+    variable that names it.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
     @property
     def host(self) -> str:
@@ -70,6 +90,19 @@ def url_credentials(url: str) -> tuple[str, str] | None:
     if parts.username is None and parts.password is None:
         return None
     return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def read_settings(path: Path) -> str | None:
+    """The content of a file with settings, None when there is none. Raise ``SettingsUnusable``."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SettingsUnusable(str(path), error.strerror or str(error)) from None
+    except UnicodeDecodeError as error:
+        problem = f"it is not UTF-8 at byte {error.start + 1}"
+        raise SettingsUnusable(str(path), problem) from None
 
 
 def read_text(path: Path) -> str:

@@ -12,21 +12,27 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
+from fyke.kit.typed import convert
 from fyke.sandbox.packages.package_client import (
     NETRC_FILE,
     PackageClient,
     Registry,
+    SettingsUnusable,
     certificates,
     is_web,
     netrc_logins,
     netrc_text,
     proxy_variable,
+    read_settings,
     read_text,
     url_credentials,
 )
-from fyke.sandbox.packages.pip_settings import pip_settings
+from fyke.sandbox.packages.pip_settings import pip_settings, read_pip
 
 CLIENT_CERTIFICATE = ".config/client.pem"
+DEFAULT = "uv's default"
 
 _PASSED = frozenset(
     [
@@ -40,7 +46,7 @@ _PASSED = frozenset(
         "UV_EXCLUDE_NEWER",
     ]
 )
-_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _FROM_FILE = {
     "index-strategy": "UV_INDEX_STRATEGY",
     "native-tls": "UV_NATIVE_TLS",
@@ -48,21 +54,56 @@ _FROM_FILE = {
     "offline": "UV_OFFLINE",
     "exclude-newer": "UV_EXCLUDE_NEWER",
 }
+_LISTS = {
+    "UV_DEFAULT_INDEX": ("index-url", "index"),
+    "UV_INDEX": ("extra-index-url", "index"),
+    "UV_FIND_LINKS": ("find-links",),
+    "UV_INSECURE_HOST": ("allow-insecure-host",),
+}
+_KEYS = {variable: (key,) for key, variable in _FROM_FILE.items()} | _LISTS
 _FALSE = ("", "0", "false", "no", "off")
 
 
+class _Index(msgspec.Struct):
+    url: str
+    name: str = ""
+    default: bool = False
+    explicit: bool = False
+
+
+class _Settings(msgspec.Struct, rename="kebab"):
+    """The types of the keys that are read, outside of the table ``pip`` and in it."""
+
+    index: list[_Index] = []
+    index_url: str = ""
+    extra_index_url: list[str] = []
+    find_links: list[str] = []
+    allow_insecure_host: list[str] = []
+    index_strategy: str = ""
+    native_tls: bool = False
+    system_certs: bool = False
+    offline: bool = False
+    pip: dict[str, Any] = {}
+
+
+Sourced = dict[str, tuple[str, str]]  # variable to value, and the file or variable it is from
+
+
 def find_links(environ: Mapping[str, str]) -> list[Path]:
-    """The folders of wheels on this machine that uv is configured to use."""
-    return [Path(entry) for entry in _links(_variables(environ)) if not is_web(entry)]
+    """The folders of wheels on this machine that uv is configured to use. Raise
+    ``SettingsUnusable``.
+    """
+    return [Path(entry) for entry in _links(_values(_variables(environ))) if not is_web(entry)]
 
 
 def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
-    """``default`` is the index that uv uses when none is configured."""
-    env = _variables(environ)
+    """``default`` is the index that uv uses when none is configured. Raise ``SettingsUnusable``."""
+    variables = _variables(environ)
+    env = _values(variables)
     indexes = _indexes(env)
     if not env.get("UV_DEFAULT_INDEX") and not env.get("UV_INDEX_URL") and is_web(default):
-        indexes.append(("", default))
-    urls = [url for _, url in indexes] + [entry for entry in _links(env) if is_web(entry)]
+        indexes.append(("", default, ""))
+    urls = [url for _, url, _ in indexes] + [entry for entry in _links(env) if is_web(entry)]
     tls, files = certificates({**environ, **env})
     logins = netrc_logins(environ, [urlsplit(url).hostname or "" for url in urls])
     secrets = [f"the index {urlsplit(url).hostname}" for url in urls if url_credentials(url)]
@@ -76,8 +117,14 @@ def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
         files[CLIENT_CERTIFICATE] = client
         tls["SSL_CLIENT_CERT"] = f"/work/{CLIENT_CERTIFICATE}"
         secrets.append("SSL_CLIENT_CERT")
-    registries = tuple(Registry(url, _headers(name, url, env, logins)) for name, url in indexes)
-    registries += tuple(Registry(entry) for entry in _links(env) if is_web(entry))
+    sources = {variable: source for variable, (_, source) in variables.items()}
+    registries = tuple(
+        Registry(url, _headers(name, url, env, logins), sources.get(variable, DEFAULT))
+        for name, url, variable in indexes
+    )
+    registries += tuple(
+        Registry(entry, source=sources["UV_FIND_LINKS"]) for entry in _links(env) if is_web(entry)
+    )
     env.pop("SSL_CERT_FILE", None)
     return PackageClient(
         env={**env, **tls, "UV_NO_CONFIG": "1", "UV_KEYRING_PROVIDER": "disabled"},
@@ -89,7 +136,11 @@ def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
     )
 
 
-def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+def _values(variables: Sourced) -> dict[str, str]:
+    return {name: value for name, (value, _) in variables.items()}
+
+
+def _variables(environ: Mapping[str, str]) -> Sourced:
     """The variables of uv, completed from its files, or from pip's settings without a file."""
     env = {
         name: value
@@ -99,28 +150,47 @@ def _variables(environ: Mapping[str, str]) -> dict[str, str]:
     }
     env |= {name: value for name, value in environ.items() if name.startswith("UV_DEFAULT_INDEX")}
     env |= {name: value for name, value in environ.items() if name.startswith("UV_INDEX")}
+    found: Sourced = {name: (value, name) for name, value in env.items()}
     from_files = _from_files(environ)
-    for name, value in (_from_pip(environ, env) if from_files is None else from_files).items():
-        env.setdefault(name, value)
+    found = (_from_pip(environ, env) if from_files is None else from_files) | found
     cert = environ.get("SSL_CERT_FILE") or pip_settings(environ).get("cert", "")
-    return env | ({"SSL_CERT_FILE": cert} if cert else {})
+    return found | ({"SSL_CERT_FILE": (cert, "")} if cert else {})
 
 
-def _from_files(environ: Mapping[str, str]) -> dict[str, str] | None:
+def _from_files(environ: Mapping[str, str]) -> Sourced | None:
     """None when uv has no file. A user's file overrides the machine's key by key, and the table
     ``pip`` overrides the keys outside of it.
     """
     merged: dict[str, Any] = {}
-    found = False
+    sources: dict[str, str] = {}
     for file in reversed(_files(environ)):
-        try:
-            document = tomllib.loads(file.read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        found = True
-        part = document.get("pip")
-        merged |= document | (part if isinstance(part, dict) else {})
-    return _to_variables(merged) if found else None
+        text = read_settings(file)
+        if text is None and environ.get("UV_CONFIG_FILE"):
+            raise SettingsUnusable(str(file), "UV_CONFIG_FILE names it, and it does not exist")
+        if text is not None:
+            part = _parse(file, text)
+            merged |= part
+            sources |= dict.fromkeys([*part, ""], str(file))
+    if not sources:
+        return None
+    return {
+        variable: (
+            value,
+            ", ".join(dict.fromkeys(sources[k] for k in _KEYS[variable] if k in sources)),
+        )
+        for variable, value in _to_variables(merged).items()
+    }
+
+
+def _parse(file: Path, text: str) -> dict[str, Any]:
+    """The keys of a file, those of its table ``pip`` before the others."""
+    try:
+        document = tomllib.loads(text)
+        pip = convert(document, _Settings).pip
+        convert(pip, _Settings)
+    except (ValueError, RecursionError) as error:
+        raise SettingsUnusable(str(file), str(error).replace(" - at `$.", " at `")) from None
+    return document | pip
 
 
 def _files(environ: Mapping[str, str]) -> list[Path]:
@@ -142,12 +212,12 @@ def _to_variables(document: Mapping[str, Any]) -> dict[str, str]:
         for key, variable in _FROM_FILE.items()
         if isinstance(document.get(key), str | bool)
     }
-    extra = [str(url) for url in document.get("extra-index-url") or []]
-    default = str(document.get("index-url") or "")
-    for entry in document.get("index") or []:
-        if not isinstance(entry, dict) or entry.get("explicit"):
+    extra = list(document.get("extra-index-url", []))
+    default = document.get("index-url", "")
+    for entry in document.get("index", []):
+        if entry.get("explicit"):
             continue
-        url, name = str(entry.get("url", "")), str(entry.get("name", ""))
+        url, name = entry["url"], entry.get("name", "")
         if entry.get("default"):
             default = url
         else:
@@ -155,17 +225,17 @@ def _to_variables(document: Mapping[str, Any]) -> dict[str, str]:
     lists = {
         "UV_DEFAULT_INDEX": default,
         "UV_INDEX": " ".join(extra),
-        "UV_FIND_LINKS": ",".join(map(str, document.get("find-links") or [])),
-        "UV_INSECURE_HOST": " ".join(map(str, document.get("allow-insecure-host") or [])),
+        "UV_FIND_LINKS": ",".join(document.get("find-links", [])),
+        "UV_INSECURE_HOST": " ".join(document.get("allow-insecure-host", [])),
     }
     return env | {name: value for name, value in lists.items() if value}
 
 
-def _from_pip(environ: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+def _from_pip(environ: Mapping[str, str], env: Mapping[str, str]) -> Sourced:
     """Pip's settings as variables of uv, unless uv has an index."""
-    if any(env.get(name) for name in _INDEXES[:3]):
+    if any(env.get(name) for name in INDEXES[:3]):
         return {}
-    settings = pip_settings(environ)
+    settings = read_pip(environ)
     variables = {
         "index-url": ("UV_DEFAULT_INDEX", " "),
         "extra-index-url": ("UV_INDEX", " "),
@@ -173,23 +243,33 @@ def _from_pip(environ: Mapping[str, str], env: Mapping[str, str]) -> dict[str, s
         "trusted-host": ("UV_INSECURE_HOST", " "),
     }
     return {
-        name: separator.join(settings[key].split())
+        name: (separator.join(settings[key][0].split()), settings[key][1])
         for key, (name, separator) in variables.items()
-        if settings.get(key, "").split()
+        if key in settings and settings[key][0].split()
     }
 
 
-def _indexes(env: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The name ("" for none) and the address of each index, in search order."""
-    found: list[tuple[str, str]] = []
+def _indexes(env: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """The name ("" for none), the address and the variable of each index, in search order."""
+    found: list[tuple[str, str, str]] = []
     for variable in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
         for entry in env.get(variable, "").split():
-            name, separator, url = entry.partition("=")
-            if not separator or "://" in name:
-                name, url = "", entry
-            if is_web(url) and url not in [known for _, known in found]:
-                found.append((name, url))
+            name, url = _split(entry)
+            if is_web(url) and url not in [known for _, known, _ in found]:
+                found.append((name, url, variable))
     return found
+
+
+def other_index(env: Mapping[str, str]) -> str:
+    """The variable of an index that no sandbox reaches, such as a folder; "" when there is none."""
+    entries = ((variable, entry) for variable in INDEXES for entry in env.get(variable, "").split())
+    return next((variable for variable, entry in entries if not is_web(_split(entry)[1])), "")
+
+
+def _split(entry: str) -> tuple[str, str]:
+    """The name ("" for none) and the address of an index."""
+    name, separator, url = entry.partition("=")
+    return (name, url) if separator and "://" not in name else ("", entry)
 
 
 def _links(env: Mapping[str, str]) -> list[str]:

@@ -17,7 +17,7 @@ from fyke.sandbox.packages.environment_go import (
     GoRecipe,
     _explain,
     _needs_modules,
-    _refuse_loopback,
+    refuse_loopback,
 )
 from fyke.sandbox.packages.installer import InstallLimits, PackageInstaller
 from fyke.sandbox.packages.package_client import PackageClient, Registry
@@ -62,9 +62,9 @@ def test_a_project_needs_modules_when_go_mod_requires_them(
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.8.0.1", "http://[::1]:1"])
 def test_a_module_proxy_on_loopback_is_refused(url: str) -> None:
     with pytest.raises(EnvironmentFailed) as caught:
-        _refuse_loopback(PackageClient({}, {}, (Registry("https://a.invalid"), Registry(url))))
+        refuse_loopback(PackageClient({}, {}, (Registry("https://a.invalid"), Registry(url))))
     assert caught.value.reason.code is ReasonCode.REGISTRY_LOOPBACK
-    _refuse_loopback(PackageClient({}, {}, (Registry("https://128.0.0.1"),)))
+    refuse_loopback(PackageClient({}, {}, (Registry("https://128.0.0.1"),)))
 
 
 @pytest.mark.anyio

@@ -75,3 +75,12 @@ def test_logins_and_proxies_of_the_machine_are_found(tmp_path: Path) -> None:
     assert client.env["NETRC"] == f"/work/{NETRC_FILE}"
     assert client.proxy == "HTTPS_PROXY"
     assert "NETRC" not in go(environ, GOPROXY="https://other.invalid").env
+
+
+def test_each_module_proxy_names_the_file_or_variable_it_is_from(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text(f"GOPROXY={PROXY}\n")
+    settings = {"GOPROXY": PROXY, "GOSUMDB": "sum.golang.org", "GOENV": str(file)}
+    assert [one.source for one in go({}, **settings).registries] == [str(file), "Go's default"]
+    found = go({"GOPROXY": PROXY, "GOSUMDB": "sum.golang.org"}, **settings).registries
+    assert [one.source for one in found] == ["GOPROXY", "GOSUMDB"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke.sandbox.packages.npm_settings import NPMRC, query_environment, read_npm
-from fyke.sandbox.packages.package_client import CA_FILE, PackageClient
+from fyke.sandbox.packages.package_client import CA_FILE, PackageClient, SettingsUnusable
 from unit.sandbox.packages.test_uv_settings import CERTIFICATE, urls, write
 
 
@@ -47,8 +47,7 @@ def test_npm_config_runs_with_the_settings_of_npm_only() -> None:
 
 
 def test_npm_is_configured_with_its_registries(tmp_path: Path) -> None:
-    scoped = {"@corp:registry": "https://corp.invalid/npm/", "@odd:registry": "file:///x"}
-    client = npm(tmp_path, **scoped)
+    client = npm(tmp_path, **{"@corp:registry": "https://corp.invalid/npm/"})
     assert urls(client) == ["https://r.invalid/", "https://corp.invalid/npm/"]
     assert client.files[NPMRC].splitlines() == [
         "registry=https://r.invalid/",
@@ -56,6 +55,42 @@ def test_npm_is_configured_with_its_registries(tmp_path: Path) -> None:
     ]
     assert client.env["npm_config_userconfig"] == f"/work/{NPMRC}"
     assert client.secrets == ()
+
+
+@pytest.mark.parametrize("url", ["file:///x", "htps://corp.invalid", "${UNSET}", "https://"])
+@pytest.mark.parametrize("key", ["registry", "@corp:registry"])
+def test_a_registry_that_is_no_address_is_an_error(tmp_path: Path, key: str, url: str) -> None:
+    """Packages of the scope would come from the default registry."""
+    with pytest.raises(SettingsUnusable, match=f"{key} is no address") as refused:
+        npm(tmp_path, f"{key} = {url}\n", **{key: url})
+    assert refused.value.source == str(tmp_path / ".npmrc")
+
+
+def test_a_file_of_npm_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SettingsUnusable, match="Is a directory") as refused:
+        npm(tmp_path, globalconfig=str(tmp_path / "folder"))
+    assert refused.value.source == str(tmp_path / "folder")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    with pytest.raises(SettingsUnusable, match="not UTF-8"):
+        npm(tmp_path, globalconfig=str(tmp_path / "binary"))
+
+
+def test_each_registry_names_the_file_or_variable_it_is_from(tmp_path: Path) -> None:
+    machine = write(tmp_path / "npmrc", "registry=https://r.invalid/\n@a:registry=https://a/\n")
+    settings = {
+        "registry": "https://r.invalid/",
+        "globalconfig": str(machine),
+        "@a:registry": "https://a/",
+        "@b:registry": "https://b/",
+    }
+    environ = {"NPM_CONFIG_@B:REGISTRY": "https://b/"}
+    assert [(one.url, one.source) for one in read_npm(environ, settings).registries] == [
+        ("https://r.invalid/", str(machine)),
+        ("https://a/", str(machine)),
+        ("https://b/", "NPM_CONFIG_@B:REGISTRY"),
+    ]
+    assert read_npm({}, {"registry": "https://r/"}).registries[0].source == "npm's default"
 
 
 def test_credentials_are_sent_only_to_their_registry(tmp_path: Path) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.packages.package_client import CA_FILE, NETRC_FILE, PackageClient
-from fyke.sandbox.packages.uv_settings import CLIENT_CERTIFICATE, find_links, read_uv
+from fyke.reasons import ReasonCode
+from fyke.sandbox.packages.package_client import (
+    CA_FILE,
+    NETRC_FILE,
+    PackageClient,
+    SettingsUnusable,
+)
+from fyke.sandbox.packages.uv_settings import CLIENT_CERTIFICATE, find_links, other_index, read_uv
 
 DEFAULT = "https://default.invalid/simple"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nx\n"
@@ -212,7 +219,60 @@ def test_find_links_are_folders_or_pages() -> None:
     assert urls(uv(environ)) == [DEFAULT, "https://pages.invalid/"]
 
 
-def test_a_file_that_is_not_toml_is_ignored(tmp_path: Path) -> None:
-    write(tmp_path / ".config/uv/uv.toml", "index-url = ")
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[[index]\nurl = ", "(at line 1, column 8)"),
+        ('index-url = "https://user:pass@corp"\nindex-url = "x"', "Cannot overwrite a value"),
+        ("extra-index-url = 'https://corp'", "Expected `array`, got `str` at `extra-index-url`"),
+        ("index-url = 3", "Expected `str`, got `int` at `index-url`"),
+        ("[[index]]\nname = 'corp'", "missing required field `url` at `index[0]`"),
+        ("pip = 3", "at `pip`"),
+        ("[pip]\nfind-links = 'x'", "at `find-links`"),
+    ],
+)
+def test_a_file_that_uv_would_refuse_is_an_error_that_names_it(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    file = write(tmp_path / ".config/uv/uv.toml", text)
     environ = {"HOME": str(tmp_path), "PIP_INDEX_URL": "https://pip.invalid/"}
-    assert urls(uv(environ)) == ["https://pip.invalid/"]
+    for read in (uv, find_links):
+        with pytest.raises(SettingsUnusable, match=re.escape(problem)) as refused:
+            read(environ)
+        assert refused.value.source == str(file)
+        assert refused.value.reason.code is ReasonCode.REGISTRY_SETTINGS
+        assert "pass" not in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / ".config/uv/uv.toml").mkdir(parents=True)
+    with pytest.raises(SettingsUnusable, match=r"/uv\.toml .* cannot be used: Is a directory"):
+        uv({"HOME": str(tmp_path)})
+    (tmp_path / ".config/uv/uv.toml").rmdir()
+    (tmp_path / ".config/uv/uv.toml").write_bytes(b"# \xff")
+    with pytest.raises(SettingsUnusable, match="it is not UTF-8 at byte 3"):
+        uv({"HOME": str(tmp_path)})
+    with pytest.raises(SettingsUnusable, match=r"none\.toml .*it does not exist"):
+        uv({"UV_CONFIG_FILE": str(tmp_path / "none.toml")})
+
+
+def test_each_index_names_the_file_or_variable_it_is_from(tmp_path: Path) -> None:
+    file = write(tmp_path / ".config/uv/uv.toml", 'index-url = "https://corp/simple"\n')
+    client = uv({"HOME": str(tmp_path), "UV_INDEX": "https://more/simple"})
+    assert [(one.url, one.source) for one in client.registries] == [
+        ("https://more/simple", "UV_INDEX"),
+        ("https://corp/simple", str(file)),
+    ]
+    client = uv({"PIP_EXTRA_INDEX_URL": "https://pip/simple", "UV_FIND_LINKS": "https://links/"})
+    assert [one.source for one in client.registries] == [
+        "PIP_EXTRA_INDEX_URL",
+        "uv's default",
+        "UV_FIND_LINKS",
+    ]
+
+
+def test_an_index_that_no_sandbox_reaches_is_found() -> None:
+    assert other_index({"UV_INDEX": "corp=https://corp/simple https://x/?a=b"}) == ""
+    assert other_index({"UV_INDEX": "https://a/", "UV_EXTRA_INDEX_URL": "corp"}) == (
+        "UV_EXTRA_INDEX_URL"
+    )
