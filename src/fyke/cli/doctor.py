@@ -92,6 +92,7 @@ def _machine(settings: Settings) -> Iterator[CheckResult]:
     yield _workers_python()
     yield _folder(settings.home)
     yield _disk(settings.home)
+    yield _process_limits()
     yield _uv()
     yield _program("git", "only needed to import Workers from repositories")
     yield _program("node", "only needed for Workers in Node.js")
@@ -132,6 +133,28 @@ def _disk(home: Path) -> CheckResult:
     return CheckResult(
         "disk", state, detail, "free some space: rows, logs and dependencies are stored there"
     )
+
+
+def _process_limits() -> CheckResult:
+    """The hard limits that this process, and so a platform started here, has."""
+    import resource
+
+    from fyke.contracts.execution import SandboxLimits
+    from fyke.contracts.tools import ToolLimits
+
+    sandbox, tool = SandboxLimits(cpus=1, memory=0), ToolLimits(seconds=1)
+    needed = (
+        ("open files (ulimit -n)", resource.RLIMIT_NOFILE, tool.open_files),
+        ("file size in bytes (ulimit -f)", resource.RLIMIT_FSIZE, tool.work_size),
+        ("processes (ulimit -u)", resource.RLIMIT_NPROC, sandbox.processes + tool.processes),
+    )
+    low = [
+        f"{name} {hard}, {least} needed"
+        for name, number, least in needed
+        if (hard := resource.getrlimit(number)[1]) != resource.RLIM_INFINITY and hard < least
+    ]
+    remedy = "raise these hard limits (limits.conf, LimitNOFILE= ... of a systemd unit)"
+    return CheckResult("ulimit", FAILED if low else OK, "; ".join(low) or "high enough", remedy)
 
 
 def _uv() -> CheckResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import socket
 from collections import namedtuple
@@ -88,6 +89,24 @@ def test_the_free_space_of_a_new_folder_is_that_of_its_parent(
     )
     assert doctor._disk(tmp_path / "a" / "b").state == state
     assert paths == [tmp_path]
+
+
+def test_limits_that_are_too_low_are_named_with_what_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = {
+        resource.RLIMIT_NOFILE: resource.RLIM_INFINITY,
+        resource.RLIMIT_FSIZE: resource.RLIM_INFINITY,
+        resource.RLIMIT_NPROC: 384,
+    }
+    monkeypatch.setattr(resource, "getrlimit", lambda number: (1, limits[number]))
+    assert doctor._process_limits().state == OK
+    limits |= {resource.RLIMIT_NOFILE: 40, resource.RLIMIT_NPROC: 12}
+    line = doctor._process_limits()
+    assert (line.state, line.detail) == (
+        FAILED,
+        "open files (ulimit -n) 40, 4096 needed; processes (ulimit -u) 12, 384 needed",
+    )
 
 
 def test_a_missing_optional_program_is_not_a_failure() -> None:

@@ -95,10 +95,25 @@ def write_file(path: str, text: str) -> None:
     os.close(target)
 
 
-def prepare(job: list[tuple[str, str]]) -> None:
-    """Set up the work folder, standard input and limits. A failure here is the platform's."""
+def set_limit(number: int, value: int) -> None:
     import resource
 
+    try:
+        resource.setrlimit(number, (value, value))
+    except ValueError:
+        names = {
+            resource.RLIMIT_NOFILE: "of open files (ulimit -n)",
+            resource.RLIMIT_FSIZE: "of the file size in bytes (ulimit -f)",
+            resource.RLIMIT_NPROC: "of processes (ulimit -u)",
+        }
+        hard = resource.getrlimit(number)[1]
+        raise ValueError(
+            f"the hard limit {names.get(number, number)} is {hard}, and {value} is needed"
+        ) from None
+
+
+def prepare(job: list[tuple[str, str]]) -> None:
+    """Set up the work folder, standard input and limits. A failure here is the platform's."""
     os.umask(0o022)
     os.chdir(WORK)
     os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
@@ -114,7 +129,7 @@ def prepare(job: list[tuple[str, str]]) -> None:
             os.chmod(text, 0o755)  # noqa: PTH101, S103
         elif kind == "r":
             number, _, value = text.partition("=")
-            resource.setrlimit(int(number), (int(value), int(value)))
+            set_limit(int(number), int(value))
 
 
 def default_signals() -> None:
@@ -150,7 +165,7 @@ def main() -> None:
     try:
         prepare(job)
     except (OSError, ValueError) as error:
-        control.send(f"cannot prepare the work folder: {error}".encode())
+        control.send(f"cannot prepare the sandbox: {error}".encode())
         os._exit(1)
     execute(job)
 

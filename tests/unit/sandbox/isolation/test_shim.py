@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -101,3 +102,13 @@ def test_the_shim_imports_nothing_slow() -> None:
         "posixpath",
         "genericpath",
     }
+
+
+def test_a_limit_that_the_machine_does_not_allow_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int, limits: tuple[int, int]) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    monkeypatch.setattr(resource, "getrlimit", lambda number: (40, 40))
+    with pytest.raises(ValueError, match=r"open files \(ulimit -n\) is 40, and 1024 is needed"):
+        shim.set_limit(resource.RLIMIT_NOFILE, 1024)
