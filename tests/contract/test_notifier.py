@@ -177,6 +177,7 @@ async def dripping_body(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("handler", "status"),
     [
@@ -224,6 +225,7 @@ async def test_a_host_gets_two_requests_at_once_and_ten_a_second() -> None:
     notifier.close()
 
 
+@pytest.mark.slow
 async def test_waiting_for_a_host_uses_no_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))

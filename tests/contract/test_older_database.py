@@ -195,6 +195,7 @@ def fill(connection: Connection) -> None:
     add(connection, "ledger", id="L9", account_id="B", at=BERLIN_MIDNIGHT, **credit)
 
 
+@pytest.mark.slow
 def test_past_usage_is_summed_by_day_and_part(engine: Engine) -> None:
     make_old(engine, "0009")
     with for_writing(engine).begin() as connection:
@@ -222,6 +223,7 @@ def test_past_usage_is_summed_by_day_and_part(engine: Engine) -> None:
     assert (whole["traffic_bytes"], whole["run_ms"]) == (14, 5_000 + 5_001)
 
 
+@pytest.mark.slow
 def test_ended_runs_get_the_sums_of_their_attempts(engine: Engine) -> None:
     attempts = [("R0", 1_000, 3_500, 7), ("R0", 2_000, 2_500, 8)]
     attempts += [("R1", 0, 900, 1), ("R4", 5, 0, 9)]

@@ -71,6 +71,7 @@ async def test_data_is_returned_unchanged(results: SqlResults) -> None:
     assert [row.data for row in await everything(results)] == AS_THEY_CAME * 11
 
 
+@pytest.mark.slow
 async def test_a_thousand_batches_from_eight_attempts_at_once(
     results: SqlResults, second: SqlResults
 ) -> None:

@@ -163,6 +163,7 @@ async def test_a_failed_run_has_the_reason_of_the_first_subtask(setup: Setup) ->
     assert now.err_msg == "out_of_memory"
 
 
+@pytest.mark.slow
 async def test_concurrent_ends_of_subtasks_end_the_run_once(setup: Setup) -> None:
     for _ in range(5):
         run, leases = await setup.start(8)

@@ -118,6 +118,7 @@ async def walk_all(
             return found
 
 
+@pytest.mark.slow
 async def test_a_walk_finds_all_matching_runs(state: State) -> None:
     owner, workers, made = await fill(state)
     dice = random.Random(7)

@@ -193,6 +193,7 @@ async def races(setup: Setup, count: int) -> None:
     assert task is not None and task.run_times == count
 
 
+@pytest.mark.slow
 async def test_two_servers_fire_each_time_once(setup: Setup) -> None:
     await races(setup, 25)
 

@@ -76,6 +76,7 @@ async def test_a_signal_reaches_the_same_process(setup: Setup) -> None:
         assert await listener.wait(WORK, LONG) == "work"
 
 
+@pytest.mark.slow
 async def test_a_signal_reaches_another_process(setup: Setup) -> None:
     async with setup.signals().listen() as listener:
         await setup.notify_from_another_process("run:01ABC")
@@ -129,6 +130,7 @@ async def test_a_thousand_signals_count_once(setup: Setup) -> None:
         assert repeated <= 2  # what was still under way when the first was consumed
 
 
+@pytest.mark.slow
 async def test_a_thousand_different_topics_all_arrive(setup: Setup) -> None:
     """The event loop does not run meanwhile; the short kernel queue must lose no signal."""
     signals = setup.signals()
@@ -171,6 +173,7 @@ async def test_notify_never_raises(setup: Setup) -> None:
         assert await listener.wait(WORK, 0) is None
 
 
+@pytest.mark.slow
 async def test_two_thousand_waiters_get_their_own_signals(setup: Setup) -> None:
     signals = setup.signals()
 

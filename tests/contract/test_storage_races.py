@@ -65,6 +65,7 @@ async def test_two_processes_lease_each_subtask_once(state: State) -> None:
     assert check(state.storage.engine) == []
 
 
+@pytest.mark.slow
 async def test_many_threads_lease_each_subtask_once(state: State) -> None:
     await state.write(seed_many([20] * 10))
     others = [state.storage, another(state), another(state)]

@@ -54,6 +54,7 @@ def tables_of(engine: Engine) -> set[str]:
     return set(inspect(engine).get_table_names())
 
 
+@pytest.mark.slow
 def test_an_empty_database_gets_exactly_the_declared_tables(database_url: str) -> None:
     with engine_at(database_url) as engine:
         before = SCHEMA.version(engine)
@@ -212,6 +213,7 @@ def reads_a_whole_table(line: str) -> bool:
     return "Seq Scan" in line or ("SCAN " in line and "USING" not in line and not of_subquery)
 
 
+@pytest.mark.slow
 @pytest.mark.new_database
 async def test_frequent_queries_use_indexes(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
@@ -243,6 +245,7 @@ async def test_frequent_queries_use_indexes(state: State) -> None:
         assert "Sort" not in found and "TEMP B-TREE" not in found
 
 
+@pytest.mark.slow
 @pytest.mark.new_database
 @pytest.mark.parametrize("analyzed", [True, False])
 async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(

@@ -217,6 +217,7 @@ async def test_a_callback_url_that_is_not_taken(setup: Setup) -> None:
     assert queue.json()["data"]["count"] == 0
 
 
+@pytest.mark.slow
 async def test_a_callback_url_that_is_taken(setup: Setup) -> None:
     for request, body in STARTS:
         for url in ("https://hooks.example/x", "http://hooks.example:8080/?a=b", "", None):

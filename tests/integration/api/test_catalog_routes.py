@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 SHELVED = "/api/fyke/workers/owner~shop-prices"
 
 
+@pytest.mark.slow
 async def test_the_catalog_is_browsed_with_figures(app: App, api: Api) -> None:
     await add_versions(app)
     worker = await app.publish("reader")

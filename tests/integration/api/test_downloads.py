@@ -256,6 +256,7 @@ def memory(name: str) -> int:
     return int(found[1]) * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "seconds"),
     [

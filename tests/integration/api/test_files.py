@@ -170,6 +170,7 @@ def _mutations(token: str, count: int) -> list[str]:
     return sorted(found - {token, ""})[:count]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
 async def test_no_mutated_link_is_accepted(app: App, api: Api, run_slug: str, count: int) -> None:
     await app.execute(ROWS[:1])

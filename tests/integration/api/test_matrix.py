@@ -67,6 +67,7 @@ async def test_routes_without_a_key_are_those_declared_public(app: App) -> None:
     assert named == {" ".join(one) for one in public_routes(app.asgi())}
 
 
+@pytest.mark.slow
 async def test_the_owner_is_admitted_everywhere(objects: OwnedObjects) -> None:
     for route, entry in sorted(ENTRIES.items(), key=lambda one: one[0].startswith("DELETE")):
         renewed = [*entry.names.values(), *entry.fresh] if entry.writes or entry.personal else ()
@@ -77,6 +78,7 @@ async def test_the_owner_is_admitted_everywhere(objects: OwnedObjects) -> None:
         assert answer.status_code == entry.status, (route, answer.text)
 
 
+@pytest.mark.slow
 async def test_a_viewer_reads_and_changes_nothing(objects: OwnedObjects, tmp_path: Path) -> None:
     await objects.api.get("/api/fyke/account", key=objects.viewer_key)
     before = records(tmp_path)
@@ -98,6 +100,7 @@ async def test_a_viewer_reads_and_changes_nothing(objects: OwnedObjects, tmp_pat
     assert (await objects.app.services.profiles.preferences(objects.app.owner)).views == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["no key", "wrong key", "expired key", "no key at all"])
 async def test_without_a_valid_key_nothing_private_answers(
     objects: OwnedObjects, tmp_path: Path, role: str
@@ -120,6 +123,7 @@ async def test_without_a_valid_key_nothing_private_answers(
     assert records(tmp_path) == before
 
 
+@pytest.mark.slow
 async def test_public_routes_do_not_care_for_bad_keys(objects: OwnedObjects) -> None:
     asked = 0
     for route, entry in ENTRIES.items():

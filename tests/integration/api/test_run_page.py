@@ -71,6 +71,7 @@ async def test_the_log_is_read_from_any_place(api: Api, app: App, run_slug: str)
     fails(await api.get(f"/api/fyke/runs/{run_slug}/log/lines/31"), 404, 4040)
 
 
+@pytest.mark.slow
 async def test_a_hundred_thousand_lines_are_searched_in_one_request(
     api: Api, app: App, run_slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

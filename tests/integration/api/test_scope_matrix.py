@@ -44,6 +44,7 @@ async def keys(app: App, kind: str, scopes: list[frozenset[Scope]]) -> dict[froz
     return made
 
 
+@pytest.mark.slow
 async def test_a_key_does_what_it_was_made_for_and_nothing_else(
     objects: OwnedObjects, tmp_path: Path
 ) -> None:

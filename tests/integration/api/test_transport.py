@@ -457,6 +457,7 @@ async def test_a_key_in_the_query_reaches_no_log(
     assert canary not in repr(logged)
 
 
+@pytest.mark.slow
 async def test_injected_text_is_data_and_nothing_else(app: App, api: Api) -> None:
     await app.publish()
     payloads = [

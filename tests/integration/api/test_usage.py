@@ -55,6 +55,7 @@ async def some_life(app: App, api: Api, number: int) -> None:
         await app.execute([{"n": 1}] * dice.randint(0, 3), outcome)
 
 
+@pytest.mark.slow
 async def test_the_sums_are_those_of_the_ledger_exactly(priced: App, priced_api: Api) -> None:
     await some_life(priced, priced_api, 25)
     entries = await priced.storage.read(

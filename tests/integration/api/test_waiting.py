@@ -34,6 +34,7 @@ async def test_a_wait_is_over_when_the_run_is(app: App, api: Api, run_slug: str)
     assert {answer.json()["data"]["status"] for answer in answers} == {"succeeded"}
 
 
+@pytest.mark.slow
 async def test_a_wait_that_is_over_shows_the_run_as_it_is(api: Api, run_slug: str) -> None:
     async with asyncio.timeout(FOREVER):
         answer = await api.get(f"{detail(run_slug)}?wait=1")

@@ -43,6 +43,7 @@ def test_commands_for_scripts_exist() -> None:
     assert not any("local-work" in path for path in COMMANDS)
 
 
+@pytest.mark.slow
 def test_help_imports_no_large_libraries() -> None:
     code = (
         "import sys\n"

@@ -45,6 +45,7 @@ def routes(app: Any) -> set[str]:
     }
 
 
+@pytest.mark.slow
 async def test_exactly_the_existing_routes_are_documented_once(app: Any) -> None:
     titles = [title for page in PAGES for title in SECTION.findall(page.read_text("utf-8"))]
     assert sorted(titles) == sorted(routes(app))

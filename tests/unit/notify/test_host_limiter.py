@@ -45,6 +45,7 @@ async def test_names_with_the_same_address_share_its_limit() -> None:
     assert entered
 
 
+@pytest.mark.slow
 async def test_idle_hosts_are_removed() -> None:
     limiter = HostRateLimiter(per_second=1e6)
     async with limiter.enter([HOST, HOST], 1):

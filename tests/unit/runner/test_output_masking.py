@@ -32,6 +32,7 @@ def test_a_value_across_a_cut_is_masked(shift: int) -> None:
         assert joined == f"{before}***LOGIN***{rest}"
 
 
+@pytest.mark.slow
 def test_values_are_masked_at_any_place_and_chunk_size() -> None:
     random.seed(5)
     for _ in range(60):

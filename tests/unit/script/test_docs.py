@@ -39,6 +39,7 @@ class Undocumented(BaseModel):
     size: int = 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", pages.PAGES)
 def test_the_pages_are_up_to_date(name: str) -> None:
     page = pages.FOLDER / name

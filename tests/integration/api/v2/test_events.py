@@ -92,6 +92,7 @@ async def test_the_line_that_is_written_after_the_end_comes_before_it(
     assert [event.kind for event in reader.events] == ["status", "log", "log", "end"]
 
 
+@pytest.mark.slow
 async def test_an_ended_run_is_streamed_at_once_and_the_stream_ends(app: App) -> None:
     run = await started(app)
     await app.execute(numbered(1, 450), log=[f"line {n}" for n in range(450)])
@@ -144,6 +145,7 @@ async def test_dropped_connections_and_restarted_servers_lose_and_double_nothing
     assert reader.statuses in (["running", "succeeded"], ["running"])
 
 
+@pytest.mark.slow
 async def test_only_what_was_asked_for_comes(app: App) -> None:
     run = await started(app)
     await app.execute(numbered(1, 2), log=["one"])
@@ -202,6 +204,7 @@ async def test_invalid_parameters_are_refused_before_the_stream_starts(app: App)
         fails(await http.get(path), 401, 12001)
 
 
+@pytest.mark.slow
 async def test_streams_per_key_are_limited_and_free_again_when_a_client_leaves(
     app: App,
 ) -> None:

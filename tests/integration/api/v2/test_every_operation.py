@@ -259,6 +259,7 @@ class Setup:
         assert differences(shape, body["data"], operation) == []
 
 
+@pytest.mark.slow
 async def test_every_operation_answers_with_its_table_and_nothing_else(app: App, api: Api) -> None:
     setup = Setup(app, api)
     await setup.set_up()
@@ -275,6 +276,7 @@ async def test_every_start_that_waits_answers_with_the_union_of_both_forms(app: 
             await setup.check(operation, WAITED, is_async=False)
 
 
+@pytest.mark.slow
 async def test_no_operation_is_left_out(app: App) -> None:
     published = operations()
     assert len(published) == 39

@@ -101,6 +101,7 @@ async def test_a_page_out_of_range_is_refused(api: Api, run: str) -> None:
             fails(await api.get(f"{path}?{query}"), 422, 11000, word)
 
 
+@pytest.mark.slow
 async def test_every_format_is_a_file_behind_an_absolute_link_without_a_key(
     api: Api, run: str
 ) -> None:

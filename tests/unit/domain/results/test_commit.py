@@ -65,6 +65,7 @@ async def test_an_attempt_alone_has_larger_batches(results: BlockableResults) ->
         assert max(sizes) == write_queue.ROWS_PER_BATCH
 
 
+@pytest.mark.slow
 async def test_batches_of_large_rows_are_bounded_by_bytes(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ async def test_the_row_cap_is_exact_across_all_attempts(results: BlockableResult
         assert reached[-1] == ("c", cap)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "words"), [(100, "100 bytes"), (2048, "2 KiB"), (2**20, "1 MiB"), (2**30, "1 GiB")]
 )

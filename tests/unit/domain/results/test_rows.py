@@ -163,6 +163,7 @@ def test_the_size_limit_is_exact() -> None:
         decode_row(row(MAX_ROW_BYTES + 1))
 
 
+@pytest.mark.slow
 def test_the_size_of_a_row_encoded_twice_is_that_of_the_decoded_row() -> None:
     inner = json.dumps({"quotes": '"' * 2_500_000})
     outer = json.dumps(inner)
@@ -281,6 +282,7 @@ def check_many(seed: int, count: int) -> None:
         check_object(value, random.random() < 0.5, random.random() < 0.3)
 
 
+@pytest.mark.slow
 def test_many_random_objects_are_stored_unchanged() -> None:
     check_many(0, 5000)
 

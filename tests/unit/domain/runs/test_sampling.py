@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from fyke.domain.runs.sampling import MAX_POINTS, due
 from fyke.model.run import SampleSpan
 
@@ -13,6 +15,7 @@ def test_samples_are_a_second_apart_and_later_further() -> None:
     assert due(SampleSpan(200, 0, week), week + week // 200)
 
 
+@pytest.mark.slow
 def test_a_run_of_any_length_has_a_bounded_number_of_samples() -> None:
     for seconds in (400, 20_000, 700_000):
         times: list[int] = []

@@ -130,6 +130,7 @@ def test_intervals_are_counted_without_computing_each(away: int, first: int, eve
     assert due.next_at == times[-1] + step
 
 
+@pytest.mark.slow
 def test_counting_ends_at_the_maximum() -> None:
     year = 365 * DAY
     due = due_fires(EVERY_MINUTE, zone("UTC"), 0, MINUTE, year + 1)

@@ -76,6 +76,7 @@ def days_around(start: int, days: int) -> list[datetime]:
     return [first + timedelta(days=n) for n in range(-3, days + 3)]
 
 
+@pytest.mark.slow
 @examples(25)
 @given(places, st.integers(0, 23), st.integers(0, 59), st.integers(0, 7), st.integers(0, 31))
 @example(("Africa/Cairo", "2026-04-22"), 0, 30, 0, 0)

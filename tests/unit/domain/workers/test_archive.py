@@ -307,6 +307,7 @@ def remove(folder: Path) -> None:
     folder.rmdir()
 
 
+@pytest.mark.slow
 def test_mutated_archives_leave_only_files_inside_the_target(tmp_path: Path) -> None:
     check_mutations(2_000, tmp_path, 1)
 

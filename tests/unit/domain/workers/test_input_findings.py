@@ -288,6 +288,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_schemas_are_checked_in_bounded_time(text: str) -> None:
     with no_hang():

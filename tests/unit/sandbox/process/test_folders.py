@@ -91,6 +91,7 @@ def test_remove_refuses_a_link_instead_of_a_folder(folders: WorkFolders, tmp_pat
     assert (tmp_path / "precious").is_dir()
 
 
+@pytest.mark.slow
 def test_remove_handles_very_deep_and_unreadable_trees(folders: WorkFolders) -> None:
     top = folders.create("A", None)
     parent = os.open(top, os.O_RDONLY)

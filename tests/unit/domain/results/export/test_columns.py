@@ -74,6 +74,7 @@ async def test_labels_of_headers_are_kept():
     assert [(c.key, c.label) for c in columns] == [("z", "z"), ("b", "B")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "most"), [("xls", 256), ("xlsx", 16_384), ("csv", 16_384)])
 async def test_too_many_columns_are_refused_before_anything_is_written(name: str, most: int):
     walk = Walk(rows_of(*[{f"k{i}": 1} for i in range(most)]), page=500)

@@ -51,6 +51,7 @@ async def test_a_conflict_repeats_the_work(storage: SqlStorage) -> None:
     assert await storage.read(lambda tx: len(tx.accounts.all())) == 1
 
 
+@pytest.mark.slow
 async def test_a_permanent_conflict_is_unavailable(storage: SqlStorage) -> None:
     tries: list[int] = []
 
