@@ -262,7 +262,7 @@ def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason(own_platform: B
 
 def _setup_tokens(platform: Booted) -> list[str]:
     """The tokens of the links that were printed, the newest last."""
-    pattern = re.compile(r"/setup\?token=(\S+)$", re.MULTILINE)
+    pattern = re.compile(r"/setup\?token=(\S+)", re.MULTILINE)
     return pattern.findall(platform.log.read_text(errors="replace"))
 
 
