@@ -168,7 +168,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
 # functions that make a rule, by name, each with the schema for its arguments
 MADE: dict[str, Callable[..., Schema]] = {
     "to_page_size": lambda default, maximum: INTEGER,
-    "to_number_up_to": lambda most: up_to(most),
+    "to_number_up_to": lambda maximum: up_to(maximum),
 }
 
 

@@ -125,11 +125,7 @@ def _config(
         run_dir=str(settings.run_dir),
         launcher_socket=str(settings.launcher_socket),
         launcher=launcher,
-        supervisor=[
-            # its working folder is not ours: --home once more, absolute; the last one counts
-            *(sys.executable, "-m", "fyke.cli.entry"),
-            *(*arguments, "--home", str(settings.home)),
-        ],
+        supervisor=[sys.executable, "-m", "fyke.cli.entry", *arguments],
     )
 
 

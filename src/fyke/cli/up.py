@@ -46,7 +46,8 @@ def up(
     if os.geteuid() == 0:
         from fyke.cli.root_start import start_as_root
 
-        start_as_root(settings, sys.argv[1:])
+        # its working folder is another one: --home once more, absolute; the last one counts
+        start_as_root(settings, [*sys.argv[1:], "--home", str(settings.home)])
     if settings.launcher:
         from fyke.kit.prctl import end_with_parent
 

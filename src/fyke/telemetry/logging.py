@@ -46,13 +46,16 @@ class StandardError:
     reader of a pipe has ended, is lost, and the work that it reports goes on.
     """
 
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
     def write(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            sys.stderr.write(text)
+            self._stream.write(text)
 
     def flush(self) -> None:
         with contextlib.suppress(OSError):
-            sys.stderr.flush()
+            self._stream.flush()
 
 
 def configure(role: str, level: str) -> None:

@@ -137,7 +137,7 @@ async def test_the_last_use_is_noted_once_a_minute(auth: Auth) -> None:
 
 async def test_a_session_survives_a_restart(auth: Auth) -> None:
     new = await auth.set_up()
-    assert (await auth.other_process().whose(new.token)).user.name == "owner"
+    assert (await auth.other_process().authenticate(new.token)).user.name == "owner"
 
 
 async def test_a_session_ended_elsewhere_is_valid_for_a_second_at_most(
@@ -145,14 +145,14 @@ async def test_a_session_ended_elsewhere_is_valid_for_a_second_at_most(
 ) -> None:
     new = await auth.set_up()
     other = auth.other_process()
-    await other.whose(new.token)
+    await other.authenticate(new.token)
     await auth.sessions.sign_out(new.token)
     with pytest.raises(SessionEnded):
         await auth.sessions.authenticate(new.token)
-    await other.whose(new.token)
+    await other.authenticate(new.token)
     auth.clock.advance(1)
     with pytest.raises(SessionEnded):
-        await other.whose(new.token)
+        await other.authenticate(new.token)
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "x" * 10_000, "ä\ud800"])
@@ -189,7 +189,7 @@ async def test_a_new_password_needs_the_old_one_and_is_slowed_down_too(
     with pytest.raises(RateLimited, match="try again in 30 seconds"):
         await auth.profiles.change_password(caller, PASSWORD, "another secret", "b", HOME)
     auth.clock.advance(30)
-    for new, rule in ((PASSWORD, "new: this is the password"), ("short", "new: 5 characters")):
+    for new, rule in ((PASSWORD, "new: this is your present password"), ("short", "new: 5 characters")):
         with pytest.raises(InvalidRequest, match=rule):
             await auth.profiles.change_password(caller, PASSWORD, new, "b", HOME)
 

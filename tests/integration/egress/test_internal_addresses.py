@@ -179,7 +179,7 @@ async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(round
     sock = listener()
     await egress.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
     attempt_proxy = egress._proxy._attempts[ATTEMPT]
-    attempt_proxy.dialer.rules._pace._rate = 1e9
+    attempt_proxy.dialer.rules._rate_limit._rate = 1e9
     codes = []
     for _ in range(rounds):
         code, reader, writer = await socks(port_of(sock), "flip.example", port)

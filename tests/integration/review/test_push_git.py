@@ -120,7 +120,7 @@ def test_a_project_that_cannot_be_published_says_why_and_keeps_nothing(terminal:
         (("git@example.com:a/b",), 2, "url: SSH is not supported"),
         (("http://example.com/a",), 2, "url must begin with https://"),
         ((there, "--description", "x"), 2, "--description is for a folder"),
-        (("somewhere", "--ref", "main"), 2, "--ref and --folder are for a repository"),
+        (("somewhere", "--ref", "main"), 2, "--ref and --folder require the https address"),
     ):
         done = terminal.type(*words)
         assert (done.exit_code, said in done.stderr) == (code, True), (words, done.stderr)

@@ -101,7 +101,7 @@ def test_the_configuration_has_the_user_and_both_commands(tmp_path: Path) -> Non
     settings = Settings(home=tmp_path, attempt_uid_base=40_000, attempt_uids=16)
     orders = root_start._config(settings, USER, [Path("/wheels")], ["up", "--port", "0"])
     assert (orders.uid, orders.gid) == (USER.pw_uid, USER.pw_gid)
-    assert orders.supervisor[-5:] == ["up", "--port", "0", "--home", str(tmp_path)]
+    assert orders.supervisor[-3:] == ["up", "--port", "0"]
     options = dict(zip(orders.launcher[4::2], orders.launcher[5::2], strict=True))
     assert options == {
         "--socket": orders.launcher_socket,
