@@ -189,7 +189,10 @@ async def test_a_new_password_needs_the_old_one_and_is_slowed_down_too(
     with pytest.raises(RateLimited, match="try again in 30 seconds"):
         await auth.profiles.change_password(caller, PASSWORD, "another secret", "b", HOME)
     auth.clock.advance(30)
-    for new, rule in ((PASSWORD, "new: this is your present password"), ("short", "new: 5 characters")):
+    for new, rule in (
+        (PASSWORD, "new: this is your present password"),
+        ("short", "new: 5 characters"),
+    ):
         with pytest.raises(InvalidRequest, match=rule):
             await auth.profiles.change_password(caller, PASSWORD, new, "b", HOME)
 

@@ -42,7 +42,7 @@ class OnceSecret extends HTMLElement {
   }
 
   stopWarning() {
-    removeEventListener("beforeunload", this.ask);
+    removeEventListener("beforeunload", this.warn);
   }
 
   disconnectedCallback() {
