@@ -27,7 +27,7 @@
     │   ├── RunNotAbortable
     │   ├── RunRefused
     │   ├── InsufficientBalance
-    │   │   └── CapReached        the account may not spend more this month
+    │   │   └── CapReached        a cap of the account leaves too little
     │   ├── InsufficientTraffic
     │   ├── PlanLimitReached      as many runs as the plan allows; ``retry_after``
     │   └── Conflict
@@ -250,7 +250,7 @@ class InsufficientBalance(Refused):
 
 
 class CapReached(InsufficientBalance):
-    """The account's cap for the month is spent or on hold; nothing was started or charged."""
+    """A cap of the account leaves too little for the start; nothing was started or charged."""
 
     key = "cap_reached"
     default = "The account's cap for this month is used up"

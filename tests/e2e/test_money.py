@@ -127,10 +127,10 @@ def test_a_run_reserves_its_maximum_and_pays_what_it_used(priced: Booted, waits:
     assert detail["status"] == SUCCEEDED
     assert 2 * PER_SECOND <= usage < 6 * PER_SECOND
     assert guest.account["held"] == "0.00"
-    assert abs(guest.balance - (50 - usage)) <= Decimal("0.0001")
+    assert guest.balance == 50 - usage
     used = priced.read(f"/api/fyke/runs/{run}/usage", key=guest.key)
     assert sum(Decimal(line["cost"]) for line in used["lines"]) == Decimal(used["usage"])
-    assert abs(Decimal(used["usage"]) - usage) <= Decimal("0.0001")
+    assert Decimal(used["usage"]) == usage
     first, *_, last = used["samples"]  # from the start to the end, by way of a report
     assert (first["cpu_ms"], first["rows"], last["rows"]) == (0, 0, 1)
     assert last["cpu_ms"] == used["cpu_ms"] > 0
@@ -154,49 +154,62 @@ def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> N
     assert [detail["status"] for detail in ends] == [ABORTED, ABORTED]
     spent = sum(Decimal(detail["usage"]) for detail in ends)
     assert guest.account["held"] == "0.00"
-    assert abs(guest.balance - (10 - spent)) <= Decimal("0.0002")
+    assert guest.balance == 10 - spent
 
 
 @reaches(ReasonCode.RUN_CHARGE_CAP, HintCode.CHARGE_CAP)
 def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forever: str) -> None:
     guest = Guest(priced, "capped")
     guest.credit("10", "10")
-    run = guest.start(forever, max_total_charge=0.4)
-    assert guest.account["held"] == "0.40"
+    answer = guest.ask(forever, max_total_charge=1.2499)
+    assert (answer.status_code, answer.json()["code"]) == (400, 4000)
+    assert "must be at least 1.25 USD, the price of the first 10 seconds" in answer.text
+    assert (guest.account["held"], guest.balance) == ("0.00", 10)
+    run = guest.start(forever, max_total_charge=1.25)
+    assert guest.account["held"] == "1.25"
     detail = guest.ended(run)
     assert detail["status"] == FAILED
-    assert detail["err_msg"] == "Stopped: the cap of 0.4 USD on what this run may cost was reached"
+    assert detail["err_msg"] == "Stopped: the cap of 1.25 USD on what this run may cost was reached"
     reason = priced.summary(run, key=guest.key)
-    assert reason["reason_params"] == {"limit_micros": 400_000}
+    assert reason["reason_params"] == {"limit_micros": 1_250_000}
     assert detail["results"] == 1
-    assert Decimal(detail["usage"]) == Decimal("0.4")  # to the millionth, whatever the end takes
+    assert Decimal(detail["usage"]) == Decimal("1.25")  # whatever the end takes
     assert guest.account["held"] == "0.00"
-    assert guest.balance == Decimal("9.6")
+    assert guest.balance == Decimal("8.75")
     took = guest.until_limit(run)
-    assert 0 <= took - int(Decimal("0.4") / PER_SECOND * 1000) <= 1000  # ms after the cap
+    assert 0 <= took - int(Decimal("1.25") / PER_SECOND * 1000) <= 1000  # ms after the cap
 
 
-@reaches(ReasonCode.ACCOUNT_RUN_CAP, ReasonCode.ACCOUNT_MONTH_CAP, ReasonCode.MONTH_CAP_REACHED)
+@reaches(
+    ReasonCode.ACCOUNT_RUN_CAP,
+    ReasonCode.ACCOUNT_MONTH_CAP,
+    ReasonCode.MONTH_CAP_REACHED,
+    ReasonCode.RUN_CAP_TOO_LOW,
+)
 def test_caps_of_the_account_stop_new_and_running_work(
     priced: Booted, waits: str, forever: str
 ) -> None:
     guest = Guest(priced, "careful")
     guest.credit("100", "10")
-    guest.cap(run_cap="0.2")
+    guest.cap(run_cap="1.24")
+    answer = guest.ask(forever, execute_limit_time_seconds=60)
+    assert (answer.status_code, answer.json()["code"]) == (400, 30001)
+    assert "is 1.24 USD, and the first 10 seconds of this run cost 1.25" in answer.text
+    guest.cap(run_cap="1.25")
     run = guest.start(forever, execute_limit_time_seconds=60)
     detail = guest.ended(run)
     assert priced.summary(run, key=guest.key)["reason_code"] == "account_run_cap"
-    assert detail["err_msg"] == "Stopped: the account's cap of 0.2 USD for one run was reached"
-    assert Decimal(detail["usage"]) == Decimal("0.2")
-    guest.cap(run_cap="0", month_cap="0.5")
+    assert detail["err_msg"] == "Stopped: the account's cap of 1.25 USD for one run was reached"
+    assert Decimal(detail["usage"]) == Decimal("1.25")
+    guest.cap(run_cap="0", month_cap="2.6")
     run = guest.start(forever, execute_limit_time_seconds=60)
     detail = guest.ended(run)
     assert priced.summary(run, key=guest.key)["reason_code"] == "account_month_cap"
-    assert detail["err_msg"].startswith("Stopped: the 0.3 USD that were left of the account's cap")
+    assert detail["err_msg"].startswith("Stopped: the 1.35 USD that were left of the account's cap")
     answer = guest.ask(waits, execute_limit_time_seconds=60)
     assert (answer.status_code, answer.json()["code"]) == (400, 30001)
-    assert "is 0.5 USD; 0.5 are spent. Raise month_cap, or wait until" in answer.text
-    assert guest.balance == Decimal("99.5")
+    assert "is 2.6 USD; 2.6 are spent. Raise month_cap, or wait until" in answer.text
+    assert guest.balance == Decimal("97.4")
     guest.cap(month_cap="0")
     detail = guest.ended(guest.start(waits, execute_limit_time_seconds=60))
     assert detail["status"] == SUCCEEDED
@@ -256,7 +269,7 @@ def test_every_subtask_counts_in_hold_and_cost(priced: Booted) -> None:
     detail = guest.ended(run)
     assert detail["status"] == SUCCEEDED
     assert Decimal(detail["usage"]) >= 3 * 2 * PER_SECOND
-    assert abs(guest.balance - (10 - Decimal(detail["usage"]))) <= Decimal("0.0001")
+    assert guest.balance == 10 - Decimal(detail["usage"])
 
 
 def test_traffic_is_counted_down_by_what_passed(priced: Booted) -> None:
@@ -271,7 +284,7 @@ def test_traffic_is_counted_down_by_what_passed(priced: Booted) -> None:
         assert detail["traffic"] == site.passed > 500_000
     after = priced.call("/api/v1/account/info")
     assert before - after["traffic"] == detail["traffic"]
-    assert abs(Decimal(after["balance"]) - (1000 - Decimal(detail["usage"]))) <= Decimal("0.0001")
+    assert Decimal(after["balance"]) == 1000 - Decimal(detail["usage"])
 
 
 def test_prices_do_not_charge_what_never_ran(priced: Booted, waits: str) -> None:

@@ -36,8 +36,8 @@ from support import records
 
 T = TypeVar("T")
 
-# a millisecond of the device costs a tenth of a cent, a kilobyte some thousandths of a cent
-PRICES = Prices(Decimal(28_800), Decimal(7), Decimal("3.17"), True)
+# a second of the device costs at most half a cent, a megabyte a third of one: the caps are reached
+PRICES = Prices(Decimal("28.8"), Decimal("0.7"), Decimal("3.17"), True)
 RULES = Rules(PRICES, HIDING, 1000, "")
 NODE = "node"
 ROOM = Capacity(cpus=10**6, memory_mb=10**9, slots=8)
@@ -114,7 +114,7 @@ class RandomRuns:
             cpus=dice.choice([0.125, 0.5]),
             memory_mb=dice.choice([512, 2048]),
             timeout_s=dice.randint(1, 30),
-            max_charge_micros=dice.choice([0, 0, dice.randint(1, 500_000)]),
+            max_charge_micros=dice.choice([0, 0, dice.randint(150_000, 500_000)]),
             max_traffic_bytes=dice.choice([0, dice.randint(1, 10**9)]),
         )
         parts = dice.randint(1, 3)

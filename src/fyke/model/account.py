@@ -30,15 +30,32 @@ class Plan(StrEnum):
     @property
     def max_runs(self) -> int | None:
         """How many runs may run at the same time; None = no limit."""
-        return _MAX_RUNS[self]
+        return _PLANS[self].runs
+
+    @property
+    def max_cpus(self) -> float:
+        """How many cores one subtask may ask for."""
+        return _PLANS[self].cpus
+
+    @property
+    def max_memory_mb(self) -> int:
+        """How much memory one subtask may ask for, in MiB."""
+        return _PLANS[self].memory_mb
 
 
-_MAX_RUNS: dict[Plan, int | None] = {
-    Plan.FREE: 2,
-    Plan.STARTER: 5,
-    Plan.PRO: 10,
-    Plan.BUSINESS: 50,
-    Plan.UNLIMITED: None,
+@dataclass(frozen=True, slots=True)
+class _PlanLimits:
+    runs: int | None
+    cpus: float
+    memory_mb: int
+
+
+_PLANS = {
+    Plan.FREE: _PlanLimits(2, 2, 4096),
+    Plan.STARTER: _PlanLimits(5, 4, 8192),
+    Plan.PRO: _PlanLimits(10, 8, 16384),
+    Plan.BUSINESS: _PlanLimits(50, 16, 16384),
+    Plan.UNLIMITED: _PlanLimits(None, 64, 16384),
 }
 
 

@@ -56,6 +56,7 @@ class ReasonCode(StrEnum):
     VERSION_FILES_MISSING = "version_files_missing"
     BALANCE_TOO_LOW = "balance_too_low"
     MONTH_CAP_REACHED = "month_cap_reached"
+    RUN_CAP_TOO_LOW = "run_cap_too_low"  # the account's cap for one run
     TRAFFIC_QUOTA = "traffic_quota"
     PLAN_FULL = "plan_full"
     QUEUE_FULL = "queue_full"

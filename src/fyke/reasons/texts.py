@@ -183,10 +183,21 @@ REFUSALS: Mapping[ReasonCode, Forms] = {
     ),
     ReasonCode.MONTH_CAP_REACHED: (
         _("the account's cap for %(month)s is %(cap_micros)s USD; %(spent_micros)s are spent and "
+          "%(held_micros)s are set aside for active runs, which leaves less than the "
+          "%(needed_micros)s for the first 10 seconds of this run. Raise month_cap, or wait until "
+          "%(next)s (%(zone)s), or until a run has ended"),
+        _("the account's cap for %(month)s is %(cap_micros)s USD; %(spent_micros)s are spent, "
+          "which leaves less than the %(needed_micros)s for the first 10 seconds of this run. "
+          "Raise month_cap, or wait until %(next)s (%(zone)s)"),
+        _("the account's cap for %(month)s is %(cap_micros)s USD; %(spent_micros)s are spent and "
           "%(held_micros)s are set aside for active runs. Raise month_cap, or wait until %(next)s "
           "(%(zone)s), or until a run has ended"),
         _("the account's cap for %(month)s is %(cap_micros)s USD; %(spent_micros)s are spent. "
           "Raise month_cap, or wait until %(next)s (%(zone)s)"),
+    ),
+    ReasonCode.RUN_CAP_TOO_LOW: (
+        _("the account's cap for one run is %(cap_micros)s USD, and the first 10 seconds of this "
+          "run cost %(needed_micros)s. Raise run_cap, or choose a smaller device"),
     ),
     ReasonCode.TRAFFIC_QUOTA: (_("the account's traffic quota is used up or has expired"),),
     ReasonCode.PLAN_FULL: (

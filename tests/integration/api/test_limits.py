@@ -228,6 +228,31 @@ async def test_a_run_that_waits_for_its_plan_says_so_and_is_listed(app: App, api
     assert {lease.run.id for lease in await app.begin()} == {slugs[2]}
 
 
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ({"cpus": 2.5}, "system.cpus is 2.5, and the plan free allows 2 cores"),
+        ({"cpus": 64, "memory": 512}, "system.cpus is 64, and the plan free allows 2 cores"),
+        ({"memory": 8192}, "system.memory is 8192 MB, and the plan free allows 4096"),
+    ],
+)
+async def test_no_run_gets_a_larger_device_than_its_plan_allows(
+    app: App, api: Api, system: dict[str, Any], said: str
+) -> None:
+    worker = await app.publish()
+    body = start_body(worker.id)
+    body["input"]["parameters"]["system"] = system
+    fails(await api.post("/api/v1/scraper/run", body, key=app.other_key), 400, 4000, said)
+    for way in ("runs", "queued-runs"):
+        path, sent = f"/api/v2/workers/{worker.id}/{way}", {"input": body["input"]}
+        fails(await api.post(path, sent, key=app.other_key), 400, 11000, said)
+    assert (await api.ok("/api/v1/run/list", {}, key=app.other_key))["count"] == 0
+    body["input"]["parameters"]["system"] = {"cpus": 2, "memory": 4096}
+    await api.ok("/api/v1/scraper/run", body, key=app.other_key)
+    body["input"]["parameters"]["system"] = system
+    await api.ok("/api/v1/scraper/run", body)  # the operator's account has the plan unlimited
+
+
 async def test_plans_are_for_the_operator_and_have_names(app: App, api: Api) -> None:
     path = "/api/fyke/accounts/other/plan"
     mine = await api.send("PUT", path, json={"plan": "pro"}, key=app.other_key)

@@ -1,4 +1,4 @@
-"""Plans: how many runs of one account may be active at once.
+"""Plans: how many runs of one account may be active at once, and how large a device may be.
 
 A run is active from the lease of its first subtask until its end. Active runs continue when a plan
 becomes smaller, but no other starts until there are fewer than the plan allows.

@@ -56,9 +56,11 @@ def current_month(tx: Transaction, account: Account) -> SpendingMonth:
     )
 
 
-def check_month_cap(month: SpendingMonth) -> None:
-    """Raise ``CapReached`` when nothing is left of a month that has a cap."""
-    if month.left > 0:
+def check_month_cap(month: SpendingMonth, lowest: int) -> None:
+    """Raise ``CapReached`` when less than ``lowest``, in micros, is left of a month that has a
+    cap.
+    """
+    if month.left >= lowest:
         return
     raise CapReached(
         Reason.of(
@@ -67,6 +69,7 @@ def check_month_cap(month: SpendingMonth) -> None:
             cap_micros=month.cap,
             spent_micros=month.spent,
             held_micros=month.held or None,
+            needed_micros=lowest if month.left > 0 else None,
             next=str(month.next),
             zone=month.zone,
         )

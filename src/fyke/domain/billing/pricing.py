@@ -1,7 +1,8 @@
 """Computes the cost of a run from decimal prices, in whole millionths of a dollar. Pure.
 
-Sums are computed with fractions and rounded once, at the end, so that rounding errors do not add
-up. With all prices zero (the default) all results are zero.
+The cost of an attempt is computed with fractions and rounded once. What is held and charged are
+whole ten-thousandths of a dollar, the smallest amount that receipts and balances show, so that they
+agree to the last digit. With all prices zero (the default) all results are zero.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from fyke.model.run import RunLimits, SpendingBound
 GB = 10**9  # of traffic, in bytes; memory counts 1024 MB to the GB, as the device table does
 _MS_PER_HOUR = 3_600_000
 _PLACES = Decimal("0.0001")
+_UNIT = 100  # micros, the same as ``_PLACES``
+START_SECONDS = 10  # what a run must be able to pay for
 
 
 def charge(prices: Prices, limits: RunLimits, *, milliseconds: int, traffic_bytes: int) -> int:
@@ -28,16 +31,40 @@ def charge(prices: Prices, limits: RunLimits, *, milliseconds: int, traffic_byte
     return round(cost)
 
 
-def most(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
-    """The highest possible cost of a run in micros: each subtask up to its timeout, the traffic up
-    to its cap. None when traffic costs money and has no cap.
+def receipt(cost: int) -> int:
+    """The charge for a cost in micros, as receipts show it: rounded to a ten-thousandth of a
+    dollar, and at least one for anything that costs money.
     """
-    bound = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
+    return max((cost + _UNIT // 2) // _UNIT, 1) * _UNIT if cost > 0 else 0
+
+
+def rounded_down(micros: int) -> int:
+    """The largest amount up to ``micros`` that a receipt can show."""
+    return micros // _UNIT * _UNIT
+
+
+def start_price(prices: Prices, limits: RunLimits, *, subtasks: int) -> int:
+    """The price in micros of the first 10 seconds of a run with all of its subtasks at work, of
+    less where its timeout is shorter; at least one unit of a receipt. 0 without prices.
+
+    A run for which less is held would use more than it pays until it is stopped.
+    """
+    if not prices.any():
+        return 0
+    seconds = min(START_SECONDS, limits.timeout_s)
+    return max(_UNIT, _rounded_up(_time_cost(prices, limits, seconds * 1000) * subtasks))
+
+
+def most(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
+    """The highest possible charge of a run in micros: each subtask up to its timeout, the traffic
+    up to its cap. None when traffic costs money and has no cap.
+    """
+    bound = _time_cost(prices, limits, limits.timeout_s * 1000) * subtasks
     if not prices.traffic_gb:
-        return bound
+        return _rounded_up(bound)
     if not limits.max_traffic_bytes:
         return None
-    return bound + math.ceil(_traffic_cost(prices, limits.max_traffic_bytes))
+    return _rounded_up(bound + _traffic_cost(prices, limits.max_traffic_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +87,28 @@ def hold(
     """The amount to hold before the start, so that concurrent starts cannot spend the same money
     twice. The run is never charged more.
 
-    It is the lowest of: the highest possible cost of the run, its ``max_charge_micros``, the
-    account's ``run_cap`` (0 = none), and ``month_left`` (None = no cap; at least one millionth is
-    held). A run without a highest cost and without ``max_charge_micros`` holds no more than is
-    ``available``, or the cost of its time when that is more; at least one millionth, so that an
-    empty account cannot start it.
+    It is the lowest of: the highest possible charge of the run, its ``max_charge_micros``, the
+    account's ``run_cap`` (0 = none), and ``month_left`` (None = no cap). A run without a highest
+    charge and without ``max_charge_micros`` holds no more than is ``available``, or the price of
+    its time when that is more. Caps are rounded down to what a receipt can show, so that none is
+    exceeded. A run may start with no less than its ``start_price``.
     """
     if not prices.any():
         return Hold(0)
-    bounds = [
-        Hold(limits.max_charge_micros, SpendingBound.RUN),
-        Hold(run_cap, SpendingBound.ACCOUNT),
-    ]
-    bounds = [bound for bound in bounds if bound.micros]
+    bounds = []
+    if limits.max_charge_micros:
+        bounds.append(Hold(rounded_down(limits.max_charge_micros), SpendingBound.RUN))
+    if run_cap:
+        bounds.append(Hold(rounded_down(run_cap), SpendingBound.ACCOUNT))
     if month_left is not None:
-        bounds.append(Hold(max(1, month_left), SpendingBound.MONTH))
+        bounds.append(Hold(max(0, rounded_down(month_left)), SpendingBound.MONTH))
     highest = most(prices, limits, subtasks=subtasks)
     if highest is not None:
         bounds.append(Hold(highest))
     elif not limits.max_charge_micros:
-        time_cost = math.ceil(_time_cost(prices, limits, limits.timeout_s * 1000)) * subtasks
-        bounds.append(Hold(max(time_cost, available, 1), SpendingBound.BALANCE))
+        time_price = _rounded_up(_time_cost(prices, limits, limits.timeout_s * 1000) * subtasks)
+        all_there_is = max(time_price, rounded_down(available), _UNIT)
+        bounds.append(Hold(all_there_is, SpendingBound.BALANCE))
     return min(bounds, key=lambda bound: bound.micros)
 
 
@@ -94,6 +122,10 @@ def format_usage(micros: int) -> str:
     """US dollars with up to 4 decimals and no trailing zeros: ``0.0217``, ``0.065``, ``0``."""
     text = str((Decimal(micros) / MICROS).quantize(_PLACES, ROUND_HALF_UP))
     return text.rstrip("0").rstrip(".")
+
+
+def _rounded_up(micros: Fraction) -> int:
+    return math.ceil(micros / _UNIT) * _UNIT
 
 
 def _time_cost(prices: Prices, limits: RunLimits, milliseconds: int) -> Fraction:

@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from fyke.contracts.state import Transaction
 from fyke.domain.billing.caps import check_month_cap, month_of
-from fyke.domain.billing.pricing import Hold, hold
-from fyke.errors import InsufficientBalance, InsufficientTraffic, UserMissing
+from fyke.domain.billing.pricing import Hold, hold, start_price
+from fyke.errors import (
+    CapReached,
+    InsufficientBalance,
+    InsufficientTraffic,
+    InvalidRequest,
+    UserMissing,
+)
+from fyke.kit.decimals import millionths
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account
 from fyke.model.billing import EntryKind, LedgerEntry, Prices
-from fyke.model.run import Run
+from fyke.model.run import Run, SpendingBound
 from fyke.reasons import Reason, ReasonCode
 
 
 def place_hold(tx: Transaction, prices: Prices, run: Run) -> Hold:
     """Reserve the possible cost of ``run``; the caller stores the result in the run.
 
-    Raises ``CapReached``, ``InsufficientBalance`` or ``InsufficientTraffic``; then nothing was
-    changed.
+    Raises ``InvalidRequest`` when ``max_total_charge`` is below the price of the start,
+    ``CapReached``, ``InsufficientBalance`` or ``InsufficientTraffic``; then nothing was changed.
     """
     if not prices.any() and not prices.traffic_quota:
         return Hold(0)
@@ -46,13 +53,35 @@ def required_hold(tx: Transaction, prices: Prices, run: Run, account: Account | 
         run_cap=account.run_cap_micros,
         month_left=month.left if month else None,
     )
+    lowest = start_price(prices, run.limits, subtasks=run.subtasks)
+    _check_caps(run, account, lowest)
     if month:
-        check_month_cap(month)
+        check_month_cap(month, lowest)
     if required.micros > 0 and available < required.micros:
         raise InsufficientBalance(_balance_too_low(required.micros, available))
     if prices.traffic_quota and _traffic_left(account, tx.now) <= 0:
         raise InsufficientTraffic(Reason(ReasonCode.TRAFFIC_QUOTA))
     return required
+
+
+def _check_caps(run: Run, account: Account, lowest: int) -> None:
+    """Refuse a start for which the run's own cap, or that of its account, leaves less than
+    ``lowest``.
+    """
+    if 0 < run.limits.max_charge_micros < lowest:
+        raise InvalidRequest(
+            f"must be at least {millionths(lowest)} USD, the price of the first 10 seconds of the "
+            "run, or 0 for no cap",
+            field="input.parameters.system.max_total_charge",
+        )
+    if 0 < account.run_cap_micros < lowest:
+        raise CapReached(
+            Reason.of(
+                ReasonCode.RUN_CAP_TOO_LOW,
+                cap_micros=account.run_cap_micros,
+                needed_micros=lowest,
+            )
+        )
 
 
 def settle(tx: Transaction, prices: Prices, run: Run) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fyke.domain.billing.caps import SpendingMonth
-from fyke.domain.billing.pricing import charge, hold
+from fyke.domain.billing.pricing import charge, hold, start_price
 from fyke.domain.forms.model import RunForm
 from fyke.domain.forms.normalise import NormalisedInput
 from fyke.domain.runs.split import split
@@ -37,7 +37,8 @@ class Quote:
     ``hour`` is the price of one hour of one subtask, ``gigabyte`` that of 1 GB of traffic. ``most``
     is the maximum cost of the run, None when unlimited, and ``bound`` the limit that sets it.
     ``shortfall`` is the amount by which the balance is below the hold. ``cap_reached``: the
-    account's monthly cap is used up.
+    account's monthly cap leaves too little for a start. ``cap_too_low``: the least that
+    ``max_total_charge`` and the account's cap for one run must be, 0 where they are.
     """
 
     priced: bool = False
@@ -47,6 +48,7 @@ class Quote:
     shortfall: int = 0
     bound: SpendingBound = SpendingBound.MOST
     cap_reached: bool = False
+    cap_too_low: int = 0
 
 
 def split_preview(
@@ -79,6 +81,8 @@ def quote(
         run_cap=account.run_cap_micros,
         month_left=month.left if month else None,
     )
+    lowest = start_price(prices, limits, subtasks=preview.subtasks)
+    too_low = held.micros < lowest and held.bound in (SpendingBound.RUN, SpendingBound.ACCOUNT)
     traffic_prices = replace(
         prices, cpu_hour=prices.cpu_hour * 0, memory_gb_hour=prices.memory_gb_hour * 0
     )
@@ -89,5 +93,6 @@ def quote(
         most=None if held.bound is SpendingBound.BALANCE else held.micros,
         shortfall=max(0, held.micros - available),
         bound=held.bound,
-        cap_reached=month is not None and month.left <= 0,
+        cap_reached=month is not None and month.left < lowest,
+        cap_too_low=lowest if too_low else 0,
     )

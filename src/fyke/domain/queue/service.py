@@ -1,6 +1,7 @@
 """Queueing, activating and releasing starts.
 
-A new item is checked like a start, except for balance and plan, and its version is pinned then.
+A new item is checked like a start, except for balance and number of active runs, and its version is
+pinned then.
 Only an activation starts it, in the transaction that writes the run: of concurrent activations, on
 any number of servers, one creates a run and the others get the error that the item is no longer
 waiting.
@@ -19,7 +20,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import required_hold
-from fyke.domain.runs.admission import plan_limit
+from fyke.domain.runs.admission import check_device, plan_limit
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKind, claim, earlier_start, start_was_deleted
 from fyke.domain.runs.summary import summary_of_start
@@ -103,7 +104,7 @@ class RunQueue:
 
     async def enqueue(self, caller: Caller, request: StartRequest) -> QueuedStart:
         """Check ``request`` and add it to the queue. Raises the errors of a start, except for the
-        balance and the plan; ``Refused`` when the queue is full.
+        balance and the number of active runs; ``Refused`` when the queue is full.
         """
         require_editor(caller, "Queueing runs")
         earlier = await self._storage.read(lambda tx: _earlier_item(tx, caller, request))
@@ -139,6 +140,7 @@ class RunQueue:
         if earlier is not None:
             return _existing_item(tx, earlier)
         refuse_deleted(tx, item.worker_id)
+        check_device(tx, run)
         waiting, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
         if waiting >= MAX_WAITING:
             raise Refused(Reason.of(ReasonCode.QUEUE_FULL, most=MAX_WAITING))

@@ -1,20 +1,38 @@
-"""Checks whether the plan of an account allows another run.
+"""Checks whether the plan of an account allows a run, and another one at the same time.
 
-A start by the API v2 is refused when the account has as many runs as its plan allows. Runs that
-have not started count too, or a burst would pass before its first run has started. Starts of other
-origins are accepted and wait; for them the plan is enforced when attempts are leased.
+A device beyond the plan is refused for every origin. A start by the API v2 is also refused when the
+account has as many runs as its plan allows. Runs that have not started count too, or a burst would
+pass before its first run has started. Starts of other origins are accepted and wait; for them the
+plan is enforced when attempts are leased.
 """
 
 from __future__ import annotations
 
 from fyke.contracts.state import Transaction
-from fyke.errors import PlanLimitReached, UserMissing
+from fyke.errors import InvalidRequest, PlanLimitReached, UserMissing
 from fyke.model.account import Account
-from fyke.model.run import Origin
+from fyke.model.run import Origin, Run
 from fyke.reasons import Reason, ReasonCode
 
 IMMEDIATE_ORIGINS = frozenset({Origin.API_V2})  # their starts are refused instead of waiting
 RETRY_SECONDS = 10
+
+
+def check_device(tx: Transaction, run: Run) -> None:
+    """Raise ``InvalidRequest`` when a subtask of ``run`` asks for more than the plan allows."""
+    plan, limits = _account(tx, run.account_id).plan, run.limits
+    if limits.memory_mb > plan.max_memory_mb:
+        raise InvalidRequest(
+            f"is {limits.memory_mb} MB, and the plan {plan.value} allows {plan.max_memory_mb}",
+            field="input.parameters.system.memory",
+            remedy="ask for less, or ask the operator for a larger plan",
+        )
+    if limits.cpus > plan.max_cpus:
+        raise InvalidRequest(
+            f"is {limits.cpus:g}, and the plan {plan.value} allows {plan.max_cpus:g} cores",
+            field="input.parameters.system.cpus",
+            remedy="ask for less, or ask the operator for a larger plan",
+        )
 
 
 def check_plan(tx: Transaction, account_id: str) -> None:

@@ -15,7 +15,7 @@ from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_plan
+from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_device, check_plan
 from fyke.domain.runs.isolation import refusal_of_runners
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.rerun import rerun_input
@@ -218,6 +218,7 @@ class Runs:
             if earlier is not None:
                 return _existing_run(tx, earlier)
             self._check_isolation(tx, worker)
+            check_device(tx, run)
             if request.origin in IMMEDIATE_ORIGINS:
                 check_plan(tx, run.account_id)
             dated = replace(run, created_at=tx.now)

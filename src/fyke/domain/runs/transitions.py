@@ -13,7 +13,7 @@ from fyke.contracts.signals import STOP, WORK, run_topic
 from fyke.contracts.state import Transaction
 from fyke.domain.alerts.outbox import queue_rule_checks
 from fyke.domain.billing.days import add_run_usage
-from fyke.domain.billing.pricing import charge
+from fyke.domain.billing.pricing import charge, receipt, rounded_down
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.runs.lifecycle import Event, Instruction, Transition, advance
@@ -111,11 +111,11 @@ def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
 
 
 def charged(tx: Transaction, rules: Rules, run: Run) -> int:
-    """The charged part of the cost, at most the reserved amount. So the cost between the time at
-    which that is used up and the end of the run is not charged, and a run that started while all
-    prices were 0 is free.
+    """The charged part of the cost, as the receipt shows it, at most the reserved amount. So the
+    cost between the time at which that is used up and the end of the run is not charged, and a run
+    that started while all prices were 0 is free.
     """
-    return min(cost_micros(tx, rules, run), run.hold_micros)
+    return min(receipt(cost_micros(tx, rules, run)), rounded_down(run.hold_micros))
 
 
 def _execute(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:

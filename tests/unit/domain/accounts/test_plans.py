@@ -17,6 +17,16 @@ def test_how_many_active_runs_each_plan_allows() -> None:
     }
 
 
+def test_how_large_a_device_each_plan_allows() -> None:
+    assert {plan.value: (plan.max_cpus, plan.max_memory_mb) for plan in Plan} == {
+        "free": (2, 4096),
+        "starter": (4, 8192),
+        "pro": (8, 16384),
+        "business": (16, 16384),
+        "unlimited": (64, 16384),
+    }
+
+
 @pytest.mark.parametrize("name", ["pro", "PRO", " Pro\n"])
 def test_a_plan_is_named_in_upper_or_lower_case(name: str) -> None:
     assert parse_plan(name) is Plan.PRO

@@ -33,14 +33,19 @@ def test_the_next_month_begins_on_its_first_day() -> None:
     assert SpendingMonth(date(2027, 2, 1), "UTC", 0, 0, 0).next == date(2027, 3, 1)
 
 
-def test_the_last_millionth_can_be_spent() -> None:
-    check_month_cap(month(spent=99))
+def test_what_a_start_needs_can_be_spent_to_the_last() -> None:
+    check_month_cap(month(spent=60, held=20), 20)
+    with pytest.raises(CapReached) as error:
+        check_month_cap(month(spent=60, held=20), 21)
+    assert error.value.reason is not None
+    assert error.value.reason.params["needed_micros"] == 21
+    assert "which leaves less than the 0.000021 for the first 10 seconds" in error.value.message
 
 
 @pytest.mark.parametrize(("spent", "held"), [(60, 40), (100, 0), (150, 0)])
 def test_nothing_starts_when_nothing_is_left(spent: int, held: int) -> None:
     with pytest.raises(CapReached) as error:
-        check_month_cap(month(spent=spent, held=held))
+        check_month_cap(month(spent=spent, held=held), 1)
     assert error.value.reason == Reason.of(
         ReasonCode.MONTH_CAP_REACHED,
         month="2026-12",

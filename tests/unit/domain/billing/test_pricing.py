@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.billing.pricing import Hold, charge, format_balance, format_usage, hold, most
+from fyke.domain.billing.pricing import (
+    Hold,
+    charge,
+    format_balance,
+    format_usage,
+    hold,
+    most,
+    receipt,
+    rounded_down,
+    start_price,
+)
 from fyke.model.billing import Prices
 from fyke.model.run import RunLimits, SpendingBound
 
@@ -54,6 +64,32 @@ def test_a_charge_is_rounded_once_to_the_nearest_millionth():
     assert costs == [0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("cost", "charged"),
+    [(0, 0), (1, 100), (149, 100), (150, 200), (2_620, 2_600), (2_650, 2_700), (10**12, 10**12)],
+)
+def test_a_receipt_has_four_decimals_and_is_never_nothing_for_a_cost(cost: int, charged: int):
+    assert receipt(cost) == charged
+
+
+@given(st.integers(0, 10**10), st.integers(0, 10**10))
+def test_a_receipt_and_the_balance_after_it_agree_to_the_last_digit(credit: int, cost: int):
+    charged = receipt(cost)
+    before, after = Decimal(format_balance(credit)), Decimal(format_balance(credit - charged))
+    assert before - after == Decimal(format_usage(charged))
+
+
+def test_a_start_costs_the_first_ten_seconds_of_every_subtask():
+    prices = Prices(cpu_hour=Decimal("0.36"))  # 100 micros a second
+    assert start_price(prices, limits(), subtasks=1) == 1000
+    assert start_price(prices, limits(), subtasks=3) == 3000
+    assert start_price(prices, limits(seconds=4), subtasks=1) == 400
+    assert start_price(prices, limits(cpus=0.01), subtasks=1) == 100
+    assert start_price(Prices(cpu_hour=Decimal("0.3601")), limits(), subtasks=1) == 1100
+    assert start_price(Prices(traffic_gb=Decimal(1)), limits(), subtasks=1) == 100
+    assert start_price(FREE, limits(), subtasks=1) == 0
+
+
 def test_a_hold_is_the_highest_cost_of_all_subtasks():
     prices = Prices(cpu_hour=Decimal("0.36"))
     assert hold(prices, limits(seconds=10), subtasks=3, available=0) == Hold(3000)
@@ -78,9 +114,9 @@ def test_priced_traffic_without_a_cap_holds_the_charge_cap_or_the_whole_balance(
     one = limits(seconds=1)
     all_there_is = hold(prices, one, subtasks=1, available=5_000_000)
     assert all_there_is == Hold(5_000_000, SpendingBound.BALANCE)
-    assert hold(prices, one, subtasks=1, available=50) == Hold(100, SpendingBound.BALANCE)
+    assert hold(prices, one, subtasks=1, available=199) == Hold(100, SpendingBound.BALANCE)
     nothing = hold(Prices(traffic_gb=Decimal(1)), limits(), subtasks=1, available=-3)
-    assert nothing == Hold(1, SpendingBound.BALANCE)
+    assert nothing == Hold(100, SpendingBound.BALANCE)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +124,15 @@ def test_priced_traffic_without_a_cap_holds_the_charge_cap_or_the_whole_balance(
     [
         (0, 0, None, Hold(1000)),
         (0, 1000, 1000, Hold(1000, SpendingBound.ACCOUNT)),
-        (0, 1001, 1001, Hold(1000)),
+        (0, 1100, 1100, Hold(1000)),
         (300, 200, 100, Hold(100, SpendingBound.MONTH)),
         (300, 200, 250, Hold(200, SpendingBound.ACCOUNT)),
         (100, 100, 100, Hold(100, SpendingBound.RUN)),
-        (0, 0, 0, Hold(1, SpendingBound.MONTH)),
-        (0, 0, -5, Hold(1, SpendingBound.MONTH)),
+        (399, 0, None, Hold(300, SpendingBound.RUN)),
+        (0, 399, None, Hold(300, SpendingBound.ACCOUNT)),
+        (0, 0, 399, Hold(300, SpendingBound.MONTH)),
+        (0, 0, 99, Hold(0, SpendingBound.MONTH)),
+        (0, 0, -5, Hold(0, SpendingBound.MONTH)),
     ],
 )
 def test_the_narrowest_cap_bounds_the_hold(
@@ -147,7 +186,7 @@ def test_no_run_within_its_limits_costs_more_than_its_hold(
     first = charge(prices, device, milliseconds=times[0], traffic_bytes=traffic)
     rest = sum(charge(prices, device, milliseconds=t, traffic_bytes=0) for t in times[1:])
     held = hold(prices, device, subtasks=len(times), available=0)
-    assert first + rest <= held.micros + 1
+    assert first + rest <= held.micros + len(times)  # each is rounded to the nearest millionth
 
 
 amount = st.integers(0, 10**9)
@@ -163,12 +202,12 @@ def test_a_hold_is_within_every_cap_and_names_the_lowest(
     if not prices.any():
         assert found == Hold(0)
         return
-    assert found.micros >= (0 if found.bound is SpendingBound.MOST else 1)
+    assert found.micros >= 0 and found.micros % 100 == 0
     for bound, value in ((SpendingBound.RUN, usd), (SpendingBound.ACCOUNT, cap)):
         assert not value or found.micros <= value
-        assert found.bound is not bound or found.micros == value
+        assert found.bound is not bound or found.micros == rounded_down(value)
     if left is not None:
-        assert found.micros <= max(1, left)
+        assert found.micros <= max(0, left)
     if found.bound is SpendingBound.MOST:
         assert found.micros == most(prices, device, subtasks=3)
 

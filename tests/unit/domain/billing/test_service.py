@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from fyke.domain.billing.days import day_number, local_day
 from fyke.domain.billing.pricing import Hold
 from fyke.domain.billing.service import place_hold, settle
-from fyke.errors import CapReached, InsufficientBalance, InsufficientTraffic, Refused, UserMissing
+from fyke.errors import (
+    CapReached,
+    InsufficientBalance,
+    InsufficientTraffic,
+    InvalidRequest,
+    Refused,
+    UserMissing,
+)
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account
 from fyke.model.billing import EntryKind, LedgerEntry, Prices, UsageKey, UsageSums
@@ -108,6 +115,48 @@ def test_a_run_cap_bounds_the_reserved_amount():
     assert (run.hold_micros, run.bound) == (300_000, SpendingBound.ACCOUNT)
 
 
+@pytest.mark.parametrize(
+    ("cap", "subtasks", "timeout", "needed"),
+    [
+        (1, 1, 3600, "0.0028"),
+        (2_799, 1, 3600, "0.0028"),
+        (5_555, 2, 3600, "0.0056"),
+        (899, 1, 3, "0.0009"),
+    ],
+)
+def test_a_cap_below_the_price_of_the_first_seconds_is_refused_with_that_price(
+    cap: int, subtasks: int, timeout: int, needed: str
+):
+    storage = MemoryStorage()
+    account = add_account(storage)  # the empty balance is not what is wrong
+    limits = replace(HOUR, max_charge_micros=cap, timeout_s=timeout)
+    with pytest.raises(InvalidRequest, match=f"max_total_charge must be at least {needed} USD"):
+        place_hold(storage.tx, PRICED, a_run(account.id, limits=limits, subtasks=subtasks))
+    assert kinds(storage) == []
+
+
+def test_a_cap_of_exactly_the_first_seconds_starts():
+    storage = MemoryStorage()
+    account = add_account(storage, balance_micros=10**6)
+    limits = replace(HOUR, max_charge_micros=2_800)
+    run = start_run(storage, PRICED, a_run(account.id, limits=limits))
+    assert (run.hold_micros, run.bound) == (2_800, SpendingBound.RUN)
+
+
+def test_a_cap_of_the_account_below_the_first_seconds_starts_nothing():
+    storage = MemoryStorage()
+    account = add_account(storage, balance_micros=10**6, run_cap_micros=2_799)
+    with pytest.raises(CapReached, match=r"is 0\.002799 USD, and the first 10 seconds") as refused:
+        place_hold(storage.tx, PRICED, a_run(account.id, limits=HOUR))
+    assert refused.value.reason is not None
+    assert refused.value.reason.params == {"cap_micros": 2_799, "needed_micros": 2_800}
+    month = add_account(storage, "month", balance_micros=10**6, month_cap_micros=10_000)
+    spend(storage, month, 7_201)
+    with pytest.raises(CapReached, match=r"leaves less than the 0\.0028 for the first 10 seconds"):
+        place_hold(storage.tx, PRICED, a_run(month.id, limits=HOUR))
+    assert kinds(storage) == []
+
+
 def test_caps_have_no_effect_without_prices():
     storage = MemoryStorage()
     account = add_account(storage, run_cap_micros=1, month_cap_micros=1)
@@ -173,7 +222,7 @@ def perform(storage: MemoryStorage, prices: Prices, account: Account, plan: list
                 living.append(
                     start_run(storage, prices, a_run(account.id, subtasks=a, limits=limits))
                 )
-            except Refused:
+            except (Refused, InvalidRequest):
                 continue
         elif living:
             settle(storage.tx, prices, replace(living.pop(0), usage_micros=a, traffic_bytes=b))
