@@ -108,8 +108,8 @@ class ShareRoutes:
 
     shares: Shares
 
-    # a link gives access to the run, so viewers do not see it
-    @get(f"{RUN}/shares", scope=Scope.WRITE, errors=(RunNotFound,))
+    # a link gives access to the run, so viewers do not see it, nor does a key that may not read
+    @get(f"{RUN}/shares", scope=frozenset({Scope.READ, Scope.WRITE}), errors=(RunNotFound,))
     async def list_run_shares(self, call: Call, slug: RunSlug) -> wire.ShareList:
         """The share links of a run."""
         shares = await self.shares.of_run(call.caller, slug)
@@ -122,7 +122,8 @@ class ShareRoutes:
     ) -> wire.ShareItem:
         """Create a share link of a run.
 
-        It shows only this run, without a key.
+        It shows only this run, without a key. With `rows` or `log` this also needs the scope
+        `read`.
         """
         share, token = await self.shares.create(
             call.caller, slug, days=body.days, rows=body.rows, log=body.log

@@ -34,14 +34,19 @@ class ScheduleRoutes:
         """Set or replace the whole schedule of a task.
 
         With the `revision` that was read (0 without a schedule) the answer is 409 if another user
-        has changed the schedule since. A schedule that would never start a run is refused.
+        has changed the schedule since. A schedule that would never start a run is refused. One
+        that is on also needs the scope `run`.
         """
         revision = None if body.revision < 0 else body.revision
         edit = _edit(body)
         schedule = await self.schedules.put(call.caller, slug, edit, revision=revision)
         return wire.TaskSchedule.of(schedule)
 
-    @post(f"{PATH}/resume", scope=Scope.WRITE, errors=(TaskNotFound, NotFound, Forbidden))
+    @post(
+        f"{PATH}/resume",
+        scope=frozenset({Scope.RUN, Scope.WRITE}),
+        errors=(TaskNotFound, NotFound, Forbidden),
+    )
     async def resume_task_schedule(self, call: Call, slug: Name) -> wire.TaskSchedule:
         """Switch a schedule on, even one that was paused after failures.
 

@@ -73,7 +73,8 @@ class TaskRoutes:
     async def create_worker_task(self, call: Call, body: wire.NewTask) -> wire.TaskCreated:
         """Save an input for a worker, and a schedule if one is given.
 
-        Whether the input fits the worker is checked at each start.
+        Whether the input fits the worker is checked at each start. A schedule that is on also
+        needs the scope `run`.
         """
         task = await self.tasks.create(
             call.caller,
@@ -100,7 +101,10 @@ class TaskRoutes:
     async def update_worker_task(
         self, call: Call, worker_task_id: TaskId, body: wire.TaskChange
     ) -> wire.TaskChanged:
-        """Change title, description or schedule; absent members stay as they are."""
+        """Change title, description or schedule; absent members stay as they are.
+
+        A schedule that is on after the change also needs the scope `run`.
+        """
         await self.tasks.update(
             call.caller,
             worker_task_id,
@@ -131,7 +135,10 @@ class TaskRoutes:
     async def update_worker_task_input(
         self, call: Call, worker_task_id: TaskId, body: wire.TaskInputChange
     ) -> wire.TaskChanged:
-        """Replace the saved input, and the version if it is present."""
+        """Replace the saved input, and the version if it is present.
+
+        While the schedule of the task is on, this also needs the scope `run`.
+        """
         version = body.version.strip() or None
         await self.tasks.set_input(call.caller, worker_task_id, body.input, version)
         return wire.TaskChanged()

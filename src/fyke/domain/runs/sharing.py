@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.rights import require_editor
+from fyke.domain.accounts.rights import require_editor, require_scope
 from fyke.errors import InvalidFields, NotFound, Refused
 from fyke.kit.ids import is_ulid, new_ulid
-from fyke.model.account import Caller
+from fyke.model.account import Caller, Scope
 from fyke.model.audit import AuditAction
 from fyke.model.run import Run, Share
 
@@ -49,8 +49,8 @@ class Shares:
     ) -> tuple[Share, str]:
         """Create a link for the caller's run; return it with its token.
 
-        Raises ``Forbidden`` for viewers, ``RunNotFound``, ``InvalidFields``, and ``Refused`` when
-        the run has the maximum.
+        Raises ``Forbidden`` for viewers, ``ScopeMissing`` for a key that may not read what the link
+        shows, ``RunNotFound``, ``InvalidFields``, and ``Refused`` when the run has the maximum.
         """
         require_editor(caller, "Sharing runs")
         if not 1 <= days <= MAX_DAYS:
@@ -58,6 +58,8 @@ class Shares:
 
         def work(tx: Transaction) -> Share:
             own_run(tx, caller, run_id)
+            if rows or log:
+                require_scope(caller, Scope.READ)
             valid = [share for share in tx.shares.of_run(run_id) if share.valid(tx.now)]
             if len(valid) >= MAX_SHARES:
                 raise Refused(

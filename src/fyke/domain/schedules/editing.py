@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from fyke.contracts.signals import SCHEDULES
 from fyke.contracts.state import Transaction
+from fyke.domain.accounts.rights import require_scope
 from fyke.domain.schedules.rules import (
     Names,
     check_complete,
@@ -14,7 +15,7 @@ from fyke.domain.schedules.rules import (
     without_unused_members,
 )
 from fyke.errors import InvalidRequest, UserMissing
-from fyke.model.account import Account
+from fyke.model.account import Account, Caller, Scope
 from fyke.model.schedule import (
     DEFAULT_ZONE,
     FireState,
@@ -47,10 +48,12 @@ class ScheduleEdit:
 _MEMBERS = ("time", "weekday", "day", "date", "cron", "every_s", "time_zone")
 
 
-def change_schedule(tx: Transaction, task: Task, edit: ScheduleEdit, names: Names) -> None:
-    """Apply ``edit`` to the schedule of ``task``. A task without a schedule gets one only when
-    ``edit`` has a kind; otherwise the other members are ignored. A disabled schedule may be
-    incomplete, but its members must be valid. Raises ``InvalidRequest``.
+def change_schedule(
+    tx: Transaction, task: Task, edit: ScheduleEdit, names: Names
+) -> Schedule | None:
+    """Apply ``edit`` to the schedule of ``task`` and return it. A task without a schedule gets one
+    only when ``edit`` has a kind; otherwise the other members are ignored. A disabled schedule may
+    be incomplete, but its members must be valid. Raises ``InvalidRequest``.
     """
     before = tx.schedules.lock(task.id)
     kind = edit.kind or (before.spec.kind if before else None)
@@ -60,7 +63,7 @@ def change_schedule(tx: Transaction, task: Task, edit: ScheduleEdit, names: Name
                 f"is required when {names['enabled']} is on; choose how often it fires",
                 field=names["kind"],
             )
-        return
+        return None
     spec = _changed_spec(before.spec if before else ScheduleSpec(kind), kind, edit)
     check_members(spec, names)
     account = tx.accounts.get(task.account_id)
@@ -76,10 +79,20 @@ def change_schedule(tx: Transaction, task: Task, edit: ScheduleEdit, names: Name
         revision=base.revision + 1,
         updated_at=tx.now,
     )
-    tx.schedules.put(_with_next_time(tx, before, after, account, names))
-    if not after.enabled:
+    changed = _with_next_time(tx, before, after, account, names)
+    tx.schedules.put(changed)
+    if not changed.enabled:
         skip_waiting(tx, task.id, "switched off while it waited")
     tx.notify(SCHEDULES)
+    return changed
+
+
+def require_run_scope(caller: Caller, schedule: Schedule | None) -> None:
+    """Raise ``ScopeMissing`` when ``schedule`` is on and the caller's key may not start runs: what
+    it starts, and when, is then not for the caller to change.
+    """
+    if schedule is not None and schedule.enabled:
+        require_scope(caller, Scope.RUN)
 
 
 def skip_waiting(tx: Transaction, task_id: str, reason: str) -> None:

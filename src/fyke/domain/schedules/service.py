@@ -10,7 +10,12 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, zone_of
+from fyke.domain.schedules.editing import (
+    ScheduleEdit,
+    change_schedule,
+    require_run_scope,
+    zone_of,
+)
 from fyke.domain.schedules.rules import (
     OWN_NAMES,
     check_complete,
@@ -89,10 +94,10 @@ class Schedules:
             task = lock_own_task(tx, caller, task_id)
             if revision is not None:
                 _check_revision(tx, caller, task_id, revision)
-            change_schedule(tx, task, edit, OWN_NAMES)
-            schedule = tx.schedules.get(task.id)
+            schedule = change_schedule(tx, task, edit, OWN_NAMES)
             if schedule is None:
                 raise NotFound
+            require_run_scope(caller, schedule)
             check_complete(schedule.spec, OWN_NAMES)
             return ScheduleView(schedule, zone_of(schedule, _account(tx, caller)))
 
@@ -106,12 +111,10 @@ class Schedules:
 
         def work(tx: Transaction) -> ScheduleView:
             task = own_task(tx, caller, task_id)
-            if tx.schedules.get(task.id) is None:
-                raise NotFound
-            change_schedule(tx, task, ScheduleEdit(enabled=on), OWN_NAMES)
-            schedule = tx.schedules.get(task.id)
+            schedule = change_schedule(tx, task, ScheduleEdit(enabled=on), OWN_NAMES)
             if schedule is None:
                 raise NotFound
+            require_run_scope(caller, schedule)
             return ScheduleView(schedule, zone_of(schedule, _account(tx, caller)))
 
         return await self._storage.write(work)

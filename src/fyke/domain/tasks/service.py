@@ -13,7 +13,12 @@ from typing import Protocol
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.schedules.editing import ScheduleEdit, change_schedule, copy_for_task
+from fyke.domain.schedules.editing import (
+    ScheduleEdit,
+    change_schedule,
+    copy_for_task,
+    require_run_scope,
+)
 from fyke.domain.schedules.rules import OWN_NAMES, Names
 from fyke.domain.workers.lookup import NEWEST
 from fyke.errors import Conflict, InvalidRequest, TaskNotFound
@@ -114,7 +119,7 @@ class Tasks:
             dated = replace(task, created_at=tx.now, updated_at=tx.now)
             tx.tasks.add(dated)
             if schedule is not None:
-                change_schedule(tx, dated, schedule, names)
+                require_run_scope(caller, change_schedule(tx, dated, schedule, names))
             return dated
 
         return await self._storage.write(work)
@@ -173,7 +178,7 @@ class Tasks:
             changed = _edited(tx, lock_own_task(tx, caller, task_id), edit, None)
             _save(tx, changed)
             if schedule is not None:
-                change_schedule(tx, changed, schedule, names)
+                require_run_scope(caller, change_schedule(tx, changed, schedule, names))
 
         await self._storage.write(work)
 
@@ -210,6 +215,8 @@ class Tasks:
             task = lock_own_task(tx, caller, task_id)
             if revision is not None and task.revision != revision:
                 raise EditedMeanwhile(task)
+            if edit.input is not None or edit.version is not None:
+                require_run_scope(caller, tx.schedules.get(task_id))
             changed = _edited(tx, task, edit, number)
             _save(tx, changed)
             return changed
