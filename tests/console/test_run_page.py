@@ -98,6 +98,7 @@ async def test_a_share_link_shows_one_run_and_nothing_else(
     revoke = listed.one("//form[contains(@action, '/revoke')]").get("action")
     await owner.post(revoke)
     await guest.get(path, status=404)
+    assert (await guest.http.get(csv)).status_code == 404
     await guest.get(path[:-1] + "!", status=404)
     bad = await owner.post(f"/runs/{run}/share", {"days": "0", "log": "on"}, status=422)
     assert bad.value("days") == "0" and "days must be 1 to 365" in bad.text

@@ -59,6 +59,8 @@ async def test_keys_are_revoked_once_by_id_or_name_within_their_account(state: S
     await state.write(lambda tx: [tx.accounts.add_key(k) for k in (first, second)])
     assert await state.read(lambda tx: tx.accounts.key_by_digest(first.digest)) == first
     assert await state.read(lambda tx: tx.accounts.key_by_digest("none")) is None
+    assert await state.read(lambda tx: tx.accounts.key(first.id)) == first
+    assert await state.read(lambda tx: tx.accounts.key("none")) is None
 
     def revoke(account_id: str, key_id: str) -> Any:
         return state.write(lambda tx: tx.accounts.revoke_key(account_id, key_id, 77))

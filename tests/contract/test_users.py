@@ -112,6 +112,8 @@ async def test_sessions_are_found_renewed_ended_and_removed(state: State) -> Non
     await state.write(lambda tx: [tx.sessions.add(one) for one in (first, second, bens)])
     assert await state.read(lambda tx: tx.sessions.by_digest(first.digest)) == first
     assert await state.read(lambda tx: tx.sessions.by_digest("none")) is None
+    assert await state.read(lambda tx: tx.sessions.get(first.id)) == first
+    assert await state.read(lambda tx: tx.sessions.get("none")) is None
     assert await state.read(lambda tx: tx.sessions.of_user(ada)) == [second, first]
     assert await state.read(lambda tx: tx.sessions.last_seen([ada, ben, "x"])) == {ada: 5, ben: 1}
     await state.write(lambda tx: tx.sessions.touch(first.id, 9))

@@ -63,6 +63,9 @@ class MemoryAccounts:
     def add_key(self, key: ApiKey) -> None:
         self.key_rows[key.id] = key
 
+    def key(self, key_id: str) -> ApiKey | None:
+        return self.key_rows.get(key_id)
+
     def key_by_digest(self, digest: str) -> ApiKey | None:
         return next((k for k in self.key_rows.values() if k.digest == digest), None)
 

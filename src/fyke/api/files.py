@@ -1,7 +1,8 @@
 """Downloads by signed link, without a key: valid for a short time, for one file of one run.
 
-A link contains everything about its file (purpose, run, format, columns, query, file name) and its
-time, signed with an HMAC. Links are not stored.
+A link contains everything about its file (purpose, run, format, columns, query, file name), its
+time, and the key, session or share that it comes from, signed with an HMAC. Links are not stored. A
+link ends with what it comes from.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fyke.api.downloads import Downloads, FileDownload
 from fyke.api.media import Media
 from fyke.api.network import Visit
 from fyke.api.routes import PUBLIC, get
+from fyke.domain.link_issuers import Issuer, IssuerKind, LinkIssuers
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.formats import parse_format
 from fyke.domain.results.export.service import ExportRequest, Exports
@@ -34,8 +36,9 @@ LOG = "log"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The file that a link is for."""
+    """The file that a link is for, and whose it is."""
 
+    issuer: Issuer
     purpose: str
     run_id: str
     format: str
@@ -59,6 +62,7 @@ class Links:
     def url(
         self,
         visit: Visit,
+        issuer: Issuer,
         purpose: str,
         run_id: str,
         name: str,
@@ -70,7 +74,8 @@ class Links:
         query: Query = PLAIN,
     ) -> str:
         """An absolute address for the file ``name``."""
-        payload: list[Any] = [purpose, run_id, name, format, [*keys], safe, bom]
+        whose = [issuer.kind.value, issuer.id]
+        payload: list[Any] = [whose, purpose, run_id, name, format, [*keys], safe, bom]
         if not query.plain:
             payload.append(query_arguments(query))
         token = self._serializer.dumps(payload)
@@ -86,15 +91,17 @@ class Links:
         if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
             raise NotFound
         try:
-            purpose, run_id, signed_name, file_format, keys, safe, bom, *optional = (
+            whose, purpose, run_id, signed_name, file_format, keys, safe, bom, *optional = (
                 self._serializer.loads(token, max_age=self._seconds)
             )
+            kind, issuer_id = whose
+            issuer = Issuer(IssuerKind(kind), issuer_id)
         except (BadData, ValueError):
             raise NotFound from None
         if signed_name != name:
             raise NotFound
         query = parse_query(**optional[0]) if optional else PLAIN
-        return Link(purpose, run_id, file_format, tuple(keys), safe, bom, query)
+        return Link(issuer, purpose, run_id, file_format, tuple(keys), safe, bom, query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,7 @@ class FileRoutes:
     exports: Exports
     logs: RunLogs
     links: Links
+    issuers: LinkIssuers
     downloads: Downloads
 
     @get(
@@ -129,6 +137,7 @@ class FileRoutes:
         The file of a run that has ended can be read in parts. HEAD answers its length and tag.
         """
         link = self.links.read(token, name)
+        await self.issuers.check(link.issuer)
         try:
             file = await (self._log if link.purpose == LOG else self._export)(link, name)
             return await self.downloads.answer(call.request, file)

@@ -34,6 +34,7 @@ from fyke.domain.catalog.service import Catalog
 from fyke.domain.forms.service import RunForms
 from fyke.domain.health import Health
 from fyke.domain.installation.service import Installation
+from fyke.domain.link_issuers import LinkIssuers
 from fyke.domain.logs.reading import LogReader
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview
@@ -165,5 +166,6 @@ class Services:
         self.parts = SubtaskReader(storage)
         self.endings = RunEndings(self.log_pages, self.run_sites)
         self.shares = Shares(storage, on.master_secret)
+        self.link_issuers = LinkIssuers(storage)
         self.spool = on.spool
         self.run_streams = RunStreams(storage, on.results, self.runs, on.signals)

@@ -8,6 +8,7 @@ import itertools
 import json
 import random
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -182,3 +183,31 @@ async def test_no_mutated_link_is_accepted(app: App, api: Api, run_slug: str, co
         if (await api.http.get(f"/files/{text}/{name}")).status_code == 200
     ]
     assert accepted == []
+
+
+@pytest.mark.parametrize("end", ["revoked", "disabled"])
+async def test_links_end_with_the_key_that_created_them(
+    app: App, api: Api, run_slug: str, end: str
+) -> None:
+    await app.execute(ROWS)
+    new = await app.services.accounts.create_key(app.owner, "leaked")
+    export = await api.ok(EXPORT, {"run_slug": run_slug, "format": "csv"}, key=new.key)
+    log = await api.ok("/api/v1/run/last/log", {"run_slug": run_slug}, key=new.key)
+    log_v2 = (await api.get(f"/api/v2/worker-runs/{run_slug}/log", key=new.key)).json()["data"]
+    urls = [export["download_url"], log["all_logs_url"], log_v2["all_logs_url"]]
+    for url in urls:
+        assert (await _fetch(api, url)).status_code == 200
+    of_another_key = await _link(api, run_slug, format="csv")
+
+    def work(tx: Any) -> None:
+        key = tx.accounts.key(new.id)
+        if end == "revoked":
+            tx.accounts.revoke_key(key.account_id, key.id, tx.now)
+        else:
+            tx.accounts.change_user(replace(tx.accounts.user(key.user_id), disabled=True))
+
+    await app.storage.write(work)
+    for url in urls:
+        assert (await _fetch(api, url)).status_code == 404
+    still = 200 if end == "revoked" else 404
+    assert (await _fetch(api, of_another_key)).status_code == still

@@ -6,9 +6,11 @@ import pytest
 
 from fyke.api.files import EXPORT, LOG, Links
 from fyke.api.network import Visit
+from fyke.domain.link_issuers import Issuer, IssuerKind
 from fyke.errors import NotFound
 
 VISIT = Visit("1.2.3.4", "https://fyke.example")
+ISSUER = Issuer(IssuerKind.SHARE, "S")
 LINKS = Links(b"s" * 32, 900)
 
 
@@ -18,8 +20,9 @@ def _parts(url: str) -> tuple[str, str]:
 
 
 def test_a_link_contains_its_values() -> None:
-    url = LINKS.url(VISIT, EXPORT, "R", "f.csv", format="csv", keys=["a", "é"], safe=True)
+    url = LINKS.url(VISIT, ISSUER, EXPORT, "R", "f.csv", format="csv", keys=["a", "é"], safe=True)
     link = LINKS.read(*_parts(url))
+    assert link.issuer == ISSUER
     assert (link.purpose, link.run_id, link.format) == (EXPORT, "R", "csv")
     assert (link.keys, link.safe, link.bom) == (("a", "é"), True, False)
 
@@ -31,7 +34,7 @@ def test_an_unsigned_token_is_refused(token: str) -> None:
 
 
 def test_a_token_with_any_changed_character_is_refused() -> None:
-    token, name = _parts(LINKS.url(VISIT, LOG, "R", "log.txt"))
+    token, name = _parts(LINKS.url(VISIT, ISSUER, LOG, "R", "log.txt"))
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
     for index, character in enumerate(token):
         for letter in letters.replace(character, "")[:: 1 if index == len(token) - 1 else 13]:
@@ -40,7 +43,7 @@ def test_a_token_with_any_changed_character_is_refused() -> None:
 
 
 def test_another_name_or_secret_is_refused() -> None:
-    token, name = _parts(LINKS.url(VISIT, LOG, "R", "log.txt"))
+    token, name = _parts(LINKS.url(VISIT, ISSUER, LOG, "R", "log.txt"))
     with pytest.raises(NotFound):
         LINKS.read(token, "other.txt")
     with pytest.raises(NotFound):

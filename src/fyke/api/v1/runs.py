@@ -10,6 +10,7 @@ from fyke.api.files import LOG, Links
 from fyke.api.routes import Json, post
 from fyke.api.shared import SharedReads
 from fyke.domain.callbacks.payload import NUMBERS
+from fyke.domain.link_issuers import issuer_of
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
@@ -77,7 +78,7 @@ class RunRoutes:
         """The last 200 lines of a run's log, oldest first, and a link to all of it."""
         run = body.run_slug
         entries, rows = await self.logs.tail(call.caller, run, LOG_LINES)
-        url = self.links.url(call.visit, LOG, run, f"all_log_{run}.txt")
+        url = self.links.url(call.visit, issuer_of(call.caller), LOG, run, f"all_log_{run}.txt")
         return v1.LogTail(url, [v1.LogLine.of(entry) for entry in entries], rows)
 
 

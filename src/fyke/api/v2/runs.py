@@ -12,6 +12,7 @@ from fyke.api.shared import SharedReads
 from fyke.api.sync import wait_until_ended
 from fyke.api.v1.runs import LOG_LINES
 from fyke.api.v2.run_selector import OperationIds, RunSelector, for_each_selector
+from fyke.domain.link_issuers import issuer_of
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
@@ -120,7 +121,9 @@ class RunRoutes:
         """The last 200 lines of the log of {run}, oldest first, and a link to all of it."""
         run_id = await self.selector.find(call, run_id, worker_id)
         entries, rows = await self.logs.tail(call.caller, run_id, LOG_LINES)
-        url = self.links.url(call.visit, LOG, run_id, f"all_log_{run_id}.txt")
+        url = self.links.url(
+            call.visit, issuer_of(call.caller), LOG, run_id, f"all_log_{run_id}.txt"
+        )
         return LogTail(url, [LogLine.of(entry) for entry in entries], rows)
 
 

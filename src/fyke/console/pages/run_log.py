@@ -13,6 +13,7 @@ from fyke.api.files import LOG, Links
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
+from fyke.domain.link_issuers import issuer_of
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import MAX_TEXT, LogPage, LogPosition, LogReader
 from fyke.domain.logs.service import RunLogs
@@ -136,7 +137,7 @@ class RunLogPages:
         """Redirect to the file by a newly signed link."""
         run_id = view.param("id")
         await self.logs.tail(view.caller, run_id, 1)
-        url = self.links.url(view.visit, LOG, run_id, f"{run_id}.log")
+        url = self.links.url(view.visit, issuer_of(view.caller), LOG, run_id, f"{run_id}.log")
         return RedirectResponse(url, status_code=303)
 
 

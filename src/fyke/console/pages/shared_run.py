@@ -11,6 +11,7 @@ from fyke.api.files import EXPORT, LOG, Links
 from fyke.console.page import ConsolePage
 from fyke.console.pages import run_log, run_rows
 from fyke.console.view import View
+from fyke.domain.link_issuers import Issuer, IssuerKind
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import LogPosition, LogReader
 from fyke.domain.results.export.formats import FORMATS, file_name
@@ -35,7 +36,7 @@ class SharedRunPages:
     async def show(self, view: View) -> Response:
         """``part=log`` shows the log, where the link includes it."""
         shared = await self.shares.open(view.param("token"))
-        run = shared.run
+        run, issuer = shared.run, Issuer(IssuerKind.SHARE, shared.share.id)
         log = shared.share.log and (view.query.get("part") == "log" or not shared.share.rows)
         source = await self.results.source_of(run.id)
         totals = await self.results.totals(source)
@@ -65,19 +66,22 @@ class SharedRunPages:
             rows=rows,
             log=log_page,
             spans=ansi.spans,
-            files=self._files(view, run.id) if shared.share.rows else [],
-            log_file=self.links.url(view.visit, LOG, run.id, f"{run.id}.log")
+            files=self._files(view, issuer, run.id) if shared.share.rows else [],
+            log_file=self.links.url(view.visit, issuer, LOG, run.id, f"{run.id}.log")
             if shared.share.log
             else "",
         )
 
-    def _files(self, view: View, run_id: str) -> list[tuple[str, str]]:
-        """(format, address) of each file. Addresses expire in minutes; each page makes new ones."""
+    def _files(self, view: View, issuer: Issuer, run_id: str) -> list[tuple[str, str]]:
+        """(format, address) of each file. Addresses expire in minutes or end with the share link;
+        each page makes new ones.
+        """
         return [
             (
                 name,
                 self.links.url(
                     view.visit,
+                    issuer,
                     EXPORT,
                     run_id,
                     file_name(FORMATS[name]),

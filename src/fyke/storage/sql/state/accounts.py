@@ -168,6 +168,11 @@ class SqlAccounts(SqlStore):
         if not was_applied(inserted):
             raise Conflict("This API key exists already; create a new one")
 
+    def key(self, key_id: str) -> ApiKey | None:
+        query = select(api_keys).where(api_keys.c.id == to_storable_text(key_id))
+        row = self._db.execute(query).mappings().first()
+        return None if row is None else _key(row)
+
     def key_by_digest(self, digest: str) -> ApiKey | None:
         # runs once per request, hence directly on the driver
         row = fetch_one(self._db, _BY_DIGEST, (to_storable_text(digest),))

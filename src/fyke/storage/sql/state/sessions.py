@@ -84,6 +84,10 @@ class SqlSessions(SqlStore):
     def add(self, session: Session) -> None:
         self._db.execute(sessions.insert(), columns(session))
 
+    def get(self, session_id: str) -> Session | None:
+        query = select(sessions).where(sessions.c.id == to_storable_text(session_id))
+        return one(self._db.execute(query), Session)
+
     def by_digest(self, digest: str) -> Session | None:
         # runs once per page, hence directly on the driver
         row = fetch_one(self._db, _BY_DIGEST, (to_storable_text(digest),))
