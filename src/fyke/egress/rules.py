@@ -15,10 +15,10 @@ import time
 from dataclasses import dataclass
 
 from fyke.egress.actions import ProxyRefusal
-from fyke.kit.addresses import AddressRules, unwrap
+from fyke.kit.addresses import AddressRules, refused_address, unwrap
 from fyke.kit.domains import Domains
 from fyke.kit.hostports import Address, BadHost, Host, is_localhost, parse_host
-from fyke.kit.resolver import Resolver, Unresolvable
+from fyke.kit.resolver import LookupTimeout, Resolver, Unresolvable
 
 MAIL_PORTS = frozenset({25, 465, 587})
 LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".home", ".corp", ".intranet", ".home.arpa")
@@ -106,13 +106,13 @@ class TargetRules:
 
         Raise ``TargetRefused``.
         """
-        answers = await self._answers(target.host)
-        allowed = self._addresses.select(target.host, answers, target.port)
+        host, port = target.host, target.port
+        allowed = self._addresses.select(host, await self._answers(host), port)
         if not allowed:
+            by_form = not isinstance(host, str) or is_localhost(host)
             raise TargetRefused(
-                ProxyRefusal.FORBIDDEN,
-                f"{target.host} port {target.port} is not on the public internet; "
-                "FYKE_EGRESS_ALLOW can exempt it",
+                ProxyRefusal.FORBIDDEN if by_form else ProxyRefusal.UNRESOLVABLE,
+                refused_address(host, "FYKE_EGRESS_ALLOW", port),
             )
         return allowed[:MAX_DIALED]
 
@@ -130,6 +130,7 @@ class TargetRules:
         return host
 
     async def _answers(self, host: Host) -> tuple[str | Address, ...]:
+        """Empty for a name without an address, which is refused like one that leads inside."""
         if not isinstance(host, str):
             return (host,)
         cached = self._resolver.cached(host)
@@ -139,8 +140,10 @@ class TargetRules:
             raise TargetRefused(ProxyRefusal.UNRESOLVABLE, "too many name lookups; slow down")
         try:
             return await self._resolver.resolve(host, self._open_lookups)
-        except Unresolvable as error:
+        except LookupTimeout as error:
             raise TargetRefused(ProxyRefusal.UNRESOLVABLE, str(error)) from error
+        except Unresolvable:
+            return ()
 
     def _is_exempt(self, host: Host, port: int) -> bool:
         if isinstance(host, str):

@@ -17,6 +17,7 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,12 +129,12 @@ class SystemGit:
 
     async def _check_host(self, repository: Repository) -> None:
         """Raise ``GitFailed`` for a host that the proxy would refuse."""
-        answers: tuple[str, ...] = (str(repository.host),)
+        answers: tuple[str, ...] = ()
         if isinstance(repository.host, str):
-            try:
+            with suppress(Unresolvable):
                 answers = await self._resolver.resolve(repository.host)
-            except Unresolvable:
-                raise GitFailed(f"the name {repository.host} does not resolve") from None
+        else:
+            answers = (str(repository.host),)
         if not self._addresses.select(repository.host, answers, repository.port):
             raise GitFailed(not_public(repository))
 

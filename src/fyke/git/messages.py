@@ -8,6 +8,7 @@ import re
 
 from fyke.git.address import Repository
 from fyke.git.process import GitRequest
+from fyke.kit.addresses import refused_address
 
 _NO_ANSWER = "the host does not answer, or closed the connection"
 _PROXY_STATUS = re.compile(r"(?:http code|response) (\d{3})")
@@ -33,7 +34,7 @@ _KNOWN = (
 
 
 def not_public(repository: Repository) -> str:
-    return f"{repository.host} is not on the public internet; FYKE_GIT_ALLOW can exempt it"
+    return refused_address(repository.host, "FYKE_GIT_ALLOW")
 
 
 def explain(output: str, request: GitRequest) -> str:

@@ -134,6 +134,15 @@ def _is_network(entry: str) -> bool:
     return True
 
 
+def refused_address(host: Host, setting: str, port: int | None = None) -> str:
+    """The sentence for a host that is not dialled. It is the same for a name that leads inside and
+    for one that does not exist, or the names of an internal network could be tried out.
+    """
+    at = f"{host} port {port}" if port is not None else f"{host}"
+    lacks = "has no address on" if isinstance(host, str) else "is not on"
+    return f"{at} {lacks} the public internet; {setting} can exempt it"
+
+
 class AddressRules:
     """Checks addresses. Immutable; cheap enough to make one per attempt.
 

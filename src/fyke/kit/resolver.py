@@ -24,6 +24,10 @@ class Unresolvable(Exception):
     """The name has no address, or the look-up timed out."""
 
 
+class LookupTimeout(Unresolvable):
+    """No answer came in time."""
+
+
 def system_lookup(name: str) -> tuple[str, ...]:
     """Return the addresses of a name, from the system's resolver. Blocks. Raise ``OSError``."""
     answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -79,7 +83,7 @@ class Resolver:
                     lookup = self._pending.get(name) or await self._start_in_slot(name, slots)
                     answers = await asyncio.shield(lookup)
             except TimeoutError as error:
-                raise Unresolvable(f"{name}: no answer within {self._timeout:.0f} s") from error
+                raise LookupTimeout(f"{name}: no answer within {self._timeout:.0f} s") from error
         if not answers:
             raise Unresolvable(f"{name}: no address found")
         return answers

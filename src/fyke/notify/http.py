@@ -18,7 +18,7 @@ from contextlib import suppress
 from fyke.contracts.delivery import DeliveryStep, ReceiverResponse
 from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
 from fyke.errors import InvalidRequest
-from fyke.kit.addresses import AddressRules
+from fyke.kit.addresses import AddressRules, refused_address
 from fyke.kit.resolver import Resolver, Unresolvable
 from fyke.notify.host_limiter import HostRateLimiter
 from fyke.notify.response import KEPT_BYTES, response_start
@@ -108,18 +108,15 @@ class HttpNotifier:
             return ReceiverResponse(0, "too many callbacks to this host are waiting", sent=False)
 
     async def _resolve(self, parts: CallbackUrl) -> list[str]:
+        answers: tuple[str, ...] = ()
         if isinstance(parts.host, str):
-            try:
+            with suppress(Unresolvable):
                 answers = await self._resolver.resolve(parts.host)
-            except Unresolvable as error:
-                raise _Failed(f"the name {parts.host} does not resolve") from error
         else:
             answers = (str(parts.host),)
         public = self._addresses.select(parts.host, answers, parts.port)
         if not public:
-            raise _Failed(
-                f"{parts.host} is not on the public internet; FYKE_CALLBACK_ALLOW can exempt it"
-            )
+            raise _Failed(refused_address(parts.host, "FYKE_CALLBACK_ALLOW"))
         return public[:_MAX_ADDRESSES]
 
     async def _exchange(

@@ -180,3 +180,23 @@ async def test_saved_views_are_bounded(auth: Auth) -> None:
     with pytest.raises(InvalidRequest, match="at most 50"):
         await auth.profiles.save_view(auth.owner, "one more", "a=1")
     await auth.profiles.save_view(auth.owner, "page 7", "a=2")
+
+
+async def test_a_name_of_another_account_is_refused_like_a_reserved_one(auth: Auth) -> None:
+    await auth.accounts.add_account(auth.owner, "other")
+    await auth.accounts.add_account(auth.owner, "third")
+    await auth.add("ben@example.org", "member")
+    link = await auth.users.link(auth.owner, "other")
+    other = await auth.caller(
+        await auth.links.use(Purpose.INVITE, link.token, "a secret of others", "", "")
+    )
+    said = set()
+    for name in ("ben@example.org", "third", "postmaster"):
+        with pytest.raises(InvalidRequest) as refused:
+            await auth.users.invite(other, name, "member")
+        said.add((refused.value.key, refused.value.message.replace(name, "NAME")))
+    assert len(said) == 1
+    with pytest.raises(Conflict, match="is a user already"):
+        await auth.users.invite(other, "other", "member")
+    with pytest.raises(Conflict, match="is a user already"):
+        await auth.users.invite(auth.owner, "third", "member")  # the operator sees all accounts

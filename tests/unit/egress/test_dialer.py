@@ -76,9 +76,8 @@ async def test_the_error_of_the_last_address_is_reported_with_the_target() -> No
 async def test_addresses_that_the_rules_refuse_are_not_dialled() -> None:
     with listener() as sock:
         target_dialer = dialer("", "10.0.0.0/8")
-        assert (
-            await refusal(target_dialer, "one.example", port_of(sock))
-        ).refusal is ProxyRefusal.FORBIDDEN
+        error = await refusal(target_dialer, "one.example", port_of(sock))
+        assert error.refusal is ProxyRefusal.UNRESOLVABLE
         with pytest.raises(TargetRefused, match="not on the public internet"):
             await target_dialer.connect(
                 Target(IPv4Address("127.0.0.1"), port_of(sock)), RUN, ClosingProtocol

@@ -25,6 +25,10 @@ from fyke.model.audit import AuditAction
 from fyke.model.user import Purpose
 
 MAX_USERS = 1000
+RESERVED = frozenset(
+    "abuse admin administrator billing guest help info mail noreply operator owner postmaster root "
+    "security staff superuser support system team test user webmaster".split()
+)  # names of roles, only for users of the operator's account
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 
@@ -68,8 +72,9 @@ class Users:
     ) -> tuple[User, NewLink]:
         """Add a user without a password, and create the link with which they choose one.
 
-        Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when any user of the installation
-        has this name.
+        Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when the account has a user of this
+        name. A name that another account has is refused like one that is reserved, so that its
+        users cannot be found out.
         """
         require_owner(caller, "Inviting users")
         normalized, new_role = user_name(name), parse_role(role)
@@ -78,10 +83,7 @@ class Users:
             target = _account_id(tx, caller, account)
             if len(tx.accounts.users(target)) >= MAX_USERS:
                 raise Refused(f"An account has at most {MAX_USERS} users; remove some first")
-            if tx.accounts.user_by_name(normalized) is not None:
-                raise Conflict(
-                    f'"{normalized}" is a user already; choose another name', field="name"
-                )
+            _refuse_name(tx, caller, target, normalized)
             user = User(new_ulid(), target, normalized, new_role, False, "", tx.now)
             tx.accounts.add_user(user)
             record_for(tx, target, caller, AuditAction.INVITE, normalized, f"as {new_role}")
@@ -213,6 +215,17 @@ def parse_role(name: str) -> Role:
         raise InvalidRequest(
             f"unknown role {name[:40]!r}; use one of {options}", field="role"
         ) from None
+
+
+def _refuse_name(tx: Transaction, caller: Caller, account_id: str, name: str) -> None:
+    taken = tx.accounts.user_by_name(name)
+    if taken is not None and (caller.operator or taken.account_id == account_id):
+        raise Conflict(f'"{name}" is a user already; choose another name', field="name")
+    if taken is not None or (name in RESERVED and not caller.operator):
+        raise InvalidRequest(
+            f'"{name}" is not available; choose another name, for example a mail address',
+            field="name",
+        )
 
 
 def _keep_an_owner(tx: Transaction, user: User, action: str) -> None:
