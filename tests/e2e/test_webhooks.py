@@ -62,6 +62,7 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
             "mail_from": "fyke@example.org",
         }
         with booted(**settings) as platform:
+            join(platform, "ada@example.org")
             run = run_and_receive(platform, receiver, "ada@example.org")
             platform.wait_for(lambda: mailbox.messages, "the mail")
             page = platform.read("/api/fyke/alerts")
@@ -69,6 +70,16 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
     [(sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     assert b"Subject: [Fyke] Failures" in text and f"/runs/{run}".encode() in text
+
+
+def join(platform: Booted, name: str) -> None:
+    """A user of this name accepts an invitation; only users are mailed."""
+    body = {"name": name, "role": "viewer"}
+    link = platform.call("/api/fyke/users", body)["link"]["url"]
+    address, _, token = link.partition("?token=")
+    form = {"token": token, "password": "correct horse battery staple"}
+    answer = httpx2.post(address, data=form, headers={"origin": platform.url})
+    assert answer.status_code == 303, answer.text
 
 
 def run_and_receive(platform: Booted, receiver: Receiver, *emails: str) -> str:

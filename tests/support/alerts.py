@@ -16,6 +16,12 @@ from support.app import App
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
+async def add_mail_user(app: App, address: str, **changes: Any) -> None:
+    """A user of the owner's account who may be mailed."""
+    user = records.user(app.owner.account_id, name=address, password_hash="-", **changes)
+    await app.storage.write(lambda tx: tx.accounts.add_user(user))
+
+
 def a_rule(account_id: str, **changes: Any) -> Rule:
     base = Rule(
         id=records.ordered_id(),

@@ -15,7 +15,7 @@ from fyke.domain.webhooks.rules import EndpointFields
 from fyke.model.alert import AlertFilter
 from fyke.model.callback import DeliveryFilter
 from fyke.model.run import Outcome
-from support.alerts import a_run
+from support.alerts import a_run, add_mail_user
 from support.app import App
 
 NOWHERE = "http://127.0.0.1:1024"  # no server listens there
@@ -39,6 +39,7 @@ async def seed_webhooks(app: App) -> dict[str, str]:
     off = replace(fields, name="Old receiver", enabled=False, description="")
     await webhooks.add(owner, off)
     rule = (await alerts.add_rule(owner, RuleFields("A run has failed", "failed"))).rule
+    await add_mail_user(app, "ada@example.org")
     await alerts.add_rule(
         owner,
         RuleFields("Prices are there", "missing_field", field="price", percent=5,

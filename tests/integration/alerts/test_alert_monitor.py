@@ -20,7 +20,7 @@ from fyke.domain.webhooks.rules import EndpointFields
 from fyke.model.alert import Alert, AlertFilter
 from fyke.model.callback import DeliveryFilter
 from fyke.model.run import Outcome
-from support.alerts import a_run
+from support.alerts import a_run, add_mail_user
 from support.app import App
 
 pytestmark = pytest.mark.anyio
@@ -106,14 +106,16 @@ async def test_an_alert_goes_to_endpoints_and_addresses(app: App) -> None:
     off = await endpoint("off", "alert.raised", enabled=False)
     await endpoint("deaf", "run.aborted")
     targets = (named, every, off)
-    await alerts.add_rule(
-        owner, replace(FAILED, endpoints=targets, emails=("ada@example.org", "bo@example.org"))
-    )
+    for address in ("ada@example.org", "bo@example.org", "gone@example.org"):
+        await add_mail_user(app, address)
+    emails = ("Ada@example.org", "bo@example.org", "gone@example.org")
+    await alerts.add_rule(owner, replace(FAILED, endpoints=targets, emails=emails))
+    await app.services.users.disable(owner, "gone@example.org")
     run = await a_run(app, Outcome.EXIT_CODE)
     [alert] = await found(app)
     _, sent = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=99)
     urls = sorted(one.delivery.url.rpartition("/")[2] for one in sent)
-    assert urls == ["every", "mailto:ada@example.org", "mailto:bo@example.org", "named"]
+    assert urls == ["every", "mailto:Ada@example.org", "mailto:bo@example.org", "named"]
     for one in sent:
         assert (one.delivery.event, one.delivery.run_id) == ("alert.raised", run.id)
         assert f'"alert_id":"{alert.id}"' in one.delivery.payload

@@ -10,7 +10,7 @@ from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.runs.outcome import end_of
 from fyke.model.run import Outcome
 from fyke.reasons import Reason, ReasonCode
-from support.alerts import a_run
+from support.alerts import a_run, add_mail_user
 from support.api import Api, fails, start_body
 from support.app import App
 
@@ -109,6 +109,7 @@ async def test_a_rule_finds_and_its_alert_is_read(app: App, api: Api) -> None:
 async def test_rules_say_themselves_again(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     hook = await api.ok(HOOKS, HOOK)
+    await add_mail_user(app, "ada@example.org")
     wanted = {
         "name": "Spent", "kind": "budget", "worker": worker.path, "budget_usd": "12.5",
         "budget_traffic_mb": 0.25, "endpoints": [hook["id"]], "emails": "ada@example.org",
@@ -153,6 +154,19 @@ async def test_invalid_fields_of_a_rule_are_refused(
     rule = {"name": "R", "kind": "failed"} | change
     fails(await api.post(RULES, rule), 400, 4000, *words)
     fails(await api.post(f"{RULES}/preview", rule), 400, 4000, *words)
+
+
+async def test_only_users_of_the_account_are_mailed(app: App, api: Api) -> None:
+    await add_mail_user(app, "ada@example.org")
+    await add_mail_user(app, "off@example.org", disabled=True)
+    await app.services.users.invite(app.owner, "invited@example.org", "viewer")
+    rule = {"name": "R", "kind": "failed"}
+    for other in ("eve@example.org", "off@example.org", "invited@example.org"):
+        both = rule | {"emails": ["ada@example.org", other]}
+        said = f"emails: '{other}' is not the name of an active user"
+        for path in (RULES, f"{RULES}/preview"):
+            fails(await api.post(path, both), 400, 4000, said)
+    await api.ok(RULES, rule | {"emails": ["Ada@Example.org"]})
 
 
 async def test_mail_addresses_need_a_mail_server(app: App, api: Api) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fyke.contracts.signals import ALERTS
 from fyke.contracts.state import Transaction
+from fyke.domain.alerts.rules import mail_addresses
 from fyke.domain.callbacks.outbox import add_delivery
 from fyke.domain.callbacks.url import MAIL
 from fyke.domain.webhooks.messages import message
@@ -27,7 +28,8 @@ def queue_rule_checks(tx: Transaction, run: Run) -> None:
 
 def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bool:
     """Store the alert and queue its messages: to endpoints that subscribe to all alerts, to those
-    of the rule, and, with a mail server, to the rule's addresses. False when it was raised before.
+    of the rule, and, with a mail server, to those of the rule's addresses that are still a user's.
+    False when it was raised before.
     """
     if not tx.alerts.add_alert(alert):
         return False
@@ -39,7 +41,10 @@ def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bo
         if endpoint is not None and endpoint.enabled:
             endpoints[endpoint_id] = endpoint
     send(tx, endpoints.values(), alert.run_id, DeliveryKind.ALERT, event, body)
-    for address in rule.emails if mails else ():
+    allowed = mail_addresses(tx, alert.account_id) if mails and rule.emails else frozenset()
+    for address in rule.emails:
+        if address.lower() not in allowed:  # its user was disabled or removed since
+            continue
         add_delivery(
             tx,
             account_id=alert.account_id,

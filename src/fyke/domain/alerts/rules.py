@@ -65,7 +65,7 @@ def validate_rule(
     kind = _kind(fields.kind, problems)
     worker_id, task_id = _scope(tx, caller, fields, problems)
     problems.extend(_endpoint_problems(tx, caller, fields))
-    problems.extend(_email_problems(fields, mails=mails))
+    problems.extend(_email_problems(tx, caller, fields, mails=mails))
     rule = replace(
         base,
         name=name,
@@ -198,7 +198,18 @@ def _endpoint_problems(tx: Transaction, caller: Caller, fields: RuleFields) -> I
         yield Problem(f"unknown webhook {unknown[0][:40]!r}", "endpoints")
 
 
-def _email_problems(fields: RuleFields, *, mails: bool) -> Iterator[Problem]:
+def mail_addresses(tx: Transaction, account_id: str) -> frozenset[str]:
+    """The addresses, in lower case, to which alerts of the account may be mailed: the names of its
+    users who have chosen a password and are not disabled. Mail to other addresses could be used to
+    send words of a stranger's choice from the operator's server.
+    """
+    users = tx.accounts.users(account_id)
+    return frozenset(user.name for user in users if user.password_hash and not user.disabled)
+
+
+def _email_problems(
+    tx: Transaction, caller: Caller, fields: RuleFields, *, mails: bool
+) -> Iterator[Problem]:
     if fields.emails and not mails:
         yield Problem(
             "this installation has no mail server; its operator can set FYKE_SMTP_URL", "emails"
@@ -206,9 +217,16 @@ def _email_problems(fields: RuleFields, *, mails: bool) -> Iterator[Problem]:
     elif len(fields.emails) > MAX_TARGETS:
         yield Problem(f"at most {MAX_TARGETS} are possible", "emails")
     else:
+        known = mail_addresses(tx, caller.account_id) if fields.emails else frozenset()
         for address in fields.emails:
             text = address.strip()
             if len(text) > MAX_EMAIL or not _EMAIL.fullmatch(text):
                 yield Problem(
                     f"{text[:80]!r} is not a mail address; write one like ada@example.org", "emails"
+                )
+            elif text.lower() not in known:
+                yield Problem(
+                    f"{text[:80]!r} is not the name of an active user of this account; alerts are "
+                    "mailed to users only, so invite the address as a user first",
+                    "emails",
                 )
