@@ -25,10 +25,12 @@ from fyke.model.audit import AuditAction
 from fyke.model.user import Purpose
 
 MAX_USERS = 1000
-RESERVED = frozenset(
-    "abuse admin administrator billing guest help info mail noreply operator owner postmaster root "
-    "security staff superuser support system team test user webmaster".split()
-)  # names of roles, only for users of the operator's account
+# names of roles, only for users of the operator's account
+RESERVED = frozenset({
+    "abuse", "admin", "administrator", "billing", "guest", "help", "info", "mail", "noreply",
+    "operator", "owner", "postmaster", "root", "security", "staff", "superuser", "support",
+    "system", "team", "test", "user", "webmaster",
+})  # fmt: skip
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 

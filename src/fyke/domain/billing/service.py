@@ -21,7 +21,7 @@ from fyke.kit.decimals import millionths
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account
 from fyke.model.billing import EntryKind, LedgerEntry, Prices
-from fyke.model.run import Run, SpendingBound
+from fyke.model.run import Run
 from fyke.reasons import Reason, ReasonCode
 
 
