@@ -509,7 +509,7 @@ def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -
     out, err = cli.process("worker", "run", archive, code=1)
     assert out == ""
     assert "price not found" in err
-    assert "1 row of what failed left out" in err
+    assert "1 row of failed subtasks hidden" in err
     kept = cli.process_json("worker", "run", archive, code=1, env={"FYKE_FAILED_ROWS": "keep"})
     assert (kept["state"], len(kept["rows"])) == ("failed", 1)
 
