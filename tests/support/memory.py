@@ -167,6 +167,9 @@ class MemoryTasks:
 class MemorySchedules:
     """No task has one."""
 
+    def get(self, task_id: str) -> None:
+        return None
+
     def of_tasks(self, task_ids: Any) -> dict[str, Any]:
         return {}
 
