@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from fyke.api.call import Call
 from fyke.api.files import EXPORT, Links
-from fyke.domain.link_issuers import issuer_of
+from fyke.domain.accounts.link_issuers import issuer_of
 from fyke.domain.results.export.formats import file_name
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.query.model import PLAIN, Query, query_arguments

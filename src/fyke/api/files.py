@@ -22,7 +22,7 @@ from fyke.api.downloads import Downloads, FileDownload
 from fyke.api.media import Media
 from fyke.api.network import Visit
 from fyke.api.routes import PUBLIC, get
-from fyke.domain.link_issuers import Issuer, IssuerKind, LinkIssuers
+from fyke.domain.accounts.link_issuers import Issuer, IssuerKind, LinkIssuers
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.export.formats import parse_format
 from fyke.domain.results.export.service import ExportRequest, Exports

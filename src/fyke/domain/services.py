@@ -16,6 +16,7 @@ from fyke.contracts.results import Results
 from fyke.contracts.signals import Signals
 from fyke.contracts.state import Storage
 from fyke.domain.accounts.audit import AuditLog
+from fyke.domain.accounts.link_issuers import LinkIssuers
 from fyke.domain.accounts.links import OneTimeLinks
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
@@ -34,7 +35,6 @@ from fyke.domain.catalog.service import Catalog
 from fyke.domain.forms.service import RunForms
 from fyke.domain.health import Health
 from fyke.domain.installation.service import Installation
-from fyke.domain.link_issuers import LinkIssuers
 from fyke.domain.logs.reading import LogReader
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.overview import Overview

@@ -6,7 +6,7 @@ import pytest
 
 from fyke.api.files import EXPORT, LOG, Links
 from fyke.api.network import Visit
-from fyke.domain.link_issuers import Issuer, IssuerKind
+from fyke.domain.accounts.link_issuers import Issuer, IssuerKind
 from fyke.errors import NotFound
 
 VISIT = Visit("1.2.3.4", "https://fyke.example")

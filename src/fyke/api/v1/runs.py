@@ -9,8 +9,8 @@ from fyke.api.call import Call
 from fyke.api.files import LOG, Links
 from fyke.api.routes import Json, post
 from fyke.api.shared import SharedReads
+from fyke.domain.accounts.link_issuers import issuer_of
 from fyke.domain.callbacks.payload import NUMBERS
-from fyke.domain.link_issuers import issuer_of
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers

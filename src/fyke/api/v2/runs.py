@@ -12,7 +12,7 @@ from fyke.api.shared import SharedReads
 from fyke.api.sync import wait_until_ended
 from fyke.api.v1.runs import LOG_LINES
 from fyke.api.v2.run_selector import OperationIds, RunSelector, for_each_selector
-from fyke.domain.link_issuers import issuer_of
+from fyke.domain.accounts.link_issuers import issuer_of
 from fyke.domain.logs.service import RunLogs
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers

@@ -14,7 +14,7 @@ from fyke.console.pages import run_rows
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.texts import gettext
 from fyke.console.view import View
-from fyke.domain.link_issuers import issuer_of
+from fyke.domain.accounts.link_issuers import issuer_of
 from fyke.domain.results.export.columns import check_number
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.export.service import Exports

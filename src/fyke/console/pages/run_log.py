@@ -13,7 +13,7 @@ from fyke.api.files import LOG, Links
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
-from fyke.domain.link_issuers import issuer_of
+from fyke.domain.accounts.link_issuers import issuer_of
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import MAX_TEXT, LogPage, LogPosition, LogReader
 from fyke.domain.logs.service import RunLogs

@@ -11,7 +11,7 @@ from fyke.api.files import EXPORT, LOG, Links
 from fyke.console.page import ConsolePage
 from fyke.console.pages import run_log, run_rows
 from fyke.console.view import View
-from fyke.domain.link_issuers import Issuer, IssuerKind
+from fyke.domain.accounts.link_issuers import Issuer, IssuerKind
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import LogPosition, LogReader
 from fyke.domain.results.export.formats import FORMATS, file_name
