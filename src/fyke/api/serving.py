@@ -118,6 +118,12 @@ class Operation:
         )
 
     @cached_property
+    def answers_null(self) -> bool:
+        """Whether ``data`` may be null."""
+        hint = self._hints["return"]
+        return hint is NoneType or NoneType in get_args(hint)
+
+    @cached_property
     def _members(self) -> tuple[Member, ...]:
         return members_of(self.input_argument[1]) if self.input_argument else ()
 

@@ -172,14 +172,12 @@ def _responses(operation: Operation, components: Schema) -> Schema:
 def _envelope(operation: Operation, is_v2: bool, components: Schema) -> Schema:
     """A reference to the envelope of ``operation``, whose schema is added to ``components``."""
     references = [reference(shape) for shape in operation.answer_shapes]
-    data = (
-        references[0]
-        if len(references) == 1
-        else {"anyOf": references}
-        if references
-        else {"type": "null"}
-    )
-    names = [each["$ref"].rpartition("/")[2] for each in references] or ["Empty"]
+    names = [each["$ref"].rpartition("/")[2] for each in references]
+    choices: list[Schema] = [*references]
+    if operation.answers_null or not references:
+        names.append("Empty")
+        choices.append({"type": "null"})
+    data = choices[0] if len(choices) == 1 else {"anyOf": choices}
     name = "Or".join(names) + ("ResponseV2" if is_v2 else "Response")
     properties: dict[str, Schema] = {
         "code": {"type": "integer", "const": 0},

@@ -48,13 +48,20 @@ class VersionRoutes:
         errors=(*_REFUSED, VersionUnavailable),
         consumes=(Media(FORM_TYPE, form=ReplacedVersion),),
     )
-    async def replace_worker_version(self, call: Call, worker_id: WorkerId, version: Name) -> None:
-        """Replace the whole page of a worker.
+    async def replace_worker_version(
+        self, call: Call, worker_id: WorkerId, version: Name
+    ) -> PublishedVersion | None:
+        """Replace the whole page of a worker, and publish its new files.
 
-        Absent fields become empty, except the title, which stays. The files of a
-        version never change: `scraper_file` may be omitted, and files that differ from those of the
-        version are refused.
+        Absent fields become empty, except the title, which stays. A version never changes:
+        `scraper_file` is published as the next version, unless a version of the worker has these
+        files. `data.version` is the version that has them. Without `scraper_file`, `data` is null.
         """
         form = await read_form(call.request, ReplacedVersion)
-        archive = b"" if form.scraper_file is UNSET else form.scraper_file
-        await self.workers.replace_page(call.caller, worker_id, version, form.page, archive)
+        if form.scraper_file is UNSET:
+            await self.workers.replace_page(call.caller, worker_id, version, form.page)
+            return None
+        worker, published, findings = await self.workers.replace_version(
+            call.caller, worker_id, version, form.page, form.scraper_file
+        )
+        return PublishedVersion.of(worker, published, findings)

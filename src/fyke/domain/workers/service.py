@@ -41,7 +41,7 @@ from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
-from fyke.model.worker import Finding, Version, VersionState, Worker
+from fyke.model.worker import Finding, Project, Version, VersionState, Worker
 from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
@@ -51,6 +51,7 @@ _AUDIT_ACTIONS = {
     VersionState.DEPRECATED: AuditAction.DEPRECATED,
     VersionState.PUBLISHED: AuditAction.RESTORED,
 }
+_RUNNABLE = (VersionState.PUBLISHED, VersionState.DEPRECATED)
 _ATTEMPTS = 5  # to publish while other publications of the worker take the number
 
 
@@ -136,8 +137,7 @@ class Workers:
         result = await self._write(
             publish_transaction(caller, project, request, self._clock, review=self._review)
         )
-        waiting = [waiting_finding(result.submission)] if result.submission else []
-        return result.worker, result.version, [*project.findings, *waiting]
+        return _published(result, project)
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         for _ in range(_ATTEMPTS - 1):
@@ -147,33 +147,44 @@ class Workers:
                 continue  # another publication took the number; the next attempt sees it
         return await self._storage.write(work)
 
-    async def replace_page(
-        self, caller: Caller, ref: str, number: str, page: PageChange, data: bytes = b""
-    ) -> Worker:
+    async def replace_page(self, caller: Caller, ref: str, number: str, page: PageChange) -> Worker:
         """Replace the page of the worker that has the version ``number``.
 
-        ``data`` is empty or the ZIP of that version; other files are an ``InvalidRequest``, because
-        a version never changes. Raise ``VersionUnavailable`` for a version that is unknown or
-        withdrawn, ``Forbidden``, ``WorkerNotFound``.
+        Raise ``VersionUnavailable`` for a version that is unknown or withdrawn, ``Forbidden``,
+        ``WorkerNotFound``.
         """
         require_editor(caller, "Changing workers")
         page.check()
-        project = await asyncio.to_thread(read_project, data) if data else None
+        worker, _ = await self._storage.write(
+            lambda tx: _replace_page(tx, caller, ref, number, page)
+        )
+        return worker
 
-        def work(tx: Transaction) -> Worker:
-            worker = find_own_worker(tx, caller, ref, "change its page")
-            version = _named_version(tx, caller, worker, number)
-            if project is not None and project.digest != version.digest:
-                raise InvalidRequest(
-                    f"scraper_file differs from version {version.number}, and a version never "
-                    "changes; publish the new files as a new version with POST"
-                )
-            changed = with_page(worker, page.replacing(worker.page))
-            tx.workers.update(worker.id, changed.page, public=worker.public)
-            record(tx, caller, AuditAction.WORKER_CHANGED, worker.path)
-            return changed
+    async def replace_version(
+        self, caller: Caller, ref: str, number: str, page: PageChange, data: bytes
+    ) -> tuple[Worker, Version, list[Finding]]:
+        """Replace the page as ``replace_page``, and publish the ZIP ``data`` as the next version.
 
-        return await self._storage.write(work)
+        A version never changes: ``number`` keeps its files. If it or another version has the files
+        of ``data``, that version is returned and none is published. Raise ``InvalidRequest`` with
+        all errors of the project.
+        """
+        require_editor(caller, "Publishing workers")
+        page.check()
+        project = await asyncio.to_thread(read_project, data)
+        await self._blobs.put(bundle_name(project.digest), project.bundle)
+
+        def work(tx: Transaction) -> PublishResult:
+            worker, named = _replace_page(tx, caller, ref, number, page)
+            for version in (named, *tx.workers.versions(worker.id)):
+                if version.digest == project.digest and version.state in _RUNNABLE:
+                    return PublishResult(worker, version)
+            request = PublishRequest(worker.name, worker.id, _page_of(worker))
+            return publish_transaction(caller, project, request, self._clock, review=self._review)(
+                tx
+            )
+
+        return _published(await self._write(work), project)
 
     async def find(self, caller: Caller | None, ref: str) -> Worker:
         """Return the worker of an id, ``owner/name`` or ``owner~name``, also percent-encoded.
@@ -241,8 +252,8 @@ class Workers:
 
         worker, version = await self._storage.read(read)
         data = await self._bundles.data(version)
-        page = PageChange(worker.title, worker.description, worker.categories, worker.icon)
-        return await self._publish(caller, data, PublishRequest(worker.name, worker.id, page))
+        request = PublishRequest(worker.name, worker.id, _page_of(worker))
+        return await self._publish(caller, data, request)
 
     async def change_page(self, caller: Caller, ref: str, page: PageChange) -> Worker:
         """Change the given fields of the worker's page. Raise ``InvalidFields``, ``Forbidden``,
@@ -294,6 +305,29 @@ class Workers:
             return replace(version, state=state, notice=notice)
 
         return await self._storage.write(work)
+
+
+def _published(result: PublishResult, project: Project) -> tuple[Worker, Version, list[Finding]]:
+    """Return a published version with what its publisher should know."""
+    waiting = [waiting_finding(result.submission)] if result.submission else []
+    return result.worker, result.version, [*project.findings, *waiting]
+
+
+def _page_of(worker: Worker) -> PageChange:
+    """Return the change that leaves the page as it is, whatever the project says."""
+    return PageChange(worker.title, worker.description, worker.categories, worker.icon)
+
+
+def _replace_page(
+    tx: Transaction, caller: Caller, ref: str, number: str, page: PageChange
+) -> tuple[Worker, Version]:
+    """Replace the page of the worker and return both as changed."""
+    worker = find_own_worker(tx, caller, ref, "change its page")
+    version = _named_version(tx, caller, worker, number)
+    changed = with_page(worker, page.replacing(worker.page))
+    tx.workers.update(worker.id, changed.page, public=worker.public)
+    record(tx, caller, AuditAction.WORKER_CHANGED, worker.path)
+    return changed, version
 
 
 def _named_version(tx: Transaction, caller: Caller, worker: Worker, number: str) -> Version:

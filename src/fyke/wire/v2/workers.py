@@ -117,9 +117,9 @@ class NewVersion(PageForm, kw_only=True):
 
 
 class ReplacedVersion(PageForm, kw_only=True):
-    scraper_file: (
-        Annotated[Archive, Meta(description="the files of this version; may be absent")] | UnsetType
-    ) = UNSET
+    scraper_file: Annotated[Archive, Meta(description="new files; may be absent")] | UnsetType = (
+        UNSET
+    )
 
 
 # --- answers -------------------------------------------------------------------------------

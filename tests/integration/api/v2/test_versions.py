@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 FIRST = python_project("print('first')\n", schema=SCHEMA)
 SECOND = python_project("print('second')\n", schema=SCHEMA)
 ICON = "https://pictures.example/icon.png?size=64"
+INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 FULL = {"title": "Prices", "description": "All of them", "categories": ["56", "7"], "icon": ICON}
 
 
@@ -103,7 +104,7 @@ async def test_replacing_the_page(app: App, api: Api) -> None:
     shown = {name: now[name] for name in FULL}
     assert shown == {"title": "New", "description": "", "categories": [], "icon": ""}
     again = await send(api, path, FIRST, "PUT", data=FULL)
-    assert again.status_code == 200
+    assert data_of(answers.PublishedVersion, again)["version"] == "v1.0.1"
     now = await page(api, slug)
     assert {name: now[name] for name in FULL} == FULL | {"categories": [56, 7]}
     latest = await send(api, f"{WORKERS}/owner~prices/versions/latest", None, "PUT")
@@ -111,12 +112,44 @@ async def test_replacing_the_page(app: App, api: Api) -> None:
     assert (await page(api, slug))["title"] == "Prices"  # a worker always has one
 
 
-async def test_the_files_of_a_version_never_change(app: App, api: Api) -> None:
+async def test_new_files_for_a_version_become_the_next_one(app: App, api: Api) -> None:
     await send(api, f"{WORKERS}/owner~prices/versions", data=FULL)
-    path = f"{WORKERS}/owner~prices/versions/v1.0.1"
-    other = await send(api, path, SECOND, "PUT", data={"title": "Changed"})
-    fails(other, 400, 11000, "scraper_file", "v1.0.1", "never changes", "POST")
-    assert (await page(api, "owner~prices"))["title"] == "Prices"
+    path = f"{WORKERS}/owner~prices/versions"
+    first = await send(api, f"{path}/v1.0.1", SECOND, "PUT", data={"title": "Changed"})
+    data = data_of(answers.PublishedVersion, first)
+    assert (data["version"], data["path"]) == ("v1.0.2", "owner~prices")
+    now = await page(api, "owner~prices")
+    # of the project nothing replaces the page that the request states
+    assert (now["title"], now["description"], now["version"]) == ("Changed", "", "v1.0.2")
+    # a client that repeats the request, and one that sends the files of an earlier version
+    for number, archive, published in (
+        ("v1.0.1", SECOND, "v1.0.2"),
+        ("v1.0.2", FIRST, "v1.0.1"),
+        ("latest", SECOND, "v1.0.2"),
+    ):
+        again = await send(api, f"{path}/{number}", archive, "PUT", data={"title": "Changed"})
+        assert data_of(answers.PublishedVersion, again)["version"] == published
+    unknown = await send(api, f"{path}/v7", python_project("print(7)\n"), "PUT")
+    fails(unknown, 400, 50003, "v7")
+    versions = await app.services.workers.versions(app.owner, "owner/prices")
+    assert [version.number for version in versions] == ["v1.0.2", "v1.0.1"]
+
+
+async def test_tasks_and_reruns_stay_on_their_version_when_files_are_replaced(
+    app: App, api: Api
+) -> None:
+    await app.publish()
+    task = {"worker_id": "owner~reader", "title": "Daily", "version": "v1.0.1", "input": INPUT}
+    task_slug = (await api.post("/api/v2/worker-tasks", task)).json()["data"]["slug"]
+    body = {"input": INPUT, "version": "v1.0.1"}
+    earlier = (await api.post(f"{WORKERS}/owner~reader/runs", body)).json()["data"]["run_slug"]
+    await app.execute([])
+    replaced = await send(api, f"{WORKERS}/owner~reader/versions/v1.0.1", SECOND, "PUT")
+    assert replaced.json()["data"]["version"] == "v1.0.2"
+    for path in (f"/api/v2/worker-tasks/{task_slug}/runs", f"/api/v2/worker-runs/{earlier}/rerun"):
+        run = (await api.post(path)).json()["data"]["run_slug"]
+        detail = (await api.get(f"/api/v2/worker-runs/{run}")).json()["data"]
+        assert detail["version"] == "v1.0.1"
 
 
 @pytest.mark.parametrize(

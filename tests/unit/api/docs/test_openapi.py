@@ -131,10 +131,11 @@ def test_unknown_members_are_refused_only_under_api_fyke() -> None:
 def test_an_envelope_is_named_after_its_data_and_its_version() -> None:
     assert data_of(START) == ("RunStartedResponse", {"$ref": "#/components/schemas/RunStarted"})
     name, data = data_of(LIST)
-    assert name == "RunDetailOrRunStartedResponseV2"
+    assert name == "RunDetailOrRunStartedOrEmptyResponseV2"
     assert data == {
         "anyOf": [
             {"$ref": "#/components/schemas/RunDetail"}, {"$ref": "#/components/schemas/RunStarted"},
+            {"type": "null"},
         ]
     }  # fmt: skip
     assert data_of(MAKE) == ("EmptyResponse", {"type": "null"})

@@ -229,18 +229,14 @@ async def test_a_worker_is_published_by_its_id_or_path(setup: Setup) -> None:
         await setup.workers.publish_at(viewer, worker.id, project(), PageChange())
 
 
-async def test_a_page_is_replaced_but_not_the_files(setup: Setup) -> None:
+async def test_a_page_is_replaced(setup: Setup) -> None:
     worker, _, _ = await setup.workers.publish(setup.alice, project(), public=True)
     changed = await setup.workers.replace_page(
-        setup.alice, worker.path, "v1.0.1", PageChange("New", categories=(9,)), project()
+        setup.alice, worker.path, "v1.0.1", PageChange("New", categories=(9,))
     )
     assert (changed.title, changed.description, changed.categories) == ("New", "", (9,))
     assert await setup.workers.find(None, worker.id) == changed
     page = PageChange("Newer")
-    with pytest.raises(InvalidRequest, match=r"v1\.0\.1, and a version never changes"):
-        await setup.workers.replace_page(
-            setup.alice, worker.id, "v1.0.1", page, project("print(2)")
-        )
     with pytest.raises(VersionUnavailable, match="v9"):
         await setup.workers.replace_page(setup.alice, worker.id, "v9", page)
     with pytest.raises(Forbidden):
@@ -251,6 +247,35 @@ async def test_a_page_is_replaced_but_not_the_files(setup: Setup) -> None:
     assert await setup.workers.find(None, worker.id) == replace(
         changed, latest="", latest_approved=""
     )
+
+
+async def test_replaced_files_are_published_unless_a_version_has_them(setup: Setup) -> None:
+    worker, first, _ = await setup.workers.publish(setup.alice, project(), public=True)
+    page = PageChange("New")
+
+    async def replace_with(code: str, number: str = "v1.0.1") -> str:
+        _, version, _ = await setup.workers.replace_version(
+            setup.alice, worker.id, number, page, project(code)
+        )
+        return version.number
+
+    assert await replace_with("print(2)") == "v1.0.2"
+    assert await replace_with("print(2)") == "v1.0.2"
+    assert await replace_with("print(1)") == await replace_with("print(1)", "v1.0.2") == "v1.0.1"
+    assert await setup.workers.version(setup.alice, worker, "v1.0.1") == first
+    await setup.workers.withdraw(setup.alice, worker.id, "v1.0.2")
+    assert await replace_with("print(2)") == "v1.0.3"  # a withdrawn version cannot run
+    found = await setup.workers.find(None, worker.id)
+    assert (found.title, found.latest) == ("New", "v1.0.3")
+    for who, number, refusal in (
+        (setup.alice, "v9", VersionUnavailable),
+        (setup.alice, "v1.0.2", VersionUnavailable),
+        (setup.bob, "v1.0.1", Forbidden),
+        (replace(setup.alice, role=Role.VIEWER), "v1.0.1", Forbidden),
+    ):
+        with pytest.raises(refusal):
+            await setup.workers.replace_version(who, worker.id, number, page, project("print(4)"))
+    assert len(await setup.workers.versions(setup.alice, worker.id)) == 3
 
 
 async def test_a_withdrawn_version_is_restored(setup: Setup) -> None:
