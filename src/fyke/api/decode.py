@@ -57,8 +57,11 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(413, text, headers={"connection": "close"})
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, *, optional: bool = False) -> dict[str, Any]:
     """The JSON object in ``body``; empty for an empty body and for ``null``.
+
+    ``optional``: no member is required, so ``[]`` is an empty object too: PHP encodes an empty
+    array in this way.
 
     Raises ``InvalidRequest`` when it is not valid JSON, not an object, or nested too deep.
     """
@@ -74,7 +77,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise InvalidRequest("the body is not valid UTF-8") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {_reason(error)}") from None
-    if value is None:
+    if value is None or (optional and value == []):
         return {}
     if not isinstance(value, dict):
         raise InvalidRequest('the body must be a JSON object such as {"run_slug":"..."}')

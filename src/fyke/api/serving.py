@@ -128,6 +128,10 @@ class Operation:
         return members_of(self.input_argument[1]) if self.input_argument else ()
 
     @cached_property
+    def _optional(self) -> bool:
+        return not any(each.required for each in self._members)
+
+    @cached_property
     def _repeated(self) -> frozenset[str]:
         return frozenset(name for each in self._members if each.repeated for name in each.names)
 
@@ -155,7 +159,11 @@ class Operation:
         caller = await self._caller(request, access, visit)
         declaration = self.declaration
         body = await read_body(request) if declaration.reads_json else b""
-        raw = parse_object(body) if declaration.reads_json else query(request, self._repeated)
+        raw = (
+            parse_object(body, optional=self._optional)
+            if declaration.reads_json
+            else query(request, self._repeated)
+        )
         arguments = self._arguments(raw, request.path_params)
         key = start_key(request, body) if declaration.starts else None
         try:

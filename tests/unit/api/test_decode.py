@@ -17,6 +17,16 @@ def test_an_empty_body_or_null_is_an_empty_object(body: bytes) -> None:
     assert parse_object(body) == {}
 
 
+def test_an_empty_array_is_an_empty_object_where_no_member_is_required() -> None:
+    for body in (b"[]", b" [ ] ", b"\xef\xbb\xbf[]"):
+        assert parse_object(body, optional=True) == {}
+        with pytest.raises(InvalidRequest, match="must be a JSON object"):
+            parse_object(body)
+    for body in (b"[1]", b"[[]]", b"0", b'""', b"false"):
+        with pytest.raises(InvalidRequest, match="must be a JSON object"):
+            parse_object(body, optional=True)
+
+
 @pytest.mark.parametrize(
     "digits", [str(2**63), str(2**64), "-" + "9" * 40, "1" * 4000, "9007199254740993"]
 )
