@@ -29,7 +29,7 @@ def strict() -> Iterator[Booted]:
         require_callback_url="true",
         callback_allow="127.0.0.1/32",
         sync_wait_seconds="1",
-        abort_grace_seconds="2",
+        abort_grace_seconds="600",
         download_seconds="2",
         failed_rows="keep",
         max_subtasks="5",
@@ -106,7 +106,7 @@ def test_the_operators_limit_of_subtasks_is_the_one_that_counts(strict: Booted) 
 
 @pytest.mark.parametrize("place", ["run", "last"])
 def test_an_aborted_run_is_aborting_and_then_aborted(strict: Booted, place: str) -> None:
-    """The platform of this test says ``aborting`` for two seconds, and waits one in sync mode."""
+    """A client that has read ``aborting`` reads ``aborted`` once the Worker has stopped."""
     v2 = V2Client(strict)
     name = f"strict-endless-{place}"
     strict.push(zoo("never_exits"), name)
@@ -115,10 +115,10 @@ def test_an_aborted_run_is_aborting_and_then_aborted(strict: Booted, place: str)
     assert (data["run_status"], data["is_finished"]) == ("running", False)
     v2.until(run, "running")
     path = f"/worker-runs/{run}" if place == "run" else f"/workers/owner~{name}/runs/last"
-    for _ in range(2):
-        assert v2.data("POST", f"{path}/abort") is None
-        assert v2.data("GET", path)["status"] == "aborting"
+    assert v2.data("POST", f"{path}/abort") is None
+    assert v2.data("GET", path)["status"] == "aborting"
+    assert v2.data("POST", f"{path}/abort") is None
     ended = v2.until(run, "aborted", "succeeded", "failed")
     assert (ended["status"], ended["err_msg"]) == ("aborted", "Aborted on request")
-    assert time.time() >= ended["finished_at"] + 2  # both are of this machine's clock
+    assert v2.data("GET", path)["status"] == "aborted"
     assert v2.data("GET", "/worker-runs?status=aborting&limit=1")["list"][0]["slug"] == run

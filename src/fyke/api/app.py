@@ -56,6 +56,7 @@ from fyke.api.v2 import runs as v2_runs
 from fyke.api.v2 import starts as v2_starts
 from fyke.api.v2 import tasks as v2_tasks
 from fyke.api.v2 import versions as v2_versions
+from fyke.api.v2.aborting_readers import AbortingReaders
 from fyke.api.v2.run_selector import RunSelector
 from fyke.domain.callbacks.signing import secret_for
 from fyke.domain.services import Services
@@ -258,7 +259,14 @@ def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links
         v2_catalog.CatalogRoutes(services.catalog, services.workers, services.descriptions),
         v2_versions.VersionRoutes(services.workers),
         v2_starts.StartRoutes(services.runs, selector, start_answers),
-        v2_runs.RunRoutes(services.runs, services.workers, services.logs, links, grace, selector),
+        v2_runs.RunRoutes(
+            services.runs,
+            services.workers,
+            services.logs,
+            links,
+            AbortingReaders(grace),
+            selector,
+        ),
         v2_events.EventRoutes(services.runs, services.run_streams, services.accounts),
         v2_queue.QueueRoutes(services.queue),
         v2_results.ResultRoutes(services.results, ExportLinks(services.exports, links), selector),

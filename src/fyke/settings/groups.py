@@ -113,9 +113,9 @@ class ServerSettings(BaseModel):
     """
 
     abort_grace_seconds: Annotated[int, SECONDS] = Field(default=30, ge=0, examples=["60"])
-    """How long API v2 reports ``aborting`` after the Worker of an aborted run has stopped, before
-    it reports ``aborted``. Some clients wait for the first status, some for the second. With 0
-    it reports ``aborted`` at once.
+    """How long API v2 reports ``aborting`` after the Worker of an aborted run has stopped, to a
+    client that has not read this status yet. A client that has read it gets ``aborted`` at once.
+    Some clients wait for the first status, some for the second. With 0 all get ``aborted`` at once.
     """
 
     require_callback_url: bool = Field(default=False, examples=["true"])

@@ -11,6 +11,7 @@ from fyke.api.routes import Json, get
 from fyke.api.shared import SharedReads
 from fyke.api.sync import wait_until_ended
 from fyke.api.v1.runs import LOG_LINES
+from fyke.api.v2.aborting_readers import AbortingReaders
 from fyke.api.v2.run_selector import OperationIds, RunSelector, for_each_selector
 from fyke.domain.accounts.link_issuers import issuer_of
 from fyke.domain.logs.service import RunLogs
@@ -22,24 +23,22 @@ from fyke.model.run import RunFilter
 from fyke.wire.v1 import LogLine, LogTail
 from fyke.wire.v2.fields import RunFilterFields, RunId, Wait, WorkerId
 from fyke.wire.v2.runs import WorkerRun, WorkerRunPage
-from fyke.wire.v2.status import STATUS_FILTERS
+from fyke.wire.v2.status import STATUS_FILTERS, StatusName
 
 DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class RunRoutes:
-    """``grace``: milliseconds, see ``status_at``."""
-
     tag: ClassVar[str] = "Runs"
 
     runs: Runs
     workers: Workers
     logs: RunLogs
     links: Links
-    grace: int
+    aborting: AbortingReaders
     selector: RunSelector
-    details: SharedReads[Json[WorkerRun]] = field(default_factory=SharedReads)
+    details: SharedReads[tuple[StatusName, Json[WorkerRun]]] = field(default_factory=SharedReads)
 
     @get("/api/v2/worker-runs", scope=Scope.READ)
     async def list_worker_runs(self, call: Call, query: RunFilterFields) -> WorkerRunPage:
@@ -63,7 +62,7 @@ class RunRoutes:
             offset=(query.offset - 1) * query.limit,
             limit=query.limit,
         )
-        items = [WorkerRun.of(view, self.grace) for view in views]
+        items = [WorkerRun.of(view, self.aborting.grace_for(call, view.run.id)) for view in views]
         return WorkerRunPage(count, items, query.offset, query.limit)
 
     async def _worker_id(self, call: Call, ref: str) -> str | None:
@@ -91,10 +90,17 @@ class RunRoutes:
             run = (await self.runs.get(caller, run_id)).run
             await wait_until_ended(self.runs, run, query.wait, call.request)
 
-        async def read() -> Json[WorkerRun]:
-            return Json(WorkerRun.of(await self.runs.get(caller, run_id), self.grace))
+        # a client that uses ``wait`` is made for Fyke and knows both words
+        grace = 0 if query.wait else self.aborting.grace_for(call, run_id)
 
-        return await self.details.get((caller.account_id, run_id), read)
+        async def read() -> tuple[StatusName, Json[WorkerRun]]:
+            run = WorkerRun.of(await self.runs.get(caller, run_id), grace)
+            return run.status, Json(run)
+
+        status, answer = await self.details.get((caller.account_id, run_id, grace), read)
+        if status == "aborting":
+            self.aborting.add(call, run_id)
+        return answer
 
     @for_each_selector(
         "POST",

@@ -1,8 +1,8 @@
 """The status of a run in v2.
 
-An aborted run is ``aborting`` from the request until a grace period after its Worker has stopped,
-and ``aborted`` from then on. Some clients wait for the first status, some for the second; with the
-grace period both see theirs.
+An aborted run is ``aborting`` from the request until its Worker has stopped, and ``aborted`` from
+then on. Some clients wait for the first status, some for the second. A client that has not read the
+first one yet reads it during a grace period, so both see theirs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fyke.model.run import Run, RunState
 StatusName = Literal["ready", "running", "succeeded", "failed", "aborting", "aborted"]
 ReportedStatus = Annotated[
     StatusName,
-    Meta(description="`aborting` becomes `aborted` some time after the Worker has stopped"),
+    Meta(description="`aborting` becomes `aborted` when the Worker has stopped"),
 ]
 
 STATUS_BY_STATE: dict[RunState, StatusName] = {

@@ -104,17 +104,18 @@ async def test_the_mcp_server_runs_verifies_and_searches_a_log(app: App, api: Ap
         )
 
 
-async def test_the_mcp_server_polls_an_abort_until_it_is_aborted(app: App) -> None:
+async def test_the_mcp_server_polls_an_abort_until_the_worker_has_stopped(
+    app: App, api: Api
+) -> None:
     await app.publish()
-    async with client(app.asgi(abort_grace_seconds=0)) as http:
-        mcp = mcp_client(http, app)
-        run = (await mcp.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
-        [lease] = await app.begin()
-        assert await mcp.post(f"/api/v2/worker-runs/{run}/abort", {}) is None
-        assert (await mcp.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborting"
-        await app.end(lease, Outcome.ABORTED)
-        assert (await mcp.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborted"
-        assert await mcp.post("/api/v2/worker-runs/last/abort", {}) is None
+    mcp = mcp_client(api.http, app)
+    run = (await mcp.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM}))["run_slug"]
+    [lease] = await app.begin()
+    assert await mcp.post(f"/api/v2/worker-runs/{run}/abort", {}) is None
+    assert (await mcp.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborting"
+    await app.end(lease, Outcome.ABORTED)
+    assert (await mcp.get(f"/api/v2/worker-runs/{run}"))["status"] == "aborted"
+    assert await mcp.post("/api/v2/worker-runs/last/abort", {}) is None
 
 
 # --- the official node of the workflow tool -----------------------------------------------------

@@ -68,6 +68,8 @@ async def test_a_run_has_all_fields_of_the_contract_wherever_it_is_asked_for(
         "err_msg": "",
         "slug": run,
         "run_slug": run,
+        "worker_id": worker,
+        "worker_slug": worker,
         "scraper_slug": worker,
         "scraper_title": "The reader",
         "version": "v1.0.1",
@@ -268,26 +270,56 @@ async def test_an_abort_has_no_data_and_may_be_repeated(app: App, api: Api) -> N
         assert (await data(api, f"{RUNS}/{run}"))["status"] == "aborting"
 
 
-async def test_an_abort_is_aborting_until_the_worker_has_stopped_and_the_grace_is_over(
+async def test_an_abort_is_aborting_until_the_worker_has_stopped(app: App, api: Api) -> None:
+    await app.publish()
+    run = await start(api)
+    [lease] = await app.begin()
+    assert (await data(api, f"{RUNS}/{run}"))["status"] == "running"
+    assert (await api.post(f"{RUNS}/{run}/abort")).status_code == 200
+    for _ in range(2):
+        detail = await data(api, f"{RUNS}/{run}")
+        assert (detail["status"], detail["finished_at"]) == ("aborting", 0)
+    await app.end(lease, Outcome.ABORTED)
+    detail = await data(api, f"{RUNS}/{run}")
+    assert (detail["status"], detail["finished_at"] > 0) == ("aborted", True)
+    [listed] = (await data(api, f"{RUNS}?status=aborting"))["list"]
+    assert (listed["status"], listed["finished_at"] > 0) == ("aborted", True)
+    assert (await api.post(f"{RUNS}/{run}/abort")).status_code == 200
+    assert (await api.ok("/api/v1/run/detail", {"run_slug": run}))["status"] == 5
+
+
+async def test_each_client_reads_aborting_once_after_the_worker_has_stopped(
     app: App, api: Api
 ) -> None:
     await app.publish()
     run = await start(api)
     [lease] = await app.begin()
+    assert (await api.post(f"{RUNS}/{run}/abort")).status_code == 200
+    await app.end(lease, Outcome.ABORTED)
+
+    async def word(path: str = f"{RUNS}/{run}", **headers: str) -> str:
+        answer = await api.get(path, headers={"user-agent": "sample/1", **headers})
+        return str(answer.json()["data"]["status"])
+
+    listed = await api.get(RUNS, headers={"user-agent": "sample/1"})
+    assert listed.json()["data"]["list"][0]["status"] == "aborting"
+    assert [await word(), await word(), await word(f"{RUNS}/last")] == [
+        "aborting",
+        "aborted",
+        "aborted",
+    ]
+    other = {"user-agent": "agent/2"}
+    assert [await word(**other), await word(**other)] == ["aborting", "aborted"]
+    assert await word(f"{RUNS}/{run}?wait=1", **{"user-agent": "made for this API"}) == "aborted"
+
+
+async def test_after_the_grace_period_every_client_reads_aborted(app: App) -> None:
+    await app.publish()
     async with client(app.asgi(abort_grace_seconds=0)) as http:
         hasty = Api(http, app.owner_key)
-        assert (await data(api, f"{RUNS}/{run}"))["status"] == "running"
-        assert (await api.post(f"{RUNS}/{run}/abort")).status_code == 200
-        for each in (api, hasty):
-            detail = await data(each, f"{RUNS}/{run}")
-            assert (detail["status"], detail["finished_at"]) == ("aborting", 0)
-        await app.end(lease, Outcome.ABORTED)
-        assert (await data(api, f"{RUNS}/{run}"))["status"] == "aborting"
-        assert (await data(hasty, f"{RUNS}/{run}"))["status"] == "aborted"
-        [listed] = (await data(hasty, f"{RUNS}?status=aborting"))["list"]
-        assert (listed["status"], listed["finished_at"] > 0) == ("aborted", True)
+        run = await start(hasty)
         assert (await hasty.post(f"{RUNS}/{run}/abort")).status_code == 200
-    assert (await api.ok("/api/v1/run/detail", {"run_slug": run}))["status"] == 5
+        assert (await data(hasty, f"{RUNS}/{run}"))["status"] == "aborted"
 
 
 async def test_a_run_that_has_ended_cannot_be_aborted(app: App, api: Api) -> None:
