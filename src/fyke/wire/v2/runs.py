@@ -29,6 +29,8 @@ class WorkerRun(Answer):
     err_msg: Annotated[str, Meta(description="why the run failed, else empty")]
     slug: Ulid
     run_slug: Ulid
+    worker_id: Annotated[Ulid, Meta(description="the same as `scraper_slug`")]
+    worker_slug: Annotated[Ulid, Meta(description="the same as `scraper_slug`")]
     scraper_slug: Ulid
     scraper_title: str
     version: Annotated[str, Meta(description="the version that runs or ran, never `latest`")]
@@ -50,6 +52,8 @@ class WorkerRun(Answer):
             err_msg=err_msg(run),
             slug=run.id,
             run_slug=run.id,  # for clients whose list of runs expects this name
+            worker_id=view.worker.id,  # as in objects of tasks
+            worker_slug=view.worker.id,
             scraper_slug=view.worker.id,
             scraper_title=view.worker.title,
             version=run.version,

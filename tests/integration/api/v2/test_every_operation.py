@@ -40,6 +40,8 @@ PAGE = {"count": int, "page_index": int, "page_size": int}
 RUN = {
     "slug": str,
     "run_slug": str,
+    "worker_id": str,
+    "worker_slug": str,
     "scraper_slug": str,
     "scraper_title": str,
     "version": str,
