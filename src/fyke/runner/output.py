@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 # Limits the memory of a line without an end; the log shortens lines far below this.
 MAX_PENDING = 64 * 1024
@@ -46,16 +46,3 @@ class OutputLines:
             if text:
                 yield stream, text
         self._pending.clear()
-
-
-def error_line(lines: Sequence[str]) -> str:
-    """The line of a Worker's stderr that best explains its end: the error line of a traceback, or
-    else the last line that is not blank."""
-    start = 0
-    for number, line in enumerate(lines):
-        if line.startswith("Traceback (most recent call last)"):
-            start = number + 1
-    for line in lines[start:] if start else ():
-        if line and not line[0].isspace():
-            return line.strip()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -15,9 +15,11 @@ from fyke.domain.runs.outcome import end_of
 from fyke.model.log import LogType
 from fyke.model.run import SUCCESS, End, RunLimits
 from fyke.reasons import Reason, ReasonCode
+from fyke.runner.causes import cause
 from fyke.runner.endings import EndRequest, in_time
+from fyke.runner.entries import StreamEntries
 from fyke.runner.metering import MemoryMeter
-from fyke.runner.output import OutputLines, error_line
+from fyke.runner.output import OutputLines
 
 log = structlog.get_logger()
 
@@ -28,6 +30,7 @@ OUTPUT_DRAIN_SECONDS = 2.0
 POLL_SECONDS = 1.0  # between two readings of the sandbox's usage
 FAST_POLL_SECONDS = 0.2  # while the disk may be full before the next reading
 LAST_LINES = 60
+ENTRY_SECONDS = 0.2  # until an entry is logged without the lines that may follow
 
 
 class ProcessWatch:
@@ -49,6 +52,11 @@ class ProcessWatch:
         self._disk_full = asyncio.Event()
         self._memory = MemoryMeter(time.monotonic())
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._entries = {
+            "stdout": StreamEntries(LogType.INFO),
+            "stderr": StreamEntries(LogType.WARN),
+        }
+        self._log_waiting: asyncio.TimerHandle | None = None
         self.usage = SandboxUsage()
 
     @property
@@ -108,7 +116,7 @@ class ProcessWatch:
             raise SandboxFault("the sandbox did not end after SIGKILL")
 
     def _end_of(self, exit: SandboxExit) -> End:
-        line = error_line(self.last_lines)
+        line = cause(self.last_lines)
         if exit.out_of_memory and (exit.code or exit.signal):
             memory = self._run_limits.memory_mb
             return end_of(Reason.of(ReasonCode.OUT_OF_MEMORY, memory_mb=memory))
@@ -119,21 +127,40 @@ class ProcessWatch:
         return SUCCESS
 
     async def _forward_output(self) -> None:
-        """Write every line of output to the log: stdout as info, stderr as a warning."""
+        """Log what the Worker prints."""
         intake = self._intake
         longest = intake.masker.longest if intake.masker else 0
         lines = OutputLines(intake.mask, longest)
-        async for stream, data in self._sandbox.output():
-            for text in lines.feed(stream, data):
+        try:
+            async for stream, data in self._sandbox.output():
+                for text in lines.feed(stream, data):
+                    self._log_line(stream, text)
+                self._log_waiting_soon()
+                await intake.wait_for_log_space()
+            for stream, text in lines.rest():
                 self._log_line(stream, text)
-            await intake.wait_for_log_space()
-        for stream, text in lines.rest():
-            self._log_line(stream, text)
+        finally:
+            self._log_rest()
 
     def _log_line(self, stream: str, text: str) -> None:
         if stream == "stderr" and text.strip():
             self._lines.append(self._intake.mask(text)[:500])  # masked before it is shortened
-        self._intake.log(LogType.INFO if stream == "stdout" else LogType.WARN, text)
+        for severity, content in self._entries[stream].add(text):
+            self._intake.log(severity, content)
+
+    def _log_waiting_soon(self) -> None:
+        if self._log_waiting is None and any(each.waiting for each in self._entries.values()):
+            loop = asyncio.get_running_loop()
+            self._log_waiting = loop.call_later(ENTRY_SECONDS, self._log_rest)
+
+    def _log_rest(self) -> None:
+        """Log the lines that wait for others of their entry."""
+        if self._log_waiting is not None:
+            self._log_waiting.cancel()
+            self._log_waiting = None
+        for entries in self._entries.values():
+            for severity, content in entries.rest():
+                self._intake.log(severity, content)
 
     async def _limit_cpu_after_boot(self) -> None:
         """Set the CPU quota late: from the start it would make small Workers start seven times

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from fyke.contracts.execution import SandboxExit, SandboxLimits, SandboxUsage
+from fyke.model.log import LogType
 from fyke.model.run import End, Outcome, RunLimits
 from fyke.runner import watch
 from fyke.runner.endings import EndRequest
@@ -21,16 +22,19 @@ SANDBOX_LIMITS = SandboxLimits(cpus=1.0, memory=2**29, work_size=2**20)
 
 
 class Silent:
-    """An intake that stores nothing."""
+    """An intake that stores nothing but the log."""
 
     masker = None
     attempt_id = "A"
 
     def __init__(self) -> None:
         self.first_call = asyncio.Event()
+        self.entries: list[tuple[int, str]] = []
+        self.logged = asyncio.Event()
 
-    def log(self, *_args: Any, **_options: Any) -> None:
-        """Lines are not read by the tests."""
+    def log(self, type: int, content: str) -> None:
+        self.entries.append((type, content))
+        self.logged.set()
 
     def mask(self, text: str) -> str:
         return text
@@ -140,3 +144,56 @@ async def test_a_worker_over_its_disk_limit_is_killed_without_grace(
     assert end.outcome is Outcome.DISK_CAP
     assert end.reason.params == {"limit_mb": 1} and isinstance(end.reason.params["limit_mb"], int)
     assert sandbox.received == ["terminate", "kill"]
+
+
+class Printing(Scripted):
+    """A sandbox that prints these chunks and ends when the test says."""
+
+    def __init__(self, *chunks: tuple[str, bytes]) -> None:
+        super().__init__(SandboxExit(1, 0, False))
+        self._chunks = chunks
+
+    async def output(self) -> Any:
+        for chunk in self._chunks:
+            yield chunk
+        await self._over.wait()
+
+
+TRACEBACK = b"""Traceback (most recent call last):
+  File "/work/main.py", line 9, in <module>
+    main()
+KeyError: 'price'
+"""
+
+
+async def test_entries_keep_their_severity_and_a_traceback_is_one() -> None:
+    sandbox = Printing(
+        ("stderr", b"INFO:root:reading\n" + TRACEBACK[:60]),
+        ("stdout", b"page 1\n[ERROR] page 2\n"),
+        ("stderr", TRACEBACK[60:]),
+    )
+    asyncio.get_running_loop().call_soon(sandbox.end)
+    intake = Silent()
+    over = ProcessWatch(cast(Any, sandbox), cast(Any, intake), LIMITS, SANDBOX_LIMITS, EndRequest())
+    end = await over.until_end()
+    assert end.message == "The Worker exited with code 1: KeyError: 'price' (main.py:9)"
+    assert intake.entries == [
+        (LogType.INFO, "INFO:root:reading"),
+        (LogType.INFO, "page 1"),
+        (LogType.ERROR, "[ERROR] page 2"),
+        (LogType.ERROR, TRACEBACK.decode().removesuffix("\n")),
+    ]
+
+
+async def test_a_traceback_is_logged_while_the_worker_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "ENTRY_SECONDS", 0.01)
+    sandbox, intake = Printing(("stderr", TRACEBACK)), Silent()
+    over = ProcessWatch(cast(Any, sandbox), cast(Any, intake), LIMITS, SANDBOX_LIMITS, EndRequest())
+    running = asyncio.create_task(over.until_end())
+    async with asyncio.timeout(5):
+        await intake.logged.wait()
+    assert intake.entries == [(LogType.ERROR, TRACEBACK.decode().removesuffix("\n"))]
+    sandbox.end()
+    await running

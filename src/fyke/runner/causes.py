@@ -1,0 +1,97 @@
+"""The line of a Worker's stderr that says why it ended, and its place in the Worker's code.
+
+The last line is often not that line: Node.js ends with its version or a brace, and after a
+traceback Python may report exceptions that it ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+_HEADER = re.compile(r"(?:Exception Group )?Traceback \(most recent call last\)")
+_GROUP_MARGIN = re.compile(r"^\s+[|+] ?")  # of the lines of an exception group
+_IGNORED = "Exception ignored"
+
+_PYTHON_FRAME = re.compile(r'\s*File "([^"]+)", line (\d+)')
+_NODE_FRAME = re.compile(r"\s+at (?:async )?(?:.*\()?(?:file://)?(/[^():]+):(\d+):\d+\)?(?: \{)?$")
+_GO_FRAME = re.compile(r"\s+(?:\S*/)?([^/\s]+\.go):(\d+)\b")
+_WORK = "/work/"  # the folder of the Worker's files in its sandbox
+
+_AT = re.compile(r"\s+at ")
+_NAMED = re.compile(r"(?:Error|Exception|UnhandledPromiseRejection)\b")
+_CAUSE = re.compile(r"\s+\[cause\]: (.+?)(?: \{)?$")
+_GO_PANIC = re.compile(r"(?:panic|fatal error): ")
+_NOISE = re.compile(r"Node\.js v\d|\(Use `node |[\]})]+[,;]?$")
+
+
+def cause(lines: Sequence[str]) -> str:
+    """The cause in ``lines``, the last ones of stderr; ``""`` if all are blank."""
+    return _python(lines) or _go(lines) or _node(lines) or _last(lines)
+
+
+def _python(lines: Sequence[str]) -> str:
+    """The exception of the last traceback that ended the program."""
+    plain = [_GROUP_MARGIN.sub("", line, count=1) for line in lines]
+    start = _traceback(plain)
+    frames = [index for index, line in enumerate(plain) if _PYTHON_FRAME.match(line)]
+    if start is None and not frames:
+        return ""
+    # without a header: an error of syntax, or the header is not among these lines
+    first = frames[-1] + 1 if start is None else start + 1
+    for index, line in enumerate(plain[first:], first):
+        if line and not line[0].isspace():
+            return _with_place(line, reversed(plain[start or 0 : index]), _PYTHON_FRAME)
+    return ""
+
+
+def _traceback(lines: Sequence[str]) -> int | None:
+    """The index of the last header whose exception was not ignored, else of the last one."""
+    headers = [index for index, line in enumerate(lines) if _HEADER.match(line)]
+    counted = [each for each in headers if each == 0 or not lines[each - 1].startswith(_IGNORED)]
+    return max(counted or headers, default=None)
+
+
+def _go(lines: Sequence[str]) -> str:
+    """The first panic, which the runtime reports with the stacks of the goroutines."""
+    if not any(line.startswith("goroutine ") for line in lines):
+        return ""
+    for index, line in enumerate(lines):
+        if _GO_PANIC.match(line):
+            places = lines[index + 1 :]
+            own = [after for name, after in pairwise(places) if name.startswith("main.")]
+            return _with_place(line, own, _GO_FRAME)
+    return ""
+
+
+def _node(lines: Sequence[str]) -> str:
+    """The error above the last stack, with its own cause."""
+    stack = max((index for index, line in enumerate(lines) if _AT.match(line)), default=None)
+    if stack is None:
+        return ""
+    for index in range(stack, -1, -1):
+        line = lines[index]
+        if line and not line[0].isspace() and _NAMED.search(line):
+            causes = [found[1] for each in lines[index:] if (found := _CAUSE.match(each))]
+            text = ": ".join([line.removesuffix(" {").rstrip(":"), *causes[:1]])
+            return _with_place(text, lines[index:], _NODE_FRAME)
+    return ""
+
+
+def _last(lines: Sequence[str]) -> str:
+    """The last line that says something."""
+    written = [line.strip() for line in lines if line.strip()]
+    useful = [line for line in written if not _NOISE.match(line)]
+    return (useful or written or [""])[-1]
+
+
+def _with_place(text: str, frames: Iterable[str], pattern: re.Pattern[str]) -> str:
+    """``text`` with the first of ``frames`` that is in a file of the Worker."""
+    for line in frames:
+        frame = pattern.match(line)
+        file, number = frame.groups() if frame else ("<", "")
+        file = file.removeprefix(_WORK)
+        if not file.startswith(("/", "<")) and "node_modules/" not in file:
+            return f"{text.strip()} ({file}:{number})"
+    return text.strip()
