@@ -15,7 +15,8 @@ PUBLISHES = """
 import os, time
 from sdk import CoreSDK
 
-CoreSDK.Result.push_data({"auth": os.environ["PROXY_AUTH"]})
+# reversed, because it would be masked
+CoreSDK.Result.push_data({"auth": os.environ["PROXY_AUTH"][::-1]})
 time.sleep(600)
 """
 REPLAYS = '''
@@ -104,7 +105,7 @@ def test_a_password_is_worth_nothing_elsewhere(
 ) -> None:
     run = platform.start_run(platform.push(python_project(PUBLISHES), "replay-publishes"))
     platform.wait_for(lambda: platform.detail(run)["results"], "its password", 20)
-    auth = platform.rows(run)[0]["auth"]
+    auth = platform.rows(run)[0]["auth"][::-1]
     while_it_runs = replay(platform, site, auth, times)
     for port in (1080, 6000, 9222, 20086):  # what a sandbox offers, it offers to itself
         with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), 2):

@@ -93,7 +93,7 @@ class AttemptRunner:
         self._deps = deps
         self._stop = EndRequest()
         self._watch: ProcessWatch | None = None  # set at the launch
-        self._masker: Masker | None = None  # masks the Worker's secrets
+        self._masker: Masker | None = None  # masks secrets and the proxy password
         self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
         self._browser_reported = False
@@ -212,7 +212,7 @@ class AttemptRunner:
                 return self._stop.end
             await self._deps.attempts.started(self.attempt)
             _log_system(intake, system.running(self.attempt.number, 0))
-            secrets_env = await self._decrypt_secrets(intake)
+            secrets_env = await self._decrypt_secrets(intake, secret)
             self._watch = ProcessWatch(sandbox, intake, self.lease.run.limits, limits, self._stop)
             await sandbox.launch(secrets_env | self._worker_env(secret))
             return await self._watch.until_end()
@@ -245,12 +245,12 @@ class AttemptRunner:
             self._browser_reported = True
             self._note(intake, NO_BROWSER)
 
-    async def _decrypt_secrets(self, intake: AttemptIntake) -> dict[str, str]:
-        """Decrypt the account's secrets for this Worker. From here on they are masked in all its
-        output.
+    async def _decrypt_secrets(self, intake: AttemptIntake, password: str) -> dict[str, str]:
+        """Decrypt the account's secrets for this Worker. From here on they and the password of the
+        proxy are masked in all its output.
         """
         injected = await self._deps.secrets.of(self.lease.run)
-        self._masker = intake.masker = injected.masker
+        self._masker = intake.masker = Masker(injected.environment, {"PROXY_AUTH": password})
         for name in injected.unreadable:
             self._note(intake, UNREADABLE.format(name=name))
         for name in self._version.secrets:

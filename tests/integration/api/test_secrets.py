@@ -166,7 +166,7 @@ async def test_a_row_that_is_moved_in_the_database_does_not_open(app: App) -> No
         await app.storage.write(lambda tx, moved=moved: tx.secrets.put(moved))
     for caller, worker, name in ((other, first, "LOGIN"), (owner, second, "LOGIN")):
         given = await given_to(app, caller, worker.id)
-        assert (given.environment, given.unreadable, given.masker) == ({}, (name,), None)
+        assert (given.environment, given.unreadable) == ({}, (name,))
         [view] = (await secrets.read(caller, worker.id)).secrets
         assert not view.readable
     given = await given_to(app, owner, first.id)
@@ -177,7 +177,7 @@ async def test_without_its_key_an_installation_says_so_and_goes_on(app: App) -> 
     worker = await app.publish("reader")
     await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
     given = await given_to(app, app.owner, worker.id, master=b"another" * 5)
-    assert (given.environment, given.unreadable, given.masker) == ({}, ("LOGIN",), None)
+    assert (given.environment, given.unreadable) == ({}, ("LOGIN",))
     restored = type(app.services.secrets)(app.storage, Sealer(b"another" * 5))
     [view] = (await restored.read(app.owner, worker.id)).secrets
     assert (view.name, view.readable) == ("LOGIN", False)

@@ -51,7 +51,7 @@ class AttemptIntake:
         self.first_call = asyncio.Event()
         self.first_call_at: float | None = None  # monotonic seconds
         self.row_cap_reached: Reason | None = None
-        self.masker: Masker | None = None  # of the secrets of the attempt
+        self.masker: Masker | None = None  # of the secrets and the proxy password of the attempt
         self._intake = intake
         self._group = group
         self._caps = caps

@@ -34,6 +34,14 @@ def encodings(value: str) -> set[str]:
     return {text for text in texts if len(text) >= MIN_VALUE_CHARS}
 
 
+def password_encodings(password: str) -> set[str]:
+    """The password as it is, and in base64 behind any user name. It needs no other encoding if its
+    characters are not escaped anywhere.
+    """
+    data = password.encode()
+    return {password, *(_base64_core(base64.b64encode, data, before) for before in range(3))}
+
+
 def _escaped(text: str) -> Iterator[str]:
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.secrets.masking import Masker
 from fyke.domain.secrets.sealing import Sealer, UnsealError
 from fyke.kit.clock import Clock
 from fyke.model.run import Run
@@ -25,12 +24,11 @@ NOT_SET = (
 
 @dataclass(frozen=True, slots=True)
 class InjectedSecrets:
-    """The secrets of one attempt. ``masker`` is None when there is nothing to mask; ``unreadable``
-    are the names of secrets that could not be decrypted.
+    """The secrets of one attempt. ``unreadable`` are the names of secrets that could not be
+    decrypted.
     """
 
     environment: dict[str, str] = field(default_factory=dict, repr=False)
-    masker: Masker | None = None
     unreadable: tuple[str, ...] = ()
 
 
@@ -50,7 +48,7 @@ class RunSecrets:
             return InjectedSecrets()
         values, unreadable = self._open(secrets)
         await self._record_use([secret for secret in secrets if secret.name in values])
-        return InjectedSecrets(values, Masker(values) if values else None, tuple(unreadable))
+        return InjectedSecrets(values, tuple(unreadable))
 
     def _open(self, secrets: list[SealedSecret]) -> tuple[dict[str, str], list[str]]:
         values, unreadable = {}, []

@@ -1,4 +1,4 @@
-"""Masking secrets in the output of a run: log, rows, error messages.
+"""Masking secrets and passwords in the output of a run: log, rows, error messages.
 
 A masker belongs to one attempt. It searches for each encoding with Python's own search, which is
 the fastest for a few texts; only where one is found does the slow and exact path follow. So a row
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from fyke.domain.secrets.encodings import encodings
+from fyke.domain.secrets.encodings import encodings, password_encodings
 
 _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
@@ -31,13 +31,16 @@ class Masker:
     masked text is never longer, so it exceeds no limit.
     """
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        """``values``: value by name."""
-        marks = {
-            encoding: _mark(name, encoding)
-            for name, value in values.items()
-            for encoding in encodings(value)
-        }
+    def __init__(
+        self, values: Mapping[str, str], passwords: Mapping[str, str] | None = None
+    ) -> None:
+        """``values``: value by name. ``passwords``: those of basic authentication, of plain
+        characters; they are searched for as they are and in base64, which costs less.
+        """
+        texts = [(name, text) for name, value in values.items() for text in encodings(value)]
+        for name, password in (passwords or {}).items():
+            texts += [(name, text) for text in password_encodings(password)]
+        marks = {text: _mark(name, text) for name, text in texts}
         # the longest first: one value may contain another
         self._marks = tuple(sorted(marks.items(), key=lambda item: (-len(item[0]), item[0])))
         self._in_json = tuple(dict.fromkeys(_encode(text)[1:-1] for text in marks))

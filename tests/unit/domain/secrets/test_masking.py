@@ -169,3 +169,16 @@ def test_a_masked_text_contains_no_value(secret: str, before: str, after: str) -
     masked = Masker({"N": secret}).text(before + secret + after)
     assert secret not in masked
     assert "***" in masked
+
+
+def test_a_password_is_found_in_addresses_and_in_headers_of_any_user() -> None:
+    password = "Jq3-_zQx7LrVn0Tt8mWcYb2eKd5sHfGa"
+    masker = Masker({"LOGIN": "hunter2secret"}, {"PROXY_AUTH": password})
+    for user in ("01KSFDS8XWTJME33C08XMCR6B9", "01KSFDS8XWTJME33C08XMCR6B9-one", "u"):
+        header = base64.b64encode(f"{user}:{password}".encode()).decode()
+        text = f"ws://{user}:{password}@127.0.0.1:9222/ Basic {header} hunter2secret"
+        masked = masker.text(text)
+        assert masked.startswith(f"ws://{user}:***PROXY_AUTH***@127.0.0.1:9222/ Basic ")
+        assert header[len(user) * 4 // 3 + 4 : -4] not in masked and "hunter2" not in masked
+        row = masker.row(json.dumps({"error": text}).encode())
+        assert password.encode() not in row and b"***PROXY_AUTH***@" in row
