@@ -458,3 +458,21 @@ for name in ("ChromeWs", "ChromeHttp"):
     [line] = [e for e in entries if "browser" in e["content"]]
     assert line["type"] == 3
     assert "this Fyke has no browser" in line["content"]
+
+
+@reaches(ReasonCode.NO_BROWSER, HintCode.NO_BROWSER)
+def test_a_worker_that_fails_without_a_browser_says_so(setup: Setup) -> None:
+    asks = """
+import os
+import urllib.request
+
+urllib.request.urlopen(f"http://{os.environ['ChromeWs']}/json/version", timeout=10)
+"""
+    platform = setup.platform
+    run = platform.start_run(platform.push(python_project(asks), "egress-needs-a-browser"))
+    detail = platform.ended(run)
+    assert detail["err_msg"] == (
+        "The Worker asked for a browser, and this Fyke has none; it exited with code 1: "
+        "urllib.error.HTTPError: HTTP Error 503: Service Unavailable (main.py:5)"
+    )
+    assert platform.summary(run)["reason_code"] == "no_browser"

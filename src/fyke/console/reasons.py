@@ -89,6 +89,7 @@ NOT_FOUND = frozenset({
 })  # fmt: skip
 _NAMES = {
     ReasonCode.EXIT_CODE: _("Exit code"),
+    ReasonCode.NO_BROWSER: _("No browser"),
     ReasonCode.SIGNAL: _("Signal"),
     ReasonCode.OUT_OF_MEMORY: _("Out of memory"),
     ReasonCode.TIMEOUT: _("Timeout"),

@@ -12,6 +12,7 @@ class ReasonCode(StrEnum):
 
     # --- the end of an attempt or a run
     EXIT_CODE = "exit_code"
+    NO_BROWSER = "no_browser"  # the Worker asked for one, and exited with an error
     SIGNAL = "signal"
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
@@ -132,6 +133,7 @@ class HintCode(StrEnum):
     PARTLY_FAILED = "partly_failed"
     EXIT_CODE = "exit_code"
     CRASHED = "crashed"  # a signal of a crash in native code
+    NO_BROWSER = "no_browser"
     KILLED = "killed"  # SIGKILL, not from the platform
     SIGNAL = "signal"  # any other signal
     OUT_OF_MEMORY = "out_of_memory"

@@ -25,6 +25,12 @@ ENDS: Mapping[ReasonCode, Forms] = {
         _("The Worker exited with code %(exit_code)s: %(last_words)s"),
         _("The Worker exited with code %(exit_code)s"),
     ),
+    ReasonCode.NO_BROWSER: (
+        _("The Worker asked for a browser, and this Fyke has none; it exited with code "
+          "%(exit_code)s: %(last_words)s"),
+        _("The Worker asked for a browser, and this Fyke has none; it exited with code "
+          "%(exit_code)s"),
+    ),
     ReasonCode.SIGNAL: (
         _("The Worker was ended by signal %(signal)s: %(last_words)s"),
         _("The Worker was ended by signal %(signal)s"),
@@ -386,6 +392,10 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Native code crashed: the Worker's runtime or one of its compiled libraries"),
         _("Find the library in the last lines of the log, pin another version of it, and publish a "
           "new version of the Worker"),
+    ),
+    HintCode.NO_BROWSER: _hint(
+        _("The Worker needs a browser, and this installation has none"),
+        _("Use a Worker that fetches pages over HTTP, or change this one to do so"),
     ),
     HintCode.KILLED: _hint(
         _("The Worker's program was killed from inside the Worker, or by the kernel because the "

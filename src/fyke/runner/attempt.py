@@ -215,7 +215,7 @@ class AttemptRunner:
             secrets_env = await self._decrypt_secrets(intake, secret)
             self._watch = ProcessWatch(sandbox, intake, self.lease.run.limits, limits, self._stop)
             await sandbox.launch(secrets_env | self._worker_env(secret))
-            return await self._watch.until_end()
+            return self._explained(await self._watch.until_end())
         finally:
             await sdk.close()
 
@@ -231,6 +231,12 @@ class AttemptRunner:
             limit_bytes=run.limits.max_traffic_bytes or None,
             domains=self._version.egress,
             session=run.id,
+    def _explained(self, end: End) -> End:
+        """The end of a Worker that exited with an error, with the browser that it did not get."""
+        if self._browser_reported and end.reason and end.reason.code is ReasonCode.EXIT_CODE:
+            return end_of(replace(end.reason, code=ReasonCode.NO_BROWSER))
+        return end
+
         )
         listeners = sandbox.listeners
         await self._deps.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)

@@ -30,6 +30,8 @@ def hint(
     if run.state is RunState.SUCCEEDED:
         return _of_success(run, rows, error_lines, sites)
     by_code = Hint(_by_reason(run.reason)) if run.reason else None
+    if run.reason is not None and run.reason.code is ReasonCode.NO_BROWSER:
+        return by_code
     if run.outcome in (Outcome.EXIT_CODE, Outcome.SIGNAL):
         return _from_traces(error_lines, sites) or by_code
     return by_code
@@ -75,6 +77,7 @@ _LIKE_REFUSED = frozenset({HintCode.BLOCKED, HintCode.UNREACHABLE, HintCode.UNKN
 
 BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.EXIT_CODE: HintCode.EXIT_CODE,
+    ReasonCode.NO_BROWSER: HintCode.NO_BROWSER,
     ReasonCode.SIGNAL: HintCode.SIGNAL,
     ReasonCode.OUT_OF_MEMORY: HintCode.OUT_OF_MEMORY,
     ReasonCode.TIMEOUT: HintCode.TIMEOUT,
