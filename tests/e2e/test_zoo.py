@@ -17,7 +17,7 @@ import pytest
 from fyke.client import ApiError
 from fyke.reasons import HintCode, ReasonCode
 from support.booted import Booted
-from support.projects import zoo
+from support.projects import python_project, zoo
 from support.reasons import reaches
 from zoo import expected
 from zoo.bundles import GO_SOURCES, SCHEMA, built, go_project, node_bundle, packed, python_bundle
@@ -344,3 +344,20 @@ def test_the_worker_sees_its_input_and_nothing_of_the_platform(platform: Booted)
         "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
     }  # fmt: skip
     assert platform.key not in str(row)
+
+
+@reaches(HintCode.ROWS_NOT_PUSHED)
+def test_rows_in_files_are_named_when_none_was_pushed(platform: Booted) -> None:
+    code = """
+import os
+os.makedirs("storage/datasets/default")
+for number in range(3):
+    with open(f"storage/datasets/default/{number}.json", "w") as file:
+        file.write('{"title": "A"}')
+"""
+    run = platform.start_run(platform.push(python_project(code), "zoo-writes-files"))
+    assert platform.ended(run)["status"] == SUCCEEDED
+    text = platform.log_text(run)
+    assert "pushed no row, but left files" in text
+    assert "storage/datasets/default (3 files)" in text
+    assert platform.summary(run)["hint"]["code"] == "rows_not_pushed"

@@ -130,10 +130,11 @@ class HintCode(StrEnum):
     """Advice after a run that failed or returned no rows."""
 
     NO_ROWS = "no_rows"
+    ROWS_NOT_PUSHED = "rows_not_pushed"  # they are in files of the Worker
     PARTLY_FAILED = "partly_failed"
     EXIT_CODE = "exit_code"
-    CRASHED = "crashed"  # a signal of a crash in native code
     NO_BROWSER = "no_browser"
+    CRASHED = "crashed"  # a signal of a crash in native code
     KILLED = "killed"  # SIGKILL, not from the platform
     SIGNAL = "signal"  # any other signal
     OUT_OF_MEMORY = "out_of_memory"

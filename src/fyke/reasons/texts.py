@@ -380,6 +380,11 @@ HINTS: Mapping[HintCode, HintTexts] = {
           "log: a site that answers with another page than expected often leaves nothing to "
           "collect"),
     ),
+    HintCode.ROWS_NOT_PUSHED: _hint(
+        _("The Worker pushed no row, but left files that seem to contain rows; the log names them"),
+        _("Let it push each row with CoreSDK.Result.push_data: its files are removed after the "
+          "run"),
+    ),
     HintCode.PARTLY_FAILED: _hint(
         _("%(failed)s of %(subtasks)s subtasks failed; the rows are those of the others"),
         _("See the errors of the subtasks, and run their input again"),
@@ -388,14 +393,14 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("The Worker's program ended with an error"),
         _("Read the last lines of its log; they often name the line of code that failed"),
     ),
+    HintCode.NO_BROWSER: _hint(
+        _("The Worker needs a browser, and this installation has none"),
+        _("Use a Worker that fetches pages over HTTP, or change this one to do so"),
+    ),
     HintCode.CRASHED: _hint(
         _("Native code crashed: the Worker's runtime or one of its compiled libraries"),
         _("Find the library in the last lines of the log, pin another version of it, and publish a "
           "new version of the Worker"),
-    ),
-    HintCode.NO_BROWSER: _hint(
-        _("The Worker needs a browser, and this installation has none"),
-        _("Use a Worker that fetches pages over HTTP, or change this one to do so"),
     ),
     HintCode.KILLED: _hint(
         _("The Worker's program was killed from inside the Worker, or by the kernel because the "

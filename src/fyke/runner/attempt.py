@@ -198,9 +198,21 @@ class AttemptRunner:
         secret = secrets.token_urlsafe(24)
         try:
             await self._open_egress(intake, sandbox, secret)
-            return await self._serve_and_run(intake, sandbox, limits, secret)
+            end = await self._serve_and_run(intake, sandbox, limits, secret)
+            if end.outcome is Outcome.SUCCEEDED and not intake.rows:
+                await self._report_rows_not_pushed(intake, sandbox)
+            return end
         finally:
             self._final_traffic = await self._deps.egress.close(self.attempt.id)
+
+    async def _report_rows_not_pushed(self, intake: AttemptIntake, sandbox: Sandbox) -> None:
+        try:
+            places = await in_time("looking for rows in files", sandbox.result_files())
+        except SandboxFault as error:  # the Worker has succeeded nevertheless
+            log.warning("result_files_not_read", attempt=self.attempt.id, error=str(error))
+            return
+        if places:
+            _log_system(intake, system.rows_not_pushed(self.attempt.number, places, 0))
 
     async def _serve_and_run(
         self, intake: AttemptIntake, sandbox: Sandbox, limits: SandboxLimits, secret: str
@@ -219,6 +231,12 @@ class AttemptRunner:
         finally:
             await sdk.close()
 
+    def _explained(self, end: End) -> End:
+        """The end of a Worker that exited with an error, with the browser that it did not get."""
+        if self._browser_reported and end.reason and end.reason.code is ReasonCode.EXIT_CODE:
+            return end_of(replace(end.reason, code=ReasonCode.NO_BROWSER))
+        return end
+
     async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, secret: str) -> None:
         run = self.lease.run
         if run.region and run.region not in self._deps.regions and "*" not in self._deps.regions:
@@ -231,12 +249,6 @@ class AttemptRunner:
             limit_bytes=run.limits.max_traffic_bytes or None,
             domains=self._version.egress,
             session=run.id,
-    def _explained(self, end: End) -> End:
-        """The end of a Worker that exited with an error, with the browser that it did not get."""
-        if self._browser_reported and end.reason and end.reason.code is ReasonCode.EXIT_CODE:
-            return end_of(replace(end.reason, code=ReasonCode.NO_BROWSER))
-        return end
-
         )
         listeners = sandbox.listeners
         await self._deps.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)

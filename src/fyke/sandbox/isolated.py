@@ -145,6 +145,9 @@ class IsolatedSandbox:
         usage = await _convert_faults(self._spawned.usage())
         return SandboxUsage(usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory)
 
+    async def result_files(self) -> list[str]:
+        return await _convert_faults(self._spawned.result_files())
+
     async def terminate(self) -> None:
         await _convert_faults(self._spawned.terminate())
 

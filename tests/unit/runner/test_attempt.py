@@ -11,10 +11,12 @@ import pytest
 from fyke.contracts.egress import SiteTraffic, Traffic
 from fyke.contracts.execution import EnvironmentFailed, Isolation, IsolationReport, SandboxFault
 from fyke.domain.results import commit
+from fyke.domain.runs.outcome import end_of
+from fyke.domain.secrets.inject import InjectedSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.log import LogType
-from fyke.model.run import Attempt, End, Outcome, Subtask, SubtaskState
+from fyke.model.run import SUCCESS, Attempt, End, Outcome, Subtask, SubtaskState
 from fyke.model.runner import Lease
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
@@ -199,6 +201,71 @@ async def test_secrets_are_masked_in_the_end_and_in_the_names_of_sites(
         await one._finish(attempt_intake, End(Outcome.EXIT_CODE, "exit 1: hunter2secret"))
     assert "hunter2secret" not in f"{ended.ends} {ended.sites} {results.lines}"
     assert ended.ends[0].message.startswith("exit 1: ")
+
+
+async def test_the_password_of_the_proxy_is_masked_without_secrets_too(
+    results: BlockableResults,
+) -> None:
+    class NoSecrets:
+        async def of(self, _run: Any) -> InjectedSecrets:
+            return InjectedSecrets()
+
+    password, ended = "Jq3-_zQx7LrVn0Tt8mWcYb2eKd5sHfGa", Ended()
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        one = runner(attempts=ended, secrets=NoSecrets())
+        assert await one._decrypt_secrets(taking, password) == {}
+        taking.log(LogType.WARN, f"cannot open ws://A:{password}@127.0.0.1:9222/")
+        await taking.push(f'{{"error":"ws://A:{password}@127.0.0.1:9222/"}}'.encode())
+        reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words=f"A:{password}@")
+        await one._finish(taking, end_of(reason))
+    stored = f"{ended.ends} {results.batches}"
+    assert password not in stored and "ws://A:***PROXY_AUTH***@127.0.0.1:9222/" in stored
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "expected"),
+    [
+        (True, ReasonCode.EXIT_CODE, ReasonCode.NO_BROWSER),
+        (False, ReasonCode.EXIT_CODE, ReasonCode.EXIT_CODE),
+        (True, ReasonCode.TIMEOUT, ReasonCode.TIMEOUT),
+    ],
+)
+async def test_a_worker_that_fails_without_its_browser_ends_for_that_reason(
+    results: BlockableResults, asked: bool, code: ReasonCode, expected: ReasonCode
+) -> None:
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        one = runner()
+        for _ in range(2 if asked else 0):
+            one._note_missing_browser(taking)
+        end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="Error: 503")))
+        await taking.flush()
+    assert end.reason is not None and end.reason.code is expected
+    assert len(results.lines) == int(asked)
+    assert one._explained(SUCCESS) is SUCCESS
+    if expected is ReasonCode.NO_BROWSER:
+        assert end.message == (
+            "The Worker asked for a browser, and this Fyke has none; it exited with code 1: "
+            "Error: 503"
+        )
+        assert end.outcome is Outcome.EXIT_CODE
+
+
+@pytest.mark.parametrize("places", [[], ["items.csv", "storage/datasets/default (3 files)"]])
+async def test_rows_in_files_are_reported_as_an_error(
+    results: BlockableResults, places: list[str]
+) -> None:
+    async def result_files() -> list[str]:
+        return places
+
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        sandbox = cast(Any, SimpleNamespace(result_files=result_files))
+        await runner()._report_rows_not_pushed(taking, sandbox)
+        await taking.flush()
+    assert kinds(results) == [LogType.ERROR] * bool(places)
+    assert all(", ".join(places) in line for line in results.lines)
 
 
 async def test_a_sandbox_that_cannot_be_removed_does_not_change_the_end() -> None:

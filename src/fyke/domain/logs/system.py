@@ -35,6 +35,15 @@ def warning(number: str, text: str, at: int) -> NewLogEntry:
     return subtask_line(number, text, at, LogType.WARN)
 
 
+def rows_not_pushed(number: str, places: list[str], at: int) -> NewLogEntry:
+    """The subtask has succeeded without a row, but files of the Worker seem to have some."""
+    text = (
+        f"The Worker pushed no row, but left files that seem to contain rows: {', '.join(places)}. "
+        "Files are removed after the run; push each row with CoreSDK.Result.push_data."
+    )
+    return subtask_line(number, text, at, LogType.ERROR)
+
+
 def all_completed(group: str, total: int, succeeded: int, failed: int, at: int) -> NewLogEntry:
     """All subtasks have ended; ``group`` is the number for the whole run."""
     content = (

@@ -115,6 +115,7 @@ BY_REASON: Mapping[ReasonCode, HintCode] = {
 }
 
 _BY_MESSAGE: tuple[tuple[re.Pattern[str], HintCode], ...] = (
+    (re.compile("The Worker pushed no row, but left files"), HintCode.ROWS_NOT_PUSHED),
     (
         re.compile(r"ModuleNotFoundError|No module named|Cannot find module|ERR_MODULE_NOT_FOUND"),
         HintCode.MODULE_MISSING,

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from fyke.sandbox.process.result_files import find_result_files
+
 BLOCK = 512  # bytes, the unit of st_blocks on every file system
 ENTRY_BYTES = 4096  # the least that a file counts for: empty ones use disk space too
 MAX_DEPTH = 64
@@ -70,6 +72,17 @@ class WorkFolders:
             return limit + 1
         try:
             return measure_tree(top, limit)
+        finally:
+            os.close(top)
+
+    def result_files(self, name: str, bundle: Path | None) -> list[str]:
+        """Rows in files of an ended Worker, see ``find_result_files``."""
+        try:
+            top = os.open(name, _FOLDER, dir_fd=self._fd)
+        except OSError:
+            return []
+        try:
+            return find_result_files(top, bundle)
         finally:
             os.close(top)
 

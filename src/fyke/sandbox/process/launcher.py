@@ -155,6 +155,7 @@ class LauncherPeer:
             "open": self._open,
             "wait": self._wait,
             "usage": self._usage,
+            "result_files": self._result_files,
             "cpu": self._cpu,
             "observe": self._observe,
             "terminate": self._terminate,
@@ -255,6 +256,9 @@ class LauncherPeer:
     async def _usage(self, message: Message) -> Answer:
         usage = await self._sandbox(message).usage()
         return _to_list(usage), []
+
+    async def _result_files(self, message: Message) -> Answer:
+        return await self._sandbox(message).result_files(), []
 
     async def _cpu(self, message: Message) -> Answer:
         await self._sandbox(message).limit_cpu()

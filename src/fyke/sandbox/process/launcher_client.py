@@ -231,6 +231,9 @@ class RemoteSandboxProcess:
             return self._usage
         return ProcessUsage(*await self._channel.ask("usage"))
 
+    async def result_files(self) -> list[str]:
+        return list(map(str, await self._channel.ask("result_files")))
+
     async def limit_cpu(self) -> None:
         await self._channel.ask("cpu")
 

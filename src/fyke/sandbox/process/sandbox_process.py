@@ -266,6 +266,13 @@ class SandboxProcess:
         memory = self._measure_tree()
         return ProcessUsage(self._soft_cpu, self._soft_peak, work, memory)
 
+    async def result_files(self) -> list[str]:
+        """Places in the work folder that seem to have rows, after the Worker has ended."""
+        if self._closing is not None or not self._exited.done():
+            return []
+        order = self.order
+        return await asyncio.to_thread(self._folders.result_files, order.name, order.bundle)
+
     def _work_bytes(self) -> int:
         """Bytes of the work folder, the cache, and open files without a name. Files that are hidden
         count as more than the limit.

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fyke.contracts.egress import SiteTraffic
+from fyke.domain.logs import system
 from fyke.domain.runs.hints import BY_REASON, hint
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.sites import SiteUsage
@@ -51,6 +52,11 @@ def test_an_end_without_a_reason_code_has_no_hint_by_code(outcome: Outcome) -> N
     assert hint(old, 3, []) is None
 
 
+def test_a_missing_browser_explains_more_than_the_lines_of_the_log() -> None:
+    found = hint(ended(ReasonCode.NO_BROWSER), 0, ["Error: connect ECONNREFUSED", "HTTP 403"])
+    assert found == Hint(HintCode.NO_BROWSER)
+
+
 def test_successful_and_active_runs_have_no_hint() -> None:
     assert hint(ended(None), 5, ["HTTP 403"]) is None
     assert hint(replace(a_run("acme"), state=RunState.RUNNING), 0, ["HTTP 403"]) is None
@@ -66,6 +72,7 @@ def test_successful_and_active_runs_have_no_hint() -> None:
         ("GET /x -> 404", "page_missing"),
         ("AttributeError: 'NoneType' object has no attribute 'text'", "other_page"),
         ("nothing known", "no_rows"),
+        (system.rows_not_pushed("7", ["items.csv"], 0).content, "rows_not_pushed"),
     ],
 )
 def test_a_run_without_rows_is_explained_by_its_error_lines(line: str, code: str) -> None:
