@@ -13,8 +13,6 @@ import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
-from itertools import zip_longest
 from pathlib import Path
 
 from fyke.domain.workers import (
@@ -31,6 +29,8 @@ from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
 from fyke.domain.workers.elf import ARCHITECTURE, inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
 from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.python_source import inspect_source
+from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
 from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
 from fyke.errors import InvalidRequest
@@ -49,8 +49,6 @@ MAX_README = 2**20
 MAX_LOCK = 8 * 2**20
 MAX_SOURCE = 256 * 1024  # of one Python file that is parsed
 MAX_SOURCES = 2 * 2**20  # of all parsed Python files
-
-_HEADING = re.compile(r" {0,3}#{1,6}\s+(.*?)\s*#*\s*")
 
 
 def read_project(data: bytes) -> Project:
@@ -77,7 +75,7 @@ def build_project(reader: ProjectReader, archive: Archive) -> Project:
         readme=reader.readme,
         requirements=reader.requirements,
         title=first_heading(reader.readme),
-        description=_one_line(parse(reader.input_schema).description)
+        description=one_line(parse(reader.input_schema).description)
         or first_paragraph(reader.readme),
         findings=reader.findings,
         egress=reader.declared.egress,
@@ -107,38 +105,6 @@ def describe(finding: Finding) -> str:
     position = f"{finding.file}:{finding.line}" if finding.line else finding.file
     text = f"{finding.message}; {finding.remedy}"
     return f"{position}: {text}" if position else text
-
-
-def _one_line(text: str) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    return " ".join(printable.split())[:2000]
-
-
-def first_heading(readme: str) -> str:
-    """Return the text of the first Markdown heading, ``""`` when there is none."""
-    lines = readme.splitlines()
-    for line, below in zip_longest(lines, lines[1:], fillvalue=""):
-        match = _HEADING.fullmatch(line)
-        if match and match[1]:
-            return _one_line(match[1])[:200]
-        if line.strip() and below.strip() and set(below.strip()) == {"="}:
-            return _one_line(line)[:200]
-    return ""
-
-
-def first_paragraph(readme: str) -> str:
-    """Return the first paragraph of plain text as one line, ``""`` when there is none."""
-    words: list[str] = []
-    for line in readme.splitlines():
-        text = line.strip()
-        plain = bool(text) and not text.startswith(("#", "!", "[!", "<", "```", "|", "===", "---"))
-        if plain:
-            words.append(text)
-        elif words and set(text) <= {"=", "-"} and text:
-            words = []  # an underlined heading
-        elif words:
-            break
-    return _one_line(" ".join(words))[:500]
 
 
 class ProjectReader:

@@ -13,8 +13,6 @@ from fyke.domain.workers.project import (
     ProjectReader,
     check_folder,
     describe,
-    first_heading,
-    first_paragraph,
     read_project,
     syntax_problem,
 )
@@ -280,23 +278,6 @@ def test_left_out_folders_are_reported() -> None:
 def test_a_finding_is_described_in_one_line() -> None:
     finding = Finding("error", "c", "f.json", 3, "is bad", "fix it")
     assert describe(finding) == "f.json:3: is bad; fix it"
-
-
-@pytest.mark.parametrize(
-    ("readme", "heading", "paragraph"),
-    [
-        ("", "", ""),
-        ("Title\n=====\n\nText here.", "Title", "Text here."),
-        ("![x](y)\n\n## Two ##\ntext\nmore\n\nlast", "Two", "text more"),
-        ("plain", "", "plain"),
-        ("#nothing", "", ""),
-    ],
-)
-def test_heading_and_paragraph_of_a_readme_are_found(
-    readme: str, heading: str, paragraph: str
-) -> None:
-    assert first_heading(readme) == heading
-    assert first_paragraph(readme) == paragraph
 
 
 @pytest.mark.parametrize(
