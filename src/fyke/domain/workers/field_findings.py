@@ -66,7 +66,7 @@ def _check_basics(item: Item, path: Path, report: SchemaReport) -> None:
         message = f'the name "{name}" may be refused by clients'
         remedy = "use letters, digits and _ only, not beginning with a digit"
         report.add("input_property_name_invalid", (*path, "name"), message, remedy)
-    for key in ("title", "editor", "description", "required"):
+    for key in ("title", "editor", "description"):
         if item.get(key) is None:
             message, remedy = f'"{name}" has no {key}', f'add "{key}"'
             report.add(f"input_property_missing_{key}", path, message, remedy)

@@ -90,7 +90,26 @@ def _check_properties(properties: list[Any], report: SchemaReport) -> Properties
             report.skip()
         else:
             check_field(item, path, report)
+    _check_required(properties, report)
     return by_name
+
+
+def _check_required(properties: list[Any], report: SchemaReport) -> None:
+    """One finding for all properties without ``required``: there are many where it is left out."""
+    without = [
+        (index, item["name"])
+        for index, item in enumerate(properties)
+        if isinstance(item, dict)
+        and isinstance(item.get("name"), str)
+        and item["name"].strip()
+        and item.get("required") is None
+    ]
+    if without:
+        names = ", ".join(f'"{name}"' for _, name in without)
+        message = f"{names} has no required" if len(without) == 1 else f"without required: {names}"
+        remedy = 'add "required": true or false; without it a property is optional'
+        path = ("properties", without[0][0])
+        report.add("input_property_missing_required", path, message, remedy)
 
 
 def _check_legacy(b: object, by_name: Properties, report: SchemaReport) -> None:

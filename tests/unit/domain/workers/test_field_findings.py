@@ -64,7 +64,6 @@ def test_required_is_a_boolean_and_needs_a_default() -> None:
     text = {"editor": "input", "type": "string"}
     assert codes(**text, required=True) == ["required_missing_default"]
     assert codes(**text, required=True, default="a") == []
-    assert codes(**text, required=None) == ["property_missing_required"]
     assert codes(**text, required="yes") == ["property_required_invalid"]
     assert codes(**text, required=1) == ["property_required_invalid"]
 
