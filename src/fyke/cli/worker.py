@@ -53,11 +53,14 @@ def new(
 def check(folder: Folder, as_json: JsonOption = False) -> None:
     """Check a project; print file, line, rule and remedy of each problem. Exit status 1 for errors.
 
+    The versions and wheels that requirements.txt needs are looked up with uv on this machine.
+
     \b
     Examples:
       fyke worker check hello
       fyke worker check . --json | jq '.[] | select(.severity == "error")'
     """
+    from fyke.app.solving import solve_folder
     from fyke.cli.go_project import built_program
     from fyke.domain.workers.project import check_folder
 
@@ -67,6 +70,8 @@ def check(folder: Folder, as_json: JsonOption = False) -> None:
         findings = check_folder(folder, program)
     out = Output(as_json)
     errors = sum(finding.severity == "error" for finding in findings)
+    if not errors:
+        findings += solve_folder(folder)
     if as_json:
         out.json([data_of(finding) for finding in findings])
     else:
@@ -142,6 +147,8 @@ def _push_files(
     description: str | None,
     public: bool | None,
 ) -> PublishedUpload:
+    from fyke.app.solving import solve_folder
+
     archive, folder_name = read_archive(project)
     published = server.client.push_worker(
         archive,
@@ -152,8 +159,9 @@ def _push_files(
     )
     if folder_name and not name:
         _report_name(server.out, project)
-    for finding in published.findings:
-        server.out.say(describe(finding))
+    solved = solve_folder(project) if project.is_dir() else []
+    for line in (*map(describe, published.findings), *map(describe, solved)):
+        server.out.say(line)
     return published
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from fyke.domain.workers.elf import ARCHITECTURE
 
 PROGRAM = "main"
@@ -15,6 +17,15 @@ ARGUMENTS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 VARIABLES = {"CGO_ENABLED": "0", "GOOS": "linux", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 BY_HAND = f"CGO_ENABLED=0 GOOS=linux GOARCH={ARCHITECTURE} go build -trimpath -o {PROGRAM} ."
+
+
+_GO_LINE = re.compile(r"^[ \t]*go[ \t]+(\d{1,4}(?:\.\d{1,6}){1,2})[ \t]*(?://|\r?$)", re.MULTILINE)
+
+
+def needed(module: str) -> str:
+    """The Go that the text of a go.mod asks for, such as ``Go 1.24.6 or newer``."""
+    found = _GO_LINE.search(module)
+    return f"Go {found[1]} or newer" if found else "Go"
 
 
 def command(target: str, architecture: str = ARCHITECTURE) -> tuple[list[str], dict[str, str]]:

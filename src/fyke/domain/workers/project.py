@@ -8,14 +8,13 @@ program only the header is read.
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from fyke.domain.workers import (
+    dependency_findings,
     entry,
     go_build,
     input_findings,
@@ -29,9 +28,9 @@ from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
 from fyke.domain.workers.elf import ARCHITECTURE, inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
 from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
 from fyke.domain.workers.python_source import inspect_source
 from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
-from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
 from fyke.errors import InvalidRequest
 from fyke.model.worker import Finding, Language, Project
@@ -118,6 +117,10 @@ class ProjectReader:
         self.entry = ""
         self.input_schema = self.output_schema = self.readme = self.requirements = ""
         self.declared = project_file.Declarations()
+        self._imports: list[dependency_findings.Import] = []
+        self._packages: list[str] | None = None  # of requirements.txt; None when it is refused
+        self._node_sections: dict[str, dict[str, str]] | None = None
+        self._lock: dict[str, Any] = {}
 
     def read_all(self) -> None:
         """Run all checks."""
@@ -158,6 +161,7 @@ class ProjectReader:
         if self.language == Language.GO:
             self._check_program()
         self._check_sdk_import()
+        self._check_imports()
 
     def _error(self, code: str, file: str, message: str, remedy: str, line: int = 0) -> None:
         self.findings.append(Finding(ERROR, code, file, line, shortened(message), remedy))
@@ -213,8 +217,10 @@ class ProjectReader:
             remedy = f"build it for linux/{ARCHITECTURE} and pack again: {go_build.BY_HAND}"
             self._error("project_program_missing", go_build.SOURCE, message, remedy)
             return
+        module = self._text(go_build.MODULE, jsontext.MAX_BYTES) or ""
         message = (
-            "there is no compiled main: it is built before the first run, where Go is installed"
+            "there is no compiled main: it is built before the first run, where "
+            f"{go_build.needed(module)} is installed"
         )
         remedy = f"to find mistakes earlier, build it: {go_build.BY_HAND}"
         self._warn("go_program_not_built", go_build.SOURCE, message, remedy)
@@ -247,6 +253,7 @@ class ProjectReader:
             return
         text = self._text(name, jsontext.MAX_BYTES)
         if text is None and name not in self._files:
+            self._packages, self._node_sections = [], {}
             message = f"there is no {name}: only what the SDK files need is installed"
             self._warn("dependency_file_missing", name, message, f"add {name}")
         if text is None:
@@ -259,7 +266,7 @@ class ProjectReader:
 
     def _check_requirements(self, text: str) -> None:
         try:
-            requirements.parse(text)
+            self._packages = [each.name for each in requirements.parse(text)]
         except requirements.BadRequirement as error:
             code, name = "requirement_not_honoured", "requirements.txt"
             self._error(code, name, rule_of(error.detail), remedy_of(error.detail), error.line)
@@ -267,7 +274,7 @@ class ProjectReader:
     def _check_package(self, text: str) -> None:
         lock = next((name for name in LOCK_FILES if name in self._files), None)
         try:
-            requirements.parse_package(text)
+            self._node_sections = requirements.parse_package(text)
         except requirements.BadRequirement as error:
             code = "requirement_not_honoured"
             message, remedy = rule_of(error.detail), remedy_of(error.detail)
@@ -276,7 +283,24 @@ class ProjectReader:
             message = "there is no package-lock.json: each build may install other versions"
             self._warn("lock_file_missing", "package.json", message, "run npm install and add it")
         else:
-            self.requirements += "\n" + (self._text(lock, MAX_LOCK) or "")
+            locked = self._text(lock, MAX_LOCK) or ""
+            self.requirements += "\n" + locked
+            self._lock = dependency_findings.read_lock(locked)
+            if self._node_sections is not None:
+                self.findings += dependency_findings.stale_lock(
+                    lock, self._lock, self._node_sections
+                )
+
+    def _check_imports(self) -> None:
+        """Compare the imports with the declared packages, unless those could not be read."""
+        if self.language == Language.PYTHON and self._packages is not None:
+            self.findings += dependency_findings.python_imports(
+                self._imports, self._files, self._packages
+            )
+        if self.language == Language.NODE and self._node_sections is not None:
+            self.findings += dependency_findings.node_imports(
+                self._named_sources(Language.NODE), self._node_sections, self._lock
+            )
 
     def _check_sdk(self) -> None:
         for name in SDK_FILES[self.language] if self.language else ():
@@ -290,11 +314,13 @@ class ProjectReader:
         has_syntax_error = any(finding.code == "python_syntax" for finding in self.findings)
         if self.language is not None and not has_syntax_error:
             self.findings += sdk_usage.sdk_findings(
-                self.language, self.entry, list(self._sources(self.language))
+                self.language,
+                self.entry,
+                [text for _, text in self._named_sources(self.language)],
             )
 
-    def _sources(self, language: Language) -> Iterator[str]:
-        """The beginning of each source file in this language, without the SDK."""
+    def _named_sources(self, language: Language) -> Iterator[tuple[str, str]]:
+        """Path and beginning of each source file in this language, without the SDK."""
         suffixes = sdk_usage.SUFFIXES[language]
         paths = [
             path
@@ -302,7 +328,8 @@ class ProjectReader:
             if path.endswith(suffixes) and not path.startswith(("sdk", "GoSdk/"))
         ]
         for path in paths[: sdk_usage.MAX_FILES]:
-            yield self._files[path].read(sdk_usage.MAX_INSPECTED_BYTES).decode("utf-8", "replace")
+            data = self._files[path].read(sdk_usage.MAX_INSPECTED_BYTES)
+            yield path, data.decode("utf-8", "replace")
 
     def _check_sources(self) -> None:
         left = MAX_SOURCES
@@ -314,10 +341,12 @@ class ProjectReader:
                 self._check_source(path, file.read(file.size))
 
     def _check_source(self, path: str, source: bytes) -> None:
-        problem, line = syntax_problem(source)
+        found = inspect_source(source)
         report = self._error if path == "main.py" else self._warn
-        if problem:
-            report("python_syntax", path, problem, "correct the Python syntax", line)
+        if found.problem:
+            report("python_syntax", path, found.problem, "correct the Python syntax", found.line)
+        if path not in SDK_FILES[Language.PYTHON]:
+            self._imports += [(path, line, module) for module, line in found.imports]
 
     def _check_program(self) -> None:
         if self.entry != go_build.PROGRAM:
@@ -330,23 +359,3 @@ class ProjectReader:
         elif is_dynamic:
             message = "main needs shared libraries, which may be missing where it runs"
             self._error("go_program_dynamic", "main", message, remedy)
-
-
-@lru_cache(maxsize=8)  # every project has the same SDK files; at most 8 times MAX_SOURCE
-def syntax_problem(source: bytes) -> tuple[str, int]:
-    """Return the problem of a Python source and its line; ``("", 0)`` when there is none.
-
-    It is decoded as UTF-8 even if it declares another encoding: some codecs take quadratic time.
-    """
-    try:
-        text = source.decode("utf-8-sig")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(text)
-    except UnicodeDecodeError as error:
-        return "the file is not UTF-8", source.count(b"\n", 0, error.start) + 1
-    except SyntaxError as error:
-        return f"syntax error: {error.msg}", error.lineno or 0
-    except (ValueError, RecursionError, MemoryError) as error:
-        return f"cannot be parsed: {error or type(error).__name__}", 0
-    return "", 0

@@ -14,8 +14,8 @@ from fyke.domain.workers.project import (
     check_folder,
     describe,
     read_project,
-    syntax_problem,
 )
+from fyke.domain.workers.python_source import inspect_source
 from fyke.errors import InvalidRequest
 from fyke.model.worker import Finding, Language
 
@@ -285,8 +285,7 @@ def test_a_finding_is_described_in_one_line() -> None:
     [b"(" * 10_000, b"\x00", b"# coding: rot13\nx = (\n", b"-" * 100_000 + b"1", b"x = '\\d'\n"],
 )
 def test_hostile_sources_are_parsed_safely(source: bytes) -> None:
-    problem, _ = syntax_problem(source)
-    assert bool(problem) == (b"\\d" not in source)
+    assert bool(inspect_source(source).problem) == (b"\\d" not in source)
 
 
 @pytest.mark.parametrize(
