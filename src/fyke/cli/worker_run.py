@@ -78,6 +78,7 @@ def run(
         egress_allow=egress_allow,
     )
     run_input = {"parameters": {"system": system | limits, "custom": custom}}
+    _check(archive, run_input)
     request = {
         "action": "run",
         "input": run_input,
@@ -98,6 +99,18 @@ def run(
             raise CommandFailed(result["error"], Exit(result["code"]))
         _report(Output(as_json), result, job, output)
     raise typer.Exit(code)
+
+
+def _check(archive: bytes, input: dict[str, Any]) -> None:
+    """Raise ``InvalidRequest`` for a project or an input that a start would refuse."""
+    from fyke.domain.workers import parameters
+    from fyke.domain.workers.input_schema import parse
+    from fyke.domain.workers.input_values import validate_input
+    from fyke.domain.workers.project import read_project
+    from fyke.model.worker import SystemDefaults
+
+    schema = parse(read_project(archive).input_schema)
+    validate_input(schema, parameters.read_input(input, SystemDefaults()).custom)
 
 
 def _format(output: Path | None) -> str:

@@ -18,8 +18,11 @@ from fyke.cli.local_folder import Job
 from fyke.cli.local_work import OUTPUT, RESULT
 from fyke.cli.main import app
 from fyke.cli.output import Output
-from fyke.cli.worker_run import _format, _report
+from fyke.cli.worker_run import _format, _report, run
+from fyke.errors import InvalidRequest
+from support.projects import python_project
 
+NO_INPUT: dict[str, Any] = {"properties": []}
 ROWS = b'{"a": 1}\n{"a": "\xc3\xa9"}\n'
 SUCCEEDED: dict[str, Any] = {
     "state": "succeeded",
@@ -91,7 +94,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, folder: Path, *options: str) -> Any:
         return Exit.INTERRUPTED
 
     monkeypatch.setattr(local_folder, "run_job", interrupted)
-    (folder / "worker.zip").write_bytes(b"PK")
+    (folder / "worker.zip").write_bytes(python_project("print(1)\n", schema=NO_INPUT))
     words = ["worker", "run", str(folder / "worker.zip"), "--home", str(folder / "home"), *options]
     return CliRunner().invoke(app, words)
 
@@ -115,6 +118,35 @@ def test_a_memory_that_is_no_device_is_refused_before_anything_runs(
     assert "must be one of 512, 1024, 2048, 4096, 8192, 16384, not 100" in refused.stderr
     assert not (tmp_path / "home").exists()
     assert invoke(monkeypatch, tmp_path, "--memory", "16384").exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("input", "message"),
+    [
+        ({"urls": "https://a.example"}, 'field "urls" must be an array, not a string'),
+        ({}, 'required field "urls" is missing'),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused_before_a_process_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, input: dict[str, Any], message: str
+) -> None:
+    def start(*_args: Any) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(local_folder, "run_job", start)
+    schema = {"properties": [{"name": "urls", "type": "array", "required": True}]}
+    project = tmp_path / "project.zip"
+    project.write_bytes(python_project("print(1)\n", schema=schema))
+    with pytest.raises(InvalidRequest, match=message):
+        run(project, input=json.dumps(input), home=tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+
+
+def test_options_that_a_start_would_refuse_are_refused_too(tmp_path: Path) -> None:
+    project = tmp_path / "project.zip"
+    project.write_bytes(python_project("print(1)\n", schema=NO_INPUT))
+    with pytest.raises(InvalidRequest, match="cpus"):
+        run(project, cpus=500.0, home=tmp_path / "home")
 
 
 def test_rows_are_written_to_standard_output(
