@@ -7,5 +7,6 @@ One module per role, so that a role loads only the modules that it needs:
 * ``server``, ``runner``, ``egress``: the three roles of ``fyke serve --role``;
 * ``outgoing``: sending callbacks and email; ``probe``, ``measuring``, ``components``,
   ``configuration``: facts about the installation for its operator;
+* ``solving``: resolving the requirements of a project that is checked;
 * ``prepare``: prepares the data folder for all roles, in a separate process that ends when done.
 """
