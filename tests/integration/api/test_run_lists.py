@@ -254,7 +254,7 @@ async def test_the_reason_of_an_end_is_given_to_programs(app: App, api: Api) -> 
 
 async def test_a_reason_that_ends_no_run_is_refused_with_those_that_do(api: Api) -> None:
     answer = await api.get(RUNS, params={"reason": "plan_full"})
-    fails(answer, 400, 4000, "reason: unknown reason 'plan_full'; use exit_code, signal,")
+    fails(answer, 400, 4000, "reason: unknown reason 'plan_full'; use exit_code, no_browser,")
 
 
 async def test_a_run_of_an_older_release_has_its_sentence_and_no_hint(app: App, api: Api) -> None:
