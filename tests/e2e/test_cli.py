@@ -168,7 +168,7 @@ def test_a_run_for_people_and_for_programs(cli: Cli, ended: str, tmp_path: Path)
     assert ended in cli.run("run", "list", "--status", "succeeded", "--size", 100)[0]
     page = cli.json("run", "list", "--worker", "owner/hello", "--size", 100)
     assert cli.json("run", "list", "--reason", "install_timeout,row_cap")["list"] == []
-    assert "use exit_code, signal" in cli.run("run", "list", "--reason", "late", code=2)[1]
+    assert "use exit_code, no_browser" in cli.run("run", "list", "--reason", "late", code=2)[1]
     assert ended in {run["slug"] for run in page["list"]}
     assert "Accepted" in cli.run("run", "events", ended)[0]
     assert cli.json("run", "events", ended)["events"][-1]["after"] == "succeeded"

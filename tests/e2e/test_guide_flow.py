@@ -369,7 +369,9 @@ def test_the_list_of_runs_filters_by_worker_and_status(reader: Reader) -> None:
     assert reader.data("/api/v1/run/list", {"scraper_slug": good, "status": FAILED})["count"] == 0
     failures = reader.data("/api/v1/run/list", {"scraper_slug": bad, "status": FAILED})
     assert [item["slug"] for item in failures["list"]] == [failed]
-    assert failures["list"][0]["err_msg"].endswith("ValueError: price not found on page 7")
+    assert failures["list"][0]["err_msg"].endswith(
+        "ValueError: price not found on page 7 (main.py:6)"
+    )
     assert reader.data("/api/v1/run/list", {"scraper_slug": "no/body"})["count"] == 0
     status, text = reader.post("/api/v1/run/list", {"status": 6})
     assert (status, json.loads(text)["code"]) == (400, 4000)
