@@ -109,6 +109,7 @@ def test_every_older_revision_is_known_and_in_the_wheel() -> None:
     assert wheel["wheel"]["force-include"][CHAIN.name] == f"fyke/assets/{CHAIN.name}"
 
 
+@pytest.mark.slow
 def test_only_an_older_database_can_be_converted(engine: Engine) -> None:
     with pytest.raises(Conflict, match="no conversion: it is empty"):
         convert(engine, CHAIN)

@@ -14,6 +14,7 @@ from support.rows import NONE, RUN, everything, lines, numbers, plain, upsert
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow
 async def test_deleting_a_run_leaves_the_others(results: SqlResults) -> None:
     for run, attempt in (("before", "a"), (RUN, "b"), ("after", "c")):
         await results.open_attempt(run, attempt)

@@ -62,6 +62,7 @@ async def mixed(results: SqlResults) -> SqlResults:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [NONE, frozenset("b"), frozenset("ac"), frozenset({"none"})])
 async def test_pages_at_any_offset_agree_with_a_walk(
     mixed: SqlResults, hidden: frozenset[str], monkeypatch: pytest.MonkeyPatch

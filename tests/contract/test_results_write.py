@@ -151,6 +151,7 @@ async def push_until_refused(
         acknowledged += 2
 
 
+@pytest.mark.slow
 async def test_no_row_is_stored_after_a_concurrent_close(
     results: SqlResults, second: SqlResults
 ) -> None:

@@ -221,6 +221,7 @@ async def jumps(setup: Setup, count: int, seed: int) -> None:
     assert all(f.planned_at % MINUTE == 0 for f in fires) and started
 
 
+@pytest.mark.slow
 async def test_a_clock_that_jumps_fires_nothing_twice(setup: Setup) -> None:
     await jumps(setup, 30, seed=1)
 

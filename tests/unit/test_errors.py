@@ -71,6 +71,7 @@ def _raised(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, str(head.value)
 
 
+@pytest.mark.slow
 def test_a_field_is_not_part_of_the_message() -> None:
     """Otherwise a form would have to look for its field in the words."""
     found = [

@@ -146,6 +146,7 @@ async def test_pages_of_v1(setup: Setup) -> None:
             invalid(answer, request, field, "integer")
 
 
+@pytest.mark.slow
 async def test_pages_of_v2(setup: Setup) -> None:
     for path, count in V2_LISTS:
         for query, expected in (
@@ -206,6 +207,7 @@ BAD_URLS = [
 ]
 
 
+@pytest.mark.slow
 async def test_a_callback_url_that_is_not_taken(setup: Setup) -> None:
     for request, body in STARTS:
         for url, rule in BAD_URLS:

@@ -130,6 +130,7 @@ def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+@pytest.mark.slow
 async def test_the_log_of_a_run_shows_every_try(setup: Setup) -> None:
     run = await setup.ended()
     [waiting] = await setup.of_run(run)
@@ -155,6 +156,7 @@ async def test_the_log_of_a_run_shows_every_try(setup: Setup) -> None:
     assert (await setup.log())["list"] == [done]
 
 
+@pytest.mark.slow
 async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> None:
     runs = []
     for url in (HOOK, "http://hooks.example:8080/y", "https://other.example/z"):
@@ -230,6 +232,7 @@ async def test_a_delivery_under_way_is_not_replayed(setup: Setup) -> None:
     await setup.api.ok(f"{LOG}/{waiting['id']}/replay")
 
 
+@pytest.mark.slow
 async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
     setup: Setup,
 ) -> None:
@@ -273,6 +276,7 @@ async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
     assert (await setup.api.get(RECEIVERS, key=setup.app.other_key)).json()["data"] == {"list": []}
 
 
+@pytest.mark.slow
 async def test_a_success_in_between_begins_the_five_days_anew(setup: Setup) -> None:
     setup.post.answers = [ReceiverResponse(500), ReceiverResponse(200), ReceiverResponse(500)]
     await setup.ended()

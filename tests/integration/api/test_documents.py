@@ -137,6 +137,7 @@ async def test_every_path_parameter_is_described_once(document: Object) -> None:
         assert sorted(described) == sorted(re.findall(r"{([^}]+)}", path)), (method, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", DOCUMENTS)
 async def test_every_reference_leads_somewhere_and_every_component_is_used(
     api: Api, path: str

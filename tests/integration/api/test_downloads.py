@@ -105,6 +105,7 @@ def test_a_file_can_be_asked_for_in_parts(server: Served, format: str) -> None:
     assert Answer(url, range="bytes=-5").body == whole.body[-5:]
 
 
+@pytest.mark.slow
 def test_ranges_that_are_not_answered(server: Served) -> None:
     url = link(server, a_run(server), "csv")
     whole = Answer(url)

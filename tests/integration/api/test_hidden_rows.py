@@ -96,6 +96,7 @@ def fyke(server: Served, *words: str) -> Any:
     return answer
 
 
+@pytest.mark.slow
 def test_run_show_names_them_and_its_commands_work(server: Served, tmp_path: Path) -> None:
     run = server.do(failed_run(server.app))
     shown = fyke(server, "run", "show", run).output

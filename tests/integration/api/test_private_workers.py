@@ -150,6 +150,7 @@ async def test_the_setting_closes_it(tmp_path: Path, templates: Path) -> None:
             assert (await api.get(path)).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_shared_run_does_not_show_the_slug(app: App, api: Api) -> None:
     """The link of a run gives no access to the schema."""
     worker = await publish(app)

@@ -142,6 +142,7 @@ def test_an_endless_head_is_cut_off(server: Served) -> None:
     assert sent < 16 * 2**20
 
 
+@pytest.mark.slow
 def test_a_slow_head_is_cut_off_and_others_are_served(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def _bend(path: str, chance: random.Random) -> str:
     return bent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.long)])
 async def test_malformed_paths_give_no_access(app: App, run_slug: str, count: int) -> None:
     asgi = app.asgi()
@@ -163,6 +164,7 @@ def _is_public(raw: bytes, public: set[tuple[str, str]]) -> bool:
     return path in {p.encode() for _, p in public}
 
 
+@pytest.mark.slow
 async def test_the_document_names_every_operation_once(app: App, api: Api) -> None:
     asgi = app.asgi()
     document = asgi.openapi()

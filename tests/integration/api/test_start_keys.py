@@ -29,6 +29,7 @@ def body_v2(**more: Any) -> dict[str, Any]:
     return {"input": start_body("")["input"]} | more
 
 
+@pytest.mark.slow
 async def test_fifty_starts_at_once_with_one_key_are_one_run(app: App, api: Api) -> None:
     worker = await app.publish()
     answers = await asyncio.gather(
@@ -143,6 +144,7 @@ async def test_a_deleted_run_is_not_quietly_started_again(app: App, api: Api) ->
     fails(answer, 409, 4000, "Idempotency-Key", "deleted")
 
 
+@pytest.mark.slow
 async def test_reruns_and_tasks_take_a_key_too(app: App, api: Api) -> None:
     worker = await app.publish()
     slug = (await api.ok(RUN, start_body(worker.id)))["run_slug"]

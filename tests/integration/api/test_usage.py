@@ -126,6 +126,7 @@ async def test_periods_are_limited_to_a_year_and_say_so(priced_api: Api) -> None
     fails(await priced_api.get("/api/fyke/usage/parts?by=day"), 400, 4000, "worker, task, key")
 
 
+@pytest.mark.slow
 async def test_the_ledger_is_walked_and_exported(priced: App, priced_api: Api) -> None:
     await some_life(priced, priced_api, 4)
     found, cursor = [], ""

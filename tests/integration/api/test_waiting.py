@@ -149,6 +149,7 @@ async def test_a_thousand_clients_that_leave_during_a_sync_start(app: App) -> No
     await disconnects(app, 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["?wait=60", "/events"])
 async def test_clients_that_leave_a_wait_or_a_stream_leave_nothing(
     app: App, run_slug: str, path: str

@@ -106,6 +106,7 @@ def assert_literals(language: str, bodies: list[dict[str, Any]], folder: Path) -
 HOSTILE_BODIES = [{text: [text, text + text]} for text in HOSTILE]
 
 
+@pytest.mark.slow
 @pytest.mark.needs("{language}")
 @pytest.mark.parametrize("language", ["python", "node", "curl"])
 def test_the_literal_is_the_body(language: str, tmp_path: Path) -> None:

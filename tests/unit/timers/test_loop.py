@@ -27,6 +27,7 @@ class Broken:
         raise OSError("the database is away")
 
 
+@pytest.mark.slow
 async def test_a_failing_timer_without_a_pause_waits() -> None:
     timer = Broken()
     running = asyncio.create_task(run_timers([timer]))

@@ -122,6 +122,7 @@ async def test_its_polling_ends_with_every_run(app: App, api: Api, outcome: Outc
     assert (await cli.get(path))["status"].lower() in terminal
 
 
+@pytest.mark.slow
 async def test_it_exports_in_eight_formats(app: App, api: Api) -> None:
     await app.publish()
     cli = cli2_client(api.http, app.owner_key)

@@ -27,6 +27,7 @@ SCHEMA = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_the_retry_helper_loops_while_the_body_says_4290(app: App) -> None:
     """It reads the body of every answer, and waits 1, 2, 4, 8 and 16 of its units."""
     unit = 0.05

@@ -61,6 +61,7 @@ async def test_an_error_brings_message_details_and_request(app: App, api: Api) -
         await node.get("/api/v2/workers/owner~nobody")
 
 
+@pytest.mark.slow
 async def test_its_retries_get_through_a_limit(app: App) -> None:
     """GET only, at 429 and from 500 on, five times in all; its seconds are shortened here."""
     async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:

@@ -43,6 +43,7 @@ def numbered(first: int, count: int) -> list[dict[str, Any]]:
     return [{"n": n} for n in range(first, first + count)]
 
 
+@pytest.mark.slow
 async def test_a_run_is_streamed_from_start_to_end(app: App) -> None:
     run = await started(app)
     async with serving(app) as url, asyncio.timeout(FOREVER):
@@ -69,6 +70,7 @@ async def test_a_run_is_streamed_from_start_to_end(app: App) -> None:
     assert reader.of("rows")[0].data["list"][0]["row"]["__coreclaw_data_id__"]
 
 
+@pytest.mark.slow
 async def test_the_line_that_is_written_after_the_end_comes_before_it(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +159,7 @@ async def test_only_what_was_asked_for_comes(app: App) -> None:
             assert {event.kind for event in reader.events} == wanted | {"end"}
 
 
+@pytest.mark.slow
 async def test_an_aborted_run_ends_as_aborted(app: App) -> None:
     run = await started(app)
     leases = await app.begin()
@@ -172,6 +175,7 @@ async def test_an_aborted_run_ends_as_aborted(app: App) -> None:
     assert reader.events[-1].data["status"] == "aborted"
 
 
+@pytest.mark.slow
 async def test_a_deleted_run_ends_its_streams_without_an_end(app: App) -> None:
     run = await started(app)
     await app.begin()
@@ -230,6 +234,7 @@ async def test_streams_per_key_are_limited_and_free_again_when_a_client_leaves(
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_a_server_that_stops_ends_its_streams_and_waits_at_once(app: App) -> None:
     run = await started(app)
     before = asyncio.all_tasks()
@@ -249,6 +254,7 @@ async def test_a_server_that_stops_ends_its_streams_and_waits_at_once(app: App) 
     assert {task for task in asyncio.all_tasks() if not task.done()} <= before
 
 
+@pytest.mark.slow
 async def test_a_key_that_is_revoked_ends_its_streams(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,6 +182,7 @@ async def test_the_list_has_every_page_newest_first(app: App, api: Api) -> None:
     assert beyond == {"count": 5, "list": [], "page_index": 10**9, "page_size": 100}
 
 
+@pytest.mark.slow
 async def test_the_list_is_filtered_by_status_and_worker(app: App, api: Api) -> None:
     await app.publish()
     other = await app.publish("other")
@@ -258,6 +259,7 @@ async def test_the_list_is_filtered_by_time_including_the_whole_final_day(
 # --- abort ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_an_abort_has_no_data_and_may_be_repeated(app: App, api: Api) -> None:
     worker, _ = await finished(app, api)
     for index, path in enumerate(places(worker, "")):

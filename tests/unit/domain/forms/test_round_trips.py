@@ -105,6 +105,7 @@ def test_a_value_survives_the_form(trial: tuple[str, Any], system: dict[str, Any
     _check_value_form_value(*trial, system)
 
 
+@pytest.mark.slow
 @some_examples
 @given(trials())
 def test_a_form_survives_its_value(trial: tuple[str, Any]) -> None:

@@ -59,6 +59,7 @@ def test_exactly_one_line_starts_with_a_time_for_any_content(content: str, at: i
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
 
 
+@pytest.mark.slow
 def test_hostile_text_takes_linear_time():
     assert len(clean("\x1b[" * 500_000)) == 500_000
     assert len(clean("\x1b]" * 500_000)) == 500_000

@@ -126,6 +126,7 @@ def test_a_cron_rule_with_fixed_times_agrees_with_the_local_clock(
     assert between(plan, name, start, end) == reference_times(name, start, end, local_times)
 
 
+@pytest.mark.slow
 @examples(25)
 @given(places, st.integers(1, 59), st.one_of(st.none(), numbers), st.booleans())
 def test_a_cron_rule_with_a_star_follows_real_time(

@@ -61,6 +61,7 @@ def test_titles_are_found_in_headings_of_html_and_markdown(readme: str, heading:
     assert first_heading(readme) == heading
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     ["<h1 ", "<h1>", "# ", "#", "[", "![", "![a](", "&amp;", "<", "```\n", "=\n", "# \n", " "],

@@ -162,6 +162,7 @@ async def test_a_signal_is_reported_as_in_a_shell(tmp_path: Path, folders: WorkF
     await sandbox.close()
 
 
+@pytest.mark.slow
 async def test_without_control_groups_the_memory_limit_is_enforced_by_the_watch(
     folders: WorkFolders,
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_rollback_removes_created_tables(engine: Engine) -> None:
         assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar_one() == 0
 
 
+@pytest.mark.slow
 def test_a_writer_waits_and_its_timeout_is_restored(engine: Engine) -> None:
     entered = threading.Event()
     waits: list[float] = []

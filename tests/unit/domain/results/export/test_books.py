@@ -132,6 +132,7 @@ def test_the_limits_of_the_formats_are_the_default():
     assert (books.XLSX_ROWS, books.XLS_ROWS) == (1_048_576, 65_536)
 
 
+@pytest.mark.slow
 async def test_an_xls_of_many_rows_goes_through_its_temporary_file():
     rows = [b'{"i":%d,"t":"x"}' % i for i in range(2500)]
     sheet = await sheet_of("xls", *rows)
