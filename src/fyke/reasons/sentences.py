@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 from fyke.kit.decimals import binary_size, duration, millionths
 from fyke.reasons.codes import DetailCode, ReasonCode
+from fyke.reasons.hint_texts import HINTS
 from fyke.reasons.model import Detail, Hint, Params, Reason, Value
-from fyke.reasons.texts import CHECKS, DETAILS, HINTS, SENTENCES
+from fyke.reasons.texts import CHECKS, DETAILS, SENTENCES
 
 Translate = Callable[[str], str]
 

@@ -20,8 +20,9 @@ from fyke.reasons import (
     rule_of,
     sentence,
 )
+from fyke.reasons.hint_texts import HINTS
 from fyke.reasons.sentences import parameter_names
-from fyke.reasons.texts import DETAILS, HINTS, SENTENCES
+from fyke.reasons.texts import DETAILS, SENTENCES
 
 
 def test_every_code_has_its_entry() -> None:
