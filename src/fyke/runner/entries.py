@@ -69,11 +69,16 @@ class _Block:
     lines: list[str]
     in_frames: bool  # whether the line that names the exception is still to come
     confirmed: bool = True  # False: one line that is perhaps the head of a stack
+    size: int = 0  # bytes of the lines after the first one
 
-    def has_room(self, line: str) -> bool:
-        if len(self.lines) >= _MAX_LINES:
+    def append(self, line: str) -> bool:
+        """Append ``line`` and return True, unless the entry would become too large."""
+        size = self.size + len(line.encode()) + 1
+        if len(self.lines) >= _MAX_LINES or size + len(self.lines[0].encode()) + 1 > _MAX_BYTES:
             return False
-        return sum(len(each.encode()) + 1 for each in (*self.lines, line)) <= _MAX_BYTES
+        self.lines.append(line)
+        self.size = size
+        return True
 
 
 @dataclass(slots=True)
@@ -94,8 +99,7 @@ class StreamEntries:
         block = self._block
         if block is not None:
             belongs = _belongs(block, line)
-            if belongs and block.has_room(line):
-                block.lines.append(line)
+            if belongs and block.append(line):
                 return
             yield from self.rest()
             if belongs:

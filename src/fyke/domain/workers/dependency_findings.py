@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 from fyke.domain.workers.schema_report import WARNING, shortened
@@ -17,6 +18,10 @@ from fyke.model.worker import Finding
 
 MAX_REPORTED = 10
 _MAX_STALE = 5
+# Strangers write what is compared here, so each comparison has a bound.
+_MAX_MODULES = 500  # different ones
+_MAX_NAMES = 50_000  # characters of the names of all packages
+_MAX_PATH = 500  # characters of a path in a lock file; npm's own are shorter
 
 Import = tuple[str, int, str]  # file, line, module
 Sections = Mapping[str, Mapping[str, str]]  # of package.json
@@ -77,23 +82,26 @@ def python_imports(
     ``files`` are the paths of the project, ``packages`` the names in requirements.txt.
     """
     own = {part.removesuffix(".py") for path in files for part in path.split("/")}
-    names = {name.replace("_", "-").lower() for name in packages}
     known = own | _OF_THE_SDK | sys.stdlib_module_names
-    missing = (each for each in imports if each[2] not in known and not _has(names, each[2]))
+    names = "".join(f"\n{name.replace('_', '-').lower()}" for name in packages)
+    if len(names) > _MAX_NAMES:
+        return []
+    foreign = _first_of_each(each for each in imports if each[2] not in known)
+    missing = (each for each in islice(foreign, _MAX_MODULES) if not _has(names, each[2]))
     return [
         _undeclared(file, line, module, "requirements.txt", _PACKAGES.get(module, module))
-        for file, line, module in _first_of_each(missing)
+        for file, line, module in islice(missing, MAX_REPORTED)
     ]
 
 
-def _has(packages: set[str], module: str) -> bool:
+def _has(names: str, module: str) -> bool:
+    """Whether one of ``names``, each after a line end, looks like the package of the module."""
     name = module.replace("_", "-").lower()
-    joined = name.replace("-", "")
     other = _PACKAGES.get(module, name).removesuffix("-headless").removesuffix("-binary")
-    return any(
-        name in package or package.startswith(other) or package.replace("-", "") == joined
-        for package in packages
-    )
+    if name in names or f"\n{other}" in names:
+        return True
+    joined = name.replace("-", "")
+    return f"\n{joined}\n" in f"{names}\n".replace("-", "")
 
 
 def node_imports(
@@ -116,7 +124,7 @@ def node_imports(
     )
     return [
         _undeclared(file, line, name, "package.json", name)
-        for file, line, name in _first_of_each(found)
+        for file, line, name in islice(_first_of_each(found), MAX_REPORTED)
     ]
 
 
@@ -129,13 +137,12 @@ def _package_of(specifier: str) -> str:
     return name if _NODE_PACKAGE.fullmatch(name) else ""
 
 
-def _first_of_each(imports: Iterable[Import]) -> list[Import]:
-    first: dict[str, Import] = {}
+def _first_of_each(imports: Iterable[Import]) -> Iterator[Import]:
+    seen = set()
     for each in imports:
-        first.setdefault(each[2], each)
-        if len(first) == MAX_REPORTED:
-            break
-    return list(first.values())
+        if each[2] not in seen:
+            seen.add(each[2])
+            yield each
 
 
 def _undeclared(file: str, line: int, module: str, declared_in: str, package: str) -> Finding:
@@ -158,10 +165,10 @@ def stale_lock(file: str, lock: Mapping[str, Any], sections: Sections) -> list[F
 
     Versions are compared as text, so not every difference that npm finds is found here.
     """
-    differences = [*_changed(lock, sections), *_missing(lock)]
+    differences = list(islice(chain(_changed(lock, sections), _missing(lock)), _MAX_STALE))
     if not differences:
         return []
-    names = ", ".join(dict.fromkeys(differences[:_MAX_STALE]))
+    names = ", ".join(dict.fromkeys(differences))
     message = f"{file} is out of step with package.json: {names}"
     remedy = "run npm install and publish both files; until then versions are chosen at each build"
     return [Finding(WARNING, "lock_file_stale", file, 0, shortened(message), remedy)]
@@ -194,6 +201,8 @@ def _missing(lock: Mapping[str, Any]) -> Iterator[str]:
     packages = _packages(lock)
     for path, entry in packages.items():
         if not isinstance(entry, dict) or entry.get("dev") or entry.get("link"):
+            continue
+        if len(path) > _MAX_PATH:
             continue
         optional = _section(entry, "optionalDependencies")
         for name in _section(entry, "dependencies"):

@@ -46,6 +46,7 @@ LOCK_FILES = ("package-lock.json", "npm-shrinkwrap.json")
 
 MAX_README = 2**20
 MAX_LOCK = 8 * 2**20
+MAX_COMPARED_LOCK = 2**20  # decoding a larger one would delay other requests
 MAX_SOURCE = 256 * 1024  # of one Python file that is parsed
 MAX_SOURCES = 2 * 2**20  # of all parsed Python files
 
@@ -120,7 +121,7 @@ class ProjectReader:
         self._imports: list[dependency_findings.Import] = []
         self._packages: list[str] | None = None  # of requirements.txt; None when it is refused
         self._node_sections: dict[str, dict[str, str]] | None = None
-        self._lock: dict[str, Any] = {}
+        self._lock: dict[str, Any] | None = {}  # None: there is one, too large to be compared
 
     def read_all(self) -> None:
         """Run all checks."""
@@ -285,8 +286,9 @@ class ProjectReader:
         else:
             locked = self._text(lock, MAX_LOCK) or ""
             self.requirements += "\n" + locked
-            self._lock = dependency_findings.read_lock(locked)
-            if self._node_sections is not None:
+            small = len(locked) <= MAX_COMPARED_LOCK
+            self._lock = dependency_findings.read_lock(locked) if small else None
+            if self._node_sections is not None and self._lock is not None:
                 self.findings += dependency_findings.stale_lock(
                     lock, self._lock, self._node_sections
                 )
@@ -297,9 +299,10 @@ class ProjectReader:
             self.findings += dependency_findings.python_imports(
                 self._imports, self._files, self._packages
             )
-        if self.language == Language.NODE and self._node_sections is not None:
+        sections, lock = self._node_sections, self._lock
+        if self.language == Language.NODE and sections is not None and lock is not None:
             self.findings += dependency_findings.node_imports(
-                self._named_sources(Language.NODE), self._node_sections, self._lock
+                self._named_sources(Language.NODE), sections, lock
             )
 
     def _check_sdk(self) -> None:

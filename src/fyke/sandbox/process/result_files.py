@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 
 MAX_FOUND = 5
-_MAX_ENTRIES = 20_000  # of one folder
-_MAX_DATASETS = 100
+_MAX_ENTRIES = 1_000  # of one folder
+_MAX_DATASETS = 10
 _MIN_BYTES = 9  # an empty list of Scrapy has 4
 _STORAGES = ("storage", "apify_storage")
 _FOLDERS = (".", "data", "output", "results")
@@ -37,9 +37,11 @@ def _found(work: int, bundle: Path | None) -> Iterator[str]:
         with _opened(work, storage) as top, _opened(top, "datasets") as datasets:
             for name in _names(datasets)[:_MAX_DATASETS]:
                 with _opened(datasets, name) as dataset:
-                    count = sum(1 for each in _names(dataset) if _is_item(dataset, each))
+                    names = _names(dataset)
+                    count = sum(1 for each in names if _is_item(dataset, each))
                 if count:
-                    yield f"{storage}/datasets/{_shown(name)} ({count} files)"
+                    least = "at least " if len(names) == _MAX_ENTRIES else ""
+                    yield f"{storage}/datasets/{_shown(name)} ({least}{count} files)"
     for folder in _FOLDERS:
         with _opened(work, folder) as files:
             for name in _names(files):

@@ -12,6 +12,7 @@ from fyke.domain.workers.dependency_findings import (
     read_lock,
     stale_lock,
 )
+from support.hangs import no_hang
 
 FILES = ("main.py", "shop/pages.py", "helper.py", "sdk.py")
 
@@ -142,3 +143,21 @@ def test_a_lock_file_of_any_shape_is_read() -> None:
         lock = read_lock(text)
         assert stale_lock("package-lock.json", lock, {"dependencies": {}}) == []
         assert node_imports([], {}, lock) == []
+
+
+def test_projects_of_the_largest_size_are_compared_in_bounded_time() -> None:
+    imports = [("main.py", number, f"m{number}") for number in range(200_000)]
+    packages = [f"package{number}" for number in range(4_000)]
+    deep = "/".join(["node_modules/a"] * 20_000)
+    dependencies = {f"d{number}": "1" for number in range(20_000)}
+    with no_hang():
+        assert len(python_imports(imports, FILES, packages)) == 10
+        assert python_imports(imports, FILES, packages * 20) == []  # not compared
+        assert stale_lock("x", {"packages": {deep: {"dependencies": dependencies}}}, {}) == []
+
+
+def test_no_more_than_the_first_differences_are_looked_for() -> None:
+    lock = {"packages": {"": {"dependencies": {f"d{number}": "1" for number in range(50_000)}}}}
+    with no_hang(1):
+        [found] = stale_lock("package-lock.json", lock, {})
+    assert found.message.count("d") < 20

@@ -114,6 +114,20 @@ def test_a_missing_lock_file_of_a_node_project_is_reported() -> None:
     assert "lock_file_missing" in codes(read_project(archive(files)).findings)
 
 
+def test_a_lock_file_that_is_too_large_to_be_compared_is_accepted_without_warnings() -> None:
+    lock = '{"packages": {"": {"dependencies": {"other": "1"}}}}'
+    files: dict[str, str | bytes] = {
+        "main.js": "require('./sdk'); require('cheerio')",
+        "package.json": '{"dependencies": {"@grpc/grpc-js": "^1.13.4"}}',
+        "package-lock.json": lock,
+        "input_schema.json": SCHEMA,
+    }
+    warnings = {"lock_file_stale", "import_without_requirement"}
+    assert warnings <= codes(read_project(archive(files)).findings)
+    files["package-lock.json"] = lock + " " * 2**20
+    assert warnings.isdisjoint(codes(read_project(archive(files)).findings))
+
+
 def test_the_program_of_a_go_project_becomes_executable() -> None:
     files: dict[str, str | bytes] = {
         "main": elf(),

@@ -75,3 +75,9 @@ def test_the_answer_is_short_whatever_the_names_are(work: Path) -> None:
     places = found(work)
     assert len(places) == 5 and max(map(len, places)) == 80
     assert all(place.isprintable() for place in places)
+
+
+def test_only_so_many_entries_are_looked_at(work: Path) -> None:
+    for number in range(1_100):
+        write(work, f"storage/datasets/default/{number}.json")
+    assert found(work) == ["storage/datasets/default (at least 1000 files)"]
