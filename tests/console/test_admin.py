@@ -28,7 +28,7 @@ async def test_others_see_nothing_of_it(app: App, owner: Visitor) -> None:
 
 
 async def test_health_stands_in_cards(app: App, owner: Visitor) -> None:
-    await app.beat()
+    await app.register_runner()
     page = await owner.get("/admin")
     titles = [each.text for each in page.all("//section//h2")]
     assert titles == ["Database", "Disk", "Runners and sandbox", "Egress", "Proxies", "Timers"]

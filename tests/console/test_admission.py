@@ -98,7 +98,7 @@ async def test_a_wrong_method_is_answered_with_the_allowed_ones(owner: Visitor) 
     assert "POST" in page.text
 
 
-async def test_assets_of_a_page_are_cached_for_ever(guest: Visitor) -> None:
+async def test_assets_of_a_page_are_cached_forever(guest: Visitor) -> None:
     page = await guest.get("/login")
     [sheet] = page.all("//link[@rel='stylesheet']/@href")
     answer = await guest.http.get(sheet)

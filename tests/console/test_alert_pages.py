@@ -19,7 +19,7 @@ async def looked(app: App) -> None:
 
 
 async def test_an_example_is_one_button_away(app: App, owner: Visitor) -> None:
-    await app.beat()
+    await app.register_runner()
     page = await owner.get("/alerts")
     assert "No alerts, and no rules yet" in page.text
     await owner.post(page.one("//form[contains(@action, 'example')]").get("action"))
@@ -32,7 +32,7 @@ async def test_an_example_is_one_button_away(app: App, owner: Visitor) -> None:
 
 
 async def test_alerts_are_read_one_by_one_and_all_at_once(app: App, owner: Visitor) -> None:
-    await app.beat()
+    await app.register_runner()
     await owner.post(f"{RULES}/example")
     for _ in range(3):
         await a_run(app, Outcome.EXIT_CODE)
@@ -95,7 +95,7 @@ async def test_errors_stand_at_their_field(app: App, owner: Visitor) -> None:
 
 
 async def test_a_preview_saves_nothing(app: App, owner: Visitor) -> None:
-    await app.beat()
+    await app.register_runner()
     runs = [await a_run(app, rows=[{"price": 1}] * 10) for _ in range(3)]
     few = await a_run(app, rows=[{"price": 1}])
     data = {"name": "Few", "kind": "fewer_rows", "share": "50", "act": "preview", "enabled": "on"}

@@ -31,7 +31,7 @@ async def test_no_operation_is_left_out_and_each_has_its_page(guest: Visitor) ->
 
 
 async def test_the_playground_runs_at_once(app: App, owner: Visitor) -> None:
-    await app.beat()
+    await app.register_runner()
     worker = await app.publish()
     page = await owner.get("/docs/runWorker")
     assert page.value("path.workerId") == f"owner~{worker.name}"
@@ -77,7 +77,7 @@ async def test_a_header_cannot_bring_another_one(owner: Visitor) -> None:
 
 async def test_an_answer_that_is_too_long_is_cut(app: App, owner: Visitor) -> None:
     worker = await app.publish()
-    await app.beat()
+    await app.register_runner()
     form = {
         "path.workerId": f"owner~{worker.name}",
         "body": json.dumps({"input": {"urls": [{"url": "https://example.org/"}]}}),

@@ -39,7 +39,7 @@ async def test_an_empty_queue_says_how_much_is_busy(app: App, owner: Visitor) ->
     page = await owner.get("/queue")
     assert "No held starts" in page.text and "The queue is empty" in page.text
     assert "no runner is connected" in page.text
-    await app.beat()
+    await app.register_runner()
     await app.services.accounts.set_plan(app.owner, "owner", "pro")
     page = await owner.get("/queue")
     assert "0 of 10 slots busy · 0 of 8 cores and 0 B of 8.59 GB memory" in page.text

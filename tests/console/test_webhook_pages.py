@@ -87,7 +87,7 @@ async def test_a_test_call_shows_its_steps(owner: Visitor, receiver: Receiver) -
 
 
 async def test_deliveries_are_listed_opened_and_sent_again(app: App, owner: Visitor) -> None:
-    await app.beat()
+    await app.register_runner()
     addresses = await seed_webhooks(app)
     here = addresses["/settings/webhooks/{id}"]
     page = await owner.get(here)
@@ -144,7 +144,7 @@ async def test_a_receiver_that_was_given_up_is_used_again(app: App, owner: Visit
 
 
 async def test_a_viewer_looks_and_others_see_nothing(app: App, owner: Visitor) -> None:
-    await app.beat()
+    await app.register_runner()
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     await a_run(app)
     viewer = User("01HFVIEWER0000000000000000", app.owner.account_id, "looks", Role.VIEWER,

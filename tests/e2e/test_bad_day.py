@@ -61,7 +61,7 @@ def test_killing_the_server_stops_no_worker_and_loses_no_row(own_platform: Boote
 def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     own_platform: Booted,
 ) -> None:
-    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 20, "some rows")
     own_platform.kill_role("runner")
@@ -83,7 +83,7 @@ def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
 def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
     own_platform: Booted,
 ) -> None:
-    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 20, "some rows")
     supervisor = _parent(own_platform.role("runner"))
@@ -151,7 +151,7 @@ def test_roles_outlive_the_preload_process_and_the_next_one_starts_them_again(
 def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
     own_platform: Booted,
 ) -> None:
-    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
     [launcher] = [p for p, command in own_platform.tree().items() if LAUNCHER in command]
@@ -170,7 +170,7 @@ def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
 
 
 def test_nothing_outlives_the_supervisor(own_platform: Booted) -> None:
-    run = own_platform.start_run(own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever"))
+    run = own_platform.start_run(own_platform.push(zoo("pushes_forever"), "pushes-forever"))
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
     everything = own_platform.tree()
     os.kill(_parent(own_platform.role("runner")), signal.SIGKILL)
@@ -227,7 +227,7 @@ def test_queued_runs_wait_for_a_runner_and_are_executed(own_platform: Booted) ->
 
 @reaches(ReasonCode.ABORTED, HintCode.ABORTED, ReasonCode.RUN_NOT_ENDED)
 def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
-    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
     assert own_platform.raw(f"/api/fyke/runs/{run}", method="DELETE").status_code == 400
@@ -247,7 +247,7 @@ def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
 
 @reaches(ReasonCode.PLATFORM_STOPPED)
 def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason(own_platform: Booted) -> None:
-    slug = own_platform.push(zoo("pushes_for_ever"), "pushes-for-ever")
+    slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
     before = own_platform.wait_for(lambda: _setup_tokens(own_platform), "the link")

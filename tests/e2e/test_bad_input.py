@@ -88,7 +88,7 @@ def test_a_bomb_that_lies_about_its_size(platform: Booted) -> None:
 @pytest.mark.parametrize(
     "archive", [b"PK\x03\x04 not a zip", b"\x1f\x8b\x08tar", python_project("")[:-30]]
 )
-def test_a_file_that_is_no_archive_is_refused(platform: Booted, archive: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(platform: Booted, archive: bytes) -> None:
     assert "zip" in refusal(platform, archive, "bad-nothing").lower()
 
 

@@ -72,7 +72,7 @@ def tools(platform: Booted) -> list[str]:
 
 def waiting(index: Index) -> int:
     """Return how often the page that hangs was requested."""
-    return sum("/simple/slow/" in asked for asked in index.asked)
+    return sum("/simple/slow/" in request for request in index.requests)
 
 
 @reaches(ReasonCode.INSTALL_TIMEOUT, HintCode.INSTALL_TIMEOUT, ReasonCode.PREPARING)

@@ -89,7 +89,7 @@ def test_upserts_merge_and_rows_of_failures_are_hidden(shared: Booted) -> None:
 
 
 def test_an_abort_stops_a_running_worker_and_keeps_its_rows(shared: Booted) -> None:
-    run = shared.start_run(shared.push(zoo("pushes_for_ever"), "pg-for-ever"))
+    run = shared.start_run(shared.push(zoo("pushes_forever"), "pg-forever"))
     shared.wait_for(lambda: shared.detail(run)["results"] > 0, "a row")
     shared.call("/api/v1/scraper/abort", {"run_slug": run})
     shared.wait_for(lambda: not shared.sandboxes(), "the end of the Worker", 10)
@@ -99,7 +99,7 @@ def test_an_abort_stops_a_running_worker_and_keeps_its_rows(shared: Booted) -> N
 
 
 def test_a_killed_runner_fails_its_run_with_the_reason_and_keeps_the_rows(shared: Booted) -> None:
-    run = shared.start_run(shared.push(zoo("pushes_for_ever"), "pg-for-ever"))
+    run = shared.start_run(shared.push(zoo("pushes_forever"), "pg-forever"))
     shared.wait_for(lambda: shared.detail(run)["results"] > 20, "some rows")
     shared.kill_role("runner")
     detail = shared.ended(run, 30)

@@ -99,7 +99,7 @@ def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(pair: BootedPa
     for at in (other, one):
         waited = data(pair, "POST", "/api/v2/workers/owner~pair-sent/runs", body, at=at)
         assert (waited["run_status"], waited["results"]["count"]) == ("succeeded", 2)
-    forever = pair.start_run(pair.push(zoo("pushes_for_ever"), "pair-for-ever"))
+    forever = pair.start_run(pair.push(zoo("pushes_forever"), "pair-forever"))
     path = f"/api/v2/worker-runs/{forever}"
     pair.wait_for(lambda: data(pair, "GET", path, at=other)["results"] > 0, "a row")
     data(pair, "POST", f"{path}/abort", at=other)
@@ -121,7 +121,7 @@ def test_one_key_starts_one_run_on_either_server(pair: BootedPair, quick: str) -
 
 def test_a_plan_limits_both(pair: BootedPair) -> None:
     key = pair.new_account("small")
-    slug = pair.push(zoo("pushes_for_ever"), "pair-own", key=key)
+    slug = pair.push(zoo("pushes_forever"), "pair-own", key=key)
     path = f"/api/v2/workers/{slug}/runs"
     found = at_once(lambda _: send(pair, "POST", path, {"input": {}}, **{"api-key": key}), 12)
     assert Counter(answer.json()["code"] for answer in found) == {0: 2, 30003: 10}

@@ -63,7 +63,7 @@ from support.prepared import rows_in, state_in
 from support.projects import python_project
 from support.stores import sqlite_stores
 
-# the same paths for each application, and a line of the log for each request
+# compile each path once for all applications, and format log lines cheaply: each request has one
 routing.compile_path = cache(routing.compile_path)
 structlog.configure(
     processors=[
@@ -101,7 +101,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def make_templates(folder: Path) -> Path:
-    """Write two databases with two accounts, that of the operator and another; tests copy them."""
+    """Write the databases that tests copy, with two accounts: the operator's and another one."""
     for name, data in _templates().items():
         (folder / name).write_bytes(data)
     return folder
@@ -114,7 +114,7 @@ def _templates() -> dict[str, bytes]:
         folder = Path(place)
         state_in(folder)
         rows_in(folder)
-        # in a thread, because the caller's may run an event loop
+        # in a thread, because the caller's thread may already run an event loop
         keys = thread.submit(asyncio.run, _fill(folder)).result()
         (folder / KEYS).write_text(json.dumps(keys))
         return {name: (folder / name).read_bytes() for name in ("state.db", "rows.db", KEYS)}
@@ -207,7 +207,7 @@ class App:
         state = VersionState.WITHDRAWN
         await self.storage.write(lambda tx: tx.workers.set_version_state(worker.id, number, state))
 
-    async def beat(self) -> None:
+    async def register_runner(self) -> None:
         """Register a healthy runner that can execute every run."""
 
         def work(tx: Any) -> None:
@@ -293,12 +293,12 @@ async def open_app(
     schema_by_slug: bool = True,
     git: Git | None = None,
 ) -> AsyncIterator[App]:
-    """``state_url`` is a database with tables, instead of a new one in ``folder``. ``review``:
-    versions of accounts other than the operator wait for a review.
+    """``state_url``: a migrated database, instead of a new one in ``folder``. ``review``: versions
+    of accounts other than the operator's wait for review.
     """
     for name in ("state.db", "rows.db"):
         shutil.copy(templates / name, folder / name)
-    signals = DatagramSignals(folder / "bell")
+    signals = DatagramSignals(folder / "signals")
     rules = Rules(
         prices=prices or Prices(Decimal(0), Decimal(0), Decimal(0), False),
         hiding=HIDING,
@@ -335,7 +335,7 @@ async def open_app(
                 master_secret=SECRET,
                 scratch=folder,
                 hooks=CallbackRules(AddressRules(["127.0.0.0/8"])),
-                # real hashes would take minutes of the suite
+                # full-strength hashes would add minutes to the suite
                 passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
                 review=review,
                 schema_by_slug=schema_by_slug,

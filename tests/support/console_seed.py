@@ -62,7 +62,7 @@ class SeededAccount:
 
 async def seed(app: App) -> SeededAccount:
     """Fill the owner's account."""
-    await app.beat()
+    await app.register_runner()
     await _second_runner(app)
     seeded = SeededAccount()
     worker = await app.publish("reader")

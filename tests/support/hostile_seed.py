@@ -45,7 +45,7 @@ class Hostile:
 
 async def fill(app: App, texts: Sequence[str]) -> Hostile:
     """Put every text into every place of the owner's account."""
-    await app.beat()
+    await app.register_runner()
     found = Hostile()
     for number, text in enumerate(texts):
         await _worker(app, found, number, text)

@@ -1,4 +1,4 @@
-"""An npm registry on the loopback with a few hand-made packages."""
+"""An npm registry on loopback with a few hand-made packages."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def tarball(package: dict[str, Any]) -> bytes:
 
 
 class Registry:
-    """An npm registry with a few packages; keeps its requests."""
+    """An npm registry with a few packages; records its requests."""
 
     def __init__(self) -> None:
         self.packages: dict[str, dict[str, Any]] = {}
         self.raw: dict[str, bytes] = {}  # tarballs that replace those made from the fields
-        self.asked: list[str] = []
-        self.said: list[str] = []  # the requests with headers and bodies
+        self.paths: list[str] = []
+        self.requests: list[str] = []  # paths with headers and bodies
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                registry.asked.append(self.path)
+                registry.paths.append(self.path)
                 length = int(self.headers.get("content-length") or 0)
                 body = self.rfile.read(length).decode("latin-1")
-                registry.said.append(f"{self.path}\n{self.headers}\n{body}")
+                registry.requests.append(f"{self.path}\n{self.headers}\n{body}")
                 content = registry.answer(self.path)
                 self.send_response(200 if content else 404)
                 self.send_header("content-length", str(len(content)))

@@ -62,7 +62,7 @@ class OwnedObjects:
 
     async def build(self) -> None:
         """Make one object of each kind."""
-        await self.app.beat()
+        await self.app.register_runner()
         await self.app.services.accounts.create_key(self.app.owner, "build")
         for kind in ("worker", "task", "item", "key", "new_key", "new_account", "receiver"):
             await self.renew(kind)

@@ -1,4 +1,4 @@
-"""A Python package index on the loopback, with hand-made packages; it keeps its requests."""
+"""A Python package index on loopback, with hand-made packages; records its requests."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Index:
         self.files_at = ""
         self.held = ""
         self.release = threading.Event()
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         index = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ class Index:
                 length = int(self.headers.get("content-length") or 0)
                 heads = "".join(f"\n{name}: {value}" for name, value in self.headers.items())
                 body = self.rfile.read(length).decode("latin-1")
-                index.asked.append(f"{self.command} {self.path}{heads}\n{body}")
+                index.requests.append(f"{self.command} {self.path}{heads}\n{body}")
                 if index.held and self.path == f"/simple/{index.held}/":
                     index.release.wait()
                 self._answer()

@@ -22,7 +22,7 @@ def is_placeholder(text: str) -> bool:
 def placeholder_hints(members: Mapping[str, Any]) -> list[str]:
     """A sentence for each placeholder among ``members``."""
     return [
-        f"{name}: {value.strip()} is a placeholder; put the real value in its place"
+        f"{name}: {value.strip()} is a placeholder; replace it with the real value"
         for name, value in members.items()
         if isinstance(value, str) and is_placeholder(value)
     ]

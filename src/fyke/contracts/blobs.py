@@ -9,7 +9,7 @@ class Blobs(Protocol):
     """Immutable bytes by name. ``get`` and ``delete`` raise ``FileNotFoundError``."""
 
     async def put(self, name: str, data: bytes) -> None:
-        """Store durably and completely, or not at all. May be repeated."""
+        """Store durably and completely, or not at all. Idempotent."""
         ...
 
     async def get(self, name: str) -> bytes: ...

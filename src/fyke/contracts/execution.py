@@ -166,7 +166,7 @@ class Sandbox(Protocol):
 
     async def close(self) -> None:
         """Kill all processes, remove cgroup and work folder, close the listeners.
-        May be repeated.
+        Idempotent.
         """
         ...
 

@@ -23,7 +23,7 @@ class Results(Protocol):
         ...
 
     async def open_attempt(self, run_id: str, attempt_id: str) -> None:
-        """Register an attempt, before its first batch. May be repeated."""
+        """Register an attempt, before its first batch. Idempotent."""
         ...
 
     async def close_attempt(self, attempt_id: str) -> int:

@@ -294,7 +294,7 @@ class Runner:
 
 
 def _check_committing(committing: asyncio.Task[None]) -> None:
-    """Raise ``RuntimeError`` when the group commit has ended: every push would wait for ever. The
+    """Raise ``RuntimeError`` when the group commit has ended: every push would wait forever. The
     runner is then started again, and its attempts end as lost.
     """
     if committing.done():

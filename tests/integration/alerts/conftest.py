@@ -13,7 +13,7 @@ from support.app import App, open_app
 @pytest.fixture
 async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
     async with open_app(tmp_path, templates) as app:
-        await app.beat()
+        await app.register_runner()
         yield app
 
 
@@ -24,5 +24,5 @@ async def either(
     """The same over each database."""
     url = request.getfixturevalue("postgres_state_url") if request.param == "postgresql" else ""
     async with open_app(tmp_path, templates, state_url=url) as app:
-        await app.beat()
+        await app.register_runner()
         yield app

@@ -277,7 +277,7 @@ async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
 
 
 @pytest.mark.slow
-async def test_a_success_in_between_begins_the_five_days_anew(setup: Setup) -> None:
+async def test_a_success_restarts_the_five_days(setup: Setup) -> None:
     setup.post.answers = [ReceiverResponse(500), ReceiverResponse(200), ReceiverResponse(500)]
     await setup.ended()
     await setup.tried(1)

@@ -1,4 +1,4 @@
-"""Caps of an account: what a run may cost, what a month may; who sets them, and whom they stop."""
+"""Spending caps of an account, per run and month: who may set them, and which runs they stop."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_a_month_that_is_spent_or_set_aside_refuses_the_start(
     await priced_api.ok("/api/v1/scraper/run", start_body(worker.id))
 
 
-async def test_a_cap_that_is_lowered_stops_what_is_under_way(priced: App, priced_api: Api) -> None:
+async def test_lowering_a_cap_stops_active_runs(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
     for _ in range(2):
         body = start_body(worker.id)

@@ -1,4 +1,4 @@
-"""The catalog with figures, favourites, and what has changed between versions, over the API."""
+"""The catalog over the API: statistics, favourites, and changes between versions."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def worker(server: Served) -> str:
 
 def test_the_server_is_ready_once_a_runner_lives(server: Served, fyke: FykeClient) -> None:
     assert fyke.ready() is False
-    server.do(server.app.beat())
+    server.do(server.app.register_runner())
     assert fyke.ready() is True
     assert fyke.version()[0].isdigit()
     assert [r.isolation for r in fyke.runners()] == ["full"]

@@ -1,4 +1,4 @@
-"""The OpenAPI documents, the page and the collection: true, complete, and without other servers."""
+"""The OpenAPI documents, their page and the Postman collection: correct and complete."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ async def test_every_example_fits_its_own_schema(document: Object) -> None:
     assert checked > 800
 
 
-async def test_every_operation_says_what_it_is_and_who_may_ask(app: App, document: Object) -> None:
+async def test_every_operation_has_a_summary_and_its_authentication(
+    app: App, document: Object
+) -> None:
     public = {(m, CONVERTER.sub("}", path)) for m, path in public_routes(app.asgi())}
     ids = []
     for path, method, operation in operations_of(document):

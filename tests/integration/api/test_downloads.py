@@ -1,4 +1,4 @@
-"""Downloads over real sockets: broken off and resumed, slow, stalled, from two servers."""
+"""Downloads over real sockets: interrupted and resumed, slow, stalled, from two servers."""
 
 from __future__ import annotations
 

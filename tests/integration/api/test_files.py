@@ -55,7 +55,7 @@ async def test_every_format_downloads_without_a_key(
     assert len(answer.content) > 100
 
 
-async def test_csv_and_json_hold_the_rows(app: App, api: Api, run_slug: str) -> None:
+async def test_csv_and_json_contain_the_rows(app: App, api: Api, run_slug: str) -> None:
     await app.execute(ROWS)
     table = await _fetch(api, await _link(api, run_slug, format="csv"))
     lines = list(csv.DictReader(io.StringIO(table.text)))

@@ -1,4 +1,4 @@
-"""The run form by way of the API: described, normalised, filled from files, kept; programs."""
+"""The run form over the API: description, normalised input, files, defaults and code snippets."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ async def furnish(server: Served) -> dict[str, list[str]]:
 async def keep_running(app: App) -> None:
     """Execute every run that is started, so that requests that wait for an end get it."""
     while True:
-        await app.beat()
+        await app.register_runner()
         await app.execute([{"url": "https://a.example", "title": "A"}], log=["read"])
         await asyncio.sleep(0.5)
 

@@ -1,4 +1,4 @@
-"""Rows of a Worker that failed: left out of every answer unless asked for, counted and named."""
+"""Rows of a Worker that failed: left out of every response unless requested, but counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key is written nowhere, however it is sent and whatever becomes of the request."""
+"""No response or log line contains a key, however it is sent and however the request ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route, every role, every foreign name: no caller learns or changes what is not theirs.
+"""Every route, every role, ids of other accounts: no caller reads or changes data of others.
 
 The routes are those of the running application, the rest is in ``support/matrix.py``: a route
 without an entry there fails here.

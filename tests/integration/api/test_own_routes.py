@@ -1,4 +1,4 @@
-"""Our own routes under /api/fyke/."""
+"""Fyke's own routes under /api/fyke/."""
 
 from __future__ import annotations
 
@@ -182,6 +182,6 @@ async def test_a_callback_waits_in_the_outbox(app: App, api: Api) -> None:
 
 async def test_runners(app: App, api: Api) -> None:
     assert data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
-    await app.beat()
+    await app.register_runner()
     found = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]
     assert [(r["isolation"], r["cpus"]) for r in found] == [("full", 8.0)]

@@ -1,4 +1,4 @@
-"""Postman's own runner takes the served collection and sends every request of it."""
+"""Postman's own runner loads the served collection and sends each of its requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A private Worker and requests without a key: closed by name, its schema and page open by slug."""
+"""A private Worker without a key: not found by name, but its schema and page are public by slug."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_a_slug_opens_no_secret_no_readme_and_no_limit(app: App, api: Api)
     }
 
 
-async def test_a_name_stays_closed_and_the_404_says_what_would_help(app: App, api: Api) -> None:
+async def test_a_name_is_not_found_and_the_404_names_the_remedy(app: App, api: Api) -> None:
     await publish(app)
     for v1, v2 in (("owner/prices", "owner~prices"), ("owner/nothing", "owner~nothing")):
         for path, message in (

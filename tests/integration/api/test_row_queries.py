@@ -1,4 +1,4 @@
-"""Choosing, sorting and walking rows over the API, in both versions."""
+"""Filtering, sorting and paging rows over the API, in both versions."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def test_a_query_too_long_for_a_link_is_refused(api: Api, run: str) -> Non
     fails(await api.post("/api/v1/run/result/export", body), 400, 4000, "8000 characters")
 
 
-async def test_xls_says_its_limits_and_refuses_what_is_too_wide(
+async def test_xls_notes_its_limits_and_refuses_too_many_columns(
     app: App, api: Api, run_slug: str
 ) -> None:
     await app.execute([{f"c{n}": n for n in range(257)}])

@@ -1,4 +1,4 @@
-"""The list of runs across all of history, and acts on many runs."""
+"""The list of all runs, and bulk actions."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_every_filter_is_answered_by_the_server(app: App, api: Api) -> Non
     assert all(slug.startswith(done[:20]) for slug in slugs(beginning))
 
 
-async def test_a_wrong_filter_says_which_and_what_to_write(api: Api) -> None:
+async def test_the_error_for_an_invalid_filter_names_it_and_the_remedy(api: Api) -> None:
     answer = await api.get(RUNS, params={"state": "done", "from": "yesterday"})
     body = fails(answer, 400, 4000, "state: unknown state 'done'", "2026-11-24")
     assert len(body["details"]) == 2

@@ -1,4 +1,4 @@
-"""The own routes about one run: its end, its log from any place, its use, its parts, its links."""
+"""Fyke's own routes for one run: its end, log from any position, usage, subtasks and links."""
 
 from __future__ import annotations
 

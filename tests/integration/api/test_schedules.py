@@ -1,4 +1,4 @@
-"""Our own routes for schedules: what API v2 cannot say."""
+"""Fyke's own routes for schedules, with the options that API v2 lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route with keys that are good for too little, and with keys that are just good enough."""
+"""Every route with keys whose scopes are insufficient, and with keys whose scopes just suffice."""
 
 from __future__ import annotations
 

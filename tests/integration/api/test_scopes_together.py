@@ -1,4 +1,4 @@
-"""What a key with one scope must not reach by way of a thing that acts or shows for it later."""
+"""A key cannot exceed its scope through objects that act for it or show data to it later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs that the console writes, run as they are against a live server."""
+"""The code snippets of the console, run unchanged against a live server."""
 
 from __future__ import annotations
 

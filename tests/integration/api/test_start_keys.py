@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: a repeated start is the same start, over both versions of the API."""
+"""``Idempotency-Key``: repeating a start returns the same run, in both versions of the API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def body_v2(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-async def test_fifty_starts_at_once_with_one_key_are_one_run(app: App, api: Api) -> None:
+async def test_fifty_concurrent_starts_with_one_key_start_one_run(app: App, api: Api) -> None:
     worker = await app.publish()
     answers = await asyncio.gather(
         *(api.ok(RUN, start_body(worker.id), headers=KEY) for _ in range(50))
@@ -39,7 +39,7 @@ async def test_fifty_starts_at_once_with_one_key_are_one_run(app: App, api: Api)
     assert await runs_of(app) == 1
 
 
-async def test_without_the_header_every_post_is_a_run(app: App, api: Api) -> None:
+async def test_without_the_header_every_post_starts_a_run(app: App, api: Api) -> None:
     worker = await app.publish()
     slugs = [(await api.ok(RUN, start_body(worker.id)))["run_slug"] for _ in range(2)]
     assert len(set(slugs)) == 2
@@ -55,7 +55,7 @@ async def test_another_request_with_the_same_key_is_refused(app: App, api: Api) 
     assert await runs_of(app) == 1
 
 
-async def test_the_same_key_of_another_account_is_another_key(app: App, api: Api) -> None:
+async def test_two_accounts_can_use_the_same_key(app: App, api: Api) -> None:
     worker = await app.publish()
     mine = await api.ok(RUN, start_body(worker.id), headers=KEY)
     theirs = await api.ok(RUN, start_body(worker.id), headers=KEY, key=app.other_key)
@@ -79,7 +79,7 @@ async def test_invalid_start_keys_are_refused(app: App, api: Api, text: Any) -> 
     "text",
     ["<string>", "<uuid>", "string", "String", "{{key}}", "${KEY}", "$KEY", SAMPLE_ULID],
 )
-async def test_a_placeholder_of_a_generator_is_no_key(app: App, api: Api, text: str) -> None:
+async def test_a_placeholder_is_not_accepted_as_a_key(app: App, api: Api, text: str) -> None:
     worker = await app.publish()
     headers = {"idempotency-key": text}
     answer = await api.post(RUN, start_body(worker.id), headers=headers)
@@ -90,21 +90,23 @@ async def test_a_placeholder_of_a_generator_is_no_key(app: App, api: Api, text: 
 
 
 @pytest.mark.parametrize("text", ["strings", "a<string>", "string 1", "{key}", "$5", "order $KEY"])
-async def test_a_key_that_only_contains_a_placeholder_is_one(app: App, api: Api, text: str) -> None:
+async def test_a_key_that_merely_contains_a_placeholder_is_accepted(
+    app: App, api: Api, text: str
+) -> None:
     worker = await app.publish()
     headers = {"idempotency-key": text}
     first = await api.ok(RUN, start_body(worker.id), headers=headers)
     assert await api.ok(RUN, start_body(worker.id), headers=headers) == first
 
 
-async def test_a_key_of_255_characters_is_one(app: App, api: Api) -> None:
+async def test_a_key_of_255_characters_is_accepted(app: App, api: Api) -> None:
     worker = await app.publish()
     headers = {"idempotency-key": "~ " * 127 + "!"}
     first = await api.ok(RUN, start_body(worker.id), headers=headers)
     assert await api.ok(RUN, start_body(worker.id), headers=headers) == first
 
 
-async def test_a_refused_start_leaves_no_key(app: App, api: Api) -> None:
+async def test_a_refused_start_does_not_store_its_key(app: App, api: Api) -> None:
     worker = await app.publish()
     await app.withdraw(worker, "v1.0.1")
     body = start_body(worker.id)
@@ -113,7 +115,9 @@ async def test_a_refused_start_leaves_no_key(app: App, api: Api) -> None:
     assert (await api.ok(RUN, body, headers=KEY))["run_slug"]
 
 
-async def test_a_retry_is_answered_even_when_the_worker_has_gone(app: App, api: Api) -> None:
+async def test_a_retry_returns_the_run_even_when_its_version_was_withdrawn(
+    app: App, api: Api
+) -> None:
     worker = await app.publish()
     body = start_body(worker.id, version="v1.0.1")
     first = await api.ok(RUN, body, headers=KEY)
@@ -121,7 +125,7 @@ async def test_a_retry_is_answered_even_when_the_worker_has_gone(app: App, api: 
     assert await api.ok(RUN, body, headers=KEY) == first
 
 
-async def test_a_retry_in_sync_mode_waits_on_the_same_run(app: App, api: Api) -> None:
+async def test_a_retry_in_sync_mode_waits_for_the_same_run(app: App, api: Api) -> None:
     worker = await app.publish()
     body = start_body(worker.id, is_async=False)
     starts = [asyncio.create_task(api.ok(RUN, body, headers=KEY)) for _ in range(2)]
@@ -135,7 +139,7 @@ async def test_a_retry_in_sync_mode_waits_on_the_same_run(app: App, api: Api) ->
     assert (await api.ok(RUN, body, headers=KEY))["run_slug"] == first["run_slug"]
 
 
-async def test_a_deleted_run_is_not_quietly_started_again(app: App, api: Api) -> None:
+async def test_a_deleted_run_is_not_silently_started_again(app: App, api: Api) -> None:
     worker = await app.publish()
     slug = (await api.ok(RUN, start_body(worker.id), headers=KEY))["run_slug"]
     await app.execute()
@@ -145,7 +149,7 @@ async def test_a_deleted_run_is_not_quietly_started_again(app: App, api: Api) ->
 
 
 @pytest.mark.slow
-async def test_reruns_and_tasks_take_a_key_too(app: App, api: Api) -> None:
+async def test_reruns_and_tasks_accept_a_key(app: App, api: Api) -> None:
     worker = await app.publish()
     slug = (await api.ok(RUN, start_body(worker.id)))["run_slug"]
     task = await app.services.tasks.create(
@@ -166,7 +170,7 @@ async def test_reruns_and_tasks_take_a_key_too(app: App, api: Api) -> None:
         assert await runs_of(app) == before + 1, path
 
 
-async def test_a_key_may_be_used_again_after_a_day(
+async def test_a_key_can_be_reused_after_a_day(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await app.publish()
@@ -177,7 +181,7 @@ async def test_a_key_may_be_used_again_after_a_day(
     assert REPLAYED not in again.headers
 
 
-async def test_a_repeated_answer_says_that_nothing_was_started(app: App, api: Api) -> None:
+async def test_a_replayed_response_has_a_header_that_says_so(app: App, api: Api) -> None:
     worker = await app.publish()
     slug = (await api.ok(RUN, start_body(worker.id)))["run_slug"]
     task = await app.services.tasks.create(
@@ -200,26 +204,25 @@ async def test_a_repeated_answer_says_that_nothing_was_started(app: App, api: Ap
         assert REPLAYED not in first.headers, path
         assert again.headers[REPLAYED] == "true", path
         assert REPLAYED not in (await api.post(path, body)).headers, path
-    other = await api.post(RUN, start_body(worker.id, is_async=False), headers={
-        "idempotency-key": RUN
-    })  # fmt: skip
+    body = start_body(worker.id, is_async=False)
+    other = await api.post(RUN, body, headers={"idempotency-key": RUN})
     assert (other.status_code, REPLAYED in other.headers) == (409, False)
 
 
-async def test_of_starts_at_once_all_but_one_say_that_they_are_repeats(app: App, api: Api) -> None:
+async def test_all_but_one_of_concurrent_starts_are_marked_as_replayed(app: App, api: Api) -> None:
     worker = await app.publish()
     starts = [api.post(RUN, start_body(worker.id), headers=KEY) for _ in range(20)]
     answers = await asyncio.gather(*starts)
     assert sum(REPLAYED in answer.headers for answer in answers) == 19
 
 
-async def test_many_reruns_are_a_repeat_when_all_of_them_are(app: App, api: Api) -> None:
+async def test_a_bulk_rerun_is_replayed_only_when_all_its_reruns_are(app: App, api: Api) -> None:
     worker = await app.publish()
     path, more = "/api/fyke/runs/bulk", {"headers": KEY}
     slugs = [(await api.ok(RUN, start_body(worker.id)))["run_slug"] for _ in range(2)]
     body = {"action": "rerun", "runs": slugs}
     refused = await api.post(path, {"action": "rerun", "runs": [NO_RUN]}, **more)
-    assert REPLAYED not in refused.headers, "nothing was started, and nothing had been"
+    assert REPLAYED not in refused.headers, "a refused request is not a replay"
     await api.ok(path, body, **more)
     assert (await api.post(path, body, **more)).headers[REPLAYED] == "true"
     slugs.append((await api.ok(RUN, start_body(worker.id)))["run_slug"])
@@ -230,7 +233,7 @@ async def test_many_reruns_are_a_repeat_when_all_of_them_are(app: App, api: Api)
 @pytest.mark.common_app
 @pytest.mark.parametrize("text", ["<string>", " {{worker}} ", SAMPLE_ULID])
 async def test_a_placeholder_in_place_of_an_id_is_explained(api: Api, text: str) -> None:
-    advice = f"{text.strip()} is a placeholder; put the real value in its place"
+    advice = f"{text.strip()} is a placeholder; replace it with the real value"
     body = fails(await api.post(RUN, start_body(text)), 404, 50001)
     assert body["details"] == [f"scraper_slug: {advice}"]
     body = fails(await api.post("/api/v1/run/detail", {"run_slug": text}), 404, 70001)

@@ -1,4 +1,4 @@
-"""This server's own routes of tasks, schedules, uploads and reviews."""
+"""Fyke's own routes for tasks, schedules, uploads and reviews."""
 
 from __future__ import annotations
 

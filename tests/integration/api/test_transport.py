@@ -128,7 +128,7 @@ async def test_the_body_is_json_whatever_its_type(
         b"\x00",
     ],
 )
-async def test_a_body_that_is_no_json_object_is_refused(api: Api, body: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_refused(api: Api, body: bytes) -> None:
     fails(await api.send("POST", DETAIL, content=body), 400, 4000, "Invalid request parameters")
 
 
@@ -378,7 +378,7 @@ async def test_absolute_urls_follow_configuration_and_trusted_proxies_only(
     assert await _log_url(app, run_slug, "11.2.3.4", proxied, **config) == "http://127.0.0.1:8100"
 
 
-async def test_cors_lets_any_page_ask_but_sends_no_credentials(api: Api) -> None:
+async def test_cors_allows_any_origin_but_no_credentials(api: Api) -> None:
     answer = await api.http.options(
         INFO,
         headers={
@@ -406,13 +406,13 @@ async def test_request_ids_are_ours_or_a_clean_one_of_the_client(api: Api) -> No
 # --- health --------------------------------------------------------------------------------
 
 
-async def test_health_answers_strangers_with_yes_or_no(app: App, api: Api) -> None:
+async def test_health_reveals_no_details_without_a_key(app: App, api: Api) -> None:
     assert (await api.get("/healthz", key=None)).text.endswith('"data":null}')
     with structlog.testing.capture_logs() as logged:
         fails(await api.get("/readyz", key=None), 503, 5000)
     # a start asks until there is a runner
     assert [entry for entry in logged if entry["log_level"] not in ("debug", "info")] == []
-    await app.beat()
+    await app.register_runner()
     assert (await api.get("/readyz", key=None)).status_code == 200
     assert set((await api.get("/version", key=None)).json()["data"]) == {"version"}
 
@@ -423,7 +423,7 @@ async def test_a_closed_storage_is_unavailable_not_a_crash(app: App, api: Api) -
     fails(await api.post(INFO), 503, 5000)
 
 
-async def test_users_that_are_gone_or_disabled(app: App, api: Api) -> None:
+async def test_removed_and_disabled_users(app: App, api: Api) -> None:
     from sqlalchemy import text
 
     def change(sql: str) -> Any:

@@ -1,4 +1,4 @@
-"""Usage: sums that are the ledger's, split up and page by page; the account at a glance."""
+"""Usage: totals that match the ledger, breakdowns and pages; the overview of the account."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ async def test_health_is_shown_to_the_operator_alone(
         ("disk", "good"), ("runner", "bad"), ("proxy US", "good"),
     ]  # fmt: skip
     assert "fyke up" in alone[1]["remedy"]
-    await app.beat()
+    await app.register_runner()
     found = (await api.get("/api/fyke/health")).json()["data"]["list"]
     assert found[1]["detail"] == "the sandbox is complete; 8 cores, 8192 MB"
     full = replace(app.services.health._disk(), free=2**29)

@@ -1,4 +1,4 @@
-"""``wait``, ``ETag`` and what becomes of clients that leave while they wait, over real sockets."""
+"""``wait``, ``ETag`` and clients that disconnect while they wait, over real sockets."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ async def test_a_name_is_taken_once_and_twenty_are_enough(api: Api) -> None:
 
 
 async def test_a_delivery_shows_what_is_sent(app: App, api: Api) -> None:
-    await app.beat()
+    await app.register_runner()
     made = await api.ok(HOOKS, HOOK)
     run = await a_run(app, Outcome.EXIT_CODE)
     page = await ask(api, "/api/fyke/deliveries", webhook=made["id"])
@@ -87,7 +87,7 @@ async def test_a_delivery_shows_what_is_sent(app: App, api: Api) -> None:
 
 
 async def test_a_rule_finds_and_its_alert_is_read(app: App, api: Api) -> None:
-    await app.beat()
+    await app.register_runner()
     rules = await ask(api, RULES)
     assert (rules["list"], rules["mails"]) == ([], True)
     rule = await api.ok(RULES, rules["example"])
@@ -106,7 +106,7 @@ async def test_a_rule_finds_and_its_alert_is_read(app: App, api: Api) -> None:
     assert (await ask(api, ALERTS))["count"] == 1
 
 
-async def test_rules_say_themselves_again(app: App, api: Api) -> None:
+async def test_a_stored_rule_is_returned_as_it_was_sent(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     hook = await api.ok(HOOKS, HOOK)
     await add_mail_user(app, "ada@example.org")
@@ -177,7 +177,7 @@ async def test_mail_addresses_need_a_mail_server(app: App, api: Api) -> None:
 
 
 async def test_a_rule_keeps_the_reasons_that_it_is_for(app: App, api: Api) -> None:
-    await app.beat()
+    await app.register_runner()
     body = {"name": "Slow", "kind": "failed", "reasons": ["Timeout", "timeout", "out_of_memory"]}
     rule = await api.ok(RULES, body)
     assert rule["reasons"] == ["timeout", "out_of_memory"]

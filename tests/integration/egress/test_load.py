@@ -114,14 +114,14 @@ async def test_random_limits_are_never_passed(runs: int) -> None:
 
 
 async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send for ever, and read nothing."""
+    """Send forever, and read nothing."""
     while True:
         writer.write(bytes(65536))
         await writer.drain()
 
 
 async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One byte now and then, for ever."""
+    """One byte now and then, forever."""
     while True:
         writer.write(b"x")
         await writer.drain()

@@ -171,7 +171,7 @@ async def test_nothing_of_the_project_runs(made: Workspace) -> None:
     assert ran == []
 
 
-async def test_without_go_it_says_what_to_do(
+async def test_without_go_the_error_names_the_remedy(
     made: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment_go, "_PATH", "/nonexistent")

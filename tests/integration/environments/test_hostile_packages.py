@@ -1,7 +1,7 @@
-"""Hostile packages against an installation with two accounts: none gets anywhere, and what the
-other account installs after it is, byte for byte, what it is without it.
+"""Hostile packages against an installation with two accounts: no attack succeeds, and what the
+other account installs afterwards is byte for byte the same as without the attack.
 
-The full set runs with ``script/test --all``; a share of it always does.
+``script/test --all`` runs all of them, ``script/test`` some.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class Canary:
     """Something of the machine's that must not be reached; it keeps who knocked."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.paths: list[str] = []
         canary = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                canary.asked.append(self.path)
+                canary.paths.append(self.path)
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(hostile.SECRET.encode())
@@ -126,8 +126,8 @@ class Trial:
 
     def check(self) -> None:
         """Nothing was reached, nothing was sent, nothing runs or lies where it must not."""
-        assert self.canary.asked == []
-        sent = "\n".join([*self.index.asked, *self.registry.said])
+        assert self.canary.paths == []
+        sent = "\n".join([*self.index.requests, *self.registry.requests])
         assert hostile.SECRET not in sent
         assert "root:" not in sent
         assert not (self.home / "ran").exists()
@@ -181,8 +181,8 @@ async def begin(trial: Trial, version: Any) -> sealing.Seal:
     owner = trial.cache.stat()  # a file of its own, as any other in it
     os.chown(trial.cache / "kept", owner.st_uid, owner.st_gid)
     trial.before = {"home": set(os.listdir(trial.home)), "names": ["none"]}
-    trial.index.asked.clear()
-    trial.registry.said.clear()
+    trial.index.requests.clear()
+    trial.registry.requests.clear()
     return clean
 
 

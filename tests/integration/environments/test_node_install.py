@@ -1,4 +1,4 @@
-"""Real installs with npm, from a registry of the test's own on the loopback."""
+"""Real installs with npm, from a test registry on loopback."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_without_a_lock_file(
     assert (made.path / "left" / "index.js").read_text() == "module.exports = 'here'\n"
     assert not mark.exists()
     assert not any(path.is_symlink() for path in made.path.rglob("*"))
-    assert not any("absent" in path for path in registry.asked)
+    assert not any("absent" in path for path in registry.paths)
     assert await environments.ensure(VERSION, bundle) == made
 
 
@@ -137,9 +137,9 @@ async def test_a_lock_file_out_of_step_is_completed_with_a_warning(
     for name in asked:
         assert (made.path / name / "index.js").exists()
 
-    asked_before = len(registry.asked)
+    requests_before = len(registry.paths)
     assert await environments.ensure(VERSION, bundle) == made
-    assert len(registry.asked) == asked_before, "it was tried again"
+    assert len(registry.paths) == requests_before, "it was tried again"
     other = await environments.ensure(VERSION, bundle, OTHER)
     assert other.path != made.path, "what is not locked is not shared between accounts"
 
@@ -207,17 +207,17 @@ async def test_versions_that_are_not_of_the_registry(
     write(bundle, "package.json", {"overrides": {"left": {"x": spec}}})
     with pytest.raises(EnvironmentFailed, match=r"package\.json"):
         await environments.ensure(VERSION, bundle)
-    assert registry.asked == []
+    assert registry.paths == []
 
 
-async def test_a_package_that_asks_for_an_address(
+async def test_a_dependency_on_an_address_is_refused_and_not_fetched(
     environments: Installing, bundle: Path, registry: Registry
 ) -> None:
     registry.add("deep", "1.0.0", dependencies={"left": f"{registry.url}/secret.tgz"})
     write(bundle, "package.json", {"dependencies": {"deep": "1.0.0"}})
     with pytest.raises(EnvironmentFailed, match="package-lock" if OLD_NPM else None):
         await environments.ensure(VERSION, bundle)
-    assert "/secret.tgz" not in registry.asked
+    assert "/secret.tgz" not in registry.paths
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ async def test_lock_files_that_are_refused(
     write(bundle, "package-lock.json", {"packages": {"": {}, place: entry}})
     with pytest.raises(EnvironmentFailed, match="could not be installed: package"):
         await environments.ensure(VERSION, bundle)
-    assert registry.asked == []
+    assert registry.paths == []
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ async def test_a_left_over_build_is_cleared(workspace: Workspace, tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", ["content", "added", "gone", "link", "mode", "seal"])
-async def test_a_changed_environment_is_not_given_to_another_worker(
+async def test_a_changed_environment_is_not_used_for_another_worker(
     workspace: Workspace, tmp_path: Path, fault: str
 ) -> None:
     environments = workspace.offline()

@@ -1,4 +1,4 @@
-"""Where installers go: to the registries that the machine is set to, and to nothing else."""
+"""Installers connect only to the registries that the machine's settings name."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ NODE = a_version("w", language=Language.NODE)
 
 @pytest.fixture
 async def workspace() -> AsyncIterator[Workspace]:
-    async with open_workspace() as made:
-        yield made
-        assert os.listdir(made.place.work) == []
+    async with open_workspace() as workspace:
+        yield workspace
+        assert os.listdir(workspace.place.work) == []
 
 
 @pytest.fixture
 def index() -> Iterator[Index]:
-    with package_index.served() as made:
-        made.add_wheel("tiny")
-        yield made
+    with package_index.served() as index:
+        index.add_wheel("tiny")
+        yield index
 
 
 @dataclass
 class Configured:
-    """Environments of a machine with settings that say where packages are."""
+    """Installs environments on a machine whose settings name the package registries."""
 
     workspace: Workspace
 
@@ -60,8 +60,8 @@ class Configured:
             "PIP_CONFIG_FILE": os.devnull,
             **settings,
         }
-        made = self.workspace.environments(environ, **options)
-        return await made.ensure(version, folder, builds=version.builds)
+        environments = self.workspace.environments(environ, **options)
+        return await environments.ensure(version, folder, builds=version.builds)
 
 
 @pytest.fixture
@@ -69,17 +69,19 @@ def configured(workspace: Workspace) -> Configured:
     return Configured(workspace)
 
 
-async def test_files_may_lie_where_the_registry_says(configured: Configured, index: Index) -> None:
+async def test_files_may_be_on_another_server_when_all_links_of_the_index_name_it(
+    configured: Configured, index: Index
+) -> None:
     with package_index.served() as other:
         other.add_wheel("tiny")
         index.files_at = other.base
         made = await configured.install(UV_DEFAULT_INDEX=index.url)
         assert made.path is not None
-        assert any("GET /files/tiny-1.0" in asked for asked in other.asked)
-        assert not any("GET /files/" in asked for asked in index.asked)
+        assert any("GET /files/tiny-1.0" in request for request in other.requests)
+        assert not any("GET /files/" in request for request in index.requests)
 
 
-async def test_a_package_cannot_say_where_the_files_lie(
+async def test_the_page_of_one_package_cannot_send_the_installer_to_another_server(
     configured: Configured, index: Index
 ) -> None:
     with package_index.served() as other:
@@ -89,26 +91,26 @@ async def test_a_package_cannot_say_where_the_files_lie(
         )
         with pytest.raises(EnvironmentFailed, match="could not be installed"):
             await configured.install(UV_DEFAULT_INDEX=index.url)
-        assert other.asked == []
+        assert other.requests == []
 
 
 @pytest.mark.parametrize("how", ["url", "netrc", "variables", "pip"])
-async def test_an_index_that_asks_for_a_login(
+async def test_an_index_that_requires_a_login(
     configured: Configured, index: Index, tmp_path: Path, how: str
 ) -> None:
     index.login = "user:pass-word"
-    inside = index.url.replace("://", "://user:pass-word@")
+    url_with_login = index.url.replace("://", "://user:pass-word@")
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password pass-word\n")
     (tmp_path / "netrc").chmod(0o600)
     settings = {
-        "url": {"UV_DEFAULT_INDEX": inside},
+        "url": {"UV_DEFAULT_INDEX": url_with_login},
         "netrc": {"UV_DEFAULT_INDEX": index.url, "NETRC": str(tmp_path / "netrc")},
         "variables": {
             "UV_DEFAULT_INDEX": f"corp={index.url}",
             "UV_INDEX_CORP_USERNAME": "user",
             "UV_INDEX_CORP_PASSWORD": "pass-word",
         },
-        "pip": {"PIP_INDEX_URL": inside},
+        "pip": {"PIP_INDEX_URL": url_with_login},
     }[how]
     made = await configured.install(**settings)
     assert made.path is not None
@@ -121,11 +123,13 @@ async def test_an_index_that_asks_for_a_login(
     assert "pass-word" not in str(caught.value)
 
 
-async def test_a_registry_that_hangs(configured: Configured, index: Index) -> None:
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(8)
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/simple"
+async def test_a_registry_that_hangs_delays_no_other_install(
+    configured: Configured, index: Index
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
         loop = asyncio.get_running_loop()
         started = loop.time()
         waiting = asyncio.create_task(configured.install(UV_DEFAULT_INDEX=url, seconds=3))
@@ -138,14 +142,14 @@ async def test_a_registry_that_hangs(configured: Configured, index: Index) -> No
         assert loop.time() - started < 20
 
 
-async def test_a_registry_that_is_not_there(configured: Configured) -> None:
+async def test_an_unreachable_registry_is_an_error_with_a_log(configured: Configured) -> None:
     with pytest.raises(EnvironmentFailed, match="could not be installed: ") as caught:
         await configured.install(UV_DEFAULT_INDEX="http://127.0.0.1:1/simple", UV_HTTP_RETRIES="0")
     assert caught.value.log
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
-async def test_a_proxy_of_the_machine_must_be_the_one_of_the_egress(
+async def test_a_proxy_of_the_machine_must_also_be_an_egress_upstream(
     configured: Configured, index: Index, name: str
 ) -> None:
     proxy = {name: "http://127.0.0.1:1"}
@@ -156,7 +160,7 @@ async def test_a_proxy_of_the_machine_must_be_the_one_of_the_egress(
     ).path
 
 
-async def test_with_an_upstream_the_proxy_of_the_machine_is_no_matter(
+async def test_with_an_upstream_the_proxy_of_the_machine_does_not_matter(
     configured: Configured, index: Index
 ) -> None:
     made = await configured.install(
@@ -166,7 +170,7 @@ async def test_with_an_upstream_the_proxy_of_the_machine_is_no_matter(
 
 
 @pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lock file")
-async def test_scopes_of_npm_come_from_their_registry(
+async def test_npm_scopes_are_installed_from_their_own_registry(
     configured: Configured, tmp_path: Path
 ) -> None:
     with (
@@ -185,8 +189,8 @@ async def test_scopes_of_npm_come_from_their_registry(
         made = await configured.install(version=NODE, folder=tmp_path, **settings)
         assert made.path is not None
         assert (made.path / "@corp" / "tool" / "index.js").exists()
-        assert all("Bearer to-ken" in said for said in corp.said)
-        assert not any("to-ken" in said for said in main.said)
+        assert all("Bearer to-ken" in request for request in corp.requests)
+        assert not any("to-ken" in request for request in main.requests)
         building = replace(NODE, builds=True)
         with pytest.raises(EnvironmentFailed, match="credentials of npm's configuration"):
             await configured.install(version=building, folder=tmp_path, **settings)

@@ -76,7 +76,7 @@ async def test_a_fault_names_file_line_rule_and_remedy(app: App) -> None:
         await app.services.uploads.test_run(app.other, upload.id, INPUT)
 
 
-async def test_a_file_that_is_no_archive_is_refused(app: App) -> None:
+async def test_a_file_that_is_not_an_archive_is_refused(app: App) -> None:
     upload = await finished(
         app, await app.services.uploads.add_zip(app.other, b"no zip", "x\n.zip")
     )

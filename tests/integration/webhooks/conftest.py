@@ -22,7 +22,7 @@ from support.receivers import Receiver, listening
 @pytest.fixture
 async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
     async with open_app(tmp_path, templates) as app:
-        await app.beat()
+        await app.register_runner()
         yield app
 
 

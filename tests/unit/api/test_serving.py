@@ -227,7 +227,7 @@ async def test_unchanged_data_is_answered_with_304(routes: Routes, access: Acces
     ("name", "details"),
     [
         ("gone", []),
-        ("{{thing}}", ["thingId: {{thing}} is a placeholder; put the real value in its place"]),
+        ("{{thing}}", ["thingId: {{thing}} is a placeholder; replace it with the real value"]),
     ],
 )
 async def test_an_error_for_a_placeholder_id_has_a_hint(

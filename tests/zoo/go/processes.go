@@ -34,7 +34,7 @@ var children = map[string]func(){
 	},
 	"eats": func() {
 		for {
-			hoard = append(hoard, filled(16<<20))
+			blocks = append(blocks, filled(16<<20))
 		}
 	},
 }

@@ -2,7 +2,7 @@
 "use strict";
 
 const coresdk = require("./sdk");
-const behaviours = { ...require("./processes"), ...require("./matter"), ...require("./talk") };
+const behaviours = { ...require("./processes"), ...require("./resources"), ...require("./talk") };
 
 (async () => {
   const given = await coresdk.parameter.getInputJSONObject();

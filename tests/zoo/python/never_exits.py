@@ -1,4 +1,4 @@
-"""Pushes one row and then waits for ever."""
+"""Pushes one row and then waits forever."""
 
 import time
 

@@ -204,7 +204,7 @@ class Crawl:
         when = time.monotonic() + pause
         if answer.status in (429, 503):
             self._frontier.pause_site(job.url, when)
-        self._frontier.put_later(job.again(), when)
+        self._frontier.put_later(job.retry(), when)
         self._warn(f"{job.url}: {answer.error}; retry in {pause:.1f} s")
 
     def _redirect(self, job: Job, answer: Answer) -> None:
@@ -216,7 +216,7 @@ class Crawl:
             self._handle(job, answer)
             return
         if job.kind != PAGE:
-            self._frontier.put(job.at(target))
+            self._frontier.put(job.redirected_to(target))
             return
         if job.is_start and self._scope.move_root(job.requested or job.url, target):
             self._sink.info(f"{job.url} redirects to {target}; the crawl continues there")
@@ -227,7 +227,7 @@ class Crawl:
             self.skipped["redirected to a page already known"] += 1
             return
         self._request_robots(target, job.is_start)
-        self._frontier.put(job.at(target), first=True)
+        self._frontier.put(job.redirected_to(target), first=True)
 
     @staticmethod
     def _returns_to_chain(job: Job, target: str) -> bool:

@@ -32,10 +32,10 @@ class Job:
     level: int = 0  # of nested sitemaps
     owner: str = ""  # of robots.txt: the origin that waits for it
 
-    def again(self) -> Job:
+    def retry(self) -> Job:
         return replace(self, attempt=self.attempt + 1)
 
-    def at(self, url: str) -> Job:
+    def redirected_to(self, url: str) -> Job:
         """The same job after one more redirect."""
         first = self.requested or self.url
         return replace(self, url=url, requested=first, hops=self.hops + 1, attempt=1)

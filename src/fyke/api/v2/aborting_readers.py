@@ -1,8 +1,8 @@
-"""Which clients have read that the status of a run is ``aborting``.
+"""Remembers which clients have read the status ``aborting`` of a run.
 
-Some clients take only ``aborting`` for an end, others only ``aborted``. A client of the first kind
-stops at the first ``aborting`` that it reads. So a client that reads the status again belongs to
-the second kind, and is answered ``aborted`` as soon as the Worker has stopped.
+Some clients treat only ``aborting`` as final, others only ``aborted``. A client of the first kind
+stops polling when it reads ``aborting``. So a client that reads the status again is of the second
+kind, and gets ``aborted`` as soon as the Worker has stopped.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from fyke.api.call import Call
 from fyke.api.network import header
 
-_LIMIT = 10_000  # readers; the oldest are forgotten first
+_LIMIT = 10_000  # readers; the oldest are dropped first
 
 
 @dataclass(frozen=True, slots=True)
 class AbortingReaders:
     """``grace``: milliseconds, see ``status_at``.
 
-    The readers are in memory: at another server a client may read ``aborting`` once more.
+    Readers are stored in memory, so another server may send a client ``aborting`` once more.
     """
 
     grace: int
@@ -27,17 +27,17 @@ class AbortingReaders:
 
     def grace_for(self, call: Call, run_id: str) -> int:
         """The grace period for this client: 0 if it has read ``aborting``."""
-        return 0 if _reader(call, run_id) in self._readers else self.grace
+        return 0 if _reader_id(call, run_id) in self._readers else self.grace
 
     def add(self, call: Call, run_id: str) -> None:
-        """Note that the client reads ``aborting`` now."""
+        """Record that the client is sent ``aborting``."""
         if self.grace:
-            self._readers[_reader(call, run_id)] = None
+            self._readers[_reader_id(call, run_id)] = None
             if len(self._readers) > _LIMIT:
                 del self._readers[next(iter(self._readers))]
 
 
-def _reader(call: Call, run_id: str) -> int:
-    """A client: key, address and program. As a hash, because a header can be long."""
+def _reader_id(call: Call, run_id: str) -> int:
+    """A hash of run and client: key, address and ``User-Agent``, which can be long."""
     agent = header(call.request.scope, b"user-agent")
     return hash((run_id, call.caller.key_id, call.visit.address, agent))

@@ -1,1 +1,1 @@
-"""The run form: its controls and the requests of its page."""
+"""The run form: its controls, its submitted values, and the reply to a pressed button."""

@@ -1,4 +1,4 @@
-"""All values of the template of a form."""
+"""All values that the template of a form uses."""
 
 from __future__ import annotations
 

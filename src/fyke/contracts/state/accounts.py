@@ -20,17 +20,17 @@ class AccountStore(Protocol):
 
     def get(self, account_id: str) -> Account | None: ...
     def lock(self, account_id: str) -> Account | None:
-        """As ``get``, locked, so that its balance cannot change."""
+        """Like ``get``, but lock the account, so that its balance cannot change."""
         ...
 
     def by_name(self, name: str) -> Account | None: ...
     def operator(self) -> Account | None:
-        """The account that operates this installation, None before the first start."""
+        """The operator's account; None before the first start."""
         ...
 
     def all(self) -> list[Account]: ...
     def add_user(self, user: User) -> None:
-        """Raise ``Conflict`` when any account has a user of this name."""
+        """Raise ``Conflict`` when any account has a user with this name."""
         ...
 
     def user(self, user_id: str) -> User | None: ...
@@ -41,18 +41,18 @@ class AccountStore(Protocol):
         ...
 
     def remove_user(self, user_id: str, at: int) -> bool:
-        """Remove the user with sessions, links and preferences, and revoke the user's keys."""
+        """Remove the user and their sessions, links and preferences; revoke their keys."""
         ...
 
     def set_time_zone(self, account_id: str, time_zone: str) -> None: ...
     def set_plan(self, account_id: str, plan: Plan) -> None: ...
     def set_caps(self, account_id: str, *, run_cap_micros: int, month_cap_micros: int) -> None: ...
     def add_key(self, key: ApiKey) -> None:
-        """Raise ``Conflict`` when its id or digest exists."""
+        """Raise ``Conflict`` when its id or digest already exists."""
         ...
 
     def key(self, key_id: str) -> ApiKey | None:
-        """Also one that was revoked or has expired."""
+        """Including revoked and expired keys."""
         ...
 
     def key_by_digest(self, digest: str) -> ApiKey | None: ...
@@ -69,21 +69,21 @@ class AccountStore(Protocol):
 
 
 class SessionStore(Protocol):
-    """Sessions. An ended one is kept until it would have expired, because it shows from which
-    networks its user has signed in.
+    """Sessions. Ended sessions are kept until they would have expired: they show the networks that
+    their users have signed in from.
     """
 
     def add(self, session: Session) -> None: ...
     def get(self, session_id: str) -> Session | None:
-        """Also one that has ended or expired."""
+        """Including ended and expired sessions."""
         ...
 
     def by_digest(self, digest: str) -> Session | None:
-        """Including ended and expired ones."""
+        """Including ended and expired sessions."""
         ...
 
     def of_user(self, user_id: str) -> list[Session]:
-        """All stored sessions, the last used first."""
+        """All stored sessions, most recently used first."""
         ...
 
     def last_seen(self, user_ids: Collection[str]) -> dict[str, int]:
@@ -95,13 +95,13 @@ class SessionStore(Protocol):
         ...
 
     def end(self, user_id: str, at: int, *, session_id: str = "", except_id: str = "") -> int:
-        """End the active sessions of a user, or only ``session_id``, but not ``except_id``; return
-        how many.
+        """End the user's active sessions except ``except_id``, or only ``session_id``; return how
+        many were ended.
         """
         ...
 
     def keep_newest(self, user_id: str, count: int) -> int:
-        """Remove all sessions of a user except the ``count`` last used; return how many."""
+        """Keep the user's ``count`` most recently used sessions; return how many were removed."""
         ...
 
     def remove_expired(self, now: int, limit: int) -> int:
@@ -113,14 +113,14 @@ class LinkStore(Protocol):
     """One-time links."""
 
     def put(self, link: OneTimeLink) -> None:
-        """Add it, and remove all others of its user."""
+        """Add the link and remove the user's other links."""
         ...
 
     def get(self, digest: str) -> OneTimeLink | None: ...
     def of_user(self, user_id: str) -> OneTimeLink | None: ...
     def use(self, digest: str, purpose: Purpose, now: int) -> OneTimeLink | None:
-        """Remove and return it; None when it has expired. Of several concurrent callers one gets
-        it.
+        """Remove and return the link; None when it is missing or expired. Only one of several
+        concurrent callers gets it.
         """
         ...
 
@@ -142,12 +142,12 @@ class FavouriteStore(Protocol):
     """The favourite workers of each user."""
 
     def add(self, user_id: str, worker_id: str, at: int) -> None:
-        """May be repeated."""
+        """Idempotent."""
         ...
 
     def remove(self, user_id: str, worker_id: str) -> None: ...
     def of_user(self, user_id: str) -> list[str]:
-        """Ids of workers, the last added first."""
+        """Ids of workers, most recently added first."""
         ...
 
 
@@ -169,11 +169,13 @@ class AuditStore(Protocol):
 
     def add(self, entry: NewAudit) -> None: ...
     def page(self, account_id: str, *, before: int, limit: int, action: str) -> list[AuditEntry]:
-        """Newest first. ``before`` 0 and ``action`` "" do not filter; else only smaller ``seq``."""
+        """Entries of ``action`` ("" = any) with ``seq`` below ``before`` (0 = no limit), newest
+        first.
+        """
         ...
 
     def remove_before(self, at: int, limit: int) -> int:
-        """Remove at most ``limit`` entries older than that; return how many."""
+        """Remove at most ``limit`` entries older than ``at``; return how many."""
         ...
 
 
@@ -200,7 +202,7 @@ class LedgerStore(Protocol):
         ...
 
     def sums(self, account_id: str) -> tuple[int, int, int]:
-        """(balance, held, traffic) as sums of the entries, to check those of the account."""
+        """(balance, held, traffic) summed from the entries, to check the account's own values."""
         ...
 
 
@@ -215,7 +217,7 @@ class UsageStore(Protocol):
     def parts(
         self, account_id: str, first: int, last: int, part: UsageDimension, limit: int
     ) -> list[tuple[str, UsageSums]]:
-        """Usage by the id of worker, task or key (``""`` = none), the most expensive first, then
-        the one with most runs.
+        """Usage by the id of worker, task or key (``""`` = none), most expensive first, then
+        those with the most runs.
         """
         ...

@@ -40,7 +40,7 @@ class OutboxStore(Protocol):
 
     def get(self, delivery_id: str) -> Delivery | None: ...
     def lock(self, delivery_id: str) -> Delivery | None:
-        """As ``get``, locked."""
+        """Like ``get``, but lock it."""
         ...
 
     def lock_running(self, run_id: str, endpoint_id: str = "") -> Delivery | None:
@@ -75,7 +75,9 @@ class OutboxStore(Protocol):
 
     def set_host_status(self, host: str, status: HostStatus) -> None: ...
     def remove_idle_hosts(self, idle_since: int) -> int:
-        """Remove hosts without pending deliveries and requests since then; return how many."""
+        """Remove hosts with neither pending deliveries nor requests since ``idle_since``; return
+        how many.
+        """
         ...
 
     def add_try(self, attempt: DeliveryAttempt) -> None:
@@ -102,7 +104,7 @@ class ReceiverStore(Protocol):
 
     def get(self, account_id: str, receiver: str) -> Receiver | None: ...
     def lock(self, account_id: str, receiver: str) -> Receiver:
-        """As ``get``, locked; adds a new one."""
+        """Like ``get``, but lock it; add it when it is new."""
         ...
 
     def save(self, receiver: Receiver) -> None: ...
@@ -113,12 +115,12 @@ class WebhookStore(Protocol):
     """The endpoints of each account."""
 
     def add(self, endpoint: Endpoint) -> None:
-        """Raise ``Conflict`` when the account has one of this name."""
+        """Raise ``Conflict`` when the account has one with this name."""
         ...
 
     def get(self, endpoint_id: str) -> Endpoint | None: ...
     def lock(self, endpoint_id: str) -> Endpoint | None:
-        """As ``get``, locked."""
+        """Like ``get``, but lock it."""
         ...
 
     def of_account(self, account_id: str) -> list[Endpoint]:
@@ -152,7 +154,7 @@ class AlertStore(Protocol):
     def add_rule(self, rule: Rule) -> None: ...
     def rule(self, rule_id: str) -> Rule | None: ...
     def lock_rule(self, rule_id: str) -> Rule | None:
-        """As ``rule``, locked."""
+        """Like ``rule``, but lock it."""
         ...
 
     def rules(self, account_id: str) -> list[Rule]:
@@ -209,7 +211,7 @@ class AlertStore(Protocol):
         ...
 
     def add_alert(self, alert: Alert) -> bool:
-        """False when the rule has one for this run already."""
+        """False when the rule already has one for this run."""
         ...
 
     def alert(self, alert_id: str) -> Alert | None: ...
@@ -228,5 +230,5 @@ class AlertStore(Protocol):
         ...
 
     def remove_alerts(self, before: int, limit: int) -> int:
-        """Remove at most ``limit`` alerts raised before then; return how many."""
+        """Remove at most ``limit`` alerts raised before ``before``; return how many."""
         ...

@@ -32,8 +32,8 @@ class RunStore(Protocol):
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None: ...
     def get(self, run_id: str) -> Run | None: ...
     def lock(self, run_id: str) -> Run | None:
-        """As ``get``, locked with its subtasks. Needed before a decision from counts: otherwise
-        each of the two last subtasks could see the other one still running.
+        """Like ``get``, but lock it and its subtasks. Needed before a decision based on counts:
+        otherwise each of the last two subtasks could see the other one still running.
         """
         ...
 
@@ -69,7 +69,7 @@ class RunStore(Protocol):
         ...
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
-        """False when it has ended already."""
+        """False when it has already ended."""
         ...
 
     def end_waiting_subtasks(self, run_id: str, end: End) -> int:
@@ -99,7 +99,7 @@ class RunStore(Protocol):
         ...
 
     def expired_attempts(self, now: int) -> list[Attempt]:
-        """Active attempts with an expired lease, the longest expired first."""
+        """Active attempts with an expired lease, longest expired first."""
         ...
 
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
@@ -144,7 +144,7 @@ class RunStore(Protocol):
 
     def put_runner(self, runner: RunnerInfo) -> None: ...
     def runners(self, active_since: int) -> list[RunnerInfo]:
-        """Runners with a heartbeat since then."""
+        """Runners with a heartbeat since ``active_since``."""
         ...
 
     def drop_runner(self, runner_id: str) -> None: ...
@@ -190,15 +190,15 @@ class QueueStore(Protocol):
         ...
 
     def explain(self, item_id: str, reason: Reason | None) -> bool:
-        """Write why it waits; False when it does not wait any more."""
+        """Write why it waits; False when it no longer waits."""
         ...
 
     def end(self, item_id: str, at: int, reason: Reason, run_id: str = "") -> bool:
-        """End its wait. Of several concurrent callers one gets True."""
+        """End its wait. Only one of several concurrent callers gets True."""
         ...
 
     def remove_ended(self, before: int, limit: int) -> int:
-        """Remove at most ``limit`` items that ended before then; return how many."""
+        """Remove at most ``limit`` items that ended before ``before``; return how many."""
         ...
 
 
@@ -255,11 +255,11 @@ class RunListStore(Protocol):
         ...
 
     def recent_workers(self, account_id: str, runs: int) -> list[str]:
-        """Ids of the workers of the account's newest ``runs`` runs, last used first."""
+        """Ids of the workers of the account's newest ``runs`` runs, most recently used first."""
         ...
 
     def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:
-        """The number of runs created since then by state; states without runs are left out."""
+        """The number of runs since ``created_from`` by state; states without runs are left out."""
         ...
 
     def states(self, account_id: str) -> dict[RunState, int]:
@@ -315,11 +315,11 @@ class ShareStore(Protocol):
     def add(self, share: Share) -> None: ...
     def get(self, share_id: str) -> Share | None: ...
     def of_run(self, run_id: str) -> list[Share]:
-        """The newest first."""
+        """Newest first."""
         ...
 
     def revoke(self, share_id: str, at: int) -> bool:
-        """False when it was revoked already."""
+        """False when it was already revoked."""
         ...
 
 
@@ -331,12 +331,12 @@ class ServerStore(Protocol):
         ...
 
     def count_active(self, since: int) -> int:
-        """The number of servers with a heartbeat since then."""
+        """The number of servers with a heartbeat since ``since``."""
         ...
 
     def drop(self, server_id: str) -> None: ...
     def drop_silent(self, since: int) -> None:
-        """Remove servers without a heartbeat since then."""
+        """Remove servers without a heartbeat since ``since``."""
         ...
 
 

@@ -26,7 +26,7 @@ class WorkerStore(Protocol):
     """Workers and their immutable versions."""
 
     def add(self, worker: Worker) -> None:
-        """Raise ``Conflict`` when the account already has a worker of this name."""
+        """Raise ``Conflict`` when the account already has a worker with this name."""
         ...
 
     def get(self, worker_id: str) -> Worker | None: ...
@@ -40,13 +40,13 @@ class WorkerStore(Protocol):
         ...
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
-        """Remove it from all lists and searches; ``get`` still returns it. False when it is deleted
-        already.
+        """Remove it from all lists and searches; ``get`` still returns it. False when it is already
+        deleted.
         """
         ...
 
     def free_name(self, worker_id: str) -> None:
-        """Make the name of a deleted worker available again. May be repeated.
+        """Make the name of a deleted worker available again. Idempotent.
 
         Waits for concurrent transactions that add a run of it. Afterwards each of these runs is
         visible, or its transaction sees that the worker is deleted.
@@ -162,7 +162,9 @@ class UploadStore(Protocol):
         ...
 
     def claim(self, upload_id: str, now: int, until: int) -> Upload | None:
-        """Claim its checks until then; None when they are done or claimed by another process."""
+        """Claim its checks until ``until``; None when they are done or another process has
+        claimed them.
+        """
         ...
 
     def update(self, upload: Upload) -> bool:
@@ -171,7 +173,7 @@ class UploadStore(Protocol):
 
     def delete(self, upload_id: str) -> bool: ...
     def older_than(self, at: int, limit: int) -> list[Upload]:
-        """Uploads created before then, oldest first."""
+        """Uploads created before ``at``, oldest first."""
         ...
 
 
@@ -201,7 +203,7 @@ class SubmissionStore(Protocol):
         ...
 
     def end(self, ended: Submission) -> bool:
-        """Write the decision if it still waits. Of several concurrent decisions one gets True."""
+        """Write the decision if it still waits. Only one of concurrent callers gets True."""
         ...
 
     def note_sample(self, submission_id: str, run_id: str) -> None: ...
@@ -221,7 +223,7 @@ class TaskStore(Protocol):
         ...
 
     def lock(self, task_id: str) -> Task | None:
-        """As ``get``, locked."""
+        """Like ``get``, but lock it."""
         ...
 
     def update(self, task: Task) -> bool:
@@ -248,7 +250,7 @@ class ScheduleStore(Protocol):
 
     def get(self, task_id: str) -> Schedule | None: ...
     def lock(self, task_id: str) -> Schedule | None:
-        """As ``get``, locked."""
+        """Like ``get``, but lock it."""
         ...
 
     def of_tasks(self, task_ids: Collection[str]) -> dict[str, Schedule]:
@@ -264,7 +266,7 @@ class ScheduleStore(Protocol):
         ...
 
     def due(self, now: int, limit: int) -> list[Schedule]:
-        """Schedules whose next time has passed, the longest due first."""
+        """Schedules whose next time has passed, longest overdue first."""
         ...
 
     def next_due(self) -> int | None:
@@ -272,7 +274,7 @@ class ScheduleStore(Protocol):
         ...
 
     def coming(self, account_id: str, limit: int) -> list[Schedule]:
-        """Schedules of the account with a next time, the earliest first."""
+        """Schedules of the account with a next time, earliest first."""
         ...
 
     def advance(self, before: Schedule, after: Schedule) -> bool:
@@ -283,7 +285,7 @@ class ScheduleStore(Protocol):
         ...
 
     def add_fire(self, fire: Fire) -> bool:
-        """False when this planned time of the task has a record already."""
+        """False when this planned time of the task already has a record."""
         ...
 
     def fires(self, task_id: str, *, offset: int, limit: int) -> tuple[int, list[Fire]]:
@@ -304,9 +306,9 @@ class ScheduleStore(Protocol):
 
     def waiting_of(self, task_id: str) -> Fire | None: ...
     def settle(self, fire: Fire) -> bool:
-        """Write the result of a waiting fire; False when it does not wait any more."""
+        """Write the result of a waiting fire; False when it no longer waits."""
         ...
 
     def remove_fires(self, before: int) -> int:
-        """Remove records written before then, except waiting ones; return how many."""
+        """Remove records written before ``before``, except waiting ones; return how many."""
         ...

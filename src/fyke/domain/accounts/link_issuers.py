@@ -1,4 +1,4 @@
-"""The key, session or share that a download link comes from, and which the link ends with."""
+"""Issuers of download links: a link is valid as long as the key, session or share behind it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fyke.model.account import Caller
 
 
 class IssuerKind(StrEnum):
-    """The texts are part of the links."""
+    """The values are part of the links."""
 
     KEY = "key"
     SESSION = "session"
@@ -33,14 +33,14 @@ def issuer_of(caller: Caller) -> Issuer:
 
 
 class LinkIssuers:
-    """Checks the issuers of the links of all accounts."""
+    """Checks whether the issuer of a link is still valid, in any account."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def check(self, issuer: Issuer) -> None:
-        """Raise ``NotFound`` when the issuer was revoked, has ended or expired, or when its user
-        was disabled or removed.
+        """Raise ``NotFound`` when the issuer is revoked, ended or expired, or the user of the key
+        or session is disabled or removed.
         """
         if not await self._storage.read(lambda tx: _is_valid(tx, issuer)):
             raise NotFound

@@ -140,7 +140,7 @@ def _central_record(data: bytes, at: int, end: int) -> tuple[_CentralRecord, int
     extra_at = name_at + name_size
     after = extra_at + extra_size + comment_size
     if after > end or disk:
-        raise _damaged("an entry reaches beyond the directory")
+        raise _damaged("an entry extends beyond the directory")
     raw = _CentralRecord(
         system=f[2],
         flags=f[5],
@@ -173,7 +173,7 @@ def _check_kind(name: str, raw: _CentralRecord) -> None:
             name, "its compression method is not supported", "pack with the method deflate or store"
         )
     if raw.method == STORED and raw.packed != raw.size:
-        raise refuse(name, "its two sizes differ", _PACK_AGAIN)
+        raise refuse(name, "it is not compressed, but its two sizes differ", _PACK_AGAIN)
     if _NO_ZIP64 in (raw.packed, raw.size, raw.local_at):
         raise refuse(name, "it is a zip64 entry", _PACK_AGAIN)
     _check_mode(name, raw.attributes >> 16)
@@ -222,17 +222,17 @@ def _check_local(data: bytes, directory: int, name: str, raw: _CentralRecord) ->
     name_at = raw.local_at + _LOCAL.size
     data_at = name_at + name_size + extra_size
     if mark != _LOCAL_MARK or data[name_at : name_at + name_size] != raw.name:
-        raise refuse(name, "its local header has another name", _PACK_AGAIN)
+        raise refuse(name, "its name differs in its local header", _PACK_AGAIN)
     if method != raw.method or (flags ^ raw.flags) & (_ENCRYPTED | _DESCRIPTOR | _PATCH):
-        raise refuse(name, "its local header has another method", _PACK_AGAIN)
+        raise refuse(name, "its method or flags differ in its local header", _PACK_AGAIN)
     if data_at + raw.packed > directory:
-        raise refuse(name, "it reaches beyond the archive", _PACK_AGAIN)
+        raise refuse(name, "it extends beyond the archive", _PACK_AGAIN)
     if packed == _NO_ZIP64 and size == _NO_ZIP64:
         packed, size = _local_zip64(name, data[name_at + name_size : data_at])
     claimed = (crc, packed, size)
     in_descriptor = flags & _DESCRIPTOR and not any(claimed)
     if claimed != (raw.crc, raw.packed, raw.size) and not in_descriptor:
-        raise refuse(name, "its local header has another size", _PACK_AGAIN)
+        raise refuse(name, "its size or checksum differs in its local header", _PACK_AGAIN)
     return data_at
 
 

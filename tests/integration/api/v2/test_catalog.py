@@ -168,7 +168,7 @@ async def test_a_worker_by_every_reference(app: App, api: Api, form: str) -> Non
     }
 
 
-async def test_the_schema_is_what_was_published_digit_for_digit(app: App, api: Api) -> None:
+async def test_the_schema_is_returned_exactly_as_published(app: App, api: Api) -> None:
     properties = [{"name": "n", "type": "integer", "default": 2**70}]
     worker = await app.publish(schema={"properties": properties, "zz": 1, "a": [None]})
     answer = await api.get(f"{WORKERS}/{worker.id}/input-schema", key=None)

@@ -148,7 +148,7 @@ async def test_dropped_connections_and_restarted_servers_lose_and_double_nothing
 
 
 @pytest.mark.slow
-async def test_only_what_was_asked_for_comes(app: App) -> None:
+async def test_only_the_requested_kinds_are_sent(app: App) -> None:
     run = await started(app)
     await app.execute(numbered(1, 2), log=["one"])
     async with serving(app) as url, asyncio.timeout(FOREVER):

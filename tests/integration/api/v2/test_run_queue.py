@@ -181,7 +181,7 @@ async def test_a_bad_request_says_what_it_should_be(app: App, api: Api) -> None:
     fails(await api.post("/api/v2/workers/owner~none/queued-runs", BODY), 404, 50001)
 
 
-async def test_of_many_activations_at_once_one_makes_a_run(app: App, api: Api) -> None:
+async def test_only_one_of_many_concurrent_activations_starts_a_run(app: App, api: Api) -> None:
     worker = await app.publish()
     ref = await hold(api, worker.id)
     body = {"queue_refs": [ref, ref]}

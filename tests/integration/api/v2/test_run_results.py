@@ -117,9 +117,7 @@ async def test_every_format_is_a_file_behind_an_absolute_link_without_a_key(
             assert len(file.content) > 500
 
 
-async def test_csv_is_what_comes_without_a_format_and_all_columns_without_keys(
-    api: Api, run: str
-) -> None:
+async def test_csv_and_all_columns_are_the_defaults(api: Api, run: str) -> None:
     for query in ("", "?format=", "?format=csv", "?filter_keys="):
         for path in exports(run):
             url = (await page(api, path + query))["download_url"]

@@ -29,7 +29,7 @@ async def stored(app: App, run: str) -> Run:
     return found
 
 
-async def test_a_start_answers_at_once_with_the_run_only(app: App, api: Api) -> None:
+async def test_an_async_start_returns_only_the_id_of_the_run(app: App, api: Api) -> None:
     await app.publish()
     answer = await api.post(START, {"input": WRAPPED, "is_async": True, "offset": 1, "limit": 20})
     body = answer.json()

@@ -118,7 +118,7 @@ async def test_tasks_are_found_by_worker_title_and_slug(app: App, api: Api) -> N
     assert (beyond["count"], beyond["list"]) == (2, [])
 
 
-async def test_an_update_keeps_what_it_does_not_name(app: App, api: Api) -> None:
+async def test_an_update_keeps_the_fields_that_it_omits(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api, description="first")
     await put(api, f"{TASKS}/{slug}", {"title": "Weekly"})
@@ -274,7 +274,7 @@ async def test_a_withdrawn_version_and_a_deleted_worker_are_said(app: App, api: 
     fails(await api.post(f"{TASKS}/{slug}/runs"), 400, 50003)
 
 
-async def test_a_deleted_task_is_gone_and_its_runs_stay(app: App, api: Api) -> None:
+async def test_a_deleted_task_is_not_found_but_its_runs_are_kept(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api, **SAMPLE | {"schedule_enabled": 1})
     run = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]["run_slug"]

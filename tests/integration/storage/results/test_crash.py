@@ -36,7 +36,7 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.store import open_results
 
-async def commit_for_ever(url, run):
+async def commit_forever(url, run):
     results = open_results(url, durable=True)
     await results.open_attempt(run, run)
     next_number = 0
@@ -54,7 +54,7 @@ for line in sys.stdin:
     if not victim:
         random.seed()
         os.write(1, b"pid %d\\n" % os.getpid())
-        asyncio.run(commit_for_ever(sys.argv[1], line.strip()))
+        asyncio.run(commit_forever(sys.argv[1], line.strip()))
     _, status = os.waitpid(victim, 0)
     os.write(1, b"dead %d\\n" % os.waitstatus_to_exitcode(status))
 """

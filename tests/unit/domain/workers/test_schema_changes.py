@@ -55,7 +55,7 @@ def test_added_removed_and_optional_fields() -> None:
     ]
 
 
-def test_columns_are_compared_too() -> None:
+def test_columns_are_also_compared() -> None:
     before = json.dumps([{"name": "a", "type": "string"}, {"name": "b", "type": "string"}])
     after = json.dumps([{"name": "a", "type": "number"}, {"name": "c", "type": "string"}])
     found = schema_changes(("", before), ("", after))

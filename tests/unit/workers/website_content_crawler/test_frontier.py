@@ -1,4 +1,4 @@
-"""The queue of jobs with given times."""
+"""The queue of crawl jobs. The tests pass the time in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def job(url: str, kind: str = PAGE) -> Job:
     return Job(kind, url)
 
 
-def test_sites_take_turns_and_each_has_its_pause() -> None:
+def test_sites_take_turns_and_each_has_its_own_delay() -> None:
     queue = Frontier(delay=2.0)
     for url in (A + "1", A + "2", B + "1"):
         queue.put(job(url))
@@ -40,7 +40,7 @@ def test_pages_wait_for_robots_txt_and_then_for_its_delay() -> None:
     assert queue.pending() == 1
 
 
-def test_sitemaps_are_taken_while_pages_are_not() -> None:
+def test_sitemaps_are_taken_even_while_pages_are_not() -> None:
     queue = Frontier(delay=0.0)
     queue.put(job(A + "1"))
     assert queue.take(0, pages=False) is None
@@ -49,10 +49,10 @@ def test_sitemaps_are_taken_while_pages_are_not() -> None:
     assert queue.take(0, pages=False) == job(A + "map", SITEMAP)
 
 
-def test_retries_are_taken_first_at_their_time() -> None:
+def test_a_retry_that_is_due_is_taken_first() -> None:
     queue = Frontier(delay=0.0)
     queue.put(job(A + "2"))
-    queue.put_later(job(A + "1").again(), 5.0)
+    queue.put_later(job(A + "1").retry(), 5.0)
     queue.pause_site(A, 5.0)
     assert queue.take(4.9) is None
     assert queue.wake_at(1.0) == 5.0
@@ -76,6 +76,6 @@ def test_the_number_of_claimed_pages_is_limited() -> None:
 
 def test_a_redirected_job_keeps_the_first_url_and_the_depth() -> None:
     first = Job(PAGE, A, depth=2, attempt=3)
-    second = first.at(B).at(B + "x")
+    second = first.redirected_to(B).redirected_to(B + "x")
     assert (second.requested, second.url, second.hops, second.attempt) == (A, B + "x", 2, 1)
     assert second.depth == 2

@@ -5,7 +5,7 @@ import importlib
 from sdk import CoreSDK
 
 given = CoreSDK.Parameter.get_input_json_dict()
-for part in ("processes", "matter", "talk"):
+for part in ("processes", "resources", "talk"):
     behaviour = getattr(importlib.import_module(part), given["behaviour"], None)
     if behaviour is not None:
         break

@@ -232,7 +232,7 @@ class SqlWorkers(SqlStore):
     def free_name(self, worker_id: str) -> None:
         # On PostgreSQL an update of a key column waits for open transactions that refer to the row.
         # The worker must be marked as deleted in an earlier transaction, so that no new references
-        # are added; otherwise a busy worker could delay this update for ever.
+        # are added; otherwise a busy worker could delay this update forever.
         name = workers.c.name + literal(_DELETED_MARK) + workers.c.id
         change = update(workers).where(
             workers.c.id == worker_id,

@@ -1,6 +1,9 @@
+"""Files that are written once and read by all downloads of the same content."""
+
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 from collections import namedtuple
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -34,11 +37,11 @@ class Source:
     def __init__(self, pieces: Sequence[bytes], pause_at: int | None = None) -> None:
         self.pieces, self.pause_at = pieces, pause_at
         self.go = asyncio.Event()
-        self.made = 0
+        self.calls = 0
         self.closed = 0
 
     async def make(self) -> AsyncGenerator[bytes, None]:
-        self.made += 1
+        self.calls += 1
         return self._all()
 
     async def _all(self) -> AsyncGenerator[bytes, None]:
@@ -78,7 +81,7 @@ async def test_many_readers_share_one_writer(spool: Spool) -> None:
     await first.wait(3)
     source.go.set()
     assert await asyncio.gather(*reading) == [b"abcdef"] * 3
-    assert (source.made, source.closed) == (1, 1)
+    assert (source.calls, source.closed) == (1, 1)
     assert await read(spool, first, 2, 5) == b"cde"
     assert await read(spool, first, 4) == b"ef"
     assert await read(spool, first, 6) == b""
@@ -96,7 +99,7 @@ async def test_a_reader_gets_the_written_part_before_the_file_is_complete(spool:
     assert (file.complete, file.size) == (True, 6)
 
 
-async def test_a_failure_reaches_all_readers_and_the_file_is_written_again(
+async def test_a_failure_reaches_the_reader_and_the_file_is_written_again(
     spool: Spool, tmp_path: Path
 ) -> None:
     async def broken() -> AsyncGenerator[bytes, None]:
@@ -119,7 +122,7 @@ async def test_the_oldest_unused_file_is_removed_for_a_new_one(
     assert sorted(path.name[0] for path in files(tmp_path)) == ["b", "c"]
 
 
-async def test_a_file_in_use_stays_and_the_new_one_is_refused(spool: Spool) -> None:
+async def test_a_file_in_use_is_kept_and_the_new_one_is_refused(spool: Spool) -> None:
     file = await spool.open("a", "A", Source([b"x" * 8000]).make)
     pieces = spool.read(file)
     await anext(pieces)
@@ -151,7 +154,7 @@ async def test_a_full_disk_is_reported_as_a_full_spool(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int, data: bytes) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(spools, "_write_all", full)
     file = await spool.open("a", "A", Source([b"x"]).make)
@@ -159,7 +162,7 @@ async def test_a_full_disk_is_reported_as_a_full_spool(
         await file.wait()
 
 
-async def test_a_file_is_removed_some_time_after_its_last_use(tmp_path: Path) -> None:
+async def test_a_file_is_removed_keep_seconds_after_its_last_use(tmp_path: Path) -> None:
     spool = a_spool(tmp_path, keep_seconds=0.05)
     file = await spool.open("a", "A", Source([b"x"]).make)
     assert await read(spool, file) == b"x"
@@ -177,22 +180,22 @@ async def test_an_account_writes_two_files_at_a_time_and_others_are_not_delayed(
     opened = [await spool.open(f"m{n}", "A", s.make) for n, s in enumerate(sources)]
     other = await spool.open("o", "B", Source([b"y"]).make)
     assert await read(spool, other) == b"y"
-    assert [source.made for source in sources] == [1, 1, 0]
+    assert [source.calls for source in sources] == [1, 1, 0]
     for source in sources:
         source.go.set()
     assert [await read(spool, file) for file in opened] == [b"x"] * 3
 
 
-async def test_folders_of_ended_processes_are_removed_and_those_of_running_ones_kept(
+async def test_folders_of_exited_processes_are_removed_and_those_of_running_ones_are_kept(
     spool: Spool, tmp_path: Path
 ) -> None:
-    left = tmp_path / "downloads" / "01LEFT"
-    left.mkdir(parents=True)
-    (left / "lock").touch()
-    (left / "m-1").write_bytes(b"old")
+    stale = tmp_path / "downloads" / "01STALE"
+    stale.mkdir(parents=True)
+    (stale / "lock").touch()
+    (stale / "m-1").write_bytes(b"old")
     file = await spool.open("a", "A", Source([b"x"]).make)
     await file.wait()
-    assert not left.exists()
+    assert not stale.exists()
     second = a_spool(tmp_path)
     await (await second.open("a", "A", Source([b"x"]).make)).wait()
     assert len(files(tmp_path)) == 2
@@ -200,7 +203,7 @@ async def test_folders_of_ended_processes_are_removed_and_those_of_running_ones_
     assert await read(spool, file) == b"x"
 
 
-async def test_closing_stops_files_in_progress(spool: Spool, tmp_path: Path) -> None:
+async def test_closing_stops_the_writing_of_files(spool: Spool, tmp_path: Path) -> None:
     source = Source([b"x", b"y"], pause_at=1)
     file = await spool.open("a", "A", source.make)
     await file.wait(1)

@@ -20,20 +20,20 @@ def push(row):
 
 def eats_memory_slowly():
     push(ROW)
-    _hoard_slowly()
+    _allocate_slowly()
 
 
-def _hoard_slowly():
-    hoard = []
+def _allocate_slowly():
+    blocks = []
     while True:
-        hoard.append(bytearray(4 * MIB))
+        blocks.append(bytearray(4 * MIB))
         time.sleep(0.005)
 
 
 def eats_memory_in_a_child():
     push(ROW)
     if os.fork() == 0:
-        _hoard_slowly()
+        _allocate_slowly()
     while True:
         with contextlib.suppress(ChildProcessError):
             os.wait()
@@ -42,24 +42,24 @@ def eats_memory_in_a_child():
 
 def maps_memory():
     push(ROW)
-    hoard = []
+    blocks = []
     while True:
         area = mmap.mmap(-1, 16 * MIB)
         area[::4096] = b"x" * (16 * MIB // 4096)
-        hoard.append(area)
+        blocks.append(area)
 
 
 def reserves_memory():
-    """Addresses are free; only what is touched counts."""
+    """Reserved addresses cost nothing; only touched pages count as memory."""
     areas = [mmap.mmap(-1, 2**30) for _ in range(32)]
     return {"areas": len(areas)}
 
 
-def _fill(path, most):
+def _fill(path, limit):
     written = 0
     try:
         with open(path, "wb", buffering=0) as file:
-            while written < most:
+            while written < limit:
                 written += file.write(b"x" * MIB)
     except OSError as error:
         return {"error": errno.errorcode[error.errno], "mib": written // MIB}
@@ -75,7 +75,7 @@ def fills_shared_memory():
 
 
 def fills_the_page_cache():
-    """Written and read repeatedly; the kernel can reclaim it."""
+    """Writes and reads a file repeatedly; the kernel can reclaim its cache."""
     for _ in range(20):
         _fill("x", 40 * MIB)
         with open("x", "rb") as file:
@@ -108,7 +108,7 @@ def makes_deep_folders():
         time.sleep(0.001)
 
 
-def fills_a_closed_folder():
+def fills_a_folder_that_cannot_be_read():
     push(ROW)
     os.mkdir("closed")
     _fill("closed/x", 70 * MIB)
@@ -132,7 +132,7 @@ def makes_a_sparse_file():
     return {"size": os.stat("sparse").st_size}
 
 
-def makes_too_large_a_file():
+def makes_a_file_that_is_too_large():
     with open("large", "wb") as file:
         try:
             file.truncate(2**32)
@@ -141,7 +141,7 @@ def makes_too_large_a_file():
     return {"error": "none"}
 
 
-def dies_of_too_large_a_file():
+def is_killed_for_a_file_that_is_too_large():
     push(ROW)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     with open("large", "wb") as file:
@@ -156,7 +156,7 @@ def opens_all_descriptors():
     except OSError as error:
         for number in held[-8:]:
             os.close(number)
-        return {"error": errno.errorcode[error.errno], "least": len(held) > 900}
+        return {"error": errno.errorcode[error.errno], "many": len(held) > 900}
 
 
 def replaces_its_own_files():
@@ -189,8 +189,8 @@ def leaves_links():
     return ROW
 
 
-def eats_memory_by_files():
-    """Memory file systems count as memory, even when another process wrote them."""
+def eats_memory_through_files():
+    """Files in memory count as memory, even when another process wrote them."""
     push(ROW)
     for number in range(100):
         _fill(f"/dev/shm/{number}", 64 * MIB)

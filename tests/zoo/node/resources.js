@@ -13,23 +13,23 @@ const forEver = () => new Promise(() => setInterval(() => {}, 60_000));
 
 exports.eats_memory = async () => {
   await push();
-  const hoard = [];
-  for (;;) hoard.push(Buffer.alloc(16 * MIB, 1));
+  const blocks = [];
+  for (;;) blocks.push(Buffer.alloc(16 * MIB, 1));
 };
 
 exports.eats_memory_slowly = async () => {
   await push();
-  const hoard = [];
+  const blocks = [];
   for (;;) {
-    hoard.push(Buffer.alloc(8 * MIB, 1));
+    blocks.push(Buffer.alloc(8 * MIB, 1));
     await pause(5);
   }
 };
 
 exports.eats_its_heap = async () => {
   await push();
-  const hoard = [];
-  for (;;) hoard.push(new Array(1000).fill().map((_, n) => ({ n: `${n}-${hoard.length}` })));
+  const blocks = [];
+  for (;;) blocks.push(new Array(1000).fill().map((_, n) => ({ n: `${n}-${blocks.length}` })));
 };
 
 exports.eats_memory_in_a_child = async () => {
@@ -42,11 +42,11 @@ exports.eats_memory_in_a_child = async () => {
   }
 };
 
-function fill(path, most) {
+function fill(path, limit) {
   let written = 0;
   const file = fs.openSync(path, "w");
   try {
-    while (written < most) written += fs.writeSync(file, block);
+    while (written < limit) written += fs.writeSync(file, block);
   } catch (error) {
     return { error: error.code, mib: Math.floor(written / MIB) };
   } finally {
@@ -88,7 +88,7 @@ exports.fills_a_file_without_a_name = async () => {
   await forEver();
 };
 
-exports.makes_too_large_a_file = async () => {
+exports.makes_a_file_that_is_too_large = async () => {
   fs.writeFileSync("large", "");
   process.on("SIGXFSZ", () => {});
   try {
@@ -105,7 +105,7 @@ exports.opens_all_descriptors = async () => {
     for (;;) held.push(fs.openSync("/dev/null", "r"));
   } catch (error) {
     held.splice(-8).forEach((number) => fs.closeSync(number));
-    return { error: error.code, least: held.length > 900 };
+    return { error: error.code, many: held.length > 900 };
   }
 };
 

@@ -14,8 +14,8 @@ import (
 const mib = 1 << 20
 
 var (
-	hoard [][]byte
-	block = bytes.Repeat([]byte("x"), mib)
+	blocks [][]byte
+	block  = bytes.Repeat([]byte("x"), mib)
 )
 
 func address[T any](value *T) uintptr { return uintptr(unsafe.Pointer(value)) }
@@ -50,10 +50,10 @@ func named(err error) string {
 	return fmt.Sprint(err)
 }
 
-func fill(path string, most int) row {
+func fill(path string, limit int) row {
 	file, err := os.Create(path)
 	written := 0
-	for err == nil && written < most {
+	for err == nil && written < limit {
 		var n int
 		n, err = file.Write(block)
 		written += n
@@ -69,13 +69,13 @@ func init() {
 		"eats_memory": func() row {
 			push(one)
 			for {
-				hoard = append(hoard, filled(16*mib))
+				blocks = append(blocks, filled(16*mib))
 			}
 		},
 		"eats_memory_slowly": func() row {
 			push(one)
 			for {
-				hoard = append(hoard, filled(8*mib))
+				blocks = append(blocks, filled(8*mib))
 				time.Sleep(5 * time.Millisecond)
 			}
 		},
@@ -105,7 +105,7 @@ func init() {
 			return one
 		},
 		"locks_memory": func() row {
-			hoard = append(hoard, filled(64*mib))
+			blocks = append(blocks, filled(64*mib))
 			return row{"error": named(syscall.Mlockall(3))}
 		},
 		"fills_the_disk": func() row {
@@ -143,7 +143,7 @@ func init() {
 			file.Close()
 			return nil
 		},
-		"makes_too_large_a_file": func() row {
+		"makes_a_file_that_is_too_large": func() row {
 			signal.Ignore(syscall.SIGXFSZ)
 			file, _ := os.Create("large")
 			return row{"error": named(file.Truncate(1 << 32))}
@@ -156,7 +156,7 @@ func init() {
 					for _, number := range held[len(held)-8:] {
 						syscall.Close(number)
 					}
-					return row{"error": named(err), "least": len(held) > 900}
+					return row{"error": named(err), "many": len(held) > 900}
 				}
 				held = append(held, number)
 			}
