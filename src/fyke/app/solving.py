@@ -41,15 +41,15 @@ def _text(path: Path) -> str:
     return path.read_text("utf-8-sig") if path.is_file() else ""
 
 
-def solve(wanted: list[requirements.Requirement], *, builds: bool) -> list[Finding]:
+def solve(packages: list[requirements.Requirement], *, builds: bool) -> list[Finding]:
     """Findings if uv finds no versions that fit, or no wheel where nothing may be built."""
     from uv import find_uv_bin
 
     from fyke.sandbox.packages.environment_python import BASE_SET, explain
 
-    if {each.name for each in wanted} <= {each.name for each in BASE_SET}:
+    if {each.name for each in packages} <= {each.name for each in BASE_SET}:
         return []
-    lines = "".join(f"{each.text}\n" for each in wanted)
+    lines = "".join(f"{each.text}\n" for each in packages)
     command = [
         find_uv_bin(), "pip", "compile", "-", "--quiet", "--no-sources",
         "--no-progress", "--color", "never", "--no-python-downloads",
@@ -69,10 +69,10 @@ def solve(wanted: list[requirements.Requirement], *, builds: bool) -> list[Findi
         return [_not_checked(f"uv took more than {MAX_SECONDS} s")]
     if not done.returncode:
         return []
-    said = explain(done.stderr)
+    problem = explain(done.stderr)
     if _UNREACHABLE.search(done.stderr):
-        return [_not_checked(said)]
-    message = f"the requirements cannot be installed: {said}"
+        return [_not_checked(problem)]
+    message = f"the requirements cannot be installed: {problem}"
     return [_finding("requirements_unsolvable", message, "choose other versions or packages")]
 
 

@@ -61,10 +61,10 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
     try:
         start = functools.partial(start_launcher, config)
         launcher = until_child_ends(child, launcher, start, stopping)
-        if child.returncode < 0 and not stopping.is_set():
+        if child.returncode < 0 and not stopping.signal:
             name = signal.Signals(-child.returncode).name
             _say(f"fyke: the supervisor was ended by {name}, and all roles with it")
-        return child.returncode if child.returncode >= 0 else 128 - child.returncode
+        return stopping.exit_status(child)
     finally:
         if child.poll() is None:
             child.terminate()
@@ -84,7 +84,7 @@ def until_child_ends(
     Returns the current launcher.
     """
     while child.poll() is None:
-        if launcher.poll() is not None and not stopping.is_set():
+        if launcher.poll() is not None and not stopping.signal:
             _say("fyke: the launcher ended; restarting it")
             launcher = start()
         wait_for_any({child.pid, launcher.pid})
@@ -138,28 +138,33 @@ def start_launcher(config: RootConfig) -> subprocess.Popen[bytes]:
 
 
 class StopRequest:
-    """Whether a signal asked for the stop. It is forwarded to the supervisor, which has a process
-    group of its own, so that Ctrl-C reaches it only once.
+    """The signal that requested the stop, if any. It is forwarded to the supervisor, which has a
+    process group of its own, so that Ctrl-C reaches it only once.
     """
 
     def __init__(self) -> None:
-        self._asked = False
+        self.signal = 0
         self._child: subprocess.Popen[bytes] | None = None
         for number in stopping_signals():
             signal.signal(number, self._on_signal)
         accept_signals()
 
-    def is_set(self) -> bool:
-        return self._asked
-
     def forward_to(self, child: subprocess.Popen[bytes]) -> None:
         """Forward signals to ``child``, and the one that came before it was there."""
         self._child = child
-        if self._asked:
+        if self.signal:
             child.terminate()
 
+    def exit_status(self, child: subprocess.Popen[bytes]) -> int:
+        """The exit status for that of ``child``, which may have no handlers yet when a signal is
+        forwarded to it.
+        """
+        if child.returncode >= 0:
+            return child.returncode
+        return 128 + self.signal if self.signal else 128 - child.returncode
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
+        self.signal = self.signal or number
         if self._child is not None:
             self._child.terminate()
 

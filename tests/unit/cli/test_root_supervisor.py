@@ -108,13 +108,14 @@ def test_a_signal_before_the_supervisor_is_there_reaches_it(
     child = subprocess.Popen(["sleep", "60"])
     stopping.forward_to(child)
     assert child.wait(30) == -signal.SIGTERM
-    assert stopping.is_set()
+    assert stopping.signal == number
+    assert stopping.exit_status(child) == 128 + number
 
 
 def test_each_signal_stops_the_supervisor(stopping: StopRequest) -> None:
     child = subprocess.Popen(["sleep", "60"])
     stopping.forward_to(child)
-    assert not stopping.is_set()
+    assert not stopping.signal
     signal.raise_signal(signal.SIGHUP)
     assert child.wait(30) == -signal.SIGTERM
 
@@ -124,4 +125,4 @@ def test_a_signal_that_is_ignored_stays_ignored(stopping: StopRequest) -> None:
     later = StopRequest()
     signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    assert not later.is_set()
+    assert not later.signal
