@@ -88,6 +88,7 @@ class StreamEntries:
     default: LogType
     _block: _Block | None = None
     _last: LogType | None = field(default=None)  # of the record before, None after a plain line
+    _in_frames: bool = False  # whether a traceback was given up before its exception came
 
     @property
     def waiting(self) -> bool:
@@ -102,9 +103,12 @@ class StreamEntries:
             if belongs and block.append(line):
                 return
             yield from self.rest()
-            if belongs:
+            if belongs and line.strip():
                 self._block = _Block([line], block.in_frames)
                 return
+        elif self._in_frames and line.strip() and not _TRACEBACK.match(line):
+            self._block = _Block([line], in_frames=line[0].isspace())
+            return
         if _TRACEBACK.match(line):
             self._block = _Block([line], in_frames=True)
         elif _STACK_HEAD.match(line):
@@ -118,12 +122,13 @@ class StreamEntries:
         if block is None:
             return
         if not block.confirmed:
+            self._in_frames = False
             yield self._severity(block.lines[0]), block.lines[0]
             return
         blank = 0
-        while not block.lines[-1 - blank].strip():
+        while not block.lines[-1 - blank].strip():  # the first line never is
             blank += 1
-        self._last = None
+        self._last, self._in_frames = None, block.in_frames
         kept = len(block.lines) - blank
         yield LogType.ERROR, "\n".join(block.lines[:kept])
         for line in block.lines[kept:]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fyke.model.log import LogType
 from fyke.runner.entries import StreamEntries, severity
@@ -140,3 +142,42 @@ def test_lines_wait_only_inside_an_entry() -> None:
     assert list(stream.add(TRACEBACK[0])) == [] and stream.waiting
     assert list(stream.rest()) == [(ERROR, TRACEBACK[0])] and not stream.waiting
     assert list(stream.rest()) == []
+
+
+@pytest.mark.parametrize("end", [("ValueError: x", "", "next"), ("", "next"), ("", "")])
+@pytest.mark.parametrize("frames", range(196, 201))
+def test_no_line_is_lost_where_a_traceback_becomes_too_long(
+    frames: int, end: tuple[str, ...]
+) -> None:
+    lines = (TRACEBACK[0], *("  frame",) * frames, *end)
+    assert "\n".join(text for _, text in entries(*lines)) == "\n".join(lines)
+
+
+def test_a_traceback_that_pauses_goes_on_as_an_error() -> None:
+    stream = StreamEntries(WARN)
+    found = list(stream.add(TRACEBACK[0]))
+    found += stream.rest()  # nothing came for a while
+    for line in ("", '  File "main.py", line 1', "ValueError: x", "plain"):
+        found += stream.add(line)
+    assert found == [
+        (ERROR, TRACEBACK[0]),
+        (WARN, ""),
+        (ERROR, '  File "main.py", line 1\nValueError: x'),
+        (WARN, "plain"),
+    ]
+
+
+@given(
+    st.lists(
+        st.sampled_from((*TRACEBACK, "", " ", "  x", "    at f (/m.js:1:1)", "TypeError: x", "}")),
+        max_size=60,
+    ),
+    st.sets(st.integers(0, 60)),
+)
+def test_every_line_comes_out_once_and_in_order(lines: list[str], pauses: set[int]) -> None:
+    stream, found = StreamEntries(WARN), []
+    for number, line in enumerate(lines):
+        found += stream.add(line)
+        found += stream.rest() if number in pauses else ()
+    found += stream.rest()
+    assert [each for _, text in found for each in text.split("\n")] == lines
