@@ -86,5 +86,5 @@ def _is_filled(folder: int | None, name: str, least: int = _MIN_BYTES) -> bool:
 
 
 def _shown(name: str) -> str:
-    """The name as it may stand in a log line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name)[:80]
+    """The name as it may stand in a log line; whole, so that secrets in it can be masked."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
