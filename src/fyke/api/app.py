@@ -254,6 +254,7 @@ def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links
     start_answers = v2_starts.StartAnswers(
         services.runs, services.results, clock, config.sync_wait_seconds, grace
     )
+    aborting = AbortingReaders(grace)
     return [
         v2_account.AccountRoutes(services.accounts),
         v2_catalog.CatalogRoutes(services.catalog, services.workers, services.descriptions),
@@ -264,10 +265,10 @@ def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links
             services.workers,
             services.logs,
             links,
-            AbortingReaders(grace),
+            aborting,
             selector,
         ),
-        v2_events.EventRoutes(services.runs, services.run_streams, services.accounts),
+        v2_events.EventRoutes(services.runs, services.run_streams, services.accounts, aborting),
         v2_queue.QueueRoutes(services.queue),
         v2_results.ResultRoutes(services.results, ExportLinks(services.exports, links), selector),
         v2_tasks.TaskRoutes(services.tasks, services.runs, services.workers, start_answers),

@@ -30,7 +30,7 @@ class AbortingReaders:
         return 0 if _reader_id(call, run_id) in self._readers else self.grace
 
     def add(self, call: Call, run_id: str) -> None:
-        """Record that the client is sent ``aborting``."""
+        """Record that the client is sent ``aborting``, or ``aborted`` after it."""
         if self.grace:
             self._readers[_reader_id(call, run_id)] = None
             if len(self._readers) > _LIMIT:

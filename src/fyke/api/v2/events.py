@@ -23,6 +23,7 @@ from fyke.api.event_stream import EventStream, comment, event
 from fyke.api.media import Media
 from fyke.api.network import header
 from fyke.api.routes import get
+from fyke.api.v2.aborting_readers import AbortingReaders
 from fyke.domain.results.headers import with_id
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter
@@ -50,6 +51,7 @@ class EventRoutes:
     runs: Runs
     streams: RunStreams
     accounts: Authenticator
+    aborting: AbortingReaders
     open: Counter[str] = field(default_factory=Counter)  # by key id
 
     @get(
@@ -106,6 +108,7 @@ class EventRoutes:
                     yield message
                     sent_at = monotonic()
                 if update.ended:
+                    self.aborting.add(call, run_id)  # it has read how the run ended
                     return
 
     async def _key_is_valid(self, key_text: str) -> bool:

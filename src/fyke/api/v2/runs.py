@@ -98,7 +98,7 @@ class RunRoutes:
             return run.status, Json(run)
 
         status, answer = await self.details.get((caller.account_id, run_id, grace), read)
-        if status == "aborting":
+        if status in ("aborting", "aborted"):  # after ``wait`` too, or it would go back
             self.aborting.add(call, run_id)
         return answer
 

@@ -312,7 +312,14 @@ async def test_each_client_reads_aborting_once_after_the_worker_has_stopped(
     ]
     other = {"user-agent": "agent/2"}
     assert [await word(**other), await word(**other)] == ["aborting", "aborted"]
-    assert await word(f"{RUNS}/{run}?wait=1", **{"user-agent": "made for this API"}) == "aborted"
+    own = {"user-agent": "made for this API"}
+    assert await word(f"{RUNS}/{run}?wait=1", **own) == "aborted"
+    assert await word(**own) == "aborted"
+    reader = {"user-agent": "reader/3"}
+    authorized = reader | {"api-key": api.key}
+    stream = await api.http.get(f"{RUNS}/{run}/events", headers=authorized)
+    assert "event: end" in stream.text
+    assert await word(**reader) == "aborted"
 
 
 async def test_after_the_grace_period_every_client_reads_aborted(app: App) -> None:
