@@ -35,6 +35,7 @@ from fyke.model.log import LogEntry
 from fyke.model.run import Origin, Run
 from fyke.runner.loop import Runner
 from fyke.settings import Settings
+from fyke.settings.groups import PriceSettings
 
 POLL_SECONDS = 0.1
 LOG_CHUNK = 500
@@ -74,6 +75,8 @@ async def run_locally(
     installation, when its ``fyke.json`` requests that. SIGINT and SIGTERM abort the run. Raises
     ``FykeError`` for an invalid project or input.
     """
+    free = {name: field.default for name, field in PriceSettings.model_fields.items()}
+    settings = settings.model_copy(update=free)  # prices are those of the platform
     _remove_state(settings.home)
     make_home(settings)
     migrate_all(settings)

@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,7 +54,8 @@ def replace_services(monkeypatch: pytest.MonkeyPatch, runtime: Any) -> None:
         return SimpleNamespace(rows=0)
 
     @contextlib.asynccontextmanager
-    async def open_runtime(_settings: Any) -> AsyncIterator[Any]:
+    async def open_runtime(settings: Any) -> AsyncIterator[Any]:
+        runtime.settings = settings
         yield runtime
 
     runtime.totals = totals
@@ -124,7 +126,7 @@ async def test_lines_after_the_end_of_the_run_are_forwarded(
     monkeypatch.setattr(local, "_runner", runner_of)
     seen: list[int] = []
     await local.run_locally(
-        Settings(home=tmp_path),
+        Settings(home=tmp_path, price_cpu_hour=Decimal(5), traffic_quota=True),
         b"",
         {},
         format="json",
@@ -132,6 +134,7 @@ async def test_lines_after_the_end_of_the_run_are_forwarded(
         on_log=lambda entry: seen.append(entry.position),
     )
     assert seen == [1, 2]
+    assert (runtime.settings.price_cpu_hour, runtime.settings.traffic_quota) == (0, False)
 
 
 async def test_a_runner_that_fails_ends_the_wait() -> None:
