@@ -158,9 +158,9 @@ async def test_a_lock_file_in_step_has_no_warning(
 async def test_an_old_npm_needs_a_lock_file_in_step(
     environments: Installing, bundle: Path, registry: Registry
 ) -> None:
-    registry.add("left", "2.0.0")
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^2.0.0"}})
     write(bundle, "package-lock.json", lock(registry))
+    registry.add("left", "2.0.0")
     with pytest.raises(EnvironmentFailed, match=r"out of step with package\.json: run npm install"):
         await environments.ensure(VERSION, bundle)
 
