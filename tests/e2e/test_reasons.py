@@ -220,19 +220,26 @@ def test_what_rules_find_in_runs(platform: Booted) -> None:
         "missing_field": {"field": "title", "percent": "0"},
     }.items():
         platform.call("/api/fyke/alerts/rules", {"name": kind, "kind": kind, "worker": slug} | more)
-    for custom in ({"rows": 1, "seconds": 3}, {"rows": 0, "seconds": 0}, {"rows": "none"}):
-        platform.ended(platform.start_run(slug, custom))
+    inputs = ({"rows": 1, "seconds": 3}, {"rows": 0, "seconds": 0}, {"rows": "none"})
+    slow, empty, failed = (platform.start_run(slug, custom) for custom in inputs)
+    for run in (slow, empty, failed):
+        platform.ended(run)
 
-    def found() -> Any:
-        alerts = platform.alerts()
-        return alerts if {"exit_code", "zero_rows"} <= alerts.keys() else None
+    def alerts_of(run: str, *codes: str) -> Any:
+        def found() -> Any:
+            alerts = platform.alerts(run)
+            return alerts if alerts.keys() >= set(codes) else None
 
-    alerts = platform.wait_for(found, "the alerts")
-    assert alerts["zero_rows"]["sentence"] == "The run succeeded without rows"
+        return platform.wait_for(found, f"the alerts {', '.join(codes)}")
+
+    assert (
+        alerts_of(empty, "zero_rows")["zero_rows"]["sentence"] == "The run succeeded without rows"
+    )
+    assert alerts_of(failed, "exit_code")["exit_code"]["kind"] == "failed"
+    alerts = alerts_of(slow, "fewer_rows", "slower", "field_missing")
     assert alerts["fewer_rows"]["reason_params"]["usual_rows"] == 4
     assert alerts["slower"]["reason_params"]["duration_ms"] >= 3000
     assert alerts["field_missing"]["reason_params"]["field"] == "title"
-    assert alerts["exit_code"]["kind"] == "failed"
 
 
 # --- the run queue ------------------------------------------------------------------------------

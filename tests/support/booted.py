@@ -216,12 +216,13 @@ class Booted:
         reasons.note_summary(found)
         return found
 
-    def alerts(self, *, key: str | None = None) -> dict[str, dict[str, Any]]:
-        """The newest alert of each reason code."""
-        found = self.read("/api/fyke/alerts?page_size=100", key=key)["list"]
+    def alerts(self, run: str, *, key: str | None = None) -> dict[str, dict[str, Any]]:
+        """The alerts of a run by their reason code."""
+        listed = self.read("/api/fyke/alerts?page_size=100", key=key)["list"]
+        found = [alert for alert in listed if alert["run_slug"] == run]
         for alert in found:
             reasons.note_reason(alert["reason_code"])
-        return {alert["reason_code"]: alert for alert in reversed(found)}
+        return {alert["reason_code"]: alert for alert in found}
 
     def waits(self, run: str, *, key: str | None = None) -> dict[str, Any]:
         """Return why the run has not started."""
