@@ -263,7 +263,7 @@ async def end(state: State, attempt: Attempt, outcome: Outcome, **changes: Any) 
     assert await state.write(lambda tx: tx.runs.end_attempt(ended))
 
 
-async def test_active_and_expired_attempts(state: State) -> None:
+async def test_active_attempts_and_their_leases(state: State) -> None:
     await seeded(state, 4)
     [first] = await leased(state, replace(WIDE, slots=1), "r1", 300)
     [second] = await leased(state, replace(WIDE, slots=1), "r1", 200)
@@ -278,8 +278,9 @@ async def test_active_and_expired_attempts(state: State) -> None:
     assert await ids(lambda tx: tx.runs.active_attempts()) == {a.id for a in order}
     assert await ids(lambda tx: tx.runs.active_attempts("r2")) == {order[2].id}
     assert await ids(lambda tx: tx.runs.active_attempts("r3")) == set()
-    expired = await state.read(lambda tx: tx.runs.expired_attempts(250))
-    assert expired == [order[2], order[1]]
+    leases = await state.read(lambda tx: tx.runs.leases())
+    assert leases == {a.id: a.lease_until for a in order}
+    assert sorted(leases.values()) == [100, 200, 300]
     every = await state.read(lambda tx: tx.runs.attempts(first.run.id))
     assert [a.ordinal for a in every] == [0, 1, 2, 3]
 

@@ -88,7 +88,7 @@ class RandomRuns:
             tx.runs.put_runner(RunnerInfo(self._runner, NODE, "full", "", 8, 8192, tx.now))
 
         await self._storage.write(hello)
-        await self._attempts.end_lost(of_node=NODE, except_runner=self._runner)
+        await self._attempts.end_of_earlier_runners(NODE, self._runner)
 
     async def go_on(self, goal: int) -> None:
         """Continue until there have been ``goal`` runs and all have ended."""

@@ -33,6 +33,7 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.firing import Firing
 from fyke.domain.services import Foundations, Services
+from fyke.engine.local import LEASE_SECONDS
 from fyke.errors import Unavailable
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
@@ -113,7 +114,9 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
     settings = runtime.settings
     monitor = AlertMonitor(runtime.storage, runtime.results, mails=bool(settings.smtp_url))
     timers: list[Timer] = [
-        LeaseTimer(Attempts(runtime.storage, runtime.results, runtime.rules)),
+        LeaseTimer(
+            Attempts(runtime.storage, runtime.results, runtime.rules), LEASE_SECONDS, SystemClock()
+        ),
         StartKeyTimer(runtime.storage),
         AccessTimer(runtime.storage, settings.keep_days),
         CallbackHostTimer(runtime.storage),

@@ -45,3 +45,7 @@ class ManualClock:
         """Move both clocks forward."""
         self._now_ms += int(seconds * 1000)
         self._monotonic += seconds
+
+    def step(self, seconds: float) -> None:
+        """Change the wall time only, as when the clock is set or the machine was suspended."""
+        self._now_ms += int(seconds * 1000)

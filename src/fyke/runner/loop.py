@@ -115,9 +115,7 @@ class Runner:
         """Remove the remains of an earlier runner of this machine, then register this one."""
         await self._deps.sandbox.sweep(frozenset())
         await self._register()
-        lost = await self._attempts.end_lost(
-            of_node=self._identity.node, except_runner=self._identity.id
-        )
+        lost = await self._attempts.end_of_earlier_runners(self._identity.node, self._identity.id)
         if lost:
             log.warning("attempts_of_lost_runner_ended", count=lost)
 

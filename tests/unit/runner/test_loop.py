@@ -94,7 +94,7 @@ class Platform:
 
     def drop_runner(self, runner_id: str) -> None: ...
 
-    async def end_lost(self, **_: Any) -> int:
+    async def end_of_earlier_runners(self, *_: Any) -> int:
         return 0
 
     async def sweep(self, keep: Any) -> None: ...

@@ -98,8 +98,8 @@ class RunStore(Protocol):
         """Attempts without an outcome, of one runner or of all."""
         ...
 
-    def expired_attempts(self, now: int) -> list[Attempt]:
-        """Active attempts with an expired lease, longest expired first."""
+    def leases(self) -> dict[str, int]:
+        """``lease_until`` of every active attempt, by its id."""
         ...
 
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:

@@ -7,7 +7,10 @@ runner that was suspended learns that its attempts have ended.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+import structlog
 
 from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.results import Results
@@ -22,6 +25,8 @@ from fyke.errors import StaleLease
 from fyke.model.run import SUCCESS, Attempt, End, Outcome, Run, RunState, Subtask, SubtaskState
 from fyke.model.runner import AttemptUsage
 from fyke.reasons import Reason, ReasonCode
+
+log = structlog.get_logger()
 
 LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
@@ -194,20 +199,35 @@ class Attempts:
             add_last_sample(tx, run.id)
         return after
 
-    async def end_lost(self, *, of_node: str | None = None, except_runner: str = "") -> int:
-        """End attempts that no runner executes any more; return how many.
+    async def leases(self) -> dict[str, int]:
+        """The ends of the leases of all active attempts, by attempt id."""
+        return await self._storage.read(lambda tx: tx.runs.leases())
 
-        Without ``of_node``: attempts whose lease has expired. With it: those of earlier runners of
-        this node, which ``except_runner`` has replaced.
+    async def end_expired(self, leases: Mapping[str, int]) -> int:
+        """End the attempts whose lease has expired (attempt id: its end), unless it was renewed
+        meanwhile; return how many.
         """
 
         def find(tx: Transaction) -> list[Attempt]:
-            if of_node is None:
-                return tx.runs.expired_attempts(tx.now)
-            earlier = {r.id for r in tx.runs.runners(0) if r.node == of_node} - {except_runner}
+            found = (tx.runs.attempt(attempt_id) for attempt_id in leases)
+            return [a for a in found if a and not a.outcome and a.lease_until == leases[a.id]]
+
+        return await self._end_lost(await self._storage.read(find), "timers")
+
+    async def end_of_earlier_runners(self, node: str, runner_id: str) -> int:
+        """End the attempts of the earlier runners of this node, which ``runner_id`` has replaced;
+        return how many.
+        """
+
+        def find(tx: Transaction) -> list[Attempt]:
+            earlier = {r.id for r in tx.runs.runners(0) if r.node == node} - {runner_id}
             return [a for a in tx.runs.active_attempts() if a.runner_id in earlier]
 
-        attempts = await self._storage.read(find)
+        return await self._end_lost(await self._storage.read(find), "reconcile")
+
+    async def _end_lost(self, attempts: list[Attempt], actor: str) -> int:
+        """End each attempt by itself, so that a failure leaves only that one to the next pass."""
+        ended = 0
         for attempt in attempts:
             usage = AttemptUsage(
                 attempt.traffic_bytes,
@@ -215,13 +235,13 @@ class Attempts:
                 attempt.memory_peak_bytes,
                 memory_mb_ms=attempt.memory_mb_ms,
             )
-            await self.ended(
-                attempt,
-                end_of(Reason(ReasonCode.RUNNER_LOST)),
-                usage,
-                actor="reconcile" if of_node else "timers",
-            )
-        return len(attempts)
+            end = end_of(Reason(ReasonCode.RUNNER_LOST))
+            try:
+                await self.ended(attempt, end, usage, actor=actor)
+                ended += 1
+            except Exception:
+                log.exception("lost_attempt_not_ended", attempt=attempt.id)
+        return ended
 
 
 def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:

@@ -9,7 +9,7 @@ import pytest
 from fyke.domain.runs.attempts import AttemptReport, Attempts
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
-from fyke.errors import StaleLease
+from fyke.errors import StaleLease, Unavailable
 from fyke.model.billing import Prices
 from fyke.model.run import End, Outcome, Run, RunLimits, RunState
 from fyke.model.runner import AttemptUsage, Lease, RunnerInfo
@@ -118,8 +118,7 @@ async def test_a_lost_attempt_cannot_start_report_or_end(
     setup: Setup,
 ) -> None:
     run, [one] = await setup.start()
-    setup.stores.clock.advance(61)
-    assert await setup.attempts.end_lost() == 1
+    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 1
     with pytest.raises(StaleLease):
         await setup.attempts.started(one.attempt)
     orders = await setup.report((one, 5))
@@ -132,12 +131,11 @@ async def test_a_report_renews_the_lease_and_stores_the_usage_of_a_lost_attempt(
     setup: Setup,
 ) -> None:
     run, [one] = await setup.start()
-    setup.stores.clock.advance(59)
+    before = await setup.attempts.leases()
+    setup.stores.clock.advance(1)
     await setup.report((one, 77))
-    setup.stores.clock.advance(59)
-    assert await setup.attempts.end_lost() == 0
-    setup.stores.clock.advance(2)
-    assert await setup.attempts.end_lost() == 1
+    assert await setup.attempts.end_expired(before) == 0
+    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 1
     assert (await setup.stores.stored(run)).traffic_bytes == 77
 
 
@@ -151,7 +149,7 @@ async def test_a_restarted_runner_ends_the_attempts_of_earlier_runners_of_its_no
     for name in ("before", "new", "elsewhere"):
         runs[name] = await setup.stores.run()
         await setup.stores.lease(name)
-    assert await setup.attempts.end_lost(of_node="a", except_runner="new") == 1
+    assert await setup.attempts.end_of_earlier_runners("a", "new") == 1
     lost = [name for name, run in runs.items() if (await setup.stores.stored(run)).state.terminal]
     assert lost == ["before"]
 
@@ -168,3 +166,20 @@ async def test_the_next_check_is_when_the_first_run_has_used_up_its_reserved_amo
     stores.clock.advance(15)
     assert (await setup.report((one, 0), (other, 0))).next_check_ms == 5_000
     assert (await setup.report((free, 0))).next_check_ms is None
+
+
+async def test_an_attempt_that_cannot_be_ended_does_not_keep_the_others(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, leases = await setup.start(3)
+    stuck, close = leases[1].attempt.id, setup.stores.results.close_attempt
+
+    async def close_attempt(attempt_id: str) -> int:
+        if attempt_id == stuck:
+            raise Unavailable("this row is locked")
+        return await close(attempt_id)
+
+    monkeypatch.setattr(setup.stores.results, "close_attempt", close_attempt)
+    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 2
+    assert list(await setup.attempts.leases()) == [stuck]
+    assert not (await setup.stores.stored(run)).state.terminal

@@ -47,9 +47,9 @@ class AttemptTable(SqlStore):
             query = query.where(attempts.c.runner_id == runner_id)
         return many(self._db.execute(query.order_by(attempts.c.id)), Attempt)
 
-    def expired_attempts(self, now: int) -> list[Attempt]:
-        query = select(attempts).where(_ACTIVE, attempts.c.lease_until < now)
-        return many(self._db.execute(query.order_by(attempts.c.lease_until)), Attempt)
+    def leases(self) -> dict[str, int]:
+        query = select(attempts.c.id, attempts.c.lease_until).where(_ACTIVE)
+        return {row.id: row.lease_until for row in self._db.execute(query)}
 
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
         counters = (

@@ -1,0 +1,49 @@
+"""Decides which leases have expired, without a clock that others share.
+
+A lease has expired when this process has looked at it regularly for a whole term and has not seen
+it renewed. The times in the database are not compared with any clock: a step of the clock, a
+suspended machine or an outage of the database would end leases that nothing was wrong with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MAX_GAP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    until: int  # the lease as stored; only whether it changes matters
+    since: float  # when it was first seen like this, monotonic seconds
+
+
+class LeaseWatch:
+    """Remembers when each lease was last seen to change. ``term`` is in seconds."""
+
+    def __init__(self, term: float) -> None:
+        self._term = term
+        self._seen: dict[str, _Seen] = {}
+        self._looked_at: float | None = None
+
+    def expired(self, leases: Mapping[str, int], began: float, ended: float) -> dict[str, int]:
+        """Return the expired ones among ``leases`` (attempt id: end of the lease as stored), which
+        were read between the monotonic times ``began`` and ``ended``.
+
+        After a gap of more than ``MAX_GAP_SECONDS`` without a look, or in one that took as long,
+        every lease gets a whole new term.
+        """
+        if self._looked_at is None or ended - self._looked_at > MAX_GAP_SECONDS:
+            self._seen = {}
+        self._looked_at = ended
+        self._seen = {name: self._look(name, until, ended) for name, until in leases.items()}
+        return {
+            name: seen.until
+            for name, seen in self._seen.items()
+            if began - seen.since >= self._term
+        }
+
+    def _look(self, name: str, until: int, at: float) -> _Seen:
+        before = self._seen.get(name)
+        return before if before is not None and before.until == until else _Seen(until, at)

@@ -1,0 +1,72 @@
+"""When a lease counts as expired: by looks of this process, not by any clock that others set."""
+
+from __future__ import annotations
+
+from fyke.domain.runs.leases import MAX_GAP_SECONDS, LeaseWatch
+
+TERM = 15.0
+
+
+class Looks:
+    """A watch that looks every two seconds, and each look takes no time."""
+
+    def __init__(self) -> None:
+        self.watch, self.at = LeaseWatch(TERM), 0.0
+
+    def look(
+        self, leases: dict[str, int], *, after: float = 2.0, seconds: float = 0.0
+    ) -> list[str]:
+        self.at += after
+        began = self.at
+        self.at += seconds
+        return sorted(self.watch.expired(leases, began, self.at))
+
+    def until_expired(self, leases: dict[str, int]) -> float:
+        """Look until a lease has expired; return how long that took."""
+        began = self.at
+        while not self.look(leases):
+            assert self.at - began < 10 * TERM
+        return self.at - began
+
+
+def test_a_lease_that_is_not_renewed_expires_after_one_term() -> None:
+    looks = Looks()
+    looks.look({"a": 100})
+    assert TERM <= looks.until_expired({"a": 100}) <= TERM + 2
+
+
+def test_a_renewed_lease_does_not_expire_whatever_the_clock_says() -> None:
+    looks = Looks()
+    for until in (100, 5_000_000, 40, 41, 7, 8, 9, 10, 9, 8, 7, 6):
+        assert looks.look({"a": until}) == []
+
+
+def test_only_the_lease_that_is_not_renewed_expires() -> None:
+    looks = Looks()
+    expired = [looks.look({"lost": 1, "kept": n, f"new {n}": 1}) for n in range(9)]
+    assert expired == [[]] * 8 + [["lost"]]
+
+
+def test_after_a_gap_every_lease_gets_a_whole_new_term() -> None:
+    for gap, seconds in ((MAX_GAP_SECONDS + 0.1, 0.0), (2.0, 40.0), (3600.0, 0.0)):
+        looks = Looks()
+        for _ in range(7):
+            assert looks.look({"a": 100}) == []
+        assert looks.look({"a": 100}, after=gap, seconds=seconds) == []
+        assert TERM <= looks.until_expired({"a": 100}) <= TERM + 2
+
+
+def test_a_short_gap_does_not_prolong_a_lease() -> None:
+    looks = Looks()
+    looks.look({"a": 100})
+    assert not any(looks.look({"a": 100}, after=MAX_GAP_SECONDS) for _ in range(2))
+    assert looks.look({"a": 100}, after=MAX_GAP_SECONDS) == ["a"]
+
+
+def test_the_time_of_a_slow_look_does_not_count() -> None:
+    looks = Looks()
+    looks.look({"a": 100}, seconds=4)
+    for _ in range(3):
+        assert looks.look({"a": 100}, after=1, seconds=4) == []
+    # the last of these looks ended a term after the first, but what it read is older
+    assert looks.look({"a": 100}, after=1) == ["a"]

@@ -1,0 +1,118 @@
+"""Attempts of lost runners end; a gap of the timer, an outage and a clock step end none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.runs.attempts import AttemptReport, Attempts
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.transitions import Rules
+from fyke.errors import Unavailable
+from fyke.kit.clock import ManualClock
+from fyke.model.billing import Prices
+from fyke.model.run import Outcome, Run, RunState
+from fyke.model.runner import AttemptUsage, Lease
+from fyke.timers.leases import PASS_SECONDS, LeaseTimer
+from support.stores import Stores, open_stores
+
+pytestmark = pytest.mark.anyio
+TERM = 15.0
+
+
+class Platform:
+    """A runner that reports, and the timer of a server; their time is that of the test."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.stores, self.clock = stores, ManualClock()
+        self.attempts = Attempts(stores.storage, stores.results, Rules(Prices(), HIDING, 1000, ""))
+        self.timer = LeaseTimer(self.attempts, TERM, self.clock)
+        self.leases: list[Lease] = []
+
+    async def start(self, parts: int = 2) -> Run:
+        run = await self.stores.run(parts)
+        self.leases = await self.stores.lease()
+        for lease in self.leases:
+            await self.attempts.started(lease.attempt)
+        return run
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.stores.clock.advance(seconds)
+
+    async def report(self) -> None:
+        reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in self.leases]
+        await self.attempts.report(reports, int(TERM * 1000))
+
+    async def go_on(self, seconds: float, *, reports: bool = True, looks: bool = True) -> None:
+        for _ in range(int(seconds / PASS_SECONDS)):
+            self.wait(PASS_SECONDS)
+            if reports:
+                await self.report()
+            if looks:
+                await self.timer.tick()
+
+    async def active(self) -> int:
+        return len(await self.attempts.leases())
+
+
+@pytest.fixture
+async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
+    async with open_stores(tmp_path) as stores:
+        yield Platform(stores)
+
+
+async def test_a_runner_that_is_silent_for_a_term_has_lost_its_attempts(platform: Platform) -> None:
+    run = await platform.start()
+    await platform.go_on(60)
+    assert await platform.active() == 2
+    await platform.go_on(TERM - 3, reports=False)
+    assert await platform.active() == 2
+    await platform.go_on(6, reports=False)
+    stored = await platform.stores.stored(run)
+    assert (stored.state, stored.outcome) == (RunState.FAILED, Outcome.RUNNER_LOST)
+
+
+@pytest.mark.parametrize(
+    "gap",
+    [
+        lambda p: p.wait(3600),  # everything is stopped, and the monotonic clock runs on
+        lambda p: p.stores.clock.step(3600),  # suspended, or the clock is set forward
+        lambda p: p.stores.clock.step(-3600),
+    ],
+)
+async def test_a_pause_or_a_step_of_the_clock_ends_no_attempt(
+    platform: Platform, gap: Callable[[Platform], None]
+) -> None:
+    await platform.start()
+    await platform.go_on(30)
+    gap(platform)
+    await platform.timer.tick()  # before the first report of the runner
+    assert await platform.active() == 2
+    await platform.go_on(60)
+    assert await platform.active() == 2
+    await platform.go_on(TERM + 4, reports=False)  # the lease of a lost runner expires as before
+    assert await platform.active() == 0
+
+
+async def test_an_outage_of_the_database_ends_no_attempt(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await platform.start()
+    await platform.go_on(30)
+
+    async def away(_work: object) -> None:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(platform.stores.storage, "read", away)
+        for _ in range(30):
+            platform.wait(PASS_SECONDS)
+            with pytest.raises(Unavailable):
+                await platform.timer.tick()
+    await platform.go_on(TERM - 3, reports=False)  # one more term to report in
+    assert await platform.active() == 2
+    await platform.go_on(60)
+    assert await platform.active() == 2
