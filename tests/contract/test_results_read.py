@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fyke.storage.sql.results.store import SqlResults
 from support import reference_order
 from support.memory import MemoryStorage
 from support.rows import NONE, RUN, everything, numbers, plain
+from support.stores import open_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +35,39 @@ async def test_totals_count_visible_rows_and_bytes(results: SqlResults) -> None:
     assert await results.totals(RUN, NONE) == RunTotals(2, 7 + 12)
     assert await results.totals(RUN, frozenset({"a", "unknown"})) == RunTotals(1, 12)
     assert await results.totals(RUN, frozenset({"a", "b"})) == RunTotals(0, 0)
+
+
+async def test_rows_of_attempts_that_the_state_does_not_know_are_not_shown(
+    results_url: str,
+) -> None:
+    """``lost`` is of a state that no longer exists, in which the run began for the first time."""
+    known, asked = {"a"}, []
+
+    async def lookup(attempt_ids: Sequence[str]) -> frozenset[str]:
+        asked.append(sorted(attempt_ids))
+        return known.intersection(attempt_ids)
+
+    async with open_rows(results_url, lookup) as store:
+        for attempt in ("lost", "a"):
+            await store.open_attempt(RUN, attempt)
+            await store.commit([AttemptBatch(RUN, attempt, plain(1, 2, 3))])
+        for _ in range(2):
+            assert (await store.totals(RUN, NONE)).rows == 3
+            walked = await everything(store)
+            assert [row.attempt_id for row in walked] == ["a"] * 3
+            assert numbers(walked) == [1, 2, 3]
+            assert await store.page(RUN, NONE, offset=0, limit=9) == walked
+            assert await store.page(RUN, NONE, offset=2, limit=9) == walked[2:]
+            assert await store.page(RUN, frozenset("a"), offset=0, limit=9) == []
+            assert (await store.totals(RUN, frozenset("a"))).rows == 0
+        assert asked == [["a", "lost"]], "each attempt is looked up once"
+        known.add("b")
+        await store.open_attempt(RUN, "b")
+        await store.commit([AttemptBatch(RUN, "b", plain(4))])
+        assert numbers(await everything(store)) == [1, 2, 3, 4]
+        assert (await store.totals(RUN, NONE)).rows == 4
+        assert asked == [["a", "lost"], ["b"]]
+        assert (await store.totals("another run", NONE)).rows == 0
 
 
 async def test_an_unknown_run_is_empty_everywhere(results: SqlResults) -> None:

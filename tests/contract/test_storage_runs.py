@@ -302,6 +302,14 @@ async def test_usage_is_summed_and_hidden_rows_are_subtracted(state: State) -> N
     await keeping.close()
 
 
+async def test_known_attempts_are_those_of_any_run(state: State) -> None:
+    await seeded(state, 2)
+    got = [lease.attempt.id for lease in await leased(state)]
+    asked = [*got, "lost", *(f"lost {n}" for n in range(600))]
+    assert await state.read(lambda tx: tx.runs.known_attempts(asked)) == set(got)
+    assert await state.read(lambda tx: tx.runs.known_attempts([])) == frozenset()
+
+
 # --- runners --------------------------------------------------------------------------------
 
 

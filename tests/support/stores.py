@@ -29,6 +29,7 @@ from fyke.model.runner import Capacity, Lease
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import store as results_store
+from fyke.storage.sql.results.known import Lookup
 from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state import storage as state_storage
 from fyke.storage.sql.state.storage import SqlStorage
@@ -101,9 +102,9 @@ def _sqlite_state(
 
 
 @contextmanager
-def _sqlite_rows(file: Path) -> Iterator[SqlResults]:
+def _sqlite_rows(file: Path, known: Lookup | None = None) -> Iterator[SqlResults]:
     with _engine(file, results_store.READERS + 1) as rows:
-        yield SqlResults(rows)
+        yield SqlResults(rows, known)
 
 
 @asynccontextmanager
@@ -130,13 +131,13 @@ async def open_state(
 
 
 @asynccontextmanager
-async def open_rows(url: str) -> AsyncIterator[SqlResults]:
+async def open_rows(url: str, known: Lookup | None = None) -> AsyncIterator[SqlResults]:
     """The results at ``url``, which has its tables."""
     with ExitStack() as stack:
         if url.startswith(SQLITE):
-            store = stack.enter_context(_sqlite_rows(Path(url.removeprefix(SQLITE))))
+            store = stack.enter_context(_sqlite_rows(Path(url.removeprefix(SQLITE)), known))
         else:
-            store = results_store.open_results(url, durable=False)
+            store = results_store.open_results(url, durable=False, known=known)
         try:
             yield store
         finally:

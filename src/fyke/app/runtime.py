@@ -34,7 +34,11 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open state, results, blobs and signals; close them at the end."""
     signals = open_signals(settings)
     async with open_state(settings, signals) as storage:
-        results = open_results(addresses(settings).results, durable=settings.durability == "disk")
+        results = open_results(
+            addresses(settings).results,
+            durable=settings.durability == "disk",
+            known=lambda ids: storage.read(lambda tx: tx.runs.known_attempts(ids)),
+        )
         try:
             yield Runtime(
                 settings=settings,

@@ -11,7 +11,8 @@ from fyke.model.results import AttemptBatch, Header, Row, RunTotals
 
 class Results(Protocol):
     """Rows, headers and logs of all runs. Reads get the ids of the attempts whose rows are
-    ``hidden``, because that depends on the outcome of the attempt, which is in the state.
+    ``hidden``, because that depends on the outcome of the attempt, which is in the state. Rows of
+    attempts that the state does not know are not visible either.
     """
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:

@@ -120,6 +120,10 @@ class RunStore(Protocol):
         """Ids of the ended attempts whose rows are hidden because of their outcome."""
         ...
 
+    def known_attempts(self, attempt_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the ids that are ids of attempts."""
+        ...
+
     def usage(self, run_id: str) -> AttemptUsage:
         """Usage of all attempts of the run: sums, and the highest memory peak."""
         ...

@@ -12,10 +12,18 @@ from fyke.model.results import Header, Row, RunTotals
 from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
+from fyke.storage.sql.results.known import NewAttempts
 from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
 from fyke.storage.sql.results.write import placeholders
 
-_ATTEMPTS = """
+# the number of a run, and its attempts that were not looked up in the state yet
+_LOOK_UP = """
+    SELECT r.number, a.number, a.attempt_id
+    FROM results_runs r LEFT JOIN results_attempts a ON a.run = r.number AND a.number > ?
+    WHERE r.run_id = ?
+"""
+_TOTALS = """
+    SELECT coalesce(sum(a.rows), 0), coalesce(sum(a.bytes), 0)
     FROM results_attempts a JOIN results_runs r ON r.number = a.run WHERE r.run_id = ?
 """
 _PAGE = """
@@ -33,16 +41,24 @@ _LOG_COLUMNS = "SELECT id, type, group_name, content, timestamp FROM results_log
 # "!" instead of a backslash, whose meaning depends on settings of the database
 _ESCAPED = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
+ALL = 2**62  # no attempt has a higher number
 SHALLOW = 2000  # offsets up to this are skipped faster than hidden positions are read
 
 _headers = msgspec.json.Decoder(list[tuple[str, str, str]])
 
 
-def totals(driver: Driver, run_id: str, hidden: frozenset[str]) -> RunTotals:
-    statement = "SELECT coalesce(sum(a.rows), 0), coalesce(sum(a.bytes), 0)" + _ATTEMPTS
+def totals(
+    driver: Driver, run_id: str, hidden: frozenset[str], *, looked_up: int = ALL
+) -> RunTotals:
+    """``looked_up``: the highest number of an attempt that was looked up in the state. This and the
+    other reads of rows raise ``NewAttempts`` when the run has others.
+    """
+    statement = _TOTALS
     if hidden:
         statement += f" AND a.attempt_id NOT IN ({placeholders(len(hidden))})"
-    rows, row_bytes = driver.query(statement, (run_id, *hidden))[0]
+    found, sums = driver.queries((_LOOK_UP, (looked_up, run_id)), (statement, (run_id, *hidden)))
+    _number(found)
+    rows, row_bytes = sums[0]
     return RunTotals(int(rows), int(row_bytes))
 
 
@@ -68,12 +84,13 @@ def page(
     *,
     offset: int,
     limit: int,
+    looked_up: int = ALL,
 ) -> list[Row]:
     """Translate the offset into a position, so that all offsets cost the same.
 
     Small offsets, and all while a hidden attempt is open, are skipped row by row.
     """
-    run = _run(driver, run_id)
+    run = _number(driver.query(_LOOK_UP, (looked_up, run_id)))
     if run is None:
         return []
     excluded, closed = _attempts_with_rows(driver, run, hidden)
@@ -87,9 +104,15 @@ def page(
 
 
 def rows_after(
-    driver: Driver, run_id: str, hidden: frozenset[str], *, position: int, limit: int
+    driver: Driver,
+    run_id: str,
+    hidden: frozenset[str],
+    *,
+    position: int,
+    limit: int,
+    looked_up: int = ALL,
 ) -> list[Row]:
-    run = _run(driver, run_id)
+    run = _number(driver.query(_LOOK_UP, (looked_up, run_id)))
     if run is None:
         return []
     excluded, _ = _attempts_with_rows(driver, run, hidden)
@@ -173,6 +196,16 @@ def _log_conditions(driver: Driver, filter: LogFilter) -> tuple[str, list[Any]]:
         conditions += f"AND {driver.like('content')} "
         values.append("%" + to_storable_text(filter.text).translate(_ESCAPED) + "%")
     return conditions, values
+
+
+def _number(found: list[tuple[int, int | None, str]]) -> int | None:
+    """The number of the run that ``_LOOK_UP`` has found."""
+    if not found:
+        return None
+    new = [(number, attempt_id) for _, number, attempt_id in found if number is not None]
+    if new:
+        raise NewAttempts(max(number for number, _ in new), [attempt_id for _, attempt_id in new])
+    return int(found[0][0])
 
 
 def _run(driver: Driver, run_id: str) -> int | None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -26,6 +27,7 @@ from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.connect import connect
 from fyke.storage.sql.results.drivers import Driver, InDoubt, RetryWrite
 from fyke.storage.sql.results.hidden import HiddenPositions
+from fyke.storage.sql.results.known import KnownAttempts, Lookup, NewAttempts
 from fyke.storage.sql.results.plan import check
 
 T = TypeVar("T")
@@ -36,20 +38,24 @@ _TRIES = 3
 log = structlog.get_logger(__name__)
 
 
-def open_results(url: str, *, durable: bool) -> SqlResults:
+def open_results(url: str, *, durable: bool, known: Lookup | None = None) -> SqlResults:
     """Open the store at ``url``; ``migrate_results`` must have run.
+
+    ``known`` returns those of some attempts that the state knows; rows of others are not shown.
+    None shows all rows, for a store without a state.
 
     ``durable``: a commit is acknowledged only after it is on disk. Otherwise it survives a crash of
     the process, but not always a loss of power.
     """
-    return SqlResults(make_engine(url, durable=durable, pool_size=READERS + 1))
+    return SqlResults(make_engine(url, durable=durable, pool_size=READERS + 1), known)
 
 
 class SqlResults:
     """``Results`` on SQLite or PostgreSQL. All methods may raise ``Unavailable``."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, known: Lookup | None = None) -> None:
         self._engine = engine
+        self._known = KnownAttempts(known) if known else None
         self._writer = _Writer(engine)
         self._readers = _Readers(engine)
         self._hidden_positions = HiddenPositions()
@@ -70,7 +76,10 @@ class SqlResults:
         return await self._write(lambda driver: write.close_attempt(driver, attempt_id))
 
     async def totals(self, run_id: str, hidden: frozenset[str]) -> RunTotals:
-        return await self._read(lambda driver: read.totals(driver, run_id, hidden))
+        def work(hidden: frozenset[str], last: int, driver: Driver) -> RunTotals:
+            return read.totals(driver, run_id, hidden, looked_up=last)
+
+        return await self._read_visible(run_id, hidden, work)
 
     async def headers(self, run_id: str) -> list[Header]:
         return await self._read(lambda driver: read.headers(driver, run_id))
@@ -78,18 +87,23 @@ class SqlResults:
     async def page(
         self, run_id: str, hidden: frozenset[str], *, offset: int, limit: int
     ) -> list[Row]:
-        return await self._read(
-            lambda driver: read.page(
-                driver, run_id, hidden, self._hidden_positions, offset=offset, limit=limit
+        def work(hidden: frozenset[str], last: int, driver: Driver) -> list[Row]:
+            cache = self._hidden_positions
+            return read.page(
+                driver, run_id, hidden, cache, offset=offset, limit=limit, looked_up=last
             )
-        )
+
+        return await self._read_visible(run_id, hidden, work)
 
     async def rows_after(
         self, run_id: str, hidden: frozenset[str], *, position: int, limit: int
     ) -> list[Row]:
-        return await self._read(
-            lambda driver: read.rows_after(driver, run_id, hidden, position=position, limit=limit)
-        )
+        def work(hidden: frozenset[str], last: int, driver: Driver) -> list[Row]:
+            return read.rows_after(
+                driver, run_id, hidden, position=position, limit=limit, looked_up=last
+            )
+
+        return await self._read_visible(run_id, hidden, work)
 
     async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
         return await self._read(lambda driver: read.rows_at(driver, run_id, positions))
@@ -149,6 +163,25 @@ class SqlResults:
     async def _read(self, work: Callable[[Driver], T]) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, self._readers.do, work)
+
+    async def _read_visible(
+        self,
+        run_id: str,
+        hidden: frozenset[str],
+        work: Callable[[frozenset[str], int, Driver], T],
+    ) -> T:
+        """Call ``work`` with the attempts whose rows are not shown: ``hidden`` and those that the
+        state does not know. It is repeated after new attempts were looked up.
+        """
+        if self._known is None:
+            return await self._read(partial(work, hidden, read.ALL))
+        while True:
+            seen = self._known.of(run_id)
+            excluded, last = hidden | seen.unknown, seen.last
+            try:
+                return await self._read(partial(work, excluded, last))
+            except NewAttempts as new:
+                await self._known.look_up(run_id, new)
 
 
 def _deletion(run: delete.DeletedRun, step: int) -> Callable[[Driver], bool]:

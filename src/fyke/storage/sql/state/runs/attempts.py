@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import func, select, text, update
 
 from fyke.model.run import Attempt
@@ -10,6 +12,7 @@ from fyke.storage.sql.dialects import driver_sql, to_storable_text
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
 from fyke.storage.sql.state.runs.tables import attempts
 
+_CHUNK = 500  # values in one IN clause
 _ACTIVE = text("outcome IS NULL")
 _RENEW = (
     "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?,"
@@ -80,6 +83,15 @@ class AttemptTable(SqlStore):
             attempts.c.run_id == run_id, attempts.c.outcome.in_(sorted(self._hiding))
         )
         return frozenset(self._db.execute(query).scalars())
+
+    def known_attempts(self, attempt_ids: Sequence[str]) -> frozenset[str]:
+        known: set[str] = set()
+        for start in range(0, len(attempt_ids), _CHUNK):
+            query = select(attempts.c.id).where(
+                attempts.c.id.in_(attempt_ids[start : start + _CHUNK])
+            )
+            known.update(self._db.execute(query).scalars())
+        return frozenset(known)
 
     def usage(self, run_id: str) -> AttemptUsage:
         query = select(
