@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import typer
+from typer.testing import CliRunner
 
 from fyke.cli.main import app, main
 from support.booted import Booted
@@ -125,3 +126,11 @@ def names_of_commands(command: Any = None, path: str = "fyke") -> list[str]:
         if not child.hidden:
             names += names_of_commands(child, f"{path} {name}")
     return names
+
+
+def command(*arguments: object) -> tuple[int, str, Any]:
+    """Exit status, standard output and error of a command."""
+    before = os.umask(0o022)
+    answer = CliRunner().invoke(app, [*map(str, arguments)])
+    os.umask(before)
+    return answer.exit_code, answer.stdout, answer.exception

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fyke.storage.sql.results
 import fyke.storage.sql.state
+from fyke.domain.workers.bundles import bundle_name
 from fyke.settings import Settings
 from fyke.storage.sql.revisions import revisions
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from fyke.storage.sql.schema import Schema, SchemaVersion
 
 STATE, ROWS = "state.db", "rows.db"
@@ -95,24 +99,62 @@ def _version(schema: Schema, url: str) -> SchemaVersion:
 
 
 def check(settings: Settings) -> list[str]:
-    """One sentence for each fault of state and rows."""
+    """One sentence for each fault of state, rows and bundles, each by itself and compared with each
+    other. Changes nothing. Raises ``Unavailable``.
+    """
     from sqlalchemy.exc import SQLAlchemyError
 
     from fyke.app.state import addresses
     from fyke.errors import Unavailable
     from fyke.storage.sql.dialects import make_engine
-    from fyke.storage.sql.state.check import check as check_state
 
     engine = make_engine(addresses(settings).state, durable=False, pool_size=2)
     try:
-        faults = check_state(engine)
-    except SQLAlchemyError as error:
+        return _check(settings, engine)
+    except (SQLAlchemyError, sqlite3.Error) as error:
         raise Unavailable(f"The database cannot be read: {_first_line(error)}") from error
     finally:
         engine.dispose()
-    if not settings.database_url:
-        faults += [f"{ROWS} is damaged: {text}" for text in find_damage(settings.home / ROWS)]
-    return faults
+
+
+def _check(settings: Settings, engine: Engine) -> list[str]:
+    from fyke.app.state import addresses
+    from fyke.storage.sql import consistency
+    from fyke.storage.sql.dialects import for_reading
+    from fyke.storage.sql.results.migrate import SCHEMA as RESULTS
+    from fyke.storage.sql.state import references
+    from fyke.storage.sql.state.check import check as check_state
+    from fyke.storage.sql.state.schema import SCHEMA
+
+    faults = check_state(engine)
+    rows = settings.home / ROWS
+    damage = [] if settings.database_url else find_damage(rows)
+    faults += [f"{rows.name} is damaged: {text}" for text in damage]
+    if damage or not SCHEMA.version(engine).up_to_date:
+        return faults
+    version = _version(RESULTS, addresses(settings).results)
+    if not version.up_to_date:
+        return [*faults, f"{rows.name} is of another release of Fyke: {version.remedy}"]
+    if settings.database_url:
+        faults += consistency.check_database(engine)
+    else:
+        faults += consistency.check_files(settings.home / STATE, rows)
+    with for_reading(engine).connect() as connection, connection.begin():
+        digests = references.needed_bundles(connection)
+    return faults + list(check_bundles(settings.blobs_dir, digests))
+
+
+def check_bundles(blobs: Path, digests: Iterable[str]) -> Iterator[str]:
+    """One sentence for each bundle that is missing or was changed."""
+    for digest in sorted(digests):
+        try:
+            with (blobs / bundle_name(digest)).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            yield f"the bundle {digest} cannot be read: {error.strerror}"
+            continue
+        if found != digest:
+            yield f"the bundle {digest} was changed: its SHA-256 is {found}"
 
 
 def find_damage(file: Path) -> list[str]:
@@ -133,16 +175,31 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def remove_unknown_rows(folder: Path) -> int:
+    """Remove rows that the state does not know from the SQLite files in ``folder``, which are not
+    in use; return how many.
+    """
+    from fyke.storage.sql import unknown_rows
+
+    return unknown_rows.remove_unknown_rows(folder / STATE, folder / ROWS).rows
+
+
 @contextlib.contextmanager
-def database_copy(source: Path, scratch: Path) -> Iterator[Path]:
-    """Yield a consistent copy of a SQLite file in use, then remove it. Raises ``FykeError``."""
+def database_copies(settings: Settings) -> Iterator[dict[str, Path]]:
+    """Yield copies of both SQLite files of one moment, by name, then remove them.
+
+    Raises ``FykeError``.
+    """
     from fyke.storage.sql.backup import backup_sqlite
 
+    scratch = settings.scratch_dir
     scratch.mkdir(mode=0o700, exist_ok=True)
-    target = scratch / f"copy-of-{source.name}"
-    target.unlink(missing_ok=True)  # left by a backup that was killed
+    copies = {name: scratch / f"copy-of-{name}" for name in (STATE, ROWS)}
+    for copy in copies.values():
+        copy.unlink(missing_ok=True)  # left by a backup that was killed
     try:
-        backup_sqlite(source, target)
-        yield target
+        backup_sqlite({settings.home / name: copy for name, copy in copies.items()})
+        yield copies
     finally:
-        target.unlink(missing_ok=True)
+        for copy in copies.values():
+            copy.unlink(missing_ok=True)

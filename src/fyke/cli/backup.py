@@ -1,222 +1,141 @@
-"""Backup and restore of an installation: databases, blobs, secret and configuration in one file.
-
-The file is a tar archive of plain files, which can be read without Fyke. Its last member,
-``manifest.json``, lists the others with size and SHA-256; a restore moves nothing into place before
-all of it has been compared. Databases are copied first: a blob is written before the version that
-refers to it, so every blob that a copied database refers to is included.
-"""
+"""``fyke backup``: back up the installation, and verify a backup."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
-import json
-import re
-import shutil
-import tarfile
+import os
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Annotated, Any
 
+import typer
+
+from fyke.cli import formatting
+from fyke.cli.context import HomeOption, JsonOption, group
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import Output
+from fyke.cli.settings import existing_settings, load_settings
 
-if TYPE_CHECKING:
-    from fyke.settings import Settings
+backups = group("Backups: create and verify them. fyke restore restores one.")
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-CONFIG_FILES = ("secret.key", "config.toml")
-DATABASES = ("state.db", "rows.db")
-SUFFIXES = (".tar.gz", ".tgz", ".tar.zst")
-MAX_MANIFEST = 256 * 2**20
-_MEMBER = re.compile(
-    r"(state\.db|rows\.db|secret\.key|config\.toml|blobs(/[a-z0-9_-][a-z0-9._-]*)+)"
+File = Annotated[Path, typer.Argument(help=".tar.gz or .tar.zst", metavar="FILE")]
+POSTGRES = (
+    "State and rows are in PostgreSQL and not in this file: back them up with pg_dump before "
+    "it, and restore them with pg_restore before Fyke starts."
 )
-_CHUNK = 2**20
 
 
-def check_suffix(file: Path) -> None:
-    """Raise ``CommandFailed`` for a name without a known suffix."""
-    if not file.name.endswith(SUFFIXES):
-        raise CommandFailed(f"{file}: its name must end in {', '.join(SUFFIXES)}", Exit.USAGE)
+@backups.command("create")
+def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Back up the installation to one file while it is in use: databases, blobs, secret, config.
 
+    Both databases are copied as of one moment. The file contains secrets, and only its owner can
+    read it.
 
-def compressed(file: IO[bytes], name: str, mode: str) -> Any:
-    """A stream that compresses or decompresses ``file``, depending on the suffix of ``name``."""
-    if not name.endswith(".tar.zst"):
-        return gzip.GzipFile(fileobj=file, mode=mode + "b", compresslevel=6)
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        from backports import zstd
-    return zstd.ZstdFile(file, mode)
-
-
-# --- backup ---------------------------------------------------------------------------------
-
-
-def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, Any]:
-    """Write a backup to ``file``; return the manifest."""
-    from fyke import __version__
-    from fyke.app.maintenance import database_copy, schema_heads, versions
-
-    writer = _ArchiveWriter()
-    schema = schema_heads() if settings.database_url else versions(settings).revisions
-    with compressed(file, name, "w") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
-        writer.tar = tar
-        if not settings.database_url:
-            with ExitStack() as stack:
-                copies = [
-                    stack.enter_context(
-                        database_copy(settings.home / database, settings.scratch_dir)
-                    )
-                    for database in DATABASES
-                ]
-                for database, copy in zip(DATABASES, copies, strict=True):
-                    writer.add(database, copy)
-        for file_name in CONFIG_FILES:
-            if (settings.home / file_name).exists():
-                writer.add(file_name, settings.home / file_name)
-        for path in _blobs(settings.blobs_dir):
-            writer.add(f"blobs/{path.relative_to(settings.blobs_dir)}", path)
-        manifest = {
-            "format": FORMAT,
-            "fyke": __version__,
-            "schema": list(schema),
-            "database": "postgresql" if settings.database_url else "sqlite",
-            "made_at": int(time.time()),
-            "files": writer.files,
-        }
-        writer.add_bytes(MANIFEST, json.dumps(manifest, indent=1).encode())
-    return manifest
-
-
-def _blobs(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden:
-            yield path
-
-
-class _ArchiveWriter:
-    """Adds files to the tar archive, and records size and hash of each."""
-
-    tar: tarfile.TarFile
-
-    def __init__(self) -> None:
-        self.files: dict[str, dict[str, Any]] = {}
-
-    def add(self, name: str, path: Path) -> None:
-        with path.open("rb") as file:
-            self._add(name, file, path.stat().st_size)
-
-    def add_bytes(self, name: str, data: bytes) -> None:
-        self._add(name, io.BytesIO(data), len(data))
-
-    def _add(self, name: str, file: IO[bytes], size: int) -> None:
-        member = tarfile.TarInfo(name)
-        member.size, member.mode, member.mtime = size, 0o600, int(time.time())
-        hashing = _Hashing(file)
-        self.tar.addfile(member, hashing)
-        if name != MANIFEST:
-            self.files[name] = {"size": size, "sha256": hashing.digest.hexdigest()}
-
-
-class _Hashing:
-    """A file that computes its hash while it is read."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(size)
-        self.digest.update(data)
-        return data
-
-
-# --- restore --------------------------------------------------------------------------------
-
-
-def restore(file: IO[bytes], name: str, home: Path) -> dict[str, Any]:
-    """Restore a backup to the empty folder ``home``, completely or not at all; return the manifest.
-
-    Raises ``CommandFailed`` for a file that is damaged, truncated or not a backup.
+    \b
+    Examples:
+      fyke backup create /backups/fyke-$(date +%F).tar.zst
+      fyke backup create fyke.tar.gz --json
     """
-    staging = home / ".restoring"
-    staging.mkdir(mode=0o700)
-    try:
-        manifest = _unpack(file, name, staging)
-        _check_databases(staging, manifest)
-        for path in staging.iterdir():
-            path.rename(home / path.name)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return manifest
+    from fyke.cli.backup_file import check_suffix, write_backup
+    from fyke.cli.owner import as_owner
 
-
-def _unpack(file: IO[bytes], name: str, folder: Path) -> dict[str, Any]:
-    extracted: dict[str, dict[str, Any]] = {}
-    manifest: dict[str, Any] | None = None
-    try:
-        with compressed(file, name, "r") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                source = tar.extractfile(member) if member.isreg() else None
-                if source is None or manifest is not None:
-                    raise _damaged(f"{member.name!r:.80} does not belong there")
-                if member.name == MANIFEST:
-                    manifest = json.loads(source.read(MAX_MANIFEST))
-                elif not _MEMBER.fullmatch(member.name) or member.name in extracted:
-                    raise _damaged(f"{member.name!r:.80} does not belong there")
-                else:
-                    extracted[member.name] = _extract(source, folder / member.name)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise _damaged(str(error)) from None
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":
-            raise
-        raise _damaged(str(error)) from None
-    if manifest is None:
-        raise _damaged("it ends too early: there is no manifest")
-    _compare(extracted, manifest)
-    return manifest
-
-
-def _extract(source: IO[bytes], target: Path) -> dict[str, Any]:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    digest, size = hashlib.sha256(), 0
-    with target.open("xb") as out:
-        target.chmod(0o600)
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-            size += out.write(chunk)
-    return {"size": size, "sha256": digest.hexdigest()}
-
-
-def _compare(extracted: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> None:
-    if manifest.get("format") != FORMAT:
-        raise CommandFailed(
-            f"The backup has format {manifest.get('format')}, this program reads {FORMAT}; "
-            "use the version of Fyke that created it"
+    check_suffix(file)
+    settings = existing_settings(home)
+    with _new_file(file) as target:
+        with as_owner(settings.home, settings.service_user):
+            manifest = write_backup(settings, target, file.name)
+        target.flush()
+        os.fsync(target.fileno())
+    out = Output(as_json)
+    files, size = len(manifest["files"]), file.stat().st_size
+    if as_json:
+        out.json(
+            {"file": str(file), "bytes": size, "files": files, "database": manifest["database"]}
         )
-    expected = manifest.get("files", {})
-    for name in sorted({*expected, *extracted}):
-        if extracted.get(name) != expected.get(name):
-            problem = "is missing" if name not in extracted else "has changed"
-            raise _damaged(f"{name} {problem}")
+    else:
+        out.raw(str(file))
+        out.say(f"{formatting.count(files, 'file')}, {formatting.size(size)}.")
+    if manifest["database"] == "postgresql":
+        out.say(POSTGRES)
 
 
-def _check_databases(folder: Path, manifest: dict[str, Any]) -> None:
-    from fyke.app.maintenance import find_damage
+@contextmanager
+def _new_file(file: Path) -> Iterator[IO[bytes]]:
+    """A file that appears only when it is complete."""
+    if file.exists():
+        raise CommandFailed(f"{file} exists already; name a new file", Exit.CONFLICT)
+    partial = file.with_name(f".{file.name}.part")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            yield target
+        partial.rename(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
-    for database in DATABASES if manifest["database"] == "sqlite" else ():
-        problems = find_damage(folder / database)
-        if problems:
-            raise _damaged(f"{database}: {problems[0]}")
+
+@backups.command("verify")
+def verify(file: File, as_json: JsonOption = False) -> None:
+    """Verify that a backup can be restored. Needs space for its content in TMPDIR.
+
+    Compares the hash of every file, unpacks the databases and checks them like fyke db check.
+    Exit status 1 if there are findings, or if the file is damaged.
+
+    \b
+    Examples:
+      fyke backup verify /backups/fyke-2026-11-24.tar.zst
+      TMPDIR=/var/tmp fyke backup verify fyke.tar.gz --json
+    """
+    from fyke.cli.backup_file import DamagedBackup, check_suffix, unpack
+
+    check_suffix(file)
+    os.umask(0o077)
+    with file.open("rb") as source, tempfile.TemporaryDirectory(prefix="fyke-verify-") as folder:
+        try:
+            manifest = unpack(source, file.name, Path(folder))
+        except DamagedBackup as error:
+            raise CommandFailed(f"The backup cannot be used: {error}") from None
+        findings = _findings(Path(folder), manifest)
+    _report(Output(as_json), file, manifest, findings)
+    if findings:
+        raise typer.Exit(Exit.FAILED)
 
 
-def _damaged(reason: str) -> CommandFailed:
-    return CommandFailed(f"The backup cannot be used, nothing was restored: {reason}")
+def _findings(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """The findings of the checks. The unpacked tables are first migrated to this release."""
+    from fyke.app import maintenance
+
+    if manifest["database"] == "postgresql":
+        digests = [path.name for path in (folder / "blobs" / "bundles").glob("*")]
+        return list(maintenance.check_bundles(folder / "blobs", digests))
+    settings = load_settings(home=str(folder)).model_copy(update={"database_url": ""})
+    maintenance.migrate(settings)
+    return maintenance.check(settings)
+
+
+def _report(out: Output, file: Path, manifest: dict[str, Any], findings: list[str]) -> None:
+    made_at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(manifest["made_at"]))
+    if out.as_json:
+        out.json(
+            {
+                "file": str(file),
+                "ok": not findings,
+                "findings": findings,
+                "files": len(manifest["files"]),
+                "database": manifest["database"],
+                "fyke": manifest["fyke"],
+                "made_at": manifest["made_at"],
+            }
+        )
+        return
+    for finding in findings:
+        out.line(finding, "red")
+    files = formatting.count(len(manifest["files"]), "file")
+    result = formatting.count(len(findings), "finding") if findings else "No problems found"
+    out.say(f"{result}. {files}, made with Fyke {manifest['fyke']} at {made_at}.")
+    if manifest["database"] == "postgresql":
+        out.say(POSTGRES)

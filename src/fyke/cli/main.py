@@ -16,6 +16,7 @@ import fyke.cli.worker_change
 import fyke.cli.worker_estimate
 import fyke.cli.worker_run  # noqa: F401
 from fyke.cli.account import accounts
+from fyke.cli.backup import backups
 from fyke.cli.callback import callbacks
 from fyke.cli.config import config
 from fyke.cli.db import db
@@ -24,6 +25,7 @@ from fyke.cli.errors import run_command
 from fyke.cli.key import keys
 from fyke.cli.local_work import local_work
 from fyke.cli.queue import queue
+from fyke.cli.restore import restore
 from fyke.cli.run import runs
 from fyke.cli.secret import secrets
 from fyke.cli.serve import serve
@@ -53,6 +55,8 @@ app.add_typer(keys, name="key")
 app.add_typer(accounts, name="account")
 app.add_typer(users, name="user")
 app.add_typer(callbacks, name="callback")
+app.add_typer(backups, name="backup")
+app.command()(restore)
 app.add_typer(db, name="db")
 app.add_typer(config, name="config")
 

@@ -33,6 +33,19 @@ def load_settings(**flags: Any) -> Settings:
         raise CommandFailed(f"setting {name} ({source}): {problem['msg']}", Exit.USAGE) from None
 
 
+def existing_settings(home: str | None) -> Settings:
+    """The settings of an existing data folder. Raises ``CommandFailed``."""
+    settings = load_settings(home=home)
+    if not settings.secret_file.parent.is_dir():
+        raise CommandFailed(f"There is no data folder {settings.home}", Exit.NOT_FOUND)
+    if not settings.database_url and os.geteuid() != 0 and not os.access(settings.home, os.R_OK):
+        raise CommandFailed(
+            f"The data folder {settings.home} belongs to another user; use that one, or root",
+            Exit.AUTH,
+        )
+    return settings
+
+
 def _source(name: str, flags: Mapping[str, Any]) -> str:
     """Which of the three has the value that is used."""
     if name in flags:

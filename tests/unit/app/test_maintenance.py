@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from fyke.app.maintenance import (
     TableVersions,
     check,
-    database_copy,
+    check_bundles,
+    database_copies,
     find_damage,
     migrate,
     schema_heads,
@@ -71,6 +73,34 @@ def test_rows_are_checked_too(settings: Settings) -> None:
     assert fault.startswith("rows.db is damaged: file is not a database")
 
 
+def test_state_and_rows_are_compared(settings: Settings) -> None:
+    connection = sqlite3.connect(settings.home / "rows.db")
+    with connection:
+        connection.execute(
+            "INSERT INTO results_runs (run_id, rows, log_entries) VALUES ('x', 2, 0)"
+        )
+    connection.close()
+    faults = check(settings)
+    assert "there are 2 rows of run x, which does not exist; they are not shown" in faults
+
+
+def test_bundles_are_compared_with_their_digests(tmp_path: Path) -> None:
+    good, changed, missing = (
+        hashlib.sha256(text).hexdigest() for text in (b"good", b"changed", b"missing")
+    )
+    (tmp_path / "bundles").mkdir()
+    (tmp_path / "bundles" / good).write_bytes(b"good")
+    (tmp_path / "bundles" / changed).write_bytes(b"other bytes")
+    faults = list(check_bundles(tmp_path, {good, changed, missing}))
+    other = hashlib.sha256(b"other bytes").hexdigest()
+    assert sorted(faults) == sorted(
+        [
+            f"the bundle {changed} was changed: its SHA-256 is {other}",
+            f"the bundle {missing} cannot be read: No such file or directory",
+        ]
+    )
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_torn_page_is_found(tmp_path: Path, whole: bool) -> None:
     file = tmp_path / "x y.db"
@@ -89,14 +119,15 @@ def test_a_torn_page_is_found(tmp_path: Path, whole: bool) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
-def test_a_copy_is_complete_and_removed_afterwards(settings: Settings, tmp_path: Path) -> None:
-    scratch = tmp_path / "scratch"
+def test_copies_are_complete_and_removed_afterwards(settings: Settings) -> None:
+    scratch = settings.scratch_dir
     scratch.mkdir()
     (scratch / "copy-of-state.db").write_text("of one that was killed")
-    with database_copy(settings.home / "state.db", scratch) as copy:
-        assert find_damage(copy) == []
+    with database_copies(settings) as copies:
+        assert list(copies) == ["state.db", "rows.db"]
+        assert [find_damage(copy) for copy in copies.values()] == [[], []]
     assert list(scratch.iterdir()) == []
-    with pytest.raises(ZeroDivisionError), database_copy(settings.home / "rows.db", scratch):
+    with pytest.raises(ZeroDivisionError), database_copies(settings):
         raise ZeroDivisionError
     assert list(scratch.iterdir()) == []
 

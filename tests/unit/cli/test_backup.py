@@ -1,165 +1,93 @@
-"""Backup and restore of an installation."""
+"""``fyke backup``: a complete file or none, and what its verification finds."""
 
 from __future__ import annotations
 
-import io
 import json
 import sqlite3
-import tarfile
 from pathlib import Path
 
 import pytest
 
-from fyke.cli import backup
-from fyke.cli.backup import check_suffix, compressed, restore, write_backup
+from fyke.cli.backup import _new_file
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.settings import Settings
-
-NAMES = ("x.tar.gz", "x.tgz", "x.tar.zst")
+from support.commands import command
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.delenv("FYKE_DATABASE_URL", raising=False)
-    home = tmp_path / "home"
-    (home / "blobs" / "bundles").mkdir(parents=True)
-    (home / "blobs" / ".part").mkdir()
-    for database in backup.DATABASES:
-        connection = sqlite3.connect(home / database)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("CREATE TABLE t (n)")
-        connection.execute("INSERT INTO t VALUES (7)")
-        connection.commit()
-        connection.close()
-    (home / "secret.key").write_text("ab" * 32)
-    (home / "owner.key").write_text("scraper_api_X")
-    (home / "config.toml").write_text("port = 9000\n")
-    (home / "blobs" / "bundles" / "abc123").write_bytes(b"PK" * 1000)
-    (home / "blobs" / ".part" / "half").write_bytes(b"not whole")
-    return Settings(home=home)
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
+    file = tmp_path / "x.tgz"
+    (tmp_path / ".x.tgz.part").write_text("of one that was killed")
+    with _new_file(file) as target:
+        target.write(b"content")
+        assert not file.exists()
+    assert file.read_bytes() == b"content"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]
 
 
-def backup_of(settings: Settings, name: str) -> bytes:
-    file = io.BytesIO()
-    write_backup(settings, file, name)
-    return file.getvalue()
+def test_a_copy_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="full"), _new_file(tmp_path / "x.tgz") as target:
+        target.write(b"half")
+        raise OSError("full")
+    assert list(tmp_path.iterdir()) == []
 
 
-def empty(tmp_path: Path) -> Path:
-    folder = tmp_path / "new"
-    folder.mkdir()
-    return folder
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_backup_can_be_restored(settings: Settings, tmp_path: Path, name: str) -> None:
-    home = empty(tmp_path)
-    manifest = restore(io.BytesIO(backup_of(settings, name)), name, home)
-    files = {str(p.relative_to(home)) for p in home.rglob("*") if p.is_file()}
-    assert files == set(manifest["files"])
-    assert files == {
-        "state.db", "rows.db", "secret.key", "config.toml", "blobs/bundles/abc123",
-    }  # fmt: skip
-    assert (home / "blobs/bundles/abc123").read_bytes() == b"PK" * 1000
-    connection = sqlite3.connect(home / "state.db")
-    assert connection.execute("SELECT n FROM t").fetchall() == [(7,)]
-    connection.close()
-    assert all(p.stat().st_mode & 0o077 == 0 for p in home.rglob("*") if p.is_file())
-    assert not list(settings.scratch_dir.iterdir())
-
-
-def test_a_backup_with_postgresql_has_no_databases(settings: Settings, tmp_path: Path) -> None:
-    (settings.home / "state.db").unlink()
-    elsewhere = settings.model_copy(update={"database_url": "postgresql://x/y"})
-    home = empty(tmp_path)
-    manifest = restore(io.BytesIO(backup_of(elsewhere, "x.tgz")), "x.tgz", home)
-    assert manifest["database"] == "postgresql"
-    assert "state.db" not in manifest["files"]
-    assert (home / "secret.key").read_text() == "ab" * 32
-
-
-@pytest.mark.parametrize("name", ["x.tar.gz", "x.tar.zst"])
-def test_nothing_is_restored_from_a_truncated_backup(
-    settings: Settings, tmp_path: Path, name: str
-) -> None:
-    whole = backup_of(settings, name)
-    home = empty(tmp_path)
-    for length in (0, 1, 20, len(whole) // 2, len(whole) - 100):
-        with pytest.raises(CommandFailed, match="nothing was restored"):
-            restore(io.BytesIO(whole[:length]), name, home)
-        assert list(home.iterdir()) == []
-
-
-def rewritten(whole: bytes, change: str) -> bytes:
-    """A valid archive of the backup with one change."""
-    file = io.BytesIO()
+def test_a_file_that_exists_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "x.tgz").write_text("yesterday")
     with (
-        tarfile.open(fileobj=io.BytesIO(whole), mode="r:gz") as source_tar,
-        compressed(file, "x.tgz", "w") as stream,
-        tarfile.open(fileobj=stream, mode="w|") as out,
+        pytest.raises(CommandFailed, match="exists already") as caught,
+        _new_file(tmp_path / "x.tgz"),
     ):
-        for member in source_tar:
-            source = source_tar.extractfile(member)
-            assert source is not None
-            data = source.read()
-            if change == member.name:
-                data = data[:-1] + bytes([data[-1] ^ 1])
-            elif change == "format" and member.name == backup.MANIFEST:
-                data = json.dumps({**json.loads(data), "format": 99}).encode()
-            elif change == f"without {member.name}":
-                continue
-            elif change.startswith("name ") and member.name == "secret.key":
-                member.name = change.removeprefix("name ")
-            elif change == "link" and member.name == "secret.key":
-                link = tarfile.TarInfo("secret.key")
-                link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-                out.addfile(link)
-                continue
-            member.size = len(data)
-            out.addfile(member, io.BytesIO(data))
-    return file.getvalue()
+        pytest.fail("it was opened")
+    assert caught.value.code is Exit.CONFLICT
+    assert (tmp_path / "x.tgz").read_text() == "yesterday"
 
 
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ("secret.key", r"secret\.key has changed"),
-        ("blobs/bundles/abc123", "abc123 has changed"),
-        ("without config.toml", r"config\.toml is missing"),
-        ("without manifest.json", "no manifest"),
-        ("format", "format 99"),
-        ("link", "does not belong"),
-        ("name ../outside", "does not belong"),
-        ("name /etc/outside", "does not belong"),
-        ("name blobs/../../outside", "does not belong"),
-        ("name owner.key", "does not belong"),
-    ],
-)
-def test_nothing_is_restored_from_a_changed_backup(
-    settings: Settings, tmp_path: Path, change: str, word: str
+def made(home: Path, file: Path) -> Path:
+    code, out, _ = command("backup", "create", file, "--home", home, "--json")
+    report = json.loads(out)
+    assert (code, report["database"], report["bytes"]) == (0, "sqlite", file.stat().st_size)
+    return file
+
+
+def test_a_good_backup_has_no_findings(home: Path, tmp_path: Path) -> None:
+    file = made(home, tmp_path / "x.tgz")
+    code, out, _ = command("backup", "verify", file, "--json")
+    report = json.loads(out)
+    assert (code, report["ok"], report["findings"]) == (0, True, [])
+    assert (report["files"], report["database"]) == (3, "sqlite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "x.tgz"]
+
+
+def test_the_state_and_the_rows_of_a_backup_are_compared(home: Path, tmp_path: Path) -> None:
+    """As in a backup of 0.1.0, which copied the rows after the state."""
+    connection = sqlite3.connect(home / "rows.db")
+    with connection:
+        insert = "INSERT INTO results_runs (run_id, rows, log_entries) VALUES ('x', 2, 0)"
+        connection.execute(insert)
+    connection.close()
+    file = made(home, tmp_path / "x.tgz")
+    code, out, _ = command("backup", "verify", file)
+    assert code == 1
+    assert "there are 2 rows of run x, which does not exist; they are not shown" in out
+
+
+def test_a_damaged_backup_is_exit_status_1(home: Path, tmp_path: Path) -> None:
+    file = made(home, tmp_path / "x.tgz")
+    file.write_bytes(file.read_bytes()[:-200])
+    _, out, error = command("backup", "verify", file)
+    assert isinstance(error, CommandFailed) and error.code is Exit.FAILED
+    assert str(error).startswith("The backup cannot be used: ")
+    assert out == ""
+
+
+def test_the_files_of_a_backup_with_postgresql_are_verified(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed = rewritten(backup_of(settings, "x.tgz"), change)
-    home = empty(tmp_path)
-    with pytest.raises(CommandFailed, match=word):
-        restore(io.BytesIO(changed), "x.tgz", home)
-    assert list(home.iterdir()) == []
-    assert not (tmp_path / "outside").exists()
-
-
-def test_a_damaged_database_is_not_restored(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from fyke.app import maintenance
-
-    whole = backup_of(settings, "x.tgz")
-    monkeypatch.setattr(maintenance, "find_damage", lambda file: ["page 3 is torn"])
-    with pytest.raises(CommandFailed, match=r"state\.db: page 3"):
-        restore(io.BytesIO(whole), "x.tgz", empty(tmp_path))
-
-
-def test_the_name_determines_the_compression() -> None:
-    for name in NAMES:
-        check_suffix(Path(name))
-    with pytest.raises(CommandFailed, match=r"\.tar\.gz") as caught:
-        check_suffix(Path("x.zip"))
-    assert caught.value.code is Exit.USAGE
+    monkeypatch.setenv("FYKE_DATABASE_URL", "postgresql://x/y")
+    (home / "blobs" / "bundles").mkdir(parents=True)
+    (home / "blobs" / "bundles" / ("ab" * 32)).write_bytes(b"not these bytes")
+    command("backup", "create", tmp_path / "x.tgz", "--home", home, "--json")
+    code, out, _ = command("backup", "verify", tmp_path / "x.tgz", "--json")
+    [finding] = json.loads(out)["findings"]
+    assert code == 1
+    assert finding.startswith(f"the bundle {'ab' * 32} was changed")

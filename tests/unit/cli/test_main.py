@@ -37,7 +37,8 @@ def test_commands_for_scripts_exist() -> None:
         "fyke account credit",
         "fyke run start",
         "fyke run export",
-        "fyke db backup",
+        "fyke backup create",
+        "fyke restore",
         "fyke config show",
     } <= set(COMMANDS)
     assert not any("local-work" in path for path in COMMANDS)

@@ -138,19 +138,19 @@ def _sqlite_engine(url: URL, *, durable: bool, pool_size: int, reading: bool) ->
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
-        if statement == "BEGIN" or not _begin_with_short_waits(connection, statement):
+        raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        if statement == "BEGIN" or not begin_with_short_waits(raw, statement):
             connection.exec_driver_sql(statement)
 
     return engine
 
 
-def _begin_with_short_waits(connection: Connection, statement: str) -> bool:
+def begin_with_short_waits(raw: sqlite3.Connection, statement: str = "BEGIN IMMEDIATE") -> bool:
     """Begin a write transaction as soon as the lock is free; False leaves it to the caller.
 
     SQLite's own busy handler ends up retrying only every 100 ms, so that a busy process can starve
     this one. Retrying every 2 ms is cheap and avoids that.
     """
-    raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     raw.execute("PRAGMA busy_timeout=2")
     try:
         until = time.monotonic() + BUSY_SECONDS

@@ -1,0 +1,167 @@
+"""``fyke restore``: an installation from a backup."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fyke.cli import formatting
+from fyke.cli.backup import POSTGRES, File
+from fyke.cli.context import HomeOption, JsonOption
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import Output
+from fyke.cli.settings import load_settings
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
+
+STAGING = ".restoring"
+
+
+def restore(
+    file: File,
+    home: HomeOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move the present data folder aside.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Restore a backup to a data folder, completely or not at all.
+
+    The hash of every file is checked before anything is put in place. A folder with files is
+    refused; with --replace it is renamed, and nothing of it is deleted. A folder in which Fyke is
+    running is always refused. Exit status 5 if the folder is refused.
+
+    \b
+    Examples:
+      fyke restore fyke.tar.gz --home /var/lib/fyke
+      fyke restore fyke.tar.gz --replace
+      fyke restore fyke.tar.gz --home ./trial && fyke up --home ./trial --port 8200
+    """
+    from fyke.cli.backup_file import DamagedBackup, check_suffix
+    from fyke.cli.owner import as_owner, owner_of
+
+    check_suffix(file)
+    settings = load_settings(home=home)
+    folder = settings.home
+    has_files = _has_files(folder)
+    if has_files and not replace:
+        raise CommandFailed(
+            f"{folder} is not empty; name an empty folder with --home, or move the present one "
+            "aside with --replace",
+            Exit.CONFLICT,
+        )
+    with file.open("rb") as source, _stopped(settings):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not has_files:
+            folder.chmod(0o711)
+        owner = owner_of(folder, settings.service_user) if os.geteuid() == 0 else None
+        if owner is not None:
+            os.chown(folder, *owner)
+        os.umask(0o077)
+        staging = folder / STAGING
+        try:
+            with as_owner(folder, settings.service_user):
+                manifest, removed = _unpack(source, file.name, staging)
+            moved = _replace(folder) if has_files else None
+            if not has_files:
+                _move_all(staging, folder)
+        except DamagedBackup as error:
+            raise CommandFailed(
+                f"The backup cannot be used, nothing was restored: {error}"
+            ) from None
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    _report(Output(as_json), folder, manifest, moved, removed)
+
+
+def _has_files(folder: Path) -> bool:
+    if folder.exists() and not folder.is_dir():
+        raise CommandFailed(f"{folder} is not a folder; name an empty folder", Exit.CONFLICT)
+    return folder.is_dir() and any(path.name != STAGING for path in folder.iterdir())
+
+
+@contextmanager
+def _stopped(settings: Settings) -> Iterator[None]:
+    """Keep Fyke from starting in the folder. Raise ``CommandFailed`` if it is running there."""
+    from fyke.cli.listening import lock_home
+    from fyke.cli.owner import as_owner
+
+    if not settings.run_dir.is_dir():
+        yield
+        return
+    with as_owner(settings.home, settings.service_user):
+        lock = lock_home(settings)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int]:
+    """Unpack the backup to ``staging``; return the manifest, and how many rows were removed."""
+    from fyke.app.maintenance import remove_unknown_rows
+    from fyke.cli.backup_file import unpack
+
+    shutil.rmtree(staging, ignore_errors=True)  # of a restore that was killed
+    staging.mkdir(mode=0o700)
+    manifest = unpack(source, name, staging)
+    removed = remove_unknown_rows(staging) if manifest["database"] == "sqlite" else 0
+    staging.chmod(0o711)
+    return manifest, removed
+
+
+def _move_all(staging: Path, folder: Path) -> None:
+    for path in staging.iterdir():
+        path.rename(folder / path.name)
+
+
+def _replace(folder: Path) -> Path:
+    """Rename the data folder, and put what was unpacked inside of it in its place."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    aside = folder.with_name(f"{folder.name}.replaced-{stamp}")
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise CommandFailed(
+            f"{folder} cannot be renamed to {aside.name}: {error.strerror}. Nothing was changed. "
+            "Restore into an empty folder with --home, and move it into place yourself"
+        ) from None
+    try:
+        (aside / STAGING).rename(folder)
+    except BaseException:
+        aside.rename(folder)
+        raise
+    return aside
+
+
+def _report(
+    out: Output, folder: Path, manifest: dict[str, Any], moved: Path | None, removed: int
+) -> None:
+    if out.as_json:
+        out.json(
+            {
+                "home": str(folder),
+                "files": len(manifest["files"]),
+                "database": manifest["database"],
+                "replaced": str(moved) if moved else None,
+                "removed_rows": removed,
+            }
+        )
+    else:
+        out.raw(str(folder))
+        out.say(f'All files were restored and verified. Start Fyke with "fyke up --home {folder}".')
+        if moved:
+            out.say(f"The folder that was there is {moved} now.")
+        if removed:
+            rows = formatting.count(removed, "row")
+            out.say(f"{rows} of attempts that the backup does not know were left out.")
+    if manifest["database"] == "postgresql":
+        out.say(POSTGRES)

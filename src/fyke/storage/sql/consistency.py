@@ -1,0 +1,90 @@
+"""Checks of state and rows against each other, for ``fyke db check`` and ``fyke backup verify``.
+
+Both are read at one moment: with PostgreSQL in one snapshot of their database, with SQLite on one
+connection to both files. A run that is being removed is left out: its rows go first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from fyke.domain.runs.outcome import HIDING
+from fyke.storage.sql.backup import both_at_one_moment
+from fyke.storage.sql.dialects import for_reading
+
+MAX_FINDINGS = 20  # of each rule
+Ask = Callable[[str], Iterable[Sequence[Any]]]
+
+_HIDING = ", ".join(f"'{outcome}'" for outcome in sorted(HIDING))
+_STORED = (
+    " FROM results_attempts a JOIN results_runs n ON n.number = a.run AND n.run_id IS NOT NULL"
+)
+
+# (message for each row, query); the queries are the same for both databases
+_RULES = (
+    (
+        "there are {1} rows of run {0}, which does not exist; they are not shown",
+        "SELECT n.run_id, n.rows FROM results_runs n LEFT JOIN runs r ON r.id = n.run_id"
+        " WHERE n.run_id IS NOT NULL AND n.rows > 0 AND r.id IS NULL",
+    ),
+    (
+        "there are {2} rows of attempt {1} of run {0}, which does not exist; they are not shown",
+        f"SELECT n.run_id, a.attempt_id, a.rows{_STORED} JOIN runs r ON r.id = n.run_id"
+        " LEFT JOIN attempts s ON s.id = a.attempt_id WHERE a.rows > 0 AND s.id IS NULL",
+    ),
+    (
+        "attempt {1} of run {0} ended with {2} rows but {3} are stored",
+        "SELECT s.run_id, s.id, s.rows, coalesce(a.rows, 0) FROM attempts s"
+        " LEFT JOIN results_attempts a ON a.attempt_id = s.id"
+        " LEFT JOIN results_runs n ON n.number = a.run"
+        " WHERE s.outcome IS NOT NULL AND s.rows <> coalesce(a.rows, 0)"
+        " AND (a.run IS NULL OR n.run_id IS NOT NULL)",
+    ),
+    (
+        "run {0} has {1} results but its attempts add up to {2}",
+        "SELECT r.id, r.results, coalesce(sum(s.rows), 0) FROM runs r"  # noqa: S608 - our own
+        " LEFT JOIN attempts s ON s.run_id = r.id"
+        " WHERE r.state IN ('aborted', 'failed', 'succeeded') GROUP BY r.id, r.results"
+        " HAVING r.results <> coalesce(sum(s.rows), 0) AND r.results <> coalesce(sum("
+        f"CASE WHEN s.outcome IN ({_HIDING}) THEN 0 ELSE s.rows END), 0)",
+    ),
+    (
+        "attempt {1} of run {0} counts {2} rows of {3} bytes but {4} of {5} bytes are stored",
+        "SELECT n.run_id, a.attempt_id, a.rows, a.bytes,"  # noqa: S608 - our own
+        f" coalesce(w.rows, 0), coalesce(w.bytes, 0){_STORED} LEFT JOIN"
+        " (SELECT attempt, count(*) AS rows, sum(length(data)) AS bytes FROM results_rows"
+        " GROUP BY attempt) w ON w.attempt = a.number"
+        " WHERE a.rows <> coalesce(w.rows, 0) OR a.bytes <> coalesce(w.bytes, 0)",
+    ),
+    (
+        "run {0} has positions for {1} rows but its attempts count {2}",
+        "SELECT n.run_id, n.rows, coalesce(sum(a.rows), 0) FROM results_runs n"
+        " LEFT JOIN results_attempts a ON a.run = n.number WHERE n.run_id IS NOT NULL"
+        " GROUP BY n.number, n.run_id, n.rows HAVING n.rows <> coalesce(sum(a.rows), 0)",
+    ),
+)
+
+
+def check_files(state: Path, rows: Path) -> list[str]:
+    """One sentence for each finding in a pair of SQLite files. Changes nothing."""
+    with both_at_one_moment(state, rows) as connection:
+        return list(_findings(connection.execute))
+
+
+def check_database(engine: Engine) -> list[str]:
+    """One sentence for each finding in a PostgreSQL database. Changes nothing."""
+    with for_reading(engine).connect() as connection, connection.begin():
+        return list(_findings(connection.exec_driver_sql))
+
+
+def _findings(ask: Ask) -> Iterator[str]:
+    for sentence, query in _RULES:
+        for number, row in enumerate(ask(query)):
+            if number == MAX_FINDINGS:
+                yield "there are more findings of this kind"
+                break
+            yield sentence.format(*row)

@@ -1,0 +1,106 @@
+"""Each rule of the check over state and rows reports its violation in a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from fyke.model.results import AttemptBatch
+from fyke.model.runner import Capacity
+from fyke.storage.sql.consistency import MAX_FINDINGS, check_files
+from fyke.storage.sql.dialects import for_writing, make_engine
+from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.state.transaction import SqlTransaction
+from support import records
+from support.prepared import rows_in, state_in
+from support.rows import plain, upsert
+
+ENDED = "UPDATE attempts SET outcome = 'succeeded', rows = 3 WHERE ordinal = 0"
+FAILED = "UPDATE attempts SET outcome = 'exit_code', rows = 2 WHERE ordinal = 1"
+FINISHED = "UPDATE runs SET state = 'failed', results = 3"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """A run that has ended: three rows of an attempt that succeeded, two of one that failed."""
+    made = make_engine(state_in(tmp_path), durable=False)
+    with for_writing(made).begin() as connection:
+        tx = SqlTransaction(connection, hiding=frozenset())
+        owner, worker = records.seed(tx)
+        records.seed_run(tx, owner, worker, 2)
+        leases = tx.runs.lease("r", Capacity(2, 9000, 9), 100)
+        tx.finish()
+    made.dispose()
+    attempts = [(lease.run.id, lease.attempt.id) for lease in leases]
+    asyncio.run(push(rows_in(tmp_path), attempts))
+    state, rows = tmp_path / "state.db", tmp_path / "rows.db"
+    change(state, ENDED, FAILED, FINISHED)
+    return state, rows
+
+
+async def push(url: str, attempts: list[tuple[str, str]]) -> None:
+    store = open_results(url, durable=False)
+    for (run, attempt), count in zip(attempts, (3, 2), strict=True):
+        await store.open_attempt(run, attempt)
+        pushed = [*plain(*range(count - 1)), upsert(b'{"id":1}', value=attempt)]
+        await store.commit([AttemptBatch(run, attempt, pushed)])
+        await store.commit([AttemptBatch(run, attempt, [upsert(b'{"n":9}', value=attempt)])])
+        await store.close_attempt(attempt)
+    await store.close()
+
+
+def change(file: Path, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_state_and_rows_that_belong_together_have_no_findings(files: tuple[Path, Path]) -> None:
+    assert check_files(*files) == []
+    change(files[0], "UPDATE runs SET results = 5")  # rows of failed attempts are kept, not hidden
+    assert check_files(*files) == []
+
+
+@pytest.mark.parametrize(
+    "database, statement, finding",
+    [
+        ("state", "DELETE FROM attempts WHERE ordinal = 1", "2 rows of attempt .*not exist"),
+        ("state", "DELETE FROM runs", "5 rows of run .* which does not exist"),
+        ("state", "UPDATE attempts SET rows = 9 WHERE ordinal = 0", "ended with 9 rows but 3 are"),
+        ("state", "UPDATE runs SET results = 4", "has 4 results but its attempts add up to 5"),
+        ("rows", "DELETE FROM results_rows WHERE attempt = 1", "counts 3 rows .* but 0 of 0"),
+        ("rows", "DELETE FROM results_attempts WHERE number = 1", "ended with 3 rows but 0 are"),
+        ("rows", "UPDATE results_attempts SET bytes = 1 WHERE rows = 2", "2 rows of 1 bytes but"),
+        ("rows", "UPDATE results_runs SET rows = 7", "positions for 7 rows .* count 5"),
+    ],
+)
+def test_a_difference_is_found(
+    files: tuple[Path, Path], database: str, statement: str, finding: str
+) -> None:
+    change(files[0] if database == "state" else files[1], statement)
+    assert re.search(finding, "\n".join(check_files(*files)))
+
+
+def test_a_run_that_is_being_removed_is_left_out(files: tuple[Path, Path]) -> None:
+    change(
+        files[1],
+        "UPDATE results_runs SET run_id = NULL",
+        "DELETE FROM results_rows WHERE id IN (SELECT id FROM results_rows LIMIT 2)",
+    )
+    assert check_files(*files) == []
+
+
+def test_the_findings_of_a_rule_are_limited(files: tuple[Path, Path]) -> None:
+    change(
+        files[1],
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30)"
+        " INSERT INTO results_runs (run_id, rows, log_entries) SELECT 'lost ' || i, 1, 0 FROM n",
+    )
+    found = check_files(*files)
+    assert len([text for text in found if "which does not exist" in text]) == MAX_FINDINGS
+    assert "there are more findings of this kind" in found

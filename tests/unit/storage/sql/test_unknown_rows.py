@@ -1,0 +1,91 @@
+"""Rows of a state that was lost are removed from a restored pair of files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from fyke.model.results import AttemptBatch, Header, Row
+from fyke.model.runner import Capacity
+from fyke.storage.sql.consistency import check_files
+from fyke.storage.sql.dialects import for_writing, make_engine
+from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.state.transaction import SqlTransaction
+from fyke.storage.sql.unknown_rows import RemovedRows, remove_unknown_rows
+from support import records
+from support.prepared import rows_in, state_in
+from support.rows import everything, numbers, plain, upsert
+
+
+@pytest.fixture
+def leases(tmp_path: Path) -> list[tuple[str, str]]:
+    """Run and attempt of two leased subtasks."""
+    made = make_engine(state_in(tmp_path), durable=False)
+    with for_writing(made).begin() as connection:
+        tx = SqlTransaction(connection, hiding=frozenset())
+        owner, worker = records.seed(tx)
+        records.seed_run(tx, owner, worker, 2)
+        leased = tx.runs.lease("r", Capacity(2, 9000, 9), 100)
+        tx.finish()
+    made.dispose()
+    rows_in(tmp_path)
+    return [(lease.run.id, lease.attempt.id) for lease in leased]
+
+
+def test_rows_of_unknown_attempts_go_and_the_others_stay_without_gaps(
+    tmp_path: Path, leases: list[tuple[str, str]]
+) -> None:
+    state, rows = tmp_path / "state.db", tmp_path / "rows.db"
+    run = leases[0][0]
+    first, second = (attempt for _, attempt in leases)
+
+    async def push() -> None:
+        store = open_results(f"sqlite:///{rows}", durable=False)
+        for of, attempt in ((run, first), (run, "lost"), (run, second), ("gone", "other")):
+            await store.open_attempt(of, attempt)
+        for of, attempt, pushed in (
+            (run, first, plain(1, 2)),
+            (run, "lost", [*plain(1, 2), upsert(b'{"n":7}', "seven")]),
+            (run, second, [upsert(b'{"n":3}', "three")]),
+            (run, "lost", plain(8)),
+            (run, first, plain(4)),
+            ("gone", "other", plain(1, 2, 3)),
+        ):
+            header = [Header(attempt, attempt, "text")]
+            assert await store.commit([AttemptBatch(of, attempt, pushed, header)]) == [True]
+        await store.close()
+
+    async def read() -> tuple[list[Row], list[str]]:
+        store = open_results(f"sqlite:///{rows}", durable=False)
+        # an upsert still finds its row, and one of the lost attempt makes a new one
+        await store.commit([AttemptBatch(run, second, [upsert(b'{"x":1}', "three")])])
+        await store.commit([AttemptBatch(run, second, [upsert(b'{"n":7}', "seven")])])
+        found = await everything(store, run)
+        assert await store.page(run, frozenset(), offset=2, limit=9) == found[2:]
+        declared = [header.key for header in await store.headers(run)]
+        await store.delete_run("unrelated")
+        await store.close()
+        return found, declared
+
+    asyncio.run(push())
+    assert remove_unknown_rows(state, rows) == RemovedRows(rows=7, attempts=1, runs=1)
+    assert check_files(state, rows) == []
+    found, declared = asyncio.run(read())
+    assert numbers(found) == [1, 2, 3, 4, 7]
+    assert [row.position for row in found] == [1, 2, 3, 4, 5]
+    assert found[2].data == b'{"n":3,"x":1}'
+    assert declared == [first, second]
+    with contextlib.closing(sqlite3.connect(rows)) as connection:
+        left = connection.execute("SELECT count(*) FROM results_rows").fetchone()
+    assert left == (5,), "the rows of the run that is gone are removed with the next deletion"
+    assert remove_unknown_rows(state, rows) == RemovedRows()
+
+
+def test_files_without_our_tables_are_left_alone(tmp_path: Path) -> None:
+    for name in ("state.db", "rows.db"):
+        sqlite3.connect(tmp_path / name).close()
+    assert remove_unknown_rows(tmp_path / "state.db", tmp_path / "rows.db") == RemovedRows()
