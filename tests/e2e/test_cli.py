@@ -598,14 +598,19 @@ def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Pat
     assert cli.run("db", "check")[1] == "No problems found.\n"
     assert cli.json("db", "check") == {"ok": True, "findings": []}
     file = trial / "fyke.tar.zst"
-    assert cli.process("db", "backup", file)[0] == f"{file}\n"
+    assert cli.process("backup", "create", file)[0] == f"{file}\n"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "exists already" in cli.run("db", "backup", file, code=5)[1]
-    assert cli.json("db", "backup", trial / "again.tar.gz")["database"] == "sqlite"
+    assert "exists already" in cli.run("backup", "create", file, code=5)[1]
+    assert cli.json("backup", "create", trial / "again.tar.gz")["database"] == "sqlite"
+    assert cli.json("backup", "verify", file)["findings"] == []
+    assert "No problems found" in cli.run("backup", "verify", trial / "again.tar.gz")[1]
+    assert cli.run("restore", file, "--replace", code=5)[1].count("already running") == 1
     with booted(start=False) as other:
         other.home = trial / "restored"
-        assert Cli(other).process_json("db", "restore", file, "--home", other.home)["files"] > 3
-        assert "not empty" in cli.run("db", "restore", file, "--home", other.home, code=5)[1]
+        assert Cli(other).process_json("restore", file, "--home", other.home)["files"] > 3
+        assert "not empty" in cli.run("restore", file, "--home", other.home, code=5)[1]
+        replaced = Path(Cli(other).process_json("restore", file, "--replace")["replaced"])
+        assert (replaced / "state.db").exists()
         assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0001"}
         assert "no conversion" in Cli(other).run("db", "convert", code=5)[1]
         other.start()

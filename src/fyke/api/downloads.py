@@ -64,13 +64,13 @@ class Downloads:
             return Response(status_code=304, headers={"etag": download.tag})
         if not download.fingerprint:
             return await self._unstored(request, download)
-        file = await self._spool.open(download.fingerprint, download.account_id, download.make)
         range_header = request.headers.get("range") if request.method == "GET" else None
         if not is_current(request.headers.get("if-range"), download.tag):
             range_header = None
         # Ranges and HEAD need the size, which is known only when the file is complete.
         complete = bool(range_header) or request.method == "HEAD"
         try:
+            file = await self._spool.open(download.fingerprint, download.account_id, download.make)
             await file.wait(None if complete else _MAX_BYTES_WITH_LENGTH)
         except SpoolFull:
             return await self._unstored(request, download)

@@ -28,7 +28,7 @@ from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.callbacks.slots import AT_ONCE
 from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.health import Health
-from fyke.domain.results.export.spool import Spool
+from fyke.domain.results.export.spool import Spool, remove_folders_of_ended_processes
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.firing import Firing
@@ -63,6 +63,7 @@ async def serve_server(settings: Settings, listener: socket.socket) -> None:
 async def _serve(runtime: Runtime, git: Git, outgoing: Outgoing, listener: socket.socket) -> None:
     settings = runtime.settings
     spool = _spool(settings)
+    await asyncio.to_thread(remove_folders_of_ended_processes, settings.downloads_dir)
     share, timer_board = RateShare(), TimerBoard()
     services = Services(_foundations(runtime, git, spool, outgoing, timer_board))
     app = build_app(services, _api_config(settings), share=share)

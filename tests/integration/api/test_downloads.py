@@ -236,6 +236,25 @@ def test_a_file_that_does_not_fit_is_sent_all_the_same(
     assert answer.body == whole
 
 
+def test_a_disk_without_a_folder_for_downloads_sends_text_and_refuses_workbooks(
+    server: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on a disk that is full since before the server was started."""
+    run = a_run(server)
+    text, book = link(server, run, "csv"), link(server, run, "xlsx")
+    whole = Answer(text).body
+    services = server.app.services
+    server.do(services.spool.close())
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(services.spool, "_parent", tmp_path / "file")
+    monkeypatch.setattr(services.exports, "_scratch", tmp_path / "missing")
+    answer = Answer(text)
+    assert (answer.status, answer.body) == (200, whole)
+    answer = Answer(book)
+    assert answer.status == 503
+    assert "choose a text format such as csv" in json.loads(answer.body)["message"]
+
+
 def test_a_file_that_stops_fitting_on_the_way_is_whole_all_the_same(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

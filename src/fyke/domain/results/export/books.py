@@ -30,7 +30,9 @@ _FLUSH_ROWS = 1000
 
 
 class Book(Protocol):
-    """A workbook that is written to a file. Each sheet starts with a row of keys."""
+    """A workbook that is written to a file. Each sheet starts with a row of keys. All methods raise
+    ``OSError`` when the disk is full.
+    """
 
     def add(self, rows: list[Row]) -> None: ...
     def save(self) -> None: ...
@@ -119,7 +121,12 @@ class XlsxBook:
             self._sheet.write_string(self._row, column, cell)
 
     def save(self) -> None:
-        self._book.close()
+        from xlsxwriter.exceptions import FileCreateError
+
+        try:
+            self._book.close()
+        except FileCreateError as error:  # of an OSError
+            raise OSError(*getattr(error.args[0], "args", error.args)) from error
 
 
 class XlsBook:

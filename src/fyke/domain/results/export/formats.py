@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from fyke.domain.results.export.rss import RssWriter
 from fyke.errors import InvalidRequest, Unavailable
 from fyke.model.results import FormatName, Header, Row
 
+PREFIX = "fyke-export-"  # of the folders of workbooks
 _BLOCK = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MAX_COLUMNS = 16_384
@@ -147,12 +148,18 @@ async def _write_book(
     pages: AsyncIterator[list[Row]],
     scratch: Path | None,
 ) -> AsyncGenerator[bytes, None]:
-    with TemporaryDirectory(prefix="fyke-export-", dir=scratch) as folder:
-        path = Path(folder) / "book"
+    with ExitStack() as stack:
         try:
+            folder = stack.enter_context(
+                TemporaryDirectory(prefix=PREFIX, dir=scratch, ignore_cleanup_errors=True)
+            )
+            path = Path(folder) / "book"
             await _fill(open_book, path, pages)
         except OSError as error:
-            raise Unavailable(f"The export could not be written: {error.strerror}") from error
+            raise Unavailable(
+                f"The workbook could not be written: {error.strerror or error}. Free space on the "
+                "disk of the server, or choose a text format such as csv, which needs none"
+            ) from error
         with await asyncio.to_thread(_open, path) as file:
             while chunk := await asyncio.to_thread(file.read, _BLOCK):
                 yield chunk

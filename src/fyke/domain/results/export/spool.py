@@ -95,12 +95,15 @@ class Spool:
         """Return the file with this fingerprint; if there is none, start writing it with ``make``.
 
         ``fingerprint`` must be valid in a file name. At most ``WRITERS_PER_ACCOUNT`` files of an
-        account are written at a time.
+        account are written at a time. Raises ``SpoolFull`` when there is no folder for it.
         """
         file = self._files.get(fingerprint)
         if file is None or file.failure is not None:
             if self._folder is None:
-                self._folder = await asyncio.to_thread(self._create_folder)
+                try:
+                    self._folder = await asyncio.to_thread(self._create_folder)
+                except OSError as error:
+                    raise SpoolFull(f"The file could not be stored: {error.strerror}") from error
             file = SpoolFile(fingerprint, self._folder / f"{fingerprint}-{new_ulid()}")
             self._files[fingerprint] = file
             task = asyncio.create_task(self._fill(file, account_id, make))
@@ -212,22 +215,38 @@ class Spool:
             folder = self._parent / new_ulid()
             folder.mkdir(mode=0o700)
             self._lock = _try_lock(folder)
-        for other in self._parent.iterdir():
-            if other != folder and (lock := _try_lock(other)) >= 0:
-                shutil.rmtree(other, ignore_errors=True)
-                os.close(lock)
+        remove_folders_of_ended_processes(self._parent)
         return folder
 
 
+def remove_folders_of_ended_processes(parent: Path) -> list[Path]:
+    """Remove the downloads of processes that were killed; return their folders. Those of running
+    processes are locked.
+    """
+    removed = []
+    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
+        try:
+            lock = _try_lock(folder)
+        except OSError:
+            continue  # not a folder of ours, or the disk is full
+        if lock >= 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+            removed.append(folder)
+    return removed
+
+
 def _try_lock(folder: Path) -> int:
-    """Lock the folder; return the descriptor of the lock, -1 when another process has it."""
+    """Lock the folder; return the descriptor of the lock, -1 when another process has it or has
+    removed the folder. Raises ``OSError`` when the lock cannot be created.
+    """
     try:
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError:
+    except FileNotFoundError:
         return -1
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(descriptor)
         return -1
     return descriptor

@@ -131,6 +131,29 @@ async def test_a_workbook_without_disk_space_is_refused_before_the_first_chunk(
 
     monkeypatch.setitem(formats._BOOKS, "xlsx", Full)
     stream = write(FORMATS["xlsx"], headers("a"), in_pages(rows_of({})), META, scratch=tmp_path)
-    with pytest.raises(Unavailable, match="No space left"):
+    with pytest.raises(Unavailable, match=r"No space left .* choose a text format such as csv"):
+        await anext(stream)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["xlsx", "xls"])
+async def test_a_workbook_without_a_folder_is_refused_and_text_needs_none(tmp_path, name):
+    missing = tmp_path / "missing"  # a full disk, or one without inodes, refuses a new folder alike
+    stream = write(FORMATS[name], headers("a"), in_pages(rows_of({})), META, scratch=missing)
+    with pytest.raises(Unavailable, match=r"could not be written: .* choose a text format"):
+        await anext(stream)
+    stream = write(FORMATS["csv"], headers("a"), in_pages(rows_of({})), META, scratch=missing)
+    assert await anext(stream)
+
+
+async def test_a_workbook_that_cannot_be_saved_is_refused(tmp_path, monkeypatch):
+    """XlsxWriter reports a full disk with an exception of its own."""
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("xlsxwriter.workbook.ZipFile", full)
+    stream = write(FORMATS["xlsx"], headers("a"), in_pages(rows_of({})), META, scratch=tmp_path)
+    with pytest.raises(Unavailable, match="No space left on device"):
         await anext(stream)
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import shutil
 from collections import namedtuple
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -160,6 +161,37 @@ async def test_a_full_disk_is_reported_as_a_full_spool(
     file = await spool.open("a", "A", Source([b"x"]).make)
     with pytest.raises(SpoolFull, match="No space left"):
         await file.wait()
+
+
+async def test_without_a_folder_the_spool_is_full(tmp_path: Path) -> None:
+    (tmp_path / "downloads").write_text("a file: no folder can be created below it")
+    with pytest.raises(SpoolFull, match="could not be stored"):
+        await a_spool(tmp_path).open("a", "account", Source([b"x"]).make)
+
+
+async def test_a_lock_that_cannot_be_created_is_an_error_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spools.os, "open", full)
+    with pytest.raises(SpoolFull, match="No space left"):
+        await a_spool(tmp_path).open("a", "account", Source([b"x"]).make)
+
+
+def test_the_downloads_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    killed, running = tmp_path / "killed", tmp_path / "running"
+    for folder in (killed, running):
+        folder.mkdir()
+        (folder / "lock").touch()
+        (folder / "file").write_bytes(b"x" * 1000)
+    (tmp_path / "note").touch()
+    with (running / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert spools.remove_folders_of_ended_processes(tmp_path) == [killed]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["note", "running"]
+    assert spools.remove_folders_of_ended_processes(tmp_path / "none") == []
 
 
 async def test_a_file_is_removed_keep_seconds_after_its_last_use(tmp_path: Path) -> None:
