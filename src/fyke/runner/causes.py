@@ -20,7 +20,10 @@ _GO_FRAME = re.compile(r"\s+(?:\S*/)?([^/\s]+\.go):(\d+)\b")
 _WORK = "/work/"  # the folder of the Worker's files in its sandbox
 
 _AT = re.compile(r"\s+at ")
+_CARET = re.compile(r"\s*\^+\s*")
 _NAMED = re.compile(r"(?:Error|Exception|UnhandledPromiseRejection)\b")
+_REJECTION = "UnhandledPromiseRejection"  # of something that is not an Error
+_REASON = ' with the reason "'
 _CAUSE = re.compile(r"\s+\[cause\]: (.+?)(?: \{)?$")
 _GO_PANIC = re.compile(r"(?:panic|fatal error): ")
 _NOISE = re.compile(r"Node\.js v\d|\(Use `node |[\]})]+[,;]?$")
@@ -67,16 +70,34 @@ def _go(lines: Sequence[str]) -> str:
 
 def _node(lines: Sequence[str]) -> str:
     """The error above the last stack, with its own cause."""
-    stack = max((index for index, line in enumerate(lines) if _AT.match(line)), default=None)
-    if stack is None:
+    head = _node_head(lines)
+    if head is None:
         return ""
-    for index in range(stack, -1, -1):
+    text, below = lines[head].removesuffix(" {").rstrip(":"), lines[head:]
+    if text.startswith(_REJECTION):
+        reason = text.partition(_REASON)[2].rpartition('"')[0]
+        return f"{_REJECTION}: {reason or text}"
+    causes = [found[1] for each in below if (found := _CAUSE.match(each))]
+    return _with_place(": ".join([text, *causes[:1]]), below, _NODE_FRAME)
+
+
+def _node_head(lines: Sequence[str]) -> int | None:
+    """The index of the first line of the error above the last stack.
+
+    That is the line after the caret below the source. Without a caret it is the nearest line that
+    names an error, or the line above the stack.
+    """
+    stack = max((index for index, line in enumerate(lines) if _AT.match(line)), default=None)
+    texts: list[int] = []  # indexes of lines above the stack, the nearest first
+    for index in range(stack if stack is not None else -1, -1, -1):
         line = lines[index]
-        if line and not line[0].isspace() and _NAMED.search(line):
-            causes = [found[1] for each in lines[index:] if (found := _CAUSE.match(each))]
-            text = ": ".join([line.removesuffix(" {").rstrip(":"), *causes[:1]])
-            return _with_place(text, lines[index:], _NODE_FRAME)
-    return ""
+        if _CARET.fullmatch(line) and texts:
+            return texts[-1]
+        if texts and _AT.match(line):
+            break
+        if line and not line[0].isspace():
+            texts.append(index)
+    return next((index for index in texts if _NAMED.search(lines[index])), next(iter(texts), None))
 
 
 def _last(lines: Sequence[str]) -> str:

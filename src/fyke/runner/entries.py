@@ -44,8 +44,11 @@ _PAIRS = ("time=", "ts=", "level=", "msg=")
 _CONTINUES = re.compile(r"[\s{}|+)\]]|$")
 _TRACEBACK = re.compile(r"[\s|+]*(?:Exception Group )?Traceback \(most recent call last\)")
 _CHAINED = ("During handling of the above", "The above exception was the direct")
-_STACK_HEAD = re.compile(r"(?:Uncaught )?[A-Za-z_$][\w$.]{0,80}(?:Error|Exception)\b")
+_STACK_HEAD = re.compile(
+    r"(?:Uncaught )?(?:[A-Za-z_$][\w$.]{0,80})?(?:(?:Error|Exception)\b| \[\w{1,60}\]: )"
+)
 _STACK = re.compile(r"\s+at ")
+_FRAME = re.compile(r"\s{1,40}at [^\n]{0,500}:\d{1,9}:\d{1,9}\)?(?: \{)?$")
 
 
 def severity(line: str) -> LogType | None:
@@ -113,6 +116,8 @@ class StreamEntries:
             self._block = _Block([line], in_frames=True)
         elif _STACK_HEAD.match(line):
             self._block = _Block([line], in_frames=False, confirmed=False)
+        elif _FRAME.match(line):  # its head is not known as one
+            self._block = _Block([line], in_frames=False)
         else:
             yield self._severity(line), line
 

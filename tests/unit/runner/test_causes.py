@@ -177,6 +177,49 @@ def test_an_exception_with_a_text_of_several_lines_is_named_by_the_first() -> No
             """,
             "no pages",
         ),
+        (
+            """
+            /work/main.js:9
+                throw fault;
+                ^
+
+            MyFault: no price
+            at the second attempt
+                at read (/work/main.js:9:11) {
+              code: 'E_X'
+            }
+
+            Node.js v20.20.2
+            """,
+            "MyFault: no price (main.js:9)",
+        ),
+        (
+            """
+            Error: page 2 is missing, it is left out
+                at read (/work/main.js:3:5)
+            reading page 3
+            MyFault: no price
+                at read (/work/main.js:9:11)
+            """,
+            "MyFault: no price (main.js:9)",
+        ),
+        (
+            """
+            node:internal/process/promises:389
+                  new UnhandledPromiseRejection(reason);
+                  ^
+
+            UnhandledPromiseRejection: This error originated either by throwing inside of an async \
+function without a catch block, or by rejecting a promise which was not handled with .catch(). The \
+promise rejected with the reason "no "price"".
+                at throwUnhandledRejectionsMode (node:internal/process/promises:389:7) {
+              code: 'ERR_UNHANDLED_REJECTION'
+            }
+
+            Node.js v20.20.2
+            """,
+            'UnhandledPromiseRejection: no "price"',
+        ),
         ("no prices\n}", "no prices"),
         ("}", "}"),
     ],

@@ -109,6 +109,37 @@ def test_an_error_of_nodejs_and_its_stack_are_one_error() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Error: no price",
+        "AssertionError [ERR_ASSERTION]: 1 == 2",
+        "PriceMissing [Error]: no price",
+        "Uncaught Error: no price",
+    ],
+)
+def test_every_head_of_a_stack_of_nodejs_is_recognised(head: str) -> None:
+    stack = (
+        head,
+        "    at Object.<anonymous> (/work/main.js:3:1)",
+        "    at node:internal/main:28:49",
+    )
+    assert entries(*stack) == [(ERROR, "\n".join(stack))]
+
+
+def test_frames_below_another_line_are_one_error() -> None:
+    frames = ("    at read (/work/main.js:9:11)", "    at async file:///work/main.js:12:1 {", "}")
+    assert entries("MyFault: no price", *frames, "next") == [
+        (WARN, "MyFault: no price"),
+        (ERROR, "\n".join(frames)),
+        (WARN, "next"),
+    ]
+    assert entries("prices", "    at noon", default=INFO) == [
+        (INFO, "prices"),
+        (INFO, "    at noon"),
+    ]
+
+
 def test_lines_that_continue_a_record_have_its_severity() -> None:
     assert entries(
         "2026-11-27 12:00:00 [scrapy.statscollectors] INFO: Dumping Scrapy stats:",
