@@ -34,8 +34,6 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="module")
 def database(postgres: PostgresServer) -> Iterator[str]:
-    """A database that Fyke's service user may reach: the socket lies in a closed folder else."""
-    postgres.socket_dir.chmod(0o711)
     url = postgres.new_database()
     yield url
     postgres.drop_database(url)

@@ -27,6 +27,11 @@ pytestmark = pytest.mark.needs("postgres")
 ROOT = Path(__file__).parents[2]
 # Tests of processes, users and databases, and these here: they choose their own servers.
 OF_ONE_SERVER = ("bad_day", "first_process", "plain_user", "postgres", "two_servers")
+# What these try is done by the runner, by processes of the command or on a database of their own.
+WITHOUT_SERVERS = (
+    *("examples", "generated_clients", "git_sandbox", "installing", "isolation_levels"),
+    *("languages", "older_database", "small_machine", "stopping", "zoo"),
+)
 # A backup contains the files of SQLite, but nothing of PostgreSQL, so not every command is tried;
 # and each server reports its own share of a rate.
 OF_ONE_DATABASE = (
@@ -288,8 +293,9 @@ def test_one_of_them_may_die(pair: BootedPair, quick: str) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_the_suite_of_end_to_end_passes_on_two_servers() -> None:
-    """Every test that takes any platform, run by a session of its own."""
-    left_out = [f"--ignore=tests/e2e/test_{name}.py" for name in OF_ONE_SERVER]
+    """Tests of what servers do, on any platform, run by a session of its own."""
+    names = (*OF_ONE_SERVER, *WITHOUT_SERVERS)
+    left_out = [f"--ignore=tests/e2e/test_{name}.py" for name in names]
     left_out += [f"--deselect=tests/e2e/{one}" for one in OF_ONE_DATABASE]
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "tests/e2e", "-m", "not long", *left_out],

@@ -77,7 +77,7 @@ def join(platform: Booted, name: str) -> None:
     body = {"name": name, "role": "viewer"}
     link = platform.call("/api/fyke/users", body)["link"]["url"]
     address, _, token = link.partition("?token=")
-    form = {"token": token, "password": "correct horse battery staple"}
+    form = {"token": token, "password": "a mailbox beside the harbour"}
     answer = httpx2.post(address, data=form, headers={"origin": platform.url})
     assert answer.status_code == 303, answer.text
 

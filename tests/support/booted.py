@@ -216,13 +216,15 @@ class Booted:
         reasons.note_summary(found)
         return found
 
-    def alerts(self, run: str, *, key: str | None = None) -> dict[str, dict[str, Any]]:
-        """The alerts of a run by their reason code."""
+    def alerts(
+        self, run: str | None = None, *, key: str | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """The alerts, of one run if it is given, by their reason code; the newest of each."""
         listed = self.read("/api/fyke/alerts?page_size=100", key=key)["list"]
-        found = [alert for alert in listed if alert["run_slug"] == run]
+        found = [alert for alert in listed if run in (None, alert["run_slug"])]
         for alert in found:
             reasons.note_reason(alert["reason_code"])
-        return {alert["reason_code"]: alert for alert in found}
+        return {alert["reason_code"]: alert for alert in reversed(found)}
 
     def waits(self, run: str, *, key: str | None = None) -> dict[str, Any]:
         """Return why the run has not started."""

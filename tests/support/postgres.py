@@ -135,6 +135,7 @@ def running_postgres(*, fsync: bool = True) -> Iterator[PostgresServer]:
     try:
         if uid is not None:
             os.chown(home, uid, -1)
+        home.chmod(0o711)  # platforms of the service user connect to the socket
         server = PostgresServer(home, uid, fsync)
         server.create()
         try:

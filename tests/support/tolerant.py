@@ -184,7 +184,7 @@ def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
         for parameter in described.get("parameters", ()):
             _open_parameter(parameter, [*members, *operation.path_members])
         if "requestBody" in described and operation.declaration.reads_json:
-            body = _open_body(described["requestBody"], members)
+            body = _open_body(described["requestBody"], members, operation.strict)
             if operation.strict:
                 body["content"]["application/json"]["schema"]["additionalProperties"] = False
             described["requestBody"] = body
@@ -222,7 +222,7 @@ def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:
     parameter.pop("example", None)
 
 
-def _open_body(body: Schema, members: Sequence[Member]) -> Schema:
+def _open_body(body: Schema, members: Sequence[Member], strict: bool) -> Schema:
     media = body["content"]["application/json"]
     needed = [each.names[0] for each in members if each.required]
     properties = {}
@@ -230,9 +230,11 @@ def _open_body(body: Schema, members: Sequence[Member]) -> Schema:
         name = member.names[0]
         schema = _accepted(member)
         properties[name] = schema if member.required else _or_null(schema)
-    schema = {"type": "object" if needed else ["object", "null"], "properties": properties}
+    schema: Schema = {"type": ["object", "null"], "properties": properties}
     if needed:
-        schema["required"] = needed
+        schema |= {"type": "object", "required": needed}
+    elif not strict:  # an empty array is read as an empty object
+        schema |= {"type": ["object", "null", "array"], "maxItems": 0}
     example = {"example": media["example"]} if "example" in media else {}
     return {**body, "content": {"application/json": {"schema": schema, **example}}}
 

@@ -85,7 +85,6 @@ def own_database() -> str:
     if not _server:
         running = contextlib.ExitStack()
         _server.append(running.enter_context(running_postgres()))
-        _server[0].socket_dir.chmod(0o711)
         atexit.register(running.close)
     return _server[0].new_database()
 
