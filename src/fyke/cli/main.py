@@ -24,6 +24,7 @@ from fyke.cli.doctor import doctor
 from fyke.cli.errors import run_command
 from fyke.cli.key import keys
 from fyke.cli.local_work import local_work
+from fyke.cli.prune import prune
 from fyke.cli.queue import queue
 from fyke.cli.restore import restore
 from fyke.cli.run import runs
@@ -57,6 +58,7 @@ app.add_typer(users, name="user")
 app.add_typer(callbacks, name="callback")
 app.add_typer(backups, name="backup")
 app.command()(restore)
+app.command()(prune)
 app.add_typer(db, name="db")
 app.add_typer(config, name="config")
 

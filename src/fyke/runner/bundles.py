@@ -7,7 +7,10 @@ from pathlib import Path
 
 from fyke.contracts.blobs import Blobs
 from fyke.domain.workers.archive import unpack
+from fyke.kit.file_lock import locked
 from fyke.model.worker import Version
+
+LOCK = ".lock"  # exclusive while folders are removed
 
 
 class BundleCache:
@@ -22,7 +25,15 @@ class BundleCache:
         """Return the folder of the version. Raises ``FileNotFoundError`` if the blob is missing."""
         target = self._root / version.digest
         async with self._locks.setdefault(version.digest, asyncio.Lock()):
-            if not await asyncio.to_thread(target.is_dir):
+            if not await asyncio.to_thread(self._exists, target):
                 data = await self._blobs.get(f"bundles/{version.digest}")
                 await asyncio.to_thread(unpack, data, target)
         return target
+
+    def _exists(self, target: Path) -> bool:
+        """Looked up while nothing is being pruned. The version of ``target`` is in the state, so it
+        is not removed later either; see ``fyke.app.prune``.
+        """
+        self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with locked(self._root / LOCK, shared=True):
+            return target.is_dir()

@@ -39,6 +39,7 @@ def test_commands_for_scripts_exist() -> None:
         "fyke run export",
         "fyke backup create",
         "fyke restore",
+        "fyke prune",
         "fyke config show",
     } <= set(COMMANDS)
     assert not any("local-work" in path for path in COMMANDS)

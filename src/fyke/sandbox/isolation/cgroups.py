@@ -11,14 +11,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.sandbox.isolation.cgroup_files import CONTROLLERS, ControlGroup, ControlGroups
+from fyke.sandbox.isolation.cgroup_files import (
+    CONTROLLERS,
+    ControlGroup,
+    ControlGroups,
+    pids,
+    subfolders,
+)
 from fyke.sandbox.isolation.cgroup_v1 import detect_v1
-from fyke.sandbox.isolation.cgroup_v2 import detect_v2
+from fyke.sandbox.isolation.cgroup_v2 import OWN_LEAF, detect_v2
 
 ALL_LIMITS = frozenset(CONTROLLERS)
+ABANDONED_SECONDS = 3600.0
+_OURS = re.compile("fyke-[0-9a-f]{12}")
 
 
 def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
@@ -44,6 +54,34 @@ def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
         if found_v1 is not None:
             return found_v1
     return NoGroups("; ".join(reasons) or "no control group file system is mounted")
+
+
+def abandoned_groups(proc: Path = Path("/proc/self")) -> list[Path]:
+    """Empty groups of installations on this machine whose launcher was killed. A group in use has
+    members, and one that was emptied just now is left out: its installation is perhaps running.
+    """
+    mounts = _mounts((proc / "mountinfo").read_text())
+    places = {
+        _join(mounts[controller], path)
+        for controller, path in _cgroup_paths((proc / "cgroup").read_text()).items()
+        if controller in mounts and (not controller or controller in (*CONTROLLERS, "cpuacct"))
+    }
+    places = {place.parent if place.name == OWN_LEAF else place for place in places}
+    before = time.time() - ABANDONED_SECONDS
+    return sorted(
+        place / name
+        for place in places
+        for name in subfolders(place)
+        if _OURS.fullmatch(name) and _is_unused(place / name, before)
+    )
+
+
+def _is_unused(group: Path, before: float) -> bool:
+    try:
+        changed = group.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return changed < before and not subfolders(group) and not pids(group)
 
 
 def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:

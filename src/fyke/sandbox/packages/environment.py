@@ -27,6 +27,7 @@ import structlog
 
 from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.contracts.tools import ToolRunner
+from fyke.kit.file_lock import locked
 from fyke.model.worker import Language, Version
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.packages import sealing
@@ -48,6 +49,8 @@ MAX_BYTES = 2 * 2**30
 CONTENT = "env"  # the folder that is mounted
 LOG = "install.log"
 SEAL = "seal.json"
+LOCKS = ".locks"  # a file for each environment: exclusive while it is built or removed
+BUILDING, CHANGED = ".build-", ".changed-"  # with a key, the names of folders that are left behind
 
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
 
@@ -136,8 +139,7 @@ class UvEnvironments:
         """Return the existing environment of a recipe or of its fallback."""
         for each in (recipe, recipe.fallback):
             if each is not None:
-                key = _key(each, terms)
-                found = await asyncio.to_thread(self._existing, key, worker_id)
+                found = await asyncio.to_thread(self._look_up, _key(each, terms), worker_id)
                 if found is not None:
                     return replace(found, warning=each.warning)
         return None
@@ -160,6 +162,23 @@ class UvEnvironments:
             return await self._node.recipe(bundle)
         return await self._go.recipe(version, bundle)
 
+    async def keys(self, version: Version, bundle: Path, account_id: str) -> frozenset[str]:
+        """The names of the environments that ``ensure`` may use. Raise ``EnvironmentFailed``."""
+        recipe = await self._recipe(version, bundle)
+        if recipe is None:
+            return frozenset()
+        terms = InstallTerms(account_id, version.builds and version.language != Language.GO)
+        recipes = (recipe, recipe.fallback)
+        return frozenset(_key(each, terms) for each in recipes if each is not None)
+
+    def _look_up(self, key: str, worker_id: str) -> Environment | None:
+        """Like ``_existing``, but None while the environment is built or removed."""
+        try:
+            with locked(self._root / LOCKS / key, shared=True, wait=False) as free:
+                return self._existing(key, worker_id) if free else None
+        except FileNotFoundError:
+            return None  # nothing was built yet
+
     def _existing(self, key: str, worker_id: str) -> Environment | None:
         """Return an existing environment whose content still matches its seal."""
         folder = self._root / key
@@ -174,7 +193,7 @@ class UvEnvironments:
         return Environment(folder / CONTENT, (folder / LOG).read_text("utf-8"))
 
     def _prepare_root(self) -> None:
-        for folder in (self._root, self._root / ".locks"):
+        for folder in (self._root, self._root / LOCKS):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)
 
@@ -184,7 +203,7 @@ class UvEnvironments:
         runs without the lock.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        lock = os.open(self._root / ".locks" / key, flags, 0o600)
+        lock = os.open(self._root / LOCKS / key, flags, 0o600)
         try:
             while True:
                 try:
@@ -199,7 +218,7 @@ class UvEnvironments:
     async def _build(
         self, key: str, recipe: Recipe, terms: InstallTerms, worker_id: str
     ) -> Environment:
-        building = self._root / f".build-{key}"
+        building = self._root / f"{BUILDING}{key}"
         output = ""
         try:
             await asyncio.to_thread(_make_empty, building)
@@ -221,7 +240,7 @@ class UvEnvironments:
         """
         folder = self._root / key
         if folder.exists():
-            aside = self._root / f".changed-{key}"
+            aside = self._root / f"{CHANGED}{key}"
             shutil.rmtree(aside, ignore_errors=True)
             folder.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)

@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 
-from fyke.sandbox.isolation.cgroup_files import ControlGroups
+from fyke.sandbox.isolation.cgroup_files import ControlGroups, remove
+from fyke.sandbox.isolation.cgroups import abandoned_groups
 from fyke.sandbox.process import processes
 from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.process.process_io import SandboxStartFailed
@@ -17,7 +18,10 @@ from fyke.sandbox.process.sandbox_process import END_SECONDS, remove_group
 async def remove_stale(
     folders: WorkFolders, groups: ControlGroups, keep: frozenset[str]
 ) -> list[str]:
-    """Remove every sandbox whose name is not in ``keep``; return the names, sorted."""
+    """Remove every sandbox whose name is not in ``keep``; return the names, sorted. Also remove the
+    empty control groups of installations whose launcher was killed.
+    """
+    await asyncio.to_thread(_remove_abandoned_groups)
     names = frozenset(folders.names()) | frozenset(groups.names())
     stale = names - keep
     if not stale:
@@ -29,6 +33,11 @@ async def remove_stale(
         await remove_group(group)
         await asyncio.to_thread(folders.remove, name)
     return sorted(stale)
+
+
+def _remove_abandoned_groups() -> None:
+    for group in abandoned_groups():
+        remove(group)
 
 
 async def _end_processes(names: frozenset[str]) -> None:

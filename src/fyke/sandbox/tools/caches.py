@@ -48,21 +48,32 @@ class ToolCaches:
         """Lock the cache for one user; None while another sandbox uses it."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._fd)
-        folder = self._open(name)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(folder)
+        folder = self._lock(name)
+        if folder is None:
             return None
-        except BaseException:
-            os.close(folder)
-            raise
         try:
             self._prepare(folder, uid)
         except BaseException:
             os.close(folder)
             raise
         return LockedCache(self.root / name, folder)
+
+    def _lock(self, name: str) -> int | None:
+        """The descriptor of the locked folder; None while another one has the lock, or when it was
+        removed meanwhile.
+        """
+        folder = self._open(name)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(folder).st_nlink > 0:
+                return folder
+        except BlockingIOError:
+            pass
+        except BaseException:
+            os.close(folder)
+            raise
+        os.close(folder)
+        return None
 
     def _open(self, name: str) -> int:
         try:
@@ -95,16 +106,21 @@ class ToolCaches:
         for name in sorted(os.listdir(self._fd)):  # noqa: PTH208 - below a descriptor
             if os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime > oldest:
                 continue
-            taken = self.take(name, None)
-            if taken is None:
-                continue
-            try:
-                empty(taken.descriptor)
-                os.rmdir(name, dir_fd=self._fd)
-            finally:
-                self.release(taken)
-            removed.append(name)
+            if self.remove(name):
+                removed.append(name)
         return removed
+
+    def remove(self, name: str) -> bool:
+        """Remove a cache; False while it is in use."""
+        folder = self._lock(name)
+        if folder is None:
+            return False
+        try:
+            empty(folder)
+            os.rmdir(name, dir_fd=self._fd)
+        finally:
+            os.close(folder)
+        return True
 
     def close(self) -> None:
         os.close(self._fd)

@@ -18,6 +18,7 @@ from fyke.sandbox.isolation.bubblewrap import UV_AT
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.tools.caches import LockedCache, ToolCaches
 
+CACHES = "tool-caches"  # in the data folder
 # Paths with another meaning inside the sandbox, or with private files.
 _NOT_MOUNTABLE = (
     "/",
@@ -43,7 +44,7 @@ class ToolPaths:
     @classmethod
     def at(cls, data_folder: Path, find_links: Sequence[Path] = ()) -> ToolPaths:
         """The paths of an installation."""
-        return cls(ToolCaches(data_folder / "tool-caches"), mountable_folders(find_links))
+        return cls(ToolCaches(data_folder / CACHES), mountable_folders(find_links))
 
     def cache_of(self, order: LaunchOrder, uid: int | None) -> LockedCache | None:
         """Lock the cache that the order names; None without one or while it is in use."""

@@ -16,9 +16,11 @@ import time
 from pathlib import Path
 
 from fyke.errors import Unavailable
+from fyke.kit.file_lock import locked
 
 _SEGMENT = re.compile(r"[a-z0-9_-][a-z0-9._-]*")
 _TEMPORARY = ".part"  # no name can clash with it: a segment never starts with a dot
+_LOCK = ".lock"  # shared while a blob gets its name, exclusive while an old one is deleted
 _STALE_SECONDS = 3600.0
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
@@ -49,6 +51,17 @@ class FilesystemBlobs:
     async def delete(self, name: str) -> None:
         await asyncio.to_thread(self._delete, self._path(name), name)
 
+    def delete_old(self, name: str, before: float) -> bool:
+        """Delete the blob unless it was put after ``before`` (Unix time), even if it was put again
+        while this decides. Return whether it was deleted. Blocks; not part of ``Blobs``.
+        """
+        path = self._path(name)
+        with locked(self._root / _LOCK):
+            if not path.is_file() or path.stat().st_mtime > before:
+                return False
+            self._delete(path, name)
+            return True
+
     def _path(self, name: str) -> Path:
         return self._root.joinpath(*check_name(name))
 
@@ -57,7 +70,8 @@ class FilesystemBlobs:
             self._make_folders(path.parent)
             part = self._write_part(data)
             try:
-                part.replace(path)
+                with locked(self._root / _LOCK, shared=True):
+                    part.replace(path)
             except BaseException:
                 part.unlink(missing_ok=True)
                 raise

@@ -10,7 +10,9 @@ import pytest
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolRun
-from fyke.sandbox.packages.environment import UvEnvironments, _key
+from fyke.kit.file_lock import locked
+from fyke.sandbox.packages import sealing
+from fyke.sandbox.packages.environment import CONTENT, LOCKS, LOG, SEAL, UvEnvironments, _key
 from fyke.sandbox.packages.installer import InstallTerms
 from unit.sandbox.packages.test_environment_python import python
 from unit.sandbox.packages.test_installer import EndedTools
@@ -31,6 +33,20 @@ def test_caches_are_never_shared() -> None:
     ]
     names = [one.cache(client) for one in terms for client in ("UV", "NPM")]
     assert len(set(names)) == len(names)
+
+
+def test_an_environment_is_not_found_while_it_is_built_or_removed(tmp_path: Path) -> None:
+    environments = UvEnvironments(tmp_path, EndedTools(ToolRun(0, tmp_path, "", b"")), environ={})
+    assert environments._look_up("k", "w") is None, "nothing was built yet"
+    content = tmp_path / "k" / CONTENT
+    content.mkdir(parents=True)
+    sealing.write(tmp_path / "k" / SEAL, sealing.seal(content))
+    (tmp_path / "k" / LOG).write_text("log")
+    (tmp_path / LOCKS).mkdir()
+    found = environments._look_up("k", "w")
+    assert found is not None and found.path == content
+    with locked(tmp_path / LOCKS / "k"):
+        assert environments._look_up("k", "w") is None
 
 
 @pytest.mark.anyio

@@ -18,7 +18,7 @@ import os
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import BinaryIO
@@ -224,16 +224,31 @@ def remove_folders_of_ended_processes(parent: Path) -> list[Path]:
     processes are locked.
     """
     removed = []
+    for folder, lock in _unlocked(parent):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+        removed.append(folder)
+    return removed
+
+
+def folders_of_ended_processes(parent: Path) -> list[Path]:
+    """The folders that ``remove_folders_of_ended_processes`` would remove."""
+    found = []
+    for folder, lock in _unlocked(parent):
+        os.close(lock)
+        found.append(folder)
+    return found
+
+
+def _unlocked(parent: Path) -> Iterator[tuple[Path, int]]:
+    """Lock the folders that no process has locked; yield each with the descriptor of its lock."""
     for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
         try:
             lock = _try_lock(folder)
         except OSError:
             continue  # not a folder of ours, or the disk is full
         if lock >= 0:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
-            removed.append(folder)
-    return removed
+            yield folder, lock
 
 
 def _try_lock(folder: Path) -> int:

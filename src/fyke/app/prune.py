@@ -1,0 +1,339 @@
+"""What ``fyke prune`` removes: files that nothing refers to, also while runs start.
+
+Whatever a version needs is kept: its bundle, its unpacked bundle and its environment. A version is
+in the state before they are looked up for a start, and the look-up shares a lock with this module.
+So each removal takes that lock, reads the state once more, and only then decides. A folder is
+renamed first, and deleted after the lock was released.
+
+Package caches, downloads and work folders are kept while their own lock, or that of the
+installation, is taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from fyke.app.measuring import folder_size
+from fyke.app.runner import open_environments
+from fyke.app.state import addresses
+from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.tools import ToolRun, ToolSpec
+from fyke.domain.results.export.formats import PREFIX as WORKBOOK
+from fyke.domain.results.export.spool import (
+    folders_of_ended_processes,
+    remove_folders_of_ended_processes,
+)
+from fyke.domain.workers.archive import unpack
+from fyke.domain.workers.bundles import bundle_name
+from fyke.kit.file_lock import locked
+from fyke.model.worker import Language, Version
+from fyke.reasons import ReasonCode
+from fyke.runner.bundles import LOCK as BUNDLES_LOCK
+from fyke.sandbox.isolation.cgroups import abandoned_groups
+from fyke.sandbox.packages.environment import BUILDING, LOCKS
+from fyke.sandbox.process.folders import WorkFolders
+from fyke.sandbox.tools.caches import ToolCaches
+from fyke.sandbox.tools.tool_paths import CACHES
+from fyke.settings import Settings
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+from fyke.storage.sql.dialects import for_reading, make_engine
+from fyke.storage.sql.state.references import (
+    StartableVersion,
+    needed_bundles,
+    startable_versions,
+)
+from fyke.storage.sql.state.workers import SqlWorkers
+
+PUSH_SECONDS = 3600.0  # a bundle is stored before its version; no push takes that long
+TEMPORARY_SECONDS = 86_400.0  # a temporary file that is older is in use by no process
+PRUNED = ".pruned-"
+
+
+class Kind(StrEnum):
+    """What is removed."""
+
+    BUNDLE = "bundle"  # of no version
+    UNPACKED = "unpacked bundle"
+    ENVIRONMENT = "environment"
+    PACKAGES = "package cache"
+    DOWNLOAD = "download"  # of a server that was killed
+    TEMPORARY = "temporary file"  # of a process that was killed
+    WORK = "work folder"
+    GROUP = "control group"
+
+
+@dataclass(frozen=True, slots=True)
+class Removable:
+    """A file or folder to remove. ``size`` in bytes."""
+
+    kind: Kind
+    path: Path
+    size: int
+
+
+class UnknownNeed(Exception):
+    """Which environments the versions need cannot be computed here; the message says why."""
+
+
+class Prune:
+    """Finds and removes what the owner of the data folder can remove."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
+        self._environments = open_environments(settings, _NoTools())
+        self._keys: dict[StartableVersion, frozenset[str]] = {}
+        self.kept = ""  # why environments are kept although no version may need them
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    async def find(self) -> list[Removable]:
+        """What can be removed now. Raises ``SQLAlchemyError``."""
+        startable = self._startable()
+        digests = {version.digest for version in startable}
+        return [
+            *self._bundles(),
+            *self._unpacked(digests),
+            *await self._unused_environments(startable),
+            *self._temporary_files(),
+        ]
+
+    async def remove(self, item: Removable) -> bool:
+        """Remove it, unless it is needed by now. Return whether it was removed."""
+        try:
+            return await self._remove(item)
+        except FileNotFoundError:
+            return False  # by another process
+
+    async def _remove(self, item: Removable) -> bool:
+        if item.kind is Kind.BUNDLE:
+            if item.path.name in self._needed():
+                return False
+            blobs = FilesystemBlobs(self._settings.blobs_dir)
+            return blobs.delete_old(bundle_name(item.path.name), time.time() - PUSH_SECONDS)
+        if item.kind is Kind.UNPACKED:
+            return self._remove_unpacked(item.path)
+        if item.kind is Kind.ENVIRONMENT:
+            return await self._remove_environment(item.path)
+        if item.kind is Kind.DOWNLOAD:
+            return item.path in remove_folders_of_ended_processes(item.path.parent)
+        _delete(item.path)
+        return True
+
+    # --- the state ----------------------------------------------------------------------------
+
+    def _startable(self) -> set[StartableVersion]:
+        with for_reading(self._engine).connect() as connection, connection.begin():
+            return startable_versions(connection)
+
+    def _needed(self) -> set[str]:
+        with for_reading(self._engine).connect() as connection, connection.begin():
+            return needed_bundles(connection)
+
+    # --- bundles --------------------------------------------------------------------------------
+
+    def _bundles(self) -> Iterator[Removable]:
+        needed, before = self._needed(), time.time() - PUSH_SECONDS
+        for path in _children(self._settings.blobs_dir / "bundles"):
+            if path.name not in needed and _is_older(path, before):
+                yield _removable(Kind.BUNDLE, path)
+
+    def _unpacked(self, digests: set[str]) -> Iterator[Removable]:
+        for path in _children(self._settings.bundles_dir):
+            if not path.name.startswith(".") and path.name not in digests:
+                yield _removable(Kind.UNPACKED, path)
+
+    def _remove_unpacked(self, path: Path) -> bool:
+        with locked(path.parent / BUNDLES_LOCK):
+            if path.name in {version.digest for version in self._startable()}:
+                return False
+            aside = _rename(path)
+        _delete(aside)
+        return True
+
+    # --- environments ---------------------------------------------------------------------------
+
+    async def _unused_environments(self, startable: set[StartableVersion]) -> list[Removable]:
+        root = self._settings.environments_dir
+        try:
+            keys = await self._needed_keys(startable)
+        except UnknownNeed as error:
+            self.kept = str(error)
+            return []
+        return [
+            _removable(Kind.ENVIRONMENT, path)
+            for path in _children(root)
+            if path.name.removeprefix(BUILDING) not in keys and _is_environment(path)
+        ]
+
+    async def _remove_environment(self, path: Path) -> bool:
+        key = path.name.removeprefix(BUILDING)
+        with locked(path.parent / LOCKS / key, wait=False) as free:
+            if not free:
+                return False  # it is being built
+            if path.name == key and key in await self._needed_keys(self._startable()):
+                return False
+            aside = _rename(path)
+        _delete(aside)
+        return True
+
+    async def _needed_keys(self, startable: Iterable[StartableVersion]) -> set[str]:
+        """The environments of these versions. Raises ``UnknownNeed``."""
+        keys: set[str] = set()
+        for version in startable:
+            if version not in self._keys:
+                self._keys[version] = await self._keys_of(version)
+            keys |= self._keys[version]
+        return keys
+
+    async def _keys_of(self, startable: StartableVersion) -> frozenset[str]:
+        with for_reading(self._engine).connect() as connection, connection.begin():
+            version = SqlWorkers(connection).version(startable.worker_id, startable.number)
+        if version is None:
+            return frozenset()
+        try:
+            async with self._folder_of(version) as folder:
+                return await self._environments.keys(version, folder, startable.account_id)
+        except FileNotFoundError:
+            return frozenset()  # without its bundle it cannot be started
+        except EnvironmentFailed as error:
+            if error.reason.code is ReasonCode.INSTALLER_MISSING:
+                raise UnknownNeed(f"Environments are kept: {error}") from None
+            return frozenset()  # nothing can be installed for it
+
+    @contextlib.asynccontextmanager
+    async def _folder_of(self, version: Version) -> AsyncIterator[Path]:
+        """The unpacked project, which Python does not need. Raises ``FileNotFoundError``."""
+        folder = self._settings.bundles_dir / version.digest
+        if folder.is_dir() or version.language is Language.PYTHON:
+            yield folder
+            return
+        data = await FilesystemBlobs(self._settings.blobs_dir).get(bundle_name(version.digest))
+        with tempfile.TemporaryDirectory(dir=self._settings.scratch_dir) as scratch:
+            unpack(data, Path(scratch) / version.digest)
+            yield Path(scratch) / version.digest
+
+    # --- temporary files ------------------------------------------------------------------------
+
+    def _temporary_files(self) -> Iterator[Removable]:
+        """Temporary files of processes that were killed."""
+        settings, before = self._settings, time.time() - TEMPORARY_SECONDS
+        for path in folders_of_ended_processes(settings.downloads_dir):
+            yield _removable(Kind.DOWNLOAD, path)
+        for folder in (settings.scratch_dir, settings.bundles_dir, settings.environments_dir):
+            for path in _children(folder):
+                is_ours = path.name.startswith((".", WORKBOOK, "copy-of-", "tmp"))
+                kept = path.name in (BUNDLES_LOCK, LOCKS) or path.name.startswith(BUILDING)
+                if is_ours and not kept and _is_older(path, before):
+                    yield _removable(Kind.TEMPORARY, path)
+
+
+class SharedPrune:
+    """Finds and removes what belongs to the launcher, where root has started Fyke: run by root
+    then, otherwise by the owner of the data folder.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._work = settings.work_dir
+        self._caches = settings.home / CACHES
+        self._lock = settings.run_dir / "up.lock"
+
+    def find(self) -> list[Removable]:
+        """What can be removed now; work folders only while Fyke is stopped."""
+        found = [_removable(Kind.PACKAGES, path) for path in _children(self._caches)]
+        with self._stopped() as stopped:
+            work = _children(self._work) if stopped else ()
+            found += [_removable(Kind.WORK, path) for path in work]
+        found += [Removable(Kind.GROUP, path, 0) for path in abandoned_groups()]
+        return [item for item in found if _is_ours(item.path)]
+
+    def remove(self, item: Removable) -> bool:
+        """Remove it, unless it is in use by now. Return whether it was removed."""
+        if item.kind is Kind.GROUP:
+            with contextlib.suppress(OSError):  # in use again
+                item.path.rmdir()
+            return not item.path.exists()
+        if item.kind is Kind.PACKAGES:
+            caches = ToolCaches(self._caches)
+            try:
+                return caches.remove(item.path.name)
+            finally:
+                caches.close()
+        with self._stopped() as stopped:
+            if stopped:
+                folders = WorkFolders(self._work)
+                folders.remove(item.path.name)
+                folders.close()
+            return stopped
+
+    @contextlib.contextmanager
+    def _stopped(self) -> Iterator[bool]:
+        """Keep Fyke from starting; yield False while it is running."""
+        if not self._lock.exists():
+            yield True
+            return
+        with locked(self._lock, wait=False) as stopped:
+            yield stopped
+
+
+class _NoTools:
+    """Nothing is installed here: only the names of environments are computed."""
+
+    def run(self, spec: ToolSpec) -> AbstractAsyncContextManager[ToolRun]:
+        raise NotImplementedError
+
+
+def _children(folder: Path) -> list[Path]:
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        return sorted(folder.iterdir())
+    return []
+
+
+def _is_environment(path: Path) -> bool:
+    return path.name.startswith(BUILDING) or not path.name.startswith(".")
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.lstat().st_mtime < before
+    except FileNotFoundError:
+        return False
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return os.geteuid() in (0, path.lstat().st_uid)
+    except FileNotFoundError:
+        return False
+
+
+def _removable(kind: Kind, path: Path) -> Removable:
+    if path.is_dir() and not path.is_symlink():
+        return Removable(kind, path, folder_size(path.name, "", path).bytes)
+    with contextlib.suppress(FileNotFoundError):
+        return Removable(kind, path, path.lstat().st_size)
+    return Removable(kind, path, 0)
+
+
+def _rename(path: Path) -> Path:
+    aside = path.with_name(f"{PRUNED}{path.name}-{secrets.token_hex(4)}")
+    path.rename(aside)
+    return aside
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
