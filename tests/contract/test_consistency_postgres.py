@@ -1,0 +1,70 @@
+"""State and rows in one PostgreSQL database are compared like two files of SQLite, whose rules are
+tested one by one in ``unit/storage/sql/test_consistency.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fyke.app.maintenance import check
+from fyke.model.results import AttemptBatch
+from fyke.model.runner import Capacity
+from fyke.settings import Settings
+from fyke.storage.sql import consistency
+from fyke.storage.sql.dialects import for_writing, make_engine
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.transaction import SqlTransaction
+from support import records
+from support.rows import plain, upsert
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_database_with_both_is_compared(postgres_url: str, tmp_path: Path) -> None:
+    migrate(postgres_url)
+    migrate_results(postgres_url)
+    engine = make_engine(postgres_url, durable=False)
+    with for_writing(engine).begin() as connection:
+        tx = SqlTransaction(connection, hiding=frozenset())
+        owner, worker = records.seed(tx)
+        records.seed_run(tx, owner, worker, 1)
+        [lease] = tx.runs.lease("r", Capacity(2, 9000, 9), 100)
+        tx.finish()
+    run, attempt = lease.run.id, lease.attempt.id
+    store = open_results(postgres_url, durable=False)
+    for attempt_id in (attempt, "lost"):
+        await store.open_attempt(run, attempt_id)
+        rows = [*plain(1, 2), upsert(b'{"n":3}')]
+        await store.commit([AttemptBatch(run, attempt_id, rows)])
+    await store.close()
+
+    settings = Settings(home=tmp_path, database_url=postgres_url)
+    lost = (
+        f"there are 2 rows of attempt lost of run {run}, which does not exist; they are not shown"
+    )
+    assert consistency.check_database(engine) == [lost]
+    assert [finding for finding in check(settings) if "bundle" not in finding] == [lost]
+    with contextlib.closing(
+        psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True)
+    ) as other:
+        other.execute("UPDATE results_attempts SET bytes = bytes + 1 WHERE attempt_id <> 'lost'")
+        other.execute("UPDATE attempts SET outcome = 'succeeded', rows = 9")
+        other.execute("UPDATE runs SET state = 'succeeded', results = 8")
+        other.execute("UPDATE results_runs SET rows = 7")
+        other.execute("INSERT INTO results_runs (run_id, rows, log_entries) VALUES ('gone', 1, 0)")
+    found = "\n".join(consistency.check_database(engine))
+    for text in (
+        "1 rows of run gone",
+        "ended with 9 rows but 3 are stored",
+        "has 8 results but its attempts add up to 9",
+        f"attempt {attempt} of run {run} counts 3 rows of",
+        "has positions for 7 rows but its attempts count 5",
+    ):
+        assert text in found
+    engine.dispose()
