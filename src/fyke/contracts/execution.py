@@ -34,6 +34,9 @@ class Isolation(StrEnum):
     NONE = "none"
 
 
+COMPLETE = "all isolation checks passed"  # the reason of level full, with what remains after it
+
+
 @dataclass(frozen=True, slots=True)
 class IsolationReport:
     """The isolation level of this machine, the reason as a sentence, and all checks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fyke.contracts.execution import Isolation
+from fyke.contracts.execution import COMPLETE, Isolation
 from fyke.contracts.state import Storage
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
@@ -71,7 +71,8 @@ def _runner_check(runner: RunnerInfo) -> HealthCheck:
     name = f"runner {runner.node}"
     capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
     if runner.isolation == Isolation.FULL.value:
-        return HealthCheck(name, Level.GOOD, f"the sandbox is complete; {capacity}")
+        _, _, remains = runner.reason.partition(COMPLETE)
+        return HealthCheck(name, Level.GOOD, f"the sandbox is complete{remains}; {capacity}")
     why = f" ({runner.reason})" if runner.reason else ""
     if runner.isolation == Isolation.NO_LIMITS.value:
         detail = f"the sandbox has no limits on cpu and memory{why}; {capacity}"

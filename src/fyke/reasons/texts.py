@@ -371,5 +371,5 @@ CHECKS = frozenset({
     _("host name"), _("network"), _("no name server"), _("proc"), _("process 1"),
     _("environment of process 1"), _("options out of sight"), _("session"), _("descriptors"),
     _("environment"), _("core files"), _("read-only system"), _("no set-id"), _("no devices"),
-    _("files of the machine"), _("memory file systems"),
+    _("files of the machine"), _("memory file systems"), _("watches"),
 })  # fmt: skip

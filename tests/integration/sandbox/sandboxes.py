@@ -34,7 +34,7 @@ MIB = 2**20
 GROUPS_VARIABLE = "FYKE_TEST_GROUPS"  # controller=path, comma-separated, handed to a plain user
 
 _LEAVE_SECONDS = 10
-_KEPT = ("run", "work", "tool-caches")  # of the data folder: the launcher has them open
+_KEPT = ("run", "work", "tool-caches", "sandbox-files")  # of the data folder, for the launcher
 
 ROOT = os.geteuid() == 0
 SPAWNERS = ("launcher",) if ROOT else ("direct", "direct-soft")

@@ -57,6 +57,13 @@ def without_seccomp(options: Options) -> Options:
     return options[:at] + options[at + 2 :]
 
 
+def writable_usr(options: Options) -> Options:
+    """Mount /usr itself, with write access, in place of its overlay."""
+    at = options.index("/usr")
+    before, after = (1, 2) if options[at - 1] == "--ro-bind" else (3, 3)
+    return [*options[: at - before], "--bind", "/usr", "/usr", *options[at + after :]]
+
+
 def added(*words: str) -> Callable[[Options], Options]:
     """Add options before the root becomes read-only."""
 
@@ -106,7 +113,7 @@ LAYERS = {
     "new session": (without("--new-session"), "session"),
     "read-only root": (without("--remount-ro", "/"), "read-only system"),
     "read-only /usr": (
-        replaced(("--ro-bind", "/usr", "/usr"), ("--bind", "/usr", "/usr")),
+        writable_usr,
         "read-only system",
     ),
     "read-only /dev": (without("--remount-ro", "/dev"), "read-only system"),
@@ -227,6 +234,9 @@ FILTERS: dict[str, tuple[str, Any, str]] = {
     "the hypervisor's sockets": ("AF_UNIX", 40, "vsock"),
     "packet sockets": ("AF_UNIX", 17, "seccomp"),
     "unknown calls allowed": ("ENOSYS", 0, "seccomp"),
+    "leases": ("F_SETLEASE", 1025, "seccomp"),
+    "dnotify": ("F_NOTIFY", 1025, "seccomp"),
+    "watches of shared files": ("WATCHES", True, "watches"),
 }
 
 
@@ -238,7 +248,10 @@ async def test_a_hole_in_the_filter_is_detected(
     if name == "DENIED":
         machine = platform.machine()
         program = without_rule(seccomp.program(), syscalls.denied(machine)[value])
-        monkeypatch.setattr(seccomp, "program", lambda machine=None: program)
+        monkeypatch.setattr(seccomp, "program", lambda **_: program)
+    elif name == "WATCHES":
+        program = seccomp.program(watches=value)
+        monkeypatch.setattr(seccomp, "program", lambda **_: program)
     else:
         monkeypatch.setattr(seccomp, name, value)
     detected, report = await failed(place)
@@ -250,7 +263,7 @@ async def test_a_filter_that_denies_nothing_is_detected(
     place: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allow = struct.pack("=HBBI", *seccomp.ALLOW)
-    monkeypatch.setattr(seccomp, "program", lambda machine=None: allow)
+    monkeypatch.setattr(seccomp, "program", lambda **_: allow)
     detected, report = await failed(place)
     assert report.level is Isolation.NONE
     assert {"seccomp", "vsock"} & set(detected)

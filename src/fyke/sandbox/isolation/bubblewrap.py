@@ -10,6 +10,9 @@ For each of these lines there is a test that fails without it:
   written through ``/proc/1/mem``, which no rule against ``ptrace`` forbids.
 * ``/etc`` contains only what programs need to resolve ``localhost`` and check certificates.
   ``resolv.conf`` is empty: names are resolved by the proxy.
+* No file has an inode that another sandbox or the machine uses too, where the machine can do it: a
+  shared folder is mounted as a read-only overlay, a single file is copied, and device files are
+  made for each user. Watches and locks belong to an inode.
 * The hosts file maps the host names that published Workers have in their code to the sandbox's own
   loopback.
 * The arguments go through ``--args FD`` and the environment is empty, because process 1 inside
@@ -19,7 +22,8 @@ For each of these lines there is a test that fails without it:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -64,11 +68,22 @@ NODE_PROXY_AT = "/run/fyke/proxy.cjs"
 UV_AT = "/run/fyke/uv"
 CACHE_AT = "/cache"
 
+DEVICES = {  # the device files of /dev, with their numbers
+    "full": (1, 7),
+    "null": (1, 3),
+    "random": (1, 8),
+    "tty": (5, 0),
+    "urandom": (1, 9),
+    "zero": (1, 5),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The mounts of one sandbox. ``kind`` is one of ``order.KINDS``; ``extras`` are the folders and
     programs that a kind of tool needs, each with its path in the sandbox. ``tmp_size`` in bytes.
+    ``empty`` is an empty folder, the lower layer of every overlay; None mounts folders themselves.
+    ``devices`` has the device files; None takes the machine's. ``watches`` allows inotify.
     """
 
     kind: str
@@ -78,6 +93,9 @@ class Layout:
     tmp_size: int
     cache: Path | None = None
     extras: tuple[tuple[Path, str], ...] = field(default=())
+    empty: Path | None = None
+    devices: Path | None = None
+    watches: bool = False
 
 
 def arguments(layout: Layout, data: Callable[[bytes], int], seccomp: int) -> list[str]:
@@ -86,8 +104,8 @@ def arguments(layout: Layout, data: Callable[[bytes], int], seccomp: int) -> lis
     """
     return [
         *_namespaces(),
-        *_system(layout.tmp_size),
-        *_etc(data),
+        *_system(layout),
+        *_etc(layout.empty, data),
         *_mounts(layout, data),
         *("--seccomp", str(seccomp)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work"),
@@ -108,18 +126,54 @@ def _namespaces() -> list[str]:
     ]
 
 
-def _system(tmp_size: int) -> list[str]:
+def overlay_arguments(empty: Path, folders: list[Path]) -> list[str]:
+    """The options and command of a sandbox that only mounts overlays of these folders and of those
+    of the machine.
+    """
+    shared = [*map(Path, _etc_folders()), *folders]
     return [
-        *("--ro-bind", "/usr", "/usr"),
-        *_usr_links(),
+        *_namespaces(),
+        *_shared(empty, Path("/usr"), "/usr"),
+        *_usr_links(empty),
+        *(word for at, path in enumerate(shared) for word in _shared(empty, path, f"/run/{at}")),
+        *("--", "/usr/bin/true"),
+    ]
+
+
+def shared_paths() -> list[str]:
+    """The paths of a sandbox that the machine has too, with the same content."""
+    folders = [f"/{name}" for name in USR_LINKS if _is_folder(Path("/", name))]
+    etc = [path for path in ETC_OF_HOST if Path(path).exists()]
+    return ["/usr", *folders, *etc, *(f"/dev/{name}" for name in DEVICES)]
+
+
+def _shared(empty: Path | None, source: Path, target: str) -> list[str]:
+    """A folder of the machine, with inodes of the sandbox's own where there can be overlays."""
+    if empty is None:
+        return ["--ro-bind", os.fspath(source), target]
+    layers = ("--overlay-src", os.fspath(empty), "--overlay-src", os.fspath(source))
+    return [*layers, "--ro-overlay", target]
+
+
+def _system(layout: Layout) -> list[str]:
+    tmp_size = layout.tmp_size
+    return [
+        *_shared(layout.empty, Path("/usr"), "/usr"),
+        *_usr_links(layout.empty),
         *("--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1", "--dev", "/dev"),
+        *_devices(layout.devices),
         *("--size", str(DEV_SHM_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108 - inside the sandbox
         *("--size", str(tmp_size), "--tmpfs", "/tmp"),  # noqa: S108 - inside the sandbox
         *("--dir", "/etc"),
     ]
 
 
-def _usr_links() -> list[str]:
+def _devices(folder: Path | None) -> Iterator[str]:
+    for name in DEVICES if folder is not None else ():
+        yield from ("--dev-bind", f"{folder}/{name}", f"/dev/{name}")
+
+
+def _usr_links(empty: Path | None) -> list[str]:
     """/bin, /lib and so on as on the machine: links into /usr, or separate folders."""
     options: list[str] = []
     for name in USR_LINKS:
@@ -127,17 +181,39 @@ def _usr_links() -> list[str]:
         if path.is_symlink():
             options += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
-            options += ["--ro-bind", str(path), str(path)]
+            options += _shared(empty, path, str(path))
     return options
 
 
-def _etc(data: Callable[[bytes], int]) -> list[str]:
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _etc_folders() -> list[str]:
+    return [path for path in ETC_OF_HOST if Path(path).is_dir()]
+
+
+def _etc(empty: Path | None, data: Callable[[bytes], int]) -> list[str]:
     options: list[str] = []
+    for path in _etc_folders():
+        options += _shared(empty, Path(path), path)
     for path in ETC_OF_HOST:
-        options += ["--ro-bind-try", path, path]
+        content = _public_content(Path(path))
+        if content is not None:
+            options += ["--ro-bind-data", str(data(content)), path]
     for name, text in ETC.items():
         options += ["--ro-bind-data", str(data(text.encode())), f"/etc/{name}"]
     return options
+
+
+def _public_content(path: Path) -> bytes | None:
+    """The content of a file that every user may read; None for anything else."""
+    try:
+        state = path.stat()
+        is_public = stat.S_ISREG(state.st_mode) and state.st_mode & stat.S_IROTH
+        return path.read_bytes() if is_public else None
+    except OSError:
+        return None
 
 
 def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
@@ -148,13 +224,14 @@ def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
         options += ["--ro-bind-data", str(data(_source("node_proxy.cjs"))), NODE_PROXY_AT]
     options += ["--bind", os.fspath(layout.work), "/work"]
     if layout.bundle is not None:
-        options += ["--ro-bind", os.fspath(layout.bundle), "/bundle"]
+        options += _shared(layout.empty, layout.bundle, "/bundle")
     if layout.environment is not None and layout.kind in ENVIRONMENT_AT:
-        options += ["--ro-bind", os.fspath(layout.environment), ENVIRONMENT_AT[layout.kind]]
+        options += _shared(layout.empty, layout.environment, ENVIRONMENT_AT[layout.kind])
     if layout.cache is not None:
         options += ["--bind", os.fspath(layout.cache), CACHE_AT]
     for source, target in layout.extras:
-        options += ["--ro-bind", os.fspath(source), target]
+        empty = layout.empty if source.is_dir() else None
+        options += _shared(empty, source, target)
     return options
 
 

@@ -22,6 +22,7 @@ SIGCHLD = 17
 AF_VSOCK, AF_PACKET, AF_INET, AF_NETLINK = 40, 17, 2, 16
 SOCK_STREAM, SOCK_RAW = 1, 3
 ICMP, NETLINK_AUDIT = 1, 9
+F_SETLEASE, F_NOTIFY = 1024, 1026
 UNKNOWN_CALL = 600
 X32_GETPID = 0x40000000 + 39
 
@@ -52,6 +53,8 @@ def samples(machine: str | None = None) -> dict[str, tuple[int, list[int]]]:
         "clone of a user namespace": (number["clone"], [CLONE_NEWUSER | SIGCHLD]),
         "clone3": (number["clone3"], []),
         "an unknown call": (UNKNOWN_CALL, []),
+        "a lease": (number["fcntl"], [-1, F_SETLEASE]),
+        "dnotify": (number["fcntl"], [-1, F_NOTIFY]),
         "vsock": (number["socket"], [AF_VSOCK, SOCK_STREAM, 0]),
         "packet socket": (number["socket"], [AF_PACKET, SOCK_RAW, 0]),
         "raw socket": (number["socket"], [AF_INET, SOCK_RAW, ICMP]),
@@ -86,7 +89,32 @@ def evaluate(
         *_network(inside),
         *_processes(inside, host),
         *_files(inside, tmp_size),
+        _watches(inside, host),
     ]
+
+
+def shared_locks(inside: InsideView, host: HostView) -> str:
+    """Which inodes the sandbox shares with the machine and so with other sandboxes, as a sentence
+    about locks, and why; "" for none.
+    """
+    shared = _shared(inside, host)
+    if not shared:
+        return ""
+    others = f" and {len(shared) - 1} more" if shared[1:] else ""
+    cause = f": {host.own_files}" if host.own_files else ""
+    return f"locks of files are shared with other sandboxes on {shared[0]}{others}{cause}"
+
+
+def _shared(inside: InsideView, host: HostView) -> list[str]:
+    return [path for path, inode in inside["inodes"].items() if host.inodes.get(path) == inode]
+
+
+def _watches(inside: InsideView, host: HostView) -> Check:
+    watch, shared = inside["watch"], _shared(inside, host)
+    if not shared:
+        return "watches", True, "every file has an inode of its own"
+    detail = f"starting a watch returned {watch}; {shared_locks(inside, host)}"
+    return "watches", watch == "ENOSYS", detail
 
 
 def _users(inside: InsideView, host: HostView, user: int) -> Iterator[Check]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from fyke.sandbox.isolation import bubblewrap, inspector
 
 SECONDS = 10
 # enters the user namespace of a process, tries to create another in it, prints both error numbers
@@ -30,13 +32,16 @@ print(ctypes.get_errno() if libc.unshare(NEW_USER) else 0)
 class HostView:
     """``environment`` and ``command_line`` are those of process 1; ``nesting`` is the result of
     creating a user namespace in the sandbox (see ``_nesting``); ``in_cgroup`` is whether its
-    processes are in their control group.
+    processes are in their control group. ``inodes`` are those of ``bubblewrap.shared_paths``,
+    ``own_files`` is why a sandbox does not have its own for all of them.
     """
 
     environment: int  # bytes
     command_line: tuple[str, ...]
     nesting: str
     in_cgroup: bool
+    inodes: dict[str, list[int]] = field(default_factory=dict)
+    own_files: str = ""
 
     def to_message(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,15 +51,17 @@ class HostView:
         return cls(**(message | {"command_line": tuple(message["command_line"])}))
 
 
-def inspect_host(first: int, main: int, group: list[int]) -> HostView:
+def inspect_host(first: int, main: int, group: list[int], own_files: str = "") -> HostView:
     """``first`` and ``main`` are the host's pids of process 1 of the sandbox and of the one that
-    became the Worker; ``group`` are the members of its control group.
+    became the Worker; ``group`` are the members of its control group; ``own_files`` is passed on.
     """
     return HostView(
         environment=_environment(first),
         command_line=tuple(Path(f"/proc/{first}/cmdline").read_text().rstrip("\0").split("\0")),
         nesting=_nesting(main),
         in_cgroup={first, main} <= set(group),
+        inodes=inspector.inodes(bubblewrap.shared_paths()),
+        own_files=own_files,
     )
 
 

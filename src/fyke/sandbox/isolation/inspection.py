@@ -15,7 +15,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from fyke.contracts.execution import Isolation, IsolationReport, SandboxFault, SandboxLimits
+from fyke.contracts.execution import (
+    COMPLETE,
+    Isolation,
+    IsolationReport,
+    SandboxFault,
+    SandboxLimits,
+)
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import bubblewrap, checks, inspector
 from fyke.sandbox.isolation.cgroups import ALL_LIMITS
@@ -47,7 +53,8 @@ async def inspect(spawner: Spawner) -> IsolationReport:
     ours = inspector.namespaces()
     results = checks.evaluate(inside, host, spawned.user, ours, LIMITS.tmp_size)
     enforced = spawned.enforced if host.in_cgroup else frozenset()
-    return _report([program, *results, _limits(enforced, kind, reason)])
+    remaining = checks.shared_locks(inside, host)
+    return _report([program, *results, _limits(enforced, kind, reason)], remaining)
 
 
 def _program() -> Check:
@@ -93,7 +100,11 @@ async def _observe(spawner: Spawner) -> tuple[InsideView, HostView, SpawnedSandb
 
 
 async def _run_inspector(sandbox: IsolatedSandbox, port: int) -> InsideView:
-    variables = {"FYKE_CANARY_PORT": str(port), "FYKE_CALLS": json.dumps(checks.samples())}
+    variables = {
+        "FYKE_CANARY_PORT": str(port),
+        "FYKE_CALLS": json.dumps(checks.samples()),
+        "FYKE_PATHS": json.dumps(bubblewrap.shared_paths()),
+    }
     await sandbox.launch(variables)
     printed: dict[str, bytes] = {"stdout": b"", "stderr": b""}
     async for stream, data in sandbox.output():
@@ -154,10 +165,11 @@ def _setting(path: Path) -> str:
         return ""
 
 
-def _report(results: list[Check]) -> IsolationReport:
+def _report(results: list[Check], remaining: str = "") -> IsolationReport:
     failed = [check for check in results if not check[1]]
     if not failed:
-        return IsolationReport(Isolation.FULL, "all isolation checks passed", tuple(results))
+        reason = f"{COMPLETE}; {remaining}" if remaining else COMPLETE
+        return IsolationReport(Isolation.FULL, reason, tuple(results))
     limits_only = all(name == LIMITS_CHECK for name, _, _ in failed)
     level = Isolation.NO_LIMITS if limits_only else Isolation.NONE
     name, _, detail = failed[0]

@@ -2,7 +2,8 @@
 
 Runs in a sandbox of kind ``probe`` on the machine's own Python, with the standard library only.
 ``FYKE_CANARY_PORT`` is a port that listens on the machine's loopback, ``FYKE_CALLS`` are calls to
-try, as JSON: a name to a number and its arguments.
+try, as JSON: a name to a number and its arguments. ``FYKE_PATHS`` are paths that the machine has
+too, as JSON.
 """
 
 from __future__ import annotations
@@ -97,9 +98,29 @@ def writable() -> list[str]:
 
 
 def mounts() -> list[tuple[str, list[str]]]:
-    """The path and the options of every mount."""
+    """The path and the options of every mount, those of its file system included."""
     lines = (line.split() for line in text("/proc/self/mountinfo").splitlines())
-    return [(fields[4], fields[5].split(",")) for fields in lines]
+    return [(fields[4], fields[5].split(",") + fields[-1].split(",")) for fields in lines]
+
+
+def inodes(paths: list[str]) -> dict[str, list[int]]:
+    """Device and number of the inode of each path that exists."""
+    found = {}
+    for path in paths:
+        if os.path.exists(path):  # noqa: PTH110
+            state = os.stat(path)  # noqa: PTH116
+            found[path] = [state.st_dev, state.st_ino]
+    return found
+
+
+def watch() -> str:
+    """Start watching files; return the name of the error, or ``done``."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.inotify_init1(0)
+    if descriptor < 0:
+        return errno.errorcode.get(ctypes.get_errno(), "?")
+    os.close(descriptor)
+    return "done"
 
 
 def sizes() -> dict[str, int]:
@@ -136,6 +157,8 @@ def main() -> None:
         "root": os.listdir("/"),  # noqa: PTH208
         "mounts": mounts(),
         "sizes": sizes(),
+        "inodes": inodes(json.loads(os.environ["FYKE_PATHS"])),
+        "watch": watch(),
         "descriptors": OPEN_AT_START,
         "environment": sorted(os.environ),
         "core": resource.getrlimit(resource.RLIMIT_CORE)[1],

@@ -12,6 +12,9 @@ Rules that read arguments:
 * ``fallocate``, and the ``ioctl`` numbers that do the same: EOPNOTSUPP, so C libraries write zeros
   instead. It allocates terabytes of disk within milliseconds, before a measurement of the work
   folder could notice.
+* ``fcntl`` with a lease, a delegation or dnotify: EPERM. They belong to an inode, which may be
+  shared, and reveal or delay what others do with the file. Locks are allowed, for databases.
+* ``inotify``: ENOSYS, so that programs poll instead, where not every inode is the sandbox's own.
 * ``ioctl`` TIOCSTI and TIOCLINUX, which type into a terminal: EPERM.
 * ``socket`` and ``socketpair``: Unix, IPv4 and IPv6 with the protocols TCP and UDP, and route
   netlink (Node.js and Go list interfaces with it). Every other family and protocol is reported as
@@ -56,6 +59,7 @@ RETURN = 0x06
 CLONE_NEW_ANY = 0x7E020000
 TIOCSTI = 0x5412
 TIOCLINUX = 0x541C
+F_SETLEASE, F_NOTIFY, F_SETDELEG = 1024, 1026, 1040
 RESERVE_SPACE = (0x40305828, 0x4030582A, 0x40305839)  # FS_IOC_RESVSP, RESVSP64, ZERO_RANGE
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 PROTOCOLS = (0, 6, 17)  # the default, TCP, UDP
@@ -65,15 +69,15 @@ Instruction = tuple[int, int, int, int]  # operation, jump if true, jump if fals
 ALLOW: Instruction = (RETURN, 0, 0, RETURN_ALLOW)
 
 
-def program(machine: str | None = None) -> bytes:
+def program(machine: str | None = None, *, watches: bool = True) -> bytes:
     """Return the filter for ``machine`` (``x86_64`` or ``aarch64``, default: this machine's).
 
-    Raise ``ValueError`` for any other machine.
+    ``watches`` allows inotify. Raise ``ValueError`` for any other machine.
     """
     name = machine or platform.machine()
     if name not in AUDIT_ARCH:
         raise ValueError(f"no system call table for {name}: Fyke runs on x86_64 and aarch64")
-    steps = [*_prologue(name), *_checked(name), *_walk(_verdicts(name))]
+    steps = [*_prologue(name), *_checked(name, watches), *_walk(_verdicts(name))]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
 
@@ -93,12 +97,17 @@ def _prologue(machine: str) -> list[Instruction]:
     return steps
 
 
-def _checked(machine: str) -> list[Instruction]:
+def _checked(machine: str, watches: bool) -> list[Instruction]:
     """Each block follows one comparison that skips it, and ends in a verdict."""
+    inotify = [ALLOW if watches else _fail(ENOSYS)]
     blocks = {
         "clone": _clone(),
         "clone3": [_fail(ENOSYS)],
         "fallocate": [_fail(EOPNOTSUPP)],
+        "fcntl": _fcntl(),
+        "inotify_add_watch": inotify,
+        "inotify_init": inotify,
+        "inotify_init1": inotify,
         "ioctl": _ioctl(),
         "socket": _socket(),
         "socketpair": _socket(),
@@ -114,6 +123,17 @@ def _clone() -> list[Instruction]:
     return [
         (LOAD, 0, 0, ARGUMENT[0]),
         (JUMP_ANY_BIT, 0, 1, CLONE_NEW_ANY),
+        _fail(EPERM),
+        ALLOW,
+    ]
+
+
+def _fcntl() -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, ARGUMENT[1]),
+        (JUMP_EQUAL, 2, 0, F_SETLEASE),
+        (JUMP_EQUAL, 1, 0, F_NOTIFY),
+        (JUMP_EQUAL, 0, 1, F_SETDELEG),
         _fail(EPERM),
         ALLOW,
     ]

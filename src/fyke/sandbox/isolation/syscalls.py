@@ -19,7 +19,7 @@ dup3:292:24 epoll_create:213:- epoll_create1:291:20 epoll_ctl:233:21 epoll_ctl_o
 epoll_pwait:281:22 epoll_pwait2:441:441 epoll_wait:232:- epoll_wait_old:215:- eventfd:284:-
 eventfd2:290:19 execve:59:221 execveat:322:281 exit:60:93 exit_group:231:94 faccessat:269:48
 faccessat2:439:439 fadvise64:221:223 fanotify_mark:301:263 fchdir:81:50
-fchmod:91:52 fchmodat:268:53 fchmodat2:452:452 fchown:93:55 fchownat:260:54 fcntl:72:25
+fchmod:91:52 fchmodat:268:53 fchmodat2:452:452 fchown:93:55 fchownat:260:54
 fdatasync:75:83 fgetxattr:193:10 flistxattr:196:13 flock:73:32 fork:57:- fremovexattr:199:16
 fsetxattr:190:7 fstat:5:80 fstatfs:138:44 fsync:74:82 ftruncate:77:46 futex:202:98
 futex_requeue:456:456 futex_wait:455:455 futex_waitv:449:449 futex_wake:454:454 futimesat:261:-
@@ -28,11 +28,11 @@ getdents64:217:61 getegid:108:177 geteuid:107:175 getgid:104:176 getgroups:115:1
 getitimer:36:102 getpeername:52:205 getpgid:121:155 getpgrp:111:- getpid:39:172 getppid:110:173
 getpriority:140:141 getrandom:318:278 getresgid:120:150 getresuid:118:148 getrlimit:97:163
 getrusage:98:165 getsid:124:156 getsockname:51:204 getsockopt:55:209 gettid:186:178
-gettimeofday:96:169 getuid:102:174 getxattr:191:8 getxattrat:464:464 inotify_add_watch:254:27
-inotify_init:253:- inotify_init1:294:26 inotify_rm_watch:255:28 io_cancel:210:3 io_destroy:207:1
-io_getevents:208:4 io_pgetevents:333:292 io_setup:206:0 io_submit:209:2 ioprio_get:252:31
-ioprio_set:251:30 kill:62:129 landlock_add_rule:445:445 landlock_create_ruleset:444:444
-landlock_restrict_self:446:446 lchown:94:- lgetxattr:192:9 link:86:- linkat:265:37 listen:50:201
+gettimeofday:96:169 getuid:102:174 getxattr:191:8 getxattrat:464:464 inotify_rm_watch:255:28
+io_cancel:210:3 io_destroy:207:1 io_getevents:208:4 io_pgetevents:333:292 io_setup:206:0
+io_submit:209:2 ioprio_get:252:31 ioprio_set:251:30 kill:62:129
+landlock_add_rule:445:445 landlock_create_ruleset:444:444 landlock_restrict_self:446:446
+lchown:94:- lgetxattr:192:9 link:86:- linkat:265:37 listen:50:201
 listxattr:194:11 listxattrat:465:465 llistxattr:195:12 lremovexattr:198:15 lseek:8:62
 lsetxattr:189:6 lstat:6:- madvise:28:233 map_shadow_stack:453:453 membarrier:324:283
 memfd_create:319:279 memfd_secret:447:447 mincore:27:232 mkdir:83:- mkdirat:258:34 mknod:133:-
@@ -88,7 +88,8 @@ umount2:166:39 unshare:272:97 uselib:134:- userfaultfd:323:282 vhangup:153:58 vm
 """
 
 _CHECKED = """
-clone:56:220 clone3:435:435 fallocate:285:47 ioctl:16:29 socket:41:198 socketpair:53:199
+clone:56:220 clone3:435:435 fallocate:285:47 fcntl:72:25 inotify_add_watch:254:27
+inotify_init:253:- inotify_init1:294:26 ioctl:16:29 socket:41:198 socketpair:53:199
 """
 
 

@@ -32,6 +32,7 @@ from fyke.sandbox.isolation.cgroups import detect
 from fyke.sandbox.process import cleanup
 from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.process.order import BadLaunchOrder, check_name, parse
+from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessUsage, SandboxProcess, close_pipes
 from fyke.sandbox.tools.tool_paths import ToolPaths
@@ -86,6 +87,7 @@ class Launcher:
         self.groups = detect(data_folder / "work")
         self.sandboxes: dict[str, SandboxProcess] = {}
         self.tool_paths = ToolPaths.at(data_folder, find_links)
+        self.own_files = OwnFiles(data_folder, users[0])
         self.service = service
         self._users = users
         self._taken: dict[str, int] = {}
@@ -233,7 +235,12 @@ class LauncherPeer:
         uid = launcher.take_user(order.name)
         try:
             sandbox = await SandboxProcess.start(
-                order, launcher.folders, launcher.groups, uid, launcher.tool_paths
+                order,
+                launcher.folders,
+                launcher.groups,
+                uid,
+                launcher.tool_paths,
+                launcher.own_files,
             )
         except BaseException:
             launcher.free_user(order.name)

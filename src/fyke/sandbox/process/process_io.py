@@ -29,7 +29,7 @@ def popen(
         return descriptors[-1]
 
     try:
-        options = bubblewrap.arguments(layout, data, data(seccomp.program()))
+        options = bubblewrap.arguments(layout, data, data(seccomp.program(watches=layout.watches)))
         options_fd = data(b"".join(os.fsencode(option) + b"\0" for option in options))
         return subprocess.Popen(
             [

@@ -25,6 +25,7 @@ from fyke.sandbox.isolation.host_inspection import HostView, inspect_host
 from fyke.sandbox.process import low_port, process_io, processes
 from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
 from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.tools.caches import LockedCache, ToolCaches
 from fyke.sandbox.tools.tool_paths import ToolPaths
@@ -93,6 +94,7 @@ class SandboxProcess:
         self._final = ProcessUsage()
         self._cache: LockedCache | None = None
         self._hidden_checks = 0
+        self._missing = ""  # see ``OwnFiles.missing``
 
     # --- start
 
@@ -104,6 +106,7 @@ class SandboxProcess:
         groups: ControlGroups,
         uid: int | None,
         tool_paths: ToolPaths,
+        own_files: OwnFiles,
     ) -> SandboxProcess:
         """Start the sandbox and wait for the shim. ``uid`` is the user to switch to; only root can.
 
@@ -125,12 +128,14 @@ class SandboxProcess:
         sandbox = cls(order, folders, group)
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(sandbox._remove_all)
-            layout = await asyncio.to_thread(sandbox._layout, work, uid, tool_paths)
+            layout = await asyncio.to_thread(sandbox._layout, work, uid, tool_paths, own_files)
             await sandbox._spawn(layout, uid, undo)
             undo.pop_all()
         return sandbox
 
-    def _layout(self, work: Path, uid: int | None, tool_paths: ToolPaths) -> bubblewrap.Layout:
+    def _layout(
+        self, work: Path, uid: int | None, tool_paths: ToolPaths, own_files: OwnFiles
+    ) -> bubblewrap.Layout:
         order = self.order
         cache: Path | None = None
         extras: tuple[tuple[Path, str], ...] = ()
@@ -144,8 +149,22 @@ class SandboxProcess:
                 extras = tool_paths.extras_of(order)
             except OSError as error:
                 raise SandboxStartFailed(f"cannot create the folders of a tool: {error}") from error
+        try:
+            devices = own_files.devices(uid)
+        except OSError as error:
+            raise SandboxStartFailed(f"cannot make the device files: {error}") from error
+        self._missing = own_files.missing
         return bubblewrap.Layout(
-            order.kind, work, order.bundle, order.environment, order.tmp_size, cache, extras
+            order.kind,
+            work,
+            order.bundle,
+            order.environment,
+            order.tmp_size,
+            cache,
+            extras,
+            empty=own_files.empty,
+            devices=devices,
+            watches=not own_files.missing and not order.is_tool,
         )
 
     async def _spawn(
@@ -244,7 +263,8 @@ class SandboxProcess:
         if self.order.kind != "probe" or self._exited.done():
             raise SandboxStartFailed("only a running sandbox of the inspector can be inspected")
         try:
-            return await asyncio.to_thread(inspect_host, *self._pids, self.group.processes())
+            members = self.group.processes()
+            return await asyncio.to_thread(inspect_host, *self._pids, members, self._missing)
         except (OSError, subprocess.SubprocessError) as error:
             raise SandboxStartFailed(f"the sandbox cannot be inspected: {error}") from error
 

@@ -18,6 +18,7 @@ from fyke.sandbox.isolation.host_inspection import HostView
 from fyke.sandbox.process import cleanup
 from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import (
     ProcessExit,
@@ -84,12 +85,13 @@ class DirectSpawner:
         self._folders = WorkFolders(work_dir.absolute())
         self._groups = groups or detect(work_dir)
         self._tool_paths = ToolPaths.at(work_dir.absolute().parent, find_links)
+        self._own_files = OwnFiles(work_dir.absolute().parent, None)
         self._running: dict[str, SandboxProcess] = {}
 
     async def start(self, order: LaunchOrder) -> SpawnedSandbox:
         try:
             sandbox = await SandboxProcess.start(
-                order, self._folders, self._groups, None, self._tool_paths
+                order, self._folders, self._groups, None, self._tool_paths, self._own_files
             )
         except SandboxStartFailed as error:
             raise SandboxFault(str(error)) from error

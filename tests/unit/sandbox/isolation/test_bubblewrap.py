@@ -10,7 +10,12 @@ from fyke.sandbox.isolation import bubblewrap
 from fyke.sandbox.isolation.bubblewrap import Layout, arguments, command
 
 
-def build(kind: str = "python", environment: Path | None = None) -> tuple[list[str], list[bytes]]:
+def build(
+    kind: str = "python",
+    environment: Path | None = None,
+    empty: Path | None = None,
+    devices: Path | None = None,
+) -> tuple[list[str], list[bytes]]:
     files: list[bytes] = []
 
     def data(content: bytes) -> int:
@@ -18,7 +23,16 @@ def build(kind: str = "python", environment: Path | None = None) -> tuple[list[s
         return 100 + len(files)
 
     bundle = None if kind == "probe" else Path("/data/cache/bundles/b")
-    layout = Layout(kind, Path("/data/work/A"), bundle, environment, 64 * 2**20)
+    layout = Layout(
+        kind,
+        Path("/data/work/A"),
+        bundle,
+        environment,
+        64 * 2**20,
+        extras=((Path("/opt/wheels"), "/opt/wheels"),),
+        empty=empty,
+        devices=devices,
+    )
     return arguments(layout, data, 99), files
 
 
@@ -84,6 +98,39 @@ def test_dependencies_are_mounted_where_the_language_finds_them(
     assert has(options, "--ro-bind", "/data/cache/environments/e") is (target is not None)
     if target is not None:
         assert has(options, "--ro-bind", "/data/cache/environments/e", target)
+
+
+def test_no_folder_or_device_of_the_machine_is_mounted_itself_where_it_can_be_avoided() -> None:
+    empty, devices = Path("/data/empty"), Path("/data/devices/7")
+    options, _ = build("python", Path("/data/cache/environments/e"), empty, devices)
+    binds = [options[at + 1] for at, word in enumerate(options) if word.startswith("--ro-bind")]
+    assert all(source.isdecimal() or not Path(source).is_dir() for source in binds)
+    for source, target in (
+        ("/usr", "/usr"),
+        ("/data/cache/bundles/b", "/bundle"),
+        ("/data/cache/environments/e", "/env"),
+    ):
+        layers = ("--overlay-src", "/data/empty", "--overlay-src", source)
+        assert has(options, *layers, "--ro-overlay", target)
+    for name in bubblewrap.DEVICES:
+        assert has(options, "--dev-bind", f"/data/devices/7/{name}", f"/dev/{name}")
+    assert options.index("/dev/null") > options.index("--dev")
+
+
+def test_files_of_etc_are_copied_when_every_user_may_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public, private = tmp_path / "public", tmp_path / "private"
+    for file in (public, private):
+        file.write_text(f"{file.name} content")
+    private.chmod(0o640)
+    paths = (str(public), str(private), str(tmp_path / "none"))
+    monkeypatch.setattr(bubblewrap, "ETC_OF_HOST", paths)
+    options, files = build()
+    assert files.count(b"public content") == 1
+    assert b"private content" not in files
+    assert has(options, "--ro-bind-data", str(101 + files.index(b"public content")), str(public))
+    assert not {str(private), str(tmp_path / "none")} & set(options)
 
 
 def test_the_probe_has_the_inspector_and_no_bundle() -> None:

@@ -44,8 +44,16 @@ GOOD: dict[str, Any] = {
     "descriptors": {"0": "/dev/null", "1": "pipe:[1]", "2": "pipe:[2]"},
     "environment": ["PATH", "HOME", "FYKE_CALLS"],
     "core": 0,
+    "inodes": {"/usr": [50, 7], "/dev/null": [51, 8]},
+    "watch": "done",
 }
-OUTSIDE = HostView(0, ("/usr/bin/bwrap", "--args", "9", "--", "/usr/bin/python3"), "ENOSPC", True)
+OUTSIDE = HostView(
+    0,
+    ("/usr/bin/bwrap", "--args", "9", "--", "/usr/bin/python3"),
+    "ENOSPC",
+    True,
+    {"/usr": [1, 7], "/dev/null": [2, 8]},
+)
 
 
 def checks_of(
@@ -107,6 +115,8 @@ def calls(**answers: str) -> dict[str, Any]:
         ({"descriptors": GOOD["descriptors"] | {"7": "socket:[9]"}}, "descriptors"),
         ({"environment": ["PATH", "AWS_SECRET_ACCESS_KEY"]}, "environment"),
         ({"core": -1}, "core files"),
+        ({"inodes": {"/usr": [1, 7]}}, "watches"),
+        ({"inodes": {"/dev/null": [2, 8]}, "watch": "EMFILE"}, "watches"),
     ],
 )
 def test_each_isolation_check_is_evaluated(changes: dict[str, Any], check: str) -> None:
@@ -138,6 +148,18 @@ def test_a_namespace_shared_with_the_host_fails_the_check(kind: str) -> None:
 )
 def test_each_isolation_check_from_outside_is_evaluated(outside: HostView, check: str) -> None:
     assert [name for name, passed, _ in checks_of({}, outside) if not passed] == [check]
+
+
+def test_locks_on_shared_inodes_are_named_where_watches_are_refused() -> None:
+    outside = replace(OUTSIDE, own_files="bubblewrap is old")
+    shared: dict[str, Any] = {"inodes": dict(outside.inodes), "watch": "ENOSYS"}
+    [detail] = [d for name, passed, d in checks_of(shared, outside) if name == "watches" and passed]
+    expected = (
+        "locks of files are shared with other sandboxes on /usr and 1 more: bubblewrap is old"
+    )
+    assert detail == f"starting a watch returned ENOSYS; {expected}"
+    assert checks.shared_locks(GOOD | shared, outside) == expected
+    assert checks.shared_locks(GOOD, outside) == ""
 
 
 def test_user_0_outside_fails_the_check() -> None:

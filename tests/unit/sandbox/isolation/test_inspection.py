@@ -15,6 +15,9 @@ from unit.sandbox.isolation.test_checks import checks_of
 def test_the_level_follows_from_the_checks_that_fail() -> None:
     full = inspection._report([*checks_of({}), inspection._limits(ALL_LIMITS, "v2", "")])
     assert (full.level, full.reason) == (Isolation.FULL, "all isolation checks passed")
+    partly = inspection._report([*checks_of({})], "locks are shared")
+    assert partly.level is Isolation.FULL
+    assert partly.reason == "all isolation checks passed; locks are shared"
     soft = inspection._report([*checks_of({}), inspection._limits(frozenset({"pids"}), "v2", "")])
     assert soft.level is Isolation.NO_LIMITS
     assert "no hard limit for cpu, memory" in soft.reason

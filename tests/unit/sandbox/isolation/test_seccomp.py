@@ -14,15 +14,17 @@ EPERM, ENOSYS, EAFNOSUPPORT, EPROTONOSUPPORT, EOPNOTSUPP = 1, 38, 97, 93, 95
 
 
 @cache
-def steps_of(machine: str) -> list[tuple[int, ...]]:
-    return list(struct.iter_unpack("=HBBI", seccomp.program(machine)))
+def steps_of(machine: str, watches: bool) -> list[tuple[int, ...]]:
+    return list(struct.iter_unpack("=HBBI", seccomp.program(machine, watches=watches)))
 
 
-def run(machine: str, number: int, *arguments: int, arch: int | None = None) -> int | str:
+def run(
+    machine: str, number: int, *arguments: int, arch: int | None = None, watches: bool = True
+) -> int | str:
     """``"allow"``, ``"kill"`` or the errno that the call would fail with."""
     padded = (*arguments, *[0] * (6 - len(arguments)))
     data = struct.pack("=IIQ6Q", number, arch or seccomp.AUDIT_ARCH[machine], 0, *padded)
-    steps = steps_of(machine)
+    steps = steps_of(machine, watches)
     at = accumulator = 0
     while True:
         operation, yes, no, operand = steps[at]
@@ -62,8 +64,9 @@ def test_sets_do_not_overlap(machine: str) -> None:
     ]
     assert sum(map(len, sets)) == len(set.union(*sets))
     assert len(sets[0]) > 230
-    named = {"clone", "clone3", "fallocate", "ioctl", "socket", "socketpair"}
-    assert set(syscalls.checked(machine)) == named
+    named = {"clone", "clone3", "fallocate", "fcntl", "ioctl", "socket", "socketpair"}
+    inotify = {"inotify_add_watch", "inotify_init", "inotify_init1"}
+    assert named <= set(syscalls.checked(machine)) <= named | inotify
 
 
 @pytest.mark.parametrize(
@@ -173,6 +176,26 @@ def test_reserving_disk_space_is_refused(machine: str) -> None:
         assert run(machine, number["ioctl"], 3, request) == EOPNOTSUPP
     for request in (0x40305827, 0x40305829, 0x80305828, 0x5828):
         assert run(machine, number["ioctl"], 3, request) == "allow"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_leases_and_dnotify_are_refused_but_not_locks(machine: str) -> None:
+    fcntl = syscalls.checked(machine)["fcntl"]
+    for command in (1024, 1026, 1040, 0x1_0000_0400):  # F_SETLEASE, F_NOTIFY, F_SETDELEG
+        assert run(machine, fcntl, 3, command) == EPERM
+    for command in (0, 1, 2, 5, 6, 7, 36, 37, 38, 1030, 1033):  # locks, duplicates, seals
+        assert run(machine, fcntl, 3, command) == "allow"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_watches_are_allowed_only_where_no_inode_is_shared(machine: str) -> None:
+    numbers = [
+        number for name, number in syscalls.checked(machine).items() if name.startswith("inotify")
+    ]
+    assert len(numbers) >= 2
+    for number in numbers:
+        assert run(machine, number, watches=True) == "allow"
+        assert run(machine, number, watches=False) == ENOSYS
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -18,6 +18,7 @@ from fyke.sandbox.isolation.cgroups import NoGroups
 from fyke.sandbox.process import process_io, sandbox_process
 from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import (
     HIDDEN_CHECKS,
@@ -49,6 +50,13 @@ def tool_paths(tmp_path: Path) -> Iterator[ToolPaths]:
     paths.caches.close()
 
 
+@pytest.fixture
+def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnFiles:
+    with monkeypatch.context() as patch:
+        patch.setattr(bubblewrap, "PROGRAM", "/bin/false")
+        return OwnFiles(tmp_path, UID)
+
+
 def running(
     folders: WorkFolders, order: LaunchOrder = ORDER, group: GroupV2 | None = None
 ) -> SandboxProcess:
@@ -66,27 +74,29 @@ def running(
 # --- start
 
 
-async def test_a_sandbox_never_runs_as_root(folders: WorkFolders, tool_paths: ToolPaths) -> None:
+async def test_a_sandbox_never_runs_as_root(
+    folders: WorkFolders, tool_paths: ToolPaths, own_files: OwnFiles
+) -> None:
     with pytest.raises(SandboxStartFailed, match="never runs as user 0"):
-        await SandboxProcess.start(ORDER, folders, GROUPS, 0, tool_paths)
+        await SandboxProcess.start(ORDER, folders, GROUPS, 0, tool_paths, own_files)
     assert folders.names() == []
 
 
 async def test_a_start_with_a_name_in_use_fails(
-    folders: WorkFolders, tool_paths: ToolPaths
+    folders: WorkFolders, tool_paths: ToolPaths, own_files: OwnFiles
 ) -> None:
     folders.create("A", None)
     with pytest.raises(SandboxStartFailed, match="cannot create the work folder"):
-        await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths)
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths, own_files)
     assert folders.names() == ["A"]
 
 
 async def test_a_start_without_a_control_group_removes_the_folder(
-    tmp_path: Path, folders: WorkFolders, tool_paths: ToolPaths
+    tmp_path: Path, folders: WorkFolders, tool_paths: ToolPaths, own_files: OwnFiles
 ) -> None:
     groups = GroupsV2(tmp_path / "none" / "fyke")
     with pytest.raises(SandboxStartFailed, match="cannot create the control group"):
-        await SandboxProcess.start(ORDER, folders, groups, UID, tool_paths)
+        await SandboxProcess.start(ORDER, folders, groups, UID, tool_paths, own_files)
     assert folders.names() == []
 
 
@@ -102,6 +112,7 @@ async def test_a_start_that_fails_names_the_cause_and_removes_everything(
     monkeypatch: pytest.MonkeyPatch,
     folders: WorkFolders,
     tool_paths: ToolPaths,
+    own_files: OwnFiles,
     program: str,
     message: str,
 ) -> None:
@@ -109,13 +120,13 @@ async def test_a_start_that_fails_names_the_cause_and_removes_everything(
     await asyncio.to_thread(int)  # the first thread opens descriptors that stay open
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(SandboxStartFailed, match=message):
-        await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths)
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths, own_files)
     assert folders.names() == []
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_tool_gets_a_temporary_cache_while_its_cache_is_in_use(
-    folders: WorkFolders, tool_paths: ToolPaths
+    folders: WorkFolders, tool_paths: ToolPaths, own_files: OwnFiles
 ) -> None:
     """A temporary cache is in the work folder, so its downloads count as work."""
     layouts = []
@@ -124,7 +135,7 @@ def test_a_tool_gets_a_temporary_cache_while_its_cache_is_in_use(
         order = replace(TOOL, name=name, cache=cache)
         work = folders.create(name, None)
         sandbox = SandboxProcess(order, folders, GROUPS.create(name, 1, 1))
-        layouts.append(sandbox._layout(work, None, tool_paths))
+        layouts.append(sandbox._layout(work, None, tool_paths, own_files))
         sandboxes.append(sandbox)
     assert [layout.cache for layout in layouts] == [
         tool_paths.caches.root / "ONE-NPM",
@@ -135,9 +146,11 @@ def test_a_tool_gets_a_temporary_cache_while_its_cache_is_in_use(
     tool_paths.caches.release(sandboxes[0]._cache)
 
 
-def test_a_worker_gets_no_cache(folders: WorkFolders, tool_paths: ToolPaths) -> None:
+def test_a_worker_gets_no_cache(
+    folders: WorkFolders, tool_paths: ToolPaths, own_files: OwnFiles
+) -> None:
     sandbox = SandboxProcess(ORDER, folders, GROUPS.create("A", 1, 1))
-    layout = sandbox._layout(folders.create("A", None), None, tool_paths)
+    layout = sandbox._layout(folders.create("A", None), None, tool_paths, own_files)
     assert (layout.cache, layout.extras) == (None, ())
 
 

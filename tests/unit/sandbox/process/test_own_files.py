@@ -1,0 +1,91 @@
+"""The empty layer and the device files of sandboxes, and why they may be missing."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.isolation import bubblewrap
+from fyke.sandbox.process import own_files
+from fyke.sandbox.process.own_files import OwnFiles
+
+ROOT = os.geteuid() == 0
+UID = 31_000
+
+
+@pytest.fixture
+def bwrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in the place of bubblewrap, which ends as its tests need it."""
+    program = tmp_path / "bwrap"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(bubblewrap, "PROGRAM", str(program))
+    return program
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def test_the_lower_layer_is_an_empty_folder(bwrap: Path, home: Path) -> None:
+    lower = home / "sandbox-files" / "empty"
+    lower.mkdir(parents=True)
+    (lower / "left").write_text("by another user")
+    assert OwnFiles(home, None).empty == lower
+    assert list(lower.iterdir()) == []
+    assert stat.S_IMODE(lower.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize(
+    ("message", "missing"),
+    [
+        ("bwrap: Unknown option --overlay-src", own_files.NO_OVERLAYS),
+        (
+            "bwrap: Can't make overlay mount on /newroot/usr: Invalid argument",
+            "no overlay can be mounted: "
+            "bwrap: Can't make overlay mount on /newroot/usr: Invalid argument",
+        ),
+    ],
+)
+def test_missing_overlays_have_a_cause(bwrap: Path, home: Path, message: str, missing: str) -> None:
+    bwrap.write_text(f'#!/bin/sh\necho "{message}" >&2\nexit 1\n')
+    files = OwnFiles(home, None)
+    assert files.empty is None
+    assert files.missing == f"{missing}; {own_files.NO_DEVICES}"
+
+
+def test_a_missing_program_is_no_overlay(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bubblewrap, "PROGRAM", "/usr/bin/no-such-bwrap")
+    files = OwnFiles(home, None)
+    assert files.empty is None
+    assert "no-such-bwrap" in files.missing
+
+
+def test_a_plain_user_has_the_devices_of_the_machine(bwrap: Path, home: Path) -> None:
+    files = OwnFiles(home, None)
+    assert files.devices(None) is None
+    assert files.missing == own_files.NO_DEVICES
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can make device files")
+def test_each_user_has_device_files_of_its_own(bwrap: Path, home: Path) -> None:
+    bwrap.parent.chmod(0o755)
+    files = OwnFiles(home, UID)
+    if not files.devices(UID):
+        pytest.skip("no device files can be made or opened here")
+    folders = [files.devices(uid) for uid in (UID, UID + 1, UID)]
+    assert folders[0] == folders[2] != folders[1]
+    for folder in folders[:2]:
+        assert folder is not None
+        assert {each.name for each in folder.iterdir()} == set(bubblewrap.DEVICES)
+        for name in bubblewrap.DEVICES:
+            state, of_machine = (folder / name).stat(), Path("/dev", name).stat()
+            assert state.st_rdev == of_machine.st_rdev
+            assert (state.st_dev, state.st_ino) != (of_machine.st_dev, of_machine.st_ino)
+            assert stat.S_IMODE(state.st_mode) == 0o666
+    inodes = {(folder / "null").stat().st_ino for folder in folders if folder is not None}
+    assert len(inodes) == 2
