@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,6 +19,7 @@ from fyke.domain.workers.elf import inspect_program
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language, Version
 from fyke.sandbox.packages import environment_go
+from support.authority import make_authority
 from support.environments import Workspace, open_workspace
 from support.go_modules import NAME, VERSION, module_proxy
 from support.memory import a_version
@@ -95,22 +97,30 @@ def named(monkeypatch: pytest.MonkeyPatch) -> str:
     return "modules.test"
 
 
+def tidied(folder: Path, proxy: str) -> dict[str, str | bytes]:
+    """A project that uses the module of the proxy, with its go.sum."""
+    source = f'package main\n\nimport "{NAME}"\n\nfunc main() {{ println(greet.Greet()) }}\n'
+    (folder / "main.go").write_text(source)
+    (folder / "go.mod").write_text(f"{MODULE}\nrequire {NAME} {VERSION}\n")
+    own = {"GOPROXY": proxy, "GOSUMDB": "off", "GOMODCACHE": str(folder / "cache"), "GOWORK": "off"}
+    subprocess.run(
+        ["go", "mod", "tidy", "-modcacherw"],
+        cwd=folder,
+        env=os.environ | own,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    return {name: (folder / name).read_text() for name in ("main.go", "go.mod", "go.sum")}
+
+
 async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
     made: Workspace, tmp_path: Path, named: str
 ) -> None:
-    source = f'package main\n\nimport "{NAME}"\n\nfunc main() {{ println(greet.Greet()) }}\n'
-    (tmp_path / "main.go").write_text(source)
-    (tmp_path / "go.mod").write_text(f"{MODULE}\nrequire {NAME} {VERSION}\n")
     with module_proxy() as (url, asked):
-        environ = {"GOPROXY": f"{url},direct", "GOSUMDB": "off"}
-        own = {**os.environ, **environ, "GOMODCACHE": str(tmp_path / "cache"), "GOWORK": "off"}
-        command = ["go", "mod", "tidy", "-modcacherw"]
-        subprocess.run(command, cwd=tmp_path, env=own, check=True, capture_output=True, timeout=60)
-        files: dict[str, str | bytes] = {
-            name: (tmp_path / name).read_text() for name in ("main.go", "go.mod", "go.sum")
-        }
+        files = tidied(tmp_path, url)
         asked.clear()
-        environ["GOPROXY"] = environ["GOPROXY"].replace("127.0.0.1", named)
+        environ = {"GOPROXY": f"{url.replace('127.0.0.1', named)},direct", "GOSUMDB": "off"}
         assert runs(await build(made, files, **environ)) == "hello from a module\n"
         assert f"/{NAME}/@v/{VERSION}.zip" in asked
         asked.clear()
@@ -121,6 +131,50 @@ async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
         await build(made, files | {"go.sum": ""}, GOPROXY="off")
     with pytest.raises(EnvironmentFailed, match=r"names 127\.0\.0\.1.*Give it another name"):
         await build(made, files, GOPROXY=url)
+
+
+async def test_a_project_cannot_read_the_login_that_its_modules_are_fetched_with(
+    made: Workspace, tmp_path: Path, named: str
+) -> None:
+    """An assembler file may include any file, and errors of the compiler quote it."""
+    password = "glpat_Zx81kQwe77"
+    with module_proxy() as (url, _):
+        files = tidied(tmp_path, url)
+    account = new_ulid()  # whose cache is empty
+    make_authority(tmp_path, [named])
+    with module_proxy("operator", password, tmp_path) as (url, asked):
+        proxy = url.replace("127.0.0.1", named)
+        login = f"login operator password {password}"
+        (tmp_path / ".netrc").write_text(f"machine {urlsplit(proxy).netloc} {login}\n")
+        environ = {
+            "HOME": str(tmp_path),
+            "GOSUMDB": "off",
+            "GOPROXY": proxy,
+            "SSL_CERT_FILE": str(tmp_path / "ca.pem"),
+        }
+        environments = made.environments(environ)
+        with pytest.raises(EnvironmentFailed) as caught:
+            bundle = made.place.bundle(files | {"leak.s": '#include "/work/.config/netrc"\n'})
+            await environments.ensure(version(), bundle, account)
+        told = f"{caught.value}\n{caught.value.log}"
+        assert f"/{NAME}/@v/{VERSION}.zip" in asked
+        assert password not in told
+        assert "/work/.config/netrc: no such file" in told
+        built = await environments.ensure(version(), made.place.bundle(files), account)
+        assert built.path is not None
+        assert runs(built.path / "main") == "hello from a module\n"
+
+
+async def test_a_module_may_be_replaced_by_a_folder_of_the_project(made: Workspace) -> None:
+    source = 'package main\n\nimport "example.test/x"\n\nfunc main() { println(x.X) }\n'
+    files: dict[str, str | bytes] = {
+        "main.go": source,
+        "go.mod": f"{MODULE}\nrequire example.test/x v1.0.0\nreplace example.test/x => ./lib/x\n",
+        "lib/x/go.mod": "module example.test/x\n\ngo 1.20\n",
+        "lib/x/x.go": 'package x\n\nconst X = "from a folder"\n',
+    }
+    program = await build(made, files, GOPROXY="https://proxy.invalid")
+    assert runs(program) == "from a folder\n"
 
 
 @pytest.mark.parametrize(

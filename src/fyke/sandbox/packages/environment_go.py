@@ -1,4 +1,8 @@
-"""Builds Go programs that a project contains only as source, in a separate sandbox.
+"""Builds Go programs that a project contains only as source, in two separate sandboxes.
+
+The first fetches the modules, with the administrator's logins; of the project it contains only the
+files that name modules. The second compiles, without logins and without a network. An assembler
+file of a project can include any file of its sandbox, and errors of the compiler quote it.
 
 The compiler runs no code of the project: without cgo no other program is started, no generator
 runs, and no toolchain is fetched. The sandbox limits what a defect of the compiler could do.
@@ -12,6 +16,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
@@ -20,13 +25,16 @@ from fyke.domain.workers.elf import inspect_program
 from fyke.model.worker import Version
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 from fyke.sandbox.packages import sealing
-from fyke.sandbox.packages.go_settings import QUERIED, query_environment, read_go
+from fyke.sandbox.packages.go_settings import OFFLINE, QUERIED, query_environment, read_go
 from fyke.sandbox.packages.installer import SYSTEM_PATH, InstallTerms, PackageInstaller, run_program
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 
 _PATH = f"{SYSTEM_PATH}:/usr/local/go/bin:/usr/lib/go/bin"  # all are mounted in the sandbox
 _MAX_MODULE = 2**20
+_MAX_FILES = 16 * 2**20  # characters of all files that name modules
 _OUT = "out"
+_PROJECT = "project"  # in the work folder of the sandbox that fetches
+_FETCH = f'cd {WORK_AT}/{_PROJECT} && exec "$@" mod download'
 _SCRIPT = f'mkdir {WORK_AT}/{_OUT} && cd {INPUTS_AT} && exec "$@"'
 _FOLDERS = {
     "GOCACHE": f"{CACHE_AT}/build",
@@ -43,6 +51,7 @@ class GoInstaller:
         self.package_installer = package_installer
         self._environ = environ
         self._version = ""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def recipe(self, version: Version, bundle: Path) -> GoRecipe | None:
         """None when the project contains its program. Raise ``EnvironmentFailed``."""
@@ -64,6 +73,12 @@ class GoInstaller:
         if program is None:
             raise EnvironmentFailed(_missing())
         return program
+
+    def cache_lock(self, account_id: str) -> asyncio.Lock:
+        """The lock of an account's cache. While it is in use another sandbox gets an empty one, in
+        which a build would not find the modules that were fetched for it.
+        """
+        return self._locks.setdefault(account_id, asyncio.Lock())
 
     async def client(self) -> PackageClient:
         """The settings of Go. Raise ``EnvironmentFailed``."""
@@ -102,29 +117,58 @@ class GoRecipe:
         self.inputs: Sequence[str] = ("go", go, digest, *go_build.ARGUMENTS)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Build in a sandbox; move the program to ``content``."""
-        client = await self._client()
+        """Fetch the modules, build the program, and move it to ``content``."""
+        since = asyncio.get_running_loop().time()
+        async with self._installer.cache_lock(terms.account_id):
+            fetched = await self._fetch(terms)
+            return await self._build(content, terms, fetched, since)
+
+    async def _fetch(self, terms: InstallTerms) -> str:
+        """Fetch the modules of the project into the account's cache. Return why that failed, or "":
+        the build may need fewer.
+        """
+        if not await asyncio.to_thread(_needs_modules, self._bundle):
+            return ""
+        client = await self._installer.client()
+        refuse_loopback(client)
+        if client.offline:
+            return ""
+        files = await asyncio.to_thread(_module_files, self._bundle)
+        line = ["/bin/sh", "-c", _FETCH, "sh", self._installer.program()]
+        async with self._installer.package_installer.install(
+            ToolKind.GO_BUILD,
+            terms,
+            client,
+            _sample_page,
+            line,
+            {f"{_PROJECT}/{name}": text for name, text in files.items()},
+            _FOLDERS | go_build.VARIABLES,
+        ) as run:
+            return run.output if run.code else ""
+
+    async def _build(self, content: Path, terms: InstallTerms, fetched: str, since: float) -> str:
         command, variables = go_build.command(f"{WORK_AT}/{_OUT}/{go_build.PROGRAM}")
         line = ["/bin/sh", "-c", _SCRIPT, "sh", self._installer.program(), *command[1:]]
         package_installer, env = self._installer.package_installer, _FOLDERS | variables
         async with package_installer.install(
-            ToolKind.GO_BUILD, terms, client, _sample_page, line, {}, env, inputs=self._bundle
+            ToolKind.GO_BUILD,
+            terms,
+            OFFLINE,
+            _sample_page,
+            line,
+            {},
+            env,
+            inputs=self._bundle,
+            since=since,
         ) as run:
             if run.code:
+                log = "\n".join(filter(None, (fetched, run.output)))
                 reason = package_installer.failure_reason(
-                    ReasonCode.BUILD_FAILED, "go", run.code, _explain(run.output)
+                    ReasonCode.BUILD_FAILED, "go", run.code, _explain(log)
                 )
-                raise EnvironmentFailed(reason, run.output)
+                raise EnvironmentFailed(reason, log)
             await asyncio.to_thread(self._take, run.work / _OUT, content, run.output)
             return run.output
-
-    async def _client(self) -> PackageClient:
-        """The settings of Go; offline when the project needs no module."""
-        client = await self._installer.client()
-        if await asyncio.to_thread(_needs_modules, self._bundle):
-            refuse_loopback(client)
-            return client
-        return PackageClient(env=client.env, files=client.files, registries=(), offline=True)
 
     def _take(self, out: Path, content: Path, output: str) -> None:
         self._installer.package_installer.check_tree(out, output)
@@ -157,6 +201,22 @@ def _needs_modules(bundle: Path) -> bool:
         return False
     text = (bundle / go_build.MODULE).read_bytes()[:_MAX_MODULE].decode("utf-8", "replace")
     return re.search(r"^\s*(require|replace)\b", text, re.MULTILINE) is not None
+
+
+def _module_files(bundle: Path) -> dict[str, str]:
+    """The files of a project that name modules, by path: ``go.sum``, and every ``go.mod``, because
+    a module may be replaced by a folder.
+    """
+    found: dict[str, str] = {}
+    free = _MAX_FILES
+    for path in (bundle / go_build.MODULE, bundle / "go.sum", *bundle.rglob(go_build.MODULE)):
+        name = path.relative_to(bundle).as_posix()
+        if name in found or "=" in name or not path.is_file() or path.stat().st_size > free:
+            continue
+        text = path.read_bytes().decode("utf-8", "surrogateescape").replace("\0", "\ufffd")
+        found[name] = text
+        free -= len(text)
+    return found
 
 
 def _sample_page(registry: Registry) -> str:

@@ -17,10 +17,19 @@ from fyke.sandbox.packages.package_client import (
     netrc_text,
     proxy_variable,
     read_text,
+    url_credentials,
+    url_passwords,
 )
 
 QUERIED = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GOENV")
 DEFAULT = "Go's default"
+
+_BASE = {"GOENV": "off", "GONOPROXY": "none", "GOVCS": "*:off", "GOTELEMETRY": "off"}
+
+# Without any credential, for a sandbox in which Go reads the source of a project.
+OFFLINE = PackageClient(
+    env={**_BASE, "GOPROXY": "off", "GOSUMDB": "off"}, files={}, registries=(), offline=True
+)
 
 
 def query_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -42,17 +51,20 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
         Registry(url, source=_source(name, environ, settings)) for url, name in by_url.items()
     )
     tls, files = certificates(environ)
-    logins = netrc_logins(environ, [registry.host for registry in registries])
-    env = tls | {
-        "GOENV": "off",
+    places = [name for each in registries for name in (each.host, urlsplit(each.url).netloc)]
+    logins = netrc_logins(environ, places)  # Go expects the port in the name, unless it is 443
+    env = {
+        **tls,
+        **_BASE,
         "GOPROXY": ",".join(proxies) or "off",
         "GOSUMDB": database,
         "GONOSUMDB": settings.get("GONOSUMDB", ""),
-        "GONOPROXY": "none",
-        "GOVCS": "*:off",
-        "GOTELEMETRY": "off",
     }
+    secrets = [
+        f"the module proxy {urlsplit(url).hostname}" for url in by_url if url_credentials(url)
+    ]
     if logins:
+        secrets.append("the netrc file")
         files[NETRC_FILE] = netrc_text(logins)
         env["NETRC"] = f"/work/{NETRC_FILE}"
     return PackageClient(
@@ -61,6 +73,8 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
         registries=registries,
         proxy=proxy_variable(environ, registries),
         offline=not proxies,
+        secrets=tuple(secrets),
+        credentials=(*url_passwords(by_url), *(password for _, password in logins.values())),
     )
 
 

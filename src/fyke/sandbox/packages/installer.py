@@ -8,11 +8,12 @@ import errno
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
+from fyke.domain.secrets.masking import Masker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.package_client import PackageClient
@@ -78,13 +79,16 @@ class PackageInstaller:
         files: Mapping[str, str],
         env: Mapping[str, str],
         inputs: Path | None = None,
+        since: float | None = None,
     ) -> AsyncIterator[ToolRun]:
         """Run an installer; its files exist until the context ends. ``inputs``: a folder that it
-        reads. Raise ``EnvironmentFailed``, but not for an exit code of the installer.
+        reads. ``since``: the loop's time at which the installation began, if it is not the first
+        step. Credentials of the client are masked in the output. Raise ``EnvironmentFailed``, but
+        not for an exit code of the installer.
         """
         self._check(terms, client)
         limits = self.limits
-        started = asyncio.get_running_loop().time()
+        started = asyncio.get_running_loop().time() if since is None else since
         access = await self._registries.access(client, page_of, limits.seconds)
         remaining = limits.seconds - (asyncio.get_running_loop().time() - started)
         spec = ToolSpec(
@@ -104,7 +108,8 @@ class PackageInstaller:
             cache=terms.cache(kind.value.upper()),
             access=access,
         )
-        async with self._tools.run(spec) as run:
+        async with self._tools.run(spec) as unmasked:
+            run = replace(unmasked, output=_mask(unmasked.output, client))
             if run.stopped is not None:
                 raise EnvironmentFailed(self._stop_reason(run.stopped), run.output)
             if run.code and any(text in run.output for text in DISK_FULL_TEXTS):
@@ -150,6 +155,13 @@ class PackageInstaller:
             else:
                 reason = reason_with_detail(ReasonCode.PACKAGES_REFUSED, error.detail)
             raise EnvironmentFailed(reason, log) from None
+
+
+def _mask(output: str, client: PackageClient) -> str:
+    """The output without the client's credentials, in whatever encoding they appear."""
+    if not client.credentials:
+        return output
+    return Masker({f"login {n}": each for n, each in enumerate(client.credentials, 1)}).text(output)
 
 
 def refuse_proxy(client: PackageClient, *, upstream: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from fyke.sandbox.packages.package_client import (
     read_settings,
     read_text,
     url_credentials,
+    url_passwords,
 )
 
 NPMRC = f"{CONFIG}/npmrc"
@@ -101,6 +103,7 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
         secrets=tuple(secrets),
         proxy=proxy_keys[0] if proxy_keys else proxy_variable(environ, registries),
         offline=settings.get("offline") is True,
+        credentials=(*url_passwords(urls), *_passwords(logins)),
     )
 
 
@@ -131,6 +134,17 @@ def _logins(
             if any(_is_in_scope(url, name.rpartition(":")[0]) for url in urls):
                 found[name] = expand_variables(value.strip("\"'"), environ)
     return found
+
+
+def _passwords(logins: Mapping[str, str]) -> list[str]:
+    """The tokens and passwords, as they are stored and decoded."""
+    found = [value for name, value in logins.items() if not name.endswith(":username")]
+    for name, value in logins.items():
+        if name.endswith((":_password", ":_auth")):
+            with contextlib.suppress(ValueError):
+                plain = base64.b64decode(value).decode("utf-8", "replace")
+                found += [plain, plain.partition(":")[2]]
+    return list(filter(None, found))
 
 
 def _is_in_scope(url: str, scope: str) -> bool:

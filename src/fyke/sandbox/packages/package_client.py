@@ -64,7 +64,7 @@ class PackageClient:
     """The variables and files of a client: name to value, path to content.
 
     ``secrets`` names the settings that contain credentials, ``proxy`` a setting by which the client
-    would use a proxy; "" is none.
+    would use a proxy; "" is none. ``credentials`` are the passwords and tokens themselves.
     """
 
     env: Mapping[str, str]
@@ -73,6 +73,7 @@ class PackageClient:
     secrets: tuple[str, ...] = ()
     proxy: str = ""
     offline: bool = False
+    credentials: tuple[str, ...] = field(default=(), repr=False)
 
 
 def is_web(url: str) -> bool:
@@ -90,6 +91,12 @@ def url_credentials(url: str) -> tuple[str, str] | None:
     if parts.username is None and parts.password is None:
         return None
     return unquote(parts.username or ""), unquote(parts.password or "")
+
+
+def url_passwords(urls: Iterable[str]) -> list[str]:
+    """The passwords in these URLs; of one without a password its user, which may be a token."""
+    logins = filter(None, map(url_credentials, urls))
+    return [password or user for user, password in logins]
 
 
 def read_settings(path: Path) -> str | None:

@@ -106,5 +106,7 @@ def _without_login(url: str) -> str:
 
 
 def _has_login(registry: Registry, client: PackageClient) -> bool:
-    in_netrc = f"machine {registry.host} " in client.files.get(NETRC_FILE, "")
+    netrc = client.files.get(NETRC_FILE, "")
+    names = (registry.host, urlsplit(registry.url).netloc)
+    in_netrc = any(f"machine {name} " in netrc for name in names)
     return bool(registry.headers) or url_credentials(registry.url) is not None or in_netrc

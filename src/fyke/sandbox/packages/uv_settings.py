@@ -28,6 +28,7 @@ from fyke.sandbox.packages.package_client import (
     read_settings,
     read_text,
     url_credentials,
+    url_passwords,
 )
 from fyke.sandbox.packages.pip_settings import pip_settings, read_pip
 
@@ -133,6 +134,12 @@ def read_uv(environ: Mapping[str, str], default: str) -> PackageClient:
         secrets=tuple(dict.fromkeys(secrets)),
         proxy=proxy_variable(environ, registries),
         offline=env.get("UV_OFFLINE", "").lower() not in _FALSE,
+        credentials=(
+            *url_passwords(urls),
+            *(env[name] for name in env if name.startswith("UV_INDEX_") and _is_password(name)),
+            *(password for _, password in logins.values()),
+            *([client] if client else []),
+        ),
     )
 
 
@@ -280,6 +287,10 @@ def _links(env: Mapping[str, str]) -> list[str]:
         for entry in entries
         if entry
     ]
+
+
+def _is_password(name: str) -> bool:
+    return name.endswith("_PASSWORD")
 
 
 def _is_login(name: str) -> bool:

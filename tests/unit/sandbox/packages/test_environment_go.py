@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import platform
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.tools import ToolKind, ToolRun, ToolSpec
 from fyke.model.worker import Language
 from fyke.reasons import ReasonCode
 from fyke.sandbox.packages.environment_go import (
@@ -19,8 +23,8 @@ from fyke.sandbox.packages.environment_go import (
     _needs_modules,
     refuse_loopback,
 )
-from fyke.sandbox.packages.installer import InstallLimits, PackageInstaller
-from fyke.sandbox.packages.package_client import PackageClient, Registry
+from fyke.sandbox.packages.installer import InstallLimits, InstallTerms, PackageInstaller
+from fyke.sandbox.packages.package_client import NETRC_FILE, PackageClient, Registry
 from support.memory import a_version
 
 MACHINE = {"x86_64": 62, "aarch64": 183}[platform.machine()]
@@ -82,6 +86,49 @@ def test_compiler_and_source_determine_the_environment(tmp_path: Path) -> None:
         for digest in ("a", "b")
     }
     assert len(inputs) == 4
+
+
+class RecordedTools:
+    """Implements ``ToolRunner``; every tool fails, as with a broken project."""
+
+    def __init__(self) -> None:
+        self.specs: list[ToolSpec] = []
+
+    @asynccontextmanager
+    async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
+        self.specs.append(spec)
+        yield ToolRun(1, Path("/nonexistent"), f"step {len(self.specs)}", b"[]")
+
+
+@pytest.mark.anyio
+async def test_the_sandbox_with_the_login_has_no_source_and_the_one_with_source_no_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lib").mkdir()
+    for name in ("go.mod", "go.sum", "lib/go.mod", "main.go", "leak.s", "a=b.mod"):
+        (tmp_path / name).write_text(f"require {name}\n")
+    files = {NETRC_FILE: "machine proxy.invalid login me password secret"}
+    client = PackageClient({"NETRC": "x"}, files, (Registry("https://proxy.invalid"),))
+    tools = RecordedTools()
+    installer = GoInstaller(PackageInstaller(tools, InstallLimits(7, 10_000)), {})
+    monkeypatch.setattr(installer, "program", lambda: "/usr/bin/go")
+    monkeypatch.setattr(installer, "client", partial(_answer, client))
+    with pytest.raises(EnvironmentFailed) as caught:
+        await GoRecipe(installer, "go1.24", "digest", tmp_path).install(
+            tmp_path, tmp_path / "content", InstallTerms("A", False)
+        )
+    fetch, build = [spec for spec in tools.specs if spec.kind is ToolKind.GO_BUILD]
+    assert (fetch.command[-1], fetch.inputs, fetch.env["NETRC"]) == ("/usr/bin/go", None, "x")
+    modules = {"project/go.mod", "project/go.sum", "project/lib/go.mod"}
+    assert set(fetch.files) == {NETRC_FILE, *modules}
+    assert (build.inputs, build.files, build.access) == (tmp_path, {}, None)
+    assert (build.env["GOPROXY"], build.env.get("NETRC")) == ("off", None)
+    assert fetch.cache == build.cache
+    assert caught.value.log == "step 2\nstep 3"  # the first step asked the registry
+
+
+async def _answer(client: PackageClient) -> PackageClient:
+    return client
 
 
 def test_a_static_program_for_this_machine_is_accepted(tmp_path: Path) -> None:

@@ -73,8 +73,22 @@ def test_logins_and_proxies_of_the_machine_are_found(tmp_path: Path) -> None:
     client = go(environ, GOPROXY=PROXY, GOSUMDB="off")
     assert client.files == {NETRC_FILE: "machine proxy.invalid login user password pass\n"}
     assert client.env["NETRC"] == f"/work/{NETRC_FILE}"
+    assert (client.secrets, client.credentials) == (("the netrc file",), ("pass",))
     assert client.proxy == "HTTPS_PROXY"
     assert "NETRC" not in go(environ, GOPROXY="https://other.invalid").env
+
+
+def test_a_login_may_name_the_port_of_a_module_proxy(tmp_path: Path) -> None:
+    line = "machine proxy.invalid:8443 login user password pass\n"
+    (tmp_path / ".netrc").write_text(line)
+    client = go({"HOME": str(tmp_path)}, GOPROXY="https://proxy.invalid:8443", GOSUMDB="off")
+    assert client.files == {NETRC_FILE: line}
+
+
+def test_credentials_in_an_address_are_known() -> None:
+    client = go({}, GOPROXY="https://user:pass@proxy.invalid", GOSUMDB="off")
+    assert client.secrets == ("the module proxy proxy.invalid",)
+    assert client.credentials == ("pass",)
 
 
 def test_each_module_proxy_names_the_file_or_variable_it_is_from(tmp_path: Path) -> None:

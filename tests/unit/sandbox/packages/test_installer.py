@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -79,6 +81,31 @@ async def test_a_full_disk_inside_the_sandbox_is_reported(tmp_path: Path, error:
     with pytest.raises(EnvironmentFailed, match="the disk is full; free some space"):
         await install(EndedTools(ToolRun(2, tmp_path, f"error: {error}", b"")))
     assert (await install(EndedTools(ToolRun(0, tmp_path, error, b"")))).code == 0
+
+
+async def test_credentials_are_masked_in_the_output_of_every_end(tmp_path: Path) -> None:
+    client = PackageClient({}, {}, (), credentials=("glpat_Zx81", "one line\nanother line"))
+    basic = base64.b64encode(b"u:glpat_Zx81").decode()
+    output = f"netrc:1: unrecognized 'glpat_Zx81'; Basic {basic}; another line, one l"
+    ended = await install(EndedTools(ToolRun(1, tmp_path, output, b"")), client=client)
+    assert ended.output.startswith("netrc:1: unrecognized '***'; Basic dT")
+    assert ended.output.endswith("; ***, one l")
+    assert basic[3:] not in ended.output
+    with pytest.raises(EnvironmentFailed) as caught:
+        stopped = ToolRun(137, tmp_path, output, b"", ToolStop.TIME)
+        await install(EndedTools(stopped), client=client)
+    assert caught.value.log == ended.output
+
+
+async def test_a_later_step_has_the_rest_of_the_time(tmp_path: Path) -> None:
+    tools = EndedTools(ToolRun(0, tmp_path, "", b""))
+    package_installer = PackageInstaller(tools, InstallLimits(7, 1000))
+    since = asyncio.get_running_loop().time() - 5
+    async with package_installer.install(
+        ToolKind.UV, InstallTerms("A", False), CLIENT, str, ["tool"], {}, {}, since=since
+    ):
+        pass
+    assert tools.specs[0].limits.seconds <= 2
 
 
 async def test_a_tool_gets_the_files_and_variables_of_the_client(tmp_path: Path) -> None:

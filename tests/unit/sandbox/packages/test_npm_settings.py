@@ -105,6 +105,7 @@ def test_credentials_are_sent_only_to_their_registry(tmp_path: Path) -> None:
     assert "//corp.invalid/npm/:_password=cGFzcw==" in lines
     assert not any("other" in line or "shell" in line or "email" in line for line in lines)
     assert client.secrets == ("npm's configuration",)
+    assert client.credentials == ("t-1", "cGFzcw==", "pass")
     assert [registry.headers for registry in client.registries] == [
         {"Authorization": "Bearer t-1"},
         {"Authorization": "Basic dXNlcjpwYXNz"},

@@ -128,6 +128,7 @@ def test_settings_with_credentials_are_secrets(environ: dict[str, str], name: st
     client = uv(environ)
     assert any(name in secret for secret in client.secrets), client.secrets
     assert not any("pass" in secret for secret in client.secrets)
+    assert client.credentials == ("pass",)
     if "UV_FIND_LINKS" not in environ:
         assert client.registries[0].headers == {"Authorization": "Basic dXNlcjpwYXNz"}
 
@@ -140,7 +141,7 @@ def test_only_the_matching_lines_of_a_netrc_are_passed(tmp_path: Path) -> None:
     client = uv(environ)
     assert client.files[NETRC_FILE] == "machine corp.invalid login user password pass\n"
     assert client.env["NETRC"] == f"/work/{NETRC_FILE}"
-    assert client.secrets == ("the netrc file",)
+    assert (client.secrets, client.credentials) == (("the netrc file",), ("pass",))
     assert client.registries[0].headers == {"Authorization": "Basic dXNlcjpwYXNz"}
     assert uv(environ | {"UV_INDEX_URL": "https://other.invalid/"}).files == {}
 
