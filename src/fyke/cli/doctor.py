@@ -62,7 +62,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     lines = [*_machine(settings), _port(settings, server), *_database(settings)]
     lines += _registries(settings)
     level, reason, isolation = _isolation(settings, server)
-    lines += isolation
+    lines += [*isolation, *_sandbox_users(settings)]
     failed = level != "full" or any(line.state == FAILED for line in lines)
     out = Output(as_json)
     if as_json:
@@ -326,6 +326,16 @@ def _reported(server: _RunningServer) -> tuple[str, str, list[CheckResult]] | No
     order = ("none", "no-limits", "full")
     worst = min(runners, key=lambda r: order.index(r.isolation) if r.isolation in order else 0)
     return worst.isolation, worst.reason, lines
+
+
+def _sandbox_users(settings: Settings) -> Iterator[CheckResult]:
+    """The users of sandboxes, where root started Fyke on this data folder."""
+    from fyke.app.sandbox_users import sandbox_users
+
+    users = sandbox_users(settings.home) if os.geteuid() == 0 else None
+    if users is not None:
+        detail = f"{users.start} to {users.stop - 1}, claimed on this machine"
+        yield CheckResult("users of sandboxes", OK, detail)
 
 
 def _probe(settings: Settings) -> dict[str, Any]:

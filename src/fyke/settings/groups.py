@@ -202,7 +202,8 @@ class RunnerSettings(BaseModel):
 
     attempt_uid_base: int = Field(default=30_000, ge=1, examples=["200000"])
     """The first of the user ids that attempts get when Fyke was started as root. Choose a range
-    without users of the machine.
+    without users of the machine. Where another installation on this machine uses one of them, the
+    next free range is taken; `fyke doctor` shows it.
     """
 
     attempt_uids: int = Field(default=4096, ge=1, examples=["1024"])

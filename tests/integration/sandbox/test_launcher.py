@@ -27,6 +27,7 @@ from fyke.sandbox.process.launcher import Launcher, serve
 from fyke.sandbox.process.launcher_client import LauncherClient, LauncherGone
 from fyke.sandbox.process.order import BadLaunchOrder
 from fyke.sandbox.process.spawner import DirectSpawner
+from fyke.sandbox.process.user_claims import active_claims, claim_users
 from integration.sandbox.sandboxes import (
     MIB,
     ROOT,
@@ -264,7 +265,9 @@ async def test_every_sandbox_has_a_user_of_its_own(place: Site) -> None:
     names = await running(place, 3)
     owners = {os.stat(place.work / name).st_uid for name in names}
     assert len(owners) == 3
-    assert owners <= set(range(UID_BASE, UID_BASE + UID_COUNT))
+    [users] = [each.users for each in active_claims() if each.home == str(place.home)]
+    assert len(users) == UID_COUNT
+    assert owners <= set(users)
     for name, pids in sandboxes_of(names).items():
         owner = os.stat(place.work / name).st_uid
         for pid in pids:
@@ -274,6 +277,33 @@ async def test_every_sandbox_has_a_user_of_its_own(place: Site) -> None:
             assert rows["Gid"].split() == [str(owner)] * 4
             assert rows["Groups"].split() == []
         assert os.stat(place.work / name).st_mode & 0o777 == 0o700
+
+
+async def test_two_installations_never_share_a_user(place: Site) -> None:
+    async with used_launcher() as other:
+        owners = []
+        for each in (place, other):
+            names = await running(each, 2)
+            owners.append({os.stat(each.work / name).st_uid for name in names})
+        assert owners[0].isdisjoint(owners[1])
+        first, second = (
+            next(claim.users for claim in active_claims() if claim.home == str(each.home))
+            for each in (place, other)
+        )
+        assert set(first).isdisjoint(second)
+    assert place.launcher is not None
+
+
+async def test_the_users_of_a_killed_launcher_are_free(tmp_path: Path) -> None:
+    with data_folder() as home:
+        with launcher(home) as killed:
+            [before] = [each.users for each in active_claims() if each.home == str(home)]
+            killed.kill()
+            killed.wait(20)
+        assert str(home) not in {each.home for each in active_claims()}
+        claim = claim_users(before.start, len(before), home)
+        assert claim.users == before
+        claim.close()
 
 
 async def test_the_folder_of_work_folders_belongs_to_root(place: Site) -> None:

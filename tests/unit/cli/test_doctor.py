@@ -16,13 +16,14 @@ import pytest
 from typer.testing import CliRunner
 
 import fyke.client
-from fyke.app import registries
+from fyke.app import registries, sandbox_users
 from fyke.cli import doctor
 from fyke.cli.context import Location
 from fyke.cli.doctor import FAILED, LIMITS_REMEDY, OK, SANDBOX_REMEDY, WARNING, CheckResult
 from fyke.cli.main import app
 from fyke.client import ApiError
 from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse
+from fyke.sandbox.process.user_claims import ActiveClaim
 from fyke.settings import Settings
 from fyke.wire.fyke.overview import RunnerItem
 from support.prepared import rows_in, state_in
@@ -280,3 +281,17 @@ def test_only_a_complete_sandbox_is_exit_status_0(
     text = CliRunner().invoke(app, arguments).stdout
     assert "-> do this" in text and "-> x" not in text
     assert text.splitlines()[-1] == f"Sandbox: {level}"
+
+
+def test_root_sees_the_users_of_sandboxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = [
+        ActiveClaim(range(30_000, 34_096), "/srv/other"),
+        ActiveClaim(range(34_096, 38_192), str(tmp_path)),
+    ]
+    monkeypatch.setattr(sandbox_users, "active_claims", lambda: claims)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    [line] = doctor._sandbox_users(Settings(home=tmp_path))
+    assert (line.state, line.detail) == (OK, "34096 to 38191, claimed on this machine")
+    assert list(doctor._sandbox_users(Settings(home=tmp_path / "x"))) == []
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert list(doctor._sandbox_users(Settings(home=tmp_path))) == []

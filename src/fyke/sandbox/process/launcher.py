@@ -24,6 +24,7 @@ import resource
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from fyke.sandbox.process.order import BadLaunchOrder, check_name, parse
 from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessUsage, SandboxProcess, close_pipes
+from fyke.sandbox.process.user_claims import claim_users
 from fyke.sandbox.tools.tool_paths import ToolPaths
 
 PACKET = 65536
@@ -57,8 +59,9 @@ def serve(
     """Serve until SIGTERM or SIGINT. ``ready`` is called once clients can connect.
 
     ``find_links`` are the folders of wheels that tools may read.
-    Sandboxes use the users ``uid_base`` to ``uid_base + uid_count - 1`` that have no account.
-    Raise ``ValueError`` for a range that contains user 0 or the service's own.
+    Sandboxes use the users ``uid_base`` to ``uid_base + uid_count - 1`` that have no account, or
+    those of the next range where another launcher of this machine has one of them. Raise
+    ``ValueError`` for a range with user 0 or the service's own, and when no range is free.
     """
     users = range(uid_base, uid_base + uid_count)
     if uid_base < 1 or service_uid in users:
@@ -68,8 +71,23 @@ def serve(
         )
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
-    launcher = Launcher(data_folder.absolute(), (service_uid, service_gid), users, find_links)
-    asyncio.run(launcher.run(socket_path, ready))
+    home, service = data_folder.absolute(), (service_uid, service_gid)
+    claim = claim_users(uid_base, uid_count, home, taken=[service_uid])
+    try:
+        if claim.users != users:
+            _report_other_users(users, claim.users)
+        asyncio.run(Launcher(home, service, claim.users, find_links).run(socket_path, ready))
+    finally:
+        claim.close()
+
+
+def _report_other_users(wanted: range, used: range) -> None:
+    print(
+        f"fyke: another installation uses some of the users {wanted.start} to {wanted.stop - 1}; "
+        f"sandboxes of this one run as {used.start} to {used.stop - 1}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 class Launcher:
@@ -358,16 +376,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--find-links", type=Path, action="append", default=[])
     options = parser.parse_args(arguments)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    serve(
-        options.socket,
-        options.home,
-        options.uid,
-        options.gid,
-        options.uid_base,
-        options.uid_count,
-        lambda: None,
-        options.find_links,
-    )
+    try:
+        serve(
+            options.socket,
+            options.home,
+            options.uid,
+            options.gid,
+            options.uid_base,
+            options.uid_count,
+            lambda: None,
+            options.find_links,
+        )
+    except ValueError as error:
+        raise SystemExit(f"fyke: {error}") from None
 
 
 if __name__ == "__main__":

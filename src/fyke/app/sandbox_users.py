@@ -1,0 +1,13 @@
+"""The users of sandboxes of a data folder, as its launcher has claimed them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fyke.sandbox.process.user_claims import active_claims
+
+
+def sandbox_users(home: Path) -> range | None:
+    """The users of the launcher that serves ``home``; None without one. Only for root."""
+    claims = active_claims()
+    return next((each.users for each in claims if Path(each.home) == home.absolute()), None)

@@ -1,0 +1,163 @@
+"""The users of sandboxes that each launcher of this machine has claimed.
+
+A user of two installations could signal and inspect processes of both, and would count against the
+same limits. So a launcher claims its range in a folder that all installations of the machine use:
+one file for each range, locked while its launcher lives. The kernel unlocks it when the launcher
+ends in whatever way; the next claim removes the file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path("/run/fyke-sandbox-users")
+# not for ranges that are chosen here: users of systemd, the overflow user, and the end of 16 bits
+RESERVED = range(60_000, 65_536)
+# From here on distributions assign users of containers. A configured range may lie there; the one
+# that is chosen instead of it then lies above it, within as many users again.
+CONTAINERS = 100_000
+SUBORDINATE = Path("/etc/subuid")
+UID_MAP = Path("/proc/self/uid_map")
+
+_LOCK = "lock"
+_NAME = re.compile(r"(\d{1,10})-(\d{1,10})")
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class NoFreeUsers(ValueError):
+    """The range is in use, and no other one is free; the message has the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveClaim:
+    """The range of a launcher that runs, and its data folder."""
+
+    users: range
+    home: str
+
+
+class UserClaim:
+    """A range of users that no other launcher of this machine has while this claim is open."""
+
+    def __init__(self, users: range, file: Path, descriptor: int) -> None:
+        self.users = users
+        self._file = file
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Free the range; only after all its sandboxes have ended."""
+        self._file.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+def claim_users(
+    first: int, count: int, home: Path, *, taken: Iterable[int] = (), folder: Path = FOLDER
+) -> UserClaim:
+    """Claim ``count`` users from ``first`` on, or the next free range where another launcher has
+    one of them. ``taken`` are users that no range chosen here contains. Raise ``NoFreeUsers``.
+    """
+    with _locked(folder):
+        active = _active(folder)
+        users = _choose(range(first, first + count), [each.users for each in active], taken)
+        if users is None:
+            owners = "; ".join(f"{_show(each.users)} by {each.home}" for each in active)
+            raise NoFreeUsers(
+                f"users {_show(range(first, first + count))} for sandboxes: other installations "
+                f"use them, and no range beside theirs is free ({owners}). Set "
+                "FYKE_ATTEMPT_UID_BASE to a free range, or FYKE_ATTEMPT_UIDS to fewer users"
+            )
+        file = folder / f"{users.start}-{users.stop - 1}"
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.write(descriptor, os.fsencode(home))
+        return UserClaim(users, file, descriptor)
+
+
+def active_claims(folder: Path = FOLDER) -> list[ActiveClaim]:
+    """The claims of the launchers that run, by first user; only root may read them."""
+    if not folder.is_dir():
+        return []
+    with _locked(folder):
+        return _active(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other launchers from claims. Only root can open the lock: any user who could read it
+    could keep it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    state = folder.lstat()
+    if (state.st_uid, folder.is_symlink()) != (os.geteuid(), False):
+        raise NoFreeUsers(f"{folder}: must be a folder of user {os.geteuid()}; remove it")
+    folder.chmod(0o700)
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _active(folder: Path) -> list[ActiveClaim]:
+    """The claims that are locked; the others are removed."""
+    found = []
+    for file in folder.iterdir():
+        numbers = _NAME.fullmatch(file.name)
+        if numbers is None:
+            continue
+        descriptor = os.open(file, os.O_RDONLY | _FLAGS)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.unlink()
+        except BlockingIOError:
+            users = range(int(numbers[1]), int(numbers[2]) + 1)
+            found.append(ActiveClaim(users, os.fsdecode(os.read(descriptor, 4096))))
+        finally:
+            os.close(descriptor)
+    return sorted(found, key=lambda each: each.users.start)
+
+
+def _choose(wanted: range, active: list[range], taken: Iterable[int]) -> range | None:
+    """The first free range at or above ``wanted``; ``wanted`` itself only conflicts with claims."""
+    if not any(_overlap(wanted, each) for each in active):
+        return wanted
+    count = len(wanted)
+    end = CONTAINERS if wanted.start < CONTAINERS else wanted.stop + 16 * count
+    others = [*active, RESERVED, *_subordinate(), *(range(uid, uid + 1) for uid in taken)]
+    candidate = wanted
+    while candidate.stop <= end and _is_mapped(candidate):
+        conflicts = [each.stop for each in others if _overlap(candidate, each)]
+        if not conflicts:
+            return candidate
+        candidate = range(max(conflicts), max(conflicts) + count)
+    return None
+
+
+def _overlap(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
+
+
+def _subordinate() -> list[range]:
+    """The users that this machine has assigned to containers."""
+    try:
+        rows = [line.split(":") for line in SUBORDINATE.read_text("utf-8").splitlines()]
+        return [range(int(row[1]), int(row[1]) + int(row[2])) for row in rows if len(row) == 3]
+    except (OSError, ValueError):
+        return []
+
+
+def _is_mapped(users: range) -> bool:
+    """Whether these users exist in the user namespace of this process."""
+    rows = (list(map(int, line.split())) for line in UID_MAP.read_text().splitlines())
+    return any(row[0] <= users.start and users.stop <= row[0] + row[2] for row in rows)
+
+
+def _show(users: range) -> str:
+    return f"{users.start} to {users.stop - 1}"
