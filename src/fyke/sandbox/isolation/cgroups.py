@@ -58,7 +58,8 @@ def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
 
 def abandoned_groups(proc: Path = Path("/proc/self")) -> list[Path]:
     """Empty groups of installations on this machine whose launcher was killed. A group in use has
-    members, and one that was emptied just now is left out: its installation is perhaps running.
+    members, and one that was emptied just now is left out: its installation is perhaps running. A
+    plain user gets only groups of its own, because others may be unreadable.
     """
     mounts = _mounts((proc / "mountinfo").read_text())
     places = {
@@ -78,10 +79,11 @@ def abandoned_groups(proc: Path = Path("/proc/self")) -> list[Path]:
 
 def _is_unused(group: Path, before: float) -> bool:
     try:
-        changed = group.stat().st_mtime
+        state = group.stat()
     except FileNotFoundError:
         return False
-    return changed < before and not subfolders(group) and not pids(group)
+    is_ours = os.geteuid() in (0, state.st_uid)
+    return is_ours and state.st_mtime < before and not subfolders(group) and not pids(group)
 
 
 def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:

@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from fyke.sandbox.isolation.cgroups import ABANDONED_SECONDS, NoGroups, abandoned_groups, detect
 from unit.sandbox.isolation.test_cgroup_v1 import v1
 
@@ -17,7 +19,9 @@ def test_installations_do_not_share_a_group(tmp_path: Path) -> None:
     assert (first.names(), second.names()) == (["BOX"], [])
 
 
-def test_empty_groups_of_other_installations_are_abandoned_after_a_while(tmp_path: Path) -> None:
+def test_empty_groups_of_other_installations_are_abandoned_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proc = v1(tmp_path)
     in_use, empty, recent = (detect(tmp_path / name, proc) for name in ("one", "two", "three"))
     in_use.create("BOX", 2**26, 9)
@@ -33,6 +37,8 @@ def test_empty_groups_of_other_installations_are_abandoned_after_a_while(tmp_pat
             os.utime(path, (long_ago, long_ago))
     found = abandoned_groups(proc)
     assert found == sorted(set(empty._bases.values()))  # type: ignore[attr-defined]
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert abandoned_groups(proc) == []  # another user's
 
 
 def test_without_a_cgroup_file_system_nothing_is_limited(tmp_path: Path) -> None:
