@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from fyke.console.page import PUBLIC, ConsolePage
-from fyke.console.view import CONTENT_POLICY
+from fyke.console.view import CONTENT_POLICY, PERMISSIONS_POLICY
 from support.app import App
 from support.owned_objects import records
 from support.pages import BASE, FROM_OUR_PAGE, Visitor
@@ -197,6 +197,7 @@ async def test_every_page_says_what_it_may_load_and_who_may_frame_it(
                 continue
             seen += 1
             assert headers["content-security-policy"] == CONTENT_POLICY, page.path
+            assert headers["permissions-policy"] == PERMISSIONS_POLICY, page.path
             assert headers["x-frame-options"] == "DENY", page.path
             assert headers["referrer-policy"] == "same-origin", page.path
             assert headers["cross-origin-opener-policy"] == "same-origin", page.path

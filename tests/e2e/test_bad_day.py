@@ -250,7 +250,7 @@ def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason(own_platform: B
     slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
-    before = own_platform.wait_for(lambda: _setup_tokens(own_platform), "the link")
+    before = _setup_token(own_platform)
     assert own_platform.stop() == 0
     own_platform.start()
     detail = own_platform.ended(run)
@@ -260,17 +260,16 @@ def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason(own_platform: B
     _set_up(own_platform, before)
 
 
-def _setup_tokens(platform: Booted) -> list[str]:
-    """The tokens of the links that were printed, the newest last."""
-    pattern = re.compile(r"/setup\?token=(\S+)", re.MULTILINE)
-    return pattern.findall(platform.log.read_text(errors="replace"))
+def _setup_token(platform: Booted) -> str:
+    assert "/setup?token" not in platform.log.read_text(errors="replace")
+    return platform.setup_link().partition("/setup?token=")[2]
 
 
-def _set_up(platform: Booted, stale: list[str]) -> None:
+def _set_up(platform: Booted, stale: str) -> None:
     """Each start makes a new link; the session of who used it outlives the server's process."""
-    [token] = platform.wait_for(lambda: _setup_tokens(platform)[len(stale) :], "another link")
+    token = _setup_token(platform)
     with httpx2.Client(base_url=platform.url, headers={"origin": platform.url}) as browser:
-        assert browser.get("/setup", params={"token": stale[-1]}).status_code == 404
+        assert browser.get("/setup", params={"token": stale}).status_code == 404
         form = {"token": token, "password": "a long enough secret"}
         answer = browser.post("/setup", data=form)
         assert (answer.status_code, answer.headers["location"]) == (303, "/welcome")

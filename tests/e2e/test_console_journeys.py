@@ -102,7 +102,7 @@ def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
 
     The link names the first server; it is opened at the platform's address, as all pages are.
     """
-    link = re.search(r"(http://[^/\s]+)(/setup\?token=\S+)", home.log.read_text())
+    link = re.fullmatch(r"(http://[^/\s]+)(/setup\?token=\S+)", home.setup_link())
     assert link, home.tail()
     assert link[1] == (home.each[0] if isinstance(home, BootedPair) else home.url)
     page.goto(link[2])

@@ -330,6 +330,10 @@ class Booted:
         log = self.call("/api/v1/run/last/log", {"run_slug": run}, headers=headers)
         return [export["download_url"], log["all_logs_url"]]
 
+    def setup_link(self) -> str:
+        """The link for the owner's first password; the output of this platform is no terminal."""
+        return (self.home / "setup-link").read_text().strip()
+
     def log_text(self, run: str) -> str:
         """The whole log, from its download link."""
         url = self.call("/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]

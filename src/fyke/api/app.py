@@ -80,7 +80,7 @@ class ApiConfig:
 
     ``rate_limit``: requests per second, 0 for no limit. ``rate_burst``: requests at once, twice
     ``rate_limit`` by default. ``guesses``: invalid keys that an address may send at once, then
-    ``guesses_per_minute``.
+    ``guesses_per_minute``. ``hsts``: ``strict-transport-security`` of answers over https.
     """
 
     master_secret: bytes
@@ -88,6 +88,7 @@ class ApiConfig:
     public_url: str = ""
     allowed_hosts: Iterable[str] = ()
     trusted_proxies: Iterable[str] = ()
+    hsts: str = ""
     rate_limit: float = 60
     rate_burst: int | None = None
     guesses: int = 60
@@ -150,7 +151,7 @@ def build_app(
         allowed_hosts=config.allowed_hosts,
         trusted_proxies=config.trusted_proxies,
     )
-    app.add_middleware(Transport, network=network)
+    app.add_middleware(Transport, network=network, hsts=config.hsts)
     mount(app, operations, _access(services, config, clock, share))
     return app
 

@@ -51,7 +51,7 @@ _FOR_OTHER_SITES = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", EXPOSED.encode()),
 )
-_EVERY_ANSWER = (
+_EVERY_ANSWER: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
@@ -59,11 +59,14 @@ _EVERY_ANSWER = (
 
 
 class Transport:
-    """Wraps the application; see the module's docstring."""
+    """Wraps the application; see the module's docstring. ``hsts``: the header
+    ``strict-transport-security`` of answers over https, empty for none.
+    """
 
-    def __init__(self, app: ASGIApp, network: Network) -> None:
+    def __init__(self, app: ASGIApp, network: Network, hsts: str = "") -> None:
         self._app = app
         self._network = network
+        self._hsts = ((b"strict-transport-security", hsts.encode()),) if hsts else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,7 +74,9 @@ class Transport:
             return
         exchange = _Exchange(scope, send)
         try:
-            scope[VISIT] = self._network.visit(scope)
+            visit = scope[VISIT] = self._network.visit(scope)
+            if visit.origin.startswith("https://"):
+                exchange.headers += self._hsts
             if _is_preflight(scope):
                 await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, exchange.send)
             else:
@@ -102,6 +107,7 @@ class _Exchange:
         self._send = send
         self._started = perf_counter()
         self.status = 0
+        self.headers = _EVERY_ANSWER
         self.request_id = scope[REQUEST_ID] = request_id_for(scope)
 
     async def send(self, message: Message) -> None:
@@ -109,7 +115,7 @@ class _Exchange:
             self.status = message["status"]
             headers: list[tuple[bytes, bytes]] = list(message["headers"])
             present = {name for name, _ in headers}
-            headers.extend(pair for pair in _EVERY_ANSWER if pair[0] not in present)
+            headers.extend(pair for pair in self.headers if pair[0] not in present)
             if not self._scope.get(PAGE):
                 headers.extend(pair for pair in _FOR_OTHER_SITES if pair[0] not in present)
             headers.append((b"x-request-id", self.request_id.encode()))

@@ -209,6 +209,7 @@ def _api_config(settings: Settings) -> ApiConfig:
         public_url=settings.public_url,
         allowed_hosts=settings.allowed_hosts,
         trusted_proxies=settings.trusted_proxies,
+        hsts=settings.hsts,
         rate_limit=settings.rate_limit,
         download_seconds=settings.download_seconds,
         sync_wait_seconds=settings.sync_wait_seconds,

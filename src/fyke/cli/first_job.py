@@ -21,10 +21,13 @@ def first_job(
     wait_until_ready(base, READY_SECONDS)
     publish_shipped(settings, base)
     setup_url = setup_link(settings, base)
+    printed = (sys.stdout if as_json else sys.stderr).isatty()
+    _store_link(settings, "" if printed else setup_url)
     if as_json:
         output = {"url": base, "home": str(settings.home)}
         if setup_url:
-            output["setup_url"] = setup_url
+            link = {"setup_url": setup_url} if printed else {"setup_file": _file(settings)}
+            output |= link
         print(json.dumps(output), flush=True)
     if tour:
         from fyke.cli.tour import Tour
@@ -34,8 +37,25 @@ def first_job(
             return code
     _print(f"Fyke is running at {base} (data in {settings.home}); Ctrl-C drains and stops.")
     if setup_url and not as_json:
-        _print(f"Choose the owner's password within a day at {setup_url} (this link works once)")
+        place = f"at {setup_url}" if printed else f"at the address in the file {_file(settings)}"
+        _print(f"Choose the owner's password within a day {place} (this link works once)")
     return Exit.OK
+
+
+def _store_link(settings: Settings, link: str) -> None:
+    """Store the link in a file of the data folder; remove an older one. Output that is not shown in
+    a terminal may be kept in a log that other users can read.
+    """
+    from fyke.app.folder import write_private
+
+    if link:
+        write_private(settings.setup_link_file, link)
+    else:
+        settings.setup_link_file.unlink(missing_ok=True)
+
+
+def _file(settings: Settings) -> str:
+    return str(settings.setup_link_file)
 
 
 def _print(text: str) -> None:

@@ -29,8 +29,30 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+# features of browsers that no page uses; copying to the clipboard stays possible
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "hid",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "publickey-credentials-get",
+        "screen-wake-lock",
+        "serial",
+        "usb",
+        "xr-spatial-tracking",
+    )
+)
 PAGE_HEADERS = {
     "content-security-policy": CONTENT_POLICY,
+    "permissions-policy": PERMISSIONS_POLICY,
     "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
     # the check of cross_site.py needs the origin of forms

@@ -177,6 +177,11 @@ class Settings(  # fields are in the reverse order of the bases
         return self.home / "owner.key"
 
     @property
+    def setup_link_file(self) -> Path:
+        """The link for the owner's first password when it is not printed (0600)."""
+        return self.home / "setup-link"
+
+    @property
     def secret_file(self) -> Path:
         """32 random bytes that sign download links and derive webhook secrets (0600)."""
         return self.home / "secret.key"

@@ -88,6 +88,16 @@ class ServerSettings(BaseModel):
     trusted. From other peers these headers are ignored.
     """
 
+    hsts: str = Field(
+        default="max-age=31536000; includeSubDomains",
+        pattern=r"^max-age=[0-9]+(; ?(includeSubDomains|preload))*$",
+        examples=["max-age=31536000"],
+    )
+    """The header ``Strict-Transport-Security`` of answers over https: browsers then open this host
+    name, and names below it, only over https. It is sent when ``public_url`` begins with
+    ``https://``, or a trusted proxy says that the client uses https. ``max-age=0`` revokes it.
+    """
+
     rate_limit: Annotated[int, Unit("requests per second")] = Field(
         default=60, ge=0, examples=["200"]
     )

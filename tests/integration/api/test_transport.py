@@ -378,6 +378,22 @@ async def test_absolute_urls_follow_configuration_and_trusted_proxies_only(
     assert await _log_url(app, run_slug, "11.2.3.4", proxied, **config) == "http://127.0.0.1:8100"
 
 
+async def test_browsers_are_bound_to_https_only_over_https(app: App) -> None:
+    async def hsts(peer: str, path: str = "/login", **config: Any) -> str | None:
+        proxied = {"x-forwarded-proto": "https", "accept": "text/html"}
+        async with client(app.asgi(hsts="max-age=60", **config), peer=peer) as http:
+            answer = await http.get(path, headers=proxied)
+        return answer.headers.get("strict-transport-security")
+
+    assert await hsts("9.9.9.9") is None
+    assert await hsts("9.9.9.9", public_url="http://127.0.0.1") is None
+    assert await hsts("9.9.9.9", public_url="https://fyke.example") == "max-age=60"
+    trusted = {"trusted_proxies": ["10.0.0.0/8"]}
+    assert await hsts("11.2.3.4", **trusted) is None
+    for path in ("/login", "/nothing", INFO, "/healthz"):
+        assert await hsts("10.2.3.4", path, **trusted) == "max-age=60", path
+
+
 async def test_cors_allows_any_origin_but_no_credentials(api: Api) -> None:
     answer = await api.http.options(
         INFO,

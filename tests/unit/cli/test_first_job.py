@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(home=tmp_path, host="127.0.0.1", port=8100)
 
 
+def show_in_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+
+
 class Tour:
     """A tour with the exit status ``code``."""
 
@@ -42,12 +48,38 @@ def do(settings: Settings, *, tour: bool = False, once: bool = False, as_json: b
 
 
 def test_a_start_prints_the_url_and_the_setup_link(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    show_in_terminal(monkeypatch)
     assert do(settings) == Exit.OK
     output = capsys.readouterr()
     assert output.out == ""
     assert f"Fyke is running at {BASE}" in output.err and SETUP in output.err
+    assert not settings.setup_link_file.exists()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_log_or_pipe_gets_the_path_of_a_private_file(
+    settings: Settings, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    settings.setup_link_file.write_text("an older link")
+    settings.setup_link_file.chmod(0o644)
+    do(settings, as_json=as_json)
+    output = capsys.readouterr()
+    assert "token" not in output.out + output.err
+    assert str(settings.setup_link_file) in (output.out if as_json else output.err)
+    assert settings.setup_link_file.read_text() == f"{SETUP}\n"
+    assert settings.setup_link_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_file_is_removed_once_there_is_a_password(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.setup_link_file.write_text("an older link")
+    monkeypatch.setattr(first_job, "setup_link", lambda *_: "")
+    do(settings)
+    assert not settings.setup_link_file.exists()
+    assert "password" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("link", [SETUP, ""])
@@ -58,6 +90,7 @@ def test_json_has_the_url_and_any_setup_link(
     link: str,
 ) -> None:
     monkeypatch.setattr(first_job, "setup_link", lambda *_: link)
+    show_in_terminal(monkeypatch)
     do(settings, as_json=True)
     output = capsys.readouterr()
     expected = {"url": BASE, "home": str(settings.home)} | ({"setup_url": link} if link else {})
