@@ -13,9 +13,11 @@
     │   ├── UserMissing
     │   ├── UserDisabled
     │   ├── SignInFailed          the name or the password is wrong
+    │   │   └── CodeWrong         the code of the second factor is wrong
     │   └── SessionEnded
     ├── Forbidden                 a known caller without the right
-    │   └── ScopeMissing          the key lacks a scope
+    │   ├── ScopeMissing          the key lacks a scope
+    │   └── ConfirmationNeeded    the user must enter the password again
     ├── NotFound
     │   ├── LinkSpent             a one-time link that is used up or has expired
     │   ├── WorkerNotFound
@@ -169,6 +171,13 @@ class SignInFailed(Unauthenticated):
     default = "The user name or the password is wrong"
 
 
+class CodeWrong(SignInFailed):
+    """The code is wrong, or was used before."""
+
+    key = "code_wrong"
+    default = "The code is wrong or was used already; enter the next one, or a recovery code"
+
+
 class SessionEnded(Unauthenticated):
     """The session of the caller has ended."""
 
@@ -187,6 +196,18 @@ class ScopeMissing(Forbidden):
     """The user may do this, but the key lacks the scope."""
 
     key = "scope_missing"
+
+
+class ConfirmationNeeded(Forbidden):
+    """The session is valid, but the user has not entered the password for a while."""
+
+    key = "confirmation_needed"
+    default = "The password must be confirmed first"
+
+    def __init__(self, why: str | None = None, *, code: bool = False) -> None:
+        """``code``: whether the user also needs a code of the second factor."""
+        super().__init__(why)
+        self.code = code
 
 
 class NotFound(FykeError):

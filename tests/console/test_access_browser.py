@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
+from pyotp import TOTP
 
+from fyke.contracts.state import Transaction
 from support.app import make_templates
-from support.browser import tab
+from support.axe import sideways, violations
+from support.browser import PHONE, WIDE, tab
 from support.pages import sign_in
 from support.served import Served, served
 
@@ -81,3 +84,74 @@ def test_an_installation_is_set_up_by_keyboard(browser: Browser, server: Served)
         page.goto("/settings/account")
         assert "This is the only session" in page.inner_text("main")
         assert [error for error in watch.errors if "404" not in error and "422" not in error] == []
+
+
+def test_a_second_factor_is_set_up_and_used(browser: Browser, server: Served) -> None:
+    services, owner = server.app.services, server.app.owner
+    _, link = server.do(services.users.invite(owner, "ada", "member"))
+    with tab(browser, server.base_url) as (page, watch):
+        page.goto(link.path)
+        page.locator("#f-password").fill(PASSWORD)
+        page.get_by_role("button", name="Set password").click()
+        page.wait_for_url(lambda url: "/invite" not in url)
+        page.goto("/settings/second-factor")
+        assert_fine(page)
+        page.get_by_role("button", name="Set up").click()
+        picture = page.get_by_role("img", name="QR code of the secret below")
+        area = picture.locator("svg").bounding_box()
+        assert area is not None and area["width"] == area["height"] > 150
+        assert_fine(page)
+        secret = page.locator("output").inner_text().replace(" ", "")
+        page.get_by_label("Verification code").fill(TOTP(secret).now())
+        page.get_by_role("button", name="Switch on").click()
+        codes = page.locator("#secret").inner_text().split()
+        assert len(codes) == 10
+        assert_fine(page)
+        page.get_by_role("button", name="Copy").click()
+        page.get_by_role("link", name="Done").click()
+        assert_fine(page)
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Name").fill("ada")
+        page.locator("#f-password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("heading", name="Enter a code").wait_for()
+        assert_fine(page)
+        page.get_by_label("Verification code").fill(codes[0])
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "/login" not in url)
+        server.do(forget_confirmation(server, "ada"))
+        page.goto("/settings/second-factor")
+        page.get_by_role("button", name="New recovery codes").click()
+        page.get_by_role("button", name="Replace").click()
+        page.get_by_role("heading", name="Confirm that it is you").wait_for()
+        assert_fine(page)
+        page.locator("#f-password").fill(PASSWORD)
+        page.get_by_label("Verification code").fill(codes[1])
+        page.get_by_role("button", name="Confirm").click()
+        page.get_by_role("button", name="Send now").click()
+        page.get_by_role("heading", name="Recovery codes created").wait_for()
+        assert watch.errors == watch.foreign == []
+
+
+def assert_fine(page: Page) -> None:
+    """The page as it is now, in both themes and on a phone."""
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of its literals
+        assert violations(page) == [], theme
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a dict with these two keys
+    assert sideways(page) == ""
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme="light")
+
+
+async def forget_confirmation(server: Served, name: str) -> None:
+    """The user's sessions entered the password long ago."""
+    storage = server.app.storage
+
+    def work(tx: Transaction) -> None:
+        user = tx.accounts.user_by_name(name)
+        for session in tx.sessions.of_user(user.id if user else ""):
+            tx.sessions.verify(session.id, session.digest, 1)
+
+    await storage.write(work)
+    server.app.services.sessions.forget()

@@ -14,7 +14,7 @@ from fyke.domain.accounts.sessions import NewSession
 from fyke.errors import Conflict, LinkSpent, Refused
 from fyke.model.account import Role, Scope
 from fyke.model.audit import AuditAction, NewAudit
-from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
+from fyke.model.user import OneTimeLink, Preferences, Purpose, SecondFactor, Session
 from support import records
 from support.auth import PASSWORD, Auth, open_auth
 
@@ -72,6 +72,8 @@ async def test_a_removed_user_loses_sessions_links_and_keys(state: State) -> Non
         tx.accounts.add_key(records.key(user.account_id, user_id=other, name="theirs"))
         tx.sessions.add(session(user_id))
         tx.links.put(OneTimeLink("d", Purpose.RESET, user_id, 1, 9))
+        tx.second_factors.put(SecondFactor(user_id, "k", "sealed", 1))
+        tx.second_factors.put_codes(user_id, ["a"])
         tx.preferences.put(user_id, Preferences(theme="dark"))
 
     await state.write(fill)
@@ -84,9 +86,10 @@ async def test_a_removed_user_loses_sessions_links_and_keys(state: State) -> Non
     def left(tx: Transaction) -> tuple[Any, ...]:
         keys = {key.name: key.revoked_at for key in tx.accounts.keys(found.account_id)}
         prefers = tx.preferences.get(user_id)
-        return keys, tx.sessions.of_user(user_id), tx.links.get("d"), prefers
+        factor = tx.second_factors.get(user_id), tx.second_factors.count_codes(user_id)
+        return keys, tx.sessions.of_user(user_id), tx.links.get("d"), *factor, prefers
 
-    assert await state.read(left) == ({"mine": 77, "theirs": 0}, [], None, Preferences())
+    assert await state.read(left) == ({"mine": 77, "theirs": 0}, [], None, None, 0, Preferences())
 
 
 async def test_scopes_are_stored_with_a_key(state: State) -> None:
@@ -100,6 +103,48 @@ async def test_scopes_are_stored_with_a_key(state: State) -> None:
     await state.write(work)
     assert await state.read(lambda tx: tx.accounts.key_by_digest(key.digest)) == key
     assert await state.read(lambda tx: tx.accounts.keys(account.id)) == [key]
+
+
+# --- second factors -------------------------------------------------------------------------
+
+
+async def test_a_second_factor_is_enabled_used_and_removed(state: State) -> None:
+    ada, ben = await person(state, name="ada"), await person(state, name="ben")
+    factor = SecondFactor(ada, "k1", "sealed", 5)
+    await state.write(lambda tx: tx.second_factors.put(replace(factor, sealed="older")))
+    await state.write(lambda tx: tx.second_factors.put(factor))
+    assert await state.read(lambda tx: tx.second_factors.get(ada)) == factor
+    assert await state.read(lambda tx: tx.second_factors.get(ben)) is None
+    both = (ada, ben, "none")
+    assert await state.read(lambda tx: tx.second_factors.enabled(both)) == frozenset()
+    assert await state.write(lambda tx: tx.second_factors.enable(ada, 7))
+    assert not await state.write(lambda tx: tx.second_factors.enable(ada, 8))
+    assert not await state.write(lambda tx: tx.second_factors.enable(ben, 8))
+    assert await state.read(lambda tx: tx.second_factors.enabled(both)) == {ada}
+    for step, used in ((3, True), (3, False), (2, False), (4, True)):
+        assert await state.write(lambda tx, s=step: tx.second_factors.use_step(ada, s)) is used
+    assert not await state.write(lambda tx: tx.second_factors.use_step(ben, 9))
+    stored = replace(factor, enabled_at=7, last_step=4)
+    assert await state.read(lambda tx: tx.second_factors.get(ada)) == stored
+    await state.write(lambda tx: tx.second_factors.put_codes(ada, ["a", "b"]))
+    assert not await state.write(lambda tx: tx.second_factors.remove(ben))
+    assert await state.write(lambda tx: tx.second_factors.remove(ada))
+    assert await state.read(lambda tx: tx.second_factors.get(ada)) is None
+    assert await state.read(lambda tx: tx.second_factors.count_codes(ada)) == 0
+
+
+async def test_recovery_codes_are_replaced_and_each_used_once(state: State) -> None:
+    ada, ben = await person(state, name="ada"), await person(state, name="ben")
+    for user, codes in ((ada, ["old", "both"]), (ben, ["both"]), (ada, ["a", "both", "c"])):
+        await state.write(lambda tx, u=user, c=codes: tx.second_factors.put_codes(u, c))
+    assert await state.read(lambda tx: tx.second_factors.count_codes(ada)) == 3
+
+    def use(user: str, digest: str) -> Any:
+        return state.write(lambda tx: tx.second_factors.use_code(user, digest))
+
+    assert not await use(ada, "old")
+    assert sorted(await asyncio.gather(use(ada, "both"), use(ada, "both"))) == [False, True]
+    assert await state.read(lambda tx: tx.second_factors.count_codes(ben)) == 1
 
 
 # --- sessions and links ---------------------------------------------------------------------
@@ -116,6 +161,11 @@ async def test_sessions_are_found_renewed_ended_and_removed(state: State) -> Non
     assert await state.read(lambda tx: tx.sessions.get("none")) is None
     assert await state.read(lambda tx: tx.sessions.of_user(ada)) == [second, first]
     assert await state.read(lambda tx: tx.sessions.last_seen([ada, ben, "x"])) == {ada: 5, ben: 1}
+    await state.write(lambda tx: tx.sessions.verify(bens.id, "new", 8))
+    assert await state.read(lambda tx: tx.sessions.by_digest(bens.digest)) is None
+    verified = replace(bens, digest="new", verified_at=8)
+    assert await state.read(lambda tx: tx.sessions.by_digest("new")) == verified
+    assert await state.read(lambda tx: tx.sessions.get(first.id)) == first
     await state.write(lambda tx: tx.sessions.touch(first.id, 9))
     assert (await state.read(lambda tx: tx.sessions.of_user(ada)))[0].id == first.id
 

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from argon2 import PasswordHasher
 
 from fyke.domain.accounts.audit import AuditLog
+from fyke.domain.accounts.codes import STEP_MS, CodeCheck
+from fyke.domain.accounts.confirmation import Confirmations, OwnPassword
 from fyke.domain.accounts.links import OneTimeLinks
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.accounts.second_factor import SecondFactors
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import NewSession, Sessions
 from fyke.domain.accounts.users import Users
 from fyke.kit.clock import ManualClock
+from fyke.kit.sealing import Sealer
 from fyke.model.account import Caller, User
 from fyke.model.user import Purpose
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
@@ -50,6 +54,9 @@ class Auth:
     profiles: Profiles
     users: Users
     audit: AuditLog
+    codes: CodeCheck
+    confirmations: Confirmations
+    second_factors: SecondFactors
     owner: Caller
     owner_key: str
 
@@ -72,11 +79,25 @@ class Auth:
         return (await self.sessions.authenticate(session.token)).caller
 
     async def enter(self, name: str, password: str = PASSWORD, address: str = HOME) -> NewSession:
-        return await self.sessions.sign_in(name, password, "a browser", address)
+        session = await self.sessions.sign_in(name, password, "a browser", address)
+        assert isinstance(session, NewSession)
+        return session
+
+    async def with_app(self, session: NewSession) -> tuple[str, list[str]]:
+        """Switch the second factor of the session's user on; return secret and recovery codes."""
+        caller = await self.caller(session)
+        secret = (await self.second_factors.begin(caller, "")).secret
+        return secret, await self.second_factors.enable(caller, self.code(secret))
+
+    def code(self, secret: str, *, later: int = 0) -> str:
+        """The code of the app, now or so many steps later."""
+        from pyotp import TOTP  # few of the tests that open the services need it
+
+        return TOTP(secret).generate_otp(self.clock.now_ms() // STEP_MS + later)
 
     def other_process(self) -> Sessions:
         """The sessions of another process."""
-        return Sessions(self.storage, self.clock, self.passwords)
+        return Sessions(self.storage, self.clock, self.passwords, self.codes)
 
 
 @asynccontextmanager
@@ -88,7 +109,9 @@ async def open_auth(url: str) -> AsyncIterator[Auth]:
     )
     passwords = CountingPasswords()
     accounts = Accounts(storage, clock)
-    sessions = Sessions(storage, clock, passwords)
+    codes = CodeCheck(storage, clock, Sealer(b"secret"))
+    own_password = OwnPassword(storage, clock, passwords)
+    sessions = Sessions(storage, clock, passwords, codes)
     _, key = await accounts.bootstrap()
     assert key is not None
     try:
@@ -98,10 +121,13 @@ async def open_auth(url: str) -> AsyncIterator[Auth]:
             passwords,
             accounts,
             sessions,
-            OneTimeLinks(storage, passwords, sessions),
-            Profiles(storage, clock, passwords, sessions),
+            OneTimeLinks(storage, passwords, codes, sessions),
+            Profiles(storage, own_password, passwords, sessions),
             Users(storage, accounts, sessions),
             AuditLog(storage),
+            codes,
+            Confirmations(storage, own_password, codes, sessions),
+            SecondFactors(storage, codes, sessions),
             await accounts.authenticate(key),
             key,
         )

@@ -35,7 +35,7 @@ from fyke.model.schedule import (
 from fyke.model.secret import SealedSecret
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.upload import Upload, UploadSource, UploadState, UploadStep
-from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
+from fyke.model.user import OneTimeLink, Preferences, Purpose, SecondFactor, Session
 from fyke.model.webhook import Endpoint, WebhookEvent
 from fyke.model.worker import Finding, VersionFacts
 from fyke.reasons import Reason, ReasonCode
@@ -74,6 +74,8 @@ def fill(tx: Transaction) -> None:
 def _of_user(tx: Transaction, account: str, user: str) -> None:
     tx.sessions.add(Session("S1", user, "session-digest", AT, AT, AT + 9, 0, "agent", "192.0.2.1"))
     tx.links.put(OneTimeLink("link-digest", next(iter(Purpose)), user, AT, AT + 9))
+    tx.second_factors.put(SecondFactor(user, "k1", "c2VhbGVk", AT, AT + 1, 2))
+    tx.second_factors.put_codes(user, ["code-digest"])
     tx.preferences.put(user, Preferences(language="zh", views={"runs": "state=failed"}))
     action = next(iter(AuditAction))
     tx.audit.add(NewAudit(account, user, "ada", "", "S1", "192.0.2.1", action, "K1", "ci"))

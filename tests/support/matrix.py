@@ -187,6 +187,9 @@ _OWN: dict[str, Entry] = {
     "POST /api/fyke/users/{name}/disable": _changes(name="user", account="account"),
     "POST /api/fyke/users/{name}/enable": _changes(name="user", account="account"),
     "POST /api/fyke/users/{name}/link": _changes(name="user"),
+    "DELETE /api/fyke/users/{name}/second-factor": Entry(
+        {"name": "user"}, access=Access.OPERATOR, writes=True, status=400
+    ),  # the user has none
     "DELETE /api/fyke/users/{name}": _changes(name="user", account="account"),
     "GET /api/fyke/audit": _changes(),  # for owners only
     "GET /api/fyke/sessions": _reads(),

@@ -206,7 +206,7 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         fyke_secrets.SecretRoutes(services.secrets),
         fyke_alerts.AlertRoutes(services.alerts),
         fyke_accounts.AccountRoutes(services.accounts, partial(secret_for, config.master_secret)),
-        fyke_users.UserRoutes(services.users),
+        fyke_users.UserRoutes(services.users, services.second_factors),
         *_worker_routes(services),
         FileRoutes(
             services.exports,

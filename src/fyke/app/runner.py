@@ -21,13 +21,13 @@ from fyke.domain.results.intake import Intake
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.secrets.inject import RunSecrets
-from fyke.domain.secrets.sealing import Sealer
 from fyke.egress.client import EgressClient
 from fyke.engine.local import LocalEngine
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.ids import new_ulid
+from fyke.kit.sealing import Sealer
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.bundles import BundleCache
 from fyke.runner.loop import Identity, Runner

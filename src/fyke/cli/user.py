@@ -33,12 +33,13 @@ def list_users(server: ServerContext, account: AccountOption = "") -> None:
         server.out.json([data_of(user) for user in items])
         return
     server.out.table(
-        ("name", "role", "state", "created", "last seen", "open link"),
+        ("name", "role", "state", "second factor", "created", "last seen", "open link"),
         [
             (
                 user.name,
                 user.role,
                 user.state,
+                "on" if user.second_factor else "off",
                 formatting.when(user.created_at),
                 formatting.when(user.seen_at),
                 f"{user.link} until {formatting.when(user.link_expires_at)}" if user.link else "",
@@ -84,6 +85,23 @@ def link(server: ServerContext, name: Name) -> None:
         server.out.json(data_of(created))
         return
     _show_link(server, created)
+
+
+@server_command(users, "reset-second-factor")
+def reset_second_factor(server: ServerContext, name: Name) -> None:
+    """Switch off the second factor of a user who has lost device and recovery codes.
+
+    Only with the operator's key on this machine. The user's sessions end.
+
+    \b
+    Examples:
+      fyke user reset-second-factor ada
+    """
+    server.client.reset_second_factor(name)
+    if server.out.as_json:
+        server.out.json({"name": name, "second_factor": False})
+    else:
+        server.out.say(f"{name} now signs in with the password alone, and the sessions have ended.")
 
 
 @server_command(users, "role")

@@ -47,6 +47,10 @@ class UserCalls:
     def remove_user(self, name: str, account: str = "") -> None:
         self._wire.delete(f"{USERS}/{segment(name)}", type(None), _account_query(account))
 
+    def reset_second_factor(self, name: str) -> None:
+        """Switch off the second factor of a user of any account, for the operator."""
+        self._wire.delete(f"{USERS}/{segment(name)}/second-factor", type(None))
+
     def link_user(self, name: str) -> UserLink:
         """Create a link for choosing a new password; it replaces an older one."""
         return self._wire.post(f"{USERS}/{segment(name)}/link", UserLink, {})

@@ -26,7 +26,14 @@ from fyke.console.templating import make_environment
 from fyke.console.texts import choose_language, use_language
 from fyke.console.view import View, ViewContext
 from fyke.domain.accounts.sessions import Sessions, SignedInUser
-from fyke.errors import Forbidden, FykeError, NotFound, RateLimited, Unauthenticated
+from fyke.errors import (
+    ConfirmationNeeded,
+    Forbidden,
+    FykeError,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+)
 from fyke.kit.clock import Clock, SystemClock
 from fyke.model.user import Preferences
 
@@ -116,7 +123,10 @@ class Console:
             view.sidebar_counts = await self._sidebar_counts(view.signed_in)
         if page.unsafe and page.form_bytes:
             view.form = await read_form(view.request, page.form_bytes)
-        response = await page.handler(view)
+        try:
+            response = await page.handler(view)
+        except ConfirmationNeeded as needed:
+            return sign_in_redirect.ask_to_confirm(view, page, code=needed.code)
         if isinstance(response, EventStream) and not page.public:
             token = cookies.session_token(view.request, view.visit)
             response.end_when(lambda: self._has_ended(token))

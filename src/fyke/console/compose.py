@@ -37,6 +37,7 @@ from fyke.console.pages import (
     run_output,
     run_traffic,
     schedules,
+    second_factor,
     shared_run,
     store,
     task_edit,
@@ -84,7 +85,9 @@ def all_pages(
 ) -> list[ConsolePage]:
     """All pages. A literal path must come before one with a parameter that matches it."""
     return [
-        *access.AccessPages(services.sessions).pages(),
+        *access.AccessPages(
+            services.sessions, services.confirmations, services.second_factors
+        ).pages(),
         *joining.JoiningPages(services.links, config.data_folder).pages(),
         *welcome.WelcomePages(services.workers, services.runs, config.data_folder).pages(),
         *own_account.OwnAccountPages(
@@ -93,7 +96,9 @@ def all_pages(
             services.profiles,
             services.schedules,
             services.spending,
+            services.second_factors,
         ).pages(),
+        *second_factor.SecondFactorPages(services.second_factors).pages(),
         *keyboard.KeyboardPages().pages(),
         *keys.KeyPages(services.accounts, services.users).pages(),
         *users.UserPages(services.users).pages(),

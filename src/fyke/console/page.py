@@ -23,6 +23,7 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
         ("GET", "/favicon.ico"),
         ("GET", "/login"),
         ("POST", "/login"),
+        ("POST", "/login/code"),
         ("GET", "/setup"),
         ("POST", "/setup"),
         ("GET", "/invite"),

@@ -1,4 +1,4 @@
-"""Signing in after a session has expired, without losing a submitted form.
+"""Signing in after a session has expired, or confirming it, without losing a submitted form.
 
 A form that arrives without a session is returned in hidden fields of the sign-in form, except for
 the fields that its page excludes, such as passwords. After signing in, the user submits it with one
@@ -7,6 +7,7 @@ click. It is not submitted automatically, because the user may have changed thei
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -17,6 +18,8 @@ from fyke.console.view import View, own_address
 
 PENDING_PATH = "pending_path"
 PENDING_PREFIX = "pending."
+PENDING_FORM_BYTES = 12 * 2**20  # a whole run form, returned after signing in again
+CONFIRM_PATH = "/settings/confirm"
 
 
 async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
@@ -41,6 +44,52 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
     )
 
 
+def ask_to_confirm(view: View, page: ConsolePage, *, code: bool) -> Response:
+    """The response to a sensitive action that needs the password again. Nothing was changed yet.
+    A form that contains a password has to be filled in once more.
+    """
+    repeat = page.unsafe and not page.excluded and not view.form.files
+    if view.request.headers.get("hx-request") == "true" or not page.unsafe:
+        return view.go(f"{CONFIRM_PATH}?next={quote(_page_of(view, page), safe='')}")
+    return confirm_form(
+        view,
+        status=403,
+        code=code,
+        next=_page_of(view, page),
+        path=view.address if repeat else "",
+        pairs=view.form.pairs if repeat else [],
+    )
+
+
+def confirm_form(
+    view: View,
+    *,
+    code: bool,
+    next: str,
+    path: str = "",
+    pairs: Sequence[tuple[str, str]] = (),
+    status: int = 200,
+    faults: Mapping[str, str] | None = None,
+) -> Response:
+    """The form for password and, with a second factor, ``code``. Then the visitor gets the form
+    ``path`` with ``pairs`` back, or without one the page ``next``.
+    """
+    return view.page(
+        "access/confirm.html",
+        status=status,
+        action=CONFIRM_PATH,
+        needs_code=code,
+        next=next,
+        pending_path=path,
+        pending=pairs,
+        faults=faults or {},
+    )
+
+
+def _page_of(view: View, page: ConsolePage) -> str:
+    return page.area or "/" if page.unsafe else view.address
+
+
 def pending_request_of(view: View) -> tuple[str, list[tuple[str, str]]]:
     """(path, pairs) of the form inside the sign-in form; the path is empty when there is none."""
     path = view.form.get(PENDING_PATH)
@@ -52,6 +101,10 @@ def pending_request_of(view: View) -> tuple[str, list[tuple[str, str]]]:
     return (own_address(path), pairs) if path else ("", [])
 
 
-def resume(view: View, path: str, pairs: list[tuple[str, str]]) -> Response:
-    """The page with the form, ready to submit."""
-    return view.page("access/resume.html", path=path, pairs=pairs)
+def resume(
+    view: View, path: str, pairs: list[tuple[str, str]], *, confirmed: bool = False
+) -> Response:
+    """The page with the form, ready to submit. ``confirmed``: after a confirmation, not a
+    sign-in.
+    """
+    return view.page("access/resume.html", path=path, pairs=pairs, confirmed=confirmed)

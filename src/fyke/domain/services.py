@@ -16,10 +16,13 @@ from fyke.contracts.results import Results
 from fyke.contracts.signals import Signals
 from fyke.contracts.state import Storage
 from fyke.domain.accounts.audit import AuditLog
+from fyke.domain.accounts.codes import CodeCheck
+from fyke.domain.accounts.confirmation import Confirmations, OwnPassword
 from fyke.domain.accounts.link_issuers import LinkIssuers
 from fyke.domain.accounts.links import OneTimeLinks
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.accounts.second_factor import SecondFactors
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.spending import Spending
@@ -61,7 +64,6 @@ from fyke.domain.runs.usage import RunUsages
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.domain.schedules.calendar import ScheduleCalendar
 from fyke.domain.schedules.service import Schedules
-from fyke.domain.secrets.sealing import Sealer
 from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
@@ -73,6 +75,7 @@ from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 from fyke.kit.clock import Clock
+from fyke.kit.sealing import Sealer
 from fyke.model.account import Plan
 
 
@@ -120,7 +123,12 @@ class Services:
         self.accounts = Accounts(
             storage, clock, default_plan=on.default_plan, rate_limit=on.rate_limit
         )
-        self.sessions = Sessions(storage, clock, on.passwords)
+        sealer = Sealer(on.master_secret)
+        codes = CodeCheck(storage, clock, sealer)
+        own_password = OwnPassword(storage, clock, on.passwords)
+        self.sessions = Sessions(storage, clock, on.passwords, codes)
+        self.confirmations = Confirmations(storage, own_password, codes, self.sessions)
+        self.second_factors = SecondFactors(storage, codes, self.sessions)
         self.results = RunResults(storage, on.results, on.scratch)
         self.log_pages = LogReader(storage, on.results)
         self.lists = RunLists(storage, on.results, rules)
@@ -128,15 +136,15 @@ class Services:
         self.queue = RunQueue(storage, on.runs, rules.prices)
         self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)
         self.run_sites = RunSites(storage)
-        self.links = OneTimeLinks(storage, on.passwords, self.sessions)
-        self.profiles = Profiles(storage, clock, on.passwords, self.sessions)
+        self.links = OneTimeLinks(storage, on.passwords, codes, self.sessions)
+        self.profiles = Profiles(storage, own_password, on.passwords, self.sessions)
         self.users = Users(storage, self.accounts, self.sessions)
         self.audit = AuditLog(storage)
         self.descriptions = WorkerDescriptions(storage, by_slug=on.schema_by_slug)
         self.removal = WorkerRemoval(storage, rules)
         self.run_options = DefaultRunOptions(storage)
         self.builds = Builds(storage)
-        self.secrets = WorkerSecrets(storage, Sealer(on.master_secret))
+        self.secrets = WorkerSecrets(storage, sealer)
         self.forms = RunForms(storage, rules)
         self.history = VersionHistory(storage, on.blobs)
         self.output_fields = OutputFields(storage, self.results)

@@ -140,3 +140,5 @@ class Caller:
     user_name: str = ""
     session_id: str = ""
     address: str = ""
+    verified_at: int = 0  # when the user of the session last entered the password
+    local: bool = False  # the key is the operator's own on this machine, in ``owner.key``

@@ -1,4 +1,4 @@
-"""Sessions, one-time links and preferences of users."""
+"""Sessions, one-time links, second factors and preferences of users."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Session:
     ended_at: int  # 0 = not signed out
     agent: str
     address: str
+    verified_at: int = 0  # when the user last entered the password, and a code if one is needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,20 @@ class OneTimeLink:
     user_id: str
     created_at: int
     expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactor:
+    """The authenticator app of one user; ``sealed`` is the secret of its codes, sealed with the key
+    ``key_id``. ``last_step`` numbers the 30 seconds of the last accepted code, 0 = none.
+    """
+
+    user_id: str
+    key_id: str
+    sealed: str = field(repr=False)
+    created_at: int
+    enabled_at: int = 0  # 0 = the user has not entered a first code yet
+    last_step: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import pytest
 
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.secrets.inject import USED_EVERY_MS, InjectedSecrets, RunSecrets
-from fyke.domain.secrets.sealing import Sealer
 from fyke.errors import NotFound, Refused, WorkerNotFound
 from fyke.kit.clock import ManualClock, SystemClock
+from fyke.kit.sealing import Sealer
 from fyke.model.account import Caller
 from fyke.model.run import Origin
 from fyke.wire.fyke.secrets import WorkerSecret, WorkerSecretList

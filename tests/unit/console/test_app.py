@@ -18,10 +18,12 @@ from fyke.console.cookies import LANGUAGE, SESSION, THEME, ZONE
 from fyke.console.page import ConsolePage
 from fyke.console.statics import package_statics
 from fyke.console.view import View
+from fyke.domain.accounts.codes import CodeCheck
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.sessions import Sessions, SignedInUser
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
+from fyke.kit.sealing import Sealer
 from fyke.model.user import Purpose
 from support import records
 from support.auth import PASSWORD, Auth, open_auth
@@ -127,7 +129,9 @@ def console_of(pages: Pages, sessions: Sessions, clock: ManualClock) -> Console:
 @pytest.fixture
 def guest(pages: Pages) -> Browser:
     clock = ManualClock()
-    sessions = Sessions(MemoryStorage(clock), clock, Passwords())
+    storage = MemoryStorage(clock)
+    codes = CodeCheck(storage, clock, Sealer(b"secret"))
+    sessions = Sessions(storage, clock, Passwords(), codes)
     return Browser(console_of(pages, sessions, clock))
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from fyke.api.call import Call
 from fyke.api.routes import delete, get, post, put
+from fyke.domain.accounts.second_factor import SecondFactors
 from fyke.domain.accounts.users import Users
 from fyke.errors import Conflict, Forbidden, NotFound, Refused
 from fyke.model.account import Scope
@@ -23,6 +24,7 @@ class UserRoutes:
     tag: ClassVar[str] = "Account"
 
     users: Users
+    second_factors: SecondFactors
 
     @get(PATH, scope=Scope.ADMIN, errors=(Forbidden, NotFound))
     async def list_users(self, call: Call, query: AccountSelector) -> wire.UserList:
@@ -76,12 +78,26 @@ class UserRoutes:
         """
         await self.users.remove(call.caller, name, account=query.account or None)
 
+    @delete(
+        f"{USER}/second-factor",
+        scope=Scope.ADMIN,
+        tag="Operator",
+        errors=(Forbidden, NotFound, Refused),
+    )
+    async def reset_second_factor(self, call: Call, name: Name) -> None:
+        """Switch off the second factor of a user who has lost device and recovery codes.
+
+        For the operator, with the local key; the user's sessions end.
+        """
+        await self.second_factors.reset(call.caller, name)
+
     @post(f"{USER}/link", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
     async def link_user(self, call: Call, name: Name) -> wire.UserLink:
         """Create a one-time link with which a user chooses a new password.
 
-        It replaces an older link; the present password works until then. For users with the role
-        owner; the operator may name users of other accounts.
+        It replaces an older link; the present password works until then, and a second factor stays
+        on. For users with the role owner; the operator may name users of other accounts. The
+        password of an owner is replaced by the console, or by the operator's local key.
         """
         link = await self.users.link(call.caller, name)
         return wire.UserLink.of(link, call.visit.origin)

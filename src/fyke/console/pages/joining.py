@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from fyke.console import cookies
 from fyke.console.page import ConsolePage
-from fyke.console.problems import faults_of
+from fyke.console.problems import WHOLE, faults_of
 from fyke.console.view import View
 from fyke.domain.accounts.links import OneTimeLinks, OpenLink
-from fyke.errors import InvalidRequest, LinkSpent, RateLimited
+from fyke.errors import CodeWrong, InvalidRequest, LinkSpent, RateLimited, Refused
 from fyke.model.user import Purpose
 
 _MAX_TOKEN = 200
@@ -53,12 +53,18 @@ class JoiningPages:
             try:
                 link = await self.links.read(purpose, token)
                 new = await self.links.use(
-                    purpose, token, view.form.get("password"), agent, view.visit.address
+                    purpose,
+                    token,
+                    view.form.get("password"),
+                    agent,
+                    view.visit.address,
+                    code=view.form.get("code"),
                 )
             except LinkSpent as error:
                 return _invalid_link(view, purpose, error)
-            except (InvalidRequest, RateLimited) as error:
-                faults = faults_of(error, {"password": "password"})
+            except (InvalidRequest, CodeWrong, RateLimited, Refused) as error:
+                other = "code" if isinstance(error, CodeWrong) else WHOLE
+                faults = faults_of(error, {"password": "password"}, other)
                 return self._form(view, purpose, link, token, faults, status=422)
             response = view.go("/welcome" if purpose is Purpose.SETUP else "/")
             cookies.set_session(response, view.visit, new.token)

@@ -15,7 +15,7 @@ from fyke.console.view import View
 from fyke.domain.accounts.scopes import read_scopes
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.users import Users
-from fyke.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from fyke.errors import ConfirmationNeeded, Conflict, Forbidden, InvalidRequest, NotFound
 from fyke.model.account import ApiKey, Scope
 
 AREA = "/settings/keys"
@@ -77,6 +77,8 @@ class KeyPages:
                 rate_limit=rate or 0,
                 scopes=read_scopes(view.form.all("scopes")),
             )
+        except ConfirmationNeeded:
+            raise
         except (InvalidRequest, Conflict, Forbidden) as error:
             return self._form(view, typed, faults_of(error, _FIELDS))
         return view.page(

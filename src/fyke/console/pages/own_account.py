@@ -18,6 +18,7 @@ from fyke.console.texts import LANGUAGES
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.profiles import Profiles, zone_names
+from fyke.domain.accounts.second_factor import SecondFactors
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.domain.accounts.spending import CapChange, Spending
@@ -35,6 +36,7 @@ class OwnAccountPages:
     profiles: Profiles
     schedules: Schedules
     spending: Spending
+    second_factors: SecondFactors
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -150,6 +152,7 @@ class OwnAccountPages:
             faults=faults or {},
             views=chosen.views,
             account=account,
+            factor=await self.second_factors.status(view.caller),
             spending=spending,
             is_owner=view.caller.role is Role.OWNER,
             browser_name=browser_name,

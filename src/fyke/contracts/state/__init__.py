@@ -18,6 +18,7 @@ from fyke.contracts.state.accounts import (
     LedgerStore,
     LinkStore,
     PreferencesStore,
+    SecondFactorStore,
     SessionStore,
     UsageStore,
 )
@@ -58,6 +59,7 @@ class Transaction(Protocol):
     accounts: AccountStore
     sessions: SessionStore
     links: LinkStore
+    second_factors: SecondFactorStore
     preferences: PreferencesStore
     audit: AuditStore
     workers: WorkerStore

@@ -8,7 +8,7 @@ from typing import Protocol
 from fyke.model.account import Account, ApiKey, Plan, User
 from fyke.model.audit import AuditEntry, NewAudit
 from fyke.model.billing import LedgerEntry, LedgerFilter, UsageDimension, UsageKey, UsageSums
-from fyke.model.user import OneTimeLink, Preferences, Purpose, Session
+from fyke.model.user import OneTimeLink, Preferences, Purpose, SecondFactor, Session
 
 
 class AccountStore(Protocol):
@@ -41,7 +41,9 @@ class AccountStore(Protocol):
         ...
 
     def remove_user(self, user_id: str, at: int) -> bool:
-        """Remove the user and their sessions, links and preferences; revoke their keys."""
+        """Remove the user and their sessions, links, second factor and preferences; revoke their
+        keys.
+        """
         ...
 
     def set_time_zone(self, account_id: str, time_zone: str) -> None: ...
@@ -94,6 +96,10 @@ class SessionStore(Protocol):
         """Write the time of the last use; called at most once a minute per session."""
         ...
 
+    def verify(self, session_id: str, digest: str, at: int) -> None:
+        """Write the digest of a new token, and when the user last entered the password."""
+        ...
+
     def end(self, user_id: str, at: int, *, session_id: str = "", except_id: str = "") -> int:
         """End the user's active sessions except ``except_id``, or only ``session_id``; return how
         many were ended.
@@ -126,6 +132,45 @@ class LinkStore(Protocol):
 
     def remove_of_user(self, user_id: str) -> None: ...
     def remove_expired(self, now: int) -> int: ...
+
+
+class SecondFactorStore(Protocol):
+    """Second factors, at most one per user, and the recovery codes of each user."""
+
+    def get(self, user_id: str) -> SecondFactor | None: ...
+    def put(self, factor: SecondFactor) -> None:
+        """Add or replace it."""
+        ...
+
+    def enable(self, user_id: str, at: int) -> bool:
+        """Write ``enabled_at``; False when there is none, or it was enabled before."""
+        ...
+
+    def enabled(self, user_ids: Collection[str]) -> frozenset[str]:
+        """Those of the users whose second factor is enabled."""
+        ...
+
+    def use_step(self, user_id: str, step: int) -> bool:
+        """Write ``last_step``; False unless it was lower. Only one of several concurrent callers
+        succeeds.
+        """
+        ...
+
+    def remove(self, user_id: str) -> bool:
+        """Remove it and the recovery codes; False when there is none."""
+        ...
+
+    def put_codes(self, user_id: str, digests: Collection[str]) -> None:
+        """Replace the recovery codes; ``digests`` is not empty."""
+        ...
+
+    def use_code(self, user_id: str, digest: str) -> bool:
+        """Remove the code; False when there is none. Only one of several concurrent callers
+        succeeds.
+        """
+        ...
+
+    def count_codes(self, user_id: str) -> int: ...
 
 
 class PreferencesStore(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fyke.model.account import Caller, User
 from fyke.model.audit import AuditAction, NewAudit
 
@@ -40,6 +42,12 @@ def action_by(
         target=user.name,
         detail=detail,
     )
+
+
+def failed_code(user: User, address: str) -> NewAudit:
+    """A wrong code after the right password."""
+    failed = failed_sign_in(user.account_id, address, user)
+    return replace(failed, detail="wrong code of the second factor")
 
 
 def failed_sign_in(account_id: str, address: str, user: User | None) -> NewAudit:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit_actions import action_by
+from fyke.domain.accounts.codes import CodeCheck, is_enabled
 from fyke.domain.accounts.passwords import Passwords, check_new
 from fyke.domain.accounts.sessions import NewSession, Sessions, add_session
 from fyke.domain.accounts.tokens import new_token, token_digest
@@ -46,14 +47,18 @@ class OpenLink:
     account_name: str
     role: Role
     expires_at: int
+    second_factor: bool  # a code is needed as well
 
 
 class OneTimeLinks:
     """Reads links and lets each be used once; ``Users`` creates them."""
 
-    def __init__(self, storage: Storage, passwords: Passwords, sessions: Sessions) -> None:
+    def __init__(
+        self, storage: Storage, passwords: Passwords, codes: CodeCheck, sessions: Sessions
+    ) -> None:
         self._storage = storage
         self._passwords = passwords
+        self._codes = codes
         self._sessions = sessions
 
     async def read(self, purpose: Purpose, token: str) -> OpenLink:
@@ -62,17 +67,29 @@ class OneTimeLinks:
         return await self._storage.read(lambda tx: _open(tx, purpose, digest))
 
     async def use(
-        self, purpose: Purpose, token: str, password: str, agent: str, address: str
+        self,
+        purpose: Purpose,
+        token: str,
+        password: str,
+        agent: str,
+        address: str,
+        *,
+        code: str = "",
     ) -> NewSession:
         """Set the password and sign in. All other sessions of the user end; the link is used up.
+        The second factor stays on: its user needs a ``code``.
 
-        Raises ``InvalidRequest`` for a weak password, after which the link is still valid, and
-        ``LinkSpent``, including for the second of two concurrent uses.
+        Raises ``InvalidRequest`` for a weak password and ``CodeWrong``, after which the link is
+        still valid, ``RateLimited``, and ``LinkSpent``, including for the second of two concurrent
+        uses.
         """
         digest = token_digest(token)
         link_page = await self._storage.read(lambda tx: _open(tx, purpose, digest))
         check_new(password, link_page.user_name)
         password_hash = await self._passwords.hash(password)
+        user = await self._storage.read(lambda tx: tx.accounts.user_by_name(link_page.user_name))
+        if user is not None:
+            await self._codes.verify(user, code, address)
 
         def work(tx: Transaction) -> NewSession:
             link = tx.links.use(digest, purpose, tx.now)
@@ -123,4 +140,7 @@ def _open(tx: Transaction, purpose: Purpose, digest: str) -> OpenLink:
     account = tx.accounts.get(user.account_id) if user else None
     if user is None or account is None or user.disabled:
         raise LinkSpent
-    return OpenLink(link.purpose, user.name, account.name, user.role, link.expires_at)
+    second_factor = is_enabled(tx, user.id)
+    return OpenLink(
+        link.purpose, user.name, account.name, user.role, link.expires_at, second_factor
+    )

@@ -9,12 +9,13 @@ from zoneinfo import available_timezones
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit_actions import action_by
+from fyke.domain.accounts.codes import is_enabled
+from fyke.domain.accounts.confirmation import OwnPassword
 from fyke.domain.accounts.links import set_password
 from fyke.domain.accounts.passwords import Passwords, check_new
+from fyke.domain.accounts.rights import require_confirmed
 from fyke.domain.accounts.sessions import NewSession, Sessions
-from fyke.domain.accounts.throttle import OF_NAME_IN_NETWORK, SignInAttempts, refuse
 from fyke.errors import Conflict, InvalidRequest, UserMissing
-from fyke.kit.clock import Clock
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.user import Preferences
@@ -33,12 +34,16 @@ class Profiles:
     """The preferences and the password of the caller's user."""
 
     def __init__(
-        self, storage: Storage, clock: Clock, passwords: Passwords, sessions: Sessions
+        self,
+        storage: Storage,
+        own_password: OwnPassword,
+        passwords: Passwords,
+        sessions: Sessions,
     ) -> None:
         self._storage = storage
+        self._own_password = own_password
         self._passwords = passwords
         self._sessions = sessions
-        self._attempts = SignInAttempts(OF_NAME_IN_NETWORK, clock)
 
     async def preferences(self, caller: Caller) -> Preferences:
         """The preferences of the caller's user, or the defaults."""
@@ -112,19 +117,11 @@ class Profiles:
         """Set a new password, and start a new session that replaces all others.
 
         Raises ``InvalidRequest`` for the field ``old`` or ``new``, ``RateLimited`` after too many
-        wrong passwords, ``Conflict`` when the password was changed at the same time.
+        wrong passwords, ``Conflict`` when the password was changed at the same time, and
+        ``ConfirmationNeeded`` for a user with a second factor.
         """
-        if wait := self._attempts.wait(caller.user_id):
-            raise refuse(wait, "with a wrong password")
-        self._attempts.take(caller.user_id)
-        user = await self._storage.read(lambda tx: tx.accounts.user(caller.user_id))
-        if user is None:
-            raise UserMissing
-        if not await self._passwords.verify(user.password_hash, old):
-            raise InvalidRequest(
-                "this is not your password; ask for a link if you forgot it", field="old"
-            )
-        self._attempts.forget(caller.user_id)
+        await self._storage.read(lambda tx: _require_code(tx, caller))
+        user = await self._own_password.verify(caller, old, "old")
         check_new(new, user.name, "new")
         if new == old:
             raise InvalidRequest("this is your present password; choose another one", field="new")
@@ -152,6 +149,12 @@ class Profiles:
 def zone_names() -> tuple[str, ...]:
     """All IANA time zones of this machine, sorted; reading their files takes a while."""
     return tuple(sorted(available_timezones()))
+
+
+def _require_code(tx: Transaction, caller: Caller) -> None:
+    """The new session counts as confirmed, so a code is needed where a confirmation needs one."""
+    if is_enabled(tx, caller.user_id):
+        require_confirmed(tx, caller)
 
 
 def _put(tx: Transaction, caller: Caller, preferences: Preferences) -> None:

@@ -1,10 +1,14 @@
-"""Checks of roles and scopes."""
+"""Checks of roles, scopes and confirmations."""
 
 from __future__ import annotations
 
+from fyke.contracts.state import Transaction
+from fyke.domain.accounts.codes import is_enabled
 from fyke.domain.accounts.scopes import scope_text
-from fyke.errors import Forbidden, ScopeMissing
+from fyke.errors import ConfirmationNeeded, Forbidden, ScopeMissing
 from fyke.model.account import Caller, Role, Scope
+
+CONFIRMED_MS = 10 * 60_000  # validity of a sign-in or confirmation, see ``confirmation.py``
 
 
 def require_operator(caller: Caller, action: str) -> None:
@@ -31,4 +35,23 @@ def require_scope(caller: Caller, scope: Scope) -> None:
         raise ScopeMissing(
             f'this needs a key with the scope "{scope}", and yours has: '
             f"{scope_text(caller.scopes)}; create another key, or use one that has it"
+        )
+
+
+def require_confirmed(tx: Transaction, caller: Caller) -> None:
+    """Raise ``ConfirmationNeeded`` for a session that was not confirmed within ``CONFIRMED_MS``."""
+    if caller.session_id and tx.now >= caller.verified_at + CONFIRMED_MS:
+        raise ConfirmationNeeded(
+            "Confirm your password at /settings/confirm first; this is valid for 10 minutes",
+            code=is_enabled(tx, caller.user_id),
+        )
+
+
+def require_user(tx: Transaction, caller: Caller, action: str) -> None:
+    """Like ``require_confirmed``, and refuse every key but the operator's own on this machine."""
+    require_confirmed(tx, caller)
+    if caller.key_id and not caller.local:
+        raise Forbidden(
+            f"{action} is not possible with an API key; use the console, or on the machine itself "
+            "the fyke command with the key in owner.key"
         )

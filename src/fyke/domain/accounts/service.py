@@ -25,7 +25,12 @@ from fyke.domain.accounts.keys import (
     shown_prefix,
 )
 from fyke.domain.accounts.plans import parse_plan
-from fyke.domain.accounts.rights import require_editor, require_operator, require_scope
+from fyke.domain.accounts.rights import (
+    require_confirmed,
+    require_editor,
+    require_operator,
+    require_scope,
+)
 from fyke.domain.accounts.scopes import scope_text
 from fyke.domain.billing.days import add_credit
 from fyke.errors import (
@@ -166,6 +171,7 @@ class Accounts:
         key = generate()
 
         def work(tx: Transaction) -> tuple[Account, NewKey]:
+            require_confirmed(tx, caller)
             if tx.accounts.by_name(name) is not None:
                 raise Conflict(
                     f'the account "{name}" exists already; choose another name', field="name"
@@ -275,6 +281,7 @@ class Accounts:
         key = generate()
 
         def work(tx: Transaction) -> NewKey:
+            require_confirmed(tx, caller)
             target, user_id = _target(tx, caller, account)
             if expires_at and expires_at <= tx.now:
                 raise InvalidRequest(
@@ -285,6 +292,9 @@ class Accounts:
                     f'a key named "{key_name}" exists already; revoke it or choose another name',
                     field="name",
                 )
+            operator = tx.accounts.operator()
+            if key_name == LOCAL_KEY_NAME and operator and operator.id == target:
+                raise InvalidRequest("this name is reserved; choose another one", field="name")
             new_key = _add_key(tx, target, user_id, key_name, key, expires_at, rate_limit, scopes)
             record_for(tx, target, caller, AuditAction.KEY_CREATED, key_name, scope_text(scopes))
             return new_key
@@ -370,6 +380,7 @@ def _look_up(tx: Transaction, key_digest: str) -> tuple[Caller, ApiKey, int]:
         rate_limit=key.rate_limit,
         scopes=key.scopes,
         user_name=user.name,
+        local=account.operator and key.name == LOCAL_KEY_NAME,
     )
     return caller, key, tx.now
 

@@ -13,15 +13,10 @@ from dataclasses import dataclass, field, replace
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.audit_actions import MAX_ADDRESS_CHARS, action_by, failed_sign_in
+from fyke.domain.accounts.codes import CodeCheck, PendingSignIn, is_enabled
 from fyke.domain.accounts.passwords import Passwords
-from fyke.domain.accounts.throttle import (
-    OF_NAME_FROM_STRANGERS,
-    OF_NAME_IN_NETWORK,
-    OF_NETWORK,
-    SignInAttempts,
-    network_of,
-    refuse,
-)
+from fyke.domain.accounts.rights import require_confirmed
+from fyke.domain.accounts.sign_in_limits import PASSWORD_LIMITS, SignInLimits
 from fyke.domain.accounts.tokens import new_token, token_digest
 from fyke.errors import NotFound, SessionEnded, SignInFailed, Unavailable, UserDisabled
 from fyke.kit.clock import Clock
@@ -70,32 +65,47 @@ class _CachedSession:
 class Sessions:
     """The sessions of all users."""
 
-    def __init__(self, storage: Storage, clock: Clock, passwords: Passwords) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, passwords: Passwords, codes: CodeCheck
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._passwords = passwords
+        self._codes = codes
         self._cache: dict[str, _CachedSession] = {}
-        self._by_network = SignInAttempts(OF_NETWORK, clock)
-        self._by_name_and_network = SignInAttempts(OF_NAME_IN_NETWORK, clock)
-        self._by_name = SignInAttempts(OF_NAME_FROM_STRANGERS, clock)
+        self._limits = SignInLimits(storage, clock, PASSWORD_LIMITS)
 
-    async def sign_in(self, name: str, password: str, agent: str, address: str) -> NewSession:
-        """Start a session. ``agent`` and ``address`` are shown in the list of sessions.
+    async def sign_in(
+        self, name: str, password: str, agent: str, address: str
+    ) -> NewSession | PendingSignIn:
+        """Start a session; for a user with a second factor, return a ticket for ``enter_code``.
+        ``agent`` and ``address`` are shown in the list of sessions.
 
         Raises ``SignInFailed`` for a wrong name and for a wrong password, ``UserDisabled`` only
         with the right password, ``RateLimited`` after too many attempts.
         """
         user_name = name.strip().lower()[: _MAX_NAME + 1]
-        counted = await self._admit(user_name, network_of(address))
+        counted = await self._limits.admit(user_name, address)
         user = await self._storage.read(lambda tx: tx.accounts.user_by_name(user_name))
         matches = await self._passwords.verify(user.password_hash if user else "", password)
         if user is None or not matches:
             await self._storage.write(lambda tx: _record_failure(tx, user, address))
             raise SignInFailed
-        self._refund(counted)
+        self._limits.refund(counted)
         if user.disabled:
             raise UserDisabled
         new_hash = await self._new_hash(user, password)
+        if await self._storage.read(lambda tx: is_enabled(tx, user.id)):
+            return PendingSignIn(user.name, self._codes.ticket(user, new_hash))
+        return await self.start(user, agent, address, new_hash=new_hash)
+
+    async def enter_code(self, ticket: str, code: str, agent: str, address: str) -> NewSession:
+        """Complete a sign-in with a code of the app or a recovery code.
+
+        Raises ``SessionEnded`` for a ticket that has expired, ``CodeWrong``, ``RateLimited``.
+        """
+        user, new_hash = await self._codes.read_ticket(ticket)
+        await self._codes.verify(user, code, address)
         return await self.start(user, agent, address, new_hash=new_hash)
 
     async def start(
@@ -164,10 +174,11 @@ class Sessions:
 
     async def revoke(self, caller: Caller, session_id: str) -> None:
         """End a session of the caller's user. Raises ``NotFound`` for an ended session and for
-        another user's.
+        another user's, and ``ConfirmationNeeded``.
         """
 
         def work(tx: Transaction) -> None:
+            require_confirmed(tx, caller)
             if not tx.sessions.end(caller.user_id, tx.now, session_id=session_id or "-"):
                 raise NotFound("There is no such session any more; list the sessions to see")
             record(tx, caller, AuditAction.SESSIONS_REVOKED, session_id)
@@ -176,9 +187,12 @@ class Sessions:
         self.forget()
 
     async def revoke_others(self, caller: Caller, session_id: str = "") -> int:
-        """End all other sessions of the caller's user; return how many."""
+        """End all other sessions of the caller's user; return how many. Raises
+        ``ConfirmationNeeded``.
+        """
 
         def work(tx: Transaction) -> int:
+            require_confirmed(tx, caller)
             count = tx.sessions.end(caller.user_id, tx.now, except_id=session_id)
             if count:
                 record(
@@ -193,35 +207,6 @@ class Sessions:
     def forget(self) -> None:
         """Drop the cached sessions, because a session, role or preference changed."""
         self._cache.clear()
-
-    async def _admit(self, name: str, network: str) -> tuple[str, str, str]:
-        """Count this attempt; return the keys that it was counted under: network, name in network,
-        and name (empty from a network that the user is known in). Raises ``RateLimited`` after too
-        many attempts.
-        """
-        here = f"{name}@{network}"
-        for tries, key, scope in (
-            (self._by_network, network, "from this address"),
-            (self._by_name_and_network, here, "for this user"),
-        ):
-            if wait := tries.wait(key):
-                raise refuse(wait, scope)
-        stranger = name
-        if wait := self._by_name.wait(name):
-            if not await self._storage.read(lambda tx: _is_known_in(tx, name, network)):
-                raise refuse(wait, "for this user")
-            stranger = ""
-        self._by_network.take(network)
-        self._by_name_and_network.take(here)
-        if stranger:
-            self._by_name.take(stranger)
-        return network, here, stranger
-
-    def _refund(self, counted: tuple[str, str, str]) -> None:
-        network, here, stranger = counted
-        self._by_network.refund(network)
-        self._by_name_and_network.forget(here)
-        self._by_name.refund(stranger)
 
     async def _new_hash(self, user: User, password: str) -> str:
         """The hash of the password with the present parameters, empty when it has these."""
@@ -250,6 +235,7 @@ def add_session(tx: Transaction, user: User, agent: str, address: str) -> NewSes
         ended_at=0,
         agent=agent[:_MAX_AGENT],
         address=address[:MAX_ADDRESS_CHARS],
+        verified_at=tx.now,
     )
     tx.sessions.add(session)
     tx.sessions.keep_newest(user.id, MAX_SESSIONS)
@@ -283,17 +269,10 @@ def _look_up(tx: Transaction, digest: str) -> tuple[SignedInUser, bool]:
         role=user.role,
         user_name=user.name,
         session_id=session.id,
+        verified_at=session.verified_at,
     )
     signed_in = SignedInUser(caller, user, session.id, tx.preferences.get(user.id))
     return signed_in, tx.now - session.seen_at >= _TOUCH_EVERY_MS
-
-
-def _is_known_in(tx: Transaction, name: str, network: str) -> bool:
-    """Whether this user has a stored session from this network."""
-    user = tx.accounts.user_by_name(name)
-    if user is None:
-        return False
-    return any(network_of(s.address) == network for s in tx.sessions.of_user(user.id))
 
 
 def _record_failure(tx: Transaction, user: User | None, address: str) -> None:

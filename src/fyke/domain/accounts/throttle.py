@@ -29,6 +29,7 @@ class Allowance:
 OF_NETWORK = Allowance(20, 15)
 OF_NAME_IN_NETWORK = Allowance(6, 30)
 OF_NAME_FROM_STRANGERS = Allowance(60, 10)
+OF_CODE_FROM_STRANGERS = Allowance(20, 60)  # a code has only a million values
 
 
 class SignInAttempts:

@@ -15,7 +15,12 @@ from typing import Literal
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.links import NewLink, add_link
-from fyke.domain.accounts.rights import require_operator, require_owner
+from fyke.domain.accounts.rights import (
+    require_confirmed,
+    require_operator,
+    require_owner,
+    require_user,
+)
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
 from fyke.errors import Conflict, InvalidRequest, NotFound, Refused, UserDisabled
@@ -42,6 +47,7 @@ class UserEntry:
     seen_at: int
     link: Purpose | None  # of the link that is not used yet
     link_expires_at: int
+    second_factor: bool = False
 
     @property
     def state(self) -> Literal["active", "invited", "disabled"]:
@@ -64,8 +70,12 @@ class Users:
 
         def work(tx: Transaction) -> list[UserEntry]:
             users = tx.accounts.users(_account_id(tx, caller, account))
-            last_seen = tx.sessions.last_seen([user.id for user in users])
-            return [_entry(tx, user, last_seen.get(user.id, 0)) for user in users]
+            ids = [user.id for user in users]
+            last_seen, with_factor = tx.sessions.last_seen(ids), tx.second_factors.enabled(ids)
+            return [
+                _entry(tx, user, last_seen.get(user.id, 0), user.id in with_factor)
+                for user in users
+            ]
 
         return await self._storage.read(work)
 
@@ -74,14 +84,15 @@ class Users:
     ) -> tuple[User, NewLink]:
         """Add a user without a password, and create the link with which they choose one.
 
-        Raises ``Forbidden``, ``InvalidRequest``, ``Conflict`` when the account has a user of this
-        name. A name that another account has is refused like one that is reserved, so that its
-        users cannot be found out.
+        Raises ``Forbidden``, ``ConfirmationNeeded``, ``InvalidRequest``, ``Conflict`` when the
+        account has a user of this name. A name that another account has is refused like one that
+        is reserved, so that its users cannot be found out.
         """
         require_owner(caller, "Inviting users")
         normalized, new_role = user_name(name), parse_role(role)
 
         def work(tx: Transaction) -> tuple[User, NewLink]:
+            require_confirmed(tx, caller)
             target = _account_id(tx, caller, account)
             if len(tx.accounts.users(target)) >= MAX_USERS:
                 raise Refused(f"An account has at most {MAX_USERS} users; remove some first")
@@ -95,18 +106,22 @@ class Users:
 
     async def link(self, caller: Caller, name: str) -> NewLink:
         """Create a link with which the named user chooses a password; the present one stays valid
-        until then. The operator's account may create one for any user.
+        until then, and the second factor stays on. The operator's account may create one for any
+        user. An API key may not create one that replaces the password of an owner.
 
-        Raises ``Forbidden``, ``NotFound``, ``UserDisabled``.
+        Raises ``Forbidden``, ``ConfirmationNeeded``, ``NotFound``, ``UserDisabled``.
         """
         require_owner(caller, "Creating links for users")
 
         def work(tx: Transaction) -> NewLink:
+            require_confirmed(tx, caller)
             user = tx.accounts.user_by_name(name.strip().lower())
             if user is None or (user.account_id != caller.account_id and not caller.operator):
                 raise _no_user(name)
             if user.disabled:
                 raise UserDisabled(f'The user "{user.name}" is disabled; enable them first')
+            if user.role is Role.OWNER and user.password_hash:
+                require_user(tx, caller, "Replacing the password of an owner")
             record_for(tx, user.account_id, caller, AuditAction.LINK, user.name)
             return add_link(tx, user, _purpose(tx, user))
 
@@ -183,6 +198,7 @@ class Users:
         require_owner(caller, action)
 
         def work(tx: Transaction) -> User:
+            require_confirmed(tx, caller)
             target = _account_id(tx, caller, account)
             tx.accounts.lock(target)
             user = tx.accounts.user_by_name(name.strip().lower())
@@ -254,11 +270,11 @@ def _purpose(tx: Transaction, user: User) -> Purpose:
     return Purpose.SETUP if alone else Purpose.INVITE
 
 
-def _entry(tx: Transaction, user: User, seen_at: int) -> UserEntry:
+def _entry(tx: Transaction, user: User, seen_at: int, second_factor: bool) -> UserEntry:
     link = tx.links.of_user(user.id)
     if link is None or link.expires_at <= tx.now:
-        return UserEntry(user, seen_at, None, 0)
-    return UserEntry(user, seen_at, link.purpose, link.expires_at)
+        return UserEntry(user, seen_at, None, 0, second_factor)
+    return UserEntry(user, seen_at, link.purpose, link.expires_at, second_factor)
 
 
 def _record(

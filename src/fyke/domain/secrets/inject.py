@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.secrets.sealing import Sealer, UnsealError
 from fyke.kit.clock import Clock
+from fyke.kit.sealing import Sealer, UnsealError
 from fyke.model.run import Run
 from fyke.model.secret import SealedSecret
 

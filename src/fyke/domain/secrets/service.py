@@ -6,10 +6,10 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.secrets.inject import secret_location
-from fyke.domain.secrets.sealing import Sealer, UnsealError
 from fyke.domain.workers.lookup import find_worker, resolve_worker, view_for
 from fyke.domain.workers.secret_rules import MAX_SECRETS, check_name, check_value
 from fyke.errors import NotFound, Refused, WorkerNotFound
+from fyke.kit.sealing import Sealer, UnsealError
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.secret import SealedSecret, SecretView, WorkerSecretsView

@@ -9,7 +9,7 @@ from fyke.contracts.signals import OUTBOX
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_endpoint
 from fyke.domain.accounts.audit import record
-from fyke.domain.accounts.rights import require_editor
+from fyke.domain.accounts.rights import require_confirmed, require_editor
 from fyke.domain.callbacks.record import ENDPOINT_OFF, redirect
 from fyke.domain.callbacks.signing import headers
 from fyke.domain.callbacks.url import CallbackRules, receiver_of
@@ -102,6 +102,7 @@ class Webhooks:
         endpoint_id, salt = new_ulid(), new_ulid()
 
         def work(tx: Transaction) -> Endpoint:
+            require_confirmed(tx, caller)
             if len(tx.webhooks.of_account(caller.account_id)) >= MAX_ENDPOINTS:
                 raise Refused(
                     f"An account has at most {MAX_ENDPOINTS} webhooks; remove one that is not used"
@@ -137,6 +138,7 @@ class Webhooks:
         valid = validate_endpoint(self._addresses, fields)
 
         def work(tx: Transaction) -> EndpointView:
+            require_confirmed(tx, caller)
             before = own_endpoint(tx, caller, endpoint_id, lock=True)
             after = replace(
                 before,
@@ -166,6 +168,7 @@ class Webhooks:
         salt = new_ulid()
 
         def work(tx: Transaction) -> Endpoint:
+            require_confirmed(tx, caller)
             before = own_endpoint(tx, caller, endpoint_id, lock=True)
             after = replace(
                 before,
@@ -188,6 +191,7 @@ class Webhooks:
         require_editor(caller, "Removing webhooks")
 
         def work(tx: Transaction) -> None:
+            require_confirmed(tx, caller)
             endpoint = own_endpoint(tx, caller, endpoint_id, lock=True)
             if confirm is not None and confirm.strip() != endpoint.name:
                 raise InvalidRequest(

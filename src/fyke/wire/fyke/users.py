@@ -40,6 +40,7 @@ class UserItem(Answer):
     seen_at: Annotated[TimeOrNever, Meta(description="when a session of the user was last used")]
     link: Annotated[str, Meta(description="setup, invite or reset; empty = no unused link")]
     link_expires_at: TimeOrNever
+    second_factor: Annotated[bool, Meta(description="whether signing in needs a code")]
 
     @classmethod
     def of(cls, entry: UserEntry) -> UserItem:
@@ -52,6 +53,7 @@ class UserItem(Answer):
             seen_at=seconds(entry.seen_at),
             link=entry.link.value if entry.link else "",
             link_expires_at=seconds(entry.link_expires_at),
+            second_factor=entry.second_factor,
         )
 
 

@@ -9,10 +9,13 @@ import pytest
 from argon2 import PasswordHasher
 
 from fyke.domain.accounts import profiles as module
+from fyke.domain.accounts.codes import CodeCheck
+from fyke.domain.accounts.confirmation import OwnPassword
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import MAX_VIEWS, Profiles
 from fyke.domain.accounts.sessions import Sessions
 from fyke.errors import Conflict, InvalidRequest, RateLimited, SessionEnded, UserMissing
+from fyke.kit.sealing import Sealer
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from support import records
@@ -38,8 +41,10 @@ class Setup:
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
         self.passwords = Interrupted(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        self.sessions = Sessions(stores.storage, stores.clock, self.passwords)
-        self.profiles = Profiles(stores.storage, stores.clock, self.passwords, self.sessions)
+        codes = CodeCheck(stores.storage, stores.clock, Sealer(b"secret"))
+        self.sessions = Sessions(stores.storage, stores.clock, self.passwords, codes)
+        own_password = OwnPassword(stores.storage, stores.clock, self.passwords)
+        self.profiles = Profiles(stores.storage, own_password, self.passwords, self.sessions)
 
     async def begin(self) -> Setup:
         kept = await self.passwords.hash(OLD)

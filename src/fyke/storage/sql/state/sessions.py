@@ -40,6 +40,7 @@ sessions = Table(
     number_column("ended_at"),
     text_column("agent"),
     text_column("address"),
+    number_column("verified_at"),
     UniqueConstraint("digest"),
     Index(None, "user_id"),
     Index(None, "expires_at"),
@@ -108,6 +109,10 @@ class SqlSessions(SqlStore):
 
     def touch(self, session_id: str, at: int) -> None:
         self._db.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=at))
+
+    def verify(self, session_id: str, digest: str, at: int) -> None:
+        change = update(sessions).where(sessions.c.id == session_id)
+        self._db.execute(change.values(digest=digest, verified_at=at))
 
     def end(self, user_id: str, at: int, *, session_id: str = "", except_id: str = "") -> int:
         conditions = and_(sessions.c.user_id == user_id, sessions.c.ended_at == 0)

@@ -22,6 +22,7 @@ from fyke.contracts.state.accounts import (
     LedgerStore,
     LinkStore,
     PreferencesStore,
+    SecondFactorStore,
     SessionStore,
     UsageStore,
 )
@@ -62,6 +63,7 @@ from fyke.storage.sql.state.runs.page import SqlSamples, SqlShares, SqlSites
 from fyke.storage.sql.state.runs.starts import SqlQueue, SqlStartKeys
 from fyke.storage.sql.state.runs.store import SqlRuns
 from fyke.storage.sql.state.schedules import SqlSchedules
+from fyke.storage.sql.state.second_factors import SqlSecondFactors
 from fyke.storage.sql.state.secrets import SqlSecrets
 from fyke.storage.sql.state.sessions import SqlAudit, SqlLinks, SqlSessions
 from fyke.storage.sql.state.tasks import SqlTasks
@@ -97,6 +99,7 @@ class SqlTransaction:
     accounts: cached_property[AccountStore] = _store(SqlAccounts)
     sessions: cached_property[SessionStore] = _store(SqlSessions)
     links: cached_property[LinkStore] = _store(SqlLinks)
+    second_factors: cached_property[SecondFactorStore] = _store(SqlSecondFactors)
     preferences: cached_property[PreferencesStore] = _store(SqlPreferences)
     workers: cached_property[WorkerStore] = _store(SqlWorkers)
     worker_facts: cached_property[WorkerFactStore] = _store(SqlWorkerFacts)

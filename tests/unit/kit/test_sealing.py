@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from fyke.domain.secrets.sealing import Sealer, UnsealError
+from fyke.kit.sealing import Sealer, UnsealError
 
 PLACE = ("account", "worker", "LOGIN")
 SEALER = Sealer(b"m" * 32)

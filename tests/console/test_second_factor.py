@@ -1,0 +1,207 @@
+"""The second factor and the confirmation of sensitive actions, as pages."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from pyotp import TOTP
+
+from support.app import App
+from support.pages import FROM_OUR_PAGE, Page, Visitor
+
+PASSWORD = "a long enough secret"
+PATH = "/settings/second-factor"
+pytestmark = pytest.mark.anyio
+
+
+async def choose_password(app: App, guest: Visitor) -> Page:
+    """The owner chooses a password; the visitor is signed in."""
+    token = (await app.services.users.link(app.owner, "owner")).token
+    return await guest.post("/setup", {"token": token, "password": PASSWORD})
+
+
+async def forget_confirmations(app: App) -> None:
+    """All sessions of the owner entered the password long ago."""
+    owner = app.owner.user_id
+    sessions = await app.storage.read(lambda tx: tx.sessions.of_user(owner))
+    await app.storage.write(
+        lambda tx: [tx.sessions.verify(one.id, one.digest, 1) for one in sessions]
+    )
+    app.services.sessions.forget()
+
+
+async def switch_on(visitor: Visitor) -> tuple[str, list[str]]:
+    """Return the secret and the recovery codes as the pages show them."""
+    page = await visitor.post(f"{PATH}/new", status=200)
+    secret = "".join(page.one("//output").text.split())
+    wrong = await visitor.post(f"{PATH}/on", {"code": "12"}, status=422)
+    assert "This is not the present code" in wrong.text
+    assert "".join(wrong.one("//output").text.split()) == secret
+    done = await visitor.post(f"{PATH}/on", {"code": TOTP(secret).now()}, status=200)
+    return secret, done.one("//output").text.split()
+
+
+def kept(page: Page) -> dict[str, str]:
+    """The fields of the form, as a browser sends them."""
+    return {each.get("name"): page.value(each.get("name")) for each in page.all("//form//*[@name]")}
+
+
+# --- the second factor ----------------------------------------------------------------------
+
+
+async def test_an_app_is_added_and_used_to_sign_in(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    assert "Off" in (await guest.get(PATH)).text
+    _, codes = await switch_on(guest)
+    assert len(codes) == 10
+    page = await guest.get(PATH)
+    assert "Recovery codes left 10" in page.text and codes[0] not in page.raw
+    await guest.post("/logout")
+    form = {"name": "owner", "password": PASSWORD, "next": "/queue"}
+    asked = await guest.post("/login", form, status=200)
+    assert asked.one("//h1").text == "Enter a code"
+    assert "set-cookie" not in asked.answer.headers
+    wrong = await guest.post("/login/code", kept(asked) | {"code": "000000"}, status=401)
+    assert "The code is wrong or was used already" in wrong.text
+    done = await guest.post("/login/code", kept(wrong) | {"code": codes[0]})
+    assert done.location == "/queue"
+    assert "Recovery codes left 9" in (await guest.get(PATH)).text
+
+
+async def test_the_picture_needs_no_style_and_names_user_and_host(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    page = await guest.post(f"{PATH}/new", status=200)
+    [picture] = page.all("//div[@role='img']/svg")
+    assert picture.get("viewbox") or picture.get("viewBox")
+    assert not picture.xpath(".//@style") and picture.xpath(".//path")
+    assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", page.one("//output").text)
+
+
+async def test_an_expired_ticket_leads_back_to_the_sign_in(guest: Visitor) -> None:
+    page = await guest.post(
+        "/login/code", {"ticket": "x", "code": "1", "next": "/queue"}, status=401
+    )
+    assert page.one("//h1").text == "Sign in" and page.value("next") == "/queue"
+    assert "Sign in again" in page.text
+
+
+async def test_codes_are_renewed_and_the_factor_switched_off(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    _, codes = await switch_on(guest)
+    renewed = (await guest.post(f"{PATH}/codes", status=200)).one("//output").text.split()
+    assert len(renewed) == 10 and not set(renewed) & set(codes)
+    assert (await guest.post(f"{PATH}/off")).location == PATH
+    await guest.post("/logout")
+    back = await guest.post("/login", {"name": "owner", "password": PASSWORD})
+    assert back.location == "/"
+
+
+async def test_a_link_for_a_new_password_asks_for_a_code(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    _, codes = await switch_on(guest)
+    link = await app.services.users.link(app.owner, "owner")
+    page = await guest.get(link.path)
+    form = kept(page) | {"password": "another long secret"}
+    wrong = await guest.post("/reset", form | {"code": "000000"}, status=422)
+    assert wrong.one("//input[@name='code']").get("aria-invalid") == "true"
+    assert (await guest.post("/reset", form | {"code": codes[3]})).location == "/"
+
+
+async def test_users_are_shown_with_their_second_factor(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    assert "reset-second-factor" not in (await guest.get("/settings/users/owner")).text
+    await switch_on(guest)
+    assert "fyke user reset-second-factor owner" in (await guest.get("/settings/users/owner")).text
+
+
+# --- confirmation ---------------------------------------------------------------------------
+
+
+async def test_a_key_is_made_after_the_password_was_entered_again(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    await forget_confirmations(app)
+    form = {"name": "reports", "scopes": ["read", "run"], "expires": "", "rate_limit": ""}
+    asked = await guest.post("/settings/keys/new", form, status=403)
+    assert asked.one("//h1").text == "Confirm that it is you"
+    assert not asked.all("//input[@name='code']")
+    scopes = [each.text.strip() for each in asked.all("//*[@name='pending.scopes']")]
+    assert scopes == ["read", "run"]
+    answer = {**kept(asked), "pending.scopes": scopes}
+    wrong = await guest.post("/settings/confirm", answer | {"password": "wrong"}, status=422)
+    assert "This is not your password" in wrong.text
+    ready = await guest.post("/settings/confirm", answer | {"password": PASSWORD}, status=200)
+    assert "Your password is confirmed" in ready.text
+    assert ready.one("//form[@action='/settings/keys/new']") is not None
+    made = await guest.post("/settings/keys/new", form, status=200)
+    assert made.one("//output[@id='secret']").text.startswith("scraper_api_")
+
+
+async def test_a_confirmation_needs_a_code_of_the_second_factor(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    _, codes = await switch_on(guest)
+    await forget_confirmations(app)
+    asked = await guest.post("/settings/users/owner/link", status=403)
+    answer = kept(asked) | {"password": PASSWORD}
+    wrong = await guest.post("/settings/confirm", answer | {"code": "000000"}, status=422)
+    assert wrong.one("//input[@name='code']").get("aria-invalid") == "true"
+    ready = await guest.post("/settings/confirm", answer | {"code": codes[0]}, status=200)
+    assert ready.one("//form[@action='/settings/users/owner/link']") is not None
+
+
+async def test_passwords_are_not_kept_in_the_page(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    _, codes = await switch_on(guest)
+    await forget_confirmations(app)
+    form = {"old": PASSWORD, "new": "another long secret"}
+    asked = await guest.post("/settings/account/password", form, status=403)
+    assert PASSWORD not in asked.raw and form["new"] not in asked.raw
+    answer = kept(asked) | {"password": PASSWORD, "code": codes[0]}
+    assert (await guest.post("/settings/confirm", answer)).location == "/settings/account"
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/settings/users/invite", {"name": "eve", "role": "member"}),
+        ("/settings/users/owner/role", {"role": "member"}),
+        ("/settings/users/owner/disable", {}),
+        ("/settings/users/owner/enable", {}),
+        ("/settings/users/owner/remove", {}),
+        (
+            "/settings/webhooks/new",
+            {"name": "w", "url": "https://a.example", "events": "run.failed"},
+        ),
+        (f"{PATH}/new", {}),
+        (f"{PATH}/codes", {}),
+        (f"{PATH}/off", {}),
+        ("/admin/accounts", {"name": "second"}),
+    ],
+)
+async def test_a_sensitive_form_asks_for_the_password(
+    app: App, guest: Visitor, path: str, form: dict[str, str]
+) -> None:
+    await choose_password(app, guest)
+    await forget_confirmations(app)
+    page = await guest.post(path, form, status=403)
+    assert page.value("pending_path") == path
+    hx = {"hx-request": "true", "accept": "text/html", **FROM_OUR_PAGE}
+    part = await guest.http.post(path, data=form, headers=hx)
+    assert part.headers["hx-redirect"].startswith("/settings/confirm?next=")
+    confirm = await guest.get(part.headers["hx-redirect"])
+    assert confirm.one("//h1").text == "Confirm that it is you"
+
+
+async def test_the_playground_asks_too(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    await forget_confirmations(app)
+    form = {"body": json.dumps({"name": "from the playground"})}
+    tried = await guest.post("/docs/createKey/try", form, status=200)
+    answer = json.loads(tried.one("//*[@id='trial']//pre").text_content())
+    assert "Confirm your password at /settings/confirm first" in answer["message"]
+    confirm = await guest.get("/settings/confirm?next=/docs/createKey")
+    done = await guest.post("/settings/confirm", kept(confirm) | {"password": PASSWORD})
+    assert done.location == "/docs/createKey"
+    tried = await guest.post("/docs/createKey/try", form, status=200)
+    assert json.loads(tried.one("//*[@id='trial']//pre").text_content())["code"] == 0
