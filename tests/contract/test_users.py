@@ -105,6 +105,14 @@ async def test_scopes_are_stored_with_a_key(state: State) -> None:
     assert await state.read(lambda tx: tx.accounts.keys(account.id)) == [key]
 
 
+async def test_the_address_of_a_user_is_confirmed(state: State) -> None:
+    ada = await person(state, name="ada@example.org")
+    assert (await state.read(lambda tx: tx.accounts.user(ada))).confirmed_at == 0
+    assert await state.write(lambda tx: tx.accounts.confirm_user(ada, 7))
+    assert not await state.write(lambda tx: tx.accounts.confirm_user("none", 7))
+    assert (await state.read(lambda tx: tx.accounts.user(ada))).confirmed_at == 7
+
+
 # --- second factors -------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import email
+import email.policy
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,23 +64,34 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
             "mail_from": "fyke@example.org",
         }
         with booted(**settings) as platform:
-            join(platform, "ada@example.org")
+            join(platform, mailbox, "ada@example.org")
             run = run_and_receive(platform, receiver, "ada@example.org")
-            platform.wait_for(lambda: mailbox.messages, "the mail")
+            platform.wait_for(lambda: len(mailbox.messages) > 1, "the mail")
             page = platform.read("/api/fyke/alerts")
             assert (page["count"], page["unread"], page["list"][0]["run_slug"]) == (1, 1, run)
-    [(sender, to, text)] = mailbox.messages
+    [_, (sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     assert b"Subject: [Fyke] Failures" in text and f"/runs/{run}".encode() in text
 
 
-def join(platform: Booted, name: str) -> None:
-    """A user of this name accepts an invitation; only users are mailed."""
+def join(platform: Booted, mailbox: Mailbox, name: str) -> None:
+    """A user of this name accepts an invitation and confirms the address; only such are mailed."""
     body = {"name": name, "role": "viewer"}
     link = platform.call("/api/fyke/users", body)["link"]["url"]
     address, _, token = link.partition("?token=")
     form = {"token": token, "password": "a mailbox beside the harbour"}
-    answer = httpx2.post(address, data=form, headers={"origin": platform.url})
+    with httpx2.Client(base_url=platform.url, headers={"origin": platform.url}) as browser:
+        for path, data in ((address, form), ("/settings/account/address", {})):
+            answer = browser.post(path, data=data)
+            assert answer.status_code == 303, answer.text
+    [(_, [to], text)] = mailbox.messages
+    assert to == name
+    mail = email.message_from_bytes(text, policy=email.policy.default).get_content()
+    address, _, token = next(line for line in mail.splitlines() if "?token=" in line).partition(
+        "?token="
+    )
+    assert address == f"{platform.url}/confirm-address"
+    answer = httpx2.post(address, data={"token": token}, headers={"origin": platform.url})
     assert answer.status_code == 303, answer.text
 
 

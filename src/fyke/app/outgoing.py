@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fyke.contracts.delivery import Notifier, Prober
+from fyke.contracts.delivery import Mailer, Notifier, Prober
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.mail_servers import parse_server
@@ -18,19 +18,22 @@ from fyke.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """``notifier`` sends deliveries of the outbox, ``prober`` tests an address."""
+    """``notifier`` sends deliveries of the outbox, ``prober`` tests an address; ``mailer`` is None
+    without a mail server.
+    """
 
     notifier: Notifier
     prober: Prober
+    mailer: Mailer | None
 
 
 @contextmanager
 def open_outgoing(settings: Settings) -> Iterator[Outgoing]:
-    """Open both; close them at the end."""
+    """Open all; close them at the end."""
     web = HttpNotifier(AddressRules(settings.callback_allow, own_addresses()))
     mail = _mailer(settings)
     try:
-        yield Outgoing(NotifierRouter(web, mail), web)
+        yield Outgoing(NotifierRouter(web, mail), web, mail)
     finally:
         web.close()
         if mail is not None:

@@ -177,6 +177,7 @@ def _foundations(
         review=settings.review == "required",
         schema_by_slug=settings.schema_by_slug,
         mails=bool(settings.smtp_url),
+        mailer=outgoing.mailer,
     )
 
 

@@ -21,6 +21,7 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.SECOND_FACTOR_RESET: _("Reset the second factor of a user"),
         AuditAction.RECOVERY_CODES: _("Created recovery codes"),
         AuditAction.RECOVERY_CODE_USED: _("Used a recovery code"),
+        AuditAction.ADDRESS_CONFIRMED: _("Confirmed a mail address"),
         AuditAction.LINK: _("Created a link for a user"),
         AuditAction.INVITE: _("Invited a user"),
         AuditAction.ROLE: _("Changed a role"),

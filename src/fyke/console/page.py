@@ -30,6 +30,8 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
         ("POST", "/invite"),
         ("GET", "/reset"),
         ("POST", "/reset"),
+        ("GET", "/confirm-address"),
+        ("POST", "/confirm-address"),
         ("GET", "/shared/{token}"),
         ("GET", "/docs"),
         ("GET", "/docs/{page}"),

@@ -1,4 +1,4 @@
-"""One HTTP POST to a user's server."""
+"""One HTTP POST to a user's server, or one mail to a user."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ class Notifier(Protocol):
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         """POST once. Does not follow redirects, does not connect to a private address unless
         exempted, takes at most 15 seconds, and reports errors of the receiver without raising.
+        """
+        ...
+
+
+class Mailer(Protocol):
+    async def send(self, to: str, subject: str, text: str) -> ReceiverResponse:
+        """Send one mail now. The status is 250 when the mail server accepted it; errors are
+        reported without raising.
         """
         ...
 

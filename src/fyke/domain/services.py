@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fyke.contracts.blobs import Blobs
-from fyke.contracts.delivery import Prober
+from fyke.contracts.delivery import Mailer, Prober
 from fyke.contracts.git import Git
 from fyke.contracts.installation import InstallationProbe
 from fyke.contracts.results import Results
@@ -20,6 +20,7 @@ from fyke.domain.accounts.codes import CodeCheck
 from fyke.domain.accounts.confirmation import Confirmations, OwnPassword
 from fyke.domain.accounts.link_issuers import LinkIssuers
 from fyke.domain.accounts.links import OneTimeLinks
+from fyke.domain.accounts.mail_addresses import MailAddresses
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
 from fyke.domain.accounts.second_factor import SecondFactors
@@ -110,6 +111,7 @@ class Foundations:
     review: bool = True
     schema_by_slug: bool = True
     mails: bool = False
+    mailer: Mailer | None = None
 
 
 class Services:
@@ -138,6 +140,7 @@ class Services:
         self.run_sites = RunSites(storage)
         self.links = OneTimeLinks(storage, on.passwords, codes, self.sessions)
         self.profiles = Profiles(storage, own_password, on.passwords, self.sessions)
+        self.mail_addresses = MailAddresses(storage, clock, sealer, on.mailer)
         self.users = Users(storage, self.accounts, self.sessions)
         self.audit = AuditLog(storage)
         self.descriptions = WorkerDescriptions(storage, by_slug=on.schema_by_slug)

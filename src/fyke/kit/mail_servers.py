@@ -1,11 +1,15 @@
-"""The URL of a mail server, and the address of a sender."""
+"""The URL of a mail server, and mail addresses."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from email.utils import parseaddr
 from urllib.parse import unquote, urlsplit
 
+MAX_ADDRESS = 254
+# what every mail server accepts; it also keeps line breaks out of the headers
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _PORTS = {"smtp": 587, "smtps": 465}
 
 
@@ -38,6 +42,11 @@ def parse_server(url: str) -> MailServer:
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
     )
+
+
+def is_address(text: str) -> bool:
+    """Whether the text has the form of a mail address."""
+    return len(text) <= MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
 
 
 def check_sender(sender: str) -> str:

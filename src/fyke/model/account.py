@@ -102,6 +102,7 @@ class User:
     disabled: bool
     password_hash: str = field(repr=False)
     created_at: int
+    confirmed_at: int = 0  # when a link mailed to the name was opened, 0 = not confirmed
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class AuditAction(StrEnum):
     SECOND_FACTOR_RESET = "user.second_factor_reset"
     RECOVERY_CODES = "user.recovery_codes"
     RECOVERY_CODE_USED = "user.recovery_code_used"
+    ADDRESS_CONFIRMED = "user.confirm_address"
     LINK = "user.link"
     INVITE = "user.invite"
     ROLE = "user.role"

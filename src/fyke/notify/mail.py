@@ -18,6 +18,7 @@ from typing import Any
 
 from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.url import MAIL
+from fyke.kit.ids import new_ulid
 from fyke.kit.mail_servers import MailServer
 
 SECONDS = 20.0  # the timeout of each server response
@@ -58,6 +59,15 @@ class SmtpMailer:
             json.loads(body),
             self._base_url,
         )
+        return await self._send_in_thread(message)
+
+    async def send(self, to: str, subject: str, text: str) -> ReceiverResponse:
+        """Implements ``contracts.Mailer``."""
+        return await self._send_in_thread(
+            _message(self._sender, to, f"msg_{new_ulid()}", subject, text)
+        )
+
+    async def _send_in_thread(self, message: EmailMessage) -> ReceiverResponse:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._send, message)
 
@@ -100,19 +110,23 @@ def compose(
     """Compose the message for an alert; ``payload`` is the same as for webhooks."""
     data: dict[str, Any] = payload.get("data", {})
     sentence = str(data.get("sentence", ""))
-    message = EmailMessage()
-    message["From"] = sender
-    message["To"] = to
-    message["Subject"] = _line(f"[Fyke] {data.get('rule', '')}")
-    message["Date"] = format_datetime(datetime.now(UTC))
-    domain = parseaddr(sender)[1].rpartition("@")[2]
-    message["Message-ID"] = f"<{message_id}@{domain}>"
-    message["Auto-Submitted"] = "auto-generated"
     run = str(data.get("run_slug", ""))
     lines = [sentence, "", f"Run: {run}", f"Worker: {data.get('worker_slug', '')}"]
     if base_url:
         lines += ["", f"{base_url}/runs/{run}", f"{base_url}/alerts"]
-    message.set_content("\n".join(lines) + "\n")
+    return _message(sender, to, message_id, str(data.get("rule", "")), "\n".join(lines))
+
+
+def _message(sender: str, to: str, message_id: str, subject: str, text: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = to
+    message["Subject"] = _line(f"[Fyke] {subject}")
+    message["Date"] = format_datetime(datetime.now(UTC))
+    domain = parseaddr(sender)[1].rpartition("@")[2]
+    message["Message-ID"] = f"<{message_id}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text + "\n")
     return message
 
 

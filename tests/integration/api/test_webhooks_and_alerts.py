@@ -156,14 +156,16 @@ async def test_invalid_fields_of_a_rule_are_refused(
     fails(await api.post(f"{RULES}/preview", rule), 400, 4000, *words)
 
 
-async def test_only_users_of_the_account_are_mailed(app: App, api: Api) -> None:
+async def test_only_confirmed_addresses_of_users_are_mailed(app: App, api: Api) -> None:
     await add_mail_user(app, "ada@example.org")
     await add_mail_user(app, "off@example.org", disabled=True)
+    await add_mail_user(app, "unconfirmed@example.org", confirmed_at=0)
     await app.services.users.invite(app.owner, "invited@example.org", "viewer")
     rule = {"name": "R", "kind": "failed"}
-    for other in ("eve@example.org", "off@example.org", "invited@example.org"):
+    others = ("eve", "off", "unconfirmed", "invited")
+    for other in (f"{name}@example.org" for name in others):
         both = rule | {"emails": ["ada@example.org", other]}
-        said = f"emails: '{other}' is not the name of an active user"
+        said = f"emails: '{other}' is not the confirmed address of an active user"
         for path in (RULES, f"{RULES}/preview"):
             fails(await api.post(path, both), 400, 4000, said)
     await api.ok(RULES, rule | {"emails": ["Ada@Example.org"]})

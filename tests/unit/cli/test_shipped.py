@@ -14,7 +14,7 @@ from fyke.wire.fyke.users import UserItem, UserLink
 
 
 def user(name: str, role: str, state: str) -> UserItem:
-    return UserItem("id", name, role, state, 0, 0, "", 0, False)
+    return UserItem("id", name, role, state, 0, 0, "", 0, False, False)
 
 
 class Client:

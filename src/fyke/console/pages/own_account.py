@@ -17,6 +17,7 @@ from fyke.console.settings_tabs import AREA, tabs_for
 from fyke.console.texts import LANGUAGES
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.accounts.mail_addresses import MailAddresses
 from fyke.domain.accounts.profiles import Profiles, zone_names
 from fyke.domain.accounts.second_factor import SecondFactors
 from fyke.domain.accounts.service import Accounts
@@ -37,6 +38,7 @@ class OwnAccountPages:
     schedules: Schedules
     spending: Spending
     second_factors: SecondFactors
+    mail_addresses: MailAddresses
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -152,6 +154,7 @@ class OwnAccountPages:
             faults=faults or {},
             views=chosen.views,
             account=account,
+            address=await self.mail_addresses.status(view.caller),
             factor=await self.second_factors.status(view.caller),
             spending=spending,
             is_owner=view.caller.role is Role.OWNER,

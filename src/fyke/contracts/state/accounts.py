@@ -40,6 +40,10 @@ class AccountStore(Protocol):
         """Write role, ``disabled`` and password hash; False when the user does not exist."""
         ...
 
+    def confirm_user(self, user_id: str, at: int) -> bool:
+        """Write when the user confirmed the address; False when the user does not exist."""
+        ...
+
     def remove_user(self, user_id: str, at: int) -> bool:
         """Remove the user and their sessions, links, second factor and preferences; revoke their
         keys.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -11,18 +10,16 @@ from fyke.contracts.state import Transaction
 from fyke.domain.access import own_task
 from fyke.domain.workers.lookup import find_worker
 from fyke.errors import InvalidRequest, Problem, TaskNotFound, WorkerNotFound
+from fyke.kit.mail_servers import is_address
 from fyke.model.account import Caller
 from fyke.model.alert import MAX_FIELD, MAX_NAME, MAX_TARGETS, Rule, RuleKind
 from fyke.model.billing import MICROS
 from fyke.reasons.codes import ENDS
 
-MAX_EMAIL = 254
 MAX_FACTOR = 1000
 MAX_USD = Decimal(10**9)
 MAX_MB = Decimal(10**12)
 _MEGABYTE = 10**6
-# what every mail server accepts; it also keeps line breaks out of the headers
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +197,11 @@ def _endpoint_problems(tx: Transaction, caller: Caller, fields: RuleFields) -> I
 
 def mail_addresses(tx: Transaction, account_id: str) -> frozenset[str]:
     """The addresses, in lower case, to which alerts of the account may be mailed: the names of its
-    users who have chosen a password and are not disabled. Mail to other addresses could be used to
+    users who have confirmed them and are not disabled. Mail to other addresses could be used to
     send words of a stranger's choice from the operator's server.
     """
     users = tx.accounts.users(account_id)
-    return frozenset(user.name for user in users if user.password_hash and not user.disabled)
+    return frozenset(user.name for user in users if user.confirmed_at and not user.disabled)
 
 
 def _email_problems(
@@ -220,13 +217,13 @@ def _email_problems(
         known = mail_addresses(tx, caller.account_id) if fields.emails else frozenset()
         for address in fields.emails:
             text = address.strip()
-            if len(text) > MAX_EMAIL or not _EMAIL.fullmatch(text):
+            if not is_address(text):
                 yield Problem(
                     f"{text[:80]!r} is not a mail address; write one like ada@example.org", "emails"
                 )
             elif text.lower() not in known:
                 yield Problem(
-                    f"{text[:80]!r} is not the name of an active user of this account; alerts are "
-                    "mailed to users only, so invite the address as a user first",
+                    f"{text[:80]!r} is not the confirmed address of an active user of this "
+                    "account; invite it as a user, who confirms it in the console under Settings",
                     "emails",
                 )

@@ -55,9 +55,7 @@ class AlertRuleFields(Request):
     budget_usd: Annotated[Decimal, Meta(description="budget: US dollars per month")] = "0"
     budget_traffic_mb: Annotated[Decimal, Meta(description="budget: megabytes per month")] = "0"
     endpoints: Annotated[Names, Meta(description="ids of webhooks")] = ()
-    emails: Annotated[
-        Names, Meta(description="addresses, if the installation has a mail server")
-    ] = ()
+    emails: Annotated[Names, Meta(description="confirmed addresses of users")] = ()
     enabled: Boolean = True
     reasons: Annotated[
         Names, Meta(description="failed: values of `reason_code`; empty = all failures")

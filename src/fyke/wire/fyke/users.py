@@ -41,6 +41,7 @@ class UserItem(Answer):
     link: Annotated[str, Meta(description="setup, invite or reset; empty = no unused link")]
     link_expires_at: TimeOrNever
     second_factor: Annotated[bool, Meta(description="whether signing in needs a code")]
+    address_confirmed: Annotated[bool, Meta(description="whether alerts may be mailed to the name")]
 
     @classmethod
     def of(cls, entry: UserEntry) -> UserItem:
@@ -54,6 +55,7 @@ class UserItem(Answer):
             link=entry.link.value if entry.link else "",
             link_expires_at=seconds(entry.link_expires_at),
             second_factor=entry.second_factor,
+            address_confirmed=entry.user.confirmed_at > 0,
         )
 
 

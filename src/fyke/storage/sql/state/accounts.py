@@ -57,6 +57,7 @@ users = Table(
     flag_column("disabled"),
     text_column("password_hash"),
     number_column("created_at"),
+    number_column("confirmed_at"),
     UniqueConstraint("account_id", "name"),
     Index("uq_users_name", "name", unique=True),  # people sign in by name alone
 )
@@ -152,6 +153,10 @@ class SqlAccounts(SqlStore):
         return was_applied(
             self._db.execute(update(users).where(users.c.id == user.id).values(values))
         )
+
+    def confirm_user(self, user_id: str, at: int) -> bool:
+        change = update(users).where(users.c.id == user_id).values(confirmed_at=at)
+        return was_applied(self._db.execute(change))
 
     def remove_user(self, user_id: str, at: int) -> bool:
         valid_keys = and_(api_keys.c.user_id == user_id, api_keys.c.revoked_at == 0)
