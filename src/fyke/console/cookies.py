@@ -7,6 +7,7 @@ precedence.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,7 +77,11 @@ class Notices:
     """Notices travel in a signed cookie, so that other sites cannot forge them."""
 
     def __init__(self, secret: bytes) -> None:
-        self._signer = URLSafeSerializer(secret, salt="fyke.console.notice")
+        self._signer = URLSafeSerializer(
+            secret,
+            salt="fyke.console.notice",
+            signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+        )
 
     def put(self, response: Response, notice: Notice) -> None:
         value = self._signer.dumps([notice.text[:500], notice.tone])

@@ -82,3 +82,14 @@ def test_no_line_is_too_long(template: str) -> None:
     one_text = re.compile(r'{{ _\("(?:[^"\\]|\\.)*"\) }}')  # a text may be longer
     lines = one_text.sub("", (FOLDER / template).read_text(encoding="utf-8")).splitlines()
     assert [line for line in lines if len(line) > 200] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_password_fields_are_masked_and_filled_by_password_managers(template: str) -> None:
+    source = (FOLDER / template).read_text(encoding="utf-8")
+    for field in re.findall(r"<input[^>]*name=\"(?:password|old|new)\"[^>]*>", source):
+        raise AssertionError(f"use the macro of parts/problems.html: {field}")
+    for field in re.findall(r"<input[^>]*type=\"password\"[^>]*>", source, re.S):
+        assert "autocomplete=" in field, field
+    for call in re.findall(r"\bpassword\(\"\w+\", [^}]{1,80}", source):
+        assert re.search(r"\"(current|new)-password\"", call), call
