@@ -23,6 +23,7 @@ from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.isolation.cgroup_files import ControlGroups
 from fyke.sandbox.isolation.cgroup_v1 import GroupsV1
 from fyke.sandbox.isolation.cgroups import NoGroups
+from fyke.sandbox.process.launcher import CLIENT_SILENCE
 from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.sandbox.process.spawner import DirectSpawner, Spawner
 
@@ -187,11 +188,13 @@ async def _direct(kind: str, more: Sequence[Path]) -> AsyncIterator[Site]:
 
 
 @asynccontextmanager
-async def launched(home: Path, prefix: Sequence[str] = ()) -> AsyncIterator[Site]:
+async def launched(
+    home: Path, prefix: Sequence[str] = (), client_silence: float = CLIENT_SILENCE
+) -> AsyncIterator[Site]:
     """A launcher of root, and a client that connected as the service's user. ``prefix`` are words
     of a program that becomes the launcher.
     """
-    with launcher(home, prefix=prefix) as process:
+    with launcher(home, prefix=prefix, client_silence=client_silence) as process:
         client = await connect(home)
         try:
             yield Site(home, BubblewrapSandboxes(home / "work", client), client, process)
@@ -213,15 +216,19 @@ async def connect(home: Path, uid: int = SERVICE_UID) -> LauncherClient:
 
 @contextmanager
 def launcher(
-    home: Path, find_links: Sequence[Path] = (), prefix: Sequence[str] = ()
+    home: Path,
+    find_links: Sequence[Path] = (),
+    prefix: Sequence[str] = (),
+    client_silence: float = CLIENT_SILENCE,
 ) -> Iterator[subprocess.Popen[bytes]]:
     code = (
         "import os,sys;from pathlib import Path;from fyke.sandbox.process.launcher import serve;"
         "home=Path(sys.argv[1]);"
         "serve(home/'run'/'launcher.sock',home,*map(int,sys.argv[2:6]),"
-        "lambda:os.write(1,b'ready'),[Path(a) for a in sys.argv[6:]])"
+        "lambda:os.write(1,b'ready'),[Path(a) for a in sys.argv[7:]],"
+        "client_silence=float(sys.argv[6]))"
     )
-    numbers = (SERVICE_UID, SERVICE_UID, UID_BASE, UID_COUNT)
+    numbers = (SERVICE_UID, SERVICE_UID, UID_BASE, UID_COUNT, client_silence)
     process = subprocess.Popen(
         [*prefix, sys.executable, "-c", code, str(home), *map(str, (*numbers, *find_links))],
         stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from integration.sandbox.sandboxes import (
     Site,
     connect,
     data_folder,
+    launched,
     launcher,
     line,
     others_can_run_us,
@@ -49,6 +51,9 @@ pytestmark = [
     pytest.mark.needs("bwrap"),
 ]
 
+CLIENTS_OF_OTHERS = pytest.mark.skipif(
+    not others_can_run_us(), reason="this Python is closed to other users"
+)
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
 DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
 
@@ -330,21 +335,33 @@ async def test_sandboxes_end_with_their_client(place: Site) -> None:
         await place.sandboxes[0].wait()
 
 
-@pytest.mark.skipif(not others_can_run_us(), reason="this Python is closed to other users")
-async def test_sandboxes_end_when_the_client_is_killed(place: Site) -> None:
-    name = new_ulid()
-    code = (
-        "import asyncio,json,sys;from pathlib import Path;"
-        "from fyke.sandbox.process.launcher_client import LauncherClient\n"
-        "async def main():\n"
-        " c=LauncherClient(Path(sys.argv[1]));await c.ask('open',**json.loads(sys.argv[2]))\n"
-        " print('open',flush=True);await asyncio.sleep(600)\n"
-        "asyncio.run(main())"
-    )
+CLIENT = """
+import asyncio, json, sys
+from pathlib import Path
+from fyke.contracts.execution import SandboxFault
+from fyke.sandbox.process.launcher_client import LauncherClient
+
+async def main():
+    client = LauncherClient(Path(sys.argv[1]))
+    order = json.loads(sys.argv[2])
+    await client.ask("open", **order)
+    print("open", flush=True)
+    try:
+        await client.ask("wait", name=order["name"])
+    except SandboxFault as error:
+        print(error, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@contextlib.contextmanager
+def client_process(place: Site, name: str) -> Iterator[subprocess.Popen[str]]:
+    """A client in a process of its own, with a sandbox of this ``name``."""
     (place.home / "run").chmod(0o711)
     child = subprocess.Popen(
         [
-            *(sys.executable, "-c", code, str(place.home / "run" / "launcher.sock")),
+            *(sys.executable, "-c", CLIENT, str(place.home / "run" / "launcher.sock")),
             json.dumps(order(place, name=name)),
         ],
         user=SERVICE_UID,
@@ -352,14 +369,42 @@ async def test_sandboxes_end_when_the_client_is_killed(place: Site) -> None:
         extra_groups=[],
         env={"PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
+        text=True,
     )
-    assert child.stdout is not None
-    assert await asyncio.to_thread(child.stdout.readline) == b"open\n"
-    assert sandboxes_of({name})
-    child.kill()
-    child.wait()
-    child.stdout.close()
-    assert await until(lambda: not sandboxes_of({name}) and os.listdir(place.work) == []) < 5
+    with child:
+        assert child.stdout is not None
+        try:
+            assert child.stdout.readline() == "open\n"
+            assert sandboxes_of({name})
+            yield child
+        finally:
+            child.kill()
+
+
+@CLIENTS_OF_OTHERS
+async def test_sandboxes_end_when_the_client_is_killed(place: Site) -> None:
+    name = new_ulid()
+    with client_process(place, name) as child:
+        child.kill()
+        assert await until(lambda: not sandboxes_of({name}) and os.listdir(place.work) == []) < 5
+
+
+@CLIENTS_OF_OTHERS
+async def test_the_sandboxes_of_a_frozen_client_end_and_those_of_others_go_on() -> None:
+    frozen, other = new_ulid(), new_ulid()
+    with data_folder() as home:
+        async with launched(home, client_silence=3) as place:
+            sandbox = await place.open(DEAF, name=other)
+            await sandbox.launch({})
+            await line(sandbox)
+            with client_process(place, frozen) as child:
+                child.send_signal(signal.SIGSTOP)
+                await until(lambda: not sandboxes_of({frozen}), 30)
+                assert sandboxes_of({other})
+                child.send_signal(signal.SIGCONT)
+                assert child.stdout is not None
+                assert "no report for 3 s" in child.stdout.readline()
+            await sandbox.close()
 
 
 async def test_nothing_survives_a_killed_launcher(place: Site) -> None:

@@ -9,6 +9,11 @@ One message is one packet of JSON on a Unix socket: ``{"id", "op", ...}`` is ans
 ``{"id", "result"}`` or ``{"id", "error"}``. Only the service's user may connect. A sandbox
 belongs to the connection that opened it: when that ends, its sandboxes are killed and removed. When
 the launcher ends for any reason, the kernel ends its sandboxes.
+
+A client reports every second that it is running. One with sandboxes that is silent for
+``CLIENT_SILENCE`` seconds is frozen or stopped: nothing limits what its Workers do, so the launcher
+ends them with the connection, before the lease of an attempt (15 s) expires and another may call
+it lost.
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fyke.kit.watchdog import Watchdog
 from fyke.sandbox.isolation.cgroups import detect
 from fyke.sandbox.process import cleanup
 from fyke.sandbox.process.folders import WorkFolders
@@ -41,6 +47,10 @@ from fyke.sandbox.tools.tool_paths import ToolPaths
 
 PACKET = 65536
 BACKLOG = 16
+CLIENT_SILENCE = 9.0
+GAP_SECONDS = 3.0  # of the launcher itself; longer ones give its clients a whole new term
+LOOK_SECONDS = 0.5
+REPORT_SECONDS = 2.0
 PR_SET_PDEATHSIG = 1
 Message = dict[str, Any]
 Answer = tuple[Any, list[int]]  # the result, and the descriptors that are sent with it
@@ -55,10 +65,15 @@ def serve(
     uid_count: int,
     ready: Callable[[], object],
     find_links: Sequence[Path] = (),
+    *,
+    client_silence: float = CLIENT_SILENCE,
+    reports: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ``ready`` is called once clients can connect.
 
-    ``find_links`` are the folders of wheels that tools may read.
+    ``find_links`` are the folders of wheels that tools may read; ``client_silence`` is how many
+    seconds a client with sandboxes may be silent; ``reports`` is a pipe to the root supervisor,
+    for a report every two seconds that the event loop runs.
     Sandboxes use the users ``uid_base`` to ``uid_base + uid_count - 1`` that have no account, or
     those of the next range where another launcher of this machine has one of them. Raise
     ``ValueError`` for a range with user 0 or the service's own, and when no range is free.
@@ -76,7 +91,8 @@ def serve(
     try:
         if claim.users != users:
             _report_other_users(users, claim.users)
-        asyncio.run(Launcher(home, service, claim.users, find_links).run(socket_path, ready))
+        launcher = Launcher(home, service, claim.users, find_links, client_silence=client_silence)
+        asyncio.run(launcher.run(socket_path, ready, reports))
     finally:
         claim.close()
 
@@ -99,6 +115,8 @@ class Launcher:
         service: tuple[int, int],
         users: range,
         find_links: Sequence[Path] = (),
+        *,
+        client_silence: float = CLIENT_SILENCE,
     ) -> None:
         self.data_folder = data_folder
         self.folders = WorkFolders(data_folder / "work")
@@ -110,8 +128,12 @@ class Launcher:
         self._users = users
         self._taken: dict[str, int] = {}
         self._clients: set[LauncherPeer] = set()
+        self._client_silence = client_silence
+        self._watchdog: Watchdog[LauncherPeer] = Watchdog(gap=GAP_SECONDS)
 
-    async def run(self, socket_path: Path, ready: Callable[[], object]) -> None:
+    async def run(
+        self, socket_path: Path, ready: Callable[[], object], reports: int | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,8 +142,13 @@ class Launcher:
         await asyncio.to_thread(self.tool_paths.caches.clear)
         with _listen(socket_path) as server:
             loop.add_reader(server, self._accept, server)
+            tasks = [asyncio.create_task(self._watch_clients())]
+            if reports is not None:
+                tasks.append(asyncio.create_task(_report_regularly(reports)))
             ready()
             await stop.wait()
+            for task in tasks:
+                task.cancel()
             loop.remove_reader(server)
         await asyncio.gather(*[client.leave() for client in list(self._clients)])
         self.groups.close()
@@ -135,10 +162,25 @@ class Launcher:
                 connection.close()
                 return
             connection.setblocking(False)
-            self._clients.add(LauncherPeer(self, connection))
+            client = LauncherPeer(self, connection)
+            self._clients.add(client)
+            self._watchdog.watch(client, self._client_silence)
+
+    async def _watch_clients(self) -> None:
+        """End the connections of clients with sandboxes that do not report."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for client in self._watchdog.look():
+                if client.has_sandboxes:
+                    client.give_up(f"no report for {self._client_silence:g} s")
+
+    def heard(self, client: LauncherPeer) -> None:
+        """Note that ``client`` is running."""
+        self._watchdog.heard(client)
 
     def forget(self, client: LauncherPeer) -> None:
         self._clients.discard(client)
+        self._watchdog.forget(client)
 
     def take_user(self, name: str) -> int:
         """Reserve a user that has no account and no sandbox. Raise ``BadLaunchOrder``."""
@@ -184,6 +226,7 @@ class LauncherPeer:
             "close": self._close,
             "sweep": self._sweep,
             "limits": self._limits,
+            "report": self._report,
         }
         asyncio.get_running_loop().add_reader(connection, self._receive)
 
@@ -195,6 +238,7 @@ class LauncherPeer:
         except OSError:
             packet = b""
         if packet:
+            self._launcher.heard(self)
             self._start(self._answer(packet))
         else:
             self._start(self.leave())
@@ -203,6 +247,17 @@ class LauncherPeer:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @property
+    def has_sandboxes(self) -> bool:
+        return bool(self._owned)
+
+    def give_up(self, reason: str) -> None:
+        """Send the ``reason``, then end the connection and its sandboxes."""
+        if self._leaving is None:
+            refusal = {"id": None, "error": f"the launcher has ended the connection: {reason}"}
+            self._send(json.dumps(refusal).encode(), [])
+            self._start(self.leave())
 
     async def leave(self) -> None:
         """Close the connection and its sandboxes; return once they have ended. Safe to repeat."""
@@ -214,6 +269,8 @@ class LauncherPeer:
         self._closed = True
         asyncio.get_running_loop().remove_reader(self._connection)
         self._connection.close()
+        owned = [self._launcher.sandboxes[name] for name in self._owned]
+        await asyncio.gather(*(sandbox.kill() for sandbox in owned), return_exceptions=True)
         await asyncio.gather(*map(self._end, list(self._owned)), return_exceptions=True)
         self._launcher.forget(self)
 
@@ -330,6 +387,9 @@ class LauncherPeer:
         keep = living | launcher.busy()
         return await cleanup.remove_stale(launcher.folders, launcher.groups, keep), []
 
+    async def _report(self, message: Message) -> Answer:
+        return None, []
+
     async def _limits(self, message: Message) -> Answer:
         return [self._launcher.groups.kind, self._launcher.groups.reason], []
 
@@ -353,6 +413,16 @@ def _listen(path: Path) -> socket.socket:
     return server
 
 
+async def _report_regularly(pipe: int) -> None:
+    """Write to ``pipe`` that the event loop runs."""
+    os.set_blocking(pipe, False)
+    os.set_inheritable(pipe, False)
+    while True:
+        with contextlib.suppress(OSError):  # the root supervisor is stopped, or gone
+            os.write(pipe, b".")
+        await asyncio.sleep(REPORT_SECONDS)
+
+
 def _to_list(usage: ProcessUsage) -> list[int]:
     """The fields of ``ProcessUsage`` in the order in which the client reads them."""
     return [usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory]
@@ -374,6 +444,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("--uid", "--gid", "--uid-base", "--uid-count"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--find-links", type=Path, action="append", default=[])
+    parser.add_argument("--reports", type=int, help="a pipe to the root supervisor")
     options = parser.parse_args(arguments)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     try:
@@ -386,6 +457,7 @@ def main(arguments: list[str] | None = None) -> None:
             options.uid_count,
             lambda: None,
             options.find_links,
+            reports=options.reports,
         )
     except ValueError as error:
         raise SystemExit(f"fyke: {error}") from None

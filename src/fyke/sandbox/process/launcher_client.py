@@ -2,7 +2,8 @@
 
 It connects on first use, and again after the launcher was restarted. When the connection breaks,
 all sandboxes opened over it have ended: the launcher kills them, or the kernel does when the
-launcher itself ended.
+launcher itself ended. It reports to the launcher every second that this process is running;
+without such reports the launcher ends the connection.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import socket
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from fyke.sandbox.process.spawner import SpawnedSandbox
 
 PACKET = 65536
 RETRY_SECONDS = 0.1
+REPORT_SECONDS = 1.0
 DESCRIPTORS = LISTENERS + 3
 
 
@@ -35,15 +38,27 @@ class LauncherGone(SandboxFault):
 class LauncherClient:
     """Implements ``Spawner`` over the launcher's socket."""
 
-    def __init__(self, socket_path: Path, *, timeout: float = 15.0) -> None:
-        """``timeout`` is how many seconds a restart of the launcher may take."""
+    def __init__(
+        self,
+        socket_path: Path,
+        *,
+        timeout: float = 15.0,
+        report_seconds: float = REPORT_SECONDS,
+    ) -> None:
+        """``timeout`` is how many seconds a restart of the launcher may take; ``report_seconds``
+        the time between two reports to it.
+        """
         self._path = socket_path
         self._timeout = timeout
+        self._report_seconds = report_seconds
         self._connection: socket.socket | None = None
         self._connecting = asyncio.Lock()
         self._session = 0  # counts connections; a sandbox keeps the number of its connection
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[tuple[Any, list[int]]]] = {}
+        self._reporting: asyncio.Task[None] | None = None
+        self._reported_at = 0.0  # time of the first report that has no answer yet, 0 for none
+        self._refusal = ""  # why the launcher is about to end the connection
 
     async def connect(self) -> None:
         """Connect unless connected; wait for a launcher that is restarting.
@@ -66,6 +81,7 @@ class LauncherClient:
             self._connection = connection
             self._session += 1
             loop.add_reader(connection, self._receive, connection)
+            self._reporting = asyncio.create_task(self._report_regularly())
 
     async def _dial(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -80,6 +96,29 @@ class LauncherClient:
     async def close(self) -> None:
         """Disconnect; the launcher then ends the sandboxes that are still open."""
         self._disconnect("the connection was closed")
+
+    @property
+    def unanswered_seconds(self) -> float:
+        """How long the launcher has left a report unanswered; 0 when it answers. A launcher that is
+        frozen keeps its connections."""
+        return time.monotonic() - self._reported_at if self._reported_at else 0.0
+
+    async def _report_regularly(self) -> None:
+        """Report to the launcher until the connection ends. A report is sent whether or not the
+        last one was answered."""
+        while True:
+            await asyncio.sleep(self._report_seconds)
+            number = next(self._numbers)
+            answer = asyncio.get_running_loop().create_future()
+            answer.add_done_callback(self._on_report_answered)
+            self._waiting[number] = answer
+            self._reported_at = self._reported_at or time.monotonic()
+            self._send(json.dumps({"id": number, "op": "report"}).encode())
+
+    def _on_report_answered(self, answer: asyncio.Future[tuple[Any, list[int]]]) -> None:
+        if not answer.cancelled():
+            answer.exception()  # that of a lost connection, which nothing else reads
+        self._reported_at = 0.0
 
     async def start(self, order: LaunchOrder) -> SpawnedSandbox:
         result, numbers = await self.ask("open", **order.to_message())
@@ -131,6 +170,9 @@ class LauncherClient:
         try:
             self._connection.send(packet)
         except OSError as error:
+            # the launcher may have sent why it ended the connection
+            while self._connection is not None and self._receive(self._connection):
+                pass
             self._disconnect(f"the launcher cannot be reached: {error}")
 
     def _discard(self, reply: asyncio.Future[tuple[Any, list[int]]], name: str) -> None:
@@ -144,17 +186,18 @@ class LauncherClient:
                 json.dumps({"id": next(self._numbers), "op": "close", "name": name}).encode()
             )
 
-    def _receive(self, connection: socket.socket) -> None:
+    def _receive(self, connection: socket.socket) -> bool:
+        """Read one packet; return whether there was one."""
         space = socket.CMSG_SPACE(DESCRIPTORS * 4)
         try:
             packet, ancillary, _, _ = connection.recvmsg(PACKET, space, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             packet, ancillary = b"", []
         if not packet:
-            self._disconnect("the launcher has ended")
-            return
+            self._disconnect(self._refusal or "the launcher has ended")
+            return False
         numbers = [
             number
             for _, kind, content in ancillary
@@ -162,8 +205,12 @@ class LauncherClient:
             for (number,) in struct.iter_unpack("i", content)
         ]
         self._settle(json.loads(packet), numbers)
+        return True
 
     def _settle(self, message: dict[str, Any], numbers: list[int]) -> None:
+        if message["id"] is None:
+            self._refusal = message["error"]
+            return
         answer = self._waiting.pop(message["id"], None)
         if answer is None or answer.done():
             for number in numbers:
@@ -178,6 +225,10 @@ class LauncherClient:
             asyncio.get_running_loop().remove_reader(self._connection)
             self._connection.close()
             self._connection = None
+        self._refusal = ""
+        if self._reporting is not None:
+            self._reporting.cancel()
+            self._reporting = None
         waiting, self._waiting = self._waiting, {}
         for answer in waiting.values():
             if not answer.done():

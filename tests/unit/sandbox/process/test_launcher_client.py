@@ -32,6 +32,12 @@ class Launcher:
         self.connection: socket.socket | None = None
 
     async def request(self) -> dict[str, Any]:
+        """The next request that is not a report."""
+        while (packet := await self.packet())["op"] == "report":
+            pass
+        return packet
+
+    async def packet(self) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         if self.connection is None:
             self.connection, _ = await loop.sock_accept(self.server)
@@ -212,3 +218,79 @@ async def test_a_sandbox_is_closed_only_once(client: LauncherClient, launcher: L
     assert (await launcher.request())["op"] == "limits"
     limits.cancel()
     close_pipes(sandbox.ends)
+
+
+# --- reports
+
+
+@pytest.fixture
+async def reporting(tmp_path: Path, launcher: Launcher) -> AsyncIterator[LauncherClient]:
+    """A client that reports all the time."""
+    launcher_client = LauncherClient(tmp_path / "socket", timeout=0, report_seconds=0.001)
+    yield launcher_client
+    await launcher_client.close()
+
+
+async def test_a_client_reports_that_it_runs_while_it_is_connected(
+    reporting: LauncherClient, launcher: Launcher
+) -> None:
+    await reporting.connect()
+    for _ in range(3):
+        report = await launcher.packet()
+        assert report["op"] == "report"
+        launcher.answer(report, result=None)
+    launcher.disconnect()
+    while reporting.alive(1):
+        await asyncio.sleep(0)
+    limits = asyncio.create_task(reporting.limits())  # over another connection
+    launcher.answer(await launcher.request(), result=["v2", ""])
+    assert await limits == ("v2", "")
+    assert (await launcher.packet())["op"] == "report"
+
+
+async def test_reports_that_a_frozen_launcher_does_not_answer_are_noticed(
+    reporting: LauncherClient, launcher: Launcher
+) -> None:
+    await reporting.connect()
+    assert reporting.unanswered_seconds == 0
+    reports = [await launcher.packet() for _ in range(3)]
+    assert 0 < reporting.unanswered_seconds < 60
+    for report in reports:
+        launcher.answer(report, result=None)
+    sweep = asyncio.create_task(reporting.sweep(frozenset()))
+    while (request := await launcher.packet())["op"] == "report":
+        launcher.answer(request, result=None)
+    launcher.answer(request, result=[])
+    await sweep  # by its answer those of the reports before it were read
+    await reporting.close()
+    await asyncio.sleep(0)
+    assert reporting.unanswered_seconds == 0
+
+
+async def test_a_client_that_was_frozen_reads_why_its_connection_was_ended(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    limits = asyncio.create_task(client.limits())
+    await launcher.request()
+    launcher.answer({"id": None}, error="no report for 9 s")
+    launcher.disconnect()
+    client._send(b"{}")  # before the event loop has seen the end
+    with pytest.raises(LauncherGone, match="no report for 9 s"):
+        await limits
+
+
+async def test_the_reason_of_the_launcher_is_kept_when_it_ends_the_connection(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    limits = asyncio.create_task(client.limits())
+    await launcher.request()
+    launcher.answer({"id": None}, error="no report for 9 s")
+    launcher.disconnect()
+    with pytest.raises(LauncherGone, match="no report for 9 s"):
+        await limits
+    assert not client.alive(1)
+    limits = asyncio.create_task(client.limits())
+    await launcher.request()
+    launcher.disconnect()
+    with pytest.raises(LauncherGone, match="the launcher has ended"):
+        await limits

@@ -1,0 +1,67 @@
+"""Finds those that should report regularly and have been silent for too long.
+
+Only the standard library: processes of root import this module.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+GAP_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Term:
+    """Over when nothing was heard for ``silence`` seconds after ``since``."""
+
+    since: float
+    silence: float
+
+
+class Watchdog(Generic[K]):
+    """Watches by a monotonic clock, and distrusts gaps between its own looks: after a gap, such as
+    that of a suspended machine, the watched ones may have been stopped as well, so every term
+    begins again and nothing is found.
+    """
+
+    def __init__(
+        self, *, gap: float = GAP_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``gap`` is the longest pause between two looks that is trusted, in seconds."""
+        self._gap = gap
+        self._clock = clock
+        self._terms: dict[K, _Term] = {}
+        self._looked = clock()
+
+    def watch(self, key: K, silence: float) -> None:
+        """Begin a term of ``silence`` seconds for ``key``, which each report renews."""
+        self._terms[key] = _Term(self._clock(), silence)
+
+    def forget(self, key: K) -> None:
+        """Watch ``key`` no longer."""
+        self._terms.pop(key, None)
+
+    def heard(self, key: K) -> None:
+        """Renew the term of ``key``, if it is watched."""
+        term = self._terms.get(key)
+        if term is not None:
+            term.since = self._clock()
+
+    def silent_seconds(self, key: K) -> float:
+        """Seconds since the term of ``key`` began or was renewed; 0 if it is not watched."""
+        term = self._terms.get(key)
+        return 0.0 if term is None else self._clock() - term.since
+
+    def look(self) -> list[K]:
+        """The keys whose terms are over, in the order of ``watch``. Call it every second or so."""
+        now = self._clock()
+        if now - self._looked > self._gap:
+            for term in self._terms.values():
+                term.since = now
+        self._looked = now
+        return [key for key, term in self._terms.items() if now - term.since > term.silence]

@@ -1,0 +1,67 @@
+"""Terms, and gaps in which the watchdog itself did not look."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.kit.clock import ManualClock
+from fyke.kit.watchdog import Watchdog
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def watchdog(clock: ManualClock) -> Watchdog[str]:
+    return Watchdog(gap=5, clock=clock.monotonic)
+
+
+def looks(watchdog: Watchdog[str], clock: ManualClock, seconds: int) -> list[str]:
+    """Look every second; return what the first look with a finding found."""
+    for _ in range(seconds):
+        clock.advance(1)
+        if found := watchdog.look():
+            return found
+    return []
+
+
+def test_the_silent_are_found_when_their_own_term_is_over(
+    watchdog: Watchdog[str], clock: ManualClock
+) -> None:
+    watchdog.watch("short", 3)
+    watchdog.watch("long", 20)
+    assert looks(watchdog, clock, 3) == []
+    assert watchdog.silent_seconds("short") == 3
+    assert looks(watchdog, clock, 1) == ["short"]
+    watchdog.forget("short")
+    assert looks(watchdog, clock, 16) == []
+    assert looks(watchdog, clock, 1) == ["long"]
+
+
+def test_a_report_renews_the_term(watchdog: Watchdog[str], clock: ManualClock) -> None:
+    watchdog.watch("a", 3)
+    for _ in range(10):
+        assert looks(watchdog, clock, 3) == []
+        watchdog.heard("a")
+    assert looks(watchdog, clock, 4) == ["a"]
+
+
+@pytest.mark.parametrize(("pause", "found"), [(5, ["a"]), (5.1, []), (3600, [])])
+def test_after_a_gap_of_its_own_everyone_has_a_whole_term(
+    watchdog: Watchdog[str], clock: ManualClock, pause: float, found: list[str]
+) -> None:
+    watchdog.watch("a", 3)
+    clock.advance(pause)
+    assert watchdog.look() == found
+    watchdog.heard("unknown")
+    if not found:
+        assert looks(watchdog, clock, 3) == []
+        assert looks(watchdog, clock, 1) == ["a"]
+
+
+def test_what_is_not_watched_is_not_silent(watchdog: Watchdog[str], clock: ManualClock) -> None:
+    clock.advance(4)
+    watchdog.forget("a")
+    assert (watchdog.silent_seconds("a"), watchdog.look()) == (0, [])
