@@ -31,7 +31,9 @@ async def test_health_stands_in_cards(app: App, owner: Visitor) -> None:
     await app.register_runner()
     page = await owner.get("/admin")
     titles = [each.text for each in page.all("//section//h2")]
-    assert titles == ["Database", "Disk", "Runners and sandbox", "Egress", "Proxies", "Timers"]
+    assert titles == [
+        *("Database", "Disk", "Processes", "Runners and sandbox", "Egress", "Proxies", "Timers")
+    ]
     assert "SQLite answers" in page.text and "the proxy does not answer" in page.text
     one = await owner.get("/admin/health/egress")
     assert "Unhealthy" in one.text and "wait" in one.text
@@ -51,7 +53,7 @@ async def test_a_card_that_takes_long_loads_by_itself(
     monkeypatch.setattr(type(app.services.installation), "card", slow)
     page = await owner.get("/admin")
     cards = page.all("//section[@aria-busy='true']")
-    assert len(cards) == 6 and cards[0].get("hx-get") == "/admin/health/database"
+    assert len(cards) == 7 and cards[0].get("hx-get") == "/admin/health/database"
     assert page.all("//noscript//a[@href='/admin/health/database']")
 
 

@@ -110,6 +110,55 @@ def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+@reaches(ReasonCode.RUNNER_LOST)
+def test_a_frozen_runner_is_replaced_and_its_workers_end_before(own_platform: Booted) -> None:
+    """Without root there is no launcher, and they end with the runner."""
+    slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
+    run = own_platform.start_run(slug)
+    own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 20, "some rows")
+    frozen = own_platform.role("runner")
+    os.kill(frozen, signal.SIGSTOP)
+    began = time.monotonic()
+    own_platform.wait_for(lambda: not own_platform.sandboxes(), "the end of the Worker", 15)
+    assert time.monotonic() - began < 15  # the term of its lease
+    silent = "the process runner has not reported for"
+    own_platform.wait_for(
+        lambda: silent in own_platform.raw("/readyz", method="GET").text, "the reason", 15
+    )
+    own_platform.wait_for(lambda: not _alive(frozen), "the end of the frozen runner", 30)
+    own_platform.wait_for(lambda: answers(own_platform.url), "another runner", 30)
+    detail = own_platform.ended(run)
+    assert detail["status"] == FAILED
+    assert own_platform.summary(run)["reason_code"] == "runner_lost"
+    assert len(own_platform.rows(run)) == detail["results"] >= acknowledged(own_platform, run)
+    again = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
+    assert own_platform.ended(again)["status"] == SUCCEEDED
+
+
+@ROOT_ONLY
+def test_a_frozen_launcher_is_replaced(own_platform: Booted) -> None:
+    slug = own_platform.push(zoo("upserts"), "upserts")
+    [launcher] = [p for p, command in own_platform.tree().items() if LAUNCHER in command]
+    os.kill(launcher, signal.SIGSTOP)
+    own_platform.wait_for(lambda: not _alive(launcher), "the end of the frozen launcher", 40)
+    run = own_platform.start_run(slug)
+    assert own_platform.ended(run, 60)["status"] == SUCCEEDED
+
+
+def test_a_start_ends_a_frozen_runner_that_was_left(own_platform: Booted) -> None:
+    frozen = own_platform.role("runner")
+    os.kill(frozen, signal.SIGSTOP)
+    os.kill(_parent(frozen), signal.SIGKILL)
+    process, own_platform.process = own_platform.process, None
+    assert process is not None
+    process.wait(30)
+    own_platform.start()
+    assert not _alive(frozen)
+    assert "the runner of an earlier start did not end by itself" in own_platform.log.read_text()
+    run = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
+    assert own_platform.ended(run)["status"] == SUCCEEDED
+
+
 def test_a_run_survives_the_death_of_the_egress(own_platform: Booted) -> None:
     slug = own_platform.push(
         python_project(

@@ -1,4 +1,5 @@
-"""A supervisor and its preload process, whose children report on themselves instead of a role.
+"""A supervisor and its preload process, whose children report on themselves instead of a role, or
+report to the supervisor as roles do.
 
 ``python preload_process.py SCENARIO`` runs one of the scenarios below as supervisor and prints its
 result as JSON. The preload process is this same program with the options of the real one.
@@ -14,14 +15,18 @@ import random
 import signal
 import socket
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
 
+from fyke.app.heartbeat import Heartbeat
 from fyke.cli import preload_client
 from fyke.cli.children import Child, Children
-from fyke.cli.preload import serve
+from fyke.cli.preload import ForkRequest, serve
 from fyke.cli.preload_client import ForkFailed, PreloadClient
+from fyke.cli.role_record import RoleRecord
+from fyke.cli.supervisor import Supervisor
 
 preload_client.PROGRAM = (sys.executable, __file__)
 
@@ -54,10 +59,22 @@ def fork_reporters(parent: int, control: int) -> None:
         "open": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],
         "random": [random.random(), str(uuid.uuid4())],
     }
+    if order.task in ("egress", "runner", "server"):
+        asyncio.run(report_as_role(order))
     print(json.dumps(report), file=sys.stderr, flush=True)
     if order.task == "exits":
         sys.exit(int(order.details["code"]))
     signal.pause()
+
+
+async def report_as_role(order: ForkRequest) -> None:
+    """Report to the supervisor until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    supervisor = socket.socket(fileno=order.descriptors[1])
+    async with Heartbeat(order.task, supervisor, seconds=0.05).running():
+        await stop.wait()
+    sys.exit(0)
 
 
 class Supervising:
@@ -137,6 +154,68 @@ async def stopped() -> Any:
     return {"alive": alive, "refused": refused, "status": await child.wait()}
 
 
+async def preload_frozen() -> Any:
+    """The preload process is frozen; it is replaced when a fork takes too long."""
+    here = Supervising()
+    child, _ = await here.fork("waits")
+    here.client.fork_seconds = 0.2
+    first = here.client.process
+    assert first is not None
+    first.send_signal(signal.SIGSTOP)
+    refused: list[str] = []
+    while True:
+        try:
+            second, _ = await here.fork("waits")
+            break
+        except ForkFailed as error:
+            refused.append(str(error))
+            here.client.fork_seconds = 30  # the next one has to start
+            await asyncio.sleep(0.05)
+    alive = child.returncode is None
+    child.kill()
+    second.kill()
+    return {
+        "refused": refused[0],
+        "first": await first.wait(),
+        "alive": alive,
+        "statuses": [await child.wait(), await second.wait()],
+    }
+
+
+async def role_frozen() -> Any:
+    """The process of one role is stopped: it is replaced, and the others go on."""
+    with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as listener:
+        folder = Path(name)
+        record = RoleRecord(folder / "roles.json")
+        with (folder / "log").open("w") as log:
+            supervisor = Supervisor(
+                listener.fileno(), log.fileno(), "info", launcher=True, record=record, silence=4
+            )
+            supervisor.start()
+            first = await processes(supervisor, {})
+            first["runner"].send_signal(signal.SIGSTOP)
+            second = await processes(supervisor, {"runner": first["runner"]})
+            same = [role for role, child in first.items() if second[role] is child]
+            recorded = json.loads((folder / "roles.json").read_text())
+            await supervisor.drain(1, asyncio.Event(), lambda text: None)
+    return {
+        "status": await first["runner"].wait(),
+        "same": sorted(same),
+        "recorded": {name: pid for name, (pid, _) in recorded.items()},
+        "running": {name: child.pid for name, child in second.items()},
+    }
+
+
+async def processes(supervisor: Supervisor, replaced: dict[str, Child]) -> dict[str, Child]:
+    """The processes of all roles, once the ``replaced`` ones are others."""
+    while True:
+        found = {role.name: role.process for role in supervisor._roles if role.process}
+        others = all(found.get(name) is not child for name, child in replaced.items())
+        if len(found) == len(supervisor._roles) and others:
+            return found
+        await asyncio.sleep(0.02)
+
+
 async def until_killed() -> Any:
     """Print the process ids, and wait to be killed."""
     here = Supervising()
@@ -154,7 +233,7 @@ def main() -> None:
         options = parser.parse_args()
         fork_reporters(options.parent, options.control)
         return
-    scenarios = [forked, preload_killed, stopped, until_killed]
+    scenarios = [forked, preload_killed, preload_frozen, role_frozen, stopped, until_killed]
     [scenario] = [one for one in scenarios if one.__name__ == sys.argv[1]]
     print(json.dumps(asyncio.run(scenario())))
 

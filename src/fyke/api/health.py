@@ -8,13 +8,16 @@ from typing import ClassVar
 from fyke import __version__
 from fyke.api.call import Call
 from fyke.api.routes import PUBLIC, get
+from fyke.domain.health import Health
 from fyke.domain.overview import Overview
 from fyke.errors import Unavailable
 from fyke.wire.health import ProductVersion
 
 
 class NotReady(Unavailable):
-    """No runner is alive, for example during startup. Not logged, because monitors repeat it."""
+    """No runner is alive, for example during startup, or a process of this machine does not report
+    to its supervisor. Not logged, because monitors repeat it.
+    """
 
     logged = False
 
@@ -24,6 +27,7 @@ class HealthRoutes:
     tag: ClassVar[str] = "Health"
 
     overview: Overview
+    health: Health
 
     @get("/healthz", scope=PUBLIC)
     async def is_alive(self, call: Call) -> None:
@@ -31,9 +35,11 @@ class HealthRoutes:
 
     @get("/readyz", scope=PUBLIC, errors=(Unavailable,))
     async def is_ready(self, call: Call) -> None:
-        """The storage answers and a runner is alive."""
+        """The storage answers, a runner is alive, and every process of this machine reports."""
         if not await self.overview.has_active_runner():
             raise NotReady
+        if silence := self.health.silent_process():
+            raise NotReady(silence)
 
     @get("/version", scope=PUBLIC)
     async def get_version(self, call: Call) -> ProductVersion:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import socket
 
+    from fyke.app.heartbeat import Heartbeat
     from fyke.settings import Settings
 
 
@@ -20,25 +21,45 @@ class RoleName(StrEnum):
     EGRESS = "egress"
 
 
-def run_role(role: RoleName, settings: Settings, listener: socket.socket | None = None) -> None:
-    """Run ``role`` in this process until SIGTERM; the server needs a ``listener``."""
+def run_role(
+    role: RoleName,
+    settings: Settings,
+    listener: socket.socket | None = None,
+    supervisor: socket.socket | None = None,
+) -> None:
+    """Run ``role`` in this process until SIGTERM; the server needs a ``listener``. It reports to
+    the ``supervisor``, if there is one.
+    """
     import uvloop
 
-    uvloop.run(_serve(role, settings, listener))
+    uvloop.run(_run(role, settings, listener, supervisor))
+
+
+async def _run(
+    role: RoleName,
+    settings: Settings,
+    listener: socket.socket | None,
+    supervisor: socket.socket | None,
+) -> None:
+    from fyke.app.heartbeat import Heartbeat
+
+    heartbeat = Heartbeat(role.value, supervisor)
+    async with heartbeat.running():
+        await _serve(role, settings, listener, heartbeat)
 
 
 def _serve(
-    role: RoleName, settings: Settings, listener: socket.socket | None
+    role: RoleName, settings: Settings, listener: socket.socket | None, heartbeat: Heartbeat
 ) -> Coroutine[Any, Any, None]:
     if role is RoleName.SERVER:
         from fyke.app.server import serve_server
 
         assert listener is not None  # noqa: S101 - for mypy
-        return serve_server(settings, listener)
+        return serve_server(settings, listener, heartbeat)
     if role is RoleName.RUNNER:
         from fyke.app.runner import serve_runner
 
-        return serve_runner(settings)
+        return serve_runner(settings, heartbeat)
     from fyke.app.egress import serve_egress
 
     return serve_egress(settings)

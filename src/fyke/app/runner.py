@@ -13,6 +13,7 @@ import structlog
 
 from fyke.app.find_links import find_links_folders
 from fyke.app.folder import master_secret
+from fyke.app.heartbeat import Heartbeat
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import IsolationReport
@@ -92,11 +93,12 @@ def only_runner(settings: Settings) -> Iterator[None]:
         yield
 
 
-async def serve_runner(settings: Settings) -> None:
+async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
     """Run until SIGTERM and the end of the running attempts; a second SIGTERM stops those."""
     raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
         async with open_runtime(settings) as runtime:
+            heartbeat.watch_stores(runtime.store_paths)
             egress = EgressClient(settings.egress_socket)
             await egress.start()
             sandbox = open_sandbox(settings)

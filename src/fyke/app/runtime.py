@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fyke.app.state import addresses, hiding, open_signals, open_state
+from fyke.contracts.liveness import StorePath
 from fyke.contracts.results import Results
 from fyke.contracts.signals import Signals
 from fyke.domain.runs.transitions import Rules
@@ -27,6 +28,7 @@ class Runtime:
     blobs: FilesystemBlobs
     signals: Signals
     rules: Rules
+    store_paths: tuple[StorePath, ...]
 
 
 @contextlib.asynccontextmanager
@@ -47,6 +49,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 blobs=FilesystemBlobs(settings.blobs_dir),
                 signals=signals,
                 rules=rules(settings),
+                store_paths=(storage.path(), results.path()),
             )
         finally:
             await results.close()

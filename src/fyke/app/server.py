@@ -16,6 +16,7 @@ from fyke.api.ratelimit import RateShare
 from fyke.app.folder import master_secret
 from fyke.app.git import open_git
 from fyke.app.health import ProxyProbe, disk
+from fyke.app.heartbeat import Heartbeat
 from fyke.app.outgoing import Outgoing, open_outgoing
 from fyke.app.probe import ServerProbe
 from fyke.app.runtime import Runtime, open_runtime
@@ -52,20 +53,23 @@ from fyke.timers.start_keys import StartKeyTimer
 from fyke.timers.uploads import UploadTimer
 
 
-async def serve_server(settings: Settings, listener: socket.socket) -> None:
+async def serve_server(settings: Settings, listener: socket.socket, heartbeat: Heartbeat) -> None:
     """Serve on ``listener`` until SIGTERM."""
     async with open_runtime(settings) as runtime:
+        heartbeat.watch_stores(runtime.store_paths)
         with open_outgoing(settings) as outgoing:
             async with open_git(settings) as git:
-                await _serve(runtime, git, outgoing, listener)
+                await _serve(runtime, git, outgoing, listener, heartbeat)
 
 
-async def _serve(runtime: Runtime, git: Git, outgoing: Outgoing, listener: socket.socket) -> None:
+async def _serve(
+    runtime: Runtime, git: Git, outgoing: Outgoing, listener: socket.socket, heartbeat: Heartbeat
+) -> None:
     settings = runtime.settings
     spool = _spool(settings)
     await asyncio.to_thread(remove_folders_of_ended_processes, settings.downloads_dir)
     share, timer_board = RateShare(), TimerBoard()
-    services = Services(_foundations(runtime, git, spool, outgoing, timer_board))
+    services = Services(_foundations(runtime, git, spool, outgoing, timer_board, heartbeat))
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), ApiClient(app, app.openapi)))
     config = uvicorn.Config(
@@ -150,7 +154,12 @@ def _max_open_files() -> int:
 
 
 def _foundations(
-    runtime: Runtime, git: Git, spool: Spool, outgoing: Outgoing, timer_board: TimerBoard
+    runtime: Runtime,
+    git: Git,
+    spool: Spool,
+    outgoing: Outgoing,
+    timer_board: TimerBoard,
+    heartbeat: Heartbeat,
 ) -> Foundations:
     """The dependencies of the services."""
     settings = runtime.settings
@@ -164,7 +173,7 @@ def _foundations(
         git=git,
         prober=outgoing.prober,
         probe=ServerProbe(runtime, timer_board, SystemClock()),
-        health=_health(runtime),
+        health=_health(runtime, heartbeat),
         spool=spool,
         rules=runtime.rules,
         clock=SystemClock(),
@@ -191,9 +200,14 @@ def _spool(settings: Settings) -> Spool:
     )
 
 
-def _health(runtime: Runtime) -> Health:
+def _health(runtime: Runtime, heartbeat: Heartbeat) -> Health:
     settings = runtime.settings
-    return Health(runtime.storage, lambda: disk(settings), ProxyProbe(settings.egress_upstreams))
+    return Health(
+        runtime.storage,
+        lambda: disk(settings),
+        ProxyProbe(settings.egress_upstreams),
+        heartbeat.processes,
+    )
 
 
 def _console_config(settings: Settings) -> ConsoleConfig:

@@ -47,7 +47,8 @@ class CheckResult:
 
 
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Check this machine: Python, data folder, port, database, registries of packages, sandbox.
+    """Check this machine: Python, data folder, port, processes, database, registries of packages,
+    sandbox.
 
     Every line that is not ok has a remedy. Exit status 1 unless the sandbox is complete and no
     other check has failed.
@@ -59,7 +60,8 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """
     settings = load_settings(home=home)
     server = _server(settings, home)
-    lines = [*_machine(settings), _port(settings, server), *_database(settings)]
+    lines = [*_machine(settings), _port(settings, server), *_processes(server)]
+    lines += _database(settings)
     lines += _registries(settings)
     level, reason, isolation = _isolation(settings, server)
     lines += [*isolation, *_sandbox_users(settings)]
@@ -191,6 +193,7 @@ class _RunningServer:
 
     location: Location
     ready: bool
+    trouble: str = ""  # why it is not ready
 
 
 def _server(settings: Settings, home: str | None) -> _RunningServer | None:
@@ -199,18 +202,21 @@ def _server(settings: Settings, home: str | None) -> _RunningServer | None:
     try:
         location = locate(None, None, home or str(settings.home), {})
         with FykeClient(location.url, location.key, timeout=5) as client:
-            return _RunningServer(location, client.ready())
+            reason = client.not_ready()
+            if not reason:
+                return _RunningServer(location, True)
+            return _RunningServer(location, False, reason)
     except (CommandFailed, ClientError):
         return None
 
 
 def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:
     if server is not None:
-        state = "answers" if server.ready else "answers, but no runner is alive"
+        but = "" if server.ready else f", but {server.trouble or 'no runner is alive'}"
         return CheckResult(
             "server",
-            OK if server.ready else FAILED,
-            f"{server.location.url} {state}",
+            FAILED if but else OK,
+            f"{server.location.url} answers{but}",
             'see the log of "fyke up" for the reason',
         )
     address = f"{settings.host}:{settings.port}"
@@ -225,6 +231,25 @@ def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:
             )
             return CheckResult("server", FAILED, f"{address} is taken: {error.strerror}", remedy)
     return CheckResult("server", OK, f'not running, {address} is free; "fyke up" starts it')
+
+
+def _processes(server: _RunningServer | None) -> list[CheckResult]:
+    """What the watchdog of the running server's machine knows of its processes."""
+    from fyke.client import ClientError, FykeClient
+
+    if server is None:
+        return []
+    try:
+        with FykeClient(server.location.url, server.location.key, timeout=5) as client:
+            checks = client.health()
+    except ClientError:
+        return []
+    states = {"good": OK, "warning": WARNING, "bad": FAILED}
+    return [
+        CheckResult(check.name, states[check.level], check.detail, check.remedy)
+        for check in checks
+        if check.name.startswith("process ")
+    ]
 
 
 # --- the database ---------------------------------------------------------------------------

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fyke.settings import Settings
 
 PACKET = 4096
-MAX_DESCRIPTORS = 2
+MAX_DESCRIPTORS = 3  # standard error; of a role: its reports, and the listening socket
 PREPARE, FIRST_JOB = "prepare", "first-job"
 
 
@@ -163,8 +163,8 @@ def run(request: ForkRequest) -> None:
 
         role = RoleName(request.task)
         configure(role.value, settings.log_level)
-        listener = socket.socket(fileno=request.descriptors[1]) if request.descriptors[1:] else None
-        run_role(role, settings, listener)
+        reports, *rest = (socket.socket(fileno=number) for number in request.descriptors[1:])
+        run_role(role, settings, rest[0] if rest else None, reports)
 
 
 def _prepare(settings: Settings, base: str, supervisor: int) -> None:

@@ -17,6 +17,7 @@ from fyke.kit.backoff import delay
 PROGRAM = (sys.executable, "-P", "-m", "fyke.cli.preload")
 PACKET = 4096
 STABLE_SECONDS = 10.0
+FORK_SECONDS = 120.0  # a new preload process imports everything first
 MAX_PAUSE = 5.0
 
 
@@ -34,6 +35,7 @@ class PreloadClient:
         self._control: socket.socket | None = None
         self._restart_task: asyncio.Task[None] | None = None
         self.process: Child | None = None
+        self.fork_seconds = FORK_SECONDS  # how long a fork may take before it is replaced
 
     def start(self) -> None:
         """Start the process, and restart it whenever it ends."""
@@ -66,7 +68,15 @@ class PreloadClient:
         loop = asyncio.get_running_loop()
         try:
             socket.send_fds(control, [json.dumps(request).encode()], descriptors)
-            answer = json.loads(await loop.sock_recv(control, PACKET) or "{}")
+            async with asyncio.timeout(self.fork_seconds):
+                answer = json.loads(await loop.sock_recv(control, PACKET) or "{}")
+        except TimeoutError:
+            if self.process is not None:
+                self.process.kill()  # it is frozen; another one is started
+            self._close()
+            raise ForkFailed(
+                f"the preload process did not answer for {self.fork_seconds:g} s"
+            ) from None
         except OSError as error:
             raise ForkFailed(str(error)) from None
         except asyncio.CancelledError:

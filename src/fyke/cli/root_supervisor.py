@@ -1,8 +1,8 @@
 """The root supervisor: it runs the launcher and the supervisor.
 
 It opens no network connection and reads no data from the network. It restarts the launcher if it
-ends, and stops it with the platform. Only the standard library is imported, because this
-process lives as long as the platform.
+ends or is silent for ``LAUNCHER_SILENCE`` seconds, and stops it with the platform. It imports
+little, because this process lives as long as the platform.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -20,8 +21,12 @@ from pathlib import Path
 from types import FrameType
 
 from fyke.cli.handover import accept_signals, handover_data, stopping_signals
+from fyke.kit.watchdog import Watchdog
 
 LAUNCHER_READY_SECONDS = 10.0
+LAUNCHER_SILENCE = 20.0
+LAUNCHER_END_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -35,6 +40,39 @@ class RootConfig:
     launcher_socket: str
     launcher: list[str]
     supervisor: list[str]
+
+
+class RunningLauncher:
+    """The process of the launcher, and the pipe of its reports."""
+
+    def __init__(self, process: subprocess.Popen[bytes], reports: int) -> None:
+        self.process = process
+        self.reports = reports
+        self._end = os.pidfd_open(process.pid)
+
+    def descriptors(self) -> list[int]:
+        """What becomes readable when it reports or ends; nothing once it has ended."""
+        return [] if self.process.poll() is not None else [self.reports, self._end]
+
+    def reported(self) -> bool:
+        """Whether it has reported since the last call."""
+        with contextlib.suppress(BlockingIOError):
+            return bool(os.read(self.reports, 4096))
+        return False
+
+    def stop(self) -> None:
+        """Terminate it; kill it if it is frozen."""
+        self.process.terminate()
+        try:
+            self.process.wait(LAUNCHER_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.close()
+
+    def close(self) -> None:
+        os.close(self.reports)
+        os.close(self._end)
 
 
 def main() -> None:
@@ -69,35 +107,52 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
         if child.poll() is None:
             child.terminate()
             child.wait(60)
-        launcher.terminate()
-        launcher.wait(10)
+        launcher.stop()
 
 
 def until_child_ends(
     child: subprocess.Popen[bytes],
-    launcher: subprocess.Popen[bytes],
-    start: Callable[[], subprocess.Popen[bytes]],
+    launcher: RunningLauncher,
+    start: Callable[[], RunningLauncher],
     stopping: StopRequest,
-) -> subprocess.Popen[bytes]:
-    """Wait until ``child`` ends; ``start`` replaces a launcher that ends before a requested stop.
+    *,
+    silence: float = LAUNCHER_SILENCE,
+) -> RunningLauncher:
+    """Wait until ``child`` ends; ``start`` replaces a launcher that ends, or is silent for
+    ``silence`` seconds and killed, before a requested stop.
 
     Returns the current launcher.
     """
+    watchdog: Watchdog[str] = Watchdog()
+    watchdog.watch("launcher", silence)
+    end = os.pidfd_open(child.pid)
     while child.poll() is None:
-        if launcher.poll() is not None and not stopping.signal:
+        if launcher.process.poll() is not None and not stopping.signal:
             _say("fyke: the launcher ended; restarting it")
+            launcher.close()
             launcher = start()
-        wait_for_any({child.pid, launcher.pid})
+            watchdog.watch("launcher", silence)
+        readable, _, _ = select.select([end, *launcher.descriptors()], [], [], LOOK_SECONDS)
+        if launcher.reports in readable and launcher.reported():
+            watchdog.heard("launcher")
+        if watchdog.look() and launcher.process.poll() is None:
+            _say(f"fyke: the launcher did not report for {silence:g} s; killing it")
+            launcher.process.kill()
+            launcher.process.wait()
+        reap_orphans({child.pid, launcher.process.pid})
+    os.close(end)
     return launcher
 
 
-def wait_for_any(pids: set[int]) -> None:
-    """Wait until a child ends. One that is not in ``pids`` is reaped: as process 1 of a container,
-    this process inherits orphans, and every later wait would return at once.
+def reap_orphans(pids: set[int]) -> None:
+    """Reap children that have ended and are not in ``pids``: as process 1 of a container, this
+    process inherits orphans.
     """
-    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-    if ended is not None and ended.si_pid not in pids:
-        os.waitpid(ended.si_pid, 0)
+    with contextlib.suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            if ended.si_pid in pids:
+                return
+            os.waitpid(ended.si_pid, 0)
 
 
 @contextlib.contextmanager
@@ -114,7 +169,7 @@ def as_user(uid: int, gid: int) -> Iterator[None]:
         os.setegid(0)
 
 
-def start_launcher(config: RootConfig) -> subprocess.Popen[bytes]:
+def start_launcher(config: RootConfig) -> RunningLauncher:
     """Start the launcher and wait for its socket. Raises ``SystemExit`` if it ends or is late."""
     socket = Path(config.launcher_socket)
     with as_user(config.uid, config.gid):
@@ -122,19 +177,23 @@ def start_launcher(config: RootConfig) -> subprocess.Popen[bytes]:
         run_dir.mkdir(mode=0o700, exist_ok=True)
         run_dir.chmod(0o700)
         socket.unlink(missing_ok=True)
+    reports, writing = os.pipe()
+    os.set_blocking(reports, False)
     launcher = subprocess.Popen(
-        config.launcher,
+        [*config.launcher, "--reports", str(writing)],
         env={"PATH": _PATH, "LANG": "C.UTF-8"},
         cwd="/",
         stdin=subprocess.DEVNULL,
+        pass_fds=[writing],
         process_group=0,  # Ctrl-C must not end it and every sandbox before Workers are drained
     )
+    os.close(writing)
     deadline = time.monotonic() + LAUNCHER_READY_SECONDS
     while not socket.exists():
         if launcher.poll() is not None or time.monotonic() > deadline:
             raise SystemExit("fyke: The launcher did not start; see the lines above")
         time.sleep(0.02)
-    return launcher
+    return RunningLauncher(launcher, reports)
 
 
 class StopRequest:

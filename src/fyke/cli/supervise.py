@@ -19,6 +19,7 @@ from typing import Any
 from fyke.cli.errors import CommandFailed, Exit, run_command
 from fyke.cli.handover import accept_signals, handover_data, stopping_signals
 from fyke.cli.preload_client import ForkFailed
+from fyke.cli.role_record import RoleRecord
 from fyke.cli.supervisor import Supervisor
 
 
@@ -33,7 +34,9 @@ class SupervisorConfig:
     log_to: int
     log_level: str
     server_file: str
+    roles_file: str
     drain_seconds: float
+    launcher: bool
     first_job: dict[str, Any]
 
 
@@ -49,7 +52,16 @@ def main() -> None:
 async def supervise(config: SupervisorConfig) -> int:
     """Run the platform until a signal, or until the requested tour has ended."""
     stop, stop_now = _on_signals()
-    supervisor = Supervisor(config.listener, config.log_to, config.log_level)
+    record = RoleRecord(Path(config.roles_file))
+    for name in await asyncio.to_thread(record.end_earlier):
+        _print(f"fyke: the {name} of an earlier start did not end by itself; it was killed")
+    supervisor = Supervisor(
+        config.listener,
+        config.log_to,
+        config.log_level,
+        launcher=config.launcher,
+        record=record,
+    )
     stops_after_tour = config.first_job["once"]
     try:
         job = asyncio.create_task(_start_platform(supervisor, config))

@@ -1,7 +1,7 @@
 """The supervisor: starts, restarts, drains and stops the roles of one machine.
 
 It keeps the listening socket, so that during a restart of the server connections wait instead of
-being refused.
+being refused. A role that is silent is killed (``fyke.cli.role_watch``) and restarted as well.
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from typing import Any
 
 from fyke.cli.children import Child, Children
 from fyke.cli.preload_client import MAX_PAUSE, STABLE_SECONDS, ForkFailed, PreloadClient
+from fyke.cli.role_record import RoleRecord
+from fyke.cli.role_watch import SILENCE, RoleWatch
 from fyke.cli.supervisor_log import SupervisorLog
 from fyke.kit.backoff import delay
 
 STOP_SECONDS = 10.0
 IDLE_END_SECONDS = 2.0  # an idle runner ends within this time
+# Without a launcher, which ends the Workers of a frozen runner, they end with the runner. So it is
+# killed before its leases (15 s) expire and others may call its attempts lost.
+LONE_RUNNER_SILENCE = 12.0
 
 
 @dataclass(slots=True)
@@ -36,13 +41,27 @@ class SupervisedRole:
 class Supervisor:
     """Forks every role from one preload process and restarts a role that ends by itself."""
 
-    def __init__(self, listener: int, log_to: int, log_level: str) -> None:
+    def __init__(
+        self,
+        listener: int,
+        log_to: int,
+        log_level: str,
+        *,
+        launcher: bool,
+        record: RoleRecord,
+        silence: float = SILENCE,
+    ) -> None:
         """Requires a running event loop. ``listener`` and ``log_to`` are the descriptors of the
-        server's socket and of the log of all roles.
+        server's socket and of the log of all roles; ``launcher``: whether there is one; ``record``
+        gets the processes of the roles; ``silence``: for how many seconds a role may not report.
         """
+        self._record = record
         self._log_to = log_to
         self._log = SupervisorLog(log_level)
         self._preload = PreloadClient(Children(), self._log)
+        loop_silence = {} if launcher else {"runner": LONE_RUNNER_SILENCE}
+        self._watch = RoleWatch(self._log, silence=silence, loop_silence=loop_silence)
+        self._watching: asyncio.Task[None] | None = None
         self._roles = [
             SupervisedRole("egress"),
             SupervisedRole("runner"),
@@ -51,7 +70,7 @@ class Supervisor:
         self.stopping = False
         self._preload.start()
 
-    async def run_task(self, task: str, **details: Any) -> int:
+    async def run_task(self, task: str, /, **details: Any) -> int:
         """Run ``task`` in a process; return its exit status. Raises ``ForkFailed``."""
         process = await self._preload.fork(task, sys.stderr.fileno(), **details)
         try:
@@ -60,7 +79,8 @@ class Supervisor:
             process.send_signal(signal.SIGTERM)
 
     def start(self) -> None:
-        """Start every role, with an asyncio task that restarts it."""
+        """Start every role, with an asyncio task that restarts it, and the watch over them."""
+        self._watching = asyncio.create_task(self._watch.run())
         for role in self._roles:
             role.restart_task = asyncio.create_task(self._keep_running(role))
 
@@ -69,11 +89,17 @@ class Supervisor:
         while not self.stopping:
             started_at = loop.time()
             try:
-                role.process = await self._preload.fork(role.name, self._log_to, *role.descriptors)
+                with self._watch.connection(role.name) as reports:
+                    role.process = await self._preload.fork(
+                        role.name, self._log_to, reports, *role.descriptors
+                    )
+                self._watch.started(role.name, role.process)
+                self._record.add(role.name, role.process.pid)
                 code: int | str = await role.process.wait()
-            except ForkFailed as error:
+            except (ForkFailed, OSError) as error:
                 code = str(error)
             role.process = None
+            self._watch.ended(role.name, code)
             if self.stopping:
                 return
             role.failures = 1 if loop.time() - started_at > STABLE_SECONDS else role.failures + 1
@@ -93,6 +119,7 @@ class Supervisor:
         for name in ("server", "egress"):
             await self._end(by_name[name])
         tasks = [role.restart_task for role in self._roles if role.restart_task]
+        tasks += [self._watching] if self._watching else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

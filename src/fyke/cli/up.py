@@ -74,7 +74,9 @@ def _supervise(settings: Settings, first_job: dict[str, Any]) -> NoReturn:
         "log_to": log_to.fileno(),
         "log_level": settings.log_level,
         "server_file": str(settings.server_file),
+        "roles_file": str(settings.run_dir / "roles.json"),
         "drain_seconds": settings.drain_seconds,
+        "launcher": settings.launcher,
         "first_job": first_job,
     }
     environment = _role_environment(settings)

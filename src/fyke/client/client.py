@@ -43,7 +43,7 @@ from fyke.wire.fyke.callbacks import (
 )
 from fyke.wire.fyke.caps import CapsReport, CapsToChange
 from fyke.wire.fyke.estimates import EstimateReport
-from fyke.wire.fyke.overview import RunnerItem, RunnerList
+from fyke.wire.fyke.overview import HealthCheckItem, HealthReport, RunnerItem, RunnerList
 from fyke.wire.fyke.run_lists import RunItemPage
 from fyke.wire.fyke.run_logs import LogItem, LogPart
 from fyke.wire.fyke.runs import (
@@ -96,14 +96,22 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
     # --- the server ------------------------------------------------------------------------
 
     def ready(self) -> bool:
-        """Whether the storage answers and a runner is alive."""
+        """Whether the storage answers, a runner is alive, and every process reports."""
+        return not self.not_ready()
+
+    def not_ready(self) -> str:
+        """Why the server is not ready, ``""`` if it is."""
         try:
             self._wire.call("GET", "/readyz")
         except ApiError as error:
             if error.status == 503:
-                return False
+                return error.message.partition(": ")[2] or "no runner is alive"
             raise
-        return True
+        return ""
+
+    def health(self) -> list[HealthCheckItem]:
+        """All checks of the installation, for its operator."""
+        return self._wire.get("/api/fyke/health", HealthReport).items
 
     def version(self) -> str:
         """The server's version."""

@@ -1,10 +1,11 @@
-"""The health of an installation: its disk, sandboxes and proxies."""
+"""The health of an installation: its disk, processes, sandboxes and proxies."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from fyke.contracts.execution import COMPLETE, Isolation
+from fyke.contracts.liveness import ProcessReport, StoreState
 from fyke.contracts.state import Storage
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
@@ -13,6 +14,7 @@ from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
 from fyke.model.runner import RunnerInfo
 
 LOW_DISK = 4  # times the floor below which no run starts
+SILENT_SECONDS = 6.0  # a process reports every two seconds
 
 
 class Health:
@@ -23,15 +25,19 @@ class Health:
         storage: Storage,
         disk: Callable[[], Disk],
         proxies: Callable[[], Awaitable[list[ProxyReport]]],
+        processes: Callable[[], Sequence[ProcessReport]] = tuple,
     ) -> None:
+        """``processes`` are what the supervisor knows of the roles; none without a supervisor."""
         self._storage = storage
         self._disk = disk
         self._proxies = proxies
+        self._processes = processes
 
     async def all(self, caller: Caller) -> list[HealthCheck]:
         """All checks. Raises ``Forbidden``."""
         return [
             *await self.disk(caller),
+            *self.processes(caller),
             *await self.sandboxes(caller),
             *await self.proxies(caller),
         ]
@@ -52,6 +58,18 @@ class Health:
             return [HealthCheck("disk", Level.WARNING, detail, "free some space soon")]
         return [HealthCheck("disk", Level.BAD, detail, "free some space: delete old runs")]
 
+    def processes(self, caller: Caller) -> list[HealthCheck]:
+        """What the watchdog knows of each process of this machine. Raises ``Forbidden``."""
+        require_operator(caller, "Checking processes")
+        return [_process_check(report) for report in self._processes()]
+
+    def silent_process(self) -> str:
+        """A sentence about the first process that does not report, ``""`` if all do."""
+        for report in self._processes():
+            if silence := _silence(report):
+                return f"the process {report.name} {silence}"
+        return ""
+
     async def sandboxes(self, caller: Caller) -> list[HealthCheck]:
         """The active runners, with their level of isolation. Raises ``Forbidden``."""
         require_operator(caller, "Checking sandboxes")
@@ -65,6 +83,30 @@ class Health:
         """The proxies of the regions, none when there are no regions. Raises ``Forbidden``."""
         require_operator(caller, "Checking proxies")
         return [_proxy_check(report) for report in await self._proxies()]
+
+
+def _silence(report: ProcessReport) -> str:
+    if report.silent < SILENT_SECONDS:
+        return ""
+    return f"has not reported for {report.silent:.0f} s"
+
+
+def _process_check(report: ProcessReport) -> HealthCheck:
+    name = f"process {report.name}"
+    ended = ""
+    if report.restarts:
+        times = "once" if report.restarts == 1 else f"{report.restarts} times"
+        ended = f"; it was restarted {times}, last because {report.cause}"
+    if silence := _silence(report):
+        remedy = "it is restarted after 20 s without a report; see the log of fyke up"
+        return HealthCheck(name, Level.BAD, f"it {silence}{ended}", remedy)
+    if report.store is StoreState.PENDING:
+        detail = f"it reports, but its database does not answer{ended}"
+        return HealthCheck(name, Level.WARNING, detail, "look at the database")
+    if report.store is StoreState.FAILED:
+        detail = f"it reports, but its database fails{ended}"
+        return HealthCheck(name, Level.BAD, detail, "look at the database")
+    return HealthCheck(name, Level.GOOD, f"it reports{ended}")
 
 
 def _runner_check(runner: RunnerInfo) -> HealthCheck:

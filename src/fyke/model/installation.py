@@ -17,6 +17,7 @@ class HealthCard(StrEnum):
 
     DATABASE = "database"
     DISK = "disk"
+    PROCESSES = "processes"
     RUNNERS = "runners"
     EGRESS = "egress"
     PROXIES = "proxies"

@@ -22,10 +22,11 @@ from fyke.cli.context import Location
 from fyke.cli.doctor import FAILED, LIMITS_REMEDY, OK, SANDBOX_REMEDY, WARNING, CheckResult
 from fyke.cli.main import app
 from fyke.client import ApiError
+from fyke.model.health import Level
 from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse
 from fyke.sandbox.process.user_claims import ActiveClaim
 from fyke.settings import Settings
-from fyke.wire.fyke.overview import RunnerItem
+from fyke.wire.fyke.overview import HealthCheckItem, RunnerItem
 from support.prepared import rows_in, state_in
 
 Usage = namedtuple("Usage", "total used free")
@@ -190,7 +191,7 @@ def test_registries_are_listed_with_their_source_and_what_is_wrong(
     ]
 
 
-# --- isolation
+# --- processes and isolation
 
 
 class Client:
@@ -209,6 +210,29 @@ class Client:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    def health(self) -> Any:
+        return self.runners()
+
+
+def test_the_processes_are_listed_as_the_watchdog_knows_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    remedy = "it is restarted"
+    checks = [
+        HealthCheckItem("disk", Level.BAD, "full", "free some"),
+        HealthCheckItem("process runner", Level.BAD, "it has not reported for 8 s", remedy),
+        HealthCheckItem("process server", Level.GOOD, "it reports", ""),
+    ]
+    monkeypatch.setattr(Client, "answer", checks)
+    assert doctor._processes(SERVER) == [
+        CheckResult("process runner", FAILED, "it has not reported for 8 s", remedy),
+        CheckResult("process server", OK, "it reports"),
+    ]
+    assert doctor._processes(None) == []
+    monkeypatch.setattr(Client, "answer", ApiError(403, 403, "not for you"))
+    assert doctor._processes(SERVER) == []
 
 
 def runner(isolation: str) -> RunnerItem:

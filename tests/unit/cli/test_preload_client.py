@@ -17,6 +17,14 @@ def test_forked_processes_survive_a_restart_of_the_preload_process() -> None:
     assert found["statuses"] == [-15, -15]
 
 
+def test_a_frozen_preload_process_is_replaced() -> None:
+    found = run_scenario("preload_frozen")
+    assert "did not answer for 0.2 s" in found["refused"]
+    assert found["first"] == -9
+    assert found["alive"]
+    assert found["statuses"] == [-9, -9]
+
+
 def test_after_a_stop_forks_are_refused_and_processes_continue() -> None:
     found = run_scenario("stopped")
     assert found["alive"]

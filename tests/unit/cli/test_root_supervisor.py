@@ -17,8 +17,9 @@ import pytest
 
 from fyke.cli import root_start, root_supervisor
 from fyke.cli.handover import STOPPING
-from fyke.cli.root_supervisor import StopRequest
+from fyke.cli.root_supervisor import RunningLauncher, StopRequest
 from fyke.settings import Settings
+from support.processes import stop_and_wait
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="the root supervisor runs as root only")
 USER = pwd.struct_passwd(("service", "x", 12_346, 12_346, "", "/", ""))
@@ -57,11 +58,20 @@ def test_a_link_instead_of_the_run_folder_is_not_followed(open_folder: Path) -> 
     assert os.geteuid() == 0
 
 
-def test_an_adopted_orphan_is_reaped() -> None:
+def test_adopted_orphans_are_reaped() -> None:
     orphan = subprocess.Popen([sys.executable, "-c", ""])
-    root_supervisor.wait_for_any({-1})
+    os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOWAIT)
+    root_supervisor.reap_orphans({-1})
     with contextlib.suppress(ChildProcessError):
         pytest.fail(f"not reaped: {os.waitpid(orphan.pid, os.WNOHANG)}")
+    root_supervisor.reap_orphans({-1})  # without any child
+
+
+def test_the_two_children_are_not_reaped_as_orphans() -> None:
+    child = subprocess.Popen(["false"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    root_supervisor.reap_orphans({child.pid})
+    assert child.wait(30) == 1
 
 
 def test_the_root_supervisor_imports_only_the_standard_library() -> None:
@@ -72,7 +82,10 @@ def test_the_root_supervisor_imports_only_the_standard_library() -> None:
         command, env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
     ).stdout.split()
     fyke_modules = {name for name in modules if name.partition(".")[0] == "fyke"}
-    assert fyke_modules == {"fyke", "fyke.cli", "fyke.cli.root_supervisor", "fyke.cli.handover"}
+    assert fyke_modules == {
+        *("fyke", "fyke.cli", "fyke.cli.root_supervisor", "fyke.cli.handover"),
+        *("fyke.kit", "fyke.kit.watchdog"),
+    }
 
 
 @pytest.mark.parametrize("stops", [False, True])
@@ -82,22 +95,96 @@ def test_a_launcher_that_ends_is_replaced_unless_the_platform_stops(
     """The child ends after the launcher, when the last copy of the pipe's end is closed."""
     reading, writing = os.pipe()
     child = subprocess.Popen(["cat"], stdin=reading)
-    launcher = subprocess.Popen(["true"], pass_fds=[writing])
+    launcher = running(subprocess.Popen(["true"], pass_fds=[writing]))
     os.close(reading)
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[RunningLauncher] = []
     if stops:
         signal.raise_signal(signal.SIGTERM)
         os.close(writing)
 
-    def start() -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen(["cat"], stdin=subprocess.PIPE))
+    def start() -> RunningLauncher:
+        started.append(running(subprocess.Popen(["cat"], stdin=subprocess.PIPE)))
         os.close(writing)
         return started[-1]
 
     current = root_supervisor.until_child_ends(child, launcher, start, stopping)
-    current.communicate()
+    current.process.communicate()
+    current.close()
     assert started == ([] if stops else [current])
     assert child.returncode == 0
+
+
+def running(process: subprocess.Popen[bytes], reports: int | None = None) -> RunningLauncher:
+    """A launcher that never reports, unless ``reports`` is the end of its pipe."""
+    if reports is None:
+        reports, _ = os.pipe()  # the other end stays open
+        os.set_blocking(reports, False)
+    return RunningLauncher(process, reports)
+
+
+def test_a_launcher_that_does_not_report_is_killed_and_replaced(
+    stopping: StopRequest, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The child ends when the replacement is there."""
+    monkeypatch.setattr(root_supervisor, "LOOK_SECONDS", 0.01)
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    frozen = running(subprocess.Popen(["sleep", "600"]))
+    stop_and_wait(frozen.process)
+    reports, writing = os.pipe()
+    os.set_blocking(reports, False)
+    next_one = running(
+        subprocess.Popen(["sh", "-c", f"while echo . >&{writing}; do :; done"], pass_fds=[writing]),
+        reports,
+    )
+    os.close(writing)
+
+    def start() -> RunningLauncher:
+        assert child.stdin is not None
+        child.stdin.close()
+        return next_one
+
+    current = root_supervisor.until_child_ends(child, frozen, start, stopping, silence=0.2)
+    assert current is next_one
+    assert frozen.process.returncode == -signal.SIGKILL
+    assert "the launcher did not report for 0.2 s; killing it" in capfd.readouterr().err
+    current.stop()
+
+
+def test_a_launcher_that_reports_is_kept(
+    stopping: StopRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launcher closes the child's input after several terms."""
+    monkeypatch.setattr(root_supervisor, "LOOK_SECONDS", 0.01)
+    reading, writing = os.pipe()
+    child = subprocess.Popen(["cat"], stdin=reading)
+    os.close(reading)
+    reports, reporting = os.pipe()
+    os.set_blocking(reports, False)
+    program = (
+        f"for i in $(seq 40); do echo . >&{reporting}; sleep 0.05; done; exec {writing}>&-; cat"
+    )
+    process = subprocess.Popen(
+        ["bash", "-c", program], stdin=subprocess.PIPE, pass_fds=[writing, reporting]
+    )
+    os.close(writing)
+    os.close(reporting)
+
+    def start() -> RunningLauncher:
+        raise AssertionError("it was replaced")
+
+    launcher = running(process, reports)
+    current = root_supervisor.until_child_ends(child, launcher, start, stopping, silence=1.5)
+    assert current is launcher
+    assert process.poll() is None
+    current.stop()
+
+
+def test_a_launcher_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root_supervisor, "LAUNCHER_END_SECONDS", 0.01)
+    launcher = running(subprocess.Popen(["sleep", "600"]))
+    stop_and_wait(launcher.process)
+    launcher.stop()
+    assert launcher.process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", STOPPING)

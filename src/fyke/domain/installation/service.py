@@ -152,6 +152,8 @@ class Installation:
                 return list(await self._probe.database())
             case HealthCard.DISK:
                 return await self._health.disk(caller)
+            case HealthCard.PROCESSES:
+                return self._health.processes(caller)
             case HealthCard.RUNNERS:
                 return await self._health.sandboxes(caller)
             case HealthCard.EGRESS:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts.liveness import ProcessReport, StoreState
 from fyke.domain.health import Health
 from fyke.domain.installation import service
 from fyke.domain.installation.service import DAY_MS, Installation
@@ -38,7 +39,9 @@ class Setup:
         self.probe = FixedProbe(Prices())
         self.operator = records.account(operator=True)
         self.caller = caller_of(self.operator)
-        health = Health(storage, lambda: Disk(9, 10, 1), self.proxies)
+        self.processes: list[ProcessReport] = []
+        health = Health(storage, lambda: Disk(9, 10, 1), self.proxies, lambda: self.processes)
+        self.health = health
         self.installation = Installation(storage, self.probe, health, clock)
 
     async def proxies(self) -> Any:
@@ -149,8 +152,40 @@ async def test_a_card_without_an_answer_in_time_is_bad(
     assert (check.level, check.detail) == (Level.BAD, "The database does not answer")
     with pytest.raises(NotFound, match="There is no card 'nothing'; use one of database, disk"):
         await setup.installation.card(setup.caller, "nothing")
-    for card in set(HealthCard) - {HealthCard.PROXIES}:
+    for card in set(HealthCard) - {HealthCard.PROXIES, HealthCard.PROCESSES}:
         assert await setup.installation.card(setup.caller, card)
+
+
+async def test_a_process_that_does_not_report_is_bad_and_named(setup: Setup) -> None:
+    def report(name: str, silent: float, store: str, restarts: int = 0) -> ProcessReport:
+        cause = "it did not report for 21 s" if restarts else ""
+        return ProcessReport(name, silent, StoreState(store), restarts, cause)
+
+    assert await setup.installation.card(setup.caller, "processes") == []
+    assert setup.health.silent_process() == ""
+    setup.processes = [report("egress", 5.9, "none"), report("server", 0, "answered", 1)]
+    assert setup.health.silent_process() == ""
+    setup.processes += [report("runner", 6, "pending", 2), report("other", 1, "failed")]
+    setup.processes += [report("last", 1, "pending")]
+    assert setup.health.silent_process() == "the process runner has not reported for 6 s"
+    found = await setup.installation.card(setup.caller, "processes")
+    assert [(one.name, one.level.value, one.detail) for one in found] == [
+        ("process egress", "good", "it reports"),
+        (
+            "process server",
+            "good",
+            "it reports; it was restarted once, last because it did not report for 21 s",
+        ),
+        (
+            "process runner",
+            "bad",
+            "it has not reported for 6 s; "
+            "it was restarted 2 times, last because it did not report for 21 s",
+        ),
+        ("process other", "bad", "it reports, but its database fails"),
+        ("process last", "warning", "it reports, but its database does not answer"),
+    ]
+    assert [bool(one.remedy) for one in found] == [False, False, True, True, True]
 
 
 async def test_the_level_of_a_timer_depends_on_how_long_it_fails(setup: Setup) -> None:

@@ -18,10 +18,12 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Engine
 
+from fyke.contracts.liveness import StorePath
 from fyke.errors import Unavailable
 from fyke.kit import backoff
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 from fyke.model.results import AttemptBatch, Header, Row, RunTotals
+from fyke.storage.sql.counted import CountedExecutor
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.connect import connect
@@ -60,7 +62,7 @@ class SqlResults:
         self._readers = _Readers(engine)
         self._hidden_positions = HiddenPositions()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
-        self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="results-read")
+        self._reading = CountedExecutor(READERS, thread_name_prefix="results-read")
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
         for batch in batches:
@@ -146,6 +148,12 @@ class SqlResults:
                 seconds = time.monotonic() - start
                 step = delete.next_step(step, seconds)
                 await asyncio.sleep(min(seconds, 1.0))
+
+    def path(self) -> StorePath:
+        """The way of reads to the database. Writes say less: after a commit in doubt they wait for
+        the database however long it is away.
+        """
+        return StorePath(lambda: self.log_count(""), self._reading.count)
 
     async def close(self) -> None:
         """Finish running operations and close all connections."""

@@ -16,9 +16,11 @@ from typing import TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from fyke.contracts.liveness import StorePath
 from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.kit.backoff import delay
+from fyke.storage.sql.counted import CountedExecutor
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine, normalise_url
 from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
 from fyke.storage.sql.state.transaction import SqlTransaction
@@ -54,7 +56,7 @@ class SqlStorage:
         self._writing = for_writing(writing)
         self._reading = for_reading(reading)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-write")
-        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="state-read")
+        self._readers = CountedExecutor(readers, thread_name_prefix="state-read")
         self._notify = notify
         self._hiding = hiding
         self._clock = clock
@@ -70,6 +72,12 @@ class SqlStorage:
         conflicts with other transactions.
         """
         return await self._in_thread(self._writers, self._writing, work)
+
+    def path(self) -> StorePath:
+        """The way of reads to the database. Writes say less: on SQLite they wait for those of other
+        processes.
+        """
+        return StorePath(lambda: self.read(lambda tx: tx.accounts.operator()), self._readers.count)
 
     async def close(self) -> None:
         """Wait for running transactions, then close all connections."""

@@ -1,0 +1,137 @@
+"""The reports of a role to its supervisor, and what it learns from the answers.
+
+One report is one packet on a socket pair: the state of the role's store. That it arrives shows that
+the event loop runs. The answer has what the supervisor knows of all roles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from fyke.contracts.liveness import ProcessReport, StorePath, StoreState
+
+REPORT_SECONDS = 2.0
+PACKET = 65536
+PEER_SECONDS = 5.0
+
+
+class Heartbeat:
+    """Reports every ``REPORT_SECONDS``. Without a supervisor it does nothing and knows nothing."""
+
+    def __init__(
+        self,
+        name: str,
+        supervisor: socket.socket | None,
+        *,
+        seconds: float = REPORT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``name`` is that of this role."""
+        self._name = name
+        self._clock = clock
+        self._answered_at = 0.0
+        self._supervisor = supervisor
+        self._seconds = seconds
+        self._checks: list[_Check] = []
+        self._processes: list[ProcessReport] = []
+
+    def watch_stores(self, paths: Sequence[StorePath]) -> None:
+        """Check these ways to the database from now on."""
+        self._checks += [_Check(path) for path in paths]
+
+    def processes(self) -> list[ProcessReport]:
+        """All roles of this machine, as the supervisor last knew them."""
+        return self._processes
+
+    def peer_store(self) -> StoreState | None:
+        """What another role of this machine last said of the database, at most ``PEER_SECONDS``
+        ago; None when there is none, or nothing as new.
+        """
+        age = self._clock() - self._answered_at
+        for report in self._processes:
+            known = report.store is not StoreState.NONE
+            if report.name != self._name and known and report.silent + age <= PEER_SECONDS:
+                return report.store
+        return None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Report as long as the context is open."""
+        if self._supervisor is None:
+            yield
+            return
+        self._supervisor.setblocking(False)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._supervisor, self._receive, self._supervisor)
+        reporting = asyncio.create_task(self._report_regularly(self._supervisor))
+        try:
+            yield
+        finally:
+            reporting.cancel()
+            loop.remove_reader(self._supervisor)
+            for check in self._checks:
+                check.cancel()
+
+    async def _report_regularly(self, supervisor: socket.socket) -> None:
+        while True:
+            report = {"store": self._store().value}
+            with contextlib.suppress(OSError):  # the supervisor is stopped, or gone
+                supervisor.send(json.dumps(report).encode())
+            await asyncio.sleep(self._seconds)
+
+    def _store(self) -> StoreState:
+        """The worst state of the ways to the database; starts the next checks."""
+        states = {check.state() for check in self._checks}
+        for state in (StoreState.PENDING, StoreState.FAILED, StoreState.ANSWERED):
+            if state in states:
+                return state
+        return StoreState.NONE
+
+    def _receive(self, supervisor: socket.socket) -> None:
+        try:
+            packet = supervisor.recv(PACKET)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if not packet:  # the kernel ends this process with its supervisor
+            asyncio.get_running_loop().remove_reader(supervisor)
+            return
+        self._answered_at = self._clock()
+        self._processes = [
+            ProcessReport(name, silent, StoreState(store), restarts, cause)
+            for name, silent, store, restarts, cause in json.loads(packet)
+        ]
+
+
+class _Check:
+    """Repeats the check of one way to the database. While one is pending, other operations that end
+    on this way are answers as well: checks wait in the same queue.
+    """
+
+    def __init__(self, path: StorePath) -> None:
+        self._path = path
+        self._task: asyncio.Task[object] | None = None
+        self._ended = path.ended()
+
+    def state(self) -> StoreState:
+        """The state since the last call."""
+        state, ended = StoreState.ANSWERED, self._path.ended()
+        if self._task is not None and not self._task.done():
+            progress = ended != self._ended
+            state = StoreState.ANSWERED if progress else StoreState.PENDING
+        elif self._task is not None and self._task.exception() is not None:
+            state = StoreState.FAILED
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._path.check())
+        self._ended = ended
+        return state
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()

@@ -1,0 +1,81 @@
+"""Roles that outlive their supervisor: the kernel sends them SIGTERM, but a frozen one does not act
+on it, and keeps its locks and transactions. The next supervisor ends them before it begins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+END_SECONDS = 10.0  # a runner ends its Workers first
+_STATE, _START_TIME = 0, 19  # in /proc/PID/stat behind the name, see proc(5)
+
+
+class RoleRecord:
+    """The process of each role, in a file of the data folder. A process is a pid and its start
+    time: the pid alone may belong to another one later.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._processes: dict[str, tuple[int, int]] = {}
+
+    def add(self, name: str, pid: int) -> None:
+        """Record that ``pid`` is the present process of the role ``name``; on a full disk it is not
+        recorded.
+        """
+        fields = _stat(pid)
+        if fields is None:
+            return
+        self._processes[name] = (pid, int(fields[_START_TIME]))
+        temporary = self._file.with_suffix(".new")
+        with contextlib.suppress(OSError):
+            temporary.write_text(json.dumps(self._processes))
+            temporary.replace(self._file)
+
+    def end_earlier(self, seconds: float = END_SECONDS) -> list[str]:
+        """End the recorded processes of an earlier supervisor: kill those that are stopped, and
+        those that have not ended after ``seconds``. Blocks; returns the names of those killed.
+        """
+        try:
+            content = json.loads(self._file.read_text())
+            recorded = {str(name): (int(pid), int(at)) for name, (pid, at) in content.items()}
+        except (OSError, ValueError, TypeError, AttributeError):  # none, or not by this program
+            return []
+        deadline = time.monotonic() + seconds
+        return [name for name, (pid, at) in recorded.items() if _end(pid, at, deadline)]
+
+
+def _end(pid: int, start_time: int, deadline: float) -> bool:
+    """End a process; return whether it was killed."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        fields = _stat(pid)
+        if fields is None or int(fields[_START_TIME]) != start_time:
+            return False
+        stopped = fields[_STATE] in ("T", "t")
+        left = 0.0 if stopped else max(0.0, deadline - time.monotonic())
+        if select.select([descriptor], [], [], left)[0]:
+            return False
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        select.select([descriptor], [], [], END_SECONDS)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None

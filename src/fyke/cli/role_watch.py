@@ -1,0 +1,143 @@
+"""Watches the roles for the supervisor.
+
+Each role reports every two seconds (``fyke.app.heartbeat``) that its event loop runs, and the state
+of its database. One whose loop, or whose database, is silent for ``SILENCE`` seconds is killed; the
+supervisor then starts it again. An error of the database is not silence. Every report is answered
+with what is known of all roles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from fyke.cli.children import Child
+from fyke.cli.supervisor_log import SupervisorLog
+from fyke.kit.watchdog import Watchdog
+
+SILENCE = 20.0
+LOOK_SECONDS = 1.0
+PACKET = 4096
+PENDING = "pending"  # neither an answer nor an error of the database so far
+STORES = frozenset({"answered", "failed", PENDING, "none"})  # ``StoreState``, without its imports
+
+
+@dataclass(slots=True)
+class WatchedRole:
+    """The last report of a role, and why it last ended."""
+
+    heard_at: float
+    connection: socket.socket | None = None
+    process: Child | None = None
+    store: str = "none"
+    killed: str = ""
+    restarts: int = 0
+    cause: str = ""
+
+
+class RoleWatch:
+    """Requires a running event loop. ``run`` looks every second."""
+
+    def __init__(
+        self,
+        log: SupervisorLog,
+        *,
+        silence: float = SILENCE,
+        loop_silence: Mapping[str, float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``loop_silence`` has roles whose event loop may be silent for a time of its own."""
+        self._log = log
+        self._silence = silence
+        self._loop_silence = loop_silence or {}
+        self._clock = clock
+        self._roles: dict[str, WatchedRole] = {}
+        self._watchdog: Watchdog[tuple[str, str]] = Watchdog(clock=clock)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look()
+
+    @contextlib.contextmanager
+    def connection(self, name: str) -> Iterator[int]:
+        """Connect a role that is about to start; yield the descriptor of its end."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        role = self._roles.setdefault(name, WatchedRole(self._clock()))
+        role.connection = ours
+        asyncio.get_running_loop().add_reader(ours, self._receive, name, ours)
+        with theirs:
+            yield theirs.fileno()
+
+    def started(self, name: str, process: Child) -> None:
+        """Watch ``process`` from now on."""
+        role = self._roles[name]
+        role.process = process
+        self._watchdog.watch((name, "loop"), self._loop_silence.get(name, self._silence))
+        self._watchdog.watch((name, "database"), self._silence)
+
+    def ended(self, name: str, code: int | str) -> None:
+        """Watch the process of ``name`` no longer; it ended with ``code`` and is started again."""
+        role = self._roles.setdefault(name, WatchedRole(self._clock()))
+        self._forget(name)
+        role.restarts += 1
+        role.cause = role.killed or f"it ended with {code}"
+        role.process, role.killed = None, ""
+        if role.connection is not None:
+            asyncio.get_running_loop().remove_reader(role.connection)
+            role.connection.close()
+            role.connection = None
+
+    def look(self) -> None:
+        """Kill the roles that are silent."""
+        for name, subject in self._watchdog.look():
+            role = self._roles[name]
+            if role.process is None or role.killed:
+                continue
+            seconds = self._watchdog.silent_seconds((name, subject))
+            if subject == "loop":
+                role.killed = f"it did not report for {seconds:.0f} s"
+            else:
+                role.killed = f"its database neither answered nor failed for {seconds:.0f} s"
+            self._log.error("role_killed", role=name, reason=role.killed)
+            self._forget(name)
+            role.process.kill()
+
+    def _forget(self, name: str) -> None:
+        for subject in ("loop", "database"):
+            self._watchdog.forget((name, subject))
+
+    def _receive(self, name: str, connection: socket.socket) -> None:
+        try:
+            packet = connection.recv(PACKET)
+            store = json.loads(packet or b"{}").get("store")
+        except (BlockingIOError, ValueError, AttributeError, RecursionError):
+            return
+        except OSError:
+            packet = b""
+        if not packet:  # the process has ended, or has closed its end
+            asyncio.get_running_loop().remove_reader(connection)
+            return
+        role = self._roles[name]
+        role.heard_at = self._clock()
+        role.store = store if isinstance(store, str) and store in STORES else PENDING
+        self._watchdog.heard((name, "loop"))
+        if role.store != PENDING:
+            self._watchdog.heard((name, "database"))
+        with contextlib.suppress(OSError):  # the process does not read, or has ended
+            connection.send(json.dumps(self._known()).encode())
+
+    def _known(self) -> list[tuple[str, float, str, int, str]]:
+        """Of each role: name, seconds of silence, state of its database, restarts, cause."""
+        now = self._clock()
+        return [
+            (name, round(now - role.heard_at, 1), role.store, role.restarts, role.cause)
+            for name, role in self._roles.items()
+        ]

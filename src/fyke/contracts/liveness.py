@@ -1,0 +1,39 @@
+"""Whether a process works: its ways to the database, and what the supervisor knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class StoreState(StrEnum):
+    """What a process last saw of its database."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"  # an answer too: the database is away, and the process knows
+    PENDING = "pending"  # neither an answer nor an error so far
+    NONE = "none"  # the process uses no database
+
+
+@dataclass(frozen=True, slots=True)
+class StorePath:
+    """One way that requests take to a database. ``check`` takes it; ``ended`` counts the operations
+    on it that have ended, with an answer or with an error.
+    """
+
+    check: Callable[[], Awaitable[object]]
+    ended: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReport:
+    """What the supervisor knows of one process: for how many seconds it has been ``silent``, its
+    ``store``, how often it was restarted, and why it last ended.
+    """
+
+    name: str
+    silent: float
+    store: StoreState
+    restarts: int
+    cause: str

@@ -1,0 +1,150 @@
+"""Reports of roles over real socket pairs, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from fyke.cli.children import Child
+from fyke.cli.role_watch import RoleWatch
+from fyke.kit.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def error(self, event: str, **values: object) -> None:
+        self.lines.append({"event": event, **values})
+
+
+class Role:
+    """A process that does nothing, and its end of the socket pair."""
+
+    def __init__(self, watch: RoleWatch, name: str) -> None:
+        self.name = name
+        self.process = subprocess.Popen(["sleep", "600"])
+        with watch.connection(name) as descriptor:
+            self.socket = socket.socket(fileno=os.dup(descriptor))
+        self.socket.setblocking(False)
+        watch.started(name, Child(self.process.pid))
+
+    async def report(self, store: str = "none") -> dict[str, list[Any]]:
+        """Report, and return what the supervisor knows, by role."""
+        self.socket.send(json.dumps({"store": store}).encode())
+        answer = await asyncio.get_running_loop().sock_recv(self.socket, 65536)
+        return {name: rest for name, *rest in json.loads(answer)}
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.socket.close()
+
+
+class Setup:
+    def __init__(self) -> None:
+        self.clock, self.log = ManualClock(), Log()
+        self.watch = RoleWatch(
+            self.log,  # type: ignore[arg-type]
+            silence=20,
+            loop_silence={"runner": 12},
+            clock=self.clock.monotonic,
+        )
+        self.roles = [Role(self.watch, name) for name in ("egress", "runner", "server")]
+        self.egress, self.runner, self.server = self.roles
+
+    def look(self, seconds: int) -> list[object]:
+        """Look every second for so long; return the roles that were killed."""
+        before = len(self.log.lines)
+        for _ in range(seconds):
+            self.clock.advance(1)
+            self.watch.look()
+        return [line["role"] for line in self.log.lines[before:]]
+
+
+@pytest.fixture
+async def setup() -> AsyncIterator[Setup]:
+    made = Setup()
+    yield made
+    for role in made.roles:
+        made.watch.ended(role.name, 0)
+        role.close()
+
+
+async def test_a_role_that_is_stopped_is_killed_after_its_term(setup: Setup) -> None:
+    setup.egress.process.send_signal(signal.SIGSTOP)
+    for _ in range(4):
+        await setup.runner.report("answered")
+        await setup.server.report("answered")
+        assert setup.look(5) == []
+    await setup.runner.report("answered")
+    await setup.server.report("answered")
+    assert setup.look(1) == ["egress"]
+    assert setup.egress.process.wait(30) == -signal.SIGKILL
+    assert setup.log.lines[0]["reason"] == "it did not report for 21 s"
+    assert setup.look(10) == []  # once
+    assert (setup.runner.process.poll(), setup.server.process.poll()) == (None, None)
+
+
+async def test_a_runner_may_have_a_term_of_its_own(setup: Setup) -> None:
+    assert setup.look(12) == []
+    assert setup.look(1) == ["runner"]
+
+
+async def test_a_database_that_fails_has_answered_and_one_that_is_silent_has_not(
+    setup: Setup,
+) -> None:
+    for second in range(40):
+        await setup.egress.report()
+        await setup.runner.report("failed")
+        await setup.server.report("pending")
+        killed = setup.look(1)
+        assert killed == (["server"] if second == 20 else []), second
+    [line] = setup.log.lines
+    assert line["reason"] == "its database neither answered nor failed for 21 s"
+
+
+async def test_a_watch_that_was_stopped_itself_kills_nothing(setup: Setup) -> None:
+    setup.clock.advance(3600)  # the machine was suspended
+    setup.watch.look()
+    assert setup.look(12) == []
+    for role in setup.roles:
+        await role.report()
+    assert setup.look(12) == []
+    assert setup.look(1) == ["runner"]
+
+
+async def test_every_report_is_answered_with_what_is_known(setup: Setup) -> None:
+    await setup.server.report("failed")
+    setup.clock.advance(3)
+    known = await setup.egress.report()
+    assert known == {
+        "egress": [0.0, "none", 0, ""],
+        "runner": [3.0, "none", 0, ""],
+        "server": [3.0, "failed", 0, ""],
+    }
+    setup.look(13)
+    assert setup.runner.process.wait(30) == -signal.SIGKILL
+    setup.watch.ended("runner", -9)
+    setup.watch.ended("egress", 1)
+    known = await setup.server.report("answered")
+    assert known["runner"] == [16.0, "none", 1, "it did not report for 13 s"]
+    assert known["egress"] == [13.0, "none", 1, "it ended with 1"]
+
+
+@pytest.mark.parametrize(
+    "packet", [b"x", b"[]", b'{"store": 7}', b'{"store": []}', b"\xff" * 4000, b"[" * 4000]
+)
+async def test_a_report_that_cannot_be_read_breaks_nothing(setup: Setup, packet: bytes) -> None:
+    setup.server.socket.send(packet)
+    assert set(await setup.egress.report()) == {"egress", "runner", "server"}
