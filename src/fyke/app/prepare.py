@@ -8,19 +8,47 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
+import time
+from collections.abc import Callable
 
 from fyke.app.folder import make_home
 from fyke.app.state import bootstrap, migrate_all
 from fyke.errors import Unavailable
 from fyke.settings import Settings
 
+DATABASE_SECONDS = 60.0
+PAUSE_SECONDS = 1.0
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def prepare(settings: Settings) -> None:
-    """Prepare the data folder. Raises ``FykeError`` and ``OSError``; where the disk may be full,
-    with the free space.
+def prepare(
+    settings: Settings, report: Callable[[str], None], *, seconds: float = DATABASE_SECONDS
+) -> None:
+    """Prepare the data folder. PostgreSQL may still be starting, so it is awaited for ``seconds``;
+    ``report`` gets a sentence when the wait begins and when it ends.
+
+    Raises ``FykeError`` and ``OSError``; where the disk may be full, with the free space.
     """
+    started = time.monotonic()
+    waiting = False
+    while True:
+        try:
+            _prepare(settings)
+            break
+        except Unavailable as error:
+            if not settings.database_url or not seconds:
+                raise
+            if time.monotonic() - started >= seconds:
+                raise Unavailable(f"{error}; it was awaited for {seconds:g} s") from error
+            if not waiting:
+                report(f"{error}; waiting up to {seconds:g} s for PostgreSQL")
+            waiting = True
+        time.sleep(PAUSE_SECONDS)
+    if waiting:
+        report(f"PostgreSQL answered after {time.monotonic() - started:.0f} s")
+
+
+def _prepare(settings: Settings) -> None:
     try:
         make_home(settings)
         migrate_all(settings)

@@ -94,6 +94,11 @@ def _run_or_explain(command: Callable[[], object]) -> None:
         sys.exit(failure.code)
 
 
+def report(text: str) -> None:
+    """Print one sentence on standard error."""
+    print(f"fyke: {text}", file=sys.stderr, flush=True)
+
+
 def exit_code(status: int, code: int, key: str) -> Exit:
     """The exit code for an error answer: HTTP status, wire code and key of the error."""
     mapped = _BY_CODE.get(code) or _BY_STATUS.get(status)

@@ -18,7 +18,7 @@ def first_job(
     """Wait until the server is ready, publish the Workers that ship with Fyke, and run the tour if
     requested. Returns the exit status of the tour. Raises ``CommandFailed``.
     """
-    wait_until_ready(base, READY_SECONDS)
+    wait_until_ready(base, READY_SECONDS, give_up=tour)
     publish_shipped(settings, base)
     setup_url = setup_link(settings, base)
     printed = (sys.stdout if as_json else sys.stderr).isatty()

@@ -20,7 +20,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fyke.cli.errors import run_command
+from fyke.cli.errors import report, run_command
 from fyke.kit.prctl import end_with_parent, rename_process
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _prepare(settings: Settings, base: str, supervisor: int) -> None:
     from fyke.telemetry.logging import configure
 
     configure(PREPARE, settings.log_level)
-    prepare(settings)
+    prepare(settings, report)
     check_exposure(settings)
     write_private(settings.server_file, json.dumps({"url": base, "pid": supervisor}))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fyke.app.roles import RoleName, run_role
-from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.errors import CommandFailed, Exit, report
 from fyke.cli.settings import load_settings
 
 
@@ -36,7 +36,7 @@ def serve(
     os.umask(0o077)
     settings = load_settings(home=home, host=host, port=port)
     configure(role.value, settings.log_level)
-    prepare(settings)
+    prepare(settings, report)
     listener = None
     if role is RoleName.SERVER:
         check_exposure(settings)

@@ -6,39 +6,54 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.client import ApiError, FykeClient, Unreachable
+from fyke.client import ApiError, ClientError, FykeClient, Unreachable
 from fyke.domain.workers.archive import pack
 from fyke.errors import FykeError
 from fyke.kit.assets import assets
+from fyke.kit.backoff import delay
 from fyke.settings import Settings
 
+T = TypeVar("T")
+
 PAUSE_SECONDS = 0.05
+LONG_PAUSE_SECONDS = 1.0
+RETRY_SECONDS = 30.0  # how long a server may be away that restarts
 
 
-def wait_until_ready(base: str, seconds: float) -> None:
-    """Wait until the server answers and a runner is alive. Raises ``CommandFailed``."""
+def wait_until_ready(base: str, seconds: float, *, give_up: bool) -> None:
+    """Wait until the server answers and a runner is alive.
+
+    After ``seconds`` it reports that it still waits, or raises ``CommandFailed`` to ``give_up``.
+    """
     deadline = time.monotonic() + seconds
+    pause = PAUSE_SECONDS
     client = FykeClient(base, "")
     while True:
         try:
-            if client.ready():
+            reason = client.not_ready()
+            if not reason:
                 return
-        except Unreachable:
-            pass
-        if time.monotonic() > deadline:
-            raise CommandFailed(
-                f"Fyke did not become ready within {seconds:g} s; see the log above",
-                Exit.UNREACHABLE,
-            )
-        time.sleep(PAUSE_SECONDS)
+        except ClientError as error:
+            reason = str(error)
+        if pause == PAUSE_SECONDS and time.monotonic() > deadline:
+            text = f"Fyke did not become ready within {seconds:g} s ({reason}); see the log above"
+            if give_up:
+                raise CommandFailed(text, Exit.UNREACHABLE)
+            print(f"fyke: {text}. It goes on trying.", file=sys.stderr, flush=True)
+            pause = LONG_PAUSE_SECONDS
+        time.sleep(pause)
 
 
 def publish_shipped(settings: Settings, base: str) -> list[str]:
     """Publish every Worker of ``assets()/workers`` as public; return their paths.
 
-    A refused Worker is reported and skipped, so that the platform still starts.
+    A refused Worker is reported and skipped, and so is all that is left when the server stays away:
+    the platform still starts.
     """
     published = []
     with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
@@ -46,11 +61,33 @@ def publish_shipped(settings: Settings, base: str) -> list[str]:
             if not folder.is_dir():
                 continue
             try:
-                worker = client.push_worker(pack(folder), name=folder.name, public=True)
+                bundle = pack(folder)
+                push = partial(client.push_worker, bundle, name=folder.name, public=True)
+                worker = _retried(push)
                 published.append(worker.path)
             except (ApiError, FykeError) as error:
                 print(f"fyke: the Worker {folder.name} was refused: {error}", file=sys.stderr)
+            except Unreachable as error:
+                print(f"fyke: the Workers were not published: {error}", file=sys.stderr)
+                break
     return published
+
+
+def _retried(call: Callable[[], T]) -> T:
+    """Call again while the server is away or cannot answer, for at most ``RETRY_SECONDS``. Raises
+    ``ClientError``.
+    """
+    deadline = time.monotonic() + RETRY_SECONDS
+    failures = 0
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            refused = isinstance(error, ApiError) and error.status < 500
+            if refused or time.monotonic() > deadline:
+                raise
+        failures += 1
+        time.sleep(delay(failures, base=0.1, cap=2.0))
 
 
 def setup_link(settings: Settings, base: str) -> str:
@@ -60,11 +97,11 @@ def setup_link(settings: Settings, base: str) -> str:
     """
     with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
         try:
-            users = client.users()
+            users = _retried(client.users)
             if any(user.state == "active" for user in users):
                 return ""
             invited = [u.name for u in users if u.role == "owner" and u.state == "invited"]
-            return client.link_user(invited[0]).url if invited else ""
-        except ApiError as error:
+            return _retried(partial(client.link_user, invited[0])).url if invited else ""
+        except ClientError as error:
             print(f"fyke: no link for the owner's password: {error}", file=sys.stderr)
             return ""

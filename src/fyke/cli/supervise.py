@@ -21,6 +21,9 @@ from fyke.cli.handover import accept_signals, handover_data, stopping_signals
 from fyke.cli.preload_client import ForkFailed
 from fyke.cli.role_record import RoleRecord
 from fyke.cli.supervisor import Supervisor
+from fyke.kit.backoff import delay
+
+FORK_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +86,35 @@ async def supervise(config: SupervisorConfig) -> int:
 
 async def _start_platform(supervisor: Supervisor, config: SupervisorConfig) -> int:
     """Prepare schema and first account, start the roles, run the first job; return the exit status
-    of the first step that failed. Raises ``CommandFailed``.
+    of the preparation or of the tour. Raises ``CommandFailed``.
     """
     base = _base_url(config.listener)
+    code = await _run_task(supervisor, "prepare", base=base, supervisor=os.getpid())
+    if code:
+        return _exit_status(code, "The preparation of the database")
+    supervisor.start()
     try:
-        code = await supervisor.run_task("prepare", base=base, supervisor=os.getpid())
-        if code:
-            return _exit_status(code, "The preparation of the database")
-        supervisor.start()
-        code = await supervisor.run_task("first-job", base=base, **config.first_job)
-        return _exit_status(code, "The first job")
-    except ForkFailed as error:
-        raise CommandFailed(f"Fyke could not be started: {error}") from None
+        code = await _run_task(supervisor, "first-job", base=base, **config.first_job)
+    except CommandFailed as error:
+        if config.first_job["tour"]:
+            raise
+        _print(f"fyke: {error}; the platform runs on")
+        return Exit.OK
+    if code and not config.first_job["tour"]:  # no reason to stop a platform that runs
+        _print(f"fyke: the first job failed (status {code}); the platform runs on")
+        return Exit.OK
+    return _exit_status(code, "The first job")
+
+
+async def _run_task(supervisor: Supervisor, task: str, /, **details: Any) -> int:
+    """Run a task, again when the preload process dies meanwhile. Raises ``CommandFailed``."""
+    for failures in range(1, FORK_TRIES + 1):
+        try:
+            return await supervisor.run_task(task, **details)
+        except ForkFailed as error:
+            reason = str(error)
+        await asyncio.sleep(delay(failures, base=0.2, cap=2.0))
+    raise CommandFailed(f"Fyke could not be started: {reason}")
 
 
 def _base_url(listener: int) -> str:

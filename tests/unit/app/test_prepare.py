@@ -1,4 +1,4 @@
-"""What is said when a data folder cannot be made ready."""
+"""What is said when a data folder cannot be made ready, and the wait for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_full_disk_is_named_with_its_free_space(
     with pytest.raises(
         Unavailable, match=rf"^{first}.*\. The data folder .* has 16,384 bytes free"
     ):
-        prepare(Settings(home=tmp_path / "home"))
+        prepare(Settings(home=tmp_path / "home"), print)
 
 
 def test_another_error_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,4 +43,56 @@ def test_another_error_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(module, "migrate_all", fail)
     with pytest.raises(PermissionError):
-        prepare(Settings(home=tmp_path / "home"))
+        prepare(Settings(home=tmp_path / "home"), print)
+
+
+class Database:
+    """PostgreSQL that is away for some tries."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures, self.tries = failures, 0
+
+    def migrate(self, settings: Settings) -> None:
+        self.tries += 1
+        if self.tries <= self.failures:
+            raise Unavailable("The database cannot be reached or is full")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(module, "bootstrap", _bootstrapped)
+    return Settings(home=tmp_path / "home", database_url="postgresql://fyke@127.0.0.1/fyke")
+
+
+async def _bootstrapped(settings: Settings) -> None: ...
+
+
+def test_postgresql_that_still_starts_is_awaited_and_the_wait_is_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, said = Database(3), list[str]()
+    monkeypatch.setattr(module, "migrate_all", database.migrate)
+    prepare(settings, said.append)
+    assert database.tries == 4
+    assert said == [
+        "The database cannot be reached or is full; waiting up to 60 s for PostgreSQL",
+        "PostgreSQL answered after 0 s",
+    ]
+
+
+def test_the_wait_for_postgresql_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, said = Database(10**9), list[str]()
+    monkeypatch.setattr(module, "migrate_all", database.migrate)
+    with pytest.raises(Unavailable, match=r"cannot be reached.*; it was awaited for 0\.05 s$"):
+        prepare(settings, said.append, seconds=0.05)
+    assert len(said) == 1
+    assert database.tries > 1
+
+
+def test_sqlite_is_not_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(1)
+    monkeypatch.setattr(module, "migrate_all", database.migrate)
+    with pytest.raises(Unavailable):
+        prepare(Settings(home=tmp_path / "home"), print)
+    assert database.tries == 1

@@ -20,7 +20,7 @@ SETUP = f"{BASE}/setup?token=x"
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a running platform whose owner has no password yet."""
-    monkeypatch.setattr(first_job, "wait_until_ready", lambda *_: None)
+    monkeypatch.setattr(first_job, "wait_until_ready", lambda *_, give_up: None)
     monkeypatch.setattr(first_job, "publish_shipped", lambda *_: None)
     monkeypatch.setattr(first_job, "setup_link", lambda *_: SETUP)
     return Settings(home=tmp_path, host="127.0.0.1", port=8100)

@@ -6,10 +6,14 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from fyke.cli import supervise
+from fyke.cli.errors import CommandFailed
+from fyke.cli.preload_client import ForkFailed
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -42,3 +46,72 @@ def test_the_exit_status_of_a_signal_is_that_of_shells(
 ) -> None:
     assert supervise._exit_status(code, "A step") == status
     assert capsys.readouterr().err == message
+
+
+# --- the steps of a start
+
+
+class Supervisor:
+    """Runs the tasks with these results: an exit status, or an error."""
+
+    def __init__(self, **results: list[int | ForkFailed]) -> None:
+        self.results, self.started = results, False
+
+    async def run_task(self, task: str, /, **details: Any) -> int:
+        result = self.results[task.replace("-", "_")].pop(0)
+        if isinstance(result, ForkFailed):
+            raise result
+        return result
+
+    def start(self) -> None:
+        self.started = True
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(supervise, "delay", lambda *_, **__: 0)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        yield bound.fileno()
+
+
+def start(supervisor: Supervisor, listener: int, *, tour: bool = False) -> int:
+    config = supervise.SupervisorConfig(
+        listener, 2, "info", "", "", 1, True, {"tour": tour, "url": None, "once": False}
+    )
+    return asyncio.run(supervise._start_platform(supervisor, config))  # type: ignore[arg-type]
+
+
+BUSY = ForkFailed("the preload process is being restarted")
+
+
+def test_a_first_job_that_fails_stops_no_platform(
+    listener: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for code in (6, -9):
+        supervisor = Supervisor(prepare=[0], first_job=[code])
+        assert start(supervisor, listener) == 0
+        assert supervisor.started
+        assert f"the first job failed (status {code})" in capsys.readouterr().err
+    supervisor = Supervisor(prepare=[0], first_job=[BUSY] * 9)
+    assert start(supervisor, listener) == 0
+    assert "the preload process is being restarted; the platform" in capsys.readouterr().err
+
+
+def test_a_tour_that_fails_stops_the_platform(listener: int) -> None:
+    assert start(Supervisor(prepare=[0], first_job=[6]), listener, tour=True) == 6
+    with pytest.raises(CommandFailed, match="being restarted"):
+        start(Supervisor(prepare=[0], first_job=[BUSY] * 9), listener, tour=True)
+
+
+def test_a_task_is_forked_again_when_the_preload_process_dies(listener: int) -> None:
+    supervisor = Supervisor(prepare=[BUSY, BUSY, 0], first_job=[BUSY, 0])
+    assert start(supervisor, listener) == 0
+    assert supervisor.results == {"prepare": [], "first_job": []}
+
+
+def test_without_a_database_no_role_is_started(listener: int) -> None:
+    supervisor = Supervisor(prepare=[1], first_job=[])
+    assert start(supervisor, listener) == 1
+    assert not supervisor.started
+    with pytest.raises(CommandFailed, match="Fyke could not be started"):
+        start(Supervisor(prepare=[BUSY] * 9, first_job=[]), listener)
