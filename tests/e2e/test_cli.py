@@ -463,6 +463,7 @@ def test_users_and_what_their_keys_may(cli: Cli) -> None:
     assert httpx2.get(made["link"]["url"]).status_code == 404
     cli.run("user", "invite", "ada", code=5)
     assert cli.json("user", "role", "ada", "member")["role"] == "member"
+    assert "does not use" in cli.run("user", "reset-second-factor", "ada", code=5)[1]
     assert "disabled" in cli.run("user", "disable", "ada")[1]
     assert "disabled" in cli.run("user", "list")[0]
     cli.run("user", "enable", "ada")
