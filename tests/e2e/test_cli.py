@@ -615,6 +615,11 @@ def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Pat
         assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0001"}
         assert "no conversion" in Cli(other).run("db", "convert", code=5)[1]
         other.start()
+        (unused := other.home / "cache" / "bundles" / "of-no-version").mkdir()
+        assert str(unused) in [item["path"] for item in Cli(other).json("prune")["items"]]
+        assert unused.exists()
+        Cli(other).run("prune", "--yes")
+        assert not unused.exists()
         assert other.detail(ended)["status"] == 3
         assert other.rows(ended) == cli.platform.rows(ended)
         again = Cli(other).json("run", "rerun", ended, "--wait")

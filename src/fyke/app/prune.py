@@ -179,6 +179,7 @@ class Prune:
 
     async def _remove_environment(self, path: Path) -> bool:
         key = path.name.removeprefix(BUILDING)
+        (path.parent / LOCKS).mkdir(mode=0o755, exist_ok=True)
         with locked(path.parent / LOCKS / key, wait=False) as free:
             if not free:
                 return False  # it is being built
