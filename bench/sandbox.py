@@ -10,6 +10,8 @@ ms:
 * sandboxed: from the order of a sandbox to the first byte of the same program in it;
 * the share of the sandbox: the difference of each pair, taken one after the other;
 * its parts: making the sandbox, and from the launch to the first byte;
+* as root: the CPU time of launcher and sandbox for a whole life of it;
+* the most memory that the sandbox used;
 * abort: from SIGTERM to nothing left (no process, no control group, no work folder), for a program
   that ends by SIGTERM;
 * kill: the same from SIGKILL, for one that ignores SIGTERM and has 20 daemons.
@@ -18,6 +20,7 @@ ms:
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -92,6 +95,12 @@ async def sandboxed(site: Site, bundle: Path):
     return sandbox, (up - began) * 1000, (time.perf_counter() - up) * 1000
 
 
+def cpu_ms(pid: int) -> float:
+    """CPU milliseconds of a process and of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
 async def ended(sandbox, end) -> float:
     """Milliseconds from the order to end until nothing is left."""
     began = time.perf_counter()
@@ -108,10 +117,12 @@ async def measure(site: Site, count: int) -> None:
     for _ in range(3):
         sandbox, _, _ = await sandboxed(site, hello)
         await sandbox.close()
-    bares, ups, runs, shares = [], [], [], []
+    bares, ups, runs, shares, peaks = [], [], [], [], []
+    spent = cpu_ms(site.launcher.pid) if site.launcher else 0
     for _ in range(count):
         without = bare()
         sandbox, up, run = await sandboxed(site, hello)
+        peaks.append((await sandbox.usage()).memory_peak / 2**20)
         await sandbox.close()
         bares.append(without)
         ups.append(up)
@@ -122,6 +133,9 @@ async def measure(site: Site, count: int) -> None:
     line("share of the sandbox", spread(shares))
     line("  creation", spread(ups))
     line("  launch to first byte", spread(runs))
+    if site.launcher:
+        line("CPU time", f"{(cpu_ms(site.launcher.pid) - spent) / count:.1f} ms")
+    line("most memory", spread(peaks, "MiB"))
     aborts, kills = [], []
     for _ in range(count):
         sandbox, _, _ = await sandboxed(site, patient)
