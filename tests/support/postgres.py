@@ -54,6 +54,7 @@ class PostgresServer:
                  "-c", "listen_addresses=", "-c", "max_connections=200",
                  "-c", "shared_buffers=64MB", "-c", f"fsync={self._fsync}"],
                 stdout=output, stderr=output, user=self._uid, env=self._env, cwd=self.socket_dir,
+                process_group=0,  # Ctrl-C in a terminal is not for it
             )  # fmt: skip
         until = time.monotonic() + 60
         while True:

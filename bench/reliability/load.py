@@ -1,0 +1,344 @@
+"""The load of a round: Workers that push numbered rows, and what they say was acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from reliability.checks import ENDED, STUCK_SECONDS, silence
+
+# The file has room for the number from the start: writing it needs no disk and never fails. The
+# command opens it, where it stays readable after the work folder was removed, and shows by the mode
+# that it has.
+WORKER = """
+import os
+import time
+
+from sdk import CoreSDK
+
+given = CoreSDK.Parameter.get_input_json_dict()
+progress = os.open("progress.new", os.O_RDWR | os.O_CREAT, 0o600)
+os.pwrite(progress, f"{given['tag']:<40}{0:>20}".encode(), 0)
+os.rename("progress.new", "progress")
+until = time.monotonic() + 30
+while not os.fstat(progress).st_mode & 0o040 and time.monotonic() < until:
+    time.sleep(0.01)
+for number in range(1, given["rows"] + 1):
+    CoreSDK.Result.push_data({"n": number, "tag": given["tag"]})
+    os.pwrite(progress, f"{number:>20}".encode(), 40)
+    time.sleep(given["pause"])
+"""
+TAG, NUMBER = 40, 20  # characters
+LOOK_SECONDS = 0.03
+SIGN_SECONDS = 0.5  # progress within this time is one sign
+ASK_SECONDS = 0.25
+CALL_SECONDS = 10.0
+ACCEPT_SECONDS = 60.0
+SETTLE_SECONDS = 180.0  # after the end of a fault
+ALREADY_ENDED = 70002  # code of an abort that came too late
+
+
+class Away(Exception):
+    """The platform or its database did not answer, or refused."""
+
+
+class Progress:
+    """How far one execution of a Worker has come."""
+
+    def __init__(self, tag: str, descriptor: int) -> None:
+        self.tag = tag
+        self.number = 0
+        self.signs = [time.monotonic()]
+        self._descriptor = descriptor
+
+    def read(self) -> None:
+        """Take the number from the file; it only grows."""
+        if self._descriptor < 0:
+            return
+        text = os.pread(self._descriptor, NUMBER, TAG)
+        with contextlib.suppress(ValueError):
+            number = int(text)
+            if number > self.number:
+                self.number = number
+                if time.monotonic() - self.signs[-1] > SIGN_SECONDS:
+                    self.signs.append(time.monotonic())
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            self.read()
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Watcher:
+    """Finds the executions of Workers below the work folder of a platform, and follows them."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        self._found: dict[str, Progress] = {}  # by folder
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        for progress in self._found.values():
+            progress.close()
+
+    def of(self, tag: str) -> list[Progress]:
+        """The executions with this tag, up to date."""
+        with self._lock:
+            found = [each for each in self._found.values() if each.tag == tag]
+            for each in found:
+                each.read()
+            return found
+
+    def release(self) -> None:
+        """Close the files of all executions that were found."""
+        with self._lock:
+            for progress in self._found.values():
+                progress.close()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            with self._lock:
+                self._look()
+
+    def _look(self) -> None:
+        with contextlib.suppress(OSError):
+            for folder in self._work.iterdir():
+                if folder.name not in self._found:
+                    with contextlib.suppress(OSError, ValueError):
+                        self._found[folder.name] = opened(folder / "progress")
+        for progress in self._found.values():
+            progress.read()
+
+
+def opened(path: Path) -> Progress:
+    """The progress in this file, after its Worker was shown that it is read. Raises ``OSError``."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    tag = os.pread(descriptor, TAG, 0).decode().strip()
+    os.fchmod(descriptor, 0o640)
+    return Progress(tag, descriptor)
+
+
+class Client:
+    """Calls of v1. ``url`` is asked before each, because a restart changes it."""
+
+    def __init__(self, url: Callable[[], str], key: str) -> None:
+        self._url, self.key = url, key
+
+    def post(self, path: str, body: Any, *, seconds: float = CALL_SECONDS, **headers: str) -> Any:
+        """``data`` of the answer. Raises ``Away``, whose second argument is the code, if any."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        own = {"api-key": self.key, "content-type": "application/json"}
+        answer = self._send("POST", path, json.dumps(body), own | named, seconds)
+        try:
+            found = json.loads(answer)
+        except ValueError as error:
+            raise Away(f"{path}: {error}", None) from None
+        if found.get("code") != 0:
+            raise Away(f"{path}: {found.get('message')}", found.get("code"))
+        return found["data"]
+
+    def get(self, url: str) -> str:
+        """The text at a link of the platform. Raises ``Away``."""
+        where = urlsplit(url)
+        return self._send("GET", f"{where.path}?{where.query}", None, {}, 60).decode()
+
+    def _send(
+        self, method: str, path: str, body: str | None, headers: dict[str, str], seconds: float
+    ) -> bytes:
+        where = urlsplit(self._url())
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=seconds)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            if method == "GET" and answer.status != 200:
+                raise Away(f"{path.partition('?')[0]}: status {answer.status}", None)
+            return content
+        except (OSError, http.client.HTTPException) as error:
+            raise Away(f"{path.partition('?')[0]}: {error!r}", None) from None
+        finally:
+            connection.close()
+
+    def patiently(self, ask: Callable[[], Any], seconds: float) -> Any:
+        """Repeat until it is answered. Raises the last ``Away`` after ``seconds``."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                return ask()
+            except Away:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.3)
+
+
+@dataclass
+class Job:
+    """One start and its run. Times are monotonic seconds, ``..._after`` from the first start."""
+
+    tag: str
+    rows: int
+    pause: float
+    starts_after: float = 0.0
+    aborts_after: float | None = None
+    run: str = ""
+    tried: float = 0.0  # the first try of the start
+    accepted: float = 0.0
+    answer: str = ""  # to the last start that was not accepted
+    changes: list[tuple[float, str]] = field(default_factory=list)  # time and state of the run
+    ended: float = 0.0
+    finished_at: int = 0
+    reason: str = ""
+
+    @property
+    def state(self) -> str:
+        return self.changes[-1][1] if self.changes else "ready"
+
+
+def jobs_of(
+    rng: random.Random, number: int, prefix: str, rows: tuple[int, int], spread: float = 4.0
+) -> list[Job]:
+    """Different Workers that start within ``spread`` seconds; one of six is aborted."""
+    return [
+        Job(
+            tag=f"{prefix}-{index}",
+            rows=rng.randint(*rows),
+            pause=rng.uniform(0.01, 0.06),
+            starts_after=rng.uniform(0, spread),
+            aborts_after=rng.uniform(1, 5) if rng.random() < 1 / 6 else None,
+        )
+        for index in range(number)
+    ]
+
+
+class Load:
+    """Starts the runs of the jobs, and follows their states in the database."""
+
+    def __init__(
+        self,
+        client: Client,
+        worker: str,
+        watcher: Watcher,
+        query: Callable[[str], list[tuple[Any, ...]]],
+        callback: Callable[[str], str],
+    ) -> None:
+        """``callback`` is the URL for a tag; ``query`` asks the state, and raises ``Away``."""
+        self._client, self._worker, self._watcher = client, worker, watcher
+        self._query, self._callback = query, callback
+        self._give_up = threading.Event()
+
+    @contextlib.contextmanager
+    def started(self, jobs: Sequence[Job]) -> Iterator[None]:
+        """The jobs start, end, and are followed during the block."""
+        self._give_up.clear()
+        threads = [threading.Thread(target=self._drive, args=(job,), daemon=True) for job in jobs]
+        threads.append(threading.Thread(target=self._follow, args=(jobs,), daemon=True))
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._give_up.set()
+            for thread in threads:
+                thread.join()
+
+    def _drive(self, job: Job) -> None:
+        body = {
+            "scraper_slug": self._worker,
+            "callback_url": self._callback(job.tag),
+            "input": {
+                "parameters": {
+                    "system": {"execute_limit_time_seconds": 300},
+                    "custom": {"tag": job.tag, "rows": job.rows, "pause": job.pause},
+                }
+            },
+        }
+        self._give_up.wait(job.starts_after)
+        job.tried = time.monotonic()
+        while not self._give_up.is_set() and not job.run:
+            try:
+                data = self._client.post("/api/v1/scraper/run", body, idempotency_key=job.tag)
+                job.accepted, job.run = time.monotonic(), str(data["run_slug"])
+            except Away as error:
+                job.answer = str(error.args[0])
+                self._give_up.wait(0.3)
+        if job.aborts_after is not None:
+            self._give_up.wait(job.aborts_after)
+            self._abort(job)
+
+    def _abort(self, job: Job) -> None:
+        while not self._give_up.is_set():
+            try:
+                self._client.post("/api/v1/scraper/abort", {"run_slug": job.run})
+                return
+            except Away as error:
+                if error.args[1] == ALREADY_ENDED:
+                    return
+                self._give_up.wait(0.3)
+
+    def _follow(self, jobs: Sequence[Job]) -> None:
+        while not self._give_up.wait(ASK_SECONDS):
+            open_jobs = {job.run: job for job in jobs if job.run and not job.ended}
+            if open_jobs:
+                with contextlib.suppress(Away):
+                    for run, *found in self._query(states_query(open_jobs)):
+                        note(open_jobs[run], *found)
+
+    def signs(self, job: Job, jobs: Sequence[Job]) -> list[float]:
+        """When there was progress: of its Worker, of its state, and by the ends of other runs, for
+        which it may have waited.
+        """
+        found = [job.accepted, *(at for at, _ in job.changes)]
+        for progress in self._watcher.of(job.tag):
+            found += progress.signs
+        return found + [other.ended for other in jobs if other.ended]
+
+    def silence(self, job: Job, jobs: Sequence[Job], over: float) -> float:
+        """The longest time without progress after ``over``, see ``reliability.checks``."""
+        until = job.ended or time.monotonic()
+        return silence(max(over, job.accepted), until, self.signs(job, jobs))
+
+    def settle(self, jobs: Sequence[Job], over: float) -> list[str]:
+        """Wait until each run has ended or is stuck; a sentence for each start that was refused."""
+        until = max(over, time.monotonic()) + SETTLE_SECONDS
+        accept_until = max(over, time.monotonic()) + ACCEPT_SECONDS
+        while time.monotonic() < until:
+            waiting = [job for job in jobs if not job.run]
+            running = [job for job in jobs if job.run and not job.ended]
+            stuck = [job for job in running if self.silence(job, jobs, over) > STUCK_SECONDS]
+            if not (waiting and time.monotonic() < accept_until) and len(stuck) == len(running):
+                break
+            time.sleep(0.1)
+        return [f"a start was not accepted: {job.answer}" for job in jobs if not job.run]
+
+
+def states_query(runs: Sequence[str] | dict[str, Job]) -> str:
+    quoted = ", ".join(f"'{run}'" for run in runs)
+    return f"SELECT id, state, finished_at, reason_code FROM runs WHERE id IN ({quoted})"
+
+
+def note(job: Job, state: str, finished_at: int, reason: str) -> None:
+    """Note a state that was read."""
+    now = time.monotonic()
+    if not job.changes or job.changes[-1][1] != state:
+        job.changes.append((now, state))
+    if state in ENDED:
+        job.finished_at, job.reason, job.ended = int(finished_at), reason, now

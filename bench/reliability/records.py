@@ -1,0 +1,195 @@
+"""What all sittings have reached: ``docs/reliability.toml``, and the tables made of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reliability.checks import Violation
+
+HEAD = (
+    "# Written by bench/torture.py: what it has reached, by commit, kind of fault and database.\n"
+)
+BEGIN, END = "<!-- written by bench/torture.py -->", "<!-- end -->"
+
+
+@dataclass
+class Total:
+    """The rounds of one kind and database at one commit. ``ended`` are the runs that had started
+    and were ended by the faults, ``rows`` those acknowledged, ``seconds`` the time that it took.
+    """
+
+    commit: str
+    kind: str
+    database: str
+    rounds: int = 0
+    faults: int = 0
+    runs: int = 0
+    rows: int = 0
+    ended: int = 0
+    violations: int = 0
+    seconds: int = 0
+    first: str = ""  # day, UTC
+    last: str = ""
+    targets: dict[str, int] = field(default_factory=dict)  # faults by what they hit
+
+
+@dataclass
+class Found:
+    """What one round broke of one rule: the first case of ``cases``."""
+
+    commit: str
+    kind: str
+    database: str
+    rule: str
+    cases: int
+    targets: str
+    seed: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """The result of one round."""
+
+    targets: Sequence[str]
+    runs: int
+    rows: int
+    ended: int
+    seconds: float
+    seed: str
+    violations: Sequence[Violation]
+
+
+class Records:
+    """The file, which is written after each round."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        read = tomllib.loads(path.read_text()) if path.exists() else {}
+        self.totals = [Total(**each) for each in read.get("total", ())]
+        self.found = [Found(**each) for each in read.get("found", ())]
+
+    def add(self, commit: str, kind: str, database: str, round: Round, day: str) -> None:
+        total = self._total(commit, kind, database)
+        total.rounds += 1
+        total.faults += len(round.targets)
+        total.runs += round.runs
+        total.rows += round.rows
+        total.ended += round.ended
+        total.violations += len(round.violations)
+        total.seconds += round_up(round.seconds)
+        total.first, total.last = total.first or day, day
+        for target in round.targets:
+            total.targets[target] = total.targets.get(target, 0) + 1
+        self.found += _found(commit, kind, database, round)
+        self.write()
+
+    def _total(self, commit: str, kind: str, database: str) -> Total:
+        for total in self.totals:
+            if (total.commit, total.kind, total.database) == (commit, kind, database):
+                return total
+        self.totals.append(Total(commit, kind, database))
+        return self.totals[-1]
+
+    def faults(self, kind: str, database: str) -> int:
+        """How many faults of a kind were injected on a database, at all commits."""
+        return sum(t.faults for t in self.totals if (t.kind, t.database) == (kind, database))
+
+    def write(self) -> None:
+        """Replace the file at once: a command that is killed leaves the old one."""
+        text = HEAD + "".join(_table("total", asdict(each)) for each in self.totals)
+        text += "".join(_table("found", asdict(each)) for each in self.found)
+        new = self.path.with_name(f".{self.path.name}.new")
+        new.write_text(text)
+        new.replace(self.path)
+
+
+def _found(commit: str, kind: str, database: str, round: Round) -> Iterable[Found]:
+    by_rule: dict[str, list[str]] = {}
+    for violation in round.violations:
+        by_rule.setdefault(violation.rule, []).append(violation.text)
+    hit = ", ".join(round.targets)
+    for rule, texts in by_rule.items():
+        yield Found(commit, kind, database, rule, len(texts), hit, round.seed, texts[0])
+
+
+def _table(name: str, members: Mapping[str, Any]) -> str:
+    plain = {key: value for key, value in members.items() if not isinstance(value, dict)}
+    # a JSON text is a TOML text too
+    text = f"\n[[{name}]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in plain.items())
+    for key, inner in members.items():
+        if isinstance(inner, dict):
+            pairs = ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in inner.items())
+            text += f"{key} = {{{pairs}}}\n"
+    return text
+
+
+def round_up(seconds: float) -> int:
+    return int(seconds) + 1
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+def tables(records: Records, aims: Mapping[str, Mapping[str, int]]) -> str:
+    """The totals over all commits, those of each commit, and what was found."""
+    lines = header("fault", "database", "injected", "aim", "runs", "rows", "ended", "violations")
+    for kind, databases in aims.items():
+        for database, aim in databases.items():
+            same = [t for t in records.totals if (t.kind, t.database) == (kind, database)]
+            sums = (
+                sum(getattr(total, name) for total in same)
+                for name in ("runs", "rows", "ended", "violations")
+            )
+            lines.append(row(kind, database, records.faults(kind, database), aim, *sums))
+    lines += ["", "## By commit", ""]
+    lines += header("commit", "fault", "database", "rounds", "injected", "runs", "rows", "ended",
+                    "violations", "day", "targets")  # fmt: skip
+    for t in records.totals:
+        days = t.first if t.first == t.last else f"{t.first} to {t.last}"
+        targets = ", ".join(f"{name} {number}" for name, number in sorted(t.targets.items()))
+        figures = t.rounds, t.faults, t.runs, t.rows, t.ended, t.violations
+        lines.append(row(f"`{t.commit}`", t.kind, t.database, *figures, days, targets))
+    lines += ["", "## Violations", "", *_violations(records.found)]
+    return "\n".join(lines) + "\n"
+
+
+def _violations(found: Sequence[Found]) -> Iterable[str]:
+    if not found:
+        return ["None."]
+    lines = header("commit", "fault", "database", "rule", "rounds", "cases", "example")
+    grouped: dict[tuple[str, str, str, str], list[Found]] = {}
+    for each in found:
+        grouped.setdefault((each.commit, each.kind, each.database, each.rule), []).append(each)
+    for (commit, kind, database, rule), same in grouped.items():
+        cases = sum(each.cases for each in same)
+        example = f"{same[0].targets}: {same[0].text}"
+        lines.append(row(f"`{commit}`", kind, database, rule, len(same), cases, example))
+    return lines
+
+
+def header(*names: str) -> list[str]:
+    return [row(*names), row(*["---"] * len(names))]
+
+
+def row(*cells: str | int) -> str:
+    texts = (
+        f"{cell:,}" if isinstance(cell, int) else re.sub(r"[|\n]", " ", cell) for cell in cells
+    )
+    return f"| {' | '.join(texts)} |"
+
+
+def write_page(page: Path, text: str) -> None:
+    """Replace the part of the page between the marks. Raises ``ValueError`` without them."""
+    old = page.read_text()
+    before, begin, rest = old.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page} has no part that begins with {BEGIN} and ends with {END}")
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")

@@ -1,0 +1,252 @@
+"""Break a platform under load in one way after another, and check after each fault that no
+acknowledged row is lost or doubled, no run is stuck or ended twice, and nothing is left behind.
+
+    python bench/torture.py [--minutes N] [--kinds kill,freeze] [--database sqlite] [--short]
+
+Several Workers push numbered rows while a fault is injected; then every run must end, and rows,
+counts, exports, callbacks, ledger, database, processes and folders are compared with what the
+Workers say was acknowledged (``reliability/checks.py``). What was reached is added to
+``docs/reliability.toml`` after every round, and the tables of ``docs/reliability.md`` are written
+from it at the end. Stop at any moment: with Ctrl-C or SIGTERM the round at work is finished and
+added, a second one abandons it. The next sitting goes on with what is furthest from its aim, until
+all aims are reached or ``--minutes`` are over. Ends with 1 when a round broke a rule.
+
+Kinds: kill (SIGKILL of server, runner, egress, launcher, preload process, supervisor, root
+supervisor or all at once), freeze (SIGSTOP of one), silent (connections to PostgreSQL that swallow
+everything), pause (SIGSTOP of all), clock (steps, with libfaketime), disk (nearly or completely
+full), backup (made slowly, restored and compared), outage (PostgreSQL away for 60 s). PostgreSQL is
+a new server on a unix socket, without fsync. As root, Workers run through the launcher; as another
+user without it. Kinds that this machine cannot do are named with the reason. Signals go only to
+processes that this command has started, by pid, and only loopback addresses are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import httpx2
+import psycopg
+from common import ROOT, arguments, compile_program, head, line
+from reliability.checks import ended_by_fault, violations
+from reliability.faults import KINDS, Kind, no_postgres
+from reliability.load import jobs_of
+from reliability.records import Records, Round, tables, write_page
+from reliability.stage import Stage, stage
+
+from support.mounts import new_mounts
+
+RECORDS = ROOT / "docs" / "reliability.toml"
+AIMS = {kind.name: kind.aims for kind in KINDS.values()}
+DATABASES = ("sqlite", "postgres")
+# of this command or of a start without any fault; nothing of such a round is added
+FAILURES = (AssertionError, OSError, subprocess.SubprocessError, httpx2.HTTPError, psycopg.Error)
+MAX_FAILURES = 3  # in a row
+
+
+class Stop:
+    """The first SIGINT or SIGTERM asks to stop after the round, the second one at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        print("Stopping after this round; once more stops at once.", file=sys.stderr, flush=True)
+
+
+@dataclass
+class Sitting:
+    """One call of the command."""
+
+    records: Records
+    commit: str
+    seed: int
+    until: float  # monotonic seconds
+    short: bool
+    keep: Path | None
+    stop: Stop
+    number: int = 0  # of rounds
+    broken: int = 0  # of them
+
+    def over(self) -> bool:
+        return self.stop.requested or time.monotonic() > self.until
+
+    def rounds(self, kind: Kind, database: str) -> None:
+        """A platform, and rounds on it until one breaks a rule."""
+        priced = self.records.faults(kind.name, database) // kind.rounds % 2 == 0
+        number = 1 if self.short else kind.rounds
+        with stage(database, priced=priced, **kind.options()) as site:
+            for left in reversed(range(number)):
+                if self.round(kind, database, site, last=left == 0):
+                    break
+
+    def round(self, kind: Kind, database: str, site: Stage, last: bool) -> bool:
+        """Inject one fault, check, and add what was seen; whether the platform was stopped, as
+        after the last round.
+        """
+        self.number += 1
+        seed = f"{self.seed}-{self.number}"
+        rng, began = random.Random(seed), time.monotonic()
+        jobs = jobs_of(rng, kind.jobs, f"t{seed}", kind.rows)
+        site.jobs += jobs
+        with site.load.started(jobs):
+            injected = kind.inject(site, rng)
+            refused = site.load.settle(jobs, injected.over)
+        seen = site.observe(jobs, injected, refused)
+        found = violations(seen)
+        last = last or bool(found) or self.over()
+        if last:
+            found += violations(site.finish())
+        done = Round(
+            targets=injected.targets,
+            runs=len(seen.runs),
+            rows=sum(run.acknowledged for run in seen.runs),
+            ended=ended_by_fault(seen),
+            seconds=time.monotonic() - began,
+            seed=seed,
+            violations=found,
+        )
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        self.records.add(self.commit, kind.name, database, done, day)
+        self.report(kind, database, done, site)
+        return last
+
+    def report(self, kind: Kind, database: str, done: Round, site: Stage) -> None:
+        name = f"{kind.name} {', '.join(done.targets)} on {database}"
+        figures = f"{done.runs} runs, {done.rows} rows, {done.ended} ended, {done.seconds:.0f} s"
+        line(f"{done.seed} {name}"[:52], f"{figures}, {len(done.violations)} violations")
+        for violation in done.violations:
+            print(f"    {violation.rule}: {violation.text}", flush=True)
+        if done.violations:
+            self.broken += 1
+            if self.keep:
+                keep_files(site, self.keep / done.seed)
+
+
+def keep_files(site: Stage, folder: Path) -> None:
+    """Copy log and databases, and nothing else: a data folder also has device nodes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (site.platform.log, *site.platform.home.glob("*.db*")):
+        if path.is_file():
+            shutil.copy(path, folder)
+
+
+def order(records: Records, chosen: list[tuple[Kind, str]]) -> Iterator[tuple[Kind, str]]:
+    """Always that which is furthest from its aim, until all aims are reached."""
+
+    def share(one: tuple[Kind, str]) -> float:
+        kind, database = one
+        return records.faults(kind.name, database) / kind.aims[database]
+
+    while chosen and share(one := min(chosen, key=share)) < 1:
+        yield one
+
+
+def possible(kinds: list[str], databases: list[str]) -> list[tuple[Kind, str]]:
+    """The kinds and databases that were asked for; those that this machine cannot do are named."""
+    found, reasons = [], set()
+    for kind in (KINDS[name] for name in kinds):
+        for database in (each for each in kind.aims if each in databases):
+            reason = kind.impossible() or (no_postgres() if database == "postgres" else "")
+            if reason:
+                reasons.add(f"skipped: {kind.name} on {database}: {reason}")
+            else:
+                found.append((kind, database))
+    for text in sorted(reasons):
+        print(text, flush=True)
+    return found
+
+
+def sit(sitting: Sitting, chosen: list[tuple[Kind, str]]) -> None:
+    """Rounds until the time is over, the stop is asked for, or all aims are reached."""
+    failures = 0
+    for kind, database in chosen if sitting.short else order(sitting.records, chosen):
+        if sitting.over():
+            return
+        try:
+            sitting.rounds(kind, database)
+            failures = 0
+        except FAILURES as error:
+            failures += 1
+            print(f"{kind.name} on {database} was not possible: {error!r}", file=sys.stderr)
+            if failures == MAX_FAILURES:
+                raise
+
+
+def tested_commit() -> str:
+    """The last commit that changed the program; a ``+`` says that it was changed since."""
+    program = ["--", "src", "sdk"]
+    last = git("log", "-1", "--format=%h", *program)
+    return f"{last or 'no commit'}{'+' * bool(git('status', '--porcelain', *program))}"
+
+
+def git(*words: str) -> str:
+    command = ["git", "-C", str(ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def options_of(given: list[str] | None = None) -> argparse.Namespace:
+    parser = arguments(__doc__)
+    parser.add_argument("--kinds", default=",".join(KINDS), help="names with commas between")
+    parser.add_argument("--database", choices=DATABASES, help="both by default")
+    parser.add_argument("--minutes", type=float, help="begin no round after this time")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--short", action="store_true", help="one round of each, whatever the aims")
+    parser.add_argument("--keep", type=Path, help="a folder for the files of broken rounds")
+    parser.add_argument("--records", type=Path, default=RECORDS, help="the file that is added to")
+    parser.add_argument("--tables", action="store_true", help="only write the tables of the page")
+    options = parser.parse_args(given)
+    options.kinds = options.kinds.split(",")
+    if unknown := set(options.kinds) - set(KINDS):
+        parser.error(f"unknown kinds: {', '.join(sorted(unknown))}; known are {', '.join(KINDS)}")
+    return options
+
+
+def main() -> int:
+    options = options_of()
+    records = Records(options.records)
+    page = options.records.with_suffix(".md")
+    if not options.tables:
+        head("Faults under load")
+        sitting = Sitting(
+            records=records,
+            commit=tested_commit(),
+            seed=options.seed,
+            until=time.monotonic() + (options.minutes * 60 if options.minutes else float("inf")),
+            short=options.short,
+            keep=options.keep,
+            stop=Stop(),
+        )
+        line("seed", str(options.seed))
+        chosen = possible(options.kinds, [options.database] if options.database else [*DATABASES])
+        if any(kind.name == "disk" for kind, _ in chosen):
+            new_mounts()  # only this command and its processes see the small disks
+        compile_program()
+        try:
+            sit(sitting, chosen)
+        except KeyboardInterrupt:
+            print("Stopped; the round at work is not added.", file=sys.stderr)
+        line("rounds", f"{sitting.number}, {sitting.broken} of them broke a rule")
+    if page.exists():
+        write_page(page, tables(records, AIMS))
+    return int(not options.tables and sitting.broken > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

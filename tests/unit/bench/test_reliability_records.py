@@ -1,0 +1,109 @@
+"""What sittings of ``bench/torture.py`` have reached adds up in a file, and the page shows it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(ROOT / "bench"))
+
+from reliability.checks import LOST, STUCK, Violation  # noqa: E402
+from reliability.faults import KINDS  # noqa: E402
+from reliability.records import Records, Round, tables, write_page  # noqa: E402
+
+KILLS = Round(
+    targets=["server", "runner", "server"],
+    runs=5,
+    rows=400,
+    ended=2,
+    seconds=9.2,
+    seed="7-1",
+    violations=[],
+)
+BROKEN = Round(
+    targets=["tree"],
+    runs=4,
+    rows=100,
+    ended=4,
+    seconds=20.0,
+    seed="7-2",
+    violations=[
+        Violation(LOST, 'rows 3 of 9 are not in its "pages"'),
+        Violation(LOST, "rows 4"),
+        Violation(STUCK, "31 s | without\nprogress"),
+    ],
+)
+AIMS = {"kill": {"sqlite": 1000, "postgres": 1000}}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    records = Records(tmp_path / "reliability.toml")
+    records.add("abc", "kill", "sqlite", KILLS, "2026-11-28")
+    return records.path
+
+
+def test_another_sitting_adds_to_what_the_file_says(path: Path) -> None:
+    records = Records(path)
+    records.add("abc", "kill", "sqlite", BROKEN, "2026-11-29")
+    [total] = Records(path).totals
+    assert (total.rounds, total.faults, total.runs, total.rows) == (2, 4, 9, 500)
+    assert (total.ended, total.violations) == (6, 3)
+    assert (total.first, total.last) == ("2026-11-28", "2026-11-29")
+    assert total.targets == {"server": 2, "runner": 1, "tree": 1}
+
+
+def test_commits_and_databases_have_totals_of_their_own(path: Path) -> None:
+    records = Records(path)
+    records.add("def", "kill", "sqlite", KILLS, "2026-11-29")
+    records.add("def", "kill", "postgres", KILLS, "2026-11-29")
+    again = Records(path)
+    assert [(t.commit, t.database, t.faults) for t in again.totals] == [
+        ("abc", "sqlite", 3),
+        ("def", "sqlite", 3),
+        ("def", "postgres", 3),
+    ]
+    assert again.faults("kill", "sqlite") == 6
+    assert again.faults("freeze", "sqlite") == 0
+
+
+def test_violations_are_kept_with_the_seed_of_their_round_one_for_each_rule(path: Path) -> None:
+    Records(path).add("abc", "kill", "sqlite", BROKEN, "2026-11-28")
+    lost, stuck = Records(path).found
+    assert (lost.rule, lost.cases, lost.seed, lost.targets) == (LOST, 2, "7-2", "tree")
+    assert lost.text == 'rows 3 of 9 are not in its "pages"'
+    assert (stuck.rule, stuck.cases, stuck.text) == (STUCK, 1, "31 s | without\nprogress")
+
+
+def test_the_tables_show_totals_aims_and_violations(path: Path) -> None:
+    records = Records(path)
+    assert "## Violations\n\nNone.\n" in tables(records, AIMS)
+    records.add("def", "kill", "sqlite", BROKEN, "2026-11-29")
+    text = tables(records, AIMS)
+    assert "| kill | sqlite | 4 | 1,000 | 9 | 500 | 6 | 3 |" in text
+    assert "| kill | postgres | 0 | 1,000 | 0 | 0 | 0 | 0 |" in text
+    assert "| 2026-11-28 | runner 1, server 2 |" in text
+    assert "| `def` | kill | sqlite | stuck | 1 | 1 | tree: 31 s   without progress |" in text
+
+
+def test_only_the_marked_part_of_the_page_is_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n<!-- written by bench/torture.py -->\nold\n<!-- end -->\nrest\n")
+    for _ in range(2):
+        write_page(page, "new\n")
+        assert page.read_text().startswith("# Title\n\n<!-- written by bench/torture.py -->\n")
+        assert page.read_text().endswith("\nnew\n\n<!-- end -->\nrest\n")
+    page.write_text("# Title\n")
+    with pytest.raises(ValueError, match="has no part"):
+        write_page(page, "new\n")
+
+
+def test_the_page_shows_the_totals_that_are_recorded(tmp_path: Path) -> None:
+    page, copy = ROOT / "docs" / "reliability.md", tmp_path / "page.md"
+    copy.write_text(page.read_text())
+    aims = {kind.name: kind.aims for kind in KINDS.values()}
+    write_page(copy, tables(Records(ROOT / "docs" / "reliability.toml"), aims))
+    assert copy.read_text() == page.read_text()
