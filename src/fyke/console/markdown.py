@@ -9,25 +9,21 @@ from __future__ import annotations
 from functools import lru_cache
 
 import nh3
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-MAX_CHARS = 200_000
+from fyke.kit.markdown import render
 
 _TAGS = {
     *("p", "br", "hr", "strong", "em", "del", "s", "code", "pre", "blockquote", "a"),
     *("ul", "ol", "li", "h2", "h3", "h4", "h5", "h6"),
     *("table", "thead", "tbody", "tr", "th", "td"),
 }
-_parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(
-    ["table", "strikethrough"]
-)
 
 
 @lru_cache(maxsize=256)
 def to_html(text: str) -> Markup:
     """Sanitized HTML. Headings are moved one level down, because the page has its own ``h1``."""
-    rendered = _parser.render(_without_pictures(text[:MAX_CHARS]))
+    rendered = render(_without_pictures(text))
     for level in range(5, 0, -1):
         rendered = rendered.replace(f"<h{level}>", f"<h{level + 1}>")
         rendered = rendered.replace(f"</h{level}>", f"</h{level + 1}>")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
+from fyke.console.markdown import to_html
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.view import View
@@ -46,7 +48,8 @@ class WorkerTabPages:
     async def readme(self, view: View) -> Response:
         frame = await self.frames.get(view, "/readme")
         version = await self._latest(view, frame)
-        return view.page("workers/readme.html", frame=frame, text=version.readme if version else "")
+        readme = await asyncio.to_thread(to_html, version.readme if version else "")
+        return view.page("workers/readme.html", frame=frame, readme=readme)
 
     async def output(self, view: View) -> Response:
         frame = await self.frames.get(view, "/output")
@@ -92,7 +95,8 @@ class WorkerTabPages:
     async def changelog(self, view: View) -> Response:
         frame = await self.frames.get(view, "/changelog")
         changelog = await self.history.changelog(view.caller, frame.worker.id)
-        return view.page("workers/changelog.html", frame=frame, changelog=changelog)
+        note = await asyncio.to_thread(to_html, changelog.text)
+        return view.page("workers/changelog.html", frame=frame, changelog=changelog, note=note)
 
     async def _latest(self, view: View, frame: WorkerFrame) -> Version | None:
         try:

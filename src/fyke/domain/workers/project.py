@@ -33,6 +33,7 @@ from fyke.domain.workers.python_source import inspect_source
 from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
 from fyke.errors import InvalidRequest
+from fyke.kit.markdown import MAX_CHARS
 from fyke.model.worker import Finding, Language, Project
 from fyke.reasons import remedy_of, rule_of
 
@@ -146,6 +147,9 @@ class ProjectReader:
             self._warn(
                 "readme_missing", "README.md", "there is no README.md", "describe the Worker"
             )
+        if len(self.readme) > MAX_CHARS:
+            message = f"the page of the Worker shows only {MAX_CHARS:,} characters of README.md"
+            self._warn("readme_cut", "README.md", message, "shorten it")
         for name in self._left_out:
             message = f"the folder {name} is left out because it looks like a build product"
             self._warn("project_folder_left_out", name, message, "rename it if the Worker needs it")

@@ -1,21 +1,35 @@
-"""Title and description of a Worker from its README.md."""
+"""Title and description of a Worker from its README.md.
+
+The README is rendered, so that headings and paragraphs are what a reader of it sees: nothing in
+comments, code or front matter is one.
+"""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from functools import lru_cache
+
+from fyke.kit.markdown import render
 
 MAX_TITLE = 200
 MAX_PARAGRAPH = 500
-_MAX_HEADING = 2_000  # characters of the source of one heading
-_MAX_HEADING_LINES = 6
+_MAX_SOURCE = 20_000  # characters of the README that are read
 
-_FENCES = ("```", "~~~")
-_HTML_HEADING = re.compile(r"<h[1-6](?:\s[^<>]{0,300})?>", re.IGNORECASE)
+# Each expression is linear: what it does not find it has consumed, or a bound ends it.
+_COMMENT = re.compile(r"<!--(?:.*?-->|.*)", re.DOTALL)
+_SKIPPED = re.compile(
+    r"<(pre|script|style|table|template|textarea)\b.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE
+)
+_HEADING = re.compile(
+    r"<h[1-6](?:\s[^<>]{0,300})?>(.*?)(</h|(?=<h[1-6]\b)|\Z)", re.DOTALL | re.IGNORECASE
+)
+_LIST = re.compile(r"<([ou]l)\b.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
+_PARAGRAPH = re.compile(r"<p(?:\s[^<>]{0,300})?>(.*?)(?=</?p\b|\Z)", re.DOTALL | re.IGNORECASE)
+_LINK = re.compile(r"<a\b.*?(?:</a\s*>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{1,500}>")
-_IMAGE = re.compile(r"!\[[^\[\]]{0,200}\]\([^()]{0,500}\)")
-_LINK = re.compile(r"\[([^\[\]]{0,200})\]\([^()]{0,500}\)")
+# HTML ends at a blank line only, but authors write headings right below it.
+_HEADING_BELOW_HTML = re.compile(r">[ \t]{0,9}\n(?= {0,3}#{1,6}[ \t])")
 
 
 def one_line(text: str) -> str:
@@ -26,50 +40,35 @@ def one_line(text: str) -> str:
 
 def first_heading(readme: str) -> str:
     """Return the text of the first heading, in Markdown or HTML, ``""`` when there is none."""
-    lines = readme.splitlines()
-    fence = ""
-    for index, line in enumerate(lines):
-        mark = line.strip()[:3]
-        if mark in _FENCES and fence in ("", mark):
-            fence = "" if fence else mark
-        elif not fence and (title := _plain(_heading(lines, index))):
-            return title
+    for heading in _HEADING.finditer(_rendered(readme)):
+        if heading[2] and (title := _plain(heading[1])):
+            return title[:MAX_TITLE]
     return ""
 
 
-def _heading(lines: Sequence[str], index: int) -> str:
-    """The source of the heading that begins in this line."""
-    line = lines[index]
-    text = line.strip()
-    number = len(text) - len(text.lstrip("#"))
-    if 1 <= number <= 6 and text[number : number + 1].isspace() and not line.startswith("    "):
-        return text[number:].rstrip("#")
-    if found := _HTML_HEADING.search(line):
-        rest = [line[found.end() :], *lines[index + 1 : index + _MAX_HEADING_LINES]]
-        content = " ".join(rest)[:_MAX_HEADING]
-        end = content.lower().find("</h")
-        return content[:end] if end >= 0 else ""
-    below = lines[index + 1].strip() if index + 1 < len(lines) else ""
-    return text if below and set(below) == {"="} else ""
+def first_paragraph(readme: str) -> str:
+    """Return the first paragraph that has text beside links, as one line, ``""`` without one."""
+    body = _LIST.sub("", _HEADING.sub("", _rendered(readme)))
+    for paragraph in _PARAGRAPH.finditer(body):
+        text = _plain(paragraph[1])
+        own = _plain(_LINK.sub("", paragraph[1]))
+        if any(map(str.isalnum, own)) and not text.startswith("#"):
+            return text[:MAX_PARAGRAPH]
+    return ""
+
+
+@lru_cache(maxsize=1)  # title and description are read from the same README
+def _rendered(readme: str) -> str:
+    """HTML without comments, code and tables."""
+    source = _HEADING_BELOW_HTML.sub(">\n\n", readme[:_MAX_SOURCE])
+    return _SKIPPED.sub("", _COMMENT.sub("", render(source, html=True)))
 
 
 def _plain(source: str) -> str:
-    """The text of a heading, without tags, images and the addresses of links."""
-    text = _TAG.sub(" ", source[:_MAX_HEADING])
-    text = _LINK.sub(r"\1", _IMAGE.sub("", text))
-    return one_line(html.unescape(text))[:MAX_TITLE]
+    """The text of a piece of HTML."""
+    return one_line(html.unescape(_TAG.sub(_text_of_tag, source)))
 
 
-def first_paragraph(readme: str) -> str:
-    """Return the first paragraph of plain text as one line, ``""`` when there is none."""
-    words: list[str] = []
-    for line in readme.splitlines():
-        text = line.strip()
-        plain = bool(text) and not text.startswith(("#", "!", "[!", "<", "```", "|", "===", "---"))
-        if plain:
-            words.append(text)
-        elif words and set(text) <= {"=", "-"} and text:
-            words = []  # an underlined heading
-        elif words:
-            break
-    return one_line(" ".join(words))[:MAX_PARAGRAPH]
+def _text_of_tag(tag: re.Match[str]) -> str:
+    """Blocks and line breaks separate words, tags within a line do not."""
+    return " " if tag[0][1:].lstrip("/").lower().startswith(("p", "br", "div")) else ""

@@ -65,7 +65,7 @@ def codes(findings: list[Finding]) -> set[str]:
 def test_a_valid_python_project_is_read() -> None:
     project = read_project(archive(PYTHON))
     assert project.language == Language.PYTHON
-    assert project.title == "Hello *there*"
+    assert project.title == "Hello there"
     assert project.description == "It says hello. Twice."
     assert project.requirements == "grpcio==1.80.0\n"
     assert project.input_schema == SCHEMA
@@ -268,7 +268,7 @@ def test_a_folder_is_checked_before_publishing(tmp_path: Path) -> None:
     for name, text in PYTHON.items():
         (tmp_path / name).write_text(text)
     assert check_folder(tmp_path) == []
-    assert read_project(pack(tmp_path)).title == "Hello *there*"
+    assert read_project(pack(tmp_path)).title == "Hello there"
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / "x.py").write_text("")
     (tmp_path / "main.js").write_text("")

@@ -55,10 +55,37 @@ def test_heading_and_paragraph_are_found(readme: str, heading: str, paragraph: s
         ("```sh\n# install it\n```\n# Prices", "Prices"),
         ("    # code\n# Prices", "Prices"),
         ("# " + "x" * 500, "x" * 200),
+        ("<!--\n# Old\n-->\n# Prices", "Prices"),
+        ("<!-- <h1>Old</h1> -->\n# Prices", "Prices"),
+        ("````md\n```\n# install it\n```\n# use it\n````\n# Prices", "Prices"),
+        ("<pre>\n# code\n\n# more\n</pre>\n\n# Prices", "Prices"),
+        ("---\ntitle: Page\nlayout: wide\n---\n\n# Prices", "Prices"),
+        ("---\nNot a title: text\n\n---\n# Prices", "Prices"),
+        ("Prices\n---\n\nText", "Prices"),
+        ("# **Prices** of _all_ `shops`", "Prices of all shops"),
+        ("<h1>\n\nPrices\n\n</h1>", "Prices"),
+        ("# Prices &lt; 5 <br>and more", "Prices < 5 and more"),
     ],
 )
 def test_titles_are_found_in_headings_of_html_and_markdown(readme: str, heading: str) -> None:
     assert first_heading(readme) == heading
+
+
+@pytest.mark.parametrize(
+    ("readme", "paragraph"),
+    [
+        ("# A\n\n```sh\npip install it\n```\n\nIt reads pages.", "It reads pages."),
+        ("# A\n\n    pip install it\n\nIt reads pages.", "It reads pages."),
+        ("<!--\nTo do\n\n-->\n\nIt reads **all** pages.", "It reads all pages."),
+        ("# A\n\n[English](a.md) | [中文](b.md)\n\nIt reads pages.", "It reads pages."),
+        ("# A\n\n| a |\n| - |\n| b |\n\n- c\n\nIt reads pages.", "It reads pages."),
+        ('# A\n\n<p align="center">Pages &amp; feeds</p>', "Pages & feeds"),
+        ("---\ntitle: Page\n---\nIt reads [pages](https://a.example).", "It reads pages."),
+        ("# A\n\n" + "x" * 600, "x" * 500),
+    ],
+)
+def test_the_description_is_a_paragraph_of_text(readme: str, paragraph: str) -> None:
+    assert first_paragraph(readme) == paragraph
 
 
 @pytest.mark.slow
