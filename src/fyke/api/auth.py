@@ -25,6 +25,8 @@ MAX_KEY_CHARS = 512
 # playground of the console. A request from the network cannot set it.
 INSIDE = "fyke.inside"
 RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
+_BUCKET = "fyke.bucket"  # key in the ASGI scope of the bucket that has paid for the request
+BYTES_PER_REQUEST = 64 * 1024  # a body counts as one further request for each
 _REMEMBERED_KEYS = 10_000
 
 
@@ -96,6 +98,14 @@ class AccessControl:
             self._spend(scope, limiter_key(address))
             return None
 
+    def charge(self, scope: Scope, size: int) -> None:
+        """Count a body of ``size`` bytes after the request itself; raise ``RateLimited``."""
+        key, cost = scope[_BUCKET], size // BYTES_PER_REQUEST
+        if cost:
+            own_rate = self._valid_keys.get(key, 0)
+            wait = self._requests.debit(key, cost, own_rate)
+            self._limited(scope, key, own_rate, wait)
+
     async def _authenticate(self, key: str, digest: str, address: str) -> Caller:
         if len(key) > MAX_KEY_CHARS:
             raise InvalidKey
@@ -121,7 +131,10 @@ class AccessControl:
     def _spend(self, scope: Scope, key: str) -> None:
         """Count the request and store the rate-limit headers; raise ``RateLimited``."""
         own_rate = self._valid_keys.get(key, 0)
-        wait = self._requests.take(key, own_rate)
+        scope[_BUCKET] = key
+        self._limited(scope, key, own_rate, self._requests.take(key, own_rate))
+
+    def _limited(self, scope: Scope, key: str, own_rate: float, wait: float) -> None:
         scope[RATE_FIELDS] = self._requests.fields(key, own_rate)
         if wait > 0:
             raise RateLimited(math.ceil(wait))

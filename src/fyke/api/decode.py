@@ -1,13 +1,16 @@
-"""Read the body of a request: its bytes, and the JSON object in it.
+"""Read the body of a request: its bytes, and the members of the JSON object in it.
 
-Size, time and depth are limited before parsing. The parser preserves integers of any length,
-because a Worker's input must arrive as it was sent, and refuses NaN. ``members`` reads the members.
+Size, time, depth and the number of values are limited before parsing. Members that the operation
+does not have are skipped, not built. The parser preserves integers of any length, because a
+Worker's input must arrive as it was sent, and refuses NaN. ``members`` reads the members.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -15,16 +18,27 @@ from starlette.requests import ClientDisconnect, Request
 from fyke.api.errors import Refusal
 from fyke.errors import InvalidRequest
 
-MAX_BODY_BYTES = 10 * 2**20
+MAX_BODY_BYTES = 2**20
+MAX_INPUT_BYTES = 10 * 2**20  # of a body with the input of a run
 MAX_BODY_SECONDS = 60.0
 MAX_DEPTH = 64
+MAX_VALUES = 250_000  # members of objects and items of arrays
 
 _BOM = b"\xef\xbb\xbf"
 _JSON_BLANK = b" \t\r\n"  # without an argument, strip() removes more than JSON allows
+_EMPTY = ((b"null",), (b"null", b"[]"))
 _SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
-_parse = msgspec.json.Decoder().decode
+T = TypeVar("T")
+
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def declared_size(request: Request) -> int | None:
+    """The length of the body in bytes, as the client declares it."""
+    declared = request.headers.get("content-length", "")
+    return int(declared[:15]) if declared.isdecimal() else None
 
 
 async def read_body(
@@ -33,8 +47,7 @@ async def read_body(
     """The whole body; raise ``Refusal`` when it is too large, too slow or compressed."""
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise Refusal(415, "send the body uncompressed, without Content-Encoding")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 15 or int(declared) > limit):
+    if (declared_size(request) or 0) > limit:
         raise _too_large(limit)
     parts: list[bytes] = []
     size = 0
@@ -57,42 +70,80 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(413, text, headers={"connection": "close"})
 
 
-def parse_object(body: bytes, *, optional: bool = False) -> dict[str, Any]:
-    """The JSON object in ``body``; empty for an empty body and for ``null``.
+def parse_object(body: bytes, names: tuple[str, ...], *, optional: bool = False) -> dict[str, Any]:
+    """The members ``names`` of the JSON object in ``body`` that are present and not ``null``.
 
-    ``optional``: no member is required, so ``[]`` is an empty object too: PHP encodes an empty
-    array in this way.
+    There are none in an empty body and in ``null``. ``optional``: no member is required, so ``[]``
+    is an empty object too: PHP encodes an empty array in this way.
 
-    Raises ``InvalidRequest`` when it is not valid JSON, not an object, or nested too deep.
+    Raises ``InvalidRequest`` when it is not valid JSON, not an object, nested too deep, or has too
+    many values.
     """
-    if body.startswith(_BOM):
-        body = body[len(_BOM) :]
+    body = body.removeprefix(_BOM)
     if not body.strip(_JSON_BLANK):
         return {}
+    if too_many(body, MAX_VALUES):
+        raise InvalidRequest(f"the JSON body has more than {MAX_VALUES:,} values; send fewer")
     if too_deep(body, MAX_DEPTH):
         raise InvalidRequest(f"the JSON body is nested deeper than {MAX_DEPTH} levels")
     try:
-        value = _parse(body)
+        return _valid(_decoder(names), body)
+    except msgspec.ValidationError:
+        if body.translate(None, _JSON_BLANK)[:5] in _EMPTY[optional]:
+            return {}
+        raise InvalidRequest('the body must be a JSON object such as {"run_slug":"..."}') from None
+
+
+@cache
+def _decoder(names: tuple[str, ...]) -> Callable[[bytes], dict[str, Any]]:
+    """A function that decodes the members ``names`` of an object and skips the others."""
+    fields = {f"member{number}": name for number, name in enumerate(names)}
+    shape = msgspec.defstruct("Body", [(each, Any, None) for each in fields], rename=fields)
+    decoder = msgspec.json.Decoder(shape)
+
+    def decode(body: bytes) -> dict[str, Any]:
+        values = zip(names, msgspec.structs.astuple(decoder.decode(body)), strict=True)
+        return {name: value for name, value in values if value is not None}
+
+    return decode
+
+
+def sent_names(body: bytes) -> Iterable[str]:
+    """The names of all members in a body that ``parse_object`` has accepted."""
+    body = body.removeprefix(_BOM).lstrip(_JSON_BLANK)
+    return _valid(_names.decode, body) if body.startswith(b"{") else ()
+
+
+def _valid(decode: Callable[[bytes], T], body: bytes) -> T:
+    try:
+        return decode(body)
     except UnicodeDecodeError:
         raise InvalidRequest("the body is not valid UTF-8") from None
+    except msgspec.ValidationError:
+        raise
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {_reason(error)}") from None
-    if value is None or (optional and value == []):
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidRequest('the body must be a JSON object such as {"run_slug":"..."}')
-    return value
+
+
+def too_many(body: bytes, limit: int) -> bool:
+    """Whether arrays and objects in unparsed ``body`` have more than ``limit`` values, of which
+    empty ones count as one.
+    """
+    if _values(body) <= limit:
+        return False
+    return _values(_outside_strings(body)) > limit
+
+
+def _values(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def too_deep(body: bytes, limit: int) -> bool:
     """Whether arrays and objects in unparsed ``body`` are nested deeper than ``limit``."""
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
-    # Only brackets outside strings matter, and both kinds alike. Every step is one pass in C,
-    # because with a loop over the bytes a hostile body would delay all other requests.
-    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"").replace(b'""', b"")
-    outside = b"".join(unescaped.split(b'"')[::2])
-    brackets = outside.translate(_SAME_BRACKETS, _NO_BRACKETS)
+    # Only brackets outside strings matter, and both kinds alike.
+    brackets = _outside_strings(body).translate(_SAME_BRACKETS, _NO_BRACKETS)
     if b"[" * (limit + 1) in brackets:
         return True
     # Removing empty pairs removes one level each time, so nothing is left of a valid body within
@@ -103,6 +154,14 @@ def too_deep(body: bytes, limit: int) -> bool:
             break
         brackets = shorter
     return brackets.count(b"[") == brackets.count(b"]") > 0
+
+
+def _outside_strings(body: bytes) -> bytes:
+    """``body`` without its strings. Every step is one pass in C, because with a loop over the bytes
+    a hostile body would delay all other requests.
+    """
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"").replace(b'""', b"")
+    return b"".join(unescaped.split(b'"')[::2])
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -21,7 +21,7 @@ from fyke.wire.fields import Aliases, FieldError, ParsedBy, Request
 
 R = TypeVar("R", bound=Request)
 
-# Limits on the report of unknown members: a body may have a million of them.
+# Limits on the report of unknown members: a body may have 250,000 of them.
 _MAX_UNKNOWN = 10
 _MAX_NAME = 64
 
@@ -89,10 +89,10 @@ def read_members(
     return values
 
 
-def unknown_members(members: Sequence[Member], raw: Mapping[str, Any]) -> list[str]:
-    """A sentence for each name in ``raw`` that no member has, 10 at most."""
+def unknown_members(members: Sequence[Member], sent: Iterable[str]) -> list[str]:
+    """A sentence for each name in ``sent`` that no member has, 10 at most."""
     names = [name for member in members for name in member.names]
-    unknown = islice((name for name in raw if name not in names), _MAX_UNKNOWN)
+    unknown = islice((name for name in sent if name not in names), _MAX_UNKNOWN)
     return [f"{name[:_MAX_NAME]}: {_remedy(name, names)}" for name in unknown]
 
 

@@ -57,6 +57,21 @@ class TokenBuckets:
             self._buckets.popitem(last=False)
         return wait
 
+    def debit(self, key: str, cost: int, own_rate: float = 0) -> float:
+        """Take ``cost`` further tokens of ``key`` after a ``take``, also more than there are: the
+        next ``take`` waits until they are paid. Return 0, or the seconds until the next token when
+        tokens are owed already; then none is taken.
+        """
+        rate, burst = self._limits(own_rate)
+        if rate <= 0:
+            return 0.0
+        now = self._clock.monotonic()
+        tokens = self._tokens(key, now, rate, burst)
+        if tokens < 0:
+            return (1 - tokens) / rate
+        self._buckets[key] = (tokens - cost, now)
+        return 0.0
+
     def peek(self, key: str) -> float:
         """The result of ``take`` without taking a token."""
         rate, burst = self._limits(0)
@@ -76,7 +91,7 @@ class TokenBuckets:
         full = math.ceil((burst - tokens) / rate)
         return (
             (b"ratelimit-policy", b'"default";q=%d;w=%d' % (burst, math.ceil(burst / rate))),
-            (b"ratelimit", b'"default";r=%d;t=%d' % (tokens, full)),
+            (b"ratelimit", b'"default";r=%d;t=%d' % (max(0, tokens), full)),
         )
 
     def _limits(self, own_rate: float) -> tuple[float, float]:

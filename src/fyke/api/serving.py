@@ -18,7 +18,14 @@ from starlette.types import Receive, Scope, Send
 from fyke.api import etags
 from fyke.api.auth import AccessControl
 from fyke.api.call import Call
-from fyke.api.decode import parse_object, read_body
+from fyke.api.decode import (
+    MAX_BODY_BYTES,
+    MAX_INPUT_BYTES,
+    declared_size,
+    parse_object,
+    read_body,
+    sent_names,
+)
 from fyke.api.envelope import FYKE_PREFIX, NULL, JsonBytes, dialect_of, encode
 from fyke.api.errors import request_id
 from fyke.api.members import Member, members_of, raise_problems, read_members, unknown_members
@@ -41,6 +48,8 @@ from fyke.errors import NotFound
 from fyke.model.account import Caller
 from fyke.wire.fields import Answer
 from fyke.wire.fields import Request as Shape
+
+INPUT = "input"  # the member with the input of a run
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,15 @@ class Operation:
         return members_of(self.input_argument[1]) if self.input_argument else ()
 
     @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(name for each in self._members for name in each.names)
+
+    @cached_property
+    def max_body(self) -> int:
+        """The largest body in bytes; only the input of a run may be large."""
+        return MAX_INPUT_BYTES if INPUT in self._names else MAX_BODY_BYTES
+
+    @cached_property
     def _optional(self) -> bool:
         return not any(each.required for each in self._members)
 
@@ -158,13 +176,14 @@ class Operation:
         visit: Visit = request.scope[VISIT]
         caller = await self._caller(request, access, visit)
         declaration = self.declaration
-        body = await read_body(request) if declaration.reads_json else b""
-        raw = (
-            parse_object(body, optional=self._optional)
-            if declaration.reads_json
-            else query(request, self._repeated)
-        )
-        arguments = self._arguments(raw, request.path_params)
+        body = b""
+        if declaration.reads_json:
+            body = await self._body(request, access)
+            raw = parse_object(body, self._names, optional=self._optional)
+        else:
+            raw = query(request, self._repeated)
+        sent = sent_names(body) if self.strict else ()
+        arguments = self._arguments(raw, sent, request.path_params)
         key = start_key(request, body) if declaration.starts else None
         try:
             result = await self.handler(Call(request, visit, caller, key), **arguments)
@@ -179,8 +198,19 @@ class Operation:
             response.headers[REPLAYED] = "true"
         return etags.validate(request, data, response) if declaration.validated else response
 
-    def _arguments(self, raw: Mapping[str, Any], path: Mapping[str, Any]) -> dict[str, Any]:
-        problems = unknown_members(self._members, raw) if self.strict else []
+    async def _body(self, request: Request, access: AccessControl) -> bytes:
+        """The body, counted by its size before it is read. Raises ``RateLimited``, ``Refusal``."""
+        declared = declared_size(request)
+        access.charge(request.scope, min(declared or 0, self.max_body))
+        body = await read_body(request, self.max_body)
+        if declared is None:
+            access.charge(request.scope, len(body))
+        return body
+
+    def _arguments(
+        self, raw: Mapping[str, Any], sent: Iterable[str], path: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        problems = unknown_members(self._members, sent)
         values = read_members(self._members, raw, problems)
         arguments = read_members(self.path_members, path, problems)
         raise_problems(problems)

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from fyke import errors
-from fyke.api.decode import MAX_BODY_BYTES
+from fyke.api.decode import MAX_BODY_BYTES, MAX_INPUT_BYTES
 from fyke.api.envelope import V2_PREFIX
 from fyke.model.billing import Prices
 from support.api import Api, client, fails, start_body
@@ -137,14 +137,18 @@ async def test_credentials_come_before_syntax(api: Api) -> None:
 
 
 async def test_a_body_that_is_too_large_is_refused_unread(api: Api) -> None:
-    body = b'{"a":"' + b"x" * MAX_BODY_BYTES + b'"}'
-    fails(await api.send("POST", DETAIL, content=body), 413, 4000, "10 MiB")
-
-    async def chunks() -> Any:
-        for _ in range(11):
+    async def chunks(number: int) -> Any:
+        for _ in range(number):
             yield b" " * 2**20
 
-    fails(await api.send("POST", DETAIL, content=chunks()), 413, 4000, "10 MiB")
+    for path, limit, text in (
+        (DETAIL, MAX_BODY_BYTES, "1 MiB"),
+        ("/api/v1/scraper/run", MAX_INPUT_BYTES, "10 MiB"),
+    ):
+        body = b'{"a":"' + b"x" * limit + b'"}'
+        fails(await api.send("POST", path, content=body), 413, 4000, text)
+        sent = chunks(limit // 2**20 + 1)
+        fails(await api.send("POST", path, content=sent), 413, 4000, text)
     archive = await api.send(
         "POST",
         "/api/v2/workers/owner~x/versions",

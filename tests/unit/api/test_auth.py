@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.api.auth import AccessControl, credential
+from fyke.api.auth import BYTES_PER_REQUEST, AccessControl, credential
 from fyke.api.ratelimit import TokenBuckets
 from fyke.errors import ExpiredKey, InvalidKey, MissingKey, RateLimited
 from fyke.kit.clock import ManualClock
@@ -84,6 +84,22 @@ async def test_the_rate_limit_is_checked_before_the_credentials() -> None:
     with pytest.raises(RateLimited):
         await access.require(_scope(api_key="good"), "1.2.3.4")
     assert keys.calls == 2
+
+
+async def test_a_large_body_counts_as_several_requests() -> None:
+    clock = ManualClock()
+    access = _access(Keys(), clock, rate=1)
+    scope = _scope(api_key="good")
+    await access.require(scope, "1.2.3.4")
+    access.charge(scope, BYTES_PER_REQUEST - 1)
+    access.charge(scope, 10 * BYTES_PER_REQUEST)  # 1 - 10
+    with pytest.raises(RateLimited) as refused:
+        access.charge(scope, BYTES_PER_REQUEST)
+    assert refused.value.retry_after == 10
+    with pytest.raises(RateLimited):
+        await access.require(_scope(api_key="good"), "1.2.3.4")
+    clock.advance(10)
+    assert await access.require(_scope(api_key="good"), "1.2.3.4") == CALLER
 
 
 async def test_invalid_keys_of_an_address_are_limited() -> None:

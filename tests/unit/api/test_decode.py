@@ -7,31 +7,33 @@ from typing import Any
 
 import pytest
 
-from fyke.api.decode import MAX_DEPTH, parse_object, too_deep
+from fyke.api.decode import MAX_DEPTH, MAX_VALUES, parse_object, sent_names, too_deep, too_many
 from fyke.errors import InvalidRequest
 from support.hangs import no_hang
+
+NAMES = ("a", "n")
 
 
 @pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b"null", b"\xef\xbb\xbf", b"\xef\xbb\xbf{}"])
 def test_an_empty_body_or_null_is_an_empty_object(body: bytes) -> None:
-    assert parse_object(body) == {}
+    assert parse_object(body, NAMES) == {}
 
 
 def test_an_empty_array_is_an_empty_object_where_no_member_is_required() -> None:
     for body in (b"[]", b" [ ] ", b"\xef\xbb\xbf[]"):
-        assert parse_object(body, optional=True) == {}
+        assert parse_object(body, NAMES, optional=True) == {}
         with pytest.raises(InvalidRequest, match="must be a JSON object"):
-            parse_object(body)
+            parse_object(body, NAMES)
     for body in (b"[1]", b"[[]]", b"0", b'""', b"false"):
         with pytest.raises(InvalidRequest, match="must be a JSON object"):
-            parse_object(body, optional=True)
+            parse_object(body, NAMES, optional=True)
 
 
 @pytest.mark.parametrize(
     "digits", [str(2**63), str(2**64), "-" + "9" * 40, "1" * 4000, "9007199254740993"]
 )
 def test_integers_of_any_length_are_exact(digits: str) -> None:
-    assert str(parse_object(f'{{"n":{digits}}}'.encode())["n"]) == digits
+    assert str(parse_object(f'{{"n":{digits}}}'.encode(), NAMES)["n"]) == digits
 
 
 @pytest.mark.parametrize(
@@ -56,8 +58,36 @@ def test_integers_of_any_length_are_exact(digits: str) -> None:
 )
 def test_a_body_that_is_not_a_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parse_object(body)
+        parse_object(body, NAMES)
     assert str(caught.value).startswith(("the body", "the JSON body"))
+
+
+def test_only_the_members_of_the_operation_are_decoded() -> None:
+    body = b'{"b":{"a":1},"n":null,"a":"x","c":[1e999]}'
+    assert parse_object(body, NAMES) == {"a": "x"}
+    assert parse_object(b'{"a":1,"\\u0061":2,"a":{"a":3}}', NAMES) == {"a": {"a": 3}}
+    assert parse_object(b'{"x y":1,"self":2}', ("x y", "self")) == {"x y": 1, "self": 2}
+    assert list(sent_names(body)) == ["b", "n", "a", "c"]
+    assert list(sent_names(b" [] ")) == list(sent_names(b"null")) == list(sent_names(b"")) == []
+    with pytest.raises(InvalidRequest, match="not valid"):
+        sent_names(b'{"\\ud800":1}')
+
+
+def test_members_that_are_skipped_take_no_time() -> None:
+    many = b"{" + b",".join(b'"k%d":1' % number for number in range(MAX_VALUES - 10)) + b"}"
+    with no_hang(2):
+        for _ in range(5):
+            assert parse_object(many, NAMES) == {}
+
+
+def test_a_body_has_so_many_values_at_most() -> None:
+    for value, count in ((b"[1,[2,3],{}]", 6), (b'{"a":1,"b":[[]]}', 4), (b'"[,{"', 0)):
+        assert not too_many(value, count)
+        assert count == 0 or too_many(value, count - 1)
+    text = b'{"a":"' + b"," * MAX_VALUES + b'"}'
+    assert parse_object(text, NAMES) == {"a": "," * MAX_VALUES}
+    with pytest.raises(InvalidRequest, match="more than 250,000 values"):
+        parse_object(b'{"a":[' + b"1," * MAX_VALUES + b"1]}", NAMES)
 
 
 def test_depth_is_exact_and_ignores_brackets_in_strings() -> None:
@@ -69,7 +99,7 @@ def test_depth_is_exact_and_ignores_brackets_in_strings() -> None:
     assert not too_deep(b'{"a":"\\"' + b"[" * 500 + b'\\\\"}', MAX_DEPTH)
     assert not too_deep(b"[{}]" * 500, MAX_DEPTH)
     with pytest.raises(InvalidRequest, match="deeper than 64"):
-        parse_object(b'{"a":' + b"[" * 64 + b"]" * 64 + b"}")
+        parse_object(b'{"a":' + b"[" * 64 + b"]" * 64 + b"}", NAMES)
 
 
 @pytest.mark.parametrize("depth", range(1, 80))

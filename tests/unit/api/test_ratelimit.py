@@ -38,6 +38,21 @@ def test_peeking_takes_nothing() -> None:
     assert buckets.peek("a") == 1
 
 
+def test_a_debt_is_paid_before_the_next_request() -> None:
+    clock = ManualClock()
+    buckets = TokenBuckets(2, 4, clock)
+    assert buckets.take("a") == 0
+    assert buckets.debit("a", 10) == 0  # 3 - 10
+    assert buckets.debit("a", 1) == buckets.take("a") == 4
+    assert fields_of(buckets)[1] == '"default";r=0;t=6'
+    clock.advance(3.75)
+    assert buckets.take("a") > 0
+    clock.advance(0.25)
+    assert buckets.take("a") == 0
+    assert buckets.debit("a", 1) == 0  # one that has just paid for its request may owe more
+    assert buckets.debit("b", 1) == TokenBuckets(0, 1, clock).debit("a", 99) == 0
+
+
 def test_memory_is_bounded() -> None:
     buckets = TokenBuckets(1, 1, ManualClock())
     for number in range(ratelimit.MAX_BUCKETS + 500):
