@@ -24,7 +24,7 @@ from fyke.domain.runs.start_keys import StartKey, StartKind, claim, earlier_star
 from fyke.domain.runs.summary import summarise
 from fyke.domain.runs.transitions import Rules, apply, charged
 from fyke.domain.workers.input_schema import parse
-from fyke.domain.workers.input_values import validate_input
+from fyke.domain.workers.input_values import is_large, validate_input
 from fyke.domain.workers.lookup import refuse_deleted
 from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.domain.workers.service import Workers
@@ -55,6 +55,22 @@ class _Figures(NamedTuple):
     traffic_bytes: int
     hidden_attempts: frozenset[str]
     now: int
+
+
+class _CheckedInput(NamedTuple):
+    """A valid custom input, and the inputs of its subtasks."""
+
+    parts: list[dict[str, Any]]
+    json: str
+    summary: str
+
+
+def _checked(input_schema: str, custom: dict[str, Any], max_subtasks: int) -> _CheckedInput:
+    schema = parse(input_schema)
+    validate_input(schema, custom)
+    parts = split(schema, custom, limit=max_subtasks)
+    titles = {field.name: field.title for field in schema.fields}
+    return _CheckedInput(parts, _dump(custom), summarise(custom, titles))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +151,16 @@ class Runs:
             raise Forbidden(
                 "input.parameters.system.egress_allow may be used by the operator's account only"
             )
-        schema = parse(version.input_schema)
-        validate_input(schema, parsed.custom)
-        parts = split(schema, parsed.custom, limit=self._rules.max_subtasks)
+        checks = (version.input_schema, parsed.custom, self._rules.max_subtasks)
+        checked = (
+            await asyncio.to_thread(_checked, *checks)
+            if is_large(parsed.custom)
+            else _checked(*checks)
+        )
         if request.callback_url:
             self._callbacks.check(request.callback_url)
-        titles = {field.name: field.title for field in schema.fields}
-        summary = summarise(parsed.custom, titles)
-        run = self._new_run(caller, request, worker, version, parsed, len(parts), summary)
-        return run, worker, parts
+        run = self._new_run(caller, request, worker, version, parsed, checked)
+        return run, worker, checked.parts
 
     def refuse_without_space(self) -> None:
         """Raise ``Unavailable`` when the disk is too full for a new run."""
@@ -170,8 +187,7 @@ class Runs:
         worker: Worker,
         version: Version,
         parsed: ParsedInput,
-        subtasks: int,
-        summary: str,
+        checked: _CheckedInput,
     ) -> Run:
         return Run(
             id=new_ulid(),
@@ -187,9 +203,9 @@ class Runs:
             limits=parsed.limits,
             region=parsed.region or self._rules.default_region,
             egress_allow=parsed.egress_allow,
-            input_json=_dump(parsed.custom),
+            input_json=checked.json,
             callback_url=request.callback_url,
-            subtasks=subtasks,
+            subtasks=len(checked.parts),
             subtasks_succeeded=0,
             subtasks_failed=0,
             results=0,
@@ -199,7 +215,7 @@ class Runs:
             created_at=0,
             started_at=0,
             finished_at=0,
-            summary=summary,
+            summary=checked.summary,
         )
 
     async def _admit(

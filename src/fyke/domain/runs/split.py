@@ -11,12 +11,14 @@ run is one subtask, as on the original platform.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from fyke.domain.workers.input_schema import InputSchema
 from fyke.errors import InvalidRequest
 
 MAX_SUBTASKS = 1000
+MAX_COPIED = 64 * 2**20  # characters of JSON of all subtasks together
 
 Custom = dict[str, Any]
 
@@ -25,7 +27,8 @@ def split(schema: InputSchema, custom: Custom, limit: int = MAX_SUBTASKS) -> lis
     """Return the custom inputs of the subtasks, in order; at least one.
 
     ``custom`` is not changed, but the results may share nested values with it. Raise
-    ``InvalidRequest`` when the input cannot be split or results in more than ``limit`` subtasks.
+    ``InvalidRequest`` when the input cannot be split, results in more than ``limit`` subtasks, or
+    is too large to be copied into all of them.
     """
     if not isinstance(custom, dict):
         raise InvalidRequest("custom parameters must contain a single JSON object")
@@ -66,6 +69,7 @@ def _by_fields(schema: InputSchema, custom: Custom, limit: int) -> list[Custom]:
     _check_count(sum(len(items[name]) for name in active), limit)
     removed = removable if preferred else frozenset[str]()
     base = _base(custom, fields, removed)
+    _check_copies(base, sum(len(items[name]) for name in active))
     return [_part(base, name, item) for name in active for item in items[name]]
 
 
@@ -81,7 +85,9 @@ def _by_legacy_field(schema: InputSchema, custom: Custom, limit: int) -> list[Cu
     if not items:
         raise InvalidRequest(f"concurrency field [{name}] is empty")
     _check_count(len(items), limit)
-    return [_part(custom, name, item) for item in items]
+    base = {**custom, name: [""]}
+    _check_copies(base, len(items))
+    return [_part(base, name, item) for item in items]
 
 
 def _array(types: dict[str, str], name: str, custom: Custom) -> list[Any] | None:
@@ -121,6 +127,17 @@ def _non_empty_items(name: str, submitted: list[Any] | None) -> list[Any]:
 def _check_count(count: int, limit: int) -> None:
     if count > limit:
         raise InvalidRequest(f"concurrency_num ({count}) exceeds limit ({limit})")
+
+
+def _check_copies(base: Custom, count: int) -> None:
+    """Refuse an input whose other fields are too large for one copy in each subtask."""
+    size = len(json.dumps(base, ensure_ascii=False)) * count if count > 1 else 0
+    if size > MAX_COPIED:
+        raise InvalidRequest(
+            f"the fields that are not split are copied into {count:,} subtasks, {size:,} "
+            f"characters in all, at most {MAX_COPIED:,} are allowed; shorten them, or start "
+            "several runs"
+        )
 
 
 def _base(custom: Custom, fields: tuple[str, ...], removed: frozenset[str]) -> Custom:

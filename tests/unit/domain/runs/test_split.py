@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.runs.split import is_empty, split
+from fyke.domain.runs.split import MAX_COPIED, is_empty, split
 from fyke.domain.workers.input_schema import InputSchema, parse
 from fyke.errors import InvalidRequest
 
@@ -287,3 +287,12 @@ def test_plain_values_are_not_split() -> None:
 def test_an_object_item_replaces_a_field_that_it_does_not_name() -> None:
     assert split(schema(["a"]), {"a": [{"url": "x"}], "k": 1}) == [{"url": "x", "k": 1}]
     assert split(schema(b="a"), {"a": [{"url": "x"}]}) == [{"url": "x"}]
+
+
+@pytest.mark.parametrize("split_by", [{"fields": ["a"]}, {"b": "a"}])
+def test_an_input_is_copied_only_so_often(split_by: dict[str, Any]) -> None:
+    custom = {"a": [{"n": n} for n in range(100)], "shared": "x" * (MAX_COPIED // 100)}
+    with pytest.raises(InvalidRequest, match="copied into 100 subtasks, 67,"):
+        split(schema(**split_by), custom)
+    assert len(split(schema(**split_by), {**custom, "shared": "x" * (MAX_COPIED // 101)})) == 100
+    assert len(split(schema(**split_by), {**custom, "a": [1]})) == 1

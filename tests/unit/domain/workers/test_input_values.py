@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.workers.input_schema import InputSchema, parse
-from fyke.domain.workers.input_values import matches, validate_input
+from fyke.domain.workers.input_values import MAX_SMALL, is_large, matches, validate_input
 from fyke.errors import InvalidRequest
 
 
@@ -123,3 +123,9 @@ def test_an_input_that_is_not_an_object_is_refused_with_the_expected_form() -> N
     assert error.value.message == (
         "run input must be a JSON object; send input.parameters.custom as {...}"
     )
+
+
+def test_an_input_is_large_by_the_number_of_its_values() -> None:
+    assert not is_large({"a": "x" * 10**6, "b": [1] * (MAX_SMALL - 2)})
+    assert is_large({"a": "x", "b": [1] * (MAX_SMALL - 1)})
+    assert is_large({"a": [{"url": "x"}] * MAX_SMALL})
