@@ -5,6 +5,7 @@
     FykeError
     ├── InvalidRequest            the request breaks a rule (field, rule, remedy)
     │   ├── InvalidFields         a field is missing, of the wrong type or out of range
+    │   ├── TooComplex            a text cannot be read within the limits of time and memory
     │   └── UnknownVersion        the worker never had a version of this number
     ├── Unauthenticated
     │   ├── MissingKey
@@ -124,6 +125,13 @@ class InvalidFields(InvalidRequest):
     """The request does not match its schema."""
 
     key = "invalid_fields"
+
+
+class TooComplex(InvalidRequest):
+    """Reading the text exceeds a limit of processor time or memory."""
+
+    key = "too_complex"
+    default = "Reading this takes too much time or memory; make it smaller or simpler"
 
 
 class UnknownVersion(InvalidRequest):

@@ -29,6 +29,7 @@ from fyke.console.api_client import ApiClient
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.contracts.git import Git
+from fyke.contracts.parsing import ParserPool
 from fyke.contracts.signals import output_topic
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.service import Accounts
@@ -52,6 +53,7 @@ from fyke.model.run import End, Outcome
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import VersionState, Worker
 from fyke.notify.http import HttpNotifier
+from fyke.parsing.pools import ThreadPool
 from fyke.reasons import Reason
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.signals.datagram import DatagramSignals
@@ -292,10 +294,12 @@ async def open_app(
     review: bool = False,
     schema_by_slug: bool = True,
     git: Git | None = None,
+    parsers: ParserPool | None = None,
 ) -> AsyncIterator[App]:
     """``state_url``: a migrated database, instead of a new one in ``folder``. ``review``: versions
-    of accounts other than the operator's wait for review.
+    of accounts other than the operator's wait for review. ``parsers``: threads by default.
     """
+    parsers = parsers or ThreadPool()
     for name in ("state.db", "rows.db"):
         shutil.copy(templates / name, folder / name)
     signals = DatagramSignals(folder / "signals")
@@ -315,13 +319,14 @@ async def open_app(
         if state_url:
             storage = open_storage(state_url, durable=False, notify=signals.notify, hiding=HIDING)
             keys = await _first_accounts(Accounts(storage, clock))
-        workers = Workers(storage, blobs, clock, review=review)
+        workers = Workers(storage, blobs, parsers, clock, review=review)
         runs = Runs(storage, results, workers, signals, rules, CallbackRules(AddressRules(())))
         services = Services(
             Foundations(
                 storage=storage,
                 results=results,
                 blobs=blobs,
+                parsers=parsers,
                 workers=workers,
                 runs=runs,
                 signals=signals,

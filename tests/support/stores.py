@@ -26,6 +26,7 @@ from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller, Role
 from fyke.model.run import Run
 from fyke.model.runner import Capacity, Lease
+from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import store as results_store
@@ -180,7 +181,9 @@ class Stores:
 
     def runs(self, folder: Path, rules: Rules, signals: Signals) -> Runs:
         """The service of runs over these stores, with the published bundles in ``folder``."""
-        workers = Workers(self.storage, FilesystemBlobs(folder, durable=False), self.clock)
+        workers = Workers(
+            self.storage, FilesystemBlobs(folder, durable=False), ThreadPool(), self.clock
+        )
         callbacks = CallbackRules(AddressRules(()))
         return Runs(self.storage, self.results, workers, signals, rules, callbacks)
 

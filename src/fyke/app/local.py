@@ -81,7 +81,7 @@ async def run_locally(
     make_home(settings)
     migrate_all(settings)
     try:
-        async with open_runtime(settings) as runtime:
+        async with open_runtime(settings, own_files=True) as runtime:
             caller = await _caller(runtime)
             worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
             await Builds(runtime.storage).allow(caller, worker.id, allowed=builds)

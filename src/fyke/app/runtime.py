@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from fyke.app.state import addresses, hiding, open_signals, open_state
 from fyke.contracts.liveness import StorePath
+from fyke.contracts.parsing import ParserPool
 from fyke.contracts.results import Results
 from fyke.contracts.signals import Signals
 from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import Prices
+from fyke.parsing.pools import ProcessPool, ThreadPool
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.results.store import open_results
@@ -26,15 +28,20 @@ class Runtime:
     storage: SqlStorage
     results: Results
     blobs: FilesystemBlobs
+    parsers: ParserPool
     signals: Signals
     rules: Rules
     store_paths: tuple[StorePath, ...]
 
 
 @contextlib.asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """Open state, results, blobs and signals; close them at the end."""
+async def open_runtime(settings: Settings, *, own_files: bool = False) -> AsyncIterator[Runtime]:
+    """Open state, results, blobs, parsers and signals; close them at the end.
+
+    ``own_files``: all files are the user's own, and are read without limits.
+    """
     signals = open_signals(settings)
+    processes = ProcessPool()
     async with open_state(settings, signals) as storage:
         results = open_results(
             addresses(settings).results,
@@ -47,11 +54,13 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
                 storage=storage,
                 results=results,
                 blobs=FilesystemBlobs(settings.blobs_dir),
+                parsers=ThreadPool() if own_files else processes,
                 signals=signals,
                 rules=rules(settings),
                 store_paths=(storage.path(), results.path()),
             )
         finally:
+            await processes.close()
             await results.close()
             signals.close()
 

@@ -167,6 +167,7 @@ def _foundations(
         storage=runtime.storage,
         results=runtime.results,
         blobs=runtime.blobs,
+        parsers=runtime.parsers,
         workers=make_workers(runtime),
         runs=make_runs(runtime),
         signals=runtime.signals,

@@ -14,7 +14,7 @@ from fyke.kit.interfaces import own_addresses
 
 def make_workers(runtime: Runtime) -> Workers:
     review = runtime.settings.review == "required"
-    return Workers(runtime.storage, runtime.blobs, SystemClock(), review=review)
+    return Workers(runtime.storage, runtime.blobs, runtime.parsers, SystemClock(), review=review)
 
 
 def make_runs(runtime: Runtime) -> Runs:

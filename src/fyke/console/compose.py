@@ -10,6 +10,7 @@ from fyke.api.files import Links
 from fyke.console.api_client import ApiClient
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.docs.prefill import Prefill
+from fyke.console.markdown import StrangersMarkdown
 from fyke.console.page import ConsolePage
 from fyke.console.pages import (
     access,
@@ -120,9 +121,15 @@ def all_pages(
         ).pages(),
         *_task_pages(services),
         *uploads.UploadPages(
-            services.uploads, services.workers, services.runs, services.reviews
+            services.uploads,
+            services.workers,
+            services.runs,
+            services.reviews,
+            services.forms,
         ).pages(),
-        *review.ReviewPages(services.reviews, services.history, services.submission_files).pages(),
+        *review.ReviewPages(
+            services.reviews, services.history, services.submission_files, services.forms
+        ).pages(),
         *queue.QueuePages(services.queue, services.board, services.queue_stream).pages(),
         *usage.UsagePages(services.usage).pages(),
         *run_lists.RunListPages(
@@ -170,7 +177,11 @@ def _task_pages(services: Services) -> list[ConsolePage]:
             services.lists,
         ).pages(),
         *task_edit.TaskEditPages(
-            services.task_board, services.tasks, services.schedules, services.history
+            services.task_board,
+            services.tasks,
+            services.schedules,
+            services.history,
+            services.forms,
         ).pages(),
         *schedules.SchedulePages(services.calendar).pages(),
     ]
@@ -204,6 +215,7 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
             services.output_fields,
             services.runs,
             services.tasks,
+            StrangersMarkdown(services.parsers),
         ).pages(),
         *worker_versions.WorkerVersionPages(
             frames, services.workers, services.history, services.builds

@@ -6,12 +6,18 @@ Pictures become links: fetching one would reveal the reader to another host.
 
 from __future__ import annotations
 
+import asyncio
+from collections import OrderedDict
 from functools import lru_cache
 
 import nh3
 from markupsafe import Markup
 
-from fyke.kit.markdown import render
+from fyke.contracts.parsing import ParserPool
+from fyke.errors import RateLimited, TooComplex
+from fyke.kit.markdown import MAX_CHARS, render
+
+_CACHED_CHARS = 8 * 2**20  # of HTML
 
 _TAGS = {
     *("p", "br", "hr", "strong", "em", "del", "s", "code", "pre", "blockquote", "a"),
@@ -20,7 +26,49 @@ _TAGS = {
 }
 
 
-@lru_cache(maxsize=256)
+class StrangersMarkdown:
+    """Renders texts of strangers, each once, in the pool of parsers."""
+
+    def __init__(self, parsers: ParserPool) -> None:
+        self._parsers = parsers
+        self._rendering: dict[str, asyncio.Future[Markup]] = {}
+        self._cache: OrderedDict[str, Markup] = OrderedDict()
+        self._size = 0
+
+    async def to_html(self, account_id: str, text: str) -> Markup:
+        """The HTML of a text of this account, or the text itself when it is too complex."""
+        if not text.strip():
+            return Markup()
+        text = text[:MAX_CHARS]
+        if text in self._cache:
+            self._cache.move_to_end(text)
+            return self._cache[text]
+        if text not in self._rendering:
+            task = asyncio.ensure_future(self._render(account_id, text))
+            self._rendering[text] = task
+            task.add_done_callback(lambda _: self._rendering.pop(text, None))
+        return await asyncio.shield(self._rendering[text])
+
+    async def _render(self, account_id: str, text: str) -> Markup:
+        try:
+            html = await self._parsers.run(account_id, to_html, text)
+        except RateLimited:
+            return _plain(text)
+        except TooComplex:
+            html = _plain(text)
+        self._cache[text] = html
+        self._size += len(text) + len(html)
+        while self._size > _CACHED_CHARS:
+            oldest, dropped = self._cache.popitem(last=False)
+            self._size -= len(oldest) + len(dropped)
+        return html
+
+
+def _plain(text: str) -> Markup:
+    return Markup("<pre>{}</pre>").format(text)
+
+
+@lru_cache(maxsize=256)  # for texts of ours
 def to_html(text: str) -> Markup:
     """Sanitized HTML. Headings are moved one level down, because the page has its own ``h1``."""
     rendered = render(_without_pictures(text))

@@ -12,6 +12,7 @@ from fyke.contracts.blobs import Blobs
 from fyke.contracts.delivery import Mailer, Prober
 from fyke.contracts.git import Git
 from fyke.contracts.installation import InstallationProbe
+from fyke.contracts.parsing import ParserPool
 from fyke.contracts.results import Results
 from fyke.contracts.signals import Signals
 from fyke.contracts.state import Storage
@@ -91,6 +92,7 @@ class Foundations:
     storage: Storage
     results: Results
     blobs: Blobs
+    parsers: ParserPool
     workers: Workers
     runs: Runs
     signals: Signals
@@ -120,6 +122,7 @@ class Services:
     def __init__(self, on: Foundations) -> None:  # noqa: PLR0915 - one line for each service
         storage, rules, clock = on.storage, on.rules, on.clock
         self.storage = storage
+        self.parsers = on.parsers
         self.workers = on.workers
         self.runs = on.runs
         self.accounts = Accounts(
@@ -148,17 +151,19 @@ class Services:
         self.run_options = DefaultRunOptions(storage)
         self.builds = Builds(storage)
         self.secrets = WorkerSecrets(storage, sealer)
-        self.forms = RunForms(storage, rules)
-        self.history = VersionHistory(storage, on.blobs)
+        self.forms = RunForms(storage, rules, on.parsers)
+        self.history = VersionHistory(storage, on.blobs, on.parsers)
         self.output_fields = OutputFields(storage, self.results)
         self.catalog = Catalog(storage, on.categories, priced=rules.prices.any())
         self.tasks = Tasks(storage, self.workers)
         self.schedules = Schedules(storage)
         self.task_board = TaskBoard(storage)
         self.calendar = ScheduleCalendar(storage)
-        self.uploads = Uploads(storage, on.blobs, self.workers, self.runs, on.git, on.signals)
+        self.uploads = Uploads(
+            storage, on.blobs, on.parsers, self.workers, self.runs, on.git, on.signals
+        )
         self.reviews = Reviews(storage, self.runs, required=on.review)
-        self.submission_files = SubmissionFiles(on.blobs)
+        self.submission_files = SubmissionFiles(on.blobs, on.parsers)
         self.list_stream = ListStream(self.lists, on.signals)
         self.bulk = RunBulk(self.runs, self.lists)
         self.queue_stream = QueueStream(self.board, self.queue)

@@ -21,6 +21,7 @@ from fyke.model.account import Role
 from fyke.model.run import Origin
 from fyke.model.upload import GitSource, StepState, Upload, UploadState
 from fyke.model.worker import VersionState
+from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.app import SCHEMA, App, open_app
 from support.git_sandboxes import sandboxed_git
@@ -181,7 +182,16 @@ class QuickGit(StuckGit):
 def server(app: App, tmp_path: Path, git: Any, **more: Any) -> Uploads:
     """The uploads as another server has them."""
     blobs, services = FilesystemBlobs(tmp_path / "blobs"), app.services
-    return Uploads(app.storage, blobs, services.workers, services.runs, git, app.signals, **more)
+    return Uploads(
+        app.storage,
+        blobs,
+        ThreadPool(),
+        services.workers,
+        services.runs,
+        git,
+        app.signals,
+        **more,
+    )
 
 
 async def test_uploads_of_one_account_do_not_delay_those_of_another(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from lxml import html
 
-from fyke.console.markdown import to_html
+from fyke.console.markdown import StrangersMarkdown, to_html
+from fyke.errors import RateLimited, TooComplex
+from fyke.parsing.pools import ThreadPool
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -48,3 +53,49 @@ def test_an_image_becomes_a_link() -> None:
 def test_tables_and_code_are_kept() -> None:
     made = to_html("| a | b |\n| - | - |\n| 1 | `x` |\n")
     assert "<table>" in made and "<code>x</code>" in made
+
+
+class CountingPool(ThreadPool):
+    """Counts calls, and fails as often as requested."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.accounts: list[str] = []
+        self.errors = list(errors)
+
+    async def run(self, account_id: str, function: Any, *args: Any, **more: Any) -> Any:
+        self.accounts.append(account_id)
+        if self.errors:
+            raise self.errors.pop()
+        return await super().run(account_id, function, *args, **more)
+
+
+@pytest.mark.anyio
+async def test_a_text_is_rendered_once_for_all_visitors() -> None:
+    pool = CountingPool()
+    markdown = StrangersMarkdown(pool)
+    pages = await asyncio.gather(*(markdown.to_html("a", "# One") for _ in range(5)))
+    assert set(pages) == {to_html("# One")}
+    assert await markdown.to_html("b", "# One") == pages[0]
+    assert pool.accounts == ["a"]
+    assert await markdown.to_html("a", " \n") == ""
+
+
+@pytest.mark.anyio
+async def test_a_text_that_is_too_complex_is_shown_as_it_is() -> None:
+    pool = CountingPool(TooComplex(), RateLimited(5))
+    markdown = StrangersMarkdown(pool)
+    plain = "<pre># &lt;One&gt;</pre>"
+    assert await markdown.to_html("a", "# <One>") == plain
+    assert await markdown.to_html("a", "# <One>") == plain  # tried again, and refused for good
+    assert await markdown.to_html("a", "# <One>") == plain
+    assert pool.accounts == ["a", "a"]
+
+
+@pytest.mark.anyio
+async def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fyke.console.markdown._CACHED_CHARS", 40)
+    pool = CountingPool()
+    markdown = StrangersMarkdown(pool)
+    for text in ("one", "two", "three", "two", "one"):
+        await markdown.to_html("a", text)
+    assert len(pool.accounts) == 4  # the first was dropped for the third

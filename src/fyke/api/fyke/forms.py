@@ -98,7 +98,9 @@ class FormRoutes:
         data = await read_body(call.request, MAX_BYTES + 1)
         view = await self.forms.open(call.caller, slug, body.version)
         choice = ImportChoice(body.column, body.sheet)
-        imported = await self.forms.import_file(view, body.field, body.name, data, choice)
+        imported = await self.forms.import_file(
+            call.caller, view, body.field, body.name, data, choice
+        )
         return wire.ImportedValue.of(*imported)
 
     @post(f"{WORKER}/snippet", scope=Scope.READ, errors=_UNKNOWN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from fyke.console.reasons import error_text
 from fyke.console.runform.input_form import initial_form, read_submitted
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.forms.service import RunForms
 from fyke.domain.review.files import ShownFile, SubmissionFiles
 from fyke.domain.review.service import DecidedAlready, Reviews, SubmissionView
 from fyke.domain.workers.history import VersionComparison, VersionHistory
@@ -26,6 +28,7 @@ class ReviewPages:
     reviews: Reviews
     history: VersionHistory
     files: SubmissionFiles
+    forms: RunForms
 
     def pages(self) -> list[ConsolePage]:
         one = f"{AREA}/{{id}}"
@@ -92,7 +95,9 @@ class ReviewPages:
         ref = view.param("id")
         entry = await self.reviews.get(view.caller, ref)
         base = f"{AREA}/{ref}/sample"
-        input_form, check_only = await read_submitted(entry.version.input_schema, base, view.form)
+        input_form, check_only = await read_submitted(
+            entry.version.input_schema, base, view.form, partial(self.forms.read_file, view.caller)
+        )
         problem = ""
         if not check_only and not input_form.faulty:
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ from fyke.console.problems import faults_of
 from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.forms.service import RunForms
 from fyke.domain.schedules.service import ScheduleEditedMeanwhile, Schedules
 from fyke.domain.schedules.times import zone_names
 from fyke.domain.tasks.board import TaskBoard, TaskCheck
@@ -44,6 +46,7 @@ class TaskEditPages:
     tasks: Tasks
     schedules: Schedules
     history: VersionHistory
+    forms: RunForms
 
     def pages(self) -> list[ConsolePage]:
         one = f"{AREA}/{{id}}"
@@ -75,7 +78,10 @@ class TaskEditPages:
     async def save(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
         input_form, check_only = await read_submitted(
-            _schema(check), self._address(check), view.form
+            _schema(check),
+            self._address(check),
+            view.form,
+            partial(self.forms.read_file, view.caller),
         )
         typed = {name: view.form.get(name) for name in ("title", "description", "version")}
         revision = view.form.number("revision", -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -18,6 +19,7 @@ from fyke.console.runform.input_form import InputForm, initial_form, read_submit
 from fyke.console.texts import gettext as _
 from fyke.console.texts import use_language
 from fyke.console.view import View
+from fyke.domain.forms.service import RunForms
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.service import Runs
 from fyke.domain.uploads.service import Uploads
@@ -38,6 +40,7 @@ class UploadPages:
     workers: Workers
     runs: Runs
     reviews: Reviews
+    forms: RunForms
 
     def pages(self) -> list[ConsolePage]:
         one = f"{AREA}/{{id}}"
@@ -196,7 +199,9 @@ class UploadPages:
         """Start a test run of the draft, or redraw its form."""
         upload = await self.uploads.get(view.caller, view.param("id"))
         base = f"{AREA}/{upload.id}/test"
-        input_form, check_only = await read_submitted(upload.input_schema, base, view.form)
+        input_form, check_only = await read_submitted(
+            upload.input_schema, base, view.form, partial(self.forms.read_file, view.caller)
+        )
         problem = ""
         if not check_only and not input_form.faulty:
             try:

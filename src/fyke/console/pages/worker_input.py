@@ -176,7 +176,7 @@ class WorkerInputPages:
         data = await upload.read()
         try:
             name, imported = await self.forms.import_file(
-                form, request.subject, upload.filename, data, choice
+                view.caller, form, request.subject, upload.filename, data, choice
             )
         except InvalidRequest as error:
             return FormReply(action, import_errors=(_field_error(request.subject, error.message),))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.markdown import to_html
+from fyke.console.markdown import StrangersMarkdown
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.view import View
@@ -33,6 +32,7 @@ class WorkerTabPages:
     output_fields: OutputFields
     runs: Runs
     tasks: Tasks
+    markdown: StrangersMarkdown
 
     def pages(self) -> list[ConsolePage]:
         at = "/w/{owner}/{name}"
@@ -48,7 +48,9 @@ class WorkerTabPages:
     async def readme(self, view: View) -> Response:
         frame = await self.frames.get(view, "/readme")
         version = await self._latest(view, frame)
-        readme = await asyncio.to_thread(to_html, version.readme if version else "")
+        readme = await self.markdown.to_html(
+            frame.worker.account_id, version.readme if version else ""
+        )
         return view.page("workers/readme.html", frame=frame, readme=readme)
 
     async def output(self, view: View) -> Response:
@@ -95,8 +97,10 @@ class WorkerTabPages:
     async def changelog(self, view: View) -> Response:
         frame = await self.frames.get(view, "/changelog")
         changelog = await self.history.changelog(view.caller, frame.worker.id)
-        note = await asyncio.to_thread(to_html, changelog.text)
-        return view.page("workers/changelog.html", frame=frame, changelog=changelog, note=note)
+        note = await self.markdown.to_html(frame.worker.account_id, changelog.text)
+        return view.page(
+            "workers/changelog.html", frame=frame, changelog=changelog, author_note=note
+        )
 
     async def _latest(self, view: View, frame: WorkerFrame) -> Version | None:
         try:

@@ -7,6 +7,7 @@ submits the whole form to one address; the field ``do`` names the action.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from fyke.console.forms import PostedForm
@@ -16,12 +17,14 @@ from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, FormRequest
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.domain.forms.describe import describe
-from fyke.domain.forms.importing import ImportChoice, import_file
-from fyke.domain.forms.model import InputError, RunForm
+from fyke.domain.forms.importing import ImportChoice, ImportResult
+from fyke.domain.forms.model import FormField, InputError, RunForm
 from fyke.domain.forms.normalise import GivenInput, NormalisedInput, normalise, start_value
 from fyke.domain.forms.pairs import group_by_field
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
+
+FileReader = Callable[[FormField, str, bytes, ImportChoice], Awaitable[ImportResult]]
 
 VIEW_BUTTONS = frozenset({FORM_VIEW, JSON_VIEW, "rows", "import"})
 
@@ -73,12 +76,16 @@ def initial_form(
     return InputForm(FormTarget(address, own), form, value, context)
 
 
-async def read_submitted(schema: str, address: str, pairs: PostedForm) -> tuple[InputForm, bool]:
-    """The submitted form, and whether the button only changes what the form shows."""
+async def read_submitted(
+    schema: str, address: str, pairs: PostedForm, read_file: FileReader
+) -> tuple[InputForm, bool]:
+    """The submitted form, and whether the button only changes what the form shows. ``read_file``
+    reads a file as the value of a list.
+    """
     form, request = describe(schema), form_request.read(pairs)
-    value = normalise(form, request.raw, SystemDefaults())
+    value = await asyncio.to_thread(normalise, form, request.raw, SystemDefaults())
     if request.button == "import":
-        context = await _imported(form, request, value, pairs)
+        context = await _imported(form, request, value, pairs, read_file)
         return InputForm(FormTarget(address), form, value, context), True
     if request.button == "rows" and not request.pasted:
         field = form.fields.get(request.subject)
@@ -108,7 +115,11 @@ def _as_typed(
 
 
 async def _imported(
-    form: RunForm, request: FormRequest, value: NormalisedInput, pairs: PostedForm
+    form: RunForm,
+    request: FormRequest,
+    value: NormalisedInput,
+    pairs: PostedForm,
+    read_file: FileReader,
 ) -> FormContext:
     """The form with the entries of a file added to a list."""
     names = list(form.fields)
@@ -119,7 +130,7 @@ async def _imported(
     data, choice = await upload.read(), ImportChoice(column=pairs.get(f"column:{control_id}"))
     try:
         field = form.fields[request.subject]
-        imported = await asyncio.to_thread(import_file, field, upload.filename, data, choice)
+        imported = await read_file(field, upload.filename, data, choice)
     except InvalidRequest as error:
         return _refused(form, request, value, error.message)
     previous = value.custom.get(request.subject)

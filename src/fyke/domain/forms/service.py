@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from fyke.contracts.parsing import ParserLimits, ParserPool
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_task
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.caps import SpendingMonth, month_of
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.importing import ImportChoice, ImportResult, import_file
-from fyke.domain.forms.model import ControlKind, FormSource, RunForm, dump
+from fyke.domain.forms.model import ControlKind, FormField, FormSource, RunForm, dump
 from fyke.domain.forms.normalise import NormalisedInput, RawInput, normalise, start_value
 from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
 from fyke.domain.runs.admission import plan_limit
@@ -36,6 +37,7 @@ from fyke.reasons import Reason
 
 RECENT = 5
 MAX_DEFAULT = 4 * 2**20  # bytes of JSON
+_IMPORT = ParserLimits(cpu_seconds=20, seconds=60)
 _OFFERED = (VersionState.PUBLISHED, VersionState.DEPRECATED)
 
 T = TypeVar("T")
@@ -109,9 +111,10 @@ class InputCheck:
 class RunForms:
     """The forms of all workers that a caller may see."""
 
-    def __init__(self, storage: Storage, rules: Rules) -> None:
+    def __init__(self, storage: Storage, rules: Rules, parsers: ParserPool) -> None:
         self._storage = storage
         self._rules = rules
+        self._parsers = parsers
 
     async def open(self, caller: Caller, ref: str, number: str | None = None) -> FormView:
         """Return the form of a version, by default of the newest.
@@ -231,11 +234,17 @@ class RunForms:
         await self._storage.write(work)
 
     async def import_file(
-        self, view: FormView, field: str, name: str, data: bytes, choice: ImportChoice
+        self,
+        caller: Caller,
+        view: FormView,
+        field: str,
+        name: str,
+        data: bytes,
+        choice: ImportChoice,
     ) -> tuple[str, ImportResult]:
         """Return the name of a field and a file as its value; ``field`` ``""`` is the only list.
 
-        Raise ``InvalidRequest``, ``InvalidFields``.
+        Raise the errors of ``read_file``, and ``InvalidRequest`` for another field.
         """
         lists = [
             each
@@ -248,7 +257,15 @@ class RunForms:
             raise InvalidRequest(
                 f'name a list of the form, not "{field[:80]}": {names}', field="field"
             )
-        return target.name, await asyncio.to_thread(import_file, target, name, data, choice)
+        return target.name, await self.read_file(caller, target, name, data, choice)
+
+    async def read_file(
+        self, caller: Caller, field: FormField, name: str, data: bytes, choice: ImportChoice
+    ) -> ImportResult:
+        """Return a file as the value of a list. Raise ``InvalidRequest``, ``InvalidFields``."""
+        return await self._parsers.run(
+            caller.account_id, import_file, field, name, data, choice, limits=_IMPORT
+        )
 
     async def _read(self, work: Callable[[Transaction], T]) -> T:
         return await self._storage.read(work)

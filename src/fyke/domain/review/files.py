@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.contracts.blobs import Blobs
+from fyke.contracts.parsing import ParserPool
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.review.service import SubmissionView
 from fyke.domain.workers.archive import ENTRY_FILES, Archive, ProjectFile
@@ -29,8 +30,8 @@ class ShownFile:
 class SubmissionFiles:
     """Reads the files of a submission for a reviewer."""
 
-    def __init__(self, blobs: Blobs) -> None:
-        self._bundles = Bundles(blobs)
+    def __init__(self, blobs: Blobs, parsers: ParserPool) -> None:
+        self._bundles = Bundles(blobs, parsers)
 
     async def list(self, caller: Caller, view: SubmissionView) -> tuple[list[ShownFile], int]:
         """Return the files, the entry file first, and the number of further files.
@@ -39,7 +40,7 @@ class SubmissionFiles:
         """
         require_operator(caller, "Reading submitted files")
         try:
-            return await self._bundles.read(_shown_files, view.version)
+            return await self._bundles.read(view.worker.account_id, _shown_files, view.version)
         except VersionUnavailable:
             return [], 0
 

@@ -6,10 +6,9 @@ the progress and errors before the last check has ended.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fyke.domain.workers import input_schema, output_schema, requirements
 from fyke.domain.workers.archive import Archive, open_archive
@@ -27,8 +26,6 @@ from fyke.model.upload import (
     UploadStep,
 )
 from fyke.model.worker import Finding, Language
-
-Reporter = Callable[[Upload], Awaitable[None]]
 
 
 def first_steps(source: UploadSource) -> tuple[UploadStep, ...]:
@@ -58,46 +55,40 @@ def failed(upload: Upload, name: str, reason: str) -> Upload:
     return replace(broken, steps=steps, state=UploadState.FAILED)
 
 
-@dataclass(frozen=True, slots=True)
-class Checking:
-    """Checks one archive; ``report`` is called at the start and the end of every step."""
+def check(upload: Upload, data: bytes) -> Generator[Upload, None, Upload]:
+    """Run the checks of an archive; yield the upload at the start of each step, and return it with
+    all results.
+    """
+    upload = replace(upload, size=len(data), findings=())
+    upload = with_step(upload, UNPACK, StepState.RUNNING)
+    yield upload
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(open_archive(data))
+        except InvalidRequest as error:
+            broken = failed(upload, UNPACK, error.message)
+            finding = _unreadable(error.problems[0])
+            return replace(broken, state=UploadState.FAULTY, findings=(finding,))
+        total = sum(file.size for file in archive.files)
+        note = f"{len(archive.files):,} files, {total:,} bytes"
+        upload = with_step(upload, UNPACK, StepState.PASSED, note)
+        reader = ProjectReader(archive)
+        for name, run in reader.checks():
+            upload = with_step(upload, name, StepState.RUNNING)
+            yield upload
+            before = len(reader.findings)
+            run()
+            upload = replace(upload, findings=tuple(reader.findings))
+            state = _state(reader.findings[before:])
+            upload = with_step(upload, name, state, _note(name, reader))
+        return _finish(upload, reader, archive)
 
-    report: Reporter
 
-    async def run(self, upload: Upload, data: bytes) -> Upload:
-        """Run the checks; return the upload with their results."""
-        upload = replace(upload, size=len(data), findings=())
-        upload = with_step(upload, UNPACK, StepState.RUNNING)
-        await self.report(upload)
-        with ExitStack() as stack:
-            try:
-                archive = await asyncio.to_thread(stack.enter_context, open_archive(data))
-            except InvalidRequest as error:
-                broken = failed(upload, UNPACK, error.message)
-                finding = _unreadable(error.problems[0])
-                return replace(broken, state=UploadState.FAULTY, findings=(finding,))
-            total = sum(file.size for file in archive.files)
-            note = f"{len(archive.files):,} files, {total:,} bytes"
-            upload = with_step(upload, UNPACK, StepState.PASSED, note)
-            reader = ProjectReader(archive)
-            for name, check in reader.checks():
-                upload = await self._run_check(upload, reader, name, check)
-            return await asyncio.to_thread(_finish, upload, reader, archive)
-
-    async def _run_check(
-        self, upload: Upload, reader: ProjectReader, name: str, check: Callable[[], None]
-    ) -> Upload:
-        upload = with_step(upload, name, StepState.RUNNING)
-        await self.report(upload)
-        before = len(reader.findings)
-        await asyncio.to_thread(check)
-        new = reader.findings[before:]
-        state = StepState.PASSED
-        if new:
-            errors = any(finding.severity == ERROR for finding in new)
-            state = StepState.FAILED if errors else StepState.WARNED
-        upload = replace(upload, findings=tuple(reader.findings))
-        return with_step(upload, name, state, _note(name, reader))
+def _state(findings: Sequence[Finding]) -> StepState:
+    """The state of a step after its checks."""
+    if any(finding.severity == ERROR for finding in findings):
+        return StepState.FAILED
+    return StepState.WARNED if findings else StepState.PASSED
 
 
 def _unreadable(problem: Problem) -> Finding:

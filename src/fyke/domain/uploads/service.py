@@ -16,17 +16,26 @@ import structlog
 
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.git import Git, GitFailed
+from fyke.contracts.parsing import THOROUGH, ParserPool
 from fyke.contracts.signals import Signals, upload_topic
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.review.service import ReviewStarter
 from fyke.domain.runs.service import StartRequest
-from fyke.domain.uploads.checking import Checking, failed, first_steps, with_step
-from fyke.domain.uploads.fair_semaphore import FairSemaphore
+from fyke.domain.uploads.checking import check, failed, first_steps, with_step
 from fyke.domain.workers.archive import MAX_PACKED
 from fyke.domain.workers.naming import checked_name, name_from_title
 from fyke.domain.workers.service import Workers
-from fyke.errors import FykeError, InvalidRequest, NotFound, Refused, Unavailable
+from fyke.errors import (
+    FykeError,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    Refused,
+    TooComplex,
+    Unavailable,
+)
+from fyke.kit.fair_semaphore import FairSemaphore
 from fyke.kit.ids import is_ulid, new_ulid
 from fyke.model.account import Caller
 from fyke.model.run import Origin, Run
@@ -46,7 +55,6 @@ log = structlog.get_logger()
 CLAIM_MS = 20_000  # how long a claim is valid without renewal
 RENEW_SECONDS = 5.0
 MAX_CONCURRENT = 2  # uploads that one server checks at the same time, at most one of an account
-CHECK_SECONDS = 120.0  # limit for all checks of one upload
 MAX_UPLOADS = 100  # of one account
 KEEP_MS = 14 * 24 * 3600 * 1000
 _ACTION = "Uploading workers"
@@ -68,15 +76,17 @@ class Uploads:
         self,
         storage: Storage,
         blobs: Blobs,
+        parsers: ParserPool,
         workers: Workers,
         runs: ReviewStarter,
         git: Git,
         signals: Signals,
         *,
-        check_seconds: float = CHECK_SECONDS,
+        check_seconds: float = THOROUGH.seconds,
     ) -> None:
         self._storage = storage
         self._blobs = blobs
+        self._parsers = parsers
         self._workers = workers
         self._runs = runs
         self._git = git
@@ -327,7 +337,12 @@ class Uploads:
             if upload is None:
                 return
             processing = _Processing(
-                self._storage, self._blobs, self._git, upload, self._check_seconds
+                self._storage,
+                self._blobs,
+                self._parsers,
+                self._git,
+                upload,
+                self._check_seconds,
             )
             try:
                 await processing.run()
@@ -343,10 +358,17 @@ class _Processing:
     """The processing of one upload."""
 
     def __init__(
-        self, storage: Storage, blobs: Blobs, git: Git, upload: Upload, check_seconds: float
+        self,
+        storage: Storage,
+        blobs: Blobs,
+        parsers: ParserPool,
+        git: Git,
+        upload: Upload,
+        check_seconds: float,
     ) -> None:
         self._storage = storage
         self._blobs = blobs
+        self._parsers = parsers
         self._git = git
         self._upload = upload
         self._check_seconds = check_seconds
@@ -362,17 +384,24 @@ class _Processing:
             await asyncio.gather(renewal, return_exceptions=True)
 
     async def _check(self, data: bytes) -> None:
-        """Run the checks. One that exceeds the deadline continues in its thread until it reads the
-        archive again, which is closed by then.
-        """
+        """Run the checks, within the limits of the pool and a deadline."""
+        limits = replace(THOROUGH, seconds=self._check_seconds)
         try:
-            async with asyncio.timeout(self._check_seconds):
-                checked = await Checking(self._report).run(self._upload, data)
-        except TimeoutError:
-            await self.fail(
-                f"the checks took more than {self._check_seconds:g} s; make the project smaller "
-                "or try again"
+            checked = await self._parsers.run_steps(
+                self._upload.account_id,
+                check,
+                self._upload,
+                data,
+                on_item=self._report,
+                limits=limits,
             )
+        except TooComplex:
+            await self.fail(
+                f"the checks took more than {self._check_seconds:g} s, or too much processor time "
+                "or memory; make the project smaller or try again"
+            )
+        except RateLimited as error:
+            await self.fail(f"{error.message}; try again")
         else:
             await self._report(checked)
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from fyke.contracts.blobs import Blobs
+from fyke.contracts.parsing import THOROUGH, ParserPool
 from fyke.domain.workers.archive import MAX_BUNDLE, Archive, open_archive
 from fyke.errors import VersionUnavailable
 from fyke.model.worker import Version
@@ -24,10 +25,11 @@ def bundle_name(digest: str) -> str:
 
 
 class Bundles:
-    """Reads bundles, few at a time and away from the event loop."""
+    """Reads bundles, few at a time and in the pool of parsers."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs, parsers: ParserPool) -> None:
         self._blobs = blobs
+        self._parsers = parsers
         self._slots = asyncio.Semaphore(_CONCURRENT_READS)
 
     async def data(self, version: Version) -> bytes:
@@ -38,11 +40,15 @@ class Bundles:
             reason = Reason.of(ReasonCode.VERSION_FILES_MISSING, number=version.number)
             raise VersionUnavailable(reason) from None
 
-    async def read(self, work: Callable[..., T], *versions: Version) -> T:
-        """Call ``work`` with the archives of the versions, in a thread; return its result."""
+    async def read(self, account_id: str, work: Callable[..., T], *versions: Version) -> T:
+        """Call ``work``, a function of a module, with the archives of the versions; return its
+        result. ``account_id`` is the account whose versions they are. Raise ``TooComplex``.
+        """
         async with self._slots:
             bundles = [await self.data(version) for version in versions]
-            return await asyncio.to_thread(_with_archives, work, bundles)
+            return await self._parsers.run(
+                account_id, _with_archives, work, bundles, limits=THOROUGH
+            )
 
 
 def _with_archives(work: Callable[..., T], bundles: list[bytes]) -> T:

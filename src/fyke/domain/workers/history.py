@@ -7,10 +7,12 @@ visible to the worker's own account and to the operator, who reviews them.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise
 
 from fyke.contracts.blobs import Blobs
+from fyke.contracts.parsing import ParserPool
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.workers.archive import Archive
 from fyke.domain.workers.bundles import Bundles
@@ -25,6 +27,9 @@ CHANGELOG = "changelog.md"  # in the root of a project, in any case
 MAX_CHANGELOG = 256 * 1024  # bytes
 MAX_STEPS = 50  # versions in the changelog
 _CACHED_CHANGELOGS = 128
+_MAX_SMALL = 200_000  # characters of schemas; to read them takes some milliseconds
+
+Schemas = tuple[str, str]  # of the input and of the output
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,10 @@ class Changelog:
 class VersionHistory:
     """Reads the history of a worker."""
 
-    def __init__(self, storage: Storage, blobs: Blobs) -> None:
+    def __init__(self, storage: Storage, blobs: Blobs, parsers: ParserPool) -> None:
         self._storage = storage
-        self._bundles = Bundles(blobs)
+        self._bundles = Bundles(blobs, parsers)
+        self._parsers = parsers
         self._changelogs: OrderedDict[str, str] = OrderedDict()
 
     async def list(self, caller: Caller | None, ref: str) -> tuple[Worker, list[VersionEntry]]:
@@ -99,9 +105,10 @@ class VersionHistory:
         old, new = _find(worker, versions, before), _find(worker, versions, after)
         files = None
         if owns(worker, caller) or (caller is not None and caller.operator):
-            files = await self._bundles.read(compare, old, new)
+            files = await self._bundles.read(worker.account_id, compare, old, new)
         declared = declared_changes(old, new)
-        return VersionComparison(worker, old, new, _changes(old, new), declared, files)
+        [changes] = await self._schema_changes(worker, [(old, new)])
+        return VersionComparison(worker, old, new, changes, declared, files)
 
     async def changelog(self, caller: Caller | None, ref: str) -> Changelog:
         """Return the changes, newest first. Raise ``WorkerNotFound``, and ``VersionUnavailable``
@@ -109,18 +116,34 @@ class VersionHistory:
         """
         worker, versions = await self._storage.read(lambda tx: _visible_versions(tx, caller, ref))
         listed = [v for v in versions if v.state is not VersionState.DRAFT]
-        steps = tuple(
-            HistoryStep(v, _changes(earlier, v) if earlier else (), first=earlier is None)
-            for v, earlier in zip_longest(listed[:MAX_STEPS], listed[1 : MAX_STEPS + 1])
-        )
+        pairs = list(pairwise(listed[: MAX_STEPS + 1]))
+        changes = await self._schema_changes(worker, [(earlier, v) for v, earlier in pairs])
+        steps = [HistoryStep(v, c, first=False) for (v, _), c in zip(pairs, changes, strict=True)]
+        if 0 < len(listed) <= MAX_STEPS:
+            steps.append(HistoryStep(listed[-1], (), first=True))
         latest = next((v for v in versions if v.number == worker.latest), None)
-        return Changelog(worker, await self._text(latest) if latest else "", steps)
+        text = await self._text(worker, latest) if latest else ""
+        return Changelog(worker, text, tuple(steps))
 
-    async def _text(self, version: Version) -> str:
+    async def _schema_changes(
+        self, worker: Worker, pairs: Sequence[tuple[Version, Version]]
+    ) -> Sequence[tuple[SchemaChange, ...]]:
+        """The changes between two versions each, read here unless the schemas are large."""
+        schemas = [
+            ((old.input_schema, old.output_schema), (new.input_schema, new.output_schema))
+            for old, new in pairs
+        ]
+        if sum(len(text) for pair in schemas for each in pair for text in each) <= _MAX_SMALL:
+            return _changes_of(schemas)
+        return await self._parsers.run(worker.account_id, _changes_of, schemas)
+
+    async def _text(self, worker: Worker, version: Version) -> str:
         """The CHANGELOG.md of a version, cached by digest because a bundle never changes."""
         cache = self._changelogs
         if version.digest not in cache:
-            cache[version.digest] = await self._bundles.read(_changelog_of, version)
+            cache[version.digest] = await self._bundles.read(
+                worker.account_id, _changelog_of, version
+            )
         cache.move_to_end(version.digest)
         while len(cache) > _CACHED_CHANGELOGS:
             cache.popitem(last=False)
@@ -145,10 +168,8 @@ def _find(worker: Worker, versions: list[Version], number: str) -> Version:
     return version
 
 
-def _changes(old: Version, new: Version) -> tuple[SchemaChange, ...]:
-    return schema_changes(
-        (old.input_schema, old.output_schema), (new.input_schema, new.output_schema)
-    )
+def _changes_of(schemas: Sequence[tuple[Schemas, Schemas]]) -> list[tuple[SchemaChange, ...]]:
+    return [schema_changes(old, new) for old, new in schemas]
 
 
 def _changelog_of(archive: Archive) -> str:

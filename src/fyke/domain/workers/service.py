@@ -7,12 +7,12 @@ worker and may change at any time.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
 from fyke.contracts.blobs import Blobs
+from fyke.contracts.parsing import THOROUGH, ParserPool
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
@@ -59,14 +59,21 @@ class Workers:
     """Publishes and reads workers and their versions; ``WorkerRemoval`` deletes them."""
 
     def __init__(
-        self, storage: Storage, blobs: Blobs, clock: Clock, *, review: bool = False
+        self,
+        storage: Storage,
+        blobs: Blobs,
+        parsers: ParserPool,
+        clock: Clock,
+        *,
+        review: bool = False,
     ) -> None:
         """``review``: other accounts get a version only after its approval, unless the operator
         publishes it.
         """
         self._storage = storage
         self._blobs = blobs
-        self._bundles = Bundles(blobs)
+        self._bundles = Bundles(blobs, parsers)
+        self._parsers = parsers
         self._clock = clock
         self._review = review
 
@@ -96,7 +103,7 @@ class Workers:
         its own account. Raise ``InvalidRequest`` with all errors of the project, ``Forbidden``.
         """
         require_editor(caller, "Uploading workers")
-        project = await asyncio.to_thread(read_project, data)
+        project = await self._read(caller, data)
         request = PublishRequest(checked_name(name) if name else name_from_title(project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
         return await self._write(draft_transaction(caller, project, request, self._clock))
@@ -130,7 +137,7 @@ class Workers:
     ) -> tuple[Worker, Version, list[Finding]]:
         require_editor(caller, "Publishing workers")
         request.page.check()
-        project = await asyncio.to_thread(read_project, data)
+        project = await self._read(caller, data)
         if not request.name:
             request = replace(request, name=name_from_title(request.page.title or project.title))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
@@ -138,6 +145,9 @@ class Workers:
             publish_transaction(caller, project, request, self._clock, review=self._review)
         )
         return _published(result, project)
+
+    async def _read(self, caller: Caller, data: bytes) -> Project:
+        return await self._parsers.run(caller.account_id, read_project, data, limits=THOROUGH)
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         for _ in range(_ATTEMPTS - 1):
@@ -171,7 +181,7 @@ class Workers:
         """
         require_editor(caller, "Publishing workers")
         page.check()
-        project = await asyncio.to_thread(read_project, data)
+        project = await self._read(caller, data)
         await self._blobs.put(bundle_name(project.digest), project.bundle)
 
         def work(tx: Transaction) -> PublishResult:

@@ -12,6 +12,8 @@ from starlette.datastructures import UploadFile
 from fyke.console.forms import PostedForm
 from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
 from fyke.domain.forms.describe import describe
+from fyke.domain.forms.importing import ImportChoice, ImportResult, import_file
+from fyke.domain.forms.model import FormField
 from support import all_editors
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +33,11 @@ async def posted(
     files = {}
     if file:
         files[f"file:{KEYWORDS}"] = UploadFile(io.BytesIO(file[1]), filename=file[0])
-    return await read_submitted(SCHEMA, AT, PostedForm(pairs, files))
+    return await read_submitted(SCHEMA, AT, PostedForm(pairs, files), read_file)
+
+
+async def read_file(field: FormField, name: str, data: bytes, choice: ImportChoice) -> ImportResult:
+    return import_file(field, name, data, choice)
 
 
 def test_a_new_form_has_the_defaults_and_shows_no_errors() -> None:

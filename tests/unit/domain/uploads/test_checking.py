@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.uploads.checking import Checking, failed, first_steps, with_step
+from fyke.domain.uploads.checking import check as steps_of
+from fyke.domain.uploads.checking import failed, first_steps, with_step
 from fyke.model.upload import (
     CHECKS,
     FETCH,
@@ -14,6 +15,7 @@ from fyke.model.upload import (
     UploadSource,
     UploadState,
 )
+from fyke.parsing.pools import ThreadPool
 from support.projects import python_project
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +40,7 @@ async def check(data: bytes) -> tuple[Upload, list[Upload]]:
     async def report(found: Upload) -> None:
         reported.append(found)
 
-    return await Checking(report).run(upload(), data), reported
+    return await ThreadPool().run_steps("A", steps_of, upload(), data, on_item=report), reported
 
 
 def states(found: Upload) -> dict[str, StepState]:

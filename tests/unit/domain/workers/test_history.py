@@ -15,6 +15,7 @@ from fyke.domain.workers.history import VersionHistory
 from fyke.errors import UnknownVersion, VersionUnavailable, WorkerNotFound
 from fyke.model.account import Caller
 from fyke.model.worker import Version, VersionFacts, VersionState, Worker
+from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.published import ALICE, BOB, OPERATOR, PublishedState
 from support.zips import Entry, make_zip
@@ -26,7 +27,7 @@ class Setup:
     def __init__(self, state: PublishedState, folder: Path) -> None:
         self.state = state
         self.blobs = FilesystemBlobs(folder / "blobs", durable=False)
-        self.history = VersionHistory(state.storage, self.blobs)
+        self.history = VersionHistory(state.storage, self.blobs, ThreadPool())
 
     async def version(
         self, worker: Worker, number: str, files: dict[str, bytes] | None = None, **changes: Any

@@ -22,6 +22,7 @@ from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, Caller, Role
 from fyke.model.worker import Language, VersionState
+from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.prepared import state_in
 from support.stores import open_state
@@ -59,7 +60,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
     url = state_in(tmp_path)
     async with open_state(url) as storage:
         blobs = FilesystemBlobs(tmp_path / "blobs", durable=False)
-        workers = Workers(storage, blobs, ManualClock())
+        workers = Workers(storage, blobs, ThreadPool(), ManualClock())
         alice, bob = await add_account(storage, "alice"), await add_account(storage, "bob")
         yield Setup(storage, blobs, workers, Catalog(storage), alice, bob)
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fyke.domain.uploads.fair_semaphore import FairSemaphore
+from fyke.kit.fair_semaphore import FairSemaphore
 
 pytestmark = pytest.mark.anyio
 

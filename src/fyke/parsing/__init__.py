@@ -1,0 +1,1 @@
+"""Parsers of strangers' texts in processes of their own."""

@@ -1,0 +1,289 @@
+"""The two pools: in processes with limits, for a server, and in threads, for one user's own files.
+
+Processes are started when they are needed and ended when they have been idle for a while, so an
+idle server has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import structlog
+
+from fyke.contracts.parsing import QUICK, ParserLimits
+from fyke.errors import RateLimited, TooComplex, Unavailable
+from fyke.kit.fair_semaphore import FairSemaphore
+from fyke.parsing import frames
+from fyke.parsing.frames import ReplyKind
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Call = tuple[Callable[..., Any], tuple[Any, ...], ParserLimits]
+OnItem = Callable[[Any], Awaitable[None]]
+
+log = structlog.get_logger()
+
+PROCESSES = 2
+MAX_WAITING = 20  # calls of one account, with the one that is executed
+MAX_CALLS = 200  # of one process, which is then replaced: memory is not always given back
+IDLE_SECONDS = 60.0
+_RETRY_SECONDS = 5
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR")
+
+
+class _Turns:
+    """Lets accounts take turns, and refuses calls of one that has too many."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = FairSemaphore(slots)
+        self._calls: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def turn(self, account_id: str) -> AsyncIterator[None]:
+        if self._calls[account_id] >= MAX_WAITING:
+            raise RateLimited(_RETRY_SECONDS)
+        self._calls[account_id] += 1
+        try:
+            async with self._slots.slot(account_id):
+                yield
+        finally:
+            self._calls[account_id] -= 1
+            if not self._calls[account_id]:
+                del self._calls[account_id]
+
+
+class ProcessPool:
+    """Implements ``ParserPool``. ``close`` it at the end."""
+
+    def __init__(self, *, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._turns = _Turns(PROCESSES)
+        self._idle_seconds = idle_seconds
+        self._idle: list[_Process] = []
+        self._all: set[_Process] = set()
+
+    async def run(
+        self,
+        account_id: str,
+        function: Callable[..., T],
+        *args: Any,
+        limits: ParserLimits = QUICK,
+    ) -> T:
+        result: T = await self._run(account_id, (function, args, limits), _ignore)
+        return result
+
+    async def run_steps(
+        self,
+        account_id: str,
+        function: Callable[..., Generator[Item, None, T]],
+        *args: Any,
+        on_item: OnItem,
+        limits: ParserLimits = QUICK,
+    ) -> T:
+        result: T = await self._run(account_id, (function, args, limits), on_item)
+        return result
+
+    async def _run(self, account_id: str, call: Call, on_item: OnItem) -> Any:
+        async with self._turns.turn(account_id):
+            process = await self._take()
+            try:
+                return await process.call(call, on_item)
+            finally:
+                await self._release(process)
+
+    async def close(self) -> None:
+        """End all processes; calls that are executed fail."""
+        for process in list(self._all):
+            await process.kill()
+        self._all.clear()
+        self._idle.clear()
+
+    async def _take(self) -> _Process:
+        while self._idle:
+            process = self._idle.pop()
+            process.stop_timer()
+            if process.usable:
+                return process
+            self._all.discard(process)
+        try:
+            process = await _Process.start()
+        except OSError as error:
+            log.warning("parser_not_started", error=str(error))
+            raise Unavailable("no process can be started to read this; try again") from None
+        self._all.add(process)
+        return process
+
+    async def _release(self, process: _Process) -> None:
+        if process.usable and process.calls < MAX_CALLS:
+            process.timer = asyncio.get_running_loop().call_later(
+                self._idle_seconds, self._retire, process
+            )
+            self._idle.append(process)
+        else:
+            self._all.discard(process)
+            await process.kill()
+
+    def _retire(self, process: _Process) -> None:
+        self._idle.remove(process)
+        self._all.discard(process)
+        process.end()
+
+
+class _Process:
+    """A process of the pool, see ``fyke.parsing.process``."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        calls: asyncio.StreamWriter,
+        replies: asyncio.StreamReader,
+    ) -> None:
+        self._process = process
+        self._calls = calls
+        self._replies = replies
+        self._broken = False
+        self.calls = 0
+        self.timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def start(cls) -> _Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "fyke.parsing.process",
+            str(os.getpid()),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        )
+        assert process.stdin and process.stdout  # noqa: S101 - for mypy
+        return cls(process, process.stdin, process.stdout)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the process can take a call: it lives, and no call was left unanswered."""
+        return self._process.returncode is None and not self._broken
+
+    async def call(
+        self,
+        call: Call,
+        on_item: OnItem,
+    ) -> Any:
+        """The result of a call. Raise what it raises, ``TooComplex`` beyond a limit."""
+        limits = call[2]
+        deadline = asyncio.get_running_loop().time() + limits.seconds
+        self.calls += 1
+        self._broken = True
+        try:
+            await self._send(call, deadline)
+            while (reply := await self._reply(deadline))[0] is ReplyKind.ITEM:
+                await on_item(reply[1])
+        except (asyncio.IncompleteReadError, ConnectionError):
+            log.warning("parser_ended", status=await self._process.wait(), function=str(call[0]))
+            raise TooComplex from None
+        except TimeoutError:
+            log.warning("parser_timed_out", function=str(call[0]))
+            raise TooComplex from None
+        self._broken = False
+        return _result(*reply)
+
+    async def _send(self, call: Any, deadline: float) -> None:
+        self._calls.write(frames.encode(call))
+        async with asyncio.timeout_at(deadline):
+            await self._calls.drain()
+
+    async def _reply(self, deadline: float) -> tuple[ReplyKind, Any]:
+        async with asyncio.timeout_at(deadline):
+            head = await self._replies.readexactly(frames.HEAD)
+            data = await self._replies.readexactly(int.from_bytes(head, "big"))
+        kind, value = frames.decode(data)
+        return kind, value
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def end(self) -> None:
+        """Let the process end when it has read its input."""
+        self.stop_timer()
+        self._calls.close()
+
+    async def kill(self) -> None:
+        self.end()
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+def _result(kind: ReplyKind, value: Any) -> Any:
+    """The result in the last reply. Raise its error."""
+    if kind is ReplyKind.RESULT:
+        return value
+    if kind is ReplyKind.ERROR:
+        type_, args, attributes = value
+        error = type_.__new__(type_, *args)
+        vars(error).update(attributes)
+        raise error
+    if kind is ReplyKind.LIMIT:
+        raise TooComplex
+    raise RuntimeError(value)
+
+
+class ThreadPool:
+    """Implements ``ParserPool`` for texts of the user of this process: the only limit is the
+    deadline, after which a function goes on in its thread.
+    """
+
+    async def run(
+        self,
+        account_id: str,
+        function: Callable[..., T],
+        *args: Any,
+        limits: ParserLimits = QUICK,
+    ) -> T:
+        result: T = await _in_thread(_deadline(limits), function, *args)
+        return result
+
+    async def run_steps(
+        self,
+        account_id: str,
+        function: Callable[..., Generator[Item, None, T]],
+        *args: Any,
+        on_item: OnItem,
+        limits: ParserLimits = QUICK,
+    ) -> T:
+        deadline, steps = _deadline(limits), function(*args)
+        while not isinstance(item := await _in_thread(deadline, _next, steps), StopIteration):
+            await on_item(item)
+        result: T = item.value
+        return result
+
+
+def _deadline(limits: ParserLimits) -> float:
+    return asyncio.get_running_loop().time() + limits.seconds
+
+
+async def _ignore(item: Any) -> None:
+    """The items of a function that has none."""
+
+
+async def _in_thread(deadline: float, function: Callable[..., Any], *args: Any) -> Any:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await asyncio.to_thread(function, *args)
+    except TimeoutError:
+        raise TooComplex from None
+
+
+def _next(items: Any) -> Any:
+    """The next item, or the ``StopIteration``, which a thread cannot raise into a coroutine."""
+    try:
+        return next(items)
+    except StopIteration as end:
+        return end
