@@ -8,11 +8,10 @@ is its JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from fyke.domain.forms.jsonview import JsonViewError, read_json
-from fyke.domain.forms.model import Option, dump
+from fyke.domain.forms.model import FieldOptions, Option, dump
 
 MAX_OPTIONS = 5000
 
@@ -33,14 +32,14 @@ def _reads_as_json(text: str) -> bool:
     return True
 
 
-def read_options(raw: object) -> tuple[Option, ...]:
+def read_options(raw: object) -> FieldOptions:
     """Return the valid entries of a property's ``options``; plain values are their own label."""
     options: dict[str, Option] = {}
     for item in (raw if isinstance(raw, list) else [])[:MAX_OPTIONS]:
         option = _option(item)
         if option is not None:
             options.setdefault(option.token, option)
-    return tuple(options.values())
+    return FieldOptions(options.values())
 
 
 def _option(item: object) -> Option | None:
@@ -59,20 +58,6 @@ def _plain(value: Any, label: object) -> Option:
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else dump(value)
-
-
-def index(options: Iterable[Option]) -> dict[str, Any]:
-    """Map each text that a client may send to the value of its option.
-
-    It may be the token, the value as text, or the label, in this precedence.
-    """
-    options = list(options)
-    values: dict[str, Any] = {option.token: option.value for option in options}
-    for option in options:
-        values.setdefault(_as_text(option.value), option.value)
-    for option in options:
-        values.setdefault(option.label, option.value)
-    return values
 
 
 def value_of(token: str) -> Any:

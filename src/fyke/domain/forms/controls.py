@@ -116,7 +116,7 @@ def _read_choice(field: FormField, posted: PostedTexts) -> ReadValue:
     text = first(posted)
     if not text:
         return ReadValue(ABSENT)
-    values = choices.index(field.options)
+    values = field.options.values
     if text in values:
         return ReadValue(values[text])
     return ReadValue(choices.value_of(text), _undeclared(field, text))
@@ -138,9 +138,9 @@ def _show_choices(field: FormField, value: Any) -> PostedTexts | None:
 def _read_choices(field: FormField, posted: PostedTexts) -> ReadValue:
     ticked = dict.fromkeys(text for text in posted.get("", ()) if text)
     hint = order_of(first(posted, ORDER))
-    declared = dict.fromkeys(option.token for option in field.options)
+    ranks, known = field.options.ranks, field.options.values
+    declared = sorted(ticked.keys() & ranks.keys(), key=ranks.__getitem__)
     ordered = [text for text in (*hint, *declared, *ticked) if text in ticked]
-    known = choices.index(field.options)
     values: list[Any] = []
     problems: list[InputError] = []
     for text in dict.fromkeys(ordered):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import cached_property
 from typing import Any, Final, Literal
 
 from fyke.domain.forms.dates import DateRule
@@ -53,6 +54,28 @@ class Option:
     token: str
 
 
+class FieldOptions(tuple[Option, ...]):
+    """The choices of a field. What follows from them is computed once, not for each row."""
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The value of each text that a client may send: the token, the value as text, or the
+        label, in this precedence.
+        """
+        values: dict[str, Any] = {option.token: option.value for option in self}
+        for option in self:
+            text = option.value if isinstance(option.value, str) else dump(option.value)
+            values.setdefault(text, option.value)
+        for option in self:
+            values.setdefault(option.label, option.value)
+        return values
+
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        """The position of each token."""
+        return {option.token: number for number, option in enumerate(self)}
+
+
 @dataclass(frozen=True, slots=True)
 class FormField:
     """One property, or one column of a list of rows, prepared for display.
@@ -69,7 +92,7 @@ class FormField:
     kind: ControlKind
     required: bool = False
     default: Any = ABSENT
-    options: tuple[Option, ...] = ()
+    options: FieldOptions = field(default_factory=FieldOptions)
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""

@@ -8,7 +8,7 @@ from typing import Any
 from fyke.domain.forms.choices import token_of
 from fyke.domain.forms.codec import decode
 from fyke.domain.forms.controls import PostedTexts
-from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, Option
+from fyke.domain.forms.model import ABSENT, ControlKind, FieldOptions, FormField, InputError, Option
 from fyke.domain.workers.parameters import DEVICES, read_input
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
@@ -19,7 +19,7 @@ def _number(name: str, title: str, description: str, unit: str) -> FormField:
 
 
 def _memory() -> FormField:
-    sizes = tuple(
+    sizes = FieldOptions(
         Option(f"{size:,} MB, {cpus:g} CPU", size, token_of(size)) for size, cpus in DEVICES.items()
     )
     text = "Memory of each subtask; it determines the CPU share."

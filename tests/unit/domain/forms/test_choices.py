@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.forms.choices import MAX_OPTIONS, index, read_options, token_of, value_of
+from fyke.domain.forms.choices import MAX_OPTIONS, read_options, token_of, value_of
 from fyke.domain.forms.model import Option, same
 
 VALUES = ["red", "", " ", "1", "true", "null", '"x"', "[", 1, 1.0, True, False, None, [1], {"a": 1}]
@@ -59,10 +59,10 @@ def test_options_are_distinct_and_limited() -> None:
 
 
 def test_users_may_type_the_value_or_the_label() -> None:
-    known = index(read_options([{"label": "2", "value": 1}, {"label": "One", "value": 2}, "true"]))
+    known = read_options([{"label": "2", "value": 1}, {"label": "One", "value": 2}, "true"]).values
     assert known["1"] == 1
     assert known["2"] == 2  # a token has precedence over the label of another option
     assert known["One"] == 2
     assert known["true"] == "true"  # there is no option true, so its text is meant
-    both = index(read_options(["true", True]))
+    both = read_options(["true", True]).values
     assert (both["true"], both['"true"']) == (True, "true")

@@ -18,6 +18,7 @@ from fyke.domain.forms.controls import (
 from fyke.domain.forms.model import ABSENT, FormField
 from fyke.domain.forms.normalise import NormalisedInput, to_pairs
 from support.forms import COLOURS, SIZES, fault, form, item, sent, typed
+from support.hangs import no_hang
 
 
 @pytest.mark.parametrize(
@@ -299,3 +300,14 @@ def test_blank_json_is_no_value_and_invalid_json_stays_as_typed() -> None:
     assert found.value == "{\n"
     (problem,) = found.problems
     assert (problem.line, problem.line_column) == (2, 1)
+
+
+def test_many_rows_with_many_options_take_no_time() -> None:
+    options = [{"label": f"l{n}", "value": n} for n in range(4000)]
+    column = {"param": "kind", "type": "string", "editor": "select", "options": options}
+    table = form(item("requestListSource", "array", param_list=[column]))
+    pairs = [(f"f:x:{row}.kind", f"l{row % 4000}") for row in range(9000)]
+    boxes = form(item("checkbox", "array", options=options))
+    with no_hang():
+        assert sent(table, *pairs).custom["x"][8999] == {"kind": 999}
+        assert len(sent(boxes, *[("f:x", str(n)) for n in range(4000)]).custom["x"]) == 4000
