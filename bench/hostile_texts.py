@@ -1,0 +1,137 @@
+"""How long ``/healthz`` takes while another account sends what is slow to read.
+
+    python bench/hostile_texts.py [--seconds 10]
+
+Each load repeats one request as fast as it is answered, three at a time: a README and a project
+that are new each time, bodies of the largest size, dates of a form, a workbook, a comparison. A
+probe asks ``/healthz`` of the same server every 20 ms; what is measured is the time from the
+request to the answer, inside one process, so that the network and a busy machine count little. The
+aim is a p99 of 100 ms. The rate limit is off, so one key may send what would need many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from common import arguments, head, line, spread
+
+from fyke.parsing.pools import ProcessPool
+from support.api import Api, client
+from support.app import App, make_templates, open_app
+from support.pages import Visitor, visitor
+from support.parsers import PARSERS
+from support.projects import python_project
+
+AT_ONCE = 3
+PAUSE = 0.02  # seconds between two probes
+MAIN = "from sdk import CoreSDK\n"
+
+Load = Callable[[], Awaitable[Any]]
+
+
+def project(number: int, kind: str) -> bytes:
+    """A project that no other has the files of."""
+    text = PARSERS["markdown"].documents["wide table"](50_000)
+    schema = json.loads(PARSERS["form"].documents[kind](200_000))
+    return python_project(MAIN, schema=schema, **{"README.md": f"# {number}\n\n{text}"})
+
+
+def document(name: str, kind: str, size: int) -> Any:
+    return PARSERS[name].documents[kind](size)
+
+
+async def loads(app: App, api: Api, page: Visitor) -> dict[str, Load]:
+    numbers = count()
+    slug = (await app.services.workers.publish(app.owner, project(0, "dates"), name="form"))[0].id
+    await app.services.workers.publish(app.owner, project(1, "fields"), name="form")
+
+    async def readme() -> None:
+        data = python_project(MAIN, **{"README.md": f"# {next(numbers)}\n" + _table()})
+        await app.services.workers.publish(app.owner, data, name="readme")
+        await page.get("/w/owner/readme/readme")
+
+    async def post(path: str, body: str | bytes) -> None:
+        await api.send("POST", path, content=body)
+
+    members = document("body", "other members", 2**20 - 64)
+    large = document("body", "members", 2_400_000)
+    arrays = document("body", "arrays", 240_000)
+    sheet = document("workbook", "numbers", 8 * 2**20)
+    normalise = json.dumps({"form": [["f:f0", "1" * 40]]})
+    return {
+        "README": readme,
+        "members that are not known": lambda: post("/api/v1/run/detail", members),
+        "members of an input": lambda: post("/api/v1/scraper/run", large),
+        "arrays of an input": lambda: post("/api/v1/scraper/run", arrays),
+        "dates": lambda: post(f"/api/fyke/workers/{slug}/normalise", normalise),
+        "workbook": lambda: post(f"/api/fyke/workers/{slug}/import?name=a.xlsx", sheet),
+        "comparison": lambda: api.get(
+            f"/api/fyke/workers/{slug}/compare?before=v1.0.0&after=v1.0.1"
+        ),
+    }
+
+
+def _table() -> str:
+    text: str = document("markdown", "narrow table", 49_000)
+    return text
+
+
+async def measure(api: Api, load: Load, seconds: float) -> tuple[list[float], int]:
+    """Times of the probes in ms, and the number of requests that were answered meanwhile."""
+    answered = 0
+    end = time.perf_counter() + seconds
+
+    async def repeat() -> None:
+        nonlocal answered
+        while time.perf_counter() < end:
+            await load()
+            answered += 1
+
+    repeating = asyncio.gather(*(repeat() for _ in range(AT_ONCE)))
+    times: list[float] = []
+    while not repeating.done():
+        began = time.perf_counter()
+        await api.get("/healthz", key=None)
+        times.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(PAUSE)
+    await repeating
+    return times, answered
+
+
+async def run(seconds: float) -> None:
+    pool = ProcessPool()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "made").mkdir()
+        (folder / "app").mkdir()
+        templates = make_templates(folder / "made")
+        async with (
+            open_app(folder / "app", templates, parsers=pool) as app,
+            client(app.asgi(rate_limit=0)) as http,
+            visitor(app, app.owner.user_id) as page,
+        ):
+            api = Api(http, app.owner_key)
+            for name, load in (await loads(app, api, page)).items():
+                times, answered = await measure(api, load, seconds)
+                line(name, f"{spread(times)}  {answered} requests")
+        await pool.close()
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--seconds", type=float, default=10, help="for each load")
+    given = parser.parse_args()
+    head("/healthz while texts that are slow to read arrive")
+    asyncio.run(run(given.seconds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
