@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -120,7 +121,7 @@ def show(server: ServerContext, task: Slug) -> None:
             ("next run", _next_run(details)),
             ("last error", _last_error(details)),
             ("created", formatting.when(details.created_at)),
-            ("input", to_json(details.input)),
+            ("input", to_json(_input_of(details))),
         ]
     )
 
@@ -154,7 +155,7 @@ def update(
         whole = {"parameters": {"system": system, "custom": custom}}
         server.client.set_task_input(task, whole, version)
     elif version:
-        server.client.set_task_input(task, server.client.task(task).input, version)
+        server.client.set_task_input(task, _input_of(server.client.task(task)), version)
     if server.out.as_json:
         server.out.json({"updated": task})
     else:
@@ -199,6 +200,12 @@ def run(
 def _path(path: str) -> str:
     """A worker's path as owner/name."""
     return path.replace("~", "/")
+
+
+def _input_of(task: WorkerTask) -> dict[str, Any]:
+    """The input, which the answer contains as text."""
+    value: dict[str, Any] = json.loads(bytes(task.input))
+    return value
 
 
 def _next_run(task: WorkerTask) -> str:

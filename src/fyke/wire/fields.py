@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 MAX_TEXT = 100_000  # characters
 MAX_PAGE_INDEX = 1_000_000_000
@@ -194,6 +194,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT), ParsedBy(to_name)
 Texts = Annotated[list[str], ParsedBy(to_texts)]
 Names = Annotated[tuple[str, ...], Meta(max_length=MAX_NAMES), ParsedBy(to_names)]
 JsonObject = Annotated[dict[str, Any], ParsedBy(to_object)]
+# A stored object in an answer: its text is sent as it is, and not decoded.
+StoredObject = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
 
 PageIndex = Annotated[
     int,

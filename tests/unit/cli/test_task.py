@@ -14,6 +14,7 @@ from fyke.client import TaskRequest
 from fyke.wire.v2.tasks import WorkerTask, WorkerTaskPage
 from support.scripted import ScriptedServer
 
+INPUT = {"parameters": {"custom": {"urls": ["https://a.example"]}}}
 TASK = WorkerTask(
     slug="T1",
     title="Docs",
@@ -23,7 +24,7 @@ TASK = WorkerTask(
     worker_slug="W1",
     worker_path="owner~reader",
     worker_title="Reader",
-    input={"parameters": {"custom": {"urls": ["https://a.example"]}}},
+    input=msgspec.Raw(json.dumps(INPUT)),
     run_times=3,
     last_run_slug="",
     last_modified_at=1,
@@ -56,7 +57,7 @@ def test_a_task_without_a_schedule_is_shown_without_next_run() -> None:
     fields = run(show, "T1", task=TASK).fields
     assert (fields["worker"], fields["last run"]) == ("owner/reader", "never")
     assert (fields["schedule"], fields["next run"], fields["last error"]) == ("none", "-", "-")
-    assert json.loads(fields["input"]) == TASK.input
+    assert json.loads(fields["input"]) == INPUT
 
 
 def test_a_schedule_is_shown_with_next_run_and_last_error() -> None:
@@ -92,7 +93,7 @@ def test_an_update_without_options_is_refused() -> None:
         (('{"a": 1}', None, "", None), [("set_task_input", "T1", WHOLE, "")]),
         (
             (None, None, "v1.0.2", None),
-            [("task", "T1"), ("set_task_input", "T1", TASK.input, "v1.0.2")],
+            [("task", "T1"), ("set_task_input", "T1", INPUT, "v1.0.2")],
         ),
         (
             ('{"a": 1}', None, "v1.0.2", "What"),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 from fyke.domain.tasks.board import TaskFault
 from fyke.domain.tasks.service import TaskEdit
-from fyke.domain.workers.jsontext import loads
 from fyke.model.run import RunState
 from fyke.model.schedule import ScheduleKind
 from fyke.wire.common import Count, Page, PageQuery, known_values
-from fyke.wire.fields import Answer, Integer, Request, Text
+from fyke.wire.fields import Answer, Integer, Request, StoredObject, Text
 from fyke.wire.fyke.schedules import Moment, PausedAt
 from fyke.wire.inputs import StartInput
 from fyke.wire.units import seconds
@@ -106,7 +105,7 @@ class FieldProblem(Answer):
 
 class CheckedTask(TaskLineItem):
     description: str
-    input: Annotated[dict[str, Any], Meta(description="as saved")]
+    input: Annotated[StoredObject, Meta(description="as saved")]
     problems: Annotated[
         list[FieldProblem], Meta(description="fields that the worker's schema no longer accepts")
     ]
@@ -117,6 +116,6 @@ class CheckedTask(TaskLineItem):
         return cls(
             **_members(check.line),
             description=task.description,
-            input=loads(task.input_json),
+            input=Raw(task.input_json),
             problems=[FieldProblem(name, text) for name, text in check.problems],
         )

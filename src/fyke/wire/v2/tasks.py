@@ -7,9 +7,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import UNSET, Meta, Raw, UnsetType, field
 
-from fyke.domain.workers.jsontext import loads
 from fyke.model.schedule import ScheduleKind
 from fyke.wire.common import Count, Ulid, UnixSeconds
 from fyke.wire.fields import (
@@ -19,6 +18,7 @@ from fyke.wire.fields import (
     Name,
     ParsedBy,
     Request,
+    StoredObject,
     Text,
     to_integer,
     to_object,
@@ -175,7 +175,7 @@ class WorkerTask(Answer):
     worker_slug: Ulid
     worker_path: WorkerPath
     worker_title: str
-    input: dict[str, Any]
+    input: StoredObject
     run_times: Annotated[Count, Meta(description="runs that were started from it")]
     last_run_slug: Annotated[str, Meta(description="the newest run, empty if there is none")]
     last_modified_at: UnixSeconds
@@ -212,7 +212,7 @@ class WorkerTask(Answer):
             worker_slug=task.worker_id,
             worker_path=tilde_path(worker) if worker else "",
             worker_title=worker.title if worker else "",
-            input=loads(task.input_json),
+            input=Raw(task.input_json),
             run_times=task.run_times,
             last_run_slug=task.last_run_id,
             last_modified_at=seconds(task.updated_at),
@@ -252,12 +252,12 @@ class TaskCreated(Answer):
 
 
 class SavedTaskInput(Answer):
-    input: dict[str, Any]
+    input: StoredObject
     version: str
 
     @classmethod
     def of(cls, task: Task) -> SavedTaskInput:
-        return cls(loads(task.input_json), task.version or LATEST)
+        return cls(Raw(task.input_json), task.version or LATEST)
 
 
 class TaskChanged(Answer):

@@ -56,6 +56,17 @@ async def shown(api: Api, slug: str) -> dict[str, Any]:
     return data
 
 
+async def test_a_large_input_is_shown_as_it_was_sent(app: App, api: Api) -> None:
+    await app.publish()
+    custom = {**CUSTOM, "text": "é" * 300_000, "numbers": [2**70] * 30_000}
+    slug = await make(api, input={"parameters": {"custom": custom}})
+    assert (await shown(api, slug))["input"] == {"parameters": {"custom": custom}}
+    [listed] = (await api.get(TASKS)).json()["data"]["list"]
+    assert listed["input"]["parameters"]["custom"] == custom
+    checked = (await api.get(f"/api/fyke/tasks/{slug}")).json()["data"]
+    assert checked["input"]["parameters"]["custom"] == custom
+
+
 async def test_a_task_shows_all_of_its_members(app: App, api: Api) -> None:
     worker = await app.publish()
     slug = await make(api, **SAMPLE)
