@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -119,11 +120,12 @@ class ReviewPages:
         more_files = 0
         if comparison is None and not fault:
             shown, more_files = await self.files.list(view.caller, entry)
-        input_form = more.pop("input_form", None) or initial_form(
-            entry.version.input_schema, f"{base}/sample", own=True
+        input_form = more.pop("input_form", None) or await asyncio.to_thread(
+            initial_form, entry.version.input_schema, f"{base}/sample", own=True
         )
         values = {"faults": {}, "reply": "", "problem": "", "decided_first": False} | more
-        return view.page_or_part(
+        return await asyncio.to_thread(
+            view.page_or_part,
             "review/show.html",
             "work",
             status=status,

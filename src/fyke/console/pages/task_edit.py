@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from functools import partial
@@ -65,7 +66,8 @@ class TaskEditPages:
     async def edit(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))
         saved_input = json.loads(check.line.task.input_json)
-        input_form = initial_form(
+        input_form = await asyncio.to_thread(
+            initial_form,
             _schema(check),
             self._address(check),
             saved_input,
@@ -128,7 +130,8 @@ class TaskEditPages:
         **more: Any,
     ) -> Response:
         values = {"faults": {}, "current": None} | more
-        return view.page_or_part(
+        return await asyncio.to_thread(
+            view.page_or_part,
             "tasks/edit.html",
             "work",
             status=status,

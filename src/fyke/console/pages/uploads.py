@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ class UploadPages:
 
     async def show(self, view: View) -> Response:
         upload = await self.uploads.get(view.caller, view.param("id"))
-        return view.page("upload/show.html", **await self._values(view, upload))
+        values = await self._values(view, upload)
+        return await asyncio.to_thread(view.page, "upload/show.html", **values)
 
     async def live(self, view: View) -> Response:
         """A stream of the page's content, sent whenever a check starts or ends."""
@@ -115,7 +117,9 @@ class UploadPages:
                 async for upload in updates:
                     values = await self._values(view, upload)
                     with use_language(view.language):
-                        html = view.text_of("upload/show.html", "upload", **values)
+                        html = await asyncio.to_thread(
+                            view.text_of, "upload/show.html", "upload", **values
+                        )
                     yield live.message(live.partial("#upload", "innerHTML", html))
             yield live.END
 
@@ -127,7 +131,9 @@ class UploadPages:
         base = f"{AREA}/{upload.id}"
         ready = upload.state in _READY
         if ready and input_form is None:
-            input_form = initial_form(upload.input_schema, f"{base}/test", own=True)
+            input_form = await asyncio.to_thread(
+                initial_form, upload.input_schema, f"{base}/test", own=True
+            )
         worker = await self._worker(view, upload)
         name = worker.name if worker else _name(upload)
         typed = {"name": name, "title": upload.title, "public": False, "note": ""}
@@ -213,7 +219,9 @@ class UploadPages:
                 problem = error.message
         values = await self._values(view, upload, input_form, problem=problem)
         status = 200 if check_only else 422
-        return view.page_or_part("upload/show.html", "work", status=status, **values)
+        return await asyncio.to_thread(
+            view.page_or_part, "upload/show.html", "work", status=status, **values
+        )
 
 
 def _name(upload: Upload) -> str:

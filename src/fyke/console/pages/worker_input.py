@@ -205,7 +205,8 @@ class WorkerInputPages:
         *,
         status: int = 200,
     ) -> Response:
-        return view.page_or_part(
+        return await asyncio.to_thread(
+            view.page_or_part,
             _TEMPLATE,
             "work",
             status=status,
@@ -246,11 +247,16 @@ class WorkerInputPages:
 
     async def format(self, view: View) -> Response:
         """The typed JSON, indented, or its error. Numbers keep their digits."""
-        try:
-            answer = {"text": pretty(read_json(view.form.get("text"))), "fault": ""}
-        except JsonViewError as error:
-            answer = {"text": "", "fault": str(error)}
-        return Response(json.dumps(answer), media_type="application/json")
+        answer = await asyncio.to_thread(_formatted, view.form.get("text"))
+        return Response(answer, media_type="application/json")
+
+
+def _formatted(text: str) -> str:
+    try:
+        answer = {"text": pretty(read_json(text)), "fault": ""}
+    except JsonViewError as error:
+        answer = {"text": "", "fault": str(error)}
+    return json.dumps(answer)
 
 
 def _redrawn(action: FormAction) -> FormReply:

@@ -16,7 +16,7 @@ from fyke.domain.forms.codec import encode
 from fyke.domain.forms.model import ABSENT, ControlKind, InputError, RunForm, pretty
 from fyke.domain.forms.normalise import NormalisedInput
 from fyke.domain.forms.pairs import FormContent, content_of
-from fyke.domain.forms.rows import SHOWN_ROWS, rows_of
+from fyke.domain.forms.rows import rows_of, too_large
 from fyke.domain.forms.system import FIELDS
 from fyke.domain.workers.parameters import read_input
 from fyke.errors import InvalidRequest
@@ -96,7 +96,7 @@ def _without_large_tables(form: RunForm, sent: FormContent, value: NormalisedInp
         if (
             field
             and field.kind is ControlKind.TABLE
-            and len(rows_of(field, posted)) > SHOWN_ROWS + MORE_ROWS
+            and too_large(field, len(rows_of(field, posted)) - MORE_ROWS)
         ):
             sent.custom[name] = encode(field, value.custom.get(name, ABSENT))
     return sent

@@ -175,7 +175,7 @@ def _extra_suffixes(field: FormField) -> tuple[str, ...]:
 
 
 def _choices(field: FormField, posted: PostedTexts) -> list[ControlChoice]:
-    checked = [text for text in posted.get("", []) if text]
+    checked = dict.fromkeys(text for text in posted.get("", []) if text)
     choices = [
         ControlChoice(option.token, option.label, option.token in checked)
         for option in field.options

@@ -32,7 +32,7 @@ from fyke.domain.forms.model import (
     pretty,
     same,
 )
-from fyke.domain.forms.rows import MAX_ROWS, SHOWN_ROWS, cell_name, cells_of, rows_of
+from fyke.domain.forms.rows import MAX_ROWS, cell_name, cells_of, rows_of, too_large
 from fyke.domain.forms.tables import pasted
 from fyke.errors import InvalidRequest
 
@@ -102,7 +102,7 @@ def _read(field: FormField, posted: PostedTexts) -> ReadValue:
 
 def _show_table(field: FormField, value: Any) -> PostedTexts | None:
     columns = {column.name: column for column in field.columns}
-    if not isinstance(value, list) or len(value) > SHOWN_ROWS:
+    if not isinstance(value, list) or too_large(field, len(value)):
         return None
     shown: PostedTexts = {}
     for row, item in enumerate(value):

@@ -12,6 +12,7 @@ from fyke.domain.forms.tables import Table
 
 MAX_ROWS = 10_000
 SHOWN_ROWS = 300  # longer tables are shown as JSON
+SHOWN_OPTIONS = 50_000  # of the selects of a table; those with more are shown as JSON
 
 _CELL = re.compile(r"(\d{1,6})\.([^:]*)(?::(.*))?", re.DOTALL)
 
@@ -29,6 +30,12 @@ def unquote_name(text: str) -> str:
 def cell_name(row: int | str, column: str, suffix: str = "") -> str:
     """Return the suffix of a cell: row and column, the column quoted so that it has no dot."""
     return f"{row}.{quote_name(column)}" + (f":{suffix}" if suffix else "")
+
+
+def too_large(field: FormField, rows: int) -> bool:
+    """Whether a table of so many rows is too large for a page."""
+    options = sum(len(column.options) for column in field.columns)
+    return rows > SHOWN_ROWS or rows * options > SHOWN_OPTIONS
 
 
 def rows_of(field: FormField, posted: PostedTexts) -> list[dict[str, PostedTexts]]:

@@ -10,9 +10,9 @@ import pytest
 from fyke.domain.forms import codec
 from fyke.domain.forms.codec import decode, encode
 from fyke.domain.forms.controls import ReadValue
-from fyke.domain.forms.model import ABSENT, FormField, RunForm
+from fyke.domain.forms.model import ABSENT, FormField, RunForm, pretty
 from fyke.domain.forms.normalise import NormalisedInput, start_value, to_pairs
-from fyke.domain.forms.rows import SHOWN_ROWS
+from fyke.domain.forms.rows import SHOWN_OPTIONS, SHOWN_ROWS
 from fyke.domain.forms.tables import MAX_COLUMNS
 from support.forms import COLOURS, fault, form, item, sent, typed
 
@@ -150,6 +150,15 @@ def test_rows_that_the_table_cannot_show_are_sent_as_json(rows: Any) -> None:
     sent = encode(ROWS, rows)
     assert list(sent) == ["json"]
     assert decode(ROWS, sent).value == rows
+
+
+def test_a_table_with_too_many_options_in_all_is_sent_as_json() -> None:
+    options = [str(number) for number in range(500)]
+    column = {"param": "kind", "type": "string", "editor": "select", "options": options}
+    table = form(item("requestListSource", "array", param_list=[column])).fields["x"]
+    assert "json" not in encode(table, [{"kind": "1"}] * (SHOWN_OPTIONS // 500))
+    rows = [{"kind": "1"}] * (SHOWN_OPTIONS // 500 + 1)
+    assert encode(table, rows) == {"json": [pretty(rows)]}
 
 
 def test_rows_are_decoded_with_exactly_their_members() -> None:
