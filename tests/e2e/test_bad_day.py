@@ -12,11 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
+from fyke.app.maintenance import check
 from fyke.cli.shipped import setup_link
 from fyke.reasons import HintCode, ReasonCode
 from fyke.settings import Settings
@@ -332,10 +335,14 @@ def _set_up(platform: Booted, stale: str) -> None:
 
 
 def test_old_runs_are_forgotten_with_all_that_is_theirs(own_platform: Booted) -> None:
+    """``FYKE_KEEP_DAYS`` is 1, and the clock is that of the machine."""
+    assert own_platform.environment()["FYKE_KEEP_DAYS"] == "1"
     slug = own_platform.push(zoo("upserts"), "upserts")
     old, young = own_platform.start_run(slug), own_platform.start_run(slug)
     own_platform.ended(old)
     own_platform.ended(young)
+    numbers = {run: number for number, run in _stored(own_platform, "number, run_id", "runs")}
+    assert _contents(own_platform, numbers[old])["rows"] == 2
     with sqlite3.connect(own_platform.home / "state.db", timeout=30) as state:
         state.execute("UPDATE runs SET finished_at = finished_at - 86500000 WHERE id = ?", (old,))
     state.close()
@@ -350,16 +357,27 @@ def test_old_runs_are_forgotten_with_all_that_is_theirs(own_platform: Booted) ->
     )
     assert own_platform.raw("/api/v1/run/detail", {"run_slug": old}).json()["code"] == 70001
     assert own_platform.detail(young)["results"] == 2
-    with sqlite3.connect(own_platform.home / "rows.db", timeout=30) as rows:
-        tables = [
-            name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type='table'")
-        ]
-        for table in tables:
-            columns = [column[1] for column in rows.execute(f"PRAGMA table_info({table})")]
-            if "run_id" in columns:
-                query = f"SELECT count(*) FROM {table} WHERE run_id = ?"
-                assert rows.execute(query, (old,)).fetchone() == (0,), table
-    rows.close()
+    own_platform.wait_for(
+        lambda: not any(_contents(own_platform, numbers[old]).values()), "the end of its rows", 20
+    )
+    kept = _contents(own_platform, numbers[young])
+    assert kept["rows"] == 2 and kept["log"] > 0 and kept["attempts"] > 0
+    assert check(Settings(home=own_platform.home)) == []
+
+
+def _stored(platform: Booted, columns: str, table: str, where: str = "1") -> list[Any]:
+    with closing(sqlite3.connect(platform.home / "rows.db", timeout=30)) as rows:
+        return rows.execute(f"SELECT {columns} FROM results_{table} WHERE {where}").fetchall()
+
+
+def _contents(platform: Booted, run: int) -> dict[str, int]:
+    """How many entries each table has of the run with this number."""
+    keys = f"id > {run << 32} AND id <= {(run + 1) << 32}"
+    places = {"runs": f"number = {run}", "attempts": f"run = {run}", "upserts": f"run = {run}"}
+    return {
+        table: _stored(platform, "count(*)", table, where)[0][0]
+        for table, where in (places | {"rows": keys, "log": keys}).items()
+    }
 
 
 @ROOT_ONLY
