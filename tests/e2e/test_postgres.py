@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import httpx2
 import pytest
 
 from support.booted import Booted, booted
 from support.postgres import PostgresServer, running_postgres
+from support.postgres_relay import Relay, relaying
 from support.projects import python_project, zoo
 from support.receivers import Receiver, listening
 from support.two_servers import answers
@@ -33,8 +35,15 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="module")
-def database(postgres: PostgresServer) -> Iterator[str]:
-    url = postgres.new_database()
+def relay(postgres: PostgresServer) -> Iterator[Relay]:
+    with relaying(postgres) as relay:
+        yield relay
+
+
+@pytest.fixture(scope="module")
+def database(postgres: PostgresServer, relay: Relay) -> Iterator[str]:
+    """A database behind the relay, which Fyke's service user may reach."""
+    url = postgres.new_database().replace(str(postgres.socket_dir), str(relay.folder))
     yield url
     postgres.drop_database(url)
 
@@ -145,3 +154,24 @@ def test_a_database_that_goes_away_for_a_while_ends_no_run(
     detail = shared.ended(run)
     assert (detail["status"], detail["results"]) == (SUCCEEDED, ROWS), detail
     assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))
+
+
+def test_connections_that_go_silent_are_replaced_and_end_no_run(
+    shared: Booted, relay: Relay
+) -> None:
+    slug = shared.push(python_project(COUNTS), "pg-counts")
+    runs = [shared.start_run(slug)]
+    shared.wait_for(lambda: shared.detail(runs[0])["results"] > 0, "the first row")
+    relay.silence()
+    body = {"run_slug": runs[0], "page_index": 1, "page_size": 10}
+
+    def answered(path: str) -> bool:
+        return shared.raw(path, body).status_code == 200
+
+    for path in ("/api/v1/run/detail", "/api/v1/run/result/list"):  # state, rows
+        shared.wait_for(partial(answered, path), f"an answer of {path}", 30)
+    runs.append(shared.start_run(slug))
+    for run in runs:
+        detail = shared.ended(run)
+        assert (detail["status"], detail["results"]) == (SUCCEEDED, ROWS), detail
+        assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))

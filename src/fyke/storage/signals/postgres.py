@@ -14,12 +14,13 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from itertools import islice
-from typing import Any
 
 import psycopg
 import structlog
 
 from fyke.kit import backoff
+from fyke.storage.deadlines import SIGNAL
+from fyke.storage.postgres import CLIENT, TimedConnection
 from fyke.storage.signals.listeners import Listeners, TopicListener
 
 CHANNEL = "fyke_signals"
@@ -27,12 +28,7 @@ MAX_TOPIC_BYTES = 1024  # the server takes fewer than 8000 bytes
 MAX_QUEUED = 4096
 _BATCH = 256
 _NOTIFY = "SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic"
-# A lost connection is detected within half a minute.
-_KEEPALIVE: dict[str, Any] = {
-    "keepalives_idle": 15,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-}
+CHECK_SECONDS = 5.0  # how often a connection that receives nothing is checked
 
 log = structlog.get_logger(__name__)
 
@@ -78,8 +74,10 @@ class PostgresSignals:
         self._outbox.close()
 
 
-def _connect(conninfo: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(conninfo, autocommit=True, connect_timeout=5, **_KEEPALIVE)
+def _connect(conninfo: str) -> TimedConnection:
+    connection = TimedConnection.connect(conninfo, autocommit=True, **CLIENT)
+    connection.prepare_session(SIGNAL, durable=False)
+    return connection
 
 
 class _ChannelOutbox:
@@ -109,7 +107,7 @@ class _ChannelOutbox:
             del self._queued[oldest]
 
     def _run(self) -> None:
-        connection: psycopg.Connection[Any] | None = None
+        connection: TimedConnection | None = None
         failures = 0
         while topics := self._next():
             try:
@@ -183,15 +181,18 @@ class _ChannelInbox:
                 if self._stopped_within(backoff.delay(failures, base=0.1, cap=2.0)):
                     return
 
-    def _receive(self, connection: psycopg.Connection[Any]) -> bool:
+    def _receive(self, connection: TimedConnection) -> bool:
         """Deliver signals until stopped; then return True. Raise when the connection is lost."""
         poll = select.poll()
         poll.register(connection.fileno(), select.POLLIN)
         poll.register(self._stop_in, select.POLLIN)
         while True:
             self._listeners.deliver([notice.payload for notice in connection.notifies(timeout=0)])
-            if self._stop_in in {descriptor for descriptor, _ in poll.poll()}:
+            ready = {descriptor for descriptor, _ in poll.poll(CHECK_SECONDS * 1000)}
+            if self._stop_in in ready:
                 return True
+            if not ready:
+                connection.execute("SELECT 1")  # raises when the connection is silent
 
     def _stopped_within(self, seconds: float) -> bool:
         poll = select.poll()

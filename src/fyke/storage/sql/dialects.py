@@ -5,6 +5,7 @@
   (``BEGIN IMMEDIATE``), because upgrading a read lock can fail at any time; PostgreSQL uses READ
   COMMITTED, and the stores lock the rows on which they decide. ``for_reading``: transactions that
   read one snapshot; a deferred ``BEGIN`` on SQLite, read-only REPEATABLE READ on PostgreSQL.
+* ``long_transaction``: a transaction of maintenance.
 * ``now_ms``: the clock: that of PostgreSQL, which several machines share, or of this machine.
 * ``migration_lock``: one migration at a time, across processes and machines.
 * ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses with different syntax.
@@ -43,9 +44,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from fyke.errors import InvalidRequest
+from fyke.storage.deadlines import MAINTENANCE, REQUEST
 
 BUSY_SECONDS = 30
-CONNECT_SECONDS = 2
+LOCK_POLL_SECONDS = 0.1
 _BEGIN = "fyke_begin"
 
 # SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
@@ -101,7 +103,7 @@ def make_engine(
     ``durable``: a commit returns only after it is on disk. Without it a crash of the process loses
     nothing; a loss of power may lose the last commits, but never part of one. ``pool_size`` is the
     most connections; when none is free, a caller gets an error that ``failures.is_down``
-    recognises, after ``BUSY_SECONDS`` on SQLite, ``CONNECT_SECONDS`` on PostgreSQL. ``reading``:
+    recognises, after ``BUSY_SECONDS`` on SQLite, 2 seconds on PostgreSQL. ``reading``:
     connections to SQLite are read-only (on PostgreSQL transactions are, see ``for_reading``).
     """
     normalised = normalise_url(url)
@@ -182,32 +184,27 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
 
 
 def _postgres_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
+    # psycopg is needed on PostgreSQL only
+    from fyke.storage.postgres import CLIENT, CONNECT_SECONDS, TimedConnection
+
     engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
         isolation_level="READ COMMITTED",
-        connect_args={
-            "connect_timeout": CONNECT_SECONDS,
-            "application_name": "fyke",
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 10_000,
-        },
+        connect_args=CLIENT,
     )
-    commit = "on" if durable else "off"
+
+    @event.listens_for(engine, "do_connect")
+    def connect(
+        _dialect: object, _record: object, arguments: list[Any], named: dict[str, Any]
+    ) -> TimedConnection:
+        return TimedConnection.connect(*arguments, **named)
 
     @event.listens_for(engine, "connect")
-    def set_up(connection: Any, _record: object) -> None:
-        before, connection.autocommit = connection.autocommit, True
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET synchronous_commit = {commit}")
-            cursor.execute(f"SET lock_timeout = '{BUSY_SECONDS}s'")
-            cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
-            cursor.execute("SET TIME ZONE 'UTC'")
-        connection.autocommit = before
+    def set_up(connection: TimedConnection, _record: object) -> None:
+        connection.prepare_session(REQUEST, durable=durable)
 
     return engine
 
@@ -222,6 +219,23 @@ def for_reading(engine: Engine) -> Engine:
     if is_sqlite(engine):
         return engine.execution_options(**{_BEGIN: "BEGIN"})
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+@contextlib.contextmanager
+def long_transaction(engine: Engine) -> Iterator[Connection]:
+    """Begin a transaction of maintenance, whose statements may take an hour on PostgreSQL."""
+    with engine.connect() as connection:
+        if is_sqlite(connection):
+            with connection.begin():
+                yield connection
+            return
+        raw: Any = connection.connection.driver_connection
+        try:
+            with connection.begin():
+                raw.set_deadline(MAINTENANCE, "LOCAL")
+                yield connection
+        finally:
+            raw.silence = REQUEST.silence
 
 
 def now_ms(connection: Connection) -> int:
@@ -319,14 +333,13 @@ def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
     digest = hashlib.sha256(f"fyke migration {name}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # another process's migration may take any time
-        connection.exec_driver_sql("SET lock_timeout = 0")
-        connection.exec_driver_sql(f"SELECT pg_advisory_lock({key})")
+        # another process's migration may take any time, one statement may not
+        while not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({key})").scalar():
+            time.sleep(LOCK_POLL_SECONDS)
         try:
             yield
         finally:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({key})")
-            connection.exec_driver_sql(f"SET lock_timeout = '{BUSY_SECONDS}s'")
 
 
 def to_storable_text(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
@@ -16,8 +16,9 @@ _SQLITE_BUSY = frozenset({5, 6})
 _SQLITE_DOWN = frozenset({10, 13, 14})
 # serialization failure, deadlock, lock not available
 _PG_RETRY = frozenset({"40001", "40P01", "55P03"})
-# connection errors, no resources (disk full, too many clients), shutdown and start-up
-_PG_DOWN_CLASSES = ("08", "53", "57P", "58")
+# connection errors, no resources (disk full, too many clients), shutdown and start-up; the server
+# has ended a statement or an idle transaction after its deadline
+_PG_DOWN_CLASSES = ("08", "53", "57P", "58", "57014", "25P03")
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -36,7 +37,7 @@ def is_disconnect(error: BaseException) -> bool:
 
 
 def is_down(error: BaseException) -> bool:
-    """Whether the database is unavailable: unreachable, full, out of connections."""
+    """Whether the database is unavailable: unreachable, silent, full, out of connections."""
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):
@@ -45,8 +46,10 @@ def is_down(error: BaseException) -> bool:
     if isinstance(cause, sqlite3.Error):
         return _sqlite_code(cause) in _SQLITE_DOWN | _SQLITE_BUSY
     state = _sqlstate(cause)
+    if error.connection_invalidated:
+        return True
     if state is None:  # raised by the client library: no connection
-        return error.connection_invalidated or type(cause).__name__ == "OperationalError"
+        return isinstance(error, OperationalError)
     return state in _PG_RETRY or state.startswith(_PG_DOWN_CLASSES)
 
 

@@ -20,6 +20,7 @@ from fyke.storage.sql.dialects import (
     BUSY_SECONDS,
     for_reading,
     for_writing,
+    long_transaction,
     make_engine,
     migration_lock,
     sqlite_file,
@@ -101,7 +102,7 @@ class Schema:
             if version.up_to_date:
                 return version
             version.refuse_unknown()
-            with for_writing(engine).begin() as connection:
+            with long_transaction(for_writing(engine)) as connection:
                 upgrade(connection, self.folder)
             return self.version(engine)
 

@@ -21,101 +21,12 @@ from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from support.postgres import PostgresServer, running_postgres
+from support.postgres_relay import Relay
 
 pytestmark = pytest.mark.anyio
 
 NONE: frozenset[str] = frozenset()
 RUN = "01RUN"
-SOCKET = ".s.PGSQL.5432"
-
-
-class Relay:
-    """Forwards bytes between a socket of its own and the server's, and cuts on request.
-
-    ``down`` refuses new lines; ``down_after_cut`` begins that with the cut.
-    ``cut`` is ``before`` (a COMMIT does not reach the server), ``after`` (it does, but its
-    answer never comes back) or empty; it counts for one COMMIT.
-    """
-
-    def __init__(self, folder: Path, server: Path) -> None:
-        self.folder, self._server = folder, server / SOCKET
-        self.cut = ""
-        self.cuts = 0
-        self.down = self.down_after_cut = False
-        self._lines: set[asyncio.StreamWriter] = set()
-
-    async def start(self) -> asyncio.Server:
-        return await asyncio.start_unix_server(self._serve, self.folder / SOCKET)
-
-    def drop(self) -> None:
-        """Cut every line there is."""
-        for writer in self._lines:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.down:
-            writer.transport.abort()
-            return
-        from_server, to_server = await asyncio.open_unix_connection(self._server)
-        ends = {writer, to_server}
-        self._lines |= ends
-        try:
-            done, pending = await asyncio.wait(
-                [
-                    asyncio.create_task(self._to_server(reader, to_server, from_server)),
-                    asyncio.create_task(self._copy(from_server, writer)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*done, *pending, return_exceptions=True)
-        finally:
-            self._lines -= ends
-            for end in ends:
-                end.transport.abort()
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            if self._answering:
-                return  # swallow what the server says to the COMMIT, and cut
-            writer.write(data)
-            await writer.drain()
-
-    _answering = False
-
-    async def _to_server(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        answers: asyncio.StreamReader,
-    ) -> None:
-        while data := await reader.read(65536):
-            mode = self.cut if b"COMMIT\0" in data else ""
-            if mode:
-                self.cut, self.cuts = "", self.cuts + 1
-                self.down |= self.down_after_cut
-            if mode == "before":
-                return
-            self._answering = mode == "after"
-            writer.write(data)
-            await writer.drain()
-            if self._answering:
-                await asyncio.sleep(0.05)  # until the answer has come and was swallowed
-                self._answering = False
-                return
-
-
-@pytest.fixture
-async def relay(
-    postgres: PostgresServer, postgres_url: str, anyio_backend: str
-) -> AsyncIterator[Relay]:
-    with tempfile.TemporaryDirectory(prefix="relay", dir="/tmp") as folder:
-        relay = Relay(Path(folder), postgres.socket_dir)
-        server = await relay.start()
-        yield relay
-        server.close()
-        relay.drop()
 
 
 @pytest.fixture

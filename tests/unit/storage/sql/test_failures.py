@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
@@ -22,6 +22,10 @@ class _PostgresError(Exception):
         self.sqlstate = sqlstate
 
 
+class _ConnectionTimeout(_PostgresError):
+    """The driver derives several classes from its OperationalError."""
+
+
 @pytest.mark.parametrize(
     "error, retry, down",
     [
@@ -35,6 +39,9 @@ class _PostgresError(Exception):
         (OperationalError("s", {}, _PostgresError("53100")), False, True),
         (OperationalError("s", {}, _PostgresError("57P01")), False, True),
         (OperationalError("s", {}, _PostgresError("08006")), False, True),
+        (OperationalError("s", {}, _PostgresError("57014")), False, True),  # statement_timeout
+        (DBAPIError("s", {}, _PostgresError("25P03")), False, True),  # idle in a transaction
+        (OperationalError("s", {}, _ConnectionTimeout(None)), False, True),
         (ProgrammingError("s", {}, _PostgresError("42P01")), False, False),
         (ProgrammingError("s", {}, _PostgresError(None)), False, False),
         (PoolTimeout("none free"), False, True),

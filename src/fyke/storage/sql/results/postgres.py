@@ -12,6 +12,8 @@ from psycopg import errors
 from sqlalchemy import Engine
 
 from fyke.errors import Unavailable
+from fyke.storage.deadlines import BATCH, PAGE
+from fyke.storage.postgres import TimedConnection
 from fyke.storage.sql.results.drivers import InDoubt, Params, RetryWrite, insert_statement
 
 _COPY_FROM = 8  # from this many rows on, COPY is faster than pipelined INSERTs
@@ -37,9 +39,11 @@ class PostgresDriver:
         owner = engine.raw_connection()
         owner.detach()
         connection = owner.dbapi_connection
-        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - for the type checker
-        self._connection: psycopg.Connection[Any] = connection
+        assert isinstance(connection, TimedConnection)  # noqa: S101 - for the type checker
+        self._connection: TimedConnection = connection
         self._connection.rollback()
+        self._connection.autocommit = True
+        self._connection.set_deadline(BATCH if writes else PAGE)
         self._connection.autocommit = not writes
         self._cursor: psycopg.Cursor[Any] = self._connection.cursor(binary=True)
         self._transaction_id: psycopg.Cursor[Any] | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -23,6 +23,7 @@ from fyke.errors import Unavailable
 from fyke.kit import backoff
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 from fyke.model.results import AttemptBatch, Header, Row, RunTotals
+from fyke.storage.deadlines import RETRY_SECONDS
 from fyke.storage.sql.counted import CountedExecutor
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import delete, read, write
@@ -206,6 +207,15 @@ def _deletion(run: delete.DeletedRun, step: int) -> Callable[[Driver], bool]:
     return work
 
 
+def _tries() -> Iterator[None]:
+    """The tries of one operation; a silent connection takes all the time there is."""
+    started = time.monotonic()
+    for _ in range(_TRIES):
+        yield
+        if time.monotonic() - started > RETRY_SECONDS:
+            return
+
+
 class _Writer:
     """The writing connection, with retries. Used by one thread."""
 
@@ -216,7 +226,7 @@ class _Writer:
 
     def do(self, work: Callable[[Driver], T]) -> T:
         """Run ``work`` in one transaction. It may run more than once, but is committed once."""
-        for _ in range(_TRIES):
+        for _ in _tries():
             try:
                 return self._once(work)
             except RetryWrite as exc:
@@ -274,16 +284,17 @@ class _Writer:
 
 
 class _Readers:
-    """A connection for each reading thread, replaced when it is lost."""
+    """A connection for each reading thread. When one is lost, all are replaced."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._local = threading.local()
         self._all: set[Driver] = set()
+        self._lost = 0  # how many were lost so far
         self._lock = threading.Lock()
 
     def do(self, work: Callable[[Driver], T]) -> T:
-        for _ in range(_TRIES):
+        for _ in _tries():
             driver = self._driver()
             try:
                 return work(driver)
@@ -294,12 +305,17 @@ class _Readers:
                 self._discard(driver)
                 if not isinstance(translated, RetryWrite):
                     raise translated from exc
+                self._lost += 1
                 reason = exc
         raise Unavailable(f"The results store cannot be read: {reason}") from reason
 
     def _driver(self) -> Driver:
         driver: Driver | None = getattr(self._local, "driver", None)
+        if driver is not None and self._local.lost != self._lost:
+            self._discard(driver)
+            driver = None
         if driver is None:
+            self._local.lost = self._lost
             driver = connect(self._engine, writes=False)
             self._local.driver = driver
             with self._lock:

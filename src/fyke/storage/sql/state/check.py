@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Engine
 
-from fyke.storage.sql.dialects import for_reading, is_sqlite
+from fyke.storage.sql.dialects import for_reading, is_sqlite, long_transaction
 from fyke.storage.sql.state.billing import SqlLedger
 from fyke.storage.sql.state.schema import SCHEMA
 
@@ -70,7 +70,7 @@ def check(engine: Engine) -> list[str]:
             f"the tables are at version {version.current or 'none'}, this program needs "
             f"{version.head}: {version.remedy}"
         ]
-    with for_reading(engine).connect() as connection, connection.begin():
+    with long_transaction(for_reading(engine)) as connection:
         return [*_file(connection), *_rules(connection), *_ledger(connection)]
 
 

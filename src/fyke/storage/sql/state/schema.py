@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from fyke.errors import Conflict
-from fyke.storage.sql.dialects import for_writing
+from fyke.storage.sql.dialects import for_writing, long_transaction
 from fyke.storage.sql.schema import Schema, SchemaVersion, upgrade
 from fyke.storage.sql.state.columns import VERSION_TABLE
 
@@ -32,7 +32,7 @@ def convert(database: Engine | str, chain: Path) -> SchemaVersion:
             version.refuse_unknown()
             cause = f"its revision is {version.current}" if version.current else "it is empty"
             raise Conflict(f"The database needs no conversion: {cause}")
-        with for_writing(engine).begin() as connection:
+        with long_transaction(for_writing(engine)) as connection:
             upgrade(connection, chain)
             set_revision = f"UPDATE {VERSION_TABLE} SET version_num = :first"  # noqa: S608 - our own name
             connection.execute(text(set_revision), {"first": FIRST_RELEASE})

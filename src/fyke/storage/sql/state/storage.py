@@ -20,6 +20,7 @@ from fyke.contracts.liveness import StorePath
 from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.kit.backoff import delay
+from fyke.storage.deadlines import RETRY_SECONDS
 from fyke.storage.sql.counted import CountedExecutor
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine, normalise_url
 from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
@@ -137,12 +138,15 @@ def _should_retry(error: SQLAlchemyError, tries: int, seconds: float) -> bool:
         # a transaction that waited that long for a lock would wait as long again
         return tries < TRIES and seconds < LONG_SECONDS
     # after a restart of the server the pooled connections are broken; the second one is new
-    return is_disconnect(error) and tries < 2
+    return is_disconnect(error) and tries < 2 and seconds < RETRY_SECONDS
 
 
 def _translated(error: SQLAlchemyError) -> Exception:
     if is_down(error):
-        return Unavailable("The database cannot be reached or is full; nothing was changed")
+        return Unavailable(
+            "The database cannot be reached, is full or does not answer in time; "
+            "nothing was changed"
+        )
     return error
 
 

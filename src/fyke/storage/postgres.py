@@ -1,0 +1,102 @@
+"""Connections to PostgreSQL on which nothing waits forever. Imported only where it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import psycopg
+
+from fyke.storage.deadlines import IDLE_SECONDS, REQUEST, Deadline
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 2
+_KEEPALIVE = {"idle": 5, "interval": 2, "count": 2}
+_MS = round(IDLE_SECONDS * 1000)
+
+# Each side notices that the other one is gone within 10 seconds.
+CLIENT: dict[str, Any] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "fyke",
+    "tcp_user_timeout": _MS,
+    **{f"keepalives_{name}": value for name, value in _KEEPALIVE.items()},
+}
+_SERVER = "; ".join(
+    [
+        "SET TIME ZONE 'UTC'",
+        f"SET tcp_user_timeout = {_MS}",
+        *(f"SET tcp_keepalives_{name} = {value}" for name, value in _KEEPALIVE.items()),
+    ]
+)
+_STEP = 1.0
+_CHECKS_CLIENT = 140_000  # the version that can end the statement of a client that is gone
+
+
+class _Silence(Exception):
+    """Nothing has arrived within the deadline."""
+
+
+class TimedConnection(psycopg.Connection[Any]):
+    """A connection that closes when nothing has arrived for ``silence`` seconds while it waits.
+
+    The caller gets ``psycopg.OperationalError``, as for every other lost connection.
+    """
+
+    silence = REQUEST.silence
+
+    def wait(
+        self,
+        gen: Generator[Any, Any, T],
+        interval: float = 0.1,
+        timeout: float | None = None,
+    ) -> T:
+        """Every operation of the connection waits here; psycopg alone waits without a limit."""
+        try:
+            return super().wait(_until_silent(gen, self.silence), interval, timeout)
+        except _Silence:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(
+                f"the database has not answered for {self.silence:g} seconds"
+            ) from None
+
+    def prepare_session(self, deadline: Deadline, *, durable: bool) -> None:
+        """Configure the session of a new connection."""
+        commit = "on" if durable else "off"
+        before, self.autocommit = self.autocommit, True
+        self.execute(f"SET synchronous_commit = {commit}; {_SERVER}".encode())
+        self.set_deadline(deadline)
+        if self.info.server_version >= _CHECKS_CLIENT:
+            with contextlib.suppress(psycopg.NotSupportedError, psycopg.DataError):
+                self.execute("SET client_connection_check_interval = '2s'")
+        self.autocommit = before
+
+    def set_deadline(self, deadline: Deadline, scope: str = "SESSION") -> None:
+        """Change the deadline of the ``SESSION`` or of the transaction (``LOCAL``); that of the
+        client applies until the next change.
+        """
+        self.execute(deadline.sql(scope).encode())
+        self.silence = deadline.silence
+
+
+def _until_silent(gen: Generator[Any, Any, T], seconds: float) -> Generator[Any, Any, T]:
+    """Wait as ``gen`` does; raise ``_Silence`` when the socket is not ready for ``seconds``.
+
+    psycopg sends 0 to the generator at each interval at which the socket was not ready. A longer
+    interval counts as ``_STEP``: this process was suspended, and the answer may be on its way.
+    """
+    try:
+        state = next(gen)
+        silent = 0.0
+        while True:
+            asked = time.monotonic()
+            ready = yield state
+            silent = 0.0 if ready else silent + min(time.monotonic() - asked, _STEP)
+            if silent > seconds:
+                raise _Silence
+            state = gen.send(ready)
+    except StopIteration as end:
+        value: T = end.value
+        return value

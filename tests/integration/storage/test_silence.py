@@ -1,0 +1,188 @@
+"""Connections to PostgreSQL that go silent: they take what is sent, and no answer comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import pytest
+
+from fyke.contracts.state import Transaction
+from fyke.errors import Unavailable
+from fyke.model.results import AttemptBatch, PushedRow
+from fyke.storage import deadlines, postgres
+from fyke.storage.deadlines import Deadline
+from fyke.storage.signals import postgres as signals_module
+from fyke.storage.signals.postgres import PostgresSignals
+from fyke.storage.sql import dialects
+from fyke.storage.sql.results import postgres as results_module
+from fyke.storage.sql.results import store as store_module
+from fyke.storage.sql.results.migrate import migrate_results
+from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.state import storage as state_module
+from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.storage import SqlStorage, open_storage
+from support import records
+from support.postgres import PostgresServer
+from support.postgres_relay import Relay
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+SHORT = Deadline(statement=0.6, silence=1, lock=0.4)
+IN_TIME = 8  # seconds, for two silences of SHORT on a busy machine
+NONE: frozenset[str] = frozenset()
+RUN = "01RUN"
+
+
+@pytest.fixture(autouse=True)
+def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadlines, "IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(postgres.TimedConnection, "silence", SHORT.silence)
+    monkeypatch.setattr(dialects, "REQUEST", SHORT)
+    for module in (state_module, store_module):
+        monkeypatch.setattr(module, "RETRY_SECONDS", SHORT.silence / 2)
+    for name in ("BATCH", "PAGE"):
+        monkeypatch.setattr(results_module, name, SHORT)
+    monkeypatch.setattr(signals_module, "SIGNAL", SHORT)
+    monkeypatch.setattr(signals_module, "CHECK_SECONDS", 0.5)
+
+
+def through(relay: Relay, server: PostgresServer, url: str) -> str:
+    return url.replace(str(server.socket_dir), str(relay.folder))
+
+
+@pytest.fixture
+async def storage(
+    relay: Relay, postgres: PostgresServer, postgres_url: str, anyio_backend: str
+) -> AsyncIterator[SqlStorage]:
+    migrate(postgres_url)
+    store = open_storage(
+        through(relay, postgres, postgres_url), durable=True, notify=str, hiding=NONE
+    )
+    yield store
+    await store.close()
+
+
+def add(tx: Transaction) -> None:
+    tx.accounts.add(records.account())
+
+
+async def test_silent_connections_of_the_state_are_replaced(
+    storage: SqlStorage, relay: Relay
+) -> None:
+    await asyncio.gather(*[storage.write(add) for _ in range(4)])
+    await asyncio.gather(*[storage.read(lambda tx: tx.accounts.all()) for _ in range(4)])
+    relay.silence()
+    async with asyncio.timeout(IN_TIME):
+        answers = await asyncio.gather(
+            *[storage.write(add) for _ in range(4)],
+            *[storage.read(lambda tx: tx.accounts.all()) for _ in range(4)],
+            return_exceptions=True,
+        )
+    assert any(isinstance(answer, Unavailable) for answer in answers)
+    added = 4 + answers[:4].count(None)
+    async with asyncio.timeout(2):
+        assert len(await storage.read(lambda tx: tx.accounts.all())) == added
+
+
+async def test_a_database_that_only_takes_connections_is_away(
+    storage: SqlStorage, relay: Relay
+) -> None:
+    await storage.write(add)
+    relay.silence()
+    relay.silent = True
+    async with asyncio.timeout(IN_TIME):
+        with pytest.raises(Unavailable):
+            await storage.write(add)
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        await storage.read(lambda tx: tx.accounts.all())
+    assert time.monotonic() - started < 4  # two seconds to connect
+    relay.silent = False
+    assert len(await storage.read(lambda tx: tx.accounts.all())) == 1
+
+
+async def test_a_statement_that_takes_too_long_is_ended_and_reported(storage: SqlStorage) -> None:
+    def slow(tx: Transaction) -> None:
+        tx.connection.exec_driver_sql("SELECT pg_sleep(60)")  # type: ignore[attr-defined]
+
+    async with asyncio.timeout(IN_TIME):
+        with pytest.raises(Unavailable, match="nothing was changed"):
+            await storage.write(slow)
+
+
+async def test_the_locks_of_a_silent_session_are_released(
+    storage: SqlStorage, relay: Relay, postgres: PostgresServer, postgres_url: str
+) -> None:
+    account = records.account()
+    await storage.write(lambda tx: tx.accounts.add(account))
+
+    def lock_and_fall_silent(tx: Transaction) -> None:
+        assert tx.accounts.lock(account.id)
+        asyncio.run_coroutine_threadsafe(fall_silent(), loop).result()
+        tx.accounts.all()
+
+    async def fall_silent() -> None:
+        relay.silence()
+        relay.down = True
+
+    loop = asyncio.get_running_loop()
+    silent = asyncio.create_task(storage.write(lock_and_fall_silent))
+    while not relay.down:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(IN_TIME):
+        with pytest.raises(Unavailable):
+            await silent
+        other = open_storage(postgres_url, durable=True, notify=str, hiding=NONE)
+        assert await other.write(lambda tx: tx.accounts.lock(account.id)) == account
+    await other.close()
+
+
+async def after_silence(work: Callable[[], Awaitable[T]]) -> T:
+    """The answer of the second call; the first one finds the connection silent."""
+    async with asyncio.timeout(IN_TIME):
+        with pytest.raises(Unavailable):
+            await work()
+        return await work()
+
+
+async def test_silent_connections_of_the_results_neither_lose_nor_double_rows(
+    relay: Relay, postgres: PostgresServer, postgres_url: str
+) -> None:
+    migrate_results(postgres_url)
+    results = open_results(through(relay, postgres, postgres_url), durable=True)
+    await results.open_attempt(RUN, "a")
+    pushed = 0
+    assert await results.page(RUN, NONE, offset=0, limit=100) == []  # connects
+    for size in (1, 20, 3, 50):
+        relay.silence()
+        rows = [PushedRow(b'{"n":%d}' % (pushed + number)) for number in range(size)]
+        commit = partial(results.commit, [AttemptBatch(RUN, "a", rows)])
+        assert await after_silence(commit) == [True]
+        pushed += size
+        relay.silence()
+        page = await after_silence(partial(results.page, RUN, NONE, offset=0, limit=100))
+        assert [row.data for row in page] == [b'{"n":%d}' % number for number in range(pushed)]
+    await results.close()
+
+
+async def test_a_silent_connection_of_signals_is_replaced(
+    relay: Relay, postgres: PostgresServer, postgres_url: str
+) -> None:
+    signals = PostgresSignals(through(relay, postgres, postgres_url))
+    direct = PostgresSignals(postgres_url)
+    async with signals.listen() as listener:
+        signals.notify("work")
+        assert await listener.wait(frozenset({"work"}), 10) == "work"
+        relay.silence()
+        async with asyncio.timeout(IN_TIME):
+            while await listener.wait(frozenset({"work"}), 0.1) is None:
+                direct.notify("work")
+            signals.notify("mine")
+            assert await listener.wait(frozenset({"mine"}), IN_TIME) == "mine"
+    signals.close()
+    direct.close()
