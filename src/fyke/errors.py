@@ -36,6 +36,7 @@
     │   └── Conflict
     ├── RateLimited               try again after ``retry_after`` seconds
     ├── Unavailable               a part of Fyke is down (storage, disk full); nothing was changed
+    │   └── OutcomeUnknown        the database went away during the commit; it may be changed
     └── StaleLease                an attempt wrote with a token that is no longer valid
 
 Each class has a stable ``key`` for logs and tests. HTTP statuses, codes on the wire and published
@@ -327,6 +328,18 @@ class Unavailable(FykeError):
 
     key = "unavailable"
     default = "A part of the platform is not available; try again later"
+
+
+class OutcomeUnknown(Unavailable):
+    """The database went away during a commit and did not come back in time. The change may have
+    taken place: look before repeating it, or repeat it with the same ``Idempotency-Key``.
+    """
+
+    key = "outcome_unknown"
+    default = (
+        "The database went away while the change was stored, and the change may have taken place. "
+        "Look before you repeat it"
+    )
 
 
 class StaleLease(FykeError):

@@ -22,7 +22,8 @@ class Relay:
     ``down`` refuses new lines; ``down_after_cut`` begins that with the cut. ``silence`` makes all
     present lines swallow what is sent; with ``silent`` new ones do so from their start.
     ``cut`` is ``before`` (a COMMIT does not reach the server), ``after`` (it does, but its
-    answer never comes back) or empty; it counts for one COMMIT.
+    answer never comes back), ``swallow`` (as ``before``, but the line goes silent) or empty; it
+    counts for one COMMIT.
     """
 
     def __init__(self, folder: Path, server: Path) -> None:
@@ -97,6 +98,9 @@ class Relay:
                 self.down |= self.down_after_cut
             if mode == "before":
                 return
+            if mode == "swallow":
+                self.silence()
+                continue
             self._answering = mode == "after"
             writer.write(data)
             await writer.drain()

@@ -3,6 +3,9 @@
 SQLite has one writer at a time, so there is one writing thread, and writers wait in its queue
 instead of in the driver; readers have a small pool and never wait for the writer. PostgreSQL has a
 small pool for each.
+
+A commit on PostgreSQL whose answer is lost is looked up (``commits.py``) outside of the writing
+threads: if it took place the caller gets the result, if not the work runs again.
 """
 
 from __future__ import annotations
@@ -18,18 +21,26 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.contracts.liveness import StorePath
 from fyke.contracts.state import Transaction
-from fyke.errors import Unavailable
+from fyke.errors import OutcomeUnknown, Unavailable
 from fyke.kit.backoff import delay
 from fyke.storage.deadlines import RETRY_SECONDS
 from fyke.storage.sql.counted import CountedExecutor
-from fyke.storage.sql.dialects import for_reading, for_writing, make_engine, normalise_url
+from fyke.storage.sql.dialects import (
+    for_reading,
+    for_writing,
+    is_sqlite,
+    make_engine,
+    normalise_url,
+)
 from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
+from fyke.storage.sql.state.commits import CommitInDoubt, CommitMarks
 from fyke.storage.sql.state.transaction import SqlTransaction
 
 T = TypeVar("T")
 
 READERS = 4
 POSTGRES_WRITERS = 4
+LOOKERS = 2  # threads that look up commits in doubt
 TRIES = 8  # of one transaction with conflicts, over about two seconds
 LONG_SECONDS = 10
 
@@ -58,6 +69,8 @@ class SqlStorage:
         self._reading = for_reading(reading)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-write")
         self._readers = CountedExecutor(readers, thread_name_prefix="state-read")
+        self._lookers = ThreadPoolExecutor(LOOKERS, thread_name_prefix="state-look")
+        self._marks = None if is_sqlite(writing) else CommitMarks()
         self._notify = notify
         self._hiding = hiding
         self._clock = clock
@@ -70,9 +83,31 @@ class SqlStorage:
         """Run ``work``, commit, notify. When it raises, nothing is committed or notified.
 
         Raise ``Unavailable`` when the database cannot be reached or is full, or after too many
-        conflicts with other transactions.
+        conflicts with other transactions, ``OutcomeUnknown`` when it was lost during the commit and
+        did not come back in time.
         """
-        return await self._in_thread(self._writers, self._writing, work)
+        try:
+            return await self._in_thread(self._writers, self._writing, work)
+        except CommitInDoubt as doubt:
+            if await self._was_committed(doubt):
+                for topic in doubt.topics:
+                    self._notify(topic)
+                value: T = doubt.value
+                return value
+        return await self.write(work)  # nothing was stored
+
+    async def _was_committed(self, doubt: CommitInDoubt) -> bool:
+        """Raise ``OutcomeUnknown`` when the database does not say it in time."""
+        assert self._marks is not None  # noqa: S101 - for the type checker
+        look = self._marks.was_committed
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._lookers, look, self._writing, doubt.mark)
+        except RuntimeError as error:  # the executor is shut down
+            raise OutcomeUnknown from error
+        if found is None:
+            raise OutcomeUnknown from doubt
+        return found
 
     def path(self) -> StorePath:
         """The way of reads to the database. Writes say less: on SQLite they wait for those of other
@@ -82,7 +117,9 @@ class SqlStorage:
 
     async def close(self) -> None:
         """Wait for running transactions, then close all connections."""
-        for executor in (self._writers, self._readers):
+        if self._marks is not None:
+            self._marks.close()
+        for executor in (self._writers, self._readers, self._lookers):
             await asyncio.to_thread(executor.shutdown)
         self.engine.dispose()
         self._reading_engine.dispose()
@@ -119,16 +156,17 @@ class SqlStorage:
                 tx = SqlTransaction(connection, hiding=self._hiding, clock=self._clock)
                 value = work(tx)
                 topics = tx.finish() if engine is self._writing else ()
+                marks = self._marks if engine is self._writing else None
+                mark = marks.put(connection) if marks else None
             except BaseException:
                 transaction.rollback()
                 raise
             try:
                 transaction.commit()
             except SQLAlchemyError as error:
-                if is_disconnect(error):
-                    raise Unavailable(
-                        "The database went away during a commit, which may have taken place"
-                    ) from error
+                if marks and mark and is_disconnect(error):
+                    marks.renew()
+                    raise CommitInDoubt(mark, value, topics) from error
                 raise
         return value, topics
 
@@ -165,7 +203,9 @@ def open_storage(
     """
     sqlite = normalise_url(url).drivername == "sqlite"
     writers = 1 if sqlite else POSTGRES_WRITERS
-    writing = make_engine(url, durable=durable, pool_size=writers if sqlite else writers + READERS)
+    writing = make_engine(
+        url, durable=durable, pool_size=writers if sqlite else writers + READERS + LOOKERS
+    )
     reading = (
         make_engine(url, durable=durable, pool_size=READERS, reading=True) if sqlite else writing
     )

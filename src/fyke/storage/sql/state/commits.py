@@ -1,0 +1,117 @@
+"""Whether a commit took place whose answer was lost. PostgreSQL only.
+
+The last statement of each transaction that has written something sets the mark of its writer to the
+next number. The row of the mark is locked until the transaction has ended, so a look at it waits
+for that end, and then the number says how it ended. The id of the transaction would not do: a
+server that crashes gives ids out again that had not reached its disk.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.exc import SQLAlchemyError
+
+from fyke.kit import backoff
+from fyke.kit.ids import new_ulid
+from fyke.storage.sql.state.columns import metadata, number_column, text_column
+
+commit_marks = Table(
+    "commit_marks",
+    metadata,
+    text_column("writer", key=True),
+    number_column("number"),
+    number_column("marked_at"),
+)
+
+LOOK_SECONDS = 45.0  # most clients and proxies wait a minute for an answer
+_KEPT_MS = 24 * 3600 * 1000
+
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_PUT = f"""
+    INSERT INTO commit_marks (writer, number, marked_at) SELECT %s, %s, {_NOW}
+    WHERE pg_current_xact_id_if_assigned() IS NOT NULL
+    ON CONFLICT (writer) DO UPDATE SET number = excluded.number, marked_at = excluded.marked_at
+"""
+# It writes, to wait for a transaction that has inserted the row and not ended yet.
+_LOOK = f"""
+    INSERT INTO commit_marks (writer, number, marked_at) VALUES (%s, 0, {_NOW})
+    ON CONFLICT (writer) DO UPDATE SET marked_at = excluded.marked_at RETURNING number
+"""  # noqa: S608
+_FORGET = f"DELETE FROM commit_marks WHERE marked_at < {_NOW} - {_KEPT_MS}"  # noqa: S608
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the row of the writer shows when the transaction was committed."""
+
+    writer: str
+    number: int
+
+
+class CommitInDoubt(Exception):
+    """The connection was lost during the commit. ``value`` and ``topics`` are those of the work."""
+
+    def __init__(self, mark: Mark, value: Any, topics: tuple[str, ...]) -> None:
+        super().__init__(mark)
+        self.mark = mark
+        self.value = value
+        self.topics = topics
+
+
+class _ThreadMarks(threading.local):
+    """The marks of one thread."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.name = new_ulid()
+        self.numbers = itertools.count(1)
+
+
+class CommitMarks:
+    """The marks of all threads of a storage."""
+
+    def __init__(self) -> None:
+        self._writer = _ThreadMarks()
+        self._closing = threading.Event()
+
+    def put(self, connection: Connection) -> Mark | None:
+        """Mark the transaction as its last statement; None when it has written nothing."""
+        mark = Mark(self._writer.name, next(self._writer.numbers))
+        if mark.number == 1:  # of processes that have ended
+            connection.exec_driver_sql(_FORGET)
+        result = connection.exec_driver_sql(_PUT, (mark.writer, mark.number))
+        return mark if result.rowcount else None
+
+    def renew(self) -> None:
+        """Give this thread a new row, because another one will look at its present row."""
+        self._writer.reset()
+
+    def was_committed(self, engine: Engine, mark: Mark) -> bool | None:
+        """Ask until the database answers, at most ``LOOK_SECONDS``; then return None."""
+        until = time.monotonic() + LOOK_SECONDS
+        for failures in itertools.count(1):
+            try:
+                with engine.begin() as connection:
+                    row = connection.exec_driver_sql(_LOOK, (mark.writer,)).one()
+                return bool(row.number == mark.number)
+            except SQLAlchemyError as error:
+                log.warning("commit_in_doubt", error=str(error.__cause__ or error))
+            pause = backoff.delay(failures, base=0.05, cap=1.0)
+            if time.monotonic() + pause > until or self._closing.wait(pause):
+                break
+        return None
+
+    def close(self) -> None:
+        """End all looks."""
+        self._closing.set()
