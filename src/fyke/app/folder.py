@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -36,8 +37,6 @@ def make_home(settings: Settings) -> None:
         # If there is a launcher, it created and owns the work folder.
         if path.stat().st_mode & 0o777 != mode and path.stat().st_uid == os.geteuid():
             path.chmod(mode)
-    if not settings.secret_file.exists():
-        write_private(settings.secret_file, secrets.token_hex(32))
     if not settings.node_file.exists():
         write_private(settings.node_file, new_ulid())
 
@@ -55,6 +54,19 @@ def write_private(path: Path, text: str) -> None:
 def master_secret(settings: Settings) -> bytes:
     """The installation's secret: signs downloads, derives webhook secrets."""
     return bytes.fromhex(settings.secret_file.read_text().strip())
+
+
+def create_secret(settings: Settings) -> None:
+    """Write a new ``secret.key`` unless there is one."""
+    if not settings.secret_file.exists():
+        write_private(settings.secret_file, secrets.token_hex(32))
+
+
+def secret_fingerprint(settings: Settings) -> str:
+    """A digest that identifies ``secret.key`` and discloses nothing of it; "" without the file."""
+    if not settings.secret_file.exists():
+        return ""
+    return hashlib.sha256(b"fyke secret.key " + master_secret(settings)).hexdigest()[:32]
 
 
 def disk_shortage(settings: Settings) -> Reason | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.app.egress import inside_addresses, throttle_rules
-from fyke.app.folder import make_home
+from fyke.app.folder import create_secret, make_home
 from fyke.app.runner import make_runner, open_sandbox
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.services import make_runs, make_workers
@@ -79,6 +79,7 @@ async def run_locally(
     settings = settings.model_copy(update=free)  # prices are those of the platform
     _remove_state(settings.home)
     make_home(settings)
+    create_secret(settings)
     migrate_all(settings)
     try:
         async with open_runtime(settings, own_files=True) as runtime:

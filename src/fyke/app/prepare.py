@@ -1,4 +1,4 @@
-"""Prepares a data folder: schemas up to date, the operator's account, its credential.
+"""Prepares a data folder: schemas up to date, secret, the operator's account, its credential.
 
 ``fyke up`` runs this in a separate process, so that modules for migrations take no memory later.
 """
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from fyke.app.folder import make_home
-from fyke.app.state import bootstrap, migrate_all
+from fyke.app.state import bootstrap, claim_secret, migrate_all
 from fyke.errors import Unavailable
 from fyke.settings import Settings
 
@@ -52,7 +52,7 @@ def _prepare(settings: Settings) -> None:
     try:
         make_home(settings)
         migrate_all(settings)
-        asyncio.run(bootstrap(settings))
+        asyncio.run(_prepare_state(settings))
     except Unavailable as error:
         if settings.database_url:
             raise
@@ -61,6 +61,11 @@ def _prepare(settings: Settings) -> None:
         if error.errno not in _DISK_FULL:
             raise
         raise Unavailable(f"{error.strerror}. {_free(settings)}") from error
+
+
+async def _prepare_state(settings: Settings) -> None:
+    await claim_secret(settings)
+    await bootstrap(settings)
 
 
 def _free(settings: Settings) -> str:

@@ -6,16 +6,19 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from fyke.app.folder import write_private
+from fyke.app.folder import create_secret, secret_fingerprint, write_private
 from fyke.contracts.signals import Signals
 from fyke.contracts.state import Transaction
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.runs.outcome import HIDING
+from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
 from fyke.settings import Settings
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.dialects import sqlite_url
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
+
+FINGERPRINT = "secret_fingerprint"  # the fact about the installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +47,56 @@ def migrate_all(settings: Settings) -> None:
     migrate_results(urls.results)
 
 
+async def claim_secret(settings: Settings) -> None:
+    """Create ``secret.key`` at the first start, and record its fingerprint in the database. From
+    then on raise ``Conflict`` for a data folder with another one, or with none.
+    """
+    async with open_state(settings) as storage:
+        stored = await storage.read(lambda tx: tx.installation.fact(FINGERPRINT))
+        if stored is None:
+            create_secret(settings)
+            ours = secret_fingerprint(settings)
+            stored = await storage.write(lambda tx: tx.installation.settle(FINGERPRINT, ours))
+    if secret_fingerprint(settings) != stored:
+        which = "another" if settings.secret_file.exists() else "no"
+        raise Conflict(
+            f"The data folder {settings.home} has {which} secret.key, but the installation of this "
+            "database has one, which protects secrets and links. Copy secret.key from the data "
+            "folder of that installation or from a backup. If it is lost: fyke db accept-secret"
+        )
+
+
+async def accept_secret(settings: Settings) -> None:
+    """Make the ``secret.key`` of this data folder that of the installation; create a missing one.
+    What the former one has sealed is lost.
+    """
+    create_secret(settings)
+    ours = secret_fingerprint(settings)
+    async with open_state(settings) as storage:
+        await storage.write(lambda tx: tx.installation.replace(FINGERPRINT, ours))
+
+
 async def bootstrap(settings: Settings) -> None:
-    """Create the operator's account at the first start, and its local credential if missing."""
+    """Create the operator's account and its key at the first start. A SQLite database belongs to
+    its data folder alone, so there a missing key is created anew; a shared database may have other
+    folders, whose key must stay valid.
+    """
     async with open_state(settings) as storage:
         accounts = Accounts(storage, SystemClock())
         account, key = await accounts.bootstrap()
-        if key is None and not settings.owner_key_file.exists():
+        if key is None and not settings.database_url and not settings.owner_key_file.exists():
             key = (await accounts.create_local_key(account.id)).key
         if key is not None:
             write_private(settings.owner_key_file, key)
+
+
+async def replace_owner_key(settings: Settings) -> None:
+    """Write a new ``owner.key`` to this data folder; that of every other folder is revoked."""
+    async with open_state(settings) as storage:
+        accounts = Accounts(storage, SystemClock())
+        account, key = await accounts.bootstrap()
+        key = key or (await accounts.create_local_key(account.id)).key
+        write_private(settings.owner_key_file, key)
 
 
 async def owner_has_password(settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,51 @@ def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
         refuse_if_locked(settings)
         tables = maintenance.convert(settings)
     _show(tables, as_json)
+
+
+@db.command("accept-secret")
+def accept_secret(home: HomeOption = None) -> None:
+    """Accept the secret.key of this data folder in place of one that is lost.
+
+    Creates one if it is missing. Secrets of Workers must then be entered again, share and download
+    links end, and the signatures of webhooks change.
+
+    \b
+    Examples:
+      fyke db accept-secret
+      fyke db accept-secret --home /var/lib/fyke
+    """
+    from fyke.app import state
+    from fyke.cli.listening import refuse_if_locked
+    from fyke.cli.owner import as_owner
+
+    settings = existing_settings(home)
+    os.umask(0o077)
+    with as_owner(settings.home, settings.service_user):
+        refuse_if_locked(settings)
+        asyncio.run(state.accept_secret(settings))
+    Output(False).say(f"{settings.secret_file} is the secret of the installation now.")
+
+
+@db.command("owner-key")
+def owner_key(home: HomeOption = None) -> None:
+    """Write a new owner.key to this data folder and revoke the former one.
+
+    Only the first start creates one. On PostgreSQL that of every other data folder is revoked too.
+
+    \b
+    Examples:
+      fyke db owner-key
+      fyke db owner-key --home /var/lib/fyke
+    """
+    from fyke.app import state
+    from fyke.cli.owner import as_owner
+
+    settings = existing_settings(home)
+    os.umask(0o077)
+    with as_owner(settings.home, settings.service_user):
+        asyncio.run(state.replace_owner_key(settings))
+    Output(False).say(f"The new key is in {settings.owner_key_file}.")
 
 
 @db.command("check")

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import sys
 
-from fyke.cli.errors import Exit
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.shipped import publish_shipped, setup_link, wait_until_ready
 from fyke.settings import Settings
 
 READY_SECONDS = 60.0
+NO_OWNER_KEY = (
+    "This data folder has no owner.key, because another one on this database has had the first "
+    "start. To administer the installation from here, copy owner.key from there; to replace a lost "
+    "one, run: fyke db owner-key"
+)
 
 
 def first_job(
@@ -19,8 +24,14 @@ def first_job(
     requested. Returns the exit status of the tour. Raises ``CommandFailed``.
     """
     wait_until_ready(base, READY_SECONDS, give_up=tour)
-    publish_shipped(settings, base)
-    setup_url = setup_link(settings, base)
+    setup_url = ""
+    if settings.owner_key_file.exists():
+        publish_shipped(settings, base)
+        setup_url = setup_link(settings, base)
+    elif tour:
+        raise CommandFailed(NO_OWNER_KEY)
+    else:
+        _print(NO_OWNER_KEY)
     printed = (sys.stdout if as_json else sys.stderr).isatty()
     _store_link(settings, "" if printed else setup_url)
     if as_json:

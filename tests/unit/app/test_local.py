@@ -63,6 +63,7 @@ def replace_services(monkeypatch: pytest.MonkeyPatch, runtime: Any) -> None:
     worker = SimpleNamespace(id="W")
     services: dict[str, Any] = {
         "make_home": lambda _: None,
+        "create_secret": lambda _: None,
         "migrate_all": lambda _: None,
         "open_runtime": open_runtime,
         "_caller": lambda _: returns(None),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fyke.cli import first_job, tour
-from fyke.cli.errors import Exit
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.settings import Settings
 
 BASE = "http://127.0.0.1:8100"
@@ -23,6 +23,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(first_job, "wait_until_ready", lambda *_, give_up: None)
     monkeypatch.setattr(first_job, "publish_shipped", lambda *_: None)
     monkeypatch.setattr(first_job, "setup_link", lambda *_: SETUP)
+    (tmp_path / "owner.key").write_text("key")
     return Settings(home=tmp_path, host="127.0.0.1", port=8100)
 
 
@@ -114,3 +115,15 @@ def test_the_platform_continues_after_a_successful_tour(
     monkeypatch.setattr(Tour, "code", code)
     assert do(settings, tour=True, once=once) == code
     assert ("Fyke is running" in capsys.readouterr().err) is stays
+
+
+def test_a_folder_without_the_owner_key_starts_and_names_the_remedy(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.owner_key_file.unlink()
+    assert do(settings) == Exit.OK
+    output = capsys.readouterr().err
+    assert "no owner.key" in output and "fyke db owner-key" in output
+    assert f"Fyke is running at {BASE}" in output and SETUP not in output
+    with pytest.raises(CommandFailed, match=r"no owner\.key"):
+        do(settings, tour=True)

@@ -345,7 +345,19 @@ class ServerStore(Protocol):
 
 
 class InstallationStore(Protocol):
-    """Queries across all accounts."""
+    """Facts about the installation, and queries across all accounts."""
+
+    def fact(self, name: str) -> str | None:
+        """The value of a fact; None when it is not known yet."""
+        ...
+
+    def settle(self, name: str, value: str) -> str:
+        """Store the fact unless it is known; return the value that is stored now."""
+        ...
+
+    def replace(self, name: str, value: str) -> None:
+        """Store the fact, known or not."""
+        ...
 
     def removable(self, before: int, limit: int) -> tuple[int, int, int]:
         """The number of runs that ended before then, counted up to ``limit``, and when the first

@@ -1,4 +1,4 @@
-"""Servers and runners, and queries across all accounts."""
+"""Facts about the installation, servers and runners, and queries across all accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from sqlalchemy import Column, Double, Table, delete, func, literal_column, select
 
 from fyke.model.runner import RunnerInfo
-from fyke.storage.sql.dialects import upsert
+from fyke.storage.sql.dialects import insert_new, upsert
 from fyke.storage.sql.state.columns import flag_column, metadata, number_column, text_column
 from fyke.storage.sql.state.records import SqlStore, columns, record
 from fyke.storage.sql.state.runs.tables import run_counts, runs
@@ -33,6 +33,9 @@ runners = Table(
     flag_column("unsafe"),
     flag_column("draining"),
 )
+
+
+facts = Table("installation", metadata, text_column("name", key=True), text_column("value"))
 
 
 class SqlServers(SqlStore):
@@ -74,6 +77,17 @@ _FINISHED = runs.c.finished_at > literal_column("0")  # a literal, for the parti
 
 class SqlInstallation(SqlStore):
     """Implements ``InstallationStore``."""
+
+    def fact(self, name: str) -> str | None:
+        return self._db.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+
+    def settle(self, name: str, value: str) -> str:
+        self._db.execute(insert_new(self._db, facts), {"name": name, "value": value})
+        return self.fact(name) or ""
+
+    def replace(self, name: str, value: str) -> None:
+        values = {"name": name, "value": value}
+        self._db.execute(upsert(self._db, facts, values, key=("name",)))
 
     def removable(self, before: int, limit: int) -> tuple[int, int, int]:
         # runs with an end are terminal, so the index alone is enough
