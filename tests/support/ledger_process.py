@@ -85,7 +85,9 @@ class RandomRuns:
         """Do what a runner does at its start after another one was killed."""
 
         def hello(tx: Transaction) -> None:
-            tx.runs.put_runner(RunnerInfo(self._runner, NODE, "full", "", 8, 8192, tx.now))
+            tx.runs.put_runner(
+                RunnerInfo(self._runner, NODE, "full", "", 8, 8192, tx.now, place=NODE)
+            )
 
         await self._storage.write(hello)
         await self._attempts.end_of_earlier_runners(NODE, self._runner)

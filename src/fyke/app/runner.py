@@ -8,19 +8,22 @@ import fcntl
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import structlog
 
 from fyke.app.find_links import find_links_folders
-from fyke.app.folder import master_secret
+from fyke.app.folder import master_secret, write_private
 from fyke.app.heartbeat import Heartbeat
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import IsolationReport
+from fyke.contracts.state import Storage, Transaction
 from fyke.contracts.tools import ToolRunner
 from fyke.domain.results.intake import Intake
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.secrets.inject import RunSecrets
 from fyke.egress.client import EgressClient
 from fyke.engine.local import LocalEngine
@@ -37,6 +40,8 @@ from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.sandbox.process.spawner import DirectSpawner
 from fyke.settings import Settings
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = structlog.get_logger()
 
@@ -70,11 +75,40 @@ def identity(settings: Settings) -> Identity:
     """Id and capacity of this runner; 0 in the settings stands for what the machine has."""
     return Identity(
         id=new_ulid(),
-        node=settings.node_file.read_text().strip(),
+        node=node_name(settings),
+        place=place(settings),
         cpus=settings.runner_cpus or float(os.cpu_count() or 1),
         memory_mb=settings.runner_memory_mb or _machine_memory_mb() * 8 // 10,
         slots=settings.runner_slots,
     )
+
+
+def node_name(settings: Settings) -> str:
+    return settings.node_file.read_text().strip()
+
+
+def place(settings: Settings) -> str:
+    """Return ``RunnerInfo.place`` of this data folder. That of a copied folder, or of a copied
+    machine, is another one.
+    """
+    folder = settings.home.stat()
+    return f"{BOOT_ID.read_text().strip()}/{folder.st_dev}/{folder.st_ino}"
+
+
+async def rename_copied_node(settings: Settings, storage: Storage) -> None:
+    """Give this node a new name when one with its name is at work in another place: the data
+    folder, or the machine, is a copy.
+    """
+    name, here = node_name(settings), place(settings)
+
+    def is_taken(tx: Transaction) -> bool:
+        active = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+        return any(r.node == name and r.place not in ("", here) for r in active)
+
+    if await storage.read(is_taken):
+        new = new_ulid()
+        write_private(settings.node_file, new)
+        log.warning("node_renamed", node=new, copied_from=name)
 
 
 def _machine_memory_mb() -> int:
@@ -99,6 +133,7 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
     with only_runner(settings):
         async with open_runtime(settings) as runtime:
             heartbeat.watch_stores(runtime.store_paths)
+            await rename_copied_node(settings, runtime.storage)
             egress = EgressClient(settings.egress_socket)
             await egress.start()
             sandbox = open_sandbox(settings)

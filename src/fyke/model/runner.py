@@ -30,7 +30,8 @@ class RunnerInfo:
     """A runner as it last reported. ``isolation`` is ``full``, ``no-limits`` or ``none``, and
     ``checks`` its isolation checks: (name, passed, finding). ``unsafe``: it runs Workers even
     without isolation, because the operator allowed that. ``draining``: it is being stopped and
-    takes no more attempts.
+    takes no more attempts. ``place`` identifies its data folder and the boot of its machine; a
+    place has one runner at a time, which is the successor of all others with this place.
     """
 
     id: str
@@ -43,6 +44,7 @@ class RunnerInfo:
     checks: tuple[tuple[str, bool, str], ...] = ()
     unsafe: bool = False
     draining: bool = False
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

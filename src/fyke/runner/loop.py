@@ -17,6 +17,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
 from fyke.domain.results.intake import Intake
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError
 from fyke.kit.ids import run_number
@@ -35,10 +36,13 @@ POLL_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Names one start of a runner (``id``) on a machine (``node``), and its capacity."""
+    """Names one start of a runner (``id``) on a machine (``node``), and its capacity. For ``place``
+    see ``RunnerInfo``.
+    """
 
     id: str
     node: str
+    place: str
     cpus: float
     memory_mb: int
     slots: int
@@ -112,16 +116,19 @@ class Runner:
         return len(self._tasks)
 
     async def _replace_earlier_runner(self) -> None:
-        """Remove the remains of an earlier runner of this machine, then register this one."""
+        """Remove the remains of an earlier runner of this place, then register this one."""
         await self._deps.sandbox.sweep(frozenset())
         await self._register()
-        lost = await self._attempts.end_of_earlier_runners(self._identity.node, self._identity.id)
+        lost = await self._attempts.end_of_earlier_runners(self._identity.place, self._identity.id)
         if lost:
             log.warning("attempts_of_lost_runner_ended", count=lost)
 
         def remove_earlier(tx: Transaction) -> None:
+            active = {runner.id for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)}
             for runner in tx.runs.runners(0):
-                if runner.node == self._identity.node and runner.id != self._identity.id:
+                replaced = runner.place == self._identity.place
+                silent = runner.node == self._identity.node and runner.id not in active
+                if runner.id != self._identity.id and (replaced or silent):
                     tx.runs.drop_runner(runner.id)
 
         await self._storage.write(remove_earlier)
@@ -134,6 +141,7 @@ class Runner:
                 RunnerInfo(
                     id=self._identity.id,
                     node=self._identity.node,
+                    place=self._identity.place,
                     isolation=isolation.level.value,
                     reason=isolation.reason,
                     cpus=self._identity.cpus,

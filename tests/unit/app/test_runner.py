@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fyke.app import runner
+from fyke.app.folder import make_home
 from fyke.app.runner import identity, only_runner, open_sandbox
+from fyke.app.state import open_state
 from fyke.contracts.execution import SandboxFault
 from fyke.errors import Conflict
+from fyke.kit.ids import new_ulid
+from fyke.model.runner import RunnerInfo
 from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.settings import Settings
+from support.prepared import state_in
 
 
 @pytest.fixture
@@ -59,6 +67,37 @@ def test_the_capacity_is_that_of_the_machine_or_the_settings(
     part = identity(with_(settings, runner_cpus=1.5, runner_memory_mb=512, runner_slots=3))
     assert (part.cpus, part.memory_mb, part.slots) == (1.5, 512, 3)
     assert part.id != whole.id
+
+
+def runner_at_work(settings: Settings, name: str, **changes: Any) -> RunnerInfo:
+    info = RunnerInfo(new_ulid(), name, "full", "", 1, 512, int(time.time() * 1000))
+    return replace(info, **({"place": runner.place(settings)} | changes))
+
+
+@pytest.mark.anyio
+async def test_a_copied_folder_gets_a_name_of_its_own(tmp_path: Path) -> None:
+    original = Settings(home=tmp_path / "original")
+    make_home(original)
+    name = runner.node_name(original)
+    copy = Settings(home=tmp_path / "copy")
+    shutil.copytree(original.home, copy.home)
+    state_in(tmp_path)
+    settings = Settings(home=tmp_path)
+    async with open_state(settings) as storage:
+        for change in ({}, {"place": ""}, {"heartbeat_at": 0}):
+            at_work = runner_at_work(original, name, **change)
+            await storage.write(lambda tx, info=at_work: tx.runs.put_runner(info))
+            if change:  # of an older release, or no longer there
+                await runner.rename_copied_node(copy, storage)
+                assert runner.node_name(copy) == name
+            await runner.rename_copied_node(original, storage)
+            assert runner.node_name(original) == name
+            await storage.write(lambda tx, info=at_work: tx.runs.drop_runner(info.id))
+        at_work = runner_at_work(original, name)
+        await storage.write(lambda tx: tx.runs.put_runner(at_work))
+        await runner.rename_copied_node(copy, storage)
+        assert runner.node_name(copy) != name
+        assert runner.place(copy) != runner.place(original)
 
 
 def test_the_memory_of_the_machine_is_in_mebibytes() -> None:

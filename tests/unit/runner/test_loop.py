@@ -76,7 +76,7 @@ class Platform:
         self.reported: list[RunnerInfo] = []
         self.draining = asyncio.Event()
         self.isolation = IsolationReport(Isolation.FULL, "", ())
-        self.lease_seconds, self.unsafe = 15.0, False
+        self.lease_seconds, self.unsafe, self.now = 15.0, False, 0
 
     def __getattr__(self, name: str) -> Any:
         return self  # storage, transaction, stores, sandbox, listener ...
@@ -118,7 +118,7 @@ class Platform:
 
 async def test_a_runner_reports_at_once_that_it_is_being_stopped() -> None:
     platform: Any = Platform()
-    identity = Identity(id="r", node="n", cpus=1, memory_mb=512, slots=1)
+    identity = Identity(id="r", node="n", place="p", cpus=1, memory_mb=512, slots=1)
     runner = Runner(identity, platform, platform, platform, platform, platform, platform)
     attempt = asyncio.Event()
     working = asyncio.create_task(attempt.wait())

@@ -214,13 +214,13 @@ class Attempts:
 
         return await self._end_lost(await self._storage.read(find), "timers")
 
-    async def end_of_earlier_runners(self, node: str, runner_id: str) -> int:
-        """End the attempts of the earlier runners of this node, which ``runner_id`` has replaced;
+    async def end_of_earlier_runners(self, place: str, runner_id: str) -> int:
+        """End the attempts of the earlier runners of this place, which ``runner_id`` has replaced;
         return how many.
         """
 
         def find(tx: Transaction) -> list[Attempt]:
-            earlier = {r.id for r in tx.runs.runners(0) if r.node == node} - {runner_id}
+            earlier = {r.id for r in tx.runs.runners(0) if r.place == place} - {runner_id}
             return [a for a in tx.runs.active_attempts() if a.runner_id in earlier]
 
         return await self._end_lost(await self._storage.read(find), "reconcile")

@@ -139,14 +139,15 @@ async def test_a_report_renews_the_lease_and_stores_the_usage_of_a_lost_attempt(
     assert (await setup.stores.stored(run)).traffic_bytes == 77
 
 
-async def test_a_restarted_runner_ends_the_attempts_of_earlier_runners_of_its_node(
+async def test_a_restarted_runner_ends_the_attempts_of_earlier_runners_of_its_place(
     setup: Setup,
 ) -> None:
-    for name, node in (("before", "a"), ("new", "a"), ("elsewhere", "b")):
-        runner = RunnerInfo(name, node, "full", "", 8, 1024, setup.stores.clock.now_ms())
+    for name, place in (("before", "a"), ("new", "a"), ("copied folder", "b")):
+        now = setup.stores.clock.now_ms()
+        runner = RunnerInfo(name, "node", "full", "", 8, 1024, now, place=place)
         await setup.stores.write(lambda tx, runner=runner: tx.runs.put_runner(runner))
     runs = {}
-    for name in ("before", "new", "elsewhere"):
+    for name in ("before", "new", "copied folder"):
         runs[name] = await setup.stores.run()
         await setup.stores.lease(name)
     assert await setup.attempts.end_of_earlier_runners("a", "new") == 1

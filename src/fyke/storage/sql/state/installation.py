@@ -32,6 +32,7 @@ runners = Table(
     text_column("checks"),  # JSON list
     flag_column("unsafe"),
     flag_column("draining"),
+    text_column("place"),
 )
 
 
