@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from fyke.domain.runs.attempts import Attempts
@@ -11,6 +13,7 @@ from fyke.kit.clock import Clock
 log = structlog.get_logger()
 
 PASS_SECONDS = 2.0
+END_SECONDS = 1.0  # how long a pass waits for the ends; one that takes longer goes on by itself
 
 
 class LeaseTimer:
@@ -24,11 +27,27 @@ class LeaseTimer:
         self._attempts = attempts
         self._watch = LeaseWatch(term)
         self._clock = clock
+        self._ending: dict[str, asyncio.Task[int]] = {}  # by attempt
 
     async def tick(self) -> None:
         began = self._clock.monotonic()
         leases = await self._attempts.leases()
         expired = self._watch.expired(leases, began, self._clock.monotonic())
-        ended = await self._attempts.end_expired(expired) if expired else 0
-        if ended:
+        if ended := await self._end(expired):
             log.warning("lost_attempts_ended", count=ended)
+
+    async def _end(self, expired: dict[str, int]) -> int:
+        """End each attempt by itself: one whose rows are locked delays neither the others nor the
+        next look at the leases. Return how many have ended.
+        """
+        self._ending = {name: task for name, task in self._ending.items() if not task.done()}
+        new = {
+            name: asyncio.create_task(self._attempts.end_expired({name: until}))
+            for name, until in expired.items()
+            if name not in self._ending
+        }
+        if not new:
+            return 0
+        self._ending |= new
+        done, _ = await asyncio.wait(new.values(), timeout=END_SECONDS)
+        return sum(task.result() for task in done)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,9 @@ from fyke.domain.runs.transitions import Rules
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.billing import Prices
-from fyke.model.run import Outcome, Run, RunState
+from fyke.model.run import Attempt, Outcome, Run, RunState
 from fyke.model.runner import AttemptUsage, Lease
+from fyke.timers import leases
 from fyke.timers.leases import PASS_SECONDS, LeaseTimer
 from support.stores import Stores, open_stores
 
@@ -73,6 +76,31 @@ async def test_a_runner_that_is_silent_for_a_term_has_lost_its_attempts(platform
     await platform.go_on(6, reports=False)
     stored = await platform.stores.stored(run)
     assert (stored.state, stored.outcome) == (RunState.FAILED, Outcome.RUNNER_LOST)
+
+
+async def test_an_attempt_that_is_locked_holds_up_neither_the_others_nor_the_next_look(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await platform.start(3)
+    monkeypatch.setattr(leases, "END_SECONDS", 0.2)
+    released, tries = asyncio.Event(), list[str]()
+    stuck, end = platform.leases[0].attempt.id, platform.attempts.ended
+
+    async def ended(attempt: Attempt, *arguments: Any, **named: Any) -> Run | None:
+        tries.append(attempt.id)
+        if attempt.id == stuck:
+            await released.wait()
+        return await end(attempt, *arguments, **named)
+
+    monkeypatch.setattr(platform.attempts, "ended", ended)
+    await platform.go_on(TERM + 4, reports=False)
+    assert list(await platform.attempts.leases()) == [stuck]
+    await platform.go_on(10, reports=False)
+    assert tries.count(stuck) == 1
+    released.set()
+    async with asyncio.timeout(10):
+        while await platform.active():
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
