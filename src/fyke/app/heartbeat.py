@@ -111,27 +111,34 @@ class Heartbeat:
 
 class _Check:
     """Repeats the check of one way to the database. While one is pending, other operations that end
-    on this way are answers as well: checks wait in the same queue.
+    on this way count like it: they wait in the same queue.
     """
 
     def __init__(self, path: StorePath) -> None:
         self._path = path
         self._task: asyncio.Task[object] | None = None
-        self._ended = path.ended()
+        self._progress = path.progress()
 
     def state(self) -> StoreState:
-        """The state since the last call."""
-        state, ended = StoreState.ANSWERED, self._path.ended()
+        """The state since the last call; the first one only starts the check."""
+        state, progress = StoreState.NONE, self._path.progress()
         if self._task is not None and not self._task.done():
-            progress = ended != self._ended
-            state = StoreState.ANSWERED if progress else StoreState.PENDING
-        elif self._task is not None and self._task.exception() is not None:
-            state = StoreState.FAILED
+            state = _of_others(self._progress, progress)
+        elif self._task is not None:
+            failed = self._task.exception() is not None
+            state = StoreState.FAILED if failed else StoreState.ANSWERED
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._path.check())
-        self._ended = ended
+        self._progress = progress
         return state
 
     def cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+
+def _of_others(before: tuple[int, int], now: tuple[int, int]) -> StoreState:
+    """The state that the operations show which have returned or raised meanwhile."""
+    if now[0] != before[0]:
+        return StoreState.ANSWERED
+    return StoreState.FAILED if now[1] != before[1] else StoreState.PENDING

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from fyke.app.cut_off import CutOff
 from fyke.app.find_links import find_links_folders
 from fyke.app.folder import master_secret, write_private
 from fyke.app.heartbeat import Heartbeat
@@ -34,6 +35,7 @@ from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.bundles import BundleCache
+from fyke.runner.lease_monitor import LeaseMonitor
 from fyke.runner.loop import Identity, Runner
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.packages.environment import UvEnvironments
@@ -140,15 +142,26 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
             try:
                 report = await sandbox.probe()
                 log.info("isolation", level=report.level.value, reason=report.reason)
-                runner = make_runner(runtime, sandbox, egress, report)
+                monitor = _lease_monitor(settings, heartbeat)
+                runner = make_runner(runtime, sandbox, egress, report, monitor)
                 _drain_on_sigterm(runner)
                 await runner.run()
             finally:
                 await egress.stop()
 
 
+def _lease_monitor(settings: Settings, heartbeat: Heartbeat) -> LeaseMonitor | None:
+    if not settings.database_url:
+        return None
+    return LeaseMonitor(CutOff(settings.database_url, heartbeat.peer_store).alone)
+
+
 def make_runner(
-    runtime: Runtime, sandbox: BubblewrapSandboxes, egress: Egress, report: IsolationReport
+    runtime: Runtime,
+    sandbox: BubblewrapSandboxes,
+    egress: Egress,
+    report: IsolationReport,
+    monitor: LeaseMonitor | None = None,
 ) -> Runner:
     """Build a runner; the egress notifies it of reached limits and throttled sites."""
     settings = runtime.settings
@@ -176,6 +189,7 @@ def make_runner(
         attempts,
         intake,
         deps,
+        monitor,
     )
     egress.on_trip = runner.traffic_tripped
     egress.on_throttled = runner.site_throttled

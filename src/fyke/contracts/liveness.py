@@ -18,12 +18,12 @@ class StoreState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StorePath:
-    """One way that requests take to a database. ``check`` takes it; ``ended`` counts the operations
-    on it that have ended, with an answer or with an error.
+    """One way that requests take to a database. ``check`` takes it; ``progress`` counts the
+    operations on it that have returned, and those that have raised an error.
     """
 
     check: Callable[[], Awaitable[object]]
-    ended: Callable[[], int]
+    progress: Callable[[], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)

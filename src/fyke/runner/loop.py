@@ -26,6 +26,7 @@ from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
+from fyke.runner.lease_monitor import LOOK_SECONDS, SERVER_SILENCE_MS, LeaseMonitor, never_alone
 
 log = structlog.get_logger()
 
@@ -60,7 +61,9 @@ class Runner:
         attempts: Attempts,
         intake: Intake,
         deps: AttemptDependencies,
+        monitor: LeaseMonitor | None = None,
     ) -> None:
+        """Without a ``monitor`` the runner is never cut off: its database is a file."""
         self._identity = identity
         self._storage = storage
         self._engine = engine
@@ -68,6 +71,7 @@ class Runner:
         self._attempts = attempts
         self._intake = intake
         self._deps = deps
+        self._monitor = monitor or LeaseMonitor(never_alone)
         self._attempt_runners: dict[str, AttemptRunner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
@@ -80,7 +84,10 @@ class Runner:
         """Serve until ``drain``; then wait for the running attempts."""
         await self._replace_earlier_runner()
         committing = asyncio.create_task(self._intake.run())
-        reporting = asyncio.create_task(self._report_regularly())
+        helpers = [
+            asyncio.create_task(self._report_regularly()),
+            asyncio.create_task(self._monitor_leases()),
+        ]
         try:
             async with self._signals.listen() as listener:
                 notified = asyncio.create_task(listener.wait(frozenset({WORK, STOP}), POLL_SECONDS))
@@ -94,9 +101,9 @@ class Runner:
                 await asyncio.wait({*self._tasks, committing}, return_when=asyncio.FIRST_COMPLETED)
                 _check_committing(committing)
         finally:
-            reporting.cancel()
-            committing.cancel()
-            await asyncio.gather(reporting, committing, return_exceptions=True)
+            for task in (*helpers, committing):
+                task.cancel()
+            await asyncio.gather(*helpers, committing, return_exceptions=True)
             with contextlib.suppress(FykeError):
                 await self._storage.write(lambda tx: tx.runs.drop_runner(self._identity.id))
 
@@ -136,7 +143,7 @@ class Runner:
     async def _register(self) -> None:
         isolation = self._deps.isolation
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> int:
             tx.runs.put_runner(
                 RunnerInfo(
                     id=self._identity.id,
@@ -152,8 +159,9 @@ class Runner:
                     draining=self._draining.is_set(),
                 )
             )
+            return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
 
-        await self._storage.write(work)
+        self._monitor.servers = await self._storage.write(work)
 
     # --- taking attempts ------------------------------------------------------------------
 
@@ -185,18 +193,21 @@ class Runner:
 
     async def _take_attempts(self) -> None:
         try:
+            started = self._monitor.now()
             leases = await self._engine.take(
                 self._identity.id, self._free_capacity(), idle=not self._attempt_runners
             )
         except FykeError as error:
             log.error("cannot_take_work", error=str(error))
             return
+        self._monitor.renewed([lease.attempt.id for lease in leases], started)
         for lease in leases:
             try:
                 await self._start_attempt(lease)
             except FykeError as error:
                 # The others are still started; this attempt ends when its lease expires.
                 log.error("cannot_start_attempt", attempt=lease.attempt.id, error=str(error))
+                self._monitor.forget(lease.attempt.id)
 
     async def _start_attempt(self, lease: Lease) -> None:
         def work(tx: Transaction) -> tuple[Worker | None, Version | None, bool]:
@@ -231,6 +242,7 @@ class Runner:
             log.exception("attempt_runner_failed", attempt=attempt_runner.attempt.id)
         finally:
             self._attempt_runners.pop(attempt_runner.attempt.id, None)
+            self._monitor.forget(attempt_runner.attempt.id)
             self._capacity_freed.set()
 
     async def _log_completed(self, run: Run) -> None:
@@ -286,9 +298,11 @@ class Runner:
             attempt_id: attempt_runner.report()
             for attempt_id, attempt_runner in attempt_runners.items()
         }
+        started = self._monitor.now()
         orders = await self._attempts.report(
             [*reports.values()], int(self._engine.lease_seconds * 1000)
         )
+        self._monitor.renewed(reports.keys() & self._attempt_runners.keys(), started)
         for attempt_id, report in reports.items():
             attempt_runners[attempt_id].confirm_report(report)
         if orders.next_check_ms is not None:
@@ -297,6 +311,19 @@ class Runner:
             attempt_runners[attempt_id].stop(end)
         for attempt_id in orders.lost:
             attempt_runners[attempt_id].stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
+
+    async def _monitor_leases(self) -> None:
+        """Stop the attempts whose leases could not be renewed because this runner alone is cut off
+        from the database.
+        """
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for attempt_id in await self._monitor.overdue():
+                self._monitor.forget(attempt_id)
+                attempt_runner = self._attempt_runners.get(attempt_id)
+                if attempt_runner is not None:
+                    log.error("cut_off_from_the_database", attempt=attempt_id)
+                    attempt_runner.stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
 
 
 def _check_committing(committing: asyncio.Task[None]) -> None:

@@ -63,8 +63,11 @@ async def supervisor(clock: ManualClock) -> AsyncIterator[Supervisor]:
     made.theirs.close()
 
 
-def path(check: Callable[[], Awaitable[object]], ended: Callable[[], int] = lambda: 0) -> StorePath:
-    return StorePath(check, ended)
+def path(
+    check: Callable[[], Awaitable[object]],
+    progress: Callable[[], tuple[int, int]] = lambda: (0, 0),
+) -> StorePath:
+    return StorePath(check, progress)
 
 
 async def test_a_role_without_a_database_reports_that_it_runs(supervisor: Supervisor) -> None:
@@ -90,19 +93,22 @@ async def test_a_report_has_the_worst_state_of_the_database(supervisor: Supervis
     await supervisor.until("answered")
 
 
-async def test_while_a_check_waits_in_the_queue_other_answers_count(
+async def test_while_a_check_waits_in_the_queue_others_that_end_count(
     supervisor: Supervisor,
 ) -> None:
-    ended = 0
+    returned, raised = 0, 0
 
     async def never() -> None:
         await asyncio.Event().wait()
 
-    supervisor.heartbeat.watch_stores([path(never, lambda: ended)])
+    supervisor.heartbeat.watch_stores([path(never, lambda: (returned, raised))])
     await supervisor.until("pending")
-    ended += 1
+    returned, raised = 1, 1
     await supervisor.until("answered")
-    assert await supervisor.until("pending")
+    await supervisor.until("pending")
+    raised += 1
+    assert "answered" not in await supervisor.until("failed")
+    await supervisor.until("pending")
 
 
 async def test_work_that_has_ended_is_counted_whoever_waits() -> None:
@@ -110,14 +116,14 @@ async def test_work_that_has_ended_is_counted_whoever_waits() -> None:
         executor.submit(int, "1").result()
         with pytest.raises(ValueError, match="invalid literal"):
             executor.submit(int, "x").result()
-        assert executor.count() == 2
+        assert executor.progress() == (1, 1)
         release = Event()
         with ThreadPoolExecutor(1) as waiter:
             waiting = executor.submit(release.wait)
-            assert executor.count() == 2
+            assert executor.progress() == (1, 1)
             waiter.submit(release.set)
             waiting.result(30)
-    assert executor.count() == 3
+    assert executor.progress() == (2, 1)
 
 
 async def test_a_role_knows_what_its_supervisor_knows(

@@ -13,8 +13,12 @@ import pytest
 from fyke.contracts.execution import Isolation, IsolationReport
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
+from fyke.kit.clock import ManualClock
+from fyke.model.run import End
 from fyke.model.runner import RunnerInfo
+from fyke.reasons import ReasonCode
 from fyke.runner import loop
+from fyke.runner.lease_monitor import LeaseMonitor, never_alone
 from fyke.runner.loop import Identity, Runner
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +60,7 @@ async def test_a_lease_that_cannot_be_executed_does_not_delay_the_others() -> No
             self._attempt_runners = {}
             self._identity = cast(Any, SimpleNamespace(id="r", cpus=1, memory_mb=1, slots=9))
             self._engine = cast(Any, self)
+            self._monitor = LeaseMonitor(never_alone)
 
         async def take(self, *_args: Any, **_options: Any) -> list[Any]:
             return [SimpleNamespace(attempt=SimpleNamespace(id=name)) for name in "abc"]
@@ -77,6 +82,10 @@ class Platform:
         self.draining = asyncio.Event()
         self.isolation = IsolationReport(Isolation.FULL, "", ())
         self.lease_seconds, self.unsafe, self.now = 15.0, False, 0
+
+    def count_active(self, since: int) -> int:
+        """Of the servers."""
+        return 2
 
     def __getattr__(self, name: str) -> Any:
         return self  # storage, transaction, stores, sandbox, listener ...
@@ -158,3 +167,40 @@ async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
     await asyncio.wait_for(twice.wait(), 4)
     reporting.cancel()
     assert 0.04 <= times[1] - times[0] < 4
+
+
+async def test_a_runner_that_alone_is_cut_off_stops_the_attempts_it_cannot_renew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "LOOK_SECONDS", 0.001)
+    clock, asked, stopped = ManualClock(), list[int](), list[ReasonCode]()
+
+    async def alone(servers: int) -> bool:
+        asked.append(servers)
+        return True
+
+    platform: Any = Platform()
+    monitor = LeaseMonitor(alone, clock=clock.monotonic)
+    identity = Identity(id="r", node="n", place="p", cpus=1, memory_mb=512, slots=1)
+    runner = Runner(identity, platform, platform, platform, platform, platform, platform, monitor)
+    ended = asyncio.Event()
+
+    def stop(end: End) -> None:
+        assert end.reason is not None
+        stopped.append(end.reason.code)
+        ended.set()
+
+    attempt = SimpleNamespace(report=lambda: None, confirm_report=lambda _: None, stop=stop)
+    runner._attempt_runners["A"] = cast(Any, attempt)
+    await runner._report_safely(register=True)
+    clock.advance(3)
+    await monitor.overdue()
+    await runner._report_safely()  # renews
+    clock.advance(3)
+    assert await monitor.overdue() == [] and not asked
+    monitoring = asyncio.create_task(runner._monitor_leases())
+    while not ended.is_set():
+        clock.advance(1)
+        await asyncio.sleep(0.001)
+    monitoring.cancel()
+    assert (set(asked), stopped) == ({2}, [ReasonCode.RUNNER_LOST])

@@ -1,4 +1,4 @@
-"""A thread pool that counts the work it has ended."""
+"""A thread pool that counts the work it has done."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ T = TypeVar("T")
 
 
 class CountedExecutor(ThreadPoolExecutor):
-    """``count`` rises with each call that has returned or raised, whether or not it was awaited."""
+    """``progress`` has how many calls have returned and how many have raised, whether or not they
+    were awaited.
+    """
 
-    _ended = 0
+    _returned = 0
+    _raised = 0
 
-    def count(self) -> int:
-        return self._ended
+    def progress(self) -> tuple[int, int]:
+        return self._returned, self._raised
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         return super().submit(self._run, fn, *args, **kwargs)
 
     def _run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return fn(*args, **kwargs)
-        finally:
-            self._ended += 1  # two threads at once may count one, but never none
+            value = fn(*args, **kwargs)
+        except BaseException:
+            self._raised += 1  # two threads at once may count one, but never none
+            raise
+        self._returned += 1
+        return value

@@ -154,7 +154,7 @@ class SqlResults:
         """The way of reads to the database. Writes say less: after a commit in doubt they wait for
         the database however long it is away.
         """
-        return StorePath(lambda: self.log_count(""), self._reading.count)
+        return StorePath(lambda: self.log_count(""), self._reading.progress)
 
     async def close(self) -> None:
         """Finish running operations and close all connections."""

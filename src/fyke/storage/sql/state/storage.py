@@ -113,7 +113,9 @@ class SqlStorage:
         """The way of reads to the database. Writes say less: on SQLite they wait for those of other
         processes.
         """
-        return StorePath(lambda: self.read(lambda tx: tx.accounts.operator()), self._readers.count)
+        return StorePath(
+            lambda: self.read(lambda tx: tx.accounts.operator()), self._readers.progress
+        )
 
     async def close(self) -> None:
         """Wait for running transactions, then close all connections."""

@@ -1,0 +1,83 @@
+"""Whether a runner alone is cut off from PostgreSQL, or an outage affects others as well."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from fyke.contracts.liveness import StoreState
+from fyke.storage.sql.dialects import make_engine, normalise_url
+
+ANSWER_SECONDS = 3.0
+
+
+class CutOff:
+    """``peer`` is what another role of this machine last said of the database, None without one."""
+
+    def __init__(self, database_url: str, peer: Callable[[], StoreState | None]) -> None:
+        self._url = database_url
+        self._peer = peer
+
+    async def alone(self, servers: int) -> bool:
+        """Whether others may reach the database that this runner does not reach; in doubt they do.
+        ``servers`` is the last known number of servers, which may call its attempts lost.
+
+        - A new connection that is answered shows that the runner is not cut off.
+        - A role of this machine that reads the database shows that the runner alone is cut off.
+        - One that does not read it either shows that the whole machine is affected; without
+          another server none is left that calls attempts lost.
+        - A machine that refuses connections shows that the database is down for all.
+        """
+        if not self._url:  # a file, which every process of this machine reaches
+            return False
+        if await self._answers():
+            return False
+        peer = self._peer()
+        if peer is StoreState.ANSWERED:
+            return True
+        if peer is not None and servers <= 1:
+            return False
+        return not await self._refuses()
+
+    async def _answers(self) -> bool:
+        """Whether the database answers on a new connection."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await asyncio.to_thread(_select, self._url)
+        return False
+
+    async def _refuses(self) -> bool:
+        """Whether the machine of the database answers that nothing listens there. A socket in the
+        file system is on this machine, and no other reaches it.
+        """
+        url = normalise_url(self._url)
+        host = url.host or url.query.get("host", "")
+        if not host or str(host).startswith("/"):
+            return True
+        if not isinstance(host, str) or "," in host:  # several: which one is not known
+            return False
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                _, writer = await asyncio.open_connection(host, url.port or 5432)
+        except ConnectionRefusedError:
+            return True
+        except OSError:  # TimeoutError is one
+            return False
+        writer.close()
+        return False
+
+
+def _select(url: str) -> bool:
+    engine = make_engine(url, durable=False, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return False
+    finally:
+        engine.dispose()
+    return True

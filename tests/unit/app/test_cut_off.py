@@ -1,0 +1,102 @@
+"""Who is cut off from PostgreSQL. The servers of these tests are sockets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from fyke.app import cut_off
+from fyke.app.cut_off import CutOff
+from fyke.contracts.liveness import StoreState
+
+pytestmark = pytest.mark.anyio
+ANSWERED, FAILED, PENDING = StoreState.ANSWERED, StoreState.FAILED, StoreState.PENDING
+
+
+def url(port: int) -> str:
+    return f"postgresql://fyke@127.0.0.1:{port}/fyke"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A database that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield url(server.getsockname()[1])
+
+
+@pytest.fixture
+def down() -> Iterator[str]:
+    """A database whose machine refuses connections."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield url(bound.getsockname()[1])
+
+
+@pytest.fixture
+def no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new connection is not answered; without its real deadline of two seconds."""
+    monkeypatch.setattr(cut_off, "_select", lambda url: False)
+
+
+@pytest.mark.parametrize(
+    ("peer", "servers", "alone"),
+    [
+        (ANSWERED, 1, True),
+        (ANSWERED, 2, True),
+        (FAILED, 1, False),
+        (PENDING, 1, False),
+        (FAILED, 2, True),
+        (None, 1, True),
+        (None, 0, True),
+    ],
+)
+@pytest.mark.usefixtures("no_answer")
+async def test_of_a_silent_database_others_tell(
+    silent: str, peer: StoreState | None, servers: int, alone: bool
+) -> None:
+    assert await CutOff(silent, lambda: peer).alone(servers) is alone
+
+
+@pytest.mark.parametrize(
+    ("peer", "servers", "alone"),
+    [(ANSWERED, 1, True), (FAILED, 1, False), (FAILED, 3, False), (None, 1, False)],
+)
+async def test_a_database_that_is_down_is_down_for_all(
+    down: str, peer: StoreState | None, servers: int, alone: bool
+) -> None:
+    assert await CutOff(down, lambda: peer).alone(servers) is alone
+
+
+async def test_a_database_that_answers_a_new_connection_is_reached(
+    silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cut_off, "_select", lambda url: url == silent)
+    assert await CutOff(silent, lambda: ANSWERED).alone(2) is False
+
+
+@pytest.mark.slow
+async def test_a_silent_database_does_not_answer_a_new_connection(silent: str) -> None:
+    assert await CutOff(silent, lambda: FAILED).alone(1) is False
+    assert await CutOff(silent, lambda: ANSWERED).alone(1) is True
+
+
+async def test_a_file_is_reached_by_all_processes() -> None:
+    assert await CutOff("", lambda: ANSWERED).alone(2) is False
+
+
+@pytest.mark.usefixtures("no_answer")
+@pytest.mark.parametrize(
+    ("address", "alone"),
+    [
+        ("postgresql://fyke@127.0.0.1,127.0.0.2/fyke", True),
+        ("postgresql:///fyke?host=127.0.0.1&host=127.0.0.2", True),
+        ("postgresql:///fyke", False),
+        ("postgresql:///fyke?host=/run/postgresql", False),
+    ],
+)
+async def test_a_socket_in_a_folder_is_of_this_machine_and_several_hosts_prove_nothing(
+    address: str, alone: bool
+) -> None:
+    assert await CutOff(address, lambda: None).alone(0) is alone
