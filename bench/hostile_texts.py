@@ -4,15 +4,16 @@
 
 Each load repeats one request as fast as it is answered, three at a time: a README and a project
 that are new each time, bodies of the largest size, dates of a form, a workbook, a comparison. A
-probe asks ``/healthz`` of the same server every 20 ms; what is measured is the time from the
-request to the answer, inside one process, so that the network and a busy machine count little. The
-aim is a p99 of 100 ms. The rate limit is off, so one key may send what would need many.
+probe asks ``/healthz`` of the same server every 20 ms; what is measured is the time from the moment
+that was planned to the answer, inside one process. The aim is a p99 of 100 ms. The rate limit is
+that of the default settings; requests beyond it are answered too, and counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import structlog
 from common import arguments, head, line, spread
 
 from fyke.parsing.pools import ProcessPool
@@ -33,6 +35,7 @@ from support.projects import python_project
 AT_ONCE = 3
 PAUSE = 0.02  # seconds between two probes
 MAIN = "from sdk import CoreSDK\n"
+LIST = {"properties": [{"name": "urls", "type": "array", "editor": "requestList"}]}
 
 Load = Callable[[], Awaitable[Any]]
 
@@ -50,12 +53,15 @@ def document(name: str, kind: str, size: int) -> Any:
 
 async def loads(app: App, api: Api, page: Visitor) -> dict[str, Load]:
     numbers = count()
-    slug = (await app.services.workers.publish(app.owner, project(0, "dates"), name="form"))[0].id
-    await app.services.workers.publish(app.owner, project(1, "fields"), name="form")
+    publish = app.services.workers.publish
+    worker, before, _ = await publish(app.owner, project(0, "fields"), name="form")
+    _, after, _ = await publish(app.owner, project(1, "dates"), name="form")
+    slug = worker.id
+    lists, _, _ = await publish(app.owner, python_project(MAIN, schema=LIST), name="list")
 
     async def readme() -> None:
         data = python_project(MAIN, **{"README.md": f"# {next(numbers)}\n" + _table()})
-        await app.services.workers.publish(app.owner, data, name="readme")
+        await publish(app.owner, data, name="readme")
         await page.get("/w/owner/readme/readme")
 
     async def post(path: str, body: str | bytes) -> None:
@@ -72,9 +78,9 @@ async def loads(app: App, api: Api, page: Visitor) -> dict[str, Load]:
         "members of an input": lambda: post("/api/v1/scraper/run", large),
         "arrays of an input": lambda: post("/api/v1/scraper/run", arrays),
         "dates": lambda: post(f"/api/fyke/workers/{slug}/normalise", normalise),
-        "workbook": lambda: post(f"/api/fyke/workers/{slug}/import?name=a.xlsx", sheet),
+        "workbook": lambda: post(f"/api/fyke/workers/{lists.id}/import?name=a.xlsx", sheet),
         "comparison": lambda: api.get(
-            f"/api/fyke/workers/{slug}/compare?before=v1.0.0&after=v1.0.1"
+            f"/api/fyke/workers/{slug}/compare?before={before.number}&after={after.number}"
         ),
     }
 
@@ -94,14 +100,15 @@ async def measure(api: Api, load: Load, seconds: float) -> tuple[list[float], in
         while time.perf_counter() < end:
             await load()
             answered += 1
+            await asyncio.sleep(0)  # an answer comes without waiting for a socket
 
     repeating = asyncio.gather(*(repeat() for _ in range(AT_ONCE)))
     times: list[float] = []
     while not repeating.done():
-        began = time.perf_counter()
-        await api.get("/healthz", key=None)
-        times.append((time.perf_counter() - began) * 1000)
+        planned = time.perf_counter() + PAUSE
         await asyncio.sleep(PAUSE)
+        await api.get("/healthz", key=None)
+        times.append((time.perf_counter() - planned) * 1000)
     await repeating
     return times, answered
 
@@ -115,7 +122,7 @@ async def run(seconds: float) -> None:
         templates = make_templates(folder / "made")
         async with (
             open_app(folder / "app", templates, parsers=pool) as app,
-            client(app.asgi(rate_limit=0)) as http,
+            client(app.asgi(rate_limit=60)) as http,
             visitor(app, app.owner.user_id) as page,
         ):
             api = Api(http, app.owner_key)
@@ -129,6 +136,8 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="for each load")
     given = parser.parse_args()
+    quiet = structlog.make_filtering_bound_logger(logging.ERROR)
+    structlog.configure(wrapper_class=quiet)
     head("/healthz while texts that are slow to read arrive")
     asyncio.run(run(given.seconds))
 
