@@ -20,7 +20,6 @@ import msgspec
 from fyke.api.decode import MAX_INPUT_BYTES, parse_object
 from fyke.api.network import limiter_key
 from fyke.console.markdown import to_html
-from fyke.domain.alerts import rules as alert_rules
 from fyke.domain.callbacks.url import receiver_of
 from fyke.domain.catalog.nearest import nearest
 from fyke.domain.forms import dates, jsonview, tables, workbook
@@ -314,7 +313,7 @@ def _start(text: str) -> None:
 
 
 def _address(text: str) -> None:
-    for read in (receiver_of, parse_repository, limiter_key, alert_rules._EMAIL.fullmatch):
+    for read in (receiver_of, parse_repository, limiter_key):
         with contextlib.suppress(FykeError):
             read(text)
 
