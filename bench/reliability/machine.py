@@ -71,7 +71,7 @@ def processes_of(home: Path, uids: range) -> list[str]:
             ours = entry.stat().st_uid in uids or text in command
             if state not in "ZX" and (ours or text in (entry / "environ").read_bytes()):
                 words = command.replace(b"\0", b" ").decode(errors="replace")
-                found.append(f"process {entry.name}: {words[:80]}")
+                found.append(f"process {entry.name}: {words[:80].strip()}")
     return found
 
 
