@@ -268,6 +268,17 @@ async def test_an_id_cannot_be_opened_twice(egress: Egress) -> None:
     await egress.close(ATTEMPT)
 
 
+async def test_a_check_of_a_proxy_that_answers_changes_nothing(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        proxy = listener()
+        await egress.open([proxy], grant(origin.port))
+        await egress.check()
+        code, _, writer = await socks(port_of(proxy), "127.0.0.1", origin.port)
+        assert code == 0
+        writer.close()
+        assert (await egress.close(ATTEMPT)).connections == 1
+
+
 async def test_unknown_ids_are_ignored(egress: Egress) -> None:
     assert await egress.close("unknown") == Traffic()
     assert not egress.tripped("unknown")

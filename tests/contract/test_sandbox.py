@@ -19,6 +19,7 @@ from dataclasses import replace
 import pytest
 
 from fyke.contracts.execution import (
+    DiskShort,
     Environment,
     Isolation,
     SandboxFault,
@@ -29,6 +30,7 @@ from fyke.contracts.execution import (
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 from fyke.sandbox.isolated import GO_PROGRAM
+from fyke.sandbox.process import folders
 from integration.sandbox.sandboxes import MIB, ROOT, SPAWNERS, Site, drain, line, site, version
 
 pytestmark = [
@@ -490,3 +492,12 @@ async def test_child_processes_inherit_no_descriptors(place: Site) -> None:
         ["/bin/ls", "/proc/self/fd"], capture_output=True, text=True, close_fds=False
     )
     assert len(out.stdout.split()) <= 8
+
+
+async def test_a_sandbox_could_be_opened(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    await place.sandbox.check()
+    monkeypatch.setattr(folders, "MIN_FREE_BYTES", 2**80)
+    with pytest.raises(DiskShort, match="free some space"):
+        await place.sandbox.check()
+    with pytest.raises(DiskShort):
+        await place.open("pass")

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from fyke.model.run import RunState, SubtaskState
+from fyke.contracts.state import Transaction
+from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
 from fyke.model.runner import Capacity
+from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.state.check import check
 from support.leases import WIDE, leased, seeded
 
@@ -62,3 +64,77 @@ async def test_only_runs_that_can_start_are_leased(state: State, blocked: RunSta
     await seeded(state, 2, state=blocked)
     running = await seeded(state, 1, state=RunState.RUNNING)
     assert [x.run.id for x in await leased(state)] == [running.id]
+
+
+# --- returned attempts ----------------------------------------------------------------------
+
+FAULT = reason_with_detail(ReasonCode.NOT_STARTED, Detail(DetailCode.EGRESS_AWAY))
+
+
+async def give_back(state: State, lease: Any, not_before: int, **changes: Any) -> bool:
+    ended = replace(lease.attempt, err_msg="away", reason=FAULT, finished_at=7, **changes)
+
+    def work(tx: Transaction) -> bool:
+        returned = tx.runs.return_attempt(ended, unstarted_only=False)
+        if returned:
+            tx.runs.return_subtask(lease.run.id, lease.subtask.ordinal, not_before)
+        return returned
+
+    returned: bool = await state.write(work)
+    return returned
+
+
+async def test_a_returned_subtask_is_leased_again_from_its_time_on(state: State) -> None:
+    run = await seeded(state, 2)
+    [one, two] = await leased(state)
+    now = await state.read(lambda tx: tx.now)
+    assert await give_back(state, one, now + 30_000)
+    assert await give_back(state, two, now - 1)
+    [again] = await leased(state)
+    assert (again.subtask.ordinal, again.attempt.outcome) == (1, None)
+    assert again.attempt.id != two.attempt.id
+    [waiting, running] = await state.read(lambda tx: tx.runs.subtasks(run.id))
+    assert (waiting.state, waiting.not_before) == (SubtaskState.WAITING, now + 30_000)
+    assert running.state is SubtaskState.RUNNING
+    assert check(state.storage.engine) == []
+
+
+async def test_a_clock_that_was_set_back_does_not_prolong_the_pause(state: State) -> None:
+    await seeded(state)
+    [lease] = await leased(state)
+    now = await state.read(lambda tx: tx.now)
+    assert await give_back(state, lease, now + 2 * MAX_PAUSE_MS)
+    assert len(await leased(state)) == 1
+
+
+async def test_an_attempt_is_returned_once_and_only_with_its_token(state: State) -> None:
+    await seeded(state)
+    [lease] = await leased(state)
+    assert not await give_back(state, lease, 0, token=2)
+    assert await give_back(state, lease, 0)
+    assert not await give_back(state, lease, 0)
+    kept = await state.read(lambda tx: tx.runs.attempt(lease.attempt.id))
+    assert (kept.outcome, kept.err_msg, kept.reason) == (Outcome.RETURNED, "away", FAULT)
+    assert (kept.started_at, kept.finished_at) == (0, 7)
+    assert await state.read(lambda tx: tx.runs.leases()) == {}
+
+
+async def test_only_its_runner_returns_an_attempt_that_was_started(state: State) -> None:
+    await seeded(state)
+    [lease] = await leased(state)
+    attempt = replace(lease.attempt, reason=FAULT, finished_at=7)
+    await state.write(lambda tx: tx.runs.start_attempt(attempt.id, attempt.token, 5))
+    of_others = lambda tx: tx.runs.return_attempt(attempt, unstarted_only=True)  # noqa: E731
+    assert not await state.write(of_others)
+    assert await give_back(state, lease, 0)
+    kept = await state.read(lambda tx: tx.runs.attempt(attempt.id))
+    assert (kept.outcome, kept.started_at) == (Outcome.RETURNED, 0)
+
+
+async def test_an_ended_subtask_stays_ended(state: State) -> None:
+    run = await seeded(state)
+    [lease] = await leased(state)
+    await state.write(lambda tx: tx.runs.end_subtask(run.id, 0, End(Outcome.ABORTED)))
+    await give_back(state, lease, 0)
+    [subtask] = await state.read(lambda tx: tx.runs.subtasks(run.id))
+    assert subtask.state is SubtaskState.ENDED

@@ -224,7 +224,7 @@ async def test_frequent_queries_use_indexes(state: State) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
     with for_reading(engine).connect() as connection, connection.begin():
-        queue = plan(connection, queue_query(connection, 10))
+        queue = plan(connection, queue_query(connection, 10), (0, 0))
         assert "ix_subtasks_waiting" in queue
         filters = [
             RunFilter(),
@@ -270,7 +270,7 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     engine.dispose()  # SQLite reads them when it opens the file
     with for_reading(engine).connect() as connection, connection.begin():
         past = queue_query(connection, 10, excluded=1, full=1, started=2)
-        queue = plan(connection, past, (owner, *held[:2], held[2]))
+        queue = plan(connection, past, (0, 0, owner, *held[:2], held[2]))
         going = plan(connection, under_way_query(connection, by_account=False))
     assert "ix_runs_open" in queue and "subtasks" in queue
     assert "SCAN r USING INDEX sqlite_autoindex" not in queue  # the runs of all time, in order

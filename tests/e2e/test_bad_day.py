@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -21,14 +22,16 @@ import pytest
 
 from fyke.app.maintenance import check
 from fyke.cli.shipped import setup_link
+from fyke.engine.local import LEASE_SECONDS
 from fyke.reasons import HintCode, ReasonCode
 from fyke.settings import Settings
 from support.booted import Booted
 from support.projects import python_project, zoo
 from support.reasons import reaches
+from support.small_disk import platform_in, small_disk
 from support.two_servers import answers
 
-FAILED, SUCCEEDED, ABORTED = 4, 3, 5
+WAITING, FAILED, SUCCEEDED, ABORTED = 1, 4, 3, 5
 LAUNCHER = "fyke.sandbox.process.launcher"
 PRELOAD = "fyke.cli.preload"
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")
@@ -275,6 +278,83 @@ def test_queued_runs_wait_for_a_runner_and_are_executed(own_platform: Booted) ->
     finally:
         os.kill(supervisor, signal.SIGCONT)
     assert [own_platform.ended(run)["status"] for run in runs] == [SUCCEEDED] * 3
+
+
+@reaches(ReasonCode.RUNNER_TROUBLE)
+def test_runs_wait_while_the_egress_is_frozen(own_platform: Booted) -> None:
+    slug = own_platform.push(zoo("upserts"), "upserts")
+    egress = own_platform.role("egress")
+    os.kill(egress, signal.SIGSTOP)
+    try:
+        own_platform.wait_for(lambda: not answers(own_platform.url), "the end of readiness", 15)
+        runs = [own_platform.start_run(slug) for _ in range(3)]
+        found = own_platform.waits(runs[0])
+        assert (found["code"], found["params"]["detail_code"]) == ("runner_trouble", "egress_away")
+        assert {own_platform.detail(run)["status"] for run in runs} == {WAITING}
+    finally:
+        os.kill(egress, signal.SIGCONT)
+    assert [own_platform.ended(run)["status"] for run in runs] == [SUCCEEDED] * 3
+
+
+@reaches(ReasonCode.NEXT_TRY, ReasonCode.NOT_STARTED)
+def test_a_worker_that_cannot_be_unpacked_is_tried_again(own_platform: Booted) -> None:
+    slug = own_platform.push(zoo("upserts"), "upserts")
+    bundles = own_platform.home / "cache" / "bundles"
+    mode = bundles.stat().st_mode
+    bundles.chmod(0o555)
+    try:
+        run = own_platform.start_run(slug)
+        own_platform.wait_for(lambda: own_platform.waits(run)["code"] == "next_try", "a next try")
+        detail = own_platform.ended(run)
+    finally:
+        bundles.chmod(mode)
+    assert detail["status"] == FAILED
+    assert own_platform.summary(run)["reason_code"] == "not_started"
+    assert "could not be started, 3 times in a row" in detail["err_msg"]
+    again = own_platform.start_run(slug)
+    assert own_platform.ended(again)["status"] == SUCCEEDED
+
+
+@ROOT_ONLY
+@pytest.mark.long
+def test_all_runs_wait_while_the_disk_is_nearly_full() -> None:
+    with small_disk() as folder, platform_in(folder, disk_floor_mb="16") as platform:
+        slug = platform.push(zoo("upserts"), "upserts")
+        assert platform.ended(platform.start_run(slug))["status"] == SUCCEEDED
+        with (platform.home / "filler").open("wb") as filler:
+            free = shutil.disk_usage(folder).free
+            os.posix_fallocate(filler.fileno(), 0, free - 40 * 2**20)
+        runs = [platform.start_run(slug) for _ in range(12)]
+        platform.wait_for(
+            lambda: platform.waits(runs[-1])["code"] == "runner_trouble", "the reason", 20
+        )
+        assert platform.waits(runs[-1])["params"]["detail_code"] == "disk_short"
+        assert {platform.detail(run)["status"] for run in runs} == {WAITING}
+        (platform.home / "filler").unlink()
+        assert [platform.ended(run)["status"] for run in runs] == [SUCCEEDED] * 12
+
+
+@pytest.mark.long
+def test_a_pause_of_the_whole_platform_ends_no_run(own_platform: Booted) -> None:
+    slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
+    runs = [own_platform.start_run(slug) for _ in range(2)]
+    for run in runs:
+        own_platform.wait_for(lambda run=run: own_platform.detail(run)["results"] > 0, "a row")
+    everything = [*own_platform.tree()]
+    for pid in everything:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(LEASE_SECONDS + 5)
+    for pid in everything:
+        os.kill(pid, signal.SIGCONT)
+    resumed = time.monotonic()
+    while time.monotonic() - resumed < LEASE_SECONDS + 5:  # a lost lease would end them meanwhile
+        before = [own_platform.detail(run)["results"] for run in runs]
+        for run, rows in zip(runs, before, strict=True):
+            own_platform.wait_for(
+                lambda run=run, rows=rows: own_platform.detail(run)["results"] > rows, "a row"
+            )
+    for run in runs:
+        own_platform.call("/api/v1/scraper/abort", {"run_slug": run})
 
 
 @reaches(ReasonCode.ABORTED, HintCode.ABORTED, ReasonCode.RUN_NOT_ENDED)

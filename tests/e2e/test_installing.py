@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from support.npm_registry import Registry, old_npm
 from support.package_index import Index, make_source
 from support.projects import python_project
 from support.reasons import reaches
+from support.small_disk import SMALL_DISK, platform_in, small_disk
 from support.zips import Entry, make_zip
 from zoo.bundles import SCHEMA, packed
 
@@ -136,7 +136,6 @@ FILLS_THE_DISK = """
 with open("/work/fill", "wb") as file:
     while True: file.write(bytes(2**20))
 """
-SMALL_DISK = 512 * 2**20
 TAKES_MEMORY = "held = []\nwhile True: held.append(b'1' * 2**28)"
 
 
@@ -314,25 +313,3 @@ def test_a_machine_that_has_no_room(index: Index, monkeypatch: pytest.MonkeyPatc
         body = {"scraper_slug": "owner/small-fills", "input": {"parameters": {"custom": {}}}}
         assert platform.raw("/api/v1/scraper/run", body).status_code == 503
         (platform.home / "filler").unlink()
-
-
-@contextmanager
-def small_disk() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="fyke-small-"))
-    size = f"size={SMALL_DISK}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
-    folder.chmod(0o711)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-        folder.rmdir()
-
-
-@contextmanager
-def platform_in(folder: Path, **settings: str) -> Iterator[Booted]:
-    platform = Booted(folder, **settings)
-    try:
-        yield platform.start()
-    finally:
-        platform.stop()

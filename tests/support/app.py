@@ -54,7 +54,7 @@ from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import VersionState, Worker
 from fyke.notify.http import HttpNotifier
 from fyke.parsing.pools import ThreadPool
-from fyke.reasons import Reason
+from fyke.reasons import Detail, Reason
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.results.store import SqlResults
@@ -209,11 +209,12 @@ class App:
         state = VersionState.WITHDRAWN
         await self.storage.write(lambda tx: tx.workers.set_version_state(worker.id, number, state))
 
-    async def register_runner(self) -> None:
-        """Register a healthy runner that can execute every run."""
+    async def register_runner(self, trouble: Detail | None = None) -> None:
+        """Register a healthy runner that can execute every run, or one with ``trouble``."""
 
         def work(tx: Any) -> None:
-            tx.runs.put_runner(RunnerInfo(RUNNER, "node", "full", "", 8, 8192, tx.now))
+            runner = RunnerInfo(RUNNER, "node", "full", "", 8, 8192, tx.now, trouble=trouble)
+            tx.runs.put_runner(runner)
 
         await self.storage.write(work)
 

@@ -15,8 +15,8 @@ from fyke.wire.health import ProductVersion
 
 
 class NotReady(Unavailable):
-    """No runner is alive, for example during startup, or a process of this machine does not report
-    to its supervisor. Not logged, because monitors repeat it.
+    """No runner is alive, for example during startup, or none can start Workers, or a process of
+    this machine does not report to its supervisor. Not logged, because monitors repeat it.
     """
 
     logged = False
@@ -35,8 +35,10 @@ class HealthRoutes:
 
     @get("/readyz", scope=PUBLIC, errors=(Unavailable,))
     async def is_ready(self, call: Call) -> None:
-        """The storage answers, a runner is alive, and every process of this machine reports."""
-        if not await self.overview.has_active_runner():
+        """The storage answers, a runner is alive and can start Workers, and every process of this
+        machine reports.
+        """
+        if not await self.overview.has_ready_runner():
             raise NotReady
         if silence := self.health.silent_process():
             raise NotReady(silence)

@@ -21,6 +21,7 @@ from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
+    from fyke.client import FykeClient
     from fyke.settings import Settings
 
 PYTHON = "/usr/bin/python3"
@@ -205,9 +206,19 @@ def _server(settings: Settings, home: str | None) -> _RunningServer | None:
             reason = client.not_ready()
             if not reason:
                 return _RunningServer(location, True)
-            return _RunningServer(location, False, reason)
+            return _RunningServer(location, False, _trouble(client) or reason)
     except (CommandFailed, ClientError):
         return None
+
+
+def _trouble(client: FykeClient) -> str:
+    from fyke.client import ClientError
+
+    try:
+        runners = client.runners()
+    except ClientError:
+        return ""
+    return "; ".join(f"runner on {each.node}: {each.trouble}" for each in runners if each.trouble)
 
 
 def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:

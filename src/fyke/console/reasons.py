@@ -123,5 +123,6 @@ _NAMES = {
     ReasonCode.RUNNER_LOST: _("Runner lost"),
     ReasonCode.PLATFORM_STOPPED: _("Platform stopped"),
     ReasonCode.INTERNAL: _("Platform fault"),
+    ReasonCode.NOT_STARTED: _("Worker not started"),
     ReasonCode.VERSION_MISSING: _("Version missing"),
 }

@@ -41,6 +41,7 @@ class Traffic:
         return self.up + self.down
 
 
+CHECK_SECONDS = 3.0
 OTHER_SITES = "(other)"  # the domain of all sites beyond the first 200 of an attempt
 
 
@@ -69,6 +70,10 @@ class Egress(Protocol):
 
     on_trip: Callable[[str], None]
     on_throttled: Callable[[str, str], None]
+
+    async def check(self) -> None:
+        """Raise ``Unavailable`` when the proxy does not answer within ``CHECK_SECONDS``."""
+        ...
 
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         """Serve the listeners until ``close``. The caller may close its copies afterwards.

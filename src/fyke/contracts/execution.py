@@ -11,7 +11,7 @@ from typing import Protocol
 
 from fyke.model.runner import Capacity, Lease
 from fyke.model.worker import Version
-from fyke.reasons import Reason, sentence
+from fyke.reasons import Detail, DetailCode, Reason, detail_sentence, sentence
 
 
 class Engine(Protocol):
@@ -127,6 +127,23 @@ class SandboxUsage:
 class SandboxFault(Exception):
     """The sandbox failed, for no fault of the Worker."""
 
+    @property
+    def detail(self) -> Detail:
+        """What was wrong."""
+        return Detail.of(DetailCode.SANDBOX_FAILED, problem=str(self))
+
+
+class DiskShort(SandboxFault):
+    """Less is free on the disk of the work folders than a sandbox needs. Sizes in bytes."""
+
+    def __init__(self, free: int, needed: int) -> None:
+        self._detail = Detail.of(DetailCode.DISK_SHORT, free_bytes=free, needed_bytes=needed)
+        super().__init__(detail_sentence(self._detail))
+
+    @property
+    def detail(self) -> Detail:
+        return self._detail
+
 
 class Sandbox(Protocol):
     """The isolation of one attempt. A trusted process of Fyke waits inside until ``launch``."""
@@ -177,6 +194,12 @@ class Sandbox(Protocol):
 class Sandboxes(Protocol):
     async def probe(self) -> IsolationReport:
         """Start a real sandbox and check its isolation."""
+        ...
+
+    async def check(self) -> None:
+        """Raise ``SandboxFault`` when no sandbox could be opened now: without space on the disk, or
+        with a launcher that does not answer.
+        """
         ...
 
     async def open(self, spec: SandboxSpec) -> Sandbox:

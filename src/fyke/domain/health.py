@@ -12,6 +12,7 @@ from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
 from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
 from fyke.model.runner import RunnerInfo
+from fyke.reasons import remedy_of, rule_of
 
 LOW_DISK = 4  # times the floor below which no run starts
 SILENT_SECONDS = 6.0  # a process reports every two seconds
@@ -112,6 +113,9 @@ def _process_check(report: ProcessReport) -> HealthCheck:
 def _runner_check(runner: RunnerInfo) -> HealthCheck:
     name = f"runner {runner.node}"
     capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
+    if runner.trouble is not None:
+        detail = f"it starts no Workers now: {rule_of(runner.trouble)}; {capacity}"
+        return HealthCheck(name, Level.BAD, detail, remedy_of(runner.trouble) or "runs wait")
     if runner.isolation == Isolation.FULL.value:
         _, _, remains = runner.reason.partition(COMPLETE)
         return HealthCheck(name, Level.GOOD, f"the sandbox is complete{remains}; {capacity}")

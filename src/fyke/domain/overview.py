@@ -67,9 +67,12 @@ class Overview:
         require_operator(caller, "Listing runners")
         return await self._storage.read(_active_runners)
 
-    async def has_active_runner(self) -> bool:
-        """Raises ``Unavailable`` when the storage does not answer."""
-        return bool(await self._storage.read(_active_runners))
+    async def has_ready_runner(self) -> bool:
+        """Whether a runner is alive and can start Workers. Raises ``Unavailable`` when the storage
+        does not answer.
+        """
+        runners = await self._storage.read(_active_runners)
+        return any(runner.trouble is None for runner in runners)
 
     async def now(self, caller: Caller) -> RunsNow:
         """From counters that are updated with each run."""

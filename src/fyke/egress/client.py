@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import CHECK_SECONDS, EgressGrant, SiteTraffic, Traffic
 from fyke.egress import meter
 from fyke.egress import site_counters as sites
 from fyke.egress.actions import Credentials
@@ -166,6 +166,12 @@ class EgressClient:
 
     # the contract
 
+    async def check(self) -> None:
+        # closing an attempt that does not exist changes nothing
+        await self._request_until_answered(
+            lambda connection: connection.request(lambda seq: CloseAttempt(seq, "")), CHECK_SECONDS
+        )
+
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         if grant.attempt_id in self._attempts:
             raise ValueError(f"attempt {grant.attempt_id} already has egress")
@@ -237,12 +243,14 @@ class EgressClient:
     # requests
 
     async def _request_until_answered(
-        self, send: Callable[[_ControlConnection], Awaitable[str | None]]
+        self,
+        send: Callable[[_ControlConnection], Awaitable[str | None]],
+        timeout: float | None = None,
     ) -> None:
         """Send a request until it is answered; after each loss on a new connection."""
         error: str | None = None
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(timeout or self._timeout):
                 while error is None:
                     await self._up.wait()
                     if self._connection is not None:

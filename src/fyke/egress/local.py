@@ -49,6 +49,9 @@ class LocalEgress:
         self.on_trip = on_trip
         self.on_throttled: Callable[[str, str], None] = _ignore_throttled
 
+    async def check(self) -> None:
+        """It is in this process."""
+
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         copies = [listener.dup() for listener in listeners]
         try:

@@ -48,6 +48,7 @@ class Outcome(StrEnum):
     ISOLATION_REFUSED = "isolation_refused"
     WORKER_DELETED = "worker_deleted"
     RUNNER_LOST = "runner_lost"
+    RETURNED = "returned"  # of an attempt only: its subtask waits again, its Worker never ran
     INTERNAL = "internal"
 
 
@@ -68,6 +69,9 @@ class End:
 
 
 SUCCESS = End(Outcome.SUCCEEDED)
+
+
+MAX_PAUSE_MS = 60_000  # the longest pause before a returned subtask is tried again
 
 
 class SubtaskState(StrEnum):
@@ -156,6 +160,7 @@ class Subtask:
     outcome: Outcome | None
     err_msg: str
     reason: Reason | None = None
+    not_before: int = 0  # a waiting subtask is not leased before, after its attempt was returned
 
 
 @dataclass(frozen=True, slots=True)

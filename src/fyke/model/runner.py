@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.model.run import Attempt, Run, Subtask
+from fyke.reasons import Detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class RunnerInfo:
     without isolation, because the operator allowed that. ``draining``: it is being stopped and
     takes no more attempts. ``place`` identifies its data folder and the boot of its machine; a
     place has one runner at a time, which is the successor of all others with this place.
+    ``trouble``: why it cannot start Workers at present, None when it can.
     """
 
     id: str
@@ -45,6 +47,7 @@ class RunnerInfo:
     unsafe: bool = False
     draining: bool = False
     place: str = ""
+    trouble: Detail | None = None
 
 
 @dataclass(frozen=True, slots=True)

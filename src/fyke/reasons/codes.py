@@ -46,6 +46,7 @@ class ReasonCode(StrEnum):
     RUNNER_LOST = "runner_lost"
     PLATFORM_STOPPED = "platform_stopped"
     INTERNAL = "internal"
+    NOT_STARTED = "not_started"  # a fault of the platform, before the Worker's first instruction
     VERSION_MISSING = "version_missing"
 
     # --- a refused start, or another refused request about a run
@@ -70,6 +71,8 @@ class ReasonCode(StrEnum):
     PREPARING = "preparing"
     PLAN = "plan"
     NO_RUNNER = "no_runner"
+    RUNNER_TROUBLE = "runner_trouble"  # no runner can start a Worker now
+    NEXT_TRY = "next_try"  # a fault has returned it to the queue
     QUEUE = "queue"
     ROOM = "room"
 
@@ -92,7 +95,7 @@ ENDS = tuple(ReasonCode)[: tuple(ReasonCode).index(ReasonCode.VERSION_MISSING) +
 
 
 class DetailCode(StrEnum):
-    """Violated rules of an installation, and limits of export formats."""
+    """Violated rules of an installation, limits of export formats, and faults of the platform."""
 
     # --- requirements.txt, package.json and the lock file
     FILE_TOO_LARGE = "file_too_large"
@@ -124,6 +127,15 @@ class DetailCode(StrEnum):
     SHEET_ROWS = "sheet_rows"
     SHEET_COLUMNS = "sheet_columns"
     CELL_LENGTH = "cell_length"
+
+    # --- a fault before the Worker's first instruction
+    SANDBOX_FAILED = "sandbox_failed"
+    DISK_SHORT = "disk_short"  # less is free than a sandbox needs
+    DISK_USED_UP = "disk_used_up"  # a write failed
+    EGRESS_AWAY = "egress_away"
+    STORE_AWAY = "store_away"
+    RUNNER_LOST_EARLY = "runner_lost_early"
+    UNFORESEEN = "unforeseen"
 
 
 class HintCode(StrEnum):

@@ -24,6 +24,10 @@ class Detail:
         """A detail with the parameters that have a value."""
         return cls(code, _without_empty(params))
 
+    def mapped(self, change: Callable[[str], str]) -> Detail:
+        """A copy with ``change``, such as masking, applied to every text of the parameters."""
+        return replace(self, params=_mapped_params(self.params, change))
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -45,8 +49,7 @@ class Reason:
 
     def mapped(self, change: Callable[[str], str]) -> Reason:
         """A copy with ``change``, such as masking, applied to every text of the parameters."""
-        params = {name: _mapped(value, change) for name, value in self.params.items()}
-        return replace(self, params=params)
+        return replace(self, params=_mapped_params(self.params, change))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,10 @@ class Hint:
 
 def _without_empty(params: Mapping[str, Value | None]) -> Params:
     return {name: value for name, value in params.items() if value is not None and value != ""}
+
+
+def _mapped_params(params: Params, change: Callable[[str], str]) -> Params:
+    return {name: _mapped(value, change) for name, value in params.items()}
 
 
 def _mapped(value: Value, change: Callable[[str], str]) -> Value:

@@ -74,6 +74,10 @@ ENDS: Mapping[ReasonCode, Forms] = {
     ),
     ReasonCode.PLATFORM_STOPPED: (_("The platform was stopped while the Worker was running"),),
     ReasonCode.INTERNAL: (_("The platform failed, not the Worker: %(detail)s"),),
+    ReasonCode.NOT_STARTED: (
+        _("The Worker could not be started, %(times)s times in a row: %(detail)s"),
+        _("The Worker could not be started: %(detail)s"),
+    ),
     ReasonCode.VERSION_MISSING: (
         _("The platform failed, not the Worker: the version of this run no longer exists"),
     ),
@@ -235,6 +239,10 @@ WAITS: Mapping[ReasonCode, Forms] = {
           "new; start it again with fyke up"),
         _("no runner is alive; start one with fyke up"),
     ),
+    ReasonCode.RUNNER_TROUBLE: (_("the runner on %(node)s starts no Workers now: %(detail)s"),),
+    ReasonCode.NEXT_TRY: (
+        _("the Worker could not be started: %(detail)s. It will be tried again in %(retry_ms)s"),
+    ),
     ReasonCode.QUEUE: (
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
           "more than any runner has in all (%(largest_cpus)s cores and %(largest_memory_mb)s MB)"),
@@ -360,6 +368,16 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
     DetailCode.CELL_LENGTH: _detail(
         _("a cell has at most %(max_characters)s characters; longer texts are cut, with a mark"),
     ),
+    DetailCode.SANDBOX_FAILED: _detail(_("its sandbox failed: %(problem)s")),
+    DetailCode.DISK_SHORT: _detail(
+        _("the disk of the runner has %(free_bytes)s free, and a sandbox needs %(needed_bytes)s"),
+        _("free some space"),
+    ),
+    DetailCode.DISK_USED_UP: _detail(_("the disk of the runner is full"), _("free some space")),
+    DetailCode.EGRESS_AWAY: _detail(_("the egress process does not answer")),
+    DetailCode.STORE_AWAY: _detail(_("the database could not be reached")),
+    DetailCode.RUNNER_LOST_EARLY: _detail(_("the runner was lost or stopped before that")),
+    DetailCode.UNFORESEEN: _detail(_("the platform failed: %(problem)s")),
 }  # fmt: skip
 
 

@@ -33,16 +33,18 @@ from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import AttemptReport, Attempts, traffic_cap
 from fyke.domain.runs.isolation import missing_isolation
 from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.returns import fault_of
 from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
-from fyke.errors import StaleLease
+from fyke.errors import StaleLease, Unavailable
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, Worker
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time
+from fyke.runner.faults import EgressAway, detail_of
 from fyke.runner.site_reports import SiteReports
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
@@ -98,6 +100,8 @@ class AttemptRunner:
         self._final_traffic: Traffic | None = None
         self._browser_reported = False
         self._intake: AttemptIntake | None = None
+        self._launched = False  # from here on an end is final
+        self.pause_ms = 0  # until a returned attempt is tried again
 
     # --- used by the runner -------------------------------------------------------------
 
@@ -126,8 +130,8 @@ class AttemptRunner:
     async def execute(self) -> Run | None:
         """Run the attempt; return the run afterwards, or None when the lease was lost.
 
-        Nothing that the Worker does raises here; an error of the platform ends the attempt with
-        ``INTERNAL``.
+        Nothing that the Worker does raises here. An error of the platform ends the attempt with
+        ``INTERNAL``; before the Worker's first instruction it returns the attempt to the queue.
         """
         intake = await self._deps.intake.open(
             self.lease.run.id,
@@ -146,7 +150,12 @@ class AttemptRunner:
         except Exception as error:
             # An error of the platform: the attempt ends and frees its capacity.
             log.exception("attempt_fault", attempt=self.attempt.id)
-            end = end_of(Reason.of(ReasonCode.INTERNAL, detail=str(error)))
+            if not self._launched and self._stop.end is None:
+                return await self._give_back(intake, detail_of(error, intake.mask))
+            requested = None if self._launched else self._stop.end
+            end = requested or end_of(Reason.of(ReasonCode.INTERNAL, detail=str(error)))
+        if not self._launched and end.outcome is Outcome.RUNNER_LOST:
+            return await self._give_back(intake, Detail(DetailCode.RUNNER_LOST_EARLY))
         return await self._finish(intake, end)
 
     # --- the steps ----------------------------------------------------------------------
@@ -164,6 +173,9 @@ class AttemptRunner:
         except EnvironmentFailed as failed:
             if failed.log.strip():
                 intake.log(LogType.ERROR, failed.log, system=True)
+            if failed.reason.code is ReasonCode.INSTALL_DISK_FULL:
+                # the disk is still short without the files of the installation: not its fault
+                await self._deps.sandbox.check()
             raise StartRefused(end_of(failed.reason)) from failed
         if environment.warning:
             self._note(intake, environment.warning)
@@ -222,11 +234,12 @@ class AttemptRunner:
         try:
             if self._stop.end is not None:
                 return self._stop.end
+            env = await self._decrypt_secrets(intake, secret) | self._worker_env(secret)
             await self._deps.attempts.started(self.attempt)
             _log_system(intake, system.running(self.attempt.number, 0))
-            secrets_env = await self._decrypt_secrets(intake, secret)
             self._watch = ProcessWatch(sandbox, intake, self.lease.run.limits, limits, self._stop)
-            await sandbox.launch(secrets_env | self._worker_env(secret))
+            await sandbox.launch(env)
+            self._launched = True
             return self._explained(await self._watch.until_end())
         finally:
             await sdk.close()
@@ -251,12 +264,15 @@ class AttemptRunner:
             session=run.id,
         )
         listeners = sandbox.listeners
-        await self._deps.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
-        for name in ("cdp", "cdp80"):
-            if name in listeners:
-                await self._deps.egress.refuse_browser(
-                    self.attempt.id, listeners[name], lambda: self._note_missing_browser(intake)
-                )
+        try:
+            await self._deps.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
+            for name in ("cdp", "cdp80"):
+                if name in listeners:
+                    await self._deps.egress.refuse_browser(
+                        self.attempt.id, listeners[name], lambda: self._note_missing_browser(intake)
+                    )
+        except Unavailable as error:
+            raise EgressAway from error
 
     def _note_missing_browser(self, intake: AttemptIntake) -> None:
         if not self._browser_reported:
@@ -326,6 +342,26 @@ class AttemptRunner:
             run_state=run.state.value if run else "lost",
         )
         return run
+
+    async def _give_back(self, intake: AttemptIntake, fault: Detail) -> Run | None:
+        """Return the attempt to the queue; return the run, or None when the lease was lost."""
+        _log_system(intake, system.returned(self.attempt.number, sentence(fault_of(fault)), 0))
+        await intake.close()
+        actor = f"runner {self.attempt.runner_id}"
+        given_back = await retry_while_unavailable(
+            lambda: self._deps.attempts.give_back(self.attempt, fault, actor=actor)
+        )
+        log.warning(
+            "attempt_returned",
+            run=self.lease.run.id,
+            attempt=self.attempt.id,
+            fault=fault.code.value,
+            pause_ms=given_back.pause_ms if given_back else None,
+        )
+        if given_back is None:
+            return None
+        self.pause_ms = given_back.pause_ms
+        return given_back.run
 
     def _row_cap_reached(self, reason: Reason) -> None:
         self._end_run_at_limit(end_of(reason))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -15,17 +17,19 @@ from fyke.contracts.execution import Engine
 from fyke.contracts.signals import STOP, WORK, Listener, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
+from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import Intake
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError
 from fyke.kit.ids import run_number
-from fyke.model.run import Run
+from fyke.model.run import Attempt, Run
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import Version, Worker
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
+from fyke.runner.faults import detail_of, find_trouble
 from fyke.runner.lease_monitor import LOOK_SECONDS, SERVER_SILENCE_MS, LeaseMonitor, never_alone
 
 log = structlog.get_logger()
@@ -33,6 +37,7 @@ log = structlog.get_logger()
 REPORT_SECONDS = 1.0
 MIN_REPORT_SECONDS = 0.02
 POLL_SECONDS = 5.0
+TROUBLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,9 @@ class Runner:
         self._draining = asyncio.Event()
         self._capacity_freed = asyncio.Event()
         self._next_report_seconds = REPORT_SECONDS
+        self._trouble: Detail | None = None  # why no Worker can be started now
+        self._fault_seen = asyncio.Event()  # an attempt was returned: look for trouble at once
+        self._take_in_doubt = False  # a lease may have been written although the call failed
 
     # --- life of the process ------------------------------------------------------------
 
@@ -87,6 +95,7 @@ class Runner:
         helpers = [
             asyncio.create_task(self._report_regularly()),
             asyncio.create_task(self._monitor_leases()),
+            asyncio.create_task(self._watch_for_trouble()),
         ]
         try:
             async with self._signals.listen() as listener:
@@ -157,6 +166,7 @@ class Runner:
                     checks=isolation.checks,
                     unsafe=self._deps.unsafe,
                     draining=self._draining.is_set(),
+                    trouble=self._trouble,
                 )
             )
             return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
@@ -192,8 +202,13 @@ class Runner:
         )
 
     async def _take_attempts(self) -> None:
+        if self._trouble is not None:
+            return
         try:
             started = self._monitor.now()
+            if self._take_in_doubt:
+                await self._return_unknown()
+            self._take_in_doubt = True
             leases = await self._engine.take(
                 self._identity.id, self._free_capacity(), idle=not self._attempt_runners
             )
@@ -201,13 +216,35 @@ class Runner:
             log.error("cannot_take_work", error=str(error))
             return
         self._monitor.renewed([lease.attempt.id for lease in leases], started)
+        self._take_in_doubt = False
         for lease in leases:
             try:
                 await self._start_attempt(lease)
-            except FykeError as error:
-                # The others are still started; this attempt ends when its lease expires.
+            except FykeError as error:  # the others are still started
                 log.error("cannot_start_attempt", attempt=lease.attempt.id, error=str(error))
                 self._monitor.forget(lease.attempt.id)
+                self._run_task(self._give_back_later(lease.attempt, detail_of(error)))
+
+    async def _return_unknown(self) -> None:
+        """Return the attempts that were leased by a call that seemed to fail."""
+        mine = await self._storage.read(lambda tx: tx.runs.active_attempts(self._identity.id))
+        for attempt in mine:
+            if attempt.id not in self._attempt_runners:
+                await self._give_back(attempt, Detail(DetailCode.STORE_AWAY))
+
+    async def _give_back(self, attempt: Attempt, fault: Detail) -> None:
+        """Return an attempt that this runner does not prepare yet."""
+        actor = f"runner {self._identity.id}"
+        await self._attempts.give_back(attempt, fault, actor=actor, unstarted_only=True)
+
+    async def _give_back_later(self, attempt: Attempt, fault: Detail) -> None:
+        await retry_while_unavailable(lambda: self._give_back(attempt, fault))
+
+    def _run_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work``; a draining runner waits for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _start_attempt(self, lease: Lease) -> None:
         def work(tx: Transaction) -> tuple[Worker | None, Version | None, bool]:
@@ -228,15 +265,17 @@ class Runner:
             return
         attempt_runner = AttemptRunner(lease, worker, version, is_operators, self._deps)
         self._attempt_runners[lease.attempt.id] = attempt_runner
-        task = asyncio.create_task(self._run_attempt(attempt_runner))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._run_task(self._run_attempt(attempt_runner))
 
     async def _run_attempt(self, attempt_runner: AttemptRunner) -> None:
         try:
             run = await attempt_runner.execute()
             if run is not None and run.state.terminal:
                 await self._log_completed(run)
+            elif attempt_runner.pause_ms:
+                self._fault_seen.set()
+                pause = attempt_runner.pause_ms / 1000
+                asyncio.get_running_loop().call_later(pause, self._capacity_freed.set)
         except Exception:
             # The lease timer ends the attempt when its lease expires.
             log.exception("attempt_runner_failed", attempt=attempt_runner.attempt.id)
@@ -262,6 +301,31 @@ class Runner:
         attempt_runner = self._attempt_runners.get(attempt_id)
         if attempt_runner is not None:
             attempt_runner.site_throttled(reason)
+
+    # --- trouble --------------------------------------------------------------------------
+
+    async def _watch_for_trouble(self) -> None:
+        """Look every second whether a Worker could be started; without that nothing is taken."""
+        while True:
+            await self._look_for_trouble()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TROUBLE_SECONDS):
+                    await self._fault_seen.wait()
+            self._fault_seen.clear()
+
+    async def _look_for_trouble(self) -> None:
+        before = self._trouble
+        try:
+            self._trouble = await find_trouble(self._deps.sandbox, self._deps.egress)
+        except Exception:
+            log.exception("cannot_look_for_trouble")
+            return
+        if (before and before.code) == (self._trouble and self._trouble.code):
+            return
+        found = self._trouble and detail_sentence(self._trouble)
+        log.warning("runner_trouble", trouble=found or "over")
+        self._capacity_freed.set()
+        await self._report_safely(register=True)  # waiting runs name it as the reason
 
     # --- reporting ----------------------------------------------------------------------
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
+import asyncio
 from pathlib import Path
 
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import IsolationReport, Sandbox, SandboxFault, SandboxSpec
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import inspection
+from fyke.sandbox.process.folders import check_disk
 from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.spawner import Spawner
 from fyke.sandbox.tools.runner import SandboxedTools
 
-MIN_FREE_BYTES = 64 * 2**20  # bytes on the disk of the work folders, to unpack a Worker
+CHECK_SECONDS = 3.0
 
 
 class BubblewrapSandboxes:
@@ -28,6 +29,14 @@ class BubblewrapSandboxes:
     def tools(self, egress: Egress) -> SandboxedTools:
         """Return a runner of tools in sandboxes of the same spawner, with ``egress`` as proxy."""
         return SandboxedTools(self._work_dir, self._spawner, egress)
+
+    async def check(self) -> None:
+        check_disk(self._work_dir)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._spawner.limits()
+        except TimeoutError:
+            raise SandboxFault("the launcher does not answer") from None
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
         limits = spec.limits
@@ -45,12 +54,7 @@ class BubblewrapSandboxes:
             )
         except BadLaunchOrder as error:
             raise SandboxFault(str(error)) from error
-        free = shutil.disk_usage(self._work_dir).free
-        if free < MIN_FREE_BYTES:
-            raise SandboxFault(
-                f"{free} bytes are free in {self._work_dir}, a sandbox needs {MIN_FREE_BYTES}: "
-                "free some disk space"
-            )
+        check_disk(self._work_dir)
         return IsolatedSandbox(await self._spawner.start(order), order, limits)
 
     async def sweep(self, active: frozenset[str]) -> list[str]:

@@ -15,6 +15,7 @@ from fyke import errors
 from fyke.api.decode import MAX_BODY_BYTES, MAX_INPUT_BYTES
 from fyke.api.envelope import V2_PREFIX
 from fyke.model.billing import Prices
+from fyke.reasons import Detail, DetailCode
 from support.api import Api, client, fails, start_body
 from support.app import App, open_app
 
@@ -434,6 +435,9 @@ async def test_health_reveals_no_details_without_a_key(app: App, api: Api) -> No
     assert [entry for entry in logged if entry["log_level"] not in ("debug", "info")] == []
     await app.register_runner()
     assert (await api.get("/readyz", key=None)).status_code == 200
+    trouble = Detail(DetailCode.EGRESS_AWAY)
+    await app.register_runner(trouble=trouble)
+    fails(await api.get("/readyz", key=None), 503, 5000)
     assert set((await api.get("/version", key=None)).json()["data"]) == {"version"}
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
 from fyke.egress import channel
+from fyke.egress import client as egress_client
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress
 from fyke.errors import Unavailable
@@ -88,6 +89,20 @@ async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> 
         assert (await client.close(ATTEMPT)).total == 1_000_000
     assert sum(site.bytes_up + site.bytes_down for site in client.sites(ATTEMPT)) == 1_000_000
     assert tripped == [ATTEMPT]
+
+
+async def test_a_process_that_does_not_answer_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with client_and_process(tmp_path, LOOPBACK) as (client, process):
+        await client.check()
+        process.kill()
+        monkeypatch.setattr(egress_client, "CHECK_SECONDS", 0.1)
+        with pytest.raises(Unavailable):
+            await client.check()
+        process.start()
+        monkeypatch.undo()
+        await client.check()
 
 
 async def test_a_kill_in_the_middle_of_a_download_loses_no_count(tmp_path: Path) -> None:

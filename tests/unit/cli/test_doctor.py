@@ -10,8 +10,10 @@ import socket
 from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -137,6 +139,11 @@ def test_a_server_without_a_runner_is_a_failure(tmp_path: Path) -> None:
         FAILED,
         "http://127.0.0.1:8100 answers, but no runner is alive",
     )
+    troubled = [msgspec.structs.replace(runner("full"), trouble="the disk is full"), runner("full")]
+    client = cast(Any, SimpleNamespace(runners=lambda: troubled))
+    trouble = doctor._trouble(client)
+    line = doctor._port(settings, doctor._RunningServer(SERVER.location, False, trouble))
+    assert line.detail.endswith("8100 answers, but runner on node: the disk is full")
 
 
 # --- the database
@@ -236,7 +243,9 @@ def test_the_processes_are_listed_as_the_watchdog_knows_them(
 
 
 def runner(isolation: str) -> RunnerItem:
-    return RunnerItem(isolation[:2], "node", isolation, f"it is {isolation}", 1, 1, 1, [], False)
+    return RunnerItem(
+        isolation[:2], "node", isolation, f"it is {isolation}", 1, 1, 1, [], False, ""
+    )
 
 
 @pytest.mark.parametrize(

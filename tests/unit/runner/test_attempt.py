@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from fyke.contracts.egress import SiteTraffic, Traffic
-from fyke.contracts.execution import EnvironmentFailed, Isolation, IsolationReport, SandboxFault
+from fyke.contracts.execution import (
+    DiskShort,
+    Environment,
+    EnvironmentFailed,
+    Isolation,
+    IsolationReport,
+    SandboxFault,
+)
 from fyke.domain.results import commit
+from fyke.domain.runs.attempts import GivenBack
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.secrets.inject import InjectedSecrets
 from fyke.domain.secrets.masking import Masker
-from fyke.errors import StaleLease, Unavailable
+from fyke.errors import Unavailable
 from fyke.model.log import LogType
 from fyke.model.run import SUCCESS, Attempt, End, Outcome, Subtask, SubtaskState
 from fyke.model.runner import Lease
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
+from fyke.runner import attempt
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 from fyke.runner.endings import StartRefused
 from support.blocking_results import BlockableResults, running
@@ -29,10 +39,15 @@ FULL = IsolationReport(Isolation.FULL, "", ())
 
 
 class Ended:
-    """Records the ends; ``fail_first``: the state is unavailable at the first call."""
+    """Records the ends and returns; ``fail_first``: the state is unavailable at the first call.
+    ``start`` is raised when an attempt is to be started.
+    """
 
-    def __init__(self, *, fail_first: bool = False) -> None:
+    def __init__(self, *, fail_first: bool = False, start: Exception | None = None) -> None:
         self.ends: list[End] = []
+        self.faults: list[Detail] = []
+        self.starts = 0
+        self._start = start
         self.sites: list[tuple[SiteTraffic, ...]] = []
         self._failing = fail_first
 
@@ -42,6 +57,18 @@ class Ended:
         if self._failing:
             self._failing = False
             raise Unavailable("the disk is full")
+
+    async def started(self, _attempt: Attempt) -> None:
+        self.starts += 1
+        if self._start is not None:
+            raise self._start
+
+    async def give_back(self, _attempt: Attempt, fault: Detail, **_more: Any) -> GivenBack:
+        self.faults.append(fault)
+        if self._failing:
+            self._failing = False
+            raise Unavailable("the disk is full")
+        return GivenBack(None, 1000)
 
 
 class Bundles:
@@ -63,8 +90,8 @@ def runner(
     *, is_operators: bool = True, isolation: IsolationReport = FULL, **tools: Any
 ) -> AttemptRunner:
     run = a_run("account")
-    attempt = Attempt("A", run.id, 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
-    lease = Lease(attempt, Subtask(run.id, 0, "7", "{}", SubtaskState.RUNNING, None, ""), run)
+    leased = Attempt("A", run.id, 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
+    lease = Lease(leased, Subtask(run.id, 0, "7", "{}", SubtaskState.RUNNING, None, ""), run)
     egress = SimpleNamespace(
         traffic=lambda _id: Traffic(), sites=lambda _id: tools.get("sites", ())
     )
@@ -148,17 +175,161 @@ async def test_a_failed_installation_ends_with_its_reason_and_shows_its_log(
     assert preparing.endswith("Preparing the execution environment.") and end.message in failed
 
 
-async def test_a_lost_lease_ends_with_runner_lost(results: BlockableResults) -> None:
-    end = await execute(results, StaleLease())
-    assert end.reason == Reason(ReasonCode.RUNNER_LOST)
+# --- returned to the queue -----------------------------------------------------------------
 
 
-async def test_a_fault_of_the_platform_ends_the_attempt_with_its_message(
+class Working:
+    """An environment, a sandbox and an egress that work, unless an error is set."""
+
+    def __init__(self, **errors: Exception) -> None:
+        self._errors = errors
+        self.launches = 0
+        self.listeners = {"sdk": None, "proxy": None, "proxy6000": None}
+
+    async def ensure(self, *_args: Any) -> Environment:
+        return self._do("environment", Environment(None, ""))
+
+    async def open(self, *args: Any) -> Any:
+        return self._do("sandbox" if len(args) == 1 else "egress", self)
+
+    async def check(self) -> None:
+        self._do("check", None)
+
+    async def of(self, _run: Any) -> InjectedSecrets:
+        return self._do("secrets", InjectedSecrets())
+
+    async def launch(self, _env: Any) -> None:
+        self.launches += 1
+        self._do("launch", None)
+
+    async def close(self, *_args: Any) -> Traffic:
+        return Traffic()
+
+    def traffic(self, _id: str) -> Traffic:
+        return Traffic()
+
+    def sites(self, _id: str) -> tuple[SiteTraffic, ...]:
+        return ()
+
+    def _do(self, step: str, found: Any) -> Any:
+        if step in self._errors:
+            raise self._errors[step]
+        return found
+
+
+async def run_with(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch, ended: Ended, **errors: Exception
+) -> tuple[AttemptRunner, Working]:
+    """Execute an attempt whose steps raise these errors."""
+    working = Working(**errors)
+
+    async def serve(*_args: Any) -> Working:
+        return working
+
+    async def until_end(_watch: Any) -> End:
+        return working._do("end", SUCCESS)
+
+    monkeypatch.setattr(attempt, "serve", serve)
+    monkeypatch.setattr(attempt.ProcessWatch, "until_end", until_end)
+    monkeypatch.setattr(commit, "RETRY_BASE", 0.001)
+    async with running(results) as intake:
+        one = runner(
+            intake=intake, attempts=ended, environments=working, sandbox=working, egress=working,
+            secrets=working, work_bytes=1, regions=frozenset(),
+        )  # fmt: skip
+        await one.execute()
+    return one, working
+
+
+FULL_DISK = EnvironmentFailed(Reason(ReasonCode.INSTALL_DISK_FULL), "ENOSPC")
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ({"environment": SandboxFault("the launcher has ended")}, DetailCode.SANDBOX_FAILED),
+        ({"environment": FULL_DISK, "check": DiskShort(1, 2)}, DetailCode.DISK_SHORT),
+        ({"sandbox": DiskShort(1, 2)}, DetailCode.DISK_SHORT),
+        ({"sandbox": OSError(errno.ENOSPC, "no space")}, DetailCode.DISK_USED_UP),
+        ({"egress": Unavailable("silent")}, DetailCode.EGRESS_AWAY),
+        ({"secrets": Unavailable("away")}, DetailCode.STORE_AWAY),
+        ({"secrets": ValueError("a bug")}, DetailCode.UNFORESEEN),
+        ({"start": Unavailable("away")}, DetailCode.STORE_AWAY),
+        ({"launch": SandboxFault("cannot copy main.py: ENOSPC")}, DetailCode.SANDBOX_FAILED),
+    ],
+)
+async def test_a_fault_before_the_first_instruction_returns_the_attempt(
     results: BlockableResults,
+    monkeypatch: pytest.MonkeyPatch,
+    errors: dict[str, Exception],
+    code: DetailCode,
 ) -> None:
-    end = await execute(results, ValueError("a bug"))
-    assert end.outcome is Outcome.INTERNAL
-    assert end.reason == Reason.of(ReasonCode.INTERNAL, detail="a bug")
+    ended = Ended(start=errors.pop("start", None))
+    one, working = await run_with(results, monkeypatch, ended, **errors)
+    assert ([fault.code for fault in ended.faults], ended.ends) == ([code], [])
+    assert one.pause_ms == 1000
+    assert "The Worker could not be started: " in results.lines[-1]
+    assert working.launches == int("launch" in errors)
+
+
+async def test_a_fault_after_the_first_instruction_ends_the_attempt(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Ended()
+    lost = SandboxFault("the launcher has ended")
+    _, working = await run_with(results, monkeypatch, ended, end=lost)
+    assert (working.launches, ended.faults) == (1, [])
+    assert [end.reason for end in ended.ends] == [
+        Reason.of(ReasonCode.INTERNAL, detail="the launcher has ended")
+    ]
+
+
+async def test_a_disk_that_only_the_installation_filled_ends_the_attempt(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Ended()
+    await run_with(results, monkeypatch, ended, environment=FULL_DISK)
+    assert ended.faults == []
+    assert [end.reason for end in ended.ends] == [FULL_DISK.reason]
+
+
+async def test_an_attempt_is_returned_when_the_store_is_back(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Ended(fail_first=True)
+    await run_with(results, monkeypatch, ended, sandbox=DiskShort(1, 2))
+    assert len(ended.faults) == 2
+
+
+@pytest.mark.parametrize("code", [ReasonCode.PLATFORM_STOPPED, ReasonCode.RUNNER_LOST])
+async def test_an_attempt_that_its_runner_gives_up_in_the_preparation_is_returned(
+    results: BlockableResults, code: ReasonCode
+) -> None:
+    ended = Ended()
+    async with running(results) as intake:
+
+        class Slow:
+            async def ensure(self, *_args: Any) -> Any:
+                one.stop(end_of(Reason(code)))
+                await asyncio.Event().wait()
+
+        one = runner(intake=intake, attempts=ended, environments=Slow())
+        await one.execute()
+    assert ended.ends == []
+    assert ended.faults == [Detail(DetailCode.RUNNER_LOST_EARLY)]
+
+
+async def test_secrets_are_masked_in_a_fault(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Ended()
+    injected = InjectedSecrets({"TOKEN": "hunter2secret"})
+    monkeypatch.setattr(Working, "of", lambda *_: asyncio.sleep(0, injected))
+    await run_with(results, monkeypatch, ended, launch=SandboxFault("bad: hunter2secret"))
+    assert "hunter2secret" not in f"{ended.faults} {results.lines}"
+
+
+# --- ends, continued -----------------------------------------------------------------------
 
 
 async def test_the_first_stop_during_the_preparation_counts(

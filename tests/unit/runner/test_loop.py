@@ -10,13 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.execution import Isolation, IsolationReport
+from fyke.contracts.execution import DiskShort, Isolation, IsolationReport
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.run import End
 from fyke.model.runner import RunnerInfo
-from fyke.reasons import ReasonCode
+from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
 from fyke.runner.lease_monitor import LeaseMonitor, never_alone
 from fyke.runner.loop import Identity, Runner
@@ -52,28 +52,6 @@ async def test_a_runner_whose_group_commit_has_ended_ends_too() -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
-async def test_a_lease_that_cannot_be_executed_does_not_delay_the_others() -> None:
-    started = []
-
-    class PartlyFailing(Runner):
-        def __init__(self) -> None:
-            self._attempt_runners = {}
-            self._identity = cast(Any, SimpleNamespace(id="r", cpus=1, memory_mb=1, slots=9))
-            self._engine = cast(Any, self)
-            self._monitor = LeaseMonitor(never_alone)
-
-        async def take(self, *_args: Any, **_options: Any) -> list[Any]:
-            return [SimpleNamespace(attempt=SimpleNamespace(id=name)) for name in "abc"]
-
-        async def _start_attempt(self, lease: Any) -> None:
-            if lease.attempt.id == "a":
-                raise Unavailable
-            started.append(lease.attempt.id)
-
-    await PartlyFailing()._take_attempts()
-    assert started == ["b", "c"]
-
-
 class Platform:
     """What a runner needs of the platform; ``reported`` are its records in the state."""
 
@@ -82,6 +60,7 @@ class Platform:
         self.draining = asyncio.Event()
         self.isolation = IsolationReport(Isolation.FULL, "", ())
         self.lease_seconds, self.unsafe, self.now = 15.0, False, 0
+        self.fault: Exception | None = None
 
     def count_active(self, since: int) -> int:
         """Of the servers."""
@@ -107,6 +86,11 @@ class Platform:
         return 0
 
     async def sweep(self, keep: Any) -> None: ...
+
+    async def check(self) -> None:
+        """Of the sandboxes and of the egress."""
+        if self.fault is not None:
+            raise self.fault
 
     async def take(self, *_: Any, **__: Any) -> list[Any]:
         return []
@@ -204,3 +188,109 @@ async def test_a_runner_that_alone_is_cut_off_stops_the_attempts_it_cannot_renew
         await asyncio.sleep(0.001)
     monitoring.cancel()
     assert (set(asked), stopped) == ({2}, [ReasonCode.RUNNER_LOST])
+
+
+# --- attempts that cannot be started ----------------------------------------------------------
+
+
+class Leasing(Platform):
+    """A platform with waiting work. ``unreadable`` are the attempts whose worker cannot be read."""
+
+    def __init__(self, *waiting: str) -> None:
+        super().__init__()
+        self.waiting = [self._lease(name) for name in waiting]
+        self.unreadable: set[str] = set()
+        self.takes = 0
+        self.returned: list[tuple[str, DetailCode]] = []
+        self.unknown: list[Any] = []
+        self.cut_off: Exception | None = None  # raised after the leases were written
+
+    @staticmethod
+    def _lease(name: str) -> Any:
+        return SimpleNamespace(attempt=SimpleNamespace(id=name))
+
+    async def take(self, *_: Any, **__: Any) -> list[Any]:
+        self.takes += 1
+        taken, self.waiting = self.waiting, []
+        if self.cut_off is not None:
+            self.unknown, error, self.cut_off = [x.attempt for x in taken], self.cut_off, None
+            raise error
+        return taken
+
+    async def read(self, work: Any) -> Any:
+        return work(self)
+
+    def active_attempts(self, _runner: str) -> list[Any]:
+        return self.unknown
+
+    async def give_back(self, attempt: Any, fault: Detail, **_: Any) -> None:
+        self.returned.append((attempt.id, fault.code))
+
+
+class PartlyFailing(Runner):
+    """Records the attempts that it starts."""
+
+    def __init__(self, platform: Any) -> None:
+        identity = Identity(id="r", node="n", place="p", cpus=1, memory_mb=512, slots=9)
+        super().__init__(identity, platform, platform, platform, platform, platform, platform)
+        self._platform = platform
+        self.begun: list[str] = []
+
+    async def _start_attempt(self, lease: Any) -> None:
+        if lease.attempt.id in self._platform.unreadable:
+            raise Unavailable
+        self.begun.append(lease.attempt.id)
+
+
+async def test_a_lease_that_cannot_be_read_is_returned_and_does_not_delay_the_others() -> None:
+    platform = Leasing("a", "b", "c")
+    platform.unreadable = {"a"}
+    runner = PartlyFailing(platform)
+    await runner._take_attempts()
+    await asyncio.gather(*runner._tasks)
+    assert runner.begun == ["b", "c"]
+    assert platform.returned == [("a", DetailCode.STORE_AWAY)]
+
+
+async def test_attempts_that_a_failed_call_leased_are_returned() -> None:
+    platform = Leasing("a", "b")
+    platform.cut_off = Unavailable("the connection was lost during the commit")
+    limits = SimpleNamespace(cpus=1, memory_mb=1)
+    running = SimpleNamespace(lease=SimpleNamespace(run=SimpleNamespace(limits=limits)))
+    runner = PartlyFailing(platform)
+    await runner._take_attempts()
+    assert platform.returned == []
+    runner._attempt_runners["b"] = cast(Any, running)  # this one is known
+    await runner._take_attempts()
+    assert platform.returned == [("a", DetailCode.STORE_AWAY)]
+    platform.unknown = platform.unknown[:1]
+    await runner._take_attempts()
+    assert (platform.takes, len(platform.returned)) == (3, 1)  # not looked for again
+
+
+async def test_a_runner_with_trouble_takes_nothing_and_says_why_until_it_is_over() -> None:
+    platform = Leasing("a")
+    runner = PartlyFailing(platform)
+    for free in (5, 4):
+        platform.fault = DiskShort(free, 10)
+        await runner._look_for_trouble()
+        await runner._take_attempts()
+    assert (platform.takes, runner.begun) == (0, [])
+    [told] = [info.trouble for info in platform.reported]  # once, not with every figure
+    assert told is not None and told.code is DetailCode.DISK_SHORT
+    runner._capacity_freed.clear()
+    platform.fault = None
+    await runner._look_for_trouble()
+    assert platform.reported[-1].trouble is None
+    assert runner._capacity_freed.is_set()
+    await runner._take_attempts()
+    assert runner.begun == ["a"]
+
+
+async def test_an_unforeseen_error_of_the_look_is_no_trouble() -> None:
+    platform = Leasing("a")
+    runner = PartlyFailing(platform)
+    platform.fault = ValueError("a bug")
+    await runner._look_for_trouble()
+    await runner._take_attempts()
+    assert runner.begun == ["a"]

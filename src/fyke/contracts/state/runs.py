@@ -81,7 +81,7 @@ class RunStore(Protocol):
         oldest first, then by ordinal. Each becomes running and gets an attempt with a new id and
         token 1. Two runners never get the same subtask. The first subtask that does not fit ends
         the search, so that small runs do not starve a large one. A run that cannot start because
-        of its account's plan is skipped.
+        of its account's plan is skipped, and so is a returned subtask before its time.
         """
         ...
 
@@ -114,6 +114,17 @@ class RunStore(Protocol):
         """Write outcome, message, rows, usage and ``finished_at``; False when the attempt has ended
         or the token does not match.
         """
+        ...
+
+    def return_attempt(self, attempt: Attempt, *, unstarted_only: bool) -> bool:
+        """End the attempt with its message, reason and ``finished_at``, as one that was never
+        started; False when it has ended, the token does not match, or it was started and
+        ``unstarted_only`` is set.
+        """
+        ...
+
+    def return_subtask(self, run_id: str, ordinal: int, not_before: int) -> None:
+        """Let a running subtask wait again; it is not leased before ``not_before``."""
         ...
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:

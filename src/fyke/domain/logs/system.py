@@ -24,6 +24,11 @@ def completed(number: str, at: int) -> NewLogEntry:
     return subtask_line(number, "Execution completed.", at)
 
 
+def returned(number: str, reason: str, at: int) -> NewLogEntry:
+    """The Worker was not started, and the subtask waits again."""
+    return subtask_line(number, reason, at, LogType.WARN)
+
+
 def failed(number: str, reason: str, last_lines: list[str], at: int) -> NewLogEntry:
     """The subtask has failed; ``last_lines`` are the last lines of the Worker's stderr."""
     text = "\n".join([reason, *last_lines])

@@ -18,13 +18,24 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, times_in_a_row
 from fyke.domain.runs.sampling import add_last_sample, add_sample
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
-from fyke.model.run import SUCCESS, Attempt, End, Outcome, Run, RunState, Subtask, SubtaskState
+from fyke.model.run import (
+    SUCCESS,
+    Attempt,
+    End,
+    Outcome,
+    Run,
+    RunEvent,
+    RunState,
+    Subtask,
+    SubtaskState,
+)
 from fyke.model.runner import AttemptUsage
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 
 log = structlog.get_logger()
 
@@ -52,6 +63,14 @@ class RunnerOrders:
     stop: dict[str, End]  # by attempt id
     lost: frozenset[str]
     next_check_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """An attempt was returned: the present run, and how long the subtask is not leased."""
+
+    run: Run | None
+    pause_ms: int = 0
 
 
 class Attempts:
@@ -179,6 +198,39 @@ class Attempts:
 
         return await self._storage.write(work)
 
+    async def give_back(
+        self, attempt: Attempt, fault: Detail, *, actor: str, unstarted_only: bool = False
+    ) -> GivenBack | None:
+        """Return the attempt to the queue, because of a fault before its Worker's first
+        instruction. The subtask ends when the same fault has come back too often, or when the run
+        is being stopped. ``unstarted_only``: change nothing when the attempt was started; only its
+        runner knows that its Worker was not.
+
+        Returns None when the token is no longer valid, and then nothing is changed.
+        """
+        await self._results.close_attempt(attempt.id)
+        reason = fault_of(fault)
+
+        def work(tx: Transaction) -> GivenBack | None:
+            returned = replace(attempt, err_msg=sentence(reason), reason=reason, finished_at=tx.now)
+            if not tx.runs.return_attempt(returned, unstarted_only=unstarted_only):
+                return None
+            run = tx.runs.lock(attempt.run_id)
+            if run is None:
+                return None
+            ordinal = attempt.ordinal
+            times = times_in_a_row(tx.runs.attempts_between(run.id, ordinal, ordinal), reason)
+            end = _end_of_returned(run, reason, times)
+            if end is not None:
+                tx.runs.end_subtask(run.id, ordinal, end)
+                return GivenBack(self._after_subtask(tx, run, actor))
+            pause = pause_ms(times)
+            tx.runs.return_subtask(run.id, ordinal, tx.now + pause)
+            tx.runs.add_event(_returned_event(tx, run, returned, actor))
+            return GivenBack(run, pause)
+
+        return await self._storage.write(work)
+
     def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
         if run.state in LIVE and self._exceeds_traffic(tx, run):
             # short subtasks may end before a report with their total traffic
@@ -229,19 +281,25 @@ class Attempts:
         """End each attempt by itself, so that a failure leaves only that one to the next pass."""
         ended = 0
         for attempt in attempts:
-            usage = AttemptUsage(
-                attempt.traffic_bytes,
-                attempt.cpu_ms,
-                attempt.memory_peak_bytes,
-                memory_mb_ms=attempt.memory_mb_ms,
-            )
-            end = end_of(Reason(ReasonCode.RUNNER_LOST))
             try:
-                await self.ended(attempt, end, usage, actor=actor)
+                await self._end_lost_attempt(attempt, actor)
                 ended += 1
             except Exception:
                 log.exception("lost_attempt_not_ended", attempt=attempt.id)
         return ended
+
+    async def _end_lost_attempt(self, attempt: Attempt, actor: str) -> None:
+        if not attempt.started_at:
+            lost = Detail(DetailCode.RUNNER_LOST_EARLY)
+            await self.give_back(attempt, lost, actor=actor, unstarted_only=True)
+            return
+        usage = AttemptUsage(
+            attempt.traffic_bytes,
+            attempt.cpu_ms,
+            attempt.memory_peak_bytes,
+            memory_mb_ms=attempt.memory_mb_ms,
+        )
+        await self.ended(attempt, end_of(Reason(ReasonCode.RUNNER_LOST)), usage, actor=actor)
 
 
 def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:
@@ -255,6 +313,29 @@ def traffic_cap(run: Run) -> Reason:
 
 def _end_of_subtask(subtask: Subtask) -> End:
     return End(subtask.outcome or Outcome.INTERNAL, subtask.err_msg, subtask.reason)
+
+
+def _end_of_returned(run: Run, fault: Reason, times: int) -> End | None:
+    """The end of a subtask whose attempt was returned; None when it waits again."""
+    if run.state not in LIVE:
+        return End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
+    if is_too_often(fault, times):
+        return end_of(replace(fault, params={**fault.params, "times": times}))
+    return None
+
+
+def _returned_event(tx: Transaction, run: Run, attempt: Attempt, actor: str) -> RunEvent:
+    state = run.state.value
+    return RunEvent(
+        run_id=run.id,
+        at=tx.now,
+        kind="AttemptReturned",
+        before=state,
+        after=state,
+        actor=actor,
+        detail=attempt.err_msg,
+        reason=attempt.reason,
+    )
 
 
 def _limit_event(tx: Transaction, run: Run, end: End) -> LimitReached:

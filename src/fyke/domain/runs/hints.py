@@ -111,6 +111,7 @@ BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.RUNNER_LOST: HintCode.RUNNER_LOST,
     ReasonCode.PLATFORM_STOPPED: HintCode.RUNNER_LOST,
     ReasonCode.INTERNAL: HintCode.INTERNAL,
+    ReasonCode.NOT_STARTED: HintCode.INTERNAL,
     ReasonCode.VERSION_MISSING: HintCode.INTERNAL,
 }
 

@@ -21,6 +21,7 @@ aborted
 succeeded, AbortRequested    refused
 failed
 terminal   anything else     no change: the first end counts
+any        AttemptReturned   no change: the subtask waits again (``returns.py``)
 ========== ================= =====================================================
 
 ``transitions.py`` executes the instructions.

@@ -46,6 +46,7 @@ OUTCOMES: Mapping[ReasonCode, Outcome] = {
     ReasonCode.RUNNER_LOST: Outcome.RUNNER_LOST,
     ReasonCode.PLATFORM_STOPPED: Outcome.RUNNER_LOST,
     ReasonCode.INTERNAL: Outcome.INTERNAL,
+    ReasonCode.NOT_STARTED: Outcome.INTERNAL,
     ReasonCode.VERSION_MISSING: Outcome.INTERNAL,
 }
 

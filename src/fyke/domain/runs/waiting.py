@@ -8,11 +8,12 @@ from functools import cached_property
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.returns import pause_ms, times_in_a_row
 from fyke.model.account import Caller
-from fyke.model.run import Run, RunState
+from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome, Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
 from fyke.model.runner import RunnerInfo, RunnerLoad
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Reason, ReasonCode, reason_with_detail
 
 MAX_AHEAD = 1000  # subtasks ahead that are counted
 MAX_LISTED = 100  # runs of one response
@@ -92,26 +93,45 @@ class _WaitFacts:
         """Why ``run`` has not started."""
         if run.state is not RunState.READY:
             return WaitReason(run.id)
-        if any(attempt.outcome is None for attempt in self._tx.runs.attempts(run.id)):
+        attempts = self._tx.runs.attempts(run.id)
+        if any(attempt.outcome is None for attempt in attempts):
             return WaitReason(run.id, Reason(ReasonCode.PREPARING))
         full = self._plan_reason(run.account_id)
-        return WaitReason(run.id, full or self._runner_reason(run))
+        return WaitReason(run.id, full or self._runner_reason(run, attempts))
 
     def _plan_reason(self, account_id: str) -> Reason | None:
         if account_id not in self._plan_reasons:
             self._plan_reasons[account_id] = _plan_reason(self._tx, account_id)
         return self._plan_reasons[account_id]
 
-    def _runner_reason(self, run: Run) -> Reason:
+    def _runner_reason(self, run: Run, attempts: list[Attempt]) -> Reason:
         runners = [runner for runner in self._runners if not runner.draining]
         if not runners:
             stopping = self._runners[0].node if self._runners else None
             return Reason.of(ReasonCode.NO_RUNNER, node=stopping)
-        capacity = _capacity(run, runners, self._loads)
+        able = [runner for runner in runners if runner.trouble is None]
+        if not able and (trouble := runners[0].trouble):
+            return reason_with_detail(ReasonCode.RUNNER_TROUBLE, trouble, node=runners[0].node)
+        if again := _next_try(attempts, self._tx.now):
+            return again
+        capacity = _capacity(run, able, self._loads)
         ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)
         return Reason.of(ReasonCode.ROOM, **capacity)
+
+
+def _next_try(attempts: list[Attempt], now: int) -> Reason | None:
+    """The fault that returned the last attempt, and when its subtask is tried again."""
+    last = max(attempts, key=lambda attempt: attempt.finished_at, default=None)
+    if last is None or last.reason is None or last.outcome is not Outcome.RETURNED:
+        return None
+    of_subtask = [attempt for attempt in attempts if attempt.ordinal == last.ordinal]
+    left = last.finished_at + pause_ms(times_in_a_row(of_subtask, last.reason)) - now
+    if left <= 0:
+        return None
+    params = {**last.reason.params, "retry_ms": min(left, MAX_PAUSE_MS)}
+    return Reason(ReasonCode.NEXT_TRY, params)
 
 
 def _plan_reason(tx: Transaction, account_id: str) -> Reason | None:

@@ -12,14 +12,17 @@ import errno
 import itertools
 import os
 import secrets
+import shutil
 import stat
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from fyke.contracts.execution import DiskShort
 from fyke.sandbox.process.result_files import find_result_files
 
+MIN_FREE_BYTES = 64 * 2**20  # on the disk of the work folders, to unpack a Worker
 BLOCK = 512  # bytes, the unit of st_blocks on every file system
 ENTRY_BYTES = 4096  # the least that a file counts for: empty ones use disk space too
 MAX_DEPTH = 64
@@ -29,6 +32,13 @@ REMOVERS = 16  # how many names are removed at once
 BATCH = 512
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def check_disk(work_dir: Path) -> None:
+    """Raise ``DiskShort`` when less is free than a sandbox needs."""
+    free = shutil.disk_usage(work_dir).free
+    if free < MIN_FREE_BYTES:
+        raise DiskShort(free, MIN_FREE_BYTES)
 
 
 class WorkFolders:

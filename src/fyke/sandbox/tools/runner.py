@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,11 +16,11 @@ from fyke.contracts.tools import WORK_AT, ToolAccess, ToolLimits, ToolRun, ToolS
 from fyke.errors import FykeError
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.isolated import SYSTEM_PATH, IsolatedSandbox
+from fyke.sandbox.process.folders import check_disk
 from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name, parse_cache
 from fyke.sandbox.process.spawner import Spawner
 from fyke.sandbox.tools.output import ToolOutput
 
-MIN_FREE_BYTES = 64 * 2**20
 PROXY = "127.0.0.1:1080"
 HOME, SCRATCH = f"{WORK_AT}/.home", f"{WORK_AT}/.tmp"
 PREFIX = "TOOL-"
@@ -49,12 +48,7 @@ class SandboxedTools:
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
         order = _order(spec)
         limits = _sandbox_limits(spec.limits)
-        free = shutil.disk_usage(self._work_dir).free
-        if free < MIN_FREE_BYTES:
-            raise SandboxFault(
-                f"{free} bytes are free in {self._work_dir}, a sandbox needs {MIN_FREE_BYTES}: "
-                "free some disk space"
-            )
+        check_disk(self._work_dir)
         sandbox = IsolatedSandbox(await self._spawner.start(order), order, limits)
         try:
             yield await self._execute(sandbox, order, spec)

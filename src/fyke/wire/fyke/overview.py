@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from fyke.model.health import Level
+from fyke.reasons import detail_sentence
 from fyke.wire.common import Count, Items, UnixSeconds, known_values
 from fyke.wire.fields import Answer
 from fyke.wire.units import seconds
@@ -93,6 +94,7 @@ class RunnerItem(Answer):
     heartbeat_at: UnixSeconds
     checks: Annotated[list[IsolationCheck], Meta(description="of its sandbox")]
     unsafe: Annotated[bool, Meta(description="whether it runs Workers nevertheless (FYKE_UNSAFE)")]
+    trouble: Annotated[str, Meta(description="why it starts no Workers now, else empty")]
 
     @classmethod
     def of(cls, runner: RunnerInfo) -> RunnerItem:
@@ -106,6 +108,7 @@ class RunnerItem(Answer):
             heartbeat_at=seconds(runner.heartbeat_at),
             checks=[IsolationCheck(*check) for check in runner.checks],
             unsafe=runner.unsafe,
+            trouble=detail_sentence(runner.trouble) if runner.trouble else "",
         )
 
 

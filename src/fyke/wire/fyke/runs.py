@@ -39,6 +39,8 @@ GbSeconds = Annotated[float, Meta(ge=0, description="memory over time; a GB has 
 _WAITS = [
     ReasonCode.PLAN,
     ReasonCode.NO_RUNNER,
+    ReasonCode.RUNNER_TROUBLE,
+    ReasonCode.NEXT_TRY,
     ReasonCode.QUEUE,
     ReasonCode.ROOM,
     ReasonCode.PREPARING,

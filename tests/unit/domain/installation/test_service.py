@@ -21,6 +21,7 @@ from fyke.model.health import Disk, HealthCheck, Level
 from fyke.model.installation import HealthCard, TimerLine
 from fyke.model.run import RunState
 from fyke.model.runner import RunnerInfo
+from fyke.reasons import Detail, DetailCode
 from fyke.storage.sql.state.storage import SqlStorage
 from support import records
 from support.installation import FixedProbe
@@ -135,6 +136,17 @@ async def test_the_versions_include_the_sandbox_of_each_runner(setup: Setup) -> 
     assert (last.name, last.version, last.note) == (
         "sandbox of node-1", "no-limits", "no cgroups here",
     )  # fmt: skip
+
+
+async def test_a_runner_that_cannot_start_workers_is_bad(setup: Setup) -> None:
+    trouble = Detail.of(DetailCode.DISK_SHORT, free_bytes=2**20, needed_bytes=2**26)
+    for name, what in (("r1", trouble), ("r2", Detail(DetailCode.EGRESS_AWAY))):
+        runner = RunnerInfo(name, name, "full", "", 2, 1024, setup.clock.now_ms(), trouble=what)
+        await setup.storage.write(lambda tx, runner=runner: tx.runs.put_runner(runner))
+    disk, egress = await setup.installation.card(setup.caller, "runners")
+    assert (disk.level, disk.remedy) == (Level.BAD, "free some space")
+    assert "starts no Workers now: the disk of the runner has 1 MiB free" in disk.detail
+    assert (egress.level, egress.remedy) == (Level.BAD, "runs wait")
 
 
 async def test_a_card_without_an_answer_in_time_is_bad(

@@ -6,13 +6,16 @@ from decimal import Decimal
 
 import pytest
 
-from fyke.domain.runs.attempts import AttemptReport, Attempts
+from fyke.domain.runs.attempts import AttemptReport, Attempts, GivenBack
+from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
-from fyke.domain.runs.transitions import Rules
+from fyke.domain.runs.returns import TRIES
+from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.billing import Prices
 from fyke.model.run import End, Outcome, Run, RunLimits, RunState
 from fyke.model.runner import AttemptUsage, Lease, RunnerInfo
+from fyke.reasons import Detail, DetailCode, ReasonCode
 from support.stores import Stores
 
 pytestmark = pytest.mark.anyio
@@ -24,9 +27,8 @@ EXIT = End(Outcome.EXIT_CODE, "exit 1")
 class Setup:
     def __init__(self, stores: Stores, prices: Prices | None = None) -> None:
         self.stores = stores
-        self.attempts = Attempts(
-            stores.storage, stores.results, Rules(prices or Prices(), HIDING, 1000, "")
-        )
+        self.rules = Rules(prices or Prices(), HIDING, 1000, "")
+        self.attempts = Attempts(stores.storage, stores.results, self.rules)
 
     async def start(self, parts: int = 1, **changes: object) -> tuple[Run, list[Lease]]:
         run = await self.stores.run(parts, **changes)
@@ -149,7 +151,8 @@ async def test_a_restarted_runner_ends_the_attempts_of_earlier_runners_of_its_pl
     runs = {}
     for name in ("before", "new", "copied folder"):
         runs[name] = await setup.stores.run()
-        await setup.stores.lease(name)
+        [lease] = await setup.stores.lease(name)
+        await setup.attempts.started(lease.attempt)
     assert await setup.attempts.end_of_earlier_runners("a", "new") == 1
     lost = [name for name, run in runs.items() if (await setup.stores.stored(run)).state.terminal]
     assert lost == ["before"]
@@ -184,3 +187,84 @@ async def test_an_attempt_that_cannot_be_ended_does_not_keep_the_others(
     assert await setup.attempts.end_expired(await setup.attempts.leases()) == 2
     assert list(await setup.attempts.leases()) == [stuck]
     assert not (await setup.stores.stored(run)).state.terminal
+
+
+# --- attempts that were not started ----------------------------------------------------------
+
+AWAY = Detail(DetailCode.EGRESS_AWAY)
+
+
+async def leased(setup: Setup, parts: int = 1) -> tuple[Run, list[Lease]]:
+    run = await setup.stores.run(parts)
+    return run, await setup.stores.lease()
+
+
+async def test_a_returned_attempt_ends_nothing_and_its_subtask_is_leased_again(
+    setup: Setup,
+) -> None:
+    run, [one] = await leased(setup)
+    found = await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    assert found == GivenBack(run, 1000)
+    assert await setup.stores.lease() == []
+    setup.stores.clock.advance(1)
+    [again] = await setup.stores.lease()
+    await setup.attempts.started(again.attempt)
+    ended = await setup.end(again, End(Outcome.SUCCEEDED))
+    assert ended is not None and (ended.state, ended.err_msg) == (RunState.SUCCEEDED, "")
+    events = await setup.stores.read(lambda tx: tx.runs.events(run.id))
+    [returned] = [event for event in events if event.kind == "AttemptReturned"]
+    assert returned.detail == "The Worker could not be started: the egress process does not answer"
+
+
+async def test_the_same_fault_ends_the_subtask_when_it_comes_back_too_often(setup: Setup) -> None:
+    run, [one] = await leased(setup)
+    for _ in range(TRIES - 1):
+        found = await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+        assert found is not None and found.run == run
+        setup.stores.clock.advance(found.pause_ms / 1000)
+        [one] = await setup.stores.lease()
+    assert await setup.attempts.give_back(one.attempt, AWAY, actor="test") is not None
+    stored = await setup.stores.stored(run)
+    assert (stored.state, stored.outcome) == (RunState.FAILED, Outcome.INTERNAL)
+    assert stored.err_msg == (
+        "The Worker could not be started, 10 times in a row: the egress process does not answer"
+    )
+    assert stored.reason is not None and stored.reason.code is ReasonCode.NOT_STARTED
+    assert (stored.usage_micros, stored.busy_ms) == (0, 0)
+
+
+async def test_a_returned_attempt_of_a_run_that_is_being_stopped_ends_its_subtask(
+    setup: Setup,
+) -> None:
+    run, [one, other] = await leased(setup, 2)
+    await setup.attempts.started(other.attempt)
+    await setup.attempts.limit_reached(other.attempt, End(Outcome.ROW_CAP, "full"))
+    await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    await setup.end(other, End(Outcome.ROW_CAP, "full"))
+    stored = await setup.stores.stored(run)
+    assert (stored.state, stored.err_msg) == (RunState.FAILED, "full")
+
+
+async def test_a_lost_runner_returns_what_it_has_not_started(setup: Setup) -> None:
+    run, [one, other] = await leased(setup, 2)
+    await setup.attempts.started(other.attempt)
+    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 2
+    attempts = await setup.stores.read(lambda tx: tx.runs.attempts(run.id))
+    assert [a.outcome for a in attempts] == [Outcome.RETURNED, Outcome.RUNNER_LOST]
+    assert attempts[0].err_msg.endswith(": the runner was lost or stopped before that")
+    assert (await setup.stores.stored(run)).state is RunState.RUNNING
+    setup.stores.clock.advance(1)
+    [again] = await setup.stores.lease()
+    assert again.attempt.ordinal == one.attempt.ordinal
+    assert await setup.attempts.give_back(one.attempt, AWAY, actor="too late") is None
+
+
+async def test_a_run_without_a_worker_that_runs_is_aborted_at_once(setup: Setup) -> None:
+    run, [one] = await leased(setup)
+    await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    aborted = await setup.stores.write(
+        lambda tx: apply(tx, setup.rules, tx.runs.lock(run.id), AbortRequested(0), "test")
+    )
+    assert aborted.state is RunState.ABORTED
+    setup.stores.clock.advance(60)
+    assert await setup.stores.lease() == []

@@ -10,7 +10,7 @@ from fyke.reasons.codes import ENDS
 
 def test_every_reason_of_an_end_has_an_outcome_and_every_failure_a_reason() -> None:
     assert set(OUTCOMES) == set(ENDS)
-    assert set(OUTCOMES.values()) == set(Outcome) - {Outcome.SUCCEEDED}
+    assert set(OUTCOMES.values()) == set(Outcome) - {Outcome.SUCCEEDED, Outcome.RETURNED}
 
 
 def test_an_end_has_its_reason_and_the_english_sentence() -> None:

@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.transitions import Rules
 from fyke.domain.runs.waiting import WaitReasons
+from fyke.model.billing import Prices
 from fyke.model.runner import RunnerInfo
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from support.stores import Stores
 
 pytestmark = pytest.mark.anyio
@@ -46,3 +50,44 @@ async def test_the_room_is_that_of_runners_that_take_runs(stores: Stores) -> Non
     assert found == Reason.of(
         ReasonCode.ROOM, cpus=1, memory_mb=512, free_cpus=4, free_memory_mb=4096
     )
+
+
+DISK = Detail.of(DetailCode.DISK_SHORT, free_bytes=40 * 2**20, needed_bytes=64 * 2**20)
+
+
+async def test_the_trouble_of_the_only_runner_is_the_reason(stores: Stores) -> None:
+    troubled = replace(runner(stores, "a"), trouble=DISK)
+    found = await reason(stores, troubled)
+    assert found is not None and found.code is ReasonCode.RUNNER_TROUBLE
+    assert sentence(found) == (
+        "the runner on node-a starts no Workers now: the disk of the runner has 40 MiB free, and a "
+        "sandbox needs 64 MiB; free some space"
+    )
+
+
+async def test_a_runner_without_trouble_has_the_room(stores: Stores) -> None:
+    troubled = replace(runner(stores, "a", cpus=16), trouble=DISK)
+    found = await reason(stores, troubled, runner(stores, "b", cpus=2))
+    assert found is not None and found.params["free_cpus"] == 2
+
+
+async def test_a_returned_run_waits_for_its_next_try(stores: Stores) -> None:
+    await stores.write(lambda tx: tx.runs.put_runner(runner(stores, "a")))
+    run = await stores.run()
+    attempts = Attempts(stores.storage, stores.results, Rules(Prices(), HIDING, 1000, ""))
+    reasons = WaitReasons(stores.storage)
+
+    async def waits() -> Reason:
+        found = (await reasons.reason(stores.caller, run.id)).reason
+        assert found is not None
+        return found
+
+    [lease] = await stores.lease()
+    assert (await waits()).code is ReasonCode.PREPARING
+    await attempts.give_back(lease.attempt, Detail(DetailCode.EGRESS_AWAY), actor="test")
+    assert sentence(await waits()) == (
+        "the Worker could not be started: the egress process does not answer. It will be tried "
+        "again in 1.0 s"
+    )
+    stores.clock.advance(1)
+    assert (await waits()).code is ReasonCode.ROOM

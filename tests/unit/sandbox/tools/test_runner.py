@@ -11,6 +11,7 @@ import pytest
 
 from fyke.contracts.execution import SandboxFault, SandboxUsage
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolSpec, ToolStop
+from fyke.sandbox.process import folders
 from fyke.sandbox.process.order import parse
 from fyke.sandbox.tools import runner
 from fyke.sandbox.tools.runner import SandboxedTools
@@ -80,9 +81,12 @@ def test_a_job_has_variables_files_and_the_command_in_this_order() -> None:
 async def test_no_tool_starts_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "MIN_FREE_BYTES", 2**80)
+    monkeypatch.setattr(folders, "MIN_FREE_BYTES", 2**80)
     tools = SandboxedTools(tmp_path, cast(Any, None), cast(Any, None))
-    with pytest.raises(SandboxFault, match=f"free in {tmp_path}.*free some disk space"):
+    with pytest.raises(
+        SandboxFault,
+        match=r"the disk of the runner has .* free, and a sandbox needs .*; free some space",
+    ):
         async with tools.run(SPEC):
             pytest.fail("it has started")
 

@@ -40,6 +40,17 @@ _RULES = (
         " GROUP BY run_id, ordinal HAVING count(*) > 1",
     ),
     (
+        "subtask {1} of run {0} waits but has an active attempt",
+        "SELECT s.run_id, s.ordinal FROM subtasks s JOIN attempts a"
+        " ON a.run_id = s.run_id AND a.ordinal = s.ordinal AND a.outcome IS NULL"
+        " WHERE s.state = 'waiting'",
+    ),
+    (
+        "attempt {1} of run {0} was returned to the queue but has been started or has rows",
+        "SELECT run_id, id FROM attempts"
+        " WHERE outcome = 'returned' AND (started_at > 0 OR rows > 0)",
+    ),
+    (
         "run {0} should have {1} subtasks but has {2}",
         "SELECT r.id, r.subtasks, count(s.ordinal) FROM runs r"
         " LEFT JOIN subtasks s ON s.run_id = r.id"

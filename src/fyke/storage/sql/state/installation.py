@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Column, Double, Table, delete, func, literal_column, select
 
@@ -33,6 +36,7 @@ runners = Table(
     flag_column("unsafe"),
     flag_column("draining"),
     text_column("place"),
+    text_column("trouble"),  # JSON object, empty without trouble
 )
 
 
@@ -61,16 +65,24 @@ class RunnerTable(SqlStore):
     """The part of ``RunStore`` for runners."""
 
     def put_runner(self, runner: RunnerInfo) -> None:
-        values = columns(runner) | {"checks": json.dumps(runner.checks)}
+        trouble = json.dumps(asdict(runner.trouble)) if runner.trouble else ""
+        values = columns(runner) | {"checks": json.dumps(runner.checks), "trouble": trouble}
         self._db.execute(upsert(self._db, runners, values, key=("id",)))
 
     def runners(self, active_since: int) -> list[RunnerInfo]:
         query = select(runners).where(runners.c.heartbeat_at >= active_since)
         rows = self._db.execute(query.order_by(runners.c.id)).mappings()
-        return [record({**row, "checks": json.loads(row["checks"])}, RunnerInfo) for row in rows]
+        return [_runner(row) for row in rows]
 
     def drop_runner(self, runner_id: str) -> None:
         self._db.execute(delete(runners).where(runners.c.id == runner_id))
+
+
+def _runner(row: Mapping[Any, Any]) -> RunnerInfo:
+    values = {str(name): value for name, value in row.items()}
+    values["checks"] = json.loads(values["checks"])
+    values["trouble"] = json.loads(values["trouble"] or "null")
+    return record(values, RunnerInfo)
 
 
 _FINISHED = runs.c.finished_at > literal_column("0")  # a literal, for the partial index

@@ -130,7 +130,7 @@ class SqlTransaction:
         lambda tx: SqlAudit(tx.connection, lambda: tx.now)
     )
     runs: cached_property[RunStore] = cached_property(
-        lambda tx: SqlRuns(tx.connection, counts=tx._counts, hiding=tx._hiding)
+        lambda tx: SqlRuns(tx.connection, counts=tx._counts, hiding=tx._hiding, now=lambda: tx.now)
     )
     run_lists: cached_property[RunListStore] = cached_property(
         lambda tx: SqlRunLists(tx.connection, tx._counts)

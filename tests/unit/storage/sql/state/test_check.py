@@ -44,6 +44,11 @@ def test_a_consistent_state_has_no_findings(engine: Engine) -> None:
         ("UPDATE runs SET state = 'aborted'", "is aborted but its subtask 2 waits"),
         ("DELETE FROM attempts WHERE ordinal = 1", "subtask 1 of run"),
         ("UPDATE attempts SET ordinal = 0", "subtask 0 of run .* has 2 active"),
+        ("UPDATE subtasks SET state = 'waiting' WHERE ordinal = 1", "subtask 1 .* active attempt"),
+        (
+            "UPDATE attempts SET outcome = 'returned', started_at = 7",
+            "was returned .* been started",
+        ),
         ("DELETE FROM subtasks WHERE ordinal = 2", "should have 3 subtasks but has 2"),
         ("UPDATE run_counts SET n = 5", "count of ready runs .* is 5 but there are 1"),
         ("DELETE FROM run_counts", "count of ready runs .* is missing; there are 1"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select, text, update
 
-from fyke.model.run import Attempt
+from fyke.model.run import Attempt, Outcome
 from fyke.model.runner import AttemptUsage
 from fyke.storage.sql.dialects import driver_sql, to_storable_text
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
@@ -75,6 +75,19 @@ class AttemptTable(SqlStore):
         )
         ending = {name: values[name] for name in (*_END_COLUMNS, "finished_at")}
         return was_applied(self._db.execute(change.values(**ending)))
+
+    def return_attempt(self, attempt: Attempt, *, unstarted_only: bool) -> bool:
+        change = update(attempts).where(
+            attempts.c.id == attempt.id, attempts.c.token == attempt.token, _ACTIVE
+        )
+        if unstarted_only:
+            change = change.where(attempts.c.started_at == 0)
+        values = columns(attempt)
+        names = "err_msg", "reason_code", "reason_params", "finished_at"
+        returned = {name: values[name] for name in names} | {
+            "outcome": str(Outcome.RETURNED), "started_at": 0,
+        }  # fmt: skip
+        return was_applied(self._db.execute(change.values(**returned)))
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
         if not self._hiding:

@@ -16,14 +16,24 @@ plan of their account are skipped; a subtask that does not fit ends the search.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    insert,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from fyke.kit.ids import new_ulid
-from fyke.model.run import Attempt, Subtask, SubtaskState
+from fyke.model.run import MAX_PAUSE_MS, Attempt, Subtask, SubtaskState
 from fyke.model.runner import Capacity, Lease
 from fyke.storage.sql.dialects import driver_sql, is_sqlite
 from fyke.storage.sql.state.records import SqlStore, columns, many
@@ -37,7 +47,7 @@ _TOLERANCE = 1e-9
 QUEUE = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
     " FROM subtasks s {join} runs r {on} r.id = s.run_id"
-    " WHERE s.state = 'waiting' AND r.state IN ('ready', 'running'){excluded}"
+    " WHERE s.state = 'waiting' AND r.state IN ('ready', 'running') AND {due}{excluded}"
     " ORDER BY s.run_id, s.ordinal LIMIT {limit}"
 )
 
@@ -47,10 +57,15 @@ QUEUE = (
 QUEUE_WITHOUT_FULL = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
     " FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
-    " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting'"
+    " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting' AND {due}"
     " AND (r.state = 'running' OR r.account_id NOT IN ({full}){started}){excluded}"
     " ORDER BY r.id, s.ordinal LIMIT {limit}"
 )
+
+
+# A returned subtask waits for its time, but never longer than the longest pause: the clock may have
+# been set back since.
+_DUE = "(s.not_before <= ? OR s.not_before > ?)"
 
 
 class _CapacityLeft:
@@ -83,7 +98,8 @@ def queue_query(
 ) -> str:
     """Return the query for the first ``limit`` subtasks of the queue.
 
-    Its parameters, in this order: the ids of ``full`` accounts, whose runs are left out; of
+    Its parameters, in this order: the time, and the latest time until which a returned subtask may
+    wait; the ids of ``full`` accounts, whose runs are left out; of
     ``started`` runs of these accounts, which are not; and of ``excluded`` runs, which are left out.
     """
     template = QUEUE_WITHOUT_FULL if full else QUEUE
@@ -92,6 +108,7 @@ def queue_query(
         by=" INDEXED BY ix_runs_open" if sqlite else "",
         join="CROSS JOIN" if sqlite else "JOIN",
         on="ON",
+        due=_DUE,
         full=_placeholders(full),
         started=f" OR r.id IN ({_placeholders(started)})" if started else "",
         excluded=f" AND s.run_id NOT IN ({_placeholders(excluded)})" if excluded else "",
@@ -106,6 +123,8 @@ def _placeholders(count: int) -> str:
 
 class LeaseTable(SqlStore):
     """The part of ``RunStore`` for leasing."""
+
+    _now: Callable[[], int]
 
     def lease(self, runner_id: str, capacity: Capacity, lease_until: int) -> list[Lease]:
         left = _CapacityLeft(capacity)
@@ -134,7 +153,9 @@ class LeaseTable(SqlStore):
         full = plans.full
         started = plans.started_of(full)
         statement = queue_query(self._db, limit, len(excluded), len(full), len(started))
-        rows = self._db.exec_driver_sql(statement, (*full, *started, *excluded))
+        now = self._now()
+        times = now, now + MAX_PAUSE_MS
+        rows = self._db.exec_driver_sql(statement, (*times, *full, *started, *excluded))
         return [WaitingSubtask(*row) for row in rows]
 
     def _claim(
@@ -158,6 +179,10 @@ class LeaseTable(SqlStore):
             plans.take(claimed)
         return claimed
 
+    def _due(self) -> ColumnElement[bool]:
+        now, at = self._now(), subtasks.c.not_before
+        return or_(at <= now, at > now + MAX_PAUSE_MS)
+
     def _lock(self, planned: list[WaitingSubtask]) -> list[WaitingSubtask]:
         """Steps 2 and 3 above. Returns at most as many subtasks as planned, of the same runs."""
         by_run = {item.run_id: item for item in planned}
@@ -172,7 +197,7 @@ class LeaseTable(SqlStore):
         ]
         free = (
             select(subtasks.c.run_id, subtasks.c.ordinal)
-            .where(text("state = 'waiting'"), subtasks.c.run_id.in_(open_runs))
+            .where(text("state = 'waiting'"), subtasks.c.run_id.in_(open_runs), self._due())
             .order_by(subtasks.c.run_id, subtasks.c.ordinal)
             .limit(len(planned))
             .with_for_update(skip_locked=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +72,16 @@ class SubtaskTable(SqlStore):
         )
         return was_applied(self._db.execute(change.values(**_end_values(end))))
 
+    def return_subtask(self, run_id: str, ordinal: int, not_before: int) -> None:
+        self._lock_run(run_id)
+        change = update(subtasks).where(
+            subtasks.c.run_id == run_id,
+            subtasks.c.ordinal == ordinal,
+            subtasks.c.state == str(SubtaskState.RUNNING),
+        )
+        waiting = str(SubtaskState.WAITING)
+        self._db.execute(change.values(state=waiting, not_before=not_before))
+
     def end_waiting_subtasks(self, run_id: str, end: End) -> int:
         self._lock_run(run_id)
         change = update(subtasks).where(subtasks.c.run_id == run_id, _WAITING)
@@ -106,14 +116,22 @@ _FINISHED = runs.c.finished_at > literal_column("0")
 
 
 class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
-    """Implements ``RunStore``. ``hiding``: the outcomes of attempts whose rows are hidden."""
+    """Implements ``RunStore``. ``hiding``: the outcomes of attempts whose rows are hidden. ``now``
+    returns the time of the transaction.
+    """
 
     def __init__(
-        self, connection: Connection, *, counts: RunCounts, hiding: frozenset[str]
+        self,
+        connection: Connection,
+        *,
+        counts: RunCounts,
+        hiding: frozenset[str],
+        now: Callable[[], int],
     ) -> None:
         self._db = connection
         self._counts = counts
         self._hiding = hiding
+        self._now = now
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
         self._db.execute(insert(runs), run_columns(run))

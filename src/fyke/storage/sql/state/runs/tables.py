@@ -137,6 +137,7 @@ subtasks = Table(
     text_column("outcome", null=True),
     text_column("err_msg"),
     *reason_columns(),
+    number_column("not_before"),
 )
 # the queue: only waiting subtasks
 partial_index(

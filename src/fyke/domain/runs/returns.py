@@ -1,0 +1,49 @@
+"""Attempts that are returned to the queue: their Worker has not executed its first instruction.
+
+Nothing has been scraped or charged yet, so the subtask waits again, with growing pauses. Only a
+fault that comes back that often in a row ends it. The returned attempts of a subtask are its
+counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fyke.kit.backoff import delay
+from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
+
+TRIES = 10
+TRIES_UNFORESEEN = 3  # an error of the program, which a pause seldom removes
+FIRST_PAUSE_MS = 1000
+
+
+def fault_of(detail: Detail) -> Reason:
+    """The reason of an attempt that is returned because of ``detail``."""
+    return reason_with_detail(ReasonCode.NOT_STARTED, detail)
+
+
+def times_in_a_row(attempts: Iterable[Attempt], fault: Reason) -> int:
+    """How often the last of these attempts of one subtask, in order of time, were returned by the
+    same fault.
+    """
+    times = 0
+    for attempt in attempts:
+        same = attempt.outcome is Outcome.RETURNED and _code(attempt.reason) == _code(fault)
+        times = times + 1 if same else 0
+    return times
+
+
+def is_too_often(fault: Reason, times: int) -> bool:
+    """Whether the fault ends the subtask when it has come ``times`` times in a row."""
+    unforeseen = _code(fault) == DetailCode.UNFORESEEN
+    return times >= (TRIES_UNFORESEEN if unforeseen else TRIES)
+
+
+def pause_ms(times: int) -> int:
+    """How long the subtask waits after it was returned ``times`` times in a row."""
+    return round(delay(times, base=FIRST_PAUSE_MS, cap=MAX_PAUSE_MS, jitter=0))
+
+
+def _code(reason: Reason | None) -> object:
+    return reason.params.get("detail_code") if reason else None

@@ -1,0 +1,44 @@
+"""Faults of the platform before the first instruction of a Worker, and their details."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from fyke.contracts.egress import Egress
+from fyke.contracts.execution import Sandboxes, SandboxFault
+from fyke.errors import Unavailable
+from fyke.reasons import Detail, DetailCode
+
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class EgressAway(Exception):
+    """The egress does not answer."""
+
+
+def detail_of(error: Exception, mask: Callable[[str], str] = str) -> Detail:
+    """What was wrong, with secrets masked by ``mask``."""
+    if isinstance(error, SandboxFault):
+        return error.detail.mapped(mask)
+    if isinstance(error, EgressAway):
+        return Detail(DetailCode.EGRESS_AWAY)
+    if isinstance(error, Unavailable):
+        return Detail(DetailCode.STORE_AWAY)
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        return Detail(DetailCode.DISK_USED_UP)
+    problem = str(error) or type(error).__name__
+    return Detail.of(DetailCode.UNFORESEEN, problem=problem).mapped(mask)
+
+
+async def find_trouble(sandboxes: Sandboxes, egress: Egress) -> Detail | None:
+    """Why no Worker could be started now; None when one could."""
+    try:
+        await sandboxes.check()
+    except (SandboxFault, OSError) as error:
+        return detail_of(error)
+    try:
+        await egress.check()
+    except Unavailable:
+        return Detail(DetailCode.EGRESS_AWAY)
+    return None

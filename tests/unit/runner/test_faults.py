@@ -1,0 +1,72 @@
+"""Which fault an error is, and the trouble of a runner."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.execution import DiskShort, SandboxFault
+from fyke.errors import Unavailable
+from fyke.reasons import Detail, DetailCode, detail_sentence
+from fyke.runner.faults import EgressAway, detail_of, find_trouble
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SandboxFault("no launcher at /run/x"), DetailCode.SANDBOX_FAILED),
+        (DiskShort(1, 2), DetailCode.DISK_SHORT),
+        (EgressAway(), DetailCode.EGRESS_AWAY),
+        (Unavailable("away"), DetailCode.STORE_AWAY),
+        (OSError(errno.ENOSPC, "full"), DetailCode.DISK_USED_UP),
+        (OSError(errno.EDQUOT, "full"), DetailCode.DISK_USED_UP),
+        (OSError(errno.EACCES, "forbidden"), DetailCode.UNFORESEEN),
+        (ValueError(), DetailCode.UNFORESEEN),
+    ],
+)
+def test_every_error_has_a_detail(error: Exception, code: DetailCode) -> None:
+    assert detail_of(error).code is code
+
+
+def test_the_problem_is_quoted_and_masked() -> None:
+    mask = lambda text: text.replace("hunter2", "***")  # noqa: E731
+    assert detail_of(SandboxFault("bad hunter2"), mask).params == {"problem": "bad ***"}
+    assert detail_of(ValueError(), mask).params == {"problem": "ValueError"}
+
+
+def test_the_figures_of_the_disk_are_named() -> None:
+    assert detail_sentence(detail_of(DiskShort(40 * 2**20, 64 * 2**20))) == (
+        "the disk of the runner has 40 MiB free, and a sandbox needs 64 MiB; free some space"
+    )
+
+
+class Part:
+    """Sandboxes or an egress."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    async def check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    ("sandboxes", "egress", "code"),
+    [
+        (None, None, None),
+        (DiskShort(1, 2), Unavailable("silent"), DetailCode.DISK_SHORT),
+        (SandboxFault("silent"), None, DetailCode.SANDBOX_FAILED),
+        (FileNotFoundError("the work folder"), None, DetailCode.UNFORESEEN),
+        (None, Unavailable("silent"), DetailCode.EGRESS_AWAY),
+    ],
+)
+async def test_trouble_is_what_keeps_workers_from_being_started(
+    sandboxes: Exception | None, egress: Exception | None, code: DetailCode | None
+) -> None:
+    found: Detail | None = await find_trouble(cast(Any, Part(sandboxes)), cast(Any, Part(egress)))
+    assert (found and found.code) == code
