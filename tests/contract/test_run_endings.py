@@ -298,22 +298,14 @@ async def test_a_report_states_when_the_charge_reaches_the_held_amount(setup: Se
     run, leases = await setup.start(2, limits=limits, hold_micros=600_000_000)
     reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in leases]
     orders = await setup.attempts.report(reports, 15_000)
-    assert orders.next_check_ms is not None
-    assert 200_000 < orders.next_check_ms <= 300_000  # two of them, so half as long
-    await setup.end(leases[0])
-    orders = await setup.attempts.report(reports[1:], 15_000)
-    assert orders.next_check_ms is not None and orders.next_check_ms > 400_000
-    await setup.end(leases[1])
+    assert orders.next_check_ms == 300_000  # two of them, so half as long
+    await setup.end(leases[0], busy_ms=60_000)
+    reports = [AttemptReport(leases[1].attempt, AttemptUsage(busy_ms=90_000))]
+    orders = await setup.attempts.report(reports, 15_000)
+    assert orders.next_check_ms == 450_000
+    await setup.end(leases[1], busy_ms=100_000)
     now = await setup.check_ended_once(run)
-    assert (
-        0
-        < now.usage_micros
-        == sum(
-            await setup.storage.read(
-                lambda tx: [a.busy_ms(0) * 1000 for a in tx.runs.attempts(run.id)]
-            )
-        )
-    )
+    assert (now.busy_ms, now.usage_micros) == (160_000, 160_000_000)
     free, [lease] = await setup.start(limits=limits)
     orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
     assert (free.hold_micros, orders.next_check_ms, orders.stop) == (0, None, {})

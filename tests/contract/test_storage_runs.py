@@ -201,13 +201,13 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     await seeded(state)
     [lease] = await leased(state)
     attempt: Attempt = lease.attempt
-    used = AttemptUsage(traffic_bytes=2**40, cpu_ms=5, memory_peak_bytes=2**35)
+    used = AttemptUsage(2**40, cpu_ms=5, memory_peak_bytes=2**35, busy_ms=2**33)
 
     async def all_three(token: int) -> list[bool]:
         ended = replace(
             attempt, token=token, outcome=Outcome.EXIT_CODE, err_msg="code 1", rows=4,
             reason=CODE_1,
-            traffic_bytes=9, cpu_ms=8, memory_peak_bytes=7, finished_at=66, started_at=1,
+            traffic_bytes=9, cpu_ms=8, memory_peak_bytes=7, busy_ms=6, finished_at=66, started_at=1,
         )  # fmt: skip
         return [
             await state.write(lambda tx: tx.runs.renew(attempt.id, token, 500, used)),
@@ -226,7 +226,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     assert (kept.outcome, kept.err_msg, kept.rows) == (Outcome.EXIT_CODE, "code 1", 4)
     assert kept.reason == CODE_1
     assert (kept.traffic_bytes, kept.cpu_ms, kept.memory_peak_bytes) == (9, 8, 7)
-    assert (kept.started_at, kept.finished_at, kept.lease_until) == (55, 66, 500)
+    assert (kept.busy_ms, kept.started_at, kept.finished_at, kept.lease_until) == (6, 55, 66, 500)
 
 
 async def test_a_reason_is_stored_with_run_subtask_and_event(state: State) -> None:

@@ -265,7 +265,7 @@ class App:
     ) -> None:
         end = End(outcome, message, reason)
         await self.attempts.ended(
-            lease.attempt, end, AttemptUsage(traffic_bytes=2048), actor="runner"
+            lease.attempt, end, AttemptUsage(traffic_bytes=2048, busy_ms=5), actor="runner"
         )
 
     async def execute(

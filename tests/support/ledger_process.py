@@ -165,7 +165,14 @@ class RandomRuns:
 
     def _usage(self) -> AttemptUsage:
         dice = self._dice
-        return AttemptUsage(dice.randint(0, 10**8), dice.randint(0, 10**5), 10**6, 10**6, 0, 12_345)
+        return AttemptUsage(
+            traffic_bytes=dice.randint(0, 10**8),
+            cpu_ms=dice.randint(0, 10**5),
+            memory_peak_bytes=10**6,
+            memory_bytes=10**6,
+            memory_mb_ms=12_345,
+            busy_ms=dice.randint(0, 30_000),
+        )
 
 
 def _runs(tx: Transaction) -> int:

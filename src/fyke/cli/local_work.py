@@ -85,7 +85,6 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
         )
     )
     run = end.run
-    started = run.started_at or run.finished_at
     return {
         "state": run.state.value,
         "err_msg": run.err_msg,
@@ -94,7 +93,7 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
         "subtasks": run.subtasks,
         "subtasks_failed": run.subtasks_failed,
         "traffic": run.traffic_bytes,
-        "duration": max(0, run.finished_at - started) // 1000,
+        "duration": run.duration_ms() // 1000,
         "code": _code(run.state.value, run.subtasks_failed, end.interrupted),
     }
 

@@ -71,6 +71,7 @@ class End:
 SUCCESS = End(Outcome.SUCCEEDED)
 
 
+MIN_GAP_MS = 3000  # shorter differences are the time that an end takes
 MAX_PAUSE_MS = 60_000  # the longest pause before a returned subtask is tried again
 
 
@@ -106,7 +107,7 @@ class RunLimits:
 
     cpus: float  # cores, per attempt
     memory_mb: int  # per attempt
-    timeout_s: int  # wall clock, per attempt
+    timeout_s: int  # time that its Worker runs, per attempt
     max_charge_micros: int  # US dollars / 10^6, whole run
     max_traffic_bytes: int  # whole run
 
@@ -142,10 +143,23 @@ class Run:
     finished_at: int
     summary: str = ""  # the input in one line, see ``summary.py``
     bound: SpendingBound = SpendingBound.MOST  # what determined ``hold_micros``
-    busy_ms: int = 0  # total run time of its attempts; this and the next two: written when it ends
+    busy_ms: int = 0  # total run time of its Workers; this and the next two: written when it ends
     cpu_ms: int = 0
     memory_mb_ms: int = 0  # MiB times milliseconds
     reason: Reason | None = None  # of ``err_msg``; runs of older releases have none
+    gap_ms: int = 0  # see ``Attempt``; not part of the duration, written when it ends
+
+    def duration_ms(self, now: int = 0) -> int:
+        """From the start of its first Worker to the end, or until ``now``; 0 before the start."""
+        return duration(self.started_at, self.finished_at or now, self.gap_ms)
+
+    @property
+    def duration_seconds(self) -> int:
+        """The duration of an ended run as published: the difference of its times in whole seconds,
+        without the gap. 0 until it has ended.
+        """
+        start, end = self.started_at // 1000, self.finished_at // 1000
+        return duration(start, end, round(self.gap_ms / 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +200,24 @@ class Attempt:
     finished_at: int
     memory_mb_ms: int = 0  # memory over time: MiB times milliseconds
     reason: Reason | None = None
+    busy_ms: int = 0  # how long its Worker has run, by the monotonic clock of its runner
 
-    def busy_ms(self, now: int) -> int:
-        """How long its Worker has run, at ``now`` (ms) if it still runs."""
-        return max(0, (self.finished_at or now) - self.started_at) if self.started_at else 0
+    @property
+    def gap_ms(self) -> int:
+        """How much longer an ended attempt took by the clock than its Worker has run: steps of the
+        clock and pauses of the machine, 0 below ``MIN_GAP_MS``. Negative after a step back.
+        """
+        if not self.started_at or not self.finished_at:
+            return 0
+        gap = self.finished_at - self.started_at - self.busy_ms
+        return gap if abs(gap) >= MIN_GAP_MS else 0
+
+
+def duration(started_at: int, until: int, gap: int) -> int:
+    """The time between two moments without the gap, in the unit of all three; 0 before the start
+    and without an end.
+    """
+    return max(0, until - started_at - gap) if started_at and until else 0
 
 
 @dataclass(frozen=True, slots=True)

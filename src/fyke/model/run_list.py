@@ -90,6 +90,7 @@ class RunLine:
     started_at: int
     finished_at: int
     reason: Reason | None = None
+    gap_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class RunnerInfo:
 class AttemptUsage:
     """The usage of an attempt so far. ``memory_bytes`` is its current memory and ``rows`` the
     number of pushed rows, both only for usage samples. ``memory_mb_ms`` is memory over time, in MiB
-    times milliseconds.
+    times milliseconds, and ``busy_ms`` how long its Worker has run.
     """
 
     traffic_bytes: int = 0
@@ -63,6 +63,7 @@ class AttemptUsage:
     memory_bytes: int = 0
     rows: int = 0
     memory_mb_ms: int = 0
+    busy_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -389,6 +389,7 @@ class AttemptRunner:
             memory_bytes=usage.memory,
             rows=self._intake.rows if self._intake else 0,
             memory_mb_ms=self._watch.memory_mb_ms if self._watch else 0,
+            busy_ms=self._watch.busy_ms if self._watch else 0,
         )
 
 

@@ -1,4 +1,9 @@
-"""Memory over time: the integral of a Worker's memory use, from samples of its counter.
+"""How long a Worker runs, and its memory over time.
+
+Both use the monotonic clock of the runner (``CLOCK_MONOTONIC``): setting the time does not move it,
+and it stands still while the machine is suspended.
+
+Memory over time is the integral of a Worker's memory use, from samples of its counter.
 
 The kernel adds up CPU time, but for memory it reports only the present and the peak use. So it is
 sampled, and the interval between two samples counts with their mean.
@@ -7,6 +12,33 @@ sampled, and the interval between two samples counts with their mean.
 from __future__ import annotations
 
 _MIB = 2**20
+MAX_GAP_SECONDS = 5.0
+
+
+class Stopwatch:
+    """How long a Worker has run; seconds by the monotonic clock, in order of time.
+
+    The time between two readings does not count when it is longer than ``MAX_GAP_SECONDS``: the
+    runner was stopped or its virtual machine was paused, and the Worker usually with it.
+    """
+
+    def __init__(self, start: float) -> None:
+        self._at = start
+        self._seconds = 0.0
+        self._ended = False
+
+    def read(self, at: float) -> float:
+        """The seconds until ``at``, or until the end."""
+        if not self._ended:
+            passed = at - self._at
+            self._seconds += passed if 0 < passed <= MAX_GAP_SECONDS else 0.0
+            self._at = max(at, self._at)
+        return self._seconds
+
+    def end(self, at: float) -> None:
+        """Record the end of the Worker."""
+        self.read(at)
+        self._ended = True
 
 
 class MemoryMeter:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from typing import Any
 
 import structlog
 
@@ -18,7 +19,7 @@ from fyke.reasons import Reason, ReasonCode
 from fyke.runner.causes import cause
 from fyke.runner.endings import EndRequest, in_time
 from fyke.runner.entries import StreamEntries
-from fyke.runner.metering import MemoryMeter
+from fyke.runner.metering import MAX_GAP_SECONDS, MemoryMeter, Stopwatch
 from fyke.runner.output import OutputLines
 
 log = structlog.get_logger()
@@ -29,6 +30,7 @@ KILL_WAIT_SECONDS = 5.0
 OUTPUT_DRAIN_SECONDS = 2.0
 POLL_SECONDS = 1.0  # between two readings of the sandbox's usage
 FAST_POLL_SECONDS = 0.2  # while the disk may be full before the next reading
+READ_SECONDS = MAX_GAP_SECONDS / 2  # between two readings of the stopwatch
 LAST_LINES = 60
 ENTRY_SECONDS = 0.2  # until an entry is logged without the lines that may follow
 
@@ -50,7 +52,9 @@ class ProcessWatch:
         self._sandbox_limits = sandbox_limits
         self._stop = stop
         self._disk_full = asyncio.Event()
-        self._memory = MemoryMeter(time.monotonic())
+        started = time.monotonic()
+        self._memory = MemoryMeter(started)
+        self._stopwatch = Stopwatch(started)
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._entries = {
             "stdout": StreamEntries(LogType.INFO),
@@ -69,6 +73,11 @@ class ProcessWatch:
         """Memory over time so far."""
         return self._memory.mb_ms
 
+    @property
+    def busy_ms(self) -> int:
+        """How long the Worker has run so far."""
+        return round(self._stopwatch.read(time.monotonic()) * 1000)
+
     async def until_end(self) -> End:
         """Wait for the end, read the rest of the output and take the last reading; return why the
         Worker ended."""
@@ -80,14 +89,13 @@ class ProcessWatch:
             asyncio.create_task(self._poll_usage()),
         ]
         try:
-            timeout = self._run_limits.timeout_s
-            await asyncio.wait(
-                {exited, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-            )
+            await self._wait_for_time_limit({exited, stopped})
             if not exited.done():
+                timeout = self._run_limits.timeout_s
                 self._stop.request(end_of(Reason.of(ReasonCode.TIMEOUT, seconds=timeout)))
                 await self._terminate_then_kill(exited)
             ended_at = time.monotonic()
+            self._stopwatch.end(ended_at)
             await asyncio.wait({output}, timeout=OUTPUT_DRAIN_SECONDS)
             self.usage = await self._sandbox.usage()
             self._memory.end(ended_at, self.usage.memory_peak)
@@ -96,6 +104,17 @@ class ProcessWatch:
             for task in (stopped, output, exited, *helpers):
                 task.cancel()
             await asyncio.gather(stopped, output, exited, *helpers, return_exceptions=True)
+
+    async def _wait_for_time_limit(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """Wait until one of the tasks is done or the Worker has run for as long as it may."""
+        while True:
+            left = self._run_limits.timeout_s - self._stopwatch.read(time.monotonic())
+            if left <= 0:
+                return
+            pause = min(left, READ_SECONDS)
+            done, _ = await asyncio.wait(tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return
 
     async def _terminate_then_kill(self, exited: asyncio.Task[SandboxExit]) -> None:
         """Send SIGTERM, wait five seconds, then kill all processes. The output is still read.

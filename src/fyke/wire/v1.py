@@ -347,7 +347,6 @@ class RunDetail(Answer):
     @classmethod
     def of(cls, view: RunView) -> RunDetail:
         run = view.run
-        started, finished = seconds(run.started_at), seconds(run.finished_at)
         return cls(
             status=NUMBERS[run.state],
             err_msg=err_msg(run),
@@ -356,9 +355,9 @@ class RunDetail(Answer):
             scraper_slug=view.worker.id,
             results=view.results,
             usage=format_usage(view.usage_micros),
-            started_at=started,
-            finished_at=finished,
-            duration=max(0, finished - started) if started and finished else 0,
+            started_at=seconds(run.started_at),
+            finished_at=seconds(run.finished_at),
+            duration=run.duration_seconds,
             origin=ORIGIN_NAMES[run.origin],
             traffic=view.traffic_bytes,
             version=run.version,

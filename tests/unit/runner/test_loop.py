@@ -18,7 +18,7 @@ from fyke.model.run import End
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
-from fyke.runner.lease_monitor import LeaseMonitor, never_alone
+from fyke.runner.lease_monitor import LeaseMonitor
 from fyke.runner.loop import Identity, Runner
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.runner.metering import MemoryMeter
+from fyke.runner.metering import MAX_GAP_SECONDS, MemoryMeter, Stopwatch
 
 MIB = 2**20
 
@@ -66,3 +66,31 @@ def test_the_longest_run_of_the_largest_device_fits_into_64_bits(days: int):
     meter.sample(0.0, 16 * 2**30)
     meter.sample(days * 86_400.0, 16 * 2**30)
     assert meter.mb_ms * 10**5 < 2**63  # a hundred thousand such runs
+
+
+# --- elapsed time ----------------------------------------------------------------------------
+
+
+def test_the_time_between_readings_adds_up_until_the_end() -> None:
+    watch = Stopwatch(100.0)
+    assert [watch.read(at) for at in (101.0, 103.5, 103.5)] == [1.0, 3.5, 3.5]
+    watch.end(104.0)
+    assert watch.read(200.0) == 4.0
+
+
+def test_a_pause_of_the_runner_does_not_count() -> None:
+    watch = Stopwatch(0.0)
+    assert watch.read(MAX_GAP_SECONDS) == MAX_GAP_SECONDS
+    assert watch.read(MAX_GAP_SECONDS + 3600) == MAX_GAP_SECONDS
+    watch.end(MAX_GAP_SECONDS + 3601)
+    assert watch.read(9999) == MAX_GAP_SECONDS + 1
+
+
+@given(st.lists(st.floats(0, 100), max_size=20))
+def test_elapsed_time_never_decreases_and_is_at_most_what_has_passed(pauses: list[float]) -> None:
+    watch, at, before = Stopwatch(0.0), 0.0, 0.0
+    for pause in pauses:
+        at += pause
+        now = watch.read(at)
+        assert before <= now <= at
+        before = now

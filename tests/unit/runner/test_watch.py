@@ -13,6 +13,7 @@ from fyke.model.log import LogType
 from fyke.model.run import End, Outcome, RunLimits
 from fyke.runner import watch
 from fyke.runner.endings import EndRequest
+from fyke.runner.metering import Stopwatch
 from fyke.runner.watch import ProcessWatch
 
 pytestmark = pytest.mark.anyio
@@ -197,3 +198,42 @@ async def test_a_traceback_is_logged_while_the_worker_goes_on(
     assert intake.entries == [(LogType.ERROR, TRACEBACK.decode().removesuffix("\n"))]
     sandbox.end()
     await running
+
+
+class Times:
+    """A monotonic clock that a wait moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at = 1000.0
+        self.pauses: list[float] = []
+        self.extra = 0.0  # seconds that the next pause takes longer
+        monkeypatch.setattr(watch.time, "monotonic", lambda: self.at)
+        monkeypatch.setattr(watch.asyncio, "wait", self.wait)
+
+    async def wait(self, tasks: Any, *, timeout: float, return_when: str) -> Any:
+        self.pauses.append(timeout)
+        self.at, self.extra = self.at + timeout + self.extra, 0.0
+        return set(), tasks
+
+
+async def test_the_time_limit_counts_the_time_that_the_worker_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = watching(Scripted(SandboxExit(0, 0, False)))
+    times = Times(monkeypatch)
+    watched._stopwatch = Stopwatch(times.at)
+    times.extra = 3600.0  # the machine is stopped
+    await watched._wait_for_time_limit(set())
+    assert times.at == pytest.approx(1000 + 3600 + LIMITS.timeout_s, abs=watch.READ_SECONDS)
+    assert watched.busy_ms == LIMITS.timeout_s * 1000
+    assert max(times.pauses) <= watch.READ_SECONDS
+
+
+async def test_the_elapsed_time_ends_with_the_worker() -> None:
+    sandbox = Scripted(SandboxExit(0, 0, False))
+    asyncio.get_running_loop().call_soon(sandbox.end)
+    watched = watching(sandbox)
+    await watched.until_end()
+    first = watched.busy_ms
+    await asyncio.sleep(0.01)
+    assert watched.busy_ms == first < 5000

@@ -46,7 +46,7 @@ class RunFrame:
         run = self.view.run
         if not run.started_at:
             return None
-        return max(0, (run.finished_at or self.view.now) - run.started_at)
+        return run.duration_ms(self.view.now)
 
     @property
     def reason(self) -> str:

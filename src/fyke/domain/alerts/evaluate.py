@@ -85,7 +85,7 @@ def _slower(rule: Rule, run: Run, usual: Sequence[PreviousRun]) -> Reason | None
     if len(usual) < MIN_PREVIOUS_RUNS:
         return None
     usual_ms = median(past.duration_ms for past in usual)
-    duration_ms = max(0, run.finished_at - run.started_at)
+    duration_ms = run.duration_ms()
     if duration_ms <= usual_ms * rule.factor:
         return None
     return Reason.of(

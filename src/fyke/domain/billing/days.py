@@ -23,7 +23,6 @@ def add_run_usage(tx: Transaction, run: Run) -> None:
     """Add the usage of ``run``, in the transaction that ends it."""
     today = _today(tx, run.account_id)
     key = UsageKey(run.account_id, today, run.worker_id, run.task_id, run.key_id)
-    started_at = run.started_at or run.finished_at
     sums = UsageSums(
         runs=1,
         failed=int(run.state is RunState.FAILED),
@@ -31,7 +30,7 @@ def add_run_usage(tx: Transaction, run: Run) -> None:
         results=run.results,
         usage_micros=run.usage_micros,
         traffic_bytes=run.traffic_bytes,
-        run_ms=max(0, run.finished_at - started_at),
+        run_ms=run.duration_ms(),
         cpu_ms=run.cpu_ms,
         memory_mb_ms=run.memory_mb_ms,
     )

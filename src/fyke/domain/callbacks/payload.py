@@ -64,7 +64,7 @@ def payload(run: Run) -> Payload:
         error_message=run.err_msg[:MAX_MESSAGE],
         execution_start_timestamp=start,
         execution_end_timestamp=end,
-        running_duration=max(0, end - start) if start and end else 0,
+        running_duration=run.duration_seconds,
         result_count=run.results,
         result_message="done" if run.state is RunState.SUCCEEDED else "",
     )

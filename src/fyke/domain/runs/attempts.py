@@ -185,6 +185,7 @@ class Attempts:
                 cpu_ms=usage.cpu_ms,
                 memory_peak_bytes=usage.memory_peak_bytes,
                 memory_mb_ms=usage.memory_mb_ms,
+                busy_ms=usage.busy_ms,
                 finished_at=tx.now,
             )
             if not tx.runs.end_attempt(final):
@@ -298,6 +299,7 @@ class Attempts:
             attempt.cpu_ms,
             attempt.memory_peak_bytes,
             memory_mb_ms=attempt.memory_mb_ms,
+            busy_ms=attempt.busy_ms,
         )
         await self.ended(attempt, end_of(Reason(ReasonCode.RUNNER_LOST)), usage, actor=actor)
 

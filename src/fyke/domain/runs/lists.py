@@ -12,7 +12,7 @@ from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules, charged
 from fyke.errors import InvalidRequest
 from fyke.model.account import Caller
-from fyke.model.run import RunState
+from fyke.model.run import RunState, duration
 from fyke.model.run_list import MAX_LISTED, ListCursor, ListWalk, RunLine, RunSearch
 from fyke.model.worker import Worker
 
@@ -43,9 +43,9 @@ class RunRow:
 
     @property
     def duration_ms(self) -> int:
-        """From the start of the first process to the end, or until now; 0 before the start."""
-        end = self.line.finished_at or self.now
-        return max(0, end - self.line.started_at) if self.line.started_at else 0
+        """From the start of the first Worker to the end, or until now; 0 before the start."""
+        line = self.line
+        return duration(line.started_at, line.finished_at or self.now, line.gap_ms)
 
 
 @dataclass(frozen=True, slots=True)

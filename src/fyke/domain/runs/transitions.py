@@ -84,9 +84,10 @@ def _with_totals(tx: Transaction, rules: Rules, run: Run) -> Run:
         run,
         results=sum(a.rows for a in visible),
         traffic_bytes=sum(a.traffic_bytes for a in attempts),
-        busy_ms=sum(a.busy_ms(tx.now) for a in attempts),
+        busy_ms=sum(a.busy_ms for a in attempts),
         cpu_ms=sum(a.cpu_ms for a in attempts),
         memory_mb_ms=sum(a.memory_mb_ms for a in attempts),
+        gap_ms=max((a.gap_ms for a in attempts), key=abs, default=0),
         usage_micros=charged(tx, rules, run),
         subtasks_succeeded=succeeded,
         subtasks_failed=sum(
@@ -103,7 +104,7 @@ def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
         charge(
             rules.prices,
             run.limits,
-            milliseconds=attempt.busy_ms(tx.now),
+            milliseconds=attempt.busy_ms,
             traffic_bytes=attempt.traffic_bytes,
         )
         for attempt in tx.runs.attempts(run.id)

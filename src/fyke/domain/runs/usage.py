@@ -43,9 +43,7 @@ class RunUsages:
             usage = tx.runs.usage(run_id)
             ended = run.state.terminal
             cost = run.usage_micros if ended else charged(tx, self._rules, run)
-            metered = [
-                MeteredUsage(a.busy_ms(tx.now), a.traffic_bytes) for a in tx.runs.attempts(run_id)
-            ]
+            metered = [MeteredUsage(a.busy_ms, a.traffic_bytes) for a in tx.runs.attempts(run_id)]
             return RunUsage(
                 run=run,
                 samples=_with_start(run, tx.samples.of_run(run_id)),

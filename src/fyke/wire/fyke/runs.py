@@ -187,6 +187,7 @@ class AttemptItem(Answer):
     cpu_ms: Count
     memory_gb_seconds: GbSeconds
     memory_peak: Bytes
+    busy_ms: Annotated[Count, Meta(description="how long its Worker ran")]
     started_at: UnixSeconds
     finished_at: UnixSeconds
 
@@ -204,6 +205,7 @@ class AttemptItem(Answer):
             cpu_ms=attempt.cpu_ms,
             memory_gb_seconds=gb_seconds(attempt.memory_mb_ms),
             memory_peak=attempt.memory_peak_bytes,
+            busy_ms=attempt.busy_ms,
             started_at=seconds(attempt.started_at),
             finished_at=seconds(attempt.finished_at),
         )

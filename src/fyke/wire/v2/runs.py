@@ -46,7 +46,6 @@ class WorkerRun(Answer):
     def of(cls, view: RunView, grace: int) -> WorkerRun:
         """``grace``: milliseconds, see ``status_at``."""
         run = view.run
-        started, finished = seconds(run.started_at), seconds(run.finished_at)
         return cls(
             status=status_at(run, view.now, grace),
             err_msg=err_msg(run),
@@ -61,9 +60,9 @@ class WorkerRun(Answer):
             usage=format_usage(view.usage_micros),
             traffic=view.traffic_bytes,
             origin=ORIGIN_NAMES[run.origin],
-            started_at=started,
-            finished_at=finished,
-            duration=max(0, finished - started) if started and finished else 0,
+            started_at=seconds(run.started_at),
+            finished_at=seconds(run.finished_at),
+            duration=run.duration_seconds,
         )
 
 

@@ -167,8 +167,9 @@ async def test_the_next_check_is_when_the_first_run_has_used_up_its_reserved_amo
     _, [other] = await setup.start(limits=limits, hold_micros=20_000_000)
     _, [free] = await setup.start(limits=limits)
     assert (await setup.report((one, 0), (other, 0), (free, 0))).next_check_ms == 20_000
-    stores.clock.advance(15)
-    assert (await setup.report((one, 0), (other, 0))).next_check_ms == 5_000
+    after = AttemptUsage(busy_ms=15_000)
+    reports = [AttemptReport(lease.attempt, after) for lease in (one, other)]
+    assert (await setup.attempts.report(reports, LEASE)).next_check_ms == 5_000
     assert (await setup.report((free, 0))).next_check_ms is None
 
 
@@ -187,6 +188,61 @@ async def test_an_attempt_that_cannot_be_ended_does_not_keep_the_others(
     assert await setup.attempts.end_expired(await setup.attempts.leases()) == 2
     assert list(await setup.attempts.leases()) == [stuck]
     assert not (await setup.stores.stored(run)).state.terminal
+
+
+# --- time ------------------------------------------------------------------------------------
+
+HOUR = 3600.0
+SECOND = Prices(cpu_hour=Decimal(3600))  # a dollar a second
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR, 0.0])
+async def test_a_step_of_the_clock_is_not_charged_and_ends_no_run(
+    stores: Stores, step: float
+) -> None:
+    setup = Setup(stores, SECOND)
+    limits = RunLimits(1, 512, 1800, 0, 0)
+    run, [one] = await setup.start(limits=limits, hold_micros=60_000_000)
+    stores.clock.advance(20)
+    stores.clock.step(step)
+    reports = [AttemptReport(one.attempt, AttemptUsage(busy_ms=20_000))]
+    orders = await setup.attempts.report(reports, LEASE)
+    assert (orders.stop, orders.next_check_ms) == ({}, 40_000)
+    stores.clock.advance(10)
+    ended = await setup.end(one, End(Outcome.SUCCEEDED), busy_ms=30_000)
+    assert ended is not None and ended.state is RunState.SUCCEEDED
+    assert (ended.busy_ms, ended.usage_micros) == (30_000, 30_000_000)
+    assert (ended.duration_ms(), ended.duration_seconds) == (30_000, 30)
+    assert (await stores.stored(run)).gap_ms == step * 1000
+
+
+async def test_a_lost_attempt_is_charged_to_its_last_report(stores: Stores) -> None:
+    setup = Setup(stores, SECOND)
+    limits = RunLimits(1, 512, 1800, 0, 0)
+    run, [one] = await setup.start(limits=limits, hold_micros=60_000_000)
+    stores.clock.advance(4)
+    await setup.attempts.report([AttemptReport(one.attempt, AttemptUsage(busy_ms=4000))], LEASE)
+    stores.clock.advance(20)
+    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 1
+    stored = await stores.stored(run)
+    assert (stored.busy_ms, stored.usage_micros, stored.duration_ms()) == (4000, 4_000_000, 4000)
+
+
+async def test_the_time_that_an_end_takes_belongs_to_the_duration(setup: Setup) -> None:
+    _, [one] = await setup.start()
+    setup.stores.clock.advance(6)
+    ended = await setup.end(one, End(Outcome.SUCCEEDED), busy_ms=4500)
+    assert ended is not None and (ended.gap_ms, ended.duration_ms()) == (0, 6000)
+
+
+async def test_a_gap_of_an_earlier_attempt_is_kept(setup: Setup) -> None:
+    _, [one, other] = await setup.start(2)
+    setup.stores.clock.step(HOUR)
+    setup.stores.clock.advance(5)
+    await setup.end(one, End(Outcome.SUCCEEDED), busy_ms=5000)
+    setup.stores.clock.advance(5)
+    ended = await setup.end(other, End(Outcome.SUCCEEDED), busy_ms=10_000)
+    assert ended is not None and ended.duration_ms() == 10_000
 
 
 # --- attempts that were not started ----------------------------------------------------------

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import add_run_usage
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.charge_caps import REASON_BY_BOUND, charge_cap_reached, until_used_up
@@ -13,6 +14,7 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import Run, RunLimits, RunState, SpendingBound
+from fyke.model.runner import AttemptUsage
 from fyke.reasons import Reason, ReasonCode
 from support import records
 from support.stores import Stores
@@ -38,6 +40,19 @@ async def start_run(
     return await stores.stored(run)
 
 
+async def work(stores: Stores, seconds: float) -> None:
+    """All active Workers run for that long, and their runner reports it."""
+    stores.clock.advance(seconds)
+
+    def report(tx: Transaction) -> None:
+        for a in tx.runs.active_attempts():
+            if a.started_at:
+                usage = AttemptUsage(busy_ms=a.busy_ms + round(seconds * 1000))
+                tx.runs.renew(a.id, a.token, tx.now + 60_000, usage)
+
+    await stores.write(report)
+
+
 async def charge_cap(stores: Stores, run: Run, rules: Rules = RULES) -> Reason | None:
     return await stores.read(lambda tx: charge_cap_reached(tx, rules, run))
 
@@ -53,16 +68,16 @@ async def test_the_reason_names_the_limit_of_the_reserved_amount(
     stores: Stores, bound: SpendingBound
 ) -> None:
     run = await start_run(stores, hold=10 * USD, bound=bound)
-    stores.clock.advance(9.999)
+    await work(stores, 9.999)
     assert await charge_cap(stores, run) is None
-    stores.clock.advance(0.001)
+    await work(stores, 0.001)
     assert await charge_cap(stores, run) == Reason.of(REASON_BY_BOUND[bound], limit_micros=10 * USD)
 
 
 async def test_a_run_without_a_reserved_amount_is_never_ended(stores: Stores) -> None:
     run = await start_run(stores, hold=0)
     await caps(stores, run=1, month=1)
-    stores.clock.advance(1000)
+    await work(stores, 1000)
     assert await charge_cap(stores, run) is None
     assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) is None
 
@@ -71,7 +86,7 @@ async def test_a_lowered_run_cap_ends_a_run_that_has_reached_it(
     stores: Stores,
 ) -> None:
     run = await start_run(stores)
-    stores.clock.advance(7)
+    await work(stores, 7)
     await caps(stores, run=7 * USD + 1)
     assert await charge_cap(stores, run) is None
     await caps(stores, run=7 * USD)
@@ -88,7 +103,7 @@ async def test_a_month_cap_counts_spent_amounts_and_the_cost_of_active_runs(
     )
     await stores.write(lambda tx: add_run_usage(tx, past))
     run, _ = await start_run(stores), await start_run(stores, hold=2 * USD)
-    stores.clock.advance(10)  # the first costs 10, the second 2, its reserved amount
+    await work(stores, 10)  # the first costs 10, the second 2, its reserved amount
     await caps(stores, month=17 * USD + 1)
     assert await charge_cap(stores, run) is None
     await caps(stores, month=17 * USD)
@@ -100,7 +115,7 @@ async def test_a_month_cap_counts_spent_amounts_and_the_cost_of_active_runs(
 async def test_a_month_cap_above_all_reserved_amounts_ends_no_run(stores: Stores) -> None:
     run = await start_run(stores, hold=20 * USD)
     await caps(stores, month=20 * USD)
-    stores.clock.advance(19.999)
+    await work(stores, 19.999)
     assert await charge_cap(stores, run) is None
 
 
@@ -109,9 +124,9 @@ async def test_only_running_attempts_use_up_the_reserved_amount(
 ) -> None:
     run = await start_run(stores, 3, hold=90 * USD)
     assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 30_000
-    stores.clock.advance(10)
+    await work(stores, 10)
     assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 20_000
-    stores.clock.advance(50)
+    await work(stores, 50)
     assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 0
     waiting = await stores.run(hold_micros=USD, limits=LIMITS)
     assert await stores.read(lambda tx: until_used_up(tx, RULES, waiting)) is None

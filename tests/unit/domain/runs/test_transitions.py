@@ -111,7 +111,7 @@ async def ended_attempt(stores: Stores, run: Run, outcome: Outcome, rows: int) -
         )
         final = replace(
             lease.attempt, outcome=outcome, rows=rows, traffic_bytes=10**9, cpu_ms=3,
-            memory_mb_ms=7, finished_at=tx.now + 10_000,
+            memory_mb_ms=7, busy_ms=10_000, finished_at=tx.now + 10_000,
         )  # fmt: skip
         tx.runs.end_attempt(final)
         tx.runs.end_subtask(run.id, lease.attempt.ordinal, End(outcome))

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from fyke.model.alert import Alert, AlertCheck, AlertFilter, PreviousRun, Rule
 from fyke.model.billing import UsageDimension
-from fyke.model.run import TERMINAL_STATES, Run, RunState
+from fyke.model.run import TERMINAL_STATES, Run, RunState, duration
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.state.billing import WHOLE_DAY, usage_days
 from fyke.storage.sql.state.columns import (
@@ -195,8 +195,8 @@ class SqlAlerts(SqlStore):
     def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
         rows = self._db.execute(usual_query(run, of_task=of_task, limit=limit))
         return [
-            PreviousRun(str(run_id), int(results), max(0, finished - started))
-            for run_id, results, started, finished in rows
+            PreviousRun(str(run_id), int(results), duration(started, finished, gap))
+            for run_id, results, started, finished, gap in rows
         ]
 
     def last_ended(self, account_id: str, worker_id: str, task_id: str, limit: int) -> list[Run]:
@@ -273,7 +273,7 @@ def usual_query(run: Run, *, of_task: bool, limit: int) -> Select[Any]:
     else:
         scope = runs.c.account_id == run.account_id, runs.c.worker_id == run.worker_id
     return (
-        select(runs.c.id, runs.c.results, runs.c.started_at, runs.c.finished_at)
+        select(runs.c.id, runs.c.results, runs.c.started_at, runs.c.finished_at, runs.c.gap_ms)
         .where(*scope, runs.c.state == RunState.SUCCEEDED.value, _ENDED, earlier)
         # implied by ``earlier``, but usable with the index
         .where(runs.c.finished_at <= run.finished_at)

@@ -16,11 +16,12 @@ _CHUNK = 500  # values in one IN clause
 _ACTIVE = text("outcome IS NULL")
 _RENEW = (
     "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?,"
-    " memory_mb_ms = ?, memory_bytes = ?, rows = ? WHERE id = ? AND token = ? AND outcome IS NULL"
+    " memory_mb_ms = ?, memory_bytes = ?, rows = ?, busy_ms = ?"
+    " WHERE id = ? AND token = ? AND outcome IS NULL"
 )
 _END_COLUMNS = (
     "outcome", "err_msg", "reason_code", "reason_params",
-    "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms",
+    "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms", "busy_ms",
 )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ class AttemptTable(SqlStore):
     def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
         counters = (
             usage.traffic_bytes, usage.cpu_ms, usage.memory_peak_bytes,
-            usage.memory_mb_ms, usage.memory_bytes, usage.rows,
+            usage.memory_mb_ms, usage.memory_bytes, usage.rows, usage.busy_ms,
         )  # fmt: skip
         values = (lease_until, *counters, to_storable_text(attempt_id), token)
         return was_applied(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
@@ -112,6 +113,7 @@ class AttemptTable(SqlStore):
             func.coalesce(func.sum(attempts.c.cpu_ms), 0),
             func.coalesce(func.max(attempts.c.memory_peak_bytes), 0),
             func.coalesce(func.sum(attempts.c.memory_mb_ms), 0),
+            func.coalesce(func.sum(attempts.c.busy_ms), 0),
         ).where(attempts.c.run_id == run_id)
-        traffic, cpu, peak, memory = self._db.execute(query).one()
-        return AttemptUsage(int(traffic), int(cpu), int(peak), memory_mb_ms=int(memory))
+        traffic, cpu, peak, memory, busy = map(int, self._db.execute(query).one())
+        return AttemptUsage(traffic, cpu, peak, memory_mb_ms=memory, busy_ms=busy)

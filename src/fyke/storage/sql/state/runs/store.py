@@ -257,10 +257,11 @@ def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -
 def past_query(account_id: str, worker_id: str, within: int) -> Select[Any]:
     """Return the query of ``past_runs``. It reads only the last runs, from an index."""
     past = runs.alias("past")
+    times = "outcome", "started_at", "gap_ms", "created_at", "id"
     names = "version", "cpus", "subtasks", "busy_ms", "cpu_ms", "traffic_bytes"
     last = (
         select(
-            *(past.c[name] for name in (*names, "outcome", "started_at", "created_at", "id")),
+            *(past.c[name] for name in (*names, *times)),
             past.c.finished_at.label("at"),
         )
         .where(past.c.account_id == account_id, past.c.worker_id == worker_id)
@@ -268,7 +269,7 @@ def past_query(account_id: str, worker_id: str, within: int) -> Select[Any]:
         .limit(within)
         .subquery()
     )
-    duration = (last.c.at - last.c.started_at).label("wall_ms")
+    duration = (last.c.at - last.c.started_at - last.c.gap_ms).label("wall_ms")
     query = select(*(last.c[name] for name in names), last.c.at, duration)
     query = query.where(
         last.c.started_at > 0, last.c.at > 0, last.c.outcome.in_(_USED_FOR_ESTIMATES)

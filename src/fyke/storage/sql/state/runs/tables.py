@@ -66,6 +66,7 @@ runs = Table(
     number_column("cpu_ms"),
     number_column("memory_mb_ms"),
     *reason_columns(),
+    number_column("gap_ms"),
     # with all filter columns of lists, which scan only this index; see lists.py
     Index(
         "ix_runs_account_id_created_at_id_and_facts",
@@ -169,6 +170,7 @@ attempts = Table(
     number_column("memory_bytes"),
     number_column("memory_mb_ms"),
     *reason_columns(),
+    number_column("busy_ms"),
     Index(None, "run_id", "ordinal", "id"),
 )
 partial_index(
