@@ -79,7 +79,7 @@ def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @db.command("accept-secret")
-def accept_secret(home: HomeOption = None) -> None:
+def accept_secret(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Accept the secret.key of this data folder in place of one that is lost.
 
     Creates one if it is missing. Secrets of Workers must then be entered again, share and download
@@ -88,7 +88,7 @@ def accept_secret(home: HomeOption = None) -> None:
     \b
     Examples:
       fyke db accept-secret
-      fyke db accept-secret --home /var/lib/fyke
+      fyke db accept-secret --home /var/lib/fyke --json
     """
     from fyke.app import state
     from fyke.cli.listening import refuse_if_locked
@@ -99,11 +99,15 @@ def accept_secret(home: HomeOption = None) -> None:
     with as_owner(settings.home, settings.service_user):
         refuse_if_locked(settings)
         asyncio.run(state.accept_secret(settings))
-    Output(False).say(f"{settings.secret_file} is the secret of the installation now.")
+    out = Output(as_json)
+    if as_json:
+        out.json({"secret_file": str(settings.secret_file)})
+    else:
+        out.say(f"{settings.secret_file} is the secret of the installation now.")
 
 
 @db.command("owner-key")
-def owner_key(home: HomeOption = None) -> None:
+def owner_key(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Write a new owner.key to this data folder and revoke the former one.
 
     Only the first start creates one. On PostgreSQL that of every other data folder is revoked too.
@@ -111,7 +115,7 @@ def owner_key(home: HomeOption = None) -> None:
     \b
     Examples:
       fyke db owner-key
-      fyke db owner-key --home /var/lib/fyke
+      fyke db owner-key --home /var/lib/fyke --json
     """
     from fyke.app import state
     from fyke.cli.owner import as_owner
@@ -120,7 +124,11 @@ def owner_key(home: HomeOption = None) -> None:
     os.umask(0o077)
     with as_owner(settings.home, settings.service_user):
         asyncio.run(state.replace_owner_key(settings))
-    Output(False).say(f"The new key is in {settings.owner_key_file}.")
+    out = Output(as_json)
+    if as_json:
+        out.json({"owner_key_file": str(settings.owner_key_file)})
+    else:
+        out.say(f"The new key is in {settings.owner_key_file}.")
 
 
 @db.command("check")
