@@ -123,6 +123,7 @@ def test_files_of_etc_are_copied_when_every_user_may_read_them(
     public, private = tmp_path / "public", tmp_path / "private"
     for file in (public, private):
         file.write_text(f"{file.name} content")
+    public.chmod(0o644)  # whatever the umask is
     private.chmod(0o640)
     paths = (str(public), str(private), str(tmp_path / "none"))
     monkeypatch.setattr(bubblewrap, "ETC_OF_HOST", paths)
