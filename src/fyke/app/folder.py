@@ -8,6 +8,7 @@ import secrets
 import shutil
 from pathlib import Path
 
+from fyke.kit.files import flush_folder
 from fyke.kit.ids import new_ulid
 from fyke.reasons import Reason, ReasonCode
 from fyke.settings import Settings
@@ -42,13 +43,18 @@ def make_home(settings: Settings) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file atomically by one that only its owner can read."""
+    """Replace a file atomically by one that only its owner can read. It is flushed to disk: the
+    database may refer to it at once.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
+    flush_folder(path.parent)
 
 
 def master_secret(settings: Settings) -> bytes:

@@ -17,6 +17,7 @@ from fyke.cli.context import HomeOption, JsonOption, group
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
 from fyke.cli.settings import existing_settings, load_settings
+from fyke.kit.files import flush_folder
 
 backups = group("Backups: create and verify them. fyke restore restores one.")
 
@@ -44,11 +45,8 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
 
     check_suffix(file)
     settings = existing_settings(home)
-    with _new_file(file) as target:
-        with as_owner(settings.home, settings.service_user):
-            manifest = write_backup(settings, target, file.name)
-        target.flush()
-        os.fsync(target.fileno())
+    with _new_file(file) as target, as_owner(settings.home, settings.service_user):
+        manifest = write_backup(settings, target, file.name)
     out = Output(as_json)
     files, size = len(manifest["files"]), file.stat().st_size
     if as_json:
@@ -64,7 +62,7 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
 
 @contextmanager
 def _new_file(file: Path) -> Iterator[IO[bytes]]:
-    """A file that appears only when it is complete."""
+    """A file that appears only when it is complete and on disk."""
     if file.exists():
         raise CommandFailed(f"{file} exists already; name a new file", Exit.CONFLICT)
     partial = file.with_name(f".{file.name}.part")
@@ -73,7 +71,10 @@ def _new_file(file: Path) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(descriptor, "wb") as target:
             yield target
+            target.flush()
+            os.fsync(target.fileno())
         partial.rename(file)
+        flush_folder(file.parent)
     finally:
         partial.unlink(missing_ok=True)
 

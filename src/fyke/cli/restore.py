@@ -18,6 +18,7 @@ from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
+from fyke.kit.files import flush_folder
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -73,6 +74,8 @@ def restore(
             moved = _replace(folder) if has_files else None
             if not has_files:
                 _move_all(staging, folder)
+            for parent in (folder, folder.parent):
+                flush_folder(parent)
         except DamagedBackup as error:
             raise CommandFailed(
                 f"The backup cannot be used, nothing was restored: {error}"
@@ -115,6 +118,8 @@ def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int]
     manifest = unpack(source, name, staging)
     removed = remove_unknown_rows(staging) if manifest["database"] == "sqlite" else 0
     staging.chmod(0o711)
+    for path, _, _ in os.walk(staging):
+        flush_folder(Path(path))
     return manifest, removed
 
 

@@ -11,9 +11,13 @@ import pytest
 from fyke.cli.backup import _new_file
 from fyke.cli.errors import CommandFailed, Exit
 from support.commands import command
+from support.flushes import noted_flushes
 
 
-def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
+def test_a_file_appears_only_when_it_is_complete_and_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = noted_flushes(monkeypatch)
     file = tmp_path / "x.tgz"
     (tmp_path / ".x.tgz.part").write_text("of one that was killed")
     with _new_file(file) as target:
@@ -22,6 +26,7 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     assert file.read_bytes() == b"content"
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [file]
+    assert flushed == [str(tmp_path / ".x.tgz.part"), str(tmp_path)]
 
 
 def test_a_copy_that_fails_leaves_no_file(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
 from support.commands import command
+from support.flushes import noted_flushes
 
 
 @pytest.fixture
@@ -25,7 +26,10 @@ def content(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_backup_is_restored_to_a_new_folder(file: Path, tmp_path: Path) -> None:
+def test_a_backup_is_restored_to_a_new_folder(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = noted_flushes(monkeypatch)
     new = tmp_path / "new"
     code, out, _ = command("restore", file, "--home", new, "--json")
     report = {"home": str(new), "files": 3, "database": "sqlite"}
@@ -33,6 +37,9 @@ def test_a_backup_is_restored_to_a_new_folder(file: Path, tmp_path: Path) -> Non
     assert content(new) == {"state.db", "rows.db", "secret.key"}
     assert (new / "secret.key").read_text() == "ab" * 32
     assert new.stat().st_mode & 0o777 == 0o711
+    unpacked = [str(new / ".restoring" / name) for name in ("state.db", "rows.db", "secret.key")]
+    assert set(unpacked) <= set(flushed)
+    assert flushed[-3:] == [str(new / ".restoring"), str(new), str(tmp_path)]
 
 
 def test_a_folder_with_files_is_refused(home: Path, file: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from fyke.errors import Unavailable
 from fyke.kit.file_lock import locked
+from fyke.kit.files import flush_folder
 
 _SEGMENT = re.compile(r"[a-z0-9_-][a-z0-9._-]*")
 _TEMPORARY = ".part"  # no name can clash with it: a segment never starts with a dot
@@ -115,11 +116,8 @@ class FilesystemBlobs:
             os.fsync(descriptor)
 
     def _flush_folder(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self._flush(descriptor)
-        finally:
-            os.close(descriptor)
+        if self._durable:
+            flush_folder(folder)
 
 
 def check_name(name: str) -> list[str]:

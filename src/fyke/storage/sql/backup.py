@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fyke.errors import InvalidRequest
+from fyke.kit.files import flush_folder
 from fyke.storage.sql.dialects import BUSY_SECONDS, begin_with_short_waits
 
 _PAGES = 256  # per step; writers can run between steps
@@ -90,14 +91,6 @@ def _copy(reader: sqlite3.Connection, target: Path) -> None:
         with partial.open("rb") as handle:
             os.fsync(handle.fileno())
         partial.rename(target)
-        _sync_folder(target.parent)
+        flush_folder(target.parent)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ import pytest
 from fyke.errors import Unavailable
 from fyke.storage.blobs import filesystem
 from fyke.storage.blobs.filesystem import FilesystemBlobs, check_name
+from support.flushes import noted_flushes
 
 pytestmark = pytest.mark.anyio
 
@@ -50,14 +51,7 @@ async def test_everything_is_flushed_before_put_returns(
 ) -> None:
     """The file before its rename, then its folder, and each new folder in its parent."""
     blobs = FilesystemBlobs(tmp_path)
-    flushed: list[str] = []
-    real = os.fsync
-
-    def note(descriptor: int) -> None:
-        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-        real(descriptor)
-
-    monkeypatch.setattr(filesystem.os, "fsync", note)
+    flushed = noted_flushes(monkeypatch)
     await blobs.put("new/name", b"data")
     assert flushed[0] == str(tmp_path)
     assert flushed[1].startswith(str(tmp_path / ".part"))
