@@ -14,10 +14,12 @@ from collections.abc import Callable
 from fyke.app.folder import make_home
 from fyke.app.state import bootstrap, claim_secret, migrate_all
 from fyke.errors import Unavailable
+from fyke.kit.file_lock import locked
 from fyke.settings import Settings
 
 DATABASE_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
+LOCK = "prepare.lock"  # in the folder ``run``
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -51,8 +53,10 @@ def prepare(
 def _prepare(settings: Settings) -> None:
     try:
         make_home(settings)
-        migrate_all(settings)
-        asyncio.run(_prepare_state(settings))
+        # roles that are started at once make one secret and one owner key
+        with locked(settings.run_dir / LOCK):
+            migrate_all(settings)
+            asyncio.run(_prepare_state(settings))
     except Unavailable as error:
         if settings.database_url:
             raise

@@ -13,6 +13,7 @@ import pytest
 from fyke.app import prepare as module
 from fyke.app.prepare import prepare
 from fyke.errors import Unavailable
+from fyke.kit.file_lock import locked
 from fyke.settings import Settings
 
 
@@ -89,6 +90,21 @@ def test_the_wait_for_postgresql_ends(settings: Settings, monkeypatch: pytest.Mo
         prepare(settings, said.append, seconds=0.05)
     assert len(said) == 1
     assert database.tries > 1
+
+
+def test_only_one_process_prepares_a_folder_at_a_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free: list[bool] = []
+
+    async def claim(settings: Settings) -> None:
+        with locked(settings.run_dir / module.LOCK, wait=False) as unused:
+            free.append(unused)
+
+    monkeypatch.setattr(module, "migrate_all", lambda settings: None)
+    monkeypatch.setattr(module, "claim_secret", claim)
+    prepare(settings, print)
+    assert free == [False]
 
 
 def test_sqlite_is_not_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
