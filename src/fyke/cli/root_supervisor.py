@@ -49,6 +49,9 @@ class RunningLauncher:
         self.process = process
         self.reports = reports
         self._end = os.pidfd_open(process.pid)
+        self._open = contextlib.ExitStack()
+        for descriptor in (reports, self._end):
+            self._open.callback(os.close, descriptor)
 
     def descriptors(self) -> list[int]:
         """What becomes readable when it reports or ends; nothing once it has ended."""
@@ -71,8 +74,8 @@ class RunningLauncher:
         self.close()
 
     def close(self) -> None:
-        os.close(self.reports)
-        os.close(self._end)
+        """Close both descriptors. Safe to repeat."""
+        self._open.close()
 
 
 def main() -> None:

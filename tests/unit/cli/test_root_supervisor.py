@@ -179,6 +179,22 @@ def test_a_launcher_that_reports_is_kept(
     current.stop()
 
 
+def test_a_launcher_that_cannot_be_replaced_ends_the_platform_with_its_reason(
+    stopping: StopRequest,
+) -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    launcher = running(subprocess.Popen(["true"]))
+
+    def start() -> RunningLauncher:
+        raise SystemExit("fyke: The launcher did not start")
+
+    with pytest.raises(SystemExit, match="did not start"):
+        root_supervisor.until_child_ends(child, launcher, start, stopping)
+    launcher.stop()  # as the root supervisor does with the one it knows
+    child.kill()
+    child.wait()
+
+
 def test_a_launcher_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(root_supervisor, "LAUNCHER_END_SECONDS", 0.01)
     launcher = running(subprocess.Popen(["sleep", "600"]))
