@@ -248,7 +248,7 @@ class SharedPrune:
     def __init__(self, settings: Settings) -> None:
         self._work = settings.work_dir
         self._caches = settings.home / CACHES
-        self._lock = settings.run_dir / "up.lock"
+        self._lock = settings.up_lock
 
     def find(self) -> list[Removable]:
         """What can be removed now; work folders only while Fyke is stopped."""

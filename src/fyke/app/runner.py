@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from fyke.engine.local import LocalEngine
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
+from fyke.kit.file_lock import locked
 from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.runner.attempt import AttemptDependencies
@@ -120,12 +120,9 @@ def _machine_memory_mb() -> int:
 @contextlib.contextmanager
 def only_runner(settings: Settings) -> Iterator[None]:
     """Hold the runner lock of the data folder: only one runner may use it at a time."""
-    with (settings.run_dir / "runner.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"Another runner uses the data folder {settings.home}; stop it first"
-            raise Conflict(message) from None
+    with locked(settings.run_dir / "runner.lock", wait=False) as free:
+        if not free:
+            raise Conflict(f"Another runner uses the data folder {settings.home}; stop it first")
         yield
 
 

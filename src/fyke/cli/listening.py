@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import ipaddress
-import os
 import socket
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.kit.file_lock import locked, try_lock
 from fyke.settings import Settings
 
 
@@ -25,27 +24,19 @@ def lock_home(settings: Settings) -> int:
 
     Raises ``CommandFailed`` if another one uses it.
     """
-    descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise _already_running(settings) from None
+    descriptor = try_lock(settings.up_lock)
+    if descriptor is None:
+        raise _already_running(settings)
     return descriptor
 
 
 def refuse_if_locked(settings: Settings) -> None:
     """Raise ``CommandFailed`` if another ``fyke up`` uses the data folder; does not lock it."""
-    try:
-        descriptor = os.open(settings.run_dir / "up.lock", os.O_RDWR)
-    except FileNotFoundError:
+    if not settings.up_lock.exists():
         return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _already_running(settings) from None
-    finally:
-        os.close(descriptor)
+    with locked(settings.up_lock, wait=False) as free:
+        if not free:
+            raise _already_running(settings)
 
 
 def _already_running(settings: Settings) -> CommandFailed:

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_work import REQUEST, RESULT, run_request
+from fyke.kit.file_lock import locked
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -36,10 +37,8 @@ def local_folder(settings: Settings) -> Iterator[Settings]:
     _make_folder(settings.home)
     _make_folder(base)
     for number in range(MAX_FOLDERS):
-        with (base / f"{number}.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with locked(base / f"{number}.lock", wait=False) as free:
+            if not free:
                 continue
             home = base / str(number)
             _make_folder(home)
@@ -64,8 +63,7 @@ class Job:
     """
 
     def __init__(self, base: Path) -> None:
-        with (base / "jobs.lock").open("w") as lock:  # a new folder is not locked yet
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(base / "jobs.lock"):  # a new folder is not locked yet
             for folder in base.glob("job-*"):
                 _remove_unless_locked(folder)
             self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=base))

@@ -20,11 +20,25 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[b
     descriptor = os.open(path, _FLAGS, 0o600)
     try:
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        yield _lock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
     finally:
         os.close(descriptor)
+
+
+def try_lock(path: Path) -> int | None:
+    """Lock the file, which is created when it is missing, until the returned descriptor is closed.
+    Return None while another one has the lock.
+    """
+    descriptor = os.open(path, _FLAGS, 0o600)
+    if _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _lock(descriptor: int, operation: int) -> bool:
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        return False
+    return True

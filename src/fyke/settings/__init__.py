@@ -124,6 +124,11 @@ class Settings(  # fields are in the reverse order of the bases
         return self.home / "run"
 
     @property
+    def up_lock(self) -> Path:
+        """The file that ``fyke up`` has locked while it runs."""
+        return self.run_dir / "up.lock"
+
+    @property
     def signals_dir(self) -> Path:
         """One datagram socket for each process that receives signals."""
         return self.run_dir / "bell"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from fyke.kit.file_lock import locked
+from fyke.kit.file_lock import locked, try_lock
 
 
 def test_an_exclusive_lock_excludes_all_others(tmp_path: Path) -> None:
@@ -29,6 +30,15 @@ def test_shared_locks_exclude_only_exclusive_ones(tmp_path: Path) -> None:
         locked(file, wait=False) as exclusive,
     ):
         assert (first, second, exclusive) == (True, True, False)
+
+
+def test_a_lock_lasts_until_its_descriptor_is_closed(tmp_path: Path) -> None:
+    descriptor = try_lock(tmp_path / "lock")
+    assert descriptor is not None
+    assert try_lock(tmp_path / "lock") is None
+    os.close(descriptor)
+    with locked(tmp_path / "lock", wait=False) as free:
+        assert free
 
 
 def test_a_lock_ends_with_an_error_inside(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ digest that is verified before another Worker gets the environment.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import json
 import os
@@ -202,18 +201,12 @@ class UvEnvironments:
         """Hold the lock of a key. The installer's sandbox ends with this process, so it never
         runs without the lock.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        lock = os.open(self._root / LOCKS / key, flags, 0o600)
-        try:
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    await asyncio.sleep(_LOCK_WAIT)
-            yield
-        finally:
-            os.close(lock)
+        while True:
+            with locked(self._root / LOCKS / key, wait=False) as free:
+                if free:
+                    yield
+                    return
+            await asyncio.sleep(_LOCK_WAIT)
 
     async def _build(
         self, key: str, recipe: Recipe, terms: InstallTerms, worker_id: str

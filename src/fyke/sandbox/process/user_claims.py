@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fyke.kit.file_lock import locked
+
 FOLDER = Path("/run/fyke-sandbox-users")
 # not for ranges that are chosen here: users of systemd, the overflow user, and the end of 16 bits
 RESERVED = range(60_000, 65_536)
@@ -97,12 +99,8 @@ def _locked(folder: Path) -> Iterator[None]:
     if (state.st_uid, folder.is_symlink()) != (os.geteuid(), False):
         raise NoFreeUsers(f"{folder}: must be a folder of user {os.geteuid()}; remove it")
     folder.chmod(0o700)
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / _LOCK):
         yield
-    finally:
-        os.close(lock)
 
 
 def _active(folder: Path) -> list[ActiveClaim]:

@@ -19,7 +19,6 @@ sent in SQLAlchemy's ``begin`` event.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import sqlite3
 import time
@@ -44,6 +43,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from fyke.errors import InvalidRequest
+from fyke.kit.file_lock import locked
 from fyke.storage.deadlines import MAINTENANCE, REQUEST
 
 BUSY_SECONDS = 30
@@ -326,8 +326,7 @@ def migration_lock(engine: Engine, name: str = "state") -> Iterator[None]:
     """
     file = sqlite_file(engine)
     if file is not None:
-        with file.with_name(f"{file.name}.{name}.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with locked(file.with_name(f"{file.name}.{name}.lock")):
             yield
         return
     digest = hashlib.sha256(f"fyke migration {name}".encode()).digest()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shutil
 import time
@@ -25,6 +24,7 @@ from typing import BinaryIO
 from weakref import WeakValueDictionary
 
 from fyke.errors import Unavailable
+from fyke.kit.file_lock import try_lock
 from fyke.kit.ids import new_ulid
 
 CHUNK_BYTES = 128 * 1024
@@ -85,7 +85,7 @@ class Spool:
         self._floor = floor_bytes
         self._keep = keep_seconds
         self._folder: Path | None = None  # of this process
-        self._lock = -1
+        self._lock: int | None = None
         self._files: OrderedDict[str, SpoolFile] = OrderedDict()
         self._written = 0  # bytes since the last check of the free space
         self._tasks: set[asyncio.Task[None]] = set()
@@ -141,7 +141,7 @@ class Spool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._files.clear()
-        if self._folder is not None:
+        if self._folder is not None and self._lock is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
             os.close(self._lock)
             self._folder = None
@@ -210,8 +210,8 @@ class Spool:
     def _create_folder(self) -> Path:
         """Create and lock a folder; remove the folders of processes that have ended."""
         self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = -1
-        while self._lock < 0:  # another process may remove it before it is locked
+        self._lock = None
+        while self._lock is None:  # another process may remove it before it is locked
             folder = self._parent / new_ulid()
             folder.mkdir(mode=0o700)
             self._lock = _try_lock(folder)
@@ -247,24 +247,18 @@ def _unlocked(parent: Path) -> Iterator[tuple[Path, int]]:
             lock = _try_lock(folder)
         except OSError:
             continue  # not a folder of ours, or the disk is full
-        if lock >= 0:
+        if lock is not None:
             yield folder, lock
 
 
-def _try_lock(folder: Path) -> int:
-    """Lock the folder; return the descriptor of the lock, -1 when another process has it or has
+def _try_lock(folder: Path) -> int | None:
+    """Lock the folder; return the descriptor of the lock, None when another process has it or has
     removed the folder. Raises ``OSError`` when the lock cannot be created.
     """
     try:
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        return try_lock(folder / _LOCK)
     except FileNotFoundError:
-        return -1
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return -1
-    return descriptor
+        return None
 
 
 async def _open(file: SpoolFile) -> BinaryIO:
