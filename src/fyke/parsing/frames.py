@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, BinaryIO
 
+from fyke.contracts.parsing import ParserLimits
+
 HEAD = 8
+Call = tuple[Callable[..., Any], tuple[Any, ...], ParserLimits]
 
 
 class ReplyKind(Enum):
@@ -17,6 +21,9 @@ class ReplyKind(Enum):
     ERROR = "error"  # class, arguments and attributes of a ``FykeError``
     LIMIT = "limit"  # the limit of memory was reached; no value
     FAILURE = "failure"  # a traceback as text
+
+
+Reply = tuple[ReplyKind, Any]
 
 
 def encode(value: Any) -> bytes:

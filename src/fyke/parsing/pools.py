@@ -20,11 +20,10 @@ from fyke.contracts.parsing import QUICK, ParserLimits
 from fyke.errors import RateLimited, TooComplex, Unavailable
 from fyke.kit.fair_semaphore import FairSemaphore
 from fyke.parsing import frames
-from fyke.parsing.frames import ReplyKind
+from fyke.parsing.frames import Call, Reply, ReplyKind
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-Call = tuple[Callable[..., Any], tuple[Any, ...], ParserLimits]
 OnItem = Callable[[Any], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -180,30 +179,28 @@ class _Process:
         deadline = asyncio.get_running_loop().time() + limits.seconds
         self.calls += 1
         self._broken = True
-        try:
-            await self._send(call, deadline)
-            while (reply := await self._reply(deadline))[0] is ReplyKind.ITEM:
-                await on_item(reply[1])
-        except (asyncio.IncompleteReadError, ConnectionError):
-            log.warning("parser_ended", status=await self._process.wait(), function=str(call[0]))
-            raise TooComplex from None
-        except TimeoutError:
-            log.warning("parser_timed_out", function=str(call[0]))
-            raise TooComplex from None
+        self._calls.write(frames.encode(call))
+        await self._within(call, deadline, self._calls.drain())
+        while (reply := await self._within(call, deadline, self._reply()))[0] is ReplyKind.ITEM:
+            await on_item(reply[1])
         self._broken = False
         return _result(*reply)
 
-    async def _send(self, call: Any, deadline: float) -> None:
-        self._calls.write(frames.encode(call))
-        async with asyncio.timeout_at(deadline):
-            await self._calls.drain()
+    async def _within(self, call: Call, deadline: float, step: Awaitable[T]) -> T:
+        """Raise ``TooComplex`` when the process ends or is late."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await step
+        except (asyncio.IncompleteReadError, ConnectionError):
+            log.warning("parser_ended", status=await self._process.wait(), function=str(call[0]))
+        except TimeoutError:
+            log.warning("parser_timed_out", function=str(call[0]))
+        raise TooComplex
 
-    async def _reply(self, deadline: float) -> tuple[ReplyKind, Any]:
-        async with asyncio.timeout_at(deadline):
-            head = await self._replies.readexactly(frames.HEAD)
-            data = await self._replies.readexactly(int.from_bytes(head, "big"))
-        kind, value = frames.decode(data)
-        return kind, value
+    async def _reply(self) -> Reply:
+        head = await self._replies.readexactly(frames.HEAD)
+        reply: Reply = frames.decode(await self._replies.readexactly(int.from_bytes(head, "big")))
+        return reply
 
     def stop_timer(self) -> None:
         if self.timer is not None:

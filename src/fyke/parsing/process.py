@@ -14,7 +14,7 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,7 @@ from fyke.contracts.parsing import ParserLimits
 from fyke.errors import FykeError
 from fyke.kit.prctl import end_with_parent
 from fyke.parsing import frames
-from fyke.parsing.frames import ReplyKind
-
-Call = tuple[Callable[..., Any], tuple[Any, ...], ParserLimits]
-Reply = tuple[ReplyKind, Any]
+from fyke.parsing.frames import Call, ReplyKind
 
 _PAGE = resource.getpagesize()
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,18 @@ async def test_processor_time_and_memory_are_limited(processes: ProcessPool) -> 
 async def test_a_process_that_crashes_is_replaced(processes: ProcessPool) -> None:
     with pytest.raises(TooComplex):
         await processes.run("a", os.abort)
+    assert await processes.run("a", len, "abc") == 3
+
+
+@pytest.mark.parametrize("error", [ConnectionError("of a database"), TimeoutError()])
+async def test_an_error_while_an_item_is_handled_is_not_one_of_the_parser(
+    processes: ProcessPool, tmp_path: Path, error: Exception
+) -> None:
+    async def fail(item: object) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        await processes.run_steps("a", os.walk, tmp_path, on_item=fail)
     assert await processes.run("a", len, "abc") == 3
 
 
