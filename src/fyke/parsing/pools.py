@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, suppress
@@ -57,14 +58,8 @@ class _Turns:
                 del self._calls[account_id]
 
 
-class ProcessPool:
-    """Implements ``ParserPool``. ``close`` it at the end."""
-
-    def __init__(self, *, idle_seconds: float = IDLE_SECONDS) -> None:
-        self._turns = _Turns(PROCESSES)
-        self._idle_seconds = idle_seconds
-        self._idle: list[_Process] = []
-        self._all: set[_Process] = set()
+class _Pool(ABC):
+    """Implements ``ParserPool`` by one method for both kinds of functions."""
 
     async def run(
         self,
@@ -86,6 +81,20 @@ class ProcessPool:
     ) -> T:
         result: T = await self._run(account_id, (function, args, limits), on_item)
         return result
+
+    @abstractmethod
+    async def _run(self, account_id: str, call: Call, on_item: OnItem) -> Any:
+        """Call the function; ``on_item`` gets the items if it is a generator."""
+
+
+class ProcessPool(_Pool):
+    """``close`` it at the end."""
+
+    def __init__(self, *, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._turns = _Turns(PROCESSES)
+        self._idle_seconds = idle_seconds
+        self._idle: list[_Process] = []
+        self._all: set[_Process] = set()
 
     async def _run(self, account_id: str, call: Call, on_item: OnItem) -> Any:
         async with self._turns.turn(account_id):
@@ -169,14 +178,9 @@ class _Process:
         """Whether the process can take a call: it lives, and no call was left unanswered."""
         return self._process.returncode is None and not self._broken
 
-    async def call(
-        self,
-        call: Call,
-        on_item: OnItem,
-    ) -> Any:
+    async def call(self, call: Call, on_item: OnItem) -> Any:
         """The result of a call. Raise what it raises, ``TooComplex`` beyond a limit."""
-        limits = call[2]
-        deadline = asyncio.get_running_loop().time() + limits.seconds
+        deadline = _deadline(call[2])
         self.calls += 1
         self._broken = True
         self._calls.write(frames.encode(call))
@@ -232,34 +236,20 @@ def _result(kind: ReplyKind, value: Any) -> Any:
     raise RuntimeError(value)
 
 
-class ThreadPool:
-    """Implements ``ParserPool`` for texts of the user of this process: the only limit is the
-    deadline, after which a function goes on in its thread.
+class ThreadPool(_Pool):
+    """For texts of the user of this process: the only limit is the deadline, after which a function
+    goes on in its thread.
     """
 
-    async def run(
-        self,
-        account_id: str,
-        function: Callable[..., T],
-        *args: Any,
-        limits: ParserLimits = QUICK,
-    ) -> T:
-        result: T = await _in_thread(_deadline(limits), function, *args)
-        return result
-
-    async def run_steps(
-        self,
-        account_id: str,
-        function: Callable[..., Generator[Item, None, T]],
-        *args: Any,
-        on_item: OnItem,
-        limits: ParserLimits = QUICK,
-    ) -> T:
-        deadline, steps = _deadline(limits), function(*args)
-        while not isinstance(item := await _in_thread(deadline, _next, steps), StopIteration):
+    async def _run(self, account_id: str, call: Call, on_item: OnItem) -> Any:
+        function, args, limits = call
+        deadline = _deadline(limits)
+        result = await _in_thread(deadline, function, *args)
+        if not isinstance(result, Generator):
+            return result
+        while not isinstance(item := await _in_thread(deadline, _next, result), StopIteration):
             await on_item(item)
-        result: T = item.value
-        return result
+        return item.value
 
 
 def _deadline(limits: ParserLimits) -> float:
