@@ -31,7 +31,7 @@ from fyke.contracts.tools import ToolRun, ToolSpec
 from fyke.domain.results.export.formats import PREFIX as WORKBOOK
 from fyke.domain.results.export.spool import (
     folders_of_ended_processes,
-    remove_folders_of_ended_processes,
+    remove_folder_of_ended_process,
 )
 from fyke.domain.workers.archive import unpack
 from fyke.domain.workers.bundles import bundle_name
@@ -127,7 +127,7 @@ class Prune:
         if item.kind is Kind.ENVIRONMENT:
             return await self._remove_environment(item.path)
         if item.kind is Kind.DOWNLOAD:
-            return item.path in remove_folders_of_ended_processes(item.path.parent)
+            return remove_folder_of_ended_process(item.path)
         _delete(item.path)
         return True
 

@@ -274,20 +274,20 @@ async def test_temporary_files_of_killed_processes_are_removed(
         settings.environments_dir / ".changed-key",
     ]
     new = [settings.scratch_dir / "copy-of-rows.db", settings.scratch_dir / "notes"]
-    killed, running = (settings.downloads_dir / name for name in ("killed", "running"))
+    *killed, running = (settings.downloads_dir / name for name in ("killed", "too", "running"))
     for path in (*old, *new):
         path.write_text("x" * 100)
     age(*old, new[1])
-    for folder in (killed, running):
+    for folder in (*killed, running):
         folder.mkdir(parents=True)
         (folder / "lock").touch()
     with (running / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = await prune.find()
-        assert {item.path for item in found} == {*old, killed}
+        assert {item.path for item in found} == {*old, *killed}
         assert all([await prune.remove(item) for item in found])
     assert all(path.exists() for path in (*new, running))
-    assert not any(path.exists() for path in (*old, killed))
+    assert not any(path.exists() for path in (*old, *killed))
 
 
 def test_work_folders_are_removed_only_while_fyke_is_stopped(settings: Settings) -> None:

@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import BinaryIO
@@ -219,36 +219,32 @@ class Spool:
         return folder
 
 
-def remove_folders_of_ended_processes(parent: Path) -> list[Path]:
-    """Remove the downloads of processes that were killed; return their folders. Those of running
-    processes are locked.
-    """
-    removed = []
-    for folder, lock in _unlocked(parent):
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
-        removed.append(folder)
-    return removed
+def remove_folders_of_ended_processes(parent: Path) -> None:
+    """Remove the downloads of processes that were killed."""
+    for folder in folders_of_ended_processes(parent):
+        remove_folder_of_ended_process(folder)
 
 
 def folders_of_ended_processes(parent: Path) -> list[Path]:
-    """The folders that ``remove_folders_of_ended_processes`` would remove."""
+    """The folders that no process has locked."""
     found = []
-    for folder, lock in _unlocked(parent):
-        os.close(lock)
-        found.append(folder)
+    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
+        with contextlib.suppress(OSError):  # not a folder of ours, or the disk is full
+            lock = _try_lock(folder)
+            if lock is not None:
+                os.close(lock)
+                found.append(folder)
     return found
 
 
-def _unlocked(parent: Path) -> Iterator[tuple[Path, int]]:
-    """Lock the folders that no process has locked; yield each with the descriptor of its lock."""
-    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
-        try:
-            lock = _try_lock(folder)
-        except OSError:
-            continue  # not a folder of ours, or the disk is full
-        if lock is not None:
-            yield folder, lock
+def remove_folder_of_ended_process(folder: Path) -> bool:
+    """Remove the folder, unless a process has locked it; return whether it was removed."""
+    lock = _try_lock(folder)
+    if lock is None:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)
+    return True
 
 
 def _try_lock(folder: Path) -> int | None:

@@ -189,9 +189,11 @@ def test_the_downloads_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     (tmp_path / "note").touch()
     with (running / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert spools.remove_folders_of_ended_processes(tmp_path) == [killed]
+        assert spools.folders_of_ended_processes(tmp_path) == [killed]
+        assert not spools.remove_folder_of_ended_process(running)
+        spools.remove_folders_of_ended_processes(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["note", "running"]
-    assert spools.remove_folders_of_ended_processes(tmp_path / "none") == []
+    spools.remove_folders_of_ended_processes(tmp_path / "none")
 
 
 async def test_a_file_is_removed_keep_seconds_after_its_last_use(tmp_path: Path) -> None:
