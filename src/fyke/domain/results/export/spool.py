@@ -252,9 +252,13 @@ def _try_lock(folder: Path) -> int | None:
     removed the folder. Raises ``OSError`` when the lock cannot be created.
     """
     try:
-        return try_lock(folder / _LOCK)
+        lock = try_lock(folder / _LOCK)
     except FileNotFoundError:
         return None
+    if lock is not None and not os.fstat(lock).st_nlink:  # removed before it was locked
+        os.close(lock)
+        return None
+    return lock
 
 
 async def _open(file: SpoolFile) -> BinaryIO:

@@ -16,6 +16,7 @@ import pytest
 from fyke.domain.results.export import spool as spools
 from fyke.domain.results.export.spool import Spool, SpoolFull
 from fyke.errors import InvalidRequest
+from fyke.kit.file_lock import try_lock
 
 pytestmark = pytest.mark.anyio
 
@@ -178,6 +179,26 @@ async def test_a_lock_that_cannot_be_created_is_an_error_and_not_repeated(
     monkeypatch.setattr(spools.os, "open", full)
     with pytest.raises(SpoolFull, match="No space left"):
         await a_spool(tmp_path).open("a", "account", Source([b"x"]).make)
+
+
+async def test_a_folder_that_is_removed_before_it_is_locked_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Path] = []
+
+    def slow(path: Path) -> int | None:
+        lock = try_lock(path)
+        if not removed:  # by another server, which had the lock first
+            removed.append(path.parent)
+            shutil.rmtree(path.parent)
+        return lock
+
+    monkeypatch.setattr(spools, "try_lock", slow)
+    spool = a_spool(tmp_path)
+    file = await spool.open("a", "A", Source([b"x"]).make)
+    assert await read(spool, file) == b"x"
+    assert not removed[0].exists()
+    await spool.close()
 
 
 def test_the_downloads_of_a_killed_process_are_removed(tmp_path: Path) -> None:
