@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from support import reasons
 from support.booted import Booted, booted
+from support.commands import Cli
 from support.two_servers import answers, any_booted
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand out users")
@@ -47,3 +49,32 @@ def own_platform(breakable: Booted) -> Booted:
     breakable.wait_for(lambda: answers(breakable.url), "an answer")
     breakable.wait_for(lambda: not breakable.sandboxes(), "the end of what ran before")
     return breakable
+
+
+@pytest.fixture(scope="session")
+def cli(platform: Booted) -> Cli:
+    return Cli(platform)
+
+
+@pytest.fixture(scope="session")
+def hello(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new project, published as ``owner/hello``."""
+    folder = tmp_path_factory.mktemp("projects") / "hello"
+    out, err = cli.run("worker", "new", folder, "--language", "python")
+    assert "main.py" in out
+    assert "worker run" in err
+    assert cli.run("worker", "check", folder)[1] == "No problems found.\n"
+    pushed = cli.json("worker", "push", folder)
+    assert set(pushed) == {"slug", "path", "version"}
+    assert (pushed["path"], pushed["version"]) == ("owner/hello", "v1.0.1")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ended(cli: Cli, hello: Path) -> str:
+    """A run of it that has succeeded."""
+    out, err = cli.process("run", "start", "owner/hello", "--wait", "--follow")
+    assert "Running..." in err
+    assert err.count("All subtasks have completed execution!") == 1
+    assert "succeeded (1 row" in err
+    return out.strip()

@@ -32,11 +32,10 @@ WITHOUT_SERVERS = (
     *("examples", "generated_clients", "git_sandbox", "installing", "isolation_levels"),
     *("languages", "older_database", "small_machine", "stopping", "zoo"),
 )
-# A backup contains the files of SQLite, but nothing of PostgreSQL, so not every command is tried;
+# A backup contains the files of SQLite, but nothing of PostgreSQL;
 # and each server reports its own share of a rate.
 OF_ONE_DATABASE = (
-    "test_cli.py::test_a_backup_becomes_a_platform_of_its_own",
-    "test_cli.py::test_every_command_was_tried",
+    "test_cli_machine.py::test_a_backup_becomes_a_platform_of_its_own",
     "test_cli.py::test_plans_and_rates",
 )
 SUCCEEDED, ABORTED = 3, 5

@@ -1,0 +1,176 @@
+"""Commands that work on this machine itself: local runs, doctor, settings, backup, prune."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.storage.sql.state import schema
+from support.booted import PLAIN_UID, booted
+from support.commands import Cli
+from support.projects import zoo
+
+MIGRATIONS = Path(schema.__file__).parent / "migrations" / "versions"
+NEWEST_STATE = max(file.name.partition("_")[0] for file in MIGRATIONS.glob("s*.py"))
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def trial() -> Iterator[Path]:
+    """A folder that others may pass through, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp(prefix="fyke-e2e-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_worker_runs_without_the_server(cli: Cli, hello: Path, tmp_path: Path) -> None:
+    out, err = cli.process("worker", "run", hello)
+    assert json.loads(out)["url"] == "https://example.com/"
+    assert "Running..." in err
+    assert "succeeded (1 row" in err
+    file = tmp_path / "rows.csv"
+    ended = cli.process_json("worker", "run", hello, "--output", file)
+    assert (ended["state"], ended["results"], ended["output"]) == ("succeeded", 1, str(file))
+    assert file.read_text().startswith("url,status")
+    assert 'field "urls"' in cli.process("worker", "run", hello, "-i", '{"urls": 5}', code=2)[1]
+    assert "--output" in cli.run("worker", "run", hello, "-o", "x.doc", code=2)[1]
+
+
+def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "raises.zip"
+    archive.write_bytes(zoo("raises"))
+    out, err = cli.process("worker", "run", archive, code=1)
+    assert out == ""
+    assert "price not found" in err
+    assert "1 row of failed subtasks hidden" in err
+    kept = cli.process_json("worker", "run", archive, code=1, env={"FYKE_FAILED_ROWS": "keep"})
+    assert (kept["state"], len(kept["rows"])) == ("failed", 1)
+
+
+def test_a_local_run_gets_only_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
+    """Sites, and dependencies that run code when they are installed, which needs consent too."""
+    archive = tmp_path / "declared.zip"
+    there = ("-i", '{"url": "http://undeclared.example/"}')
+    declared = '{"egress": ["example.com"], "install": "build"}'
+    archive.write_bytes(zoo("fetches", **{"fyke.json": declared}))
+    assert "has not allowed that" in cli.process("worker", "run", archive, *there, code=1)[1]
+    out, err = cli.process("worker", "run", archive, *there, "--allow-builds")
+    assert "403" in json.loads(out)["error"]
+    assert "succeeded (1 row" in err
+
+
+def test_a_local_run_leaves_nothing_behind_when_it_is_interrupted(cli: Cli, tmp_path: Path) -> None:
+    archive = tmp_path / "never.zip"
+    archive.write_bytes(zoo("never_exits"))
+    running = cli.start("worker", "run", archive, start_new_session=True)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "Running..." in line:
+            break
+    os.killpg(running.pid, signal.SIGINT)
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    local = cli.platform.home / "local"
+    assert [path.name for path in local.iterdir() if path.name.startswith("job-")] == []
+    assert list((local / "0" / "work").iterdir()) == []
+    assert not (local / "0" / "state.db").exists()
+
+
+def test_the_doctor(cli: Cli, tmp_path: Path) -> None:
+    level = cli.platform.isolation()
+    status = 0 if level == "full" else 1
+    out, _ = cli.process("doctor", code=status)
+    assert f"Sandbox: {level}" in out
+    assert f"{cli.platform.url} answers" in out
+    seen = cli.process_json("doctor", code=status)
+    assert (seen["ok"], seen["level"]) == (status == 0, level)
+
+
+@ROOT_ONLY
+def test_a_plain_user_needs_no_root(cli: Cli, hello: Path, trial: Path) -> None:
+    """The same commands as a user who owns nothing but a folder."""
+    home = trial / "plain"
+    home.mkdir()
+    os.chown(home, PLAIN_UID, PLAIN_UID)
+    project = trial / "project"
+    shutil.copytree(hello, project)
+    me: dict[str, Any] = {
+        "user": PLAIN_UID,
+        "group": PLAIN_UID,
+        "extra_groups": [],
+        "cwd": "/",
+        "env": {"HOME": str(home), "FYKE_HOME": str(home / ".fyke")},
+    }
+    rows = home / "rows.jsonl"
+    err = cli.process("worker", "run", project, "--output", rows, **me)[1]
+    assert json.loads(rows.read_text())["url"] == "https://example.com/"
+    assert "cannot limit cpu and memory hard" in err
+    assert rows.stat().st_mode & 0o777 == 0o644
+    seen = cli.process_json("doctor", code=1, **me)
+    assert seen["level"] == "no-limits"
+    wrong = [check for check in seen["checks"] if check["state"] != "ok"]
+    assert [check["name"] for check in wrong] == ["limits"]
+    assert "script/up" in wrong[0]["remedy"]
+    system = me | {"env": me["env"] | {"FYKE_HOME": str(cli.platform.home)}}
+    assert "not running" in cli.process("run", "list", code=6, **system)[1]
+
+
+def test_settings_are_shown(cli: Cli) -> None:
+    values = cli.json("config", "show", "--origin")
+    assert values["work_mb"] == {"value": 64, "origin": "environment (FYKE_WORK_MB)"}
+    assert "durability" in cli.run("config", "show")[0]
+
+
+def test_versions(cli: Cli) -> None:
+    out = cli.process("--version")[0]
+    assert sys.version.split()[0] in out
+    assert f"schema {NEWEST_STATE}" in out
+
+
+def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Path) -> None:
+    assert cli.run("db", "check")[1] == "No problems found.\n"
+    assert cli.json("db", "check") == {"ok": True, "findings": []}
+    file = trial / "fyke.tar.zst"
+    assert cli.process("backup", "create", file)[0] == f"{file}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "exists already" in cli.run("backup", "create", file, code=5)[1]
+    assert cli.json("backup", "create", trial / "again.tar.gz")["database"] == "sqlite"
+    assert cli.json("backup", "verify", file)["findings"] == []
+    assert "No problems found" in cli.run("backup", "verify", trial / "again.tar.gz")[1]
+    assert cli.run("restore", file, "--replace", code=5)[1].count("already running") == 1
+    with booted(start=False) as other:
+        other.home = trial / "restored"
+        assert Cli(other).process_json("restore", file, "--home", other.home)["files"] > 3
+        assert "not empty" in cli.run("restore", file, "--home", other.home, code=5)[1]
+        replaced = Path(Cli(other).process_json("restore", file, "--replace")["replaced"])
+        assert (replaced / "state.db").exists()
+        assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0001"}
+        assert "no conversion" in Cli(other).run("db", "convert", code=5)[1]
+        other.start()
+        (unused := other.home / "cache" / "bundles" / "of-no-version").mkdir()
+        assert str(unused) in [item["path"] for item in Cli(other).json("prune")["items"]]
+        assert unused.exists()
+        Cli(other).run("prune", "--yes")
+        assert not unused.exists()
+        assert other.detail(ended)["status"] == 3
+        assert other.rows(ended) == cli.platform.rows(ended)
+        again = Cli(other).json("run", "rerun", ended, "--wait")
+        assert again["state"] == "succeeded"
+        other.stop()
+        assert Cli(other).json("db", "check")["ok"] is True
+        former = (other.home / "owner.key").read_text()
+        assert "owner.key" in Cli(other).json("db", "owner-key")["owner_key_file"]
+        assert (other.home / "owner.key").read_text() != former
+        (other.home / "secret.key").unlink()
+        assert "is the secret" in Cli(other).run("db", "accept-secret")[1]
+        assert (other.home / "secret.key").exists()
