@@ -1,4 +1,4 @@
-"""SQLite files with the current tables and no rows, migrated once in each process."""
+"""SQLite files with the current tables, migrated once in each process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fyke.model.runner import Capacity
+from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.transaction import SqlTransaction
+from support import records
 
 STATE, ROWS = "state.db", "rows.db"
 
@@ -20,6 +24,19 @@ def state_in(folder: Path) -> str:
 def rows_in(folder: Path) -> str:
     """The URL of a new results database, ``rows.db`` in the folder."""
     return _written(folder, ROWS)
+
+
+def leased_in(folder: Path) -> list[tuple[str, str]]:
+    """Run and attempt of two leased subtasks of one run, in a new ``state.db`` in the folder."""
+    engine = make_engine(state_in(folder), durable=False)
+    with for_writing(engine).begin() as connection:
+        tx = SqlTransaction(connection, hiding=frozenset())
+        owner, worker = records.seed(tx)
+        records.seed_run(tx, owner, worker, 2)
+        leases = tx.runs.lease("r", Capacity(2, 9000, 9), 100)
+        tx.finish()
+    engine.dispose()
+    return [(lease.run.id, lease.attempt.id) for lease in leases]
 
 
 def _written(folder: Path, name: str) -> str:

@@ -11,13 +11,9 @@ from pathlib import Path
 import pytest
 
 from fyke.model.results import AttemptBatch
-from fyke.model.runner import Capacity
 from fyke.storage.sql.consistency import MAX_FINDINGS, check_files
-from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.results.store import open_results
-from fyke.storage.sql.state.transaction import SqlTransaction
-from support import records
-from support.prepared import rows_in, state_in
+from support.prepared import leased_in, rows_in
 from support.rows import plain, upsert
 
 ENDED = "UPDATE attempts SET outcome = 'succeeded', rows = 3 WHERE ordinal = 0"
@@ -28,16 +24,7 @@ FINISHED = "UPDATE runs SET state = 'failed', results = 3"
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path]:
     """A run that has ended: three rows of an attempt that succeeded, two of one that failed."""
-    made = make_engine(state_in(tmp_path), durable=False)
-    with for_writing(made).begin() as connection:
-        tx = SqlTransaction(connection, hiding=frozenset())
-        owner, worker = records.seed(tx)
-        records.seed_run(tx, owner, worker, 2)
-        leases = tx.runs.lease("r", Capacity(2, 9000, 9), 100)
-        tx.finish()
-    made.dispose()
-    attempts = [(lease.run.id, lease.attempt.id) for lease in leases]
-    asyncio.run(push(rows_in(tmp_path), attempts))
+    asyncio.run(push(rows_in(tmp_path), leased_in(tmp_path)))
     state, rows = tmp_path / "state.db", tmp_path / "rows.db"
     change(state, ENDED, FAILED, FINISHED)
     return state, rows

@@ -10,30 +10,18 @@ from pathlib import Path
 import pytest
 
 from fyke.model.results import AttemptBatch, Header, Row
-from fyke.model.runner import Capacity
 from fyke.storage.sql.consistency import check_files
-from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.results.store import open_results
-from fyke.storage.sql.state.transaction import SqlTransaction
 from fyke.storage.sql.unknown_rows import RemovedRows, remove_unknown_rows
-from support import records
-from support.prepared import rows_in, state_in
+from support.prepared import leased_in, rows_in
 from support.rows import everything, numbers, plain, upsert
 
 
 @pytest.fixture
 def leases(tmp_path: Path) -> list[tuple[str, str]]:
     """Run and attempt of two leased subtasks."""
-    made = make_engine(state_in(tmp_path), durable=False)
-    with for_writing(made).begin() as connection:
-        tx = SqlTransaction(connection, hiding=frozenset())
-        owner, worker = records.seed(tx)
-        records.seed_run(tx, owner, worker, 2)
-        leased = tx.runs.lease("r", Capacity(2, 9000, 9), 100)
-        tx.finish()
-    made.dispose()
     rows_in(tmp_path)
-    return [(lease.run.id, lease.attempt.id) for lease in leased]
+    return leased_in(tmp_path)
 
 
 def test_rows_of_unknown_attempts_go_and_the_others_stay_without_gaps(
