@@ -12,7 +12,7 @@ import threading
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,12 @@ class Place:
         return self.settings.blobs_dir / bundle_name(version.digest)
 
 
+@pytest.fixture
+async def place(settings: Settings) -> AsyncIterator[Place]:
+    async with open_state(f"sqlite:///{settings.home}/state.db") as storage:
+        yield await Place(settings, storage).open()
+
+
 def bundle(project: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -157,60 +163,52 @@ async def test_a_new_installation_has_nothing_to_remove(prune: Prune, settings: 
     assert SharedPrune(settings).find() == []
 
 
-async def test_what_a_version_needs_is_kept(prune: Prune, settings: Settings) -> None:
-    async with open_state(f"sqlite:///{settings.home}/state.db") as storage:
-        place = await Place(settings, storage).open()
-        for language in (Language.PYTHON, Language.NODE):
-            version = await place.push(f"kept {language}", language=language)
-            await place.start(version)
-            age(place.blob(version))
-        assert await prune.find() == []
+async def test_what_a_version_needs_is_kept(prune: Prune, place: Place) -> None:
+    for language in (Language.PYTHON, Language.NODE):
+        version = await place.push(f"kept {language}", language=language)
+        await place.start(version)
+        age(place.blob(version))
+    assert await prune.find() == []
 
 
 async def test_files_of_a_deleted_worker_go_when_no_run_needs_them(
-    prune: Prune, settings: Settings
+    prune: Prune, place: Place
 ) -> None:
-    async with open_state(f"sqlite:///{settings.home}/state.db") as storage:
-        place = await Place(settings, storage).open()
-        version = await place.push("gone")
-        await place.start(version)
-        age(place.blob(version))
-        run = records.run(place.account.id, version.worker_id, subtasks=0)
-        await storage.write(lambda tx: tx.runs.add(run, []))
-        await place.delete(version)
-        assert await prune.find() == [], "a run of it has not ended"
+    version = await place.push("gone")
+    await place.start(version)
+    age(place.blob(version))
+    run = records.run(place.account.id, version.worker_id, subtasks=0)
+    await place.storage.write(lambda tx: tx.runs.add(run, []))
+    await place.delete(version)
+    assert await prune.find() == [], "a run of it has not ended"
 
-        ended = replace(run, state=RunState.ABORTED, finished_at=5)
-        assert await storage.write(lambda tx: tx.runs.move(ended, RunState.READY))
-        found = await prune.find()
-        assert kinds(found) == {Kind.UNPACKED: 1, Kind.ENVIRONMENT: 1}, "its page shows the bundle"
+    ended = replace(run, state=RunState.ABORTED, finished_at=5)
+    assert await place.storage.write(lambda tx: tx.runs.move(ended, RunState.READY))
+    found = await prune.find()
+    assert kinds(found) == {Kind.UNPACKED: 1, Kind.ENVIRONMENT: 1}, "its page shows the bundle"
 
-        await storage.write(lambda tx: tx.runs.delete(run.id))
-        found = await prune.find()
-        assert kinds(found) == {Kind.BUNDLE: 1, Kind.UNPACKED: 1, Kind.ENVIRONMENT: 1}
-        assert all(item.size > 0 for item in found)
-        assert all([await prune.remove(item) for item in found])
-        assert not any(item.path.exists() for item in found)
-        assert await prune.find() == []
+    await place.storage.write(lambda tx: tx.runs.delete(run.id))
+    found = await prune.find()
+    assert kinds(found) == {Kind.BUNDLE: 1, Kind.UNPACKED: 1, Kind.ENVIRONMENT: 1}
+    assert all(item.size > 0 for item in found)
+    assert all([await prune.remove(item) for item in found])
+    assert not any(item.path.exists() for item in found)
+    assert await prune.find() == []
 
 
-async def test_what_is_needed_again_before_its_removal_is_kept(
-    prune: Prune, settings: Settings
-) -> None:
-    async with open_state(f"sqlite:///{settings.home}/state.db") as storage:
-        place = await Place(settings, storage).open()
-        version = await place.push("again")
-        await place.start(version)
-        await place.delete(version)
-        age(place.blob(version))
-        found = await prune.find()
-        assert len(found) == 3
-        again = await place.push("again")  # the same bytes, by another Worker
-        assert again.digest == version.digest
-        assert [await prune.remove(item) for item in found] == [False] * 3
-        unpacked, environment = await place.start(again)
-        assert (environment / "package").read_text() == "needs again"
-        assert (unpacked / "main.py").is_file() and place.blob(again).is_file()
+async def test_what_is_needed_again_before_its_removal_is_kept(prune: Prune, place: Place) -> None:
+    version = await place.push("again")
+    await place.start(version)
+    await place.delete(version)
+    age(place.blob(version))
+    found = await prune.find()
+    assert len(found) == 3
+    again = await place.push("again")  # the same bytes, by another Worker
+    assert again.digest == version.digest
+    assert [await prune.remove(item) for item in found] == [False] * 3
+    unpacked, environment = await place.start(again)
+    assert (environment / "package").read_text() == "needs again"
+    assert (unpacked / "main.py").is_file() and place.blob(again).is_file()
 
 
 async def test_a_bundle_without_a_version_is_perhaps_being_pushed(
@@ -243,18 +241,18 @@ async def test_an_environment_that_is_being_built_is_kept(prune: Prune, settings
     assert sorted(path.name for path in root.iterdir()) == [".build-new", LOCKS]
 
 
-async def test_without_node_its_environments_are_kept(prune: Prune, settings: Settings) -> None:
+async def test_without_node_its_environments_are_kept(
+    prune: Prune, place: Place, settings: Settings
+) -> None:
     (settings.environments_dir / "unknown" / "env").mkdir(parents=True)
-    async with open_state(f"sqlite:///{settings.home}/state.db") as storage:
-        place = await Place(settings, storage).open()
-        version = await place.push("node")
-        await place.delete(version)
-        await storage.write(
-            lambda tx: tx.workers.add_version(
-                records.version(add_worker(tx, place.account.id), requirements="missing")
-            )
+    version = await place.push("node")
+    await place.delete(version)
+    await place.storage.write(
+        lambda tx: tx.workers.add_version(
+            records.version(add_worker(tx, place.account.id), requirements="missing")
         )
-        assert Kind.ENVIRONMENT not in kinds(await prune.find())
+    )
+    assert Kind.ENVIRONMENT not in kinds(await prune.find())
     assert prune.kept.startswith("Environments are kept: ")
 
 
@@ -337,7 +335,9 @@ def test_an_abandoned_control_group_is_removed(
 
 
 @pytest.mark.slow
-async def test_a_thousand_starts_while_everything_unused_is_removed(settings: Settings) -> None:
+async def test_a_thousand_starts_while_everything_unused_is_removed(
+    place: Place, settings: Settings
+) -> None:
     """Workers with few different projects come and go, so that the files of each are often unused
     and needed a moment later. Each start finds its files, for as long as it runs.
     """
@@ -353,7 +353,7 @@ async def test_a_thousand_starts_while_everything_unused_is_removed(settings: Se
         finally:
             prune.close()
 
-    async def one_start(place: Place, number: int) -> None:
+    async def one_start(number: int) -> None:
         project = f"project {random.randrange(projects)}"
         version = await place.push(project)
         unpacked, environment = await place.start(version)
@@ -365,19 +365,17 @@ async def test_a_thousand_starts_while_everything_unused_is_removed(settings: Se
         await place.delete(version)
 
     thread = threading.Thread(target=lambda: asyncio.run(prune_all()))
-    async with open_state(f"sqlite:///{settings.home}/state.db") as storage:
-        place = await Place(settings, storage).open()
-        numbers = iter(range(starts))
+    numbers = iter(range(starts))
 
-        async def many() -> None:
-            for number in numbers:
-                await one_start(place, number)
+    async def many() -> None:
+        for number in numbers:
+            await one_start(number)
 
-        thread.start()
-        try:
-            await asyncio.gather(*(many() for _ in range(8)))
-        finally:
-            stop.set()
-            await asyncio.to_thread(thread.join)
+    thread.start()
+    try:
+        await asyncio.gather(*(many() for _ in range(8)))
+    finally:
+        stop.set()
+        await asyncio.to_thread(thread.join)
     assert next(numbers, None) is None
     assert removed[Kind.UNPACKED] > 20 and removed[Kind.ENVIRONMENT] > 20, removed
