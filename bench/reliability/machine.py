@@ -24,13 +24,6 @@ def after(seconds: float, look: Callable[[], list[str]]) -> list[str]:
     return found
 
 
-def parent_of(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
 def pidfd_of(platform: Booted, pid: int) -> int:
     """A descriptor of a process that is certainly of this platform; -1 when it has ended."""
     try:
@@ -84,10 +77,10 @@ def left_of(home: Path, uids: range) -> list[str]:
     return left + [f"control group {at}" for at in Path("/sys/fs/cgroup").rglob(group)]
 
 
-def check_database(platform: Booted) -> list[str]:
-    """The findings of ``fyke db check``."""
-    done = subprocess.run(
-        [sys.executable, "-m", "fyke.cli.entry", "db", "check", "--json"],
+def fyke(platform: Booted, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ``fyke`` in a session of its own: Ctrl-C is for the trials alone."""
+    return subprocess.run(
+        [sys.executable, "-m", "fyke.cli.entry", *arguments],
         env=platform.environment(),
         cwd="/",
         capture_output=True,
@@ -96,6 +89,11 @@ def check_database(platform: Booted) -> list[str]:
         check=False,
         start_new_session=True,
     )
+
+
+def check_database(platform: Booted) -> list[str]:
+    """The findings of ``fyke db check``."""
+    done = fyke(platform, "db", "check", "--json")
     try:
         found: list[str] = json.loads(done.stdout)["findings"]
     except (ValueError, KeyError):

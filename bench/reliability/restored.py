@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +14,7 @@ from typing import Any
 
 from reliability.checks import ENDED, RunSeen
 from reliability.load import Away, Client, Watcher
-from reliability.machine import check_database, first_line, left_of, stopped
+from reliability.machine import check_database, first_line, fyke, left_of, stopped
 from reliability.stage import FIRST_UID, SETTINGS, UIDS, Stage
 from support.booted import Booted
 
@@ -58,11 +56,7 @@ def restore(platform: Booted, file: Path) -> int:
     """How many rows it left out, because the state does not know their attempts. Raises
     ``AssertionError``.
     """
-    command = ["restore", str(file), "--home", str(platform.home), "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "fyke.cli.entry", *command], env=platform.environment(), cwd="/",
-        capture_output=True, text=True, timeout=120, check=False, start_new_session=True,
-    )  # fmt: skip
+    done = fyke(platform, "restore", str(file), "--home", str(platform.home), "--json")
     assert done.returncode == 0, f"restore failed: {done.stderr[-300:]}"
     return int(json.loads(done.stdout)["removed_rows"])
 

@@ -25,7 +25,6 @@ from reliability.machine import (
     check_database,
     first_line,
     left_of,
-    parent_of,
     pidfd_of,
     processes_of,
     send,
@@ -34,6 +33,7 @@ from reliability.machine import (
 from reliability.proxy import Proxy, proxying
 from support.booted import Booted
 from support.postgres import PostgresServer, running_postgres
+from support.processes import parent_of
 from support.projects import python_project
 from support.receivers import Receiver, Reply, listening
 

@@ -27,6 +27,8 @@ from fyke.engine.local import LEASE_SECONDS
 from fyke.reasons import HintCode, ReasonCode
 from fyke.settings import Settings
 from support.booted import Booted
+from support.commands import Cli
+from support.processes import is_alive, parent_of
 from support.projects import python_project, zoo
 from support.reasons import reaches
 from support.small_disk import platform_in, small_disk
@@ -93,7 +95,7 @@ def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
     slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 20, "some rows")
-    supervisor = _parent(own_platform.role("runner"))
+    supervisor = parent_of(own_platform.role("runner"))
     os.kill(supervisor, signal.SIGSTOP)  # no process is restarted
     try:
         own_platform.kill_role("runner")
@@ -113,10 +115,6 @@ def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
         os.kill(supervisor, signal.SIGCONT)
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
 @reaches(ReasonCode.RUNNER_LOST)
 def test_a_frozen_runner_is_replaced_and_its_workers_end_before(own_platform: Booted) -> None:
     """Without root there is no launcher, and they end with the runner."""
@@ -132,7 +130,7 @@ def test_a_frozen_runner_is_replaced_and_its_workers_end_before(own_platform: Bo
     own_platform.wait_for(
         lambda: silent in own_platform.raw("/readyz", method="GET").text, "the reason", 15
     )
-    own_platform.wait_for(lambda: not _alive(frozen), "the end of the frozen runner", 30)
+    own_platform.wait_for(lambda: not is_alive(frozen), "the end of the frozen runner", 30)
     own_platform.wait_for(lambda: answers(own_platform.url), "another runner", 30)
     detail = own_platform.ended(run)
     assert detail["status"] == FAILED
@@ -147,7 +145,7 @@ def test_a_frozen_launcher_is_replaced(own_platform: Booted) -> None:
     slug = own_platform.push(zoo("upserts"), "upserts")
     [launcher] = [p for p, command in own_platform.tree().items() if LAUNCHER in command]
     os.kill(launcher, signal.SIGSTOP)
-    own_platform.wait_for(lambda: not _alive(launcher), "the end of the frozen launcher", 40)
+    own_platform.wait_for(lambda: not is_alive(launcher), "the end of the frozen launcher", 40)
     run = own_platform.start_run(slug)
     assert own_platform.ended(run, 60)["status"] == SUCCEEDED
 
@@ -155,12 +153,12 @@ def test_a_frozen_launcher_is_replaced(own_platform: Booted) -> None:
 def test_a_start_ends_a_frozen_runner_that_was_left(own_platform: Booted) -> None:
     frozen = own_platform.role("runner")
     os.kill(frozen, signal.SIGSTOP)
-    os.kill(_parent(frozen), signal.SIGKILL)
+    os.kill(parent_of(frozen), signal.SIGKILL)
     process, own_platform.process = own_platform.process, None
     assert process is not None
     process.wait(30)
     own_platform.start()
-    assert not _alive(frozen)
+    assert not is_alive(frozen)
     assert "the runner of an earlier start did not end by itself" in own_platform.log.read_text()
     run = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
     assert own_platform.ended(run)["status"] == SUCCEEDED
@@ -229,11 +227,11 @@ def test_nothing_outlives_the_supervisor(own_platform: Booted) -> None:
     run = own_platform.start_run(own_platform.push(zoo("pushes_forever"), "pushes-forever"))
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
     everything = own_platform.tree()
-    os.kill(_parent(own_platform.role("runner")), signal.SIGKILL)
+    os.kill(parent_of(own_platform.role("runner")), signal.SIGKILL)
     gone = "the end of all processes"
     own_platform.process, process = None, own_platform.process
     assert process is not None
-    own_platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
+    own_platform.wait_for(lambda: not [p for p in everything if is_alive(p)], gone, 20)
     process.wait(10)
     own_platform.start()
     detail = own_platform.ended(run)
@@ -242,25 +240,9 @@ def test_nothing_outlives_the_supervisor(own_platform: Booted) -> None:
     assert len(own_platform.rows(run)) == detail["results"] > 0
 
 
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "fyke.cli.entry", "up", "--port", "0"],
-        env=own_platform.environment(),
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 5
-    assert "already running" in result.stderr
+    said = Cli(own_platform).process("up", "--port", "0", code=5, cwd="/")[1]
+    assert "already running" in said
     assert answers(own_platform.url)
     # and took nothing away that the one at work will need again
     own_platform.kill_role("runner")
@@ -270,7 +252,7 @@ def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -
 
 def test_queued_runs_wait_for_a_runner_and_are_executed(own_platform: Booted) -> None:
     slug = own_platform.push(zoo("upserts"), "upserts")
-    supervisor = _parent(own_platform.role("runner"))
+    supervisor = parent_of(own_platform.role("runner"))
     os.kill(supervisor, signal.SIGSTOP)
     try:
         own_platform.kill_role("runner")
@@ -467,8 +449,8 @@ def test_no_process_outlives_the_root_supervisor(own_platform: Booted) -> None:
     process.kill()
     process.wait(10)
     gone = "the end of all processes"
-    own_platform.wait_for(lambda: not [p for p in everything if _alive(p)], gone, 20)
-    assert not [p for p in everything if _alive(p)]
+    own_platform.wait_for(lambda: not [p for p in everything if is_alive(p)], gone, 20)
+    assert not [p for p in everything if is_alive(p)]
 
 
 # --- starts that must be refused -----------------------------------------------------------

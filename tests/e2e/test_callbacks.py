@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,6 +13,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from support.booted import Booted
+from support.processes import parent_of
 from support.projects import python_project, zoo
 from support.receivers import Received, Receiver, Reply, listening
 from support.two_servers import answers
@@ -307,10 +307,6 @@ def test_a_url_that_is_refused_at_the_start(platform: Booted, url: str, text: st
 # --- that it comes although processes die -----------------------------------------------------
 
 
-def _supervisor_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
 def test_a_server_that_is_killed_before_the_delivery(
     own_platform: Booted, receiver: Receiver
 ) -> None:
@@ -320,7 +316,7 @@ def test_a_server_that_is_killed_before_the_delivery(
     run = start(own_platform, slug, receiver.url("/later"))
     own_platform.wait_for(lambda: own_platform.detail(run)["status"] == 2, "its beginning")
     own_platform.wait_for(own_platform.sandboxes, "its process")
-    supervisor = _supervisor_of(own_platform.role("server"))
+    supervisor = parent_of(own_platform.role("server"))
     os.kill(supervisor, signal.SIGSTOP)  # so that no other server is started
     try:
         own_platform.kill_role("server")

@@ -44,6 +44,7 @@ from integration.sandbox.sandboxes import (
     others_can_run_us,
     used_launcher,
 )
+from support.processes import is_alive
 
 pytestmark = [
     pytest.mark.anyio,
@@ -478,19 +479,11 @@ async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
         parent.kill()
         parent.wait()
         parent.stdout.close()
-        await until(lambda: not os.path.exists(f"/proc/{pid}") or _is_zombie(pid))
+        await until(lambda: not is_alive(pid))
         assert sandboxes_of(names) == {}
         assert os.listdir(home / "work") == []
         await client.close()
         detect(home / "work").close()
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
-    return text.rsplit(")", 1)[1].split()[0] == "Z"
 
 
 async def test_an_opening_whose_caller_has_gone_is_undone(place: Site) -> None:
