@@ -110,10 +110,13 @@ def _active(folder: Path) -> list[ActiveClaim]:
         numbers = _NAME.fullmatch(file.name)
         if numbers is None:
             continue
-        descriptor = os.open(file, os.O_RDONLY | _FLAGS)
+        try:
+            descriptor = os.open(file, os.O_RDONLY | _FLAGS)
+        except FileNotFoundError:
+            continue  # its launcher has just ended
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.unlink()
+            file.unlink(missing_ok=True)
         except BlockingIOError:
             users = range(int(numbers[1]), int(numbers[2]) + 1)
             found.append(ActiveClaim(users, os.fsdecode(os.read(descriptor, 4096))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -46,6 +47,24 @@ def test_each_claim_gets_the_next_free_range(folder: Path, closing: ExitStack) -
     assert [(each.users, each.home) for each in active_claims(folder)] == [
         (each.users, f"/{home}") for each, home in zip(claims, "abc", strict=True)
     ]
+
+
+@pytest.mark.parametrize("moment", ["opened", "locked"])
+def test_a_claim_that_ends_during_a_look_is_passed_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    ending = claim_users(30_000, 64, Path("/a"), folder=folder)
+    module, name = (os, "open") if moment == "opened" else (fcntl, "flock")
+    real = getattr(module, name)
+
+    def late(target: object, flags: int, *more: int) -> object:
+        its_turn = str(target).endswith("30063") if moment == "opened" else flags & fcntl.LOCK_NB
+        if its_turn:
+            ending.close()
+        return real(target, flags, *more)
+
+    monkeypatch.setattr(module, name, late)
+    assert active_claims(folder) == []
 
 
 @pytest.mark.parametrize("first", [29_999, 30_000, 30_063])
