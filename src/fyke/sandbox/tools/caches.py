@@ -62,7 +62,10 @@ class ToolCaches:
         """The descriptor of the locked folder; None while another one has the lock, or when it was
         removed meanwhile.
         """
-        folder = self._open(name)
+        try:
+            folder = self._open(name)
+        except FileNotFoundError:
+            return None
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(folder).st_nlink > 0:
@@ -104,14 +107,14 @@ class ToolCaches:
         oldest = time.time() - UNUSED_SECONDS
         removed: list[str] = []
         for name in sorted(os.listdir(self._fd)):  # noqa: PTH208 - below a descriptor
-            if os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime > oldest:
-                continue
-            if self.remove(name):
-                removed.append(name)
+            with contextlib.suppress(FileNotFoundError):  # removed by ``fyke prune``
+                used = os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime
+                if used <= oldest and self.remove(name):
+                    removed.append(name)
         return removed
 
     def remove(self, name: str) -> bool:
-        """Remove a cache; False while it is in use."""
+        """Remove a cache; False while it is in use, and when it does not exist."""
         folder = self._lock(name)
         if folder is None:
             return False

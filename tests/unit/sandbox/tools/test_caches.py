@@ -112,6 +112,16 @@ def test_caches_unused_for_a_month_are_removed(caches: ToolCaches) -> None:
     assert sorted(path.name for path in caches.root.iterdir()) == ["LOCKED", "NEW"]
 
 
+def test_caches_that_another_process_removes_meanwhile_are_passed_over(
+    caches: ToolCaches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (caches.root / "LEFT").mkdir()
+    os.utime(caches.root / "LEFT", (0, 0))
+    monkeypatch.setattr(os, "listdir", lambda folder: ["GONE", "LEFT"])
+    assert not caches.remove("GONE")
+    assert caches.clear() == ["LEFT"]
+
+
 def test_an_unreadable_cache_is_made_readable(caches: ToolCaches) -> None:
     first = caches.take("A", None)
     assert first is not None
