@@ -106,7 +106,7 @@ def _makes_devices(parent: int, uid: int) -> bool:
 
 
 def _make_devices(parent: int, uid: int) -> None:
-    """Make the device files of a user, unless they exist."""
+    """Make the device files of a user, all or none, unless they exist."""
     name = str(uid)
     try:
         os.mkdir(name, 0o755, dir_fd=parent)
@@ -118,6 +118,10 @@ def _make_devices(parent: int, uid: int) -> None:
         for device, numbers in bubblewrap.DEVICES.items():
             os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(*numbers), dir_fd=folder)
             os.chmod(device, 0o666, dir_fd=folder)  # noqa: S103 - devices store nothing
+    except OSError:  # a full disk
+        empty(folder)
+        os.rmdir(name, dir_fd=parent)
+        raise
     finally:
         os.close(folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -89,3 +90,25 @@ def test_each_user_has_device_files_of_its_own(bwrap: Path, home: Path) -> None:
             assert stat.S_IMODE(state.st_mode) == 0o666
     inodes = {(folder / "null").stat().st_ino for folder in folders if folder is not None}
     assert len(inodes) == 2
+
+
+def test_device_files_that_cannot_be_made_are_made_later(
+    bwrap: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = ["null", "zero"]  # of the two tries to make the second user's
+
+    def mknod(name: str, mode: int, device: int, *, dir_fd: int) -> None:
+        of_second = os.readlink(f"/proc/self/fd/{dir_fd}").endswith(str(UID + 1))
+        if of_second and name in full[:1]:
+            full.pop(0)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        os.close(os.open(name, os.O_CREAT | os.O_RDWR, 0o600, dir_fd=dir_fd))
+
+    monkeypatch.setattr(os, "mknod", mknod)
+    files = OwnFiles(home, UID)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            files.devices(UID + 1)
+    folder = files.devices(UID + 1)
+    assert folder is not None
+    assert {each.name for each in folder.iterdir()} == set(bubblewrap.DEVICES)
