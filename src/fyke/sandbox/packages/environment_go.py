@@ -118,8 +118,8 @@ class GoRecipe:
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
         """Fetch the modules, build the program, and move it to ``content``."""
-        since = asyncio.get_running_loop().time()
         async with self._installer.cache_lock(terms.account_id):
+            since = asyncio.get_running_loop().time()
             fetched = await self._fetch(terms)
             return await self._build(content, terms, fetched, since)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import struct
 from collections.abc import AsyncIterator
@@ -125,6 +126,31 @@ async def test_the_sandbox_with_the_login_has_no_source_and_the_one_with_source_
     assert (build.env["GOPROXY"], build.env.get("NETRC")) == ("off", None)
     assert fetch.cache == build.cache
     assert caught.value.log == "step 2\nstep 3"  # the first step asked the registry
+
+
+@pytest.mark.anyio
+async def test_waiting_for_another_build_of_the_account_takes_none_of_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "go.mod").write_text("module worker\n")
+    tools = RecordedTools()
+    installer = GoInstaller(PackageInstaller(tools, InstallLimits(7, 10_000)), {})
+    monkeypatch.setattr(installer, "program", lambda: "/usr/bin/go")
+    loop, later = asyncio.get_running_loop(), 0.0
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + later)
+    async with installer.cache_lock("A"):
+        waiting = asyncio.create_task(
+            GoRecipe(installer, "go1.24", "digest", tmp_path).install(
+                tmp_path, tmp_path / "content", InstallTerms("A", False)
+            )
+        )
+        await asyncio.sleep(0)
+        later = 1000
+    with pytest.raises(EnvironmentFailed):
+        await waiting
+    [build] = tools.specs
+    assert build.limits.seconds > 1
 
 
 async def _answer(client: PackageClient) -> PackageClient:
