@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,7 +118,7 @@ def _findings(folder: Path, manifest: dict[str, Any]) -> list[str]:
 
 
 def _report(out: Output, file: Path, manifest: dict[str, Any], findings: list[str]) -> None:
-    made_at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(manifest["made_at"]))
+    made_at = formatting.when(manifest["made_at"])
     if out.as_json:
         out.json(
             {

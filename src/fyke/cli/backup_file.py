@@ -47,11 +47,15 @@ def compressed(file: IO[bytes], name: str, mode: str) -> Any:
     """A stream that compresses or decompresses ``file``, depending on the suffix of ``name``."""
     if not name.endswith(".tar.zst"):
         return gzip.GzipFile(fileobj=file, mode=mode + "b", compresslevel=6)
+    return _zstd().ZstdFile(file, mode)
+
+
+def _zstd() -> Any:
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         from backports import zstd
-    return zstd.ZstdFile(file, mode)
+    return zstd
 
 
 # --- backup ---------------------------------------------------------------------------------
@@ -162,11 +166,7 @@ def _unpack(file: IO[bytes], name: str, folder: Path) -> dict[str, Any]:
                     raise DamagedBackup(f"{member.name!r:.80} does not belong there")
                 else:
                     extracted[member.name] = _extract(source, folder / member.name)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise DamagedBackup(str(error)) from None
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":
-            raise
+    except (tarfile.TarError, EOFError, OSError, ValueError, _zstd().ZstdError) as error:
         raise DamagedBackup(str(error)) from None
     if manifest is None:
         raise DamagedBackup("it ends too early: there is no manifest")
