@@ -8,6 +8,7 @@ import structlog
 
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.leases import LeaseWatch
+from fyke.errors import FykeError
 from fyke.kit.clock import Clock
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ class LeaseTimer:
         """
         self._ending = {name: task for name, task in self._ending.items() if not task.done()}
         new = {
-            name: asyncio.create_task(self._attempts.end_expired({name: until}))
+            name: asyncio.create_task(self._end_one(name, until))
             for name, until in expired.items()
             if name not in self._ending
         }
@@ -51,3 +52,11 @@ class LeaseTimer:
         self._ending |= new
         done, _ = await asyncio.wait(new.values(), timeout=END_SECONDS)
         return sum(task.result() for task in done)
+
+    async def _end_one(self, name: str, until: int) -> int:
+        """Return how many have ended. A failure is left to the next pass."""
+        try:
+            return await self._attempts.end_expired({name: until})
+        except FykeError as error:
+            log.warning("lost_attempt_not_ended", attempt=name, error=str(error))
+            return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,26 @@ async def test_an_attempt_that_is_locked_holds_up_neither_the_others_nor_the_nex
     async with asyncio.timeout(10):
         while await platform.active():
             await asyncio.sleep(0.01)
+
+
+async def test_an_end_that_fails_is_left_to_the_next_pass(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await platform.start(3)
+    failing, end = [lease.attempt.id for lease in platform.leases[:2]], Attempts.end_expired
+
+    async def end_expired(self: Attempts, expired: Mapping[str, int]) -> int:
+        if (name := next(iter(expired))) in failing:
+            failing.remove(name)
+            raise Unavailable("away")
+        return await end(self, expired)
+
+    await platform.go_on(TERM + 1, reports=False)
+    monkeypatch.setattr(Attempts, "end_expired", end_expired)
+    await platform.go_on(PASS_SECONDS, reports=False)
+    assert (failing, await platform.active()) == ([], 2)
+    await platform.go_on(PASS_SECONDS, reports=False)
+    assert await platform.active() == 0
 
 
 @pytest.mark.parametrize(
