@@ -156,7 +156,6 @@ def test_a_database_that_goes_away_for_a_while_ends_no_run(
     assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))
 
 
-@pytest.mark.long  # once in a loaded run of all tests the first run had not ended after 60 seconds
 def test_connections_that_go_silent_are_replaced_and_end_no_run(
     shared: Booted, relay: Relay
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import psycopg
@@ -39,6 +39,22 @@ class _Silence(Exception):
     """Nothing has arrived within the deadline."""
 
 
+class _Pipeline(psycopg.Pipeline):
+    """A pipeline that ends with Sync alone.
+
+    psycopg sends Flush as well. PostgreSQL stops ``idle_in_transaction_session_timeout`` for it and
+    starts it again only with the next Sync: the locks of a session that falls silent between the
+    two would stay for good.
+    """
+
+    def _exit_gen(self) -> Generator[Any, Any, None]:
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from self._fetch_gen(flush=False)
+
+
 class TimedConnection(psycopg.Connection[Any]):
     """A connection that closes when nothing has arrived for ``silence`` seconds while it waits.
 
@@ -61,6 +77,19 @@ class TimedConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(
                 f"the database has not answered for {self.silence:g} seconds"
             ) from None
+
+    @contextlib.contextmanager
+    def pipeline(self) -> Iterator[psycopg.Pipeline]:
+        """Send statements without waiting for each result. A pipeline within another is the same
+        one.
+        """
+        if self._pipeline is not None:
+            yield self._pipeline
+            return
+        if not self.closed:
+            self._pipeline = _Pipeline(self)
+        with super().pipeline() as pipeline:
+            yield pipeline
 
     def prepare_session(self, deadline: Deadline, *, durable: bool) -> None:
         """Configure the session of a new connection."""

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
+import psycopg
 import pytest
+from psycopg import errors
 
 from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
@@ -18,6 +20,7 @@ from fyke.storage.deadlines import Deadline
 from fyke.storage.signals import postgres as signals_module
 from fyke.storage.signals.postgres import PostgresSignals
 from fyke.storage.sql import dialects
+from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import postgres as results_module
 from fyke.storage.sql.results import store as store_module
 from fyke.storage.sql.results.migrate import migrate_results
@@ -142,6 +145,45 @@ async def test_the_locks_of_a_silent_session_are_released(
     await other.close()
 
 
+@pytest.mark.parametrize("work", ["one", "queries", "run_many", "batched", "copy"])
+def test_a_session_of_the_results_that_falls_silent_is_ended_with_its_locks(
+    work: str, postgres_url: str
+) -> None:
+    migrate_results(postgres_url)
+    engine = make_engine(postgres_url, durable=True, pool_size=2)
+    driver, other = (results_module.PostgresDriver(engine, writes=True) for _ in range(2))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE held (x integer); INSERT INTO held VALUES (1)")
+    driver.begin()
+    driver.run("UPDATE held SET x = 2")
+    match work:
+        case "one":
+            driver.query("SELECT 1")
+        case "queries":
+            assert driver.queries(("SELECT ?", (1,)), ("SELECT 2", ())) == [[(1,)], [(2,)]]
+        case "run_many":
+            driver.run_many("INSERT INTO held VALUES (?)", [(3,), (4,)])
+        case "batched":
+            with driver.batched():
+                driver.run_many("INSERT INTO held VALUES (?)", [(3,), (4,)])
+                driver.request_transaction_id()
+        case "copy":
+            driver.insert("held", {"x": "int4"}, [(n,) for n in range(50)])
+    started, updated = time.monotonic(), 0
+    while not updated and time.monotonic() - started < IN_TIME:
+        try:
+            updated = other.run("UPDATE held SET x = 5")
+        except errors.LockNotAvailable:
+            other.rollback()
+    assert updated == 1
+    other.commit()
+    with pytest.raises(psycopg.Error):
+        driver.commit()
+    for each in (driver, other):
+        each.close()
+    engine.dispose()
+
+
 async def after_silence(work: Callable[[], Awaitable[T]]) -> T:
     """The answer of the second call; the first one finds the connection silent."""
     async with asyncio.timeout(IN_TIME):
@@ -151,8 +193,9 @@ async def after_silence(work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def test_silent_connections_of_the_results_neither_lose_nor_double_rows(
-    relay: Relay, postgres: PostgresServer, postgres_url: str
+    relay: Relay, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(store_module, "READERS", 1)  # another would have a connection of its own
     migrate_results(postgres_url)
     results = open_results(through(relay, postgres, postgres_url), durable=True)
     await results.open_attempt(RUN, "a")

@@ -70,7 +70,7 @@ class PostgresDriver:
         return self._connection.execute(_native(sql), params).rowcount
 
     def run_many(self, sql: str, params: Sequence[Params]) -> None:
-        with self._connection.cursor() as cursor:
+        with self._connection.pipeline(), self._connection.cursor() as cursor:
             cursor.executemany(_native(sql), params)
 
     def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:

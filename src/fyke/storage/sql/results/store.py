@@ -270,6 +270,7 @@ class _Writer:
                 committed = self._driver.was_committed(transaction)
                 if committed is not None:
                     return committed
+                log.warning("results commit in progress", transaction=transaction)
             except Exception as exc:
                 log.warning("results commit in doubt", transaction=transaction, error=str(exc))
                 self.close()
