@@ -1,12 +1,12 @@
-"""How long ``/healthz`` takes while another account sends what is slow to read.
+"""How long ``/healthz`` takes while another account sends texts that are slow to parse.
 
     python bench/hostile_texts.py [--seconds 10]
 
 Each load repeats one request as fast as it is answered, three at a time: a README and a project
 that are new each time, bodies of the largest size, dates of a form, a workbook, a comparison. A
-probe asks ``/healthz`` of the same server every 20 ms; what is measured is the time from the moment
-that was planned to the answer, inside one process. The aim is a p99 of 100 ms. The rate limit is
-that of the default settings; requests beyond it are answered too, and counted.
+probe requests ``/healthz`` of the same server every 20 ms; the measured time is from the planned
+moment to the response, inside one process. The aim is a p99 of 100 ms. The rate limit is that of
+the default settings; requests beyond it are answered too, and counted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Load = Callable[[], Awaitable[Any]]
 
 
 def project(number: int, kind: str) -> bytes:
-    """A project that no other has the files of."""
+    """A project whose files no other project has."""
     text = PARSERS["markdown"].documents["wide table"](50_000)
     schema = json.loads(PARSERS["form"].documents[kind](200_000))
     return python_project(MAIN, schema=schema, **{"README.md": f"# {number}\n\n{text}"})

@@ -5,19 +5,19 @@ acknowledged row is lost or doubled, no run is stuck or ended twice, and nothing
 
 Several Workers push numbered rows while a fault is injected; then every run must end, and rows,
 counts, exports, callbacks, ledger, database, processes and folders are compared with what the
-Workers say was acknowledged (``reliability/checks.py``). What was reached is added to
+Workers report as acknowledged (``reliability/checks.py``). The results are added to
 ``docs/reliability.toml`` after every round, and the tables of ``docs/reliability.md`` are written
-from it at the end. Stop at any moment: with Ctrl-C or SIGTERM the round at work is finished and
-added, a second one abandons it. The next sitting goes on with what is furthest from its aim, until
-all aims are reached or ``--minutes`` are over. Ends with 1 when a round broke a rule.
+from it at the end. Stop at any moment: after Ctrl-C or SIGTERM the current round is finished and
+added, a second signal abandons it. The next session continues with the fault that is furthest from
+its aim, until all aims are reached or ``--minutes`` are over. Exits with 1 if a round broke a rule.
 
 Kinds: kill (SIGKILL of server, runner, egress, launcher, preload process, supervisor, root
-supervisor or all at once), freeze (SIGSTOP of one), silent (connections to PostgreSQL that swallow
+supervisor or all at once), freeze (SIGSTOP of one), silent (connections to PostgreSQL that drop
 everything), pause (SIGSTOP of all), clock (steps, with libfaketime), disk (nearly or completely
-full), backup (made slowly, restored and compared), outage (PostgreSQL away for 60 s). PostgreSQL is
+full), backup (made slowly, restored and compared), outage (PostgreSQL down for 60 s). PostgreSQL is
 a new server on a unix socket, without fsync. As root, Workers run through the launcher; as another
-user without it. Kinds that this machine cannot do are named with the reason. Signals go only to
-processes that this command has started, by pid, and only loopback addresses are used.
+user without it. Kinds that are impossible on this machine are listed with the reason. Signals go
+only to processes that this command has started, by pid, and only loopback addresses are used.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from support.mounts import new_mounts
 RECORDS = ROOT / "docs" / "reliability.toml"
 AIMS = {kind.name: kind.aims for kind in KINDS.values()}
 DATABASES = ("sqlite", "postgres")
-# of this command or of a start without any fault; nothing of such a round is added
+# faults of this command, or of a start without any fault; such a round is not added
 FAILURES = (AssertionError, OSError, subprocess.SubprocessError, httpx2.HTTPError, psycopg.Error)
 MAX_FAILURES = 3  # in a row
 
@@ -67,11 +67,13 @@ class Stop:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        print("Stopping after this round; once more stops at once.", file=sys.stderr, flush=True)
+        print(
+            "Stopping after this round; a second signal stops at once.", file=sys.stderr, flush=True
+        )
 
 
 @dataclass
-class Sitting:
+class Session:
     """One call of the command."""
 
     records: Records
@@ -97,8 +99,8 @@ class Sitting:
                     break
 
     def round(self, kind: Kind, database: str, site: Stage, last: bool) -> bool:
-        """Inject one fault, check, and add what was seen; whether the platform was stopped, as
-        after the last round.
+        """Inject one fault, check, and add the result; return whether the platform was stopped,
+        as after the last round.
         """
         self.number += 1
         seed = f"{self.seed}-{self.number}"
@@ -148,7 +150,7 @@ def keep_files(site: Stage, folder: Path) -> None:
 
 
 def order(records: Records, chosen: list[tuple[Kind, str]]) -> Iterator[tuple[Kind, str]]:
-    """Always that which is furthest from its aim, until all aims are reached."""
+    """Always the one that is furthest from its aim, until all aims are reached."""
 
     def share(one: tuple[Kind, str]) -> float:
         kind, database = one
@@ -159,7 +161,7 @@ def order(records: Records, chosen: list[tuple[Kind, str]]) -> Iterator[tuple[Ki
 
 
 def possible(kinds: list[str], databases: list[str]) -> list[tuple[Kind, str]]:
-    """The kinds and databases that were asked for; those that this machine cannot do are named."""
+    """The requested kinds and databases; those that are impossible on this machine are printed."""
     found, reasons = [], set()
     for kind in (KINDS[name] for name in kinds):
         for database in (each for each in kind.aims if each in databases):
@@ -173,14 +175,14 @@ def possible(kinds: list[str], databases: list[str]) -> list[tuple[Kind, str]]:
     return found
 
 
-def sit(sitting: Sitting, chosen: list[tuple[Kind, str]]) -> None:
-    """Rounds until the time is over, the stop is asked for, or all aims are reached."""
+def sit(session: Session, chosen: list[tuple[Kind, str]]) -> None:
+    """Rounds until the time is over, a stop is requested, or all aims are reached."""
     failures = 0
-    for kind, database in chosen if sitting.short else order(sitting.records, chosen):
-        if sitting.over():
+    for kind, database in chosen if session.short else order(session.records, chosen):
+        if session.over():
             return
         try:
-            sitting.rounds(kind, database)
+            session.rounds(kind, database)
             failures = 0
         except FAILURES as error:
             failures += 1
@@ -190,7 +192,7 @@ def sit(sitting: Sitting, chosen: list[tuple[Kind, str]]) -> None:
 
 
 def tested_commit() -> str:
-    """The last commit that changed the program; a ``+`` says that it was changed since."""
+    """The last commit that changed the program; ``+`` marks uncommitted changes."""
     program = ["--", "src", "sdk"]
     last = git("log", "-1", "--format=%h", *program)
     return f"{last or 'no commit'}{'+' * bool(git('status', '--porcelain', *program))}"
@@ -203,7 +205,7 @@ def git(*words: str) -> str:
 
 def options_of(given: list[str] | None = None) -> argparse.Namespace:
     parser = arguments(__doc__)
-    parser.add_argument("--kinds", default=",".join(KINDS), help="names with commas between")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="names, separated by commas")
     parser.add_argument("--database", choices=DATABASES, help="both by default")
     parser.add_argument("--minutes", type=float, help="begin no round after this time")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
@@ -224,7 +226,7 @@ def main() -> int:
     page = options.records.with_suffix(".md")
     if not options.tables:
         head("Faults under load")
-        sitting = Sitting(
+        session = Session(
             records=records,
             commit=tested_commit(),
             seed=options.seed,
@@ -239,13 +241,13 @@ def main() -> int:
             new_mounts()  # only this command and its processes see the small disks
         compile_program()
         try:
-            sit(sitting, chosen)
+            sit(session, chosen)
         except KeyboardInterrupt:
-            print("Stopped; the round at work is not added.", file=sys.stderr)
-        line("rounds", f"{sitting.number}, {sitting.broken} of them broke a rule")
+            print("Stopped; the current round is not added.", file=sys.stderr)
+        line("rounds", f"{session.number}, {session.broken} of them broke a rule")
     if page.exists():
         write_page(page, tables(records, AIMS))
-    return int(not options.tables and sitting.broken > 0)
+    return int(not options.tables and session.broken > 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What must be true after a fault, as a comparison of what one round has observed. Pure.
+"""Checks what must be true after a fault, from the observations of one round. Pure.
 
 An acknowledged row is one whose push returned in the Worker. Each Worker pushes the rows 1, 2, 3
 and so on, one after another, so its highest acknowledged number says which rows must be there.
@@ -49,7 +49,7 @@ class RunSeen:
     started: bool = True  # an attempt of it has started
     planned: int = 0  # how many rows its Worker pushes when nothing disturbs it
     acknowledged: int = 0  # the highest number whose push returned
-    pushed: int | None = None  # the highest number that may have been pushed; None: not known
+    pushed: int | None = None  # the highest number that may have been pushed; None if unknown
     rows: tuple[int, ...] = ()  # in all pages
     exported: tuple[int, ...] = ()
     count: int = 0  # of the list of results
@@ -63,14 +63,14 @@ class RunSeen:
 
 @dataclass(frozen=True)
 class RoundSeen:
-    """All runs of one round, and what is true of the whole installation after it."""
+    """All runs of one round, and the state of the whole installation after it."""
 
     runs: Sequence[RunSeen] = ()
     starts: dict[str, int] = field(default_factory=dict)  # accepted start: number of its runs
     left: Sequence[str] = ()  # processes, folders, mounts, control groups
     accounts: Sequence[tuple[str, str, str]] = ()  # name, amounts of the account, of its ledger
     findings: Sequence[str] = ()  # of fyke db check
-    down: Sequence[str] = ()  # what did not come back in time
+    down: Sequence[str] = ()  # what did not recover in time
 
 
 def violations(seen: RoundSeen) -> list[Violation]:

@@ -22,7 +22,7 @@ from support.tools import TOOLS
 
 SINGLE = ("server", "runner", "egress", "preload", "launcher")
 WHOLE = ("supervisor", "root", "tree")  # nothing of the platform may outlive these
-HARMLESS = {"server", "egress", "preload"}  # these execute no run
+HARMLESS = {"server", "egress", "preload"}  # these do not execute runs
 STEPS = (600, 3600, 86_400, 30 * 86_400)  # seconds, of the clock
 VOLUME_MB = 512
 OUTAGE_SECONDS = 60.0
@@ -30,7 +30,7 @@ FAKETIME = "*/faketime/libfaketimeMT.so.1"
 
 
 def roles() -> tuple[str, ...]:
-    """The processes that the platform starts again by itself."""
+    """The processes that the platform restarts."""
     return SINGLE if os.geteuid() == 0 else SINGLE[:-1]
 
 
@@ -58,8 +58,8 @@ def kill(stage: Stage, rng: random.Random) -> Injected:
 
 
 def kill_whole(stage: Stage, target: str, rng: random.Random) -> tuple[list[str], list[str]]:
-    """Kill the supervisor, the root supervisor or everything, and start it again; what was left,
-    and what is wrong with the start.
+    """Kill the supervisor, the root supervisor or everything, and start it again; return what was
+    left, and what was wrong with the start.
     """
     pids = stage.everything() if target == "tree" else [stage.awaited(target)]
     pidfds = [pidfd_of(stage.platform, pid) for pid in pids]
@@ -72,7 +72,7 @@ def kill_whole(stage: Stage, target: str, rng: random.Random) -> tuple[list[str]
 
 
 def freeze(stage: Stage, rng: random.Random) -> Injected:
-    """SIGSTOP for one process, and SIGCONT when it is still there."""
+    """SIGSTOP for one process, and SIGCONT if it still exists."""
     target = rng.choice([*roles(), "supervisor"])
     seconds = rng.choice([rng.uniform(1, 5), rng.uniform(5, 15), rng.uniform(15, 40)])
     time.sleep(rng.uniform(0, 3))
@@ -88,7 +88,7 @@ def freeze(stage: Stage, rng: random.Random) -> Injected:
 
 
 def ended_or_restarted(stage: Stage, targets: Sequence[str], harmless: bool) -> Injected:
-    """Start a platform again that has ended by a fault which should not have ended it."""
+    """Restart a platform that has ended although the fault should not have ended it."""
     process = stage.platform.process
     assert process is not None
     if process.poll() is None:
@@ -126,7 +126,7 @@ def clock(stage: Stage, rng: random.Random) -> Injected:
 
 
 def silent(stage: Stage, rng: random.Random) -> Injected:
-    """The connections to PostgreSQL go silent: those that are open, or for a time all."""
+    """The connections to PostgreSQL go silent: those that are open, or all for a time."""
     assert stage.proxy is not None
     stage.proxy.end_silent()
     time.sleep(rng.uniform(0, 4))
@@ -168,7 +168,7 @@ def fill(file: Path, size: int) -> None:
 
 
 def outage(stage: Stage, rng: random.Random) -> Injected:
-    """PostgreSQL is away for a minute."""
+    """PostgreSQL is down for a minute."""
     assert stage.postgres is not None
     time.sleep(rng.uniform(2, 6))
     stage.postgres.stop()
@@ -180,8 +180,8 @@ def outage(stage: Stage, rng: random.Random) -> Injected:
 
 
 def backup(stage: Stage, rng: random.Random) -> Injected:
-    """A backup whose every step takes long, because it is stopped most of the time; then a restore
-    of it beside, whose rows are compared.
+    """A backup whose every step takes long, because it is stopped most of the time; then it is
+    restored to another folder, and the rows are compared.
     """
     time.sleep(rng.uniform(0, 4))
     before = {job.tag: max((e.number for e in stage.watcher.of(job.tag)), default=0)
@@ -208,7 +208,7 @@ def backup(stage: Stage, rng: random.Random) -> Injected:
 
 
 def slowed(process: subprocess.Popen[str], home: Path, rng: random.Random) -> None:
-    """Run it a few milliseconds at a time from the moment at which it opens the data folder."""
+    """Run it a few milliseconds at a time from the moment when it opens the data folder."""
     until = time.monotonic() + 60
     while process.poll() is None and not opens(process.pid, home):
         if time.monotonic() > until:
@@ -245,7 +245,7 @@ class Kind:
     rounds: int = 5
     jobs: int = 5
     rows: tuple[int, int] = (30, 200)
-    impossible: Callable[[], str] = lambda: ""  # why this machine cannot do it
+    impossible: Callable[[], str] = lambda: ""  # why it is impossible on this machine
     options: Callable[[], dict[str, Any]] = dict  # of ``reliability.stage.stage``
 
 
@@ -289,7 +289,7 @@ KINDS = {
             disk,
             jobs=12,
             impossible=no_volume,
-            # few at a time, so that many wait when the disk is full
+            # few at a time, so that many wait while the disk is full
             options=lambda: {"volume_mb": VOLUME_MB, "runner_slots": "3", "disk_floor_mb": "16"},
         ),
         Kind("backup", {"sqlite": 20}, backup, jobs=12, options=lambda: {"runner_slots": "3"}),

@@ -1,4 +1,4 @@
-"""The load of a round: Workers that push numbered rows, and what they say was acknowledged."""
+"""The load of a round: Workers that push numbered rows and report which ones were acknowledged."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ SETTLE_SECONDS = 180.0  # after the end of a fault
 ALREADY_ENDED = 70002  # code of an abort that came too late
 
 
-class Away(Exception):
-    """The platform or its database did not answer, or refused."""
+class Unreachable(Exception):
+    """The platform or its database did not answer, or refused the request."""
 
 
 class Progress:
@@ -130,7 +130,7 @@ class Watcher:
 
 
 def opened(path: Path) -> Progress:
-    """The progress in this file, after its Worker was shown that it is read. Raises ``OSError``."""
+    """The progress in this file; shows the Worker that it is being read. Raises ``OSError``."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     tag = os.pread(descriptor, TAG, 0).decode().strip()
     os.fchmod(descriptor, 0o640)
@@ -138,26 +138,26 @@ def opened(path: Path) -> Progress:
 
 
 class Client:
-    """Calls of v1. ``url`` is asked before each, because a restart changes it."""
+    """Calls of v1. ``url`` is called before each, because a restart changes it."""
 
     def __init__(self, url: Callable[[], str], key: str) -> None:
         self._url, self.key = url, key
 
     def post(self, path: str, body: Any, *, seconds: float = CALL_SECONDS, **headers: str) -> Any:
-        """``data`` of the answer. Raises ``Away``, whose second argument is the code, if any."""
+        """``data`` of the answer. Raises ``Unreachable``, with the code as its second argument."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         own = {"api-key": self.key, "content-type": "application/json"}
         answer = self._send("POST", path, json.dumps(body), own | named, seconds)
         try:
             found = json.loads(answer)
         except ValueError as error:
-            raise Away(f"{path}: {error}", None) from None
+            raise Unreachable(f"{path}: {error}", None) from None
         if found.get("code") != 0:
-            raise Away(f"{path}: {found.get('message')}", found.get("code"))
+            raise Unreachable(f"{path}: {found.get('message')}", found.get("code"))
         return found["data"]
 
     def get(self, url: str) -> str:
-        """The text at a link of the platform. Raises ``Away``."""
+        """The text at a link of the platform. Raises ``Unreachable``."""
         where = urlsplit(url)
         return self._send("GET", f"{where.path}?{where.query}", None, {}, 60).decode()
 
@@ -171,20 +171,20 @@ class Client:
             answer = connection.getresponse()
             content = answer.read()
             if method == "GET" and answer.status != 200:
-                raise Away(f"{path.partition('?')[0]}: status {answer.status}", None)
+                raise Unreachable(f"{path.partition('?')[0]}: status {answer.status}", None)
             return content
         except (OSError, http.client.HTTPException) as error:
-            raise Away(f"{path.partition('?')[0]}: {error!r}", None) from None
+            raise Unreachable(f"{path.partition('?')[0]}: {error!r}", None) from None
         finally:
             connection.close()
 
     def patiently(self, ask: Callable[[], Any], seconds: float) -> Any:
-        """Repeat until it is answered. Raises the last ``Away`` after ``seconds``."""
+        """Repeat until it is answered. Raises the last ``Unreachable`` after ``seconds``."""
         until = time.monotonic() + seconds
         while True:
             try:
                 return ask()
-            except Away:
+            except Unreachable:
                 if time.monotonic() > until:
                     raise
             time.sleep(0.3)
@@ -240,7 +240,7 @@ class Load:
         query: Callable[[str], list[tuple[Any, ...]]],
         callback: Callable[[str], str],
     ) -> None:
-        """``callback`` is the URL for a tag; ``query`` asks the state, and raises ``Away``."""
+        """``callback``: the URL for a tag. ``query`` reads the state; raises ``Unreachable``."""
         self._client, self._worker, self._watcher = client, worker, watcher
         self._query, self._callback = query, callback
         self._give_up = threading.Event()
@@ -277,7 +277,7 @@ class Load:
             try:
                 data = self._client.post("/api/v1/scraper/run", body, idempotency_key=job.tag)
                 job.accepted, job.run = time.monotonic(), str(data["run_slug"])
-            except Away as error:
+            except Unreachable as error:
                 job.answer = str(error.args[0])
                 self._give_up.wait(0.3)
         if job.aborts_after is not None:
@@ -289,7 +289,7 @@ class Load:
             try:
                 self._client.post("/api/v1/scraper/abort", {"run_slug": job.run})
                 return
-            except Away as error:
+            except Unreachable as error:
                 if error.args[1] == ALREADY_ENDED:
                     return
                 self._give_up.wait(0.3)
@@ -298,13 +298,13 @@ class Load:
         while not self._give_up.wait(ASK_SECONDS):
             open_jobs = {job.run: job for job in jobs if job.run and not job.ended}
             if open_jobs:
-                with contextlib.suppress(Away):
+                with contextlib.suppress(Unreachable):
                     for run, *found in self._query(states_query(open_jobs)):
                         note(open_jobs[run], *found)
 
     def signs(self, job: Job, jobs: Sequence[Job]) -> list[float]:
-        """When there was progress: of its Worker, of its state, and by the ends of other runs, for
-        which it may have waited.
+        """When there was progress: of its Worker, of its state, and by the ends of other runs that
+        it may have waited for.
         """
         found = [job.accepted, *(at for at, _ in job.changes)]
         for progress in self._watcher.of(job.tag):

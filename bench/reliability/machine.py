@@ -1,4 +1,4 @@
-"""Looks at this machine: processes of a platform, and what is left of it."""
+"""Inspects this machine: processes of a platform, and what is left of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.booted import Booted
 
 
 def after(seconds: float, look: Callable[[], list[str]]) -> list[str]:
-    """What ``look`` still finds after that time; an empty list as soon as it finds nothing."""
+    """What ``look`` still finds after ``seconds``; an empty list as soon as it finds nothing."""
     until = time.monotonic() + seconds
     while (found := look()) and time.monotonic() < until:
         time.sleep(0.2)
@@ -25,7 +25,7 @@ def after(seconds: float, look: Callable[[], list[str]]) -> list[str]:
 
 
 def pidfd_of(platform: Booted, pid: int) -> int:
-    """A descriptor of a process that is certainly of this platform; -1 when it has ended."""
+    """A pidfd of a process that certainly belongs to this platform; -1 when it has ended."""
     try:
         pidfd = os.pidfd_open(pid)
     except OSError:
@@ -107,7 +107,7 @@ def first_line(error: BaseException) -> str:
 
 
 def stopped(platform: Booted) -> None:
-    """Stop it, and kill what does not stop: the next round must not find it."""
+    """Stop it, and kill processes that do not stop, so that the next round does not find them."""
     process = platform.process
     try:
         platform.stop()

@@ -1,5 +1,5 @@
-"""A proxy in front of a unix socket whose connections can go silent: they stay open, and what is
-sent on them is lost. Connections that are new afterwards work.
+"""A proxy in front of a unix socket whose connections can go silent: they stay open, and everything
+sent on them is lost. New connections work afterwards.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxying(behind: Path) -> Iterator[Proxy]:
-    """A proxy in a thread of its own for the length of the block."""
+    """Run a proxy in its own thread during the block."""
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     proxy = Proxy(behind, loop)
     thread = threading.Thread(target=lambda: loop.run_until_complete(proxy.serve(stop)))

@@ -1,4 +1,4 @@
-"""What all sittings have reached: ``docs/reliability.toml``, and the tables made of it."""
+"""The results of all sessions: ``docs/reliability.toml``, and the tables made from it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Total:
 
 @dataclass
 class Found:
-    """What one round broke of one rule: the first case of ``cases``."""
+    """The violations of one rule in one round; ``text`` is the first of the ``cases``."""
 
     commit: str
     kind: str

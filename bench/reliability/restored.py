@@ -1,4 +1,4 @@
-"""A backup, restored beside the installation that it was made of, and started."""
+"""A backup that is restored beside its installation and started."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from reliability.checks import ENDED, RunSeen
-from reliability.load import Away, Client, Watcher
+from reliability.load import Client, Unreachable, Watcher
 from reliability.machine import check_database, first_line, fyke, left_of, stopped
 from reliability.stage import FIRST_UID, SETTINGS, UIDS, Stage
 from support.booted import Booted
@@ -44,7 +44,7 @@ def compare_restored(stage: Stage, file: Path, before: Mapping[str, int]) -> dic
             found["seen"] = runs_of(other, before)
             found["findings"] += [f"restored: {text}" for text in check_database(platform)]
         found["left"] = left_of(platform.home, uids if os.geteuid() == 0 else range(0))
-    except (Away, AssertionError) as error:
+    except (Unreachable, AssertionError) as error:
         found["down"] = [f"the restored installation: {first_line(error)}"]
     finally:
         stopped(platform)
@@ -63,7 +63,7 @@ def restore(platform: Booted, file: Path) -> int:
 
 @contextlib.contextmanager
 def started(platform: Booted) -> Iterator[Watcher]:
-    """It is watched from before its start, because what waits begins at once."""
+    """It is watched from before its start, because waiting runs start at once."""
     with Watcher(platform.home / "work") as watcher:
         platform.start()
         yield watcher
@@ -71,7 +71,7 @@ def started(platform: Booted) -> Iterator[Watcher]:
 
 
 def runs_of(other: Stage, before: Mapping[str, int]) -> list[RunSeen]:
-    """The runs, once none is open. Raises ``Away``."""
+    """The runs, once none is open. Raises ``Unreachable``."""
     until = time.monotonic() + ENDED_SECONDS
     query = "SELECT id, state, reason_code, input_json, started_at FROM runs"
     while any(row[1] not in ENDED for row in other.asked(lambda: other.query(query))):

@@ -1,4 +1,4 @@
-"""A platform under test with all that a round needs: processes by role, the state, what is left."""
+"""A platform under test with everything that a round needs: processes by role, state, remains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from reliability.checks import RoundSeen, RunSeen
-from reliability.load import WORKER, Away, Client, Job, Load, Watcher, states_query
+from reliability.load import WORKER, Client, Job, Load, Unreachable, Watcher, states_query
 from reliability.machine import (
     after,
     check_database,
@@ -98,18 +98,18 @@ class Stage:
     # --- the state ------------------------------------------------------------------------
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
-        """Rows of a read of the state, which does not go through the platform. Raises ``Away``."""
+        """Rows of a read of the state, not through the platform. Raises ``Unreachable``."""
         try:
             if self.postgres is not None:
                 with self.postgres.admin("fyke") as connection:
                     return connection.execute(statement.encode()).fetchall()
             if self.platform.process is None or self.platform.process.poll() is not None:
-                raise Away("the platform is stopped", None)  # root must not make files there
+                raise Unreachable("the platform is stopped", None)  # root must not make files there
             url = f"{(self.platform.home / 'state.db').as_uri()}?mode=ro"
             with contextlib.closing(sqlite3.connect(url, uri=True, timeout=5)) as lite:
                 return lite.execute(statement).fetchall()
         except (sqlite3.Error, psycopg.Error) as error:
-            raise Away(f"the state: {error}", None) from None
+            raise Unreachable(f"the state: {error}", None) from None
 
     # --- processes ------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class Stage:
         return 0
 
     def awaited(self, name: str) -> int:
-        """The same, after up to 20 s for one that is started again."""
+        """The same, waiting up to 20 s for a process that is being restarted."""
         until = time.monotonic() + 20
         while not (pid := self.pid_of(name)) and time.monotonic() < until:
             time.sleep(0.05)
@@ -154,7 +154,7 @@ class Stage:
         return after(seconds, lambda: processes_of(self.platform.home, self.uids))
 
     def restart(self) -> list[str]:
-        """Start a platform that has ended; what is wrong when it does not come back."""
+        """Start a platform that has ended; return what is wrong if it does not come back."""
         process = self.platform.process
         assert process is not None
         try:
@@ -168,13 +168,13 @@ class Stage:
     # --- what is to be seen after a fault -----------------------------------------------------
 
     def observe(self, jobs: Sequence[Job], injected: Injected, refused: Sequence[str]) -> RoundSeen:
-        """Everything that the checks compare. The platform serves again."""
+        """Everything that the checks compare, once the platform serves again."""
         left = [*injected.left, *after(GONE_SECONDS, self._left_of_runs)]
         down, accounts, starts, runs = [*refused, *injected.down], [], {}, []
         try:
             runs = [self.run_seen(job, jobs, injected) for job in jobs if job.run]
             accounts, starts = self._accounts(), self._starts(jobs)
-        except Away as error:
+        except Unreachable as error:
             down.append(str(error.args[0]))
         return RoundSeen(
             runs=[*runs, *injected.seen],
@@ -212,7 +212,7 @@ class Stage:
         )
 
     def results_of(self, run: str) -> dict[str, Any]:
-        """The rows of a run in each way that they can be read. Raises ``Away``."""
+        """The rows of a run in each way that they can be read. Raises ``Unreachable``."""
         body = {"run_slug": run}
         detail = self.call("/api/v1/run/detail", body)
         rows: list[int] = []
@@ -238,7 +238,7 @@ class Stage:
         return self.asked(lambda: self.client.post(path, body))
 
     def asked(self, ask: Callable[[], Any]) -> Any:
-        """The answer, for which a platform that has just come back may need some tries."""
+        """The answer; a platform that has just come back may need several tries."""
         return self.client.patiently(ask, 30)
 
     def _ends(self, job: Job) -> list[str]:
@@ -252,7 +252,7 @@ class Stage:
         )
 
     def _left_of_runs(self) -> list[str]:
-        """Sandboxes and work folders although no run is active."""
+        """Sandboxes and work folders that exist although no run is active."""
         left = [f"sandbox {pid}" for pid in self.platform.sandboxes()]
         with contextlib.suppress(OSError):
             folders = (self.platform.home / "work").iterdir()
@@ -304,7 +304,7 @@ class Stage:
         left, down = list[str](), list[str]()
         try:
             runs, left = self._changed_ends(), after(CALLBACK_SECONDS, self._unannounced)
-        except Away as error:
+        except Unreachable as error:
             down.append(str(error.args[0]))
         try:
             self.watcher.release()
@@ -319,7 +319,7 @@ class Stage:
         return [f"the end of run {job.run} ({job.state}) was not announced" for job in ended]
 
     def _changed_ends(self) -> list[RunSeen]:
-        """Runs of all rounds that have another end by now, or another callback about it."""
+        """Runs of all rounds whose end, or whose callback, has changed since."""
         by_run = {job.run: job for job in self.jobs if job.ended}
         found = []
         for run, *now in self.asked(lambda: self.query(states_query(by_run))) if by_run else ():

@@ -36,7 +36,7 @@
     │   └── Conflict
     ├── RateLimited               try again after ``retry_after`` seconds
     ├── Unavailable               a part of Fyke is down (storage, disk full); nothing was changed
-    │   └── OutcomeUnknown        the database went away during the commit; it may be changed
+    │   └── OutcomeUnknown        the connection was lost during the commit; it may be changed
     └── StaleLease                an attempt wrote with a token that is no longer valid
 
 Each class has a stable ``key`` for logs and tests. HTTP statuses, codes on the wire and published
@@ -184,7 +184,7 @@ class CodeWrong(SignInFailed):
     """The code is wrong, or was used before."""
 
     key = "code_wrong"
-    default = "The code is wrong or was used already; enter the next one, or a recovery code"
+    default = "The code is wrong or has been used; enter the next one, or a recovery code"
 
 
 class SessionEnded(Unauthenticated):
@@ -331,14 +331,14 @@ class Unavailable(FykeError):
 
 
 class OutcomeUnknown(Unavailable):
-    """The database went away during a commit and did not come back in time. The change may have
-    taken place: look before repeating it, or repeat it with the same ``Idempotency-Key``.
+    """The connection was lost during a commit and could not be restored in time. The change may
+    have taken place: check before repeating it, or repeat it with the same ``Idempotency-Key``.
     """
 
     key = "outcome_unknown"
     default = (
-        "The database went away while the change was stored, and the change may have taken place. "
-        "Look before you repeat it"
+        "The connection to the database was lost while the change was stored, so the change may "
+        "have taken place. Check before you repeat it"
     )
 
 

@@ -37,7 +37,7 @@ async def switch_on(visitor: Visitor) -> tuple[str, list[str]]:
     page = await visitor.post(f"{PATH}/new", status=200)
     secret = "".join(page.one("//output").text.split())
     wrong = await visitor.post(f"{PATH}/on", {"code": "12"}, status=422)
-    assert "This is not the present code" in wrong.text
+    assert "This is not the current code" in wrong.text
     assert "".join(wrong.one("//output").text.split()) == secret
     done = await visitor.post(f"{PATH}/on", {"code": TOTP(secret).now()}, status=200)
     return secret, done.one("//output").text.split()
@@ -64,7 +64,7 @@ async def test_an_app_is_added_and_used_to_sign_in(app: App, guest: Visitor) -> 
     assert asked.one("//h1").text == "Enter a code"
     assert "set-cookie" not in asked.answer.headers
     wrong = await guest.post("/login/code", kept(asked) | {"code": "000000"}, status=401)
-    assert "The code is wrong or was used already" in wrong.text
+    assert "The code is wrong or has been used" in wrong.text
     done = await guest.post("/login/code", kept(wrong) | {"code": codes[0]})
     assert done.location == "/queue"
     assert "Recovery codes left 9" in (await guest.get(PATH)).text

@@ -494,7 +494,9 @@ async def test_child_processes_inherit_no_descriptors(place: Site) -> None:
     assert len(out.stdout.split()) <= 8
 
 
-async def test_a_sandbox_could_be_opened(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_check_passes_while_a_sandbox_can_be_opened(
+    place: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await place.sandbox.check()
     monkeypatch.setattr(folders, "MIN_FREE_BYTES", 2**80)
     with pytest.raises(DiskShort, match="free some space"):

@@ -116,8 +116,8 @@ def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
 
 
 @reaches(ReasonCode.RUNNER_LOST)
-def test_a_frozen_runner_is_replaced_and_its_workers_end_before(own_platform: Booted) -> None:
-    """Without root there is no launcher, and they end with the runner."""
+def test_a_frozen_runner_is_replaced_and_its_workers_end_first(own_platform: Booted) -> None:
+    """Without root there is no launcher, and the Workers end with the runner."""
     slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 20, "some rows")
@@ -150,7 +150,7 @@ def test_a_frozen_launcher_is_replaced(own_platform: Booted) -> None:
     assert own_platform.ended(run, 60)["status"] == SUCCEEDED
 
 
-def test_a_start_ends_a_frozen_runner_that_was_left(own_platform: Booted) -> None:
+def test_a_start_kills_a_frozen_runner_of_an_earlier_start(own_platform: Booted) -> None:
     frozen = own_platform.role("runner")
     os.kill(frozen, signal.SIGSTOP)
     os.kill(parent_of(frozen), signal.SIGKILL)
@@ -281,7 +281,7 @@ def test_runs_wait_while_the_egress_is_frozen(own_platform: Booted) -> None:
 
 
 @reaches(ReasonCode.NEXT_TRY, ReasonCode.NOT_STARTED)
-def test_a_worker_that_cannot_be_unpacked_is_tried_again(own_platform: Booted) -> None:
+def test_a_worker_that_cannot_be_unpacked_is_retried(own_platform: Booted) -> None:
     slug = own_platform.push(python_project("print('unpacked')"), "never-unpacked")
     bundles = own_platform.home / "cache" / "bundles"
     mode = bundles.stat().st_mode

@@ -75,7 +75,7 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
 
 
 def join(platform: Booted, mailbox: Mailbox, name: str) -> None:
-    """A user of this name accepts an invitation and confirms the address; only such are mailed."""
+    """A user of this name accepts an invitation and confirms the address; others get no mail."""
     body = {"name": name, "role": "viewer"}
     link = platform.call("/api/fyke/users", body)["link"]["url"]
     address, _, token = link.partition("?token=")

@@ -1,7 +1,7 @@
-"""Every parser of the server that reads what a stranger wrote, with texts that grow.
+"""Every parser of untrusted text in the server, with texts that grow.
 
 A ``Parser`` reads a text of at most ``limit`` characters. Its ``documents`` are whole documents of
-about a given size: those with which attacks began, and others that make one part of it long.
+about a given size: those that attacks started from, and others that make one part of it long.
 ``PIECES`` are repeated to make texts without any structure.
 """
 
@@ -428,7 +428,7 @@ PARSERS: dict[str, Parser] = {
     ),
 }
 
-# Those with which attacks began: the ordinary suite tries them.
+# Those that attacks started from: the ordinary suite tries them.
 FIRST = (
     ("input schema", "dates"),
     ("form", "dates"),

@@ -17,13 +17,13 @@ SOCKET = ".s.PGSQL.5432"
 
 
 class Relay:
-    """Forwards bytes between a socket of its own and the server's, and cuts on request.
+    """Forwards bytes between its own socket and the server's, and cuts on request.
 
-    ``down`` refuses new lines; ``down_after_cut`` begins that with the cut. ``silence`` makes all
-    present lines swallow what is sent; with ``silent`` new ones do so from their start.
-    ``cut`` is ``before`` (a COMMIT does not reach the server), ``after`` (it does, but its
-    answer never comes back), ``swallow`` (as ``before``, but the line goes silent) or empty; it
-    counts for one COMMIT.
+    ``down`` refuses new connections; ``down_after_cut`` does so from the cut on. ``silence`` makes
+    all open connections drop what is sent; with ``silent`` new ones do so from their start. ``cut``
+    is ``before`` (a COMMIT does not reach the server), ``after`` (it does, but its answer never
+    comes back), ``swallow`` (as ``before``, but the connection goes silent) or empty; it counts for
+    one COMMIT.
     """
 
     def __init__(self, folder: Path, server: Path) -> None:
@@ -38,12 +38,12 @@ class Relay:
         return await asyncio.start_unix_server(self._serve, self.folder / SOCKET)
 
     def drop(self) -> None:
-        """Cut every line there is."""
+        """Cut every connection."""
         for writer in self._lines:
             writer.transport.abort()
 
     def silence(self) -> None:
-        """From now on no byte passes a line there is, in either direction."""
+        """From now on no byte passes an open connection, in either direction."""
         before, self._silence = self._silence, asyncio.Event()
         before.set()
 
@@ -114,7 +114,7 @@ class Relay:
 
 @contextmanager
 def relaying(server: PostgresServer) -> Iterator[Relay]:
-    """A relay in a thread of its own, which users of other processes may reach."""
+    """A relay in its own thread, which processes of other users may reach."""
     with tempfile.TemporaryDirectory(prefix="relay", dir="/tmp") as folder:
         relay = Relay(Path(folder), server.socket_dir)
         loop = asyncio.new_event_loop()

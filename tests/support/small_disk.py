@@ -1,4 +1,4 @@
-"""A platform with a small disk of its own. Only root can mount one."""
+"""A platform with its own small disk. Only root can mount one."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ MAX_KEY_CHARS = 512
 # playground of the console. A request from the network cannot set it.
 INSIDE = "fyke.inside"
 RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
-_BUCKET = "fyke.bucket"  # key in the ASGI scope of the bucket that has paid for the request
-BYTES_PER_REQUEST = 64 * 1024  # a body counts as one further request for each
+_BUCKET = "fyke.bucket"  # key in the ASGI scope: the bucket that the request was counted in
+BYTES_PER_REQUEST = 64 * 1024  # each so many bytes of a body count as one more request
 _REMEMBERED_KEYS = 10_000
 
 

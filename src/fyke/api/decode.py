@@ -126,8 +126,8 @@ def _valid(decode: Callable[[bytes], T], body: bytes) -> T:
 
 
 def too_many(body: bytes, limit: int) -> bool:
-    """Whether arrays and objects in unparsed ``body`` have more than ``limit`` values, of which
-    empty ones count as one.
+    """Whether arrays and objects in unparsed ``body`` have more than ``limit`` values; an empty one
+    counts as one value.
     """
     if _values(body) <= limit:
         return False

@@ -58,9 +58,9 @@ class TokenBuckets:
         return wait
 
     def debit(self, key: str, cost: int, own_rate: float = 0) -> float:
-        """Take ``cost`` further tokens of ``key`` after a ``take``, also more than there are: the
-        next ``take`` waits until they are paid. Return 0, or the seconds until the next token when
-        tokens are owed already; then none is taken.
+        """Take ``cost`` more tokens from ``key`` after a ``take``, even more than it has: the next
+        ``take`` waits until the debt is paid. Return 0, or, if there already is a debt, the seconds
+        until the next token; then none is taken.
         """
         rate, burst = self._limits(own_rate)
         if rate <= 0:

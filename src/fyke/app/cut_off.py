@@ -1,4 +1,4 @@
-"""Whether a runner alone is cut off from PostgreSQL, or an outage affects others as well."""
+"""Finds out whether PostgreSQL is out of reach for this runner only, or for others as well."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ ANSWER_SECONDS = 3.0
 
 
 class CutOff:
-    """``peer`` is what another role of this machine last said of the database, None without one."""
+    """``peer`` returns the database state another role of this machine last reported, or None."""
 
     def __init__(self, database_url: str, peer: Callable[[], StoreState | None]) -> None:
         self._url = database_url
         self._peer = peer
 
     async def alone(self, servers: int) -> bool:
-        """Whether others may reach the database that this runner does not reach; in doubt they do.
-        ``servers`` is the last known number of servers, which may call its attempts lost.
+        """Whether others may reach the database although this runner does not; if in doubt, True.
+        ``servers`` is the last known number of servers, which may declare its attempts lost.
 
         - A new connection that is answered shows that the runner is not cut off.
-        - A role of this machine that reads the database shows that the runner alone is cut off.
-        - One that does not read it either shows that the whole machine is affected; without
-          another server none is left that calls attempts lost.
+        - A role of this machine that reads the database shows that only the runner is cut off.
+        - A role that does not read it either shows that the whole machine is affected; without
+          another server, no process is left to declare attempts lost.
         - A machine that refuses connections shows that the database is down for all.
         """
         if not self._url:  # a file, which every process of this machine reaches

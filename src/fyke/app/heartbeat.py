@@ -1,7 +1,7 @@
 """The reports of a role to its supervisor, and what it learns from the answers.
 
-One report is one packet on a socket pair: the state of the role's store. That it arrives shows that
-the event loop runs. The answer has what the supervisor knows of all roles.
+One report is one packet on a socket pair: the state of the role's store. Its arrival shows that the
+event loop runs. The answer contains the status of all roles.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PEER_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Reports every ``REPORT_SECONDS``. Without a supervisor it does nothing and knows nothing."""
+    """Reports every ``REPORT_SECONDS``. Does nothing without a supervisor."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Heartbeat:
         seconds: float = REPORT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``name`` is that of this role."""
+        """``name`` is the name of this role."""
         self._name = name
         self._clock = clock
         self._answered_at = 0.0
@@ -41,16 +41,16 @@ class Heartbeat:
         self._processes: list[ProcessReport] = []
 
     def watch_stores(self, paths: Sequence[StorePath]) -> None:
-        """Check these ways to the database from now on."""
+        """Start to check these paths to the database."""
         self._checks += [_Check(path) for path in paths]
 
     def processes(self) -> list[ProcessReport]:
-        """All roles of this machine, as the supervisor last knew them."""
+        """All roles of this machine, as the supervisor last reported them."""
         return self._processes
 
     def peer_store(self) -> StoreState | None:
-        """What another role of this machine last said of the database, at most ``PEER_SECONDS``
-        ago; None when there is none, or nothing as new.
+        """The database state that another role of this machine last reported, if at most
+        ``PEER_SECONDS`` ago; otherwise None.
         """
         age = self._clock() - self._answered_at
         for report in self._processes:
@@ -85,7 +85,7 @@ class Heartbeat:
             await asyncio.sleep(self._seconds)
 
     def _store(self) -> StoreState:
-        """The worst state of the ways to the database; starts the next checks."""
+        """The worst state of the paths to the database; starts the next checks."""
         states = {check.state() for check in self._checks}
         for state in (StoreState.PENDING, StoreState.FAILED, StoreState.ANSWERED):
             if state in states:
@@ -110,8 +110,8 @@ class Heartbeat:
 
 
 class _Check:
-    """Repeats the check of one way to the database. While one is pending, other operations that end
-    on this way count like it: they wait in the same queue.
+    """Checks one path to the database repeatedly. While a check is pending, other operations that
+    complete on this path count as checks, because they wait in the same queue.
     """
 
     def __init__(self, path: StorePath) -> None:
@@ -138,7 +138,7 @@ class _Check:
 
 
 def _of_others(before: tuple[int, int], now: tuple[int, int]) -> StoreState:
-    """The state that the operations show which have returned or raised meanwhile."""
+    """The state according to other operations that have returned or raised meanwhile."""
     if now[0] != before[0]:
         return StoreState.ANSWERED
     return StoreState.FAILED if now[1] != before[1] else StoreState.PENDING

@@ -99,7 +99,7 @@ def _version(schema: Schema, url: str) -> SchemaVersion:
 
 
 def check(settings: Settings) -> list[str]:
-    """One sentence for each fault of state, rows and bundles, each by itself and compared with each
+    """One sentence for each fault of state, rows and bundles, separately and compared with each
     other. Changes nothing. Raises ``Unavailable``.
     """
     from sqlalchemy.exc import SQLAlchemyError
@@ -134,7 +134,7 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
         return faults
     version = _version(RESULTS, addresses(settings).results)
     if not version.up_to_date:
-        return [*faults, f"{rows.name} is of another release of Fyke: {version.remedy}"]
+        return [*faults, f"{rows.name} belongs to another release of Fyke: {version.remedy}"]
     if settings.database_url:
         faults += consistency.check_database(engine)
     else:

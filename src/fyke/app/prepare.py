@@ -26,7 +26,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 def prepare(
     settings: Settings, report: Callable[[str], None], *, seconds: float = DATABASE_SECONDS
 ) -> None:
-    """Prepare the data folder. PostgreSQL may still be starting, so it is awaited for ``seconds``;
+    """Prepare the data folder. PostgreSQL may still be starting, so this waits ``seconds`` for it;
     ``report`` gets a sentence when the wait begins and when it ends.
 
     Raises ``FykeError`` and ``OSError``; where the disk may be full, with the free space.
@@ -41,7 +41,7 @@ def prepare(
             if not settings.database_url or not seconds:
                 raise
             if time.monotonic() - started >= seconds:
-                raise Unavailable(f"{error}; it was awaited for {seconds:g} s") from error
+                raise Unavailable(f"{error}; gave up after {seconds:g} s") from error
             if not waiting:
                 report(f"{error}; waiting up to {seconds:g} s for PostgreSQL")
             waiting = True

@@ -1,11 +1,11 @@
-"""What ``fyke prune`` removes: files that nothing refers to, also while runs start.
+"""Finds and removes files that nothing needs, even while runs start.
 
 Whatever a version needs is kept: its bundle, its unpacked bundle and its environment. A version is
-in the state before they are looked up for a start, and the look-up shares a lock with this module.
-So each removal takes that lock, reads the state once more, and only then decides. A folder is
-renamed first, and deleted after the lock was released.
+in the state before they are looked up for a start, and the lookup shares a lock with this module.
+So each removal takes that lock, reads the state again, and only then decides. A folder is renamed
+first, and deleted after the lock was released.
 
-Package caches, downloads and work folders are kept while their own lock, or that of the
+Package caches, downloads and work folders are kept while their own lock, or the lock of the
 installation, is taken.
 """
 
@@ -62,12 +62,12 @@ PRUNED = ".pruned-"
 class Kind(StrEnum):
     """What is removed."""
 
-    BUNDLE = "bundle"  # of no version
+    BUNDLE = "bundle"  # belongs to no version
     UNPACKED = "unpacked bundle"
     ENVIRONMENT = "environment"
     PACKAGES = "package cache"
-    DOWNLOAD = "download"  # of a server that was killed
-    TEMPORARY = "temporary file"  # of a process that was killed
+    DOWNLOAD = "download"  # left by a killed server
+    TEMPORARY = "temporary file"  # left by a killed process
     WORK = "work folder"
     GROUP = "control group"
 
@@ -82,7 +82,7 @@ class Removable:
 
 
 class UnknownNeed(Exception):
-    """Which environments the versions need cannot be computed here; the message says why."""
+    """The environments that the versions need cannot be determined here; the message says why."""
 
 
 class Prune:
@@ -110,7 +110,7 @@ class Prune:
         ]
 
     async def remove(self, item: Removable) -> bool:
-        """Remove it, unless it is needed by now. Return whether it was removed."""
+        """Remove it, unless it is needed now. Return whether it was removed."""
         try:
             return await self._remove(item)
         except FileNotFoundError:
@@ -241,8 +241,8 @@ class Prune:
 
 
 class SharedPrune:
-    """Finds and removes what belongs to the launcher, where root has started Fyke: run by root
-    then, otherwise by the owner of the data folder.
+    """Finds and removes files of the launcher if root has started Fyke; then run by root, otherwise
+    by the owner of the data folder.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -260,7 +260,7 @@ class SharedPrune:
         return [item for item in found if _is_ours(item.path)]
 
     def remove(self, item: Removable) -> bool:
-        """Remove it, unless it is in use by now. Return whether it was removed."""
+        """Remove it, unless it is in use now. Return whether it was removed."""
         if item.kind is Kind.GROUP:
             with contextlib.suppress(OSError):  # in use again
                 item.path.rmdir()

@@ -90,16 +90,16 @@ def node_name(settings: Settings) -> str:
 
 
 def place(settings: Settings) -> str:
-    """Return ``RunnerInfo.place`` of this data folder. That of a copied folder, or of a copied
-    machine, is another one.
+    """Return ``RunnerInfo.place`` of this data folder. A copied folder or machine has a different
+    one.
     """
     folder = settings.home.stat()
     return f"{BOOT_ID.read_text().strip()}/{folder.st_dev}/{folder.st_ino}"
 
 
 async def rename_copied_node(settings: Settings, storage: Storage) -> None:
-    """Give this node a new name when one with its name is at work in another place: the data
-    folder, or the machine, is a copy.
+    """Give this node a new name if a runner of this name is alive in another place: then the data
+    folder or the machine is a copy.
     """
     name, here = node_name(settings), place(settings)
 

@@ -1,4 +1,4 @@
-"""The users of sandboxes of a data folder, as its launcher has claimed them."""
+"""The sandbox users that the launcher of a data folder has claimed."""
 
 from __future__ import annotations
 

@@ -60,15 +60,15 @@ async def claim_secret(settings: Settings) -> None:
     if secret_fingerprint(settings) != stored:
         which = "another" if settings.secret_file.exists() else "no"
         raise Conflict(
-            f"The data folder {settings.home} has {which} secret.key, but the installation of this "
-            "database has one, which protects secrets and links. Copy secret.key from the data "
-            "folder of that installation or from a backup. If it is lost: fyke db accept-secret"
+            f"The data folder {settings.home} has {which} secret.key. Secrets and links of the "
+            "installation in this database need its own: copy secret.key from the data folder of "
+            "that installation or from a backup. If it is lost: fyke db accept-secret"
         )
 
 
 async def accept_secret(settings: Settings) -> None:
     """Make the ``secret.key`` of this data folder that of the installation; create a missing one.
-    What the former one has sealed is lost.
+    What the old one has sealed is lost.
     """
     create_secret(settings)
     ours = secret_fingerprint(settings)
@@ -91,7 +91,7 @@ async def bootstrap(settings: Settings) -> None:
 
 
 async def replace_owner_key(settings: Settings) -> None:
-    """Write a new ``owner.key`` to this data folder; that of every other folder is revoked."""
+    """Write a new ``owner.key`` to this data folder; the key of every other folder is revoked."""
     async with open_state(settings) as storage:
         accounts = Accounts(storage, SystemClock())
         account, key = await accounts.bootstrap()

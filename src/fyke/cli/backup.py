@@ -18,12 +18,12 @@ from fyke.cli.output import Output
 from fyke.cli.settings import existing_settings, load_settings
 from fyke.kit.files import flush_folder
 
-backups = group("Backups: create and verify them. fyke restore restores one.")
+backups = group("Create and verify backups. fyke restore restores one.")
 
 File = Annotated[Path, typer.Argument(help=".tar.gz or .tar.zst", metavar="FILE")]
 POSTGRES = (
-    "State and rows are in PostgreSQL and not in this file: back them up with pg_dump before "
-    "it, and restore them with pg_restore before Fyke starts."
+    "State and rows are in PostgreSQL and not in this file: run pg_dump before each backup, and "
+    "pg_restore before Fyke starts."
 )
 
 
@@ -80,7 +80,7 @@ def _new_file(file: Path) -> Iterator[IO[bytes]]:
 
 @backups.command("verify")
 def verify(file: File, as_json: JsonOption = False) -> None:
-    """Verify that a backup can be restored. Needs space for its content in TMPDIR.
+    """Verify that a backup can be restored. Needs space in TMPDIR for the unpacked files.
 
     Compares the hash of every file, unpacks the databases and checks them like fyke db check.
     Exit status 1 if there are findings, or if the file is damaged.

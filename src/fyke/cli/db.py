@@ -82,8 +82,8 @@ def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def accept_secret(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Accept the secret.key of this data folder in place of one that is lost.
 
-    Creates one if it is missing. Secrets of Workers must then be entered again, share and download
-    links end, and the signatures of webhooks change.
+    Creates the file if it is missing. Secrets of Workers must then be entered again, share and
+    download links stop working, and webhook signatures change.
 
     \b
     Examples:
@@ -103,14 +103,14 @@ def accept_secret(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         out.json({"secret_file": str(settings.secret_file)})
     else:
-        out.say(f"{settings.secret_file} is the secret of the installation now.")
+        out.say(f"{settings.secret_file} is now the secret of the installation.")
 
 
 @db.command("owner-key")
 def owner_key(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Write a new owner.key to this data folder and revoke the former one.
+    """Write a new owner.key to this data folder and revoke the old one.
 
-    Only the first start creates one. On PostgreSQL that of every other data folder is revoked too.
+    Only the first start creates one. On PostgreSQL the keys of all other data folders are revoked.
 
     \b
     Examples:
@@ -135,8 +135,8 @@ def owner_key(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check that the database is intact and consistent. Changes nothing.
 
-    Compares runs, attempts, counters and ledger, the rows with the runs that they are of, and the
-    bundles with the versions that name them. Exit status 1 if there are findings.
+    Compares runs, attempts, counters and ledger, rows with their runs, and bundles with the
+    versions that refer to them. Exit status 1 if there are findings.
 
     \b
     Examples:

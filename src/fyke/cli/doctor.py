@@ -365,13 +365,13 @@ def _reported(server: _RunningServer) -> tuple[str, str, list[CheckResult]] | No
 
 
 def _sandbox_users(settings: Settings) -> Iterator[CheckResult]:
-    """The users of sandboxes, where root started Fyke on this data folder."""
+    """The sandbox users, if root started Fyke on this data folder."""
     from fyke.app.sandbox_users import sandbox_users
 
     users = sandbox_users(settings.home) if os.geteuid() == 0 else None
     if users is not None:
         detail = f"{users.start} to {users.stop - 1}, claimed on this machine"
-        yield CheckResult("users of sandboxes", OK, detail)
+        yield CheckResult("sandbox users", OK, detail)
 
 
 def _probe(settings: Settings) -> dict[str, Any]:

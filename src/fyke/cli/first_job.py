@@ -11,9 +11,9 @@ from fyke.settings import Settings
 
 READY_SECONDS = 60.0
 NO_OWNER_KEY = (
-    "This data folder has no owner.key, because another one on this database has had the first "
-    "start. To administer the installation from here, copy owner.key from there; to replace a lost "
-    "one, run: fyke db owner-key"
+    "This data folder has no owner.key, because another data folder on this database was started "
+    "first. To administer the installation from here, copy owner.key from that folder; to replace "
+    "a lost key, run: fyke db owner-key"
 )
 
 

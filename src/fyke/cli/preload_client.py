@@ -35,7 +35,7 @@ class PreloadClient:
         self._control: socket.socket | None = None
         self._restart_task: asyncio.Task[None] | None = None
         self.process: Child | None = None
-        self.fork_seconds = FORK_SECONDS  # how long a fork may take before it is replaced
+        self.fork_seconds = FORK_SECONDS  # how long a fork may take before the process is replaced
 
     def start(self) -> None:
         """Start the process, and restart it whenever it ends."""

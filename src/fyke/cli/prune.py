@@ -1,4 +1,4 @@
-"""``fyke prune``: remove files that nothing refers to."""
+"""``fyke prune``: remove files that nothing needs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def prune(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List files that nothing refers to, and remove them with --yes. May run while Fyke runs.
+    """List files that nothing needs, or remove them with --yes. May run while Fyke is running.
 
-    Bundles of no version; unpacked bundles and environments of versions that can no longer be
-    started; package caches; control groups, downloads, temporary files and, while Fyke is stopped,
-    work folders of processes that were killed. What a version, run, task or schedule needs is kept,
-    even if it is added meanwhile. Exit status 0, also if nothing is found.
+    Bundles that belong to no version; unpacked bundles and environments of versions that can no
+    longer be started; package caches; control groups, downloads, temporary files and, while Fyke is
+    stopped, work folders of killed processes. What a version, run, task or schedule needs is kept,
+    even if it is added meanwhile. Exit status 0, even if nothing is found.
 
     \b
     Examples:
@@ -73,10 +73,14 @@ def _say(
     if not found:
         out.say("Nothing to remove.")
     elif not yes:
-        out.say(f"{_total(found)}. Nothing was removed; fyke prune --yes removes this.")
+        out.say(f"{_total(found)}. Nothing was removed; fyke prune --yes removes them.")
     else:
         needed = len(found) - len(removed)
-        rest = f" {formatting.count(needed, 'item')} kept: in use by now." if needed else ""
+        rest = (
+            f" {formatting.count(needed, 'item')} kept, because they are now in use."
+            if needed
+            else ""
+        )
         out.say(f"{_total(removed)} removed.{rest}")
     if kept:
         out.say(kept)
@@ -101,7 +105,9 @@ def _check_tables(settings: Settings) -> None:
         raise CommandFailed(f"There is no installation in {settings.home}", Exit.NOT_FOUND)
     remedy = versions(settings).remedy
     if remedy:
-        raise CommandFailed(f"The database is of another release of Fyke: {remedy}", Exit.CONFLICT)
+        raise CommandFailed(
+            f"The database belongs to another release of Fyke: {remedy}", Exit.CONFLICT
+        )
 
 
 def _prune(settings: Settings, *, remove: bool) -> tuple[list[Removable], list[Removable], str]:

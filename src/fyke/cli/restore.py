@@ -30,14 +30,14 @@ def restore(
     file: File,
     home: HomeOption = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Move the present data folder aside.")
+        bool, typer.Option("--replace", help="Move the existing data folder aside.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Restore a backup to a data folder, completely or not at all.
 
     The hash of every file is checked before anything is put in place. A folder with files is
-    refused; with --replace it is renamed, and nothing of it is deleted. A folder in which Fyke is
+    refused; with --replace it is renamed, and nothing in it is deleted. A folder in which Fyke is
     running is always refused. Exit status 5 if the folder is refused.
 
     \b
@@ -55,7 +55,7 @@ def restore(
     has_files = _has_files(folder)
     if has_files and not replace:
         raise CommandFailed(
-            f"{folder} is not empty; name an empty folder with --home, or move the present one "
+            f"{folder} is not empty; name an empty folder with --home, or move the existing one "
             "aside with --replace",
             Exit.CONFLICT,
         )
@@ -113,7 +113,7 @@ def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int]
     from fyke.app.maintenance import remove_unknown_rows
     from fyke.cli.backup_file import unpack
 
-    shutil.rmtree(staging, ignore_errors=True)  # of a restore that was killed
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed restore
     staging.mkdir(mode=0o700)
     manifest = unpack(source, name, staging)
     removed = remove_unknown_rows(staging) if manifest["database"] == "sqlite" else 0
@@ -129,7 +129,7 @@ def _move_all(staging: Path, folder: Path) -> None:
 
 
 def _replace(folder: Path) -> Path:
-    """Rename the data folder, and put what was unpacked inside of it in its place."""
+    """Rename the data folder, and put the files unpacked inside it in its place."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     aside = folder.with_name(f"{folder.name}.replaced-{stamp}")
     try:
@@ -164,9 +164,9 @@ def _report(
         out.raw(str(folder))
         out.say(f'All files were restored and verified. Start Fyke with "fyke up --home {folder}".')
         if moved:
-            out.say(f"The folder that was there is {moved} now.")
+            out.say(f"The previous data folder is now {moved}.")
         if removed:
             rows = formatting.count(removed, "row")
-            out.say(f"{rows} of attempts that the backup does not know were left out.")
+            out.say(f"{rows} of attempts missing from the state of the backup were left out.")
     if manifest["database"] == "postgresql":
         out.say(POSTGRES)

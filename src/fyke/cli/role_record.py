@@ -1,5 +1,6 @@
-"""Roles that outlive their supervisor: the kernel sends them SIGTERM, but a frozen one does not act
-on it, and keeps its locks and transactions. The next supervisor ends them before it begins.
+"""Roles that outlive their supervisor: the kernel sends them SIGTERM, but a frozen role does not
+act on it and keeps its locks and transactions. The next supervisor kills them before it starts its
+own.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ _STATE, _START_TIME = 0, 19  # in /proc/PID/stat behind the name, see proc(5)
 
 
 class RoleRecord:
-    """The process of each role, in a file of the data folder. A process is a pid and its start
-    time: the pid alone may belong to another one later.
+    """Records the process of each role in a file of the data folder, by pid and start time, because
+    a pid alone may later belong to another process.
     """
 
     def __init__(self, file: Path) -> None:
@@ -26,8 +27,8 @@ class RoleRecord:
         self._processes: dict[str, tuple[int, int]] = {}
 
     def add(self, name: str, pid: int) -> None:
-        """Record that ``pid`` is the present process of the role ``name``; on a full disk it is not
-        recorded.
+        """Record that ``pid`` is the current process of the role ``name``; skipped if the disk is
+        full.
         """
         fields = _stat(pid)
         if fields is None:

@@ -1,9 +1,9 @@
 """Watches the roles for the supervisor.
 
 Each role reports every two seconds (``fyke.app.heartbeat``) that its event loop runs, and the state
-of its database. One whose loop, or whose database, is silent for ``SILENCE`` seconds is killed; the
-supervisor then starts it again. An error of the database is not silence. Every report is answered
-with what is known of all roles.
+of its database. A role whose loop or database is silent for ``SILENCE`` seconds is killed, and the
+supervisor restarts it. An error of the database is not silence. Every report is answered with the
+status of all roles.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class WatchedRole:
 
 
 class RoleWatch:
-    """Requires a running event loop. ``run`` looks every second."""
+    """Requires a running event loop. ``run`` checks every second."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RoleWatch:
         loop_silence: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``loop_silence`` has roles whose event loop may be silent for a time of its own."""
+        """``loop_silence``: seconds of silence of the event loop for roles with their own limit."""
         self._log = log
         self._silence = silence
         self._loop_silence = loop_silence or {}
@@ -60,7 +60,7 @@ class RoleWatch:
         self._watchdog: Watchdog[tuple[str, str]] = Watchdog(clock=clock)
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.look()
@@ -77,18 +77,18 @@ class RoleWatch:
             yield theirs.fileno()
 
     def started(self, name: str, process: Child) -> None:
-        """Watch ``process`` from now on."""
+        """Start to watch ``process``."""
         role = self._roles[name]
         role.process = process
         self._watchdog.watch((name, "loop"), self._loop_silence.get(name, self._silence))
         self._watchdog.watch((name, "database"), self._silence)
 
     def ended(self, name: str, code: int | str) -> None:
-        """Watch the process of ``name`` no longer; it ended with ``code`` and is started again."""
+        """Stop watching the process of ``name``, which exited with ``code`` and is restarted."""
         role = self._roles.setdefault(name, WatchedRole(self._clock()))
         self._forget(name)
         role.restarts += 1
-        role.cause = role.killed or f"it ended with {code}"
+        role.cause = role.killed or f"it exited with status {code}"
         role.process, role.killed = None, ""
         if role.connection is not None:
             asyncio.get_running_loop().remove_reader(role.connection)

@@ -54,7 +54,7 @@ class RunningLauncher:
             self._open.callback(os.close, descriptor)
 
     def descriptors(self) -> list[int]:
-        """What becomes readable when it reports or ends; nothing once it has ended."""
+        """The descriptors that become readable when it reports or ends; none once it has ended."""
         return [] if self.process.poll() is not None else [self.reports, self._end]
 
     def reported(self) -> bool:
@@ -121,8 +121,8 @@ def until_child_ends(
     *,
     silence: float = LAUNCHER_SILENCE,
 ) -> RunningLauncher:
-    """Wait until ``child`` ends; ``start`` replaces a launcher that ends, or is silent for
-    ``silence`` seconds and killed, before a requested stop.
+    """Wait until ``child`` ends; ``start`` replaces a launcher that ends, or that is killed after
+    ``silence`` seconds of silence, before a requested stop.
 
     Returns the current launcher.
     """

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 PAUSE_SECONDS = 0.05
 LONG_PAUSE_SECONDS = 1.0
-RETRY_SECONDS = 30.0  # how long a server may be away that restarts
+RETRY_SECONDS = 30.0  # how long a restarting server may be unreachable
 
 
 def wait_until_ready(base: str, seconds: float, *, give_up: bool) -> None:
@@ -44,7 +44,7 @@ def wait_until_ready(base: str, seconds: float, *, give_up: bool) -> None:
             text = f"Fyke did not become ready within {seconds:g} s ({reason}); see the log above"
             if give_up:
                 raise CommandFailed(text, Exit.UNREACHABLE)
-            print(f"fyke: {text}. It goes on trying.", file=sys.stderr, flush=True)
+            print(f"fyke: {text}. Still trying.", file=sys.stderr, flush=True)
             pause = LONG_PAUSE_SECONDS
         time.sleep(pause)
 
@@ -52,8 +52,8 @@ def wait_until_ready(base: str, seconds: float, *, give_up: bool) -> None:
 def publish_shipped(settings: Settings, base: str) -> list[str]:
     """Publish every Worker of ``assets()/workers`` as public; return their paths.
 
-    A refused Worker is reported and skipped, and so is all that is left when the server stays away:
-    the platform still starts.
+    A refused Worker is reported and skipped. If the server remains unreachable, so are all that are
+    left. The platform still starts.
     """
     published = []
     with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
@@ -74,7 +74,7 @@ def publish_shipped(settings: Settings, base: str) -> list[str]:
 
 
 def _retried(call: Callable[[], T]) -> T:
-    """Call again while the server is away or cannot answer, for at most ``RETRY_SECONDS``. Raises
+    """Retry while the server is unreachable or cannot answer, for at most ``RETRY_SECONDS``. Raises
     ``ClientError``.
     """
     deadline = time.monotonic() + RETRY_SECONDS

@@ -98,16 +98,16 @@ async def _start_platform(supervisor: Supervisor, config: SupervisorConfig) -> i
     except CommandFailed as error:
         if config.first_job["tour"]:
             raise
-        _print(f"fyke: {error}; the platform runs on")
+        _print(f"fyke: {error}; the platform keeps running")
         return Exit.OK
-    if code and not config.first_job["tour"]:  # no reason to stop a platform that runs
-        _print(f"fyke: the first job failed (status {code}); the platform runs on")
+    if code and not config.first_job["tour"]:  # no reason to stop a running platform
+        _print(f"fyke: the first job failed (status {code}); the platform keeps running")
         return Exit.OK
     return _exit_status(code, "The first job")
 
 
 async def _run_task(supervisor: Supervisor, task: str, /, **details: Any) -> int:
-    """Run a task, again when the preload process dies meanwhile. Raises ``CommandFailed``."""
+    """Run a task, and retry if the preload process dies meanwhile. Raises ``CommandFailed``."""
     for failures in range(1, FORK_TRIES + 1):
         try:
             return await supervisor.run_task(task, **details)

@@ -22,8 +22,8 @@ from fyke.kit.backoff import delay
 
 STOP_SECONDS = 10.0
 IDLE_END_SECONDS = 2.0  # an idle runner ends within this time
-# Without a launcher, which ends the Workers of a frozen runner, they end with the runner. So it is
-# killed before its leases (15 s) expire and others may call its attempts lost.
+# Without a launcher, the Workers of a frozen runner end only with the runner. So it is killed
+# before its leases (15 s) expire and others may declare its attempts lost.
 LONE_RUNNER_SILENCE = 12.0
 
 
@@ -79,7 +79,7 @@ class Supervisor:
             process.send_signal(signal.SIGTERM)
 
     def start(self) -> None:
-        """Start every role, with an asyncio task that restarts it, and the watch over them."""
+        """Start every role, with an asyncio task that restarts it, and a task that watches them."""
         self._watching = asyncio.create_task(self._watch.run())
         for role in self._roles:
             role.restart_task = asyncio.create_task(self._keep_running(role))

@@ -89,7 +89,7 @@ def link(server: ServerContext, name: Name) -> None:
 
 @server_command(users, "reset-second-factor")
 def reset_second_factor(server: ServerContext, name: Name) -> None:
-    """Switch off the second factor of a user who has lost device and recovery codes.
+    """Switch off the second factor of a user who has lost the device and the recovery codes.
 
     Only with the operator's key on this machine. The user's sessions end.
 

@@ -14,7 +14,7 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.SIGN_OUT: _("Signed out"),
         AuditAction.SESSIONS_REVOKED: _("Signed out sessions"),
         AuditAction.CONFIRMED: _("Confirmed the password"),
-        AuditAction.CONFIRM_FAILED: _("Wrong password to confirm"),
+        AuditAction.CONFIRM_FAILED: _("Confirmation failed"),
         AuditAction.PASSWORD: _("Set a password"),
         AuditAction.SECOND_FACTOR_ON: _("Switched the second factor on"),
         AuditAction.SECOND_FACTOR_OFF: _("Switched the second factor off"),

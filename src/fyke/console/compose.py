@@ -10,7 +10,7 @@ from fyke.api.files import Links
 from fyke.console.api_client import ApiClient
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.docs.prefill import Prefill
-from fyke.console.markdown import StrangersMarkdown
+from fyke.console.markdown import UntrustedMarkdown
 from fyke.console.page import ConsolePage
 from fyke.console.pages import (
     access,
@@ -215,7 +215,7 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
             services.output_fields,
             services.runs,
             services.tasks,
-            StrangersMarkdown(services.parsers),
+            UntrustedMarkdown(services.parsers),
         ).pages(),
         *worker_versions.WorkerVersionPages(
             frames, services.workers, services.history, services.builds

@@ -26,8 +26,8 @@ _TAGS = {
 }
 
 
-class StrangersMarkdown:
-    """Renders texts of strangers, each once, in the pool of parsers."""
+class UntrustedMarkdown:
+    """Renders untrusted texts, each once, in the parser pool."""
 
     def __init__(self, parsers: ParserPool) -> None:
         self._parsers = parsers
@@ -68,7 +68,7 @@ def _plain(text: str) -> Markup:
     return Markup("<pre>{}</pre>").format(text)
 
 
-@lru_cache(maxsize=256)  # for texts of ours
+@lru_cache(maxsize=256)  # for our own texts
 def to_html(text: str) -> Markup:
     """Sanitized HTML. Headings are moved one level down, because the page has its own ``h1``."""
     rendered = render(_without_pictures(text))

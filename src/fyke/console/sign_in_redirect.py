@@ -46,7 +46,7 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
 
 def ask_to_confirm(view: View, page: ConsolePage, *, code: bool) -> Response:
     """The response to a sensitive action that needs the password again. Nothing was changed yet.
-    A form that contains a password has to be filled in once more.
+    A form that contains a password has to be filled in again.
     """
     repeat = page.unsafe and not page.excluded and not view.form.files
     if view.request.headers.get("hx-request") == "true" or not page.unsafe:

@@ -34,7 +34,7 @@ class Isolation(StrEnum):
     NONE = "none"
 
 
-COMPLETE = "all isolation checks passed"  # the reason of level full, with what remains after it
+COMPLETE = "all isolation checks passed"  # the reason at level full; what remains is appended
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Whether a process works: its ways to the database, and what the supervisor knows of it."""
+"""Whether a process works: its paths to the database, and what the supervisor knows about it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class StoreState(StrEnum):
     """What a process last saw of its database."""
 
     ANSWERED = "answered"
-    FAILED = "failed"  # an answer too: the database is away, and the process knows
+    FAILED = "failed"  # also an answer: the database is unreachable, and the process knows
     PENDING = "pending"  # neither an answer nor an error so far
     NONE = "none"  # the process uses no database
 
 
 @dataclass(frozen=True, slots=True)
 class StorePath:
-    """One way that requests take to a database. ``check`` takes it; ``progress`` counts the
+    """One path that requests take to a database. ``check`` uses it; ``progress`` counts the
     operations on it that have returned, and those that have raised an error.
     """
 

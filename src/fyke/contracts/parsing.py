@@ -1,7 +1,7 @@
-"""Reading what strangers wrote, where it takes more than a moment.
+"""Parsing untrusted text that may take long.
 
 The server's event loop serves all accounts, and a parser written in C stops all its threads. Only
-what is linear and small is read there; the rest is read by a ``ParserPool``. The page
+small texts that take linear time are parsed there, the others by a ``ParserPool``.
 ``docs/internals/parsing.md`` lists both.
 """
 
@@ -17,8 +17,8 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class ParserLimits:
-    """Limits of one call: processor time, time on the clock, both in seconds, and bytes of memory
-    beyond what the process had before.
+    """Limits of one call: processor time and elapsed time, both in seconds, and bytes of memory in
+    addition to what the process already uses.
     """
 
     cpu_seconds: int

@@ -97,16 +97,16 @@ def _process_check(report: ProcessReport) -> HealthCheck:
     ended = ""
     if report.restarts:
         times = "once" if report.restarts == 1 else f"{report.restarts} times"
-        ended = f"; it was restarted {times}, last because {report.cause}"
+        ended = f"; it was restarted {times}, most recently because {report.cause}"
     if silence := _silence(report):
         remedy = "it is restarted after 20 s without a report; see the log of fyke up"
         return HealthCheck(name, Level.BAD, f"it {silence}{ended}", remedy)
     if report.store is StoreState.PENDING:
         detail = f"it reports, but its database does not answer{ended}"
-        return HealthCheck(name, Level.WARNING, detail, "look at the database")
+        return HealthCheck(name, Level.WARNING, detail, "check the database")
     if report.store is StoreState.FAILED:
         detail = f"it reports, but its database fails{ended}"
-        return HealthCheck(name, Level.BAD, detail, "look at the database")
+        return HealthCheck(name, Level.BAD, detail, "check the database")
     return HealthCheck(name, Level.GOOD, f"it reports{ended}")
 
 
@@ -114,7 +114,7 @@ def _runner_check(runner: RunnerInfo) -> HealthCheck:
     name = f"runner {runner.node}"
     capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
     if runner.trouble is not None:
-        detail = f"it starts no Workers now: {rule_of(runner.trouble)}; {capacity}"
+        detail = f"it cannot start Workers: {rule_of(runner.trouble)}; {capacity}"
         return HealthCheck(name, Level.BAD, detail, remedy_of(runner.trouble) or "runs wait")
     if runner.isolation == Isolation.FULL.value:
         _, _, remains = runner.reason.partition(COMPLETE)

@@ -1,4 +1,4 @@
-"""Locks on files that processes share (``flock``). They end with the process that has them."""
+"""Locks on files that processes share (``flock``). A lock ends with the process that took it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextlib.contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[bool]:
-    """Lock the file, which is created when it is missing, for the time of the context.
-
-    Yield whether it is locked: False only without ``wait``, while another one has the lock.
+    """Lock the file, which is created if it is missing, during the context. Yield whether it is
+    locked: False only without ``wait``, if another process has the lock.
     """
     descriptor = os.open(path, _FLAGS, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""Finds those that should report regularly and have been silent for too long.
+"""Finds participants that should report regularly but have been silent for too long.
 
 Only the standard library: processes of root import this module.
 """
@@ -24,15 +24,15 @@ class _Term:
 
 
 class Watchdog(Generic[K]):
-    """Watches by a monotonic clock, and distrusts gaps between its own looks: after a gap, such as
-    that of a suspended machine, the watched ones may have been stopped as well, so every term
-    begins again and nothing is found.
+    """Uses a monotonic clock, and detects gaps between its own checks: after a gap, for example on
+    a suspended machine, the participants may have been stopped as well, so every term starts again
+    and none is found silent.
     """
 
     def __init__(
         self, *, gap: float = GAP_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``gap`` is the longest pause between two looks that is trusted, in seconds."""
+        """``gap`` is the longest pause between two checks that is not a gap, in seconds."""
         self._gap = gap
         self._clock = clock
         self._terms: dict[K, _Term] = {}
@@ -43,7 +43,7 @@ class Watchdog(Generic[K]):
         self._terms[key] = _Term(self._clock(), silence)
 
     def forget(self, key: K) -> None:
-        """Watch ``key`` no longer."""
+        """Stop watching ``key``."""
         self._terms.pop(key, None)
 
     def heard(self, key: K) -> None:

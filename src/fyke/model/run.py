@@ -71,7 +71,7 @@ class End:
 SUCCESS = End(Outcome.SUCCEEDED)
 
 
-MIN_GAP_MS = 3000  # shorter differences are the time that an end takes
+MIN_GAP_MS = 3000  # shorter differences are the time that ending an attempt takes
 MAX_PAUSE_MS = 60_000  # the longest pause before a returned subtask is tried again
 
 

@@ -33,7 +33,7 @@ class RunnerInfo:
     without isolation, because the operator allowed that. ``draining``: it is being stopped and
     takes no more attempts. ``place`` identifies its data folder and the boot of its machine; a
     place has one runner at a time, which is the successor of all others with this place.
-    ``trouble``: why it cannot start Workers at present, None when it can.
+    ``trouble``: why it currently cannot start Workers, None when it can.
     """
 
     id: str

@@ -1,1 +1,1 @@
-"""Parsers of strangers' texts in processes of their own."""
+"""Parsers of untrusted text in separate processes."""

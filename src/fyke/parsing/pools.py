@@ -30,15 +30,15 @@ OnItem = Callable[[Any], Awaitable[None]]
 log = structlog.get_logger()
 
 PROCESSES = 2
-MAX_WAITING = 20  # calls of one account, with the one that is executed
-MAX_CALLS = 200  # of one process, which is then replaced: memory is not always given back
+MAX_WAITING = 20  # calls of one account, including the one in progress
+MAX_CALLS = 200  # per process, which is then replaced: memory is not always released
 IDLE_SECONDS = 60.0
 _RETRY_SECONDS = 5
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR")
 
 
 class _Turns:
-    """Lets accounts take turns, and refuses calls of one that has too many."""
+    """Lets accounts take turns, and refuses calls of an account that has too many."""
 
     def __init__(self, slots: int) -> None:
         self._slots = FairSemaphore(slots)
@@ -105,7 +105,7 @@ class ProcessPool(_Pool):
                 await self._release(process)
 
     async def close(self) -> None:
-        """End all processes; calls that are executed fail."""
+        """Stop all processes; calls in progress fail."""
         for process in list(self._all):
             await process.kill()
         self._all.clear()
@@ -238,7 +238,7 @@ def _result(kind: ReplyKind, value: Any) -> Any:
 
 class ThreadPool(_Pool):
     """For texts of the user of this process: the only limit is the deadline, after which a function
-    goes on in its thread.
+    continues in its thread.
     """
 
     async def _run(self, account_id: str, call: Call, on_item: OnItem) -> Any:

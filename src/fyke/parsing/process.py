@@ -34,7 +34,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     calls, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a print is no reply
+    os.dup2(2, 1)  # so that a print is not taken for a reply
     try:
         while True:
             for reply in answers(frames.read(calls)):

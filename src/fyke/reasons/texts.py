@@ -239,9 +239,9 @@ WAITS: Mapping[ReasonCode, Forms] = {
           "new; start it again with fyke up"),
         _("no runner is alive; start one with fyke up"),
     ),
-    ReasonCode.RUNNER_TROUBLE: (_("the runner on %(node)s starts no Workers now: %(detail)s"),),
+    ReasonCode.RUNNER_TROUBLE: (_("the runner on %(node)s cannot start Workers: %(detail)s"),),
     ReasonCode.NEXT_TRY: (
-        _("the Worker could not be started: %(detail)s. It will be tried again in %(retry_ms)s"),
+        _("the Worker could not be started: %(detail)s. It will be retried in %(retry_ms)s"),
     ),
     ReasonCode.QUEUE: (
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
@@ -376,7 +376,7 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
     DetailCode.DISK_USED_UP: _detail(_("the disk of the runner is full"), _("free some space")),
     DetailCode.EGRESS_AWAY: _detail(_("the egress process does not answer")),
     DetailCode.STORE_AWAY: _detail(_("the database could not be reached")),
-    DetailCode.RUNNER_LOST_EARLY: _detail(_("the runner was lost or stopped before that")),
+    DetailCode.RUNNER_LOST_EARLY: _detail(_("the runner was lost or stopped first")),
     DetailCode.UNFORESEEN: _detail(_("the platform failed: %(problem)s")),
 }  # fmt: skip
 

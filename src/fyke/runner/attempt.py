@@ -174,7 +174,8 @@ class AttemptRunner:
             if failed.log.strip():
                 intake.log(LogType.ERROR, failed.log, system=True)
             if failed.reason.code is ReasonCode.INSTALL_DISK_FULL:
-                # the disk is still short without the files of the installation: not its fault
+                # the disk is short even without the installed files: not a fault of the
+                # installation
                 await self._deps.sandbox.check()
             raise StartRefused(end_of(failed.reason)) from failed
         if environment.warning:

@@ -1,5 +1,5 @@
-"""Stops the Workers of a runner that alone is cut off from the database, before another process may
-call its attempts lost. In an outage that others see as well, nothing is stopped.
+"""Stops the Workers of a runner that is cut off from the database while others reach it, before
+another process may declare its attempts lost. A shared outage stops nothing.
 
 Times are monotonic and do not depend on a report that hangs.
 """
@@ -10,7 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 LOOK_SECONDS = 0.5
-# A lease lasts 15 s. Of these, asking takes up to 3 s, and a Worker has 5 s to end after SIGTERM.
+# A lease lasts 15 s. Of these, ``alone`` takes up to 3 s, and a Worker has 5 s to end after
+# SIGTERM.
 FENCE_SECONDS = 6.0
 GAP_SECONDS = 3.0
 SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not counted
@@ -23,7 +24,7 @@ async def never_alone(servers: int) -> bool:
 
 class LeaseMonitor:
     """Knows when each attempt was last renewed. ``alone`` gets the last known number of servers,
-    and returns whether this runner alone is cut off.
+    and returns whether only this runner is cut off.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class LeaseMonitor:
             self._renewed[attempt_id] = at
 
     def forget(self, attempt_id: str) -> None:
-        """Guard this attempt no longer."""
+        """Stop monitoring this attempt."""
         self._renewed.pop(attempt_id, None)
 
     async def overdue(self) -> list[str]:
         """The attempts that must be stopped now. Call it every ``LOOK_SECONDS``.
 
-        After an outage that others see as well, and after a gap between two calls as of a paused
-        machine, every attempt has a whole new term, as the servers give every lease one.
+        After a shared outage, and after a gap between two calls, for example on a paused machine,
+        every attempt has a full new term, as the servers give every lease one.
         """
         now = self._clock()
         if now - self._looked > GAP_SECONDS:

@@ -83,7 +83,7 @@ class Runner:
         self._capacity_freed = asyncio.Event()
         self._next_report_seconds = REPORT_SECONDS
         self._trouble: Detail | None = None  # why no Worker can be started now
-        self._fault_seen = asyncio.Event()  # an attempt was returned: look for trouble at once
+        self._fault_seen = asyncio.Event()  # an attempt was returned: check for trouble at once
         self._take_in_doubt = False  # a lease may have been written although the call failed
 
     # --- life of the process ------------------------------------------------------------
@@ -305,7 +305,7 @@ class Runner:
     # --- trouble --------------------------------------------------------------------------
 
     async def _watch_for_trouble(self) -> None:
-        """Look every second whether a Worker could be started; without that nothing is taken."""
+        """Check every second whether a Worker could be started; if not, no attempt is taken."""
         while True:
             await self._look_for_trouble()
             with contextlib.suppress(TimeoutError):
@@ -377,7 +377,7 @@ class Runner:
             attempt_runners[attempt_id].stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
 
     async def _monitor_leases(self) -> None:
-        """Stop the attempts whose leases could not be renewed because this runner alone is cut off
+        """Stop the attempts whose leases could not be renewed because only this runner is cut off
         from the database.
         """
         while True:

@@ -1,7 +1,7 @@
 """How long a Worker runs, and its memory over time.
 
-Both use the monotonic clock of the runner (``CLOCK_MONOTONIC``): setting the time does not move it,
-and it stands still while the machine is suspended.
+Both use the monotonic clock of the runner (``CLOCK_MONOTONIC``): clock changes do not affect it,
+and it stops while the machine is suspended.
 
 Memory over time is the integral of a Worker's memory use, from samples of its counter.
 

@@ -93,16 +93,17 @@ class ServerSettings(BaseModel):
         pattern=r"^max-age=[0-9]+(; ?(includeSubDomains|preload))*$",
         examples=["max-age=31536000"],
     )
-    """The header ``Strict-Transport-Security`` of answers over https: browsers then open this host
-    name, and names below it, only over https. It is sent when ``public_url`` begins with
-    ``https://``, or a trusted proxy says that the client uses https. ``max-age=0`` revokes it.
+    """The header ``Strict-Transport-Security`` of responses over https: browsers then open this
+    host and its subdomains only over https. It is sent when ``public_url`` begins with
+    ``https://``, or when a trusted proxy reports that the client uses https. ``max-age=0`` revokes
+    it.
     """
 
     rate_limit: Annotated[int, Unit("requests per second")] = Field(
         default=60, ge=0, examples=["200"]
     )
     """The limit of each key without its own limit, and of each address for requests without a key.
-    Bursts may be twice as large. A JSON body counts as one further request for each 64 KiB. 0 is no
+    Bursts may be twice as large. A JSON body counts as one more request for each 64 KiB. 0 is no
     limit. Servers that share a database divide the limit equally.
     """
 
@@ -212,8 +213,8 @@ class RunnerSettings(BaseModel):
 
     attempt_uid_base: int = Field(default=30_000, ge=1, examples=["200000"])
     """The first of the user ids that attempts get when Fyke was started as root. Choose a range
-    without users of the machine. Where another installation on this machine uses one of them, the
-    next free range is taken; `fyke doctor` shows it.
+    without users of the machine. If another installation on this machine uses any of them, Fyke
+    takes the next free range; `fyke doctor` shows it.
     """
 
     attempt_uids: int = Field(default=4096, ge=1, examples=["1024"])

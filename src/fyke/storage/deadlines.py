@@ -40,6 +40,6 @@ PAGE = Deadline(60, 10)  # one page of rows or logs, also for exports; a large o
 SIGNAL = Deadline(5, 5)  # LISTEN and NOTIFY
 MAINTENANCE = Deadline(3600, 3610, lock=60)  # migrations, fyke db check
 
-# A lost connection is replaced and the work tried again, but not when so many seconds have passed:
+# A lost connection is replaced and the work is retried, unless this many seconds have passed: then
 # the caller has waited long enough, and gets ``Unavailable``.
 RETRY_SECONDS = 5.0

@@ -14,7 +14,9 @@ from fyke.kit.clock import Clock
 log = structlog.get_logger()
 
 PASS_SECONDS = 2.0
-END_SECONDS = 1.0  # how long a pass waits for the ends; one that takes longer goes on by itself
+END_SECONDS = (
+    1.0  # how long a pass waits for attempts to be ended; slower ones continue in the background
+)
 
 
 class LeaseTimer:
@@ -38,8 +40,8 @@ class LeaseTimer:
             log.warning("lost_attempts_ended", count=ended)
 
     async def _end(self, expired: dict[str, int]) -> int:
-        """End each attempt by itself: one whose rows are locked delays neither the others nor the
-        next look at the leases. Return how many have ended.
+        """End each attempt separately: one whose rows are locked delays neither the others nor the
+        next check of the leases. Return how many have ended.
         """
         self._ending = {name: task for name, task in self._ending.items() if not task.done()}
         new = {

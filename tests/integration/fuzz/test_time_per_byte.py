@@ -1,4 +1,4 @@
-"""The processor time of every parser that a stranger reaches grows at most linearly.
+"""The processor time of every parser of untrusted text grows at most linearly.
 
 Each text is doubled until the limit of its parser. When three doublings, eight times the text, take
 more than 32 times as long, the time does not grow linearly: a quadratic parser takes 64 times as
@@ -35,13 +35,13 @@ def _cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("parser", "document"), list(_cases()))
-def test_time_grows_at_most_with_the_text(parser: Parser, document: Document) -> None:
+def test_time_grows_at_most_linearly(parser: Parser, document: Document) -> None:
     times: list[float] = []
     size = START
     while size <= parser.limit:
         times.append(_seconds(parser, document(size)))
         if len(times) > 3 and _grows_too_fast(times[-4], times[-1]):
-            # measured again, without what disturbed it
+            # measured again, because something may have disturbed it
             before = max(times[-4], _seconds(parser, document(size // 8)))
             after = min(times[-1], _seconds(parser, document(size)))
             assert not _grows_too_fast(before, after), f"{size} characters: {times}"

@@ -358,7 +358,7 @@ asyncio.run(main())
 
 @contextlib.contextmanager
 def client_process(place: Site, name: str) -> Iterator[subprocess.Popen[str]]:
-    """A client in a process of its own, with a sandbox of this ``name``."""
+    """A client in its own process, with a sandbox of this ``name``."""
     (place.home / "run").chmod(0o711)
     child = subprocess.Popen(
         [
@@ -391,7 +391,7 @@ async def test_sandboxes_end_when_the_client_is_killed(place: Site) -> None:
 
 
 @CLIENTS_OF_OTHERS
-async def test_the_sandboxes_of_a_frozen_client_end_and_those_of_others_go_on() -> None:
+async def test_the_sandboxes_of_a_frozen_client_end_and_those_of_others_continue() -> None:
     frozen, other = new_ulid(), new_ulid()
     with data_folder() as home:
         async with launched(home, client_silence=3) as place:

@@ -1,4 +1,4 @@
-"""What sandboxes share with each other and the machine reveals nothing and blocks nothing."""
+"""Files that sandboxes share with each other and the machine reveal and block nothing."""
 
 from __future__ import annotations
 
@@ -185,10 +185,10 @@ async def test_watches_and_locks_stay_within_a_sandbox(
     assert (seen["refused"] == "") == gives_own_inodes(place, detail)
     if seen["refused"]:
         assert seen["refused"] == "ENOSYS"
-        assert "locks of files are shared" in detail
+        assert "are shared with other sandboxes" in detail
         assert set(blocked) <= set(devices) or "overlay" in detail
     else:
-        assert detail == "every file has an inode of its own"
+        assert detail == "every file has its own inode"
         assert blocked == []
         assert any(event.startswith("/usr/bin 0x20 env") for event in seen["own"])
         assert any(event.startswith("/work 0x100 own") for event in seen["own"])

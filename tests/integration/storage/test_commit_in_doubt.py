@@ -1,4 +1,4 @@
-"""Commits of the state on PostgreSQL whose answer is lost: they are looked up."""
+"""Commits on PostgreSQL whose response is lost are looked up."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def writer(
 
 
 @pytest.mark.parametrize(("cut", "runs"), [("before", 2), ("after", 1)])
-async def test_a_line_cut_at_commit_is_answered_with_what_was_stored(
+async def test_a_connection_cut_at_commit_is_answered_with_what_was_stored(
     writer: Writer, relay: Relay, cut: str, runs: int
 ) -> None:
     added = []
@@ -89,7 +89,7 @@ async def test_a_transaction_that_wrote_nothing_leaves_no_mark(
         assert connection.execute("SELECT * FROM commit_marks").fetchall() == []
 
 
-async def test_a_commit_that_is_swallowed_is_looked_up_after_its_session_was_ended(
+async def test_a_dropped_commit_is_looked_up_after_its_session_was_ended(
     writer: Writer, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Deadline(statement=2, silence=1, lock=1)
@@ -103,7 +103,7 @@ async def test_a_commit_that_is_swallowed_is_looked_up_after_its_session_was_end
     assert await writer.stored() == [added]
 
 
-async def test_an_outage_that_lasts_leaves_the_outcome_unknown(
+async def test_a_long_outage_leaves_the_outcome_unknown(
     writer: Writer, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await writer.write()
@@ -129,7 +129,7 @@ async def test_writers_are_free_while_a_commit_is_looked_up(writer: Writer, rela
 
 
 @pytest.mark.needs("postgres")
-async def test_a_server_that_crashes_in_the_commit_is_asked_after_its_start() -> None:
+async def test_a_commit_during_a_server_crash_is_looked_up_after_the_restart() -> None:
     with (
         running_postgres() as server,
         tempfile.TemporaryDirectory(prefix="relay", dir="/tmp") as folder,

@@ -92,7 +92,7 @@ async def test_silent_connections_of_the_state_are_replaced(
         assert len(await storage.read(lambda tx: tx.accounts.all())) == added
 
 
-async def test_a_database_that_only_takes_connections_is_away(
+async def test_a_database_that_only_accepts_connections_is_unavailable(
     storage: SqlStorage, relay: Relay
 ) -> None:
     await storage.write(add)

@@ -53,7 +53,7 @@ def no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("no_answer")
-async def test_of_a_silent_database_others_tell(
+async def test_with_a_silent_database_the_state_of_others_decides(
     silent: str, peer: StoreState | None, servers: int, alone: bool
 ) -> None:
     assert await CutOff(silent, lambda: peer).alone(servers) is alone
@@ -96,7 +96,5 @@ async def test_a_file_is_reached_by_all_processes() -> None:
         ("postgresql:///fyke?host=/run/postgresql", False),
     ],
 )
-async def test_a_socket_in_a_folder_is_of_this_machine_and_several_hosts_prove_nothing(
-    address: str, alone: bool
-) -> None:
+async def test_a_socket_is_local_and_several_hosts_prove_nothing(address: str, alone: bool) -> None:
     assert await CutOff(address, lambda: None).alone(0) is alone

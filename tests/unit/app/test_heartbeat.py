@@ -93,7 +93,7 @@ async def test_a_report_has_the_worst_state_of_the_database(supervisor: Supervis
     await supervisor.until("answered")
 
 
-async def test_while_a_check_waits_in_the_queue_others_that_end_count(
+async def test_while_a_check_waits_in_the_queue_other_completed_operations_count(
     supervisor: Supervisor,
 ) -> None:
     returned, raised = 0, 0
@@ -111,7 +111,7 @@ async def test_while_a_check_waits_in_the_queue_others_that_end_count(
     await supervisor.until("pending")
 
 
-async def test_work_that_has_ended_is_counted_whoever_waits() -> None:
+async def test_completed_work_is_counted_even_if_it_is_not_awaited() -> None:
     with CountedExecutor(1) as executor:
         executor.submit(int, "1").result()
         with pytest.raises(ValueError, match="invalid literal"):
@@ -130,9 +130,9 @@ async def test_a_role_knows_what_its_supervisor_knows(
     supervisor: Supervisor, clock: ManualClock
 ) -> None:
     assert supervisor.heartbeat.processes() == []
-    await supervisor.answer(("egress", 0.5, "none", 2, "it ended with 1"))
+    await supervisor.answer(("egress", 0.5, "none", 2, "it exited with status 1"))
     assert supervisor.heartbeat.processes() == [
-        ProcessReport("egress", 0.5, StoreState.NONE, 2, "it ended with 1")
+        ProcessReport("egress", 0.5, StoreState.NONE, 2, "it exited with status 1")
     ]
     assert supervisor.heartbeat.peer_store() is None
     own, peer = ("runner", 0.1, "failed", 0, ""), ("server", 1.0, "answered", 0, "")
@@ -142,7 +142,7 @@ async def test_a_role_knows_what_its_supervisor_knows(
     assert supervisor.heartbeat.peer_store() is None
 
 
-async def test_a_role_goes_on_without_its_supervisor(supervisor: Supervisor) -> None:
+async def test_a_role_continues_without_its_supervisor(supervisor: Supervisor) -> None:
     await supervisor.store()
     supervisor.socket.close()
     for _ in range(20):

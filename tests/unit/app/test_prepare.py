@@ -48,7 +48,7 @@ def test_another_error_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 class Database:
-    """PostgreSQL that is away for some tries."""
+    """PostgreSQL that is unreachable for some tries."""
 
     def __init__(self, failures: int) -> None:
         self.failures, self.tries = failures, 0
@@ -86,7 +86,7 @@ def test_postgresql_that_still_starts_is_awaited_and_the_wait_is_reported(
 def test_the_wait_for_postgresql_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     database, said = Database(10**9), list[str]()
     monkeypatch.setattr(module, "migrate_all", database.migrate)
-    with pytest.raises(Unavailable, match=r"cannot be reached.*; it was awaited for 0\.05 s$"):
+    with pytest.raises(Unavailable, match=r"cannot be reached.*; gave up after 0\.05 s$"):
         prepare(settings, said.append, seconds=0.05)
     assert len(said) == 1
     assert database.tries > 1

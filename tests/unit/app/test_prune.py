@@ -171,7 +171,7 @@ async def test_what_a_version_needs_is_kept(prune: Prune, place: Place) -> None:
     assert await prune.find() == []
 
 
-async def test_files_of_a_deleted_worker_go_when_no_run_needs_them(
+async def test_files_of_a_deleted_worker_are_removed_when_no_run_needs_them(
     prune: Prune, place: Place
 ) -> None:
     version = await place.push("gone")
@@ -211,7 +211,7 @@ async def test_what_is_needed_again_before_its_removal_is_kept(prune: Prune, pla
     assert (unpacked / "main.py").is_file() and place.blob(again).is_file()
 
 
-async def test_a_bundle_without_a_version_is_perhaps_being_pushed(
+async def test_a_new_bundle_without_a_version_may_belong_to_a_push(
     prune: Prune, settings: Settings
 ) -> None:
     blobs = FilesystemBlobs(settings.blobs_dir)

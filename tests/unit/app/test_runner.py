@@ -75,7 +75,7 @@ def runner_at_work(settings: Settings, name: str, **changes: Any) -> RunnerInfo:
 
 
 @pytest.mark.anyio
-async def test_a_copied_folder_gets_a_name_of_its_own(tmp_path: Path) -> None:
+async def test_a_copied_folder_gets_its_own_name(tmp_path: Path) -> None:
     original = Settings(home=tmp_path / "original")
     make_home(original)
     name = runner.node_name(original)

@@ -63,7 +63,7 @@ def copy_secret(source: Settings, target: Settings) -> None:
 
 def test_a_second_folder_is_refused_and_changes_nothing(first: Settings, second: Settings) -> None:
     for _ in range(2):
-        with pytest.raises(Conflict, match=r"has no secret\.key.*Copy secret\.key"):
+        with pytest.raises(Conflict, match=r"has no secret\.key.*copy secret\.key"):
             prepare(second)
     assert not second.secret_file.exists() and not second.owner_key_file.exists()
     assert key_is_valid(first)

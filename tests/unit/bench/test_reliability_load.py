@@ -1,4 +1,4 @@
-"""The load of ``bench/torture.py`` knows what a Worker says was acknowledged."""
+"""The load of ``bench/torture.py`` knows which rows a Worker reports as acknowledged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
 
-from reliability.load import Away, Client, Job, Load, Watcher, jobs_of, note
+from reliability.load import Client, Job, Load, Unreachable, Watcher, jobs_of, note
 
 
 class Worker:
@@ -62,7 +62,7 @@ def test_two_executions_with_one_tag_are_both_known(tmp_path: Path) -> None:
 
 def no_load(watcher: Watcher) -> Load:
     def refuse(*_: object) -> list[tuple[object, ...]]:
-        raise Away("not asked", None)
+        raise Unreachable("not asked", None)
 
     return Load(Client(lambda: "", ""), "", watcher, refuse, str)
 
@@ -106,5 +106,5 @@ def test_the_same_seed_makes_the_same_jobs() -> None:
 
 
 def test_a_server_that_is_away_is_named() -> None:
-    with pytest.raises(Away, match="/api/v1/run/detail: ConnectionRefusedError"):
+    with pytest.raises(Unreachable, match="/api/v1/run/detail: ConnectionRefusedError"):
         Client(lambda: "http://127.0.0.1:1", "").post("/api/v1/run/detail", {})

@@ -17,7 +17,7 @@ from reliability.proxy import Proxy, proxying
 
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[Proxy]:
-    """In front of a server that repeats what it gets."""
+    """A proxy in front of an echo server."""
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))

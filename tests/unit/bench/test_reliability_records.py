@@ -1,4 +1,4 @@
-"""What sittings of ``bench/torture.py`` have reached adds up in a file, and the page shows it."""
+"""The results of ``bench/torture.py`` accumulate in a file, and the page shows them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
     return records.path
 
 
-def test_another_sitting_adds_to_what_the_file_says(path: Path) -> None:
+def test_another_session_adds_to_the_file(path: Path) -> None:
     records = Records(path)
     records.add("abc", "kill", "sqlite", BROKEN, "2026-11-29")
     [total] = Records(path).totals

@@ -29,7 +29,7 @@ def test_migrating_reports_both_revisions(home: Path) -> None:
     assert {name: text[0] for name, text in json.loads(out).items()} == {"state": "s", "rows": "r"}
 
 
-def test_the_names_of_0_1_0_still_back_up_and_restore(home: Path, tmp_path: Path) -> None:
+def test_the_command_names_of_0_1_0_still_back_up_and_restore(home: Path, tmp_path: Path) -> None:
     code, out, _ = command("db", "backup", tmp_path / "x.tgz", "--home", home, "--json")
     assert (code, json.loads(out)["database"]) == (0, "sqlite")
     code, out, _ = command(

@@ -63,7 +63,7 @@ def test_an_empty_folder_is_no_installation(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tables_of_another_release_are_not_judged(home: Path, unused: Path) -> None:
+def test_tables_of_another_release_are_refused(home: Path, unused: Path) -> None:
     connection = sqlite3.connect(home / "state.db")
     with connection:
         connection.execute("UPDATE state_version SET version_num = 's9999'")

@@ -51,7 +51,7 @@ def test_a_role_that_ends_by_itself_is_awaited(
     assert process.wait(30) == -signal.SIGTERM
 
 
-def test_another_process_with_the_same_pid_goes_on(
+def test_another_process_with_the_same_pid_is_left_alone(
     tmp_path: Path, process: subprocess.Popen[bytes]
 ) -> None:
     file = tmp_path / "roles.json"
@@ -70,7 +70,7 @@ def test_a_first_start_and_a_broken_record_end_nothing(tmp_path: Path, content: 
     assert RoleRecord(file).end_earlier(0) == []
 
 
-def test_a_record_that_cannot_be_written_is_left_out(
+def test_a_record_that_cannot_be_written_is_skipped(
     tmp_path: Path, process: subprocess.Popen[bytes]
 ) -> None:
     RoleRecord(tmp_path / "none" / "roles.json").add("runner", process.pid)

@@ -64,7 +64,7 @@ class Setup:
         self.egress, self.runner, self.server = self.roles
 
     def look(self, seconds: int) -> list[object]:
-        """Look every second for so long; return the roles that were killed."""
+        """Check every second for ``seconds``; return the roles that were killed."""
         before = len(self.log.lines)
         for _ in range(seconds):
             self.clock.advance(1)
@@ -114,7 +114,7 @@ async def test_a_database_that_fails_has_answered_and_one_that_is_silent_has_not
     assert line["reason"] == "its database neither answered nor failed for 21 s"
 
 
-async def test_a_watch_that_was_stopped_itself_kills_nothing(setup: Setup) -> None:
+async def test_after_a_pause_of_its_own_the_watch_kills_nothing(setup: Setup) -> None:
     setup.clock.advance(3600)  # the machine was suspended
     setup.watch.look()
     assert setup.look(12) == []
@@ -139,7 +139,7 @@ async def test_every_report_is_answered_with_what_is_known(setup: Setup) -> None
     setup.watch.ended("egress", 1)
     known = await setup.server.report("answered")
     assert known["runner"] == [16.0, "none", 1, "it did not report for 13 s"]
-    assert known["egress"] == [13.0, "none", 1, "it ended with 1"]
+    assert known["egress"] == [13.0, "none", 1, "it exited with status 1"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The work of every start, also with a server that is away for a while."""
+"""The work of every start, even if the server is unreachable for a while."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ AWAY = [
 ]
 
 
-def test_a_server_that_dies_during_the_start_is_asked_again(
+def test_requests_to_a_server_that_dies_during_the_start_are_retried(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Client.away += AWAY
@@ -136,7 +136,7 @@ def test_a_refused_worker_is_skipped(
     assert "was refused: Invalid request parameters" in capsys.readouterr().err
 
 
-def test_a_start_that_takes_long_says_so_once_and_waits_on(
+def test_a_slow_start_says_so_once_and_keeps_waiting(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Client.reasons += ["no runner is alive"] * 3

@@ -84,7 +84,7 @@ def start(supervisor: Supervisor, listener: int, *, tour: bool = False) -> int:
 BUSY = ForkFailed("the preload process is being restarted")
 
 
-def test_a_first_job_that_fails_stops_no_platform(
+def test_a_failed_first_job_does_not_stop_the_platform(
     listener: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for code in (6, -9):
@@ -97,7 +97,7 @@ def test_a_first_job_that_fails_stops_no_platform(
     assert "the preload process is being restarted; the platform" in capsys.readouterr().err
 
 
-def test_a_tour_that_fails_stops_the_platform(listener: int) -> None:
+def test_a_failed_tour_stops_the_platform(listener: int) -> None:
     assert start(Supervisor(prepare=[0], first_job=[6]), listener, tour=True) == 6
     with pytest.raises(CommandFailed, match="being restarted"):
         start(Supervisor(prepare=[0], first_job=[BUSY] * 9), listener, tour=True)

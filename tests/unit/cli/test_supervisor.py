@@ -9,7 +9,7 @@ from support.preload import run_scenario
 pytestmark = pytest.mark.slow
 
 
-def test_a_role_that_is_frozen_is_killed_and_started_again_and_the_others_go_on() -> None:
+def test_a_frozen_role_is_killed_and_restarted_while_the_others_continue() -> None:
     found = run_scenario("role_frozen")
     assert found["status"] == -9
     assert found["same"] == ["egress", "server"]

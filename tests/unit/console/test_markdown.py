@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lxml import html
 
-from fyke.console.markdown import StrangersMarkdown, to_html
+from fyke.console.markdown import UntrustedMarkdown, to_html
 from fyke.errors import RateLimited, TooComplex
 from fyke.parsing.pools import ThreadPool
 
@@ -72,7 +72,7 @@ class CountingPool(ThreadPool):
 @pytest.mark.anyio
 async def test_a_text_is_rendered_once_for_all_visitors() -> None:
     pool = CountingPool()
-    markdown = StrangersMarkdown(pool)
+    markdown = UntrustedMarkdown(pool)
     pages = await asyncio.gather(*(markdown.to_html("a", "# One") for _ in range(5)))
     assert set(pages) == {to_html("# One")}
     assert await markdown.to_html("b", "# One") == pages[0]
@@ -83,7 +83,7 @@ async def test_a_text_is_rendered_once_for_all_visitors() -> None:
 @pytest.mark.anyio
 async def test_a_text_that_is_too_complex_is_shown_as_it_is() -> None:
     pool = CountingPool(TooComplex(), RateLimited(5))
-    markdown = StrangersMarkdown(pool)
+    markdown = UntrustedMarkdown(pool)
     plain = "<pre># &lt;One&gt;</pre>"
     assert await markdown.to_html("a", "# <One>") == plain
     assert await markdown.to_html("a", "# <One>") == plain  # tried again, and refused for good
@@ -95,7 +95,7 @@ async def test_a_text_that_is_too_complex_is_shown_as_it_is() -> None:
 async def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.console.markdown._CACHED_CHARS", 40)
     pool = CountingPool()
-    markdown = StrangersMarkdown(pool)
+    markdown = UntrustedMarkdown(pool)
     for text in ("one", "two", "three", "two", "one"):
         await markdown.to_html("a", text)
     assert len(pool.accounts) == 4  # the first was dropped for the third

@@ -9,7 +9,7 @@ def table(columns: int) -> str:
     return "|" + "a|" * columns + "\n|" + "-|" * columns + "\n"
 
 
-def test_a_table_has_at_most_so_many_columns() -> None:
+def test_the_columns_of_a_table_are_limited() -> None:
     assert render(table(MAX_COLUMNS)).count("<th>") == MAX_COLUMNS
     assert "<table>" not in render(table(MAX_COLUMNS + 1))
     assert "<table>" in render("| a | b |\n| - | - |\n" + "| x | y |\n" * 60)
@@ -19,7 +19,7 @@ def test_a_long_text_is_cut() -> None:
     assert render("x" * (MAX_CHARS + 1)) == f"<p>{'x' * MAX_CHARS}</p>\n"
 
 
-def test_blocks_and_links_are_nested_only_so_deep() -> None:
+def test_the_nesting_of_blocks_and_links_is_limited() -> None:
     assert render("> " * 200 + "a").count("<blockquote>") < 25
     assert render("[" * 1000 + "a" + "](b)" * 1000).count("<a ") <= 1
 

@@ -1,4 +1,4 @@
-"""Terms, and gaps in which the watchdog itself did not look."""
+"""Terms, and gaps in which the watchdog itself did not check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def watchdog(clock: ManualClock) -> Watchdog[str]:
 
 
 def looks(watchdog: Watchdog[str], clock: ManualClock, seconds: int) -> list[str]:
-    """Look every second; return what the first look with a finding found."""
+    """Check every second; return the result of the first check that finds something."""
     for _ in range(seconds):
         clock.advance(1)
         if found := watchdog.look():
@@ -27,7 +27,7 @@ def looks(watchdog: Watchdog[str], clock: ManualClock, seconds: int) -> list[str
     return []
 
 
-def test_the_silent_are_found_when_their_own_term_is_over(
+def test_silent_participants_are_found_after_their_own_term(
     watchdog: Watchdog[str], clock: ManualClock
 ) -> None:
     watchdog.watch("short", 3)
@@ -49,7 +49,7 @@ def test_a_report_renews_the_term(watchdog: Watchdog[str], clock: ManualClock) -
 
 
 @pytest.mark.parametrize(("pause", "found"), [(5, ["a"]), (5.1, []), (3600, [])])
-def test_after_a_gap_of_its_own_everyone_has_a_whole_term(
+def test_after_a_gap_every_participant_has_a_full_term(
     watchdog: Watchdog[str], clock: ManualClock, pause: float, found: list[str]
 ) -> None:
     watchdog.watch("a", 3)

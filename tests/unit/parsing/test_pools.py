@@ -75,7 +75,7 @@ async def test_a_call_of_one_account_does_not_delay_another(processes: ProcessPo
     assert await processes.run("a", len, "abc") == 3
 
 
-async def test_only_so_many_calls_of_an_account_wait(processes: ProcessPool) -> None:
+async def test_the_waiting_calls_of_an_account_are_limited(processes: ProcessPool) -> None:
     calls = [asyncio.create_task(processes.run("a", len, "abc")) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(RateLimited):

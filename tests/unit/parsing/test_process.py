@@ -1,4 +1,4 @@
-"""A parser process by itself: its replies, and its end with its parent."""
+"""A single parser process: its replies, and its end with its parent."""
 
 from __future__ import annotations
 

@@ -302,7 +302,7 @@ async def test_an_attempt_is_returned_when_the_store_is_back(
 
 
 @pytest.mark.parametrize("code", [ReasonCode.PLATFORM_STOPPED, ReasonCode.RUNNER_LOST])
-async def test_an_attempt_that_its_runner_gives_up_in_the_preparation_is_returned(
+async def test_an_attempt_that_is_stopped_while_it_is_prepared_is_returned(
     results: BlockableResults, code: ReasonCode
 ) -> None:
     ended = Ended()

@@ -118,7 +118,7 @@ def test_an_error_of_nodejs_and_its_stack_are_one_error() -> None:
         "Uncaught Error: no price",
     ],
 )
-def test_every_head_of_a_stack_of_nodejs_is_recognised(head: str) -> None:
+def test_every_first_line_of_a_nodejs_stack_is_recognised(head: str) -> None:
     stack = (
         head,
         "    at Object.<anonymous> (/work/main.js:3:1)",

@@ -65,7 +65,7 @@ class Part:
         (None, Unavailable("silent"), DetailCode.EGRESS_AWAY),
     ],
 )
-async def test_trouble_is_what_keeps_workers_from_being_started(
+async def test_trouble_names_what_prevents_workers_from_starting(
     sandboxes: Exception | None, egress: Exception | None, code: DetailCode | None
 ) -> None:
     found: Detail | None = await find_trouble(cast(Any, Part(sandboxes)), cast(Any, Part(egress)))

@@ -26,7 +26,7 @@ class Setup:
         return self.alone
 
     async def look(self, seconds: float) -> list[str]:
-        """Look every half second for so long; return the first attempts to stop."""
+        """Check every half second for that long; return the first attempts to stop."""
         for _ in range(int(seconds * 2)):
             self.clock.advance(0.5)
             if found := await self.monitor.overdue():
@@ -41,7 +41,7 @@ def setup() -> Setup:
     return made
 
 
-async def test_a_runner_that_reports_is_asked_nothing(setup: Setup) -> None:
+async def test_a_runner_that_reports_is_not_checked(setup: Setup) -> None:
     setup.alone = True
     for _ in range(20):
         started = setup.monitor.now()
@@ -50,7 +50,7 @@ async def test_a_runner_that_reports_is_asked_nothing(setup: Setup) -> None:
     assert setup.asked == []
 
 
-async def test_a_runner_that_alone_is_cut_off_stops_its_attempts_within_their_lease(
+async def test_a_cut_off_runner_stops_its_attempts_within_their_lease(
     setup: Setup,
 ) -> None:
     setup.alone, setup.asking = True, 3
@@ -78,7 +78,7 @@ async def test_in_a_shared_outage_nothing_is_stopped(setup: Setup) -> None:
     assert setup.clock.monotonic() - since <= FENCE_SECONDS + 0.5
 
 
-async def test_after_a_gap_of_its_own_every_attempt_has_a_new_term(setup: Setup) -> None:
+async def test_after_a_gap_every_attempt_has_a_new_term(setup: Setup) -> None:
     setup.alone = True
     setup.clock.advance(3600)
     assert await setup.monitor.overdue() == []
@@ -86,7 +86,7 @@ async def test_after_a_gap_of_its_own_every_attempt_has_a_new_term(setup: Setup)
     assert await setup.look(1) == ["a", "b"]
 
 
-async def test_a_slow_answer_is_no_gap(setup: Setup) -> None:
+async def test_a_slow_answer_is_not_a_gap(setup: Setup) -> None:
     setup.asking = 3.5
     assert await setup.look(6.5) == []
     setup.alone = True

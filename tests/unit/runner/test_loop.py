@@ -153,7 +153,7 @@ async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
     assert 0.04 <= times[1] - times[0] < 4
 
 
-async def test_a_runner_that_alone_is_cut_off_stops_the_attempts_it_cannot_renew(
+async def test_a_cut_off_runner_stops_the_attempts_it_cannot_renew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "LOOK_SECONDS", 0.001)
@@ -265,10 +265,10 @@ async def test_attempts_that_a_failed_call_leased_are_returned() -> None:
     assert platform.returned == [("a", DetailCode.STORE_AWAY)]
     platform.unknown = platform.unknown[:1]
     await runner._take_attempts()
-    assert (platform.takes, len(platform.returned)) == (3, 1)  # not looked for again
+    assert (platform.takes, len(platform.returned)) == (3, 1)  # not checked again
 
 
-async def test_a_runner_with_trouble_takes_nothing_and_says_why_until_it_is_over() -> None:
+async def test_a_runner_with_trouble_takes_no_attempts_and_reports_why() -> None:
     platform = Leasing("a")
     runner = PartlyFailing(platform)
     for free in (5, 4):
@@ -287,7 +287,7 @@ async def test_a_runner_with_trouble_takes_nothing_and_says_why_until_it_is_over
     assert runner.begun == ["a"]
 
 
-async def test_an_unforeseen_error_of_the_look_is_no_trouble() -> None:
+async def test_an_unexpected_error_of_the_check_is_no_trouble() -> None:
     platform = Leasing("a")
     runner = PartlyFailing(platform)
     platform.fault = ValueError("a bug")

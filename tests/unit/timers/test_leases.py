@@ -26,7 +26,7 @@ TERM = 15.0
 
 
 class Platform:
-    """A runner that reports, and the timer of a server; their time is that of the test."""
+    """A runner that reports, and the timer of a server; the test controls their time."""
 
     def __init__(self, stores: Stores) -> None:
         self.stores, self.clock = stores, ManualClock()
@@ -78,7 +78,7 @@ async def test_a_runner_that_is_silent_for_a_term_has_lost_its_attempts(platform
     assert (stored.state, stored.outcome) == (RunState.FAILED, Outcome.RUNNER_LOST)
 
 
-async def test_an_attempt_that_is_locked_holds_up_neither_the_others_nor_the_next_look(
+async def test_a_locked_attempt_delays_neither_the_others_nor_the_next_check(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await platform.start(3)

@@ -85,7 +85,7 @@ class UserRoutes:
         errors=(Forbidden, NotFound, Refused),
     )
     async def reset_second_factor(self, call: Call, name: Name) -> None:
-        """Switch off the second factor of a user who has lost device and recovery codes.
+        """Switch off the second factor of a user who has lost the device and the recovery codes.
 
         For the operator, with the local key; the user's sessions end.
         """
@@ -95,9 +95,10 @@ class UserRoutes:
     async def link_user(self, call: Call, name: Name) -> wire.UserLink:
         """Create a one-time link with which a user chooses a new password.
 
-        It replaces an older link; the present password works until then, and a second factor stays
-        on. For users with the role owner; the operator may name users of other accounts. The
-        password of an owner is replaced by the console, or by the operator's local key.
+        It replaces an older link. The current password works until the new one is set, and a second
+        factor stays on. For users with the role owner; the operator may name users of other
+        accounts. An owner's password can be replaced only in the console, or with the operator's
+        local key.
         """
         link = await self.users.link(call.caller, name)
         return wire.UserLink.of(link, call.visit.origin)

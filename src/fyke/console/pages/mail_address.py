@@ -38,7 +38,7 @@ class MailAddressPages:
         return view.go(ACCOUNT, notice % {"address": address})
 
     async def show(self, view: View) -> Response:
-        """The page of the link. Programs that read mails open links too, so it only asks."""
+        """The page of the link. It only asks, because mail scanners open links too."""
         token = view.query.get("token", "")[:_MAX_TOKEN]
         try:
             address = await self.mail_addresses.read(token)

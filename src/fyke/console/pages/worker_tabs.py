@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.markdown import StrangersMarkdown
+from fyke.console.markdown import UntrustedMarkdown
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.view import View
@@ -32,7 +32,7 @@ class WorkerTabPages:
     output_fields: OutputFields
     runs: Runs
     tasks: Tasks
-    markdown: StrangersMarkdown
+    markdown: UntrustedMarkdown
 
     def pages(self) -> list[ConsolePage]:
         at = "/w/{owner}/{name}"

@@ -41,7 +41,7 @@ class AccountStore(Protocol):
         ...
 
     def confirm_user(self, user_id: str, at: int) -> bool:
-        """Write when the user confirmed the address; False when the user does not exist."""
+        """Record when the user confirmed the address; False when the user does not exist."""
         ...
 
     def remove_user(self, user_id: str, at: int) -> bool:
@@ -101,7 +101,7 @@ class SessionStore(Protocol):
         ...
 
     def verify(self, session_id: str, digest: str, at: int) -> None:
-        """Write the digest of a new token, and when the user last entered the password."""
+        """Store the digest of a new token, and when the user last entered the password."""
         ...
 
     def end(self, user_id: str, at: int, *, session_id: str = "", except_id: str = "") -> int:

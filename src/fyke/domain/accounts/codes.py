@@ -24,7 +24,7 @@ from fyke.model.user import SecondFactor
 
 ISSUER = "Fyke"
 STEP_MS = 30_000  # validity of a code, by RFC 6238
-STEPS_AROUND = 1  # codes of so many steps before and after the present one are accepted
+STEPS_AROUND = 1  # codes of so many steps before and after the current one are accepted
 TICKET_MS = 5 * 60_000
 RECOVERY_CODES = 10
 _GROUPS, _GROUP = 4, 6  # of characters of a recovery code
@@ -92,7 +92,7 @@ class CodeCheck:
             ) from None
 
     def ticket(self, user: User, new_hash: str) -> str:
-        """A proof, for ``TICKET_MS``, that the user has entered the present password. ``new_hash``
+        """A proof, for ``TICKET_MS``, that the user has entered the current password. ``new_hash``
         is to be stored at the end of the sign-in, empty for none.
         """
         expires_at = self._clock.now_ms() + TICKET_MS

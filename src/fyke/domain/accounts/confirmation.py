@@ -1,7 +1,7 @@
 """Confirmation: a user enters the password again before a sensitive action.
 
-It is valid for ``CONFIRMED_MS`` in its session, and so is a sign-in. Requests with a key are not
-confirmed, because no user is present; the key's scopes limit what it may do.
+It is valid for ``CONFIRMED_MS`` in its session; a sign-in counts as a confirmation. Requests with a
+key are not confirmed, because no user is present; the key's scopes limit what it may do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Mail addresses of users: the name of a user, confirmed by a link that is mailed to it.
 
-The link is a sealed text with its end. It is not stored, and no page or log of the account shows
-it: only the mailbox has it.
+The link contains a sealed text with its expiry. It is not stored and appears in no page or log of
+the account, only in the mailbox.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class MailAddresses:
     async def send(self, caller: Caller, origin: str) -> str:
         """Mail a link to the caller's user; return the address. ``origin``: scheme and host of it.
 
-        Raises ``Forbidden`` for a key, ``Refused`` without a mail server, when the name is no
-        address, and when the mail server does not accept the mail, ``RateLimited``.
+        Raises ``Forbidden`` for a key, ``Refused`` without a mail server, when the name is not an
+        address, or when the mail server does not accept the mail, and ``RateLimited``.
         """
         if not caller.session_id:
-            raise Forbidden("Links to confirm an address are sent in the console only")
+            raise Forbidden("Links to confirm an address can be sent only in the console")
         user = await self._user(caller)
         if self._mailer is None or not is_address(user.name):
             raise Refused("Only a user name that is a mail address can be confirmed")
@@ -73,8 +73,8 @@ class MailAddresses:
         token = self._sealer.seal(_LOCATION, json.dumps([user.id, user.name, expires_at]))
         link = f"{origin}{PATH}?token={token.translate(_TO_URL)}"
         text = (
-            f"Open this link within a day to get alerts of Fyke at {user.name}:\n\n{link}\n\n"
-            "If you do not use Fyke, ignore this message: no alert is sent to you then."
+            f"Open this link within a day to receive alerts of Fyke at {user.name}:\n\n{link}\n\n"
+            "If you do not use Fyke, ignore this message; you will receive no alerts."
         )
         answer = await self._mailer.send(user.name, "Confirm your mail address", text)
         if answer.status != _ACCEPTED:

@@ -42,7 +42,7 @@ def require_confirmed(tx: Transaction, caller: Caller) -> None:
     """Raise ``ConfirmationNeeded`` for a session that was not confirmed within ``CONFIRMED_MS``."""
     if caller.session_id and tx.now >= caller.verified_at + CONFIRMED_MS:
         raise ConfirmationNeeded(
-            "Confirm your password at /settings/confirm first; this is valid for 10 minutes",
+            "Confirm your password at /settings/confirm first; this lasts for 10 minutes",
             code=is_enabled(tx, caller.user_id),
         )
 
@@ -52,6 +52,6 @@ def require_user(tx: Transaction, caller: Caller, action: str) -> None:
     require_confirmed(tx, caller)
     if caller.key_id and not caller.local:
         raise Forbidden(
-            f"{action} is not possible with an API key; use the console, or on the machine itself "
-            "the fyke command with the key in owner.key"
+            f"{action} is not possible with an API key; use the console, or the fyke command on "
+            "the machine itself with the key in owner.key"
         )

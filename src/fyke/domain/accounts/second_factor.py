@@ -29,7 +29,7 @@ from fyke.model.account import Caller, User
 from fyke.model.audit import AuditAction
 from fyke.model.user import SecondFactor
 
-_ON = "Your second factor is on already; switch it off first to use another app"
+_ON = "Your second factor is already on; switch it off first to use another app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class SecondFactorStatus:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A secret that is not used before its first code was entered; ``address`` is for the QR code.
-    Neither is in the representation.
+    """A secret that is not used until its first code is entered; ``address`` is for the QR code.
+    Neither appears in ``repr``.
     """
 
     secret: str = field(repr=False)
@@ -51,7 +51,7 @@ class Enrolment:
 
 
 class SecondFactors:
-    """The second factor of the caller's user. Each change ends the user's other sessions."""
+    """The second factor of the caller's user. Switching it on or off ends the other sessions."""
 
     def __init__(self, storage: Storage, codes: CodeCheck, sessions: Sessions) -> None:
         self._storage = storage
@@ -86,7 +86,7 @@ class SecondFactors:
         return Enrolment(secret, app_address(secret, user.name, host))
 
     async def pending(self, caller: Caller, host: str) -> Enrolment:
-        """The secret of ``begin`` once more. Raises ``Refused`` without one, and as ``begin``."""
+        """The secret of ``begin`` again. Raises ``Refused`` without one, and as ``begin``."""
 
         def work(tx: Transaction) -> tuple[User, str]:
             user = _user(tx, caller)
@@ -107,7 +107,7 @@ class SecondFactors:
             step = step_of(self._pending_secret(tx, user), normalize(code), tx.now)
             if step is None or not tx.second_factors.use_step(user.id, step):
                 raise InvalidRequest(
-                    "this is not the present code; check the clock of your device and enter the "
+                    "this is not the current code; check the clock of your device and enter the "
                     "next one",
                     field="code",
                 )
@@ -129,7 +129,7 @@ class SecondFactors:
         def work(tx: Transaction) -> None:
             user = _user(tx, caller)
             if not is_enabled(tx, user.id):
-                raise Refused("Your second factor is off; recovery codes are for users who use one")
+                raise Refused("Your second factor is off; switch it on to get recovery codes")
             tx.second_factors.put_codes(user.id, [recovery_digest(each) for each in recovery])
             record(tx, caller, AuditAction.RECOVERY_CODES, user.name)
 
@@ -149,8 +149,8 @@ class SecondFactors:
         self._sessions.forget()
 
     async def reset(self, caller: Caller, name: str) -> User:
-        """Switch off the second factor of a user who has lost app and recovery codes, and end the
-        user's sessions. For the operator, in any account; of all keys only with the local one.
+        """Switch off the second factor of a user who has lost the app and the recovery codes, and
+        end the user's sessions. For the operator, in any account; of all keys only the local one.
 
         Raises ``Forbidden``, ``ConfirmationNeeded``, ``NotFound``, ``Refused`` when it is off.
         """
@@ -184,7 +184,7 @@ class SecondFactors:
 def _user(tx: Transaction, caller: Caller) -> User:
     """The user of a confirmed session."""
     if not caller.session_id:
-        raise Forbidden("A second factor is switched on and off in the console only")
+        raise Forbidden("A second factor can be switched on and off only in the console")
     require_confirmed(tx, caller)
     user = tx.accounts.user(caller.user_id)
     if user is None:

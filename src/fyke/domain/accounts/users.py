@@ -105,7 +105,7 @@ class Users:
         return await self._storage.write(work)
 
     async def link(self, caller: Caller, name: str) -> NewLink:
-        """Create a link with which the named user chooses a password; the present one stays valid
+        """Create a link with which the named user chooses a password; the current one stays valid
         until then, and the second factor stays on. The operator's account may create one for any
         user. An API key may not create one that replaces the password of an owner.
 

@@ -197,8 +197,8 @@ def _endpoint_problems(tx: Transaction, caller: Caller, fields: RuleFields) -> I
 
 def mail_addresses(tx: Transaction, account_id: str) -> frozenset[str]:
     """The addresses, in lower case, to which alerts of the account may be mailed: the names of its
-    users who have confirmed them and are not disabled. Mail to other addresses could be used to
-    send words of a stranger's choice from the operator's server.
+    users who have confirmed them and are not disabled. Otherwise a user could send mail to any
+    address through the operator's server.
     """
     users = tx.accounts.users(account_id)
     return frozenset(user.name for user in users if user.confirmed_at and not user.disabled)
@@ -224,6 +224,6 @@ def _email_problems(
             elif text.lower() not in known:
                 yield Problem(
                     f"{text[:80]!r} is not the confirmed address of an active user of this "
-                    "account; invite it as a user, who confirms it in the console under Settings",
+                    "account; invite its owner, who can confirm it in the console under Settings",
                     "emails",
                 )

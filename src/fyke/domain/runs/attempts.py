@@ -67,7 +67,7 @@ class RunnerOrders:
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """An attempt was returned: the present run, and how long the subtask is not leased."""
+    """An attempt was returned: the current run, and how long its subtask is not leased."""
 
     run: Run | None
     pause_ms: int = 0
@@ -279,7 +279,7 @@ class Attempts:
         return await self._end_lost(await self._storage.read(find), "reconcile")
 
     async def _end_lost(self, attempts: list[Attempt], actor: str) -> int:
-        """End each attempt by itself, so that a failure leaves only that one to the next pass."""
+        """End each attempt separately, so that a failure leaves only that one to the next pass."""
         ended = 0
         for attempt in attempts:
             try:

@@ -1,8 +1,8 @@
-"""Decides which leases have expired, without a clock that others share.
+"""Decides which leases have expired, without a shared clock.
 
-A lease has expired when this process has looked at it regularly for a whole term and has not seen
-it renewed. The times in the database are not compared with any clock: a step of the clock, a
-suspended machine or an outage of the database would end leases that nothing was wrong with.
+A lease has expired when this process has checked it regularly for a full term and has not seen it
+renewed. The times in the database are not compared with any clock: a clock step, a suspended
+machine or a database outage would expire the leases of healthy runners.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class LeaseWatch:
         """Return the expired ones among ``leases`` (attempt id: end of the lease as stored), which
         were read between the monotonic times ``began`` and ``ended``.
 
-        After a gap of more than ``MAX_GAP_SECONDS`` without a look, or in one that took as long,
-        every lease gets a whole new term.
+        After more than ``MAX_GAP_SECONDS`` without a check, or a check that took as long, every
+        lease gets a full new term.
         """
         if self._looked_at is None or ended - self._looked_at > MAX_GAP_SECONDS:
             self._seen = {}

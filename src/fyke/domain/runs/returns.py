@@ -1,8 +1,7 @@
 """Attempts that are returned to the queue: their Worker has not executed its first instruction.
 
 Nothing has been scraped or charged yet, so the subtask waits again, with growing pauses. Only a
-fault that comes back that often in a row ends it. The returned attempts of a subtask are its
-counter.
+fault that occurs too often in a row ends it. The returned attempts of a subtask are the counter.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 
 TRIES = 10
-TRIES_UNFORESEEN = 3  # an error of the program, which a pause seldom removes
+TRIES_UNFORESEEN = 3  # a bug, which a pause seldom removes
 FIRST_PAUSE_MS = 1000
 
 
@@ -24,8 +23,8 @@ def fault_of(detail: Detail) -> Reason:
 
 
 def times_in_a_row(attempts: Iterable[Attempt], fault: Reason) -> int:
-    """How often the last of these attempts of one subtask, in order of time, were returned by the
-    same fault.
+    """How often in a row the latest attempts of one subtask were returned because of the same
+    fault; ``attempts`` has the oldest first.
     """
     times = 0
     for attempt in attempts:
@@ -35,7 +34,7 @@ def times_in_a_row(attempts: Iterable[Attempt], fault: Reason) -> int:
 
 
 def is_too_often(fault: Reason, times: int) -> bool:
-    """Whether the fault ends the subtask when it has come ``times`` times in a row."""
+    """Whether a fault that has occurred ``times`` times in a row ends the subtask."""
     unforeseen = _code(fault) == DetailCode.UNFORESEEN
     return times >= (TRIES_UNFORESEEN if unforeseen else TRIES)
 

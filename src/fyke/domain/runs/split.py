@@ -18,7 +18,7 @@ from fyke.domain.workers.input_schema import InputSchema
 from fyke.errors import InvalidRequest
 
 MAX_SUBTASKS = 1000
-MAX_COPIED = 64 * 2**20  # characters of JSON of all subtasks together
+MAX_COPIED = 64 * 2**20  # characters of JSON of all subtasks in total
 
 Custom = dict[str, Any]
 
@@ -135,7 +135,7 @@ def _check_copies(base: Custom, count: int) -> None:
     if size > MAX_COPIED:
         raise InvalidRequest(
             f"the fields that are not split are copied into {count:,} subtasks, {size:,} "
-            f"characters in all, at most {MAX_COPIED:,} are allowed; shorten them, or start "
+            f"characters in total; at most {MAX_COPIED:,} are allowed; shorten them, or start "
             "several runs"
         )
 

@@ -25,7 +25,7 @@ def bundle_name(digest: str) -> str:
 
 
 class Bundles:
-    """Reads bundles, few at a time and in the pool of parsers."""
+    """Reads bundles, a few at a time, in the parser pool."""
 
     def __init__(self, blobs: Blobs, parsers: ParserPool) -> None:
         self._blobs = blobs

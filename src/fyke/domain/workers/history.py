@@ -27,7 +27,7 @@ CHANGELOG = "changelog.md"  # in the root of a project, in any case
 MAX_CHANGELOG = 256 * 1024  # bytes
 MAX_STEPS = 50  # versions in the changelog
 _CACHED_CHANGELOGS = 128
-_MAX_SMALL = 200_000  # characters of schemas; to read them takes some milliseconds
+_MAX_SMALL = 200_000  # characters of schemas; parsing them takes a few milliseconds
 
 Schemas = tuple[str, str]  # of the input and of the output
 

@@ -14,7 +14,7 @@ from typing import Any
 from fyke.domain.workers.input_schema import InputField, InputSchema, is_number, json_type
 from fyke.errors import InvalidRequest
 
-MAX_SMALL = 2_000  # values of an input; to check them takes about a millisecond
+MAX_SMALL = 2_000  # values of an input; checking them takes about a millisecond
 
 _ARTICLES = {
     "string": "a string",

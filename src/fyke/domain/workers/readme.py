@@ -1,7 +1,7 @@
 """Title and description of a Worker from its README.md.
 
-The README is rendered, so that headings and paragraphs are what a reader of it sees: nothing in
-comments, code or front matter is one.
+The README is rendered, so headings and paragraphs are those that a reader sees, not text in
+comments, code or front matter.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_TITLE = 200
 MAX_PARAGRAPH = 500
 _MAX_SOURCE = 20_000  # characters of the README that are read
 
-# Each expression is linear: what it does not find it has consumed, or a bound ends it.
+# Each expression takes linear time: a failed match has consumed its text, or a bound stops it.
 _COMMENT = re.compile(r"<!--(?:.*?-->|.*)", re.DOTALL)
 _SKIPPED = re.compile(
     r"<(pre|script|style|table|template|textarea)\b.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE

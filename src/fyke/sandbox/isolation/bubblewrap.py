@@ -10,9 +10,9 @@ For each of these lines there is a test that fails without it:
   written through ``/proc/1/mem``, which no rule against ``ptrace`` forbids.
 * ``/etc`` contains only what programs need to resolve ``localhost`` and check certificates.
   ``resolv.conf`` is empty: names are resolved by the proxy.
-* No file has an inode that another sandbox or the machine uses too, where the machine can do it: a
-  shared folder is mounted as a read-only overlay, a single file is copied, and device files are
-  made for each user. Watches and locks belong to an inode.
+* Where possible, no file shares its inode with another sandbox or the machine: a shared folder is
+  mounted as a read-only overlay, a single file is copied, and device files are created for each
+  user. Watches and locks belong to an inode.
 * The hosts file maps the host names that published Workers have in their code to the sandbox's own
   loopback.
 * The arguments go through ``--args FD`` and the environment is empty, because process 1 inside
@@ -148,7 +148,7 @@ def shared_paths() -> list[str]:
 
 
 def _shared(empty: Path | None, source: Path, target: str) -> list[str]:
-    """A folder of the machine, with inodes of the sandbox's own where there can be overlays."""
+    """A folder of the machine, with the sandbox's own inodes where overlays are possible."""
     if empty is None:
         return ["--ro-bind", os.fspath(source), target]
     layers = ("--overlay-src", os.fspath(empty), "--overlay-src", os.fspath(source))

@@ -58,7 +58,7 @@ def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
 
 def abandoned_groups(proc: Path = Path("/proc/self")) -> list[Path]:
     """Empty groups of installations on this machine whose launcher was killed. A group in use has
-    members, and one that was emptied just now is left out: its installation is perhaps running. A
+    members; one that was emptied recently is left out, because its installation may be running. A
     plain user gets only groups of its own, because others may be unreadable.
     """
     mounts = _mounts((proc / "mountinfo").read_text())

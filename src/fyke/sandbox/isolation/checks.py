@@ -94,15 +94,15 @@ def evaluate(
 
 
 def shared_locks(inside: InsideView, host: HostView) -> str:
-    """Which inodes the sandbox shares with the machine and so with other sandboxes, as a sentence
-    about locks, and why; "" for none.
+    """A sentence about the locks on inodes that the sandbox shares with the machine, and thus with
+    other sandboxes, and why; "" if it shares none.
     """
     shared = _shared(inside, host)
     if not shared:
         return ""
     others = f" and {len(shared) - 1} more" if shared[1:] else ""
     cause = f": {host.own_files}" if host.own_files else ""
-    return f"locks of files are shared with other sandboxes on {shared[0]}{others}{cause}"
+    return f"file locks on {shared[0]}{others} are shared with other sandboxes{cause}"
 
 
 def _shared(inside: InsideView, host: HostView) -> list[str]:
@@ -112,7 +112,7 @@ def _shared(inside: InsideView, host: HostView) -> list[str]:
 def _watches(inside: InsideView, host: HostView) -> Check:
     watch, shared = inside["watch"], _shared(inside, host)
     if not shared:
-        return "watches", True, "every file has an inode of its own"
+        return "watches", True, "every file has its own inode"
     detail = f"starting a watch returned {watch}; {shared_locks(inside, host)}"
     return "watches", watch == "ENOSYS", detail
 

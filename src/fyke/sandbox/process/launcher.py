@@ -12,8 +12,8 @@ the launcher ends for any reason, the kernel ends its sandboxes.
 
 A client reports every second that it is running. One with sandboxes that is silent for
 ``CLIENT_SILENCE`` seconds is frozen or stopped: nothing limits what its Workers do, so the launcher
-ends them with the connection, before the lease of an attempt (15 s) expires and another may call
-it lost.
+ends the connection and its sandboxes, before the lease of an attempt (15 s) expires and another
+process may declare it lost.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def serve(
     seconds a client with sandboxes may be silent; ``reports`` is a pipe to the root supervisor,
     for a report every two seconds that the event loop runs.
     Sandboxes use the users ``uid_base`` to ``uid_base + uid_count - 1`` that have no account, or
-    those of the next range where another launcher of this machine has one of them. Raise
+    those of the next range if another launcher of this machine uses one of them. Raise
     ``ValueError`` for a range with user 0 or the service's own, and when no range is free.
     """
     users = range(uid_base, uid_base + uid_count)

@@ -1,8 +1,8 @@
-"""Gives sandboxes inodes of their own for what they share with each other and with the machine.
+"""Gives sandboxes their own inodes for files that they share with each other and the machine.
 
-A watch, a lease or a lock belongs to an inode. Through a shared one a Worker would see which
-programs and modules others open, could send signals to a Worker without a network, and could delay
-a program of the machine that locks a file of its own.
+A watch, a lease or a lock belongs to an inode. Through a shared inode a Worker could see which
+programs and modules others open, signal another Worker without a network, and delay a program of
+the machine that locks the same file.
 
 * Folders are mounted as overlays, which have inodes of their own. An overlay needs two layers, so
   the lower one is an empty folder.
@@ -25,7 +25,7 @@ from fyke.sandbox.process.folders import empty
 
 NAME = "sandbox-files"  # in the data folder
 NO_OVERLAYS = "bubblewrap has no overlays before version 0.11"
-NO_DEVICES = "only root can make device files"
+NO_DEVICES = "only root can create device files"
 
 _EMPTY, _DEVICES = "empty", "devices"
 _SECONDS = 20

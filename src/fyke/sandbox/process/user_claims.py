@@ -1,9 +1,9 @@
-"""The users of sandboxes that each launcher of this machine has claimed.
+"""The sandbox users that each launcher of this machine has claimed.
 
-A user of two installations could signal and inspect processes of both, and would count against the
-same limits. So a launcher claims its range in a folder that all installations of the machine use:
-one file for each range, locked while its launcher lives. The kernel unlocks it when the launcher
-ends in whatever way; the next claim removes the file.
+Sandboxes of two installations with the same user could signal and inspect each other's processes,
+and would count against the same limits. So a launcher claims its range in a folder that all
+installations of the machine share: one file for each range, locked while its launcher runs. The
+kernel unlocks it however the launcher ends; the next claim removes the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from fyke.kit.file_lock import locked
 
 FOLDER = Path("/run/fyke-sandbox-users")
-# not for ranges that are chosen here: users of systemd, the overflow user, and the end of 16 bits
+# never part of a range chosen here: users of systemd, the overflow user, and the end of 16 bits
 RESERVED = range(60_000, 65_536)
 # From here on distributions assign users of containers. A configured range may lie there; the one
 # that is chosen instead of it then lies above it, within as many users again.
@@ -70,8 +70,8 @@ def claim_users(
         if users is None:
             owners = "; ".join(f"{_show(each.users)} by {each.home}" for each in active)
             raise NoFreeUsers(
-                f"users {_show(range(first, first + count))} for sandboxes: other installations "
-                f"use them, and no range beside theirs is free ({owners}). Set "
+                f"the sandbox users {_show(range(first, first + count))} are used by other "
+                f"installations, and no other range is free ({owners}). Set "
                 "FYKE_ATTEMPT_UID_BASE to a free range, or FYKE_ATTEMPT_UIDS to fewer users"
             )
         file = folder / f"{users.start}-{users.stop - 1}"

@@ -16,7 +16,7 @@ _PAGES = 256  # per step; writers can run between steps
 
 
 def backup_sqlite(copies: Mapping[Path, Path]) -> None:
-    """Copy each database file, a key, to the file in its value. All copies are of one moment.
+    """Copy each database file, a key, to the file in its value. All copies show the same moment.
 
     They are flushed to disk and have no WAL file. No target may exist; each appears only when it is
     complete. Raise ``InvalidRequest`` when a source is missing or a target exists,
@@ -59,8 +59,8 @@ def both_at_one_moment(first: Path, second: Path) -> Iterator[sqlite3.Connection
 
 @contextlib.contextmanager
 def _no_commits(file: Path) -> Iterator[None]:
-    """Hold the write lock of ``file``. Whatever another file says of it, and it of the other, is
-    the same in all reads that begin meanwhile. Readers and other databases are not delayed.
+    """Keep the write lock of ``file``: all reads that begin meanwhile see this file and the files
+    that refer to it in one consistent state. Readers and other databases are not delayed.
     """
     with contextlib.closing(_open(file)) as lock:
         if not begin_with_short_waits(lock):

@@ -94,7 +94,7 @@ class RunnerItem(Answer):
     heartbeat_at: UnixSeconds
     checks: Annotated[list[IsolationCheck], Meta(description="of its sandbox")]
     unsafe: Annotated[bool, Meta(description="whether it runs Workers nevertheless (FYKE_UNSAFE)")]
-    trouble: Annotated[str, Meta(description="why it starts no Workers now, else empty")]
+    trouble: Annotated[str, Meta(description="why it cannot start Workers, else empty")]
 
     @classmethod
     def of(cls, runner: RunnerInfo) -> RunnerItem:

@@ -41,7 +41,7 @@ class UserItem(Answer):
     link: Annotated[str, Meta(description="setup, invite or reset; empty = no unused link")]
     link_expires_at: TimeOrNever
     second_factor: Annotated[bool, Meta(description="whether signing in needs a code")]
-    address_confirmed: Annotated[bool, Meta(description="whether alerts may be mailed to the name")]
+    address_confirmed: Annotated[bool, Meta(description="whether alerts can be mailed to the name")]
 
     @classmethod
     def of(cls, entry: UserEntry) -> UserItem:

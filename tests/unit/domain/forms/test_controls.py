@@ -302,7 +302,7 @@ def test_blank_json_is_no_value_and_invalid_json_stays_as_typed() -> None:
     assert (problem.line, problem.line_column) == (2, 1)
 
 
-def test_many_rows_with_many_options_take_no_time() -> None:
+def test_many_rows_with_many_options_are_fast() -> None:
     options = [{"label": f"l{n}", "value": n} for n in range(4000)]
     column = {"param": "kind", "type": "string", "editor": "select", "options": options}
     table = form(item("requestListSource", "array", param_list=[column]))

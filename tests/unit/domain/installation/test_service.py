@@ -145,7 +145,7 @@ async def test_a_runner_that_cannot_start_workers_is_bad(setup: Setup) -> None:
         await setup.storage.write(lambda tx, runner=runner: tx.runs.put_runner(runner))
     disk, egress = await setup.installation.card(setup.caller, "runners")
     assert (disk.level, disk.remedy) == (Level.BAD, "free some space")
-    assert "starts no Workers now: the disk of the runner has 1 MiB free" in disk.detail
+    assert "cannot start Workers: the disk of the runner has 1 MiB free" in disk.detail
     assert (egress.level, egress.remedy) == (Level.BAD, "runs wait")
 
 
@@ -186,13 +186,13 @@ async def test_a_process_that_does_not_report_is_bad_and_named(setup: Setup) -> 
         (
             "process server",
             "good",
-            "it reports; it was restarted once, last because it did not report for 21 s",
+            "it reports; it was restarted once, most recently because it did not report for 21 s",
         ),
         (
             "process runner",
             "bad",
             "it has not reported for 6 s; "
-            "it was restarted 2 times, last because it did not report for 21 s",
+            "it was restarted 2 times, most recently because it did not report for 21 s",
         ),
         ("process other", "bad", "it reports, but its database fails"),
         ("process last", "warning", "it reports, but its database does not answer"),

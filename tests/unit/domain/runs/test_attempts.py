@@ -173,7 +173,7 @@ async def test_the_next_check_is_when_the_first_run_has_used_up_its_reserved_amo
     assert (await setup.report((free, 0))).next_check_ms is None
 
 
-async def test_an_attempt_that_cannot_be_ended_does_not_keep_the_others(
+async def test_an_attempt_that_cannot_be_ended_does_not_block_the_others(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, leases = await setup.start(3)
@@ -216,7 +216,7 @@ async def test_a_step_of_the_clock_is_not_charged_and_ends_no_run(
     assert (await stores.stored(run)).gap_ms == step * 1000
 
 
-async def test_a_lost_attempt_is_charged_to_its_last_report(stores: Stores) -> None:
+async def test_a_lost_attempt_is_charged_up_to_its_last_report(stores: Stores) -> None:
     setup = Setup(stores, SECOND)
     limits = RunLimits(1, 512, 1800, 0, 0)
     run, [one] = await setup.start(limits=limits, hold_micros=60_000_000)
@@ -228,7 +228,7 @@ async def test_a_lost_attempt_is_charged_to_its_last_report(stores: Stores) -> N
     assert (stored.busy_ms, stored.usage_micros, stored.duration_ms()) == (4000, 4_000_000, 4000)
 
 
-async def test_the_time_that_an_end_takes_belongs_to_the_duration(setup: Setup) -> None:
+async def test_the_time_that_ending_takes_belongs_to_the_duration(setup: Setup) -> None:
     _, [one] = await setup.start()
     setup.stores.clock.advance(6)
     ended = await setup.end(one, End(Outcome.SUCCEEDED), busy_ms=4500)
@@ -272,7 +272,7 @@ async def test_a_returned_attempt_ends_nothing_and_its_subtask_is_leased_again(
     assert returned.detail == "The Worker could not be started: the egress process does not answer"
 
 
-async def test_the_same_fault_ends_the_subtask_when_it_comes_back_too_often(setup: Setup) -> None:
+async def test_the_same_fault_ends_the_subtask_when_it_occurs_too_often(setup: Setup) -> None:
     run, [one] = await leased(setup)
     for _ in range(TRIES - 1):
         found = await setup.attempts.give_back(one.attempt, AWAY, actor="test")
@@ -307,7 +307,7 @@ async def test_a_lost_runner_returns_what_it_has_not_started(setup: Setup) -> No
     assert await setup.attempts.end_expired(await setup.attempts.leases()) == 2
     attempts = await setup.stores.read(lambda tx: tx.runs.attempts(run.id))
     assert [a.outcome for a in attempts] == [Outcome.RETURNED, Outcome.RUNNER_LOST]
-    assert attempts[0].err_msg.endswith(": the runner was lost or stopped before that")
+    assert attempts[0].err_msg.endswith(": the runner was lost or stopped first")
     assert (await setup.stores.stored(run)).state is RunState.RUNNING
     setup.stores.clock.advance(1)
     [again] = await setup.stores.lease()
@@ -315,7 +315,7 @@ async def test_a_lost_runner_returns_what_it_has_not_started(setup: Setup) -> No
     assert await setup.attempts.give_back(one.attempt, AWAY, actor="too late") is None
 
 
-async def test_a_run_without_a_worker_that_runs_is_aborted_at_once(setup: Setup) -> None:
+async def test_a_run_without_a_running_worker_is_aborted_at_once(setup: Setup) -> None:
     run, [one] = await leased(setup)
     await setup.attempts.give_back(one.attempt, AWAY, actor="test")
     aborted = await setup.stores.write(

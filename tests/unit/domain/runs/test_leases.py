@@ -1,4 +1,4 @@
-"""When a lease counts as expired: by looks of this process, not by any clock that others set."""
+"""When a lease expires: by checks of this process, not by a shared clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TERM = 15.0
 
 
 class Looks:
-    """A watch that looks every two seconds, and each look takes no time."""
+    """A watch that checks every two seconds; a check takes no time."""
 
     def __init__(self) -> None:
         self.watch, self.at = LeaseWatch(TERM), 0.0
@@ -22,7 +22,7 @@ class Looks:
         return sorted(self.watch.expired(leases, began, self.at))
 
     def until_expired(self, leases: dict[str, int]) -> float:
-        """Look until a lease has expired; return how long that took."""
+        """Check until a lease has expired; return how long that took."""
         began = self.at
         while not self.look(leases):
             assert self.at - began < 10 * TERM
@@ -47,7 +47,7 @@ def test_only_the_lease_that_is_not_renewed_expires() -> None:
     assert expired == [[]] * 8 + [["lost"]]
 
 
-def test_after_a_gap_every_lease_gets_a_whole_new_term() -> None:
+def test_after_a_gap_every_lease_gets_a_full_new_term() -> None:
     for gap, seconds in ((MAX_GAP_SECONDS + 0.1, 0.0), (2.0, 40.0), (3600.0, 0.0)):
         looks = Looks()
         for _ in range(7):
@@ -63,10 +63,10 @@ def test_a_short_gap_does_not_prolong_a_lease() -> None:
     assert looks.look({"a": 100}, after=MAX_GAP_SECONDS) == ["a"]
 
 
-def test_the_time_of_a_slow_look_does_not_count() -> None:
+def test_the_time_of_a_slow_check_does_not_count() -> None:
     looks = Looks()
     looks.look({"a": 100}, seconds=4)
     for _ in range(3):
         assert looks.look({"a": 100}, after=1, seconds=4) == []
-    # the last of these looks ended a term after the first, but what it read is older
+    # the last of these checks ended a term after the first, but what it read is older
     assert looks.look({"a": 100}, after=1) == ["a"]

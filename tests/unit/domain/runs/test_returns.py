@@ -33,7 +33,7 @@ def test_only_the_same_fault_in_a_row_counts(faults: list[Reason], times: int) -
     assert times_in_a_row([attempt(fault) for fault in faults], AWAY) == times
 
 
-def test_the_figures_of_a_fault_do_not_make_it_another_one() -> None:
+def test_a_fault_with_other_figures_is_the_same_fault() -> None:
     assert times_in_a_row([attempt(DISK), attempt(OTHER_DISK)], DISK) == 2
 
 
@@ -43,7 +43,7 @@ def test_an_attempt_that_ran_is_no_fault() -> None:
     assert times_in_a_row([attempt(AWAY), attempt(None, None)], AWAY) == 0
 
 
-def test_a_fault_ends_the_subtask_when_it_has_come_too_often() -> None:
+def test_a_fault_ends_the_subtask_when_it_has_occurred_too_often() -> None:
     assert (is_too_often(AWAY, TRIES - 1), is_too_often(AWAY, TRIES)) == (False, True)
     assert not is_too_often(BUG, TRIES_UNFORESEEN - 1)
     assert is_too_often(BUG, TRIES_UNFORESEEN)

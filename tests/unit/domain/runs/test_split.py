@@ -290,7 +290,7 @@ def test_an_object_item_replaces_a_field_that_it_does_not_name() -> None:
 
 
 @pytest.mark.parametrize("split_by", [{"fields": ["a"]}, {"b": "a"}])
-def test_an_input_is_copied_only_so_often(split_by: dict[str, Any]) -> None:
+def test_the_copies_of_an_input_are_limited(split_by: dict[str, Any]) -> None:
     custom = {"a": [{"n": n} for n in range(100)], "shared": "x" * (MAX_COPIED // 100)}
     with pytest.raises(InvalidRequest, match="copied into 100 subtasks, 67,"):
         split(schema(**split_by), custom)

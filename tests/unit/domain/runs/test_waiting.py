@@ -60,7 +60,7 @@ async def test_the_trouble_of_the_only_runner_is_the_reason(stores: Stores) -> N
     found = await reason(stores, troubled)
     assert found is not None and found.code is ReasonCode.RUNNER_TROUBLE
     assert sentence(found) == (
-        "the runner on node-a starts no Workers now: the disk of the runner has 40 MiB free, and a "
+        "the runner on node-a cannot start Workers: the disk of the runner has 40 MiB free, and a "
         "sandbox needs 64 MiB; free some space"
     )
 
@@ -86,8 +86,8 @@ async def test_a_returned_run_waits_for_its_next_try(stores: Stores) -> None:
     assert (await waits()).code is ReasonCode.PREPARING
     await attempts.give_back(lease.attempt, Detail(DetailCode.EGRESS_AWAY), actor="test")
     assert sentence(await waits()) == (
-        "the Worker could not be started: the egress process does not answer. It will be tried "
-        "again in 1.0 s"
+        "the Worker could not be started: the egress process does not answer. It will be retried "
+        "in 1.0 s"
     )
     stores.clock.advance(1)
     assert (await waits()).code is ReasonCode.ROOM

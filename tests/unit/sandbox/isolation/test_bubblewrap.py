@@ -100,7 +100,7 @@ def test_dependencies_are_mounted_where_the_language_finds_them(
         assert has(options, "--ro-bind", "/data/cache/environments/e", target)
 
 
-def test_no_folder_or_device_of_the_machine_is_mounted_itself_where_it_can_be_avoided() -> None:
+def test_folders_are_mounted_as_overlays_and_devices_of_the_machine_are_not_used() -> None:
     empty, devices = Path("/data/empty"), Path("/data/devices/7")
     options, _ = build("python", Path("/data/cache/environments/e"), empty, devices)
     binds = [options[at + 1] for at, word in enumerate(options) if word.startswith("--ro-bind")]

@@ -154,9 +154,7 @@ def test_locks_on_shared_inodes_are_named_where_watches_are_refused() -> None:
     outside = replace(OUTSIDE, own_files="bubblewrap is old")
     shared: dict[str, Any] = {"inodes": dict(outside.inodes), "watch": "ENOSYS"}
     [detail] = [d for name, passed, d in checks_of(shared, outside) if name == "watches" and passed]
-    expected = (
-        "locks of files are shared with other sandboxes on /usr and 1 more: bubblewrap is old"
-    )
+    expected = "file locks on /usr and 1 more are shared with other sandboxes: bubblewrap is old"
     assert detail == f"starting a watch returned ENOSYS; {expected}"
     assert checks.shared_locks(GOOD | shared, outside) == expected
     assert checks.shared_locks(GOOD, outside) == ""

@@ -261,7 +261,7 @@ async def test_reports_that_a_frozen_launcher_does_not_answer_are_noticed(
     while (request := await launcher.packet())["op"] == "report":
         launcher.answer(request, result=None)
     launcher.answer(request, result=[])
-    await sweep  # by its answer those of the reports before it were read
+    await sweep  # its answer shows that those of the earlier reports were read
     await reporting.close()
     await asyncio.sleep(0)
     assert reporting.unanswered_seconds == 0

@@ -63,7 +63,8 @@ def test_copies_of_two_databases_are_of_one_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer begins a number in the first database, stores it in the second, and ends it in the
-    first, as an attempt with its rows. It goes on between the two copies, however far apart.
+    first, as an attempt with its rows. It continues between the two copies, however far apart they
+    are.
     """
     files = [tmp_path / "state.db", tmp_path / "rows.db"]
     state, rows = (sqlite3.connect(file, isolation_level=None) for file in files)
@@ -96,7 +97,7 @@ def test_copies_of_two_databases_are_of_one_moment(
     assert ended == stored == begun == set(range(100))
 
 
-def test_a_commit_waits_until_all_copies_have_begun(
+def test_a_commit_waits_until_all_copies_have_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [tmp_path / "state.db", tmp_path / "rows.db"]

@@ -24,7 +24,7 @@ def leases(tmp_path: Path) -> list[tuple[str, str]]:
     return leased_in(tmp_path)
 
 
-def test_rows_of_unknown_attempts_go_and_the_others_stay_without_gaps(
+def test_rows_of_unknown_attempts_are_removed_and_the_others_stay_without_gaps(
     tmp_path: Path, leases: list[tuple[str, str]]
 ) -> None:
     state, rows = tmp_path / "state.db", tmp_path / "rows.db"

@@ -1,11 +1,11 @@
 """Which attempts the state knows. Rows of others are never shown.
 
-An attempt that only the rows have is the remains of a state that was lost: the file of the state is
-older than that of the rows, because one of them was restored, or because the last commits did not
-survive a loss of power. Its run starts again and pushes the same rows.
+An attempt that appears only in the rows comes from a lost state: the file of the state is older
+than that of the rows, because one of them was restored, or because the last commits did not survive
+a loss of power. Its run starts again and pushes the same rows.
 
 Attempts are listed before the state is asked, and the state has an attempt before its first row.
-So an attempt that was listed and is not known never will be, and each is looked up once.
+So an attempt that was listed but is unknown never becomes known, and each is looked up once.
 """
 
 from __future__ import annotations

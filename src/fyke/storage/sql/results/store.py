@@ -151,8 +151,8 @@ class SqlResults:
                 await asyncio.sleep(min(seconds, 1.0))
 
     def path(self) -> StorePath:
-        """The way of reads to the database. Writes say less: after a commit in doubt they wait for
-        the database however long it is away.
+        """The path of reads to the database. Writes show less: after a commit in doubt they wait
+        for the database, however long that takes.
         """
         return StorePath(lambda: self.log_count(""), self._reading.progress)
 
@@ -208,7 +208,7 @@ def _deletion(run: delete.DeletedRun, step: int) -> Callable[[Driver], bool]:
 
 
 def _tries() -> Iterator[None]:
-    """The tries of one operation; a silent connection takes all the time there is."""
+    """The tries of one operation; a silent connection uses up all of its time."""
     started = time.monotonic()
     for _ in range(_TRIES):
         yield

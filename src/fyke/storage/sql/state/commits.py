@@ -1,9 +1,9 @@
-"""Whether a commit took place whose answer was lost. PostgreSQL only.
+"""Finds out whether a commit took place when its response was lost. PostgreSQL only.
 
 The last statement of each transaction that has written something sets the mark of its writer to the
-next number. The row of the mark is locked until the transaction has ended, so a look at it waits
-for that end, and then the number says how it ended. The id of the transaction would not do: a
-server that crashes gives ids out again that had not reached its disk.
+next number. The row of the mark is locked until the transaction has ended, so reading it waits for
+that end, and then the number shows how it ended. The transaction id would not be reliable: a server
+that crashes reuses ids that had not reached its disk.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class CommitMarks:
         return mark if result.rowcount else None
 
     def renew(self) -> None:
-        """Give this thread a new row, because another one will look at its present row."""
+        """Give this thread a new row, because another thread will look up its current row."""
         self._writer.reset()
 
     def was_committed(self, engine: Engine, mark: Mark) -> bool | None:
@@ -113,5 +113,5 @@ class CommitMarks:
         return None
 
     def close(self) -> None:
-        """End all looks."""
+        """Stop all lookups."""
         self._closing.set()

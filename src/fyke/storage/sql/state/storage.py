@@ -110,8 +110,8 @@ class SqlStorage:
         return found
 
     def path(self) -> StorePath:
-        """The way of reads to the database. Writes say less: on SQLite they wait for those of other
-        processes.
+        """The path of reads to the database. Writes show less: on SQLite they wait for those of
+        other processes.
         """
         return StorePath(
             lambda: self.read(lambda tx: tx.accounts.operator()), self._readers.progress

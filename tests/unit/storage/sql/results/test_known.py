@@ -1,4 +1,4 @@
-"""The memory of attempts that were looked up."""
+"""Remembering which attempts were looked up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def all_but_lost(attempt_ids: Sequence[str]) -> frozenset[str]:
     return frozenset(attempt_ids) - {"lost"}
 
 
-async def test_lookups_add_up() -> None:
+async def test_lookups_accumulate() -> None:
     known = KnownAttempts(all_but_lost)
     assert known.of("run") == LookedUp(0, frozenset())
     await known.look_up("run", NewAttempts(7, ["a", "lost"]))
