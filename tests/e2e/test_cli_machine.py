@@ -172,5 +172,5 @@ def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Pat
         assert "owner.key" in Cli(other).json("db", "owner-key")["owner_key_file"]
         assert (other.home / "owner.key").read_text() != former
         (other.home / "secret.key").unlink()
-        assert "is the secret" in Cli(other).run("db", "accept-secret")[1]
+        assert "is now the secret" in Cli(other).run("db", "accept-secret")[1]
         assert (other.home / "secret.key").exists()
