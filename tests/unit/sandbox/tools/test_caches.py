@@ -117,7 +117,9 @@ def test_caches_that_another_process_removes_meanwhile_are_passed_over(
 ) -> None:
     (caches.root / "LEFT").mkdir()
     os.utime(caches.root / "LEFT", (0, 0))
-    monkeypatch.setattr(os, "listdir", lambda folder: ["GONE", "LEFT"])
+    listed = iter([["GONE", "LEFT"]])
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: next(listed, None) or real(folder))
     assert not caches.remove("GONE")
     assert caches.clear() == ["LEFT"]
 
