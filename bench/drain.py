@@ -4,7 +4,7 @@
 
 Boots a whole platform, posts all starts as fast as one connection can, and divides the number of
 runs by the time from the first POST to the end of the last run. Kinds: ``python`` is a
-``main.py`` of one line that uses nothing, ``python-row`` pushes one row (so it also imports
+one-line ``main.py`` without imports, ``python-row`` pushes one row (so it also imports
 grpcio), ``go`` is a static executable that exits (needs the Go tool chain). Three rounds of each.
 """
 
@@ -33,7 +33,7 @@ CoreSDK.Result.push_data({"answer": 42})
 
 
 def go_project() -> bytes:
-    """A Go Worker that does nothing, built here."""
+    """Build a Go Worker that exits at once."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         (folder / "main.go").write_text("package main\n\nfunc main() {}\n")
@@ -51,12 +51,12 @@ def go_project() -> bytes:
 
 
 def drained(running, api, worker: str, count: int) -> float:
-    """Runs a second."""
-    began = time.time() * 1000
+    """Start ``count`` runs, wait for their end, and return the runs per second."""
+    started_at = time.time() * 1000
     runs = [api.start(worker)["run_slug"] for _ in range(count)]
     for run in reversed(runs):
         api.ended(run, pause=0.5)
-    return count / (max(ended_at_ms(running, runs)) - began) * 1000
+    return count / (max(ended_at_ms(running, runs)) - started_at) * 1000
 
 
 def main() -> int:
@@ -74,7 +74,7 @@ def main() -> int:
     with platform_up() as (running, api):
         for kind in options.kinds.split(","):
             if kind not in projects:
-                line(kind, "not measured: there is no Go tool chain here")
+                line(kind, "not measured: Go is not installed")
                 continue
             worker = running.push(projects[kind](), f"bench-{kind}")
             api.ended(api.start(worker)["run_slug"])

@@ -1,14 +1,14 @@
-"""What a Worker that floods the SDK service does to its neighbour: the neighbour's p50, quiet and
-flooded.
+"""Measures how a Worker that floods the SDK service slows down its neighbour: the neighbour's p50
+latency without and with the flood.
 
     python bench/flood.py [--calls 50] [--rounds 8] [--kinds ping,rows] [--store memory]
 
-One process is the service of two attempts over the real store (SQLite in a temporary folder, every
-row durable), one floods the first attempt over four connections as fast as it can, and here an
-ordinary grpcio client calls the second one, call after call: a row, which waits for the disk, and
-an input, which waits for nothing. The flooder is stopped and continued in turn, so that both
-figures are taken under the same circumstances. The aim is a p50 within twice the quiet one.
-``idle`` floods nothing but burns a core, as a Worker may.
+One process serves two attempts from the real store (SQLite in a temporary folder, every row
+durable). A second process floods the first attempt over four connections as fast as it can. This
+process is an ordinary grpcio client of the second attempt, with one call at a time: pushing a row,
+which waits for the disk, and reading the input, which does not. The flooder is paused and continued
+in turn, so that both figures are taken under the same conditions. The aim is a p50 of at most twice
+the quiet one. The kind ``idle`` sends nothing but uses a whole core, as a Worker may.
 """
 
 from __future__ import annotations
@@ -61,24 +61,25 @@ def main() -> None:
         figures = measured(kind, options.store, options.rounds, options.calls)
         texts = []
         for call, (quiet, flooded) in figures.items():
-            calm, storm = statistics.median(quiet), statistics.median(flooded)
+            quiet_p50, flooded_p50 = statistics.median(quiet), statistics.median(flooded)
             texts.append(
-                f"{call} {calm * 1e6:5.0f} -> {storm * 1e6:6.0f} us ({storm / calm:4.1f}x)"
+                f"{call} {quiet_p50 * 1e6:5.0f} -> {flooded_p50 * 1e6:6.0f} us "
+                f"({flooded_p50 / quiet_p50:4.1f}x)"
             )
-            if storm > 2 * calm and kind != IDLE:
+            if flooded_p50 > 2 * quiet_p50 and kind != IDLE:
                 missed.append(f"{kind} ({call})")
         line(kind, "   ".join(texts))
     line("over twice the quiet p50", ", ".join(missed) or "none")
 
 
 def measured(kind: str, store: str, rounds: int, calls: int) -> dict[str, Times]:
-    """Seconds of the calls in quiet and of those during the flood, in turn."""
+    """Seconds of each call, without and with the flood, measured in turn."""
     figures: dict[str, Times] = {"row": ([], []), "input": ([], [])}
     with service(store) as (flooded, quiet), flooding(flooded, kind) as process:
         for _ in range(rounds):
             for place, number in enumerate((signal.SIGSTOP, signal.SIGCONT)):
                 process.send_signal(number)
-                time.sleep(SETTLE)  # what is on its way ends; a budget for a first rush is used up
+                time.sleep(SETTLE)  # until pending calls have ended and the initial burst is over
                 for call, times in figures.items():
                     times[place].extend(taken(quiet, call, calls))
     return figures
@@ -87,15 +88,15 @@ def measured(kind: str, store: str, rounds: int, calls: int) -> dict[str, Times]
 def taken(port: int, call: str, calls: int) -> list[float]:
     """Seconds of each call."""
     options = [("grpc.use_local_subchannel_pool", 1)]
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as way:
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         row, empty = sdk_pb2.Data(jsonString='{"a": 1}'), sdk_pb2.google_dot_protobuf_dot_empty__pb2
-        push = sdk_pb2_grpc.ResultStub(way).PushData
-        read = sdk_pb2_grpc.ParameterStub(way).GetInputJSONString
+        push = sdk_pb2_grpc.ResultStub(channel).PushData
+        read = sdk_pb2_grpc.ParameterStub(channel).GetInputJSONString
         times = []
         for _ in range(calls):
-            began = time.perf_counter()
+            started = time.perf_counter()
             answer = push(row, timeout=30) if call == "row" else read(empty.Empty(), timeout=30)
-            times.append(time.perf_counter() - began)
+            times.append(time.perf_counter() - started)
             assert answer.code == 0, answer
     return times
 
@@ -116,7 +117,7 @@ def flooding(port: int, kind: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def service(store: str) -> Iterator[tuple[int, int]]:
-    """Ports of the attempt that is flooded and of the quiet one."""
+    """The ports of the flooded and of the quiet attempt."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, store))
     process.start()
@@ -133,7 +134,7 @@ def serve(control: Connection, store: str) -> None:
 
 
 async def _serve(control: Connection, store: str) -> None:
-    platform = Platform(None)  # type: ignore[arg-type]  # this loop is the platform's
+    platform = Platform(None)  # type: ignore[arg-type]  # it uses this event loop
     with tempfile.TemporaryDirectory() as folder:
         results = None
         if store == "disk":

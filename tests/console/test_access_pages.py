@@ -137,7 +137,7 @@ async def test_a_key_is_shown_once_and_does_what_was_chosen(app: App, owner: Vis
     ("changed", "field", "text"),
     [
         ({"name": ""}, "name", "A key needs a name"),
-        ({"name": "local"}, "name", "exists already"),
+        ({"name": "local"}, "name", "already exists"),
         ({"expires": "2001-01-01"}, "expires", "Must lie in the future"),
         ({"expires": "soon"}, "expires", "Enter a date such as"),
         ({"rate_limit": "many"}, "rate_limit", "Enter a whole number"),

@@ -143,7 +143,7 @@ def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Pat
     file = trial / "fyke.tar.zst"
     assert cli.process("backup", "create", file)[0] == f"{file}\n"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "exists already" in cli.run("backup", "create", file, code=5)[1]
+    assert "already exists" in cli.run("backup", "create", file, code=5)[1]
     assert cli.json("backup", "create", trial / "again.tar.gz")["database"] == "sqlite"
     assert cli.json("backup", "verify", file)["findings"] == []
     assert "No problems found" in cli.run("backup", "verify", trial / "again.tar.gz")[1]

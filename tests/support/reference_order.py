@@ -22,7 +22,7 @@ def load(data: bytes) -> Any:
 
 
 def value_at(row: Any, field: str) -> Any:
-    """The member with the whole name, or else the one at the path of its dotted parts."""
+    """The member named ``field``, or else the member at that dotted path."""
     if field in row:
         return row[field]
     for part in field.split("."):
@@ -81,16 +81,16 @@ def text(value: Any) -> bytes:
 
 
 def ordered(rows: list[Row], field: str, *, descending: bool) -> list[int]:
-    """Positions in the order of the field: ties by position, rows without it last."""
+    """Positions sorted by the field: ties by position, rows without the field last."""
     found = [(value_at(load(row.data), field), row.position) for row in rows]
-    there = [pair for pair in found if pair[0] is not MISSING]
+    present = [pair for pair in found if pair[0] is not MISSING]
     sign = -1 if descending else 1
 
     def both(a: Any, b: Any) -> int:
         return sign * compare(a[0], b[0]) or a[1] - b[1]
 
-    there.sort(key=cmp_to_key(both))
-    return [p for _, p in there] + [p for value, p in found if value is MISSING]
+    present.sort(key=cmp_to_key(both))
+    return [p for _, p in present] + [p for value, p in found if value is MISSING]
 
 
 def meets(data: bytes, field: str, operator: str, wanted: str) -> bool:
@@ -107,10 +107,10 @@ def meets(data: bytes, field: str, operator: str, wanted: str) -> bool:
         if isinstance(value, list):
             return any(equal(element, wanted) for element in value)
         return is_text(value) and plain(wanted) in value
-    side = sides(value, wanted)
+    order = comparison(value, wanted)
     return (
-        side is not None
-        and {"lt": side < 0, "le": side <= 0, "gt": side > 0, "ge": side >= 0}[operator]
+        order is not None
+        and {"lt": order < 0, "le": order <= 0, "gt": order > 0, "ge": order >= 0}[operator]
     )
 
 
@@ -152,7 +152,7 @@ def equal(value: Any, wanted: str) -> bool:
     return False
 
 
-def sides(value: Any, wanted: str) -> int | None:
+def comparison(value: Any, wanted: str) -> int | None:
     if is_text(value):
         other = plain(wanted)
         return (value > other) - (value < other)

@@ -63,7 +63,7 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
 def _new_file(file: Path) -> Iterator[IO[bytes]]:
     """A file that appears only when it is complete and on disk."""
     if file.exists():
-        raise CommandFailed(f"{file} exists already; name a new file", Exit.CONFLICT)
+        raise CommandFailed(f"{file} already exists; name a new file", Exit.CONFLICT)
     partial = file.with_name(f".{file.name}.part")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

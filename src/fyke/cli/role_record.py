@@ -1,6 +1,6 @@
-"""Roles that outlive their supervisor: the kernel sends them SIGTERM, but a frozen role does not
-act on it and keeps its locks and transactions. The next supervisor kills them before it starts its
-own.
+"""Kills roles that outlived their supervisor. When a supervisor dies, the kernel sends its roles
+SIGTERM, but a frozen role does not react and keeps its locks and transactions. The next supervisor
+ends such roles before it starts its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 END_SECONDS = 10.0  # a runner ends its Workers first
-_STATE, _START_TIME = 0, 19  # in /proc/PID/stat behind the name, see proc(5)
+_STATE, _START_TIME = 0, 19  # fields of /proc/PID/stat after the name, see proc(5)
 
 
 class RoleRecord:
@@ -46,7 +46,7 @@ class RoleRecord:
         try:
             content = json.loads(self._file.read_text())
             recorded = {str(name): (int(pid), int(at)) for name, (pid, at) in content.items()}
-        except (OSError, ValueError, TypeError, AttributeError):  # none, or not by this program
+        except (OSError, ValueError, TypeError, AttributeError):  # missing or not valid
             return []
         deadline = time.monotonic() + seconds
         return [name for name, (pid, at) in recorded.items() if _end(pid, at, deadline)]

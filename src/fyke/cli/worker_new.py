@@ -20,7 +20,7 @@ def write_project(path: Path, language: str) -> list[str]:
             f"--language {language}: must be one of {', '.join(LANGUAGES)}", Exit.USAGE
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise CommandFailed(f"{path} exists already; name a new folder", Exit.CONFLICT)
+        raise CommandFailed(f"{path} already exists; name a new folder", Exit.CONFLICT)
     project = new_project(_title(path), assets(), DEFAULT_TEMPLATES[Language(language)])
     path.mkdir(parents=True, exist_ok=True)
     for name, text in project.items():

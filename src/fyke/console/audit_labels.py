@@ -7,7 +7,7 @@ from fyke.model.audit import AuditAction
 
 
 def audit_action_labels() -> dict[str, str]:
-    """Action to label, in the order of the select of the page."""
+    """Action to label, in the order in which the filter lists them."""
     return {
         AuditAction.SIGN_IN: _("Signed in"),
         AuditAction.SIGN_IN_FAILED: _("Sign-in failed"),

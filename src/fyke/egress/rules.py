@@ -1,11 +1,12 @@
-"""The targets that an attempt may reach: form of the host, port, and every address of the name.
+"""Decides which targets an attempt may reach: the syntax of the host, the port, and every address
+of the name are checked.
 
 Ports of mail submission and relay (25, 465, 587) are refused, because a proxy that allows them
-becomes a source of spam; an allow entry with the port opens one. Every other port is open, since
-sites use any port, and addresses are checked for every port.
+becomes a source of spam; an allow entry that names the port opens it. Every other port is open,
+since sites use any port; addresses are checked for every port.
 
 Lookups are rate limited per attempt, because the labels of a name can leak data, and few of them
-are open at once, so that names without an answer do not delay other attempts.
+are open at once, so that names whose lookup hangs do not delay other attempts.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fyke.kit.resolver import LookupTimeout, Resolver, Unresolvable
 MAIL_PORTS = frozenset({25, 465, 587})
 LOCAL_SUFFIXES = (".local", ".internal", ".lan", ".home", ".corp", ".intranet", ".home.arpa")
 MAX_DIALED = 4  # addresses tried for one name
-MAX_OPEN_LOOKUPS = 8  # of one attempt
+MAX_OPEN_LOOKUPS = 8  # per attempt
 
 
 class TargetRefused(Exception):
@@ -37,7 +38,7 @@ class TargetRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A host that passed the checks of its form and its port."""
+    """A host and a port whose syntax has been checked."""
 
     host: Host
     port: int
@@ -78,7 +79,7 @@ class TargetRules:
         self._open_lookups = asyncio.Semaphore(MAX_OPEN_LOOKUPS)
 
     def parse(self, host: bytes, port: int) -> Target:
-        """Check the form. Raise ``TargetRefused``."""
+        """Check the syntax of the host and the port. Raise ``TargetRefused``."""
         try:
             parsed = parse_host(host)
         except BadHost as error:
@@ -93,7 +94,7 @@ class TargetRules:
         if port in MAIL_PORTS and not self._is_exempt(host, port):
             raise TargetRefused(
                 ProxyRefusal.FORBIDDEN,
-                f"port {port} is for mail and closed; FYKE_EGRESS_ALLOW can open it",
+                f"port {port} is a mail port and blocked; FYKE_EGRESS_ALLOW can open it",
             )
         if self._domains is not None and not self._domains.covers(host, port):
             raise TargetRefused(
@@ -109,15 +110,15 @@ class TargetRules:
         host, port = target.host, target.port
         allowed = self._addresses.select(host, await self._answers(host), port)
         if not allowed:
-            by_form = not isinstance(host, str) or is_localhost(host)
+            invalid_form = not isinstance(host, str) or is_localhost(host)
             raise TargetRefused(
-                ProxyRefusal.FORBIDDEN if by_form else ProxyRefusal.UNRESOLVABLE,
+                ProxyRefusal.FORBIDDEN if invalid_form else ProxyRefusal.UNRESOLVABLE,
                 refused_address(host, "FYKE_EGRESS_ALLOW", port),
             )
         return allowed[:MAX_DIALED]
 
     def remote_name(self, target: Target) -> str | None:
-        """The name that a region's proxy is to resolve; None for an address.
+        """The name that the proxy of the region must resolve; None for an address.
 
         Raise ``TargetRefused`` for names that are local to a network.
         """
@@ -126,11 +127,13 @@ class TargetRules:
             return None
         local = is_localhost(host) or "." not in host or host.endswith(LOCAL_SUFFIXES)
         if local and not self._addresses.check_name(host, target.port):
-            raise TargetRefused(ProxyRefusal.FORBIDDEN, f"{host} is a local name")
+            raise TargetRefused(
+                ProxyRefusal.FORBIDDEN, f"{host} is a local name; FYKE_EGRESS_ALLOW can open it"
+            )
         return host
 
     async def _answers(self, host: Host) -> tuple[str | Address, ...]:
-        """Empty for a name without an address, which is refused like one that leads inside."""
+        """Empty for a name without an address, which is refused like a private one."""
         if not isinstance(host, str):
             return (host,)
         cached = self._resolver.cached(host)

@@ -1,4 +1,4 @@
-"""Shared by the sandbox's tests: data folders, bundles, specs, and spawners."""
+"""Helpers of the sandbox tests: data folders, bundles, specs and spawners."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ SERVICE_UID = 12346
 UID_BASE = 31_000
 UID_COUNT = 64
 MIB = 2**20
-GROUPS_VARIABLE = "FYKE_TEST_GROUPS"  # controller=path, comma-separated, handed to a plain user
+# For test runs of a plain user: controller=path, comma-separated.
+GROUPS_VARIABLE = "FYKE_TEST_GROUPS"
 
 _LEAVE_SECONDS = 10
-_KEPT = ("run", "work", "tool-caches", "sandbox-files")  # of the data folder, for the launcher
+_KEPT = ("run", "work", "tool-caches", "sandbox-files")  # the launcher needs them between tests
 
 ROOT = os.geteuid() == 0
 SPAWNERS = ("launcher",) if ROOT else ("direct", "direct-soft")
@@ -43,7 +44,7 @@ SPAWNERS = ("launcher",) if ROOT else ("direct", "direct-soft")
 
 @dataclass
 class Site:
-    """One data folder and the sandbox on it."""
+    """A data folder and the sandbox factory that uses it."""
 
     home: Path
     sandbox: BubblewrapSandboxes
@@ -75,7 +76,7 @@ class Site:
         environment: Path | None = None,
         **limits: float,
     ) -> Sandbox:
-        """A sandbox with these files; a text is ``main.py``."""
+        """Open a sandbox with these files; a string is the content of ``main.py``."""
         given = {"main.py": files} if isinstance(files, str) else files
         spec = SandboxSpec(
             name=name or new_ulid(),
@@ -97,7 +98,7 @@ class Site:
 
 
 def others_can_run_us() -> bool:
-    """Return whether another user may execute this interpreter, which one below /root prevents."""
+    """Whether other users may execute this interpreter; below ``/root`` they may not."""
     path = Path(sys.executable).resolve()
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
@@ -120,26 +121,26 @@ def version(language: Language) -> Version:
 
 
 async def drain(sandbox: Sandbox) -> tuple[str, str]:
-    said = {"stdout": b"", "stderr": b""}
+    output = {"stdout": b"", "stderr": b""}
     async for stream, data in sandbox.output():
-        said[stream] += data
-    return said["stdout"].decode(), said["stderr"].decode()
+        output[stream] += data
+    return output["stdout"].decode(), output["stderr"].decode()
 
 
 async def line(sandbox: Sandbox, seconds: float = 20) -> str:
     """The first line of output."""
-    said = b""
+    output = b""
     async with asyncio.timeout(seconds):
         async for _, data in sandbox.output():
-            said += data
-            if b"\n" in said:
+            output += data
+            if b"\n" in output:
                 break
-    return said.decode().splitlines()[0]
+    return output.decode().splitlines()[0]
 
 
 @contextmanager
 def data_folder() -> Iterator[Path]:
-    """A data folder that other users can pass through, as an installation has it."""
+    """A data folder that other users can traverse, as in an installation."""
     home = Path(tempfile.mkdtemp(prefix="fyke-"))
     home.chmod(0o711)
     for part in ("cache", "cache/bundles", "run"):
@@ -151,7 +152,7 @@ def data_folder() -> Iterator[Path]:
 
 
 def handed_groups() -> ControlGroups:
-    """The groups that a test run by root gave to this plain user, if any."""
+    """The control groups that a test run of root passed to this plain user, if any."""
     named = os.environ.get(GROUPS_VARIABLE, "")
     if not named:
         return NoGroups("this user was given none")
@@ -161,9 +162,10 @@ def handed_groups() -> ControlGroups:
 
 @asynccontextmanager
 async def site(kind: str, *, with_wheels: bool = False) -> AsyncIterator[Site]:
-    """A data folder with a sandbox over the spawner of that kind; nothing may stay behind.
+    """A data folder with sandboxes of the spawner ``kind``. Fails if files are left in it.
 
-    ``with_wheels``: tools may read the machine's folders of wheels, and one that is made in it.
+    ``with_wheels``: tools may read the machine's folders of wheels and the folder ``wheels``, which
+    is created in the data folder.
     """
     more = find_links_folders(os.environ) if with_wheels else []
     async with used_launcher(more) if kind == "launcher" else _direct(kind, more) as place:
@@ -191,8 +193,8 @@ async def _direct(kind: str, more: Sequence[Path]) -> AsyncIterator[Site]:
 async def launched(
     home: Path, prefix: Sequence[str] = (), client_silence: float = CLIENT_SILENCE
 ) -> AsyncIterator[Site]:
-    """A launcher of root, and a client that connected as the service's user. ``prefix`` are words
-    of a program that becomes the launcher.
+    """A launcher that runs as root, with a client connected as the service user. ``prefix`` is a
+    command that executes the launcher, such as ``setpriv``.
     """
     with launcher(home, prefix=prefix, client_silence=client_silence) as process:
         client = await connect(home)
@@ -262,8 +264,8 @@ class _Started:
         self._end.close()
 
     async def emptied(self) -> bool:
-        """Leave the data folder as it was at the start; return whether that was possible. The
-        launcher removes what belonged to its client.
+        """Restore the data folder to its initial state; return whether that was possible. The
+        launcher removes the files of its client.
         """
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
@@ -295,9 +297,9 @@ _free: dict[tuple[Path, ...], list[_Started]] = {}
 
 @asynccontextmanager
 async def used_launcher(more: Sequence[Path] = ()) -> AsyncIterator[Site]:
-    """A launcher that one test after another uses, as to start one takes as long as a sandbox. Its
-    tools may read the folder ``wheels`` of its data folder, and ``more``. One that was ended, or
-    has work left, is not used again.
+    """A launcher that tests use one after another, because starting one takes as long as starting a
+    sandbox. Its tools may read the folder ``wheels`` of its data folder, and ``more``. A launcher
+    that has ended or still has files is not reused.
     """
     free = _free.setdefault(tuple(more), [])
     started = free.pop() if free else _Started(more)

@@ -70,7 +70,7 @@ def test_commits_and_databases_have_totals_of_their_own(path: Path) -> None:
     assert again.faults("freeze", "sqlite") == 0
 
 
-def test_violations_are_kept_with_the_seed_of_their_round_one_for_each_rule(path: Path) -> None:
+def test_one_violation_per_rule_is_kept_with_the_seed_of_its_round(path: Path) -> None:
     Records(path).add("abc", "kill", "sqlite", BROKEN, "2026-11-28")
     lost, stuck = Records(path).found
     assert (lost.rule, lost.cases, lost.seed, lost.targets) == (LOST, 2, "7-2", "tree")

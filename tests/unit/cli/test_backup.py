@@ -39,7 +39,7 @@ def test_a_copy_that_fails_leaves_no_file(tmp_path: Path) -> None:
 def test_a_file_that_exists_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "x.tgz").write_text("yesterday")
     with (
-        pytest.raises(CommandFailed, match="exists already") as caught,
+        pytest.raises(CommandFailed, match="already exists") as caught,
         _new_file(tmp_path / "x.tgz"),
     ):
         pytest.fail("it was opened")

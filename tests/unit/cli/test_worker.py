@@ -54,7 +54,7 @@ def test_an_unknown_language_is_refused(tmp_path: Path) -> None:
 
 def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("mine")
-    with pytest.raises(CommandFailed, match="exists already") as caught:
+    with pytest.raises(CommandFailed, match="already exists") as caught:
         write_project(tmp_path, "python")
     assert caught.value.code is Exit.CONFLICT
     assert (tmp_path / "main.py").read_text() == "mine"

@@ -123,7 +123,7 @@ def test_the_refusal_of_a_host_states_the_rule() -> None:
 def test_a_mail_port_is_forbidden() -> None:
     with pytest.raises(TargetRefused) as error:
         rules().admit(Target("public.example", 25))
-    assert error.value.reason == "port 25 is for mail and closed; FYKE_EGRESS_ALLOW can open it"
+    assert error.value.reason == "port 25 is a mail port and blocked; FYKE_EGRESS_ALLOW can open it"
     assert refusal(error) is ProxyRefusal.FORBIDDEN
 
 
@@ -217,7 +217,7 @@ async def test_names_without_an_answer_do_not_delay_another_attempt() -> None:
 def test_a_local_name_is_forbidden() -> None:
     with pytest.raises(TargetRefused) as error:
         rules().remote_name(Target("db.internal", 80))
-    assert error.value.reason == "db.internal is a local name"
+    assert error.value.reason == "db.internal is a local name; FYKE_EGRESS_ALLOW can open it"
     assert refusal(error) is ProxyRefusal.FORBIDDEN
 
 

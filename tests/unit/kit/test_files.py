@@ -1,4 +1,4 @@
-"""Folders are flushed, where that is possible."""
+"""``flush_folder`` on file systems with and without fsync for folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_folder_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(("code", "fails"), [(errno.EINVAL, False), (errno.EIO, True)])
-def test_only_a_file_system_that_cannot_do_it_is_no_error(
+def test_only_a_file_system_without_fsync_for_folders_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, fails: bool
 ) -> None:
     def fail(descriptor: int) -> None:

@@ -52,8 +52,8 @@ class RunExportPages:
         headers = await self.results.headers_of(source)
         limits: dict[str, list[str]] = {}
         refused: dict[str, str] = {}
-        # With a named field no format reads all rows to find its columns. Limits that depend on
-        # the rows are checked when the file is made.
+        # One named field keeps the formats from reading all rows to find the columns. Limits that
+        # depend on the rows are checked when the file is made.
         keys = [headers[0].key] if headers else []
         for name, kind in FORMATS.items():
             try:
@@ -115,12 +115,12 @@ class RunExportPages:
 
 
 def keys_of(parameters: QueryParams) -> list[str]:
-    """The selected fields, then those typed each per line; [] for all. Raise ``InvalidRequest``."""
+    """Return the selected fields, then the typed ones; [] for all. Raise ``InvalidRequest``."""
     keys = [key for key in parameters.getlist("key") if key]
-    keys += [each.strip() for each in parameters.get("keys", "").splitlines() if each.strip()]
+    keys += [line.strip() for line in parameters.get("keys", "").splitlines() if line.strip()]
     if sum(map(len, keys)) > MAX_KEYS_CHARS:
         raise InvalidRequest(
-            f"the names of fields have at most {MAX_KEYS_CHARS} characters in all; "
+            f"the field names may have at most {MAX_KEYS_CHARS} characters in total; "
             "select no field to export all",
             field="key",
         )
@@ -133,6 +133,6 @@ def rows_of(parameters: QueryParams) -> Query:
         clean=parameters.get("clean") == "1",
         flatten=parameters.get("flatten") == "1",
         sort=parameters.get("sort", ""),
-        filters=[each for each in parameters.getlist("filter") if each],
+        filters=[text for text in parameters.getlist("filter") if text],
         failed_rows=parameters.get("failed") == "1",
     )

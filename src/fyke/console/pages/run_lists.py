@@ -59,7 +59,7 @@ class RunListPages:
         if not view.wants_part and any(not value for _name, value in view.query.multi_items()):
             return view.go(
                 address.path(address.cursor)
-            )  # without empty parameters, to be bookmarked
+            )  # drop empty parameters, to get a short address to bookmark
         faults: dict[str, str] = {}
         page = None
         try:
@@ -100,7 +100,7 @@ class RunListPages:
         return await csv_file(runs_csv(self.lists.all_rows(view.caller, search)), "runs.csv")
 
     async def live(self, view: View) -> Response:
-        """A stream of changes of the runs ``run_id``, and of the number of runs after ``top``."""
+        """Stream changes of the runs in ``run_id``, and the number of runs newer than ``top``."""
         address = run_filters.read(view.query, view.query.getlist("col"))
         search = await self.lists.search(view.caller, address.words, view.zone_name)
         top = view.query.get("top", "")

@@ -29,7 +29,7 @@ class FormRequest:
     sent_view: str
     pairs: tuple[tuple[str, str], ...]
     version: str
-    drawn_version: str  # the version whose controls the page showed
+    rendered_version: str  # the version for which the form was rendered
     callback_url: str
     title: str
 
@@ -43,7 +43,7 @@ class FormRequest:
 
     @property
     def raw(self) -> RawInput:
-        """The input, as the submitted view contains it."""
+        """The input as submitted, from the JSON view or the form view."""
         if self.sent_view == JSON_VIEW:
             return JsonText(self.json_text.replace("\r\n", "\n"), self.pairs)
         return FormPairs(self.pairs)
@@ -75,7 +75,7 @@ def read(form: PostedForm) -> FormRequest:
         sent_view=JSON_VIEW if form.get("view") == JSON_VIEW else FORM_VIEW,
         pairs=tuple(_input_pairs(form.pairs)),
         version=form.get("version").strip(),
-        drawn_version=form.get("drawn").strip(),
+        rendered_version=form.get("drawn").strip(),
         callback_url=form.get("callback_url").strip(),
         title=form.get("task_title").strip(),
     )

@@ -1,4 +1,6 @@
-"""The initial input of a form, and reading a submitted one, even for another version."""
+"""Determines the initial input of a run form and reads a submitted form, which may have been
+rendered for another version.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from fyke.model.account import Caller
 
 @dataclass(frozen=True, slots=True)
 class FormInput:
-    """The form of the chosen version, and the input. ``other_version``: the submitted controls are
-    those of another version, so the page must be drawn from the parsed input.
+    """The form of the chosen version and the input. ``other_version``: the submitted form was
+    rendered for another version, so the page must be rendered from the parsed input.
     """
 
     form: FormView
@@ -24,9 +26,10 @@ class FormInput:
 
 
 async def initial_input(view: View, forms: RunForms, worker_id: str) -> FormStart:
-    """The input that the address names: of a run, a task or a version, else the default.
+    """Return the input of the run, task or version that the query names, or the default.
 
-    Raise ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for runs and tasks of others.
+    Raise ``VersionUnavailable``, ``UnknownVersion``, and ``NotFound`` for runs and tasks of other
+    accounts.
     """
     return await forms.initial_input(
         view.caller,
@@ -38,8 +41,9 @@ async def initial_input(view: View, forms: RunForms, worker_id: str) -> FormStar
 
 
 async def read_input(forms: RunForms, caller: Caller, ref: str, request: FormRequest) -> FormInput:
-    """The submitted input, read by the schema of the chosen version, or of the latest one when the
-    chosen one no longer exists. Raise ``VersionUnavailable`` when no version can run.
+    """Return the submitted input, parsed by the schema of the chosen version, or of the latest
+    version if the chosen one no longer exists. Raise ``VersionUnavailable`` when no version can
+    run.
     """
     try:
         form = await forms.open(caller, ref, request.version)
@@ -47,11 +51,11 @@ async def read_input(forms: RunForms, caller: Caller, ref: str, request: FormReq
         form = await forms.open(caller, ref)
     if (
         request.sent_view == FORM_VIEW
-        and request.drawn_version
-        and request.drawn_version != form.version.number
+        and request.rendered_version
+        and request.rendered_version != form.version.number
     ):
-        drawn_form = await forms.past_form(caller, ref, request.drawn_version)
-        if drawn_form is not None:
-            value = await forms.read(drawn_form, request.raw)
+        rendered_form = await forms.past_form(caller, ref, request.rendered_version)
+        if rendered_form is not None:
+            value = await forms.read(rendered_form, request.raw)
             return FormInput(form, await forms.check(caller, form, GivenInput(value.input)), True)
     return FormInput(form, await forms.check(caller, form, request.raw), False)

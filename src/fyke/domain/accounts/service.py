@@ -174,7 +174,7 @@ class Accounts:
             require_confirmed(tx, caller)
             if tx.accounts.by_name(name) is not None:
                 raise Conflict(
-                    f'the account "{name}" exists already; choose another name', field="name"
+                    f'the account "{name}" already exists; choose another name', field="name"
                 )
             account = _add_account(tx, name, self._default_plan, operator=False)
             user = _add_user(tx, account)
@@ -289,7 +289,7 @@ class Accounts:
                 )
             if any(k.name == key_name and not k.revoked_at for k in tx.accounts.keys(target)):
                 raise Conflict(
-                    f'a key named "{key_name}" exists already; revoke it or choose another name',
+                    f'a key named "{key_name}" already exists; revoke it or choose another name',
                     field="name",
                 )
             operator = tx.accounts.operator()

@@ -1,6 +1,6 @@
-"""Rows and columns of text: pasted from a spreadsheet, or read from a CSV or text file.
+"""Parses tables of text: cells pasted from a spreadsheet, CSV files and text files.
 
-Everything is bounded, and errors name the line, so that the file can be corrected.
+All sizes are limited, and errors name the line to correct.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Finds workers and versions inside a transaction, by the rules of visibility.
+"""Finds the workers and versions that a caller may see, inside a transaction.
 
 Private workers of other accounts and deleted workers get the same error as workers that do not
-exist; so do versions of other accounts that no reviewer has approved. The operator sees what waits
-for a review.
+exist; so do versions of other accounts that no reviewer has approved. The operator also sees
+workers and versions that wait for a review.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NEWEST = frozenset({"", "latest", "auto"})
 
 
 def find_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
-    """Return the worker of an id, ``owner/name`` or ``owner~name``. Raise ``WorkerNotFound``."""
+    """Return the worker with an id, ``owner/name`` or ``owner~name``. Raise ``WorkerNotFound``."""
     worker = find_worker_including_deleted(tx, caller, ref)
     if worker.deleted_at:
         raise WorkerNotFound
@@ -29,7 +29,7 @@ def find_worker(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
 
 
 def find_worker_including_deleted(tx: Transaction, caller: Caller | None, ref: str) -> Worker:
-    """As ``find_worker``, but with its id even a deleted one, because its runs stay readable."""
+    """Like ``find_worker``, but an id also finds a deleted worker: its runs stay readable."""
     worker = resolve_worker(tx, ref.strip())
     if worker is None or not _may_see(tx, worker, caller):
         raise WorkerNotFound
@@ -37,7 +37,8 @@ def find_worker_including_deleted(tx: Transaction, caller: Caller | None, ref: s
 
 
 def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> Worker:
-    """As ``find_worker``; raise ``Forbidden`` when the caller sees the worker but does not own it.
+    """Like ``find_worker``; raise ``Forbidden`` when the caller sees the worker but does not own
+    it.
 
     ``action`` completes the message, as in "withdraw its versions".
     """
@@ -103,7 +104,9 @@ def unknown_version(worker: Worker, number: str) -> UnknownVersion:
 
 
 def resolve_worker(tx: Transaction, ref: str) -> Worker | None:
-    """The worker of an id or path, visible to the caller or not; by its id even a deleted one."""
+    """The worker with an id or path, even if the caller cannot see it. An id also finds a deleted
+    one.
+    """
     if is_ulid(ref):
         return tx.workers.get(ref)
     owner, name = split_path(ref)

@@ -1,7 +1,8 @@
 """Hard limits through control groups, of the best kind that this machine offers.
 
-In order: a writable part of the v2 tree (delegated by the service manager); the v1 trees when they
-are writable (root); otherwise none, and only the limits that a process sets on itself apply.
+In order of preference: a writable part of the v2 tree (delegated by the service manager); the v1
+trees when they are writable (root); otherwise none, and only the limits that a process sets on
+itself apply.
 
 All sandboxes of one installation are in one group named after its work folder, so that clean-up
 never touches the sandboxes of another installation on the same machine.
@@ -58,8 +59,8 @@ def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
 
 def abandoned_groups(proc: Path = Path("/proc/self")) -> list[Path]:
     """Empty groups of installations on this machine whose launcher was killed. A group in use has
-    members; one that was emptied recently is left out, because its installation may be running. A
-    plain user gets only groups of its own, because others may be unreadable.
+    members; one that was emptied recently is left out, because its installation may be running. For
+    a plain user only its own groups are listed, because others may be unreadable.
     """
     mounts = _mounts((proc / "mountinfo").read_text())
     places = {

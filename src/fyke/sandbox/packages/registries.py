@@ -1,4 +1,4 @@
-"""The hosts that a package client may connect to: only the registries that it is configured for.
+"""Determines the hosts that a package client may connect to: the registries in its configuration.
 
 The files of a registry may be on another host. That host is read from the registry's page of a
 package that Fyke itself uses, because neither the author of a Worker nor the publisher of another
@@ -43,7 +43,7 @@ class RegistryLocation:
 
 
 class Registries:
-    """Finds the targets of each package client. ``region`` is the one whose proxy is used."""
+    """Finds the targets of a package client. ``region`` selects the upstream proxy."""
 
     def __init__(self, tools: ToolRunner, region: str) -> None:
         self._tools = tools
@@ -143,7 +143,9 @@ def _parse_locations(found: object) -> list[RegistryLocation]:
 
 
 async def _private(locations: Iterable[RegistryLocation]) -> list[RegistryLocation]:
-    """The locations with addresses that are not public; the administrator has configured them."""
+    """The locations without a public address. They are allowed, because the administrator
+    configured them.
+    """
     rules = AddressRules((), own_addresses())
     return [
         location
@@ -154,7 +156,9 @@ async def _private(locations: Iterable[RegistryLocation]) -> list[RegistryLocati
 
 
 async def _shares_private_address(registry: RegistryLocation, other: RegistryLocation) -> bool:
-    """Whether a private location has the address of its registry; a page may link to no other."""
+    """Whether a private location has the address of its registry. A page may link to no other
+    private location.
+    """
     if not await _private([other]):
         return False
     theirs = set(await _addresses(other.host))

@@ -26,7 +26,7 @@ def backup_sqlite(copies: Mapping[Path, Path]) -> None:
         if not source.is_file():
             raise InvalidRequest(f"There is no database at {source}; name the file to copy")
         if target.exists():
-            raise InvalidRequest(f"{target} exists already; name a file that does not")
+            raise InvalidRequest(f"{target} already exists; name a file that does not")
     with one_moment(list(copies)) as readers:
         for reader, target in zip(readers, copies.values(), strict=True):
             _copy(reader, target)

@@ -247,7 +247,7 @@ def now_ms(connection: Connection) -> int:
 
 
 def insert_new(connection: Connection, table: Table) -> Executable:
-    """Return an INSERT that does nothing when a unique value exists already; then its row count is
+    """Return an INSERT that does nothing when a unique value already exists; then its row count is
     0. An error would abort the whole transaction on PostgreSQL.
     """
     insert = sqlite.insert if is_sqlite(connection) else postgresql.insert

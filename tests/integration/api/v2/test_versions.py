@@ -1,4 +1,4 @@
-"""Publishing versions by upload, and rewriting the page of a worker."""
+"""Publishing versions by upload, and replacing the page of a worker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def page(api: Api, ref: str) -> dict[str, Any]:
     return found
 
 
-async def test_an_unknown_name_of_ones_own_becomes_a_worker(app: App, api: Api) -> None:
+async def test_publishing_under_a_new_name_creates_a_worker(app: App, api: Api) -> None:
     path = f"{WORKERS}/owner~prices/versions"
     data = data_of(answers.PublishedVersion, await send(api, path, data=FULL))
     slug = data["slug"]
@@ -64,14 +64,14 @@ async def test_an_unknown_name_of_ones_own_becomes_a_worker(app: App, api: Api) 
     fails(await api.get(by_name, key=None), 404, 50001)  # private at first
 
 
-async def test_the_next_version_and_the_same_again(app: App, api: Api) -> None:
+async def test_only_changed_files_make_a_new_version(app: App, api: Api) -> None:
     path = f"{WORKERS}/owner~prices/versions"
     slug = (await send(api, path, data=FULL)).json()["data"]["slug"]
     by_slug = f"{WORKERS}/{slug}/versions"
     same = await send(api, by_slug, data={"title": "", "public": "true"})
     assert data_of(answers.PublishedVersion, same)["version"] == "v1.0.1"
     kept = await page(api, slug)
-    # what is not said stays, unless the project itself says it
+    # fields missing from the form keep their value, unless the project sets them
     assert (kept["title"], kept["description"]) == ("Prices", SCHEMA["description"])
     assert (kept["categories"], kept["icon"]) == ([56, 7], ICON)
     assert (await api.get(f"{WORKERS}/{slug}/internal", key=None)).status_code == 200
@@ -83,13 +83,13 @@ async def test_the_next_version_and_the_same_again(app: App, api: Api) -> None:
     assert by_slash.json()["data"]["version"] == "v1.0.3"
 
 
-async def test_a_version_that_is_published_runs(app: App, api: Api) -> None:
+async def test_a_published_version_can_be_started(app: App, api: Api) -> None:
     made = await send(api, f"{WORKERS}/owner~prices/versions")
     run = await api.ok("/api/v1/scraper/run", start_body(made.json()["data"]["slug"]))
     assert len(run["run_slug"]) == 26
 
 
-async def test_replacing_the_page(app: App, api: Api) -> None:
+async def test_a_put_replaces_the_whole_page(app: App, api: Api) -> None:
     slug = (await send(api, f"{WORKERS}/owner~prices/versions", data=FULL)).json()["data"]["slug"]
     path = f"{WORKERS}/{slug}/versions/v1.0.1"
     answer = await send(api, path, None, "PUT", data={"title": "New"})
@@ -109,7 +109,7 @@ async def test_replacing_the_page(app: App, api: Api) -> None:
     assert {name: now[name] for name in FULL} == FULL | {"categories": [56, 7]}
     latest = await send(api, f"{WORKERS}/owner~prices/versions/latest", None, "PUT")
     assert latest.status_code == 200
-    assert (await page(api, slug))["title"] == "Prices"  # a worker always has one
+    assert (await page(api, slug))["title"] == "Prices"  # a worker always has a title
 
 
 async def test_new_files_for_a_version_become_the_next_one(app: App, api: Api) -> None:
@@ -119,7 +119,7 @@ async def test_new_files_for_a_version_become_the_next_one(app: App, api: Api) -
     data = data_of(answers.PublishedVersion, first)
     assert (data["version"], data["path"]) == ("v1.0.2", "owner~prices")
     now = await page(api, "owner~prices")
-    # of the project nothing replaces the page that the request states
+    # the project does not override the page that the request contains
     assert (now["title"], now["description"], now["version"]) == ("Changed", "", "v1.0.2")
     # a client that repeats the request, and one that sends the files of an earlier version
     for number, archive, published in (
@@ -217,7 +217,7 @@ async def test_a_project_with_errors_is_refused_with_all_of_them(api: Api) -> No
     assert files == {"input_schema.json", "requirements.txt"}
 
 
-async def test_workers_of_others_are_not_ones_own(app: App, api: Api) -> None:
+async def test_only_the_owner_may_publish_versions_of_a_worker(app: App, api: Api) -> None:
     public = await app.publish("shown", caller=app.other)
     hidden = await app.publish("hidden", caller=app.other, public=False)
     for ref in (public.id, "other~shown"):
@@ -232,7 +232,7 @@ async def test_workers_of_others_are_not_ones_own(app: App, api: Api) -> None:
     fails(await send(api, f"{WORKERS}/owner~x%21/versions"), 400, 11000, "name")
 
 
-async def test_versions_that_cannot_be_replaced(app: App, api: Api) -> None:
+async def test_unknown_and_withdrawn_versions_cannot_be_replaced(app: App, api: Api) -> None:
     worker = await app.publish("prices")
     unknown = await send(api, f"{WORKERS}/{worker.id}/versions/v9.9.9", None, "PUT")
     fails(unknown, 400, 50003, "v9.9.9", "the latest is v1.0.1")

@@ -201,7 +201,7 @@ async def test_account_names_follow_the_rule(setup: Setup, name: str):
 
 async def test_account_names_are_unique(setup: Setup):
     await setup.accounts.add_account(setup.operator, "a" * 39)
-    with pytest.raises(Conflict, match="exists already"):
+    with pytest.raises(Conflict, match="already exists"):
         await setup.accounts.add_account(setup.operator, "a" * 39)
     assert len(await setup.accounts.list_accounts(setup.operator)) == 2
 

@@ -1,4 +1,4 @@
-"""Spending months, and starts in a month with a cap."""
+"""The spending of a month, and starts under a monthly cap."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_next_month_begins_on_its_first_day() -> None:
     assert SpendingMonth(date(2027, 2, 1), "UTC", 0, 0, 0).next == date(2027, 3, 1)
 
 
-def test_what_a_start_needs_can_be_spent_to_the_last() -> None:
+def test_a_start_may_use_the_whole_remaining_amount() -> None:
     check_month_cap(month(spent=60, held=20), 20)
     with pytest.raises(CapReached) as error:
         check_month_cap(month(spent=60, held=20), 21)

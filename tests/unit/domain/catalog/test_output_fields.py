@@ -1,4 +1,4 @@
-"""The columns of a worker's rows: those of its schema and those of the newest run."""
+"""The columns of a worker's rows, from its schema and its newest run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_declared_columns_come_first_then_the_other_fields_of_the_rows(
         ("more", False, True),
     ]  # fmt: skip
     assert (found.run_id, found.problem, found.mismatch) == (run.id, "", True)
-    assert found.fields[0].label == "The title"  # in the words of the schema
+    assert found.fields[0].label == "The title"  # from the schema
     assert found.fields[3] == OutputField("more", "more", "array", declared=False, in_rows=True)
 
 
@@ -85,7 +85,7 @@ async def test_there_is_no_mismatch_without_a_run_or_with_equal_columns(setup: S
 
 
 @pytest.mark.parametrize("schema", [None, ""])
-async def test_without_a_schema_the_columns_are_those_of_the_run(
+async def test_without_a_schema_the_columns_come_from_the_run(
     setup: Setup, schema: str | None
 ) -> None:
     await setup.push({"a": 1})
@@ -93,7 +93,7 @@ async def test_without_a_schema_the_columns_are_those_of_the_run(
     assert (columns_of(found), found.problem) == ([("a", False, True)], "")
 
 
-async def test_an_unusable_schema_is_a_problem_besides_the_columns_of_the_run(
+async def test_an_invalid_schema_is_reported_along_with_the_columns_of_the_run(
     setup: Setup,
 ) -> None:
     await setup.push({"a": 1})

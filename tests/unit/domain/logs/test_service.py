@@ -25,7 +25,7 @@ class Setup:
         self.caller = caller_of(self.account)
 
 
-async def test_the_tail_is_the_last_entries_with_the_number_of_visible_rows():
+async def test_the_tail_has_the_last_entries_and_the_number_of_visible_rows():
     setup = Setup()
     setup.results.push(setup.run.id, b"{}", b"{}")
     setup.results.push(setup.run.id, b"{}", attempt_id="failed")
@@ -51,7 +51,7 @@ async def test_a_walk_returns_every_entry_once():
     assert rest == list(range(991, 1001))
 
 
-async def test_the_whole_log_as_text():
+async def test_the_text_has_one_line_per_entry():
     setup = Setup(lines=450)
     text = b"".join([piece async for piece in await setup.logs.text(setup.run.id)]).decode()
     lines = text.splitlines()

@@ -141,7 +141,7 @@ def test_no_file_is_overwritten_and_a_missing_database_is_an_error(tmp_path: Pat
     with pytest.raises(InvalidRequest, match="There is no database"):
         backup_sqlite({tmp_path / "none.db": tmp_path / "copy.db"})
     (tmp_path / "copy.db").write_text("mine")
-    with pytest.raises(InvalidRequest, match="exists already"):
+    with pytest.raises(InvalidRequest, match="already exists"):
         backup_sqlite({tmp_path / "state.db": tmp_path / "copy.db"})
     assert (tmp_path / "copy.db").read_text() == "mine"
 

@@ -59,7 +59,7 @@ users = Table(
     number_column("created_at"),
     number_column("confirmed_at"),
     UniqueConstraint("account_id", "name"),
-    Index("uq_users_name", "name", unique=True),  # people sign in by name alone
+    Index("uq_users_name", "name", unique=True),  # users sign in by name alone
 )
 
 api_keys = Table(
@@ -96,7 +96,7 @@ class SqlAccounts(SqlStore):
 
     def _conflict_message(self, account: Account) -> str:
         if self.by_name(account.name) is None and account.operator and self.operator():
-            return "There is an operator account already; an installation has exactly one"
+            return "There already is an operator account; an installation has exactly one"
         return f"The account name {account.name!r} is taken; choose another one"
 
     def get(self, account_id: str) -> Account | None:
@@ -171,7 +171,7 @@ class SqlAccounts(SqlStore):
         values = {**columns(key), "scopes": scope_text(key.scopes)}
         inserted = self._db.execute(insert_new(self._db, api_keys), values)
         if not was_applied(inserted):
-            raise Conflict("This API key exists already; create a new one")
+            raise Conflict("This API key already exists; create a new one")
 
     def key(self, key_id: str) -> ApiKey | None:
         query = select(api_keys).where(api_keys.c.id == to_storable_text(key_id))

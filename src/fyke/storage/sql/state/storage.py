@@ -4,8 +4,9 @@ SQLite has one writer at a time, so there is one writing thread, and writers wai
 instead of in the driver; readers have a small pool and never wait for the writer. PostgreSQL has a
 small pool for each.
 
-A commit on PostgreSQL whose answer is lost is looked up (``commits.py``) outside of the writing
-threads: if it took place the caller gets the result, if not the work runs again.
+When the connection is lost during a commit on PostgreSQL, another thread looks up whether the
+commit took place (``commits.py``). If it did, the caller gets the result; if not, the work runs
+again.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ T = TypeVar("T")
 
 READERS = 4
 POSTGRES_WRITERS = 4
-LOOKERS = 2  # threads that look up commits in doubt
-TRIES = 8  # of one transaction with conflicts, over about two seconds
+LOOKUP_THREADS = 2  # for commits in doubt
+TRIES = 8  # of a transaction that conflicts with others; about two seconds in all
 LONG_SECONDS = 10
 
 
 class SqlStorage:
     """``contracts.Storage`` over SQLAlchemy.
 
-    ``notify`` is called from a thread, once per topic, after the commit. ``hiding`` are the
-    outcomes of attempts whose rows are not shown. ``clock`` replaces the database's clock.
+    ``notify`` is called from a thread, once per topic, after the commit. ``hiding`` lists the
+    outcomes of attempts whose rows are hidden. ``clock`` replaces the clock of the database.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class SqlStorage:
         self._reading = for_reading(reading)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-write")
         self._readers = CountedExecutor(readers, thread_name_prefix="state-read")
-        self._lookers = ThreadPoolExecutor(LOOKERS, thread_name_prefix="state-look")
+        self._lookups = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="state-look")
         self._marks = None if is_sqlite(writing) else CommitMarks()
         self._notify = notify
         self._hiding = hiding
@@ -83,8 +84,8 @@ class SqlStorage:
         """Run ``work``, commit, notify. When it raises, nothing is committed or notified.
 
         Raise ``Unavailable`` when the database cannot be reached or is full, or after too many
-        conflicts with other transactions, ``OutcomeUnknown`` when it was lost during the commit and
-        did not come back in time.
+        conflicts with other transactions. Raise ``OutcomeUnknown`` when the connection was lost
+        during the commit and the database did not come back in time.
         """
         try:
             return await self._in_thread(self._writers, self._writing, work)
@@ -97,12 +98,12 @@ class SqlStorage:
         return await self.write(work)  # nothing was stored
 
     async def _was_committed(self, doubt: CommitInDoubt) -> bool:
-        """Raise ``OutcomeUnknown`` when the database does not say it in time."""
+        """Raise ``OutcomeUnknown`` when the database does not answer in time."""
         assert self._marks is not None  # noqa: S101 - for the type checker
         look = self._marks.was_committed
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._lookers, look, self._writing, doubt.mark)
+            found = await loop.run_in_executor(self._lookups, look, self._writing, doubt.mark)
         except RuntimeError as error:  # the executor is shut down
             raise OutcomeUnknown from error
         if found is None:
@@ -110,8 +111,8 @@ class SqlStorage:
         return found
 
     def path(self) -> StorePath:
-        """The path of reads to the database. Writes show less: on SQLite they wait for those of
-        other processes.
+        """The read path, for the liveness check. Writes would be a worse indicator: on SQLite they
+        wait for writes of other processes.
         """
         return StorePath(
             lambda: self.read(lambda tx: tx.accounts.operator()), self._readers.progress
@@ -121,7 +122,7 @@ class SqlStorage:
         """Wait for running transactions, then close all connections."""
         if self._marks is not None:
             self._marks.close()
-        for executor in (self._writers, self._readers, self._lookers):
+        for executor in (self._writers, self._readers, self._lookups):
             await asyncio.to_thread(executor.shutdown)
         self.engine.dispose()
         self._reading_engine.dispose()
@@ -133,7 +134,7 @@ class SqlStorage:
         try:
             future = loop.run_in_executor(executor, self._run, engine, work)
         except RuntimeError as error:  # the executor is shut down
-            raise Unavailable("The storage is being closed") from error
+            raise Unavailable("The storage is closing; try again later") from error
         return await future
 
     def _run(self, engine: Engine, work: Callable[[Transaction], T]) -> T:
@@ -206,7 +207,7 @@ def open_storage(
     sqlite = normalise_url(url).drivername == "sqlite"
     writers = 1 if sqlite else POSTGRES_WRITERS
     writing = make_engine(
-        url, durable=durable, pool_size=writers if sqlite else writers + READERS + LOOKERS
+        url, durable=durable, pool_size=writers if sqlite else writers + READERS + LOOKUP_THREADS
     )
     reading = (
         make_engine(url, durable=durable, pool_size=READERS, reading=True) if sqlite else writing

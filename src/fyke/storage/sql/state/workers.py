@@ -316,7 +316,7 @@ class SqlWorkers(SqlStore):
         values["seq"] = self._db.execute(last).scalar_one() + 1
         if not was_applied(self._db.execute(insert_new(self._db, versions), values)):
             raise Conflict(
-                f"Version {version.number!r} exists already, and versions never change; "
+                f"Version {version.number!r} already exists, and versions never change; "
                 "raise the number"
             )
         self._set_latest(version.worker_id)
