@@ -9,7 +9,8 @@ Workers report as acknowledged (``reliability/checks.py``). The results are adde
 ``docs/reliability.toml`` after every round, and the tables of ``docs/reliability.md`` are written
 from it at the end. Stop at any moment: after Ctrl-C or SIGTERM the current round is finished and
 added, a second signal abandons it. The next session continues with the fault that is furthest from
-its aim, until all aims are reached or ``--minutes`` are over. Exits with 1 if a round broke a rule.
+its aim, until all aims are reached or ``--minutes`` are over. Several may run at once. Exits with 1
+if a round broke a rule.
 
 Kinds: kill (SIGKILL of server, runner, egress, launcher, preload process, supervisor, root
 supervisor or all at once), freeze (SIGSTOP of one), silent (connections to PostgreSQL that drop
@@ -40,7 +41,7 @@ import httpx2
 import psycopg
 from common import ROOT, arguments, compile_program, head, line
 from reliability.checks import ended_by_fault, violations
-from reliability.faults import KINDS, Kind, no_postgres
+from reliability.faults import KINDS, Kind, inject, no_postgres
 from reliability.load import jobs_of
 from reliability.records import Records, Round, tables, write_page
 from reliability.stage import Stage, stage
@@ -99,16 +100,16 @@ class Session:
                     break
 
     def round(self, kind: Kind, database: str, site: Stage, last: bool) -> bool:
-        """Inject one fault, check, and add the result; return whether the platform was stopped,
+        """Inject faults, check, and add the result; return whether the platform was stopped,
         as after the last round.
         """
         self.number += 1
         seed = f"{self.seed}-{self.number}"
         rng, began = random.Random(seed), time.monotonic()
-        jobs = jobs_of(rng, kind.jobs, f"t{seed}", kind.rows)
+        jobs = jobs_of(rng, kind.jobs, f"t{seed}", kind.rows, kind.spread)
         site.jobs += jobs
         with site.load.started(jobs):
-            injected = kind.inject(site, rng)
+            injected = inject(kind, site, rng)
             refused = site.load.settle(jobs, injected.over)
         seen = site.observe(jobs, injected, refused)
         found = violations(seen)

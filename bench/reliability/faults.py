@@ -38,23 +38,37 @@ def whole() -> tuple[str, ...]:
     return WHOLE if os.geteuid() == 0 else ("supervisor", "tree")
 
 
+def inject(kind: Kind, stage: Stage, rng: random.Random) -> Injected:
+    """One fault of the kind, or several one after another; none after one that went wrong."""
+    done: list[Injected] = []
+    for _ in range(rng.randint(*kind.faults)):
+        time.sleep(rng.uniform(0, kind.gap))  # the first one while Workers start or run
+        done.append(kind.inject(stage, rng))
+        if done[-1].down or done[-1].left:
+            break
+    return Injected(
+        targets=[target for each in done for target in each.targets],
+        over=done[-1].over,
+        harmless=all(each.harmless for each in done),
+        paused=sum(each.paused for each in done),
+        seen=[run for each in done for run in each.seen],
+        down=[text for each in done for text in each.down],
+        left=[text for each in done for text in each.left],
+        findings=[text for each in done for text in each.findings],
+    )
+
+
 def kill(stage: Stage, rng: random.Random) -> Injected:
-    """SIGKILL for one to three processes, one after another, or for all at once."""
-    targets: list[str] = []
-    harmless = True
-    for number in range(rng.randint(1, 3)):
-        time.sleep(rng.uniform(0, 2 if number else 5))  # the first one while Workers start or run
-        target = rng.choice([*roles() * 3, *whole()])
-        targets.append(target)
-        harmless = harmless and target in HARMLESS
-        if target in WHOLE:
-            left, down = kill_whole(stage, target, rng)
-            return Injected(targets, time.monotonic(), down=down, left=left)
-        pidfd = stage.signal(target, signal.SIGKILL)
-        if pidfd < 0:
-            return Injected(targets, time.monotonic(), down=[f"{target} was not there for 20 s"])
-        os.close(pidfd)
-    return ended_or_restarted(stage, targets, harmless)
+    """SIGKILL for one process, or for all at once."""
+    target = rng.choice([*roles() * 3, *whole()])
+    if target in WHOLE:
+        left, down = kill_whole(stage, target, rng)
+        return Injected([target], time.monotonic(), down=down, left=left)
+    pidfd = stage.signal(target, signal.SIGKILL)
+    if pidfd < 0:
+        return Injected([target], time.monotonic(), down=[f"{target} was not there for 20 s"])
+    os.close(pidfd)
+    return ended_or_restarted(stage, [target], target in HARMLESS)
 
 
 def kill_whole(stage: Stage, target: str, rng: random.Random) -> tuple[list[str], list[str]]:
@@ -75,7 +89,6 @@ def freeze(stage: Stage, rng: random.Random) -> Injected:
     """SIGSTOP for one process, and SIGCONT if it still exists."""
     target = rng.choice([*roles(), "supervisor"])
     seconds = rng.choice([rng.uniform(1, 5), rng.uniform(5, 15), rng.uniform(15, 40)])
-    time.sleep(rng.uniform(0, 3))
     pidfd = stage.signal(target, signal.SIGSTOP)
     if pidfd < 0:
         return Injected([target], time.monotonic(), down=[f"{target} was not there for 20 s"])
@@ -100,7 +113,6 @@ def ended_or_restarted(stage: Stage, targets: Sequence[str], harmless: bool) -> 
 
 def pause(stage: Stage, rng: random.Random) -> Injected:
     """Stop every process for a time, as a suspended machine does."""
-    time.sleep(rng.uniform(0, 4))
     seconds = rng.choice([rng.uniform(2, 12), rng.uniform(12, 60)])
     stopped: dict[int, int] = {}
     try:
@@ -119,7 +131,6 @@ def pause(stage: Stage, rng: random.Random) -> Injected:
 def clock(stage: Stage, rng: random.Random) -> Injected:
     """Set the clock of the processes forward or back, by libfaketime."""
     assert stage.clock is not None
-    time.sleep(rng.uniform(0, 4))
     step = rng.choice(STEPS) * rng.choice([1, -1])
     stage.clock.write_text(f"{int(stage.clock.read_text()) + step:+d}")
     return Injected(["forward" if step > 0 else "back"], time.monotonic(), harmless=True)
@@ -129,7 +140,6 @@ def silent(stage: Stage, rng: random.Random) -> Injected:
     """The connections to PostgreSQL go silent: those that are open, or all for a time."""
     assert stage.proxy is not None
     stage.proxy.end_silent()
-    time.sleep(rng.uniform(0, 4))
     everything = rng.random() < 0.5
     try:
         stage.proxy.silence(new_ones=everything)
@@ -144,7 +154,6 @@ def silent(stage: Stage, rng: random.Random) -> Injected:
 def disk(stage: Stage, rng: random.Random) -> Injected:
     """Leave between nothing and 100 MiB on the disk of the data folder for a time."""
     assert stage.volume is not None and stage.volume.is_mount()  # not the disk of this machine
-    time.sleep(rng.uniform(0, 4))
     leave = rng.choice([0.0, rng.uniform(0, 16), rng.uniform(16, 64), rng.uniform(64, 100)])
     ballast = stage.volume / "ballast"
     try:
@@ -170,7 +179,6 @@ def fill(file: Path, size: int) -> None:
 def outage(stage: Stage, rng: random.Random) -> Injected:
     """PostgreSQL is down for a minute."""
     assert stage.postgres is not None
-    time.sleep(rng.uniform(2, 6))
     stage.postgres.stop()
     try:
         time.sleep(OUTAGE_SECONDS)
@@ -183,7 +191,6 @@ def backup(stage: Stage, rng: random.Random) -> Injected:
     """A backup whose every step takes long, because it is stopped most of the time; then it is
     restored to another folder, and the rows are compared.
     """
-    time.sleep(rng.uniform(0, 4))
     before = {job.tag: max((e.number for e in stage.watcher.of(job.tag)), default=0)
               for job in stage.jobs}  # fmt: skip
     file = stage.platform.folder / f"backup-{time.monotonic_ns()}.tar.gz"
@@ -237,13 +244,19 @@ def opens(pid: int, folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Kind:
-    """``aims`` are numbers of single faults by database. ``rounds`` share one platform."""
+    """``aims`` are numbers of single faults by database, ``faults`` those of one round, each after
+    up to ``gap`` seconds. ``rounds`` share one platform. Each starts ``jobs`` within ``spread``
+    seconds.
+    """
 
     name: str
     aims: dict[str, int]
     inject: Callable[[Stage, random.Random], Injected]
+    faults: tuple[int, int] = (1, 1)
+    gap: float = 4.0
     rounds: int = 5
     jobs: int = 5
+    spread: float = 4.0
     rows: tuple[int, int] = (30, 200)
     impossible: Callable[[], str] = lambda: ""  # why it is impossible on this machine
     options: Callable[[], dict[str, Any]] = dict  # of ``reliability.stage.stage``
@@ -272,14 +285,34 @@ def no_faketime() -> str:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("kill", {"sqlite": 1000, "postgres": 1000}, kill, rounds=20),
-        Kind("freeze", {"sqlite": 100, "postgres": 100}, freeze),
-        Kind("silent", {"postgres": 100}, silent, options=lambda: {"proxied": True}),
+        Kind(
+            "kill",
+            {"sqlite": 1000, "postgres": 1000},
+            kill,
+            faults=(3, 8),
+            gap=3,
+            rounds=20,
+            jobs=10,
+            spread=15,
+        ),
+        Kind("freeze", {"sqlite": 100, "postgres": 100}, freeze, faults=(2, 2), jobs=8, spread=25),
+        Kind(
+            "silent",
+            {"postgres": 100},
+            silent,
+            faults=(2, 2),
+            jobs=8,
+            spread=25,
+            options=lambda: {"proxied": True},
+        ),
         Kind("pause", {"sqlite": 25, "postgres": 25}, pause),
         Kind(
             "clock",
             {"sqlite": 25, "postgres": 25},
             clock,
+            faults=(2, 3),
+            jobs=8,
+            spread=10,
             impossible=no_faketime,
             options=lambda: {"preload": libfaketime()},
         ),
@@ -287,12 +320,14 @@ KINDS = {
             "disk",
             {"sqlite": 100},
             disk,
+            faults=(2, 2),
             jobs=12,
+            spread=15,
             impossible=no_volume,
             # few at a time, so that many wait while the disk is full
             options=lambda: {"volume_mb": VOLUME_MB, "runner_slots": "3", "disk_floor_mb": "16"},
         ),
         Kind("backup", {"sqlite": 20}, backup, jobs=12, options=lambda: {"runner_slots": "3"}),
-        Kind("outage", {"postgres": 20}, outage, rounds=3, jobs=8, rows=(100, 400)),
+        Kind("outage", {"postgres": 20}, outage, gap=6, rounds=3, jobs=8, rows=(100, 400)),
     )
 }

@@ -214,7 +214,7 @@ class Job:
 
 
 def jobs_of(
-    rng: random.Random, number: int, prefix: str, rows: tuple[int, int], spread: float = 4.0
+    rng: random.Random, number: int, prefix: str, rows: tuple[int, int], spread: float
 ) -> list[Job]:
     """Different Workers that start within ``spread`` seconds; one of six is aborted."""
     return [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,11 +74,30 @@ class Records:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        read = tomllib.loads(path.read_text()) if path.exists() else {}
+        self._read()
+
+    def _read(self) -> None:
+        read = tomllib.loads(self.path.read_text()) if self.path.exists() else {}
         self.totals = [Total(**each) for each in read.get("total", ())]
         self.found = [Found(**each) for each in read.get("found", ())]
 
     def add(self, commit: str, kind: str, database: str, round: Round, day: str) -> None:
+        """Add to the file as it is now; several commands may run at once."""
+        with self._locked():
+            self._read()
+            self._add(commit, kind, database, round, day)
+            self.write()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+    def _add(self, commit: str, kind: str, database: str, round: Round, day: str) -> None:
         total = self._total(commit, kind, database)
         total.rounds += 1
         total.faults += len(round.targets)
@@ -88,7 +110,6 @@ class Records:
         for target in round.targets:
             total.targets[target] = total.targets.get(target, 0) + 1
         self.found += _found(commit, kind, database, round)
-        self.write()
 
     def _total(self, commit: str, kind: str, database: str) -> Total:
         for total in self.totals:

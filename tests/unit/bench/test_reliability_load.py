@@ -99,10 +99,10 @@ def test_an_end_is_noted_with_its_time_and_reason() -> None:
 
 
 def test_the_same_seed_makes_the_same_jobs() -> None:
-    first, second = (jobs_of(random.Random("7-1"), 6, "t7-1", (30, 200)) for _ in range(2))
+    first, second = (jobs_of(random.Random("7-1"), 6, "t7-1", (30, 200), 9) for _ in range(2))
     assert first == second
     assert [job.tag for job in first] == [f"t7-1-{number}" for number in range(6)]
-    assert all(30 <= job.rows <= 200 for job in first)
+    assert all(30 <= job.rows <= 200 and 0 <= job.starts_after <= 9 for job in first)
 
 
 def test_a_server_that_is_away_is_named() -> None:

@@ -56,6 +56,14 @@ def test_another_session_adds_to_the_file(path: Path) -> None:
     assert total.targets == {"server": 2, "runner": 1, "tree": 1}
 
 
+def test_sessions_at_the_same_time_add_to_each_other(path: Path) -> None:
+    first, second = Records(path), Records(path)
+    first.add("abc", "kill", "sqlite", KILLS, "2026-11-28")
+    second.add("abc", "kill", "sqlite", KILLS, "2026-11-28")
+    assert second.faults("kill", "sqlite") == 9
+    assert Records(path).faults("kill", "sqlite") == 9
+
+
 def test_commits_and_databases_have_totals_of_their_own(path: Path) -> None:
     records = Records(path)
     records.add("def", "kill", "sqlite", KILLS, "2026-11-29")
