@@ -42,6 +42,7 @@ from fyke.kit.domains import Domains
 _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5.0
+_UNAWAITED = 0  # number of a request whose answer is ignored
 _WARN_AFTER = 8  # tries, about two seconds
 
 Notice = TrafficLimitReached | SiteThrottled | BrowserRequested
@@ -100,6 +101,11 @@ class _ControlConnection:
         self._pending[self._seq] = future
         self._channel.send(encode(make_request(self._seq)), descriptors)
         return await future
+
+    def forget(self, attempt_id: str) -> None:
+        """Close an attempt that was perhaps opened, without waiting for the answer."""
+        if not self._dead:
+            self._channel.send(encode(CloseAttempt(_UNAWAITED, attempt_id)))
 
     def close(self) -> None:
         self._channel.close()
@@ -191,6 +197,8 @@ class EgressClient:
         except BaseException:
             del self._attempts[grant.attempt_id]
             self._site_counters.drop(grant.attempt_id)
+            if self._connection is not None:
+                self._connection.forget(grant.attempt_id)
             for copy in attempt.listeners:  # not shut down: the caller still uses them
                 copy.close()
             os.close(counters)

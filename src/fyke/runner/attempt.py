@@ -210,7 +210,7 @@ class AttemptRunner:
     ) -> End:
         secret = secrets.token_urlsafe(24)
         try:
-            await self._open_egress(intake, sandbox, secret)
+            await self._stop.run_until_stopped(self._open_egress(intake, sandbox, secret))
             end = await self._serve_and_run(intake, sandbox, limits, secret)
             if end.outcome is Outcome.SUCCEEDED and not intake.rows:
                 await self._report_rows_not_pushed(intake, sandbox)

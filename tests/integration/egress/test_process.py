@@ -154,6 +154,19 @@ async def test_open_waits_for_a_process_that_is_not_there_yet(tmp_path: Path) ->
     process.kill()
 
 
+async def test_an_attempt_whose_opening_is_cancelled_can_be_opened_again(tmp_path: Path) -> None:
+    async with client_and_process(tmp_path, LOOPBACK) as (client, _):
+        await client.check()
+        sock, grant = listener(), EgressGrant(ATTEMPT, SECRET, "")
+        opening = asyncio.create_task(client.open([sock], grant))
+        await asyncio.sleep(0)  # the request is sent
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert client.traffic(ATTEMPT) == Traffic()
+        await client.open([sock], grant)
+
+
 async def test_open_gives_up_in_words(tmp_path: Path) -> None:
     client = EgressClient(tmp_path / "nobody.sock", timeout=0.1)
     await client.start()

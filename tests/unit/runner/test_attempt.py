@@ -319,6 +319,26 @@ async def test_an_attempt_that_is_stopped_while_it_is_prepared_is_returned(
     assert ended.faults == [Detail(DetailCode.RUNNER_LOST_EARLY)]
 
 
+async def test_an_attempt_that_waits_for_the_egress_can_be_stopped(
+    results: BlockableResults,
+) -> None:
+    class Silent(Working):
+        async def open(self, *args: Any) -> Any:
+            if len(args) == 2:
+                one.stop(end_of(Reason(ReasonCode.PLATFORM_STOPPED)))
+                await asyncio.Event().wait()
+            return await super().open(*args)
+
+    ended, tools = Ended(), Silent()
+    async with running(results) as intake:
+        one = runner(
+            intake=intake, attempts=ended, environments=tools, sandbox=tools, egress=tools,
+            work_bytes=1, regions=frozenset(),
+        )  # fmt: skip
+        await one.execute()
+    assert ended.faults == [Detail(DetailCode.RUNNER_LOST_EARLY)]
+
+
 async def test_secrets_are_masked_in_a_fault(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
