@@ -19,6 +19,7 @@ from fyke.errors import (
 )
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
+from fyke.model.user import Purpose
 from support.auth import PASSWORD, Auth
 
 pytestmark = pytest.mark.anyio
@@ -105,28 +106,48 @@ async def test_wrong_passwords_are_slowed_down(auth: Auth) -> None:
         await auth.profiles.change_password(caller, PASSWORD, "another long one", "", "")
 
 
-async def test_keys_are_not_confirmed_and_may_not_replace_the_password_of_an_owner(
-    auth: Auth,
-) -> None:
+async def test_keys_are_not_confirmed_and_may_not_make_or_replace_owners(auth: Auth) -> None:
     await auth.set_up()
     await auth.add("ada", "owner")
     await auth.add("ben")
+    await auth.users.invite(auth.owner, "eve", "owner")
     key = await auth.accounts.authenticate(
         (await auth.accounts.create_key(auth.owner, "elsewhere")).key
     )
     auth.clock.advance(VALID)
-    await auth.users.invite(key, "eve", "owner")
-    for name in ("ben", "eve"):
+    await auth.users.invite(key, "dan", "member")
+    for name in ("ben", "dan"):
         await auth.users.link(key, name)
-    for name in ("owner", "ada"):
-        with pytest.raises(Forbidden, match="password of an owner is not possible with an API key"):
+    for name in ("owner", "ada", "eve"):
+        with pytest.raises(Forbidden, match="link for an owner is not possible with an API key"):
             await auth.users.link(key, name)
         await auth.users.link(auth.owner, name)  # the local key
+    for attempt in (
+        auth.users.invite(key, "fay", "owner"),
+        auth.users.change_role(key, "ben", "owner"),
+    ):
+        with pytest.raises(Forbidden, match="user an owner is not possible with an API key"):
+            await attempt
+    await auth.users.change_role(auth.owner, "ben", "owner")
     with pytest.raises(Forbidden, match="Only a session"):
         await auth.confirmations.confirm(key, PASSWORD, "")
     with pytest.raises(InvalidRequest, match="reserved"):
         await auth.accounts.revoke_key(auth.owner, "local")
         await auth.accounts.create_key(key, "local")
+
+
+async def test_a_key_creates_links_for_the_owner_of_another_account_until_it_has_a_password(
+    auth: Auth,
+) -> None:
+    await auth.set_up()
+    key = await auth.accounts.authenticate(
+        (await auth.accounts.create_key(auth.owner, "elsewhere")).key
+    )
+    await auth.accounts.add_account(key, "second")
+    link = await auth.users.link(key, "second")
+    await auth.links.use(Purpose.INVITE, link.token, PASSWORD, "", "")
+    with pytest.raises(Forbidden, match="link for an owner is not possible with an API key"):
+        await auth.users.link(key, "second")
 
 
 async def test_each_new_session_starts_confirmed(auth: Auth) -> None:

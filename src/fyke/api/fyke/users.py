@@ -40,7 +40,8 @@ class UserRoutes:
         """Add a user, who chooses a password by the link in the answer.
 
         For users with the role owner. Names are unique in the installation and consist of 1 to 64
-        lower-case letters, digits and `. _ @ + -`.
+        lower-case letters, digits and `. _ @ + -`. Owners are invited only in the console or with
+        the operator's local key.
         """
         user, link = await self.users.invite(
             call.caller, body.name, body.role, account=body.account or None
@@ -51,7 +52,8 @@ class UserRoutes:
     async def change_role(self, call: Call, name: Name, body: wire.RoleChange) -> wire.AccountUser:
         """Give a user another role.
 
-        For users with the role owner. An account must have an owner who can sign in.
+        For users with the role owner. An account must have an owner who can sign in. Users become
+        owners only in the console or with the operator's local key.
         """
         user = await self.users.change_role(
             call.caller, name, body.role, account=body.account or None
@@ -97,8 +99,9 @@ class UserRoutes:
 
         It replaces an older link. The current password works until the new one is set, and a second
         factor stays on. For users with the role owner; the operator may name users of other
-        accounts. An owner's password can be replaced only in the console, or with the operator's
-        local key.
+        accounts. A link for an owner is created only in the console or with the operator's local
+        key; while no user of another account has a password, any key of the operator's account will
+        do.
         """
         link = await self.users.link(call.caller, name)
         return wire.UserLink.of(link, call.visit.origin)

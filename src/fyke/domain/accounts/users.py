@@ -84,15 +84,17 @@ class Users:
     ) -> tuple[User, NewLink]:
         """Add a user without a password, and create the link with which they choose one.
 
-        Raises ``Forbidden``, ``ConfirmationNeeded``, ``InvalidRequest``, ``Conflict`` when the
-        account has a user of this name. A name that another account has is refused like one that
-        is reserved, so that its users cannot be found out.
+        Raises ``Forbidden``, also for a key that invites an owner, ``ConfirmationNeeded``,
+        ``InvalidRequest``, ``Conflict`` when the account has a user of this name. A name that
+        another account has is refused like one that is reserved, so that its users cannot be found
+        out.
         """
         require_owner(caller, "Inviting users")
         normalized, new_role = user_name(name), parse_role(role)
 
         def work(tx: Transaction) -> tuple[User, NewLink]:
             require_confirmed(tx, caller)
+            _require_user_for(tx, caller, new_role)
             target = _account_id(tx, caller, account)
             if len(tx.accounts.users(target)) >= MAX_USERS:
                 raise Refused(f"An account has at most {MAX_USERS} users; remove some first")
@@ -107,7 +109,8 @@ class Users:
     async def link(self, caller: Caller, name: str) -> NewLink:
         """Create a link with which the named user chooses a password; the current one stays valid
         until then, and the second factor stays on. The operator's account may create one for any
-        user. An API key may not create one that replaces the password of an owner.
+        user. An API key may create one for an owner only in another account, as long as no user of
+        that account has a password.
 
         Raises ``Forbidden``, ``ConfirmationNeeded``, ``NotFound``, ``UserDisabled``.
         """
@@ -120,8 +123,8 @@ class Users:
                 raise _no_user(name)
             if user.disabled:
                 raise UserDisabled(f'The user "{user.name}" is disabled; enable them first')
-            if user.role is Role.OWNER and user.password_hash:
-                require_user(tx, caller, "Replacing the password of an owner")
+            if user.account_id == caller.account_id or _has_passwords(tx, user.account_id):
+                _require_user_for(tx, caller, user.role, "Creating a link for an owner")
             record_for(tx, user.account_id, caller, AuditAction.LINK, user.name)
             return add_link(tx, user, _purpose(tx, user))
 
@@ -132,11 +135,13 @@ class Users:
     ) -> User:
         """Change the role of a user, from their next request on.
 
-        Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Refused`` for the last owner.
+        Raises ``Forbidden``, also for a key that makes an owner, ``NotFound``,
+        ``InvalidRequest``, ``Refused`` for the last owner.
         """
         new_role = parse_role(role)
 
         def change(tx: Transaction, user: User) -> User:
+            _require_user_for(tx, caller, new_role)
             if user.role is Role.OWNER and new_role is not Role.OWNER:
                 _keep_an_owner(tx, user, "given another role")
             changed = replace(user, role=new_role)
@@ -246,6 +251,18 @@ def _refuse_name(tx: Transaction, caller: Caller, account_id: str, name: str) ->
         )
 
 
+def _require_user_for(
+    tx: Transaction, caller: Caller, role: Role, action: str = "Making a user an owner"
+) -> None:
+    """Owners are made by users: an owner outlives the key that made it."""
+    if role is Role.OWNER:
+        require_user(tx, caller, action)
+
+
+def _has_passwords(tx: Transaction, account_id: str) -> bool:
+    return any(user.password_hash for user in tx.accounts.users(account_id))
+
+
 def _keep_an_owner(tx: Transaction, user: User, action: str) -> None:
     if user.role is not Role.OWNER or user.disabled:
         return
@@ -266,7 +283,7 @@ def _purpose(tx: Transaction, user: User) -> Purpose:
         return Purpose.RESET
     operator = tx.accounts.operator()
     first = operator is not None and operator.id == user.account_id and user.role is Role.OWNER
-    alone = first and not any(u.password_hash for u in tx.accounts.users(user.account_id))
+    alone = first and not _has_passwords(tx, user.account_id)
     return Purpose.SETUP if alone else Purpose.INVITE
 
 
