@@ -173,15 +173,18 @@ class Console:
 
     def _view(self, request: Request, visit: Visit, signed_in: SignedInUser | None) -> View:
         chosen = signed_in.preferences if signed_in else Preferences()
-        stored = request.cookies
-        theme = chosen.theme if chosen.theme in THEMES else stored.get(cookies.THEME, "")
-        zone_name = chosen.time_zone or stored.get(cookies.ZONE, "")
+
+        def stored(name: str) -> str:
+            return cookies.read(request, visit, name)
+
+        theme = chosen.theme if chosen.theme in THEMES else stored(cookies.THEME)
+        zone_name = chosen.time_zone or stored(cookies.ZONE)
         return View(
             request=request,
             visit=visit,
             signed_in=signed_in,
             language=choose_language(
-                chosen.language or stored.get(cookies.LANGUAGE, ""),
+                chosen.language or stored(cookies.LANGUAGE),
                 request.headers.get("accept-language", ""),
             ),
             zone=formats.zone_named(zone_name[:64]),

@@ -3,6 +3,9 @@
 Only the session cookie is secret. Language, theme and time zone are cookies so that pages
 without a session (sign-in, setup) use them too; a signed-in user's own preferences take
 precedence.
+
+Over TLS every cookie is ``Secure`` and its name begins with ``__Host-``, so that no other host and
+no page over http can set one; no other cookies are read then.
 """
 
 from __future__ import annotations
@@ -18,7 +21,6 @@ from starlette.responses import Response
 from fyke.api.network import Visit
 
 SESSION = "fyke_session"
-SECURE_SESSION = "__Host-fyke_session"
 LANGUAGE = "fyke_language"
 THEME = "fyke_theme"
 ZONE = "fyke_zone"
@@ -26,6 +28,7 @@ NOTICE = "fyke_notice"
 
 SESSION_SECONDS = 30 * 24 * 3600
 _YEAR = 365 * 24 * 3600
+_NOTICE_SECONDS = 60
 _MAX_TOKEN = 200
 
 Tone = Literal["good", "warn", "bad"]
@@ -39,38 +42,35 @@ class Notice:
     tone: Tone = "good"
 
 
+def name_of(visit: Visit, name: str) -> str:
+    """The name of the cookie ``name`` as this visitor's browser stores it."""
+    return f"__Host-{name}" if _secure(visit) else name
+
+
+def read(request: Request, visit: Visit, name: str) -> str:
+    """The value of the cookie ``name``, or ""."""
+    return request.cookies.get(name_of(visit, name), "")
+
+
 def session_token(request: Request, visit: Visit) -> str:
-    """The token of the session cookie, or "". Over TLS only the ``__Host-`` cookie counts."""
-    name = SECURE_SESSION if _secure(visit) else SESSION
-    token = request.cookies.get(name, "")
+    """The token of the session cookie, or ""."""
+    token = read(request, visit, SESSION)
     return token if len(token) <= _MAX_TOKEN else ""
 
 
 def set_session(response: Response, visit: Visit, token: str) -> None:
     """Set the session cookie."""
-    response.set_cookie(
-        SECURE_SESSION if _secure(visit) else SESSION,
-        token,
-        max_age=SESSION_SECONDS,
-        path="/",
-        secure=_secure(visit),
-        httponly=True,
-        samesite="lax",
-    )
+    _set(response, visit, SESSION, token, SESSION_SECONDS, httponly=True)
 
 
 def drop_session(response: Response, visit: Visit) -> None:
     """Delete the session cookie."""
-    name = SECURE_SESSION if _secure(visit) else SESSION
-    response.delete_cookie(name, path="/", secure=_secure(visit), httponly=True, samesite="lax")
+    _set(response, visit, SESSION, "", 0, httponly=True)
 
 
 def set_preference(response: Response, visit: Visit, name: str, value: str) -> None:
     """Store a preference; an empty value deletes it."""
-    if not value:
-        response.delete_cookie(name, path="/")
-        return
-    response.set_cookie(name, value, max_age=_YEAR, path="/", secure=_secure(visit), samesite="lax")
+    _set(response, visit, name, value, _YEAR if value else 0, httponly=False)
 
 
 class Notices:
@@ -83,21 +83,36 @@ class Notices:
             signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
         )
 
-    def put(self, response: Response, notice: Notice) -> None:
+    def put(self, response: Response, visit: Visit, notice: Notice) -> None:
         value = self._signer.dumps([notice.text[:500], notice.tone])
         text = value if isinstance(value, str) else value.decode()
-        response.set_cookie(NOTICE, text, max_age=60, path="/", httponly=True, samesite="lax")
+        _set(response, visit, NOTICE, text, _NOTICE_SECONDS, httponly=True)
 
-    def take(self, request: Request) -> Notice | None:
+    def take(self, request: Request, visit: Visit) -> Notice | None:
         """The pending notice, None without one. The caller that shows it then calls ``drop``."""
         try:
-            text, tone = self._signer.loads(request.cookies.get(NOTICE, ""))
+            text, tone = self._signer.loads(read(request, visit, NOTICE))
         except (BadSignature, ValueError, TypeError):
             return None
         return Notice(str(text), tone if tone in ("good", "warn", "bad") else "good")
 
-    def drop(self, response: Response) -> None:
-        response.delete_cookie(NOTICE, path="/", httponly=True, samesite="lax")
+    def drop(self, response: Response, visit: Visit) -> None:
+        _set(response, visit, NOTICE, "", 0, httponly=True)
+
+
+def _set(
+    response: Response, visit: Visit, name: str, value: str, seconds: int, *, httponly: bool
+) -> None:
+    """Set a cookie for ``seconds``; 0 deletes it."""
+    response.set_cookie(
+        name_of(visit, name),
+        value,
+        max_age=seconds,
+        path="/",
+        secure=_secure(visit),
+        httponly=httponly,
+        samesite="lax",
+    )
 
 
 def _secure(visit: Visit) -> bool:

@@ -139,11 +139,11 @@ class View:
         **values: Any,
     ) -> Response:
         """The whole page."""
-        notice = self.context.notices.take(self.request)
+        notice = self.context.notices.take(self.request, self.visit)
         text = render(self.context.environment, template, self._values(values, notice))
         response = self._html(text, status, headers)
-        if cookies.NOTICE in self.request.cookies:
-            self.context.notices.drop(response)
+        if cookies.read(self.request, self.visit, cookies.NOTICE):
+            self.context.notices.drop(response, self.visit)
         return response
 
     def part(
@@ -178,7 +178,7 @@ class View:
         else:
             response = Response(status_code=303, headers={"location": address})
         if notice:
-            self.context.notices.put(response, Notice(notice, tone))
+            self.context.notices.put(response, self.visit, Notice(notice, tone))
         return response
 
     def _html(self, text: str, status: int, headers: Mapping[str, str] | None) -> Response:
@@ -203,6 +203,7 @@ class View:
             "now": self.context.clock.now_ms(),
             "zone": self.zone,
             "request_id": request_id(self.request),
+            "zone_cookie": cookies.name_of(self.visit, cookies.ZONE),
             "moment": lambda ms: formats.moment(ms, self.zone),
             "short_moment": lambda ms: formats.short_moment(
                 ms, self.zone, self.context.clock.now_ms()

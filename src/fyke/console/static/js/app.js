@@ -6,10 +6,10 @@ root.classList.add("js");
 
 function rememberZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (!zone || document.cookie.includes(`fyke_zone=${encodeURIComponent(zone)}`)) return;
+  const cookie = `${root.dataset.zoneCookie}=${encodeURIComponent(zone)}`;
+  if (!zone || document.cookie.split("; ").includes(cookie)) return;
   const secure = location.protocol === "https:" ? "; secure" : "";
-  document.cookie =
-    `fyke_zone=${encodeURIComponent(zone)}; path=/; max-age=31536000; samesite=lax${secure}`;
+  document.cookie = `${cookie}; path=/; max-age=31536000; samesite=lax${secure}`;
 }
 
 /** Have screen readers read out a short text. */
