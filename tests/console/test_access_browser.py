@@ -86,6 +86,18 @@ def test_an_installation_is_set_up_by_keyboard(browser: Browser, server: Served)
         assert [error for error in watch.errors if "404" not in error and "422" not in error] == []
 
 
+def test_signing_out_in_one_tab_clears_the_others(browser: Browser, server: Served) -> None:
+    token = server.do(sign_in(server.app.services.sessions, server.app))
+    with tab(browser, server.base_url, token) as (page, watch):
+        other = page.context.new_page()
+        other.goto(f"{server.base_url}/settings/account")
+        page.goto("/settings/keys")
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/login")
+        other.wait_for_url("**/login?next=*")
+        assert watch.errors == watch.foreign == []
+
+
 def test_a_second_factor_is_set_up_and_used(browser: Browser, server: Served) -> None:
     services, owner = server.app.services, server.app.owner
     _, link = server.do(services.users.invite(owner, "ada", "member"))

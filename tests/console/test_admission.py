@@ -82,8 +82,13 @@ async def test_no_other_site_can_sign_a_visitor_out(
 
 
 async def test_signing_out_ends_the_session(owner: Visitor) -> None:
-    assert (await owner.post("/logout")).location == "/login"
+    assert (await owner.post("/logout")).location == "/login?signed-out"
     assert (await owner.http.post("/logout", headers=FROM_OUR_PAGE)).status_code == 401
+
+
+async def test_signing_out_clears_what_the_browser_stored(owner: Visitor) -> None:
+    answer = await owner.http.post("/logout", headers=FROM_OUR_PAGE)
+    assert answer.headers["clear-site-data"] == '"cache", "storage"'
 
 
 async def test_a_program_that_asks_for_no_page_gets_the_envelope(guest: Visitor) -> None:

@@ -27,6 +27,7 @@ from fyke.errors import (
     Unauthenticated,
 )
 
+SIGNED_OUT = "/login?signed-out"  # app.js then reloads the other tabs of the browser
 _MAX_TICKET = 1000
 
 
@@ -129,7 +130,8 @@ class AccessPages:
     async def sign_out(self, view: View) -> Response:
         token = cookies.session_token(view.request, view.visit)
         await self.sessions.sign_out(token, view.visit.address)
-        response = view.go("/login")
+        response = view.go(SIGNED_OUT)
+        response.headers["clear-site-data"] = '"cache", "storage"'
         cookies.drop_session(response, view.visit)
         return response
 

@@ -1,4 +1,5 @@
-// For every page: time zone cookie, copying, focus after an error, announcements, failed requests.
+// For every page: time zone cookie, copying, focus after an error, announcements, failed requests,
+// and signing out.
 // Larger features are custom elements in the other modules of this folder.
 
 const root = document.documentElement;
@@ -83,6 +84,14 @@ document.addEventListener("submit", (event) => {
 function reloadLater(within) {
   const reload = within.querySelector?.("[data-reload]");
   if (reload) setTimeout(() => location.reload(), Number(reload.dataset.reload) * 1000);
+}
+
+// after signing out no other tab shows data of the session: reloaded, it shows the sign-in page
+const signOuts = new BroadcastChannel("fyke-sign-outs");
+signOuts.addEventListener("message", () => location.reload());
+if (location.pathname === "/login" && location.search === "?signed-out") {
+  signOuts.postMessage("");
+  history.replaceState(null, "", "/login");
 }
 
 // a request without a response: show the notice once, and remove it at the next response
