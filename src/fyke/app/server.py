@@ -20,11 +20,12 @@ from fyke.app.heartbeat import Heartbeat
 from fyke.app.outgoing import Outgoing, open_outgoing
 from fyke.app.probe import ServerProbe
 from fyke.app.runtime import Runtime, open_runtime
-from fyke.app.services import callback_rules, make_runs, make_workers
+from fyke.app.services import callback_rules, make_runs, make_workers, password_words
 from fyke.console.api_client import ApiClient
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.contracts.git import Git
+from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.callbacks.slots import AT_ONCE
 from fyke.domain.catalog.categories import DEFAULT, Categories
@@ -181,6 +182,7 @@ def _foundations(
         master_secret=master_secret(settings),
         scratch=settings.scratch_dir,
         hooks=callback_rules(runtime),
+        passwords=Passwords(words=password_words(settings)),
         categories=Categories(settings.categories or DEFAULT),
         default_plan=Plan(settings.default_plan),
         rate_limit=settings.rate_limit,

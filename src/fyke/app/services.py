@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from fyke.app.folder import disk_shortage
 from fyke.app.runtime import Runtime
 from fyke.domain.callbacks.url import CallbackRules
@@ -10,6 +12,9 @@ from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
+from fyke.settings import Settings
+
+_MIN_LABEL = 4  # characters; shorter parts of a host name are in many passwords
 
 
 def make_workers(runtime: Runtime) -> Workers:
@@ -27,6 +32,13 @@ def make_runs(runtime: Runtime) -> Runs:
         callback_rules(runtime),
         lambda: disk_shortage(runtime.settings),
     )
+
+
+def password_words(settings: Settings) -> tuple[str, ...]:
+    """The words of the setting, and the parts of the host name in the public URL."""
+    host = urlsplit(settings.public_url).hostname or ""
+    labels = [label for label in host.split(".") if len(label) >= _MIN_LABEL]
+    return (*settings.password_words, *labels)
 
 
 def callback_rules(runtime: Runtime) -> CallbackRules:

@@ -54,6 +54,7 @@ class Settings(  # fields are in the reverse order of the bases
 
     @field_validator(
         "allowed_hosts",
+        "password_words",
         "trusted_proxies",
         "categories",
         "egress_allow",

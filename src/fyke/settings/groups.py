@@ -174,6 +174,14 @@ class AccountSettings(BaseModel):
     own account is always ``unlimited``.
     """
 
+    password_words: Annotated[CommaList, TypeText("list of words")] = Field(
+        default=(), examples=["acme,acme-data"]
+    )
+    """Names of your organisation, its products and projects. A password that is hardly more than
+    these words, the names of user and account, the host name of ``public_url`` or the words listed
+    in docs/how-to/users-and-sign-in.md is refused.
+    """
+
     review: Literal["required", "off"] = Field(default="required", examples=["off"])
     """``required``: other accounts can see and run a version only after a user of the operator's
     account has approved it (docs/how-to/publish-and-review.md). Private Workers, and those of the

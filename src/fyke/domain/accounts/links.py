@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit_actions import action_by
 from fyke.domain.accounts.codes import CodeCheck, is_enabled
-from fyke.domain.accounts.passwords import Passwords, check_new
+from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.sessions import NewSession, Sessions, add_session
 from fyke.domain.accounts.tokens import new_token, token_digest
 from fyke.errors import LinkSpent
@@ -85,7 +85,7 @@ class OneTimeLinks:
         """
         digest = token_digest(token)
         link_page = await self._storage.read(lambda tx: _open(tx, purpose, digest))
-        check_new(password, link_page.user_name)
+        self._passwords.check_new(password, link_page.user_name, link_page.account_name)
         password_hash = await self._passwords.hash(password)
         user = await self._storage.read(lambda tx: tx.accounts.user_by_name(link_page.user_name))
         if user is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -23,16 +23,27 @@ MAX_LENGTH = 1024
 MAX_CONCURRENT = 2
 MAX_WAITING = 64
 _MIN_DISTINCT = 4  # different characters
-_MIN_BESIDES_NAME = 6  # characters that are not part of the user name
+_MIN_BESIDES_WORDS = 6  # characters that are part of no word below and no separator
+_SEPARATORS = str.maketrans("", "", " -_.")
+# words that are guessed first in any installation; see docs/how-to/users-and-sign-in.md
+WORDS = (
+    "fyke", "coreclaw", "worker", "scraper", "scraping", "crawler", "administrator", "admin",
+    "operator", "owner", "member", "viewer", "password", "passw0rd", "welcome", "changeme",
+    "change-me", "letmein", "qwerty", "correct horse battery staple",
+)  # fmt: skip
 
 
 class Passwords:
-    """Hashes and verifies, ``MAX_CONCURRENT`` at a time. Raises ``RateLimited`` when
-    ``MAX_WAITING`` requests are waiting.
+    """Checks, hashes and verifies passwords. ``words`` are those of the organisation that
+    passwords must not mainly consist of.
+
+    Hashes and verifies ``MAX_CONCURRENT`` at a time. Raises ``RateLimited`` when ``MAX_WAITING``
+    requests are waiting.
     """
 
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, hasher: PasswordHasher | None = None, words: Iterable[str] = ()) -> None:
         self._hasher = hasher or PasswordHasher()
+        self._words = (*WORDS, *words)
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self._waiting = 0
         self._unknown_hash = ""
@@ -49,6 +60,35 @@ class Passwords:
             self._verify, stored_hash, _bytes(password[: MAX_LENGTH + 1])
         )
         return matches and bool(stored_hash) and len(password) <= MAX_LENGTH
+
+    def check_new(self, password: str, *names: str, field: str = "password") -> None:
+        """Raise ``InvalidRequest`` for a password that is easy to guess; all characters are
+        allowed. ``names`` are those of the user and the account.
+        """
+        if len(password) < MIN_LENGTH:
+            raise InvalidRequest(
+                f"{len(password)} characters are too few; use at least {MIN_LENGTH}", field=field
+            )
+        if len(password) > MAX_LENGTH:
+            raise InvalidRequest(f"at most {MAX_LENGTH} characters are possible", field=field)
+        plain = _normalize(password).casefold()
+        if len(set(plain)) < _MIN_DISTINCT:
+            raise InvalidRequest(
+                f"use at least {_MIN_DISTINCT} different characters; for example, a few words",
+                field=field,
+            )
+        if _is_leaked(plain) or _is_leaked(_normalize(password)):
+            raise InvalidRequest(
+                "this password is in lists of leaked ones, which are tried first; choose another "
+                "one",
+                field=field,
+            )
+        if found := _main_words(plain, (*names, *self._words)):
+            raise InvalidRequest(
+                f"it is hardly more than {found}, which is easy to guess; choose one that does "
+                "not mainly consist of names and such words",
+                field=field,
+            )
 
     def needs_rehash(self, stored_hash: str) -> bool:
         """Whether a hash was made with other parameters than the present ones are."""
@@ -73,33 +113,15 @@ class Passwords:
             self._waiting -= 1
 
 
-def check_new(password: str, user_name: str, field: str = "password") -> None:
-    """Raise ``InvalidRequest`` for a password that is easy to guess; all characters are allowed.
-    The message starts with ``field``.
-    """
-    if len(password) < MIN_LENGTH:
-        raise InvalidRequest(
-            f"{len(password)} characters are too few; use at least {MIN_LENGTH}", field=field
-        )
-    if len(password) > MAX_LENGTH:
-        raise InvalidRequest(f"at most {MAX_LENGTH} characters are possible", field=field)
-    plain = _normalize(password).casefold()
-    if len(set(plain)) < _MIN_DISTINCT:
-        raise InvalidRequest(
-            f"use at least {_MIN_DISTINCT} different characters; for example, a few words",
-            field=field,
-        )
-    if _is_leaked(plain) or _is_leaked(_normalize(password)):
-        raise InvalidRequest(
-            "this password is in lists of leaked ones, which are tried first; choose another one",
-            field=field,
-        )
-    besides_name = plain.replace(user_name.casefold(), "") if user_name else plain
-    if len(besides_name) < min(_MIN_BESIDES_NAME, len(plain)):
-        raise InvalidRequest(
-            "it is hardly more than the user name; choose one that does not contain the name",
-            field=field,
-        )
+def _main_words(plain: str, words: Iterable[str]) -> str:
+    """The words that a password mainly consists of, empty if it has enough other characters."""
+    rest, found = plain, []
+    for word in sorted({word.casefold() for word in words if word}, key=len, reverse=True):
+        if word in rest:
+            found.append(f'"{word}"')
+            rest = rest.replace(word, "")
+    few = found and len(rest.translate(_SEPARATORS)) < _MIN_BESIDES_WORDS
+    return " and ".join(found) if few else ""
 
 
 def _is_leaked(password: str) -> bool:

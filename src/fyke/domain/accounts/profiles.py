@@ -12,7 +12,7 @@ from fyke.domain.accounts.audit_actions import action_by
 from fyke.domain.accounts.codes import is_enabled
 from fyke.domain.accounts.confirmation import OwnPassword
 from fyke.domain.accounts.links import set_password
-from fyke.domain.accounts.passwords import Passwords, check_new
+from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.rights import require_confirmed
 from fyke.domain.accounts.sessions import NewSession, Sessions
 from fyke.errors import Conflict, InvalidRequest, UserMissing
@@ -122,7 +122,7 @@ class Profiles:
         """
         await self._storage.read(lambda tx: _require_code(tx, caller))
         user = await self._own_password.verify(caller, old, "old")
-        check_new(new, user.name, "new")
+        self._passwords.check_new(new, user.name, caller.account_name, field="new")
         if new == old:
             raise InvalidRequest("this is your present password; choose another one", field="new")
         password_hash = await self._passwords.hash(new)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 
 from fyke.domain.accounts import passwords
-from fyke.domain.accounts.passwords import MAX_CONCURRENT, MIN_LENGTH, Passwords, check_new
+from fyke.domain.accounts.passwords import MAX_CONCURRENT, MIN_LENGTH, WORDS, Passwords
 from fyke.errors import InvalidRequest, RateLimited
 
 pytestmark = pytest.mark.anyio
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+check_new = Passwords(QUICK).check_new
 
 
 @pytest.mark.parametrize(
@@ -46,19 +48,35 @@ async def test_any_characters_are_accepted_and_verified(password: str) -> None:
         ("abcabcabcabcabc", "owner", "4 different"),
         ("1234567890", "owner", "leaked ones"),
         ("PassWord123", "owner", "leaked ones"),
-        ("marketing-team", "marketing-team", "the user name"),
-        ("Marketing*8.7", "marketing", "the user name"),
-        ("ownerownerown", "owner", "the user name"),
+        ("marketing-team", "marketing-team", 'hardly more than "marketing-team", which'),
+        ("Marketing*8.7", "marketing", 'hardly more than "marketing", which'),
+        ("ownerownerown", "owner", 'hardly more than "owner", which'),
+        ("ada.Marketing.1", "ada", 'hardly more than "marketing" and "ada", which'),
+        ("Fyke_Admin-2026!", "ada", 'hardly more than "admin" and "fyke", which'),
+        ("Welcome to Fyke", "ada", 'hardly more than "welcome" and "fyke", which'),
+        ("correct horse battery staple", "ada", 'hardly more than "correct horse battery staple"'),
     ],
 )
 def test_guessable_passwords_are_refused(password: str, name: str, rule: str) -> None:
     with pytest.raises(InvalidRequest, match=f"^password: .*{rule}"):
-        check_new(password, name)
+        check_new(password, name, "marketing")
 
 
 def test_a_short_user_name_may_be_part_of_a_password() -> None:
     check_new("a plain sentence", "a")
     check_new("owner of nineteen fish", "owner")
+
+
+def test_words_of_the_organisation_are_refused_as_passwords() -> None:
+    password = "Acme-Blaubeere-7"
+    check_new(password, "ada", "marketing")
+    with pytest.raises(InvalidRequest, match='"blaubeere" and "acme"'):
+        Passwords(QUICK, ["ACME", "", "Blaubeere"]).check_new(password, "ada", "marketing")
+
+
+def test_every_refused_word_is_documented() -> None:
+    page = (Path(__file__).parents[4] / "docs/how-to/users-and-sign-in.md").read_text("utf-8")
+    assert [word for word in WORDS if f"`{word}`" not in page] == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +92,7 @@ def test_a_short_user_name_may_be_part_of_a_password() -> None:
 )
 def test_leaked_passwords_are_refused(password: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^new: this password is in lists of leaked ones"):
-        check_new(password, "owner", "new")
+        check_new(password, "owner", field="new")
 
 
 def test_the_list_of_leaked_passwords_has_more_than_the_3000_most_common() -> None:
