@@ -27,6 +27,8 @@ LAUNCHER_READY_SECONDS = 10.0
 LAUNCHER_SILENCE = 20.0
 LAUNCHER_END_SECONDS = 10.0
 LOOK_SECONDS = 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds before another start of a launcher that ended
+STABLE_SECONDS = 10.0  # a launcher that lived longer is started again at once
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -89,6 +91,7 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
     """
     stopping = StopRequest()
     launcher = start_launcher(config)
+    wait_until_ready(config, launcher)
     child = subprocess.Popen(
         config.supervisor,
         user=config.uid,
@@ -122,20 +125,30 @@ def until_child_ends(
     silence: float = LAUNCHER_SILENCE,
 ) -> RunningLauncher:
     """Wait until ``child`` ends; ``start`` replaces a launcher that ends, or that is killed after
-    ``silence`` seconds of silence, before a requested stop.
+    ``silence`` seconds of silence, before a requested stop. One that ends soon, or cannot be
+    started, is replaced after a growing pause: the platform serves everything but new Workers.
 
     Returns the current launcher.
     """
     watchdog: Watchdog[str] = Watchdog()
     watchdog.watch("launcher", silence)
+    restarts = Restarts()
     end = os.pidfd_open(child.pid)
     while child.poll() is None:
+        pause = LOOK_SECONDS
         if launcher.process.poll() is not None and not stopping.signal:
-            _say("fyke: the launcher ended; restarting it")
             launcher.close()
-            launcher = start()
-            watchdog.watch("launcher", silence)
-        readable, _, _ = select.select([end, *launcher.descriptors()], [], [], LOOK_SECONDS)
+            pause = restarts.pause()
+            if pause <= 0:
+                _say("fyke: the launcher ended; restarting it")
+                restarts.started()
+                watchdog.watch("launcher", silence)
+                try:
+                    launcher = start()
+                except OSError as error:
+                    _say(f"fyke: the launcher cannot be started: {error}")
+        waiting = min(LOOK_SECONDS, max(pause, 0))
+        readable, _, _ = select.select([end, *launcher.descriptors()], [], [], waiting)
         if launcher.reports in readable and launcher.reported():
             watchdog.heard("launcher")
         if watchdog.look() and launcher.process.poll() is None:
@@ -145,6 +158,27 @@ def until_child_ends(
         reap_orphans({child.pid, launcher.process.pid})
     os.close(end)
     return launcher
+
+
+class Restarts:
+    """When a launcher that has ended is started again."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._pause = 0.0
+        self._due: float | None = None
+
+    def started(self) -> None:
+        self._started, self._due = time.monotonic(), None
+
+    def pause(self) -> float:
+        """Seconds until the next start; at most 0 when it is due. Called only after an end."""
+        now = time.monotonic()
+        if self._due is None:
+            longer = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+            self._pause = 0.0 if now - self._started > STABLE_SECONDS else longer
+            self._due = now + self._pause
+        return self._due - now
 
 
 def reap_orphans(pids: set[int]) -> None:
@@ -173,7 +207,7 @@ def as_user(uid: int, gid: int) -> Iterator[None]:
 
 
 def start_launcher(config: RootConfig) -> RunningLauncher:
-    """Start the launcher and wait for its socket. Raises ``SystemExit`` if it ends or is late."""
+    """Start the launcher. Raises ``OSError``."""
     socket = Path(config.launcher_socket)
     with as_user(config.uid, config.gid):
         run_dir = Path(config.run_dir)
@@ -191,12 +225,17 @@ def start_launcher(config: RootConfig) -> RunningLauncher:
         process_group=0,  # Ctrl-C must not end it and every sandbox before Workers are drained
     )
     os.close(writing)
+    return RunningLauncher(launcher, reports)
+
+
+def wait_until_ready(config: RootConfig, launcher: RunningLauncher) -> None:
+    """Wait for the socket of the launcher. Raises ``SystemExit`` if it ends or is late."""
+    socket = Path(config.launcher_socket)
     deadline = time.monotonic() + LAUNCHER_READY_SECONDS
     while not socket.exists():
-        if launcher.poll() is not None or time.monotonic() > deadline:
+        if launcher.process.poll() is not None or time.monotonic() > deadline:
             raise SystemExit("fyke: The launcher did not start; see the lines above")
         time.sleep(0.02)
-    return RunningLauncher(launcher, reports)
 
 
 class StopRequest:

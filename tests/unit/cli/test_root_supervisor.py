@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 
 from fyke.cli import root_start, root_supervisor
 from fyke.cli.handover import STOPPING
-from fyke.cli.root_supervisor import RunningLauncher, StopRequest
+from fyke.cli.root_supervisor import Restarts, RunningLauncher, StopRequest
 from fyke.settings import Settings
 from support.processes import stop_and_wait
 
@@ -179,20 +180,48 @@ def test_a_launcher_that_reports_is_kept(
     current.stop()
 
 
-def test_a_launcher_that_cannot_be_replaced_ends_the_platform_with_its_reason(
-    stopping: StopRequest,
+def test_a_launcher_that_cannot_be_replaced_at_once_is_tried_again(
+    stopping: StopRequest, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    child = subprocess.Popen(["sleep", "600"])
-    launcher = running(subprocess.Popen(["true"]))
+    """Two that end at once and one that cannot be started, each after a longer pause."""
+    monkeypatch.setattr(root_supervisor, "FIRST_PAUSE", 0.01)
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    started = [time.monotonic()]
 
     def start() -> RunningLauncher:
-        raise SystemExit("fyke: The launcher did not start")
+        started.append(time.monotonic())
+        if len(started) == 3:
+            raise OSError("no memory")
+        if len(started) < 5:
+            return running(subprocess.Popen(["true"]))
+        assert child.stdin is not None
+        child.stdin.close()
+        return running(subprocess.Popen(["sleep", "600"]))
 
-    with pytest.raises(SystemExit, match="did not start"):
-        root_supervisor.until_child_ends(child, launcher, start, stopping)
-    launcher.stop()  # as the root supervisor does with the one it knows
-    child.kill()
-    child.wait()
+    launcher = running(subprocess.Popen(["true"]))
+    current = root_supervisor.until_child_ends(child, launcher, start, stopping)
+    assert len(started) == 5
+    assert current.process.poll() is None
+    assert "the launcher cannot be started: no memory" in capfd.readouterr().err
+    for index, pause in enumerate([0.01, 0.02, 0.04, 0.08]):
+        assert started[index + 1] - started[index] >= pause
+    current.stop()
+
+
+def test_a_launcher_that_was_stable_is_replaced_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    restarts = Restarts()
+    assert 0 < restarts.pause() <= root_supervisor.FIRST_PAUSE
+    restarts.started()
+    monkeypatch.setattr(root_supervisor, "STABLE_SECONDS", 0.0)
+    assert restarts.pause() <= 0
+
+
+def test_the_first_launcher_must_start(tmp_path: Path) -> None:
+    config = root_start._config(Settings(home=tmp_path), USER, [], [])
+    launcher = running(subprocess.Popen(["true"]))
+    with pytest.raises(SystemExit, match="The launcher did not start"):
+        root_supervisor.wait_until_ready(config, launcher)
+    launcher.close()
 
 
 def test_a_launcher_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
