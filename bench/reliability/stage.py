@@ -414,7 +414,7 @@ class Shifted(Booted):
         return super().environment() | {
             "LD_PRELOAD": self._library,
             "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",  # seconds; without it every call reads the file
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
