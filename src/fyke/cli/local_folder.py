@@ -158,7 +158,7 @@ def run_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
             f'There is no system user "{settings.service_user}"; script/up creates it'
         ) from None
     job.hand_over(user.pw_uid, user.pw_gid)
-    arguments = ["local-work", str(job.folder), "--parent", str(os.getpid())]
+    arguments = ["local-work", str(job.folder)]
     code = supervise_as_root(*root_config(settings, arguments))
     # that process gets every signal as SIGTERM, which ends it until it runs the Worker
     return Exit.INTERRUPTED if code == 128 + signal.SIGTERM else code

@@ -93,7 +93,7 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
     launcher = start_launcher(config)
     wait_until_ready(config, launcher)
     child = subprocess.Popen(
-        config.supervisor,
+        [*config.supervisor, "--parent", str(os.getpid())],
         user=config.uid,
         group=config.gid,
         extra_groups=[],
@@ -217,7 +217,7 @@ def start_launcher(config: RootConfig) -> RunningLauncher:
     reports, writing = os.pipe()
     os.set_blocking(reports, False)
     launcher = subprocess.Popen(
-        [*config.launcher, "--reports", str(writing)],
+        [*config.launcher, "--parent", str(os.getpid()), "--reports", str(writing)],
         env={"PATH": _PATH, "LANG": "C.UTF-8"},
         cwd="/",
         stdin=subprocess.DEVNULL,

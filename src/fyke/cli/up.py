@@ -34,6 +34,7 @@ def up(
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Stop after the tour.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start server, runner and egress on this machine, and keep them running until Ctrl-C.
 
@@ -48,10 +49,10 @@ def up(
 
         # its working folder is another one: --home once more, absolute; the last one counts
         start_as_root(settings, [*sys.argv[1:], "--home", str(settings.home)])
-    if settings.launcher:
+    if parent is not None:
         from fyke.kit.prctl import end_with_parent
 
-        end_with_parent(os.getppid())  # without the root supervisor there is no launcher
+        end_with_parent(parent)  # without the root supervisor there is no launcher
     first_job = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
     _supervise(settings, first_job)
 

@@ -89,6 +89,27 @@ def test_the_root_supervisor_imports_only_the_standard_library() -> None:
     }
 
 
+@pytest.mark.parametrize("module", ["fyke.sandbox.process.launcher", "fyke.cli.entry"])
+def test_a_child_that_starts_after_the_root_supervisor_was_killed_ends(
+    module: str, open_folder: Path
+) -> None:
+    """Its parent is not the process that started it."""
+    arguments = ["up", "--home", str(open_folder)]
+    config = root_start._config(Settings(home=open_folder), USER, [], arguments)
+    [command] = [each for each in (config.launcher, config.supervisor) if module in each]
+    other_user = USER.pw_uid if os.geteuid() == 0 and command == config.supervisor else None
+    done = subprocess.run(
+        [*command, "--parent", "1"],
+        user=other_user,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr.strip()) == (1, "the supervisor is gone")
+    assert list(open_folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_launcher_that_ends_is_replaced_unless_the_platform_stops(
     stopping: StopRequest, stops: bool

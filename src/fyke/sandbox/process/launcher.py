@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import pwd
@@ -34,6 +33,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fyke.kit.prctl import end_with_parent
 from fyke.kit.watchdog import Watchdog
 from fyke.sandbox.isolation.cgroups import detect
 from fyke.sandbox.process import cleanup
@@ -51,7 +51,6 @@ CLIENT_SILENCE = 9.0
 GAP_SECONDS = 3.0  # of the launcher itself; longer ones give its clients a whole new term
 LOOK_SECONDS = 0.5
 REPORT_SECONDS = 2.0
-PR_SET_PDEATHSIG = 1
 Message = dict[str, Any]
 Answer = tuple[Any, list[int]]  # the result, and the descriptors that are sent with it
 
@@ -444,9 +443,10 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("--uid", "--gid", "--uid-base", "--uid-count"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--find-links", type=Path, action="append", default=[])
+    parser.add_argument("--parent", type=int, required=True, help="pid of the root supervisor")
     parser.add_argument("--reports", type=int, help="a pipe to the root supervisor")
     options = parser.parse_args(arguments)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    end_with_parent(options.parent)
     try:
         serve(
             options.socket,
