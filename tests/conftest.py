@@ -27,8 +27,8 @@ __all__ = [
     "postgres_url",
 ]
 
-# The folders of script/test fast. It names none of them to pytest, which would read their
-# conftest.py in the process that only hands the tests out.
+# The folders of script/test fast. It passes none of them to pytest, which would otherwise read
+# their conftest.py in the process that only distributes the tests.
 FAST = ("tests/unit", "tests/contract", "tests/integration/api")
 
 # Slow tests go first, so that no process is left with one at the end.
@@ -69,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection(session: pytest.Session) -> None:
     from support import examples  # noqa: F401  # loads the profile of hypothesis
 
-    gc.disable()  # what is collected stays; pytest_runtestloop enables it
+    gc.disable()  # collected tests live until the end; pytest_runtestloop enables it again
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,7 +1,7 @@
-"""Every line that is known about clients is covered by an existing test.
+"""Every known line about clients is covered by an existing test.
 
-``lines.toml`` names the tests; how many lines and cells there must be is said here, so that none
-of them gets lost.
+``lines.toml`` names the tests; the expected numbers of lines and cells are stated here, so that
+none of them gets lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SECTIONS = {
     "1": 14, "2": 9, "3.1": 16, "3.2": 13, "3.3": 2, "4": 14, "5": 17, "6.1": 6, "6.2": 7, "6.3": 6,
 }  # fmt: skip
 CLIENTS = ("PY", "CLI1", "CLI2", "MCP", "N8N", "v1 samples", "v2 samples")
-# Which of the clients can do it: a mark for each, in their order.
+# Which clients can do it: one mark for each client, in their order.
 SCENARIOS = {
     "start async by ULID": "xxxxxxx",
     "start by name": "xxxxxxx",
@@ -48,7 +48,7 @@ def functions_in(path: str) -> frozenset[str]:
 
 
 def missing(named: list[str]) -> list[str]:
-    """Those of the named tests that are not there."""
+    """The named tests that do not exist."""
     found = []
     for test in named:
         path, _, name = test.partition("::")
@@ -57,7 +57,7 @@ def missing(named: list[str]) -> list[str]:
     return found
 
 
-def test_every_line_of_every_section_is_there_once() -> None:
+def test_every_line_of_every_section_is_listed_once() -> None:
     ids = [line["id"] for line in TABLE["line"]]
     assert len(set(ids)) == len(ids)
     assert all(line["demands"] for line in TABLE["line"])
@@ -68,13 +68,13 @@ def test_every_line_of_every_section_is_there_once() -> None:
     assert counted == SECTIONS
 
 
-def test_every_line_is_held_by_tests_that_exist() -> None:
+def test_every_line_is_covered_by_existing_tests() -> None:
     for line in TABLE["line"]:
         assert line["tests"], line["id"]
         assert missing(line["tests"]) == [], line["id"]
 
 
-def test_every_client_is_tried_in_every_scenario_that_it_has() -> None:
+def test_every_client_is_tested_in_each_of_its_scenarios() -> None:
     cells = {row["name"]: row["tests"] for row in TABLE["scenario"]}
     assert cells.keys() == SCENARIOS.keys()
     for name, marks in SCENARIOS.items():
@@ -83,10 +83,10 @@ def test_every_client_is_tried_in_every_scenario_that_it_has() -> None:
         assert missing(list(cells[name].values())) == [], name
 
 
-def test_a_test_that_is_not_there_is_seen() -> None:
+def test_a_missing_test_is_detected() -> None:
     here = "compat/test_lines.py"
     named = [
-        f"{here}::test_a_test_that_is_not_there_is_seen",
+        f"{here}::test_a_missing_test_is_detected",
         f"{here}::test_none",
         "no.py::test_a",
     ]

@@ -1,4 +1,4 @@
-"""The console over real services, and a browser that looks at it."""
+"""Fixtures of the console with real services, and of a browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 
 @pytest.fixture
 async def owner(app: App) -> AsyncIterator[Visitor]:
-    """The operator's owner, signed in."""
+    """The owner of the operator's account, signed in."""
     async with visitor(app) as someone:
         yield someone
 
@@ -43,8 +43,9 @@ def one_browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def browser(one_browser: Browser) -> Iterator[Browser]:
-    """One for all modules. While a module uses it no other event loop may run in this thread: it
-    has no ``async`` tests, and lets ``support/served.py`` keep the services in another thread.
+    """One browser for all modules. While a module uses it, no other event loop may run in this
+    thread: the module must not have ``async`` tests, and ``support/served.py`` runs the services in
+    another thread.
     """
     asyncio._set_running_loop(one_browser._loop)
     yield one_browser

@@ -1,4 +1,4 @@
-"""What only a browser shows: a secret that a wrong click does not lose, and the keyboard alone."""
+"""Access pages in a browser: an uncopied secret survives a wrong click, and use by keyboard."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def new_key(page: Page, name: str) -> str:
     return page.locator("#secret").inner_text()
 
 
-def test_a_key_that_was_not_copied_asks_once_before_it_is_gone(
+def test_leaving_the_page_of_an_uncopied_key_asks_for_confirmation_once(
     browser: Browser, server: Served
 ) -> None:
     token = server.do(sign_in(server.app.services.sessions, server.app))
@@ -58,7 +58,9 @@ def test_a_key_that_was_not_copied_asks_once_before_it_is_gone(
         assert watch.errors == watch.foreign == []
 
 
-def test_an_installation_is_set_up_by_keyboard(browser: Browser, server: Served) -> None:
+def test_an_installation_can_be_set_up_with_the_keyboard_alone(
+    browser: Browser, server: Served
+) -> None:
     link = server.do(server.app.services.users.link(server.app.owner, "owner"))
     with tab(browser, server.base_url) as (page, watch):
         page.goto(link.path)
@@ -98,7 +100,7 @@ def test_signing_out_in_one_tab_clears_the_others(browser: Browser, server: Serv
         assert watch.errors == watch.foreign == []
 
 
-def test_a_second_factor_is_set_up_and_used(browser: Browser, server: Served) -> None:
+def test_a_second_factor_can_be_set_up_and_used(browser: Browser, server: Served) -> None:
     services, owner = server.app.services, server.app.owner
     _, link = server.do(services.users.invite(owner, "ada", "member"))
     with tab(browser, server.base_url) as (page, watch):
@@ -146,7 +148,7 @@ def test_a_second_factor_is_set_up_and_used(browser: Browser, server: Served) ->
 
 
 def assert_fine(page: Page) -> None:
-    """The page as it is now, in both themes and on a phone."""
+    """Check the current page in both themes and on a phone."""
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of its literals
         assert violations(page) == [], theme
@@ -157,7 +159,7 @@ def assert_fine(page: Page) -> None:
 
 
 async def forget_confirmation(server: Served, name: str) -> None:
-    """The user's sessions entered the password long ago."""
+    """Let the confirmations of the user's sessions expire."""
     storage = server.app.storage
 
     def work(tx: Transaction) -> None:

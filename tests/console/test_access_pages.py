@@ -1,4 +1,4 @@
-"""Links, signing in, keys, users and the audit log, as pages over HTTP."""
+"""The pages of links, sign-in, keys, users and the audit log, over HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def token_of(page: Page) -> str:
 # --- links ----------------------------------------------------------------------------------
 
 
-async def test_the_first_password_is_set_once_and_leads_to_an_example(
+async def test_the_first_password_is_set_once_and_is_followed_by_the_example(
     app: App, guest: Visitor
 ) -> None:
     path = await setup_path(app)
@@ -48,13 +48,13 @@ async def test_the_first_password_is_set_once_and_leads_to_an_example(
 
 
 @pytest.mark.parametrize("purpose", list(Purpose))
-async def test_a_link_that_never_was_says_what_to_do(guest: Visitor, purpose: Purpose) -> None:
+async def test_an_unknown_link_is_reported_with_a_remedy(guest: Visitor, purpose: Purpose) -> None:
     for token in ("", "x" * 43, "x" * 5000, "\x00"):
         page = await guest.get(f"/{purpose}", params={"token": token}, status=404)
         assert "The link is no longer valid" in page.text
 
 
-async def test_an_invited_user_chooses_a_password_and_is_in(
+async def test_an_invited_user_sets_a_password_and_is_signed_in(
     app: App, owner: Visitor, guest: Visitor
 ) -> None:
     form = {"name": "ada@example.com", "role": "viewer"}
@@ -85,7 +85,7 @@ SAMPLE = {
 }
 
 
-async def test_the_example_starts_a_run_or_says_what_is_wrong(app: App, owner: Visitor) -> None:
+async def test_the_example_starts_a_run_or_reports_the_problem(app: App, owner: Visitor) -> None:
     assert "not in the catalog" in (await owner.get("/welcome")).text
     await app.publish("website-content-crawler", schema=SAMPLE)
     page = await owner.get("/welcome")
@@ -102,7 +102,9 @@ async def test_the_example_starts_a_run_or_says_what_is_wrong(app: App, owner: V
 # --- signing in -----------------------------------------------------------------------------
 
 
-async def test_too_many_wrong_passwords_say_when_to_try_again(app: App, guest: Visitor) -> None:
+async def test_too_many_wrong_passwords_are_reported_with_the_time_to_wait(
+    app: App, guest: Visitor
+) -> None:
     for _ in range(6):
         wrong = await guest.post("/login", {"name": "owner", "password": "wrong"}, status=401)
         assert "The user name or the password is wrong" in wrong.text
@@ -117,7 +119,7 @@ async def test_too_many_wrong_passwords_say_when_to_try_again(app: App, guest: V
 # --- keys -----------------------------------------------------------------------------------
 
 
-async def test_a_key_is_shown_once_and_does_what_was_chosen(app: App, owner: Visitor) -> None:
+async def test_a_key_is_shown_once_and_has_the_chosen_properties(app: App, owner: Visitor) -> None:
     form = {"name": "reports", "scopes": ["read"], "expires": "2099-12-31", "rate_limit": "3"}
     made = await owner.post("/settings/keys/new", form, status=200)
     key = made.one("//output[@id='secret']").text
@@ -145,7 +147,7 @@ async def test_a_key_is_shown_once_and_does_what_was_chosen(app: App, owner: Vis
         ({"scopes": []}, "scopes", "Choose at least one"),
     ],
 )
-async def test_errors_of_a_key_stand_at_their_field(
+async def test_errors_of_a_key_are_shown_at_their_fields(
     owner: Visitor, changed: dict[str, str | list[str]], field: str, text: str
 ) -> None:
     form = {"name": "a", "scopes": ["read", "run"], "expires": "", "rate_limit": ""} | changed
@@ -157,7 +159,7 @@ async def test_errors_of_a_key_stand_at_their_field(
     assert kept == list(form["scopes"])
 
 
-async def test_an_account_without_keys_says_so(app: App, owner: Visitor) -> None:
+async def test_an_account_without_keys_has_an_explanation(app: App, owner: Visitor) -> None:
     for key in await app.services.accounts.list_keys(app.owner):
         await app.services.accounts.revoke_key(app.owner, key.id)
     assert "No keys" in (await owner.get("/settings/keys")).text
@@ -182,14 +184,14 @@ async def test_an_owner_manages_users(app: App, owner: Visitor) -> None:
     await owner.get(one, status=404)
 
 
-async def test_the_last_owner_stays_and_the_page_says_why(owner: Visitor) -> None:
+async def test_the_last_owner_cannot_be_removed_and_the_page_explains_why(owner: Visitor) -> None:
     one = "/settings/users/owner"
     for act, form in (("role", {"role": "viewer"}), ("disable", {}), ("remove", {})):
         page = await owner.post(f"{one}/{act}", form, status=409)
         assert "last owner" in page.text
 
 
-async def test_errors_of_an_invitation_stand_at_their_field(owner: Visitor) -> None:
+async def test_errors_of_an_invitation_are_shown_at_their_fields(owner: Visitor) -> None:
     for name, text in (("<b>", "cannot name a user"), ("owner", "is a user already")):
         form = {"name": name, "role": "viewer"}
         page = await owner.post("/settings/users/invite", form, status=422)
@@ -197,7 +199,7 @@ async def test_errors_of_an_invitation_stand_at_their_field(owner: Visitor) -> N
         assert (page.value("name"), page.value("role")) == (name, "viewer")
 
 
-async def test_users_of_other_accounts_are_not_there(owner: Visitor) -> None:
+async def test_users_of_other_accounts_are_not_found(owner: Visitor) -> None:
     for act in ("", "/link", "/role", "/disable", "/enable", "/remove"):
         one = f"/settings/users/other{act}"
         page = await owner.post(one, {"role": "member"}, status=404) if act else None
@@ -226,7 +228,7 @@ async def test_the_audit_log_is_paged_and_filtered(app: App, owner: Visitor) -> 
     assert await owner.get("/settings/audit?action=nonsense&before=9999999999999999999999")
 
 
-async def test_account_pages_need_a_session(app: App) -> None:
+async def test_account_pages_require_a_session(app: App) -> None:
     async with stranger(app) as someone:
         for path in ("account", "keys", "keys/new", "users", "users/invite", "audit"):
             page = await someone.get(f"/settings/{path}", status=303)

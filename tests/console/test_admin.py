@@ -1,4 +1,4 @@
-"""The installation in the console: for its operator alone, part by part."""
+"""The admin pages of the console, which only the operator can open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = ("accounts", "plans", "proxies", "storage", "versions", "settings", "hea
 PAGES = ("/admin", *(f"/admin/{part}" for part in PARTS))
 
 
-async def test_others_see_nothing_of_it(app: App, owner: Visitor) -> None:
+async def test_other_accounts_cannot_open_the_admin_pages(app: App, owner: Visitor) -> None:
     assert (await owner.get("/")).all("//nav//a[@href='/admin']")
     async with visitor(app, app.other.user_id) as stranger:
         assert not (await stranger.get("/")).all("//nav//a[@href='/admin']")
@@ -27,7 +27,7 @@ async def test_others_see_nothing_of_it(app: App, owner: Visitor) -> None:
             await stranger.post(f"/admin/accounts{act}", {"name": "x"}, status=403)
 
 
-async def test_health_stands_in_cards(app: App, owner: Visitor) -> None:
+async def test_health_is_shown_in_cards(app: App, owner: Visitor) -> None:
     await app.register_runner()
     page = await owner.get("/admin")
     titles = [each.text for each in page.all("//section//h2")]
@@ -42,7 +42,7 @@ async def test_health_stands_in_cards(app: App, owner: Visitor) -> None:
     await owner.get("/admin/health/nothing", status=404)
 
 
-async def test_a_card_that_takes_long_loads_by_itself(
+async def test_a_slow_card_is_loaded_by_a_separate_request(
     app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admin, "CARD_WAIT", 0.05)
@@ -57,7 +57,7 @@ async def test_a_card_that_takes_long_loads_by_itself(
     assert page.all("//noscript//a[@href='/admin/health/database']")
 
 
-async def test_accounts_are_made_credited_and_moved(app: App, owner: Visitor) -> None:
+async def test_accounts_are_created_credited_and_moved(app: App, owner: Visitor) -> None:
     page = await owner.post("/admin/accounts", {"name": "fresh"}, status=200)
     [key] = page.all("//output[@id='secret']/text()")
     assert (await app.services.accounts.authenticate(key)).account_name == "fresh"
@@ -89,7 +89,7 @@ async def test_the_configuration_is_shown_without_passwords(owner: Visitor) -> N
     assert "not found; only for Node.js" in page.text
 
 
-async def test_storage_and_what_retention_would_remove(app: App, owner: Visitor) -> None:
+async def test_storage_and_the_effect_of_retention_are_shown(app: App, owner: Visitor) -> None:
     page = await owner.get("/admin/storage")
     assert "at least 12.6 MB" in page.text and "Runs are never removed." in page.text
     page = await owner.get("/admin/storage?days=30")

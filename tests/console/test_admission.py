@@ -1,4 +1,4 @@
-"""The checks before every page: sessions, origins, forms that survive, errors as pages."""
+"""The checks before every page: sessions, origins, kept forms, errors as pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def password(app: App) -> str:
     return PASSWORD
 
 
-async def test_a_stranger_is_led_to_the_sign_in_page_and_back(
+async def test_a_visitor_is_redirected_to_the_sign_in_page_and_back(
     guest: Visitor, password: str
 ) -> None:
     away = await guest.get("/nothing/of/ours?a=1", status=404)
@@ -36,7 +36,7 @@ async def test_a_stranger_is_led_to_the_sign_in_page_and_back(
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
-async def test_signing_in_leads_to_this_server_only(
+async def test_signing_in_redirects_to_this_server_only(
     guest: Visitor, password: str, target: str
 ) -> None:
     form = {"name": "owner", "password": password, "next": target}
@@ -53,7 +53,7 @@ async def test_a_form_sent_after_the_session_has_expired_is_returned_after_sign_
         control.get("name"): (control.text or "").removeprefix("\n")
         for control in returned.all("//textarea")
     }
-    # a browser reads a line break of any kind as one, and sends it as CR and LF again
+    # a browser normalises every kind of line break, and sends it as CRLF
     assert carried == {"pending.title": "  two\nlines <b>", "pending.again": "2"}
     form = {"name": "owner", "password": password, "pending_path": "/logout", **carried}
     ready = await guest.post("/login", form, status=200)
@@ -73,7 +73,7 @@ async def test_a_form_sent_after_the_session_has_expired_is_returned_after_sign_
         {"sec-fetch-site": "same-origin", "origin": "https://evil.example"},
     ],
 )
-async def test_no_other_site_can_sign_a_visitor_out(
+async def test_other_sites_cannot_sign_a_visitor_out(
     owner: Visitor, headers: dict[str, str]
 ) -> None:
     answer = await owner.http.post("/logout", headers={"accept": "text/html", **headers})
@@ -91,19 +91,19 @@ async def test_signing_out_clears_what_the_browser_stored(owner: Visitor) -> Non
     assert answer.headers["clear-site-data"] == '"cache", "storage"'
 
 
-async def test_a_program_that_asks_for_no_page_gets_the_envelope(guest: Visitor) -> None:
+async def test_a_client_that_does_not_accept_html_gets_the_json_envelope(guest: Visitor) -> None:
     answer = await guest.http.get("/nothing")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
     below_api = await guest.http.get("/api/nothing", headers={"accept": "text/html"})
     assert below_api.headers["content-type"] == "application/json"
 
 
-async def test_a_wrong_method_is_answered_with_the_allowed_ones(owner: Visitor) -> None:
+async def test_the_response_to_a_wrong_method_lists_the_allowed_ones(owner: Visitor) -> None:
     page = await owner.get("/logout", status=405)
     assert "POST" in page.text
 
 
-async def test_assets_of_a_page_are_cached_forever(guest: Visitor) -> None:
+async def test_assets_of_a_page_are_cached_without_expiry(guest: Visitor) -> None:
     page = await guest.get("/login")
     [sheet] = page.all("//link[@rel='stylesheet']/@href")
     answer = await guest.http.get(sheet)
@@ -112,7 +112,9 @@ async def test_assets_of_a_page_are_cached_forever(guest: Visitor) -> None:
     assert (await guest.http.get(sheet.replace("app.css", "none.css"))).status_code == 404
 
 
-async def test_the_keys_are_listed_and_none_acts_without_a_modifier(owner: Visitor) -> None:
+async def test_keyboard_shortcuts_are_listed_and_work_without_modifiers_only(
+    owner: Visitor,
+) -> None:
     page = await owner.get("/help/keys")
     assert page.one("//*[@class='side-foot']//a[@accesskey='?']").get("href") == "/help/keys"
     pressed = {" ".join(each.text_content().split()) for each in page.all("//main//dt")}

@@ -1,4 +1,4 @@
-"""Alerts in the console: rules with their forms, a look back, what was found, read or not."""
+"""Alerts in the console: rules, their forms and previews, and raised alerts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def looked(app: App) -> None:
     await AlertMonitor(app.storage, app.results).process_pending()
 
 
-async def test_an_example_is_one_button_away(app: App, owner: Visitor) -> None:
+async def test_the_empty_list_has_a_button_for_an_example_rule(app: App, owner: Visitor) -> None:
     await app.register_runner()
     page = await owner.get("/alerts")
     assert "No alerts, and no rules yet" in page.text
@@ -31,7 +31,9 @@ async def test_an_example_is_one_button_away(app: App, owner: Visitor) -> None:
     assert page.one("//nav//a[@href='/alerts']/span[@class='tally']").text == "1"
 
 
-async def test_alerts_are_read_one_by_one_and_all_at_once(app: App, owner: Visitor) -> None:
+async def test_alerts_are_marked_as_read_one_by_one_or_all_at_once(
+    app: App, owner: Visitor
+) -> None:
     await app.register_runner()
     await owner.post(f"{RULES}/example")
     for _ in range(3):
@@ -52,7 +54,9 @@ async def test_alerts_are_read_one_by_one_and_all_at_once(app: App, owner: Visit
     assert len(page.all("//tbody/tr")) == 3
 
 
-async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: App, owner: Visitor) -> None:
+async def test_every_kind_of_rule_is_described_saved_and_shown_in_its_form(
+    app: App, owner: Visitor
+) -> None:
     worker = await app.publish("reader")
     forms = {
         "failed": ({}, "a run fails"),
@@ -74,7 +78,7 @@ async def test_every_kind_of_rule_is_said_kept_and_shown_again(app: App, owner: 
             assert form.value(name) == value.replace(",", ".")
 
 
-async def test_errors_stand_at_their_field(app: App, owner: Visitor) -> None:
+async def test_errors_are_shown_at_their_fields(app: App, owner: Visitor) -> None:
     async def faults(**data: str) -> dict[str, str]:
         page = await owner.post(f"{RULES}/new", {"name": "N", **data}, status=422)
         assert page.value("name") == data.get("name", "N")
@@ -112,7 +116,7 @@ async def test_a_preview_saves_nothing(app: App, owner: Visitor) -> None:
     assert "No rules yet" in (await owner.get(RULES)).text
 
 
-async def test_rules_are_switched_and_removed(app: App, owner: Visitor) -> None:
+async def test_rules_can_be_switched_off_and_removed(app: App, owner: Visitor) -> None:
     await owner.post(f"{RULES}/example")
     page = await owner.get(RULES)
     here = page.one("//td/a[starts-with(@href, '/alerts/rules/')]").get("href")

@@ -30,7 +30,7 @@ NARROW = {"width": 320, "height": 800}
 
 @dataclass
 class Seen:
-    """An account with something of everything, behind a listening server."""
+    """An account with data for every page, behind a listening server."""
 
     server: Served
     fixtures: SeededAccount
@@ -47,7 +47,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Seen]:
-    """An installation on its first day."""
+    """A new installation without data."""
     with _served(tmp_path) as server:
         token = server.do(sign_in(server.app.services.sessions, server.app))
         yield Seen(server, SeededAccount(runs={"succeeded": "none"}), token)
@@ -63,8 +63,8 @@ def _served(folder: Path) -> AbstractContextManager[Served]:
 def faults_of(
     page: Page, address: str, dark: Sequence[str] = (), *, themes: Sequence[Theme] = THEMES
 ) -> list[str]:
-    """What is wrong with the page at ``address``, in these themes and on a narrow screen; ``dark``
-    are the rules that are looked at in the dark theme, all of them without any.
+    """The faults of the page at ``address``, in these themes and on a narrow screen. ``dark`` lists
+    the rules to check in the dark theme; empty means all.
     """
     found = []
     for theme in themes:
@@ -88,11 +88,11 @@ def too_wide(page: Page, label: str) -> list[str]:
 
 @contextmanager
 def looked_at(browser: Browser, seen: Seen) -> Iterator[Page]:
-    """A page that axe may be put into; nothing else may have happened in it."""
+    """A page with axe injected, which fails if the browser reports any other error."""
     with tab(
         browser, seen.server.base_url, seen.token, bypass_csp=True, reduced_motion="reduce"
     ) as (page, watch):
-        page.add_init_script(path=SOURCE)  # sent once, and not to each page anew
+        page.add_init_script(path=SOURCE)  # injected once instead of into each page
         yield page
     assert watch.errors == watch.foreign == watch.dialogs == []
 
@@ -104,17 +104,17 @@ def check(browser: Browser, seen: Seen, wanted: Sequence[str]) -> None:
 
 
 def each_once(seen: Seen) -> list[str]:
-    """One address for each page there is."""
+    """One address for each page."""
     return list(dict.fromkeys(addresses(seen.server, seen.fixtures)))
 
 
 def states(seen: Seen) -> list[str]:
-    """More than one address where a state makes another page of it."""
+    """Further addresses of pages whose states look different."""
     other = [address for kind, address in seen.fixtures.addresses().items() if kind[0] != "/"]
     return list(dict.fromkeys([*each_once(seen), *other]))
 
 
-def test_every_page_has_an_address_to_be_looked_at(full: Seen) -> None:
+def test_every_page_has_an_address_in_the_seed(full: Seen) -> None:
     known = full.fixtures.addresses()
     pages = full.server.app.asgi().state.console.pages
     wanted = {page.path for page in pages if page.method == "GET" and not page.part}
@@ -122,9 +122,10 @@ def test_every_page_has_an_address_to_be_looked_at(full: Seen) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_no_page_breaks_a_rule(browser: Browser, full: Seen) -> None:
-    """The dark page is the light one but for its colours, which are a few for all pages: so their
-    rules are tried on every eighth. The long form tries each state of a page in both themes.
+def test_no_page_breaks_an_accessibility_rule(browser: Browser, full: Seen) -> None:
+    """The dark theme differs only in colours, and all pages share a few of them, so the colour
+    rules are checked on every eighth page. The long form checks each state of a page in both
+    themes.
     """
     found = []
     with looked_at(browser, full) as page:
@@ -136,20 +137,22 @@ def test_no_page_breaks_a_rule(browser: Browser, full: Seen) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_no_state_of_a_page_breaks_a_rule_in_either_theme(browser: Browser, full: Seen) -> None:
+def test_no_state_of_a_page_breaks_an_accessibility_rule_in_either_theme(
+    browser: Browser, full: Seen
+) -> None:
     check(browser, full, states(full))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_no_empty_page_breaks_a_rule(browser: Browser, empty: Seen) -> None:
+def test_no_empty_page_breaks_an_accessibility_rule(browser: Browser, empty: Seen) -> None:
     pages = empty.server.app.asgi().state.console.pages
     plain = [p.path for p in pages if p.method == "GET" and not p.part and "{" not in p.path]
     assert len(plain) > 20
     check(browser, empty, plain)
 
 
-# What ends something is left alone, or there would be nothing to look at.
+# Forms that delete or end something are left out: they would remove the data of other pages.
 _ENDS = re.compile(
     "/(delete|revoke|remove|disable|end|forget|take-back|withdraw|abort|private|logout)$"
 )
@@ -158,7 +161,7 @@ _FORMS = "main form[method=post]"
 _ACTIONS = """(forms) => forms.map(
   (form) => new URL(form.getAttribute('action') || '', location).pathname
 )"""
-# Sends the form as it is, past the checks of the browser and of our own scripts.
+# Submits the form unchanged, without the checks of the browser and of our scripts.
 _SEND = """(form) => {
   for (const each of form.elements) {
     if (each.type === 'hidden') continue;
@@ -167,15 +170,17 @@ _SEND = """(form) => {
   }
   HTMLFormElement.prototype.submit.call(form);
 }"""
-# A page that shows a secret once asks before it is left; not here.
+# Suppress the confirmation on leaving a page that shows a secret once.
 _LEAVES = "addEventListener('beforeunload', (event) => event.stopImmediatePropagation(), true)"
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_of_an_error_breaks_a_rule(browser: Browser, full: Seen, theme: str) -> None:
-    """Every form of every page, sent with nothing that makes sense in it; and pages of errors."""
+def test_no_error_page_breaks_an_accessibility_rule(
+    browser: Browser, full: Seen, theme: str
+) -> None:
+    """Every form of every page, submitted with invalid values; and pages of errors."""
     found, refused = [], 0
     sent: set[str] = set()
     lost = ["/nothing", "/runs/nothing", "/w/no/body", "/logout", "/tasks/none", "/docs/none"]
@@ -198,7 +203,7 @@ def test_no_page_of_an_error_breaks_a_rule(browser: Browser, full: Seen, theme: 
                 sent.add(kind)
                 page.goto(address)
                 there = page.eval_on_selector_all(_FORMS, _ACTIONS)
-                if action not in there:  # another form has made it pointless
+                if action not in there:  # removed by an earlier form
                     continue
                 at = there.index(action)
                 with page.expect_navigation():

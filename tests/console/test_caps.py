@@ -1,4 +1,4 @@
-"""Spending caps: on the account's own page, for the operator, and before the start."""
+"""Spending caps: set by the owner or the operator, and shown before a start."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def payer(priced: App) -> AsyncIterator[Visitor]:
         yield someone
 
 
-async def test_an_owner_caps_a_run_and_a_month(priced: App, payer: Visitor) -> None:
+async def test_an_owner_sets_caps_for_a_run_and_a_month(priced: App, payer: Visitor) -> None:
     page = await payer.get(PAGE)
     assert (page.value("run_cap"), page.value("month_cap")) == ("", "")
     await payer.post(f"{PAGE}/caps", {"run_cap": "2,5", "month_cap": "100"})
@@ -51,7 +51,7 @@ async def test_an_owner_caps_a_run_and_a_month(priced: App, payer: Visitor) -> N
     assert (account.run_cap_micros, account.month_cap_micros) == (0, 0)
 
 
-async def test_the_operator_caps_any_account(priced: App, payer: Visitor) -> None:
+async def test_the_operator_sets_the_caps_of_any_account(priced: App, payer: Visitor) -> None:
     await payer.post("/admin/accounts/other/caps", {"run_cap": "", "month_cap": "7.25"})
     found = {each.name: each for each in await priced.services.accounts.list_accounts(priced.owner)}
     assert found["other"].month_cap_micros == 7_250_000
@@ -81,9 +81,7 @@ async def lived(app: App, worker: Worker, count: int) -> None:
     await app.storage.write(work)
 
 
-async def test_the_form_says_what_it_usually_takes_and_what_the_cap_is(
-    priced: App, payer: Visitor
-) -> None:
+async def test_the_form_shows_the_usual_cost_and_the_cap(priced: App, payer: Visitor) -> None:
     worker = await priced.publish(schema={"properties": []})
     path = f"/w/{worker.owner}/{worker.name}"
     page = await payer.get(path)

@@ -1,5 +1,5 @@
-"""No other site can act with a visitor's session: every unsafe route, every kind of request that a
-browser can be made to send, and names that are not ours in ``Host``.
+"""No other site can use a visitor's session: every unsafe route, every kind of request that a site
+can make a browser send, and foreign names in ``Host``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from support.pages import BASE, FROM_OUR_PAGE, Visitor
 
 pytestmark = pytest.mark.anyio
 
-# What a browser says of a request that no page of ours has sent; the first says nothing at all.
+# Headers of requests that no page of ours has sent; the first combination has none.
 FOREIGN: Mapping[str, Mapping[str, str]] = {
     "silent": {},
     "origin": {"origin": "https://evil.example"},
@@ -57,7 +57,7 @@ def unsafe(app: App) -> list[ConsolePage]:
 
 
 def address(page: ConsolePage) -> str:
-    """The page's path with something in the place of each parameter."""
+    """The path of the page with a value for each parameter."""
     return re.sub(r"\{[^}]+\}", "x", page.path)
 
 
@@ -70,7 +70,7 @@ async def sent(
 
 
 def refused(answer: httpx2.Response) -> bool:
-    """Refused for where it came from, and not for anything else."""
+    """Whether the request was refused because of its origin."""
     return (
         answer.status_code == 403
         and ("another site" in answer.text or "which page it comes from" in answer.text)
@@ -80,10 +80,10 @@ def refused(answer: httpx2.Response) -> bool:
 
 
 @pytest.mark.parametrize("share", [3, pytest.param(1, marks=pytest.mark.long)])
-async def test_every_unsafe_route_refuses_what_comes_from_elsewhere(
+async def test_every_unsafe_route_refuses_requests_from_other_sites(
     app: App, owner: Visitor, guest: Visitor, tmp_path: Path, share: int
 ) -> None:
-    """In the ordinary suite each route gets a third of the requests, by turns."""
+    """The ordinary suite sends each route a third of the requests, in rotation."""
     before = records(tmp_path)
     for number, page in enumerate(unsafe(app)):
         for whence in list(FOREIGN)[number % share :: share]:
@@ -95,7 +95,7 @@ async def test_every_unsafe_route_refuses_what_comes_from_elsewhere(
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_every_encoding_of_a_form_is_refused(app: App, owner: Visitor, every: bool) -> None:
-    """In the ordinary suite each route gets one of the combinations, by turns."""
+    """The ordinary suite sends each route one of the combinations, in rotation."""
     tried = list(product(ENCODINGS, ("null", "cross-site", "silent")))
     for number, page in enumerate(unsafe(app)):
         for encoding, whence in tried if every else [tried[number % len(tried)]]:
@@ -103,22 +103,20 @@ async def test_every_encoding_of_a_form_is_refused(app: App, owner: Visitor, eve
             assert refused(answer), (page.path, encoding, whence, answer.status_code)
 
 
-async def test_the_same_requests_from_our_own_pages_are_not_refused_for_that(
-    app: App, owner: Visitor
-) -> None:
+async def test_the_same_requests_from_our_own_pages_are_accepted(app: App, owner: Visitor) -> None:
     for page in unsafe(app):
         answer = await sent(owner, page, FROM_OUR_PAGE)
         assert not refused(answer), page.path
 
 
-async def test_a_safe_method_changes_nothing_wherever_it_comes_from(
+async def test_safe_methods_from_any_site_change_nothing(
     app: App, owner: Visitor, tmp_path: Path
 ) -> None:
-    """A link or a picture of another site may open any page with the visitor's session."""
+    """A link or an image on another site may open any page with the visitor's session."""
     pages = [page for page in app.asgi().state.console.pages if not page.unsafe]
     for page in pages:
         if page.path.endswith("/live"):
-            continue  # a stream, which does not end by itself
+            continue  # a stream, which does not end
         headers = {"accept": "text/html", "sec-fetch-site": "cross-site"}
         await owner.http.head(address(page), headers=headers)
     before = records(tmp_path)
@@ -128,9 +126,7 @@ async def test_a_safe_method_changes_nothing_wherever_it_comes_from(
     assert records(tmp_path) == before
 
 
-async def test_nothing_opens_without_a_session_but_what_the_list_says(
-    app: App, guest: Visitor
-) -> None:
+async def test_only_listed_pages_are_public(app: App, guest: Visitor) -> None:
     pages = app.asgi().state.console.pages
     assert {(page.method, page.path) for page in pages if page.public} == PUBLIC & {
         (page.method, page.path) for page in pages
@@ -172,7 +168,7 @@ async def test_an_invalid_token_gives_no_access(app: App, guest: Visitor, token:
     ],
 )
 async def test_another_name_in_host_is_refused(app: App, owner: Visitor, host: str) -> None:
-    """Or a name that is made to lead here would let its owner read with the visitor's session."""
+    """Otherwise DNS rebinding would let another site read with the visitor's session."""
     for page in app.asgi().state.console.pages:
         headers = {"accept": "text/html", "host": host, **FROM_OUR_PAGE}
         answer = await owner.http.request(page.method, address(page), headers=headers)
@@ -180,7 +176,7 @@ async def test_another_name_in_host_is_refused(app: App, owner: Visitor, host: s
         assert "set-cookie" not in answer.headers
 
 
-async def test_every_page_says_what_it_may_load_and_who_may_frame_it(
+async def test_every_page_declares_its_sources_and_who_may_frame_it(
     app: App, owner: Visitor, guest: Visitor
 ) -> None:
     seen = 0
@@ -205,7 +201,7 @@ async def test_every_page_says_what_it_may_load_and_who_may_frame_it(
     assert seen > 20
 
 
-def test_the_policy_allows_our_own_files_and_nothing_else() -> None:
+def test_the_content_policy_allows_only_our_own_files() -> None:
     allowed = dict(part.strip().split(" ", 1) for part in CONTENT_POLICY.split(";"))
     assert allowed == {
         "default-src": "'none'",

@@ -47,7 +47,7 @@ def domains(page: Page, place: str = "//main") -> list[str]:
     return [code.text or "" for code in page.all(f"{place}//code[@class='breaks']")]
 
 
-async def test_an_upload_says_what_it_declares(app: App, other: Visitor) -> None:
+async def test_an_upload_shows_its_declarations(app: App, other: Visitor) -> None:
     for declared, seen in ((None, []), (BUILDING, ["a.example", "*.b.example"])):
         answer = await other.http.post(
             "/dev/upload/zip",
@@ -67,7 +67,9 @@ async def test_an_upload_says_what_it_declares(app: App, other: Visitor) -> None
             )
 
 
-async def test_the_workers_pages_say_it_and_compare_it(app: App, other: Visitor) -> None:
+async def test_the_pages_of_a_worker_show_and_compare_its_declarations(
+    app: App, other: Visitor
+) -> None:
     await publish(app, None, BUILDING, {"egress": []}, public=False)
     page = await other.get("/w/other/prices/versions")
     assert "connects to no sites" in page.one("//ul[@class='worker-facts']").text_content()
@@ -89,7 +91,7 @@ async def test_the_workers_pages_say_it_and_compare_it(app: App, other: Visitor)
     assert "Unchanged." in await changes(1, 1)
 
 
-async def test_a_reviewer_sees_what_is_wider_and_allows_builds(
+async def test_a_reviewer_sees_wider_permissions_and_can_allow_builds(
     app: App, owner: Visitor, other: Visitor
 ) -> None:
     await publish(app, {"egress": ["a.example"]})

@@ -18,7 +18,7 @@ async def test_guests_may_read_every_operation(guest: Visitor) -> None:
     assert not page.all("//form[contains(@action, '/try')]")
 
 
-async def test_no_operation_is_left_out_and_each_has_its_page(guest: Visitor) -> None:
+async def test_every_operation_has_a_page(guest: Visitor) -> None:
     document = (await guest.http.get("/openapi.json")).json()
     ids = [each["operationId"] for item in document["paths"].values() for each in item.values()]
     listing = (await guest.http.get("/llms.txt")).text
@@ -30,7 +30,7 @@ async def test_no_operation_is_left_out_and_each_has_its_page(guest: Visitor) ->
     await guest.get("/docs/noSuchOperation", status=404)
 
 
-async def test_the_playground_runs_at_once(app: App, owner: Visitor) -> None:
+async def test_the_playground_sends_a_request_without_editing(app: App, owner: Visitor) -> None:
     await app.register_runner()
     worker = await app.publish()
     page = await owner.get("/docs/runWorker")
@@ -51,7 +51,7 @@ async def test_the_playground_runs_at_once(app: App, owner: Visitor) -> None:
     assert tried.value("body") == body, "what was sent is still there"
 
 
-async def test_a_reader_tries_as_themselves(app: App, owner: Visitor) -> None:
+async def test_the_playground_acts_as_the_signed_in_user(app: App, owner: Visitor) -> None:
     await app.publish()
     async with visitor(app, app.other.user_id) as other:
         tried = await other.post("/docs/listAccounts/try", {}, status=200)
@@ -60,12 +60,12 @@ async def test_a_reader_tries_as_themselves(app: App, owner: Visitor) -> None:
     assert json.loads(tried.one("//*[@id='trial']//pre").text_content())["code"] == 0
 
 
-async def test_a_part_of_the_address_cannot_be_left_out(owner: Visitor) -> None:
+async def test_a_path_parameter_is_required(owner: Visitor) -> None:
     tried = await owner.post("/docs/runWorker/try", {"body": "{}"}, status=200, part=True)
     assert "workerId" in tried.text and "cannot be left out" in tried.text
 
 
-async def test_a_header_cannot_bring_another_one(owner: Visitor) -> None:
+async def test_a_header_value_cannot_add_another_header(owner: Visitor) -> None:
     form = {
         "path.workerId": "owner~x",
         "header.Idempotency-Key": "a\r\napi-key: stolen",
@@ -75,7 +75,7 @@ async def test_a_header_cannot_bring_another_one(owner: Visitor) -> None:
     assert "a header is one line" in tried.text
 
 
-async def test_an_answer_that_is_too_long_is_cut(app: App, owner: Visitor) -> None:
+async def test_a_response_that_is_too_long_is_cut(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     await app.register_runner()
     form = {

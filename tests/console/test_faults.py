@@ -1,4 +1,4 @@
-"""When something is wrong: a page with words, a status and a way on, and nothing typed is lost."""
+"""Errors have a page with an explanation, a status and a next step, and keep typed values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUSY = "Fyke is busy or starting"
 
 @pytest.fixture
 def down(monkeypatch: pytest.MonkeyPatch, owner: Visitor) -> None:
-    """The database does not answer."""
+    """Make the database unavailable."""
 
     async def refused(*_: Any, **__: Any) -> Any:
         raise Unavailable("The database cannot be reached or is full; nothing was changed")
@@ -26,7 +26,7 @@ def down(monkeypatch: pytest.MonkeyPatch, owner: Visitor) -> None:
 
 
 @pytest.mark.usefixtures("down")
-async def test_a_database_that_is_busy_has_a_page_that_comes_again(owner: Visitor) -> None:
+async def test_a_page_that_needs_a_busy_database_reloads_automatically(owner: Visitor) -> None:
     for path in ("/", "/runs", "/store", "/tasks", "/settings/account"):
         page = await owner.get(path, status=503)
         heading = page.one("//h1")
@@ -39,17 +39,17 @@ async def test_a_database_that_is_busy_has_a_page_that_comes_again(owner: Visito
 
 
 @pytest.mark.usefixtures("down")
-async def test_a_part_that_fails_has_a_way_to_try_again_in_its_place(owner: Visitor) -> None:
+async def test_a_failed_part_of_a_page_has_a_retry_button_in_its_place(owner: Visitor) -> None:
     panel = await owner.get("/store?q=maps", part=True, status=503)
     assert panel.one("//a[normalize-space()='Try again']").get("href") == "/store?q=maps"
     assert not panel.all("//*[@data-reload]"), "the page around it stays"
     assert "Wait a moment and try again." in panel.text
 
 
-async def test_a_form_that_fails_stays_as_it_is(
+async def test_a_failed_form_keeps_its_values(
     app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer to a form goes beside it and not into its place."""
+    """The error of a form is shown beside it and does not replace it."""
     await app.publish("reader")
 
     async def refused(*_: Any, **__: Any) -> Any:
@@ -65,7 +65,7 @@ async def test_a_form_that_fails_stays_as_it_is(
     assert not page.all("//*[@data-reload]"), "a form is never sent again automatically"
 
 
-async def test_a_database_that_is_back_is_used_at_once(
+async def test_a_database_that_is_available_again_is_used_at_once(
     owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refused(*_: Any, **__: Any) -> Any:

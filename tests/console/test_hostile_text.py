@@ -1,7 +1,7 @@
 """Hostile text in a Worker, a row or a name stays text.
 
-A browser opens every page that shows it. No script runs, no other host is asked, and the content
-policy, the second barrier after escaping, has nothing to forbid.
+A browser opens every page that shows it. No script runs, no other host is contacted, and the
+content policy, the second barrier after escaping, blocks nothing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from support.served import served
 
 pytestmark = pytest.mark.needs("git")
 
-# Counts in every frame what the policy has stopped, from before the first byte of the page.
+# Counts the violations of the policy in every frame, from the start of the page.
 _COUNTS = """
 window.stopped = [];
 document.addEventListener('securitypolicyviolation', (event) => {
   window.stopped.push(event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sourceFile);
 });
 """
-# Traces of a foreign script, including one that waits for a click.
+# Traces of an injected script, including one that waits for a click.
 _FOUND = """() => {
   const bad = [...window.stopped];
   if (window.hit !== undefined) bad.push('window.hit is set');
@@ -66,7 +66,7 @@ def _hostile(folder: Path, texts: Sequence[str]) -> Iterator[tuple[str, str, Hos
 
 
 def look(browser: Browser, url: str, token: str, addresses: Sequence[str]) -> list[str]:
-    """What happened on these pages that should not."""
+    """The problems on these pages."""
     bad: list[str] = []
     with tab(browser, url, token) as (page, watch):
         page.add_init_script(_COUNTS)
@@ -94,21 +94,21 @@ def check(browser: Browser, folder: Path, texts: Sequence[str]) -> None:
     assert all(found.taken[place] >= len(texts) for place in whole), found.taken
 
 
-def test_a_share_of_hostile_texts_stays_text(browser: Browser, tmp_path: Path) -> None:
+def test_a_share_of_the_hostile_texts_is_shown_as_text(browser: Browser, tmp_path: Path) -> None:
     check(browser, tmp_path, payloads()[:SHARE])
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(4))
-def test_every_hostile_text_stays_text(browser: Browser, tmp_path: Path, part: int) -> None:
+def test_every_hostile_text_is_shown_as_text(browser: Browser, tmp_path: Path, part: int) -> None:
     texts = payloads()
     assert len(set(texts)) == WANTED
     check(browser, tmp_path, texts[part::4])
 
 
-def test_the_check_sees_a_script_that_runs(browser: Browser, tmp_path: Path) -> None:
-    """Or it would find every page good."""
+def test_the_check_detects_an_injected_script(browser: Browser, tmp_path: Path) -> None:
+    """Otherwise it would accept every page."""
     with _hostile(tmp_path, []) as (url, token, _), tab(browser, url, token) as (page, watch):
         page.add_init_script(_COUNTS)
         page.route(

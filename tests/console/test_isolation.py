@@ -1,4 +1,4 @@
-"""The level of isolation: shown check by check, and on a form that is refused."""
+"""The level of isolation, with its checks, and its effect on the run form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHECKS = (
 
 
 async def run_at(app: App, level: str, *, unsafe: bool = False, **more: Any) -> None:
-    """Let one runner be alive, on this level."""
+    """Register one active runner with this level."""
     reason = "" if level == "full" else "memory limit: no memory controller"
 
     def work(tx: Any) -> None:
@@ -57,7 +57,7 @@ async def test_each_level_is_shown_with_its_checks(
     ]
 
 
-async def test_without_a_runner_the_page_says_so_and_it_is_the_operators(
+async def test_without_a_runner_the_page_is_only_for_the_operator_and_explains_that(
     app: App, owner: Visitor
 ) -> None:
     assert "No runner is connected" in (await owner.get("/admin/isolation")).text
@@ -74,7 +74,7 @@ async def test_without_a_runner_the_page_says_so_and_it_is_the_operators(
         ("none", True, ""),
     ],
 )
-async def test_the_form_and_the_start_refuse_alike(
+async def test_the_form_and_the_start_give_the_same_refusal(
     app: App, owner: Visitor, level: str, unsafe: bool, refused: str
 ) -> None:
     await app.publish("mine")
@@ -95,7 +95,7 @@ async def test_the_form_and_the_start_refuse_alike(
             await app.services.runs.start(app.owner, request)
 
 
-async def test_a_version_that_may_not_be_built_is_named_before_its_start(
+async def test_a_version_that_may_not_be_built_is_reported_before_its_start(
     app: App, owner: Visitor
 ) -> None:
     declared = json.dumps({"install": "build"})

@@ -1,4 +1,4 @@
-"""What only a browser shows of lists: filters while typing, rows that keep up, choosing many."""
+"""Lists in a browser: filters while typing, live rows, selecting many rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def start(server: Served, worker: Any) -> str:
 
 
 def clear(server: Served) -> None:
-    """End and forget every run."""
+    """End and delete every run."""
     app = server.app
     server.do(app.execute([]))
     listed = server.do(app.services.runs.list(app.owner, RunFilter(), offset=0, limit=100))
@@ -50,7 +50,7 @@ def clear(server: Served) -> None:
         server.do(app.services.runs.delete(app.owner, view.run.id))
 
 
-def test_the_list_follows_the_filters_and_the_field_keeps_the_focus(
+def test_the_list_is_filtered_while_typing_and_the_field_keeps_the_focus(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     clear(server)
@@ -72,7 +72,7 @@ def test_the_list_follows_the_filters_and_the_field_keeps_the_focus(
         page.route("**/runs?**nothing**", lambda route: held.append(route))
         field.fill("nothing like it")
         expect(page.locator("#results.htmx-request")).to_be_attached()
-        expect(rows).to_have_count(1)  # the old list stays while the new one comes
+        expect(rows).to_have_count(1)  # the old list stays until the new one has loaded
         held[0].continue_()
         expect(page.get_by_text("No runs match")).to_be_visible()
         expect(field).to_have_value("nothing like it")
@@ -80,19 +80,19 @@ def test_the_list_follows_the_filters_and_the_field_keeps_the_focus(
         page.reload()
         expect(field).to_have_value("nothing like it")
         expect(page.get_by_label("State")).to_have_value("failed")
-        page.get_by_label("From", exact=True).press_sequentially("02282026")  # a date can be typed
+        page.get_by_label("From", exact=True).press_sequentially("02282026")  # dates can be typed
         expect(page.get_by_label("From", exact=True)).to_have_value("2026-02-28")
         assert (watch.errors, watch.foreign) == ([], [])
 
 
-def test_rows_keep_up_and_what_is_chosen_stays_chosen(
+def test_rows_are_updated_live_and_the_selection_is_kept(
     browser: Browser,
     server: Served,
     token: str,
     worker: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also over the ends of streams, after which the browser comes back."""
+    """Also across the ends of streams, after which the browser reconnects."""
     monkeypatch.setattr("fyke.console.pages.run_lists.MAX_UPDATES", 2)
     clear(server)
     run = start(server, worker)
@@ -116,7 +116,7 @@ def test_rows_keep_up_and_what_is_chosen_stays_chosen(
         assert (watch.errors, watch.foreign) == ([], [])
 
 
-def test_many_are_acted_on_by_keyboard(
+def test_bulk_actions_work_with_the_keyboard(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     clear(server)
@@ -139,7 +139,7 @@ def test_many_are_acted_on_by_keyboard(
         assert (watch.errors, watch.foreign) == ([], [])
 
 
-def test_on_a_phone_rows_are_cards_and_nothing_runs_off(
+def test_on_a_phone_rows_are_cards_without_horizontal_scrolling(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     start(server, worker)
@@ -153,7 +153,7 @@ def test_on_a_phone_rows_are_cards_and_nothing_runs_off(
         assert cell.evaluate("e => getComputedStyle(e, '::before').content") == '"Parameters"'
 
 
-def test_a_queue_says_what_has_left_it(
+def test_a_queue_reports_items_that_have_left_it(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     app = server.app
@@ -176,7 +176,7 @@ def test_a_queue_says_what_has_left_it(
         assert (watch.errors, watch.foreign) == ([], [])
 
 
-def test_usage_prints_without_what_is_to_be_pressed(
+def test_usage_is_printed_without_buttons(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     start(server, worker)

@@ -1,4 +1,4 @@
-"""The page on which a user confirms the mail address."""
+"""The page on which a user confirms a mail address."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def mailbox(app: App) -> AsyncIterator[Mailbox]:
             yield mailbox
 
 
-async def test_a_user_confirms_the_address(app: App, mailbox: Mailbox) -> None:
+async def test_a_user_confirms_a_mail_address(app: App, mailbox: Mailbox) -> None:
     async with stranger(app) as ada, stranger(app) as reader:
         _, link = await app.services.users.invite(app.owner, ADA, "member")
         form = {"token": link.token, "password": "a long enough secret"}
@@ -55,14 +55,14 @@ async def test_a_user_confirms_the_address(app: App, mailbox: Mailbox) -> None:
         assert "Alerts are mailed to this address" in (await ada.get("/settings/account")).text
 
 
-async def test_an_invalid_link_says_what_to_do(guest: Visitor) -> None:
+async def test_an_invalid_link_is_reported_with_a_remedy(guest: Visitor) -> None:
     for token in ("", "x" * 40, "x" * 5000):
         page = await guest.get("/confirm-address", params={"token": token}, status=404)
         assert "You can send another one under Settings" in page.text
         await guest.post("/confirm-address", {"token": token}, status=404)
 
 
-async def test_without_a_mail_server_there_is_nothing_to_confirm(owner: Visitor) -> None:
+async def test_without_a_mail_server_the_confirmation_is_not_offered(owner: Visitor) -> None:
     assert "Mail address" not in (await owner.get("/settings/account")).text
     await owner.post("/settings/account/address")
     assert "Only a user name that is a mail address" in (await owner.get("/settings/account")).text

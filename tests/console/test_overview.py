@@ -1,4 +1,4 @@
-"""The first page: each card by itself, and something to begin with where there is nothing yet."""
+"""The overview: separate cards, and first steps for an empty account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INPUT = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://examp
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that waits for its cards however busy the machine is."""
+    """The page waits for its cards however busy the machine is."""
     monkeypatch.setattr(overview, "CARD_WAIT", 30)
 
 
@@ -29,7 +29,7 @@ async def start(app: App, worker: Any) -> str:
     return (await app.services.runs.start(app.owner, request)).id
 
 
-async def test_where_nothing_is_three_ways_to_begin_are_shown(owner: Visitor) -> None:
+async def test_an_empty_account_shows_three_ways_to_start(owner: Visitor) -> None:
     page = await owner.get("/")
     ways = page.all("//a[contains(@class, 'begin')]")
     assert [way.get("href") for way in ways] == ["/store", "/dev/upload", "/docs"]
@@ -62,7 +62,7 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     assert links == ["/w/owner/first", "/w/owner/second"]
 
 
-async def test_health_is_for_the_operator_alone(app: App, owner: Visitor) -> None:
+async def test_health_is_shown_to_the_operator_only(app: App, owner: Visitor) -> None:
     assert "80 GiB of 100 GiB are free" in (await owner.get("/")).text
     async with visitor(app, app.other.user_id) as someone:
         page = await someone.get("/")
@@ -70,7 +70,7 @@ async def test_health_is_for_the_operator_alone(app: App, owner: Visitor) -> Non
         await someone.get("/overview/health", status=404)
 
 
-async def test_a_card_that_fails_says_so_and_the_rest_stays(
+async def test_a_failed_card_shows_its_error_and_the_others_are_shown(
     app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def down(*_: Any) -> Any:
@@ -90,7 +90,7 @@ async def test_a_card_that_fails_says_so_and_the_rest_stays(
     assert "No active runs." in page.text
 
 
-async def test_a_slow_card_loads_by_itself(
+async def test_a_slow_card_is_loaded_by_a_separate_request(
     app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = asyncio.Event()

@@ -13,7 +13,7 @@ PASSWORD = "a long enough secret"
 pytestmark = pytest.mark.anyio
 
 
-async def test_preferences_are_saved_and_count_at_once(owner: Visitor) -> None:
+async def test_preferences_are_saved_and_apply_at_once(owner: Visitor) -> None:
     form = {"language": "zh-Hans", "theme": "dark", "time_zone": "Asia/Tokyo", "snippets": "go"}
     assert (await owner.post("/settings/account/preferences", form)).location
     page = await owner.get("/settings/account")
@@ -63,7 +63,7 @@ async def test_sessions_are_listed_and_ended(app: App) -> None:
         await here.get("/settings/account")
 
 
-async def test_a_saved_view_can_be_forgotten(app: App, owner: Visitor) -> None:
+async def test_a_saved_view_can_be_removed(app: App, owner: Visitor) -> None:
     await app.services.profiles.save_view(app.owner, "runs", "state=failed")
     assert "state=failed" in (await owner.get("/settings/account")).text
     await owner.post("/settings/account/views/forget", {"name": "runs"})

@@ -1,4 +1,4 @@
-"""An account's own workers, and templates to begin with."""
+"""An account's own workers, and project templates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.app import App
 from support.pages import Visitor, visitor
 
 
-async def test_the_first_visit_offers_templates(owner: Visitor) -> None:
+async def test_an_account_without_workers_sees_templates(owner: Visitor) -> None:
     page = await owner.get("/dev/workers")
     assert "Upload your first Worker" in page.text
     links = page.all("//a[@download]/@href")
@@ -20,7 +20,7 @@ async def test_the_first_visit_offers_templates(owner: Visitor) -> None:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)
-async def test_a_template_can_be_uploaded_as_it_is(
+async def test_a_template_can_be_uploaded_unchanged(
     app: App, owner: Visitor, template: object
 ) -> None:
     name = template.name  # type: ignore[attr-defined]  # a Template
@@ -33,7 +33,9 @@ async def test_a_template_can_be_uploaded_as_it_is(
     assert worker.title in (await owner.get(f"/w/{worker.path}/readme")).one("//h1").text_content()
 
 
-async def test_only_templates_there_are_are_handed_out(owner: Visitor, guest: Visitor) -> None:
+async def test_only_existing_templates_can_be_downloaded_and_only_by_users(
+    owner: Visitor, guest: Visitor
+) -> None:
     await owner.get("/dev/templates/none.zip", status=404)
     await owner.get("/dev/templates/..%2Fsdk.zip", status=404)
     assert (await guest.http.get("/dev/templates/json-feed.zip")).status_code in (303, 401)

@@ -1,4 +1,4 @@
-"""The queue: what is held and what waits, why, and what becomes of what is chosen."""
+"""The queue: held starts and waiting runs with their reasons, and actions on held starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def request(worker: Any, n: int = 0) -> StartRequest:
 
 
 async def hold(app: App, worker: Any, number: int) -> list[str]:
-    """Numbers of held starts, oldest first."""
+    """Queue two starts; return their numbers, oldest first."""
     items = [await app.services.queue.enqueue(app.owner, request(worker, n)) for n in range(number)]
     return [str(item.number) for item in items]
 
@@ -35,7 +35,7 @@ def held(page: Page) -> list[str]:
     return [str(checkbox.get("value")) for checkbox in page.all("//input[@name='item']")]
 
 
-async def test_an_empty_queue_says_how_much_is_busy(app: App, owner: Visitor) -> None:
+async def test_an_empty_queue_shows_the_used_capacity(app: App, owner: Visitor) -> None:
     page = await owner.get("/queue")
     assert "No held starts" in page.text and "The queue is empty" in page.text
     assert "no runner is connected" in page.text
@@ -45,7 +45,9 @@ async def test_an_empty_queue_says_how_much_is_busy(app: App, owner: Visitor) ->
     assert "0 of 10 slots busy · 0 of 8 cores and 0 B of 8.59 GB memory" in page.text
 
 
-async def test_each_that_waits_says_why_and_in_which_order(app: App, owner: Visitor) -> None:
+async def test_waiting_runs_are_listed_in_order_with_their_reasons(
+    app: App, owner: Visitor
+) -> None:
     worker = await app.publish()
     runs = [await app.services.runs.start(app.owner, request(worker, n)) for n in range(3)]
     numbers = await hold(app, worker, 2)
@@ -74,7 +76,9 @@ async def test_chosen_items_are_activated_or_discarded(app: App, owner: Visitor)
     assert "No items selected" in (await owner.get(nothing.location)).text
 
 
-async def test_an_item_that_is_gone_says_so_and_the_others_go_on(app: App, owner: Visitor) -> None:
+async def test_an_activated_item_that_no_longer_exists_is_reported_and_the_others_start(
+    app: App, owner: Visitor
+) -> None:
     first, second = await hold(app, await app.publish(), 2)
     await app.services.queue.release(app.owner, [first], "")
     page = await owner.post("/queue/activate", {"item": [first, second]}, status=200)
@@ -89,7 +93,7 @@ async def poor(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
         yield app
 
 
-async def test_without_balance_an_item_waits_and_leads_to_the_usage(poor: App) -> None:
+async def test_without_balance_an_item_keeps_waiting_with_a_link_to_usage(poor: App) -> None:
     async with visitor(poor) as owner:
         [number] = await hold(poor, await poor.publish(), 1)
         page = await owner.post("/queue/activate", {"item": number}, status=200)
@@ -112,7 +116,7 @@ async def test_items_that_leave_the_queue_are_streamed(app: App) -> None:
     assert gone.run_id == result.run_id and "activated as run" in gone.reason_text
 
 
-async def test_items_that_left_before_the_stream_are_streamed_too(app: App) -> None:
+async def test_items_that_left_before_the_stream_opened_are_streamed_too(app: App) -> None:
     first, second = await hold(app, await app.publish(), 2)
     await app.services.queue.activate(app.owner, [first])
     stream: QueueStream = app.services.queue_stream

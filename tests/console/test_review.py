@@ -1,4 +1,4 @@
-"""Review in the console: the queue, one submission in full, two who decide."""
+"""Review in the console: the list, one submission, and concurrent decisions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 
 
 async def asked(app: App, *mains: str) -> str:
-    """The address of what waits of a worker of another account."""
+    """The address of the waiting submission of another account's worker."""
     for main in mains or ("print('one')\n",):
         await app.publish("prices", caller=app.other, main=main)
     _, [view] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
@@ -31,12 +31,12 @@ def form_of(page: Page) -> dict[str, str]:
     return {each.get("name"): page.value(each.get("name")) for each in [*names, *areas]}
 
 
-async def test_nothing_waiting_says_so(owner: Visitor) -> None:
+async def test_an_empty_review_list_has_an_explanation(owner: Visitor) -> None:
     assert "No pending submissions" in (await owner.get("/admin/review")).text
     assert "No reviewed submissions" in (await owner.get("/admin/review?decided=1")).text
 
 
-async def test_a_first_version_is_read_and_approved(app: App, owner: Visitor) -> None:
+async def test_a_first_version_is_shown_and_approved(app: App, owner: Visitor) -> None:
     address = await asked(app)
     page = await owner.get("/admin/review")
     assert page.one(f"//a[@href='{address}']").text_content() == "The prices"
@@ -69,7 +69,7 @@ async def test_a_newer_version_is_compared_and_returned_with_a_note(
     assert (review.state.value, review.reply) == ("returned", "No, because")
 
 
-async def test_the_second_reviewer_sees_who_was_first(app: App, owner: Visitor) -> None:
+async def test_the_second_reviewer_sees_the_decision_of_the_first(app: App, owner: Visitor) -> None:
     address = await asked(app)
     await owner.post(f"{address}/decide", {"decision": "return", "reply": "No"})
     page = await owner.post(f"{address}/decide", {"decision": "approve"}, status=409)
@@ -90,7 +90,7 @@ async def test_a_sample_run_is_started_and_its_state_shown(app: App, owner: Visi
     assert "Succeeded" in page.text
 
 
-async def test_only_the_operator_reviews(app: App) -> None:
+async def test_only_the_operator_can_review(app: App) -> None:
     address = await asked(app)
     async with visitor(app, app.other.user_id) as other:
         await other.get("/admin/review", status=403)

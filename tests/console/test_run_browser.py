@@ -23,7 +23,7 @@ from support.pages import sign_in
 from support.restarts import Restarts, restarts
 from support.served import Served, served
 
-WITHIN_MS = 20_000  # a page that was cut off comes back after a growing pause
+WITHIN_MS = 20_000  # a disconnected page reconnects after a growing pause
 IDS = "[...document.querySelectorAll('#log-lines [data-position]')].map(l => +l.dataset.position)"
 MEGABYTE = "\x1b[31mred\x1b[0m \x1b]0;title\x07<img src=x onerror=alert(1)> " * 20_000
 
@@ -34,7 +34,7 @@ def expect(locator: Locator) -> LocatorAssertions:
 
 
 class LiveRun:
-    """A served app with a run under way, and what its Worker does."""
+    """A served app with an active run, whose Worker is controlled by the test."""
 
     def __init__(self, server: Served, access: Restarts) -> None:
         self.server, self.access = server, access
@@ -97,7 +97,7 @@ def shows(page: Page, last: int) -> None:
 
 
 @pytest.mark.parametrize("trials", [1, pytest.param(6, marks=pytest.mark.long)])
-def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
+def test_reconnects_neither_lose_nor_duplicate_log_lines(
     live: LiveRun, browser: Browser, trials: int
 ) -> None:
     run = live.begin()
@@ -113,7 +113,7 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
             live.say(40)
             live.push(5)
             shows(log, live.said)
-            output.wait_for_selector("#r-5")  # the first rows come by themselves
+            output.wait_for_selector("#r-5")  # the first rows are inserted automatically
             live.access.cut()
             live.say(40)
             shows(log, live.said)
@@ -133,7 +133,7 @@ def test_a_page_loses_and_doubles_nothing_over_breaks_and_restarts(
         live.end()
         expect(log.locator("#run-figures")).to_contain_text("Succeeded")
         expect(log.locator("#run-actions")).to_contain_text("Run again")
-        # what the breaks themselves made the browser say
+        # the browser's errors about the interruptions themselves
         assert not [one for one in watch.errors if "sse:error" not in one and "ERR_" not in one]
 
 
@@ -142,7 +142,7 @@ def ids_of_rows(page: Page) -> list[str]:
     return found
 
 
-def test_a_run_that_is_watched_from_its_start_shows_its_rows(
+def test_a_run_that_is_open_from_its_start_shows_its_first_rows(
     live: LiveRun, browser: Browser
 ) -> None:
     run = live.accept()
@@ -163,12 +163,14 @@ def test_a_run_that_is_watched_from_its_start_shows_its_rows(
         expect(page.locator("#r-7")).to_be_visible()
         expect(page.locator("#fresh")).to_be_hidden()
         expect(page.locator("#run-tally")).to_have_text("7")
-        page.locator("[data-dialog]").click()  # what was put in works like what was there
+        page.locator("[data-dialog]").click()  # inserted elements work like the original ones
         expect(page.locator("#export-dialog")).to_contain_text("Download")
         assert watch.errors == watch.foreign == []
 
 
-def test_a_reader_at_work_in_the_rows_is_asked_at_the_end(live: LiveRun, browser: Browser) -> None:
+def test_new_rows_are_announced_and_not_inserted_while_a_row_is_open(
+    live: LiveRun, browser: Browser
+) -> None:
     run = live.begin()
     live.push(40)
     with tab(browser, live.access.url, live.token) as (page, _):
@@ -186,7 +188,7 @@ def test_a_reader_at_work_in_the_rows_is_asked_at_the_end(live: LiveRun, browser
         page.wait_for_selector("#r-42")
 
 
-def test_a_page_is_live_although_the_script_of_streams_comes_late(
+def test_a_page_is_live_even_if_the_stream_extension_loads_late(
     live: LiveRun, browser: Browser
 ) -> None:
     run = live.begin()
@@ -194,7 +196,7 @@ def test_a_page_is_live_although_the_script_of_streams_comes_late(
     with tab(browser, live.access.url, live.token) as (page, _):
 
         def late(route: Route) -> None:
-            page.wait_for_timeout(400)  # a slow line: the page is parsed long before
+            page.wait_for_timeout(400)  # a slow connection: the page is parsed long before
             route.continue_()
 
         page.route("**/hx-sse.min.js", late)
@@ -206,7 +208,7 @@ def test_a_page_is_live_although_the_script_of_streams_comes_late(
 
 
 @pytest.mark.long
-def test_a_flood_of_lines_and_a_megabyte_in_one_do_not_fill_the_page(
+def test_a_flood_of_lines_and_a_line_of_a_megabyte_do_not_fill_the_page(
     live: LiveRun, browser: Browser
 ) -> None:
     run = live.begin()
@@ -241,7 +243,7 @@ def test_a_flood_of_lines_and_a_megabyte_in_one_do_not_fill_the_page(
 
 
 @pytest.mark.long
-def test_severity_applies_to_live_lines(live: LiveRun, browser: Browser) -> None:
+def test_the_severity_filter_applies_to_live_lines(live: LiveRun, browser: Browser) -> None:
     run = live.begin()
     with tab(browser, live.access.url, live.token) as (page, _):
         page.goto(f"/runs/{run}/log?search=wanted")
@@ -252,7 +254,9 @@ def test_severity_applies_to_live_lines(live: LiveRun, browser: Browser) -> None
 
 
 @pytest.mark.long
-def test_a_run_that_is_deleted_while_its_page_is_open(live: LiveRun, browser: Browser) -> None:
+def test_a_run_that_is_deleted_while_its_page_is_open_is_reported(
+    live: LiveRun, browser: Browser
+) -> None:
     run = live.begin()
     with tab(browser, live.access.url, live.token) as (page, _):
         page.goto(f"/runs/{run}/usage")
@@ -263,7 +267,7 @@ def test_a_run_that_is_deleted_while_its_page_is_open(live: LiveRun, browser: Br
 
 
 @pytest.mark.long
-def test_the_curve_and_the_sites_go_on_while_the_run_does(
+def test_the_usage_curve_and_the_sites_are_updated_during_the_run(
     live: LiveRun, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_live, "USAGE_SECONDS", 0.0)
@@ -301,7 +305,7 @@ def test_the_curve_and_the_sites_go_on_while_the_run_does(
 
 
 @pytest.mark.long
-def test_a_session_that_ends_switches_live_updates_off(live: LiveRun, browser: Browser) -> None:
+def test_the_end_of_a_session_stops_live_updates(live: LiveRun, browser: Browser) -> None:
     run = live.begin()
     sessions = live.server.app.services.sessions
     token = live.server.do(sign_in(sessions, live.server.app))
@@ -317,7 +321,7 @@ def test_a_session_that_ends_switches_live_updates_off(live: LiveRun, browser: B
 
 
 @pytest.mark.long
-def test_the_export_dialog_gives_the_focus_back_and_orders_fields(
+def test_the_export_dialog_restores_the_focus_and_orders_fields(
     live: LiveRun, browser: Browser
 ) -> None:
     run = live.begin()
@@ -342,9 +346,7 @@ def test_the_export_dialog_gives_the_focus_back_and_orders_fields(
 
 
 @pytest.mark.parametrize("tab_of_run", ["", "/log", "/usage"])
-def test_a_run_prints_without_what_is_to_be_pressed(
-    live: LiveRun, browser: Browser, tab_of_run: str
-) -> None:
+def test_a_run_is_printed_without_buttons(live: LiveRun, browser: Browser, tab_of_run: str) -> None:
     run = live.begin()
     live.say(120)
     live.push(12)

@@ -8,7 +8,7 @@ from support.pages import Visitor, stranger
 from support.run_pages import finished
 
 
-async def test_an_export_is_asked_for_with_its_limits_and_fetched(app: App, owner: Visitor) -> None:
+async def test_an_export_shows_its_limits_and_can_be_downloaded(app: App, owner: Visitor) -> None:
     rows = [{"b": "=1+1", "a": {"x": 1}, "c": ""}]
     run = await finished(app, rows, headers=[Header("B", "b", "text"), Header("A", "a", "text")])
     page = await owner.get(f"/runs/{run}/export")
@@ -24,7 +24,7 @@ async def test_an_export_is_asked_for_with_its_limits_and_fetched(app: App, owne
     assert "format must be one of" in wrong.text
 
 
-async def test_an_export_has_the_name_that_was_wanted_and_a_link_to_hand_on(
+async def test_an_export_has_the_requested_name_and_a_link_to_share(
     app: App, owner: Visitor
 ) -> None:
     run = await finished(app, [{"b": 1}])
@@ -42,7 +42,7 @@ async def test_an_export_has_the_name_that_was_wanted_and_a_link_to_hand_on(
         assert (await guest.http.get(link)).text == "b\r\n1\r\n"
 
 
-async def test_a_format_that_is_too_small_for_the_run_is_marked(app: App, owner: Visitor) -> None:
+async def test_a_format_with_a_limit_below_the_run_is_marked(app: App, owner: Visitor) -> None:
     run = await finished(app, [{f"c{n}": n for n in range(300)}])
     page = await owner.get(f"/runs/{run}/export")
     old = page.one("//input[@name='format' and @value='xls']")

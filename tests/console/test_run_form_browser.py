@@ -1,4 +1,4 @@
-"""The run form in a browser: pasting, switching views, faults, keys, a session that ends."""
+"""The run form in a browser: pasting, switching views, errors, keyboard, an ended session."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def token(server: Served) -> str:
 
 
 def paste(page: Page, text: str) -> None:
-    """Paste into what has the focus, as people do."""
+    """Paste into the focused element, as users do."""
     page.evaluate(
         """text => {
             const data = new DataTransfer();
@@ -58,7 +58,7 @@ def newest(server: Served) -> Any:
     return server.do(look())
 
 
-def test_many_lines_and_columns_are_pasted(browser: Browser, server: Served, token: str) -> None:
+def test_many_lines_and_columns_can_be_pasted(browser: Browser, server: Served, token: str) -> None:
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto(FORM)
         page.get_by_label("Pages, line 1", exact=True).focus()
@@ -85,7 +85,9 @@ def test_many_lines_and_columns_are_pasted(browser: Browser, server: Served, tok
 
 
 @pytest.mark.long
-def test_a_list_of_many_lines_stays_text(browser: Browser, server: Served, token: str) -> None:
+def test_a_list_of_many_lines_is_shown_as_text(
+    browser: Browser, server: Served, token: str
+) -> None:
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto(FORM)
         page.get_by_label("Pages, line 1", exact=True).focus()
@@ -95,7 +97,7 @@ def test_a_list_of_many_lines_stays_text(browser: Browser, server: Served, token
         assert watch.errors == []
 
 
-def test_the_views_keep_everything(browser: Browser, server: Served, token: str) -> None:
+def test_switching_views_keeps_every_value(browser: Browser, server: Served, token: str) -> None:
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto(FORM)
         page.get_by_label("City").fill(" Graz <b> ")
@@ -129,7 +131,7 @@ def test_the_views_keep_everything(browser: Browser, server: Served, token: str)
         assert (watch.errors, watch.foreign) == ([], [])
 
 
-def test_a_fault_takes_the_focus_and_leads_to_its_control(
+def test_an_error_takes_the_focus_and_links_to_its_control(
     browser: Browser, server: Served, token: str
 ) -> None:
     with tab(browser, server.base_url, token) as (page, watch):
@@ -155,7 +157,7 @@ def test_a_fault_takes_the_focus_and_leads_to_its_control(
         assert (watch.errors, watch.foreign) == ([], [])
 
 
-def test_a_session_that_ends_leaves_the_form_as_it_is(browser: Browser, server: Served) -> None:
+def test_the_end_of_a_session_keeps_the_form_on_the_page(browser: Browser, server: Served) -> None:
     short = server.do(sign_in(server.app.services.sessions, server.app))
     with tab(browser, server.base_url, short) as (page, _):
         page.goto(FORM)
@@ -171,7 +173,9 @@ def test_a_session_that_ends_leaves_the_form_as_it_is(browser: Browser, server: 
         assert newest(server)["city"] == "Linz"
 
 
-def test_the_program_follows_the_input(browser: Browser, server: Served, token: str) -> None:
+def test_the_snippet_is_updated_with_the_input(
+    browser: Browser, server: Served, token: str
+) -> None:
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto(FORM)
         page.get_by_label("City").fill("Wels")
@@ -188,7 +192,7 @@ def test_the_program_follows_the_input(browser: Browser, server: Served, token: 
 
 
 @pytest.mark.parametrize("address", [FORM, f"{FORM}?view=json"])
-def test_the_pages_meet_the_guidelines(
+def test_the_pages_meet_the_accessibility_guidelines(
     browser: Browser, server: Served, token: str, address: str
 ) -> None:
     with tab(browser, server.base_url, token, size=PHONE, dark=True) as (page, _):

@@ -1,6 +1,5 @@
-"""A run of a hundred thousand lines and a million rows: what its pages show and how large they are.
-
-How long the pages take is measured by ``bench/console_pages.py`` and ``bench/console_typing.py``.
+"""A run of a hundred thousand lines and a million rows: the content and the size of its pages. How
+long the pages take is measured by ``bench/console_pages.py`` and ``bench/console_typing.py``.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ROWS, LINES = 50, 500  # of one page
 
 
 class Large:
-    """A run under way with so many lines and rows, and a user who watches it."""
+    """An active run with that many lines and rows, and a user who watches it."""
 
     def __init__(self, server: Served, lines: int, rows: int) -> None:
         self.server, self.lines, self.rows = server, lines, rows
@@ -41,7 +40,7 @@ def large(request: pytest.FixtureRequest, tmp_path: Path, templates: Path) -> It
         yield Large(server, *request.param)
 
 
-def test_pages_of_a_large_run_show_a_part_and_stay_small(large: Large) -> None:
+def test_pages_of_a_large_run_show_a_part_of_it_and_stay_small(large: Large) -> None:
     lines, rows = large.lines, large.rows
     texts = {}
     with httpx2.Client(

@@ -41,13 +41,13 @@ def columns(page: Page) -> list[str]:
     return [" ".join(head.itertext()).strip() for head in heads][1:]
 
 
-async def test_filters_are_in_the_address_and_come_back_from_it(app: App, owner: Visitor) -> None:
-    """Elsewhere they are forgotten on the way to another page and back."""
+async def test_filters_are_stored_in_the_address(app: App, owner: Visitor) -> None:
+    """Other consoles forget them when the user opens another page and returns."""
     reader, other = await app.publish(), await app.publish("other")
     [failed] = await started(app, reader)
     await app.execute([], Outcome.EXIT_CODE, "KeyError: title")
     await started(app, other)
-    # as a browser sends the whole form: what is empty leaves the address
+    # a browser sends the whole form: empty fields are dropped from the address
     sent = "/runs?error=keyerr&state=failed&worker=owner%2Freader&from=2020-01-31&until=&version="
     answer = await owner.get(sent, status=303)
     query = parse_qs(urlsplit(answer.location).query)
@@ -66,10 +66,8 @@ async def test_filters_are_in_the_address_and_come_back_from_it(app: App, owner:
     assert (pushed.path, parse_qs(pushed.query)) == ("/runs", query)
 
 
-async def test_filters_are_asked_of_everything_and_not_of_one_page(
-    app: App, owner: Visitor
-) -> None:
-    """Elsewhere a filter searched only what the browser had loaded."""
+async def test_filters_search_the_whole_history_and_not_one_page(app: App, owner: Visitor) -> None:
+    """In other consoles a filter searches only the loaded page."""
     worker = await app.publish()
     [oldest] = await started(app, worker)
     await app.execute([], Outcome.TIMEOUT, "Timeout: needle")
@@ -85,8 +83,8 @@ async def test_filters_are_asked_of_everything_and_not_of_one_page(
     assert listed(await owner.get(newer)) == listed(first)
 
 
-async def test_a_view_can_be_saved_as_ones_default_and_forgotten(app: App, owner: Visitor) -> None:
-    """Elsewhere the default view could not be set."""
+async def test_a_view_can_be_saved_as_the_default_and_removed(app: App, owner: Visitor) -> None:
+    """Other consoles have no default view."""
     await started(app, await app.publish())
     saved = await owner.post("/runs/default", {"query": "state=failed&col=results&col=task&x=1"})
     assert saved.location == "/runs?state=failed&col=task&col=results"
@@ -100,8 +98,8 @@ async def test_a_view_can_be_saved_as_ones_default_and_forgotten(app: App, owner
     assert len(listed(await owner.get("/runs"))) == 1
 
 
-async def test_dates_are_native_inputs_that_can_be_typed_into(owner: Visitor) -> None:
-    """Elsewhere a date could only be picked."""
+async def test_dates_are_native_inputs_that_accept_typing(owner: Visitor) -> None:
+    """In other consoles a date can only be picked."""
     page = await owner.get("/runs?from=2026-02-28")
     for name in ("from", "until"):
         control = page.one(f"//input[@name='{name}']")
@@ -114,7 +112,7 @@ async def test_dates_are_native_inputs_that_can_be_typed_into(owner: Visitor) ->
     assert "up to 26 digits and capital letters" in part.text
 
 
-async def test_a_day_is_one_of_the_visitors_zone(app: App, owner: Visitor) -> None:
+async def test_a_day_is_in_the_time_zone_of_the_visitor(app: App, owner: Visitor) -> None:
     [run] = await started(app, await app.publish())
 
     def at_midnight(tx: Any) -> None:  # the first moment of 2026-11-02 in Tokyo
@@ -128,21 +126,23 @@ async def test_a_day_is_one_of_the_visitors_zone(app: App, owner: Visitor) -> No
             assert listed(page) == found, (zone, wanted)
 
 
-async def test_the_search_box_stays_when_nothing_matches(app: App, owner: Visitor) -> None:
-    """Elsewhere it was gone with the last match."""
+async def test_the_search_box_is_shown_even_without_matches(app: App, owner: Visitor) -> None:
+    """In other consoles it disappears when nothing matches."""
     await started(app, await app.publish())
     page = await owner.get("/runs?error=nothing-like-this")
     assert "No runs match" in page.text and page.value("error") == "nothing-like-this"
     assert "/runs?all=1" in page.all("//div[@class='empty']//a/@href")
 
 
-async def test_without_any_run_the_way_to_the_store_is_shown(owner: Visitor) -> None:
+async def test_without_runs_the_page_links_to_the_store(owner: Visitor) -> None:
     page = await owner.get("/runs")
     assert "No runs yet" in page.text and page.all("//div[@class='empty']//a/@href") == ["/store"]
 
 
-async def test_durations_are_for_people_and_exact_on_request(app: App, owner: Visitor) -> None:
-    """Elsewhere they were in seconds only."""
+async def test_durations_are_rounded_with_the_exact_value_as_a_tooltip(
+    app: App, owner: Visitor
+) -> None:
+    """Other consoles show seconds only."""
     [run] = await started(app, await app.publish())
     await app.execute([])
 
@@ -159,7 +159,7 @@ async def test_durations_are_for_people_and_exact_on_request(app: App, owner: Vi
 
 
 async def test_the_list_shows_the_parameters_of_each_run(app: App, owner: Visitor) -> None:
-    """Elsewhere the list of recent runs hid them."""
+    """In other consoles the list of recent runs hides them."""
     worker = await app.publish()
     [run] = await started(app, worker, max_results=7, note=HOSTILE)
     page = await owner.get("/runs")
@@ -167,7 +167,7 @@ async def test_the_list_shows_the_parameters_of_each_run(app: App, owner: Visito
     assert shown.text == f"urls: https://example.org/0; max_results: 7; note: {HOSTILE}"
 
 
-async def test_columns_are_chosen_in_the_address(app: App, owner: Visitor) -> None:
+async def test_the_selected_columns_are_stored_in_the_address(app: App, owner: Visitor) -> None:
     await started(app, await app.publish())
     usual = columns(await owner.get("/runs"))
     assert usual == [
@@ -179,7 +179,7 @@ async def test_columns_are_chosen_in_the_address(app: App, owner: Visitor) -> No
     assert columns(await owner.get("/runs?col=none")) == ["State", "Run"]
 
 
-async def test_an_error_is_hinted_at_in_the_list(app: App, owner: Visitor) -> None:
+async def test_the_list_shows_the_hint_of_a_failed_run(app: App, owner: Visitor) -> None:
     [run] = await started(app, await app.publish())
     await app.execute([], Outcome.EXIT_CODE, HOSTILE * 20)
     hint = (await owner.get("/runs")).one(f"//*[@id='r-{run}-state']/p")
@@ -201,7 +201,7 @@ async def test_the_list_is_exported_with_its_filters(app: App, owner: Visitor) -
 # --- many at once --------------------------------------------------------------------------
 
 
-async def test_many_runs_are_acted_on_after_a_question(app: App, owner: Visitor) -> None:
+async def test_bulk_actions_need_a_confirmation(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     first, second, third = await started(app, worker, 3)
     asked = await owner.post(
@@ -221,7 +221,7 @@ async def test_many_runs_are_acted_on_after_a_question(app: App, owner: Visitor)
     assert "2 runs were aborted." in page.text and listed(page) == [third]
 
 
-async def test_each_run_that_is_left_as_it_was_says_why(app: App, owner: Visitor) -> None:
+async def test_each_skipped_run_is_listed_with_the_reason(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     [done] = await started(app, worker)
     await app.execute([])
@@ -234,7 +234,7 @@ async def test_each_run_that_is_left_as_it_was_says_why(app: App, owner: Visitor
     assert listed(await owner.get("/runs")) == [waits]
 
 
-async def test_all_that_match_can_be_meant(app: App, owner: Visitor) -> None:
+async def test_an_action_can_apply_to_all_matching_runs(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     await started(app, worker, 2)
     await app.execute([], Outcome.TIMEOUT, "Timeout")
@@ -249,7 +249,7 @@ async def test_all_that_match_can_be_meant(app: App, owner: Visitor) -> None:
     assert "No runs selected" in (await owner.get(nothing.location)).text
 
 
-async def test_a_rerun_is_one_of_the_console(app: App, owner: Visitor) -> None:
+async def test_a_rerun_from_the_list_has_the_origin_console(app: App, owner: Visitor) -> None:
     [run] = await started(app, await app.publish())
     await owner.post("/runs/bulk", {"action": "rerun", "run": run, "confirmed": "1"})
     page = await owner.get("/runs?col=origin")
@@ -268,7 +268,7 @@ async def test_a_viewer_sees_the_list_without_checkboxes(app: App) -> None:
         assert "not for users with the role viewer" in refused.text
 
 
-async def test_a_search_that_gave_up_says_how_far_it_looked(
+async def test_a_search_that_stops_early_reports_how_far_it_looked(
     app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await app.publish()

@@ -1,4 +1,4 @@
-"""The stream of a run's page, read as a browser reads it, without one."""
+"""The stream of a run's page, read without a browser."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def parse_cursor(message: str) -> str:
 
 
 def until_line(messages: Iterator[str], last: int) -> tuple[list[int], str]:
-    """The lines up to the one that is found, and the id of the message that contains it."""
+    """The lines up to the first match, and the id of the message that contains it."""
     found: list[int] = []
     for message in messages:
         found += map(int, LINE.findall(message))
@@ -86,7 +86,7 @@ def until_line(messages: Iterator[str], last: int) -> tuple[list[int], str]:
     raise AssertionError(f"the stream ended with {found}")
 
 
-def test_a_stream_goes_on_where_a_message_ended(live: LiveRun) -> None:
+def test_a_stream_resumes_after_the_last_received_message(live: LiveRun) -> None:
     run, lease = live.begin()
     live.say(lease, *(f"line {n}" for n in range(250)))
     path = f"/runs/{run}/live?tab=log&place=0"
@@ -102,7 +102,7 @@ def test_a_stream_goes_on_where_a_message_ended(live: LiveRun) -> None:
     assert any("Succeeded" in message for message in end)
 
 
-def test_a_client_too_far_behind_is_moved_to_the_end_and_informed(live: LiveRun) -> None:
+def test_a_client_that_is_too_far_behind_skips_lines_with_a_notice(live: LiveRun) -> None:
     run, lease = live.begin()
     live.flood(lease, 9_000)
     messages = live.messages(f"/runs/{run}/live?tab=log&place=10")
@@ -124,7 +124,7 @@ def test_a_search_applies_to_new_lines_and_a_long_line_is_cut(live: LiveRun) -> 
     assert len(text) < 60_000 and "ansi-red" in text and "\x1b" not in text
 
 
-def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(live: LiveRun) -> None:
+def test_the_deletion_of_a_run_is_reported_and_ends_the_stream(live: LiveRun) -> None:
     run, lease = live.begin()
     messages = live.messages(f"/runs/{run}/live?tab=output&seen=1")
     assert "run-figures" in next(messages)
@@ -138,7 +138,7 @@ def test_a_run_that_is_deleted_meanwhile_says_so_and_ends(live: LiveRun) -> None
     assert gone.status_code == 404
 
 
-def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(live: LiveRun) -> None:
+def test_the_first_rows_are_inserted_and_later_ones_announced(live: LiveRun) -> None:
     run, lease = live.begin()
     push, app = live.server.do, live.server.app
     path = f"/runs/{run}/live?tab=output&seen=0&form=record"
@@ -156,7 +156,7 @@ def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(live: Li
     push(app.push(lease, [{"n": 3}]))
     later = next(messages)
     assert "1 new row" in later and 'hx-target="#run-rows"' not in later
-    # a browser that comes back has its rows already
+    # a browser that reconnects already has its rows
     back = next(live.messages(path, parse_cursor(later)))
     assert "1 new row" in back and 'hx-target="#run-rows"' not in back
     push(app.end(lease))
@@ -164,7 +164,7 @@ def test_the_first_rows_come_by_themselves_and_later_ones_are_announced(live: Li
     assert any("<output-reload>" in message for message in end)
 
 
-def test_rows_that_come_with_the_end_are_shown_too(live: LiveRun) -> None:
+def test_rows_stored_at_the_end_of_the_run_are_shown(live: LiveRun) -> None:
     run, lease = live.begin()
     messages = live.messages(f"/runs/{run}/live?tab=output&seen=0")
     next(messages)
@@ -175,7 +175,7 @@ def test_rows_that_come_with_the_end_are_shown_too(live: LiveRun) -> None:
     assert 'id="r-1"' in text and "<output-reload>" in text
 
 
-def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
+def test_sites_are_updated_during_the_run_in_the_selected_order(
     live: LiveRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_live, "USAGE_SECONDS", 0.0)
@@ -197,7 +197,7 @@ def test_sites_come_while_the_run_goes_on_in_the_chosen_order(
     live.server.do(app.end(lease))
 
 
-def test_the_usage_comes_while_the_run_goes_on(
+def test_the_usage_is_updated_during_the_run(
     live: LiveRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_live, "USAGE_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""The log of a run: its end, any place in it, and lines that are hard to show."""
+"""The log of a run: its end, any position in it, and lines that are difficult to show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from support.pages import Visitor
 from support.run_pages import finished, started
 
 
-async def test_the_log_shows_its_end_and_leads_anywhere(app: App, owner: Visitor) -> None:
+async def test_the_log_opens_at_its_end_and_has_links_to_any_position(
+    app: App, owner: Visitor
+) -> None:
     run = await finished(app, [{"n": 1}], log=[f"line {n}" for n in range(1, 1201)])
     page = await owner.get(f"/runs/{run}/log")
     shown = page.all("//ol[@id='log-lines']/li/@id")
@@ -36,7 +38,9 @@ async def test_the_log_shows_its_end_and_leads_anywhere(app: App, owner: Visitor
     assert file.status_code == 200 and file.text.count("\n") == 1200
 
 
-async def test_a_megabyte_of_escapes_in_one_line(app: App, owner: Visitor) -> None:
+async def test_a_line_with_a_megabyte_of_escape_sequences_is_shown(
+    app: App, owner: Visitor
+) -> None:
     run = await started(app)
     [lease] = await app.begin()
     text = "\x1b[31mred \x1b[0m<b>\x1b]8;;javascript:x\x07 https://a.example/ " * 20_000

@@ -1,4 +1,4 @@
-"""The rows of a run: sorted, filtered, in three forms, one by one, and hidden ones."""
+"""The rows of a run: sorting, filters, three forms, single rows, and hidden rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.pages import Visitor
 from support.run_pages import TABS, finished, started
 
 
-async def test_rows_can_be_sorted_filtered_chosen_and_shown_in_three_forms(
+async def test_rows_can_be_sorted_filtered_selected_and_shown_in_three_forms(
     app: App, owner: Visitor
 ) -> None:
     rows = [{"n": n, "name": f"row {n}", "deep": {"x": n}, "last": None} for n in range(1, 121)]
@@ -35,7 +35,7 @@ async def test_rows_can_be_sorted_filtered_chosen_and_shown_in_three_forms(
     assert "No row matches" in (await owner.get(f"/runs/{run}?field=n&op=gt&value=999")).text
 
 
-async def test_a_huge_cell_and_a_wide_row_have_a_page_and_a_way_to_the_whole(
+async def test_a_huge_cell_and_a_wide_row_are_cut_with_a_link_to_the_full_value(
     app: App, owner: Visitor
 ) -> None:
     text = "x\u00e9" * (5 * 2**20 // 3)
@@ -64,7 +64,7 @@ async def test_a_huge_cell_and_a_wide_row_have_a_page_and_a_way_to_the_whole(
         await owner.get(f"/runs/{run}{missing}", status=status)
 
 
-async def test_rows_of_a_worker_that_failed_are_named_and_can_be_had(
+async def test_rows_of_a_failed_worker_are_announced_and_can_be_shown(
     app: App, owner: Visitor
 ) -> None:
     run = await started(app)
@@ -109,12 +109,12 @@ async def test_rows_of_a_worker_that_failed_are_named_and_can_be_had(
     assert "x" * 400 not in plain.text
 
 
-async def test_a_run_without_hidden_rows_has_no_note_of_them(app: App, owner: Visitor) -> None:
+async def test_a_run_without_hidden_rows_does_not_mention_them(app: App, owner: Visitor) -> None:
     run = await finished(app, [{"n": 1}])
     assert "left out" not in (await owner.get(f"/runs/{run}")).text
 
 
-async def test_hidden_rows_are_named_in_chinese(app: App, owner: Visitor) -> None:
+async def test_hidden_rows_are_announced_in_chinese(app: App, owner: Visitor) -> None:
     run = await started(app)
     await app.execute([{"n": 1}], Outcome.EXIT_CODE, "The Worker exited with code 1")
     headers = {"accept": "text/html", "accept-language": "zh-CN"}

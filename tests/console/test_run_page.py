@@ -34,7 +34,9 @@ async def test_every_tab_of_every_kind_of_run_opens(app: App, owner: Visitor) ->
             assert bool(live) == (run == waiting and tab not in ("/export", "/share")), tab
 
 
-async def test_the_strip_says_each_fact_and_what_can_be_done(app: App, owner: Visitor) -> None:
+async def test_the_header_shows_the_facts_and_the_available_actions(
+    app: App, owner: Visitor
+) -> None:
     run = await started(app, max_total_charge=2)
     waiting = await owner.get(f"/runs/{run}")
     assert "no runner is alive" in waiting.text
@@ -55,7 +57,7 @@ async def test_the_strip_says_each_fact_and_what_can_be_done(app: App, owner: Vi
         await owner.get(f"/runs/{run}{tab}", status=404)
 
 
-async def test_a_run_with_0_rows_and_a_failed_one_say_why(app: App, owner: Visitor) -> None:
+async def test_a_run_without_rows_and_a_failed_run_are_explained(app: App, owner: Visitor) -> None:
     empty = await started(app)
     for lease in await app.begin():
         line = NewLogEntry(4, lease.attempt.number, "HTTP 403 for https://a.example", 5)
@@ -104,7 +106,7 @@ async def test_a_share_link_shows_one_run_and_nothing_else(
     assert bad.value("days") == "0" and "days must be 1 to 365" in bad.text
 
 
-async def test_a_shared_log_can_be_read_when_the_link_says_so(
+async def test_a_shared_log_can_be_read_if_the_link_includes_it(
     app: App, owner: Visitor, guest: Visitor
 ) -> None:
     run = await finished(app, [], log=[f"said {n}" for n in range(600)])
@@ -115,9 +117,7 @@ async def test_a_shared_log_can_be_read_when_the_link_says_so(
     assert len(earlier.all("//ol/li")) == 100
 
 
-async def test_subtasks_events_and_input_say_what_was_and_what_came(
-    app: App, owner: Visitor
-) -> None:
+async def test_subtasks_events_and_input_are_shown(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     custom = {"urls": [{"url": "https://a.example"}, {"url": "https://b.example"}]}
     body = {"parameters": {"system": {}, "custom": custom}}
@@ -136,7 +136,7 @@ async def test_subtasks_events_and_input_say_what_was_and_what_came(
     assert "too short for a chart" in usage.text and "Total" in usage.text
 
 
-async def test_another_accounts_run_is_nothing_and_a_viewer_only_looks(
+async def test_the_run_of_another_account_is_not_found_and_a_viewer_only_reads(
     app: App, owner: Visitor
 ) -> None:
     run = await finished(app, [{"n": 1}], log=["x"])
@@ -164,7 +164,7 @@ async def test_another_accounts_run_is_nothing_and_a_viewer_only_looks(
 @pytest.mark.parametrize(
     "place", ["/log?after=x&before=-1&level=x&line=9999999999", "?page=-3&form=no"]
 )
-async def test_nonsense_in_an_address_counts_as_nothing(
+async def test_invalid_values_in_the_address_are_ignored(
     app: App, owner: Visitor, place: str
 ) -> None:
     run = await finished(app, [{"n": 1}], log=["x"])

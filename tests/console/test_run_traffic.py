@@ -24,7 +24,7 @@ FIRST = "//section[@id='traffic']//tbody/tr/td[1]//span"
 
 
 async def working(app: App, egress: list[str] | None) -> str:
-    """A run with one attempt at work that has reported its sites."""
+    """A run with one active attempt that has reported its sites."""
     declared = {} if egress is None else {"fyke.json": json.dumps({"egress": egress})}
     data = python_project("print(1)\n", schema=SCHEMA, **declared)
     worker, _, _ = await app.services.workers.publish(app.owner, data, name="reader")
@@ -50,7 +50,7 @@ async def test_sites_are_listed_with_their_refusals(app: App, owner: Visitor) ->
     assert page.all("//@*[name()='hx-sse:connect'][contains(., 'tab=traffic')]")
 
 
-async def test_a_version_that_declares_nothing_says_so(app: App, owner: Visitor) -> None:
+async def test_a_version_without_declared_sites_is_marked(app: App, owner: Visitor) -> None:
     run = await working(app, None)
     page = await owner.get(f"/runs/{run}/traffic")
     assert "declares no sites: it can connect to all public sites" in page.text
@@ -70,7 +70,7 @@ async def test_a_version_that_declares_nothing_says_so(app: App, owner: Visitor)
         ("nonsense", "abc", "-requests"),
     ],
 )
-async def test_each_column_sorts(
+async def test_every_column_can_be_sorted(
     app: App, owner: Visitor, sort: str, order: str, next_sort: str
 ) -> None:
     run = await working(app, None)
@@ -83,7 +83,7 @@ async def test_each_column_sorts(
     assert len(page.all("//th[@aria-sort]")) == (sort != "nonsense")
 
 
-async def test_a_run_without_sites_says_so(app: App, owner: Visitor) -> None:
+async def test_a_run_without_sites_has_an_explanation(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
     request = StartRequest(worker.id, None, body, "", Origin.WEB)

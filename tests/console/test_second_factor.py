@@ -23,7 +23,7 @@ async def choose_password(app: App, guest: Visitor) -> Page:
 
 
 async def forget_confirmations(app: App) -> None:
-    """All sessions of the owner entered the password long ago."""
+    """Let the confirmations of the owner's sessions expire."""
     owner = app.owner.user_id
     sessions = await app.storage.read(lambda tx: tx.sessions.of_user(owner))
     await app.storage.write(
@@ -51,7 +51,7 @@ def kept(page: Page) -> dict[str, str]:
 # --- the second factor ----------------------------------------------------------------------
 
 
-async def test_an_app_is_added_and_used_to_sign_in(app: App, guest: Visitor) -> None:
+async def test_an_app_can_be_added_and_used_to_sign_in(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     assert "Off" in (await guest.get(PATH)).text
     _, codes = await switch_on(guest)
@@ -70,7 +70,7 @@ async def test_an_app_is_added_and_used_to_sign_in(app: App, guest: Visitor) -> 
     assert "Recovery codes left 9" in (await guest.get(PATH)).text
 
 
-async def test_the_picture_needs_no_style_and_names_user_and_host(app: App, guest: Visitor) -> None:
+async def test_the_qr_code_needs_no_style_and_names_user_and_host(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     page = await guest.post(f"{PATH}/new", status=200)
     [picture] = page.all("//div[@role='img']/svg")
@@ -79,7 +79,7 @@ async def test_the_picture_needs_no_style_and_names_user_and_host(app: App, gues
     assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", page.one("//output").text)
 
 
-async def test_an_expired_ticket_leads_back_to_the_sign_in(guest: Visitor) -> None:
+async def test_an_expired_ticket_redirects_to_the_sign_in_page(guest: Visitor) -> None:
     page = await guest.post(
         "/login/code", {"ticket": "x", "code": "1", "next": "/queue"}, status=401
     )
@@ -87,7 +87,7 @@ async def test_an_expired_ticket_leads_back_to_the_sign_in(guest: Visitor) -> No
     assert "Sign in again" in page.text
 
 
-async def test_codes_are_renewed_and_the_factor_switched_off(app: App, guest: Visitor) -> None:
+async def test_codes_can_be_renewed_and_the_factor_switched_off(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     _, codes = await switch_on(guest)
     renewed = (await guest.post(f"{PATH}/codes", status=200)).one("//output").text.split()
@@ -98,7 +98,7 @@ async def test_codes_are_renewed_and_the_factor_switched_off(app: App, guest: Vi
     assert back.location == "/"
 
 
-async def test_a_link_for_a_new_password_asks_for_a_code(app: App, guest: Visitor) -> None:
+async def test_a_password_link_asks_for_the_second_factor(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     _, codes = await switch_on(guest)
     link = await app.services.users.link(app.owner, "owner")
@@ -109,7 +109,7 @@ async def test_a_link_for_a_new_password_asks_for_a_code(app: App, guest: Visito
     assert (await guest.post("/reset", form | {"code": codes[3]})).location == "/"
 
 
-async def test_users_are_shown_with_their_second_factor(app: App, guest: Visitor) -> None:
+async def test_the_list_of_users_shows_their_second_factor(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     assert "reset-second-factor" not in (await guest.get("/settings/users/owner")).text
     await switch_on(guest)
@@ -119,7 +119,7 @@ async def test_users_are_shown_with_their_second_factor(app: App, guest: Visitor
 # --- confirmation ---------------------------------------------------------------------------
 
 
-async def test_a_key_is_made_after_the_password_was_entered_again(app: App, guest: Visitor) -> None:
+async def test_a_key_is_created_after_the_password_was_confirmed(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     await forget_confirmations(app)
     form = {"name": "reports", "scopes": ["read", "run"], "expires": "", "rate_limit": ""}
@@ -138,7 +138,7 @@ async def test_a_key_is_made_after_the_password_was_entered_again(app: App, gues
     assert made.one("//output[@id='secret']").text.startswith("scraper_api_")
 
 
-async def test_a_confirmation_needs_a_code_of_the_second_factor(app: App, guest: Visitor) -> None:
+async def test_a_confirmation_requires_the_second_factor(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     _, codes = await switch_on(guest)
     await forget_confirmations(app)
@@ -150,7 +150,7 @@ async def test_a_confirmation_needs_a_code_of_the_second_factor(app: App, guest:
     assert ready.one("//form[@action='/settings/users/owner/link']") is not None
 
 
-async def test_passwords_are_not_kept_in_the_page(app: App, guest: Visitor) -> None:
+async def test_passwords_are_not_kept_in_the_pending_form(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     _, codes = await switch_on(guest)
     await forget_confirmations(app)
@@ -193,7 +193,7 @@ async def test_a_sensitive_form_asks_for_the_password(
     assert confirm.one("//h1").text == "Confirm that it is you"
 
 
-async def test_the_playground_asks_too(app: App, guest: Visitor) -> None:
+async def test_the_playground_asks_for_the_password_too(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     await forget_confirmations(app)
     form = {"body": json.dumps({"name": "from the playground"})}

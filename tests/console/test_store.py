@@ -1,4 +1,4 @@
-"""The store: what is found, how it is shown, and what others learn."""
+"""The store: search, presentation, and what other accounts can see."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def titles(page: Page) -> list[str]:
 
 
 def chips(page: Page) -> dict[str, str]:
-    """Words of each category to its address."""
+    """Label of each category to its address."""
     found = page.all("//nav[@aria-label='Categories']/a")
     return {" ".join(each.text_content().split()): each.get("href") for each in found}
 
@@ -37,7 +37,7 @@ async def run(app: App, name: str, outcome: Outcome, caller: object = None) -> N
     await app.execute([{"a": 1}], outcome)
 
 
-async def test_workers_are_found_by_words_and_category(app: App, owner: Visitor) -> None:
+async def test_workers_are_found_by_text_and_category(app: App, owner: Visitor) -> None:
     await fill(app)
     page = await owner.get("/store")
     assert titles(page) == ["The jobs", "The places", "The maps"]
@@ -53,7 +53,7 @@ async def test_workers_are_found_by_words_and_category(app: App, owner: Visitor)
         assert "The secret" in titles(await other.get("/store"))
 
 
-async def test_nothing_found_says_so_and_names_what_is_near(app: App, owner: Visitor) -> None:
+async def test_a_search_without_results_proposes_similar_names(app: App, owner: Visitor) -> None:
     await fill(app)
     page = await owner.get("/store?q=plaecs")
     assert "Nothing matches “plaecs”" in page.text
@@ -66,7 +66,9 @@ async def test_nothing_found_says_so_and_names_what_is_near(app: App, owner: Vis
     assert "No Workers yet" not in (await owner.get("/store?q=%00&page=9")).text
 
 
-async def test_figures_are_those_of_all_accounts_and_nothing_else(app: App, owner: Visitor) -> None:
+async def test_figures_cover_all_accounts_without_other_data_of_them(
+    app: App, owner: Visitor
+) -> None:
     await fill(app)
     for outcome in (Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.ABORTED):
         await run(app, "maps", outcome)
@@ -88,7 +90,7 @@ async def test_a_success_rate_is_rounded_down(app: App, owner: Visitor) -> None:
     assert "66% succeeded" in (await owner.get("/w/other/maps/readme")).text
 
 
-async def test_htmx_gets_the_list_alone(app: App, owner: Visitor) -> None:
+async def test_htmx_requests_get_only_the_list(app: App, owner: Visitor) -> None:
     await fill(app)
     part = await owner.get("/store?q=jobs", part=True)
     assert titles(part) == ["The jobs"]
@@ -123,7 +125,7 @@ async def test_favourites_are_searched_too(app: App, owner: Visitor) -> None:
     assert titles(await owner.get(everywhere)) == ["The places"]
 
 
-async def test_long_lists_have_pages(app: App, owner: Visitor) -> None:
+async def test_long_lists_are_paged(app: App, owner: Visitor) -> None:
     for n in range(26):
         await app.publish(f"w{n:02d}")
     page = await owner.get("/store?sort=new")
@@ -134,6 +136,6 @@ async def test_long_lists_have_pages(app: App, owner: Visitor) -> None:
     assert page.one("//a[@rel='prev']").get("href") == "/store?sort=new"
 
 
-async def test_an_empty_store_and_too_long_a_text(owner: Visitor) -> None:
+async def test_an_empty_store_and_an_overlong_search_have_explanations(owner: Visitor) -> None:
     assert "No Workers yet" in (await owner.get("/store")).text
     assert "Nothing matches" in (await owner.get(f"/store?q={'x' * 2000}")).text

@@ -1,4 +1,4 @@
-"""What only a browser shows: searching while typing, and a comparison on a phone."""
+"""The store in a browser: searching while typing, and a comparison on a phone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def token(server: Served) -> str:
     return server.do(sign_in(server.app.services.sessions, server.app))
 
 
-def test_the_list_follows_what_is_typed(browser: Browser, server: Served, token: str) -> None:
+def test_the_list_is_filtered_while_typing(browser: Browser, server: Served, token: str) -> None:
     with tab(browser, server.base_url, token) as (page, watch):
         page.goto("/store")
         cards = page.locator(".store-card")
@@ -48,7 +48,7 @@ def test_the_list_follows_what_is_typed(browser: Browser, server: Served, token:
         assert (watch.errors, watch.foreign) == ([], [])
 
 
-def test_a_search_that_fails_leaves_the_field_working(
+def test_a_failed_search_keeps_the_field_usable(
     browser: Browser, server: Served, token: str
 ) -> None:
     with tab(browser, server.base_url, token) as (page, _):
@@ -76,7 +76,7 @@ def test_a_search_that_fails_leaves_the_field_working(
         expect(page.get_by_text("Fyke does not respond")).not_to_be_visible()
 
 
-def test_the_old_list_stays_dimmed_while_the_new_one_comes(
+def test_the_old_list_is_dimmed_while_the_new_one_loads(
     browser: Browser, server: Served, token: str
 ) -> None:
     with tab(browser, server.base_url, token) as (page, _):
@@ -111,7 +111,7 @@ def test_a_comparison_is_one_column_on_a_phone(
             assert watch.errors == []
 
 
-def test_a_version_is_withdrawn_after_a_question(
+def test_a_version_is_withdrawn_after_a_confirmation(
     browser: Browser, server: Served, token: str
 ) -> None:
     with tab(browser, server.base_url, token) as (page, watch):

@@ -1,4 +1,4 @@
-"""Changing a task and its schedule, alone and while another does."""
+"""Changing a task and its schedule, also concurrently with another user."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEDULE = {
 
 
 def fields(page: Page) -> dict[str, str]:
-    """What a browser would send of the form of an input, as it stands."""
+    """The fields that a browser would submit for the current input form."""
     found = {}
     for control in page.all("//form[@id='run-form']//*[@name]"):
         name = control.get("name")
@@ -43,7 +43,7 @@ def page_revision(page: Page) -> str:
     return page.value("revision")
 
 
-async def test_the_input_is_changed_by_the_form_and_as_json(app: App, owner: Visitor) -> None:
+async def test_the_input_can_be_edited_as_a_form_and_as_json(app: App, owner: Visitor) -> None:
     task = await a_task(app)
     address = f"/tasks/{task.id}/edit"
     page = await owner.get(address)
@@ -71,7 +71,7 @@ async def test_the_input_is_changed_by_the_form_and_as_json(app: App, owner: Vis
     assert bad.value("description") == "kept"
 
 
-async def test_the_second_of_two_editors_sees_both_values_and_loses_nothing(
+async def test_the_second_of_two_editors_sees_both_values_and_keeps_the_input(
     app: App, owner: Visitor
 ) -> None:
     task = await a_task(app)
@@ -84,7 +84,7 @@ async def test_the_second_of_two_editors_sees_both_values_and_loses_nothing(
     assert [cell.text_content() for cell in row.xpath("td")] == ["Theirs", "Mine"]
     assert page.value("title") == "Mine"
     assert (await app.services.tasks.get(app.owner, task.id)).title == "Theirs"
-    await owner.post(address, fields(page) | {"do": "save"})  # now with both in sight
+    await owner.post(address, fields(page) | {"do": "save"})  # now with both values shown
     assert (await app.services.tasks.get(app.owner, task.id)).title == "Mine"
 
 
@@ -112,7 +112,7 @@ async def test_an_invalid_saved_input_is_marked_and_fixed(app: App, owner: Visit
     assert (await app.services.tasks.get(app.owner, fixed.id)).title == "Old"
 
 
-async def test_a_schedule_is_made_seen_ahead_and_removed(app: App, owner: Visitor) -> None:
+async def test_a_schedule_is_previewed_saved_and_removed(app: App, owner: Visitor) -> None:
     task = await a_task(app)
     address = f"/tasks/{task.id}/schedule"
     page = await owner.get(address)
@@ -150,7 +150,7 @@ async def test_a_schedule_is_made_seen_ahead_and_removed(app: App, owner: Visito
         ({"kind": "never"}, "kind", "must be one of"),
     ],
 )
-async def test_a_bad_schedule_says_which_field_and_why(
+async def test_an_invalid_schedule_is_refused_with_field_and_reason(
     app: App, owner: Visitor, wrong: dict[str, str], name: str, words: str
 ) -> None:
     task = await a_task(app)
@@ -162,7 +162,9 @@ async def test_a_bad_schedule_says_which_field_and_why(
         assert page.value(name) == wrong.get(name, SCHEDULE.get(name))
 
 
-async def test_two_who_change_a_schedule(app: App, owner: Visitor) -> None:
+async def test_the_second_of_two_editors_of_a_schedule_sees_both_values(
+    app: App, owner: Visitor
+) -> None:
     task = await scheduled(app)
     address = f"/tasks/{task.id}/schedule"
     old = page_revision(await owner.get(address))

@@ -14,7 +14,7 @@ from support.pages import Visitor, visitor
 from support.task_pages import scheduled
 
 
-async def test_an_empty_list_says_what_a_task_is(owner: Visitor) -> None:
+async def test_an_empty_list_explains_tasks(owner: Visitor) -> None:
     page = await owner.get("/tasks")
     assert "No tasks yet" in page.text
     assert page.one("//a[normalize-space()='Choose a Worker']").get("href") == "/store"
@@ -38,7 +38,7 @@ async def test_the_list_shows_schedule_next_run_and_last_result(app: App, owner:
     assert "No task matches" in (await owner.get("/tasks?q=nothing")).text
 
 
-async def test_one_task_with_its_runs_next_times_and_history(app: App, owner: Visitor) -> None:
+async def test_the_page_of_a_task_has_runs_next_times_and_history(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
     await owner.post(f"/tasks/{task.id}/run")
     page = await owner.get(f"/tasks/{task.id}")
@@ -48,7 +48,7 @@ async def test_one_task_with_its_runs_next_times_and_history(app: App, owner: Vi
     await owner.get("/tasks/01ARZ3NDEKTSV4RRFFQ69G5FAV", status=404)
 
 
-async def test_a_copy_has_its_schedule_off(app: App, owner: Visitor) -> None:
+async def test_the_schedule_of_a_copied_task_is_off(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
     made = await owner.post(f"/tasks/{task.id}/clone")
     page = await owner.get(made.location)
@@ -60,7 +60,7 @@ async def test_a_copy_has_its_schedule_off(app: App, owner: Visitor) -> None:
     await owner.get(f"/tasks/{copy}", status=404)
 
 
-async def test_a_paused_schedule_says_so_and_resumes(app: App, owner: Visitor) -> None:
+async def test_a_paused_schedule_is_marked_and_can_be_resumed(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
 
     def pause(tx: Any) -> None:
@@ -85,7 +85,9 @@ async def test_a_paused_schedule_says_so_and_resumes(app: App, owner: Visitor) -
     assert (view.schedule.enabled, view.schedule.failures, view.schedule.paused_at) == (True, 0, 0)
 
 
-async def test_the_month_has_a_grid_and_the_same_as_a_list(app: App, owner: Visitor) -> None:
+async def test_the_month_is_a_grid_with_the_same_content_as_a_list(
+    app: App, owner: Visitor
+) -> None:
     await scheduled(app)
     page = await owner.get("/schedules/month?month=2031-02")
     assert len(page.all("//table[contains(@class,'month')]//td[.//a]")) == 28
@@ -97,7 +99,7 @@ async def test_the_month_has_a_grid_and_the_same_as_a_list(app: App, owner: Visi
     await owner.get("/schedules/month?month=x", status=400)
 
 
-async def test_a_viewer_only_looks(app: App, owner: Visitor) -> None:
+async def test_a_viewer_can_only_read(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
     viewer = User(new_ulid(), app.owner.account_id, "looks", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))

@@ -1,4 +1,4 @@
-"""Tasks, schedules, uploads and reviews in a browser: what moves, and what a machine sees."""
+"""Tasks, schedules, uploads and reviews in a browser."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def page(browser: Browser, seen: Seen) -> Iterator[Page]:
 
 
 @pytest.mark.needs("git")
-def test_a_project_is_uploaded_and_its_checks_fill_in(page: Page, tmp_path: Path) -> None:
+def test_the_checks_of_an_upload_are_shown_as_they_end(page: Page, tmp_path: Path) -> None:
     file = tmp_path / "prices.zip"
     file.write_bytes(GOOD)
     page.goto("/dev/upload")
     page.get_by_label("Project ZIP").set_input_files(file)
     page.get_by_role("button", name="Upload and check").click()
     expect(page.get_by_role("heading", name="Checks")).to_be_visible()
-    expect(page.locator("#step-code")).to_contain_text("passed")  # by the stream, without a reload
+    expect(page.locator("#step-code")).to_contain_text("passed")  # streamed, without a reload
     expect(page.locator("main").get_by_text("ready to publish").first).to_be_visible()
     expect(page.get_by_role("heading", name="Output columns")).to_be_visible()
     page.get_by_role("button", name="JSON").click()
@@ -67,7 +67,7 @@ def test_a_project_is_uploaded_and_its_checks_fill_in(page: Page, tmp_path: Path
 
 
 @pytest.mark.needs("git")
-def test_a_file_may_be_dropped(page: Page) -> None:
+def test_a_file_can_be_dropped(page: Page) -> None:
     page.goto("/dev/upload")
     dropped = """async (base) => {
       const drop = document.querySelector('upload-drop');
@@ -80,7 +80,7 @@ def test_a_file_may_be_dropped(page: Page) -> None:
     assert page.evaluate(dropped) == "dropped.zip"
 
 
-def test_the_next_times_follow_what_is_typed(page: Page, seen: Seen) -> None:
+def test_the_next_times_are_updated_while_typing(page: Page, seen: Seen) -> None:
     page.goto(seen.fixtures.tasks["/tasks/{id}/schedule"])
     expect(page.locator("#ahead li")).to_have_count(10)
     expect(page.get_by_label("Weekday")).to_be_hidden()
@@ -91,7 +91,7 @@ def test_the_next_times_follow_what_is_typed(page: Page, seen: Seen) -> None:
     expect(page.locator("#ahead li")).to_have_count(10)
 
 
-def test_the_month_on_a_phone_is_a_list(browser: Browser, seen: Seen) -> None:
+def test_the_month_is_a_list_on_a_phone(browser: Browser, seen: Seen) -> None:
     with tab(browser, seen.server.base_url, seen.token, size=PHONE) as (page, watch):
         page.goto("/schedules")
         expect(page.get_by_role("heading", name="Schedules")).to_be_visible()
@@ -107,7 +107,7 @@ def test_the_month_on_a_phone_is_a_list(browser: Browser, seen: Seen) -> None:
         expect(page.locator("table.month")).to_be_visible()
 
 
-def test_a_decision_needs_a_second_step(page: Page, seen: Seen) -> None:
+def test_a_decision_needs_a_confirmation(page: Page, seen: Seen) -> None:
     page.goto(seen.fixtures.tasks["/admin/review/{id}"])
     second = page.get_by_role("button", name="Return v1.0.2")
     expect(second).to_be_hidden()

@@ -1,4 +1,4 @@
-"""Bringing a project in the console: checks, findings, a test run, publishing."""
+"""Uploading a project in the console: checks, findings, a test run, publishing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOOD = python_project(
 )
 BAD = python_project("x = (\n", schema={"properties": [{"type": "string"}]})
 
-pytestmark = pytest.mark.needs("git")  # the page says whether it is there
+pytestmark = pytest.mark.needs("git")  # the page shows whether git is installed
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def form_of(page: Page) -> dict[str, str]:
     return found
 
 
-async def test_both_sources_and_the_contents_of_a_project(other: Visitor) -> None:
+async def test_a_zip_and_a_repository_can_be_uploaded(other: Visitor) -> None:
     page = await other.get("/dev/upload")
     assert page.one("//input[@type='file']").get("accept") == ".zip,application/zip"
     assert "fyke worker new my-worker" in page.text
@@ -89,7 +89,9 @@ async def test_both_sources_and_the_contents_of_a_project(other: Visitor) -> Non
     assert page.one("//*[@id='faults']//a").get("href") == "#f-ref"
 
 
-async def test_checks_form_columns_and_publishing(app: App, other: Visitor) -> None:
+async def test_a_checked_upload_shows_its_form_and_columns_and_is_published(
+    app: App, other: Visitor
+) -> None:
     address = await brought(app, other)
     page = await other.get(address)
     assert "ready to publish" in page.text
@@ -110,7 +112,7 @@ async def test_checks_form_columns_and_publishing(app: App, other: Visitor) -> N
     assert "published" in (await other.get("/dev/upload")).text
 
 
-async def test_findings_name_file_line_rule_and_remedy(app: App, other: Visitor) -> None:
+async def test_findings_have_file_line_rule_and_remedy(app: App, other: Visitor) -> None:
     address = await brought(app, other, BAD)
     page = await other.get(address)
     assert "needs fixes" in page.text
@@ -124,7 +126,7 @@ async def test_findings_name_file_line_rule_and_remedy(app: App, other: Visitor)
     assert (await ended(app, again.location)).state is UploadState.FAULTY
 
 
-async def test_a_test_run_is_started_from_the_form(app: App, other: Visitor) -> None:
+async def test_a_test_run_can_be_started_from_the_form(app: App, other: Visitor) -> None:
     address = await brought(app, other)
     page = await other.get(address)
     refused = await other.post(f"{address}/test", form_of(page) | {"do": "start"}, status=422)
@@ -141,7 +143,7 @@ async def test_a_test_run_is_started_from_the_form(app: App, other: Visitor) -> 
     ].latest == ""
 
 
-async def test_the_stream_reports_every_step_and_ends(app: App, other: Visitor) -> None:
+async def test_the_stream_reports_every_check_and_then_ends(app: App, other: Visitor) -> None:
     answer = await send(other, GOOD)
     address = answer.headers["location"]
     async with other.http.stream("GET", f"{address}/live") as stream:
@@ -151,7 +153,7 @@ async def test_the_stream_reports_every_step_and_ends(app: App, other: Visitor) 
     assert text.endswith("event: end\ndata: end\n\n")
 
 
-async def test_an_upload_is_seen_by_its_account_only_and_removed(
+async def test_an_upload_is_visible_to_its_account_only_and_can_be_removed(
     app: App, other: Visitor, owner: Visitor
 ) -> None:
     address = await brought(app, other)
@@ -168,7 +170,7 @@ async def test_an_upload_is_seen_by_its_account_only_and_removed(
     await other.get(address, status=404)
 
 
-async def test_a_name_full_of_markup_is_only_text(app: App, other: Visitor) -> None:
+async def test_markup_in_a_name_is_shown_as_text(app: App, other: Visitor) -> None:
     answer = await send(other, BAD, "<img src=x onerror=alert(1)>.zip")
     await ended(app, answer.headers["location"])
     for address in ("/dev/upload", answer.headers["location"]):

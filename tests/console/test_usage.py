@@ -1,4 +1,4 @@
-"""Usage: a chart with its table, parts, a range that is too long, and the ledger."""
+"""Usage: the chart and its table, breakdowns, a range that is too long, and the ledger."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def table(page: Page, number: int) -> list[list[str]]:
     return [[" ".join(cell.itertext()).strip() for cell in row] for row in rows]
 
 
-async def test_the_chart_says_what_its_table_says(app: App, owner: Visitor) -> None:
+async def test_the_chart_and_the_table_show_the_same_values(app: App, owner: Visitor) -> None:
     def work(tx: Any) -> None:
         for day, runs in ((20260201, 4), (20260203, 8), (20260203, 2)):
             key = UsageKey(app.owner.account_id, day, f"w{runs}")
@@ -74,12 +74,12 @@ async def test_the_chart_says_what_its_table_says(app: App, owner: Visitor) -> N
     assert months.all("//*[@class='chart-bar']/*/text()") == ["February 2026: 42"]
 
 
-async def test_a_period_without_runs_says_so(owner: Visitor) -> None:
+async def test_a_period_without_runs_has_an_explanation(owner: Visitor) -> None:
     page = await owner.get("/usage?from=2020-01-01&until=2020-01-31")
     assert "No runs in this period" in page.text and not page.all("//table")
 
 
-async def test_a_range_that_is_too_long_is_offered_the_longest(owner: Visitor) -> None:
+async def test_a_range_that_is_too_long_is_refused_with_the_longest_one(owner: Visitor) -> None:
     page = await owner.get("/usage?from=2024-01-01&until=2026-01-01", status=422)
     assert page.all("//*[@id='faults']//a/@href") == ["#f-until"]
     assert page.value("from") == "2024-01-01" and page.value("until") == "2026-01-01"
@@ -103,7 +103,9 @@ async def test_usage_is_split_by_worker_task_and_key(priced: App, buyer: Visitor
     assert "without a task" in (await buyer.get("/usage?part=task")).text
 
 
-async def test_the_ledger_comes_by_itself_and_links_its_runs(priced: App, buyer: Visitor) -> None:
+async def test_the_ledger_is_loaded_separately_and_links_to_runs(
+    priced: App, buyer: Visitor
+) -> None:
     [run] = await spend(priced)
     page = await buyer.get("/usage")
     lazy = page.one("//*[@id='ledger']")

@@ -1,4 +1,4 @@
-"""Webhooks in the console: made, shown once, tried, changed, sent again, removed by name."""
+"""Webhooks in the console: creation, secrets, test calls, changes, replays and removal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 async def a_webhook(owner: Visitor, url: str, name: str = "Ops") -> tuple[str, str]:
-    """Make one by the form; its address in the console, and its secret."""
+    """Create a webhook by the form; return its address in the console, and its secret."""
     page = await owner.post(
         f"{LIST}/new",
         {"name": name, "url": url, "events": ["run.failed", "run.succeeded"], "enabled": "on"},
@@ -36,7 +36,7 @@ async def a_webhook(owner: Visitor, url: str, name: str = "Ops") -> tuple[str, s
     return page.one("//a[text()='Done']").get("href"), secret
 
 
-async def test_an_empty_list_shows_the_way(owner: Visitor) -> None:
+async def test_an_empty_list_explains_webhooks(owner: Visitor) -> None:
     page = await owner.get(LIST)
     assert "No webhooks" in page.text
     page.one(f"//main//a[@href='{LIST}/new']")
@@ -53,7 +53,7 @@ async def test_a_secret_is_shown_once(owner: Visitor, receiver: Receiver) -> Non
     assert "The previous secret is also valid until" in (await owner.get(here)).text
 
 
-async def test_errors_stand_at_their_field_and_nothing_is_lost(owner: Visitor) -> None:
+async def test_errors_are_shown_at_their_fields_and_values_are_kept(owner: Visitor) -> None:
     typed = {"name": "Ops", "url": "http://10.0.0.7/x", "description": "<b>mine</b>"}
     page = await owner.post(f"{LIST}/new", typed, status=422)
     links = {each.get("href"): each.text_content() for each in page.all("//*[@id='faults']//a")}
@@ -86,7 +86,7 @@ async def test_a_test_call_shows_its_steps(owner: Visitor, receiver: Receiver) -
     assert "Any status from 200 to 299 counts" in part.text
 
 
-async def test_deliveries_are_listed_opened_and_sent_again(app: App, owner: Visitor) -> None:
+async def test_deliveries_are_listed_shown_and_replayed(app: App, owner: Visitor) -> None:
     await app.register_runner()
     addresses = await seed_webhooks(app)
     here = addresses["/settings/webhooks/{id}"]
@@ -108,7 +108,7 @@ async def test_deliveries_are_listed_opened_and_sent_again(app: App, owner: Visi
     ]  # fmt: skip
 
 
-async def test_an_address_is_changed_and_a_switch_switches(app: App, owner: Visitor) -> None:
+async def test_a_webhook_can_be_changed_and_switched_off(app: App, owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     form = await owner.get(f"{here}/edit")
     assert form.value("url") == "http://127.0.0.1:1024/a"
@@ -122,7 +122,7 @@ async def test_an_address_is_changed_and_a_switch_switches(app: App, owner: Visi
     assert page.one("//h1").text == "Ops 2" and "Off" in page.text
 
 
-async def test_it_goes_only_by_its_name(owner: Visitor) -> None:
+async def test_deleting_a_webhook_requires_its_name(owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     page = await owner.post(f"{here}/delete", {"confirm": "ops"}, status=422)
     assert "name of the webhook, 'Ops'" in page.text
@@ -130,7 +130,7 @@ async def test_it_goes_only_by_its_name(owner: Visitor) -> None:
     await owner.get(here, status=404)
 
 
-async def test_a_receiver_that_was_given_up_is_used_again(app: App, owner: Visitor) -> None:
+async def test_a_disabled_receiver_can_be_enabled(app: App, owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
 
     def give_up(tx: Any) -> None:
@@ -143,7 +143,9 @@ async def test_a_receiver_that_was_given_up_is_used_again(app: App, owner: Visit
     assert "Every call failed for 5 days" not in (await owner.get(here)).text
 
 
-async def test_a_viewer_looks_and_others_see_nothing(app: App, owner: Visitor) -> None:
+async def test_a_viewer_only_reads_and_other_accounts_find_nothing(
+    app: App, owner: Visitor
+) -> None:
     await app.register_runner()
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     await a_run(app)

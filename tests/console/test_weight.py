@@ -1,4 +1,4 @@
-"""The first pages come fast over slow lines: all that they load fits a budget."""
+"""The first pages load fast over slow connections: their total size is within a budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADERS = {"accept": "text/html,*/*", "accept-encoding": "gzip"}
 
 
 async def weight(visitor: Visitor, address: str) -> dict[str, int]:
-    """Bytes on the line for the page and for all that it loads, bodies and headers."""
+    """Transferred bytes of the page and everything that it loads, headers included."""
     seen: dict[str, int] = {}
     waiting = [address]
     while waiting:
@@ -38,7 +38,7 @@ async def weight(visitor: Visitor, address: str) -> dict[str, int]:
 
 
 def loaded_by(address: str, text: str) -> list[str]:
-    """What a browser fetches by itself when it reads this."""
+    """The addresses that a browser fetches automatically for this document."""
     if address.endswith(".js"):
         return re.findall(r"""(?:from|import)\s*\(?["'](\.{0,2}/[^"']+)["']""", text)
     if address.endswith(".css"):
@@ -55,13 +55,13 @@ def loaded_by(address: str, text: str) -> list[str]:
     return [each for each in found if not each.startswith("data:")]
 
 
-async def test_the_sign_in_page_is_light(guest: Visitor) -> None:
+async def test_the_sign_in_page_loads_few_bytes(guest: Visitor) -> None:
     seen = await weight(guest, "/login")
     assert sum(seen.values()) < BUDGET, seen
     assert any(name.endswith(".css") for name in seen)
 
 
-async def test_the_first_page_after_it_is_light(app: App, owner: Visitor) -> None:
+async def test_the_first_page_after_signing_in_loads_few_bytes(app: App, owner: Visitor) -> None:
     await seed(app)
     seen = await weight(owner, "/")
     assert sum(seen.values()) < BUDGET, seen

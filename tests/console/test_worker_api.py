@@ -1,4 +1,4 @@
-"""The API tab of a Worker: programs that start it with this very input."""
+"""The API tab of a Worker: programs that start it with the current input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def places(app: App) -> str:
     return (await app.publish("places", schema=all_editors.SCHEMA)).id
 
 
-async def test_the_programs_are_for_this_very_input(app: App, owner: Visitor, places: str) -> None:
+async def test_the_snippets_use_the_current_input(app: App, owner: Visitor, places: str) -> None:
     page = await owner.get(PLACES)
     body = {**sent(page, **{"f:city": "it's"}), "do": "api"}
     shown = await owner.post(f"{PLACES}/api", body, status=200)

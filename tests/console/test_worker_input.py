@@ -41,7 +41,7 @@ async def runs(app: App) -> list[Any]:
     return list(found)
 
 
-async def test_the_form_as_it_comes_starts_a_run_with_the_defaults(
+async def test_an_unchanged_form_starts_a_run_with_the_defaults(
     app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
@@ -52,7 +52,7 @@ async def test_the_form_as_it_comes_starts_a_run_with_the_defaults(
     assert (run.origin.value, run.subtasks) == ("web", 2)
 
 
-async def test_every_editor_sends_what_was_typed(app: App, owner: Visitor, places: str) -> None:
+async def test_every_editor_sends_the_typed_value(app: App, owner: Visitor, places: str) -> None:
     page = await owner.get(PLACES)
     changed: dict[str, Any] = {
         "f:keywords": "a\r\n\r\n b ",
@@ -91,7 +91,10 @@ async def test_every_editor_sends_what_was_typed(app: App, owner: Visitor, place
             {"url": "https://a.example/2", "depth": 3, "kind": "shop", "photos": False},
         ],
         "sort": 1,
-        "parts": ["hours", "photos"],  # the order of choice is that of before, then of the list
+        "parts": [
+            "hours",
+            "photos",
+        ],  # chosen options keep their order, new ones follow in the order of the list
         "language": "de",
         "country": "de",
         "countries": ["it", "at"],
@@ -106,7 +109,7 @@ async def test_every_editor_sends_what_was_typed(app: App, owner: Visitor, place
     assert run.region == "US"
 
 
-async def test_a_fault_keeps_everything_and_leads_to_its_control(
+async def test_an_error_keeps_the_typed_values_and_links_to_its_control(
     app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
@@ -137,13 +140,13 @@ async def test_a_fault_keeps_everything_and_leads_to_its_control(
     assert again.one("//details[contains(@class,'options')]").get("open") is not None
     opened = again.all("//details[contains(@class,'section')][.//*[@id='x13']]")
     assert opened[0].get("open") is not None
-    # and once it is fixed it goes
+    # the error disappears once it is fixed
     fixed = {"f:keywords": "a", "f:max_results": "15", "f:places:1.depth": "", "f:headers": "{}",
               "s:max_total_traffic": "5"}  # fmt: skip
     await press(owner, again, "start", 303, **fixed)
 
 
-async def test_the_two_views_show_one_value(app: App, owner: Visitor, places: str) -> None:
+async def test_both_views_show_the_same_value(app: App, owner: Visitor, places: str) -> None:
     page = await owner.get(PLACES)
     as_json = await press(owner, page, "json", **{"f:city": "Graz", "s:memory": "2048"})
     shown = as_json.value("json_text")
@@ -159,7 +162,9 @@ async def test_the_two_views_show_one_value(app: App, owner: Visitor, places: st
     assert "line" in broken.one("//*[@id='faults']").text_content()
 
 
-async def test_a_run_starts_from_the_json_view(app: App, owner: Visitor, places: str) -> None:
+async def test_a_run_can_be_started_from_the_json_view(
+    app: App, owner: Visitor, places: str
+) -> None:
     page = await owner.get(f"{PLACES}?view=json")
     whole = {"parameters": {"system": {"memory": 4096}, "custom": {"keywords": ["a", "b", "c"]}}}
     wrong = await press(owner, page, "start", 422, json_text='{"keywords": 1}')
@@ -169,7 +174,7 @@ async def test_a_run_starts_from_the_json_view(app: App, owner: Visitor, places:
     assert (run.limits.memory_mb, run.subtasks) == (4096, 3)
 
 
-async def test_rows_can_be_added_and_pasted_without_a_script(
+async def test_rows_can_be_added_and_pasted_without_javascript(
     app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
@@ -182,7 +187,7 @@ async def test_rows_can_be_added_and_pasted_without_a_script(
     assert urls == ["https://a.example/1", "b", "c", "d"]
 
 
-async def test_a_list_is_filled_from_a_file(app: App, owner: Visitor, places: str) -> None:
+async def test_a_list_can_be_filled_from_a_file(app: App, owner: Visitor, places: str) -> None:
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         sheet = book.add_worksheet()
@@ -203,7 +208,9 @@ async def test_a_list_is_filled_from_a_file(app: App, owner: Visitor, places: st
     assert "Choose a file" in nothing.text
 
 
-async def test_the_outlook_follows_what_is_typed(app: App, owner: Visitor, places: str) -> None:
+async def test_the_estimate_is_updated_with_the_input(
+    app: App, owner: Visitor, places: str
+) -> None:
     page = await owner.get(PLACES)
     assert page.one("//*[@id='outlook']//dd[1]").text_content() == "2"
     body = sent(page, **{"f:keywords": "a\nb\nc\nd"})
@@ -215,7 +222,7 @@ async def test_the_outlook_follows_what_is_typed(app: App, owner: Visitor, place
     assert "One value is not valid" in part.text
 
 
-async def test_own_defaults_recent_inputs_tasks_and_runs_begin_a_form(
+async def test_a_form_can_start_from_defaults_recent_inputs_tasks_and_runs(
     app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
@@ -230,7 +237,7 @@ async def test_own_defaults_recent_inputs_tasks_and_runs_begin_a_form(
     assert page.all(f"//a[@href='{PLACES}?from_run={run_id}']")
     again = await owner.get(f"{PLACES}?from_run={run_id}")
     assert (again.value("f:city"), sent(again)["s:memory"]) == ("Graz", ["8192"])
-    assert sent(again)["s:max_total_charge"] == [""]  # not 0, which would read as nothing
+    assert sent(again)["s:max_total_charge"] == [""]  # not 0, which would mean no limit
     kept = await press(owner, again, "task", 303, task_title="Every day", version="v1.0.1")
     task_id = kept.location.rpartition("/")[2].rpartition("=")[2]
     of_task = await owner.get(f"{PLACES}?task={task_id}")
@@ -243,7 +250,7 @@ async def test_own_defaults_recent_inputs_tasks_and_runs_begin_a_form(
     await owner.get(f"{READER}?from_run={run_id}", status=404)
 
 
-async def test_another_ones_run_or_task_begins_nothing(app: App, places: str) -> None:
+async def test_runs_and_tasks_of_other_accounts_are_not_found(app: App, places: str) -> None:
     other = await app.publish("theirs", caller=app.other)
     async with visitor(app, app.other.user_id) as someone:
         page = await someone.get(f"/w/{other.path}")
@@ -256,7 +263,7 @@ async def test_another_ones_run_or_task_begins_nothing(app: App, places: str) ->
             assert run_id not in page.text.replace(start, "")
 
 
-async def test_a_session_that_ended_keeps_the_form(app: App, places: str) -> None:
+async def test_the_end_of_a_session_keeps_the_form(app: App, places: str) -> None:
     async with visitor(app) as someone:
         page = await someone.get(PLACES)
     body = {**sent(page, **{"f:city": "Graz <3"}), "do": "start"}
@@ -270,7 +277,7 @@ async def test_a_session_that_ended_keeps_the_form(app: App, places: str) -> Non
         assert part.answer.headers["hx-retarget"] == "#notices"
 
 
-async def test_a_withdrawn_version_says_so_and_shows_the_way(
+async def test_a_withdrawn_version_is_reported_with_a_link_to_the_latest(
     app: App, owner: Visitor, places: str
 ) -> None:
     worker = await app.services.workers.find(app.owner, places)
@@ -282,7 +289,7 @@ async def test_a_withdrawn_version_says_so_and_shows_the_way(
         await app.services.forms.open(app.owner, places)
 
 
-async def test_a_broken_schema_is_no_broken_page(app: App, owner: Visitor) -> None:
+async def test_a_broken_schema_has_a_page_with_the_reason(app: App, owner: Visitor) -> None:
     worker = await app.publish("broken")
     await app.storage.write(lambda tx: _break(tx, worker.id))
     page = await owner.get("/w/owner/broken")
@@ -298,7 +305,7 @@ def _break(tx: Any, worker_id: str) -> None:
     tx.connection.execute(statement, {"id": worker_id})
 
 
-async def test_a_viewer_cannot_start(app: App, places: str) -> None:
+async def test_a_viewer_cannot_start_a_run(app: App, places: str) -> None:
     _, user = await _member(app, Role.VIEWER)
     async with visitor(app, user) as someone:
         page = await someone.get(PLACES)
@@ -315,7 +322,7 @@ async def _member(app: App, role: Role) -> tuple[str, str]:
     return user.name, user.id
 
 
-async def test_another_version_shows_the_same_input(app: App, owner: Visitor) -> None:
+async def test_selecting_another_version_keeps_the_input(app: App, owner: Visitor) -> None:
     number = {"name": "n", "title": "Number", "type": "integer", "editor": "number"}
     both = [number, {"name": "old", "title": "Old", "type": "string", "editor": "input"}]
     worker = await app.publish("moving", schema={"properties": both})
@@ -325,10 +332,10 @@ async def test_another_version_shows_the_same_input(app: App, owner: Visitor) ->
     typed = {"f:n": "5", "f:old": "kept"}
     moved = await press(owner, page, "redraw", version="v1.0.2", **typed)
     assert json.loads(moved.value("f")) == {"old": "kept"}
-    assert json.loads(moved.value("f:n:json")) == 5  # a number, where a text is wanted now
+    assert json.loads(moved.value("f:n:json")) == 5  # where v1.0.2 has a text field
     refused = await press(owner, page, "start", 422, version="v1.0.2", **typed)
     assert "must be a string" in refused.text
-    # the version is gone while the form is open
+    # the version is withdrawn while the form is open
     await app.withdraw(worker, "v1.0.1")
     gone = await press(owner, page, "start", 422, **typed)
     assert json.loads(gone.value("f")) == {"old": "kept"}
@@ -338,7 +345,7 @@ async def test_another_version_shows_the_same_input(app: App, owner: Visitor) ->
     assert (run.version, json.loads(run.input_json)) == ("v1.0.2", {"n": "5", "old": "kept"})
 
 
-async def test_an_input_of_a_version_that_is_gone_is_for_the_newest(
+async def test_an_input_of_a_removed_version_is_opened_in_the_latest(
     app: App, owner: Visitor, places: str
 ) -> None:
     page = await owner.get(PLACES)
@@ -357,9 +364,7 @@ async def test_an_input_of_a_version_that_is_gone_is_for_the_newest(
 # --- formatting ------------------------------------------------------------------------------
 
 
-async def test_json_is_formatted_without_a_change_of_digits(
-    app: App, owner: Visitor, places: str
-) -> None:
+async def test_formatting_json_keeps_all_digits(app: App, owner: Visitor, places: str) -> None:
     answer = await owner.post(f"{PLACES}/format", {"text": '{"a":12345678901234567890123}'},
                               part=True, status=200)  # fmt: skip
     assert answer.answer.json() == {"text": '{\n  "a": 12345678901234567890123\n}', "fault": ""}
@@ -372,7 +377,7 @@ async def test_json_is_formatted_without_a_change_of_digits(
 HOSTILE = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'`${7*7}{{7*7}}</textarea>"
 
 
-async def test_hostile_words_stay_words(app: App, owner: Visitor) -> None:
+async def test_hostile_names_are_shown_as_text(app: App, owner: Visitor) -> None:
     def item(editor: str, type: str, **more: Any) -> dict[str, Any]:
         return {
             "name": f"{editor}{HOSTILE}", "title": HOSTILE, "description": HOSTILE, "type": type,

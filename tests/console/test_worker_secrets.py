@@ -1,4 +1,4 @@
-"""The tab of a Worker's secrets: set, replaced, removed, and never shown."""
+"""The secrets tab of a Worker: secrets are set, replaced and removed, and never shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def listed(page: Page) -> list[str]:
     return [each.text_content().split()[0] for each in page.all("//tbody/tr/td[1]")]
 
 
-async def test_they_are_set_replaced_and_removed(app: App, owner: Visitor) -> None:
+async def test_secrets_are_set_replaced_and_removed(app: App, owner: Visitor) -> None:
     await add_versions(app)
     empty = await owner.get(AT)
     assert "No secrets" in empty.text
@@ -42,7 +42,7 @@ async def test_they_are_set_replaced_and_removed(app: App, owner: Visitor) -> No
     assert "The secret was already removed." in page.text and listed(page) == ["SHOP_LOGIN"]
 
 
-async def test_a_typed_value_is_on_no_page(app: App, owner: Visitor) -> None:
+async def test_no_page_contains_a_typed_value(app: App, owner: Visitor) -> None:
     await add_versions(app)
     seen = []
     for name, words in (
@@ -64,7 +64,7 @@ async def test_a_typed_value_is_on_no_page(app: App, owner: Visitor) -> None:
     assert "canar" not in "".join([*seen, short.raw])
 
 
-async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: App) -> None:
+async def test_a_form_kept_during_the_sign_in_has_no_value(app: App) -> None:
     await add_versions(app)
     async with stranger(app) as guest:
         typed = {"name": "LOGIN", "value": VALUE, "lines": VALUE}
@@ -76,9 +76,7 @@ async def test_a_form_that_waits_for_a_sign_in_does_not_contain_it(app: App) -> 
         assert "canary" not in held.raw
 
 
-async def test_secrets_that_a_version_needs_are_asked_for_before_a_run(
-    app: App, owner: Visitor
-) -> None:
+async def test_missing_secrets_are_reported_before_a_run(app: App, owner: Visitor) -> None:
     data = python_project("print(1)\n", **{"fyke.json": '{"secrets": ["LOGIN", "TOKEN"]}'})
     await app.services.workers.publish(app.owner, data, name="needs", title="Needs", public=False)
     base = "/w/owner/needs"
@@ -96,7 +94,7 @@ async def test_secrets_that_a_version_needs_are_asked_for_before_a_run(
         assert "missing" not in (await owner.get(path)).text
 
 
-async def test_each_account_sees_its_own_and_a_viewer_changes_none(
+async def test_each_account_sees_its_own_secrets_and_a_viewer_changes_none(
     app: App, owner: Visitor
 ) -> None:
     await add_versions(app)

@@ -1,4 +1,4 @@
-"""The settings of a Worker: its page, run options, who sees it, deletion."""
+"""The settings of a Worker: its page, run options, visibility, deletion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from support.pages import Visitor, visitor
 SHELVED = "/w/owner/shop-prices"
 
 
-async def test_settings_are_saved_and_faults_keep_what_was_typed(app: App, owner: Visitor) -> None:
+async def test_settings_are_saved_and_errors_keep_the_typed_values(
+    app: App, owner: Visitor
+) -> None:
     await add_versions(app)
     at = f"{SHELVED}/settings"
     wrong = await owner.post(
@@ -53,7 +55,7 @@ async def test_default_run_options_are_set_for_all_versions(app: App, owner: Vis
         await other.post(at, typed, status=403)
 
 
-async def test_it_is_made_private_and_public_again(app: App, owner: Visitor) -> None:
+async def test_a_worker_can_be_made_private_and_public_again(app: App, owner: Visitor) -> None:
     await add_versions(app)
     at = f"{SHELVED}/settings"
     await owner.post(f"{at}/private", {})
@@ -65,7 +67,7 @@ async def test_it_is_made_private_and_public_again(app: App, owner: Visitor) -> 
     assert "No version is waiting for review." in (await owner.get(at)).text
 
 
-async def test_deleting_asks_for_the_name(app: App, owner: Visitor) -> None:
+async def test_deleting_requires_the_name(app: App, owner: Visitor) -> None:
     await add_versions(app)
     at = f"{SHELVED}/settings/delete"
     refused = await owner.post(at, {"name": "shop"}, status=422)

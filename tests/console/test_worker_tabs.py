@@ -46,7 +46,7 @@ async def start(app: App, ref: str) -> str:
     return (await app.services.runs.start(app.owner, request)).id
 
 
-async def test_a_hostile_readme_runs_nothing_and_calls_no_host(app: App, owner: Visitor) -> None:
+async def test_a_hostile_readme_runs_no_code_and_loads_nothing(app: App, owner: Visitor) -> None:
     await publish(app, **{"README.md": HOSTILE, "CHANGELOG.md": HOSTILE})
     for tab in ("readme", "changelog"):
         page = await owner.get(f"/w/owner/odd/{tab}")
@@ -61,7 +61,7 @@ async def test_a_hostile_readme_runs_nothing_and_calls_no_host(app: App, owner: 
         assert not page.all("//img | //iframe | //object | //embed | //main//script")
 
 
-async def test_every_tab_opens_for_owners_and_for_others(app: App, owner: Visitor) -> None:
+async def test_every_tab_opens_for_owners_and_other_accounts(app: App, owner: Visitor) -> None:
     path = await add_versions(app)
     for tab in TABS[1:]:
         page = await owner.get(f"/w/{path}{tab}")
@@ -75,7 +75,7 @@ async def test_every_tab_opens_for_owners_and_for_others(app: App, owner: Visito
     await owner.get("/w/owner/none/readme", status=404)
 
 
-async def test_output_fields_distinguish_schema_and_rows(app: App, owner: Visitor) -> None:
+async def test_output_fields_show_schema_and_rows_separately(app: App, owner: Visitor) -> None:
     columns = [{"name": "url", "type": "string", "description": "Address"}, {"name": "gone"}]
     worker = await app.publish("reader", output=columns)
     page = await owner.get("/w/owner/reader/output")
@@ -97,7 +97,7 @@ async def test_output_fields_distinguish_schema_and_rows(app: App, owner: Visito
         assert "extra" not in (await other.get("/w/owner/reader/output")).text
 
 
-async def test_a_broken_output_schema_has_a_decent_page(app: App, owner: Visitor) -> None:
+async def test_a_broken_output_schema_is_explained(app: App, owner: Visitor) -> None:
     await app.publish("reader")
 
     def spoil(tx: Transaction) -> None:
@@ -116,7 +116,9 @@ async def test_a_broken_output_schema_has_a_decent_page(app: App, owner: Visitor
         await owner.get(f"/w/owner/reader{tab}")
 
 
-async def test_runs_tasks_and_schedules_are_listed(app: App, owner: Visitor) -> None:
+async def test_the_runs_tasks_and_schedules_of_a_worker_are_listed(
+    app: App, owner: Visitor
+) -> None:
     worker = await app.publish("reader")
     assert "Not run yet" in (await owner.get("/w/owner/reader/runs")).text
     assert "No tasks yet" in (await owner.get("/w/owner/reader/tasks")).text
@@ -137,7 +139,9 @@ async def test_runs_tasks_and_schedules_are_listed(app: App, owner: Visitor) -> 
     assert "Runs 1" in tabs and "Tasks 1" in tabs
 
 
-async def test_without_a_version_to_run_the_page_says_what_to_do(app: App, owner: Visitor) -> None:
+async def test_without_a_runnable_version_the_page_shows_the_remedy(
+    app: App, owner: Visitor
+) -> None:
     worker = await app.publish("reader")
     await app.services.workers.deprecate(app.owner, worker.id, "v1.0.1", "use <other>")
     page = await owner.get("/w/owner/reader/readme")
@@ -149,13 +153,13 @@ async def test_without_a_version_to_run_the_page_says_what_to_do(app: App, owner
 
 
 @pytest.mark.parametrize("page", ["0", "-3", "x", "999999", "9" * 40])
-async def test_odd_page_numbers_open_a_page(app: App, owner: Visitor, page: str) -> None:
+async def test_invalid_page_numbers_open_a_page(app: App, owner: Visitor, page: str) -> None:
     await app.publish("reader")
     found = await owner.get(f"/w/owner/reader/runs?page={page}")
     assert "Not run yet" in found.text
 
 
-async def test_every_list_says_that_many_lines_can_be_pasted(app: App, owner: Visitor) -> None:
+async def test_every_list_field_accepts_pasted_lines(app: App, owner: Visitor) -> None:
     """Users do not expect it, so each list has a hint."""
     columns = [{"title": "Name", "param": "name", "type": "string", "editor": "input"}]
     properties = [

@@ -1,4 +1,4 @@
-"""Versions: compared, taken out of use and back, rolled back to."""
+"""Versions: comparison, withdrawal, restoring and rollback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHELVED = "/w/owner/shop-prices"
 
 
 def states(page: Page) -> dict[str, str]:
-    """Number of each version to its state in words."""
+    """Number of each version to the label of its state."""
     found = {}
     for each in page.all("//ul[@class='versions']/li"):
         number = each.xpath(".//h2")[0].text_content()
@@ -22,7 +22,7 @@ def states(page: Page) -> dict[str, str]:
     return found
 
 
-async def test_versions_are_taken_out_of_use_with_a_reason(app: App, owner: Visitor) -> None:
+async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor) -> None:
     await add_versions(app)
     page = await owner.get(f"{SHELVED}/versions")
     assert states(page) == {
@@ -42,7 +42,9 @@ async def test_versions_are_taken_out_of_use_with_a_reason(app: App, owner: Visi
     assert states(await owner.get(f"{SHELVED}/versions"))["v1.0.3"] == "in use latest"
 
 
-async def test_rolling_back_publishes_the_old_files_again(app: App, owner: Visitor) -> None:
+async def test_rolling_back_publishes_the_old_files_as_a_new_version(
+    app: App, owner: Visitor
+) -> None:
     await add_versions(app)
     await owner.post(f"{SHELVED}/versions/v1.0.1/rollback", {})
     page = await owner.get(f"{SHELVED}/versions")
@@ -57,7 +59,7 @@ async def test_rolling_back_publishes_the_old_files_again(app: App, owner: Visit
     assert "already has these files" in (await owner.get(f"{SHELVED}/versions")).text
 
 
-async def test_two_versions_side_by_side(app: App, owner: Visitor) -> None:
+async def test_two_versions_are_compared_side_by_side(app: App, owner: Visitor) -> None:
     await add_versions(app)
     page = await owner.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
     chosen = page.all("//main//select/option[@selected]")
@@ -80,7 +82,7 @@ async def test_two_versions_side_by_side(app: App, owner: Visitor) -> None:
         assert "Only the owner of the Worker can see the files" in seen.text
 
 
-async def test_the_changelog_has_the_authors_words_and_the_schemas(
+async def test_the_changelog_has_the_text_of_the_author_and_the_schema_changes(
     app: App, owner: Visitor
 ) -> None:
     await add_versions(app)
@@ -92,7 +94,7 @@ async def test_the_changelog_has_the_authors_words_and_the_schemas(
     assert "The first version." in steps[2]
 
 
-async def test_a_viewer_reads_and_changes_nothing(app: App) -> None:
+async def test_a_viewer_can_only_read(app: App) -> None:
     await add_versions(app)
     viewer = User(new_ulid(), app.owner.account_id, "vera", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))

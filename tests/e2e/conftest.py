@@ -1,4 +1,4 @@
-"""One platform for all tests of a session that do not break it."""
+"""A platform that all tests of a session share, and one for tests that break it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand out
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """A test that is marked with codes has to see each of them."""
+    """Fail a test marked with reason codes that has not seen all of them."""
     reasons.begin()
     yield
     assert reasons.missing(item) == []
@@ -26,7 +26,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Booted]:
-    """Started as the user who runs the suite; as root that means through the launcher."""
+    """A platform started by the user who runs the suite; as root it uses the launcher."""
     with any_booted(work_mb="64", callback_allow="127.0.0.1/32") as running:
         yield running
 
@@ -39,8 +39,8 @@ def breakable() -> Iterator[Booted]:
 
 @pytest.fixture
 def own_platform(breakable: Booted) -> Booted:
-    """A platform that a test may break or stop; it is whole again. It keeps runs for a day and
-    waits a second for Workers when it is stopped.
+    """A platform that a test may break or stop; it is repaired for each test. It keeps runs for a
+    day and waits a second for Workers when it is stopped.
     """
     if breakable.process is None:
         breakable.start()
@@ -72,7 +72,7 @@ def hello(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ended(cli: Cli, hello: Path) -> str:
-    """A run of it that has succeeded."""
+    """A successful run of ``hello``."""
     out, err = cli.process("run", "start", "owner/hello", "--wait", "--follow")
     assert "Running..." in err
     assert err.count("All subtasks have completed execution!") == 1

@@ -1,4 +1,4 @@
-"""The probes as a Worker of a whole platform, with its own sockets and files as targets."""
+"""Runs the probes as a Worker of a whole platform, whose sockets and files are the targets."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ import probe
 rows = [(n, probe.outcome(f), r) for n, f, r in probe.PROBES if n not in given["without"]]
 CoreSDK.Result.push_data({"results": rows})
 """
-# the SDK holds its connection by then, which is a descriptor of the Worker's own
+# by then the SDK has a connection, which is one of the Worker's own descriptors
 WITHOUT = ["descriptors that we inherited"]
 
 
 def sockets_of(home: Path) -> list[str]:
-    """Every socket that the platform has in its data folder."""
+    """All sockets in the data folder of the platform."""
     return sorted(str(path) for path in home.rglob("*") if path.is_socket())
 
 
@@ -42,7 +42,7 @@ def numbers() -> dict[str, int]:
     return syscalls.allowed(name) | syscalls.denied(name) | syscalls.checked(name)
 
 
-def test_a_worker_gets_at_nothing_of_the_platform_that_runs_it(platform: Booted) -> None:
+def test_a_worker_cannot_access_the_platform_that_runs_it(platform: Booted) -> None:
     victim = platform.start_run(platform.push(zoo("never_exits"), "attacks-victim"))
     platform.wait_for(lambda: platform.detail(victim)["results"], "the other run", 20)
     home = platform.home

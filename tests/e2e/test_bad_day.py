@@ -1,4 +1,4 @@
-"""Processes die, ports are taken, folders cannot be written: what must be true all the same."""
+"""The guarantees that remain when processes die, ports are taken or folders are not writable."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ for number in range({PUSHED_ROWS}):
 
 
 def acknowledged(platform: Booted, run: str) -> int:
-    """The highest number that the Worker of ``run`` has seen acknowledged, from its own log."""
+    """The highest number acknowledged to the Worker of ``run``, from its own log."""
     numbers = re.findall(r"acknowledged (\d+)", platform.log_text(run))
     return max(map(int, numbers), default=0)
 
@@ -83,13 +83,13 @@ def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) == detail["results"] >= acknowledged(own_platform, run) > 0
     own_platform.wait_for(lambda: not own_platform.sandboxes(), "an empty process table", 10)
-    # and the runner is back: the next run is executed
+    # the runner is available again: the next run is executed
     again = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
 @reaches(ReasonCode.NO_RUNNER)
-def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
+def test_the_runs_of_a_runner_that_never_returns_end_within_thirty_seconds(
     own_platform: Booted,
 ) -> None:
     slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
@@ -116,7 +116,7 @@ def test_a_runner_that_never_comes_back_is_given_up_within_thirty_seconds(
 
 
 @reaches(ReasonCode.RUNNER_LOST)
-def test_a_frozen_runner_is_replaced_and_its_workers_end_first(own_platform: Booted) -> None:
+def test_the_workers_of_a_frozen_runner_end_before_it_is_replaced(own_platform: Booted) -> None:
     """Without root there is no launcher, and the Workers end with the runner."""
     slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
@@ -164,7 +164,7 @@ def test_a_start_kills_a_frozen_runner_of_an_earlier_start(own_platform: Booted)
     assert own_platform.ended(run)["status"] == SUCCEEDED
 
 
-def test_a_run_survives_the_death_of_the_egress(own_platform: Booted) -> None:
+def test_a_run_survives_a_restart_of_the_egress(own_platform: Booted) -> None:
     slug = own_platform.push(
         python_project(
             "import time\n"
@@ -182,7 +182,7 @@ def test_a_run_survives_the_death_of_the_egress(own_platform: Booted) -> None:
     assert len(own_platform.rows(run)) == 2
 
 
-def test_roles_outlive_the_preload_process_and_the_next_one_starts_them_again(
+def test_roles_outlive_the_preload_process_and_the_next_one_can_restart_them(
     own_platform: Booted,
 ) -> None:
     def running(module: str) -> list[int]:
@@ -202,7 +202,7 @@ def test_roles_outlive_the_preload_process_and_the_next_one_starts_them_again(
 
 @ROOT_ONLY
 @reaches(ReasonCode.INTERNAL, HintCode.INTERNAL)
-def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
+def test_the_launcher_is_restarted_and_its_sandboxes_end_with_a_reason(
     own_platform: Booted,
 ) -> None:
     slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
@@ -223,7 +223,7 @@ def test_the_launcher_is_started_again_and_what_it_carried_ends_with_a_reason(
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
-def test_nothing_outlives_the_supervisor(own_platform: Booted) -> None:
+def test_no_role_outlives_the_supervisor(own_platform: Booted) -> None:
     run = own_platform.start_run(own_platform.push(zoo("pushes_forever"), "pushes-forever"))
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
     everything = own_platform.tree()
@@ -236,15 +236,15 @@ def test_nothing_outlives_the_supervisor(own_platform: Booted) -> None:
     own_platform.start()
     detail = own_platform.ended(run)
     assert detail["status"] == FAILED
-    assert detail["err_msg"]  # of runner and launcher, whichever ended first
+    assert detail["err_msg"]  # from the runner or the launcher, whichever ended first
     assert len(own_platform.rows(run)) == detail["results"] > 0
 
 
-def test_a_data_folder_is_used_by_one_platform_at_a_time(own_platform: Booted) -> None:
+def test_a_data_folder_is_used_by_one_platform_only(own_platform: Booted) -> None:
     said = Cli(own_platform).process("up", "--port", "0", code=5, cwd="/")[1]
     assert "already running" in said
     assert answers(own_platform.url)
-    # and took nothing away that the one at work will need again
+    # it has removed nothing that the running one still needs
     own_platform.kill_role("runner")
     run = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
     assert own_platform.ended(run)["status"] == SUCCEEDED
@@ -331,7 +331,7 @@ def test_a_pause_of_the_whole_platform_ends_no_run(own_platform: Booted) -> None
     for pid in everything:
         os.kill(pid, signal.SIGCONT)
     before = [own_platform.detail(run)["results"] for run in runs]
-    time.sleep(LEASE_SECONDS + 5)  # a lost lease would end them meanwhile
+    time.sleep(LEASE_SECONDS + 5)  # a lost lease would end them in this time
     for run, rows in zip(runs, before, strict=True):
         assert own_platform.detail(run)["results"] > rows
         assert own_platform.detail(run)["status"] == RUNNING
@@ -339,7 +339,7 @@ def test_a_pause_of_the_whole_platform_ends_no_run(own_platform: Booted) -> None
 
 
 @reaches(ReasonCode.ABORTED, HintCode.ABORTED, ReasonCode.RUN_NOT_ENDED)
-def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
+def test_waiting_and_running_runs_can_be_aborted(own_platform: Booted) -> None:
     slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
@@ -359,7 +359,9 @@ def test_abort_of_waiting_and_of_running_runs(own_platform: Booted) -> None:
 
 
 @reaches(ReasonCode.PLATFORM_STOPPED)
-def test_ctrl_c_drains_and_a_running_worker_ends_with_the_reason(own_platform: Booted) -> None:
+def test_ctrl_c_drains_the_platform_and_a_running_worker_ends_with_the_reason(
+    own_platform: Booted,
+) -> None:
     slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
     run = own_platform.start_run(slug)
     own_platform.wait_for(lambda: own_platform.detail(run)["results"] > 0, "a row")
@@ -379,7 +381,7 @@ def _setup_token(platform: Booted) -> str:
 
 
 def _set_up(platform: Booted, stale: str) -> None:
-    """Each start makes a new link; the session of who used it outlives the server's process."""
+    """Use the setup link of this start; the session outlives the process of the server."""
     token = _setup_token(platform)
     with httpx2.Client(base_url=platform.url, headers={"origin": platform.url}) as browser:
         assert browser.get("/setup", params={"token": stale}).status_code == 404
@@ -395,8 +397,8 @@ def _set_up(platform: Booted, stale: str) -> None:
     assert setup_link(settings, platform.url) == ""
 
 
-def test_old_runs_are_forgotten_with_all_that_is_theirs(own_platform: Booted) -> None:
-    """``FYKE_KEEP_DAYS`` is 1, and the clock is that of the machine."""
+def test_old_runs_are_removed_with_all_their_data(own_platform: Booted) -> None:
+    """``FYKE_KEEP_DAYS`` is 1, by the clock of the machine."""
     assert own_platform.environment()["FYKE_KEEP_DAYS"] == "1"
     slug = own_platform.push(zoo("upserts"), "upserts")
     old, young = own_platform.start_run(slug), own_platform.start_run(slug)
@@ -407,7 +409,7 @@ def test_old_runs_are_forgotten_with_all_that_is_theirs(own_platform: Booted) ->
     with sqlite3.connect(own_platform.home / "state.db", timeout=30) as state:
         state.execute("UPDATE runs SET finished_at = finished_at - 86500000 WHERE id = ?", (old,))
     state.close()
-    own_platform.kill_role("server")  # a new one looks at once
+    own_platform.kill_role("server")  # a new one checks at once
     own_platform.wait_for(
         lambda: (
             answers(own_platform.url)
@@ -432,7 +434,7 @@ def _stored(platform: Booted, columns: str, table: str, where: str = "1") -> lis
 
 
 def _contents(platform: Booted, run: int) -> dict[str, int]:
-    """How many entries each table has of the run with this number."""
+    """The number of entries that each table has of the run with this number."""
     keys = f"id > {run << 32} AND id <= {(run + 1) << 32}"
     places = {"runs": f"number = {run}", "attempts": f"run = {run}", "upserts": f"run = {run}"}
     return {
@@ -480,14 +482,14 @@ def fyke_up(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.Comp
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may pass, which pytest's own are not."""
+    """A folder that every user may traverse, unlike those of pytest."""
     with tempfile.TemporaryDirectory(prefix="fyke-start-") as name:
         folder = Path(name)
         folder.chmod(0o711)
         yield folder
 
 
-def test_a_port_in_use_is_named(open_folder: Path) -> None:
+def test_the_error_for_a_port_in_use_names_it(open_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = fyke_up(open_folder, "--port", str(port))
@@ -496,7 +498,7 @@ def test_a_port_in_use_is_named(open_folder: Path) -> None:
     assert "--port" in result.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_named(open_folder: Path) -> None:
+def test_the_error_for_a_folder_that_cannot_be_written_names_it(open_folder: Path) -> None:
     (open_folder / "home").write_text("a file where the folder should be")
     result = fyke_up(open_folder, "--port", "0")
     assert result.returncode == 1
@@ -505,13 +507,13 @@ def test_a_folder_that_cannot_be_written_is_named(open_folder: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_an_open_address_is_refused_until_the_owner_has_a_password(open_folder: Path) -> None:
+def test_a_public_address_is_refused_until_the_owner_has_a_password(open_folder: Path) -> None:
     result = fyke_up(open_folder, "--port", "0", "--host", "0.0.0.0")
     assert result.returncode == 1
     assert "the owner has no password" in result.stderr
 
 
-def test_a_setting_that_makes_no_sense_is_named(open_folder: Path) -> None:
+def test_the_error_for_an_invalid_setting_names_it(open_folder: Path) -> None:
     result = fyke_up(open_folder, "--port", "0", FYKE_DURABILITY="maybe")
     assert result.returncode == 2
     assert "durability" in result.stderr

@@ -34,7 +34,7 @@ FIELDS = {
 
 
 def refusal(platform: Booted, archive: bytes, name: str) -> str:
-    """Publish what must be refused; return the message."""
+    """Publish an invalid project; return the error message."""
     answer = httpx2.post(
         f"{platform.url}/api/v2/workers/owner~{name}/versions",
         files={"scraper_file": ("worker.zip", archive)},
@@ -64,14 +64,14 @@ def refusal(platform: Booted, archive: bytes, name: str) -> str:
     ],
     ids=["dot-dot", "absolute", "backslashes", "symlink", "twice the same name"],
 )
-def test_an_archive_that_wants_out_of_its_folder(
+def test_an_archive_with_paths_outside_its_root_is_refused(
     platform: Booted, extra: Entry, named: str
 ) -> None:
     assert named in refusal(platform, make_zip([*PROJECT, extra]), "bad-archive")
     assert not os.path.exists("/etc/cron.d/fyke")
 
 
-def test_a_bomb_is_refused_before_it_goes_off(platform: Booted) -> None:
+def test_a_zip_bomb_is_refused_before_it_is_inflated(platform: Booted) -> None:
     huge = Entry("zeros.bin", b"\0" * (40 * 2**20))
     packed = huge.data()
     bombs = [Entry(f"zeros-{n}.bin", huge.content, payload=packed, crc=0) for n in range(20)]
@@ -80,7 +80,7 @@ def test_a_bomb_is_refused_before_it_goes_off(platform: Booted) -> None:
     assert "at most 524,288,000 are allowed" in refusal(platform, archive, "bad-bomb")
 
 
-def test_a_bomb_that_lies_about_its_size(platform: Booted) -> None:
+def test_a_zip_bomb_with_a_false_size_is_refused(platform: Booted) -> None:
     liar = Entry("zeros.bin", b"\0" * (30 * 2**20), size=10, local_size=10)
     assert "zeros.bin" in refusal(platform, make_zip([*PROJECT, liar]), "bad-liar")
 
@@ -92,7 +92,7 @@ def test_a_file_that_is_not_an_archive_is_refused(platform: Booted, archive: byt
     assert "zip" in refusal(platform, archive, "bad-nothing").lower()
 
 
-def test_no_archive_at_all_is_a_missing_field(platform: Booted) -> None:
+def test_a_missing_archive_is_a_missing_field(platform: Booted) -> None:
     with pytest.raises(ApiError, match="scraper_file must not be empty: send the ZIP"):
         platform.push(b"", "bad-nothing")
 
@@ -115,14 +115,16 @@ def test_no_archive_at_all_is_a_missing_field(platform: Booted) -> None:
         (b"\xff\xfe", ["input_schema.json"]),
     ],
 )
-def test_a_schema_that_cannot_be_used(platform: Booted, schema: bytes, texts: list[str]) -> None:
+def test_a_schema_that_cannot_be_used_is_refused(
+    platform: Booted, schema: bytes, texts: list[str]
+) -> None:
     archive = make_zip([PROJECT[0], Entry("input_schema.json", schema)])
     message = refusal(platform, archive, "bad-schema")
     for text in texts:
         assert text in message
 
 
-def test_no_entry_and_two_entries(platform: Booted) -> None:
+def test_a_project_needs_exactly_one_entry_file(platform: Booted) -> None:
     schema = PROJECT[1]
     assert "main.py" in refusal(platform, make_zip([schema]), "bad-none")
     both = make_zip([*PROJECT, Entry("main.js", b"1"), Entry("package.json", b"{}")])
@@ -131,7 +133,7 @@ def test_no_entry_and_two_entries(platform: Booted) -> None:
     assert "main.js" in message
 
 
-def test_a_schema_with_a_byte_order_mark_and_a_folder_around_it_all_is_taken(
+def test_a_byte_order_mark_and_a_folder_around_the_project_are_accepted(
     platform: Booted,
 ) -> None:
     buffer = io.BytesIO()
@@ -162,7 +164,9 @@ def test_a_schema_with_a_byte_order_mark_and_a_folder_around_it_all_is_taken(
         ("x", "custom parameters must contain a single JSON object"),
     ],
 )
-def test_an_input_that_the_schema_does_not_allow(platform: Booted, custom: Any, text: str) -> None:
+def test_an_input_that_breaks_the_schema_is_refused(
+    platform: Booted, custom: Any, text: str
+) -> None:
     slug = platform.push(python_project("print(1)", schema=FIELDS), "bad-fields")
     body = {"scraper_slug": slug, "input": {"parameters": {"custom": custom}}}
     answer = platform.raw("/api/v1/scraper/run", body)
@@ -184,7 +188,9 @@ def test_an_input_that_the_schema_does_not_allow(platform: Booted, custom: Any, 
         ({"egress_allow": ["no port"]}, "host:port"),
     ],
 )
-def test_a_device_that_there_is_not(platform: Booted, system: dict[str, Any], text: str) -> None:
+def test_an_unknown_device_size_is_refused(
+    platform: Booted, system: dict[str, Any], text: str
+) -> None:
     slug = platform.push(python_project("print(1)"), "bad-system")
     body = {"scraper_slug": slug, "input": {"parameters": {"system": system, "custom": {}}}}
     answer = platform.raw("/api/v1/scraper/run", body)
@@ -196,13 +202,13 @@ def test_a_device_that_there_is_not(platform: Booted, system: dict[str, Any], te
     "body",
     [b"{", b"[]", b'"x"', b"\xff\xfe", b'{"a":NaN}', b"{} {}", b'{"a":' * 5000, b"null"],
 )
-def test_a_body_that_is_no_json_object(platform: Booted, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(platform: Booted, body: bytes) -> None:
     answer = platform.raw("/api/v1/scraper/run", body)
     assert (answer.status_code, answer.json()["code"]) == (400, 4000)
 
 
 @pytest.mark.parametrize("version", ["v9.9.9", "1", "v1", 2, ["v1.0.1"]])
-def test_an_unknown_version_names_the_latest(platform: Booted, version: Any) -> None:
+def test_the_error_for_an_unknown_version_names_the_latest(platform: Booted, version: Any) -> None:
     slug = platform.push(python_project("print(1)"), "bad-version")
     first = _latest(platform, slug)
     platform.push(python_project(f"print({version!r})"), "bad-version")
@@ -223,8 +229,8 @@ def _latest(platform: Booted, slug: str) -> str:
     return str(answer.json()["data"]["version"])
 
 
-def test_big_numbers_keep_their_digits_from_input_to_file(platform: Booted) -> None:
-    """2^63 and a number of forty digits: in the request, in the Worker, in rows, in exports."""
+def test_large_integers_keep_their_digits_from_the_input_to_the_file(platform: Booted) -> None:
+    """2^63 and a number of forty digits: in the request, the Worker, rows and exports."""
     big, forty = 2**63, 10**39 + 7
     copies = (
         "from sdk import CoreSDK\n"
@@ -253,7 +259,7 @@ def test_big_numbers_keep_their_digits_from_input_to_file(platform: Booted) -> N
 # --- dependencies -----------------------------------------------------------------------------
 
 
-def test_requirements_that_contradict_each_other(platform: Booted) -> None:
+def test_contradictory_requirements_are_refused(platform: Booted) -> None:
     project = python_project("print(1)", requirements="grpcio==1.80.0\ngrpcio==1.81.0\n")
     run = platform.start_run(platform.push(project, "bad-requirements"))
     detail = platform.ended(run)
@@ -267,7 +273,7 @@ def test_requirements_that_contradict_each_other(platform: Booted) -> None:
     assert "unsatisfiable" in platform.log_text(run)
 
 
-def test_requirements_that_are_not_honoured_are_named(platform: Booted) -> None:
+def test_the_error_for_an_unsupported_requirement_names_it(platform: Booted) -> None:
     project = python_project("print(1)", requirements="--index-url http://a.example\nrich\n")
     slug_or_refusal = httpx2.post(
         f"{platform.url}/api/v2/workers/owner~bad-index/versions",
@@ -287,7 +293,7 @@ def test_requirements_that_are_not_honoured_are_named(platform: Booted) -> None:
 
 
 def _raw_request(platform: Booted, *headers: str) -> tuple[int, dict[str, Any]]:
-    """A request whose headers are ours to the byte."""
+    """Send a request with exactly these header bytes."""
     host, _, port = platform.url.removeprefix("http://").partition(":")
     lines = ["GET /api/proxy/region HTTP/1.1", *headers, "Connection: close", "", ""]
     with socket.create_connection((host, int(port)), 10) as connection:
@@ -310,17 +316,17 @@ def _raw_request(platform: Booted, *headers: str) -> tuple[int, dict[str, Any]]:
         ["X-Nothing: 1"],
     ],
 )
-def test_a_host_that_this_server_is_not(platform: Booted, headers: list[str]) -> None:
+def test_an_unknown_host_name_is_refused(platform: Booted, headers: list[str]) -> None:
     status, body = _raw_request(platform, *headers)
     assert (status, body["code"]) == (400, 4000)
 
 
-def test_the_names_of_this_machine_are_taken(platform: Booted) -> None:
+def test_the_host_names_of_this_machine_are_accepted(platform: Booted) -> None:
     for host in ("localhost", "LOCALHOST:80", "127.0.0.1:8100", "[::1]"):
         assert _raw_request(platform, f"Host: {host}")[0] == 200
 
 
-def test_links_are_absolute_and_believe_no_header_of_a_stranger(platform: Booted) -> None:
+def test_links_are_absolute_and_ignore_untrusted_forwarding_headers(platform: Booted) -> None:
     run = platform.start_run(platform.push(zoo("upserts"), "links"))
     platform.ended(run)
     forged = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https",
@@ -334,7 +340,7 @@ def test_links_are_absolute_and_believe_no_header_of_a_stranger(platform: Booted
     assert httpx2.get(changed).status_code == 404
 
 
-def test_a_run_of_another_account_looks_like_none(platform: Booted) -> None:
+def test_a_run_of_another_account_is_not_found(platform: Booted) -> None:
     other = platform.new_account("stranger")
     run = platform.start_run(platform.push(zoo("upserts"), "links"))
     platform.ended(run)

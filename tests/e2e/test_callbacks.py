@@ -1,4 +1,4 @@
-"""Callbacks as receivers see them: what they say, that they can be trusted, and that they come."""
+"""Callbacks as receivers see them: content, signature and delivery."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def deliveries(platform: Booted, run: str) -> list[dict[str, Any]]:
 
 
 def delivered(platform: Booted, run: str, seconds: float = 20) -> dict[str, Any]:
-    """The one delivery of the run, once it has been taken."""
+    """The only delivery of the run, once it was accepted."""
 
     def look() -> Any:
         found = deliveries(platform, run)
@@ -100,8 +100,10 @@ def test_an_abort_is_reported_as_aborted(platform: Booted, receiver: Receiver) -
     assert (data["results"], data["error_message"]) == (1, "Aborted on request")
 
 
-def test_a_run_that_never_began_has_no_times(platform: Booted, receiver: Receiver) -> None:
-    """Its dependencies cannot be had, so no Worker ever ran."""
+def test_the_callback_of_a_run_that_never_started_has_no_times(
+    platform: Booted, receiver: Receiver
+) -> None:
+    """Its dependencies cannot be installed, so no Worker ever ran."""
     project = python_project("print(1)", requirements="grpcio==1.80.0\ngrpcio==1.81.0\n")
     slug = platform.push(project, "callback-never-began")
     start(platform, slug, receiver.url("/never-began"))
@@ -111,7 +113,7 @@ def test_a_run_that_never_began_has_no_times(platform: Booted, receiver: Receive
     assert data["execution_end_timestamp"] > 0
 
 
-def test_sync_runs_reruns_and_tasks_are_reported_too(platform: Booted, receiver: Receiver) -> None:
+def test_sync_runs_reruns_and_tasks_send_callbacks(platform: Booted, receiver: Receiver) -> None:
     slug = platform.push(zoo("upserts"), "callback-upserts")
     body: dict[str, Any] = {
         "scraper_slug": slug,
@@ -137,7 +139,7 @@ def test_sync_runs_reruns_and_tasks_are_reported_too(platform: Booted, receiver:
     assert len(receiver.at("/sync")) == 1
 
 
-def test_the_run_is_final_for_all_to_see_when_its_callback_comes(
+def test_the_end_of_the_run_is_visible_before_its_callback_arrives(
     platform: Booted, receiver: Receiver
 ) -> None:
     seen: list[dict[str, Any]] = []
@@ -161,7 +163,7 @@ def test_the_run_is_final_for_all_to_see_when_its_callback_comes(
 # --- who says it ------------------------------------------------------------------------------
 
 
-def test_the_signature_is_valid_for_any_library_and_for_this_body_only(
+def test_the_signature_is_valid_in_any_library_and_for_this_body_only(
     platform: Booted, receiver: Receiver
 ) -> None:
     account = httpx2.get(f"{platform.url}/api/fyke/account", headers={"api-key": platform.key})
@@ -179,7 +181,7 @@ def test_the_signature_is_valid_for_any_library_and_for_this_body_only(
         webhook.verify(received.body, {**received.headers, "webhook-timestamp": stale})
 
 
-def test_another_account_signs_with_another_secret(platform: Booted, receiver: Receiver) -> None:
+def test_each_account_has_its_own_secret(platform: Booted, receiver: Receiver) -> None:
     key = platform.new_account("callback-guest")
     # the operator's Worker, because that of a guest needs a machine with complete isolation
     slug = platform.push(zoo("upserts"), "callback-public-upserts", public=True)
@@ -205,7 +207,7 @@ def test_another_account_signs_with_another_secret(platform: Booted, receiver: R
 # --- that it comes ----------------------------------------------------------------------------
 
 
-def test_after_an_error_it_comes_again_under_the_same_id(
+def test_a_failed_callback_is_retried_under_the_same_id(
     platform: Booted, receiver: Receiver
 ) -> None:
     receiver.reply("/fails-once", Reply(500))
@@ -226,7 +228,9 @@ def test_after_an_error_it_comes_again_under_the_same_id(
     assert platform.detail(run)["status"] == SUCCEEDED
 
 
-def test_a_redirect_is_not_followed_and_gone_is_final(platform: Booted, receiver: Receiver) -> None:
+def test_a_redirect_is_not_followed_and_a_410_is_final(
+    platform: Booted, receiver: Receiver
+) -> None:
     receiver.reply("/moved", Reply(302, receiver.url("/elsewhere")))
     receiver.reply("/gone", Reply(410))
     slug = platform.push(zoo("upserts"), "callback-upserts")
@@ -241,12 +245,12 @@ def test_a_redirect_is_not_followed_and_gone_is_final(platform: Booted, receiver
         for run in (moved, gone)
     ]
     assert [(d["state"], d["last_status"]) for d in tried] == [("pending", 302), ("failed", 410)]
-    receiver.wait("/moved", 2)  # tried again where it was sent to, not where it was sent on to
+    receiver.wait("/moved", 2)  # retried at the original address, not at the target of the redirect
     assert receiver.at("/elsewhere") == []
     assert len(receiver.at("/gone")) == 1
 
 
-def test_a_receiver_that_hangs_does_not_delay_others(platform: Booted, receiver: Receiver) -> None:
+def test_a_hanging_receiver_does_not_delay_others(platform: Booted, receiver: Receiver) -> None:
     receiver.reply("/hangs", Reply(hang=True))
     slug = platform.push(zoo("upserts"), "callback-upserts")
     hanging = start(platform, slug, receiver.url("/hangs"))
@@ -264,7 +268,7 @@ def test_a_receiver_that_hangs_does_not_delay_others(platform: Booted, receiver:
     assert tried["last_error"] == "no answer within 15 s"
 
 
-def test_a_receiver_that_is_not_there(platform: Booted, receiver: Receiver) -> None:
+def test_an_unreachable_receiver_is_reported(platform: Booted, receiver: Receiver) -> None:
     with listening() as closed:
         url = closed.url("/nobody")
     slug = platform.push(zoo("upserts"), "callback-upserts")
@@ -293,7 +297,9 @@ def test_a_receiver_that_is_not_there(platform: Booted, receiver: Receiver) -> N
         ("https://a.example/a b", "callback_url"),
     ],
 )
-def test_a_url_that_is_refused_at_the_start(platform: Booted, url: str, text: str) -> None:
+def test_an_invalid_callback_url_is_refused_at_the_start(
+    platform: Booted, url: str, text: str
+) -> None:
     slug = platform.push(zoo("upserts"), "callback-refused")
     body = {
         "scraper_slug": slug, "callback_url": url, "input": {"parameters": {"custom": {}}},
@@ -307,17 +313,17 @@ def test_a_url_that_is_refused_at_the_start(platform: Booted, url: str, text: st
 # --- that it comes although processes die -----------------------------------------------------
 
 
-def test_a_server_that_is_killed_before_the_delivery(
+def test_a_server_killed_before_the_delivery_delivers_after_its_restart(
     own_platform: Booted, receiver: Receiver
 ) -> None:
-    """The run ends while there is no server at all; the next one delivers, once."""
+    """The run ends while no server is running; the next server delivers once."""
     waits = "import time; time.sleep(2)\nfrom sdk import CoreSDK\nCoreSDK.Result.push_data({})"
     slug = own_platform.push(python_project(waits), "callback-waits")
     run = start(own_platform, slug, receiver.url("/later"))
     own_platform.wait_for(lambda: own_platform.detail(run)["status"] == 2, "its beginning")
     own_platform.wait_for(own_platform.sandboxes, "its process")
     supervisor = parent_of(own_platform.role("server"))
-    os.kill(supervisor, signal.SIGSTOP)  # so that no other server is started
+    os.kill(supervisor, signal.SIGSTOP)  # no other server is started
     try:
         own_platform.kill_role("server")
         own_platform.wait_for(
@@ -334,10 +340,10 @@ def test_a_server_that_is_killed_before_the_delivery(
 
 
 @pytest.mark.long
-def test_a_server_that_is_killed_while_it_delivers(
+def test_a_server_killed_during_the_delivery_delivers_again(
     own_platform: Booted, receiver: Receiver
 ) -> None:
-    """Whether it arrived is unknown, so it is sent again, under the same id."""
+    """Its outcome is unknown, so it is sent again under the same id."""
     receiver.reply("/twice", Reply(hang=True))
     slug = own_platform.push(zoo("upserts"), "callback-upserts")
     run = start(own_platform, slug, receiver.url("/twice"))

@@ -1,4 +1,4 @@
-"""Commands against a running platform: texts, JSON and exit status. Each command is tried once."""
+"""Commands against a running platform: texts, JSON and exit status. Each command is tested once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.projects import python_project, zoo
 from support.receivers import Reply, listening
 
 
-def test_workers(cli: Cli, hello: Path) -> None:
+def test_the_worker_commands(cli: Cli, hello: Path) -> None:
     assert "owner/hello" in cli.run("worker", "list")[0]
     listed = {worker["path"]: worker for worker in cli.json("worker", "list")}
     assert listed["owner/hello"]["public"] is False
@@ -36,7 +36,7 @@ def test_workers(cli: Cli, hello: Path) -> None:
     assert "--ref" in cli.run("worker", "push", hello, "--ref", "main", code=2)[1]
 
 
-def test_callbacks(cli: Cli, hello: Path) -> None:
+def test_the_callback_commands(cli: Cli, hello: Path) -> None:
     with listening() as receiver:
         receiver.reply("/x", Reply(410))
         run = cli.json("run", "start", "owner/hello", "--callback", receiver.url("/x"))["slug"]
@@ -106,13 +106,13 @@ def test_a_new_version_is_pushed_run_and_deleted(cli: Cli, tmp_path: Path) -> No
     assert "one" in cli.run("run", "log", run)[0]
 
 
-def test_the_store(cli: Cli, hello: Path) -> None:
+def test_the_store_commands(cli: Cli, hello: Path) -> None:
     assert "owner/hello" in cli.run("store", "search", "hello")[0]
     assert cli.json("store", "search", "hello", "--limit", 1)[0]["path"] == "owner/hello"
     assert cli.run("store", "search", "no such thing")[1] == "Nothing found.\n"
 
 
-def test_a_run_for_people_and_for_programs(cli: Cli, ended: str, tmp_path: Path) -> None:
+def test_a_run_is_shown_as_text_and_as_json(cli: Cli, ended: str, tmp_path: Path) -> None:
     assert "state     succeeded" in cli.run("run", "show", ended)[0]
     assert cli.json("run", "show", ended)["state"] == "succeeded"
     assert ended in cli.run("run", "list", "--status", "succeeded", "--size", 100)[0]
@@ -130,7 +130,7 @@ def test_a_run_for_people_and_for_programs(cli: Cli, ended: str, tmp_path: Path)
     assert {site["domain"] for site in sites["list"]} == {"example.com"}
 
 
-def test_its_rows(cli: Cli, ended: str, tmp_path: Path) -> None:
+def test_the_rows_of_a_run_are_shown_and_exported(cli: Cli, ended: str, tmp_path: Path) -> None:
     assert "https://example.com/" in cli.run("run", "results", ended)[0]
     page = cli.json("run", "results", ended, "--page", 1, "--size", 5)
     assert page["count"] == 1
@@ -148,7 +148,7 @@ def test_its_rows(cli: Cli, ended: str, tmp_path: Path) -> None:
     assert "--format doc" in cli.run("run", "export", ended, "--format", "doc", code=2)[1]
 
 
-def test_its_log_has_every_line_once(cli: Cli, ended: str) -> None:
+def test_every_line_of_the_log_is_shown_once(cli: Cli, ended: str) -> None:
     whole = cli.platform.log_text(ended)
     assert cli.run("run", "log", ended)[0] == whole
     assert cli.run("run", "log", ended, "--follow")[0] == whole
@@ -156,7 +156,7 @@ def test_its_log_has_every_line_once(cli: Cli, ended: str) -> None:
     assert [entry["position"] for entry in entries] == list(range(1, len(entries) + 1))
 
 
-def test_following_a_run_while_it_talks(cli: Cli) -> None:
+def test_a_log_can_be_followed(cli: Cli) -> None:
     main = (
         "import time\nfrom sdk import CoreSDK\n"
         "for n in range(300):\n"
@@ -171,7 +171,7 @@ def test_following_a_run_while_it_talks(cli: Cli) -> None:
     assert "succeeded" in err
 
 
-def test_a_run_that_fails_is_exit_status_1(cli: Cli) -> None:
+def test_a_failed_run_is_exit_status_1(cli: Cli) -> None:
     slug = cli.platform.push(zoo("raises"), "cli-raises")
     out, err = cli.run("run", "start", slug, "--wait", code=1)
     assert len(out.strip()) == 26
@@ -183,7 +183,7 @@ def test_a_run_that_fails_is_exit_status_1(cli: Cli) -> None:
     cli.run("run", "show", detail["slug"], code=3)
 
 
-def test_waiting_has_an_end_and_aborting_too(cli: Cli) -> None:
+def test_waiting_has_a_time_limit_and_a_run_can_be_aborted(cli: Cli) -> None:
     slug = cli.platform.push(zoo("never_exits"), "cli-never-exits")
     out, err = cli.run(
         "run", "start", slug, "--timeout", 60, "--memory", 512, "--wait",
@@ -197,7 +197,7 @@ def test_waiting_has_an_end_and_aborting_too(cli: Cli) -> None:
     assert cli.json("run", "show", run)["state"] == "aborted"
 
 
-def test_ctrl_c_leaves_the_run_alone(cli: Cli) -> None:
+def test_ctrl_c_does_not_stop_the_run(cli: Cli) -> None:
     slug = cli.platform.push(zoo("never_exits"), "cli-never-exits")
     waiting = cli.start("run", "start", slug, "--wait", "--follow")
     assert waiting.stdout is not None
@@ -215,7 +215,7 @@ def test_ctrl_c_leaves_the_run_alone(cli: Cli) -> None:
     cli.platform.ended(run)
 
 
-def test_input_comes_from_a_file_from_a_pipe_or_as_it_is(cli: Cli, tmp_path: Path) -> None:
+def test_the_input_comes_from_a_file_a_pipe_or_the_command_line(cli: Cli, tmp_path: Path) -> None:
     slug = cli.platform.push(zoo("echoes_input"), "cli-echoes-input")
     file = tmp_path / "in.json"
     file.write_text('{"from": "file"}')
@@ -230,7 +230,7 @@ def test_input_comes_from_a_file_from_a_pipe_or_as_it_is(cli: Cli, tmp_path: Pat
     assert "not valid JSON" in cli.run("run", "start", slug, "-i", "{", code=2)[1]
 
 
-def test_tasks(cli: Cli, hello: Path, tmp_path: Path) -> None:
+def test_the_task_commands(cli: Cli, hello: Path, tmp_path: Path) -> None:
     file = tmp_path / "in.json"
     file.write_text('{"urls": ["https://example.org/"]}')
     made = cli.json("task", "create", "owner/hello", "--input", file, "--title", "Daily")
@@ -252,7 +252,7 @@ def test_tasks(cli: Cli, hello: Path, tmp_path: Path) -> None:
     assert "task does not exist" in cli.run("task", "show", task, code=3)[1]
 
 
-def test_schedules(cli: Cli, hello: Path, tmp_path: Path) -> None:
+def test_the_schedule_commands(cli: Cli, hello: Path, tmp_path: Path) -> None:
     task = cli.json("task", "create", "owner/hello", "--input", "{}")["slug"]
     assert cli.run("account", "zone", "Europe/Berlin")[0].strip() == "Europe/Berlin"
     assert cli.json("account", "zone") == {"time_zone": "Europe/Berlin"}
@@ -272,7 +272,7 @@ def test_schedules(cli: Cli, hello: Path, tmp_path: Path) -> None:
     cli.run("task", "delete", task)
 
 
-def test_the_run_queue(cli: Cli, hello: Path) -> None:
+def test_the_queue_commands(cli: Cli, hello: Path) -> None:
     def held(*options: str) -> str:
         return str(cli.json("run", "start", "owner/hello", "--queued", *options)["queue_ref"])
 
@@ -303,7 +303,7 @@ def test_the_run_queue(cli: Cli, hello: Path) -> None:
     assert "100" in cli.run("queue", "list", "--size", 101, code=2)[1]
 
 
-def test_plans_and_rates(cli: Cli) -> None:
+def test_plans_and_rate_limits_are_set_and_shown(cli: Cli) -> None:
     made = cli.json("account", "add", "small")
     assert (made["account"]["plan"], made["account"]["most_runs"]) == ("free", 2)
     own = {"FYKE_KEY": made["key"]["key"]}
@@ -319,7 +319,7 @@ def test_plans_and_rates(cli: Cli) -> None:
     assert "1/s" in cli.run("key", "list", env=own)[0]
     assert "rate_limit" in cli.run("key", "create", "x", "--rate-limit", -1, code=2, env=own)[1]
     url = f"{cli.platform.url}/api/v2/users/account"
-    # the server learns the key's own rate with its first request
+    # the server reads the rate of a key at its first request
     answers = [httpx2.get(url, headers={"api-key": slow}) for _ in range(8)]
     assert answers[-1].headers["ratelimit-policy"] == '"default";q=2;w=2'
     assert {answer.status_code for answer in answers} == {200, 429}
@@ -340,7 +340,7 @@ def test_caps_are_set_and_shown(cli: Cli) -> None:
     assert "run_cap" in cli.run("account", "caps", "--run", "-1", code=2, env=own)[1]
 
 
-def test_an_estimate_goes_by_earlier_runs(cli: Cli) -> None:
+def test_an_estimate_is_based_on_earlier_runs(cli: Cli) -> None:
     slug = cli.platform.push(python_project("print(1)"), "estimated")
     said = cli.run("worker", "estimate", slug)[1]
     assert "Not enough runs for an estimate yet: 0 of 10." in said
@@ -356,7 +356,7 @@ def test_an_estimate_goes_by_earlier_runs(cli: Cli) -> None:
     assert "Based on your account's last 10 runs of version" in err
 
 
-def test_accounts_and_keys(cli: Cli) -> None:
+def test_the_account_and_key_commands(cli: Cli) -> None:
     made = cli.json("account", "add", "marketing")
     assert made["account"]["name"] == "marketing"
     cli.run("account", "add", "marketing", code=5)
@@ -381,7 +381,7 @@ def test_accounts_and_keys(cli: Cli) -> None:
     assert plain.startswith("scraper_api_")
 
 
-def test_secrets(cli: Cli, hello: Path) -> None:
+def test_the_secret_commands(cli: Cli, hello: Path) -> None:
     value = "canary-cli: p@ss\nand a second line"
     for sent in (value, value + "\n", value + "\r\n"):
         out, err = cli.run("secret", "set", "owner/hello", "SHOP_LOGIN", stdin=sent)
@@ -403,7 +403,7 @@ def test_secrets(cli: Cli, hello: Path) -> None:
     assert cli.json("secret", "list", "owner/hello") == {"list": [], "needed": [], "missing": []}
 
 
-def test_users_and_what_their_keys_may(cli: Cli) -> None:
+def test_the_user_commands_and_the_permissions_of_keys(cli: Cli) -> None:
     made = cli.json("user", "invite", "Ada", "--role", "viewer")
     assert (made["user"]["name"], made["user"]["role"]) == ("ada", "viewer")
     assert made["link"]["url"].startswith(f"{cli.platform.url}/invite?token=")
@@ -430,7 +430,9 @@ def test_users_and_what_their_keys_may(cli: Cli) -> None:
     assert "unknown scope 'all'" in cli.run("key", "create", "x", "--scope", "all", code=2)[1]
 
 
-def test_no_key_a_wrong_key_no_server(cli: Cli, tmp_path: Path) -> None:
+def test_a_missing_key_an_invalid_key_and_a_missing_server_are_reported(
+    cli: Cli, tmp_path: Path
+) -> None:
     url = cli.platform.url
     nowhere = {"FYKE_HOME": str(tmp_path)}
     assert "owner/" in cli.run("store", "search", "owner/", "--url", url, env=nowhere)[0]
@@ -441,8 +443,8 @@ def test_no_key_a_wrong_key_no_server(cli: Cli, tmp_path: Path) -> None:
     assert "cannot be reached" in refused
 
 
-def test_every_command_is_tried() -> None:
-    """Read from the files of these tests, whichever are run."""
+def test_every_command_is_tested() -> None:
+    """The commands are read from the files of all these tests, selected or not."""
     tried = set()
     files = sorted(Path(__file__).parent.glob("test_cli*.py"))
     for call in ast.walk(ast.parse("\n".join(file.read_text() for file in files))):

@@ -26,14 +26,14 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a
 
 @pytest.fixture
 def trial() -> Iterator[Path]:
-    """A folder that others may pass through, which those of pytest are not."""
+    """A folder that other users may traverse, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="fyke-e2e-"))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
 
 
-def test_a_worker_runs_without_the_server(cli: Cli, hello: Path, tmp_path: Path) -> None:
+def test_a_worker_can_be_run_without_a_server(cli: Cli, hello: Path, tmp_path: Path) -> None:
     out, err = cli.process("worker", "run", hello)
     assert json.loads(out)["url"] == "https://example.com/"
     assert "Running..." in err
@@ -46,7 +46,7 @@ def test_a_worker_runs_without_the_server(cli: Cli, hello: Path, tmp_path: Path)
     assert "--output" in cli.run("worker", "run", hello, "-o", "x.doc", code=2)[1]
 
 
-def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -> None:
+def test_a_failed_local_run_is_reported(cli: Cli, hello: Path, tmp_path: Path) -> None:
     archive = tmp_path / "raises.zip"
     archive.write_bytes(zoo("raises"))
     out, err = cli.process("worker", "run", archive, code=1)
@@ -57,8 +57,8 @@ def test_a_local_run_that_fails_says_so(cli: Cli, hello: Path, tmp_path: Path) -
     assert (kept["state"], len(kept["rows"])) == ("failed", 1)
 
 
-def test_a_local_run_gets_only_what_its_project_declares(cli: Cli, tmp_path: Path) -> None:
-    """Sites, and dependencies that run code when they are installed, which needs consent too."""
+def test_a_local_run_reaches_only_the_declared_sites(cli: Cli, tmp_path: Path) -> None:
+    """Also dependencies that run code during installation, which require permission."""
     archive = tmp_path / "declared.zip"
     there = ("-i", '{"url": "http://undeclared.example/"}')
     declared = '{"egress": ["example.com"], "install": "build"}'
@@ -69,7 +69,7 @@ def test_a_local_run_gets_only_what_its_project_declares(cli: Cli, tmp_path: Pat
     assert "succeeded (1 row" in err
 
 
-def test_a_local_run_leaves_nothing_behind_when_it_is_interrupted(cli: Cli, tmp_path: Path) -> None:
+def test_an_interrupted_local_run_leaves_no_files(cli: Cli, tmp_path: Path) -> None:
     archive = tmp_path / "never.zip"
     archive.write_bytes(zoo("never_exits"))
     running = cli.start("worker", "run", archive, start_new_session=True)
@@ -86,7 +86,7 @@ def test_a_local_run_leaves_nothing_behind_when_it_is_interrupted(cli: Cli, tmp_
     assert not (local / "0" / "state.db").exists()
 
 
-def test_the_doctor(cli: Cli, tmp_path: Path) -> None:
+def test_the_doctor_checks_this_machine(cli: Cli, tmp_path: Path) -> None:
     level = cli.platform.isolation()
     status = 0 if level == "full" else 1
     out, _ = cli.process("doctor", code=status)
@@ -97,8 +97,8 @@ def test_the_doctor(cli: Cli, tmp_path: Path) -> None:
 
 
 @ROOT_ONLY
-def test_a_plain_user_needs_no_root(cli: Cli, hello: Path, trial: Path) -> None:
-    """The same commands as a user who owns nothing but a folder."""
+def test_the_doctor_requires_no_root(cli: Cli, hello: Path, trial: Path) -> None:
+    """The same commands as a plain user who owns only a folder."""
     home = trial / "plain"
     home.mkdir()
     os.chown(home, PLAIN_UID, PLAIN_UID)
@@ -125,19 +125,19 @@ def test_a_plain_user_needs_no_root(cli: Cli, hello: Path, trial: Path) -> None:
     assert "not running" in cli.process("run", "list", code=6, **system)[1]
 
 
-def test_settings_are_shown(cli: Cli) -> None:
+def test_the_settings_are_shown(cli: Cli) -> None:
     values = cli.json("config", "show", "--origin")
     assert values["work_mb"] == {"value": 64, "origin": "environment (FYKE_WORK_MB)"}
     assert "durability" in cli.run("config", "show")[0]
 
 
-def test_versions(cli: Cli) -> None:
+def test_the_version_command_shows_all_versions(cli: Cli) -> None:
     out = cli.process("--version")[0]
     assert sys.version.split()[0] in out
     assert f"schema {NEWEST_STATE}" in out
 
 
-def test_a_backup_becomes_a_platform_of_its_own(cli: Cli, ended: str, trial: Path) -> None:
+def test_a_backup_can_be_restored_to_a_new_folder(cli: Cli, ended: str, trial: Path) -> None:
     assert cli.run("db", "check")[1] == "No problems found.\n"
     assert cli.json("db", "check") == {"ok": True, "findings": []}
     file = trial / "fyke.tar.zst"

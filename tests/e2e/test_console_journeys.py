@@ -1,7 +1,8 @@
-"""What users come for, from sign-in to the file: by mouse, by keyboard alone, and on a phone.
+"""The main tasks of users, from sign-in to the exported file: by mouse, by keyboard alone, and on a
+phone.
 
-Find, start, watch, export, schedule, upload, one after the other on a booted platform, with
-nothing in between but the pages.
+Find, start, watch, export, schedule and upload, in this order on a booted platform, using only the
+pages.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ COLUMNS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Closed with this module: while it is open no other loop may run in this thread."""
+    """Closed at the end of this module: while it is open, no other loop may run in this thread."""
     with chromium() as found:
         yield found
 
@@ -68,7 +69,7 @@ def home(platform: Booted) -> Booted:
 
 @dataclass
 class ConsoleUser:
-    """A user in front of the console."""
+    """A user with a browser."""
 
     hand: InputDevice
     page: Page
@@ -76,7 +77,7 @@ class ConsoleUser:
     phone: bool
 
     def go(self, area: str) -> None:
-        """By the side bar, which a phone folds away."""
+        """Open a page from the sidebar, which is collapsed on a phone."""
         if self.phone:
             self.page.locator(".side-open").tap()
         main = self.page.get_by_role("navigation", name="Main")
@@ -92,15 +93,14 @@ class ConsoleUser:
         return (within or self.page).get_by_role("button", name=name, exact=True)
 
     def well(self) -> None:
-        """Nothing went wrong on the way, and nothing sticks out."""
+        """Check that there was no error, and that the page does not overflow."""
         assert self.watch.errors == self.watch.foreign == self.watch.dialogs == []
         assert sideways(self.page) == ""
 
 
 def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
-    """The first visit sets the password by the link of ``fyke up``, the others sign in.
-
-    The link names the first server; it is opened at the platform's address, as all pages are.
+    """Set the password with the link of ``fyke up`` at the first visit, then sign in. The link
+    names the first server, but it is opened at the platform's address like all pages.
     """
     link = re.fullmatch(r"(http://[^/\s]+)(/setup\?token=\S+)", home.setup_link())
     assert link, home.tail()
@@ -131,7 +131,7 @@ def visit(request: pytest.FixtureRequest, browser: Browser, home: Booted) -> Ite
         yield ConsoleUser(hand, page, watch, phone)
 
 
-def test_find_a_worker(visit: ConsoleUser) -> None:
+def test_a_worker_is_found_in_the_store(visit: ConsoleUser) -> None:
     visit.go("Store")
     page = visit.page
     expect(page.get_by_role("heading", level=1)).to_have_text("Store")
@@ -150,7 +150,7 @@ def start(visit: ConsoleUser, word: str) -> None:
     page.wait_for_url(re.compile(r"/runs/[0-9A-Z]{26}$"))
 
 
-def test_start_it(visit: ConsoleUser) -> None:
+def test_a_run_is_started_from_the_form(visit: ConsoleUser) -> None:
     page = visit.page
     page.goto("/w/owner/town-crier")
     visit.press(visit.button("Start"))  # empty: the error is at the field
@@ -166,8 +166,8 @@ def test_start_it(visit: ConsoleUser) -> None:
     visit.well()
 
 
-def test_watch_it(visit: ConsoleUser) -> None:
-    """The page says by itself what happens: rows, lines of the log, the end."""
+def test_a_run_is_watched_live(visit: ConsoleUser) -> None:
+    """The page is updated live: rows, lines of the log, the end."""
     start(visit, "news")
     page = visit.page
     visit.press(page.get_by_role("link", name=re.compile("^Log")).first)
@@ -179,7 +179,7 @@ def test_watch_it(visit: ConsoleUser) -> None:
     visit.well()
 
 
-def test_export_it(visit: ConsoleUser, tmp_path: Path) -> None:
+def test_the_rows_of_a_run_are_exported(visit: ConsoleUser, tmp_path: Path) -> None:
     start(visit, "filed")
     page = visit.page
     expect(page.locator("#run-figures")).to_contain_text("Succeeded", timeout=60_000)
@@ -200,7 +200,7 @@ def test_export_it(visit: ConsoleUser, tmp_path: Path) -> None:
     visit.well()
 
 
-def test_schedule_it(visit: ConsoleUser) -> None:
+def test_a_task_is_scheduled(visit: ConsoleUser) -> None:
     page = visit.page
     page.goto("/w/owner/town-crier")
     visit.hand.write(page.get_by_role("textbox", name="Word", exact=True), "good morning")
@@ -224,7 +224,7 @@ def test_schedule_it(visit: ConsoleUser) -> None:
     visit.well()
 
 
-def test_upload_a_worker(visit: ConsoleUser, tmp_path: Path) -> None:
+def test_a_worker_is_uploaded_and_published(visit: ConsoleUser, tmp_path: Path) -> None:
     name = f"by-{visit.hand.name}"
     archive = tmp_path / f"{name}.zip"
     archive.write_bytes(python_project(SAYS, schema=SCHEMA, output=COLUMNS))

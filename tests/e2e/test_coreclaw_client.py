@@ -41,11 +41,11 @@ def wanted(rows: int) -> dict[str, object]:
     return {"parameters": {"system": {"memory": 512}, "custom": {"rows": rows}}}
 
 
-def test_it_is_the_published_package() -> None:
+def test_the_installed_package_is_the_published_one() -> None:
     assert version("coreclaw-client") == "1.0.1"
 
 
-def test_an_async_start_and_the_rows_page_by_page(
+def test_an_async_start_returns_its_rows_page_by_page(
     platform: Booted, client: CoreClawClient, counter: str
 ) -> None:
     run = client.scraper(counter).run(input=wanted(25), version="v1.0.1")["run_slug"]
@@ -60,7 +60,7 @@ def test_an_async_start_and_the_rows_page_by_page(
     assert len(client.run(run).list_results()["list"]) == 10
 
 
-def test_a_sync_start_without_a_version_brings_its_window_of_rows(
+def test_a_sync_start_without_a_version_returns_a_page_of_rows(
     client: CoreClawClient, counter: str
 ) -> None:
     data = client.scraper(counter).run(input=wanted(7), wait_for_finish=True, limit=3, offset=3)
@@ -69,7 +69,7 @@ def test_a_sync_start_without_a_version_brings_its_window_of_rows(
     assert [row["n"] for row in data["results"]["list"]] == [3, 4, 5]
 
 
-def test_a_sync_start_of_a_worker_that_fails_is_no_exception(
+def test_a_sync_start_of_a_failing_worker_raises_nothing(
     platform: Booted, client: CoreClawClient
 ) -> None:
     slug = platform.push(zoo("exits_with_code"), "client-exits")
@@ -78,7 +78,7 @@ def test_a_sync_start_of_a_worker_that_fails_is_no_exception(
     assert "the site said no" in data["error_message"]
 
 
-def test_it_may_name_the_worker_by_its_path(
+def test_the_worker_may_be_named_by_its_path(
     platform: Booted, client: CoreClawClient, counter: str
 ) -> None:
     path = f"{_owner(platform, counter)}/client-counts"
@@ -113,7 +113,7 @@ async def test_the_async_client_does_the_same(platform: Booted, counter: str) ->
         ("no http callback", 400, 4000),
     ],
 )
-def test_errors_arrive_as_its_own_class_with_the_envelope(
+def test_errors_are_raised_as_its_own_class_with_the_envelope(
     platform: Booted, client: CoreClawClient, counter: str, misuse: str, status: int, code: int
 ) -> None:
     with pytest.raises(CoreClawHTTPError) as caught:

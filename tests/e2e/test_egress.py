@@ -1,4 +1,4 @@
-"""The egress of a run: what it reaches, what it does not, and that every byte is counted."""
+"""The egress of a run: allowed and refused targets, and the exact count of bytes."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ for target in given["targets"]:
 
 @dataclass(frozen=True)
 class Setup:
-    """A platform with regions, and the Workers of these tests."""
+    """A platform with regional proxies, and the Workers of these tests."""
 
     platform: Booted
     region: SocksProxy
@@ -137,7 +137,7 @@ class Setup:
     def knock(
         self, targets: list[str], ways: list[str], custom: Any = None, **system: Any
     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Run the Worker that knocks; return the run and its rows."""
+        """Run the Worker that connects to targets; return the run and its rows."""
         given = {"targets": targets, "ways": ways, **(custom or {})}
         run = self.platform.start_run(self.knocks, given, **system)
         return self.platform.ended(run), self.platform.rows(run)
@@ -183,7 +183,7 @@ def test_a_fetch_through_the_proxy_is_counted_to_the_byte(setup: Setup, site: Co
 
 
 @pytest.mark.parametrize("way", ["http", "connect", "socks"])
-def test_each_way_counts_what_the_site_counted_both_ways(
+def test_each_direction_is_counted_as_the_site_counts_it(
     setup: Setup, site: CountingSite, way: str
 ) -> None:
     body = "y" * 50_000
@@ -197,7 +197,7 @@ def test_each_way_counts_what_the_site_counted_both_ways(
     assert detail["traffic"] == site.passed
 
 
-def test_the_port_that_old_workers_have_in_their_code_leads_to_the_proxy_too(
+def test_the_port_that_old_workers_hard_code_leads_to_the_proxy(
     setup: Setup, site: CountingSite
 ) -> None:
     custom = {"proxy": "127.0.0.1:6000"}
@@ -206,8 +206,8 @@ def test_the_port_that_old_workers_have_in_their_code_leads_to_the_proxy_too(
     assert detail["traffic"] == site.passed > 0
 
 
-def test_a_library_needs_no_line_about_the_proxy(setup: Setup, site: CountingSite) -> None:
-    """A name that only the region knows, so that nothing but the proxy can lead to it."""
+def test_libraries_find_the_proxy_without_configuration(setup: Setup, site: CountingSite) -> None:
+    """Only the region resolves this name, so it can be reached only through the proxy."""
     code = (
         "import urllib.request\nfrom sdk import CoreSDK\n"
         "url = CoreSDK.Parameter.get_input_json_dict()['url']\n"
@@ -232,7 +232,7 @@ def test_a_wrong_secret_is_refused(setup: Setup, site: CountingSite) -> None:
 # --- who may go where -------------------------------------------------------------------------
 
 
-def test_an_exemption_holds_for_its_own_run_only(setup: Setup, site: CountingSite) -> None:
+def test_an_exemption_applies_to_its_own_run_only(setup: Setup, site: CountingSite) -> None:
     _, allowed = setup.fetch(site.url("/bytes/10"), egress_allow=[site.target])
     _, refused = setup.fetch(site.url("/bytes/10"))
     assert allowed == {"status": 200, "bytes": 10}
@@ -243,7 +243,7 @@ def test_an_exemption_holds_for_its_own_run_only(setup: Setup, site: CountingSit
     assert site.requests == ["/bytes/10"]
 
 
-def test_a_version_reaches_what_it_declares_and_each_site_is_reported(
+def test_a_version_reaches_only_its_declared_sites_and_each_site_is_reported(
     setup: Setup, site: CountingSite
 ) -> None:
     declared = {"fyke.json": json.dumps({"egress": ["127.0.0.1"]})}
@@ -267,7 +267,7 @@ def test_a_version_reaches_what_it_declares_and_each_site_is_reported(
     assert reached.bytes_up + reached.bytes_down == detail["traffic"] == site.passed
 
 
-def test_only_the_operator_may_exempt(setup: Setup, site: CountingSite) -> None:
+def test_only_the_operator_may_exempt_private_addresses(setup: Setup, site: CountingSite) -> None:
     platform = setup.platform
     key = platform.new_account("egress-guest")
     system = {"egress_allow": [site.target]}
@@ -282,9 +282,7 @@ def test_only_the_operator_may_exempt(setup: Setup, site: CountingSite) -> None:
     assert site.passed == 0
 
 
-def test_nothing_inside_can_be_reached_however_it_is_spelled(
-    setup: Setup, site: CountingSite
-) -> None:
+def test_no_encoding_of_an_internal_address_is_reachable(setup: Setup, site: CountingSite) -> None:
     port = site.port
     hosts = [
         "127.0.0.1", "localhost", "127.0.0.2", "0.0.0.0", "2130706433", "0x7f000001", "127.1",
@@ -301,19 +299,19 @@ def test_nothing_inside_can_be_reached_however_it_is_spelled(
     passed = [row for row in rows if row["answer"] in (0, 200, "connected")]
     assert passed == []
     by_rule = [row for row in rows if row["answer"] in (403, 2)]
-    names = ("metadata.internal",)  # may also fail for want of an address
+    names = ("metadata.internal",)  # may also fail because it has no address
     assert len([r for r in rows if not r["target"].startswith(names)]) <= len(by_rule)
     assert (detail["traffic"], site.passed) == (0, 0)
 
 
-def test_without_the_proxy_there_is_no_way_at_all(setup: Setup, site: CountingSite) -> None:
+def test_there_is_no_network_access_without_the_proxy(setup: Setup, site: CountingSite) -> None:
     targets = [site.target, "1.1.1.1:443", setup.platform.url.removeprefix("http://")]
     _, rows = setup.knock(targets, ["direct"], egress_allow=[site.target])
     assert {row["answer"] for row in rows} <= {"OSError", "ConnectionRefusedError", "TimeoutError"}
     assert site.passed == 0
 
 
-def test_mail_ports_are_closed(setup: Setup) -> None:
+def test_mail_ports_are_blocked(setup: Setup) -> None:
     _, rows = setup.knock(["mail.example:25", "mail.example:587"], ["connect", "socks"])
     assert [row["answer"] for row in rows] == [403, 2, 403, 2]
 
@@ -322,7 +320,9 @@ def test_mail_ports_are_closed(setup: Setup) -> None:
 
 
 @reaches(ReasonCode.TRAFFIC_CAP, HintCode.TRAFFIC_CAP)
-def test_the_limit_of_traffic_stops_the_run_at_its_byte(setup: Setup, site: CountingSite) -> None:
+def test_the_traffic_limit_stops_the_run_at_the_exact_byte(
+    setup: Setup, site: CountingSite
+) -> None:
     run = setup.platform.start_run(
         setup.fetches, {"url": site.url("/bytes/30000000")},
         egress_allow=[site.target], max_total_traffic=1,
@@ -335,9 +335,7 @@ def test_the_limit_of_traffic_stops_the_run_at_its_byte(setup: Setup, site: Coun
     assert "max_total_traffic of 1 MB" in setup.platform.log_text(run)
 
 
-def test_a_run_that_uses_exactly_its_limit_has_not_gone_over_it(
-    setup: Setup, site: CountingSite
-) -> None:
+def test_a_run_that_uses_exactly_its_limit_succeeds(setup: Setup, site: CountingSite) -> None:
     detail, _ = setup.knock([site.target], ["connect"], egress_allow=[site.target])
     exact = detail["traffic"]
     stays = python_project(KNOCKS + "\nimport time\ntime.sleep(4)\n")
@@ -357,8 +355,8 @@ def test_a_run_that_uses_exactly_its_limit_has_not_gone_over_it(
     assert f"max_total_traffic of {in_mb} MB" in ends[exact - 1]["err_msg"]
 
 
-def test_the_limit_is_for_all_subtasks_together(setup: Setup, site: CountingSite) -> None:
-    """Each of six fetches is below the limit, and over before they are added up."""
+def test_the_limit_applies_to_all_subtasks_together(setup: Setup, site: CountingSite) -> None:
+    """Each of the six fetches is below the limit, and ends before they are added up."""
     schema = {
         "properties": [{"name": "urls", "type": "array"}],
         "concurrency": {"fields": ["urls"]},
@@ -372,14 +370,14 @@ def test_the_limit_is_for_all_subtasks_together(setup: Setup, site: CountingSite
     detail = setup.platform.ended(run)
     assert detail["status"] == FAILED
     assert detail["err_msg"] == "Stopped: max_total_traffic of 5 MB was reached"
-    # what the site gave to connections that were then cut off never came to the run
+    # bytes that the site sent on connections that were then cut never reached the run
     assert 5_000_000 < detail["traffic"] <= site.passed
 
 
 # --- regions ----------------------------------------------------------------------------------
 
 
-def test_a_region_goes_out_through_its_own_proxy(setup: Setup, site: CountingSite) -> None:
+def test_a_region_uses_its_own_proxy(setup: Setup, site: CountingSite) -> None:
     setup.region.names[("127.0.0.1", site.port)] = site.port
     before = len(setup.region.asked)
     detail, row = setup.fetch(
@@ -392,8 +390,8 @@ def test_a_region_goes_out_through_its_own_proxy(setup: Setup, site: CountingSit
     assert "upstream" not in setup.platform.log_text(detail["slug"])
 
 
-def test_a_region_may_resolve_names_itself(setup: Setup, site: CountingSite) -> None:
-    """The name means something in the region only; the platform never resolves it."""
+def test_the_proxy_of_a_region_may_resolve_names(setup: Setup, site: CountingSite) -> None:
+    """The name resolves only in the region; the platform never resolves it."""
     setup.region.names[SHOP] = site.port
     before = len(setup.region.asked)
     detail, row = setup.fetch("http://shop.example/bytes/3000", proxy_region="FR")
@@ -403,7 +401,7 @@ def test_a_region_may_resolve_names_itself(setup: Setup, site: CountingSite) -> 
     assert detail["traffic"] == site.passed
 
 
-def test_a_regions_proxy_is_never_asked_for_the_inside(setup: Setup) -> None:
+def test_the_proxy_of_a_region_is_never_asked_for_internal_addresses(setup: Setup) -> None:
     before = len(setup.region.asked)
     targets = ["127.0.0.1:80", "localhost:80", "10.0.0.1:80", "printer.local:80", "[::1]:80",
                "intranet:80", "169.254.169.254:80"]  # fmt: skip
@@ -414,13 +412,13 @@ def test_a_regions_proxy_is_never_asked_for_the_inside(setup: Setup) -> None:
     assert setup.region.asked[before:] == []
 
 
-def test_a_regions_proxy_that_is_down_is_said_so(setup: Setup, site: CountingSite) -> None:
+def test_a_failing_proxy_of_a_region_is_reported(setup: Setup, site: CountingSite) -> None:
     detail, row = setup.fetch(site.url("/"), egress_allow=[site.target], proxy_region="GB")
     assert "502" in row["error"]
     assert (detail["traffic"], site.passed) == (0, 0)
 
 
-def test_a_region_without_a_proxy_goes_out_directly_and_the_log_says_so(
+def test_a_region_without_a_proxy_connects_directly_with_a_note_in_the_log(
     setup: Setup, site: CountingSite
 ) -> None:
     before = len(setup.region.asked)
@@ -436,7 +434,7 @@ def test_a_region_without_a_proxy_goes_out_directly_and_the_log_says_so(
 # --- no browser -------------------------------------------------------------------------------
 
 
-def test_a_request_for_a_browser_gets_an_answer_and_a_line_in_the_log(setup: Setup) -> None:
+def test_a_request_for_a_browser_is_refused_with_a_line_in_the_log(setup: Setup) -> None:
     asks = """
 import os
 import urllib.error
@@ -461,7 +459,7 @@ for name in ("ChromeWs", "ChromeHttp"):
 
 
 @reaches(ReasonCode.NO_BROWSER, HintCode.NO_BROWSER)
-def test_a_worker_that_fails_without_a_browser_says_so(setup: Setup) -> None:
+def test_a_worker_that_fails_without_a_browser_ends_for_that_reason(setup: Setup) -> None:
     asks = """
 import os
 import urllib.request

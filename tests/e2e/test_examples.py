@@ -1,5 +1,5 @@
-"""The examples in six languages, each with its real tool chain, and a key of two requests a second:
-every example gets "too many requests" and has to wait.
+"""The examples in six languages, each with its real toolchain and a key limited to two requests per
+second: every example gets "too many requests" and has to wait.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TEXT = 'caf\u00e9, "quoted" \\ \U0001f41f'
 
 @pytest.fixture(scope="module")
 def settings(platform: Booted) -> dict[str, str]:
-    """The variables that the examples read, but for the port of their receiver."""
+    """The variables that the examples read, except the port of their receiver."""
     made = platform.call("/api/fyke/keys", {"name": "examples", "rate_limit": 2})
     return {
         "FYKE_URL": platform.url,
@@ -130,7 +130,7 @@ def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return build(tmp_path_factory.mktemp(build.__name__))
 
 
-def test_an_example_runs_from_start_to_file(
+def test_an_example_runs_from_the_start_to_the_file(
     command: list[str], settings: dict[str, str], tmp_path: Path
 ) -> None:
     lines = run(command, tmp_path, settings)
@@ -145,7 +145,7 @@ def test_an_example_runs_from_start_to_file(
     assert {row["text"] for row in rows} == {TEXT}
 
 
-def test_an_example_that_fails_says_why(
+def test_a_failing_example_reports_the_reason(
     command: list[str], settings: dict[str, str], tmp_path: Path
 ) -> None:
     with pytest.raises(AssertionError, match="50001 Worker does not exist"):

@@ -1,4 +1,4 @@
-"""A container gives the platform the process id 1, which elsewhere means an orphan's parent."""
+"""In a container the platform has the process id 1, which otherwise marks an orphan's parent."""
 
 from __future__ import annotations
 

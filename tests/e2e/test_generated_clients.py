@@ -1,4 +1,4 @@
-"""Clients that two generators make of the served documents: without one warning, and they work."""
+"""Clients generated from the served documents by two generators work, without any warning."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def run(*command: str | Path, folder: Path) -> str:
-    """Run a command in ``folder``, with the programs beside it on PATH; return what it writes."""
+    """Run a command in ``folder``, with the programs in its folder on PATH; return its output."""
     beside = {"PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=300, env=os.environ | beside
@@ -53,7 +53,7 @@ def run(*command: str | Path, folder: Path) -> str:
 
 
 def kept_folder(*sources: Path) -> tuple[Path, bool]:
-    """A folder for what these files pin, kept for the next time; and whether it is complete."""
+    """A cached folder for the versions that these files pin, and whether it is complete."""
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"fyke-test-generators-{digest[:12]}"
     folder.mkdir(exist_ok=True)
@@ -72,13 +72,13 @@ def documents(platform: Booted, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def arguments(platform: Booted) -> list[str]:
-    """What both programs take: address, key, worker, input."""
+    """The arguments of both programs: address, key, worker, input."""
     worker = platform.push(python_project(READER, schema=SCHEMA), "generated-reader")
     return [platform.url, platform.key, worker, json.dumps({"urls": URLS})]
 
 
 def check(output: str) -> None:
-    """Both versions read the rows that the Worker stored."""
+    """Check that both versions read the rows that the Worker stored."""
     answers: list[dict[str, Any]] = [json.loads(line) for line in output.splitlines()]
     assert len(answers) == 2
     for answer in answers:
@@ -100,7 +100,9 @@ def python() -> Path:
     return folder / ".venv" / "bin" / "python"
 
 
-def test_python(python: Path, documents: Path, arguments: list[str], tmp_path: Path) -> None:
+def test_the_generated_python_client_works(
+    python: Path, documents: Path, arguments: list[str], tmp_path: Path
+) -> None:
     options = ["--meta", "none", "--config", HERE / "generator.yaml", "--fail-on-warning"]
     for name, operations in _operations(documents).items():
         source = documents / f"{name}.json"
@@ -114,7 +116,7 @@ def test_python(python: Path, documents: Path, arguments: list[str], tmp_path: P
 
 
 @pytest.mark.needs("node", "npm")
-def test_typescript(documents: Path, arguments: list[str]) -> None:
+def test_the_generated_typescript_client_works(documents: Path, arguments: list[str]) -> None:
     files = ("package.json", "package-lock.json", "tsconfig.json", "run.ts")
     folder, installed = kept_folder(*(HERE / name for name in files))
     for name in files:
@@ -137,7 +139,7 @@ def test_typescript(documents: Path, arguments: list[str]) -> None:
 
 
 def _operations(documents: Path) -> dict[str, int]:
-    """How many operations each document has."""
+    """The number of operations in each document."""
     return {
         name: sum(
             len(item)

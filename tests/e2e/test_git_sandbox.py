@@ -1,5 +1,5 @@
-"""Fetches over git through a booted Fyke, as root via the launcher and as a plain user; git reaches
-that host and nothing else.
+"""Fetches with git on a booted platform, through the launcher of root and as a plain user; git can
+reach only the named host.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ UID = 30_000 + os.getpid() % 10_000  # unique to this test run
     "uid",
     [pytest.param(None, id="launcher"), pytest.param(UID, id="plain", marks=pytest.mark.long)],
 )
-def test_git_gets_as_far_as_the_certificate(tmp_path: Path, uid: int | None) -> None:
-    """The host's certificate is from an unknown authority: git refuses it."""
+def test_git_in_the_sandbox_reaches_the_certificate_check(tmp_path: Path, uid: int | None) -> None:
+    """git refuses the certificate of the host, which is from an unknown authority."""
     with (
         git_server(tmp_path) as server,
         booted(uid=uid, git_allow=f"localhost:{server.port}") as up,

@@ -1,5 +1,5 @@
-"""The flow of the integration guide, typed as its readers type it: with curl, and with the habits
-of its samples in five languages. Only host, key, slugs and input are ours.
+"""The flow of the integration guide as its readers follow it: with curl, and like its samples in
+five languages. Only host, key, slugs and input differ.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ READER_SCHEMA = {
 
 @dataclass(frozen=True)
 class Reader:
-    """A platform with the Worker that the guide's reader has chosen."""
+    """A platform with the Worker that the reader of the guide uses."""
 
     platform: Booted
     slug: str
     folder: Path
 
     def curl(self, path: str, *arguments: str) -> tuple[int, str]:
-        """Run curl as the guide writes it; return status and body."""
+        """Run curl as in the guide; return status and body."""
         done = subprocess.run(
             ["curl", "-sS", "--max-time", "30", "-w", "\n%{http_code}", *arguments,
              f"{self.platform.url}{path}"],
@@ -65,7 +65,9 @@ class Reader:
         return int(status), body
 
     def post(self, path: str, body: Any) -> tuple[int, str]:
-        """A call of the guide: key and content type in headers, the body on the command line."""
+        """Send a request of the guide: key and content type in headers, the body on the command
+        line.
+        """
         return self.curl(
             path,
             "-X", "POST",
@@ -81,7 +83,7 @@ class Reader:
         return answer["data"]
 
     def start_body(self, urls: list[str], **more: Any) -> dict[str, Any]:
-        """The guide's start with all that it lists."""
+        """The start of the guide with all listed members."""
         return {
             "scraper_slug": self.slug,
             "version": "v1.0.1",
@@ -102,7 +104,7 @@ class Reader:
         }
 
     def polled(self, run: str) -> dict[str, Any]:
-        """Poll as the guide does: any of 3, 4 and 5 is an end."""
+        """Poll like the guide: 3, 4 and 5 are final."""
         for _ in range(300):
             data: dict[str, Any] = self.data("/api/v1/run/detail", {"run_slug": run})
             if data["status"] in (SUCCEEDED, FAILED, ABORTED):
@@ -160,7 +162,7 @@ def test_the_quick_test_from_search_to_log(reader: Reader) -> None:
 
 
 def _download(link: str) -> str:
-    """A plain GET without any header of ours; nothing may need following."""
+    """Send a plain GET without headers; a redirect fails the test."""
     done = subprocess.run(
         ["curl", "-sS", "-f", "--max-time", "30", "--max-redirs", "0", link],
         capture_output=True, check=True, timeout=60,
@@ -168,7 +170,7 @@ def _download(link: str) -> str:
     return done.stdout.decode()
 
 
-def test_the_guides_schema_helper_finds_names_required_and_defaults(reader: Reader) -> None:
+def test_the_schema_helper_of_the_guide_finds_names_required_and_defaults(reader: Reader) -> None:
     answer = httpx2.get(f"{reader.platform.url}/api/scraper", params={"slug": reader.slug})
     schema = answer.json()["data"]["parameters"]["custom"]
     custom: dict[str, Any] = {}
@@ -184,7 +186,7 @@ def test_the_guides_schema_helper_finds_names_required_and_defaults(reader: Read
     assert reader.polled(run)["results"] == 1
 
 
-def test_a_body_that_powershell_wrote_to_a_file(reader: Reader) -> None:
+def test_a_body_written_by_powershell_is_accepted(reader: Reader) -> None:
     """``Out-File -Encoding utf8`` puts a byte order mark in front and CRLF at the end."""
     body = {
         "scraper_slug": reader.slug,
@@ -219,7 +221,7 @@ def test_a_body_that_powershell_wrote_to_a_file(reader: Reader) -> None:
      ["-H", "authorization:bearer   {key}"], ["-H", "api-key: {key}", "-H",
      "Authorization: Bearer {key}"]],
 )  # fmt: skip
-def test_account_info_takes_the_key_in_each_of_its_places(
+def test_the_account_operation_accepts_the_key_in_every_place(
     reader: Reader, credentials: list[str]
 ) -> None:
     filled = [part.format(key=reader.platform.key) for part in credentials]
@@ -250,7 +252,7 @@ def test_the_regions_are_public(reader: Reader) -> None:
 
 
 def _digits_after(text: str, key: str) -> int:
-    """How the Java sample reads a number: the digits right after the first ``"key":``."""
+    """Read a number like the Java sample: the digits right after the first ``"key":``."""
     start = text.index(f'"{key}":') + len(key) + 3
     end = start
     while text[end].isdigit():
@@ -264,7 +266,7 @@ def _text_after(text: str, key: str) -> str:
     return text[start : text.index('"', start)]
 
 
-def test_java_reads_the_bytes_without_a_parser(reader: Reader) -> None:
+def test_java_reads_the_fields_by_searching_the_bytes(reader: Reader) -> None:
     status, text = reader.post("/api/v1/scraper/run", reader.start_body(["https://a.example"]))
     assert (status, _digits_after(text, "code")) == (200, 0)
     run = _text_after(text, "run_slug")
@@ -281,7 +283,7 @@ def test_java_reads_the_bytes_without_a_parser(reader: Reader) -> None:
     assert (status, _digits_after(text, "code")) == (404, 70001)
 
 
-def test_go_gets_whole_numbers_where_it_decodes_into_int(reader: Reader) -> None:
+def test_fields_that_go_decodes_as_int_are_whole_numbers(reader: Reader) -> None:
     run = reader.data("/api/v1/scraper/run", reader.start_body(["https://a.example"]))["run_slug"]
     reader.polled(run)
     wanted = {
@@ -339,7 +341,7 @@ def test_a_saved_task_runs_with_its_own_input(reader: Reader) -> None:
     assert [row["url"] for row in reader.platform.rows(run)] == ["https://t.example"]
 
 
-def test_a_rerun_is_a_new_run_of_the_same_input(reader: Reader) -> None:
+def test_a_rerun_is_a_new_run_with_the_same_input(reader: Reader) -> None:
     urls = ["https://r.example/1", "https://r.example/2"]
     first = reader.data("/api/v1/scraper/run", reader.start_body(urls))["run_slug"]
     reader.polled(first)
@@ -393,7 +395,7 @@ def test_sync_mode_answers_with_the_rows(reader: Reader) -> None:
     assert [row["url"] for row in results["list"]] == ["https://b.example"]
 
 
-def test_sync_mode_of_a_run_that_fails_says_so_with_status_200(reader: Reader) -> None:
+def test_a_failed_sync_run_is_reported_with_status_200(reader: Reader) -> None:
     slug = reader.platform.push(zoo("raises"), "guide-raises")
     body = {"scraper_slug": slug, "is_async": False, "input": {"parameters": {"custom": {}}}}
     data = reader.data("/api/v1/scraper/run", body)
@@ -402,7 +404,7 @@ def test_sync_mode_of_a_run_that_fails_says_so_with_status_200(reader: Reader) -
     assert data["results"]["count"] == 0
 
 
-def test_a_sync_run_survives_the_client_that_hangs_up(reader: Reader) -> None:
+def test_a_sync_run_continues_after_the_client_disconnects(reader: Reader) -> None:
     waits = "import time; time.sleep(1.5)\nfrom sdk import CoreSDK\nCoreSDK.Result.push_data({})"
     slug = reader.platform.push(python_project(waits), "guide-waits")
     body = {"scraper_slug": slug, "is_async": False, "input": {"parameters": {"custom": {}}}}
@@ -416,14 +418,14 @@ def test_a_sync_run_survives_the_client_that_hangs_up(reader: Reader) -> None:
 # --- too many requests ------------------------------------------------------------------------
 
 
-def test_the_guides_retry_helper_gets_through_a_low_limit(platform: Booted) -> None:
+def test_the_retry_helper_of_the_guide_succeeds_under_a_low_limit(platform: Booted) -> None:
     info = f"{platform.url}/api/v1/account/info"
     slow = platform.call("/api/fyke/keys", {"name": "guide-slow", "rate_limit": 1})
 
     def ask() -> httpx2.Response:
         return httpx2.post(info, headers={"api-key": slow["key"]}, json={}, timeout=30)
 
-    answers = [ask() for _ in range(10)]  # a server learns the rate of a key with its first request
+    answers = [ask() for _ in range(10)]  # a server reads the rate of a key at its first request
     refused = answers[-1]
     assert refused.status_code == 429
     assert refused.json() == {
@@ -441,6 +443,6 @@ def test_the_guides_retry_helper_gets_through_a_low_limit(platform: Booted) -> N
         result = ask().json()
     assert result["code"] == 0
     assert waited[:1] == [1]
-    # another key has a limit of its own, and what is public asks for no key
+    # another key has a separate limit, and public operations need no key
     assert platform.raw("/api/v1/account/info").json()["code"] == 0
     assert httpx2.get(f"{platform.url}/api/proxy/region").json()["code"] == 0

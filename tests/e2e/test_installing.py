@@ -1,4 +1,4 @@
-"""Installing as a part of a run: a registry that hangs delays its own run and nothing else."""
+"""Installation as a part of a run: a hanging registry delays only its own run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def configured(index: Index, registry: Registry) -> Iterator[Booted]:
     """A platform whose package clients are set to these registries."""
     room = {"runner_cpus": "4", "runner_memory_mb": "2048"}
     with ExitStack() as running:
-        # only while it starts: a platform that other tests share may start later in this process
+        # only during its start: a shared platform may start later in this process
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("UV_DEFAULT_INDEX", index.url)
             patch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -66,17 +66,17 @@ def configured(index: Index, registry: Registry) -> Iterator[Booted]:
 
 
 def tools(platform: Booted) -> list[str]:
-    """The sandboxes in which something is installed."""
+    """The sandboxes of running installations."""
     return [name for name in os.listdir(platform.home / "work") if name.startswith("TOOL-")]
 
 
 def waiting(index: Index) -> int:
-    """Return how often the page that hangs was requested."""
+    """Return how often the hanging page was requested."""
     return sum("/simple/slow/" in request for request in index.requests)
 
 
 @reaches(ReasonCode.INSTALL_TIMEOUT, HintCode.INSTALL_TIMEOUT, ReasonCode.PREPARING)
-def test_the_queue_goes_on_beside_a_registry_that_hangs(configured: Booted, index: Index) -> None:
+def test_a_hanging_registry_does_not_delay_the_queue(configured: Booted, index: Index) -> None:
     hanging = configured.start_run(configured.push(HANGS, "installing-hangs"))
     configured.wait_for(lambda: waiting(index), "the index to be asked", 20)
     assert configured.waits(hanging)["code"] == "preparing"
@@ -89,7 +89,7 @@ def test_the_queue_goes_on_beside_a_registry_that_hangs(configured: Booted, inde
     configured.wait_for(lambda: not tools(configured), "the end of the sandbox", 10)
 
 
-def test_aborting_kills_the_installer(configured: Booted, index: Index) -> None:
+def test_aborting_a_run_kills_the_installer(configured: Booted, index: Index) -> None:
     before = waiting(index)
     hanging = configured.start_run(configured.push(HANGS, "installing-aborted"))
     configured.wait_for(lambda: waiting(index) > before, "the index to be asked", 20)
@@ -114,7 +114,7 @@ def test_a_lock_file_out_of_step_is_a_warning_in_the_log(configured: Booted) -> 
         ]
     )
     slug = configured.push(project, "installing-out-of-step")
-    for _ in range(2):  # the second finds the environment of the first
+    for _ in range(2):  # the second run uses the environment of the first
         run = configured.start_run(slug)
         assert configured.ended(run)["status"] == 3, configured.tail()
         entries = configured.call("/api/v1/run/last/log", {"run_slug": run})["list"]
@@ -140,7 +140,7 @@ TAKES_MEMORY = "held = []\nwhile True: held.append(b'1' * 2**28)"
 
 
 def failed(platform: Booted, archive: bytes, name: str, *, builds: bool = False) -> dict[str, Any]:
-    """Publish and run what cannot be installed; return how that ended."""
+    """Publish and run a project that cannot be installed; return the summary of the run."""
     slug = platform.push(archive, name)
     if builds:
         allowed = platform.raw(f"/api/fyke/workers/{slug}/builds", {"allowed": True}, method="PUT")
@@ -153,7 +153,7 @@ def failed(platform: Booted, archive: bytes, name: str, *, builds: bool = False)
 
 
 def other(files: dict[str, str]) -> bytes:
-    """A project that is not in Python."""
+    """A project in another language than Python."""
     return packed({**files, "input_schema.json": SCHEMA})
 
 
@@ -165,7 +165,9 @@ def other(files: dict[str, str]) -> bytes:
     ReasonCode.PACKAGES_FAILED,
     ReasonCode.PACKAGES_REFUSED,
 )
-def test_why_python_packages_are_not_installed(configured: Booted, index: Index) -> None:
+def test_the_reason_why_python_packages_are_not_installed_is_reported(
+    configured: Booted, index: Index
+) -> None:
     absent = python_project(MAIN, requirements="absent\n")
     assert failed(configured, absent, "installing-absent")["reason_code"] == "no_ready_package"
     absent = python_project(MAIN, requirements="absent\n", **BUILDS)
@@ -180,7 +182,7 @@ def test_why_python_packages_are_not_installed(configured: Booted, index: Index)
 
 
 @reaches(ReasonCode.REGISTRY_SETTINGS)
-def test_settings_of_uv_that_cannot_be_read_end_the_run(configured: Booted) -> None:
+def test_uv_settings_that_cannot_be_read_end_the_run(configured: Booted) -> None:
     home = configured.home if os.geteuid() == 0 else configured.folder
     file = home / ".config" / "uv" / "uv.toml"
     file.parent.mkdir(parents=True)
@@ -197,7 +199,7 @@ def test_settings_of_uv_that_cannot_be_read_end_the_run(configured: Booted) -> N
 
 
 @reaches(ReasonCode.BAD_REQUIREMENT, HintCode.REQUIREMENT_REFUSED)
-def test_a_lock_file_that_is_not_honoured(configured: Booted) -> None:
+def test_a_lock_file_that_is_not_accepted_is_reported(configured: Booted) -> None:
     lock = {"packages": {"": {}, "node_modules/left": {"link": True, "resolved": "../left"}}}
     asks = NODE | {
         "package.json": json.dumps({"dependencies": {"left": "1.2.3"}}),
@@ -209,7 +211,9 @@ def test_a_lock_file_that_is_not_honoured(configured: Booted) -> None:
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go toolchain here")
 @reaches(ReasonCode.BUILD_FAILED, ReasonCode.REGISTRY_LOOPBACK)
-def test_why_a_program_in_go_is_not_built(configured: Booted, platform: Booted) -> None:
+def test_the_reason_why_a_go_program_is_not_built_is_reported(
+    configured: Booted, platform: Booted
+) -> None:
     broken = GO | {"main.go": "package main\n\nfunc main() { broken() }\n"}
     found = failed(platform, other(broken), "installing-go-broken")
     assert "undefined: broken" in found["reason_params"]["detail"]
@@ -219,7 +223,7 @@ def test_why_a_program_in_go_is_not_built(configured: Booted, platform: Booted) 
 
 
 @reaches(ReasonCode.ROOM, ReasonCode.QUEUE)
-def test_why_a_run_waits_for_room(configured: Booted) -> None:
+def test_a_run_that_waits_for_capacity_shows_the_reason(configured: Booted) -> None:
     slug = configured.push(python_project("import time\ntime.sleep(60)\n"), "installing-sleeps")
     busy = configured.start_run(slug)
     configured.wait_for(lambda: configured.detail(busy)["started_at"], "the start")
@@ -237,7 +241,7 @@ def test_why_a_run_waits_for_room(configured: Booted) -> None:
 
 @contextmanager
 def mounted(*binds: tuple[Path, Path], **settings: str) -> Iterator[Booted]:
-    """A platform that sees other files in the place of these."""
+    """A platform that sees replacements of these files."""
     made: list[Booted] = []
     with ExitStack() as opened:
 
@@ -260,7 +264,9 @@ def mounted(*binds: tuple[Path, Path], **settings: str) -> Iterator[Booted]:
     ReasonCode.REGISTRY_CREDENTIALS,
     HintCode.INSTALLER_NOT_READY,
 )
-def test_a_machine_that_is_not_set_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_misconfigured_package_clients_are_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://user:secret@index.example/simple")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     npm, none = tmp_path / "npm", tmp_path / "none"
@@ -295,7 +301,9 @@ def test_a_machine_that_is_not_set_up(monkeypatch: pytest.MonkeyPatch, tmp_path:
     ReasonCode.INSTALL_DISK_FULL,
     ReasonCode.DISK_FULL,
 )
-def test_a_machine_that_has_no_room(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_builds_that_exceed_the_memory_or_the_disk_are_reported(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     index.add(*make_source("takes", TAKES_MEMORY))

@@ -1,6 +1,5 @@
-"""What a platform does where isolation is incomplete: nothing runs, unless its operator allows it.
-
-The level *full* is that of every other test here, *no-limits* that of ``test_plain_user.py``.
+"""A platform with incomplete isolation runs nothing unless its operator allows it. All other tests
+here have the level *full*; ``test_plain_user.py`` has *no-limits*.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ pytestmark = [
 SUCCEEDED = 3
 PROGRAM = "/usr/bin/bwrap"
 LAYER = ("--unshare-ipc", "ipc namespace")
-# stands where bubblewrap does and hands its options on, but for one
+# replaces bubblewrap and passes on all options but one
 LEAKY = """#!/usr/bin/python3 -I
 import os, sys
 words = sys.argv[1:]
@@ -46,7 +45,7 @@ os.execve(REAL, [PROGRAM, *words], {})
 
 @contextmanager
 def leaky(**settings: str) -> Iterator[Booted]:
-    """A platform whose bubblewrap leaves one layer out. Only its processes see that program."""
+    """A platform whose bubblewrap omits one layer. Only its processes see that program."""
     with tempfile.TemporaryDirectory(prefix="fyke-leaky-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -81,7 +80,7 @@ def runner_of(platform: Booted) -> dict[str, str]:
 
 
 @reaches(ReasonCode.ISOLATION_MISSING, HintCode.ISOLATION_REFUSED)
-def test_nothing_runs_where_isolation_is_incomplete() -> None:
+def test_no_worker_runs_where_isolation_is_incomplete() -> None:
     with leaky() as platform:
         runner = runner_of(platform)
         assert runner["isolation"] == "none"
@@ -99,7 +98,7 @@ def test_nothing_runs_where_isolation_is_incomplete() -> None:
 
 
 @pytest.mark.long
-def test_the_operator_may_run_it_all_the_same_and_is_warned() -> None:
+def test_the_operator_may_run_workers_with_a_warning() -> None:
     with leaky(unsafe="1") as platform:
         assert runner_of(platform)["isolation"] == "none"
         run = platform.start_run(platform.push(zoo("upserts"), "layers-upserts"))
@@ -111,7 +110,7 @@ def test_the_operator_may_run_it_all_the_same_and_is_warned() -> None:
         )
 
 
-def test_the_program_of_this_machine_is_whole() -> None:
-    """What the other tests did was seen by their own platforms only."""
+def test_the_bubblewrap_of_this_machine_is_unchanged() -> None:
+    """The replacements of the other tests were visible to their own platforms only."""
     with Path(PROGRAM).open("rb") as program:
         assert program.read(4) == b"\x7fELF"

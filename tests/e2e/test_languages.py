@@ -1,4 +1,4 @@
-"""Workers in each language, from the command that begins a project to the rows of a run."""
+"""Workers in each language, from the creation of a project to the rows of a run."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ func main() {{
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    """``host:port`` of a server that has a page with a title everywhere."""
+    """``host:port`` of a server that answers every path with a titled page."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -124,7 +124,7 @@ def site() -> Iterator[str]:
 
 
 def project(folder: Path, language: str, main: str = "") -> bytes:
-    """A new project of the command line, packed by it; ``main`` in place of its own."""
+    """A project created and packed by the command line, with ``main`` as its entry file."""
     write_project(folder, language)
     if main:
         (folder / ENTRY[language]).write_text(main)
@@ -154,19 +154,21 @@ def test_a_new_project_runs_at_once(
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_a_go_project_that_comes_as_source_is_built_there(
+def test_a_go_project_of_sources_is_built_on_the_platform(
     platform: Booted, site: str, tmp_path: Path
 ) -> None:
     write_project(tmp_path / "w", "go")
     slug = platform.push(pack(tmp_path / "w"), "owner/source")
-    for expected in (1, 2):  # the second finds what the first has built
+    for expected in (1, 2):  # the second run uses the program that the first has built
         run = platform.start_run(slug, {"urls": [f"http://{site}/{expected}"]}, egress_allow=[site])
-        detail = platform.ended(run, 500)  # the standard library is compiled once as well
+        detail = platform.ended(run, 500)  # includes compiling the standard library once
         assert (detail["status"], detail["results"]) == (3, 1), platform.log_text(run)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_input_header_rows_upsert_and_log(platform: Booted, tmp_path: Path, language: str) -> None:
+def test_input_headers_rows_upserts_and_log_work_in_every_language(
+    platform: Booted, tmp_path: Path, language: str
+) -> None:
     archive = project(tmp_path / "w", language, EVERYTHING[language])
     slug = platform.push(archive, f"owner/everything-{language}")
     run = platform.start_run(slug, {"text": 'caf\u00e9 & "more" \U0001f41f'})

@@ -1,4 +1,4 @@
-"""The limits of a run as the kernel has them, read from its control group while it runs."""
+"""The limits of a run in the kernel, read from its control group while it runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CoreSDK.Result.push_data({"share": (time.process_time() - used) / 3})
 
 
 def group(platform: Booted, controller: str) -> Path:
-    """The one control group of a sandbox of this platform, for a controller."""
+    """The control group of the only sandbox of this platform, for a controller."""
     scope = os.fsencode((platform.home / "work").absolute())
     parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
 
@@ -50,7 +50,7 @@ def group(platform: Booted, controller: str) -> Path:
 
 
 def number(folder: Path, v1: str, v2: str) -> int:
-    """A limit in either kind of group; -1 when there is none."""
+    """A limit, in control groups v1 or v2; -1 when there is none."""
     path = folder / v1
     text = path.read_text() if path.exists() else (folder / v2).read_text()
     word = text.split()[0]
@@ -68,7 +68,7 @@ def limited(platform: Booted) -> Booted:
     return platform
 
 
-def test_the_cpu_quota_comes_with_the_first_call_and_not_before(limited: Booted) -> None:
+def test_the_cpu_quota_applies_from_the_first_call(limited: Booted) -> None:
     run = limited.start_run(limited.push(python_project(CALLS_LATE), "limits-late"), cpus=0.5)
     assert quota(limited) == -1
     limited.wait_for(lambda: limited.detail(run)["results"], "the first row", 10)
@@ -113,8 +113,8 @@ for _ in range(80):
 """
 
 
-def test_a_worker_that_fills_the_disk_is_killed_at_once(platform: Booted) -> None:
-    """Others get five seconds after SIGTERM, which would be fifty ticks."""
+def test_a_worker_that_fills_the_disk_is_killed_immediately(platform: Booted) -> None:
+    """Other Workers get five seconds after SIGTERM, which would be fifty ticks."""
     run = platform.start_run(platform.push(python_project(FILLS), "limits-fills"))
     detail = platform.ended(run, 30)
     assert detail["err_msg"] == "Stopped: the Worker's files went over 64 MB"

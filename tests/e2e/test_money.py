@@ -17,7 +17,7 @@ from support.sites import counting_site
 from support.two_servers import any_booted
 
 SUCCEEDED, FAILED, ABORTED = 3, 4, 5
-PER_SECOND = Decimal("0.125")  # one core costs one dollar a second; the smallest device has 1/8
+PER_SECOND = Decimal("0.125")  # one core costs one dollar per second; the smallest device has 1/8
 WAITS = "import time; time.sleep(2)\nfrom sdk import CoreSDK\nCoreSDK.Result.push_data({})"
 
 
@@ -63,7 +63,7 @@ class Guest:
         assert answer.json()["code"] == 0, answer.text
 
     def until_limit(self, run: str) -> int:
-        """Milliseconds from the start of the Worker to the moment when a limit was noticed."""
+        """Milliseconds from the start of the Worker until a limit was detected."""
         events = self.platform.read(f"/api/fyke/runs/{run}/events", key=self.key)["list"]
         at = {event["kind"]: event["timestamp"] for event in events}
         return int(at["LimitReached"] - at["AttemptStarted"])
@@ -77,7 +77,7 @@ class Guest:
     def ended(self, run: str) -> dict[str, Any]:
         def look() -> Any:
             detail = self.detail(run)
-            return detail if detail["finished_at"] else None  # 5 is also for what is still ending
+            return detail if detail["finished_at"] else None  # 5 also means that it is still ending
 
         detail: dict[str, Any] = self.platform.wait_for(look, "the end of the run")
         return detail
@@ -94,7 +94,7 @@ def forever(priced: Booted) -> str:
 
 
 @reaches(ReasonCode.BALANCE_TOO_LOW)
-def test_without_money_nothing_starts_and_nothing_is_charged(priced: Booted, waits: str) -> None:
+def test_without_balance_no_run_starts_and_nothing_is_charged(priced: Booted, waits: str) -> None:
     poor = Guest(priced, "poor")
     answer = poor.ask(waits, execute_limit_time_seconds=60)
     assert (answer.status_code, answer.json()["code"]) == (400, 30001)
@@ -107,7 +107,7 @@ def test_without_money_nothing_starts_and_nothing_is_charged(priced: Booted, wai
 
 
 @reaches(ReasonCode.TRAFFIC_QUOTA)
-def test_without_traffic_nothing_starts(priced: Booted, waits: str) -> None:
+def test_without_remaining_traffic_no_run_starts(priced: Booted, waits: str) -> None:
     guest = Guest(priced, "without-traffic")
     guest.credit("100")
     answer = guest.ask(waits, execute_limit_time_seconds=60)
@@ -116,7 +116,7 @@ def test_without_traffic_nothing_starts(priced: Booted, waits: str) -> None:
     assert guest.balance == 100
 
 
-def test_a_run_reserves_its_maximum_and_pays_what_it_used(priced: Booted, waits: str) -> None:
+def test_a_run_reserves_its_maximum_and_pays_for_its_usage(priced: Booted, waits: str) -> None:
     guest = Guest(priced, "payer")
     guest.credit("50", "10")
     run = guest.start(waits, execute_limit_time_seconds=60)
@@ -131,7 +131,7 @@ def test_a_run_reserves_its_maximum_and_pays_what_it_used(priced: Booted, waits:
     used = priced.read(f"/api/fyke/runs/{run}/usage", key=guest.key)
     assert sum(Decimal(line["cost"]) for line in used["lines"]) == Decimal(used["usage"])
     assert Decimal(used["usage"]) == usage
-    first, *_, last = used["samples"]  # from the start to the end, by way of a report
+    first, *_, last = used["samples"]  # at the start, at a report and at the end
     assert (first["cpu_ms"], first["rows"], last["rows"]) == (0, 0, 1)
     assert last["cpu_ms"] == used["cpu_ms"] > 0
     assert max(sample["memory"] for sample in used["samples"]) > 2**20
@@ -139,7 +139,7 @@ def test_a_run_reserves_its_maximum_and_pays_what_it_used(priced: Booted, waits:
     assert 0.002 <= used["memory_gb_seconds"] < 0.5 * float(usage / PER_SECOND)
 
 
-def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> None:
+def test_two_runs_cannot_spend_the_same_balance(priced: Booted, forever: str) -> None:
     guest = Guest(priced, "twice")
     guest.credit("10", "10")
     first = guest.start(forever, execute_limit_time_seconds=60)
@@ -158,7 +158,7 @@ def test_two_runs_cannot_spend_the_same_money(priced: Booted, forever: str) -> N
 
 
 @reaches(ReasonCode.RUN_CHARGE_CAP, HintCode.CHARGE_CAP)
-def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forever: str) -> None:
+def test_a_charge_cap_stops_the_run_with_its_reason(priced: Booted, forever: str) -> None:
     guest = Guest(priced, "capped")
     guest.credit("10", "10")
     answer = guest.ask(forever, max_total_charge=1.2499)
@@ -173,7 +173,7 @@ def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forev
     reason = priced.summary(run, key=guest.key)
     assert reason["reason_params"] == {"limit_micros": 1_250_000}
     assert detail["results"] == 1
-    assert Decimal(detail["usage"]) == Decimal("1.25")  # whatever the end takes
+    assert Decimal(detail["usage"]) == Decimal("1.25")  # however long the end takes
     assert guest.account["held"] == "0.00"
     assert guest.balance == Decimal("8.75")
     took = guest.until_limit(run)
@@ -186,7 +186,7 @@ def test_a_cap_on_the_charge_stops_the_run_with_its_reason(priced: Booted, forev
     ReasonCode.MONTH_CAP_REACHED,
     ReasonCode.RUN_CAP_TOO_LOW,
 )
-def test_caps_of_the_account_stop_new_and_running_work(
+def test_caps_of_the_account_refuse_new_runs_and_stop_active_ones(
     priced: Booted, waits: str, forever: str
 ) -> None:
     guest = Guest(priced, "careful")
@@ -217,8 +217,8 @@ def test_caps_of_the_account_stop_new_and_running_work(
 
 @pytest.mark.long
 @reaches(ReasonCode.BALANCE_USED_UP, HintCode.BALANCE_USED_UP)
-def test_a_run_ends_when_it_has_cost_all_that_was_free() -> None:
-    """Where traffic has a price and no cap, all that the account has free is held."""
+def test_a_run_ends_when_its_cost_reaches_the_free_balance() -> None:
+    """Without a cap on priced traffic, the whole free balance is held."""
     with any_booted(price_cpu_hour="3600", price_traffic_gb="1") as platform:
         guest = Guest(platform, "all-in")
         guest.credit("0.3")
@@ -234,7 +234,7 @@ def test_a_run_ends_when_it_has_cost_all_that_was_free() -> None:
 
 
 @reaches(ReasonCode.CHARGE_ESTIMATE)
-def test_a_run_ends_when_its_highest_cost_is_used_up(priced: Booted) -> None:
+def test_a_run_ends_when_its_reserved_amount_is_used_up(priced: Booted) -> None:
     """The held amount covers the time limit; a Worker that ignores SIGTERM would exceed it."""
     guest = Guest(priced, "estimate")
     guest.credit("10", "10")
@@ -256,7 +256,7 @@ def test_a_month_over_its_budget_raises_an_alert(priced: Booted, waits: str) -> 
     assert params["used_micros"] > params["budget_micros"] == 1
 
 
-def test_every_subtask_counts_in_hold_and_cost(priced: Booted) -> None:
+def test_every_subtask_counts_for_the_hold_and_the_cost(priced: Booted) -> None:
     schema = {
         "properties": [{"name": "words", "type": "array"}],
         "concurrency": {"fields": ["words"]},
@@ -272,8 +272,8 @@ def test_every_subtask_counts_in_hold_and_cost(priced: Booted) -> None:
     assert guest.balance == 10 - Decimal(detail["usage"])
 
 
-def test_traffic_is_counted_down_by_what_passed(priced: Booted) -> None:
-    """Only the operator may reach the site of this test, so it is the operator who pays."""
+def test_the_remaining_traffic_decreases_by_the_bytes_transferred(priced: Booted) -> None:
+    """Only the operator may reach the site of this test, so the operator pays."""
     name = priced.read("/api/fyke/account")["name"]
     priced.call(f"/api/fyke/accounts/{name}/credit", {"usd": "1000", "traffic_mb": "2"})
     before = priced.call("/api/v1/account/info")["traffic"]
@@ -287,7 +287,7 @@ def test_traffic_is_counted_down_by_what_passed(priced: Booted) -> None:
     assert Decimal(after["balance"]) == 1000 - Decimal(detail["usage"])
 
 
-def test_prices_do_not_charge_what_never_ran(priced: Booted, waits: str) -> None:
+def test_runs_that_never_started_cost_nothing(priced: Booted, waits: str) -> None:
     guest = Guest(priced, "never-ran")
     guest.credit("10", "10")
     body = {"scraper_slug": waits, "version": "v9.9.9", "input": {"parameters": {"custom": {}}}}

@@ -1,4 +1,4 @@
-"""A data folder from before release 0.1.0: every command leaves it alone, one converts it."""
+"""A data folder from before release 0.1.0: every command refuses it, and one converts it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DATABASES = ("state.db", "state.db-wal", "rows.db")
 
 @pytest.fixture
 def old() -> Iterator[Booted]:
-    """The folder of a platform that was killed: the last writes are in the WAL only."""
+    """The folder of a killed platform, whose last writes are in the WAL only."""
     folder = Path(tempfile.mkdtemp(prefix="fyke-e2e-"))
     platform = Booted(folder, uid=PLAIN_UID if os.geteuid() == 0 else None)
     platform.home.mkdir()
@@ -95,7 +95,7 @@ def test_an_older_folder_is_refused_untouched_and_then_converted(old: Booted) ->
 
 
 def plain(platform: Booted) -> dict[str, Any]:
-    """The user of the folder, where the tests are root's."""
+    """The user of the folder when the tests run as root."""
     if platform.uid is None:
         return {}
     return {"user": platform.uid, "group": platform.uid, "extra_groups": [], "cwd": "/"}

@@ -1,5 +1,5 @@
-"""Started by an ordinary user: isolation is enforced, but not hard limits of cpu and memory, so
-only the operator's own Workers run.
+"""A platform started by a plain user: isolation is enforced, but not hard limits of CPU and memory,
+so only the operator's own Workers run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from support.reasons import reaches
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 SUCCEEDED, FAILED = 3, 4
-# of this run of the suite alone, so that every process of this user is one of ours
+# unique to this test run, so that every process of this user is one of ours
 UID = 20_000 + os.getpid() % 10_000
 LOOKS = """
 import os
@@ -63,13 +63,13 @@ def _level(platform: Booted) -> dict[str, Any]:
     return found
 
 
-def test_the_runner_says_what_it_cannot_do(plain: Booted) -> None:
+def test_the_runner_reports_missing_isolation(plain: Booted) -> None:
     runner = _level(plain)
     assert runner["isolation"] == "no-limits"
     assert "memory" in runner["reason"] or "cgroup" in runner["reason"]
 
 
-def test_the_operators_own_worker_runs_with_a_warning(plain: Booted) -> None:
+def test_a_worker_of_the_operator_runs_with_a_warning(plain: Booted) -> None:
     run = plain.start_run(plain.push(zoo("upserts"), "plain-upserts"))
     detail = plain.ended(run)
     assert (detail["status"], detail["results"]) == (SUCCEEDED, 2)
@@ -79,7 +79,7 @@ def test_the_operators_own_worker_runs_with_a_warning(plain: Booted) -> None:
     assert _level(plain)["reason"] in warning["content"]
 
 
-def test_isolation_is_complete_all_the_same(plain: Booted) -> None:
+def test_the_available_isolation_is_effective(plain: Booted) -> None:
     port = plain.url.rpartition(":")[2]
     script = LOOKS.replace("HOME", repr(str(plain.home))).replace("PORT", port)
     run = plain.start_run(plain.push(python_project(script), "plain-looks"))
@@ -92,7 +92,7 @@ def test_isolation_is_complete_all_the_same(plain: Booted) -> None:
     assert seen["platform"] != "reached"
 
 
-def test_a_timeout_ends_everything_that_a_worker_has_started(plain: Booted) -> None:
+def test_a_timeout_ends_all_processes_of_a_worker(plain: Booted) -> None:
     before = _processes_of(UID)
     slug = plain.push(zoo("ignores_sigterm"), "plain-ignores-sigterm")
     run = plain.start_run(slug, {}, execute_limit_time_seconds=1)
@@ -105,11 +105,11 @@ def test_a_timeout_ends_everything_that_a_worker_has_started(plain: Booted) -> N
 
 
 @reaches(ReasonCode.LIMITS_MISSING)
-def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> None:
+def test_a_start_of_another_account_is_refused(plain: Booted) -> None:
     key = plain.new_account("guest")
     slug = plain.push(zoo("upserts"), "plain-guest", public=True, key=key)
     body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
-    for who in (key, plain.key):  # it is whose Worker that counts, not who starts it
+    for who in (key, plain.key):  # the owner of the Worker counts, not the caller
         answer = plain.raw("/api/v1/scraper/run", body, key=who)
         assert (answer.status_code, answer.json()["code"]) == (400, 50002)
         message = answer.json()["message"]
@@ -127,7 +127,7 @@ def test_a_worker_of_another_account_is_refused_at_the_start(plain: Booted) -> N
 
 
 @reaches(ReasonCode.LIMITS_MISSING, HintCode.LIMITS_MISSING)
-def test_a_runner_that_was_taken_for_a_better_one_refuses_the_run_itself(plain: Booted) -> None:
+def test_a_runner_with_too_little_isolation_refuses_the_run(plain: Booted) -> None:
     key = plain.call("/api/fyke/accounts", {"name": "late-guest"})["key"]["key"]
     slug = plain.push(zoo("upserts"), "plain-late-guest", key=key)
     run = plain.start_over_isolation(slug, key=key)
@@ -135,7 +135,7 @@ def test_a_runner_that_was_taken_for_a_better_one_refuses_the_run_itself(plain: 
     assert plain.summary(run, key=key)["outcome"] == "isolation_refused"
 
 
-def test_no_process_and_no_file_of_root_is_left(plain: Booted) -> None:
+def test_no_process_or_file_belongs_to_root(plain: Booted) -> None:
     """The last test of this module: it stops the platform."""
     assert {path.lstat().st_uid for path in plain.home.rglob("*")} == {UID}
     for private in ("owner.key", "secret.key", "state.db", "rows.db"):

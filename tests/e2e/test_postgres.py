@@ -1,4 +1,4 @@
-"""The same platform with its state and rows in PostgreSQL."""
+"""A platform with state and rows in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ for number in range({ROWS}):
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    """A server that is stopped as by a crash."""
+    """A PostgreSQL server that is stopped without a shutdown."""
     with running_postgres() as server:
         yield server
 
@@ -42,7 +42,7 @@ def relay(postgres: PostgresServer) -> Iterator[Relay]:
 
 @pytest.fixture(scope="module")
 def database(postgres: PostgresServer, relay: Relay) -> Iterator[str]:
-    """A database behind the relay, which Fyke's service user may reach."""
+    """A database behind a relay that Fyke's service user can reach."""
     url = postgres.new_database().replace(str(postgres.socket_dir), str(relay.folder))
     yield url
     postgres.drop_database(url)
@@ -60,7 +60,9 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def test_nothing_is_kept_in_files(shared: Booted, postgres: PostgresServer, database: str) -> None:
+def test_no_data_is_stored_in_files(
+    shared: Booted, postgres: PostgresServer, database: str
+) -> None:
     run = shared.start_run(shared.push(zoo("upserts"), "pg-upserts"))
     assert shared.ended(run)["status"] == SUCCEEDED
     assert not list(shared.home.glob("*.db*"))
@@ -70,7 +72,7 @@ def test_nothing_is_kept_in_files(shared: Booted, postgres: PostgresServer, data
     assert found == [(run, "succeeded")]
 
 
-def test_rows_pages_exports_and_logs(shared: Booted) -> None:
+def test_rows_exports_and_logs_are_complete(shared: Booted) -> None:
     run = shared.start_run(shared.push(python_project(COUNTS), "pg-counts"))
     detail = shared.ended(run)
     assert (detail["status"], detail["results"]) == (SUCCEEDED, ROWS)
@@ -84,7 +86,7 @@ def test_rows_pages_exports_and_logs(shared: Booted) -> None:
     assert "Total 1 subtasks: 1 succeeded, 0 failed." in shared.log_text(run)
 
 
-def test_upserts_merge_and_rows_of_failures_are_hidden(shared: Booted) -> None:
+def test_upserts_merge_and_rows_of_failed_workers_are_hidden(shared: Booted) -> None:
     merged = shared.start_run(shared.push(zoo("upserts"), "pg-upserts"))
     hidden = shared.start_run(shared.push(zoo("exits_with_code"), "pg-exits"))
     shared.ended(merged)
@@ -120,7 +122,7 @@ def test_a_killed_runner_fails_its_run_with_the_reason_and_keeps_the_rows(shared
     assert shared.ended(again)["status"] == SUCCEEDED
 
 
-def test_a_killed_server_stops_nothing(shared: Booted, receiver: Receiver) -> None:
+def test_a_killed_server_stops_no_run(shared: Booted, receiver: Receiver) -> None:
     slug = shared.push(python_project(COUNTS), "pg-counts")
     body = {
         "scraper_slug": slug,
@@ -139,7 +141,7 @@ def test_a_killed_server_stops_nothing(shared: Booted, receiver: Receiver) -> No
     assert received.data["results"] == ROWS
 
 
-def test_a_database_that_goes_away_for_a_while_ends_no_run(
+def test_a_temporary_outage_of_the_database_ends_no_run(
     shared: Booted, postgres: PostgresServer
 ) -> None:
     run = shared.start_run(shared.push(python_project(COUNTS), "pg-counts"))
@@ -156,9 +158,7 @@ def test_a_database_that_goes_away_for_a_while_ends_no_run(
     assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))
 
 
-def test_connections_that_go_silent_are_replaced_and_end_no_run(
-    shared: Booted, relay: Relay
-) -> None:
+def test_silent_connections_are_replaced_and_end_no_run(shared: Booted, relay: Relay) -> None:
     slug = shared.push(python_project(COUNTS), "pg-counts")
     runs = [shared.start_run(slug)]
     shared.wait_for(lambda: shared.detail(runs[0])["results"] > 0, "the first row")

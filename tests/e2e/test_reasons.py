@@ -1,4 +1,4 @@
-"""Reasons and hints of a running platform that no other test reaches."""
+"""Reasons and hints of a running platform that no other test covers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ for number in range(asked["rows"]):
 
 @pytest.fixture(scope="module")
 def guest(platform: Booted) -> str:
-    """The key of an account with the plan free: two runs at once."""
+    """The key of an account with the plan free, which allows two runs at once."""
     return str(platform.call("/api/fyke/accounts", {"name": "reasons-guest"})["key"]["key"])
 
 
@@ -56,7 +56,7 @@ def forever(platform: Booted) -> str:
 
 
 def quick(platform: Booted, name: str) -> str:
-    """A public Worker of one version; no other Worker has its files."""
+    """A public Worker with one version, whose files are unique."""
     return platform.push(python_project(f"print({name!r})\n"), name, public=True)
 
 
@@ -107,7 +107,7 @@ def test_the_log_explains_a_failure(platform: Booted, line: str, code: HintCode)
 
 
 @reaches(HintCode.UNDECLARED_SITES, HintCode.REFUSED_SITES)
-def test_sites_that_were_refused_explain_a_run_without_rows(platform: Booted) -> None:
+def test_refused_sites_explain_a_run_without_rows(platform: Booted) -> None:
     declares = {"fyke.json": json.dumps({"egress": ["declared.example"]})}
     asks = python_project(ASKS.format(hosts=["undeclared.example"], host="{host}"), **declares)
     run = platform.start_run(platform.push(asks, "reasons-undeclared"))
@@ -131,7 +131,9 @@ def test_sites_that_were_refused_explain_a_run_without_rows(platform: Booted) ->
     HintCode.WORKER_DELETED,
     ReasonCode.VERSION_MISSING,
 )
-def test_a_run_that_waits_for_its_plan(platform: Booted, guest: str, forever: str) -> None:
+def test_a_run_that_waits_for_its_plan_shows_the_reason(
+    platform: Booted, guest: str, forever: str
+) -> None:
     busy = [platform.start_run(forever, key=guest) for _ in range(2)]
     assert start_v2(platform, forever, guest)["code"] == 30003
     doomed = quick(platform, "reasons-doomed")
@@ -158,7 +160,7 @@ def test_a_run_that_waits_for_its_plan(platform: Booted, guest: str, forever: st
     ReasonCode.VERSION_WITHDRAWN,
     ReasonCode.NO_VERSION,
 )
-def test_versions_that_cannot_be_started(platform: Booted) -> None:
+def test_versions_that_cannot_be_started_have_a_reason(platform: Booted) -> None:
     slug = quick(platform, "reasons-versions")
     one = f"/api/fyke/workers/{slug}/versions"
     [number] = [each["version"] for each in platform.read(one)["list"]]
@@ -181,7 +183,7 @@ def test_versions_that_cannot_be_started(platform: Booted) -> None:
 
 
 @reaches(ReasonCode.VERSION_FILES_MISSING, ReasonCode.RUN_ENDED)
-def test_files_that_are_gone_and_runs_that_are_over(platform: Booted) -> None:
+def test_missing_files_and_ended_runs_have_a_reason(platform: Booted) -> None:
     bundles = platform.home / "blobs" / "bundles"
     before = set(bundles.rglob("*"))
     slug = quick(platform, "reasons-files")
@@ -208,7 +210,7 @@ def test_files_that_are_gone_and_runs_that_are_over(platform: Booted) -> None:
     ReasonCode.FIELD_MISSING,
     ReasonCode.EXIT_CODE,
 )
-def test_what_rules_find_in_runs(platform: Booted) -> None:
+def test_alert_rules_report_the_reason(platform: Booted) -> None:
     slug = platform.push(python_project(PUSHES), "reasons-alerts")
     for _ in range(3):
         platform.ended(platform.start_run(slug, {"rows": 4, "seconds": 0}))
@@ -278,7 +280,7 @@ def test_items_of_the_run_queue_end_with_a_reason(platform: Booted, guest: str) 
 
 
 @reaches(ReasonCode.QUEUE_FULL)
-def test_a_full_run_queue(platform: Booted) -> None:
+def test_a_full_run_queue_is_refused(platform: Booted) -> None:
     key = str(platform.call("/api/fyke/accounts", {"name": "reasons-full"})["key"]["key"])
     slug = quick(platform, "reasons-full")
     ref = hold(platform, slug, key)
@@ -299,7 +301,7 @@ def test_a_full_run_queue(platform: Booted) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @reaches(ReasonCode.ROW_CAP, HintCode.ROW_CAP)
-def test_a_run_of_a_gibibyte_of_rows_is_full(platform: Booted) -> None:
+def test_a_run_with_a_gibibyte_of_rows_is_full(platform: Booted) -> None:
     pushes = (
         "from sdk import CoreSDK\n"
         "while True:\n"

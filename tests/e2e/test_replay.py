@@ -1,4 +1,4 @@
-"""The proxy's password of a run is of no use to another run, nor to any run after its end."""
+"""The proxy password of a run is useless to other runs, and to every run after its end."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def site() -> Iterator[CountingSite]:
 
 
 def replay(platform: Booted, site: CountingSite, auth: str, times: int) -> dict[str, int]:
-    """Let a run show that password at its own proxy; what became of it."""
+    """Let a run send that password to its own proxy; return the result."""
     slug = platform.push(python_project(REPLAYS), "replay-shows")
     given = {"auth": auth, "target": site.target, "times": times}
     run = platform.start_run(slug, given, egress_allow=[site.target])
@@ -100,14 +100,14 @@ def replay(platform: Booted, site: CountingSite, auth: str, times: int) -> dict[
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("times", [5, pytest.param(90, marks=pytest.mark.long)])
-def test_a_password_is_worth_nothing_elsewhere(
+def test_the_proxy_password_is_valid_for_its_own_attempt_only(
     platform: Booted, site: CountingSite, times: int
 ) -> None:
     run = platform.start_run(platform.push(python_project(PUBLISHES), "replay-publishes"))
     platform.wait_for(lambda: platform.detail(run)["results"], "its password", 20)
     auth = platform.rows(run)[0]["auth"][::-1]
     while_it_runs = replay(platform, site, auth, times)
-    for port in (1080, 6000, 9222, 20086):  # what a sandbox offers, it offers to itself
+    for port in (1080, 6000, 9222, 20086):  # listeners inside sandboxes only
         with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), 2):
             pass
     platform.call("/api/v1/scraper/abort", {"run_slug": run})
@@ -116,6 +116,6 @@ def test_a_password_is_worth_nothing_elsewhere(
     for seen in (while_it_runs, after_its_end):
         assert seen == {"tried": 6 * times, "passed": 0}
     assert site.requests == []
-    own = replay(platform, site, "", 1)  # the same words do pass with a password of one's own
+    own = replay(platform, site, "", 1)  # the same bytes succeed with the run's own password
     assert own == {"tried": 6, "passed": 6}
     assert len(site.requests) == 2

@@ -1,4 +1,4 @@
-"""Secrets in a real run: the Worker has them, and nothing that is left of the run does."""
+"""Secrets in a real run: the Worker gets them, and no stored data of the run contains them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def files_with_it(folder: Path) -> list[tuple[str, set[bytes]]]:
     return [each for each in found if each[1]]
 
 
-def test_the_end_of_a_run_is_reported_without_them(platform: Booted, worker: str) -> None:
+def test_the_callback_and_the_summary_of_a_run_contain_no_secret(
+    platform: Booted, worker: str
+) -> None:
     with listening() as receiver:
         body = {
             "scraper_slug": worker,
@@ -109,7 +111,7 @@ def test_the_end_of_a_run_is_reported_without_them(platform: Booted, worker: str
     assert files_with_it(platform.folder) == []
 
 
-def test_nothing_that_remains_of_a_run_contains_them(platform: Booted, worker: str) -> None:
+def test_no_stored_data_of_a_run_contains_a_secret(platform: Booted, worker: str) -> None:
     run = platform.start_run(worker)
     assert platform.ended(run)["status"] == SUCCEEDED
     log, rows = platform.log_text(run), platform.rows(run)
@@ -132,7 +134,7 @@ def _exported(platform: Booted, run: str, form: str) -> bytes:
         return httpx2.get(client.export(run, form), timeout=60).content
 
 
-def test_while_it_runs_only_the_sandbox_has_them(platform: Booted, worker: str) -> None:
+def test_only_the_sandbox_has_the_secrets_during_the_run(platform: Booted, worker: str) -> None:
     run = platform.start_run(worker, {"mode": "stay"})
     platform.wait_for(lambda: {"done": True} in platform.rows(run), "the last row")
     with_it = [command for pid, command in platform.tree().items() if holding(_environment(pid))]
@@ -152,7 +154,7 @@ def _environment(pid: int) -> bytes:
         return b""
 
 
-def test_runs_of_another_account_and_of_another_worker_do_not_get_them(
+def test_runs_of_other_accounts_and_workers_do_not_get_the_secrets(
     platform: Booted, worker: str
 ) -> None:
     other = platform.new_account("stranger")

@@ -1,4 +1,4 @@
-"""A platform on a machine with little: open files for its processes, room on its disk."""
+"""A platform with a low limit of open files and little disk space."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.projects import zoo
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Booted]:
-    """Started with as few open files as systemd leaves to services, on a disk without room."""
+    """Started with the default limit of open files of systemd services, on a nearly full disk."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
     try:
@@ -24,21 +24,21 @@ def small() -> Iterator[Booted]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_every_role_may_open_as_many_files_as_the_machine_allows(small: Booted) -> None:
+def test_every_role_raises_its_limit_of_open_files(small: Booted) -> None:
     for role in ("server", "runner", "egress"):
         soft, hard = open_files(small.role(role))
         assert soft == hard != "1024", role
 
 
 def open_files(pid: int) -> tuple[str, str]:
-    """The soft and the hard limit."""
+    """The soft and the hard limit of open files."""
     lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
     [line] = [line for line in lines if line.startswith("Max open files")]
     soft, hard = line.split()[3:5]
     return soft, hard
 
 
-def test_a_disk_that_is_nearly_full_takes_no_new_run_and_says_so(small: Booted) -> None:
+def test_a_nearly_full_disk_refuses_new_runs_with_the_reason(small: Booted) -> None:
     slug = small.push(zoo("upserts"), "upserts")
     body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
     answer = small.raw("/api/v1/scraper/run", body)

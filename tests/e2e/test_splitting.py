@@ -1,4 +1,4 @@
-"""Runs of several subtasks: how an input is cut, and how the run ends when some fail."""
+"""Runs of several subtasks: the split of an input, and the end of the run when some fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CoreSDK.Result.push_data({"given": CoreSDK.Parameter.get_input_json_str()})
 
 
 def splitting(*fields: str, remove: list[str] | None = None, **types: str) -> dict[str, Any]:
-    """A schema that splits by ``fields``; ``types`` are those that are no arrays."""
+    """A schema that splits by ``fields``; ``types`` has the types of those that are not arrays."""
     properties = [{"name": name, "type": types.get(name, "array")} for name in fields]
     concurrency: dict[str, Any] = {"fields": list(fields)}
     if remove:
@@ -115,7 +115,7 @@ ORDINARY = (
         for name, *cut in CUTS
     ],
 )
-def test_every_part_reaches_a_worker_of_its_own(
+def test_every_subtask_gets_its_own_item(
     platform: Booted, schema: dict[str, Any], custom: dict[str, Any], parts: list[dict[str, Any]]
 ) -> None:
     slug = platform.push(python_project(ECHOES, schema=schema), "split-echoes")
@@ -143,7 +143,7 @@ def test_every_part_reaches_a_worker_of_its_own(
         (splitting("a"), {"a": list(range(1001))}, "concurrency_num (1001) exceeds limit (1000)"),
     ],
 )  # fmt: skip
-def test_an_input_that_cannot_be_cut_starts_nothing(
+def test_an_input_that_cannot_be_split_starts_no_run(
     platform: Booted, schema: dict[str, Any], custom: dict[str, Any], text: str
 ) -> None:
     slug = platform.push(python_project(ECHOES, schema=schema), "split-refuses")
@@ -159,8 +159,8 @@ def behaving_worker(platform: Booted) -> str:
 
 
 @reaches(HintCode.PARTLY_FAILED)
-def test_good_and_bad_items_end_well_without_the_rows_of_the_bad_ones(platform: Booted) -> None:
-    # all the cores for each, so that they run one after the other
+def test_a_run_with_failed_items_succeeds_without_their_rows(platform: Booted) -> None:
+    # each subtask needs all cores, so they run one after another
     run = platform.start_run(
         behaving_worker(platform), {"words": ["one", "bad-two", "three"]}, cpus=os.cpu_count()
     )
@@ -168,7 +168,7 @@ def test_good_and_bad_items_end_well_without_the_rows_of_the_bad_ones(platform: 
     assert (detail["status"], detail["err_msg"]) == (SUCCEEDED, "")
     rows = platform.rows(run)
     assert {row["word"] for row in rows if "word" in row} == {"one", "three"}
-    # what the bad one merged into the row of a good one stays merged
+    # fields that the failed subtask merged into a row of a good one stay merged
     [shared] = [row for row in rows if row.get("id") == "shared"]
     assert shared == {"id": "shared", "one": True, "bad-two": True, "three": True}
     assert detail["results"] == len(rows) == 3
@@ -181,7 +181,7 @@ def test_good_and_bad_items_end_well_without_the_rows_of_the_bad_ones(platform: 
     assert len({entry["group"] for entry in errors}) == 1
 
 
-def test_the_export_leaves_the_rows_of_failures_out_as_well(platform: Booted) -> None:
+def test_exports_omit_the_rows_of_failed_subtasks(platform: Booted) -> None:
 
     run = platform.start_run(behaving_worker(platform), {"words": ["bad-one", "two"]})
     platform.ended(run)
@@ -192,7 +192,7 @@ def test_the_export_leaves_the_rows_of_failures_out_as_well(platform: Booted) ->
     assert "bad-one" not in words
 
 
-def test_a_run_of_nothing_but_failures_has_failed(platform: Booted) -> None:
+def test_a_run_whose_subtasks_all_fail_has_failed(platform: Booted) -> None:
     run = platform.start_run(behaving_worker(platform), {"words": ["bad-one", "bad-two"]})
     detail = platform.ended(run)
     assert detail["status"] == FAILED
@@ -201,7 +201,7 @@ def test_a_run_of_nothing_but_failures_has_failed(platform: Booted) -> None:
     assert "Total 2 subtasks: 0 succeeded, 2 failed." in platform.log_text(run)
 
 
-def test_a_subtask_that_runs_into_its_timeout_keeps_its_rows(platform: Booted) -> None:
+def test_a_subtask_that_times_out_keeps_its_rows(platform: Booted) -> None:
     run = platform.start_run(
         behaving_worker(platform), {"words": ["slow-one", "two"]}, execute_limit_time_seconds=2
     )
@@ -211,7 +211,7 @@ def test_a_subtask_that_runs_into_its_timeout_keeps_its_rows(platform: Booted) -
     assert "Total 2 subtasks: 1 succeeded, 1 failed." in platform.log_text(run)
 
 
-def test_an_abort_ends_what_runs_and_starts_nothing_more(platform: Booted) -> None:
+def test_an_abort_stops_running_subtasks_and_starts_no_others(platform: Booted) -> None:
     words = [f"slow-{number}" for number in range(200)]
     run = platform.start_run(behaving_worker(platform), {"words": words}, memory=16384)
     platform.wait_for(lambda: platform.detail(run)["results"] > 0, "the first row")

@@ -35,7 +35,7 @@ def own() -> Iterator[Booted]:
 
 @contextlib.contextmanager
 def in_the_background() -> Iterator[None]:
-    """As a shell without job control leaves SIGINT to what it starts with "&"."""
+    """Ignore SIGINT, as in a background job of a shell without job control."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
@@ -56,7 +56,7 @@ def test_ctrl_c_in_a_terminal_lets_a_worker_finish(own: Booted) -> None:
     assert (detail["status"], detail["results"]) == (SUCCEEDED, 2), detail["err_msg"]
 
 
-def test_started_in_the_background_it_ends_by_sigint_and_by_sigterm(own: Booted) -> None:
+def test_a_background_process_ends_on_sigint_and_sigterm(own: Booted) -> None:
     with in_the_background():
         if own.process is None:
             own.start()
@@ -67,7 +67,7 @@ def test_started_in_the_background_it_ends_by_sigint_and_by_sigterm(own: Booted)
 
 @ROOT_ONLY
 @pytest.mark.long
-def test_a_plain_users_ends_by_sigint_and_by_sigterm_too() -> None:
+def test_a_background_process_of_a_plain_user_ends_on_sigint_and_sigterm() -> None:
     with in_the_background(), booted(uid=PLAIN_UID) as platform:
         assert platform.stop(signal.SIGINT) == 0
         platform.start()

@@ -1,5 +1,5 @@
-"""A platform with the settings that an operator may tighten: a public name, callbacks demanded, a
-short wait in sync mode, links that soon end, few subtasks, and rows of failures kept.
+"""A platform with strict settings: a public name, required callbacks, a short wait in sync mode,
+short-lived links, few subtasks, and visible rows of failures.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def strict() -> Iterator[Booted]:
         yield running
 
 
-def test_links_carry_the_public_name_and_end_in_time(strict: Booted) -> None:
+def test_links_have_the_public_name_and_expire(strict: Booted) -> None:
     run = strict.start_run(strict.push(zoo("upserts"), "strict-links"))
     strict.ended(run)
     public = "https://fyke.example/scraping"
@@ -52,7 +52,7 @@ def test_links_carry_the_public_name_and_end_in_time(strict: Booted) -> None:
         assert httpx2.get(local).json()["code"] == 4040
 
 
-def test_sync_mode_gives_up_waiting_and_the_run_goes_on(strict: Booted) -> None:
+def test_a_sync_start_returns_after_its_time_limit_and_the_run_continues(strict: Booted) -> None:
     waits = "import time; time.sleep(2.5)\nfrom sdk import CoreSDK\nCoreSDK.Result.push_data({})"
     slug = strict.push(python_project(waits), "strict-waits")
     body = {"scraper_slug": slug, "is_async": False, "input": {"parameters": {"custom": {}}}}
@@ -65,9 +65,9 @@ def test_sync_mode_gives_up_waiting_and_the_run_goes_on(strict: Booted) -> None:
     assert strict.ended(data["run_slug"])["results"] == 1
 
 
-def test_a_strict_platform_demands_callbacks_where_the_guide_does(strict: Booted) -> None:
+def test_a_strict_platform_requires_callback_urls_like_the_guide(strict: Booted) -> None:
     slug = strict.push(python_project("print(1)"), "strict-prints")
-    run = strict.start_run(slug)  # not demanded here
+    run = strict.start_run(slug)  # a callback is not required here
     strict.ended(run)
     for path, body in (
         ("/api/v1/rerun", {"run_slug": run}),
@@ -83,7 +83,7 @@ def test_a_strict_platform_demands_callbacks_where_the_guide_does(strict: Booted
     assert strict.ended(again["run_slug"])["status"] == SUCCEEDED
 
 
-def test_rows_of_failures_stay_where_the_operator_says_keep(strict: Booted) -> None:
+def test_rows_of_failed_workers_are_shown_if_the_operator_keeps_them(strict: Booted) -> None:
     run = strict.start_run(
         strict.push(zoo("fails_by_word", schema=WORDS), "strict-fails"),
         {"words": ["one", "bad-two"]},
@@ -94,7 +94,7 @@ def test_rows_of_failures_stay_where_the_operator_says_keep(strict: Booted) -> N
     assert detail["results"] == len(strict.rows(run)) == 3
 
 
-def test_the_operators_limit_of_subtasks_is_the_one_that_counts(strict: Booted) -> None:
+def test_the_configured_limit_of_subtasks_applies(strict: Booted) -> None:
     body = {
         "scraper_slug": strict.push(zoo("fails_by_word", schema=WORDS), "strict-fails"),
         "input": {"parameters": {"custom": {"words": list("abcdef")}}},
@@ -105,7 +105,7 @@ def test_the_operators_limit_of_subtasks_is_the_one_that_counts(strict: Booted) 
 
 
 @pytest.mark.parametrize("place", ["run", "last"])
-def test_an_aborted_run_is_aborting_and_then_aborted(strict: Booted, place: str) -> None:
+def test_an_aborted_run_is_first_aborting_and_then_aborted(strict: Booted, place: str) -> None:
     """A client that has read ``aborting`` reads ``aborted`` once the Worker has stopped."""
     v2 = V2Client(strict)
     name = f"strict-endless-{place}"

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 from reliability.faults import KINDS  # noqa: E402
 
-# These still break rules, see docs/reliability.md; until they do not, run them with the command.
+# These still break rules, see docs/reliability.md; run them with the command for now.
 BREAKING = ("backup", "clock", "disk", "freeze", "pause", "silent")
 CASES = [
     (kind.name, database)

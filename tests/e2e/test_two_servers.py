@@ -27,7 +27,7 @@ pytestmark = pytest.mark.needs("postgres")
 ROOT = Path(__file__).parents[2]
 # Tests of processes, users and databases, and these here: they choose their own servers.
 OF_ONE_SERVER = ("bad_day", "first_process", "plain_user", "postgres", "two_servers")
-# What these try is done by the runner, by processes of the command or on a database of their own.
+# These test the runner, processes of a command, or a separate database.
 WITHOUT_SERVERS = (
     *("examples", "generated_clients", "git_sandbox", "installing", "isolation_levels"),
     *("languages", "older_database", "small_machine", "stopping", "zoo"),
@@ -35,8 +35,8 @@ WITHOUT_SERVERS = (
 # A backup contains the files of SQLite, but nothing of PostgreSQL;
 # and each server reports its own share of a rate.
 OF_ONE_DATABASE = (
-    "test_cli_machine.py::test_a_backup_becomes_a_platform_of_its_own",
-    "test_cli.py::test_plans_and_rates",
+    "test_cli_machine.py::test_a_backup_can_be_restored_to_a_new_folder",
+    "test_cli.py::test_plans_and_rate_limits_are_set_and_shown",
 )
 SUCCEEDED, ABORTED = 3, 5
 ROWS = 60
@@ -58,7 +58,7 @@ def pair() -> Iterator[BootedPair]:
 
 @pytest.fixture(scope="module")
 def quick(pair: BootedPair) -> str:
-    """A worker that pushes three rows and ends; uploaded to one, used at both."""
+    """A worker that pushes three rows; uploaded to one server, used at both."""
     return pair.push(zoo("upserts"), "pair-quick")
 
 
@@ -71,7 +71,7 @@ def receiver() -> Iterator[Receiver]:
 def send(
     pair: BootedPair, method: str, path: str, body: Any = None, *, at: str = "", **headers: str
 ) -> httpx2.Response:
-    """A request to one of the two, or to whichever comes next."""
+    """Send a request to one of the two servers, or to the next in rotation."""
     return httpx2.request(
         method,
         (at or pair.url) + path,
@@ -93,7 +93,7 @@ def at_once(work: Callable[[int], Any], times: int) -> list[Any]:
         return list(pool.map(work, range(times)))
 
 
-def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(pair: BootedPair) -> None:
+def test_a_run_started_at_one_server_can_be_used_at_the_other(pair: BootedPair) -> None:
     one, other = pair.each
     body = {"input": {}, "is_async": False}
     with httpx2.Client(base_url=one, headers={"api-key": pair.key}) as client:
@@ -112,7 +112,7 @@ def test_a_start_at_either_is_waited_for_read_and_aborted_at_both(pair: BootedPa
     assert min(pair.relay.taken.values()) > 0
 
 
-def test_one_key_starts_one_run_on_either_server(pair: BootedPair, quick: str) -> None:
+def test_a_start_key_starts_one_run_across_both_servers(pair: BootedPair, quick: str) -> None:
     path, key = f"/api/v2/workers/{quick}/runs", {"idempotency-key": "pair-start"}
     runs = at_once(lambda _: data(pair, "POST", path, {"input": {}}, **key)["run_slug"], 16)
     assert len(set(runs)) == 1
@@ -123,7 +123,7 @@ def test_one_key_starts_one_run_on_either_server(pair: BootedPair, quick: str) -
     assert pair.ended(runs[0])["status"] == SUCCEEDED
 
 
-def test_a_plan_limits_both(pair: BootedPair) -> None:
+def test_a_plan_applies_to_both_servers(pair: BootedPair) -> None:
     key = pair.new_account("small")
     slug = pair.push(zoo("pushes_forever"), "pair-own", key=key)
     path = f"/api/v2/workers/{slug}/runs"
@@ -135,7 +135,7 @@ def test_a_plan_limits_both(pair: BootedPair) -> None:
             data(pair, "POST", f"/api/v2/worker-runs/{run}/abort", **{"api-key": key})
 
 
-def test_a_schedule_fires_once_although_both_look(pair: BootedPair, quick: str) -> None:
+def test_a_schedule_fires_once_although_both_servers_check_it(pair: BootedPair, quick: str) -> None:
     tasks = [
         data(
             pair,
@@ -170,7 +170,9 @@ def test_a_schedule_fires_once_although_both_look(pair: BootedPair, quick: str) 
         data(pair, "DELETE", f"/api/v2/worker-tasks/{task}")
 
 
-def test_callbacks_come_once_and_in_order(pair: BootedPair, quick: str, receiver: Receiver) -> None:
+def test_callbacks_are_sent_once_and_in_order(
+    pair: BootedPair, quick: str, receiver: Receiver
+) -> None:
     path = f"/api/v2/workers/{quick}/runs"
 
     def start(number: int) -> str:
@@ -184,7 +186,7 @@ def test_callbacks_come_once_and_in_order(pair: BootedPair, quick: str, receiver
         received = receiver.at(f"/pair-{number}")
         assert {one.data["run_slug"] for one in received} == {run}
         assert len({one.headers["webhook-id"] for one in received}) == len(received)
-        # the start of a run is no longer reported once it has ended
+        # the start of a run is not reported after its end
         words = [one.data["run_status"] for one in received]
         assert words in (["running", "succeeded"], ["succeeded"])
 
@@ -195,14 +197,14 @@ def _all_sent(pair: BootedPair, run: str) -> bool:
     return ended and all(one["state"] in ("delivered", "superseded") for one in listed)
 
 
-def test_the_rate_of_a_key_is_that_of_both_together(pair: BootedPair) -> None:
+def test_the_rate_limit_of_a_key_applies_to_both_servers_together(pair: BootedPair) -> None:
     made = data(pair, "POST", "/api/fyke/keys", {"name": "slow", "rate_limit": 4})
     slow = {"api-key": made["key"]}
-    for at in pair.each:  # from its second request on each knows whose key it is
+    for at in pair.each:  # each server knows the key from its second request on
         assert send(pair, "GET", "/api/v2/users/account", at=at, **slow).status_code == 200
     began = time.monotonic()
     found = [send(pair, "GET", "/api/v2/users/account", **slow) for _ in range(40)]
-    most = 8 + 4 * (time.monotonic() - began) + 2  # what fits at once, what comes with time, ends
+    most = 8 + 4 * (time.monotonic() - began) + 2  # the burst, the refill over time, and rounding
     allowed = sum(answer.status_code == 200 for answer in found)
     assert 0 < allowed <= most
     refused = [answer for answer in found if answer.status_code == 429]
@@ -210,10 +212,10 @@ def test_the_rate_of_a_key_is_that_of_both_together(pair: BootedPair) -> None:
     assert {answer.json()["code"] for answer in refused} == {13000}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
     policies = {answer.headers["ratelimit-policy"] for answer in found}
-    assert policies == {'"default";q=4;w=2'}  # of the one that answers
+    assert policies == {'"default";q=4;w=2'}  # of the answering server
 
 
-def test_a_stream_goes_on_at_the_other_server(pair: BootedPair) -> None:
+def test_a_stream_resumes_at_the_other_server(pair: BootedPair) -> None:
     run = pair.start_run(pair.push(python_project(COUNTS), "pair-counts"))
     rows: list[int] = []
     last, turn = "", 0
@@ -247,7 +249,7 @@ def _rows(event: dict[str, Any]) -> list[Any]:
     return [item for item in event.get("list", ()) if "row" in item]
 
 
-def test_a_download_is_taken_up_again_at_the_other_server(pair: BootedPair) -> None:
+def test_a_download_resumes_at_the_other_server(pair: BootedPair) -> None:
     run = pair.start_run(pair.push(python_project(COUNTS), "pair-counts"))
     assert pair.ended(run)["status"] == SUCCEEDED
     one, other = pair.each
@@ -269,7 +271,7 @@ def test_a_download_is_taken_up_again_at_the_other_server(pair: BootedPair) -> N
     assert len(texts) == 1
 
 
-def test_a_revoked_key_opens_neither_of_them_a_second_later(pair: BootedPair) -> None:
+def test_a_revoked_key_is_refused_by_both_servers_within_a_second(pair: BootedPair) -> None:
     one, other = pair.each
     made = data(pair, "POST", "/api/fyke/keys", {"name": "short"}, at=one)
     used = {"api-key": made["key"]}
@@ -282,7 +284,7 @@ def test_a_revoked_key_opens_neither_of_them_a_second_later(pair: BootedPair) ->
         assert time.monotonic() - revoked < 1.5, "it is remembered for a second at most"
 
 
-def test_one_of_them_may_die(pair: BootedPair, quick: str) -> None:
+def test_one_of_the_servers_may_end(pair: BootedPair, quick: str) -> None:
     pair.kill_role("server")
     runs = [pair.start_run(quick) for _ in range(4)]
     assert {pair.ended(run)["status"] for run in runs} == {SUCCEEDED}
@@ -291,8 +293,8 @@ def test_one_of_them_may_die(pair: BootedPair, quick: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(2400)
-def test_the_suite_of_end_to_end_passes_on_two_servers() -> None:
-    """Tests of what servers do, on any platform, run by a session of its own."""
+def test_the_end_to_end_suite_passes_on_two_servers() -> None:
+    """Runs the tests of server behaviour, for which any platform will do, in a separate session."""
     names = (*OF_ONE_SERVER, *WITHOUT_SERVERS)
     left_out = [f"--ignore=tests/e2e/test_{name}.py" for name in names]
     left_out += [f"--deselect=tests/e2e/{one}" for one in OF_ONE_DATABASE]
@@ -306,4 +308,4 @@ def test_the_suite_of_end_to_end_passes_on_two_servers() -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-20_000:]
-    assert ended.stdout.count(".") > 60  # they were found, too
+    assert ended.stdout.count(".") > 60  # the tests were found

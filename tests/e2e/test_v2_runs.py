@@ -1,4 +1,4 @@
-"""API v2 against a whole platform: a run from its start to its files, and both ways to end one."""
+"""API v2 on a whole platform: a run from its start to its files, and both ways to end one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def reader(platform: Booted, name: str) -> str:
     return f"/workers/owner~{name}"
 
 
-def test_a_run_from_its_start_to_its_files(platform: Booted) -> None:
+def test_a_run_works_from_its_start_to_its_files(platform: Booted) -> None:
     v2 = V2Client(platform)
     worker = reader(platform, "v2-reader")
     run = v2.data("POST", f"{worker}/runs", {"input": {"urls": URLS}})["run_slug"]
@@ -57,7 +57,7 @@ def test_a_run_from_its_start_to_its_files(platform: Booted) -> None:
     assert v2.data("GET", f"{worker}/runs/last")["slug"] == again != run
 
 
-def test_a_sync_run_and_a_sync_rerun_bring_their_rows(platform: Booted) -> None:
+def test_a_sync_run_and_a_sync_rerun_return_their_rows(platform: Booted) -> None:
     v2 = V2Client(platform)
     worker = reader(platform, "v2-sync")
     body = {"input": {"parameters": {"custom": {"urls": URLS}}}, "is_async": False, "limit": 2}

@@ -29,7 +29,7 @@ def receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def mail_box() -> Iterator[Mailbox]:
-    """A mail server in a thread of its own."""
+    """A mail server in a separate thread."""
     mailbox, ready, stop = Mailbox(), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
@@ -75,7 +75,7 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
 
 
 def join(platform: Booted, mailbox: Mailbox, name: str) -> None:
-    """A user of this name accepts an invitation and confirms the address; others get no mail."""
+    """Invite a user of this name, who accepts and confirms the address; others get no mail."""
     body = {"name": name, "role": "viewer"}
     link = platform.call("/api/fyke/users", body)["link"]["url"]
     address, _, token = link.partition("?token=")
@@ -129,7 +129,7 @@ def remove(platform: Booted, path: str) -> None:
 
 
 def assert_healthy(platform: Booted) -> None:
-    """What the operator sees of a platform that has executed a run."""
+    """Check the health pages of a platform that has executed a run."""
     for card in CARDS:
         checks = platform.read(f"/api/fyke/installation/health/{card}")["list"]
         levels = {check["level"] for check in checks}

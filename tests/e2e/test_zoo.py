@@ -1,4 +1,4 @@
-"""Misbehaving Workers: how the run of each must end, and which rows it must keep."""
+"""Misbehaving Workers: the expected end of each run, and the rows that it must keep."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ SUCCEEDED, FAILED = 3, 4
 
 @dataclass(frozen=True)
 class Behaviour:
-    """``seconds`` bounds the time from the start to the end of the run. ``or_err_msg`` may stand
-    for ``err_msg`` where no cgroup limits the Worker: there another limit may be reached first.
+    """``seconds`` bounds the time from the start to the end of the run. ``or_err_msg`` is accepted
+    instead of ``err_msg`` where no cgroup limits the Worker, because another limit may be reached
+    first.
     """
 
     name: str
@@ -98,7 +99,7 @@ ZOO = [
 
 @pytest.fixture(scope="module")
 def program() -> bytes:
-    """All behaviours in Go in one program, built from source without a network."""
+    """One program with all behaviours in Go, built from source without a network."""
     return built(GO_SOURCES)
 
 
@@ -131,7 +132,7 @@ def every_behaviour() -> list[Any]:
 @pytest.mark.timeout(700)
 @pytest.mark.needs("{language}")
 @pytest.mark.parametrize(("language", "behaviour"), every_behaviour())
-def test_each_misbehaving_worker_of_a_list_ends_as_it_must(
+def test_each_misbehaving_worker_of_the_short_list_ends_as_expected(
     platform: Booted, bundle: Callable[[str], str], language: str, behaviour: expected.Behaviour
 ) -> None:
     if behaviour.hard and platform.isolation() != "full":
@@ -165,7 +166,7 @@ def test_each_misbehaving_worker_of_a_list_ends_as_it_must(
         pytest.param("kills_all_it_can", HintCode.SIGNAL, marks=reaches(HintCode.SIGNAL)),
     ],
 )
-def test_other_signals_have_hints_of_their_own(
+def test_other_signals_have_their_own_hints(
     platform: Booted, bundle: Callable[[str], str], behaviour: str, hint: HintCode
 ) -> None:
     run = platform.start_run(bundle("python"), {"behaviour": behaviour})
@@ -173,7 +174,7 @@ def test_other_signals_have_hints_of_their_own(
     assert platform.summary(run)["hint"]["code"] == hint
 
 
-def test_there_are_enough_of_each() -> None:
+def test_there_are_enough_workers_of_each_kind() -> None:
     for language, behaviours in BEHAVIOURS.items():
         names = {behaviour.name for behaviour in behaviours}
         assert len(names) == len(behaviours) >= 30, language
@@ -181,7 +182,7 @@ def test_there_are_enough_of_each() -> None:
 
 
 def nothing_is_left(platform: Booted, run: str) -> None:
-    """No process, no control group, no work folder, ten seconds after the end at most."""
+    """Check that no process, control group or work folder is left ten seconds after the end."""
 
     def left() -> list[str]:
         folders = os.listdir(platform.home / "work")
@@ -231,7 +232,7 @@ def test_bundles_that_cannot_run_are_refused_at_the_upload(platform: Booted, fau
 @pytest.mark.parametrize(
     "behaviour", [pytest.param(each, id=each.name, marks=each.marks) for each in ZOO]
 )
-def test_each_misbehaving_worker_ends_as_it_must(platform: Booted, behaviour: Behaviour) -> None:
+def test_each_misbehaving_worker_ends_as_expected(platform: Booted, behaviour: Behaviour) -> None:
     slug = platform.push(zoo(behaviour.name), f"zoo-{behaviour.name}".replace("_", "-"))
     began = time.monotonic()
     run = platform.start_run(slug, {}, **behaviour.system)
@@ -249,7 +250,7 @@ def test_each_misbehaving_worker_ends_as_it_must(platform: Booted, behaviour: Be
     nothing_is_left(platform, run)
 
 
-def test_big_numbers_keep_their_digits(platform: Booted) -> None:
+def test_large_integers_keep_their_digits(platform: Booted) -> None:
     slug = platform.push(zoo("pushes_odd_numbers"), "zoo-pushes-odd-numbers")
     run = platform.start_run(slug)
     platform.ended(run)
@@ -262,7 +263,7 @@ def test_big_numbers_keep_their_digits(platform: Booted) -> None:
     assert "NaN or Infinity" in platform.log_text(run)
 
 
-def test_a_row_over_the_limit_is_refused_by_name_and_the_run_goes_on(platform: Booted) -> None:
+def test_a_row_over_the_limit_is_refused_and_the_run_continues(platform: Booted) -> None:
     slug = platform.push(zoo("pushes_a_big_row"), "zoo-pushes-a-big-row")
     run = platform.start_run(slug)
     platform.ended(run)
@@ -273,7 +274,7 @@ def test_a_row_over_the_limit_is_refused_by_name_and_the_run_goes_on(platform: B
     assert "MiB" in last["refused"]
 
 
-def test_text_that_is_json_is_read_once_more(platform: Booted) -> None:
+def test_text_that_is_json_is_decoded_once_more(platform: Booted) -> None:
     slug = platform.push(zoo("pushes_json_text"), "zoo-pushes-json-text")
     run = platform.start_run(slug)
     platform.ended(run)
@@ -285,7 +286,7 @@ def test_text_that_is_json_is_read_once_more(platform: Booted) -> None:
     ]
 
 
-def test_headers_may_come_late_and_the_last_ones_count(platform: Booted) -> None:
+def test_headers_may_be_declared_late_and_the_last_declaration_counts(platform: Booted) -> None:
     slug = platform.push(zoo("pushes_before_headers"), "zoo-pushes-before-headers")
     run = platform.start_run(slug)
     platform.ended(run)
@@ -296,7 +297,7 @@ def test_headers_may_come_late_and_the_last_ones_count(platform: Booted) -> None
     ]
 
 
-def test_the_log_says_what_was_printed_and_what_was_not_text(platform: Booted) -> None:
+def test_the_log_has_printed_output_and_notes_about_invalid_text(platform: Booted) -> None:
     slug = platform.push(zoo("prints_bad_utf8"), "zoo-prints-bad-utf8")
     run = platform.start_run(slug)
     platform.ended(run)
@@ -306,7 +307,7 @@ def test_the_log_says_what_was_printed_and_what_was_not_text(platform: Booted) -
     assert "\x1b" not in text
 
 
-def test_a_flood_of_log_lines_is_cut_and_says_so(platform: Booted) -> None:
+def test_a_flood_of_log_lines_is_cut_with_a_notice(platform: Booted) -> None:
     slug = platform.push(zoo("floods_the_log"), "zoo-floods-the-log")
     run = platform.start_run(slug)
     platform.ended(run)
@@ -316,7 +317,7 @@ def test_a_flood_of_log_lines_is_cut_and_says_so(platform: Booted) -> None:
     assert "All subtasks have completed execution! Total 1 subtasks: 1 succeeded, 0 failed." in text
 
 
-def test_rows_of_a_worker_that_failed_are_hidden_but_those_of_a_timeout_are_kept(
+def test_rows_of_failed_workers_are_hidden_but_not_those_of_a_timeout(
     platform: Booted,
 ) -> None:
     hidden = platform.start_run(platform.push(zoo("exits_with_code"), "zoo-exits-with-code"))
@@ -329,7 +330,7 @@ def test_rows_of_a_worker_that_failed_are_hidden_but_those_of_a_timeout_are_kept
     assert platform.rows(kept) == [{"n": 1}]
 
 
-def test_the_worker_sees_its_input_and_nothing_of_the_platform(platform: Booted) -> None:
+def test_the_worker_sees_its_input_and_no_data_of_the_platform(platform: Booted) -> None:
     slug = platform.push(zoo("echoes_input"), "zoo-echoes-input")
     run = platform.start_run(slug, {"big": 2**63, "text": "a&b<c>"})
     platform.ended(run)
@@ -347,7 +348,7 @@ def test_the_worker_sees_its_input_and_nothing_of_the_platform(platform: Booted)
 
 
 @reaches(HintCode.ROWS_NOT_PUSHED)
-def test_rows_in_files_are_named_when_none_was_pushed(platform: Booted) -> None:
+def test_rows_in_files_are_reported_when_none_was_pushed(platform: Booted) -> None:
     code = """
 import os
 os.makedirs("storage/datasets/default")

@@ -21,7 +21,7 @@ from fyke.timers.loop import TimerBoard
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "node", "npm", "git", "go")]
 
 
-async def test_the_probe_reports_what_is_there(
+async def test_the_probe_reports_the_installation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FYKE_KEEP_DAYS", "30")
@@ -53,7 +53,7 @@ async def test_the_probe_reports_what_is_there(
         assert (database.level, database.detail) == (Level.GOOD, "SQLite answers")
 
 
-async def test_the_proxy_of_the_machine_is_knocked_at(tmp_path: Path) -> None:
+async def test_the_probe_connects_to_the_proxy(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     make_home(settings)
     migrate_all(settings)

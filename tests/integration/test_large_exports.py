@@ -66,7 +66,7 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     ("name", "sort"), [("csv", ""), ("html", ""), ("xlsx", ""), ("jsonl", "-price")]
 )
-def test_five_times_the_rows_take_no_more_memory(some: str, name: str, sort: str) -> None:
+def test_five_times_the_rows_use_no_more_memory(some: str, name: str, sort: str) -> None:
     found = export(some, LARGE, name, sort)
     assert found["bytes"] > MIB // 2
     assert found["grown"] < 16 * MIB  # held in memory as objects the rows would take 50
@@ -95,7 +95,7 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("jsonl", "title"),
     ],
 )
-def test_a_million_rows_take_at_most_64_mib(million: str, name: str, sort: str) -> None:
+def test_a_million_rows_use_at_most_64_mib(million: str, name: str, sort: str) -> None:
     found = export(million, LARGE, name, sort)
     print(found)
     assert found["bytes"] > MILLION * 10

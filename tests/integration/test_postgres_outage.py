@@ -16,7 +16,7 @@ from support.postgres import running_postgres
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("postgres")]
 
 
-async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:
+async def test_an_outage_is_reported_in_time_and_ends_without_a_restart() -> None:
     with running_postgres() as server:
         url = server.new_database()
         migrate(url)
@@ -49,7 +49,7 @@ async def test_an_outage_is_answered_soon_and_forgotten_afterwards() -> None:
         await storage.close()
 
 
-async def test_a_server_that_dies_inside_a_transaction_leaves_nothing_of_it() -> None:
+async def test_a_server_that_is_killed_inside_a_transaction_changes_nothing() -> None:
     with running_postgres() as server:
         url = server.new_database()
         migrate(url)

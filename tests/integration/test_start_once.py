@@ -83,7 +83,7 @@ def give_to_service_user(home: Path) -> None:
         shutil.chown(path, "fyke", "fyke")
 
 
-async def test_one_run_and_one_reservation(folder: Path) -> None:
+async def test_a_killed_server_leaves_one_run_and_one_reservation(folder: Path) -> None:
     with running_postgres() as postgres, ExitStack() as stack:
         given = {
             "home": str(folder / "home"),

@@ -43,7 +43,7 @@ def node_bundle() -> bytes:
 
 @cache
 def built(sources: Path) -> bytes:
-    """A static program out of a folder of Go sources and our SDK, as the machine's Go makes it."""
+    """A static program built from a folder of Go sources and our SDK with the machine's Go."""
     with tempfile.TemporaryDirectory(prefix="fyke-go-") as name:
         folder = Path(name)
         shutil.copytree(sources, folder, dirs_exist_ok=True)

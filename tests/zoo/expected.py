@@ -17,10 +17,10 @@ TERM_SECONDS = 5  # between SIGTERM and SIGKILL
 
 @dataclass(frozen=True)
 class Behaviour:
-    """``err_msg`` is a part of what the run must say, or one of several. ``row`` is the last row,
-    if it is given. ``seconds`` bounds the time from start to end. ``log`` must be in the log.
-    ``quick`` ones run in the ordinary suite, ``hard`` ones only where the kernel limits memory:
-    nothing else counts memory that belongs to files.
+    """``err_msg`` is a part of the expected message of the run, or a choice of several. ``row`` is
+    the last row, if it is given. ``seconds`` bounds the time from start to end. ``log`` must be in
+    the log. ``quick`` ones run in the ordinary suite, ``hard`` ones only where the kernel limits
+    memory: nothing else counts memory that belongs to files.
     """
 
     name: str
@@ -44,7 +44,7 @@ def fails(name: str, err_msg: str | tuple[str, ...], **more: Any) -> Behaviour:
 
 
 def hides(name: str, err_msg: str | tuple[str, ...], **more: Any) -> Behaviour:
-    """The Worker itself said that its work is not good: its rows are not shown."""
+    """The Worker itself reported a failure, so its rows are hidden."""
     return Behaviour(name, FAILED, err_msg, rows=0, **more)
 
 
@@ -174,7 +174,7 @@ GO = [
     stays("ignores_sigterm"),
     stays("stops_itself"),
     stays("deadlocks"),
-    # its runtime gives up when it gets no thread
+    # its runtime aborts when it cannot create a thread
     fails("fork_bomb", (TIMEOUT, OUT_OF_MEMORY, f"{CODE} 2"), rows=-1, system=SHORT),
     fails("bombs_with_threads", (TIMEOUT, f"{CODE} 2"), rows=-1, system=SHORT),
     well("makes_a_million_goroutines", seconds=60),

@@ -43,7 +43,7 @@ ACTIONS: dict[str, Callable[[Auth, Caller], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-async def test_an_action_needs_a_confirmation_after_some_minutes(auth: Auth, name: str) -> None:
+async def test_a_confirmation_expires_after_some_minutes(auth: Auth, name: str) -> None:
     session, act = await auth.set_up(), ACTIONS[name]
     await auth.add("ben")
     await auth.with_app(await auth.add("ada"))
@@ -61,7 +61,7 @@ async def test_an_action_needs_a_confirmation_after_some_minutes(auth: Auth, nam
     await act(auth, confirmed)
 
 
-async def test_a_sign_in_counts_and_a_confirmation_is_valid_in_its_session_only(
+async def test_a_sign_in_counts_as_a_confirmation_of_its_own_session_only(
     auth: Auth,
 ) -> None:
     first = await auth.set_up()
@@ -74,7 +74,7 @@ async def test_a_sign_in_counts_and_a_confirmation_is_valid_in_its_session_only(
         await auth.users.invite(await auth.caller(first), "three", "member")
 
 
-async def test_a_confirmation_needs_password_and_code(auth: Auth) -> None:
+async def test_a_confirmation_requires_the_password_and_the_code(auth: Auth) -> None:
     session = await auth.add("ada", "owner")
     secret, codes = await auth.with_app(session)
     auth.clock.advance(VALID)
@@ -95,7 +95,7 @@ async def test_a_confirmation_needs_password_and_code(auth: Auth) -> None:
     assert AuditAction.CONFIRMED in logged and AuditAction.CONFIRM_FAILED in logged
 
 
-async def test_wrong_passwords_are_slowed_down(auth: Auth) -> None:
+async def test_wrong_passwords_are_rate_limited(auth: Auth) -> None:
     caller = await auth.caller(await auth.set_up())
     for _ in range(6):
         with pytest.raises(InvalidRequest):

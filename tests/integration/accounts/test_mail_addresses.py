@@ -68,7 +68,7 @@ async def test_an_address_is_confirmed_by_a_link_in_a_mail(
     assert [(entry.user_name, entry.address) for entry in logged] == [(ADA, AWAY)]
 
 
-async def test_a_link_ends_with_its_day_and_its_user(
+async def test_a_link_expires_after_a_day_and_with_its_user(
     auth: Auth, addresses: MailAddresses, mailbox: Mailbox
 ) -> None:
     caller = await auth.caller(await auth.add(ADA))
@@ -93,7 +93,7 @@ async def test_a_link_ends_with_its_day_and_its_user(
         await addresses.read(second)
 
 
-async def test_links_are_sent_seldom_and_only_to_addresses(
+async def test_links_are_rate_limited_and_sent_only_to_mail_addresses(
     auth: Auth, addresses: MailAddresses, mailbox: Mailbox
 ) -> None:
     caller = await auth.caller(await auth.add(ADA))

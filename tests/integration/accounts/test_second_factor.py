@@ -48,7 +48,7 @@ async def actions(auth: Auth, *, of: set[AuditAction]) -> list[AuditAction]:
 # --- on -------------------------------------------------------------------------------------
 
 
-async def test_signing_in_needs_a_code_and_each_works_once(auth: Auth) -> None:
+async def test_signing_in_requires_a_code_and_each_code_works_once(auth: Auth) -> None:
     await auth.add("ada")
     other, session = await auth.enter("ada"), await auth.enter("ada")
     secret, _ = await auth.with_app(session)
@@ -65,7 +65,7 @@ async def test_signing_in_needs_a_code_and_each_works_once(auth: Auth) -> None:
         await enter(auth, "ada", code)
 
 
-async def test_of_two_uses_of_a_code_at_once_one_succeeds(auth: Auth) -> None:
+async def test_one_of_two_concurrent_uses_of_a_code_succeeds(auth: Auth) -> None:
     secret, recovery = await auth.with_app(await auth.add("ada"))
     auth.clock.advance(STEP)
     for code in (auth.code(secret), recovery[0]):
@@ -75,7 +75,7 @@ async def test_of_two_uses_of_a_code_at_once_one_succeeds(auth: Auth) -> None:
         assert {type(answer) for answer in answers} == {CodeWrong, NewSession}
 
 
-async def test_codes_of_the_neighbouring_half_minutes_are_accepted_and_no_others(
+async def test_only_the_codes_of_adjacent_time_steps_are_also_accepted(
     auth: Auth,
 ) -> None:
     secret, _ = await auth.with_app(await auth.add("ada"))
@@ -89,7 +89,7 @@ async def test_codes_of_the_neighbouring_half_minutes_are_accepted_and_no_others
         await enter(auth, "ada", auth.code(secret))
 
 
-async def test_a_secret_is_not_used_before_its_first_code_and_stored_sealed(auth: Auth) -> None:
+async def test_a_secret_is_sealed_and_unused_until_its_first_code(auth: Auth) -> None:
     session = await auth.add("ada")
     caller = await auth.caller(session)
     first = await auth.second_factors.begin(caller, "fyke.example")
@@ -111,7 +111,7 @@ async def test_a_secret_is_not_used_before_its_first_code_and_stored_sealed(auth
             await again
 
 
-async def test_a_key_cannot_switch_it_on_or_off(auth: Auth) -> None:
+async def test_a_key_cannot_switch_the_second_factor(auth: Auth) -> None:
     for change in (
         auth.second_factors.begin(auth.owner, ""),
         auth.second_factors.renew_codes(auth.owner),
@@ -121,7 +121,7 @@ async def test_a_key_cannot_switch_it_on_or_off(auth: Auth) -> None:
             await change
 
 
-async def test_a_hash_with_dated_parameters_is_made_anew_here_too(auth: Auth) -> None:
+async def test_an_outdated_password_hash_is_replaced_at_the_code_step(auth: Auth) -> None:
     _, codes = await auth.with_app(await auth.add("ada"))
     dated = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash(PASSWORD.encode())
     user = await auth.user("ada")
@@ -163,7 +163,7 @@ async def test_each_recovery_code_works_once_and_only_digests_are_stored(auth: A
 # --- limits ---------------------------------------------------------------------------------
 
 
-async def test_wrong_codes_are_slowed_down_like_wrong_passwords(auth: Auth) -> None:
+async def test_wrong_codes_are_rate_limited_like_wrong_passwords(auth: Auth) -> None:
     _, codes = await auth.with_app(await auth.add("ada"))
     ticket = (await pending(auth, "ada")).ticket
     for _ in range(6):
@@ -181,7 +181,7 @@ async def test_wrong_codes_are_slowed_down_like_wrong_passwords(auth: Auth) -> N
     assert (len(failed), failed[0].target, failed[0].address) == (6, "ada", AWAY)
 
 
-async def test_many_networks_together_are_slowed_down_too(auth: Auth) -> None:
+async def test_attempts_from_many_networks_are_limited_in_total(auth: Auth) -> None:
     _, codes = await auth.with_app(await auth.add("ada"))
     ticket = (await pending(auth, "ada")).ticket
     for number in range(20):
@@ -192,7 +192,7 @@ async def test_many_networks_together_are_slowed_down_too(auth: Auth) -> None:
     await auth.sessions.enter_code(ticket, codes[0], "", HOME)
 
 
-async def test_a_ticket_ends_with_time_password_and_user(auth: Auth) -> None:
+async def test_a_ticket_ends_when_it_expires_or_the_password_or_user_changes(auth: Auth) -> None:
     session = await auth.add("ada")
     _, codes = await auth.with_app(session)
 
@@ -219,7 +219,7 @@ async def test_a_ticket_ends_with_time_password_and_user(auth: Auth) -> None:
 # --- links, off and reset -------------------------------------------------------------------
 
 
-async def test_a_new_password_by_a_link_leaves_it_on(auth: Auth) -> None:
+async def test_a_password_link_leaves_the_second_factor_on(auth: Auth) -> None:
     secret, codes = await auth.with_app(await auth.add("ada"))
     link = await auth.users.link(auth.owner, "ada")
     assert (await auth.links.read(Purpose.RESET, link.token)).second_factor
@@ -237,7 +237,7 @@ async def test_a_new_password_by_a_link_leaves_it_on(auth: Auth) -> None:
     )
 
 
-async def test_switched_off_the_password_is_enough_again(auth: Auth) -> None:
+async def test_after_it_is_switched_off_the_password_is_enough(auth: Auth) -> None:
     session = await auth.add("ada")
     _, codes = await auth.with_app(session)
     other = await enter(auth, "ada", codes[0])

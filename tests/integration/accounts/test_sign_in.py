@@ -31,7 +31,7 @@ DAY = 86_400
 # --- in -------------------------------------------------------------------------------------
 
 
-async def test_a_session_says_who_it_is_and_no_token_is_stored(auth: Auth) -> None:
+async def test_a_session_identifies_its_user_and_no_token_is_stored(auth: Auth) -> None:
     first = await auth.set_up()
     new = await auth.enter(" OWNER ")
     found = await auth.sessions.authenticate(new.token, AWAY)
@@ -48,7 +48,7 @@ async def test_a_session_says_who_it_is_and_no_token_is_stored(auth: Auth) -> No
     assert PASSWORD not in found.user.password_hash
 
 
-async def test_a_wrong_name_and_a_wrong_password_look_and_cost_the_same(
+async def test_a_wrong_name_and_a_wrong_password_have_the_same_response_and_cost(
     auth: Auth,
 ) -> None:
     await auth.set_up()
@@ -69,7 +69,7 @@ async def test_a_wrong_name_and_a_wrong_password_look_and_cost_the_same(
         await auth.enter("owner", PASSWORD + "x" * 2000)
 
 
-async def test_only_who_knows_the_password_learns_that_a_user_is_disabled(
+async def test_a_disabled_user_is_reported_only_after_the_right_password(
     auth: Auth,
 ) -> None:
     session = await auth.add("ada")
@@ -84,7 +84,7 @@ async def test_only_who_knows_the_password_learns_that_a_user_is_disabled(
         await auth.sessions.authenticate(session.token)
 
 
-async def test_a_hash_with_dated_parameters_is_made_anew_at_sign_in(
+async def test_an_outdated_password_hash_is_replaced_at_the_sign_in(
     auth: Auth,
 ) -> None:
     await auth.set_up()
@@ -102,7 +102,7 @@ async def test_a_hash_with_dated_parameters_is_made_anew_at_sign_in(
 # --- staying in -----------------------------------------------------------------------------
 
 
-async def test_a_session_lasts_while_it_is_used_and_thirty_days_at_most(
+async def test_a_session_lasts_while_it_is_used_up_to_thirty_days(
     auth: Auth,
 ) -> None:
     await auth.set_up()
@@ -120,7 +120,7 @@ async def test_a_session_lasts_while_it_is_used_and_thirty_days_at_most(
     assert (IDLE_MS, MAX_LIFETIME_MS) == (7 * DAY * 1000, 30 * DAY * 1000)
 
 
-async def test_the_last_use_is_noted_once_a_minute(auth: Auth) -> None:
+async def test_the_time_of_the_last_use_is_stored_once_a_minute(auth: Auth) -> None:
     new = await auth.set_up()
 
     async def seen() -> int:
@@ -140,7 +140,7 @@ async def test_a_session_survives_a_restart(auth: Auth) -> None:
     assert (await auth.other_process().authenticate(new.token)).user.name == "owner"
 
 
-async def test_a_session_ended_elsewhere_is_valid_for_a_second_at_most(
+async def test_a_session_ended_by_another_server_is_valid_for_at_most_a_second(
     auth: Auth,
 ) -> None:
     new = await auth.set_up()
@@ -165,7 +165,7 @@ async def test_an_invalid_token_belongs_to_no_session(auth: Auth, token: str) ->
 # --- out again ------------------------------------------------------------------------------
 
 
-async def test_a_new_password_ends_all_sessions_but_a_new_one(auth: Auth) -> None:
+async def test_a_new_password_ends_all_other_sessions(auth: Auth) -> None:
     first = await auth.set_up()
     second = await auth.enter("owner")
     caller = await auth.caller(second)
@@ -179,7 +179,7 @@ async def test_a_new_password_ends_all_sessions_but_a_new_one(auth: Auth) -> Non
     await auth.enter("owner", "another secret")
 
 
-async def test_a_new_password_needs_the_old_one_and_is_slowed_down_too(
+async def test_a_new_password_requires_the_old_one_and_is_rate_limited(
     auth: Auth,
 ) -> None:
     caller = await auth.caller(await auth.set_up())
@@ -197,7 +197,7 @@ async def test_a_new_password_needs_the_old_one_and_is_slowed_down_too(
             await auth.profiles.change_password(caller, PASSWORD, new, "b", HOME)
 
 
-async def test_removing_a_user_ends_sessions_and_keys(auth: Auth) -> None:
+async def test_removing_a_user_ends_its_sessions_and_keys(auth: Auth) -> None:
     session = await auth.add("ada")
     key = await auth.accounts.create_key(await auth.caller(session), "mine")
     await auth.accounts.authenticate(key.key)
@@ -211,7 +211,7 @@ async def test_removing_a_user_ends_sessions_and_keys(auth: Auth) -> None:
         await auth.enter("ada")
 
 
-async def test_only_ones_own_sessions_can_be_ended(auth: Auth) -> None:
+async def test_only_sessions_of_the_same_user_can_be_ended(auth: Auth) -> None:
     owners = await auth.set_up()
     adas = await auth.caller(await auth.add("ada"))
     for session_id in (owners.id, "", "nonsense"):
@@ -247,7 +247,7 @@ async def test_a_link_shows_its_user_and_expires(
         await auth.links.use(Purpose.INVITE, link.token, PASSWORD, "b", HOME)
 
 
-async def test_links_are_for_setup_until_there_is_a_password_and_then_for_a_reset(
+async def test_links_are_for_setup_until_a_password_exists_and_then_for_a_reset(
     auth: Auth,
 ) -> None:
     first = await auth.users.link(auth.owner, "owner")
@@ -276,7 +276,7 @@ async def test_the_link_of_a_disabled_user_is_spent(auth: Auth) -> None:
 # --- guessing -------------------------------------------------------------------------------
 
 
-async def test_guessing_one_name_slows_down_and_says_when_to_try_again(
+async def test_guessing_one_name_is_rate_limited_with_the_time_to_wait(
     auth: Auth,
 ) -> None:
     await auth.set_up()
@@ -291,7 +291,7 @@ async def test_guessing_one_name_slows_down_and_says_when_to_try_again(
     await auth.enter("owner", PASSWORD, AWAY)
 
 
-async def test_many_tries_at_once_count_as_many(auth: Auth) -> None:
+async def test_concurrent_attempts_are_all_counted(auth: Auth) -> None:
     await auth.set_up()
     auth.passwords.verified.clear()
     tries = (auth.enter("owner", f"guess {n}", AWAY) for n in range(50))
@@ -312,7 +312,7 @@ async def test_one_network_cannot_try_many_names(auth: Auth) -> None:
         await auth.enter("name", "guess", "2001:db8:0:1::1")
 
 
-async def test_the_owner_comes_in_while_the_whole_world_guesses(auth: Auth) -> None:
+async def test_the_owner_can_sign_in_while_others_guess_from_everywhere(auth: Auth) -> None:
     await auth.set_up()  # from HOME, which makes it a known network
     locked = 0
     for number in range(70):
@@ -327,7 +327,7 @@ async def test_the_owner_comes_in_while_the_whole_world_guesses(auth: Auth) -> N
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-async def test_of_a_hundred_thousand_guesses_ten_a_minute_are_looked_at(
+async def test_a_hundred_thousand_guesses_check_ten_passwords_a_minute(
     auth: Auth,
 ) -> None:
     await auth.set_up()
@@ -340,7 +340,7 @@ async def test_of_a_hundred_thousand_guesses_ten_a_minute_are_looked_at(
     await auth.enter("owner", PASSWORD, HOME)
 
 
-async def test_success_gives_back_only_what_it_took(auth: Auth) -> None:
+async def test_a_success_refunds_only_its_own_attempt(auth: Auth) -> None:
     await auth.add("ada")
     for number in range(19):
         with pytest.raises(SignInFailed):
@@ -378,7 +378,7 @@ async def test_failed_sign_ins_are_in_the_audit_log_without_the_typed_password(
     assert (entry.session_id, entry.key_id, entry.address) == (caller.session_id, "", AWAY)
 
 
-async def test_expired_sessions_and_links_are_removed_in_time(auth: Auth) -> None:
+async def test_expired_sessions_and_links_are_removed(auth: Auth) -> None:
     await auth.set_up()
     await auth.users.invite(auth.owner, "ada", "member")
     timer = AccessTimer(auth.storage, keep_days=40)

@@ -78,7 +78,7 @@ async def test_owners_of_one_account_do_not_see_the_users_of_another(
 
 
 @pytest.mark.parametrize("act", ["role", "disable", "remove"])
-async def test_the_last_owner_stays(auth: Auth, act: str) -> None:
+async def test_the_last_owner_cannot_be_removed(auth: Auth, act: str) -> None:
     await auth.set_up()
     await auth.users.invite(auth.owner, "ada", "owner")  # who has no password yet
 
@@ -102,12 +102,12 @@ async def test_the_last_owner_stays(auth: Auth, act: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", "-ada", "ada lovelace", "ADA!", "a" * 65, "a\nda", "\u0430da", "../x", "<b>"]
 )
-async def test_names_are_plain(auth: Auth, name: str) -> None:
+async def test_user_names_have_a_restricted_alphabet(auth: Auth, name: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^name: "):
         await auth.users.invite(auth.owner, name, "member")
 
 
-async def test_names_are_taken_once_and_roles_are_the_three(auth: Auth) -> None:
+async def test_names_are_unique_and_only_the_three_roles_exist(auth: Auth) -> None:
     with pytest.raises(Conflict, match=r'^name: "owner" is a user already'):
         await auth.users.invite(auth.owner, " Owner ", "member")
     with pytest.raises(InvalidRequest, match=r"^role: unknown role 'god'; use one of owner"):
@@ -117,7 +117,7 @@ async def test_names_are_taken_once_and_roles_are_the_three(auth: Auth) -> None:
         await auth.accounts.add_account(auth.owner, "ada")
 
 
-async def test_a_new_role_counts_at_once_for_sessions_and_keys(auth: Auth) -> None:
+async def test_a_new_role_applies_at_once_to_sessions_and_keys(auth: Auth) -> None:
     session = await auth.add("ada")
     key = await auth.accounts.create_key(await auth.caller(session), "mine")
     assert (await auth.accounts.authenticate(key.key)).role is Role.MEMBER
@@ -140,7 +140,7 @@ async def test_a_key_cannot_grant_a_scope_that_it_lacks(auth: Auth) -> None:
 # --- preferences ----------------------------------------------------------------------------
 
 
-async def test_preferences_change_one_by_one_and_count_at_once(auth: Auth) -> None:
+async def test_preferences_change_one_by_one_and_apply_at_once(auth: Auth) -> None:
     session = await auth.add("ada")
     caller = await auth.caller(session)
     assert await auth.profiles.preferences(caller) == Preferences()
@@ -166,12 +166,14 @@ async def test_preferences_change_one_by_one_and_count_at_once(auth: Auth) -> No
         ("time_zone", "x" * 5000),
     ],
 )
-async def test_preferences_are_what_is_offered(auth: Auth, field: str, value: str) -> None:
+async def test_only_offered_values_are_accepted_as_preferences(
+    auth: Auth, field: str, value: str
+) -> None:
     with pytest.raises(InvalidRequest, match=f"^{field}: "):
         await auth.profiles.change_preferences(auth.owner, **{field: value})
 
 
-async def test_saved_views_are_bounded(auth: Auth) -> None:
+async def test_the_number_and_size_of_saved_views_are_limited(auth: Auth) -> None:
     for name, query in (("", "a=1"), ("x" * 65, "a=1"), ("a\nb", "a=1"), ("runs", "x" * 2001)):
         with pytest.raises(InvalidRequest, match=r"^view: "):
             await auth.profiles.save_view(auth.owner, name, query)
@@ -182,7 +184,7 @@ async def test_saved_views_are_bounded(auth: Auth) -> None:
     await auth.profiles.save_view(auth.owner, "page 7", "a=2")
 
 
-async def test_a_name_of_another_account_is_refused_like_a_reserved_one(auth: Auth) -> None:
+async def test_a_name_used_by_another_account_is_refused_like_a_reserved_one(auth: Auth) -> None:
     await auth.accounts.add_account(auth.owner, "other")
     await auth.accounts.add_account(auth.owner, "third")
     await auth.add("ben@example.org", "member")

@@ -63,7 +63,7 @@ async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
     assert [one.rule_name for one in await found(app)] == ["Empty", "Failed", "Failed", "On"]
 
 
-async def test_fewer_rows_and_missing_fields_are_seen_in_real_rows(app: App) -> None:
+async def test_fewer_rows_and_missing_fields_are_detected_in_stored_rows(app: App) -> None:
     alerts, owner = app.services.alerts, app.owner
     await alerts.add_rule(owner, RuleFields("Few", "fewer_rows", factor=0.5))
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price", percent=20))
@@ -94,7 +94,7 @@ async def test_a_budget_alert_is_raised_once_a_month(app: App) -> None:
     assert ahead.now is not None and ahead.now.sentence.endswith("of 0.003 MB of traffic are used")
 
 
-async def test_an_alert_goes_to_endpoints_and_addresses(app: App) -> None:
+async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
     alerts, webhooks, owner = app.services.alerts, app.services.webhooks, app.owner
 
     async def endpoint(name: str, *events: str, enabled: bool = True) -> str:
@@ -125,7 +125,7 @@ async def test_an_alert_goes_to_endpoints_and_addresses(app: App) -> None:
     assert len(of_named) == 1
 
 
-async def test_a_preview_looks_back_and_raises_nothing(app: App) -> None:
+async def test_a_preview_evaluates_past_runs_and_raises_nothing(app: App) -> None:
     alerts, owner = app.services.alerts, app.owner
     full = [{"price": n} for n in range(10)]
     runs = [await a_run(app, rows=full) for _ in range(4)]
@@ -170,7 +170,7 @@ async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
     assert await app.storage.read(lambda tx: tx.alerts.next_check_at()) is None
 
 
-async def test_rules_that_change_during_the_look_count_as_they_are_then(
+async def test_rules_changed_during_the_evaluation_are_read_again(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alerts, owner = app.services.alerts, app.owner
@@ -224,16 +224,18 @@ async def killed_servers(app: App, folder: Path, kills: int, runs: int) -> None:
     assert count == runs
 
 
-async def test_killed_servers_lose_and_double_nothing(app: App, tmp_path: Path) -> None:
+async def test_killed_servers_neither_lose_nor_duplicate_alerts(app: App, tmp_path: Path) -> None:
     await killed_servers(app, tmp_path, kills=3, runs=8)
 
 
 @pytest.mark.long
-async def test_fifty_killed_servers_lose_and_double_nothing(app: App, tmp_path: Path) -> None:
+async def test_fifty_killed_servers_neither_lose_nor_duplicate_alerts(
+    app: App, tmp_path: Path
+) -> None:
     await killed_servers(app, tmp_path, kills=50, runs=120)
 
 
-async def test_several_servers_at_once_raise_each_alert_once(either: App) -> None:
+async def test_concurrent_servers_raise_each_alert_once(either: App) -> None:
     alerts, owner = either.services.alerts, either.owner
     await alerts.add_rule(owner, FAILED)
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))

@@ -89,7 +89,7 @@ def invalid(answer: Any, request: str, *words: str, shape: bool = False) -> None
 # --- formats -------------------------------------------------------------------------------
 
 
-async def test_an_unknown_export_format(setup: Setup) -> None:
+async def test_an_unknown_export_format_is_refused(setup: Setup) -> None:
     rule = f"format must be one of {', '.join(FORMATS)}"
     first = "POST /api/v1/run/result/export"
     for name in ("pdf", "xlsxx", "csv;json", "../csv", "sql"):
@@ -130,7 +130,7 @@ async def page(setup: Setup, request: str, body: Any = None) -> tuple[int, int, 
     return len(data["list"]), data["count"], data["page_index"], data["page_size"]
 
 
-async def test_pages_of_v1(setup: Setup) -> None:
+async def test_page_limits_of_v1(setup: Setup) -> None:
     for path, body, count, size in V1_LISTS:
         request = f"POST {path}"
         for fields, expected in (
@@ -147,7 +147,7 @@ async def test_pages_of_v1(setup: Setup) -> None:
 
 
 @pytest.mark.slow
-async def test_pages_of_v2(setup: Setup) -> None:
+async def test_page_limits_of_v2(setup: Setup) -> None:
     for path, count in V2_LISTS:
         for query, expected in (
             ("offset=0", (min(count, 20), count, 1, 20)),
@@ -167,7 +167,7 @@ async def test_pages_of_v2(setup: Setup) -> None:
             invalid(await setup.send(request), request, rule, shape=True)
 
 
-async def test_the_limit_of_a_search_on_v1(setup: Setup) -> None:
+async def test_the_limit_of_a_search_on_v1_is_capped(setup: Setup) -> None:
     for limit in ("0", "-3", str(HUGE)):
         answer = await setup.send(f"GET /api/store?search=reader&limit={limit}")
         assert len(answer.json()["data"]["scraper"]) == 1
@@ -175,7 +175,7 @@ async def test_the_limit_of_a_search_on_v1(setup: Setup) -> None:
     invalid(await setup.send(request), request, "limit", "integer")
 
 
-async def test_the_page_of_a_sync_answer(setup: Setup) -> None:
+async def test_the_page_of_a_sync_answer_has_limits(setup: Setup) -> None:
     for request, body in (V2_START, V2_TASK, V2_RERUN):
         for field, value, rule in (
             ("limit", 0, "limit must be 1 to 100"),
@@ -208,7 +208,7 @@ BAD_URLS = [
 
 
 @pytest.mark.slow
-async def test_a_callback_url_that_is_not_taken(setup: Setup) -> None:
+async def test_invalid_callback_urls_are_refused(setup: Setup) -> None:
     for request, body in STARTS:
         for url, rule in BAD_URLS:
             answer = await setup.send(request, body | {"callback_url": url})
@@ -220,7 +220,7 @@ async def test_a_callback_url_that_is_not_taken(setup: Setup) -> None:
 
 
 @pytest.mark.slow
-async def test_a_callback_url_that_is_taken(setup: Setup) -> None:
+async def test_valid_callback_urls_are_accepted(setup: Setup) -> None:
     for request, body in STARTS:
         for url in ("https://hooks.example/x", "http://hooks.example:8080/?a=b", "", None):
             answer = await setup.send(request, body | {"callback_url": url})
@@ -230,7 +230,7 @@ async def test_a_callback_url_that_is_taken(setup: Setup) -> None:
 # --- what has changed in the meantime ------------------------------------------------------
 
 
-async def test_a_task_whose_input_no_longer_fits_its_version(setup: Setup) -> None:
+async def test_a_task_whose_input_no_longer_fits_its_version_is_refused(setup: Setup) -> None:
     await setup.app.publish(schema=STRICTER)
     for request, body in (V1_TASK, V2_TASK):
         answer = await setup.send(request, body)
@@ -242,7 +242,7 @@ async def test_a_task_whose_input_no_longer_fits_its_version(setup: Setup) -> No
     assert await setup.runs() == 1
 
 
-async def test_a_version_that_was_withdrawn(setup: Setup) -> None:
+async def test_a_withdrawn_version_is_refused(setup: Setup) -> None:
     await setup.app.publish(main="print('second')\n")
     pinned = {"version": "v1.0.1"}
     await setup.send("PUT /api/v2/worker-tasks/{task}/input", {"input": WRAPPED} | pinned)
@@ -261,7 +261,7 @@ async def test_a_version_that_was_withdrawn(setup: Setup) -> None:
     assert await setup.runs() == 1
 
 
-async def test_a_version_that_there_never_was(setup: Setup) -> None:
+async def test_a_version_that_never_existed_is_refused(setup: Setup) -> None:
     unknown = {"version": "v9.9.9"}
     first = fails(await setup.send(V1_START[0], V1_START[1] | unknown), 400, 4000)
     for request, body in (V2_START, V2_QUEUED):
@@ -272,7 +272,7 @@ async def test_a_version_that_there_never_was(setup: Setup) -> None:
     assert await setup.runs() == 1
 
 
-async def test_an_abort_of_a_finished_run(setup: Setup) -> None:
+async def test_an_abort_of_a_finished_run_is_refused(setup: Setup) -> None:
     for request, body in (
         ("POST /api/v1/scraper/abort", {"run_slug": "{run}"}),
         ("POST /api/v2/worker-runs/{run}/abort", None),
@@ -285,7 +285,7 @@ async def test_an_abort_of_a_finished_run(setup: Setup) -> None:
         assert refused["message"] == f"{words}: the run has already succeeded"
 
 
-async def test_a_rerun_of_a_deleted_worker(setup: Setup) -> None:
+async def test_a_rerun_of_a_deleted_worker_is_refused(setup: Setup) -> None:
     deleted = await setup.send("DELETE /api/fyke/workers/{worker}")
     assert deleted.status_code == 200
     for request, body in STARTS:

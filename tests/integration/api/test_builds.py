@@ -22,7 +22,7 @@ async def publish(app: App, main: str, declared: dict[str, Any] | None) -> str:
     return version.number
 
 
-async def test_versions_show_what_they_declare_and_what_has_changed(app: App, api: Api) -> None:
+async def test_versions_show_their_declarations_and_changes(app: App, api: Api) -> None:
     first = await publish(app, "print(1)\n", None)
     second = await publish(app, "print(1)\n", {"egress": ["b.example", "a.example"]})
     third = await publish(
@@ -53,7 +53,7 @@ async def test_versions_show_what_they_declare_and_what_has_changed(app: App, ap
     assert await changes(first, first) == []
 
 
-async def test_only_the_operator_allows_builds_and_both_logs_say_so(app: App, api: Api) -> None:
+async def test_only_the_operator_allows_builds_and_both_accounts_log_it(app: App, api: Api) -> None:
     await publish(app, "print(1)\n", {"install": "build"})
     at = f"{AT}/builds"
     answer = await api.get(at, key=app.other_key)

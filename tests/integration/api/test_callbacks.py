@@ -131,7 +131,7 @@ def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-async def test_the_log_of_a_run_shows_every_try(setup: Setup) -> None:
+async def test_the_log_of_a_run_has_every_attempt(setup: Setup) -> None:
     run = await setup.ended()
     [waiting] = await setup.of_run(run)
     assert waiting == item(run, waiting["id"])
@@ -193,7 +193,7 @@ async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> Non
     fails(await setup.api.get(f"{LOG}?state=lost"), 400, 4000, "state", words)
 
 
-async def test_a_replay_is_sent_under_the_same_id_at_a_fresh_time(setup: Setup) -> None:
+async def test_a_replay_has_the_same_id_and_a_new_timestamp(setup: Setup) -> None:
     run = await setup.ended()
     setup.post.answers = [ReceiverResponse(410)]
     await setup.tried(1)
@@ -217,7 +217,7 @@ async def test_a_replay_is_sent_under_the_same_id_at_a_fresh_time(setup: Setup) 
     assert before["webhook-signature"] != after["webhook-signature"]
 
 
-async def test_a_delivery_under_way_is_not_replayed(setup: Setup) -> None:
+async def test_a_delivery_that_is_being_sent_is_not_replayed(setup: Setup) -> None:
     run = await setup.ended()
     [waiting] = await setup.of_run(run)
 
@@ -233,7 +233,7 @@ async def test_a_delivery_under_way_is_not_replayed(setup: Setup) -> None:
 
 
 @pytest.mark.slow
-async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
+async def test_five_days_of_failures_disable_a_receiver_until_it_is_enabled(
     setup: Setup,
 ) -> None:
     setup.post.answers = [ReceiverResponse(500)] * 2
@@ -277,7 +277,7 @@ async def test_five_days_of_failures_switch_a_receiver_off_until_it_is_enabled(
 
 
 @pytest.mark.slow
-async def test_a_success_restarts_the_five_days(setup: Setup) -> None:
+async def test_a_success_resets_the_five_days(setup: Setup) -> None:
     setup.post.answers = [ReceiverResponse(500), ReceiverResponse(200), ReceiverResponse(500)]
     await setup.ended()
     await setup.tried(1)
@@ -326,7 +326,7 @@ async def test_a_run_of_v1_reports_only_its_end(setup: Setup) -> None:
     assert [one["kind"] for one in await setup.of_run(run)] == ["terminal"]
 
 
-async def test_a_running_call_that_failed_is_superseded_by_the_end(setup: Setup) -> None:
+async def test_a_failed_running_callback_is_superseded_by_the_end(setup: Setup) -> None:
     run = await setup.run(version=2)
     [lease] = await setup.app.begin()
     setup.post.answers = [ReceiverResponse(500)]
@@ -351,7 +351,7 @@ async def test_a_running_call_that_failed_is_superseded_by_the_end(setup: Setup)
     fails(await setup.api.post(replay), 400, 4000, "the run has ended")
 
 
-async def test_the_setting_leaves_the_running_call_out(setup: Setup) -> None:
+async def test_the_setting_disables_the_running_callback(setup: Setup) -> None:
     attempts = setup.app.attempts
     attempts._rules = replace(attempts._rules, running_callbacks=False)
     run = await setup.run(version=2)

@@ -107,7 +107,7 @@ async def test_the_cap_for_one_run_stops_it(priced: App, priced_api: Api) -> Non
     assert found["data"]["outcome"] == "charge_cap"
 
 
-async def test_a_month_that_is_spent_or_set_aside_refuses_the_start(
+async def test_a_month_whose_cap_is_spent_or_held_refuses_the_start(
     priced: App, priced_api: Api
 ) -> None:
     await change(priced_api, month_cap=3)

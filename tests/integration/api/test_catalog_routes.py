@@ -18,7 +18,7 @@ SHELVED = "/api/fyke/workers/owner~shop-prices"
 
 
 @pytest.mark.slow
-async def test_the_catalog_is_browsed_with_figures(app: App, api: Api) -> None:
+async def test_the_catalog_is_listed_with_statistics(app: App, api: Api) -> None:
     await add_versions(app)
     worker = await app.publish("reader")
     for outcome in (Outcome.SUCCEEDED, Outcome.TIMEOUT, Outcome.RUNNER_LOST):
@@ -72,7 +72,7 @@ async def test_a_page_is_changed_field_by_field(app: App, api: Api) -> None:
     fails(await api.send("PATCH", at, json={"title": "x"}, key=app.other_key), 401, 4010)
 
 
-async def test_versions_are_compared_and_files_are_for_the_owner(app: App, api: Api) -> None:
+async def test_versions_are_compared_and_only_owners_see_files(app: App, api: Api) -> None:
     await add_versions(app)
     path = f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3"
     found = data_as(changes.ComparedVersions, await api.get(path))
@@ -101,7 +101,7 @@ async def test_the_changelog_and_the_columns_are_read(app: App, api: Api) -> Non
     assert columns["run_slug"] == "" and not any(one["seen"] for one in columns["list"])
 
 
-async def test_a_deprecated_version_runs_only_by_its_number(app: App, api: Api) -> None:
+async def test_a_deprecated_version_is_started_only_by_its_number(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     await app.publish("reader", main="print('second')\n")
     at = "/api/fyke/workers/owner~reader/versions"
@@ -140,7 +140,7 @@ async def test_rolling_back_makes_a_new_version_of_old_files(app: App, api: Api)
     fails(foreign, 401, 4010)
 
 
-async def test_missing_files_of_a_version_are_said(app: App, api: Api) -> None:
+async def test_missing_files_of_a_version_are_reported(app: App, api: Api) -> None:
     await add_versions(app)
     versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
     blobs = app.services.workers._blobs  # a disk may lose files that no service deletes

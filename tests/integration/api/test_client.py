@@ -39,7 +39,7 @@ def worker(server: Served) -> str:
         return fyke.push_worker(archive, name="reader", title="A reader", public=True).path
 
 
-def test_the_server_is_ready_once_a_runner_lives(server: Served, fyke: FykeClient) -> None:
+def test_the_server_is_ready_once_a_runner_is_alive(server: Served, fyke: FykeClient) -> None:
     assert fyke.ready() is False
     server.do(server.app.register_runner())
     assert fyke.ready() is True
@@ -47,7 +47,7 @@ def test_the_server_is_ready_once_a_runner_lives(server: Served, fyke: FykeClien
     assert [r.isolation for r in fyke.runners()] == ["full"]
 
 
-def test_the_catalog(fyke: FykeClient, worker: str) -> None:
+def test_the_catalog_is_searched(fyke: FykeClient, worker: str) -> None:
     assert [w.path for w in fyke.search("reader")] == [worker]
     detail = fyke.worker(worker)
     assert (detail.version, detail.parameters.system.memory) == ("v1.0.1", 512)
@@ -55,7 +55,7 @@ def test_the_catalog(fyke: FykeClient, worker: str) -> None:
     assert [w.path for w in fyke.own_workers()] == [worker]
 
 
-def test_a_worker_from_first_version_to_its_end(fyke: FykeClient) -> None:
+def test_a_worker_is_published_withdrawn_and_restored(fyke: FykeClient) -> None:
     first, second = (python_project(f"print({n})\n", schema=SCHEMA) for n in range(2))
     made = fyke.push_worker(first, name="fading", description="Goes", public=False)
     assert (made.path, made.version) == ("owner/fading", "v1.0.1")
@@ -75,7 +75,7 @@ def test_a_worker_from_first_version_to_its_end(fyke: FykeClient) -> None:
     assert (gone.value.status, gone.value.code) == (404, 50001)
 
 
-def test_a_run_from_start_to_file(
+def test_a_run_is_started_read_and_exported(
     server: Served, fyke: FykeClient, worker: str, tmp_path: Path
 ) -> None:
     run = fyke.start(RunRequest(worker, CUSTOM, {"memory": 512}))
@@ -104,7 +104,7 @@ def test_a_run_from_start_to_file(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_rerun_abort_and_waiting_in_vain(fyke: FykeClient, worker: str) -> None:
+def test_a_run_is_rerun_and_aborted_and_a_wait_times_out(fyke: FykeClient, worker: str) -> None:
     run = fyke.start(RunRequest(worker, CUSTOM, version="v1.0.1"))
     again = fyke.rerun(run)
     with pytest.raises(TimeoutError, match="still ready"):
@@ -114,7 +114,7 @@ def test_rerun_abort_and_waiting_in_vain(fyke: FykeClient, worker: str) -> None:
         assert fyke.run(each).status in ENDED
 
 
-def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
+def test_a_sync_start_returns_the_rows(server: Served, fyke: FykeClient, worker: str) -> None:
     async def execute() -> None:
         import asyncio
 
@@ -130,7 +130,7 @@ def test_sync_mode(server: Served, fyke: FykeClient, worker: str) -> None:
     assert (result.run_status, result.status, result.results.rows[0]["n"]) == ("completed", 3, 1)
 
 
-def test_tasks(fyke: FykeClient, worker: str) -> None:
+def test_tasks_are_created_changed_and_started(fyke: FykeClient, worker: str) -> None:
     slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}, "Daily"))
     task = fyke.task(slug)
     assert (task.title, task.version, fyke.tasks().items) == ("Daily", "latest", [task])
@@ -145,7 +145,7 @@ def test_tasks(fyke: FykeClient, worker: str) -> None:
     assert fyke.tasks().count == 0
 
 
-def test_schedules(fyke: FykeClient, worker: str) -> None:
+def test_schedules_are_set_and_switched(fyke: FykeClient, worker: str) -> None:
     slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}))
     assert fyke.set_time_zone("Europe/Berlin") == fyke.account().time_zone == "Europe/Berlin"
     made = fyke.set_schedule(slug, Timing(kind=Kind.DAILY, time="09:30"), overlap="skip")
@@ -160,7 +160,7 @@ def test_schedules(fyke: FykeClient, worker: str) -> None:
     fyke.delete_task(slug)
 
 
-def test_accounts_and_keys(server: Served, fyke: FykeClient) -> None:
+def test_accounts_and_keys_are_managed(server: Served, fyke: FykeClient) -> None:
     made = fyke.create_account("fourth")
     assert made.key.key not in repr(made)
     assert fyke.credit("fourth", usd="2.5", traffic_mb=1).balance == "2.50"
@@ -177,7 +177,9 @@ def test_accounts_and_keys(server: Served, fyke: FykeClient) -> None:
     assert [k.name for k in fyke.list_keys("fourth") if not k.revoked_at] == ["first"]
 
 
-def test_errors_carry_what_the_server_said(server: Served, fyke: FykeClient, worker: str) -> None:
+def test_errors_have_the_code_and_message_of_the_server(
+    server: Served, fyke: FykeClient, worker: str
+) -> None:
     with pytest.raises(ApiError) as caught:
         fyke.start(RunRequest(worker, {}))
     assert (caught.value.status, caught.value.code) == (400, 4000)
@@ -187,7 +189,7 @@ def test_errors_carry_what_the_server_said(server: Served, fyke: FykeClient, wor
     assert (denied.value.status, denied.value.code) == (401, 20001)
 
 
-def test_no_server_is_there(tmp_path: Path) -> None:
+def test_a_missing_server_is_unreachable(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with FykeClient(f"http://127.0.0.1:{port}", "") as fyke:
@@ -202,7 +204,7 @@ def test_no_server_is_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_links_of_deleted_runs_leave_no_file(
+def test_a_download_of_a_deleted_run_leaves_no_file(
     server: Served, fyke: FykeClient, worker: str, tmp_path: Path
 ) -> None:
     run = fyke.start(RunRequest(worker, CUSTOM))
@@ -242,7 +244,7 @@ def _talk(server: Served, request: bytes) -> bytes:
         ),
     ],
 )
-def test_raw_requests_get_an_envelope_too(
+def test_raw_requests_also_get_an_envelope(
     server: Served, request_line: bytes, headers: bytes, status: bytes, body: bytes
 ) -> None:
     request = request_line + b"\r\n" + headers + b"\r\nConnection: close\r\n\r\n"

@@ -69,7 +69,7 @@ def examples(media: Object) -> list[Any]:
     return [each["value"] for each in media.get("examples", {}).values()]
 
 
-async def test_every_example_fits_its_own_schema(document: Object) -> None:
+async def test_every_example_matches_its_schema(document: Object) -> None:
     wrong, checked, schemas = [], 0, Schemas(document)
     for path, method, operation in operations_of(document):
         for parameter in operation.get("parameters", ()):
@@ -108,7 +108,7 @@ def _used(document: Object) -> set[str]:
     return {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
 
 
-async def test_an_importer_of_v1_asks_for_the_header_api_key(api: Api) -> None:
+async def test_an_importer_of_v1_uses_the_header_api_key(api: Api) -> None:
     """Postman takes the first scheme of an operation, and the guide of v1 names ``api-key``."""
     document = (await api.http.get("/api/v1/openapi.json")).json()
     first = {
@@ -120,7 +120,7 @@ async def test_an_importer_of_v1_asks_for_the_header_api_key(api: Api) -> None:
     assert document["components"]["securitySchemes"]["apiKey"]["name"] == "api-key"
 
 
-async def test_every_error_shows_each_of_its_codes(document: Object) -> None:
+async def test_every_error_response_lists_all_of_its_codes(document: Object) -> None:
     for path, method, operation in operations_of(document):
         for status, answer in operation["responses"].items():
             assert "X-Request-Id" in answer["headers"]
@@ -141,7 +141,7 @@ async def test_every_path_parameter_is_described_once(document: Object) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", DOCUMENTS)
-async def test_every_reference_leads_somewhere_and_every_component_is_used(
+async def test_every_reference_has_a_target_and_every_component_is_used(
     api: Api, path: str
 ) -> None:
     text = (await api.http.get(path)).text
@@ -154,9 +154,7 @@ async def test_every_reference_leads_somewhere_and_every_component_is_used(
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-async def test_an_importer_is_not_led_to_send_one_key_with_every_start(
-    app: App, api: Api, path: str
-) -> None:
+async def test_importers_are_not_offered_the_start_key(app: App, api: Api, path: str) -> None:
     """Postman and Swagger UI fill optional headers in: each start would be the first one again."""
     served = (await api.http.get(path)).json()
     for _, _, operation in operations_of(served):
@@ -170,7 +168,7 @@ async def test_an_importer_is_not_led_to_send_one_key_with_every_start(
     assert len(starting) >= 9, "the complete document still describes the header"
 
 
-async def test_the_collection_offers_the_key_of_a_start_switched_off(api: Api) -> None:
+async def test_the_collection_has_the_start_key_switched_off(api: Api) -> None:
     collection = (await api.http.get("/docs/api/postman.json")).json()
     headers = [
         header
@@ -195,7 +193,7 @@ async def test_each_version_has_a_document_of_its_own(api: Api) -> None:
         assert document["servers"][0]["url"] == "http://127.0.0.1:8100"
 
 
-async def test_the_document_names_the_address_that_it_was_asked_at(app: App) -> None:
+async def test_the_document_has_the_requested_origin_as_server(app: App) -> None:
     from support.api import client
 
     async with client(app.asgi(public_url="https://fyke.example/scraping/")) as http:
@@ -206,7 +204,7 @@ async def test_the_document_names_the_address_that_it_was_asked_at(app: App) -> 
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, "/docs/api", "/docs/api/postman.json"])
-async def test_known_documents_are_not_sent_again(api: Api, path: str) -> None:
+async def test_unchanged_documents_are_not_sent_again(api: Api, path: str) -> None:
     first = await api.http.get(path, headers={"accept-encoding": "identity"})
     assert (first.status_code, first.headers["cache-control"]) == (200, "public, no-cache")
     assert first.headers["access-control-allow-origin"] == "*"
@@ -220,7 +218,7 @@ async def test_known_documents_are_not_sent_again(api: Api, path: str) -> None:
     assert gzip.decompress(packed) == first.content
 
 
-async def test_the_page_loads_nothing_from_anywhere_else(api: Api) -> None:
+async def test_the_page_loads_nothing_from_other_hosts(api: Api) -> None:
     page = await api.http.get("/docs/api")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -241,6 +239,6 @@ async def test_the_page_loads_nothing_from_anywhere_else(api: Api) -> None:
     assert (await api.http.get("/docs/api/0123456789abcdef/vendor.toml")).status_code == 404
 
 
-def test_the_files_of_the_page_are_those_that_were_published() -> None:
+def test_the_files_of_the_page_are_the_published_ones() -> None:
     done = subprocess.run([sys.executable, ROOT / "script" / "vendor", "--check"], check=False)
     assert done.returncode == 0

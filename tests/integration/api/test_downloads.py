@@ -84,7 +84,7 @@ class Answer:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_file_can_be_asked_for_in_parts(server: Served, format: str) -> None:
+def test_a_part_of_a_file_can_be_requested(server: Served, format: str) -> None:
     url = link(server, a_run(server), format)
     whole = Answer(url)
     size, tag = len(whole.body), whole.headers["etag"]
@@ -106,7 +106,7 @@ def test_a_file_can_be_asked_for_in_parts(server: Served, format: str) -> None:
 
 
 @pytest.mark.slow
-def test_ranges_that_are_not_answered(server: Served) -> None:
+def test_unsupported_ranges_are_ignored_or_refused(server: Served) -> None:
     url = link(server, a_run(server), "csv")
     whole = Answer(url)
     for given in (
@@ -126,7 +126,7 @@ def test_ranges_that_are_not_answered(server: Served) -> None:
     assert (unchanged.status, unchanged.body) == (304, b"")
 
 
-def test_a_running_run_has_no_ranges_and_says_so(server: Served) -> None:
+def test_the_file_of_a_running_run_has_no_ranges(server: Served) -> None:
     url = link(server, a_run(server, ROWS[:50], ended=False), "jsonl")
     answer = Answer(url, range="bytes=5-")
     assert (answer.status, answer.headers["accept-ranges"]) == (200, "none")
@@ -146,7 +146,7 @@ def test_the_log_of_an_ended_run_has_ranges_too(server: Served) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_that_is_made_again_has_the_same_bytes(server: Served) -> None:
+def test_a_file_that_is_generated_again_has_the_same_bytes(server: Served) -> None:
     run = a_run(server)
     links = {name: link(server, run, name, sort="-price") for name in FORMATS}
     first = {name: Answer(url) for name, url in links.items()}
@@ -160,7 +160,7 @@ def test_a_file_that_is_made_again_has_the_same_bytes(server: Served) -> None:
 
 
 @pytest.mark.needs("curl")
-def test_curl_goes_on_where_a_connection_broke(server: Served, tmp_path: Path) -> None:
+def test_curl_resumes_a_broken_download(server: Served, tmp_path: Path) -> None:
     url = link(server, a_run(server), "csv")
     whole = Answer(url).body
     part = tmp_path / "part.csv"
@@ -182,7 +182,7 @@ def take_and_drop(url: str, size: int) -> bytes:
     return taken
 
 
-def test_a_dropped_first_download_leaves_the_file_for_the_second(server: Served) -> None:
+def test_an_aborted_first_download_leaves_the_file_for_the_second(server: Served) -> None:
     big = [{"n": n, "text": "x" * 2000} for n in range(3000)]
     url = link(server, a_run(server, big), "json")
     started = take_and_drop(url, 100_000)
@@ -192,7 +192,7 @@ def test_a_dropped_first_download_leaves_the_file_for_the_second(server: Served)
 
 
 @pytest.mark.slow
-def test_a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not(
+def test_a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_not(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LimitedProtocol, "idle_seconds", 1.0)
@@ -223,7 +223,7 @@ def test_a_client_that_takes_nothing_is_cut_and_a_slow_one_is_not(
     slow.close()
 
 
-def test_a_file_that_does_not_fit_is_sent_all_the_same(
+def test_a_file_that_does_not_fit_is_still_sent(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = a_run(server)
@@ -236,7 +236,7 @@ def test_a_file_that_does_not_fit_is_sent_all_the_same(
     assert answer.body == whole
 
 
-def test_a_disk_without_a_folder_for_downloads_sends_text_and_refuses_workbooks(
+def test_without_a_folder_for_downloads_text_is_sent_and_workbooks_are_refused(
     server: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """As on a disk that is full since before the server was started."""
@@ -255,7 +255,7 @@ def test_a_disk_without_a_folder_for_downloads_sends_text_and_refuses_workbooks(
     assert "choose a text format such as csv" in json.loads(answer.body)["message"]
 
 
-def test_a_file_that_stops_fitting_on_the_way_is_whole_all_the_same(
+def test_a_file_that_runs_out_of_space_during_the_download_is_complete(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     big = [{"n": n, "text": "x" * 2000} for n in range(3000)]
@@ -284,7 +284,7 @@ def memory(name: str) -> int:
         pytest.param(1_000_000, 20.0, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
-def test_twenty_slow_readers_use_no_memory_and_keep_nothing_open(
+def test_twenty_slow_readers_use_no_memory_and_keep_no_transaction_open(
     server: Served, tmp_path: Path, rows: int, seconds: float
 ) -> None:
     run = a_run(server, [{"n": 0}])

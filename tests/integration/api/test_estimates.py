@@ -66,7 +66,7 @@ async def report(api: Api, worker: Worker, **query: Any) -> Any:
     return data_as(EstimateReport, await api.get(path, params=query))
 
 
-async def test_until_there_are_enough_runs_nothing_is_said(priced: App, priced_api: Api) -> None:
+async def test_too_few_runs_give_no_estimate(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
     await live(priced, worker, [1] * 9)
     await live(priced, worker, [1] * 50, outcome=Outcome.ABORTED)
@@ -78,7 +78,7 @@ async def test_until_there_are_enough_runs_nothing_is_said(priced: App, priced_a
     assert (await report(priced_api, worker))["enough"]
 
 
-async def test_an_estimate_is_for_the_wanted_device_and_subtasks(
+async def test_an_estimate_uses_the_requested_device_and_subtasks(
     priced: App, priced_api: Api
 ) -> None:
     worker = await priced.publish()

@@ -76,7 +76,7 @@ async def test_csv_and_json_contain_the_rows(app: App, api: Api, run_slug: str) 
         ("", ["title", "n", "=x"]),
     ],
 )
-async def test_filter_keys(
+async def test_filter_keys_select_columns(
     app: App, api: Api, run_slug: str, keys: Any, columns: list[str]
 ) -> None:
     await app.execute(ROWS)
@@ -116,7 +116,7 @@ async def test_the_whole_log_is_a_text_file(app: App, api: Api, run_slug: str) -
     assert "\x1b" not in answer.text
 
 
-async def test_a_link_dies_with_its_run(app: App, api: Api, run_slug: str) -> None:
+async def test_a_link_ends_with_its_run(app: App, api: Api, run_slug: str) -> None:
     await app.execute(ROWS)
     url = await _link(api, run_slug)
     log = (await api.ok("/api/v1/run/last/log", {"run_slug": run_slug}))["all_logs_url"]
@@ -126,9 +126,7 @@ async def test_a_link_dies_with_its_run(app: App, api: Api, run_slug: str) -> No
         fails(await _fetch(api, link), 404, 4040)
 
 
-async def test_a_link_ends_with_its_time(
-    app: App, run_slug: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_link_expires(app: App, run_slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with client(app.asgi(download_seconds=900)) as http:
         api = Api(http, app.owner_key)
         url = await _link(api, run_slug)
@@ -139,7 +137,7 @@ async def test_a_link_ends_with_its_time(
         fails(await _fetch(api, url), 404, 4040)
 
 
-async def test_a_link_opens_one_file_under_one_name(app: App, api: Api, run_slug: str) -> None:
+async def test_a_link_is_valid_for_one_file_and_one_name(app: App, api: Api, run_slug: str) -> None:
     url = await _link(api, run_slug)
     log = (await api.ok("/api/v1/run/last/log", {"run_slug": run_slug}))["all_logs_url"]
     head, _, name = url.rpartition("/")
@@ -173,7 +171,7 @@ def _mutations(token: str, count: int) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
-async def test_no_mutated_link_is_accepted(app: App, api: Api, run_slug: str, count: int) -> None:
+async def test_mutated_links_are_refused(app: App, api: Api, run_slug: str, count: int) -> None:
     await app.execute(ROWS[:1])
     url = await _link(api, run_slug)
     token, _, name = urlsplit(url).path.removeprefix("/files/").partition("/")

@@ -55,7 +55,7 @@ async def test_the_form_is_described(app: App, api: Api, places: str) -> None:
     assert 'the editor "slider" is unknown' in fields["speed"]["notes"][0]
 
 
-async def test_form_text_and_body_mean_the_same(app: App, api: Api, places: str) -> None:
+async def test_form_json_text_and_body_give_the_same_input(app: App, api: Api, places: str) -> None:
     custom = {**DEFAULTS, "pages": [], "headers": {"n": 2**70}}
     whole = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
     given = await normalised(api, input=whole)
@@ -83,7 +83,7 @@ async def test_form_text_and_body_mean_the_same(app: App, api: Api, places: str)
     assert (again["source"], again["ref"]) == ("run", run["run_slug"])
 
 
-async def test_faults_are_part_of_the_answer(app: App, api: Api, places: str) -> None:
+async def test_errors_are_part_of_the_answer(app: App, api: Api, places: str) -> None:
     found = await normalised(
         api, form=[["f:keywords", "a"], ["f:max_results", "1,5"], ["f:places:0.depth", "2"]]
     )
@@ -102,7 +102,7 @@ async def test_faults_are_part_of_the_answer(app: App, api: Api, places: str) ->
         fails(await api.post(f"{ROOT}/normalise", body), 400, 4000)
 
 
-async def test_files_fill_lists(app: App, api: Api, places: str) -> None:
+async def test_files_fill_list_fields(app: App, api: Api, places: str) -> None:
     async def given(data: bytes, **query: str) -> Any:
         path = f"{ROOT}/import"
         return await api.send("POST", path, content=data, params=query)
@@ -127,7 +127,7 @@ async def test_files_fill_lists(app: App, api: Api, places: str) -> None:
     assert too_large.status_code == 413
 
 
-async def test_each_user_has_an_initial_input_of_their_own(app: App, api: Api, places: str) -> None:
+async def test_each_user_has_a_separate_initial_input(app: App, api: Api, places: str) -> None:
     started = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
     assert started["source"] == "schema"
     assert started["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
@@ -162,7 +162,7 @@ async def test_recent_inputs_are_the_last_five(app: App, api: Api, places: str) 
     assert data_as(wire.RecentInputList, theirs)["list"] == []
 
 
-async def test_a_program_is_written_for_the_input(app: App, api: Api, places: str) -> None:
+async def test_a_program_is_generated_for_the_input(app: App, api: Api, places: str) -> None:
     body = {"input": {"keywords": ["it's"]}, "language": "python", "version": "v1.0.1"}
     found = data_as(wire.StartSnippet, await api.post(f"{ROOT}/snippet", body))
     assert (found["file"], found["errors"]) == ("start.py", [])
@@ -205,7 +205,7 @@ async def test_without_prices_nothing_is_estimated(app: App, api: Api, places: s
     assert (found["plan"], found["most_runs"], found["waits"]) == ("unlimited", 0, "")
 
 
-async def test_prices_and_caps_make_an_estimate(priced: Api) -> None:
+async def test_prices_and_caps_determine_the_quote(priced: Api) -> None:
     system = {"memory": 1024, "cpus": 0.25, "execute_limit_time_seconds": 1800}
     whole = {"parameters": {"system": system, "custom": {"keywords": ["a", "b", "c"]}}}
     free = (await normalised(priced, input=whole))["estimate"]

@@ -109,7 +109,7 @@ def generate(
         ),
     ],
 )
-def test_every_answer_is_as_the_document_says(
+def test_every_answer_matches_the_document(
     tmp_path: Path, templates: Path, options: list[str], every: int, at_least: int
 ) -> None:
     """``every``: the share of the paths, so that it does not depend on the speed of the machine."""

@@ -38,7 +38,7 @@ async def run(app: App) -> str:
 
 
 @pytest.mark.anyio
-async def test_the_summary_counts_what_is_left_out(app: App, api: Api, run: str) -> None:
+async def test_the_summary_counts_the_hidden_rows(app: App, api: Api, run: str) -> None:
     answer = await api.get(f"/api/fyke/runs/{run}")
     data = data_as(RunSummary, answer)
     assert (data["state"], data["results"], data["hidden"]) == ("failed", 0, 5)
@@ -50,7 +50,9 @@ async def test_the_summary_counts_what_is_left_out(app: App, api: Api, run: str)
 
 
 @pytest.mark.anyio
-async def test_pages_of_both_versions_have_them_only_when_asked(api: Api, run: str) -> None:
+async def test_pages_of_both_versions_include_hidden_rows_only_on_request(
+    api: Api, run: str
+) -> None:
     v1, v2 = "/api/v1/run/result/list", f"/api/v2/worker-runs/{run}/result"
     assert (await api.ok(v1, {"run_slug": run}))["count"] == 0
     assert (await api.get(v2)).json()["data"]["count"] == 0
@@ -67,7 +69,7 @@ async def test_pages_of_both_versions_have_them_only_when_asked(api: Api, run: s
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
-async def test_files_have_them_only_when_asked(api: Api, run: str, format: str) -> None:
+async def test_files_include_hidden_rows_only_on_request(api: Api, run: str, format: str) -> None:
     sizes = []
     for more in ({}, {"failed_rows": True}):
         body = {"run_slug": run, "format": format, **more}
@@ -97,7 +99,9 @@ def fyke(server: Served, *words: str) -> Any:
 
 
 @pytest.mark.slow
-def test_run_show_names_them_and_its_commands_work(server: Served, tmp_path: Path) -> None:
+def test_run_show_mentions_hidden_rows_and_commands_that_work(
+    server: Served, tmp_path: Path
+) -> None:
     run = server.do(failed_run(server.app))
     shown = fyke(server, "run", "show", run).output
     assert "5 rows are stored but hidden because the Worker failed" in shown
@@ -114,6 +118,6 @@ def test_run_show_names_them_and_its_commands_work(server: Served, tmp_path: Pat
     assert "row 1" not in fyke(server, "run", "results", run).output
 
 
-def test_run_show_of_a_good_run_says_nothing_of_them(server: Served) -> None:
+def test_run_show_of_a_run_without_hidden_rows_does_not_mention_them(server: Served) -> None:
     run = server.do(failed_run(server.app, succeeds=True))
     assert "left out" not in fyke(server, "run", "show", run).output

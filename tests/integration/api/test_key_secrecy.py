@@ -74,7 +74,7 @@ def _same_secret(text: str, key: str) -> bool:
 
 
 @pytest.mark.slow
-async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
+async def test_no_answer_and_no_log_line_contains_a_key(
     objects: OwnedObjects, logged: Callable[[], str]
 ) -> None:
     """Of every route: an invalid key, and a key of another account, which is valid there."""
@@ -91,7 +91,7 @@ async def test_no_answer_and_no_line_of_the_log_repeats_a_key(
 
 
 @pytest.mark.slow
-async def test_faults_repeat_no_key_either(
+async def test_errors_contain_no_key(
     objects: OwnedObjects, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The storage fails under every route, and its error quotes what it was asked."""

@@ -38,7 +38,7 @@ def standing(answer: Any) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-async def test_every_answer_says_where_its_key_stands(app: App) -> None:
+async def test_every_answer_has_the_remaining_requests_of_its_key(app: App) -> None:
     config = ApiConfig(master_secret=SECRET, rate_limit=60)
     async with client(build_app(app.services, config, ManualClock())) as http:
         api = Api(http, app.owner_key)
@@ -54,7 +54,7 @@ async def test_every_answer_says_where_its_key_stands(app: App) -> None:
     assert standing(public) == (119, 1)  # an address, not the key
 
 
-async def test_beyond_the_limit_both_dialects_refuse_and_say_when(app: App) -> None:
+async def test_beyond_the_limit_both_dialects_refuse_with_the_time_to_wait(app: App) -> None:
     async with client(app.asgi(rate_limit=1, rate_burst=2)) as http:
         api = Api(http, app.owner_key)
         for _ in range(2):
@@ -67,7 +67,7 @@ async def test_beyond_the_limit_both_dialects_refuse_and_say_when(app: App) -> N
         assert (await api.get("/api/v2/users/account", key=app.other_key)).status_code == 200
 
 
-async def test_a_key_may_have_a_limit_of_its_own(app: App) -> None:
+async def test_a_key_may_have_its_own_limit(app: App) -> None:
     accounts = Accounts(app.storage, SystemClock(), rate_limit=60)
     slow = await accounts.create_key(app.owner, "slow", rate_limit=3)
     async with client(app.asgi(rate_limit=60)) as http:
@@ -88,7 +88,7 @@ def changed(services: Services, **members: Any) -> Services:
     return made
 
 
-async def test_only_the_operator_grants_more_than_the_server_does(app: App) -> None:
+async def test_only_the_operator_grants_more_than_the_limit_of_the_server(app: App) -> None:
     limited = changed(app.services, accounts=Accounts(app.storage, SystemClock(), rate_limit=60))
     asgi = build_app(limited, ApiConfig(master_secret=SECRET, rate_limit=60))
     async with client(asgi) as http:
@@ -113,9 +113,7 @@ async def a_server(url: str) -> AsyncIterator[tuple[SqlStorage, ServerTimer, Rat
         await storage.close()
 
 
-async def test_two_servers_on_one_database_allow_together_what_one_would(
-    app: App, postgres_state_url: str
-) -> None:
+async def test_two_servers_on_one_database_share_a_limit(app: App, postgres_state_url: str) -> None:
     async with (
         a_server(postgres_state_url) as (storage, first, first_share),
         a_server(postgres_state_url) as (other, second, second_share),
@@ -150,7 +148,7 @@ async def test_two_servers_on_one_database_allow_together_what_one_would(
     ("plan", "posts"),
     [(Plan.FREE, 20), pytest.param(Plan.PRO, 500, marks=pytest.mark.long)],
 )
-async def test_on_postgresql_too_as_many_direct_starts_pass_as_the_plan_allows(
+async def test_direct_starts_on_postgresql_respect_the_plan(
     tmp_path: Path, templates: Path, postgres_state_url: str, plan: Plan, posts: int
 ) -> None:
     async with (
@@ -190,7 +188,7 @@ async def beat(app: App, cpus: float, memory: int) -> None:
     await app.storage.write(work)
 
 
-async def test_a_waiting_run_says_what_it_waits_for(app: App, api: Api, run_slug: str) -> None:
+async def test_a_waiting_run_has_a_reason(app: App, api: Api, run_slug: str) -> None:
     assert (await why(api, run_slug))[0] == "no_runner"
     await beat(app, 0.1, 256)
     code, reason = await why(api, run_slug)
@@ -208,7 +206,7 @@ async def test_a_waiting_run_says_what_it_waits_for(app: App, api: Api, run_slug
     fails(await api.get(f"/api/fyke/runs/{second}/waiting", key=app.other_key), 404, 70001)
 
 
-async def test_a_run_that_waits_for_its_plan_says_so_and_is_listed(app: App, api: Api) -> None:
+async def test_a_run_that_waits_for_its_plan_is_listed_with_the_reason(app: App, api: Api) -> None:
     await beat(app, 8, 8192)
     worker = await app.publish()
     api.key = app.other_key
@@ -253,7 +251,7 @@ async def test_no_run_gets_a_larger_device_than_its_plan_allows(
     await api.ok("/api/v1/scraper/run", body)  # the operator's account has the plan unlimited
 
 
-async def test_plans_are_for_the_operator_and_have_names(app: App, api: Api) -> None:
+async def test_plans_are_set_by_name_and_by_the_operator_only(app: App, api: Api) -> None:
     path = "/api/fyke/accounts/other/plan"
     mine = await api.send("PUT", path, json={"plan": "pro"}, key=app.other_key)
     fails(mine, 401, 4010)

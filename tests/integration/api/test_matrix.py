@@ -102,7 +102,7 @@ async def test_a_viewer_reads_and_changes_nothing(objects: OwnedObjects, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", ["no key", "wrong key", "expired key", "no key at all"])
-async def test_without_a_valid_key_nothing_private_answers(
+async def test_without_a_valid_key_no_private_data_is_returned(
     objects: OwnedObjects, tmp_path: Path, role: str
 ) -> None:
     keys = {"no key": None, "wrong key": generate(), "expired key": objects.expired_key}
@@ -124,7 +124,7 @@ async def test_without_a_valid_key_nothing_private_answers(
 
 
 @pytest.mark.slow
-async def test_public_routes_do_not_care_for_bad_keys(objects: OwnedObjects) -> None:
+async def test_public_routes_ignore_invalid_keys(objects: OwnedObjects) -> None:
     asked = 0
     for route, entry in ENTRIES.items():
         if entry.access is not Access.PUBLIC:
@@ -141,7 +141,7 @@ async def test_public_routes_do_not_care_for_bad_keys(objects: OwnedObjects) -> 
 
 
 @pytest.mark.slow
-async def test_objects_of_other_accounts_look_like_missing_ones(
+async def test_objects_of_other_accounts_are_not_found(
     objects: OwnedObjects, tmp_path: Path
 ) -> None:
     """Each field that names something is given each name of each of the owner's objects."""
@@ -167,7 +167,7 @@ async def test_objects_of_other_accounts_look_like_missing_ones(
     assert records(tmp_path) == before
 
 
-async def test_routes_of_the_operator_are_refused_to_all_others(objects: OwnedObjects) -> None:
+async def test_routes_of_the_operator_are_refused_to_other_accounts(objects: OwnedObjects) -> None:
     key = objects.app.other_key
     operated = [(r, e) for r, e in ENTRIES.items() if e.access is Access.OPERATOR]
     assert len(operated) > 4
@@ -178,7 +178,7 @@ async def test_routes_of_the_operator_are_refused_to_all_others(objects: OwnedOb
         assert _outcome(answers[0]) == _refusal(route), route
 
 
-async def test_the_key_of_a_start_of_another_account_has_no_effect(objects: OwnedObjects) -> None:
+async def test_a_start_key_of_another_account_has_no_effect(objects: OwnedObjects) -> None:
     """The owner has used it for every start; to others it is a key like any other."""
     asgi = objects.app
     public = await asgi.publish("everybody")

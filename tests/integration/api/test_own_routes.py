@@ -38,7 +38,7 @@ async def test_versions_are_listed_and_withdrawn(app: App, api: Api) -> None:
     await api.ok("/api/v1/scraper/run", start_body(worker.id))
 
 
-async def test_ones_own_workers_are_listed(app: App, api: Api) -> None:
+async def test_the_workers_of_the_account_are_listed(app: App, api: Api) -> None:
     worker = await app.publish(public=False)
     listed = data_as(workers.OwnWorkerList, await api.get(WORKERS))["list"]
     assert [(w["path"], w["public"], w["version"]) for w in listed] == [
@@ -64,7 +64,7 @@ async def test_a_log_is_followed_by_position(app: App, api: Api, run_slug: str) 
     fails(await api.get(path, key=app.other_key), 404, 70001)
 
 
-async def test_accounts_are_the_operators(app: App, api: Api) -> None:
+async def test_accounts_are_managed_by_the_operator_only(app: App, api: Api) -> None:
     answer = await api.post("/api/fyke/accounts", {"name": "third"})
     made = data_as(accounts.CreatedAccount, answer)
     assert (made["account"]["name"], made["account"]["operator"]) == ("third", False)
@@ -78,7 +78,7 @@ async def test_accounts_are_the_operators(app: App, api: Api) -> None:
     fails(await api.post("/api/fyke/accounts", {"name": "x"}, key=key), 401, 4010)
 
 
-async def test_credit(app: App, api: Api) -> None:
+async def test_an_account_is_credited(app: App, api: Api) -> None:
     path = "/api/fyke/accounts/other/credit"
     data = data_as(accounts.AccountItem, await api.post(path, {"usd": "12.5", "traffic_mb": 3}))
     assert (data["balance"], data["traffic"]) == ("12.50", 3_000_000)
@@ -90,7 +90,7 @@ async def test_credit(app: App, api: Api) -> None:
     fails(await api.post("/api/fyke/accounts/nobody/credit", {"usd": 1}), 404, 4040)
 
 
-async def test_ones_own_account_has_its_webhook_secret(app: App, api: Api) -> None:
+async def test_the_own_account_has_its_webhook_secret(app: App, api: Api) -> None:
     data = data_as(accounts.OwnAccount, await api.get("/api/fyke/account"))
     assert data["name"] == "owner"
     assert data["webhook_secret"].startswith("whsec_")
@@ -98,7 +98,7 @@ async def test_ones_own_account_has_its_webhook_secret(app: App, api: Api) -> No
     assert other["webhook_secret"] != data["webhook_secret"]
 
 
-async def test_keys(app: App, api: Api) -> None:
+async def test_keys_are_created_listed_and_revoked(app: App, api: Api) -> None:
     made = data_as(accounts.CreatedKey, await api.post("/api/fyke/keys", {"name": "ci"}))
     listed = data_as(accounts.KeyItems, await api.get("/api/fyke/keys"))["list"]
     assert {k["name"] for k in listed} == {"local", "ci"}
@@ -137,7 +137,7 @@ async def test_keys(app: App, api: Api) -> None:
         ),
     ],
 )
-async def test_a_misspelt_restriction_makes_no_key(
+async def test_a_misspelt_restriction_creates_no_key(
     api: Api, body: dict[str, Any], problems: list[str]
 ) -> None:
     answer = await api.post("/api/fyke/keys", {"name": "x", **body})
@@ -147,14 +147,16 @@ async def test_a_misspelt_restriction_makes_no_key(
     assert {key["name"] for key in listed} == {"local"}
 
 
-async def test_an_operation_without_members_refuses_them(app: App, api: Api) -> None:
+async def test_an_operation_without_members_refuses_unknown_ones(app: App, api: Api) -> None:
     await app.publish()
     path = f"{WORKERS}/owner~reader/unshare"
     fails(await api.post(path, {"now": True}), 400, 4000, "now: unknown member")
     assert (await api.post(path, {})).status_code == 200
 
 
-async def test_behind_a_run(app: App, api: Api, run_slug: str) -> None:
+async def test_a_run_has_events_and_can_be_deleted_after_its_end(
+    app: App, api: Api, run_slug: str
+) -> None:
     path = f"/api/fyke/runs/{run_slug}"
     fails(await api.send("DELETE", path), 400, 4000, "abort it first")
     await app.execute([{"n": 1}])
@@ -169,7 +171,7 @@ async def test_behind_a_run(app: App, api: Api, run_slug: str) -> None:
     fails(await api.get(f"{path}/events"), 404, 70001)
 
 
-async def test_a_callback_waits_in_the_outbox(app: App, api: Api) -> None:
+async def test_a_pending_callback_is_listed(app: App, api: Api) -> None:
     worker = await app.publish()
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     run = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
@@ -180,7 +182,7 @@ async def test_a_callback_waits_in_the_outbox(app: App, api: Api) -> None:
     ]
 
 
-async def test_runners(app: App, api: Api) -> None:
+async def test_active_runners_are_listed(app: App, api: Api) -> None:
     assert data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
     await app.register_runner()
     found = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]

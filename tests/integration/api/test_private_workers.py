@@ -43,7 +43,7 @@ async def publish(app: App) -> Worker:
     return worker
 
 
-async def test_the_slug_opens_the_schema(app: App, api: Api) -> None:
+async def test_the_slug_gives_access_to_the_schema(app: App, api: Api) -> None:
     worker = await publish(app)
     for key in (None, BAD_KEY):
         detail = await api.get(f"/api/scraper?slug={worker.id}", key=key)
@@ -59,7 +59,7 @@ async def test_the_slug_opens_the_schema(app: App, api: Api) -> None:
         assert page.json()["data"]["path"] == "owner~prices"
 
 
-async def test_a_slug_opens_no_secret_no_readme_and_no_limit(app: App, api: Api) -> None:
+async def test_a_slug_reveals_no_secret_readme_or_limit(app: App, api: Api) -> None:
     worker = await publish(app)
     paths = [
         f"/api/scraper?slug={worker.id}",
@@ -133,7 +133,7 @@ async def test_a_deleted_worker_and_one_without_a_version_cannot_be_read(
     assert gone == fails(await api.get(f"/api/scraper?slug={NOWHERE}", key=None), 404, 50001)
 
 
-async def test_the_setting_closes_it(tmp_path: Path, templates: Path) -> None:
+async def test_the_setting_disables_access_by_slug(tmp_path: Path, templates: Path) -> None:
     async with (
         open_app(tmp_path, templates, schema_by_slug=False) as app,
         client(app.asgi()) as http,

@@ -122,7 +122,7 @@ def test_a_head_that_is_refused_is_answered_in_the_dialect_of_its_path(
         assert "request_id" not in decoded
 
 
-def test_a_head_that_is_refused_keeps_the_name_that_its_client_gave_it(server: Served) -> None:
+def test_a_refused_head_keeps_the_host_name_of_its_client(server: Served) -> None:
     with _connect(server) as connection:
         connection.sendall(b"GET /api/v2/users/me" + BAD_LENGTH)
         answer = _all(connection)
@@ -130,7 +130,7 @@ def test_a_head_that_is_refused_keeps_the_name_that_its_client_gave_it(server: S
     assert b'"request_id":"mine-1"' in answer
 
 
-def test_an_endless_head_is_cut_off(server: Served) -> None:
+def test_an_endless_head_is_disconnected(server: Served) -> None:
     sent = 0
     with _connect(server) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nx: ")
@@ -143,7 +143,7 @@ def test_an_endless_head_is_cut_off(server: Served) -> None:
 
 
 @pytest.mark.slow
-def test_a_slow_head_is_cut_off_and_others_are_served(
+def test_a_slow_head_is_disconnected_and_others_are_served(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(LimitedProtocol, "head_seconds", 0.2)
@@ -158,7 +158,7 @@ def test_a_slow_head_is_cut_off_and_others_are_served(
             assert _all(connection) == b""
 
 
-def test_large_bodies_and_kept_connections_are_no_heads(
+def test_large_bodies_and_kept_alive_connections_are_not_heads(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = json.dumps({"run_slug": "x", "pad": "p" * 300_000}).encode()
@@ -217,7 +217,9 @@ def test_an_upgrade_is_ignored_without_losing_the_body(
 
 
 @given(st.data())
-def test_only_the_name_of_the_upgrade_field_changes_for_any_chunks(data: st.DataObject) -> None:
+def test_only_the_name_of_the_upgrade_field_changes_however_the_bytes_arrive(
+    data: st.DataObject,
+) -> None:
     head = b"POST / HTTP/1.1\r\nUpgrade: h2c\r\nup: 1\r\nupgraded: 2\r\nUPGRADE: x\r\n"
     whole = head + b"\r\n" + b"a\nupgrade: body\nup"
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))

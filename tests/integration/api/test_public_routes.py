@@ -60,14 +60,14 @@ async def _raw(asgi: Any, method: str, path: bytes, headers: dict[str, str], bod
     return sent[0]["status"], json.loads(content)
 
 
-async def test_the_list_of_public_operations_is_the_whole_list(app: App) -> None:
+async def test_the_list_of_public_operations_is_complete(app: App) -> None:
     asgi = app.asgi()
     routes = {route for route in _routes(asgi) if route[0] != "HEAD"}
     assert routes >= public_routes(asgi)
     assert len(public_routes(asgi)) == 17
 
 
-async def test_no_route_answers_anything_but_http(app: App) -> None:
+async def test_every_route_answers_over_http_only(app: App) -> None:
     asgi = app.asgi()
     assert all(route.methods for route in asgi.routes)
 

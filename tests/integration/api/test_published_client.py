@@ -29,7 +29,7 @@ def coreclaw(server: Served) -> Iterator[CoreClawClient]:
 INPUT = {"parameters": {"system": {"memory": 512}, "custom": {"urls": ["https://a.example"]}}}
 
 
-def test_an_async_run_and_its_rows(server: Served, coreclaw: CoreClawClient) -> None:
+def test_an_async_run_returns_its_rows(server: Served, coreclaw: CoreClawClient) -> None:
     data = coreclaw.scraper("owner/reader").run(input=INPUT, version="v1.0.1")
     server.do(server.app.execute([{"n": n} for n in range(25)]))
     page = coreclaw.run(data["run_slug"]).list_results(limit=10, offset=20)
@@ -37,7 +37,7 @@ def test_an_async_run_and_its_rows(server: Served, coreclaw: CoreClawClient) -> 
     assert [row["n"] for row in page["list"]] == [20, 21, 22, 23, 24]
 
 
-def test_a_sync_run(server: Served, coreclaw: CoreClawClient) -> None:
+def test_a_sync_run_returns_its_rows(server: Served, coreclaw: CoreClawClient) -> None:
     async def execute() -> None:
         import asyncio
 

@@ -35,7 +35,7 @@ async def test_the_store_is_searched(app: App, api: Api, name: str) -> None:
     assert (found[0]["path"], found[0]["username"]) == ("owner/reader", "owner")
 
 
-async def test_nothing_found_is_an_empty_list(api: Api) -> None:
+async def test_a_search_without_matches_is_an_empty_list(api: Api) -> None:
     answer = await api.get("/api/store", params={"search": "nothing"}, key=None)
     assert answer.text == '{"code":0,"message":"success","data":{"scraper":[]}}'
 
@@ -68,7 +68,7 @@ async def test_the_limit_is_clamped(app: App, api: Api, limit: str, count: int) 
 
 @pytest.mark.parametrize("form", ["{id}", "owner/reader", "owner~reader", "owner%2Freader"])
 @pytest.mark.parametrize("name", ["slug", "scraper_slug"])
-async def test_a_workers_contract_is_public(app: App, api: Api, form: str, name: str) -> None:
+async def test_the_schema_of_a_worker_is_public(app: App, api: Api, form: str, name: str) -> None:
     worker = await app.publish()
     path = f"/api/scraper?{name}={form.format(id=worker.id)}"
     answer = await api.get(path, key=None)
@@ -81,7 +81,7 @@ async def test_a_workers_contract_is_public(app: App, api: Api, form: str, name:
     assert (system["memory"], system["memory_bytes"], system["cpus"]) == (512, 512, 0.125)
 
 
-async def test_a_private_worker_shows_to_its_account_only(app: App, api: Api) -> None:
+async def test_a_private_worker_is_visible_to_its_account_only(app: App, api: Api) -> None:
     worker = await app.publish(public=False)
     assert (await api.get(f"/api/scraper?slug={worker.id}")).status_code == 200
     fails(await api.get(f"/api/scraper?slug={worker.id}", key=app.other_key), 404, 50001)
@@ -92,7 +92,7 @@ async def test_a_private_worker_shows_to_its_account_only(app: App, api: Api) ->
     fails(await api.get("/api/scraper", key=None), 400, 4000, "slug is required")
 
 
-async def test_regions(api: Api) -> None:
+async def test_the_regions_are_listed(api: Api) -> None:
     answer = await api.get("/api/proxy/region?language=en", key=None)
     reads_as(v1.Regions, answer)
     found = answer.json()["data"]["list"]
@@ -109,7 +109,7 @@ async def test_public_operations_ignore_bad_keys(api: Api, path: str) -> None:
 # --- runs ----------------------------------------------------------------------------------
 
 
-async def test_a_runs_detail_has_thirteen_fields_in_a_safe_order(
+async def test_the_detail_of_a_run_has_thirteen_fields_in_the_required_order(
     app: App, api: Api, run_slug: str
 ) -> None:
     answer = await api.post(DETAIL, {"run_slug": run_slug})
@@ -126,7 +126,7 @@ async def test_a_runs_detail_has_thirteen_fields_in_a_safe_order(
     assert done["scraper_title"] == "The reader"
 
 
-async def test_a_running_run_shows_rows_so_far(app: App, api: Api, run_slug: str) -> None:
+async def test_a_running_run_has_its_rows_so_far(app: App, api: Api, run_slug: str) -> None:
     lease, _ = await app.begin()
     await app.push(lease, [{"a": 1}, {"a": 2}])
     running = await api.ok(DETAIL, {"run_slug": run_slug})
@@ -134,7 +134,7 @@ async def test_a_running_run_shows_rows_so_far(app: App, api: Api, run_slug: str
     assert running["started_at"] > 0
 
 
-async def test_a_failed_run_says_why(app: App, api: Api, run_slug: str) -> None:
+async def test_a_failed_run_has_the_reason(app: App, api: Api, run_slug: str) -> None:
     await app.execute([{"a": 1}], Outcome.EXIT_CODE, "The Worker exited with code 3")
     failed = await api.ok(DETAIL, {"run_slug": run_slug})
     assert (failed["status"], failed["results"]) == (4, 0)
@@ -161,7 +161,7 @@ async def test_a_finished_run_cannot_be_aborted(
     "path",
     [DETAIL, ROWS, "/api/v1/scraper/abort", "/api/v1/run/last/log", "/api/v1/run/result/export"],
 )
-async def test_unknown_and_foreign_runs_look_alike(
+async def test_unknown_runs_and_runs_of_other_accounts_have_the_same_error(
     app: App, api: Api, run_slug: str, path: str
 ) -> None:
     foreign = await api.post(path, {"run_slug": run_slug}, key=app.other_key)
@@ -216,7 +216,7 @@ async def test_lists_are_filtered_and_paged(
 
 @pytest.mark.common_app
 @pytest.mark.parametrize("status", [6, -1, "done", 1.5, [], True])
-async def test_a_status_outside_the_table_is_refused(api: Api, status: Any) -> None:
+async def test_an_unknown_status_is_refused(api: Api, status: Any) -> None:
     fails(await api.post("/api/v1/run/list", {"status": status}), 400, 4000, "status must be")
 
 
@@ -262,7 +262,7 @@ async def test_results_are_paged(
     assert data["page_size"] <= 1000
 
 
-async def test_rows_show_while_the_run_is_running(app: App, api: Api, run_slug: str) -> None:
+async def test_rows_are_visible_while_the_run_is_active(app: App, api: Api, run_slug: str) -> None:
     lease, _ = await app.begin()
     assert (await api.ok(ROWS, {"run_slug": run_slug}))["list"] == []
     await app.push(lease, [{"n": 1}])
@@ -272,7 +272,7 @@ async def test_rows_show_while_the_run_is_running(app: App, api: Api, run_slug: 
 # --- log and account -----------------------------------------------------------------------
 
 
-async def test_the_log_shows_its_last_lines(app: App, api: Api, run_slug: str) -> None:
+async def test_the_log_has_its_last_lines(app: App, api: Api, run_slug: str) -> None:
     await app.execute([{"n": 1}], log=["first", "two\nlines \x1b[31m"])
     answer = await api.post("/api/v1/run/last/log", {"run_slug": run_slug})
     reads_as(v1.LogTail, answer)
@@ -286,7 +286,7 @@ async def test_the_log_shows_its_last_lines(app: App, api: Api, run_slug: str) -
 
 @pytest.mark.common_app
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"  ", b"\xef\xbb\xbf{}"])
-async def test_the_account_needs_no_body(api: Api, body: bytes) -> None:
+async def test_the_account_operation_needs_no_body(api: Api, body: bytes) -> None:
     answer = await api.send("POST", "/api/v1/account/info", content=body)
     reads_as(v1.AccountInfo, answer)
     assert json.loads(answer.text)["data"] == {
@@ -298,7 +298,7 @@ async def test_the_account_needs_no_body(api: Api, body: bytes) -> None:
 
 @pytest.mark.common_app
 @pytest.mark.parametrize("status", ["finished", 6, -1, 1.5])
-async def test_a_wrong_status_names_those_that_exist(api: Api, status: Any) -> None:
+async def test_the_error_for_an_unknown_status_lists_all_statuses(api: Api, status: Any) -> None:
     body = fails(await api.post("/api/v1/run/list", {"status": status}), 400, 4000)
     assert body["details"] == [
         "status must be one of 0 (all), 1 (ready), 2 (running), 3 (succeeded), 4 (failed), "

@@ -40,7 +40,7 @@ def titles(data: Any) -> list[str]:
     return [row["title"] for row in data["list"]]
 
 
-async def test_both_versions_choose_alike(api: Api, run: str) -> None:
+async def test_both_versions_select_the_same_rows(api: Api, run: str) -> None:
     expected = [r["title"] for r in sorted(ROWS, key=lambda r: -r["price"]) if r["price"] >= 5]
     wanted = {"sort": "-price", "fields": "title"}
     first = await v1(api, run, filter=["price:ge:5", "seller.name:ne:z"], **wanted)
@@ -55,7 +55,7 @@ async def test_both_versions_choose_alike(api: Api, run: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/v2/worker-runs/last/result", "/api/v2/workers/runs/last/result"]
 )
-async def test_the_newest_run_can_be_asked_as_well(api: Api, run: str, path: str) -> None:
+async def test_the_newest_run_can_also_be_queried(api: Api, run: str, path: str) -> None:
     data = await v2(api, run, path, filter="price:eq:3", clean="true", flatten="1")
     assert {row["seller.name"] for row in data["list"]} == {"a"} or data["count"] == 3
     assert all(
@@ -63,7 +63,7 @@ async def test_the_newest_run_can_be_asked_as_well(api: Api, run: str, path: str
     )
 
 
-async def test_a_walk_in_each_version(api: Api, run: str) -> None:
+async def test_rows_can_be_walked_in_each_version(api: Api, run: str) -> None:
     for ask in (v1, v2):
         found: list[str] = []
         cursor: str | None = "*"
@@ -76,7 +76,7 @@ async def test_a_walk_in_each_version(api: Api, run: str) -> None:
         assert found == [r["title"] for r in sorted(ROWS, key=lambda r: r["price"])]
 
 
-async def test_without_any_of_it_the_answer_is_as_it_was(api: Api, run: str) -> None:
+async def test_without_query_parameters_the_answer_is_unchanged(api: Api, run: str) -> None:
     body = {"run_slug": run, "page_size": 2}
     plain = await api.post("/api/v1/run/result/list", body)
     empty = {"fields": "", "sort": "", "filter": [], "cursor": "", "clean": False, "flatten": None}
@@ -97,7 +97,7 @@ async def test_without_any_of_it_the_answer_is_as_it_was(api: Api, run: str) -> 
         ({"cursor": "*", "offset": 3}, "cursor replaces the page number"),
     ],
 )
-async def test_unreadable_parameters_are_refused_by_name(
+async def test_invalid_parameters_are_refused_by_name(
     api: Api, run: str, wanted: dict[str, Any], words: str
 ) -> None:
     answer = await api.get(f"/api/v2/worker-runs/{run}/result", params=wanted)
@@ -110,20 +110,22 @@ async def test_unreadable_parameters_are_refused_by_name(
         fails(await api.get(path, params=wanted), 422, 11000, words)
 
 
-async def test_a_foreign_run_is_not_found_whatever_is_asked(app: App, api: Api, run: str) -> None:
+async def test_a_run_of_another_account_is_not_found_for_any_query(
+    app: App, api: Api, run: str
+) -> None:
     for wanted in ({"sort": "price"}, {"cursor": "*"}, {"filter": "price:eq:1"}):
         path = f"/api/v2/worker-runs/{run}/result"
         fails(await api.get(path, params=wanted, key=app.other_key), 404, 70001)
 
 
-async def test_behind_the_end_there_is_nothing_and_the_same_count(api: Api, run: str) -> None:
+async def test_a_page_after_the_end_is_empty_with_the_same_count(api: Api, run: str) -> None:
     data = await v2(api, run, sort="price", filter="price:lt:5", offset=1000)
     assert (data["list"], data["count"], data["page_index"]) == ([], 15, 1000)
     assert (await v2(api, run, sort="price", limit=1_000_000))["page_size"] == 100
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_an_export_takes_the_same(api: Api, run: str, version: int) -> None:
+async def test_an_export_accepts_the_same_queries(api: Api, run: str, version: int) -> None:
     wanted = {"sort": "-title", "filter": "price:eq:3", "flatten": True, "clean": True}
     if version == 1:
         body = {"run_slug": run, "format": "jsonl", **wanted}

@@ -59,7 +59,7 @@ async def test_a_run_is_listed_with_its_figures_and_parameters(app: App, api: Ap
     assert other.json()["data"]["list"] == []
 
 
-async def test_every_filter_is_answered_by_the_server(app: App, api: Api) -> None:
+async def test_every_filter_is_applied_by_the_server(app: App, api: Api) -> None:
     reader, other = await app.publish(), await app.publish("other")
     [failed] = await started(app, api, reader)
     reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="KeyError 'title'")
@@ -109,7 +109,7 @@ async def test_the_error_for_an_invalid_filter_names_it_and_the_remedy(api: Api)
     fails(await api.get(RUNS, params=deep), 400, 4000, "page_index", "next_cursor")
 
 
-async def test_pages_by_number_and_by_cursor_are_the_same_walk(app: App, api: Api) -> None:
+async def test_pages_by_number_and_by_cursor_return_the_same_runs(app: App, api: Api) -> None:
     made = (await started(app, api, await app.publish(), 5))[::-1]
     by_number = [await listed(api, page_index=n, page_size=2) for n in (1, 2, 3, 4)]
     assert [slugs(page) for page in by_number] == [made[:2], made[2:4], made[4:], []]
@@ -128,7 +128,7 @@ async def test_pages_by_number_and_by_cursor_are_the_same_walk(app: App, api: Ap
     assert first["previous_cursor"] == ""
 
 
-async def test_the_whole_list_is_a_csv_without_formulas(app: App, api: Api) -> None:
+async def test_the_whole_list_is_exported_as_csv_without_formulas(app: App, api: Api) -> None:
     worker = await app.publish()
     failed = await started(app, api, worker, 2)
     await app.execute([], Outcome.EXIT_CODE, '=cmd|"/c calc"!A1, with "quotes"')
@@ -151,7 +151,7 @@ async def act(api: Api, action: str, **body: Any) -> dict[str, Any]:
     return found
 
 
-async def test_each_run_has_an_answer_of_its_own(app: App, api: Api) -> None:
+async def test_a_bulk_action_returns_a_result_for_each_run(app: App, api: Api) -> None:
     worker = await app.publish()
     [done] = await started(app, api, worker)
     await app.execute([{"n": 1}])
@@ -182,7 +182,7 @@ async def test_runs_are_rerun_once_for_one_key(app: App, api: Api) -> None:
     assert third["done"] == 2 and len(slugs(await listed(api))) == 6
 
 
-async def test_all_that_match_are_meant_and_nothing_else(app: App, api: Api) -> None:
+async def test_an_action_on_all_matching_runs_changes_no_others(app: App, api: Api) -> None:
     worker = await app.publish()
     failed = await started(app, api, worker, 3)
     await app.execute([], Outcome.EXIT_CODE, "The Worker exited with code 1")
@@ -195,7 +195,7 @@ async def test_all_that_match_are_meant_and_nothing_else(app: App, api: Api) -> 
     assert slugs(await listed(api)) == waits[::-1]
 
 
-async def test_more_than_the_limit_is_said_and_left(
+async def test_matching_runs_above_the_limit_are_reported_and_unchanged(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.domain.runs.bulk.MAX_MATCHED", 2)
@@ -226,12 +226,12 @@ async def test_a_bad_request_changes_nothing(api: Api, body: dict[str, Any], wor
     fails(await api.post(BULK, body), 400, 4000, words)
 
 
-async def test_a_bare_id_means_one_run(api: Api) -> None:
+async def test_a_single_id_means_one_run(api: Api) -> None:
     data = await api.ok(BULK, {"action": "abort", "runs": NOWHERE})
     assert [each["slug"] for each in data["list"]] == [NOWHERE]
 
 
-async def test_the_reason_of_an_end_is_given_to_programs(app: App, api: Api) -> None:
+async def test_the_reason_of_an_end_is_returned_as_code_and_parameters(app: App, api: Api) -> None:
     worker = await app.publish()
     [slug] = await started(app, api, worker)
     reason = Reason.of(ReasonCode.TIMEOUT, seconds=60)
@@ -252,12 +252,12 @@ async def test_the_reason_of_an_end_is_given_to_programs(app: App, api: Api) -> 
     assert export[1].split(",")[6:8] == ["timeout", "timeout"]
 
 
-async def test_a_reason_that_ends_no_run_is_refused_with_those_that_do(api: Api) -> None:
+async def test_a_code_that_ends_no_run_is_refused_with_the_valid_ones(api: Api) -> None:
     answer = await api.get(RUNS, params={"reason": "plan_full"})
     fails(answer, 400, 4000, "reason: unknown reason 'plan_full'; use exit_code, no_browser,")
 
 
-async def test_a_run_of_an_older_release_has_its_sentence_and_no_hint(app: App, api: Api) -> None:
+async def test_a_run_of_an_older_release_has_a_sentence_and_no_hint(app: App, api: Api) -> None:
     [slug] = await started(app, api, await app.publish())
     await app.execute([], Outcome.INSTALL_FAILED, "stored by an older release")
     ended = (await api.get(f"{RUNS}/{slug}")).json()["data"]

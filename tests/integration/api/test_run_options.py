@@ -17,7 +17,7 @@ PLAIN = {
 }  # fmt: skip
 
 
-async def test_a_start_that_says_nothing_gets_them(app: App, api: Api) -> None:
+async def test_a_start_without_options_uses_the_defaults(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     assert (await api.get(AT)).json()["data"] == PLAIN
     wanted = {
@@ -40,7 +40,7 @@ async def test_a_start_that_says_nothing_gets_them(app: App, api: Api) -> None:
     assert (new.max_charge_micros, new.max_traffic_bytes) == (250_000, 2_000_000)
 
 
-async def test_the_next_version_takes_them_over(app: App, api: Api) -> None:
+async def test_the_next_version_inherits_the_defaults(app: App, api: Api) -> None:
     await app.publish("reader")
     await api.send("PUT", AT, json={"memory": 2048})
     await app.publish("reader", main="print(2)\n")
@@ -49,7 +49,9 @@ async def test_the_next_version_takes_them_over(app: App, api: Api) -> None:
     assert (await api.send("PUT", AT, json={})).json()["data"] == PLAIN, "what is left out is ours"
 
 
-async def test_they_follow_the_rules_of_a_start_and_are_the_owners(app: App, api: Api) -> None:
+async def test_options_are_checked_like_those_of_a_start_and_set_by_the_owner_only(
+    app: App, api: Api
+) -> None:
     await app.publish("reader")
     for name, value, words in (
         ("memory", 20_000, "memory must be at most 16384"),

@@ -27,7 +27,7 @@ async def data(api: Api, path: str, **more: object) -> dict[str, object]:
     return found
 
 
-async def test_a_failed_run_states_its_cause_and_the_next_step(
+async def test_a_failed_run_has_its_cause_and_the_next_step(
     api: Api, app: App, run_slug: str
 ) -> None:
     path = f"/api/fyke/runs/{run_slug}"
@@ -50,7 +50,7 @@ async def test_a_failed_run_states_its_cause_and_the_next_step(
     assert [one["content"] for one in errors] == [line.content]
 
 
-async def test_the_log_is_read_from_any_place(api: Api, app: App, run_slug: str) -> None:
+async def test_the_log_can_be_read_from_any_position(api: Api, app: App, run_slug: str) -> None:
     await app.execute([{"n": 1}], log=[f"line {n}" for n in range(1, 31)])
     path = f"/api/fyke/runs/{run_slug}/log/page"
 
@@ -91,7 +91,7 @@ async def test_a_hundred_thousand_lines_are_searched_in_one_request(
     assert [line["position"] for line in errors["list"]][-1] == 100_000  # type: ignore[attr-defined]  # a list
 
 
-async def test_use_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: Path) -> None:
+async def test_usage_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: Path) -> None:
     prices = Prices(Decimal("0.3"), Decimal("0.07"), Decimal("1.9"))
     async with open_app(tmp_path, templates, prices=prices) as app:
         await app.services.accounts.credit(
@@ -139,7 +139,9 @@ async def test_subtasks_show_their_input_and_attempts(api: Api, app: App, run_sl
     )  # fmt: skip
 
 
-async def test_a_link_is_made_listed_and_revoked(api: Api, app: App, run_slug: str) -> None:
+async def test_a_share_link_is_created_listed_and_revoked(
+    api: Api, app: App, run_slug: str
+) -> None:
     path = f"/api/fyke/runs/{run_slug}/shares"
     made = await api.ok(path, {"days": 3, "log": True})
     assert made["url"].startswith("http://127.0.0.1:8100/shared/")

@@ -54,7 +54,7 @@ async def test_a_schedule_is_set_read_and_removed(app: App, api: Api) -> None:
     fails(await api.get(path), 404, 4040)
 
 
-async def test_setting_replaces_all_and_keeps_the_time_of_an_unchanged_plan(
+async def test_setting_a_schedule_replaces_all_of_it_and_keeps_an_unchanged_time(
     app: App, api: Api
 ) -> None:
     path = await a_task(app)
@@ -87,7 +87,7 @@ async def test_setting_replaces_all_and_keeps_the_time_of_an_unchanged_plan(
         ({"kind": "daily", "time": "09:00", "enabled": "maybe"}, ["enabled must be true"]),
     ],
 )
-async def test_schedules_that_cannot_be_honoured_are_refused(
+async def test_impossible_schedules_are_refused(
     app: App, api: Api, body: dict[str, Any], words: list[str]
 ) -> None:
     path = await a_task(app)
@@ -95,7 +95,7 @@ async def test_schedules_that_cannot_be_honoured_are_refused(
     fails(await api.get(path), 404, 4040)
 
 
-async def test_the_next_times_of_a_saved_and_of_an_unsaved_schedule(app: App, api: Api) -> None:
+async def test_the_next_times_of_saved_and_unsaved_schedules_are_listed(app: App, api: Api) -> None:
     path = await a_task(app)
     fails(await api.get(f"{path}/next"), 404, 4040)
     query = "kind=monthly&day=31&time=10:00&time_zone=Europe/Berlin&count=12"
@@ -118,7 +118,9 @@ async def test_the_next_times_of_a_saved_and_of_an_unsaved_schedule(app: App, ap
     fails(await api.get(f"{path}/next?kind=interval&every=5"), 400, 4000, "every")
 
 
-async def test_the_accounts_zone_moves_the_schedules_without_their_own(app: App, api: Api) -> None:
+async def test_the_zone_of_the_account_applies_to_schedules_without_a_zone(
+    app: App, api: Api
+) -> None:
     path = await a_task(app)
     before = (await put(api, path, kind="daily", time="12:00")).json()["data"]
     assert (before["time_zone"], before["zone_of_account"]) == ("UTC", True)
@@ -137,7 +139,7 @@ async def test_the_accounts_zone_moves_the_schedules_without_their_own(app: App,
         fails(answer, 400, 4000, "time_zone")
 
 
-async def test_another_accounts_schedule_looks_like_none(app: App, api: Api) -> None:
+async def test_the_schedule_of_another_account_is_not_found(app: App, api: Api) -> None:
     path = await a_task(app)
     await put(api, path, kind="daily", time="09:00")
     for method, tail, body in (
@@ -147,7 +149,7 @@ async def test_another_accounts_schedule_looks_like_none(app: App, api: Api) -> 
         fails(await api.send(method, path + tail, json=body, key=app.other_key), 404, 60001)
 
 
-async def test_a_schedule_without_a_past_has_no_fires(app: App, api: Api) -> None:
+async def test_a_new_schedule_has_no_fires(app: App, api: Api) -> None:
     path = await a_task(app)
     fails(await api.get(f"{path}/fires"), 404, 4040)
     await put(api, path, kind="daily", time="09:00")

@@ -45,7 +45,7 @@ async def keys(app: App, kind: str, scopes: list[frozenset[Scope]]) -> dict[froz
 
 
 @pytest.mark.slow
-async def test_a_key_does_what_it_was_made_for_and_nothing_else(
+async def test_a_key_can_use_only_the_operations_of_its_scopes(
     objects: OwnedObjects, tmp_path: Path
 ) -> None:
     closed = [route for route, entry in ENTRIES.items() if entry.access is not Access.PUBLIC]
@@ -71,7 +71,7 @@ async def test_a_key_does_what_it_was_made_for_and_nothing_else(
         assert "scope" not in answer.text, route
 
 
-async def test_a_key_without_the_read_scope_sees_what_is_public(objects: OwnedObjects) -> None:
+async def test_a_key_without_the_read_scope_sees_public_data(objects: OwnedObjects) -> None:
     found = await keys(objects.app, "run", [frozenset({Scope.RUN})])
     [key] = found.values()
     query = {"search": "hidden"}

@@ -41,7 +41,7 @@ async def schedule(api: Api, task: str) -> Any:
     return (await api.get(f"/api/fyke/tasks/{task}/schedule")).json()
 
 
-async def test_a_schedule_that_is_on_needs_the_right_to_start_runs(
+async def test_an_enabled_schedule_requires_the_run_scope(
     app: App, api: Api, task: str, writing: str
 ) -> None:
     path = f"/api/fyke/tasks/{task}/schedule"
@@ -59,7 +59,7 @@ async def test_a_schedule_that_is_on_needs_the_right_to_start_runs(
     assert not (await schedule(api, task))["data"]["enabled"]
 
 
-async def test_the_schedule_of_a_task_of_v2_does_too(
+async def test_an_enabled_schedule_of_a_v2_task_requires_the_run_scope(
     app: App, api: Api, task: str, writing: str
 ) -> None:
     worker = (await api.get(f"/api/v2/worker-tasks/{task}")).json()["data"]["worker_id"]
@@ -81,7 +81,7 @@ async def test_the_schedule_of_a_task_of_v2_does_too(
 
 
 @pytest.mark.parametrize("shown", [{"rows": True, "log": False}, {"rows": False, "log": True}])
-async def test_a_share_of_rows_or_log_needs_the_right_to_read_them(
+async def test_a_share_of_rows_or_log_requires_the_read_scope(
     app: App, api: Api, run_slug: str, writing: str, shown: dict[str, bool]
 ) -> None:
     path = f"/api/fyke/runs/{run_slug}/shares"

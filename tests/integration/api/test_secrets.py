@@ -55,7 +55,7 @@ def in_files(folder: Path, value: str) -> list[str]:
     return found
 
 
-async def test_it_is_set_listed_replaced_and_removed(app: App, api: Api) -> None:
+async def test_a_secret_is_set_listed_replaced_and_removed(app: App, api: Api) -> None:
     await app.publish("reader")
     assert (await api.get(AT)).json()["data"] == {"list": [], "needed": [], "missing": []}
     answer = await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE})
@@ -98,7 +98,7 @@ async def test_no_answer_no_audit_entry_and_no_file_contains_a_value(
     assert in_files(tmp_path, VALUE) == []
 
 
-async def test_refusals_name_the_rule(app: App, api: Api) -> None:
+async def test_refusals_have_the_rule(app: App, api: Api) -> None:
     await app.publish("reader")
     for name, value, words in (
         ("login", VALUE, "1 to 64 characters"),
@@ -115,7 +115,7 @@ async def test_refusals_name_the_rule(app: App, api: Api) -> None:
     assert (await api.get(AT)).json()["data"] == {"list": [], "needed": [], "missing": []}
 
 
-async def test_there_are_at_most_fifty_for_a_worker(app: App) -> None:
+async def test_a_worker_has_at_most_fifty_secrets(app: App) -> None:
     first, second = await app.publish("reader"), await app.publish("second")
     put = app.services.secrets.put
     for number in range(50):
@@ -127,7 +127,7 @@ async def test_there_are_at_most_fifty_for_a_worker(app: App) -> None:
     await put(app.other, first.id, "ONE_MORE", VALUE)
 
 
-async def test_a_run_gets_those_of_its_account_for_its_worker_and_no_others(
+async def test_a_run_gets_only_the_secrets_of_its_account_and_worker(
     app: App,
 ) -> None:
     """Two accounts, each with a public worker and secrets for both: four kinds of runs."""
@@ -153,7 +153,7 @@ async def test_a_run_gets_those_of_its_account_for_its_worker_and_no_others(
     assert list(given.environment) == ["ONLY_OWNER_OTHER"]
 
 
-async def test_a_row_that_is_moved_in_the_database_does_not_open(app: App) -> None:
+async def test_a_sealed_value_that_is_moved_in_the_database_cannot_be_opened(app: App) -> None:
     first, second = await app.publish("reader"), await app.publish("second")
     secrets, owner, other = app.services.secrets, app.owner, app.other
     await secrets.put(owner, first.id, "LOGIN", VALUE)
@@ -173,7 +173,7 @@ async def test_a_row_that_is_moved_in_the_database_does_not_open(app: App) -> No
     assert (given.environment, given.unreadable) == ({"LOGIN": VALUE}, ("RENAMED",))
 
 
-async def test_without_its_key_an_installation_says_so_and_goes_on(app: App) -> None:
+async def test_an_installation_without_its_secret_reports_that_and_continues(app: App) -> None:
     worker = await app.publish("reader")
     await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
     given = await given_to(app, app.owner, worker.id, master=b"another" * 5)
@@ -185,7 +185,7 @@ async def test_without_its_key_an_installation_says_so_and_goes_on(app: App) -> 
     assert (await given_to(app, app.owner, worker.id, master=b"another" * 5)).environment
 
 
-async def test_use_is_noted_once_a_minute(app: App, api: Api) -> None:
+async def test_the_time_of_use_is_stored_once_a_minute(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
     run = await app.services.runs.start(app.owner, _start(worker.id))
@@ -207,7 +207,7 @@ async def test_use_is_noted_once_a_minute(app: App, api: Api) -> None:
     assert (await api.get(AT)).json()["data"]["list"][0]["used_at"] > 0
 
 
-async def test_they_go_with_the_worker_and_can_go_without_it(app: App) -> None:
+async def test_secrets_are_removed_with_the_worker_or_separately(app: App) -> None:
     secrets = app.services.secrets
     theirs = await app.publish("theirs", caller=app.other)
     await secrets.put(app.owner, theirs.id, "LOGIN", VALUE)
@@ -232,9 +232,7 @@ async def test_a_missing_secret_cannot_be_removed(app: App) -> None:
         await app.services.secrets.remove(app.owner, worker.id, "LOGIN")
 
 
-async def test_secrets_that_a_version_needs_are_named_while_they_are_missing(
-    app: App, api: Api
-) -> None:
+async def test_required_secrets_are_listed_while_they_are_missing(app: App, api: Api) -> None:
     named = json.dumps({"secrets": ["LOGIN", "TOKEN"]})
     data = python_project("print(1)\n", **{"fyke.json": named})
     worker, version, _ = await app.services.workers.publish(

@@ -68,7 +68,9 @@ def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> N
 
 @pytest.mark.needs("{language}")
 @pytest.mark.parametrize("language", ["curl", "python", "node"])
-def test_the_program_starts_the_very_input(live: Served, language: str, tmp_path: Path) -> None:
+def test_a_snippet_starts_a_run_with_the_exact_input(
+    live: Served, language: str, tmp_path: Path
+) -> None:
     hold(live, language, tmp_path, CUSTOM)
 
 
@@ -76,7 +78,7 @@ def test_the_program_starts_the_very_input(live: Served, language: str, tmp_path
 @pytest.mark.parametrize("long", [False, True])
 @pytest.mark.parametrize("language", list(COMMANDS))
 @pytest.mark.needs("{language}")
-def test_every_program_starts_its_input(
+def test_the_snippet_of_every_language_starts_a_run_with_its_input(
     live: Served, language: str, long: bool, tmp_path: Path
 ) -> None:
     hold(live, language, tmp_path, {**CUSTOM, "more": "x" * (MAX_INLINE if long else 1)})

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 RUN = "/api/v1/scraper/run"
 
 
-async def test_an_async_start_answers_with_the_slug_only(app: App, api: Api) -> None:
+async def test_an_async_start_returns_only_the_slug(app: App, api: Api) -> None:
     worker = await app.publish()
     answer = await api.post(RUN, start_body(worker.id, version="v1.0.1", is_async=True))
     slug = answer.json()["data"]["run_slug"]
@@ -35,7 +35,9 @@ async def test_a_worker_is_found_by_every_form_of_its_name(app: App, api: Api, f
 
 
 @pytest.mark.parametrize("version", [None, "", "latest", "auto", "v1.0.1"])
-async def test_a_version_may_be_named_in_many_ways(app: App, api: Api, version: str | None) -> None:
+async def test_a_version_may_be_given_in_several_forms(
+    app: App, api: Api, version: str | None
+) -> None:
     worker = await app.publish()
     run = await api.ok(RUN, start_body(worker.id, version=version))
     detail = await api.ok("/api/v1/run/detail", run)
@@ -52,7 +54,7 @@ async def test_an_unknown_version_gets_an_error_that_names_the_newest(
     fails(answer, 400, 4000, "v1.0.1", "Invalid request parameters")
 
 
-async def test_a_withdrawn_version_may_not_run(app: App, api: Api) -> None:
+async def test_a_withdrawn_version_is_refused(app: App, api: Api) -> None:
     worker = await app.publish()
     await app.publish(main="print('second')\n")
     await app.withdraw(worker, "v1.0.1")
@@ -61,7 +63,7 @@ async def test_a_withdrawn_version_may_not_run(app: App, api: Api) -> None:
 
 
 @pytest.mark.parametrize("flag", [True, "true", 1, "1", 1.0, " TRUE ", None], ids=repr)
-async def test_is_async_is_read_liberally(app: App, api: Api, flag: Any) -> None:
+async def test_is_async_accepts_common_spellings(app: App, api: Api, flag: Any) -> None:
     worker = await app.publish()
     data = await api.ok(RUN, start_body(worker.id, is_async=flag))
     assert list(data) == ["run_slug"]
@@ -98,14 +100,16 @@ async def test_fields_are_checked_before_anything_is_looked_up(
     fails(await api.post(RUN, body), 400, 4000, *words)
 
 
-async def test_an_unknown_worker_comes_before_its_input(app: App, api: Api) -> None:
+async def test_an_unknown_worker_is_reported_before_its_input_is_checked(
+    app: App, api: Api
+) -> None:
     await app.publish()
     for ref in ("01HFXXXXXXXXXXXXXXXXXXXXXX", "owner/nobody", "no worker", "../x", "a" * 5000):
         answer = await api.post(RUN, {"scraper_slug": ref, "input": {"parameters": 5}})
         fails(answer, 404, 50001, "Worker does not exist")
 
 
-async def test_a_private_worker_of_others_looks_like_none(app: App, api: Api) -> None:
+async def test_a_private_worker_of_another_account_is_not_found(app: App, api: Api) -> None:
     worker = await app.publish(public=False)
     foreign = await api.post(RUN, start_body(worker.id), key=app.other_key)
     nowhere = await api.post(RUN, start_body("01HFXXXXXXXXXXXXXXXXXXXXXX"), key=app.other_key)
@@ -128,7 +132,7 @@ async def test_a_private_worker_of_others_looks_like_none(app: App, api: Api) ->
         ({"system": {}}, "custom is required"),
     ],
 )
-async def test_input_is_checked_and_the_field_named(
+async def test_the_error_for_an_invalid_input_names_the_field(
     app: App, api: Api, parameters: dict[str, Any], word: str
 ) -> None:
     worker = await app.publish()
@@ -136,7 +140,7 @@ async def test_input_is_checked_and_the_field_named(
     fails(await api.post(RUN, body), 400, 4000, word)
 
 
-async def test_flat_input_and_numbers_as_text_are_understood(app: App, api: Api) -> None:
+async def test_flat_input_and_numbers_as_text_are_accepted(app: App, api: Api) -> None:
     worker = await app.publish()
     flat = {"scraper_slug": worker.id, "input": {"urls": ["https://a.example"]}}
     assert (await api.ok(RUN, flat))["run_slug"]
@@ -165,7 +169,7 @@ async def test_numbers_of_any_size_reach_the_worker_digit_for_digit(app: App, ap
     assert '"big":9223372036854775808' in leases[0].subtask.input_json
 
 
-async def test_egress_allow_is_for_the_operator(app: App, api: Api) -> None:
+async def test_egress_allow_is_for_the_operator_only(app: App, api: Api) -> None:
     worker = await app.publish()
     body = start_body(worker.id)
     body["input"]["parameters"]["system"]["egress_allow"] = ["127.0.0.1:8080"]
@@ -203,7 +207,7 @@ def _all() -> Any:
     return RunFilter()
 
 
-async def test_a_failed_sync_run_is_still_a_success_of_the_request(app: App, api: Api) -> None:
+async def test_a_failed_sync_run_is_a_successful_request(app: App, api: Api) -> None:
     worker = await app.publish()
     asked = asyncio.create_task(api.ok(RUN, start_body(worker.id, is_async=False)))
     while not (leases := await app.begin()):
@@ -215,7 +219,7 @@ async def test_a_failed_sync_run_is_still_a_success_of_the_request(app: App, api
     assert "Timeout" in data["error_message"]
 
 
-async def test_when_the_wait_is_over_the_run_goes_on(app: App) -> None:
+async def test_after_the_time_limit_of_a_sync_start_the_run_continues(app: App) -> None:
     worker = await app.publish()
     async with client(app.asgi(sync_wait_seconds=0.05)) as http:
         api = Api(http, app.owner_key)
@@ -227,7 +231,7 @@ async def test_when_the_wait_is_over_the_run_goes_on(app: App) -> None:
         assert detail["status"] == 3
 
 
-async def test_a_client_that_leaves_does_not_end_the_run(app: App) -> None:
+async def test_a_client_that_disconnects_does_not_end_the_run(app: App) -> None:
     worker = await app.publish()
     body = json.dumps(start_body(worker.id, is_async=False)).encode()
     asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -287,7 +291,9 @@ async def test_a_task_can_be_run_in_sync_mode(app: App) -> None:
     assert data["run_status"] == "running"
 
 
-async def test_unknown_and_foreign_tasks_look_alike(app: App, api: Api) -> None:
+async def test_unknown_tasks_and_tasks_of_other_accounts_have_the_same_error(
+    app: App, api: Api
+) -> None:
     slug = await _task(app)
     foreign = await api.post("/api/v1/task/run", {"task_slug": slug}, key=app.other_key)
     nowhere = await api.post("/api/v1/task/run", {"task_slug": "01HFXXXXXXXXXXXXXXXXXXXXXX"})
@@ -306,13 +312,15 @@ async def test_a_rerun_repeats_input_and_device(app: App, api: Api, run_slug: st
     assert (first.input_json, first.limits) == (second.input_json, second.limits)
 
 
-async def test_unknown_and_foreign_reruns_look_alike(app: App, api: Api, run_slug: str) -> None:
+async def test_reruns_of_unknown_runs_and_of_other_accounts_have_the_same_error(
+    app: App, api: Api, run_slug: str
+) -> None:
     foreign = await api.post("/api/v1/rerun", {"run_slug": run_slug}, key=app.other_key)
     nowhere = await api.post("/api/v1/rerun", {"run_slug": "01HFXXXXXXXXXXXXXXXXXXXXXX"})
     assert fails(foreign, 404, 70001) == nowhere.json()
 
 
-async def test_the_strict_switch_demands_a_callback_url(app: App, run_slug: str) -> None:
+async def test_the_strict_setting_requires_a_callback_url(app: App, run_slug: str) -> None:
     slug = await _task(app)
     async with client(app.asgi(require_callback_url=True)) as http:
         api = Api(http, app.owner_key)

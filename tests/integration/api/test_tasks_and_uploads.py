@@ -26,7 +26,7 @@ async def data(answer: Any) -> Any:
     return answer.json()["data"]
 
 
-async def test_two_who_edit_one_task(app: App, api: Api) -> None:
+async def test_the_second_of_two_editors_of_a_task_is_refused(app: App, api: Api) -> None:
     task = await a_task(app)
     path = f"/api/fyke/tasks/{task}"
     seen = await data(await api.get(path))
@@ -44,7 +44,7 @@ async def test_two_who_edit_one_task(app: App, api: Api) -> None:
     assert [each["slug"] for each in listed["list"]] == [copied["slug"]]
 
 
-async def test_two_who_edit_one_schedule(app: App, api: Api) -> None:
+async def test_the_second_of_two_editors_of_a_schedule_is_refused(app: App, api: Api) -> None:
     path = f"/api/fyke/tasks/{await a_task(app)}/schedule"
     plan = {"kind": "daily", "time": "08:00", "late": "skip", "revision": 0}
     first = await data(await api.send("PUT", path, json=plan))
@@ -56,7 +56,7 @@ async def test_two_who_edit_one_schedule(app: App, api: Api) -> None:
     fails(await api.send("PUT", path, json=plan | {"late": "x"}), 400, 4000, "late must be one of")
 
 
-async def test_a_month_of_all_schedules_is_bounded(app: App, api: Api) -> None:
+async def test_the_month_of_all_schedules_is_bounded(app: App, api: Api) -> None:
     for title, plan in (
         ("Minutes", {"kind": "cron", "cron": "* * * * *"}),
         ("Seconds", {"kind": "interval", "every": 60}),
@@ -79,7 +79,7 @@ async def test_a_month_of_all_schedules_is_bounded(app: App, api: Api) -> None:
         fails(await api.get("/api/fyke/schedules/month", params={"month": wrong}), 400, 4000)
 
 
-async def test_an_upload_from_the_form_to_a_version(app: App, api: Api) -> None:
+async def test_an_upload_becomes_a_version(app: App, api: Api) -> None:
     files = {"scraper_file": ("prices.zip", GOOD)}
     sent = await api.send("POST", "/api/fyke/uploads", files=files, data={"name": "prices.zip"})
     made = await data(sent)
@@ -100,7 +100,7 @@ async def test_an_upload_from_the_form_to_a_version(app: App, api: Api) -> None:
     fails(git, 400, 4000, "SSH is not supported")
 
 
-async def test_sharing_without_a_review(app: App, api: Api) -> None:
+async def test_a_worker_is_shared_without_a_review(app: App, api: Api) -> None:
     """This installation asks for none; ``tests/integration/review`` is where one is needed."""
     worker = await app.publish("secret", public=False)
     path = f"/api/fyke/workers/{worker.id}"

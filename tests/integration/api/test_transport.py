@@ -98,7 +98,7 @@ async def test_a_wrong_method_is_refused_in_json(
         None,
     ],
 )
-async def test_the_body_is_json_whatever_its_type(
+async def test_the_body_is_json_whatever_its_content_type(
     api: Api, run_slug: str, kind: str | None
 ) -> None:
     headers = {"content-type": kind} if kind else {}
@@ -133,7 +133,7 @@ async def test_a_body_that_is_not_a_json_object_is_refused(api: Api, body: bytes
     fails(await api.send("POST", DETAIL, content=body), 400, 4000, "Invalid request parameters")
 
 
-async def test_credentials_come_before_syntax(api: Api) -> None:
+async def test_credentials_are_checked_before_syntax(api: Api) -> None:
     fails(await api.send("POST", DETAIL, content=b"{", key=None), 401, 20001)
 
 
@@ -181,12 +181,14 @@ async def test_a_compressed_body_is_refused(api: Api) -> None:
         {"authorization": "Bearer {key}", "api-key": "{key}"},
     ],
 )
-async def test_every_way_to_send_a_key(app: App, api: Api, headers: dict[str, str]) -> None:
+async def test_the_key_is_accepted_in_every_place(
+    app: App, api: Api, headers: dict[str, str]
+) -> None:
     given = {name: value.format(key=app.owner_key) for name, value in headers.items()}
     assert (await api.post(INFO, key=None, headers=given)).status_code == 200
 
 
-async def test_the_token_in_the_query_comes_last(app: App, api: Api) -> None:
+async def test_the_token_in_the_query_has_the_lowest_priority(app: App, api: Api) -> None:
     path = f"{INFO}?token={app.owner_key}"
     assert (await api.post(path, key=None)).status_code == 200
     fails(await api.post(path, key="wrong"), 401, 20001)
@@ -196,14 +198,14 @@ async def test_the_token_in_the_query_comes_last(app: App, api: Api) -> None:
 @pytest.mark.parametrize(
     "key", [None, "x", "scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK", "é" * 20, "k" * 9000, "' OR 1=1"]
 )
-async def test_missing_and_wrong_keys(api: Api, key: str | None) -> None:
+async def test_missing_and_wrong_keys_are_refused(api: Api, key: str | None) -> None:
     headers = {"authorization": f"Bearer {key}".encode()} if key else {}
     body = fails(await api.post(INFO, key=None, headers=headers), 401, 20001)
     assert body["message"] == "Invalid API key"
     assert "details" not in body
 
 
-async def test_expired_and_revoked_keys(app: App, api: Api) -> None:
+async def test_expired_and_revoked_keys_are_refused(app: App, api: Api) -> None:
     accounts = app.services.accounts
     new = await accounts.create_key(app.owner, "brief")
     assert (await api.post(INFO, key=new.key)).status_code == 200
@@ -251,7 +253,7 @@ async def test_expired_and_revoked_keys(app: App, api: Api) -> None:
         (KeyError("secret"), 500, 5000, "Internal server error"),
     ],
 )
-async def test_every_error_has_its_row(
+async def test_every_error_has_a_row_in_the_table(
     app: App,
     api: Api,
     monkeypatch: pytest.MonkeyPatch,
@@ -273,7 +275,7 @@ async def test_every_error_has_its_row(
 # --- rate limits ---------------------------------------------------------------------------
 
 
-async def test_a_key_over_its_rate_gets_a_retry_time(app: App) -> None:
+async def test_a_key_over_its_rate_gets_the_time_to_wait(app: App) -> None:
     async with client(app.asgi(rate_limit=0.5, rate_burst=3)) as http:
         api = Api(http, app.owner_key)
         for _ in range(3):
@@ -294,7 +296,7 @@ async def test_callers_without_a_key_share_the_limit_of_their_address(app: App) 
         fails(await api.get("/api/store?search=x", key="made-up-2"), 429, 4290)
 
 
-async def test_guessing_is_slowed_down_and_locks_no_user_out(app: App) -> None:
+async def test_guessing_is_rate_limited_and_locks_no_user_out(app: App) -> None:
     asgi = app.asgi(guesses=5, guesses_per_minute=10)
     async with client(asgi) as http:
         api = Api(http, app.owner_key)
@@ -335,7 +337,7 @@ async def test_guessing_is_slowed_down_and_locks_no_user_out(app: App) -> None:
         "%6cocalhost",
     ],
 )
-async def test_a_foreign_host_is_refused_before_routing(app: App, api: Api, host: str) -> None:
+async def test_an_unknown_host_is_refused_before_routing(app: App, api: Api, host: str) -> None:
     for path in ("/healthz", "/api/store?search=x", "/nothing"):
         answer = await api.get(path, headers={"host": host})
         fails(answer, 400, 4000, "FYKE_ALLOWED_HOSTS")
@@ -354,7 +356,7 @@ async def test_a_foreign_host_is_refused_before_routing(app: App, api: Api, host
         "192.168.1.5:8100",
     ],
 )
-async def test_our_own_names_are_accepted(app: App, host: str) -> None:
+async def test_own_host_names_are_accepted(app: App, host: str) -> None:
     asgi = app.asgi(
         host="192.168.1.5", public_url="https://fyke.example/", allowed_hosts=["api.fyke.example"]
     )
@@ -370,7 +372,7 @@ async def _log_url(app: App, run: str, peer: str, headers: dict[str, str], **con
     return str(data["all_logs_url"]).partition("/files/")[0]
 
 
-async def test_absolute_urls_follow_configuration_and_trusted_proxies_only(
+async def test_absolute_urls_follow_the_configuration_and_trusted_proxies_only(
     app: App, run_slug: str
 ) -> None:
     spoofed = {"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}
@@ -383,7 +385,7 @@ async def test_absolute_urls_follow_configuration_and_trusted_proxies_only(
     assert await _log_url(app, run_slug, "11.2.3.4", proxied, **config) == "http://127.0.0.1:8100"
 
 
-async def test_browsers_are_bound_to_https_only_over_https(app: App) -> None:
+async def test_hsts_is_sent_only_over_https(app: App) -> None:
     async def hsts(peer: str, path: str = "/login", **config: Any) -> str | None:
         proxied = {"x-forwarded-proto": "https", "accept": "text/html"}
         async with client(app.asgi(hsts="max-age=60", **config), peer=peer) as http:
@@ -417,7 +419,7 @@ async def test_cors_allows_any_origin_but_no_credentials(api: Api) -> None:
     assert plain.headers["access-control-allow-origin"] == "*"
 
 
-async def test_request_ids_are_ours_or_a_clean_one_of_the_client(api: Api) -> None:
+async def test_request_ids_are_generated_or_a_safe_one_of_the_client(api: Api) -> None:
     own = (await api.get("/healthz", headers={"x-request-id": "trace-1.2"})).headers
     assert own["x-request-id"] == "trace-1.2"
     dirty = (await api.get("/healthz", headers={"x-request-id": "a b\tc"})).headers
@@ -441,13 +443,13 @@ async def test_health_reveals_no_details_without_a_key(app: App, api: Api) -> No
     assert set((await api.get("/version", key=None)).json()["data"]) == {"version"}
 
 
-async def test_a_closed_storage_is_unavailable_not_a_crash(app: App, api: Api) -> None:
+async def test_a_closed_storage_is_unavailable(app: App, api: Api) -> None:
     await app.storage.close()
     fails(await api.get("/readyz", key=None), 503, 5000)
     fails(await api.post(INFO), 503, 5000)
 
 
-async def test_removed_and_disabled_users(app: App, api: Api) -> None:
+async def test_keys_of_removed_and_disabled_users_are_refused(app: App, api: Api) -> None:
     from sqlalchemy import text
 
     def change(sql: str) -> Any:
@@ -458,7 +460,7 @@ async def test_removed_and_disabled_users(app: App, api: Api) -> None:
     fails(await api.post(INFO, key=fresh.key), 401, 10002, "User is disabled")
 
 
-async def test_a_key_in_the_query_reaches_no_log(
+async def test_a_key_in_the_query_is_not_logged(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
@@ -482,7 +484,7 @@ async def test_a_key_in_the_query_reaches_no_log(
 
 
 @pytest.mark.slow
-async def test_injected_text_is_data_and_nothing_else(app: App, api: Api) -> None:
+async def test_injection_attempts_are_treated_as_data(app: App, api: Api) -> None:
     await app.publish()
     payloads = [
         "' OR '1'='1",
@@ -570,9 +572,7 @@ async def test_extra_fields_change_nothing(app: App, api: Api) -> None:
     assert (info["name"], info["operator"], info["balance"]) == ("other", False, "0.00")
 
 
-async def test_no_more_runs_start_than_the_balance_pays_for(
-    tmp_path: Path, templates: Path
-) -> None:
+async def test_concurrent_starts_do_not_exceed_the_balance(tmp_path: Path, templates: Path) -> None:
     folder = tmp_path / "paid"
     folder.mkdir()
     prices = Prices(Decimal(0), Decimal(0), Decimal(1), False)

@@ -56,7 +56,7 @@ async def some_life(app: App, api: Api, number: int) -> None:
 
 
 @pytest.mark.slow
-async def test_the_sums_are_those_of_the_ledger_exactly(priced: App, priced_api: Api) -> None:
+async def test_the_sums_equal_those_of_the_ledger(priced: App, priced_api: Api) -> None:
     await some_life(priced, priced_api, 25)
     entries = await priced.storage.read(
         lambda tx: tx.ledger.entries(priced.owner.account_id, limit=10_000)
@@ -85,7 +85,7 @@ async def test_the_sums_are_those_of_the_ledger_exactly(priced: App, priced_api:
     assert names >= {"local", "ci"}
 
 
-async def test_further_parts_are_summed_up(priced: App, priced_api: Api) -> None:
+async def test_parts_beyond_the_maximum_are_summed(priced: App, priced_api: Api) -> None:
     await some_life(priced, priced_api, 6)
     usage, caller = priced.services.usage, priced.owner
     period = await usage.period(caller)
@@ -110,7 +110,7 @@ async def test_a_deleted_run_stays_in_the_sums(priced: App, priced_api: Api) -> 
     assert (await priced_api.get("/api/fyke/usage")).json() == before
 
 
-async def test_periods_are_limited_to_a_year_and_say_so(priced_api: Api) -> None:
+async def test_periods_are_limited_to_a_year_with_an_error(priced_api: Api) -> None:
     report = data_as(
         usage.UsageReport,
         await priced_api.get("/api/fyke/usage?from=2026-01-15&until=2026-03-02&by=month"),
@@ -127,7 +127,7 @@ async def test_periods_are_limited_to_a_year_and_say_so(priced_api: Api) -> None
 
 
 @pytest.mark.slow
-async def test_the_ledger_is_walked_and_exported(priced: App, priced_api: Api) -> None:
+async def test_the_ledger_is_paged_and_exported(priced: App, priced_api: Api) -> None:
     await some_life(priced, priced_api, 4)
     found, cursor = [], ""
     while True:
@@ -170,7 +170,7 @@ async def test_a_run_counts_on_the_day_in_the_accounts_zone(priced: App, priced_
 # --- at a glance ----------------------------------------------------------------------------
 
 
-async def test_an_overview_counts_what_there_is(app: App, api: Api) -> None:
+async def test_the_overview_counts_runs_of_each_state(app: App, api: Api) -> None:
     empty = data_as(OverviewReport, await api.get("/api/fyke/overview"))
     assert (empty["runs"], empty["recent_workers"], empty["next_runs"]) == (0, [], [])
     first, second = await app.publish("first"), await app.publish("second")
@@ -191,7 +191,7 @@ async def test_an_overview_counts_what_there_is(app: App, api: Api) -> None:
     assert other.json()["data"] | {"most": 0} == empty
 
 
-async def test_health_is_shown_to_the_operator_alone(
+async def test_health_is_shown_to_the_operator_only(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fails(await api.get("/api/fyke/health", key=app.other_key), 401, 4010)

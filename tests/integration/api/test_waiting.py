@@ -26,7 +26,7 @@ def detail(run: str) -> str:
 # --- wait -----------------------------------------------------------------------------------
 
 
-async def test_a_wait_is_over_when_the_run_is(app: App, api: Api, run_slug: str) -> None:
+async def test_a_wait_ends_with_the_run(app: App, api: Api, run_slug: str) -> None:
     waiting = [asyncio.create_task(api.get(f"{detail(run_slug)}?wait=60")) for _ in range(5)]
     async with asyncio.timeout(FOREVER):
         await app.execute([{"n": 1}])
@@ -35,13 +35,13 @@ async def test_a_wait_is_over_when_the_run_is(app: App, api: Api, run_slug: str)
 
 
 @pytest.mark.slow
-async def test_a_wait_that_is_over_shows_the_run_as_it_is(api: Api, run_slug: str) -> None:
+async def test_a_wait_that_times_out_returns_the_active_run(api: Api, run_slug: str) -> None:
     async with asyncio.timeout(FOREVER):
         answer = await api.get(f"{detail(run_slug)}?wait=1")
     assert answer.json()["data"]["status"] == "ready"
 
 
-async def test_an_ended_run_is_not_waited_for(app: App, api: Api, run_slug: str) -> None:
+async def test_an_ended_run_is_returned_at_once(app: App, api: Api, run_slug: str) -> None:
     await app.execute()
     async with asyncio.timeout(10):
         for path in (detail(run_slug), "/api/v2/worker-runs/last"):
@@ -50,11 +50,11 @@ async def test_an_ended_run_is_not_waited_for(app: App, api: Api, run_slug: str)
 
 
 @pytest.mark.parametrize("wait", ["61", "-1", "soon", "1.5", ""])
-async def test_a_wait_has_bounds(api: Api, run_slug: str, wait: str) -> None:
+async def test_the_time_of_a_wait_has_limits(api: Api, run_slug: str, wait: str) -> None:
     fails(await api.get(f"{detail(run_slug)}?wait={wait}"), 422, 11000, "wait")
 
 
-async def test_a_run_of_another_account_is_not_waited_for(
+async def test_a_wait_for_a_run_of_another_account_is_refused(
     app: App, api: Api, run_slug: str
 ) -> None:
     async with asyncio.timeout(10):
@@ -140,18 +140,20 @@ async def number_of_runs(app: App) -> int:
 
 
 @pytest.mark.slow
-async def test_clients_that_leave_during_a_sync_start_leave_nothing(app: App) -> None:
+async def test_clients_that_disconnect_during_a_sync_start_leave_no_resources(app: App) -> None:
     await disconnects(app, 25)
 
 
 @pytest.mark.long
-async def test_a_thousand_clients_that_leave_during_a_sync_start(app: App) -> None:
+async def test_a_thousand_clients_that_disconnect_during_a_sync_start_leave_no_resources(
+    app: App,
+) -> None:
     await disconnects(app, 1000)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["?wait=60", "/events"])
-async def test_clients_that_leave_a_wait_or_a_stream_leave_nothing(
+async def test_clients_that_disconnect_during_a_wait_or_stream_leave_no_resources(
     app: App, run_slug: str, path: str
 ) -> None:
     async with serving(app) as url:
@@ -201,7 +203,7 @@ async def test_the_tag_changes_with_the_data(app: App, api: Api, run_slug: str) 
         assert after.headers["etag"] != before.headers["etag"]
 
 
-async def test_an_error_has_no_tag_and_a_foreign_tag_gives_no_access(
+async def test_an_error_has_no_tag_and_the_tag_of_another_account_gives_no_access(
     app: App, api: Api, run_slug: str
 ) -> None:
     tag = (await api.get(detail(run_slug))).headers["etag"]
@@ -210,7 +212,7 @@ async def test_an_error_has_no_tag_and_a_foreign_tag_gives_no_access(
     assert "etag" not in answer.headers
 
 
-async def test_a_browser_on_another_site_may_use_all_of_it(api: Api) -> None:
+async def test_a_browser_on_another_site_can_use_all_features(api: Api) -> None:
     answer = await api.http.options(
         "/api/v2/worker-runs/last",
         headers={

@@ -25,7 +25,7 @@ async def ask(api: Api, path: str, **params: Any) -> Any:
     return answer.json()["data"]
 
 
-async def test_a_webhook_lives_and_goes(api: Api) -> None:
+async def test_a_webhook_is_created_changed_and_deleted(api: Api) -> None:
     made = await api.ok(HOOKS, HOOK)
     assert set(made) == {"id", "name", "secret"} and made["secret"].startswith("whsec_")
     found = await ask(api, f"{HOOKS}/{made['id']}")
@@ -62,7 +62,7 @@ async def test_invalid_webhooks_are_refused(
     fails(await api.post(HOOKS, HOOK | change), 400, 4000, *words)
 
 
-async def test_a_name_is_taken_once_and_twenty_are_enough(api: Api) -> None:
+async def test_a_name_is_unique_and_an_account_has_at_most_twenty_webhooks(api: Api) -> None:
     await api.ok(HOOKS, HOOK)
     fails(await api.post(HOOKS, HOOK), 409, 4000, "a webhook named 'Ops'")
     for number in range(19):
@@ -70,7 +70,7 @@ async def test_a_name_is_taken_once_and_twenty_are_enough(api: Api) -> None:
     fails(await api.post(HOOKS, HOOK | {"name": "more"}), 400, 4000, "at most 20 webhooks")
 
 
-async def test_a_delivery_shows_what_is_sent(app: App, api: Api) -> None:
+async def test_a_delivery_has_the_sent_body(app: App, api: Api) -> None:
     await app.register_runner()
     made = await api.ok(HOOKS, HOOK)
     run = await a_run(app, Outcome.EXIT_CODE)
@@ -86,7 +86,7 @@ async def test_a_delivery_shows_what_is_sent(app: App, api: Api) -> None:
     fails(answer, 404, 4040)
 
 
-async def test_a_rule_finds_and_its_alert_is_read(app: App, api: Api) -> None:
+async def test_a_rule_raises_an_alert_that_is_marked_as_read(app: App, api: Api) -> None:
     await app.register_runner()
     rules = await ask(api, RULES)
     assert (rules["list"], rules["mails"]) == ([], True)
@@ -106,7 +106,7 @@ async def test_a_rule_finds_and_its_alert_is_read(app: App, api: Api) -> None:
     assert (await ask(api, ALERTS))["count"] == 1
 
 
-async def test_a_stored_rule_is_returned_as_it_was_sent(app: App, api: Api) -> None:
+async def test_a_stored_rule_is_returned_as_sent(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     hook = await api.ok(HOOKS, HOOK)
     await add_mail_user(app, "ada@example.org")
@@ -156,7 +156,7 @@ async def test_invalid_fields_of_a_rule_are_refused(
     fails(await api.post(f"{RULES}/preview", rule), 400, 4000, *words)
 
 
-async def test_only_confirmed_addresses_of_users_are_mailed(app: App, api: Api) -> None:
+async def test_mail_is_sent_only_to_confirmed_addresses_of_users(app: App, api: Api) -> None:
     await add_mail_user(app, "ada@example.org")
     await add_mail_user(app, "off@example.org", disabled=True)
     await add_mail_user(app, "unconfirmed@example.org", confirmed_at=0)
@@ -178,7 +178,7 @@ async def test_mail_addresses_need_a_mail_server(app: App, api: Api) -> None:
     assert (await ask(api, RULES))["mails"] is False
 
 
-async def test_a_rule_keeps_the_reasons_that_it_is_for(app: App, api: Api) -> None:
+async def test_a_rule_keeps_its_reasons(app: App, api: Api) -> None:
     await app.register_runner()
     body = {"name": "Slow", "kind": "failed", "reasons": ["Timeout", "timeout", "out_of_memory"]}
     rule = await api.ok(RULES, body)

@@ -46,12 +46,12 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_requirements_with_a_wheel_are_fine(packages: Path) -> None:
+def test_requirements_with_wheels_have_no_findings(packages: Path) -> None:
     assert solve(parse("shelfware==1.0\n"), builds=False) == []
 
 
 @pytest.mark.parametrize("line", ["shelfware==7.0", "rawware==1.0", "nowhere>=1"])
-def test_what_has_no_version_or_no_wheel_is_reported(packages: Path, line: str) -> None:
+def test_requirements_without_a_version_or_a_wheel_are_reported(packages: Path, line: str) -> None:
     [found] = solve(parse(line), builds=False)
     assert (found.code, found.severity, found.file) == (
         "requirements_unsolvable",
@@ -61,7 +61,7 @@ def test_what_has_no_version_or_no_wheel_is_reported(packages: Path, line: str) 
     assert line.partition("=")[0].rstrip(">") in found.message
 
 
-def test_a_registry_that_cannot_be_reached_is_said(
+def test_an_unreachable_registry_is_reported(
     packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UV_NO_INDEX")
@@ -72,7 +72,7 @@ def test_a_registry_that_cannot_be_reached_is_said(
     assert found.code == "requirements_not_checked"
 
 
-def test_a_project_that_needs_only_the_packages_of_the_sdk_asks_no_registry(
+def test_a_project_with_only_the_base_packages_asks_no_registry(
     packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "absent"))

@@ -162,7 +162,9 @@ def in_order(words: list[str]) -> list[str]:
     return sorted(words, key=["running", "succeeded"].index)
 
 
-async def test_a_hundred_runs(sqlite_url: str, http: HttpNotifier) -> None:
+async def test_the_callbacks_of_a_hundred_runs_are_in_order(
+    sqlite_url: str, http: HttpNotifier
+) -> None:
     with listening() as receiver:
         await trial(sqlite_url, http, receiver, 100, 6, seed=0)
 
@@ -170,7 +172,9 @@ async def test_a_hundred_runs(sqlite_url: str, http: HttpNotifier) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(110)
 @pytest.mark.parametrize("seed", range(1, 21))
-async def test_ten_thousand_runs(sqlite_url: str, http: HttpNotifier, seed: int) -> None:
+async def test_the_callbacks_of_ten_thousand_runs_are_in_order(
+    sqlite_url: str, http: HttpNotifier, seed: int
+) -> None:
     """In twenty parts, each with a chance of its own."""
     with listening() as receiver:
         await trial(sqlite_url, http, receiver, 500, 6, seed=seed)

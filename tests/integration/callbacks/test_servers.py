@@ -119,10 +119,10 @@ async def two_servers(url: str, total: int) -> None:
         assert last - first > 1, f"{A_SECOND + 1} requests within {last - first:.3f} s"
 
 
-async def test_two_servers_keep_one_pace_and_send_nothing_twice(postgres_state_url: str) -> None:
+async def test_two_servers_share_one_rate_and_send_nothing_twice(postgres_state_url: str) -> None:
     await two_servers(postgres_state_url, 16)
 
 
 @pytest.mark.long
-async def test_two_servers_keep_one_pace_for_a_minute(postgres_state_url: str) -> None:
+async def test_two_servers_share_one_rate_for_a_minute(postgres_state_url: str) -> None:
     await two_servers(postgres_state_url, 480)

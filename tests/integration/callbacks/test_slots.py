@@ -78,12 +78,16 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.notify.http.TOTAL_SECONDS", HANG)
 
 
-async def test_sixty_that_hang(sqlite_url: str, http: HttpNotifier) -> None:
+async def test_sixty_hanging_receivers_do_not_delay_others(
+    sqlite_url: str, http: HttpNotifier
+) -> None:
     await trial(sqlite_url, http, hanging=60, healthy=8, at_once=140)
 
 
 @pytest.mark.long
-async def test_a_thousand_that_hang(sqlite_url: str, http: HttpNotifier) -> None:
+async def test_a_thousand_hanging_receivers_do_not_delay_others(
+    sqlite_url: str, http: HttpNotifier
+) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # both ends are in this process
     await trial(sqlite_url, http, hanging=1000, healthy=100, at_once=AT_ONCE)

@@ -19,7 +19,7 @@ def start(served: Site, path: str = "/", **custom: Any) -> dict[str, Any]:
     return {"start_urls": [{"url": served.base + path}], **QUICK, **custom}
 
 
-def test_a_whole_site(python: Path, served: Site) -> None:
+def test_a_whole_site_is_crawled(python: Path, served: Site) -> None:
     ran = crawl(python, start(served))
     base = served.base
     assert ran.code == 0, ran.stderr
@@ -50,14 +50,14 @@ def test_a_whole_site(python: Path, served: Site) -> None:
     )
 
 
-def test_429_is_waited_for_as_long_as_the_site_asks(python: Path, served: Site) -> None:
+def test_a_429_is_retried_after_the_requested_time(python: Path, served: Site) -> None:
     ran = crawl(python, start(served, "/busy"))
     assert ran.row(f"{served.base}/busy")["title"] == "Not busy any more"
     first, second = (when for when, path, _ in served.asked if path == "/busy")
     assert 1.0 <= second - first < 5.0
 
 
-def test_content_of_a_page(python: Path, served: Site) -> None:
+def test_the_content_of_a_page_is_extracted(python: Path, served: Site) -> None:
     ran = crawl(python, start(served, "/article", max_results=1))
     row = ran.row(f"{served.base}/article")
     assert row["title"] == "The harbour"
@@ -80,14 +80,14 @@ def test_content_of_a_page(python: Path, served: Site) -> None:
     ]  # fmt: skip
 
 
-def test_a_wrong_charset_is_seen_through(python: Path, served: Site) -> None:
+def test_a_wrong_charset_is_corrected(python: Path, served: Site) -> None:
     row = crawl(python, start(served, "/latin", max_results=1)).row(f"{served.base}/latin")
     assert row["title"] == "Grüße"
     assert "zwischen zwei Hügeln" in row["text"]
     assert row["language"] == "de"
 
 
-def test_sitemaps_of_sitemaps(python: Path, served: Site) -> None:
+def test_nested_sitemaps_are_read(python: Path, served: Site) -> None:
     robots = f"User-agent: *\nSitemap: {served.base}/index.xml\n".encode()
     served.put("/robots.txt", robots, "text/plain")
     ran = crawl(python, start(served, "/deeper", use_sitemap=True, max_depth=0))
@@ -97,7 +97,7 @@ def test_sitemaps_of_sitemaps(python: Path, served: Site) -> None:
     assert any("gone.xml: HTTP 404" in line for line in ran.lines)
 
 
-def test_a_sitemap_as_start_url(python: Path, served: Site) -> None:
+def test_a_sitemap_is_accepted_as_start_url(python: Path, served: Site) -> None:
     ran = crawl(python, {"start_urls": [f"{served.base}/one.xml.gz"], "max_depth": 1, **QUICK})
     assert ran.code == 0
     assert f"{served.base}/mapped-1" in ran.urls()
@@ -105,7 +105,7 @@ def test_a_sitemap_as_start_url(python: Path, served: Site) -> None:
     assert not any("one.xml.gz" in url for url in ran.urls())
 
 
-def test_patterns_and_limits(python: Path, served: Site) -> None:
+def test_patterns_and_limits_restrict_the_crawl(python: Path, served: Site) -> None:
     custom = start(served, include_patterns=["/article*", "*/old"], exclude_patterns=["*-new"])
     ran = crawl(python, custom)
     assert sorted(ran.urls()) == [f"{served.base}/", f"{served.base}/article"]
@@ -114,7 +114,7 @@ def test_patterns_and_limits(python: Path, served: Site) -> None:
     assert len([path for path in served.paths() if path == "/deep"]) == 0
 
 
-def test_robots_may_be_ignored_and_a_page_in_its_place_says_nothing(
+def test_robots_txt_may_be_ignored_and_a_page_in_its_place_has_no_rules(
     python: Path, served: Site
 ) -> None:
     ran = crawl(python, start(served, "/private/x", respect_robots=False, max_depth=0))
@@ -124,7 +124,7 @@ def test_robots_may_be_ignored_and_a_page_in_its_place_says_nothing(
     assert crawl(python, start(served, "/private/x", max_depth=0)).code == 0
 
 
-def test_crawl_delay_is_kept(python: Path, served: Site) -> None:
+def test_the_crawl_delay_is_respected(python: Path, served: Site) -> None:
     served.put("/robots.txt", b"User-agent: fykecrawler\nCrawl-delay: 0.7\n", "text/plain")
     crawl(python, start(served, max_results=3))
     times = [when for when, path, _ in served.asked if path != "/robots.txt"]
@@ -132,7 +132,7 @@ def test_crawl_delay_is_kept(python: Path, served: Site) -> None:
     assert all(later - earlier > 0.6 for earlier, later in pairwise(times))
 
 
-def test_nothing_fetched_is_a_failure_with_its_reason(python: Path, served: Site) -> None:
+def test_a_crawl_that_fetches_nothing_fails_with_the_reason(python: Path, served: Site) -> None:
     forbidden = crawl(python, start(served, "/private/x"))
     assert forbidden.code == 1
     assert "forbidden by robots.txt" in forbidden.stderr.splitlines()[-1]
@@ -144,7 +144,7 @@ def test_nothing_fetched_is_a_failure_with_its_reason(python: Path, served: Site
     assert wrong.stderr.splitlines()[-1].startswith("start_urls: 'ftp://x/' is not a web address")
 
 
-def test_a_site_that_cannot_say_is_left_alone(python: Path, served: Site) -> None:
+def test_a_site_with_a_failing_robots_txt_is_not_crawled(python: Path, served: Site) -> None:
     served.put("/robots.txt", b"", status=500)
     ran = crawl(python, start(served, max_retries=0))
     assert ran.code == 1
@@ -152,7 +152,7 @@ def test_a_site_that_cannot_say_is_left_alone(python: Path, served: Site) -> Non
     assert "robots.txt could not be read: HTTP 500" in ran.stderr
 
 
-def test_hostile_bodies(python: Path, served: Site) -> None:
+def test_hostile_responses_are_survived(python: Path, served: Site) -> None:
     served.put("/", page("Traps", "/endless", "/bomb", "/cut", "/hangs", "/article"))
     ran = crawl(python, start(served, max_depth=1, max_retries=0, request_timeout_seconds=5))
     assert ran.code == 0
@@ -164,7 +164,7 @@ def test_hostile_bodies(python: Path, served: Site) -> None:
     assert ran.row(f"{served.base}/hangs")["status"] is None
 
 
-def test_a_start_url_that_moved_is_followed(python: Path, served: Site) -> None:
+def test_a_redirected_start_url_is_followed(python: Path, served: Site) -> None:
     served.put("/", b"", status=301, Location=f"http://localhost:{served.port}/moved")
     served.put("/moved", page("Moved", "/deep"))
     ran = crawl(python, start(served))
@@ -173,7 +173,7 @@ def test_a_start_url_that_moved_is_followed(python: Path, served: Site) -> None:
     assert served.paths().count("/robots.txt") == 2  # of both origins
 
 
-def test_it_keeps_its_results_when_it_is_stopped(python: Path, served: Site) -> None:
+def test_a_stopped_crawl_keeps_its_rows(python: Path, served: Site) -> None:
     served.put("/", page("Home", "/hangs", "/article"))
 
     def stop(process: subprocess.Popen[str]) -> None:

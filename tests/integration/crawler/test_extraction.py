@@ -34,14 +34,14 @@ def extract(python: Path, body: str | bytes) -> dict[str, Any]:
     return extract_all(python, (body,))[0]
 
 
-def test_layout_tables_are_unfolded_and_lines_kept(python: Path) -> None:
+def test_layout_tables_become_text_and_line_breaks_are_kept(python: Path) -> None:
     row = f"<tr><td>&nbsp;</td><td><dl><dt>first</dt><dd>{PROSE}<br>next line</dd></dl></td></tr>"
     found = extract(python, f"<html><body><table>{row}{row}</table></body></html>")
     assert "| --- |" not in found["markdown"]
     assert "\nnext line" in found["text"]
 
 
-def test_links_are_absolute_once_and_in_order(python: Path) -> None:
+def test_links_are_absolute_distinct_and_in_order(python: Path) -> None:
     anchors = "".join(
         f"<a href='{href}'>x</a>"
         for href in ("b", "/c?q=1&amp;r", "B#top", "b", "HTTP://Other:80/", "javascript:x", "//n/")
@@ -53,7 +53,7 @@ def test_links_are_absolute_once_and_in_order(python: Path) -> None:
     ]  # fmt: skip
 
 
-def test_language_is_declared_or_recognised(python: Path) -> None:
+def test_the_language_is_declared_or_detected(python: Path) -> None:
     found = extract_all(
         python,
         ("<html lang='pt_BR'><body>x",),
@@ -64,7 +64,7 @@ def test_language_is_declared_or_recognised(python: Path) -> None:
     assert [page["language"] for page in found] == ["pt-BR", "de", None, "fr"]
 
 
-def test_encodings(python: Path) -> None:
+def test_encodings_are_detected(python: Path) -> None:
     russian = "Город лежит между двумя холмами, и большую часть года там ветер. " * 5
     found = extract_all(
         python,
@@ -81,9 +81,7 @@ def test_encodings(python: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, pytest.param(1, marks=pytest.mark.long)])
-def test_of_a_page_made_to_fill_memory_only_the_beginning_is_read(
-    python: Path, share: float
-) -> None:
+def test_only_the_beginning_of_a_huge_page_is_read(python: Path, share: float) -> None:
     """With that share of the limits; the whole take 8 seconds."""
     program = """
 from crawler import extract
@@ -99,7 +97,7 @@ found = [len(page.text), int(peak.split()[1]) // 1024]
     assert megabytes < 400
 
 
-def test_hostile_pages_are_survived(python: Path) -> None:
+def test_hostile_pages_do_not_crash_the_extraction(python: Path) -> None:
     bodies = [
         b"",
         b"\x00\x01\x02",

@@ -44,7 +44,7 @@ async def test_all_traffic_is_counted(tmp_path: Path, python: Path, served: Site
     assert ports == {f"127.0.0.1:{served.port}"}
 
 
-async def test_a_refusal_of_the_platform_is_not_one_of_the_site(
+async def test_a_refusal_of_the_proxy_is_distinguished_from_one_of_the_site(
     tmp_path: Path, python: Path, served: Site
 ) -> None:
     served.put("/robots.txt", b"", status=403)

@@ -11,7 +11,9 @@ from support.closed_network import closed
     ("connections", "seed"),
     [(24, 1), pytest.param(1000, 2, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
 )
-def test_meter_origin_and_packets_agree_to_the_byte(connections: int, seed: int) -> None:
+def test_the_meter_the_site_and_the_captured_packets_have_the_same_byte_count(
+    connections: int, seed: int
+) -> None:
     found = closed(
         "support.captured_trials:counted", 590, connections=connections, seed=seed, limit=None
     )
@@ -23,7 +25,7 @@ def test_meter_origin_and_packets_agree_to_the_byte(connections: int, seed: int)
     assert found["packets"] > connections
 
 
-def test_bytes_beyond_the_limit_were_never_sent() -> None:
+def test_bytes_beyond_the_limit_are_never_sent() -> None:
     """With a limit, no byte went up that was not counted, and no counted byte came from nowhere."""
     limit = 5_000_001
     found = closed("support.captured_trials:counted", connections=40, seed=3, limit=limit)

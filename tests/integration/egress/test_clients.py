@@ -192,7 +192,7 @@ def python(libraries: str = "") -> dict[str, str | bytes]:
     return {"main.py": text.replace("LIBRARIES", libraries)}
 
 
-async def test_python_and_curl(setup: Setup) -> None:
+async def test_python_and_curl_reach_the_site_through_the_proxy(setup: Setup) -> None:
     observed = await setup.execute(python(), Language.PYTHON)
     ways = len(observed.said) // 2
     assert ways in (1, 7)  # curl may be missing on the machine
@@ -203,7 +203,7 @@ async def test_python_and_curl(setup: Setup) -> None:
     sys.version_info[:2] != tuple(map(int, os.readlink("/usr/bin/python3")[6:].split("."))),
     reason="this environment is not for the Python of the sandboxes",
 )
-async def test_python_libraries_and_grpc(setup: Setup) -> None:
+async def test_python_libraries_and_grpc_reach_the_site_through_the_proxy(setup: Setup) -> None:
     packages = environment_of(
         setup.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
     )
@@ -233,7 +233,7 @@ print(json.dumps(said))
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can have a listener at port 80 of a sandbox")
-async def test_the_browser_s_old_names_say_that_there_is_none(setup: Setup) -> None:
+async def test_the_old_names_of_the_browser_answer_that_there_is_none(setup: Setup) -> None:
     observed = await setup.execute({"main.py": BROWSER}, Language.PYTHON)
     assert len(observed.said) == 7
     assert set(observed.said.values()) == {"503 this Fyke has no browser\n"}
@@ -321,7 +321,7 @@ def without_refusal(observed: Observed) -> Observed:
 
 
 @pytest.mark.needs("node")
-async def test_node(setup: Setup) -> None:
+async def test_node_reaches_the_site_through_the_proxy(setup: Setup) -> None:
     observed = await setup.execute(node(), Language.NODE)
     assert_all_went_well(without_refusal(observed), 2, 2)
 
@@ -329,7 +329,9 @@ async def test_node(setup: Setup) -> None:
 @pytest.mark.long
 @pytest.mark.needs("npm")
 @pytest.mark.parametrize("axios", ["1.7.9", "latest"])
-async def test_node_libraries_and_grpc(setup: Setup, axios: str) -> None:
+async def test_node_libraries_and_grpc_reach_the_site_through_the_proxy(
+    setup: Setup, axios: str
+) -> None:
     """Packages come from the registry that npm is configured for."""
     wanted = [f"axios@{axios}", "socks-proxy-agent@8", "https-proxy-agent@7", "@grpc/grpc-js@1"]
     command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted]
@@ -391,7 +393,7 @@ func main() {
 
 @pytest.mark.long
 @pytest.mark.needs("go")
-async def test_go(setup: Setup, tmp_path: Path) -> None:
+async def test_go_reaches_the_site_through_the_proxy(setup: Setup, tmp_path: Path) -> None:
     text = GO.replace("TLS_BODY", str(len(TLS_BODY))).replace(": BODY", f": {BODY}")
     (tmp_path / "main.go").write_text(text)
     command = ["go", "build", "-o", "main", "main.go"]

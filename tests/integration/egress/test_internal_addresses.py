@@ -121,7 +121,7 @@ def test_no_encoding_reaches_an_internal_address_by_any_client(step: int, git_st
     ("rounds", "git_rounds"),
     [(6, 1), pytest.param(100, 25, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
 )
-def test_names_that_change_lead_nowhere_inside(rounds: int, git_rounds: int) -> None:
+def test_rebinding_names_lead_to_no_internal_address(rounds: int, git_rounds: int) -> None:
     found = closed(
         "support.internal_address_trials:rebinding", 290, rounds=rounds, git_rounds=git_rounds
     )
@@ -132,7 +132,7 @@ def test_names_that_change_lead_nowhere_inside(rounds: int, git_rounds: int) -> 
 
 
 @pytest.mark.parametrize("chains", [8, pytest.param(50, marks=pytest.mark.long)])
-def test_redirects_through_the_proxy_end_before_the_inside(chains: int) -> None:
+def test_redirects_through_the_proxy_lead_to_no_internal_address(chains: int) -> None:
     found = closed("support.internal_address_trials:redirects", chains=chains)
     assert found["inside"] == []
     assert found["outside"] == 3 * chains
@@ -140,7 +140,7 @@ def test_redirects_through_the_proxy_end_before_the_inside(chains: int) -> None:
     assert not [end for end in found["ends"] if end.startswith("2")]
 
 
-async def test_no_raw_address_reaches_the_inside(proxy: int) -> None:
+async def test_raw_sockets_reach_no_internal_address(proxy: int) -> None:
     inside4 = ("127.0.0.1", "0.0.0.0", "10.0.0.1", "169.254.169.254", "255.255.255.255")
     inside6 = ("::1", "::", "::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "fd00::2", "fe80::1")
     raws = [b"\x01" + socket.inet_aton(text) for text in inside4]

@@ -53,7 +53,7 @@ async def stalled(proxy: int, port: int) -> asyncio.StreamWriter:
 
 
 @pytest.mark.parametrize("links", [100, pytest.param(500, marks=pytest.mark.long)])
-async def test_stalled_links_cost_bounded_memory(tmp_path: Path, links: int) -> None:
+async def test_stalled_connections_use_bounded_memory(tmp_path: Path, links: int) -> None:
     async with (
         client_and_process(tmp_path, LOOPBACK) as (client, process),
         Origin(downloads(5_000_000)) as origin,
@@ -77,7 +77,7 @@ async def test_stalled_links_cost_bounded_memory(tmp_path: Path, links: int) -> 
 
 
 @pytest.mark.parametrize("runs", [30, pytest.param(1000, marks=pytest.mark.long)])
-async def test_random_limits_are_never_passed(runs: int) -> None:
+async def test_random_limits_are_never_exceeded(runs: int) -> None:
     egress = LocalEgress()
     tripped: list[str] = []
     egress.on_trip = tripped.append
@@ -138,7 +138,7 @@ async def pushes_and_reads_nothing(proxy: int, port: int) -> asyncio.StreamWrite
 
 
 @pytest.mark.parametrize("links", [60, pytest.param(500, marks=pytest.mark.long)])
-async def test_endless_and_dripping_sites_cost_bounded_memory(tmp_path: Path, links: int) -> None:
+async def test_endless_and_slow_sites_use_bounded_memory(tmp_path: Path, links: int) -> None:
     """Both ways stall on the one half of the links, the other half moves a byte at a time."""
     async with (
         client_and_process(tmp_path, LOOPBACK) as (client, process),
@@ -165,7 +165,7 @@ async def test_endless_and_dripping_sites_cost_bounded_memory(tmp_path: Path, li
     assert final.connections == links
 
 
-async def test_names_without_an_answer_stall_no_other_run() -> None:
+async def test_unanswered_lookups_do_not_delay_other_runs() -> None:
     go = threading.Event()
 
     def lookup(name: str) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def counts(some: list[Upstream]) -> list[int]:
     return [len(one.requests) for one in some]
 
 
-async def test_a_run_stays_with_one_proxy_and_runs_are_spread() -> None:
+async def test_a_run_keeps_one_proxy_and_runs_are_distributed() -> None:
     async with proxies(3) as some:
         egress = region(" ".join(one.url("socks5") for one in some))
         for number in range(12):
@@ -78,7 +78,7 @@ async def test_a_run_stays_with_one_proxy_and_runs_are_spread() -> None:
         await egress.stop()
 
 
-async def test_rotating_takes_turns_but_a_chosen_session_stays() -> None:
+async def test_rotating_takes_turns_but_a_chosen_session_is_sticky() -> None:
     async with proxies(3) as some:
         egress = region("rotating " + " ".join(one.url("http") for one in some))
         proxy = await opened(egress, "run")
@@ -93,7 +93,7 @@ async def test_rotating_takes_turns_but_a_chosen_session_stays() -> None:
 
 
 @pytest.mark.parametrize("policy", ["sticky", "rotating"])
-async def test_a_proxy_that_is_gone_is_left_out_and_comes_back(
+async def test_a_failing_proxy_is_skipped_until_it_works_again(
     policy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pools, "_FIRST_CHECK", 0.02)
@@ -117,7 +117,7 @@ async def test_a_proxy_that_is_gone_is_left_out_and_comes_back(
 
 
 @pytest.mark.parametrize("login", ["user:p%40ss", "user:wrong"])
-async def test_none_that_works_is_said_so(login: str) -> None:
+async def test_a_pool_without_a_working_proxy_is_reported(login: str) -> None:
     async with proxies(2) as some:
         if login == "user:p%40ss":
             for one in some:
@@ -136,7 +136,7 @@ async def test_none_that_works_is_said_so(login: str) -> None:
         await egress.stop()
 
 
-async def test_a_target_that_fails_says_nothing_about_the_proxy() -> None:
+async def test_a_failing_target_does_not_count_against_the_proxy() -> None:
     async with proxies(1) as [one]:
         one.answer = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
         egress = region(one.url("http"))
@@ -148,7 +148,7 @@ async def test_a_target_that_fails_says_nothing_about_the_proxy() -> None:
 
 
 @pytest.mark.parametrize("policy", ["sticky", "rotating"])
-async def test_a_session_in_the_user_name_is_filled_in(policy: str) -> None:
+async def test_the_session_is_inserted_into_the_user_name(policy: str) -> None:
     users: list[bytes] = []
 
     async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -185,7 +185,7 @@ async def connected(form: str, proxy: int) -> tuple[asyncio.StreamReader, asynci
 
 @pytest.mark.parametrize("form", ["socks", "connect", "absolute"])
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "http"])
-async def test_bytes_through_a_pool_are_counted_as_its_proxies_count_them(
+async def test_bytes_through_a_pool_equal_those_counted_by_its_proxies(
     scheme: str, form: str
 ) -> None:
     async with proxies(2) as some:
@@ -215,7 +215,7 @@ async def test_bytes_through_a_pool_are_counted_as_its_proxies_count_them(
         await egress.stop()
 
 
-async def test_health_sees_which_proxies_are_out(tmp_path: Path) -> None:
+async def test_the_health_report_lists_failing_proxies(tmp_path: Path) -> None:
     async with (
         Origin(greet) as well,
         client_and_process(

@@ -91,7 +91,7 @@ async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> 
     assert tripped == [ATTEMPT]
 
 
-async def test_a_process_that_does_not_answer_is_noticed(
+async def test_a_process_that_does_not_answer_is_detected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with client_and_process(tmp_path, LOOPBACK) as (client, process):
@@ -126,7 +126,7 @@ async def test_a_kill_in_the_middle_of_a_download_loses_no_count(tmp_path: Path)
     assert got <= final.down <= got + 10_000_000  # what was counted and never read included
 
 
-async def test_close_while_the_process_is_dead(tmp_path: Path) -> None:
+async def test_an_attempt_can_be_closed_while_the_process_is_down(tmp_path: Path) -> None:
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
         sock = listener()
         await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
@@ -141,7 +141,7 @@ async def test_close_while_the_process_is_dead(tmp_path: Path) -> None:
         assert client.traffic(ATTEMPT) == Traffic()
 
 
-async def test_open_waits_for_a_process_that_is_not_there_yet(tmp_path: Path) -> None:
+async def test_open_waits_for_a_process_that_starts_later(tmp_path: Path) -> None:
     process = EgressProcess(tmp_path / "run" / "egress.sock", LOOPBACK)
     client = EgressClient(process.path, timeout=30)
     await client.start()
@@ -167,7 +167,7 @@ async def test_an_attempt_whose_opening_is_cancelled_can_be_opened_again(tmp_pat
         await client.open([sock], grant)
 
 
-async def test_open_gives_up_in_words(tmp_path: Path) -> None:
+async def test_open_fails_with_a_reason_after_its_timeout(tmp_path: Path) -> None:
     client = EgressClient(tmp_path / "nobody.sock", timeout=0.1)
     await client.start()
     sock = listener()
@@ -198,7 +198,7 @@ asyncio.run(main())
 """
 
 
-async def test_when_the_runner_dies_all_its_attempts_are_closed(tmp_path: Path) -> None:
+async def test_the_end_of_the_runner_closes_all_its_attempts(tmp_path: Path) -> None:
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
         mine = listener()
         await client.open([mine], EgressGrant(ATTEMPT, SECRET, ""))
@@ -228,7 +228,7 @@ async def test_when_the_runner_dies_all_its_attempts_are_closed(tmp_path: Path) 
         await move(port_of(mine), origin.port, 5)  # those of another runner go on
 
 
-async def test_the_socket_is_ours_alone(tmp_path: Path) -> None:
+async def test_only_the_same_user_can_connect_to_the_socket(tmp_path: Path) -> None:
     async with client_and_process(tmp_path) as (client, process):
         await client.open([listener()], EgressGrant(ATTEMPT, SECRET, ""))
         assert stat.S_IMODE(process.path.stat().st_mode) == 0o600
@@ -241,7 +241,7 @@ async def test_the_socket_is_ours_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-async def test_another_uid_is_turned_away(tmp_path: Path) -> None:
+async def test_another_uid_is_refused(tmp_path: Path) -> None:
     folder = Path("/tmp") / f"fyke-egress-{os.getpid()}"
     folder.mkdir(mode=0o755)
     path = folder / "egress.sock"
@@ -267,7 +267,7 @@ async def test_another_uid_is_turned_away(tmp_path: Path) -> None:
     "message",
     [b"{}", b"no json", b'{"type":"open"}', b'{"type":"close","seq":"x","attempt_id":1}'],
 )
-async def test_malformed_messages_end_the_connection_only(tmp_path: Path, message: bytes) -> None:
+async def test_malformed_messages_end_only_their_connection(tmp_path: Path, message: bytes) -> None:
     async with client_and_process(tmp_path) as (client, process):
         await client.open([listener()], EgressGrant(ATTEMPT, SECRET, ""))
         loop = asyncio.get_running_loop()
@@ -280,7 +280,7 @@ async def test_malformed_messages_end_the_connection_only(tmp_path: Path, messag
         assert await client.close("01OTHER") == Traffic()
 
 
-async def test_requests_without_their_descriptors_are_answered(tmp_path: Path) -> None:
+async def test_requests_without_their_descriptors_are_refused(tmp_path: Path) -> None:
     async with client_and_process(tmp_path) as (client, process):
         await client.open([listener()], EgressGrant(ATTEMPT, SECRET, ""))
         loop = asyncio.get_running_loop()
@@ -302,7 +302,7 @@ async def test_requests_without_their_descriptors_are_answered(tmp_path: Path) -
         await client.close(ATTEMPT)  # of which the other connection could close nothing
 
 
-async def test_malformed_settings_fail_at_start(tmp_path: Path) -> None:
+async def test_malformed_settings_fail_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="FYKE_EGRESS_UPSTREAMS"):
         await serve_egress(tmp_path / "e.sock", AddressRules(), {"usa": "http://a:1"})
     assert not (tmp_path / "e.sock").exists()

@@ -86,7 +86,7 @@ class Counting:
             left -= step
 
 
-async def test_the_meter_agrees_with_the_origin_to_the_byte(proxy: OpenProxy) -> None:
+async def test_the_meter_equals_the_byte_count_of_the_site(proxy: OpenProxy) -> None:
     counting = Counting(1_234_567)
     async with Origin(counting) as origin:
 
@@ -107,7 +107,7 @@ async def test_the_meter_agrees_with_the_origin_to_the_byte(proxy: OpenProxy) ->
 
 
 @pytest.mark.parametrize("connections", [1, 50])
-async def test_the_cut_off_is_exact(connections: int) -> None:
+async def test_the_limit_cuts_a_download_at_the_exact_byte(connections: int) -> None:
     limit = 3_000_001
     proxy = await open_proxy(limit)
     tripped: list[str] = []
@@ -142,7 +142,7 @@ async def test_the_cut_off_is_exact(connections: int) -> None:
     await proxy.egress.stop()
 
 
-async def test_the_cut_off_of_an_upload_is_exact() -> None:
+async def test_the_limit_cuts_an_upload_at_the_exact_byte() -> None:
     proxy = await open_proxy(1_000_000)
     counting = Counting(0)
     async with Origin(counting) as origin:
@@ -172,7 +172,7 @@ async def test_early_bytes_count_against_the_limit() -> None:
 
 
 @pytest.mark.parametrize("way", ["socks", "http"])
-async def test_a_server_that_speaks_first_never_overtakes_the_reply(
+async def test_the_first_bytes_of_a_server_never_precede_the_reply(
     proxy: OpenProxy, way: str
 ) -> None:
     async def banner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -193,7 +193,7 @@ async def test_a_server_that_speaks_first_never_overtakes_the_reply(
             writer.close()
 
 
-async def test_a_half_closed_connection_still_carries_the_answer(proxy: OpenProxy) -> None:
+async def test_a_half_closed_connection_still_receives_the_response(proxy: OpenProxy) -> None:
     async def after_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = await reader.read()
         writer.write(body[::-1])
@@ -209,7 +209,7 @@ async def test_a_half_closed_connection_still_carries_the_answer(proxy: OpenProx
     assert links == set()
 
 
-async def test_the_target_may_end_first_and_no_pair_is_left(proxy: OpenProxy) -> None:
+async def test_a_target_may_close_first_and_both_sides_end(proxy: OpenProxy) -> None:
     async def brief(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"bye")
         writer.write_eof()
@@ -227,7 +227,7 @@ async def test_the_target_may_end_first_and_no_pair_is_left(proxy: OpenProxy) ->
     assert links == set()
 
 
-async def test_small_exchanges_do_not_wait_for_each_other(proxy: OpenProxy) -> None:
+async def test_small_exchanges_are_not_delayed(proxy: OpenProxy) -> None:
     """Two writes and a read is the pattern that costs 40 ms each without TCP_NODELAY; how long
     it takes is measured by ``bench/egress.py``.
     """
@@ -257,7 +257,7 @@ async def test_small_exchanges_do_not_wait_for_each_other(proxy: OpenProxy) -> N
 # --- HTTP ------------------------------------------------------------------------------------
 
 
-async def test_absolute_form_carries_one_request(proxy: OpenProxy) -> None:
+async def test_an_absolute_form_connection_has_one_request(proxy: OpenProxy) -> None:
     seen: list[bytes] = []
 
     async def site(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -282,7 +282,7 @@ async def test_absolute_form_carries_one_request(proxy: OpenProxy) -> None:
     assert seen[1] == b""
 
 
-async def test_refusals_arrive_although_the_client_is_still_sending(proxy: OpenProxy) -> None:
+async def test_refusals_arrive_while_the_client_is_still_sending(proxy: OpenProxy) -> None:
     head = "POST http://10.0.0.1/ HTTP/1.1\r\nContent-Length: 4000000\r\n"
     head += f"Proxy-Authorization: {basic()}\r\n\r\n"
     reader, writer = await connect(proxy.port)
@@ -311,7 +311,7 @@ async def test_unreachable_targets_are_reported(proxy: OpenProxy) -> None:
     assert proxy.traffic == Traffic()
 
 
-async def test_bind_udp_and_mail_are_refused(proxy: OpenProxy) -> None:
+async def test_bind_udp_and_mail_ports_are_refused(proxy: OpenProxy) -> None:
     for command in (2, 3):
         reader, writer = await connect(proxy.port)
         writer.write(socks_hello() + socks_request("127.0.0.1", 80, command))
@@ -326,7 +326,7 @@ async def test_bind_udp_and_mail_are_refused(proxy: OpenProxy) -> None:
 # --- bounds ----------------------------------------------------------------------------------
 
 
-async def test_links_are_bounded() -> None:
+async def test_the_number_of_connections_is_limited() -> None:
     proxy = await open_proxy(limits=ProxyLimits(connections=3))
     async with Origin(echo) as origin:
         held = [await socks(proxy.port, "127.0.0.1", origin.port) for _ in range(3)]
@@ -340,7 +340,7 @@ async def test_links_are_bounded() -> None:
     await proxy.egress.stop()
 
 
-async def test_silent_clients_and_silent_links_are_cut() -> None:
+async def test_silent_clients_and_connections_are_closed() -> None:
     proxy = await open_proxy(limits=ProxyLimits(handshake_seconds=0.1, idle_seconds=0.3))
     async with Origin(echo) as origin:
         reader, writer = await connect(proxy.port)
@@ -359,7 +359,7 @@ async def test_silent_clients_and_silent_links_are_cut() -> None:
 @pytest.mark.parametrize(
     ("few", "bound"), [(0, protocols.BUFFER_SIZE), (32, protocols.LARGE_BUFFER_SIZE)]
 )
-async def test_a_client_that_does_not_read_stops_the_target(
+async def test_a_client_that_does_not_read_pauses_the_target(
     monkeypatch: pytest.MonkeyPatch, few: int, bound: int
 ) -> None:
     """The buffer of a stalled connection is one read, whatever the target sends."""
@@ -382,7 +382,7 @@ async def test_a_client_that_does_not_read_stops_the_target(
     await proxy.egress.stop()
 
 
-async def test_one_attempt_cannot_use_what_another_was_given() -> None:
+async def test_an_attempt_cannot_use_the_credentials_of_another() -> None:
     proxy = await open_proxy()
     other = listener()
     await proxy.egress.open([other], replace(EgressGrant("01B", "another secret", ""), allow=()))
@@ -397,7 +397,7 @@ async def test_one_attempt_cannot_use_what_another_was_given() -> None:
 
 
 @pytest.mark.parametrize("replays", [100, pytest.param(1000, marks=pytest.mark.long)])
-async def test_replayed_credentials_are_refused_after_the_end(replays: int) -> None:
+async def test_credentials_are_refused_after_the_end_of_the_attempt(replays: int) -> None:
     """The listener of another attempt, the same secret, after the end: refused every time."""
     proxy = await open_proxy()
     other = listener()
@@ -447,7 +447,7 @@ NOISE = st.one_of(
 
 @pytest.mark.parametrize("examples", [300, pytest.param(10_000, marks=pytest.mark.long)])
 @pytest.mark.timeout(600)
-def test_noise_never_breaks_the_proxy(examples: int) -> None:
+def test_random_bytes_do_not_crash_the_proxy(examples: int) -> None:
     failures: list[object] = []
     with asyncio.Runner() as runner:
 
@@ -478,7 +478,9 @@ def test_noise_never_breaks_the_proxy(examples: int) -> None:
 
 
 @pytest.mark.parametrize("rounds", [30, pytest.param(1000, marks=pytest.mark.long)])
-async def test_the_answer_of_a_site_passes_unread(proxy: OpenProxy, rounds: int) -> None:
+async def test_the_response_of_a_site_is_passed_on_without_being_parsed(
+    proxy: OpenProxy, rounds: int
+) -> None:
     noise = [os.urandom(1 + os.urandom(1)[0] * 40) for _ in range(rounds)]
     left = iter(noise)
 
@@ -492,7 +494,7 @@ async def test_the_answer_of_a_site_passes_unread(proxy: OpenProxy, rounds: int)
             writer.close()
 
 
-async def test_the_proxy_asked_for_itself_begins_again(proxy: OpenProxy) -> None:
+async def test_a_connect_to_the_proxy_itself_restarts_the_handshake(proxy: OpenProxy) -> None:
     """A library takes the proxy of the environment through the one that its program brought."""
     async with Origin(echo) as origin:
         reader, writer = await connect(proxy.port)
@@ -510,7 +512,7 @@ async def test_the_proxy_asked_for_itself_begins_again(proxy: OpenProxy) -> None
     assert [site.requests for site in proxy.egress.sites(ATTEMPT)] == [1]
 
 
-async def test_inside_the_proxy_the_same_rules_apply(proxy: OpenProxy) -> None:
+async def test_a_nested_connect_follows_the_same_rules(proxy: OpenProxy) -> None:
     reader, writer = await connect(proxy.port)
     writer.write(socks_hello() + socks_request("proxy-inner.coreclaw.com", proxy.port))
     assert await socks_code(reader) == 0

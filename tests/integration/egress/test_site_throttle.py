@@ -69,7 +69,7 @@ async def fetch(proxy: int, name: str, port: int, way: str) -> bytes:
 
 @pytest.mark.parametrize("way", ["http", "socks"])
 @pytest.mark.parametrize("status", [b"429 Too Many Requests", b"503 Service Unavailable"])
-async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, status: bytes) -> None:
+async def test_a_429_pauses_all_runs(way: str, status: bytes) -> None:
     egress = LocalEgress(throttle=ThrottleRules(first_pause=0.3))
     words = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
     pieces = [words[at : at + 1] for at in range(20)]
@@ -82,7 +82,7 @@ async def test_a_site_that_asks_for_a_rest_gets_one_from_all_runs(way: str, stat
     await egress.stop()
 
 
-async def test_another_site_is_not_waited_for() -> None:
+async def test_other_sites_are_not_paused() -> None:
     egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
     reports: list[tuple[str, str]] = []
     egress.on_throttled = lambda attempt, why: reports.append((attempt, why))
@@ -117,7 +117,7 @@ async def test_another_site_is_not_waited_for() -> None:
     await egress.stop()
 
 
-async def test_connections_at_once_are_bounded_over_all_runs_and_each_run_has_its_share() -> None:
+async def test_concurrent_connections_are_limited_across_runs_with_a_share_for_each() -> None:
     egress = LocalEgress(throttle=ThrottleRules(connections=6, share=2, max_wait=0.05))
     async with Origin(answers()) as origin:
         one, two = await proxy_port(egress, "one"), await proxy_port(egress, "two")
@@ -174,7 +174,7 @@ def check_pass_through(beginning: bytes, pieces: list[bytes], way: str) -> None:
 
 @given(beginnings, st.lists(st.binary(max_size=30), max_size=6), st.sampled_from(["http", "socks"]))
 @settings(max_examples=40, deadline=None)
-def test_the_answer_of_a_site_is_passed_on_unchanged(
+def test_the_response_of_a_site_is_unchanged(
     beginning: bytes, pieces: list[bytes], way: str
 ) -> None:
     check_pass_through(beginning, pieces, way)
@@ -185,7 +185,7 @@ def test_the_answer_of_a_site_is_passed_on_unchanged(
     beginnings, st.lists(st.binary(max_size=3000), max_size=9), st.sampled_from(["http", "socks"])
 )
 @settings(max_examples=3000, deadline=None)
-def test_long_answers_of_a_site_are_passed_on_unchanged(
+def test_long_responses_of_a_site_are_unchanged(
     beginning: bytes, pieces: list[bytes], way: str
 ) -> None:
     check_pass_through(beginning, pieces, way)

@@ -128,7 +128,7 @@ async def opened(url: str, region: str = "us", **options: object) -> tuple[Local
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "http"])
-async def test_the_checked_address_is_sent_and_both_count_the_same(
+async def test_the_upstream_gets_the_checked_address_and_both_counts_are_equal(
     upstream: Upstream, scheme: str
 ) -> None:
     egress, proxy = await opened(upstream.url(scheme))
@@ -146,7 +146,7 @@ async def test_the_checked_address_is_sent_and_both_count_the_same(
     await egress.stop()
 
 
-async def test_a_resolving_upstream_gets_the_name_but_nothing_of_the_inside(
+async def test_a_resolving_upstream_gets_public_names_only(
     upstream: Upstream,
 ) -> None:
     egress, proxy = await opened(upstream.url("socks5h"))
@@ -164,7 +164,7 @@ async def test_a_resolving_upstream_gets_the_name_but_nothing_of_the_inside(
     await egress.stop()
 
 
-async def test_another_region_goes_out_directly(upstream: Upstream) -> None:
+async def test_another_region_connects_directly(upstream: Upstream) -> None:
     egress, proxy = await opened(upstream.url("socks5"), region="de")
     code, _, writer = await socks(proxy, "127.0.0.1", 80)
     assert code == 2
@@ -174,7 +174,9 @@ async def test_another_region_goes_out_directly(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "http"])
-async def test_an_upstream_that_refuses_us(upstream: Upstream, scheme: str) -> None:
+async def test_an_upstream_that_refuses_the_login_is_reported(
+    upstream: Upstream, scheme: str
+) -> None:
     egress, proxy = await opened(upstream.url(scheme, "user:wrong"))
     code, _, writer = await socks(proxy, "public.example", 443)
     assert code == 1
@@ -187,7 +189,9 @@ async def test_an_upstream_that_refuses_us(upstream: Upstream, scheme: str) -> N
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 503 Busy\r\n\r\n", b"nonsense", b"x" * 40_000])
-async def test_an_upstream_that_talks_nonsense(upstream: Upstream, answer: bytes) -> None:
+async def test_an_upstream_with_another_protocol_is_reported(
+    upstream: Upstream, answer: bytes
+) -> None:
     upstream.answer = answer
     egress, proxy = await opened(upstream.url("http"))
     code, _, writer = await socks(proxy, "public.example", 443)
@@ -197,7 +201,7 @@ async def test_an_upstream_that_talks_nonsense(upstream: Upstream, answer: bytes
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "http"])
-async def test_an_upstream_that_is_silent_or_gone(upstream: Upstream, scheme: str) -> None:
+async def test_a_silent_or_missing_upstream_is_reported(upstream: Upstream, scheme: str) -> None:
     upstream.silent = True
     egress, proxy = await opened(upstream.url(scheme))
     status, words, _, writer = await http_connect(proxy, "public.example:443")

@@ -66,7 +66,7 @@ def runs(program: Path) -> str:
     return done.stdout + done.stderr
 
 
-async def test_built_once_static_and_sealed(made: Workspace) -> None:
+async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) -> None:
     asked = version()
     bundle = made.place.bundle({"main.go": HELLO, "go.mod": MODULE})
     environments = made.environments({"HOME": "/nonexistent"})
@@ -114,7 +114,7 @@ def tidied(folder: Path, proxy: str) -> dict[str, str | bytes]:
     return {name: (folder / name).read_text() for name in ("main.go", "go.mod", "go.sum")}
 
 
-async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
+async def test_modules_come_only_from_the_configured_proxy(
     made: Workspace, tmp_path: Path, named: str
 ) -> None:
     with module_proxy() as (url, asked):
@@ -133,7 +133,7 @@ async def test_modules_come_from_the_proxy_that_is_configured_and_nowhere_else(
         await build(made, files, GOPROXY=url)
 
 
-async def test_a_project_cannot_read_the_login_that_its_modules_are_fetched_with(
+async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
     made: Workspace, tmp_path: Path, named: str
 ) -> None:
     """An assembler file may include any file, and errors of the compiler quote it."""
@@ -212,7 +212,7 @@ async def test_a_failed_build_is_reported(
     assert words in f"{caught.value}\n{caught.value.log}"
 
 
-async def test_nothing_of_the_project_runs(made: Workspace) -> None:
+async def test_no_code_of_the_project_runs(made: Workspace) -> None:
     files: dict[str, str | bytes] = {
         "main.go": "package main\n\n//go:generate touch /cache/ran\n\nfunc main() {}\n",
         "go.mod": MODULE,
@@ -225,7 +225,7 @@ async def test_nothing_of_the_project_runs(made: Workspace) -> None:
     assert ran == []
 
 
-async def test_without_go_the_error_names_the_remedy(
+async def test_without_go_the_error_has_the_remedy(
     made: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment_go, "_PATH", "/nonexistent")
@@ -234,7 +234,7 @@ async def test_without_go_the_error_names_the_remedy(
 
 
 @pytest.mark.long
-async def test_the_project_that_the_command_writes(made: Workspace) -> None:
+async def test_the_generated_project_is_built(made: Workspace) -> None:
     files: dict[str, str | bytes] = {
         path.relative_to(SDK).as_posix(): path.read_text()
         for path in SDK.rglob("*.*")

@@ -196,7 +196,7 @@ def loot(made: Environment, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", share(hostile.PYTHON_BUILDS, "database", "loopback"))
-async def test_attacks_by_a_build(trial: Trial, name: str) -> None:
+async def test_an_attack_during_a_build_reaches_nothing(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     attack = hostile.PYTHON_BUILDS[name].format(**trial.places)
     trial.index.add(*make_source("evil", attack))
@@ -213,7 +213,7 @@ async def test_attacks_by_a_build(trial: Trial, name: str) -> None:
     assert await trial.clean_seal(PYTHON) == clean
 
 
-async def test_a_trial_would_notice(trial: Trial) -> None:
+async def test_the_test_detects_a_successful_attack(trial: Trial) -> None:
     """The same tries and reports, with something that a build may do."""
     await begin(trial, PYTHON)
     attack = hostile.each("{index}/simple/clean/") + "\n"
@@ -226,7 +226,7 @@ async def test_a_trial_would_notice(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("name", share(hostile.PYTHON_REFUSED, "link_out"))
-async def test_attacks_by_files_that_a_build_leaves(trial: Trial, name: str) -> None:
+async def test_an_attack_by_files_of_a_build_reaches_nothing(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     attack, said = hostile.PYTHON_REFUSED[name]
     trial.index.add(*make_source("evil", attack.format(**trial.places)))
@@ -240,7 +240,7 @@ async def test_attacks_by_files_that_a_build_leaves(trial: Trial, name: str) -> 
 
 
 @pytest.mark.parametrize("name", share(hostile.WHEELS, "pth", "parent"))
-async def test_the_content_of_the_wheel(trial: Trial, name: str) -> None:
+async def test_a_wheel_with_hostile_content_is_refused_or_harmless(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
     content = hostile.WHEELS[name]("evil")
     trial.index.add("evil-1.0-py3-none-any.whl", content)
@@ -260,7 +260,9 @@ async def test_the_content_of_the_wheel(trial: Trial, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", share(["page", "redirect", "file_redirect", "metadata"], "page"))
-async def test_an_index_page_that_leads_inside(trial: Trial, name: str) -> None:
+async def test_an_index_page_with_a_link_to_an_internal_address_is_refused(
+    trial: Trial, name: str
+) -> None:
     clean = await begin(trial, PYTHON)
     inside = f"http://127.0.0.1:{trial.canary.port}/evil-1.0-py3-none-any.whl"
     here = "/files/evil-1.0-py3-none-any.whl"
@@ -293,7 +295,9 @@ def ask_for(trial: Trial, folder: Path, package: dict[str, Any]) -> Path:
 
 @NO_NPM
 @pytest.mark.parametrize("name", share(hostile.NODE_BUILDS, "loopback"))
-async def test_attacks_by_an_install_hook(trial: Trial, tmp_path: Path, name: str) -> None:
+async def test_an_attack_by_an_install_hook_reaches_nothing(
+    trial: Trial, tmp_path: Path, name: str
+) -> None:
     clean = await begin(trial, NODE)
     hook = hostile.NODE_BUILDS[name].format(**trial.places)
     package = {"name": "evil", "version": "1.0.0", "scripts": {"postinstall": "node hook.js"}}
@@ -322,7 +326,7 @@ async def test_attacks_by_an_install_hook(trial: Trial, tmp_path: Path, name: st
 @NO_NPM
 @pytest.mark.parametrize("builds", [False, True])
 @pytest.mark.parametrize("name", share(hostile.NODE_TARBALLS))
-async def test_the_content_of_the_tarball(
+async def test_a_tarball_with_hostile_content_is_refused_or_harmless(
     trial: Trial, tmp_path: Path, name: str, builds: bool
 ) -> None:
     clean = await begin(trial, NODE)
@@ -344,7 +348,9 @@ async def test_the_content_of_the_tarball(
 
 @NO_NPM
 @pytest.mark.parametrize("name", share([*hostile.NODE_PACKAGES, "tarball_elsewhere"], "hooks"))
-async def test_attacks_by_a_package_manifest(trial: Trial, tmp_path: Path, name: str) -> None:
+async def test_an_attack_by_a_package_manifest_reaches_nothing(
+    trial: Trial, tmp_path: Path, name: str
+) -> None:
     clean = await begin(trial, NODE)
     fields = json.loads(
         json.dumps(hostile.NODE_PACKAGES.get(name, {}))

@@ -57,7 +57,7 @@ OLD_NPM = old_npm()
 
 
 @pytest.mark.skipif(OLD_NPM, reason="this npm needs a lock file")
-async def test_without_a_lock_file(
+async def test_packages_are_installed_without_a_lock_file(
     environments: Installing, bundle: Path, tmp_path: Path, registry: Registry
 ) -> None:
     mark = tmp_path / "ran"
@@ -80,7 +80,9 @@ async def test_without_a_lock_file(
     assert await environments.ensure(VERSION, bundle) == made
 
 
-async def test_without_a_package_file(environments: Installing, bundle: Path) -> None:
+async def test_a_project_without_package_json_needs_no_packages(
+    environments: Installing, bundle: Path
+) -> None:
     made = await environments.ensure(VERSION, bundle)
     assert made.path is not None
     assert (made.path / "google-protobuf" / "index.js").exists()
@@ -102,7 +104,9 @@ def lock(registry: Registry, **fields: Any) -> dict[str, Any]:
     }
 
 
-async def test_with_a_lock_file(environments: Installing, bundle: Path, registry: Registry) -> None:
+async def test_packages_are_installed_by_the_lock_file(
+    environments: Installing, bundle: Path, registry: Registry
+) -> None:
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
     write(bundle, "package-lock.json", lock(registry))
     made = await environments.ensure(VERSION, bundle)
@@ -155,7 +159,7 @@ async def test_a_lock_file_in_step_has_no_warning(
 
 
 @pytest.mark.skipif(not OLD_NPM, reason="this npm completes a lock file")
-async def test_an_old_npm_needs_a_lock_file_in_step(
+async def test_an_old_npm_requires_a_lock_file_in_step(
     environments: Installing, bundle: Path, registry: Registry
 ) -> None:
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^2.0.0"}})
@@ -165,14 +169,16 @@ async def test_an_old_npm_needs_a_lock_file_in_step(
         await environments.ensure(VERSION, bundle)
 
 
-async def test_a_wrong_hash(environments: Installing, bundle: Path, registry: Registry) -> None:
+async def test_a_wrong_hash_is_refused(
+    environments: Installing, bundle: Path, registry: Registry
+) -> None:
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
     write(bundle, "package-lock.json", lock(registry, integrity="sha512-" + "A" * 86 + "=="))
     with pytest.raises(EnvironmentFailed, match=r"(?i)integrity"):
         await environments.ensure(VERSION, bundle)
 
 
-async def test_a_package_that_does_not_exist(environments: Installing, bundle: Path) -> None:
+async def test_a_missing_package_is_reported(environments: Installing, bundle: Path) -> None:
     write(bundle, "package.json", {"dependencies": {"nowhere": "1.0.0"}})
     with pytest.raises(EnvironmentFailed, match="package-lock" if OLD_NPM else "nowhere"):
         await environments.ensure(VERSION, bundle)
@@ -198,7 +204,7 @@ async def test_a_package_that_does_not_exist(environments: Installing, bundle: P
         5,
     ],
 )
-async def test_versions_that_are_not_of_the_registry(
+async def test_versions_outside_the_registry_are_refused(
     environments: Installing, bundle: Path, registry: Registry, spec: object
 ) -> None:
     write(bundle, "package.json", {"dependencies": {"left": spec}})
@@ -236,7 +242,7 @@ async def test_a_dependency_on_an_address_is_refused_and_not_fetched(
         ("node_modules/left", "odd"),
     ],
 )
-async def test_lock_files_that_are_refused(
+async def test_invalid_lock_files_are_refused(
     environments: Installing, bundle: Path, registry: Registry, place: str, entry: object
 ) -> None:
     write(bundle, "package-lock.json", {"packages": {"": {}, place: entry}})
@@ -257,7 +263,7 @@ async def test_lock_files_that_are_refused(
         ("package-lock.json", b"[" * 200_000),
     ],
 )
-async def test_files_that_cannot_be_read(
+async def test_unreadable_files_are_refused(
     environments: Installing, bundle: Path, name: str, content: bytes
 ) -> None:
     (bundle / name).write_bytes(content)
@@ -266,7 +272,9 @@ async def test_files_that_cannot_be_read(
 
 
 @pytest.mark.skipif(OLD_NPM, reason="this npm needs a lock file")
-async def test_an_old_lock_file_counts_as_none(environments: Installing, bundle: Path) -> None:
+async def test_a_lock_file_of_an_old_format_is_ignored(
+    environments: Installing, bundle: Path
+) -> None:
     write(bundle, "package.json", {"dependencies": {"left": "npm:left@^1.0.0"}})
     write(bundle, "package-lock.json", {"lockfileVersion": 1, "dependencies": {}})
     made = await environments.ensure(VERSION, bundle)

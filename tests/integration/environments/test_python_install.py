@@ -71,7 +71,7 @@ def site_of(environment: Environment) -> Path:
     return site
 
 
-async def test_requirements_and_base_set(
+async def test_requirements_and_the_base_set_are_installed(
     environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     make_wheel(wheels, "tiny", "1.5")
@@ -84,7 +84,7 @@ async def test_requirements_and_base_set(
     assert b"/env/lib/python3" in next(cached.glob("tiny.*.pyc")).read_bytes()
 
 
-async def test_a_named_base_package_keeps_its_version(
+async def test_a_base_package_that_is_named_keeps_its_version(
     environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     make_wheel(wheels, "protobuf", "5.0")
@@ -92,7 +92,7 @@ async def test_a_named_base_package_keeps_its_version(
     assert run(made, "import protobuf; print(protobuf.VALUE)") == "5.0"
 
 
-async def test_every_user_can_read_it(environments: Installing, tmp_path: Path) -> None:
+async def test_every_user_can_read_an_environment(environments: Installing, tmp_path: Path) -> None:
     old = os.umask(0o077)
     try:
         made = await environments.ensure(version(), tmp_path)
@@ -107,7 +107,7 @@ async def test_every_user_can_read_it(environments: Installing, tmp_path: Path) 
     assert (made.path.parent / LOG).read_text() == made.log
 
 
-async def test_same_requirements_share_one_folder(
+async def test_equal_requirements_share_one_folder(
     environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     make_wheel(wheels, "one")
@@ -119,7 +119,9 @@ async def test_same_requirements_share_one_folder(
     assert other.path != first.path
 
 
-async def test_builders_share_one_build(workspace: Workspace, tmp_path: Path, root: Path) -> None:
+async def test_concurrent_builders_share_one_build(
+    workspace: Workspace, tmp_path: Path, root: Path
+) -> None:
     builders = [workspace.offline() for _ in range(2)]
     made = await asyncio.gather(*(builders[n % 2].ensure(version(), tmp_path) for n in range(4)))
     assert len({environment.path for environment in made}) == 1
@@ -128,7 +130,7 @@ async def test_builders_share_one_build(workspace: Workspace, tmp_path: Path, ro
     assert len(left) == 1
 
 
-async def test_a_pth_file_does_not_run(
+async def test_a_pth_file_is_not_executed(
     environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     mark = tmp_path / "ran"
@@ -172,7 +174,9 @@ async def test_console_scripts_name_the_mounted_interpreter(
     assert (made.path / "bin" / "python").readlink() == Path(PYTHON)
 
 
-async def test_unresolvable(environments: Installing, tmp_path: Path, root: Path) -> None:
+async def test_unresolvable_requirements_are_reported(
+    environments: Installing, tmp_path: Path, root: Path
+) -> None:
     with pytest.raises(EnvironmentFailed, match="no-such-package") as caught:
         await environments.ensure(version("no-such-package-anywhere==1"), tmp_path)
     assert "could not be installed" in str(caught.value)
@@ -218,7 +222,7 @@ async def test_source_packages_are_not_built(
         "${HOME}",
     ],
 )
-async def test_lines_that_are_not_honoured(
+async def test_unsupported_lines_are_refused(
     environments: Installing, tmp_path: Path, line: str, root: Path
 ) -> None:
     with pytest.raises(EnvironmentFailed, match=r"requirements\.txt line 1"):
@@ -226,7 +230,7 @@ async def test_lines_that_are_not_honoured(
     assert not root.exists()
 
 
-async def test_a_direct_reference_inside_a_package(
+async def test_a_direct_reference_inside_a_package_is_refused(
     environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     secret = tmp_path / "other"
@@ -237,7 +241,9 @@ async def test_a_direct_reference_inside_a_package(
         await environments.ensure(version("outer"), tmp_path)
 
 
-async def test_too_large(workspace: Workspace, wheels: Path, tmp_path: Path, root: Path) -> None:
+async def test_an_environment_that_is_too_large_is_refused(
+    workspace: Workspace, wheels: Path, tmp_path: Path, root: Path
+) -> None:
     environments = workspace.offline(max_bytes=400_000)
     make_wheel(wheels, "big", files={"big.txt": "x" * 500_000})
     with pytest.raises(EnvironmentFailed, match="more than the allowed 400,000 bytes"):
@@ -270,7 +276,7 @@ async def test_fully_locked_environments_are_shared_by_accounts(
         await environments.ensure(version("".join(lines.values())), tmp_path)
 
 
-async def test_a_left_over_build_is_cleared(workspace: Workspace, tmp_path: Path) -> None:
+async def test_an_interrupted_build_is_removed(workspace: Workspace, tmp_path: Path) -> None:
     first = await workspace.offline().ensure(version(), tmp_path)
     assert first.path is not None
     home = first.path.parent
@@ -282,7 +288,7 @@ async def test_a_left_over_build_is_cleared(workspace: Workspace, tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", ["content", "added", "gone", "link", "mode", "seal"])
-async def test_a_changed_environment_is_not_used_for_another_worker(
+async def test_a_modified_environment_is_not_used_for_another_worker(
     workspace: Workspace, tmp_path: Path, fault: str
 ) -> None:
     environments = workspace.offline()
@@ -312,7 +318,7 @@ async def test_a_changed_environment_is_not_used_for_another_worker(
     assert not file.is_symlink()
 
 
-async def test_a_worker_that_has_it_does_not_wait_for_a_look(
+async def test_a_worker_that_uses_an_environment_does_not_check_it_again(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     environments = workspace.offline()
@@ -321,7 +327,7 @@ async def test_a_worker_that_has_it_does_not_wait_for_a_look(
     assert await environments.ensure(version(), tmp_path) == first
 
 
-async def test_a_go_program_that_is_built_needs_nothing(
+async def test_a_compiled_go_program_needs_no_environment(
     environments: Installing, tmp_path: Path, root: Path
 ) -> None:
     (tmp_path / "main").write_bytes(b"a program")
@@ -330,14 +336,14 @@ async def test_a_go_program_that_is_built_needs_nothing(
     assert not root.exists()
 
 
-async def test_an_interpreter_that_is_missing(workspace: Workspace, tmp_path: Path) -> None:
+async def test_a_missing_interpreter_is_reported(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(
         EnvironmentFailed, match="/bin/false is not installed on this machine, or does not answer"
     ):
         await workspace.offline(python="/bin/false").ensure(version(), tmp_path)
 
 
-async def test_time_is_limited(workspace: Workspace, tmp_path: Path) -> None:
+async def test_the_installation_has_a_time_limit(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match=r"within 0\.001 seconds; use fewer"):
         await workspace.offline(seconds=0.001).ensure(version(), tmp_path)
     assert [path.name for path in workspace.root.iterdir()] == [".locks"]
@@ -353,7 +359,9 @@ async def test_stopping_kills_the_installer(workspace: Workspace, tmp_path: Path
     assert (await workspace.offline().ensure(version(), tmp_path)).path
 
 
-async def test_from_the_registry(workspace: Workspace, tmp_path: Path) -> None:
+async def test_packages_are_installed_from_the_registry(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     environments = workspace.environments(dict(os.environ))
     try:
         made = await environments.ensure(version("six\n"), tmp_path)

@@ -95,7 +95,7 @@ async def test_the_page_of_one_package_cannot_send_the_installer_to_another_serv
 
 
 @pytest.mark.parametrize("how", ["url", "netrc", "variables", "pip"])
-async def test_an_index_that_requires_a_login(
+async def test_an_index_with_a_login_is_used(
     configured: Configured, index: Index, tmp_path: Path, how: str
 ) -> None:
     index.login = "user:pass-word"
@@ -123,7 +123,7 @@ async def test_an_index_that_requires_a_login(
     assert "pass-word" not in str(caught.value)
 
 
-async def test_a_registry_that_hangs_delays_no_other_install(
+async def test_a_hanging_registry_does_not_delay_other_installations(
     configured: Configured, index: Index
 ) -> None:
     with socket.socket() as silent:
@@ -160,7 +160,7 @@ async def test_a_proxy_of_the_machine_must_also_be_an_egress_upstream(
     ).path
 
 
-async def test_with_an_upstream_the_proxy_of_the_machine_does_not_matter(
+async def test_with_an_upstream_the_proxy_of_the_machine_is_ignored(
     configured: Configured, index: Index
 ) -> None:
     made = await configured.install(

@@ -46,14 +46,14 @@ def went_off(name: str, folder: Path) -> tuple[float, int]:
     "name",
     [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in BOMBS],
 )
-def test_a_bomb_is_refused_within_its_bounds(name: str, tmp_path: Path) -> None:
+def test_a_bomb_is_refused_within_its_limits(name: str, tmp_path: Path) -> None:
     seconds, grown = went_off(name, tmp_path)
     print(f"{name}: {seconds:.2f} s, {grown / 2**20:.0f} MiB")
     assert seconds < SECONDS
     assert grown < 100 * 2**20 < MEMORY
 
 
-def test_the_limits_are_those_that_are_written_down() -> None:
+def test_the_limits_are_the_documented_ones() -> None:
     assert (MAX_PACKED, MAX_UNPACKED) == (50 * 2**20, 500 * 2**20)
     assert (MAX_ENTRIES, MAX_FOLDERS, MAX_PATH_BYTES, MAX_DEPTH) == (20_000, 10_000, 255, 32)
 
@@ -67,7 +67,7 @@ def folder_entries(count: int) -> list[Entry]:
     return [Entry(f"d{number}/", b"", 0, mode=0o040755) for number in range(count)]
 
 
-def test_archives_at_the_limits() -> None:
+def test_archives_at_the_limits_are_accepted() -> None:
     path = "/".join(["d" * 6] * 31 + ["f"])
     assert opened([MAIN, Entry("x" * 255), Entry("\u00e9" * 127), Entry(path)]) == 4
     for name in ("x" * 256, "\u00e9" * 128, f"d/{path}"):
@@ -87,7 +87,7 @@ def test_archives_at_the_limits() -> None:
 
 
 @pytest.mark.long
-def test_the_most_that_may_be_packed_and_unpacked(tmp_path: Path) -> None:
+def test_the_largest_archive_is_accepted_and_one_more_byte_refused(tmp_path: Path) -> None:
     rest = MAX_UNPACKED - len(MAIN.content)
     crc = zlib.crc32(bytes(rest % 2**20), zlib.crc32(bytes(rest - rest % 2**20)))
     squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -108,5 +108,5 @@ def test_the_most_that_may_be_packed_and_unpacked(tmp_path: Path) -> None:
         pass
 
 
-def test_zeros_are_many() -> None:
+def test_the_compressed_zeros_expand_to_their_size() -> None:
     assert len(zlib.decompress(zeros(2**21), -15)) == 2**21

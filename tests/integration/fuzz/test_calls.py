@@ -109,7 +109,7 @@ def fyke() -> Iterator[Platform]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("calls", [1000, pytest.param(10_000, marks=pytest.mark.long)])
-def test_no_call_crosses_over_and_none_breaks_it(
+def test_hostile_calls_neither_reach_another_attempt_nor_crash_the_service(
     fyke: Platform, calls: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     failures: list[object] = []

@@ -100,7 +100,7 @@ def open_descriptors() -> int:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
-async def test_no_message_breaks_it_or_leaks_a_descriptor(count: int) -> None:
+async def test_no_message_crashes_the_process_or_leaks_a_descriptor(count: int) -> None:
     failures: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     dice, proxy = random.Random(count), Proxy(AddressRules(), {})
@@ -136,7 +136,7 @@ async def test_no_message_breaks_it_or_leaks_a_descriptor(count: int) -> None:
     await proxy.stop()
 
 
-async def test_more_descriptors_than_a_message_may_carry() -> None:
+async def test_a_packet_with_too_many_descriptors_is_refused() -> None:
     proxy = Proxy(AddressRules(), {})
     runner = Runner(proxy)
     before = open_descriptors()

@@ -129,12 +129,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return tried
 
 
-def test_there_are_enough() -> None:
+def test_there_are_enough_schemas() -> None:
     assert len(HOSTILE) >= 60
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_schema_is_answered(name: str, no_network: list[Any]) -> None:
+def test_a_hostile_schema_is_answered_in_time(name: str, no_network: list[Any]) -> None:
     """Without a look at any reference."""
     with no_hang():
         read(HOSTILE[name])
@@ -142,7 +142,7 @@ def test_a_hostile_schema_is_answered(name: str, no_network: list[Any]) -> None:
 
 
 @pytest.mark.long
-def test_hostile_schemas_take_little_memory() -> None:
+def test_hostile_schemas_use_little_memory() -> None:
     tracemalloc.start()
     for text in HOSTILE.values():
         read(text)

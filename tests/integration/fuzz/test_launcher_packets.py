@@ -60,7 +60,7 @@ def connection(home: str) -> socket.socket:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
-async def test_no_packet_breaks_it_or_opens_anything(count: int) -> None:
+async def test_no_packet_crashes_the_launcher_or_opens_a_sandbox(count: int) -> None:
     dice = random.Random(count)
     with data_folder() as home:
         async with launched(home) as place:

@@ -35,7 +35,7 @@ def damaged(seeds: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_seeds(name: str) -> None:
+def test_seeds_are_parsed_or_refused(name: str) -> None:
     """The beginnings themselves, and each cut off at every byte."""
     target = TARGETS[name]
     cut = 0
@@ -49,7 +49,7 @@ def test_seeds(name: str) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", TARGETS)
-def test_nothing_breaks_it(name: str) -> None:
+def test_no_input_crashes_a_parser(name: str) -> None:
     target = TARGETS[name]
     tried = 0
 

@@ -125,7 +125,7 @@ def resolver() -> Resolver:
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_no_address_leads_anywhere(
+async def test_no_hostile_address_is_fetched(
     canary: Canary, step: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -149,7 +149,7 @@ async def test_no_address_leads_anywhere(
 
 
 @pytest.mark.parametrize("field", ["ref", "folder"])
-async def test_no_revision_or_folder_is_taken_for_an_option(field: str) -> None:
+async def test_no_revision_or_folder_is_taken_as_an_option(field: str) -> None:
     hostile = [
         "--upload-pack=touch RAN",
         "-x",
@@ -172,7 +172,7 @@ async def test_no_revision_or_folder_is_taken_for_an_option(field: str) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_no_repository_has_anything_run(canary: Canary, step: int, tmp_path: Path) -> None:
+async def test_no_repository_runs_code(canary: Canary, step: int, tmp_path: Path) -> None:
     made = repositories(canary.port)
     assert len(made) >= 40
     outcomes: dict[str, str] = {}

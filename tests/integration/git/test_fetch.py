@@ -67,9 +67,7 @@ def address(server: GitServer, name: str = "prices") -> str:
     return f"{server.url}/{name}/.git"
 
 
-async def test_the_default_branch_a_branch_a_tag_and_a_commit(
-    server: GitServer, make: Maker
-) -> None:
+async def test_branches_tags_and_commits_are_fetched(server: GitServer, make: Maker) -> None:
     fetcher, said = make(), []
     head = git(server.root / "prices", "rev-parse", "HEAD")
     first = git(server.root / "prices", "rev-parse", "v1^{commit}")
@@ -84,7 +82,7 @@ async def test_the_default_branch_a_branch_a_tag_and_a_commit(
     assert names(fetched)["main.py"] == b"print('one')\n"
 
 
-async def test_a_folder_of_the_repository(server: GitServer, make: Maker) -> None:
+async def test_a_folder_of_the_repository_is_fetched(server: GitServer, make: Maker) -> None:
     fetcher = make()
     fetched = await fetcher.fetch(GitSource(address(server), "", "/sub/"), print)
     assert names(fetched) == {"main.py": b"print(3)\n"}
@@ -101,14 +99,14 @@ async def test_a_folder_of_the_repository(server: GitServer, make: Maker) -> Non
         ("absent", "", "no public repository at this address"),
     ],
 )
-async def test_missing_repositories_and_branches(
+async def test_missing_repositories_and_branches_are_reported(
     server: GitServer, make: Maker, name: str, ref: str, words: str
 ) -> None:
     with pytest.raises(GitFailed, match=words):
         await make().fetch(GitSource(address(server, name), ref), print)
 
 
-async def test_an_inside_address_is_refused_unless_it_is_exempted(
+async def test_an_internal_address_is_refused_unless_exempted(
     server: GitServer, make: Maker
 ) -> None:
     asked = len(server.asked)
@@ -120,9 +118,7 @@ async def test_an_inside_address_is_refused_unless_it_is_exempted(
     assert len(server.asked) == asked
 
 
-async def test_the_address_that_was_checked_is_the_one_that_is_dialled(
-    server: GitServer, make: Maker
-) -> None:
+async def test_only_the_checked_address_is_dialled(server: GitServer, make: Maker) -> None:
     """The name leads nowhere by the system's resolver; what ours said is dialled."""
     name = "prices.invalid"
     resolver = Resolver(lambda _: ("127.0.0.1",))
@@ -151,7 +147,7 @@ async def test_a_redirect_is_not_followed(server: GitServer, make: Maker) -> Non
         server.redirect = ""
 
 
-async def test_settings_and_credentials_of_this_machine_are_not_seen(
+async def test_settings_and_credentials_of_this_machine_are_not_used(
     server: GitServer, make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -170,7 +166,7 @@ async def test_settings_and_credentials_of_this_machine_are_not_seen(
     assert "main.py" in names(fetched)
 
 
-async def test_nothing_of_a_repository_is_run(
+async def test_no_code_of_the_repository_runs(
     server: GitServer, make: Maker, tmp_path: Path
 ) -> None:
     """Filters, hooks and submodules that a check-out would heed."""
@@ -194,7 +190,7 @@ async def test_nothing_of_a_repository_is_run(
     assert not trap.exists()
 
 
-async def test_a_link_is_refused_by_its_name(server: GitServer, make: Maker) -> None:
+async def test_the_error_for_a_link_names_it(server: GitServer, make: Maker) -> None:
     folder = make_repository(server.root / "links", FILES)
     os.symlink("/etc/passwd", folder / "secrets.txt")
     git(folder, "add", "-A")
@@ -203,14 +199,14 @@ async def test_a_link_is_refused_by_its_name(server: GitServer, make: Maker) -> 
         await make().fetch(GitSource(address(server, "links")), print)
 
 
-async def test_a_repository_that_grows_too_large_is_cut_off(server: GitServer, make: Maker) -> None:
+async def test_a_repository_that_grows_too_large_is_stopped(server: GitServer, make: Maker) -> None:
     make_repository(server.root / "large", {**FILES, "data.bin": os.urandom(3 * 2**20)})
     with pytest.raises(GitFailed, match="larger than 1 MiB"):
         fetcher = make(limits=GitLimits(folder=2**20))
         await fetcher.fetch(GitSource(address(server, "large")), print)
 
 
-async def test_a_server_that_says_nothing_ends_in_time(server: GitServer, make: Maker) -> None:
+async def test_a_silent_server_times_out(server: GitServer, make: Maker) -> None:
     server.hold = threading.Event()
     try:
         with pytest.raises(GitFailed, match="did not arrive within 1 s"):
@@ -220,7 +216,7 @@ async def test_a_server_that_says_nothing_ends_in_time(server: GitServer, make: 
         server.hold = None
 
 
-async def test_a_machine_without_git(
+async def test_a_machine_without_git_is_reported(
     server: GitServer, make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.git.fetch.PATH", "/nowhere")

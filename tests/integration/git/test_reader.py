@@ -35,7 +35,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
     return read_repository
 
 
-def test_the_commit_its_files_and_their_contents_are_read(read: Read, tmp_path: Path) -> None:
+def test_commit_files_and_contents_are_read(read: Read, tmp_path: Path) -> None:
     commit = read()
     assert commit == git(tmp_path / "prices", "rev-parse", "HEAD").strip()
     assert len(blobs(Path("out/listing").read_bytes())) == 2
@@ -43,7 +43,7 @@ def test_the_commit_its_files_and_their_contents_are_read(read: Read, tmp_path: 
     assert not list(Path("repository").rglob("*.py"))
 
 
-def test_a_folder_is_read_alone_and_too_many_bytes_are_not_read_at_all(read: Read) -> None:
+def test_only_the_folder_is_read_and_nothing_above_the_limit(read: Read) -> None:
     read(folder="sub", max_bytes=9)
     assert b"other.py" in Path("out/listing").read_bytes()
     assert not Path("out/objects").exists()
@@ -54,7 +54,7 @@ def test_a_folder_is_read_alone_and_too_many_bytes_are_not_read_at_all(read: Rea
     [({"ref": "no-such-branch"}, "fetch"), ({"url": "/no/such/place"}, "fetch"),
      ({"folder": "no-such-folder"}, "ls-tree"), ({"max_listing": 20}, "list")],
 )  # fmt: skip
-def test_the_step_that_failed_is_named(
+def test_the_failed_step_is_named(
     read: Read, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], step: str
 ) -> None:
     with pytest.raises(SystemExit):

@@ -108,7 +108,7 @@ def test_a_branch_is_fetched_checked_and_published(terminal: Terminal) -> None:
     assert json.loads(printed)["version"] == "v1.0.1", "the same content again"
 
 
-def test_a_project_that_cannot_be_published_says_why_and_keeps_nothing(terminal: Terminal) -> None:
+def test_a_project_that_cannot_be_published_is_reported_and_removed(terminal: Terminal) -> None:
     repository(terminal, "broken", **{"fyke.json": '{"egress": ["https://example.com/"]}'})
     there = terminal.url("broken")
     for words, code, said in (

@@ -37,7 +37,7 @@ async def the_one(app: App) -> str:
     return submission
 
 
-async def test_only_its_account_sees_what_waits_and_others_once_it_is_approved(
+async def test_a_waiting_version_is_visible_to_its_account_only_until_it_is_approved(
     app: App,
 ) -> None:
     services = app.services
@@ -59,7 +59,7 @@ async def test_only_its_account_sees_what_waits_and_others_once_it_is_approved(
     assert (await services.reviews.of_worker(app.other, made.id))[0].decided_by
 
 
-async def test_others_keep_the_last_approved_version_while_a_newer_one_waits(
+async def test_other_accounts_keep_the_last_approved_version(
     app: App,
 ) -> None:
     services = app.services
@@ -91,7 +91,7 @@ async def test_the_operator_publishes_directly_and_private_workers_need_no_revie
     assert await waiting(app) == []
 
 
-async def test_a_returned_version_stays_with_its_account_and_may_be_asked_for_again(
+async def test_a_returned_version_stays_with_its_account_and_can_be_submitted_again(
     app: App,
 ) -> None:
     reviews = app.services.reviews
@@ -110,7 +110,7 @@ async def test_a_returned_version_stays_with_its_account_and_may_be_asked_for_ag
     assert (view.submission.note, view.version.number) == ("It is in the title", "v1.0.1")
 
 
-async def test_a_newer_version_replaces_the_one_that_waits(app: App) -> None:
+async def test_a_newer_version_replaces_the_waiting_one(app: App) -> None:
     made = await app.publish("prices", caller=app.other)
     first = await the_one(app)
     await app.publish("prices", caller=app.other, main="print('two')\n")
@@ -124,7 +124,7 @@ async def test_a_newer_version_replaces_the_one_that_waits(app: App) -> None:
         await app.services.reviews.take_back(app.other, made.id)
 
 
-async def test_of_two_decisions_the_second_learns_who_was_first_and_when(app: App) -> None:
+async def test_the_second_of_two_reviewers_gets_the_decision_of_the_first(app: App) -> None:
     reviews = app.services.reviews
     await app.publish("prices", caller=app.other)
     submission = await the_one(app)
@@ -140,7 +140,7 @@ async def test_of_two_decisions_the_second_learns_who_was_first_and_when(app: Ap
     assert done.decided_at and done.decided_by
 
 
-async def test_the_content_of_an_approved_version_is_known(app: App) -> None:
+async def test_the_content_of_an_approved_version_is_approved_again(app: App) -> None:
     made = await app.publish("prices", caller=app.other)
     await app.services.reviews.approve(app.owner, await the_one(app))
     await app.publish("prices", caller=app.other, main="print('two')\n")
@@ -150,7 +150,7 @@ async def test_the_content_of_an_approved_version_is_known(app: App) -> None:
     assert await waiting(app) == []
 
 
-async def test_a_worker_that_is_made_private_waits_no_more(app: App) -> None:
+async def test_making_a_worker_private_withdraws_its_submission(app: App) -> None:
     services = app.services
     made = await app.publish("prices", caller=app.other)
     await services.reviews.approve(app.owner, await the_one(app))
@@ -172,7 +172,7 @@ async def test_a_withdrawn_version_cannot_be_approved(app: App) -> None:
     await app.services.reviews.send_back(app.owner, submission, "you withdrew it")
 
 
-async def test_the_reviewer_tries_it_out_and_sees_what_came_of_it(app: App) -> None:
+async def test_the_reviewer_runs_a_sample_and_sees_its_state(app: App) -> None:
     services = app.services
     made = await app.publish("prices", caller=app.other)
     submission = await the_one(app)
@@ -190,7 +190,7 @@ async def test_the_reviewer_tries_it_out_and_sees_what_came_of_it(app: App) -> N
         await services.workers.find(app.owner, made.id)
 
 
-async def test_permissions_of_a_review(app: App) -> None:
+async def test_each_role_has_its_permissions_in_a_review(app: App) -> None:
     reviews = app.services.reviews
     made = await app.publish("prices", caller=app.other)
     submission = await the_one(app)
@@ -212,7 +212,7 @@ async def test_permissions_of_a_review(app: App) -> None:
     assert (await reviews.waiting(app.owner), await reviews.waiting(app.other)) == (1, 0)
 
 
-async def test_publishing_says_that_it_waits(app: App) -> None:
+async def test_publishing_reports_that_a_version_waits(app: App) -> None:
     _, version, findings = await app.services.workers.publish(
         app.other, python_project("print(1)\n"), name="prices", public=True
     )

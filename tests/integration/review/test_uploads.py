@@ -45,7 +45,7 @@ def states(upload: Upload) -> dict[str, StepState]:
     return {step.name: step.state for step in upload.steps}
 
 
-async def test_a_sound_project_passes_check_after_check(app: App) -> None:
+async def test_a_valid_project_passes_all_checks(app: App) -> None:
     uploads = app.services.uploads
     started = await uploads.add_zip(app.other, GOOD, "prices.zip")
     assert started.state is UploadState.QUEUED
@@ -61,7 +61,7 @@ async def test_a_sound_project_passes_check_after_check(app: App) -> None:
     assert seen[-1].digest and seen[-1].input_schema
 
 
-async def test_a_fault_names_file_line_rule_and_remedy(app: App) -> None:
+async def test_a_finding_has_file_line_rule_and_remedy(app: App) -> None:
     bad = python_project("x = (\n", schema={"properties": [{"type": "string"}]})
     upload = await finished(app, await app.services.uploads.add_zip(app.other, bad, "bad.zip"))
     assert upload.state is UploadState.FAULTY
@@ -89,7 +89,7 @@ async def test_a_file_that_is_not_an_archive_is_refused(app: App) -> None:
         await app.services.uploads.add_zip(app.other, b"", "x.zip")
 
 
-async def test_it_is_published_and_others_get_it_after_a_review(app: App) -> None:
+async def test_an_upload_is_published_and_available_to_others_after_a_review(app: App) -> None:
     uploads, reviews = app.services.uploads, app.services.reviews
     upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))
     worker, version, findings = await uploads.publish(
@@ -107,7 +107,7 @@ async def test_it_is_published_and_others_get_it_after_a_review(app: App) -> Non
     assert view.submission.note == "please"
 
 
-async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(app: App) -> None:
+async def test_a_test_run_uses_a_draft_that_only_its_account_sees(app: App) -> None:
     services = app.services
     upload = await finished(app, await services.uploads.add_zip(app.other, GOOD, "p.zip"))
     run = await services.uploads.test_run(app.other, upload.id, INPUT, "prices")
@@ -133,7 +133,7 @@ async def test_a_trial_run_is_of_a_draft_that_only_its_account_sees(app: App) ->
     assert started.version == "v1.0.1"
 
 
-async def test_permissions_of_uploads(app: App) -> None:
+async def test_each_role_has_its_permissions_for_uploads(app: App) -> None:
     uploads = app.services.uploads
     upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))
     for ref in (upload.id, "01ARZ3NDEKTSV4RRFFQ69G5FAV", "x"):
@@ -219,7 +219,7 @@ async def test_checks_end_at_their_deadline(app: App, tmp_path: Path) -> None:
     await uploads.close()
 
 
-async def test_another_server_goes_on_where_one_has_ended(app: App, tmp_path: Path) -> None:
+async def test_another_server_continues_the_checks(app: App, tmp_path: Path) -> None:
     """The first server is stopped in the middle; its claim runs out; the next one finishes."""
 
     git = StuckGit()
@@ -241,7 +241,7 @@ async def test_another_server_goes_on_where_one_has_ended(app: App, tmp_path: Pa
     await second.close()
 
 
-async def test_an_upload_that_is_removed_while_it_is_checked_leaves_nothing(
+async def test_an_upload_removed_during_its_checks_leaves_no_files(
     app: App, tmp_path: Path
 ) -> None:
     uploads = app.services.uploads
@@ -251,7 +251,7 @@ async def test_an_upload_that_is_removed_while_it_is_checked_leaves_nothing(
     assert not await FilesystemBlobs(tmp_path / "blobs").exists(blob_name(upload.id))
 
 
-async def test_old_uploads_are_forgotten(app: App, tmp_path: Path) -> None:
+async def test_old_uploads_are_removed(app: App, tmp_path: Path) -> None:
     uploads = app.services.uploads
     upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))
     assert await uploads.remove_old() == 0
@@ -261,7 +261,7 @@ async def test_old_uploads_are_forgotten(app: App, tmp_path: Path) -> None:
     assert (await uploads.page(app.other, offset=0, limit=5))[0] == 1
 
 
-async def test_from_a_repository_to_a_published_version(tmp_path: Path, templates: Path) -> None:
+async def test_a_repository_becomes_a_published_version(tmp_path: Path, templates: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(GOOD)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     with git_server(tmp_path) as server:

@@ -126,7 +126,7 @@ def probes(language: Language) -> dict[str, str | bytes]:
 
 @pytest.mark.needs("{language}")
 @pytest.mark.parametrize("language", MIN_PROBES)
-async def test_nothing_gets_out(place: Site, language: Language) -> None:
+async def test_no_worker_escapes_from_its_sandbox(place: Site, language: Language) -> None:
     with canaries(place) as canary:
         sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
         variables = {
@@ -144,7 +144,7 @@ async def test_nothing_gets_out(place: Site, language: Language) -> None:
         assert canary.sang() == 0, "a canary was touched"
 
 
-async def test_canaries_sing_when_touched(place: Site) -> None:
+async def test_the_canaries_detect_access(place: Site) -> None:
     """The other test would prove nothing if its canaries could not be reached from outside."""
     with canaries(place) as canary:
         targets = canary.targets

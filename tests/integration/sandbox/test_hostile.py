@@ -98,7 +98,7 @@ async def test_the_cpu_quota_is_lifted_before_the_kill(place: Site) -> None:
 
 
 @pytest.mark.parametrize("cpus", [1.0, 0.125])
-async def test_fork_bomb(place: Site, cpus: float) -> None:
+async def test_a_fork_bomb_is_limited(place: Site, cpus: float) -> None:
     name = new_ulid()
     sandbox = await place.open(FORK_BOMB, name=name, processes=64, cpus=cpus)
     await sandbox.launch({})
@@ -109,7 +109,7 @@ async def test_fork_bomb(place: Site, cpus: float) -> None:
     await ends(sandbox, name, place)
 
 
-async def test_daemons_die_with_kill(place: Site) -> None:
+async def test_killing_the_sandbox_ends_daemons(place: Site) -> None:
     name = new_ulid()
     sandbox = await place.open(DAEMONS + "time.sleep(600)", name=name)
     await sandbox.launch({})
@@ -123,7 +123,7 @@ async def test_daemons_die_with_kill(place: Site) -> None:
     await ends(sandbox, name, place)
 
 
-async def test_daemons_die_when_the_main_process_leaves(place: Site) -> None:
+async def test_the_end_of_the_main_process_ends_daemons(place: Site) -> None:
     name = new_ulid()
     sandbox = await place.open(DAEMONS, name=name)
     await sandbox.launch({})
@@ -133,7 +133,7 @@ async def test_daemons_die_when_the_main_process_leaves(place: Site) -> None:
     await ends(sandbox, name, place)
 
 
-async def test_stopped_processes_die_too(place: Site) -> None:
+async def test_stopped_processes_are_killed_too(place: Site) -> None:
     name = new_ulid()
     code = """
 import os, signal, time
@@ -165,7 +165,7 @@ import os; os._exit(0)
     assert out == "stopped\n"
 
 
-async def test_memory_hog_ends_and_says_why(place: Site) -> None:
+async def test_a_memory_hog_is_killed_with_the_reason(place: Site) -> None:
     name = new_ulid()
     code = "x = []\nwhile True: x.append(bytearray(8 << 20))"
     sandbox = await place.open(code, name=name, memory=96 * MIB)
@@ -190,12 +190,12 @@ else:
 """
 
 
-async def test_tmp_is_bounded(place: Site) -> None:
+async def test_the_size_of_tmp_is_limited(place: Site) -> None:
     out, _, _ = await place.run(f"PATH = '/tmp/x'\n{FILL}", tmp_size=16 * MIB)
     assert out == "28 16\n"
 
 
-async def test_shared_memory_is_bounded(place: Site) -> None:
+async def test_the_size_of_shared_memory_is_limited(place: Site) -> None:
     out, _, _ = await place.run(f"PATH = '/dev/shm/x'\n{FILL}")
     assert out == "28 16\n"
 
@@ -205,12 +205,12 @@ async def test_dev_cannot_be_filled(place: Site) -> None:
     assert out == "30 0\n"
 
 
-async def test_a_file_is_bounded(place: Site) -> None:
+async def test_the_size_of_a_file_is_limited(place: Site) -> None:
     out, _, _ = await place.run(f"PATH = 'x'\n{FILL}", file_size=8 * MIB)
     assert out == "27 8\n"
 
 
-async def test_space_cannot_be_reserved_at_once(place: Site) -> None:
+async def test_space_cannot_be_preallocated(place: Site) -> None:
     """A terabyte in a millisecond would fill the disk before the next check."""
     code = """
 import ctypes, fcntl, os, struct
@@ -245,7 +245,7 @@ print(os.stat("x").st_size)
         *("listed folder", "no name"),
     ],
 )
-async def test_a_full_work_folder_is_seen_and_removed(place: Site, code: str) -> None:
+async def test_a_full_work_folder_is_detected_and_removed(place: Site, code: str) -> None:
     name = new_ulid()
     limit = 8 * MIB
     full = f"{code}\nprint('done', flush=True)\nimport time; time.sleep(600)"
@@ -293,7 +293,7 @@ os.unlink("x"); os.unlink("y")
 
 @pytest.mark.skipif(not ROOT, reason="only root sees what others have mapped")
 @pytest.mark.parametrize("way", HIDES)
-async def test_files_that_are_held_in_other_ways_are_seen(place: Site, way: str) -> None:
+async def test_hidden_files_are_detected(place: Site, way: str) -> None:
     write = "import os\nfile = os.open('x', os.O_RDWR | os.O_CREAT)\nos.write(file, bytes(9 << 20))"
     sandbox = await place.open(f"{write}\n{HIDES[way]}\n{SLEEP}", work_size=8 * MIB)
     await sandbox.launch({})
@@ -303,7 +303,7 @@ async def test_files_that_are_held_in_other_ways_are_seen(place: Site, way: str)
             await asyncio.sleep(0.02)
 
 
-async def test_files_in_flight_count_as_too_many_in_the_end(place: Site) -> None:
+async def test_files_in_flight_finally_count_as_too_many(place: Site) -> None:
     code = """
 import os, socket
 file = os.open("x", os.O_RDWR | os.O_CREAT)
@@ -319,7 +319,7 @@ os.unlink("x"); os.close(file)
     assert max(looks[:-1]) < 8 * MIB < looks[-1]
 
 
-async def test_a_modest_work_folder_is_below_its_limit(place: Site) -> None:
+async def test_a_small_work_folder_stays_below_its_limit(place: Site) -> None:
     code = "open('x', 'wb').write(bytes(2 << 20))\n" + SLEEP
     sandbox = await place.open(code, work_size=8 * MIB)
     await sandbox.launch({})
@@ -327,7 +327,7 @@ async def test_a_modest_work_folder_is_below_its_limit(place: Site) -> None:
     assert 2 * MIB <= (await sandbox.usage()).work_bytes < 3 * MIB
 
 
-async def test_links_lead_nowhere_for_us(place: Site) -> None:
+async def test_links_to_other_folders_are_not_followed(place: Site) -> None:
     """Neither measuring nor removing follows what the Worker left."""
     name = new_ulid()
     victim = place.home / "victim"
@@ -369,7 +369,7 @@ import time; time.sleep(600)
     await ends(sandbox, name, place)
 
 
-async def test_odd_names_are_removed(place: Site) -> None:
+async def test_files_with_unusual_names_are_removed(place: Site) -> None:
     name = new_ulid()
     code = """
 import os

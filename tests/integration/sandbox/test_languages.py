@@ -54,7 +54,9 @@ async def run_node(
         ),
     ],
 )
-async def test_entries_of_node(place: Site, files: dict[str, str | bytes], said: str) -> None:
+async def test_every_entry_file_of_node_is_started(
+    place: Site, files: dict[str, str | bytes], said: str
+) -> None:
     out, err, ended = await run_node(place, files)
     assert (out.strip(), err, ended.code) == (said, "", 0)
 
@@ -75,7 +77,9 @@ async def test_entries_of_node(place: Site, files: dict[str, str | bytes], said:
     ],
     ids=["require", "dynamic-import", "module", "mjs"],
 )
-async def test_modules_are_found_both_ways(place: Site, files: dict[str, str | bytes]) -> None:
+async def test_modules_are_found_by_import_and_by_require(
+    place: Site, files: dict[str, str | bytes]
+) -> None:
     module = "exports.greet = () => 'hello from a module'"
     modules = place.bundle({"greet/index.js": module})
     out, err, _ = await run_node(place, files, modules)
@@ -92,7 +96,7 @@ async def test_modules_are_read_only(place: Site) -> None:
     assert out == "EROFS\n"
 
 
-async def test_node_knows_how_much_memory_it_has(place: Site) -> None:
+async def test_node_sees_the_memory_limit(place: Site) -> None:
     code = "console.log(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20)"
     out, _, _ = await run_node(place, {"main.js": code}, memory=192)
     assert 192 <= float(out) < 300, "the rest is for what is young"
@@ -113,7 +117,7 @@ def program(tmp_path: Path) -> bytes:
     return (tmp_path / "main").read_bytes()
 
 
-async def test_a_go_program_runs_whatever_its_mode_and_from_where_it_was_built(
+async def test_a_go_program_runs_whatever_its_mode_and_build_folder(
     place: Site, tmp_path: Path
 ) -> None:
     built = program(tmp_path)

@@ -107,7 +107,7 @@ async def running(place: Site, count: int = 1, code: str = DEAF) -> set[str]:
 
 
 @pytest.mark.parametrize("uid", [0, 1, SERVICE_UID + 1, UID_BASE])
-async def test_other_users_are_turned_away(place: Site, uid: int) -> None:
+async def test_other_users_are_refused(place: Site, uid: int) -> None:
     (place.home / "run").chmod(0o711)
     client = await connect(place.home, uid)
     with pytest.raises(SandboxFault):
@@ -127,7 +127,7 @@ async def test_the_group_must_match_too(place: Site) -> None:
     await client.close()
 
 
-async def test_no_launcher_is_said_plainly(tmp_path: Path) -> None:
+async def test_a_missing_launcher_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SandboxFault, match="no launcher at"):
         await LauncherClient(tmp_path / "launcher.sock", timeout=0).limits()
 
@@ -149,7 +149,7 @@ async def test_no_launcher_is_said_plainly(tmp_path: Path) -> None:
         *[("environment", value) for value in (5, "", "usr", "/", "/usr", "/etc", "/dev")],
     ],
 )
-async def test_bad_fields_are_refused_by_name(place: Site, field: str, value: Any) -> None:
+async def test_the_error_for_a_bad_field_names_it(place: Site, field: str, value: Any) -> None:
     with pytest.raises(SandboxFault, match=field):
         await place.spawner.ask("open", **order(place, **{field: value}))  # type: ignore[attr-defined]
     assert os.listdir(place.work) == []
@@ -198,7 +198,7 @@ async def test_only_folders_of_the_cache_are_mounted(
         b"[" * 60000,
     ],
 )
-async def test_nonsense_is_answered_and_survived(place: Site, packet: bytes) -> None:
+async def test_invalid_requests_are_answered_with_an_error(place: Site, packet: bytes) -> None:
     with raw_connection(place.home) as raw:
         raw.send(packet)
         answer = json.loads(raw.recv(65536))
@@ -206,7 +206,7 @@ async def test_nonsense_is_answered_and_survived(place: Site, packet: bytes) -> 
     assert (await place.spawner.limits())[0] in ("v1", "v2", "none")
 
 
-async def test_descriptors_that_come_with_a_request_are_dropped(place: Site) -> None:
+async def test_descriptors_sent_with_a_request_are_dropped(place: Site) -> None:
     assert place.launcher is not None
     folder = f"/proc/{place.launcher.pid}/fd"
     with raw_connection(place.home) as raw:
@@ -218,7 +218,7 @@ async def test_descriptors_that_come_with_a_request_are_dropped(place: Site) -> 
         assert len(os.listdir(folder)) == before
 
 
-async def test_sandboxes_of_another_connection_are_not_ours(place: Site) -> None:
+async def test_sandboxes_of_another_connection_cannot_be_used(place: Site) -> None:
     (name,) = await running(place)
     other = await connect(place.home)
     for operation in ("wait", "usage", "cpu", "terminate", "kill", "close"):
@@ -230,7 +230,7 @@ async def test_sandboxes_of_another_connection_are_not_ours(place: Site) -> None
     assert sandboxes_of({name})
 
 
-async def test_only_the_inspectors_sandbox_is_inspected(place: Site) -> None:
+async def test_only_the_sandbox_of_the_inspector_can_be_inspected(place: Site) -> None:
     (name,) = await running(place)
     with pytest.raises(SandboxFault, match="only a running sandbox of the inspector"):
         await place.spawner.ask("observe", name=name)  # type: ignore[attr-defined]
@@ -244,7 +244,7 @@ def test_a_range_with_user_0_or_the_service_is_refused(tmp_path: Path) -> None:
             serve(tmp_path / "s", tmp_path, SERVICE_UID, SERVICE_UID, base, 10, lambda: None)
 
 
-def test_root_never_spawns_directly(tmp_path: Path) -> None:
+def test_root_never_starts_sandboxes_directly(tmp_path: Path) -> None:
     with pytest.raises(SandboxFault, match="launcher"):
         DirectSpawner(tmp_path / "work")
 
@@ -267,7 +267,7 @@ def test_users_with_an_account_are_skipped(tmp_path: Path) -> None:
 # --- users and folders
 
 
-async def test_every_sandbox_has_a_user_of_its_own(place: Site) -> None:
+async def test_every_sandbox_has_a_separate_user(place: Site) -> None:
     names = await running(place, 3)
     owners = {os.stat(place.work / name).st_uid for name in names}
     assert len(owners) == 3
@@ -312,7 +312,7 @@ async def test_the_users_of_a_killed_launcher_are_free(tmp_path: Path) -> None:
         claim.close()
 
 
-async def test_the_folder_of_work_folders_belongs_to_root(place: Site) -> None:
+async def test_root_owns_the_folder_of_work_folders(place: Site) -> None:
     info = os.stat(place.work)
     assert (info.st_uid, info.st_mode & 0o777) == (0, 0o711)
 
@@ -408,7 +408,7 @@ async def test_the_sandboxes_of_a_frozen_client_end_and_those_of_others_continue
             await sandbox.close()
 
 
-async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
+async def test_no_sandbox_survives_a_killed_launcher(place: Site) -> None:
     names = await running(place, 3)
     waiting = asyncio.create_task(place.sandboxes[0].wait())
     await asyncio.sleep(0)
@@ -432,7 +432,7 @@ async def test_nothing_survives_a_killed_launcher(place: Site) -> None:
         await client.close()
 
 
-async def test_an_orderly_end_leaves_nothing(place: Site) -> None:
+async def test_a_regular_stop_leaves_no_files(place: Site) -> None:
     names = await running(place, 2)
     assert place.launcher is not None
     place.launcher.send_signal(signal.SIGTERM)
@@ -443,7 +443,7 @@ async def test_an_orderly_end_leaves_nothing(place: Site) -> None:
     detect(place.work).close()
 
 
-async def test_an_end_right_after_the_client_left_leaves_nothing(place: Site) -> None:
+async def test_a_stop_right_after_the_client_disconnects_leaves_no_files(place: Site) -> None:
     await running(place, 3)
     assert place.launcher is not None
     await place.spawner.close()  # type: ignore[attr-defined]
@@ -453,7 +453,7 @@ async def test_an_end_right_after_the_client_left_leaves_nothing(place: Site) ->
     assert detect(place.work).names() == []
 
 
-async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
+async def test_the_launcher_runs_as_a_program_and_ends_with_its_parent() -> None:
     with data_folder() as home:
         path = home / "run" / "launcher.sock"
         arguments = [
@@ -486,7 +486,7 @@ async def test_it_can_be_run_as_a_program_and_ends_with_its_parent() -> None:
         detect(home / "work").close()
 
 
-async def test_an_opening_whose_caller_has_gone_is_undone(place: Site) -> None:
+async def test_an_open_request_whose_client_has_disconnected_is_undone(place: Site) -> None:
     client = place.spawner
     for _ in range(5):
         opening = asyncio.create_task(client.ask("open", **order(place)))  # type: ignore[attr-defined]
@@ -499,7 +499,7 @@ async def test_an_opening_whose_caller_has_gone_is_undone(place: Site) -> None:
     assert place.launcher.poll() is None
 
 
-async def test_many_openings_and_endings_leak_no_descriptor(place: Site) -> None:
+async def test_many_opened_and_closed_sandboxes_leak_no_descriptor(place: Site) -> None:
     assert place.launcher is not None
     folders = ("/proc/self/fd", f"/proc/{place.launcher.pid}/fd")
     counts = []

@@ -186,7 +186,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("layer", STARTS)
-async def test_a_start_that_leaks_something_is_detected(
+async def test_a_leaking_start_is_detected(
     place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, check = STARTS[layer]
@@ -241,7 +241,7 @@ FILTERS: dict[str, tuple[str, Any, str]] = {
 
 
 @pytest.mark.parametrize("layer", FILTERS)
-async def test_a_hole_in_the_filter_is_detected(
+async def test_a_hole_in_the_system_call_filter_is_detected(
     place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, value, check = FILTERS[layer]
@@ -276,7 +276,7 @@ async def test_missing_limits_are_named(place: Site) -> None:
     assert "left out by the test" in report.reason
 
 
-async def test_a_missing_program_says_what_to_install(
+async def test_the_error_for_a_missing_program_has_the_package_to_install(
     place: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bubblewrap, "PROGRAM", "/usr/bin/no-such-bwrap")
@@ -285,7 +285,7 @@ async def test_a_missing_program_says_what_to_install(
     assert "apt install bubblewrap" in report.reason
 
 
-async def test_an_old_program_is_named(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outdated_program_is_named(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap, "MIN_VERSION", (99, 0, 0))
     report = await place.sandbox.probe()
     assert report.level is Isolation.NONE

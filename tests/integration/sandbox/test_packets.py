@@ -111,7 +111,7 @@ def heard(sniffer: socket.socket) -> list[str]:
 
 
 @pytest.mark.needs("node", "go")
-async def test_no_packet_is_sent_by_all_the_probes(net: Network) -> None:
+async def test_the_probes_send_no_packet(net: Network) -> None:
     with net.sniffer() as sniffer, data_folder() as home:
         async with launched(home, prefix=("nsenter", f"--net={net.path}")) as place:
             for language, least in MIN_PROBES.items():
@@ -137,7 +137,7 @@ async def _try(place: Site, language: Language) -> int:
         return len(json.loads(out))
 
 
-async def test_a_packet_would_be_heard(net: Network) -> None:
+async def test_a_sent_packet_is_detected(net: Network) -> None:
     """The other test would prove nothing with a deaf sniffer: the same tries, without a sandbox."""
     tries = """
 import socket

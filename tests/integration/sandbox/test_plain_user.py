@@ -33,11 +33,11 @@ SHARE = (
         f"{HOSTILE}::{name}"
         for name in (
             "test_the_cpu_quota_is_lifted_before_the_kill",
-            "test_fork_bomb",
-            "test_daemons_die_with_kill",
-            "test_memory_hog_ends_and_says_why",
-            "test_a_full_work_folder_is_seen_and_removed",
-            "test_odd_names_are_removed",
+            "test_a_fork_bomb_is_limited",
+            "test_killing_the_sandbox_ends_daemons",
+            "test_a_memory_hog_is_killed_with_the_reason",
+            "test_a_full_work_folder_is_detected_and_removed",
+            "test_files_with_unusual_names_are_removed",
         )
     ),
 )
@@ -86,7 +86,9 @@ def open_checkout() -> Iterator[Path]:
         *(pytest.param((suite,), id=suite, marks=pytest.mark.long) for suite in SUITES),
     ],
 )
-def test_as_a_plain_user(suites: tuple[str, ...], delegated: str, open_checkout: Path) -> None:
+def test_the_sandbox_tests_pass_as_a_plain_user(
+    suites: tuple[str, ...], delegated: str, open_checkout: Path
+) -> None:
     ended = subprocess.run(
         [
             *(sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not long"),

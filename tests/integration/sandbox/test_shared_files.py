@@ -195,7 +195,7 @@ async def test_watches_and_locks_stay_within_a_sandbox(
 
 
 @pytest.mark.needs("node")
-async def test_node_watches_its_own_files_or_is_refused(place: Site) -> None:
+async def test_node_watches_its_own_files_or_gets_an_error(place: Site) -> None:
     code = """
 const fs = require("fs");
 try {

@@ -53,7 +53,7 @@ ROWS = ['{"a": 1}', json.dumps('{"b": 2}'), MARKED]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_python(fyke: Platform, package: str) -> None:
+def test_python_works_with_both_package_names(fyke: Platform, package: str) -> None:
     port, attempt = fyke.thread.run(fyke.attempt(input_json=INPUT.encode()))
     made = descriptor_pb2.FileDescriptorProto.FromString(sdk_pb2.DESCRIPTOR.serialized_pb)
     text = str(made).replace("coresdk", package)
@@ -88,7 +88,9 @@ def test_python(fyke: Platform, package: str) -> None:
 
 @pytest.mark.parametrize("made", ["loaded", "ours"])
 @pytest.mark.parametrize("package", PACKAGES)
-def test_node(fyke: Platform, node_client: Path, tmp_path: Path, package: str, made: str) -> None:
+def test_node_works_with_both_package_names(
+    fyke: Platform, node_client: Path, tmp_path: Path, package: str, made: str
+) -> None:
     port, attempt = fyke.thread.run(fyke.attempt(input_json=INPUT.encode()))
     (tmp_path / "sdk.proto").write_text(proto(package))
     command = ["node", "stubs.js", str(port), package, made, json.dumps(ROWS), str(tmp_path)]
@@ -101,7 +103,7 @@ def test_node(fyke: Platform, node_client: Path, tmp_path: Path, package: str, m
 @pytest.mark.long
 @pytest.mark.needs("go", "go_grpc", "protoc", "protoc_gen_go", "protoc_gen_go_grpc")
 @pytest.mark.parametrize("package", PACKAGES)
-def test_go(fyke: Platform, tmp_path: Path, package: str) -> None:
+def test_go_works_with_both_package_names(fyke: Platform, tmp_path: Path, package: str) -> None:
     folder = tmp_path / "src" / "stubs"
     (folder / "sdk").mkdir(parents=True)
     (folder / "sdk.proto").write_text(proto(package))

@@ -64,7 +64,7 @@ def latencies(port: int, count: int = 200) -> float:
         "connects",
     ],
 )
-def test_a_neighbour_of_a_flooder(fyke: Platform, kind: str) -> None:
+def test_a_flood_does_not_delay_another_attempt(fyke: Platform, kind: str) -> None:
     flooded, _ = fyke.thread.run(fyke.attempt("flooder"))
     quiet_port, _ = fyke.thread.run(fyke.attempt("quiet"))
     before = latencies(quiet_port)
@@ -76,7 +76,7 @@ def test_a_neighbour_of_a_flooder(fyke: Platform, kind: str) -> None:
     assert sum(run == "run-quiet" for run, _, _ in fyke.results.stored) == 400
 
 
-def test_a_flooder_that_stops_is_served_again(fyke: Platform) -> None:
+def test_a_flooding_worker_that_stops_is_served_again(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))

@@ -27,7 +27,7 @@ def channel(port: int) -> grpc.Channel:
     return grpc.insecure_channel(f"127.0.0.1:{port}", options=LARGE)
 
 
-def test_every_method(fyke: Platform) -> None:
+def test_every_method_works(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt(input_json='{"url":"é"}'.encode()))
     with channel(port) as way:
         reply = sdk_pb2_grpc.ParameterStub(way).GetInputJSONString(Empty())
@@ -52,7 +52,7 @@ def test_every_method(fyke: Platform) -> None:
     assert attempt.first_call_at is not None
 
 
-def test_the_older_package_name(fyke: Platform) -> None:
+def test_the_older_package_name_works(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     with channel(port) as way:
         push = way.unary_unary(
@@ -73,7 +73,7 @@ def test_other_methods_are_unimplemented(fyke: Platform, path: str) -> None:
     assert path in failed.value.details()
 
 
-def test_large_messages_both_ways(fyke: Platform) -> None:
+def test_large_messages_work_in_both_directions(fyke: Platform) -> None:
     big_input = json.dumps({"urls": [f"https://example.com/{i}" for i in range(110_000)]})
     assert len(big_input) > 3_000_000
     port, attempt = fyke.thread.run(fyke.attempt(input_json=big_input.encode()))
@@ -97,7 +97,7 @@ def test_large_messages_both_ways(fyke: Platform) -> None:
     assert fyke.results.lines[0].endswith("cut at 16 KiB]")
 
 
-def test_twenty_threads_lose_nothing(fyke: Platform) -> None:
+def test_twenty_threads_lose_no_row(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     with channel(port) as way, ThreadPoolExecutor(20) as threads:
         push = sdk_pb2_grpc.ResultStub(way).PushData
@@ -107,7 +107,7 @@ def test_twenty_threads_lose_nothing(fyke: Platform) -> None:
     assert values == list(range(2000))
 
 
-def test_large_rows_from_many_threads_wait_their_turn(fyke: Platform) -> None:
+def test_large_rows_from_many_threads_are_stored_in_turn(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     row = json.dumps("x" * 7_000_000)
     with channel(port) as way, ThreadPoolExecutor(12) as threads:
@@ -120,7 +120,7 @@ def test_large_rows_from_many_threads_wait_their_turn(fyke: Platform) -> None:
     assert fyke.servers[0]._open_streams == 0
 
 
-def test_a_thousand_calls_at_once(fyke: Platform) -> None:
+def test_a_thousand_concurrent_calls_succeed(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
 
     async def many() -> list[int]:
@@ -174,7 +174,7 @@ def test_compressed_calls_are_refused_with_a_reason(fyke: Platform) -> None:
     assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_nonsense_is_an_invalid_argument(fyke: Platform) -> None:
+def test_an_invalid_message_is_an_invalid_argument(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     with channel(port) as way, pytest.raises(grpc.RpcError) as failed:
         way.unary_unary("/coresdk.Result/PushData")(b"\x0a\xff")
@@ -192,7 +192,7 @@ def test_a_failing_handler_is_an_internal_error(fyke: Platform, error: BaseExcep
     assert failed.value.code() is grpc.StatusCode.INTERNAL
 
 
-def test_closing_ends_what_still_runs(fyke: Platform) -> None:
+def test_closing_ends_running_calls(fyke: Platform) -> None:
     async def handle(path: str, message: bytes) -> bytes:
         await asyncio.sleep(3600)
         return b""

@@ -31,25 +31,27 @@ def client(port: int) -> Iterator[H2Client]:
 
 @pytest.mark.parametrize("size", [0, 1, 65_529, 65_530, 65_531, 200_000, 6_000_000])
 @pytest.mark.parametrize("path", ["/fast", "/slow"])
-def test_echo_of_every_size(client: H2Client, size: int, path: str) -> None:
+def test_messages_of_every_size_are_returned(client: H2Client, size: int, path: str) -> None:
     message = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     assert client.call(path, message) == message
     assert client.call(path, b"next") == b"next"
 
 
 @pytest.mark.parametrize(("frame", "pad"), [(1, None), (3, 0), (7, 5), (1000, 255)])
-def test_small_and_padded_frames(client: H2Client, frame: int, pad: int | None) -> None:
+def test_small_and_padded_frames_are_accepted(
+    client: H2Client, frame: int, pad: int | None
+) -> None:
     client._frame = frame
     assert client.call("/x", b"message" * 20, pad=pad) == b"message" * 20
 
 
-def test_more_padding_than_the_first_window(client: H2Client) -> None:
+def test_more_padding_than_the_first_window_is_accepted(client: H2Client) -> None:
     client._frame = 20
     assert client.call("/x", b"m" * 10_000, pad=255) == b"m" * 10_000
 
 
 @pytest.mark.parametrize("window", [0, 1, 100, 20_000])
-def test_a_client_with_a_small_window(port: int, window: int) -> None:
+def test_a_client_with_a_small_window_gets_the_whole_reply(port: int, window: int) -> None:
     client = H2Client(port, window=window)
     size = 3000 if window != 1 else 100
     calls = [client.start("/x", bytes([i]) * size) for i in range(5)]
@@ -61,7 +63,7 @@ def test_a_client_with_a_small_window(port: int, window: int) -> None:
     client.close()
 
 
-def test_a_window_that_becomes_negative_and_recovers(port: int) -> None:
+def test_a_negative_window_recovers(port: int) -> None:
     client = H2Client(port, window=60_000)
     call = client.start("/x", b"x" * 150_000)
     while len(call.body) < 30_000:
@@ -75,14 +77,14 @@ def test_a_window_that_becomes_negative_and_recovers(port: int) -> None:
     client.close()
 
 
-def test_many_streams_at_once_and_the_limit(client: H2Client) -> None:
+def test_streams_up_to_the_limit_are_served_at_once(client: H2Client) -> None:
     assert client.call("/x", b"settings are here") == b"settings are here"
     assert client.h2.remote_settings.max_concurrent_streams == 1000
     calls = [client.start("/slow", str(i).encode()) for i in range(1000)]
     assert [client.finish(call).message for call in calls] == [str(i).encode() for i in range(1000)]
 
 
-def test_one_stream_too_many_is_refused_and_may_be_tried_again(
+def test_a_stream_above_the_limit_is_refused_and_can_be_retried(
     client: H2Client, fyke: Platform
 ) -> None:
     client.call("/x", b"")
@@ -102,7 +104,7 @@ def test_a_reset_call_is_harmless(client: H2Client, fyke: Platform) -> None:
     assert fyke.servers[0]._open_streams == 0
 
 
-def test_a_reset_while_the_reply_is_waiting(port: int, fyke: Platform) -> None:
+def test_a_call_reset_while_its_reply_waits_is_harmless(port: int, fyke: Platform) -> None:
     client = H2Client(port, window=1000)
     call = client.start("/x", b"x" * 60_000)
     while len(call.body) < 1000:
@@ -128,7 +130,7 @@ def test_trailers_end_a_request(client: H2Client) -> None:
     assert client.finish(call).message == b"t"
 
 
-def test_too_many_connections(port: int) -> None:
+def test_connections_above_the_limit_are_refused(port: int) -> None:
     clients = [H2Client(port) for _ in range(32)]
     for client in clients:
         assert client.call("/x", b"in") == b"in"

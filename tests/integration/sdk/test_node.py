@@ -24,7 +24,7 @@ def run(client: Path, port: int, scenario: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_calls(fyke: Platform, client: Path) -> None:
+def test_all_calls_work(fyke: Platform, client: Path) -> None:
     big_input = json.dumps({"a": "x" * 3_000_000})
     port, attempt = fyke.thread.run(fyke.attempt(input_json=big_input.encode()))
     outcome = run(client, port, "every")
@@ -35,18 +35,18 @@ def test_calls(fyke: Platform, client: Path) -> None:
     assert fyke.results.lines == ["careful"]
 
 
-def test_a_thousand_calls_at_once(fyke: Platform, client: Path) -> None:
+def test_a_thousand_concurrent_calls_succeed(fyke: Platform, client: Path) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     assert run(client, port, "thousand") == {"codes": [0], "rows": 1000}
     assert sorted(json.loads(row)["value"] for row in rows_of(fyke)) == list(range(1000))
 
 
-def test_a_large_row(fyke: Platform, client: Path) -> None:
+def test_a_large_row_is_stored(fyke: Platform, client: Path) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     assert run(client, port, "large")["code"] == 0
     assert [len(row) for row in rows_of(fyke)] == [6_000_011]
 
 
-def test_an_unknown_method(fyke: Platform, client: Path) -> None:
+def test_an_unknown_method_is_unimplemented(fyke: Platform, client: Path) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     assert run(client, port, "unknown") == 12

@@ -52,7 +52,7 @@ def run(worker: list[str], port: int, scenario: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_everything_a_worker_does(fyke: Platform, worker: list[str]) -> None:
+def test_every_function_of_the_sdk_works(fyke: Platform, worker: list[str]) -> None:
     text = '{"n": 1.50, "s": "é"}'
     port, attempt = fyke.thread.run(fyke.attempt(input_json=text.encode()))
     assert run(worker, port, "everything") == {"input": {"n": 1.5, "s": "é"}, "text": text}
@@ -80,7 +80,7 @@ def test_everything_a_worker_does(fyke: Platform, worker: list[str]) -> None:
     ]
 
 
-def test_refusals_say_what_is_wrong(fyke: Platform, worker: list[str]) -> None:
+def test_refusals_have_the_reason(fyke: Platform, worker: list[str]) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     empty, absent, row, message, after = run(worker, port, "refusals")
     key = empty.removesuffix(" is required")
@@ -92,13 +92,13 @@ def test_refusals_say_what_is_wrong(fyke: Platform, worker: list[str]) -> None:
     assert rows_of(fyke) == [b'{"after":"these"}']
 
 
-def test_three_thousand_rows_at_once(fyke: Platform, worker: list[str]) -> None:
+def test_three_thousand_concurrent_rows_are_stored(fyke: Platform, worker: list[str]) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     assert run(worker, port, "many") == "done"
     assert sorted(json.loads(row)["i"] for row in rows_of(fyke)) == list(range(3000))
 
 
-def test_large_messages_both_ways(fyke: Platform, worker: list[str]) -> None:
+def test_large_messages_work_in_both_directions(fyke: Platform, worker: list[str]) -> None:
     text = json.dumps({"a": "x" * 3_000_000})
     port, _ = fyke.thread.run(fyke.attempt(input_json=text.encode()))
     assert run(worker, port, "large") == len(text)
@@ -110,7 +110,7 @@ def test_an_empty_input_is_an_empty_object(fyke: Platform, worker: list[str]) ->
     assert run(worker, port, "everything") == {"input": {}, "text": "{}"}
 
 
-def test_without_a_platform_it_says_so(worker: list[str]) -> None:
+def test_without_a_platform_the_error_explains_that(worker: list[str]) -> None:
     command = [*worker, "127.0.0.1:1", "everything"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0

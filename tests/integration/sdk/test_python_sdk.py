@@ -24,7 +24,7 @@ def run(port: int, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_everything_a_worker_does(fyke: Platform) -> None:
+def test_every_function_of_the_sdk_works(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt(input_json=b'{"n": 1.10, "s": "\xc3\xa9"}'))
     done = run(
         port,
@@ -71,7 +71,7 @@ CoreSDK.Log.debug("d"); CoreSDK.Log.info(5); CoreSDK.Log.warn("w"); CoreSDK.Log.
         ("CoreSDK.Result.push_data('x' * 9_000_000)", "sdk.SDKError: The row has 9000000 bytes"),
     ],
 )
-def test_errors_say_what_is_wrong(fyke: Platform, code: str, error: str) -> None:
+def test_errors_have_the_reason(fyke: Platform, code: str, error: str) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     done = run(port, code)
     assert done.returncode == 1
@@ -79,7 +79,7 @@ def test_errors_say_what_is_wrong(fyke: Platform, code: str, error: str) -> None
     assert rows_of(fyke) == []
 
 
-def test_forked_processes_speak_for_themselves(fyke: Platform) -> None:
+def test_forked_processes_have_their_own_connections(fyke: Platform) -> None:
     """More of them than the platform takes connections: who is turned away tries again."""
     port, _ = fyke.thread.run(fyke.attempt())
     done = run(
@@ -106,7 +106,7 @@ print(set(codes))
     assert {row["who"] for row in rows} == {"parent", *range(40)}
 
 
-def test_a_call_that_is_interrupted_leaves_the_next_one_sound(fyke: Platform) -> None:
+def test_an_interrupted_call_does_not_break_the_next_one(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     fyke.thread.loop.call_soon_threadsafe(fyke.results.unblocked.clear)
     fyke.thread.loop.call_soon_threadsafe(
@@ -136,7 +136,7 @@ def test_an_empty_input_is_an_empty_object(fyke: Platform) -> None:
     assert done.stdout == "{}\n"
 
 
-def test_importing_it_is_cheap() -> None:
+def test_importing_the_sdk_loads_few_modules() -> None:
     code = (
         "import sys, sdk; sys.exit(any(n.split('.')[0] in ('grpc', 'google') for n in sys.modules))"
     )

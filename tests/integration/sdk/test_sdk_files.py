@@ -60,14 +60,14 @@ def test_the_python_stubs_agree_with_the_proto_file(generator: ModuleType) -> No
     }
 
 
-def test_python_files_are_what_the_tools_make(generator: ModuleType) -> None:
+def test_python_files_equal_those_generated_by_the_tools(generator: ModuleType) -> None:
     files = generator.python_files()
     if files is None:
         pytest.skip(f"needs {generator.TOOLS}, which the suite does not install")
     assert [str(path) for path, text in files.items() if path.read_text("utf-8") != text] == []
 
 
-def test_python_writes_the_messages_that_protobuf_writes() -> None:
+def test_python_encodes_messages_like_protobuf() -> None:
     for text in ("", "x", "é" * 100, "y" * 70_000):
         assert sdk._field(1, text.encode()) == sdk_pb2.Data(jsonString=text).SerializeToString()
         for code in (0, 1, 2**31 - 1):
@@ -75,7 +75,7 @@ def test_python_writes_the_messages_that_protobuf_writes() -> None:
             assert sdk._read(reply) == (code, text)
 
 
-def test_fields_that_are_not_known_are_skipped() -> None:
+def test_unknown_fields_are_skipped() -> None:
     known = sdk_pb2.Response(code=3, message="m").SerializeToString()
     unknown = b"\x19" + bytes(8) + b"\x25" + bytes(4) + b"\x28\x96\x01" + b"\x32\x01x"
     assert sdk._read(unknown + known + unknown) == (3, "m")
@@ -88,14 +88,14 @@ def test_fields_that_are_not_known_are_skipped() -> None:
         "import sys; sys.modules['grpc'] = None; import sdk; bad = set()",
     ],
 )
-def test_python_loads_next_to_nothing(code: str) -> None:
+def test_python_loads_few_modules(code: str) -> None:
     command = [sys.executable, "-S", "-c", f"{code}; sys.exit(bool(bad) and str(bad))"]
     env = {**os.environ, "PYTHONPATH": str(SDK)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
 
 
-def test_node_loads_next_to_nothing() -> None:
+def test_node_loads_few_modules() -> None:
     code = (
         "require('./sdk.js');"
         "const bad = process.moduleLoadList.filter((m) => /NativeModule http2$/.test(m));"
@@ -106,7 +106,7 @@ def test_node_loads_next_to_nothing() -> None:
     assert done.stdout.split() == [b"0", b"3"], done.stderr
 
 
-def test_go_needs_no_other_module() -> None:
+def test_go_requires_no_other_module() -> None:
     module = (ROOT / "sdk" / "go" / "go.mod").read_text("utf-8")
     assert "require" not in module
     env = {**os.environ, "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOWORK": "off"}

@@ -51,7 +51,7 @@ def test_acknowledged_rows_are_stored(fyke: Platform) -> None:
     assert all(json.loads(row.data)["exact"] > 10**40 - 1 for row in rows)
 
 
-def test_upserts_headers_and_log(fyke: Platform) -> None:
+def test_upserts_headers_and_log_are_stored(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt())
     with grpc.insecure_channel(f"127.0.0.1:{port}") as way:
         result = sdk_pb2_grpc.ResultStub(way)

@@ -67,7 +67,7 @@ async def writer(
 
 
 @pytest.mark.parametrize(("cut", "runs"), [("before", 2), ("after", 1)])
-async def test_a_connection_cut_at_commit_is_answered_with_what_was_stored(
+async def test_a_connection_cut_at_the_commit_returns_the_stored_result(
     writer: Writer, relay: Relay, cut: str, runs: int
 ) -> None:
     added = []
@@ -115,7 +115,9 @@ async def test_a_long_outage_leaves_the_outcome_unknown(
     assert len(await writer.stored()) == 2
 
 
-async def test_writers_are_free_while_a_commit_is_looked_up(writer: Writer, relay: Relay) -> None:
+async def test_writers_are_not_blocked_while_a_commit_is_looked_up(
+    writer: Writer, relay: Relay
+) -> None:
     await writer.write()
     relay.cut, relay.down_after_cut = "before", True
     doubtful = asyncio.create_task(writer.write())

@@ -109,7 +109,9 @@ async def test_a_database_that_only_accepts_connections_is_unavailable(
     assert len(await storage.read(lambda tx: tx.accounts.all())) == 1
 
 
-async def test_a_statement_that_takes_too_long_is_ended_and_reported(storage: SqlStorage) -> None:
+async def test_a_statement_that_takes_too_long_is_cancelled_and_reported(
+    storage: SqlStorage,
+) -> None:
     def slow(tx: Transaction) -> None:
         tx.connection.exec_driver_sql("SELECT pg_sleep(60)")  # type: ignore[attr-defined]
 
@@ -192,7 +194,7 @@ async def after_silence(work: Callable[[], Awaitable[T]]) -> T:
         return await work()
 
 
-async def test_silent_connections_of_the_results_neither_lose_nor_double_rows(
+async def test_silent_connections_of_the_results_neither_lose_nor_duplicate_rows(
     relay: Relay, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "READERS", 1)  # another would have a connection of its own

@@ -79,7 +79,7 @@ async def test_both_secrets_verify_for_a_day_after_a_rotation(
         verified(old.secret, message)
 
 
-async def test_a_failing_endpoint_is_flagged_and_a_new_address_takes_what_waits(
+async def test_a_failing_endpoint_is_marked_and_a_new_address_gets_the_pending_messages(
     working: App, receiver: Receiver
 ) -> None:
     webhooks, owner = working.services.webhooks, working.owner
@@ -103,7 +103,7 @@ async def test_a_failing_endpoint_is_flagged_and_a_new_address_takes_what_waits(
     assert len(receiver.at("/old")) == 1
 
 
-async def test_an_endpoint_that_is_off_gets_nothing_and_can_be_caught_up(
+async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed(
     app: App, receiver: Receiver
 ) -> None:
     """Without the timers: what is written, given up, and written again."""

@@ -57,7 +57,9 @@ def verified(folder: Path, secret: str, messages: list[dict[str, Any]]) -> list[
     return found
 
 
-async def test_the_library_takes_ours_and_nothing_that_was_changed(tmp_path: Path) -> None:
+async def test_the_library_accepts_our_signatures_and_refuses_changed_messages(
+    tmp_path: Path,
+) -> None:
     secret, run, came = await delivered(f"sqlite:///{tmp_path / 'state.db'}")
     body, headers = came.body.decode(), came.headers
     stale = str(int(headers["webhook-timestamp"]) - 3600)

@@ -75,7 +75,7 @@ def java(folder: Path) -> Verify:
         pytest.param(java, marks=[pytest.mark.needs("java"), pytest.mark.long]),
     ],
 )
-def test_a_receiver_takes_the_vector_and_nothing_else(
+def test_a_receiver_accepts_the_published_vector_and_refuses_changes(
     language: Callable[[Path], Verify], tmp_path: Path
 ) -> None:
     verify = language(tmp_path)
@@ -87,7 +87,7 @@ def test_a_receiver_takes_the_vector_and_nothing_else(
 
 
 @pytest.mark.needs("go")
-def test_the_receiver_in_go(tmp_path: Path) -> None:
+def test_the_go_receiver_verifies_signatures(tmp_path: Path) -> None:
     """Its own test: the vector comes with the environment."""
     done = subprocess.run(
         ["go", "test", "-json", "-run", "TestPublishedVector", "."],

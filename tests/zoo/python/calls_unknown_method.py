@@ -1,4 +1,4 @@
-"""Calls what does not exist, and goes on."""
+"""Calls a method that does not exist, and continues."""
 
 import grpc
 from sdk import CoreSDK

@@ -1,4 +1,4 @@
-"""Takes memory until something stops it."""
+"""Allocates memory until it is stopped."""
 
 from sdk import CoreSDK
 

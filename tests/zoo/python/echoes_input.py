@@ -1,4 +1,4 @@
-"""Pushes what it was given, and its environment."""
+"""Pushes its input and its environment."""
 
 import os
 

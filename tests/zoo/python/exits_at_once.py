@@ -1,1 +1,1 @@
-"""Ends before it has said anything."""
+"""Ends before its first call or output."""

@@ -1,4 +1,4 @@
-"""Pushes two rows, complains, and gives up with code 3."""
+"""Pushes two rows, prints an error, and exits with code 3."""
 
 import sys
 

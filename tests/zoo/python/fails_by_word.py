@@ -1,4 +1,4 @@
-"""Fails for words that begin with "bad", and waits for those that begin with "slow"."""
+"""Fails for words that begin with "bad", and sleeps for words that begin with "slow"."""
 
 import sys
 import time

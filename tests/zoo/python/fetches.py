@@ -1,4 +1,4 @@
-"""Fetches its url through the proxy it was given and pushes what came back."""
+"""Fetches its url through its proxy and pushes the result."""
 
 import base64
 import os

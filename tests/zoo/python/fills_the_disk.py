@@ -1,4 +1,4 @@
-"""Writes files until there is no room."""
+"""Writes files until the disk is full."""
 
 from sdk import CoreSDK
 

@@ -1,4 +1,4 @@
-"""Prints far more than is kept, to both streams."""
+"""Prints far more than the log stores, to both streams."""
 
 import sys
 

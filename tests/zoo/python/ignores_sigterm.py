@@ -1,4 +1,4 @@
-"""Does not want to end."""
+"""Ignores SIGTERM and sleeps."""
 
 import signal
 import time

@@ -1,4 +1,4 @@
-"""Ends well, but leaves twenty processes behind that want to outlive it."""
+"""Succeeds, but leaves twenty daemons that try to outlive it."""
 
 import os
 import signal

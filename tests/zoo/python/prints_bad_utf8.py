@@ -1,4 +1,4 @@
-"""Bytes that are no text, control characters, and a line without an end."""
+"""Prints invalid UTF-8, control characters, and a line without an end."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""One row of 5 MB, which is allowed, and one of 9 MB, which is not; then one more row."""
+"""Pushes a row of 5 MB, which is allowed, a row of 9 MB, which is not, and one more row."""
 
 from sdk import CoreSDK
 

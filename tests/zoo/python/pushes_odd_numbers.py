@@ -1,4 +1,4 @@
-"""Numbers that lose their digits elsewhere."""
+"""Pushes numbers that many JSON parsers round."""
 
 from sdk import CoreSDK
 

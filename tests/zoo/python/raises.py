@@ -1,4 +1,4 @@
-"""Fails as most scripts do: with a traceback."""
+"""Fails with a traceback, like most scripts."""
 
 from sdk import CoreSDK
 

@@ -1,4 +1,4 @@
-"""The same article twice: one row, with the fields of both."""
+"""Upserts the same article twice: the result is one row with the fields of both."""
 
 from sdk import CoreSDK
 

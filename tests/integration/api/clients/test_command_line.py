@@ -36,7 +36,7 @@ def wrapped(custom: dict[str, Any]) -> dict[str, Any]:
     return custom if has else {"parameters": {"custom": custom}}
 
 
-async def test_it_shows_code_message_and_details_of_an_error(app: App, api: Api) -> None:
+async def test_an_error_shows_code_message_and_details(app: App, api: Api) -> None:
     await app.publish()
     cli = cli2_client(api.http, app.owner_key)
     with pytest.raises(AssertionError, match=r'^11000 invalid argument: .* required field "urls"'):
@@ -48,7 +48,7 @@ async def test_it_shows_code_message_and_details_of_an_error(app: App, api: Api)
         await stranger.get("/api/v2/users/account")
 
 
-async def test_it_asks_without_a_key_where_it_may(app: App, api: Api) -> None:
+async def test_it_sends_no_key_to_public_operations(app: App, api: Api) -> None:
     worker = await app.publish()
     without_key = cli2_client(api.http, None)
     store = await without_key.get("/api/v2/store?keyword=reader&offset=0&limit=20")
@@ -85,7 +85,7 @@ async def test_it_resolves_a_version_before_it_runs(app: App, api: Api) -> None:
     assert (await cli.get(f"/api/v2/worker-runs/{run}"))["version"] == "v1.0.1"
 
 
-async def test_its_second_page_is_the_first_again(app: App, api: Api) -> None:
+async def test_its_offset_is_taken_as_a_page_number(app: App, api: Api) -> None:
     """It sends the number of the page less one: a known fault, which no server can fix."""
     await app.publish()
     cli = cli2_client(api.http, app.owner_key)
@@ -134,7 +134,7 @@ async def test_it_exports_in_eight_formats(app: App, api: Api) -> None:
         assert (file.status_code, len(file.content) > 3) == (200, True), name
 
 
-async def test_it_makes_lists_shows_and_runs_a_task(app: App, api: Api) -> None:
+async def test_it_creates_lists_shows_and_runs_a_task(app: App, api: Api) -> None:
     worker = await app.publish()
     cli = cli2_client(api.http, app.owner_key)
     body = sent(
@@ -186,7 +186,7 @@ async def test_it_publishes_a_version(app: App, api: Api) -> None:
     assert (await cli2_client(api.http, None).get(f"{WORKER}/internal"))["title"] == "Pages"
 
 
-async def test_its_abort_has_neither_body_nor_type(app: App, api: Api) -> None:
+async def test_its_abort_request_without_body_and_type_is_accepted(app: App, api: Api) -> None:
     await app.publish()
     cli = cli2_client(api.http, app.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]

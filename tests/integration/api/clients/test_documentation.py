@@ -45,7 +45,7 @@ def words_of(default: list[Any]) -> list[str]:
     return [w.get("keyword") or w.get("value") if isinstance(w, dict) else w for w in default]
 
 
-async def test_the_playground_builds_its_form_and_runs_from_another_site(
+async def test_the_playground_builds_its_form_and_starts_runs_from_another_site(
     app: App, api: Api
 ) -> None:
     await app.publish(schema=SCHEMA)
@@ -112,9 +112,7 @@ async def test_a_sample_checks_its_account_first(app: App, api: Api) -> None:
         assert answer.json()["data"]["balance"]
 
 
-async def test_a_sample_knows_every_word_on_its_way_and_raises_with_the_log(
-    app: App, api: Api
-) -> None:
+async def test_a_sample_recognises_every_status_and_raises_with_the_log(app: App, api: Api) -> None:
     """``ready`` and ``running`` go on, ``succeeded`` is the good end, ``failed`` and ``aborting``
     make it read the log; any other word, ``aborted`` too, is an error that it cannot explain."""
     worker = await app.publish()
@@ -167,7 +165,9 @@ async def test_a_sample_raises_before_it_reads_the_body_of_an_error(app: App, ap
 OWN_LINE = re.compile(r'^\{"code":\d+,"message":"')
 
 
-async def test_no_error_is_a_redirect_or_a_page(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_errors_are_neither_redirects_nor_pages(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """404, 405, 413, 429 and 500 of both versions are envelopes of their version."""
 
     async def fail(*_: Any) -> None:
@@ -209,7 +209,7 @@ def check_envelope(path: str, answer: Any) -> None:
     assert body["code"] != 0
 
 
-async def test_unknown_keys_missing_types_and_empty_bodies_are_taken(app: App, api: Api) -> None:
+async def test_unknown_keys_missing_types_and_empty_bodies_are_accepted(app: App, api: Api) -> None:
     worker = await app.publish(schema={"description": "", "properties": []})
     headers = {"api-key": app.owner_key}
     extra = {"page_index": 1, "page_size": 10, "system_params": "{}", "no_such_key": [1]}

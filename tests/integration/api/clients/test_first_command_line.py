@@ -59,7 +59,7 @@ async def test_it_prints_the_account(app: App, api: Api) -> None:
     ]  # fmt: skip
 
 
-async def test_it_finds_a_worker_and_reads_what_it_takes(app: App, api: Api) -> None:
+async def test_it_finds_a_worker_and_reads_its_input_schema(app: App, api: Api) -> None:
     worker = await app.publish()
     cli = cli1_client(api.http, None)  # with the type of a body, and without a key
     [found] = (await cli.get("/api/store?search=reader&limit=10"))["scraper"]
@@ -76,7 +76,7 @@ async def test_it_finds_a_worker_and_reads_what_it_takes(app: App, api: Api) -> 
     ]
 
 
-async def test_it_runs_and_polls_to_a_success_and_reads_all_of_it(app: App, api: Api) -> None:
+async def test_it_polls_a_run_to_its_success_and_reads_all_rows(app: App, api: Api) -> None:
     worker = await app.publish()
     cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id, callback_url=URL)
@@ -121,7 +121,7 @@ async def test_it_exports_in_its_two_formats_and_downloads_without_a_header(
         assert (file.status_code, " ".join(file.text.split())) == (200, expected)
 
 
-async def test_it_lists_runs_and_keeps_a_status_of_zero(app: App, api: Api) -> None:
+async def test_it_lists_runs_and_accepts_a_status_of_zero(app: App, api: Api) -> None:
     worker = await app.publish()
     cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id)
@@ -134,7 +134,7 @@ async def test_it_lists_runs_and_keeps_a_status_of_zero(app: App, api: Api) -> N
     assert (await cli.post("/api/v1/run/list", {"status": 4}))["list"] == []
 
 
-async def test_it_reads_why_a_run_failed(app: App, api: Api) -> None:
+async def test_it_shows_the_reason_of_a_failed_run(app: App, api: Api) -> None:
     worker = await app.publish()
     cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id)
@@ -178,7 +178,7 @@ async def test_it_reruns_and_runs_tasks_with_a_callback(app: App, api: Api) -> N
         assert stored.callback_url == URL
 
 
-async def test_it_may_run_by_path_and_wait_for_the_rows(app: App, api: Api) -> None:
+async def test_it_starts_by_path_and_waits_for_the_rows(app: App, api: Api) -> None:
     await app.publish()
     cli = cli1_client(api.http, app.owner_key)
     assert await start(cli, "owner/reader")

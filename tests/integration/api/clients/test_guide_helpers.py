@@ -28,7 +28,7 @@ SCHEMA = {
 
 
 @pytest.mark.slow
-async def test_the_retry_helper_loops_while_the_body_says_4290(app: App) -> None:
+async def test_the_retry_helper_repeats_while_the_body_has_code_4290(app: App) -> None:
     """It reads the body of every answer, and waits 1, 2, 4, 8 and 16 of its units."""
     unit = 0.05
     async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:
@@ -48,7 +48,7 @@ async def test_the_retry_helper_loops_while_the_body_says_4290(app: App) -> None
     assert (result["code"], waits[:1]) == (0, [1])
 
 
-async def test_the_schema_helper_needs_no_key_and_finds_what_is_required(
+async def test_the_schema_helper_needs_no_key_and_finds_the_required_fields(
     app: App, api: Api
 ) -> None:
     worker = await app.publish(schema=SCHEMA)
@@ -102,7 +102,7 @@ async def test_the_shell_loop_stops_at_success_and_failure_only(
     assert await loop(app, api, gone, 3) == [5, 5, 5]  # a known fault of the loop
 
 
-async def test_a_body_with_a_byte_order_mark_is_read(app: App, api: Api) -> None:
+async def test_a_body_with_a_byte_order_mark_is_accepted(app: App, api: Api) -> None:
     """``Out-File -Encoding utf8`` writes one; the guide sends such a file as it is."""
     worker = await app.publish()
     content = json.dumps(start_body(worker.id), indent=4).replace("\n", "\r\n") + "\r\n"

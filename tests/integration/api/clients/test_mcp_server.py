@@ -45,7 +45,7 @@ def typed(answer: Any) -> dict[str, Any]:
     return body
 
 
-async def test_every_error_decodes_from_every_stage(app: App, api: Api) -> None:
+async def test_every_error_is_decoded_at_every_stage(app: App, api: Api) -> None:
     await app.publish()
     headers = {"authorization": f"Bearer {app.owner_key}"}
     bad = {"input": {"parameters": {"custom": {"urls": 5, "max_results": "x"}}}}
@@ -75,7 +75,7 @@ async def test_every_error_decodes_from_every_stage(app: App, api: Api) -> None:
         assert typed(answer)["code"] == code
 
 
-async def test_faults_and_limits_decode_too(
+async def test_internal_errors_and_limits_are_decoded_too(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raised: list[Exception] = []
@@ -95,11 +95,13 @@ async def test_faults_and_limits_decode_too(
         assert typed(answer)["code"] in KNOWN_CODES, error
 
 
-def test_every_code_is_one_that_it_maps() -> None:
+def test_every_code_is_in_its_mapping() -> None:
     assert {row.code for row in TABLE_V2.values()} <= KNOWN_CODES
 
 
-async def test_the_reason_is_in_the_message_which_is_all_that_it_shows(app: App, api: Api) -> None:
+async def test_the_message_contains_the_reason_because_only_the_message_is_shown(
+    app: App, api: Api
+) -> None:
     await app.publish()
     server = mcp_client(api.http, app)
     with pytest.raises(AssertionError, match=r'^\[11000\] .*required field "urls" is missing'):
@@ -113,14 +115,16 @@ async def test_the_reason_is_in_the_message_which_is_all_that_it_shows(app: App,
         mcp(stranger)
 
 
-async def test_raw_input_is_sent_as_it_is(app: App, api: Api) -> None:
+async def test_raw_input_is_sent_unchanged(app: App, api: Api) -> None:
     await app.publish()
     server = mcp_client(api.http, app)
     for raw in (CUSTOM, {"parameters": {"custom": CUSTOM}}):
         assert (await server.post(f"{PATH}/runs", RUN_BODY | {"input": raw}))["run_slug"]
 
 
-async def test_both_forms_of_a_name_start_at_once_and_without_a_version(app: App, api: Api) -> None:
+async def test_both_forms_of_a_reference_start_at_once_and_without_a_version(
+    app: App, api: Api
+) -> None:
     worker = await app.publish()
     server = mcp_client(api.http, app)
     for ref in (worker.id, "owner~reader", quote("owner/reader", safe="")):
@@ -142,7 +146,7 @@ async def test_a_batch_reads_the_slug_of_each(app: App, api: Api) -> None:
     assert len(set(runs)) == 3
 
 
-async def test_pages_are_numbers_of_pages_and_zero_is_the_first(app: App, api: Api) -> None:
+async def test_page_numbers_start_at_zero_and_count_pages(app: App, api: Api) -> None:
     await app.publish()
     server = mcp_client(api.http, app)
     run = (await server.post(f"{PATH}/runs", RUN_BODY))["run_slug"]
@@ -168,7 +172,7 @@ async def test_a_sync_run_and_an_export(app: App, api: Api) -> None:
     assert link["download_url"].startswith("http://")
 
 
-async def test_a_task_runs_with_the_body_of_a_run(app: App, api: Api) -> None:
+async def test_a_task_accepts_the_body_of_a_run(app: App, api: Api) -> None:
     await app.publish()
     server = mcp_client(api.http, app)
     saved = {"worker_id": "owner/reader", "title": "Daily", "input": RUN_BODY["input"]}
@@ -200,7 +204,7 @@ async def test_its_polling_ends_with_every_run(app: App) -> None:
             assert (detail["status"], type(detail["err_msg"])) == (word, str)
 
 
-async def test_fields_that_are_read_of_the_catalog(app: App, api: Api) -> None:
+async def test_the_fields_that_it_reads_are_in_the_catalog(app: App, api: Api) -> None:
     worker = await app.publish()
     server = mcp_client(api.http, app)
     for path in ("/api/v2/store", "/api/v2/workers"):

@@ -235,9 +235,7 @@ async def test_a_sample_starts_polls_and_reads(app: App, caller: Caller) -> None
         assert (page.rows in (2, None), page.headers in (4, None)) == (True, True)
 
 
-async def test_a_sample_stops_at_every_end_and_learns_what_is_wrong(
-    app: App, caller: Caller
-) -> None:
+async def test_a_sample_stops_at_every_end_and_shows_the_error(app: App, caller: Caller) -> None:
     await app.publish()
     run = await caller.start("owner/reader")
     await app.execute([], Outcome.EXIT_CODE, 'It said "status":3, and left')

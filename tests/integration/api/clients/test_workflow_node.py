@@ -27,7 +27,7 @@ PATH = "/api/v2/workers/" + quote("owner/reader".replace("/", "~"), safe="")
 FILTERS = ("running", "succeeded", "failed", "aborted")
 
 
-async def test_its_four_headers_are_taken_everywhere(app: App, api: Api) -> None:
+async def test_its_four_headers_are_accepted_everywhere(app: App, api: Api) -> None:
     worker = await app.publish()
     node = n8n_client(api.http, app.owner_key)
     for path in (
@@ -40,7 +40,7 @@ async def test_its_four_headers_are_taken_everywhere(app: App, api: Api) -> None
     assert (await node.get(f"/api/v2/workers/{worker.id}"))["slug"] == worker.id
 
 
-async def test_a_credential_is_tried_by_its_account(app: App, api: Api) -> None:
+async def test_its_credential_test_reads_the_account(app: App, api: Api) -> None:
     async def tried(**headers: str) -> tuple[int, int]:
         answer = await api.http.get("/api/v2/users/account", headers=headers)
         return answer.status_code, answer.json()["code"]
@@ -52,7 +52,7 @@ async def test_a_credential_is_tried_by_its_account(app: App, api: Api) -> None:
     assert await tried() == (401, 12001)
 
 
-async def test_an_error_brings_message_details_and_request(app: App, api: Api) -> None:
+async def test_an_error_has_message_details_and_request_id(app: App, api: Api) -> None:
     await app.publish()
     node = n8n_client(api.http, app.owner_key)
     with pytest.raises(AssertionError, match=r"urls.* \[.*urls.*\] \w{26}$"):
@@ -62,7 +62,7 @@ async def test_an_error_brings_message_details_and_request(app: App, api: Api) -
 
 
 @pytest.mark.slow
-async def test_its_retries_get_through_a_limit(app: App) -> None:
+async def test_its_retries_succeed_under_a_limit(app: App) -> None:
     """GET only, at 429 and from 500 on, five times in all; its seconds are shortened here."""
     async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:
         seen: list[int] = []
@@ -85,7 +85,7 @@ async def test_its_retries_get_through_a_limit(app: App) -> None:
     assert seen[-1] == 200
 
 
-async def test_the_worker_picker_finds_workers_under_list(app: App, api: Api) -> None:
+async def test_the_worker_picker_reads_the_member_list(app: App, api: Api) -> None:
     worker = await app.publish()
     node = n8n_client(api.http, app.owner_key)
     for path in ("/api/v2/workers", "/api/v2/store"):
@@ -98,7 +98,7 @@ async def test_the_worker_picker_finds_workers_under_list(app: App, api: Api) ->
         assert (await node.get(f"/api/v2/workers/{ref}"))["slug"] == worker.id
 
 
-async def test_no_answer_has_another_array_where_it_looks_for_entries(app: App, api: Api) -> None:
+async def test_every_answer_has_its_entries_in_the_expected_array(app: App, api: Api) -> None:
     await app.publish()
     node = n8n_client(api.http, app.owner_key)
     for path in ("/api/v2/workers", "/api/v2/store"):
@@ -113,7 +113,7 @@ async def test_no_answer_has_another_array_where_it_looks_for_entries(app: App, 
         assert array_of(data)[0]["queue_ref"] == ref
 
 
-async def test_the_task_picker_and_a_run_of_what_was_picked(app: App, api: Api) -> None:
+async def test_the_task_picker_finds_a_task_that_can_be_run(app: App, api: Api) -> None:
     worker = await app.publish()
     node = n8n_client(api.http, app.owner_key)
     body = {"worker_id": "owner~reader", "title": "Daily", "input": INPUT}
@@ -144,7 +144,7 @@ async def test_return_all_stops_at_a_short_page(app: App, api: Api) -> None:
     assert seen == runs[::-1]
 
 
-async def test_it_sends_no_body_where_there_is_none(app: App, api: Api) -> None:
+async def test_it_omits_the_body_where_none_is_expected(app: App, api: Api) -> None:
     """The type of a body is named all the same, in each of its requests."""
     await app.publish()
     await app.publish("simple", schema={"description": "", "properties": []})
@@ -211,7 +211,7 @@ def triggered(body: bytes, wanted: tuple[str, ...] = FILTERS) -> dict[str, Any] 
     ("outcome", "word"),
     [(Outcome.SUCCEEDED, "succeeded"), (Outcome.TIMEOUT, "failed"), (Outcome.ABORTED, "aborted")],
 )
-async def test_the_trigger_takes_what_is_sent_at_each_end(
+async def test_the_trigger_accepts_the_callback_of_each_end(
     app: App, api: Api, outcome: Outcome, word: str
 ) -> None:
     await app.publish()

@@ -53,7 +53,7 @@ def listed(*workers: Worker, count: int | None = None, page: int = 1, size: int 
 
 @pytest.mark.common_app
 @pytest.mark.parametrize("query", ["", "?language=en", "?language=zh", "?language=klingon"])
-async def test_regions(api: Api, query: str) -> None:
+async def test_the_regions_are_listed(api: Api, query: str) -> None:
     answer = await api.get(f"/api/v2/proxy/region{query}", key=None)
     found = data_of(v1.Regions, answer)
     assert list(found) == ["list"]
@@ -64,7 +64,7 @@ async def test_regions(api: Api, query: str) -> None:
 # --- lists ---------------------------------------------------------------------------------
 
 
-async def test_the_store_is_open_and_paged(app: App, api: Api) -> None:
+async def test_the_store_is_public_and_paged(app: App, api: Api) -> None:
     made = [await app.publish(name) for name in ("one", "two", "three")]
     hidden = await app.publish("hidden", public=False)
     newest = [made[2], made[1], made[0]]
@@ -97,7 +97,7 @@ async def test_a_keyword_matches_slug_path_and_title(app: App, api: Api) -> None
     assert nothing.json()["data"] == listed()
 
 
-async def test_ones_own_workers(app: App, api: Api) -> None:
+async def test_the_workers_of_the_account_are_listed(app: App, api: Api) -> None:
     public, private = await app.publish("one"), await app.publish("two", public=False)
     foreign = await app.publish("three", caller=app.other)
     bare = await app.publish("bare")
@@ -123,7 +123,7 @@ async def test_ones_own_workers(app: App, api: Api) -> None:
         ("offset=x", "offset"),
     ],
 )
-async def test_pages_that_are_not_there(api: Api, query: str, field: str) -> None:
+async def test_pages_out_of_range_are_refused_or_empty(api: Api, query: str, field: str) -> None:
     for path in (STORE, WORKERS):
         body = fails(await api.get(f"{path}?{query}"), 422, 11000, field)
         assert body["details"][0].startswith(field)
@@ -151,7 +151,7 @@ def detail_of(worker: Worker) -> dict[str, Any]:
 
 @pytest.mark.parametrize("form", ["{id}", "owner~reader", "owner%7Ereader", "owner/reader",
                                   "owner%2Freader"])  # fmt: skip
-async def test_a_worker_by_every_reference(app: App, api: Api, form: str) -> None:
+async def test_a_worker_is_found_by_every_form_of_reference(app: App, api: Api, form: str) -> None:
     worker = await app.publish()
     path = f"{WORKERS}/{form.format(id=worker.id)}"
     assert data_of(answers.WorkerContract, await api.get(path)) == detail_of(worker)
@@ -176,7 +176,7 @@ async def test_the_schema_is_returned_exactly_as_published(app: App, api: Api) -
     assert list(answer.json()["data"]["input_schema"]) == ["properties", "zz", "a"]
 
 
-async def test_a_private_worker_is_not_there_for_others(app: App, api: Api) -> None:
+async def test_a_private_worker_of_another_account_is_not_found(app: App, api: Api) -> None:
     worker = await app.publish(public=False)
     for ref in (worker.id, "owner~reader"):
         for tail in ("", "/input-schema", "/internal"):
@@ -191,13 +191,13 @@ async def test_a_private_worker_is_not_there_for_others(app: App, api: Api) -> N
 
 @pytest.mark.common_app
 @pytest.mark.parametrize("ref", [NOWHERE, "owner~nothing", "reader", "a~b~c", "x" * 500])
-async def test_a_worker_that_is_not_there(app: App, api: Api, ref: str) -> None:
+async def test_an_unknown_worker_is_not_found(app: App, api: Api, ref: str) -> None:
     await app.publish()
     for tail in ("/input-schema", "/internal"):
         fails(await api.get(f"{WORKERS}/{ref}{tail}", key=None), 404, 50001)
 
 
-async def test_a_worker_without_a_version(app: App, api: Api) -> None:
+async def test_a_worker_without_a_version_is_reported(app: App, api: Api) -> None:
     worker = await app.publish()
     await app.withdraw(worker, "v1.0.1")
     for tail in ("", "/input-schema"):

@@ -28,7 +28,7 @@ async def finished_run(app: App, api: Api, worker: Worker) -> str:
     return str(run["run_slug"])
 
 
-async def test_nothing_starts_of_it_any_more(app: App, api: Api) -> None:
+async def test_a_deleted_worker_cannot_be_started(app: App, api: Api) -> None:
     worker = await app.publish()
     run = await finished_run(app, api, worker)
     saved = {"worker_id": worker.id, "title": "Daily", "input": start_body(worker.id)["input"]}
@@ -59,7 +59,7 @@ async def test_nothing_starts_of_it_any_more(app: App, api: Api) -> None:
         assert (await api.get(path)).json()["data"]["count"] == 0
 
 
-async def test_its_runs_stay_readable(app: App, api: Api) -> None:
+async def test_the_runs_of_a_deleted_worker_stay_readable(app: App, api: Api) -> None:
     worker = await app.publish()
     run = await finished_run(app, api, worker)
     before = await api.ok("/api/v1/run/detail", {"run_slug": run})
@@ -82,7 +82,7 @@ async def test_its_runs_stay_readable(app: App, api: Api) -> None:
     fails(await api.post(f"{WORKERS}/{worker.id}/runs/last/rerun"), 404, 50001)
 
 
-async def test_its_tasks_are_found_by_its_id(app: App, api: Api) -> None:
+async def test_the_tasks_of_a_deleted_worker_are_found_by_its_id(app: App, api: Api) -> None:
     worker, kept = await app.publish(), await app.publish("kept")
     saved = {"title": "Daily", "input": start_body(worker.id)["input"]}
     tasks = {
@@ -95,7 +95,7 @@ async def test_its_tasks_are_found_by_its_id(app: App, api: Api) -> None:
         assert [task["slug"] for task in listed.json()["data"]["list"]] == found
 
 
-async def test_waiting_runs_fail_and_running_ones_go_on(app: App, api: Api) -> None:
+async def test_waiting_runs_fail_and_running_ones_continue(app: App, api: Api) -> None:
     worker = await app.publish()
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     running = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
@@ -114,7 +114,7 @@ async def test_waiting_runs_fail_and_running_ones_go_on(app: App, api: Api) -> N
     assert await app.lease() == []
 
 
-async def test_the_name_is_free_for_another_worker(app: App, api: Api) -> None:
+async def test_the_name_can_be_used_for_another_worker(app: App, api: Api) -> None:
     old = await app.publish()
     run = await finished_run(app, api, old)
     await delete(api, old.id)
@@ -129,7 +129,9 @@ async def test_the_name_is_free_for_another_worker(app: App, api: Api) -> None:
     fails(await api.get(f"{WORKERS}/{young.id}"), 404, 50001)
 
 
-async def test_only_the_owner_deletes_and_twice_is_once(app: App, api: Api) -> None:
+async def test_only_the_owner_can_delete_and_repeating_it_changes_nothing(
+    app: App, api: Api
+) -> None:
     public = await app.publish("shown")
     hidden = await app.publish("hidden", public=False)
     fails(await delete(api, public.id, key=app.other_key), 401, 4010, "only the owner")

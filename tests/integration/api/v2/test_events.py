@@ -71,7 +71,7 @@ async def test_a_run_is_streamed_from_start_to_end(app: App) -> None:
 
 
 @pytest.mark.slow
-async def test_the_line_that_is_written_after_the_end_comes_before_it(
+async def test_a_line_written_after_the_end_is_sent_before_the_end_event(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.domain.runs.stream.SUMMARY_LINE_MS", 60_000)
@@ -114,7 +114,7 @@ async def test_an_ended_run_is_streamed_at_once_and_the_stream_ends(app: App) ->
 
 
 @pytest.mark.slow
-async def test_dropped_connections_and_restarted_servers_lose_and_double_nothing(
+async def test_reconnects_neither_lose_nor_duplicate_events(
     app: App,
 ) -> None:
     run = await started(app)
@@ -209,7 +209,7 @@ async def test_invalid_parameters_are_refused_before_the_stream_starts(app: App)
 
 
 @pytest.mark.slow
-async def test_streams_per_key_are_limited_and_free_again_when_a_client_leaves(
+async def test_streams_per_key_are_limited_until_a_client_disconnects(
     app: App,
 ) -> None:
     run = await started(app)
@@ -255,9 +255,7 @@ async def test_a_server_that_stops_ends_its_streams_and_waits_at_once(app: App) 
 
 
 @pytest.mark.slow
-async def test_a_key_that_is_revoked_ends_its_streams(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_revoked_key_ends_its_streams(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.api.v2.events.QUIET_SECONDS", 0.0)
     run = await started(app)
     async with serving(app) as url, asyncio.timeout(FOREVER):

@@ -262,14 +262,14 @@ class Setup:
 
 
 @pytest.mark.slow
-async def test_every_operation_answers_with_its_table_and_nothing_else(app: App, api: Api) -> None:
+async def test_every_operation_returns_exactly_the_fields_of_its_table(app: App, api: Api) -> None:
     setup = Setup(app, api)
     await setup.set_up()
     for operation, shape in SHAPES.items():
         await setup.check(operation, shape)
 
 
-async def test_every_start_that_waits_answers_with_the_union_of_both_forms(app: App) -> None:
+async def test_every_sync_start_returns_the_fields_of_both_forms(app: App) -> None:
     async with client(app.asgi(sync_wait_seconds=0.001)) as http:
         setup = Setup(app, Api(http, app.owner_key))
         await setup.set_up()
@@ -279,7 +279,7 @@ async def test_every_start_that_waits_answers_with_the_union_of_both_forms(app: 
 
 
 @pytest.mark.slow
-async def test_no_operation_is_left_out(app: App) -> None:
+async def test_all_operations_are_covered(app: App) -> None:
     published = operations()
     assert len(published) == 39
     assert SHAPES.keys() == published.keys()
@@ -292,7 +292,7 @@ async def test_no_operation_is_left_out(app: App) -> None:
     assert {name: served.get(name) for name in published} == published
 
 
-def test_a_difference_is_seen() -> None:
+def test_a_difference_is_detected() -> None:
     shape = {"a": int, "b?": [str], "c": {"x"}, "f?": NUMBER}
     assert differences(shape, {"a": 1, "c": "x"}, "d") == []
     for value, expected in (

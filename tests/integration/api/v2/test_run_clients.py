@@ -157,7 +157,9 @@ async def test_the_workflow_node_picks_a_run_and_reads_why_it_failed(app: App, a
     assert "stopped here" in json.dumps(await n8n.get(f"/api/v2/worker-runs/{run}/log"))
 
 
-async def test_the_workflow_node_takes_a_sync_answer_as_final_or_polls_on(app: App) -> None:
+async def test_the_workflow_node_accepts_a_sync_answer_as_final_or_continues_polling(
+    app: App,
+) -> None:
     await app.publish()
     async with client(app.asgi(sync_wait_seconds=0.02)) as http:
         n8n = n8n_client(http, app.owner_key)
@@ -209,7 +211,7 @@ async def test_the_samples_start_poll_and_read(app: App, api: Api) -> None:
 # --- the script that the documents are checked with ----------------------------------------------
 
 
-async def test_every_last_operation_works_after_one_run(app: App, api: Api) -> None:
+async def test_every_operation_on_the_last_run_works(app: App, api: Api) -> None:
     await app.publish()
     headers = {"authorization": f"Bearer {app.owner_key}"}
     run = Client(api.http, headers, cli2)
@@ -226,7 +228,7 @@ async def test_every_last_operation_works_after_one_run(app: App, api: Api) -> N
         await app.execute([{"n": 1}])
 
 
-async def test_after_an_abort_the_lifecycle_audit_sees_a_word_that_it_knows(
+async def test_the_status_after_an_abort_is_one_that_the_lifecycle_audit_knows(
     app: App, api: Api
 ) -> None:
     await app.publish()

@@ -57,7 +57,7 @@ async def finished(app: App, api: Api) -> tuple[str, str]:
     return worker.id, run
 
 
-async def test_a_run_has_all_fields_of_the_contract_wherever_it_is_asked_for(
+async def test_every_operation_returns_a_run_with_all_fields_of_the_contract(
     app: App, api: Api
 ) -> None:
     worker, run = await finished(app, api)
@@ -86,7 +86,7 @@ async def test_a_run_has_all_fields_of_the_contract_wherever_it_is_asked_for(
         reads_as(WorkerRun, await api.get(path))
 
 
-async def test_status_is_a_string_and_the_first_of_its_name(app: App, api: Api) -> None:
+async def test_the_status_is_the_first_published_name_of_the_state(app: App, api: Api) -> None:
     """The documented Java sample searches the text of the answer."""
     _, run = await finished(app, api)
     text = (await api.get(f"{RUNS}/{run}")).text
@@ -95,7 +95,9 @@ async def test_status_is_a_string_and_the_first_of_its_name(app: App, api: Api) 
     assert text.index('"status"') == match.start()
 
 
-async def test_a_failed_run_says_why_in_its_detail_and_in_the_list(app: App, api: Api) -> None:
+async def test_a_failed_run_has_the_reason_in_its_detail_and_in_the_list(
+    app: App, api: Api
+) -> None:
     await app.publish()
     run = await start(api)
     await app.execute([], Outcome.EXIT_CODE, "The Worker exited with code 3")
@@ -104,7 +106,7 @@ async def test_a_failed_run_says_why_in_its_detail_and_in_the_list(app: App, api
     assert (await data(api, RUNS))["list"] == [detail]
 
 
-async def test_runs_of_v1_are_runs_of_v2_with_their_own_origin(
+async def test_runs_of_v1_are_visible_in_v2_with_their_own_origin(
     app: App, api: Api, run_slug: str
 ) -> None:
     detail = await data(api, f"{RUNS}/{run_slug}")
@@ -113,7 +115,7 @@ async def test_runs_of_v1_are_runs_of_v2_with_their_own_origin(
     assert (seen_in_v1["origin"], seen_in_v1["status"]) == ("api_v2", 1)
 
 
-async def test_without_a_run_there_is_no_last_one(app: App, api: Api) -> None:
+async def test_without_a_run_the_last_run_is_not_found(app: App, api: Api) -> None:
     worker = await app.publish()
     for path in places(worker.id, "last")[1:]:
         for suffix in ("", "/log", "/result", "/export"):
@@ -123,7 +125,7 @@ async def test_without_a_run_there_is_no_last_one(app: App, api: Api) -> None:
             fails(await api.post(path + suffix), 404, 70001)
 
 
-async def test_last_is_the_newest_of_the_account_and_of_the_worker(app: App, api: Api) -> None:
+async def test_the_last_run_is_the_newest_of_the_account_or_the_worker(app: App, api: Api) -> None:
     await app.publish()
     await app.publish("other")
     first = await start(api)
@@ -137,7 +139,7 @@ async def test_last_is_the_newest_of_the_account_and_of_the_worker(app: App, api
     assert (await data(api, f"{RUNS}/last", key=app.other_key))["slug"] == foreign
 
 
-async def test_a_foreign_run_looks_like_none(app: App, api: Api, run_slug: str) -> None:
+async def test_a_run_of_another_account_is_not_found(app: App, api: Api, run_slug: str) -> None:
     for request in (
         "GET",
         "GET /log",
@@ -164,7 +166,7 @@ async def test_an_unknown_worker_has_no_last_run(app: App, api: Api) -> None:
 # --- list -----------------------------------------------------------------------------------
 
 
-async def test_the_list_has_every_page_newest_first(app: App, api: Api) -> None:
+async def test_every_page_of_the_list_is_newest_first(app: App, api: Api) -> None:
     await app.publish()
     runs = [await start(api) for _ in range(5)]
     await start(Api(api.http, app.other_key))
@@ -218,7 +220,7 @@ async def test_the_list_is_filtered_by_status_and_worker(app: App, api: Api) -> 
         assert await found(f"worker_id={ref}") == []
 
 
-async def test_an_unknown_status_is_refused_with_the_known_ones(api: Api) -> None:
+async def test_an_unknown_status_is_refused_with_the_valid_ones(api: Api) -> None:
     words = "status must be one of ready, running, succeeded, failed, aborting, aborted"
     for status in ("done", "6", "-1", "aborted,failed"):
         fails(await api.get(f"{RUNS}?status={status}"), 422, 11000, words)
@@ -272,7 +274,7 @@ async def test_an_abort_has_no_data_and_may_be_repeated(app: App, api: Api) -> N
         assert (await data(api, f"{RUNS}/{run}"))["status"] == "aborting"
 
 
-async def test_an_abort_is_aborting_until_the_worker_has_stopped(app: App, api: Api) -> None:
+async def test_a_run_is_aborting_until_its_worker_has_stopped(app: App, api: Api) -> None:
     await app.publish()
     run = await start(api)
     [lease] = await app.begin()
@@ -341,7 +343,7 @@ async def test_a_run_that_has_ended_cannot_be_aborted(app: App, api: Api) -> Non
             assert body["message"] == f"run operation failed: the run has already {word}"
 
 
-async def test_an_abort_takes_any_small_body(app: App, api: Api) -> None:
+async def test_an_abort_accepts_any_small_body(app: App, api: Api) -> None:
     await app.publish()
     for content, kind in (
         (b"", ""),

@@ -37,9 +37,7 @@ async def runs_of(app: App, account_id: str) -> int:
     return await app.storage.read(lambda tx: tx.admission.count_open(account_id, 1000))
 
 
-async def test_a_held_run_is_answered_with_its_reference_and_starts_nothing(
-    app: App, api: Api
-) -> None:
+async def test_queueing_a_run_returns_its_reference_and_starts_nothing(app: App, api: Api) -> None:
     worker = await app.publish()
     answer = await api.post(f"/api/v2/workers/{worker.id}/queued-runs", BODY | {"is_async": False})
     assert answer.status_code == 200
@@ -53,7 +51,7 @@ async def test_a_held_run_is_answered_with_its_reference_and_starts_nothing(
     assert await runs_of(app, app.owner.account_id) == 0
 
 
-async def test_the_list_shows_all_of_an_item_before_and_after(app: App, api: Api) -> None:
+async def test_the_list_has_all_members_before_and_after_the_wait(app: App, api: Api) -> None:
     worker = await app.publish()
     url = "http://8.8.8.8/hook"
     ref = await hold(api, worker.id, callback_url=url)
@@ -91,7 +89,7 @@ async def test_the_list_shows_all_of_an_item_before_and_after(app: App, api: Api
     assert after["ended_at"] >= created
 
 
-async def test_items_are_released_one_by_one_or_together_and_for_good(app: App, api: Api) -> None:
+async def test_items_are_released_permanently_one_by_one_or_together(app: App, api: Api) -> None:
     worker = await app.publish()
     refs = [await hold(api, worker.id) for _ in range(3)]
     one = await api.ok(f"/api/v2/run-queue/items/{refs[0]}/release", {"reason": "too late"})
@@ -118,13 +116,15 @@ async def test_items_are_released_one_by_one_or_together_and_for_good(app: App, 
     assert await runs_of(app, app.owner.account_id) == 0
 
 
-async def test_null_and_nothing_name_no_item(api: Api) -> None:
+async def test_null_and_an_empty_list_are_refused(api: Api) -> None:
     for path in ("activate", "release"):
         for body in ({"queue_refs": None}, {"queue_refs": []}, {}):
             assert await api.ok(f"/api/v2/run-queue/items/{path}", body) == {"results": []}
 
 
-async def test_items_of_another_account_are_answered_like_none(app: App, api: Api) -> None:
+async def test_items_of_another_account_have_the_same_error_as_unknown_ones(
+    app: App, api: Api
+) -> None:
     worker = await app.publish()
     ref = await hold(api, worker.id)
     absent = str(int(ref) + 1)
@@ -143,7 +143,7 @@ async def test_items_of_another_account_are_answered_like_none(app: App, api: Ap
 
 
 @pytest.mark.parametrize("verb", ["activate", "release"])
-async def test_an_invalid_item_number_is_answered_like_an_unknown_one(
+async def test_an_invalid_item_number_has_the_same_error_as_an_unknown_one(
     app: App, api: Api, verb: str
 ) -> None:
     ref = await hold(api, (await app.publish()).id)
@@ -164,7 +164,7 @@ async def test_an_invalid_item_number_is_answered_like_an_unknown_one(
     assert (await items(api, status="waiting"))["count"] == 1
 
 
-async def test_a_bad_request_says_what_it_should_be(app: App, api: Api) -> None:
+async def test_the_error_for_a_bad_request_states_the_expected_form(app: App, api: Api) -> None:
     worker = await app.publish()
     many = {"queue_refs": [str(n) for n in range(101)]}
     fails(await api.post("/api/v2/run-queue/items/activate", many), 422, 11000, "queue_refs", "100")
@@ -194,7 +194,7 @@ async def test_only_one_of_many_concurrent_activations_starts_a_run(app: App, ap
     assert await runs_of(app, app.owner.account_id) == 1
 
 
-async def test_a_full_plan_leaves_an_item_waiting_until_there_is_room(app: App, api: Api) -> None:
+async def test_an_item_waits_while_the_plan_is_full(app: App, api: Api) -> None:
     worker = await app.publish()
     api.key = app.other_key
     refs = [await hold(api, worker.id) for _ in range(3)]
@@ -210,7 +210,7 @@ async def test_a_full_plan_leaves_an_item_waiting_until_there_is_room(app: App, 
     assert [result["success"] for result in done["results"]] == [False, False, True]
 
 
-async def test_an_item_that_can_never_start_again_ends_with_the_reason(app: App, api: Api) -> None:
+async def test_an_item_that_can_never_start_ends_with_the_reason(app: App, api: Api) -> None:
     gone, old = await app.publish("gone"), await app.publish("old")
     first, second = await hold(api, gone.id), await hold(api, old.id)
     await app.services.removal.delete(app.owner, gone.id)
@@ -226,7 +226,7 @@ async def test_an_item_that_can_never_start_again_ends_with_the_reason(app: App,
     assert "was withdrawn" in listed[second]["reason"]
 
 
-async def test_without_balance_a_run_is_refused_and_a_held_one_waits(
+async def test_without_balance_a_run_is_refused_and_a_queued_one_waits(
     tmp_path: Path, templates: Path
 ) -> None:
     prices = Prices(cpu_hour=Decimal(1))
@@ -249,7 +249,7 @@ async def test_without_balance_a_run_is_refused_and_a_held_one_waits(
         assert done["results"][0]["success"]
 
 
-async def test_the_same_key_refers_to_the_same_item(app: App, api: Api) -> None:
+async def test_the_same_key_returns_the_same_item(app: App, api: Api) -> None:
     worker = await app.publish()
     path, headers = f"/api/v2/workers/{worker.id}/queued-runs", {"Idempotency-Key": "one"}
     refs = {(await api.ok(path, BODY, headers=headers))["queue_ref"] for _ in range(3)}
@@ -262,7 +262,7 @@ async def test_the_same_key_refers_to_the_same_item(app: App, api: Api) -> None:
     ("plan", "posts"),
     [(Plan.FREE, 40), pytest.param(Plan.PRO, 500, marks=pytest.mark.long)],
 )
-async def test_exactly_as_many_direct_starts_pass_as_the_plan_allows(
+async def test_direct_starts_respect_the_plan_exactly(
     app: App, api: Api, plan: Plan, posts: int
 ) -> None:
     worker = await app.publish()
@@ -280,7 +280,7 @@ async def test_exactly_as_many_direct_starts_pass_as_the_plan_allows(
     assert entries == []
 
 
-async def test_starts_of_the_first_version_are_accepted_and_wait(app: App, api: Api) -> None:
+async def test_starts_of_v1_are_accepted_and_wait(app: App, api: Api) -> None:
     worker = await app.publish()
     api.key = app.other_key
     start = {"scraper_slug": worker.id, "input": {"parameters": {"custom": BODY["input"]}}}

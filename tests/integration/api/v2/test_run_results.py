@@ -52,7 +52,7 @@ async def page(api: Api, path: str) -> dict[str, Any]:
     return found
 
 
-async def test_a_page_has_all_fields_of_the_contract_wherever_it_is_asked_for(
+async def test_every_operation_returns_a_page_with_all_fields_of_the_contract(
     api: Api, run: str
 ) -> None:
     for path in places(run):
@@ -102,9 +102,7 @@ async def test_a_page_out_of_range_is_refused(api: Api, run: str) -> None:
 
 
 @pytest.mark.slow
-async def test_every_format_is_a_file_behind_an_absolute_link_without_a_key(
-    api: Api, run: str
-) -> None:
+async def test_every_format_is_a_file_at_an_absolute_link_without_a_key(api: Api, run: str) -> None:
     for name in FORMATS:
         for path in exports(run)[:3]:
             data = await page(api, f"{path}?format={name.upper()}")
@@ -117,7 +115,7 @@ async def test_every_format_is_a_file_behind_an_absolute_link_without_a_key(
             assert len(file.content) > 500
 
 
-async def test_csv_and_all_columns_are_the_defaults(api: Api, run: str) -> None:
+async def test_the_defaults_are_csv_and_all_columns(api: Api, run: str) -> None:
     for query in ("", "?format=", "?format=csv", "?filter_keys="):
         for path in exports(run):
             url = (await page(api, path + query))["download_url"]
@@ -126,7 +124,7 @@ async def test_csv_and_all_columns_are_the_defaults(api: Api, run: str) -> None:
             assert len(lines) == 26
 
 
-async def test_keys_come_with_commas_or_repeated(api: Api, run: str) -> None:
+async def test_keys_are_separated_by_commas_or_repeated(api: Api, run: str) -> None:
     expected = [{"price": row["price"], "tags": row["tags"]} for row in ROWS]
     for keys in ("price,tags", "price&filter_keys=tags", "price%2Ctags"):
         path = f"{RUNS}/{run}/result/export?format=jsonl&filter_keys={keys}"
@@ -134,12 +132,12 @@ async def test_keys_come_with_commas_or_repeated(api: Api, run: str) -> None:
         assert [json.loads(line) for line in lines.splitlines()] == expected
 
 
-async def test_csv_may_be_guarded_and_marked(api: Api, run: str) -> None:
+async def test_csv_may_be_guarded_and_have_a_byte_order_mark(api: Api, run: str) -> None:
     url = (await page(api, f"{RUNS}/{run}/result/export?bom=true&safe=1"))["download_url"]
     assert (await api.send("GET", url, key=None)).content.startswith(b"\xef\xbb\xbfurl,")
 
 
-async def test_an_unknown_format_is_refused_with_the_eight(api: Api, run: str) -> None:
+async def test_an_unknown_format_is_refused_with_the_eight_formats(api: Api, run: str) -> None:
     words = "format must be one of csv, json, jsonl, xlsx, xls, xml, html, rss"
     for name in ("pdf", "xlsxx", "csv,json", "..", "JSON5"):
         for path in exports(run):

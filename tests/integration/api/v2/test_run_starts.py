@@ -54,7 +54,9 @@ async def test_a_worker_is_found_by_every_form_of_its_name(app: App, api: Api) -
         assert answer.status_code == 200, answer.text
 
 
-async def test_flat_input_is_the_workers_own_and_system_may_be_absent(app: App, api: Api) -> None:
+async def test_flat_input_is_the_input_of_the_worker_and_system_may_be_absent(
+    app: App, api: Api
+) -> None:
     await app.publish()
     inputs: list[dict[str, Any]] = [
         CUSTOM,
@@ -68,14 +70,14 @@ async def test_flat_input_is_the_workers_own_and_system_may_be_absent(app: App, 
         assert json.loads(run.input_json) == CUSTOM
 
 
-async def test_a_version_may_be_named_or_left_to_the_newest(app: App, api: Api) -> None:
+async def test_a_version_may_be_given_or_default_to_the_newest(app: App, api: Api) -> None:
     await app.publish()
     for version in (None, "", "latest", "v1.0.1"):
         answer = await api.post(START, {"input": CUSTOM, "version": version})
         assert (await stored(app, answer.json()["data"]["run_slug"])).version == "v1.0.1"
 
 
-async def test_a_missing_version_gets_an_error_that_names_the_newest(app: App, api: Api) -> None:
+async def test_the_error_for_an_unknown_version_names_the_newest(app: App, api: Api) -> None:
     worker = await app.publish()
     await app.publish(main="print('second')\n")
     await app.withdraw(worker, "v1.0.1")
@@ -86,7 +88,7 @@ async def test_a_missing_version_gets_an_error_that_names_the_newest(app: App, a
     fails(withdrawn, 400, 50003, "v1.0.1 was withdrawn", "v1.0.2")
 
 
-async def test_a_missing_required_field_is_named(app: App, api: Api) -> None:
+async def test_the_error_for_a_missing_required_field_names_it(app: App, api: Api) -> None:
     await app.publish()
     bodies = [b"", b"{}", b"null", b'{"input":null}', b'{"input":{}}', b"\xef\xbb\xbf{}"]
     for content in bodies:
@@ -119,7 +121,9 @@ BAD_BODIES: list[tuple[dict[str, Any], int, str]] = [
 ]
 
 
-async def test_bad_bodies_name_the_field_and_start_nothing(app: App, api: Api) -> None:
+async def test_the_error_for_a_bad_body_names_the_field_and_nothing_starts(
+    app: App, api: Api
+) -> None:
     await app.publish()
     for body, status, words in BAD_BODIES:
         fails(await api.post(START, body), status, 11000, words)
@@ -132,7 +136,9 @@ async def test_a_body_that_is_not_json_is_refused(app: App, api: Api) -> None:
         fails(await api.send("POST", START, content=content), 400, 11000, "body")
 
 
-async def test_an_unknown_or_foreign_worker_is_none(app: App, api: Api) -> None:
+async def test_an_unknown_worker_and_a_private_one_of_another_account_are_not_found(
+    app: App, api: Api
+) -> None:
     await app.publish("hidden", public=False)
     seen = []
     for ref in ("01HFXXXXXXXXXXXXXXXXXXXXXX", "owner~nobody", "reader", "owner~hidden"):
@@ -153,7 +159,7 @@ async def _waiting(api: Api, app: App, path: str, body: dict[str, Any]) -> tuple
     return asked, leases
 
 
-async def test_a_sync_start_answers_with_the_union_of_both_forms(app: App, api: Api) -> None:
+async def test_a_sync_start_returns_the_fields_of_both_forms(app: App, api: Api) -> None:
     await app.publish()
     body = {"input": CUSTOM, "is_async": False, "offset": 2, "limit": 1}
     asked, [lease] = await _waiting(api, app, START, body)
@@ -185,7 +191,7 @@ async def test_a_sync_start_answers_with_the_union_of_both_forms(app: App, api: 
 
 
 @pytest.mark.parametrize("place", ["run", "last", "worker"])
-async def test_a_sync_rerun_answers_the_same_way(app: App, api: Api, place: str) -> None:
+async def test_a_sync_rerun_returns_the_same_fields(app: App, api: Api, place: str) -> None:
     worker = await app.publish()
     first = (await api.post(START, {"input": CUSTOM})).json()["data"]["run_slug"]
     await app.execute([{"n": 1}])
@@ -222,7 +228,7 @@ async def test_after_the_wait_the_run_is_reported_as_running_and_continues(
         assert detail["status"] == "succeeded"
 
 
-async def test_a_sync_start_that_is_aborted_says_so(app: App, api: Api) -> None:
+async def test_an_aborted_sync_start_is_reported(app: App, api: Api) -> None:
     await app.publish()
     asked, [lease] = await _waiting(api, app, START, {"input": CUSTOM, "is_async": False})
     await api.post(f"{RUNS}/{lease.run.id}/abort")
@@ -232,7 +238,7 @@ async def test_a_sync_start_that_is_aborted_says_so(app: App, api: Api) -> None:
     assert data["error_message"] == "Aborted on request"
 
 
-async def test_a_client_that_leaves_does_not_end_the_run(app: App) -> None:
+async def test_a_client_that_disconnects_does_not_end_the_run(app: App) -> None:
     await app.publish()
     asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     body = json.dumps({"input": CUSTOM, "is_async": False}).encode()
@@ -265,7 +271,7 @@ async def test_a_client_that_leaves_does_not_end_the_run(app: App) -> None:
 # --- reruns ---------------------------------------------------------------------------------
 
 
-async def test_a_rerun_repeats_worker_version_device_and_input_wherever_it_is_asked_for(
+async def test_every_rerun_operation_repeats_worker_version_device_and_input(
     app: App, api: Api
 ) -> None:
     worker = await app.publish()
@@ -304,7 +310,7 @@ async def test_a_rerun_needs_no_body(api: Api, run_slug: str) -> None:
         assert answer.status_code == 200, answer.text
 
 
-async def test_a_bad_rerun_names_the_field_and_starts_nothing(
+async def test_the_error_for_a_bad_rerun_names_the_field_and_nothing_starts(
     app: App, api: Api, run_slug: str
 ) -> None:
     path = f"{RUNS}/{run_slug}/rerun"
@@ -321,7 +327,7 @@ async def test_a_rerun_of_a_withdrawn_version_is_refused(app: App, api: Api) -> 
     fails(await api.post(f"{RUNS}/{run}/rerun"), 400, 50003, "v1.0.1 was withdrawn")
 
 
-async def test_a_rerun_of_a_deleted_worker_is_refused_and_its_runs_can_be_read(
+async def test_a_rerun_of_a_deleted_worker_is_refused_and_its_runs_stay_readable(
     app: App, api: Api
 ) -> None:
     worker = await app.publish()

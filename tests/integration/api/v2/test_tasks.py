@@ -56,7 +56,7 @@ async def shown(api: Api, slug: str) -> dict[str, Any]:
     return data
 
 
-async def test_a_large_input_is_shown_as_it_was_sent(app: App, api: Api) -> None:
+async def test_a_large_input_is_returned_unchanged(app: App, api: Api) -> None:
     await app.publish()
     custom = {**CUSTOM, "text": "é" * 300_000, "numbers": [2**70] * 30_000}
     slug = await make(api, input={"parameters": {"custom": custom}})
@@ -67,7 +67,7 @@ async def test_a_large_input_is_shown_as_it_was_sent(app: App, api: Api) -> None
     assert checked["input"]["parameters"]["custom"] == custom
 
 
-async def test_a_task_shows_all_of_its_members(app: App, api: Api) -> None:
+async def test_a_task_has_all_of_its_members(app: App, api: Api) -> None:
     worker = await app.publish()
     slug = await make(api, **SAMPLE)
     data = await shown(api, slug)
@@ -92,9 +92,7 @@ async def test_a_task_shows_all_of_its_members(app: App, api: Api) -> None:
     }
 
 
-async def test_without_a_version_the_present_one_is_kept_and_latest_follows(
-    app: App, api: Api
-) -> None:
+async def test_an_absent_version_stays_and_latest_follows_the_newest(app: App, api: Api) -> None:
     await app.publish()
     kept, follows = await make(api), await make(api, version="latest")
     await app.publish(main="print('two')\n")
@@ -185,7 +183,7 @@ async def test_a_schedule_is_built_up_by_updates(app: App, api: Api) -> None:
         ({"schedule_enabled": 2}, 422, ["schedule_enabled must be 0 to 1"]),
     ],
 )
-async def test_a_schedule_that_cannot_be_honoured_is_refused(
+async def test_an_impossible_schedule_is_refused(
     app: App, api: Api, members: dict[str, Any], status: int, words: list[str]
 ) -> None:
     await app.publish()
@@ -197,7 +195,7 @@ async def test_a_schedule_that_cannot_be_honoured_is_refused(
     assert (await shown(api, slug))["schedule_type"] == 0
 
 
-async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(app: App, api: Api) -> None:
+async def test_the_input_is_stored_unchanged_and_a_flat_one_is_wrapped(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api, input=CUSTOM)
 
@@ -222,7 +220,7 @@ async def test_the_input_is_kept_as_given_and_a_flat_one_is_wrapped(app: App, ap
     fails(await put(api, path, {"input": [1]}), 422, 11000, "input must be an object")
 
 
-async def test_a_task_is_run_counted_and_says_its_last_run(app: App, api: Api) -> None:
+async def test_a_run_of_a_task_is_counted_and_becomes_its_last_run(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api)
     first = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]
@@ -233,7 +231,7 @@ async def test_a_task_is_run_counted_and_says_its_last_run(app: App, api: Api) -
     assert data["last_modified_at"] == data["created_at"]  # a run is no change of the task
 
 
-async def test_a_sync_run_answers_with_its_rows(app: App, api: Api) -> None:
+async def test_a_sync_run_returns_its_rows(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api)
     body = {"is_async": False, "limit": 1}
@@ -260,7 +258,7 @@ async def test_one_key_starts_a_task_once(app: App, api: Api) -> None:
     assert len(runs) == 1 and (await shown(api, slug))["run_times"] == 1
 
 
-async def test_an_input_that_no_longer_fits_names_its_field(app: App, api: Api) -> None:
+async def test_an_input_that_no_longer_fits_is_refused_with_the_field(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api, version="latest")
     schema = {
@@ -278,7 +276,7 @@ async def test_an_input_that_no_longer_fits_names_its_field(app: App, api: Api) 
     assert (await shown(api, slug))["run_times"] == 0
 
 
-async def test_a_withdrawn_version_and_a_deleted_worker_are_said(app: App, api: Api) -> None:
+async def test_a_withdrawn_version_and_a_deleted_worker_are_reported(app: App, api: Api) -> None:
     worker = await app.publish()
     slug = await make(api)
     await app.withdraw(worker, "v1.0.1")
@@ -295,7 +293,7 @@ async def test_a_deleted_task_is_not_found_but_its_runs_are_kept(app: App, api: 
     assert (await api.get(f"/api/v2/worker-runs/{run}")).status_code == 200
 
 
-async def test_another_accounts_task_looks_like_none(app: App, api: Api) -> None:
+async def test_the_task_of_another_account_is_not_found(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api)
     for method, tail, body in (
@@ -311,7 +309,7 @@ async def test_another_accounts_task_looks_like_none(app: App, api: Api) -> None
         assert len({a.json()["message"] for a in answers}) == 1
 
 
-async def test_invalid_fields_are_named(app: App, api: Api) -> None:
+async def test_errors_name_the_invalid_field(app: App, api: Api) -> None:
     await app.publish()
     for body, status, code, word in (
         ({"title": "t", "input": {}}, 422, 11000, "worker_id is required"),
@@ -324,7 +322,7 @@ async def test_invalid_fields_are_named(app: App, api: Api) -> None:
     fails(await api.get(f"{TASKS}?limit=0"), 422, 11000, "limit")
 
 
-async def test_a_viewer_may_only_look(app: App, api: Api) -> None:
+async def test_a_viewer_can_only_read(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api)
     viewer = replace(app.owner, role=Role.VIEWER)

@@ -134,10 +134,14 @@ FEW_OR_MANY = [5, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout
 
 
 @pytest.mark.parametrize("kills", FEW_OR_MANY)
-async def test_kills_on_sqlite(tmp_path: Path, kills: int) -> None:
+async def test_killed_writers_on_sqlite_lose_no_acknowledged_row(
+    tmp_path: Path, kills: int
+) -> None:
     await check_kills(f"sqlite:///{tmp_path / 'rows.db'}", kills)
 
 
 @pytest.mark.parametrize("kills", FEW_OR_MANY)
-async def test_kills_on_postgresql(postgres_url: str, kills: int) -> None:
+async def test_killed_writers_on_postgresql_lose_no_acknowledged_row(
+    postgres_url: str, kills: int
+) -> None:
     await check_kills(postgres_url, kills)

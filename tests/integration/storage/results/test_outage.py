@@ -54,7 +54,7 @@ async def stored(results: SqlResults) -> list[int]:
 
 @pytest.mark.parametrize("cut", ["before", "after"])
 @pytest.mark.parametrize("size", [1, 100])
-async def test_a_line_cut_at_commit_neither_loses_nor_doubles(
+async def test_a_connection_cut_at_the_commit_neither_loses_nor_duplicates_rows(
     results: SqlResults, relay: Relay, cut: str, size: int
 ) -> None:
     assert await results.commit(rows(*range(size))) == [True]
@@ -74,17 +74,21 @@ async def check_random_cuts(results: SqlResults, relay: Relay, commits: int) -> 
     assert await stored(results) == acknowledged == list(range(commits))
 
 
-async def test_fifty_commits_with_random_cuts(results: SqlResults, relay: Relay) -> None:
+async def test_fifty_commits_with_random_cuts_lose_no_row(
+    results: SqlResults, relay: Relay
+) -> None:
     await check_random_cuts(results, relay, 50)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-async def test_fifteen_hundred_commits_with_random_cuts(results: SqlResults, relay: Relay) -> None:
+async def test_fifteen_hundred_commits_with_random_cuts_lose_no_row(
+    results: SqlResults, relay: Relay
+) -> None:
     await check_random_cuts(results, relay, 1500)
 
 
-async def test_a_connection_gone_stale_is_renewed_in_silence(
+async def test_a_stale_connection_is_replaced_without_an_error(
     results: SqlResults, relay: Relay
 ) -> None:
     await results.commit(rows(0))
@@ -95,7 +99,7 @@ async def test_a_connection_gone_stale_is_renewed_in_silence(
     assert await stored(results) == [0, 1]
 
 
-async def test_an_outage_is_unavailable_and_ends_by_itself(
+async def test_an_outage_is_reported_as_unavailable_and_ends_by_itself(
     results: SqlResults, relay: Relay
 ) -> None:
     await results.commit(rows(0))
@@ -111,7 +115,7 @@ async def test_an_outage_is_unavailable_and_ends_by_itself(
     assert await stored(results) == [0, 1]
 
 
-async def test_an_outage_while_committing_is_waited_out(results: SqlResults, relay: Relay) -> None:
+async def test_an_outage_during_a_commit_is_waited_out(results: SqlResults, relay: Relay) -> None:
     """The fate of the commit is unknown, so nothing is reported until it is known."""
     await results.commit(rows(0))
     relay.cut, relay.down_after_cut = "after", True
@@ -124,7 +128,7 @@ async def test_an_outage_while_committing_is_waited_out(results: SqlResults, rel
     assert await stored(results) == [0, 1]
 
 
-async def test_closing_ends_the_wait_with_an_honest_answer(
+async def test_closing_ends_the_wait_with_an_unknown_outcome(
     results: SqlResults, relay: Relay
 ) -> None:
     relay.cut, relay.down_after_cut = "before", True
@@ -136,7 +140,7 @@ async def test_closing_ends_the_wait_with_an_honest_answer(
         await committing
 
 
-async def test_a_backend_killed_by_the_server_is_no_loss(
+async def test_a_backend_killed_by_the_server_loses_no_row(
     results: SqlResults, postgres: PostgresServer
 ) -> None:
     for number in range(10):
@@ -150,7 +154,7 @@ async def test_a_backend_killed_by_the_server_is_no_loss(
 
 
 @pytest.mark.needs("postgres")
-async def test_a_transaction_number_that_is_given_out_again_settles_nothing() -> None:
+async def test_a_reused_transaction_number_proves_nothing() -> None:
     """A server that crashes forgets the numbers of transactions that it had not written yet, and
     gives them to others after its start.
     """

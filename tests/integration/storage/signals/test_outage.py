@@ -69,7 +69,7 @@ async def test_notify_does_not_block_while_the_database_is_down(tmp_path: Path) 
     signals.close()
 
 
-async def test_a_listener_killed_with_9_is_cleared_away(tmp_path: Path) -> None:
+async def test_the_socket_of_a_killed_listener_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     child = subprocess.Popen(
         [sys.executable, "-c", LISTENER, str(folder)], stdout=subprocess.PIPE, text=True
