@@ -1,4 +1,4 @@
-"""Memory of an export does not grow with its rows: measured in processes of their own."""
+"""The memory of an export does not grow with its rows; measured in separate processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def tiny(n: int) -> bytes:
 
 
 def database(folder: Path, runs: dict[str, tuple[int, Any]], small: int = 8000) -> str:
-    """A results database with runs of so many rows, and one of ``small``."""
+    """A results database with runs of these numbers of rows, and one of ``small``."""
     url = f"sqlite:///{folder / 'rows.db'}"
     migrate_results(url)
 
@@ -69,7 +69,7 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_five_times_the_rows_use_no_more_memory(some: str, name: str, sort: str) -> None:
     found = export(some, LARGE, name, sort)
     assert found["bytes"] > MIB // 2
-    assert found["grown"] < 16 * MIB  # held in memory as objects the rows would take 50
+    assert found["grown"] < 16 * MIB  # as objects in memory, the rows would take 50
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A PostgreSQL that goes away and comes back."""
+"""An outage of PostgreSQL and its end."""
 
 from __future__ import annotations
 

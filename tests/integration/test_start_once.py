@@ -1,4 +1,4 @@
-"""A thousand starts with one key, at two servers on one PostgreSQL, of which one is killed."""
+"""A thousand starts with one key at two servers on one PostgreSQL; one server is killed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ POSTS = 1000
 
 
 class Server:
-    """``fyke serve --role server`` in a process of its own, on a port that it keeps."""
+    """``fyke serve --role server`` in a separate process, on a fixed port."""
 
     def __init__(self, settings: dict[str, str]) -> None:
         self._settings = settings
@@ -71,7 +71,7 @@ class Server:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One that the service user may traverse."""
+    """A folder that the service user may traverse."""
     folder = Path(tempfile.mkdtemp(prefix="fyke-once-"))
     folder.chmod(0o711)
     yield folder
@@ -108,13 +108,13 @@ async def test_a_killed_server_leaves_one_run_and_one_reservation(folder: Path) 
 
 
 async def prepared(settings: Settings) -> tuple[str, dict[str, Any]]:
-    """The owner's key with money behind it, and what a start says."""
+    """The owner's key of an account with a balance, and the body of a start."""
     async with open_runtime(settings) as app:
         accounts = Accounts(app.storage, SystemClock())
         _, key = await accounts.bootstrap()
         assert key is not None
         owner = await accounts.authenticate(key)
-        # the server makes the first key anew when it is not in the data folder
+        # the server creates a new first key when it is not in the data folder
         key = (await accounts.create_key(owner, "posts")).key
         await accounts.credit(owner, owner.account_name, Decimal(100), Decimal(1000))
         project = python_project("print(1)\n", schema=SCHEMA)
@@ -124,7 +124,7 @@ async def prepared(settings: Settings) -> tuple[str, dict[str, Any]]:
 
 
 async def all_posts(servers: list[Server], key: str, body: dict[str, Any]) -> list[str]:
-    """Return the answer to each start; a caller without an answer asks again."""
+    """Return the answer to each start; callers without an answer retry."""
     answered: list[str] = []
     limits = httpx2.Limits(max_connections=POSTS)
     headers = {"api-key": key, "idempotency-key": "order-4711"}
@@ -136,7 +136,7 @@ async def all_posts(servers: list[Server], key: str, body: dict[str, Any]) -> li
                 try:
                     answer = await http.post(url, json=body)
                 except httpx2.TransportError:
-                    await asyncio.sleep(1 + number % 100 / 100)  # not all at once again
+                    await asyncio.sleep(1 + number % 100 / 100)  # not all at the same time
                     continue
                 if answer.status_code == 200:
                     answered.append(answer.json()["data"]["run_slug"])
@@ -144,7 +144,7 @@ async def all_posts(servers: list[Server], key: str, body: dict[str, Any]) -> li
                 assert answer.status_code == 503, answer.text
 
         async def kill() -> None:
-            for least in (0, 200, 600):  # the first one before anything was answered
+            for least in (0, 200, 600):  # the first kill is before any answer
                 while len(answered) < least:
                     await asyncio.sleep(0.001)
                 servers[0].end(signal.SIGKILL)

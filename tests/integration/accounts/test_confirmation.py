@@ -1,4 +1,4 @@
-"""Sensitive actions need the password again, after some minutes."""
+"""Sensitive actions require the password again after some minutes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_confirmation_expires_after_some_minutes(auth: Auth, name: str) 
         await act(auth, caller)
     assert len(await auth.audit.page(auth.owner, limit=200)) == before
     token = await auth.confirmations.confirm(caller, PASSWORD, "")
-    with pytest.raises(SessionEnded):  # a token that was stolen before is of no use
+    with pytest.raises(SessionEnded):  # the previous token is invalid, so a stolen one is useless
         await auth.caller(session)
     confirmed = (await auth.sessions.authenticate(token)).caller
     assert confirmed.session_id == session.id
@@ -102,7 +102,7 @@ async def test_wrong_passwords_are_rate_limited(auth: Auth) -> None:
             await auth.confirmations.confirm(caller, "wrong", "")
     with pytest.raises(RateLimited):
         await auth.confirmations.confirm(caller, PASSWORD, "")
-    with pytest.raises(RateLimited):  # the same allowance
+    with pytest.raises(RateLimited):  # counts against the same limit
         await auth.profiles.change_password(caller, PASSWORD, "another long one", "", "")
 
 

@@ -171,7 +171,7 @@ async def test_wrong_codes_are_rate_limited_like_wrong_passwords(auth: Auth) -> 
             await auth.sessions.enter_code(ticket, "000000", "", AWAY)
     with pytest.raises(RateLimited, match="try again in 30 seconds"):
         await auth.sessions.enter_code(ticket, codes[0], "", AWAY)
-    await auth.sessions.enter_code(ticket, codes[0], "", HOME)  # from where ada is known
+    await auth.sessions.enter_code(ticket, codes[0], "", HOME)  # from a network that ada has used
     failed = [
         entry
         for entry in await auth.audit.page(auth.owner)

@@ -313,7 +313,7 @@ async def test_one_network_cannot_try_many_names(auth: Auth) -> None:
 
 
 async def test_the_owner_can_sign_in_while_others_guess_from_everywhere(auth: Auth) -> None:
-    await auth.set_up()  # from HOME, which makes it a known network
+    await auth.set_up()  # from HOME, which becomes a known network
     locked = 0
     for number in range(70):
         with pytest.raises((SignInFailed, RateLimited)) as caught:

@@ -21,7 +21,7 @@ async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 async def either(
     request: pytest.FixtureRequest, tmp_path: Path, templates: Path
 ) -> AsyncIterator[App]:
-    """The same over each database."""
+    """The same app on each database."""
     url = request.getfixturevalue("postgres_state_url") if request.param == "postgresql" else ""
     async with open_app(tmp_path, templates, state_url=url) as app:
         await app.register_runner()

@@ -1,4 +1,4 @@
-"""Rules over real runs: each alert is raised and sent once, even when servers are killed."""
+"""Rules on real runs: each alert is raised and sent once, even when servers are killed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAILED = RuleFields("Failed", "failed")
 
 
 async def found(app: App, *, look: bool = True, **wanted: Any) -> list[Alert]:
-    """The owner's alerts, oldest first, after a look at all that wait."""
+    """Process all pending checks; return the owner's alerts, oldest first."""
     if look:
         assert await AlertMonitor(app.storage, app.results, mails=True).process_pending() is None
     _, alerts = await app.services.alerts.page(
@@ -56,7 +56,7 @@ async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
     assert raised == [(of_worker.id, runs[1].id), (every.id, runs[3].id)]
     assert await alerts.count_unread(owner) == 2
     assert await alerts.count_unread(app.other) == 0
-    # what was looked at is not looked at again, and a rule that is switched on looks ahead only
+    # a run is evaluated once, and a rule applies only to runs that end after it was enabled
     await alerts.change_rule(owner, off.id, replace(FAILED, name="On"))
     assert len(await found(app)) == 2
     await a_run(app, Outcome.EXIT_CODE, worker=second.id)
@@ -193,7 +193,7 @@ async def test_rules_changed_during_the_evaluation_are_read_again(
 
 
 def kill_at(folder: Path, last: int) -> bool:
-    """Let a server look and die in its ``last`` transaction; whether it got as far as that."""
+    """Kill a server in its ``last`` transaction; return whether it reached that transaction."""
     path = os.pathsep.join([str(PROCESS.parents[1]), *sys.path])
     urls = [f"sqlite:///{folder / name}" for name in ("state.db", "rows.db")]
     done = subprocess.run(

@@ -1,7 +1,7 @@
 """Bad input that users are known to send, on both versions: the answer names field and rule.
 
-What the contract lets pass (a page of 0, a limit that is too large, an offset past the end) is
-answered, and described as it was understood.
+Values that the contract tolerates (page 0, a limit that is too large, an offset past the end) are
+answered with the values that were applied.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Setup:
     run: str
 
     async def send(self, request: str, body: Any = None) -> Any:
-        """``request`` is method and path, with the names of what is here in braces."""
+        """``request`` is method and path, with attributes of this class in braces."""
         method, path = request.format(run=self.run, task=self.task, worker=self.worker.id).split()
         text = json.dumps(body).replace("{run}", self.run).replace("{task}", self.task)
         content = None if body is None else text.replace("{worker}", self.worker.id).encode()
@@ -78,7 +78,7 @@ def is_v2(request: str) -> bool:
 
 
 def invalid(answer: Any, request: str, *words: str, shape: bool = False) -> None:
-    """Refused as the version does it; each of ``words`` is in the message or in the details."""
+    """Check the refusal of the version; each of ``words`` is in the message or the details."""
     status = 422 if shape and is_v2(request) else 400
     body = fails(answer, status, 11000 if is_v2(request) else 4000)
     refused = " ".join([body["message"], *(body.get("details") or [])])
@@ -123,7 +123,7 @@ HUGE = 1_000_000
 
 
 async def page(setup: Setup, request: str, body: Any = None) -> tuple[int, int, int, int]:
-    """Entries on the page, entries in all, and how page and size were understood."""
+    """Entries on the page, total entries, and the applied page and size."""
     answer = await setup.send(request, body)
     assert answer.status_code == 200, answer.text
     data = answer.json()["data"]
@@ -291,4 +291,4 @@ async def test_a_rerun_of_a_deleted_worker_is_refused(setup: Setup) -> None:
     for request, body in STARTS:
         refused = fails(await setup.send(request, body), 404, 50001)
         assert "orker does not exist" in refused["message"]
-    assert await setup.runs() == 1  # which is still there to be read
+    assert await setup.runs() == 1  # the only run, which is still readable

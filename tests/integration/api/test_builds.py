@@ -1,4 +1,4 @@
-"""Declarations of a version, over the API, and the operator's permission to build dependencies."""
+"""The declarations of a version over the API, and the permission to build dependencies."""
 
 from __future__ import annotations
 

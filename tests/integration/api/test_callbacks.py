@@ -1,4 +1,4 @@
-"""The log of callbacks, replays and receivers over HTTP, with the timer at work in between."""
+"""The log of callbacks, replays and receivers over HTTP, with a running timer."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RecordingNotifier:
 
 
 class Setup:
-    """Runs with callbacks, and a timer that works as long as it takes."""
+    """Runs with callbacks, and a timer that runs on request."""
 
     def __init__(self, app: App, api: Api, clock: ManualClock) -> None:
         self.app, self.api, self.clock = app, api, clock
@@ -77,13 +77,13 @@ class Setup:
         return found
 
     async def settled(self, condition: Callable[[], Any]) -> None:
-        """Let the timer work until ``condition`` (a coroutine function) is true."""
+        """Run the timer until ``condition`` (a coroutine function) is true."""
         async with self.working(), asyncio.timeout(20):
             while not await condition():
                 await asyncio.sleep(0.005)
 
     async def tried(self, count: int) -> None:
-        """Until there are ``count`` tries in the whole log."""
+        """Run the timer until the log has ``count`` attempts."""
 
         async def enough() -> bool:
             return sum(len(one["attempts"]) for one in (await self.log())["list"]) >= count

@@ -24,7 +24,7 @@ from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
 CAPS = "/api/fyke/account/caps"
-PRICES = Prices(traffic_gb=Decimal(1))  # one byte is a thousandth of a millionth
+PRICES = Prices(traffic_gb=Decimal(1))  # one byte costs a billionth of a dollar
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def test_only_owners_and_the_operator_set_caps(priced: App, priced_api: Ap
 
 
 async def use(app: App, traffic: int) -> dict[str, Any]:
-    """The runner's answer when every living attempt has used so many bytes."""
+    """Report this many bytes for every active attempt; return the orders for the runner."""
     living = await app.storage.read(lambda tx: tx.runs.active_attempts())
     reports = [AttemptReport(attempt, AttemptUsage(traffic_bytes=traffic)) for attempt in living]
     return dict((await app.attempts.report(reports, 15_000)).stop)

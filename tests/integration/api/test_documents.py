@@ -37,14 +37,14 @@ async def document(api: Api) -> Object:
 
 
 class Schemas:
-    """The components of a document, read once, to check values with."""
+    """The components of a document, for validating values."""
 
     def __init__(self, document: Object) -> None:
         components = _absolute({"components": document["components"]})
         self._registry = jsonschema_rs.Registry([(URN, components)])
 
     def faults(self, schema: Object, value: Any) -> list[str]:
-        """Return the parts of ``value`` that do not fit ``schema``."""
+        """Return the parts of ``value`` that do not match ``schema``."""
         checks = jsonschema_rs.Draft202012Validator(_absolute(schema), registry=self._registry)
         return [error.message for error in checks.iter_errors(value)]
 
@@ -55,7 +55,7 @@ def _absolute(schema: Object) -> Object:
 
 
 def bodies(operation: Object) -> Iterator[tuple[str, Object]]:
-    """Every body that an operation takes or answers, with the place where it stands."""
+    """Every request and response body of an operation, with its location."""
     for kind, media in operation.get("requestBody", {}).get("content", {}).items():
         yield f"request {kind}", media
     for status, answer in operation["responses"].items():
@@ -155,7 +155,7 @@ async def test_every_reference_has_a_target_and_every_component_is_used(
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 async def test_importers_are_not_offered_the_start_key(app: App, api: Api, path: str) -> None:
-    """Postman and Swagger UI fill optional headers in: each start would be the first one again."""
+    """Postman and Swagger UI fill in optional headers: every start would return the first run."""
     served = (await api.http.get(path)).json()
     for _, _, operation in operations_of(served):
         for parameter in operation.get("parameters", ()):

@@ -151,7 +151,7 @@ def test_a_file_that_is_generated_again_has_the_same_bytes(server: Served) -> No
     links = {name: link(server, run, name, sort="-price") for name in FORMATS}
     first = {name: Answer(url) for name, url in links.items()}
     made = time.time() // 2
-    while time.time() // 2 == made:  # a ZIP names the time in steps of two seconds
+    while time.time() // 2 == made:  # a ZIP stores times in steps of two seconds
         time.sleep(0.05)
     server.do(server.app.services.spool.close())
     for name, url in links.items():
@@ -171,7 +171,7 @@ def test_curl_resumes_a_broken_download(server: Served, tmp_path: Path) -> None:
 
 
 def take_and_drop(url: str, size: int) -> bytes:
-    """The first bytes of a body; then the connection is reset."""
+    """Read the first bytes of a body, then reset the connection."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
     connection.request("GET", where.path)
@@ -208,7 +208,7 @@ def test_a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_not(
         connection.connect((where.hostname, where.port))
         connection.sendall(request)
     taken = 0
-    for _ in range(25):  # longer than the limit, with something taken all the time
+    for _ in range(25):  # longer than the limit, but with continuous reading
         taken += len(slow.recv(64 * 1024))
         time.sleep(0.1)
     while piece := slow.recv(1 << 20):
@@ -239,7 +239,7 @@ def test_a_file_that_does_not_fit_is_still_sent(
 def test_without_a_folder_for_downloads_text_is_sent_and_workbooks_are_refused(
     server: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As on a disk that is full since before the server was started."""
+    """As on a disk that was already full when the server started."""
     run = a_run(server)
     text, book = link(server, run, "csv"), link(server, run, "xlsx")
     whole = Answer(text).body
@@ -314,9 +314,9 @@ def test_twenty_slow_readers_use_no_memory_and_keep_no_transaction_open(
     while time.monotonic() < until:
         for reader in readers:
             assert reader.recv(2048)
-        time.sleep(0.2)  # 10 kB a second for each of them
+        time.sleep(0.2)  # 10 kB per second for each of them
     grown = memory("VmHWM") - before
-    # a run can be written to meanwhile, and the log of the database does not grow behind readers
+    # writes are not blocked by the readers, and the WAL does not grow
     server.do(fill_one(server, run, page))
     assert (tmp_path / "rows.db-wal").stat().st_size < 64 * 2**20
     for reader in readers:

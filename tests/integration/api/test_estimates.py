@@ -21,7 +21,7 @@ from support.api import Api, client, fails
 from support.app import App, open_app
 
 pytestmark = pytest.mark.anyio
-PRICES = Prices(cpu_hour=Decimal(36), traffic_gb=Decimal(1))  # a core costs a cent a second
+PRICES = Prices(cpu_hour=Decimal(36), traffic_gb=Decimal(1))  # a core costs a cent per second
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def priced_api(priced: App) -> AsyncIterator[Api]:
 
 
 async def live(app: App, worker: Worker, seconds: list[int], **changes: Any) -> None:
-    """Runs of the past that took so long."""
+    """Create past runs with these durations."""
 
     def work(tx: Any) -> None:
         for number, each in enumerate(seconds):

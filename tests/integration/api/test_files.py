@@ -32,7 +32,7 @@ async def _link(api: Api, run: str, **fields: Any) -> str:
 
 
 async def _fetch(api: Api, url: str) -> Any:
-    """As any HTTP client without a key would."""
+    """Fetch it like an HTTP client without a key."""
     return await api.send("GET", url, key=None)
 
 
@@ -154,7 +154,7 @@ async def test_links_of_another_installation_are_refused(app: App, api: Api, run
 
 
 def _mutations(token: str, count: int) -> list[str]:
-    """Changed in one place; the last character of each part is changed to everything."""
+    """Tokens with one changed character; the last character of each part takes every value."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
     chance = random.Random(7)
     found = {token[:-1] + letter for letter in alphabet}

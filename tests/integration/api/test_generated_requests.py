@@ -1,7 +1,6 @@
-"""Requests generated from the tolerant document: none is answered with a fault, none otherwise
-than the document says.
-
-The generator runs as a command against a listening server, as a client author would run it.
+"""Requests generated from the tolerant document: none causes an internal error, and every answer
+matches the document. The generator runs as a command against a listening server, like a client
+author would run it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ RULES = Path(__file__).parent / "generated" / "schemathesis.toml"
 
 
 class Watch:
-    """The application, with every status that it answers counted."""
+    """The application, counting the status of every answer."""
 
     def __init__(self, asgi: Any) -> None:
         self._app = asgi
@@ -43,7 +42,7 @@ class Watch:
 
 
 async def furnish(server: Served) -> dict[str, list[str]]:
-    """One of each thing that a path may name."""
+    """Create one object of each kind that a path can name."""
     app = server.app
     worker = await app.publish()
     custom = {"urls": [{"url": "https://a.example"}]}
@@ -63,7 +62,7 @@ async def furnish(server: Served) -> dict[str, list[str]]:
 
 
 async def keep_running(app: App) -> None:
-    """Execute every run that is started, so that requests that wait for an end get it."""
+    """Execute every started run, so that waiting requests return."""
     while True:
         await app.register_runner()
         await app.execute([{"url": "https://a.example", "title": "A"}], log=["read"])

@@ -55,7 +55,7 @@ async def objects(app: App) -> AsyncIterator[OwnedObjects]:
 
 
 async def _ask(objects: OwnedObjects, route: str, way: str, key: str) -> str:
-    """The whole answer, head and body, to a request that sends the key in this way."""
+    """The head and body of the answer to a request that sends the key in this place."""
     entry, headers = ENTRIES[route], {}
     token = None
     match way:
@@ -77,7 +77,7 @@ def _same_secret(text: str, key: str) -> bool:
 async def test_no_answer_and_no_log_line_contains_a_key(
     objects: OwnedObjects, logged: Callable[[], str]
 ) -> None:
-    """Of every route: an invalid key, and a key of another account, which is valid there."""
+    """On every route, with an invalid key and with a valid key of another account."""
     logged()
     asked = 0
     for route in ENTRIES:
@@ -87,14 +87,14 @@ async def test_no_answer_and_no_log_line_contains_a_key(
                 log = logged()
                 assert not _same_secret(log, key), (route, way, log)
                 asked += log.count('"event": "request"')
-    assert asked > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request has left its line
+    assert asked > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request was logged
 
 
 @pytest.mark.slow
 async def test_errors_contain_no_key(
     objects: OwnedObjects, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The storage fails under every route, and its error quotes what it was asked."""
+    """The storage fails on every route, and its error quotes the request."""
     key = objects.app.owner_key
     await objects.api.get("/api/fyke/account")
 

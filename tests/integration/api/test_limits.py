@@ -32,7 +32,7 @@ POLICY = '"default";q=120;w=2'
 
 
 def standing(answer: Any) -> tuple[int, int]:
-    """Requests left, and seconds until the bucket is full."""
+    """The remaining requests, and the seconds until the bucket is full."""
     found = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
     assert found, answer.headers
     return int(found[1]), int(found[2])
@@ -51,7 +51,7 @@ async def test_every_answer_has_the_remaining_requests_of_its_key(app: App) -> N
         public = await api.get("/api/v2/store", key=None)
     assert {answer.headers["ratelimit-policy"] for answer in [*answers, public]} == {POLICY}
     assert [standing(answer)[0] for answer in answers] == [119, 118, 117, 116]
-    assert standing(public) == (119, 1)  # an address, not the key
+    assert standing(public) == (119, 1)  # the limit of the address, not of the key
 
 
 async def test_beyond_the_limit_both_dialects_refuse_with_the_time_to_wait(app: App) -> None:
@@ -72,7 +72,7 @@ async def test_a_key_may_have_its_own_limit(app: App) -> None:
     slow = await accounts.create_key(app.owner, "slow", rate_limit=3)
     async with client(app.asgi(rate_limit=60)) as http:
         api = Api(http, slow.key)
-        await api.get("/api/v2/users/account")  # whose key it is is not known before
+        await api.get("/api/v2/users/account")  # the first request identifies the key
         answered = await api.get("/api/v2/users/account")
         assert answered.headers["ratelimit-policy"] == '"default";q=6;w=2'
         codes = [(await api.get("/api/v2/users/account")).status_code for _ in range(8)]
@@ -82,7 +82,7 @@ async def test_a_key_may_have_its_own_limit(app: App) -> None:
 
 
 def changed(services: Services, **members: Any) -> Services:
-    """The same services but for these."""
+    """The services with these replaced."""
     made = copy(services)
     vars(made).update(members)
     return made

@@ -1,7 +1,6 @@
-"""Every route, every role, ids of other accounts: no caller reads or changes data of others.
-
-The routes are those of the running application, the rest is in ``support/matrix.py``: a route
-without an entry there fails here.
+"""Every route with every role and with ids of other accounts: no caller reads or changes data of
+another account. The routes come from the running application, the expectations from
+``support/matrix.py``. A route without an entry fails.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def _second(route: str) -> bool:
 
 
 def _refusal(route: str) -> tuple[int, int]:
-    """Of a known caller who may not."""
+    """The expected refusal of a known caller without permission."""
     return (403, 11000) if _second(route) else (401, 4010)
 
 
@@ -144,7 +143,7 @@ async def test_public_routes_ignore_invalid_keys(objects: OwnedObjects) -> None:
 async def test_objects_of_other_accounts_are_not_found(
     objects: OwnedObjects, tmp_path: Path
 ) -> None:
-    """Each field that names something is given each name of each of the owner's objects."""
+    """Each field with an id or name gets every id and name of the owner's objects."""
     key = objects.app.other_key
     await objects.api.get("/api/fyke/account", key=key)
     before = records(tmp_path)
@@ -153,7 +152,7 @@ async def test_objects_of_other_accounts_are_not_found(
         own = objects.values(entry)
         own |= {f: objects.app.other.account_name for f, k in entry.names.items() if k == "account"}
         for field in (f for f, kind in entry.names.items() if kind in FOREIGN):
-            absent = {}  # many kinds have the same name for what never was
+            absent = {}  # many kinds share the name of a missing object
             for name in map(_absent, FOREIGN):
                 if name not in absent:
                     answer = await objects.ask(route, entry, own | {field: name}, key)
@@ -179,7 +178,7 @@ async def test_routes_of_the_operator_are_refused_to_other_accounts(objects: Own
 
 
 async def test_a_start_key_of_another_account_has_no_effect(objects: OwnedObjects) -> None:
-    """The owner has used it for every start; to others it is a key like any other."""
+    """The owner has used the key for every start; for other accounts it is unused."""
     asgi = objects.app
     public = await asgi.publish("everybody")
     starting = [f"{each.method} {each.path}" for each in operations(asgi.asgi()) if each.starts]
@@ -193,7 +192,7 @@ async def test_a_start_key_of_another_account_has_no_effect(objects: OwnedObject
             for headers in (used, {"idempotency-key": f"fresh {route}"}, {})
         ]
         assert answers[0] == answers[1] == answers[2], route
-        # of many runs at once each has an answer of its own
+        # a bulk action has one result per run
         assert answers[0][0] == 404 or '"code":70001' in answers[0][1], route
     route = "POST /api/v2/workers/{workerId:worker}/runs"
     used = {"idempotency-key": f"key of {route}"}

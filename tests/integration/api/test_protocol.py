@@ -1,4 +1,6 @@
-"""Request heads are bounded in size, number and time. Raw sockets, a real server."""
+"""Limits on the size, number of fields and time of request heads, with raw sockets and a real
+server.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,7 @@ BAD_LENGTH = b" HTTP/1.1\r\nHost: localhost\r\nx-request-id: mine-1\r\nContent-L
         ([b"GET /api/v1/account/info" + BAD_LENGTH], False),
         ([b"GET /?/api/v2/" + BAD_LENGTH], False),
         ([b"/api/v2/users/me\r\n\r\n"], False),
-        # a path that was asked before says nothing about what follows on its connection
+        # an earlier request on the connection does not decide the dialect of the next one
         ([b"GET /api/v2/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", b"nonsense\r\n\r\n"], False),
     ],
 )
@@ -101,7 +103,7 @@ def test_a_head_that_is_refused_is_answered_in_the_dialect_of_its_path(
         connection.sendall(pieces[0])
         if pieces[0].endswith(b"\r\n\r\n") and len(pieces) > 1:
             answer = b""
-            while not answer.endswith(b'"details":null}'):  # head and body may come apart
+            while not answer.endswith(b'"details":null}'):  # head and body may arrive separately
                 answer += connection.recv(65536)
             assert answer.startswith(b"HTTP/1.1 404 ")
         for piece in pieces[1:]:
@@ -195,7 +197,7 @@ def _offering(server: Served, body: bytes, length: bytes) -> bytes:
 def test_an_upgrade_is_ignored_without_losing_the_body(
     server: Served, size: int, chunked: bool
 ) -> None:
-    """As Java's client makes it, in pieces of every size; the connection goes on afterwards."""
+    """As sent by Java's client, in chunks of every size; the connection stays usable."""
     body = b'{"run_slug":"nobody","text":"\\nupgrade: "}'
     if chunked:
         sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
@@ -226,7 +228,7 @@ def test_only_the_name_of_the_upgrade_field_changes_however_the_bytes_arrive(
     protocol = LimitedProtocol.__new__(LimitedProtocol)
     out, fed = b"", 0
     for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
-        # what follows the blank line is no head any more, and is not shown to it
+        # bytes after the blank line are not part of the head and are not inspected
         out += protocol._without_upgrade(whole[begin:end]) if fed <= len(head) else whole[begin:end]
         fed = end
     expected = whole[: len(head)].replace(b"Upgrade:", b"x-upgrade-not-taken:")

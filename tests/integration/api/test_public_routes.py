@@ -1,6 +1,5 @@
-"""No route without a check: malformed paths, and what the document says of all routes.
-
-What each route answers to whom is for ``test_matrix.py``.
+"""No route bypasses the checks: malformed paths, and the security of all routes in the document.
+``test_matrix.py`` tests each route with each role.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def _routes(asgi: Any) -> list[tuple[str, str]]:
 
 
 async def _raw(asgi: Any, method: str, path: bytes, headers: dict[str, str], body: bytes) -> Any:
-    """A request exactly as written: no client that tidies up the path."""
+    """Send a request exactly as written, without a client that normalises the path."""
     from urllib.parse import unquote_to_bytes
 
     sent: list[Any] = []
@@ -157,7 +156,7 @@ async def test_malformed_paths_give_no_access(app: App, run_slug: str, count: in
 
 
 def _is_public(raw: bytes, public: set[tuple[str, str]]) -> bool:
-    """Bending may happen to give a public path in full; that one may answer."""
+    """Whether a malformed path happens to be a complete public path, which may answer."""
     from urllib.parse import unquote_to_bytes
 
     path = unquote_to_bytes(raw.partition(b"?")[0])

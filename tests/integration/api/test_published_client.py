@@ -1,4 +1,4 @@
-"""The client package that others published for the original platform, against our server."""
+"""A third-party client package for the original platform, used with our server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The default run options of a worker over the API: set, taken over, and what a run gets."""
+"""The default run options of a worker over the API: set, inherited, and applied to runs."""
 
 from __future__ import annotations
 

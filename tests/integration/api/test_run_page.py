@@ -75,7 +75,7 @@ async def test_the_log_can_be_read_from_any_position(api: Api, app: App, run_slu
 async def test_a_hundred_thousand_lines_are_searched_in_one_request(
     api: Api, app: App, run_slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How long that takes is measured by ``bench/console_pages.py``."""
+    """The duration is measured by ``bench/console_pages.py``."""
     monkeypatch.setattr(reading, "SECONDS", 60)
     [lease, *_] = await app.begin()
     lines = [

@@ -1,4 +1,4 @@
-"""Every route with keys whose scopes are insufficient, and with keys whose scopes just suffice."""
+"""Every route with keys that lack a scope, and with keys that have exactly the required ones."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_key_can_use_only_the_operations_of_its_scopes(
     enough = await keys(objects.app, "enough", sorted(set(needed.values()), key=sorted))
     lacking = await keys(objects.app, "lacking", [ALL_SCOPES - {scope} for scope in Scope])
     for key in (*enough.values(), *lacking.values()):
-        await objects.api.get("/api/v2/workers", key=key)  # notes the first use
+        await objects.api.get("/api/v2/workers", key=key)  # records the first use
     before = records(tmp_path)
     for route, scopes in needed.items():
         entry = ENTRIES[route]

@@ -47,7 +47,7 @@ async def test_an_enabled_schedule_requires_the_run_scope(
     path = f"/api/fyke/tasks/{task}/schedule"
     on = EVERY_MINUTE | {"enabled": True}
     fails(await api.send("PUT", path, json=on, key=writing), 401, 4010, RUN_MISSING)
-    assert (await schedule(api, task))["code"] != 0  # none was made
+    assert (await schedule(api, task))["code"] != 0  # none was created
     off = EVERY_MINUTE | {"enabled": False}
     assert (await api.send("PUT", path, json=off, key=writing)).status_code == 200
     fails(await api.post(f"{path}/resume", key=writing), 401, 4010, RUN_MISSING)

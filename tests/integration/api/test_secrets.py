@@ -1,4 +1,4 @@
-"""Secrets of Workers over the API: who sets, sees and gets them, and that no value comes back."""
+"""Secrets of Workers over the API: permissions, runs that get them, and no returned values."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _start(worker_id: str) -> StartRequest:
 
 
 def in_files(folder: Path, value: str) -> list[str]:
-    """The files in which a value stands, in the clear or as base64."""
+    """The files that contain a value, in plain text or base64."""
     spelled = {value.encode(), base64.b64encode(value.encode()), value.encode().hex().encode()}
     found = []
     for file in folder.rglob("*"):

@@ -91,7 +91,7 @@ async def test_an_upload_becomes_a_version(app: App, api: Api) -> None:
     assert {step["state"] for step in seen["steps"]} == {"passed", "warned"}
     run = await data(await api.post(f"{path}/test", {"input": INPUT, "name": "prices"}))
     shown = await data(await api.post("/api/v1/run/detail", {"run_slug": run["run_slug"]}))
-    assert shown["origin"] == "web"  # the word that clients of version 1 know
+    assert shown["origin"] == "web"  # the name that clients of v1 know
     done = await data(await api.post(f"{path}/publish", {"name": "prices", "public": True}))
     assert (done["path"], done["version"]) == ("owner/prices", "v1.0.1")
     empty = {"scraper_file": ("x.zip", b"")}
@@ -101,7 +101,7 @@ async def test_an_upload_becomes_a_version(app: App, api: Api) -> None:
 
 
 async def test_a_worker_is_shared_without_a_review(app: App, api: Api) -> None:
-    """This installation asks for none; ``tests/integration/review`` is where one is needed."""
+    """This installation requires no review; ``tests/integration/review`` has one that does."""
     worker = await app.publish("secret", public=False)
     path = f"/api/fyke/workers/{worker.id}"
     assert await data(await api.post(f"{path}/share")) == {"public": True, "submission_id": ""}

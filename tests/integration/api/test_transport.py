@@ -1,4 +1,4 @@
-"""Section 1 of the wire: methods, bodies, credentials, limits, hosts, and what errors say."""
+"""Common rules of all operations: methods, bodies, credentials, limits, hosts and errors."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_an_unknown_path_is_refused_in_json(api: Api, path: str) -> None:
         ("DELETE", "/api/scraper", "GET"),
         ("PATCH", "/api/fyke/keys", "GET, POST"),
         ("OPTIONS", INFO, "POST"),
-        # a concrete path, not the templated one beside it: "export" is no run's id
+        # the literal path takes precedence over the template: "export" is not the id of a run
         ("PATCH", "/api/fyke/alerts/rules/preview", "POST"),
         ("PATCH", "/api/fyke/runs/bulk", "POST"),
         ("GET", "/api/fyke/runs/bulk", "POST"),
@@ -433,7 +433,7 @@ async def test_health_reveals_no_details_without_a_key(app: App, api: Api) -> No
     assert (await api.get("/healthz", key=None)).text.endswith('"data":null}')
     with structlog.testing.capture_logs() as logged:
         fails(await api.get("/readyz", key=None), 503, 5000)
-    # a start asks until there is a runner
+    # a start polls until there is a runner
     assert [entry for entry in logged if entry["log_level"] not in ("debug", "info")] == []
     await app.register_runner()
     assert (await api.get("/readyz", key=None)).status_code == 200

@@ -41,7 +41,7 @@ async def credit(app: App, usd: str, name: str = "owner") -> None:
 
 
 async def some_life(app: App, api: Api, number: int) -> None:
-    """Runs of several workers, tasks and keys that end in every way, and credits between."""
+    """Runs of several workers, tasks and keys with every outcome, and credits in between."""
     dice = random.Random(number)
     keys = [app.owner_key, (await app.services.accounts.create_key(app.owner, "ci")).key]
     workers = [await app.publish(name) for name in ("one", "two")]

@@ -66,7 +66,7 @@ async def test_a_wait_for_a_run_of_another_account_is_refused(
 
 
 def request(app: App, method: str, path: str, body: Any = None) -> bytes:
-    """The bytes of a request with the owner's key."""
+    """The raw bytes of a request with the owner's key."""
     content = b"" if body is None else json.dumps(body).encode()
     head = (
         f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\napi-key: {app.owner_key}\r\n"
@@ -76,7 +76,7 @@ def request(app: App, method: str, path: str, body: Any = None) -> bytes:
 
 
 async def leave(url: str, data: bytes, count: int, waiting: Callable[[], Awaitable[bool]]) -> None:
-    """Send ``count`` requests and cut their connections once all of them are ``waiting``."""
+    """Send ``count`` requests and close their connections once all of them are ``waiting``."""
     port = int(url.rpartition(":")[2])
     ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
     for _, writer in ends:
@@ -89,13 +89,13 @@ async def leave(url: str, data: bytes, count: int, waiting: Callable[[], Awaitab
 
 
 async def what_is_there(app: App) -> tuple[set[asyncio.Task[Any]], int]:
-    """Tasks and sockets, those included that come with the first listener and stay."""
+    """The tasks and sockets, including those that the first listener creates permanently."""
     async with app.signals.listen():
         return asyncio.all_tasks(), open_sockets()
 
 
 async def nothing_left(before: set[asyncio.Task[Any]], descriptors: int) -> None:
-    """Wait until neither a task nor a socket is there that was not there ``before``."""
+    """Wait until there are no tasks and sockets except those of ``before``."""
     async with asyncio.timeout(FOREVER):
         while any(not task.done() for task in asyncio.all_tasks() - before):
             await asyncio.sleep(0.005)
@@ -115,7 +115,7 @@ def open_sockets() -> int:
 
 
 async def disconnects(app: App, count: int) -> None:
-    """Every start goes on without its client, and nothing is left of any of them."""
+    """Every start continues without its client, and no task or socket is left."""
     worker = await app.publish()
     data = request(app, "POST", "/api/v1/scraper/run", start_body(worker.id, is_async=False))
     async with serving(app) as url:
@@ -160,7 +160,7 @@ async def test_clients_that_disconnect_during_a_wait_or_stream_leave_no_resource
         before, descriptors = await what_is_there(app)
 
         async def all_wait() -> bool:
-            return len(asyncio.all_tasks() - before) >= 20  # one that watches and one that works
+            return len(asyncio.all_tasks() - before) >= 20  # a watching and a working task
 
         await leave(url, request(app, "GET", detail(run_slug) + path), 10, all_wait)
         await nothing_left(before, descriptors)

@@ -119,7 +119,7 @@ async def test_a_stored_rule_is_returned_as_sent(app: App, api: Api) -> None:
     assert (rule["worker"], rule["worker_path"]) == (worker.id, worker.path)
     assert (rule["budget_usd"], rule["budget_traffic_mb"]) == ("12.5", "0.25")
     assert (rule["endpoints"], rule["emails"]) == ([hook["id"]], ["ada@example.org"])
-    assert (rule["factor"], rule["field"]) == (0, "")  # of other kinds
+    assert (rule["factor"], rule["field"]) == (0, "")  # members of other kinds
     change = {"name": "Few", "kind": "fewer_rows", "factor": 0.5}
     changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=change)
     assert changed.json()["data"]["factor"] == 0.5

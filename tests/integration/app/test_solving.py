@@ -1,4 +1,4 @@
-"""Requirements that real uv cannot resolve, from a folder of packages instead of a registry."""
+"""Requirements that uv cannot resolve, from a folder of packages instead of a registry."""
 
 from __future__ import annotations
 

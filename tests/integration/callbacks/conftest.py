@@ -1,4 +1,4 @@
-"""Prepared databases for trials of callbacks."""
+"""Prepared databases for tests of callbacks."""
 
 from __future__ import annotations
 

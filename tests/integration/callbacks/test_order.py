@@ -1,4 +1,4 @@
-"""Receivers that take long and fail at random never hear that a run is running after its end."""
+"""Slow and randomly failing receivers never get the running callback of a run after its end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from support.callback_trials import (
 from support.receivers import Receiver, Reply, listening
 
 pytestmark = pytest.mark.anyio
-MAX_FAILURES = 8  # of one call; it is given up after ten, as one in 170,000 would be by chance
+# Of one call, which is given up after ten failures: by chance one in 170,000 would reach that.
+MAX_FAILURES = 8
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Unreliable:
         if url.startswith("http://127."):
             return await self.http.post(url, body, headers)
         payload = json.loads(body)
-        # what is handled when the request comes, and what only when it is answered
+        # recorded when the request arrives, and when it is answered
         self.heard[f"{url} comes"].append(payload["run_status"])
         await asyncio.sleep(self.chance.random() ** 3 * 0.1)
         self.heard[f"{url} answered"].append(payload["run_status"])
@@ -53,7 +54,7 @@ class Unreliable:
 
 
 class Skipping(LocalSignals):
-    """Skips the time in which nothing can happen: everything waits for a later try."""
+    """A clock that skips the time in which all deliveries wait for a retry."""
 
     def __init__(self, clock: SkippingClock) -> None:
         super().__init__()
@@ -109,7 +110,7 @@ async def trial(
     inverted = {name: words for name, words in heard.items() if words != in_order(words)}
     assert inverted == {}
     assert all("succeeded" in words for words in heard.values())
-    # the trial was one: running calls were repeated, and some were given up for the end
+    # the test was effective: running calls were repeated, and some were superseded by the end
     assert repeated(heard) > total / 100
     assert superseded > total / 100
 
@@ -121,7 +122,7 @@ async def execute(
     clock: SkippingClock,
     heard: dict[str, list[str]],
 ) -> None:
-    """Most end within half a second; the others when a call that failed is being tried again."""
+    """Most runs end within half a second, the others during the retry of a failed call."""
     places = asyncio.Semaphore(100)
 
     async def end(run: Run) -> None:
@@ -175,6 +176,6 @@ async def test_the_callbacks_of_a_hundred_runs_are_in_order(
 async def test_the_callbacks_of_ten_thousand_runs_are_in_order(
     sqlite_url: str, http: HttpNotifier, seed: int
 ) -> None:
-    """In twenty parts, each with a chance of its own."""
+    """In twenty parts, each with separate random failures."""
     with listening() as receiver:
         await trial(sqlite_url, http, receiver, 500, 6, seed=seed)

@@ -34,7 +34,7 @@ from support.receivers import listening
 
 pytestmark = pytest.mark.anyio
 PROCESS = Path(__file__).parents[2] / "support" / "callback_process.py"
-A_SECOND = 10  # requests at most
+A_SECOND = 10  # the maximum of requests
 
 
 async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_the_same_id(
@@ -58,7 +58,7 @@ async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_t
         )
         [claimed] = await storage.read(lambda tx: tx.outbox.of_run(run.id))
         assert (claimed.state, claimed.tries) == (DeliveryState.PENDING, 0)
-        clock.skipped = 61  # the claim has lapsed
+        clock.skipped = 61  # the claim has expired
         async with delivering(storage, http, signals, clock):
             await asyncio.to_thread(receiver.wait, "/x", 2)
             async with asyncio.timeout(20):
@@ -76,7 +76,7 @@ async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_t
 
 
 async def settled(sender: CallbackSender, total: int) -> None:
-    """Wait until every call is noted as taken: from then on none of them can be sent again."""
+    """Wait until every call is recorded as accepted: then none of them can be sent again."""
     taken = DeliveryFilter(DeliveryState.DELIVERED)
 
     def count(tx: Transaction) -> int:
@@ -112,7 +112,7 @@ async def two_servers(url: str, total: int) -> None:
     ids = Counter(one.headers["webhook-id"] for one in came)
     assert (len(ids), ids.most_common(1)[0][1]) == (total, 1)
     assert sum(one.count for one in counting) == total
-    if total > 100:  # of a few, a busy machine may let one server take them all
+    if total > 100:  # on a busy machine, one server may send all of a few callbacks
         assert min(one.count for one in counting) > 0, "one of them did all the work"
     times = sorted(one.at for one in came)
     for first, last in zip(times, times[A_SECOND:], strict=False):

@@ -1,4 +1,4 @@
-"""Receivers that hang, very many of them, and one that does not."""
+"""Very many hanging receivers, and a healthy one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fyke.notify.http import HttpNotifier
 from support.callback_trials import CountingNotifier, LocalSignals, delivering, open_callback_sender
 
 pytestmark = pytest.mark.anyio
-HANG = 600.0  # seconds until a call is given up: longer than a trial may take
+HANG = 600.0  # seconds until a call times out: longer than the whole test
 
 
 @dataclass
@@ -55,10 +55,10 @@ async def receivers() -> AsyncIterator[Receivers]:
 
 
 async def trial(url: str, http: HttpNotifier, *, hanging: int, healthy: int, at_once: int) -> None:
-    """Fails by time when one healthy call waits for a slot that a hanging call has."""
+    """Times out if a healthy call waits for a slot that a hanging call occupies."""
     signals, notifier = LocalSignals(), CountingNotifier(http)
     async with receivers() as there, open_callback_sender(url, signals.notify) as sender:
-        # two calls each, as many as go to one host at once
+        # two calls each, the maximum for one host
         stuck = await sender.runs([there.url(n, "/hangs") for n in range(hanging)] * 2)
         good = await sender.runs([there.url(hanging, f"/healthy-{n}") for n in range(healthy)])
         async with delivering(sender.storage, notifier, signals, SystemClock(), at_once):

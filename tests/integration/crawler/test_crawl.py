@@ -1,4 +1,4 @@
-"""The crawler on a real site: what it fetches, leaves out, repeats and stores."""
+"""The crawler on a real site: fetched, skipped, retried and stored pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extraction from pages, well written ones and bad ones."""
+"""Extraction from valid and invalid pages."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_encodings_are_detected(python: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.1, pytest.param(1, marks=pytest.mark.long)])
 def test_only_the_beginning_of_a_huge_page_is_read(python: Path, share: float) -> None:
-    """With that share of the limits; the whole take 8 seconds."""
+    """With a fraction of the limits; the full limits take 8 seconds."""
     program = """
 from crawler import extract
 for name in ("MAX_READ", "MAX_CONTENT"):

@@ -1,4 +1,4 @@
-"""The crawler behind the platform's own proxy: nothing goes around it, and its no is a no."""
+"""The crawler behind the platform's proxy: all traffic uses it, and its refusals are respected."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.anyio
 async def crawl_through(
     folder: Path, python: Path, served: Site, *allow: str, path: str = "/"
 ) -> tuple[CrawlResult, int]:
-    """The run, and the bytes that the proxy counted."""
+    """Crawl through the proxy; return the run and the counted bytes."""
     async with client_and_process(folder) as (egress, _):
         proxy = listener()
         await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", allow, None))
         environ = {
             "PROXY_DOMAIN": f"127.0.0.1:{port_of(proxy)}",
             "PROXY_AUTH": f"{ATTEMPT}:{SECRET}",
-            "http_proxy": "http://127.0.0.1:1",  # of the machine, and not to be used
+            "http_proxy": "http://127.0.0.1:1",  # a setting of the machine that must not be used
         }
         custom = {"start_urls": [served.base + path], "delay_seconds": 0, "max_retries": 0}
         ran = await asyncio.to_thread(crawl, python, custom, environ=environ)

@@ -1,4 +1,4 @@
-"""The meter against an origin that counts, and against the packets on the wire."""
+"""The meter compared with the byte count of the site and with captured packets."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ def test_the_meter_the_site_and_the_captured_packets_have_the_same_byte_count(
 
 
 def test_bytes_beyond_the_limit_are_never_sent() -> None:
-    """With a limit, no byte went up that was not counted, and no counted byte came from nowhere."""
+    """With a limit, every sent byte was counted, and every counted byte was transferred."""
     limit = 5_000_001
     found = closed("support.captured_trials:counted", connections=40, seed=3, limit=limit)
     _, up, down = found["metered"]
     assert up + down == limit
     assert found["captured"][0] == up  # what the proxy sent
-    assert found["captured"][1] >= down  # what the kernel took in before the end is not counted
+    # bytes that the kernel received before the end are not counted
+    assert found["captured"][1] >= down
     assert found["arrived"] <= down

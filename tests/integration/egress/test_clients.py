@@ -37,7 +37,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Observed:
-    """What a Worker reported of each of its clients, and what the other ends saw."""
+    """The reports of a Worker about each of its clients, and the counts of the sites."""
 
     said: dict[str, str]
     total: Traffic
@@ -49,14 +49,14 @@ class Observed:
 
 
 class Setup:
-    """Sandboxes, an egress of this process, and the two sites that only the proxy can name."""
+    """Sandboxes, an egress in this process, and two sites whose names only the proxy resolves."""
 
     def __init__(self, place: Site, plain: CountingSite, tls: TlsSite) -> None:
         self._place, self._plain, self._tls = place, plain, tls
 
     @property
     def environments(self) -> Path:
-        """Where the sandbox takes environments from."""
+        """The environments of the sandboxes."""
         return self._place.home / "cache"
 
     async def execute(
@@ -65,7 +65,7 @@ class Setup:
         language: Language,
         environment: Path | None = None,
     ) -> Observed:
-        """Run a Worker that prints one JSON object: how each of its ways went."""
+        """Run a Worker that prints the results of its clients as a JSON object."""
         attempt = "01CLIENTS"
         calls: list[str] = []
         asked: list[str] = []
@@ -116,7 +116,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
 
 
 def assert_all_went_well(observed: Observed, plain: int, tls: int) -> None:
-    """Every way got its whole body, through the proxy, which counted what the site counted."""
+    """Check that every client got its body through the proxy, and that the counts are equal."""
     assert observed.said == dict.fromkeys(observed.said, "ok")
     assert len(observed.plain.requests) == plain
     assert len(observed.tls.requests) == tls
@@ -308,7 +308,7 @@ def node(libraries: str = "") -> dict[str, str | bytes]:
 
 
 def without_refusal(observed: Observed) -> Observed:
-    """The same without the one target that was meant to be refused."""
+    """The result without the target that must be refused."""
     sites = dict(observed.sites)
     assert sites.pop("10.0.0.1") == SiteTraffic("10.0.0.1", refused=1)
     total = Traffic(
@@ -332,7 +332,7 @@ async def test_node_reaches_the_site_through_the_proxy(setup: Setup) -> None:
 async def test_node_libraries_and_grpc_reach_the_site_through_the_proxy(
     setup: Setup, axios: str
 ) -> None:
-    """Packages come from the registry that npm is configured for."""
+    """The packages come from the registry in the configuration of npm."""
     wanted = [f"axios@{axios}", "socks-proxy-agent@8", "https-proxy-agent@7", "@grpc/grpc-js@1"]
     command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted]
     folder = setup.environments / "node"

@@ -1,4 +1,4 @@
-"""Every encoding of the inside, thrown at the real proxy with canaries listening behind it."""
+"""Every encoding of an internal address is sent to the real proxy; canaries listen behind it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ INSIDE = {name: found for name, found in NAMES.items() if name != OUTSIDE}
 
 
 class Canary:
-    """Listens on all addresses of this machine, IPv4 and IPv6, and must never be called."""
+    """Listens on all addresses of this machine, IPv4 and IPv6; no connection may arrive."""
 
     def __init__(self) -> None:
         self.called = 0
@@ -98,21 +98,23 @@ async def test_no_encoding_reaches_an_internal_address(proxy: int, step: int) ->
     [(8, 10), pytest.param(1, 1, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
 )
 def test_no_encoding_reaches_an_internal_address_by_any_client(step: int, git_step: int) -> None:
-    """Where every address there is leads to a canary, and names are asked of a real server."""
+    """In a network where every address leads to a canary, with a real name server."""
     found = closed("support.internal_address_trials:encodings", 590, step=step, git_step=git_step)
     assert found["called"] == []
     ways = found["ways"]
     tried = found["encodings"]
     assert ways["socks refused"] == ways["absolute refused"] == tried
     assert ways["delivery refused"] == 2 * tried
-    assert ways["callback saved refused"] > 1.5 * tried  # the others are names: refused later
+    assert (
+        ways["callback saved refused"] > 1.5 * tried
+    )  # the others are names, which are refused later
     assert ways["callback saved refused"] == ways["webhook saved refused"]
     assert ways["literal refused"] > tried / 5
     assert ways["connect refused"] > tried / 2
     assert ways["git refused"] >= tried // git_step
     passed = {way for way in ways if way.endswith(" passed")}
     assert passed <= {"callback saved passed", "webhook saved passed"}
-    assert set(found["outside"]) == {PUBLIC}  # what may pass does, by every way
+    assert set(found["outside"]) == {PUBLIC}  # public addresses are reachable by every client
     assert len(found["outside"]) == 6
     assert found["asked"] > 0
 
@@ -126,9 +128,9 @@ def test_rebinding_names_lead_to_no_internal_address(rounds: int, git_rounds: in
         "support.internal_address_trials:rebinding", 290, rounds=rounds, git_rounds=git_rounds
     )
     assert found["inside"] == []
-    assert sum(found["ways"].values()) - 4 * rounds >= 10 * rounds  # without what is only saved
+    assert sum(found["ways"].values()) - 4 * rounds >= 10 * rounds  # without stored URLs
     assert found["outside"] > 5 * rounds
-    assert found["ways"]["socks refused"] > rounds / 2  # that is when it was asked inside
+    assert found["ways"]["socks refused"] > rounds / 2  # names that resolve inside
 
 
 @pytest.mark.parametrize("chains", [8, pytest.param(50, marks=pytest.mark.long)])
@@ -156,7 +158,7 @@ async def test_raw_sockets_reach_no_internal_address(proxy: int) -> None:
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
 async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(rounds: int) -> None:
-    """The resolver alternates between an exempt address and the canary's."""
+    """The resolver alternates between an exempt address and that of the canary."""
     asked = 0
 
     def flipping(name: str) -> tuple[str, ...]:
@@ -195,7 +197,7 @@ async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(round
 
 
 async def test_redirect_chains_are_checked_at_every_hop(proxy: int) -> None:
-    """A site that was allowed sends the client inside; the next connection is checked as any."""
+    """An allowed site redirects to an internal address; the next connection is checked as usual."""
     async with Canary() as canary, Origin(echo) as origin:
         egress = LocalEgress(AddressRules([f"127.0.0.1:{origin.port}"]))
         sock = listener()

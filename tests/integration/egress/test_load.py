@@ -40,7 +40,7 @@ def resident_mib(pid: int) -> float:
 
 
 async def stalled(proxy: int, port: int) -> asyncio.StreamWriter:
-    """Ask for a large answer and do not read it."""
+    """Request a large response and do not read it."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.setblocking(False)
@@ -114,14 +114,14 @@ async def test_random_limits_are_never_exceeded(runs: int) -> None:
 
 
 async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send forever, and read nothing."""
+    """Send endlessly, and read nothing."""
     while True:
         writer.write(bytes(65536))
         await writer.drain()
 
 
 async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One byte now and then, forever."""
+    """Send a byte now and then, endlessly."""
     while True:
         writer.write(b"x")
         await writer.drain()
@@ -129,7 +129,7 @@ async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def pushes_and_reads_nothing(proxy: int, port: int) -> asyncio.StreamWriter:
-    """Send into the connection until nothing goes any more."""
+    """Send until the connection accepts no more."""
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy, limit=1024)
     writer.write(socks_hello() + socks_request("127.0.0.1", port))
     assert await socks_code(reader) == 0
@@ -139,7 +139,7 @@ async def pushes_and_reads_nothing(proxy: int, port: int) -> asyncio.StreamWrite
 
 @pytest.mark.parametrize("links", [60, pytest.param(500, marks=pytest.mark.long)])
 async def test_endless_and_slow_sites_use_bounded_memory(tmp_path: Path, links: int) -> None:
-    """Both ways stall on the one half of the links, the other half moves a byte at a time."""
+    """Half of the connections stall in both directions; the others move a byte at a time."""
     async with (
         client_and_process(tmp_path, LOOPBACK) as (client, process),
         Origin(endless) as flood,
@@ -153,7 +153,8 @@ async def test_endless_and_slow_sites_use_bounded_memory(tmp_path: Path, links: 
             port = flood.port if number % 2 else drip.port
             writers.append(await pushes_and_reads_nothing(port_of(sock), port))
         before = -1
-        while client.traffic(ATTEMPT).total - before > links * 100:  # until only the drips move
+        # until only the slow connections move bytes
+        while client.traffic(ATTEMPT).total - before > links * 100:
             before = client.traffic(ATTEMPT).total
             await asyncio.sleep(0.3)
         resident = resident_mib(process.process.pid)

@@ -1,4 +1,4 @@
-"""Several proxies for a region: who takes which, what is out, what comes back, and exact bytes."""
+"""Several proxies of a region: selection, failures, recovery, and exact bytes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def region(text: str) -> LocalEgress:
 
 
 async def asked(proxy: int, user: str) -> int:
-    """One connection; the SOCKS code."""
+    """Open one connection; return the SOCKS code."""
     code, reader, writer = await socks(proxy, "public.example", 80, user)
     if code == 0:
         assert await reader.readexactly(5) == b"hello"
@@ -103,7 +103,7 @@ async def test_a_failing_proxy_is_skipped_until_it_works_again(
         ports = {f"run{n}": await opened(egress, f"run{n}") for n in range(8)}
         await other.__aexit__()
         for run, proxy in ports.items():
-            assert await asked(proxy, run) == 0  # the other one is tried at once
+            assert await asked(proxy, run) == 0  # the other proxy is tried at once
         assert counts([well, other]) == [8, 0]
         [state] = [one for one in egress._proxy.proxies if one.why]
         assert state.proxy == f"socks5://127.0.0.1:{other.port}"

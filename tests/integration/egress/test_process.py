@@ -1,4 +1,4 @@
-"""The egress process and its client: deaths on either side, and who may speak to it."""
+"""The egress process and its client: crashes on either side, and access to the socket."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> 
         await move(port_of(sock), origin.port, 200_000)
         for count in range(3):
             process.kill()
-            reader, writer = await connect(port_of(sock))  # waits in the listener meanwhile
+            reader, writer = await connect(port_of(sock))  # the connection waits in the listener
             writer.write(socks_hello() + socks_request("127.0.0.1", origin.port) + b"x" * 1000)
             process.start()
             assert await socks_code(reader) == 0
@@ -123,7 +123,7 @@ async def test_a_kill_in_the_middle_of_a_download_loses_no_count(tmp_path: Path)
             pass
         writer.close()
         final = await client.close(ATTEMPT)
-    assert got <= final.down <= got + 10_000_000  # what was counted and never read included
+    assert got <= final.down <= got + 10_000_000  # includes counted bytes that were never read
 
 
 async def test_an_attempt_can_be_closed_while_the_process_is_down(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ async def test_the_end_of_the_runner_closes_all_its_attempts(tmp_path: Path) -> 
         for port in ports:
             with pytest.raises(ConnectionRefusedError):
                 await connect(port)
-        await move(port_of(mine), origin.port, 5)  # those of another runner go on
+        await move(port_of(mine), origin.port, 5)  # connections of another runner continue
 
 
 async def test_only_the_same_user_can_connect_to_the_socket(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ async def test_only_the_same_user_can_connect_to_the_socket(tmp_path: Path) -> N
         rival = EgressProcess(process.path)
         rival.start()
         assert rival.process is not None
-        assert await asyncio.to_thread(rival.process.wait, 30) != 0  # two never serve one path
+        assert await asyncio.to_thread(rival.process.wait, 30) != 0  # one path has only one server
         assert client.traffic(ATTEMPT) == Traffic()
 
 
@@ -276,7 +276,7 @@ async def test_malformed_messages_end_only_their_connection(tmp_path: Path, mess
         async with asyncio.timeout(10):
             assert await loop.sock_recv(rude, 100) == b""
         rude.close()
-        await client.open([listener()], EgressGrant("01OTHER", SECRET, ""))  # still serving
+        await client.open([listener()], EgressGrant("01OTHER", SECRET, ""))  # it is still serving
         assert await client.close("01OTHER") == Traffic()
 
 
@@ -299,7 +299,7 @@ async def test_requests_without_their_descriptors_are_refused(tmp_path: Path) ->
             assert answer["seq"] == seq
             assert bool(answer["error"]) == (request["type"] != "close")
         other.close()
-        await client.close(ATTEMPT)  # of which the other connection could close nothing
+        await client.close(ATTEMPT)  # the other connection could not close it
 
 
 async def test_malformed_settings_fail_at_the_start(tmp_path: Path) -> None:

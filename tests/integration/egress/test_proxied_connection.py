@@ -1,4 +1,4 @@
-"""Bytes through the real proxy: exact counts, exact ends, and bugs that must not come back."""
+"""Bytes through the real proxy: exact counts and limits, and regression tests."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def proxy() -> AsyncIterator[OpenProxy]:
 
 
 class Counting:
-    """An origin that counts what it received and sent, to compare with the meter."""
+    """A site that counts received and sent bytes, for comparison with the meter."""
 
     def __init__(self, reply: int) -> None:
         self.received = self.sent = 0
@@ -136,7 +136,7 @@ async def test_the_limit_cuts_a_download_at_the_exact_byte(connections: int) -> 
     final = await proxy.egress.close(ATTEMPT)
     assert final.total == limit
     assert sum(site.bytes_up + site.bytes_down for site in proxy.egress.sites(ATTEMPT)) == limit
-    assert final.down == received  # all that was counted arrived, and nothing else
+    assert final.down == received  # exactly the counted bytes arrived
     assert final.up <= sent
     assert tripped == [ATTEMPT]
     await proxy.egress.stop()
@@ -228,8 +228,8 @@ async def test_a_target_may_close_first_and_both_sides_end(proxy: OpenProxy) -> 
 
 
 async def test_small_exchanges_are_not_delayed(proxy: OpenProxy) -> None:
-    """Two writes and a read is the pattern that costs 40 ms each without TCP_NODELAY; how long
-    it takes is measured by ``bench/egress.py``.
+    """Two writes and a read is the pattern that takes 40 ms without TCP_NODELAY;
+    ``bench/egress.py`` measures it.
     """
 
     async def two_lines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -273,7 +273,7 @@ async def test_an_absolute_form_connection_has_one_request(proxy: OpenProxy) -> 
         reader, writer = await connect(proxy.port)
         writer.write(head.encode())
         assert (await reader.readexactly(40)).endswith(b"\r\n\r\nok"[-2:])
-        writer.write(head.replace("/path", "/other").encode())  # meant for another site
+        writer.write(head.replace("/path", "/other").encode())  # a request for another site
         assert await reader.read() == b""
         await until(lambda: len(seen) == 2)
         writer.close()
@@ -362,7 +362,7 @@ async def test_silent_clients_and_connections_are_closed() -> None:
 async def test_a_client_that_does_not_read_pauses_the_target(
     monkeypatch: pytest.MonkeyPatch, few: int, bound: int
 ) -> None:
-    """The buffer of a stalled connection is one read, whatever the target sends."""
+    """A stalled connection buffers one read, however much the target sends."""
     monkeypatch.setattr(protocols, "FEW_CONNECTIONS", few)
     proxy = await open_proxy()
     async with Origin(downloads(200_000_000)) as origin:
@@ -372,11 +372,11 @@ async def test_a_client_that_does_not_read_pauses_the_target(
         (link,) = proxy.egress._proxy._attempts[ATTEMPT].connections
         assert link.client is not None and link.target is not None
         before, looks = -1, 0
-        while looks < 20:  # the kernel may still take a little of what was sent
+        while looks < 20:  # the kernel may still accept a few of the sent bytes
             stopped = not link.target.is_reading() and before == proxy.traffic.down
             before, looks = proxy.traffic.down, (looks + 1) * stopped
             await asyncio.sleep(0.01)
-        assert 0 < before < 50_000_000  # the kernel's buffers, and one of ours
+        assert 0 < before < 50_000_000  # the buffers of the kernel and one of the proxy
         assert 0 < link.client.get_write_buffer_size() <= bound
         writer.transport.abort()
     await proxy.egress.stop()
@@ -398,7 +398,7 @@ async def test_an_attempt_cannot_use_the_credentials_of_another() -> None:
 
 @pytest.mark.parametrize("replays", [100, pytest.param(1000, marks=pytest.mark.long)])
 async def test_credentials_are_refused_after_the_end_of_the_attempt(replays: int) -> None:
-    """The listener of another attempt, the same secret, after the end: refused every time."""
+    """The same secret at the listener of another attempt is always refused."""
     proxy = await open_proxy()
     other = listener()
     await proxy.egress.open([other], EgressGrant("01B", "another secret", "", LOOPBACK))
@@ -474,7 +474,7 @@ def test_random_bytes_do_not_crash_the_proxy(examples: int) -> None:
             return code
 
         assert runner.run(still_alive()) == 0
-        assert failures == []  # before the runner cancels what is left
+        assert failures == []  # before the event loop cancels the remaining tasks
 
 
 @pytest.mark.parametrize("rounds", [30, pytest.param(1000, marks=pytest.mark.long)])
@@ -495,7 +495,7 @@ async def test_the_response_of_a_site_is_passed_on_without_being_parsed(
 
 
 async def test_a_connect_to_the_proxy_itself_restarts_the_handshake(proxy: OpenProxy) -> None:
-    """A library takes the proxy of the environment through the one that its program brought."""
+    """A library uses the proxy of the environment through the proxy that its program configured."""
     async with Origin(echo) as origin:
         reader, writer = await connect(proxy.port)
         writer.write(socks_hello() + socks_request("127.0.0.1", proxy.port))

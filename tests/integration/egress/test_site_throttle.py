@@ -1,4 +1,4 @@
-"""Throttling connections to sites on the real data path, over the runs of one proxy."""
+"""Throttling of connections to sites on the real data path, across the runs of one proxy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def proxy_port(egress: LocalEgress, name: str, *, guarded: bool = True) -> int:
-    """The proxy's port of one run's attempt."""
+    """The port of the proxy for one run's attempt."""
     sock = listener()
     grant = EgressGrant(name, SECRET, "", ("127.0.0.0/8",), session=name, guarded=guarded)
     await egress.open([sock], grant)
@@ -36,7 +36,7 @@ async def proxy_port(egress: LocalEgress, name: str, *, guarded: bool = True) ->
 
 
 def answers(*pieces: bytes) -> Handler:
-    """A site that reads a request's head and writes these pieces one by one."""
+    """A site that reads a request head and writes these pieces one by one."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -49,7 +49,7 @@ def answers(*pieces: bytes) -> Handler:
 
 
 async def fetch(proxy: int, name: str, port: int, way: str) -> bytes:
-    """All that comes back for one request."""
+    """The complete response to one request."""
     target = f"127.0.0.1:{port}"
     if way == "http":
         reader, writer = await connect(proxy)
@@ -153,7 +153,7 @@ async def test_an_unguarded_run_is_not_throttled() -> None:
 
 
 async def passed_on(pieces: list[bytes], way: str) -> bytes:
-    """Return what a client receives when a site sends these pieces."""
+    """Return the bytes that a client receives when a site sends these pieces."""
     egress = LocalEgress(throttle=ThrottleRules())
     async with Origin(answers(*pieces)) as origin:
         try:

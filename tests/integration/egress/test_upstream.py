@@ -1,4 +1,4 @@
-"""Through the proxy of a region: SOCKS5 and HTTP upstreams, written here, with real sockets."""
+"""Connections through the proxy of a region: test SOCKS5 and HTTP upstreams with real sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Upstream:
-    """A SOCKS5 and HTTP proxy with a password; leads every request to one origin and counts."""
+    """A SOCKS5 and HTTP proxy with a password; connects every request to one site and counts."""
 
     def __init__(self, origin_port: int) -> None:
         self._origin = origin_port
@@ -86,7 +86,7 @@ class Upstream:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hello: bytes
     ) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._origin)
-        first = await there.read(5)  # the origin speaks first; its words come in one packet
+        first = await there.read(5)  # the site sends first; its bytes arrive in one packet
         self.down += len(first)
         writer.write(hello + first)
 

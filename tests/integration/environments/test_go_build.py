@@ -1,4 +1,4 @@
-"""Go programs built from source, in a real sandbox: the results, and what a build cannot do."""
+"""Go programs built from source in a real sandbox: results, and the limits of a build."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def made() -> AsyncIterator[Workspace]:
-    """Shared by all tests, because the account's cache has what Go compiled before."""
+    """Shared by all tests, because the account's cache contains compiled packages."""
     async with open_workspace() as opened:
         yield opened
         assert os.listdir(opened.place.work) == []
 
 
 def version() -> Version:
-    """A version whose content was never built before."""
+    """A version with new content."""
     return replace(a_version("w"), language=Language.GO, digest=new_ulid())
 
 
@@ -85,7 +85,7 @@ async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) ->
 
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A name for this machine that is not loopback: Go bypasses proxies for loopback names."""
+    """A name of this machine that is not loopback: Go bypasses proxies for loopback names."""
     ask = socket.getaddrinfo
 
     def answer(host: Any, *rest: Any, **more: Any) -> Any:
@@ -98,7 +98,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def tidied(folder: Path, proxy: str) -> dict[str, str | bytes]:
-    """A project that uses the module of the proxy, with its go.sum."""
+    """A project that uses a module of the proxy, with its go.sum."""
     source = f'package main\n\nimport "{NAME}"\n\nfunc main() {{ println(greet.Greet()) }}\n'
     (folder / "main.go").write_text(source)
     (folder / "go.mod").write_text(f"{MODULE}\nrequire {NAME} {VERSION}\n")
@@ -140,7 +140,7 @@ async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
     password = "glpat_Zx81kQwe77"
     with module_proxy() as (url, _):
         files = tidied(tmp_path, url)
-    account = new_ulid()  # whose cache is empty
+    account = new_ulid()  # an account with an empty cache
     make_authority(tmp_path, [named])
     with module_proxy("operator", password, tmp_path) as (url, asked):
         proxy = url.replace("127.0.0.1", named)

@@ -1,7 +1,6 @@
-"""Hostile packages against an installation with two accounts: no attack succeeds, and what the
-other account installs afterwards is byte for byte the same as without the attack.
-
-``script/test --all`` runs all of them, ``script/test`` some.
+"""Hostile packages against an installation with two accounts: no attack succeeds, and a later
+installation of the other account is byte for byte the same as without the attack. ``script/test
+--all`` runs all attacks, ``script/test`` some.
 """
 
 from __future__ import annotations
@@ -45,14 +44,14 @@ NO_NPM = pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lo
 
 
 def share(names: Iterable[str], *always: str) -> list[Any]:
-    """Those that always run, and the others for the long suite."""
+    """Some always run, the others only in the long suite."""
     return [
         name if name in always else pytest.param(name, marks=pytest.mark.long) for name in names
     ]
 
 
 class Canary:
-    """Something of the machine's that must not be reached; it keeps who knocked."""
+    """A listener of the machine that must not be reached; it records connections."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
@@ -74,13 +73,13 @@ class Canary:
 
 @dataclass
 class Trial:
-    """One installation, whose second account knows what it gets without an attack."""
+    """One installation with two accounts; the seals of the second are known without an attack."""
 
     workspace: Workspace
     canary: Canary
     index: Index
     registry: Registry
-    clean: Path  # a folder whose package.json asks for what is harmless
+    clean: Path  # a folder whose package.json requires a harmless package
     before: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -116,7 +115,7 @@ class Trial:
             return error
 
     async def clean_seal(self, version: Any, account: str = OTHER) -> sealing.Seal:
-        """Install for the second account anew, with the present caches, and return the seal."""
+        """Reinstall for the second account with the current caches; return the seal."""
         wanted = replace(version, requirements="clean==1.0\n", worker_id="other")
         made = await self.installing().ensure(wanted, self.clean, account)
         assert made.path is not None
@@ -125,7 +124,7 @@ class Trial:
         return seen
 
     def check(self) -> None:
-        """Nothing was reached, nothing was sent, nothing runs or lies where it must not."""
+        """Check that no canary was reached, nothing was sent, and no process or file is left."""
         assert self.canary.paths == []
         sent = "\n".join([*self.index.requests, *self.registry.requests])
         assert hostile.SECRET not in sent
@@ -174,11 +173,11 @@ async def trial(
 
 
 async def begin(trial: Trial, version: Any) -> sealing.Seal:
-    """The second account's install while nothing has happened, and a secret in its cache."""
+    """Install for the second account before any attack, and put a secret into its cache."""
     clean = await trial.clean_seal(version)
     trial.cache.mkdir(exist_ok=True)
     (trial.cache / "kept").write_text(hostile.SECRET)
-    owner = trial.cache.stat()  # a file of its own, as any other in it
+    owner = trial.cache.stat()  # a file of the account, like the others in it
     os.chown(trial.cache / "kept", owner.st_uid, owner.st_gid)
     trial.before = {"home": set(os.listdir(trial.home)), "names": ["none"]}
     trial.index.requests.clear()
@@ -205,16 +204,16 @@ async def test_an_attack_during_a_build_reaches_nothing(trial: Trial, name: str)
     assert isinstance(refused, EnvironmentFailed)
     assert "ready-made wheel" in str(refused)
     made = await trial.install(version, trial.clean, builds=True)
-    if name not in ("cache_of_uv", "forks"):  # which may harm the attacker's own build
+    if name not in ("cache_of_uv", "forks"):  # these may break the attacker's own build
         assert isinstance(made, Environment), (str(made), getattr(made, "log", ""))
         assert loot(made, "evil").startswith("denied: ")
     trial.check()
-    assert await trial.clean_seal(PYTHON, ACCOUNT) == clean  # what it installs without builds
+    assert await trial.clean_seal(PYTHON, ACCOUNT) == clean  # its installation without builds
     assert await trial.clean_seal(PYTHON) == clean
 
 
 async def test_the_test_detects_a_successful_attack(trial: Trial) -> None:
-    """The same tries and reports, with something that a build may do."""
+    """The same attempt and report, with an action that a build may do."""
     await begin(trial, PYTHON)
     attack = hostile.each("{index}/simple/clean/") + "\n"
     trial.index.add(*make_source("evil", attack.format(**trial.places)))

@@ -123,7 +123,7 @@ async def test_a_lock_file_out_of_step_is_completed_with_a_warning(
     environments: Installing, bundle: Path, registry: Registry, asked: dict[str, str]
 ) -> None:
     written = lock(registry)
-    if "deep" in asked:  # which asks for a package that the lock file does not have
+    if "deep" in asked:  # requires a package that is missing in the lock file
         registry.add("deep", "1.0.0", dependencies={"right": "1.0.0"})
         written["packages"][""]["dependencies"] = asked
         written["packages"]["node_modules/deep"] = {

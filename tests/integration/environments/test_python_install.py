@@ -1,4 +1,4 @@
-"""Real installs with uv, from a folder of hand-made wheels; one from the registry."""
+"""Real installations with uv from a folder of test wheels, and one from the registry."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def environments(workspace: Workspace) -> Installing:
 
 
 def run(environment: Environment, code: str) -> str:
-    """Run code in an environment, as a sandbox would (only wheels of this test are in it)."""
+    """Run code in an environment, like a sandbox does; it contains only wheels of this test."""
     assert environment.path is not None
     done = subprocess.run(
         [environment.path / "bin" / "python", "-I", "-c", code],
@@ -149,7 +149,7 @@ async def test_a_pth_file_is_not_executed(
     assert (site_of(made) / "evil" / "__pycache__").is_dir()
     await environments.ensure(version("evil"), tmp_path)
     assert not mark.exists()
-    run(made, "pass")  # what the file does where it may: the proof that the test would notice
+    run(made, "pass")  # the file has an effect where it is executed: the test would detect it
     assert mark.exists()
 
 
@@ -271,7 +271,7 @@ async def test_fully_locked_environments_are_shared_by_accounts(
     locked = version("".join(lines.values()))
     made = [await environments.ensure(locked, tmp_path, account) for account in ("ONE", "TWO")]
     assert made[0] == made[1]
-    del lines["part"]  # as pip does: one hash, and every package needs one
+    del lines["part"]  # like pip: with one hash, every package needs one
     with pytest.raises(EnvironmentFailed, match=r"(?i)hash|part"):
         await environments.ensure(version("".join(lines.values())), tmp_path)
 

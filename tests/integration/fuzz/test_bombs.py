@@ -1,4 +1,4 @@
-"""Archives that cost more than they look, and the limits at their edges."""
+"""Zip bombs, and archives exactly at the limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUICK = ("many folders declared", "many entries", "overlaps", "marks of an end")
 
 
 def went_off(name: str, folder: Path) -> tuple[float, int]:
-    """Seconds and bytes that opening it took; it was refused in words and left nothing behind."""
+    """Check that the archive is refused and leaves no files; return the seconds and bytes used."""
     place, scratch = folder / "place", folder / "scratch"
     place.mkdir()
     scratch.mkdir()

@@ -1,4 +1,4 @@
-"""Calls of a hostile client over real sockets: the service lives on, and nothing crosses over."""
+"""Calls of a hostile client over real sockets: the service survives, and attempts are isolated."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ PER_CONNECTION = 50
 
 
 class Hostile:
-    """Makes calls, each of its own kind; ``sent`` counts them."""
+    """Makes random calls; ``sent`` counts them."""
 
     def __init__(self, seed: int) -> None:
         self._dice = random.Random(seed)
         self.sent = 0
 
     def connection(self, port: int) -> None:
-        """Some calls on one connection, read until it ends or nothing more comes."""
+        """Make calls on one connection, and read until it ends or is silent."""
         data = bytearray(START)
         for number in range(PER_CONNECTION):
             data += self._call(2 * number + 1)
@@ -84,7 +84,7 @@ class Hostile:
             fields.append((dice.choice(NAMES), dice.choice(OTHERS)))
         if dice.random() < 0.05:
             fields.append((b"huge", b"y" * 14_000))
-        # a decoder that saw none of the blocks before: no table is kept between them
+        # a new decoder without the previous blocks: no table is kept between them
         encoder = hpack.Encoder()
         encoder.header_table_size = 0
         return bytes(encoder.encode(fields[: 1 + dice.randrange(8)], huffman=dice.random() < 0.5))[

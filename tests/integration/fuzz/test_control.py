@@ -41,7 +41,7 @@ def make_counters() -> int:
 
 
 def descriptors(dice: random.Random) -> list[int]:
-    """Right and wrong ones; the caller closes them."""
+    """Valid and invalid descriptors; the caller closes them."""
     makers = (
         make_counters,
         lambda: listener().detach(),
@@ -67,7 +67,7 @@ def packet(dice: random.Random) -> bytes:
 
 
 class Runner:
-    """The other end of a session: says what it wants and counts the answers."""
+    """The other end of a session: sends requests and counts the answers."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -77,7 +77,7 @@ class Runner:
         self.session = ControlSession(theirs, proxy, lambda _: self.ended.set())
 
     async def say(self, data: bytes, given: list[int]) -> bool:
-        """Return whether it was answered; False when the other side closed the connection."""
+        """Send a message; return whether it was answered, False when the connection was closed."""
         loop = asyncio.get_running_loop()
         socket.send_fds(self._sock, [data], given)
         async with asyncio.timeout(10):
@@ -94,7 +94,7 @@ class Runner:
 
 
 def open_descriptors() -> int:
-    gc.collect()  # the memory of counters holds a descriptor of its own
+    gc.collect()  # the memory of the counters has a descriptor
     return len(os.listdir("/proc/self/fd"))
 
 

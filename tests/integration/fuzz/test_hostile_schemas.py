@@ -1,4 +1,4 @@
-"""Schemas that were written to harm their readers."""
+"""Schemas written to attack parsers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def one(**field: Any) -> Any:
 
 
 def loop(levels: int, wide: int) -> Any:
-    """An object of this depth and width."""
+    """A nested object of this depth and width."""
     value: Any = {"name": "x"}
     for _ in range(levels):
         value = {f"k{n}": value if n == 0 else n for n in range(wide)}
@@ -41,7 +41,7 @@ def loop(levels: int, wide: int) -> Any:
 
 
 def hostile() -> dict[str, str]:
-    """Sixty and more, by name."""
+    """More than sixty schemas, by name."""
     made: dict[str, Any] = {}
     for number, pattern in enumerate(PATTERNS):
         limits = [{"field": "a", "max": 1, "regex": pattern}]
@@ -106,7 +106,7 @@ HOSTILE = hostile()
 
 
 def read(text: str) -> bool:
-    """Everything that the platform does with a schema; whether it can be used."""
+    """Process a schema like the platform; return whether it can be used."""
     findings = input_findings.check(text)
     form = describe.__wrapped__(text)
     to_pairs(form, NormalisedInput({}, start_value(form)))
@@ -135,7 +135,7 @@ def test_there_are_enough_schemas() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_schema_is_answered_in_time(name: str, no_network: list[Any]) -> None:
-    """Without a look at any reference."""
+    """References are never resolved."""
     with no_hang():
         read(HOSTILE[name])
     assert no_network == []

@@ -1,4 +1,4 @@
-"""The launcher of root, with nonsense from the one client that it accepts."""
+"""Random packets from the accepted client to the launcher of root."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VALUES = (
 
 
 def order(home: str) -> dict[str, object]:
-    """Right in every field, but for a bundle that is not there: nothing is ever opened."""
+    """An order that is valid except for a missing bundle, so no sandbox is opened."""
     return {
         "id": 1, "op": "open", "name": "A-1", "kind": "python", "environment": None, "cpus": 1,
         "bundle": f"{home}/cache/bundles/none", "memory": 64 * MIB, "processes": 32,

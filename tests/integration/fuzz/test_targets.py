@@ -1,4 +1,4 @@
-"""Everything that strangers' bytes reach, with honest inputs that were damaged, and with noise."""
+"""All parsers of untrusted bytes, with damaged valid inputs and with noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EDITS = st.tuples(
 
 
 def edited(data: bytes, edit: Edit) -> bytes:
-    """Some bytes at a place are replaced by others, of another number perhaps."""
+    """Replace some bytes at one position, possibly by a different number of bytes."""
     at, length, new = edit
     at %= len(data) + 1
     return data[:at] + new + data[at + length :]
@@ -36,7 +36,7 @@ def damaged(seeds: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_seeds_are_parsed_or_refused(name: str) -> None:
-    """The beginnings themselves, and each cut off at every byte."""
+    """The seeds themselves, and each seed truncated at every byte."""
     target = TARGETS[name]
     cut = 0
     for seed in target.seeds:

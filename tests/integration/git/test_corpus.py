@@ -1,5 +1,5 @@
-"""Addresses and repositories of attackers: nothing runs, nothing inside hears of it, no secret is
-repeated. git runs in a real sandbox, over the real egress.
+"""Hostile addresses and repositories: no code runs, no internal server is contacted, and no secret
+is repeated. git runs in a real sandbox with the real egress.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ pytestmark = [
     pytest.mark.needs("bwrap", "git"),
 ]
 
-SECONDS = 30  # none uses a sandbox longer than this
-SHARE = 5  # every fifth in the suite
+SECONDS = 30  # the limit of one sandbox
+SHARE = 5  # the suite uses every fifth
 STEPS = [pytest.param(SHARE, id="share"), pytest.param(1, id="all", marks=pytest.mark.long)]
 FAITHFUL = {"filter", "substitution", "hooks", "replaced", "settings", "lfs", "bare-inside"}
 
 
 class Canary:
-    """Listens on this machine and counts who connects."""
+    """Listens on this machine and counts connections."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -83,7 +83,7 @@ def canary() -> Iterator[Canary]:
 
 
 class Watched:
-    """The sandboxes of a place; looks into each for files that only a command could have made."""
+    """Sandboxes that are searched for files that only an executed command could have created."""
 
     def __init__(self, place: Site, rules: AddressRules, resolver: Resolver | None) -> None:
         self.egress = LocalEgress(rules, resolver=resolver)
@@ -115,7 +115,7 @@ async def watched(
 
 
 def resolver() -> Resolver:
-    """Names that lead inside: at once, among others, or only when they are asked again."""
+    """Names that resolve to internal addresses: always, among others, or only the second time."""
     flips = itertools.cycle([("93.184.216.34",), ("127.0.0.1",)])
 
     def answer(name: str) -> tuple[str, ...]:
@@ -161,11 +161,11 @@ async def test_no_revision_or_folder_is_taken_as_an_option(field: str) -> None:
         "x/../y",
         "@{u}",
     ]
-    git = SystemGit(None, AddressRules())  # type: ignore[arg-type]  # no sandbox is ever asked for
+    git = SystemGit(None, AddressRules())  # type: ignore[arg-type]  # no sandbox is ever used
     with contextlib.closing(git):
         for text in hostile:
             if field == "folder" and text in ("a b", "a..b"):
-                continue  # a folder may be named so
+                continue  # a valid name of a folder
             source = GitSource("https://example.com/a/b", **{field: text})
             with pytest.raises(InvalidRequest, match=field):
                 git.check(source)
@@ -200,7 +200,7 @@ async def test_no_repository_runs_code(canary: Canary, step: int, tmp_path: Path
 
 
 def read(archive: bytes) -> str:
-    """Read an archive as any upload is read."""
+    """Read an archive like an upload."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         if "main.py" in opened.namelist():
             assert opened.read("main.py") in (

@@ -1,4 +1,4 @@
-"""An app in which versions of others than the operator wait for a review."""
+"""An app in which versions of all accounts except the operator's require a review."""
 
 from __future__ import annotations
 

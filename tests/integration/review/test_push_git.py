@@ -38,13 +38,13 @@ class Typed:
 
 @dataclass
 class Terminal:
-    """A terminal for commands, the server that they call, and a host of repositories."""
+    """Runs commands against a server and a git host."""
 
     server: Served
     repositories: GitServer
 
     def type(self, *words: str) -> Typed:
-        """``fyke worker push`` in this process, to its end."""
+        """Run ``fyke worker push`` in this process."""
         there = ["--url", self.server.base_url, "--key", self.server.app.other_key]
         out, err = io.StringIO(), io.StringIO()
         with (
@@ -104,7 +104,7 @@ def test_a_branch_is_fetched_checked_and_published(terminal: Terminal) -> None:
     again = terminal.type(
         terminal.url("prices"), "--folder", "workers/it", "--name", "prices", "--json"
     )
-    printed = again.stdout.splitlines()[-1]  # before it stands what the server in this process logs
+    printed = again.stdout.splitlines()[-1]  # preceded by log lines of the server in this process
     assert json.loads(printed)["version"] == "v1.0.1", "the same content again"
 
 

@@ -1,4 +1,4 @@
-"""Uploads from the first byte to a published version, over real storage and a real git server."""
+"""Uploads from the file to a published version, with real storage and a real git server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
 async def finished(app: App, upload: Upload, caller: Any = None) -> Upload:
-    """The upload once it no longer moves."""
+    """The upload after its checks have ended."""
     async for seen in app.services.uploads.follow(caller or app.other, upload.id):
         last = seen
     return last
@@ -155,7 +155,7 @@ async def test_each_role_has_its_permissions_for_uploads(app: App) -> None:
 
 
 class StuckGit:
-    """Repositories that never arrive; ``began`` is set when the first is asked for."""
+    """Fetches never return; ``began`` is set by the first one."""
 
     def __init__(self) -> None:
         self.began = asyncio.Event()
@@ -173,14 +173,14 @@ class StuckGit:
 
 
 class QuickGit(StuckGit):
-    """Each repository is the sound project."""
+    """Every repository contains the valid project."""
 
     async def fetch(self, source: GitSource, said: Callable[[str], None]) -> FetchedProject:
         return FetchedProject(GOOD, "c" * 40)
 
 
 def server(app: App, tmp_path: Path, git: Any, **more: Any) -> Uploads:
-    """The uploads as another server has them."""
+    """The uploads service of another server."""
     blobs, services = FilesystemBlobs(tmp_path / "blobs"), app.services
     return Uploads(
         app.storage,
@@ -220,7 +220,7 @@ async def test_checks_end_at_their_deadline(app: App, tmp_path: Path) -> None:
 
 
 async def test_another_server_continues_the_checks(app: App, tmp_path: Path) -> None:
-    """The first server is stopped in the middle; its claim runs out; the next one finishes."""
+    """The first server stops during the checks; its claim expires, and the next server finishes."""
 
     git = StuckGit()
     first, second = server(app, tmp_path, git), server(app, tmp_path, QuickGit())

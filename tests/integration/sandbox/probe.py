@@ -1,7 +1,6 @@
-"""Tries to get out. Runs as a Worker inside a sandbox and prints, as JSON, what each try met.
-
-Every probe names the errors that count as a refusal. ``PROBE_TARGETS`` is what the machine
-outside offers to be found: ports, names, paths, pids; ``PROBE_CALLS`` the system call numbers.
+"""Escape probes. Runs as a Worker inside a sandbox and prints the result of each probe as JSON.
+Every probe names the errors that count as a refusal. ``PROBE_TARGETS`` lists targets of the machine
+outside: ports, names, paths, pids; ``PROBE_CALLS`` lists the system call numbers.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ TARGETS: dict[str, Any] = json.loads(os.environ.get("PROBE_TARGETS", "{}"))
 CALLS: dict[str, int] = json.loads(os.environ.get("PROBE_CALLS", "{}"))
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-INHERITED: dict[int, str] = {}  # looked at before any probe opens something of its own
+INHERITED: dict[int, str] = {}  # read before any probe opens a descriptor
 for _name in os.listdir("/proc/self/fd"):
-    with contextlib.suppress(OSError):  # the one that listed the folder
+    with contextlib.suppress(OSError):  # the descriptor used to list the folder
         INHERITED[int(_name)] = os.readlink(f"/proc/self/fd/{_name}")
 
 Probe = tuple[str, Callable[[], Any], tuple[str, ...]]
@@ -37,7 +36,7 @@ PROBES: list[Probe] = []
 
 
 class Refused(Exception):
-    """Not an error of the kernel, but what was looked for is not there."""
+    """The target does not exist here; not an error of the kernel."""
 
 
 def probe(name: str, *refusals: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
@@ -83,7 +82,7 @@ def knock(path: str) -> str:
 
 
 def ask(host: str, port: int) -> str:
-    """A datagram to a closed port is answered with an error, which the next call meets."""
+    """Send a datagram; for a closed port, the next call gets the error."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect((host, port))
         client.settimeout(2)
@@ -493,7 +492,7 @@ add("the controlling terminal", lambda: os.open("/dev/tty", os.O_RDWR), "ENXIO")
 
 @probe("a call of the 32-bit kind", "SIGSYS", "SIGSEGV")
 def other_architecture() -> str:
-    """int 0x80 with getpid's 32-bit number, in a child, because it ends there."""
+    """int 0x80 with the 32-bit number of getpid, in a child process, which it kills."""
     if os.uname().machine != "x86_64":
         raise OSError(0, "", None) from None
     child = os.fork()
@@ -513,7 +512,7 @@ def other_architecture() -> str:
 
 @probe("write into what our files are mounted from", "Refused")
 def mounted_from() -> str:
-    """The sources of mounts are named; that must not make one of them reachable."""
+    """Mounts show their sources, which must not be reachable."""
     with open("/proc/self/mountinfo") as file:
         roots = [row.split()[3:5] for row in file]
     shared = ("/usr", "/work", "/dev", "/etc")

@@ -1,4 +1,4 @@
-"""Every known escape is tried from inside, against canaries on the machine."""
+"""Tries every known escape from inside a sandbox, with canaries on the machine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def numbers() -> dict[str, int]:
 
 @dataclass
 class Canaries:
-    """Targets that the machine offers to the probes, and whether they were reached."""
+    """Targets of the machine for the probes, and whether they were reached."""
 
     targets: dict[str, Any]
     servers: list[socket.socket]
@@ -56,8 +56,8 @@ class Canaries:
 
 @contextlib.contextmanager
 def canaries(place: Site) -> Iterator[Canaries]:
-    """A port on every address, one for datagrams, an abstract name, sockets with the names of
-    the platform's own, and files: one that every user may use, one for its owner alone.
+    """A port on every address, a datagram port, an abstract socket, sockets with names like the
+    platform's own, and two files: one for every user, one for its owner only.
     """
     with contextlib.ExitStack() as stack:
         tcp = stack.enter_context(socket.socket(socket.AF_INET6))
@@ -106,7 +106,7 @@ def canaries(place: Site) -> Iterator[Canaries]:
 
 
 def own_addresses() -> list[str]:
-    """An address of this machine that is not loopback, if it has one; nothing is sent."""
+    """The non-loopback addresses of this machine, if any; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             any_socket.connect(("192.0.2.1", 9))
@@ -116,7 +116,7 @@ def own_addresses() -> list[str]:
 
 
 def probes(language: Language) -> dict[str, str | bytes]:
-    """The program that tries, as the files of a Worker."""
+    """The probe program, as the files of a Worker."""
     if language is Language.PYTHON:
         return {"main.py": HERE.joinpath("probe.py").read_text()}
     if language is Language.NODE:
@@ -145,7 +145,7 @@ async def test_no_worker_escapes_from_its_sandbox(place: Site, language: Languag
 
 
 async def test_the_canaries_detect_access(place: Site) -> None:
-    """The other test would prove nothing if its canaries could not be reached from outside."""
+    """Otherwise the other test would prove nothing."""
     with canaries(place) as canary:
         targets = canary.targets
         for address in ("127.0.0.1", *targets["addresses"]):
@@ -202,7 +202,7 @@ for pid in {[pid for pid in pids if pid > 4]}:
         *("FileNotFoundError", "True"),
     ], err
     assert len(pids) == 2
-    if place.launcher is not None:  # signals, keyrings and files are apart by user, too
+    if place.launcher is not None:  # signals, keyrings and files are also separated by user
         owners = {os.stat(f"/proc/{pid}").st_uid for pid in pids}
         mine = (await place.open("import time; time.sleep(600)"))._spawned.user  # type: ignore[attr-defined]
         assert {mine}.isdisjoint(owners)

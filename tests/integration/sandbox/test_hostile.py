@@ -1,4 +1,4 @@
-"""Workers that will not end, hide, or take all there is: dead and gone within ten seconds."""
+"""Workers that refuse to end, hide, or exhaust resources are removed within ten seconds."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
 
 
 async def ends(sandbox: Sandbox, name: str, place: Site) -> float:
-    """Close the sandbox; nothing of it may be left. Returns the seconds it took."""
+    """Close the sandbox and check that nothing is left; return the seconds it took."""
     started = time.monotonic()
     await sandbox.close()
     took = time.monotonic() - started
@@ -72,14 +72,14 @@ async def ends(sandbox: Sandbox, name: str, place: Site) -> float:
 
 
 def quotas(name: str) -> list[str]:
-    """The cpu quota of a sandbox's control group, in whichever kind of group; none without one."""
+    """The CPU quotas of a sandbox's control groups, v1 or v2; empty without a group."""
     root = Path("/sys/fs/cgroup")
     files = [*root.glob(f"**/{name}/cpu.cfs_quota_us"), *root.glob(f"**/{name}/cpu.max")]
     return [path.read_text().split()[0] for path in files]
 
 
 async def test_the_cpu_quota_is_lifted_before_the_kill(place: Site) -> None:
-    """Dying costs time of the processor, and who has little of it would die slowly."""
+    """The exit of processes takes CPU time, so a low quota would delay it."""
     name = new_ulid()
     sandbox = await place.open(SLEEP, name=name, cpus=0.125)
     await sandbox.launch({})
@@ -92,7 +92,7 @@ async def test_the_cpu_quota_is_lifted_before_the_kill(place: Site) -> None:
     assert (set(before), set(during), set(after)) in (
         ({"-1"}, {"12500"}, {"-1"}),
         ({"max"}, {"12500"}, {"max"}),
-        (set(), set(), set()),  # there is no group here
+        (set(), set(), set()),  # without control groups
     )
     await ends(sandbox, name, place)
 
@@ -211,7 +211,7 @@ async def test_the_size_of_a_file_is_limited(place: Site) -> None:
 
 
 async def test_space_cannot_be_preallocated(place: Site) -> None:
-    """A terabyte in a millisecond would fill the disk before the next check."""
+    """Preallocating a terabyte would fill the disk before the next check."""
     code = """
 import ctypes, fcntl, os, struct
 libc = ctypes.CDLL(None, use_errno=True)
@@ -254,7 +254,7 @@ async def test_a_full_work_folder_is_detected_and_removed(place: Site, code: str
     assert await line(sandbox) == "done"
     used = await sandbox.usage()
     if place.launcher is not None and "chmod" in code:
-        assert used.work_bytes >= 8 * MIB  # root sees through closed folders
+        assert used.work_bytes >= 8 * MIB  # root can read folders without permissions
     else:
         assert used.work_bytes > limit
     await ends(sandbox, name, place)
@@ -328,7 +328,7 @@ async def test_a_small_work_folder_stays_below_its_limit(place: Site) -> None:
 
 
 async def test_links_to_other_folders_are_not_followed(place: Site) -> None:
-    """Neither measuring nor removing follows what the Worker left."""
+    """Neither measuring nor removing follows links of the Worker."""
     name = new_ulid()
     victim = place.home / "victim"
     victim.mkdir(mode=0o777)

@@ -1,4 +1,4 @@
-"""How Workers of each language are started, and what they find."""
+"""The start and the environment of Workers in each language."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_a_node_worker_out_of_memory_is_recognised(place: Site) -> None:
 
 
 def program(tmp_path: Path) -> bytes:
-    """A real one, small because it says what it has to say without a library."""
+    """A real program, kept small by using no library."""
     (tmp_path / "go.mod").write_text("module worker\n\ngo 1.24\n")
     (tmp_path / "main.go").write_text('package main\n\nfunc main() { println("hello from Go") }\n')
     command, variables = go_build.command("main")
@@ -121,7 +121,8 @@ async def test_a_go_program_runs_whatever_its_mode_and_build_folder(
     place: Site, tmp_path: Path
 ) -> None:
     built = program(tmp_path)
-    sandbox = await place.open({"main": built}, language=Language.GO)  # the mode of a text file
+    # with the mode of a text file
+    sandbox = await place.open({"main": built}, language=Language.GO)
     await sandbox.launch({})
     assert await drain(sandbox) == ("", "hello from Go\n")
     environment = place.bundle({"main": built})

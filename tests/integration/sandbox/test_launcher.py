@@ -1,4 +1,4 @@
-"""The launcher of root: which client it obeys, what it refuses, and that no process outlives it."""
+"""The launcher of root: accepted clients, refused requests, and the end of all processes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def place() -> AsyncIterator[Site]:
 
 
 def order(place: Site, **changes: Any) -> dict[str, Any]:
-    """An order that would be executed, but for the changes."""
+    """A valid order with these changes."""
     good = {
         "name": new_ulid(),
         "kind": "python",
@@ -86,7 +86,7 @@ def sandboxes_of(names: set[str]) -> dict[str, list[int]]:
 
 
 async def until(holds: Callable[[], bool], seconds: float = 10) -> float:
-    """Wait for it; return how long it took. There is no event to wait for from outside."""
+    """Poll until true, because there is no event to wait for; return the seconds it took."""
     started = time.monotonic()
     while not holds():
         assert time.monotonic() < started + seconds, "it did not come to pass"
@@ -358,7 +358,7 @@ asyncio.run(main())
 
 @contextlib.contextmanager
 def client_process(place: Site, name: str) -> Iterator[subprocess.Popen[str]]:
-    """A client in its own process, with a sandbox of this ``name``."""
+    """A client in a separate process, with a sandbox of this ``name``."""
     (place.home / "run").chmod(0o711)
     child = subprocess.Popen(
         [
@@ -420,7 +420,7 @@ async def test_no_sandbox_survives_a_killed_launcher(place: Site) -> None:
         await asyncio.wait_for(waiting, 5)
     for sandbox in place.sandboxes:
         await sandbox.close()
-    assert set(os.listdir(place.work)) == names  # for the next launcher to clear away
+    assert set(os.listdir(place.work)) == names  # the next launcher removes it
     with launcher(place.home):
         assert os.listdir(place.work) == []
         assert detect(place.work).names() == []
@@ -510,7 +510,7 @@ async def test_many_opened_and_closed_sandboxes_leak_no_descriptor(place: Site) 
             await sandbox.close()
             for listener in sandbox.listeners.values():
                 listener.close()
-        gc.collect()  # sockets that earlier tests left to it would be counted here
+        gc.collect()  # otherwise sockets of earlier tests would be counted
         counts.append([len(os.listdir(folder)) for folder in folders])
     assert counts[1] == counts[2]
 
@@ -520,7 +520,7 @@ def raw_connection(home: Path) -> Any:
 
 
 class _Raw:
-    """A connection as the service's user that sends what it is given."""
+    """A connection of the service user that sends raw bytes."""
 
     def __init__(self, home: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

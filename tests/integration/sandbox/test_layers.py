@@ -93,7 +93,7 @@ LAYERS = {
     "ipc namespace": (without("--unshare-ipc"), "ipc namespace"),
     "uts namespace": (
         without("--unshare-uts", "--unshare-cgroup-try"),
-        "box",  # a host name needs one
+        "box",  # the option --hostname requires it
     ),
     "host name": (without("--hostname", "worker"), "host name"),
     "cgroup namespace": (without("--unshare-cgroup-try"), "cgroup namespace"),
@@ -211,7 +211,7 @@ async def test_core_files_are_detected(place: Site, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(IsolatedSandbox, "process_limits", without_core)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     detected, report = await failed(place)
-    if most == 0:  # this machine forbids them to every user
+    if most == 0:  # forbidden to every user of this machine
         assert detected == ["limits"]
     else:
         assert (report.level, detected) == (Isolation.NONE, ["core files", "limits"]), report
@@ -219,7 +219,7 @@ async def test_core_files_are_detected(place: Site, monkeypatch: pytest.MonkeyPa
 
 def without_rule(program: bytes, number: int) -> bytes:
     """The filter, with one call number allowed right after the check of the architecture."""
-    at = 4 * 8  # the architecture's three steps, and loading the number
+    at = 4 * 8  # after the three steps of the architecture and the load of the number
     hole = struct.pack("=HBBI", seccomp.JUMP_EQUAL, 0, 1, number)
     return program[:at] + hole + struct.pack("=HBBI", *seccomp.ALLOW) + program[at:]
 

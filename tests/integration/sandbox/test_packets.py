@@ -1,4 +1,4 @@
-"""No packet leaves a sandbox: all traffic on the wires of a machine of its own is captured."""
+"""No packet leaves a sandbox: all traffic of a separate network namespace is captured."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ip route add 224.0.0.0/4 dev wire0
 
 
 class Network:
-    """A network namespace of its own, held by a process that sleeps."""
+    """A new network namespace, kept open by a sleeping process."""
 
     def __init__(self, pid: int) -> None:
         self.path = f"/proc/{pid}/ns/net"
@@ -53,13 +53,13 @@ class Network:
         subprocess.run(command, check=True)
 
     def enter(self) -> None:
-        """Take the calling thread into it, and only that one."""
+        """Move only the calling thread into it."""
         with open(self.path) as file:
             if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), "setns")
 
     def sniffer(self) -> socket.socket:
-        """Hears every packet on every interface, in and out."""
+        """A socket that captures every packet on every interface."""
         made: list[socket.socket] = []
 
         def listen() -> None:
@@ -97,7 +97,7 @@ FIRST_OF_NEIGHBOURS = 130  # types of messages about neighbours and groups; an e
 
 
 def heard(sniffer: socket.socket) -> list[str]:
-    """Every packet that waits, but those that the kernel sends by itself to know its neighbours."""
+    """All captured packets except the kernel's own neighbour discovery."""
     found = []
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -138,7 +138,7 @@ async def _try(place: Site, language: Language) -> int:
 
 
 async def test_a_sent_packet_is_detected(net: Network) -> None:
-    """The other test would prove nothing with a deaf sniffer: the same tries, without a sandbox."""
+    """The same probes are captured without a sandbox, or the other test would prove nothing."""
     tries = """
 import socket
 for family, kind, address in (

@@ -1,7 +1,5 @@
-"""Root runs the contract's suite a second time, as a plain user with the direct spawner.
-
-The user is given control groups of its own, as a service manager would delegate them, so the
-same tests run with hard limits and without.
+"""Root runs the contract suite again as a plain user with the direct spawner. The user gets control
+groups, as delegated by a service manager, so the same tests run with and without hard limits.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from integration.sandbox.sandboxes import GROUPS_VARIABLE, PLAIN_UID, others_can
 TESTS = Path(__file__).parents[2]
 HOSTILE, ENVIRONMENTS = "integration/sandbox/test_hostile.py", "contract/test_environments.py"
 SUITES = (HOSTILE, ENVIRONMENTS, "contract/test_tool_sandboxes.py")
-# What differs most without the launcher: isolation, users, groups, and the end of a sandbox.
+# The main differences without the launcher: isolation, users, groups, and the end of a sandbox.
 SHARE = (
     "contract/test_sandbox.py",
     "integration/sandbox/test_escape.py",
@@ -56,7 +54,7 @@ def delegated(tmp_path: Path) -> Iterator[str]:
         yield ""
         return
     paths = dict(groups._bases)
-    groups.create("MAKE", 2**26, 8).remove()  # so that there is a folder to give away
+    groups.create("MAKE", 2**26, 8).remove()  # creates the folder whose ownership is passed on
     for path in set(paths.values()):
         for entry in (path, path / "cgroup.procs"):
             os.chown(entry, PLAIN_UID, PLAIN_UID)
@@ -66,7 +64,7 @@ def delegated(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def open_checkout() -> Iterator[Path]:
-    """Tests, SDK and settings where every user may read them, which a clone in /root is not."""
+    """Copy tests, SDK and settings to a folder that every user may read, unlike one in /root."""
     with tempfile.TemporaryDirectory(prefix="fyke-checkout-") as name:
         folder = Path(name)
         folder.chmod(0o755)

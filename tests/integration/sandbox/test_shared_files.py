@@ -1,4 +1,4 @@
-"""Files that sandboxes share with each other and the machine reveal and block nothing."""
+"""Files shared between sandboxes and the machine neither reveal activity nor block each other."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
 
 @pytest.fixture
 def shared(place: Site) -> Iterator[tuple[Path, Path]]:
-    """The folder of one version and of its dependencies, which all its sandboxes get."""
+    """The folder of a version with its dependencies, which all its sandboxes mount."""
     bundle = place.bundle({"main.py": "import os; exec(os.environ['CODE'])", "data.txt": "data"})
     environment = place.home / "cache" / "environments" / "e"
     (environment / "bin").mkdir(parents=True)
@@ -122,7 +122,7 @@ async def start(place: Site, shared: tuple[Path, Path], code: str, paths: list[s
 
 
 def on_machine(paths: list[str], shared: tuple[Path, Path]) -> list[Path]:
-    """The same files as the machine has them."""
+    """The same files outside of the sandboxes."""
     folders = {"/bundle": shared[0], "/env": shared[1]}
     found = []
     for path in paths:

@@ -1,5 +1,5 @@
-"""Clients made from our proto file, by the libraries that published SDK files stand on: every
-method, under both package names.
+"""Clients generated from our proto file by the libraries of the published SDK files: every method,
+under both package names.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def proto(package: str) -> str:
 
 
 def has_all(fyke: Platform, attempt: Any) -> None:
-    """One of everything arrived."""
+    """Check that one call of every kind arrived."""
     fyke.thread.run(attempt.flush())
     assert rows_of(fyke) == [b'{"a":1}', b'{"b":2}', b'{"id":7}']
     batches = [batch for batches in fyke.results.batches for batch in batches]

@@ -1,4 +1,4 @@
-"""One attempt misbehaves; its neighbour on the same event loop must hardly notice."""
+"""A misbehaving attempt hardly delays another attempt on the same event loop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def flood(port: int, kind: str) -> Iterator[None]:
 
 
 def latencies(port: int, count: int = 200) -> float:
-    """Median seconds of a push of the neighbour."""
+    """The median duration of a push of the other attempt, in seconds."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as way:
         push = sdk_pb2_grpc.ResultStub(way).PushData
@@ -71,7 +71,7 @@ def test_a_flood_does_not_delay_another_attempt(fyke: Platform, kind: str) -> No
     with flood(flooded, kind):
         during = latencies(quiet_port)
     print(f"{kind}: p50 {before * 1e6:.0f} us before, {during * 1e6:.0f} us during the flood")
-    # no measure of speed: without bounds the neighbour gets no answer at all for many seconds
+    # not a benchmark: without limits the other attempt gets no answer for many seconds
     assert during < 1
     assert sum(run == "run-quiet" for run, _, _ in fyke.results.stored) == 400
 

@@ -1,4 +1,4 @@
-"""Google's own client against our service: what it may ask, how much at once, how large."""
+"""The grpcio client with our service: methods, concurrency and message sizes."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_row_is_acknowledged_only_after_the_commit(fyke: Platform) -> None:
         assert len(rows_of(fyke)) == 1
         fyke.thread.loop.call_soon_threadsafe(fyke.results.unblocked.set)
         assert waiting.result(timeout=10).code == 0
-        # the call that was given up was on its way already: stored, and harmless
+        # the cancelled call had already been sent: its row is stored, which is harmless
         assert push(sdk_pb2.Data(jsonString="4")).code == 0
     assert len(rows_of(fyke)) == 4
     assert fyke.servers[0]._open_streams == 0

@@ -1,4 +1,4 @@
-"""The ``h2`` library on the other side: it raises at whatever we send against the rules."""
+"""A client with the ``h2`` library, which raises an error for every protocol violation of ours."""
 
 from __future__ import annotations
 

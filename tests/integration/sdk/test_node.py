@@ -1,4 +1,4 @@
-"""The client of Node.js Workers (``@grpc/grpc-js``), which frames calls its own way."""
+"""The client of Node.js Workers (``@grpc/grpc-js``), which frames calls differently."""
 
 from __future__ import annotations
 

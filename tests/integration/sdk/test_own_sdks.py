@@ -1,4 +1,4 @@
-"""Our own SDK files of all three languages, each as a Worker uses it, against the real service."""
+"""Our own SDK files in all three languages, used like in a Worker, with the real service."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def run(worker: list[str], port: int, scenario: str) -> Any:
-    """Return what the scenario printed; a proxy in the environment must have no effect."""
+    """Return the output of the scenario; a proxy in the environment must have no effect."""
     done = subprocess.run(
         [*worker, f"127.0.0.1:{port}", scenario],
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "http_proxy": "http://127.0.0.1:9"},

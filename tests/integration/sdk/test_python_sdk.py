@@ -1,4 +1,4 @@
-"""The files that a Python Worker carries, in a process of their own, as a Worker uses them."""
+"""The SDK files of a Python Worker, used in a separate process like in a Worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.sdk_server import SDK, Platform, rows_of
 
 
 def run(port: int, code: str) -> subprocess.CompletedProcess[str]:
-    """Run a Worker against the port; it sees its own address as the fixed one."""
+    """Run a Worker with the SDK at this port instead of the fixed one."""
     start = f"import sdk\nsdk.ADDRESS = '127.0.0.1:{port}'\nfrom sdk import CoreSDK\n"
     return subprocess.run(
         [sys.executable, "-c", start + code],
@@ -80,7 +80,7 @@ def test_errors_have_the_reason(fyke: Platform, code: str, error: str) -> None:
 
 
 def test_forked_processes_have_their_own_connections(fyke: Platform) -> None:
-    """More of them than the platform takes connections: who is turned away tries again."""
+    """There are more processes than allowed connections: refused ones retry."""
     port, _ = fyke.thread.run(fyke.attempt())
     done = run(
         port,

@@ -1,4 +1,4 @@
-"""From Google's client to the disk and back: the service over the real store."""
+"""From the grpcio client to the disk and back: the service with the real store."""
 
 from __future__ import annotations
 

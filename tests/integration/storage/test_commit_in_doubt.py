@@ -136,7 +136,7 @@ async def test_a_commit_during_a_server_crash_is_looked_up_after_the_restart() -
         running_postgres() as server,
         tempfile.TemporaryDirectory(prefix="relay", dir="/tmp") as folder,
     ):
-        with server.admin() as connection:  # so that a crash forgets what was not committed
+        with server.admin() as connection:  # a crash forgets uncommitted transactions
             connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
             connection.execute("SELECT pg_reload_conf()")
         relay = Relay(Path(folder), server.socket_dir)
@@ -150,7 +150,7 @@ async def test_a_commit_during_a_server_crash_is_looked_up_after_the_restart() -
                     await asyncio.sleep(0.01)
             await asyncio.to_thread(server.stop)
             await asyncio.to_thread(server.start)
-            with server.admin() as connection:  # transactions of others get the same ids
+            with server.admin() as connection:  # other transactions get the same ids
                 for _ in range(20):
                     connection.execute("SELECT pg_current_xact_id()")
             relay.down = False

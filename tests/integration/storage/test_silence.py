@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that go silent: they take what is sent, and no answer comes."""
+"""Silent connections to PostgreSQL: they accept data but never answer."""
 
 from __future__ import annotations
 
@@ -197,7 +197,8 @@ async def after_silence(work: Callable[[], Awaitable[T]]) -> T:
 async def test_silent_connections_of_the_results_neither_lose_nor_duplicate_rows(
     relay: Relay, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "READERS", 1)  # another would have a connection of its own
+    # another reader would have a separate connection
+    monkeypatch.setattr(store_module, "READERS", 1)
     migrate_results(postgres_url)
     results = open_results(through(relay, postgres, postgres_url), durable=True)
     await results.open_attempt(RUN, "a")

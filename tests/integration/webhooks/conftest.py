@@ -1,4 +1,4 @@
-"""An app whose outbox is delivered, and a receiver that listens."""
+"""An app that delivers its outbox, and a listening receiver."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 
 @pytest.fixture
 async def working(app: App) -> AsyncIterator[App]:
-    """The timers of callbacks and alerts at work."""
+    """Run the timers of callbacks and alerts."""
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]))
     watch = AlertMonitor(app.storage, app.results)
     timers = [

@@ -106,7 +106,7 @@ async def test_a_failing_endpoint_is_marked_and_a_new_address_gets_the_pending_m
 async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed(
     app: App, receiver: Receiver
 ) -> None:
-    """Without the timers: what is written, given up, and written again."""
+    """Without the timers: deliveries are written, fail, and are replayed."""
     webhooks, callbacks, owner = app.services.webhooks, app.services.callbacks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS)
     made = await webhooks.add(owner, fields)

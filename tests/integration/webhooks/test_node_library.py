@@ -1,4 +1,4 @@
-"""A callback that was delivered, verified with the Standard Webhooks library of Node.js."""
+"""Verifies a delivered callback with the Standard Webhooks library of Node.js."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 
 
 async def delivered(url: str) -> tuple[str, str, Received]:
-    """A callback as it came, the run that it reports, and the secret that signs it."""
+    """The received callback, the reported run, and the signing secret."""
     migrate(url)
     notifier, signals = HttpNotifier(AddressRules(["127.0.0.0/8"])), LocalSignals()
     with listening() as receiver:

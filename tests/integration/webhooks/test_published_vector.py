@@ -1,7 +1,6 @@
-"""The receivers of the examples against the vector that Standard Webhooks publishes.
-
-Each is called as its program calls it: the vector must be taken, a changed body and a call that is
-six minutes old must not. Python and Node.js are checked by the libraries themselves.
+"""The receivers of the examples with the test vector of Standard Webhooks. Each must accept the
+vector, and refuse a changed body and a message that is six minutes old. Python and Node.js use the
+libraries themselves.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ SHELL = 'source "$1"; is_genuine "$2" "$7" "$3" "$4" "$5" "$6"'
 
 
 def verifier(*command: str) -> Verify:
-    """``command`` with the parts of a call behind it says by its exit status what it thinks."""
+    """Returns whether ``command``, called with the parts of a message, accepts it."""
 
     def verify(body: str, now: int) -> bool:
         parts = [SECRET, ID, str(STAMP), f"v1,AAAA {SIGNATURE}", body, str(now)]
@@ -88,7 +87,7 @@ def test_a_receiver_accepts_the_published_vector_and_refuses_changes(
 
 @pytest.mark.needs("go")
 def test_the_go_receiver_verifies_signatures(tmp_path: Path) -> None:
-    """Its own test: the vector comes with the environment."""
+    """Runs the test of the receiver, which gets the vector in the environment."""
     done = subprocess.run(
         ["go", "test", "-json", "-run", "TestPublishedVector", "."],
         cwd=EXAMPLES / "go",

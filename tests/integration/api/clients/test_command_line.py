@@ -1,6 +1,6 @@
-"""The platform's command line in its present revision, which speaks v2.
+"""The original platform's command line in its current revision, a client of v2.
 
-How it runs a Worker from start to rows is in ``v2/test_run_clients.py``; this is the rest of it.
+Runs from start to rows are tested in ``v2/test_run_clients.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TASKS = "/api/v2/worker-tasks"
 
 
 def sent(**fields: Any) -> dict[str, Any]:
-    """Null, undefined and empty strings are not sent."""
+    """The body as it sends it: without null, undefined and empty strings."""
     return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
@@ -58,7 +58,7 @@ async def test_it_sends_no_key_to_public_operations(app: App, api: Api) -> None:
     )["list"]
     schema = await without_key.get(f"{WORKER}/input-schema")
     assert [field["name"] for field in schema["properties"]] == ["urls", "max_results"]
-    for cli in (without_key, cli2_client(api.http, app.owner_key)):  # the revisions differ here
+    for cli in (without_key, cli2_client(api.http, app.owner_key)):  # the two revisions differ here
         page = await cli.get(f"{WORKER}/internal")
         assert page["title"] == "The reader"
         assert {"description", "categories", "version"} <= page.keys()
@@ -86,7 +86,7 @@ async def test_it_resolves_a_version_before_it_runs(app: App, api: Api) -> None:
 
 
 async def test_its_offset_is_taken_as_a_page_number(app: App, api: Api) -> None:
-    """It sends the number of the page less one: a known fault, which no server can fix."""
+    """It sends the page number minus one as the offset: a known bug that no server can fix."""
     await app.publish()
     cli = cli2_client(api.http, app.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
@@ -192,7 +192,7 @@ async def test_its_abort_request_without_body_and_type_is_accepted(app: App, api
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
     bare = Client(api.http, {"authorization": f"Bearer {app.owner_key}"}, cli2)
     assert await bare("POST", f"/api/v2/worker-runs/{run}/abort") is None
-    # nor has a start or a rerun of a Worker that needs nothing, when all that it has is dropped
+    # nor does a start or rerun of a Worker without required fields, when all members are dropped
     await app.publish("simple", schema={"description": "", "properties": []})
     assert (await bare("POST", "/api/v2/workers/owner~simple/runs"))["run_slug"]
     assert (await bare("POST", "/api/v2/workers/owner~simple/runs/last/rerun"))["run_slug"]

@@ -33,7 +33,9 @@ SITE = "https://docs.example"
 
 
 def fields_of(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Its form: the schema is in ``input_schema`` or is all of it, its properties a list or not."""
+    """Its form fields: the schema is ``input_schema`` or the whole object, with properties as a
+    list or an object.
+    """
     schema = data.get("input_schema", data)
     properties = schema["properties"]
     if isinstance(properties, dict):
@@ -78,7 +80,7 @@ async def test_the_playground_builds_its_form_and_starts_runs_from_another_site(
     assert started.json()["data"]["run_slug"]
     assert started.headers["access-control-allow-origin"] in ("*", SITE)
     refused = await api.http.post(f"{path}/runs", json=RUN_BODY, headers={"origin": SITE})
-    assert refused.status_code == 401  # an error can be read there as well
+    assert refused.status_code == 401  # errors can be read by scripts of that site too
     assert refused.headers["access-control-allow-origin"] in ("*", SITE)
 
 
@@ -113,8 +115,10 @@ async def test_a_sample_checks_its_account_first(app: App, api: Api) -> None:
 
 
 async def test_a_sample_recognises_every_status_and_raises_with_the_log(app: App, api: Api) -> None:
-    """``ready`` and ``running`` go on, ``succeeded`` is the good end, ``failed`` and ``aborting``
-    make it read the log; any other word, ``aborted`` too, is an error that it cannot explain."""
+    """It continues on ``ready`` and ``running``, returns on ``succeeded``, and reads the log on
+    ``failed`` and ``aborting``. Any other status, ``aborted`` included, is an error without an
+    explanation.
+    """
     worker = await app.publish()
     headers = {"Authorization": f"Bearer {app.owner_key}"}
     base = "/api/v2/worker-runs"
@@ -185,7 +189,7 @@ async def test_errors_are_neither_redirects_nor_pages(
             ("POST", "/api/v2/worker-runs/x/rerun", big, 413),
             ("POST", "/api/v1/run/detail", b'{"run_slug":"x"}', 500),
             ("GET", "/api/v2/worker-runs/x", None, 500),
-            ("POST", "/api/v1/run/detail/", b"{}", 404),  # a slash more leads nowhere, not onward
+            ("POST", "/api/v1/run/detail/", b"{}", 404),  # a trailing slash is not redirected
             ("GET", "/api/v2/worker-runs/", None, 404),
         ):
             headers = {"api-key": app.owner_key, "accept": "text/html"}

@@ -1,4 +1,4 @@
-"""The platform's command line in its first revision, which speaks v1."""
+"""The original platform's command line in its first revision, a client of v1."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ URL = "https://hooks.example/x"
 
 
 def sent(**fields: Any) -> dict[str, Any]:
-    """A body as it sends it: what is an empty string is left out, a number never is."""
+    """The body as it sends it: without empty strings, but with all numbers."""
     return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
 async def start(cli: Client, worker: str, **more: Any) -> str:
-    """Look the worker up, and run it in the version that its detail names."""
+    """Look up the worker and run the version in its detail."""
     detail = await cli.get(f"/api/scraper?slug={worker}")
     assert detail["version"]
     body = sent(scraper_slug=worker, version=detail["version"], input=INPUT, is_async=True)
@@ -48,7 +48,7 @@ async def status_of(cli: Client, run: str) -> int:
 
 
 def moment(value: int) -> float:
-    """Seconds; it takes what is above ten thousand million for milliseconds."""
+    """Seconds; values above ten billion are taken for milliseconds."""
     return value / 1000 if value > 10_000_000_000 else float(value)
 
 
@@ -61,7 +61,7 @@ async def test_it_prints_the_account(app: App, api: Api) -> None:
 
 async def test_it_finds_a_worker_and_reads_its_input_schema(app: App, api: Api) -> None:
     worker = await app.publish()
-    cli = cli1_client(api.http, None)  # with the type of a body, and without a key
+    cli = cli1_client(api.http, None)  # with a content type, and without a key
     [found] = (await cli.get("/api/store?search=reader&limit=10"))["scraper"]
     assert (found["slug"], found["title"]) == (worker.id, "The reader")
     assert type(found["description"]) is str
@@ -93,7 +93,7 @@ async def test_it_polls_a_run_to_its_success_and_reads_all_rows(app: App, api: A
     assert type(detail["traffic"]) is int
     assert 1_600_000_000 < moment(detail["started_at"]) <= moment(detail["finished_at"])
     seen: list[Any] = []
-    for number in (1, 2):  # when it saves them, a hundred to a page
+    for number in (1, 2):  # a hundred per page when it saves them
         page = await cli.post(
             "/api/v1/run/result/list", {"run_slug": run, "page_index": number, "page_size": 100}
         )
@@ -103,7 +103,7 @@ async def test_it_polls_a_run_to_its_success_and_reads_all_rows(app: App, api: A
     log = await cli.post("/api/v1/run/last/log", {"run_slug": run})
     line = next(line for line in log["list"] if line["content"] == "hello")
     assert (line["type"], moment(line["timestamp"])) == (2, 1_700_000_000)
-    text = await api.http.get(log["all_logs_url"])  # no header of its own
+    text = await api.http.get(log["all_logs_url"])  # without extra headers
     assert (text.status_code, "hello" in text.text) == (200, True)
 
 
@@ -160,7 +160,7 @@ async def test_an_abort_ends_its_polling(app: App, api: Api) -> None:
     run = await start(cli, worker.id)
     [lease] = await app.begin()
     assert await cli.post("/api/v1/scraper/abort", {"run_slug": run}) is None
-    assert LABELS[await status_of(cli, run)] == "Aborted"  # also while the Worker still stops
+    assert LABELS[await status_of(cli, run)] == "Aborted"  # also while the Worker is being stopped
     await app.end(lease, Outcome.ABORTED)
     assert LABELS[await status_of(cli, run)] == "Aborted"
 

@@ -1,4 +1,4 @@
-"""Helpers that the integration guide prints, and a shell loop that others published."""
+"""Helpers printed in the integration guide, and a shell loop published by users."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCHEMA = {
 
 @pytest.mark.slow
 async def test_the_retry_helper_repeats_while_the_body_has_code_4290(app: App) -> None:
-    """It reads the body of every answer, and waits 1, 2, 4, 8 and 16 of its units."""
+    """It reads the body of every answer, and waits 1, 2, 4, 8 and 16 units."""
     unit = 0.05
     async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:
         headers = {"api-key": app.owner_key, "Content-Type": "application/json"}
@@ -38,7 +38,7 @@ async def test_the_retry_helper_repeats_while_the_body_has_code_4290(app: App) -
             return (await http.post("/api/v1/account/info", json={}, headers=headers)).json()
 
         result = await ask()
-        while result["code"] != 4290:  # faster than the limit, however slow this machine is
+        while result["code"] != 4290:  # requests arrive faster than the limit on any machine
             result = await ask()
         waits: list[int] = []
         while result["code"] == 4290 and len(waits) < 5:
@@ -67,8 +67,9 @@ CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 async def loop(app: App, api: Api, run: str, asked: int) -> list[Any]:
-    """``jq .data.status`` until 3 or 4, at most ``asked`` times; control characters are stripped
-    before, and five answers that do not parse would end it."""
+    """Poll with ``jq .data.status`` until 3 or 4, at most ``asked`` times. Control characters are
+    stripped first, and five unparsable answers end the loop.
+    """
     seen: list[Any] = []
     unreadable = 0
     while len(seen) < asked and unreadable < 5:
@@ -93,17 +94,17 @@ async def test_the_shell_loop_stops_at_success_and_failure_only(
     plain = await api.http.post(
         "/api/v1/run/detail", json={"run_slug": run_slug}, headers={"api-key": app.owner_key}
     )
-    assert CONTROL.search(plain.text) is None  # nothing was there to be stripped
+    assert CONTROL.search(plain.text) is None  # there was nothing to strip
     again = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
     await app.execute([{"text": "beep \x07"}])
     assert await loop(app, api, again, 9) == [3]
     gone = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
     await api.ok("/api/v1/scraper/abort", {"run_slug": gone})
-    assert await loop(app, api, gone, 3) == [5, 5, 5]  # a known fault of the loop
+    assert await loop(app, api, gone, 3) == [5, 5, 5]  # a known bug of the loop
 
 
 async def test_a_body_with_a_byte_order_mark_is_accepted(app: App, api: Api) -> None:
-    """``Out-File -Encoding utf8`` writes one; the guide sends such a file as it is."""
+    """``Out-File -Encoding utf8`` writes one; the guide sends such a file unchanged."""
     worker = await app.publish()
     content = json.dumps(start_body(worker.id), indent=4).replace("\n", "\r\n") + "\r\n"
     for path, text in (

@@ -1,6 +1,5 @@
-"""The platform's server for language models: a typed client, which one wrong type makes useless.
-
-How it runs, verifies, searches and polls is in ``v2/test_run_clients.py``; this is the rest of it.
+"""The original platform's MCP server: a typed client that fails on any wrong type. Its runs,
+checks, searches and polling are tested in ``v2/test_run_clients.py``.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ async def test_internal_errors_and_limits_are_decoded_too(
 
     monkeypatch.setattr(type(app.services.runs), "get", fail)
     headers = {"authorization": f"Bearer {app.owner_key}"}
-    # one of the faults that are logged stands for all of them
+    # one logged error represents all of them
     known_errors = [
         kind("own words") for kind, row in TABLE_V2.items() if row.status not in (429, 500)
     ]

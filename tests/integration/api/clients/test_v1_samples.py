@@ -1,7 +1,7 @@
 """The documented samples for v1, in the dialect of each language.
 
-Each start, poll and reading is done the way the language's sample does it: what counts is how it
-takes an answer apart, and what it needs to find there.
+Each start, poll and page is read like in the sample of that language: the tests depend on how it
+parses an answer and which members it needs.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def python_page(answer: httpx2.Response) -> Page:
 
 
 def node_start(answer: httpx2.Response) -> str:
-    """axios throws on all but 2xx, and then only the status is shown."""
+    """axios throws on every status except 2xx, and then only the status is shown."""
     if not 200 <= answer.status_code < 300:
         raise Failed(f"status code {answer.status_code}")
     code, message, data = (answer.json()[name] for name in ("code", "message", "data"))
@@ -88,7 +88,7 @@ def php_start(answer: httpx2.Response) -> str:
 
 
 def php_status(answer: httpx2.Response) -> int:
-    """The status of HTTP is not looked at here, only the code in the body."""
+    """The HTTP status is ignored here; only the code in the body counts."""
     body = answer.json()
     if not same(body["code"], 0):
         raise Failed(body["message"])
@@ -103,7 +103,7 @@ def php_page(answer: httpx2.Response) -> Page:
 
 
 def go_int(value: Any) -> int:
-    """The ``int`` that Go decodes: zero, unless the number is written as a whole one."""
+    """The ``int`` that Go decodes: zero unless the number is written as an integer."""
     return value if type(value) is int else 0
 
 
@@ -130,7 +130,7 @@ def go_page(answer: httpx2.Response) -> Page:
 
 
 def java_digits(text: str, key: str) -> int:
-    """The digits right after the first ``"key":``; a blank or a sign would make it fail."""
+    """The digits right after the first ``"key":``; a space or a sign is an error."""
     start = text.index(f'"{key}":') + len(key) + 3
     digits = re.compile(r"\d*").match(text, start)
     assert digits is not None
@@ -192,7 +192,7 @@ def body(worker: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Caller:
-    """A sample on its way from start to rows, with the headers that all of them send."""
+    """A sample from the start to the rows, with the headers that all of them send."""
 
     api: Api
     sample: Sample
@@ -239,7 +239,7 @@ async def test_a_sample_stops_at_every_end_and_shows_the_error(app: App, caller:
     await app.publish()
     run = await caller.start("owner/reader")
     await app.execute([], Outcome.EXIT_CODE, 'It said "status":3, and left')
-    assert await caller.status(run) == 4  # whatever the reason says
+    assert await caller.status(run) == 4  # whatever the reason
     aborted = await caller.start("owner/reader")
     await caller.post("/api/v1/scraper/abort", {"run_slug": aborted})
     assert await caller.status(aborted) == 5

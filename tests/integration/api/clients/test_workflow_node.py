@@ -1,6 +1,5 @@
-"""The platform's node for the workflow tool: what its pickers, its loops and its trigger read.
-
-How it runs, waits and returns all rows is in ``v2/test_run_clients.py``; this is the rest of it.
+"""The original platform's node for a workflow tool: its pickers, its loops and its trigger. Runs,
+waits and rows are tested in ``v2/test_run_clients.py``.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ async def test_an_error_has_message_details_and_request_id(app: App, api: Api) -
 
 @pytest.mark.slow
 async def test_its_retries_succeed_under_a_limit(app: App) -> None:
-    """GET only, at 429 and from 500 on, five times in all; its seconds are shortened here."""
+    """It retries only GET, on 429 and 5xx, five times in total; its delays are shortened here."""
     async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:
         seen: list[int] = []
 
@@ -145,7 +144,7 @@ async def test_return_all_stops_at_a_short_page(app: App, api: Api) -> None:
 
 
 async def test_it_omits_the_body_where_none_is_expected(app: App, api: Api) -> None:
-    """The type of a body is named all the same, in each of its requests."""
+    """It still sends a content type with each of its requests."""
     await app.publish()
     await app.publish("simple", schema={"description": "", "properties": []})
     node = n8n_client(api.http, app.owner_key)
@@ -200,7 +199,9 @@ async def test_the_workflows_fetch_a_file_without_a_key(app: App, api: Api) -> N
 
 
 def triggered(body: bytes, wanted: tuple[str, ...] = FILTERS) -> dict[str, Any] | None:
-    """Return what a callback triggers: an error without its two fields, None for another status."""
+    """Return the result of its trigger: an error if two fields are missing, None for other
+    statuses.
+    """
     payload: dict[str, Any] = json.loads(body)
     if not payload.get("run_slug") or not payload.get("run_status"):
         raise AssertionError("refused")
@@ -231,7 +232,7 @@ async def test_the_trigger_accepts_the_callback_of_each_end(
     assert (callback["run_slug"], callback["run_status"]) == (run, word)
     only = triggered(body, ("succeeded",))
     assert (only is not None) == (word == "succeeded")
-    # the official workflow goes on with the run's id and reads its rows
+    # the official workflow continues with the run's id and reads its rows
     reader = Client(api.http, {"authorization": f"Bearer {app.owner_key}"}, n8n)
     rows = await reader.get(f"/api/v2/worker-runs/{callback['run_id']}/result?offset=1&limit=100")
     assert rows["count"] == callback["result_count"]

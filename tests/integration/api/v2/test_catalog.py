@@ -1,4 +1,4 @@
-"""Regions, lists of workers and the detail of one worker: every answer in full."""
+"""Regions, lists of workers and the detail of a worker, with complete answers."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ async def test_a_private_worker_of_another_account_is_not_found(app: App, api: A
             foreign = fails(await api.get(path, key=app.other_key), 404, 50001)
             nowhere = await api.get(f"{WORKERS}/{NOWHERE}{tail}", key=app.other_key)
             assert foreign | {"request_id": ""} == nowhere.json() | {"request_id": ""}
-            if ref != worker.id:  # by slug see test_private_workers.py
+            if ref != worker.id:  # test_private_workers.py tests the slug
                 fails(await api.get(path, key=None), *((404, 50001) if tail else (401, 12001)))
 
 

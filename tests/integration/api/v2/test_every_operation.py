@@ -1,10 +1,8 @@
-"""Each of the 39 operations called for real; the whole answer is checked by the published tables.
-
-``SHAPES`` says what an answer is made of: exactly these keys, exactly these JSON types. It is
-written from the contract and knows nothing of the models that the server documents itself with.
-A key with a question mark may be absent; a list has at least one entry; a set has the words
-that are allowed, a pattern the texts. An operation without an entry fails, here and in the served
-document.
+"""Calls each of the 39 operations and checks the whole answer against the published tables.
+``SHAPES`` defines the exact keys and JSON types of an answer. It is written from the contract,
+independently of the server's models. A key with a question mark may be absent, a list has at least
+one entry, a set contains the allowed values, and a pattern matches the text. An operation without
+an entry fails, here and in the served document.
 """
 
 from __future__ import annotations
@@ -180,7 +178,7 @@ BODIES: dict[str, Any] = {
     "updateWorkerTaskInput": {"input": INPUT, "version": "latest"},
     "queuedRunWorker": {"input": INPUT},
 }
-# What takes a wait answers with the union of both published forms.
+# Operations that can wait return the union of both published forms.
 SYNC = ["runWorker", "runWorkerTask", "rerunWorkerRun", "rerunLastWorkerRun", "rerunWorkerLastRun"]
 
 
@@ -191,7 +189,7 @@ def operations() -> dict[str, str]:
 
 
 def differences(shape: Any, value: Any, at: str) -> list[str]:
-    """Where ``value`` is not of ``shape``."""
+    """The places where ``value`` does not have ``shape``."""
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             return [f"{at} is {value!r}"]
@@ -217,7 +215,7 @@ def differences(shape: Any, value: Any, at: str) -> list[str]:
 
 
 class Setup:
-    """A Worker, its newest run with rows and a log, a task and an item that waits."""
+    """A Worker, its newest run with rows and a log, a task and a waiting queue item."""
 
     def __init__(self, app: App, api: Api) -> None:
         self.app, self.api = app, api
@@ -238,7 +236,7 @@ class Setup:
         return self.named["queueId"]
 
     async def call(self, operation: str, **more: Any) -> Any:
-        """The answer of an operation, with all that it acts on made ready before."""
+        """The answer of an operation, whose objects are created first."""
         method, path = operations()[operation].split()
         body = BODIES.get(operation, {}) | more
         if operation.startswith("abort"):

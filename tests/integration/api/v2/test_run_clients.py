@@ -1,7 +1,5 @@
-"""Requests as known clients of v2 send them, and what each reads from the answers.
-
-Encodings and bodies are those of the clients; what is asserted is what their code does with an
-answer.
+"""Requests of known clients of v2, and their parsing of the answers. Encodings and bodies are those
+of the clients; the assertions follow their code.
 """
 
 from __future__ import annotations
@@ -175,7 +173,7 @@ async def test_the_workflow_node_accepts_a_sync_answer_as_final_or_continues_pol
 
 
 async def test_the_samples_start_poll_and_read(app: App, api: Api) -> None:
-    """Python, Node.js, PHP and Go decode; Java takes texts apart and writes ~ as %7E."""
+    """Python, Node.js, PHP and Go decode JSON; Java searches the text and writes ~ as %7E."""
     await app.publish()
     headers = {"Authorization": f"Bearer {app.owner_key}", "Content-Type": "application/json"}
     worker = quote_plus("owner~reader").replace("~", "%7E")

@@ -1,4 +1,4 @@
-"""Reading and ending runs: each operation's whole answer, in each of the places of a run."""
+"""Reading and ending runs: the whole answer of each operation, on each path of a run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def data(api: Api, path: str, **more: Any) -> Any:
 
 
 def places(worker: str, run: str) -> list[str]:
-    """Every path of one run that is the newest of its account and of its worker."""
+    """All paths of a run that is the newest of its account and of its worker."""
     return [
         f"{RUNS}/{run}",
         f"{RUNS}/last",

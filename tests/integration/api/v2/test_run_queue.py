@@ -45,7 +45,7 @@ async def test_queueing_a_run_returns_its_reference_and_starts_nothing(app: App,
     ref = data["queue_ref"]
     assert data == {"queue_ref": ref, "queue_status": "waiting", "queued": True}
     assert 0 < int(ref) < 2**53
-    released = {"queue_refs": [int(ref)]}  # for those who keep it as a number
+    released = {"queue_refs": [int(ref)]}  # for clients that store it as a number
     done = await api.ok("/api/v2/run-queue/items/release", released)
     assert done == {"results": [{"queue_ref": ref, "success": True}]}
     assert await runs_of(app, app.owner.account_id) == 0

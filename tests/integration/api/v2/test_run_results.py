@@ -1,4 +1,4 @@
-"""Rows of a run on v2: pages of them and links to files with all of them, in each place."""
+"""Rows of a run on v2: pages, and links to files with all rows, on each path of a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMATS = ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
 
 @pytest.fixture
 async def run(app: App, api: Api) -> str:
-    """The newest run, with 25 rows and two columns that its Worker named."""
+    """The newest run, with 25 rows and two declared columns."""
     await app.publish()
     answer = await api.post("/api/v2/workers/owner~reader/runs", {"input": CUSTOM})
     await app.execute(ROWS, headers=HEADERS)

@@ -152,7 +152,7 @@ async def test_an_unknown_worker_and_a_private_one_of_another_account_are_not_fo
 
 
 async def _waiting(api: Api, app: App, path: str, body: dict[str, Any]) -> tuple[Any, Any]:
-    """The request under way, and the leases of its run."""
+    """The pending request, and the leases of its run."""
     asked = asyncio.create_task(api.post(path, body))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
@@ -203,7 +203,7 @@ async def test_a_sync_rerun_returns_the_same_fields(app: App, api: Api, place: s
     asked, [lease] = await _waiting(api, app, path, {"is_async": False, "limit": 5})
     await app.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
     answer = await asked
-    assert answer.status_code == 200  # the request worked; the run did not
+    assert answer.status_code == 200  # the request succeeded although the run failed
     reads_as(WorkerRunResult, answer)
     data = answer.json()["data"]
     assert data["run_slug"] != first

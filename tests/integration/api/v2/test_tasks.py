@@ -228,7 +228,7 @@ async def test_a_run_of_a_task_is_counted_and_becomes_its_last_run(app: App, api
     second = await api.ok("/api/v1/task/run", {"task_slug": slug})
     data = await shown(api, slug)
     assert (data["run_times"], data["last_run_slug"]) == (2, second["run_slug"])
-    assert data["last_modified_at"] == data["created_at"]  # a run is no change of the task
+    assert data["last_modified_at"] == data["created_at"]  # a run does not change the task
 
 
 async def test_a_sync_run_returns_its_rows(app: App, api: Api) -> None:

@@ -1,8 +1,8 @@
-"""``kill -9`` of the process that commits: what it acknowledged is there, once, in order.
+"""SIGKILL of the committing process: acknowledged rows are stored once and in order.
 
 A child commits batches of one to five rows and prints the last number after each answer. It is
-killed at a random moment. Whatever it printed must be in the store; at most the one batch that
-was under way may be there beyond that, and then as a whole.
+killed at a random moment. Every printed row must be in the store; beyond that, only the batch in
+progress may be stored, and then as a whole.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ pytestmark = pytest.mark.anyio
 
 NONE: frozenset[str] = frozenset()
 
-# Imports take longer than what is tested, so a parent that has done them forks the victims.
+# Imports take longer than the test, so a parent process that has imported everything forks the
+# victims.
 PARENT = """
 import asyncio, os, random, sys
 from fyke.model.log import NewLogEntry
@@ -62,8 +63,8 @@ for line in sys.stdin:
 
 @contextlib.contextmanager
 def killer(url: str) -> Iterator[Callable[[str], int]]:
-    """Yield a function that lets a victim commit to a run, kills it, and returns how many rows
-    the victim had acknowledged.
+    """Yield a function that lets a victim commit rows to a run, kills it, and returns the number of
+    acknowledged rows.
     """
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, url],
@@ -102,7 +103,7 @@ async def all_rows(results: SqlResults, run: str) -> list[Row]:
 
 
 async def settled_rows(results: SqlResults, run: str) -> list[Row]:
-    """Return the rows once the fence is set: PostgreSQL may finish a commit of the dead process."""
+    """Return the rows after fencing: PostgreSQL may finish a commit of the dead process."""
     owned = await results.close_attempt(run)
     found = await all_rows(results, run)
     assert len(found) == owned

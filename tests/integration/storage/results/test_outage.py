@@ -1,8 +1,7 @@
-"""A PostgreSQL that goes away: between commits, while committing, and for a while.
-
-A relay stands between the store and the server and can cut the line at the one moment that
-matters: when COMMIT is on its way. Before it arrives nothing is stored; after it arrived all of
-it is. In both cases the store must find out which, and no row may be lost or doubled.
+"""Outages of PostgreSQL: between commits, during a commit, and for some time. A relay between the
+store and the server can cut the connection at the critical moment, when COMMIT has been sent. If it
+does not arrive, nothing is stored; if it does, everything is. The store must find out which, and no
+row may be lost or duplicated.
 """
 
 from __future__ import annotations
@@ -116,7 +115,7 @@ async def test_an_outage_is_reported_as_unavailable_and_ends_by_itself(
 
 
 async def test_an_outage_during_a_commit_is_waited_out(results: SqlResults, relay: Relay) -> None:
-    """The fate of the commit is unknown, so nothing is reported until it is known."""
+    """The outcome of the commit is unknown, so nothing is reported until it is known."""
     await results.commit(rows(0))
     relay.cut, relay.down_after_cut = "after", True
     committing = asyncio.create_task(results.commit(rows(1)))
@@ -155,14 +154,14 @@ async def test_a_backend_killed_by_the_server_loses_no_row(
 
 @pytest.mark.needs("postgres")
 async def test_a_reused_transaction_number_proves_nothing() -> None:
-    """A server that crashes forgets the numbers of transactions that it had not written yet, and
-    gives them to others after its start.
+    """A crashed server forgets the numbers of transactions that were not written, and reuses them
+    after its restart.
     """
     with (
         running_postgres() as server,
         tempfile.TemporaryDirectory(prefix="relay", dir="/tmp") as folder,
     ):
-        with server.admin() as connection:  # so that a crash forgets what was not committed
+        with server.admin() as connection:  # a crash forgets uncommitted transactions
             connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
             connection.execute("SELECT pg_reload_conf()")
         url = server.new_database()
@@ -179,7 +178,7 @@ async def test_a_reused_transaction_number_proves_nothing() -> None:
                 await asyncio.sleep(0.01)
         await asyncio.to_thread(server.stop)
         await asyncio.to_thread(server.start)
-        with server.admin() as connection:  # 20 committed transactions of others
+        with server.admin() as connection:  # 20 other committed transactions
             for _ in range(20):
                 connection.execute("SELECT pg_current_xact_id()")
         relay.down = False

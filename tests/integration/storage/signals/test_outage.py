@@ -1,4 +1,4 @@
-"""Signals whose other side goes away: the database, or a listener killed with -9."""
+"""Signals during outages: of the database, or of a listener killed by SIGKILL."""
 
 from __future__ import annotations
 
