@@ -16,9 +16,8 @@ from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.signals import OUTBOX, STOP
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import AttemptReport, Attempts
-from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
-from fyke.domain.runs.transitions import Rules, apply
+from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.errors import RunNotAbortable, StaleLease
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
@@ -75,14 +74,10 @@ class Setup:
             lease.attempt, End(outcome, outcome.value), AttemptUsage(**usage), actor="test"
         )
 
-    async def abort(self, run: Run) -> Run | None:
-        def work(tx: Transaction) -> Run | None:
-            now = tx.runs.lock(run.id)
-            assert now is not None
-            alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
-            return apply(tx, self.rules, now, AbortRequested(alive), "test")
-
-        moved: Run | None = await self.storage.write(work)
+    async def abort(self, run: Run) -> Run:
+        found = await self.storage.write(lambda tx: abort_run(tx, self.rules, run.id, "test"))
+        assert found is not None
+        moved: Run = found[1]
         return moved
 
     async def stored(self, run: Run) -> Run:
@@ -177,9 +172,10 @@ async def race_abort(setup: Setup, rng: random.Random) -> RunState:
     async def abort() -> bool:
         await asyncio.sleep(rng.random() * 0.004)
         try:
-            return await setup.abort(run) is not None
+            await setup.abort(run)
         except RunNotAbortable:
             return False
+        return True
 
     async def finish() -> None:
         await asyncio.sleep(rng.random() * 0.004)
@@ -215,9 +211,7 @@ async def test_an_abort_stops_running_and_ends_waiting_subtasks(setup: Setup) ->
 
     run, [lease] = await setup.storage.write(seeded)
     await setup.results.open_attempt(run.id, lease.attempt.id)
-    moved = await setup.abort(run)
-    assert moved is not None
-    assert moved.state is RunState.ABORTING
+    assert (await setup.abort(run)).state is RunState.ABORTING
     assert STOP in setup.notified
     orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
     assert orders.stop[lease.attempt.id].outcome is Outcome.ABORTED

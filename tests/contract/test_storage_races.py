@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,19 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.slots import free_slots
+from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.errors import Unavailable
-from fyke.model.billing import EntryKind
-from fyke.model.run import SUCCESS, End, Outcome, Run, RunState, SubtaskState
+from fyke.model.billing import EntryKind, Prices
+from fyke.model.run import SUCCESS, Run, RunState, SubtaskState
 from fyke.model.runner import Capacity
+from fyke.storage.sql.dialects import is_sqlite
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio
 State = Any
+RULES = Rules(Prices(), frozenset(), 1000, "")
 PROCESS = Path(__file__).parent.parent / "support" / "state_process.py"
 
 
@@ -123,27 +127,48 @@ async def test_a_transaction_that_locks_a_run_sees_the_last_subtask_end(state: S
 
 
 async def test_an_abort_and_a_lease_never_miss_each_other(state: State) -> None:
-    """An abort with the lock either finds the attempt or has ended its subtask."""
+    """An abort either finds the attempt or has ended its subtask."""
     other = another(state)
-
     for _ in range(15):
         [run] = await state.write(seed_many([3]))
-
-        def abort(tx: Transaction, run_id: str = run.id) -> int:
-            held = tx.runs.lock(run_id)
-            assert held is not None
-            alive = len(tx.runs.attempts(run_id))
-            tx.runs.end_waiting_subtasks(run_id, End(Outcome.ABORTED))
-            tx.runs.move(replace(held, state=RunState.ABORTED), held.state)
-            return alive
-
-        alive, leases = await asyncio.gather(
-            state.write(abort),
+        (_, aborted), leases = await asyncio.gather(
+            state.write(lambda tx, run_id=run.id: abort_run(tx, RULES, run_id, "test")),
             other.write(lambda tx: tx.runs.lease("r", Capacity(9, 9000, 9), 100)),
         )
-        assert alive == len(leases)
-        assert len(await state.read(lambda tx, run_id=run.id: tx.runs.attempts(run_id))) == alive
+        assert aborted.state is (RunState.ABORTING if leases else RunState.ABORTED)
+        attempts = await state.read(lambda tx, run_id=run.id: tx.runs.attempts(run_id))
+        assert len(attempts) == len(leases)
     await other.close()
+
+
+async def test_an_abort_waits_for_a_lease_that_is_not_committed(state: State) -> None:
+    """It would end the run before its first attempt, which would start nevertheless."""
+    other, loop = another(state), asyncio.get_running_loop()
+    [run] = await state.write(seed_many([1]))
+    leased, commit = asyncio.Event(), threading.Event()
+
+    def lease(tx: Transaction) -> int:
+        found = tx.runs.lease("r", Capacity(9, 9000, 9), 100)
+        loop.call_soon_threadsafe(leased.set)
+        assert commit.wait(30)
+        return len(found)
+
+    leasing = asyncio.create_task(other.write(lease))
+    await leased.wait()
+    aborting = asyncio.create_task(state.write(lambda tx: abort_run(tx, RULES, run.id, "test")))
+    if not is_sqlite(state.storage.engine):  # there the abort has not begun
+        while not await state.read(waits_for_lock):
+            pass
+    assert not aborting.done()
+    commit.set()
+    assert await leasing == 1
+    assert (await aborting)[1].state is RunState.ABORTING
+    await other.close()
+
+
+def waits_for_lock(tx: Transaction) -> bool:
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    return bool(tx.connection.exec_driver_sql(query).scalar())  # type: ignore[attr-defined]
 
 
 async def test_a_locked_balance_is_spent_once(state: State) -> None:

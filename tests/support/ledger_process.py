@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
@@ -22,10 +23,9 @@ from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import add_credit
 from fyke.domain.billing.service import place_hold
 from fyke.domain.runs.attempts import AttemptReport, Attempts
-from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
-from fyke.domain.runs.transitions import Rules, apply
-from fyke.errors import Refused
+from fyke.domain.runs.transitions import Rules, abort_run
+from fyke.errors import Refused, RunNotAbortable
 from fyke.kit.ids import new_ulid
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import End, Outcome, RunFilter, RunLimits
@@ -151,13 +151,8 @@ class RandomRuns:
                 await self._abort(lease)
 
     async def _abort(self, lease: Lease) -> None:
-        def work(tx: Transaction) -> None:
-            run = tx.runs.lock(lease.run.id)
-            if run is not None and not run.state.terminal:
-                alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
-                apply(tx, RULES, run, AbortRequested(alive), "test")
-
-        await self._storage.write(work)
+        with suppress(RunNotAbortable):
+            await self._storage.write(lambda tx: abort_run(tx, RULES, lease.run.id, "test"))
 
     async def _end(self, lease: Lease) -> None:
         end = End(self._dice.choice(ENDS))

@@ -113,7 +113,7 @@ class Attempts:
                 run = self._check_caps(tx, run_id)
                 if run is None:
                     continue
-                if run.state in STOPPING:
+                if run.state in STOPPING or run.state.terminal:
                     end = End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
                     stop |= {r.attempt.id: end for r in reports if r.attempt.run_id == run_id}
                 elif (left := until_used_up(tx, self._rules, run)) is not None:

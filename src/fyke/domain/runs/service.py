@@ -17,19 +17,17 @@ from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_device, check_plan
 from fyke.domain.runs.isolation import refusal_of_runners
-from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.split import split
 from fyke.domain.runs.start_keys import StartKey, StartKind, claim, earlier_start, start_was_deleted
 from fyke.domain.runs.summary import summarise
-from fyke.domain.runs.transitions import Rules, apply, charged
+from fyke.domain.runs.transitions import Rules, abort_run, charged
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import is_large, validate_input
 from fyke.domain.workers.lookup import refuse_deleted
 from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
-    Conflict,
     Forbidden,
     Refused,
     RunNotFound,
@@ -396,28 +394,21 @@ class Runs:
 
     async def abort(self, caller: Caller, run_id: str) -> Run:
         """Abort a run; nothing changes when it is being stopped or was aborted. Raises
-        ``RunNotAbortable`` when it has succeeded or failed, ``RunNotFound``, ``Conflict``.
+        ``RunNotAbortable`` when it has succeeded or failed, ``RunNotFound``.
         """
         require_editor(caller, "Aborting runs")
         await self._owned(caller, run_id)
 
-        def work(tx: Transaction) -> Run | None:
-            run = tx.runs.get(run_id)
-            if run is None:
+        def work(tx: Transaction) -> Run:
+            found = abort_run(tx, self._rules, run_id, f"account {caller.account_name}")
+            if found is None:
                 raise RunNotFound
-            alive = sum(1 for a in tx.runs.attempts(run_id) if a.outcome is None)
-            aborted = apply(
-                tx, self._rules, run, AbortRequested(alive), f"account {caller.account_name}"
-            )
-            if aborted is not None and aborted.state is not run.state:
-                record(tx, caller, AuditAction.RUN_ABORTED, run.id)
+            before, aborted = found
+            if aborted.state is not before.state:
+                record(tx, caller, AuditAction.RUN_ABORTED, run_id)
             return aborted
 
-        for _ in range(5):
-            aborted = await self._storage.write(work)
-            if aborted is not None:
-                return aborted
-        raise Conflict("The run is changing too fast; try again")
+        return await self._storage.write(work)
 
     async def delete(self, caller: Caller, run_id: str) -> None:
         """Delete an ended run with its rows and logs, but not its ledger entries. Raises

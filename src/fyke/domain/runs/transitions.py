@@ -16,7 +16,7 @@ from fyke.domain.billing.days import add_run_usage
 from fyke.domain.billing.pricing import charge, receipt, rounded_down
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
-from fyke.domain.runs.lifecycle import Event, Instruction, Transition, advance
+from fyke.domain.runs.lifecycle import AbortRequested, Event, Instruction, Transition, advance
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.webhooks.outbox import queue_run_event
 from fyke.domain.workers.facts import verdict
@@ -60,6 +60,22 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
     )
     _execute(tx, rules, changed, step)
     return changed
+
+
+def abort_run(tx: Transaction, rules: Rules, run_id: str, actor: str) -> tuple[Run, Run] | None:
+    """Abort a run; return it before and afterwards, None if it does not exist. Raises
+    ``RunNotAbortable``.
+
+    The run is locked before its attempts are counted: a runner that is just leasing one would start
+    it after the end of the run.
+    """
+    run = tx.runs.lock(run_id)
+    if run is None:
+        return None
+    alive = sum(1 for attempt in tx.runs.attempts(run_id) if attempt.outcome is None)
+    aborted = apply(tx, rules, run, AbortRequested(alive), actor)
+    assert aborted is not None  # noqa: S101 - no other process changes a locked run
+    return run, aborted
 
 
 def _changed_run(tx: Transaction, rules: Rules, run: Run, step: Transition) -> Run:
