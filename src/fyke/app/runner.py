@@ -141,7 +141,7 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
                 log.info("isolation", level=report.level.value, reason=report.reason)
                 monitor = _lease_monitor(settings, heartbeat)
                 runner = make_runner(runtime, sandbox, egress, report, monitor)
-                _drain_on_sigterm(runner)
+                _drain_on_sigterm(runner, sandbox)
                 await runner.run()
             finally:
                 await egress.stop()
@@ -193,7 +193,7 @@ def make_runner(
     return runner
 
 
-def _drain_on_sigterm(runner: Runner) -> None:
+def _drain_on_sigterm(runner: Runner, sandbox: BubblewrapSandboxes) -> None:
     received = 0
     supervisor = os.getppid()
 
@@ -204,5 +204,6 @@ def _drain_on_sigterm(runner: Runner) -> None:
         # A supervisor that is gone does not wait for the runs.
         if received > 1 or os.getppid() != supervisor:
             runner.stop_all()
+            sandbox.stop_waiting()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)

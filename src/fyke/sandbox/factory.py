@@ -30,6 +30,10 @@ class BubblewrapSandboxes:
         """Return a runner of tools in sandboxes of the same spawner, with ``egress`` as proxy."""
         return SandboxedTools(self._work_dir, self._spawner, egress)
 
+    def stop_waiting(self) -> None:
+        """Do not wait for the restart of a launcher any more; this process is ending."""
+        self._spawner.stop_waiting()
+
     async def check(self) -> None:
         check_disk(self._work_dir)
         try:

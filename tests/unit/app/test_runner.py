@@ -125,6 +125,9 @@ def test_root_starts_sandboxes_through_the_launcher_only(
     assert isinstance(sandbox._spawner, LauncherClient)
 
 
+STOP = ("stop", "do not wait")
+
+
 class Runner:
     """Records the calls."""
 
@@ -137,6 +140,9 @@ class Runner:
     def stop_all(self) -> None:
         self.calls.append("stop")
 
+    def stop_waiting(self) -> None:
+        self.calls.append("do not wait")
+
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("orphaned", [False, True])
@@ -145,7 +151,7 @@ async def test_the_first_sigterm_drains_and_the_second_stops(
 ) -> None:
     stub: Any = Runner()
     loop = asyncio.get_running_loop()
-    runner._drain_on_sigterm(stub)
+    runner._drain_on_sigterm(stub, stub)
     if orphaned:  # no supervisor is left to send a second one
         monkeypatch.setattr(os, "getppid", lambda: -1)
     try:
@@ -157,5 +163,5 @@ async def test_the_first_sigterm_drains_and_the_second_stops(
                     await asyncio.sleep(0)
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
-    expected = ["drain", "stop"] * 2 if orphaned else ["drain", "drain", "stop"]
+    expected = ["drain", *STOP] * 2 if orphaned else ["drain", "drain", *STOP]
     assert stub.calls == expected

@@ -69,13 +69,13 @@ class LauncherClient:
             if self._connection is not None:
                 return
             loop = asyncio.get_running_loop()
-            deadline = loop.time() + self._timeout
+            started = loop.time()
             while True:
                 try:
                     connection = await self._dial()
                     break
                 except OSError as error:
-                    if loop.time() >= deadline:
+                    if loop.time() - started >= self._timeout:
                         raise SandboxFault(f"no launcher at {self._path}: {error}") from error
                     await asyncio.sleep(RETRY_SECONDS)
             self._connection = connection
@@ -92,6 +92,10 @@ class LauncherClient:
             connection.close()
             raise
         return connection
+
+    def stop_waiting(self) -> None:
+        """Raise at once, also in waiting calls, when no launcher listens."""
+        self._timeout = 0.0
 
     async def close(self) -> None:
         """Disconnect; the launcher then ends the sandboxes that are still open."""

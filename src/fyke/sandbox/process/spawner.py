@@ -56,6 +56,10 @@ class Spawner(Protocol):
         """Start a sandbox. Raise ``SandboxFault``."""
         ...
 
+    def stop_waiting(self) -> None:
+        """Do not wait for the restart of a launcher any more; this process is ending."""
+        ...
+
     async def limits(self) -> tuple[str, str]:
         """The kind of control groups (``v2``, ``v1``, ``none``), and why no better kind is used."""
         ...
@@ -97,6 +101,9 @@ class DirectSpawner:
             raise SandboxFault(str(error)) from error
         self._running[order.name] = sandbox
         return _TrackedSandbox(sandbox, self._running)
+
+    def stop_waiting(self) -> None:
+        """Do nothing: there is no launcher."""
 
     async def limits(self) -> tuple[str, str]:
         return self._groups.kind, self._groups.reason

@@ -134,6 +134,15 @@ async def test_the_client_waits_for_a_launcher_that_starts(tmp_path: Path) -> No
     launcher.server.close()
 
 
+async def test_a_client_that_is_to_stop_does_not_wait_for_a_launcher(tmp_path: Path) -> None:
+    client = LauncherClient(tmp_path / "none", timeout=600)
+    limits = asyncio.create_task(client.limits())
+    await asyncio.sleep(0)
+    client.stop_waiting()
+    with pytest.raises(SandboxFault, match="no launcher"):
+        await limits
+
+
 async def test_when_the_launcher_ends_its_sandboxes_have_ended(
     client: LauncherClient, launcher: Launcher
 ) -> None:
