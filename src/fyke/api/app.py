@@ -219,7 +219,7 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         fyke_webhooks.WebhookRoutes(services.webhooks),
         fyke_schedules.ScheduleRoutes(services.schedules, services.calendar),
         fyke_tasks.TaskBoardRoutes(services.tasks, services.task_board),
-        HealthRoutes(services.overview, services.health),
+        HealthRoutes(services.health),
         fyke_profile.ProfileRoutes(services.sessions, services.profiles, services.audit),
         fyke_installation.InstallationRoutes(services.installation),
         fyke_usage.UsageRoutes(services.usage),

@@ -9,7 +9,6 @@ from fyke import __version__
 from fyke.api.call import Call
 from fyke.api.routes import PUBLIC, get
 from fyke.domain.health import Health
-from fyke.domain.overview import Overview
 from fyke.errors import Unavailable
 from fyke.wire.health import ProductVersion
 
@@ -26,7 +25,6 @@ class NotReady(Unavailable):
 class HealthRoutes:
     tag: ClassVar[str] = "Health"
 
-    overview: Overview
     health: Health
 
     @get("/healthz", scope=PUBLIC)
@@ -38,10 +36,8 @@ class HealthRoutes:
         """The storage answers, a runner is alive and can start Workers, and every process of this
         machine reports.
         """
-        if not await self.overview.has_ready_runner():
-            raise NotReady
-        if silence := self.health.silent_process():
-            raise NotReady(silence)
+        if reason := await self.health.not_ready():
+            raise NotReady(reason)
 
     @get("/version", scope=PUBLIC)
     async def get_version(self, call: Call) -> ProductVersion:

@@ -21,7 +21,6 @@ from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
-    from fyke.client import FykeClient
     from fyke.settings import Settings
 
 PYTHON = "/usr/bin/python3"
@@ -193,8 +192,7 @@ class _RunningServer:
     """The running server of this data folder."""
 
     location: Location
-    ready: bool
-    trouble: str = ""  # why it is not ready
+    not_ready: str = ""  # why it is not ready
 
 
 def _server(settings: Settings, home: str | None) -> _RunningServer | None:
@@ -203,27 +201,14 @@ def _server(settings: Settings, home: str | None) -> _RunningServer | None:
     try:
         location = locate(None, None, home or str(settings.home), {})
         with FykeClient(location.url, location.key, timeout=5) as client:
-            reason = client.not_ready()
-            if not reason:
-                return _RunningServer(location, True)
-            return _RunningServer(location, False, _trouble(client) or reason)
+            return _RunningServer(location, client.not_ready())
     except (CommandFailed, ClientError):
         return None
 
 
-def _trouble(client: FykeClient) -> str:
-    from fyke.client import ClientError
-
-    try:
-        runners = client.runners()
-    except ClientError:
-        return ""
-    return "; ".join(f"runner on {each.node}: {each.trouble}" for each in runners if each.trouble)
-
-
 def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:
     if server is not None:
-        but = "" if server.ready else f", but {server.trouble or 'no runner is alive'}"
+        but = f", but {server.not_ready}" if server.not_ready else ""
         return CheckResult(
             "server",
             FAILED if but else OK,

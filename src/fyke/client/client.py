@@ -105,7 +105,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             self._wire.call("GET", "/readyz")
         except ApiError as error:
             if error.status == 503:
-                return error.message.partition(": ")[2] or "no runner is alive"
+                return error.message.partition(": ")[2] or error.message
             raise
         return ""
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from fyke.contracts.execution import COMPLETE, Isolation
 from fyke.contracts.liveness import ProcessReport, StoreState
-from fyke.contracts.state import Storage
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.rights import require_operator
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
@@ -16,6 +16,7 @@ from fyke.reasons import remedy_of, rule_of
 
 LOW_DISK = 4  # times the floor below which no run starts
 SILENT_SECONDS = 6.0  # a process reports every two seconds
+NO_RUNNER = "no runner is alive"
 
 
 class Health:
@@ -64,26 +65,38 @@ class Health:
         require_operator(caller, "Checking processes")
         return [_process_check(report) for report in self._processes()]
 
-    def silent_process(self) -> str:
-        """A sentence about the first process that does not report, ``""`` if all do."""
+    async def not_ready(self) -> str:
+        """Why a process of this machine does not work or no run can start, else ``""``. A silent
+        process is named first, because it causes a runner's trouble.
+
+        Raises ``Unavailable`` when the storage does not answer.
+        """
         for report in self._processes():
             if silence := _silence(report):
                 return f"the process {report.name} {silence}"
-        return ""
+        runners = await self._storage.read(_active_runners)
+        troubles = [runner.trouble for runner in runners if runner.trouble is not None]
+        if len(troubles) < len(runners):
+            return ""
+        return f"no runner can start Workers: {rule_of(troubles[0])}" if troubles else NO_RUNNER
 
     async def sandboxes(self, caller: Caller) -> list[HealthCheck]:
         """The active runners, with their level of isolation. Raises ``Forbidden``."""
         require_operator(caller, "Checking sandboxes")
-        runners = await self._storage.read(lambda tx: tx.runs.runners(tx.now - RUNNER_SILENCE_MS))
+        runners = await self._storage.read(_active_runners)
         if not runners:
             remedy = "start one with fyke up; until then runs wait"
-            return [HealthCheck("runner", Level.BAD, "no runner is alive", remedy)]
+            return [HealthCheck("runner", Level.BAD, NO_RUNNER, remedy)]
         return [_runner_check(runner) for runner in runners]
 
     async def proxies(self, caller: Caller) -> list[HealthCheck]:
         """The proxies of the regions, none when there are no regions. Raises ``Forbidden``."""
         require_operator(caller, "Checking proxies")
         return [_proxy_check(report) for report in await self._proxies()]
+
+
+def _active_runners(tx: Transaction) -> list[RunnerInfo]:
+    return tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
 
 
 def _silence(report: ProcessReport) -> str:

@@ -65,14 +65,7 @@ class Overview:
     async def runners(self, caller: Caller) -> list[RunnerInfo]:
         """The active runners, for the operator. Raises ``Forbidden``."""
         require_operator(caller, "Listing runners")
-        return await self._storage.read(_active_runners)
-
-    async def has_ready_runner(self) -> bool:
-        """Whether a runner is alive and can start Workers. Raises ``Unavailable`` when the storage
-        does not answer.
-        """
-        runners = await self._storage.read(_active_runners)
-        return any(runner.trouble is None for runner in runners)
+        return await self._storage.read(lambda tx: tx.runs.runners(tx.now - RUNNER_SILENCE_MS))
 
     async def now(self, caller: Caller) -> RunsNow:
         """From counters that are updated with each run."""
@@ -127,7 +120,3 @@ class Overview:
             return [worker for worker in workers if worker and not worker.deleted_at][:limit]
 
         return await self._storage.read(work)
-
-
-def _active_runners(tx: Transaction) -> list[RunnerInfo]:
-    return tx.runs.runners(tx.now - RUNNER_SILENCE_MS)

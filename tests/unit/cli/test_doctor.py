@@ -10,10 +10,8 @@ import socket
 from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -32,7 +30,7 @@ from fyke.wire.fyke.overview import HealthCheckItem, RunnerItem
 from support.prepared import rows_in, state_in
 
 Usage = namedtuple("Usage", "total used free")
-SERVER = doctor._RunningServer(Location("http://127.0.0.1:8100", "k"), True)
+SERVER = doctor._RunningServer(Location("http://127.0.0.1:8100", "k"))
 
 
 def program(file: Path, text: str) -> str:
@@ -134,16 +132,11 @@ def test_a_port_in_use_is_a_failure(tmp_path: Path) -> None:
 def test_a_server_without_a_runner_is_a_failure(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert doctor._port(settings, SERVER).state == OK
-    line = doctor._port(settings, doctor._RunningServer(SERVER.location, False))
+    line = doctor._port(settings, doctor._RunningServer(SERVER.location, "no runner is alive"))
     assert (line.state, line.detail) == (
         FAILED,
         "http://127.0.0.1:8100 answers, but no runner is alive",
     )
-    troubled = [msgspec.structs.replace(runner("full"), trouble="the disk is full"), runner("full")]
-    client = cast(Any, SimpleNamespace(runners=lambda: troubled))
-    trouble = doctor._trouble(client)
-    line = doctor._port(settings, doctor._RunningServer(SERVER.location, False, trouble))
-    assert line.detail.endswith("8100 answers, but runner on node: the disk is full")
 
 
 # --- the database

@@ -149,6 +149,28 @@ async def test_a_runner_that_cannot_start_workers_is_bad(setup: Setup) -> None:
     assert (egress.level, egress.remedy) == (Level.BAD, "runs wait")
 
 
+async def test_why_an_installation_is_not_ready_is_named_with_its_cause_first(
+    setup: Setup,
+) -> None:
+    async def put(name: str, trouble: Detail | None) -> None:
+        runner = RunnerInfo(name, name, "full", "", 2, 1024, setup.clock.now_ms(), trouble=trouble)
+        await setup.storage.write(lambda tx: tx.runs.put_runner(runner))
+
+    assert await setup.health.not_ready() == "no runner is alive"
+    await put("r1", Detail(DetailCode.EGRESS_AWAY))
+    away = "no runner can start Workers: the egress process does not answer"
+    assert await setup.health.not_ready() == away
+    setup.processes = [ProcessReport("egress", 5.9, StoreState.NONE, 0, "")]
+    assert await setup.health.not_ready() == away
+    await put("r2", None)
+    assert await setup.health.not_ready() == ""
+    setup.processes = [ProcessReport("egress", 6, StoreState.NONE, 0, "")]
+    silent = "the process egress has not reported for 6 s"
+    assert await setup.health.not_ready() == silent
+    await put("r2", Detail(DetailCode.EGRESS_AWAY))
+    assert await setup.health.not_ready() == silent
+
+
 async def test_a_card_without_an_answer_in_time_is_bad(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,12 +196,9 @@ async def test_a_process_that_does_not_report_is_bad_and_named(setup: Setup) -> 
         return ProcessReport(name, silent, StoreState(store), restarts, cause)
 
     assert await setup.installation.card(setup.caller, "processes") == []
-    assert setup.health.silent_process() == ""
     setup.processes = [report("egress", 5.9, "none"), report("server", 0, "answered", 1)]
-    assert setup.health.silent_process() == ""
     setup.processes += [report("runner", 6, "pending", 2), report("other", 1, "failed")]
     setup.processes += [report("last", 1, "pending")]
-    assert setup.health.silent_process() == "the process runner has not reported for 6 s"
     found = await setup.installation.card(setup.caller, "processes")
     assert [(one.name, one.level.value, one.detail) for one in found] == [
         ("process egress", "good", "it reports"),
