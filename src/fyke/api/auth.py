@@ -24,6 +24,7 @@ MAX_KEY_CHARS = 512
 # Key in the ASGI scope of the caller of a request that this process sends to itself, for the
 # playground of the console. A request from the network cannot set it.
 INSIDE = "fyke.inside"
+KEY_PARAMETER = "token"  # of the query
 RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
 _BUCKET = "fyke.bucket"  # key in the ASGI scope: the bucket that the request was counted in
 BYTES_PER_REQUEST = 64 * 1024  # each so many bytes of a body count as one more request
@@ -48,8 +49,9 @@ def credential(scope: Scope) -> str | None:
         if value is not None and value.strip():
             return value.strip()
     for part in scope.get("query_string", b"").split(b"&"):
-        if part.startswith(b"token="):
-            value = unquote_plus(part[6:].decode("latin-1")).strip()
+        name, _, text = part.partition(b"=")
+        if name == KEY_PARAMETER.encode():
+            value = unquote_plus(text.decode("latin-1")).strip()
             if value:
                 return value
     return None

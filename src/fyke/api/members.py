@@ -1,7 +1,7 @@
 """Read the members of a request by the rules of its type, see ``fyke.wire.fields``.
 
 Members are looked up by name, and by their other names in order; ``null`` is the same as absent.
-Unknown members are ignored, except in the bodies of ``/api/fyke``. All problems are reported at
+Unknown members are ignored, except by ``/api/fyke``. All problems are reported at
 once.
 """
 
@@ -89,20 +89,24 @@ def read_members(
     return values
 
 
-def unknown_members(members: Sequence[Member], sent: Iterable[str]) -> list[str]:
-    """A sentence for each name in ``sent`` that no member has, 10 at most."""
+def unknown_members(
+    members: Sequence[Member], sent: Iterable[str], noun: str = "member"
+) -> list[str]:
+    """A sentence for each name in ``sent`` that no member has, 10 at most. ``noun`` is what the
+    client calls a member.
+    """
     names = [name for member in members for name in member.names]
     unknown = islice((name for name in sent if name not in names), _MAX_UNKNOWN)
-    return [f"{name[:_MAX_NAME]}: {_remedy(name, names)}" for name in unknown]
+    return [f"{name[:_MAX_NAME]}: {_remedy(name, names, noun)}" for name in unknown]
 
 
-def _remedy(name: str, names: Sequence[str]) -> str:
+def _remedy(name: str, names: Sequence[str], noun: str) -> str:
     if not names:
-        return "unknown member; send an empty body"
+        return f"unknown {noun}; this operation takes none"
     matches = get_close_matches(name, names, 1) if len(name) <= _MAX_NAME else []
     if matches:
-        return f"unknown member; did you mean {matches[0]}?"
-    return f"unknown member; the members are {', '.join(names)}"
+        return f"unknown {noun}; did you mean {matches[0]}?"
+    return f"unknown {noun}; the {noun}s are {', '.join(names)}"
 
 
 def decode(shape: type[R], raw: Mapping[str, Any], *, strict: bool = False) -> R:

@@ -16,7 +16,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from fyke.api import etags
-from fyke.api.auth import AccessControl
+from fyke.api.auth import KEY_PARAMETER, AccessControl
 from fyke.api.call import Call
 from fyke.api.decode import (
     MAX_BODY_BYTES,
@@ -78,8 +78,8 @@ class Operation:
 
     @cached_property
     def strict(self) -> bool:
-        """Whether unknown members of the body are refused; v1 and v2 ignore them."""
-        return self.declaration.reads_json and self.path.startswith(FYKE_PREFIX)
+        """Whether unknown members of the body or query are refused; v1 and v2 ignore them."""
+        return self.path.startswith(FYKE_PREFIX)
 
     @cached_property
     def texts(self) -> tuple[str, str]:
@@ -182,8 +182,7 @@ class Operation:
             raw = parse_object(body, self._names, optional=self._optional)
         else:
             raw = query(request, self._repeated)
-        sent = sent_names(body) if self.strict else ()
-        arguments = self._arguments(raw, sent, request.path_params)
+        arguments = self._arguments(raw, self._sent(raw, body), request.path_params)
         key = start_key(request, body) if declaration.starts else None
         try:
             result = await self.handler(Call(request, visit, caller, key), **arguments)
@@ -198,6 +197,14 @@ class Operation:
             response.headers[REPLAYED] = "true"
         return etags.validate(request, data, response) if declaration.validated else response
 
+    def _sent(self, raw: Mapping[str, Any], body: bytes) -> Iterable[str]:
+        """The names that must be known."""
+        if not self.strict:
+            return ()
+        if self.declaration.reads_json:
+            return sent_names(body)
+        return [name for name in raw if name != KEY_PARAMETER]
+
     async def _body(self, request: Request, access: AccessControl) -> bytes:
         """The body, counted by its size before it is read. Raises ``RateLimited``, ``Refusal``."""
         declared = declared_size(request)
@@ -210,7 +217,8 @@ class Operation:
     def _arguments(
         self, raw: Mapping[str, Any], sent: Iterable[str], path: Mapping[str, Any]
     ) -> dict[str, Any]:
-        problems = unknown_members(self._members, sent)
+        noun = "member" if self.declaration.reads_json else "parameter"
+        problems = unknown_members(self._members, sent, noun)
         values = read_members(self._members, raw, problems)
         arguments = read_members(self.path_members, path, problems)
         raise_problems(problems)

@@ -150,7 +150,12 @@ async def test_a_misspelt_restriction_creates_no_key(
 async def test_an_operation_without_members_refuses_unknown_ones(app: App, api: Api) -> None:
     await app.publish()
     path = f"{WORKERS}/owner~reader/unshare"
-    fails(await api.post(path, {"now": True}), 400, 4000, "now: unknown member")
+    fails(
+        await api.post(path, {"now": True}),
+        400,
+        4000,
+        "now: unknown member; this operation takes none",
+    )
     assert (await api.post(path, {})).status_code == 200
 
 

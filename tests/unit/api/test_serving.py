@@ -21,6 +21,7 @@ from fyke.errors import InvalidFields, InvalidKey, MissingKey, RunNotFound, Scop
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller, Role, Scope
 from fyke.wire import v1
+from fyke.wire.common import PageQuery
 from fyke.wire.fields import Name
 from fyke.wire.v2.fields import PageRequest
 from fyke.wire.v2.workers import PageForm
@@ -63,6 +64,11 @@ class Routes:
     async def create_fyke_thing(self, call: Call, body: v1.RunRef) -> v1.RunStarted:
         """Create a thing of Fyke."""
         return v1.RunStarted(body.run_slug)
+
+    @get("/api/fyke/things", scope=Scope.READ)
+    async def list_fyke_things(self, call: Call, query: PageQuery) -> Response:
+        """All things of Fyke."""
+        return Response(f"{query.page_size}")
 
     @get("/api/v2/store", scope=PUBLIC)
     async def list_store(self, call: Call, query: PageRequest) -> Response:
@@ -182,9 +188,25 @@ async def test_all_problems_of_a_body_are_reported_at_once(
     assert "colour" in details and "run_slug" in details
 
 
+async def test_an_unknown_parameter_is_refused(routes: Routes, access: AccessControl) -> None:
+    things = operation(routes, "listFykeThings")
+    for name, remedy in (
+        ("limit", "the parameters are page_index, page_size"),
+        ("pagesize", "did you mean page_size?"),
+    ):
+        invalid = request("GET", "/api/fyke/things", key="reader", query={name: "2"})
+        with pytest.raises(InvalidFields) as refused:
+            await things.respond(invalid, access)
+        assert refused.value.details == [f"{name}: unknown parameter; {remedy}"]
+    valid = request("GET", "/api/fyke/things", query={"token": "reader", "page_size": "2"})
+    assert (await things.respond(valid, access)).body == b"2"
+
+
 async def test_unknown_members_are_ignored_in_the_published_versions(
     routes: Routes, access: AccessControl
 ) -> None:
+    store = request("GET", "/api/v2/store", query={"colour": "red"})
+    assert (await operation(routes, "listStore").respond(store, access)).status_code == 200
     body = {"run_slug": "x", "colour": "red"}
     answer = await operation(routes, "createThing").respond(
         request("POST", "/api/v1/things", key="writer", body=body), access
