@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from fyke.domain.accounts.audit_actions import WRONG_CODE
 from fyke.domain.accounts.rights import CONFIRMED_MS
 from fyke.domain.accounts.sessions import NewSession
 from fyke.errors import (
@@ -91,8 +92,12 @@ async def test_a_confirmation_requires_the_password_and_the_code(auth: Auth) -> 
         await auth.profiles.change_password(caller, PASSWORD, "another long one", "", "")
     token = await auth.confirmations.confirm(caller, PASSWORD, auth.code(secret))
     await auth.users.invite((await auth.sessions.authenticate(token)).caller, "eve", "member")
-    logged = [entry.action for entry in await auth.audit.page(auth.owner)]
-    assert AuditAction.CONFIRMED in logged and AuditAction.CONFIRM_FAILED in logged
+    logged = list(await auth.audit.page(auth.owner))
+    assert AuditAction.CONFIRMED in [entry.action for entry in logged]
+    failed = [entry for entry in logged if entry.action == AuditAction.CONFIRM_FAILED]
+    assert [entry.detail for entry in failed] == [WRONG_CODE, WRONG_CODE, ""]
+    assert {(entry.user_name, entry.session_id) for entry in failed} == {("ada", session.id)}
+    assert AuditAction.SIGN_IN_FAILED not in [entry.action for entry in logged]
 
 
 async def test_wrong_passwords_are_rate_limited(auth: Auth) -> None:

@@ -8,6 +8,7 @@ from fyke.model.account import Caller, User
 from fyke.model.audit import AuditAction, NewAudit
 
 MAX_ADDRESS_CHARS = 64
+WRONG_CODE = "wrong code of the second factor"
 
 
 def action_of(
@@ -47,7 +48,7 @@ def action_by(
 def failed_code(user: User, address: str) -> NewAudit:
     """A wrong code after the right password."""
     failed = failed_sign_in(user.account_id, address, user)
-    return replace(failed, detail="wrong code of the second factor")
+    return replace(failed, detail=WRONG_CODE)
 
 
 def failed_sign_in(account_id: str, address: str, user: User | None) -> NewAudit:

@@ -19,7 +19,7 @@ from fyke.kit.clock import Clock
 from fyke.kit.ids import random_crockford
 from fyke.kit.sealing import Sealer, UnsealError
 from fyke.model.account import User
-from fyke.model.audit import AuditAction
+from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.user import SecondFactor
 
 ISSUER = "Fyke"
@@ -50,10 +50,13 @@ class CodeCheck:
         self.sealer = sealer
         self._limits = SignInLimits(storage, clock, CODE_LIMITS)
 
-    async def verify(self, user: User, code: str, address: str) -> None:
+    async def verify(
+        self, user: User, code: str, address: str, failed: NewAudit | None = None
+    ) -> None:
         """Accept a code of the app, or a recovery code, which is then used up. Nothing is needed
-        from a user without a second factor. Raises ``CodeWrong``, ``RateLimited`` after too many
-        attempts, ``Refused`` when the secret cannot be opened.
+        from a user without a second factor. A wrong code is recorded as ``failed``, by default as a
+        failed sign-in. Raises ``CodeWrong``, ``RateLimited`` after too many attempts, ``Refused``
+        when the secret cannot be opened.
         """
         if not await self._storage.read(lambda tx: is_enabled(tx, user.id)):
             return
@@ -62,7 +65,7 @@ class CodeCheck:
         def work(tx: Transaction) -> bool:
             accepted = self._use(tx, user, code[:_MAX_CODE], address)
             if not accepted:
-                tx.audit.add(failed_code(user, address))
+                tx.audit.add(failed or failed_code(user, address))
             return accepted
 
         if not await self._storage.write(work):

@@ -7,7 +7,7 @@ key are not confirmed, because no user is present; the key's scopes limit what i
 from __future__ import annotations
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.accounts.audit_actions import action_of
+from fyke.domain.accounts.audit_actions import WRONG_CODE, action_of
 from fyke.domain.accounts.codes import CodeCheck
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.sessions import Sessions
@@ -71,7 +71,8 @@ class Confirmations:
             failed = action_of(caller, AuditAction.CONFIRM_FAILED, caller.user_name)
             await self._storage.write(lambda tx: tx.audit.add(failed))
             raise
-        await self._codes.verify(user, code, caller.address)
+        failed = action_of(caller, AuditAction.CONFIRM_FAILED, user.name, WRONG_CODE)
+        await self._codes.verify(user, code, caller.address, failed)
 
         token = new_token()
 
