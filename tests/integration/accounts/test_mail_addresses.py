@@ -68,6 +68,17 @@ async def test_an_address_is_confirmed_by_a_link_in_a_mail(
     assert [(entry.user_name, entry.address) for entry in logged] == [(ADA, AWAY)]
 
 
+async def test_a_link_has_no_padding_and_is_valid_with_it(
+    auth: Auth, addresses: MailAddresses, mailbox: Mailbox
+) -> None:
+    await addresses.send(await auth.caller(await auth.add(ADA)), ORIGIN)
+    token = token_in(mailbox)
+    assert "=" not in token and len(token) % 4
+    padded = token + "=" * (-len(token) % 4)
+    for form in (token, padded):
+        assert await addresses.read(form) == ADA
+
+
 async def test_a_link_expires_after_a_day_and_with_its_user(
     auth: Auth, addresses: MailAddresses, mailbox: Mailbox
 ) -> None:

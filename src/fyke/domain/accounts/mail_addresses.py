@@ -71,7 +71,7 @@ class MailAddresses:
             attempts.take(key)
         expires_at = self._clock.now_ms() + LIFE_MS
         token = self._sealer.seal(_LOCATION, json.dumps([user.id, user.name, expires_at]))
-        link = f"{origin}{PATH}?token={token.translate(_TO_URL)}"
+        link = f"{origin}{PATH}?token={_to_url(token)}"
         text = (
             f"Open this link within a day to receive alerts of Fyke at {user.name}:\n\n{link}\n\n"
             "If you do not use Fyke, ignore this message; you will receive no alerts."
@@ -103,7 +103,7 @@ class MailAddresses:
 
     async def _open(self, token: str) -> User:
         try:
-            content = self._sealer.open(_LOCATION, token.translate(_FROM_URL))
+            content = self._sealer.open(_LOCATION, _from_url(token))
         except UnsealError:
             raise LinkSpent from None
         user_id, name, expires_at = json.loads(content)
@@ -121,6 +121,16 @@ class MailAddresses:
         return user
 
 
-# base64 with characters that need no quoting in a URL
-_TO_URL = str.maketrans("+/", "-_")
-_FROM_URL = str.maketrans("-_", "+/")
+def _to_url(sealed: str) -> str:
+    """Base64 for a URL, without padding: mail programs leave a final ``=`` out of links."""
+    return sealed.rstrip("=").translate(_URL_SAFE)
+
+
+def _from_url(token: str) -> str:
+    """The base64 of ``_to_url``, also from a link with padding."""
+    sealed = token.rstrip("=").translate(_URL_UNSAFE)
+    return sealed + "=" * (-len(sealed) % 4)
+
+
+_URL_SAFE = str.maketrans("+/", "-_")
+_URL_UNSAFE = str.maketrans("-_", "+/")
