@@ -1,14 +1,14 @@
-"""How soon nothing is left of a run after its end is requested.
+"""Measures how soon a run is completely removed after its end is requested.
 
     python bench/abort.py [--runs 100]
 
 Boots a whole platform and starts runs of a Worker that sleeps, one after another; each is aborted
-by the API once it runs. Prints, from the moment the request to abort was sent, p50, p90, p99 in ms:
+over the API once it runs. Prints p50, p90 and p99 in ms from the abort request:
 
 * until it was answered;
-* until nothing is left (the work folder goes last, after processes and control group), for a Worker
-  that ends by SIGTERM, as most do;
-* the same for one that ignores SIGTERM, less the five seconds that it is given.
+* until nothing is left (the work folder is removed last, after processes and control group), for a
+  Worker that ends on SIGTERM, like most;
+* the same for a Worker that ignores SIGTERM, without the five seconds of grace.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""What a start of the whole platform costs: time until "Fyke is running", CPU time, idle memory.
+"""Measures a start of the whole platform: time until "Fyke is running", CPU time, idle memory.
 
     python bench/boot.py [--times 3] [--settle 5]
 
-Each time boots a platform on a new folder. CPU time is that of all its processes, the ended ones
-included; memory is the PSS of every living process after some seconds of rest, as in
-``idle_memory.py``.
+Each time boots a platform on a new folder. CPU time includes ended processes; memory is the PSS of
+all living processes after some idle seconds, as in ``idle_memory.py``.
 """
 
 from __future__ import annotations

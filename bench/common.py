@@ -1,7 +1,7 @@
-"""What the benchmarks share: what machine this is, percentiles, a platform, a quick client.
+"""Shared by the benchmarks: facts about the machine, percentiles, a platform, a fast client.
 
-Every benchmark prints the same head: date, machine, versions and the load average before it began,
-because a figure without them says nothing. Nothing here is asserted on.
+Every benchmark prints the same header: date, machine, versions and the load average before its
+start, because figures are meaningless without them. Nothing here is asserted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KEPT_SECONDS = 2.0
 
 
 def head(title: str) -> None:
-    """Print what has been measured, when, where and on what."""
+    """Print the subject, the date, the machine and the versions."""
     print(f"## {title}")
     print(f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     print(f"machine   {machine()}")
@@ -64,7 +64,7 @@ def machine() -> str:
 
 
 def file_system(path: Path) -> str:
-    """The type of the file system that ``path`` lies on."""
+    """The type of the file system of ``path``."""
     best, kind = "", "unknown file system"
     for line in Path("/proc/mounts").read_text().splitlines():
         _, at, type_, *_ = line.split()
@@ -87,7 +87,7 @@ def versions() -> str:
 
 
 def commit() -> str:
-    """The commit of the clone; a ``+`` says that files were changed since."""
+    """The commit of the clone, with a ``+`` if files were changed since."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "no commit"
@@ -97,7 +97,7 @@ def commit() -> str:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which ``share`` (0 to 1) of the values lie; the nearest one that was seen."""
+    """The measured value below which ``share`` (0 to 1) of the values lie."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -114,7 +114,7 @@ def line(name: str, text: str) -> None:
 
 
 def sync_times(folder: Path, seconds: float = 1.0) -> list[float]:
-    """Seconds that each append of one page with ``fdatasync`` takes: the least a commit costs."""
+    """Seconds for each append of a page with ``fdatasync``, the minimum cost of a commit."""
     found: list[float] = []
     path = folder / "one-disk-sync"
     with path.open("wb", buffering=0) as file:
@@ -132,10 +132,9 @@ def sync_times(folder: Path, seconds: float = 1.0) -> list[float]:
 
 
 def compile_program() -> None:
-    """Write bytecode beside the sources, as an installation has it.
-
-    A clone's environment may have none, and the service's user may not write it: then every
-    process compiles all it imports, which doubles its memory and its time to start.
+    """Write bytecode next to the sources, like in an installation. The environment of a clone may
+    have none, and the service user may not write it. Then every process compiles its imports, which
+    doubles its memory and its start time.
     """
     folders = {sysconfig.get_path("purelib"), str(Path(fyke.__file__).parent)}
     command = [sys.executable, "-m", "compileall", "-q", "-q", "-j", "0", *sorted(folders)]
@@ -144,7 +143,7 @@ def compile_program() -> None:
 
 
 class Api:
-    """One kept connection to v1. ``http.client``, so that the client costs little."""
+    """A client of v1 with one persistent connection, using ``http.client`` for low overhead."""
 
     def __init__(self, url: str, key: str) -> None:
         where = urlsplit(url)
@@ -200,7 +199,7 @@ def platform_up(**settings: str) -> Iterator[tuple[Booted, Api]]:
 
 
 def ended_at_ms(running: Booted, runs: Sequence[str]) -> list[int]:
-    """When each run ended, from the state itself, because v1 answers in whole seconds."""
+    """The end of each run, read from the database, because v1 answers in whole seconds."""
     with contextlib.closing(sqlite3.connect(running.home / "state.db")) as state:
         return [
             int(state.execute("SELECT finished_at FROM runs WHERE id = ?", (run,)).fetchone()[0])

@@ -1,11 +1,10 @@
-"""How long the server takes for each page of the console when there is a long history.
+"""Measures the server's time for each page of the console with a long history.
 
-Fills one account with so many past runs (in SQLite, through the tables, in one go), then asks each
-page of ``PAGES`` over and over, signed in, through the application itself: what is measured is the
-server's own time from request to last byte, without network and browser. Prints p50, p95 and the
-size of each page; the target is a p95 of 50 ms. Further pages are added to ``PAGES``.
-
-Then the same for the pages of one run under way with so many log lines and rows.
+Fills one account with past runs (directly in the tables of SQLite), then requests each page of
+``PAGES`` repeatedly, signed in, from the application in this process: the time is from the request
+to the last byte, without network and browser. Prints p50, p95 and the size of each page; the target
+is a p95 of 50 ms. Add further pages to ``PAGES``. Then the same for the pages of an active run with
+many log lines and rows.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ BATCH = 5000
 WORKERS = 20
 TASK_IDS = [f"01TASK{n:020d}" for n in range(30)]
 
-# Name and address of each page; what stands in braces is a name of ``History``.
+# Name and address of each page; braces contain an attribute of ``History``.
 PAGES: tuple[tuple[str, str], ...] = (
     ("overview", "/"),
     ("runs", "/runs?all=1"),
@@ -79,7 +78,7 @@ PAGES: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class History:
-    """Names from what was made, for addresses."""
+    """Names of the created objects, for addresses."""
 
     worker_path: str
     task: str
@@ -131,7 +130,7 @@ async def fill(app: App, number: int) -> History:
 
 
 class Past:
-    """Makes the runs one after another, oldest first, and adds up what the platform would."""
+    """Creates the runs one after another, oldest first, and updates the platform's counters."""
 
     def __init__(self, app: App, workers: list[str], now: int, number: int) -> None:
         self._owner, self._workers = app.owner, workers

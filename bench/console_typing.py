@@ -1,11 +1,11 @@
-"""How long a key takes to show in the page of a large run, in Chromium, while its log grows.
+"""Measures the delay of typing in the page of a large run, in Chromium, while its log grows.
 
     python bench/console_typing.py [--lines 100000] [--rows 1000000]
 
 Fills one run, opens its log in a browser, adds 400 lines and 4 rows at a time and types into the
-search field between them, then into the filter of the rows. Prints the milliseconds from a key to
-the frame that shows it, the median of nine keys each; the target is 100 ms. Also the memory of the
-page's scripts and documents.
+search field between them, then into the filter of the rows. Prints the milliseconds from a key
+press to the frame that shows it, the median of nine keys each (the target is 100 ms), and the
+memory of the page's scripts and documents.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""How many trivial sandboxed runs a second are executed when many are queued at once.
+"""Measures how many trivial sandboxed runs per second are executed when many are queued.
 
     python bench/drain.py [--runs 60] [--kinds python,python-row,go]
 
 Boots a whole platform, posts all starts as fast as one connection can, and divides the number of
 runs by the time from the first POST to the end of the last run. Kinds: ``python`` is a
 one-line ``main.py`` without imports, ``python-row`` pushes one row (so it also imports
-grpcio), ``go`` is a static executable that exits (needs the Go tool chain). Three rounds of each.
+grpcio), ``go`` is a static executable that exits (needs the Go toolchain). Three rounds of each.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How much the proxy costs: throughput on one connection, new connections per second, and small
-exchanges of two writes and two reads, which cost 40 ms each without ``TCP_NODELAY``.
+"""Measures the overhead of the proxy: throughput on one connection, new connections per second, and
+small exchanges of two writes and two reads, which take 40 ms each without ``TCP_NODELAY``.
 
-Run ``python bench/egress.py`` from the clone's environment. Client, origin and proxy are
-processes of their own on loopback, and direct and proxied rounds alternate in one sitting, so
-that the ratio means something on a noisy machine. Prints one JSON object.
+Run ``python bench/egress.py`` from the clone's environment. Client, site and proxy are separate
+processes on loopback. Direct and proxied rounds alternate, so that the ratio is meaningful on a
+noisy machine. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PAIR = len(b"first\nsecond\n")
 
 
 def serve_origin(port_to: Connection) -> None:
-    """Answer a line with a number by that many bytes, and "pairs" by two lines for each two."""
+    """Answer a number with that many bytes, and "pairs" with two lines for every two lines."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     port_to.send(listener.getsockname()[1])
 
@@ -59,7 +59,7 @@ def serve_origin(port_to: Connection) -> None:
 
 
 def serve_proxy(path: Path, loop: str, throttled: bool) -> None:
-    """With a throttle too mild to delay anything, since its cost is what is measured."""
+    """Run the proxy with a throttle that never delays, to include its overhead."""
     rules = ThrottleRules(rate=1e6, connections=100_000) if throttled else None
     work = serve_egress(path, AddressRules(["127.0.0.0/8"]), {}, throttle=rules)
     if loop == "uvloop":
@@ -130,13 +130,13 @@ def per_second(connect: Callable[[], socket.socket], seconds: float) -> float:
 
 
 def knocking(name: str, ports: tuple[int, ...], answer: Connection) -> None:
-    """A client process: connections one after the other."""
+    """A client process that opens connections one after another."""
     make = {"direct": direct, "proxied": proxied}[name]
     answer.send(per_second(lambda: make(*ports), FRESH_SECONDS))
 
 
 async def at_once(make: Callable[..., socket.socket], *ports: int) -> float:
-    """New connections a second of all client processes together."""
+    """New connections per second of all client processes together."""
     context = multiprocessing.get_context("fork")
     pipes = [context.Pipe() for _ in range(CLIENTS)]
     clients = [

@@ -1,9 +1,9 @@
-"""How fast exports are written, and whether their memory stays flat.
+"""Measures how fast exports are written, and whether their memory use is constant.
 
     python bench/export.py [--rows 200000] [--formats csv,json,xlsx]
 
-For each format: rows a second, size of the file, and how far the peak of the process's memory
-rose above what it had before the first row, once with a tenth of the rows and once with all.
+For each format: rows per second, the size of the file, and the growth of the process's peak memory
+since the first row, with a tenth of the rows and with all.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUN = "01KSFDS8XWTJME33C08XMCR6B9"
 
 
 def make_row(position: int) -> Row:
-    """A product as a scraper finds it: seven members, about 250 bytes."""
+    """A typical scraped product: seven members, about 250 bytes."""
     data = (
         f'{{"title":"Product number {position} in a \\"good\\" colour","price":{position % 997}.50,'
         f'"url":"https://shop.example/p/{position}?a=1&b=2","stock":{position % 50},'
@@ -41,7 +41,7 @@ def make_row(position: int) -> Row:
 
 
 class Rows:
-    """Pages of rows, made as they are asked for; ``seconds`` is what making them took."""
+    """Pages of rows, created on demand; ``seconds`` is the time for creating them."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -68,7 +68,7 @@ async def run(name: str, count: int) -> tuple[float, int]:
 
 
 def measure(name: str, count: int, answers: multiprocessing.SimpleQueue) -> None:
-    asyncio.run(run(name, 1000))  # everything is imported before the first look at the memory
+    asyncio.run(run(name, 1000))  # imports everything before the first measurement
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds, size = asyncio.run(run(name, count))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -76,7 +76,7 @@ def measure(name: str, count: int, answers: multiprocessing.SimpleQueue) -> None
 
 
 def measured(name: str, count: int) -> tuple[float, int, int]:
-    """In a process of its own, because the peak of memory never goes down."""
+    """Run in a separate process, because peak memory never decreases."""
     context = multiprocessing.get_context("spawn")
     answers = context.SimpleQueue()
     process = context.Process(target=measure, args=(name, count, answers))

@@ -1,13 +1,13 @@
-"""Fuzz what strangers' bytes reach, guided by coverage, for as long as one likes.
+"""Fuzzes the parsers of untrusted bytes, guided by coverage, for any length of time.
 
     python bench/fuzz.py [--seconds 60] [--targets handshake,archive] [--corpus FOLDER]
 
-The targets are those of ``tests/support/fuzz_targets.py``, which the suite tries with hypothesis.
-Each runs in a process of its own with libFuzzer's bounds: an input that takes over 5 s is a hang,
-one that takes over 1 GiB of memory a leak; both end it like a crash does, and the input is kept in
-the corpus folder. Needs ``atheris``, which nothing else of Fyke needs and which is therefore in no
-requirements file: install it into the environment by hand (``uv pip install atheris``). It has
-wheels for Linux and the Pythons 3.11 to 3.14; without it this command says so and ends with 2.
+The targets are those of ``tests/support/fuzz_targets.py``, which the suite tests with hypothesis.
+Each runs in a separate process with libFuzzer's limits: an input that takes over 5 s is a hang, and
+one that uses over 1 GiB of memory a leak. Both end the process like a crash, and the input is
+stored in the corpus folder. Needs ``atheris``, which is not in any requirements file, because only
+this command uses it: install it with ``uv pip install atheris``. It has wheels for Linux and the
+Pythons 3.11 to 3.14; without it this command prints a message and exits with status 2.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def all_of(wanted: str, corpus: Path, seconds: int) -> int:
 
 
 def verdict(said: str) -> str:
-    """Inputs tried, and the most memory, from libFuzzer's last words."""
+    """The number of inputs and the peak memory, from the last output of libFuzzer."""
     figures = dict(re.findall(r"stat::(\w+):\s+(\d+)", said))
     tried, memory = figures.get("number_of_executed_units", "?"), figures.get("peak_rss_mb", "?")
     return f"{tried:>9} inputs, peak {memory:>4} MB"

@@ -1,12 +1,13 @@
-"""How long ``/healthz`` takes while another account sends texts that are slow to parse.
+"""Measures the response time of ``/healthz`` while another account sends texts that are slow to
+parse.
 
     python bench/hostile_texts.py [--seconds 10]
 
-Each load repeats one request as fast as it is answered, three at a time: a README and a project
-that are new each time, bodies of the largest size, dates of a form, a workbook, a comparison. A
-probe requests ``/healthz`` of the same server every 20 ms; the measured time is from the planned
-moment to the response, inside one process. The aim is a p99 of 100 ms. The rate limit is that of
-the default settings; requests beyond it are answered too, and counted.
+Each load repeats one request as fast as possible, three at a time: a new README and project each
+time, bodies of the largest size, dates of a form, a workbook, a comparison. A probe requests
+``/healthz`` of the same server every 20 ms; the measured time is from the planned moment to the
+response, inside one process. The aim is a p99 of 100 ms. The rate limit is that of the default
+settings; requests beyond it are answered too, and counted.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _table() -> str:
 
 
 async def measure(api: Api, load: Load, seconds: float) -> tuple[list[float], int]:
-    """Times of the probes in ms, and the number of requests that were answered meanwhile."""
+    """Times of the probes in ms, and the number of requests that were answered in the meantime."""
     answered = 0
     end = time.perf_counter() + seconds
 

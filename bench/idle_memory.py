@@ -1,11 +1,11 @@
-"""How much memory the whole platform uses: PSS of every process, idle and after some work.
+"""Measures the memory of the whole platform: PSS of every process, idle and after some work.
 
     python bench/idle_memory.py [--settle 5]
 
-Boots a whole platform and reads ``smaps_rollup`` of every process of it, the root supervisor and
-the launcher included where it is started as root: once when it has just become idle, and once after
-20 runs and 300 reads. PSS shares pages among all processes that map them, so other Pythons on
-the machine make it look smaller; ``private`` is what would be free without the process.
+Boots a whole platform and reads ``smaps_rollup`` of all its processes, as root including the root
+supervisor and the launcher: once when it is idle, and once after 20 runs and 300 reads. PSS divides
+pages among all processes that map them, so other Python processes on the machine reduce it;
+``private`` is the memory that the end of the process would free.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CoreSDK.Result.push_data({"answer": 42})
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """PSS and private memory in MiB. Raises ``OSError`` without the right to look."""
+    """PSS and private memory in MiB. Raises ``OSError`` without the permission to read it."""
     sums: dict[str, int] = {}
     for text in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, _, value = text.partition(":")

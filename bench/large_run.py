@@ -1,12 +1,11 @@
-"""A large run: sorted, filtered and walked pages, exports and resumed downloads.
+"""Measures a large run: sorted, filtered and walked pages, exports and resumed downloads.
 
     python bench/large_run.py [--rows 1000000] [--pages 100] [--formats csv,json,xlsx]
 
-Boots a whole platform and writes one run through the store. Prints how long the first page in a new
-order takes, and what run/detail answers meanwhile on another connection; then pages near the
-beginning, in the middle and at the end; then for each format the time to the last byte of the first
-download and of a second one, the same for its last tenth, and how far the peak of the server's
-memory has risen.
+Boots a whole platform and writes one run through the store. Prints the time for the first page in a
+new order and for concurrent run/detail requests; then for pages at the beginning, in the middle and
+at the end; then for each format the time to the last byte of the first and the second download and
+of its last tenth, and the growth of the server's peak memory.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ CHOICES = {
 
 
 def peak(pid: int) -> float:
-    """MB at most in memory so far."""
+    """The peak memory so far, in MB."""
     text = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", text)
     return int(found[1]) / 1024 if found else 0.0
@@ -47,7 +46,7 @@ def page(api: Api, run: str, **wanted: Any) -> tuple[float, dict[str, Any]]:
 
 
 class Meanwhile:
-    """Asks for run/detail over and over on a connection of its own."""
+    """Requests run/detail repeatedly on a separate connection."""
 
     def __init__(self, url: str, key: str, run: str) -> None:
         self._api, self._run = Api(url, key), run

@@ -1,11 +1,11 @@
-"""What masking secrets costs: the way of one row from a push to the form that is stored.
+"""Measures the cost of masking secrets in a row, from the push to the stored form.
 
     .venv/bin/python bench/masking.py [--seconds 0.3]
 
-Pure computation in one thread, no store: ``decode_row`` alone, and with the masking of 1, 5 and
-50 secrets that are not in the rows; then with one that is in every text of every row. Rows are
-objects of texts of 40 characters, plain and with an escape (a line end) in each text, because
-those have to be looked at in another way. And log lines of 200 characters, by the same maskers.
+Pure computation in one thread without a store: ``decode_row`` alone, then with masking of 1, 5 and
+50 secrets that are not in the rows, and of one that is in every text. Rows are objects with texts
+of 40 characters, without and with an escape sequence in each text, because these take different
+code paths. Also log lines of 200 characters with the same maskers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def masker_of(secrets: int) -> Masker:
 
 
 def micros(work: Callable[[], None], items: int, seconds: float) -> float:
-    """Microseconds for one item, the best of some rounds."""
+    """Microseconds per item, the best of several rounds."""
     best = float("inf")
     for _ in range(ROUNDS):
         began, calls = time.perf_counter(), 0

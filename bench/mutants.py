@@ -1,16 +1,17 @@
-"""Change the pure rules one operator, constant or argument at a time; the unit tests must notice.
+"""Mutation testing of the pure rules: the unit tests must detect each changed operator, constant or
+argument.
 
     python bench/mutants.py [--processes 2] [--again | --survivors] [MODULE ...]
 
-A module is a path below ``src/fyke``; without one, all of ``RULES``. Each is tried with the test
-file of its name alone, one module after another. Stop at any moment with Ctrl-C: mutants that were
-tried stay tried, and what is known is in ``docs/mutants.toml``, with the commit. A module whose
-source and tests are those of a complete record there is not tried again, on whatever machine that
-was; ``--again`` tries it again. ``--survivors`` tries only those mutants again that the last
-sitting on this machine left alive, after tests were added for them. Survivors keep the reason that
-was written beside them as long as their change is the same. Ends with 1 when fewer than 90 % were
-killed or a survivor has no reason. Needs ``mutmut``, which nothing else of Fyke needs and which is
-therefore in no requirements file: ``uv pip install mutmut`` into the environment of the tests.
+A module is a path below ``src/fyke``; without one, all of ``RULES``. Each module is tested only
+with the test file of its name, one module after another. Stop at any moment with Ctrl-C: results
+are kept in ``docs/mutants.toml``, with the commit. A module with a complete record for the same
+source and tests is skipped, on any machine; ``--again`` tests it again. ``--survivors`` repeats
+only the mutants that survived the last session on this machine, after tests were added. The reason
+recorded for a survivor is kept as long as its change is the same. Exits with status 1 when fewer
+than 90 % were killed or a survivor has no reason. Needs ``mutmut``, which is not in any
+requirements file, because only this command uses it: ``uv pip install mutmut`` into the environment
+of the tests.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class Survivor:
 
 @dataclass
 class Record:
-    """What is known of one module: ``digest`` is of its source and its tests. Those that ran
-    ``out_of_time`` are among the killed: they are to be looked at, on a busy machine above all.
+    """The results of one module; ``digest`` is that of its source and its tests. Mutants that ran
+    ``out_of_time`` count as killed; review them, especially on a busy machine.
     """
 
     module: str
@@ -111,7 +112,7 @@ def main() -> int:
             continue
         prepare(module, options.again, options.survivors)
         stopped = try_mutants(options.processes)
-        records = read_records()  # a reason may have been written meanwhile
+        records = read_records()  # a reason may have been written in the meantime
         records[module] = record(module, records.get(module))
         write_records(records)
         if stopped:
@@ -134,7 +135,7 @@ def test_of(module: str) -> str:
 
 
 def prepare(module: str, again: bool, survivors: bool) -> None:
-    """Set mutmut up for ``module``, and drop verdicts that other tests gave."""
+    """Set mutmut up for ``module``, and drop results of other tests."""
     WORK.mkdir(exist_ok=True)
     for name in ("src", "tests", "script"):
         if not (WORK / name).is_symlink():
@@ -142,7 +143,7 @@ def prepare(module: str, again: bool, survivors: bool) -> None:
     project = (ROOT / "pyproject.toml").read_text()
     settings = SETTINGS.format(module=module, test=test_of(module))
     (WORK / "pyproject.toml").write_text(f"{project}\n{settings}")
-    # so that mutmut writes the mutants again, and finds again which tests reach them
+    # mutmut then generates the mutants again, and determines the tests that reach them
     (WORK / f"mutants/src/fyke/{module}").unlink(missing_ok=True)
     (WORK / "mutants/mutmut-stats.json").unlink(missing_ok=True)
     meta, before = meta_of(module), tried_with(module)
@@ -160,17 +161,17 @@ def prepare(module: str, again: bool, survivors: bool) -> None:
 
 
 def meta_of(module: str) -> Path:
-    """Where mutmut writes its verdicts about ``module``."""
+    """The file with mutmut's results for ``module``."""
     return WORK / f"mutants/src/fyke/{module}.meta"
 
 
 def tried_with(module: str) -> Path:
-    """Where the digest is that was tried: files may be edited meanwhile."""
+    """The file with the digest of the tested source: files may be edited in the meantime."""
     return meta_of(module).with_suffix(".digest")
 
 
 def try_mutants(processes: int) -> bool:
-    """Run mutmut; whether it was stopped."""
+    """Run mutmut; return whether it was stopped."""
     mutmut = Path(sys.executable).with_name("mutmut")
     command = [mutmut, "run", "--max-children", str(processes)]
     # few examples of each property, and no deadline: counting the calls of a test makes it slow
@@ -178,7 +179,7 @@ def try_mutants(processes: int) -> bool:
     stopped = False
     try:
         code = child.wait()
-    except KeyboardInterrupt:  # mutmut was sent it too, and saves what it knows
+    except KeyboardInterrupt:  # mutmut gets the signal too, and saves its results
         code, stopped = child.wait(), True
     if code > 0:
         sys.exit(f"mutmut ended with {code}")
@@ -186,14 +187,14 @@ def try_mutants(processes: int) -> bool:
 
 
 def record(module: str, before: Record | None) -> Record:
-    """What mutmut knows of ``module`` now; reasons come from ``before``."""
+    """The current results of mutmut for ``module``, with the reasons from ``before``."""
     found = json.loads(meta_of(module).read_text())["exit_code_by_key"]
     known = before.survivors if before else []
     reasons = {s.change: s.reason for s in known}
     alive = [m for m, code in sorted(found.items()) if code is not None and code not in KILLED]
     changes = changes_of(module, alive)
     survivors = [Survivor(m, changes[m], reasons.get(changes[m], "")) for m in alive]
-    # one that is not tried yet keeps its reason, for when it is
+    # a mutant that was not tested yet keeps its reason
     survivors += [s for s in known if s.reason and found.get(s.mutant, 0) is None]
     return Record(
         module=module,

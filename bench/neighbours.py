@@ -1,10 +1,10 @@
-"""How much eight hogs in sandboxes of their own slow down a quiet one.
+"""Measures how much eight resource hogs slow down a quiet Worker, each in a separate sandbox.
 
     python bench/neighbours.py [--rounds 5]
 
-Every round measures the quiet Worker alone and then among the hogs, so that what else happens on
-the machine hits both. Each hog takes one thing: processor, processes, threads, memory, disk, names
-of files, the page cache, output. The hogs have the limits of an ordinary run, its cpu quota too.
+Every round measures the quiet Worker alone and then among the hogs, so that other load on the
+machine affects both. Each hog exhausts one resource: CPU, processes, threads, memory, disk, inodes,
+page cache, output. The hogs have the limits of an ordinary run, including its CPU quota.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ while True:
 """,
     "output": "while True: print('x' * 1000)",
 }
-CPUS, MEMORY = 0.125, 512 * MIB  # of a run that asks for nothing
+CPUS, MEMORY = 0.125, 512 * MIB  # the defaults of a run
 
 
 async def quiet(place: Site) -> float:

@@ -1,15 +1,15 @@
-"""How fast the REST reads answer: run detail, and a result page anywhere in a large run.
+"""Measures the REST reads: run detail, and result pages anywhere in a large run.
 
     python bench/reads.py [--rows 200000] [--seconds 4] [--rounds 3]
 
-Boots a whole platform, writes a large run through the store, then asks at 1 and at 32 kept
-connections, round after round, together with the limit: a bare uvicorn (httptools, uvloop) that
-reads the body and answers constant bytes of the same length without a framework, a key or a
-database. Prints requests/s, p50 and p99 in ms, medians of the rounds, and CPU microseconds of the
-server process per request.
+Boots a whole platform, writes a large run through the store, then sends requests over 1 and 32
+persistent connections, in rounds, alternating with the upper limit: a bare uvicorn (httptools,
+uvloop) that reads the body and answers constant bytes of the same length without a framework, a key
+or a database. Prints requests/s, p50 and p99 in ms, medians of the rounds, and CPU microseconds of
+the server process per request.
 
-The client is wrk where it is installed, else one asyncio process of our own (a protocol without
-any HTTP library); it says which. Client and server share the cores of one machine either way.
+The client is wrk if it is installed, else our own asyncio process (a protocol without an HTTP
+library); the output names it. Client and server share the cores of one machine either way.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ end
 
 @dataclass(frozen=True)
 class Target:
-    """One request, sent over and over to the process ``pid``."""
+    """One request, sent repeatedly to the process ``pid``."""
 
     name: str
     url: str
@@ -67,7 +67,7 @@ class Target:
 
 
 class Asker(asyncio.Protocol):
-    """One connection: asks again as soon as an answer is whole. Only ``content-length`` bodies."""
+    """One connection that repeats its request after each answer. Only ``content-length`` bodies."""
 
     def __init__(self, request: bytes, until: float, times: list[float]) -> None:
         self._request, self._until, self._times = request, until, times
@@ -178,7 +178,7 @@ def serve_hello(control: Connection, size: int) -> None:
 
 
 def add_attempt(home: Path, run: str) -> None:
-    """Give the run a second attempt, a copy of its first; rows need an attempt that is known."""
+    """Add a copy of the run's first attempt, because rows need a known attempt."""
     state = sqlite3.connect(home / "state.db")
     with state:
         state.execute("CREATE TEMP TABLE copied AS SELECT * FROM attempts WHERE run_id = ?", (run,))
@@ -188,7 +188,7 @@ def add_attempt(home: Path, run: str) -> None:
 
 
 async def fill(url: str, run: str, count: int) -> None:
-    """Give the run ``count`` rows more, through the store, under an attempt of its own."""
+    """Add ``count`` rows to the run through the store, in a new attempt."""
     store = open_results(url, durable=False)
     await store.open_attempt(run, "bench")
     for start in range(0, count, BATCH):
@@ -202,7 +202,7 @@ async def fill(url: str, run: str, count: int) -> None:
 
 
 def large_run(running, api, count: int) -> str:
-    """A run that has ended, with ``count`` rows."""
+    """An ended run with ``count`` rows."""
     worker = running.push(python_project("print('here')\n"), "bench-reads")
     run = api.start(worker)["run_slug"]
     api.ended(run)

@@ -1,15 +1,15 @@
-"""Rows a second that Python Workers push and have acknowledged, one at a time.
+"""Measures rows per second that Python Workers push one at a time, each acknowledged.
 
     python bench/rows.py [--rows 3000] [--bytes 200] [--rounds 3] [--durability disk,process]
 
 Boots a whole platform for each durability. The Worker runs in its sandbox, pushes sequentially
-through the Python SDK and times every call; the figures are what it saw. In turn with it, round
-after round, the same program runs beside the platform against the same SDK service storing nothing
-(a process of its own, loopback, no sandbox): that is the way alone. Printed are
+through the Python SDK and times every call; the figures are its own. In alternating rounds the same
+program runs outside of the platform with an SDK service that stores nothing (a separate process on
+loopback, without a sandbox), which measures the transport alone. Prints
 
 * one Worker: rows/s, p50 of an acknowledgement, and the ratio to the service that stores nothing;
-* one disk sync (a page appended with fdatasync) on the same disk in the same sitting, and the p50
-  of an acknowledgement less that of the service that stores nothing, in syncs;
+* one disk sync (a page appended with fdatasync) on the same disk, and the p50 of an acknowledgement
+  minus that of the service that stores nothing, in syncs;
 * eight Workers at once: rows/s of all between the first push and the last.
 """
 
@@ -58,7 +58,7 @@ push({"began": began, "ended": ended, "p50": times[len(times) // 2],
 
 
 class StoringNothing:
-    """What the SDK service asks of an attempt, without a store; keeps the last row alone."""
+    """The interface of an attempt for the SDK service, without a store; keeps only the last row."""
 
     last = b""
 
@@ -70,7 +70,7 @@ class StoringNothing:
 
 
 def serve_nothing(control: Connection, task: str) -> None:
-    """The SDK service for one Worker; sends its last row when asked."""
+    """Run the SDK service for one Worker; send its last row on request."""
 
     async def run() -> None:
         attempt: Any = StoringNothing()
@@ -87,7 +87,7 @@ def serve_nothing(control: Connection, task: str) -> None:
 
 
 def without_store(task: dict[str, Any]) -> dict[str, Any]:
-    """The Worker against the service that stores nothing."""
+    """Run the Worker with the service that stores nothing."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     service = context.Process(target=serve_nothing, args=(theirs, json.dumps(task)), daemon=True)
@@ -118,7 +118,7 @@ def one_worker(api, worker: str, task: dict[str, Any]) -> dict[str, Any]:
 
 
 def many_workers(api, worker: str, task: dict[str, Any]) -> tuple[float, float]:
-    """Rows a second of all, and the median of their p99s in ms."""
+    """The total rows per second, and the median of the Workers' p99 in ms."""
     timed = {**task, "at": time.monotonic() + 6}
     runs = [api.start(worker, timed, cpus=2)["run_slug"] for _ in range(WORKERS)]
     seen = [last_row(api, run) for run in runs]

@@ -1,10 +1,10 @@
-"""How many rows a second the results store takes, against the plainest loop over sqlite3.
+"""Compares the rows per second of the results store with a minimal loop over sqlite3.
 
     .venv/bin/python bench/rows_store.py [--url postgresql://...] [--seconds 2]
 
-The raw loop inserts into one table with one key and commits, ``synchronous=FULL``: what the disk
-and SQLite allow. The store does the same work and also keeps positions, fence and sums. Both run
-in turn in one sitting, because a disk's flush differs by the minute. Rows are 180 bytes.
+The raw loop inserts into one table with one key and commits, ``synchronous=FULL``: the limit of the
+disk and SQLite. The store does the same work and also maintains positions, fence and sums. Both run
+in alternation, because the flush time of a disk varies by the minute. Rows are 180 bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROUNDS = 3
 
 
 def repeat(work: Callable[[], None], seconds: float) -> float:
-    """Calls a second."""
+    """Calls per second."""
     start, calls = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         work()
@@ -36,7 +36,7 @@ def repeat(work: Callable[[], None], seconds: float) -> float:
 
 
 def flush_rate(folder: Path, seconds: float) -> float:
-    """Appends of one page with fdatasync: the ceiling for any honest commit."""
+    """Appends of a page with fdatasync per second, the upper limit of durable commits."""
     with (folder / "flush").open("ab", buffering=0) as file:
 
         def append() -> None:
@@ -47,7 +47,7 @@ def flush_rate(folder: Path, seconds: float) -> float:
 
 
 def raw_rate(folder: Path, batch: int, seconds: float) -> float:
-    """Rows a second of the plain loop."""
+    """Rows per second of the minimal loop."""
     connection = sqlite3.connect(folder / f"raw{batch}.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
@@ -66,7 +66,7 @@ def raw_rate(folder: Path, batch: int, seconds: float) -> float:
 
 
 async def store_rate(store: SqlResults, run: str, batch: int, seconds: float) -> float:
-    """Rows a second through the contract, one commit at a time."""
+    """Rows per second through the contract, one commit at a time."""
     await store.open_attempt(run, f"{run}-attempt")
     batches = [AttemptBatch(run, f"{run}-attempt", [PushedRow(DATA)] * batch)]
     start, commits = time.perf_counter(), 0

@@ -1,19 +1,18 @@
-"""What isolation costs: a program in a sandbox against the same program without one, and its end.
+"""Measures the cost of isolation: a program in a sandbox compared with the same program outside.
 
     python bench/sandbox.py [--sandboxes 40]
 
-Makes sandboxes through the spawner that fits the rights of this process (as root through the
-launcher, which the benchmark starts), one after another, each used once. Prints, p50, p90, p99 in
-ms:
+Creates sandboxes with the spawner for the current user (as root with a launcher that the benchmark
+starts), one after another, each used once. Prints p50, p90 and p99 in ms:
 
 * bare: from the start of ``/usr/bin/python3 -I -S`` to its first byte of output, no sandbox;
 * sandboxed: from the order of a sandbox to the first byte of the same program in it;
 * the share of the sandbox: the difference of each pair, taken one after the other;
 * its parts: making the sandbox, and from the launch to the first byte;
-* as root: the CPU time of launcher and sandbox for a whole life of it;
-* the most memory that the sandbox used;
+* as root: the CPU time of launcher and sandbox over the life of a sandbox;
+* the peak memory of the sandbox;
 * abort: from SIGTERM to nothing left (no process, no control group, no work folder), for a program
-  that ends by SIGTERM;
+  that ends on SIGTERM;
 * kill: the same from SIGKILL, for one that ignores SIGTERM and has 20 daemons.
 """
 
@@ -102,7 +101,7 @@ def cpu_ms(pid: int) -> float:
 
 
 async def ended(sandbox, end) -> float:
-    """Milliseconds from the order to end until nothing is left."""
+    """Milliseconds from the signal until nothing is left."""
     began = time.perf_counter()
     await end()
     await sandbox.wait()

@@ -12,7 +12,7 @@ moment the POST was sent:
 * until the run has ended in the state.
 
 The Worker pushes the readings of its own clock (CLOCK_MONOTONIC, which a sandbox shares with the
-machine), so nothing is polled meanwhile. p50, p90, p99 in ms.
+machine), so nothing is polled in the meantime. p50, p90, p99 in ms.
 """
 
 from __future__ import annotations
