@@ -132,7 +132,7 @@ async def test_a_thousand_signals_count_once(setup: Setup) -> None:
 
 @pytest.mark.slow
 async def test_a_thousand_different_topics_all_arrive(setup: Setup) -> None:
-    """The event loop does not run meanwhile; the short kernel queue must lose no signal."""
+    """The event loop does not run in the meantime; the short kernel queue must lose no signal."""
     signals = setup.signals()
     topics = frozenset(f"run:{n}" for n in range(1000))
     async with signals.listen() as listener:

@@ -53,7 +53,7 @@ def _processes_of(uid: int) -> set[int]:
                 if state != "Z":
                     found.add(int(entry.name))
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # it has ended in the meantime
     return found
 
 

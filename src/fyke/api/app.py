@@ -159,7 +159,7 @@ def build_app(
 def add_pages(app: Starlette, pages: Pages) -> None:
     """Let ``pages`` answer paths outside ``/api`` that no operation has.
 
-    A client that does not accept HTML gets the JSON error for a path that is no page either.
+    A client that does not accept HTML gets the JSON error for a path that is not a page either.
     """
     app.router.default = _pages_or(app.router.default, pages)
 

@@ -27,7 +27,7 @@ INSIDE = "fyke.inside"
 KEY_PARAMETER = "token"  # of the query
 RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
 _BUCKET = "fyke.bucket"  # key in the ASGI scope: the bucket that the request was counted in
-BYTES_PER_REQUEST = 64 * 1024  # each so many bytes of a body count as one more request
+BYTES_PER_REQUEST = 64 * 1024  # this many bytes of a body count as one more request
 _REMEMBERED_KEYS = 10_000
 
 

@@ -1,4 +1,4 @@
-"""One authorized request, as handlers get it."""
+"""An authorized request, as passed to handlers."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A link contains everything about its file (purpose, run, format, columns, query, file name), its
 time, and the key, session or share that it comes from, signed with an HMAC. Links are not stored. A
-link ends with what it comes from.
+link becomes invalid when that key, session or share ends.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOG = "log"
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The file that a link is for, and whose it is."""
+    """The file that a link gives access to, and the account and issuer of the link."""
 
     issuer: Issuer
     purpose: str

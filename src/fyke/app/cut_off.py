@@ -58,7 +58,7 @@ class CutOff:
         host = url.host or url.query.get("host", "")
         if not host or str(host).startswith("/"):
             return True
-        if not isinstance(host, str) or "," in host:  # several: which one is not known
+        if not isinstance(host, str) or "," in host:  # several hosts: the one in use is unknown
             return False
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -138,7 +138,7 @@ class _Check:
 
 
 def _of_others(before: tuple[int, int], now: tuple[int, int]) -> StoreState:
-    """The state according to other operations that have returned or raised meanwhile."""
+    """The state according to other operations that have returned or raised in the meantime."""
     if now[0] != before[0]:
         return StoreState.ANSWERED
     return StoreState.FAILED if now[1] != before[1] else StoreState.PENDING

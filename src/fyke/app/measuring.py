@@ -84,5 +84,5 @@ def folder_size(
                         size += entry.stat(follow_symlinks=False).st_size
                         files += 1
         except OSError:
-            continue  # removed meanwhile, or not readable for this user
+            continue  # removed in the meantime, or not readable for this user
     return StoredPart(name, description, size, files)

@@ -60,7 +60,7 @@ PRUNED = ".pruned-"
 
 
 class Kind(StrEnum):
-    """What is removed."""
+    """The kind of a file or folder to remove."""
 
     BUNDLE = "bundle"  # belongs to no version
     UNPACKED = "unpacked bundle"

@@ -10,5 +10,5 @@ from fyke.settings import Settings
 
 
 async def registries_of(settings: Settings, environ: Mapping[str, str]) -> list[RegistryReport]:
-    """For each language; the platform has ``environ``."""
+    """The registries by language; ``environ`` is the environment of the platform."""
     return await report_registries(environ, upstream=has_upstream(settings))

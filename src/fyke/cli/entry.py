@@ -1,4 +1,4 @@
-"""Where the program ``fyke`` begins: what must be right before anything else is imported."""
+"""The entry point of ``fyke``: prepares the process before anything else is imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _open_standard_descriptors() -> None:
-    """Open those of 0, 1 and 2 that the caller has closed, or files of ours would get them."""
+    """Open descriptors 0, 1 and 2 if they are closed, or our files would get these numbers."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)

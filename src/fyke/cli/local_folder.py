@@ -45,7 +45,7 @@ def local_folder(settings: Settings) -> Iterator[Settings]:
             update = {"home": home, "database_url": "", "durability": "process"}
             yield settings.model_copy(update=update)
             return
-    raise CommandFailed(f"{MAX_FOLDERS} local runs are active already; wait until one ends")
+    raise CommandFailed(f"{MAX_FOLDERS} local runs are already active; wait until one ends")
 
 
 def _make_folder(folder: Path) -> None:
@@ -119,8 +119,8 @@ def _remove_unless_locked(folder: Path) -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Until the work takes over, SIGTERM interrupts as Ctrl-C does. SIGHUP is the same as SIGTERM
-    all the time, unless it is ignored, as under ``nohup``.
+    """Until the work installs its handlers, SIGTERM interrupts like Ctrl-C. SIGHUP always acts like
+    SIGTERM, unless it is ignored, as under ``nohup``.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -15,7 +15,7 @@ from fyke.cli.errors import CommandFailed
 
 
 def owner_of(home: Path, service_user: str) -> tuple[int, int]:
-    """The (uid, gid) of the present or future owner of the data folder."""
+    """The (uid, gid) of the current or future owner of the data folder."""
     if home.exists() and home.stat().st_uid != 0:
         return home.stat().st_uid, home.stat().st_gid
     try:

@@ -109,7 +109,7 @@ def _fork_twice() -> int:
         os.close(pid_read)
         with os.fdopen(go_read, "rb") as go:
             if not go.read():
-                os._exit(1)  # the preload process has ended meanwhile
+                os._exit(1)  # the preload process has ended in the meantime
         return 0
     os.close(go_read)
     os.close(pid_write)

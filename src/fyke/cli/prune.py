@@ -32,7 +32,7 @@ def prune(
     Bundles that belong to no version; unpacked bundles and environments of versions that can no
     longer be started; package caches; control groups, downloads, temporary files and, while Fyke is
     stopped, work folders of killed processes. What a version, run, task or schedule needs is kept,
-    even if it is added meanwhile. Exit status 0, even if nothing is found.
+    even if it is added in the meantime. Exit status 0, even if nothing is found.
 
     \b
     Examples:

@@ -135,7 +135,7 @@ class RoleWatch:
             connection.send(json.dumps(self._known()).encode())
 
     def _known(self) -> list[tuple[str, float, str, int, str]]:
-        """Of each role: name, seconds of silence, state of its database, restarts, cause."""
+        """For each role: name, seconds of silence, state of its database, restarts, cause."""
         now = self._clock()
         return [
             (name, round(now - role.heard_at, 1), role.store, role.restarts, role.cause)

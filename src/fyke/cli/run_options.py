@@ -23,7 +23,7 @@ WaitOption = Annotated[
     bool, typer.Option("--wait", "-w", help="Wait for the end; exit status 1 if it failed.")
 ]
 FollowOption = Annotated[
-    bool, typer.Option("--follow", "-f", help="Wait and show the log meanwhile.")
+    bool, typer.Option("--follow", "-f", help="Wait, and show the log as it is written.")
 ]
 WaitSecondsOption = Annotated[
     float | None,

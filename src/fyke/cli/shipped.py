@@ -1,4 +1,4 @@
-"""Work of every start through the API: publish the Workers that ship with Fyke if they have
+"""Work done through the API at every start: publish the Workers that ship with Fyke if they have
 changed, and create the link for the owner's first password.
 """
 
@@ -52,8 +52,8 @@ def wait_until_ready(base: str, seconds: float, *, give_up: bool) -> None:
 def publish_shipped(settings: Settings, base: str) -> list[str]:
     """Publish every Worker of ``assets()/workers`` as public; return their paths.
 
-    A refused Worker is reported and skipped. If the server remains unreachable, so are all that are
-    left. The platform still starts.
+    A refused Worker is reported and skipped. If the server remains unreachable, all remaining
+    Workers are skipped. The platform still starts.
     """
     published = []
     with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:

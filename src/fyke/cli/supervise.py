@@ -107,7 +107,7 @@ async def _start_platform(supervisor: Supervisor, config: SupervisorConfig) -> i
 
 
 async def _run_task(supervisor: Supervisor, task: str, /, **details: Any) -> int:
-    """Run a task, and retry if the preload process dies meanwhile. Raises ``CommandFailed``."""
+    """Run a task; retry if the preload process dies during it. Raises ``CommandFailed``."""
     for failures in range(1, FORK_TRIES + 1):
         try:
             return await supervisor.run_task(task, **details)

@@ -1,5 +1,5 @@
-"""The web console: pages for people, rendered here, on the same services as the REST API.
+"""The web console: pages for users, rendered on the server, on the same services as the REST API.
 
-``app.py`` puts it together, ``page.py`` says what a page is and ``view.py`` what its handler gets;
-``pages`` contains the pages by area. The guide is docs/internals/console.md.
+``app.py`` is the application, ``page.py`` declares pages, ``view.py`` is the argument of their
+handlers, and ``pages`` contains the pages by area. The guide is docs/internals/console.md.
 """

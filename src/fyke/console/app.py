@@ -1,4 +1,4 @@
-"""The console as one ASGI application, for every path that is no operation of the REST API."""
+"""The console as one ASGI application, for every path that is not an operation of the REST API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The side bar: the areas of the console, in the order of use."""
+"""The sidebar: the areas of the console, in the order of use."""
 
 from __future__ import annotations
 

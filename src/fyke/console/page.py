@@ -45,7 +45,7 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 class ConsolePage:
     """One method and path of the console.
 
-    ``area`` is the path of its entry in the side bar. ``operator``: only for the account that runs
+    ``area`` is the path of its entry in the sidebar. ``operator``: only for the account that runs
     this installation. ``form_bytes`` limits the form of an unsafe method, which is read before the
     handler runs; 0 leaves the body to the handler, which must limit it itself. ``part``: a fragment
     or a file, never a whole page. ``excluded``: fields of the form, such as passwords, that are

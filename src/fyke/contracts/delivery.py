@@ -52,5 +52,5 @@ class Prober(Protocol):
     async def probe(
         self, url: str, body: bytes, headers: dict[str, str]
     ) -> tuple[ReceiverResponse, list[DeliveryStep]]:
-        """As ``Notifier.post``; also return the completed steps."""
+        """Like ``Notifier.post``; also return the completed steps."""
         ...

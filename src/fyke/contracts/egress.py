@@ -12,8 +12,8 @@ from typing import Protocol
 class EgressGrant:
     """What one attempt may reach, and how much it may transfer.
 
-    ``domains`` are the only reachable ones, as in ``fyke.kit.domains``; None is all public ones, an
-    empty tuple none. They exempt no private address.
+    ``domains`` are the only reachable ones, as in ``fyke.kit.domains``; None allows all public
+    ones, an empty tuple allows none. They do not exempt private addresses.
     """
 
     attempt_id: str

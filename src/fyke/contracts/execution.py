@@ -34,7 +34,7 @@ class Isolation(StrEnum):
     NONE = "none"
 
 
-COMPLETE = "all isolation checks passed"  # the reason at level full; what remains is appended
+COMPLETE = "all isolation checks passed"  # the reason at level full; limitations are appended
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +125,16 @@ class SandboxUsage:
 
 
 class SandboxFault(Exception):
-    """The sandbox failed, for no fault of the Worker."""
+    """The sandbox failed through no fault of the Worker."""
 
     @property
     def detail(self) -> Detail:
-        """What was wrong."""
+        """The cause, in a few words."""
         return Detail.of(DetailCode.SANDBOX_FAILED, problem=str(self))
 
 
 class DiskShort(SandboxFault):
-    """Less is free on the disk of the work folders than a sandbox needs. Sizes in bytes."""
+    """The disk of the work folders has less free space than a sandbox needs. Sizes in bytes."""
 
     def __init__(self, free: int, needed: int) -> None:
         self._detail = Detail.of(DetailCode.DISK_SHORT, free_bytes=free, needed_bytes=needed)
@@ -157,7 +157,7 @@ class Sandbox(Protocol):
         ...
 
     async def launch(self, env: dict[str, str]) -> None:
-        """Replace the waiting process with the Worker. None of its code runs before."""
+        """Replace the waiting process with the Worker. None of its code runs before that."""
         ...
 
     def output(self) -> AsyncIterator[tuple[str, bytes]]:

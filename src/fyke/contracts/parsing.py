@@ -55,5 +55,5 @@ class ParserPool(Protocol):
         on_item: Callable[[Item], Awaitable[None]],
         limits: ParserLimits = QUICK,
     ) -> T:
-        """Call a generator function as ``run``, and await ``on_item`` for each of its items."""
+        """Like ``run``, for a generator function; awaits ``on_item`` for each of its items."""
         ...

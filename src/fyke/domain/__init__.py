@@ -1,4 +1,5 @@
-"""What the platform is: models, services and pure rules. No driver, no framework, no socket.
+"""The core of the platform: pure rules, and services that apply them.
 
-All access to the outside is by the interfaces in ``contracts``; read that package first.
+It has no drivers, frameworks or sockets: everything outside is reached through the interfaces in
+``contracts``; read that package first.
 """

@@ -52,7 +52,7 @@ class AttemptProxy:
         self.throttle = throttle
         self.session = session
         self.connections: set[OpenConnection] = set()
-        self.endpoints: set[tuple[str, int]] = set()  # name and port by which we are addressed
+        self.endpoints: set[tuple[str, int]] = set()  # names and ports of the proxy
         self._servers: list[asyncio.Server] = []
         self._listeners: list[socket.socket] = []
         self._on_throttled = on_throttled

@@ -50,7 +50,7 @@ class LocalEgress:
         self.on_throttled: Callable[[str, str], None] = _ignore_throttled
 
     async def check(self) -> None:
-        """It is in this process."""
+        """Always succeeds, because the proxy is in this process."""
 
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
         copies = [listener.dup() for listener in listeners]

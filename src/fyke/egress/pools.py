@@ -55,7 +55,7 @@ class ProxyState:
     region: str
     proxy: str  # without user and password
     why: str = ""
-    seconds: float = 0.0  # since it is down
+    seconds: float = 0.0  # for how long it has been down
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """The traffic of one attempt with each site: a table in the shared memory after its counters.
 
-As for the counters (``meter``), the runner reads it without a request, and it survives the egress
+Like the counters (``meter``), the runner reads it without a request, and it survives the egress
 process. A row is a name and five numbers; the length of the name is written last, so that a reader
 never sees a partial name.
 """

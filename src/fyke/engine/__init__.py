@@ -1,1 +1,1 @@
-"""Where and when attempts go."""
+"""Decides where and when attempts run."""

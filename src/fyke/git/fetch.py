@@ -44,7 +44,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.resolver import Resolver, Unresolvable
 from fyke.model.upload import GitSource
 
-OLDEST = (2, 37)  # the first that has all of ``process.SETTINGS``
+OLDEST = (2, 37)  # the first version with all of ``process.SETTINGS``
 _VERSION = re.compile(rb"git version (\d+)\.(\d+)")
 _LINK, _MODULE = "120000", "160000"
 _EXECUTABLE = "100755"

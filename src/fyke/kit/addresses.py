@@ -1,4 +1,4 @@
-"""Which addresses count as the public internet.
+"""Decides which addresses count as the public internet.
 
 ``ipaddress.is_global`` is not enough: its results change between Python versions, and it passes
 the metadata services of two clouds (192.0.0.192 and 168.63.129.16). So the networks are listed
@@ -135,8 +135,9 @@ def _is_network(entry: str) -> bool:
 
 
 def refused_address(host: Host, setting: str, port: int | None = None) -> str:
-    """The sentence for a host that is not dialled. It is the same for a name that leads inside and
-    for one that does not exist, or the names of an internal network could be tried out.
+    """The sentence for a host that is not dialled. It is the same for a name with an internal
+    address and for a name that does not exist; otherwise callers could probe the names of an
+    internal network.
     """
     at = f"{host} port {port}" if port is not None else f"{host}"
     lacks = "has no address on" if isinstance(host, str) else "is not on"

@@ -99,7 +99,7 @@ class Resolver:
             return self._start(name)
         await slots.acquire()
         lookup = self._pending.get(name)
-        if lookup is not None:  # another caller has started it meanwhile
+        if lookup is not None:  # another caller has started it in the meantime
             slots.release()
             return lookup
         lookup = self._start(name)

@@ -5,7 +5,7 @@ and it stops while the machine is suspended.
 
 Memory over time is the integral of a Worker's memory use, from samples of its counter.
 
-The kernel adds up CPU time, but for memory it reports only the present and the peak use. So it is
+The kernel adds up CPU time, but for memory it reports only the current and the peak use. So it is
 sampled, and the interval between two samples counts with their mean.
 """
 

@@ -24,7 +24,7 @@ from fyke.model.callback import Claim, Delivery, HostStatus
 log = structlog.get_logger()
 
 CLAIM_MS = 60_000
-STALE_SECONDS = 30.0  # an older claim is not sent: it could expire meanwhile
+STALE_SECONDS = 30.0  # an older claim is not sent: it could expire in the meantime
 MAX_SLEEP = 30.0
 MIN_SLEEP = 0.01  # another server may be about to commit its claims
 

@@ -54,7 +54,7 @@ class CallbackRoutes:
         """Send a callback again, under the same id and with a new schedule of attempts.
 
         Refused while it is being sent, when its receiver or webhook is switched off or deleted, and
-        for the message `running` of a run that has ended. A webhook gets it at its present address.
+        for the message `running` of a run that has ended. A webhook gets it at its current address.
         """
         return wire.DeliveryItem.of(await self.callbacks.replay(call.caller, id))
 

@@ -64,7 +64,7 @@ class InstallationRoutes:
     async def preview_retention(
         self, call: Call, query: wire.RetentionQuery
     ) -> wire.RetentionPreview:
-        """The runs that retention would remove now, with the present or other days.
+        """The runs that retention would remove now, with the current or other days.
 
         For the operator. Nothing is removed.
         """

@@ -154,7 +154,7 @@ class _Stream:
                     return
                 if len(update.log) >= live.MAX_LINES and await self._too_far_behind(update.cursor):
                     return
-                # updates within this interval are sent together; no signal is lost meanwhile
+                # updates within this interval are sent together; no signal is lost in the meantime
                 await asyncio.sleep(max(0.0, live.BATCH_SECONDS - (monotonic() - began)))
         yield None, live.comment()
 

@@ -21,7 +21,7 @@ from fyke.model.billing import UsageDimension, UsageSums
 
 AREA = "/usage"
 LEDGER_ROWS = 25
-MANY_DAYS = 92  # from more days on, bars are months unless asked otherwise
+MANY_DAYS = 92  # a longer period has one bar per month by default
 _SHOWN = ("spent", "runs", "results", "traffic")
 
 

@@ -1,7 +1,7 @@
 """The input of a Worker: form and JSON view, and the actions on it.
 
-Every button sends the whole form to one address and says in ``do`` what it is for, so that nothing
-that was typed is lost, with JavaScript or without.
+Every button submits the whole form to one address and names its action in ``do``, so that no typed
+value is lost, with or without JavaScript.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ VIEW_BUTTONS = frozenset({FORM_VIEW, JSON_VIEW, "rows", "import"})
 
 @dataclass(frozen=True, slots=True)
 class FormTarget:
-    """What the templates of the controls read from a page's frame: the address that buttons submit
-    to, and whether the visitor owns the Worker.
+    """The values that the templates of the controls read from a page's frame: the address that
+    buttons submit to, and whether the visitor owns the Worker.
     """
 
     base: str

@@ -1,4 +1,4 @@
-"""What the page of a form shows after a button was pressed."""
+"""The content of a form page after a button was pressed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FormAction:
     form: FormView
     request: FormRequest
     checked: InputCheck
-    other_version: bool = False  # the controls that were sent are those of another version
+    other_version: bool = False  # the submitted form was rendered for another version
 
     @property
     def unreadable(self) -> bool:

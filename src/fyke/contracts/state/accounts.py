@@ -151,7 +151,7 @@ class SecondFactorStore(Protocol):
         ...
 
     def enabled(self, user_ids: Collection[str]) -> frozenset[str]:
-        """Those of the users whose second factor is enabled."""
+        """The ids among ``user_ids`` of users whose second factor is enabled."""
         ...
 
     def use_step(self, user_id: str, step: int) -> bool:

@@ -132,7 +132,7 @@ class RunStore(Protocol):
         ...
 
     def known_attempts(self, attempt_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the ids that are ids of attempts."""
+        """The ids among ``attempt_ids`` that belong to an attempt."""
         ...
 
     def usage(self, run_id: str) -> AttemptUsage:

@@ -24,7 +24,7 @@ from fyke.model.user import SecondFactor
 
 ISSUER = "Fyke"
 STEP_MS = 30_000  # validity of a code, by RFC 6238
-STEPS_AROUND = 1  # codes of so many steps before and after the current one are accepted
+STEPS_AROUND = 1  # number of steps before and after the current one whose codes are accepted
 TICKET_MS = 5 * 60_000
 RECOVERY_CODES = 10
 _GROUPS, _GROUP = 4, 6  # of characters of a recovery code

@@ -58,7 +58,7 @@ class Confirmations:
 
     async def confirm(self, caller: Caller, password: str, code: str) -> str:
         """Confirm the caller's session by the password and, with a second factor, a code. Return
-        its new token, which replaces the present one.
+        its new token, which replaces the current one.
 
         Raises ``InvalidRequest`` for the field ``password``, ``CodeWrong``, ``RateLimited``, and
         ``Forbidden`` for a key.

@@ -91,7 +91,7 @@ class Passwords:
             )
 
     def needs_rehash(self, stored_hash: str) -> bool:
-        """Whether a hash was made with other parameters than the present ones are."""
+        """Whether a hash was made with other parameters than the current ones are."""
         return self._hasher.check_needs_rehash(stored_hash)
 
     def _verify(self, stored_hash: str, password: bytes) -> bool:

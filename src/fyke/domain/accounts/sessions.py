@@ -209,7 +209,7 @@ class Sessions:
         self._cache.clear()
 
     async def _new_hash(self, user: User, password: str) -> str:
-        """The hash of the password with the present parameters, empty when it has these."""
+        """The hash of the password with the current parameters, empty when it has these."""
         if not self._passwords.needs_rehash(user.password_hash):
             return ""
         return await self._passwords.hash(password)

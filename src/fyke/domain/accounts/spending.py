@@ -1,4 +1,4 @@
-"""The spending caps of an account, and its spending in the present month."""
+"""The spending caps of an account, and its spending in the current month."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ACTION = "Changing the caps of an account"
 
 @dataclass(frozen=True, slots=True)
 class SpendingStatus:
-    """An account with its caps and its present month. ``priced``: whether runs cost money; without
+    """An account with its caps and its current month. ``priced``: whether runs cost money; without
     prices caps have no effect.
     """
 

@@ -3,7 +3,7 @@
 A check is written with the end of the run. It is deleted in the transaction that writes the
 alerts, so a server that dies in between leaves it for the next one; of two servers that evaluate
 the same run one finds it deleted. Rows are read outside of any transaction, because that may take
-seconds; when the rules were changed meanwhile, the run is evaluated again.
+seconds; when the rules were changed in the meantime, the run is evaluated again.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class AlertMonitor:
             if tx.alerts.lock_check(case.check.seq) is None:
                 return []  # another server was faster, or the run was deleted
             if _rules(tx, case.run) != case.rules:
-                return []  # still pending, and evaluated again with the present rules
+                return []  # still pending, and evaluated again with the current rules
             tx.alerts.drop_check(case.check.seq)
             return _raise_alerts(tx, case, fields, mails=self._mails)
 

@@ -30,7 +30,7 @@ class RulePreview:
     """The number of ``runs`` that were checked, and those that would have raised an alert, newest
     first.
 
-    A budget checks the present month instead, and raises at most one alert in it: then ``runs`` is
+    A budget checks the current month instead, and raises at most one alert in it: then ``runs`` is
     0, ``month`` (``YYYY-MM``) comes with its usage, and ``now`` is the match of the rule.
     """
 

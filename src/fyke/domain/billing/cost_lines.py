@@ -29,7 +29,7 @@ class MeteredUsage:
 @dataclass(frozen=True, slots=True)
 class CostLine:
     """``kind`` is ``cpu``, ``memory``, ``traffic``, or ``other`` for costs that cannot be itemised
-    any more. ``quantity`` is in ``unit`` (core-hours, GB-hours, GB), ``price`` is the present one
+    any more. ``quantity`` is in ``unit`` (core-hours, GB-hours, GB), ``price`` is the current one
     in US dollars per unit; both are 0 for ``other``.
     """
 
@@ -44,7 +44,7 @@ def cost_lines(
     prices: Prices, limits: RunLimits, attempts: Sequence[MeteredUsage], usage_micros: int
 ) -> list[CostLine]:
     """Lines that add up to ``usage_micros``; one for each item, even free ones. After a change of
-    prices the lines are in proportion to the present ones; when all of these are 0, the cost is one
+    prices the lines are in proportion to the current ones; when all of these are 0, the cost is one
     line ``other``.
     """
     hours = Fraction(sum(a.milliseconds for a in attempts), _MS_PER_HOUR)

@@ -52,7 +52,7 @@ class Payload(TypedDict):
 
 
 def payload(run: Run) -> Payload:
-    """The payload about the present state of ``run``."""
+    """The payload about the current state of ``run``."""
     start, end = run.started_at // 1000, run.finished_at // 1000
     return Payload(
         run_slug=run.id,

@@ -73,7 +73,7 @@ class Callbacks:
     async def replay(self, caller: Caller, delivery_id: str) -> LoggedDelivery:
         """Send a delivery again, under the same id and with a new retry schedule.
 
-        A delivery to a webhook goes to the present URL of the webhook. Raises ``DeliveryNotFound``,
+        A delivery to a webhook goes to the current URL of the webhook. Raises ``DeliveryNotFound``,
         and ``Refused`` while it is being sent, when the receiver or webhook is switched off or
         removed, and for the running callback of a run that has ended.
         """
@@ -103,8 +103,8 @@ class Callbacks:
         return sorted(receivers, key=lambda receiver: (not receiver.disabled_at, receiver.receiver))
 
     async def enable(self, caller: Caller, url: str) -> Receiver:
-        """Enable a receiver; ``url`` may be any of its URLs. Deliveries that have failed meanwhile
-        can be replayed. Raises ``NotFound``, and ``InvalidRequest`` for an invalid URL.
+        """Enable a receiver; ``url`` may be any of its URLs. Deliveries that have failed in the
+        meantime can be replayed. Raises ``NotFound``, and ``InvalidRequest`` for an invalid URL.
         """
         require_editor(caller, "Enabling receivers")
         name = receiver_of(url, "receiver")

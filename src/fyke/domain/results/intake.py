@@ -105,7 +105,7 @@ class AttemptIntake:
         self.rows += 1
 
     def _decode(self, text: bytes) -> DecodedRow:
-        masker = self.masker  # read once, because the attempt may end meanwhile
+        masker = self.masker  # read once, because the attempt may end in the meantime
         decoded = decode_row(text)
         return decoded if masker is None else mask_row(masker, decoded)
 

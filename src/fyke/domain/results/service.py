@@ -297,7 +297,7 @@ class RunResults:
 
 def _offset_after(order: RowOrder, at: Cursor) -> int:
     """The offset after the last row that was read, which has moved when rows were hidden
-    meanwhile.
+    in the meantime.
     """
     offset = min(at.offset, len(order.positions))
     if offset and order.positions[offset - 1] != at.position:

@@ -258,7 +258,7 @@ class Attempts:
 
     async def end_expired(self, leases: Mapping[str, int]) -> int:
         """End the attempts whose lease has expired (attempt id: its end), unless it was renewed
-        meanwhile; return how many.
+        in the meantime; return how many.
         """
 
         def find(tx: Transaction) -> list[Attempt]:

@@ -22,7 +22,7 @@ class RunEnding:
 
 
 class RunEndings:
-    """Explains the ends of runs, to which the caller has checked the access."""
+    """Explains the ends of runs. The caller has checked the access to them."""
 
     def __init__(self, logs: LogReader, sites: RunSites) -> None:
         self._logs = logs

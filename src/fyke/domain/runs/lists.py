@@ -23,7 +23,7 @@ BATCH_SIZE = 500  # of an export
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run in a list, with its present figures. ``worker`` is None when it no longer exists;
+    """A run in a list, with its current figures. ``worker`` is None when it no longer exists;
     ``task_title`` is empty when the task was deleted.
     """
 

@@ -1,7 +1,7 @@
 """Parses cursors and search terms for lists of runs.
 
 A cursor is the time of creation and the id of a run, which together are unique and ordered, so no
-run is missed or listed twice when new ones start meanwhile.
+run is missed or listed twice when new ones start in the meantime.
 """
 
 from __future__ import annotations

@@ -90,14 +90,14 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with its present figures, which are the final ones after its end."""
+    """A run with its current figures, which are the final ones after its end."""
 
     run: Run
     worker: Worker
     results: int
     usage_micros: int
     traffic_bytes: int
-    now: int  # ms, for the present duration
+    now: int  # ms, for the current duration
 
 
 class Runs:
@@ -324,7 +324,7 @@ class Runs:
         return await self.start(caller, request)
 
     async def get(self, caller: Caller, run_id: str) -> RunView:
-        """The run with its present figures. Raises ``RunNotFound``, for another account's run as
+        """The run with its current figures. Raises ``RunNotFound``, for another account's run as
         well.
         """
         if not is_ulid(run_id):
@@ -435,7 +435,7 @@ class Runs:
         await self._storage.write(work)
 
     async def wait_ended(self, run_id: str, seconds: float) -> Run:
-        """Wait until the run has ended, or for the given time; return its present state."""
+        """Wait until the run has ended, or for the given time; return its current state."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         topics = frozenset({run_topic(run_id)})

@@ -53,7 +53,7 @@ class RunSites:
         return await self._storage.read(lambda tx: _traffic(tx, own_run(tx, caller, run_id)))
 
     async def contacted(self, run: Run) -> tuple[SiteUsage, ...]:
-        """The sites of a run to which the caller has checked the access."""
+        """The sites of a run. The caller has checked the access to it."""
         traffic = await self._storage.read(lambda tx: _traffic(tx, run))
         return traffic.sites
 

@@ -30,7 +30,7 @@ from fyke.model.task import Task
 
 @dataclass(frozen=True, slots=True)
 class ScheduleEdit:
-    """Changes of a schedule; None keeps the present value, an empty value removes it."""
+    """Changes of a schedule; None keeps the current value, an empty value removes it."""
 
     enabled: bool | None = None
     kind: ScheduleKind | None = None

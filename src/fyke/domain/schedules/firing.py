@@ -51,7 +51,7 @@ class ScheduledStarter(Protocol):
 
 
 class FireOvertaken(Exception):
-    """Another server has processed this time, or the schedule was changed meanwhile."""
+    """Another server has processed this time, or the schedule was changed in the meantime."""
 
 
 class FireOverlapping(Exception):

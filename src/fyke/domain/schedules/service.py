@@ -50,7 +50,7 @@ class UpcomingTimes:
 
 
 class ScheduleEditedMeanwhile(Conflict):
-    """The schedule was changed meanwhile; ``current`` is the present one, None when removed."""
+    """The schedule was changed by another user; ``current`` is None when it was removed."""
 
     key = "schedule_edited_meanwhile"
 

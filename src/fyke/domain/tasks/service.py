@@ -52,7 +52,7 @@ class TaskView:
 
 
 class EditedMeanwhile(Conflict):
-    """The task was changed since it was read; ``current`` is its present state."""
+    """The task was changed since it was read; ``current`` is its current state."""
 
     key = "edited_meanwhile"
 
@@ -136,7 +136,7 @@ class Tasks:
         return await self._storage.read(lambda tx: own_task(tx, caller, task_id))
 
     async def view(self, caller: Caller, task_id: str) -> TaskView:
-        """As ``get``, with the worker and the schedule."""
+        """Like ``get``, with the worker and the schedule."""
         return await self._storage.read(lambda tx: _views(tx, [own_task(tx, caller, task_id)])[0])
 
     async def list(

@@ -1,6 +1,6 @@
 """Uploads: stored while they are checked, so that the user may leave the page and come back.
 
-The server that received the upload checks it, and renews its claim meanwhile. When the server
+The server that received the upload checks it, and renews its claim in the meantime. When the server
 stops, the claim expires, and the next server that reads the upload continues.
 """
 
@@ -406,7 +406,7 @@ class _Processing:
             await self._report(checked)
 
     async def fail(self, reason: str) -> None:
-        """End the upload with a failure in the present step."""
+        """End the upload with a failure in the current step."""
         names = [s.name for s in self._upload.steps if s.state is StepState.RUNNING] or [UNPACK]
         await self._report(failed(self._upload, names[0], reason))
 

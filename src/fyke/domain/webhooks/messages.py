@@ -18,7 +18,7 @@ _ENDS = {
 
 
 def event_of(run: Run) -> WebhookEvent:
-    """The event for the present state of ``run``."""
+    """The event for the current state of ``run``."""
     return _ENDS.get(run.state, WebhookEvent.RUN_STARTED)
 
 

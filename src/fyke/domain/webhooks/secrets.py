@@ -25,7 +25,7 @@ def secret_of(master: bytes, endpoint_id: str, salt: str) -> str:
 
 
 def signing_secrets(master: bytes, endpoint: Endpoint, now: int) -> tuple[str, ...]:
-    """The secrets that sign at ``now`` (ms), the present one first."""
+    """The secrets that sign at ``now`` (ms), the current one first."""
     salts = [endpoint.salt]
     if endpoint.old_salt and now < endpoint.old_until:
         salts.append(endpoint.old_salt)

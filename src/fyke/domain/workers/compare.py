@@ -194,7 +194,7 @@ _Opcode = tuple[str, int, int, int, int]
 
 
 def _opcodes(old: Sequence[str], new: Sequence[str]) -> list[_Opcode]:
-    """As ``SequenceMatcher.get_opcodes``, in bounded time.
+    """Like ``SequenceMatcher.get_opcodes``, in bounded time.
 
     Its cost grows with the pairs of equal lines. When there are too many, everything between the
     common prefix and the common suffix counts as replaced.

@@ -18,7 +18,7 @@ from fyke.model.worker import Finding
 
 MAX_REPORTED = 10
 _MAX_STALE = 5
-# Strangers write what is compared here, so each comparison has a bound.
+# The compared texts are untrusted, so each comparison has a limit.
 _MAX_MODULES = 500  # different ones
 _MAX_NAMES = 50_000  # characters of the names of all packages
 _MAX_PATH = 500  # characters of a path in a lock file; npm's own are shorter

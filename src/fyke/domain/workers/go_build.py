@@ -1,4 +1,4 @@
-"""The command that builds a Go Worker, the same by hand, in the CLI and on a runner."""
+"""The command that builds a Go Worker, for the CLI, for runners and for users to run by hand."""
 
 from __future__ import annotations
 

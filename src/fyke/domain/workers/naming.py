@@ -41,7 +41,9 @@ def name_from_title(title: str) -> str:
 
 
 def split_path(ref: str) -> tuple[str, str]:
-    """Return the owner and name of ``owner/name`` or ``owner~name``, two empty texts of others."""
+    """Return the owner and name of ``owner/name`` or ``owner~name``, two empty texts for any other
+    reference.
+    """
     plain = _TILDE.sub("~", _SLASH.sub("/", ref.strip()))
     parts = re.split(r"[/~]", plain)
     return (parts[0], parts[1]) if len(parts) == 2 else ("", "")

@@ -1,4 +1,4 @@
-"""What can be read from a Python file without running it: errors of syntax, and its imports."""
+"""Reads syntax errors and imports of a Python file without running it."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
     sources = {key: _source(key, environ, texts) for key in by_key}
     for key, url in by_key.items():
         if not is_web(url):
-            problem = f"{key} is no address with http or https"
+            problem = f"{key} is not an http or https address"
             raise SettingsUnusable(sources[key], problem)
     urls = list(dict.fromkeys(by_key.values()))
     logins = _logins(environ, texts, urls)

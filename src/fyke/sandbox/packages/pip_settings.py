@@ -59,9 +59,9 @@ def _problem(error: configparser.Error) -> str:
         return f"line {error.lineno} comes before any section such as [global]"
     if isinstance(error, configparser.ParsingError):
         line = getattr(error, "lineno", None) or error.errors[0][0]
-        return f"line {line} is no setting"
+        return f"line {line} is not a setting"
     if isinstance(error, configparser.DuplicateOptionError):
         return f"line {error.lineno} sets {error.option} again"
     if isinstance(error, configparser.DuplicateSectionError):
         return f"line {error.lineno} begins the section {error.section} again"
-    return "it is no configuration of pip"
+    return "it is not a configuration of pip"

@@ -80,7 +80,7 @@ async def _report(
     except EnvironmentFailed as error:
         return RegistryReport(language, registries, problem=str(error))
     if other := other_index(client.env):
-        problem = f"an index of {other} is no address with http or https"
+        problem = f"an index of {other} is not an http or https address"
         return RegistryReport(language, registries, problem)
     note = "offline: nothing is downloaded" if client.offline else ""
     return RegistryReport(language, registries, note=note)

@@ -190,7 +190,7 @@ def measure_tree(top: int, limit: int) -> int:
             if name is None:
                 os.close(stack.pop()[0])
                 continue
-            with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+            with contextlib.suppress(FileNotFoundError):  # gone in the meantime
                 info = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 total += max(info.st_blocks * BLOCK, ENTRY_BYTES)
                 if total > limit:

@@ -114,10 +114,10 @@ def _open_files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
             except PermissionError:
                 return  # mappings are readable by root only
             except OSError:
-                continue  # closed meanwhile
+                continue  # closed in the meantime
             yield name, info
     except OSError:
-        return  # the process has ended meanwhile
+        return  # the process has ended in the meantime
     finally:
         os.close(descriptor)
 

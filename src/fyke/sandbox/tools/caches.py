@@ -60,7 +60,7 @@ class ToolCaches:
 
     def _lock(self, name: str) -> int | None:
         """The descriptor of the locked folder; None while another one has the lock, or when it was
-        removed meanwhile.
+        removed in the meantime.
         """
         try:
             folder = self._open(name)

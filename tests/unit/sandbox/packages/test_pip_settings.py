@@ -46,7 +46,7 @@ def test_an_empty_variable_is_ignored(tmp_path: Path) -> None:
     [
         (b"[global]\nindex-url = \xff\n", "it is not UTF-8 at byte 22"),
         (b"index-url = https://user:pass@corp\n", "line 1 comes before any section"),
-        (b"[global]\nhttps//user,pass@corp\n", "line 2 is no setting"),
+        (b"[global]\nhttps//user,pass@corp\n", "line 2 is not a setting"),
         (b"[global]\ncert = a\ncert = pass\n", "line 3 sets cert again"),
         (b"[global]\ncert = pass\n[global]\n", "line 3 begins the section global again"),
     ],

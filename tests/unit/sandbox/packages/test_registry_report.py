@@ -73,7 +73,7 @@ async def test_a_proxy_of_the_machine_is_a_problem_unless_the_operator_has_one(
 
 async def test_an_index_that_is_a_folder_is_a_problem_and_offline_a_note(tmp_path: Path) -> None:
     found = await python_report(tmp_path, UV_INDEX="./wheels")
-    assert found.problem == "an index of UV_INDEX is no address with http or https"
+    assert found.problem == "an index of UV_INDEX is not an http or https address"
     assert (await python_report(tmp_path, UV_OFFLINE="1")).note == "offline: nothing is downloaded"
 
 

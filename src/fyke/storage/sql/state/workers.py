@@ -393,7 +393,7 @@ _ADD = (
 class SqlWorkerFacts(SqlStore):
     """Implements ``WorkerFactStore``. As with ``RunCounts``, the changes of a transaction are
     written at its end and in a fixed order, because all runs of a worker update one row: it is
-    locked briefly, and the transaction waits for no other lock meanwhile.
+    locked briefly, and the transaction waits for no other lock in the meantime.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -137,7 +137,7 @@ class PlanCapacity:
 
     def confirm(self, waiting: Iterable[Item]) -> list[Item]:
         """As ``permit``, after locking the accounts and counting again, because other transactions
-        may have started runs meanwhile.
+        may have started runs in the meantime.
         """
         items = list(waiting)
         starting = {item.account_id for item in items if not item.running}

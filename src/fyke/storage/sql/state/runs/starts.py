@@ -107,7 +107,7 @@ class SqlStartKeys(SqlStore):
             .order_by(start_keys.c.expires_at)
             .limit(limit)
         )
-        still_old = start_keys.c.expires_at <= now  # one may have been claimed again meanwhile
+        still_old = start_keys.c.expires_at <= now  # it may have been claimed again
         return self._db.execute(delete(start_keys).where(key.in_(old), still_old)).rowcount
 
 
