@@ -23,11 +23,11 @@ QUIET = """
 import time
 times = []
 for number in range(40):
-    began = time.perf_counter()
+    started = time.perf_counter()
     sum(n * n for n in range(20_000))
     with open("kept", "wb") as file: file.write(bytes(100_000))
     with open("kept", "rb") as file: file.read()
-    times.append(time.perf_counter() - began)
+    times.append(time.perf_counter() - started)
     time.sleep(0.01)
 print(sorted(times)[20])
 """
@@ -54,7 +54,7 @@ while True:
     with open("x", "wb") as file:
         for _ in range(50): file.write(bytes(1 << 20))
 """,
-    "names of files": """
+    "inodes": """
 while True:
     for n in range(5000): open(f"f{n}", "w").close()
     for n in range(5000): os.unlink(f"f{n}")
@@ -100,14 +100,14 @@ async def measure(rounds: int) -> None:
             hogs = [await hog(place, code) for code in HOGS.values()]
             among.append(await quiet(place))
             for sandbox, reading in hogs:
-                began = time.perf_counter()
+                started = time.perf_counter()
                 await sandbox.close()
-                ends.append(time.perf_counter() - began)
+                ends.append(time.perf_counter() - started)
                 reading.cancel()
             await asyncio.gather(*[reading for _, reading in hogs], return_exceptions=True)
     ratios = sorted(b / a for a, b in zip(alone, among, strict=True))
-    line("quiet alone", f"{statistics.median(alone):.2f} ms a step")
-    line("among 8 hogs", f"{statistics.median(among):.2f} ms a step")
+    line("quiet alone", f"{statistics.median(alone):.2f} ms per step")
+    line("among 8 hogs", f"{statistics.median(among):.2f} ms per step")
     spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f} over {rounds} rounds"
     line("slower by", f"{statistics.median(ratios):.2f} times ({spread})")
     line("end of a hog", f"{statistics.median(ends) * 1000:.0f} ms, at most {max(ends) * 1000:.0f}")

@@ -1,7 +1,8 @@
-"""Checks what must be true after a fault, from the observations of one round. Pure.
+"""Checks the invariants after a fault, from the observations of one round. Pure.
 
 An acknowledged row is one whose push returned in the Worker. Each Worker pushes the rows 1, 2, 3
-and so on, one after another, so its highest acknowledged number says which rows must be there.
+and so on, one after another, so its highest acknowledged number determines the rows that must
+exist.
 """
 
 from __future__ import annotations
@@ -70,11 +71,11 @@ class RoundSeen:
     left: Sequence[str] = ()  # processes, folders, mounts, control groups
     accounts: Sequence[tuple[str, str, str]] = ()  # name, amounts of the account, of its ledger
     findings: Sequence[str] = ()  # of fyke db check
-    down: Sequence[str] = ()  # what did not recover in time
+    down: Sequence[str] = ()  # parts that did not recover in time
 
 
 def violations(seen: RoundSeen) -> list[Violation]:
-    """Everything that is wrong, an empty list for a round that passed."""
+    """All violations; empty for a round that passed."""
     found = [each for run in seen.runs for each in _of_run(run)]
     found += [
         Violation(STARTS, f"the start {tag} made {number} runs")
@@ -129,7 +130,7 @@ def _end(run: RunSeen) -> Iterator[tuple[str, str]]:
     elif run.state == "failed" and run.harmless:
         yield ENDED_BY_FAULT, f"after row {run.acknowledged} of {run.planned}"
     if run.charged > run.lived + CHARGE_SLACK_SECONDS:
-        yield OVERCHARGED, f"{run.charged:.1f} s were charged, it lived {run.lived:.1f} s"
+        yield OVERCHARGED, f"{run.charged:.1f} s were charged, it existed for {run.lived:.1f} s"
 
 
 def ended_by_fault(seen: RoundSeen) -> int:

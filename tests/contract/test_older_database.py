@@ -93,11 +93,11 @@ def test_a_new_installation_has_the_tables_that_the_stores_declare(
     engine: Engine, fresh: Engine
 ) -> None:
     metadata.create_all(engine)
-    declared, made = shape(engine), shape(fresh)
-    assert declared <= made
-    beside = [one for one in made - declared if VERSION_TABLE not in one[:2]]
+    declared, created = shape(engine), shape(fresh)
+    assert declared <= created
+    additional = [part for part in created - declared if VERSION_TABLE not in part[:2]]
     triggers = ["ledger_no_delete", "ledger_no_update"] if sqlite_file(engine) else ["ledger_stays"]
-    assert sorted(one[1] for one in beside) == triggers
+    assert sorted(part[1] for part in additional) == triggers
 
 
 def test_every_older_revision_is_known_and_in_the_wheel() -> None:
@@ -163,7 +163,7 @@ def test_a_killed_conversion_is_atomic(engine: Engine, database_url: str, number
     assert killed or after > 0.01
 
 
-# --- what the old migrations add up ---------------------------------------------------------
+# --- sums computed by the old migrations ----------------------------------------------------
 
 
 def fill(connection: Connection) -> None:
@@ -241,7 +241,7 @@ def test_ended_runs_get_the_sums_of_their_attempts(engine: Engine) -> None:
         table = Table("runs", MetaData(), autoload_with=connection)
         found = {row["id"]: row for row in connection.execute(select(table)).mappings()}
     sums = {name: (row["busy_ms"], row["cpu_ms"]) for name, row in found.items()}
-    # R1 never ran its Worker, R2 and R3 had no attempt, R4 is under way
+    # R1 never ran its Worker, R2 and R3 had no attempt, R4 is active
     assert sums == {"R0": (3_000, 15), "R1": (0, 1), "R2": (0, 0), "R3": (0, 0), "R4": (0, 0)}
     assert {(row["memory_mb_ms"], row["bound"]) for row in found.values()} == {(0, "most")}
 

@@ -58,7 +58,7 @@ def delivered(platform: Booted, run: str, seconds: float = 20) -> dict[str, Any]
     return delivery
 
 
-# --- what it says -----------------------------------------------------------------------------
+# --- content ----------------------------------------------------------------------------------
 
 
 def test_a_success_is_reported_in_both_forms(platform: Booted, receiver: Receiver) -> None:
@@ -160,7 +160,7 @@ def test_the_end_of_the_run_is_visible_before_its_callback_arrives(
     assert all(d["finished_at"] for d in seen)
 
 
-# --- who says it ------------------------------------------------------------------------------
+# --- signature --------------------------------------------------------------------------------
 
 
 def test_the_signature_is_valid_in_any_library_and_for_this_body_only(
@@ -204,7 +204,7 @@ def test_each_account_has_its_own_secret(platform: Booted, receiver: Receiver) -
         Webhook(secrets[1]).verify(received.body, received.headers)
 
 
-# --- that it comes ----------------------------------------------------------------------------
+# --- delivery ---------------------------------------------------------------------------------
 
 
 def test_a_failed_callback_is_retried_under_the_same_id(

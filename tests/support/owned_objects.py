@@ -241,7 +241,7 @@ def archive() -> bytes:
 
 
 def seen(answer: Any, *names: str) -> tuple[int, str, dict[str, str]]:
-    """Return what a client can distinguish: status, body, headers, without names that it sent."""
+    """Return the status, body and headers that a client sees, without the names that it sent."""
     text = answer.text
     for name in names:
         named = rf'"{name}"' if name.isdigit() else rf"\b{re.escape(name)}\b"
@@ -251,7 +251,7 @@ def seen(answer: Any, *names: str) -> tuple[int, str, dict[str, str]]:
 
 
 def records(folder: Path) -> dict[str, list[str]]:
-    """Every row of both databases, without what reading changes."""
+    """Every row of both databases, without the columns that reads change."""
     import sqlite3
 
     found = {}

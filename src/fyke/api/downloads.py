@@ -143,7 +143,7 @@ class Stream(StreamingResponse):
 
 
 async def after_first_chunk(body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """``body``, after waiting for its first chunk. Raises what that raises."""
+    """Wait for the first chunk of ``body``, so that its errors are raised here; return ``body``."""
     first = await anext(body, b"")
 
     async def chunks() -> AsyncGenerator[bytes]:

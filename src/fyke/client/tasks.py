@@ -97,7 +97,7 @@ class TaskCalls:
         return self._wire.put(_schedule_path(task), schedules.TaskSchedule, body)
 
     def switch_schedule(self, task: str, *, on: bool) -> schedules.TaskSchedule:
-        """Switch it on, even one that failures paused, or off."""
+        """Enable or disable the schedule; enabling resumes one that was paused."""
         path = f"{_schedule_path(task)}/{'resume' if on else 'pause'}"
         return self._wire.post(path, schedules.TaskSchedule, {})
 

@@ -9,7 +9,7 @@ NO_MAIL = "this installation has no mail server; its operator can set FYKE_SMTP_
 
 
 class NotifierRouter:
-    """Implements ``contracts.Notifier`` with one for HTTP and one for email; None without email."""
+    """Implements ``contracts.Notifier`` with two others; ``mail`` is None without a mail server."""
 
     def __init__(self, web: Notifier, mail: Notifier | None) -> None:
         self._web = web

@@ -6,7 +6,7 @@ from fyke.model.worker import Language
 
 PROXY_ADDRESS = "127.0.0.1:1080"
 BROWSER_ADDRESS = "127.0.0.1:9222"
-# Without "::1", on which older versions of httpx crash; SDK calls go to the first.
+# Without "::1", on which older versions of httpx crash. SDK calls use 127.0.0.1.
 NO_PROXY = "127.0.0.1,localhost"
 
 
@@ -32,8 +32,8 @@ def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, st
 
 
 def _for_libraries(attempt_id: str, secret: str) -> dict[str, str]:
-    """An http:// address, since many libraries need an extra package for SOCKS. Two variables
-    exempt SDK calls, because gRPC in Python has its own.
+    """The usual proxy variables, with an http:// address, since many libraries need an extra
+    package for SOCKS. SDK calls are exempt by two variables, because gRPC in Python reads its own.
     """
     url = f"http://{attempt_id}:{secret}@{PROXY_ADDRESS}"
     lower = {"http_proxy": url, "https_proxy": url, "all_proxy": url, "no_proxy": NO_PROXY}

@@ -142,7 +142,7 @@ async def test_the_whole_list_is_exported_as_csv_without_formulas(app: App, api:
     fails(await api.get(f"{RUNS}/export", params={"state": "x"}), 400, 4000, "state")
 
 
-# --- many at once --------------------------------------------------------------------------
+# --- bulk actions --------------------------------------------------------------------------
 
 
 async def act(api: Api, action: str, **body: Any) -> dict[str, Any]:
@@ -228,7 +228,7 @@ async def test_a_bad_request_changes_nothing(api: Api, body: dict[str, Any], wor
 
 async def test_a_single_id_means_one_run(api: Api) -> None:
     data = await api.ok(BULK, {"action": "abort", "runs": NOWHERE})
-    assert [each["slug"] for each in data["list"]] == [NOWHERE]
+    assert [item["slug"] for item in data["list"]] == [NOWHERE]
 
 
 async def test_the_reason_of_an_end_is_returned_as_code_and_parameters(app: App, api: Api) -> None:

@@ -70,7 +70,7 @@ class Passwords:
                 f"{len(password)} characters are too few; use at least {MIN_LENGTH}", field=field
             )
         if len(password) > MAX_LENGTH:
-            raise InvalidRequest(f"at most {MAX_LENGTH} characters are possible", field=field)
+            raise InvalidRequest(f"it must have at most {MAX_LENGTH} characters", field=field)
         plain = _normalize(password).casefold()
         if len(set(plain)) < _MIN_DISTINCT:
             raise InvalidRequest(

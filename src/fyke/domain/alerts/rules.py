@@ -82,7 +82,7 @@ def validate_rule(
 
 
 def _without_members(rule: Rule, kind: RuleKind) -> Rule:
-    """The rule as one of ``kind``, with all members of kinds at their defaults."""
+    """The rule with ``kind``, and with all members that belong to a kind at their defaults."""
     return replace(
         rule,
         kind=kind,
@@ -187,7 +187,7 @@ _SET_MEMBERS: dict[RuleKind, Callable[[Rule, RuleFields, list[Problem]], Rule]] 
 
 def _endpoint_problems(tx: Transaction, caller: Caller, fields: RuleFields) -> Iterator[Problem]:
     if len(fields.endpoints) > MAX_TARGETS:
-        yield Problem(f"at most {MAX_TARGETS} are possible", "endpoints")
+        yield Problem(f"at most {MAX_TARGETS} are allowed", "endpoints")
         return
     account_endpoints = {endpoint.id for endpoint in tx.webhooks.of_account(caller.account_id)}
     unknown = [name for name in fields.endpoints if name not in account_endpoints]
@@ -212,7 +212,7 @@ def _email_problems(
             "this installation has no mail server; its operator can set FYKE_SMTP_URL", "emails"
         )
     elif len(fields.emails) > MAX_TARGETS:
-        yield Problem(f"at most {MAX_TARGETS} are possible", "emails")
+        yield Problem(f"at most {MAX_TARGETS} are allowed", "emails")
     else:
         known = mail_addresses(tx, caller.account_id) if fields.emails else frozenset()
         for address in fields.emails:

@@ -42,7 +42,7 @@ def test_a_changed_field_is_described_in_a_sentence(
     assert any(change.breaking for change in found) == breaking
 
 
-def test_added_removed_and_optional_fields() -> None:
+def test_added_removed_and_now_optional_fields_are_listed() -> None:
     found = changes_between([BASE], [{"name": "m", "type": "array", "required": True}])
     assert [(c.kind, c.field, c.breaking) for c in found] == [
         (ChangeKind.REMOVED, "n", True),
