@@ -165,7 +165,7 @@ def possible(kinds: list[str], databases: list[str]) -> list[tuple[Kind, str]]:
     """The requested kinds and databases; those that are impossible on this machine are printed."""
     found, reasons = [], set()
     for kind in (KINDS[name] for name in kinds):
-        for database in (each for each in kind.aims if each in databases):
+        for database in (aim for aim in kind.aims if aim in databases):
             reason = kind.impossible() or (no_postgres() if database == "postgres" else "")
             if reason:
                 reasons.add(f"skipped: {kind.name} on {database}: {reason}")

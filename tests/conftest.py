@@ -77,7 +77,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     path = f"{collection_path.relative_to(config.rootpath)}/"
     return (
-        None if any(path.startswith(f"{each}/") or each.startswith(path) for each in FAST) else True
+        None if any(path.startswith(f"{item}/") or item.startswith(path) for item in FAST) else True
     )
 
 

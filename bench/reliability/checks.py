@@ -76,7 +76,7 @@ class RoundSeen:
 
 def violations(seen: RoundSeen) -> list[Violation]:
     """All violations; empty for a round that passed."""
-    found = [each for run in seen.runs for each in _of_run(run)]
+    found = [item for run in seen.runs for item in _of_run(run)]
     found += [
         Violation(STARTS, f"the start {tag} made {number} runs")
         for tag, number in seen.starts.items()

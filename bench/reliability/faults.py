@@ -47,14 +47,14 @@ def inject(kind: Kind, stage: Stage, rng: random.Random) -> Injected:
         if done[-1].down or done[-1].left:
             break
     return Injected(
-        targets=[target for each in done for target in each.targets],
+        targets=[target for item in done for target in item.targets],
         over=done[-1].over,
-        harmless=all(each.harmless for each in done),
-        paused=sum(each.paused for each in done),
-        seen=[run for each in done for run in each.seen],
-        down=[text for each in done for text in each.down],
-        left=[text for each in done for text in each.left],
-        findings=[text for each in done for text in each.findings],
+        harmless=all(item.harmless for item in done),
+        paused=sum(item.paused for item in done),
+        seen=[run for item in done for run in item.seen],
+        down=[text for item in done for text in item.down],
+        left=[text for item in done for text in item.left],
+        findings=[text for item in done for text in item.findings],
     )
 
 

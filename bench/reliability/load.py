@@ -103,9 +103,9 @@ class Watcher:
     def of(self, tag: str) -> list[Progress]:
         """The executions with this tag, up to date."""
         with self._lock:
-            found = [each for each in self._found.values() if each.tag == tag]
-            for each in found:
-                each.read()
+            found = [item for item in self._found.values() if item.tag == tag]
+            for item in found:
+                item.read()
             return found
 
     def release(self) -> None:

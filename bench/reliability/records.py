@@ -78,8 +78,8 @@ class Records:
 
     def _read(self) -> None:
         read = tomllib.loads(self.path.read_text()) if self.path.exists() else {}
-        self.totals = [Total(**each) for each in read.get("total", ())]
-        self.found = [Found(**each) for each in read.get("found", ())]
+        self.totals = [Total(**item) for item in read.get("total", ())]
+        self.found = [Found(**item) for item in read.get("found", ())]
 
     def add(self, commit: str, kind: str, database: str, round: Round, day: str) -> None:
         """Add to the file as it is now; several commands may run at once."""
@@ -124,8 +124,8 @@ class Records:
 
     def write(self) -> None:
         """Replace the file at once: a command that is killed leaves the old one."""
-        text = HEAD + "".join(_table("total", asdict(each)) for each in self.totals)
-        text += "".join(_table("found", asdict(each)) for each in self.found)
+        text = HEAD + "".join(_table("total", asdict(total)) for total in self.totals)
+        text += "".join(_table("found", asdict(item)) for item in self.found)
         new = self.path.with_name(f".{self.path.name}.new")
         new.write_text(text)
         new.replace(self.path)
@@ -186,10 +186,10 @@ def _violations(found: Sequence[Found]) -> Iterable[str]:
         return ["None."]
     lines = header("commit", "fault", "database", "rule", "rounds", "cases", "example")
     grouped: dict[tuple[str, str, str, str], list[Found]] = {}
-    for each in found:
-        grouped.setdefault((each.commit, each.kind, each.database, each.rule), []).append(each)
+    for item in found:
+        grouped.setdefault((item.commit, item.kind, item.database, item.rule), []).append(item)
     for (commit, kind, database, rule), same in grouped.items():
-        cases = sum(each.cases for each in same)
+        cases = sum(item.cases for item in same)
         example = f"{same[0].targets}: {same[0].text}"
         lines.append(row(f"`{commit}`", kind, database, rule, len(same), cases, example))
     return lines

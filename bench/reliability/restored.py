@@ -84,7 +84,7 @@ def runs_of(other: Stage, before: Mapping[str, int]) -> list[RunSeen]:
         if "tag" not in given:
             continue
         executions = other.watcher.of(given["tag"])
-        repeated = max((each.number for each in executions), default=0)
+        repeated = max((execution.number for execution in executions), default=0)
         # it ran there from its start, or it had these rows at the time of the backup
         required = repeated if executions else before.get(given["tag"], 0)
         found.append(

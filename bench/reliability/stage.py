@@ -187,7 +187,7 @@ class Stage:
 
     def run_seen(self, job: Job, jobs: Sequence[Job], injected: Injected) -> RunSeen:
         executions = self.watcher.of(job.tag)
-        acknowledged = max((each.number for each in executions), default=0)
+        acknowledged = max((execution.number for execution in executions), default=0)
         ends = self._ends(job) + [f"execution {n + 2}" for n in range(len(executions) - 1)]
         attempts, charged = self.asked(
             lambda: self.query(
@@ -244,8 +244,8 @@ class Stage:
     def _ends(self, job: Job) -> list[str]:
         """The ends that callbacks have announced, one for each different callback."""
         found = {
-            (each.headers.get("webhook-id", ""), each.data["run_status"])
-            for each in self.receiver.at(f"/{job.tag}")
+            (item.headers.get("webhook-id", ""), item.data["run_status"])
+            for item in self.receiver.at(f"/{job.tag}")
         }
         return sorted(
             f"{status} by callback {name}" for name, status in found if status != "running"

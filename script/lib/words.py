@@ -145,11 +145,11 @@ def _around(text: str, first: int, end: int) -> str:
 
 def files(root: Path, paths: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the files of the project, or those below ``paths``, relative to ``root``."""
-    for each in paths or (*FOLDERS, *sorted(path.name for path in root.glob("*.md"))):
-        start = root / each
+    for item in paths or (*FOLDERS, *sorted(path.name for path in root.glob("*.md"))):
+        start = root / item
         if start.is_file():
-            if not SKIPPED.search(each):
-                yield each
+            if not SKIPPED.search(item):
+                yield item
             continue
         for folder, folders, file_names in os.walk(start):
             folder_path = Path(folder).relative_to(root).as_posix()
@@ -181,10 +181,10 @@ def area_of(path: str) -> str:
 def _relative(arguments: list[str]) -> tuple[str, ...]:
     """Return paths of the command line relative to the root; () for the whole project."""
     paths = []
-    for each in arguments:
-        path = Path(each).resolve()
+    for argument in arguments:
+        path = Path(argument).resolve()
         if not path.is_relative_to(ROOT) or not path.exists():
-            raise SystemExit(f"words.py: {each}: no such file or folder of the project")
+            raise SystemExit(f"words.py: {argument}: no such file or folder of the project")
         paths.append(path.relative_to(ROOT).as_posix())
     return () if "." in paths else tuple(paths)
 

@@ -29,12 +29,12 @@ def is_there(named: str) -> bool:
 
 
 def test_every_complaint_is_listed_once() -> None:
-    assert len({each["id"] for each in TABLE}) == len(TABLE) == KNOWN
-    assert all(each["says"] and each["tests"] for each in TABLE)
+    assert len({item["id"] for item in TABLE}) == len(TABLE) == KNOWN
+    assert all(item["says"] and item["tests"] for item in TABLE)
 
 
 def test_every_complaint_is_covered_by_existing_tests() -> None:
-    assert [test for each in TABLE for test in each["tests"] if not is_there(test)] == []
+    assert [test for item in TABLE for test in item["tests"] if not is_there(test)] == []
 
 
 def test_a_missing_test_is_detected() -> None:

@@ -62,8 +62,8 @@ def test_every_line_of_every_section_is_listed_once() -> None:
     assert len(set(ids)) == len(ids)
     assert all(line["demands"] for line in TABLE["line"])
     counted = Counter(
-        next(name for name in sorted(SECTIONS, reverse=True) if each.startswith(f"{name}."))
-        for each in ids
+        next(name for name in sorted(SECTIONS, reverse=True) if item.startswith(f"{name}."))
+        for item in ids
     )
     assert counted == SECTIONS
 

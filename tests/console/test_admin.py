@@ -30,7 +30,7 @@ async def test_other_accounts_cannot_open_the_admin_pages(app: App, owner: Visit
 async def test_health_is_shown_in_cards(app: App, owner: Visitor) -> None:
     await app.register_runner()
     page = await owner.get("/admin")
-    titles = [each.text for each in page.all("//section//h2")]
+    titles = [item.text for item in page.all("//section//h2")]
     assert titles == [
         *("Database", "Disk", "Processes", "Runners and sandbox", "Egress", "Proxies", "Timers")
     ]
@@ -66,11 +66,13 @@ async def test_accounts_are_created_credited_and_moved(app: App, owner: Visitor)
     page = await owner.get("/admin/accounts")
     row = page.one("//tr[td/span/span[text()='fresh']]")
     assert "$12.50" in row.text_content() and "pro" in row.text_content()
-    found = {each.name: each for each in await app.services.accounts.list_accounts(app.owner)}
+    found = {
+        account.name: account for account in await app.services.accounts.list_accounts(app.owner)
+    }
     assert found["fresh"].plan is Plan.PRO
     page = await owner.post("/admin/accounts/fresh/credit", {"usd": "much"}, status=422)
     assert "fresh was not credited" in page.text and "Enter a number" in page.text
-    assert "much" in [each.get("value") for each in page.all("//input[@name='usd']")]
+    assert "much" in [item.get("value") for item in page.all("//input[@name='usd']")]
     page = await owner.post("/admin/accounts", {"name": "fresh"}, status=422)
     assert page.one("//*[@id='f-name-fault']").text_content().strip()
     assert page.value("name") == "fresh"

@@ -117,7 +117,7 @@ async def test_keyboard_shortcuts_are_listed_and_work_without_modifiers_only(
 ) -> None:
     page = await owner.get("/help/keys")
     assert page.one("//*[@class='side-foot']//a[@accesskey='?']").get("href") == "/help/keys"
-    pressed = {" ".join(each.text_content().split()) for each in page.all("//main//dt")}
+    pressed = {" ".join(item.text_content().split()) for item in page.all("//main//dt")}
     assert {"Access key + ?", "Access key + /", "Ctrl + Enter", "F", "Home", "End"} <= pressed
     place = page.one("//section[.//kbd='F']//h2").text_content()
     assert place == "Log, while its lines are focused"

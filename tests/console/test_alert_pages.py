@@ -83,8 +83,8 @@ async def test_errors_are_shown_at_their_fields(app: App, owner: Visitor) -> Non
         page = await owner.post(f"{RULES}/new", {"name": "N", **data}, status=422)
         assert page.value("name") == data.get("name", "N")
         return {
-            each.get("href").removeprefix("#f-"): each.text_content()
-            for each in page.all("//*[@id='faults']//a")
+            item.get("href").removeprefix("#f-"): item.text_content()
+            for item in page.all("//*[@id='faults']//a")
         }
 
     assert set(await faults(kind="", name=" ")) == {"name", "kind"}

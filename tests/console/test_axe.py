@@ -76,7 +76,7 @@ def faults_of(
 
 
 def broken(page: Page, label: str, rules: Sequence[str] = ()) -> list[str]:
-    return [f"{label}: {each}" for each in violations(page, rules)]
+    return [f"{label}: {violation}" for violation in violations(page, rules)]
 
 
 def too_wide(page: Page, label: str) -> list[str]:

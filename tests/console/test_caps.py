@@ -53,10 +53,13 @@ async def test_an_owner_sets_caps_for_a_run_and_a_month(priced: App, payer: Visi
 
 async def test_the_operator_sets_the_caps_of_any_account(priced: App, payer: Visitor) -> None:
     await payer.post("/admin/accounts/other/caps", {"run_cap": "", "month_cap": "7.25"})
-    found = {each.name: each for each in await priced.services.accounts.list_accounts(priced.owner)}
+    found = {
+        account.name: account
+        for account in await priced.services.accounts.list_accounts(priced.owner)
+    }
     assert found["other"].month_cap_micros == 7_250_000
     page = await payer.get("/admin/accounts")
-    assert "7.25" in [each.get("value") for each in page.all("//input[@name='month_cap']")]
+    assert "7.25" in [item.get("value") for item in page.all("//input[@name='month_cap']")]
     page = await payer.post("/admin/accounts/other/caps", {"run_cap": "all"}, status=422)
     assert "The caps of other were not changed" in page.text
 

@@ -37,9 +37,9 @@ def project(declared: dict[str, Any] | None) -> bytes:
 
 
 async def publish(app: App, *declared: dict[str, Any] | None, public: bool = True) -> None:
-    for each in declared:
+    for item in declared:
         await app.services.workers.publish(
-            app.other, project(each), name="prices", title="Prices", public=public
+            app.other, project(item), name="prices", title="Prices", public=public
         )
 
 

@@ -20,11 +20,11 @@ async def test_guests_may_read_every_operation(guest: Visitor) -> None:
 
 async def test_every_operation_has_a_page(guest: Visitor) -> None:
     document = (await guest.http.get("/openapi.json")).json()
-    ids = [each["operationId"] for item in document["paths"].values() for each in item.values()]
+    ids = [entry["operationId"] for item in document["paths"].values() for entry in item.values()]
     listing = (await guest.http.get("/llms.txt")).text
-    assert [each for each in ids if f"/docs/{each}.md)" not in listing] == []
-    for each in ids:
-        markdown = await guest.http.get(f"/docs/{each}.md")
+    assert [entry for entry in ids if f"/docs/{entry}.md)" not in listing] == []
+    for entry in ids:
+        markdown = await guest.http.get(f"/docs/{entry}.md")
         assert markdown.headers["content-type"].startswith("text/markdown")
         assert markdown.text.startswith("# ")
     await guest.get("/docs/noSuchOperation", status=404)

@@ -75,7 +75,7 @@ def look(browser: Browser, url: str, token: str, addresses: Sequence[str]) -> li
             assert answer is not None
             if answer.status >= 500 or answer.url.split("?")[0] != url + address.split("?")[0]:
                 bad.append(f"{address}: {answer.status} {answer.url}")
-            bad += [f"{address}: {each}" for each in _seen(page)]
+            bad += [f"{address}: {item}" for item in _seen(page)]
     return [*bad, *watch.dialogs, *watch.foreign, *watch.errors]
 
 
@@ -120,6 +120,6 @@ def test_the_check_detects_an_injected_script(browser: Browser, tmp_path: Path) 
             ),
         )
         page.goto("/bad")
-        assert any("script-src" in each for each in _seen(page))
-        assert any("onerror" in each for each in _seen(page))
+        assert any("script-src" in item for item in _seen(page))
+        assert any("onerror" in item for item in _seen(page))
         assert watch.foreign == ["http://evil.example/i.png"]

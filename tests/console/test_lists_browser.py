@@ -189,5 +189,5 @@ def test_usage_is_printed_without_buttons(
         expect(page.locator(".chart svg")).to_be_visible()
         expect(page.locator("tfoot").first).to_be_visible()
         for pressed in ("nav", "form", ".button", ".side"):
-            for each in page.locator(pressed).all():
-                expect(each).to_be_hidden()
+            for item in page.locator(pressed).all():
+                expect(item).to_be_hidden()

@@ -28,7 +28,7 @@ async def asked(app: App, *mains: str) -> str:
 def form_of(page: Page) -> dict[str, str]:
     names = page.all("//form[@id='run-form']//*[@name and not(self::button) and @type!='file']")
     areas = page.all("//form[@id='run-form']//textarea[@name]")
-    return {each.get("name"): page.value(each.get("name")) for each in [*names, *areas]}
+    return {item.get("name"): page.value(item.get("name")) for item in [*names, *areas]}
 
 
 async def test_an_empty_review_list_has_an_explanation(owner: Visitor) -> None:
@@ -43,7 +43,7 @@ async def test_a_first_version_is_shown_and_approved(app: App, owner: Visitor) -
     page = await owner.get(address)
     assert "the first public version" in page.text
     assert "print('one')" in page.text
-    labels = [each.text_content() for each in page.all("//button[@name='decision']")]
+    labels = [item.text_content() for item in page.all("//button[@name='decision']")]
     assert labels == ["Approve v1.0.1", "Return v1.0.1"]
     done = await owner.post(f"{address}/decide", {"decision": "approve", "reply": "Thank you"})
     assert done.location == "/admin/review"

@@ -359,8 +359,8 @@ def test_a_run_is_printed_without_buttons(live: LiveRun, browser: Browser, tab_o
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.locator("#run-figures")).to_be_visible()
         for pressed in ("nav.tabs", "form", ".button", ".side", "summary.button"):
-            for each in page.locator(pressed).all():
-                expect(each).to_be_hidden()
+            for item in page.locator(pressed).all():
+                expect(item).to_be_hidden()
         cut = page.evaluate(
             "[...document.querySelectorAll('main *')].filter(e => e.scrollHeight > e.clientHeight"
             " + 8 && ['auto', 'scroll'].includes(getComputedStyle(e).overflowY))"

@@ -76,7 +76,7 @@ def test_many_lines_and_columns_can_be_pasted(browser: Browser, server: Served, 
         page.get_by_role("button", name="Start", exact=True).click()
         page.wait_for_url("**/runs/*")
         given = newest(server)
-        assert [each["url"][-1] for each in given["pages"]] == ["1", "3", "4"]
+        assert [item["url"][-1] for item in given["pages"]] == ["1", "3", "4"]
         assert given["places"][1:] == [
             {"url": "https://b.example/1", "depth": 3, "kind": "shop", "photos": True},
             {"url": "two\twords", "depth": 4, "kind": "bar", "photos": False},

@@ -45,7 +45,7 @@ async def switch_on(visitor: Visitor) -> tuple[str, list[str]]:
 
 def kept(page: Page) -> dict[str, str]:
     """The fields of the form, as a browser sends them."""
-    return {each.get("name"): page.value(each.get("name")) for each in page.all("//form//*[@name]")}
+    return {item.get("name"): page.value(item.get("name")) for item in page.all("//form//*[@name]")}
 
 
 # --- the second factor ----------------------------------------------------------------------
@@ -126,7 +126,7 @@ async def test_a_key_is_created_after_the_password_was_confirmed(app: App, guest
     asked = await guest.post("/settings/keys/new", form, status=403)
     assert asked.one("//h1").text == "Confirm that it is you"
     assert not asked.all("//input[@name='code']")
-    scopes = [each.text.strip() for each in asked.all("//*[@name='pending.scopes']")]
+    scopes = [item.text.strip() for item in asked.all("//*[@name='pending.scopes']")]
     assert scopes == ["read", "run"]
     answer = {**kept(asked), "pending.scopes": scopes}
     wrong = await guest.post("/settings/confirm", answer | {"password": "wrong"}, status=422)

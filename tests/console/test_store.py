@@ -12,13 +12,13 @@ INPUT = {"parameters": {"custom": {"urls": [{"url": "https://example.org/"}]}}}
 
 
 def titles(page: Page) -> list[str]:
-    return [each.text_content() for each in page.all("//li[contains(@class,'store-card')]//h2")]
+    return [item.text_content() for item in page.all("//li[contains(@class,'store-card')]//h2")]
 
 
 def chips(page: Page) -> dict[str, str]:
     """Label of each category to its address."""
     found = page.all("//nav[@aria-label='Categories']/a")
-    return {" ".join(each.text_content().split()): each.get("href") for each in found}
+    return {" ".join(item.text_content().split()): item.get("href") for item in found}
 
 
 async def fill(app: App) -> None:

@@ -100,7 +100,7 @@ def test_a_comparison_is_one_column_on_a_phone(
             page.goto(address)
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= size["width"]
-            places = [each.bounding_box() for each in page.locator("main article").all()]
+            places = [item.bounding_box() for item in page.locator("main article").all()]
             assert len(places) == 6 and len({place["x"] for place in places if place}) == 1
             inside = page.evaluate(
                 "[...document.querySelectorAll('.diff')].every(e => e.scrollWidth <= e.clientWidth)"

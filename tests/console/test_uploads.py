@@ -95,7 +95,7 @@ async def test_a_checked_upload_shows_its_form_and_columns_and_is_published(
     address = await brought(app, other)
     page = await other.get(address)
     assert "ready to publish" in page.text
-    steps = [" ".join(each.text_content().split()) for each in page.all("//ol[@class='checks']/li")]
+    steps = [" ".join(item.text_content().split()) for item in page.all("//ol[@class='checks']/li")]
     assert steps[0].startswith("passed Archive and size")
     assert "passed Entry file main.py" in steps
     assert page.one("//td[.='price']/following-sibling::td[1]").text_content() == "Price"

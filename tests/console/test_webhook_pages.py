@@ -56,7 +56,7 @@ async def test_a_secret_is_shown_once(owner: Visitor, receiver: Receiver) -> Non
 async def test_errors_are_shown_at_their_fields_and_values_are_kept(owner: Visitor) -> None:
     typed = {"name": "Ops", "url": "http://10.0.0.7/x", "description": "<b>mine</b>"}
     page = await owner.post(f"{LIST}/new", typed, status=422)
-    links = {each.get("href"): each.text_content() for each in page.all("//*[@id='faults']//a")}
+    links = {item.get("href"): item.text_content() for item in page.all("//*[@id='faults']//a")}
     assert set(links) == {"#f-url", "#f-events"}
     assert "10.0.0.7 port 80 is not on the public internet" in links["#f-url"]
     assert "FYKE_CALLBACK_ALLOW" in links["#f-url"]
@@ -76,7 +76,7 @@ async def test_a_test_call_shows_its_steps(owner: Visitor, receiver: Receiver) -
     here, secret = await a_webhook(owner, receiver.url("/x"))
     receiver.reply("/x", Reply(200, text="thanks <b>a lot</b>"), Reply(404, text="no"))
     page = await owner.post(f"{here}/test", status=200)
-    steps = [each.text_content().strip() for each in page.all("//ol/li//p[@class='strong']")]
+    steps = [item.text_content().strip() for item in page.all("//ol/li//p[@class='strong']")]
     assert steps == ["Name resolved", "Connected", "Sent", "Response received"]
     assert "thanks <b>a lot</b>" in page.one("//section[@id='trial']").text_content()
     [message] = receiver.at("/x")
@@ -103,7 +103,7 @@ async def test_deliveries_are_listed_shown_and_replayed(app: App, owner: Visitor
     await owner.post(form.get("action"))
     assert "No deliveries in this state" in (await owner.get(f"{here}?state=delivered")).text
     listed = await owner.get(LIST)
-    assert [each.text_content().strip() for each in listed.all("//td[@data-label='State']")] == [
+    assert [item.text_content().strip() for item in listed.all("//td[@data-label='State']")] == [
         "Off", "Failing", "Working",
     ]  # fmt: skip
 
@@ -112,7 +112,7 @@ async def test_a_webhook_can_be_changed_and_switched_off(app: App, owner: Visito
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     form = await owner.get(f"{here}/edit")
     assert form.value("url") == "http://127.0.0.1:1024/a"
-    assert [each.get("value") for each in form.all("//input[@name='events'][@checked]")] == [
+    assert [item.get("value") for item in form.all("//input[@name='events'][@checked]")] == [
         "run.succeeded", "run.failed",
     ]  # fmt: skip
     changed = {"name": "Ops 2", "url": "http://127.0.0.1:1024/b", "events": "run.aborted"}

@@ -23,17 +23,17 @@ async def weight(visitor: Visitor, address: str) -> dict[str, int]:
     seen: dict[str, int] = {}
     waiting = [address]
     while waiting:
-        each = waiting.pop()
-        if each in seen:
+        url = waiting.pop()
+        if url in seen:
             continue
-        async with visitor.http.stream("GET", each, headers=HEADERS) as answer:
-            assert answer.status_code == 200, each
+        async with visitor.http.stream("GET", url, headers=HEADERS) as answer:
+            assert answer.status_code == 200, url
             raw = b"".join([part async for part in answer.aiter_raw()])
             lines = sum(len(name) + len(value) + 4 for name, value in answer.headers.items())
             packed = answer.headers.get("content-encoding") == "gzip"
-        seen[each] = len(raw) + lines
+        seen[url] = len(raw) + lines
         text = (gzip.decompress(raw) if packed else raw).decode("utf-8", "replace")
-        waiting += [urljoin(each, found) for found in loaded_by(each, text)]
+        waiting += [urljoin(url, found) for found in loaded_by(url, text)]
     return seen
 
 
@@ -52,7 +52,7 @@ def loaded_by(address: str, text: str) -> list[str]:
     found += re.findall(
         r"""<link[^>]*href="([^"]+)"[^>]*rel="(?:stylesheet|icon|modulepreload)""", text
     )
-    return [each for each in found if not each.startswith("data:")]
+    return [item for item in found if not item.startswith("data:")]
 
 
 async def test_the_sign_in_page_loads_few_bytes(guest: Visitor) -> None:

@@ -12,7 +12,7 @@ VALUE = "canary & <ada>: p@ss"
 
 
 def listed(page: Page) -> list[str]:
-    return [each.text_content().split()[0] for each in page.all("//tbody/tr/td[1]")]
+    return [item.text_content().split()[0] for item in page.all("//tbody/tr/td[1]")]
 
 
 async def test_secrets_are_set_replaced_and_removed(app: App, owner: Visitor) -> None:
@@ -70,7 +70,7 @@ async def test_a_form_kept_during_the_sign_in_has_no_value(app: App) -> None:
         typed = {"name": "LOGIN", "value": VALUE, "lines": VALUE}
         held = await guest.post(AT, typed, status=401)
         assert "canary" not in held.raw
-        assert [each.get("name") for each in held.all("//textarea")] == ["pending.name"]
+        assert [item.get("name") for item in held.all("//textarea")] == ["pending.name"]
         passwords = {"old": VALUE, "new": VALUE}
         held = await guest.post("/settings/account/password", passwords, status=401)
         assert "canary" not in held.raw

@@ -52,10 +52,10 @@ async def test_a_hostile_readme_runs_no_code_and_loads_nothing(app: App, owner: 
         page = await owner.get(f"/w/owner/odd/{tab}")
         block = page.all("//div[contains(@class,'markdown')]")[0]
         allowed = {"div", "p", "h2", "h3", "a", "pre", "code"}
-        assert {each.tag for each in block.iter()} <= allowed
-        for each in block.iter():
-            assert set(each.keys()) <= {"href", "title", "rel", "class"}, each.keys()
-        links = [each.get("href") for each in block.iter("a") if each.get("href")]
+        assert {item.tag for item in block.iter()} <= allowed
+        for item in block.iter():
+            assert set(item.keys()) <= {"href", "title", "rel", "class"}, item.keys()
+        links = [item.get("href") for item in block.iter("a") if item.get("href")]
         assert links, "a picture becomes a link"
         assert all(link.startswith("https://") for link in links), links
         assert not page.all("//img | //iframe | //object | //embed | //main//script")
@@ -170,7 +170,7 @@ async def test_every_list_field_accepts_pasted_lines(app: App, owner: Visitor) -
     ]  # fmt: skip
     await app.publish("lists", schema={"description": "", "b": "lines", "properties": properties})
     page = await owner.get("/w/owner/lists")
-    hints = [" ".join(each.itertext()) for each in page.all("//form-list | //form-rows")]
+    hints = [" ".join(item.itertext()) for item in page.all("//form-list | //form-rows")]
     assert len(hints) == 3
     assert all("aste" in hint for hint in hints), hints
     assert all("many lines" in hint or "rows and columns" in hint for hint in hints), hints

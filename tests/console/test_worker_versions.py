@@ -14,10 +14,10 @@ SHELVED = "/w/owner/shop-prices"
 def states(page: Page) -> dict[str, str]:
     """Number of each version to the label of its state."""
     found = {}
-    for each in page.all("//ul[@class='versions']/li"):
-        number = each.xpath(".//h2")[0].text_content()
-        words = each.xpath(".//div[@class='row'][h2]//span[contains(@class,'state')]")
-        tags = each.xpath(".//div[@class='row'][h2]//span[@class='tag']")
+    for item in page.all("//ul[@class='versions']/li"):
+        number = item.xpath(".//h2")[0].text_content()
+        words = item.xpath(".//div[@class='row'][h2]//span[contains(@class,'state')]")
+        tags = item.xpath(".//div[@class='row'][h2]//span[@class='tag']")
         found[number] = " ".join(one.text_content().strip() for one in [*words, *tags])
     return found
 
@@ -63,7 +63,7 @@ async def test_two_versions_are_compared_side_by_side(app: App, owner: Visitor) 
     await add_versions(app)
     page = await owner.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
     chosen = page.all("//main//select/option[@selected]")
-    assert [each.text_content() for each in chosen] == ["v1.0.1", "v1.0.3"]
+    assert [item.text_content() for item in chosen] == ["v1.0.1", "v1.0.3"]
     words = page.one("//section[@aria-labelledby='schema']//ul").text_content()
     assert "max_results" in words and "changed its default from" in words
     changed = page.one("//article[.//h3='main.py']")
@@ -88,7 +88,7 @@ async def test_the_changelog_has_the_text_of_the_author_and_the_schema_changes(
     await add_versions(app)
     page = await owner.get(f"{SHELVED}/changelog")
     assert "Tries a page that fails again." in page.text
-    steps = [" ".join(each.text_content().split()) for each in page.all("//ol[@class='steps']/li")]
+    steps = [" ".join(item.text_content().split()) for item in page.all("//ol[@class='steps']/li")]
     assert [step.split()[0] for step in steps] == ["v1.0.3", "v1.0.2", "v1.0.1"]
     assert "Input field currency was added" in steps[0]
     assert "The first version." in steps[2]

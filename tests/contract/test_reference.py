@@ -58,9 +58,9 @@ class Served:
     def parameter(self, name: str, place: str) -> Object | None:
         return next(
             (
-                each
-                for each in self.operation.get("parameters", ())
-                if (each["name"], each["in"]) == (name, place)
+                parameter
+                for parameter in self.operation.get("parameters", ())
+                if (parameter["name"], parameter["in"]) == (name, place)
             ),
             None,
         )
@@ -79,7 +79,7 @@ class Served:
     def codes(self, status: str) -> set[str]:
         answer = self.operation["responses"].get(status, {})
         examples = answer.get("content", {}).get("application/json", {}).get("examples", {})
-        return {str(each["value"]["code"]) for each in examples.values()}
+        return {str(example["value"]["code"]) for example in examples.values()}
 
     def choices(self, schema: Object) -> Iterator[Object]:
         """The alternatives of ``schema``, with references resolved."""

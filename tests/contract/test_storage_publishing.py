@@ -164,7 +164,7 @@ async def test_one_server_processes_an_upload_until_its_claim_expires(state: Sta
         found: Upload | None = await state.write(lambda tx: tx.uploads.claim(made.id, now, now + 9))
         return found
 
-    taken = [each for each in await asyncio.gather(*(claim(100) for _ in range(6))) if each]
+    taken = [item for item in await asyncio.gather(*(claim(100) for _ in range(6))) if item]
     assert taken == [replace(made, state=UploadState.WORKING, working_until=109)]
     assert await claim(109) is None
     assert await claim(110) is not None

@@ -244,7 +244,7 @@ async def test_a_reason_is_stored_with_run_subtask_and_event(state: State) -> No
         line = tx.run_lists.lines(run.account_id, [run.id])[run.id]
         return tx.runs.get(run.id), tx.runs.subtasks(run.id)[0], tx.runs.events(run.id)[-1], line
 
-    assert [each.reason for each in await state.read(read)] == [CODE_1] * 4
+    assert [item.reason for item in await state.read(read)] == [CODE_1] * 4
 
 
 async def test_an_unknown_reason_code_shows_the_stored_sentence(state: State) -> None:

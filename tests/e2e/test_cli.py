@@ -425,7 +425,7 @@ def test_the_user_commands_and_the_permissions_of_keys(cli: Cli) -> None:
     own = {"FYKE_KEY": key}
     cli.run("run", "list", env=own)
     assert 'the scope "admin"' in cli.run("user", "list", code=4, env=own)[1]
-    listed = {each["name"]: each["scopes"] for each in cli.json("key", "list")}
+    listed = {item["name"]: item["scopes"] for item in cli.json("key", "list")}
     assert listed["looks"] == ["read", "run"]
     assert "unknown scope 'all'" in cli.run("key", "create", "x", "--scope", "all", code=2)[1]
 
@@ -449,6 +449,6 @@ def test_every_command_is_tested() -> None:
     files = sorted(Path(__file__).parent.glob("test_cli*.py"))
     for call in ast.walk(ast.parse("\n".join(file.read_text() for file in files))):
         if isinstance(call, ast.Call) and ast.unparse(call.func).lower().startswith("cli"):
-            words = [each.value for each in call.args if isinstance(each, ast.Constant)]
+            words = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
             tried |= {" ".join(["fyke", *map(str, words[:n])]) for n in (1, 2)}
     assert set(names_of_commands()) - {"fyke up", "fyke serve"} <= tried

@@ -181,7 +181,10 @@ def test_input_headers_rows_upserts_and_log_work_in_every_language(
     ]
     body = {"run_slug": run, "page_index": 1, "page_size": 1}
     headers = platform.call("/api/v1/run/result/list", body)["headers"]
-    assert [(each["label"], each["key"]) for each in headers] == [("Ident", "id"), ("Text", "text")]
+    assert [(header["label"], header["key"]) for header in headers] == [
+        ("Ident", "id"),
+        ("Text", "text"),
+    ]
     said = {entry["content"]: entry["type"] for entry in lines(platform, run)}
     assert said["the end"] == 4
     [refused] = [text for text in said if text.startswith("refused: ")]

@@ -163,7 +163,7 @@ def test_a_run_that_waits_for_its_plan_shows_the_reason(
 def test_versions_that_cannot_be_started_have_a_reason(platform: Booted) -> None:
     slug = quick(platform, "reasons-versions")
     one = f"/api/fyke/workers/{slug}/versions"
-    [number] = [each["version"] for each in platform.read(one)["list"]]
+    [number] = [item["version"] for item in platform.read(one)["list"]]
     body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
     unknown = platform.raw("/api/v1/scraper/run", {**body, "version": "v9.9.9"}).json()
     assert unknown["message"] == (

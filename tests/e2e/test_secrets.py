@@ -78,14 +78,14 @@ def worker(platform: Booted) -> str:
 
 
 def holding(data: bytes) -> set[bytes]:
-    return {each for each in SPELLED if each in data}
+    return {item for item in SPELLED if item in data}
 
 
 def files_with_it(folder: Path) -> list[tuple[str, set[bytes]]]:
     files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
     assert files
     found = [(str(file), holding(file.read_bytes())) for file in files]
-    return [each for each in found if each[1]]
+    return [item for item in found if item[1]]
 
 
 def test_the_callback_and_the_summary_of_a_run_contain_no_secret(
@@ -118,10 +118,10 @@ def test_no_stored_data_of_a_run_contains_a_secret(platform: Booted, worker: str
     assert log.count("***LOGIN***") > 25 and log.count("***KEY***") >= 3
     assert "printed" in log and "warned" in log and "logged" in log
     assert rows[0] == {"had": ["KEY", "LOGIN"], "length": len(VALUE), "lines": 3}
-    assert [each["a"].count("***") for each in rows[1]["k ***LOGIN***"]] == [2] * 7
+    assert [row["a"].count("***") for row in rows[1]["k ***LOGIN***"]] == [2] * 7
     assert (rows[1]["key"], rows[2]) == ("***KEY***", {"id": "***LOGIN***", "n": 1})
     exported = [_exported(platform, run, form) for form in ("csv", "json", "xml")]
-    assert all(b"***LOGIN***" in each for each in exported)
+    assert all(b"***LOGIN***" in item for item in exported)
     with FykeClient(platform.url, platform.key, 60) as client:
         [site] = client.sites(run).items
     assert site.domain == "***LOGIN***.example"

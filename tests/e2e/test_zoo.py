@@ -230,7 +230,7 @@ def test_bundles_that_cannot_run_are_refused_at_the_upload(platform: Booted, fau
 
 
 @pytest.mark.parametrize(
-    "behaviour", [pytest.param(each, id=each.name, marks=each.marks) for each in ZOO]
+    "behaviour", [pytest.param(item, id=item.name, marks=item.marks) for item in ZOO]
 )
 def test_each_misbehaving_worker_ends_as_expected(platform: Booted, behaviour: Behaviour) -> None:
     slug = platform.push(zoo(behaviour.name), f"zoo-{behaviour.name}".replace("_", "-"))

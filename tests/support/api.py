@@ -91,9 +91,9 @@ def start_body(worker: str, **more: Any) -> dict[str, Any]:
 
 def operations(app: Any) -> list[Any]:
     """Return the declarations of all operations of the application."""
-    return [each.declaration for each in app.operations]
+    return [operation.declaration for operation in app.operations]
 
 
 def public_routes(app: Any) -> set[tuple[str, str]]:
     """Method and path of the operations that need no key."""
-    return {(each.method, each.path) for each in operations(app) if each.public}
+    return {(operation.method, operation.path) for operation in operations(app) if operation.public}

@@ -80,7 +80,7 @@ def _certificate(
 
 
 def _alternative(names: Sequence[str]) -> x509.SubjectAlternativeName:
-    return x509.SubjectAlternativeName([_name(each) for each in names])
+    return x509.SubjectAlternativeName([_name(name) for name in names])
 
 
 def _name(text: str) -> x509.GeneralName:

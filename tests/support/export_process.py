@@ -36,9 +36,9 @@ async def main(url: str, run_id: str, name: str, sort: str = "") -> None:
         reading = RunResults(storage, results, Path(folder))
         exports = Exports(storage, reading, storage.clock, Path(folder))
         request = ExportRequest(FORMATS[name], query=parse_query(sort=sort))
-        for each in (SMALL, run_id):
-            run = a_run("A", id=each, state=RunState.SUCCEEDED, finished_at=1_700_000_000_000)
-            storage.tx.runs.rows[each] = run
+        for item in (SMALL, run_id):
+            run = a_run("A", id=item, state=RunState.SUCCEEDED, finished_at=1_700_000_000_000)
+            storage.tx.runs.rows[item] = run
             version = a_version(run.worker_id)
             storage.tx.workers.version_rows[run.worker_id, version.number] = version
         await write(exports, SMALL, request)

@@ -156,7 +156,7 @@ async def _run(app: App, found: Hostile, texts: Sequence[str]) -> None:
 
 def printable(text: str) -> str:
     """The text as a title: its printable characters, up to the longest title."""
-    return "".join(each for each in text if each.isprintable())[:TITLE]
+    return "".join(item for item in text if item.isprintable())[:TITLE]
 
 
 def lines(taken: Counter[str]) -> str:

@@ -160,4 +160,4 @@ NAMES = {
 def urls(port: int) -> list[str]:
     """All addresses, with the port of the canary."""
     made = [*_COMMANDS, *(f"https://{host}:CANARY/a/b" for host in _INSIDE)]
-    return [each.replace("CANARY", str(port)).replace("SECRET", SECRET) for each in made]
+    return [item.replace("CANARY", str(port)).replace("SECRET", SECRET) for item in made]

@@ -226,7 +226,7 @@ def _read_python(text: str) -> None:
 
 
 def _read_requirements(text: str) -> None:
-    names = [each.name for each in requirements.parse(text)]
+    names = [item.name for item in requirements.parse(text)]
     dependency_findings.python_imports([("main.py", 1, f"m{n}") for n in range(500)], [], names)
 
 
@@ -371,7 +371,7 @@ PARSERS: dict[str, Parser] = {
         {"imports": _repeated("", "import a from 'b'\n"), "open": _repeated("", "from '")},
     ),
     "use of the SDK": Parser(
-        lambda text: [sdk_usage.sdk_findings(each, "a", [text]) for each in Language], 65_536
+        lambda text: [sdk_usage.sdk_findings(item, "a", [text]) for item in Language], 65_536
     ),
     "comparison": Parser(
         _compare,

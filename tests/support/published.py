@@ -30,8 +30,8 @@ class PublishedState:
 
     async def begin(self) -> PublishedState:
         def work(tx: Transaction) -> None:
-            for each in (ALICE, BOB, OPERATOR):
-                account = Account(each.account_id, each.account_name, each.operator, 0, 0, 0, 0, 0)
+            for item in (ALICE, BOB, OPERATOR):
+                account = Account(item.account_id, item.account_name, item.operator, 0, 0, 0, 0, 0)
                 tx.accounts.add(account)
 
         await self.write(work)

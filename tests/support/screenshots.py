@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
             seeded = server.do(seed(server.app))
             token = server.do(sign_in(server.app.services.sessions, server.app))
             known = seeded.addresses()
-            wanted = [known.get(each, each) for each in arguments[1:]]
+            wanted = [known.get(argument, argument) for argument in arguments[1:]]
             for address in wanted or addresses(server, seeded):
                 take(browser, server.base_url, token, address, out)
     return 0

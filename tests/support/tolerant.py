@@ -209,7 +209,7 @@ def _accepted(member: Member) -> Schema:
 
 def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:
     """In a query every value is text, so only the first of several forms is used."""
-    found = [each for each in members if each.names[0] == parameter["name"]]
+    found = [member for member in members if member.names[0] == parameter["name"]]
     if not found or parameter["in"] == "header":
         return
     schema = _accepted(found[0])
@@ -224,7 +224,7 @@ def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:
 
 def _open_body(body: Schema, members: Sequence[Member], strict: bool) -> Schema:
     media = body["content"]["application/json"]
-    needed = [each.names[0] for each in members if each.required]
+    needed = [item.names[0] for item in members if item.required]
     properties = {}
     for member in members:
         name = member.names[0]

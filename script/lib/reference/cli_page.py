@@ -39,20 +39,24 @@ def _command(path: str, command: Any) -> Iterator[str]:
     yield f"## {path}\n"
     description, _, examples = inspect.cleandoc(command.help or "").partition("Examples:")
     yield description.replace("\b", "").strip() + "\n"
-    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    arguments = [param for param in command.params if param.param_type_name == "argument"]
     options = [
-        each for each in command.params if each.param_type_name == "option" and not each.hidden
+        param for param in command.params if param.param_type_name == "option" and not param.hidden
     ]
-    is_client = {"url", "key"} <= {each.name for each in options}
-    specific = [each for each in options if not (is_client and each.name in _COMMON)]
-    required = [_names(each) for each in specific if each.required]
-    usage = [path, *(each.metavar or each.name.upper() for each in arguments), *required]
+    is_client = {"url", "key"} <= {option.name for option in options}
+    specific = [option for option in options if not (is_client and option.name in _COMMON)]
+    required = [_names(item) for item in specific if item.required]
+    usage = [
+        path,
+        *(argument.metavar or argument.name.upper() for argument in arguments),
+        *required,
+    ]
     yield f"`{' '.join([*usage, '[OPTIONS]'])}`\n"
     lines = examples.strip().splitlines()
     shown = lines if len(lines) > 1 else examples.strip().split("; ")
     yield "\n".join(["```sh", *(line.strip() for line in shown), "```\n"])
     yield from table(
-        ("option", "meaning"), ((f"`{_names(each)}`", _help(each)) for each in specific)
+        ("option", "meaning"), ((f"`{_names(item)}`", _help(item)) for item in specific)
     )
     if is_client:
         yield "And the options of [which server](#which-server).\n"

@@ -16,10 +16,10 @@ _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 
 def paragraphs(text: str) -> Iterator[str]:
     """Yield the paragraphs of a docstring as Markdown, wrapped."""
-    for each in re.split(r"\n\s*\n", inspect.cleandoc(text).strip()):
-        if not each:
+    for item in re.split(r"\n\s*\n", inspect.cleandoc(text).strip()):
+        if not item:
             continue
-        plain = _PAGE.sub(_link, " ".join(each.split()).replace("``", "`"))
+        plain = _PAGE.sub(_link, " ".join(item.split()).replace("``", "`"))
         yield textwrap.fill(plain, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 

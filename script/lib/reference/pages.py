@@ -47,6 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stale.append(f"docs/reference/{name}")
             if not check:
                 page.write_text(text, encoding="utf-8")
-    for each in stale:
-        print(f"{each} is stale: run script/docs" if check else f"{each} was written")
+    for item in stale:
+        print(f"{item} is stale: run script/docs" if check else f"{item} was written")
     return 1 if stale and check else 0

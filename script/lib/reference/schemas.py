@@ -54,14 +54,14 @@ class Shapes:
             if "enum" in schema:  # listed where it is used
                 continue
             yield f"### {title(name)}\n"
-            yield from (f"{each}\n" for each in paragraphs(schema.get("description", "")))
+            yield from (f"{paragraph}\n" for paragraph in paragraphs(schema.get("description", "")))
             yield from self.members("member", schema)
 
     def members(self, head: str, schema: Schema) -> Iterator[str]:
         """Yield the table of the members of an object and of the objects in it."""
         rows = (
-            (f"`{each.name}`", self.type_of(each.schema), _meaning(each))
-            for each in self.walk(schema)
+            (f"`{item.name}`", self.type_of(item.schema), _meaning(item))
+            for item in self.walk(schema)
         )
         yield from table((head, "type", "meaning"), rows)
 
@@ -81,7 +81,7 @@ class Shapes:
         suffix = ""
         while member.get("type") == "array" and "items" in member:
             member, suffix = member["items"], suffix + "[]"
-        choices = [each for each in _choices(member) if each.get("type") != "null"]
+        choices = [choice for choice in _choices(member) if choice.get("type") != "null"]
         if len(choices) != 1 or self.is_shared(choices[0]):
             return None, ""
         inner = self.resolve(choices[0])
@@ -99,8 +99,10 @@ class Shapes:
         if "const" in schema:
             return f"`{schema['const']}`"
         if "enum" in schema:
-            return ", ".join(f"`{each}`" if each != "" else "empty" for each in schema["enum"])
-        choices = [each for each in _choices(schema) if each.get("maxLength") != 0]  # or empty
+            return ", ".join(f"`{item}`" if item != "" else "empty" for item in schema["enum"])
+        choices = [
+            choice for choice in _choices(schema) if choice.get("maxLength") != 0
+        ]  # or empty
         if len(choices) != 1:
             return " or ".join(dict.fromkeys(map(self.type_of, choices)))
         return self._plain({"type": schema.get("type", "any"), **choices[0]})
@@ -108,7 +110,7 @@ class Shapes:
     def _plain(self, schema: Schema) -> str:
         kind = schema.get("type", "any")
         if isinstance(kind, list):
-            return " or ".join(self._plain({**schema, "type": each}) for each in kind)
+            return " or ".join(self._plain({**schema, "type": item}) for item in kind)
         if kind == "array":
             return f"array of {self.type_of(schema.get('items', {}))}"
         values_schema = schema.get("additionalProperties")
@@ -144,12 +146,12 @@ def _references(schema: Any) -> Iterator[str]:
     if isinstance(schema, dict):
         if "$ref" in schema:
             yield _name(schema)
-        for key, each in schema.items():
+        for key, item in schema.items():
             if key not in ("example", "examples", "default"):
-                yield from _references(each)
+                yield from _references(item)
     elif isinstance(schema, list):
-        for each in schema:
-            yield from _references(each)
+        for item in schema:
+            yield from _references(item)
 
 
 def _limits(schema: Schema) -> str:

@@ -38,12 +38,12 @@ def section(group: type[BaseModel]) -> Iterator[str]:
     """The lines of one group of settings."""
     title, *introduction = paragraphs(group.__doc__ or "")
     yield f"## {title.rstrip('.')}\n"
-    yield from (f"{each}\n" for each in introduction)
+    yield from (f"{item}\n" for item in introduction)
     descriptions = _docstrings(group)
     for name, field in group.model_fields.items():
         yield f"### `{name}`\n"
         yield f"Type: {_type(field)}. Default: {_default(name, field)}.\n"
-        yield from (f"{each}\n" for each in paragraphs(descriptions[name]))
+        yield from (f"{paragraph}\n" for paragraph in paragraphs(descriptions[name]))
         example = (field.examples or [""])[0]
         yield f"```sh\nFYKE_{name.upper()}={example}\n```\n"
 
@@ -63,20 +63,20 @@ def _docstrings(group: type[BaseModel]) -> dict[str, str]:
 
 
 def _type(field: FieldInfo) -> str:
-    for each in field.metadata:
-        if isinstance(each, groups.TypeText):
-            return each.text
-    literals = [f"`{each}`" for each in get_args(field.annotation)]
+    for item in field.metadata:
+        if isinstance(item, groups.TypeText):
+            return item.text
+    literals = [f"`{literal}`" for literal in get_args(field.annotation)]
     if literals:  # a Literal
         return f"{', '.join(literals[:-1])} or {literals[-1]}"
     annotation: Any = field.annotation
     kind = _KINDS[annotation] + _bounds(field)
-    unit = next((each.text for each in field.metadata if isinstance(each, groups.Unit)), "")
+    unit = next((item.text for item in field.metadata if isinstance(item, groups.Unit)), "")
     return f"{kind}; unit: {unit}" if unit else kind
 
 
 def _bounds(field: FieldInfo) -> str:
-    limits = {type(each): each for each in field.metadata}
+    limits = {type(item): item for item in field.metadata}
     lowest, highest, above = limits.get(Ge), limits.get(Le), limits.get(Gt)
     if lowest and highest:
         return f" from {lowest.ge} to {highest.le}"

@@ -98,7 +98,7 @@ def parse_object(body: bytes, names: tuple[str, ...], *, optional: bool = False)
 def _decoder(names: tuple[str, ...]) -> Callable[[bytes], dict[str, Any]]:
     """A function that decodes the members ``names`` of an object and skips the others."""
     fields = {f"member{number}": name for number, name in enumerate(names)}
-    shape = msgspec.defstruct("Body", [(each, Any, None) for each in fields], rename=fields)
+    shape = msgspec.defstruct("Body", [(field, Any, None) for field in fields], rename=fields)
     decoder = msgspec.json.Decoder(shape)
 
     def decode(body: bytes) -> dict[str, Any]:

@@ -63,8 +63,8 @@ def members_of(shape: type[Request]) -> tuple[Member, ...]:
     """The members of a request type, in order."""
     hints = get_type_hints(shape, include_extras=True)
     return tuple(
-        Member.of(each.name, each.encode_name, hints[each.name], required=each.required)
-        for each in msgspec.structs.fields(shape)
+        Member.of(field.name, field.encode_name, hints[field.name], required=field.required)
+        for field in msgspec.structs.fields(shape)
     )
 
 

@@ -161,7 +161,7 @@ def _scopes(method: str, path: str, scope: object) -> frozenset[Scope]:
         return frozenset({Scope.READ})  # a key that may not read counts as no key
     if isinstance(scope, Scope):
         return frozenset({scope})
-    if isinstance(scope, frozenset) and all(isinstance(each, Scope) for each in scope):
+    if isinstance(scope, frozenset) and all(isinstance(item, Scope) for item in scope):
         return scope
     raise DeclarationError(f"{method} {path}: scope must be a Scope, several, or PUBLIC")
 
@@ -169,9 +169,9 @@ def _scopes(method: str, path: str, scope: object) -> frozenset[Scope]:
 def declared_operations(routes: object) -> list[tuple[Declaration, Callable[..., Any]]]:
     """The operations that the methods of ``routes`` declare, in order, each with its handler."""
     return [
-        (each, getattr(routes, name))
+        (item, getattr(routes, name))
         for name, member in vars(type(routes)).items()
-        for each in getattr(member, _DECLARED, ())
+        for item in getattr(member, _DECLARED, ())
     ]
 
 

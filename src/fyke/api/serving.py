@@ -119,11 +119,14 @@ class Operation:
         """The shapes of ``data``; none for null and for answers without an envelope."""
         hint = self._hints["return"]
         choices = get_args(hint) if get_origin(hint) not in (None, Json) else (hint,)
-        shapes = [get_args(each)[0] if get_origin(each) is Json else each for each in choices]
+        shapes = [
+            get_args(choice)[0] if get_origin(choice) is Json else choice for choice in choices
+        ]
         return tuple(
-            each
-            for each in shapes
-            if each is not NoneType and not (isinstance(each, type) and issubclass(each, Response))
+            shape
+            for shape in shapes
+            if shape is not NoneType
+            and not (isinstance(shape, type) and issubclass(shape, Response))
         )
 
     @cached_property
@@ -138,7 +141,7 @@ class Operation:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        return tuple(name for each in self._members for name in each.names)
+        return tuple(name for member in self._members for name in member.names)
 
     @cached_property
     def max_body(self) -> int:
@@ -147,11 +150,13 @@ class Operation:
 
     @cached_property
     def _optional(self) -> bool:
-        return not any(each.required for each in self._members)
+        return not any(member.required for member in self._members)
 
     @cached_property
     def _repeated(self) -> frozenset[str]:
-        return frozenset(name for each in self._members if each.repeated for name in each.names)
+        return frozenset(
+            name for member in self._members if member.repeated for name in member.names
+        )
 
     def _admit(self, caller: Caller, visit: Visit) -> Caller:
         """The caller, with the address for the audit log if this may change something.
@@ -246,9 +251,9 @@ def operations_of(routes: object) -> list[Operation]:
         Operation(declaration, handler, declaration.tag or default_tag)
         for declaration, handler in declared_operations(routes)
     ]
-    for each in operations:
-        if not (each.tag and each.texts[0]):
-            raise DeclarationError(f"{each.id} must have a tag and a docstring")
+    for operation in operations:
+        if not (operation.tag and operation.texts[0]):
+            raise DeclarationError(f"{operation.id} must have a tag and a docstring")
     return operations
 
 
@@ -283,9 +288,9 @@ def mount(app: Starlette, operations: Sequence[Operation], access: AccessControl
     """
     routes = app.router.routes
     routes.extend(_routes(operations, access, hot=True))
-    for each in operations:
-        for path in each.declaration.aliases:
-            routes.append(Route(path, _Endpoint(each, access), methods=[each.method]))
+    for operation in operations:
+        for path in operation.declaration.aliases:
+            routes.append(Route(path, _Endpoint(operation, access), methods=[operation.method]))
     routes.extend(_routes(operations, access, hot=False))
 
 
@@ -306,11 +311,13 @@ def _paths_matching(path: re.Pattern[str], paths: frozenset[str]) -> frozenset[s
 def _routes(
     operations: Sequence[Operation], access: AccessControl, *, hot: bool
 ) -> Iterable[Route]:
-    exact = frozenset(each.path for each in operations if not each.declaration.path_names)
-    for each in operations:
-        if each.declaration.hot is hot:
-            route = _Route(each.path, _Endpoint(each, access), methods=[each.method])
-            if each.declaration.path_names:
+    exact = frozenset(
+        operation.path for operation in operations if not operation.declaration.path_names
+    )
+    for operation in operations:
+        if operation.declaration.hot is hot:
+            route = _Route(operation.path, _Endpoint(operation, access), methods=[operation.method])
+            if operation.declaration.path_names:
                 route.exact = _paths_matching(route.path_regex, exact)
             if not hot and route.methods:
                 route.methods.discard("HEAD")

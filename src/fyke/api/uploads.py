@@ -40,7 +40,7 @@ async def read_form(request: Request, shape: type[S], *, strict: bool = False) -
             f"the body must be a form: send {FORM_TYPE}, as curl does with "
             "-F scraper_file=@worker.zip"
         )
-    repeated = frozenset(name for each in members_of(shape) if each.repeated for name in each.names)
+    repeated = frozenset(name for item in members_of(shape) if item.repeated for name in item.names)
     form = await _parse(request)
     try:
         return decode(shape, await _values(form, repeated, strict), strict=strict)

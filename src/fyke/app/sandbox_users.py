@@ -10,4 +10,4 @@ from fyke.sandbox.process.user_claims import active_claims
 def sandbox_users(home: Path) -> range | None:
     """The users of the launcher that serves ``home``; None without one. Only for root."""
     claims = active_claims()
-    return next((each.users for each in claims if Path(each.home) == home.absolute()), None)
+    return next((claim.users for claim in claims if Path(claim.home) == home.absolute()), None)

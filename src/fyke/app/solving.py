@@ -47,9 +47,9 @@ def solve(packages: list[requirements.Requirement], *, builds: bool) -> list[Fin
 
     from fyke.sandbox.packages.environment_python import BASE_SET, explain
 
-    if {each.name for each in packages} <= {each.name for each in BASE_SET}:
+    if {package.name for package in packages} <= {item.name for item in BASE_SET}:
         return []
-    lines = "".join(f"{each.text}\n" for each in packages)
+    lines = "".join(f"{package.text}\n" for package in packages)
     command = [
         find_uv_bin(), "pip", "compile", "-", "--quiet", "--no-sources",
         "--no-progress", "--color", "never", "--no-python-downloads",

@@ -45,7 +45,7 @@ def stopping_signals() -> list[signal.Signals]:
     """Signals that stop the platform; one that is ignored, as SIGHUP by ``nohup``, is not among
     them.
     """
-    return [each for each in STOPPING if signal.getsignal(each) is not signal.SIG_IGN]
+    return [item for item in STOPPING if signal.getsignal(item) is not signal.SIG_IGN]
 
 
 def accept_signals() -> None:

@@ -99,7 +99,7 @@ def _pages(first: Row, rows: Iterator[Row], keys: list[str]) -> Iterator[list[li
 
 
 def _keys(headers: list[Any], rows: list[Row]) -> list[str]:
-    """The declared columns, then other keys; the platform's own keys only if there are no others."""
+    """The declared columns, then other keys; the platform's own only if there are no others."""
     declared = dict.fromkeys(header.key for header in headers)
     keys = declared | dict.fromkeys(key for row in rows for key in row)
     visible = [key for key in keys if key in declared or not key.startswith("__coreclaw")]

@@ -38,7 +38,7 @@ _language: ContextVar[ConsoleLanguage] = ContextVar("language", default=ENGLISH)
 
 def language_named(tag: str) -> ConsoleLanguage | None:
     """The language of this tag, or None."""
-    return next((each for each in LANGUAGES if each.tag == tag), None)
+    return next((language for language in LANGUAGES if language.tag == tag), None)
 
 
 def choose_language(preferred: str, accepted: str) -> ConsoleLanguage:

@@ -54,5 +54,5 @@ def explain(output: str, request: GitRequest) -> str:
         if re.search(pattern, lowered):
             return text
     lines = [line for line in output.splitlines() if line.strip()]
-    last = "".join(each for each in (lines or ["no reason"])[-1] if each.isprintable())
+    last = "".join(item for item in (lines or ["no reason"])[-1] if item.isprintable())
     return f"git could not fetch it: {last[:200]}"

@@ -194,7 +194,7 @@ class AddressRules:
         if isinstance(host, str) and self.check_name(host, port):
             return [str(address) for address in addresses]
         allowed = [str(address) for address in addresses if self.check(address, port)]
-        if len(allowed) == len(addresses) or any(self.exempt(each, port) for each in addresses):
+        if len(allowed) == len(addresses) or any(self.exempt(item, port) for item in addresses):
             return allowed
         return []
 

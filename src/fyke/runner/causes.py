@@ -52,7 +52,9 @@ def _python(lines: Sequence[str]) -> str:
 def _traceback(lines: Sequence[str]) -> int | None:
     """The index of the last header whose exception was not ignored, else of the last one."""
     headers = [index for index, line in enumerate(lines) if _HEADER.match(line)]
-    counted = [each for each in headers if each == 0 or not lines[each - 1].startswith(_IGNORED)]
+    counted = [
+        header for header in headers if header == 0 or not lines[header - 1].startswith(_IGNORED)
+    ]
     return max(counted or headers, default=None)
 
 
@@ -77,7 +79,7 @@ def _node(lines: Sequence[str]) -> str:
     if text.startswith(_REJECTION):
         reason = text.partition(_REASON)[2].rpartition('"')[0]
         return f"{_REJECTION}: {reason or text}"
-    causes = [found[1] for each in below if (found := _CAUSE.match(each))]
+    causes = [found[1] for item in below if (found := _CAUSE.match(item))]
     return _with_place(": ".join([text, *causes[:1]]), below, _NODE_FRAME)
 
 

@@ -168,7 +168,7 @@ class ProcessWatch:
             self._intake.log(severity, content)
 
     def _log_waiting_soon(self) -> None:
-        if self._log_waiting is None and any(each.waiting for each in self._entries.values()):
+        if self._log_waiting is None and any(entry.waiting for entry in self._entries.values()):
             loop = asyncio.get_running_loop()
             self._log_waiting = loop.call_later(ENTRY_SECONDS, self._log_rest)
 

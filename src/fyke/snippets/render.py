@@ -45,7 +45,7 @@ LANGUAGES: tuple[SnippetLanguage, ...] = (
     SnippetLanguage("php", "PHP", "start.php"),
     SnippetLanguage("go", "Go", "start.go"),
 )
-IDS = tuple(each.id for each in LANGUAGES)
+IDS = tuple(item.id for item in LANGUAGES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ OriginName = Literal["api", "api_v2", "web", "schedule"]
 
 def known_values(values: Iterable[str], description: str | None = None) -> Meta:
     """The values of a string, for the documents; clients accept others of a newer server."""
-    texts = [str(each) for each in values]
+    texts = [str(value) for value in values]
     return Meta(description=description, extra_json_schema={"enum": texts})
 
 

@@ -109,9 +109,9 @@ def test_a_run_is_rerun_and_aborted_and_a_wait_times_out(fyke: FykeClient, worke
     again = fyke.rerun(run)
     with pytest.raises(TimeoutError, match="still ready"):
         fyke.wait(again, 0.01)
-    for each in (run, again):
-        fyke.abort(each)
-        assert fyke.run(each).status in ENDED
+    for item in (run, again):
+        fyke.abort(item)
+        assert fyke.run(item).status in ENDED
 
 
 def test_a_sync_start_returns_the_rows(server: Served, fyke: FykeClient, worker: str) -> None:

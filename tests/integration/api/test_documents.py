@@ -66,7 +66,7 @@ def bodies(operation: Object) -> Iterator[tuple[str, Object]]:
 def examples(media: Object) -> list[Any]:
     if "example" in media:
         return [media["example"]]
-    return [each["value"] for each in media.get("examples", {}).values()]
+    return [example["value"] for example in media.get("examples", {}).values()]
 
 
 async def test_every_example_matches_its_schema(document: Object) -> None:
@@ -128,7 +128,9 @@ async def test_every_error_response_lists_all_of_its_codes(document: Object) -> 
             if int(status) < 400 or "content" not in answer:
                 continue
             named = set(re.findall(r"\b[0-9]{4,5}\b", answer["description"]))
-            shown = {str(each["code"]) for each in examples(answer["content"]["application/json"])}
+            shown = {
+                str(example["code"]) for example in examples(answer["content"]["application/json"])
+            }
             assert shown <= named, (method, path, status)
             assert shown
 
@@ -163,7 +165,7 @@ async def test_importers_are_not_offered_the_start_key(app: App, api: Api, path:
     starting = [
         operation["operationId"]
         for _, _, operation in operations_of(app.asgi().openapi())
-        if any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", ()))
+        if any(item["name"] == "Idempotency-Key" for item in operation.get("parameters", ()))
     ]
     assert len(starting) >= 9, "the complete document still describes the header"
 

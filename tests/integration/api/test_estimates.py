@@ -40,9 +40,9 @@ async def live(app: App, worker: Worker, seconds: list[int], **changes: Any) -> 
     """Create past runs with these durations."""
 
     def work(tx: Any) -> None:
-        for number, each in enumerate(seconds):
+        for number, item in enumerate(seconds):
             start = records.START + number * 1000
-            end = start + each * 1000
+            end = start + item * 1000
             run = records.run(
                 changes.get("account", app.owner.account_id),
                 worker.id,
@@ -52,9 +52,9 @@ async def live(app: App, worker: Worker, seconds: list[int], **changes: Any) -> 
                 created_at=start,
                 started_at=start,
                 finished_at=end,
-                busy_ms=each * 1000,
+                busy_ms=item * 1000,
                 cpu_ms=100,
-                traffic_bytes=each * 10**6,
+                traffic_bytes=item * 10**6,
             )
             tx.runs.add(replace(run, limits=RunLimits(0.125, 512, 1800, 0, 0)), [])
 

@@ -157,7 +157,7 @@ async def test_recent_inputs_are_the_last_five(app: App, api: Api, places: str) 
         body = {"is_async": True, "input": {"keywords": [f"word {n}"]}}
         await api.ok("/api/v2/workers/owner~places/runs", body)
     found = data_as(wire.RecentInputList, await api.get(f"{ROOT}/recent-inputs"))["list"]
-    assert [each["summary"] for each in found] == [f"Keywords: word {n}" for n in range(5, 0, -1)]
+    assert [item["summary"] for item in found] == [f"Keywords: word {n}" for n in range(5, 0, -1)]
     theirs = await api.get(f"{ROOT}/recent-inputs", key=app.other_key)
     assert data_as(wire.RecentInputList, theirs)["list"] == []
 

@@ -181,7 +181,11 @@ async def test_a_start_key_of_another_account_has_no_effect(objects: OwnedObject
     """The owner has used the key for every start; for other accounts it is unused."""
     asgi = objects.app
     public = await asgi.publish("everybody")
-    starting = [f"{each.method} {each.path}" for each in operations(asgi.asgi()) if each.starts]
+    starting = [
+        f"{operation.method} {operation.path}"
+        for operation in operations(asgi.asgi())
+        if operation.starts
+    ]
     assert len(starting) >= 9
     for route in starting:
         entry, used = ENTRIES[route], {"idempotency-key": f"key of {route}"}

@@ -35,6 +35,6 @@ def test_every_request_of_the_collection_is_sent_and_answered(
     assert run["failures"] == []
     assert run["stats"]["requests"]["total"] == collection.count('"request":{') > 90
     # there is no runner, so /readyz is 503; everything else is answered, with a valid key
-    codes = [each["response"]["code"] for each in run["executions"]]
+    codes = [execution["response"]["code"] for execution in run["executions"]]
     assert [code for code in codes if code >= 500] == [503]
     assert 401 not in codes

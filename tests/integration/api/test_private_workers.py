@@ -51,7 +51,9 @@ async def test_the_slug_gives_access_to_the_schema(app: App, api: Api) -> None:
         found = detail.json()["data"]
         assert (found["slug"], found["name"]) == (worker.id, "prices")
         assert found["version"] == "v1.0.1"
-        names = [each["name"] for each in found["parameters"]["custom"]["properties"]]
+        names = [
+            field_schema["name"] for field_schema in found["parameters"]["custom"]["properties"]
+        ]
         assert names == ["shops", "password", "shop_login", "big"]
         schema = await api.get(f"/api/v2/workers/{worker.id}/input-schema", key=key)
         assert schema.json()["data"]["input_schema"] == found["parameters"]["custom"]

@@ -28,19 +28,19 @@ async def objects(app: App) -> AsyncIterator[OwnedObjects]:
 def scopes_of_routes(app: App) -> dict[str, frozenset[Scope]]:
     """The scopes of each operation, including by its other paths, and of HEAD beside GET."""
     return {
-        f"{method} {path}": each.declaration.scopes
-        for each in app.asgi().operations
-        for method in (("GET", "HEAD") if each.method == "GET" else (each.method,))
-        for path in (each.path, *each.declaration.aliases)
+        f"{method} {path}": operation.declaration.scopes
+        for operation in app.asgi().operations
+        for method in (("GET", "HEAD") if operation.method == "GET" else (operation.method,))
+        for path in (operation.path, *operation.declaration.aliases)
     }
 
 
 async def keys(app: App, kind: str, scopes: list[frozenset[Scope]]) -> dict[frozenset[Scope], str]:
     accounts = app.services.accounts
     made = {}
-    for number, each in enumerate(scopes):
-        new = await accounts.create_key(app.owner, f"{kind} {number}", scopes=each)
-        made[each] = new.key
+    for number, item in enumerate(scopes):
+        new = await accounts.create_key(app.owner, f"{kind} {number}", scopes=item)
+        made[item] = new.key
     return made
 
 

@@ -50,7 +50,7 @@ def in_files(folder: Path, value: str) -> list[str]:
     spelled = {value.encode(), base64.b64encode(value.encode()), value.encode().hex().encode()}
     found = []
     for file in folder.rglob("*"):
-        if file.is_file() and any(each in file.read_bytes() for each in spelled):
+        if file.is_file() and any(item in file.read_bytes() for item in spelled):
             found.append(str(file))
     return found
 

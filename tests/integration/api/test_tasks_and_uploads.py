@@ -41,7 +41,7 @@ async def test_the_second_of_two_editors_of_a_task_is_refused(app: App, api: Api
     copied = await data(await api.post(f"{path}/clone"))
     assert (copied["title"], copied["revision"]) == ("Mine (copy)", 0)
     listed = await data(await api.get("/api/fyke/tasks", params={"keyword": "copy"}))
-    assert [each["slug"] for each in listed["list"]] == [copied["slug"]]
+    assert [item["slug"] for item in listed["list"]] == [copied["slug"]]
 
 
 async def test_the_second_of_two_editors_of_a_schedule_is_refused(app: App, api: Api) -> None:
@@ -65,12 +65,12 @@ async def test_the_month_of_all_schedules_is_bounded(app: App, api: Api) -> None
         task = await a_task(app, title)
         await data(await api.send("PUT", f"/api/fyke/tasks/{task}/schedule", json=plan))
     listed = await data(await api.get("/api/fyke/schedules"))
-    assert [each["title"] for each in listed["list"]][-1] == "Once"
+    assert [item["title"] for item in listed["list"]][-1] == "Once"
     query = {"month": "2031-02", "time_zone": "America/New_York"}
     month = await data(await api.get("/api/fyke/schedules/month", params=query))
     assert [day["date"] for day in month["days"]][::27] == ["2031-02-01", "2031-02-28"]
     for day in month["days"]:
-        found = {each["title"]: each for each in day["planned"]}
+        found = {item["title"]: item for item in day["planned"]}
         assert len(found["Minutes"]["times"]) == 3 and found["Minutes"]["more"]
         assert found["Minutes"]["times"][0]["local"].startswith(f"{day['date']}T00:00:00-05:00")
         assert len(found["Seconds"]["times"]) == 3

@@ -89,4 +89,4 @@ def test_the_requirements_of_a_folder_are_resolved(packages: Path, tmp_path: Pat
     project.mkdir()
     (project / "main.py").write_text("print(1)\n")
     (project / "requirements.txt").write_text("# ours\nrawware==1.0\n")
-    assert [each.code for each in solve_folder(project)] == ["requirements_unsolvable"]
+    assert [item.code for item in solve_folder(project)] == ["requirements_unsolvable"]

@@ -106,8 +106,8 @@ async def two_servers(url: str, total: int) -> None:
                 came = await asyncio.to_thread(receiver.wait, "/x", total, 30 + total)
                 await settled(sender, total)
             await other.close()
-        for each in (*all_signals, *notifiers):
-            each.close()
+        for item in (*all_signals, *notifiers):
+            item.close()
         came = receiver.at("/x")
     ids = Counter(one.headers["webhook-id"] for one in came)
     assert (len(ids), ids.most_common(1)[0][1]) == (total, 1)

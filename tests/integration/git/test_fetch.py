@@ -54,8 +54,8 @@ async def make(server: GitServer) -> AsyncIterator[Maker]:
         return fetcher
 
     yield maker
-    for each in made:
-        each.close()
+    for item in made:
+        item.close()
 
 
 def names(fetched: FetchedProject) -> dict[str, bytes]:

@@ -83,7 +83,7 @@ def terminal(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Itera
 def repository(terminal: Terminal, name: str, **files: str) -> Path:
     data = python_project(MAIN, schema=SCHEMA, **files)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        inside = {f"workers/it/{each}": archive.read(each) for each in archive.namelist()}
+        inside = {f"workers/it/{item}": archive.read(item) for item in archive.namelist()}
     return make_repository(terminal.repositories.root / name, inside)
 
 

@@ -136,7 +136,7 @@ async def test_the_second_of_two_reviewers_gets_the_decision_of_the_first(app: A
     late = [result for result in results if isinstance(result, DecidedAlready)]
     assert len(late) == 7
     done = (await reviews.get(app.owner, submission)).submission
-    assert all(each.submission == done for each in late)
+    assert all(item.submission == done for item in late)
     assert done.decided_at and done.decided_by
 
 

@@ -271,7 +271,11 @@ async def test_every_sandbox_has_a_separate_user(place: Site) -> None:
     names = await running(place, 3)
     owners = {os.stat(place.work / name).st_uid for name in names}
     assert len(owners) == 3
-    [users] = [each.users for each in active_claims() if each.home == str(place.home)]
+    [users] = [
+        active_claim.users
+        for active_claim in active_claims()
+        if active_claim.home == str(place.home)
+    ]
     assert len(users) == UID_COUNT
     assert owners <= set(users)
     for name, pids in sandboxes_of(names).items():
@@ -288,13 +292,13 @@ async def test_every_sandbox_has_a_separate_user(place: Site) -> None:
 async def test_two_installations_never_share_a_user(place: Site) -> None:
     async with used_launcher() as other:
         owners = []
-        for each in (place, other):
-            names = await running(each, 2)
-            owners.append({os.stat(each.work / name).st_uid for name in names})
+        for item in (place, other):
+            names = await running(item, 2)
+            owners.append({os.stat(item.work / name).st_uid for name in names})
         assert owners[0].isdisjoint(owners[1])
         first, second = (
-            next(claim.users for claim in active_claims() if claim.home == str(each.home))
-            for each in (place, other)
+            next(claim.users for claim in active_claims() if claim.home == str(item.home))
+            for item in (place, other)
         )
         assert set(first).isdisjoint(second)
     assert place.launcher is not None
@@ -303,10 +307,14 @@ async def test_two_installations_never_share_a_user(place: Site) -> None:
 async def test_the_users_of_a_killed_launcher_are_free(tmp_path: Path) -> None:
     with data_folder() as home:
         with launcher(home) as killed:
-            [before] = [each.users for each in active_claims() if each.home == str(home)]
+            [before] = [
+                active_claim.users
+                for active_claim in active_claims()
+                if active_claim.home == str(home)
+            ]
             killed.kill()
             killed.wait(20)
-        assert str(home) not in {each.home for each in active_claims()}
+        assert str(home) not in {active_claim.home for active_claim in active_claims()}
         claim = claim_users(before.start, len(before), home)
         assert claim.users == before
         claim.close()

@@ -206,7 +206,7 @@ async def test_core_files_are_detected(place: Site, monkeypatch: pytest.MonkeyPa
     own = str(int(resource.RLIMIT_CORE))
 
     def without_core(sandbox: IsolatedSandbox) -> list[tuple[str, str]]:
-        return [each for each in whole(sandbox) if not each[1].startswith(f"{own}=")]
+        return [item for item in whole(sandbox) if not item[1].startswith(f"{own}=")]
 
     monkeypatch.setattr(IsolatedSandbox, "process_limits", without_core)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)

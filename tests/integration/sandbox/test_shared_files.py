@@ -171,8 +171,8 @@ async def test_watches_and_locks_stay_within_a_sandbox(
 
     user = await start(place, shared, USER, paths)
     assert await drain(user) == ("data lib\n", "")
-    files = [each for each in on_machine(paths, shared) if not each.is_dir()]
-    blocked = locked([each for each in files if each != Path("/dev/tty")])
+    files = [item for item in on_machine(paths, shared) if not item.is_dir()]
+    blocked = locked([file for file in files if file != Path("/dev/tty")])
     with Path("/dev/null").open("w") as null:
         null.write("x")
 

@@ -41,10 +41,10 @@ def has_all(fyke: Platform, attempt: Any) -> None:
     assert rows_of(fyke) == [b'{"a":1}', b'{"b":2}', b'{"id":7}']
     batches = [batch for batches in fyke.results.batches for batch in batches]
     (headers,) = [batch.headers for batch in batches if batch.headers]
-    assert [(each.label, each.key, each.format) for each in headers] == [("L", "k", "text")]
+    assert [(header.label, header.key, header.format) for header in headers] == [("L", "k", "text")]
     (upsert,) = [row for batch in batches for row in batch.rows if row.upsert_key]
     assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
-    said = [(LogType(entry.type).name, entry.content) for each in batches for entry in each.log]
+    said = [(LogType(entry.type).name, entry.content) for item in batches for entry in item.log]
     assert said == [("DEBUG", "Debug"), ("INFO", "Info"), ("WARN", "Warn"), ("ERROR", "Error")]
 
 

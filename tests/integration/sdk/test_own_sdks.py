@@ -65,14 +65,14 @@ def test_every_function_of_the_sdk_works(fyke: Platform, worker: list[str]) -> N
     ]
     batches = [batch for batches in fyke.results.batches for batch in batches]
     (headers,) = [batch.headers for batch in batches if batch.headers]
-    assert [(each.label, each.key, each.format) for each in headers] == [
+    assert [(header.label, header.key, header.format) for header in headers] == [
         ("Name", "name", "text"),
         ("", "x", ""),
     ]
     (upsert,) = [row for batch in batches for row in batch.rows if row.upsert_key]
     assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
     said = [(LogType(entry.type).name, entry.content) for batch in batches for entry in batch.log]
-    assert [each for each in said if len(each[1]) == 1] == [
+    assert [item for item in said if len(item[1]) == 1] == [
         ("DEBUG", "d"),
         ("INFO", "5"),
         ("WARN", "w"),

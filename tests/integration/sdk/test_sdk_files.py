@@ -52,7 +52,7 @@ def test_the_python_stubs_agree_with_the_proto_file(generator: ModuleType) -> No
         for name, fields in proto.messages.items()
     }
     assert {
-        name: [(each.name, each.output_type.name) for each in service.methods]
+        name: [(item.name, item.output_type.name) for item in service.methods]
         for name, service in made.services_by_name.items()
     } == {
         name: [(method, response) for method, _, response in methods]

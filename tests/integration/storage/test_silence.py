@@ -181,8 +181,8 @@ def test_a_session_of_the_results_that_falls_silent_is_ended_with_its_locks(
     other.commit()
     with pytest.raises(psycopg.Error):
         driver.commit()
-    for each in (driver, other):
-        each.close()
+    for item in (driver, other):
+        item.close()
     engine.dispose()
 
 

@@ -39,7 +39,7 @@ class Routes:
 
 def test_the_declaration_determines_the_scopes() -> None:
     operations = operations_of(Routes())
-    assert [(each.method, each.public, sorted(each.declaration.scopes)) for each in operations] == [
+    assert [(item.method, item.public, sorted(item.declaration.scopes)) for item in operations] == [
         ("GET", True, ["read"]),
         ("POST", False, ["write"]),
         ("PUT", False, ["run", "write"]),
@@ -49,17 +49,17 @@ def test_the_declaration_determines_the_scopes() -> None:
 
 def test_id_texts_and_shapes_come_from_the_function() -> None:
     operations = operations_of(Routes())
-    assert [each.id for each in operations] == [
+    assert [item.id for item in operations] == [
         "getThing",
         "createThingV1",
         "putThing",
         "removeThings",
     ]
-    assert [each.tag for each in operations] == ["Public", "Runs", "Runs", "Runs"]
+    assert [item.tag for item in operations] == ["Public", "Runs", "Runs", "Runs"]
     assert operations[0].texts == ("A thing, in two lines", "More of it.")
     body, started = ("body", v1.RunRef), (v1.RunStarted,)
-    assert [each.input_argument for each in operations] == [None, body, body, None]
-    assert [each.answer_shapes for each in operations] == [(v1.RunDetail,), started, started, ()]
+    assert [item.input_argument for item in operations] == [None, body, body, None]
+    assert [item.answer_shapes for item in operations] == [(v1.RunDetail,), started, started, ()]
     assert [member.names for member in operations[0].path_members] == [("thingId",)]
 
 

@@ -40,20 +40,20 @@ async def declared(tmp_path: Path) -> list[Any]:
 
 async def test_every_operation_names_its_scopes(declared: list[Any]) -> None:
     assert len(declared) > 180
-    assert all(each.scopes and each.scopes <= ALL_SCOPES for each in declared)
+    assert all(item.scopes and item.scopes <= ALL_SCOPES for item in declared)
 
 
 async def test_the_read_scope_allows_no_changes(declared: list[Any]) -> None:
     only_reading = {
-        each.path for each in declared if each.method != "GET" and each.scopes == {Scope.READ}
+        item.path for item in declared if item.method != "GET" and item.scopes == {Scope.READ}
     }
     assert only_reading == READ_WITH_POST
 
 
 async def test_public_operations_need_only_the_read_scope(declared: list[Any]) -> None:
-    public = [each for each in declared if each.public]
+    public = [item for item in declared if item.public]
     assert public
-    assert all(each.scopes == {Scope.READ} and each.method == "GET" for each in public)
+    assert all(item.scopes == {Scope.READ} and item.method == "GET" for item in public)
 
 
 def test_scopes_are_parsed_and_formatted() -> None:

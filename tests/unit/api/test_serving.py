@@ -98,7 +98,7 @@ def routes() -> Routes:
 
 
 def operation(routes: Routes, name: str) -> Operation:
-    return next(each for each in operations_of(routes) if each.id == name)
+    return next(item for item in operations_of(routes) if item.id == name)
 
 
 def request(
@@ -289,7 +289,7 @@ def test_answer_shapes_are_the_return_types_except_responses_and_none() -> None:
         async def nothing(self, call: Call) -> None:
             """Nothing."""
 
-    answers = {each.id: each.answer_shapes for each in operations_of(Answers())}
+    answers = {item.id: item.answer_shapes for item in operations_of(Answers())}
     assert answers == {
         "either": (v1.RunRef, v1.RunStarted), "file": (), "one": (v1.RunStarted,), "nothing": (),
     }  # fmt: skip

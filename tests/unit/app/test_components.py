@@ -65,7 +65,7 @@ def test_a_database_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"no database" * 1000)
     found = database(tmp_path)
     assert found[-1] == Component("SQLite", "", "it does not answer")
-    assert "tables of state" not in {each.name for each in found}
+    assert "tables of state" not in {item.name for item in found}
 
 
 def test_a_missing_program_is_reported_with_its_use(
@@ -77,7 +77,9 @@ def test_a_missing_program_is_reported_with_its_use(
         (("there", "/bin/echo", "1.2", "used"), ("absent", "/nowhere", "-v", "only for tests")),
     )
     with engine_of(tmp_path) as engine:
-        found = {each.name: each for each in components(Settings(home=tmp_path), engine)}
+        found = {
+            component.name: component for component in components(Settings(home=tmp_path), engine)
+        }
     assert found["there"] == Component("there", "1.2", "used")
     assert found["absent"] == Component("absent", "", "not found; only for tests")
     assert found["uv"].version.startswith("uv ")
@@ -90,6 +92,6 @@ def test_a_missing_uv_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "find_uv_bin", missing)
     monkeypatch.setattr(module, "_PROGRAMS", (("there", "/bin/echo", "1.2", "used"),))
-    found = {each.name: each for each in module._programs()}
+    found = {program.name: program for program in module._programs()}
     assert "missing" in found["uv"].note
     assert found["there"].version == "1.2"

@@ -34,7 +34,7 @@ LOST_RUNNER = replace(GOOD, state="failed", reason="runner_lost", harmless=False
 
 
 def rules(*runs: RunSeen, **members: object) -> list[str]:
-    return [each.rule for each in violations(RoundSeen(runs=runs, **members))]  # type: ignore[arg-type]
+    return [violation.rule for violation in violations(RoundSeen(runs=runs, **members))]  # type: ignore[arg-type]
 
 
 def with_rows(run: RunSeen, rows: tuple[int, ...]) -> RunSeen:
@@ -50,7 +50,7 @@ def test_a_round_in_which_nothing_is_wrong_has_no_violation() -> None:
 def test_an_acknowledged_row_that_is_missing_is_lost() -> None:
     without = ROWS[:4] + ROWS[5:]
     found = violations(RoundSeen(runs=[with_rows(LOST_RUNNER, without)]))
-    assert [each.rule for each in found] == [checks.LOST, checks.LOST]
+    assert [item.rule for item in found] == [checks.LOST, checks.LOST]
     assert "rows 5 of 20 are not in its pages" in found[0].text
     assert "export" in found[1].text
 

@@ -64,7 +64,7 @@ def test_without_go_only_the_source_is_packed(
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     archive, _ = read_archive(folder)
-    assert {each.code for each in read_project(archive).findings} == {"go_program_not_built"}
+    assert {finding.code for finding in read_project(archive).findings} == {"go_program_not_built"}
 
 
 def test_other_languages_are_not_built(tmp_path: Path) -> None:

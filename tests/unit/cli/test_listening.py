@@ -79,9 +79,9 @@ def test_other_addresses_require_an_owner_password(settings: Settings) -> None:
     rows_in(settings.home)
     asyncio.run(bootstrap(settings))
     exposed = [settings.model_copy(update={"host": host}) for host in ("0.0.0.0", "::", "a.host")]
-    for each in exposed:
+    for item in exposed:
         with pytest.raises(CommandFailed, match=r"no password yet.*--host 127\.0\.0\.1"):
-            check_exposure(each)
+            check_exposure(item)
 
     def choose(tx: Transaction) -> None:
         operator = tx.accounts.operator()
@@ -94,5 +94,5 @@ def test_other_addresses_require_an_owner_password(settings: Settings) -> None:
             await storage.write(choose)
 
     asyncio.run(work())
-    for each in exposed:
-        check_exposure(each)
+    for item in exposed:
+        check_exposure(item)

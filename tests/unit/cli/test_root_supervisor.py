@@ -96,7 +96,7 @@ def test_a_child_that_starts_after_the_root_supervisor_was_killed_ends(
     """Its parent is not the process that started it."""
     arguments = ["up", "--home", str(open_folder)]
     config = root_start._config(Settings(home=open_folder), USER, [], arguments)
-    [command] = [each for each in (config.launcher, config.supervisor) if module in each]
+    [command] = [item for item in (config.launcher, config.supervisor) if module in item]
     other_user = USER.pw_uid if os.geteuid() == 0 and command == config.supervisor else None
     done = subprocess.run(
         [*command, "--parent", "1"],

@@ -207,7 +207,7 @@ async def test_requests_are_limited_for_each_session_and_for_guests_of_an_addres
 ) -> None:
     guest = Browser(owner.console)
     answers = [await owner.ask("/runs") for _ in range(5)]
-    assert [each.status_code for each in answers] == [200] * 4 + [429]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
     assert answers[-1].headers["retry-after"] == "1"
     assert (await guest.ask("/login")).status_code == 200
     auth.clock.advance(1)

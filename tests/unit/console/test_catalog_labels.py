@@ -12,7 +12,9 @@ from support.views import environment
 
 def test_every_text_of_the_domain_is_collected_for_translation() -> None:
     assert list(catalog_labels.CATEGORIES) == [entry.partition(":")[2] for entry in DEFAULT]
-    assert {each.name: (each.title, each.text) for each in TEMPLATES} == catalog_labels.TEMPLATES
+    assert {
+        template.name: (template.title, template.text) for template in TEMPLATES
+    } == catalog_labels.TEMPLATES
 
 
 def test_every_outcome_and_every_language_has_a_label() -> None:

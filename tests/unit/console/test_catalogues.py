@@ -10,12 +10,16 @@ from support.catalogues import catalogue, missing, texts
 pytestmark = pytest.mark.slow  # reads every module and template
 
 
-@pytest.mark.parametrize("locale", [each.locale for each in LANGUAGES if each is not ENGLISH])
+@pytest.mark.parametrize(
+    "locale", [language.locale for language in LANGUAGES if language is not ENGLISH]
+)
 def test_every_text_is_translated_with_its_placeholders(locale: str) -> None:
     assert missing(locale) == [], "run script/translate and translate what it lists"
 
 
-@pytest.mark.parametrize("locale", [each.locale for each in LANGUAGES if each is not ENGLISH])
+@pytest.mark.parametrize(
+    "locale", [language.locale for language in LANGUAGES if language is not ENGLISH]
+)
 def test_no_translation_belongs_to_a_removed_text(locale: str) -> None:
     now = {message.id for message in texts()}
-    assert [each.id for each in catalogue(locale) if each.id and each.id not in now] == []
+    assert [item.id for item in catalogue(locale) if item.id and item.id not in now] == []

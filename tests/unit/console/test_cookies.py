@@ -62,7 +62,7 @@ def test_what_is_set_is_read_and_deleted(visit: Visit) -> None:
     cookies.set_session(response, visit, "token")
     cookies.set_preference(response, visit, cookies.THEME, "dark")
     notices.put(response, visit, cookies.Notice("done", "warn"))
-    crumbs = "; ".join(f"{n}={each.coded_value}" for n, each in all_set_by(response).items())
+    crumbs = "; ".join(f"{n}={item.coded_value}" for n, item in all_set_by(response).items())
     request = Request(scope_of("GET", "/", headers={"cookie": crumbs}))
     assert cookies.session_token(request, visit) == "token"
     assert cookies.read(request, visit, cookies.THEME) == "dark"
@@ -72,7 +72,7 @@ def test_what_is_set_is_read_and_deleted(visit: Visit) -> None:
     notices.drop(dropped, visit)
     deleted = all_set_by(dropped)
     assert deleted.keys() == all_set_by(response).keys()
-    assert {each["max-age"] for each in deleted.values()} == {"0"}
+    assert {item["max-age"] for item in deleted.values()} == {"0"}
 
 
 def test_over_https_no_cookie_is_read_that_another_host_could_set() -> None:

@@ -109,6 +109,6 @@ def test_only_internal_errors_are_logged() -> None:
     with capture_logs() as logged:
         respond(view_of(), errors.Conflict("The name is taken"))
         respond(view_of(), ZeroDivisionError())
-    assert [(each["key"], each["request_id"]) for each in logged] == [
+    assert [(item["key"], item["request_id"]) for item in logged] == [
         ("ZeroDivisionError", "01REQUEST")
     ]

@@ -35,7 +35,7 @@ def fields(answer: Response) -> list[tuple[str, str]]:
     """The hidden fields of the confirmation form."""
     tree = html.fromstring(bytes(answer.body).decode())
     hidden = tree.xpath("//form//input[@type='hidden'] | //form//textarea")
-    return [(each.get("name"), each.get("value") or (each.text or "")[1:]) for each in hidden]
+    return [(item.get("name"), item.get("value") or (item.text or "")[1:]) for item in hidden]
 
 
 @pytest.mark.parametrize("code", [False, True])

@@ -44,7 +44,7 @@ def bare(template: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    return [each for each in re.findall(r"[A-Za-z][A-Za-z]+", text) if each not in NAMES]
+    return [item for item in re.findall(r"[A-Za-z][A-Za-z]+", text) if item not in NAMES]
 
 
 @pytest.mark.parametrize("template", TEMPLATES)

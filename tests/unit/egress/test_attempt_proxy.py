@@ -98,8 +98,8 @@ async def test_the_endpoints_of_a_proxy_are_its_address_and_names(tmp_path: Path
     setup = Setup()
     sock, unix = listener(), socket.socket(socket.AF_UNIX)
     unix.bind(str(tmp_path / "sock"))
-    for each in (sock, unix):
-        await setup.proxy.listen(each, lambda _proxy: asyncio.Protocol())
+    for item in (sock, unix):
+        await setup.proxy.listen(item, lambda _proxy: asyncio.Protocol())
     port = port_of(sock)
     assert setup.proxy.endpoints == {(name, port) for name in ("127.0.0.1", *OWN_NAMES)}
     setup.proxy.stop(final=True)

@@ -211,4 +211,4 @@ def test_every_line_comes_out_once_and_in_order(lines: list[str], pauses: set[in
         found += stream.add(line)
         found += stream.rest() if number in pauses else ()
     found += stream.rest()
-    assert [each for _, text in found for each in text.split("\n")] == lines
+    assert [item for _, text in found for item in text.split("\n")] == lines

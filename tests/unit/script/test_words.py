@@ -16,7 +16,7 @@ import words  # noqa: E402
 
 
 def found(text: str, path: str = "src/fyke/x.py") -> list[tuple[int, str]]:
-    return sorted((each.line, each.word) for each in words.check_text(path, text))
+    return sorted((item.line, item.word) for item in words.check_text(path, text))
 
 
 def test_python_is_searched_in_docstrings_comments_literals_and_names() -> None:

@@ -98,9 +98,9 @@ RUNS: dict[str, Any] = {
 def assert_literals(language: str, bodies: list[dict[str, Any]], folder: Path) -> None:
     program, command, name, read = RUNS[language]
     starts = [start(body) for body in bodies]
-    literals = [literal(body_text(each), language) for each in starts]
+    literals = [literal(body_text(item), language) for item in starts]
     found = read(run(command, program(literals), folder, name))
-    assert found == [each.body for each in starts]
+    assert found == [item.body for item in starts]
 
 
 HOSTILE_BODIES = [{text: [text, text + text]} for text in HOSTILE]

@@ -120,9 +120,9 @@ class Documents:
     @cached_property
     def _public(self) -> set[tuple[str, str]]:
         return {
-            (each.method, _CONVERTER.sub("}", each.path))
-            for each in self._operations
-            if each.public
+            (operation.method, _CONVERTER.sub("}", operation.path))
+            for operation in self._operations
+            if operation.public
         }
 
     def _security(self, path: str, method: str) -> list[Document]:
@@ -163,7 +163,9 @@ def _without_start_keys(document: Document) -> Document:
 
 
 def _without_start_key(operation: Document) -> Document:
-    parameters = [each for each in operation.get("parameters", ()) if each["name"] != HEADER]
+    parameters = [
+        parameter for parameter in operation.get("parameters", ()) if parameter["name"] != HEADER
+    ]
     rest = {key: value for key, value in operation.items() if key != "parameters"}
     return rest | {"parameters": parameters} if parameters else rest
 

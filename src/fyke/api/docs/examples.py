@@ -67,7 +67,7 @@ class Examples:
             if candidate is not ... and _fits(candidate, schema):
                 return candidate
         if schema.get("enum"):
-            return next((each for each in schema["enum"] if each), schema["enum"][0])
+            return next((item for item in schema["enum"] if item), schema["enum"][0])
         if schema.get("default") not in (None, "", [], {}):
             return schema["default"]
         for choice in ("anyOf", "oneOf", "allOf"):

@@ -49,13 +49,13 @@ _BODY_STATUSES = {
 
 def describe(operations: Sequence[Operation]) -> tuple[Schema, Schema]:
     """The paths and components of a document of ``operations``."""
-    documented = [each for each in operations if each.declaration.documented]
-    shapes = [shape for each in documented for shape in each.answer_shapes]
+    documented = [operation for operation in operations if operation.declaration.documented]
+    shapes = [shape for item in documented for shape in item.answer_shapes]
     components = schemas_of([*shapes, Failure, FailureV2])
     paths: dict[str, Schema] = {}
-    for each in documented:
-        path = _CONVERTER.sub("}", each.path)
-        paths.setdefault(path, {})[each.method.lower()] = _operation(each, components)
+    for item in documented:
+        path = _CONVERTER.sub("}", item.path)
+        paths.setdefault(path, {})[item.method.lower()] = _operation(item, components)
     return paths, components
 
 
@@ -122,7 +122,9 @@ def _header(name: str, header: RequestHeader) -> Schema:
 
 def _body(operation: Operation, components: Schema) -> Schema:
     if operation.declaration.consumes:
-        content = {each.type: _media(each, components) for each in operation.declaration.consumes}
+        content = {
+            media.type: _media(media, components) for media in operation.declaration.consumes
+        }
         return {"required": True, "content": content}
     if operation.input_argument is None or not operation.declaration.reads_json:
         return {}
@@ -153,7 +155,9 @@ def _responses(operation: Operation, components: Schema) -> Schema:
     is_v2 = declaration.path.startswith(V2_PREFIX)
     success: Schema = {"description": "Success"}
     if declaration.produces:
-        success["content"] = {each.type: _media(each, components) for each in declaration.produces}
+        success["content"] = {
+            media.type: _media(media, components) for media in declaration.produces
+        }
     else:
         schema = _envelope(operation, is_v2, components)
         success["content"] = {_JSON: {"schema": schema}}
@@ -172,7 +176,7 @@ def _responses(operation: Operation, components: Schema) -> Schema:
 def _envelope(operation: Operation, is_v2: bool, components: Schema) -> Schema:
     """A reference to the envelope of ``operation``, whose schema is added to ``components``."""
     references = [reference(shape) for shape in operation.answer_shapes]
-    names = [each["$ref"].rpartition("/")[2] for each in references]
+    names = [item["$ref"].rpartition("/")[2] for item in references]
     choices: list[Schema] = [*references]
     if operation.answers_null or not references:
         names.append("Empty")

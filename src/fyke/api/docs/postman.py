@@ -53,7 +53,7 @@ def _folders(document: Mapping[str, Any]) -> list[Object]:
         title: {tag: [] for tag in descriptions} for title in _VERSIONS.values()
     }
     for path, method, operation in operations_of(document):
-        version = next((each for each in (V2, V1) if is_of(path, each)), "")
+        version = next((item for item in (V2, V1) if is_of(path, item)), "")
         tag = operation["tags"][0]
         folders[_VERSIONS[version]][tag].append(_item(path, method, operation))
     return [
@@ -93,20 +93,20 @@ def _url(path: str, parameters: Any) -> Object:
     parts = [
         f":{part[1:-1]}" if part.startswith("{") else part for part in path.strip("/").split("/")
     ]
-    query = [_key_value(each) for each in _parameters_in(parameters, "query")]
-    enabled = "&".join(f"{each['key']}={each['value']}" for each in query if "disabled" not in each)
+    query = [_key_value(item) for item in _parameters_in(parameters, "query")]
+    enabled = "&".join(f"{item['key']}={item['value']}" for item in query if "disabled" not in item)
     raw = "{{base_url}}/" + "/".join(parts) + (f"?{enabled}" if enabled else "")
     url: Object = {"raw": raw, "host": ["{{base_url}}"], "path": parts}
     if query:
         url["query"] = query
-    variables = [_key_value(each) for each in _parameters_in(parameters, "path")]
+    variables = [_key_value(item) for item in _parameters_in(parameters, "path")]
     if variables:
         url["variable"] = variables
     return url
 
 
 def _parameters_in(parameters: Any, location: str) -> list[Mapping[str, Any]]:
-    return [each for each in parameters if each["in"] == location]
+    return [parameter for parameter in parameters if parameter["in"] == location]
 
 
 def _key_value(parameter: Mapping[str, Any]) -> Object:
@@ -129,7 +129,7 @@ def _body(operation: Mapping[str, Any]) -> Object | None:
         return {"mode": "raw", "raw": text, "options": {"raw": {"language": "json"}}}
     if "multipart/form-data" in content:
         properties = content["multipart/form-data"]["schema"].get("properties", {})
-        return {"mode": "formdata", "formdata": [_form_field(*each) for each in properties.items()]}
+        return {"mode": "formdata", "formdata": [_form_field(*item) for item in properties.items()]}
     return {"mode": "file", "file": {}} if content else None
 
 

@@ -40,20 +40,22 @@ def member_schemas(shape: type[Request], components: Schema) -> tuple[dict[str, 
     hints = get_type_hints(shape, include_extras=True)
     schemas = {}
     required = []
-    for each in msgspec.structs.fields(shape):
-        schema = type_schema(hints[each.name], components)
-        if each.required:
-            required.append(each.encode_name)
-        elif each.default not in (None, "", UNSET, msgspec.NODEFAULT, ()):
-            schema["default"] = msgspec.to_builtins(each.default)
-        schemas[each.encode_name] = schema
+    for field in msgspec.structs.fields(shape):
+        schema = type_schema(hints[field.name], components)
+        if field.required:
+            required.append(field.encode_name)
+        elif field.default not in (None, "", UNSET, msgspec.NODEFAULT, ()):
+            schema["default"] = msgspec.to_builtins(field.default)
+        schemas[field.encode_name] = schema
     return schemas, required
 
 
 def type_schema(annotation: Any, components: Schema) -> Schema:
     """The schema of a member or parameter; nested shapes are added to ``components``."""
     if get_origin(annotation) is not Annotated:
-        choices = [each for each in get_args(annotation) if each not in (UnsetType, type(None))]
+        choices = [
+            variant for variant in get_args(annotation) if variant not in (UnsetType, type(None))
+        ]
         if len(choices) == 1:
             return type_schema(choices[0], components)
     marks = marks_of(annotation)
@@ -94,7 +96,7 @@ def _name(name: str) -> str:
 def _plain(node: Any) -> Any:
     """``node`` without titles, with a type beside each ``enum``, and with the names of lists."""
     if isinstance(node, list):
-        return [_plain(each) for each in node]
+        return [_plain(item) for item in node]
     if not isinstance(node, dict):
         return node
     schema = {
@@ -102,7 +104,7 @@ def _plain(node: Any) -> Any:
         for key, value in node.items()
         if key != "title" or not isinstance(value, str)
     }
-    kinds = {type(each) for each in schema.get("enum", ())}
+    kinds = {type(item) for item in schema.get("enum", ())}
     if "type" not in schema and len(kinds) == 1 and (kind := _TYPES.get(kinds.pop())):
         schema = {"type": kind, **schema}
     if schema.get("type") == "object" and not schema.keys() & {

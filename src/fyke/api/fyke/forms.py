@@ -72,7 +72,7 @@ class FormRoutes:
         The last five.
         """
         inputs = await self.forms.recent(call.caller, slug)
-        return wire.RecentInputList([wire.RecentInput.of(each) for each in inputs])
+        return wire.RecentInputList([wire.RecentInput.of(item) for item in inputs])
 
     @post(f"{WORKER}/normalise", scope=Scope.READ, errors=_UNKNOWN)
     async def normalise_input(

@@ -56,7 +56,9 @@ class ReviewRoutes:
     async def list_worker_submissions(self, call: Call, slug: WorkerId) -> wire.OwnSubmissionList:
         """The submissions of a worker with their decisions, newest first."""
         submissions = await self.reviews.of_worker(call.caller, slug)
-        return wire.OwnSubmissionList([wire.OwnSubmission.of(each) for each in submissions])
+        return wire.OwnSubmissionList(
+            [wire.OwnSubmission.of(submission) for submission in submissions]
+        )
 
     @delete(
         f"{WORKER}/submissions/waiting",
@@ -76,7 +78,7 @@ class ReviewRoutes:
         count, submissions = await self.reviews.page(
             call.caller, waiting=query.waiting, offset=query.offset, limit=query.page_size
         )
-        items = [wire.SubmissionItem.view(each) for each in submissions]
+        items = [wire.SubmissionItem.view(submission) for submission in submissions]
         return wire.SubmissionPage.of(count, items, query)
 
     @get(SUBMISSION, scope=Scope.READ, errors=(NotFound,))

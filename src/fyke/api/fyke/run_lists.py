@@ -94,7 +94,7 @@ class RunListRoutes:
 
 def _terms(search_fields: wire.RunSearchFields) -> SearchTerms:
     return SearchTerms(
-        **{each.name: getattr(search_fields, each.name) for each in fields(SearchTerms)}
+        **{field.name: getattr(search_fields, field.name) for field in fields(SearchTerms)}
     )
 
 

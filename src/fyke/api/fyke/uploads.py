@@ -64,7 +64,7 @@ class UploadRoutes:
         count, uploads = await self.uploads.page(
             call.caller, offset=query.offset, limit=query.page_size
         )
-        return wire.UploadPage.of(count, [wire.UploadItem.of(each) for each in uploads], query)
+        return wire.UploadPage.of(count, [wire.UploadItem.of(upload) for upload in uploads], query)
 
     @get(UPLOAD, scope=Scope.READ, errors=(NotFound,))
     async def get_upload(self, call: Call, id: Name) -> wire.UploadItem:

@@ -169,7 +169,7 @@ def schedule_edit(members: wire.ScheduleMembers) -> ScheduleEdit | None:
     enabled, kind = members.schedule_enabled, members.schedule_type
     time, weekday = members.schedule_time, members.schedule_weekday
     day, date = members.schedule_day, members.schedule_once_date
-    if all(each is UNSET for each in (enabled, kind, time, weekday, day, date)):
+    if all(item is UNSET for item in (enabled, kind, time, weekday, day, date)):
         return None
     return ScheduleEdit(
         enabled=None if enabled is UNSET else enabled == 1,

@@ -77,11 +77,11 @@ def _table(fields: Sequence[ReferenceField], *, places: bool = False) -> Iterato
 def curl(page: OperationPage, origin: str) -> str:
     """A command line for the operation, with the key in a variable."""
     path, query = page.path, []
-    for each in page.parameters:
-        if each.place == "path":
-            path = path.replace("{" + each.name + "}", each.example)
-        elif each.place == "query" and each.required:
-            query.append(f"{each.name}={each.example}")
+    for parameter in page.parameters:
+        if parameter.place == "path":
+            path = path.replace("{" + parameter.name + "}", parameter.example)
+        elif parameter.place == "query" and parameter.required:
+            query.append(f"{parameter.name}={parameter.example}")
     address = f"{origin}{path}{'?' + '&'.join(query) if query else ''}"
     parts = [f"curl -X {page.method} {_quoted(address)}"]
     if not page.open:

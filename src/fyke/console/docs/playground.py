@@ -105,16 +105,16 @@ async def _call(
 def _scope(page: OperationPage, request: PlaygroundRequest, caller: Caller, host: str) -> Scope:
     path, query = page.path, []
     headers = [(b"host", host.encode("latin-1")), (b"accept", b"*/*")]
-    for each in page.parameters:
-        value = request.parameters.get((each.place, each.name), "")
-        if not value and each.place == "path":
-            raise InvalidRequest(f"{each.name}: this part of the address cannot be left out")
-        if each.place == "path":
-            path = path.replace("{" + each.name + "}", value)
-        elif value and each.place == "query":
-            query.append((each.name, value))
-        elif value and each.place == "header":
-            headers.append((each.name.lower().encode(), _one_line(each.name, value)))
+    for parameter in page.parameters:
+        value = request.parameters.get((parameter.place, parameter.name), "")
+        if not value and parameter.place == "path":
+            raise InvalidRequest(f"{parameter.name}: this part of the address cannot be left out")
+        if parameter.place == "path":
+            path = path.replace("{" + parameter.name + "}", value)
+        elif value and parameter.place == "query":
+            query.append((parameter.name, value))
+        elif value and parameter.place == "header":
+            headers.append((parameter.name.lower().encode(), _one_line(parameter.name, value)))
     if page.body_media:
         headers.append((b"content-type", b"application/json"))
     return {

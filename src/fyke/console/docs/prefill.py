@@ -88,7 +88,7 @@ def filled(page: OperationPage, own: OwnObjects) -> OperationPage:
         BY_NAME["run_slug"]: own.run,
         BY_NAME["task_slug"]: own.task,
     }
-    parameters = tuple(_parameter(each, swaps) for each in page.parameters)
+    parameters = tuple(_parameter(parameter, swaps) for parameter in page.parameters)
     return replace(page, parameters=parameters, body=_body(page.body, swaps, own.input))
 
 
@@ -113,5 +113,5 @@ def _swap(value: Any, swaps: Mapping[str, str], input_: Mapping[str, Any] | None
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_swap(each, swaps, input_) for each in value]
+        return [_swap(item, swaps, input_) for item in value]
     return swaps.get(value) or value if isinstance(value, str) else value

@@ -122,12 +122,14 @@ def _operation(
         id=operation["operationId"],
         method=method.upper(),
         path=path,
-        version=next((each for each in (V2, V1) if is_of(path, each)), ""),
+        version=next((item for item in (V2, V1) if is_of(path, item)), ""),
         tag=operation["tags"][0],
         summary=operation["summary"],
         text=operation.get("description", ""),
         open=not operation["security"] or {} in operation["security"],
-        parameters=tuple(_parameter(each, schemas) for each in operation.get("parameters", ())),
+        parameters=tuple(
+            _parameter(parameter, schemas) for parameter in operation.get("parameters", ())
+        ),
         body_media=media,
         body_fields=tuple(_fields(body.get("schema", {}), schemas, "body")),
         body=_text(body["example"]) if media == _JSON and "example" in body else "",
@@ -199,7 +201,7 @@ def type_of(schema: Schema, schemas: Schema) -> str:
     schema = _resolved(schema, schemas)
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
-        return " or ".join(dict.fromkeys(type_of(each, schemas) for each in choices))
+        return " or ".join(dict.fromkeys(type_of(choice, schemas) for choice in choices))
     if "const" in schema:
         return json.dumps(schema["const"])
     kind = schema.get("type", "object" if "properties" in schema else "any")
@@ -214,7 +216,7 @@ def _description(schema: Schema, text: str) -> str:
     """The description, followed by the constraints."""
     sentences = [text or schema.get("description", "")]
     if schema.get("enum"):
-        sentences.append("One of " + ", ".join(json.dumps(each) for each in schema["enum"]) + ".")
+        sentences.append("One of " + ", ".join(json.dumps(item) for item in schema["enum"]) + ".")
     rules = (("minimum", "at least"), ("maximum", "at most"))
     sentences += [f"{words.capitalize()} {schema[key]}." for key, words in rules if key in schema]
     if "maxLength" in schema:

@@ -148,7 +148,7 @@ class AlertRulePages:
             kinds=_KINDS,
             reasons=reasons.choices(),
             hooks=[hook.endpoint for hook in await self.webhooks.list(view.caller)],
-            tasks=[(each.task.id, each.task.title) for each in tasks],
+            tasks=[(task.task.id, task.task.title) for task in tasks],
             workers=await self.overview.recent_workers(view.caller, MAX_WORKERS),
             mails=self.alerts.mails,
         )

@@ -55,15 +55,19 @@ class DocsPages:
 
     async def show(self, view: View) -> Response:
         page = filled(await self._find(view.param("page")), await self._own(view))
-        values = {(each.place, each.name): each.example for each in page.parameters}
+        values = {
+            (parameter.place, parameter.name): parameter.example for parameter in page.parameters
+        }
         return await self._page(view, page, PlaygroundRequest(values, page.body))
 
     async def attempt(self, view: View) -> Response:
         page = await self._find(view.param("page"))
         request = PlaygroundRequest(
             {
-                (each.place, each.name): view.form.get(f"{each.place}.{each.name}")
-                for each in page.parameters
+                (parameter.place, parameter.name): view.form.get(
+                    f"{parameter.place}.{parameter.name}"
+                )
+                for parameter in page.parameters
             },
             view.form.get("body").replace("\r\n", "\n"),
         )

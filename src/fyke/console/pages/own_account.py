@@ -161,6 +161,9 @@ class OwnAccountPages:
             browser_name=browser_name,
             own_session=view.caller.session_id,
             sessions=await self.sessions.list(view.caller),
-            languages=[("", _("Browser language")), *((each.tag, each.name) for each in LANGUAGES)],
+            languages=[
+                ("", _("Browser language")),
+                *((language.tag, language.name) for language in LANGUAGES),
+            ],
             zones=zone_names(),
         )

@@ -49,8 +49,13 @@ class OwnWorkerPages:
             rows=ROWS,
             address_of=address_of,
             templates=[
-                (each.name, gettext(each.title), gettext(each.text), each.language.value)
-                for each in TEMPLATES
+                (
+                    template.name,
+                    gettext(template.title),
+                    gettext(template.text),
+                    template.language.value,
+                )
+                for template in TEMPLATES
             ],
         )
 

@@ -58,9 +58,9 @@ class RowsAddress:
     def pairs(self) -> list[tuple[str, str]]:
         pairs = [("form", self.form)] if self.form != "table" else []
         pairs += [("sort", self.sort)] if self.sort else []
-        pairs += [("filter", each) for each in self.filters]
-        pairs += [("col", each) for each in self.columns]
-        pairs += [("pin", each) for each in self.pins]
+        pairs += [("filter", item) for item in self.filters]
+        pairs += [("col", column) for column in self.columns]
+        pairs += [("pin", pin) for pin in self.pins]
         pairs += [("all", "1")] if self.every else []
         pairs += [("wrap", "1")] if self.wrap else []
         pairs += [("failed", "1")] if self.failed else []
@@ -83,20 +83,20 @@ class RowsAddress:
         return self.with_(pins=pins, page=self.page)
 
     def without_filter(self, filter: str) -> str:
-        return self.with_(filters=tuple(each for each in self.filters if each != filter))
+        return self.with_(filters=tuple(item for item in self.filters if item != filter))
 
 
 def read(query: QueryParams) -> RowsAddress:
     """The address of these parameters. Invalid numbers and forms are ignored. ``field``, ``op`` and
     ``value`` are a new filter.
     """
-    filters = [each for each in query.getlist("filter") if each]
+    filters = [item for item in query.getlist("filter") if item]
     if query.get("field") and query.get("op"):
         filters.append(f"{query['field']}:{query['op']}:{query.get('value', '')}")
     form = query.get("form", "table")
     page = query.get("page", "1")
-    columns = [each for each in query.getlist("col") if each]
-    columns += [each.strip() for each in query.get("more", "").splitlines() if each.strip()]
+    columns = [item for item in query.getlist("col") if item]
+    columns += [line.strip() for line in query.get("more", "").splitlines() if line.strip()]
     return RowsAddress(
         form=form if form in FORMS else "table",
         page=int(page) if page.isdecimal() and len(page) < 10 else 1,

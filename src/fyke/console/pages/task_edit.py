@@ -152,7 +152,7 @@ class TaskEditPages:
         except WorkerNotFound:
             return current
         usable = (VersionState.PUBLISHED, VersionState.DEPRECATED)
-        numbers = [each.version.number for each in entries if each.version.state in usable]
+        numbers = [entry.version.number for entry in entries if entry.version.state in usable]
         return [*(number for number in current if number not in numbers), *numbers]
 
     async def use_latest(self, view: View) -> Response:

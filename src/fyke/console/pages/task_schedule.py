@@ -147,7 +147,7 @@ def fault_of(error: InvalidRequest) -> dict[str, str]:
 def _one_of(
     name: str, text: str, kind: type[ScheduleKind] | type[OverlapPolicy] | type[LatePolicy]
 ) -> str:
-    known = [each.value for each in kind]
+    known = [item.value for item in kind]
     if text not in known:
         raise InvalidFields(f"must be one of {', '.join(known)}", field=name)
     return text

@@ -83,7 +83,7 @@ class WorkerFrames:
         own = worker.account_id == view.caller.account_id
         base = address_of(worker)
         counts = {"/runs": catalog_page.runs or None, "/tasks": catalog_page.tasks or None}
-        shown = [each for each in TABS if own or not each.own]
+        shown = [item for item in TABS if own or not item.own]
         home = "/dev/workers" if own and "/dev/workers" in view.context.pages else "/store"
         return WorkerFrame(
             worker=worker,
@@ -92,8 +92,8 @@ class WorkerFrames:
             own=own,
             base=base,
             current=base + tab,
-            tab=next((gettext(each.label) for each in shown if each.path == tab), ""),
-            tabs=[(base + each.path, gettext(each.label), counts.get(each.path)) for each in shown],
+            tab=next((gettext(item.label) for item in shown if item.path == tab), ""),
+            tabs=[(base + item.path, gettext(item.label), counts.get(item.path)) for item in shown],
             notice=catalog_page.notice,
             latest=catalog_page.latest,
             area=home,

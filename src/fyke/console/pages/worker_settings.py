@@ -62,7 +62,7 @@ class WorkerSettingPages:
     async def save(self, view: View) -> Response:
         frame = await self._own(view)
         form = view.form
-        chosen = {int(each) for each in form.all("categories") if each.isdecimal()}
+        chosen = {int(item) for item in form.all("categories") if item.isdecimal()}
         title = form.get("title").strip()
         faults = {} if title else {"title": _("Enter a title for the Worker.")}
         request = PageChange(

@@ -74,7 +74,7 @@ class Control:
         """The text of a searchable select: the label, or the token when the label is not unique."""
         for choice in self.choices:
             if choice.chosen:
-                labels = [each.label for each in self.choices]
+                labels = [item.label for item in self.choices]
                 return choice.label if labels.count(choice.label) == 1 else choice.token
         return self.text
 
@@ -99,11 +99,11 @@ def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> li
     found = []
     for section in form.sections:
         controls = [
-            _control(each, ids[each.name], control(each.name), sent.custom.get(each.name, {}),
-                     faults.get(f"custom.{each.name}", []))
-            for each in section.fields
+            _control(field, ids[field.name], control(field.name), sent.custom.get(field.name, {}),
+                     faults.get(f"custom.{field.name}", []))
+            for field in section.fields
         ]  # fmt: skip
-        wrong = any(f"custom.{each.name}" in faults for each in section.fields)
+        wrong = any(f"custom.{field.name}" in faults for field in section.fields)
         found.append(FieldGroup(section.caption, section.description, controls, wrong))
     return found
 
@@ -113,13 +113,13 @@ def options(sent: FormContent, errors: Iterable[InputError]) -> list[Control]:
     faults = _by_path(errors)
     return [
         _control(
-            each,
+            item,
             f"s{number}",
             control(name, part=SYSTEM),
             sent.system.get(name, {}),
             faults.get(f"system.{name}", []),
         )
-        for number, (name, each) in enumerate(FIELDS.items())
+        for number, (name, item) in enumerate(FIELDS.items())
     ]
 
 

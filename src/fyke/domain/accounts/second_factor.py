@@ -112,7 +112,7 @@ class SecondFactors:
                     field="code",
                 )
             tx.second_factors.enable(user.id, tx.now)
-            tx.second_factors.put_codes(user.id, [recovery_digest(each) for each in recovery])
+            tx.second_factors.put_codes(user.id, [recovery_digest(item) for item in recovery])
             tx.sessions.end(user.id, tx.now, except_id=caller.session_id)
             record(tx, caller, AuditAction.SECOND_FACTOR_ON, user.name)
 
@@ -130,7 +130,7 @@ class SecondFactors:
             user = _user(tx, caller)
             if not is_enabled(tx, user.id):
                 raise Refused("Your second factor is off; switch it on to get recovery codes")
-            tx.second_factors.put_codes(user.id, [recovery_digest(each) for each in recovery])
+            tx.second_factors.put_codes(user.id, [recovery_digest(item) for item in recovery])
             record(tx, caller, AuditAction.RECOVERY_CODES, user.name)
 
         await self._storage.write(work)

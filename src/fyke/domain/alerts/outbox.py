@@ -35,7 +35,7 @@ def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bo
         return False
     event = WebhookEvent.ALERT_RAISED
     body = message(event, tx.now, alert_data(alert))
-    endpoints = {each.id: each for each in tx.webhooks.listening(alert.account_id, event)}
+    endpoints = {item.id: item for item in tx.webhooks.listening(alert.account_id, event)}
     for endpoint_id in rule.endpoints:
         endpoint = tx.webhooks.get(endpoint_id)
         if endpoint is not None and endpoint.enabled:

@@ -34,8 +34,8 @@ def take_slot(free: dict[HostStatus, int], status: HostStatus) -> bool:
     if free[status] <= 0:
         return False
     order = (HostStatus.GOOD, HostStatus.NEW, HostStatus.FAILING)
-    for each in order[: order.index(status) + 1]:
-        free[each] -= 1
+    for item in order[: order.index(status) + 1]:
+        free[item] -= 1
     # a lower status never has more slots than a higher one
     for lower, higher in zip(order[1:], order, strict=False):
         free[lower] = min(free[lower], free[higher])

@@ -60,10 +60,10 @@ def group_by_field(pairs: Iterable[tuple[str, str]]) -> FormContent:
 def content_of(form: RunForm, custom: dict[str, Any], system: dict[str, Any]) -> FormContent:
     """Return the content of the form's controls for an input."""
     content = FormContent()
-    for name, each in form.fields.items():
-        content.custom[name] = encode(each, custom.get(name, ABSENT))
-    for name, each in FIELDS.items():
-        content.system[name] = encode(each, system.get(name, ABSENT))
+    for name, item in form.fields.items():
+        content.custom[name] = encode(item, custom.get(name, ABSENT))
+    for name, item in FIELDS.items():
+        content.system[name] = encode(item, system.get(name, ABSENT))
     content.custom_rest = _rest(custom, form.fields)
     content.system_rest = _rest(system, FIELDS)
     return content

@@ -247,13 +247,13 @@ class RunForms:
         Raise the errors of ``read_file``, and ``InvalidRequest`` for another field.
         """
         lists = [
-            each
-            for each in view.form.fields.values()
-            if each.kind in (ControlKind.LIST, ControlKind.TABLE)
+            item
+            for item in view.form.fields.values()
+            if item.kind in (ControlKind.LIST, ControlKind.TABLE)
         ]
         target = lists[0] if not field and len(lists) == 1 else view.form.fields.get(field)
         if target is None:
-            names = ", ".join(each.name for each in lists)[:300] or "none"
+            names = ", ".join(item.name for item in lists)[:300] or "none"
             raise InvalidRequest(
                 f'name a list of the form, not "{field[:80]}": {names}', field="field"
             )
@@ -276,9 +276,9 @@ def _form_view(tx: Transaction, caller: Caller, ref: str, number: str | None) ->
     version = find_version(tx, caller, worker.id, number)
     own = owns(worker, caller)
     numbers = [
-        each.number
-        for each in tx.workers.versions(worker.id)
-        if each.state in _OFFERED and (own or each.approved)
+        item.number
+        for item in tx.workers.versions(worker.id)
+        if item.state in _OFFERED and (own or item.approved)
     ]
     return FormView(worker, version, describe(version.input_schema), tuple(numbers))
 
@@ -326,7 +326,7 @@ def _without_defaults(tx: Transaction, run: Run) -> NormalisedInput:
     defaults = version.defaults if version else SystemDefaults()
     limits = read_input(value.input, defaults).limits
     for name in list(value.system):
-        rest = {key: each for key, each in value.system.items() if key != name}
+        rest = {key: item for key, item in value.system.items() if key != name}
         parsed = read_input({"parameters": {"system": rest, "custom": {}}}, defaults)
         if parsed.limits == limits and parsed.region == run.region and name != "egress_allow":
             value = NormalisedInput(rest, value.custom)

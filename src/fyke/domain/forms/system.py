@@ -29,8 +29,8 @@ def _memory() -> FormField:
 
 
 FIELDS: dict[str, FormField] = {
-    each.name: each
-    for each in (
+    item.name: item
+    for item in (
         _memory(),
         _number(
             "execute_limit_time_seconds",

@@ -285,7 +285,7 @@ def _reasons(item: QueuedStart, full: Reason | None) -> tuple[Reason, ...]:
     if not item.waiting:
         return (item.reason,) if item.reason else ()
     waits = Reason(ReasonCode.ACTIVATION)
-    return tuple(each for each in (waits, full, item.reason) if each is not None)
+    return tuple(entry for entry in (waits, full, item.reason) if entry is not None)
 
 
 def _reason_of(error: FykeError) -> Reason:

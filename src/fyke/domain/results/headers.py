@@ -52,7 +52,10 @@ def headers_from_rows(rows: Iterable[Row]) -> list[Header]:
 def with_undeclared(declared: Sequence[Header], rows: Iterable[Row]) -> list[Header]:
     """The declared columns, then the other keys of ``rows`` in the order of first occurrence."""
     keys = {header.key for header in declared}
-    return [*declared, *(each for each in headers_from_rows(rows) if each.key not in keys)]
+    return [
+        *declared,
+        *(header for header in headers_from_rows(rows) if header.key not in keys),
+    ]
 
 
 def _format_of(token: bytes) -> str:

@@ -104,7 +104,7 @@ def _states(text: str) -> tuple[RunState, ...]:
 
 
 def _words(field: str, text: str, kind: Iterable[_Word]) -> tuple[_Word, ...]:
-    members = {each.value: each for each in kind}
+    members = {item.value: item for item in kind}
     unique: dict[_Word, None] = {}
     for word in _split(text):
         if word not in members:

@@ -107,9 +107,9 @@ class Firing:
             if not due:
                 break
         waiting = await self.storage.read(_waiting)
-        for each in waiting:
-            if each.open_run is None:
-                await self._try(each.fire.task_id, self._release(each))
+        for entry in waiting:
+            if entry.open_run is None:
+                await self._try(entry.fire.task_id, self._release(entry))
         return await self._remaining(waiting)
 
     async def remove_old(self) -> None:

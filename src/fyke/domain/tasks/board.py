@@ -118,6 +118,6 @@ def _input_problems(task: Task, version: Version) -> tuple[tuple[str, str], ...]
     try:
         _, custom = parts(json.loads(task.input_json))
         schema = parse(version.input_schema)
-        return tuple((each.name, each.sentence) for each in problems(schema, custom))
+        return tuple((problem.name, problem.sentence) for problem in problems(schema, custom))
     except InvalidRequest as error:
         return (("", error.message),)

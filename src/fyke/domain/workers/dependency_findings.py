@@ -86,8 +86,8 @@ def python_imports(
     names = "".join(f"\n{name.replace('_', '-').lower()}" for name in packages)
     if len(names) > _MAX_NAMES:
         return []
-    foreign = _first_of_each(each for each in imports if each[2] not in known)
-    missing = (each for each in islice(foreign, _MAX_MODULES) if not _has(names, each[2]))
+    foreign = _first_of_each(item for item in imports if item[2] not in known)
+    missing = (item for item in islice(foreign, _MAX_MODULES) if not _has(names, item[2]))
     return [
         _undeclared(file, line, module, "requirements.txt", _PACKAGES.get(module, module))
         for file, line, module in islice(missing, MAX_REPORTED)
@@ -139,10 +139,10 @@ def _package_of(specifier: str) -> str:
 
 def _first_of_each(imports: Iterable[Import]) -> Iterator[Import]:
     seen = set()
-    for each in imports:
-        if each[2] not in seen:
-            seen.add(each[2])
-            yield each
+    for item in imports:
+        if item[2] not in seen:
+            seen.add(item[2])
+            yield item
 
 
 def _undeclared(file: str, line: int, module: str, declared_in: str, package: str) -> Finding:

@@ -133,7 +133,7 @@ class VersionHistory:
             ((old.input_schema, old.output_schema), (new.input_schema, new.output_schema))
             for old, new in pairs
         ]
-        if sum(len(text) for pair in schemas for each in pair for text in each) <= _MAX_SMALL:
+        if sum(len(text) for pair in schemas for item in pair for text in item) <= _MAX_SMALL:
             return _changes_of(schemas)
         return await self._parsers.run(worker.account_id, _changes_of, schemas)
 

@@ -201,7 +201,7 @@ class ProjectReader:
             if self.entry == go_build.SOURCE:
                 self._check_go_source()
         elif entries:
-            names = ", ".join(each.file for each in entries)
+            names = ", ".join(item.file for item in entries)
             message = f"the project has {len(entries)} entry files: {names}"
             remedy = "keep one, rename the others"
             self._error("project_entry_ambiguous", entries[0].file, message, remedy)
@@ -271,7 +271,7 @@ class ProjectReader:
 
     def _check_requirements(self, text: str) -> None:
         try:
-            self._packages = [each.name for each in requirements.parse(text)]
+            self._packages = [item.name for item in requirements.parse(text)]
         except requirements.BadRequirement as error:
             code, name = "requirement_not_honoured", "requirements.txt"
             self._error(code, name, rule_of(error.detail), remedy_of(error.detail), error.line)

@@ -67,11 +67,13 @@ def _is_optional(node: ast.AST) -> bool:
         return name == "TYPE_CHECKING"
     if not isinstance(node, ast.Try):
         return False
-    caught = [name for each in node.handlers for name in _names(each.type)]
-    return any(each.type is None for each in node.handlers) or not _IMPORT_ERRORS.isdisjoint(caught)
+    caught = [name for handler in node.handlers for name in _names(handler.type)]
+    return any(handler.type is None for handler in node.handlers) or not _IMPORT_ERRORS.isdisjoint(
+        caught
+    )
 
 
 def _names(type: ast.expr | None) -> list[str]:
     """The names of the exceptions that a handler catches."""
     types = type.elts if isinstance(type, ast.Tuple) else [type]
-    return [each.id for each in types if isinstance(each, ast.Name)]
+    return [handled.id for handled in types if isinstance(handled, ast.Name)]

@@ -51,8 +51,8 @@ def _cleaned(item: Any, declared: set[str]) -> Any:
     inner = item.get("param_list")
     hidden = set(declared)
     if isinstance(inner, list):
-        hidden |= {_name(each).casefold() for each in inner if _asks_secret(each, declared)}
-        cleaned["param_list"] = [_cleaned(each, declared) for each in inner]
+        hidden |= {_name(entry).casefold() for entry in inner if _asks_secret(entry, declared)}
+        cleaned["param_list"] = [_cleaned(entry, declared) for entry in inner]
     secret = _asks_secret(item, declared)
     for key in _VALUES:
         if key in cleaned and (secret or _contains_secret(cleaned[key], hidden)):

@@ -78,7 +78,7 @@ _WRITTEN: dict[str, Callable[[str], dict[str, str]]] = {
 
 def new_project(title: str, assets: Path, name: str = "page-titles") -> dict[str, str]:
     """Return the files of a new project: path to content. ``assets``: the folder with ``sdk``."""
-    [language] = {each.language for each in TEMPLATES if each.name == name}
+    [language] = {template.language for template in TEMPLATES if template.name == name}
     sdk = assets / "sdk" / language.value
     files = {
         path.relative_to(sdk).as_posix(): path.read_text("utf-8")
@@ -91,7 +91,7 @@ def new_project(title: str, assets: Path, name: str = "page-titles") -> dict[str
 @cache
 def template_archive(name: str, assets: Path) -> bytes:
     """Return the template as a ZIP for upload. Raise ``NotFound``."""
-    template = next((each for each in TEMPLATES if each.name == name), None)
+    template = next((item for item in TEMPLATES if item.name == name), None)
     if template is None:
         raise NotFound
     if name == SHIPPED_WORKER:

@@ -136,11 +136,11 @@ class UvEnvironments:
         self, recipe: Recipe, terms: InstallTerms, worker_id: str
     ) -> Environment | None:
         """Return the existing environment of a recipe or of its fallback."""
-        for each in (recipe, recipe.fallback):
-            if each is not None:
-                found = await asyncio.to_thread(self._look_up, _key(each, terms), worker_id)
+        for item in (recipe, recipe.fallback):
+            if item is not None:
+                found = await asyncio.to_thread(self._look_up, _key(item, terms), worker_id)
                 if found is not None:
-                    return replace(found, warning=each.warning)
+                    return replace(found, warning=item.warning)
         return None
 
     async def _find_or_build(
@@ -168,7 +168,7 @@ class UvEnvironments:
             return frozenset()
         terms = InstallTerms(account_id, version.builds and version.language != Language.GO)
         recipes = (recipe, recipe.fallback)
-        return frozenset(_key(each, terms) for each in recipes if each is not None)
+        return frozenset(_key(item, terms) for item in recipes if item is not None)
 
     def _look_up(self, key: str, worker_id: str) -> Environment | None:
         """Like ``_existing``, but None while the environment is built or removed."""

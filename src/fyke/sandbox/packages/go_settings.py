@@ -42,7 +42,7 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
     """``settings`` is the output of ``go env -json``. Only module proxies on the web are used: no
     folders, and no direct access to version control.
     """
-    proxies = [each for each in re.split("[,|]", settings.get("GOPROXY", "")) if is_web(each)]
+    proxies = [item for item in re.split("[,|]", settings.get("GOPROXY", "")) if is_web(item)]
     database, address = _checksum_database(settings.get("GOSUMDB", ""))
     by_url = dict.fromkeys(proxies, "GOPROXY")
     if proxies and address:
@@ -51,7 +51,9 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
         Registry(url, source=_source(name, environ, settings)) for url, name in by_url.items()
     )
     tls, files = certificates(environ)
-    places = [name for each in registries for name in (each.host, urlsplit(each.url).netloc)]
+    places = [
+        name for registry in registries for name in (registry.host, urlsplit(registry.url).netloc)
+    ]
     logins = netrc_logins(environ, places)  # Go expects the port in the name, unless it is 443
     env = {
         **tls,

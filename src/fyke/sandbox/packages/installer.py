@@ -161,7 +161,7 @@ def _mask(output: str, client: PackageClient) -> str:
     """The output without the client's credentials, in whatever encoding they appear."""
     if not client.credentials:
         return output
-    return Masker({f"login {n}": each for n, each in enumerate(client.credentials, 1)}).text(output)
+    return Masker({f"login {n}": item for n, item in enumerate(client.credentials, 1)}).text(output)
 
 
 def refuse_proxy(client: PackageClient, *, upstream: bool) -> None:

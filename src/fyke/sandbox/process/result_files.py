@@ -38,7 +38,7 @@ def _found(work: int, bundle: Path | None) -> Iterator[str]:
             for name in _names(datasets)[:_MAX_DATASETS]:
                 with _opened(datasets, name) as dataset:
                     names = _names(dataset)
-                    count = sum(1 for each in names if _is_item(dataset, each))
+                    count = sum(1 for item in names if _is_item(dataset, item))
                 if count:
                     least = "at least " if len(names) == _MAX_ENTRIES else ""
                     yield f"{storage}/datasets/{_shown(name)} ({least}{count} files)"

@@ -66,9 +66,9 @@ def claim_users(
     """
     with _locked(folder):
         active = _active(folder)
-        users = _choose(range(first, first + count), [each.users for each in active], taken)
+        users = _choose(range(first, first + count), [item.users for item in active], taken)
         if users is None:
-            owners = "; ".join(f"{_show(each.users)} by {each.home}" for each in active)
+            owners = "; ".join(f"{_show(item.users)} by {item.home}" for item in active)
             raise NoFreeUsers(
                 f"the sandbox users {_show(range(first, first + count))} are used by other "
                 f"installations, and no other range is free ({owners}). Set "
@@ -122,19 +122,19 @@ def _active(folder: Path) -> list[ActiveClaim]:
             found.append(ActiveClaim(users, os.fsdecode(os.read(descriptor, 4096))))
         finally:
             os.close(descriptor)
-    return sorted(found, key=lambda each: each.users.start)
+    return sorted(found, key=lambda claim: claim.users.start)
 
 
 def _choose(wanted: range, active: list[range], taken: Iterable[int]) -> range | None:
     """The first free range at or above ``wanted``; ``wanted`` itself only conflicts with claims."""
-    if not any(_overlap(wanted, each) for each in active):
+    if not any(_overlap(wanted, item) for item in active):
         return wanted
     count = len(wanted)
     end = CONTAINERS if wanted.start < CONTAINERS else wanted.stop + 16 * count
     others = [*active, RESERVED, *_subordinate(), *(range(uid, uid + 1) for uid in taken)]
     candidate = wanted
     while candidate.stop <= end and _is_mapped(candidate):
-        conflicts = [each.stop for each in others if _overlap(candidate, each)]
+        conflicts = [other.stop for other in others if _overlap(candidate, other)]
         if not conflicts:
             return candidate
         candidate = range(max(conflicts), max(conflicts) + count)

@@ -167,7 +167,9 @@ class FormFieldItem(Answer):
             required=field.required,
             has_default=not no_default,
             default=None if no_default else field.default,
-            options=[FormOption(each.label, each.value, each.token) for each in field.options],
+            options=[
+                FormOption(option.label, option.value, option.token) for option in field.options
+            ],
             minimum=field.minimum,
             maximum=field.maximum,
             unit=field.unit,
@@ -341,6 +343,6 @@ class StartSnippet(Answer):
 
     @classmethod
     def of(cls, language: str, start: Start, value: NormalisedInput) -> StartSnippet:
-        file = next(each.file for each in LANGUAGES if each.id == language)
+        file = next(item.file for item in LANGUAGES if item.id == language)
         text, body = snippet(language, start), body_text(start)
         return cls(language, file, text, body, InputFault.all_of(value.errors))

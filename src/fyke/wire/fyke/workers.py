@@ -233,7 +233,7 @@ class OutputColumnList(Answer):
     @classmethod
     def of(cls, output_fields: WorkerOutputFields) -> OutputColumnList:
         return cls(
-            [OutputColumn.of(each) for each in output_fields.fields],
+            [OutputColumn.of(item) for item in output_fields.fields],
             output_fields.run_id,
             output_fields.problem,
         )

@@ -208,6 +208,6 @@ async def test_the_fields_that_it_reads_are_in_the_catalog(app: App, api: Api) -
     server = mcp_client(api.http, app)
     for path in ("/api/v2/store", "/api/v2/workers"):
         found = await server.get(f"{path}?keyword=reader&offset=1&limit=20")
-        assert [each["slug"] for each in found["scraper"]] == [worker.id]
+        assert [item["slug"] for item in found["scraper"]] == [worker.id]
     assert (await server.get(PATH))["version"] == "v1.0.1"
     assert (await server.get(f"{PATH}/input-schema"))["input_schema"]["properties"]

@@ -37,7 +37,7 @@ async def test_the_command_line_starts_polls_pages_exports_logs_and_reruns(
     assert detail["status"].lower() in {"succeeded", "failed", "aborting"}
     # its page 1 is offset 0, and its last runs have no worker in their path
     listed = await cli.get("/api/v2/worker-runs?offset=0&limit=20")
-    assert [each["slug"] for each in listed["list"]] == [run]
+    assert [item["slug"] for item in listed["list"]] == [run]
     results = await cli.get(f"/api/v2/worker-runs/{run}/result?offset=0&limit=100")
     assert [row["a"] for row in results["list"]] == [0, 1, 2]
     for path in (f"/api/v2/worker-runs/{run}/log", "/api/v2/workers/runs/last/log"):

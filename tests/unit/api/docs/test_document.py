@@ -70,11 +70,11 @@ def test_the_start_key_is_in_the_complete_document_only(documents: Documents) ->
     [complete, imported] = (
         documents.of(version)["paths"]["/api/v1/things"]["post"] for version in (COMPLETE, WHOLE)
     )
-    assert [each["name"] for each in complete["parameters"]] == ["Idempotency-Key"]
+    assert [parameter["name"] for parameter in complete["parameters"]] == ["Idempotency-Key"]
     assert "parameters" not in imported
     assert imported["requestBody"] == complete["requestBody"]
     query = documents.of()["paths"]["/api/store"]["get"]["parameters"]
-    assert [each["name"] for each in query] == ["offset", "limit"]
+    assert [item["name"] for item in query] == ["offset", "limit"]
 
 
 def test_a_version_document_has_its_paths_tags_and_referenced_schemas(documents: Documents) -> None:

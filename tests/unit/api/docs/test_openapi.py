@@ -68,7 +68,10 @@ FILE = PATHS["/api/fyke/files"]["post"]
 
 
 def parameters(operation: dict[str, Any]) -> list[tuple[str, str, bool]]:
-    return [(each["name"], each["in"], each["required"]) for each in operation["parameters"]]
+    return [
+        (parameter["name"], parameter["in"], parameter["required"])
+        for parameter in operation["parameters"]
+    ]
 
 
 def data_of(operation: dict[str, Any]) -> tuple[str, Any]:
@@ -106,7 +109,7 @@ def test_a_shape_is_the_body_of_a_post_and_the_query_of_a_get() -> None:
 
 
 def test_a_parameter_has_its_default_in_the_schema_and_its_description_outside() -> None:
-    [offset] = [each for each in LIST["parameters"] if each["name"] == "offset"]
+    [offset] = [parameter for parameter in LIST["parameters"] if parameter["name"] == "offset"]
     assert offset["schema"]["default"] == 1
     [run] = PATHS["/api/v1/thing"]["get"]["parameters"]
     assert (run["name"], run["description"]) == ("run_slug", "id of a run")
@@ -148,11 +151,11 @@ def test_every_code_of_a_status_has_its_text_and_an_example() -> None:
     codes = {"10001", "10002", "20001", "20002"}
     assert {part.split()[0] for part in refused["description"].split("; ")} == codes
     shown = refused["content"][JSON]["examples"]
-    assert {str(each["value"]["code"]) for each in shown.values()} == codes
-    assert all(set(each["value"]) == {"code", "message", "data"} for each in shown.values())
+    assert {str(item["value"]["code"]) for item in shown.values()} == codes
+    assert all(set(item["value"]) == {"code", "message", "data"} for item in shown.values())
     second = LIST["responses"]["401"]["content"][JSON]
     assert second["schema"] == {"$ref": "#/components/schemas/FailureV2"}
-    assert all("request_id" in each["value"] for each in second["examples"].values())
+    assert all("request_id" in example["value"] for example in second["examples"].values())
 
 
 def test_the_statuses_depend_on_the_declaration() -> None:

@@ -46,7 +46,7 @@ def test_the_three_operations_differ_only_in_path_parameters_and_id() -> None:
         (),
     ]
     assert {o.input_argument for o in three} == {("query", PageRequest)}
-    assert [[each.attribute for each in o.path_members] for o in three] == [
+    assert [[path_member.attribute for path_member in o.path_members] for o in three] == [
         [],
         ["run_id"],
         ["worker_id"],

@@ -139,4 +139,4 @@ def test_only_required_parameters_are_filled_in() -> None:
         ),
         OWN,
     )
-    assert [each.example for each in found.parameters] == ["acme~prices", "", "csv", ""]
+    assert [item.example for item in found.parameters] == ["acme~prices", "", "csv", ""]

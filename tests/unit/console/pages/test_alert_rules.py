@@ -39,10 +39,10 @@ def typed(*more: tuple[str, str], kind: str = "failed") -> tuple[RuleFields, dic
 def test_a_rule_survives_a_round_trip_through_its_form(rule: Rule) -> None:
     values = _values(RuleView(rule, "", ""))
     pairs = [
-        (name, str(each))
+        (name, str(item))
         for name, value in values.items()
         if name != "enabled"
-        for each in (value if isinstance(value, list) else [value])
+        for item in (value if isinstance(value, list) else [value])
     ]
     pairs += [("enabled", "on")] * rule.enabled
     fields, faults = _fields(view_of(form=pairs))

@@ -98,13 +98,13 @@ async def test_an_invalid_query_is_an_error_and_keeps_totals_and_fields(
     found = await setup.shown(query)
     assert list(found["faults"]) == [field]
     assert (found["rows"], found["count"], found["total"]) == ([], 0, 120)
-    assert [each.key for each in found["fields"]] == ["n", "m"]
+    assert [item.key for item in found["fields"]] == ["n", "m"]
 
 
 async def test_undeclared_fields_are_shown(tmp_path: Path) -> None:
     setup = Setup(tmp_path, b'{"price":1}', b'{"price":2,"note":"new"}')
     setup.rows.declared[setup.run.id] = [Header("Price", "price", "number")]
-    assert [each.key for each in (await setup.shown())["fields"]] == ["price", "note"]
+    assert [field.key for field in (await setup.shown())["fields"]] == ["price", "note"]
 
 
 async def test_pages_of_large_rows_are_smaller(tmp_path: Path) -> None:

@@ -18,15 +18,15 @@ def controls(
     custom: dict[str, Any] | None = None, *errors: InputError, sent: FormContent | None = None
 ) -> dict[str, Control]:
     sent = sent or content_of(FORM, custom or {}, {})
-    found = [each for group in groups(FORM, sent, errors) for each in group.controls]
-    return {each.field.name: each for each in found}
+    found = [control for group in groups(FORM, sent, errors) for control in group.controls]
+    return {item.field.name: item for item in found}
 
 
 def test_the_section_of_an_error_is_open() -> None:
     found = groups(FORM, FormContent(), [InputError("custom.sort", "must be 1 or 2")])
-    sections = [(each.caption, each.open) for each in found]
+    sections = [(item.caption, item.open) for item in found]
     assert sections[:2] == [("", False), ("What to keep", True)]
-    assert sum(len(each.controls) for each in found) == len(FORM.fields)
+    assert sum(len(item.controls) for item in found) == len(FORM.fields)
 
 
 def test_an_error_links_to_the_id_of_its_control() -> None:
@@ -35,7 +35,7 @@ def test_an_error_links_to_the_id_of_its_control() -> None:
     assert not found["sort"].faults
     ids = ids_of(FORM)
     assert ids["custom.city"] == found["city"].id
-    [memory] = [each for each in options(FormContent(), []) if each.field.name == "memory"]
+    [memory] = [option for option in options(FormContent(), []) if option.field.name == "memory"]
     assert (ids["system.memory"], memory.name) == (memory.id, "s:memory")
 
 

@@ -83,14 +83,14 @@ async def test_an_error_keeps_the_typed_text_and_takes_the_focus() -> None:
     form, _ = await posted(("do", "save"), ("f:max_results", "many"), ("f:keywords", "tea"))
     assert form.faulty and form.context.focus
     [control] = [
-        each for g in form.context.groups for each in g.controls if each.field.name == "max_results"
+        item for g in form.context.groups for item in g.controls if item.field.name == "max_results"
     ]
     assert control.text == "many" and control.faults
 
 
 async def test_adding_rows_keeps_the_typed_texts() -> None:
     form, view_only = await posted(("do", "rows:places"), ("f:max_results", "many"))
-    by_name = {each.field.name: each for g in form.context.groups for each in g.controls}
+    by_name = {control.field.name: control for g in form.context.groups for control in g.controls}
     assert view_only
     assert len(by_name["places"].rows) > 3
     assert by_name["max_results"].text == "many"
@@ -106,7 +106,7 @@ async def test_the_entries_of_a_file_are_added_to_the_list() -> None:
         file=("words.txt", b"cake\nmilk\n"),
     )
     [control] = [
-        each for g in form.context.groups for each in g.controls if each.field.name == "keywords"
+        item for g in form.context.groups for item in g.controls if item.field.name == "keywords"
     ]
     assert view_only
     assert control.text == "tea\ncake\nmilk"

@@ -41,7 +41,7 @@ def action(*pairs: tuple[str, str], other_version: bool = False) -> FormAction:
 
 
 def control(context: FormContext, name: str) -> str:
-    [found] = [each for g in context.groups for each in g.controls if each.field.name == name]
+    [found] = [item for g in context.groups for item in g.controls if item.field.name == name]
     return found.text
 
 

@@ -35,7 +35,7 @@ async def test_a_run_of_v2_reports_its_start_and_its_end(outbox: Outbox) -> None
     assert outbox.notified == [OUTBOX, OUTBOX]
 
 
-@pytest.mark.parametrize("origin", [each for each in Origin if each is not Origin.API_V2])
+@pytest.mark.parametrize("origin", [item for item in Origin if item is not Origin.API_V2])
 async def test_any_other_run_reports_only_its_end(outbox: Outbox, origin: Origin) -> None:
     run = await outbox.run(origin=origin)
     await outbox.begin(run)

@@ -47,7 +47,7 @@ async def test_everything_that_is_stored_is_masked() -> None:
     assert (stored[1].upsert_key, stored[1].upsert_value) == ("***LOGIN***", "***LOGIN***")
     assert stored[2].data == b'{"__raw":"***LOGIN***"}'
     assert stored[3].data.endswith(b'x***LOGIN***"}')
-    [header] = [each for batch in found for each in batch.headers or []]
+    [header] = [item for batch in found for item in batch.headers or []]
     assert (header.label, header.key) == ("of ***LOGIN***", "k ***LOGIN***")
     lines = [line.content for batch in found for line in batch.log]
     assert lines[0] == "signed in with ***LOGIN***" and lines[2] == "ours about ***LOGIN***"
@@ -76,7 +76,7 @@ async def test_secrets_of_one_attempt_are_not_masked_in_others() -> None:
     async with running(results) as taking:
         mine, theirs = await taking.open("run", "a", ""), await taking.open("other", "b", "")
         mine.masker = Masker({"LOGIN": VALUE})
-        await asyncio.gather(*(each.push(json.dumps(VALUE).encode()) for each in (mine, theirs)))
+        await asyncio.gather(*(item.push(json.dumps(VALUE).encode()) for item in (mine, theirs)))
     rows = {attempt: json.loads(data) for _, attempt, data in results.stored}
     assert rows == {"a": {"value": "***LOGIN***"}, "b": {"value": VALUE}}
 

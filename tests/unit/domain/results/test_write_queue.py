@@ -35,8 +35,8 @@ async def test_a_batch_has_rows_and_lines_in_the_order_of_arrival(queue: WriteQu
         queue.put_log(line(str(number)))
     assert (queue.rows, queue.log_lines) == ((3, 30), 3)
     batch = queue.take_batch().batch
-    assert [int(each.data) for each in batch.rows] == [0, 1, 2]
-    assert [each.content for each in batch.log] == ["0", "1", "2"]
+    assert [int(item.data) for item in batch.rows] == [0, 1, 2]
+    assert [item.content for item in batch.log] == ["0", "1", "2"]
     assert queue.empty and not queue.idle
 
 
@@ -88,9 +88,9 @@ async def test_discarding_refuses_everything_that_is_queued(queue: WriteQueue) -
         queue.put_log(line(str(number)))
     queue.discard(StaleLease("over"))
     assert queue.discarded and queue.idle
-    for each in stored:
+    for item in stored:
         with pytest.raises(StaleLease):
-            await each
+            await item
 
 
 @pytest.mark.parametrize("end", [WriteQueue.settle, lambda queue: queue.discard(StaleLease("x"))])

@@ -144,7 +144,7 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [t for k, v in value.items() for t in (k, *_texts(v))]
     if isinstance(value, list):
-        return [t for each in value for t in _texts(each)]
+        return [t for item in value for t in _texts(item)]
     return [value] if isinstance(value, str) else []
 
 

@@ -78,7 +78,7 @@ const s = "a string from somewhere";
 
 def names_of(sections: dict[str, dict[str, str]], lock: dict[str, Any]) -> list[tuple[int, str]]:
     found = node_imports([("main.js", SOURCE)], sections, lock)
-    return [(each.line, each.message.split()[0]) for each in found]
+    return [(item.line, item.message.split()[0]) for item in found]
 
 
 def test_packages_that_package_json_does_not_name_are_reported() -> None:

@@ -82,7 +82,7 @@ def test_each_user_has_device_files_of_its_own(bwrap: Path, home: Path) -> None:
     assert folders[0] == folders[2] != folders[1]
     for folder in folders[:2]:
         assert folder is not None
-        assert {each.name for each in folder.iterdir()} == set(bubblewrap.DEVICES)
+        assert {item.name for item in folder.iterdir()} == set(bubblewrap.DEVICES)
         for name in bubblewrap.DEVICES:
             state, of_machine = (folder / name).stat(), Path("/dev", name).stat()
             assert state.st_rdev == of_machine.st_rdev
@@ -111,4 +111,4 @@ def test_device_files_that_cannot_be_made_are_made_later(
             files.devices(UID + 1)
     folder = files.devices(UID + 1)
     assert folder is not None
-    assert {each.name for each in folder.iterdir()} == set(bubblewrap.DEVICES)
+    assert {item.name for item in folder.iterdir()} == set(bubblewrap.DEVICES)

@@ -42,10 +42,10 @@ def test_files_without_a_name_are_found(tmp_path: Path) -> None:
     device = tmp_path.stat().st_dev
     before = processes.unnamed_memory([os.getpid()], device, 2**30).size
     with (tmp_path / "gone").open("wb") as file, (tmp_path / "named").open("wb") as other:
-        for each in (file, other):
-            each.write(bytes(100_000))
-            each.flush()
-            os.fsync(each.fileno())
+        for item in (file, other):
+            item.write(bytes(100_000))
+            item.flush()
+            os.fsync(item.fileno())
         (tmp_path / "gone").unlink()
         duplicate = os.dup(file.fileno())
         size = processes.unnamed_memory([os.getpid()], device, 2**30).size

@@ -39,13 +39,13 @@ def claim(folder: Path, closing: ExitStack, first: int, count: int, home: str = 
 
 def test_each_claim_gets_the_next_free_range(folder: Path, closing: ExitStack) -> None:
     claims = [claim(folder, closing, 30_000, 4096, f"/{home}") for home in "abc"]
-    assert [each.users for each in claims] == [
+    assert [item.users for item in claims] == [
         range(30_000, 34_096),
         range(34_096, 38_192),
         range(38_192, 42_288),
     ]
-    assert [(each.users, each.home) for each in active_claims(folder)] == [
-        (each.users, f"/{home}") for each, home in zip(claims, "abc", strict=True)
+    assert [(active_claim.users, active_claim.home) for active_claim in active_claims(folder)] == [
+        (item.users, f"/{home}") for item, home in zip(claims, "abc", strict=True)
     ]
 
 

@@ -110,6 +110,6 @@ def test_keys_are_separated_by_commas_or_repeated(given: Any, keys: tuple[str, .
 
 
 def test_only_marked_members_accept_repeated_parameters() -> None:
-    repeated = [each.names[0] for each in members_of(ResultExport) if each.repeated]
+    repeated = [item.names[0] for item in members_of(ResultExport) if item.repeated]
     assert repeated == ["fields", "filter", "filter_keys"]
-    assert not any(each.repeated for each in members_of(RunFilterFields))
+    assert not any(item.repeated for item in members_of(RunFilterFields))

@@ -55,8 +55,8 @@ class RowWriter(Protocol):
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 FORMATS: dict[str, ExportFormat] = {
-    each.name: each
-    for each in (
+    item.name: item
+    for item in (
         ExportFormat("csv", "csv", "text/csv; charset=utf-8", MAX_COLUMNS),
         ExportFormat("json", "json", "application/json"),
         ExportFormat("jsonl", "jsonl", "application/x-ndjson"),

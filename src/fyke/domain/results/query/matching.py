@@ -29,8 +29,8 @@ _LITERALS = (b"null", b"true", b"false")
 
 def matcher_of(filters: Sequence[Filter]) -> Matcher:
     """A function that returns whether a row, as JSON text, matches all ``filters``."""
-    pick = Picker([each.field for each in filters])
-    tests = [_test(each) for each in filters]
+    pick = Picker([item.field for item in filters])
+    tests = [_test(item) for item in filters]
 
     def matches(data: bytes) -> bool:
         return all(test(token) for test, token in zip(tests, pick(data), strict=True))

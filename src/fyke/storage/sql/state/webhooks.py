@@ -74,7 +74,9 @@ class SqlWebhooks(SqlStore):
 
     def listening(self, account_id: str, event: WebhookEvent) -> list[Endpoint]:
         candidates = self.of_account(account_id)
-        return [each for each in candidates if each.enabled and event in each.events]
+        return [
+            candidate for candidate in candidates if candidate.enabled and event in candidate.events
+        ]
 
     def save(self, endpoint: Endpoint) -> None:
         values = _columns(endpoint)

@@ -23,8 +23,8 @@ META = ExportMeta(RUN, "Prices", 0)
 def test_there_are_the_eight_formats_of_the_contract():
     assert list(FORMATS) == ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
     assert list(FORMATS) == list(get_args(FormatName))
-    assert all(name == each.name == each.suffix for name, each in FORMATS.items())
-    assert all("/" in each.content_type for each in FORMATS.values())
+    assert all(name == item.name == item.suffix for name, item in FORMATS.items())
+    assert all("/" in item.content_type for item in FORMATS.values())
 
 
 @pytest.mark.parametrize("name", [None, "", "csv", "CSV", " Csv "])

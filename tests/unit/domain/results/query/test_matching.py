@@ -63,7 +63,7 @@ def test_comparisons_include_or_exclude_the_bound(operator: str, met: list[int])
 def test_a_row_without_the_field_matches_only_ne_and_exists_false() -> None:
     asked = [(operator, "1") for operator in OPERATORS if operator != "exists"]
     asked += [("exists", "true"), ("exists", "false")]
-    assert [each for each in asked if matches_filter(b"{}", *each)] == [
+    assert [item for item in asked if matches_filter(b"{}", *item)] == [
         ("ne", "1"),
         ("exists", "false"),
     ]

@@ -64,7 +64,7 @@ async def test_requests_for_one_order_share_its_computation() -> None:
     rows = Rows(2, 1)
     made = RowOrders(rows.walk, None)
     found = await asyncio.gather(*(made.get(request("n")) for _ in range(5)))
-    assert rows.walks == 1 and all(each is found[0] for each in found)
+    assert rows.walks == 1 and all(item is found[0] for item in found)
     await made.get(request("-n"))
     assert rows.walks == 2
 

@@ -27,7 +27,7 @@ def statements(dialect: str, work: Callable[[], None]) -> list[str]:
     options = {"as_sql": True, "output_buffer": out, "literal_binds": True}
     with Operations.context(MigrationContext.configure(dialect_name=dialect, opts=options)):
         work()
-    return [" ".join(each.split()) for each in out.getvalue().split(";") if each.strip()]
+    return [" ".join(item.split()) for item in out.getvalue().split(";") if item.strip()]
 
 
 def one_table() -> None:

@@ -68,14 +68,14 @@ def table(
     CASCADE; ``unique`` and ``indexes`` are lists of column names, each separated by blanks.
     """
     constraints: list[Any] = [PrimaryKeyConstraint(*key.split(), name=f"pk_{name}")]
-    for names in (each.split() for each in unique):
+    for names in (item.split() for item in unique):
         constraints.append(UniqueConstraint(*names, name=f"uq_{name}_{'_'.join(names)}"))
-    for column, target, *cascade in (each.split() for each in refs):
+    for column, target, *cascade in (ref.split() for ref in refs):
         ondelete = "CASCADE" if cascade else None
         label = f"fk_{name}_{column}"
         constraints.append(ForeignKeyConstraint([column], [target], name=label, ondelete=ondelete))
     op.create_table(name, *(column for part in parts for column in part), *constraints, **options)
-    for names in (each.split() for each in indexes):
+    for names in (item.split() for item in indexes):
         op.create_index(f"ix_{name}_{'_'.join(names)}", name, names)
 
 

@@ -235,7 +235,7 @@ class _Query:
             f"{name}{number}": str(value) for number, value in enumerate(dict.fromkeys(values))
         }
         self.values |= parameters
-        return [f"{column} IN ({', '.join(':' + each for each in parameters)})"]
+        return [f"{column} IN ({', '.join(':' + parameter for parameter in parameters)})"]
 
     def _equals(self, column: str) -> list[str]:
         value = getattr(self._search, column)
