@@ -40,14 +40,14 @@ def one_run(running, api, worker: str) -> tuple[float, float]:
         if time.monotonic() > until:
             raise RuntimeError("the Worker did not begin")
         time.sleep(0.02)
-    began = time.monotonic()
+    started = time.monotonic()
     api.post("/api/v1/scraper/abort", {"run_slug": run})
-    answered = time.monotonic() - began
+    answered = time.monotonic() - started
     while any(work.iterdir()):
         if time.monotonic() > until:
             raise RuntimeError("something is left of the run")
         time.sleep(0.001)
-    return answered, time.monotonic() - began
+    return answered, time.monotonic() - started
 
 
 def main() -> int:

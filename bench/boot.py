@@ -42,9 +42,9 @@ def main() -> int:
     compile_program()
     for _ in range(options.times):
         with booted(start=False) as running:
-            began = time.monotonic()
+            started = time.monotonic()
             running.start()
-            elapsed = time.monotonic() - began
+            elapsed = time.monotonic() - started
             time.sleep(options.settle)
             named = processes(running)
             spent = sum(map(cpu_seconds, named))

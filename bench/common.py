@@ -120,10 +120,10 @@ def sync_times(folder: Path, seconds: float = 1.0) -> list[float]:
     with path.open("wb", buffering=0) as file:
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
-            began = time.perf_counter()
+            started = time.perf_counter()
             file.write(bytes(SYNC_BYTES))
             os.fdatasync(file.fileno())
-            found.append(time.perf_counter() - began)
+            found.append(time.perf_counter() - started)
     path.unlink()
     return found
 

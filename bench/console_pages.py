@@ -233,9 +233,9 @@ async def measure(app: App, pages: Mapping[str, str], rounds: int) -> int:
         for name, address in pages.items():
             times, size, status = [], 0, 0
             for turn in range(rounds + 3):
-                began = time.perf_counter()
+                started = time.perf_counter()
                 answer = await someone.http.get(address, headers={"accept": "text/html"})
-                took = (time.perf_counter() - began) * 1000
+                took = (time.perf_counter() - started) * 1000
                 size, status = len(answer.content), answer.status_code
                 if turn >= 3:  # the first ones fill caches
                     times.append(took)
@@ -262,9 +262,9 @@ async def run(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         templates = make_templates(Path(folder))
         async with new_app(templates) as app:
-            began = time.perf_counter()
+            started = time.perf_counter()
             history = await fill(app, options.runs)
-            line("runs in history", f"{options.runs:,} in {time.perf_counter() - began:.1f} s")
+            line("runs in history", f"{options.runs:,} in {time.perf_counter() - started:.1f} s")
             pages = {name: template.format(**vars(history)) for name, template in PAGES}
             missed = await measure(app, pages, options.rounds)
         async with new_app(templates) as app:

@@ -49,22 +49,22 @@ class Rows:
 
     async def pages(self) -> AsyncIterator[list[Row]]:
         for start in range(1, self._count + 1, PAGE):
-            began = time.perf_counter()
+            started = time.perf_counter()
             page = [make_row(n) for n in range(start, min(start + PAGE, self._count + 1))]
-            self.seconds += time.perf_counter() - began
+            self.seconds += time.perf_counter() - started
             yield page
 
 
 async def run(name: str, count: int) -> tuple[float, int]:
     """Seconds of writing alone, and the size of the file."""
     rows = Rows(count)
-    began = time.perf_counter()
+    started = time.perf_counter()
     columns = headers_from_rows([make_row(1)]) if FORMATS[name].max_columns else None
     size = 0
     meta = ExportMeta(RUN, "Benchmark", 0)
     async for piece in write(FORMATS[name], columns, rows.pages(), meta):
         size += len(piece)
-    return time.perf_counter() - began - rows.seconds, size
+    return time.perf_counter() - started - rows.seconds, size
 
 
 def measure(name: str, count: int, answers: multiprocessing.SimpleQueue) -> None:

@@ -63,11 +63,11 @@ def all_of(wanted: str, corpus: Path, seconds: int) -> int:
         for number, seed in enumerate(TARGETS[name].seeds):
             (folder / f"seed-{number}").write_bytes(seed)
         command = [sys.executable, __file__, "--one", name, "--corpus", str(folder)]
-        began = time.monotonic()
+        started = time.monotonic()
         done = subprocess.run(
             [*command, "--seconds", str(seconds)], capture_output=True, text=True, check=False
         )
-        print(f"{name:16} {verdict(done.stderr)}  {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{name:16} {verdict(done.stderr)}  {time.monotonic() - started:.0f} s", flush=True)
         if done.returncode:
             broken = 1
             print((done.stdout + done.stderr)[-4000:], flush=True)

@@ -40,9 +40,9 @@ def peak(pid: int) -> float:
 
 
 def page(api: Api, run: str, **wanted: Any) -> tuple[float, dict[str, Any]]:
-    began = time.perf_counter()
+    started = time.perf_counter()
     data = api.post(LIST, {"run_slug": run, "page_size": PAGE, **wanted})
-    return time.perf_counter() - began, data
+    return time.perf_counter() - started, data
 
 
 class Meanwhile:
@@ -56,9 +56,9 @@ class Meanwhile:
 
     def _ask(self) -> None:
         while not self._stop.is_set():
-            began = time.perf_counter()
+            started = time.perf_counter()
             self._api.post("/api/v1/run/detail", {"run_slug": self._run})
-            self.times.append((time.perf_counter() - began) * 1000)
+            self.times.append((time.perf_counter() - started) * 1000)
 
     def __enter__(self) -> Meanwhile:
         self._thread.start()
@@ -99,15 +99,15 @@ def download(url: str, **headers: str) -> tuple[float, float, int]:
     """Seconds to the first and to the last byte, and the number of bytes."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=1200)
-    began = time.perf_counter()
+    started = time.perf_counter()
     connection.request("GET", where.path, headers=headers)
     answer = connection.getresponse()
     first, size = 0.0, 0
     while piece := answer.read(1 << 18):
-        first = first or time.perf_counter() - began
+        first = first or time.perf_counter() - started
         size += len(piece)
     connection.close()
-    return first, time.perf_counter() - began, size
+    return first, time.perf_counter() - started, size
 
 
 def exports(api: Api, run: str, rows: int, formats: list[str], server: int) -> None:

@@ -47,11 +47,11 @@ def micros(work: Callable[[], None], items: int, seconds: float) -> float:
     """Microseconds per item, the best of several rounds."""
     best = float("inf")
     for _ in range(ROUNDS):
-        began, calls = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds / ROUNDS:
+        started, calls = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds / ROUNDS:
             work()
             calls += 1
-        best = min(best, (time.perf_counter() - began) / calls / items)
+        best = min(best, (time.perf_counter() - started) / calls / items)
     return best * 1e6
 
 

@@ -129,9 +129,9 @@ def ask_ourselves(target: Target, connections: int, seconds: float) -> tuple[flo
         ]
         await asyncio.gather(*(asker.done for asker in askers))
 
-    began = time.perf_counter()
+    started = time.perf_counter()
     uvloop.run(ask())
-    took = time.perf_counter() - began
+    took = time.perf_counter() - started
     return len(times) / took, statistics.median(times) * 1000, percentile(times, 0.99) * 1000
 
 
@@ -207,11 +207,11 @@ def large_run(running, api, count: int) -> str:
     run = api.start(worker)["run_slug"]
     api.ended(run)
     add_attempt(running.home, run)
-    began = time.perf_counter()
+    started = time.perf_counter()
     asyncio.run(fill(f"sqlite:///{running.home}/rows.db", run, count))
     line(
         "rows written through the store, in batches",
-        f"{count:,} in {time.perf_counter() - began:.1f} s",
+        f"{count:,} in {time.perf_counter() - started:.1f} s",
     )
     return run
 

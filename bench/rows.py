@@ -45,14 +45,14 @@ for _ in range(task["rows"] // 10):
     push(row)
 time.sleep(max(0, task.get("at", 0) - time.monotonic()))
 times = []
-began = time.monotonic()
+started = time.monotonic()
 for _ in range(task["rows"]):
     before = time.perf_counter()
     push(row)
     times.append(time.perf_counter() - before)
 ended = time.monotonic()
 times.sort()
-push({"began": began, "ended": ended, "p50": times[len(times) // 2],
+push({"started": started, "ended": ended, "p50": times[len(times) // 2],
       "p99": times[len(times) * 99 // 100]})
 """
 
@@ -122,13 +122,13 @@ def many_workers(api, worker: str, task: dict[str, Any]) -> tuple[float, float]:
     timed = {**task, "at": time.monotonic() + 6}
     runs = [api.start(worker, timed, cpus=2)["run_slug"] for _ in range(WORKERS)]
     seen = [last_row(api, run) for run in runs]
-    seconds = max(s["ended"] for s in seen) - min(s["began"] for s in seen)
+    seconds = max(s["ended"] for s in seen) - min(s["started"] for s in seen)
     return WORKERS * task["rows"] / seconds, statistics.median(s["p99"] for s in seen) * 1000
 
 
 def report_one(task: dict[str, Any], nothing: list, stored: list, syncs: list[float]) -> None:
     def rate(seen: dict[str, Any]) -> float:
-        return task["rows"] / (seen["ended"] - seen["began"])
+        return task["rows"] / (seen["ended"] - seen["started"])
 
     for name, rounds in (("SDK service storing nothing", nothing), ("one Worker", stored)):
         p50 = statistics.median(s["p50"] for s in rounds) * 1e6

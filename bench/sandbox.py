@@ -58,7 +58,7 @@ time.sleep(600)
 
 def bare() -> float:
     """Milliseconds to the first byte without a sandbox."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     with subprocess.Popen(
         ["/usr/bin/python3", "-I", "-S", "-c", HELLO],
         stdin=subprocess.DEVNULL,
@@ -67,7 +67,7 @@ def bare() -> float:
     ) as process:
         assert process.stdout is not None
         process.stdout.read(1)
-        took = time.perf_counter() - began
+        took = time.perf_counter() - started
     return took * 1000
 
 
@@ -85,13 +85,13 @@ async def sandboxed(site: Site, bundle: Path):
         environment=Environment(None, ""),
         limits=SandboxLimits(cpus=1.0, memory=256 * 2**20),
     )
-    began = time.perf_counter()
+    started = time.perf_counter()
     sandbox = await site.sandbox.open(spec)
     site.sandboxes.append(sandbox)
     up = time.perf_counter()
     await sandbox.launch({})
     await first_byte(sandbox)
-    return sandbox, (up - began) * 1000, (time.perf_counter() - up) * 1000
+    return sandbox, (up - started) * 1000, (time.perf_counter() - up) * 1000
 
 
 def cpu_ms(pid: int) -> float:
@@ -102,11 +102,11 @@ def cpu_ms(pid: int) -> float:
 
 async def ended(sandbox, end) -> float:
     """Milliseconds from the signal until nothing is left."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     await end()
     await sandbox.wait()
     await sandbox.close()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - started) * 1000
 
 
 async def measure(site: Site, count: int) -> None:
@@ -134,22 +134,22 @@ async def measure(site: Site, count: int) -> None:
     line("  launch to first byte", spread(runs))
     if site.launcher:
         line("CPU time", f"{(cpu_ms(site.launcher.pid) - spent) / count:.1f} ms")
-    line("most memory", spread(peaks, "MiB"))
+    line("peak memory", spread(peaks, "MiB"))
     aborts, kills = [], []
     for _ in range(count):
         sandbox, _, _ = await sandboxed(site, patient)
         aborts.append(await ended(sandbox, sandbox.terminate))
         sandbox, _, _ = await sandboxed(site, stubborn)
         kills.append(await ended(sandbox, sandbox.kill))
-    line("SIGTERM to nothing left", spread(aborts))
-    line("SIGKILL to nothing left, 20 daemons", spread(kills))
+    line("SIGTERM to removed", spread(aborts))
+    line("SIGKILL to removed, 20 daemons", spread(kills))
 
 
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--sandboxes", type=int, default=40)
     options = parser.parse_args()
-    head("Isolation: its share of a start, and how soon nothing is left")
+    head("Isolation: its share of a start, and the time until a sandbox is removed")
 
     async def work() -> None:
         async with site_of(SPAWNERS[0]) as site:

@@ -23,9 +23,9 @@ CoreSDK.Result.push_data({"answer": 42})
 
 def one_call(api, worker: str, system: dict) -> float:
     """Milliseconds; raises ``RuntimeError`` when the row is not in the answer."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     answer = api.start(worker, sync=True, **system)
-    took = (time.perf_counter() - began) * 1000
+    took = (time.perf_counter() - started) * 1000
     if [row.get("answer") for row in answer["results"]["list"]] != [42]:
         raise RuntimeError(f"not the row that was pushed: {answer}")
     return took

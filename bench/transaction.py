@@ -28,10 +28,10 @@ def micros(work: Callable[[], None], times: int) -> float:
     """Microseconds of CPU for one call, the best of some rounds."""
     best = float("inf")
     for _ in range(ROUNDS):
-        began = time.process_time()
+        started = time.process_time()
         for _ in range(times):
             work()
-        best = min(best, (time.process_time() - began) / times)
+        best = min(best, (time.process_time() - started) / times)
     return best * 1e6
 
 

@@ -21,7 +21,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._open: dict[asyncio.Task[None], int] = {}  # connections by number
         self._number = 0
-        self._silent_until = 0  # those up to this number are silent
+        self._silent_until = 0  # connections up to this number are silent
         self._all_silent = False
 
     def silence(self, *, new_ones: bool = False) -> None:

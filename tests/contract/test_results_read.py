@@ -40,7 +40,7 @@ async def test_totals_count_visible_rows_and_bytes(results: SqlResults) -> None:
 async def test_rows_of_attempts_that_the_state_does_not_know_are_not_shown(
     results_url: str,
 ) -> None:
-    """``lost`` is of a state that no longer exists, in which the run began for the first time."""
+    """``lost`` is of a state that no longer exists, in which the run started for the first time."""
     known, asked = {"a"}, []
 
     async def lookup(attempt_ids: Sequence[str]) -> frozenset[str]:

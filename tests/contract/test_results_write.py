@@ -139,7 +139,7 @@ async def test_an_attempt_closed_before_it_opened_stays_closed(results: SqlResul
 async def push_until_refused(
     results: SqlResults, run: str, attempt: str, closed: asyncio.Event
 ) -> tuple[int, list[list[bool]]]:
-    """The acknowledged rows, and the results of pushes that began after the close."""
+    """The acknowledged rows, and the results of pushes that started after the close."""
     acknowledged, late_answers = 0, []
     while True:
         late = closed.is_set()

@@ -28,8 +28,8 @@ from sdk import CoreSDK
 
 CoreSDK.Result.push_data({"n": 1})
 time.sleep(0.2)
-began, used = time.monotonic(), time.process_time()
-while time.monotonic() < began + 3:
+started, used = time.monotonic(), time.process_time()
+while time.monotonic() < started + 3:
     pass
 CoreSDK.Result.push_data({"share": (time.process_time() - used) / 3})
 """
@@ -83,9 +83,9 @@ def test_the_cpu_quota_applies_from_the_first_call(limited: Booted) -> None:
 def test_a_worker_that_never_calls_is_limited_after_two_seconds(limited: Booted) -> None:
     run = limited.start_run(limited.push(python_project(NEVER_CALLS), "limits-never"), cpus=0.25)
     assert quota(limited) == -1
-    began = time.monotonic()
+    started = time.monotonic()
     limited.wait_for(lambda: quota(limited) == 25_000, "the quota", 5)
-    assert time.monotonic() - began > 1
+    assert time.monotonic() - started > 1
     limited.call("/api/v1/scraper/abort", {"run_slug": run})
     limited.ended(run)
 

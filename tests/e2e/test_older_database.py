@@ -1,4 +1,4 @@
-"""A data folder from before release 0.1.0: every command refuses it, and one converts it."""
+"""A data folder from before release 0.1.0: only ``fyke db convert`` accepts it."""
 
 from __future__ import annotations
 

@@ -56,9 +56,9 @@ def test_a_sync_start_returns_after_its_time_limit_and_the_run_continues(strict:
     waits = "import time; time.sleep(2.5)\nfrom sdk import CoreSDK\nCoreSDK.Result.push_data({})"
     slug = strict.push(python_project(waits), "strict-waits")
     body = {"scraper_slug": slug, "is_async": False, "input": {"parameters": {"custom": {}}}}
-    began = time.monotonic()
+    started = time.monotonic()
     data = strict.call("/api/v1/scraper/run", body)
-    assert 1 <= time.monotonic() - began < 2.5
+    assert 1 <= time.monotonic() - started < 2.5
     assert data["run_status"] == "running"
     assert data["status"] in (READY, RUNNING)
     assert (data["execution_end_timestamp"], data["results"]["list"]) == (0, [])

@@ -137,10 +137,10 @@ def test_each_misbehaving_worker_of_the_short_list_ends_as_expected(
 ) -> None:
     if behaviour.hard and platform.isolation() != "full":
         pytest.skip("memory is not limited by the kernel here")
-    began = time.monotonic()
+    started = time.monotonic()
     run = platform.start_run(bundle(language), {"behaviour": behaviour.name}, **behaviour.system)
     detail = platform.ended(run, behaviour.seconds)
-    took = time.monotonic() - began
+    took = time.monotonic() - started
     assert detail["status"] == behaviour.status, detail
     words = (behaviour.err_msg,) if isinstance(behaviour.err_msg, str) else behaviour.err_msg
     if OUT_OF_MEMORY in words and platform.isolation() != "full":
@@ -234,10 +234,10 @@ def test_bundles_that_cannot_run_are_refused_at_the_upload(platform: Booted, fau
 )
 def test_each_misbehaving_worker_ends_as_expected(platform: Booted, behaviour: Behaviour) -> None:
     slug = platform.push(zoo(behaviour.name), f"zoo-{behaviour.name}".replace("_", "-"))
-    began = time.monotonic()
+    started = time.monotonic()
     run = platform.start_run(slug, {}, **behaviour.system)
     detail = platform.ended(run, behaviour.seconds)
-    took = time.monotonic() - began
+    took = time.monotonic() - started
     assert detail["status"] == behaviour.status, detail
     expected = [behaviour.err_msg]
     if behaviour.or_err_msg and platform.isolation() != "full":

@@ -12,6 +12,6 @@ def no_hang(most: float = 5) -> Iterator[None]:
     """``most`` is in seconds of processor time, several times what is needed. It measures no speed;
     ``bench/`` does.
     """
-    began = time.process_time()
+    started = time.process_time()
     yield
-    assert time.process_time() - began < most
+    assert time.process_time() - started < most

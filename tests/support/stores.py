@@ -1,4 +1,4 @@
-"""The stores of a test on SQLite files of its own, with engines that several tests use in turn.
+"""The stores of a test in separate SQLite files, with engines that are reused by later tests.
 
 SQLAlchemy caches compiled statements in the engine. A new engine for each test would compile each
 statement again, which takes longer than most tests.
@@ -57,7 +57,7 @@ class _Engine:
 
         @event.listens_for(self.engine, "connect")
         def set_up(connection: Any, _record: Any) -> None:
-            connection.execute("PRAGMA synchronous=OFF")  # a loss of power is not the subject
+            connection.execute("PRAGMA synchronous=OFF")  # durability is not tested here
 
 
 _free: dict[tuple[int, bool], list[_Engine]] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 PACE_MS = 125
-"""The least time between two claims for one host. A second has room for 8 claims, and at most
+"""The minimum time between two claims for one host. A second has room for 8 claims, and at most
 ``IN_FLIGHT`` earlier ones may be sent in it: never more than 10 requests a second, however slow the
 name resolution and however many servers.
 """

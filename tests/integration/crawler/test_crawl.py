@@ -183,9 +183,9 @@ def test_a_stopped_crawl_keeps_its_rows(python: Path, served: Site) -> None:
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
 
-    began = time.monotonic()
+    started = time.monotonic()
     ran = crawl(python, start(served), meanwhile=stop)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - started < 20
     assert ran.code == 0
     assert f"{served.base}/" in ran.urls()
     assert any("done:" in line for line in ran.lines)

@@ -55,9 +55,9 @@ def _grows_too_fast(before: float, after: float) -> bool:
 
 def _seconds(parser: Parser, text: Any) -> float:
     gc.collect()
-    began = time.process_time()
+    started = time.process_time()
     parser(text)
-    return time.process_time() - began
+    return time.process_time() - started
 
 
 def test_the_first_texts_of_the_ordinary_suite_exist() -> None:

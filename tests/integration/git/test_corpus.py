@@ -77,9 +77,9 @@ class Canary:
 
 @pytest.fixture
 def canary() -> Iterator[Canary]:
-    made = Canary()
-    yield made
-    made.close()
+    canary = Canary()
+    yield canary
+    canary.close()
 
 
 class Watched:
@@ -141,10 +141,10 @@ async def test_no_hostile_address_is_fetched(
                     await git.fetch(source, messages.append)
                 messages.append(str(refused.value))
     assert (tools.ran, canary.heard) == ([], 0)
-    said = "\n".join([*messages, caplog.text, *map(str, entries)])
-    assert SECRET not in said
+    output = "\n".join([*messages, caplog.text, *map(str, entries)])
+    assert SECRET not in output
     assert tools.sandboxes <= 2, (
-        "all but the name that changes are refused before a sandbox is made"
+        "every address except the changing name is refused before a sandbox is created"
     )
 
 

@@ -35,7 +35,7 @@ async def test_callers_during_a_read_share_the_next_read() -> None:
     source, shared = Source(), SharedReads[int]()
     first = asyncio.create_task(shared.get("k", source.read))
     await _settle()
-    source.value = 1  # written after the first read began
+    source.value = 1  # written after the first read started
     others = [asyncio.create_task(shared.get("k", source.read)) for _ in range(50)]
     await _settle()
     assert source.reads == 1

@@ -49,7 +49,7 @@ async def test_concurrent_lookups_of_a_name_are_made_once() -> None:
     resolver.close()
 
 
-async def test_failures_and_timeouts() -> None:
+async def test_failures_and_timeouts_are_unresolvable() -> None:
     silent = threading.Event()
 
     def lookup(name: str) -> tuple[str, ...]:

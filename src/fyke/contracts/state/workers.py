@@ -136,7 +136,7 @@ class SecretStore(Protocol):
         ...
 
     def put(self, secret: SealedSecret) -> None:
-        """Add it, or replace that of the same account, worker and name."""
+        """Add it, or replace the secret with the same account, worker and name."""
         ...
 
     def remove(self, account_id: str, worker_id: str, name: str) -> bool:
@@ -217,8 +217,8 @@ class TaskStore(Protocol):
     def of_account(
         self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
     ) -> tuple[int, list[Task]]:
-        """Total count, and one page, newest first; ``worker_id`` and ``keyword``, which is searched
-        in title and id (case-insensitive, no wildcards), filter where given.
+        """Total count, and one page, newest first; filtered by ``worker_id`` and ``keyword`` unless
+        they are empty. ``keyword`` is searched in title and id (case-insensitive, no wildcards).
         """
         ...
 

@@ -17,7 +17,7 @@ POLL_SECONDS = 2.0  # not every change of a position in the queue is notified
 
 @dataclass(frozen=True, slots=True)
 class QueueUpdate:
-    """The present board, None when it has not changed. ``items_changed``: the items on the page
+    """The current board, None when it has not changed. ``items_changed``: the items on the page
     have changed. ``ended``: the items that have left the queue, with their new state.
     """
 

@@ -76,7 +76,7 @@ class WorkerDescriptions:
 
     @property
     def _hint(self) -> str:
-        """What to do about a 404 without a key; the same whether the worker exists or not."""
+        """The remedy for a 404 without a key; it does not depend on whether the worker exists."""
         by_slug = ", or ask for it by its slug" if self._by_slug else ""
         return f"If this Worker is private, send an API key of its account{by_slug}"
 

@@ -1,7 +1,7 @@
 """The changes between the schemas of two versions, by field.
 
 An unreadable schema counts as one without fields, because an older release of Fyke may have
-published it by less strict rules.
+published it under less strict rules.
 """
 
 from __future__ import annotations

@@ -86,8 +86,8 @@ class SandboxedTools:
             allow=access.allow,
             limit_bytes=traffic,
             domains=access.domains,
-            guarded=False,  # a registry is no target site
-            passwordless=True,  # npm before 10 sends a proxy no password
+            guarded=False,  # a registry is not a scraped site
+            passwordless=True,  # npm before 10 sends no password to a proxy
         )
         try:
             await self._egress.open([sandbox.listeners["proxy"]], grant)

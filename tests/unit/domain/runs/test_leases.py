@@ -17,16 +17,16 @@ class Looks:
         self, leases: dict[str, int], *, after: float = 2.0, seconds: float = 0.0
     ) -> list[str]:
         self.at += after
-        began = self.at
+        started = self.at
         self.at += seconds
-        return sorted(self.watch.expired(leases, began, self.at))
+        return sorted(self.watch.expired(leases, started, self.at))
 
     def until_expired(self, leases: dict[str, int]) -> float:
         """Check until a lease has expired; return how long that took."""
-        began = self.at
+        started = self.at
         while not self.look(leases):
-            assert self.at - began < 10 * TERM
-        return self.at - began
+            assert self.at - started < 10 * TERM
+        return self.at - started
 
 
 def test_a_lease_that_is_not_renewed_expires_after_one_term() -> None:

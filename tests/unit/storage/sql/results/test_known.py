@@ -24,7 +24,7 @@ async def test_lookups_accumulate() -> None:
     assert known.of("run") == LookedUp(0, frozenset())
     await known.look_up("run", NewAttempts(7, ["a", "lost"]))
     await known.look_up("run", NewAttempts(9, ["b"]))
-    await known.look_up("run", NewAttempts(8, ["a", "b"]))  # of a read that began earlier
+    await known.look_up("run", NewAttempts(8, ["a", "b"]))  # of a read that started earlier
     assert known.of("run") == LookedUp(9, frozenset({"lost"}))
 
 
