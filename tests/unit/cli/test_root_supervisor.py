@@ -231,7 +231,7 @@ def test_a_launcher_that_cannot_be_replaced_at_once_is_tried_again(
 
 def test_a_launcher_that_was_stable_is_replaced_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     restarts = Restarts()
-    assert 0 < restarts.pause() <= root_supervisor.FIRST_PAUSE
+    assert restarts.pause() == pytest.approx(root_supervisor.FIRST_PAUSE)
     restarts.started()
     monkeypatch.setattr(root_supervisor, "STABLE_SECONDS", 0.0)
     assert restarts.pause() <= 0
