@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
-from pyotp import TOTP
+from pyotp import TOTP, parse_uri
 
 from support.app import App
 from support.pages import FROM_OUR_PAGE, Page, Visitor
@@ -34,11 +35,18 @@ async def forget_confirmations(app: App) -> None:
 
 async def switch_on(visitor: Visitor) -> tuple[str, list[str]]:
     """Return the secret and the recovery codes as the pages show them."""
-    page = await visitor.post(f"{PATH}/new", status=200)
+    assert (await visitor.post(f"{PATH}/new")).location == f"{PATH}/new"
+    page = await visitor.get(f"{PATH}/new")
     secret = "".join(page.one("//output").text.split())
-    wrong = await visitor.post(f"{PATH}/on", {"code": "12"}, status=422)
-    assert "This is not the current code" in wrong.text
-    assert "".join(wrong.one("//output").text.split()) == secret
+    valid = {TOTP(secret).at(time.time() + 30 * step) for step in range(-2, 3)}
+    other = next(code for code in map(str, range(10**5, 10**5 + 6)) if code not in valid)
+    for code, problem in (
+        (other, "This is not the current code"),
+        ("12", "Must be the six digits that the app shows"),
+    ):
+        wrong = await visitor.post(f"{PATH}/on", {"code": code}, status=422)
+        assert problem in wrong.text
+        assert "".join(wrong.one("//output").text.split()) == secret
     done = await visitor.post(f"{PATH}/on", {"code": TOTP(secret).now()}, status=200)
     return secret, done.one("//output").text.split()
 
@@ -72,11 +80,36 @@ async def test_an_app_can_be_added_and_used_to_sign_in(app: App, guest: Visitor)
 
 async def test_the_qr_code_needs_no_style_and_names_user_and_host(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
-    page = await guest.post(f"{PATH}/new", status=200)
+    await guest.post(f"{PATH}/new")
+    page = await guest.get(f"{PATH}/new")
     [picture] = page.all("//div[@role='img']/svg")
     assert picture.get("viewbox") or picture.get("viewBox")
     assert not picture.xpath(".//@style") and picture.xpath(".//path")
     assert re.fullmatch(r"([A-Z2-7]{4} ){7}[A-Z2-7]{4}", page.one("//output").text)
+
+
+async def test_the_setup_page_can_be_reloaded_and_reopened(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    assert (await guest.get(f"{PATH}/new", status=303)).location == PATH
+    await guest.post(f"{PATH}/new")
+    page = await guest.get(f"{PATH}/new")
+    secret = page.one("//button[@data-copy]").get("data-copy")
+    [app_link] = page.all("//a[starts-with(@href, 'otpauth:')]")
+    assert parse_uri(app_link.get("href")).secret == secret
+    again = await guest.get(f"{PATH}/new")
+    assert again.one("//button[@data-copy]").get("data-copy") == secret
+    await guest.post(f"{PATH}/on", {"code": TOTP(secret).now()}, status=200)
+    repeated = await guest.post(f"{PATH}/on", {"code": TOTP(secret).now()})
+    assert repeated.location == PATH
+    assert "did not keep the recovery codes, create new ones" in (await guest.get(PATH)).text
+    for path in ("new", "on", "codes"):
+        assert (await guest.get(f"{PATH}/{path}", status=303)).location == PATH
+
+
+async def test_an_address_of_forms_only_leads_back_to_the_menu(app: App, guest: Visitor) -> None:
+    await choose_password(app, guest)
+    page = await guest.get(f"{PATH}/off", status=405)
+    assert "Open the page from the menu" in page.text
 
 
 async def test_an_expired_ticket_redirects_to_the_sign_in_page(guest: Visitor) -> None:

@@ -104,6 +104,7 @@ def _remedy(status: int) -> str:
         400: _("Go back, correct the field named in the message and try again."),
         403: _("Ask an owner of the account for a role with this permission."),
         404: _("It may have been deleted, or it belongs to another account."),
+        405: _("Open the page from the menu and repeat the action there."),
         409: _("Reload the page to see the current state."),
         413: _("Send less data, or use the REST API for large inputs."),
         429: _("Wait a moment and try again."),

@@ -14,7 +14,7 @@ from fyke.console.settings_tabs import AREA
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.second_factor import Enrolment, SecondFactors
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidRequest, Refused
 
 PATH = "/settings/second-factor"
 SMALL = 2**16
@@ -27,18 +27,33 @@ class SecondFactorPages:
     def pages(self) -> list[ConsolePage]:
         return [
             ConsolePage("GET", PATH, self.show, area=AREA),
+            ConsolePage("GET", f"{PATH}/new", self.show_new, area=AREA),
             ConsolePage("POST", f"{PATH}/new", self.begin, area=AREA, form_bytes=SMALL),
             ConsolePage("POST", f"{PATH}/on", self.enable, area=AREA, form_bytes=SMALL),
             ConsolePage("POST", f"{PATH}/codes", self.renew_codes, area=AREA, form_bytes=SMALL),
             ConsolePage("POST", f"{PATH}/off", self.disable, area=AREA, form_bytes=SMALL),
+            # the addresses of responses to forms, reopened later
+            ConsolePage("GET", f"{PATH}/on", self.show_overview, area=AREA),
+            ConsolePage("GET", f"{PATH}/codes", self.show_overview, area=AREA),
         ]
 
     async def show(self, view: View) -> Response:
         factor = await self.second_factors.status(view.caller)
         return view.page("settings/second_factor.html", area=AREA, factor=factor)
 
+    async def show_overview(self, view: View) -> Response:
+        return view.go(PATH)
+
     async def begin(self, view: View) -> Response:
-        return self._form(view, await self.second_factors.begin(view.caller, _host(view)))
+        await self.second_factors.begin(view.caller, _host(view))
+        return view.go(f"{PATH}/new")
+
+    async def show_new(self, view: View) -> Response:
+        try:
+            enrolment = await self.second_factors.pending(view.caller, _host(view))
+        except Refused:
+            return view.go(PATH)
+        return self._form(view, enrolment)
 
     async def enable(self, view: View) -> Response:
         try:
@@ -46,6 +61,12 @@ class SecondFactorPages:
         except InvalidRequest as error:
             enrolment = await self.second_factors.pending(view.caller, _host(view))
             return self._form(view, enrolment, faults_of(error, {"code": "code"}))
+        except Refused:  # the form was sent again
+            factor = await self.second_factors.status(view.caller)
+            on = _(
+                "Your second factor is on. If you did not keep the recovery codes, create new ones."
+            )
+            return view.go(PATH, on if factor.enabled_at else "")
         return self._codes(view, codes, fresh=True)
 
     async def renew_codes(self, view: View) -> Response:
@@ -62,7 +83,9 @@ class SecondFactorPages:
             "settings/second_factor_new.html",
             status=422 if faults else 200,
             area=AREA,
-            secret=" ".join(_in_groups(enrolment.secret)),
+            secret=enrolment.secret,
+            shown=" ".join(_in_groups(enrolment.secret)),
+            address=enrolment.address,
             qr_code=_qr_code(enrolment.address),
             faults=faults or {},
         )

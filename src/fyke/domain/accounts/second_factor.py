@@ -9,6 +9,7 @@ from fyke.domain.accounts.audit import record, record_for
 from fyke.domain.accounts.codes import (
     CodeCheck,
     app_address,
+    is_app_code,
     is_enabled,
     location_of,
     new_recovery_codes,
@@ -104,7 +105,10 @@ class SecondFactors:
 
         def work(tx: Transaction) -> None:
             user = _user(tx, caller)
-            step = step_of(self._pending_secret(tx, user), normalize(code), tx.now)
+            secret = self._pending_secret(tx, user)
+            if not is_app_code(normalize(code)):
+                raise InvalidRequest("must be the six digits that the app shows", field="code")
+            step = step_of(secret, normalize(code), tx.now)
             if step is None or not tx.second_factors.use_step(user.id, step):
                 raise InvalidRequest(
                     "this is not the current code; check the clock of your device and enter the "
