@@ -18,6 +18,7 @@ _PYTHON_FRAME = re.compile(r'\s*File "([^"]+)", line (\d+)')
 _NODE_FRAME = re.compile(r"\s+at (?:async )?(?:.*\()?(?:file://)?(/[^():]+):(\d+):\d+\)?(?: \{)?$")
 _GO_FRAME = re.compile(r"\s+(?:\S*/)?([^/\s]+\.go):(\d+)\b")
 _WORK = "/work/"  # the folder of the Worker's files in its sandbox
+_SDK = re.compile(r"sdk(?:_pb2|_pb2_grpc|_pb|_grpc_pb)?\.(?:py|js)")
 
 _AT = re.compile(r"\s+at ")
 _CARET = re.compile(r"\s*\^+\s*")
@@ -26,12 +27,15 @@ _REJECTION = "UnhandledPromiseRejection"  # of something that is not an Error
 _REASON = ' with the reason "'
 _CAUSE = re.compile(r"\s+\[cause\]: (.+?)(?: \{)?$")
 _GO_PANIC = re.compile(r"(?:panic|fatal error): ")
+_NATIVE = re.compile(r"----- (?:Native|JavaScript) stack trace -----")
+_NATIVE_FATAL = re.compile(r"FATAL ERROR: ")
+_NATIVE_FRAME = re.compile(r"\s*\d+: (?:.*\()?(?:file://)?(/[^():]+):(\d+):\d+\)?$")
 _NOISE = re.compile(r"Node\.js v\d|\(Use `node |[\]})]+[,;]?$")
 
 
 def cause(lines: Sequence[str]) -> str:
     """The cause in ``lines``, the last ones of stderr; ``""`` if all are blank."""
-    return _python(lines) or _go(lines) or _node(lines) or _last(lines)
+    return _python(lines) or _go(lines) or _native(lines) or _node(lines) or _last(lines)
 
 
 def _python(lines: Sequence[str]) -> str:
@@ -68,6 +72,14 @@ def _go(lines: Sequence[str]) -> str:
             own = [after for name, after in pairwise(places) if name.startswith("main.")]
             return _with_place(line, own, _GO_FRAME)
     return ""
+
+
+def _native(lines: Sequence[str]) -> str:
+    """The fatal error of Node.js, which ends itself with a native stack."""
+    if not any(_NATIVE.match(line) for line in lines):
+        return ""
+    fatal = next((line for line in reversed(lines) if _NATIVE_FATAL.match(line)), "aborted")
+    return _with_place(fatal, lines, _NATIVE_FRAME)
 
 
 def _node(lines: Sequence[str]) -> str:
@@ -115,6 +127,7 @@ def _with_place(text: str, frames: Iterable[str], pattern: re.Pattern[str]) -> s
         frame = pattern.match(line)
         file, number = frame.groups() if frame else ("<", "")
         file = file.removeprefix(_WORK)
-        if not file.startswith(("/", "<")) and "node_modules/" not in file:
+        of_worker = not file.startswith(("/", "<")) and "node_modules/" not in file
+        if of_worker and not _SDK.fullmatch(file):
             return f"{text.strip()} ({file}:{number})"
     return text.strip()

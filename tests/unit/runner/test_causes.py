@@ -6,6 +6,7 @@ from textwrap import dedent
 
 import pytest
 
+from fyke.domain.workers.project import SDK_FILES
 from fyke.runner.causes import cause
 
 
@@ -226,6 +227,60 @@ promise rejected with the reason "no "price"".
 )
 def test_of_nodejs_the_line_of_the_error_counts(text: str, expected: str) -> None:
     assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("above", "expected"),
+    [
+        ("reading page 3", "aborted (lib/pages.js:2)"),
+        (
+            "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+            "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory"
+            " (lib/pages.js:2)",
+        ),
+    ],
+)
+def test_a_native_stack_of_nodejs_is_named_by_its_fatal_error(above: str, expected: str) -> None:
+    trace = """
+        ----- Native stack trace -----
+
+         1: 0x105a9d0  [node]
+         2: 0x1284dd2 v8::internal::FunctionCallbackArguments::Call(v8::internal::Handler) [node]
+
+        ----- JavaScript stack trace -----
+
+        1: read (/work/lib/pages.js:2:9)
+        2: /work/main.js:7:1
+        3: Module._compile (node:internal/modules/cjs/loader:1521:14)
+    """
+    assert found(f"{above}\n{dedent(trace)}") == expected
+
+
+@pytest.mark.parametrize(
+    "file", [file for files in SDK_FILES.values() for file in files if file.endswith(".py")]
+)
+def test_the_place_is_not_in_the_sdk_for_python(file: str) -> None:
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "/work/main.py", line 9, in <module>',
+        "    push({})",
+        f'  File "/work/{file}", line 409, in push',
+        "    raise SDKError(text)",
+        "sdk.SDKError: The row has 9437192 bytes",
+    ]
+    assert cause(lines) == "sdk.SDKError: The row has 9437192 bytes (main.py:9)"
+
+
+@pytest.mark.parametrize(
+    "file", [file for files in SDK_FILES.values() for file in files if file.endswith(".js")]
+)
+def test_the_place_is_not_in_the_sdk_for_nodejs(file: str) -> None:
+    lines = [
+        "SDKError: The row has 9437192 bytes",
+        f"    at push (/work/{file}:110:11)",
+        "    at main (/work/lib/sdk.js:3:5)",
+    ]
+    assert cause(lines) == "SDKError: The row has 9437192 bytes (lib/sdk.js:3)"
 
 
 def test_of_go_the_panic_counts() -> None:
