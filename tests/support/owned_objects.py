@@ -17,6 +17,7 @@ from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.workers.submitting import take_back
 from fyke.kit.ids import new_ulid
 from fyke.model.account import ApiKey, Role, User
+from fyke.model.audit import AuditAction
 from fyke.model.submission import Submission, SubmissionState
 from support.api import Api
 from support.app import App
@@ -251,7 +252,9 @@ def seen(answer: Any, *names: str) -> tuple[int, str, dict[str, str]]:
 
 
 def records(folder: Path) -> dict[str, list[str]]:
-    """Every row of both databases, without the columns that reads change."""
+    """Every row of both databases, without the columns that reads change and without the entries
+    that refusals add to the audit log.
+    """
     import sqlite3
 
     found = {}
@@ -261,7 +264,9 @@ def records(folder: Path) -> dict[str, list[str]]:
             for (table,) in listed.fetchall():
                 rows = connection.execute(f'SELECT * FROM "{table}"')
                 columns = [column[0] for column in rows.description]
-                found[f"{name} {table}"] = sorted(_row(columns, row) for row in rows)
+                found[f"{name} {table}"] = sorted(
+                    _row(columns, row) for row in rows if AuditAction.REFUSED not in row
+                )
         connection.close()
     return found
 

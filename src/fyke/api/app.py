@@ -73,6 +73,8 @@ the header `api-key`. Every JSON answer is an envelope with `code`, which is 0 f
 1 MiB for a body, 10 MiB for one with the input of a run, 64 KiB for the head of a request.
 """
 
+REFUSED_LINES = 20  # log lines a minute about refused requests of an address
+
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
@@ -151,7 +153,8 @@ def build_app(
         allowed_hosts=config.allowed_hosts,
         trusted_proxies=config.trusted_proxies,
     )
-    app.add_middleware(Transport, network=network, hsts=config.hsts)
+    refused_lines = TokenBuckets(REFUSED_LINES / 60, REFUSED_LINES, clock)
+    app.add_middleware(Transport, network=network, refused_lines=refused_lines, hsts=config.hsts)
     mount(app, operations, _access(services, config, clock, share))
     return app
 
@@ -183,6 +186,7 @@ def _access(
         services.accounts,
         requests=TokenBuckets(config.rate_limit, burst, clock, share),
         guesses=TokenBuckets(config.guesses_per_minute / 60, config.guesses, clock),
+        refusals=services.refusals,
     )
 
 

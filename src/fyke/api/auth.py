@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from fyke.api.network import header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
-from fyke.errors import InvalidKey, MissingKey, RateLimited, Unauthenticated
+from fyke.errors import Forbidden, InvalidKey, MissingKey, RateLimited, Unauthenticated
 from fyke.model.account import Caller
 
 MAX_KEY_CHARS = 512
@@ -27,6 +27,7 @@ INSIDE = "fyke.inside"
 KEY_PARAMETER = "token"  # of the query
 RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
 _BUCKET = "fyke.bucket"  # key in the ASGI scope: the bucket that the request was counted in
+_CALLER = "fyke.caller"  # key in the ASGI scope: the authenticated caller
 BYTES_PER_REQUEST = 64 * 1024  # this many bytes of a body count as one more request
 _REMEMBERED_KEYS = 10_000
 
@@ -57,13 +58,30 @@ def credential(scope: Scope) -> str | None:
     return None
 
 
+class RefusalRecorder(Protocol):
+    """The part of ``Refusals`` that ``AccessControl`` needs."""
+
+    async def forbidden(
+        self, caller: Caller, address: str, operation: str, error: Forbidden
+    ) -> None: ...
+
+    async def stranger(self, address: str, operation: str, error: Unauthenticated) -> None: ...
+
+
 class AccessControl:
-    """Rate limit, then credentials. ``guesses`` counts invalid keys per address."""
+    """Rate limit, then credentials. ``guesses`` counts invalid keys per address; ``refusals``
+    records refused requests.
+    """
 
     def __init__(
-        self, accounts: Authenticator, requests: TokenBuckets, guesses: TokenBuckets
+        self,
+        accounts: Authenticator,
+        requests: TokenBuckets,
+        guesses: TokenBuckets,
+        refusals: RefusalRecorder,
     ) -> None:
         self._accounts = accounts
+        self._refusals = refusals
         self._requests = requests
         self._guesses = guesses
         self._valid_keys: OrderedDict[str, int] = (
@@ -75,13 +93,14 @@ class AccessControl:
         inside: Caller | None = scope.get(INSIDE)
         if inside is not None:
             self._spend(scope, inside.user_id)
+            scope[_CALLER] = inside
             return inside
         key = credential(scope)
         digest = _digest(key) if key else ""
         self._spend(scope, digest or limiter_key(address))
         if key is None:
             raise MissingKey
-        return await self._authenticate(key, digest, address)
+        return await self._authenticate(scope, key, digest, address)
 
     async def recognise(self, scope: Scope, address: str) -> Caller | None:
         """The caller of a public operation, None without a valid key. Raises ``RateLimited``."""
@@ -94,7 +113,7 @@ class AccessControl:
         digest = _digest(key)
         self._spend(scope, digest)
         try:
-            return await self._authenticate(key, digest, address)
+            return await self._authenticate(scope, key, digest, address)
         except (Unauthenticated, RateLimited):
             # Invalid keys must not bypass the limit of the address.
             self._spend(scope, limiter_key(address))
@@ -108,7 +127,13 @@ class AccessControl:
             wait = self._requests.debit(key, cost, own_rate)
             self._limited(scope, key, own_rate, wait)
 
-    async def _authenticate(self, key: str, digest: str, address: str) -> Caller:
+    async def record_forbidden(self, scope: Scope, address: str, error: Forbidden) -> None:
+        """Record that the caller of this request was refused."""
+        caller: Caller | None = scope.get(_CALLER)
+        if caller is not None:
+            await self._refusals.forbidden(caller, address, operation_of(scope), error)
+
+    async def _authenticate(self, scope: Scope, key: str, digest: str, address: str) -> Caller:
         if len(key) > MAX_KEY_CHARS:
             raise InvalidKey
         recently_valid = digest in self._valid_keys
@@ -116,13 +141,15 @@ class AccessControl:
             self._check_guesses(address)
         try:
             caller = await self._accounts.authenticate(key)
-        except Unauthenticated:
+        except Unauthenticated as error:
             self._valid_keys.pop(digest, None)
             self._guesses.take(limiter_key(address))
+            await self._refusals.stranger(address, operation_of(scope), error)
             raise
         self._valid_keys[digest] = caller.rate_limit
         if len(self._valid_keys) > _REMEMBERED_KEYS:
             self._valid_keys.popitem(last=False)
+        scope[_CALLER] = caller
         return caller
 
     def _check_guesses(self, address: str) -> None:
@@ -140,6 +167,11 @@ class AccessControl:
         scope[RATE_FIELDS] = self._requests.fields(key, own_rate)
         if wait > 0:
             raise RateLimited(math.ceil(wait))
+
+
+def operation_of(scope: Scope) -> str:
+    """Method and path template of the request."""
+    return f"{scope['method'][:16]} {getattr(scope.get('route'), 'path', '')}".strip()
 
 
 def _digest(key: str) -> str:

@@ -44,7 +44,7 @@ from fyke.api.start_keys import start_key
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.rights import require_scope
 from fyke.domain.runs.start_keys import REPLAYED
-from fyke.errors import NotFound
+from fyke.errors import Forbidden, NotFound
 from fyke.model.account import Caller
 from fyke.wire.fields import Answer
 from fyke.wire.fields import Request as Shape
@@ -277,7 +277,11 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = self._operation  # the access log contains its path
-        response = await self._operation.respond(Request(scope, receive), self._access)
+        try:
+            response = await self._operation.respond(Request(scope, receive), self._access)
+        except Forbidden as error:
+            await self._access.record_forbidden(scope, scope[VISIT].address, error)
+            raise
         await response(scope, receive, send)
 
 

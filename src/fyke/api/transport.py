@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fyke.api.auth import RATE_FIELDS
 from fyke.api.errors import ERROR_HEADER, REASON_HEADER, REQUEST_ID, Refusal, table_for
-from fyke.api.network import Network, header
+from fyke.api.network import Network, header, limiter_key
+from fyke.api.ratelimit import TokenBuckets
 from fyke.kit.ids import new_ulid
 
 log = structlog.get_logger("fyke.api")
@@ -60,19 +61,23 @@ _EVERY_ANSWER: tuple[tuple[bytes, bytes], ...] = (
 
 class Transport:
     """Wraps the application; see the module's docstring. ``hsts``: the header
-    ``strict-transport-security`` of answers over https, empty for none.
+    ``strict-transport-security`` of answers over https, empty for none. ``refused_lines``: the
+    number of log lines about refused requests, per address.
     """
 
-    def __init__(self, app: ASGIApp, network: Network, hsts: str = "") -> None:
+    def __init__(
+        self, app: ASGIApp, network: Network, refused_lines: TokenBuckets, hsts: str = ""
+    ) -> None:
         self._app = app
         self._network = network
+        self._refused_lines = refused_lines
         self._hsts = ((b"strict-transport-security", hsts.encode()),) if hsts else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send)
+        exchange = _Exchange(scope, send, self._refused_lines)
         try:
             visit = scope[VISIT] = self._network.visit(scope)
             if visit.origin.startswith("https://"):
@@ -102,9 +107,10 @@ def request_id_for(scope: Scope) -> str:
 class _Exchange:
     """One request and its response, for the log and the headers."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, refused_lines: TokenBuckets) -> None:
         self._scope = scope
         self._send = send
+        self._refused_lines = refused_lines
         self._started = perf_counter()
         self.status = 0
         self.headers = _EVERY_ANSWER
@@ -124,16 +130,30 @@ class _Exchange:
         await self._send(message)
 
     def log(self) -> None:
-        """Log the route's template, never the path or the query: both may carry secrets."""
-        route = getattr(self._scope.get("route"), "path", "")
-        log.debug(
-            "request",
-            method=self._scope["method"][:16],
-            route=route,
-            status=self.status,
-            ms=round((perf_counter() - self._started) * 1000, 2),
-            request_id=self.request_id,
-        )
+        """Log the route's template, never the path or the query: both may carry secrets.
+
+        Refused requests are logged at level info, with the address: they may be attempts to get
+        around a check. An address has a limited number of these lines.
+        """
+        fields = {
+            "method": self._scope["method"][:16],
+            "route": getattr(self._scope.get("route"), "path", ""),
+            "status": self.status,
+            "ms": round((perf_counter() - self._started) * 1000, 2),
+            "request_id": self.request_id,
+        }
+        log.debug("request", **fields)
+        if 400 <= self.status < 500:
+            address = self._address()
+            if not self._refused_lines.take(limiter_key(address)):
+                log.info("refused", address=address, **fields)
+
+    def _address(self) -> str:
+        """The client's address, or that of the peer if the request was refused before."""
+        visit = self._scope.get(VISIT)
+        if visit is not None:
+            return str(visit.address)
+        return str((self._scope.get("client") or ("",))[0])
 
 
 def _is_preflight(scope: Scope) -> bool:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route, compile_path
 from starlette.types import Receive, Scope, Send
 
+from fyke.api.auth import operation_of
 from fyke.api.errors import Refusal
 from fyke.api.event_stream import EventStream
 from fyke.api.network import Visit, header, limiter_key
@@ -25,6 +26,7 @@ from fyke.console.statics import Statics
 from fyke.console.templating import make_environment
 from fyke.console.texts import choose_language, use_language
 from fyke.console.view import View, ViewContext
+from fyke.domain.accounts.refusals import Refusals
 from fyke.domain.accounts.sessions import Sessions, SignedInUser
 from fyke.errors import (
     ConfirmationNeeded,
@@ -58,6 +60,7 @@ class Console:
     def __init__(
         self,
         sessions: Sessions,
+        refusals: Refusals,
         pages: Sequence[ConsolePage],
         config: ConsoleConfig,
         statics: Statics,
@@ -66,6 +69,7 @@ class Console:
     ) -> None:
         self.pages = tuple(pages)
         self._sessions = sessions
+        self._refusals = refusals
         self._sidebar_counts = sidebar_counts
         clock = clock or SystemClock()
         self._context = ViewContext(
@@ -103,6 +107,11 @@ class Console:
                     raise session_error
                 response = await self._admit(view)
             except Exception as error:
+                if signed_in is not None and isinstance(error, Forbidden):
+                    operation = operation_of(request.scope)
+                    await self._refusals.forbidden(
+                        signed_in.caller, visit.address, operation, error
+                    )
                 response = error_pages.respond(view, error)
         if header(request.scope, b"accept-encoding") and not response.headers.get("set-cookie"):
             _compress(request, response)

@@ -15,6 +15,7 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.SESSIONS_REVOKED: _("Signed out sessions"),
         AuditAction.CONFIRMED: _("Confirmed the password"),
         AuditAction.CONFIRM_FAILED: _("Confirmation failed"),
+        AuditAction.REFUSED: _("Was refused"),
         AuditAction.PASSWORD: _("Set a password"),
         AuditAction.SECOND_FACTOR_ON: _("Switched the second factor on"),
         AuditAction.SECOND_FACTOR_OFF: _("Switched the second factor off"),

@@ -74,6 +74,7 @@ def build_console(
     statics = package_statics()
     return Console(
         services.sessions,
+        services.refusals,
         all_pages(services, config, statics, api),
         config,
         statics,

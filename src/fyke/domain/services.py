@@ -24,6 +24,7 @@ from fyke.domain.accounts.links import OneTimeLinks
 from fyke.domain.accounts.mail_addresses import MailAddresses
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.profiles import Profiles
+from fyke.domain.accounts.refusals import Refusals
 from fyke.domain.accounts.second_factor import SecondFactors
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.sessions import Sessions
@@ -146,6 +147,7 @@ class Services:
         self.mail_addresses = MailAddresses(storage, clock, sealer, on.mailer)
         self.users = Users(storage, self.accounts, self.sessions)
         self.audit = AuditLog(storage)
+        self.refusals = Refusals(storage, clock)
         self.descriptions = WorkerDescriptions(storage, by_slug=on.schema_by_slug)
         self.removal = WorkerRemoval(storage, rules)
         self.run_options = DefaultRunOptions(storage)

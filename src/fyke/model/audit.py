@@ -15,6 +15,7 @@ class AuditAction(StrEnum):
     SESSIONS_REVOKED = "session.revoke"
     CONFIRMED = "session.confirm"
     CONFIRM_FAILED = "session.confirm_fail"
+    REFUSED = "request.refuse"
     PASSWORD = "user.password"  # noqa: S105  # the name of an action
     SECOND_FACTOR_ON = "user.second_factor_on"
     SECOND_FACTOR_OFF = "user.second_factor_off"

@@ -356,6 +356,21 @@ async def test_a_success_refunds_only_its_own_attempt(auth: Auth) -> None:
 # --- the log, and what is forgotten ---------------------------------------------------------
 
 
+async def test_wrong_old_passwords_and_sign_ins_of_disabled_users_are_in_the_audit_log(
+    auth: Auth,
+) -> None:
+    caller = await auth.caller(await auth.add("ada"))
+    with pytest.raises(InvalidRequest):
+        await auth.profiles.change_password(caller, "wrong", "another secret", "b", HOME)
+    await auth.users.disable(auth.owner, "ada")
+    with pytest.raises(UserDisabled):
+        await auth.enter("ada", PASSWORD, AWAY)
+    failed, _, wrong, *_ = await auth.audit.page(auth.owner)
+    assert (failed.action, failed.target) == (AuditAction.SIGN_IN_FAILED, "ada")
+    assert (failed.detail, failed.address) == ("the user is disabled", AWAY)
+    assert (wrong.action, wrong.user_name) == (AuditAction.CONFIRM_FAILED, "ada")
+
+
 async def test_failed_sign_ins_are_in_the_audit_log_without_the_typed_password(
     auth: Auth,
 ) -> None:

@@ -62,13 +62,14 @@ async def test_a_key_can_use_only_the_operations_of_its_scopes(
             key = lacking[ALL_SCOPES - {missing}]
             answer = await objects.ask(route, entry, objects.values(entry), key)
             assert answer.status_code == (403 if V2_PREFIX in route else 401), route
+            assert answer.headers["x-fyke-error"] == "scope_missing", route
             assert not answer.content or f'the scope \\"{missing}\\"' in answer.text, route
     assert records(tmp_path) == before
     for route, scopes in needed.items():
         entry = ENTRIES[route]
         absent = dict.fromkeys(entry.names, ABSENT_ID)
         answer = await objects.ask(route, entry, absent, enough[scopes])
-        assert "scope" not in answer.text, route
+        assert answer.headers.get("x-fyke-error") != "scope_missing", route
 
 
 async def test_a_key_without_the_read_scope_sees_public_data(objects: OwnedObjects) -> None:

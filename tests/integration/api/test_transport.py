@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from fyke import errors
+from fyke.api.app import REFUSED_LINES
 from fyke.api.decode import MAX_BODY_BYTES, MAX_INPUT_BYTES
 from fyke.api.envelope import V2_PREFIX
 from fyke.model.billing import Prices
@@ -458,6 +459,29 @@ async def test_keys_of_removed_and_disabled_users_are_refused(app: App, api: Api
     fresh = await app.services.accounts.create_key(app.other, "second")
     await app.storage.write(change("UPDATE users SET disabled = 1 WHERE id = :i"))
     fails(await api.post(INFO, key=fresh.key), 401, 10002, "User is disabled")
+
+
+async def test_refused_requests_are_logged_with_address_and_operation(api: Api) -> None:
+    with structlog.testing.capture_logs() as logged:
+        assert (await api.post(INFO, key=None)).status_code == 401
+        assert (await api.post(DETAIL, {"run_slug": []})).status_code == 400
+        assert (await api.post(INFO, headers={"host": "evil.example"})).status_code == 400
+        await api.post(INFO)
+    refused = [each for each in logged if each["event"] == "refused"]
+    assert [(each["status"], each["route"]) for each in refused] == [
+        (401, INFO),
+        (400, DETAIL),
+        (400, ""),
+    ]
+    assert {(each["log_level"], each["address"]) for each in refused} == {("info", "127.0.0.1")}
+    assert all(each["request_id"] for each in refused)
+
+
+async def test_a_flood_of_refused_requests_does_not_fill_the_log(api: Api) -> None:
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(3 * REFUSED_LINES):
+            await api.get("/nothing", key=None)
+    assert sum(each["event"] == "refused" for each in logged) == REFUSED_LINES
 
 
 async def test_a_key_in_the_query_is_not_logged(

@@ -11,6 +11,7 @@ from fyke.api.ratelimit import TokenBuckets
 from fyke.errors import ExpiredKey, InvalidKey, MissingKey, RateLimited
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller
+from support.refusals import RecordedRefusals
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +20,7 @@ CALLER = Caller("a", "ada", False, "u", "k")
 
 def _scope(query: str = "", **headers: str) -> dict[str, Any]:
     listed = [(k.replace("_", "-").encode(), v.encode("latin-1")) for k, v in headers.items()]
-    return {"type": "http", "headers": listed, "query_string": query.encode()}
+    return {"type": "http", "method": "GET", "headers": listed, "query_string": query.encode()}
 
 
 @pytest.mark.parametrize(
@@ -63,8 +64,16 @@ class Keys:
         return CALLER
 
 
-def _access(keys: Keys, clock: ManualClock, *, rate: float = 0, guesses: int = 3) -> AccessControl:
-    return AccessControl(keys, TokenBuckets(rate, 2, clock), TokenBuckets(1 / 6, guesses, clock))
+def _access(
+    keys: Keys,
+    clock: ManualClock,
+    *,
+    rate: float = 0,
+    guesses: int = 3,
+    refusals: RecordedRefusals | None = None,
+) -> AccessControl:
+    requests, invalid = TokenBuckets(rate, 2, clock), TokenBuckets(1 / 6, guesses, clock)
+    return AccessControl(keys, requests, invalid, refusals or RecordedRefusals())
 
 
 async def test_a_missing_or_too_long_key_is_not_looked_up() -> None:
@@ -74,6 +83,23 @@ async def test_a_missing_or_too_long_key_is_not_looked_up() -> None:
         with pytest.raises(error):
             await access.require(_scope(**({"api_key": key} if key else {})), "1.2.3.4")
     assert keys.calls == 0
+
+
+async def test_invalid_keys_are_recorded_and_never_themselves() -> None:
+    refusals = RecordedRefusals()
+    access = _access(Keys(), ManualClock(), refusals=refusals)
+    for key, error in (("bad", InvalidKey), ("old", ExpiredKey)):
+        with pytest.raises(error):
+            await access.require(_scope(api_key=key), "192.0.2.1")
+    assert await access.recognise(_scope(api_key="bad"), "192.0.2.2") is None
+    await access.require(_scope(api_key="good"), "192.0.2.1")
+    with pytest.raises(MissingKey):
+        await access.require(_scope(), "192.0.2.1")
+    assert refusals.of_strangers == [
+        ("192.0.2.1", "GET", "The API key is not valid"),
+        ("192.0.2.1", "GET", "The API key has expired"),
+        ("192.0.2.2", "GET", "The API key is not valid"),
+    ]
 
 
 async def test_the_rate_limit_is_checked_before_the_credentials() -> None:

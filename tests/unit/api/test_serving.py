@@ -13,11 +13,12 @@ from starlette.routing import Match
 
 from fyke.api.auth import INSIDE, AccessControl
 from fyke.api.call import Call
+from fyke.api.errors import on_fyke_error
 from fyke.api.ratelimit import TokenBuckets
 from fyke.api.routes import PUBLIC, DeclarationError, Json, get, post, put
 from fyke.api.serving import Operation, mount, operations_of, query
 from fyke.api.transport import VISIT
-from fyke.errors import InvalidFields, InvalidKey, MissingKey, RunNotFound, ScopeMissing
+from fyke.errors import FykeError, InvalidFields, InvalidKey, MissingKey, RunNotFound, ScopeMissing
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller, Role, Scope
 from fyke.wire import v1
@@ -25,6 +26,7 @@ from fyke.wire.common import PageQuery
 from fyke.wire.fields import Name
 from fyke.wire.v2.fields import PageRequest
 from fyke.wire.v2.workers import PageForm
+from support.refusals import RecordedRefusals
 from support.views import VISIT as PEER
 from support.views import scope_of
 
@@ -89,7 +91,8 @@ class Keys:
 @pytest.fixture
 def access() -> AccessControl:
     clock = ManualClock()
-    return AccessControl(Keys(), TokenBuckets(0, 1, clock), TokenBuckets(0, 1, clock))
+    buckets = TokenBuckets(0, 1, clock)
+    return AccessControl(Keys(), buckets, buckets, RecordedRefusals())
 
 
 @pytest.fixture
@@ -133,6 +136,26 @@ async def test_an_operation_that_is_not_public_requires_a_key_with_its_scope(
     assert routes.calls == []
     answer = await make.respond(request("POST", "/api/v1/things", key="writer", body=body), access)
     assert json.loads(answer.body)["data"] == {"run_slug": "x"}
+
+
+async def test_a_refused_caller_is_recorded(routes: Routes) -> None:
+    refusals, buckets = RecordedRefusals(), TokenBuckets(0, 1, ManualClock())
+    app = Starlette(exception_handlers={FykeError: on_fyke_error})
+    mount(app, operations_of(routes), AccessControl(Keys(), buckets, buckets, refusals))
+    statuses = []
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    for key in ("reader", "writer", "nobody"):
+        made = request("POST", "/api/v1/things", key=key, body={"run_slug": "x"})
+        await app(made.scope, made.receive, send)
+    assert [status for status in statuses if status] == [401, 200, 401]
+    operation = "POST /api/v1/things"
+    [(who, address, found, why)] = refusals.of_callers
+    assert (who, address, found) == (READER.key_id, PEER.address, operation)
+    assert '"write"' in why
+    assert refusals.of_strangers == [(PEER.address, operation, "The API key is not valid")]
 
 
 async def test_every_scope_of_an_operation_is_required(

@@ -29,6 +29,7 @@ from support import records
 from support.auth import PASSWORD, Auth, open_auth
 from support.memory import MemoryStorage
 from support.prepared import state_in
+from support.refusals import RecordedRefusals
 from support.views import VISIT as PEER
 from support.views import scope_of
 
@@ -43,6 +44,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.views: list[View] = []
+        self.refusals = RecordedRefusals()
         self.counted = 0
         self.text = "short"
 
@@ -123,7 +125,9 @@ def pages() -> Pages:
 
 def console_of(pages: Pages, sessions: Sessions, clock: ManualClock) -> Console:
     config = ConsoleConfig(b"s" * 32, rate_limit=2)
-    return Console(sessions, pages.all(), config, STATICS, pages.sidebar_counts, clock)
+    return Console(
+        sessions, pages.refusals, pages.all(), config, STATICS, pages.sidebar_counts, clock
+    )
 
 
 @pytest.fixture
@@ -199,6 +203,9 @@ async def test_a_page_of_the_operator_is_forbidden_to_other_accounts(
     other = Browser(owner.console, session.token)
     assert (await other.ask("/runs")).status_code == 200
     assert (await other.ask("/admin")).status_code == 403
+    assert pages.refusals.of_callers == [
+        (user.id, PEER.address, "GET /admin", "This page is for the operator of the installation")
+    ]
     assert (await owner.ask("/admin")).status_code == 200
 
 

@@ -45,15 +45,20 @@ def action_by(
     )
 
 
+def refused_stranger(address: str, operation: str, why: str) -> NewAudit:
+    """A request with a key that is not valid; the log of the operator's account gets it."""
+    stranger = failed_sign_in("", address, None)
+    return replace(stranger, action=AuditAction.REFUSED, target=operation[:200], detail=why[:500])
+
+
 def failed_code(user: User, address: str) -> NewAudit:
     """A wrong code after the right password."""
-    failed = failed_sign_in(user.account_id, address, user)
-    return replace(failed, detail=WRONG_CODE)
+    return failed_sign_in(user.account_id, address, user, WRONG_CODE)
 
 
-def failed_sign_in(account_id: str, address: str, user: User | None) -> NewAudit:
-    """A failed sign-in as ``user``. The name of an unknown user is left out, because it may be a
-    password typed into the wrong field.
+def failed_sign_in(account_id: str, address: str, user: User | None, detail: str = "") -> NewAudit:
+    """A failed sign-in as ``user``, by default for a wrong password. The name of an unknown user is
+    left out, because it may be a password typed into the wrong field.
     """
     return NewAudit(
         account_id=account_id,
@@ -64,5 +69,5 @@ def failed_sign_in(account_id: str, address: str, user: User | None) -> NewAudit
         address=address[:MAX_ADDRESS_CHARS],
         action=AuditAction.SIGN_IN_FAILED,
         target=user.name if user else "",
-        detail="" if user else "no user has this name",
+        detail=detail if user else "no user has this name",
     )

@@ -20,7 +20,7 @@ from fyke.model.audit import AuditAction
 
 
 class OwnPassword:
-    """Verifies the password of a signed-in user, with a limit on wrong ones."""
+    """Verifies the password of a signed-in user; wrong ones are limited and logged."""
 
     def __init__(self, storage: Storage, clock: Clock, passwords: Passwords) -> None:
         self._storage = storage
@@ -38,6 +38,8 @@ class OwnPassword:
         if user is None:
             raise UserMissing
         if not await self._passwords.verify(user.password_hash, password):
+            failed = action_of(caller, AuditAction.CONFIRM_FAILED, caller.user_name)
+            await self._storage.write(lambda tx: tx.audit.add(failed))
             raise InvalidRequest(
                 "this is not your password; ask for a link if you forgot it", field=field
             )
@@ -65,12 +67,7 @@ class Confirmations:
         """
         if not caller.session_id:
             raise Forbidden("Only a session can be confirmed")
-        try:
-            user = await self._own_password.verify(caller, password, "password")
-        except InvalidRequest:
-            failed = action_of(caller, AuditAction.CONFIRM_FAILED, caller.user_name)
-            await self._storage.write(lambda tx: tx.audit.add(failed))
-            raise
+        user = await self._own_password.verify(caller, password, "password")
         failed = action_of(caller, AuditAction.CONFIRM_FAILED, user.name, WRONG_CODE)
         await self._codes.verify(user, code, caller.address, failed)
 

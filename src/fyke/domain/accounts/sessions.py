@@ -93,6 +93,8 @@ class Sessions:
             raise SignInFailed
         self._limits.refund(counted)
         if user.disabled:
+            failed = failed_sign_in(user.account_id, address, user, "the user is disabled")
+            await self._storage.write(lambda tx: tx.audit.add(failed))
             raise UserDisabled
         new_hash = await self._new_hash(user, password)
         if await self._storage.read(lambda tx: is_enabled(tx, user.id)):
