@@ -23,6 +23,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterato
         yield server
 
 
+BOTH = b"POST /healthz HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n0\r\n\r\n"
+
+
 def _connect(server: Served) -> socket.socket:
     host, _, port = server.base_url.removeprefix("http://").partition(":")
     return socket.create_connection((host, int(port)), 20)
@@ -44,6 +47,13 @@ def _all(connection: socket.socket) -> bytes:
         b"nonsense\r\n\r\n",
         b"GET /healthz\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        # two lengths of one body, of which a proxy in front may take the other
+        BOTH % b"Transfer-Encoding: chunked\r\nContent-Length: 3",
+        BOTH % b"Content-Length: 3\r\nTransfer-Encoding: chunked",
+        BOTH % b"Content-Length: 3\r\nContent-Length: 5",
+        BOTH % b"Transfer-Encoding: identity, chunked\r\nContent-Length: 3",
+        BOTH % b"Transfer-Encoding: chunked, identity",
+        BOTH % b"Transfer-Encoding : chunked",
         b"GET /healthz HTTP/1.1\r\n" + b"".join(b"a%d: b\r\n" % n for n in range(101)) + b"\r\n",
     ],
 )

@@ -67,6 +67,7 @@ async def test_an_unknown_path_is_refused_in_json(api: Api, path: str) -> None:
         ("DELETE", "/api/scraper", "GET"),
         ("PATCH", "/api/fyke/keys", "GET, POST"),
         ("OPTIONS", INFO, "POST"),
+        ("TRACE", INFO, "POST"),
         # the literal path takes precedence over the template: "export" is not the id of a run
         ("PATCH", "/api/fyke/alerts/rules/preview", "POST"),
         ("PATCH", "/api/fyke/runs/bulk", "POST"),

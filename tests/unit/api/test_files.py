@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
+from itsdangerous import URLSafeTimedSerializer
 
 from fyke.api.files import EXPORT, LOG, Links
 from fyke.api.network import Visit
@@ -11,7 +14,8 @@ from fyke.errors import NotFound
 
 VISIT = Visit("1.2.3.4", "https://fyke.example")
 ISSUER = Issuer(IssuerKind.SHARE, "S")
-LINKS = Links(b"s" * 32, 900)
+SECRET = b"s" * 32
+LINKS = Links(SECRET, 900)
 
 
 def _parts(url: str) -> tuple[str, str]:
@@ -40,6 +44,20 @@ def test_a_token_with_any_changed_character_is_refused() -> None:
         for letter in letters.replace(character, "")[:: 1 if index == len(token) - 1 else 13]:
             with pytest.raises(NotFound):
                 LINKS.read(token[:index] + letter + token[index + 1 :], name)
+
+
+def test_a_token_for_another_purpose_is_refused() -> None:
+    """Other signatures of the same secret, as that of the console's notices, have other salts."""
+
+    def token_of(salt: str) -> str:
+        return URLSafeTimedSerializer(
+            SECRET, salt=salt, signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"}
+        ).dumps([["share", "S"], LOG, "R", "log.txt", "", [], False, False])
+
+    assert LINKS.read(token_of("fyke.download"), "log.txt").run_id == "R"
+    for salt in ("fyke.console.notice", "itsdangerous", ""):
+        with pytest.raises(NotFound):
+            LINKS.read(token_of(salt), "log.txt")
 
 
 def test_another_name_or_secret_is_refused() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from starlette.responses import Response
+from structlog.testing import capture_logs
 
 from fyke.api.errors import REQUEST_ID
 from fyke.api.transport import PAGE, VISIT
@@ -222,9 +223,13 @@ async def test_requests_are_limited_for_each_session_and_for_guests_of_an_addres
 
 
 async def test_an_exception_of_a_page_becomes_an_error_page(guest: Browser) -> None:
-    failed = await guest.ask("/invite")
+    with capture_logs() as logged:
+        failed = await guest.ask("/invite")
     assert failed.status_code == 500
     assert b"01REQUEST" in failed.body
+    [entry] = logged
+    assert (entry["log_level"], entry["key"]) == ("error", "ZeroDivisionError")
+    assert entry["request_id"] == "01REQUEST" and entry["exc_info"]
 
 
 async def test_an_unavailable_session_store_is_an_error_without_sign_out(
