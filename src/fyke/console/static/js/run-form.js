@@ -111,7 +111,7 @@ class FormList extends HTMLElement {
     const head = input.value.slice(0, input.selectionStart);
     const tail = input.value.slice(input.selectionEnd);
     const lines = [head + (texts.shift() ?? ""), ...texts];
-    lines[lines.length - 1] += tail;
+    lines.push(lines.pop() + tail);
     const before = this.inputs();
     const at = before.indexOf(input);
     const all = before.map((each) => each.value);
