@@ -30,6 +30,7 @@ _BUCKET = "fyke.bucket"  # key in the ASGI scope: the bucket that the request wa
 _CALLER = "fyke.caller"  # key in the ASGI scope: the authenticated caller
 BYTES_PER_REQUEST = 64 * 1024  # this many bytes of a body count as one more request
 _REMEMBERED_KEYS = 10_000
+KEYS_AT_ONCE = 5  # all keys of an account together may send as many requests as five keys
 
 
 class Authenticator(Protocol):
@@ -69,8 +70,8 @@ class RefusalRecorder(Protocol):
 
 
 class AccessControl:
-    """Rate limit, then credentials. ``guesses`` counts invalid keys per address; ``refusals``
-    records refused requests.
+    """Rate limit of the key, credentials, then rate limit of the account. ``guesses`` counts
+    invalid keys per address; ``refusals`` records refused requests.
     """
 
     def __init__(
@@ -150,7 +151,23 @@ class AccessControl:
         if len(self._valid_keys) > _REMEMBERED_KEYS:
             self._valid_keys.popitem(last=False)
         scope[_CALLER] = caller
+        self._spend_of_account(caller)
         return caller
+
+    def _spend_of_account(self, caller: Caller) -> None:
+        """Count the request for the account, whose keys are not limited in number. Keys to which
+        the operator has granted more than the default are not counted.
+        """
+        default = self._requests.rate
+        if not default or caller.rate_limit > default:
+            return
+        rate = default * KEYS_AT_ONCE
+        wait = self._requests.take(f"account {caller.account_id}", rate)
+        if wait > 0:
+            raise RateLimited(
+                math.ceil(wait),
+                f"all keys of the account together may send {rate:g} requests a second",
+            )
 
     def _check_guesses(self, address: str) -> None:
         wait = self._guesses.peek(limiter_key(address))

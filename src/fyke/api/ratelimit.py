@@ -39,6 +39,11 @@ class TokenBuckets:
         self._share = share or RateShare()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    @property
+    def rate(self) -> float:
+        """The rate of keys without their own, on all servers together."""
+        return self._rate
+
     def take(self, key: str, own_rate: float = 0) -> float:
         """Take one token of ``key``; return 0, or the seconds until the next token."""
         rate, burst = self._limits(own_rate)

@@ -103,8 +103,9 @@ class ServerSettings(BaseModel):
         default=60, ge=0, examples=["200"]
     )
     """The limit of each key without its own limit, and of each address for requests without a key.
-    Bursts may be twice as large. A JSON body counts as one more request for each 64 KiB. 0 is no
-    limit. Servers that share a database divide the limit equally.
+    All keys of an account together may send five times as much, not counting keys to which the
+    operator has granted more. Bursts may be twice as large. A JSON body counts as one more request
+    for each 64 KiB. 0 is no limit. Servers that share a database divide the limit equally.
     """
 
     download_seconds: Annotated[int, SECONDS] = Field(default=900, ge=1, examples=["3600"])

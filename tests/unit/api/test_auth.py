@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fyke.api.auth import BYTES_PER_REQUEST, AccessControl, credential
+from fyke.api.auth import BYTES_PER_REQUEST, KEYS_AT_ONCE, AccessControl, credential
 from fyke.api.ratelimit import TokenBuckets
 from fyke.errors import ExpiredKey, InvalidKey, MissingKey, RateLimited
 from fyke.kit.clock import ManualClock
@@ -110,6 +110,42 @@ async def test_the_rate_limit_is_checked_before_the_credentials() -> None:
     with pytest.raises(RateLimited):
         await access.require(_scope(api_key="good"), "1.2.3.4")
     assert keys.calls == 2
+
+
+async def test_more_keys_do_not_make_an_account_faster() -> None:
+    class Many(Keys):
+        async def authenticate(self, key_text: str) -> Caller:
+            account, _, number = key_text.partition(" ")
+            rate = 100 if number == "fast" else 0
+            return Caller(account, account, False, "u", number, rate_limit=rate)
+
+    clock = ManualClock()
+    access = _access(Many(), clock, rate=1)
+
+    async def admitted(account: str, keys: int) -> int:
+        found = 0
+        for number in range(keys):
+            try:
+                await access.require(_scope(api_key=f"{account} {number}"), "1.2.3.4")
+                found += 1
+            except RateLimited as error:
+                assert "all keys of the account" in error.message and error.retry_after == 1
+        return found
+
+    assert await admitted("acme", 50) == 2 * KEYS_AT_ONCE
+    assert await admitted("other", 5) == 5
+    clock.advance(1)
+    assert await admitted("acme", 50) == KEYS_AT_ONCE
+    # a key to which the operator has granted more has that for itself
+    for _ in range(50):
+        clock.advance(0.02)
+        await access.require(_scope(api_key="acme fast"), "1.2.3.4")
+
+
+async def test_without_a_limit_of_keys_there_is_none_of_accounts() -> None:
+    access = _access(Keys(), ManualClock())
+    for _ in range(1000):
+        await access.require(_scope(api_key="good"), "1.2.3.4")
 
 
 async def test_a_large_body_counts_as_several_requests() -> None:
