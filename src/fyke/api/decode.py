@@ -8,6 +8,7 @@ Worker's input must arrive as it was sent, and refuses NaN. ``members`` reads th
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ MAX_VALUES = 250_000  # members of objects and items of arrays
 _BOM = b"\xef\xbb\xbf"
 _JSON_BLANK = b" \t\r\n"  # without an argument, strip() removes more than JSON allows
 _EMPTY = ((b"null",), (b"null", b"[]"))
+_OUT_OF_RANGE = re.compile(r"(?:Number|Integer value) out of range - at `\$\.(.*?)(?:\[.*)?`")
 _SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -88,10 +90,13 @@ def parse_object(body: bytes, names: tuple[str, ...], *, optional: bool = False)
         raise InvalidRequest(f"the JSON body is nested deeper than {MAX_DEPTH} levels")
     try:
         return _valid(_decoder(names), body)
-    except msgspec.ValidationError:
+    except msgspec.ValidationError as error:
         if body.translate(None, _JSON_BLANK)[:5] in _EMPTY[optional]:
             return {}
-        raise InvalidRequest('the body must be a JSON object such as {"run_slug":"..."}') from None
+        if number := _OUT_OF_RANGE.fullmatch(str(error)):
+            raise InvalidRequest(f"{number[1]} contains a number that is too large") from None
+        example = f'{{"{names[0]}":...}}' if names else "{}"
+        raise InvalidRequest(f"the body must be a JSON object such as {example}") from None
 
 
 @cache

@@ -163,8 +163,7 @@ class Operation:
 
         Raises ``Forbidden`` if the key lacks a scope.
         """
-        for scope in sorted(self.declaration.scopes - caller.scopes):
-            require_scope(caller, scope)
+        require_scope(caller, *sorted(self.declaration.scopes))
         return (
             caller if self.declaration.method == "GET" else replace(caller, address=visit.address)
         )

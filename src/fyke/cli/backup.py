@@ -64,6 +64,8 @@ def _new_file(file: Path) -> Iterator[IO[bytes]]:
     """A file that appears only when it is complete and on disk."""
     if file.exists():
         raise CommandFailed(f"{file} already exists; name a new file", Exit.CONFLICT)
+    if not file.parent.is_dir():
+        raise CommandFailed(f"{file.parent} is not a folder; create it, or name another file")
     partial = file.with_name(f".{file.name}.part")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -90,9 +92,9 @@ def verify(file: File, as_json: JsonOption = False) -> None:
       fyke backup verify /backups/fyke-2026-11-24.tar.zst
       TMPDIR=/var/tmp fyke backup verify fyke.tar.gz --json
     """
-    from fyke.cli.backup_file import DamagedBackup, check_suffix, unpack
+    from fyke.cli.backup_file import DamagedBackup, check_backup, unpack
 
-    check_suffix(file)
+    check_backup(file)
     os.umask(0o077)
     with file.open("rb") as source, tempfile.TemporaryDirectory(prefix="fyke-verify-") as folder:
         try:

@@ -43,6 +43,13 @@ def check_suffix(file: Path) -> None:
         raise CommandFailed(f"{file}: its name must end in {', '.join(SUFFIXES)}", Exit.USAGE)
 
 
+def check_backup(file: Path) -> None:
+    """Raise ``CommandFailed`` for a file that does not exist or cannot be a backup."""
+    if not file.is_file():
+        raise CommandFailed(f"{file}: there is no such file")
+    check_suffix(file)
+
+
 def compressed(file: IO[bytes], name: str, mode: str) -> Any:
     """A stream that compresses or decompresses ``file``, depending on the suffix of ``name``."""
     if not name.endswith(".tar.zst"):

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,10 +46,10 @@ def restore(
       fyke restore fyke.tar.gz --replace
       fyke restore fyke.tar.gz --home ./trial && fyke up --home ./trial --port 8200
     """
-    from fyke.cli.backup_file import DamagedBackup, check_suffix
+    from fyke.cli.backup_file import DamagedBackup, check_backup
     from fyke.cli.owner import as_owner, owner_of
 
-    check_suffix(file)
+    check_backup(file)
     settings = load_settings(home=home)
     folder = settings.home
     has_files = _has_files(folder)
@@ -60,6 +60,7 @@ def restore(
             Exit.CONFLICT,
         )
     with file.open("rb") as source, _stopped(settings):
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         if not has_files:
             folder.chmod(0o711)
@@ -82,6 +83,9 @@ def restore(
             ) from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            if is_new:
+                with suppress(OSError):  # the restored files are in it
+                    folder.rmdir()
     _report(Output(as_json), folder, manifest, moved, removed)
 
 

@@ -103,7 +103,7 @@ def to_decimal(value: object) -> str:
         value = f"{value:.9f}" if isinstance(value, float) else str(value)
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         return value.strip()
-    raise FieldError("must be a number")
+    raise FieldError("must be a number such as 12.5: at most 18 digits on each side of the point")
 
 
 def to_text(value: object) -> str:

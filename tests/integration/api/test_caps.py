@@ -58,8 +58,14 @@ async def test_an_account_has_no_caps_until_its_owner_sets_some(
     assert (own["run_cap"], own["month_cap"]) == ("2.5", "10")
     other = data_as(CapsReport, await priced_api.get(CAPS, key=priced.other_key))
     assert other["run_cap"] == "0"
-    for wrong in ("-1", "0.0000001", "1e20"):
-        fails(await priced_api.send("PUT", CAPS, json={"run_cap": wrong}), 400, 4000, "run_cap")
+    for wrong, rule in (
+        ("-1", "must be from 0 (no cap) to 1,000,000,000,000 US dollars"),
+        ("99999999999999", "must be from 0 (no cap) to 1,000,000,000,000 US dollars"),
+        ("0.0000001", "must not be finer than a millionth of a US dollar"),
+        ("1e20", "must be a number such as 12.5: at most 18 digits"),
+    ):
+        refused = await priced_api.send("PUT", CAPS, json={"run_cap": wrong})
+        fails(refused, 400, 4000, f"run_cap {rule}")
     cleared = await change(priced_api, run_cap=0, month_cap=0)
     assert (cleared["run_cap"], cleared["month_cap"]) == ("0", "0")
     log = await priced.services.audit.page(priced.owner, action=AuditAction.CAPS.value)

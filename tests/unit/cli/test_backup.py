@@ -47,6 +47,13 @@ def test_a_file_that_exists_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "x.tgz").read_text() == "yesterday"
 
 
+def test_a_missing_file_or_folder_is_named(home: Path, tmp_path: Path) -> None:
+    _, _, error = command("backup", "verify", tmp_path / "nope")
+    assert str(error) == f"{tmp_path}/nope: there is no such file"
+    _, _, error = command("backup", "create", tmp_path / "none" / "x.tgz", "--home", home)
+    assert str(error).startswith(f"{tmp_path}/none is not a folder; create it")
+
+
 def made(home: Path, file: Path) -> Path:
     code, out, _ = command("backup", "create", file, "--home", home, "--json")
     report = json.loads(out)

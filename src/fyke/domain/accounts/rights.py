@@ -29,12 +29,14 @@ def require_owner(caller: Caller, action: str) -> None:
         raise Forbidden(f"{action} is for users with the role owner; ask one of them")
 
 
-def require_scope(caller: Caller, scope: Scope) -> None:
-    """Raise ``ScopeMissing`` when the caller's key does not have the scope."""
-    if scope not in caller.scopes:
+def require_scope(caller: Caller, *scopes: Scope) -> None:
+    """Raise ``ScopeMissing`` when the caller's key lacks one of the scopes."""
+    if missing := [scope for scope in scopes if scope not in caller.scopes]:
+        noun, them = ("scope", "it") if len(missing) == 1 else ("scopes", "them")
+        names = " and ".join(f'"{scope}"' for scope in missing)
         raise ScopeMissing(
-            f'this needs a key with the scope "{scope}", and yours has: '
-            f"{scope_text(caller.scopes)}; create another key, or use one that has it"
+            f"this needs a key with the {noun} {names}, and yours has: "
+            f"{scope_text(caller.scopes)}; create another key, or use one that has {them}"
         )
 
 

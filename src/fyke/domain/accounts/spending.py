@@ -99,10 +99,11 @@ def _micros(field: str, amount: Decimal | None) -> int | None:
     if amount is None:
         return None
     micros = amount * MICROS if amount.is_finite() else Decimal(-1)
-    if micros < 0 or micros > _MAX_MICROS or micros != int(micros):
-        raise InvalidRequest(
-            "must be 0 (no cap) or a number of US dollars, not finer than a millionth", field=field
-        )
+    if not 0 <= micros <= _MAX_MICROS:
+        most = _MAX_MICROS // MICROS
+        raise InvalidRequest(f"must be from 0 (no cap) to {most:,} US dollars", field=field)
+    if micros != int(micros):
+        raise InvalidRequest("must not be finer than a millionth of a US dollar", field=field)
     return int(micros)
 
 

@@ -93,12 +93,17 @@ def _number(value: object, field: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise InvalidRequest("must be a number", field=f"input.parameters.system.{field}")
     try:
-        number = Decimal(str(value).strip())
+        number = Decimal(_plain(str(value)))
     except InvalidOperation:
         raise InvalidRequest("must be a number", field=f"input.parameters.system.{field}") from None
     if not number.is_finite():
         raise InvalidRequest("must be a finite number", field=f"input.parameters.system.{field}")
     return number
+
+
+def _plain(text: str) -> str:
+    """``text`` unless it has forms that only ``Decimal`` reads: ``1_0`` and full-width digits."""
+    return text.strip() if text.isascii() and "_" not in text else ""
 
 
 def _first_value(system: dict[str, Any], *names: str) -> object:

@@ -104,7 +104,8 @@ def check_folder(folder: Path, replacements: Mapping[str, Path] | None = None) -
 def describe(finding: Finding) -> str:
     """Return the finding as one line: file, line, problem and remedy."""
     position = f"{finding.file}:{finding.line}" if finding.line else finding.file
-    text = f"{finding.message}; {finding.remedy}"
+    message = finding.message.removeprefix(f"{finding.file} ")
+    text = f"{message}; {finding.remedy}"
     return f"{position}: {text}" if position else text
 
 

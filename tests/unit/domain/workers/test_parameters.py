@@ -74,6 +74,8 @@ def test_a_sandbox_can_enforce_every_accepted_cpu_share() -> None:
         ({"cpus": 0.0099}, "cpus must be from 0.01 to 64"),
         ({"cpus": 64.5}, "cpus must be from 0.01 to 64"),
         ({"cpus": "many"}, "cpus"),
+        ({"max_total_charge": "1_0"}, "max_total_charge must be a number"),
+        ({"max_total_charge": "\uff11.\uff15"}, "max_total_charge must be a number"),
         ({"cpus": True}, "cpus"),
         ({"memory": 99999}, "memory"),
         ({"memory": -1}, "memory"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -225,7 +226,7 @@ def test_a_truncated_program_header_table_has_no_interpreter() -> None:
         ({"main.py": "", "input_schema.json": " " * 600_000}, "larger than"),
         (
             {"main.py": "", "input_schema.json": SCHEMA, "README.md": "a\0b"},
-            "README.md contains a NUL character",
+            "README.md: contains a NUL character",
         ),
         ({"main.py": "\n\nx = (", "input_schema.json": SCHEMA}, "main.py:3: syntax error"),
         ({"main.py": "", "output_schema.json": "{}", "input_schema.json": SCHEMA}, "array of col"),
@@ -292,6 +293,8 @@ def test_left_out_folders_are_reported() -> None:
 def test_a_finding_is_described_in_one_line() -> None:
     finding = Finding("error", "c", "f.json", 3, "is bad", "fix it")
     assert describe(finding) == "f.json:3: is bad; fix it"
+    named = replace(finding, message="f.json is bad", line=0)
+    assert describe(named) == "f.json: is bad; fix it"
 
 
 @pytest.mark.parametrize(
