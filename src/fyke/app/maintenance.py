@@ -56,8 +56,10 @@ def schema_heads() -> tuple[str, str]:
 
 def migrate(settings: Settings) -> TableVersions:
     """Bring all tables up to date and return their versions. Raises ``FykeError``."""
+    from fyke.app.lost_databases import refuse_loss
     from fyke.app.state import migrate_all
 
+    refuse_loss(settings)
     migrate_all(settings)
     return versions(settings)
 
@@ -118,6 +120,7 @@ def check(settings: Settings) -> list[str]:
 
 
 def _check(settings: Settings, engine: Engine) -> list[str]:
+    from fyke.app.lost_databases import find_loss
     from fyke.app.state import addresses
     from fyke.storage.sql import consistency
     from fyke.storage.sql.dialects import for_reading
@@ -126,9 +129,12 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
     from fyke.storage.sql.state.check import check as check_state
     from fyke.storage.sql.state.schema import SCHEMA
 
-    faults = check_state(engine)
     rows = settings.home / ROWS
     damage = [] if settings.database_url else find_damage(rows)
+    loss = None if damage and rows.exists() else find_loss(settings)
+    if loss is not None:
+        return [str(loss), *(check_state(engine) if loss.database == "rows" else [])]
+    faults = check_state(engine)
     faults += [f"{rows.name} is damaged: {text}" for text in damage]
     if damage or not SCHEMA.version(engine).up_to_date:
         return faults

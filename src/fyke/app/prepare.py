@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from fyke.app.folder import make_home
+from fyke.app.lost_databases import refuse_loss
 from fyke.app.state import bootstrap, claim_secret, migrate_all
 from fyke.errors import Unavailable
 from fyke.kit.file_lock import locked
@@ -55,6 +56,7 @@ def _prepare(settings: Settings) -> None:
         make_home(settings)
         # roles that are started at once make one secret and one owner key
         with locked(settings.run_dir / LOCK):
+            refuse_loss(settings)
             migrate_all(settings)
             asyncio.run(_prepare_state(settings))
     except Unavailable as error:

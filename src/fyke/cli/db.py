@@ -106,6 +106,34 @@ def accept_secret(home: HomeOption = None, as_json: JsonOption = False) -> None:
         out.say(f"{settings.secret_file} is now the secret of the installation.")
 
 
+@db.command("accept-lost-rows")
+def accept_lost_rows(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Accept that rows.db, or its tables in PostgreSQL, are lost: create empty ones.
+
+    Without it Fyke does not start, because the state refers to rows that are not there. Runs stay,
+    without their rows and logs. First look for a backup: this cannot be undone.
+
+    \b
+    Examples:
+      fyke db accept-lost-rows
+      fyke db accept-lost-rows --home /var/lib/fyke --json
+    """
+    from fyke.app import lost_databases
+    from fyke.cli.listening import refuse_if_locked
+    from fyke.cli.owner import as_owner
+
+    settings = existing_settings(home)
+    os.umask(0o077)
+    with as_owner(settings.home, settings.service_user):
+        refuse_if_locked(settings)
+        lost_databases.accept_lost_rows(settings)
+    out = Output(as_json)
+    if as_json:
+        out.json({"home": str(settings.home)})
+    else:
+        out.say("The installation has new, empty tables for rows and logs.")
+
+
 @db.command("owner-key")
 def owner_key(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Write a new owner.key to this data folder and revoke the old one.

@@ -253,6 +253,7 @@ def _processes(server: _RunningServer | None) -> list[CheckResult]:
 
 def _database(settings: Settings) -> Iterator[CheckResult]:
     from fyke.app import maintenance
+    from fyke.app.lost_databases import find_loss
     from fyke.cli.owner import as_owner
     from fyke.errors import FykeError
 
@@ -263,10 +264,13 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
         return
     try:
         with as_owner(settings.home, settings.service_user):
-            versions = maintenance.versions(settings)
+            versions, loss = maintenance.versions(settings), find_loss(settings)
     except (FykeError, CommandFailed, OSError) as error:
         remedy = "start the database, or correct FYKE_DATABASE_URL"
         yield CheckResult("database", FAILED, f"{kind}: {error}", remedy)
+        return
+    if loss is not None:
+        yield CheckResult("database", FAILED, loss.finding, loss.remedy)
         return
     if not versions.state.current:
         yield not_created

@@ -62,6 +62,7 @@ class Database:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(module, "refuse_loss", lambda settings: None)
     monkeypatch.setattr(module, "bootstrap", _bootstrapped)
     monkeypatch.setattr(module, "claim_secret", _bootstrapped)
     return Settings(home=tmp_path / "home", database_url="postgresql://fyke@127.0.0.1/fyke")

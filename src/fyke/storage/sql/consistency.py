@@ -17,12 +17,14 @@ from fyke.storage.sql.backup import both_at_one_moment
 from fyke.storage.sql.dialects import for_reading
 
 MAX_FINDINGS = 20  # of each rule
+ROWS_LOST_AT = "rows_lost_at"  # the fact about the installation; in milliseconds
 Ask = Callable[[str], Iterable[Sequence[Any]]]
 
 _HIDING = ", ".join(f"'{outcome}'" for outcome in sorted(HIDING))
 _STORED = (
     " FROM results_attempts a JOIN results_runs n ON n.number = a.run AND n.run_id IS NOT NULL"
 )
+_LOST_AT = f"(SELECT max(CAST(value AS bigint)) FROM installation WHERE name = '{ROWS_LOST_AT}')"  # noqa: S608 - our own
 
 # (message for each row, query); the queries are the same for both databases
 _RULES = (
@@ -38,11 +40,12 @@ _RULES = (
     ),
     (
         "attempt {1} of run {0} ended with {2} rows but {3} are stored",
-        "SELECT s.run_id, s.id, s.rows, coalesce(a.rows, 0) FROM attempts s"
+        "SELECT s.run_id, s.id, s.rows, coalesce(a.rows, 0) FROM attempts s"  # noqa: S608 - our own
         " LEFT JOIN results_attempts a ON a.attempt_id = s.id"
         " LEFT JOIN results_runs n ON n.number = a.run"
         " WHERE s.outcome IS NOT NULL AND s.rows <> coalesce(a.rows, 0)"
-        " AND (a.run IS NULL OR n.run_id IS NOT NULL)",
+        " AND (a.run IS NULL OR n.run_id IS NOT NULL)"
+        f" AND (a.run IS NOT NULL OR s.finished_at > coalesce({_LOST_AT}, -1))",
     ),
     (
         "run {0} has {1} results but its attempts add up to {2}",

@@ -109,25 +109,11 @@ class Schema:
     def version(self, engine: Engine) -> SchemaVersion:
         """Return the version of the tables and the newest one of this release.
 
-        Changes nothing, not even the WAL that a killed process left next to a SQLite file.
+        Changes nothing.
         """
-        current, ours = self._current(engine), revisions(self.folder)
+        current = first_value(engine, self.version_table, "version_num")
+        ours = revisions(self.folder)
         return SchemaVersion(current, ours[-1], not current or current in ours)
-
-    def _current(self, engine: Engine) -> str:
-        query = f"SELECT version_num FROM {self.version_table}"  # noqa: S608 - our own name
-        file = sqlite_file(engine)
-        if file is None:
-            with for_reading(engine).connect() as connection, connection.begin():
-                if not inspect(connection).has_table(self.version_table):
-                    return ""
-                return str(connection.exec_driver_sql(query).scalar() or "")
-        try:
-            return _first_value(file, query) if file.exists() else ""
-        except sqlite3.Error as error:
-            if "no such table" in str(error):
-                return ""
-            raise OperationalError(query, (), error) from error
 
     @contextlib.contextmanager
     def locked(self, database: Engine | str) -> Iterator[Engine]:
@@ -143,13 +129,39 @@ class Schema:
         file = sqlite_file(database)
         if file is not None:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with migration_lock(database, self.name):
-                yield database
-        except DBAPIError as error:
-            if is_down(error):
-                raise Unavailable("The database cannot be reached or is full") from error
-            raise
+        with unavailable_when_down(), migration_lock(database, self.name):
+            yield database
+
+
+@contextlib.contextmanager
+def unavailable_when_down() -> Iterator[None]:
+    """Raise ``Unavailable`` instead of an error of a database that cannot be reached."""
+    try:
+        yield
+    except DBAPIError as error:
+        if is_down(error):
+            raise Unavailable("The database cannot be reached or is full") from error
+        raise
+
+
+def first_value(engine: Engine, table: str, column: str) -> str:
+    """A value of ``column``; "" without the table, or without a row.
+
+    Changes nothing, not even the WAL that a killed process left next to a SQLite file.
+    """
+    query = f"SELECT {column} FROM {table} LIMIT 1"  # noqa: S608 - our own names
+    file = sqlite_file(engine)
+    if file is None:
+        with for_reading(engine).connect() as connection, connection.begin():
+            if not inspect(connection).has_table(table):
+                return ""
+            return str(connection.exec_driver_sql(query).scalar() or "")
+    try:
+        return _first_value(file, query) if file.exists() else ""
+    except sqlite3.Error as error:
+        if "no such table" in str(error):
+            return ""
+        raise OperationalError(query, (), error) from error
 
 
 def _first_value(file: Path, query: str) -> str:
