@@ -169,7 +169,6 @@ async def preload_frozen() -> Any:
             break
         except ForkFailed as error:
             refused.append(str(error))
-            here.client.fork_seconds = 30  # the next one has to start
             await asyncio.sleep(0.05)
     alive = child.returncode is None
     child.kill()

@@ -17,7 +17,8 @@ from fyke.kit.backoff import delay
 PROGRAM = (sys.executable, "-P", "-m", "fyke.cli.preload")
 PACKET = 4096
 STABLE_SECONDS = 10.0
-FORK_SECONDS = 120.0  # a new preload process imports everything first
+FORK_SECONDS = 20.0  # how long a fork may take before the process is replaced
+FIRST_FORK_SECONDS = 120.0  # of a new process, which imports everything first
 MAX_PAUSE = 5.0
 
 
@@ -35,7 +36,8 @@ class PreloadClient:
         self._control: socket.socket | None = None
         self._restart_task: asyncio.Task[None] | None = None
         self.process: Child | None = None
-        self.fork_seconds = FORK_SECONDS  # how long a fork may take before the process is replaced
+        self.fork_seconds = FORK_SECONDS
+        self._has_answered = False  # since its start
 
     def start(self) -> None:
         """Start the process, and restart it whenever it ends."""
@@ -66,17 +68,17 @@ class PreloadClient:
         if control is None:
             raise ForkFailed("the preload process is being restarted")
         loop = asyncio.get_running_loop()
+        seconds = self.fork_seconds if self._has_answered else FIRST_FORK_SECONDS
         try:
             socket.send_fds(control, [json.dumps(request).encode()], descriptors)
-            async with asyncio.timeout(self.fork_seconds):
+            async with asyncio.timeout(seconds):
                 answer = json.loads(await loop.sock_recv(control, PACKET) or "{}")
+            self._has_answered = True
         except TimeoutError:
             if self.process is not None:
                 self.process.kill()  # it is frozen; another one is started
             self._close()
-            raise ForkFailed(
-                f"the preload process did not answer for {self.fork_seconds:g} s"
-            ) from None
+            raise ForkFailed(f"the preload process did not answer for {seconds:g} s") from None
         except OSError as error:
             raise ForkFailed(str(error)) from None
         except asyncio.CancelledError:
@@ -111,6 +113,7 @@ class PreloadClient:
                 return self.process
 
     def _spawn(self) -> Child:
+        self._has_answered = False
         self._control, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         with peer, self._children.reaping_paused():
