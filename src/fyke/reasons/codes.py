@@ -106,6 +106,7 @@ class DetailCode(StrEnum):
     NOT_A_REQUIREMENT = "not_a_requirement"
     ROOT_NOT_OBJECT = "root_not_object"
     SECTION_NOT_OBJECT = "section_not_object"
+    PACKAGE_NAME_INVALID = "package_name_invalid"
     VERSION_REFUSED = "version_refused"  # not from the registry
     LOCKED_LINK = "locked_link"
     LOCKED_OUTSIDE = "locked_outside"  # of node_modules

@@ -324,6 +324,10 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
     DetailCode.SECTION_NOT_OBJECT: _detail(
         _("%(section)s must be an object"), _('write {"name": "version"}'),
     ),
+    DetailCode.PACKAGE_NAME_INVALID: _detail(
+        _("'%(package)s' is not the name of a package"),
+        _("use the name in the registry, such as cheerio or @types/node"),
+    ),
     DetailCode.VERSION_REFUSED: _detail(
         _("the version of '%(package)s' does not come from the registry: '%(version)s'"),
         _('name a version such as "^1.2.3"'),

@@ -32,6 +32,8 @@ _DROPPED = re.compile(r"--(prefer-binary|require-hashes|only-binary)([= ].*)?")
 _PATH_SUFFIXES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".txt")
 _REGISTRY_SPEC = re.compile(r"(npm:(@[\w.-]+/)?[\w.-]+(@|$))?[\w.\s<>=~^*|+-]*")
 _ARCHIVE = re.compile(r"\.(tgz|tar\.gz|tar)$", re.IGNORECASE)
+_NPM_NAME = re.compile(r"(?:@[\w.~!*'()-]+/)?(?![._])[\w.~!*'()-]+", re.ASCII)
+_MAX_NPM_NAME = 214
 _SECTIONS = ("dependencies", "optionalDependencies", "peerDependencies")
 _PACKAGE = "package.json"
 MAX_BYTES = 500_000
@@ -149,6 +151,9 @@ def parse_package(text: str) -> dict[str, dict[str, str]]:
             detail = Detail.of(DetailCode.SECTION_NOT_OBJECT, section=section)
             raise BadRequirement(detail, file=_PACKAGE)
         for name, version in value.items():
+            if len(name) > _MAX_NPM_NAME or not _NPM_NAME.fullmatch(name):
+                detail = Detail.of(DetailCode.PACKAGE_NAME_INVALID, package=name[:60])
+                raise BadRequirement(detail, file=_PACKAGE)
             check_registry_version(name, version)
         sections[section] = dict(value)
     return sections

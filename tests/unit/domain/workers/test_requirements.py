@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fyke.domain.workers.requirements import BadRequirement, parse, parse_package
-from fyke.reasons import remedy_of
+from fyke.reasons import DetailCode, remedy_of
 from support.hangs import no_hang
 
 
@@ -73,6 +75,14 @@ def test_installed_sections_of_package_json_are_read() -> None:
     found = parse_package('{"dependencies": {"a": "^1 || >=2.0.0-x"}, "devDependencies": {"b": 1}}')
     assert found["dependencies"] == {"a": "^1 || >=2.0.0-x"}
     assert set(found) == {"dependencies", "optionalDependencies", "peerDependencies"}
+
+
+@pytest.mark.parametrize("name", ["", " ", "../../etc", ".bin", "_x", "a/b", "@a/", "é", "x" * 215])
+def test_a_name_that_npm_refuses_is_named(name: str) -> None:
+    text = json.dumps({"dependencies": {"@types/node": "1", "JSONStream": "1", name: "1"}})
+    with pytest.raises(BadRequirement, match="is not the name of a package") as refused:
+        parse_package(text)
+    assert refused.value.detail.code is DetailCode.PACKAGE_NAME_INVALID
 
 
 @pytest.mark.parametrize(
