@@ -101,7 +101,9 @@ class AccessControl:
         self._spend(scope, digest or limiter_key(address))
         if key is None:
             raise MissingKey
-        return await self._authenticate(scope, key, digest, address)
+        caller = await self._authenticate(scope, key, digest, address)
+        self._spend_of_account(caller)
+        return caller
 
     async def recognise(self, scope: Scope, address: str) -> Caller | None:
         """The caller of a public operation, None without a valid key. Raises ``RateLimited``."""
@@ -114,11 +116,13 @@ class AccessControl:
         digest = _digest(key)
         self._spend(scope, digest)
         try:
-            return await self._authenticate(scope, key, digest, address)
+            caller = await self._authenticate(scope, key, digest, address)
         except (Unauthenticated, RateLimited):
             # Invalid keys must not bypass the limit of the address.
             self._spend(scope, limiter_key(address))
             return None
+        self._spend_of_account(caller)
+        return caller
 
     def charge(self, scope: Scope, size: int) -> None:
         """Count a body of ``size`` bytes after the request itself; raise ``RateLimited``."""
@@ -151,7 +155,6 @@ class AccessControl:
         if len(self._valid_keys) > _REMEMBERED_KEYS:
             self._valid_keys.popitem(last=False)
         scope[_CALLER] = caller
-        self._spend_of_account(caller)
         return caller
 
     def _spend_of_account(self, caller: Caller) -> None:

@@ -133,6 +133,8 @@ async def test_more_keys_do_not_make_an_account_faster() -> None:
         return found
 
     assert await admitted("acme", 50) == 2 * KEYS_AT_ONCE
+    with pytest.raises(RateLimited, match="all keys of the account"):  # and is no guest meanwhile
+        await access.recognise(_scope(api_key="acme again"), "1.2.3.4")
     assert await admitted("other", 5) == 5
     clock.advance(1)
     assert await admitted("acme", 50) == KEYS_AT_ONCE
