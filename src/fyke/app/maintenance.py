@@ -121,6 +121,7 @@ def check(settings: Settings) -> list[str]:
 
 def _check(settings: Settings, engine: Engine) -> list[str]:
     from fyke.app.lost_databases import find_loss
+    from fyke.app.secret_check import check_secret
     from fyke.app.state import addresses
     from fyke.storage.sql import consistency
     from fyke.storage.sql.dialects import for_reading
@@ -145,6 +146,7 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
         faults += consistency.check_database(engine)
     else:
         faults += consistency.check_files(settings.home / STATE, rows)
+    faults += check_secret(settings)
     with for_reading(engine).connect() as connection, connection.begin():
         digests = references.needed_bundles(connection)
     return faults + list(check_bundles(settings.blobs_dir, digests))

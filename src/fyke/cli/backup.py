@@ -32,31 +32,52 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
     """Back up the installation to one file while it is in use: databases, blobs, secret, config.
 
     Both databases are copied as of one moment. The file contains secrets, and only its owner can
-    read it.
+    read it. If secret.key is missing or is that of another installation, the file is written
+    nevertheless, with a finding and exit status 1.
 
     \b
     Examples:
       fyke backup create /backups/fyke-$(date +%F).tar.zst
       fyke backup create fyke.tar.gz --json
     """
+    from fyke.app.secret_check import check_secret_of_files
     from fyke.cli.backup_file import check_suffix, write_backup
     from fyke.cli.owner import as_owner
 
     check_suffix(file)
     settings = existing_settings(home)
     with _new_file(file) as target, as_owner(settings.home, settings.service_user):
+        database = "postgresql" if settings.database_url else "sqlite"
+        findings = check_secret_of_files(settings, database)
         manifest = write_backup(settings, target, file.name)
     out = Output(as_json)
     files, size = len(manifest["files"]), file.stat().st_size
     if as_json:
         out.json(
-            {"file": str(file), "bytes": size, "files": files, "database": manifest["database"]}
+            {
+                "file": str(file),
+                "bytes": size,
+                "files": files,
+                "database": manifest["database"],
+                "findings": findings,
+            }
         )
     else:
         out.raw(str(file))
         out.say(f"{formatting.count(files, 'file')}, {formatting.size(size)}.")
     if manifest["database"] == "postgresql":
         out.say(POSTGRES)
+    fail_for(out, findings)
+
+
+def fail_for(out: Output, findings: list[str]) -> None:
+    """Print the findings about the secret, unless the output is JSON, which has them. Exit with
+    status 1 if there are any.
+    """
+    for finding in findings if not out.as_json else ():
+        out.say(finding)
+    if findings:
+        raise typer.Exit(Exit.FAILED)
 
 
 @contextmanager
@@ -110,11 +131,13 @@ def verify(file: File, as_json: JsonOption = False) -> None:
 def _findings(folder: Path, manifest: dict[str, Any]) -> list[str]:
     """The findings of the checks. The unpacked tables are first migrated to this release."""
     from fyke.app import maintenance
+    from fyke.app.secret_check import check_secret_of_files
 
+    settings = load_settings(home=str(folder)).model_copy(update={"database_url": ""})
     if manifest["database"] == "postgresql":
         digests = [path.name for path in (folder / "blobs" / "bundles").glob("*")]
-        return list(maintenance.check_bundles(folder / "blobs", digests))
-    settings = load_settings(home=str(folder)).model_copy(update={"database_url": ""})
+        bundles = maintenance.check_bundles(folder / "blobs", digests)
+        return [*check_secret_of_files(settings, "postgresql"), *bundles]
     maintenance.migrate(settings)
     return maintenance.check(settings)
 

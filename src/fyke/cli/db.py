@@ -163,8 +163,8 @@ def owner_key(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check that the database is intact and consistent. Changes nothing.
 
-    Compares runs, attempts, counters and ledger, rows with their runs, and bundles with the
-    versions that refer to them. Exit status 1 if there are findings.
+    Compares runs, attempts, counters and ledger, rows with their runs, bundles with the versions
+    that refer to them, and secret.key with its fingerprint. Exit status 1 if there are findings.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fyke.cli import formatting
-from fyke.cli.backup import POSTGRES, File
+from fyke.cli.backup import POSTGRES, File, fail_for
 from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
@@ -38,7 +38,8 @@ def restore(
 
     The hash of every file is checked before anything is put in place. A folder with files is
     refused; with --replace it is renamed, and nothing in it is deleted. A folder in which Fyke is
-    running is always refused. Exit status 5 if the folder is refused.
+    running is always refused. Exit status 5 if the folder is refused, 1 if the backup is damaged
+    or lacks the secret.key of its installation.
 
     \b
     Examples:
@@ -46,6 +47,7 @@ def restore(
       fyke restore fyke.tar.gz --replace
       fyke restore fyke.tar.gz --home ./trial && fyke up --home ./trial --port 8200
     """
+    from fyke.app.secret_check import check_secret_of_files
     from fyke.cli.backup_file import DamagedBackup, check_backup
     from fyke.cli.owner import as_owner, owner_of
 
@@ -86,7 +88,8 @@ def restore(
             if is_new:
                 with suppress(OSError):  # the restored files are in it
                     folder.rmdir()
-    _report(Output(as_json), folder, manifest, moved, removed)
+    findings = check_secret_of_files(settings, manifest["database"])
+    _report(Output(as_json), folder, manifest, moved, removed, findings)
 
 
 def _has_files(folder: Path) -> bool:
@@ -152,7 +155,12 @@ def _replace(folder: Path) -> Path:
 
 
 def _report(
-    out: Output, folder: Path, manifest: dict[str, Any], moved: Path | None, removed: int
+    out: Output,
+    folder: Path,
+    manifest: dict[str, Any],
+    moved: Path | None,
+    removed: int,
+    findings: list[str],
 ) -> None:
     if out.as_json:
         out.json(
@@ -162,11 +170,13 @@ def _report(
                 "database": manifest["database"],
                 "replaced": str(moved) if moved else None,
                 "removed_rows": removed,
+                "findings": findings,
             }
         )
     else:
         out.raw(str(folder))
-        out.say(f'All files were restored and verified. Start Fyke with "fyke up --home {folder}".')
+        start = "" if findings else f' Start Fyke with "fyke up --home {folder}".'
+        out.say(f"All files were restored and verified.{start}")
         if moved:
             out.say(f"The previous data folder is now {moved}.")
         if removed:
@@ -174,3 +184,4 @@ def _report(
             out.say(f"{rows} of attempts missing from the state of the backup were left out.")
     if manifest["database"] == "postgresql":
         out.say(POSTGRES)
+    fail_for(out, findings)

@@ -144,12 +144,12 @@ def unavailable_when_down() -> Iterator[None]:
         raise
 
 
-def first_value(engine: Engine, table: str, column: str) -> str:
+def first_value(engine: Engine, table: str, column: str, *, where: str = "true") -> str:
     """A value of ``column``; "" without the table, or without a row.
 
     Changes nothing, not even the WAL that a killed process left next to a SQLite file.
     """
-    query = f"SELECT {column} FROM {table} LIMIT 1"  # noqa: S608 - our own names
+    query = f"SELECT {column} FROM {table} WHERE {where} LIMIT 1"  # noqa: S608 - our own names
     file = sqlite_file(engine)
     if file is None:
         with for_reading(engine).connect() as connection, connection.begin():
