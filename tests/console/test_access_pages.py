@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from fyke.model.run import Origin
@@ -63,6 +65,7 @@ async def test_an_invited_user_sets_a_password_and_is_signed_in(
     assert link.startswith("http://127.0.0.1/invite?token=")
     page = await guest.get(link.removeprefix("http://127.0.0.1"))
     assert "You were invited to the account owner" in page.text
+    assert re.search(r"The link expires .+ \(UTC\)", page.text)
     token = token_of(page)
     done = await guest.post("/invite", {"token": token, "password": PASSWORD})
     assert done.location == "/"

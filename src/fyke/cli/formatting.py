@@ -17,6 +17,11 @@ def when(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def when_with_zone(seconds: int) -> str:
+    """``when`` with the time zone, for readers elsewhere."""
+    return f"{when(seconds)} {datetime.fromtimestamp(seconds, UTC).astimezone():%Z}"
+
+
 def size(count: int) -> str:
     """Bytes in decimal units, as for traffic prices."""
     amount = float(count)

@@ -169,7 +169,5 @@ def _show(server: ServerContext, user: AccountUser, sentence: str) -> None:
 
 def _show_link(server: ServerContext, link: UserLink) -> None:
     server.out.raw(link.url)
-    server.out.say(
-        f"Send it to {link.name}. It works once, until {formatting.when(link.expires_at)}, "
-        "and is not shown again."
-    )
+    until = formatting.when_with_zone(link.expires_at)
+    server.out.say(f"Send it to {link.name}. It works once, until {until}, and is not shown again.")

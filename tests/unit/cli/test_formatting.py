@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -23,6 +24,16 @@ def test_size(count: int, text: str) -> None:
 )
 def test_span(seconds: int, text: str) -> None:
     assert formatting.span(seconds) == text
+
+
+def test_a_time_for_readers_elsewhere_has_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert formatting.when_with_zone(1_700_000_000) == "2023-11-14 23:13:20 CET"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_missing_time_is_a_hyphen() -> None:
