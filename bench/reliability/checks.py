@@ -1,4 +1,4 @@
-"""Checks the invariants after a fault, from the observations of one round. Pure.
+"""Checks the invariants after a fault, from the observations of one round, without I/O.
 
 An acknowledged row is one whose push returned in the Worker. Each Worker pushes the rows 1, 2, 3
 and so on, one after another, so its highest acknowledged number determines the rows that must
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 STUCK_SECONDS = 30.0
-CHARGE_SLACK_SECONDS = 3.0  # between the clocks of the platform and of the command
+CHARGE_SLACK_SECONDS = 3.0  # allowed between the clocks of the platform and of this command
 ENDED = ("succeeded", "failed", "aborted")
 PLATFORM = ("runner_lost", "platform_stopped", "internal", "not_started")  # no Worker causes these
 
@@ -42,18 +42,18 @@ class Violation:
 
 @dataclass(frozen=True)
 class RunSeen:
-    """One run after a fault. Times in seconds."""
+    """One run after a fault. Times are in seconds."""
 
     run: str
     state: str  # of the run in the database
     reason: str = ""  # code
     started: bool = True  # an attempt of it has started
-    planned: int = 0  # how many rows its Worker pushes when nothing disturbs it
+    planned: int = 0  # how many rows its Worker pushes without a fault
     acknowledged: int = 0  # the highest number whose push returned
     pushed: int | None = None  # the highest number that may have been pushed; None if unknown
     rows: tuple[int, ...] = ()  # in all pages
     exported: tuple[int, ...] = ()
-    count: int = 0  # of the list of results
+    count: int = 0  # total in the list of results
     results: int = 0  # of the run
     ends: tuple[str, ...] = ()  # the different ends that were seen or announced by callbacks
     silence: float = 0.0  # the longest time without any progress after the fault
@@ -78,7 +78,7 @@ def violations(seen: RoundSeen) -> list[Violation]:
     """All violations; empty for a round that passed."""
     found = [item for run in seen.runs for item in _of_run(run)]
     found += [
-        Violation(STARTS, f"the start {tag} made {number} runs")
+        Violation(STARTS, f"the start {tag} created {number} runs")
         for tag, number in seen.starts.items()
         if number != 1
     ]

@@ -1,4 +1,4 @@
-"""A platform under test with everything that a round needs: processes by role, state, remains."""
+"""A platform under test: finds its processes by role, reads its state, and detects leftovers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LAUNCHER, PRELOAD = "fyke.sandbox.process.launcher", "fyke.cli.preload"
 ROLES = ("server", "runner", "egress")
 UIDS = 4096  # of each platform, from ``attempt_uid_base``
 FIRST_UID = 131_072  # beyond those of ordinary installations and of the suite
-PRICE = "3600"  # US dollars for a core and an hour: one of the smallest device costs 0.125 a second
+PRICE = "3600"  # US dollars for a core and an hour; the smallest device costs 0.125 a second
 MICROS_A_SECOND = 125_000
 GONE_SECONDS = 10.0
 BACK_SECONDS = 60.0
@@ -63,7 +63,7 @@ class Injected:
     over: float
     harmless: bool = False  # it must not end a run
     paused: float = 0.0  # seconds in which nothing ran
-    seen: Sequence[RunSeen] = ()  # runs of another installation that was compared
+    seen: Sequence[RunSeen] = ()  # runs of another installation that was also checked
     down: Sequence[str] = ()
     left: Sequence[str] = ()
     findings: Sequence[str] = ()
@@ -98,7 +98,7 @@ class Stage:
     # --- the state ------------------------------------------------------------------------
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
-        """Rows of a read of the state, not through the platform. Raises ``Unreachable``."""
+        """Read rows of the state directly from the database. Raises ``Unreachable``."""
         try:
             if self.postgres is not None:
                 with self.postgres.admin("fyke") as connection:
@@ -114,8 +114,8 @@ class Stage:
     # --- processes ------------------------------------------------------------------------
 
     def pid_of(self, name: str) -> int:
-        """The process of a role, ``launcher``, ``preload``, ``supervisor`` or ``root``; 0 when it
-        is not there.
+        """The process id of a role, ``launcher``, ``preload``, ``supervisor`` or ``root``; 0 if
+        there is no such process.
         """
         process = self.platform.process
         assert process is not None
@@ -132,14 +132,14 @@ class Stage:
         return 0
 
     def awaited(self, name: str) -> int:
-        """The same, waiting up to 20 s for a process that is being restarted."""
+        """Like ``pid_of``, but wait up to 20 s for a process that is being restarted."""
         until = time.monotonic() + 20
         while not (pid := self.pid_of(name)) and time.monotonic() < until:
             time.sleep(0.05)
         return pid
 
     def signal(self, name: str, number: signal.Signals) -> int:
-        """Send a signal to one of our processes; its pidfd, which the caller closes, or -1."""
+        """Send a signal to one of our processes; return its pidfd (the caller closes it) or -1."""
         pidfd = pidfd_of(self.platform, self.awaited(name))
         send(number, pidfd)
         return pidfd
@@ -150,7 +150,7 @@ class Stage:
         return sorted({self.platform.process.pid, *self.platform.tree()})
 
     def strays(self, seconds: float = GONE_SECONDS) -> list[str]:
-        """What is left of a platform that has ended, after that many seconds."""
+        """The processes of a stopped platform that still exist after ``seconds``."""
         return after(seconds, lambda: processes_of(self.platform.home, self.uids))
 
     def restart(self) -> list[str]:
@@ -159,13 +159,13 @@ class Stage:
         assert process is not None
         try:
             process.wait(GONE_SECONDS)
-            self.platform.process = None  # until it has started; ``query`` looks at it
+            self.platform.process = None  # until it has started, because ``query`` checks it
             self.platform.start()
         except (AssertionError, subprocess.TimeoutExpired) as error:
             return [f"after its end it did not start again: {first_line(error)}"]
         return []
 
-    # --- what is to be seen after a fault -----------------------------------------------------
+    # --- observations after a fault -----------------------------------------------------------
 
     def observe(self, jobs: Sequence[Job], injected: Injected, refused: Sequence[str]) -> RoundSeen:
         """Everything that the checks compare, once the platform serves again."""
@@ -212,7 +212,7 @@ class Stage:
         )
 
     def results_of(self, run: str) -> dict[str, Any]:
-        """The rows of a run in each way that they can be read. Raises ``Unreachable``."""
+        """The rows of a run as pages, as an export and as counts. Raises ``Unreachable``."""
         body = {"run_slug": run}
         detail = self.call("/api/v1/run/detail", body)
         rows: list[int] = []
@@ -238,7 +238,7 @@ class Stage:
         return self.asked(lambda: self.client.post(path, body))
 
     def asked(self, ask: Callable[[], Any]) -> Any:
-        """The answer; a platform that has just come back may need several tries."""
+        """Return the answer of ``ask``; a platform that has just started may need several tries."""
         return self.client.patiently(ask, 30)
 
     def _ends(self, job: Job) -> list[str]:
@@ -297,8 +297,8 @@ class Stage:
         return check_database(self.platform)
 
     def finish(self) -> RoundSeen:
-        """Stop the platform; what is true of the runs of all rounds before, and of the machine
-        afterwards.
+        """Stop the platform; return what was observed of the runs of all rounds before the stop,
+        and of the machine afterwards.
         """
         runs: list[RunSeen] = []
         left, down = list[str](), list[str]()
@@ -319,7 +319,7 @@ class Stage:
         return [f"the end of run {job.run} ({job.state}) was not announced" for job in ended]
 
     def _changed_ends(self) -> list[RunSeen]:
-        """Runs of all rounds whose end, or whose callback, has changed since."""
+        """Runs of all rounds whose end or callback has changed since their round."""
         by_run = {job.run: job for job in self.jobs if job.ended}
         found = []
         for run, *now in self.asked(lambda: self.query(states_query(by_run))) if by_run else ():
@@ -331,7 +331,7 @@ class Stage:
         return found
 
 
-# --- building it ------------------------------------------------------------------------------
+# --- creation ---------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -344,9 +344,9 @@ def stage(
     preload: str = "",
     **settings: str,
 ) -> Iterator[Stage]:
-    """A platform with a public Worker of an account of its own. ``proxied``: PostgreSQL behind a
-    proxy of ours. ``volume_mb``: the data folder is on a file system of this size. ``preload`` is
-    the path of libfaketime.
+    """Start a platform with a public Worker in a new account. ``proxied``: PostgreSQL is behind a
+    proxy that can fail. ``volume_mb``: the data folder is on a file system of this size.
+    ``preload`` is the path of libfaketime.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="fyke-torture-"))
@@ -398,8 +398,8 @@ def stage(
 
 
 class Shifted(Booted):
-    """A platform whose processes read the clock through libfaketime, but for the launcher, whose
-    environment is empty and which measures monotonic time only.
+    """A platform whose processes read the clock through libfaketime, except the launcher, which has
+    an empty environment and uses only monotonic time.
     """
 
     clock: Path

@@ -143,7 +143,7 @@ async def test_a_key_is_shown_once_and_has_the_chosen_properties(app: App, owner
     [
         ({"name": ""}, "name", "A key needs a name"),
         ({"name": "local"}, "name", "already exists"),
-        ({"expires": "2001-01-01"}, "expires", "Must lie in the future"),
+        ({"expires": "2001-01-01"}, "expires", "Must be in the future"),
         ({"expires": "soon"}, "expires", "Enter a date such as"),
         ({"rate_limit": "many"}, "rate_limit", "Enter a whole number"),
         ({"rate_limit": "-1"}, "rate_limit", "Must be 0 to"),

@@ -1,4 +1,6 @@
-"""The contract of ``Environments``: built once per content, shared, and reasons of failures."""
+"""The contract of ``Environments``: built once for each content, shared, and failures with a
+reason.
+"""
 
 from __future__ import annotations
 

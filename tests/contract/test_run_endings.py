@@ -115,7 +115,7 @@ async def setup(
 ) -> AsyncIterator[Setup]:
     if state_url.startswith("sqlite"):
         url = rows_in(tmp_path)
-    else:  # a database of its own: one whose schema was changed is not used again
+    else:  # a separate database: one with a changed schema cannot be reused
         url = request.getfixturevalue("postgres_results_url")
     async with open_rows(url) as results:
         made = Setup(None, results)
@@ -283,7 +283,7 @@ async def test_a_charge_cap_stops_the_run(setup: Setup) -> None:
     now = await setup.check_ended_once(run)
     assert now.state is RunState.FAILED
     assert now.err_msg == "Stopped: the cap of 2 USD on what this run may cost was reached"
-    assert now.usage_micros == 2_000_000  # what it used beyond what was held is not charged
+    assert now.usage_micros == 2_000_000  # usage beyond the held amount is not charged
 
 
 async def test_a_report_states_when_the_charge_reaches_the_held_amount(setup: Setup) -> None:

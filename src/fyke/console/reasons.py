@@ -110,7 +110,7 @@ _NAMES = {
     ReasonCode.BUILD_FAILED: _("Build failed"),
     ReasonCode.INSTALLER_MISSING: _("Installer missing"),
     ReasonCode.NPM_TOO_OLD: _("npm too old"),
-    ReasonCode.REGISTRY_LOOPBACK: _("Registry on the loopback"),
+    ReasonCode.REGISTRY_LOOPBACK: _("Registry on a loopback address"),
     ReasonCode.REGISTRY_PROXY: _("Proxy of the registry"),
     ReasonCode.REGISTRY_CREDENTIALS: _("Credentials of the registry"),
     ReasonCode.REGISTRY_SETTINGS: _("Settings of the registry"),

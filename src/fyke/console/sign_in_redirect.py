@@ -45,7 +45,7 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
 
 
 def ask_to_confirm(view: View, page: ConsolePage, *, code: bool) -> Response:
-    """The response to a sensitive action that needs the password again. Nothing was changed yet.
+    """The response to a sensitive action that needs the password again; nothing has been changed.
     A form that contains a password has to be filled in again.
     """
     repeat = page.unsafe and not page.excluded and not view.form.files
@@ -71,8 +71,10 @@ def confirm_form(
     status: int = 200,
     faults: Mapping[str, str] | None = None,
 ) -> Response:
-    """The form for password and, with a second factor, ``code``. Then the visitor gets the form
-    ``path`` with ``pairs`` back, or without one the page ``next``.
+    """The form that asks for the password and, if ``code``, for a code of the second factor.
+
+    Afterwards the visitor gets the form ``path`` with ``pairs`` back, or, if there is no form, the
+    page ``next``.
     """
     return view.page(
         "access/confirm.html",

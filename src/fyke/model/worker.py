@@ -13,9 +13,9 @@ GOOD = "+"  # a run that succeeded, in ``WorkerFacts.recent``
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """Statistics of all ended runs of a worker, across all accounts. ``runs`` includes those whose
-    end is no evidence about the worker, such as aborted ones; ``recent`` has a ``+`` or ``-`` for
-    each of the latest others, newest last.
+    """Statistics of all ended runs of a worker, across all accounts. ``runs`` includes runs that
+    say nothing about the worker, such as aborted ones; ``recent``, which excludes these, has a
+    ``+`` or ``-`` for each of the latest runs, newest last.
     """
 
     worker_id: str = ""
@@ -74,7 +74,7 @@ MAX_SEARCH = 500  # characters of a search text
 class WorkerOrder(StrEnum):
     """How a list of the catalog is sorted."""
 
-    USED = "used"  # most runs first, those of all accounts
+    USED = "used"  # most runs of all accounts first
     NEW = "new"  # latest first
     NAME = "name"  # by title
 

@@ -13,7 +13,7 @@ def test_an_intact_database_has_no_findings(home: Path) -> None:
     assert (code, json.loads(out)) == (0, {"ok": True, "findings": []})
 
 
-def test_a_damaged_database_is_exit_status_1(home: Path) -> None:
+def test_a_damaged_database_gives_exit_status_1(home: Path) -> None:
     (home / "rows.db").unlink()
     code, out, _ = command("db", "check", "--home", home, "--json")
     report = json.loads(out)

@@ -11,8 +11,8 @@ FIELDS = {"name": "name", "expires_at": "expires"}
 
 def test_an_error_is_assigned_to_its_field() -> None:
     assert faults_of(Conflict("it is taken", field="name"), FIELDS) == {"name": "It is taken"}
-    late = InvalidRequest("must lie in the future", field="expires_at")
-    assert faults_of(late, FIELDS) == {"expires": "Must lie in the future"}
+    late = InvalidRequest("must be in the future", field="expires_at")
+    assert faults_of(late, FIELDS) == {"expires": "Must be in the future"}
 
 
 def test_an_error_of_another_field_belongs_to_the_whole_form() -> None:

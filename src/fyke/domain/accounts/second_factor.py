@@ -165,7 +165,7 @@ class SecondFactors:
             require_user(tx, caller, "Resetting the second factor of users")
             user = tx.accounts.user_by_name(name.strip().lower())
             if user is None:
-                raise NotFound(f'There is no user "{name[:60]}"; list the users to see')
+                raise NotFound(f'There is no user "{name[:60]}"; list the users to see their names')
             if not tx.second_factors.remove(user.id):
                 raise Refused(f'"{user.name}" does not use a second factor')
             tx.sessions.end(user.id, tx.now)

@@ -83,8 +83,8 @@ class Accounts:
         default_plan: Plan = Plan.FREE,
         rate_limit: int = 0,
     ) -> None:
-        """``default_plan`` is the plan of new accounts; ``rate_limit`` is the requests a second of
-        a key that has no limit of its own, 0 = unlimited.
+        """``default_plan`` is the plan of new accounts; ``rate_limit`` is the number of requests a
+        second for keys without a limit of their own, 0 = unlimited.
         """
         self._storage = storage
         self._clock = clock
@@ -285,7 +285,8 @@ class Accounts:
             target, user_id = _target(tx, caller, account)
             if expires_at and expires_at <= tx.now:
                 raise InvalidRequest(
-                    "must lie in the future; leave it out for never", field="expires_at"
+                    "must be in the future; omit it for a key that does not expire",
+                    field="expires_at",
                 )
             if any(k.name == key_name and not k.revoked_at for k in tx.accounts.keys(target)):
                 raise Conflict(
@@ -333,7 +334,9 @@ class Accounts:
                 if not k.revoked_at and id_or_name in (k.id, k.name)
             ]
             if not matches:
-                raise NotFound(f'There is no valid key "{id_or_name[:60]}"; list the keys to see')
+                raise NotFound(
+                    f'There is no valid key "{id_or_name[:60]}"; list the keys to see their names'
+                )
             if caller.role is not Role.OWNER and matches[0].user_id != caller.user_id:
                 raise Forbidden("Only the account's owner may revoke the keys of other users")
             tx.accounts.revoke_key(target, matches[0].id, tx.now)
@@ -446,7 +449,7 @@ def _add_key(
 def _account_named(tx: Transaction, name: str) -> Account:
     account = tx.accounts.by_name(name)
     if account is None:
-        raise NotFound(f'There is no account "{name[:60]}"; list the accounts to see')
+        raise NotFound(f'There is no account "{name[:60]}"; list the accounts to see their names')
     return account
 
 
@@ -469,7 +472,7 @@ def _owner_of(tx: Transaction, account_id: str) -> str:
     for user in tx.accounts.users(account_id):
         if user.role is Role.OWNER and not user.disabled:
             return user.id
-    raise NotFound("The account has no user with the role owner that is not disabled")
+    raise NotFound("The account has no enabled user with the role owner; enable one first")
 
 
 def _key_name(name: str) -> str:

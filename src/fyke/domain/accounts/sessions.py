@@ -182,7 +182,9 @@ class Sessions:
         def work(tx: Transaction) -> None:
             require_confirmed(tx, caller)
             if not tx.sessions.end(caller.user_id, tx.now, session_id=session_id or "-"):
-                raise NotFound("There is no such session any more; list the sessions to see")
+                raise NotFound(
+                    "The session does not exist any more; list the sessions to see the current ones"
+                )
             record(tx, caller, AuditAction.SESSIONS_REVOKED, session_id)
 
         await self._storage.write(work)

@@ -306,9 +306,11 @@ def _account_id(tx: Transaction, caller: Caller, account: str | None) -> str:
     require_operator(caller, "Managing the users of another account")
     target = tx.accounts.by_name(account)
     if target is None:
-        raise NotFound(f'There is no account "{account[:60]}"; list the accounts to see')
+        raise NotFound(
+            f'There is no account "{account[:60]}"; list the accounts to see their names'
+        )
     return target.id
 
 
 def _no_user(name: str) -> NotFound:
-    return NotFound(f'There is no user "{name[:60]}"; list the users to see')
+    return NotFound(f'There is no user "{name[:60]}"; list the users to see their names')

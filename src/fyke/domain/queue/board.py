@@ -18,8 +18,10 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The capacity and its use. ``busy`` runs of the account are active, ``most`` may be (None = no
-    limit). Cores and memory are of all runners, which all accounts share.
+    """The capacity and how much of it is used.
+
+    ``busy`` is the number of active runs of the account, ``most`` the number that may be active at
+    once (None = no limit). Cores and memory are totals of all runners, which all accounts share.
     """
 
     busy: int

@@ -49,7 +49,7 @@ class SchemaReport:
         self.findings.append(finding)
 
     def finish(self) -> list[Finding]:
-        """Return the findings in order of line."""
+        """Return the findings sorted by line."""
         self.findings.sort(key=lambda finding: finding.line)
         if self._dropped:
             message = "further findings are not shown"

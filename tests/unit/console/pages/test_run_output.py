@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Setup:
-    """A run with some rows, and requests of its pages."""
+    """A run with some rows, and requests to its pages."""
 
     def __init__(self, folder: Path, *rows: bytes) -> None:
         storage, self.rows = MemoryStorage(), MemoryResults()

@@ -289,7 +289,7 @@ async def test_a_key_for_another_account_belongs_to_its_owner(setup: Setup):
 
 async def test_an_account_without_an_owner_gets_no_key(setup: Setup):
     add_account(setup.storage)
-    with pytest.raises(NotFound, match="no user with the role owner"):
+    with pytest.raises(NotFound, match="no enabled user with the role owner"):
         await setup.accounts.create_key(setup.operator, "k", account="acme")
 
 

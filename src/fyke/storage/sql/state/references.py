@@ -1,7 +1,7 @@
 """The versions whose files are needed, for checks and for ``fyke prune``.
 
-A version of a deleted worker is never started again. Its bundle stays for as long as a run is of
-that version, because the page of the run shows it.
+A version of a deleted worker is never started again. Its bundle is kept for as long as a run of
+that version exists, because the page of the run shows it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VERSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class StartableVersion:
-    """A version that can be started, or of which a run has not ended."""
+    """A version that can be started, or that has a run that has not ended."""
 
     worker_id: str
     number: str
