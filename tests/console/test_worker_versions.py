@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
+from fyke.model.worker import EnvironmentState, VersionEnvironment
+from fyke.reasons import Reason, ReasonCode, sentence
 from support.app import App
 from support.console_workers import add_versions
 from support.pages import Page, Visitor, visitor
@@ -40,6 +44,28 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
         await other.post(f"{SHELVED}/versions/v1.0.2/withdraw", {}, status=403)
     await owner.post(f"{SHELVED}/versions/v1.0.3/restore", {})
     assert states(await owner.get(f"{SHELVED}/versions"))["v1.0.3"] == "in use latest"
+
+
+async def test_a_version_that_is_not_ready_says_why(app: App, owner: Visitor) -> None:
+    await add_versions(app)
+    versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
+    reason = Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=600)
+    environments = (
+        VersionEnvironment(versions[0].id, EnvironmentState.FAILED, reason),
+        VersionEnvironment(versions[1].id, EnvironmentState.READY),
+    )
+    for each in environments:
+        await app.storage.write(lambda tx, one=each: tx.environments.put(one))
+    page = await owner.get(f"{SHELVED}/versions")
+    facts = page.all("//dl[@class='version-facts']/div[dt='Ready']/dd")
+    texts = [" ".join(each.text_content().split()) for each in facts]
+    assert texts == [sentence(reason), "yes", "not yet, dependencies are being installed"]
+    frame = await owner.get(SHELVED)
+    assert "v1.0.3 is not ready" in frame.text and "within 600 seconds" in frame.text
+    await app.storage.write(
+        lambda tx: tx.environments.put(replace(environments[1], version_id=versions[0].id))
+    )
+    assert "is not ready" not in (await owner.get(SHELVED)).text
 
 
 async def test_rolling_back_publishes_the_old_files_as_a_new_version(

@@ -65,7 +65,7 @@ def hello(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "worker run" in err
     assert cli.run("worker", "check", folder)[1] == "No problems found.\n"
     pushed = cli.json("worker", "push", folder)
-    assert set(pushed) == {"slug", "path", "version"}
+    assert set(pushed) == {"slug", "path", "version", "environment"}
     assert (pushed["path"], pushed["version"]) == ("owner/hello", "v1.0.1")
     return folder
 

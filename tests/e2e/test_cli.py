@@ -36,6 +36,19 @@ def test_the_worker_commands(cli: Cli, hello: Path) -> None:
     assert "--ref" in cli.run("worker", "push", hello, "--ref", "main", code=2)[1]
 
 
+def test_a_push_waits_until_the_version_is_ready(cli: Cli, hello: Path, tmp_path: Path) -> None:
+    ready = {"state": "ready", "reason": "", "reason_code": "", "reason_params": {}}
+    assert cli.json("worker", "push", hello, "--wait")["environment"] == ready
+    assert cli.json("worker", "show", "owner/hello")["environment"] == ready
+    file = tmp_path / "built.zip"
+    file.write_bytes(python_project("print(1)\n", **{"fyke.json": '{"install": "build"}'}))
+    words = ("worker", "push", file, "--name", "built", "--wait", "--timeout-seconds", "60")
+    out, err = cli.run(*words, code=1)
+    assert "ready    no: The dependencies could not be installed" in out
+    assert "\nfyke: v1.0.1 was published, but is not ready: The dependencies could" in err
+    assert "ready    no: The dependencies" in cli.run("worker", "show", "owner/built")[0]
+
+
 def test_the_callback_commands(cli: Cli, hello: Path) -> None:
     with listening() as receiver:
         receiver.reply("/x", Reply(410))
@@ -87,7 +100,9 @@ def test_a_new_version_is_pushed_run_and_deleted(cli: Cli, tmp_path: Path) -> No
     def pushed(said: str, *options: str) -> Any:
         file = tmp_path / "teller.zip"
         file.write_bytes(python_project(f"print({said!r})\n", **{"README.md": "# The Teller\n"}))
-        return cli.json("worker", "push", file, *options)
+        made = cli.json("worker", "push", file, *options)
+        assert made.pop("environment")["state"] in ("preparing", "ready")
+        return made
 
     first = pushed("one")
     assert first == {"slug": first["slug"], "path": "owner/the-teller", "version": "v1.0.1"}

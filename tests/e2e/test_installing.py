@@ -93,11 +93,13 @@ def test_aborting_a_run_kills_the_installer(configured: Booted, index: Index) ->
     before = waiting(index)
     hanging = configured.start_run(configured.push(HANGS, "installing-aborted"))
     configured.wait_for(lambda: waiting(index) > before, "the index to be asked", 20)
-    assert tools(configured)
+    killed = tools(configured)
+    assert killed
     started = time.monotonic()
     configured.call("/api/v1/scraper/abort", {"run_slug": hanging})
     ended = configured.ended(hanging)
-    configured.wait_for(lambda: not tools(configured), "the end of the sandbox", 10)
+    # the runner may install the dependencies again, for the version and without a run
+    configured.wait_for(lambda: not {*killed} & {*tools(configured)}, "the end of the sandbox", 10)
     assert time.monotonic() - started < SECONDS
     assert "within" not in ended["err_msg"]
 
@@ -120,6 +122,46 @@ def test_a_lock_file_out_of_step_is_a_warning_in_the_log(configured: Booted) -> 
         entries = configured.call("/api/v1/run/last/log", {"run_slug": run})["list"]
         [line] = [entry for entry in entries if "out of step" in entry["content"]]
         assert line["type"] == 3
+
+
+# --- before a run -------------------------------------------------------------------------------
+
+
+def environment(platform: Booted, slug: str) -> dict[str, Any]:
+    """Wait until the dependencies of the version are installed or not; return what is known."""
+
+    def prepared() -> dict[str, Any] | None:
+        path = f"/api/fyke/workers/{slug}/versions/v1.0.1/environment"
+        found: dict[str, Any] = platform.raw(path, method="GET").json()["data"]["environment"]
+        return None if found["state"] == "preparing" else found
+
+    found: dict[str, Any] = platform.wait_for(prepared, "the end of the preparation", 30)
+    return found
+
+
+def test_a_version_is_ready_or_says_why_not_before_it_is_started(
+    configured: Booted, index: Index
+) -> None:
+    index.add(*make_source("leaves", LEAVES_A_LINK))
+    refused = python_project(MAIN, requirements="leaves\n", **BUILDS)
+    slugs = [
+        configured.push(RUNS, "prepared-ready"),
+        configured.push(python_project(MAIN, requirements="absent\n"), "prepared-absent"),
+        configured.push(HANGS, "prepared-hangs"),
+        configured.push(refused, "prepared-refused"),
+    ]
+    found = [environment(configured, slug) for slug in slugs]
+    assert [(each["state"], each["reason_code"]) for each in found] == [
+        ("ready", ""),
+        ("failed", "no_ready_package"),
+        ("failed", "install_timeout"),
+        ("failed", "builds_not_allowed"),
+    ]
+    assert found[2]["reason_params"] == {"seconds": SECONDS}
+    run = configured.start_run(slugs[0])
+    assert configured.ended(run)["status"] == 3, configured.tail()
+    started = configured.start_run(slugs[1])  # as before, and with the same reason
+    assert configured.ended(started)["err_msg"] == found[1]["reason"]
 
 
 # --- why an installation fails ------------------------------------------------------------------

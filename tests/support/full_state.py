@@ -85,6 +85,7 @@ def _of_worker(tx: Transaction, account: str, user: str, worker: str) -> None:
     version = records.version(worker, egress=("example.com",), secrets=("TOKEN",))
     tx.workers.add_version(version)
     tx.worker_facts.add_version(version.id, VersionFacts(1234, (FINDING,)))
+    tx.environments.request(version.id)
     tx.favourites.add(user, worker, AT)
     tx.input_defaults.put(user, worker, '{"url": "https://example.com/é"}', AT)
     tx.secrets.put(SealedSecret(account, worker, "TOKEN", "k1", "c2VhbGVk", "ada", AT))

@@ -320,6 +320,9 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/workers/{slug}/output-fields": _reads(slug="worker"),
     "GET /api/fyke/catalog": _reads({"search": "reader"}),
     "GET /api/fyke/favourites": _reads(),
+    "GET /api/fyke/workers/{slug}/versions/{version}/environment": _reads(
+        slug="worker", version="version"
+    ),
     "POST /api/fyke/workers/{slug}/versions/{version}/deprecate": _changes(
         slug="worker", version="version"
     ),

@@ -23,6 +23,7 @@ from fyke.contracts.tools import ToolRunner
 from fyke.domain.results.intake import Intake
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.secrets.inject import RunSecrets
 from fyke.egress.client import EgressClient
@@ -168,6 +169,7 @@ def make_runner(
     deps = AttemptDependencies(
         sandbox=sandbox,
         environments=open_environments(settings, sandbox.tools(egress)),
+        version_environments=VersionEnvironments(runtime.storage),
         egress=egress,
         intake=intake,
         attempts=attempts,

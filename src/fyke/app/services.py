@@ -10,6 +10,7 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
+from fyke.kit.assets import assets
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
 from fyke.settings import Settings
@@ -19,7 +20,15 @@ _MIN_LABEL = 4  # characters; shorter parts of a host name are in many passwords
 
 def make_workers(runtime: Runtime) -> Workers:
     review = runtime.settings.review == "required"
-    return Workers(runtime.storage, runtime.blobs, runtime.parsers, SystemClock(), review=review)
+    shipped = frozenset(folder.name for folder in (assets() / "workers").iterdir())
+    return Workers(
+        runtime.storage,
+        runtime.blobs,
+        runtime.parsers,
+        SystemClock(),
+        review=review,
+        shipped=shipped,
+    )
 
 
 def make_runs(runtime: Runtime) -> Runs:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fyke.cli import formatting
+from fyke.cli import run_options as options
 from fyke.cli.context import JsonOption, ServerContext, group, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.findings import describe, verdict
@@ -103,18 +104,26 @@ def push(
     folder: Annotated[
         str, typer.Option("--folder", help="Folder of the project in the repository.")
     ] = "",
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", "-w", help="Wait until it is ready; exit status 1 if it cannot be."),
+    ] = False,
+    timeout_seconds: options.WaitSecondsOption = None,
 ) -> None:
     """Publish a project as the next version of your Worker.
 
     Unchanged content does not create a new version. A git repository is fetched by the server,
-    over https, and must be public.
+    over https, and must be public. The dependencies are installed in the background; pushing the
+    same files again repeats an installation that failed.
 
     \b
     Examples:
       fyke worker push hello
+      fyke worker push hello --wait
       fyke worker push prices.zip --name prices --public --json
       fyke worker push https://example.com/owner/workers --ref v1.2 --folder prices
     """
+    from fyke.cli.worker_environment import EnvironmentWatch, environment_fields
     from fyke.cli.worker_git import GitPush, is_git_url, push_git
 
     if is_git_url(project):
@@ -130,13 +139,18 @@ def push(
                 "--ref and --folder require the https address of a repository", Exit.USAGE
             )
         published = _push_files(server, Path(project), name, title, description, public)
+    follow = EnvironmentWatch(server, published.slug, published.version)
+    environment = follow.until_prepared(timeout_seconds) if wait else follow.now()
+    keys = ("slug", "path", "version")
+    values = {key: getattr(published, key) for key in keys}
     if server.out.as_json:
-        keys = ("slug", "path", "version")
-        server.out.json({key: getattr(published, key) for key in keys})
-        return
-    server.out.fields(
-        [("worker", published.path), ("version", published.version), ("slug", published.slug)]
-    )
+        server.out.json(values | {"environment": data_of(environment) if environment else None})
+    else:
+        fields = [("worker", published.path), ("version", published.version)]
+        fields += [("slug", published.slug), *environment_fields(environment)]
+        server.out.fields(fields)
+    if wait:
+        follow.require_ready(environment)
 
 
 def _push_files(
@@ -238,16 +252,20 @@ def list_workers(server: ServerContext) -> None:
 
 @server_command(workers, "show")
 def show(server: ServerContext, worker: Ref) -> None:
-    """The newest version of a Worker, its input fields and its limits.
+    """The newest version of a Worker, its input fields, its limits, and whether it is ready.
 
     \b
     Examples:
       fyke worker show owner/hello
       fyke worker show owner/hello --json | jq .parameters.custom
     """
+    from fyke.cli.worker_environment import EnvironmentWatch, environment_fields
+
     details = server.client.worker(worker)
+    environment = EnvironmentWatch(server, details.slug, details.version).now()
     if server.out.as_json:
-        server.out.json(data_of(details))
+        state = data_of(environment) if environment else None
+        server.out.json(data_of(details) | {"environment": state})
         return
     system = details.parameters.system
     server.out.fields(
@@ -258,6 +276,7 @@ def show(server: ServerContext, worker: Ref) -> None:
             ("version", details.version),
             ("memory", f"{system.memory} MB"),
             ("timeout", formatting.span(system.execute_limit_time_seconds)),
+            *environment_fields(environment),
         ]
     )
     fields = details.parameters.custom.get("properties") or []

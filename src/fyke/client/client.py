@@ -55,7 +55,14 @@ from fyke.wire.fyke.runs import (
     WaitingRunList,
 )
 from fyke.wire.fyke.uploads import PublishedUpload
-from fyke.wire.fyke.versions import VersionEntryItem, VersionItem, VersionList, VersionNotice
+from fyke.wire.fyke.versions import (
+    EnvironmentAnswer,
+    EnvironmentItem,
+    VersionEntryItem,
+    VersionItem,
+    VersionList,
+    VersionNotice,
+)
 from fyke.wire.fyke.workers import DeletedWorker, OwnWorker, OwnWorkerList
 from fyke.wire.health import ProductVersion
 from fyke.wire.v2 import queue as queue_wire
@@ -346,6 +353,11 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
     def versions(self, ref: str) -> list[VersionEntryItem]:
         """Newest first."""
         return self._wire.get(f"{_worker_path(ref)}/versions", VersionList).items
+
+    def environment(self, ref: str, version: str) -> EnvironmentItem | None:
+        """Whether its dependencies are installed; None when a run installs them."""
+        path = f"{_worker_path(ref)}/versions/{segment(version)}/environment"
+        return self._wire.get(path, EnvironmentAnswer).environment
 
     def withdraw(self, ref: str, version: str) -> VersionItem:
         """Withdraw a version."""

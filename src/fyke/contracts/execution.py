@@ -70,6 +70,12 @@ class Environment:
 class Environments(Protocol):
     """Installs each set of dependencies once and caches it."""
 
+    def check_room(self) -> None:
+        """Raise ``DiskShort`` when the disk has too little space for an environment that no run
+        needs yet.
+        """
+        ...
+
     async def ensure(
         self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
     ) -> Environment:

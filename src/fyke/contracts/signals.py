@@ -26,6 +26,7 @@ class Listener(Protocol):
 
 
 WORK = "work"  # subtasks are waiting
+PREPARE = "prepare"  # the environment of a version is to be prepared
 STOP = "stop"  # attempts of a run are to be stopped
 OUTBOX = "outbox"  # a delivery is due
 ALERTS = "alerts"  # a run to which an alert rule applies has ended

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from fyke.reasons import Reason
+
 Severity = Literal["error", "warning"]  # a project with an error cannot be published
 
 GOOD = "+"  # a run that succeeded, in ``WorkerFacts.recent``
@@ -148,6 +150,31 @@ class Version:
     egress: tuple[str, ...] | None = None  # the only domains it may reach; None = all public ones
     builds: bool = False  # its dependencies need to run code during installation
     secrets: tuple[str, ...] = ()  # names of the secrets that it reads
+
+
+class EnvironmentState(StrEnum):
+    """Whether the dependencies of a version are installed."""
+
+    PREPARING = "preparing"  # a runner installs them, as soon as no run waits
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEnvironment:
+    """The result of the last installation of a version's dependencies, or that one is due.
+
+    ``reason``: why it failed. ``runner_id``: the runner that prepares it, ``""`` before one does.
+    ``tries``: how often in a row a fault of the platform has stopped it, and ``not_before``: when
+    it is tried again, in ms.
+    """
+
+    version_id: str
+    state: EnvironmentState
+    reason: Reason | None = None
+    runner_id: str = ""
+    tries: int = 0
+    not_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,16 +31,17 @@ from fyke.domain.logs import system
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import AttemptReport, Attempts, traffic_cap
+from fyke.domain.runs.environments import VersionEnvironments, is_platform_fault
 from fyke.domain.runs.isolation import missing_isolation
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.returns import fault_of
 from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
-from fyke.errors import StaleLease, Unavailable
+from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
-from fyke.model.worker import Version, Worker
+from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time
@@ -65,6 +66,7 @@ class AttemptDependencies:
 
     sandbox: Sandboxes
     environments: Environments
+    version_environments: VersionEnvironments
     egress: Egress
     intake: Intake
     attempts: Attempts
@@ -86,13 +88,16 @@ class AttemptRunner:
         version: Version,
         is_operators: bool,
         deps: AttemptDependencies,
+        environment: VersionEnvironment | None = None,
     ) -> None:
+        """``environment``: what the state says about that of the version."""
         self.lease = lease
         self.attempt = lease.attempt
         self._worker = worker
         self._version = version
         self._is_operators = is_operators  # whether the Worker is the operator's own
         self._deps = deps
+        self._environment = environment
         self._stop = EndRequest()
         self._watch: ProcessWatch | None = None  # set at the launch
         self._masker: Masker | None = None  # masks secrets and the proxy password
@@ -177,7 +182,9 @@ class AttemptRunner:
                 # the disk is short even without the installed files: not a fault of the
                 # installation
                 await self._deps.sandbox.check()
+            await self._note_environment(failed.reason)
             raise StartRefused(end_of(failed.reason)) from failed
+        await self._note_environment(None)
         if environment.warning:
             self._note(intake, environment.warning)
         limits = self.lease.run.limits
@@ -197,6 +204,16 @@ class AttemptRunner:
             return await self._run_in_sandbox(intake, sandbox, spec.limits)
         finally:
             await self._close_sandbox(sandbox)
+
+    async def _note_environment(self, reason: Reason | None) -> None:
+        """Record that the environment is ready, or why it failed."""
+        if reason is not None and is_platform_fault(reason):
+            return
+        known = self._environment
+        try:
+            await self._deps.version_environments.note(self._version, known, reason)
+        except FykeError as error:  # only a note: the run does not depend on it
+            log.warning("environment_not_noted", attempt=self.attempt.id, error=str(error))
 
     async def _close_sandbox(self, sandbox: Sandbox) -> None:
         """Close the sandbox. After a failure its remains are removed at the next start."""

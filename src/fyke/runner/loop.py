@@ -26,11 +26,12 @@ from fyke.errors import FykeError
 from fyke.kit.ids import run_number
 from fyke.model.run import Attempt, Run
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
-from fyke.model.worker import Version, Worker
+from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 from fyke.runner.faults import detail_of, find_trouble
 from fyke.runner.lease_monitor import LOOK_SECONDS, SERVER_SILENCE_MS, LeaseMonitor, never_alone
+from fyke.runner.preparer import Preparer
 
 log = structlog.get_logger()
 
@@ -85,6 +86,7 @@ class Runner:
         self._trouble: Detail | None = None  # why no Worker can be started now
         self._fault_seen = asyncio.Event()  # an attempt was returned: check for trouble at once
         self._take_in_doubt = False  # a lease may have been written although the call failed
+        self._preparer = Preparer(identity.id, deps, signals, self._may_prepare)
 
     # --- life of the process ------------------------------------------------------------
 
@@ -96,6 +98,7 @@ class Runner:
             asyncio.create_task(self._report_regularly()),
             asyncio.create_task(self._monitor_leases()),
             asyncio.create_task(self._watch_for_trouble()),
+            asyncio.create_task(self._preparer.run()),
         ]
         try:
             async with self._signals.listen() as listener:
@@ -201,6 +204,9 @@ class Runner:
             slots=self._identity.slots - len(used),
         )
 
+    def _may_prepare(self) -> bool:
+        return self._trouble is None and not self._draining.is_set()
+
     async def _take_attempts(self) -> None:
         if self._trouble is not None:
             return
@@ -247,14 +253,17 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
 
     async def _start_attempt(self, lease: Lease) -> None:
-        def work(tx: Transaction) -> tuple[Worker | None, Version | None, bool]:
+        def work(
+            tx: Transaction,
+        ) -> tuple[Worker | None, Version | None, bool, VersionEnvironment | None]:
             worker = tx.workers.get(lease.run.worker_id)
             version = tx.workers.version(lease.run.worker_id, lease.run.version)
             operator = tx.accounts.operator()
             is_operators = bool(worker and operator and worker.account_id == operator.id)
-            return worker, version, is_operators
+            environment = tx.environments.get(version.id) if version else None
+            return worker, version, is_operators, environment
 
-        worker, version, is_operators = await self._storage.read(work)
+        worker, version, is_operators, environment = await self._storage.read(work)
         if worker is None or version is None:
             await self._attempts.ended(
                 lease.attempt,
@@ -263,7 +272,9 @@ class Runner:
                 actor=f"runner {self._identity.id}",
             )
             return
-        attempt_runner = AttemptRunner(lease, worker, version, is_operators, self._deps)
+        attempt_runner = AttemptRunner(
+            lease, worker, version, is_operators, self._deps, environment
+        )
         self._attempt_runners[lease.attempt.id] = attempt_runner
         self._run_task(self._run_attempt(attempt_runner))
 

@@ -8,6 +8,8 @@ import pytest
 
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
+from fyke.model.worker import EnvironmentState, VersionEnvironment
+from fyke.reasons import Reason, ReasonCode, sentence
 from fyke.wire.fyke import accounts, overview, run_logs, runs, versions, workers
 from fyke.wire.fyke.callbacks import DeliveryList
 from support.answers import data_as
@@ -36,6 +38,33 @@ async def test_versions_are_listed_and_withdrawn(app: App, api: Api) -> None:
     back = await api.post(f"{path}/v1.0.1/restore", {})
     assert data_as(versions.VersionItem, back) == version
     await api.ok("/api/v1/scraper/run", start_body(worker.id))
+
+
+async def test_a_version_is_ready_or_says_why_not(app: App, api: Api) -> None:
+    worker = await app.publish()
+    [version] = await app.services.workers.versions(app.owner, worker.id)
+    listed, path = f"{WORKERS}/owner~reader/versions", f"{WORKERS}/owner~reader/versions/v1.0.1"
+
+    async def shown(environment: VersionEnvironment) -> Any:
+        await app.storage.write(lambda tx: tx.environments.put(environment))
+        [entry] = data_as(versions.VersionList, await api.get(listed))["list"]
+        one = data_as(versions.EnvironmentAnswer, await api.get(f"{path}/environment"))
+        assert one == {"environment": entry["environment"]}
+        return entry["environment"]
+
+    no_reason = {"reason": "", "reason_code": "", "reason_params": {}}
+    for state in (EnvironmentState.PREPARING, EnvironmentState.READY):
+        assert await shown(VersionEnvironment(version.id, state)) == {"state": state} | no_reason
+    reason = Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=600)
+    failed = await shown(VersionEnvironment(version.id, EnvironmentState.FAILED, reason))
+    assert failed == {
+        "state": "failed",
+        "reason": sentence(reason),
+        "reason_code": "install_timeout",
+        "reason_params": {"seconds": 600},
+    }
+    await api.ok("/api/v1/scraper/run", start_body(worker.id))  # it is not refused
+    fails(await api.get(f"{listed}/v9.9.9/environment"), 400, 4000, "v9.9.9")
 
 
 async def test_the_workers_of_the_account_are_listed(app: App, api: Api) -> None:

@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -24,11 +25,13 @@ from fyke.app.folder import make_home
 from fyke.app.prune import Kind, Prune, Removable, SharedPrune
 from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.state import Transaction
+from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.workers.bundles import bundle_name
 from fyke.model.run import RunState
 from fyke.model.worker import Language, Version
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.bundles import BundleCache
+from fyke.runner.preparer import Preparer
 from fyke.sandbox.packages.environment import LOCKS, UvEnvironments
 from fyke.sandbox.packages.installer import InstallTerms
 from fyke.settings import Settings
@@ -239,6 +242,39 @@ async def test_an_environment_that_is_being_built_is_kept(prune: Prune, settings
         removed = {item.path.name: await prune.remove(item) for item in found}
     assert removed == {".build-left": True, ".build-new": False}
     assert sorted(path.name for path in root.iterdir()) == [".build-new", LOCKS]
+
+
+async def test_what_is_being_prepared_is_kept_for_as_long_as_its_worker_exists(
+    prune: Prune, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installing, release = asyncio.Event(), asyncio.Event()
+    install = FakeRecipe.install
+
+    async def slow(self: FakeRecipe, building: Path, content: Path, terms: InstallTerms) -> str:
+        installing.set()
+        await release.wait()
+        return await install(self, building, content, terms)
+
+    monkeypatch.setattr(FakeRecipe, "install", slow)
+    version = await place.push("never started")
+    await place.storage.write(lambda tx: tx.environments.request(version.id))
+    deps: Any = SimpleNamespace(
+        version_environments=VersionEnvironments(place.storage),
+        environments=place.environments,
+        bundles=place.bundles,
+    )
+    preparer = Preparer("R", deps, cast(Any, None), lambda: True)
+    preparing = asyncio.create_task(preparer._prepare_next())
+    await asyncio.wait_for(installing.wait(), 10)
+    age(place.blob(version))
+    assert await prune.find() == []
+    await place.delete(version)
+    building = [item for item in await prune.find() if item.kind is Kind.ENVIRONMENT]
+    assert [await prune.remove(item) for item in building] == [False]
+    release.set()
+    assert await preparing
+    [environment] = [item for item in await prune.find() if item.kind is Kind.ENVIRONMENT]
+    assert await prune.remove(environment)
 
 
 async def test_without_node_its_environments_are_kept(

@@ -86,6 +86,19 @@ class Failing:
         raise self._error
 
 
+class Noted:
+    """Records what attempts find out about environments, unless ``error`` is set."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.found: list[Reason | None] = []
+        self._error = error
+
+    async def note(self, _version: Any, _known: Any, reason: Reason | None) -> None:
+        self.found.append(reason)
+        if self._error is not None:
+            raise self._error
+
+
 def runner(
     *, is_operators: bool = True, isolation: IsolationReport = FULL, **tools: Any
 ) -> AttemptRunner:
@@ -95,7 +108,10 @@ def runner(
     egress = SimpleNamespace(
         traffic=lambda _id: Traffic(), sites=lambda _id: tools.get("sites", ())
     )
-    defaults = {"egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False}
+    defaults = {
+        "egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False,
+        "version_environments": Noted(),
+    }  # fmt: skip
     worker = a_worker("account")
     dependencies = cast(AttemptDependencies, SimpleNamespace(**(defaults | tools)))
     return AttemptRunner(lease, worker, a_version(worker.id), is_operators, dependencies)
@@ -175,6 +191,19 @@ async def test_a_failed_installation_ends_with_its_reason_and_shows_its_log(
     assert preparing.endswith("Preparing the execution environment.") and end.message in failed
 
 
+async def test_what_an_attempt_finds_out_about_the_environment_is_noted(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = Noted(Unavailable("away"))  # which changes nothing for the run
+    ended = Ended()
+    await run_with(results, monkeypatch, ended, noted=noted)
+    assert [end.outcome for end in ended.ends] == [Outcome.SUCCEEDED]
+    reason = Reason(ReasonCode.INSTALL_TIMEOUT)
+    for failure in (EnvironmentFailed(reason), FULL_DISK, SandboxFault("the launcher has ended")):
+        await run_with(results, monkeypatch, Ended(), noted=noted, environment=failure)
+    assert noted.found == [None, reason]
+
+
 # --- returned to the queue -----------------------------------------------------------------
 
 
@@ -205,6 +234,9 @@ class Working:
     async def close(self, *_args: Any) -> Traffic:
         return Traffic()
 
+    async def result_files(self) -> list[str]:
+        return []
+
     def traffic(self, _id: str) -> Traffic:
         return Traffic()
 
@@ -218,7 +250,11 @@ class Working:
 
 
 async def run_with(
-    results: BlockableResults, monkeypatch: pytest.MonkeyPatch, ended: Ended, **errors: Exception
+    results: BlockableResults,
+    monkeypatch: pytest.MonkeyPatch,
+    ended: Ended,
+    noted: Noted | None = None,
+    **errors: Exception,
 ) -> tuple[AttemptRunner, Working]:
     """Execute an attempt whose steps raise these errors."""
     working = Working(**errors)
@@ -236,6 +272,7 @@ async def run_with(
         one = runner(
             intake=intake, attempts=ended, environments=working, sandbox=working, egress=working,
             secrets=working, work_bytes=1, regions=frozenset(),
+            version_environments=noted or Noted(),
         )  # fmt: skip
         await one.execute()
     return one, working

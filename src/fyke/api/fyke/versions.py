@@ -35,6 +35,17 @@ class VersionRoutes:
         _, entries = await self.history.list(call.caller, slug)
         return wire.VersionList([wire.VersionEntryItem.entry(entry) for entry in entries])
 
+    @get(f"{VERSION}/environment", scope=Scope.READ, errors=(WorkerNotFound,))
+    async def read_environment(
+        self, call: Call, slug: WorkerId, version: Name
+    ) -> wire.EnvironmentAnswer:
+        """Whether the dependencies of a version are installed, or why they cannot be.
+
+        A runner installs them after the publication, in the background and without charge.
+        """
+        found = await self.history.environment(call.caller, slug, version)
+        return wire.EnvironmentAnswer(wire.EnvironmentItem.of(found))
+
     @get(f"{WORKER}/compare", scope=Scope.READ, errors=_UNKNOWN)
     async def compare_versions(
         self, call: Call, slug: WorkerId, query: changes.VersionPair

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
-from fyke.model.worker import Version, Worker, WorkerFacts
+from fyke.model.worker import Version, VersionEnvironment, Worker, WorkerFacts
 
 
 def _(message: str) -> str:
@@ -59,6 +59,7 @@ class WorkerFrame:
     home: str
     notice: str | None = None  # why the latest version is deprecated, None when it is not
     latest: Version | None = None
+    environment: VersionEnvironment | None = None  # of the latest version
 
 
 def address_of(worker: Worker) -> str:
@@ -96,6 +97,7 @@ class WorkerFrames:
             tabs=[(base + item.path, gettext(item.label), counts.get(item.path)) for item in shown],
             notice=catalog_page.notice,
             latest=catalog_page.latest,
+            environment=catalog_page.environment,
             area=home,
             home=home,
         )

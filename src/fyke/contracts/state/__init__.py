@@ -36,6 +36,7 @@ from fyke.contracts.state.runs import (
     StartKeyStore,
 )
 from fyke.contracts.state.workers import (
+    EnvironmentStore,
     ScheduleStore,
     SecretStore,
     SubmissionStore,
@@ -64,6 +65,7 @@ class Transaction(Protocol):
     audit: AuditStore
     workers: WorkerStore
     worker_facts: WorkerFactStore
+    environments: EnvironmentStore
     favourites: FavouriteStore
     input_defaults: InputDefaultStore
     secrets: SecretStore

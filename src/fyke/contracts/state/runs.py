@@ -85,6 +85,10 @@ class RunStore(Protocol):
         """
         ...
 
+    def has_startable(self) -> bool:
+        """Whether a subtask waits that ``lease`` would return to a runner with enough capacity."""
+        ...
+
     def attempt(self, attempt_id: str) -> Attempt | None: ...
     def attempts(self, run_id: str) -> list[Attempt]:
         """By subtask, then by time."""

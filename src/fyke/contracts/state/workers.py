@@ -13,6 +13,7 @@ from fyke.model.upload import Upload
 from fyke.model.worker import (
     SystemDefaults,
     Version,
+    VersionEnvironment,
     VersionFacts,
     VersionState,
     Worker,
@@ -126,6 +127,42 @@ class WorkerFactStore(Protocol):
     def of_versions(self, worker_id: str) -> dict[str, VersionFacts]:
         """By version number; versions from before these facts were recorded are left out."""
         ...
+
+
+class EnvironmentStore(Protocol):
+    """The environments of versions. Versions that never were to be prepared have none: drafts, and
+    those from before environments were recorded, until a run needs them.
+    """
+
+    def request(self, version_id: str) -> bool:
+        """Make its preparation due, again after a failure; False when it is ready or due."""
+        ...
+
+    def get(self, version_id: str) -> VersionEnvironment | None: ...
+    def of_worker(self, worker_id: str) -> dict[str, VersionEnvironment]:
+        """By version number."""
+        ...
+
+    def waiting(self, active: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Worker id and number of the first version of each account whose environment is due, by
+        account id. Left out are versions of deleted workers, those that a runner of ``active``
+        prepares, and those with an active attempt, which prepares the environment itself.
+        """
+        ...
+
+    def claim(self, before: VersionEnvironment, runner_id: str) -> bool:
+        """Let the runner prepare it; False when it is no longer as ``before``."""
+        ...
+
+    def end(self, after: VersionEnvironment, runner_id: str) -> bool:
+        """Write the result of the runner; False when it no longer prepares the environment."""
+        ...
+
+    def put(self, environment: VersionEnvironment) -> None:
+        """Write what an attempt has found, whichever runner prepares it."""
+        ...
+
+    def remove_of_worker(self, worker_id: str) -> None: ...
 
 
 class SecretStore(Protocol):

@@ -1,8 +1,8 @@
 """Deletes workers.
 
 A deleted worker cannot be started, and its name is free for another worker. Its bundles, past runs,
-rows and logs stay; the secrets that accounts have for it are deleted. Running runs continue; runs
-that have not started end with a reason.
+rows and logs stay; the secrets that accounts have for it are deleted, and no environment is
+prepared for it any more. Running runs continue; runs that have not started end with a reason.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class WorkerRemoval:
         worker = await self._storage.write(lambda tx: _mark_deleted(tx, caller, ref.strip()))
         await self._storage.write(lambda tx: tx.workers.free_name(worker.id))
         await self._storage.write(lambda tx: tx.secrets.remove_of_worker(worker.id))
+        await self._storage.write(lambda tx: tx.environments.remove_of_worker(worker.id))
         ended, more = 0, True
         while more:
             more, count = await self._storage.write(lambda tx: self._end_some(tx, worker.id))

@@ -17,6 +17,7 @@ from fyke.model.worker import (
     MAX_SEARCH,
     NO_FACTS,
     Version,
+    VersionEnvironment,
     VersionState,
     Worker,
     WorkerFacts,
@@ -53,7 +54,8 @@ class CatalogEntry:
 class CatalogView:
     """One worker with the content of its page. ``runs`` and ``tasks`` count those of the caller's
     account; ``notice`` is the reason why the latest version is deprecated, None when it is not;
-    ``latest`` is the version that the caller gets, None without one.
+    ``latest`` is the version that the caller gets, None without one, and ``environment`` says
+    whether its dependencies are installed.
     """
 
     entry: CatalogEntry
@@ -61,6 +63,7 @@ class CatalogView:
     tasks: int
     notice: str | None
     latest: Version | None = None
+    environment: VersionEnvironment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,8 @@ class Catalog:
             latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
             deprecated = latest is not None and latest.state is VersionState.DEPRECATED
             notice = latest.notice if latest and deprecated else None
-            return CatalogView(entry, runs, tasks, notice, latest)
+            environment = tx.environments.get(latest.id) if latest else None
+            return CatalogView(entry, runs, tasks, notice, latest, environment)
 
         return await self._storage.read(work)
 

@@ -11,10 +11,12 @@ from dataclasses import replace
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
 from fyke.domain.accounts.rights import require_editor, require_operator
+from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.lookup import find_any_worker, find_own_worker
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.worker import Version, Worker
+from fyke.reasons import ReasonCode
 
 _ALLOWING = "Allowing builds"
 
@@ -49,11 +51,21 @@ class Builds:
         def work(tx: Transaction) -> Worker:
             worker = find_any_worker(tx, ref)
             tx.workers.allow_builds(worker.id, allowed=allowed)
+            if allowed:
+                _prepare_refused(tx, worker.id)
             action = AuditAction.BUILDS_ALLOWED if allowed else AuditAction.BUILDS_FORBIDDEN
             record_for(tx, worker.account_id, caller, action, worker.path)
             return replace(worker, builds_allowed=allowed)
 
         return await self._storage.write(work)
+
+
+def _prepare_refused(tx: Transaction, worker_id: str) -> None:
+    """Prepare the environments that were refused because builds were not allowed."""
+    for environment in tx.environments.of_worker(worker_id).values():
+        reason = environment.reason
+        if reason is not None and reason.code is ReasonCode.BUILDS_NOT_ALLOWED:
+            request_environment(tx, environment.version_id)
 
 
 def _find(tx: Transaction, caller: Caller, ref: str) -> Worker:

@@ -21,7 +21,7 @@ from fyke.domain.workers.declared_changes import DeclaredChange, declared_change
 from fyke.domain.workers.lookup import find_worker, owns, unknown_version
 from fyke.domain.workers.schema_changes import SchemaChange, schema_changes
 from fyke.model.account import Caller
-from fyke.model.worker import Version, VersionFacts, VersionState, Worker
+from fyke.model.worker import Version, VersionEnvironment, VersionFacts, VersionState, Worker
 
 CHANGELOG = "changelog.md"  # in the root of a project, in any case
 MAX_CHANGELOG = 256 * 1024  # bytes
@@ -34,11 +34,14 @@ Schemas = tuple[str, str]  # of the input and of the output
 
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
-    """A version in the list. ``facts`` is None for versions published before facts existed."""
+    """A version in the list. ``facts`` is None for versions published before facts existed, and
+    ``environment`` for those whose dependencies were never to be installed.
+    """
 
     version: Version
     latest: bool
     facts: VersionFacts | None
+    environment: VersionEnvironment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,27 @@ class VersionHistory:
         def work(tx: Transaction) -> tuple[Worker, list[VersionEntry]]:
             worker, versions = _visible_versions(tx, caller, ref)
             facts = tx.worker_facts.of_versions(worker.id)
+            environments = tx.environments.of_worker(worker.id)
             return worker, [
-                VersionEntry(v, v.number == worker.latest, facts.get(v.number)) for v in versions
+                VersionEntry(
+                    v, v.number == worker.latest, facts.get(v.number), environments.get(v.number)
+                )
+                for v in versions
             ]
+
+        return await self._storage.read(work)
+
+    async def environment(
+        self, caller: Caller | None, ref: str, number: str
+    ) -> VersionEnvironment | None:
+        """Whether the dependencies of a version are installed; None as in ``VersionEntry``.
+
+        Raise ``WorkerNotFound``, ``UnknownVersion``.
+        """
+
+        def work(tx: Transaction) -> VersionEnvironment | None:
+            worker, versions = _visible_versions(tx, caller, ref)
+            return tx.environments.get(_find(worker, versions, number).id)
 
         return await self._storage.read(work)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from fyke.contracts.state import Transaction
 from fyke.domain.accounts.audit import record
+from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.naming import next_number
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.submitting import share, take_back
@@ -38,6 +39,7 @@ class PublishRequest:
     page: PageChange = field(default_factory=PageChange)
     public: bool | None = None
     note: str = ""  # for the reviewer
+    prepare: bool = True  # whether the dependencies are installed before a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def publish_transaction(
 
     def work(tx: Transaction) -> PublishResult:
         worker, version = _write_version(tx, caller, project, request, clock, approved=approved)
+        if request.prepare:
+            request_environment(tx, version.id)
         public = worker.public if request.public is None else request.public
         submission = None
         if public:

@@ -17,6 +17,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.workers.bundles import Bundles, bundle_name
+from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.lookup import (
     find_own_worker,
     find_version,
@@ -66,9 +67,11 @@ class Workers:
         clock: Clock,
         *,
         review: bool = False,
+        shipped: frozenset[str] = frozenset(),
     ) -> None:
         """``review``: other accounts get a version only after its approval, unless the operator
-        publishes it.
+        publishes it. ``shipped``: names of the operator's workers that are published at every
+        start; their dependencies are not fetched before a run needs them.
         """
         self._storage = storage
         self._blobs = blobs
@@ -76,6 +79,7 @@ class Workers:
         self._parsers = parsers
         self._clock = clock
         self._review = review
+        self._shipped = shipped
 
     async def publish(
         self,
@@ -140,6 +144,7 @@ class Workers:
         project = await self._read(caller, data)
         if not request.name:
             request = replace(request, name=name_from_title(request.page.title or project.title))
+        request = replace(request, prepare=not (caller.operator and request.name in self._shipped))
         await self._blobs.put(bundle_name(project.digest), project.bundle)
         result = await self._write(
             publish_transaction(caller, project, request, self._clock, review=self._review)
@@ -188,6 +193,7 @@ class Workers:
             worker, named = _replace_page(tx, caller, ref, number, page)
             for version in (named, *tx.workers.versions(worker.id)):
                 if version.digest == project.digest and version.state in _RUNNABLE:
+                    request_environment(tx, version.id)
                     return PublishResult(worker, version)
             request = PublishRequest(worker.name, worker.id, _page_of(worker))
             return publish_transaction(caller, project, request, self._clock, review=self._review)(

@@ -16,6 +16,8 @@ import hashlib
 import json
 import os
 import shutil
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -41,10 +43,12 @@ from fyke.sandbox.packages.installer import (
     LockOutOfStep,
     PackageInstaller,
 )
+from fyke.sandbox.process.folders import check_disk
 
 log = structlog.get_logger()
 
 MAX_BYTES = 2 * 2**30
+FREE_BYTES = 2**30  # what the preparation of environments leaves free on the disk
 CONTENT = "env"  # the folder that is mounted
 LOG = "install.log"
 SEAL = "seal.json"
@@ -104,6 +108,13 @@ class UvEnvironments:
         self._node = NodeInstaller(package_installer, settings)
         self._go = GoInstaller(package_installer, settings)
         self._trusted: set[tuple[str, str]] = set()  # key and Worker with a verified seal
+        self._callers: Counter[str] = Counter()  # that build an environment or wait for it, by key
+        self._failures: dict[str, tuple[float, EnvironmentFailed]] = {}  # until no caller is left
+
+    def check_room(self) -> None:
+        """Raise ``DiskShort``; runs need the last ``FREE_BYTES`` of the disk."""
+        self._prepare_root()
+        check_disk(self._root, FREE_BYTES)
 
     async def ensure(
         self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
@@ -148,10 +159,33 @@ class UvEnvironments:
     ) -> Environment:
         key = _key(recipe, terms)
         self._prepare_root()
-        async with self._locked(key):
+        async with self._turn(key):
             found = await asyncio.to_thread(self._existing, key, worker_id)
             environment = found or await self._build(key, recipe, terms, worker_id)
         return replace(environment, warning=recipe.warning)
+
+    @asynccontextmanager
+    async def _turn(self, key: str) -> AsyncIterator[None]:
+        """Hold the lock of a key. A build that has failed while this call waited for it is not
+        repeated: its failure is raised.
+        """
+        began = time.monotonic()
+        self._callers[key] += 1
+        try:
+            async with self._locked(key):
+                failed_at, failure = self._failures.get(key, (0.0, None))
+                if failure is not None and failed_at > began:
+                    raise type(failure)(failure.reason, failure.log)
+                try:
+                    yield
+                except EnvironmentFailed as failed:
+                    self._failures[key] = time.monotonic(), failed
+                    raise
+        finally:
+            self._callers[key] -= 1
+            if not self._callers[key]:
+                del self._callers[key]
+                self._failures.pop(key, None)
 
     async def _recipe(self, version: Version, bundle: Path) -> Recipe | None:
         """None when the project needs no environment."""

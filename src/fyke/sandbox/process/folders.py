@@ -34,11 +34,11 @@ BATCH = 512
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def check_disk(work_dir: Path) -> None:
-    """Raise ``DiskShort`` when less is free than a sandbox needs."""
-    free = shutil.disk_usage(work_dir).free
-    if free < MIN_FREE_BYTES:
-        raise DiskShort(free, MIN_FREE_BYTES)
+def check_disk(folder: Path, needed: int = MIN_FREE_BYTES) -> None:
+    """Raise ``DiskShort`` when less is free than a sandbox needs, or than ``needed`` bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise DiskShort(free, needed)
 
 
 class WorkFolders:

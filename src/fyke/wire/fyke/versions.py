@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from fyke.domain.workers.page import MAX_NOTICE
-from fyke.model.worker import Language, VersionState
+from fyke.model.worker import EnvironmentState, Language, VersionState
+from fyke.reasons import sentence
 from fyke.wire.common import Count, Items, TimeOrNever
 from fyke.wire.fields import Answer, ParsedBy, Request, to_text
 from fyke.wire.findings import ProjectFinding
+from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fyke.domain.workers.history import VersionEntry
-    from fyke.model.worker import Finding, Version
+    from fyke.model.worker import Finding, Version, VersionEnvironment
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -32,6 +34,26 @@ class VersionNotice(Request):
 
 
 # --- answers -------------------------------------------------------------------------------
+
+
+class EnvironmentItem(Answer):
+    """Whether the dependencies of a version are installed."""
+
+    state: Annotated[
+        EnvironmentState,
+        Meta(description="preparing: they are installed as soon as no run waits"),
+    ]
+    reason: Annotated[str, Meta(description="`reason_code` as an English sentence, why it failed")]
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
+
+    @classmethod
+    def of(cls, environment: VersionEnvironment | None) -> EnvironmentItem | None:
+        if environment is None:
+            return None
+        reason = environment.reason
+        text = sentence(reason) if reason else ""
+        return cls(environment.state, text, code_of(reason), params_of(reason))
 
 
 class VersionItem(Answer):
@@ -58,6 +80,10 @@ class VersionEntryItem(VersionItem):
     latest: bool
     size: Annotated[Count | None, Meta(description="bytes of the bundle; null: unknown")]
     findings: list[ProjectFinding]
+    environment: Annotated[
+        EnvironmentItem | None,
+        Meta(description="null: the dependencies are installed when a run starts"),
+    ]
 
     @classmethod
     def entry(cls, entry: VersionEntry) -> VersionEntryItem:
@@ -67,11 +93,19 @@ class VersionEntryItem(VersionItem):
             latest=entry.latest,
             size=facts.size if facts else None,
             findings=ProjectFinding.all_of(facts.findings if facts else ()),
+            environment=EnvironmentItem.of(entry.environment),
         )
 
 
 class VersionList(Items[VersionEntryItem]):
     pass
+
+
+class EnvironmentAnswer(Answer):
+    environment: Annotated[
+        EnvironmentItem | None,
+        Meta(description="null: the dependencies are installed when a run starts"),
+    ]
 
 
 class RolledBackVersion(Answer):

@@ -14,7 +14,14 @@ from fyke.domain.workers.declared_changes import DeclaredKind
 from fyke.domain.workers.history import VersionHistory
 from fyke.errors import UnknownVersion, VersionUnavailable, WorkerNotFound
 from fyke.model.account import Caller
-from fyke.model.worker import Version, VersionFacts, VersionState, Worker
+from fyke.model.worker import (
+    EnvironmentState,
+    Version,
+    VersionEnvironment,
+    VersionFacts,
+    VersionState,
+    Worker,
+)
 from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.published import ALICE, BOB, OPERATOR, PublishedState
@@ -78,7 +85,24 @@ async def test_the_latest_version_is_the_one_that_the_caller_would_run(setup: Se
         assert [entry.version.number for entry in entries if entry.latest] == [latest]
         assert {entry.version.number: entry.facts for entry in entries}["v1.0.1"] == facts
     _, entries = await setup.history.list(ALICE, worker.id)
-    assert entries[0].facts is None
+    assert (entries[0].facts, entries[0].environment) == (None, None)
+
+
+async def test_all_who_see_a_version_see_whether_it_is_ready(setup: Setup) -> None:
+    worker = await setup.state.worker(public=True)
+    first = await setup.version(worker, "v1.0.1")
+    second = await setup.version(worker, "v1.0.2", approved=False)
+    ready = VersionEnvironment(first.id, EnvironmentState.READY)
+    await setup.state.do("environments.put", ready)
+    await setup.state.do("environments.request", second.id)
+    for caller in (ALICE, BOB, None):
+        _, entries = await setup.history.list(caller, worker.id)
+        assert entries[-1].environment == ready
+        assert await setup.history.environment(caller, worker.id, "v1.0.1") == ready
+    due = await setup.history.environment(ALICE, worker.id, "v1.0.2")
+    assert due is not None and due.state is EnvironmentState.PREPARING
+    with pytest.raises(UnknownVersion):
+        await setup.history.environment(BOB, worker.id, "v1.0.2")
 
 
 async def test_files_are_compared_for_the_account_and_the_operator_only(setup: Setup) -> None:

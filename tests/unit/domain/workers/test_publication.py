@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.publication import (
     PublishRequest,
@@ -22,13 +23,16 @@ from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.submission import SubmissionState
 from fyke.model.worker import (
+    EnvironmentState,
     Finding,
     Language,
     Project,
     SystemDefaults,
+    VersionEnvironment,
     VersionFacts,
     VersionState,
 )
+from fyke.reasons import Reason, ReasonCode
 from support.published import ALICE, OPERATOR, PublishedState
 
 pytestmark = pytest.mark.anyio
@@ -219,3 +223,35 @@ async def test_a_published_draft_is_available_to_all_accounts_without_review(
     waits = await publish(state, "b", review=True)
     assert waits.submission is not None
     assert waits.version.approved is False
+
+
+async def test_a_published_version_is_to_be_prepared_and_a_draft_is_not(
+    state: PublishedState,
+) -> None:
+    tested = await draft(state, "a")
+    assert await state.do("environments.get", tested.version.id) is None
+    published = await publish(state, "a")  # the draft
+    due = VersionEnvironment(tested.version.id, EnvironmentState.PREPARING)
+    assert published.version.id == due.version_id
+    assert await state.do("environments.get", due.version_id) == due
+    failed = replace(due, state=EnvironmentState.FAILED, reason=Reason(ReasonCode.INSTALL_TIMEOUT))
+    await state.do("environments.put", failed)
+    again = await publish(state, "a")  # the same content: the installation is repeated
+    assert again.version == published.version
+    assert await state.do("environments.get", due.version_id) == due
+    newer = await publish(state, "b")
+    assert (await state.do("environments.get", newer.version.id)).state is due.state
+
+
+async def test_allowed_builds_are_tried_again(state: PublishedState) -> None:
+    refused, other = await publish(state, "a", builds=True), await publish(state, "b")
+    codes = {refused.version.id: ReasonCode.BUILDS_NOT_ALLOWED, other.version.id: ReasonCode.SIGNAL}
+    for version_id, code in codes.items():
+        failed = VersionEnvironment(version_id, EnvironmentState.FAILED, Reason(code))
+        await state.do("environments.put", failed)
+    for allowed in (False, True):
+        await Builds(state.storage).allow(OPERATOR, refused.worker.id, allowed=allowed)
+        found = await state.do("environments.get", refused.version.id)
+        assert (found.state is EnvironmentState.PREPARING) is allowed
+    found = await state.do("environments.get", other.version.id)
+    assert found.state is EnvironmentState.FAILED

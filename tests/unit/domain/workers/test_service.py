@@ -21,7 +21,7 @@ from fyke.errors import Forbidden, InvalidRequest, VersionUnavailable, WorkerNot
 from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, Caller, Role
-from fyke.model.worker import Language, VersionState
+from fyke.model.worker import EnvironmentState, Language, VersionEnvironment, VersionState
 from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.prepared import state_in
@@ -250,6 +250,21 @@ async def test_a_page_is_replaced(setup: Setup) -> None:
     )
 
 
+async def test_shipped_workers_fetch_nothing_before_a_run(setup: Setup) -> None:
+    workers = Workers(
+        setup.storage, setup.blobs, ThreadPool(), ManualClock(), shipped=frozenset({"crawler"})
+    )
+    operator = replace(setup.alice, operator=True)
+    for caller, name, due in (
+        (operator, "crawler", False),
+        (operator, "other", True),
+        (setup.bob, "crawler", True),
+    ):
+        _, version, _ = await workers.publish(caller, project(), name=name)
+        found = await setup.storage.read(lambda tx, one=version: tx.environments.get(one.id))
+        assert (found is not None) is due
+
+
 async def test_replaced_files_are_published_unless_a_version_has_them(setup: Setup) -> None:
     worker, first, _ = await setup.workers.publish(setup.alice, project(), public=True)
     page = PageChange("New")
@@ -261,7 +276,12 @@ async def test_replaced_files_are_published_unless_a_version_has_them(setup: Set
         return version.number
 
     assert await replace_with("print(2)") == "v1.0.2"
+    made = await setup.workers.version(setup.alice, worker, "v1.0.2")
+    failed = VersionEnvironment(made.id, EnvironmentState.FAILED)
+    await setup.storage.write(lambda tx: tx.environments.put(failed))
     assert await replace_with("print(2)") == "v1.0.2"
+    due = await setup.storage.read(lambda tx: tx.environments.get(made.id))
+    assert due is not None and due.state is EnvironmentState.PREPARING
     assert await replace_with("print(1)") == await replace_with("print(1)", "v1.0.2") == "v1.0.1"
     assert await setup.workers.version(setup.alice, worker, "v1.0.1") == first
     await setup.workers.withdraw(setup.alice, worker.id, "v1.0.2")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.execution import DiskShort, EnvironmentFailed
 from fyke.contracts.tools import ToolRun
 from fyke.kit.file_lock import locked
-from fyke.sandbox.packages import sealing
+from fyke.reasons import Reason, ReasonCode
+from fyke.sandbox.packages import environment, sealing
 from fyke.sandbox.packages.environment import CONTENT, LOCKS, LOG, SEAL, UvEnvironments, _key
-from fyke.sandbox.packages.installer import InstallTerms
+from fyke.sandbox.packages.installer import InstallTerms, LockOutOfStep
 from unit.sandbox.packages.test_environment_python import python
 from unit.sandbox.packages.test_installer import EndedTools
 
@@ -70,3 +72,53 @@ async def test_a_full_disk_of_the_host_is_reported(tmp_path: Path, number: int) 
     ):
         await environments._build("k", Full(), InstallTerms("A", builds=False), "w")
     assert list(root.iterdir()) == []
+
+
+class Recipe:
+    """An installation that takes until ``release`` and then raises ``error``."""
+
+    inputs, locked, warning, fallback = ("x",), True, "", None
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.installs = 0
+        self.installing, self.release = asyncio.Event(), asyncio.Event()
+
+    async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
+        self.installs += 1
+        self.installing.set()
+        await self.release.wait()
+        raise self.error
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", [EnvironmentFailed, LockOutOfStep])
+async def test_a_failed_installation_is_not_repeated_for_those_that_waited_for_it(
+    tmp_path: Path, kind: type[EnvironmentFailed]
+) -> None:
+    environments = UvEnvironments(tmp_path, EndedTools(ToolRun(0, tmp_path, "", b"")), environ={})
+    recipe = Recipe(kind(Reason(ReasonCode.INSTALL_TIMEOUT), "log"))
+    terms = InstallTerms("A", builds=False)
+    calls = [asyncio.create_task(environments._find_or_build(recipe, terms, "w"))]
+    await asyncio.wait_for(recipe.installing.wait(), 10)
+    calls.append(asyncio.create_task(environments._find_or_build(recipe, terms, "w")))
+    await asyncio.sleep(0)  # the second call begins to wait
+    recipe.release.set()
+    failures = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each) for each in failures] == [kind, kind]
+    assert {str(each) for each in failures} == {str(recipe.error)}
+    assert recipe.installs == 1
+    with pytest.raises(kind):  # a later call tries again
+        await environments._find_or_build(recipe, terms, "w")
+    assert recipe.installs == 2
+    assert not environments._callers and not environments._failures
+
+
+def test_preparation_leaves_space_for_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "envs"
+    environments = UvEnvironments(root, EndedTools(ToolRun(0, tmp_path, "", b"")), environ={})
+    monkeypatch.setattr(environment, "FREE_BYTES", 1)
+    environments.check_room()
+    monkeypatch.setattr(environment, "FREE_BYTES", 2**60)
+    with pytest.raises(DiskShort):
+        environments.check_room()

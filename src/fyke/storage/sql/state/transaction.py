@@ -40,6 +40,7 @@ from fyke.contracts.state.runs import (
     StartKeyStore,
 )
 from fyke.contracts.state.workers import (
+    EnvironmentStore,
     ScheduleStore,
     SecretStore,
     SubmissionStore,
@@ -52,6 +53,7 @@ from fyke.storage.sql.dialects import now_ms
 from fyke.storage.sql.state.accounts import SqlAccounts
 from fyke.storage.sql.state.alerts import SqlAlerts
 from fyke.storage.sql.state.billing import SqlLedger, SqlUsage
+from fyke.storage.sql.state.environments import SqlEnvironments
 from fyke.storage.sql.state.installation import SqlInstallation, SqlServers
 from fyke.storage.sql.state.outbox import SqlOutbox, SqlReceivers
 from fyke.storage.sql.state.preferences import SqlFavourites, SqlInputDefaults, SqlPreferences
@@ -128,6 +130,9 @@ class SqlTransaction:
 
     audit: cached_property[AuditStore] = cached_property(
         lambda tx: SqlAudit(tx.connection, lambda: tx.now)
+    )
+    environments: cached_property[EnvironmentStore] = cached_property(
+        lambda tx: SqlEnvironments(tx.connection, lambda: tx.now)
     )
     runs: cached_property[RunStore] = cached_property(
         lambda tx: SqlRuns(tx.connection, counts=tx._counts, hiding=tx._hiding, now=lambda: tx.now)

@@ -149,6 +149,16 @@ class LeaseTable(SqlStore):
                 break  # the next one does not fit, or there is none
         return self._add_attempts(runner_id, lease_until, leased) if leased else []
 
+    def has_startable(self) -> bool:
+        plans = PlanCapacity(self._db)
+        while True:
+            full = plans.full
+            waiting = self._queue(1, [], plans)
+            if plans.permit(waiting):
+                return True
+            if plans.full == full:
+                return False
+
     def _queue(self, limit: int, excluded: list[str], plans: PlanCapacity) -> list[WaitingSubtask]:
         full = plans.full
         started = plans.started_of(full)

@@ -1,0 +1,82 @@
+"""Whether the dependencies of a published version are installed, for ``fyke worker``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import LiveLine
+
+if TYPE_CHECKING:
+    from fyke.cli.context import ServerContext
+    from fyke.wire.fyke.versions import EnvironmentItem
+
+FIRST_PAUSE = 0.1
+MAX_PAUSE = 1.0
+
+
+class EnvironmentWatch:
+    """Asks for the environment of one version."""
+
+    def __init__(
+        self,
+        server: ServerContext,
+        slug: str,
+        version: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server = server
+        self._slug = slug
+        self._version = version
+        self._sleep = sleep
+        self._clock = clock
+
+    def now(self) -> EnvironmentItem | None:
+        """What is known now; None if that is nothing, or if this key may not read it."""
+        from fyke.client import ApiError
+
+        try:
+            return self._get()
+        except ApiError as error:
+            if error.status in (403, 404):
+                return None
+            raise
+
+    def until_prepared(self, seconds: float | None) -> EnvironmentItem | None:
+        """Wait until it is ready or has failed, at most ``seconds``."""
+        end = None if seconds is None else self._clock() + seconds
+        live, pause = LiveLine(self._server.out), FIRST_PAUSE
+        try:
+            while (environment := self._get()) and environment.state == "preparing":
+                if end is not None and self._clock() + pause > end:
+                    break
+                live.show("installing dependencies ...")
+                self._sleep(pause)
+                pause = min(MAX_PAUSE, pause * 1.5)
+            return environment
+        finally:
+            live.clear()
+
+    def require_ready(self, environment: EnvironmentItem | None) -> None:
+        """Raises ``CommandFailed`` for an environment that failed or is not ready yet."""
+        if environment is None or environment.state == "ready":
+            return
+        text = f"{self._version} was published, but is not ready"
+        if environment.state == "failed":
+            raise CommandFailed(f"{text}: {environment.reason}")
+        raise CommandFailed(f"{text} yet; fyke worker show shows its state", Exit.TIMEOUT)
+
+    def _get(self) -> EnvironmentItem | None:
+        return self._server.client.environment(self._slug, self._version)
+
+
+def environment_fields(environment: EnvironmentItem | None) -> list[tuple[str, str]]:
+    """The state as a line of a list of fields; no line if nothing is known."""
+    if environment is None:
+        return []
+    texts = {"ready": "yes", "preparing": "not yet, dependencies are being installed"}
+    return [("ready", texts.get(environment.state, f"no: {environment.reason}"))]

@@ -1,0 +1,118 @@
+"""Environments of versions, prepared by runners before a run needs them.
+
+A published version is due until a runner has installed its dependencies, in the background and
+without charge. A runner does so for one version at a time, in rotation between accounts, and only
+while no run waits that could start. A run installs them itself if it comes first, so what it finds
+is recorded as well. Only faults of the platform are retried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, refusal
+from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms
+from fyke.model.runner import RunnerInfo
+from fyke.model.worker import EnvironmentState, Version, VersionEnvironment, Worker
+from fyke.reasons import Detail, Reason, ReasonCode, reason_with_detail
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A version whose dependencies a runner is to install. ``refusal``: why this runner may not."""
+
+    worker: Worker
+    version: Version
+    environment: VersionEnvironment
+    refusal: Reason | None
+
+
+def is_platform_fault(reason: Reason) -> bool:
+    """Whether an installation failed for no fault of the version."""
+    return reason.code is ReasonCode.INSTALL_DISK_FULL
+
+
+class VersionEnvironments:
+    """Gives one runner the versions to prepare, and records the results."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._served = ""  # the account that was served last
+
+    async def take(self, runner_id: str) -> Preparation | None:
+        """Claim the next version, for as long as the runner is active; None when none is due or a
+        run waits.
+        """
+        if await self._storage.read(lambda tx: self._next(tx, runner_id)) is None:
+            return None
+        taken = await self._storage.write(lambda tx: self._claim(tx, runner_id))
+        if taken is not None:
+            self._served = taken.worker.account_id
+        return taken
+
+    async def ended(self, preparation: Preparation, runner_id: str, reason: Reason | None) -> None:
+        """Record that it is ready, or why it failed."""
+        after = _result(preparation.version.id, reason)
+        await self._storage.write(lambda tx: tx.environments.end(after, runner_id))
+
+    async def interrupted(self, preparation: Preparation, runner_id: str, fault: Detail) -> None:
+        """Record a fault of the platform: it is tried again later, but not for ever."""
+        version_id, tries = preparation.version.id, preparation.environment.tries + 1
+
+        def work(tx: Transaction) -> None:
+            after = VersionEnvironment(
+                version_id,
+                EnvironmentState.PREPARING,
+                tries=tries,
+                not_before=tx.now + pause_ms(tries),
+            )
+            if is_too_often(fault_of(fault), tries):
+                after = _result(version_id, reason_with_detail(ReasonCode.INTERNAL, fault))
+            tx.environments.end(after, runner_id)
+
+        await self._storage.write(work)
+
+    async def note(
+        self, version: Version, known: VersionEnvironment | None, reason: Reason | None
+    ) -> None:
+        """Record what an attempt found when it needed the environment, if that differs from what
+        is ``known``: it is ready, or ``reason`` says why it failed.
+        """
+        found = _result(version.id, reason)
+        if found != known:
+            await self._storage.write(lambda tx: tx.environments.put(found))
+
+    def _claim(self, tx: Transaction, runner_id: str) -> Preparation | None:
+        found = self._next(tx, runner_id)
+        if found is None:
+            return None
+        worker, version = tx.workers.get(found[0]), tx.workers.version(*found)
+        before = tx.environments.get(version.id) if version else None
+        if worker is None or version is None or before is None:
+            return None
+        if not tx.environments.claim(before, runner_id):
+            return None
+        operator = tx.accounts.operator()
+        own = operator is not None and worker.account_id == operator.id
+        mine = [each for each in _active_runners(tx) if each.id == runner_id]
+        return Preparation(worker, version, before, refusal(mine, own=own))
+
+    def _next(self, tx: Transaction, runner_id: str) -> tuple[str, str] | None:
+        """Worker and number of the version whose turn it is."""
+        others = {runner.id for runner in _active_runners(tx)} - {runner_id}
+        waiting = tx.environments.waiting(others)
+        if not waiting or tx.runs.has_startable():
+            return None
+        accounts = sorted(waiting)
+        after = (account for account in accounts if account > self._served)
+        return waiting[next(after, accounts[0])]
+
+
+def _active_runners(tx: Transaction) -> list[RunnerInfo]:
+    return tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+
+
+def _result(version_id: str, reason: Reason | None) -> VersionEnvironment:
+    state = EnvironmentState.READY if reason is None else EnvironmentState.FAILED
+    return VersionEnvironment(version_id, state, reason)

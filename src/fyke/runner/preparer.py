@@ -1,0 +1,105 @@
+"""Prepares the environments of published versions while no run waits.
+
+The dependencies are installed as for a run: by the same installer, in the same sandbox and with the
+same limits. A killed runner needs no clean-up: its claims end with its record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+
+import structlog
+
+from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.signals import PREPARE, Signals
+from fyke.domain.results.commit import retry_while_unavailable
+from fyke.domain.runs.environments import Preparation, VersionEnvironments, is_platform_fault
+from fyke.errors import FykeError
+from fyke.reasons import Reason
+from fyke.runner.attempt import AttemptDependencies
+from fyke.runner.faults import detail_of
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 5.0
+# A run that is started right after the publication installs the dependencies itself.
+SETTLE_SECONDS = 1.0
+
+
+class Preparer:
+    """Prepares one environment at a time. ``may_start``: whether this runner starts Workers now."""
+
+    def __init__(
+        self,
+        runner_id: str,
+        deps: AttemptDependencies,
+        signals: Signals,
+        may_start: Callable[[], bool],
+    ) -> None:
+        self._runner_id = runner_id
+        self._deps = deps
+        self._signals = signals
+        self._may_start = may_start
+
+    @property
+    def _versions(self) -> VersionEnvironments:
+        return self._deps.version_environments
+
+    async def run(self) -> None:
+        """Prepare environments until cancelled."""
+        async with self._signals.listen() as listener:
+            while True:
+                while await self._prepare_next():
+                    pass
+                if await listener.wait(frozenset({PREPARE}), POLL_SECONDS):
+                    await asyncio.sleep(SETTLE_SECONDS)
+
+    async def _prepare_next(self) -> bool:
+        """Prepare the next environment; False when there is none now."""
+        if not self._may_start():
+            return False
+        try:
+            preparation = await self._versions.take(self._runner_id)
+            if preparation is None:
+                return False
+            await self._prepare(preparation)
+        except FykeError as error:
+            log.error("cannot_prepare_environment", error=str(error))
+            return False
+        except Exception:
+            log.exception("cannot_prepare_environment")
+            return False
+        return True
+
+    async def _prepare(self, preparation: Preparation) -> None:
+        version, by = preparation.version, self._runner_id
+        log.info("environment_preparing", worker=preparation.worker.path, version=version.number)
+        try:
+            reason = await self._install(preparation)
+        except Exception as error:
+            fault = detail_of(error)
+            log.warning("environment_interrupted", version=version.id, error=repr(error))
+            await retry_while_unavailable(
+                lambda: self._versions.interrupted(preparation, by, fault)
+            )
+            return
+        log.info("environment_prepared", version=version.id, reason=reason and reason.code.value)
+        await retry_while_unavailable(lambda: self._versions.ended(preparation, by, reason))
+
+    async def _install(self, preparation: Preparation) -> Reason | None:
+        """Return why the dependencies cannot be installed. A fault of the platform raises."""
+        if preparation.refusal is not None:
+            return preparation.refusal
+        version, worker = preparation.version, preparation.worker
+        environments = self._deps.environments
+        environments.check_room()
+        bundle = await self._deps.bundles.ensure(version)
+        try:
+            await environments.ensure(version, bundle, worker.account_id, worker.builds_allowed)
+        except EnvironmentFailed as failed:
+            if is_platform_fault(failed.reason):
+                raise OSError(errno.ENOSPC, str(failed)) from failed
+            return failed.reason
+        return None

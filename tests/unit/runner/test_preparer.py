@@ -1,0 +1,176 @@
+"""The preparation of environments in the background: what it records, and when it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.execution import DiskShort, Environment, EnvironmentFailed, SandboxFault
+from fyke.domain.results import commit
+from fyke.domain.runs.environments import Preparation
+from fyke.errors import Unavailable
+from fyke.model.worker import EnvironmentState, VersionEnvironment
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
+from fyke.runner import preparer
+from fyke.runner.preparer import Preparer
+from support.memory import a_version, a_worker
+
+pytestmark = pytest.mark.anyio
+BAD = Reason(ReasonCode.BAD_REQUIREMENT)
+FULL = EnvironmentFailed(Reason(ReasonCode.INSTALL_DISK_FULL), "ENOSPC")
+
+
+def preparation(refusal: Reason | None = None) -> Preparation:
+    worker = a_worker("account", builds_allowed=True)
+    version = a_version(worker.id)
+    due = VersionEnvironment(version.id, EnvironmentState.PREPARING)
+    return Preparation(worker, version, due, refusal)
+
+
+class Platform:
+    """The versions to prepare, an installer, and signals. ``error`` is what an installation
+    raises, ``short`` what the check of the disk raises; ``results`` are what was recorded.
+    """
+
+    def __init__(self, *waiting: Preparation, error: Exception | None = None) -> None:
+        self.waiting = list(waiting)
+        self.error = error
+        self.short: Exception | None = None
+        self.away: list[Exception] = []  # raised by the next calls that record a result
+        self.results: list[Reason | Detail | None] = []
+        self.installed: list[tuple[Any, ...]] = []
+        self.waits = asyncio.Event()
+        self.free = True
+
+    async def take(self, runner_id: str) -> Preparation | None:
+        assert runner_id == "R"
+        return self.waiting.pop(0) if self.waiting else None
+
+    async def ended(self, _one: Preparation, runner_id: str, reason: Reason | None) -> None:
+        self._record(runner_id, reason)
+
+    async def interrupted(self, _one: Preparation, runner_id: str, fault: Detail) -> None:
+        self._record(runner_id, fault)
+
+    def _record(self, runner_id: str, result: Reason | Detail | None) -> None:
+        assert runner_id == "R"
+        if self.away:
+            raise self.away.pop()
+        self.results.append(result)
+
+    def check_room(self) -> None:
+        if self.short is not None:
+            raise self.short
+
+    async def ensure(self, *arguments: Any) -> Any:
+        if len(arguments) == 1:
+            return "bundle"
+        self.installed.append(arguments)
+        if self.error is not None:
+            raise self.error
+        return Environment(None, "")
+
+    @contextlib.asynccontextmanager
+    async def listen(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def wait(self, topics: frozenset[str], timeout: float) -> str | None:
+        self.waits.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def make(self) -> Preparer:
+        deps = SimpleNamespace(version_environments=self, environments=self, bundles=self)
+        return Preparer("R", cast(Any, deps), cast(Any, self), lambda: self.free)
+
+    async def until_idle(self) -> None:
+        running = asyncio.create_task(self.make().run())
+        await asyncio.wait_for(self.waits.wait(), 10)
+        running.cancel()
+
+
+async def test_all_that_is_due_is_installed_as_for_a_run() -> None:
+    one, two = preparation(), preparation()
+    platform = Platform(one, two)
+    await platform.until_idle()
+    assert platform.results == [None, None]
+    assert platform.installed == [
+        (each.version, "bundle", each.worker.account_id, True) for each in (one, two)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (EnvironmentFailed(BAD, "log"), BAD),
+        (FULL, Detail(DetailCode.DISK_USED_UP)),
+        (SandboxFault("x"), Detail.of(DetailCode.SANDBOX_FAILED, problem="x")),
+        (ValueError("a bug"), Detail.of(DetailCode.UNFORESEEN, problem="a bug")),
+    ],
+)
+async def test_a_failure_of_the_version_is_its_result_and_a_fault_of_the_platform_is_not(
+    error: Exception, result: Reason | Detail
+) -> None:
+    platform = Platform(preparation(), error=error)
+    await platform.until_idle()
+    assert platform.results == [result]
+
+
+async def test_a_refused_version_is_not_installed() -> None:
+    refusal = Reason(ReasonCode.LIMITS_MISSING)
+    platform = Platform(preparation(refusal))
+    await platform.until_idle()
+    assert (platform.results, platform.installed) == ([refusal], [])
+
+
+async def test_runs_keep_the_last_of_the_disk() -> None:
+    platform = Platform(preparation())
+    platform.short = DiskShort(1, 2)
+    await platform.until_idle()
+    assert platform.installed == []
+    assert [cast(Detail, each).code for each in platform.results] == [DetailCode.DISK_SHORT]
+
+
+async def test_a_result_is_recorded_when_the_store_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "RETRY_BASE", 0.001)
+    platform = Platform(preparation())
+    platform.away = [Unavailable("away"), Unavailable("away")]
+    await platform.until_idle()
+    assert platform.results == [None]
+
+
+async def test_a_runner_that_starts_no_workers_prepares_nothing() -> None:
+    platform = Platform(preparation())
+    platform.free = False
+    await platform.until_idle()
+    assert len(platform.waiting) == 1
+
+
+async def test_an_error_of_the_state_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparer, "SETTLE_SECONDS", 0)
+    platform, errors = Platform(preparation()), [ValueError("broken"), Unavailable("away")]
+    take, again = platform.take, asyncio.Event()
+
+    async def failing(runner_id: str) -> Preparation | None:
+        if errors:
+            raise errors.pop()
+        return await take(runner_id)
+
+    async def wait(topics: frozenset[str], timeout: float) -> str | None:
+        if not platform.results:
+            return "prepare"
+        again.set()
+        await asyncio.Event().wait()
+        return None
+
+    monkeypatch.setattr(platform, "take", failing)
+    monkeypatch.setattr(platform, "wait", wait)
+    running = asyncio.create_task(platform.make().run())
+    await asyncio.wait_for(again.wait(), 10)
+    running.cancel()
+    assert platform.results == [None]
