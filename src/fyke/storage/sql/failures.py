@@ -12,13 +12,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
 _SQLITE_BUSY = frozenset({5, 6})
-# IOERR, FULL, CANTOPEN
-_SQLITE_DOWN = frozenset({10, 13, 14})
+# READONLY (the file system was remounted), IOERR, FULL, CANTOPEN
+_SQLITE_DOWN = frozenset({8, 10, 13, 14})
 # serialization failure, deadlock, lock not available
 _PG_RETRY = frozenset({"40001", "40P01", "55P03"})
 # connection errors, no resources (disk full, too many clients), shutdown and start-up; the server
-# has ended a statement or an idle transaction after its deadline
-_PG_DOWN_CLASSES = ("08", "53", "57P", "58", "57014", "25P03")
+# has ended a statement or an idle transaction after its deadline; it is read-only, as a standby
+_PG_DOWN_CLASSES = ("08", "53", "57P", "58", "57014", "25P03", "25006")
 
 
 def is_retryable(error: BaseException) -> bool:
@@ -37,7 +37,8 @@ def is_disconnect(error: BaseException) -> bool:
 
 
 def is_down(error: BaseException) -> bool:
-    """Whether the database is unavailable: unreachable, silent, full, out of connections."""
+    """Whether the database is unavailable: unreachable, silent, full, read-only, out of
+    connections."""
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from fyke.errors import Unavailable
 from fyke.model.results import AttemptBatch, PushedRow
@@ -110,6 +111,26 @@ async def test_an_outage_is_reported_as_unavailable_and_ends_by_itself(
         with pytest.raises(Unavailable):
             await stored(results)
     relay.down = False
+    assert await results.commit(rows(1)) == [True]
+    assert await stored(results) == [0, 1]
+
+
+async def test_a_read_only_database_is_an_outage_for_commits_only(
+    results: SqlResults, relay: Relay, postgres: PostgresServer, postgres_url: str
+) -> None:
+    database = make_url(postgres_url).database
+
+    def alter(change: str) -> None:
+        with postgres.admin() as connection:
+            connection.execute(f"ALTER DATABASE {database} {change}")  # type: ignore[call-overload]
+        relay.drop()  # the setting is that of new sessions
+
+    await results.commit(rows(0))
+    alter("SET default_transaction_read_only = on")
+    with pytest.raises(Unavailable):
+        await results.commit(rows(99))
+    assert await stored(results) == [0]
+    alter("RESET default_transaction_read_only")
     assert await results.commit(rows(1)) == [True]
     assert await stored(results) == [0, 1]
 

@@ -32,6 +32,7 @@ class _ConnectionTimeout(_PostgresError):
         (_sqlite_error(5), True, True),
         (_sqlite_error(517), True, True),  # SQLITE_BUSY_SNAPSHOT
         (_sqlite_error(13), False, True),
+        (_sqlite_error(8), False, True),  # SQLITE_READONLY
         (_sqlite_error(1546), False, True),  # SQLITE_IOERR_TRUNCATE
         (_sqlite_error(1), False, False),
         (OperationalError("s", {}, _PostgresError("40001")), True, True),
@@ -41,6 +42,7 @@ class _ConnectionTimeout(_PostgresError):
         (OperationalError("s", {}, _PostgresError("08006")), False, True),
         (OperationalError("s", {}, _PostgresError("57014")), False, True),  # statement_timeout
         (DBAPIError("s", {}, _PostgresError("25P03")), False, True),  # idle in a transaction
+        (DBAPIError("s", {}, _PostgresError("25006")), False, True),  # read-only
         (OperationalError("s", {}, _ConnectionTimeout(None)), False, True),
         (ProgrammingError("s", {}, _PostgresError("42P01")), False, False),
         (ProgrammingError("s", {}, _PostgresError(None)), False, False),

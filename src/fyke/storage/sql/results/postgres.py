@@ -124,6 +124,8 @@ class PostgresDriver:
             if self._connection.closed:
                 return RetryWrite()  # stale, or the server restarted; a new connection may work
             return Unavailable(f"The results store cannot be used: {error}")
+        if isinstance(error, errors.ReadOnlySqlTransaction):  # for example after a failover
+            return Unavailable(f"The results store cannot be written: {error}")
         return error
 
     def close(self) -> None:
