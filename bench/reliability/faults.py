@@ -158,7 +158,7 @@ def disk(stage: Stage, rng: random.Random) -> Injected:
     ballast = stage.volume / "ballast"
     try:
         fill(ballast, shutil.disk_usage(stage.volume).free - int(leave * 2**20))
-        time.sleep(rng.uniform(3, 12))
+        time.sleep(rng.choice([rng.uniform(3, 12), rng.uniform(12, 40)]))
     finally:
         ballast.unlink(missing_ok=True)
     return Injected(["nothing" if leave == 0 else "little"], time.monotonic())

@@ -18,7 +18,7 @@ from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import AttemptReport, Attempts
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, abort_run
-from fyke.errors import RunNotAbortable, StaleLease
+from fyke.errors import RunNotAbortable, StaleLease, Unavailable
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, SpendingBound
@@ -107,6 +107,19 @@ class Setup:
         assert len(events) == len(deliveries) == 1
         assert (held, waiting, alive) == (0, [], [])
         return now
+
+
+class FullDisk:
+    """A storage of which only the first ``writes`` writes succeed."""
+
+    def __init__(self, storage: Any, writes: int) -> None:
+        self._storage, self._writes = storage, writes
+
+    async def write(self, work: Any) -> Any:
+        if not self._writes:
+            raise Unavailable("the disk is full")
+        self._writes -= 1
+        return await self._storage.write(work)
 
 
 @pytest.fixture
@@ -238,11 +251,12 @@ async def test_a_lost_runner_can_change_nothing(setup: Setup) -> None:
     await setup.storage.write(
         lambda tx: tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now - 1, AttemptUsage(7))
     )
-    leases = await setup.attempts.leases()
-    assert await setup.attempts.end_expired(leases | {lease.attempt.id: 1}) == 0  # renewed since
-    assert await setup.attempts.end_expired(leases) == 1
+    [until] = (await setup.attempts.check_leases()).values()
+    assert not await setup.attempts.end_expired(lease.attempt.id, 1)  # renewed since
+    assert await setup.push(lease, 1)
+    assert await setup.attempts.end_expired(lease.attempt.id, until)
     now = await setup.check_ended_once(run)
-    assert (now.state, now.outcome, now.results) == (RunState.FAILED, Outcome.RUNNER_LOST, 2)
+    assert (now.state, now.outcome, now.results) == (RunState.FAILED, Outcome.RUNNER_LOST, 3)
     assert now.traffic_bytes == 7
     # the runner thaws: its rows, its end and its report change nothing
     assert not await setup.push(lease, 1)
@@ -252,6 +266,33 @@ async def test_a_lost_runner_can_change_nothing(setup: Setup) -> None:
     orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage(99))], 15_000)
     assert orders.lost == {lease.attempt.id}
     assert await setup.check_ended_once(run) == now
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+async def test_an_outage_while_a_lost_attempt_is_ended_changes_neither_its_rows_nor_its_reason(
+    setup: Setup, writes: int
+) -> None:
+    """``writes`` writes of the state succeed: none, or the one that takes the attempt over."""
+    run, [lease] = await setup.start()
+    await setup.push(lease, 2)
+    [(name, until)] = (await setup.attempts.check_leases()).items()
+    failing = Attempts(FullDisk(setup.storage, writes), setup.results, setup.rules)
+    with pytest.raises(Unavailable):
+        await failing.end_expired(name, until)
+    assert not (await setup.stored(run)).state.terminal
+    taken_over = writes == 1
+    # the Worker whose push is refused exits with an error, which its runner reports
+    assert await setup.push(lease, 1) is not taken_over
+    report = AttemptReport(lease.attempt, AttemptUsage())
+    assert (await setup.attempts.report([report], 15_000)).lost == ({name} if taken_over else set())
+    if not taken_over:
+        [until] = (await setup.attempts.check_leases()).values()
+    else:
+        assert await setup.end(lease, Outcome.EXIT_CODE) is None
+    assert await setup.attempts.end_expired(name, until)
+    now = await setup.check_ended_once(run)
+    rows = 2 if taken_over else 3
+    assert (now.state, now.outcome, now.results) == (RunState.FAILED, Outcome.RUNNER_LOST, rows)
 
 
 async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(setup: Setup) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
-from fyke.model.runner import Capacity
+from fyke.model.runner import AttemptUsage, Capacity
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.state.check import check
 from support.leases import WIDE, leased, seeded
@@ -138,3 +138,33 @@ async def test_an_ended_subtask_stays_ended(state: State) -> None:
     await give_back(state, lease, 0)
     [subtask] = await state.read(lambda tx: tx.runs.subtasks(run.id))
     assert subtask.state is SubtaskState.ENDED
+
+
+# --- attempts of lost runners -----------------------------------------------------------------
+
+
+async def test_an_attempt_is_taken_over_only_with_the_lease_that_was_seen(state: State) -> None:
+    await seeded(state, 2)
+    [one, other] = [lease.attempt for lease in await leased(state)]
+
+    async def take_over(until: int) -> bool:
+        taken: bool = await state.write(lambda tx: tx.runs.take_over(one.id, until))
+        return taken
+
+    async def renew(token: int) -> bool:
+        usage = AttemptUsage()
+        renewed: bool = await state.write(lambda tx: tx.runs.renew(one.id, token, 77, usage))
+        return renewed
+
+    assert await renew(one.token)
+    assert not await take_over(one.lease_until)
+    assert await renew(one.token)
+    assert await take_over(77)
+    assert not await renew(one.token)
+    found = await state.read(lambda tx: tx.runs.attempt(one.id))
+    assert found == replace(one, token=one.token + 1, lease_until=77)
+    assert await take_over(77)  # after a failure, by the next pass or another server
+    assert await state.read(lambda tx: tx.runs.attempt(other.id)) == other
+    ended = replace(found, token=found.token + 1, outcome=Outcome.RUNNER_LOST, finished_at=7)
+    assert await state.write(lambda tx: tx.runs.end_attempt(ended))
+    assert not await take_over(77)

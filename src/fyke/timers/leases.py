@@ -21,7 +21,8 @@ END_SECONDS = (
 
 class LeaseTimer:
     """Each pass ends all attempts whose lease has expired. ``term`` is how many seconds a lease is
-    valid.
+    valid. A pass that cannot write the state gives every lease a full new term, because runners
+    cannot renew their leases then either.
     """
 
     seconds = PASS_SECONDS
@@ -34,7 +35,11 @@ class LeaseTimer:
 
     async def tick(self) -> None:
         began = self._clock.monotonic()
-        leases = await self._attempts.leases()
+        try:
+            leases = await self._attempts.check_leases()
+        except Exception:
+            self._watch.restart()
+            raise
         expired = self._watch.expired(leases, began, self._clock.monotonic())
         if ended := await self._end(expired):
             log.warning("lost_attempts_ended", count=ended)
@@ -56,9 +61,13 @@ class LeaseTimer:
         return sum(task.result() for task in done)
 
     async def _end_one(self, name: str, until: int) -> int:
-        """Return how many have ended. A failure is left to the next pass."""
+        """Return how many have ended. After a failure the lease gets a full new term."""
         try:
-            return await self._attempts.end_expired({name: until})
-        except FykeError as error:
-            log.warning("lost_attempt_not_ended", attempt=name, error=str(error))
+            return int(await self._attempts.end_expired(name, until))
+        except Exception as error:
+            self._watch.restart(name)
+            unforeseen = not isinstance(error, FykeError)
+            log.warning(
+                "lost_attempt_not_ended", attempt=name, error=str(error), exc_info=unforeseen
+            )
             return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from fyke.domain.runs.transitions import Rules
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.billing import Prices
-from fyke.model.run import Attempt, Outcome, Run, RunState
+from fyke.model.results import AttemptBatch, PushedRow
+from fyke.model.run import SUCCESS, Attempt, Outcome, Run, RunState
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.timers import leases
 from fyke.timers.leases import PASS_SECONDS, LeaseTimer
@@ -58,7 +59,7 @@ class Platform:
                 await self.timer.tick()
 
     async def active(self) -> int:
-        return len(await self.attempts.leases())
+        return len(await self.attempts.check_leases())
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ async def test_a_locked_attempt_delays_neither_the_others_nor_the_next_check(
 
     monkeypatch.setattr(platform.attempts, "ended", ended)
     await platform.go_on(TERM + 4, reports=False)
-    assert list(await platform.attempts.leases()) == [stuck]
+    assert list(await platform.attempts.check_leases()) == [stuck]
     await platform.go_on(10, reports=False)
     assert tries.count(stuck) == 1
     released.set()
@@ -103,23 +104,26 @@ async def test_a_locked_attempt_delays_neither_the_others_nor_the_next_check(
             await asyncio.sleep(0.01)
 
 
-async def test_an_end_that_fails_is_left_to_the_next_pass(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [Unavailable("away"), ValueError("unforeseen")])
+async def test_an_end_that_fails_is_tried_again_after_one_more_term(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     await platform.start(3)
     failing, end = [lease.attempt.id for lease in platform.leases[:2]], Attempts.end_expired
 
-    async def end_expired(self: Attempts, expired: Mapping[str, int]) -> int:
-        if (name := next(iter(expired))) in failing:
-            failing.remove(name)
-            raise Unavailable("away")
-        return await end(self, expired)
+    async def end_expired(self: Attempts, attempt_id: str, lease_until: int) -> bool:
+        if attempt_id in failing:
+            failing.remove(attempt_id)
+            raise error
+        return await end(self, attempt_id, lease_until)
 
     await platform.go_on(TERM + 1, reports=False)
     monkeypatch.setattr(Attempts, "end_expired", end_expired)
     await platform.go_on(PASS_SECONDS, reports=False)
     assert (failing, await platform.active()) == ([], 2)
-    await platform.go_on(PASS_SECONDS, reports=False)
+    await platform.go_on(TERM - 1, reports=False)
+    assert await platform.active() == 2
+    await platform.go_on(2 * PASS_SECONDS, reports=False)
     assert await platform.active() == 0
 
 
@@ -145,8 +149,9 @@ async def test_a_pause_or_a_step_of_the_clock_ends_no_attempt(
     assert await platform.active() == 0
 
 
+@pytest.mark.parametrize("calls", [("read", "write"), ("write",)])  # ("write",): a full disk
 async def test_an_outage_of_the_database_ends_no_attempt(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, calls: tuple[str, ...]
 ) -> None:
     await platform.start()
     await platform.go_on(30)
@@ -155,7 +160,8 @@ async def test_an_outage_of_the_database_ends_no_attempt(
         raise Unavailable("away")
 
     with monkeypatch.context() as outage:
-        outage.setattr(platform.stores.storage, "read", away)
+        for call in calls:
+            outage.setattr(platform.stores.storage, call, away)
         for _ in range(30):
             platform.wait(PASS_SECONDS)
             with pytest.raises(Unavailable):
@@ -164,3 +170,53 @@ async def test_an_outage_of_the_database_ends_no_attempt(
     assert await platform.active() == 2
     await platform.go_on(60)
     assert await platform.active() == 2
+
+
+async def test_a_single_failed_write_starts_a_full_new_term(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await platform.start()
+    await platform.go_on(TERM - 1, reports=False)
+
+    async def full(_work: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(platform.stores.storage, "write", full)
+        platform.wait(PASS_SECONDS)
+        with pytest.raises(Unavailable):
+            await platform.timer.tick()
+    await platform.go_on(TERM - 1, reports=False)
+    assert await platform.active() == 2
+    await platform.go_on(2 * PASS_SECONDS, reports=False)
+    assert await platform.active() == 0
+
+
+async def test_a_disk_that_is_full_when_a_lease_expires_leaves_the_attempt_usable(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await platform.start(1)
+    [lease] = platform.leases
+    write, results = platform.stores.storage.write, platform.stores.results
+    await results.open_attempt(run.id, lease.attempt.id)
+    passes = 0
+
+    async def full(work: Callable[[Any], Any]) -> Any:
+        """Only the write with which a pass begins succeeds."""
+        nonlocal passes
+        passes += 1
+        if passes > 1:
+            raise Unavailable("the disk is full")
+        return await write(work)
+
+    await platform.go_on(TERM + 1, reports=False)
+    with monkeypatch.context() as outage:
+        outage.setattr(platform.stores.storage, "write", full)
+        platform.wait(PASS_SECONDS)
+        await platform.timer.tick()
+    assert passes == 2
+    batch = AttemptBatch(run.id, lease.attempt.id, [PushedRow(b"{}")])
+    assert await results.commit([batch]) == [True]
+    await platform.go_on(60)
+    assert await platform.attempts.ended(lease.attempt, SUCCESS, AttemptUsage(), actor="test")
+    assert (await platform.stores.stored(run)).state is RunState.SUCCEEDED

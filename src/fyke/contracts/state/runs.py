@@ -110,6 +110,12 @@ class RunStore(Protocol):
         """Extend the lease and write the usage; False when the token is not valid."""
         ...
 
+    def take_over(self, attempt_id: str, lease_until: int) -> bool:
+        """Give an active attempt the next token, so that its runner can no longer change it; False
+        when its lease does not end at ``lease_until``.
+        """
+        ...
+
     def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
         """Write when the Worker's process was launched; False when the token is not valid."""
         ...

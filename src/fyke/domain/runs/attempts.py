@@ -7,7 +7,6 @@ runner that was suspended learns that its attempts have ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -41,6 +40,7 @@ log = structlog.get_logger()
 
 LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
+LEASES_CHECKED = "leases_checked"  # fact of the installation: when a server last checked the leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +169,9 @@ class Attempts:
         """End the attempt and its subtask, and the run when it was the last subtask. ``sites`` is
         None when unchanged since the last report.
 
-        The attempt is fenced first, so that no rows are stored after the end. Returns the present
-        run; None when the token is no longer valid, and then nothing is changed.
+        The attempt is fenced first, so that no rows are stored after the end: only its runner may
+        call this, or a process that has taken it over. Returns the present run; None when the token
+        is no longer valid, and then the state is not changed.
         """
         rows = await self._results.close_attempt(attempt.id)
 
@@ -252,48 +253,61 @@ class Attempts:
             add_last_sample(tx, run.id)
         return after
 
-    async def leases(self) -> dict[str, int]:
-        """The ends of the leases of all active attempts, by attempt id."""
-        return await self._storage.read(lambda tx: tx.runs.leases())
-
-    async def end_expired(self, leases: Mapping[str, int]) -> int:
-        """End the attempts whose lease has expired (attempt id: its end), unless it was renewed
-        in the meantime; return how many.
+    async def check_leases(self) -> dict[str, int]:
+        """The ends of the leases of all active attempts, by attempt id. Raises ``Unavailable`` when
+        the state can be read but not written.
         """
 
-        def find(tx: Transaction) -> list[Attempt]:
-            found = (tx.runs.attempt(attempt_id) for attempt_id in leases)
-            return [a for a in found if a and not a.outcome and a.lease_until == leases[a.id]]
+        def work(tx: Transaction) -> dict[str, int]:
+            leases = tx.runs.leases()
+            if leases:
+                tx.installation.replace(LEASES_CHECKED, str(tx.now))
+            return leases
 
-        return await self._end_lost(await self._storage.read(find), "timers")
+        return await self._storage.write(work)
+
+    async def end_expired(self, attempt_id: str, lease_until: int) -> bool:
+        """End the attempt unless its lease was renewed in the meantime; return whether it ended.
+
+        Raises ``Unavailable``. The attempt continues then, unless it was taken over already; in
+        that case the next call ends it.
+        """
+        return await self._end_lost(attempt_id, lease_until, "timers")
 
     async def end_of_earlier_runners(self, place: str, runner_id: str) -> int:
         """End the attempts of the earlier runners of this place, which ``runner_id`` has replaced;
-        return how many.
+        return how many. A failure leaves only that attempt to the lease timer.
         """
 
         def find(tx: Transaction) -> list[Attempt]:
             earlier = {r.id for r in tx.runs.runners(0) if r.place == place} - {runner_id}
             return [a for a in tx.runs.active_attempts() if a.runner_id in earlier]
 
-        return await self._end_lost(await self._storage.read(find), "reconcile")
-
-    async def _end_lost(self, attempts: list[Attempt], actor: str) -> int:
-        """End each attempt separately, so that a failure leaves only that one to the next pass."""
         ended = 0
-        for attempt in attempts:
+        for attempt in await self._storage.read(find):
             try:
-                await self._end_lost_attempt(attempt, actor)
-                ended += 1
+                ended += await self._end_lost(attempt.id, attempt.lease_until, "reconcile")
             except Exception:
                 log.exception("lost_attempt_not_ended", attempt=attempt.id)
         return ended
 
-    async def _end_lost_attempt(self, attempt: Attempt, actor: str) -> None:
+    async def _end_lost(self, attempt_id: str, lease_until: int, actor: str) -> bool:
+        """Take the attempt over, then end it as lost.
+
+        The state is written before the rows are closed: as long as it cannot be written, the
+        attempt continues. Afterwards its runner can report no other end.
+        """
+
+        def take_over(tx: Transaction) -> Attempt | None:
+            taken = tx.runs.take_over(attempt_id, lease_until)
+            return tx.runs.attempt(attempt_id) if taken else None
+
+        attempt = await self._storage.write(take_over)
+        if attempt is None:
+            return False
         if not attempt.started_at:
             lost = Detail(DetailCode.RUNNER_LOST_EARLY)
-            await self.give_back(attempt, lost, actor=actor, unstarted_only=True)
-            return
+            return await self.give_back(attempt, lost, actor=actor) is not None
         usage = AttemptUsage(
             attempt.traffic_bytes,
             attempt.cpu_ms,
@@ -301,7 +315,8 @@ class Attempts:
             memory_mb_ms=attempt.memory_mb_ms,
             busy_ms=attempt.busy_ms,
         )
-        await self.ended(attempt, end_of(Reason(ReasonCode.RUNNER_LOST)), usage, actor=actor)
+        end = end_of(Reason(ReasonCode.RUNNER_LOST))
+        return await self.ended(attempt, end, usage, actor=actor) is not None
 
 
 def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:

@@ -1,8 +1,9 @@
 """Decides which leases have expired, without a shared clock.
 
-A lease has expired when this process has checked it regularly for a full term and has not seen it
-renewed. The times in the database are not compared with any clock: a clock step, a suspended
-machine or a database outage would expire the leases of healthy runners.
+A lease has expired when this process has checked it regularly for a full term, could write the
+state at each check, and has not seen it renewed. The times in the database are not compared with
+any clock: a clock step, a suspended machine or a database outage would expire the leases of healthy
+runners.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class LeaseWatch:
         lease gets a full new term.
         """
         if self._looked_at is None or ended - self._looked_at > MAX_GAP_SECONDS:
-            self._seen = {}
+            self.restart()
         self._looked_at = ended
         self._seen = {name: self._look(name, until, ended) for name, until in leases.items()}
         return {
@@ -43,6 +44,13 @@ class LeaseWatch:
             for name, seen in self._seen.items()
             if began - seen.since >= self._term
         }
+
+    def restart(self, name: str | None = None) -> None:
+        """Give the lease of this attempt a full new term; without ``name`` every lease."""
+        if name is None:
+            self._seen = {}
+        else:
+            self._seen.pop(name, None)
 
     def _look(self, name: str, until: int, at: float) -> _Seen:
         before = self._seen.get(name)

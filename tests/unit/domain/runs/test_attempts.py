@@ -45,6 +45,12 @@ class Setup:
         ]
         return await self.attempts.report(reports, LEASE)
 
+    async def lose(self) -> int:
+        """End all active attempts, whose leases have expired; return how many were ended."""
+        leases = await self.attempts.check_leases()
+        ended = [await self.attempts.end_expired(name, until) for name, until in leases.items()]
+        return sum(ended)
+
     async def end(self, lease: Lease, end: End, **usage: int) -> Run | None:
         return await self.attempts.ended(lease.attempt, end, AttemptUsage(**usage), actor="test")
 
@@ -120,7 +126,7 @@ async def test_a_lost_attempt_cannot_start_report_or_end(
     setup: Setup,
 ) -> None:
     run, [one] = await setup.start()
-    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 1
+    assert await setup.lose() == 1
     with pytest.raises(StaleLease):
         await setup.attempts.started(one.attempt)
     orders = await setup.report((one, 5))
@@ -133,11 +139,11 @@ async def test_a_report_renews_the_lease_and_stores_the_usage_of_a_lost_attempt(
     setup: Setup,
 ) -> None:
     run, [one] = await setup.start()
-    before = await setup.attempts.leases()
+    [until] = (await setup.attempts.check_leases()).values()
     setup.stores.clock.advance(1)
     await setup.report((one, 77))
-    assert await setup.attempts.end_expired(before) == 0
-    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 1
+    assert not await setup.attempts.end_expired(one.attempt.id, until)
+    assert await setup.lose() == 1
     assert (await setup.stores.stored(run)).traffic_bytes == 77
 
 
@@ -177,6 +183,9 @@ async def test_an_attempt_that_cannot_be_ended_does_not_block_the_others(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, leases = await setup.start(3)
+    now = setup.stores.clock.now_ms()
+    earlier = RunnerInfo("r1", "node", "full", "", 8, 1024, now, place="a")
+    await setup.stores.write(lambda tx: tx.runs.put_runner(earlier))
     stuck, close = leases[1].attempt.id, setup.stores.results.close_attempt
 
     async def close_attempt(attempt_id: str) -> int:
@@ -185,8 +194,8 @@ async def test_an_attempt_that_cannot_be_ended_does_not_block_the_others(
         return await close(attempt_id)
 
     monkeypatch.setattr(setup.stores.results, "close_attempt", close_attempt)
-    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 2
-    assert list(await setup.attempts.leases()) == [stuck]
+    assert await setup.attempts.end_of_earlier_runners("a", "new") == 2
+    assert list(await setup.attempts.check_leases()) == [stuck]
     assert not (await setup.stores.stored(run)).state.terminal
 
 
@@ -223,7 +232,7 @@ async def test_a_lost_attempt_is_charged_up_to_its_last_report(stores: Stores) -
     stores.clock.advance(4)
     await setup.attempts.report([AttemptReport(one.attempt, AttemptUsage(busy_ms=4000))], LEASE)
     stores.clock.advance(20)
-    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 1
+    assert await setup.lose() == 1
     stored = await stores.stored(run)
     assert (stored.busy_ms, stored.usage_micros, stored.duration_ms()) == (4000, 4_000_000, 4000)
 
@@ -304,7 +313,7 @@ async def test_a_returned_attempt_of_a_run_that_is_being_stopped_ends_its_subtas
 async def test_a_lost_runner_returns_what_it_has_not_started(setup: Setup) -> None:
     run, [one, other] = await leased(setup, 2)
     await setup.attempts.started(other.attempt)
-    assert await setup.attempts.end_expired(await setup.attempts.leases()) == 2
+    assert await setup.lose() == 2
     attempts = await setup.stores.read(lambda tx: tx.runs.attempts(run.id))
     assert [a.outcome for a in attempts] == [Outcome.RETURNED, Outcome.RUNNER_LOST]
     assert attempts[0].err_msg.endswith(": the runner was lost or stopped first")

@@ -70,3 +70,24 @@ def test_the_time_of_a_slow_check_does_not_count() -> None:
         assert looks.look({"a": 100}, after=1, seconds=4) == []
     # the last of these checks ended a term after the first, but what it read is older
     assert looks.look({"a": 100}, after=1) == ["a"]
+
+
+def test_after_a_check_that_could_not_write_every_lease_gets_a_full_new_term() -> None:
+    looks = Looks()
+    for _ in range(7):
+        assert looks.look({"a": 100, "b": 100}) == []
+    looks.watch.restart()
+    assert looks.look({"a": 100, "b": 100}) == []
+    assert TERM <= looks.until_expired({"a": 100, "b": 100}) <= TERM + 2
+
+
+def test_a_single_lease_can_get_a_full_new_term() -> None:
+    looks = Looks()
+    for _ in range(7):
+        assert looks.look({"a": 100, "b": 100}) == []
+    looks.watch.restart("a")
+    looks.watch.restart("unknown")
+    leases = {"a": 100, "b": 100}
+    assert looks.look(leases) == []
+    assert [looks.look(leases) for _ in range(7)] == [["b"]] * 7
+    assert looks.look(leases) == ["a", "b"]

@@ -1,4 +1,4 @@
-"""Attempts. Their writes are conditional on the token."""
+"""Attempts. Their writes are conditional on the token or on the lease."""
 
 from __future__ import annotations
 
@@ -62,6 +62,12 @@ class AttemptTable(SqlStore):
         )  # fmt: skip
         values = (lease_until, *counters, to_storable_text(attempt_id), token)
         return was_applied(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
+
+    def take_over(self, attempt_id: str, lease_until: int) -> bool:
+        change = update(attempts).where(
+            attempts.c.id == attempt_id, attempts.c.lease_until == lease_until, _ACTIVE
+        )
+        return was_applied(self._db.execute(change.values(token=attempts.c.token + 1)))
 
     def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
         change = update(attempts).where(
