@@ -57,7 +57,8 @@ async def test_a_database_with_both_is_compared(postgres_url: str, tmp_path: Pat
         other.execute("UPDATE attempts SET outcome = 'succeeded', rows = 9")
         other.execute("UPDATE runs SET state = 'succeeded', results = 8")
         other.execute("UPDATE results_runs SET rows = 7")
-        other.execute("INSERT INTO results_runs (run_id, rows, log_entries) VALUES ('gone', 1, 0)")
+        other.execute("INSERT INTO results_runs (run_id, rows, log_entries) VALUES ('gone', 1, 2)")
+        other.execute("ALTER TABLE ledger DISABLE TRIGGER ledger_stays")
     found = "\n".join(consistency.check_database(engine))
     for text in (
         "1 rows of run gone",
@@ -65,6 +66,8 @@ async def test_a_database_with_both_is_compared(postgres_url: str, tmp_path: Pat
         "has 8 results but its attempts add up to 9",
         f"attempt {attempt} of run {run} counts 3 rows of",
         "has positions for 7 rows but its attempts count 5",
+        "the log of run gone counts 2 lines but 0 are stored",
     ):
         assert text in found
+    assert any("trigger ledger_stays is missing or disabled" in text for text in check(settings))
     engine.dispose()

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from fyke.domain.runs.outcome import HIDING
 from fyke.storage.sql.backup import both_at_one_moment
 from fyke.storage.sql.dialects import for_reading
+from fyke.storage.sql.results.tables import POSITION_BITS
 
 MAX_FINDINGS = 20  # of each rule
 ROWS_LOST_AT = "rows_lost_at"  # the fact about the installation; in milliseconds
@@ -68,6 +69,13 @@ _RULES = (
         "SELECT n.run_id, n.rows, coalesce(sum(a.rows), 0) FROM results_runs n"
         " LEFT JOIN results_attempts a ON a.run = n.number WHERE n.run_id IS NOT NULL"
         " GROUP BY n.number, n.run_id, n.rows HAVING n.rows <> coalesce(sum(a.rows), 0)",
+    ),
+    (
+        "the log of run {0} counts {1} lines but {2} are stored",
+        "SELECT n.run_id, n.log_entries, coalesce(l.lines, 0) FROM results_runs n LEFT JOIN"  # noqa: S608 - our own
+        f" (SELECT id / {1 << POSITION_BITS} AS run, count(*) AS lines FROM results_log"
+        f" GROUP BY id / {1 << POSITION_BITS}) l ON l.run = n.number"
+        " WHERE n.run_id IS NOT NULL AND n.log_entries <> coalesce(l.lines, 0)",
     ),
 )
 

@@ -14,7 +14,7 @@ from fyke.model.results import AttemptBatch
 from fyke.storage.sql.consistency import MAX_FINDINGS, check_files
 from fyke.storage.sql.results.store import open_results
 from support.prepared import leased_in, rows_in
-from support.rows import plain, upsert
+from support.rows import lines, plain, upsert
 
 ENDED = "UPDATE attempts SET outcome = 'succeeded', rows = 3 WHERE ordinal = 0"
 FAILED = "UPDATE attempts SET outcome = 'exit_code', rows = 2 WHERE ordinal = 1"
@@ -35,7 +35,7 @@ async def push(url: str, attempts: list[tuple[str, str]]) -> None:
     for (run, attempt), count in zip(attempts, (3, 2), strict=True):
         await store.open_attempt(run, attempt)
         pushed = [*plain(*range(count - 1)), upsert(b'{"id":1}', value=attempt)]
-        await store.commit([AttemptBatch(run, attempt, pushed)])
+        await store.commit([AttemptBatch(run, attempt, pushed, log=lines(0, 2))])
         await store.commit([AttemptBatch(run, attempt, [upsert(b'{"n":9}', value=attempt)])])
         await store.close_attempt(attempt)
     await store.close()
@@ -64,6 +64,8 @@ def test_state_and_rows_that_belong_together_have_no_findings(files: tuple[Path,
         ("rows", "DELETE FROM results_attempts WHERE number = 1", "ended with 3 rows but 0 are"),
         ("rows", "UPDATE results_attempts SET bytes = 1 WHERE rows = 2", "2 rows of 1 bytes but"),
         ("rows", "UPDATE results_runs SET rows = 7", "positions for 7 rows .* count 5"),
+        ("rows", "DELETE FROM results_log WHERE content = 'line 1'", "counts 4 lines but 2 are"),
+        ("rows", "UPDATE results_runs SET log_entries = 3", "counts 3 lines but 4 are stored"),
     ],
 )
 def test_a_difference_is_found(

@@ -14,6 +14,8 @@ from fyke.storage.sql.dialects import for_reading, is_sqlite, long_transaction
 from fyke.storage.sql.state.billing import SqlLedger
 from fyke.storage.sql.state.schema import SCHEMA
 
+_ENDED = "('aborted', 'failed', 'succeeded')"
+
 # (message for each row, query)
 _RULES = (
     (
@@ -70,6 +72,48 @@ _RULES = (
         " AND c.worker_id = r.worker_id AND c.state = r.state)"
         " GROUP BY r.account_id, r.worker_id, r.state",
     ),
+    (
+        "run {0} has cost {1} millionths of a dollar but its ledger entries add up to {2}",
+        "SELECT r.id, r.usage_micros, coalesce(l.usd, 0) FROM runs r LEFT JOIN"  # noqa: S608 - our own
+        " (SELECT run_id, -sum(usd_micros) AS usd FROM ledger WHERE kind = 'usage'"
+        f" GROUP BY run_id) l ON l.run_id = r.id WHERE r.state IN {_ENDED}"
+        " AND r.usage_micros <> coalesce(l.usd, 0)",
+    ),
+    (
+        "the usage of account {0} by day adds up to {1} millionths of a dollar but its ledger"
+        " to {2}",
+        "SELECT a.id, coalesce(d.usd, 0), coalesce(l.usd, 0) FROM accounts a LEFT JOIN"
+        " (SELECT account_id, sum(usage_micros) AS usd FROM usage_days WHERE part = ''"
+        " GROUP BY account_id) d ON d.account_id = a.id LEFT JOIN"
+        " (SELECT account_id, -sum(usd_micros) AS usd FROM ledger WHERE kind = 'usage'"
+        " GROUP BY account_id) l ON l.account_id = a.id"
+        " WHERE coalesce(d.usd, 0) <> coalesce(l.usd, 0)",
+    ),
+    # runs are removed after a time, their usage is not
+    (
+        "the usage of account {0} by day counts {1} runs with {2} results but there are {3}"
+        " with {4}",
+        "SELECT r.account_id, coalesce(d.runs, 0), coalesce(d.results, 0), r.runs, r.results"  # noqa: S608 - our own
+        " FROM (SELECT account_id, count(*) AS runs, sum(results) AS results FROM runs"
+        f" WHERE state IN {_ENDED} GROUP BY account_id) r LEFT JOIN"
+        " (SELECT account_id, sum(runs) AS runs, sum(results) AS results FROM usage_days"
+        " WHERE part = '' GROUP BY account_id) d ON d.account_id = r.account_id"
+        " WHERE coalesce(d.runs, 0) < r.runs OR coalesce(d.results, 0) < r.results",
+    ),
+    (
+        "the usage of account {0} on {1} by {2} does not add up to the total of the day",
+        "SELECT t.account_id, t.day, p.part FROM usage_days t CROSS JOIN (SELECT 'worker' AS part"
+        " UNION ALL SELECT 'task' UNION ALL SELECT 'key') p LEFT JOIN (SELECT account_id, day,"
+        " part, sum(runs) AS runs, sum(results) AS results, sum(usage_micros) AS usd"
+        " FROM usage_days GROUP BY account_id, day, part) s ON s.account_id = t.account_id"
+        " AND s.day = t.day AND s.part = p.part WHERE t.part = '' AND (coalesce(s.runs, 0)"
+        " <> t.runs OR coalesce(s.results, 0) <> t.results"
+        " OR coalesce(s.usd, 0) <> t.usage_micros)",
+    ),
+)
+_TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'ledger'"
+_POSTGRES_TRIGGERS = (
+    "SELECT tgname FROM pg_trigger WHERE tgrelid = 'ledger'::regclass AND tgenabled <> 'D'"
 )
 
 
@@ -82,7 +126,12 @@ def check(engine: Engine) -> list[str]:
             f"{version.head}: {version.remedy}"
         ]
     with long_transaction(for_reading(engine)) as connection:
-        return [*_file(connection), *_rules(connection), *_ledger(connection)]
+        return [
+            *_file(connection),
+            *_rules(connection),
+            *_ledger(connection),
+            *_ledger_triggers(connection),
+        ]
 
 
 def _file(connection: Connection) -> Iterator[str]:
@@ -110,4 +159,17 @@ def _ledger(connection: Connection) -> Iterator[str]:
             yield (
                 f"account {account_id} has (balance, held, traffic) {tuple(amounts)} "
                 f"but its ledger adds up to {sums}"
+            )
+
+
+def _ledger_triggers(connection: Connection) -> Iterator[str]:
+    query, needed = _POSTGRES_TRIGGERS, ["ledger_stays"]
+    if is_sqlite(connection):
+        query, needed = _TRIGGERS, ["ledger_no_delete", "ledger_no_update"]
+    found = {name for (name,) in connection.exec_driver_sql(query)}
+    for name in needed:
+        if name not in found:
+            yield (
+                f"the trigger {name} is missing or disabled, so ledger entries can be changed "
+                "and removed"
             )
