@@ -138,6 +138,13 @@ def ended_by_fault(seen: RoundSeen) -> int:
     return sum(run.state == "failed" and run.started for run in seen.runs)
 
 
+def lived(start: float, end: float, over: float, paused: float) -> float:
+    """The time from ``start`` to ``end`` without the part of a pause of ``paused`` seconds that
+    ended at ``over``.
+    """
+    return end - start - max(0.0, min(end, over) - max(start, over - paused))
+
+
 def silence(over: float, until: float, signs: Iterable[float]) -> float:
     """The longest time without a sign of progress from ``over``, the end of the fault, to
     ``until``, the end of the run or now.

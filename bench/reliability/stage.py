@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from reliability.checks import RoundSeen, RunSeen
+from reliability.checks import RoundSeen, RunSeen, lived
 from reliability.load import WORKER, Client, Job, Load, Unreachable, Watcher, states_query
 from reliability.machine import (
     after,
@@ -207,7 +207,7 @@ class Stage:
             ends=tuple(ends),
             silence=self.load.silence(job, jobs, injected.over),
             charged=charged / MICROS_A_SECOND,
-            lived=(job.ended or time.monotonic()) - job.tried - injected.paused,
+            lived=lived(job.tried, job.ended or time.monotonic(), injected.over, injected.paused),
             harmless=injected.harmless,
         )
 

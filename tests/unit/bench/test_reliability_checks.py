@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
 
 from reliability import checks
-from reliability.checks import RoundSeen, RunSeen, Violation, silence, violations
+from reliability.checks import RoundSeen, RunSeen, Violation, lived, silence, violations
 
 ROWS = tuple(range(1, 21))
 GOOD = RunSeen(
@@ -170,3 +170,18 @@ def test_silence_is_the_longest_time_without_a_sign(signs: list[float], longest:
 
 def test_a_run_that_ended_before_the_fault_was_over_has_no_silence() -> None:
     assert silence(100, 90, [80]) == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "seconds"),
+    [
+        (90, 170, 50),  # the pause is from 100 to 130
+        (110, 140, 10),
+        (90, 120, 10),
+        (105, 120, 0),
+        (140, 150, 10),
+        (80, 95, 15),
+    ],
+)
+def test_a_pause_counts_as_far_as_the_run_existed(start: float, end: float, seconds: float) -> None:
+    assert lived(start, end, over=130, paused=30) == seconds
