@@ -14,6 +14,7 @@ import structlog
 from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
+from fyke.domain.logs import system
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import end_of
@@ -22,6 +23,7 @@ from fyke.domain.runs.sampling import add_last_sample, add_sample
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
+from fyke.model.results import AttemptBatch
 from fyke.model.run import (
     SUCCESS,
     Attempt,
@@ -298,11 +300,11 @@ class Attempts:
         attempt continues. Afterwards its runner can report no other end.
         """
 
-        def take_over(tx: Transaction) -> Attempt | None:
+        def take_over(tx: Transaction) -> tuple[Attempt | None, int]:
             taken = tx.runs.take_over(attempt_id, lease_until)
-            return tx.runs.attempt(attempt_id) if taken else None
+            return (tx.runs.attempt(attempt_id) if taken else None), tx.now
 
-        attempt = await self._storage.write(take_over)
+        attempt, now = await self._storage.write(take_over)
         if attempt is None:
             return False
         if not attempt.started_at:
@@ -316,6 +318,8 @@ class Attempts:
             busy_ms=attempt.busy_ms,
         )
         end = end_of(Reason(ReasonCode.RUNNER_LOST))
+        line = system.failed(attempt.number, end.message, [], now)
+        await self._results.commit([AttemptBatch(attempt.run_id, attempt.id, log=[line])])
         return await self.ended(attempt, end, usage, actor=actor) is not None
 
 

@@ -13,6 +13,7 @@ from fyke.domain.runs.returns import TRIES
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.billing import Prices
+from fyke.model.log import LogType
 from fyke.model.run import End, Outcome, Run, RunLimits, RunState
 from fyke.model.runner import AttemptUsage, Lease, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
@@ -133,6 +134,16 @@ async def test_a_lost_attempt_cannot_start_report_or_end(
     assert (orders.lost, orders.stop, orders.next_check_ms) == ({one.attempt.id}, {}, None)
     assert await setup.end(one, End(Outcome.SUCCEEDED)) is None
     assert (await setup.stores.stored(run)).outcome is Outcome.RUNNER_LOST
+
+
+async def test_the_log_of_a_lost_attempt_ends_with_an_error(setup: Setup) -> None:
+    run, [one] = await setup.start()
+    assert await setup.lose() == 1
+    [line] = await setup.stores.results.log_tail(run.id, 10)
+    reason = (await setup.stores.stored(run)).err_msg
+    assert (line.type, line.group) == (LogType.ERROR, one.attempt.number)
+    assert line.content == f"SYSTEM: Subtask-[{one.attempt.number}] - {reason}"
+    assert line.timestamp == setup.stores.clock.now_ms()
 
 
 async def test_a_report_renews_the_lease_and_stores_the_usage_of_a_lost_attempt(
