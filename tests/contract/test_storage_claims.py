@@ -154,6 +154,22 @@ async def test_ports_of_one_host_share_its_rate(state: State) -> None:
     assert [one.id for one in await claimed(state, 10 + PACE_MS)] == [made[1].id]
 
 
+async def test_deliveries_that_wait_too_long_become_due(state: State) -> None:
+    owner, run = await a_run(state)
+    times = [(0, 900), (0, 1100), (1, 5000), (1, 6100), (2, 99_000)]
+    made = [
+        records.delivery(owner, run, tries=tries, next_at=at, receiver=f"http://h{at}.example:80")
+        for tries, at in times
+    ]
+    await added(state, *made)
+    assert await state.write(lambda tx: tx.outbox.pull_in(100, [1000, 6000])) == 2
+    assert {one.id for one in await claimed(state, 100)} == {made[1].id, made[3].id}
+    # their claims, and those of their hosts, are too late after a step back of the clock
+    assert await claimed(state, 0) == []
+    assert await state.write(lambda tx: tx.outbox.pull_in(0, [1000, 6000])) == 2
+    assert len(await claimed(state, 0)) == 2
+
+
 async def test_removed_hosts_are_added_again(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("idle", "lately", "waiting")]

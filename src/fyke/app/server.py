@@ -44,6 +44,7 @@ from fyke.settings import Settings
 from fyke.timers.access import AccessTimer
 from fyke.timers.alerts import AlertTimer
 from fyke.timers.callback_hosts import CallbackHostTimer
+from fyke.timers.callback_times import CallbackTimeTimer
 from fyke.timers.callbacks import CallbackTimer
 from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, TimerBoard, run_timers
@@ -126,6 +127,7 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
         StartKeyTimer(runtime.storage),
         AccessTimer(runtime.storage, settings.keep_days),
         CallbackHostTimer(runtime.storage),
+        CallbackTimeTimer(runtime.storage),
         ScheduleTimer(_firing(runtime, services.runs), runtime.signals, SystemClock()),
         CallbackTimer(
             runtime.storage,

@@ -14,6 +14,7 @@ from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.slots import free_slots
 from fyke.model.callback import HOST_KEPT_MS, DeliveryKind, DeliveryState
 from fyke.timers.callback_hosts import CallbackHostTimer
+from fyke.timers.callback_times import CallbackTimeTimer
 from fyke.timers.callbacks import STALE_SECONDS, CallbackTimer
 from support.callback_trials import LocalSignals
 from support.callbacks import MASTER, Outbox, open_outbox
@@ -129,3 +130,15 @@ async def test_hosts_of_less_than_a_day_are_kept(outbox: Outbox) -> None:
     outbox.clock.advance(HOST_KEPT_MS / 1000)
     await CallbackHostTimer(outbox.storage).tick()
     assert await outbox.do(lambda tx: tx.outbox.remove_idle_hosts(tx.now)) == 1
+
+
+async def test_after_a_step_back_of_the_clock_callbacks_are_sent_at_once(outbox: Outbox) -> None:
+    await outbox.end(await outbox.run("https://a.example/"))
+    await outbox.tried(await outbox.claim(), 500)
+    await outbox.end(await outbox.run("https://b.example/"))
+    await CallbackTimeTimer(outbox.storage).tick()
+    assert [one.host for one in await outbox.claims()] == ["b.example"], "the other one waits"
+    outbox.clock.advance(-30 * 24 * 3600)
+    assert await outbox.claims() == []
+    await CallbackTimeTimer(outbox.storage).tick()
+    assert {one.host for one in await outbox.claims()} == {"a.example", "b.example"}

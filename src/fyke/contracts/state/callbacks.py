@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from fyke.model.alert import Alert, AlertCheck, AlertFilter, PreviousRun, Rule
@@ -77,6 +77,12 @@ class OutboxStore(Protocol):
     def remove_idle_hosts(self, idle_since: int) -> int:
         """Remove hosts with neither pending deliveries nor requests since ``idle_since``; return
         how many.
+        """
+        ...
+
+    def pull_in(self, now: int, latest: Sequence[int]) -> int:
+        """Make pending deliveries due that wait longer than they can: the clock was set back since.
+        ``latest`` is until when one may wait, by its number of tries. Return how many.
         """
         ...
 

@@ -23,6 +23,11 @@ WAITS = (
 JITTER = 0.1  # relative variation of a wait, so that retries are spread
 
 
+def longest_waits() -> list[float]:
+    """The longest wait in seconds after 0, 1, 2 ... failed tries."""
+    return [0.0, *(wait * (1 + JITTER) for wait in WAITS)]
+
+
 def next_delay(tries: int) -> float | None:
     """Seconds to wait after ``tries`` failed tries; None after the last one."""
     if tries < 1:

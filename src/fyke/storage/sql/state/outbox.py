@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Select,
     Table,
+    and_,
     delete,
     exists,
     func,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 
 from fyke.model.callback import (
     KEPT_TRIES,
+    PACE_MS,
     Delivery,
     DeliveryAttempt,
     DeliveryFilter,
@@ -165,6 +167,16 @@ class SqlOutbox(Claims):
         pending = exists().where(deliveries.c.host == callback_hosts.c.host, PENDING)
         idle = delete(callback_hosts).where(callback_hosts.c.next_at < idle_since, ~pending)
         return self._db.execute(idle).rowcount
+
+    def pull_in(self, now: int, latest: Sequence[int]) -> int:
+        too_late = [
+            and_(deliveries.c.tries == tries, deliveries.c.next_at > at)
+            for tries, at in enumerate(latest)
+        ]
+        hosts = update(callback_hosts).where(callback_hosts.c.next_at > now + PACE_MS)
+        self._db.execute(hosts.values(next_at=now))
+        change = update(deliveries).where(PENDING, or_(*too_late))
+        return self._db.execute(change.values(next_at=now, claimed_until=0)).rowcount
 
     def add_try(self, attempt: DeliveryAttempt) -> None:
         self._db.execute(insert(delivery_tries), columns(attempt))
