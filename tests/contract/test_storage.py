@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from sqlalchemy.exc import DBAPIError
 
 from fyke.contracts.state import Transaction
-from fyke.errors import Conflict, WorkerNotFound
+from fyke.errors import Conflict, Unavailable, WorkerNotFound
 from fyke.model.worker import VersionState, Worker, WorkerPage
 from support import records
 from support.examples import examples
@@ -77,7 +76,7 @@ async def test_now_is_the_same_during_a_transaction(state: State) -> None:
 
 async def test_a_read_cannot_write(state: State) -> None:
     account = records.account()
-    with pytest.raises(DBAPIError):
+    with pytest.raises(Unavailable, match="nothing was changed"):
         await state.read(lambda tx: tx.accounts.add(account))
     assert await state.read(lambda tx: tx.accounts.all()) == []
 

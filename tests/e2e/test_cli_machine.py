@@ -174,3 +174,7 @@ def test_a_backup_can_be_restored_to_a_new_folder(cli: Cli, ended: str, trial: P
         (other.home / "secret.key").unlink()
         assert "is now the secret" in Cli(other).run("db", "accept-secret")[1]
         assert (other.home / "secret.key").exists()
+        (other.home / "rows.db").unlink()
+        assert "rows.db" in Cli(other).run("db", "check", code=1)[0]
+        assert Cli(other).json("db", "accept-lost-rows") == {"home": str(other.home)}
+        assert Cli(other).json("db", "check")["ok"] is True

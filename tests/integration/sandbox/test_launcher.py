@@ -470,7 +470,8 @@ async def test_the_launcher_runs_as_a_program_and_ends_with_its_parent() -> None
             *("--uid-base", str(UID_BASE), "--uid-count", "4"),
         ]
         starter = (
-            "import subprocess,sys;p=subprocess.Popen(sys.argv[1:]);"
+            "import os,subprocess,sys;"
+            "p=subprocess.Popen([*sys.argv[1:],'--parent',str(os.getpid())]);"
             "print(p.pid,flush=True);p.wait()"
         )
         parent = subprocess.Popen(

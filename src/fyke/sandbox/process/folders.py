@@ -34,8 +34,9 @@ BATCH = 512
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def check_disk(folder: Path, needed: int = MIN_FREE_BYTES) -> None:
+def check_disk(folder: Path, needed: int = 0) -> None:
     """Raise ``DiskShort`` when less is free than a sandbox needs, or than ``needed`` bytes."""
+    needed = max(needed, MIN_FREE_BYTES)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DiskShort(free, needed)
