@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,6 +20,7 @@ from fyke.cli.settings import existing_settings, load_settings
 
 if TYPE_CHECKING:
     from fyke.app.maintenance import TableVersions
+    from fyke.settings import Settings
 
 db = group("The database: migrate, convert, check.")
 
@@ -47,6 +50,19 @@ def migrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
     _show(tables, as_json)
 
 
+@contextmanager
+def _stopped(home: str | None) -> Iterator[Settings]:
+    """Act as the owner of an existing data folder. Raises ``CommandFailed`` if Fyke runs there."""
+    from fyke.cli.listening import refuse_if_locked
+    from fyke.cli.owner import as_owner
+
+    settings = existing_settings(home)
+    os.umask(0o077)
+    with as_owner(settings.home, settings.service_user):
+        refuse_if_locked(settings)
+        yield settings
+
+
 def _show(tables: TableVersions, as_json: bool) -> None:
     out, revisions = Output(as_json), {"state": tables.state.current, "rows": tables.rows.current}
     if as_json:
@@ -67,13 +83,8 @@ def convert(home: HomeOption = None, as_json: JsonOption = False) -> None:
       FYKE_DATABASE_URL=postgresql://fyke@db/fyke fyke db convert --json
     """
     from fyke.app import maintenance
-    from fyke.cli.listening import refuse_if_locked
-    from fyke.cli.owner import as_owner
 
-    settings = existing_settings(home)
-    os.umask(0o077)
-    with as_owner(settings.home, settings.service_user):
-        refuse_if_locked(settings)
+    with _stopped(home) as settings:
         tables = maintenance.convert(settings)
     _show(tables, as_json)
 
@@ -91,13 +102,8 @@ def accept_secret(home: HomeOption = None, as_json: JsonOption = False) -> None:
       fyke db accept-secret --home /var/lib/fyke --json
     """
     from fyke.app import state
-    from fyke.cli.listening import refuse_if_locked
-    from fyke.cli.owner import as_owner
 
-    settings = existing_settings(home)
-    os.umask(0o077)
-    with as_owner(settings.home, settings.service_user):
-        refuse_if_locked(settings)
+    with _stopped(home) as settings:
         asyncio.run(state.accept_secret(settings))
     out = Output(as_json)
     if as_json:
@@ -119,13 +125,8 @@ def accept_lost_rows(home: HomeOption = None, as_json: JsonOption = False) -> No
       fyke db accept-lost-rows --home /var/lib/fyke --json
     """
     from fyke.app import lost_databases
-    from fyke.cli.listening import refuse_if_locked
-    from fyke.cli.owner import as_owner
 
-    settings = existing_settings(home)
-    os.umask(0o077)
-    with as_owner(settings.home, settings.service_user):
-        refuse_if_locked(settings)
+    with _stopped(home) as settings:
         lost_databases.accept_lost_rows(settings)
     out = Output(as_json)
     if as_json:
