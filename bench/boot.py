@@ -2,7 +2,7 @@
 
     python bench/boot.py [--times 3] [--settle 5]
 
-Each time boots a platform on a new folder. CPU time includes ended processes; memory is the PSS of
+Boots a platform on a new folder each time. CPU time includes ended processes; memory is the PSS of
 all living processes after some idle seconds, as in ``idle_memory.py``.
 """
 
@@ -36,7 +36,7 @@ def processes(running: Booted) -> dict[int, str]:
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--settle", type=float, default=5, help="seconds of rest before memory")
+    parser.add_argument("--settle", type=float, default=5, help="idle seconds before the reading")
     options = parser.parse_args()
     head("Start of the whole platform")
     compile_program()

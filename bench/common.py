@@ -37,7 +37,7 @@ SYNC_BYTES = 4096
 KEPT_SECONDS = 2.0
 
 
-# --- the head of every report ---------------------------------------------------------------
+# --- the header of every report -------------------------------------------------------------
 
 
 def head(title: str) -> None:
@@ -132,14 +132,14 @@ def sync_times(folder: Path, seconds: float = 1.0) -> list[float]:
 
 
 def compile_program() -> None:
-    """Write bytecode next to the sources, like in an installation. The environment of a clone may
+    """Write bytecode next to the sources, as in an installation. The environment of a clone may
     have none, and the service user may not write it. Then every process compiles its imports, which
     doubles its memory and its start time.
     """
     folders = {sysconfig.get_path("purelib"), str(Path(fyke.__file__).parent)}
     command = [sys.executable, "-m", "compileall", "-q", "-q", "-j", "0", *sorted(folders)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run(command, env=environment, check=False)  # some packages contain templates
+    subprocess.run(command, env=environment, check=False)  # fails for templates in packages
 
 
 class Api:
@@ -163,7 +163,7 @@ class Api:
         return answer["data"]
 
     def start(self, worker: str, custom: Any = None, *, sync: bool = False, **system: Any) -> Any:
-        """Start a run; ``system`` is what ``parameters.system`` takes."""
+        """Start a run; ``system`` contains the members of ``parameters.system``."""
         parameters = {"system": system, "custom": custom or {}}
         body = {
             "scraper_slug": worker,

@@ -3,8 +3,8 @@
 Fills one account with past runs (directly in the tables of SQLite), then requests each page of
 ``PAGES`` repeatedly, signed in, from the application in this process: the time is from the request
 to the last byte, without network and browser. Prints p50, p95 and the size of each page; the target
-is a p95 of 50 ms. Add further pages to ``PAGES``. Then the same for the pages of an active run with
-many log lines and rows.
+is a p95 of 50 ms. Then the same for the pages of an active run with many log lines and rows. Add
+new pages to ``PAGES``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PAGES: tuple[tuple[str, str], ...] = (
     ("runs, one Worker", "/runs?worker={worker_path}"),
     ("runs, one task", "/runs?task={task}"),
     ("runs, Worker and state", "/runs?worker={worker_path}&state=failed"),
-    ("runs, what nothing meets", "/runs?version=v9&outcome=timeout&origin=web"),
+    ("runs, a filter without matches", "/runs?version=v9&outcome=timeout&origin=web"),
     ("runs, days", "/runs?from={from_day}&until={until_day}"),
     ("runs, text in errors", "/runs?error=KeyError"),
     ("runs, text in no error", "/runs?error=nothing-like-it"),
@@ -270,7 +270,7 @@ async def run(options: argparse.Namespace) -> None:
         async with new_app(templates) as app:
             lease = await begin_run(app)
             await grow(app, lease, options.lines, options.rows)
-            line("a run under way", f"{options.lines:,} lines, {options.rows:,} rows")
+            line("an active run", f"{options.lines:,} lines, {options.rows:,} rows")
             pages = addresses(lease.run.id, options.lines, options.rows)
             missed += await measure(app, pages, options.rounds)
     line("pages over the target", str(missed))
@@ -279,8 +279,8 @@ async def run(options: argparse.Namespace) -> None:
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--lines", type=int, default=100_000, help="of the run under way")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of the run under way")
+    parser.add_argument("--lines", type=int, default=100_000, help="of the active run")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the active run")
     parser.add_argument("--rounds", type=int, default=40, help="requests of each page")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))

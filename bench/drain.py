@@ -4,8 +4,8 @@
 
 Boots a whole platform, posts all starts as fast as one connection can, and divides the number of
 runs by the time from the first POST to the end of the last run. Kinds: ``python`` is a
-one-line ``main.py`` without imports, ``python-row`` pushes one row (so it also imports
-grpcio), ``go`` is a static executable that exits (needs the Go toolchain). Three rounds of each.
+one-line ``main.py`` without imports, ``python-row`` pushes one row (so it also imports the SDK),
+``go`` is a static executable that exits (needs the Go toolchain). Three rounds of each.
 """
 
 from __future__ import annotations

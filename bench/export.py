@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--formats", default="csv,json,xlsx")
     options = parser.parse_args()
-    print(f"{options.rows} rows; the time to make them is taken off")
+    print(f"{options.rows} rows; the time for creating them is subtracted")
     print(f"{'format':8}{'rows/s':>10}{'MB':>8}{'memory +MB (1/10)':>20}{'memory +MB (all)':>18}")
     for name in options.formats.split(","):
         _, _, small = measured(name, options.rows // 10)

@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 MISSING = """\
-atheris is not installed here, so nothing is fuzzed by coverage. It is optional:
+atheris is not installed here, so fuzzing guided by coverage is not possible. It is optional:
 
     uv pip install --python {python} atheris
 
@@ -37,8 +37,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--targets", default="", help="names with commas between, all by default")
-    parser.add_argument("--corpus", type=Path, help="where inputs are kept between runs")
+    parser.add_argument("--targets", default="", help="names separated by commas, all by default")
+    parser.add_argument("--corpus", type=Path, help="folder that keeps inputs between runs")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
@@ -82,7 +82,7 @@ def verdict(said: str) -> str:
 
 
 def fuzz(name: str, corpus: Path, seconds: int) -> None:
-    """In the process of one target: never returns."""
+    """Fuzz one target in this process; never returns."""
     import atheris
 
     with atheris.instrument_imports(include=["fyke", "hpack"]):

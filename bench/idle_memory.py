@@ -40,7 +40,7 @@ def name_of(command: list[str]) -> str:
 
 
 def report(running, when: str) -> None:
-    processes = {running.process.pid: "guard or supervisor"}
+    processes = {running.process.pid: "root supervisor or supervisor"}
     processes |= {pid: name_of(command) for pid, command in running.tree().items()}
     total = total_private = 0.0
     for pid, name in processes.items():
@@ -61,7 +61,7 @@ def work(running, api) -> None:
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--settle", type=float, default=5, help="seconds of rest before each look")
+    parser.add_argument("--settle", type=float, default=5, help="idle seconds before each reading")
     options = parser.parse_args()
     head("Memory of the whole platform")
     with platform_up() as (running, api):

@@ -1,4 +1,4 @@
-"""Measures a large run: sorted, filtered and walked pages, exports and resumed downloads.
+"""Measures a large run: sorted and filtered pages, pages by cursor, exports, resumed downloads.
 
     python bench/large_run.py [--rows 1000000] [--pages 100] [--formats csv,json,xlsx]
 

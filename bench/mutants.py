@@ -98,8 +98,8 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", metavar="MODULE")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--again", action="store_true", help="also what is recorded as complete")
-    which.add_argument("--survivors", action="store_true", help="only what was left alive")
+    which.add_argument("--again", action="store_true", help="modules with a complete record, too")
+    which.add_argument("--survivors", action="store_true", help="only the survivors")
     options = parser.parse_args()
     if importlib.util.find_spec("mutmut") is None:
         print(f"mutmut is not installed: uv pip install --python {sys.executable} mutmut")

@@ -96,9 +96,9 @@ async def compare(url: str, folder: Path, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--url", default="", help="a PostgreSQL database; SQLite without it")
+    parser.add_argument("--url", default="", help="a PostgreSQL database; without it, SQLite")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
-    parser.add_argument("--folder", type=Path, help="where the files go; a temporary folder")
+    parser.add_argument("--folder", type=Path, help="folder of the files, else a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as text:
         folder = Path(text)

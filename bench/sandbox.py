@@ -11,7 +11,7 @@ starts), one after another, each used once. Prints p50, p90 and p99 in ms:
 * its parts: making the sandbox, and from the launch to the first byte;
 * as root: the CPU time of launcher and sandbox over the life of a sandbox;
 * the peak memory of the sandbox;
-* abort: from SIGTERM to nothing left (no process, no control group, no work folder), for a program
+* abort: from SIGTERM until nothing is left (process, control group, work folder), for a program
   that ends on SIGTERM;
 * kill: the same from SIGKILL, for one that ignores SIGTERM and has 20 daemons.
 """

@@ -1,7 +1,7 @@
-"""Rows a second of one sequential grpcio client: our SDK service against grpc.aio.
+"""Measures the rows per second of one sequential grpcio client: our SDK service against grpc.aio.
 
-Both servers store nothing, so this is the cost of the way alone. They are measured in turn, round
-after round, in one sitting, because figures of different sittings do not compare.
+Neither server stores anything, so only the transport is measured. They alternate, round after
+round, in one session, because figures of different sessions cannot be compared.
 
     python bench/sdk_service.py [--rounds 5] [--rows 4000] [--bytes 900]
 """

@@ -1,18 +1,18 @@
-"""How soon a Python Worker runs after the POST that starts it: cold, environment built.
+"""Measures how soon a Python Worker runs after the POST that starts it: cold, environment built.
 
     python bench/start.py [--runs 50] [--cpus 1]
 
 Boots a whole platform, publishes a Worker, lets one run build its environment, then starts runs
-one after another, each after the end of the one before. No process waits warm. Prints, from the
-moment the POST was sent:
+one after another, each after the end of the previous one. There are no warm processes. Prints the
+time from sending the POST
 
 * until the POST was answered;
 * until the first line of the Worker's own ``main.py``, before it imports anything;
-* until its first call of the SDK has returned (that includes importing grpcio and protobuf);
-* until the run has ended in the state.
+* until its first call of the SDK has returned (including the import of the SDK);
+* until the state has recorded the end of the run,
 
-The Worker pushes the readings of its own clock (CLOCK_MONOTONIC, which a sandbox shares with the
-machine), so nothing is polled in the meantime. p50, p90, p99 in ms.
+as p50, p90 and p99 in ms. The Worker pushes the readings of its own clock (CLOCK_MONOTONIC, which a
+sandbox shares with the machine), so nothing is polled in the meantime.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def one_run(running, api, worker: str, cpus: float) -> dict[str, float]:
     clock, sent = time.time(), time.monotonic()
     run = api.start(worker, cpus=cpus)["run_slug"]
     answered = time.monotonic()
-    time.sleep(0.4)  # ask nothing while it runs
+    time.sleep(0.4)  # send no request while it runs
     api.ended(run)
     [row] = api.rows(run)
     return {

@@ -1,10 +1,10 @@
-"""What each part of the suite costs in CPU, of the tests and of the processes that they start.
+"""Measures the CPU time of each part of the suite: of tests and of the processes that they start.
 
     python bench/suite.py [--top 20] -- -n 2 --fast
 
 Runs pytest with these arguments and prints the seconds of CPU by folder, file and test, then those
-of collecting. A process counts when it has ended, so a platform that tests share counts for the
-last of them. Other work on the machine makes every figure larger.
+of collecting. The time of a process is counted when it has ended, so that of a shared platform is
+counted for the last test that uses it. Other work on the machine makes every figure larger.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def note(name: str, before: tuple[float, float]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     found = yield
-    note(COLLECTING, (0, 0))  # imports before it included
+    note(COLLECTING, (0, 0))  # including the imports before it
     return found
 
 

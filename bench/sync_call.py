@@ -1,10 +1,10 @@
-"""How long a sync call takes: POST with ``is_async`` false to the rows in its answer.
+"""Measures a sync call: the time from a POST with ``is_async`` false to its answer with the rows.
 
     python bench/sync_call.py [--runs 50]
 
 Boots a whole platform and calls a Worker that pushes one row, one call after another, cold with a
-built environment: once on the smallest device (512 MB and 0.125 of a core, what a start gets that
-names nothing) and once with a whole core. Prints p50, p90, p99 in ms of each.
+built environment: once on the smallest device (512 MB and 0.125 of a core, the default of a start)
+and once with a whole core. Prints p50, p90, p99 in ms of each.
 """
 
 from __future__ import annotations

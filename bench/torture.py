@@ -1,5 +1,5 @@
-"""Break a platform under load in one way after another, and check after each fault that no
-acknowledged row is lost or doubled, no run is stuck or ended twice, and nothing is left behind.
+"""Inject faults into a platform under load, one after another, and check after each that no
+acknowledged row is lost or duplicated, no run is stuck or has ended twice, and nothing is left.
 
     python bench/torture.py [--minutes N] [--kinds kill,freeze] [--database sqlite] [--short]
 
@@ -7,10 +7,10 @@ Several Workers push numbered rows while a fault is injected; then every run mus
 counts, exports, callbacks, ledger, database, processes and folders are compared with what the
 Workers report as acknowledged (``reliability/checks.py``). The results are added to
 ``docs/reliability.toml`` after every round, and the tables of ``docs/reliability.md`` are written
-from it at the end. Stop at any moment: after Ctrl-C or SIGTERM the current round is finished and
-added, a second signal abandons it. The next session continues with the fault that is furthest from
-its aim, until all aims are reached or ``--minutes`` are over. Several may run at once. Exits with 1
-if a round broke a rule.
+from it at the end. It can be stopped at any moment: after Ctrl-C or SIGTERM the current round is
+finished and added; a second signal abandons it. The next session continues with the fault that is
+furthest from its aim, until all aims are reached or ``--minutes`` have passed. Several sessions may
+run at once. Exits with 1 if a round broke a rule.
 
 Kinds: kill (SIGKILL of server, runner, egress, launcher, preload process, supervisor, root
 supervisor or all at once), freeze (SIGSTOP of one), silent (connections to PostgreSQL that drop
@@ -51,13 +51,13 @@ from support.mounts import new_mounts
 RECORDS = ROOT / "docs" / "reliability.toml"
 AIMS = {kind.name: kind.aims for kind in KINDS.values()}
 DATABASES = ("sqlite", "postgres")
-# faults of this command, or of a start without any fault; such a round is not added
+# errors of this command, or of a start before any fault; such a round is not added
 FAILURES = (AssertionError, OSError, subprocess.SubprocessError, httpx2.HTTPError, psycopg.Error)
 MAX_FAILURES = 3  # in a row
 
 
 class Stop:
-    """The first SIGINT or SIGTERM asks to stop after the round, the second one at once."""
+    """The first SIGINT or SIGTERM stops the command after the round, the second one at once."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -75,7 +75,7 @@ class Stop:
 
 @dataclass
 class Session:
-    """One call of the command."""
+    """One execution of the command."""
 
     records: Records
     commit: str
@@ -91,7 +91,7 @@ class Session:
         return self.stop.requested or time.monotonic() > self.until
 
     def rounds(self, kind: Kind, database: str) -> None:
-        """A platform, and rounds on it until one breaks a rule."""
+        """Start a platform, and run rounds on it until one breaks a rule."""
         priced = self.records.faults(kind.name, database) // kind.rounds % 2 == 0
         number = 1 if self.short else kind.rounds
         with stage(database, priced=priced, **kind.options()) as site:
@@ -101,7 +101,7 @@ class Session:
 
     def round(self, kind: Kind, database: str, site: Stage, last: bool) -> bool:
         """Inject faults, check, and add the result; return whether the platform was stopped,
-        as after the last round.
+        as it is after the last round.
         """
         self.number += 1
         seed = f"{self.seed}-{self.number}"
@@ -143,7 +143,7 @@ class Session:
 
 
 def keep_files(site: Stage, folder: Path) -> None:
-    """Copy log and databases, and nothing else: a data folder also has device nodes."""
+    """Copy only log and databases: a data folder also has device nodes."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in (site.platform.log, *site.platform.home.glob("*.db*")):
         if path.is_file():
@@ -151,7 +151,7 @@ def keep_files(site: Stage, folder: Path) -> None:
 
 
 def order(records: Records, chosen: list[tuple[Kind, str]]) -> Iterator[tuple[Kind, str]]:
-    """Always the one that is furthest from its aim, until all aims are reached."""
+    """Yield the pair that is furthest from its aim, until all aims are reached."""
 
     def share(one: tuple[Kind, str]) -> float:
         kind, database = one
@@ -162,7 +162,9 @@ def order(records: Records, chosen: list[tuple[Kind, str]]) -> Iterator[tuple[Ki
 
 
 def possible(kinds: list[str], databases: list[str]) -> list[tuple[Kind, str]]:
-    """The requested kinds and databases; those that are impossible on this machine are printed."""
+    """The requested kinds and databases without those that are impossible on this machine, which
+    are printed with the reason.
+    """
     found, reasons = [], set()
     for kind in (KINDS[name] for name in kinds):
         for database in (aim for aim in kind.aims if aim in databases):
@@ -176,8 +178,8 @@ def possible(kinds: list[str], databases: list[str]) -> list[tuple[Kind, str]]:
     return found
 
 
-def sit(session: Session, chosen: list[tuple[Kind, str]]) -> None:
-    """Rounds until the time is over, a stop is requested, or all aims are reached."""
+def run_rounds(session: Session, chosen: list[tuple[Kind, str]]) -> None:
+    """Run rounds until the time is over, a stop is requested, or all aims are reached."""
     failures = 0
     for kind, database in chosen if session.short else order(session.records, chosen):
         if session.over():
@@ -208,11 +210,11 @@ def options_of(given: list[str] | None = None) -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("--kinds", default=",".join(KINDS), help="names, separated by commas")
     parser.add_argument("--database", choices=DATABASES, help="both by default")
-    parser.add_argument("--minutes", type=float, help="begin no round after this time")
+    parser.add_argument("--minutes", type=float, help="start no round after this time")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    parser.add_argument("--short", action="store_true", help="one round of each, whatever the aims")
-    parser.add_argument("--keep", type=Path, help="a folder for the files of broken rounds")
-    parser.add_argument("--records", type=Path, default=RECORDS, help="the file that is added to")
+    parser.add_argument("--short", action="store_true", help="one round of each kind and database")
+    parser.add_argument("--keep", type=Path, help="folder for files of rounds that broke a rule")
+    parser.add_argument("--records", type=Path, default=RECORDS, help="file that gets the results")
     parser.add_argument("--tables", action="store_true", help="only write the tables of the page")
     options = parser.parse_args(given)
     options.kinds = options.kinds.split(",")
@@ -242,7 +244,7 @@ def main() -> int:
             new_mounts()  # only this command and its processes see the small disks
         compile_program()
         try:
-            sit(session, chosen)
+            run_rounds(session, chosen)
         except KeyboardInterrupt:
             print("Stopped; the current round is not added.", file=sys.stderr)
         line("rounds", f"{session.number}, {session.broken} of them broke a rule")

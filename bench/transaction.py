@@ -1,4 +1,4 @@
-"""What the stores of one transaction cost beside its statements.
+"""Measures what building the stores of a transaction costs, without its statements.
 
     .venv/bin/python bench/transaction.py [--times 2000]
 

@@ -18,7 +18,7 @@ ENDED = ("succeeded", "failed", "aborted")
 PLATFORM = ("runner_lost", "platform_stopped", "internal", "not_started")  # no Worker causes these
 
 LOST = "row lost"
-DOUBLED = "row doubled"
+DOUBLED = "row duplicated"
 FOREIGN = "row that was not pushed"
 ORDER = "rows out of order"
 COUNTS = "counts differ"
@@ -26,7 +26,7 @@ TWO_ENDS = "two ends"
 NOT_STARTED = "ended before it started"
 ENDED_BY_FAULT = "ended by a harmless fault"
 STUCK = "stuck"
-STARTS = "start lost or doubled"
+STARTS = "start lost or duplicated"
 OVERCHARGED = "overcharged"
 LEFT = "left behind"
 LEDGER = "ledger"
@@ -139,7 +139,7 @@ def ended_by_fault(seen: RoundSeen) -> int:
 
 
 def lived(start: float, end: float, over: float, paused: float) -> float:
-    """The time from ``start`` to ``end`` without the part of a pause of ``paused`` seconds that
+    """The time from ``start`` to ``end``, minus its overlap with a pause of ``paused`` seconds that
     ended at ``over``.
     """
     return end - start - max(0.0, min(end, over) - max(start, over - paused))

@@ -39,7 +39,7 @@ def whole() -> tuple[str, ...]:
 
 
 def inject(kind: Kind, stage: Stage, rng: random.Random) -> Injected:
-    """One fault of the kind, or several one after another; none after one that went wrong."""
+    """Inject the faults of one round, one after another, until one breaks a rule."""
     done: list[Injected] = []
     for _ in range(rng.randint(*kind.faults)):
         time.sleep(rng.uniform(0, kind.gap))  # the first one while Workers start or run
@@ -72,8 +72,8 @@ def kill(stage: Stage, rng: random.Random) -> Injected:
 
 
 def kill_whole(stage: Stage, target: str, rng: random.Random) -> tuple[list[str], list[str]]:
-    """Kill the supervisor, the root supervisor or everything, and start it again; return what was
-    left, and what was wrong with the start.
+    """Kill the supervisor, the root supervisor or everything, and start the platform again; return
+    the processes that were left, and what was wrong with the start.
     """
     pids = stage.everything() if target == "tree" else [stage.awaited(target)]
     pidfds = [pidfd_of(stage.platform, pid) for pid in pids]
@@ -112,7 +112,7 @@ def ended_or_restarted(stage: Stage, targets: Sequence[str], harmless: bool) -> 
 
 
 def pause(stage: Stage, rng: random.Random) -> Injected:
-    """Stop every process for a time, as a suspended machine does."""
+    """Stop every process for a time, as if the machine were suspended."""
     seconds = rng.choice([rng.uniform(2, 12), rng.uniform(12, 60)])
     stopped: dict[int, int] = {}
     try:
@@ -188,8 +188,8 @@ def outage(stage: Stage, rng: random.Random) -> Injected:
 
 
 def backup(stage: Stage, rng: random.Random) -> Injected:
-    """A backup whose every step takes long, because it is stopped most of the time; then it is
-    restored to another folder, and the rows are compared.
+    """Make a backup that is stopped most of the time, so that each step takes long; restore it to
+    another folder, and compare the rows.
     """
     before = {job.tag: max((e.number for e in stage.watcher.of(job.tag)), default=0)
               for job in stage.jobs}  # fmt: skip
@@ -215,7 +215,7 @@ def backup(stage: Stage, rng: random.Random) -> Injected:
 
 
 def slowed(process: subprocess.Popen[str], home: Path, rng: random.Random) -> None:
-    """Run it a few milliseconds at a time from the moment when it opens the data folder."""
+    """Run it a few milliseconds at a time, as soon as it has opened the data folder."""
     until = time.monotonic() + 60
     while process.poll() is None and not opens(process.pid, home):
         if time.monotonic() > until:
@@ -244,9 +244,9 @@ def opens(pid: int, folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Kind:
-    """``aims`` are numbers of single faults by database, ``faults`` those of one round, each after
-    up to ``gap`` seconds. ``rounds`` share one platform. Each starts ``jobs`` within ``spread``
-    seconds.
+    """``aims``: how many single faults are to be injected in all, by database. A round starts
+    ``jobs`` runs within ``spread`` seconds and injects ``faults`` faults (from, to), each after at
+    most ``gap`` seconds. ``rounds`` rounds share one platform.
     """
 
     name: str
@@ -273,7 +273,7 @@ def no_volume() -> str:
 
 
 def libfaketime() -> str:
-    """Its path, also from the variable LIBFAKETIME; empty when it is not installed."""
+    """Its path, which LIBFAKETIME may also name; empty when it is not installed."""
     found = [os.environ.get("LIBFAKETIME", ""), *map(str, Path("/usr/lib").glob(FAKETIME))]
     return next((path for path in found if path and Path(path).exists()), "")
 

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from reliability.checks import ENDED, STUCK_SECONDS, silence
 
-# The file has room for the number from the start: writing it needs no disk and never fails. The
-# command opens it, where it stays readable after the work folder was removed, and shows by the mode
-# that it has.
+# The file has room for the number from the start, so that writing it needs no disk space and never
+# fails. This command opens the file, to read it even after the work folder was removed, and then
+# changes its mode, for which the Worker waits.
 WORKER = """
 import os
 import time
@@ -40,7 +40,7 @@ for number in range(1, given["rows"] + 1):
 """
 TAG, NUMBER = 40, 20  # characters
 LOOK_SECONDS = 0.03
-SIGN_SECONDS = 0.5  # progress within this time is one sign
+SIGN_SECONDS = 0.5  # all progress within this time counts as one sign
 ASK_SECONDS = 0.25
 CALL_SECONDS = 10.0
 ACCEPT_SECONDS = 60.0
@@ -179,7 +179,7 @@ class Client:
             connection.close()
 
     def patiently(self, ask: Callable[[], Any], seconds: float) -> Any:
-        """Repeat until it is answered. Raises the last ``Unreachable`` after ``seconds``."""
+        """Repeat a call until it is answered. Raises the last ``Unreachable`` after ``seconds``."""
         until = time.monotonic() + seconds
         while True:
             try:
@@ -240,14 +240,16 @@ class Load:
         query: Callable[[str], list[tuple[Any, ...]]],
         callback: Callable[[str], str],
     ) -> None:
-        """``callback``: the URL for a tag. ``query`` reads the state; raises ``Unreachable``."""
+        """``callback`` returns the URL for a tag. ``query`` reads the state or raises
+        ``Unreachable``.
+        """
         self._client, self._worker, self._watcher = client, worker, watcher
         self._query, self._callback = query, callback
         self._give_up = threading.Event()
 
     @contextlib.contextmanager
     def started(self, jobs: Sequence[Job]) -> Iterator[None]:
-        """The jobs start, end, and are followed during the block."""
+        """Start the jobs, abort some, and follow their states during the block."""
         self._give_up.clear()
         threads = [threading.Thread(target=self._drive, args=(job,), daemon=True) for job in jobs]
         threads.append(threading.Thread(target=self._follow, args=(jobs,), daemon=True))

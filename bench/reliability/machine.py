@@ -78,7 +78,7 @@ def left_of(home: Path, uids: range) -> list[str]:
 
 
 def fyke(platform: Booted, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of ``fyke`` in a session of its own: Ctrl-C is for the trials alone."""
+    """Run a command of ``fyke`` in a session of its own, so that Ctrl-C does not reach it."""
     return subprocess.run(
         [sys.executable, "-m", "fyke.cli.entry", *arguments],
         env=platform.environment(),
@@ -107,7 +107,9 @@ def first_line(error: BaseException) -> str:
 
 
 def stopped(platform: Booted) -> None:
-    """Stop it, and kill processes that do not stop, so that the next round does not find them."""
+    """Stop the platform, and kill processes that do not stop, so that the next round does not find
+    them.
+    """
     process = platform.process
     try:
         platform.stop()

@@ -82,7 +82,7 @@ class Records:
         self.found = [Found(**item) for item in read.get("found", ())]
 
     def add(self, commit: str, kind: str, database: str, round: Round, day: str) -> None:
-        """Add to the file as it is now; several commands may run at once."""
+        """Add to the current content of the file; several commands may run at once."""
         with self._locked():
             self._read()
             self._add(commit, kind, database, round, day)
@@ -159,7 +159,7 @@ def round_up(seconds: float) -> int:
 
 
 def tables(records: Records, aims: Mapping[str, Mapping[str, int]]) -> str:
-    """The totals over all commits, those of each commit, and what was found."""
+    """The totals over all commits, those of each commit, and the violations."""
     lines = header("fault", "database", "injected", "aim", "runs", "rows", "ended", "violations")
     for kind, databases in aims.items():
         for database, aim in databases.items():

@@ -53,8 +53,8 @@ def compare_restored(stage: Stage, file: Path, before: Mapping[str, int]) -> dic
 
 
 def restore(platform: Booted, file: Path) -> int:
-    """How many rows it left out, because the state does not know their attempts. Raises
-    ``AssertionError``.
+    """Restore the file; return how many rows were left out, because the state does not know their
+    attempts. Raises ``AssertionError``.
     """
     done = fyke(platform, "restore", str(file), "--home", str(platform.home), "--json")
     assert done.returncode == 0, f"restore failed: {done.stderr[-300:]}"
@@ -63,7 +63,9 @@ def restore(platform: Booted, file: Path) -> int:
 
 @contextlib.contextmanager
 def started(platform: Booted) -> Iterator[Watcher]:
-    """It is watched from before its start, because waiting runs start at once."""
+    """Start the platform for the block, and watch it from before the start, because waiting runs
+    start at once.
+    """
     with Watcher(platform.home / "work") as watcher:
         platform.start()
         yield watcher

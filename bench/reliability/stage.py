@@ -1,4 +1,4 @@
-"""A platform under test: finds its processes by role, reads its state, and detects leftovers."""
+"""A platform under test: finds its processes by role, reads its state, and checks what remains."""
 
 from __future__ import annotations
 
