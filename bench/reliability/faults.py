@@ -66,7 +66,7 @@ def kill(stage: Stage, rng: random.Random) -> Injected:
         return Injected([target], time.monotonic(), down=down, left=left)
     pidfd = stage.signal(target, signal.SIGKILL)
     if pidfd < 0:
-        return Injected([target], time.monotonic(), down=[f"{target} was not there for 20 s"])
+        return Injected([target], time.monotonic(), down=[f"{target} did not exist for 20 s"])
     os.close(pidfd)
     return ended_or_restarted(stage, [target], target in HARMLESS)
 
@@ -91,7 +91,7 @@ def freeze(stage: Stage, rng: random.Random) -> Injected:
     seconds = rng.choice([rng.uniform(1, 5), rng.uniform(5, 15), rng.uniform(15, 40)])
     pidfd = stage.signal(target, signal.SIGSTOP)
     if pidfd < 0:
-        return Injected([target], time.monotonic(), down=[f"{target} was not there for 20 s"])
+        return Injected([target], time.monotonic(), down=[f"{target} did not exist for 20 s"])
     try:
         time.sleep(seconds)
     finally:
