@@ -44,6 +44,14 @@ class PostgresServer:
             check=True, capture_output=True, user=self._uid, env=self._env, cwd=self.socket_dir,
         )  # fmt: skip
 
+    def create_standby_of(self, primary: PostgresServer) -> None:
+        """Make the data folder as a copy of the primary's. The server will follow the primary."""
+        subprocess.run(
+            [binary("pg_basebackup"), "-D", self._data, "-h", primary.socket_dir,
+             "-U", self.user, "-R", "--checkpoint=fast", "--no-sync"],
+            check=True, capture_output=True, user=self._uid, env=self._env, cwd=self.socket_dir,
+        )  # fmt: skip
+
     def start(self) -> None:
         """Start the server and wait until it answers."""
         import psycopg  # here, because pytest imports this file in every process
@@ -126,9 +134,11 @@ def _unprivileged() -> int | None:
 
 
 @contextlib.contextmanager
-def running_postgres(*, fsync: bool = True) -> Iterator[PostgresServer]:
-    """Run a new server for the length of the block. Without ``fsync`` committed data survives the
-    end of the server, but not a crash of the machine.
+def running_postgres(
+    *, fsync: bool = True, primary: PostgresServer | None = None
+) -> Iterator[PostgresServer]:
+    """Run a new server, or a standby of ``primary``, for the length of the block. Without ``fsync``
+    committed data survives the end of the server, but not a crash of the machine.
     """
     uid = _unprivileged()
     # not below pytest's folder: other users cannot read it, and its path is too long for a socket
@@ -138,7 +148,10 @@ def running_postgres(*, fsync: bool = True) -> Iterator[PostgresServer]:
             os.chown(home, uid, -1)
         home.chmod(0o711)  # platforms of the service user connect to the socket
         server = PostgresServer(home, uid, fsync)
-        server.create()
+        if primary is None:
+            server.create()
+        else:
+            server.create_standby_of(primary)
         try:
             server.start()
             yield server

@@ -23,11 +23,11 @@ class Relay:
     all open connections drop what is sent; with ``silent`` new ones do so from their start. ``cut``
     is ``before`` (a COMMIT does not reach the server), ``after`` (it does, but its answer never
     comes back), ``swallow`` (as ``before``, but the connection goes silent) or empty; it counts for
-    one COMMIT.
+    one COMMIT. A new ``server`` (its socket's folder) is that of new connections.
     """
 
     def __init__(self, folder: Path, server: Path) -> None:
-        self.folder, self._server = folder, server / SOCKET
+        self.folder, self.server = folder, server
         self.cut = ""
         self.cuts = 0
         self.down = self.down_after_cut = self.silent = False
@@ -55,7 +55,7 @@ class Relay:
         if self.silent:
             silence = asyncio.Event()
             silence.set()
-        from_server, to_server = await asyncio.open_unix_connection(self._server)
+        from_server, to_server = await asyncio.open_unix_connection(self.server / SOCKET)
         ends = {writer, to_server}
         self._lines |= ends
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Container, Generator, Iterator
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,7 +18,7 @@ _KEEPALIVE = {"idle": 5, "interval": 2, "count": 2}
 _MS = round(IDLE_SECONDS * 1000)
 
 # Each side notices that the other one is gone within 10 seconds.
-CLIENT: dict[str, Any] = {
+_CLIENT: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
     "application_name": "fyke",
     "tcp_user_timeout": _MS,
@@ -33,6 +33,16 @@ _SERVER = "; ".join(
 )
 _STEP = 1.0
 _CHECKS_CLIENT = 140_000  # the version that can end the statement of a client that is gone
+
+
+def connect_arguments(given: Container[str]) -> dict[str, Any]:
+    """Return the arguments of a connection whose URL has the parameters ``given``.
+
+    A standby is no server to connect to: it refuses writes, and a connection that was opened during
+    a failover would stay on it.
+    """
+    role = {} if "target_session_attrs" in given else {"target_session_attrs": "primary"}
+    return _CLIENT | role
 
 
 class _Silence(Exception):

@@ -17,10 +17,11 @@ from itertools import islice
 
 import psycopg
 import structlog
+from psycopg.conninfo import conninfo_to_dict
 
 from fyke.kit import backoff
 from fyke.storage.deadlines import SIGNAL
-from fyke.storage.postgres import CLIENT, TimedConnection
+from fyke.storage.postgres import TimedConnection, connect_arguments
 from fyke.storage.signals.listeners import Listeners, TopicListener
 
 CHANNEL = "fyke_signals"
@@ -75,7 +76,8 @@ class PostgresSignals:
 
 
 def _connect(conninfo: str) -> TimedConnection:
-    connection = TimedConnection.connect(conninfo, autocommit=True, **CLIENT)
+    arguments = connect_arguments(conninfo_to_dict(conninfo))
+    connection = TimedConnection.connect(conninfo, autocommit=True, **arguments)
     connection.prepare_session(SIGNAL, durable=False)
     return connection
 

@@ -185,7 +185,7 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
 
 def _postgres_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
     # psycopg is needed on PostgreSQL only
-    from fyke.storage.postgres import CLIENT, CONNECT_SECONDS, TimedConnection
+    from fyke.storage.postgres import CONNECT_SECONDS, TimedConnection, connect_arguments
 
     engine = create_engine(
         url,
@@ -193,7 +193,7 @@ def _postgres_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
         isolation_level="READ COMMITTED",
-        connect_args=CLIENT,
+        connect_args=connect_arguments(url.query),
     )
 
     @event.listens_for(engine, "do_connect")

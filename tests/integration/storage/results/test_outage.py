@@ -121,12 +121,13 @@ async def test_a_read_only_database_is_an_outage_for_commits_only(
     database = make_url(postgres_url).database
 
     def alter(change: str) -> None:
+        """Change the setting of new sessions."""
         with postgres.admin() as connection:
             connection.execute(f"ALTER DATABASE {database} {change}")  # type: ignore[call-overload]
-        relay.drop()  # the setting is that of new sessions
 
     await results.commit(rows(0))
     alter("SET default_transaction_read_only = on")
+    relay.drop()
     with pytest.raises(Unavailable):
         await results.commit(rows(99))
     assert await stored(results) == [0]

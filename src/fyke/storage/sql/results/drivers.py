@@ -4,7 +4,8 @@ Statements are written with ``?`` for both; none has another question mark or a 
 Connections come from an engine of ``dialects``, which configures them; each is then owned by one
 thread. Errors of the drivers are translated:
 
-* ``RetryWrite``: nothing was stored; the work can be retried.
+* ``RetryWrite``: nothing was stored; the work can be retried, after ``Reconnect`` on a new
+  connection.
 * ``InDoubt``: the connection was lost while committing; see ``Driver.was_committed``.
 * ``Unavailable``: disk full, I/O error, database down. Nothing was stored.
 """
@@ -27,6 +28,10 @@ _WAL_BYTES_KEPT = 64 * 2**20
 
 class RetryWrite(Exception):
     """Nothing was stored; the work can be retried."""
+
+
+class Reconnect(RetryWrite):
+    """Nothing was stored; the work can be retried on a new connection."""
 
 
 class InDoubt(Exception):

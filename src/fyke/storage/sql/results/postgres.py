@@ -14,7 +14,13 @@ from sqlalchemy import Engine
 from fyke.errors import Unavailable
 from fyke.storage.deadlines import BATCH, PAGE
 from fyke.storage.postgres import TimedConnection
-from fyke.storage.sql.results.drivers import InDoubt, Params, RetryWrite, insert_statement
+from fyke.storage.sql.results.drivers import (
+    InDoubt,
+    Params,
+    Reconnect,
+    RetryWrite,
+    insert_statement,
+)
 
 _COPY_FROM = 8  # from this many rows on, COPY is faster than pipelined INSERTs
 # A server that crashes may reuse ids of transactions that were not written. Each of our commits
@@ -124,8 +130,8 @@ class PostgresDriver:
             if self._connection.closed:
                 return RetryWrite()  # stale, or the server restarted; a new connection may work
             return Unavailable(f"The results store cannot be used: {error}")
-        if isinstance(error, errors.ReadOnlySqlTransaction):  # for example after a failover
-            return Unavailable(f"The results store cannot be written: {error}")
+        if isinstance(error, errors.ReadOnlySqlTransaction):
+            return Reconnect()  # the setting is that of the session
         return error
 
     def close(self) -> None:

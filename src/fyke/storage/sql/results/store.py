@@ -28,7 +28,7 @@ from fyke.storage.sql.counted import CountedExecutor
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.connect import connect
-from fyke.storage.sql.results.drivers import Driver, InDoubt, RetryWrite
+from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.known import KnownAttempts, Lookup, NewAttempts
 from fyke.storage.sql.results.plan import check
@@ -248,6 +248,8 @@ class _Writer:
         except BaseException as exc:
             self._recover(driver)
             translated = driver.translate(exc)
+            if isinstance(translated, Reconnect):
+                self.close()
             if translated is exc:
                 raise
             raise translated from exc
