@@ -65,7 +65,8 @@ def make_source(name: str, attack: str, version: str = "1.0") -> tuple[str, byte
 class Index:
     """``files`` are served by name; ``pages`` replace the generated page of a package; ``moved``
     redirects a path. With a ``login`` ("user:password") other requests get 401. ``files_at`` begins
-    the links to files; "" is this server. The page of the package ``held`` waits for ``release``.
+    the links to files; "" is this server. The next ``refused`` requests are answered with 503. The
+    page of the package ``held`` waits for ``release``.
     """
 
     def __init__(self) -> None:
@@ -75,6 +76,7 @@ class Index:
         self.login = ""
         self.files_at = ""
         self.held = ""
+        self.refused = 0
         self.release = threading.Event()
         self.requests: list[str] = []
         index = self
@@ -98,6 +100,9 @@ class Index:
                 token = base64.b64encode(index.login.encode()).decode()
                 if index.login and self.headers.get("authorization") != f"Basic {token}":
                     status, content = 401, b""
+                if index.refused:
+                    index.refused -= 1
+                    status, content = 503, b""
                 self.send_response(status)
                 if target:
                     self.send_header("location", target)

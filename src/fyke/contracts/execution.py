@@ -55,6 +55,10 @@ class EnvironmentFailed(Exception):
         self.log = log
 
 
+class RegistryAway(EnvironmentFailed):
+    """A package registry could not be reached, which is no fault of the version."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """Installed dependencies, shared and read-only. ``path`` is mounted at ``/env`` (Python) or

@@ -20,6 +20,7 @@ from fyke.contracts.execution import (
     Environments,
     Isolation,
     IsolationReport,
+    RegistryAway,
     Sandbox,
     Sandboxes,
     SandboxFault,
@@ -178,6 +179,8 @@ class AttemptRunner:
         except EnvironmentFailed as failed:
             if failed.log.strip():
                 intake.log(LogType.ERROR, failed.log, system=True)
+            if isinstance(failed, RegistryAway):
+                raise
             if failed.reason.code is ReasonCode.INSTALL_DISK_FULL:
                 # the disk is short even without the installed files: not a fault of the
                 # installation

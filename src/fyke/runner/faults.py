@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 
 from fyke.contracts.egress import Egress
-from fyke.contracts.execution import Sandboxes, SandboxFault
+from fyke.contracts.execution import RegistryAway, Sandboxes, SandboxFault
 from fyke.errors import Unavailable
 from fyke.reasons import Detail, DetailCode
 
@@ -21,6 +21,9 @@ def detail_of(error: Exception, mask: Callable[[str], str] = str) -> Detail:
     """What was wrong, with secrets masked by ``mask``."""
     if isinstance(error, SandboxFault):
         return error.detail.mapped(mask)
+    if isinstance(error, RegistryAway):
+        problem = str(error.reason.params.get("detail", ""))
+        return Detail.of(DetailCode.REGISTRY_AWAY, problem=problem).mapped(mask)
     if isinstance(error, EgressAway):
         return Detail(DetailCode.EGRESS_AWAY)
     if isinstance(error, Unavailable):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import structlog
 
-from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed, RegistryAway
 from fyke.contracts.signals import PREPARE, Signals
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.environments import Preparation, VersionEnvironments, is_platform_fault
@@ -98,6 +98,8 @@ class Preparer:
         bundle = await self._deps.bundles.ensure(version)
         try:
             await environments.ensure(version, bundle, worker.account_id, worker.builds_allowed)
+        except RegistryAway:
+            raise
         except EnvironmentFailed as failed:
             if is_platform_fault(failed.reason):
                 raise OSError(errno.ENOSPC, str(failed)) from failed

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts.execution import Environment, EnvironmentFailed
+from fyke.contracts.execution import Environment, EnvironmentFailed, RegistryAway
 from fyke.model.worker import Language
 from support import npm_registry, package_index
 from support.environments import Workspace, open_workspace
@@ -143,9 +143,22 @@ async def test_a_hanging_registry_does_not_delay_other_installations(
 
 
 async def test_an_unreachable_registry_is_an_error_with_a_log(configured: Configured) -> None:
-    with pytest.raises(EnvironmentFailed, match="could not be installed: ") as caught:
+    with pytest.raises(RegistryAway, match="could not be installed: ") as caught:
         await configured.install(UV_DEFAULT_INDEX="http://127.0.0.1:1/simple", UV_HTTP_RETRIES="0")
     assert caught.value.log
+
+
+async def test_an_index_that_was_away_while_its_files_were_looked_up_is_asked_again(
+    configured: Configured, index: Index
+) -> None:
+    """The files are on another server, which is only found with an answer of the index."""
+    with package_index.served() as other:
+        other.add_wheel("tiny")
+        index.files_at = other.base
+        index.refused = 1
+        with pytest.raises(RegistryAway):
+            await configured.install(UV_DEFAULT_INDEX=index.url, UV_HTTP_RETRIES="0")
+        assert (await configured.install(UV_DEFAULT_INDEX=index.url)).path is not None
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])

@@ -16,6 +16,7 @@ from fyke.contracts.execution import (
     EnvironmentFailed,
     Isolation,
     IsolationReport,
+    RegistryAway,
     SandboxFault,
 )
 from fyke.domain.results import commit
@@ -278,6 +279,7 @@ async def run_with(
     return one, working
 
 
+AWAY = RegistryAway(Reason.of(ReasonCode.PACKAGES_FAILED, detail="timed out"), "connecting ...")
 FULL_DISK = EnvironmentFailed(Reason(ReasonCode.INSTALL_DISK_FULL), "ENOSPC")
 
 
@@ -285,6 +287,7 @@ FULL_DISK = EnvironmentFailed(Reason(ReasonCode.INSTALL_DISK_FULL), "ENOSPC")
     ("errors", "code"),
     [
         ({"environment": SandboxFault("the launcher has ended")}, DetailCode.SANDBOX_FAILED),
+        ({"environment": AWAY}, DetailCode.REGISTRY_AWAY),
         ({"environment": FULL_DISK, "check": DiskShort(1, 2)}, DetailCode.DISK_SHORT),
         ({"sandbox": DiskShort(1, 2)}, DetailCode.DISK_SHORT),
         ({"sandbox": OSError(errno.ENOSPC, "no space")}, DetailCode.DISK_USED_UP),

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.execution import DiskShort, SandboxFault
+from fyke.contracts.execution import DiskShort, RegistryAway, SandboxFault
 from fyke.errors import Unavailable
-from fyke.reasons import Detail, DetailCode, detail_sentence
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.faults import EgressAway, detail_of, find_trouble
 
 pytestmark = pytest.mark.anyio
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.anyio
     [
         (SandboxFault("no launcher at /run/x"), DetailCode.SANDBOX_FAILED),
         (DiskShort(1, 2), DetailCode.DISK_SHORT),
+        (RegistryAway(Reason(ReasonCode.PACKAGES_FAILED)), DetailCode.REGISTRY_AWAY),
         (EgressAway(), DetailCode.EGRESS_AWAY),
         (Unavailable("away"), DetailCode.STORE_AWAY),
         (OSError(errno.ENOSPC, "full"), DetailCode.DISK_USED_UP),

@@ -10,7 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.execution import DiskShort, Environment, EnvironmentFailed, SandboxFault
+from fyke.contracts.execution import (
+    DiskShort,
+    Environment,
+    EnvironmentFailed,
+    RegistryAway,
+    SandboxFault,
+)
 from fyke.domain.results import commit
 from fyke.domain.runs.environments import Preparation
 from fyke.errors import Unavailable
@@ -22,6 +28,7 @@ from support.memory import a_version, a_worker
 
 pytestmark = pytest.mark.anyio
 BAD = Reason(ReasonCode.BAD_REQUIREMENT)
+AWAY = RegistryAway(Reason.of(ReasonCode.PACKAGES_FAILED, detail="timed out"), "log")
 FULL = EnvironmentFailed(Reason(ReasonCode.INSTALL_DISK_FULL), "ENOSPC")
 
 
@@ -109,6 +116,7 @@ async def test_all_that_is_due_is_installed_as_for_a_run() -> None:
     [
         (EnvironmentFailed(BAD, "log"), BAD),
         (FULL, Detail(DetailCode.DISK_USED_UP)),
+        (AWAY, Detail.of(DetailCode.REGISTRY_AWAY, problem="timed out")),
         (SandboxFault("x"), Detail.of(DetailCode.SANDBOX_FAILED, problem="x")),
         (ValueError("a bug"), Detail.of(DetailCode.UNFORESEEN, problem="a bug")),
     ],

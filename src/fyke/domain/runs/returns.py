@@ -13,7 +13,9 @@ from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 
 TRIES = 10
-TRIES_UNFORESEEN = 3  # a bug, which a pause seldom removes
+FEW_TRIES = 3
+# a bug and a missing network, which a pause seldom removes
+_SELDOM_REMOVED = frozenset({DetailCode.UNFORESEEN, DetailCode.REGISTRY_AWAY})
 FIRST_PAUSE_MS = 1000
 
 
@@ -35,8 +37,7 @@ def times_in_a_row(attempts: Iterable[Attempt], fault: Reason) -> int:
 
 def is_too_often(fault: Reason, times: int) -> bool:
     """Whether a fault that has occurred ``times`` times in a row ends the subtask."""
-    unforeseen = _code(fault) == DetailCode.UNFORESEEN
-    return times >= (TRIES_UNFORESEEN if unforeseen else TRIES)
+    return times >= (FEW_TRIES if _code(fault) in _SELDOM_REMOVED else TRIES)
 
 
 def pause_ms(times: int) -> int:

@@ -15,6 +15,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -163,10 +164,9 @@ class GoRecipe:
         ) as run:
             if run.code:
                 log = "\n".join(filter(None, (fetched, run.output)))
-                reason = package_installer.failure_reason(
-                    ReasonCode.BUILD_FAILED, "go", run.code, _explain(log)
+                raise package_installer.failure(
+                    OFFLINE, ReasonCode.BUILD_FAILED, "go", replace(run, output=log), _explain(log)
                 )
-                raise EnvironmentFailed(reason, log)
             await asyncio.to_thread(self._take, run.work / _OUT, content, run.output)
             return run.output
 

@@ -181,11 +181,12 @@ class NodeRecipe:
             ToolKind.NPM, terms, client, _sample_page, command, files, env
         ) as run:
             if run.code:
-                reason = self._installer.package_installer.failure_reason(
-                    ReasonCode.PACKAGES_FAILED, "npm", run.code, _explain(run.output)
+                failure = package_installer.failure(
+                    client, ReasonCode.PACKAGES_FAILED, "npm", run, _explain(run.output)
                 )
-                stale = self._exact and _OUT_OF_STEP in run.output
-                raise (LockOutOfStep if stale else EnvironmentFailed)(reason, run.output)
+                if self._exact and _OUT_OF_STEP in run.output:
+                    raise LockOutOfStep(failure.reason, run.output)
+                raise failure
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
 

@@ -144,8 +144,7 @@ class PythonRecipe:
         ) as run:
             if run.code:
                 code = code_of(run.output, builds=terms.builds)
-                reason = package_installer.failure_reason(code, "uv", run.code, explain(run.output))
-                raise EnvironmentFailed(reason, run.output)
+                raise package_installer.failure(client, code, "uv", run, explain(run.output))
             await asyncio.to_thread(self._take, run.work / "out", content, run.output)
             return run.output
 

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed, RegistryAway
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
 from fyke.domain.secrets.masking import Masker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
@@ -29,6 +30,14 @@ DISK_FULL_TEXTS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 DISK_FULL_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _PROGRAM_SECONDS = 30.0
+# in the output of uv, npm and Go: the registry does not answer, or with a server error
+_NETWORK_ERRORS = re.compile(
+    r"error sending request for url|HTTP status server error"
+    r"|\bcode E(?:50\d|CONN\w+|NET\w+|HOST\w+|AI_AGAIN|TIMEDOUT|NOTFOUND|RR_SOCKET_TIMEOUT)\b"
+    r"|dial tcp|i/o timeout|TLS handshake timeout"
+    r"|: (?:Bad Gateway|Service Unavailable|Gateway Timeout)$",
+    re.MULTILINE,
+)
 
 
 class LockOutOfStep(EnvironmentFailed):
@@ -132,12 +141,19 @@ class PackageInstaller:
             ToolStop.TRAFFIC: Reason(ReasonCode.INSTALL_LIMIT),
         }[stopped]
 
-    def failure_reason(self, code: ReasonCode, program: str, exit_code: int, output: str) -> Reason:
-        """The reason for an installer that failed. ``output`` is its explanation, or ""."""
-        if output:
-            return Reason.of(code, detail=output)
-        detail = Detail.of(DetailCode.TOOL_EXIT, program=program, exit_code=exit_code)
-        return reason_with_detail(code, detail)
+    def failure(
+        self, client: PackageClient, code: ReasonCode, program: str, run: ToolRun, explanation: str
+    ) -> EnvironmentFailed:
+        """The error for an installer that failed. ``explanation`` is the reason in its output, or
+        "".
+        """
+        if explanation:
+            reason = Reason.of(code, detail=explanation)
+        else:
+            detail = Detail.of(DetailCode.TOOL_EXIT, program=program, exit_code=run.code)
+            reason = reason_with_detail(code, detail)
+        away = not self._registries.answered(client) or _NETWORK_ERRORS.search(run.output)
+        return (RegistryAway if away else EnvironmentFailed)(reason, run.output)
 
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
         """Raise ``EnvironmentFailed`` for a result that is not accepted. ``within`` is the parent

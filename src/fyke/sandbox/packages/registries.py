@@ -74,12 +74,19 @@ class Registries:
                     allow.append(other)
         return ToolAccess(tuple(map(str, domains)), tuple(map(str, allow)), self._region)
 
+    def answered(self, client: PackageClient) -> bool:
+        """Whether each registry of the client has answered a probe. Otherwise the hosts of its
+        files are unknown, and the client may reach none of them.
+        """
+        return client.offline or all(one.url in self._cache for one in client.registries)
+
     async def _probe(self, client: PackageClient, page_of: PageOf, seconds: float) -> None:
         now = time.monotonic()
         unknown = [
             registry
             for registry in client.registries
-            if self._cache.get(registry.url, (-CACHE_SECONDS, []))[0] <= now - CACHE_SECONDS
+            if not (known := self._cache.get(registry.url, (0.0, [])))[1]
+            or known[0] <= now - CACHE_SECONDS
         ]
         if not unknown:
             return

@@ -2,8 +2,8 @@
 
 ``python3 -I registry_probe.py FILE``: FILE is a JSON array of ``{"url", "headers"}``, each the page
 of one package. It prints an array of the same length: the ``[scheme, host, port]`` of the links on
-each page, or null when the page could not be read. It uses only the standard library, because a
-sandbox has nothing else.
+each page, none when the registry has no such page, or null when the registry did not answer. It
+uses only the standard library, because a sandbox has nothing else.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterable
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urljoin, urlsplit
 from urllib.request import Request, urlopen
 
@@ -71,7 +72,8 @@ def probe_registry(url: str, headers: dict[str, str]) -> list[list[Any]] | None:
         return registry_locations(plain, found)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{parts.hostname}: {error}\n")
-        return None
+        refused = isinstance(error, HTTPError) and 400 <= error.code < 500 and error.code != 429
+        return [] if refused else None
 
 
 if __name__ == "__main__":

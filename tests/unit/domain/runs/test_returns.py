@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.runs.returns import (
+    FEW_TRIES,
     TRIES,
-    TRIES_UNFORESEEN,
     fault_of,
     is_too_often,
     pause_ms,
@@ -18,6 +18,7 @@ from fyke.reasons import Detail, DetailCode, Reason
 AWAY = fault_of(Detail(DetailCode.EGRESS_AWAY))
 DISK = fault_of(Detail.of(DetailCode.DISK_SHORT, free_bytes=1, needed_bytes=2))
 OTHER_DISK = fault_of(Detail.of(DetailCode.DISK_SHORT, free_bytes=0, needed_bytes=2))
+NO_REGISTRY = fault_of(Detail.of(DetailCode.REGISTRY_AWAY, problem="timed out"))
 BUG = fault_of(Detail.of(DetailCode.UNFORESEEN, problem="a bug"))
 
 
@@ -45,8 +46,9 @@ def test_an_attempt_that_ran_is_no_fault() -> None:
 
 def test_a_fault_ends_the_subtask_when_it_has_occurred_too_often() -> None:
     assert (is_too_often(AWAY, TRIES - 1), is_too_often(AWAY, TRIES)) == (False, True)
-    assert not is_too_often(BUG, TRIES_UNFORESEEN - 1)
-    assert is_too_often(BUG, TRIES_UNFORESEEN)
+    for fault in (BUG, NO_REGISTRY):
+        assert not is_too_often(fault, FEW_TRIES - 1)
+        assert is_too_often(fault, FEW_TRIES)
 
 
 def test_pauses_grow_up_to_the_longest() -> None:

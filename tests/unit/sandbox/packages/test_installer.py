@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed, RegistryAway
 from fyke.contracts.tools import ToolKind, ToolRun, ToolSpec, ToolStop
 from fyke.reasons import ReasonCode, sentence
 from fyke.sandbox.packages import installer
@@ -148,12 +148,45 @@ async def test_a_proxy_of_the_machine_is_refused_unless_the_operator_has_one(
 # --- the reason, and the result
 
 
-def test_the_reason_is_the_output_of_the_installer_or_its_exit_code() -> None:
-    installer = PackageInstaller(EndedTools(ToolRun(0, Path(), "", b"")), InstallLimits(7, 1000))
+def failure(folder: Path, log: str, explanation: str) -> EnvironmentFailed:
+    installer = PackageInstaller(EndedTools(ToolRun(0, folder, "", b"")), InstallLimits(7, 1000))
+    run = ToolRun(2, folder, log, b"")
+    return installer.failure(CLIENT, ReasonCode.BUILD_FAILED, "go", run, explanation)
+
+
+def test_the_reason_is_the_output_of_the_installer_or_its_exit_code(tmp_path: Path) -> None:
     output = "main.go:3: undefined: x"
-    assert output in sentence(installer.failure_reason(ReasonCode.BUILD_FAILED, "go", 2, output))
-    reason = installer.failure_reason(ReasonCode.BUILD_FAILED, "go", 2, "")
-    assert "go ended with code 2" in sentence(reason)
+    explained = failure(tmp_path, f"# x\n{output}", output)
+    assert output in sentence(explained.reason)
+    assert explained.log == f"# x\n{output}"
+    assert "go ended with code 2" in sentence(failure(tmp_path, "", "").reason)
+
+
+UV = "error: Failed to fetch: https://pypi.example/simple/x/\n  cause: "
+GO = 'go: x.example/y@v1.0.0: Get "https://proxy.example/x/y/@v/v1.0.0.mod": '
+
+
+@pytest.mark.parametrize(
+    ("log", "away"),
+    [
+        (f"{UV}error sending request for url (https://pypi.example/simple/x/)", True),
+        (f"{UV}HTTP status server error (503 Service Unavailable) for url (https://x)", True),
+        (f"{UV}HTTP status client error (404 Not Found) for url (https://x)", False),
+        ("error: No solution found when resolving dependencies", False),
+        ("npm error code ECONNREFUSED\nnpm error syscall connect", True),
+        ("npm error code E502\nnpm error 502 Bad Gateway - GET https://x", True),
+        ("npm ERR! code EAI_AGAIN\nnpm ERR! syscall getaddrinfo", True),
+        ("npm error code E404\nnpm error 404 Not Found - GET https://x", False),
+        ("npm error code ERESOLVE\nnpm error ERESOLVE unable to resolve", False),
+        (f"{GO}Bad Gateway\n", True),
+        (f"{GO}dial tcp: lookup proxy.example: no such host", True),
+        (f"{GO}Not Found", False),
+    ],
+)
+def test_a_registry_that_does_not_answer_is_no_fault_of_the_version(
+    tmp_path: Path, log: str, away: bool
+) -> None:
+    assert isinstance(failure(tmp_path, log, "why"), RegistryAway) is away
 
 
 @pytest.mark.parametrize(

@@ -107,13 +107,20 @@ def test_a_login_in_the_address_is_not_sent_but_the_headers_are() -> None:
 
 
 def test_a_page_that_cannot_be_read_is_null(capsys: pytest.CaptureFixture[str]) -> None:
-    with page(b"no such package", status=404) as (port, _):
-        address = f"http://user:secret@127.0.0.1:{port}/"
-        assert probe_registry(address, {}) is None
+    for status in (429, 503):
+        with page(b"later", status=status) as (port, _):
+            address = f"http://user:secret@127.0.0.1:{port}/"
+            assert probe_registry(address, {}) is None
     assert probe_registry(address, {}) is None  # the server has ended
     errors = capsys.readouterr().err
-    assert "127.0.0.1: HTTP Error 404" in errors
+    assert "127.0.0.1: HTTP Error 503" in errors
     assert "secret" not in errors
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_page_that_the_registry_refuses_has_no_links(status: int) -> None:
+    with page(b"no such package", status=status) as (port, _):
+        assert probe_registry(f"http://127.0.0.1:{port}/", {}) == []
 
 
 def test_a_page_that_is_neither_json_nor_html_has_no_links() -> None:
