@@ -145,6 +145,9 @@ def test_a_run_that_waits_for_its_plan_shows_the_reason(
 
     lost = quick(platform, "reasons-lost")
     waiting = platform.start_run(lost, key=guest)
+    for table in ("version_facts", "version_environments"):
+        of_version = "version_id IN (SELECT id FROM versions WHERE worker_id = ?)"
+        platform.change_state(f"DELETE FROM {table} WHERE {of_version}", lost)
     platform.change_state("DELETE FROM versions WHERE worker_id = ?", lost)
     abort(platform, guest, *busy)
     platform.ended(waiting, key=guest)

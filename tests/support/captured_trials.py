@@ -112,6 +112,7 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
     origin.stdin.close()
     accepted, received, sent = json.loads(await origin.stdout.read())
     await origin.wait()
+    dropped = capture.dropped()
     capture.close()
     await egress.stop()
     return {
@@ -119,5 +120,6 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
         "origin": [accepted, received, sent],
         "captured": [capture.payload(to_port=PORT), capture.payload(from_port=PORT)],
         "packets": capture.packets,
+        "dropped": dropped,
         "arrived": got,
     }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 ETH_P_ALL, ETHERNET, TCP = 3, 14, 6
 SYN = 2
 HEADERS = 14 + 60 + 60
+BUFFER = 512 * 2**20  # more than a trial transfers: nothing is dropped while this process waits
+SOL_PACKET, PACKET_STATISTICS = 263, 6
 
 
 @dataclass
@@ -30,16 +32,25 @@ class Capture:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         for option in (socket.SO_RCVBUF, 33):  # 33: SO_RCVBUFFORCE
             with suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, option, 64 * 2**20)
+                self._socket.setsockopt(socket.SOL_SOCKET, option, BUFFER)
         self._socket.bind((interface, 0))
         self._socket.setblocking(False)
         self._flows: dict[bytes, _Flow] = {}
         self.packets = 0
+        self._dropped = 0
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
+
+    def dropped(self) -> int:
+        """How many packets the kernel could not keep for this process."""
+        statistics = self._socket.getsockopt(
+            SOL_PACKET, PACKET_STATISTICS, 8
+        )  # since the last call
+        self._dropped += struct.unpack("2I", statistics)[1]
+        return self._dropped
 
     def payload(self, to_port: int | None = None, from_port: int | None = None) -> int:
         """Bytes to or from a port."""

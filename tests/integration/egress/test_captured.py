@@ -20,6 +20,7 @@ def test_the_meter_the_site_and_the_captured_packets_have_the_same_byte_count(
     metered = found["metered"]
     assert metered[0] == connections
     assert metered == found["origin"]
+    assert found["dropped"] == 0
     assert metered[1:] == found["captured"]
     assert found["arrived"] == metered[2]
     assert found["packets"] > connections
