@@ -1,4 +1,4 @@
-"""The refused requests, in memory."""
+"""Records refused requests in memory."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from fyke.model.account import Caller
 
 @dataclass
 class RecordedRefusals:
-    """(key or user, address, operation, message) of callers; of strangers without the first."""
+    """``of_callers``: key or user, address, operation, message; ``without_key``: the same without a
+    key or user.
+    """
 
     of_callers: list[tuple[str, str, str, str]] = field(default_factory=list)
-    of_strangers: list[tuple[str, str, str]] = field(default_factory=list)
+    without_key: list[tuple[str, str, str]] = field(default_factory=list)
 
     async def forbidden(
         self, caller: Caller, address: str, operation: str, error: Forbidden
     ) -> None:
-        who = caller.key_id or caller.user_id
-        self.of_callers.append((who, address, operation, error.message))
+        key_or_user = caller.key_id or caller.user_id
+        self.of_callers.append((key_or_user, address, operation, error.message))
 
-    async def stranger(self, address: str, operation: str, error: Unauthenticated) -> None:
-        self.of_strangers.append((address, operation, error.message))
+    async def invalid_key(self, address: str, operation: str, error: Unauthenticated) -> None:
+        self.without_key.append((address, operation, error.message))

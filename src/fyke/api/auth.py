@@ -66,7 +66,7 @@ class RefusalRecorder(Protocol):
         self, caller: Caller, address: str, operation: str, error: Forbidden
     ) -> None: ...
 
-    async def stranger(self, address: str, operation: str, error: Unauthenticated) -> None: ...
+    async def invalid_key(self, address: str, operation: str, error: Unauthenticated) -> None: ...
 
 
 class AccessControl:
@@ -149,7 +149,7 @@ class AccessControl:
         except Unauthenticated as error:
             self._valid_keys.pop(digest, None)
             self._guesses.take(limiter_key(address))
-            await self._refusals.stranger(address, operation_of(scope), error)
+            await self._refusals.invalid_key(address, operation_of(scope), error)
             raise
         self._valid_keys[digest] = caller.rate_limit
         if len(self._valid_keys) > _REMEMBERED_KEYS:

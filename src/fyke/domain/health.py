@@ -14,7 +14,7 @@ from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import remedy_of, rule_of
 
-LOW_DISK = 4  # times the floor below which no run starts
+LOW_DISK = 4  # a warning below this multiple of the floor; below the floor no run starts
 SILENT_SECONDS = 6.0  # a process reports every two seconds
 NO_RUNNER = "no runner is alive"
 
@@ -29,7 +29,7 @@ class Health:
         proxies: Callable[[], Awaitable[list[ProxyReport]]],
         processes: Callable[[], Sequence[ProcessReport]] = tuple,
     ) -> None:
-        """``processes`` are what the supervisor knows of the roles; none without a supervisor."""
+        """``processes`` returns what the supervisor reports about each role; empty without one."""
         self._storage = storage
         self._disk = disk
         self._proxies = proxies

@@ -95,7 +95,7 @@ async def test_invalid_keys_are_recorded_and_never_themselves() -> None:
     await access.require(_scope(api_key="good"), "192.0.2.1")
     with pytest.raises(MissingKey):
         await access.require(_scope(), "192.0.2.1")
-    assert refusals.of_strangers == [
+    assert refusals.without_key == [
         ("192.0.2.1", "GET", "The API key is not valid"),
         ("192.0.2.1", "GET", "The API key has expired"),
         ("192.0.2.2", "GET", "The API key is not valid"),

@@ -155,7 +155,7 @@ async def test_a_refused_caller_is_recorded(routes: Routes) -> None:
     [(who, address, found, why)] = refusals.of_callers
     assert (who, address, found) == (READER.key_id, PEER.address, operation)
     assert '"write"' in why
-    assert refusals.of_strangers == [(PEER.address, operation, "The API key is not valid")]
+    assert refusals.without_key == [(PEER.address, operation, "The API key is not valid")]
 
 
 async def test_every_scope_of_an_operation_is_required(

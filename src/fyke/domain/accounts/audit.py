@@ -31,8 +31,8 @@ def record_for(
     target: str,
     detail: str = "",
 ) -> None:
-    """Record an action of ``caller`` on an account: in its log, and in the caller's if that
-    differs.
+    """Record an action of ``caller`` on an account: in the log of that account and, if the caller
+    has another account, in the log of the caller's account too.
     """
     if account_id != caller.account_id:
         by = f"by the account {caller.account_name}"

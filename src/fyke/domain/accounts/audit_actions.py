@@ -14,7 +14,7 @@ WRONG_CODE = "wrong code of the second factor"
 def action_of(
     caller: Caller, action: AuditAction, target: str, detail: str = "", *, account_id: str = ""
 ) -> NewAudit:
-    """An action of ``caller``, for the log of the caller's account or of the affected one."""
+    """An action of ``caller``, for the log of ``account_id``, by default the caller's account."""
     return NewAudit(
         account_id=account_id or caller.account_id,
         user_id=caller.user_id,
@@ -45,10 +45,10 @@ def action_by(
     )
 
 
-def refused_stranger(address: str, operation: str, why: str) -> NewAudit:
+def refused_key(address: str, operation: str, why: str) -> NewAudit:
     """A request with a key that is not valid; the log of the operator's account gets it."""
-    stranger = failed_sign_in("", address, None)
-    return replace(stranger, action=AuditAction.REFUSED, target=operation[:200], detail=why[:500])
+    entry = failed_sign_in("", address, None)
+    return replace(entry, action=AuditAction.REFUSED, target=operation[:200], detail=why[:500])
 
 
 def failed_code(user: User, address: str) -> NewAudit:

@@ -27,7 +27,7 @@ STEP_MS = 30_000  # validity of a code, by RFC 6238
 STEPS_AROUND = 1  # number of steps before and after the current one whose codes are accepted
 TICKET_MS = 5 * 60_000
 RECOVERY_CODES = 10
-_GROUPS, _GROUP = 4, 6  # of characters of a recovery code
+_GROUPS, _GROUP = 4, 6  # a recovery code has 4 groups of 6 characters
 _MAX_CODE = 100
 _TICKET = ("", "", "sign-in")
 _LOOKALIKES = str.maketrans("ILO", "110")
@@ -53,8 +53,8 @@ class CodeCheck:
     async def verify(
         self, user: User, code: str, address: str, failed: NewAudit | None = None
     ) -> None:
-        """Accept a code of the app, or a recovery code, which is then used up. Nothing is needed
-        from a user without a second factor. A wrong code is recorded as ``failed``, by default as a
+        """Accept a code of the app, or a recovery code, which is then used up. For a user without a
+        second factor any code is accepted. A wrong code is recorded as ``failed``, by default as a
         failed sign-in. Raises ``CodeWrong``, ``RateLimited`` after too many attempts, ``Refused``
         when the secret cannot be opened.
         """

@@ -11,7 +11,7 @@ from fyke.domain.accounts.audit_actions import WRONG_CODE, action_of
 from fyke.domain.accounts.codes import CodeCheck
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.accounts.sessions import Sessions
-from fyke.domain.accounts.throttle import OF_NAME_IN_NETWORK, SignInAttempts, refuse
+from fyke.domain.accounts.throttle import NAME_IN_NETWORK_ALLOWANCE, SignInAttempts, refuse
 from fyke.domain.accounts.tokens import new_token, token_digest
 from fyke.errors import Forbidden, InvalidRequest, UserMissing
 from fyke.kit.clock import Clock
@@ -25,7 +25,7 @@ class OwnPassword:
     def __init__(self, storage: Storage, clock: Clock, passwords: Passwords) -> None:
         self._storage = storage
         self._passwords = passwords
-        self._attempts = SignInAttempts(OF_NAME_IN_NETWORK, clock)
+        self._attempts = SignInAttempts(NAME_IN_NETWORK_ALLOWANCE, clock)
 
     async def verify(self, caller: Caller, password: str, field: str) -> User:
         """The user of the caller. Raises ``InvalidRequest`` for ``field``, ``RateLimited`` after

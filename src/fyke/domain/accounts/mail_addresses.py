@@ -22,8 +22,8 @@ from fyke.model.audit import AuditAction
 
 PATH = "/confirm-address"
 LIFE_MS = 24 * 3_600_000
-OF_USER = Allowance(3, 1200)
-OF_ACCOUNT = Allowance(10, 360)
+USER_ALLOWANCE = Allowance(3, 1200)
+ACCOUNT_ALLOWANCE = Allowance(10, 360)
 _LOCATION = ("", "", "mail address")
 _ACCEPTED = 250
 
@@ -46,8 +46,8 @@ class MailAddresses:
         self._clock = clock
         self._sealer = sealer
         self._mailer = mailer
-        self._by_user = SignInAttempts(OF_USER, clock)
-        self._by_account = SignInAttempts(OF_ACCOUNT, clock)
+        self._by_user = SignInAttempts(USER_ALLOWANCE, clock)
+        self._by_account = SignInAttempts(ACCOUNT_ALLOWANCE, clock)
 
     async def status(self, caller: Caller) -> AddressStatus:
         user = await self._user(caller)
@@ -55,7 +55,8 @@ class MailAddresses:
         return AddressStatus(possible, user.confirmed_at)
 
     async def send(self, caller: Caller, origin: str) -> str:
-        """Mail a link to the caller's user; return the address. ``origin``: scheme and host of it.
+        """Mail a link to the caller's user; return the mail address. ``origin`` is the scheme and
+        host of the link.
 
         Raises ``Forbidden`` for a key, ``Refused`` without a mail server, when the name is not an
         address, or when the mail server does not accept the mail, and ``RateLimited``.
@@ -87,8 +88,8 @@ class MailAddresses:
         return (await self._open(token)).name
 
     async def confirm(self, token: str, address: str) -> str:
-        """Confirm; return the mail address. ``address`` is that of the request, for the audit log.
-        Raises ``LinkSpent``.
+        """Confirm the mail address of ``token`` and return it. ``address`` is the network address
+        of the client, for the audit log. Raises ``LinkSpent``.
         """
         user = await self._open(token)
 

@@ -34,8 +34,8 @@ WORDS = (
 
 
 class Passwords:
-    """Checks, hashes and verifies passwords. ``words`` are those of the organisation that
-    passwords must not mainly consist of.
+    """Checks, hashes and verifies passwords. ``words`` are names of the organisation; a password
+    must not mainly consist of them.
 
     Hashes and verifies ``MAX_CONCURRENT`` at a time. Raises ``RateLimited`` when ``MAX_WAITING``
     requests are waiting.
@@ -91,7 +91,7 @@ class Passwords:
             )
 
     def needs_rehash(self, stored_hash: str) -> bool:
-        """Whether a hash was made with other parameters than the current ones are."""
+        """Whether a hash was made with parameters other than the current ones."""
         return self._hasher.check_needs_rehash(stored_hash)
 
     def _verify(self, stored_hash: str, password: bytes) -> bool:

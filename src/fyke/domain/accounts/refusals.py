@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.accounts.audit_actions import action_of, refused_stranger
+from fyke.domain.accounts.audit_actions import action_of, refused_key
 from fyke.domain.accounts.throttle import Allowance, SignInAttempts, network_of
 from fyke.errors import ConfirmationNeeded, Forbidden, Unauthenticated, Unavailable
 from fyke.kit.clock import Clock
@@ -20,9 +20,9 @@ from fyke.model.audit import AuditAction, NewAudit
 
 log = structlog.get_logger()
 
-OF_CALLER = Allowance(20, 60)
-OF_NETWORK = Allowance(5, 60)
-OF_STRANGERS = Allowance(100, 10)
+CALLER_ALLOWANCE = Allowance(20, 60)
+NETWORK_ALLOWANCE = Allowance(5, 60)
+TOTAL_ALLOWANCE = Allowance(100, 10)
 
 
 class Refusals:
@@ -33,9 +33,9 @@ class Refusals:
 
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
-        self._of_caller = SignInAttempts(OF_CALLER, clock)
-        self._of_network = SignInAttempts(OF_NETWORK, clock)
-        self._of_strangers = SignInAttempts(OF_STRANGERS, clock)
+        self._by_caller = SignInAttempts(CALLER_ALLOWANCE, clock)
+        self._by_network = SignInAttempts(NETWORK_ALLOWANCE, clock)
+        self._in_total = SignInAttempts(TOTAL_ALLOWANCE, clock)
 
     async def forbidden(
         self, caller: Caller, address: str, operation: str, error: Forbidden
@@ -45,15 +45,15 @@ class Refusals:
         """
         if isinstance(error, ConfirmationNeeded):
             return
-        if _admit((self._of_caller, caller.key_id or caller.user_id)):
+        if _admit((self._by_caller, caller.key_id or caller.user_id)):
             caller = replace(caller, address=address)
             entry = action_of(caller, AuditAction.REFUSED, operation, error.message)
             await self._write(entry)
 
-    async def stranger(self, address: str, operation: str, error: Unauthenticated) -> None:
+    async def invalid_key(self, address: str, operation: str, error: Unauthenticated) -> None:
         """Record a key that is not valid in the log of the operator's account."""
-        if _admit((self._of_network, network_of(address)), (self._of_strangers, "")):
-            await self._write(refused_stranger(address, operation, error.message))
+        if _admit((self._by_network, network_of(address)), (self._in_total, "")):
+            await self._write(refused_key(address, operation, error.message))
 
     async def _write(self, entry: NewAudit) -> None:
         def work(tx: Transaction) -> None:

@@ -87,7 +87,9 @@ class SecondFactors:
         return Enrolment(secret, app_address(secret, user.name, host))
 
     async def pending(self, caller: Caller, host: str) -> Enrolment:
-        """The secret of ``begin`` again. Raises ``Refused`` without one, and as ``begin``."""
+        """The secret that ``begin`` created. Raises ``Refused`` if there is none, and the errors of
+        ``begin``.
+        """
 
         def work(tx: Transaction) -> tuple[User, str]:
             user = _user(tx, caller)
@@ -99,7 +101,7 @@ class SecondFactors:
     async def enable(self, caller: Caller, code: str) -> list[str]:
         """Switch on with the first code; return the recovery codes, the only time they are known.
 
-        Raises ``InvalidRequest`` for the field ``code``, and as ``pending``.
+        Raises ``InvalidRequest`` for the field ``code``, and the errors of ``pending``.
         """
         recovery = new_recovery_codes()
 
@@ -141,7 +143,7 @@ class SecondFactors:
         return recovery
 
     async def disable(self, caller: Caller) -> None:
-        """Switch off. Raises ``ConfirmationNeeded``, ``Forbidden`` for a key."""
+        """Switch the second factor off. Raises ``ConfirmationNeeded``, ``Forbidden`` for a key."""
 
         def work(tx: Transaction) -> None:
             user = _user(tx, caller)
@@ -154,7 +156,8 @@ class SecondFactors:
 
     async def reset(self, caller: Caller, name: str) -> User:
         """Switch off the second factor of a user who has lost the app and the recovery codes, and
-        end the user's sessions. For the operator, in any account; of all keys only the local one.
+        end the user's sessions. Only for the operator, who may do so for users of any account, with
+        a session or the local key.
 
         Raises ``Forbidden``, ``ConfirmationNeeded``, ``NotFound``, ``Refused`` when it is off.
         """

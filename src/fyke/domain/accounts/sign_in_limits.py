@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.throttle import (
-    OF_CODE_FROM_STRANGERS,
-    OF_NAME_FROM_STRANGERS,
-    OF_NAME_IN_NETWORK,
-    OF_NETWORK,
+    CODE_ALLOWANCE,
+    NAME_ALLOWANCE,
+    NAME_IN_NETWORK_ALLOWANCE,
+    NETWORK_ALLOWANCE,
     Allowance,
     SignInAttempts,
     network_of,
@@ -27,8 +27,8 @@ class Limits:
     name: Allowance
 
 
-PASSWORD_LIMITS = Limits(OF_NETWORK, OF_NAME_IN_NETWORK, OF_NAME_FROM_STRANGERS)
-CODE_LIMITS = Limits(OF_NETWORK, OF_NAME_IN_NETWORK, OF_CODE_FROM_STRANGERS)
+PASSWORD_LIMITS = Limits(NETWORK_ALLOWANCE, NAME_IN_NETWORK_ALLOWANCE, NAME_ALLOWANCE)
+CODE_LIMITS = Limits(NETWORK_ALLOWANCE, NAME_IN_NETWORK_ALLOWANCE, CODE_ALLOWANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,16 @@ class SignInLimits:
         ):
             if wait := tries.wait(key):
                 raise refuse(wait, scope)
-        stranger = name
+        counted_name = name
         if wait := self._by_name.wait(name):
             if not await self._storage.read(lambda tx: _is_known_in(tx, name, network)):
                 raise refuse(wait, "for this user")
-            stranger = ""
+            counted_name = ""
         self._by_network.take(network)
         self._by_name_and_network.take(here)
-        if stranger:
-            self._by_name.take(stranger)
-        return Counted(network, here, stranger)
+        if counted_name:
+            self._by_name.take(counted_name)
+        return Counted(network, here, counted_name)
 
     def refund(self, counted: Counted) -> None:
         """Undo ``admit`` for an attempt that succeeded."""

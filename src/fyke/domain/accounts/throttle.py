@@ -26,10 +26,10 @@ class Allowance:
     seconds: float
 
 
-OF_NETWORK = Allowance(20, 15)
-OF_NAME_IN_NETWORK = Allowance(6, 30)
-OF_NAME_FROM_STRANGERS = Allowance(60, 10)
-OF_CODE_FROM_STRANGERS = Allowance(20, 60)  # a code has only a million values
+NETWORK_ALLOWANCE = Allowance(20, 15)
+NAME_IN_NETWORK_ALLOWANCE = Allowance(6, 30)
+NAME_ALLOWANCE = Allowance(60, 10)  # from all networks that the user has never signed in from
+CODE_ALLOWANCE = Allowance(20, 60)  # a code has only a million values
 
 
 class SignInAttempts:

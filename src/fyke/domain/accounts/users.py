@@ -85,9 +85,9 @@ class Users:
         """Add a user without a password, and create the link with which they choose one.
 
         Raises ``Forbidden``, also for a key that invites an owner, ``ConfirmationNeeded``,
-        ``InvalidRequest``, ``Conflict`` when the account has a user of this name. A name that
-        another account has is refused like one that is reserved, so that its users cannot be found
-        out.
+        ``InvalidRequest``, ``Conflict`` when the account has a user of this name. The name of
+        another account's user is refused with the error for reserved names, so that the error does
+        not reveal that this user exists.
         """
         require_owner(caller, "Inviting users")
         normalized, new_role = user_name(name), parse_role(role)
@@ -169,7 +169,7 @@ class Users:
         return await self._change(caller, name, account, "Disabling users", change)
 
     async def enable(self, caller: Caller, name: str, *, account: str | None = None) -> User:
-        """Enable a disabled user, with the same password. Raises as ``disable``."""
+        """Enable a disabled user, with the same password. Raises the errors of ``disable``."""
 
         def change(tx: Transaction, user: User) -> User:
             changed = replace(user, disabled=False)
@@ -180,8 +180,8 @@ class Users:
         return await self._change(caller, name, account, "Enabling users", change)
 
     async def remove(self, caller: Caller, name: str, *, account: str | None = None) -> User:
-        """Remove a user permanently: sessions and links end, keys are revoked. What they made stays
-        with the account. Raises as ``disable``.
+        """Remove a user permanently: sessions and links end, keys are revoked. Objects that the
+        user has created stay with the account. Raises the errors of ``disable``.
         """
 
         def change(tx: Transaction, user: User) -> User:
@@ -254,7 +254,7 @@ def _refuse_name(tx: Transaction, caller: Caller, account_id: str, name: str) ->
 def _require_user_for(
     tx: Transaction, caller: Caller, role: Role, action: str = "Making a user an owner"
 ) -> None:
-    """Owners are made by users: an owner outlives the key that made it."""
+    """Refuse a key that makes a user an owner: an owner stays after the key has been revoked."""
     if role is Role.OWNER:
         require_user(tx, caller, action)
 

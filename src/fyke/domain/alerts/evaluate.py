@@ -25,8 +25,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """What is wrong with a run, as one English sentence and as a reason. For a failed run it is the
-    reason of the failure, None when the run is of an older release.
+    """What is wrong with a run, as one English sentence and as a reason. For a failed run
+    ``reason`` is the reason of the failure, None for a run of an older release.
     """
 
     sentence: str
@@ -112,7 +112,7 @@ def _missing(rule: Rule, facts: FieldFacts) -> Reason | None:
 
 
 def _over_budget(rule: Rule, month: MonthUsage) -> Reason | None:
-    """Only the amounts of the budgets that are exceeded are among the parameters."""
+    """The parameters of the reason are the amounts of the exceeded budgets only."""
     exceeded: dict[str, int] = {}
     if rule.usd_micros and month.usd_micros > rule.usd_micros:
         exceeded |= {"used_micros": month.usd_micros, "budget_micros": rule.usd_micros}

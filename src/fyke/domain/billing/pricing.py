@@ -44,8 +44,8 @@ def rounded_down(micros: int) -> int:
 
 
 def start_price(prices: Prices, limits: RunLimits, *, subtasks: int) -> int:
-    """The price in micros of the first 10 seconds of a run with all of its subtasks at work, of
-    less where its timeout is shorter; at least one unit of a receipt. 0 without prices.
+    """The price in micros of the first 10 seconds of a run, or of its timeout if that is shorter,
+    with all of its subtasks running; at least one unit of a receipt. 0 without prices.
 
     A run for which less is held would use more than it pays until it is stopped.
     """
@@ -55,7 +55,7 @@ def start_price(prices: Prices, limits: RunLimits, *, subtasks: int) -> int:
     return max(_UNIT, _rounded_up(_time_cost(prices, limits, seconds * 1000) * subtasks))
 
 
-def most(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
+def highest_charge(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
     """The highest possible charge of a run in micros: each subtask up to its timeout, the traffic
     up to its cap. None when traffic costs money and has no cap.
     """
@@ -102,7 +102,7 @@ def hold(
         bounds.append(Hold(rounded_down(run_cap), SpendingBound.ACCOUNT))
     if month_left is not None:
         bounds.append(Hold(max(0, rounded_down(month_left)), SpendingBound.MONTH))
-    highest = most(prices, limits, subtasks=subtasks)
+    highest = highest_charge(prices, limits, subtasks=subtasks)
     if highest is not None:
         bounds.append(Hold(highest))
     elif not limits.max_charge_micros:

@@ -1,8 +1,8 @@
 """Reserves money at the start of a run and settles it at the end, in the transaction that starts or
 ends the run.
 
-So a run never exists without its reserved amount or ends without its charge, and the loser of a
-race for the end books nothing. Entries without an amount are not written.
+So a run never exists without its reserved amount or ends without its charge. When two processes end
+a run at the same time, only one of them books. Entries without an amount are not written.
 """
 
 from __future__ import annotations

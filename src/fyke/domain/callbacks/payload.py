@@ -23,7 +23,7 @@ _NAMES = {
     RunState.FAILED: "failed",
     RunState.ABORTED: "aborted",
 }
-NUMBERS: dict[RunState, Literal[1, 2, 3, 4, 5]] = {  # API v1 responds with the same
+NUMBERS: dict[RunState, Literal[1, 2, 3, 4, 5]] = {  # as in responses of API v1
     RunState.READY: 1,
     RunState.RUNNING: 2,
     RunState.ENDING: 2,

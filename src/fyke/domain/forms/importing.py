@@ -21,8 +21,9 @@ _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 
 @dataclass(frozen=True, slots=True)
 class ImportChoice:
-    """``column`` of the file by its 1-based number or its title, ``""`` for the one named like the
-    field, else the first; ``sheet`` of a workbook, ``""`` for the first.
+    """``column`` is the 1-based number or the title of a column of the file; ``""`` chooses the
+    column named like the field, else the first one. ``sheet`` is the sheet of a workbook, ``""``
+    the first.
     """
 
     column: str = ""

@@ -55,7 +55,7 @@ class Option:
 
 
 class FieldOptions(tuple[Option, ...]):
-    """The choices of a field. What follows from them is computed once, not for each row."""
+    """The choices of a field. Its lookup tables are computed once, not for each row."""
 
     @cached_property
     def values(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fyke.domain.forms.tables import Table
 
 MAX_ROWS = 10_000
 SHOWN_ROWS = 300  # longer tables are shown as JSON
-SHOWN_OPTIONS = 50_000  # of the selects of a table; those with more are shown as JSON
+SHOWN_OPTIONS = 50_000  # in all selects of a table; tables with more are shown as JSON
 
 _CELL = re.compile(r"(\d{1,6})\.([^:]*)(?::(.*))?", re.DOTALL)
 

@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FormView:
-    """The form of a version. ``numbers`` are those of all versions that may run, newest first."""
+    """The form of a version. ``numbers``: all version numbers that may run, newest first."""
 
     worker: Worker
     version: Version

@@ -35,11 +35,11 @@ _LEAP_DAY = 60
 
 
 class _Shows(Enum):
-    """What a cell style shows of a number."""
+    """How a cell style shows a number."""
 
     NUMBER = "number"
     DATE = "date"
-    TIME = "time"  # of a day
+    TIME = "time"  # a time of day
     ELAPSED = "elapsed"  # hours, minutes or seconds, of any number
 
 
@@ -127,7 +127,7 @@ class _Workbook:
         return strings
 
     def _styles(self) -> list[_Shows]:
-        """What each cell style shows of a number."""
+        """How each cell style shows a number."""
         formats: dict[str, _Shows] = {}
         styles: list[_Shows] = []
         in_cell_formats = False
@@ -282,8 +282,8 @@ def _column_number(letters: str) -> int:
 
 
 def _shows(code: str) -> _Shows:
-    """What a format code such as ``dd/mm/yyyy`` shows. Its ``m`` is minutes beside hours or
-    seconds, otherwise months.
+    """How a format code such as ``dd/mm/yyyy`` shows a number. Its ``m`` means minutes next to
+    hours or seconds, otherwise months.
     """
     code = _QUOTED.sub("", code).lower()
     if _ELAPSED.search(code):
@@ -297,8 +297,8 @@ def _shows(code: str) -> _Shows:
 
 
 def _unescaped(text: str) -> str:
-    """The text with its ``_x000D_``, as XLSX writes what XML forbids, as characters. They are
-    UTF-16 units, so a character may need two.
+    """The text with its escapes decoded: XLSX writes characters that XML forbids as ``_x000D_``.
+    An escape is a UTF-16 unit, so a character may need two.
     """
     if "_x" not in text:
         return text
@@ -307,7 +307,7 @@ def _unescaped(text: str) -> str:
 
 
 def _number(value: str, shows: _Shows, day_zero: datetime) -> str:
-    """The number of a cell as its style shows it; a time is of the day, or elapsed."""
+    """The number of a cell as its style shows it: a number, date, time of day or elapsed time."""
     if shows is _Shows.NUMBER:
         return value
     try:

@@ -235,7 +235,8 @@ class RunQueue:
             if isinstance(error, _PERMANENT):
                 return tx.queue.end(item.id, tx.now, reason)
             if isinstance(error, PlanLimitReached):
-                return tx.queue.explain(item.id, None)  # the plan is checked whenever it is listed
+                # no reason is stored: the plan is checked whenever the item is listed
+                return tx.queue.explain(item.id, None)
             return tx.queue.explain(item.id, reason)
 
         waiting = await self._storage.write(work)

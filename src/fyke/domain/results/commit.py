@@ -2,8 +2,8 @@
 
 While the store is idle, rows are committed at once; rows that arrive during a commit share the next
 one. Each attempt has one bounded batch in a flush, so an attempt that floods does not delay the
-others. While several attempts store rows, batches are smaller, so that none waits for a long commit
-of another one's rows.
+others. While several attempts store rows, batches are smaller, so that no attempt waits for a long
+commit of the rows of another.
 """
 
 from __future__ import annotations

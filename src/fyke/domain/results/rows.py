@@ -4,14 +4,21 @@ A Worker may push anything: an object, an object encoded twice, a single value, 
 JSON, numbers of forty digits, half a surrogate pair. Each case has a rule, so that all stores,
 exports and clients get the same row:
 
-==================================== ======================================================== pushed
-stored ==================================== ========================================================
-an object the object, without the markers of SDKs and row ids a JSON string that contains JSON the
-decoded JSON an array, a number, text, null ``{"value": ...}`` text that is not JSON ``{"__raw":
-text}`` a number the same digits a number too large for readers its digits as text, with a warning
-NaN, Infinity, -Infinity null, with a warning half a surrogate pair, broken UTF-8 U+FFFD, with a
-warning the same key twice the last value more than 64 levels refused more than 8 MiB refused
-==================================== ========================================================
+====================================  ========================================================
+pushed                                stored
+====================================  ========================================================
+an object                             the object, without the markers of SDKs and row ids
+a JSON string that contains JSON      the decoded JSON
+an array, a number, text, null        ``{"value": ...}``
+text that is not JSON                 ``{"__raw": text}``
+a number                              the same digits
+a number too large for readers        its digits as text, with a warning
+NaN, Infinity, -Infinity              null, with a warning
+half a surrogate pair, broken UTF-8   U+FFFD, with a warning
+the same key twice                    the last value
+more than 64 levels                   refused
+more than 8 MiB                       refused
+====================================  ========================================================
 
 Numbers never become floats: the values of a row stay JSON text (``msgspec.Raw``). The rare cases
 are repaired in the text before it is parsed, so all rows take the same path.
@@ -131,7 +138,7 @@ def _parse(text: bytes) -> _RowValue | None:
 
 
 def _is_string(text: bytes) -> bool:
-    """Whether this is a JSON string, in which the row is encoded and may be smaller."""
+    """Whether the text is a JSON string; the row encoded in it may be smaller than the text."""
     return text.lstrip()[:1] == b'"'
 
 

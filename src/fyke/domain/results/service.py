@@ -28,7 +28,7 @@ from fyke.model.account import Caller
 from fyke.model.results import Header, Row, RunTotals
 from fyke.model.run import Run
 
-SAMPLE_ROWS = 100  # from which columns are derived
+SAMPLE_ROWS = 100  # rows that columns are derived from
 _FIRST_CHUNK = 64
 _MAX_ROWS = 1024
 _CHUNK_BYTES = 2**20

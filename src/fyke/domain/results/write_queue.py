@@ -11,7 +11,7 @@ from fyke.model.results import AttemptBatch, Header, PushedRow
 
 ROWS_PER_BATCH = 256
 ROW_BYTES_PER_BATCH = 2 * 2**20
-# while other attempts store rows as well, whose next commit must not take long
+# limits while other attempts also store rows, so that these do not wait for a long commit
 SHARED_ROWS_PER_BATCH = 64
 SHARED_ROW_BYTES_PER_BATCH = 2**18
 LOG_LINES_PER_BATCH = 1024
@@ -48,7 +48,7 @@ class PendingBatch:
 
 
 class WriteQueue:
-    """Rows and log lines in the order of arrival; of headers only the last."""
+    """Rows and log lines in the order of arrival, and the latest headers."""
 
     def __init__(self, run_id: str, attempt_id: str) -> None:
         self.run_id = run_id

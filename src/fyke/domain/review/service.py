@@ -176,7 +176,9 @@ class Reviews:
         return await self._decide(caller, submission_id, SubmissionState.APPROVED, reply, publish)
 
     async def send_back(self, caller: Caller, submission_id: str, reply: str) -> Submission:
-        """Return the submission with a note, which must not be blank. Raise as ``approve``."""
+        """Return the submission to its account with a note, which must not be blank. Raise the
+        errors of ``approve``.
+        """
         if not reply.strip():
             raise InvalidFields("is required: describe what to change", field="reply")
         return await self._decide(
@@ -216,7 +218,7 @@ class Reviews:
         return await self._storage.write(work)
 
     async def sample(self, caller: Caller, submission_id: str, input: object) -> Run:
-        """Run the waiting version on the reviewer's own account. Raise as a start does."""
+        """Run the waiting version on the reviewer's own account. Raise the errors of a start."""
         require_operator(caller, _REVIEWING)
         view = await self.get(caller, submission_id)
         if view.submission.state is not SubmissionState.WAITING:

@@ -1,6 +1,6 @@
-"""Checks whether the plan of an account allows a run, and another one at the same time.
+"""Checks whether the plan of an account allows the device of a run, and one more active run.
 
-A device beyond the plan is refused for every origin. A start by the API v2 is also refused when the
+A device beyond the plan is refused for every origin. A start by API v2 is also refused when the
 account has as many runs as its plan allows. Runs that have not started count too, or a burst would
 pass before its first run has started. Starts of other origins are accepted and wait; for them the
 plan is enforced when attempts are leased.

@@ -206,9 +206,9 @@ class Attempts:
         self, attempt: Attempt, fault: Detail, *, actor: str, unstarted_only: bool = False
     ) -> GivenBack | None:
         """Return the attempt to the queue, because of a fault before its Worker's first
-        instruction. The subtask ends when the same fault has come back too often, or when the run
-        is being stopped. ``unstarted_only``: change nothing when the attempt was started; only its
-        runner knows that its Worker was not.
+        instruction. The subtask ends when the same fault has occurred too often in a row, or when
+        the run is being stopped. ``unstarted_only``: change nothing when the attempt was recorded
+        as started; only its runner can know that the Worker has not executed anything.
 
         Returns None when the token is no longer valid, and then nothing is changed.
         """

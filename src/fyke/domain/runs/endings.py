@@ -15,7 +15,7 @@ from fyke.reasons import Hint
 
 @dataclass(frozen=True, slots=True)
 class RunEnding:
-    """``hint`` is None without one. ``errors``: the last error lines of the log."""
+    """``hint`` is None if there is none. ``errors``: the last error lines of the log."""
 
     hint: Hint | None
     errors: list[LogExcerpt]

@@ -2,8 +2,8 @@
 
 A published version is due until a runner has installed its dependencies, in the background and
 without charge. A runner does so for one version at a time, in rotation between accounts, and only
-while no run waits that could start. A run installs them itself if it comes first, so what it finds
-is recorded as well. Only faults of the platform are retried.
+while no run waits that could start. A run that starts earlier installs them itself, and the result
+of that installation is recorded as well. Only faults of the platform are retried.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from fyke.reasons import Detail, Reason, ReasonCode, reason_with_detail
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """A version whose dependencies a runner is to install. ``refusal``: why this runner may not."""
+    """A version whose dependencies a runner is to install. ``refusal``: why this runner must not
+    install them, else None.
+    """
 
     worker: Worker
     version: Version
@@ -29,7 +31,7 @@ class Preparation:
 
 
 def is_platform_fault(reason: Reason) -> bool:
-    """Whether an installation failed for no fault of the version."""
+    """Whether an installation failed because of the platform, not because of the version."""
     return reason.code is ReasonCode.INSTALL_DISK_FULL
 
 
@@ -52,12 +54,12 @@ class VersionEnvironments:
         return taken
 
     async def ended(self, preparation: Preparation, runner_id: str, reason: Reason | None) -> None:
-        """Record that it is ready, or why it failed."""
+        """Record that the environment is ready, or why its preparation failed."""
         after = _result(preparation.version.id, reason)
         await self._storage.write(lambda tx: tx.environments.end(after, runner_id))
 
     async def interrupted(self, preparation: Preparation, runner_id: str, fault: Detail) -> None:
-        """Record a fault of the platform: it is tried again later, but not for ever."""
+        """Record a fault of the platform: the preparation is retried later, a few times at most."""
         version_id, tries = preparation.version.id, preparation.environment.tries + 1
 
         def work(tx: Transaction) -> None:
@@ -76,18 +78,18 @@ class VersionEnvironments:
     async def note(
         self, version: Version, known: VersionEnvironment | None, reason: Reason | None
     ) -> None:
-        """Record what an attempt found when it needed the environment, if that differs from what
-        is ``known``: it is ready, or ``reason`` says why it failed.
+        """Record the result of an attempt that needed the environment, unless it is already
+        ``known``. ``reason``: why the installation failed, None if the environment is ready.
         """
-        found = _result(version.id, reason)
-        if found != known:
-            await self._storage.write(lambda tx: tx.environments.put(found))
+        result = _result(version.id, reason)
+        if result != known:
+            await self._storage.write(lambda tx: tx.environments.put(result))
 
     def _claim(self, tx: Transaction, runner_id: str) -> Preparation | None:
-        found = self._next(tx, runner_id)
-        if found is None:
+        turn = self._next(tx, runner_id)
+        if turn is None:
             return None
-        worker, version = tx.workers.get(found[0]), tx.workers.version(*found)
+        worker, version = tx.workers.get(turn[0]), tx.workers.version(*turn)
         before = tx.environments.get(version.id) if version else None
         if worker is None or version is None or before is None:
             return None
@@ -95,8 +97,8 @@ class VersionEnvironments:
             return None
         operator = tx.accounts.operator()
         own = operator is not None and worker.account_id == operator.id
-        mine = [each for each in _active_runners(tx) if each.id == runner_id]
-        return Preparation(worker, version, before, refusal(mine, own=own))
+        this_runner = [runner for runner in _active_runners(tx) if runner.id == runner_id]
+        return Preparation(worker, version, before, refusal(this_runner, own=own))
 
     def _next(self, tx: Transaction, runner_id: str) -> tuple[str, str] | None:
         """Worker and number of the version whose turn it is."""

@@ -17,7 +17,7 @@ from fyke.model.run import PastRun, RunLimits
 
 MIN_RUNS = 10  # fewer are not enough for an estimate
 MAX_SAMPLES = 200  # the newest runs that are used
-MAX_SEARCHED = 400  # the newest runs of the worker, among which those are searched
+MAX_SEARCHED = 400  # the newest runs of the worker that are searched for samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Basis:
 
 
 def basis(past: Sequence[PastRun], version: str) -> Basis:
-    """Choose among the last runs of a worker, newest first."""
+    """Choose the basis from ``past``, the last runs of a worker, newest first."""
     same = [run for run in past if run.version == version][:MAX_SAMPLES]
     if len(same) >= MIN_RUNS or len(same) == len(past):
         return Basis(same, of_version=True)

@@ -50,8 +50,8 @@ OUTCOMES: Mapping[ReasonCode, Outcome] = {
     ReasonCode.VERSION_MISSING: Outcome.INTERNAL,
 }
 
-# Where the installation hides the rows of failed attempts, these are hidden: the Worker itself has
-# failed. After every other end, acknowledged rows stay visible.
+# The outcomes of attempts whose Worker itself has failed. An installation may hide the rows of
+# these attempts; after every other end, acknowledged rows stay visible.
 HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 
 

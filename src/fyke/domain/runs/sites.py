@@ -69,8 +69,8 @@ def _traffic(tx: Transaction, run: Run) -> RunTraffic:
 def fold(
     tx: Transaction, run_id: str, attempt_id: str, last: tuple[SiteTraffic, ...] | None
 ) -> None:
-    """Add the counters of an ended attempt: ``last``, or for None its last report. The caller has
-    locked the run.
+    """Add the counters of an ended attempt: ``last``, or if that is None, those of its last report.
+    The caller has locked the run.
     """
     reported = tx.sites.take(attempt_id)
     added = reported if last is None else last

@@ -92,8 +92,8 @@ def _first(values: list[Any]) -> str:
 
 
 def _member(value: Mapping[str, Any]) -> str:
-    """The text of an object: of a request its URL, else the name and value of the first member that
-    is not empty.
+    """The text of an object: its URL if it describes a request, else the name and value of the
+    first member that is not empty.
     """
     for name in ("url", "string"):
         if isinstance(value.get(name), str) and value[name]:

@@ -128,9 +128,9 @@ def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
 
 
 def charged(tx: Transaction, rules: Rules, run: Run) -> int:
-    """The charged part of the cost, as the receipt shows it, at most the reserved amount. So the
-    cost between the time at which that is used up and the end of the run is not charged, and a run
-    that started while all prices were 0 is free.
+    """The charged part of the cost, as the receipt shows it, at most the reserved amount. So cost
+    that arises after the reserved amount is used up is not charged, and a run that started while
+    all prices were 0 is free.
     """
     return min(receipt(cost_micros(tx, rules, run)), rounded_down(run.hold_micros))
 

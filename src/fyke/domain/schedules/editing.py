@@ -88,8 +88,8 @@ def change_schedule(
 
 
 def require_run_scope(caller: Caller, schedule: Schedule | None) -> None:
-    """Raise ``ScopeMissing`` when ``schedule`` is on and the caller's key may not start runs: what
-    it starts, and when, is then not for the caller to change.
+    """Raise ``ScopeMissing`` when ``schedule`` is on and the caller's key may not start runs: such
+    a key must not change what the schedule starts, or when.
     """
     if schedule is not None and schedule.enabled:
         require_scope(caller, Scope.RUN)

@@ -291,8 +291,8 @@ def _due(tx: Transaction) -> list[DueItem]:
 
 
 def _failures(tx: Transaction, schedule: Schedule) -> int:
-    """Failures in a row since the schedule was enabled, including the last run. When there is an
-    error, a start was refused after that run, which is then counted already.
+    """Failures in a row since the schedule was enabled, including the last run. If ``last_error``
+    is set, a start was refused after the last run, and ``failures`` already includes that run.
     """
     last = tx.schedules.last_started(schedule.task_id)
     run = tx.runs.get(last.run_id) if last and last.at >= schedule.anchor_at else None

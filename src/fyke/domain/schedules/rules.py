@@ -31,7 +31,7 @@ MEMBERS: dict[ScheduleKind, tuple[str, ...]] = {
 }
 _ALL = sorted({name for names in MEMBERS.values() for name in names})
 
-# The name of each member in error messages: that of the domain, or that on the wire.
+# The name of each member in error messages: its name in the domain, or on the wire.
 Names = Mapping[str, str]
 OWN_NAMES: Names = {name: name for name in ("kind", "enabled", "time_zone", *_ALL)} | {
     "every_s": "every"

@@ -82,7 +82,7 @@ class Schedules:
         self, caller: Caller, task_id: str, edit: ScheduleEdit, *, revision: int | None = None
     ) -> ScheduleView:
         """Apply ``edit``, which needs a kind, to the schedule of a task. With a ``revision``, only
-        if the schedule still has that one (0 = there is no schedule).
+        if the schedule still has that revision (0 = there is no schedule).
 
         Raises ``TaskNotFound``, ``InvalidRequest``, ``Forbidden``, ``ScheduleEditedMeanwhile``.
         """

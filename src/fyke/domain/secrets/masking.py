@@ -1,8 +1,8 @@
 """Masking secrets and passwords in the output of a run: log, rows, error messages.
 
 A masker belongs to one attempt. It searches for each encoding with Python's own search, which is
-the fastest for a few texts; only where one is found does the slow and exact path follow. So a row
-without a secret costs one search per encoding.
+the fastest for a few texts; the slow, exact path runs only if one is found. So a row without a
+secret costs one search per encoding.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _TOKEN = re.compile(
 
 
 class Masker:
-    """Replaces the values of secrets by ``***NAME***``, or by ``***`` when the value is shorter: a
-    masked text is never longer, so it exceeds no limit.
+    """Replaces the values of secrets by ``***NAME***``, or by ``***`` when the value is shorter
+    than that: a masked text is never longer than the original, so it exceeds no limit.
     """
 
     def __init__(

@@ -197,7 +197,7 @@ class Tasks:
     async def edit(self, caller: Caller, task_id: str, edit: TaskEdit, revision: int) -> Task:
         """Change the given members if the task still has ``revision``; return the changed task.
 
-        Raise ``EditedMeanwhile``, and as ``update`` and ``set_input`` do.
+        Raise ``EditedMeanwhile``, and the errors of ``update`` and ``set_input``.
         """
         require_editor(caller, "Changing tasks")
         return await self._edit(caller, task_id, edit, revision)

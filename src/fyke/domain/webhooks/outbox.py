@@ -13,7 +13,7 @@ from fyke.model.webhook import Endpoint
 
 
 def queue_run_event(tx: Transaction, run: Run) -> None:
-    """Queue the message that ``run`` has started or ended, for every endpoint that subscribes."""
+    """Queue the message that ``run`` has started or ended, for every subscribed endpoint."""
     event = event_of(run)
     endpoints = tx.webhooks.listening(run.account_id, event)
     if not endpoints:

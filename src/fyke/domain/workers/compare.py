@@ -222,7 +222,8 @@ def _common_prefix(old: Sequence[str], new: Sequence[str]) -> int:
 def _equal_pairs(old: Sequence[str], new: Sequence[str]) -> int:
     """The number of pairs of equal lines that the matcher would compare."""
     old_counts, new_counts = Counter(old), Counter(new)
-    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)  # it ignores more frequent lines
+    # the matcher ignores lines that are more frequent than this
+    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)
     return sum(
         n * new_counts[line] for line, n in old_counts.items() if new_counts[line] <= popular
     )

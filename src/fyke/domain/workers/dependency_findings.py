@@ -26,7 +26,7 @@ _MAX_PATH = 500  # characters of a path in a lock file; npm's own are shorter
 Import = tuple[str, int, str]  # file, line, module
 Sections = Mapping[str, Mapping[str, str]]  # of package.json
 
-# Modules whose package has a name that does not contain theirs.
+# Modules whose package has another name, which does not contain the name of the module.
 _PACKAGES = {
     "bs4": "beautifulsoup4",
     "PIL": "pillow",

@@ -13,7 +13,7 @@ MODULE = "go.mod"
 # Reproducible: the program contains no path, time or commit of the machine that built it.
 ARGUMENTS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 # CGO_ENABLED=0 makes it static and runs no C compiler, whose flags a package could set;
-# GOTOOLCHAIN=local uses the installed Go and downloads no other one.
+# GOTOOLCHAIN=local uses the installed Go and never downloads another version.
 VARIABLES = {"CGO_ENABLED": "0", "GOOS": "linux", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 BY_HAND = f"CGO_ENABLED=0 GOOS=linux GOARCH={ARCHITECTURE} go build -trimpath -o {PROGRAM} ."
@@ -23,7 +23,7 @@ _GO_LINE = re.compile(r"^[ \t]*go[ \t]+(\d{1,4}(?:\.\d{1,6}){1,2})[ \t]*(?://|\r
 
 
 def needed(module: str) -> str:
-    """The Go that the text of a go.mod asks for, such as ``Go 1.24.6 or newer``."""
+    """The Go version that the text of a go.mod requires, such as ``Go 1.24.6 or newer``."""
     found = _GO_LINE.search(module)
     return f"Go {found[1]} or newer" if found else "Go"
 

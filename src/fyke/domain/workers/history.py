@@ -149,7 +149,7 @@ class VersionHistory:
     async def _schema_changes(
         self, worker: Worker, pairs: Sequence[tuple[Version, Version]]
     ) -> Sequence[tuple[SchemaChange, ...]]:
-        """The changes between two versions each, read here unless the schemas are large."""
+        """The schema changes of each pair of versions; the parser pool reads large schemas."""
         schemas = [
             ((old.input_schema, old.output_schema), (new.input_schema, new.output_schema))
             for old, new in pairs

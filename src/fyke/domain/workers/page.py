@@ -19,7 +19,7 @@ MAX_NOTICE = 500
 
 @dataclass(frozen=True, slots=True)
 class PageChange:
-    """Changes of the page by a publisher; a value of None stays or comes from the project."""
+    """Changes of the page by a publisher; None keeps the current value, or the project's."""
 
     title: str | None = None
     description: str | None = None

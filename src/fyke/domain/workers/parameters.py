@@ -191,7 +191,8 @@ def _megabytes(system: dict[str, Any], field: str, default: int) -> int:
 def _region(system: dict[str, Any], custom: dict[str, Any]) -> str:
     value = _first_value(system, "proxy_region")
     if value is None:
-        # Older clients send it beside the Worker's own fields; there only a valid code counts.
+        # Older clients send the region among the Worker's own fields, where only a valid code
+        # counts.
         value = custom.get("proxy_region")
         if not isinstance(value, str) or not _REGION.fullmatch(value):
             return ""

@@ -30,8 +30,9 @@ from fyke.model.worker import (
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """How to publish a project: to the existing worker ``worker_id``, without one to the caller's
-    worker ``name``, which is created when it does not exist. ``public`` None = unchanged.
+    """How to publish a project: as a version of the worker ``worker_id`` or, if that is empty, of
+    the caller's worker ``name``, which is created when it does not exist. ``public`` None =
+    unchanged.
     """
 
     name: str

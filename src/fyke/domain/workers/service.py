@@ -53,7 +53,7 @@ _AUDIT_ACTIONS = {
     VersionState.PUBLISHED: AuditAction.RESTORED,
 }
 _RUNNABLE = (VersionState.PUBLISHED, VersionState.DEPRECATED)
-_ATTEMPTS = 5  # to publish while other publications of the worker take the number
+_ATTEMPTS = 5  # to publish while concurrent publications take the next version number
 
 
 class Workers:

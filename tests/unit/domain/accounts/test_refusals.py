@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.accounts.refusals import OF_CALLER, OF_NETWORK, OF_STRANGERS, Refusals
+from fyke.domain.accounts.refusals import (
+    CALLER_ALLOWANCE,
+    NETWORK_ALLOWANCE,
+    TOTAL_ALLOWANCE,
+    Refusals,
+)
 from fyke.errors import ConfirmationNeeded, Forbidden, InvalidKey, ScopeMissing, Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller
@@ -52,7 +57,7 @@ async def test_a_refused_caller_is_in_the_log_of_the_account(
 async def test_an_invalid_key_is_in_the_log_of_the_operator(
     refusals: Refusals, storage: MemoryStorage
 ) -> None:
-    await refusals.stranger("192.0.2.1", "GET /api/v2/runs", InvalidKey())
+    await refusals.invalid_key("192.0.2.1", "GET /api/v2/runs", InvalidKey())
     [entry] = logged(storage)
     assert (entry.account_id, entry.user_id, entry.key_id) == ("o", "", "")
     assert (entry.action, entry.address) == (AuditAction.REFUSED, "192.0.2.1")
@@ -72,22 +77,22 @@ async def test_entries_of_a_caller_are_limited(
     ben = Caller("a", "acme", False, "u2", "key of ben")
     for _ in range(100):
         await refusals.forbidden(ADA, "192.0.2.1", "GET /admin", Forbidden())
-    assert len(logged(storage)) == OF_CALLER.free
+    assert len(logged(storage)) == CALLER_ALLOWANCE.free
     await refusals.forbidden(ben, "192.0.2.1", "GET /admin", Forbidden())
-    clock.advance(OF_CALLER.seconds)
+    clock.advance(CALLER_ALLOWANCE.seconds)
     await refusals.forbidden(ADA, "192.0.2.1", "GET /admin", Forbidden())
-    assert len(logged(storage)) == OF_CALLER.free + 2
+    assert len(logged(storage)) == CALLER_ALLOWANCE.free + 2
 
 
 async def test_entries_of_a_network_and_of_all_are_limited(
     refusals: Refusals, storage: MemoryStorage
 ) -> None:
     for number in range(100):
-        await refusals.stranger(f"2001:db8::{number}", "GET /", InvalidKey())
-    assert len(logged(storage)) == OF_NETWORK.free
+        await refusals.invalid_key(f"2001:db8::{number}", "GET /", InvalidKey())
+    assert len(logged(storage)) == NETWORK_ALLOWANCE.free
     for number in range(200):
-        await refusals.stranger(f"198.51.100.{number}", "GET /", InvalidKey())
-    assert len(logged(storage)) == OF_STRANGERS.free
+        await refusals.invalid_key(f"198.51.100.{number}", "GET /", InvalidKey())
+    assert len(logged(storage)) == TOTAL_ALLOWANCE.free
 
 
 async def test_a_refusal_that_cannot_be_stored_stays_a_refusal(

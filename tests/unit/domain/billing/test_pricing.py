@@ -11,8 +11,8 @@ from fyke.domain.billing.pricing import (
     charge,
     format_balance,
     format_usage,
+    highest_charge,
     hold,
-    most,
     receipt,
     rounded_down,
     start_price,
@@ -209,7 +209,7 @@ def test_a_hold_is_within_every_cap_and_names_the_lowest(
     if left is not None:
         assert found.micros <= max(0, left)
     if found.bound is SpendingBound.MOST:
-        assert found.micros == most(prices, device, subtasks=3)
+        assert found.micros == highest_charge(prices, device, subtasks=3)
 
 
 @given(price, price, price, st.integers(0, 10**8), st.integers(0, 10**12), st.integers(1, 999))

@@ -74,7 +74,7 @@ def _plain_sheet() -> type:
 
 
 class XlsxBook:
-    """Strings are in the sheets, and a row is on disk as soon as the next one begins."""
+    """Strings are stored in the sheets, and a row is on disk as soon as the next row begins."""
 
     def __init__(
         self, path: Path, columns: list[Header], *, at: int = 0, sheet_rows: int = XLSX_ROWS
@@ -83,7 +83,7 @@ class XlsxBook:
 
         options = {"constant_memory": True, "tmpdir": str(path.parent), "use_zip64": True}
         self._book = Workbook(str(path), options)
-        # the time of the run and not of the writing, so that the same rows give the same bytes
+        # the end of the run, not the time of writing, so that the same rows give the same bytes
         self._book.set_properties({"created": datetime.fromtimestamp(at // 1000, UTC)})
         self._bold = self._book.add_format({"bold": True})
         self._keys = [column.key for column in columns]
@@ -125,7 +125,7 @@ class XlsxBook:
 
         try:
             self._book.close()
-        except FileCreateError as error:  # of an OSError
+        except FileCreateError as error:  # raised by XlsxWriter for an OSError
             raise OSError(*getattr(error.args[0], "args", error.args)) from error
 
 

@@ -95,8 +95,8 @@ class Exports:
         source = await self._results.source(caller, run_id, failed_rows=query.failed_rows)
         rows = await self._check_size(export_format, source)
         if export_format.name == "xls":
-            # an ordinary run may have too many columns for xls, and so few rows are read quickly:
-            # refuse here rather than when the link is opened
+            # xls allows few columns, and its few rows are read quickly: refuse too many columns
+            # here, not when the link is opened
             await self._columns(source, ExportRequest(export_format, tuple(filter_keys), query))
         elif export_format.max_columns and not filter_keys:
             # keys that occur only in rows are counted when the file is written
@@ -173,7 +173,9 @@ class Exports:
 
 
 def _notes(format: ExportFormat, rows: int) -> list[Detail]:
-    """The limits of xls in any case, because they are low; those of xlsx when they matter."""
+    """The limits of the format: for xls always, because they are low; for xlsx only if the rows do
+    not fit into one sheet.
+    """
     if format.name == "xls":
         columns = {"max_columns": format.max_columns, "max_mb": XLS_MAX_BYTES // 2**20}
         return [

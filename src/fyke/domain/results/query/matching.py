@@ -39,8 +39,8 @@ def matcher_of(filters: Sequence[Filter]) -> Matcher:
 
 
 class _FilterValue:
-    """A filter's value in the forms in which it is compared: as text, as the key of a number and as
-    a literal, both empty when it is none.
+    """A filter's value in the forms in which it is compared: as text, as the key of a number
+    (empty if it is not a number) and as a literal (empty if it is not one of ``_LITERALS``).
     """
 
     def __init__(self, value: str) -> None:

@@ -90,7 +90,9 @@ def _put(members: dict[str, Any], parts: list[str], token: bytes) -> None:
 
 
 def _flattened_names(names: list[str], in_sample: Mapping[str, Header]) -> list[str]:
-    """Each name, with or replaced by the dotted names in the sample that begin with it."""
+    """The names after flattening: the dotted names of the sample replace the name of their object,
+    or follow it if the sample has that name as well.
+    """
     result: dict[str, None] = {}
     for name in names:
         inner = [key for key in in_sample if key.startswith(f"{name}.")]
