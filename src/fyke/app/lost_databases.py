@@ -41,10 +41,10 @@ def find_loss(settings: Settings) -> Loss | None:
     # before the databases: a first start at the same time writes it after them
     started = not settings.database_url and settings.owner_key_file.exists()
     urls = addresses(settings)
-    found = presence(urls.state, urls.results)
-    if not found.state and (found.rows or started):
-        return _lost_state(settings, found)
-    if found.accounts and not found.rows:
+    present = presence(urls.state, urls.results)
+    if not present.state and (present.rows or started):
+        return _lost_state(settings, present)
+    if present.accounts and not present.rows:
         return _lost_rows(settings)
     return None
 
@@ -80,7 +80,7 @@ async def _record(settings: Settings) -> None:
         await storage.write(lambda tx: tx.installation.replace(ROWS_LOST_AT, now))
 
 
-def _lost_state(settings: Settings, found: Presence) -> Loss:
+def _lost_state(settings: Settings, present: Presence) -> Loss:
     if settings.database_url:
         return Loss(
             "state",
@@ -89,9 +89,9 @@ def _lost_state(settings: Settings, found: Presence) -> Loss:
             "Restore its dump with pg_restore. If it is lost, start with an empty database and an "
             "empty data folder",
         )
-    beside = "rows.db" if found.rows else "owner.key"
+    beside = "rows.db" if present.rows else "owner.key"
     remedy = f"{_PUT_BACK}. "
-    if not found.rows:
+    if not present.rows:
         remedy += "If the installation uses PostgreSQL, set FYKE_DATABASE_URL. "
     return Loss(
         "state",

@@ -157,12 +157,12 @@ def check_bundles(blobs: Path, digests: Iterable[str]) -> Iterator[str]:
     for digest in sorted(digests):
         try:
             with (blobs / bundle_name(digest)).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             yield f"the bundle {digest} cannot be read: {error.strerror}"
             continue
-        if found != digest:
-            yield f"the bundle {digest} was changed: its SHA-256 is {found}"
+        if actual != digest:
+            yield f"the bundle {digest} was changed: its SHA-256 is {actual}"
 
 
 def find_damage(file: Path) -> list[str]:

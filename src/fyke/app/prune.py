@@ -252,12 +252,12 @@ class SharedPrune:
 
     def find(self) -> list[Removable]:
         """What can be removed now; work folders only while Fyke is stopped."""
-        found = [_removable(Kind.PACKAGES, path) for path in _children(self._caches)]
+        items = [_removable(Kind.PACKAGES, path) for path in _children(self._caches)]
         with self._stopped() as stopped:
             work = _children(self._work) if stopped else ()
-            found += [_removable(Kind.WORK, path) for path in work]
-        found += [Removable(Kind.GROUP, path, 0) for path in abandoned_groups()]
-        return [item for item in found if _is_ours(item.path)]
+            items += [_removable(Kind.WORK, path) for path in work]
+        items += [Removable(Kind.GROUP, path, 0) for path in abandoned_groups()]
+        return [item for item in items if _is_ours(item.path)]
 
     def remove(self, item: Removable) -> bool:
         """Remove it, unless it is in use now. Return whether it was removed."""

@@ -300,9 +300,9 @@ def _registries(settings: Settings) -> Iterator[CheckResult]:
         return
     for report in reports:
         name = f"packages for {report.language}"
-        for one in report.registries:
-            login = "with a login" if one.login else "without a login"
-            yield CheckResult(name, OK, f"{one.url} ({one.source}, {login})")
+        for registry in report.registries:
+            login = "with a login" if registry.login else "without a login"
+            yield CheckResult(name, OK, f"{registry.url} ({registry.source}, {login})")
         if report.problem:
             yield CheckResult(name, FAILED, report.problem, REGISTRY_REMEDY)
         elif report.note:

@@ -42,8 +42,8 @@ def prune(
     settings = existing_settings(home)
     with _acting_as_owner(settings):
         _check_tables(settings)
-    found, removed, kept = _prune(settings, remove=yes)
-    out, shown = Output(as_json), removed if yes else found
+    removable, removed, kept = _prune(settings, remove=yes)
+    out, shown = Output(as_json), removed if yes else removable
     if as_json:
         out.json(
             {
@@ -54,9 +54,9 @@ def prune(
                         "bytes": item.size,
                         "removed": item in removed,
                     }
-                    for item in found
+                    for item in removable
                 ],
-                "bytes": sum(item.size for item in found),
+                "bytes": sum(item.size for item in removable),
                 "removed_bytes": sum(item.size for item in removed),
                 "kept": kept,
             }
@@ -64,18 +64,23 @@ def prune(
         return
     if shown:
         out.table(("kind", "path", "size"), [_row(settings, item) for item in shown])
-    _say(out, found, removed, kept, yes=yes)
+    _say(out, removable, removed, kept, yes=yes)
 
 
 def _say(
-    out: Output, found: Sequence[Removable], removed: Sequence[Removable], kept: str, *, yes: bool
+    out: Output,
+    removable: Sequence[Removable],
+    removed: Sequence[Removable],
+    kept: str,
+    *,
+    yes: bool,
 ) -> None:
-    if not found:
+    if not removable:
         out.say("Nothing to remove.")
     elif not yes:
-        out.say(f"{_total(found)}. Nothing was removed; fyke prune --yes removes them.")
+        out.say(f"{_total(removable)}. Nothing was removed; fyke prune --yes removes them.")
     else:
-        needed = len(found) - len(removed)
+        needed = len(removable) - len(removed)
         rest = (
             f" {formatting.count(needed, 'item')} kept, because they are now in use."
             if needed
@@ -121,22 +126,22 @@ def _prune(settings: Settings, *, remove: bool) -> tuple[list[Removable], list[R
 
     async def work() -> tuple[list[Removable], list[Removable]]:
         with _acting_as_owner(settings):
-            found = await own.find()
-            removed = [item for item in found if remove and await own.remove(item)]
-        return found, removed
+            removable = await own.find()
+            removed = [item for item in removable if remove and await own.remove(item)]
+        return removable, removed
 
     try:
-        found, removed = asyncio.run(work())
+        removable, removed = asyncio.run(work())
     except SQLAlchemyError as error:
         raise Unavailable(f"The database cannot be read: {error}") from error
     finally:
         own.close()
     for item in shared.find():
-        found.append(item)
+        removable.append(item)
         with _acting_as_owner_of(item.path.parent, settings):
             if remove and shared.remove(item):
                 removed.append(item)
-    return found, removed, own.kept
+    return removable, removed, own.kept
 
 
 def _acting_as_owner(settings: Settings) -> contextlib.AbstractContextManager[None]:

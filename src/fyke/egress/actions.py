@@ -112,5 +112,5 @@ class Credentials:
 
     def session(self, name: bytes) -> str:
         """Return the value of ``-session-`` or ``;session=`` in an admitted name, or ""."""
-        found = _SESSION.search(name, len(self._name))
-        return found[1].decode() if found else ""
+        match = _SESSION.search(name, len(self._name))
+        return match[1].decode() if match else ""

@@ -56,7 +56,7 @@ class AttemptProxy:
         self._servers: list[asyncio.Server] = []
         self._listeners: list[socket.socket] = []
         self._on_throttled = on_throttled
-        self._reported: set[str] = set()  # sites that were reported
+        self._reported: set[str] = set()  # sites that were reported as throttled
         self._on_trip: Callable[[], None] | None = on_trip
         self._closed = False
 

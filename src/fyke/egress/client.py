@@ -342,7 +342,7 @@ class EgressClient:
 
     async def _reopen(self, connection: _ControlConnection) -> None:
         """Open the attempts that an earlier process served in the new one."""
-        for attempt in [one for one in self._attempts.values() if one.opened]:
+        for attempt in [known for known in self._attempts.values() if known.opened]:
             attempt_id = attempt.grant.attempt_id
             if attempt.cells[meter.TRIPPED]:
                 self._report_trip(attempt)  # the notice may have been lost with the connection

@@ -133,7 +133,7 @@ class TargetRules:
         return host
 
     async def _answers(self, host: Host) -> tuple[str | Address, ...]:
-        """Empty for a name without an address, which is refused like a private one."""
+        """The addresses of the host; empty for a name without one, refused like a private host."""
         if not isinstance(host, str):
             return (host,)
         cached = self._resolver.cached(host)

@@ -190,8 +190,8 @@ class _Site:
             self._admit_waiting()
 
     def _admit_waiting(self) -> None:
-        """Admit the connections that may enter now, the runs in turn. For the others, run again
-        when the rate allows the next one.
+        """Admit the connections that may start now, the runs in turn. If others remain, schedule
+        the next call for the time at which the rate allows the next connection.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -201,7 +201,8 @@ class _Site:
             if wait > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._admit_waiting)
                 return
-            session = next((one for one in self._queues if self.rate_limit.has_room(one)), None)
+            with_room = (run for run in self._queues if self.rate_limit.has_room(run))
+            session = next(with_room, None)
             if session is None:
                 return  # a connection has to end first
             future = self._queues[session].popleft()

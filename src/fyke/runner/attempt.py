@@ -63,7 +63,7 @@ NO_BROWSER = (
 
 @dataclass(frozen=True, slots=True)
 class AttemptDependencies:
-    """What every attempt of this runner needs."""
+    """The dependencies of all attempts of a runner."""
 
     sandbox: Sandboxes
     environments: Environments
@@ -91,7 +91,7 @@ class AttemptRunner:
         deps: AttemptDependencies,
         environment: VersionEnvironment | None = None,
     ) -> None:
-        """``environment``: what the state says about that of the version."""
+        """``environment`` is the stored record about the environment of the version, if any."""
         self.lease = lease
         self.attempt = lease.attempt
         self._worker = worker
@@ -209,7 +209,7 @@ class AttemptRunner:
             await self._close_sandbox(sandbox)
 
     async def _note_environment(self, reason: Reason | None) -> None:
-        """Record that the environment is ready, or why it failed."""
+        """Record that the environment is ready, or why its installation failed."""
         if reason is not None and is_platform_fault(reason):
             return
         known = self._environment
@@ -266,7 +266,9 @@ class AttemptRunner:
             await sdk.close()
 
     def _explained(self, end: End) -> End:
-        """The end of a Worker that exited with an error, with the browser that it did not get."""
+        """The end with the missing browser as its reason, if the Worker requested one and exited
+        with an error.
+        """
         if self._browser_reported and end.reason and end.reason.code is ReasonCode.EXIT_CODE:
             return end_of(replace(end.reason, code=ReasonCode.NO_BROWSER))
         return end

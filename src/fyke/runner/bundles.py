@@ -31,8 +31,8 @@ class BundleCache:
         return target
 
     def _exists(self, target: Path) -> bool:
-        """Looked up while nothing is being pruned. The version of ``target`` is in the state, so it
-        is not removed later either; see ``fyke.app.prune``.
+        """Check while no folder is being removed. ``target`` is not removed later either, because
+        its version is in the state; see ``fyke.app.prune``.
         """
         self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
         with locked(self._root / LOCK, shared=True):

@@ -23,7 +23,7 @@ _SDK = re.compile(r"sdk(?:_pb2|_pb2_grpc|_pb|_grpc_pb)?\.(?:py|js)")
 _AT = re.compile(r"\s+at ")
 _CARET = re.compile(r"\s*\^+\s*")
 _NAMED = re.compile(r"(?:Error|Exception|UnhandledPromiseRejection)\b")
-_REJECTION = "UnhandledPromiseRejection"  # of something that is not an Error
+_REJECTION = "UnhandledPromiseRejection"  # a rejection with a value that is not an Error
 _REASON = ' with the reason "'
 _CAUSE = re.compile(r"\s+\[cause\]: (.+?)(?: \{)?$")
 _GO_PANIC = re.compile(r"(?:panic|fatal error): ")
@@ -91,7 +91,7 @@ def _node(lines: Sequence[str]) -> str:
     if text.startswith(_REJECTION):
         reason = text.partition(_REASON)[2].rpartition('"')[0]
         return f"{_REJECTION}: {reason or text}"
-    causes = [found[1] for item in below if (found := _CAUSE.match(item))]
+    causes = [match[1] for item in below if (match := _CAUSE.match(item))]
     return _with_place(": ".join([text, *causes[:1]]), below, _NODE_FRAME)
 
 
@@ -115,7 +115,7 @@ def _node_head(lines: Sequence[str]) -> int | None:
 
 
 def _last(lines: Sequence[str]) -> str:
-    """The last line that says something."""
+    """The last line with text, preferably one that does not match ``_NOISE``."""
     written = [line.strip() for line in lines if line.strip()]
     useful = [line for line in written if not _NOISE.match(line)]
     return (useful or written or [""])[-1]

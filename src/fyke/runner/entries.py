@@ -1,8 +1,8 @@
-"""Log entries from the lines that a Worker prints: their severity, and what belongs together.
+"""Makes log entries of the lines that a Worker prints: finds severities and groups lines.
 
-The severity is read from the beginning of a line, as common loggers write it. A line without one
-is info on stdout and a warning on stderr, but as severe as the line before if it continues that. A
-traceback or a stack is one entry, and an error.
+The severity is read from the beginning of a line, as common loggers write it. A line without a
+severity is info on stdout and a warning on stderr; a continuation line has the severity of the line
+before. A traceback or a stack is one entry, and an error.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ def severity(line: str) -> LogType | None:
     """The severity that the beginning of ``line`` states, None when it states none."""
     head = _COLOURS.sub("", line[:_MAX_PREFIX]).lstrip()
     if head.startswith("{"):
-        found = _JSON_LEVEL.search(head)
+        match = _JSON_LEVEL.search(head)
     elif head.startswith(_PAIRS):
-        found = _PAIR_LEVEL.search(head)
+        match = _PAIR_LEVEL.search(head)
     else:
-        found = _PREFIX.match(head)
-    if found is None:
+        match = _PREFIX.match(head)
+    if match is None:
         return None
-    return _SEVERITIES.get((found[1] or found[found.re.groups]).upper())
+    return _SEVERITIES.get((match[1] or match[match.re.groups]).upper())
 
 
 @dataclass(slots=True)
@@ -91,11 +91,11 @@ class StreamEntries:
     default: LogType
     _block: _Block | None = None
     _last: LogType | None = field(default=None)  # of the record before, None after a plain line
-    _in_frames: bool = False  # whether a traceback was given up before its exception came
+    _in_frames: bool = False  # whether a traceback was logged before its exception was printed
 
     @property
     def waiting(self) -> bool:
-        """Whether lines wait for those that may follow; ``rest`` gives them up."""
+        """Whether lines wait because more lines of their entry may follow; ``rest`` yields them."""
         return self._block is not None
 
     def add(self, line: str) -> Iterator[tuple[LogType, str]]:
@@ -116,7 +116,7 @@ class StreamEntries:
             self._block = _Block([line], in_frames=True)
         elif _STACK_HEAD.match(line):
             self._block = _Block([line], in_frames=False, confirmed=False)
-        elif _FRAME.match(line):  # its head is not known as one
+        elif _FRAME.match(line):  # a frame below an unknown kind of head
             self._block = _Block([line], in_frames=False)
         else:
             yield self._severity(line), line
@@ -131,7 +131,7 @@ class StreamEntries:
             yield self._severity(block.lines[0]), block.lines[0]
             return
         blank = 0
-        while not block.lines[-1 - blank].strip():  # the first line never is
+        while not block.lines[-1 - blank].strip():  # ends: the first line is never blank
             blank += 1
         self._last, self._in_frames = None, block.in_frames
         kept = len(block.lines) - blank
@@ -148,7 +148,7 @@ class StreamEntries:
 
 
 def _belongs(block: _Block, line: str) -> bool:
-    """Whether ``line`` goes on with the block; it may end its frames or confirm that it is one."""
+    """Whether ``line`` continues the block. Updates the block's ``in_frames`` and ``confirmed``."""
     if not block.confirmed:
         block.confirmed = bool(_STACK.match(line))
         return block.confirmed

@@ -18,7 +18,7 @@ SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not co
 
 
 async def never_alone(servers: int) -> bool:
-    """For a database that is a file."""
+    """The function ``alone`` for a database file, from which no runner can be cut off."""
     return False
 
 

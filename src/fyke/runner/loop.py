@@ -197,7 +197,7 @@ class Runner:
         return asyncio.create_task(listener.wait(frozenset({WORK, STOP}), POLL_SECONDS))
 
     def _free_capacity(self) -> Capacity:
-        used = [one.lease.run.limits for one in self._attempt_runners.values()]
+        used = [runner.lease.run.limits for runner in self._attempt_runners.values()]
         return Capacity(
             cpus=self._identity.cpus - sum(limits.cpus for limits in used),
             memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
@@ -239,7 +239,7 @@ class Runner:
                 await self._give_back(attempt, Detail(DetailCode.STORE_AWAY))
 
     async def _give_back(self, attempt: Attempt, fault: Detail) -> None:
-        """Return an attempt that this runner does not prepare yet."""
+        """Return an attempt that this runner has not begun to prepare."""
         actor = f"runner {self._identity.id}"
         await self._attempts.give_back(attempt, fault, actor=actor, unstarted_only=True)
 
@@ -333,8 +333,8 @@ class Runner:
             return
         if (before and before.code) == (self._trouble and self._trouble.code):
             return
-        found = self._trouble and detail_sentence(self._trouble)
-        log.warning("runner_trouble", trouble=found or "over")
+        trouble = self._trouble and detail_sentence(self._trouble)
+        log.warning("runner_trouble", trouble=trouble or "over")
         self._capacity_freed.set()
         await self._report_safely(register=True)  # waiting runs name it as the reason
 

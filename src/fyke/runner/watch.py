@@ -197,7 +197,7 @@ class ProcessWatch:
             before = self.usage.work_bytes
             try:
                 self.usage = await self._sandbox.usage()
-            except SandboxFault as error:  # a failed reading must not end the watch over the disk
+            except SandboxFault as error:  # a failed reading must not end the disk limit
                 log.warning(
                     "sandbox_not_measured", attempt=self._intake.attempt_id, error=str(error)
                 )

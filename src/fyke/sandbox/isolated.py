@@ -98,7 +98,7 @@ class IsolatedSandbox:
         return job + [("a", argument) for argument in _command(order)]
 
     def process_limits(self) -> list[tuple[str, str]]:
-        """The entries of a job that set resource limits on the shim and so on the Worker."""
+        """The entries of a job that limit the resources of the shim, and thereby of the Worker."""
         limits: dict[int, int] = {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_NOFILE: self._limits.open_files,
@@ -223,11 +223,11 @@ def _node_entry(bundle: Path | None) -> str:
     if bundle is None:
         return entry.NODE_ENTRY
     package = bundle / entry.PACKAGE
-    found = entry.node_entry(
+    script = entry.node_entry(
         lambda name: (bundle / name).is_file(),
         lambda: package.read_bytes()[: entry.MAX_PACKAGE].decode("utf-8-sig", "replace"),
     )
-    return found or entry.NODE_ENTRY
+    return script or entry.NODE_ENTRY
 
 
 def _encode(job: list[tuple[str, str]]) -> bytes:

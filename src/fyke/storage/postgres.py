@@ -130,9 +130,9 @@ def _until_silent(gen: Generator[Any, Any, T], seconds: float) -> Generator[Any,
         state = next(gen)
         silent = 0.0
         while True:
-            asked = time.monotonic()
+            started = time.monotonic()
             ready = yield state
-            silent = 0.0 if ready else silent + min(time.monotonic() - asked, _STEP)
+            silent = 0.0 if ready else silent + min(time.monotonic() - started, _STEP)
             if silent > seconds:
                 raise _Silence
             state = gen.send(ready)

@@ -43,8 +43,8 @@ class VersionRoutes:
 
         A runner installs them after the publication, in the background and without charge.
         """
-        found = await self.history.environment(call.caller, slug, version)
-        return wire.EnvironmentAnswer(wire.EnvironmentItem.of(found))
+        environment = await self.history.environment(call.caller, slug, version)
+        return wire.EnvironmentAnswer(wire.EnvironmentItem.of(environment))
 
     @get(f"{WORKER}/compare", scope=Scope.READ, errors=_UNKNOWN)
     async def compare_versions(

@@ -42,16 +42,16 @@ class AlertRulePages:
     overview: Overview
 
     def pages(self) -> list[ConsolePage]:
-        one = f"{RULES}/{{id}}"
+        rule_path = f"{RULES}/{{id}}"
         return [
             ConsolePage("GET", RULES, self.list, area=AREA),
             ConsolePage("GET", f"{RULES}/new", self.new, area=AREA),
             ConsolePage("POST", f"{RULES}/new", self.create, area=AREA, form_bytes=SMALL),
             ConsolePage("POST", f"{RULES}/example", self.example, area=AREA, form_bytes=SMALL),
-            ConsolePage("GET", one, self.edit, area=AREA),
-            ConsolePage("POST", one, self.change, area=AREA, form_bytes=SMALL),
-            ConsolePage("POST", f"{one}/switch", self.switch, area=AREA, form_bytes=SMALL),
-            ConsolePage("POST", f"{one}/delete", self.delete, area=AREA, form_bytes=SMALL),
+            ConsolePage("GET", rule_path, self.edit, area=AREA),
+            ConsolePage("POST", rule_path, self.change, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{rule_path}/switch", self.switch, area=AREA, form_bytes=SMALL),
+            ConsolePage("POST", f"{rule_path}/delete", self.delete, area=AREA, form_bytes=SMALL),
         ]
 
     async def list(self, view: View) -> Response:

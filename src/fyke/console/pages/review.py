@@ -32,14 +32,14 @@ class ReviewPages:
     forms: RunForms
 
     def pages(self) -> list[ConsolePage]:
-        one = f"{AREA}/{{id}}"
+        submission_path = f"{AREA}/{{id}}"
         return [
             ConsolePage("GET", AREA, self.list, area=AREA, operator=True),
-            ConsolePage("GET", one, self.show, area=AREA, operator=True),
-            ConsolePage("POST", f"{one}/decide", self.decide, area=AREA, operator=True),
+            ConsolePage("GET", submission_path, self.show, area=AREA, operator=True),
+            ConsolePage("POST", f"{submission_path}/decide", self.decide, area=AREA, operator=True),
             ConsolePage(
                 "POST",
-                f"{one}/sample",
+                f"{submission_path}/sample",
                 self.sample,
                 area=AREA,
                 operator=True,

@@ -50,15 +50,15 @@ class TaskEditPages:
     forms: RunForms
 
     def pages(self) -> list[ConsolePage]:
-        one = f"{AREA}/{{id}}"
+        task_path = f"{AREA}/{{id}}"
         return [
-            ConsolePage("GET", f"{one}/edit", self.edit, area=AREA),
-            ConsolePage("POST", f"{one}/edit", self.save, area=AREA, form_bytes=FORM_BYTES),
-            ConsolePage("POST", f"{one}/latest", self.use_latest, area=AREA),
-            ConsolePage("GET", f"{one}/schedule", self.schedule, area=AREA),
-            ConsolePage("GET", f"{one}/schedule/ahead", self.ahead, area=AREA, part=True),
-            ConsolePage("POST", f"{one}/schedule", self.save_schedule, area=AREA),
-            ConsolePage("POST", f"{one}/schedule/delete", self.delete_schedule, area=AREA),
+            ConsolePage("GET", f"{task_path}/edit", self.edit, area=AREA),
+            ConsolePage("POST", f"{task_path}/edit", self.save, area=AREA, form_bytes=FORM_BYTES),
+            ConsolePage("POST", f"{task_path}/latest", self.use_latest, area=AREA),
+            ConsolePage("GET", f"{task_path}/schedule", self.schedule, area=AREA),
+            ConsolePage("GET", f"{task_path}/schedule/ahead", self.ahead, area=AREA, part=True),
+            ConsolePage("POST", f"{task_path}/schedule", self.save_schedule, area=AREA),
+            ConsolePage("POST", f"{task_path}/schedule/delete", self.delete_schedule, area=AREA),
         ]
 
     # --- the task --------------------------------------------------------------------------

@@ -36,15 +36,15 @@ class TaskPages:
     lists: RunLists
 
     def pages(self) -> list[ConsolePage]:
-        one = f"{AREA}/{{id}}"
+        task_path = f"{AREA}/{{id}}"
         return [
             ConsolePage("GET", AREA, self.list, area=AREA),
-            ConsolePage("GET", one, self.show, area=AREA),
-            ConsolePage("GET", f"{one}/history", self.history, area=AREA),
-            ConsolePage("POST", f"{one}/run", self.run, area=AREA),
-            ConsolePage("POST", f"{one}/clone", self.clone, area=AREA),
-            ConsolePage("POST", f"{one}/delete", self.delete, area=AREA),
-            ConsolePage("POST", f"{one}/switch", self.switch, area=AREA),
+            ConsolePage("GET", task_path, self.show, area=AREA),
+            ConsolePage("GET", f"{task_path}/history", self.history, area=AREA),
+            ConsolePage("POST", f"{task_path}/run", self.run, area=AREA),
+            ConsolePage("POST", f"{task_path}/clone", self.clone, area=AREA),
+            ConsolePage("POST", f"{task_path}/delete", self.delete, area=AREA),
+            ConsolePage("POST", f"{task_path}/switch", self.switch, area=AREA),
         ]
 
     async def list(self, view: View) -> Response:

@@ -44,19 +44,19 @@ class UploadPages:
     forms: RunForms
 
     def pages(self) -> list[ConsolePage]:
-        one = f"{AREA}/{{id}}"
+        upload_path = f"{AREA}/{{id}}"
         return [
             ConsolePage("GET", AREA, self.list, area=AREA),
             ConsolePage(
                 "POST", f"{AREA}/zip", self.add_zip, area=AREA, form_bytes=MAX_UPLOAD_BYTES
             ),
             ConsolePage("POST", f"{AREA}/git", self.add_git, area=AREA),
-            ConsolePage("GET", one, self.show, area=AREA),
-            ConsolePage("GET", f"{one}/live", self.live, area=AREA, part=True),
-            ConsolePage("POST", f"{one}/again", self.again, area=AREA),
-            ConsolePage("POST", f"{one}/remove", self.remove, area=AREA),
-            ConsolePage("POST", f"{one}/publish", self.publish, area=AREA),
-            ConsolePage("POST", f"{one}/test", self.test, area=AREA, form_bytes=16 * 2**20),
+            ConsolePage("GET", upload_path, self.show, area=AREA),
+            ConsolePage("GET", f"{upload_path}/live", self.live, area=AREA, part=True),
+            ConsolePage("POST", f"{upload_path}/again", self.again, area=AREA),
+            ConsolePage("POST", f"{upload_path}/remove", self.remove, area=AREA),
+            ConsolePage("POST", f"{upload_path}/publish", self.publish, area=AREA),
+            ConsolePage("POST", f"{upload_path}/test", self.test, area=AREA, form_bytes=16 * 2**20),
         ]
 
     # --- new uploads -------------------------------------------------------------------------

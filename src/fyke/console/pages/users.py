@@ -26,17 +26,17 @@ class UserPages:
     users: Users
 
     def pages(self) -> list[ConsolePage]:
-        one = f"{PATH}/{{name}}"
+        user_path = f"{PATH}/{{name}}"
         return [
             ConsolePage("GET", PATH, self.list, area=AREA),
             ConsolePage("GET", f"{PATH}/invite", self.new, area=AREA),
             ConsolePage("POST", f"{PATH}/invite", self.invite, area=AREA, form_bytes=2**16),
-            ConsolePage("GET", one, self.show, area=AREA),
-            ConsolePage("POST", f"{one}/link", self.link, area=AREA, form_bytes=2**16),
-            ConsolePage("POST", f"{one}/role", self.role, area=AREA, form_bytes=2**16),
-            ConsolePage("POST", f"{one}/disable", self.disable, area=AREA, form_bytes=2**16),
-            ConsolePage("POST", f"{one}/enable", self.enable, area=AREA, form_bytes=2**16),
-            ConsolePage("POST", f"{one}/remove", self.remove, area=AREA, form_bytes=2**16),
+            ConsolePage("GET", user_path, self.show, area=AREA),
+            ConsolePage("POST", f"{user_path}/link", self.link, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{user_path}/role", self.role, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{user_path}/disable", self.disable, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{user_path}/enable", self.enable, area=AREA, form_bytes=2**16),
+            ConsolePage("POST", f"{user_path}/remove", self.remove, area=AREA, form_bytes=2**16),
         ]
 
     async def list(self, view: View) -> Response:

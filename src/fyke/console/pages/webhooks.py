@@ -33,22 +33,30 @@ class WebhookPages:
     callbacks: Callbacks
 
     def pages(self) -> list[ConsolePage]:
-        one = f"{AREA}/{{id}}"
+        endpoint_path = f"{AREA}/{{id}}"
         return [
             ConsolePage("GET", AREA, self.list, area=AREA),
             ConsolePage("GET", f"{AREA}/new", self.new, area=AREA),
             ConsolePage("POST", f"{AREA}/new", self.create, area=AREA, form_bytes=SMALL),
-            ConsolePage("GET", one, self.show, area=AREA),
-            ConsolePage("GET", f"{one}/edit", self.edit, area=AREA),
-            ConsolePage("POST", f"{one}/edit", self.change, area=AREA, form_bytes=SMALL),
-            ConsolePage("POST", f"{one}/rotate", self.rotate, area=AREA, form_bytes=SMALL),
-            ConsolePage("POST", f"{one}/test", self.test, area=AREA, form_bytes=SMALL),
-            ConsolePage("POST", f"{one}/enable", self.enable, area=AREA, form_bytes=SMALL),
-            ConsolePage("POST", f"{one}/delete", self.delete, area=AREA, form_bytes=SMALL),
-            ConsolePage("GET", f"{one}/deliveries/{{delivery}}", self.delivery, area=AREA),
+            ConsolePage("GET", endpoint_path, self.show, area=AREA),
+            ConsolePage("GET", f"{endpoint_path}/edit", self.edit, area=AREA),
+            ConsolePage("POST", f"{endpoint_path}/edit", self.change, area=AREA, form_bytes=SMALL),
+            ConsolePage(
+                "POST", f"{endpoint_path}/rotate", self.rotate, area=AREA, form_bytes=SMALL
+            ),
+            ConsolePage("POST", f"{endpoint_path}/test", self.test, area=AREA, form_bytes=SMALL),
+            ConsolePage(
+                "POST", f"{endpoint_path}/enable", self.enable, area=AREA, form_bytes=SMALL
+            ),
+            ConsolePage(
+                "POST", f"{endpoint_path}/delete", self.delete, area=AREA, form_bytes=SMALL
+            ),
+            ConsolePage(
+                "GET", f"{endpoint_path}/deliveries/{{delivery}}", self.delivery, area=AREA
+            ),
             ConsolePage(
                 "POST",
-                f"{one}/deliveries/{{delivery}}/replay",
+                f"{endpoint_path}/deliveries/{{delivery}}/replay",
                 self.replay,
                 area=AREA,
                 form_bytes=SMALL,

@@ -30,14 +30,14 @@ class WorkerVersionPages:
 
     def pages(self) -> list[ConsolePage]:
         at = "/w/{owner}/{name}"
-        one = f"{at}/versions/{{version}}"
+        version_path = f"{at}/versions/{{version}}"
         return [
             ConsolePage("GET", f"{at}/versions", self.list, area=AREA),
             ConsolePage("GET", f"{at}/compare", self.compare, area=AREA),
-            ConsolePage("POST", f"{one}/withdraw", self.withdraw, area=AREA),
-            ConsolePage("POST", f"{one}/deprecate", self.deprecate, area=AREA),
-            ConsolePage("POST", f"{one}/restore", self.restore, area=AREA),
-            ConsolePage("POST", f"{one}/rollback", self.roll_back, area=AREA),
+            ConsolePage("POST", f"{version_path}/withdraw", self.withdraw, area=AREA),
+            ConsolePage("POST", f"{version_path}/deprecate", self.deprecate, area=AREA),
+            ConsolePage("POST", f"{version_path}/restore", self.restore, area=AREA),
+            ConsolePage("POST", f"{version_path}/rollback", self.roll_back, area=AREA),
             ConsolePage("POST", f"{at}/builds", self.allow_builds, area=AREA, operator=True),
         ]
 

@@ -96,7 +96,7 @@ def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> li
     """The sections with their controls, filled with ``sent``."""
     faults = _by_path(errors)
     ids = {name: f"x{number}" for number, name in enumerate(form.fields)}
-    found = []
+    result = []
     for section in form.sections:
         controls = [
             _control(field, ids[field.name], control(field.name), sent.custom.get(field.name, {}),
@@ -104,8 +104,8 @@ def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> li
             for field in section.fields
         ]  # fmt: skip
         wrong = any(f"custom.{field.name}" in faults for field in section.fields)
-        found.append(FieldGroup(section.caption, section.description, controls, wrong))
-    return found
+        result.append(FieldGroup(section.caption, section.description, controls, wrong))
+    return result
 
 
 def options(sent: FormContent, errors: Iterable[InputError]) -> list[Control]:
@@ -124,10 +124,10 @@ def options(sent: FormContent, errors: Iterable[InputError]) -> list[Control]:
 
 
 def _by_path(errors: Iterable[InputError]) -> dict[str, list[InputError]]:
-    found: dict[str, list[InputError]] = {}
+    by_path: dict[str, list[InputError]] = {}
     for error in errors:
-        found.setdefault(error.path, []).append(error)
-    return found
+        by_path.setdefault(error.path, []).append(error)
+    return by_path
 
 
 def ids_of(form: RunForm) -> dict[str, str]:

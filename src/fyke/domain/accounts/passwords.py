@@ -83,9 +83,9 @@ class Passwords:
                 "one",
                 field=field,
             )
-        if found := _main_words(plain, (*names, *self._words)):
+        if words := _main_words(plain, (*names, *self._words)):
             raise InvalidRequest(
-                f"it is hardly more than {found}, which is easy to guess; choose one that does "
+                f"it is hardly more than {words}, which is easy to guess; choose one that does "
                 "not mainly consist of names and such words",
                 field=field,
             )
@@ -115,13 +115,13 @@ class Passwords:
 
 def _main_words(plain: str, words: Iterable[str]) -> str:
     """The words that a password mainly consists of, empty if it has enough other characters."""
-    rest, found = plain, []
+    rest, contained = plain, []
     for word in sorted({word.casefold() for word in words if word}, key=len, reverse=True):
         if word in rest:
-            found.append(f'"{word}"')
+            contained.append(f'"{word}"')
             rest = rest.replace(word, "")
-    few = found and len(rest.translate(_SEPARATORS)) < _MIN_BESIDES_WORDS
-    return " and ".join(found) if few else ""
+    few = contained and len(rest.translate(_SEPARATORS)) < _MIN_BESIDES_WORDS
+    return " and ".join(contained) if few else ""
 
 
 def _is_leaked(password: str) -> bool:

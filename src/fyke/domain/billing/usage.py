@@ -122,9 +122,9 @@ class UsageReports:
 
         def work(tx: Transaction) -> UsageSplit:
             # one more than is listed, to know whether there are others
-            found = tx.usage.parts(caller.account_id, first, last, part, limit + 1)
-            listed, rest = found[:limit], UsageSums()
-            others = len(found) > limit
+            sums_by_ref = tx.usage.parts(caller.account_id, first, last, part, limit + 1)
+            listed, rest = sums_by_ref[:limit], UsageSums()
+            others = len(sums_by_ref) > limit
             if others:
                 for sums in tx.usage.days(caller.account_id, first, last).values():
                     rest = rest + sums

@@ -400,10 +400,10 @@ class Runs:
         await self._owned(caller, run_id)
 
         def work(tx: Transaction) -> Run:
-            found = abort_run(tx, self._rules, run_id, f"account {caller.account_name}")
-            if found is None:
+            result = abort_run(tx, self._rules, run_id, f"account {caller.account_name}")
+            if result is None:
                 raise RunNotFound
-            before, aborted = found
+            before, aborted = result
             if aborted.state is not before.state:
                 record(tx, caller, AuditAction.RUN_ABORTED, run_id)
             return aborted

@@ -114,7 +114,7 @@ def node_imports(
     locked = {path.rpartition("node_modules/")[2] for path in _packages(lock)}
     known = {name for section in sections.values() for name in section} | locked
     known |= _NODE_OF_THE_SDK | _NODE_BUILT_IN
-    found = (
+    missing = (
         (file, number, name)
         for file, text in sources
         for number, line in enumerate(text.splitlines(), 1)
@@ -124,7 +124,7 @@ def node_imports(
     )
     return [
         _undeclared(file, line, name, "package.json", name)
-        for file, line, name in islice(_first_of_each(found), MAX_REPORTED)
+        for file, line, name in islice(_first_of_each(missing), MAX_REPORTED)
     ]
 
 
@@ -175,13 +175,13 @@ def stale_lock(file: str, lock: Mapping[str, Any], sections: Sections) -> list[F
 
 
 def _packages(lock: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = lock.get("packages")
-    return found if isinstance(found, dict) else {}
+    packages = lock.get("packages")
+    return packages if isinstance(packages, dict) else {}
 
 
 def _section(entry: object, name: str) -> Mapping[str, Any]:
-    found = entry.get(name) if isinstance(entry, dict) else None
-    return found if isinstance(found, dict) else {}
+    section = entry.get(name) if isinstance(entry, dict) else None
+    return section if isinstance(section, dict) else {}
 
 
 def _changed(lock: Mapping[str, Any], sections: Sections) -> Iterator[str]:

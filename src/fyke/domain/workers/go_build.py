@@ -24,8 +24,8 @@ _GO_LINE = re.compile(r"^[ \t]*go[ \t]+(\d{1,4}(?:\.\d{1,6}){1,2})[ \t]*(?://|\r
 
 def needed(module: str) -> str:
     """The Go version that the text of a go.mod requires, such as ``Go 1.24.6 or newer``."""
-    found = _GO_LINE.search(module)
-    return f"Go {found[1]} or newer" if found else "Go"
+    match = _GO_LINE.search(module)
+    return f"Go {match[1]} or newer" if match else "Go"
 
 
 def command(target: str, architecture: str = ARCHITECTURE) -> tuple[list[str], dict[str, str]]:

@@ -68,10 +68,10 @@ def is_large(value: object) -> bool:
     """Whether a decoded input has so many values that the event loop should not check them."""
     pending, count = [value], 0
     while pending and count <= MAX_SMALL:
-        each = pending.pop()
-        if isinstance(each, dict | list):
-            pending.extend(each.values() if isinstance(each, dict) else each)
-            count += len(each)
+        current = pending.pop()
+        if isinstance(current, dict | list):
+            pending.extend(current.values() if isinstance(current, dict) else current)
+            count += len(current)
     return count > MAX_SMALL
 
 

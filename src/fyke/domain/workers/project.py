@@ -349,12 +349,12 @@ class ProjectReader:
                 self._check_source(path, file.read(file.size))
 
     def _check_source(self, path: str, source: bytes) -> None:
-        found = inspect_source(source)
+        code = inspect_source(source)
         report = self._error if path == "main.py" else self._warn
-        if found.problem:
-            report("python_syntax", path, found.problem, "correct the Python syntax", found.line)
+        if code.problem:
+            report("python_syntax", path, code.problem, "correct the Python syntax", code.line)
         if path not in SDK_FILES[Language.PYTHON]:
-            self._imports += [(path, line, module) for module, line in found.imports]
+            self._imports += [(path, line, module) for module, line in code.imports]
 
     def _check_program(self) -> None:
         if self.entry != go_build.PROGRAM:

@@ -41,7 +41,7 @@ def inspect_source(source: bytes) -> PythonSource:
         return PythonSource(f"syntax error: {error.msg}", error.lineno or 0)
     except (ValueError, RecursionError, MemoryError) as error:
         return PythonSource(f"cannot be parsed: {error or type(error).__name__}")
-    return PythonSource(imports=tuple(sorted(_imports(tree), key=lambda found: found[1])))
+    return PythonSource(imports=tuple(sorted(_imports(tree), key=lambda item: item[1])))
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, int]]:

@@ -39,9 +39,9 @@ def detect(scope: Path, proc: Path = Path("/proc/self")) -> ControlGroups:
     cgroup_paths = _cgroup_paths((proc / "cgroup").read_text())
     reasons: list[str] = []
     if "" in mounts and "" in cgroup_paths:
-        found = detect_v2(_join(mounts[""], cgroup_paths[""]), parent, reasons)
-        if found is not None:
-            return found
+        groups = detect_v2(_join(mounts[""], cgroup_paths[""]), parent, reasons)
+        if groups is not None:
+            return groups
     if all(name in mounts and name in cgroup_paths for name in CONTROLLERS):
         found_v1 = detect_v1(
             {
@@ -89,27 +89,27 @@ def _is_unused(group: Path, before: float) -> bool:
 
 def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:
     """By controller (``""`` for v2): the mount point, and the part of the tree mounted there."""
-    found: dict[str, tuple[Path, str]] = {}
+    mounts: dict[str, tuple[Path, str]] = {}
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         root, point = left.split()[3:5]
         kind, _, options = right.split(" ", 2)
         if kind == "cgroup2":
-            found[""] = (Path(point), root)
+            mounts[""] = (Path(point), root)
         elif kind == "cgroup":
             for controller in options.split()[-1].split(","):
-                found[controller] = (Path(point), root)
-    return found
+                mounts[controller] = (Path(point), root)
+    return mounts
 
 
 def _cgroup_paths(cgroup: str) -> dict[str, str]:
     """By controller (``""`` for v2): the path of this process's group in that tree."""
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for line in cgroup.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
-            found[controller] = path
-    return found
+            paths[controller] = path
+    return paths
 
 
 def _join(mount: tuple[Path, str], path: str) -> Path:

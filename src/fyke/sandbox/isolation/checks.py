@@ -43,7 +43,7 @@ def samples(machine: str | None = None) -> dict[str, tuple[int, list[int]]]:
     """
     name = machine or platform.machine()
     number = syscalls.denied(name) | syscalls.checked(name)
-    found: dict[str, tuple[int, list[int]]] = {
+    calls: dict[str, tuple[int, list[int]]] = {
         "request_key": (number["request_key"], []),
         "ptrace": (number["ptrace"], [0x4206, -1]),
         "bpf": (number["bpf"], [-1]),
@@ -61,8 +61,8 @@ def samples(machine: str | None = None) -> dict[str, tuple[int, list[int]]]:
         "audit socket": (number["socket"], [AF_NETLINK, SOCK_RAW, NETLINK_AUDIT]),
     }
     if name == "x86_64":
-        found["an x32 call"] = (X32_GETPID, [])
-    return found
+        calls["an x32 call"] = (X32_GETPID, [])
+    return calls
 
 
 EXPECTED = {
@@ -94,8 +94,8 @@ def evaluate(
 
 
 def shared_locks(inside: InsideView, host: HostView) -> str:
-    """A sentence about the locks on inodes that the sandbox shares with the machine, and thus with
-    other sandboxes, and why; "" if it shares none.
+    """A sentence that names the files whose locks the sandbox shares with other sandboxes, because
+    their inodes are those of the machine, and the cause; "" if it shares none.
     """
     shared = _shared(inside, host)
     if not shared:
@@ -185,13 +185,13 @@ def _processes(inside: InsideView, host: HostView) -> Iterator[Check]:
     is_separate = inside["session"] > 0 and inside["terminal"] != "opened"
     detail = f"session {inside['session']}, opening the terminal returned {inside['terminal']}"
     yield "session", is_separate, detail
-    found = inside["descriptors"]
-    extra = {number: to for number, to in found.items() if number not in STANDARD_STREAMS}
-    reads_null = found.get("0") == "/dev/null"
+    descriptors = inside["descriptors"]
+    extra = {number: to for number, to in descriptors.items() if number not in STANDARD_STREAMS}
+    reads_null = descriptors.get("0") == "/dev/null"
     yield (
         "descriptors",
         reads_null and not extra,
-        f"standard input {found.get('0')}, others {extra}",
+        f"standard input {descriptors.get('0')}, others {extra}",
     )
     unexpected = [
         n for n in inside["environment"] if n not in VARIABLES and not n.startswith("FYKE_")

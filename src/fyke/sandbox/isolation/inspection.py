@@ -68,8 +68,8 @@ def _program() -> Check:
     answer = subprocess.run(
         [bubblewrap.PROGRAM, "--version"], capture_output=True, text=True, timeout=10, check=False
     ).stdout.strip()
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", answer)
-    version = tuple(int(part) for part in found.groups()) if found else (0,)
+    match = re.search(r"(\d+)\.(\d+)\.(\d+)", answer)
+    version = tuple(int(part) for part in match.groups()) if match else (0,)
     minimum = ".".join(map(str, bubblewrap.MIN_VERSION))
     if version < bubblewrap.MIN_VERSION:
         return PROGRAM, False, f"{answer or 'unknown version'} is too old; {minimum} is needed"

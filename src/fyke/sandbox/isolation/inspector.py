@@ -105,12 +105,12 @@ def mounts() -> list[tuple[str, list[str]]]:
 
 def inodes(paths: list[str]) -> dict[str, list[int]]:
     """Device and number of the inode of each path that exists."""
-    found = {}
+    numbers = {}
     for path in paths:
         if os.path.exists(path):  # noqa: PTH110
             state = os.stat(path)  # noqa: PTH116
-            found[path] = [state.st_dev, state.st_ino]
-    return found
+            numbers[path] = [state.st_dev, state.st_ino]
+    return numbers
 
 
 def watch() -> str:
@@ -125,11 +125,11 @@ def watch() -> str:
 
 def sizes() -> dict[str, int]:
     """Sizes of the memory file systems in bytes."""
-    found = {}
+    sizes_by_folder = {}
     for folder in ("/tmp", "/dev/shm"):  # noqa: S108 - inside the sandbox
         state = os.statvfs(folder)
-        found[folder] = state.f_blocks * state.f_frsize
-    return found
+        sizes_by_folder[folder] = state.f_blocks * state.f_frsize
+    return sizes_by_folder
 
 
 def main() -> None:

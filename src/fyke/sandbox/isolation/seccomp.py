@@ -182,7 +182,7 @@ def _verdicts(machine: str) -> dict[int, Instruction]:
 
 
 def _walk(verdicts: dict[int, Instruction]) -> list[Instruction]:
-    """One comparison for each range of numbers with the same verdict; ENOSYS without one."""
+    """One comparison for each range of numbers with the same verdict; other numbers get ENOSYS."""
     steps: list[Instruction] = []
     current = verdicts.get(0, _fail(ENOSYS))
     for number in range(1, max(verdicts) + 2):

@@ -53,7 +53,10 @@ CONTENT = "env"  # the folder that is mounted
 LOG = "install.log"
 SEAL = "seal.json"
 LOCKS = ".locks"  # a file for each environment: exclusive while it is built or removed
-BUILDING, CHANGED = ".build-", ".changed-"  # with a key, the names of folders that are left behind
+BUILDING, CHANGED = (
+    ".build-",
+    ".changed-",
+)  # name prefixes of unfinished and of changed environments
 
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
 
@@ -133,9 +136,9 @@ class UvEnvironments:
         if recipe is None:
             return Environment(None, "")
         terms = InstallTerms(account_id, builds)
-        found = await self._find(recipe, terms, version.worker_id)
-        if found is not None:
-            return found
+        existing = await self._find(recipe, terms, version.worker_id)
+        if existing is not None:
+            return existing
         try:
             return await self._find_or_build(recipe, terms, version.worker_id)
         except LockOutOfStep:
@@ -149,9 +152,9 @@ class UvEnvironments:
         """Return the existing environment of a recipe or of its fallback."""
         for item in (recipe, recipe.fallback):
             if item is not None:
-                found = await asyncio.to_thread(self._look_up, _key(item, terms), worker_id)
-                if found is not None:
-                    return replace(found, warning=item.warning)
+                existing = await asyncio.to_thread(self._look_up, _key(item, terms), worker_id)
+                if existing is not None:
+                    return replace(existing, warning=item.warning)
         return None
 
     async def _find_or_build(
@@ -160,8 +163,8 @@ class UvEnvironments:
         key = _key(recipe, terms)
         self._prepare_root()
         async with self._turn(key):
-            found = await asyncio.to_thread(self._existing, key, worker_id)
-            environment = found or await self._build(key, recipe, terms, worker_id)
+            existing = await asyncio.to_thread(self._existing, key, worker_id)
+            environment = existing or await self._build(key, recipe, terms, worker_id)
         return replace(environment, warning=recipe.warning)
 
     @asynccontextmanager

@@ -88,7 +88,7 @@ class GoInstaller:
 
 
 def find_go() -> str | None:
-    """The path of Go."""
+    """The path of Go, None when it is not installed."""
     return shutil.which("go", path=_PATH)
 
 
@@ -207,16 +207,16 @@ def _module_files(bundle: Path) -> dict[str, str]:
     """The files of a project that name modules, by path: ``go.sum``, and every ``go.mod``, because
     a module may be replaced by a folder.
     """
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     free = _MAX_FILES
     for path in (bundle / go_build.MODULE, bundle / "go.sum", *bundle.rglob(go_build.MODULE)):
         name = path.relative_to(bundle).as_posix()
-        if name in found or "=" in name or not path.is_file() or path.stat().st_size > free:
+        if name in files or "=" in name or not path.is_file() or path.stat().st_size > free:
             continue
         text = path.read_bytes().decode("utf-8", "surrogateescape").replace("\0", "\ufffd")
-        found[name] = text
+        files[name] = text
         free -= len(text)
-    return found
+    return files
 
 
 def _sample_page(registry: Registry) -> str:

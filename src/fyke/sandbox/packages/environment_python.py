@@ -95,8 +95,8 @@ class PythonInstaller:
 async def default_index() -> str:
     """The default index of uv, from its help text; "" when it is not found."""
     _, output = await run_program([find_uv_bin(), "pip", "install", "--help"], {"NO_COLOR": "1"})
-    found = _DEFAULT_INDEX.search(output)
-    return found[1] if found else ""
+    match = _DEFAULT_INDEX.search(output)
+    return match[1] if match else ""
 
 
 class PythonRecipe:

@@ -128,23 +128,23 @@ def _logins(
     environ: Mapping[str, str], texts: Mapping[str, str], urls: list[str]
 ) -> dict[str, str]:
     """The credentials for these registries, which npm does not report."""
-    found: dict[str, str] = {}
+    logins: dict[str, str] = {}
     for text in texts.values():
         for name, value in _LOGIN.findall(text):
             if any(_is_in_scope(url, name.rpartition(":")[0]) for url in urls):
-                found[name] = expand_variables(value.strip("\"'"), environ)
-    return found
+                logins[name] = expand_variables(value.strip("\"'"), environ)
+    return logins
 
 
 def _passwords(logins: Mapping[str, str]) -> list[str]:
     """The tokens and passwords, as they are stored and decoded."""
-    found = [value for name, value in logins.items() if not name.endswith(":username")]
+    secrets = [value for name, value in logins.items() if not name.endswith(":username")]
     for name, value in logins.items():
         if name.endswith((":_password", ":_auth")):
             with contextlib.suppress(ValueError):
                 plain = base64.b64decode(value).decode("utf-8", "replace")
-                found += [plain, plain.partition(":")[2]]
-    return list(filter(None, found))
+                secrets += [plain, plain.partition(":")[2]]
+    return list(filter(None, secrets))
 
 
 def _is_in_scope(url: str, scope: str) -> bool:

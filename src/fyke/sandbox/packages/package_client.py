@@ -94,7 +94,7 @@ def url_credentials(url: str) -> tuple[str, str] | None:
 
 
 def url_passwords(urls: Iterable[str]) -> list[str]:
-    """The passwords in these URLs; of one without a password its user, which may be a token."""
+    """The passwords in these URLs; without a password, the user name, which may be a token."""
     logins = filter(None, map(url_credentials, urls))
     return [password or user for user, password in logins]
 
@@ -132,13 +132,13 @@ def certificates(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, 
     for folder in filter(None, environ.get("SSL_CERT_DIR", "").split(":")):
         if not folder.startswith(MOUNTED_PREFIXES) and Path(folder).is_dir():
             roots += "".join(_certificates_in(str(file)) for file in sorted(Path(folder).iterdir()))
-    found = roots + _certificates_in(environ.get("NODE_EXTRA_CA_CERTS", ""))
-    if not found:
+    content = roots + _certificates_in(environ.get("NODE_EXTRA_CA_CERTS", ""))
+    if not content:
         return env, {}
     env["NODE_EXTRA_CA_CERTS"] = f"/work/{CA_FILE}"
     if roots:  # unlike Node.js, uv and Go trust only the certificates in this file
         env["SSL_CERT_FILE"] = f"/work/{CA_FILE}"
-    return env, {CA_FILE: found}
+    return env, {CA_FILE: content}
 
 
 def _certificates_in(path: str) -> str:
@@ -190,4 +190,4 @@ def _bypasses_proxy(host: str, no_proxy: str) -> bool:
 
 def expand_variables(text: str, environ: Mapping[str, str]) -> str:
     """Replace ``${NAME}`` with the value of a variable that is set."""
-    return re.sub(r"\$\{(\w+)\}", lambda found: environ.get(found[1], found[0]), text)
+    return re.sub(r"\$\{(\w+)\}", lambda match: environ.get(match[1], match[0]), text)

@@ -20,7 +20,7 @@ def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_pip(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """The same: value, and the file or variable that it is from."""
+    """Like ``pip_settings``, but each value with the file or variable that it is from."""
     home = Path(environ.get("HOME", "/nonexistent"))
     folders = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
@@ -29,15 +29,15 @@ def read_pip(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     named = environ.get("PIP_CONFIG_FILE")
     if named:
         files = [] if named == os.devnull else [*files, Path(named)]
-    found: dict[str, tuple[str, str]] = {}
+    settings: dict[str, tuple[str, str]] = {}
     for file in files:
-        found |= {key: (value, str(file)) for key, value in _read(file).items()}
+        settings |= {key: (value, str(file)) for key, value in _read(file).items()}
     for key in _KEYS:
         variable = f"PIP_{key.upper().replace('-', '_')}"
         value = environ.get(variable)
         if value:
-            found[key] = value, variable
-    return found
+            settings[key] = value, variable
+    return settings
 
 
 def _read(file: Path) -> dict[str, str]:

@@ -96,11 +96,13 @@ class Registries:
         access = ToolAccess(
             tuple(map(str, by_location)), tuple(map(str, await _private(by_location))), self._region
         )
-        pages = [{"url": page_of(one), "headers": dict(one.headers)} for one in unknown]
+        pages = [
+            {"url": page_of(registry), "headers": dict(registry.headers)} for registry in unknown
+        ]
         answers = await self._ask(client, access, pages, seconds)
-        for registry, found in zip(unknown, answers, strict=False):
-            if found is not None:
-                self._cache[registry.url] = (now, _parse_locations(found))
+        for registry, answer in zip(unknown, answers, strict=False):
+            if answer is not None:
+                self._cache[registry.url] = (now, _parse_locations(answer))
 
     async def _ask(
         self, client: PackageClient, access: ToolAccess, pages: list[dict[str, Any]], seconds: float
@@ -135,10 +137,10 @@ def _location(registry: Registry) -> RegistryLocation | None:
         return None
 
 
-def _parse_locations(found: object) -> list[RegistryLocation]:
+def _parse_locations(answer: object) -> list[RegistryLocation]:
     """The valid locations among those that the probe found, at most 20."""
     locations: list[RegistryLocation] = []
-    for entry in found if isinstance(found, list) else []:
+    for entry in answer if isinstance(answer, list) else []:
         try:
             _, host, port = entry
             location = RegistryLocation(parse_host(str(host)), int(port))
@@ -176,7 +178,7 @@ async def _addresses(host: Host) -> list[str]:
     if not isinstance(host, str):
         return [str(host)]
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return []
-    return [str(ip_address(str(entry[4][0]).partition("%")[0])) for entry in found]
+    return [str(ip_address(str(entry[4][0]).partition("%")[0])) for entry in infos]

@@ -32,30 +32,34 @@ def links(document: Any) -> list[str]:
     """The addresses of files in the JSON of a Python index or an npm registry."""
     if not isinstance(document, dict):
         return []
-    found = [entry.get("url") for entry in _objects(document.get("files"))]
+    addresses = [entry.get("url") for entry in _objects(document.get("files"))]
     if "dist-tags" in document:
         versions = _objects(document.get("versions"))
-        found += [dist.get("tarball") for dist in _objects([one.get("dist") for one in versions])]
-    return [link for link in found if isinstance(link, str)]
+        addresses += [
+            dist.get("tarball") for dist in _objects([version.get("dist") for version in versions])
+        ]
+    return [link for link in addresses if isinstance(link, str)]
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     """The objects in a JSON array or object; none in anything else."""
     members = value.values() if isinstance(value, dict) else value
     return (
-        [one for one in members if isinstance(one, dict)] if isinstance(members, Iterable) else []
+        [member for member in members if isinstance(member, dict)]
+        if isinstance(members, Iterable)
+        else []
     )
 
 
 def registry_locations(base: str, addresses: list[str]) -> list[list[Any]]:
     """The distinct ``[scheme, host, port]`` of valid addresses, at most 20."""
-    found: dict[tuple[str, str, int], None] = {}
+    locations: dict[tuple[str, str, int], None] = {}
     for address in addresses:
         with contextlib.suppress(ValueError):
             parts = urlsplit(urljoin(base, address))
             if parts.scheme in PORTS and parts.hostname:
-                found[(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme])] = None
-    return [list(location) for location in found][:20]
+                locations[(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme])] = None
+    return [list(location) for location in locations][:20]
 
 
 def probe_registry(url: str, headers: dict[str, str]) -> list[list[Any]] | None:
@@ -66,10 +70,10 @@ def probe_registry(url: str, headers: dict[str, str]) -> list[list[Any]] | None:
         with urlopen(request, timeout=SECONDS) as response:  # noqa: S310
             content = response.read(MAX_PAGE)
         try:
-            found = links(json.loads(content))
+            addresses = links(json.loads(content))
         except (ValueError, RecursionError):
-            found = [link.decode("utf-8", "replace") for link in HREF.findall(content)]
-        return registry_locations(plain, found)
+            addresses = [link.decode("utf-8", "replace") for link in HREF.findall(content)]
+        return registry_locations(plain, addresses)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{parts.hostname}: {error}\n")
         refused = isinstance(error, HTTPError) and 400 <= error.code < 500 and error.code != 429

@@ -71,8 +71,8 @@ async def _report(
         if client is None:
             return RegistryReport(language, note="its package client is not installed")
         registries = tuple(
-            RegistryUse(_without_login(one.url), one.source, _has_login(one, client))
-            for one in client.registries
+            RegistryUse(_without_login(registry.url), registry.source, _has_login(registry, client))
+            for registry in client.registries
         )
         refuse_proxy(client, upstream=upstream)
         if language == "Go":

@@ -127,7 +127,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     pending = [folder]
     while pending:
         parent = pending.pop()
-        for entry in sorted(os.scandir(parent), key=lambda one: os.fsencode(one.name)):
+        for entry in sorted(os.scandir(parent), key=lambda item: os.fsencode(item.name)):
             state = entry.stat(follow_symlinks=False)
             yield Path(entry.path), state
             if stat.S_ISDIR(state.st_mode):

@@ -157,11 +157,11 @@ def _variables(environ: Mapping[str, str]) -> Sourced:
     }
     env |= {name: value for name, value in environ.items() if name.startswith("UV_DEFAULT_INDEX")}
     env |= {name: value for name, value in environ.items() if name.startswith("UV_INDEX")}
-    found: Sourced = {name: (value, name) for name, value in env.items()}
+    variables: Sourced = {name: (value, name) for name, value in env.items()}
     from_files = _from_files(environ)
-    found = (_from_pip(environ, env) if from_files is None else from_files) | found
+    variables = (_from_pip(environ, env) if from_files is None else from_files) | variables
     cert = environ.get("SSL_CERT_FILE") or pip_settings(environ).get("cert", "")
-    return found | ({"SSL_CERT_FILE": (cert, "")} if cert else {})
+    return variables | ({"SSL_CERT_FILE": (cert, "")} if cert else {})
 
 
 def _from_files(environ: Mapping[str, str]) -> Sourced | None:
@@ -258,13 +258,13 @@ def _from_pip(environ: Mapping[str, str], env: Mapping[str, str]) -> Sourced:
 
 def _indexes(env: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """The name ("" for none), the address and the variable of each index, in search order."""
-    found: list[tuple[str, str, str]] = []
+    indexes: list[tuple[str, str, str]] = []
     for variable in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
         for entry in env.get(variable, "").split():
             name, url = _split(entry)
-            if is_web(url) and url not in [known for _, known, _ in found]:
-                found.append((name, url, variable))
-    return found
+            if is_web(url) and url not in [known for _, known, _ in indexes]:
+                indexes.append((name, url, variable))
+    return indexes
 
 
 def other_index(env: Mapping[str, str]) -> str:

@@ -43,10 +43,10 @@ def _remove_abandoned_groups() -> None:
 async def _end_processes(names: frozenset[str]) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + END_SECONDS
-    while found := await asyncio.to_thread(processes.with_work_folders, names):
+    while pids_by_name := await asyncio.to_thread(processes.with_work_folders, names):
         if loop.time() > deadline:
-            raise SandboxStartFailed(f"processes of ended sandboxes do not end: {found}")
-        for pids in found.values():
+            raise SandboxStartFailed(f"processes of ended sandboxes do not end: {pids_by_name}")
+        for pids in pids_by_name.values():
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

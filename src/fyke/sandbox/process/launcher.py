@@ -96,9 +96,10 @@ def serve(
         claim.close()
 
 
-def _report_other_users(wanted: range, used: range) -> None:
+def _report_other_users(configured: range, used: range) -> None:
     print(
-        f"fyke: another installation uses some of the users {wanted.start} to {wanted.stop - 1}; "
+        "fyke: another installation uses some of the users "
+        f"{configured.start} to {configured.stop - 1}; "
         f"sandboxes of this one run as {used.start} to {used.stop - 1}",
         file=sys.stderr,
         flush=True,
@@ -413,7 +414,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 async def _report_regularly(pipe: int) -> None:
-    """Write to ``pipe`` that the event loop runs."""
+    """Report through ``pipe`` that the event loop is running."""
     os.set_blocking(pipe, False)
     os.set_inheritable(pipe, False)
     while True:

@@ -1,7 +1,7 @@
 """A listening socket inside a sandbox on a port that no process in the sandbox may bind.
 
 Ports below 1024 need a capability over the sandbox's network, which belongs to the outer of two
-user namespaces; no process in the sandbox has it. Root on the host has: a separate thread enters
+user namespaces; no process in the sandbox has it. Root on the host has it: a separate thread enters
 the network namespace, creates the socket, and ends. The socket stays in that namespace.
 """
 

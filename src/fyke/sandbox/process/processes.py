@@ -140,7 +140,7 @@ def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
 
     Sandbox names are unique, so the last part of the mounted path identifies one.
     """
-    found: dict[str, list[int]] = {}
+    pids_by_name: dict[str, list[int]] = {}
     for pid in _all_pids():
         try:
             text = (PROC / str(pid) / "mountinfo").read_text()
@@ -150,8 +150,8 @@ def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
             root, point = line.split()[3:5]
             name = root.rsplit("/", 1)[-1]
             if point == "/work" and name in names:
-                found.setdefault(name, []).append(pid)
-    return found
+                pids_by_name.setdefault(name, []).append(pid)
+    return pids_by_name
 
 
 def _all_pids() -> list[int]:

@@ -1,8 +1,8 @@
 """Finds rows that a Worker wrote to files instead of pushing them.
 
 Programs for other platforms write rows to a folder ``storage`` (Apify, crawlee) or to a feed
-(Scrapy). Every step is relative to an open descriptor and follows no link, because the folder
-belongs to a stranger.
+(Scrapy). Every step is relative to an open descriptor and follows no link, because the Worker
+controls the content of the folder.
 """
 
 from __future__ import annotations
@@ -86,5 +86,5 @@ def _is_filled(folder: int | None, name: str, least: int = _MIN_BYTES) -> bool:
 
 
 def _shown(name: str) -> str:
-    """The name as it may stand in a log line; whole, so that secrets in it can be masked."""
+    """The name in printable characters; not shortened, so that secrets in it can be masked."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)

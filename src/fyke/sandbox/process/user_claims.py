@@ -21,8 +21,8 @@ from fyke.kit.file_lock import locked
 FOLDER = Path("/run/fyke-sandbox-users")
 # never part of a range chosen here: users of systemd, the overflow user, and the end of 16 bits
 RESERVED = range(60_000, 65_536)
-# From here on distributions assign users of containers. A configured range may lie there; the one
-# that is chosen instead of it then lies above it, within as many users again.
+# From this number on, distributions assign users to containers. A configured range may be there;
+# the range that replaces it is then searched above it, within 16 times its size.
 CONTAINERS = 100_000
 SUBORDINATE = Path("/etc/subuid")
 UID_MAP = Path("/proc/self/uid_map")
@@ -61,14 +61,14 @@ class UserClaim:
 def claim_users(
     first: int, count: int, home: Path, *, taken: Iterable[int] = (), folder: Path = FOLDER
 ) -> UserClaim:
-    """Claim ``count`` users from ``first`` on, or the next free range where another launcher has
-    one of them. ``taken`` are users that no range chosen here contains. Raise ``NoFreeUsers``.
+    """Claim ``count`` users from ``first`` on or, if another launcher has one of them, the next
+    free range. That range contains none of the users ``taken``. Raise ``NoFreeUsers``.
     """
     with _locked(folder):
         active = _active(folder)
-        users = _choose(range(first, first + count), [item.users for item in active], taken)
+        users = _choose(range(first, first + count), [claim.users for claim in active], taken)
         if users is None:
-            owners = "; ".join(f"{_show(item.users)} by {item.home}" for item in active)
+            owners = "; ".join(f"{_show(claim.users)} by {claim.home}" for claim in active)
             raise NoFreeUsers(
                 f"the sandbox users {_show(range(first, first + count))} are used by other "
                 f"installations, and no other range is free ({owners}). Set "
@@ -91,8 +91,8 @@ def active_claims(folder: Path = FOLDER) -> list[ActiveClaim]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other launchers from claims. Only root can open the lock: any user who could read it
-    could keep it.
+    """Exclude other launchers from the claims. Only root can open the lock file, because any user
+    who can read it can lock it.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     state = folder.lstat()
@@ -105,7 +105,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _active(folder: Path) -> list[ActiveClaim]:
     """The claims that are locked; the others are removed."""
-    found = []
+    active = []
     for file in folder.iterdir():
         numbers = _NAME.fullmatch(file.name)
         if numbers is None:
@@ -119,30 +119,32 @@ def _active(folder: Path) -> list[ActiveClaim]:
             file.unlink(missing_ok=True)
         except BlockingIOError:
             users = range(int(numbers[1]), int(numbers[2]) + 1)
-            found.append(ActiveClaim(users, os.fsdecode(os.read(descriptor, 4096))))
+            active.append(ActiveClaim(users, os.fsdecode(os.read(descriptor, 4096))))
         finally:
             os.close(descriptor)
-    return sorted(found, key=lambda claim: claim.users.start)
+    return sorted(active, key=lambda claim: claim.users.start)
 
 
-def _choose(wanted: range, active: list[range], taken: Iterable[int]) -> range | None:
-    """The first free range at or above ``wanted``; ``wanted`` itself only conflicts with claims."""
-    if not any(_overlap(wanted, item) for item in active):
-        return wanted
-    count = len(wanted)
-    end = CONTAINERS if wanted.start < CONTAINERS else wanted.stop + 16 * count
-    others = [*active, RESERVED, *_subordinate(), *(range(uid, uid + 1) for uid in taken)]
-    candidate = wanted
+def _choose(configured: range, claimed: list[range], taken: Iterable[int]) -> range | None:
+    """The configured range if none of its users is claimed, else the next range above it without
+    claimed, reserved, assigned or taken users.
+    """
+    if not any(_overlap(configured, users) for users in claimed):
+        return configured
+    count = len(configured)
+    end = CONTAINERS if configured.start < CONTAINERS else configured.stop + 16 * count
+    excluded = [*claimed, RESERVED, *_subordinate(), *(range(uid, uid + 1) for uid in taken)]
+    candidate = configured
     while candidate.stop <= end and _is_mapped(candidate):
-        conflicts = [other.stop for other in others if _overlap(candidate, other)]
+        conflicts = [users.stop for users in excluded if _overlap(candidate, users)]
         if not conflicts:
             return candidate
         candidate = range(max(conflicts), max(conflicts) + count)
     return None
 
 
-def _overlap(one: range, other: range) -> bool:
-    return one.start < other.stop and other.start < one.stop
+def _overlap(first: range, second: range) -> bool:
+    return first.start < second.stop and second.start < first.stop
 
 
 def _subordinate() -> list[range]:

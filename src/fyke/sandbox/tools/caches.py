@@ -59,8 +59,8 @@ class ToolCaches:
         return LockedCache(self.root / name, folder)
 
     def _lock(self, name: str) -> int | None:
-        """The descriptor of the locked folder; None while another one has the lock, or when it was
-        removed in the meantime.
+        """The descriptor of the locked folder; None while another sandbox has the lock, or when the
+        folder was removed in the meantime.
         """
         try:
             folder = self._open(name)

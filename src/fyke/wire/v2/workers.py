@@ -155,8 +155,8 @@ class CatalogPage(Answer):
     page_size: int
 
     @classmethod
-    def of(cls, query: PageRequest, count: int, found: list[Worker]) -> CatalogPage:
-        items = [CatalogWorker.of(worker) for worker in found]
+    def of(cls, query: PageRequest, count: int, workers: list[Worker]) -> CatalogPage:
+        items = [CatalogWorker.of(worker) for worker in workers]
         return cls(items, items, count, query.offset, query.limit)
 
 

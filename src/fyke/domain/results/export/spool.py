@@ -227,14 +227,14 @@ def remove_folders_of_ended_processes(parent: Path) -> None:
 
 def folders_of_ended_processes(parent: Path) -> list[Path]:
     """The folders that no process has locked."""
-    found = []
+    ended = []
     for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
         with contextlib.suppress(OSError):  # not a folder of ours, or the disk is full
             lock = _try_lock(folder)
             if lock is not None:
                 os.close(lock)
-                found.append(folder)
-    return found
+                ended.append(folder)
+    return ended
 
 
 def remove_folder_of_ended_process(folder: Path) -> bool:

@@ -56,8 +56,10 @@ def totals(
     statement = _TOTALS
     if hidden:
         statement += f" AND a.attempt_id NOT IN ({placeholders(len(hidden))})"
-    found, sums = driver.queries((_LOOK_UP, (looked_up, run_id)), (statement, (run_id, *hidden)))
-    _number(found)
+    looked_up_rows, sums = driver.queries(
+        (_LOOK_UP, (looked_up, run_id)), (statement, (run_id, *hidden))
+    )
+    _number(looked_up_rows)
     rows, row_bytes = sums[0]
     return RunTotals(int(rows), int(row_bytes))
 
@@ -198,14 +200,14 @@ def _log_conditions(driver: Driver, filter: LogFilter) -> tuple[str, list[Any]]:
     return conditions, values
 
 
-def _number(found: list[tuple[int, int | None, str]]) -> int | None:
+def _number(rows: list[tuple[int, int | None, str]]) -> int | None:
     """The number of the run that ``_LOOK_UP`` has found."""
-    if not found:
+    if not rows:
         return None
-    new = [(number, attempt_id) for _, number, attempt_id in found if number is not None]
+    new = [(number, attempt_id) for _, number, attempt_id in rows if number is not None]
     if new:
         raise NewAttempts(max(number for number, _ in new), [attempt_id for _, attempt_id in new])
-    return int(found[0][0])
+    return int(rows[0][0])
 
 
 def _run(driver: Driver, run_id: str) -> int | None:

@@ -166,9 +166,9 @@ def _ledger_triggers(connection: Connection) -> Iterator[str]:
     query, needed = _POSTGRES_TRIGGERS, ["ledger_stays"]
     if is_sqlite(connection):
         query, needed = _TRIGGERS, ["ledger_no_delete", "ledger_no_update"]
-    found = {name for (name,) in connection.exec_driver_sql(query)}
+    existing = {name for (name,) in connection.exec_driver_sql(query)}
     for name in needed:
-        if name not in found:
+        if name not in existing:
             yield (
                 f"the trigger {name} is missing or disabled, so ledger entries can be changed "
                 "and removed"

@@ -103,12 +103,12 @@ class SqlStorage:
         look = self._marks.was_committed
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._lookups, look, self._writing, doubt.mark)
+            committed = await loop.run_in_executor(self._lookups, look, self._writing, doubt.mark)
         except RuntimeError as error:  # the executor is shut down
             raise OutcomeUnknown from error
-        if found is None:
+        if committed is None:
             raise OutcomeUnknown from doubt
-        return found
+        return committed
 
     def path(self) -> StorePath:
         """The read path, for the liveness check. Writes would be a worse indicator: on SQLite they

@@ -230,8 +230,8 @@ class LeaseTable(SqlStore):
 
     def _subtasks_by_key(self, keys: list[tuple[str, int]]) -> dict[tuple[str, int], Subtask]:
         query = select(subtasks).where(tuple_(subtasks.c.run_id, subtasks.c.ordinal).in_(keys))
-        found = many(self._db.execute(query), Subtask)
-        return {(subtask.run_id, subtask.ordinal): subtask for subtask in found}
+        rows = many(self._db.execute(query), Subtask)
+        return {(subtask.run_id, subtask.ordinal): subtask for subtask in rows}
 
 
 def _fitting(waiting: list[WaitingSubtask], left: _CapacityLeft) -> list[WaitingSubtask]:
