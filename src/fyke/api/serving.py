@@ -159,7 +159,7 @@ class Operation:
         )
 
     def _admit(self, caller: Caller, visit: Visit) -> Caller:
-        """The caller, with the address for the audit log if this may change something.
+        """The caller, with the address for the audit log if the operation may change something.
 
         Raises ``Forbidden`` if the key lacks a scope.
         """
@@ -202,7 +202,7 @@ class Operation:
         return etags.validate(request, data, response) if declaration.validated else response
 
     def _sent(self, raw: Mapping[str, Any], body: bytes) -> Iterable[str]:
-        """The names that must be known."""
+        """The sent names that are refused if they are unknown; none unless ``strict``."""
         if not self.strict:
             return ()
         if self.declaration.reads_json:

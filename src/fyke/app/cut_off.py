@@ -16,7 +16,9 @@ ANSWER_SECONDS = 3.0
 
 
 class CutOff:
-    """``peer`` returns the database state another role of this machine last reported, or None."""
+    """``peer`` returns the last state of the database that another role of this machine reported,
+    None when there is none.
+    """
 
     def __init__(self, database_url: str, peer: Callable[[], StoreState | None]) -> None:
         self._url = database_url

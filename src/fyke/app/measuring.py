@@ -1,4 +1,4 @@
-"""Sizes of databases and folders, and free space. It all blocks: call it in a thread."""
+"""Sizes of databases and folders, and free space. All functions block: call them in a thread."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def check_secret(settings: Settings) -> list[str]:
 
 
 def check_secret_of_files(settings: Settings, database: str) -> list[str]:
-    """The same for the files of a backup, whose ``database`` is "sqlite" or "postgresql". With
-    PostgreSQL, which is not among them, the file is not compared.
+    """Like ``check_secret``, for the files of a backup; ``database`` is "sqlite" or "postgresql". A
+    backup does not contain a PostgreSQL database, so then the file only has to exist.
     """
     if database == "sqlite":
         return check_secret(settings.model_copy(update={"database_url": ""}))

@@ -138,7 +138,7 @@ def _disk(home: Path) -> CheckResult:
 
 
 def _process_limits() -> CheckResult:
-    """The hard limits that this process, and so a platform started here, has."""
+    """The hard limits of this process, which a platform that is started from here inherits."""
     import resource
 
     from fyke.contracts.execution import SandboxLimits

@@ -69,8 +69,8 @@ def preload() -> None:
 
 
 def serve(control: socket.socket, supervisor: int) -> ForkRequest | None:
-    """Fork a process for each request. Returns the order in every new process, None in this one
-    when the supervisor has closed ``control``.
+    """Fork a process for each request. Returns the request in every new process, and None in this
+    process when the supervisor has closed ``control``.
     """
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, PACKET, MAX_DESCRIPTORS)

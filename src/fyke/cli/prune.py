@@ -116,7 +116,7 @@ def _check_tables(settings: Settings) -> None:
 
 
 def _prune(settings: Settings, *, remove: bool) -> tuple[list[Removable], list[Removable], str]:
-    """What was found, what of it was removed, and why environments were kept."""
+    """What can be removed, what was removed, and why environments were kept."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from fyke.app.prune import Prune, SharedPrune

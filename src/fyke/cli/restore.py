@@ -86,7 +86,7 @@ def restore(
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             if is_new:
-                with suppress(OSError):  # the restored files are in it
+                with suppress(OSError):  # not empty: it contains the restored files
                     folder.rmdir()
     findings = check_secret_of_files(settings, manifest["database"])
     _report(Output(as_json), folder, manifest, moved, removed, findings)

@@ -251,14 +251,14 @@ class StopRequest:
         accept_signals()
 
     def forward_to(self, child: subprocess.Popen[bytes]) -> None:
-        """Forward signals to ``child``, and the one that came before it was there."""
+        """Forward signals to ``child``, including one that arrived before it was started."""
         self._child = child
         if self.signal:
             child.terminate()
 
     def exit_status(self, child: subprocess.Popen[bytes]) -> int:
-        """The exit status for that of ``child``, which may have no handlers yet when a signal is
-        forwarded to it.
+        """The exit status for the ended ``child``. If the forwarded SIGTERM killed it before it had
+        handlers, it is the status for the signal that this process received.
         """
         if child.returncode >= 0:
             return child.returncode

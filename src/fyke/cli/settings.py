@@ -47,7 +47,7 @@ def existing_settings(home: str | None) -> Settings:
 
 
 def _source(name: str, flags: Mapping[str, Any]) -> str:
-    """Which of the three has the value that is used."""
+    """The name of the flag, variable or file that the value comes from."""
     if name in flags:
         return f"--{name.replace('_', '-')}"
     variable = f"FYKE_{name.upper()}"

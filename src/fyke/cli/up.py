@@ -47,8 +47,8 @@ def up(
     if os.geteuid() == 0:
         from fyke.cli.root_start import start_as_root
 
-        # it has another working folder: repeat --home as an absolute path, which overrides the
-        # first
+        # that process has another working folder: append --home as an absolute path, which
+        # overrides a relative one
         start_as_root(settings, [*sys.argv[1:], "--home", str(settings.home)])
     if parent is not None:
         from fyke.kit.prctl import end_with_parent

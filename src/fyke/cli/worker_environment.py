@@ -36,7 +36,7 @@ class EnvironmentWatch:
         self._clock = clock
 
     def now(self) -> EnvironmentItem | None:
-        """What is known now; None if that is nothing, or if this key may not read it."""
+        """The environment now; None if nothing is known of it, or if this key may not read it."""
         from fyke.client import ApiError
 
         try:

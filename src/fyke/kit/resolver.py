@@ -37,9 +37,9 @@ def system_lookup(name: str) -> tuple[str, ...]:
 class Resolver:
     """Resolves names parsed by ``hostports``. One per process; ``close`` it at the end.
 
-    ``lookup`` is called in a thread and may raise ``OSError``. Seconds: ``keep`` and
-    ``keep_failure`` an answer stays in the cache, ``timeout`` bounds one look-up. ``size`` is the
-    most cached names.
+    ``lookup`` is called in a thread and may raise ``OSError``. ``keep`` and ``keep_failure`` are
+    how many seconds an answer stays in the cache, ``timeout`` is the limit of one look-up in
+    seconds, ``size`` the maximum number of cached names.
     """
 
     def __init__(

@@ -20,14 +20,14 @@ _lock = threading.Lock()
 
 
 def convert(value: object, into: type[T], *, strict: bool = True) -> T:
-    """Do what ``msgspec.convert`` does; raise ``msgspec.ValidationError``."""
+    """Like ``msgspec.convert``. Raise ``msgspec.ValidationError``."""
     if into not in _ready:
         _prepare(into)
     return msgspec.convert(value, into, strict=strict)  # noqa: TID251
 
 
 def decode(data: bytes | str, into: type[T]) -> T:
-    """Do what ``msgspec.json.decode`` does; raise ``msgspec.DecodeError``."""
+    """Like ``msgspec.json.decode``. Raise ``msgspec.DecodeError``."""
     if into not in _ready:
         _prepare(into)
     return msgspec.json.decode(data, type=into)

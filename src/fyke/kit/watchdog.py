@@ -32,7 +32,7 @@ class Watchdog(Generic[K]):
     def __init__(
         self, *, gap: float = GAP_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``gap`` is the longest pause between two checks that is not a gap, in seconds."""
+        """``gap``: a longer pause between two checks, in seconds, counts as a gap."""
         self._gap = gap
         self._clock = clock
         self._terms: dict[K, _Term] = {}

@@ -79,8 +79,8 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertCheck:
-    """A run that has ended and was not looked at yet. ``tries`` that failed, and when the next
-    one may be.
+    """A run that has ended and has not been evaluated yet. ``tries``: the evaluations that failed;
+    ``not_before``: when the next one may take place.
     """
 
     seq: int

@@ -302,7 +302,7 @@ class BlockedSite(StrEnum):
 
     UNDECLARED = "undeclared"  # not among the domains that the version declares
     NOT_PUBLIC = "not_public"  # an address of a private or special network
-    RULE = "rule"  # resolves to one, has a refused port, or is throttled
+    RULE = "rule"  # resolves to such an address, has a refused port, or is throttled
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Schedule:
     updated_at: int
     late: LatePolicy = LatePolicy.START
     failures: int = 0  # consecutive refused starts and failed runs
-    paused_at: int = 0  # when too many failures disabled it, 0 = they did not
+    paused_at: int = 0  # when too many failures disabled it, 0 = not paused
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class HostRateLimiter:
             await asyncio.sleep(wait)
 
     def _forget_later(self, key: Key) -> None:
-        """Remove the slots of an idle host after they could delay a start."""
+        """Remove the slots of an idle host once they can no longer delay a start."""
 
         def forget() -> None:
             host = self._slots.get(key)

@@ -190,7 +190,7 @@ def _request(parts: CallbackUrl, body: bytes, headers: dict[str, str]) -> bytes:
 
 
 async def _read_status(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Read heads until the final one, at most ``MAX_READ`` bytes; return its status and itself."""
+    """Read heads up to the final one, at most ``MAX_READ`` bytes; return its status and text."""
     remaining = MAX_READ
     while remaining > 0:
         try:

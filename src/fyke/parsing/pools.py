@@ -257,7 +257,7 @@ def _deadline(limits: ParserLimits) -> float:
 
 
 async def _ignore(item: Any) -> None:
-    """The items of a function that has none."""
+    """Ignore an item; for calls of functions that yield none."""
 
 
 async def _in_thread(deadline: float, function: Callable[..., Any], *args: Any) -> Any:

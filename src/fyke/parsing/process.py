@@ -30,7 +30,7 @@ _PAGE = resource.getpagesize()
 def main() -> None:
     """Answer calls until standard input ends."""
     end_with_parent(int(sys.argv[1]))
-    for number in (signal.SIGINT, signal.SIGHUP):  # of the terminal, for the parent
+    for number in (signal.SIGINT, signal.SIGHUP):  # from the terminal, meant for the parent
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     calls, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")

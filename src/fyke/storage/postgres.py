@@ -90,9 +90,7 @@ class TimedConnection(psycopg.Connection[Any]):
 
     @contextlib.contextmanager
     def pipeline(self) -> Iterator[psycopg.Pipeline]:
-        """Send statements without waiting for each result. A pipeline within another is the same
-        one.
-        """
+        """Send statements without waiting for each result. A nested call uses the same pipeline."""
         if self._pipeline is not None:
             yield self._pipeline
             return
@@ -113,8 +111,8 @@ class TimedConnection(psycopg.Connection[Any]):
         self.autocommit = before
 
     def set_deadline(self, deadline: Deadline, scope: str = "SESSION") -> None:
-        """Change the deadline of the ``SESSION`` or of the transaction (``LOCAL``); that of the
-        client applies until the next change.
+        """Change the deadline of the ``SESSION`` or of the transaction (``LOCAL``). The client's
+        ``silence`` applies until the next change in both cases.
         """
         self.execute(deadline.sql(scope).encode())
         self.silence = deadline.silence

@@ -86,7 +86,7 @@ class CallbackTimer:
         )
 
     async def _wait(self, listener: Listener, sending: Sending) -> None:
-        """Wait for the signal, for the time of the next delivery, or for one that is sent."""
+        """Wait for the signal, for the time of the next delivery, or for the end of a request."""
         pause = max(MIN_SLEEP, await self._seconds_to_next(sending))
         notified = asyncio.create_task(listener.wait(frozenset({OUTBOX}), pause))
         await asyncio.wait({notified, *sending}, return_when=asyncio.FIRST_COMPLETED)

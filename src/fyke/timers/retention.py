@@ -1,5 +1,5 @@
-"""Deletes runs that ended before the kept days, with their rows and logs, and queue items that were
-started or released before them.
+"""Deletes runs that ended more than ``keep_days`` ago, with their rows and logs, and queue items
+that were started or released before that time.
 """
 
 from __future__ import annotations

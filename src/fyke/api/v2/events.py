@@ -108,7 +108,7 @@ class EventRoutes:
                     yield message
                     sent_at = monotonic()
                 if update.ended:
-                    self.aborting.add(call, run_id)  # it has read how the run ended
+                    self.aborting.add(call, run_id)  # the client has read how the run ended
                     return
 
     async def _key_is_valid(self, key_text: str) -> bool:

@@ -90,7 +90,7 @@ class RunRoutes:
             run = (await self.runs.get(caller, run_id)).run
             await wait_until_ended(self.runs, run, query.wait, call.request)
 
-        # a client that uses ``wait`` is made for Fyke and knows both words
+        # a client that uses ``wait`` is made for Fyke and knows both states
         grace = 0 if query.wait else self.aborting.grace_for(call, run_id)
 
         async def read() -> tuple[StatusName, Json[WorkerRun]]:
@@ -98,7 +98,9 @@ class RunRoutes:
             return run.status, Json(run)
 
         status, answer = await self.details.get((caller.account_id, run_id, grace), read)
-        if status in ("aborting", "aborted"):  # after ``wait`` too, or it would go back
+        # also after ``wait``: a later request without it must not get ``aborting`` after
+        # ``aborted``
+        if status in ("aborting", "aborted"):
             self.aborting.add(call, run_id)
         return answer
 

@@ -105,7 +105,7 @@ def _without_large_tables(form: RunForm, sent: FormContent, value: NormalisedInp
 def _with_target(
     form: RunForm, view: str, error: InputError, cells: dict[str, dict[tuple[int, str], str]]
 ) -> tuple[str, str]:
-    """The id of the control of an error, and the error."""
+    """The id of the control that the error belongs to, and the sentence of the error."""
     if view == JSON_VIEW and not error.path.startswith("system."):
         # an error about the whole text already names the line
         place = _("Line %(line)s: ") % {"line": error.line} if error.line and error.path else ""

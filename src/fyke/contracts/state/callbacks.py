@@ -81,8 +81,8 @@ class OutboxStore(Protocol):
         ...
 
     def pull_in(self, now: int, latest: Sequence[int]) -> int:
-        """Make pending deliveries due that wait longer than they can: the clock was set back since.
-        ``latest`` is until when one may wait, by its number of tries. Return how many.
+        """Make pending deliveries due whose time is later than any wait explains, because the clock
+        was set back. ``latest``: the latest plausible time, by number of tries. Return how many.
         """
         ...
 

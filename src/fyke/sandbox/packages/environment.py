@@ -56,7 +56,7 @@ LOCKS = ".locks"  # a file for each environment: exclusive while it is built or 
 BUILDING, CHANGED = (
     ".build-",
     ".changed-",
-)  # name prefixes of unfinished and of changed environments
+)  # prefixes of unfinished and changed ones
 
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
 

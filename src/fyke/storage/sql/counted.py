@@ -28,7 +28,7 @@ class CountedExecutor(ThreadPoolExecutor):
         try:
             value = fn(*args, **kwargs)
         except BaseException:
-            self._raised += 1  # two threads at once may count one, but never none
+            self._raised += 1  # two concurrent increments may count only one, but at least one
             raise
         self._returned += 1
         return value

@@ -20,10 +20,12 @@ class Presence:
 
 
 def presence(state: str, results: str) -> Presence:
-    """Look at the databases with these URLs. Changes nothing; raises ``SQLAlchemyError``.
+    """Find out what exists in the databases with these URLs. Changes nothing; raises
+    ``SQLAlchemyError``.
 
-    A first start may work at the same time: it creates state, rows and the account, in this order.
-    So rows that were seen imply a state seen later, and an account that was seen rows seen later.
+    A first start may run at the same time. It creates state, rows and account in this order, so
+    they are looked up in the reverse order, and the rows again if there is an account: no partial
+    result of a first start looks like a lost database.
     """
     rows = _has_tables(RESULTS, results)
     has_state = _has_tables(STATE, state)

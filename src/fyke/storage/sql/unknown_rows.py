@@ -26,7 +26,7 @@ _UNKNOWN_RUNS = (
 
 @dataclass(frozen=True, slots=True)
 class RemovedRows:
-    """The number of rows that were removed, and of the attempts and runs that they were of."""
+    """The number of removed rows, and of the attempts and runs that they belonged to."""
 
     rows: int = 0
     attempts: int = 0

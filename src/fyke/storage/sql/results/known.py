@@ -4,7 +4,7 @@ An attempt that appears only in the rows comes from a lost state: the file of th
 than that of the rows, because one of them was restored, or because the last commits did not survive
 a loss of power. Its run starts again and pushes the same rows.
 
-Attempts are listed before the state is asked, and the state has an attempt before its first row.
+Attempts are listed before the state is queried, and the state has an attempt before its first row.
 So an attempt that was listed but is unknown never becomes known, and each is looked up once.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 MAX_RUNS = 10_000
 
-Lookup = Callable[[Sequence[str]], Awaitable[frozenset[str]]]  # those that the state knows
+Lookup = Callable[[Sequence[str]], Awaitable[frozenset[str]]]  # returns those that the state knows
 
 
 class NewAttempts(Exception):
@@ -48,7 +48,7 @@ class KnownAttempts:
         return self._runs.get(run_id) or LookedUp()
 
     async def look_up(self, run_id: str, new: NewAttempts) -> None:
-        """Ask the state for these attempts. Raises what the state raises."""
+        """Look these attempts up in the state. Raises what the state raises."""
         known = await self._lookup(new.attempt_ids)
         before = self.of(run_id)
         unknown = before.unknown.union(new.attempt_ids) - known

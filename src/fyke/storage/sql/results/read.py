@@ -88,9 +88,10 @@ def page(
     limit: int,
     looked_up: int = ALL,
 ) -> list[Row]:
-    """Translate the offset into a position, so that all offsets cost the same.
+    """One page of the visible rows. The offset is translated into a position, so that all offsets
+    cost the same.
 
-    Small offsets, and all while a hidden attempt is open, are skipped row by row.
+    Small offsets, and all offsets while a hidden attempt is open, are skipped row by row.
     """
     run = _number(driver.query(_LOOK_UP, (looked_up, run_id)))
     if run is None:

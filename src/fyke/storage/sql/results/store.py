@@ -44,8 +44,8 @@ log = structlog.get_logger(__name__)
 def open_results(url: str, *, durable: bool, known: Lookup | None = None) -> SqlResults:
     """Open the store at ``url``; ``migrate_results`` must have run.
 
-    ``known`` returns those of some attempts that the state knows; rows of others are not shown.
-    None shows all rows, for a store without a state.
+    ``known`` gets ids of attempts and returns those that the state knows; rows of other attempts
+    are not shown. None shows all rows, for a store without a state.
 
     ``durable``: a commit is acknowledged only after it is on disk. Otherwise it survives a crash of
     the process, but not always a loss of power.

@@ -39,7 +39,7 @@ _PUT = f"""
     WHERE pg_current_xact_id_if_assigned() IS NOT NULL
     ON CONFLICT (writer) DO UPDATE SET number = excluded.number, marked_at = excluded.marked_at
 """
-# It writes, to wait for a transaction that has inserted the row and not ended yet.
+# An INSERT, so that it waits for a transaction that has inserted the row and has not ended yet.
 _LOOK = f"""
     INSERT INTO commit_marks (writer, number, marked_at) VALUES (%s, 0, {_NOW})
     ON CONFLICT (writer) DO UPDATE SET marked_at = excluded.marked_at RETURNING number
@@ -88,7 +88,7 @@ class CommitMarks:
     def put(self, connection: Connection) -> Mark | None:
         """Mark the transaction as its last statement; None when it has written nothing."""
         mark = Mark(self._writer.name, next(self._writer.numbers))
-        if mark.number == 1:  # of processes that have ended
+        if mark.number == 1:  # the first mark of a thread also removes old marks
             connection.exec_driver_sql(_FORGET)
         result = connection.exec_driver_sql(_PUT, (mark.writer, mark.number))
         return mark if result.rowcount else None
@@ -98,7 +98,7 @@ class CommitMarks:
         self._writer.reset()
 
     def was_committed(self, engine: Engine, mark: Mark) -> bool | None:
-        """Ask until the database answers, at most ``LOOK_SECONDS``; then return None."""
+        """Query until the database answers; None if it does not within ``LOOK_SECONDS``."""
         until = time.monotonic() + LOOK_SECONDS
         for failures in itertools.count(1):
             try:

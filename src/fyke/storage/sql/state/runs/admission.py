@@ -136,8 +136,8 @@ class PlanCapacity:
         return [item for item in items if item.running or self._grant(item)]
 
     def confirm(self, waiting: Iterable[Item]) -> list[Item]:
-        """As ``permit``, after locking the accounts and counting again, because other transactions
-        may have started runs in the meantime.
+        """Like ``permit``, after locking the accounts and counting again, because other
+        transactions may have started runs in the meantime.
         """
         items = list(waiting)
         starting = {item.account_id for item in items if not item.running}

@@ -98,9 +98,10 @@ def queue_query(
 ) -> str:
     """Return the query for the first ``limit`` subtasks of the queue.
 
-    Its parameters, in this order: the time, and the latest time until which a returned subtask may
-    wait; the ids of ``full`` accounts, whose runs are left out; of
-    ``started`` runs of these accounts, which are not; and of ``excluded`` runs, which are left out.
+    ``full``, ``started`` and ``excluded`` are numbers of ids. The parameters of the query are, in
+    this order: the time; the latest time until which a returned subtask may wait; the ids of full
+    accounts, whose runs are left out; the ids of started runs of these accounts, which are kept;
+    and the ids of excluded runs, which are left out.
     """
     template = QUEUE_WITHOUT_FULL if full else QUEUE
     sqlite = is_sqlite(connection)

@@ -1,4 +1,4 @@
-"""Where a runner is at work: its data folder and the boot of its machine."""
+"""The place of a runner: its data folder and the boot of its machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the Workers of attempts have run, and what of the time of a run is not its duration."""
+"""How long the Workers of attempts have run, and the gaps that a run's duration leaves out."""
 
 from __future__ import annotations
 
