@@ -1,4 +1,4 @@
-/** What the platform answered: `code` is always 0 here, since another one rejects. */
+/** What the platform answered: `code` is always 0, since a call with another code rejects. */
 export interface Response {
   code: number;
   message: string;
@@ -11,7 +11,7 @@ export interface TableHeader {
   format?: string;
 }
 
-/** The platform did not carry out a call; `code` is what it answered. */
+/** The platform did not carry out a call; `code` is the code of its answer. */
 export class SDKError extends Error {
   constructor(code: number, message: string);
   code: number;
@@ -43,5 +43,5 @@ export const log: {
   error(line: unknown): Promise<Response>;
 };
 
-/** Where the platform listens. */
+/** The address at which the platform listens. */
 export let ADDRESS: string;

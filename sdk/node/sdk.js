@@ -9,7 +9,7 @@
  *
  * Every call resolves when the platform has carried it out: a row that was pushed is on its disk.
  * A refusal (a row over 8 MiB, a run that is full) rejects with an SDKError, whose text names the
- * limit. Nothing is installed for it, and the connection is made with the first call.
+ * limit. The SDK needs no installed package, and connects with the first call.
  */
 "use strict";
 
@@ -20,7 +20,7 @@ const ADDRESS = "127.0.0.1:20086";
 const WINDOW = 2 ** 31 - 1;
 const CANCEL = 8;
 
-/** The platform did not carry out a call; `code` is what it answered. */
+/** The platform did not carry out a call; `code` is the code of its answer. */
 class SDKError extends Error {
   /**
    * @param {number} code
@@ -87,7 +87,7 @@ function call(method, request) {
     prefix.writeUInt32BE(body.length, 1);
     stream.end(Buffer.concat([prefix, body]));
     stream.on("end", () => {
-      // a refusal that came before the whole message was sent: the rest is not wanted
+      // the platform refused before the whole message was sent: do not send the rest
       if (!stream.writableFinished) stream.close(CANCEL);
     });
   });

@@ -7,7 +7,7 @@
 //
 // Every call returns when the platform has carried it out: a row that was pushed is on its disk.
 // A refusal (a row over 8 MiB, a run that is full) is an *Error, whose text names the limit.
-// It needs Go 1.24 and the standard library, so that a Worker builds without a download.
+// The package needs Go 1.24 and the standard library, so that a Worker builds without a download.
 package coresdk
 
 import (
@@ -25,12 +25,12 @@ import (
 	"time"
 )
 
-// Address is where the platform listens, the same for every Worker.
+// Address is the address at which the platform listens, the same for every Worker.
 var Address = "127.0.0.1:20086"
 
 const unavailable = 14
 
-// Error says that the platform did not carry out a call; Code is what it answered.
+// Error says that the platform did not carry out a call; Code is the code of its answer.
 type Error struct {
 	Code    int32
 	Message string
@@ -179,7 +179,7 @@ func fields(data any) (map[string]any, error) {
 	return row, nil
 }
 
-// room bounds the calls under way: the connection carries 1000 at once, and there is only one.
+// room limits the calls in progress: there is one connection, which carries 1000 at once.
 var room = make(chan struct{}, 500)
 
 // transport speaks HTTP/2 without TLS, to the platform alone and through no proxy.
@@ -226,7 +226,7 @@ func call(ctx context.Context, path string, request, response message) error {
 func read(ctx context.Context, answer *http.Response, reply []byte, err error, into message) error {
 	status := answer.Trailer.Get("Grpc-Status")
 	words := answer.Trailer.Get("Grpc-Message")
-	if status == "" { // a refusal comes as headers alone
+	if status == "" { // a refusal has headers alone
 		status, words = answer.Header.Get("Grpc-Status"), answer.Header.Get("Grpc-Message")
 	}
 	if code, wrong := strconv.Atoi(status); wrong == nil && code != 0 {
