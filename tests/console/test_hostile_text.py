@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from support.app import make_templates
 from support.browser import tab
-from support.hostile import WANTED, payloads
+from support.hostile import COUNT, payloads
 from support.hostile_seed import Hostile, fill
 from support.pages import sign_in
 from support.served import served
@@ -86,9 +86,9 @@ def _seen(page: Page) -> list[str]:
 
 def check(browser: Browser, folder: Path, texts: Sequence[str]) -> None:
     with _hostile(folder, texts) as (url, token, found):
-        bad = look(browser, url, token, [*found.each, *found.packed])
+        bad = look(browser, url, token, [*found.single, *found.packed])
     assert not bad, "\n".join(bad)
-    assert len(found.each) >= 2 * len(texts)
+    assert len(found.single) >= 2 * len(texts)
     assert set(found.taken) >= PLACES
     whole = {"readme", "label", "row", "row key", "log", "error", "input"}
     assert all(found.taken[place] >= len(texts) for place in whole), found.taken
@@ -103,7 +103,7 @@ def test_a_share_of_the_hostile_texts_is_shown_as_text(browser: Browser, tmp_pat
 @pytest.mark.parametrize("part", range(4))
 def test_every_hostile_text_is_shown_as_text(browser: Browser, tmp_path: Path, part: int) -> None:
     texts = payloads()
-    assert len(set(texts)) == WANTED
+    assert len(set(texts)) == COUNT
     check(browser, tmp_path, texts[part::4])
 
 

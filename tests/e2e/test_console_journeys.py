@@ -104,7 +104,7 @@ def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
     """
     link = re.fullmatch(r"(http://[^/\s]+)(/setup\?token=\S+)", home.setup_link())
     assert link, home.tail()
-    assert link[1] == (home.each[0] if isinstance(home, BootedPair) else home.url)
+    assert link[1] == (home.urls[0] if isinstance(home, BootedPair) else home.url)
     page.goto(link[2])
     password = page.locator("input[name=password]")
     if page.get_by_role("heading", name="Set up Fyke").count() == 0:

@@ -379,12 +379,12 @@ def test_the_limit_applies_to_all_subtasks_together(setup: Setup, site: Counting
 
 def test_a_region_uses_its_own_proxy(setup: Setup, site: CountingSite) -> None:
     setup.region.names[("127.0.0.1", site.port)] = site.port
-    before = len(setup.region.asked)
+    before = len(setup.region.targets)
     detail, row = setup.fetch(
         site.url("/bytes/2000"), egress_allow=[site.target], proxy_region="DE"
     )
     assert row == {"status": 200, "bytes": 2000}
-    assert setup.region.asked[before:] == [("127.0.0.1", site.port)]
+    assert setup.region.targets[before:] == [("127.0.0.1", site.port)]
     assert setup.region.users[before:] == [""]
     assert detail["traffic"] == site.passed
     assert "upstream" not in setup.platform.log_text(detail["slug"])
@@ -393,23 +393,23 @@ def test_a_region_uses_its_own_proxy(setup: Setup, site: CountingSite) -> None:
 def test_the_proxy_of_a_region_may_resolve_names(setup: Setup, site: CountingSite) -> None:
     """The name resolves only in the region; the platform never resolves it."""
     setup.region.names[SHOP] = site.port
-    before = len(setup.region.asked)
+    before = len(setup.region.targets)
     detail, row = setup.fetch("http://shop.example/bytes/3000", proxy_region="FR")
     assert row == {"status": 200, "bytes": 3000}
-    assert setup.region.asked[before:] == [SHOP]
+    assert setup.region.targets[before:] == [SHOP]
     assert setup.region.users[before:] == ["user:pass word"]
     assert detail["traffic"] == site.passed
 
 
 def test_the_proxy_of_a_region_is_never_asked_for_internal_addresses(setup: Setup) -> None:
-    before = len(setup.region.asked)
+    before = len(setup.region.targets)
     targets = ["127.0.0.1:80", "localhost:80", "10.0.0.1:80", "printer.local:80", "[::1]:80",
                "intranet:80", "169.254.169.254:80"]  # fmt: skip
     for region in ("DE", "FR"):
         _, rows = setup.knock(targets, ["connect", "socks"], proxy_region=region)
         assert len(rows) == 2 * len(targets)
         assert not [row for row in rows if row["answer"] in (0, 200)]
-    assert setup.region.asked[before:] == []
+    assert setup.region.targets[before:] == []
 
 
 def test_a_failing_proxy_of_a_region_is_reported(setup: Setup, site: CountingSite) -> None:
@@ -421,10 +421,10 @@ def test_a_failing_proxy_of_a_region_is_reported(setup: Setup, site: CountingSit
 def test_a_region_without_a_proxy_connects_directly_with_a_note_in_the_log(
     setup: Setup, site: CountingSite
 ) -> None:
-    before = len(setup.region.asked)
+    before = len(setup.region.targets)
     detail, row = setup.fetch(site.url("/bytes/10"), egress_allow=[site.target], proxy_region="US")
     assert row == {"status": 200, "bytes": 10}
-    assert setup.region.asked[before:] == []
+    assert setup.region.targets[before:] == []
     entries = setup.platform.call("/api/v1/run/last/log", {"run_slug": detail["slug"]})["list"]
     [line] = [e for e in entries if "proxy_region" in e["content"]]
     assert line["type"] == 3

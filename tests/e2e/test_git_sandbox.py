@@ -38,7 +38,7 @@ def test_git_in_the_sandbox_reaches_the_certificate_check(tmp_path: Path, uid: i
         found = up.wait_for(look, "the end of the fetch", 30)
         [step] = [step for step in found["steps"] if step["name"] == "fetch"]
         assert step["note"] == "TLS: the certificate of the host is not trusted by this machine"
-        assert server.asked == []
+        assert server.requests == []
         private = up.call(f"{uploads}/git", {"url": "https://127.0.0.2/prices"})
 
         def refused() -> Any:

@@ -94,7 +94,7 @@ def at_once(work: Callable[[int], Any], times: int) -> list[Any]:
 
 
 def test_a_run_started_at_one_server_can_be_used_at_the_other(pair: BootedPair) -> None:
-    one, other = pair.each
+    one, other = pair.urls
     body = {"input": {}, "is_async": False}
     with httpx2.Client(base_url=one, headers={"api-key": pair.key}) as client:
         archive = {"scraper_file": ("w.zip", zoo("upserts"))}
@@ -116,7 +116,7 @@ def test_a_start_key_starts_one_run_across_both_servers(pair: BootedPair, quick:
     path, key = f"/api/v2/workers/{quick}/runs", {"idempotency-key": "pair-start"}
     runs = at_once(lambda _: data(pair, "POST", path, {"input": {}}, **key)["run_slug"], 16)
     assert len(set(runs)) == 1
-    for at in pair.each:
+    for at in pair.urls:
         assert data(pair, "POST", path, {"input": {}}, at=at, **key)["run_slug"] == runs[0]
         refused = send(pair, "POST", path, {"input": {}, "limit": 1}, at=at, **key)
         assert (refused.status_code, refused.json()["code"]) == (409, 11000)
@@ -200,7 +200,7 @@ def _all_sent(pair: BootedPair, run: str) -> bool:
 def test_the_rate_limit_of_a_key_applies_to_both_servers_together(pair: BootedPair) -> None:
     made = data(pair, "POST", "/api/fyke/keys", {"name": "slow", "rate_limit": 4})
     slow = {"api-key": made["key"]}
-    for at in pair.each:  # each server knows the key from its second request on
+    for at in pair.urls:  # each server knows the key from its second request on
         assert send(pair, "GET", "/api/v2/users/account", at=at, **slow).status_code == 200
     began = time.monotonic()
     found = [send(pair, "GET", "/api/v2/users/account", **slow) for _ in range(40)]
@@ -220,7 +220,7 @@ def test_a_stream_resumes_at_the_other_server(pair: BootedPair) -> None:
     rows: list[int] = []
     last, turn = "", 0
     while not last.endswith(".end"):
-        at, turn = pair.each[turn % 2], turn + 1
+        at, turn = pair.urls[turn % 2], turn + 1
         last = _some_events(pair, at, run, last, rows, most=15)
     assert turn > 2
     assert rows == list(range(ROWS))
@@ -252,7 +252,7 @@ def _rows(event: dict[str, Any]) -> list[Any]:
 def test_a_download_resumes_at_the_other_server(pair: BootedPair) -> None:
     run = pair.start_run(pair.push(python_project(COUNTS), "pair-counts"))
     assert pair.ended(run)["status"] == SUCCEEDED
-    one, other = pair.each
+    one, other = pair.urls
     for kind in ("csv", "xlsx", "jsonl"):
         path = f"/api/v2/worker-runs/{run}/result/export?format={kind}"
         link = data(pair, "GET", path, at=one)["download_url"].removeprefix(one)
@@ -267,15 +267,15 @@ def test_a_download_resumes_at_the_other_server(pair: BootedPair) -> None:
         assert parts[0].content + parts[1].content == whole.content, kind
         assert parts[2].content + parts[3].content == whole.content, kind
     log = pair.call("/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]
-    texts = {httpx2.get(log.replace(pair.url, at)).text for at in pair.each}
+    texts = {httpx2.get(log.replace(pair.url, at)).text for at in pair.urls}
     assert len(texts) == 1
 
 
 def test_a_revoked_key_is_refused_by_both_servers_within_a_second(pair: BootedPair) -> None:
-    one, other = pair.each
+    one, other = pair.urls
     made = data(pair, "POST", "/api/fyke/keys", {"name": "short"}, at=one)
     used = {"api-key": made["key"]}
-    for at in pair.each:
+    for at in pair.urls:
         assert send(pair, "GET", "/api/v2/users/account", at=at, **used).status_code == 200
     data(pair, "DELETE", f"/api/fyke/keys/{made['id']}", at=one)
     revoked = time.monotonic()
@@ -288,7 +288,7 @@ def test_one_of_the_servers_may_end(pair: BootedPair, quick: str) -> None:
     pair.kill_role("server")
     runs = [pair.start_run(quick) for _ in range(4)]
     assert {pair.ended(run)["status"] for run in runs} == {SUCCEEDED}
-    pair.wait_for(lambda: answers(pair.each[0]), "the return of the first")
+    pair.wait_for(lambda: answers(pair.urls[0]), "the return of the first")
 
 
 @pytest.mark.long

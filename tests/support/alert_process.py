@@ -1,4 +1,4 @@
-"""A server that checks ended runs for alerts and is killed during it.
+"""A server that is killed while it checks ended runs for alerts.
 
 Arguments: URL of the state, URL of the results, number of its last write transaction.
 """

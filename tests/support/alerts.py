@@ -17,7 +17,7 @@ INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
 async def add_mail_user(app: App, address: str, **changes: Any) -> None:
-    """A user of the owner's account who may be mailed: the address is confirmed."""
+    """Add a user with a confirmed address, which alerts may be mailed to."""
     fields = {"name": address, "password_hash": "-", "confirmed_at": 1, **changes}
     user = records.user(app.owner.account_id, **fields)
     await app.storage.write(lambda tx: tx.accounts.add_user(user))

@@ -1,4 +1,4 @@
-"""Reads an answer strictly as the shape that the API declares for it."""
+"""Checks an answer strictly against the shape that the API declares for it."""
 
 from __future__ import annotations
 

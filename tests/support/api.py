@@ -14,7 +14,8 @@ import msgspec
 from fyke.api.envelope import V2_PREFIX
 from fyke.wire.common import Failure, FailureV2
 
-# httpx2 tries this import for each request through ASGI, which searches every folder of packages
+# httpx2 tries this import with each request through ASGI: without the entry each try searches every
+# folder of packages
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: there is no such package
 
 LEAKS = re.compile(
@@ -95,5 +96,5 @@ def operations(app: Any) -> list[Any]:
 
 
 def public_routes(app: Any) -> set[tuple[str, str]]:
-    """Method and path of the operations that need no key."""
+    """Return the methods and paths of the operations that need no key."""
     return {(operation.method, operation.path) for operation in operations(app) if operation.public}

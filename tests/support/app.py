@@ -103,7 +103,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def make_templates(folder: Path) -> Path:
-    """Write the databases that tests copy, with two accounts: the operator's and another one."""
+    """Write the databases that tests copy, with the operator's account and a second one."""
     for name, data in _templates().items():
         (folder / name).write_bytes(data)
     return folder

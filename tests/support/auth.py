@@ -30,11 +30,11 @@ AWAY = "203.0.113.9"
 
 
 class CountingPasswords(Passwords):
-    """Records verifications: one for an unknown name must take as long as for a known one."""
+    """Records verifications: they must take as long for an unknown name as for a known one."""
 
     def __init__(self) -> None:
         super().__init__(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        self.verified: list[bool] = []  # whether there was a hash
+        self.verified: list[bool] = []  # whether the user had a hash
 
     async def verify(self, stored: str, password: str) -> bool:
         self.verified.append(bool(stored))
@@ -61,9 +61,9 @@ class Auth:
     owner_key: str
 
     async def user(self, name: str) -> User:
-        found = await self.storage.read(lambda tx: tx.accounts.user_by_name(name))
-        assert found is not None
-        return found
+        stored = await self.storage.read(lambda tx: tx.accounts.user_by_name(name))
+        assert stored is not None
+        return stored
 
     async def add(self, name: str, role: str = "member", password: str = PASSWORD) -> NewSession:
         """Invite a user who chooses a password; return the session."""

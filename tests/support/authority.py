@@ -1,4 +1,4 @@
-"""A temporary authority, and certificates for some names."""
+"""A temporary certificate authority, and certificates for given names."""
 
 from __future__ import annotations
 

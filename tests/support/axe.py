@@ -11,12 +11,12 @@ SOURCE = Path(__file__).parents[1] / "vendor" / "axe-core" / "axe.min.js"
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 COLOURS = ("color-contrast", "link-in-text-block")  # rules that a theme may violate
 _RUN = """async ([type, values]) => {
-  const found = await axe.run(document, {
+  const result = await axe.run(document, {
     runOnly: {type, values}, resultTypes: ['violations'], elementRef: false,
   });
   const place = (node) => '    ' + node.target.join(' ') + '  ' + node.html.slice(0, 160);
-  const reason = (node) => node.any.concat(node.all, node.none).map((each) => each.message);
-  return found.violations.map((rule) => [
+  const reason = (node) => node.any.concat(node.all, node.none).map((check) => check.message);
+  return result.violations.map((rule) => [
     rule.id + ': ' + rule.help,
     ...rule.nodes.slice(0, 5).map((node) => place(node) + '\\n      ' + reason(node).join('; ')),
   ].join('\\n'));
@@ -29,8 +29,8 @@ def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
     """
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(SOURCE.read_text(encoding="utf-8"))
-    found: list[str] = page.evaluate(_RUN, ["rule" if rules else "tag", list(rules or TAGS)])
-    return found
+    violated: list[str] = page.evaluate(_RUN, ["rule" if rules else "tag", list(rules or TAGS)])
+    return violated
 
 
 def sideways(page: Page) -> str:
@@ -41,8 +41,8 @@ def sideways(page: Page) -> str:
   const wide = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth <= wide) return '';
   const out = [...document.body.querySelectorAll('*')].filter(
-    (each) => each.getBoundingClientRect().right > wide + 1
-  ).slice(0, 5).map((each) => each.outerHTML.slice(0, 100));
+    (element) => element.getBoundingClientRect().right > wide + 1
+  ).slice(0, 5).map((element) => element.outerHTML.slice(0, 100));
   return document.documentElement.scrollWidth + ' px: ' + out.join(' | ');
 }"""
         )

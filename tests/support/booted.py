@@ -36,11 +36,11 @@ Platform = TypeVar("Platform", bound="Booted")
 
 
 def owner_of(home: Path) -> dict[str, Any]:
-    """What makes a process of root one of the user of the data folder: arguments of ``Popen``."""
+    """Arguments of ``Popen`` with which root starts a process as the owner of the data folder."""
     if os.geteuid() != 0:
         return {}
-    found = home.stat()
-    return {"user": found.st_uid, "group": found.st_gid, "extra_groups": []}
+    owner = home.stat()
+    return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
 
 
 class Booted:
@@ -125,7 +125,7 @@ class Booted:
                     stat = (entry / "stat").read_text().rpartition(")")[2].split()
                     if stat[0] != "Z":
                         parents[int(entry.name)] = int(stat[1])
-        found: dict[int, list[str]] = {}
+        commands: dict[int, list[str]] = {}
         for pid in parents:
             up = pid
             while up in parents and up != self.process.pid:
@@ -133,11 +133,11 @@ class Booted:
             if up == self.process.pid:
                 with contextlib.suppress(OSError):
                     command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                    found[pid] = [part.decode(errors="replace") for part in command]
-        return found
+                    commands[pid] = [part.decode(errors="replace") for part in command]
+        return commands
 
     def role(self, name: str) -> int:
-        """The process id of a role, which is awaited."""
+        """Wait for the process of a role; return its id."""
 
         def look() -> int:
             for pid, command in self.tree().items():
@@ -157,8 +157,8 @@ class Booted:
         return [pid for pid, command in self.tree().items() if "bwrap" in command[0]]
 
     def stop(self, number: int = signal.SIGTERM, *, group: bool = False) -> int:
-        """End it by a signal, with ``group`` to its process group as a terminal does for Ctrl-C.
-        Return the exit status.
+        """End the platform by a signal; return its exit status. With ``group`` the signal goes to
+        its process group, as from a terminal after Ctrl-C.
         """
         if self.process is None:
             return 0
@@ -212,30 +212,30 @@ class Booted:
 
     def summary(self, run: str, *, key: str | None = None) -> dict[str, Any]:
         """Return how the run ended, with the code of its reason and the hint."""
-        found: dict[str, Any] = self.read(f"/api/fyke/runs/{run}", key=key)
-        reasons.note_summary(found)
-        return found
+        detail: dict[str, Any] = self.read(f"/api/fyke/runs/{run}", key=key)
+        reasons.note_summary(detail)
+        return detail
 
     def alerts(
         self, run: str | None = None, *, key: str | None = None
     ) -> dict[str, dict[str, Any]]:
         """The alerts, of one run if it is given, by their reason code; the newest of each."""
         listed = self.read("/api/fyke/alerts?page_size=100", key=key)["list"]
-        found = [alert for alert in listed if run in (None, alert["run_slug"])]
-        for alert in found:
+        matching = [alert for alert in listed if run in (None, alert["run_slug"])]
+        for alert in matching:
             reasons.note_reason(alert["reason_code"])
-        return {alert["reason_code"]: alert for alert in reversed(found)}
+        return {alert["reason_code"]: alert for alert in reversed(matching)}
 
     def waits(self, run: str, *, key: str | None = None) -> dict[str, Any]:
         """Return why the run has not started."""
-        found: dict[str, Any] = self.read(f"/api/fyke/runs/{run}/waiting", key=key)
-        reasons.note_reason(found["code"])
-        return found
+        reason: dict[str, Any] = self.read(f"/api/fyke/runs/{run}/waiting", key=key)
+        reasons.note_reason(reason["code"])
+        return reason
 
     def queued(self, *, key: str | None = None) -> dict[str, str]:
         """The items of the run queue: reference to reason."""
-        found = self.read("/api/v2/run-queue/items?limit=100", key=key)["list"]
-        texts = {item["queue_ref"]: item["reason"] for item in found}
+        items = self.read("/api/v2/run-queue/items?limit=100", key=key)["list"]
+        texts = {item["queue_ref"]: item["reason"] for item in items}
         for text in texts.values():
             reasons.note_text(text, ReasonCode)
         return texts
@@ -277,8 +277,8 @@ class Booted:
         return data
 
     def start_over_isolation(self, slug: str, *, key: str | None = None) -> str:
-        """Start a run that the server would refuse because of the isolation of its runner, as if
-        another runner had just been lost.
+        """Start a run although the isolation of the only runner does not suffice for it, as if a
+        better runner had just been lost.
         """
         body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
 
@@ -331,7 +331,7 @@ class Booted:
         return [export["download_url"], log["all_logs_url"]]
 
     def setup_link(self) -> str:
-        """The link for the owner's first password; the output of this platform is no terminal."""
+        """The link for the owner's first password, which Fyke saves without a terminal."""
         return (self.home / "setup-link").read_text().strip()
 
     def log_text(self, run: str) -> str:

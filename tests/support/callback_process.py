@@ -1,4 +1,4 @@
-"""A server that is killed after the answer to its first callback, before it is recorded.
+"""A server that is killed after its first callback was answered, before it records the answer.
 
 Arguments: URL of the database.
 """
@@ -21,7 +21,7 @@ from support.callbacks import MASTER
 
 
 class Fatal:
-    """Kills its process after it has sent."""
+    """A notifier that kills its process as soon as a message was answered."""
 
     def __init__(self) -> None:
         self._inner = HttpNotifier(AddressRules(["127.0.0.0/8"]))

@@ -56,10 +56,10 @@ class Outbox:
         await self.do(lambda tx: enqueue_terminal(tx, replace(run, state=RunState.SUCCEEDED)))
 
     async def claims(self) -> list[Delivery]:
-        found: list[Claim] = await self.do(
+        claimed: list[Claim] = await self.do(
             lambda tx: tx.outbox.claim(tx.now, free_slots(()), tx.now + CLAIM_MS)
         )
-        return [claim.delivery for claim in found]
+        return [claim.delivery for claim in claimed]
 
     async def claim(self) -> Delivery:
         """Claim the only delivery that is due."""
@@ -74,8 +74,8 @@ class Outbox:
         return await self.do(lambda tx: record(tx, claimed, answer, at=at, duration_ms=7))
 
     async def of_run(self, run: Run) -> dict[DeliveryKind, Delivery]:
-        found = await self.storage.read(lambda tx: tx.outbox.of_run(run.id))
-        return {delivery.kind: delivery for delivery in found}
+        deliveries = await self.storage.read(lambda tx: tx.outbox.of_run(run.id))
+        return {delivery.kind: delivery for delivery in deliveries}
 
     async def receiver(self) -> Receiver | None:
         return await self.storage.read(lambda tx: tx.receivers.get(self.owner, RECEIVER))

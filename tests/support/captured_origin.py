@@ -2,11 +2,12 @@
 
     python -m support.captured_origin ADDRESS PORT
 
-Prints ``here`` and waits for a line on standard input, sent once its network is connected. Then it
-prints ``ready``, serves until the input ends, and prints ``[connections, received, sent]``.
+Prints ``here`` and waits for a line on standard input, which says that its network is connected.
+Then it prints ``ready``, serves until the input ends, and prints ``[connections, received, sent]``.
 
-A client's first line is ``UP DOWN``, the number of bytes that follow and of the answer. Or it is an
-HTTP request with Content-Length or in chunks, whose path is the number of bytes of the answer.
+A client first sends a line ``UP DOWN``: the number of bytes that follow and the number in the
+answer. Or it sends an HTTP request with Content-Length or in chunks, whose path is the number of
+bytes in the answer.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ msgstr ""
 
 @cache
 def texts() -> Catalog:
-    """All texts, each with its files."""
+    """All texts, each with the files that contain it."""
     catalog = Catalog(charset="utf-8")
     methods = [("**.py", "python"), (_TEMPLATES, "jinja2")]
     for folder in (CONSOLE, REASONS):
@@ -56,7 +56,7 @@ def catalogue(locale: str) -> Catalog:
 
 
 def missing(locale: str) -> list[str]:
-    """Texts without a translation, or with one that has other placeholders."""
+    """Texts without a translation, or whose translation has different placeholders."""
     known = catalogue(locale)
     return [
         str(message.id)

@@ -31,7 +31,7 @@ _INSIDE = ["unshare", "--map-root-user", "--net", "--mount", "--kill-child", "--
 
 @cache
 def missing() -> str:
-    """Why such a network cannot be created here; empty when it can."""
+    """Return the reason why such a network cannot be created here, "" when it can."""
     if not shutil.which("unshare") or not shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin"):
         return "needs unshare and ip"
     result = subprocess.run([*_INSIDE[:-2], "true"], capture_output=True, text=True)

@@ -57,7 +57,9 @@ class Cli:
         env: dict[str, str] | None = None,
         user: int | None = None,
     ) -> tuple[str, str]:
-        """The same in this process; as root with the rights of ``user``."""
+        """Run as ``process`` does, but in this process, with the rights of ``user`` if given (needs
+        root).
+        """
         streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in "oe"]
         out, err = streams
         with (
@@ -82,7 +84,9 @@ class Cli:
 
 @contextlib.contextmanager
 def rights_of(user: int | None) -> Iterator[None]:
-    """Switch to that user and group, without other groups; None changes nothing."""
+    """Switch to the user and the group with this number, without further groups; None changes
+    nothing.
+    """
     if user is None:
         yield
         return

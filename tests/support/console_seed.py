@@ -134,9 +134,9 @@ async def _keep_secrets(app: App, path: str) -> None:
     worker = await app.services.workers.find(app.owner, path)
 
     def work(tx: Transaction) -> None:
-        for one in tx.secrets.of(app.owner.account_id, worker.id):
-            if one.name == "OLD_TOKEN":
-                tx.secrets.put(replace(one, key_id="0" * 16))
+        for secret in tx.secrets.of(app.owner.account_id, worker.id):
+            if secret.name == "OLD_TOKEN":
+                tx.secrets.put(replace(secret, key_id="0" * 16))
         tx.secrets.note_use(app.owner.account_id, worker.id, ["SHOP_LOGIN"], tx.now)
 
     await app.storage.write(work)

@@ -43,10 +43,10 @@ HEAD = """<meta name="description" content="About a  harbour">
 
 
 class Site:
-    """Answers by path; keeps the requests with their times."""
+    """Answers requests by path, and keeps them with their times."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[float, str, dict[str, str]]] = []
+        self.requests: list[tuple[float, str, dict[str, str]]] = []
         self.tries: Counter[str] = Counter()
         self.port = 0
         self.pages: dict[str, tuple[int, dict[str, str], bytes]] = {}
@@ -57,7 +57,7 @@ class Site:
         return f"http://127.0.0.1:{self.port}"
 
     def paths(self) -> list[str]:
-        return [path for _, path, _ in self.asked]
+        return [path for _, path, _ in self.requests]
 
     def put(self, path: str, body: bytes, kind: str = HTML, status: int = 200, **more: str) -> None:
         headers = {name.replace("_", "-"): value for name, value in more.items()}
@@ -114,7 +114,7 @@ class Site:
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         path = handler.path
-        self.asked.append((time.monotonic(), path, dict(handler.headers)))
+        self.requests.append((time.monotonic(), path, dict(handler.headers)))
         self.tries[path] += 1
         if path == "/busy" and self.tries[path] == 1:
             send(handler, 429, {"Retry-After": "1", "Content-Type": HTML}, b"later")
@@ -135,8 +135,8 @@ class Site:
             handler.wfile.write(b"<html>half")
             handler.close_connection = True
         else:
-            found = self.pages.get(path, (404, {"Content-Type": HTML}, page("Not found")))
-            send(handler, *found)
+            response = self.pages.get(path, (404, {"Content-Type": HTML}, page("Not found")))
+            send(handler, *response)
 
 
 def send(
@@ -162,14 +162,14 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
 @contextmanager
 def site() -> Iterator[Site]:
     """A filled site that is being served."""
-    made = Site()
+    running = Site()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             try:
-                made.answer(self)
+                running.answer(self)
             except OSError:  # the crawler has closed the connection
                 self.close_connection = True
 
@@ -183,14 +183,14 @@ def site() -> Iterator[Site]:
             """Ignore it: crawlers close connections early."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    made.port = server.server_address[1]
-    made.fill()
+    running.port = server.server_address[1]
+    running.fill()
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield made
+        yield running
     finally:
-        made.release.set()
+        running.release.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -21,7 +21,7 @@ from support.sdk_server import platform
 
 WORKER = Path(__file__).parents[2] / "workers" / "website-content-crawler"
 SECONDS = 60
-# the port of the SDK is fixed inside a sandbox; outside, tests run side by side
+# inside a sandbox the port of the SDK is fixed; tests that run at the same time need different ones
 _START = """
 import runpy, sys
 sys.path.insert(0, sys.argv[1])
@@ -51,8 +51,8 @@ async def _install(target: Path) -> None:
         language=Language.PYTHON,
         requirements=(WORKER / "requirements.txt").read_text(),
     )
-    async with open_workspace() as made:
-        environment = await made.environments(dict(os.environ)).ensure(version, WORKER)
+    async with open_workspace() as workspace:
+        environment = await workspace.environments(dict(os.environ)).ensure(version, WORKER)
         assert environment.path is not None
         shutil.copytree(environment.path, target, symlinks=True)
 
@@ -67,9 +67,10 @@ class CrawlResult:
     lines: list[str]
 
     def row(self, url: str) -> dict[str, Any]:
-        found = [row for row in self.rows if row["url"] == url]
-        assert len(found) == 1, f"{len(found)} rows of {url}: {[row['url'] for row in self.rows]}"
-        return found[0]
+        matching = [row for row in self.rows if row["url"] == url]
+        urls = [row["url"] for row in self.rows]
+        assert len(matching) == 1, f"{len(matching)} rows of {url}: {urls}"
+        return matching[0]
 
     def urls(self) -> list[str]:
         return [row["url"] for row in self.rows]
@@ -106,11 +107,11 @@ def crawl(
 
 
 def evaluate(python: Path, code: str, given: Any) -> Any:
-    """Run code that can import the Worker's modules and has ``given``; return its ``found``."""
+    """Run code that can import the Worker's modules and read ``given``; return its ``found``."""
     program = (
         f"import json, sys\nsys.path.insert(0, sys.argv[1])\ngiven = json.load(sys.stdin)\n{code}"
     )
-    made = subprocess.run(
+    process = subprocess.run(
         [str(python), "-B", "-c", f"{program}\nprint(json.dumps(found))", str(WORKER)],
         env={"PATH": "/usr/bin", "LANG": "C.UTF-8"},
         input=json.dumps(given),
@@ -118,5 +119,5 @@ def evaluate(python: Path, code: str, given: Any) -> Any:
         text=True,
         timeout=SECONDS,
     )
-    assert made.returncode == 0, made.stderr
-    return json.loads(made.stdout)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)

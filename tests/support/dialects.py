@@ -17,7 +17,7 @@ from support.app import App
 Answer = httpx2.Response
 Reader = Callable[[Answer], Any]
 
-# The keys under which the node of the workflow tool looks for an array, in its order.
+# The keys under which the node of the workflow tool looks for an array, in this order.
 ARRAYS = ("items", "records", "list", "data", "results")
 
 

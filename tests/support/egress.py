@@ -27,7 +27,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 def listener() -> socket.socket:
-    """A listening socket as from a sandbox: created without the TCP protocol number."""
+    """A listening socket created without the TCP protocol number, as those of sandboxes are."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.bind(("127.0.0.1", 0))
     sock.listen(128)
@@ -190,7 +190,7 @@ async def client_and_process(
 async def client_and_task(
     folder: Path, throttle: ThrottleRules | None = None
 ) -> AsyncIterator[EgressClient]:
-    """A client and the egress process's code in the same process."""
+    """A client, and the code of the egress process in a task of this process."""
     path = folder / "run" / "egress.sock"
     ready = asyncio.Event()
     work = serve_egress(path, AddressRules(), {}, ready=ready, throttle=throttle)

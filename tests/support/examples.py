@@ -1,5 +1,5 @@
-"""The number of examples of a property test: few in the fast suite, a share of them in the ordinary
-suite, otherwise all.
+"""The number of examples of a property test: few in the fast suite, some in the ordinary suite, all
+in the whole suite.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from typing import Any
 
 from hypothesis import settings
 
-WANTED = os.environ.get("TEST_EXAMPLES", "")  # ``few``, ``all``, or empty for the share
+MODE = os.environ.get("TEST_EXAMPLES", "")  # ``few``, ``all``, or empty for the ordinary suite
 FEW = 5
-# for properties without a number
+# for properties that name no number
 settings.register_profile("few", max_examples=2 * FEW, deadline=None)
 settings.register_profile("share", max_examples=40, deadline=None)
 settings.register_profile("all", max_examples=100, deadline=None)
-settings.load_profile(WANTED or "share")
+settings.load_profile(MODE or "share")
 
 
 def examples(share: int, whole: int = 0, **more: Any) -> settings:
-    """Settings for ``@given``, without a deadline unless ``more`` has one. ``whole`` is the number
-    in the whole suite, ``share`` by default.
+    """Settings for ``@given``, without a deadline unless ``more`` has one. ``share`` is the number
+    of examples in the ordinary suite, ``whole`` the number in the whole suite if it differs.
     """
-    count = {"few": min(share, max(FEW, share // 12)), "all": whole or share}.get(WANTED, share)
+    count = {"few": min(share, max(FEW, share // 12)), "all": whole or share}.get(MODE, share)
     return settings(**{"max_examples": count, "deadline": None, **more})

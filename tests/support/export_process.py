@@ -27,7 +27,7 @@ from fyke.model.run import RunState  # noqa: E402
 from fyke.storage.sql.results.store import open_results  # noqa: E402
 from support.memory import MemoryStorage, a_run, a_version  # noqa: E402
 
-SMALL = "01KSFDS8XWTJME33C08XMCR6A0"  # a run with a few rows, in the same database
+SMALL = "01KSFDS8XWTJME33C08XMCR6A0"  # a run with only a few rows, in the same database
 
 
 async def main(url: str, run_id: str, name: str, sort: str = "") -> None:

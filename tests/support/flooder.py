@@ -52,7 +52,7 @@ def varint(value: int) -> bytes:
 
 
 def call(stream: int, path: bytes, body: bytes) -> bytes:
-    """A whole call; a long body is cut into frames, whatever the window is."""
+    """A whole call; a long body is cut into frames, regardless of the window."""
     cut = [body[at : at + 16_384] for at in range(0, len(body), 16_384)]
     parts = [frame(0, int(part is cut[-1]), stream, part) for part in cut]
     return open_call(stream, path) + b"".join(parts)
@@ -118,7 +118,7 @@ CONNECTS = "connects"  # only new connections, no bytes
 
 
 def flood(port: int, kind: str) -> None:
-    """One connection after another, for as long as the process lives."""
+    """Open one connection after another until the process ends."""
     while True:
         try:
             with socket.create_connection(("127.0.0.1", port)) as sock:

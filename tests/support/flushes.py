@@ -1,4 +1,4 @@
-"""What is flushed to disk, in order."""
+"""Records which files and folders are flushed to disk, in order."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def schemas(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def fitting(item: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values of the type of a property, of its options, or any."""
+    """Values of a property's type, its options, and arbitrary values."""
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "string": TEXTS,
         "integer": st.integers(),

@@ -21,17 +21,17 @@ def item(editor: str, type: str, **more: Any) -> dict[str, Any]:
     return {"name": "x", "editor": editor, "type": type, **more}
 
 
-def sent(made: RunForm, *pairs: tuple[str, str]) -> NormalisedInput:
-    return normalise(made, FormPairs(pairs))
+def sent(run_form: RunForm, *pairs: tuple[str, str]) -> NormalisedInput:
+    return normalise(run_form, FormPairs(pairs))
 
 
-def typed(made: RunForm, text: str) -> Any:
-    read = sent(made, ("f:x", text))
+def typed(run_form: RunForm, text: str) -> Any:
+    read = sent(run_form, ("f:x", text))
     assert not read.errors, read.errors
     return read.custom.get("x", "absent")
 
 
-def fault(made: RunForm, *pairs: tuple[str, str]) -> str:
-    read = sent(made, *pairs)
+def fault(run_form: RunForm, *pairs: tuple[str, str]) -> str:
+    read = sent(run_form, *pairs)
     (error,) = read.errors
     return error.message

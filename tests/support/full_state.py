@@ -183,7 +183,7 @@ def _alerts(tx: Transaction, account: str, run: Run) -> None:
 
 
 def read(tx: Transaction) -> None:
-    """Read all of it; every record is there and is of its type."""
+    """Read every record; check that each is there and has its type."""
     operator = tx.accounts.operator()
     assert operator is not None and operator.balance_micros == 960
     account = operator.id

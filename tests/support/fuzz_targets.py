@@ -1,4 +1,4 @@
-"""Code that handles bytes of strangers, each as a function that takes bytes and raises on a fault.
+"""Code that handles untrusted bytes, each as a function that takes bytes and raises on a fault.
 
 ``TARGETS`` serves the trials by hypothesis and the longer ones by coverage (``bench/fuzz.py``).
 A target returns without an error for any input, and asserts what must be true of every input.
@@ -66,7 +66,7 @@ def pieces(data: bytes) -> list[bytes]:
 
 
 def _steps(parts: list[bytes]) -> tuple[list[Step], bytes, bytes]:
-    """All steps up to the last one, the bytes for the target after it, and those for the client."""
+    """All steps to the last one, then the remaining bytes for the target and for the client."""
     if not parts or not parts[0]:
         return [], b"", b""
     machine = start_handshake(parts[0], CREDENTIALS)
@@ -86,7 +86,7 @@ def _steps(parts: list[bytes]) -> tuple[list[Step], bytes, bytes]:
 
 
 def handshake(data: bytes) -> None:
-    """The pieces do not change the conversation; without the secret no target is dialled."""
+    """The way the bytes are split changes nothing; no target is dialled without the secret."""
     whole, cut = _steps([data[1:]]), _steps(pieces(data))
     assert whole[0] == cut[0] and whole[2] == cut[2]
     if whole[0] and isinstance(whole[0][-1], Dial):
@@ -95,7 +95,7 @@ def handshake(data: bytes) -> None:
 
 
 def body(data: bytes) -> None:
-    """The output is a prefix of the input, and its end does not depend on the pieces."""
+    """The output is a prefix of the input, and its end does not depend on how that is split."""
     coding = [("transfer-encoding", "chunked")] if data[:1] < b"\x80" else [("content-length", "9")]
     parts, whole = pieces(data), Body(coding)
     passed, surplus = whole.take(b"".join(parts))
@@ -122,19 +122,19 @@ def framing(data: bytes) -> None:
 
 
 def host(data: bytes) -> None:
-    """An accepted host is parsed to the same value again, with the same decision."""
+    """The text of an accepted host is parsed to the same value again."""
     try:
-        found = parse_host(data)
+        address = parse_host(data)
     except BadHost as error:
         assert str(error)
         return
-    assert parse_host(str(found)) == found
-    if not isinstance(found, str):
-        AddressRules().select(found, (str(found),), 80)
+    assert parse_host(str(address)) == address
+    if not isinstance(address, str):
+        AddressRules().select(address, (str(address),), 80)
 
 
 def control(data: bytes) -> None:
-    """Requests and replies between runner and egress are refused, or the same after encoding."""
+    """Messages between runner and egress are refused, or survive encoding and decoding."""
     for decode in (decode_request, decode_reply):
         try:
             message = decode(data)
@@ -147,7 +147,7 @@ def control(data: bytes) -> None:
 
 
 def connection(data: bytes) -> None:
-    """A client's bytes after a valid start: the service keeps working and holds no state."""
+    """A client's bytes after a valid start: the service keeps working and keeps no state."""
     serve_pieces([START, *pieces(data)])
 
 
@@ -174,7 +174,7 @@ def header_blocks(data: bytes) -> None:
 
 
 def protobuf(data: bytes) -> None:
-    for read in (messages.read_text, lambda each: list(messages.read_headers(each))):
+    for read in (messages.read_text, lambda part: list(messages.read_headers(part))):
         try:
             read(data)
         except MalformedMessage as error:
@@ -195,7 +195,7 @@ def row(data: bytes) -> None:
 
 
 def archive(data: bytes) -> None:
-    """Refused, or its files are below the root and can be packed again."""
+    """An archive is refused, or its files are below the root and can be packed again."""
     try:
         with open_archive(data) as opened:
             names = [file.path for file in opened.files]
@@ -210,7 +210,7 @@ def archive(data: bytes) -> None:
 
 
 def schema(data: bytes) -> None:
-    """Unusable exactly when the checker reports an error; a form can be made in any case."""
+    """A schema is unusable exactly when the checker reports an error, and always makes a form."""
     text = data.decode("utf-8", "replace")
     findings = input_findings.check(text)
     for finding in findings:
@@ -251,13 +251,13 @@ def order(data: bytes) -> None:
         k: v.replace("@", str(home)) if isinstance(v, str) else v for k, v in message.items()
     }
     try:
-        found = parse(message, home)
+        parsed = parse(message, home)
     except BadLaunchOrder as error:
         assert str(error)
         return
-    for folder in (found.bundle, found.environment):
+    for folder in (parsed.bundle, parsed.environment):
         assert folder is None or folder.resolve().is_relative_to(home.resolve() / "cache")
-    assert parse(found.to_message(), home) == found
+    assert parse(parsed.to_message(), home) == parsed
 
 
 # --- the first inputs --------------------------------------------------------------------------

@@ -21,12 +21,14 @@ from integration.sandbox.sandboxes import SPAWNERS, site
 
 
 class SandboxesOnDemand:
-    """Implements ``ToolRunner``. Everything exists for one run only, so any loop may use it."""
+    """Implements ``ToolRunner`` with a sandbox and an egress of its own for each run, so that any
+    event loop may use it.
+    """
 
     def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:
         self._rules = rules
         self._resolver = resolver
-        self.seen: list[str] = []  # outputs of the tools
+        self.outputs: list[str] = []  # of the tools
 
     @asynccontextmanager
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
@@ -34,7 +36,7 @@ class SandboxesOnDemand:
             egress = LocalEgress(self._rules, resolver=self._resolver)
             try:
                 async with SandboxedTools(place.work, place.spawner, egress).run(spec) as run:
-                    self.seen.append(run.output)
+                    self.outputs.append(run.output)
                     yield run
             finally:
                 await egress.stop()
@@ -47,14 +49,14 @@ def sandboxed_git(
     limits: GitLimits | None = None,
     certificates: Path | None = None,
 ) -> SystemGit:
-    """The caller closes it."""
+    """Make a git that runs in sandboxes; the caller closes it."""
     tools = SandboxesOnDemand(rules, resolver)
     return SystemGit(tools, rules, resolver=resolver, limits=limits, certificates=certificates)
 
 
 class WithoutIsolation:
-    """Implements ``ToolRunner`` where no sandbox can be made, such as inside a namespace: without
-    isolation, but with the real egress.
+    """Implements ``ToolRunner`` without isolation, but with the real egress, for places where no
+    sandbox can be made, such as inside a namespace.
     """
 
     def __init__(self, rules: AddressRules, resolver: Resolver | None = None) -> None:

@@ -56,7 +56,7 @@ class GitServer:
     root: Path
     certificate: Path
     port: int = 0
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     redirect: str = ""
     hold: threading.Event | None = None  # no request is answered before it is set
 
@@ -99,7 +99,7 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
             self._answer()
 
         def _answer(self) -> None:
-            server.asked.append(f"{self.command} {self.path}")
+            server.requests.append(f"{self.command} {self.path}")
             if server.hold is not None:
                 server.hold.wait(30)
             if server.redirect:

@@ -20,9 +20,9 @@ _MODULE = f"module {NAME}\n\ngo 1.20\n"
 
 def _archive() -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as made:
-        made.writestr(f"{NAME}@{VERSION}/go.mod", _MODULE)
-        made.writestr(f"{NAME}@{VERSION}/greet.go", _SOURCE)
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(f"{NAME}@{VERSION}/go.mod", _MODULE)
+        archive.writestr(f"{NAME}@{VERSION}/greet.go", _SOURCE)
     return out.getvalue()
 
 
@@ -30,19 +30,19 @@ def _archive() -> bytes:
 def module_proxy(
     user: str = "", password: str = "", certificates: Path | None = None
 ) -> Iterator[tuple[str, list[str]]]:
-    """Its address, and the paths of its requests. With ``user`` it refuses all other requests.
-    ``certificates``: a folder of ``make_authority``; Go sends logins by https only.
+    """Serve it; yield its address and the list of requested paths. With ``user`` requests need that
+    login. ``certificates``: a folder of ``make_authority``; Go sends logins by https only.
     """
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
     info = json.dumps({"Version": VERSION}).encode()
     files = {"list": f"{VERSION}\n".encode(), f"{VERSION}.info": info}
     files |= {f"{VERSION}.mod": _MODULE.encode(), f"{VERSION}.zip": _archive()}
     pages = {f"/{NAME}/@v/{name}": content for name, content in files.items()}
-    asked: list[str] = []
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            paths.append(self.path)
             content = pages.get(self.path)
             refused = user and self.headers.get("authorization") != f"Basic {token}"
             self.send_response(401 if refused else 404 if content is None else 200)
@@ -63,7 +63,7 @@ def module_proxy(
     thread.start()
     try:
         scheme = "http" if certificates is None else "https"
-        yield f"{scheme}://127.0.0.1:{server.server_address[1]}", asked
+        yield f"{scheme}://127.0.0.1:{server.server_address[1]}", paths
     finally:
         server.shutdown()
         thread.join()

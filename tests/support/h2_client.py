@@ -26,8 +26,8 @@ class Call:
 
 
 class H2Client:
-    """Blocking; ``window`` is the initial window it grants per stream, ``frame`` what it sends at
-    most in one DATA frame.
+    """A blocking client. ``window`` is the initial window that it grants to a stream, ``frame`` the
+    most bytes that it sends in one DATA frame.
     """
 
     def __init__(self, port: int, *, window: int = 65_535, frame: int = 16_384) -> None:

@@ -22,7 +22,7 @@ def call(stream: int) -> bytes:
 
 
 class Wire(asyncio.Transport):
-    """Keeps all that is written."""
+    """A transport that keeps all bytes that are written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,13 +51,13 @@ class Wire(asyncio.Transport):
         self.reading = True
 
     def frames(self) -> list[tuple[int, int, int, bytes]]:
-        found, at = [], 0
+        sent, at = [], 0
         while at < len(self.sent):
             word, flags, stream = frames.unpack_head(self.sent, at)
             end = at + 9 + (word >> 8)
-            found.append((word & 255, flags, stream, bytes(self.sent[at + 9 : end])))
+            sent.append((word & 255, flags, stream, bytes(self.sent[at + 9 : end])))
             at = end
-        return found
+        return sent
 
     @property
     def goaway(self) -> int | None:
@@ -82,8 +82,8 @@ async def turns(count: int = 6) -> None:
 
 
 def serve_pieces(pieces: list[bytes]) -> None:
-    """Receive the pieces from a client that then leaves. The server sends whole frames and keeps no
-    state of the client.
+    """Serve a client that sends these pieces and then disconnects. The server must send whole
+    frames and keep no state of the client.
     """
 
     async def run() -> None:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def no_hang(most: float = 5) -> Iterator[None]:
-    """``most`` is in seconds of processor time, several times what is needed. It measures no speed;
-    ``bench/`` does.
+def no_hang(limit: float = 5) -> Iterator[None]:
+    """``limit`` is in seconds of processor time, several times what the block needs: this finds
+    hangs and does not measure speed, which ``bench/`` does.
     """
     started = time.process_time()
     yield
-    assert time.process_time() - started < most
+    assert time.process_time() - started < limit

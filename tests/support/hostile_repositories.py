@@ -1,6 +1,6 @@
 """Repositories that try to run a command, to redirect git, or to exceed a limit.
 
-A command of theirs that runs makes a file named ``RAN`` in the folder of the process.
+Their commands make a file named ``RAN`` in the folder of the process that runs them.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def put(folder: Path, kind: str, data: bytes) -> str:
 
 def tree(folder: Path, entries: Entries) -> str:
     data = b"".join(
-        mode + b" " + name + b"\0" + bytes.fromhex(made) for mode, name, made in entries
+        mode + b" " + name + b"\0" + bytes.fromhex(digest) for mode, name, digest in entries
     )
     return put(folder, "tree", data)
 
 
-def point(folder: Path, made: str, extra: str = "") -> None:
-    """Let the branch be a commit of that tree."""
+def point(folder: Path, digest: str, extra: str = "") -> None:
+    """Make the branch a commit of this tree."""
     who = "Ada <ada@example.com> 1700000000 +0000"
-    text = f"tree {made}\nauthor {who}\ncommitter {who}\n{extra}\nchange\n"
+    text = f"tree {digest}\nauthor {who}\ncommitter {who}\n{extra}\nchange\n"
     commit = put(folder, "commit", text.encode())
     (folder / ".git" / "refs" / "heads" / "main").write_text(f"{commit}\n")
 
@@ -68,10 +68,10 @@ def nested(*path: bytes, content: str) -> Callable[[Path], None]:
 
     def make(folder: Path) -> None:
         plain(folder, {})
-        made, mode = put(folder, "blob", content.encode()), BLOB
+        digest, mode = put(folder, "blob", content.encode()), BLOB
         for name in reversed(path):
-            made, mode = tree(folder, [(mode, name, made)]), TREE
-        point(folder, made)
+            digest, mode = tree(folder, [(mode, name, digest)]), TREE
+        point(folder, digest)
 
     return make
 
@@ -137,20 +137,20 @@ def bomb(folder: Path) -> None:
 
 def deep(folder: Path) -> None:
     plain(folder, {})
-    made, mode = put(folder, "blob", b"x"), BLOB
+    digest, mode = put(folder, "blob", b"x"), BLOB
     for _ in range(60):
-        made, mode = tree(folder, [(mode, b"d", made)]), TREE
-    point(folder, made)
+        digest, mode = tree(folder, [(mode, b"d", digest)]), TREE
+    point(folder, digest)
 
 
 def itself(folder: Path) -> None:
-    """One tree a hundred times in itself, ten levels deep: 10^20 files."""
+    """A tree with a hundred entries for one subtree, and so on ten levels deep: 10^20 files."""
     plain(folder, {})
-    made, mode = put(folder, "blob", b"x"), BLOB
+    digest, mode = put(folder, "blob", b"x"), BLOB
     for _ in range(10):
-        made = tree(folder, [(mode, f"{number:03}".encode(), made) for number in range(100)])
+        digest = tree(folder, [(mode, f"{number:03}".encode(), digest) for number in range(100)])
         mode = TREE
-    point(folder, made)
+    point(folder, digest)
 
 
 def damaged(folder: Path) -> None:
@@ -175,8 +175,8 @@ def empty(folder: Path) -> None:
 def replaced(folder: Path) -> None:
     plain(folder, {})
     head = git(folder, "rev-parse", "HEAD:main.py")
-    other = put(folder, "blob", f"import os; os.system('{PAYLOAD}')\n".encode())
-    git(folder, "update-ref", f"refs/replace/{head}", other)
+    payload = put(folder, "blob", f"import os; os.system('{PAYLOAD}')\n".encode())
+    git(folder, "update-ref", f"refs/replace/{head}", payload)
 
 
 def repositories(canary: int) -> dict[str, Callable[[Path], None]]:

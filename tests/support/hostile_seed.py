@@ -27,11 +27,11 @@ TITLE = 200  # characters of a title
 class Hostile:
     """``taken`` counts the texts that each place has accepted; a place may refuse invalid texts.
 
-    ``each`` are the pages of one text, ``packed`` the pages with many.
+    ``single`` are the pages that show one text, ``packed`` the pages that show many.
     """
 
     taken: Counter[str] = field(default_factory=Counter)
-    each: list[str] = field(default_factory=list)
+    single: list[str] = field(default_factory=list)
     packed: list[str] = field(default_factory=list)
 
     async def put(self, place: str, doing: Awaitable[Any]) -> Any:
@@ -46,52 +46,52 @@ class Hostile:
 async def fill(app: App, texts: Sequence[str]) -> Hostile:
     """Put every text into every place of the owner's account."""
     await app.register_runner()
-    found = Hostile()
+    hostile = Hostile()
     for number, text in enumerate(texts):
-        await _worker(app, found, number, text)
-        await _account(app, found, text)
+        await _worker(app, hostile, number, text)
+        await _account(app, hostile, text)
     for at in range(0, len(texts), GROUP):
-        await _run(app, found, texts[at : at + GROUP])
-    found.packed += [
+        await _run(app, hostile, texts[at : at + GROUP])
+    hostile.packed += [
         *(f"/store?page={n}" for n in range(1, 2 + len(texts) // 20)),
         "/", "/runs", "/queue", "/tasks", "/schedules", "/dev/workers", "/usage", "/usage/ledger",
         "/alerts", "/settings/keys", "/settings/webhooks", "/settings/users", "/settings/audit",
         "/settings/account",
     ]  # fmt: skip
-    return found
+    return hostile
 
 
-async def _worker(app: App, found: Hostile, number: int, text: str) -> None:
+async def _worker(app: App, hostile: Hostile, number: int, text: str) -> None:
     """A Worker with the text in each of its fields, with a failed run and a task."""
     short, workers = printable(text), app.services.workers
     name = f"hostile-{number}"
     published = await workers.publish(
         app.owner, project(text), name=name, title="To be changed", public=True
     )
-    found.taken.update(("readme", "changelog", "label", "option", "column", "file content"))
+    hostile.taken.update(("readme", "changelog", "label", "option", "column", "file content"))
     worker = published[0]
-    await found.put("title", workers.change_page(app.owner, worker.id, PageChange(title=short)))
+    await hostile.put("title", workers.change_page(app.owner, worker.id, PageChange(title=short)))
     change = PageChange(description=text)
-    await found.put("description", workers.change_page(app.owner, worker.id, change))
+    await hostile.put("description", workers.change_page(app.owner, worker.id, change))
     files = {"more.txt": "x", f"{text.replace('/', '_')[:80]}.txt": text}
     again = project(text, **files)
-    await found.put(
+    await hostile.put(
         "file name", workers.publish(app.owner, again, name=name, note=short, public=True)
     )
-    await found.put("reason", workers.deprecate(app.owner, worker.id, "v1.0.1", short))
+    await hostile.put("reason", workers.deprecate(app.owner, worker.id, "v1.0.1", short))
     run = await _started(app, worker.id, text)
     await app.execute(
         [{"f": text, text: text, "in": {text: [text]}}], Outcome.EXIT_CODE, text, log=[text]
     )
-    found.taken.update(("error", "input"))
+    hostile.taken.update(("error", "input"))
     where = f"/w/{worker.path}"
-    found.each += [where, f"{where}/readme", f"/runs/{run}"]
+    hostile.single += [where, f"{where}/readme", f"/runs/{run}"]
     if number % 5 == 0:
-        found.packed += [
+        hostile.packed += [
             f"{where}/{tab}" for tab in ("output", "changelog", "versions", "settings", "tasks")
         ]
-        found.packed.append(f"{where}/compare?before=v1.0.1&after=v1.0.2")
-    await found.put("task", _task(app, worker.id, text))
+        hostile.packed.append(f"{where}/compare?before=v1.0.1&after=v1.0.2")
+    await hostile.put("task", _task(app, worker.id, text))
 
 
 def project(text: str, **files: str) -> bytes:
@@ -122,20 +122,20 @@ async def _task(app: App, worker_id: str, text: str) -> None:
     )
 
 
-async def _account(app: App, found: Hostile, text: str) -> None:
+async def _account(app: App, hostile: Hostile, text: str) -> None:
     """Every other object with a name."""
     services, owner, short = app.services, app.owner, printable(text)
-    await found.put("key", services.accounts.create_key(owner, short))
-    await found.put("user", services.users.invite(owner, short, "viewer"))
-    await found.put("view", services.profiles.save_view(owner, "runs", f"error={short}"))
+    await hostile.put("key", services.accounts.create_key(owner, short))
+    await hostile.put("user", services.users.invite(owner, short, "viewer"))
+    await hostile.put("view", services.profiles.save_view(owner, "runs", f"error={short}"))
     url = "https://93.184.216.34/" + short.replace(" ", "")
     endpoint = EndpointFields(short, url, ("run.failed",), text)
-    await found.put("webhook", services.webhooks.add(owner, endpoint))
+    await hostile.put("webhook", services.webhooks.add(owner, endpoint))
     rule = RuleFields(short, "budget", budget_usd=Decimal(1))
-    await found.put("alert rule", services.alerts.add_rule(owner, rule))
+    await hostile.put("alert rule", services.alerts.add_rule(owner, rule))
 
 
-async def _run(app: App, found: Hostile, texts: Sequence[str]) -> None:
+async def _run(app: App, hostile: Hostile, texts: Sequence[str]) -> None:
     """One run with all the texts as rows, names of columns, labels and lines of its log."""
     worker = await app.publish("plain")
     body = {"parameters": {"system": {}, "custom": {"urls": [{"url": t} for t in texts]}}}
@@ -145,9 +145,9 @@ async def _run(app: App, found: Hostile, texts: Sequence[str]) -> None:
     rows: list[dict[str, Any]] = [{"f": text, text: text, "in": {text: [text]}} for text in texts]
     headers = [Header(text, text, "text") for text in texts]
     await app.execute(rows, headers=headers, log=texts)
-    found.taken.update({"row": len(texts), "row key": len(texts), "log": len(texts)})
+    hostile.taken.update({"row": len(texts), "row key": len(texts), "log": len(texts)})
     where = f"/runs/{run.id}"
-    found.packed += [
+    hostile.packed += [
         where, f"{where}?view=json", f"{where}?fields=all", f"{where}?view=record", f"{where}/log",
         f"{where}/input", f"{where}/subtasks", f"{where}/events", f"{where}/export",
         f"{where}/rows/1", f"{where}/share",

@@ -152,12 +152,12 @@ _INSIDE = [
 NAMES = {
     "inside.example": ("127.0.0.1",),
     "mixed.example": ("93.184.216.34", "127.0.0.1"),
-    "flips.example": (),  # another answer each time, see the test
+    "flips.example": (),  # has a different address at each lookup, see the test
     "host": ("127.0.0.1",),
 }
 
 
 def urls(port: int) -> list[str]:
     """All addresses, with the port of the canary."""
-    made = [*_COMMANDS, *(f"https://{host}:CANARY/a/b" for host in _INSIDE)]
-    return [item.replace("CANARY", str(port)).replace("SECRET", SECRET) for item in made]
+    templates = [*_COMMANDS, *(f"https://{host}:CANARY/a/b" for host in _INSIDE)]
+    return [item.replace("CANARY", str(port)).replace("SECRET", SECRET) for item in templates]

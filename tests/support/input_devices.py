@@ -11,23 +11,24 @@ from support.browser import PHONE, WIDE
 
 STEPS = 250  # presses of Tab after which a user would give up
 # Whether the focus is on the element, or on another choice of the same group of radio buttons.
-_FOCUS = """(wanted) => {
+_FOCUS = """(target) => {
   const now = document.activeElement;
-  if (now === wanted) return 'there';
-  const group = (each) => each.type === 'radio' && each.form === wanted.form && each.name;
-  return group(now) && group(now) === group(wanted) ? 'beside' : '';
+  if (now === target) return 'there';
+  const group = (input) => input.type === 'radio' && input.form === target.form && input.name;
+  return group(now) && group(now) === group(target) ? 'beside' : '';
 }"""
-# Why a focus cannot be seen (2.4.7, 2.4.11); empty when it can.
-_UNSEEN = """(each) => {
-  const area = each.getBoundingClientRect(), style = getComputedStyle(each);
-  if (!each.matches(':focus-visible')) return 'no :focus-visible';
+# The reason why a focus cannot be seen (WCAG 2.4.7, 2.4.11); empty when it can.
+_UNSEEN = """(element) => {
+  const area = element.getBoundingClientRect(), style = getComputedStyle(element);
+  if (!element.matches(':focus-visible')) return 'no :focus-visible';
   if (area.bottom <= 0 || area.top >= innerHeight) return 'outside of the window';
   const at = document.elementFromPoint(
     Math.min(Math.max(area.left + area.width / 2, 0), innerWidth - 1),
     Math.min(Math.max(area.top + Math.min(area.height / 2, 12), 0), innerHeight - 1),
   );
-  const label = each.labels && [...each.labels].some((one) => one.contains(at));
-  if (at && !each.contains(at) && !at.contains(each) && !label) return 'covered by ' + at.outerHTML;
+  const label = element.labels && [...element.labels].some((label) => label.contains(at));
+  if (at && !element.contains(at) && !at.contains(element) && !label)
+    return 'covered by ' + at.outerHTML;
   if (style.outlineStyle === 'none' || parseFloat(style.outlineWidth) < 2) return 'no outline';
   return '';
 }"""
@@ -40,7 +41,7 @@ class InputDevice(Protocol):
     page: Page
 
     def press(self, thing: Locator) -> None:
-        """Use a link, a button, a choice."""
+        """Use a link, a button or a choice."""
 
     def write(self, thing: Locator, text: str) -> None:
         """Replace the content of the field with the text."""
@@ -88,7 +89,7 @@ class Keyboard:
 
     def press(self, thing: Locator) -> None:
         self.reach(thing)
-        kind = thing.evaluate("(each) => each.type || each.localName")
+        kind = thing.evaluate("(element) => element.type || element.localName")
         self.page.keyboard.press("Space" if kind in ("checkbox", "radio", "file") else "Enter")
 
     def write(self, thing: Locator, text: str) -> None:
@@ -102,13 +103,13 @@ class Keyboard:
         chooser.value.set_files(file)
 
     def reach(self, thing: Locator) -> None:
-        """Move the focus there with Tab, and check that it can be seen."""
+        """Move the focus to ``thing`` with Tab, and check that it can be seen."""
         expect(thing).to_be_visible()
         for _ in range(STEPS):
-            found = thing.evaluate(_FOCUS)
-            if found == "there":
+            focus = thing.evaluate(_FOCUS)
+            if focus == "there":
                 break
-            self.page.keyboard.press("ArrowDown" if found == "beside" else "Tab")
+            self.page.keyboard.press("ArrowDown" if focus == "beside" else "Tab")
         else:
             raise AssertionError(f"pressing Tab {STEPS} times does not reach {thing}")
         unseen = thing.evaluate(_UNSEEN)

@@ -24,7 +24,7 @@ MIB = 2**20
 
 @dataclass
 class FixedProbe:
-    """Implements ``contracts.InstallationProbe``. ``looks`` counts what is asked of the disk."""
+    """Implements ``contracts.InstallationProbe``. ``looks`` counts the questions about the disk."""
 
     prices: Prices
     days: int = 0

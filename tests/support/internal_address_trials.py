@@ -48,12 +48,12 @@ AT_ONCE = 16
 
 
 def answers(name: str, kind: int) -> tuple[str, ...] | None:
-    found = NAMES.get(name)
-    return None if found is None else of_kind(kind, found)
+    addresses = NAMES.get(name)
+    return None if addresses is None else of_kind(kind, addresses)
 
 
 class AddressTrials:
-    """Every client that connects to an address from a stranger, made as the platform makes it."""
+    """Every client that connects to an untrusted address, made as the platform makes it."""
 
     def __init__(self, folder: Path, resolver: Resolver | None = None) -> None:
         rules = AddressRules((), own_addresses())
@@ -116,7 +116,7 @@ class AddressTrials:
         writer.close()
 
     async def by_callback(self, url: str) -> None:
-        """Save it as a callback and as a webhook, and deliver to it even when both refuse it."""
+        """Check the URL of a callback and of a webhook; deliver to it even when both refuse it."""
         for way, check in (("callback", self._saved.check), ("webhook", self._endpoint)):
             try:
                 check(url)
@@ -147,29 +147,29 @@ async def encodings(folder: Path, step: int, git_step: int) -> dict[str, Any]:
     hosts = all_encodings(OWN)[::step]
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def one(number: int, host: str) -> None:
+    async def attempt(number: int, host: str) -> None:
         async with slots:
             git = number % git_step == 0 or host in NAMES
             await ways.every(host, PORTS[number % len(PORTS)], git=git)
 
-    await asyncio.gather(*(one(*pair) for pair in enumerate(hosts)))
-    found = {"encodings": len(hosts), "called": canary.dialled.copy(), "ways": dict(ways.outcomes)}
+    await asyncio.gather(*(attempt(*pair) for pair in enumerate(hosts)))
+    result = {"encodings": len(hosts), "called": canary.dialled.copy(), "ways": dict(ways.outcomes)}
     await ways.every(OUTSIDE, 80, git=True)  # shows that the canaries see allowed connections
     await ways.stop()
-    return found | {"outside": canary.dialled[len(found["called"]) :], "asked": names.asked}
+    return result | {"outside": canary.dialled[len(result["called"]) :], "queries": names.queries}
 
 
 async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any]:
     """Names with a public address at the first lookup and an internal one at the next."""
-    seen: Counter[str] = Counter()
+    lookups: Counter[str] = Counter()
 
     def flipping(name: str, kind: int) -> tuple[str, ...] | None:
         if not name.endswith(FLIPS):
             return None
         if kind != A:
             return ()
-        seen[name] += 1
-        return (PUBLIC,) if seen[name] % 2 else ("127.0.0.1",)
+        lookups[name] += 1
+        return (PUBLIC,) if lookups[name] % 2 else ("127.0.0.1",)
 
     canary, names = Canary(*PORTS), NameServer(flipping)
     await names.start(NAMES_AT)
@@ -178,7 +178,7 @@ async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any
     await fresh.start()
     await asking.start()
     for number in range(rounds):
-        # a new name in each round, which the proxy caches, and one name that is looked up each time
+        # names that change with each round, which may be cached, and a fixed name without a cache
         for ways, name in ((fresh, f"{{}}{number}{FLIPS}"), (asking, f"same{FLIPS}")):
             await ways.by_socks(name.format("proxy"), 80)
             await ways.by_socks(name.format("socks"), 443)
@@ -194,7 +194,7 @@ async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any
         "inside": canary.but(PUBLIC),
         "outside": len(canary.dialled),
         "ways": dict(outcomes),
-        "asked": names.asked,
+        "queries": names.queries,
     }
 
 

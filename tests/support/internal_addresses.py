@@ -1,8 +1,8 @@
 """Encodings of internal addresses: of this machine, its networks, and metadata services of clouds.
 
-One list for everything that takes an address from a stranger: the proxy, callbacks, webhooks,
-imports. ``ENCODINGS`` are hosts as written in a URL; ``NAMES`` are the addresses of the names among
-them, and ``OUTSIDE`` is the one name with only a public address.
+One list for everything that takes an untrusted address: the proxy, callbacks, webhooks, imports.
+``ENCODINGS`` are hosts as written in a URL; ``NAMES`` are the addresses of the names among them,
+and ``OUTSIDE`` is the one name with only a public address.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def octet_forms(value: int) -> tuple[str, ...]:
 
 
 def v4_encodings(address: str) -> Iterator[str]:
-    """All forms that some resolver reads as this address."""
+    """All forms that at least one resolver reads as this address."""
     number = struct.unpack(">I", socket.inet_aton(address))[0]
     octets = [int(part) for part in address.split(".")]
     for forms in itertools.product(*(octet_forms(octet) for octet in octets)):
@@ -107,7 +107,7 @@ def v4_encodings(address: str) -> Iterator[str]:
 
 
 def short_encodings(address: str) -> Iterator[str]:
-    """Numbers of one, two and three parts."""
+    """The address in one, two and three numbers."""
     number = struct.unpack(">I", socket.inet_aton(address))[0]
     first, second, *_ = (int(part) for part in address.split("."))
     yield address
@@ -132,19 +132,19 @@ def v6_encodings(address: str) -> Iterator[str]:
 
 
 def all_encodings(own: tuple[str, ...] = ()) -> list[str]:
-    """Every encoding once; ``own`` are more addresses of this machine."""
-    found = [*_BY_HAND, *(name for name in NAMES if name != OUTSIDE)]
+    """Every encoding once; ``own`` are further addresses of this machine."""
+    encodings = [*_BY_HAND, *(name for name in NAMES if name != OUTSIDE)]
     for address in ("127.0.0.1", "10.0.0.1", "169.254.169.254"):
-        found += [*v4_encodings(address), *v6_encodings(address)]
+        encodings += [*v4_encodings(address), *v6_encodings(address)]
     for address in METADATA:
-        found += [*short_encodings(address), *v6_encodings(address)]
+        encodings += [*short_encodings(address), *v6_encodings(address)]
     for address in (*METADATA_V6, *own, *sorted(own_addresses())):
-        found += [f"[{address}]", address] if ":" in address else [*short_encodings(address)]
-    return list(dict.fromkeys(found))
+        encodings += [f"[{address}]", address] if ":" in address else [*short_encodings(address)]
+    return list(dict.fromkeys(encodings))
 
 
 def literal(host: str) -> bytes | None:
-    """The host as an address of SOCKS, type and bytes; None when it is a name."""
+    """The host as type and bytes of a SOCKS address; None when it is a name."""
     try:
         address = ip_address(host.strip("[]").partition("%")[0])
     except ValueError:

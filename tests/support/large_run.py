@@ -21,7 +21,7 @@ async def begin_run(app: App) -> Lease:
 
 
 async def grow(app: App, lease: Lease, lines: int, rows: int) -> None:
-    """Every 500th line is an error."""
+    """Add log lines, of which every 500th is an error, and rows."""
     attempt = lease.attempt
     for begin in range(0, max(lines, rows), BATCH):
         log = [
@@ -38,7 +38,7 @@ async def grow(app: App, lease: Lease, lines: int, rows: int) -> None:
 
 
 def addresses(run: str, lines: int, rows: int) -> dict[str, str]:
-    """Pages of the run in the console, by what they show."""
+    """Addresses of the run's pages in the console, by content."""
     return {
         "rows": f"/runs/{run}",
         "rows, last page": f"/runs/{run}?page={rows // 50}",

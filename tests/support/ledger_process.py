@@ -36,7 +36,7 @@ from support import records
 
 T = TypeVar("T")
 
-# a second of the device costs at most half a cent, a megabyte a third of one: the caps are reached
+# a second costs at most half a cent and a megabyte a third of a cent, so that the caps are reached
 PRICES = Prices(Decimal("28.8"), Decimal("0.7"), Decimal("3.17"), True)
 RULES = Rules(PRICES, HIDING, 1000, "")
 NODE = "node"
@@ -59,15 +59,15 @@ class Fatal:
         fatal = self._left == 0
 
         def tried(tx: Transaction) -> T:
-            found = work(tx)
+            result = work(tx)
             if fatal and self._before:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return found
+            return result
 
-        found = await self._inner.write(tried)
+        result = await self._inner.write(tried)
         if fatal:
             os.kill(os.getpid(), signal.SIGKILL)
-        return found
+        return result
 
     async def close(self) -> None:
         await self._inner.close()
@@ -81,8 +81,8 @@ class RandomRuns:
         self._attempts = Attempts(storage, results, RULES)  # type: ignore[arg-type]  # a shim
         self._runner = f"runner-{new_ulid()}"
 
-    async def take_place(self) -> None:
-        """Do what a runner does at its start after another one was killed."""
+    async def register(self) -> None:
+        """Register a runner, and end the attempts of a killed predecessor."""
 
         def hello(tx: Transaction) -> None:
             tx.runs.put_runner(
@@ -92,8 +92,8 @@ class RandomRuns:
         await self._storage.write(hello)
         await self._attempts.end_of_earlier_runners(NODE, self._runner)
 
-    async def go_on(self, goal: int) -> None:
-        """Continue until there have been ``goal`` runs and all have ended."""
+    async def continue_to(self, goal: int) -> None:
+        """Start and execute runs until there are ``goal`` runs and all have ended."""
         while True:
             missing = goal - await self._storage.read(_runs)
             for _ in range(min(missing, self._dice.randint(1, 4))):
@@ -181,8 +181,8 @@ async def main(state: str, rows: str, seed: int, goal: int, last: int) -> None:
     storage = Fatal(state, last, dice.random() < 0.5)
     results = open_results(rows, durable=False)
     life = RandomRuns(storage, results, dice)
-    await life.take_place()
-    await life.go_on(goal)
+    await life.register()
+    await life.continue_to(goal)
     await storage.close()
     await results.close()
 

@@ -21,9 +21,9 @@ async def seed_lists(app: App, worker_id: str) -> dict[str, str]:
     await app.storage.write(lambda tx: _past(tx, app.owner.account_id, worker_id))
     for n in range(3):
         custom = {"urls": [{"url": f"https://example.org/{n}"}], "max_results": 10 * n}
-        wanted = {"parameters": {"system": {}, "custom": custom}}
+        parameters = {"parameters": {"system": {}, "custom": custom}}
         await app.services.queue.enqueue(
-            app.owner, StartRequest(worker_id, None, wanted, "", Origin.API_V2)
+            app.owner, StartRequest(worker_id, None, parameters, "", Origin.API_V2)
         )
     return {
         "/overview/{card}": "/overview/day",

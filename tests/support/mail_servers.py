@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Mailbox:
-    """The messages that were delivered. ``refused`` are addresses that it does not accept."""
+    """A mailbox and its messages. ``refused`` are recipients that it does not accept."""
 
     user: str = ""
     password: str = ""

@@ -1,4 +1,4 @@
-"""One entry for each route of the application: its objects, a valid request, who may call it.
+"""One entry for each route of the application: its objects, a valid request, and who may call it.
 
 A route without an entry fails ``test_matrix.py``, which calls every route as every role, with the
 caller's own objects, with those of another account and with some that never existed.
@@ -36,11 +36,11 @@ class Access(Enum):
 class Entry:
     """A route.
 
-    ``names``: field to the kind of object that it names, see ``support.owned_objects``; it
-    goes into the path when the path has it, else into the query or the body. ``sends`` is the rest
-    of a valid request. ``writes``: not for viewers. ``fresh``: further objects that are made right
-    before the owner's call. ``form``: the body is a multipart form. ``personal``: the caller
-    changes only objects of their own.
+    ``names``: the fields that name an object, and the object's kind, see ``support.owned_objects``;
+    a field goes into the path when the path has it, else into the query or the body. ``sends`` is
+    the rest of a valid request. ``writes``: viewers may not call it. ``fresh``: kinds of which a
+    new object is made right before the owner's call. ``form``: the body is a multipart form.
+    ``personal``: the caller changes only objects of their own.
     """
 
     names: Mapping[str, str] = NONE
@@ -122,19 +122,19 @@ _RUN_SCOPES = {
 
 def _scoped() -> dict[str, Entry]:
     """The operations on a run, under each path that names it."""
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for path, (names, export) in _RUN_SCOPES.items():
         waiting = {field: "waiting" if kind == "run" else kind for field, kind in names.items()}
         for suffix in ("", "/log", "/result", export):
-            found[f"GET {path}{suffix}"] = Entry(names)
-        found[f"POST {path}/rerun"] = Entry(names, writes=True)
-        found[f"POST {path}/abort"] = Entry(waiting, writes=True, fresh=("waiting",))
+            entries[f"GET {path}{suffix}"] = Entry(names)
+        entries[f"POST {path}/rerun"] = Entry(names, writes=True)
+        entries[f"POST {path}/abort"] = Entry(waiting, writes=True, fresh=("waiting",))
     # plain routes answer HEAD too
     for suffix in ("", "/log", "/result", "/export"):
-        found[f"HEAD /api/v2/workers/runs/last{suffix}"] = Entry()
+        entries[f"HEAD /api/v2/workers/runs/last{suffix}"] = Entry()
     for suffix in ("", "/result"):
-        found[f"HEAD /api/v2/worker-runs/{{runId:run}}{suffix}"] = _reads(runId="run")
-    return found
+        entries[f"HEAD /api/v2/worker-runs/{{runId:run}}{suffix}"] = _reads(runId="run")
+    return entries
 
 
 _V2: dict[str, Entry] = {
@@ -151,7 +151,7 @@ _V2: dict[str, Entry] = {
         {"workerId": "worker", "version": "version"}, {"title": "New"}, writes=True, form=True
     ),
     "GET /api/v2/worker-runs": _reads(worker_id="worker"),
-    # no runner writes the last line of a log here, and a stream with the log waits for it a little
+    # without the log: its last line comes from a runner, for which the stream would wait
     "GET /api/v2/worker-runs/{runId:run}/events": _reads({"kinds": "status,rows"}, runId="run"),
     "GET /api/v2/worker-tasks": _reads(worker_id="worker"),
     "POST /api/v2/worker-tasks": _changes(TASK, worker_id="worker"),
@@ -238,7 +238,7 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/runs/{slug}/usage": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/sites": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
-    # a caller that sees a link can share the run
+    # a caller that sees a share link can pass it on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),
     "POST /api/fyke/runs/{slug}/shares": _changes({"days": 1}, slug="run"),
     "DELETE /api/fyke/shares/{id}": _changes(id="share", fresh=("run",)),
@@ -260,7 +260,7 @@ _OWN: dict[str, Entry] = {
     "POST /api/fyke/tasks/{slug}/schedule/resume": _changes(slug="task"),
     "GET /api/fyke/tasks/{slug}/schedule/next": _reads(slug="task"),
     "GET /api/fyke/tasks/{slug}/schedule/fires": _reads(slug="task"),
-    # a viewer has favourites too: what is set here is taken back at once
+    # viewers have favourites too
     "PUT /api/fyke/favourites/{slug}": _reads(slug="worker"),
     "DELETE /api/fyke/favourites/{slug}": _reads(slug="worker"),
     "GET /api/fyke/tasks": _reads(),

@@ -1,7 +1,7 @@
 """The state and the rows in plain dictionaries, for unit tests of domain services.
 
-Only the stores that those services use, and only what the contracts promise. ``tests/contract``
-tests the real stores and uses none of these.
+It has only the stores that those services use, with only what the contracts promise.
+``tests/contract`` tests the real stores and uses none of these.
 """
 
 from __future__ import annotations
@@ -123,11 +123,11 @@ class MemoryUsage:
         self.rows[key] = self.rows.get(key, UsageSums()) + sums
 
     def days(self, account_id: str, first: int, last: int) -> dict[int, UsageSums]:
-        found: dict[int, UsageSums] = {}
+        by_day: dict[int, UsageSums] = {}
         for key, sums in self.rows.items():
             if key.account_id == account_id and first <= key.day <= last:
-                found[key.day] = found.get(key.day, UsageSums()) + sums
-        return found
+                by_day[key.day] = by_day.get(key.day, UsageSums()) + sums
+        return by_day
 
 
 class MemoryTasks:
@@ -155,17 +155,17 @@ class MemoryTasks:
         return len(mine), mine[offset : offset + limit]
 
     def update(self, task: Task) -> bool:
-        found = task.id in self.rows
-        if found:
+        known = task.id in self.rows
+        if known:
             self.rows[task.id] = task
-        return found
+        return known
 
     def delete(self, task_id: str) -> None:
         del self.rows[task_id]
 
 
 class MemorySchedules:
-    """No task has one."""
+    """No task has a schedule."""
 
     def get(self, task_id: str) -> None:
         return None
@@ -267,8 +267,8 @@ class MemoryResults:
     rows: dict[str, list[Row]] = field(default_factory=dict)
     declared: dict[str, list[Header]] = field(default_factory=dict)
     log: dict[str, list[LogEntry]] = field(default_factory=dict)
-    limits: list[int] = field(default_factory=list)  # of each rows_after
-    scanned: list[tuple[int, int]] = field(default_factory=list)  # of each log_scan
+    limits: list[int] = field(default_factory=list)  # of the calls of rows_after
+    scanned: list[tuple[int, int]] = field(default_factory=list)  # by the calls of log_scan
 
     def push(self, run_id: str, *data: bytes, attempt_id: str = "a") -> None:
         rows = self.rows.setdefault(run_id, [])
@@ -318,12 +318,12 @@ class MemoryResults:
         newest: bool = False,
     ) -> list[LogExcerpt]:
         self.scanned.append((low, high))
-        found = [
+        lines = [
             LogExcerpt(e.position, e.type, e.group, e.content[:cut], e.timestamp, len(e.content))
             for e in self.log.get(run_id, [])
             if low < e.position <= high and filter.matches(e)
         ]
-        return found[len(found) - min(limit, len(found)) :] if newest else found[:limit]
+        return lines[len(lines) - min(limit, len(lines)) :] if newest else lines[:limit]
 
     async def log_after(self, run_id: str, position: int, limit: int) -> list[LogEntry]:
         return [e for e in self.log.get(run_id, []) if e.position > position][:limit]

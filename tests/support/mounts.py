@@ -11,7 +11,7 @@ CLONE_NEWNS = 0x20000
 
 
 def in_a_thread(work: Callable[[], None]) -> None:
-    """Run it in a thread that can have namespaces of its own; raise its error."""
+    """Call ``work`` in a thread that can have namespaces of its own; raise its error."""
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -28,7 +28,7 @@ def in_a_thread(work: Callable[[], None]) -> None:
 
 
 def new_mounts() -> None:
-    """Give this thread and its children mounts of their own from now on. Needs root."""
+    """Give this thread and its children their own mounts from now on. Needs root."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)

@@ -18,7 +18,7 @@ class NameServer(asyncio.DatagramProtocol):
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
-        self.asked = 0
+        self.queries = 0
 
     async def start(self, host: str, port: int = 53) -> None:
         loop = asyncio.get_running_loop()
@@ -29,22 +29,22 @@ class NameServer(asyncio.DatagramProtocol):
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.asked += 1
+        self.queries += 1
         labels, at = [], 12
         while data[at]:
             labels.append(data[at + 1 : at + 1 + data[at]].decode("latin-1"))
             at += 1 + data[at]
         end = at + 5
         (kind,) = struct.unpack_from(">H", data, at + 1)
-        found = self._answers(".".join(labels).lower(), kind)
-        records = [_record(kind, ip_address(text)) for text in found or ()]
-        flags = 0x8180 | (NO_SUCH_NAME if found is None else 0)
+        addresses = self._answers(".".join(labels).lower(), kind)
+        records = [_record(kind, ip_address(text)) for text in addresses or ()]
+        flags = 0x8180 | (NO_SUCH_NAME if addresses is None else 0)
         head = data[:2] + struct.pack(">5H", flags, 1, len(records), 0, 0)
         self._transport.sendto(head + data[12:end] + b"".join(records), addr)
 
 
 def of_kind(kind: int, addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """The addresses that answer a query of this type."""
+    """The addresses among ``addresses`` that answer a query of this type."""
     version = {A: 4, AAAA: 6}.get(kind)
     return tuple(text for text in addresses if ip_address(text).version == version)
 

@@ -21,13 +21,13 @@ from fyke.sandbox.packages.environment_node import refuses_addresses
 
 def tarball(package: dict[str, Any]) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as made:
+    with tarfile.open(fileobj=out, mode="w") as archive:
         files = {"package.json": json.dumps(package), "index.js": "module.exports = 'here'\n"}
         for name, text in files.items():
             info = tarfile.TarInfo(f"package/{name}")
             info.size = len(text)
             info.mtime = 0
-            made.addfile(info, io.BytesIO(text.encode()))
+            archive.addfile(info, io.BytesIO(text.encode()))
     return gzip.compress(out.getvalue(), mtime=0)
 
 
@@ -87,18 +87,18 @@ class Registry:
 
 
 @contextmanager
-def served(made: Registry) -> Iterator[Registry]:
-    """Serve it, with the packages that every Worker gets."""
-    made.add("@grpc/grpc-js", "1.13.9")
-    made.add("google-protobuf", "4.1.0")
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
+def served(registry: Registry) -> Iterator[Registry]:
+    """Serve the registry, with the packages that every Worker gets."""
+    registry.add("@grpc/grpc-js", "1.13.9")
+    registry.add("google-protobuf", "4.1.0")
+    thread = threading.Thread(target=registry.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield made
+        yield registry
     finally:
-        made.server.shutdown()
+        registry.server.shutdown()
         thread.join()
-        made.server.server_close()
+        registry.server.server_close()
 
 
 def old_npm() -> bool:

@@ -1,4 +1,4 @@
-"""Databases from before release 0.1.0, made by the old migrations."""
+"""Databases as they were before release 0.1.0, made by the old migrations."""
 
 from __future__ import annotations
 

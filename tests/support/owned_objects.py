@@ -77,7 +77,7 @@ class OwnedObjects:
         await self._add_keys()
 
     async def renew(self, kind: str) -> None:  # noqa: C901  # an arm for each kind
-        """Replace the current object of ``kind`` with a new one, where that is possible."""
+        """Replace the current object of ``kind`` with a new one, if that kind allows it."""
         number = next(self._numbers)
         match kind:
             case "worker":
@@ -96,8 +96,8 @@ class OwnedObjects:
                 self.named["waiting"] = await self._start()
             case "task":
                 body = TASK | {"worker_id": self.named["worker"]}
-                made = await self.api.ok("/api/v2/worker-tasks", body)
-                self.named["task"] = made["slug"]
+                task = await self.api.ok("/api/v2/worker-tasks", body)
+                self.named["task"] = task["slug"]
             case "item":
                 path = f"/api/v2/workers/{self.named['worker']}/queued-runs"
                 self.named["item"] = (await self.api.ok(path, {"input": INPUT}))["queue_ref"]
@@ -135,20 +135,20 @@ class OwnedObjects:
 
     async def _upload(self, name: str) -> str:
         uploads, owner = self.app.services.uploads, self.app.owner
-        made = await uploads.add_zip(owner, self._archive, name)
-        async for seen in uploads.follow(owner, made.id):
-            last = seen
+        upload = await uploads.add_zip(owner, self._archive, name)
+        async for state in uploads.follow(owner, upload.id):
+            last = state
         return last.id
 
     def _submit(self, tx: Any) -> str:
         """Submit the current version of the Worker."""
         owner, worker = self.app.owner.account_id, self.named["worker"]
         take_back(tx, worker, SubmissionState.TAKEN_BACK)
-        made = Submission(
+        submission = Submission(
             new_ulid(), owner, worker, self.named["version"], SubmissionState.WAITING, "", tx.now
         )
-        tx.submissions.add(made)
-        return made.id
+        tx.submissions.add(submission)
+        return submission.id
 
     def _sign_in(self, tx: Any) -> str:
         user = tx.accounts.user(self.app.owner.user_id)
@@ -177,9 +177,9 @@ class OwnedObjects:
         link = answer.json()["data"]["download_url"]
         self.named["token"], self.named["file"] = link.split("/")[-2:]
         page = (await self.api.http.get("/docs/api")).text
-        found = re.search(r"api/([0-9a-f]{8,})/([\w.-]+\.js)", page)
-        assert found, page
-        self.named["asset"], self.named["script"] = found.groups()
+        match = re.search(r"api/([0-9a-f]{8,})/([\w.-]+\.js)", page)
+        assert match, page
+        self.named["asset"], self.named["script"] = match.groups()
 
     async def _add_keys(self) -> None:
         owner = self.app.owner
@@ -197,7 +197,7 @@ class OwnedObjects:
 
         await self.app.storage.write(work)
 
-    # --- asking -----------------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------
 
     def values(self, entry: Entry, **instead: str) -> dict[str, str]:
         """Return the values of the fields of ``entry`` that name the owner's objects."""
@@ -257,18 +257,18 @@ def records(folder: Path) -> dict[str, list[str]]:
     """
     import sqlite3
 
-    found = {}
+    tables = {}
     for name in ("state.db", "rows.db"):
         with sqlite3.connect(folder / name) as connection:
             listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             for (table,) in listed.fetchall():
                 rows = connection.execute(f'SELECT * FROM "{table}"')
                 columns = [column[0] for column in rows.description]
-                found[f"{name} {table}"] = sorted(
+                tables[f"{name} {table}"] = sorted(
                     _row(columns, row) for row in rows if AuditAction.REFUSED not in row
                 )
         connection.close()
-    return found
+    return tables
 
 
 def _row(columns: Iterable[str], row: Iterable[Any]) -> str:

@@ -20,8 +20,8 @@ def environment_of(folder: Path, names: Iterable[str]) -> Path:
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(folder)], check=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     target = folder / "lib" / version / "site-packages"
-    for found in _with_needs(names).values():
-        for file in found.files or ():
+    for package in _with_needs(names).values():
+        for file in package.files or ():
             source = Path(str(file.locate()))
             if ".." not in file.parts and source.is_file():
                 place = target.joinpath(*file.parts)
@@ -32,17 +32,17 @@ def environment_of(folder: Path, names: Iterable[str]) -> Path:
 
 
 def _with_needs(names: Iterable[str]) -> dict[str, Distribution]:
-    found: dict[str, Distribution] = {}
+    packages: dict[str, Distribution] = {}
     waiting = list(names)
     while waiting:
         name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in found:
+        if name in packages:
             continue
         try:
-            found[name] = distribution(name)
+            packages[name] = distribution(name)
         except PackageNotFoundError:
             continue  # needed on other systems only
-        for need in found[name].requires or ():
+        for need in packages[name].requires or ():
             if "extra ==" not in need:
                 waiting.append(re.split(r"[^\w.-]", need, maxsplit=1)[0])
-    return found
+    return packages

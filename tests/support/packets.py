@@ -1,4 +1,4 @@
-"""The bytes of TCP that pass an interface, counted with a packet socket."""
+"""Counts the TCP bytes that pass an interface, with a packet socket."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class _Flow:
 
 
 class Capture:
-    """Counts the payload of each direction, without repeated packets. Only for a network namespace
-    of the test's own.
+    """Counts the payload of each direction, without repeated packets. To be used only in a network
+    namespace of the test's own.
     """
 
     def __init__(self, interface: str) -> None:

@@ -24,7 +24,7 @@ class Visitor:
         self.http = http
 
     async def get(self, path: str, *, part: bool = False, status: int = 200, **more: Any) -> Page:
-        """``part``: as htmx asks for a part of a page."""
+        """Request a page; ``part``: with the header of htmx, for a part of the page."""
         return _checked(await self.http.get(path, headers=_headers(part), **more), status, part)
 
     async def post(
@@ -53,19 +53,19 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The text of the page, white space as one space."""
+        """The text of the page, with white space as single spaces."""
         return " ".join(" ".join(self.tree.itertext()).split())
 
     def all(self, path: str) -> list[Any]:
         """Return the elements or texts that match the XPath."""
-        found = self.tree.xpath(path)
-        assert isinstance(found, list)
-        return found
+        matches = self.tree.xpath(path)
+        assert isinstance(matches, list)
+        return matches
 
     def one(self, path: str) -> Any:
-        found = self.all(path)
-        assert len(found) == 1, f"{len(found)} of {path} in {self.text[:2000]}"
-        return found[0]
+        matches = self.all(path)
+        assert len(matches) == 1, f"{len(matches)} of {path} in {self.text[:2000]}"
+        return matches[0]
 
     def value(self, name: str) -> str:
         """Return the value of the control of this name."""
@@ -80,8 +80,8 @@ class Page:
 
 
 def _headers(part: bool) -> dict[str, str]:
-    asked = {"hx-request": "true", "hx-request-type": "partial"} if part else {}
-    return {"accept": "text/html", "accept-language": "en", **asked}
+    partial = {"hx-request": "true", "hx-request-type": "partial"} if part else {}
+    return {"accept": "text/html", "accept-language": "en", **partial}
 
 
 def _checked(answer: httpx2.Response, status: int, part: bool) -> Page:
@@ -102,7 +102,7 @@ def _checked(answer: httpx2.Response, status: int, part: bool) -> Page:
 
 @asynccontextmanager
 async def visitor(app: App, user_id: str | None = None, **config: Any) -> AsyncIterator[Visitor]:
-    """A visitor signed in as the user; without one, as the owner."""
+    """A visitor signed in as the user, by default as the owner."""
     transport = httpx2.ASGITransport(app=app.asgi(**config), client=("127.0.0.1", 50_000))
     token = await sign_in(app.services.sessions, app, user_id)
     async with httpx2.AsyncClient(
@@ -121,7 +121,7 @@ async def stranger(app: App, **config: Any) -> AsyncIterator[Visitor]:
 
 async def sign_in(sessions: Sessions, app: App, user_id: str | None = None) -> str:
     """Start a session without a password; return its token."""
-    wanted = user_id or app.owner.user_id
-    user = await app.storage.read(lambda tx: tx.accounts.user(wanted))
+    chosen = user_id or app.owner.user_id
+    user = await app.storage.read(lambda tx: tx.accounts.user(chosen))
     assert user is not None
     return (await sessions.start(user, "a test", "127.0.0.1")).token

@@ -1,7 +1,7 @@
 """Every parser of untrusted text in the server, with texts that grow.
 
-A ``Parser`` reads a text of at most ``limit`` characters. Its ``documents`` are whole documents of
-about a given size: those that attacks started from, and others that make one part of it long.
+A ``Parser`` reads a text of at most ``limit`` characters. Its ``documents`` make whole documents of
+about a given size: documents that have served for attacks, and others with one long part.
 ``PIECES`` are repeated to make texts without any structure.
 """
 
@@ -93,8 +93,8 @@ Document = Callable[[int], Any]
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """``documents``: functions that make an input of about so many characters, by name. ``pieces``:
-    whether texts without structure are read too.
+    """``documents``: functions by name, which make an input of about so many characters.
+    ``pieces``: whether the parser also gets texts without structure.
     """
 
     read: Callable[[Any], object]
@@ -103,7 +103,7 @@ class Parser:
     pieces: bool = True
 
     def __call__(self, text: Any) -> None:
-        """Read a text; its errors are answers too."""
+        """Read a text; the parser may refuse it."""
         with contextlib.suppress(FykeError, ValueError, msgspec.MsgspecError):
             self.read(text)
 
@@ -235,12 +235,12 @@ def _compare(text: str) -> None:
     diff_lines(text[:half].split("\n")[:4000], text[half:].split("\n")[:4000])
 
 
-def _lines(other: bool) -> Document:
+def _lines(different: bool) -> Document:
     def make(size: int) -> str:
         count = size // 12
         old = [f"l{n}" for n in range(count)]
-        new = [f"l{n if n % 3 or not other else -n}" for n in range(count)]
-        return "\n".join([*old, *(reversed(new) if other else new)])
+        new = [f"l{n if n % 3 or not different else -n}" for n in range(count)]
+        return "\n".join([*old, *(reversed(new) if different else new)])
 
     return make
 
@@ -280,16 +280,16 @@ def _sheet(cell: str) -> Document:
             f"<row>{cell * 10}</row>" for _ in range(max(1, size // (10 * len(cell) + 11)))
         )
         out = io.BytesIO()
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
-            made.writestr(
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as book:
+            book.writestr(
                 "xl/_rels/workbook.xml.rels",
                 '<Relationships><Relationship Id="r1" Target="s.xml"/></Relationships>',
             )
-            made.writestr(
+            book.writestr(
                 "xl/workbook.xml",
                 '<workbook xmlns:r="r"><sheets><sheet name="a" r:id="r1"/></sheets></workbook>',
             )
-            made.writestr("xl/s.xml", f"<worksheet><sheetData>{rows}</sheetData></worksheet>")
+            book.writestr("xl/s.xml", f"<worksheet><sheetData>{rows}</sheetData></worksheet>")
         return out.getvalue()
 
     return make
@@ -428,7 +428,7 @@ PARSERS: dict[str, Parser] = {
     ),
 }
 
-# Those that attacks started from: the ordinary suite tries them.
+# The documents that have served for attacks, which the ordinary suite tries.
 FIRST = (
     ("input schema", "dates"),
     ("form", "dates"),

@@ -62,7 +62,7 @@ class PostgresServer:
                  "-c", "listen_addresses=", "-c", "max_connections=200",
                  "-c", "shared_buffers=64MB", "-c", f"fsync={self._fsync}"],
                 stdout=output, stderr=output, user=self._uid, env=self._env, cwd=self.socket_dir,
-                process_group=0,  # Ctrl-C in a terminal is not for it
+                process_group=0,  # so that Ctrl-C in a terminal does not reach it
             )  # fmt: skip
         until = time.monotonic() + 60
         while True:
@@ -77,7 +77,7 @@ class PostgresServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it at once, as a crash would; committed data is there at the next start."""
+        """End the server as a crash would; committed data is there after the next start."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
@@ -106,9 +106,9 @@ class PostgresServer:
 
 
 def binary(name: str) -> str:
-    found = shutil.which(name)
-    if found:
-        return found
+    path = shutil.which(name)
+    if path:
+        return path
     # newest version first: /usr/lib/postgresql/17/bin before /usr/lib/postgresql/15/bin
     homes = sorted(
         Path("/usr/lib/postgresql").glob(f"*/bin/{name}"),
@@ -124,7 +124,7 @@ def binary(name: str) -> str:
 
 
 def _unprivileged() -> int | None:
-    """The uid to run as, because PostgreSQL refuses root. None keeps that of this process."""
+    """The uid for the server, because PostgreSQL refuses root; None is that of this process."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -195,7 +195,7 @@ class Databases:
         with server.admin(self._template) as connection:
             self._schema = _value(connection, _SCHEMA)
             tables = [str(name) for (name,) in connection.execute(_TABLES)]
-            # rows that the migrations have written, such as their version
+            # tables with rows from the migrations, such as their version
             self._kept = [
                 table
                 for table in tables
@@ -227,7 +227,7 @@ class Databases:
             )
             if _value(connection, _SCHEMA) != self._schema:
                 return False
-            # no triggers: that of the ledger refuses to delete a line
+            # without triggers: the trigger of the ledger refuses to delete a line
             connection.execute("SET session_replication_role = replica")
             connection.execute(self._empty.encode())
             connection.execute(_SEQUENCES)

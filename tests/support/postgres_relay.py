@@ -17,13 +17,13 @@ SOCKET = ".s.PGSQL.5432"
 
 
 class Relay:
-    """Forwards bytes between its own socket and the server's, and cuts on request.
+    """Forwards bytes between its own socket and the server's, and cuts connections on request.
 
     ``down`` refuses new connections; ``down_after_cut`` does so from the cut on. ``silence`` makes
     all open connections drop what is sent; with ``silent`` new ones do so from their start. ``cut``
-    is ``before`` (a COMMIT does not reach the server), ``after`` (it does, but its answer never
-    comes back), ``swallow`` (as ``before``, but the connection goes silent) or empty; it counts for
-    one COMMIT. A new ``server`` (its socket's folder) is that of new connections.
+    applies to the next COMMIT: ``before`` (the COMMIT does not reach the server), ``after`` (it
+    does, but the client gets no answer), ``swallow`` (as ``before``, but the connection stays open
+    and silent), or empty.
     """
 
     def __init__(self, folder: Path, server: Path) -> None:
@@ -79,7 +79,7 @@ class Relay:
     ) -> None:
         while data := await reader.read(65536):
             if self._answering:
-                return  # swallow what the server says to the COMMIT, and cut
+                return  # drop the server's answer to the COMMIT, and cut
             if not silence.is_set():
                 writer.write(data)
                 await writer.drain()
@@ -105,7 +105,7 @@ class Relay:
             writer.write(data)
             await writer.drain()
             if self._answering:
-                await asyncio.sleep(0.05)  # until the answer has come and was swallowed
+                await asyncio.sleep(0.05)  # in which the answer comes and is dropped
                 self._answering = False
                 return
         if silence.is_set():  # the server is not told that the client is gone
@@ -114,7 +114,7 @@ class Relay:
 
 @contextmanager
 def relaying(server: PostgresServer) -> Iterator[Relay]:
-    """A relay in its own thread, which processes of other users may reach."""
+    """A relay in its own thread, whose socket processes of other users may open."""
     with tempfile.TemporaryDirectory(prefix="relay", dir="/tmp") as folder:
         relay = Relay(Path(folder), server.socket_dir)
         loop = asyncio.new_event_loop()

@@ -98,21 +98,21 @@ class Supervising:
 async def forked() -> Any:
     """Two processes, the second with a descriptor; one exits, the other is killed."""
     here = Supervising()
-    first, one = await here.fork("exits", code=7)
+    first, first_report = await here.fork("exits", code=7)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        second, two = await here.fork("waits", listener.fileno())
+        second, second_report = await here.fork("waits", listener.fileno())
     status = await first.wait()
     second.kill()
     return {
         "supervisor": os.getpid(),
-        "reports": [one, two],
+        "reports": [first_report, second_report],
         "statuses": [status, await second.wait()],
         "pids": [first.pid, second.pid],
     }
 
 
 async def preload_killed() -> Any:
-    """The preload process is killed; its child goes on, and the next preload process forks."""
+    """The preload process is killed; its child keeps running, and its successor forks."""
     here = Supervising()
     child, before = await here.fork("waits")
     first = here.client.process
@@ -141,7 +141,7 @@ async def preload_killed() -> Any:
 
 
 async def stopped() -> Any:
-    """After a stop nothing can be forked, and the children go on."""
+    """After a stop nothing can be forked, and the children keep running."""
     here = Supervising()
     child, _ = await here.fork("waits")
     await here.client.stop()
@@ -182,7 +182,7 @@ async def preload_frozen() -> Any:
 
 
 async def role_frozen() -> Any:
-    """The process of one role is stopped: it is replaced, and the others go on."""
+    """The process of one role is frozen: it is replaced, and the other roles keep running."""
     with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as listener:
         folder = Path(name)
         record = RoleRecord(folder / "roles.json")
@@ -206,12 +206,12 @@ async def role_frozen() -> Any:
 
 
 async def processes(supervisor: Supervisor, replaced: dict[str, Child]) -> dict[str, Child]:
-    """The processes of all roles, once the ``replaced`` ones are others."""
+    """The processes of all roles, once new ones have taken the place of ``replaced``."""
     while True:
-        found = {role.name: role.process for role in supervisor._roles if role.process}
-        others = all(found.get(name) is not child for name, child in replaced.items())
-        if len(found) == len(supervisor._roles) and others:
-            return found
+        children = {role.name: role.process for role in supervisor._roles if role.process}
+        others = all(children.get(name) is not child for name, child in replaced.items())
+        if len(children) == len(supervisor._roles) and others:
+            return children
         await asyncio.sleep(0.02)
 
 
@@ -233,7 +233,7 @@ def main() -> None:
         fork_reporters(options.parent, options.control)
         return
     scenarios = [forked, preload_killed, preload_frozen, role_frozen, stopped, until_killed]
-    [scenario] = [one for one in scenarios if one.__name__ == sys.argv[1]]
+    [scenario] = [function for function in scenarios if function.__name__ == sys.argv[1]]
     print(json.dumps(asyncio.run(scenario())))
 
 

@@ -1,4 +1,4 @@
-"""Processes in the states that tests need, and what the kernel knows of them."""
+"""Puts processes into the states that tests need, and reads their state in the kernel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def parent_of(pid: int) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits for its parent does not."""
+    """Whether the process runs; a zombie does not."""
     return _stat(pid)[_STATE] not in "ZX"
 
 

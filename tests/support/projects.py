@@ -1,4 +1,4 @@
-"""Worker projects for tests, made of a script, a schema and our SDK files."""
+"""Worker projects for tests, made of a script, a schema and the SDK files."""
 
 from __future__ import annotations
 

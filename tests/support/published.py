@@ -1,4 +1,4 @@
-"""Workers and versions in a state, for the rules of who may see and run them."""
+"""Workers and versions in a state, for tests of who may see and run them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PublishedState:
 
     async def worker(self, name: str = "quotes", **changes: Any) -> Worker:
         """A new Worker of alice without a version, private by default."""
-        made = Worker(
+        worker = Worker(
             id=new_ulid(),
             account_id=ALICE.account_id,
             owner=ALICE.account_name,
@@ -62,23 +62,23 @@ class PublishedState:
             created_at=0,
             latest="",
         )
-        made = replace(made, **changes)
-        await self.do("workers.add", made)
-        return made
+        worker = replace(worker, **changes)
+        await self.do("workers.add", worker)
+        return worker
 
     async def version(self, worker: Worker, number: str = "v1.0.1", **changes: Any) -> Version:
         """A published version; each number has a different content."""
-        made = a_version(worker, number)
-        made = replace(made, **changes)
-        await self.do("workers.add_version", made)
-        return made
+        version = a_version(worker, number)
+        version = replace(version, **changes)
+        await self.do("workers.add_version", version)
+        return version
 
     async def withdraw(self, worker: Worker, number: str, notice: str = "") -> None:
         state = VersionState.WITHDRAWN
         await self.do("workers.set_version_state", worker.id, number, state, notice)
 
     async def submit(self, worker: Worker, number: str = "v1.0.1") -> Submission:
-        made = Submission(
+        submission = Submission(
             id=new_ulid(),
             account_id=worker.account_id,
             worker_id=worker.id,
@@ -87,8 +87,8 @@ class PublishedState:
             note="",
             created_at=0,
         )
-        await self.do("submissions.add", made)
-        return made
+        await self.do("submissions.add", submission)
+        return submission
 
 
 def a_version(worker: Worker, number: str = "v1.0.1") -> Version:

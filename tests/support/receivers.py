@@ -24,8 +24,8 @@ class Received:
 
     @property
     def data(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.body)
-        return found
+        content: dict[str, Any] = json.loads(self.body)
+        return content
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Reply:
 
 
 class Receiver:
-    """Counts requests by path. ``look`` is called with each one before it is answered."""
+    """Keeps requests by path. ``look`` is called with each request before it is answered."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -65,9 +65,9 @@ class Receiver:
         """Return the requests to ``path``, once there are ``count`` of them."""
         with self._changed:
             enough = self._changed.wait_for(lambda: len(self._received[path]) >= count, seconds)
-            found = list(self._received[path])
-        assert enough, f"{len(found)} of {count} requests came to {path} within {seconds:g} s"
-        return found
+            requests = list(self._received[path])
+        assert enough, f"{len(requests)} of {count} requests came to {path} within {seconds:g} s"
+        return requests
 
     def take(self, received: Received) -> Reply:
         """Keep a request and return its answer."""
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on the terminal."""
+        """Write nothing to the terminal."""
 
 
 class _Server(ThreadingHTTPServer):

@@ -138,13 +138,13 @@ def seed(tx: Transaction) -> tuple[str, str]:
     """Add an account and a worker; return their ids."""
     owner = account()
     tx.accounts.add(owner)
-    made = worker(owner.id)
-    tx.workers.add(made)
-    return owner.id, made.id
+    added = worker(owner.id)
+    tx.workers.add(added)
+    return owner.id, added.id
 
 
 def seed_run(tx: Transaction, owner: str, worker_id: str, parts: int = 1, **changes: Any) -> Run:
     """Add a run with its waiting subtasks."""
-    made = run(owner, worker_id, subtasks=parts, **changes)
-    tx.runs.add(made, [subtask(made.id, ordinal) for ordinal in range(parts)])
-    return made
+    added = run(owner, worker_id, subtasks=parts, **changes)
+    tx.runs.add(added, [subtask(added.id, ordinal) for ordinal in range(parts)])
+    return added

@@ -67,7 +67,7 @@ def compare(left: Any, right: Any) -> int:
 
 
 def text(value: Any) -> bytes:
-    """Compact JSON; numbers as they were written."""
+    """Compact JSON, with numbers as they were written."""
     if isinstance(value, Number):
         return value.encode()
     if isinstance(value, dict):
@@ -82,32 +82,32 @@ def text(value: Any) -> bytes:
 
 def ordered(rows: list[Row], field: str, *, descending: bool) -> list[int]:
     """Positions sorted by the field: ties by position, rows without the field last."""
-    found = [(value_at(load(row.data), field), row.position) for row in rows]
-    present = [pair for pair in found if pair[0] is not MISSING]
+    pairs = [(value_at(load(row.data), field), row.position) for row in rows]
+    present = [pair for pair in pairs if pair[0] is not MISSING]
     sign = -1 if descending else 1
 
     def both(a: Any, b: Any) -> int:
         return sign * compare(a[0], b[0]) or a[1] - b[1]
 
     present.sort(key=cmp_to_key(both))
-    return [p for _, p in present] + [p for value, p in found if value is MISSING]
+    return [p for _, p in present] + [p for value, p in pairs if value is MISSING]
 
 
-def meets(data: bytes, field: str, operator: str, wanted: str) -> bool:
+def meets(data: bytes, field: str, operator: str, operand: str) -> bool:
     value = value_at(load(data), field)
     if operator == "exists":
-        return (value is not MISSING) == (wanted == "true")
+        return (value is not MISSING) == (operand == "true")
     if operator == "ne":
-        return value is MISSING or not equal(value, wanted)
+        return value is MISSING or not equal(value, operand)
     if value is MISSING:
         return False
     if operator == "eq":
-        return equal(value, wanted)
+        return equal(value, operand)
     if operator == "contains":
         if isinstance(value, list):
-            return any(equal(element, wanted) for element in value)
-        return is_text(value) and plain(wanted) in value
-    order = comparison(value, wanted)
+            return any(equal(element, operand) for element in value)
+        return is_text(value) and plain(operand) in value
+    order = comparison(value, operand)
     return (
         order is not None
         and {"lt": order < 0, "le": order <= 0, "gt": order > 0, "ge": order >= 0}[operator]
@@ -118,44 +118,44 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str) and not isinstance(value, Number)
 
 
-def plain(wanted: str) -> str:
-    inner = quoted(wanted)
-    return wanted if inner is None else inner
+def plain(operand: str) -> str:
+    inner = quoted(operand)
+    return operand if inner is None else inner
 
 
-def quoted(wanted: str) -> str | None:
+def quoted(operand: str) -> str | None:
     try:
-        inner = json.loads(wanted)
+        inner = json.loads(operand)
     except ValueError:
         return None
-    return inner if is_text(inner) and wanted.startswith('"') else None
+    return inner if is_text(inner) and operand.startswith('"') else None
 
 
-def number(wanted: str) -> Any:
-    if quoted(wanted) is not None or wanted.strip() != wanted:
+def number(operand: str) -> Any:
+    if quoted(operand) is not None or operand.strip() != operand:
         return None
     try:
-        inner = json.loads(wanted, parse_float=Number, parse_constant=lambda name: None)
+        inner = json.loads(operand, parse_float=Number, parse_constant=lambda name: None)
     except ValueError:
         return None
     return inner if is_number(inner) else None
 
 
-def equal(value: Any, wanted: str) -> bool:
+def equal(value: Any, operand: str) -> bool:
     if is_text(value):
-        return value == plain(wanted)
+        return value == plain(operand)
     if is_number(value):
-        other = number(wanted)
+        other = number(operand)
         return other is not None and exact(value) == exact(other)
     if value is None or isinstance(value, bool):
-        return wanted == {None: "null", True: "true", False: "false"}[value]
+        return operand == {None: "null", True: "true", False: "false"}[value]
     return False
 
 
-def comparison(value: Any, wanted: str) -> int | None:
+def comparison(value: Any, operand: str) -> int | None:
     if is_text(value):
-        other = plain(wanted)
+        other = plain(operand)
         return (value > other) - (value < other)
-    if is_number(value) and (other := number(wanted)) is not None:
+    if is_number(value) and (other := number(operand)) is not None:
         return (exact(value) > exact(other)) - (exact(value) < exact(other))
     return None

@@ -56,9 +56,9 @@ class Relay:
             address = self.servers[self._turn % len(self.servers)]
             self._turn += 1
             with contextlib.suppress(OSError):
-                found = await asyncio.open_connection(*address)
+                streams = await asyncio.open_connection(*address)
                 self.taken[address] += 1
-                return found
+                return streams
         return None
 
 

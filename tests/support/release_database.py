@@ -2,8 +2,8 @@
 
     PYTHONPATH=src:tests .venv/bin/python tests/support/release_database.py VERSION
 
-writes those of this tree. Run it once, in the commit that is released. The tests migrate each of
-them to the current tables.
+writes the databases of this tree. Run it once, in the commit that is released. The tests migrate
+the databases of each release to the current tables.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LINE = NewLogEntry(2, "worker", "one page read", full_state.AT)
 
 
 def fill(state: str, results: str) -> None:
-    """Migrate both and fill them."""
+    """Migrate both databases and fill them."""
     migrate(state)
     migrate_results(results)
     engine = make_engine(state, durable=False)

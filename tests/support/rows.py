@@ -26,12 +26,12 @@ def numbers(rows: list[Row]) -> list[object]:
 
 async def everything(results: SqlResults, run: str = RUN, hidden: frozenset[str] = NONE):
     """All visible rows, read in small steps."""
-    found: list[Row] = []
+    rows: list[Row] = []
     while more := await results.rows_after(
-        run, hidden, position=found[-1].position if found else 0, limit=97
+        run, hidden, position=rows[-1].position if rows else 0, limit=97
     ):
-        found += more
-    return found
+        rows += more
+    return rows
 
 
 def lines(start: int, stop: int) -> list[NewLogEntry]:

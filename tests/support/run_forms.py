@@ -11,7 +11,7 @@ PLACES = "/w/owner/places"
 
 def sent(page: Page, **changed: Any) -> dict[str, Any]:
     """The form's values as a browser sends them; ``changed`` replaces values by name."""
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for control in page.all("//form[@id='run-form']//*[@name]"):
         name, kind = control.get("name"), control.get("type", "")
         inside = control.xpath("ancestor::template")
@@ -26,7 +26,7 @@ def sent(page: Page, **changed: Any) -> dict[str, Any]:
             text = (control.text or "").removeprefix("\n").replace("\n", "\r\n")
         else:
             text = control.get("value", "on" if kind == "checkbox" else "")
-        found.setdefault(name, []).append(text)
+        values.setdefault(name, []).append(text)
     for name, value in changed.items():
-        found[name] = value if isinstance(value, list) else [value]
-    return found
+        values[name] = value if isinstance(value, list) else [value]
+    return values

@@ -25,7 +25,7 @@ class RichRun:
     token: str
 
     def addresses(self, by_state: dict[str, str]) -> dict[str, str]:
-        """One address for each page's path, and one for each state."""
+        """An address for each page's path, and for each state of a run."""
         tabs = ("log", "input", "usage", "traffic", "subtasks", "events", "export", "share")
         return {
             "/runs/{id}": f"/runs/{self.run}",

@@ -21,7 +21,7 @@ from support import records
 
 @dataclass
 class Starts:
-    """Stands in for the runs service: it adds a run and calls ``in_transaction`` with it."""
+    """Replaces the runs service: adds a run and calls ``in_transaction`` with it."""
 
     storage: SqlStorage
     error: Exception | None = None
@@ -69,30 +69,30 @@ class ScheduledTask:
     async def schedule(self, change: ScheduleEdit) -> Schedule:
         def work(tx: Transaction) -> Schedule:
             change_schedule(tx, self.task, change, OWN_NAMES)
-            found = tx.schedules.get(self.task.id)
-            assert found is not None
-            return found
+            schedule = tx.schedules.get(self.task.id)
+            assert schedule is not None
+            return schedule
 
         return await self.storage.write(work)
 
     async def now(self) -> Schedule:
-        found = await self.storage.read(lambda tx: tx.schedules.get(self.task.id))
-        assert found is not None
-        return found
+        schedule = await self.storage.read(lambda tx: tx.schedules.get(self.task.id))
+        assert schedule is not None
+        return schedule
 
     async def fires(self) -> list[Fire]:
-        """Oldest planned time first."""
+        """Return the recorded starts, oldest planned time first."""
         everything = {"offset": 0, "limit": 100_000}
-        _, found = await self.storage.read(
+        _, fires = await self.storage.read(
             lambda tx: tx.schedules.fires(self.task.id, **everything)
         )
-        return found[::-1]
+        return fires[::-1]
 
     async def runs(self) -> list[Run]:
-        _, found = await self.storage.read(
+        _, runs = await self.storage.read(
             lambda tx: tx.runs.page(self.task.account_id, RunFilter(), offset=0, limit=100_000)
         )
-        return found[::-1]
+        return runs[::-1]
 
     async def end(self, run_id: str, state: RunState = RunState.SUCCEEDED) -> None:
         def work(tx: Transaction) -> None:

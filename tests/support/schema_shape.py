@@ -28,8 +28,8 @@ _COLUMNS = """
 
 
 def shape(engine: Engine) -> set[tuple[Any, ...]]:
-    """Columns, keys, references, indexes and triggers, without the order of columns and their
-    defaults, which no statement of ours uses.
+    """Columns, keys, references, indexes and triggers; without the order and the defaults of
+    columns, on which no statement relies.
     """
     with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
@@ -48,6 +48,8 @@ def _of_sqlite(connection: Connection) -> Iterable[tuple[Any, ...]]:
         for row in connection.exec_driver_sql(f"PRAGMA foreign_key_list({name})"):
             yield name, "reference", row[3], row[2], row[4], row[6]
         for row in connection.exec_driver_sql(f"PRAGMA index_list({name})").all():
-            columns = [one[2] for one in connection.exec_driver_sql(f"PRAGMA index_info({row[1]})")]
+            columns = [
+                column[2] for column in connection.exec_driver_sql(f"PRAGMA index_info({row[1]})")
+            ]
             if row[3] != "c":  # of a key or a unique constraint
                 yield name, "unique", row[3], *columns

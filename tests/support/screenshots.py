@@ -37,17 +37,17 @@ def main(arguments: list[str]) -> int:
             seeded = server.do(seed(server.app))
             token = server.do(sign_in(server.app.services.sessions, server.app))
             known = seeded.addresses()
-            wanted = [known.get(argument, argument) for argument in arguments[1:]]
-            for address in wanted or addresses(server, seeded):
+            chosen = [known.get(argument, argument) for argument in arguments[1:]]
+            for address in chosen or addresses(server, seeded):
                 take(browser, server.base_url, token, address, out)
     return 0
 
 
 def addresses(server: Served, seeded: SeededAccount) -> list[str]:
-    """One address for each page; pages for which ``seeded`` has none are printed."""
+    """One address for each page; prints the pages for which ``seeded`` has none."""
     console = server.app.asgi().state.console
     known = seeded.addresses()
-    found: list[str] = []
+    listed: list[str] = []
     for page in console.pages:
         if page.method != "GET" or page.part:
             continue
@@ -55,8 +55,8 @@ def addresses(server: Served, seeded: SeededAccount) -> list[str]:
         if "{" in address:
             print(f"no address for {page.path}: add one to support/console_seed.py")
             continue
-        found.append(address)
-    return found
+        listed.append(address)
+    return listed
 
 
 def take(browser: Browser, base_url: str, token: str, address: str, out: Path) -> None:

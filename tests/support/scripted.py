@@ -9,7 +9,7 @@ from fyke.cli.output import Output
 
 
 class Script:
-    """A client: each name has one answer, or a list of answers in turn; an exception is raised."""
+    """A client with an answer, or successive answers, for each name; exceptions are raised."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self._answers = answers
@@ -33,7 +33,7 @@ class Turns(list[Any]):
 
 
 class ScriptedServer:
-    """Stands in for a ``ServerContext``."""
+    """Replaces a ``ServerContext``."""
 
     def __init__(self, as_json: bool = False, **answers: Any) -> None:
         self._stdout, self._stderr = io.StringIO(), io.StringIO()

@@ -86,12 +86,12 @@ class Platform:
 @contextmanager
 def platform() -> Iterator[Platform]:
     thread = LoopThread()
-    made = Platform(thread)
-    thread.run(made.start())
+    running = Platform(thread)
+    thread.run(running.start())
     try:
-        yield made
+        yield running
     finally:
-        thread.run(made.stop())
+        thread.run(running.stop())
         thread.stop()
 
 

@@ -33,8 +33,8 @@ class Served:
 
 
 def _listener() -> socket.socket:
-    """A listener on a free port. Its protocol is given because asyncio sets TCP_NODELAY only then:
-    otherwise every answer but the first of a connection waits 40 ms for the client's
+    """A listener on a free port. It names the protocol because asyncio sets TCP_NODELAY only then;
+    without that every answer but the first of a connection waits 40 ms for the client's
     acknowledgement.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -92,8 +92,8 @@ class CountingSite(_Loopback):
             left -= len(self._read(connection))
         with self.lock:
             self.requests.append(path)
-        found = re.fullmatch(r"/bytes/(\d+)", path)
-        size = int(found[1]) if found else 0
+        match = re.fullmatch(r"/bytes/(\d+)", path)
+        size = int(match[1]) if match else 0
         self._write(connection, b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
         self._write(connection, f"Content-Length: {size}\r\n\r\n".encode())
         block = b"x" * 65536
@@ -117,12 +117,12 @@ class CountingSite(_Loopback):
 
 class SocksProxy(_Loopback):
     """A region's proxy. ``names`` are the loopback ports of its targets; other targets are refused.
-    ``asked`` keeps every target, ``users`` the login of each ("" for none).
+    ``targets`` keeps every requested target, ``users`` the login of each request ("" for none).
     """
 
     def __init__(self) -> None:
         self.names: dict[tuple[str, int], int] = {}
-        self.asked: list[tuple[str, int]] = []
+        self.targets: list[tuple[str, int]] = []
         self.users: list[str] = []
         super().__init__()
 
@@ -141,7 +141,7 @@ class SocksProxy(_Loopback):
             connection.sendall(b"\x05\x00")
         target = _target(connection)
         with self.lock:
-            self.asked.append(target)
+            self.targets.append(target)
             self.users.append(user)
         port = self.names.get(target)
         connection.sendall(bytes((5, 5 if port is None else 0, 0, 1)) + bytes(6))

@@ -67,19 +67,19 @@ _free: dict[tuple[int, bool], list[_Engine]] = {}
 def _engine(file: Path, pool_size: int, *, reading: bool = False) -> Iterator[Engine]:
     """An engine for the length of the block. Its store closes the connections."""
     free = _free.setdefault((pool_size, reading), [])
-    made = free.pop() if free else _Engine(pool_size, reading)
-    made.file, made.engine.url = str(file), make_url(f"{SQLITE}{file}")
-    yield made.engine
-    made.engine.dispose()
-    free.append(made)
+    engine = free.pop() if free else _Engine(pool_size, reading)
+    engine.file, engine.engine.url = str(file), make_url(f"{SQLITE}{file}")
+    yield engine.engine
+    engine.engine.dispose()
+    free.append(engine)
 
 
 @contextmanager
 def sqlite_stores(
     folder: Path, notify: Callable[[str], None], clock: Callable[[], int] | None = None
 ) -> Iterator[tuple[SqlStorage, SqlResults]]:
-    """The stores of the state and the rows in ``folder``, which has both databases. The caller
-    closes both stores.
+    """Open the stores of the state and the rows in ``folder``, which contains both databases. The
+    caller closes both stores.
     """
     with ExitStack() as stack:
         yield (
@@ -116,7 +116,7 @@ async def open_state(
     hiding: frozenset[str] = frozenset(),
     clock: Callable[[], int] | None = None,
 ) -> AsyncIterator[SqlStorage]:
-    """The storage at ``url``, which has its tables."""
+    """Open the storage at ``url``, where the tables exist already."""
     with ExitStack() as stack:
         if url.startswith(SQLITE):
             file = Path(url.removeprefix(SQLITE))
@@ -133,7 +133,7 @@ async def open_state(
 
 @asynccontextmanager
 async def open_rows(url: str, known: Lookup | None = None) -> AsyncIterator[SqlResults]:
-    """The results at ``url``, which has its tables."""
+    """Open the results at ``url``, where the tables exist already."""
     with ExitStack() as stack:
         if url.startswith(SQLITE):
             store = stack.enter_context(_sqlite_rows(Path(url.removeprefix(SQLITE)), known))
@@ -188,9 +188,9 @@ class Stores:
         return Runs(self.storage, self.results, workers, signals, rules, callbacks)
 
     async def stored(self, run: Run) -> Run:
-        found = await self.read(lambda tx: tx.runs.get(run.id))
-        assert found is not None
-        return found
+        current = await self.read(lambda tx: tx.runs.get(run.id))
+        assert current is not None
+        return current
 
 
 @asynccontextmanager

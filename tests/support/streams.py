@@ -20,7 +20,7 @@ class Event:
 
 @dataclass
 class StreamReader:
-    """Reads the stream of one run over as many connections as it takes."""
+    """Reads the stream of one run over as many connections as needed."""
 
     base_url: str
     key: str

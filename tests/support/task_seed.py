@@ -42,20 +42,20 @@ SDK = "from sdk import CoreSDK\n"
 async def seed_tasks(app: App, worker_id: str) -> dict[str, str]:
     """Fill the owner's account; return addresses of the pages that have a parameter."""
     services, owner = app.services, app.owner
-    made = []
+    tasks = []
     for title, schedule in PLANS:
         task = await services.tasks.create(
             owner, worker_id, title, INPUT, None, description="", schedule=schedule
         )
-        made.append(task.id)
+        tasks.append(task.id)
     plain = await services.tasks.create(owner, worker_id, "By hand", INPUT, None)
-    await services.runs.start_task(owner, made[0], "", Origin.WEB)
+    await services.runs.start_task(owner, tasks[0], "", Origin.WEB)
     await app.execute([{"url": "https://example.org"}])
-    await services.runs.start_task(owner, made[0], "", Origin.WEB)
+    await services.runs.start_task(owner, tasks[0], "", Origin.WEB)
     await app.execute([], Outcome.EXIT_CODE, "the Worker ended with exit code 1")
 
     def pause(tx: Any) -> None:
-        schedule = tx.schedules.get(made[4])
+        schedule = tx.schedules.get(tasks[4])
         why = "paused after 10 failures in a row; the last one: the version was withdrawn"
         changes = {"enabled": False, "next_at": 0, "failures": 10, "paused_at": tx.now}
         tx.schedules.put(replace(schedule, last_error=why, **changes))
@@ -63,11 +63,11 @@ async def seed_tasks(app: App, worker_id: str) -> dict[str, str]:
     await app.storage.write(pause)
     uploads = await _uploads(app)
     return {
-        "/tasks/{id}": f"/tasks/{made[0]}",
-        "/tasks/{id}/edit": f"/tasks/{made[0]}/edit",
-        "/tasks/{id}/schedule": f"/tasks/{made[1]}/schedule",
+        "/tasks/{id}": f"/tasks/{tasks[0]}",
+        "/tasks/{id}/edit": f"/tasks/{tasks[0]}/edit",
+        "/tasks/{id}/schedule": f"/tasks/{tasks[1]}/schedule",
         "/tasks/{id}/schedule when there is none": f"/tasks/{plain.id}/schedule",
-        "/tasks/{id}/history": f"/tasks/{made[0]}/history",
+        "/tasks/{id}/history": f"/tasks/{tasks[0]}/history",
         **uploads,
         "/admin/review/{id}": f"/admin/review/{await _review(app)}",
     }
@@ -90,17 +90,17 @@ async def _uploads(app: App) -> dict[str, str]:
         **{"fyke.json": '{"egress": ["shop.example"], "install": "build"}'},
     )
     bad = python_project("print(\n", schema={"properties": [{"type": "string"}, {"name": "x"}]})
-    found = {}
+    pages = {}
     for name, data in (("ready", good), ("faulty", bad)):
         upload = await uploads.add_zip(owner, data, f"{name}.zip")
         async for _seen in uploads.follow(owner, upload.id):
             pass
-        found[name] = f"/dev/upload/{upload.id}"
-    return {"/dev/upload/{id}": found["ready"], "/dev/upload/{id} with faults": found["faulty"]}
+        pages[name] = f"/dev/upload/{upload.id}"
+    return {"/dev/upload/{id}": pages["ready"], "/dev/upload/{id} with faults": pages["faulty"]}
 
 
 async def _review(app: App) -> str:
-    """A second version of another account, which waits for its review."""
+    """Add a second version of another account's Worker, which waits for its review."""
     declared = ('{"egress": ["a.example"]}', '{"egress": ["b.example"], "install": "build"}')
     mains = (f"{SDK}print('one')\n", f"{SDK}print('two')\nprint('three')\n")
     for main, text in zip(mains, declared, strict=True):
@@ -115,11 +115,11 @@ async def _review(app: App) -> str:
         forget = "UPDATE versions SET approved = :no WHERE worker_id = :worker AND number = :number"
         _execute(tx, forget, no=False, worker=worker.id, number=second.number)
         tx.workers.set_version_state(worker.id, second.number, second.state)
-        seen = tx.workers.version(worker.id, second.number)
+        candidate = tx.workers.version(worker.id, second.number)
         note = "It now reads three pages at once.\nTested with the shop of last week."
-        asked = share(tx, tx.workers.get(worker.id), seen, required=True, note=note)
-        assert asked is not None
-        return asked.id
+        submission = share(tx, tx.workers.get(worker.id), candidate, required=True, note=note)
+        assert submission is not None
+        return submission.id
 
     return await app.storage.write(ask)
 

@@ -165,7 +165,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     },
     schedules.to_month: {"type": "string", "pattern": r"^\s*[0-9]{4}-[0-9]{2}\s*$"},
 }
-# functions that make a rule, by name, each with the schema for its arguments
+# the functions that make a rule, by name, with a function that makes the schema for its arguments
 MADE: dict[str, Callable[..., Schema]] = {
     "to_page_size": lambda default, maximum: INTEGER,
     "to_number_up_to": lambda maximum: up_to(maximum),
@@ -208,11 +208,11 @@ def _accepted(member: Member) -> Schema:
 
 
 def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:
-    """In a query every value is text, so only the first of several forms is used."""
-    found = [member for member in members if member.names[0] == parameter["name"]]
-    if not found or parameter["in"] == "header":
+    """Give a query parameter its accepted form; of several forms the first one is used."""
+    named = [member for member in members if member.names[0] == parameter["name"]]
+    if not named or parameter["in"] == "header":
         return
-    schema = _accepted(found[0])
+    schema = _accepted(named[0])
     plain = {**schema, **schema.get("anyOf", [{}])[0]}
     plain.pop("anyOf", None)
     if plain.get("type") == "integer" and "enum" not in plain:

@@ -24,7 +24,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Tool:
-    """``package`` is its name in Debian; ``programs`` are the names of its commands."""
+    """``package`` is the Debian package; ``programs`` are the names of its commands."""
 
     package: str
     programs: tuple[str, ...]
@@ -89,7 +89,7 @@ SERVERS = "TEST_SERVERS"  # in the environment: with 2 the end-to-end tests run 
 
 
 def two_servers_wanted() -> bool:
-    """Return whether tests that can run on either use two servers in this session."""
+    """Return whether tests that can run on one or two servers use two in this session."""
     return os.environ.get(SERVERS) == "2"
 
 
@@ -107,26 +107,26 @@ def needs_of(item: pytest.Item) -> frozenset[str]:
         if call
         else {}
     )
-    found = {
+    needs = {
         name.format_map(parameters) for mark in item.iter_markers("needs") for name in mark.args
     }
-    found |= {tool for start, tool in OF_FOLDERS.items() if item.nodeid.startswith(start)}
+    needs |= {tool for start, tool in OF_FOLDERS.items() if item.nodeid.startswith(start)}
     if two_servers_wanted() and item.nodeid.startswith("tests/e2e/"):
-        found.add("postgres")
+        needs.add("postgres")
     for name in getattr(item, "fixturenames", ()):
-        found |= set(OF_FIXTURES.get(name, ()))
+        needs |= set(OF_FIXTURES.get(name, ()))
     if any(value in ("postgres", "postgresql") for value in parameters.values()):
-        found.add("postgres")  # a fixture for both databases then starts a server
-    found.discard("python")
-    unknown = found - TOOLS.keys()
+        needs.add("postgres")  # because a fixture for both databases starts a server
+    needs.discard("python")
+    unknown = needs - TOOLS.keys()
     assert not unknown, f"{item.nodeid} needs {unknown}, which tests/support/tools.py does not know"
-    return frozenset(found)
+    return frozenset(needs)
 
 
 def missing_packages(items: Iterable[pytest.Item]) -> list[str]:
     """The packages to install before these tests can run, sorted."""
-    wanted = {tool for item in items for tool in needs_of(item)}
-    return sorted(TOOLS[tool].package for tool in wanted if not installed(tool))
+    tools = {tool for item in items for tool in needs_of(item)}
+    return sorted(TOOLS[tool].package for tool in tools if not installed(tool))
 
 
 class ToolWatch:

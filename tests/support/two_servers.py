@@ -24,13 +24,13 @@ from support.tools import two_servers_wanted
 class BootedPair(Booted):
     """``fyke up`` and beside it ``fyke serve --role server`` on the same data folder and database.
 
-    ``url`` is that of a relay that sends connections to the two in turn; ``each`` are the URLs of
-    the servers.
+    ``url`` is that of a relay that sends connections to both servers in turn; ``urls`` are those
+    of the servers.
     """
 
     def __init__(self, folder: Path, *, uid: int | None = None, **settings: str) -> None:
         super().__init__(folder, uid=uid, **settings)
-        self.each: tuple[str, str] = ("", "")
+        self.urls: tuple[str, str] = ("", "")
         self.relay: Relay | None = None
         self.second: subprocess.Popen[bytes] | None = None
         self._opened = contextlib.ExitStack()
@@ -40,10 +40,10 @@ class BootedPair(Booted):
         first = self.url
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        self.each = (first, f"http://127.0.0.1:{port}")
+        self.urls = (first, f"http://127.0.0.1:{port}")
         self.second = self._start_second(port)
-        self.wait_for(lambda: answers(self.each[1]), "the second server")
-        servers = [(str(at.hostname), int(at.port or 0)) for at in map(urlsplit, self.each)]
+        self.wait_for(lambda: answers(self.urls[1]), "the second server")
+        servers = [(str(at.hostname), int(at.port or 0)) for at in map(urlsplit, self.urls)]
         self.relay = self._opened.enter_context(relaying(servers))
         self.url = self.relay.url
         # clients that read the address from the data folder use both servers
@@ -81,7 +81,7 @@ _server: list[PostgresServer] = []
 
 
 def own_database() -> str:
-    """A new database that Fyke's service user can use, on one server for this process."""
+    """A new database that Fyke's service user can use; all are on one server of this process."""
     if not _server:
         running = contextlib.ExitStack()
         _server.append(running.enter_context(running_postgres()))

@@ -15,7 +15,7 @@ PASSWORD = "a long enough secret"
 async def seed_users(app: App) -> dict[str, str]:
     """Return an address for each page with a parameter, and for each link."""
     services, owner = app.services, app.owner
-    await app.publish("website-content-crawler")  # the first page starts it
+    await app.publish("website-content-crawler")  # the welcome page offers to start this Worker
     setup = await services.users.link(owner, "owner")
     _, ada = await services.users.invite(owner, "ada@example.com", "member")
     _, ben = await services.users.invite(owner, "ben", "viewer")

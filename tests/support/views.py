@@ -1,4 +1,4 @@
-"""A request of the console as its handlers get it, without an application."""
+"""A request of the console in the form that its handlers get, without an application."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ async def seed_webhooks(app: App) -> dict[str, str]:
     first = (await alerts.page(owner, AlertFilter(), offset=0, limit=1))[1][0]
     await alerts.mark_read(owner, [first.id])
     await _try_all(app)
-    _, found = await app.services.callbacks.page(
+    _, deliveries = await app.services.callbacks.page(
         owner, DeliveryFilter(endpoint_id=failing), offset=0, limit=1
     )
     hook = f"/settings/webhooks/{failing}"
@@ -62,7 +62,7 @@ async def seed_webhooks(app: App) -> dict[str, str]:
         "/settings/webhooks/{id}": hook,
         "/settings/webhooks/{id}/edit": f"{hook}/edit",
         "/settings/webhooks/{id}/deliveries/{delivery}": (
-            f"{hook}/deliveries/{found[0].delivery.id}"
+            f"{hook}/deliveries/{deliveries[0].delivery.id}"
         ),
         "/alerts/rules/{id}": f"/alerts/rules/{rule.id}",
         "/admin/health/{card}": "/admin/health/timers",
@@ -74,7 +74,7 @@ async def _try_all(app: App) -> None:
 
     def work(tx: Any) -> None:
         for number in range(4):
-            # a second later each time, because the rate for a host is limited
+            # one second apart, because the rate for a host is limited
             at = tx.now + number * 1000
             for claim in tx.outbox.claim(at, free_slots(()), at + 60_000):
                 answer = FULL if claim.delivery.event == "alert.raised" else TAKEN

@@ -31,9 +31,9 @@ def make_wheel(
         record.append(f"{path},sha256={digest.decode()},{len(text.encode())}")
     content[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,\n"])
     wheel = folder / f"{module}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as made:
+    with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in content.items():
-            made.writestr(path, text)
+            archive.writestr(path, text)
     return wheel
 
 

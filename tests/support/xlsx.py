@@ -12,16 +12,16 @@ import xlsxwriter
 
 def book(*rows: list[Any], name: str = "Sheet1", **options: Any) -> bytes:
     out = io.BytesIO()
-    with xlsxwriter.Workbook(out, {"in_memory": True, **options}) as made:
-        sheet = made.add_worksheet(name)
-        day = made.add_format({"num_format": "dd/mm/yyyy"})
+    with xlsxwriter.Workbook(out, {"in_memory": True, **options}) as workbook:
+        sheet = workbook.add_worksheet(name)
+        day = workbook.add_format({"num_format": "dd/mm/yyyy"})
         for r, row in enumerate(rows):
             for c, value in enumerate(row):
                 if isinstance(value, datetime):
                     sheet.write_datetime(r, c, value, day)
                 else:
                     sheet.write(r, c, value)
-        made.add_worksheet("Second").write(0, 0, "other")
+        workbook.add_worksheet("Second").write(0, 0, "other")
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""ZIP archives written byte by byte, so that every field can be wrong."""
+"""ZIP archives written byte by byte, so that tests can set every field to a wrong value."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_a_whole_site_is_crawled(python: Path, served: Site) -> None:
 def test_a_429_is_retried_after_the_requested_time(python: Path, served: Site) -> None:
     ran = crawl(python, start(served, "/busy"))
     assert ran.row(f"{served.base}/busy")["title"] == "Not busy any more"
-    first, second = (when for when, path, _ in served.asked if path == "/busy")
+    first, second = (when for when, path, _ in served.requests if path == "/busy")
     assert 1.0 <= second - first < 5.0
 
 
@@ -127,7 +127,7 @@ def test_robots_txt_may_be_ignored_and_a_page_in_its_place_has_no_rules(
 def test_the_crawl_delay_is_respected(python: Path, served: Site) -> None:
     served.put("/robots.txt", b"User-agent: fykecrawler\nCrawl-delay: 0.7\n", "text/plain")
     crawl(python, start(served, max_results=3))
-    times = [when for when, path, _ in served.asked if path != "/robots.txt"]
+    times = [when for when, path, _ in served.requests if path != "/robots.txt"]
     assert len(times) == 3
     assert all(later - earlier > 0.6 for earlier, later in pairwise(times))
 

@@ -40,7 +40,7 @@ async def test_all_traffic_is_counted(tmp_path: Path, python: Path, served: Site
     assert len(ran.rows) >= 4
     bodies = sum(len(served.pages[path][2]) for path in ("/article", "/b?x=1&y=2", "/deep"))
     assert counted > bodies
-    ports = {headers["Host"] for _, _, headers in served.asked}
+    ports = {headers["Host"] for _, _, headers in served.requests}
     assert ports == {f"127.0.0.1:{served.port}"}
 
 
@@ -52,7 +52,7 @@ async def test_a_refusal_of_the_proxy_is_distinguished_from_one_of_the_site(
     refused, _ = await crawl_through(tmp_path, python, served)
     assert refused.code == 1
     assert "refused by the platform" in refused.stderr.splitlines()[-1]
-    assert served.asked == []
+    assert served.requests == []
     allow = f"127.0.0.1:{served.port}"
     by_site, _ = await crawl_through(tmp_path / "2", python, served, allow, path="/article")
     assert by_site.code == 1

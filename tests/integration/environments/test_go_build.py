@@ -117,13 +117,13 @@ def tidied(folder: Path, proxy: str) -> dict[str, str | bytes]:
 async def test_modules_come_only_from_the_configured_proxy(
     made: Workspace, tmp_path: Path, named: str
 ) -> None:
-    with module_proxy() as (url, asked):
+    with module_proxy() as (url, paths):
         files = tidied(tmp_path, url)
-        asked.clear()
+        paths.clear()
         environ = {"GOPROXY": f"{url.replace('127.0.0.1', named)},direct", "GOSUMDB": "off"}
         assert runs(await build(made, files, **environ)) == "hello from a module\n"
-        assert f"/{NAME}/@v/{VERSION}.zip" in asked
-        asked.clear()
+        assert f"/{NAME}/@v/{VERSION}.zip" in paths
+        paths.clear()
         files["go.sum"] = str(files["go.sum"]).replace("h1:", "h1:AAAA")
         with pytest.raises(EnvironmentFailed, match=r"could not be built: .*go\.sum"):
             await build(made, files, **environ)
@@ -142,7 +142,7 @@ async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
         files = tidied(tmp_path, url)
     account = new_ulid()  # an account with an empty cache
     make_authority(tmp_path, [named])
-    with module_proxy("operator", password, tmp_path) as (url, asked):
+    with module_proxy("operator", password, tmp_path) as (url, paths):
         proxy = url.replace("127.0.0.1", named)
         login = f"login operator password {password}"
         (tmp_path / ".netrc").write_text(f"machine {urlsplit(proxy).netloc} {login}\n")
@@ -157,7 +157,7 @@ async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
             bundle = made.place.bundle(files | {"leak.s": '#include "/work/.config/netrc"\n'})
             await environments.ensure(version(), bundle, account)
         told = f"{caught.value}\n{caught.value.log}"
-        assert f"/{NAME}/@v/{VERSION}.zip" in asked
+        assert f"/{NAME}/@v/{VERSION}.zip" in paths
         assert password not in told
         assert "/work/.config/netrc: no such file" in told
         built = await environments.ensure(version(), made.place.bundle(files), account)

@@ -109,13 +109,13 @@ async def test_missing_repositories_and_branches_are_reported(
 async def test_an_internal_address_is_refused_unless_exempted(
     server: GitServer, make: Maker
 ) -> None:
-    asked = len(server.asked)
+    asked = len(server.requests)
     with pytest.raises(GitFailed, match="on the public internet; FYKE_GIT_ALLOW"):
         await make(rules=AddressRules()).fetch(GitSource(address(server)), print)
     with pytest.raises(GitFailed, match="not on the public internet"):
         url = f"https://127.0.0.1:{server.port}/prices/.git"
         await make(rules=AddressRules()).fetch(GitSource(url), print)
-    assert len(server.asked) == asked
+    assert len(server.requests) == asked
 
 
 async def test_only_the_checked_address_is_dialled(server: GitServer, make: Maker) -> None:
