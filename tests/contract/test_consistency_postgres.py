@@ -1,5 +1,5 @@
-"""State and rows in one PostgreSQL database are compared like two files of SQLite, whose rules are
-tested one by one in ``unit/storage/sql/test_consistency.py``.
+"""State and rows in one PostgreSQL database are compared like two files of SQLite. The rules are
+tested one by one in ``unit/storage/sql/test_consistency.py``, with SQLite.
 """
 
 from __future__ import annotations
@@ -52,14 +52,16 @@ async def test_a_database_with_both_is_compared(postgres_url: str, tmp_path: Pat
     assert [finding for finding in check(settings) if "bundle" not in finding] == [lost]
     with contextlib.closing(
         psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True)
-    ) as other:
-        other.execute("UPDATE results_attempts SET bytes = bytes + 1 WHERE attempt_id <> 'lost'")
-        other.execute("UPDATE attempts SET outcome = 'succeeded', rows = 9")
-        other.execute("UPDATE runs SET state = 'succeeded', results = 8")
-        other.execute("UPDATE results_runs SET rows = 7")
-        other.execute("INSERT INTO results_runs (run_id, rows, log_entries) VALUES ('gone', 1, 2)")
-        other.execute("ALTER TABLE ledger DISABLE TRIGGER ledger_stays")
-    found = "\n".join(consistency.check_database(engine))
+    ) as database:
+        database.execute("UPDATE results_attempts SET bytes = bytes + 1 WHERE attempt_id <> 'lost'")
+        database.execute("UPDATE attempts SET outcome = 'succeeded', rows = 9")
+        database.execute("UPDATE runs SET state = 'succeeded', results = 8")
+        database.execute("UPDATE results_runs SET rows = 7")
+        database.execute(
+            "INSERT INTO results_runs (run_id, rows, log_entries) VALUES ('gone', 1, 2)"
+        )
+        database.execute("ALTER TABLE ledger DISABLE TRIGGER ledger_stays")
+    differences = "\n".join(consistency.check_database(engine))
     for text in (
         "1 rows of run gone",
         "ended with 9 rows but 3 are stored",
@@ -68,6 +70,6 @@ async def test_a_database_with_both_is_compared(postgres_url: str, tmp_path: Pat
         "has positions for 7 rows but its attempts count 5",
         "the log of run gone counts 2 lines but 0 are stored",
     ):
-        assert text in found
+        assert text in differences
     assert any("trigger ledger_stays is missing or disabled" in text for text in check(settings))
     engine.dispose()

@@ -84,14 +84,14 @@ async def test_bytes_are_counted_by_site(egress: Egress) -> None:
                 writer.write(b"go\n")
                 assert len(await reader.read()) == 1000
             writer.close()
-        wanted = (
+        expected = (
             SiteTraffic("localhost", 2, 6, 2000),
             SiteTraffic("127.0.0.1", 1, 3, 1000),
             SiteTraffic("10.0.0.1", refused=1),
         )
-        assert egress.sites(ATTEMPT) == wanted
+        assert egress.sites(ATTEMPT) == expected
         assert await egress.close(ATTEMPT) == Traffic(9, 3000, 3, 1)
-        assert egress.sites(ATTEMPT) == wanted
+        assert egress.sites(ATTEMPT) == expected
     assert egress.sites("unknown") == ()
 
 
@@ -123,11 +123,11 @@ async def test_a_throttled_site_is_reported_once(egress: Egress) -> None:
     async with Origin(throttled) as origin:
         proxy = listener()
         await egress.open([proxy], grant(origin.port))
-        for wanted in (200, 503, 503):
+        for expected in (200, 503, 503):
             status, _, reader, writer = await http_connect(
                 port_of(proxy), f"127.0.0.1:{origin.port}"
             )
-            assert status == wanted
+            assert status == expected
             if status == 200:
                 assert (await reader.read()).startswith(b"HTTP/1.1 429 ")
             writer.close()
@@ -228,10 +228,10 @@ async def test_credentials_of_another_attempt_are_refused(egress: Egress) -> Non
 
 
 async def test_a_browser_connection_is_refused_and_reported_once(egress: Egress) -> None:
-    asked: list[int] = []
+    reports: list[int] = []
     proxy, browser, another = listener(), listener(), listener()
     await egress.open([proxy], grant())
-    await egress.refuse_browser(ATTEMPT, browser, lambda: asked.append(1))
+    await egress.refuse_browser(ATTEMPT, browser, lambda: reports.append(1))
     await egress.refuse_browser(ATTEMPT, another, lambda: None)
     for proxy_port in (browser, browser, another):
         reader, writer = await connect(port_of(proxy_port))
@@ -239,7 +239,7 @@ async def test_a_browser_connection_is_refused_and_reported_once(egress: Egress)
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 503 ") and b"this Fyke has no browser" in answer
         writer.close()
-    await until(lambda: asked == [1])
+    await until(lambda: reports == [1])
     await egress.close(ATTEMPT)
     for proxy_port in (browser, another):
         with pytest.raises(ConnectionRefusedError):

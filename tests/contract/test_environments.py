@@ -1,5 +1,5 @@
-"""The contract of ``Environments``: built once for each content, shared, and failures with a
-reason.
+"""The contract of ``Environments``: an environment is built once for each content and shared; a
+failure has a reason.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ async def test_killed_settlements_leave_no_difference(
     dice = random.Random(goal)
     killed = 0
     for number in range(10 * kills):
-        # each life ends somewhere within its share, so that kills are spread across all runs
+        # each process is killed within its share of the runs, so that kills spread over all runs
         share = goal if killed >= kills else goal * (killed + 1) // kills
         last = 0 if killed >= kills else dice.randint(1, 5 * goal // kills)
         if run_until_killed(state_url, rows, number, share, last):

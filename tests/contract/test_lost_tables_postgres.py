@@ -1,5 +1,5 @@
-"""State or rows that are missing from one PostgreSQL database; files of SQLite are tested in
-``unit/app/test_lost_databases.py``.
+"""The tables of the state or of the rows are missing from a PostgreSQL database. Missing files of
+SQLite are tested in ``unit/app/test_lost_databases.py``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def test_missing_tables_of_one_database_are_refused(postgres_url: str, tmp_path:
     rows = ", ".join([VERSION_OF_ROWS, *metadata.tables])
     with contextlib.closing(
         psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True)
-    ) as other:
-        other.execute(f"DROP TABLE {rows}")
+    ) as connection:
+        connection.execute(f"DROP TABLE {rows}")
         for act in (lambda: prepare(settings, print), lambda: migrate(settings)):
             with pytest.raises(Conflict, match=r"tables of the rows .*missing.*accept-lost-rows"):
                 act()
@@ -36,7 +36,7 @@ def test_missing_tables_of_one_database_are_refused(postgres_url: str, tmp_path:
         prepare(settings, print)
         assert check(settings) == []
 
-        other.execute(f"DROP TABLE {VERSION_OF_STATE}")
+        connection.execute(f"DROP TABLE {VERSION_OF_STATE}")
         with pytest.raises(Conflict, match=r"tables of the state .*missing.*pg_restore"):
             prepare(settings, print)
         assert "tables of the state" in check(settings)[0]

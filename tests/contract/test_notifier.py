@@ -196,7 +196,7 @@ async def test_slow_receivers_are_ended_in_time(
     async with Receiver(handler) as receiver:
         start = time.monotonic()
         answer = await notifier.post(receiver.url(), b"{}", {})
-        assert time.monotonic() - start < 10  # without its bounds it would never end
+        assert time.monotonic() - start < 10  # a reply without limits would never end
     assert answer.status == status
     assert bool(answer.error) == (status == 0)
 
@@ -219,7 +219,7 @@ async def test_a_host_gets_two_requests_at_once_and_ten_a_second() -> None:
         )
     assert all(answer == ReceiverResponse(200, reply="ok") for answer in answers)
     assert receiver.most <= 2
-    # from the start, for a busy machine accepts the first ones late
+    # measured from the start, because a busy machine may accept the first requests late
     for number, at in enumerate(sorted(receiver.times)):
         assert at - start >= number // 10 * 0.95
     notifier.close()
@@ -259,19 +259,19 @@ async def test_names_of_internal_addresses_are_refused_at_delivery() -> None:
         absent = await gone.post(receiver.url(host="evil.example"), b"{}", {})
         gone.close()
     assert "FYKE_CALLBACK_ALLOW" in answer.error and "127.0.0.1" not in answer.error
-    assert absent == answer  # or names of the inside could be tried out
+    assert absent == answer  # else a caller could find out which internal names exist
     notifier.close()
 
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
 async def test_a_rebinding_name_is_connected_at_the_checked_address(rounds: int) -> None:
-    """The resolver returns internal and public addresses in turn; the checked one is used."""
-    answers = [("127.0.0.2",), ("127.0.0.1",)]  # the first is exempt, the canary's is not
-    asked: list[str] = []
+    """The resolver alternates between two addresses; only the checked address is used."""
+    answers = [("127.0.0.2",), ("127.0.0.1",)]  # allowed; not allowed, the canary's address
+    lookups: list[str] = []
 
     def flipping(name: str) -> tuple[str, ...]:
-        asked.append(name)
-        return answers[len(asked) % 2]
+        lookups.append(name)
+        return answers[len(lookups) % 2]
 
     async with Receiver(OK) as canary:
         rules = AddressRules([f"127.0.0.2:{canary.port}"])
@@ -281,7 +281,7 @@ async def test_a_rebinding_name_is_connected_at_the_checked_address(rounds: int)
             await notifier.post(canary.url(host="flip.example"), b"{}", {}) for _ in range(rounds)
         ]
         assert canary.connections == 0
-    assert len(asked) == rounds
+    assert len(lookups) == rounds
     assert sum("public internet" in answer.error for answer in outcomes) == rounds // 2
     assert sum("connect" in answer.error for answer in outcomes) == rounds - rounds // 2
     notifier.close()
@@ -306,10 +306,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def server_context(authority: Path, seen: list[str | None]) -> ssl.SSLContext:
+def server_context(authority: Path, names: list[str | None]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority / "site.pem", authority / "site.key")
-    context.sni_callback = lambda _sock, name, _context: seen.append(name)
+    context.sni_callback = lambda _sock, name, _context: names.append(name)
     return context
 
 
@@ -323,12 +323,12 @@ def tls_notifier(trust: Path | None) -> HttpNotifier:
 
 
 async def test_tls_uses_the_host_name(authority: Path) -> None:
-    seen: list[str | None] = []
+    names: list[str | None] = []
     notifier = tls_notifier(authority / "ca.pem")
-    async with Receiver(OK, server_context(authority, seen)) as receiver:
+    async with Receiver(OK, server_context(authority, names)) as receiver:
         url = receiver.url("https", "hooks.example")
         assert await notifier.post(url, b"{}", {}) == ReceiverResponse(200, reply="ok")
-        assert seen == ["hooks.example"]
+        assert names == ["hooks.example"]
         assert f"Host: hooks.example:{receiver.port}\r\n".encode() in receiver.requests[0]
     notifier.close()
 

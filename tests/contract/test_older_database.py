@@ -28,7 +28,7 @@ from support.older_database import CHAIN, add, make_old
 from support.schema_shape import shape
 
 PROCESS = Path(__file__).parent.parent / "support" / "state_process.py"
-BERLIN_MIDNIGHT = 1_793_487_600_000  # 2026-11-01 there
+BERLIN_MIDNIGHT = 1_793_487_600_000  # 2026-11-01 in Berlin
 DAY = 86_400_000
 LONG = [pytest.param(number, marks=pytest.mark.long) for number in (2, 3)]
 
@@ -49,13 +49,13 @@ def fresh(fresh_url: str) -> Iterator[Engine]:
 
 
 def content(engine: Engine) -> str:
-    """A digest of all rows, and of the file, if there is one."""
-    found = MetaData()
+    """A digest of all rows, and of the file if the database is one."""
+    reflected = MetaData()
     with engine.connect() as connection:
-        found.reflect(connection)
+        reflected.reflect(connection)
         rows = {
             name: sorted(map(repr, connection.execute(select(table))))
-            for name, table in found.tables.items()
+            for name, table in reflected.tables.items()
         }
     file = sqlite_file(engine)
     rows["(file)"] = [hashlib.sha256(file.read_bytes()).hexdigest()] if file else []
@@ -101,7 +101,9 @@ def test_a_new_installation_has_the_tables_that_the_stores_declare(
 
 
 def test_every_older_revision_is_known_and_in_the_wheel() -> None:
-    known = {one for one in revisions(CHAIN) if SchemaVersion(one, "s0001", False).before_releases}
+    known = {
+        name for name in revisions(CHAIN) if SchemaVersion(name, "s0001", False).before_releases
+    }
     assert known == set(revisions(CHAIN)) and len(known) == 19
     wheel = tomllib.loads((PROCESS.parents[2] / "pyproject.toml").read_text())["tool"]["hatch"][
         "build"
@@ -125,7 +127,7 @@ def test_only_an_older_database_can_be_converted(engine: Engine) -> None:
 
 
 def kill_and_convert_again(engine: Engine, url: str, after: float) -> bool:
-    """Kill a conversion ``after`` seconds; return whether it was still running."""
+    """Kill a conversion after ``after`` seconds; return whether it was still running."""
     make_old(engine, "0001")
     with for_writing(engine).begin() as connection:
         add(connection, "accounts", id="A", name="a")
@@ -219,9 +221,9 @@ def test_past_usage_is_summed_by_day_and_part(engine: Engine) -> None:
     assert sums("A", "worker", november, "W") == (2, 1, 1, 6, 2, 0)
     assert sums("A", "worker", november) == (0, 0, 0, 0, 5, 500)  # the account is unknown
     assert sums("A", "task", october, "T") == sums("A", "key", october, "K") == (1, 0, 0, 3, 40, 0)
-    assert sums("B", "", october) == (0, 0, 0, 0, 0, 1)  # in UTC, where the zone is unknown
-    whole = of["A", "", november, ""]
-    assert (whole["traffic_bytes"], whole["run_ms"]) == (14, 5_000 + 5_001)
+    assert sums("B", "", october) == (0, 0, 0, 0, 0, 1)  # by UTC, because B's zone is unknown
+    total = of["A", "", november, ""]
+    assert (total["traffic_bytes"], total["run_ms"]) == (14, 5_000 + 5_001)
 
 
 @pytest.mark.slow
@@ -239,11 +241,11 @@ def test_ended_runs_get_the_sums_of_their_attempts(engine: Engine) -> None:
     assert convert(engine, CHAIN).up_to_date
     with engine.connect() as connection:
         table = Table("runs", MetaData(), autoload_with=connection)
-        found = {row["id"]: row for row in connection.execute(select(table)).mappings()}
-    sums = {name: (row["busy_ms"], row["cpu_ms"]) for name, row in found.items()}
+        rows = {row["id"]: row for row in connection.execute(select(table)).mappings()}
+    sums = {name: (row["busy_ms"], row["cpu_ms"]) for name, row in rows.items()}
     # R1 never ran its Worker, R2 and R3 had no attempt, R4 is active
     assert sums == {"R0": (3_000, 15), "R1": (0, 1), "R2": (0, 0), "R3": (0, 0), "R4": (0, 0)}
-    assert {(row["memory_mb_ms"], row["bound"]) for row in found.values()} == {(0, "most")}
+    assert {(row["memory_mb_ms"], row["bound"]) for row in rows.values()} == {(0, "most")}
 
 
 @pytest.mark.slow
@@ -262,8 +264,8 @@ def test_past_runs_are_counted_for_their_worker(engine: Engine) -> None:
     assert convert(engine, CHAIN).up_to_date
     with engine.connect() as connection:
         [facts] = connection.execute(text("SELECT * FROM worker_facts")).mappings().all()
-        found = connection.execute(text("SELECT worker_id, category FROM worker_categories"))
-        assert sorted(map(tuple, found)) == [("w", 3), ("w", 7)]
+        rows = connection.execute(text("SELECT worker_id, category FROM worker_categories"))
+        assert sorted(map(tuple, rows)) == [("w", 3), ("w", 7)]
     signs = "".join(verdict(Outcome(outcome)) for outcome in outcomes)
     good = [n for n, outcome in enumerate(outcomes) if outcome == "succeeded"]
     assert dict(facts) == {

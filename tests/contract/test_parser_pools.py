@@ -1,4 +1,4 @@
-"""What callers of both pools of parsers rely on."""
+"""The contract of ``ParserPool``, over both implementations."""
 
 from __future__ import annotations
 

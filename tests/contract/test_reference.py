@@ -1,7 +1,7 @@
 """Every path, parameter, field and type of the platform's published descriptions is served here.
 
-The facts are in ``reference/``: names and types as they were published. Where this server differs
-from them on purpose, ``departures.toml`` has an entry with the reason; unneeded entries fail.
+The facts are in ``reference/``: names and types as they were published. For each intended
+difference ``departures.toml`` has an entry with the reason; an unneeded entry fails the test.
 """
 
 from __future__ import annotations
@@ -92,13 +92,13 @@ class Served:
             yield schema
 
     def types(self, schema: Object) -> set[str]:
-        found: set[str] = set()
+        names: set[str] = set()
         for choice in self.choices(schema):
             kind = choice.get("type")
             if kind is None and "const" in choice:
                 kind = {int: "integer", str: "string"}[type(choice["const"])]
-            found |= {"any"} if kind is None else {kind} if isinstance(kind, str) else {*kind}
-        return found
+            names |= {"any"} if kind is None else {kind} if isinstance(kind, str) else {*kind}
+        return names
 
     def at(self, schema: Object, path: str) -> tuple[Object | None, bool]:
         """The schema of a field, or None; and whether it is required."""
@@ -188,22 +188,22 @@ def errors(served: Served, fact: Object) -> Iterator[str]:
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_the_published_facts_are_served(document: Object, version: str) -> None:
     excused = departures()
-    found = [
+    unexplained = [
         f"{fact['request']}: {difference}"
         for fact in facts(version)
         for difference in differences(Served(document, fact["request"]), fact)
         if not {(fact["request"], difference), ("*", difference)} & excused.keys()
     ]
-    assert not found, "\n".join(found)
+    assert not unexplained, "\n".join(unexplained)
 
 
 async def test_every_departure_still_differs(document: Object) -> None:
-    found: set[tuple[str, str]] = set()
+    current: set[tuple[str, str]] = set()
     for version in VERSIONS:
         for fact in facts(version):
             for difference in differences(Served(document, fact["request"]), fact):
-                found |= {(fact["request"], difference), ("*", difference)}
-    assert departures().keys() <= found
+                current |= {(fact["request"], difference), ("*", difference)}
+    assert departures().keys() <= current
 
 
 def test_the_facts_cover_all_operations() -> None:

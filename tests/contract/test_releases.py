@@ -45,7 +45,7 @@ def test_the_database_of_a_release_can_be_migrated(
 
 
 def empty_tables(engine: Engine) -> list[str]:
-    """The tables of a release without rows; before the migration there must be none."""
+    """The tables without rows; before the migration every table of a release must have rows."""
     with engine.connect() as connection:
         return [
             name

@@ -40,11 +40,11 @@ async def test_totals_count_visible_rows_and_bytes(results: SqlResults) -> None:
 async def test_rows_of_attempts_that_the_state_does_not_know_are_not_shown(
     results_url: str,
 ) -> None:
-    """``lost`` is of a state that no longer exists, in which the run started for the first time."""
-    known, asked = {"a"}, []
+    """Attempt ``lost`` was made by an earlier state that no longer exists, for the same run."""
+    known, lookups = {"a"}, []
 
     async def lookup(attempt_ids: Sequence[str]) -> frozenset[str]:
-        asked.append(sorted(attempt_ids))
+        lookups.append(sorted(attempt_ids))
         return known.intersection(attempt_ids)
 
     async with open_rows(results_url, lookup) as store:
@@ -60,13 +60,13 @@ async def test_rows_of_attempts_that_the_state_does_not_know_are_not_shown(
             assert await store.page(RUN, NONE, offset=2, limit=9) == walked[2:]
             assert await store.page(RUN, frozenset("a"), offset=0, limit=9) == []
             assert (await store.totals(RUN, frozenset("a"))).rows == 0
-        assert asked == [["a", "lost"]], "each attempt is looked up once"
+        assert lookups == [["a", "lost"]], "each attempt is looked up once"
         known.add("b")
         await store.open_attempt(RUN, "b")
         await store.commit([AttemptBatch(RUN, "b", plain(4))])
         assert numbers(await everything(store)) == [1, 2, 3, 4]
         assert (await store.totals(RUN, NONE)).rows == 4
-        assert asked == [["a", "lost"], ["b"]]
+        assert lookups == [["a", "lost"], ["b"]]
         assert (await store.totals("another run", NONE)).rows == 0
 
 
@@ -84,7 +84,7 @@ async def test_an_unknown_run_is_empty_everywhere(results: SqlResults) -> None:
 
 @pytest.fixture
 async def mixed(results: SqlResults) -> SqlResults:
-    """3,000 rows of three attempts, interleaved."""
+    """Store 3,000 rows of three attempts, interleaved."""
     for attempt in "abc":
         await results.open_attempt(RUN, attempt)
     for start in range(0, 3000, 100):
@@ -227,7 +227,7 @@ async def test_sorted_rows_have_one_order_on_every_database(
         assert list(order.positions) == expected
 
 
-# --- looking into the log -------------------------------------------------------------------
+# --- scans of the log -----------------------------------------------------------------------
 
 
 async def logged(results: SqlResults, *lines: tuple[int, str]) -> None:
@@ -236,9 +236,9 @@ async def logged(results: SqlResults, *lines: tuple[int, str]) -> None:
     assert await results.commit([AttemptBatch(RUN, "a", log=entries)]) == [True]
 
 
-async def scanned(results: SqlResults, wanted: LogFilter, **more: Any) -> list[int]:
+async def scanned(results: SqlResults, log_filter: LogFilter, **more: Any) -> list[int]:
     place = {"low": 0, "high": 10**6, "limit": 100, "cut": 50} | more
-    return [line.position for line in await results.log_scan(RUN, wanted, **place)]
+    return [line.position for line in await results.log_scan(RUN, log_filter, **place)]
 
 
 async def test_a_scan_reads_its_range_from_one_end(results: SqlResults) -> None:
@@ -267,7 +267,7 @@ async def test_a_scan_filters_by_severity_and_text(results: SqlResults) -> None:
     assert await scanned(results, LogFilter(level=3)) == [3, 4]
     assert await scanned(results, LogFilter(text="GOT 100")) == [2, 3]
     assert await scanned(results, LogFilter(level=4, text="got")) == [3]
-    for text, found in {
+    for text, positions in {
         "100%": [2],
         "a_b": [2],
         "%": [2],
@@ -280,7 +280,7 @@ async def test_a_scan_filters_by_severity_and_text(results: SqlResults) -> None:
         "nothing": [],
         "'; --": [],
     }.items():
-        assert await scanned(results, LogFilter(text=text)) == found, text
+        assert await scanned(results, LogFilter(text=text)) == positions, text
 
 
 async def test_a_scan_and_a_log_filter_match_the_same_lines(results: SqlResults) -> None:
@@ -294,9 +294,9 @@ async def test_a_scan_and_a_log_filter_match_the_same_lines(results: SqlResults)
     entries = await results.log_after(RUN, 0, 1000)
     for _ in range(60):
         text = "".join(dice.choices(letters, k=dice.randint(1, 2)))
-        wanted = LogFilter(dice.randint(1, 4), text)
-        expected = [entry.position for entry in entries if wanted.matches(entry)]
-        assert await scanned(results, wanted, limit=1000) == expected, wanted
+        log_filter = LogFilter(dice.randint(1, 4), text)
+        expected = [entry.position for entry in entries if log_filter.matches(entry)]
+        assert await scanned(results, log_filter, limit=1000) == expected, log_filter
 
 
 async def test_a_scan_shortens_long_values_and_states_their_length(results: SqlResults) -> None:

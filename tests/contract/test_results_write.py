@@ -67,7 +67,7 @@ async def test_data_is_returned_unchanged(results: SqlResults) -> None:
     batch = AttemptBatch(RUN, "a", [PushedRow(data) for data in AS_THEY_CAME])
     assert await results.commit([batch]) == [True]
     many = AttemptBatch(RUN, "a", [PushedRow(data) for data in AS_THEY_CAME * 10])
-    assert await results.commit([many]) == [True]  # large batches take another way
+    assert await results.commit([many]) == [True]  # large batches are written in another way
     assert [row.data for row in await everything(results)] == AS_THEY_CAME * 11
 
 
@@ -94,7 +94,7 @@ async def test_a_thousand_batches_from_eight_attempts_at_once(
         assert own == [f"{attempt}:{n}" for n in range(375)]
 
 
-# --- the fence ------------------------------------------------------------------------------
+# --- closed attempts ------------------------------------------------------------------------
 
 
 async def test_unopened_and_closed_attempts_store_nothing(results: SqlResults) -> None:
@@ -139,7 +139,7 @@ async def test_an_attempt_closed_before_it_opened_stays_closed(results: SqlResul
 async def push_until_refused(
     results: SqlResults, run: str, attempt: str, closed: asyncio.Event
 ) -> tuple[int, list[list[bool]]]:
-    """The acknowledged rows, and the results of pushes that started after the close."""
+    """Return the number of acknowledged rows, and the results of pushes after the close."""
     acknowledged, late_answers = 0, []
     while True:
         late = closed.is_set()
@@ -254,10 +254,10 @@ async def test_random_upserts_agree_with_a_dictionary(
             expected[value] = expected.get(value, {}) | fields
         store, attempt = chance.choice([(results, "a"), (second, "b")])
         assert await store.commit([AttemptBatch(RUN, attempt, rows)]) == [True]
-    found = await everything(results)
-    assert [json.loads(row.data) for row in found] == list(expected.values())
+    stored = await everything(results)
+    assert [json.loads(row.data) for row in stored] == list(expected.values())
     assert await results.totals(RUN, NONE) == RunTotals(
-        len(expected), sum(len(row.data) for row in found)
+        len(expected), sum(len(row.data) for row in stored)
     )
 
 
@@ -308,14 +308,14 @@ async def test_log_lines_have_positions_of_their_own(results: SqlResults) -> Non
         ]
     )
     await results.commit([AttemptBatch(RUN, "a", log=lines(5, 100))])
-    found = await results.log_after(RUN, 0, 1000)
-    assert [entry.position for entry in found] == list(range(1, 101))
-    assert [(e.type, e.group, e.content, e.timestamp) for e in found] == [
+    entries = await results.log_after(RUN, 0, 1000)
+    assert [entry.position for entry in entries] == list(range(1, 101))
+    assert [(e.type, e.group, e.content, e.timestamp) for e in entries] == [
         (e.type, e.group, e.content, e.timestamp) for e in lines(0, 100)
     ]
-    assert await results.log_tail(RUN, 7) == found[-7:]
-    assert await results.log_tail(RUN, 1000) == found
-    assert await results.log_after(RUN, 40, 5) == found[40:45]
+    assert await results.log_tail(RUN, 7) == entries[-7:]
+    assert await results.log_tail(RUN, 1000) == entries
+    assert await results.log_after(RUN, 40, 5) == entries[40:45]
     assert await results.log_after(RUN, 100, 5) == []
 
 
@@ -326,9 +326,9 @@ async def test_text_that_cannot_be_stored_is_replaced_in_each_database(
     await results.open_attempt(RUN, "a")
     entry = NewLogEntry(4, "g\0\ud800", "caf\u00e9 \udfff\0 \U0001f41f\n", 0)
     await results.commit([AttemptBatch(RUN, "a", log=[entry] * count)])
-    (found, *_) = await results.log_tail(RUN, 1)
-    assert found.group == "g\ufffd\ufffd"
-    assert found.content == "caf\u00e9 \ufffd\ufffd \U0001f41f\n"
+    (stored, *_) = await results.log_tail(RUN, 1)
+    assert stored.group == "g\ufffd\ufffd"
+    assert stored.content == "caf\u00e9 \ufffd\ufffd \U0001f41f\n"
 
 
 @pytest.mark.parametrize("kind", [0, 5, -1])

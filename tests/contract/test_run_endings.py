@@ -37,7 +37,7 @@ CALLBACK = "https://example.com/hook"
 
 @dataclass
 class Setup:
-    """Both stores of one database, and the services that a runner and the timers use."""
+    """Both stores of one database, with the services that a runner and the timers use."""
 
     storage: Any
     results: SqlResults
@@ -75,18 +75,20 @@ class Setup:
         )
 
     async def abort(self, run: Run) -> Run:
-        found = await self.storage.write(lambda tx: abort_run(tx, self.rules, run.id, "test"))
-        assert found is not None
-        moved: Run = found[1]
+        result = await self.storage.write(lambda tx: abort_run(tx, self.rules, run.id, "test"))
+        assert result is not None
+        moved: Run = result[1]
         return moved
 
     async def stored(self, run: Run) -> Run:
-        found: Run | None = await self.storage.read(lambda tx: tx.runs.get(run.id))
-        assert found is not None
-        return found
+        current: Run | None = await self.storage.read(lambda tx: tx.runs.get(run.id))
+        assert current is not None
+        return current
 
     async def check_ended_once(self, run: Run) -> Run:
-        """One terminal event, one delivery, no hold, no active attempt or waiting subtask."""
+        """Check: one terminal event, one delivery, no hold, no active attempt, no waiting subtask;
+        return the run.
+        """
         now = await self.stored(run)
         assert now.state.terminal
 
@@ -252,13 +254,13 @@ async def test_a_lost_runner_can_change_nothing(setup: Setup) -> None:
         lambda tx: tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now - 1, AttemptUsage(7))
     )
     [until] = (await setup.attempts.check_leases()).values()
-    assert not await setup.attempts.end_expired(lease.attempt.id, 1)  # renewed since
+    assert not await setup.attempts.end_expired(lease.attempt.id, 1)  # the lease was renewed
     assert await setup.push(lease, 1)
     assert await setup.attempts.end_expired(lease.attempt.id, until)
     now = await setup.check_ended_once(run)
     assert (now.state, now.outcome, now.results) == (RunState.FAILED, Outcome.RUNNER_LOST, 3)
     assert now.traffic_bytes == 7
-    # the runner thaws: its rows, its end and its report change nothing
+    # the runner continues: its rows, its end and its report change nothing
     assert not await setup.push(lease, 1)
     assert await setup.end(lease) is None
     with pytest.raises(StaleLease):
@@ -272,7 +274,7 @@ async def test_a_lost_runner_can_change_nothing(setup: Setup) -> None:
 async def test_an_outage_while_a_lost_attempt_is_ended_changes_neither_its_rows_nor_its_reason(
     setup: Setup, writes: int
 ) -> None:
-    """``writes`` writes of the state succeed: none, or the one that takes the attempt over."""
+    """``writes`` writes of the state succeed: none, or only the takeover of the attempt."""
     run, [lease] = await setup.start()
     await setup.push(lease, 2)
     [(name, until)] = (await setup.attempts.check_leases()).items()
@@ -333,7 +335,7 @@ async def test_a_report_states_when_the_charge_reaches_the_held_amount(setup: Se
     run, leases = await setup.start(2, limits=limits, hold_micros=600_000_000)
     reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in leases]
     orders = await setup.attempts.report(reports, 15_000)
-    assert orders.next_check_ms == 300_000  # two of them, so half as long
+    assert orders.next_check_ms == 300_000  # two attempts use up the amount in half the time
     await setup.end(leases[0], busy_ms=60_000)
     reports = [AttemptReport(leases[1].attempt, AttemptUsage(busy_ms=90_000))]
     orders = await setup.attempts.report(reports, 15_000)
@@ -376,7 +378,7 @@ async def test_only_reports_with_a_valid_lease_add_points(setup: Setup) -> None:
     await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=6))], 15_000)
     assert await points() == [5]  # the next one is not due yet
     await setup.end(lease, cpu_ms=7)
-    assert await points() == [5, 7]  # the end is a point whenever it comes
+    assert await points() == [5, 7]  # the end is always a point
 
 
 async def test_a_run_without_reports_has_no_points(setup: Setup) -> None:
@@ -386,7 +388,7 @@ async def test_a_run_without_reports_has_no_points(setup: Setup) -> None:
 
 
 async def sites_of(setup: Setup, run: Run) -> tuple[list[Any], list[Any]]:
-    """The stored sums of ended attempts, and those that active ones reported."""
+    """The stored sums of ended attempts, and the sums that active attempts reported."""
     return await setup.storage.read(
         lambda tx: ([*tx.sites.of_run(run.id)], tx.sites.reported(run.id))
     )
@@ -426,6 +428,6 @@ async def test_a_run_has_a_bounded_number_of_sites(setup: Setup) -> None:
     for n, lease in enumerate(leases):
         many = tuple(SiteTraffic(f"{n}-{k}.example", requests=1) for k in range(150))
         await setup.attempts.ended(lease.attempt, SUCCESS, AttemptUsage(), actor="test", sites=many)
-    found, _ = await sites_of(setup, run)
-    assert len(found) == 201
-    assert sum(site.requests for site in found) == 450
+    sites, _ = await sites_of(setup, run)
+    assert len(sites) == 201
+    assert sum(site.requests for site in sites) == 450

@@ -106,16 +106,16 @@ def newest_first(runs: Iterable[Run]) -> list[ListCursor]:
 async def walk_all(
     state: State, owner: str, search: RunSearch, newer: bool = False
 ) -> list[ListCursor]:
-    found: list[ListCursor] = []
+    cursors: list[ListCursor] = []
     start: ListCursor | None = None
     while True:
         step = await state.read(
             lambda tx, at=start: tx.run_lists.walk(owner, search, at, limit=7, newer=newer)
         )
-        found += step.cursors
+        cursors += step.cursors
         start = step.stopped or (step.cursors[-1] if len(step.cursors) == 7 else None)
         if start is None:
-            return found
+            return cursors
 
 
 @pytest.mark.slow
@@ -147,16 +147,16 @@ async def test_a_walk_stops_at_the_scan_limit_and_continues_there(
     assert set(first.cursors) < set(looked_at)
     expected = newest_first(run for run in made if matches(run, search))
     for newer in (False, True):
-        found = await walk_all(state, owner, search, newer)
-        assert found == (expected[::-1] if newer else expected) and expected
+        walked = await walk_all(state, owner, search, newer)
+        assert walked == (expected[::-1] if newer else expected) and expected
 
 
 async def test_totals_are_known_without_a_scan(state: State) -> None:
     owner, workers, made = await fill(state)
 
     async def total(search: RunSearch) -> int | None:
-        found: int | None = await state.read(lambda tx: tx.run_lists.total(owner, search))
-        return found
+        count: int | None = await state.read(lambda tx: tx.run_lists.total(owner, search))
+        return count
 
     failed = RunSearch(states=(RunState.FAILED, RunState.READY))
     for search in (RunSearch(), failed, replace(failed, worker_id=workers[0])):
@@ -201,15 +201,15 @@ async def test_used_workers_are_listed_latest_first(state: State) -> None:
     assert await state.read(lambda tx: tx.run_lists.workers(owner)) == sorted(workers)
     ordered = sorted(made, key=lambda run: (run.created_at, run.id), reverse=True)
     expected = list(dict.fromkeys(run.worker_id for run in ordered))
-    found = await state.read(lambda tx: tx.run_lists.recent_workers(owner, 50))
+    listed = await state.read(lambda tx: tx.run_lists.recent_workers(owner, 50))
     last = {w: max(r.created_at for r in ordered[:50] if r.worker_id == w) for w in workers}
-    assert found == sorted(workers, key=lambda w: (-last[w], w)) and set(found) == set(expected)
+    assert listed == sorted(workers, key=lambda w: (-last[w], w)) and set(listed) == set(expected)
     assert await state.read(lambda tx: tx.run_lists.recent_workers(owner, 0)) == []
 
 
 @pytest.mark.new_database
 async def test_no_walk_reads_a_whole_table(state: State) -> None:
-    """Each kind of filter has an index in the required order, and uses it."""
+    """Each kind of filter uses an index that has the required order."""
     owner, workers, _ = await fill(state)
     plans = {
         "ix_runs_account_id_state_created_at_id": RunSearch(states=(RunState.FAILED,)),
@@ -223,7 +223,7 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
     place = ListCursor(records.START + 20, "01")
     with state.storage.engine.connect() as connection:
         if connection.dialect.name != "sqlite":
-            # PostgreSQL prefers these for a table as small as this one
+            # PostgreSQL would prefer these plans, because the table is small
             connection.exec_driver_sql("SET enable_seqscan = off")
             connection.exec_driver_sql("SET enable_bitmapscan = off")
         for index, search in plans.items():
@@ -233,8 +233,8 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
                 explain = (
                     "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
                 )
-                found = connection.execute(text(explain + statement), query.values | {"limit": 5})
-                query_plan = " ".join(str(value) for row in found for value in row)
+                lines = connection.execute(text(explain + statement), query.values | {"limit": 5})
+                query_plan = " ".join(str(value) for row in lines for value in row)
                 if connection.dialect.name == "sqlite":
                     assert f"INDEX {index}" in query_plan, query_plan
                     assert "TEMP B-TREE" not in query_plan and "SCAN runs" not in query_plan, (

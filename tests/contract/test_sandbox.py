@@ -1,7 +1,7 @@
-"""The contract of ``Sandbox``, over every spawner that this user can have.
+"""The contract of ``Sandbox``, over every spawner that this user can use.
 
-As root that is the launcher; the direct spawner is for plain users, and
-``tests/integration/sandbox/test_plain_user.py`` runs this file as one.
+Root uses the launcher. Other users use the direct spawner:
+``tests/integration/sandbox/test_plain_user.py`` runs this file as such a user.
 """
 
 from __future__ import annotations
@@ -96,9 +96,9 @@ async def test_the_environment_has_given_and_base_variables(place: Site) -> None
     sandbox = await place.open("import os, json\nprint(json.dumps(dict(os.environ)))")
     await sandbox.launch({"GREETING": "hello = world", "PROXY_DOMAIN": "127.0.0.1:1080"})
     out, _ = await drain(sandbox)
-    seen = json.loads(out)
-    seen.pop("LC_CTYPE", None)
-    assert seen == {
+    variables = json.loads(out)
+    variables.pop("LC_CTYPE", None)
+    assert variables == {
         "GREETING": "hello = world",
         "PROXY_DOMAIN": "127.0.0.1:1080",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -388,7 +388,7 @@ async def test_sweep_keeps_active_sandboxes(place: Site) -> None:
     await sandbox.launch({})
     await line(sandbox)
     assert await place.sandbox.sweep(frozenset({name})) == []
-    assert await place.sandbox.sweep(frozenset()) == []  # held by this very process
+    assert await place.sandbox.sweep(frozenset()) == []  # this process has the sandbox open
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(sandbox.wait(), 0.2)
 
@@ -466,7 +466,7 @@ print(time.process_time() - cpu, flush=True)
     await sandbox.apply_cpu_limit()
     bound = float(await line(sandbox))
     assert bound / 2 < 0.35
-    assert free / 0.4 > bound / 2  # the boot ran without the limit
+    assert free / 0.4 > bound / 2  # the start of the Worker ran without the limit
 
 
 async def test_probe_reports_the_level(place: Site, request: pytest.FixtureRequest) -> None:

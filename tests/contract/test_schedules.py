@@ -1,5 +1,5 @@
-"""The contract of schedules in the state, and that each planned time fires once, on both
-databases, whichever servers check the schedule as well.
+"""The contract of schedules in the state, on both databases: each planned time fires once, however
+many servers check the schedule.
 """
 
 from __future__ import annotations
@@ -168,10 +168,10 @@ async def test_a_concurrent_change_cancels_the_fire(setup: Setup) -> None:
     setup.clock.advance(60)
     original = setup.starts.start_task
 
-    async def start(*given: Any, **more: Any) -> Run:
+    async def start(*arguments: Any, **more: Any) -> Run:
         setup.starts.start_task = original  # type: ignore[method-assign]
         await setup.schedule(ScheduleEdit(kind=ScheduleKind.DAILY, time="12:00"))
-        return await original(*given, **more)
+        return await original(*arguments, **more)
 
     setup.starts.start_task = start  # type: ignore[method-assign]
     await setup.firing.process_pending()
@@ -210,7 +210,7 @@ async def jumps(setup: Setup, count: int, seed: int) -> None:
     await setup.schedule(EVERY_MINUTE)
     for _ in range(count):
         setup.clock.advance(rng.choice([60, 60, 60, 3600, 86_400, -3600, -86_400, 7, -60]))
-        if rng.random() < 0.3:  # planned anew by the clock of this moment
+        if rng.random() < 0.3:  # a change plans the next time by the current clock
             await setup.schedule(ScheduleEdit(enabled=False))
             await setup.schedule(ScheduleEdit(enabled=True))
         await setup.firing.process_pending()
@@ -232,7 +232,7 @@ async def test_two_hundred_jumps_of_the_clock_fire_nothing_twice(setup: Setup, s
     await jumps(setup, 200, seed)
 
 
-# --- failures in a row, and times that are late ----------------------------------------------
+# --- failures in a row, late times -----------------------------------------------------------
 
 
 async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(setup: Setup) -> None:
@@ -262,7 +262,7 @@ async def test_schedules_are_listed_by_next_time(setup: Setup) -> None:
     await setup.schedule(EVERY_MINUTE)
 
     def more(tx: Transaction) -> list[str]:
-        found = [setup.task.id]
+        task_ids = [setup.task.id]
         for change in (
             ScheduleEdit(True, ScheduleKind.DAILY, time="09:00"),
             ScheduleEdit(False, ScheduleKind.CRON, cron=""),
@@ -270,16 +270,16 @@ async def test_schedules_are_listed_by_next_time(setup: Setup) -> None:
             task = records.task(setup.task.account_id, setup.task.worker_id)
             tx.tasks.add(task)
             change_schedule(tx, task, change, OWN_NAMES)
-            found.append(task.id)
-        return found
+            task_ids.append(task.id)
+        return task_ids
 
     made = await setup.storage.write(more)
 
     def look(tx: Transaction) -> tuple[int, list[Schedule]]:
         return tx.schedules.of_account(setup.task.account_id, offset=0, limit=9)
 
-    count, found = await setup.storage.read(look)
-    assert (count, [schedule.task_id for schedule in found]) == (3, made)
+    count, schedules = await setup.storage.read(look)
+    assert (count, [schedule.task_id for schedule in schedules]) == (3, made)
     assert await setup.storage.read(
         lambda tx: tx.schedules.of_account("unknown", offset=0, limit=9)
     ) == (0, [])

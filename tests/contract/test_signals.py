@@ -84,9 +84,9 @@ async def test_a_signal_reaches_another_process(setup: Setup) -> None:
 
 
 async def test_every_listener_gets_a_signal(setup: Setup) -> None:
-    one, two = setup.signals(), setup.signals()
-    async with one.listen() as first, one.listen() as second, two.listen() as third:
-        two.notify("work")
+    here, elsewhere = setup.signals(), setup.signals()
+    async with here.listen() as first, here.listen() as second, elsewhere.listen() as third:
+        elsewhere.notify("work")
         heard = [await listener.wait(WORK, LONG) for listener in (first, second, third)]
     assert heard == ["work"] * 3
 
@@ -127,12 +127,12 @@ async def test_a_thousand_signals_count_once(setup: Setup) -> None:
         repeated = 0
         while await listener.wait(WORK, SOON) is not None:
             repeated += 1
-        assert repeated <= 2  # what was still under way when the first was consumed
+        assert repeated <= 2  # signals that were still on their way when the first was consumed
 
 
 @pytest.mark.slow
 async def test_a_thousand_different_topics_all_arrive(setup: Setup) -> None:
-    """The event loop does not run in the meantime; the short kernel queue must lose no signal."""
+    """The event loop does not run while they are sent; the short kernel queue loses no signal."""
     signals = setup.signals()
     topics = frozenset(f"run:{n}" for n in range(1000))
     async with signals.listen() as listener:

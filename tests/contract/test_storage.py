@@ -134,16 +134,16 @@ async def test_versions_are_immutable_and_the_latest_is_the_newest_published(sta
 async def test_search_ignores_case_and_wildcards(state: State) -> None:
     owner, other = records.account(), records.account()
     texts = ["100% Straße", "under_score", "Ünïcode ŻÓŁW", "back\\slash"]
-    found = [records.worker(owner.id, title=t, created_at=n) for n, t in enumerate(texts)]
+    matching = [records.worker(owner.id, title=t, created_at=n) for n, t in enumerate(texts)]
     private = records.worker(owner.id, title="private books", public=False, created_at=9)
     unpublished = records.worker(owner.id, title="books")
 
     def fill(tx: Transaction) -> None:
         for account in (owner, other):
             tx.accounts.add(account)
-        for worker in (*found, private, unpublished):
+        for worker in (*matching, private, unpublished):
             tx.workers.add(worker)
-        for worker in (*found, private):
+        for worker in (*matching, private):
             tx.workers.add_version(records.version(worker.id))
 
     await state.write(fill)
@@ -160,9 +160,9 @@ async def test_search_ignores_case_and_wildcards(state: State) -> None:
     assert await search("\\") == [texts[3]]
     assert await search("STRASSE") == [texts[0]]
     assert await search("żółw") == [texts[2]]
-    assert await search(found[1].path.upper()) == [texts[1]]
-    assert await search(found[1].path.replace("/", "~")) == [texts[1]]
-    assert await search(found[1].id) == [texts[1]]
+    assert await search(matching[1].path.upper()) == [texts[1]]
+    assert await search(matching[1].path.replace("/", "~")) == [texts[1]]
+    assert await search(matching[1].id) == [texts[1]]
     assert await search("books") == []
     assert await search("books", other.id) == []
     assert await search("books", owner.id) == ["private books"]
@@ -205,9 +205,9 @@ async def test_builds_can_be_allowed_and_forbidden(state: State) -> None:
         return bool((await state.read(lambda tx: tx.workers.get(worker_id))).builds_allowed)
 
     assert not await allowed()
-    for wanted in (True, False):
-        await state.write(lambda tx, w=wanted: tx.workers.allow_builds(worker_id, allowed=w))
-        assert await allowed() is wanted
+    for value in (True, False):
+        await state.write(lambda tx, w=value: tx.workers.allow_builds(worker_id, allowed=w))
+        assert await allowed() is value
 
 
 async def test_lists_of_workers_are_paged_newest_first(state: State) -> None:
@@ -226,8 +226,8 @@ async def test_lists_of_workers_are_paged_newest_first(state: State) -> None:
 
     await state.write(fill)
 
-    def titles(found: tuple[int, list[Worker]]) -> tuple[int, list[str]]:
-        return found[0], [worker.title for worker in found[1]]
+    def titles(page: tuple[int, list[Worker]]) -> tuple[int, list[str]]:
+        return page[0], [worker.title for worker in page[1]]
 
     async def search(offset: int) -> tuple[int, list[str]]:
         return titles(
@@ -274,7 +274,7 @@ async def test_a_deleted_worker_keeps_its_id_and_frees_its_name(state: State) ->
         await state.write(lambda tx: tx.workers.add_version(records.version(old.id, "2.0.0")))
     young = records.worker(owner, name="prices", title="New prices")
     await state.write(lambda tx: publish(tx, young))
-    await state.write(lambda tx: tx.workers.free_name(young.id))  # not deleted: nothing changes
+    await state.write(lambda tx: tx.workers.free_name(young.id))  # no effect: it is not deleted
     assert (await state.read(lambda tx: tx.workers.by_path("acme", "prices"))).id == young.id
     of_account = await state.read(lambda tx: tx.workers.of_account(owner))
     assert young.id in {w.id for w in of_account} and old.id not in {w.id for w in of_account}
@@ -282,8 +282,8 @@ async def test_a_deleted_worker_keeps_its_id_and_frees_its_name(state: State) ->
         lambda tx: tx.workers.search("prices", account_id=owner, offset=0, limit=9),
         lambda tx: tx.workers.own_page(owner, "prices", offset=0, limit=9),
     ):
-        count, found = await state.read(find)
-        assert (count, [worker.id for worker in found]) == (1, [young.id])
+        count, workers = await state.read(find)
+        assert (count, [worker.id for worker in workers]) == (1, [young.id])
 
 
 # --- tasks ----------------------------------------------------------------------------------
@@ -332,6 +332,6 @@ async def test_text_is_stored_except_what_postgresql_cannot_store(state: State, 
     await state.write(lambda tx: tx.tasks.add(task))
     kept = await state.read(lambda tx: tx.tasks.get(task.id))
     assert (kept.title, kept.input_json) == (expected, expected)
-    # asking with such a text is no error either, even where statements go straight to the driver
+    # a query for such a text is no error either, even if the statement goes directly to the driver
     assert await state.read(lambda tx: tx.accounts.key_by_digest(text)) is None
     assert await state.read(lambda tx: tx.runs.get(text)) is None

@@ -22,8 +22,8 @@ async def test_accounts_are_found_by_name_and_by_role(state: State) -> None:
     await state.write(lambda tx: [tx.accounts.add(a) for a in (operator, other)])
 
     def look(tx: Transaction) -> list[Account | None]:
-        found = tx.accounts.by_name(other.name), tx.accounts.operator(), tx.accounts.by_name("x")
-        return [*found, *tx.accounts.all()]
+        by_name = tx.accounts.by_name(other.name), tx.accounts.operator(), tx.accounts.by_name("x")
+        return [*by_name, *tx.accounts.all()]
 
     assert await state.read(look) == [other, operator, None, operator, other]
     assert await state.write(lambda tx: tx.accounts.lock(other.id)) == other

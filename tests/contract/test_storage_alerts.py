@@ -91,8 +91,8 @@ async def test_ended_runs_are_taken_once_and_in_order(state: State) -> None:
     await state.write(lambda tx: tx.alerts.postpone_check(second.seq, 2, 50))
     assert (await state.read(lambda tx: tx.alerts.next_check(10))).run_id == runs[2].id
     assert await state.read(lambda tx: tx.alerts.next_check_at()) == 0
-    again = await state.read(lambda tx: tx.alerts.next_check(50))
-    assert (again.run_id, again.tries, again.not_before) == (runs[1].id, 2, 50)
+    check = await state.read(lambda tx: tx.alerts.next_check(50))
+    assert (check.run_id, check.tries, check.not_before) == (runs[1].id, 2, 50)
     await state.write(lambda tx: tx.runs.delete(runs[2].id))
     assert (await state.read(lambda tx: tx.alerts.next_check(50))).run_id == runs[1].id
     assert await state.read(lambda tx: tx.alerts.next_check_at()) == 50
@@ -111,14 +111,14 @@ async def test_the_usual_value_of_a_run(state: State) -> None:
 
     made = await state.write(history)
     evaluated = made[25]
-    found = await state.read(lambda tx: tx.alerts.usual(evaluated, of_task=False, limit=20))
-    # the newest first, none that ended later, and at the same moment those with a smaller id
-    assert len(found) == 20
-    assert found[0] == PreviousRun(made[24].id, 124, 10_000)
-    assert [past.results for past in found[:4]] == [124, 123, 7, 122]
+    previous = await state.read(lambda tx: tx.alerts.usual(evaluated, of_task=False, limit=20))
+    # newest first; none that ended later, or at the same moment with a larger id
+    assert len(previous) == 20
+    assert previous[0] == PreviousRun(made[24].id, 124, 10_000)
+    assert [past.results for past in previous[:4]] == [124, 123, 7, 122]
     of_task = replace(evaluated, task_id="t1", finished_at=125)
-    found = await state.read(lambda tx: tx.alerts.usual(of_task, of_task=True, limit=20))
-    assert [past.results for past in found] == [7]
+    previous = await state.read(lambda tx: tx.alerts.usual(of_task, of_task=True, limit=20))
+    assert [past.results for past in previous] == [7]
 
 
 async def test_the_latest_ended_runs(state: State) -> None:
@@ -132,14 +132,14 @@ async def test_the_latest_ended_runs(state: State) -> None:
         ended(tx, other, worker, 500)
 
     await state.write(history)
-    for worker_id, task_id, wanted in (
+    for worker_id, task_id, expected in (
         ("", "", [109, 108, 107]), (worker, "", [109, 108, 107]), ("", "t0", [108, 106, 104]),
         ("w2", "", []),
     ):  # fmt: skip
-        found = await state.read(
+        runs = await state.read(
             lambda tx, w=worker_id, t=task_id: tx.alerts.last_ended(owner, w, t, 3)
         )
-        assert [run.finished_at for run in found] == wanted
+        assert [run.finished_at for run in runs] == expected
 
 
 async def test_runs_that_a_budget_counts(state: State) -> None:
@@ -154,14 +154,14 @@ async def test_runs_that_a_budget_counts(state: State) -> None:
             tx.usage.add(UsageKey(owner, day, of, task), sums)
 
     await state.write(days)
-    for rule, wanted in (
+    for rule, expected in (
         (a_rule(owner), (30, 9)),
         (a_rule(owner, worker_id=worker), (20, 6)),
         (a_rule(owner, task_id="t1"), (10, 3)),
         (a_rule("unknown"), (0, 0)),
     ):
-        found = await state.read(lambda tx, r=rule: tx.alerts.usage_of(r, 20261101, 20261131))
-        assert found == wanted
+        usage = await state.read(lambda tx, r=rule: tx.alerts.usage_of(r, 20261101, 20261131))
+        assert usage == expected
 
 
 async def test_a_month_is_claimed_once(state: State) -> None:
@@ -181,9 +181,9 @@ async def test_alerts_are_listed_counted_and_read(state: State) -> None:
     rule, second = a_rule(owner), a_rule(owner)
     made = [an_alert(rule if at % 2 else second, at=at) for at in range(6)]
     foreign = an_alert(a_rule(other), at=3)
-    await state.write(lambda tx: [tx.alerts.add_alert(one) for one in (*made, foreign)])
-    again = replace(made[1], id=records.ordered_id())
-    assert not await state.write(lambda tx: tx.alerts.add_alert(again))
+    await state.write(lambda tx: [tx.alerts.add_alert(alert) for alert in (*made, foreign)])
+    duplicate = replace(made[1], id=records.ordered_id())
+    assert not await state.write(lambda tx: tx.alerts.add_alert(duplicate))
     count, page = await state.read(lambda tx: tx.alerts.alerts(owner, ALL, offset=1, limit=2))
     assert (count, page) == (6, [made[4], made[3]])
     of_rule = AlertFilter(rule_id=rule.id)
@@ -210,7 +210,7 @@ async def test_old_alerts_are_removed_in_batches(state: State) -> None:
     assert await state.write(lambda tx: tx.alerts.remove_alerts(4, 3)) == 3
     assert await state.write(lambda tx: tx.alerts.remove_alerts(4, 3)) == 1
     count, page = await state.read(lambda tx: tx.alerts.alerts(owner, ALL, offset=0, limit=9))
-    assert (count, [one.at for one in page]) == (2, [5, 4])
+    assert (count, [alert.at for alert in page]) == (2, [5, 4])
 
 
 @pytest.mark.new_database
@@ -233,5 +233,5 @@ async def test_usual_values_are_read_from_one_index(state: State) -> None:
             rows = connection.exec_driver_sql(f"{explain} {sql}").all()
             plan = "\n".join(str(row[3] if sqlite else row[0]) for row in rows)
             assert index in plan, plan
-            if in_order:  # read from the end of the index, never sorted
+            if in_order:  # the index is read from its end, without sorting
                 assert "TEMP B-TREE" not in plan and "Sort" not in plan, plan

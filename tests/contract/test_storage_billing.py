@@ -1,4 +1,4 @@
-"""The contract of the state: the ledger with its sums, page by page, and usage by day."""
+"""The contract of the state: the ledger with its sums and pages, and usage by day."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_ledger_sums_always_equal_the_columns(
 async def test_the_ledger_is_read_page_by_page(state: State) -> None:
     account, other = records.account(), records.account()
     kinds = list(EntryKind)
-    # two share each moment, so that the order between them is tried as well
+    # two entries for each moment, so that the test covers the order between them
     entries = [
         replace(records.entry(account.id, kinds[n % 4], n), at=records.START + n // 2)
         for n in range(25)
@@ -80,15 +80,15 @@ async def test_the_ledger_is_read_page_by_page(state: State) -> None:
     await state.write(work)
 
     async def all_of(filter: LedgerFilter) -> list[Any]:
-        found: list[Any] = []
+        entries: list[Any] = []
         while True:
-            after = found[-1].id if found else ""
+            after = entries[-1].id if entries else ""
             page = await state.read(
                 lambda tx, after=after: tx.ledger.page(account.id, filter, after, 4)
             )
             if not page:
-                return found
-            found += page
+                return entries
+            entries += page
 
     assert await all_of(LedgerFilter()) == entries[::-1]
     since, until = records.START + 3, records.START + 9
@@ -115,9 +115,9 @@ async def test_sums_are_kept_by_day_and_returned_in_parts(state: State) -> None:
         key = UsageKey(account.id, 20261100 + dice.randint(1, 30), *owners)
         added.append((key, UsageSums(*(dice.randint(0, 10**12) for _ in range(8)))))
     await state.write(lambda tx: tx.accounts.add(account))
-    for start in range(0, 80, 20):  # several in one transaction, the same row in several
+    for start in range(0, 80, 20):  # each transaction adds to several rows, and some to the same
         some = added[start : start + 20]
-        await state.write(lambda tx, some=some: [tx.usage.add(*one) for one in some])
+        await state.write(lambda tx, some=some: [tx.usage.add(*addition) for addition in some])
     inside = [(key, sums) for key, sums in added if 20261105 <= key.day <= 20261120]
     days = await state.read(lambda tx: tx.usage.days(account.id, 20261105, 20261120))
     expected: dict[Any, UsageSums] = {}
@@ -129,11 +129,11 @@ async def test_sums_are_kept_by_day_and_returned_in_parts(state: State) -> None:
         for key, sums in inside:
             ref = getattr(key, f"{part.value}_id")
             expected[ref] = expected.get(ref, UsageSums()) + sums
-        found = await state.read(
+        stored = await state.read(
             lambda tx, part=part: tx.usage.parts(account.id, 20261105, 20261120, part, 10)
         )
-        assert dict(found) == expected
-        assert [s.usage_micros for _, s in found] == sorted(
+        assert dict(stored) == expected
+        assert [s.usage_micros for _, s in stored] == sorted(
             (s.usage_micros for s in expected.values()), reverse=True
         )
     assert await state.read(lambda tx: tx.usage.days("other", 0, 99999999)) == {}
@@ -146,10 +146,10 @@ async def test_concurrent_additions_are_all_kept(state: State) -> None:
         await state.write(lambda tx: [tx.usage.add(key, UsageSums(runs=1)) for key in order])
 
     await asyncio.gather(*(add(keys[:: 1 if n % 2 else -1]) for n in range(24)))
-    found = await state.read(
+    stored = await state.read(
         lambda tx: tx.usage.parts("account", 0, 99999999, UsageDimension.WORKER, 9)
     )
-    assert {ref: sums.runs for ref, sums in found} == dict.fromkeys("abc", 24)
+    assert {ref: sums.runs for ref, sums in stored} == dict.fromkeys("abc", 24)
 
 
 async def test_a_failed_transaction_adds_nothing(state: State) -> None:

@@ -28,7 +28,7 @@ async def a_run(state: State) -> tuple[str, str]:
 
 
 async def added(state: State, *made: Delivery) -> None:
-    await state.write(lambda tx: [tx.outbox.add(one) for one in made])
+    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in made])
 
 
 async def test_the_latest_attempts_are_kept(state: State) -> None:
@@ -36,9 +36,9 @@ async def test_the_latest_attempts_are_kept(state: State) -> None:
     made = records.delivery(owner, run, receiver="http://a.example:80")
     await added(state, made)
     tries = [DeliveryAttempt(made.id, at, 500, "", 7) for at in range(KEPT_TRIES + 5)]
-    await state.write(lambda tx: [tx.outbox.add_try(one) for one in tries])
-    found = await state.read(lambda tx: tx.outbox.tries_of([made.id, "msg_other"]))
-    assert found == {made.id: tries[5:]}
+    await state.write(lambda tx: [tx.outbox.add_try(attempt) for attempt in tries])
+    kept = await state.read(lambda tx: tx.outbox.tries_of([made.id, "msg_other"]))
+    assert kept == {made.id: tries[5:]}
 
 
 async def test_the_log_is_filtered_and_paged(state: State) -> None:
@@ -56,9 +56,9 @@ async def test_the_log_is_filtered_and_paged(state: State) -> None:
     ]
     await added(state, *made, records.delivery(other, foreign, receiver="http://a.example:80"))
 
-    async def page(wanted: DeliveryFilter, offset: int = 0, limit: int = 10) -> Any:
+    async def page(delivery_filter: DeliveryFilter, offset: int = 0, limit: int = 10) -> Any:
         return await state.read(
-            lambda tx: tx.outbox.page(owner, wanted, offset=offset, limit=limit)
+            lambda tx: tx.outbox.page(owner, delivery_filter, offset=offset, limit=limit)
         )
 
     assert await page(DeliveryFilter()) == (3, made[::-1])
@@ -77,11 +77,13 @@ async def test_waiting_deliveries_of_a_receiver_can_be_cancelled(state: State) -
     other = records.delivery(owner, run, receiver="https://a.example:443")
     await added(state, waits, flies, other)
     assert await state.write(lambda tx: tx.outbox.fail_pending(owner, hook, "why", 100)) == 1
-    found = {one.id: one for one in await state.read(lambda tx: tx.outbox.of_run(run))}
-    assert found[waits.id] == replace(
+    by_id = {
+        delivery.id: delivery for delivery in await state.read(lambda tx: tx.outbox.of_run(run))
+    }
+    assert by_id[waits.id] == replace(
         waits, state=DeliveryState.FAILED, last_error="why", ended_at=100
     )
-    assert (found[flies.id], found[other.id]) == (flies, other)
+    assert (by_id[flies.id], by_id[other.id]) == (flies, other)
 
 
 async def test_receivers_are_created_once_per_account(state: State) -> None:

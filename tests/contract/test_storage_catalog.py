@@ -52,8 +52,8 @@ def end(run: Run, outcome: Outcome) -> Any:
 
 
 async def facts_of(state: State, worker_id: str) -> WorkerFacts | None:
-    found = await state.read(lambda tx: tx.worker_facts.of_workers([worker_id]))
-    facts: WorkerFacts | None = found.get(worker_id)
+    by_worker = await state.read(lambda tx: tx.worker_facts.of_workers([worker_id]))
+    facts: WorkerFacts | None = by_worker.get(worker_id)
     return facts
 
 
@@ -151,18 +151,18 @@ async def test_categories_are_counted_and_filtered(state: State) -> None:
     await state.write(fill)
 
     async def counts(words: str = "", account_id: str | None = None) -> dict[int, int]:
-        found: dict[int, int] = await state.read(
+        result: dict[int, int] = await state.read(
             lambda tx: tx.workers.categories(words, account_id=account_id)
         )
-        return found
+        return result
 
     async def titles(category: int, account_id: str | None = None) -> list[str]:
-        _, found = await state.read(
+        _, workers = await state.read(
             lambda tx: tx.workers.search(
                 "", account_id=account_id, offset=0, limit=9, category=category
             )
         )
-        return [worker.title for worker in found]
+        return [worker.title for worker in workers]
 
     assert await counts() == {3: 1, 5: 2}
     assert await counts(account_id=other.id) == {3: 1, 5: 3}
@@ -192,10 +192,10 @@ async def test_the_list_is_sorted_by_use_age_or_name(state: State) -> None:
     await state.write(fill)
 
     async def sorted_by(order: WorkerOrder) -> list[str]:
-        _, found = await state.read(
+        _, workers = await state.read(
             lambda tx: tx.workers.search("", account_id=None, offset=0, limit=9, order=order)
         )
-        return [worker.title for worker in found]
+        return [worker.title for worker in workers]
 
     assert await sorted_by(WorkerOrder.USED) == ["C", "b", "a"]
     assert await sorted_by(WorkerOrder.NEW) == ["a", "C", "b"]
@@ -234,8 +234,8 @@ async def test_run_options_include_all_versions(state: State) -> None:
     await state.write(lambda tx: tx.workers.add_version(records.version(another)))
     before = await state.read(lambda tx: tx.workers.versions(another))
     await state.write(lambda tx: tx.workers.set_defaults(worker_id, options))
-    found = await state.read(lambda tx: tx.workers.versions(worker_id))
-    assert [version.defaults for version in found] == [options, options]
+    versions = await state.read(lambda tx: tx.workers.versions(worker_id))
+    assert [version.defaults for version in versions] == [options, options]
     assert len(before) == 1 and await state.read(lambda tx: tx.workers.versions(another)) == before
     with pytest.raises(WorkerNotFound):
         await state.write(lambda tx: tx.workers.set_defaults(new_ulid(), options))
@@ -244,15 +244,15 @@ async def test_run_options_include_all_versions(state: State) -> None:
 async def test_observed_facts_of_a_version_are_stored(state: State) -> None:
     _, worker_id = await state.write(records.seed)
     made = [records.version(worker_id, number) for number in ("1", "2")]
-    seen = VersionFacts(1234, (Finding("warning", "code", "main.py", 3, "what", "how"),))
+    facts = VersionFacts(1234, (Finding("warning", "code", "main.py", 3, "what", "how"),))
 
     def work(tx: Transaction) -> None:
         for version in made:
             tx.workers.add_version(version)
-        tx.worker_facts.add_version(made[1].id, seen)
+        tx.worker_facts.add_version(made[1].id, facts)
 
     await state.write(work)
-    assert await state.read(lambda tx: tx.worker_facts.of_versions(worker_id)) == {"2": seen}
+    assert await state.read(lambda tx: tx.worker_facts.of_versions(worker_id)) == {"2": facts}
     assert await state.read(lambda tx: tx.worker_facts.of_versions("unknown")) == {}
 
 

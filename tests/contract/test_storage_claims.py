@@ -34,12 +34,12 @@ async def a_run(state: State) -> tuple[str, str]:
 
 
 async def added(state: State, *made: Delivery) -> None:
-    await state.write(lambda tx: [tx.outbox.add(one) for one in made])
+    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in made])
 
 
 async def claimed(state: State, now: int, until: int = 10**6) -> list[Delivery]:
-    found: list[Claim] = await state.write(lambda tx: tx.outbox.claim(now, dict(FREE), until))
-    return [one.delivery for one in found]
+    claims: list[Claim] = await state.write(lambda tx: tx.outbox.claim(now, dict(FREE), until))
+    return [claim.delivery for claim in claims]
 
 
 async def test_due_deliveries_are_claimed_once(state: State) -> None:
@@ -55,8 +55,8 @@ async def test_due_deliveries_are_claimed_once(state: State) -> None:
 
     async def claimed(now: int, until: int) -> list[str]:
         free = free_slots(())
-        found = await state.write(lambda tx: tx.outbox.claim(now, free, until))
-        return [one.delivery.id for one in found]
+        claims = await state.write(lambda tx: tx.outbox.claim(now, free, until))
+        return [claim.delivery.id for claim in claims]
 
     await state.write(lambda tx: [tx.outbox.add(d) for d in (*made, done)])
     assert await state.read(lambda tx: tx.outbox.next_due(5, free_slots(()))) == 10
@@ -81,15 +81,15 @@ async def test_a_host_has_a_rate_and_two_concurrent_deliveries(state: State) -> 
     hook = "http://a.example:80"
     made = [records.delivery(owner, run, receiver=hook, next_at=at) for at in (1, 2, 3, 4)]
     await added(state, *made)
-    assert [one.id for one in await claimed(state, 10)] == [made[0].id]
+    assert [delivery.id for delivery in await claimed(state, 10)] == [made[0].id]
     assert await claimed(state, 10 + PACE_MS - 1) == []
     assert await state.read(lambda tx: tx.outbox.next_due(20, FREE)) == 10 + PACE_MS
-    assert [one.id for one in await claimed(state, 10 + PACE_MS)] == [made[1].id]
+    assert [delivery.id for delivery in await claimed(state, 10 + PACE_MS)] == [made[1].id]
     assert await claimed(state, 5000) == []
     assert await state.read(lambda tx: tx.outbox.next_due(5000, FREE)) is None
     ended = replace(made[0], state=DeliveryState.DELIVERED, claimed_until=0)
     await state.write(lambda tx: tx.outbox.save(ended))
-    assert [one.id for one in await claimed(state, 5000)] == [made[2].id]
+    assert [delivery.id for delivery in await claimed(state, 5000)] == [made[2].id]
 
 
 async def test_a_claim_expires(state: State) -> None:
@@ -104,28 +104,28 @@ async def test_a_claim_expires(state: State) -> None:
 
 async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: State) -> None:
     owner, run = await a_run(state)
-    # of different hosts, so that nothing but the order delays it
+    # with different hosts, so that only the order delays the second delivery
     started = records.delivery(
         owner, run, kind=DeliveryKind.RUNNING, receiver="http://a.example:80", next_at=1
     )
     over = records.delivery(owner, run, receiver="http://b.example:80", next_at=1)
     await added(state, over, started)
-    assert [one.id for one in await claimed(state, 10)] == [started.id]
+    assert [delivery.id for delivery in await claimed(state, 10)] == [started.id]
     assert await claimed(state, 9000) == []
     assert await state.read(lambda tx: tx.outbox.has_terminal(run))
     assert (await state.write(lambda tx: tx.outbox.lock_running(run))).id == started.id
     done = replace(started, state=DeliveryState.DELIVERED)
     await state.write(lambda tx: tx.outbox.save(done))
     assert await state.write(lambda tx: tx.outbox.lock_running(run)) is None
-    assert [one.id for one in await claimed(state, 9000)] == [over.id]
+    assert [delivery.id for delivery in await claimed(state, 9000)] == [over.id]
 
 
 async def test_concurrent_claims_respect_the_limit_of_the_host(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
     await added(state, *(records.delivery(owner, run, receiver=hook, next_at=1) for _ in range(9)))
-    found = await asyncio.gather(*(claimed(state, 10) for _ in range(8)))
-    assert sum(map(len, found)) == 1
+    results = await asyncio.gather(*(claimed(state, 10) for _ in range(8)))
+    assert sum(map(len, results)) == 1
     later = await asyncio.gather(*(claimed(state, 10_000 + PACE_MS * n) for n in range(8)))
     assert sum(map(len, later)) == IN_FLIGHT - 1
 
@@ -149,9 +149,9 @@ async def test_ports_of_one_host_share_its_rate(state: State) -> None:
     hooks = [f"{scheme}://a.example:{port}" for scheme, port in (("http", 80), ("https", 443))]
     made = [records.delivery(owner, run, receiver=h, next_at=n) for n, h in enumerate(hooks)]
     await added(state, *made)
-    assert [one.id for one in await claimed(state, 10)] == [made[0].id]
+    assert [delivery.id for delivery in await claimed(state, 10)] == [made[0].id]
     assert await claimed(state, 10 + PACE_MS - 1) == []
-    assert [one.id for one in await claimed(state, 10 + PACE_MS)] == [made[1].id]
+    assert [delivery.id for delivery in await claimed(state, 10 + PACE_MS)] == [made[1].id]
 
 
 async def test_deliveries_that_wait_too_long_become_due(state: State) -> None:
@@ -163,8 +163,8 @@ async def test_deliveries_that_wait_too_long_become_due(state: State) -> None:
     ]
     await added(state, *made)
     assert await state.write(lambda tx: tx.outbox.pull_in(100, [1000, 6000])) == 2
-    assert {one.id for one in await claimed(state, 100)} == {made[1].id, made[3].id}
-    # their claims, and those of their hosts, are too late after a step back of the clock
+    assert {delivery.id for delivery in await claimed(state, 100)} == {made[1].id, made[3].id}
+    # after the clock was set back, the ends of the claims and of their hosts are too far away
     assert await claimed(state, 0) == []
     assert await state.write(lambda tx: tx.outbox.pull_in(0, [1000, 6000])) == 2
     assert len(await claimed(state, 0)) == 2
@@ -176,14 +176,14 @@ async def test_removed_hosts_are_added_again(state: State) -> None:
     made = [records.delivery(owner, run, receiver=h, next_at=1) for h in hooks]
     await added(state, *made)
     assert len(await claimed(state, 10)) == 3
-    gone = [replace(one, state=DeliveryState.FAILED, claimed_until=0) for one in made[:2]]
-    await state.write(lambda tx: [tx.outbox.save(one) for one in gone])
+    gone = [replace(delivery, state=DeliveryState.FAILED, claimed_until=0) for delivery in made[:2]]
+    await state.write(lambda tx: [tx.outbox.save(delivery) for delivery in gone])
     assert await state.write(lambda tx: tx.outbox.remove_idle_hosts(10 + PACE_MS)) == 0
     await added(state, records.delivery(owner, run, receiver=hooks[1], next_at=500))
     assert len(await claimed(state, 500)) == 1
     assert await state.write(lambda tx: tx.outbox.remove_idle_hosts(600)) == 1
     await added(state, records.delivery(owner, run, receiver=hooks[0], next_at=700))
-    assert [one.host for one in await claimed(state, 700)] == ["idle.example"]
+    assert [delivery.host for delivery in await claimed(state, 700)] == ["idle.example"]
 
 
 async def test_a_delivery_to_a_concurrently_removed_host_is_claimed(state: State) -> None:
@@ -195,5 +195,5 @@ async def test_a_delivery_to_a_concurrently_removed_host_is_claimed(state: State
 
     await state.write(lose)
     assert await state.read(lambda tx: tx.outbox.next_due(5, FREE)) == 1
-    assert [one.host for one in await claimed(state, 10)] == ["a.example"]
+    assert [delivery.host for delivery in await claimed(state, 10)] == ["a.example"]
     assert await claimed(state, 10 + PACE_MS - 1) == []

@@ -86,13 +86,13 @@ async def give_back(state: State, lease: Any, not_before: int, **changes: Any) -
 
 async def test_a_returned_subtask_is_leased_again_from_its_time_on(state: State) -> None:
     run = await seeded(state, 2)
-    [one, two] = await leased(state)
+    [first, second] = await leased(state)
     now = await state.read(lambda tx: tx.now)
-    assert await give_back(state, one, now + 30_000)
-    assert await give_back(state, two, now - 1)
+    assert await give_back(state, first, now + 30_000)
+    assert await give_back(state, second, now - 1)
     [again] = await leased(state)
     assert (again.subtask.ordinal, again.attempt.outcome) == (1, None)
-    assert again.attempt.id != two.attempt.id
+    assert again.attempt.id != second.attempt.id
     [waiting, running] = await state.read(lambda tx: tx.runs.subtasks(run.id))
     assert (waiting.state, waiting.not_before) == (SubtaskState.WAITING, now + 30_000)
     assert running.state is SubtaskState.RUNNING
@@ -145,26 +145,26 @@ async def test_an_ended_subtask_stays_ended(state: State) -> None:
 
 async def test_an_attempt_is_taken_over_only_with_the_lease_that_was_seen(state: State) -> None:
     await seeded(state, 2)
-    [one, other] = [lease.attempt for lease in await leased(state)]
+    [attempt, other] = [lease.attempt for lease in await leased(state)]
 
     async def take_over(until: int) -> bool:
-        taken: bool = await state.write(lambda tx: tx.runs.take_over(one.id, until))
+        taken: bool = await state.write(lambda tx: tx.runs.take_over(attempt.id, until))
         return taken
 
     async def renew(token: int) -> bool:
         usage = AttemptUsage()
-        renewed: bool = await state.write(lambda tx: tx.runs.renew(one.id, token, 77, usage))
+        renewed: bool = await state.write(lambda tx: tx.runs.renew(attempt.id, token, 77, usage))
         return renewed
 
-    assert await renew(one.token)
-    assert not await take_over(one.lease_until)
-    assert await renew(one.token)
+    assert await renew(attempt.token)
+    assert not await take_over(attempt.lease_until)
+    assert await renew(attempt.token)
     assert await take_over(77)
-    assert not await renew(one.token)
-    found = await state.read(lambda tx: tx.runs.attempt(one.id))
-    assert found == replace(one, token=one.token + 1, lease_until=77)
-    assert await take_over(77)  # after a failure, by the next pass or another server
+    assert not await renew(attempt.token)
+    current = await state.read(lambda tx: tx.runs.attempt(attempt.id))
+    assert current == replace(attempt, token=attempt.token + 1, lease_until=77)
+    assert await take_over(77)  # after a failure the next pass or another server can try again
     assert await state.read(lambda tx: tx.runs.attempt(other.id)) == other
-    ended = replace(found, token=found.token + 1, outcome=Outcome.RUNNER_LOST, finished_at=7)
+    ended = replace(current, token=current.token + 1, outcome=Outcome.RUNNER_LOST, finished_at=7)
     assert await state.write(lambda tx: tx.runs.end_attempt(ended))
     assert not await take_over(77)

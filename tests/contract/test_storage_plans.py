@@ -1,5 +1,6 @@
-"""The contract of the lease under plans: no account has more active runs than its plan
-allows, the oldest first, and no other account waits for it."""
+"""The contract of leases under plans: no account has more active runs than its plan allows, the
+oldest runs start first, and no other account waits for them.
+"""
 
 from __future__ import annotations
 
@@ -138,14 +139,14 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_delay_others(
         return lambda tx: apply(tx, rules, run, event, "test")
 
     running = await state.write(moved(AttemptStarted(), first))
-    assert WORK not in state.notified  # room is taken
+    assert WORK not in state.notified  # the plan has no room for another run
     await state.write(moved(SubtaskEnded(0, 1, SUCCESS), running))
     assert (state.notified.count(run_topic(first.id)), WORK in state.notified) == (2, woken)
     state.notified.clear()
     await state.write(moved(AbortRequested(alive=0), second))
     assert (WORK in state.notified) is woken
     state.notified.clear()
-    assert await state.write(moved(AbortRequested(alive=0), second)) is None  # it was too late
+    assert await state.write(moved(AbortRequested(alive=0), second)) is None  # it has started
     assert state.notified == []
 
 
@@ -236,8 +237,8 @@ async def test_concurrent_ends_of_a_queue_item_end_it_once(state: State) -> None
         await other.close()
     assert won.count(True) == 1
     assert not await state.write(lambda tx: tx.queue.explain(item.id, GONE))
-    count, found = await state.read(lambda tx: tx.queue.page(owner, False, offset=0, limit=9))
-    assert (count, found) == (
+    count, items = await state.read(lambda tx: tx.queue.page(owner, False, offset=0, limit=9))
+    assert (count, items) == (
         1,
         [
             replace(
@@ -265,10 +266,10 @@ async def test_numbers_of_the_queue_are_never_reused(state: State) -> None:
         for storage in (state.storage, other, state.storage):
             item = replace(first, id=records.ordered_id())
             numbers.append(await storage.write(lambda tx, item=item: tx.queue.add(item)))
-            found = await state.read(lambda tx: tx.queue.by_number(numbers[-1]))
-            assert found == replace(item, number=numbers[-1])
-            assert await state.read(lambda tx, item=item: tx.queue.get(item.id)) == found
-            # the last one goes, and its number with it
+            stored = await state.read(lambda tx: tx.queue.by_number(numbers[-1]))
+            assert stored == replace(item, number=numbers[-1])
+            assert await state.read(lambda tx, item=item: tx.queue.get(item.id)) == stored
+            # the last item is removed, and its number with it
             await storage.write(lambda tx, item=item: tx.queue.end(item.id, 9, GONE))
             assert await storage.write(lambda tx: tx.queue.remove_ended(10, 5)) == 1
     finally:

@@ -64,12 +64,12 @@ async def test_a_worker_has_one_waiting_submission(state: State) -> None:
 
 async def test_one_of_several_concurrent_decisions_counts(state: State) -> None:
     owner, worker = await state.write(records.seed)
-    one = submission(owner, worker)
-    await state.write(lambda tx: tx.submissions.add(one))
+    waiting = submission(owner, worker)
+    await state.write(lambda tx: tx.submissions.add(waiting))
 
     async def decide(number: int) -> bool:
         kind = SubmissionState.APPROVED if number % 2 else SubmissionState.RETURNED
-        ended = replace(one, state=kind, decided_by=str(number), decided_at=number)
+        ended = replace(waiting, state=kind, decided_by=str(number), decided_at=number)
         done: bool = await state.write(lambda tx: tx.submissions.end(ended))
         return done
 
@@ -109,9 +109,9 @@ async def test_other_accounts_get_the_newest_approved_version(state: State) -> N
         tx.workers.add_version(draft)
 
     def newest(tx: Transaction) -> tuple[str, str]:
-        found = tx.workers.get(worker)
-        assert found is not None
-        return found.latest, found.latest_approved
+        stored = tx.workers.get(worker)
+        assert stored is not None
+        return stored.latest, stored.latest_approved
 
     def found_by(account: str | None) -> Any:
         return lambda tx: tx.workers.search("", account_id=account, offset=0, limit=9)[0]
@@ -161,8 +161,10 @@ async def test_one_server_processes_an_upload_until_its_claim_expires(state: Sta
     await state.write(lambda tx: tx.uploads.add(made))
 
     async def claim(now: int) -> Upload | None:
-        found: Upload | None = await state.write(lambda tx: tx.uploads.claim(made.id, now, now + 9))
-        return found
+        claimed: Upload | None = await state.write(
+            lambda tx: tx.uploads.claim(made.id, now, now + 9)
+        )
+        return claimed
 
     taken = [item for item in await asyncio.gather(*(claim(100) for _ in range(6))) if item]
     assert taken == [replace(made, state=UploadState.WORKING, working_until=109)]

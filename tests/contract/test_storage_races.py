@@ -92,22 +92,22 @@ async def test_many_threads_lease_each_subtask_once(state: State) -> None:
 async def test_one_of_several_concurrent_moves_counts(state: State) -> None:
     [run] = await state.write(seed_many([1]))
     other = another(state)
-    wanted = [replace(run, state=RunState.RUNNING, err_msg=str(n)) for n in range(10)]
+    moves = [replace(run, state=RunState.RUNNING, err_msg=str(n)) for n in range(10)]
 
     def move(storage: SqlStorage, to: Run) -> Any:
         return storage.write(lambda tx: tx.runs.move(to, RunState.READY))
 
     won = await asyncio.gather(
-        *(move(other if n % 2 else state.storage, to) for n, to in enumerate(wanted))
+        *(move(other if n % 2 else state.storage, to) for n, to in enumerate(moves))
     )
     await other.close()
     assert sum(won) == 1
     kept = await state.read(lambda tx: tx.runs.get(run.id))
-    assert kept == wanted[won.index(True)]
+    assert kept == moves[won.index(True)]
 
 
 async def test_a_transaction_that_locks_a_run_sees_the_last_subtask_end(state: State) -> None:
-    """Two last subtasks end concurrently; exactly one of them finds no others."""
+    """The last two subtasks end concurrently; exactly one of them is the last to end."""
     other = another(state)
     for _ in range(15):
         [run] = await state.write(seed_many([2]))
@@ -142,21 +142,21 @@ async def test_an_abort_and_a_lease_never_miss_each_other(state: State) -> None:
 
 
 async def test_an_abort_waits_for_a_lease_that_is_not_committed(state: State) -> None:
-    """It would end the run before its first attempt, which would start nevertheless."""
+    """Otherwise it would end the run, and the leased attempt would start nevertheless."""
     other, loop = another(state), asyncio.get_running_loop()
     [run] = await state.write(seed_many([1]))
     leased, commit = asyncio.Event(), threading.Event()
 
     def lease(tx: Transaction) -> int:
-        found = tx.runs.lease("r", Capacity(9, 9000, 9), 100)
+        leases = tx.runs.lease("r", Capacity(9, 9000, 9), 100)
         loop.call_soon_threadsafe(leased.set)
         assert commit.wait(30)
-        return len(found)
+        return len(leases)
 
     leasing = asyncio.create_task(other.write(lease))
     await leased.wait()
     aborting = asyncio.create_task(state.write(lambda tx: abort_run(tx, RULES, run.id, "test")))
-    if not is_sqlite(state.storage.engine):  # there the abort has not begun
+    if not is_sqlite(state.storage.engine):  # with SQLite the abort has not begun
         while not await state.read(waits_for_lock):
             pass
     assert not aborting.done()
@@ -196,26 +196,26 @@ async def test_two_servers_never_claim_the_same_delivery(state: State) -> None:
     [run] = await state.write(seed_many([1]))
     made = [
         records.delivery(run.account_id, run.id, next_at=n, receiver=f"http://h{n}.example:80")
-        for n in range(30)  # a host each: one alone would be paced
+        for n in range(30)  # each with its own host, because the rate for one host is limited
     ]
     await state.write(lambda tx: [tx.outbox.add(d) for d in made])
     other = another(state)
 
     def claim(tx: Transaction) -> list[str]:
-        return [one.delivery.id for one in tx.outbox.claim(99, free_slots((), 5), 500)]
+        return [claimed.delivery.id for claimed in tx.outbox.claim(99, free_slots((), 5), 500)]
 
     claims = await asyncio.gather(
         *((other if n % 2 else state.storage).write(claim) for n in range(12))
     )
     await other.close()
-    claimed = [delivery_id for found in claims for delivery_id in found]
+    claimed = [delivery_id for ids in claims for delivery_id in ids]
     assert len(claimed) == len(set(claimed))
     rest = await state.write(lambda tx: tx.outbox.claim(99, free_slots(()), 500))
     assert len(claimed) + len(rest) == 30
 
 
 async def test_runs_of_one_worker_move_concurrently(state: State) -> None:
-    """All share one account and one count; none is lost, and there is no deadlock."""
+    """The runs share one account and its counts: no change is lost, and there is no deadlock."""
     runs = await state.write(seed_many([1] * 12))
     other = another(state)
 
@@ -235,9 +235,9 @@ async def test_runs_of_one_worker_move_concurrently(state: State) -> None:
     )
     await other.close()
     assert all(moved)
-    found = [f for f in check(state.storage.engine) if "count" in f or "ledger" in f]
-    # the service that ends runs also books their usage by day
-    assert [f for f in found if "by day" not in f] == []
+    differences = [f for f in check(state.storage.engine) if "count" in f or "ledger" in f]
+    # the test does not use the service that ends runs, which also adds to the usage by day
+    assert [f for f in differences if "by day" not in f] == []
 
 
 async def test_a_closed_storage_is_unavailable(state: State) -> None:

@@ -70,27 +70,27 @@ async def test_points_are_ordered_and_can_be_thinned(state: State) -> None:
 
 async def test_reported_sites_are_stored_and_removed(state: State) -> None:
     run, (first, second) = await a_run(state)
-    one = (SiteTraffic("b.example", 1, 2, 3, 4, 5), SiteTraffic("a.example", refused=1))
-    two = (SiteTraffic("c.example", 2**40),)
+    reported = (SiteTraffic("b.example", 1, 2, 3, 4, 5), SiteTraffic("a.example", refused=1))
+    reported_by_second = (SiteTraffic("c.example", 2**40),)
 
     def report(tx: Transaction) -> list[tuple[SiteTraffic, ...]]:
-        tx.sites.report(first.attempt.id, run.id, two)
-        tx.sites.report(first.attempt.id, run.id, one)
-        tx.sites.report(second.attempt.id, run.id, two)
+        tx.sites.report(first.attempt.id, run.id, reported_by_second)
+        tx.sites.report(first.attempt.id, run.id, reported)
+        tx.sites.report(second.attempt.id, run.id, reported_by_second)
         return tx.sites.reported(run.id)
 
-    assert {*await state.write(report)} == {one, two}
-    assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == one
+    assert {*await state.write(report)} == {reported, reported_by_second}
+    assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == reported
     assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == ()
-    assert await state.read(lambda tx: tx.sites.reported(run.id)) == [two]
+    assert await state.read(lambda tx: tx.sites.reported(run.id)) == [reported_by_second]
 
     def put(tx: Transaction) -> None:
-        for site in (*two, *one, SiteTraffic("c.example", 7)):
+        for site in (*reported_by_second, *reported, SiteTraffic("c.example", 7)):
             tx.sites.put(run.id, site)
 
     await state.write(put)
-    found = await state.read(lambda tx: tx.sites.of_run(run.id))
-    assert found == (one[1], one[0], SiteTraffic("c.example", 7))
+    sites = await state.read(lambda tx: tx.sites.of_run(run.id))
+    assert sites == (reported[1], reported[0], SiteTraffic("c.example", 7))
     await state.write(lambda tx: tx.runs.delete(run.id))
     assert await state.read(lambda tx: tx.sites.of_run(run.id)) == ()
     assert await state.read(lambda tx: tx.sites.reported(run.id)) == []
@@ -130,4 +130,4 @@ async def test_a_link_is_revoked_once(state: State) -> None:
 
 
 def test_many_points_can_be_deleted_in_one_statement() -> None:
-    assert MAX_POINTS // 2 < 500  # thinning names them; SQLite takes 999 names at its oldest
+    assert MAX_POINTS // 2 < 500  # thinning lists them; old SQLite allows 999 parameters

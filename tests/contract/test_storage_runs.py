@@ -54,7 +54,9 @@ async def test_events_keep_their_order(state: State) -> None:
 
 
 async def make_list(state: State) -> tuple[str, str, list[Run]]:
-    """Ten runs of one account, oldest first: states cycle; every third run uses a second worker."""
+    """Add ten runs of one account, oldest first, with changing states; every third run is of a
+    second worker.
+    """
     states = [RunState.READY, RunState.RUNNING, RunState.SUCCEEDED, RunState.FAILED]
 
     def work(tx: Transaction) -> tuple[str, str, list[Run]]:
@@ -70,18 +72,18 @@ async def make_list(state: State) -> tuple[str, str, list[Run]]:
         records.seed_run(tx, stranger, other)
         return owner, second.id, made
 
-    found: tuple[str, str, list[Run]] = await state.write(work)
-    return found
+    added: tuple[str, str, list[Run]] = await state.write(work)
+    return added
 
 
 async def test_pages_are_filtered_counted_and_newest_first(state: State) -> None:
     owner, second, made = await make_list(state)
 
     async def page(filter: RunFilter, offset: int = 0, limit: int = 20) -> tuple[int, list[Run]]:
-        found: tuple[int, list[Run]] = await state.read(
+        result: tuple[int, list[Run]] = await state.read(
             lambda tx: tx.runs.page(owner, filter, offset=offset, limit=limit)
         )
-        return found
+        return result
 
     newest = made[::-1]
     ends = (RunState.SUCCEEDED, RunState.FAILED)
@@ -101,8 +103,8 @@ async def test_the_newest_run_is_that_of_the_account_and_of_its_worker(state: St
     owner, second, made = await make_list(state)
 
     async def newest(worker_id: str | None = None, account: str = owner) -> str | None:
-        found: str | None = await state.read(lambda tx: tx.runs.newest(account, worker_id))
-        return found
+        run_id: str | None = await state.read(lambda tx: tx.runs.newest(account, worker_id))
+        return run_id
 
     first = made[1].worker_id
     assert await newest() == made[9].id
@@ -126,9 +128,9 @@ async def test_counts_follow_moves_and_removals(state: State) -> None:
     assert await state.write(work) == 1
     total = await state.read(lambda tx: tx.runs.page(owner, RunFilter(), offset=0, limit=1)[0])
     assert total == 9
-    found = check(state.storage.engine)
-    # the service that ends runs also books their usage by day
-    assert [one for one in found if "count" in one and "by day" not in one] == []
+    differences = check(state.storage.engine)
+    # the test does not use the service that ends runs, which also adds to the usage by day
+    assert [line for line in differences if "count" in line and "by day" not in line] == []
 
 
 async def test_deletion_keeps_only_the_ledger(state: State) -> None:
@@ -307,8 +309,8 @@ async def test_usage_is_summed_and_hidden_rows_are_subtracted(state: State) -> N
 async def test_known_attempts_are_those_of_any_run(state: State) -> None:
     await seeded(state, 2)
     got = [lease.attempt.id for lease in await leased(state)]
-    asked = [*got, "lost", *(f"lost {n}" for n in range(600))]
-    assert await state.read(lambda tx: tx.runs.known_attempts(asked)) == set(got)
+    attempt_ids = [*got, "lost", *(f"lost {n}" for n in range(600))]
+    assert await state.read(lambda tx: tx.runs.known_attempts(attempt_ids)) == set(got)
     assert await state.read(lambda tx: tx.runs.known_attempts([])) == frozenset()
 
 

@@ -117,7 +117,7 @@ def test_two_concurrent_processes_migrate_once(database_url: str) -> None:
 
 
 def kill_and_start_again(url: str, after: float) -> bool:
-    """Kill a migration ``after`` seconds; return whether it was still running."""
+    """Kill a migration after ``after`` seconds; return whether it was still running."""
     process = start_migration(url)
     resume(process)
     try:
@@ -208,7 +208,7 @@ def plan(connection: Connection, statement: Any, values: tuple[str, ...] = ()) -
 
 
 def reads_a_whole_table(line: str) -> bool:
-    """Whether a plan scans more than the few rows of a subquery."""
+    """Whether a line of a plan scans more than the few rows of a subquery."""
     of_subquery = "SCAN anon_" in line
     return "Seq Scan" in line or ("SCAN " in line and "USING" not in line and not of_subquery)
 
@@ -236,13 +236,15 @@ async def test_frequent_queries_use_indexes(state: State) -> None:
         pages = [plan(connection, page_query(owner, f, offset=100, limit=20)) for f in filters]
         last = [plan(connection, newest_query(owner, of)) for of in (None, worker_id)]
         past = plan(connection, past_query(owner, worker_id, 1000))
-    for found in (queue, *pages, *last, past):
-        assert not [line for line in found.splitlines() if reads_a_whole_table(line)], found
+    for query_plan in (queue, *pages, *last, past):
+        assert not [line for line in query_plan.splitlines() if reads_a_whole_table(line)], (
+            query_plan
+        )
     assert "ix_runs_account_id_created_at_id" in pages[0]
     assert "ix_runs_account_id_state_created_at_id" in pages[1]
-    for found in last:  # read from the end of an index, never sorted
-        assert "ix_runs_account_id" in found
-        assert "Sort" not in found and "TEMP B-TREE" not in found
+    for query_plan in last:  # read from the end of an index, never sorted
+        assert "ix_runs_account_id" in query_plan
+        assert "Sort" not in query_plan and "TEMP B-TREE" not in query_plan
 
 
 @pytest.mark.slow
@@ -267,7 +269,7 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     if analyzed:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
-    engine.dispose()  # SQLite reads them when it opens the file
+    engine.dispose()  # SQLite reads the statistics when it opens the file
     with for_reading(engine).connect() as connection, connection.begin():
         past = queue_query(connection, 10, excluded=1, full=1, started=2)
         queue = plan(connection, past, (0, 0, owner, *held[:2], held[2]))
@@ -276,12 +278,12 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     assert "SCAN r USING INDEX sqlite_autoindex" not in queue  # the runs of all time, in order
     assert "ix_runs_under_way" in going
     assert not [line for line in queue.splitlines() if reads_a_whole_table(line)], queue
-    # all accounts may be read: there are few, but runs and attempts have a history
-    whole = [line for line in going.splitlines() if reads_a_whole_table(line)]
-    assert not [line for line in whole if "accounts" not in line], going
+    # reading all accounts is fine, because there are few; reading all runs or attempts is not
+    scans = [line for line in going.splitlines() if reads_a_whole_table(line)]
+    assert not [line for line in scans if "accounts" not in line], going
 
 
-# --- a database that is not there -----------------------------------------------------------
+# --- a database that cannot be reached ------------------------------------------------------
 
 
 async def test_a_database_that_is_down_is_unavailable(tmp_path: Path) -> None:
@@ -311,8 +313,8 @@ def test_migrations_run_from_any_folder(tmp_path: Path) -> None:
         "print(fyke.__file__); print(migrate(sys.argv[1]).up_to_date)"
     )
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "lib")}
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script, f"sqlite:///{tmp_path}/a%20b/state.db"],
         check=True, capture_output=True, text=True, env=env, cwd=tmp_path,
     )  # fmt: skip
-    assert found.stdout.splitlines() == [str(tmp_path / "lib" / "fyke" / "__init__.py"), "True"]
+    assert process.stdout.splitlines() == [str(tmp_path / "lib" / "fyke" / "__init__.py"), "True"]

@@ -29,22 +29,22 @@ async def two_of_each(state: State) -> tuple[list[str], list[str]]:
 async def test_a_stored_secret_is_read_back_by_name(state: State) -> None:
     (owner, _), (worker, _) = await two_of_each(state)
     made = [a_secret(owner, worker, name) for name in ("B", "A_2", "A")]
-    await state.write(lambda tx: [tx.secrets.put(one) for one in made])
-    found = await state.read(lambda tx: tx.secrets.of(owner, worker))
-    assert found == [made[2], made[1], made[0]]
+    await state.write(lambda tx: [tx.secrets.put(secret) for secret in made])
+    stored = await state.read(lambda tx: tx.secrets.of(owner, worker))
+    assert stored == [made[2], made[1], made[0]]
 
 
 async def test_secrets_belong_to_an_account_and_a_worker(state: State) -> None:
     owners, workers = await two_of_each(state)
     made = [a_secret(o, w, sealed=f"{o}{w}") for o in owners for w in workers]
-    await state.write(lambda tx: [tx.secrets.put(one) for one in made])
-    for one in made:
-        assert await state.read(_of(one)) == [one]
+    await state.write(lambda tx: [tx.secrets.put(secret) for secret in made])
+    for secret in made:
+        assert await state.read(_of(secret)) == [secret]
     assert await state.write(lambda tx: tx.secrets.remove(owners[0], workers[0], "LOGIN"))
     assert not await state.write(lambda tx: tx.secrets.remove(owners[0], workers[0], "LOGIN"))
     assert await state.read(_of(made[0])) == []
-    for one in made[1:]:
-        assert await state.read(_of(one)) == [one]
+    for secret in made[1:]:
+        assert await state.read(_of(secret)) == [secret]
 
 
 def _of(secret: SealedSecret) -> Any:
@@ -63,7 +63,7 @@ async def test_a_new_value_replaces_the_old_one(state: State) -> None:
 async def test_use_is_noted_for_injected_secrets_and_never_decreases(state: State) -> None:
     owners, workers = await two_of_each(state)
     made = [a_secret(o, workers[0], name) for o in owners for name in ("A", "B", "C")]
-    await state.write(lambda tx: [tx.secrets.put(one) for one in made])
+    await state.write(lambda tx: [tx.secrets.put(secret) for secret in made])
 
     def use(names: list[str], at: int) -> Any:
         return lambda tx: tx.secrets.note_use(owners[0], workers[0], names, at)
@@ -71,9 +71,9 @@ async def test_use_is_noted_for_injected_secrets_and_never_decreases(state: Stat
     await state.write(use(["A", "B", "GONE"], 5000))
     await state.write(use(["A"], 4000))
     await state.write(use([], 9000))
-    found = await state.read(_of(made[0]))
-    assert [one.used_at for one in found] == [5000, 5000, 0]
-    assert [one.used_at for one in await state.read(_of(made[3]))] == [0, 0, 0]
+    secrets = await state.read(_of(made[0]))
+    assert [secret.used_at for secret in secrets] == [5000, 5000, 0]
+    assert [secret.used_at for secret in await state.read(_of(made[3]))] == [0, 0, 0]
 
 
 async def test_secrets_are_deleted_with_their_worker(state: State) -> None:
@@ -81,10 +81,10 @@ async def test_secrets_are_deleted_with_their_worker(state: State) -> None:
     made = [a_secret(o, w) for o in owners for w in workers]
 
     def work(tx: Transaction) -> None:
-        for one in made:
-            tx.secrets.put(one)
+        for secret in made:
+            tx.secrets.put(secret)
         tx.secrets.remove_of_worker(workers[0])
 
     await state.write(work)
-    left = [one for one in made if await state.read(_of(one))]
-    assert left == [one for one in made if one.worker_id == workers[1]]
+    left = [secret for secret in made if await state.read(_of(secret))]
+    assert left == [secret for secret in made if secret.worker_id == workers[1]]

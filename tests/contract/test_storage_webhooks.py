@@ -1,4 +1,4 @@
-"""The contract of webhook endpoints, and of what waits for one in the outbox."""
+"""The contract of webhook endpoints, and of the deliveries that wait for one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_an_added_endpoint_is_read_back(state: State) -> None:
     other, _ = await an_account(state)
     made = an_endpoint(owner, name="b", events=(WebhookEvent.RUN_STARTED, WebhookEvent.RUN_FAILED))
     first = an_endpoint(owner, name="a")
-    await state.write(lambda tx: [tx.webhooks.add(one) for one in (made, first)])
+    await state.write(lambda tx: [tx.webhooks.add(endpoint) for endpoint in (made, first)])
     assert await state.read(lambda tx: tx.webhooks.get(made.id)) == made
     assert await state.write(lambda tx: tx.webhooks.lock(made.id)) == made
     assert await state.read(lambda tx: tx.webhooks.of_account(owner)) == [first, made]
@@ -49,7 +49,9 @@ async def test_names_are_unique_within_an_account(state: State) -> None:
     other, _ = await an_account(state)
     first, second = an_endpoint(owner, name="a"), an_endpoint(owner, name="b")
     elsewhere = an_endpoint(other, name="a")
-    await state.write(lambda tx: [tx.webhooks.add(one) for one in (first, second, elsewhere)])
+    await state.write(
+        lambda tx: [tx.webhooks.add(endpoint) for endpoint in (first, second, elsewhere)]
+    )
     with pytest.raises(Conflict, match="name: there is a webhook named 'a' already"):
         await state.write(lambda tx: tx.webhooks.add(an_endpoint(owner, name="a")))
     with pytest.raises(Conflict):
@@ -63,12 +65,14 @@ async def test_names_are_unique_within_an_account(state: State) -> None:
 
 async def test_only_enabled_and_subscribed_endpoints_get_events(state: State) -> None:
     owner, _ = await an_account(state)
-    asked = an_endpoint(owner)
+    subscribed = an_endpoint(owner)
     off = an_endpoint(owner, enabled=False)
     other = an_endpoint(owner, events=(WebhookEvent.RUN_STARTED,))
-    await state.write(lambda tx: [tx.webhooks.add(one) for one in (asked, off, other)])
+    await state.write(
+        lambda tx: [tx.webhooks.add(endpoint) for endpoint in (subscribed, off, other)]
+    )
     failed = WebhookEvent.RUN_FAILED
-    assert await state.read(lambda tx: tx.webhooks.listening(owner, failed)) == [asked]
+    assert await state.read(lambda tx: tx.webhooks.listening(owner, failed)) == [subscribed]
     aborted = WebhookEvent.RUN_ABORTED
     assert await state.read(lambda tx: tx.webhooks.listening(owner, aborted)) == []
 
@@ -82,10 +86,14 @@ async def test_the_latest_attempt_is_stored(state: State) -> None:
         await state.write(
             lambda tx, t=tried, ok=taken: tx.webhooks.note_try(made.id, t, accepted=ok)
         )
-        found = await state.read(lambda tx: tx.webhooks.get(made.id))
-        assert (found.last_at, found.last_status, found.last_reply) == (at, status, f"reply {at}")
-        assert found.failing_since == (0 if taken else 5)
-    # what its owner changes leaves that alone
+        stored = await state.read(lambda tx: tx.webhooks.get(made.id))
+        assert (stored.last_at, stored.last_status, stored.last_reply) == (
+            at,
+            status,
+            f"reply {at}",
+        )
+        assert stored.failing_since == (0 if taken else 5)
+    # a change by its owner keeps the latest attempt
     await state.write(lambda tx: tx.webhooks.save(replace(made, name="other")))
     assert (await state.read(lambda tx: tx.webhooks.get(made.id))).last_at == 12
 
@@ -100,18 +108,20 @@ async def test_waiting_deliveries_of_an_endpoint_can_be_moved_and_cancelled(stat
     mine = [waiting(owner, run, "e1", next_at=at) for at in (7, 5)]
     sent = waiting(owner, run, "e1", claimed_until=10**15, next_at=10**15)
     others = [waiting(owner, run, "e2"), waiting(owner, run, "")]
-    await state.write(lambda tx: [tx.outbox.add(one) for one in (*mine, sent, *others)])
+    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in (*mine, sent, *others)])
     due = await state.read(lambda tx: tx.outbox.next_tries(["e1", "e2", "e3"]))
     assert due == {"e1": 5, "e2": 5}
     moved = await state.write(
         lambda tx: tx.outbox.redirect("e1", "http://b.example/n", "http://b.example:80", 100)
     )
     assert moved == 2
-    for one in mine:
-        found = await state.read(lambda tx, one=one: tx.outbox.get(one.id))
-        assert (found.url, found.host, found.next_at) == ("http://b.example/n", "b.example", 100)
-    for one in (sent, *others):
-        assert (await state.read(lambda tx, one=one: tx.outbox.get(one.id))).host == "a.example"
+    for delivery in mine:
+        stored = await state.read(lambda tx, delivery=delivery: tx.outbox.get(delivery.id))
+        assert (stored.url, stored.host, stored.next_at) == ("http://b.example/n", "b.example", 100)
+    for delivery in (sent, *others):
+        assert (
+            await state.read(lambda tx, delivery=delivery: tx.outbox.get(delivery.id))
+        ).host == "a.example"
     claims = await state.write(lambda tx: tx.outbox.claim(100, dict(FREE), 500))
     assert {claim.delivery.host for claim in claims} == {"a.example", "b.example"}
     await state.write(lambda tx: tx.outbox.fail_pending_of("e1", "off", 100))
@@ -126,14 +136,16 @@ async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> Non
     over = waiting(owner, run, "e1", kind=terminal, receiver="http://b.example:80")
     over2 = waiting(owner, run, "e2", kind=terminal, receiver="http://c.example:80")
     plain = waiting(owner, run, "", kind=terminal, receiver="http://d.example:80")
-    await state.write(lambda tx: [tx.outbox.add(one) for one in (started, over, over2, plain)])
+    await state.write(
+        lambda tx: [tx.outbox.add(delivery) for delivery in (started, over, over2, plain)]
+    )
     claims = await state.write(lambda tx: tx.outbox.claim(10, dict(FREE), 500))
     assert {claim.delivery.id for claim in claims} == {started.id, over2.id, plain.id}
     locked = await state.write(lambda tx: tx.outbox.lock_running(run, "e1"))
     assert locked is not None and locked.id == started.id
-    for endpoint, found in (("e1", True), ("e2", True), ("", True), ("e3", False)):
+    for endpoint, expected in (("e1", True), ("e2", True), ("", True), ("e3", False)):
         ask = await state.read(lambda tx, e=endpoint: tx.outbox.has_terminal(run, e))
-        assert ask is found
+        assert ask is expected
     assert await state.write(lambda tx: tx.outbox.lock_running(run, "e2")) is None
 
 
@@ -142,8 +154,8 @@ async def test_the_log_of_one_endpoint(state: State) -> None:
     other, _ = await an_account(state)
     made = [waiting(owner, run, "e1", created_at=at) for at in (1, 2, 3)]
     noise = [waiting(owner, run, "e2"), waiting(other, run, "e1")]
-    await state.write(lambda tx: [tx.outbox.add(one) for one in (*made, *noise)])
-    wanted = DeliveryFilter(endpoint_id="e1")
-    count, page = await state.read(lambda tx: tx.outbox.page(owner, wanted, offset=0, limit=2))
-    assert (count, [one.id for one in page]) == (3, [made[2].id, made[1].id])
+    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in (*made, *noise)])
+    of_endpoint = DeliveryFilter(endpoint_id="e1")
+    count, page = await state.read(lambda tx: tx.outbox.page(owner, of_endpoint, offset=0, limit=2))
+    assert (count, [delivery.id for delivery in page]) == (3, [made[2].id, made[1].id])
     assert (page[0].endpoint_id, page[0].event) == ("e1", "run.failed")

@@ -99,8 +99,8 @@ os.makedirs("out/deep"); open("out/deep/file", "w").write("made"); os.chmod("out
     async with workspace.tools.run(spec) as run:
         assert (run.code, run.stopped) == (0, None), run.output
         lines = run.output.splitlines()
-        seen = "['GIVEN', 'HOME', 'LANG', 'PATH', 'TMPDIR'] /work 1000 []"
-        assert seen in [line.replace("'LC_CTYPE', ", "") for line in lines]
+        expected = "['GIVEN', 'HOME', 'LANG', 'PATH', 'TMPDIR'] /work 1000 []"
+        assert expected in [line.replace("'LC_CTYPE', ", "") for line in lines]
         assert {"a=b", "c\u00e4", "an input", "Read-only file system"} <= set(lines)
         assert "c\u00e4" not in run.stdout.decode()
         assert (run.work / "out").stat().st_mode & 0o777 == 0
@@ -184,7 +184,7 @@ async def test_cancelling_kills_the_tool(workspace: ToolSetup) -> None:
         async def hold() -> None:
             code = get(f"http://{target}/") + "import time; time.sleep(600)"
             async with workspace.tools.run(workspace.spec(code, access=access_to(target))):
-                raise AssertionError("the tool does not end on its own")
+                raise AssertionError("the tool has ended by itself")
 
         work = asyncio.create_task(hold())
         while not requested:

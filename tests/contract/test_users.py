@@ -29,7 +29,7 @@ async def auth(state_url: str) -> AsyncIterator[Auth]:
 
 
 async def person(state: State, **changes: Any) -> str:
-    """The id of a user in a new account."""
+    """Add a user in a new account; return its id."""
     account = records.account()
     user = records.user(account.id, **changes)
 
@@ -54,8 +54,8 @@ async def test_a_name_belongs_to_one_user_of_the_installation(state: State) -> N
     user_id = await person(state, name="ada")
     with pytest.raises(Conflict):
         await person(state, name="ada")
-    found = await state.read(lambda tx: tx.accounts.user_by_name("ada"))
-    assert found.id == user_id
+    user = await state.read(lambda tx: tx.accounts.user_by_name("ada"))
+    assert user.id == user_id
     assert await state.read(lambda tx: tx.accounts.user_by_name("Ada")) is None
 
 
@@ -77,14 +77,14 @@ async def test_a_removed_user_loses_sessions_links_and_keys(state: State) -> Non
         tx.preferences.put(user_id, Preferences(theme="dark"))
 
     await state.write(fill)
-    found = await state.read(lambda tx: tx.accounts.user(user_id))
-    assert (found.role, found.disabled, found.password_hash) == (Role.VIEWER, True, "h")
+    stored = await state.read(lambda tx: tx.accounts.user(user_id))
+    assert (stored.role, stored.disabled, stored.password_hash) == (Role.VIEWER, True, "h")
     assert await state.write(lambda tx: tx.accounts.remove_user(user_id, 77))
     assert not await state.write(lambda tx: tx.accounts.remove_user(user_id, 78))
-    assert not await state.write(lambda tx: tx.accounts.change_user(found))
+    assert not await state.write(lambda tx: tx.accounts.change_user(stored))
 
     def left(tx: Transaction) -> tuple[Any, ...]:
-        keys = {key.name: key.revoked_at for key in tx.accounts.keys(found.account_id)}
+        keys = {key.name: key.revoked_at for key in tx.accounts.keys(stored.account_id)}
         prefers = tx.preferences.get(user_id)
         factor = tx.second_factors.get(user_id), tx.second_factors.count_codes(user_id)
         return keys, tx.sessions.of_user(user_id), tx.links.get("d"), *factor, prefers
@@ -162,7 +162,7 @@ async def test_sessions_are_found_renewed_ended_and_removed(state: State) -> Non
     ada, ben = await person(state, name="ada"), await person(state, name="ben")
     first, second = session(ada), session(ada, seen_at=5, expires_at=200)
     bens = session(ben, expires_at=50)
-    await state.write(lambda tx: [tx.sessions.add(one) for one in (first, second, bens)])
+    await state.write(lambda tx: [tx.sessions.add(new) for new in (first, second, bens)])
     assert await state.read(lambda tx: tx.sessions.by_digest(first.digest)) == first
     assert await state.read(lambda tx: tx.sessions.by_digest("none")) is None
     assert await state.read(lambda tx: tx.sessions.get(first.id)) == first
@@ -227,8 +227,8 @@ async def test_concurrent_uses_of_a_link_set_one_password(auth: Auth) -> None:
         except LinkSpent as error:
             return error
 
-    found = await asyncio.gather(*(use(number) for number in range(8)))
-    [won] = [number for number, one in enumerate(found) if isinstance(one, NewSession)]
+    results = await asyncio.gather(*(use(number) for number in range(8)))
+    [won] = [number for number, result in enumerate(results) if isinstance(result, NewSession)]
     await auth.enter("owner", f"secret of number {won}")
     assert len(await auth.sessions.list(auth.owner)) == 2
 
@@ -259,9 +259,9 @@ async def test_preferences_are_stored_completely(state: State) -> None:
     ada = await person(state, name="ada")
     assert await state.read(lambda tx: tx.preferences.get(ada)) == Preferences()
     chosen = Preferences("zh-Hans", "dark", "Asia/Tokyo", "go", {"runs": "state=失败"})
-    for one in (Preferences(), chosen):
-        await state.write(lambda tx, one=one: tx.preferences.put(ada, one))
-        assert await state.read(lambda tx: tx.preferences.get(ada)) == one
+    for preferences in (Preferences(), chosen):
+        await state.write(lambda tx, preferences=preferences: tx.preferences.put(ada, preferences))
+        assert await state.read(lambda tx: tx.preferences.get(ada)) == preferences
 
 
 async def test_the_audit_log_is_newest_first_and_loses_the_oldest(state: State) -> None:

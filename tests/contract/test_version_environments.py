@@ -27,7 +27,7 @@ ROOM = Capacity(cpus=100, memory_mb=10**6, slots=10)
 
 
 async def published(state: State, *numbers: str, owner: str = "") -> list[Version]:
-    """Versions of a new worker that are to be prepared, of a new account by default."""
+    """Add versions of a new worker that are to be prepared, in a new account by default."""
 
     def work(tx: Transaction) -> list[Version]:
         worker = records.worker(owner) if owner else None
@@ -54,7 +54,7 @@ async def put(state: State, environment: VersionEnvironment) -> None:
 
 
 async def report(state: State, runner_id: str, **changes: Any) -> None:
-    """Let a runner be active."""
+    """Report a runner as active."""
 
     def work(tx: Transaction) -> None:
         values = {"isolation": "full", "heartbeat_at": tx.now} | changes
@@ -115,7 +115,7 @@ async def test_a_version_is_prepared_by_one_active_runner(state: State) -> None:
     await report(state, "R")
     assert await taken(state, "R") == version
     assert await taken(state, "S") is None
-    assert await taken(state, "R") == version  # a runner that does not know of its claim
+    assert await taken(state, "R") == version  # a runner gets a version again that it has claimed
     await report(state, "R", heartbeat_at=1)
     assert await taken(state, "S") == version
     preparation = Preparation(None, version, None, None)  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ async def test_a_runner_that_may_not_run_the_worker_may_not_prepare_it(
     assert (refusal.code if refusal else None) == code
 
 
-# --- runs come first ---------------------------------------------------------------------------
+# --- runs before preparations ------------------------------------------------------------------
 
 
 async def test_nothing_is_prepared_while_a_run_waits_that_could_start(state: State) -> None:
@@ -227,7 +227,7 @@ async def test_a_fault_of_the_platform_is_retried_with_pauses_until_it_has_come_
 
 
 async def due(state: State, environment: VersionEnvironment) -> None:
-    """Let the pause be over, in turn by its end and by a clock that was set back."""
+    """End the pause, alternately by its end and by a clock that was set back."""
     late = environment.tries % 2
     at = 0 if late else environment.not_before + 10**9
     changed = VersionEnvironment(

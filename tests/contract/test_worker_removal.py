@@ -37,7 +37,7 @@ async def make(state: State) -> tuple[Caller, str]:
 
 
 def start(tx: Transaction, caller: Caller, worker_id: str, parts: int = 1) -> Run:
-    """Start a run like the service of runs."""
+    """Start a run as the service of runs does."""
     run = records.seed_run(tx, caller.account_id, worker_id, parts)
     refuse_deleted(tx, worker_id)
     return run
@@ -81,7 +81,7 @@ async def test_removal_ends_waiting_subtasks_and_keeps_running_ones(state: State
         }
     for run in (leased, foreign, ended):
         assert await run_of(run) == run
-    # the part that waits belongs to a run that has started; the other worker's has no attempt
+    # the waiting subtask of a run that has started, and the subtask of the other worker
     leases = await state.write(lambda tx: tx.runs.lease("r1", ROOM, tx.now + 60_000))
     assert sorted(lease.run.id for lease in leases) == [leased.id, foreign.id]
     assert await removal.delete(caller, worker_id) == 0
@@ -96,7 +96,7 @@ async def test_removal_ends_more_runs_than_one_transaction(state: State) -> None
 
 
 async def delete_in_traffic(state: State, chance: random.Random) -> None:
-    """Delete a worker while four tasks start runs of it and one leases; none may be left."""
+    """Delete a worker while four tasks start its runs and one task leases; no run may be left."""
     caller, worker_id = await make(state)
 
     async def starter() -> None:
@@ -122,12 +122,14 @@ async def delete_in_traffic(state: State, chance: random.Random) -> None:
 
 
 async def count_refused(state: State, caller: Caller, worker_id: str) -> int:
-    """The number of runs that ended before their start; all others must have an attempt."""
+    """Return the number of runs that ended before their start; check that all others have an
+    attempt.
+    """
 
     def count(tx: Transaction) -> list[tuple[Run, int]]:
         of_worker = RunFilter(worker_id=worker_id)
-        _, found = tx.runs.page(caller.account_id, of_worker, offset=0, limit=1000)
-        return [(run, len(tx.runs.attempts(run.id))) for run in found]
+        _, runs = tx.runs.page(caller.account_id, of_worker, offset=0, limit=1000)
+        return [(run, len(tx.runs.attempts(run.id))) for run in runs]
 
     runs = await state.read(count)
     refused = [run for run, _ in runs if run.state is RunState.FAILED]
