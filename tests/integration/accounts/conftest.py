@@ -1,4 +1,4 @@
-"""Services around sign-in over a real SQLite database."""
+"""The services of accounts and sign-in over a real SQLite database."""
 
 from __future__ import annotations
 

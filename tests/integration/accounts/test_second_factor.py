@@ -45,7 +45,7 @@ async def actions(auth: Auth, *, of: set[AuditAction]) -> list[AuditAction]:
     return [entry.action for entry in reversed(entries) if entry.action in of]
 
 
-# --- on -------------------------------------------------------------------------------------
+# --- switching it on ------------------------------------------------------------------------
 
 
 async def test_signing_in_requires_a_code_and_each_code_works_once(auth: Auth) -> None:
@@ -53,9 +53,9 @@ async def test_signing_in_requires_a_code_and_each_code_works_once(auth: Auth) -
     other, session = await auth.enter("ada"), await auth.enter("ada")
     secret, _ = await auth.with_app(session)
     assert (await auth.caller(session)).user_name == "ada"
-    with pytest.raises(SessionEnded):  # sessions without the second factor end
+    with pytest.raises(SessionEnded):  # the session without the second factor has ended
         await auth.caller(other)
-    with pytest.raises(CodeWrong):  # the code that switched it on
+    with pytest.raises(CodeWrong):  # the code that switched it on was used already
         await enter(auth, "ada", auth.code(secret))
     auth.clock.advance(STEP)
     code = auth.code(secret)
@@ -85,7 +85,7 @@ async def test_only_the_codes_of_adjacent_time_steps_are_also_accepted(
             await enter(auth, "ada", auth.code(secret, later=later))
     await enter(auth, "ada", auth.code(secret, later=-1))
     await enter(auth, "ada", auth.code(secret, later=1))
-    with pytest.raises(CodeWrong):  # older than one that was used
+    with pytest.raises(CodeWrong):  # a code older than one that was used
         await enter(auth, "ada", auth.code(secret))
 
 
@@ -218,7 +218,7 @@ async def test_a_ticket_ends_when_it_expires_or_the_password_or_user_changes(aut
     await refused(started.ticket)
 
 
-# --- links, off and reset -------------------------------------------------------------------
+# --- links, switching it off, reset ---------------------------------------------------------
 
 
 async def test_a_password_link_leaves_the_second_factor_on(auth: Auth) -> None:

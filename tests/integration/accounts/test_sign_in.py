@@ -1,4 +1,4 @@
-"""Sign-in, sessions and their end; and the throttling of guesses."""
+"""Sign-in, sessions and their end, and limits for guessing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 DAY = 86_400
 
 
-# --- in -------------------------------------------------------------------------------------
+# --- signing in -----------------------------------------------------------------------------
 
 
 async def test_a_session_identifies_its_user_and_no_token_is_stored(auth: Auth) -> None:
@@ -62,7 +62,7 @@ async def test_a_wrong_name_and_a_wrong_password_have_the_same_response_and_cost
         with pytest.raises(SignInFailed, match=r"^The user name or the password is wrong$"):
             await auth.enter(name, "not the password")
         writes.append(len(await auth.audit.page(auth.owner)) - len(before))
-    # one hash each, and one entry each
+    # each attempt verifies one hash and writes one entry
     assert auth.passwords.verified == [True, False, False, True, False, False, False]
     assert writes == [1] * 7
     with pytest.raises(SignInFailed):
@@ -99,7 +99,7 @@ async def test_an_outdated_password_hash_is_replaced_at_the_sign_in(
     await auth.enter("owner")
 
 
-# --- staying in -----------------------------------------------------------------------------
+# --- sessions -------------------------------------------------------------------------------
 
 
 async def test_a_session_lasts_while_it_is_used_up_to_thirty_days(
@@ -162,7 +162,7 @@ async def test_an_invalid_token_belongs_to_no_session(auth: Auth, token: str) ->
     await auth.sessions.sign_out(token)
 
 
-# --- out again ------------------------------------------------------------------------------
+# --- signing out, changed passwords ---------------------------------------------------------
 
 
 async def test_a_new_password_ends_all_other_sessions(auth: Auth) -> None:
@@ -258,7 +258,7 @@ async def test_links_are_for_setup_until_a_password_exists_and_then_for_a_reset(
     session = await auth.links.use(Purpose.SETUP, second.token, PASSWORD, "b", HOME)
     third = await auth.users.link(auth.owner, "owner")
     assert third.purpose is Purpose.RESET
-    await auth.enter("owner")  # the old one works until the link is used
+    await auth.enter("owner")  # the old password works until the link is used
     await auth.links.use(Purpose.RESET, third.token, "another secret", "b", HOME)
     with pytest.raises(SessionEnded):
         await auth.sessions.authenticate(session.token)
@@ -353,7 +353,7 @@ async def test_a_success_refunds_only_its_own_attempt(auth: Auth) -> None:
         await auth.enter("ada", PASSWORD, AWAY)
 
 
-# --- the log, and what is forgotten ---------------------------------------------------------
+# --- the audit log, and removal of old records ----------------------------------------------
 
 
 async def test_wrong_old_passwords_and_sign_ins_of_disabled_users_are_in_the_audit_log(

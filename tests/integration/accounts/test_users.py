@@ -51,7 +51,7 @@ async def test_owners_of_one_account_do_not_see_the_users_of_another(
 ) -> None:
     await auth.accounts.add_account(auth.owner, "other")
     await auth.set_up()
-    link = await auth.users.link(auth.owner, "other")  # the operator may
+    link = await auth.users.link(auth.owner, "other")  # the operator may do this
     caller = await auth.caller(
         await auth.links.use(Purpose.INVITE, link.token, "a secret of others", "", "")
     )
@@ -80,7 +80,7 @@ async def test_owners_of_one_account_do_not_see_the_users_of_another(
 @pytest.mark.parametrize("act", ["role", "disable", "remove"])
 async def test_the_last_owner_cannot_be_removed(auth: Auth, act: str) -> None:
     await auth.set_up()
-    await auth.users.invite(auth.owner, "ada", "owner")  # who has no password yet
+    await auth.users.invite(auth.owner, "ada", "owner")  # without a password, she does not count
 
     async def attempt() -> None:
         if act == "role":
@@ -201,4 +201,4 @@ async def test_a_name_used_by_another_account_is_refused_like_a_reserved_one(aut
     with pytest.raises(Conflict, match="is a user already"):
         await auth.users.invite(other, "other", "member")
     with pytest.raises(Conflict, match="is a user already"):
-        await auth.users.invite(auth.owner, "third", "member")  # the operator sees all accounts
+        await auth.users.invite(auth.owner, "third", "member")  # "third" is in another account

@@ -85,7 +85,7 @@ async def test_a_budget_alert_is_raised_once_a_month(app: App) -> None:
     fields = RuleFields("Traffic", "budget", budget_traffic_mb=Decimal("0.003"))
     rule = (await alerts.add_rule(owner, fields)).rule
     assert rule.traffic_bytes == 3000
-    runs = [await a_run(app) for _ in range(4)]  # of 2,048 bytes each
+    runs = [await a_run(app) for _ in range(4)]  # each transfers 2,048 bytes
     [alert] = await found(app)
     assert (alert.rule_id, alert.run_id) == (rule.id, runs[0].id)
     assert "of 0.003 MB of traffic are used" in alert.sentence
@@ -189,7 +189,7 @@ async def test_rules_changed_during_the_evaluation_are_read_again(
     assert "(33.3 %; 10 % are allowed)" in alert.sentence
 
 
-# --- killed ---------------------------------------------------------------------------------
+# --- killed servers -------------------------------------------------------------------------
 
 
 def kill_at(folder: Path, last: int) -> bool:

@@ -22,7 +22,7 @@ from support.app import App, open_app
 def common_app(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[App]:
     stack = AsyncExitStack()
     opened = stack.enter_async_context(open_app(tmp_path_factory.mktemp("common"), templates))
-    # in a separate thread, because the caller's may already run a loop
+    # in a separate thread, because the caller's thread may already run an event loop
     with ThreadPoolExecutor(1) as thread:
         runner = thread.submit(asyncio.Runner).result()
         yield thread.submit(runner.run, opened).result()

@@ -29,7 +29,7 @@ ROWS = 25
 
 @dataclass(frozen=True)
 class Setup:
-    """A Worker with a task and a finished run of 25 rows, and a client that asks about them."""
+    """A Worker with a task and a finished run of 25 rows, and a client."""
 
     app: App
     api: Api
@@ -38,7 +38,7 @@ class Setup:
     run: str
 
     async def send(self, request: str, body: Any = None) -> Any:
-        """``request`` is method and path, with attributes of this class in braces."""
+        """Send ``request``: method and path, with attributes of this class in braces."""
         method, path = request.format(run=self.run, task=self.task, worker=self.worker.id).split()
         text = json.dumps(body).replace("{run}", self.run).replace("{task}", self.task)
         content = None if body is None else text.replace("{worker}", self.worker.id).encode()
@@ -78,7 +78,7 @@ def is_v2(request: str) -> bool:
 
 
 def invalid(answer: Any, request: str, *words: str, shape: bool = False) -> None:
-    """Check the refusal of the version; each of ``words`` is in the message or the details."""
+    """Check a refusal by the rules of its version; all ``words`` are in its message or details."""
     status = 422 if shape and is_v2(request) else 400
     body = fails(answer, status, 11000 if is_v2(request) else 4000)
     refused = " ".join([body["message"], *(body.get("details") or [])])
@@ -227,7 +227,7 @@ async def test_valid_callback_urls_are_accepted(setup: Setup) -> None:
             assert answer.status_code == 200, (request, url, answer.text)
 
 
-# --- what has changed in the meantime ------------------------------------------------------
+# --- objects that have changed in the meantime ---------------------------------------------
 
 
 async def test_a_task_whose_input_no_longer_fits_its_version_is_refused(setup: Setup) -> None:

@@ -51,7 +51,7 @@ class Setup:
     def __init__(self, app: App, api: Api, clock: ManualClock) -> None:
         self.app, self.api, self.clock = app, api, clock
         self.post = RecordingNotifier()
-        # stored times and the schedule follow this clock too
+        # stored times and the timer use this clock too
         app.storage._clock = clock.now_ms
 
     async def run(self, url: str = HOOK, version: int = 1) -> str:
@@ -163,7 +163,7 @@ async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> Non
         runs.append(await setup.ended(url))
         setup.clock.advance(1)
     setup.post.answers = [ReceiverResponse(410)]
-    await setup.tried(2)  # one for each host
+    await setup.tried(2)  # one delivery for each host
     setup.clock.advance(1)
     await setup.tried(3)
     everything = await setup.log()

@@ -109,7 +109,7 @@ def _used(document: Object) -> set[str]:
 
 
 async def test_an_importer_of_v1_uses_the_header_api_key(api: Api) -> None:
-    """Postman takes the first scheme of an operation, and the guide of v1 names ``api-key``."""
+    """Postman uses the first scheme of an operation, and the guide of v1 names ``api-key``."""
     document = (await api.http.get("/api/v1/openapi.json")).json()
     first = {
         next(name for way in operation["security"] for name in way)

@@ -208,7 +208,7 @@ def test_a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_not(
         connection.connect((where.hostname, where.port))
         connection.sendall(request)
     taken = 0
-    for _ in range(25):  # longer than the limit, but with continuous reading
+    for _ in range(25):  # reading continuously, for longer than the limit
         taken += len(slow.recv(64 * 1024))
         time.sleep(0.1)
     while piece := slow.recv(1 << 20):
@@ -314,7 +314,7 @@ def test_twenty_slow_readers_use_no_memory_and_keep_no_transaction_open(
     while time.monotonic() < until:
         for reader in readers:
             assert reader.recv(2048)
-        time.sleep(0.2)  # 10 kB per second for each of them
+        time.sleep(0.2)  # so that each client reads 10 kB per second
     grown = memory("VmHWM") - before
     # writes are not blocked by the readers, and the WAL does not grow
     server.do(fill_one(server, run, page))

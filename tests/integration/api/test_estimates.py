@@ -36,7 +36,7 @@ async def priced_api(priced: App) -> AsyncIterator[Api]:
         yield Api(http, priced.owner_key)
 
 
-async def live(app: App, worker: Worker, seconds: list[int], **changes: Any) -> None:
+async def past_runs(app: App, worker: Worker, seconds: list[int], **changes: Any) -> None:
     """Create past runs with these durations."""
 
     def work(tx: Any) -> None:
@@ -68,13 +68,13 @@ async def report(api: Api, worker: Worker, **query: Any) -> Any:
 
 async def test_too_few_runs_give_no_estimate(priced: App, priced_api: Api) -> None:
     worker = await priced.publish()
-    await live(priced, worker, [1] * 9)
-    await live(priced, worker, [1] * 50, outcome=Outcome.ABORTED)
-    await live(priced, worker, [1] * 50, account=priced.other.account_id)
+    await past_runs(priced, worker, [1] * 9)
+    await past_runs(priced, worker, [1] * 50, outcome=Outcome.ABORTED)
+    await past_runs(priced, worker, [1] * 50, account=priced.other.account_id)
     found = await report(priced_api, worker)
     assert (found["enough"], found["runs"], found["needed"]) == (False, 9, 10)
     assert (found["time"], found["traffic"], found["charge"]) == (None, None, None)
-    await live(priced, worker, [1], outcome=Outcome.TIMEOUT)
+    await past_runs(priced, worker, [1], outcome=Outcome.TIMEOUT)
     assert (await report(priced_api, worker))["enough"]
 
 
@@ -82,7 +82,7 @@ async def test_an_estimate_uses_the_requested_device_and_subtasks(
     priced: App, priced_api: Api
 ) -> None:
     worker = await priced.publish()
-    await live(priced, worker, list(range(1, 101)))
+    await past_runs(priced, worker, list(range(1, 101)))
     found = await report(priced_api, worker, memory=512)
     assert (found["version"], found["runs"], found["of_version"]) == ("v1.0.1", 100, True)
     assert found["time"] == {"p50": 50.0, "p95": 95.0}

@@ -26,13 +26,13 @@ ROWS = [{"title": f"T{n}", "n": n, "=x": "+1"} for n in range(30)]
 
 async def _link(api: Api, run: str, **fields: Any) -> str:
     data = await api.ok(EXPORT, {"run_slug": run, **fields})
-    limited = str(fields.get("format")).lower() == "xls"  # the one format with low limits
+    limited = str(fields.get("format")).lower() == "xls"  # the only format with low limits
     assert list(data) == ["download_url", *(["notes"] if limited else [])]
     return str(data["download_url"])
 
 
 async def _fetch(api: Api, url: str) -> Any:
-    """Fetch it like an HTTP client without a key."""
+    """Fetch ``url`` as an HTTP client without a key does."""
     return await api.send("GET", url, key=None)
 
 

@@ -181,7 +181,7 @@ async def test_each_missing_object_has_its_own_error(app: App, api: Api, places:
     fails(await api.get(f"{ROOT}/form"), 400, 50003)
 
 
-# --- what it would cost ----------------------------------------------------------------------
+# --- the preview of a start ------------------------------------------------------------------
 
 
 @pytest.fixture

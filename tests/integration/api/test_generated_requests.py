@@ -1,6 +1,6 @@
 """Requests generated from the tolerant document: none causes an internal error, and every answer
-matches the document. The generator runs as a command against a listening server, like a client
-author would run it.
+matches the document. The generator runs as a command against a listening server, as an author of a
+client would run it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RULES = Path(__file__).parent / "generated" / "schemathesis.toml"
 
 
 class Watch:
-    """The application, counting the status of every answer."""
+    """Wraps the application and counts the answers by status."""
 
     def __init__(self, asgi: Any) -> None:
         self._app = asgi
@@ -41,7 +41,7 @@ class Watch:
         await self._app(scope, receive, counting)
 
 
-async def furnish(server: Served) -> dict[str, list[str]]:
+async def create_objects(server: Served) -> dict[str, list[str]]:
     """Create one object of each kind that a path can name."""
     app = server.app
     worker = await app.publish()
@@ -111,7 +111,7 @@ def generate(
 def test_every_answer_matches_the_document(
     tmp_path: Path, templates: Path, options: list[str], every: int, at_least: int
 ) -> None:
-    """``every``: the share of the paths, so that it does not depend on the speed of the machine."""
+    """Only every ``every``-th path is tested, because a time limit would depend on the machine."""
     watches: list[Watch] = []
     asgi_apps: list[Any] = []
 
@@ -123,7 +123,7 @@ def test_every_answer_matches_the_document(
     with served(
         tmp_path, templates, around=around, sync_wait_seconds=0.01, guesses=10**9
     ) as server:
-        names = server.do(furnish(server))
+        names = server.do(create_objects(server))
         document = tolerant(asgi_apps[0].openapi(), asgi_apps[0].operations)
         document["paths"] = dict(islice(document["paths"].items(), 0, None, every))
         runner = asyncio.run_coroutine_threadsafe(keep_running(server.app), server.loop)

@@ -1,4 +1,4 @@
-"""Rows of a Worker that failed: left out of every response unless requested, but counted."""
+"""Rows of a failed Worker: counted, but left out of every response unless requested."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
 async def failed_run(app: App, *, succeeds: bool = False) -> str:
-    """The id of a run whose Worker pushed five rows and then failed, or did not."""
+    """Make a run whose Worker pushes five rows and then fails, or ``succeeds``; return its id."""
     worker = await app.publish()
     request = StartRequest(worker.id, None, INPUT, "", Origin.WEB)
     run = await app.services.runs.start(app.owner, request)

@@ -55,7 +55,7 @@ async def objects(app: App) -> AsyncIterator[OwnedObjects]:
 
 
 async def _ask(objects: OwnedObjects, route: str, way: str, key: str) -> str:
-    """The head and body of the answer to a request that sends the key in this place."""
+    """Return the head and body of the answer to a request that sends the key in this way."""
     entry, headers = ENTRIES[route], {}
     token = None
     match way:

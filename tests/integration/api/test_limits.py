@@ -1,4 +1,4 @@
-"""Rate limits on the wire, with one and two servers on a database, and reasons why runs wait."""
+"""Rate limits, with one and two servers on a database, and the reasons why runs wait."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLICY = '"default";q=120;w=2'
 
 
 def standing(answer: Any) -> tuple[int, int]:
-    """The remaining requests, and the seconds until the bucket is full."""
+    """Return the remaining requests, and the seconds until the bucket is full."""
     found = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
     assert found, answer.headers
     return int(found[1]), int(found[2])
@@ -82,7 +82,7 @@ async def test_a_key_may_have_its_own_limit(app: App) -> None:
 
 
 def changed(services: Services, **members: Any) -> Services:
-    """The services with these replaced."""
+    """Return the services with some replaced."""
     made = copy(services)
     vars(made).update(members)
     return made

@@ -152,7 +152,7 @@ async def test_objects_of_other_accounts_are_not_found(
         own = objects.values(entry)
         own |= {f: objects.app.other.account_name for f, k in entry.names.items() if k == "account"}
         for field in (f for f, kind in entry.names.items() if kind in FOREIGN):
-            absent = {}  # many kinds share the name of a missing object
+            absent = {}  # by name, because many kinds use the same name for a missing object
             for name in map(_absent, FOREIGN):
                 if name not in absent:
                     answer = await objects.ask(route, entry, own | {field: name}, key)

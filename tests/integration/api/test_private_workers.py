@@ -177,7 +177,7 @@ async def test_a_shared_run_does_not_show_the_slug(app: App, api: Api) -> None:
 
 
 def _files(text: str, ending: str) -> list[str]:
-    """The links of a page to files with this extension."""
+    """The links in ``text`` to files with this extension."""
     from lxml import html
 
     found: list[str] = html.fromstring(text).xpath("//a/@href")

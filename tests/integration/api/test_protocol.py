@@ -37,7 +37,7 @@ def _all(connection: socket.socket) -> bytes:
         while piece := connection.recv(65536):
             answer += piece
     except ConnectionResetError:
-        pass  # closed while we were still sending
+        pass  # the server closed the connection during the request
     return answer
 
 
@@ -47,7 +47,7 @@ def _all(connection: socket.socket) -> bytes:
         b"nonsense\r\n\r\n",
         b"GET /healthz\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
-        # two lengths of one body, of which a proxy in front may take the other
+        # a body with two lengths: a proxy in front of the server may use the other one
         BOTH % b"Transfer-Encoding: chunked\r\nContent-Length: 3",
         BOTH % b"Content-Length: 3\r\nTransfer-Encoding: chunked",
         BOTH % b"Content-Length: 3\r\nContent-Length: 5",
@@ -101,7 +101,7 @@ BAD_LENGTH = b" HTTP/1.1\r\nHost: localhost\r\nx-request-id: mine-1\r\nContent-L
         ([b"GET /api/v1/account/info" + BAD_LENGTH], False),
         ([b"GET /?/api/v2/" + BAD_LENGTH], False),
         ([b"/api/v2/users/me\r\n\r\n"], False),
-        # an earlier request on the connection does not decide the dialect of the next one
+        # an earlier request on the connection does not decide the form of the next error
         ([b"GET /api/v2/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", b"nonsense\r\n\r\n"], False),
     ],
 )
@@ -207,7 +207,7 @@ def _offering(server: Served, body: bytes, length: bytes) -> bytes:
 def test_an_upgrade_is_ignored_without_losing_the_body(
     server: Served, size: int, chunked: bool
 ) -> None:
-    """As sent by Java's client, in chunks of every size; the connection stays usable."""
+    """Java's client sends such an upgrade. In chunks of every size; the connection stays usable."""
     body = b'{"run_slug":"nobody","text":"\\nupgrade: "}'
     if chunked:
         sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)

@@ -156,7 +156,7 @@ async def test_malformed_paths_give_no_access(app: App, run_slug: str, count: in
 
 
 def _is_public(raw: bytes, public: set[tuple[str, str]]) -> bool:
-    """Whether a malformed path happens to be a complete public path, which may answer."""
+    """Whether a malformed path happens to equal a public path, which is answered."""
     from urllib.parse import unquote_to_bytes
 
     path = unquote_to_bytes(raw.partition(b"?")[0])

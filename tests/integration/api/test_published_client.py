@@ -1,4 +1,4 @@
-"""A third-party client package for the original platform, used with our server."""
+"""A third-party client package for the original platform, used with this server."""
 
 from __future__ import annotations
 

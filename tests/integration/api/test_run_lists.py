@@ -116,7 +116,7 @@ async def test_pages_by_number_and_by_cursor_return_the_same_runs(app: App, api:
     assert {page["count"] for page in by_number} == {5}
     walked, page = [], await listed(api, page_size=2)
     walked.append(slugs(page))
-    newest = await started(app, api, await app.publish("later"))  # does not move the later pages
+    newest = await started(app, api, await app.publish("later"))  # does not change further pages
     while page["next_cursor"]:
         page = await listed(api, page_size=2, cursor=page["next_cursor"])
         walked.append(slugs(page))

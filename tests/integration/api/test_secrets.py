@@ -1,4 +1,4 @@
-"""Secrets of Workers over the API: permissions, runs that get them, and no returned values."""
+"""Secrets of Workers over the API: who may set them, which runs get them; no value is returned."""
 
 from __future__ import annotations
 

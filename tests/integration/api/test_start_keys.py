@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: repeating a start returns the same run, in both versions of the API."""
+"""``Idempotency-Key``: a repeated start returns the same run, in both versions of the API."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ async def test_an_upload_becomes_a_version(app: App, api: Api) -> None:
 
 
 async def test_a_worker_is_shared_without_a_review(app: App, api: Api) -> None:
-    """This installation requires no review; ``tests/integration/review`` has one that does."""
+    """Here no review is required; ``tests/integration/review`` tests installations with reviews."""
     worker = await app.publish("secret", public=False)
     path = f"/api/fyke/workers/{worker.id}"
     assert await data(await api.post(f"{path}/share")) == {"public": True, "submission_id": ""}

@@ -435,7 +435,7 @@ async def test_health_reveals_no_details_without_a_key(app: App, api: Api) -> No
     assert (await api.get("/healthz", key=None)).text.endswith('"data":null}')
     with structlog.testing.capture_logs() as logged:
         fails(await api.get("/readyz", key=None), 503, 5000)
-    # a start polls until there is a runner
+    # scripts that start a platform poll this path until there is a runner
     assert [entry for entry in logged if entry["log_level"] not in ("debug", "info")] == []
     await app.register_runner()
     assert (await api.get("/readyz", key=None)).status_code == 200

@@ -40,7 +40,7 @@ async def credit(app: App, usd: str, name: str = "owner") -> None:
     await app.services.accounts.credit(app.owner, name, Decimal(usd), Decimal(1000))
 
 
-async def some_life(app: App, api: Api, number: int) -> None:
+async def make_history(app: App, api: Api, number: int) -> None:
     """Runs of several workers, tasks and keys with every outcome, and credits in between."""
     dice = random.Random(number)
     keys = [app.owner_key, (await app.services.accounts.create_key(app.owner, "ci")).key]
@@ -57,7 +57,7 @@ async def some_life(app: App, api: Api, number: int) -> None:
 
 @pytest.mark.slow
 async def test_the_sums_equal_those_of_the_ledger(priced: App, priced_api: Api) -> None:
-    await some_life(priced, priced_api, 25)
+    await make_history(priced, priced_api, 25)
     entries = await priced.storage.read(
         lambda tx: tx.ledger.entries(priced.owner.account_id, limit=10_000)
     )
@@ -86,7 +86,7 @@ async def test_the_sums_equal_those_of_the_ledger(priced: App, priced_api: Api) 
 
 
 async def test_parts_beyond_the_maximum_are_summed(priced: App, priced_api: Api) -> None:
-    await some_life(priced, priced_api, 6)
+    await make_history(priced, priced_api, 6)
     usage, caller = priced.services.usage, priced.owner
     period = await usage.period(caller)
     from fyke.model.billing import UsageDimension
@@ -101,7 +101,7 @@ async def test_parts_beyond_the_maximum_are_summed(priced: App, priced_api: Api)
 
 
 async def test_a_deleted_run_stays_in_the_sums(priced: App, priced_api: Api) -> None:
-    await some_life(priced, priced_api, 2)
+    await make_history(priced, priced_api, 2)
     before = (await priced_api.get("/api/fyke/usage")).json()
     for item in (await priced_api.get("/api/fyke/runs")).json()["data"]["list"]:
         assert (
@@ -128,7 +128,7 @@ async def test_periods_are_limited_to_a_year_with_an_error(priced_api: Api) -> N
 
 @pytest.mark.slow
 async def test_the_ledger_is_paged_and_exported(priced: App, priced_api: Api) -> None:
-    await some_life(priced, priced_api, 4)
+    await make_history(priced, priced_api, 4)
     found, cursor = [], ""
     while True:
         path = f"/api/fyke/ledger?holds=1&page_size=3&cursor={cursor}"
@@ -157,7 +157,7 @@ async def test_the_ledger_is_paged_and_exported(priced: App, priced_api: Api) ->
 async def test_a_run_counts_on_the_day_in_the_accounts_zone(priced: App, priced_api: Api) -> None:
     from fyke.domain.billing.days import local_day
 
-    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # never the same day
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # where the date always differs
         await priced_api.send("PUT", "/api/fyke/account/time-zone", json={"time_zone": zone})
         await credit(priced, "1")
         now = await priced.storage.read(lambda tx: tx.now)
@@ -167,7 +167,7 @@ async def test_a_run_counts_on_the_day_in_the_accounts_zone(priced: App, priced_
         assert Decimal(report["total"]["credited"]) == 1, zone
 
 
-# --- at a glance ----------------------------------------------------------------------------
+# --- the overview ---------------------------------------------------------------------------
 
 
 async def test_the_overview_counts_runs_of_each_state(app: App, api: Api) -> None:

@@ -62,7 +62,7 @@ async def test_a_wait_for_a_run_of_another_account_is_refused(
     fails(answer, 404, 70001)
 
 
-# --- clients that leave ---------------------------------------------------------------------
+# --- clients that disconnect ----------------------------------------------------------------
 
 
 def request(app: App, method: str, path: str, body: Any = None) -> bytes:
@@ -75,7 +75,9 @@ def request(app: App, method: str, path: str, body: Any = None) -> bytes:
     return head.encode() + content
 
 
-async def leave(url: str, data: bytes, count: int, waiting: Callable[[], Awaitable[bool]]) -> None:
+async def request_and_disconnect(
+    url: str, data: bytes, count: int, waiting: Callable[[], Awaitable[bool]]
+) -> None:
     """Send ``count`` requests and close their connections once all of them are ``waiting``."""
     port = int(url.rpartition(":")[2])
     ends = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
@@ -88,14 +90,14 @@ async def leave(url: str, data: bytes, count: int, waiting: Callable[[], Awaitab
         writer.transport.abort()
 
 
-async def what_is_there(app: App) -> tuple[set[asyncio.Task[Any]], int]:
-    """The tasks and sockets, including those that the first listener creates permanently."""
+async def resources(app: App) -> tuple[set[asyncio.Task[Any]], int]:
+    """The tasks and the number of sockets, with those that the first listener creates for good."""
     async with app.signals.listen():
         return asyncio.all_tasks(), open_sockets()
 
 
-async def nothing_left(before: set[asyncio.Task[Any]], descriptors: int) -> None:
-    """Wait until there are no tasks and sockets except those of ``before``."""
+async def until_released(before: set[asyncio.Task[Any]], descriptors: int) -> None:
+    """Wait until there are only the tasks ``before`` and that number of sockets."""
     async with asyncio.timeout(FOREVER):
         while any(not task.done() for task in asyncio.all_tasks() - before):
             await asyncio.sleep(0.005)
@@ -104,7 +106,7 @@ async def nothing_left(before: set[asyncio.Task[Any]], descriptors: int) -> None
 
 
 def open_sockets() -> int:
-    """Sockets of this process."""
+    """The number of sockets of this process."""
     found = 0
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -119,14 +121,14 @@ async def disconnects(app: App, count: int) -> None:
     worker = await app.publish()
     data = request(app, "POST", "/api/v1/scraper/run", start_body(worker.id, is_async=False))
     async with serving(app) as url:
-        before, descriptors = await what_is_there(app)
+        before, descriptors = await resources(app)
         for sent in range(25, count + 1, 25):
 
             async def all_started(sent: int = sent) -> bool:
                 return await number_of_runs(app) == sent
 
-            await leave(url, data, 25, all_started)
-            await nothing_left(before, descriptors)
+            await request_and_disconnect(url, data, 25, all_started)
+            await until_released(before, descriptors)
     while leases := await app.begin():
         for lease in leases:
             await app.end(lease)
@@ -157,13 +159,15 @@ async def test_clients_that_disconnect_during_a_wait_or_stream_leave_no_resource
     app: App, run_slug: str, path: str
 ) -> None:
     async with serving(app) as url:
-        before, descriptors = await what_is_there(app)
+        before, descriptors = await resources(app)
 
         async def all_wait() -> bool:
-            return len(asyncio.all_tasks() - before) >= 20  # a watching and a working task
+            return len(asyncio.all_tasks() - before) >= 20  # two tasks for each request
 
-        await leave(url, request(app, "GET", detail(run_slug) + path), 10, all_wait)
-        await nothing_left(before, descriptors)
+        await request_and_disconnect(
+            url, request(app, "GET", detail(run_slug) + path), 10, all_wait
+        )
+        await until_released(before, descriptors)
 
 
 # --- unchanged answers ----------------------------------------------------------------------

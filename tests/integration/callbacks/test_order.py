@@ -26,13 +26,14 @@ from support.callback_trials import (
 from support.receivers import Receiver, Reply, listening
 
 pytestmark = pytest.mark.anyio
-# Of one call, which is given up after ten failures: by chance one in 170,000 would reach that.
+# The most failures of one call. Without this maximum one call in 170,000 would fail ten times by
+# chance, and be given up.
 MAX_FAILURES = 8
 
 
 @dataclass
 class Unreliable:
-    """Receivers in this process; those on loopback are called over HTTP."""
+    """Receivers in this process that fail at random; URLs on loopback are called over HTTP."""
 
     http: HttpNotifier
     chance: random.Random
@@ -75,7 +76,7 @@ class Skipping(LocalSignals):
 async def trial(
     url: str, http: HttpNotifier, receiver: Receiver, total: int, real: int, *, seed: int
 ) -> None:
-    """``total`` runs, of which ``real`` are reported over HTTP."""
+    """Report ``total`` runs, ``real`` of them over HTTP; check the order of the calls."""
     chance, clock = random.Random(seed), SkippingClock()
     hosts = total // 3
     urls = [f"http://h{n % hosts}.example/{n}" for n in range(total - real)]
@@ -122,7 +123,7 @@ async def execute(
     clock: SkippingClock,
     heard: dict[str, list[str]],
 ) -> None:
-    """Most runs end within half a second, the others during the retry of a failed call."""
+    """Start and end the runs: most within half a second, the others during a retry."""
     places = asyncio.Semaphore(100)
 
     async def end(run: Run) -> None:

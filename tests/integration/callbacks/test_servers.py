@@ -34,7 +34,7 @@ from support.receivers import listening
 
 pytestmark = pytest.mark.anyio
 PROCESS = Path(__file__).parents[2] / "support" / "callback_process.py"
-A_SECOND = 10  # the maximum of requests
+A_SECOND = 10  # the maximum number of requests in a second
 
 
 async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_the_same_id(
@@ -109,12 +109,12 @@ async def two_servers(url: str, total: int) -> None:
         for item in (*all_signals, *notifiers):
             item.close()
         came = receiver.at("/x")
-    ids = Counter(one.headers["webhook-id"] for one in came)
+    ids = Counter(request.headers["webhook-id"] for request in came)
     assert (len(ids), ids.most_common(1)[0][1]) == (total, 1)
-    assert sum(one.count for one in counting) == total
+    assert sum(notifier.count for notifier in counting) == total
     if total > 100:  # on a busy machine, one server may send all of a few callbacks
-        assert min(one.count for one in counting) > 0, "one of them did all the work"
-    times = sorted(one.at for one in came)
+        assert min(notifier.count for notifier in counting) > 0, "one server did all the work"
+    times = sorted(request.at for request in came)
     for first, last in zip(times, times[A_SECOND:], strict=False):
         assert last - first > 1, f"{A_SECOND + 1} requests within {last - first:.3f} s"
 

@@ -21,7 +21,7 @@ HANG = 600.0  # seconds until a call times out: longer than the whole test
 
 @dataclass
 class Receivers:
-    """Receivers behind one port of many loopback addresses; only ``/healthy`` is answered."""
+    """Receivers at one port of many loopback addresses; only ``/healthy`` is answered."""
 
     port: int = 0
     served: set[str] = field(default_factory=set)  # paths
@@ -58,7 +58,7 @@ async def trial(url: str, http: HttpNotifier, *, hanging: int, healthy: int, at_
     """Times out if a healthy call waits for a slot that a hanging call occupies."""
     signals, notifier = LocalSignals(), CountingNotifier(http)
     async with receivers() as there, open_callback_sender(url, signals.notify) as sender:
-        # two calls each, the maximum for one host
+        # two calls for each host, the maximum
         stuck = await sender.runs([there.url(n, "/hangs") for n in range(hanging)] * 2)
         good = await sender.runs([there.url(hanging, f"/healthy-{n}") for n in range(healthy)])
         async with delivering(sender.storage, notifier, signals, SystemClock(), at_once):

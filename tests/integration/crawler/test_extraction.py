@@ -20,7 +20,7 @@ found = [vars(extract(base64.b64decode(body), *more)) for body, *more in given]
 
 
 def extract_all(python: Path, *pages: tuple[str | bytes, ...]) -> list[dict[str, Any]]:
-    """Each page is a body, the declared charset and the language; all in one process."""
+    """Extract pages in one process; a page is a body, the declared charset and the language."""
     given = []
     for body, *more in pages:
         raw = body.encode() if isinstance(body, str) else body
@@ -82,7 +82,7 @@ def test_encodings_are_detected(python: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.1, pytest.param(1, marks=pytest.mark.long)])
 def test_only_the_beginning_of_a_huge_page_is_read(python: Path, share: float) -> None:
-    """With a fraction of the limits; the full limits take 8 seconds."""
+    """With a fraction of the limits, because the full limits take 8 seconds."""
     program = """
 from crawler import extract
 for name in ("MAX_READ", "MAX_CONTENT"):

@@ -27,7 +27,7 @@ def test_the_meter_the_site_and_the_captured_packets_have_the_same_byte_count(
 
 
 def test_bytes_beyond_the_limit_are_never_sent() -> None:
-    """With a limit, every sent byte was counted, and every counted byte was transferred."""
+    """Every sent byte was counted, and every counted byte was transferred."""
     limit = 5_000_001
     found = closed("support.captured_trials:counted", connections=40, seed=3, limit=limit)
     _, up, down = found["metered"]

@@ -1,4 +1,4 @@
-"""Ordinary clients in real sandboxes: no proxy code of their own, and SDK calls stay local."""
+"""Ordinary clients in real sandboxes use the proxy without code for it; SDK calls stay local."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Observed:
-    """The reports of a Worker about each of its clients, and the counts of the sites."""
+    """What a Worker reports of each of its clients, and what the sites have counted."""
 
     said: dict[str, str]
     total: Traffic
@@ -115,7 +115,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
             yield Setup(place, plain, tls)
 
 
-def assert_all_went_well(observed: Observed, plain: int, tls: int) -> None:
+def assert_all_succeeded(observed: Observed, plain: int, tls: int) -> None:
     """Check that every client got its body through the proxy, and that the counts are equal."""
     assert observed.said == dict.fromkeys(observed.said, "ok")
     assert len(observed.plain.requests) == plain
@@ -196,7 +196,7 @@ async def test_python_and_curl_reach_the_site_through_the_proxy(setup: Setup) ->
     observed = await setup.execute(python(), Language.PYTHON)
     ways = len(observed.said) // 2
     assert ways in (1, 7)  # curl may be missing on the machine
-    assert_all_went_well(observed, ways, ways)
+    assert_all_succeeded(observed, ways, ways)
 
 
 @pytest.mark.skipif(
@@ -210,7 +210,7 @@ async def test_python_libraries_and_grpc_reach_the_site_through_the_proxy(setup:
     observed = await setup.execute(python(LIBRARIES), Language.PYTHON, packages)
     ways = (len(observed.said) - 2) // 2
     assert ways >= 8
-    assert_all_went_well(observed, ways, ways)
+    assert_all_succeeded(observed, ways, ways)
     assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
 
 
@@ -323,7 +323,7 @@ def without_refusal(observed: Observed) -> Observed:
 @pytest.mark.needs("node")
 async def test_node_reaches_the_site_through_the_proxy(setup: Setup) -> None:
     observed = await setup.execute(node(), Language.NODE)
-    assert_all_went_well(without_refusal(observed), 2, 2)
+    assert_all_succeeded(without_refusal(observed), 2, 2)
 
 
 @pytest.mark.long
@@ -342,7 +342,7 @@ async def test_node_libraries_and_grpc_reach_the_site_through_the_proxy(
     subprocess.run(["chmod", "-R", "a+rX", str(modules)], check=True)
     observed = await setup.execute(node(NODE_LIBRARIES), Language.NODE, modules)
     assert len(observed.said) == 4 + 2 + 10 + 2
-    assert_all_went_well(without_refusal(observed), 7, 7)
+    assert_all_succeeded(without_refusal(observed), 7, 7)
     assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
 
 
@@ -401,4 +401,4 @@ async def test_go_reaches_the_site_through_the_proxy(setup: Setup, tmp_path: Pat
     subprocess.run(command, cwd=tmp_path, env=settings, check=True, capture_output=True)
     files: dict[str, str | bytes] = {"main": (tmp_path / "main").read_bytes()}
     observed = await setup.execute(files, Language.GO)
-    assert_all_went_well(observed, 3, 3)
+    assert_all_succeeded(observed, 3, 3)

@@ -98,16 +98,15 @@ async def test_no_encoding_reaches_an_internal_address(proxy: int, step: int) ->
     [(8, 10), pytest.param(1, 1, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
 )
 def test_no_encoding_reaches_an_internal_address_by_any_client(step: int, git_step: int) -> None:
-    """In a network where every address leads to a canary, with a real name server."""
+    """Tested in a network where every address leads to a canary, with a real name server."""
     found = closed("support.internal_address_trials:encodings", 590, step=step, git_step=git_step)
     assert found["called"] == []
     ways = found["ways"]
     tried = found["encodings"]
     assert ways["socks refused"] == ways["absolute refused"] == tried
     assert ways["delivery refused"] == 2 * tried
-    assert (
-        ways["callback saved refused"] > 1.5 * tried
-    )  # the others are names, which are refused later
+    # the other hosts are names, which are refused at delivery
+    assert ways["callback saved refused"] > 1.5 * tried
     assert ways["callback saved refused"] == ways["webhook saved refused"]
     assert ways["literal refused"] > tried / 5
     assert ways["connect refused"] > tried / 2
@@ -158,7 +157,7 @@ async def test_raw_sockets_reach_no_internal_address(proxy: int) -> None:
 
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
 async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(rounds: int) -> None:
-    """The resolver alternates between an exempt address and that of the canary."""
+    """The resolver alternates between an allowed address and the canary's address."""
     asked = 0
 
     def flipping(name: str) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send a byte now and then, endlessly."""
+    """Send single bytes with pauses, endlessly."""
     while True:
         writer.write(b"x")
         await writer.drain()
@@ -139,7 +139,7 @@ async def pushes_and_reads_nothing(proxy: int, port: int) -> asyncio.StreamWrite
 
 @pytest.mark.parametrize("links", [60, pytest.param(500, marks=pytest.mark.long)])
 async def test_endless_and_slow_sites_use_bounded_memory(tmp_path: Path, links: int) -> None:
-    """Half of the connections stall in both directions; the others move a byte at a time."""
+    """Half of the connections stall in both directions; the others transfer single bytes."""
     async with (
         client_and_process(tmp_path, LOOPBACK) as (client, process),
         Origin(endless) as flood,
@@ -153,7 +153,7 @@ async def test_endless_and_slow_sites_use_bounded_memory(tmp_path: Path, links: 
             port = flood.port if number % 2 else drip.port
             writers.append(await pushes_and_reads_nothing(port_of(sock), port))
         before = -1
-        # until only the slow connections move bytes
+        # until only the slow connections transfer bytes
         while client.traffic(ATTEMPT).total - before > links * 100:
             before = client.traffic(ATTEMPT).total
             await asyncio.sleep(0.3)

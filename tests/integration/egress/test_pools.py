@@ -169,7 +169,7 @@ async def test_the_session_is_inserted_into_the_user_name(policy: str) -> None:
 
 
 async def connected(form: str, proxy: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection of the run to public.example, by one of the three forms."""
+    """Connect to public.example in one of the three forms of requests."""
     if form == "socks":
         code, reader, writer = await socks(proxy, "public.example", 80, "run")
         assert code == 0

@@ -173,7 +173,7 @@ async def test_open_fails_with_a_reason_after_its_timeout(tmp_path: Path) -> Non
     sock = listener()
     with pytest.raises(Unavailable, match="does not answer"):
         await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
-    reader_side = socket.create_connection(sock.getsockname())  # the caller's copy still listens
+    reader_side = socket.create_connection(sock.getsockname())  # this process's copy still listens
     reader_side.close()
     assert client.traffic(ATTEMPT) == Traffic()
     await client.stop()
@@ -236,7 +236,7 @@ async def test_only_the_same_user_can_connect_to_the_socket(tmp_path: Path) -> N
         rival = EgressProcess(process.path)
         rival.start()
         assert rival.process is not None
-        assert await asyncio.to_thread(rival.process.wait, 30) != 0  # one path has only one server
+        assert await asyncio.to_thread(rival.process.wait, 30) != 0  # a path has only one server
         assert client.traffic(ATTEMPT) == Traffic()
 
 

@@ -228,8 +228,8 @@ async def test_a_target_may_close_first_and_both_sides_end(proxy: OpenProxy) -> 
 
 
 async def test_small_exchanges_are_not_delayed(proxy: OpenProxy) -> None:
-    """Two writes and a read is the pattern that takes 40 ms without TCP_NODELAY;
-    ``bench/egress.py`` measures it.
+    """Two writes followed by a read take 40 ms without TCP_NODELAY. ``bench/egress.py`` measures
+    it.
     """
 
     async def two_lines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -263,7 +263,7 @@ async def test_an_absolute_form_connection_has_one_request(proxy: OpenProxy) -> 
     async def site(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         seen.append(head + await reader.readexactly(4))
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")  # and keeps it open
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")  # the connection stays open
         seen.append(await reader.read())
 
     async with Origin(site) as origin:
@@ -323,7 +323,7 @@ async def test_bind_udp_and_mail_ports_are_refused(proxy: OpenProxy) -> None:
     assert proxy.traffic.refused == 3
 
 
-# --- bounds ----------------------------------------------------------------------------------
+# --- limits ----------------------------------------------------------------------------------
 
 
 async def test_the_number_of_connections_is_limited() -> None:
@@ -415,7 +415,7 @@ async def test_credentials_are_refused_after_the_end_of_the_attempt(replays: int
     await proxy.egress.stop()
 
 
-# --- noise -----------------------------------------------------------------------------------
+# --- random bytes ----------------------------------------------------------------------------
 
 
 async def _throw(proxy: OpenProxy, data: bytes) -> bytes:
@@ -495,7 +495,7 @@ async def test_the_response_of_a_site_is_passed_on_without_being_parsed(
 
 
 async def test_a_connect_to_the_proxy_itself_restarts_the_handshake(proxy: OpenProxy) -> None:
-    """A library uses the proxy of the environment through the proxy that its program configured."""
+    """Sent by a library that reaches the proxy of the environment through a configured proxy."""
     async with Origin(echo) as origin:
         reader, writer = await connect(proxy.port)
         writer.write(socks_hello() + socks_request("127.0.0.1", proxy.port))

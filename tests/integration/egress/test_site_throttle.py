@@ -112,7 +112,7 @@ async def test_other_sites_are_not_paused() -> None:
     )
     assert (free.domain, free.requests, free.refused) == ("localhost", 1, 0)
     assert final.refused == 2
-    [(attempt, why)] = reports  # once for the site
+    [(attempt, why)] = reports  # one report for the site
     assert attempt == "run" and why.startswith("127.0.0.1 is being throttled: it answered 429")
     await egress.stop()
 

@@ -1,4 +1,4 @@
-"""Connections through the proxy of a region: test SOCKS5 and HTTP upstreams with real sockets."""
+"""Connections through the proxy of a region: SOCKS5 and HTTP upstreams with real sockets."""
 
 from __future__ import annotations
 

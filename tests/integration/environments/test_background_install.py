@@ -1,4 +1,4 @@
-"""Versions that a runner prepares without a run: real installs, and what the state says then."""
+"""Versions that a runner prepares without a run: real installs, and their states."""
 
 from __future__ import annotations
 

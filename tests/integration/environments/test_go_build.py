@@ -42,7 +42,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def made() -> AsyncIterator[Workspace]:
-    """Shared by all tests, because the account's cache contains compiled packages."""
+    """A workspace for all tests, because the account's cache keeps compiled packages."""
     async with open_workspace() as opened:
         yield opened
         assert os.listdir(opened.place.work) == []

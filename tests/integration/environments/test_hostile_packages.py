@@ -44,7 +44,7 @@ NO_NPM = pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lo
 
 
 def share(names: Iterable[str], *always: str) -> list[Any]:
-    """Some always run, the others only in the long suite."""
+    """Run the tests ``always`` in every suite, the others only in the long one."""
     return [
         name if name in always else pytest.param(name, marks=pytest.mark.long) for name in names
     ]
@@ -177,7 +177,7 @@ async def begin(trial: Trial, version: Any) -> sealing.Seal:
     clean = await trial.clean_seal(version)
     trial.cache.mkdir(exist_ok=True)
     (trial.cache / "kept").write_text(hostile.SECRET)
-    owner = trial.cache.stat()  # a file of the account, like the others in it
+    owner = trial.cache.stat()  # the file belongs to the account, like the others in the cache
     os.chown(trial.cache / "kept", owner.st_uid, owner.st_gid)
     trial.before = {"home": set(os.listdir(trial.home)), "names": ["none"]}
     trial.index.requests.clear()
@@ -213,7 +213,7 @@ async def test_an_attack_during_a_build_reaches_nothing(trial: Trial, name: str)
 
 
 async def test_the_test_detects_a_successful_attack(trial: Trial) -> None:
-    """The same attempt and report, with an action that a build may do."""
+    """Try an allowed action in the same way; its success must be reported."""
     await begin(trial, PYTHON)
     attack = hostile.each("{index}/simple/clean/") + "\n"
     trial.index.add(*make_source("evil", attack.format(**trial.places)))

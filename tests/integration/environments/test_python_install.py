@@ -56,7 +56,7 @@ def environments(workspace: Workspace) -> Installing:
 
 
 def run(environment: Environment, code: str) -> str:
-    """Run code in an environment, like a sandbox does; it contains only wheels of this test."""
+    """Run code in an environment as a sandbox does; it contains only wheels of this test."""
     assert environment.path is not None
     done = subprocess.run(
         [environment.path / "bin" / "python", "-I", "-c", code],
@@ -149,7 +149,7 @@ async def test_a_pth_file_is_not_executed(
     assert (site_of(made) / "evil" / "__pycache__").is_dir()
     await environments.ensure(version("evil"), tmp_path)
     assert not mark.exists()
-    run(made, "pass")  # the file has an effect where it is executed: the test would detect it
+    run(made, "pass")  # shows that the file has an effect once it is executed
     assert mark.exists()
 
 
@@ -271,7 +271,7 @@ async def test_fully_locked_environments_are_shared_by_accounts(
     locked = version("".join(lines.values()))
     made = [await environments.ensure(locked, tmp_path, account) for account in ("ONE", "TWO")]
     assert made[0] == made[1]
-    del lines["part"]  # like pip: with one hash, every package needs one
+    del lines["part"]  # as with pip, all packages need a hash if one has a hash
     with pytest.raises(EnvironmentFailed, match=r"(?i)hash|part"):
         await environments.ensure(version("".join(lines.values())), tmp_path)
 

@@ -27,7 +27,7 @@ from support.zips import Entry, make_zip
 QUICK = ("many folders declared", "many entries", "overlaps", "marks of an end")
 
 
-def went_off(name: str, folder: Path) -> tuple[float, int]:
+def refused(name: str, folder: Path) -> tuple[float, int]:
     """Check that the archive is refused and leaves no files; return the seconds and bytes used."""
     place, scratch = folder / "place", folder / "scratch"
     place.mkdir()
@@ -47,7 +47,7 @@ def went_off(name: str, folder: Path) -> tuple[float, int]:
     [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in BOMBS],
 )
 def test_a_bomb_is_refused_within_its_limits(name: str, tmp_path: Path) -> None:
-    seconds, grown = went_off(name, tmp_path)
+    seconds, grown = refused(name, tmp_path)
     print(f"{name}: {seconds:.2f} s, {grown / 2**20:.0f} MiB")
     assert seconds < SECONDS
     assert grown < 100 * 2**20 < MEMORY

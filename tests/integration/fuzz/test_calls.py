@@ -84,7 +84,7 @@ class Hostile:
             fields.append((dice.choice(NAMES), dice.choice(OTHERS)))
         if dice.random() < 0.05:
             fields.append((b"huge", b"y" * 14_000))
-        # a new decoder without the previous blocks: no table is kept between them
+        # each block is encoded alone, without a table from the blocks before it
         encoder = hpack.Encoder()
         encoder.header_table_size = 0
         return bytes(encoder.encode(fields[: 1 + dice.randrange(8)], huffman=dice.random() < 0.5))[

@@ -32,11 +32,11 @@ def one(**field: Any) -> Any:
     return {"properties": [{"name": "a", "type": "string", "editor": "input", **field}]}
 
 
-def loop(levels: int, wide: int) -> Any:
-    """A nested object of this depth and width."""
+def loop(levels: int, members: int) -> Any:
+    """An object nested to this depth, with so many members on each level."""
     value: Any = {"name": "x"}
     for _ in range(levels):
-        value = {f"k{n}": value if n == 0 else n for n in range(wide)}
+        value = {f"k{n}": value if n == 0 else n for n in range(members)}
     return value
 
 
@@ -106,7 +106,7 @@ HOSTILE = hostile()
 
 
 def read(text: str) -> bool:
-    """Process a schema like the platform; return whether it can be used."""
+    """Process a schema as the platform does; return whether it can be used."""
     findings = input_findings.check(text)
     form = describe.__wrapped__(text)
     to_pairs(form, NormalisedInput({}, start_value(form)))

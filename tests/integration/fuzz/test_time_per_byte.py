@@ -41,7 +41,7 @@ def test_time_grows_at_most_linearly(parser: Parser, document: Document) -> None
     while size <= parser.limit:
         times.append(_seconds(parser, document(size)))
         if len(times) > 3 and _grows_too_fast(times[-4], times[-1]):
-            # measured again, because something may have disturbed it
+            # measure again, because another process may have disturbed the first measurement
             before = max(times[-4], _seconds(parser, document(size // 8)))
             after = min(times[-1], _seconds(parser, document(size)))
             assert not _grows_too_fast(before, after), f"{size} characters: {times}"
@@ -49,7 +49,7 @@ def test_time_grows_at_most_linearly(parser: Parser, document: Document) -> None
 
 
 def _grows_too_fast(before: float, after: float) -> bool:
-    """Whether eight times the text took too many times as long."""
+    """Whether the time grew too much while the text grew eightfold."""
     return after > MEASURABLE and after > MOST * max(before, MEASURABLE / MOST)
 
 

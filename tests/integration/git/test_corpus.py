@@ -41,7 +41,7 @@ pytestmark = [
 ]
 
 SECONDS = 30  # the limit of one sandbox
-SHARE = 5  # the suite uses every fifth
+SHARE = 5  # the ordinary suite tests every fifth address or repository
 STEPS = [pytest.param(SHARE, id="share"), pytest.param(1, id="all", marks=pytest.mark.long)]
 FAITHFUL = {"filter", "substitution", "hooks", "replaced", "settings", "lfs", "bare-inside"}
 
@@ -52,7 +52,7 @@ class Canary:
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
-        self.heard = 0
+        self.connections = 0
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
@@ -62,7 +62,7 @@ class Canary:
             with connection:
                 if peer[1] == self._own:
                     return
-                self.heard += 1
+                self.connections += 1
 
     _own = 0
 
@@ -83,7 +83,7 @@ def canary() -> Iterator[Canary]:
 
 
 class Watched:
-    """Sandboxes that are searched for files that only an executed command could have created."""
+    """Searches the sandboxes for files that only an executed command could have created."""
 
     def __init__(self, place: Site, rules: AddressRules, resolver: Resolver | None) -> None:
         self.egress = LocalEgress(rules, resolver=resolver)
@@ -115,7 +115,7 @@ async def watched(
 
 
 def resolver() -> Resolver:
-    """Names that resolve to internal addresses: always, among others, or only the second time."""
+    """Resolves names to internal addresses: always, among others, or only the second time."""
     flips = itertools.cycle([("93.184.216.34",), ("127.0.0.1",)])
 
     def answer(name: str) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ async def test_no_hostile_address_is_fetched(
                     git.check(source)
                     await git.fetch(source, messages.append)
                 messages.append(str(refused.value))
-    assert (tools.ran, canary.heard) == ([], 0)
+    assert (tools.ran, canary.connections) == ([], 0)
     output = "\n".join([*messages, caplog.text, *map(str, entries)])
     assert SECRET not in output
     assert tools.sandboxes <= 2, (
@@ -192,7 +192,7 @@ async def test_no_repository_runs_code(canary: Canary, step: int, tmp_path: Path
                 took = time.monotonic() - started
                 assert took < SECONDS, (name, took)
     print("\n".join(f"{name}: {outcome}" for name, outcome in outcomes.items()))
-    assert (tools.ran, canary.heard) == ([], 0)
+    assert (tools.ran, canary.connections) == ([], 0)
     assert tools.sandboxes == len(outcomes)
     assert not [path for path in tmp_path.rglob("RAN") if "repositories" not in path.parts]
     for name in FAITHFUL & outcomes.keys():
@@ -200,7 +200,7 @@ async def test_no_repository_runs_code(canary: Canary, step: int, tmp_path: Path
 
 
 def read(archive: bytes) -> str:
-    """Read an archive like an upload."""
+    """Read an archive as an upload is read."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         if "main.py" in opened.namelist():
             assert opened.read("main.py") in (

@@ -119,11 +119,11 @@ async def test_an_internal_address_is_refused_unless_exempted(
 
 
 async def test_only_the_checked_address_is_dialled(server: GitServer, make: Maker) -> None:
-    """The system's resolver does not know the name; the address from ours is dialled."""
+    """The system's resolver does not know the name; git connects to the platform's answer."""
     name = "prices.invalid"
     resolver = Resolver(lambda _: ("127.0.0.1",))
     fetcher = make(rules=AddressRules([f"127.0.0.1:{server.port}"]), resolver=resolver)
-    with pytest.raises(GitFailed, match="TLS: the certificate"):  # it got as far as TLS
+    with pytest.raises(GitFailed, match="TLS: the certificate"):  # so the connection was made
         await fetcher.fetch(GitSource(f"https://{name}:{server.port}/prices/.git"), print)
     mixed = Resolver(lambda _: ("93.184.216.34", "127.0.0.1"))
     with pytest.raises(GitFailed, match="has no address on the public internet"):
@@ -169,7 +169,7 @@ async def test_settings_and_credentials_of_this_machine_are_not_used(
 async def test_no_code_of_the_repository_runs(
     server: GitServer, make: Maker, tmp_path: Path
 ) -> None:
-    """Filters, hooks and submodules that a checkout would run."""
+    """The repository has filters, hooks and submodules, which a checkout would run."""
     trap = tmp_path / "trap"
     folder = make_repository(
         server.root / "hostile",

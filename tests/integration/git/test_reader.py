@@ -18,7 +18,7 @@ Read = Callable[..., str]
 
 @pytest.fixture
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """Read a repository of two files, one in a folder; keywords replace members of the request."""
+    """A function that reads a repository of two files; keywords change the request."""
     repository = tmp_path / "prices"
     make_repository(repository, {"main.py": "print(1)\n", "sub/other.py": "print(22)\n"})
     work = tmp_path / "work"

@@ -226,7 +226,7 @@ async def test_another_server_continues_the_checks(app: App, tmp_path: Path) -> 
     first, second = server(app, tmp_path, git), server(app, tmp_path, QuickGit())
     upload = await first.add_git(app.other, GitSource("https://example.com/a"))
     await git.began.wait()
-    await second.get(app.other, upload.id)  # the claim is still valid: nothing happens
+    await second.get(app.other, upload.id)  # has no effect while the claim is valid
     assert (await second.get(app.other, upload.id)).state is UploadState.WORKING
     await first.close()
 

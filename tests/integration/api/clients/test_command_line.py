@@ -27,7 +27,7 @@ TASKS = "/api/v2/worker-tasks"
 
 
 def sent(**fields: Any) -> dict[str, Any]:
-    """The body as it sends it: without null, undefined and empty strings."""
+    """The body as the command line sends it: without null, undefined and empty strings."""
     return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
@@ -86,7 +86,7 @@ async def test_it_resolves_a_version_before_it_runs(app: App, api: Api) -> None:
 
 
 async def test_its_offset_is_taken_as_a_page_number(app: App, api: Api) -> None:
-    """It sends the page number minus one as the offset: a known bug that no server can fix."""
+    """It sends the page number minus one as the offset, a known bug that no server can correct."""
     await app.publish()
     cli = cli2_client(api.http, app.owner_key)
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
@@ -192,7 +192,7 @@ async def test_its_abort_request_without_body_and_type_is_accepted(app: App, api
     run = (await cli.post(f"{WORKER}/runs", {"input": WRAPPED}))["run_slug"]
     bare = Client(api.http, {"authorization": f"Bearer {app.owner_key}"}, cli2)
     assert await bare("POST", f"/api/v2/worker-runs/{run}/abort") is None
-    # nor does a start or rerun of a Worker without required fields, when all members are dropped
+    # starts and reruns may also have no members, when a Worker has no required fields
     await app.publish("simple", schema={"description": "", "properties": []})
     assert (await bare("POST", "/api/v2/workers/owner~simple/runs"))["run_slug"]
     assert (await bare("POST", "/api/v2/workers/owner~simple/runs/last/rerun"))["run_slug"]

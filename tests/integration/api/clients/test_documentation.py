@@ -33,8 +33,8 @@ SITE = "https://docs.example"
 
 
 def fields_of(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Its form fields: the schema is ``input_schema`` or the whole object, with properties as a
-    list or an object.
+    """The form fields of the playground: the schema is ``input_schema`` or the whole object, with
+    properties as a list or an object.
     """
     schema = data.get("input_schema", data)
     properties = schema["properties"]
@@ -115,9 +115,9 @@ async def test_a_sample_checks_its_account_first(app: App, api: Api) -> None:
 
 
 async def test_a_sample_recognises_every_status_and_raises_with_the_log(app: App, api: Api) -> None:
-    """It continues on ``ready`` and ``running``, returns on ``succeeded``, and reads the log on
-    ``failed`` and ``aborting``. Any other status, ``aborted`` included, is an error without an
-    explanation.
+    """The sample continues on ``ready`` and ``running``, returns on ``succeeded``, and reads the
+    log on ``failed`` and ``aborting``. Any other status, ``aborted`` included, is an error without
+    an explanation.
     """
     worker = await app.publish()
     headers = {"Authorization": f"Bearer {app.owner_key}"}
@@ -164,7 +164,7 @@ async def test_a_sample_raises_before_it_reads_the_body_of_an_error(app: App, ap
         assert answer.status_code == status
 
 
-# --- what all of them need -----------------------------------------------------------------
+# --- rules for all clients -----------------------------------------------------------------
 
 OWN_LINE = re.compile(r'^\{"code":\d+,"message":"')
 

@@ -30,7 +30,7 @@ URL = "https://hooks.example/x"
 
 
 def sent(**fields: Any) -> dict[str, Any]:
-    """The body as it sends it: without empty strings, but with all numbers."""
+    """The body as the command line sends it: without empty strings, but with all numbers."""
     return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
@@ -48,7 +48,7 @@ async def status_of(cli: Client, run: str) -> int:
 
 
 def moment(value: int) -> float:
-    """Seconds; values above ten billion are taken for milliseconds."""
+    """Return a time in seconds; values above ten billion are read as milliseconds."""
     return value / 1000 if value > 10_000_000_000 else float(value)
 
 
@@ -93,7 +93,7 @@ async def test_it_polls_a_run_to_its_success_and_reads_all_rows(app: App, api: A
     assert type(detail["traffic"]) is int
     assert 1_600_000_000 < moment(detail["started_at"]) <= moment(detail["finished_at"])
     seen: list[Any] = []
-    for number in (1, 2):  # a hundred per page when it saves them
+    for number in (1, 2):  # it saves rows in pages of a hundred
         page = await cli.post(
             "/api/v1/run/result/list", {"run_slug": run, "page_index": number, "page_size": 100}
         )

@@ -29,7 +29,7 @@ SCHEMA = {
 
 @pytest.mark.slow
 async def test_the_retry_helper_repeats_while_the_body_has_code_4290(app: App) -> None:
-    """It reads the body of every answer, and waits 1, 2, 4, 8 and 16 units."""
+    """The helper reads the body of every answer, and waits 1, 2, 4, 8 and 16 units."""
     unit = 0.05
     async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:
         headers = {"api-key": app.owner_key, "Content-Type": "application/json"}
@@ -66,13 +66,13 @@ async def test_the_schema_helper_needs_no_key_and_finds_the_required_fields(
 CONTROL = re.compile(r"[\x00-\x1f]")
 
 
-async def loop(app: App, api: Api, run: str, asked: int) -> list[Any]:
-    """Poll with ``jq .data.status`` until 3 or 4, at most ``asked`` times. Control characters are
+async def loop(app: App, api: Api, run: str, limit: int) -> list[Any]:
+    """Poll with ``jq .data.status`` until 3 or 4, at most ``limit`` times. Control characters are
     stripped first, and five unparsable answers end the loop.
     """
     seen: list[Any] = []
     unreadable = 0
-    while len(seen) < asked and unreadable < 5:
+    while len(seen) < limit and unreadable < 5:
         headers = {"api-key": app.owner_key}
         answer = await api.http.post("/api/v1/run/detail", json={"run_slug": run}, headers=headers)
         try:

@@ -1,5 +1,5 @@
-"""The original platform's MCP server: a typed client that fails on any wrong type. Its runs,
-checks, searches and polling are tested in ``v2/test_run_clients.py``.
+"""The original platform's MCP server: a typed client that fails on any wrong type. Runs, checks,
+searches and polling by it are tested in ``v2/test_run_clients.py``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ async def test_internal_errors_and_limits_are_decoded_too(
 
     monkeypatch.setattr(type(app.services.runs), "get", fail)
     headers = {"authorization": f"Bearer {app.owner_key}"}
-    # one logged error represents all of them
+    # 429 and 500 have many errors: one of each is added below
     known_errors = [
         kind("own words") for kind, row in TABLE_V2.items() if row.status not in (429, 500)
     ]

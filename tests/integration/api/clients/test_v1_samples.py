@@ -1,6 +1,6 @@
 """The documented samples for v1, in the dialect of each language.
 
-Each start, poll and page is read like in the sample of that language: the tests depend on how it
+Each start, poll and page is read as the sample in that language does: the tests depend on how it
 parses an answer and which members it needs.
 """
 
@@ -58,7 +58,7 @@ def python_page(answer: httpx2.Response) -> Page:
 
 
 def node_start(answer: httpx2.Response) -> str:
-    """axios throws on every status except 2xx, and then only the status is shown."""
+    """axios throws on every status except 2xx, and the sample then shows only the status."""
     if not 200 <= answer.status_code < 300:
         raise Failed(f"status code {answer.status_code}")
     code, message, data = (answer.json()[name] for name in ("code", "message", "data"))
@@ -73,9 +73,9 @@ def node_status(answer: httpx2.Response) -> int:
     return status
 
 
-def same(value: Any, wanted: int) -> bool:
+def same(value: Any, expected: int) -> bool:
     """``===`` of PHP: neither ``"0"`` nor ``0.0`` nor ``false`` is ``0``."""
-    return type(value) is int and value == wanted
+    return type(value) is int and value == expected
 
 
 def php_start(answer: httpx2.Response) -> str:
@@ -88,7 +88,7 @@ def php_start(answer: httpx2.Response) -> str:
 
 
 def php_status(answer: httpx2.Response) -> int:
-    """The HTTP status is ignored here; only the code in the body counts."""
+    """The PHP sample ignores the HTTP status; only the code in the body counts."""
     body = answer.json()
     if not same(body["code"], 0):
         raise Failed(body["message"])

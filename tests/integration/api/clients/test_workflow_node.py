@@ -1,5 +1,5 @@
-"""The original platform's node for a workflow tool: its pickers, its loops and its trigger. Runs,
-waits and rows are tested in ``v2/test_run_clients.py``.
+"""The original platform's node for a workflow tool: its pickers, retries and trigger. Runs, waits
+and rows are tested in ``v2/test_run_clients.py``.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ async def test_its_retries_succeed_under_a_limit(app: App) -> None:
                 await asyncio.sleep(0.05 * 2**attempt)
             return n8n(answer)
 
-        while 429 not in seen:  # faster than the limit, however slow this machine is
+        while 429 not in seen:  # the rate is above the limit even on a slow machine
             assert await get("/api/v2/users/account")
     assert seen[-1] == 200
 
@@ -199,8 +199,8 @@ async def test_the_workflows_fetch_a_file_without_a_key(app: App, api: Api) -> N
 
 
 def triggered(body: bytes, wanted: tuple[str, ...] = FILTERS) -> dict[str, Any] | None:
-    """Return the result of its trigger: an error if two fields are missing, None for other
-    statuses.
+    """Return the result of the node's trigger: an error if two fields are missing, None if the
+    status is not wanted.
     """
     payload: dict[str, Any] = json.loads(body)
     if not payload.get("run_slug") or not payload.get("run_status"):

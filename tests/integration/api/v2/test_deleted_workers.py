@@ -142,5 +142,5 @@ async def test_only_the_owner_can_delete_and_repeating_it_changes_nothing(
         await app.services.removal.delete(viewer, public.id)
     for _ in range(2):
         assert (await delete(api, public.id)).json()["data"] == {"ended_runs": 0}
-    fails(await delete(api, "owner~shown"), 404, 50001)  # its name is no longer found
+    fails(await delete(api, "owner~shown"), 404, 50001)  # no worker has this name any more
     fails(await delete(api, public.id, key=app.other_key), 404, 50001)

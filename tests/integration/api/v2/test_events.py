@@ -25,7 +25,7 @@ FOREVER = 30
 
 @pytest.fixture(autouse=True)
 def no_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The simulated runner writes no summary line after the end of a run."""
+    """Do not wait for the last line of the log, which the simulated runner does not write."""
     monkeypatch.setattr("fyke.domain.runs.stream.SUMMARY_LINE_MS", 0)
 
 
@@ -135,7 +135,7 @@ async def test_reconnects_neither_lose_nor_duplicate_events(
     async with asyncio.timeout(FOREVER):
         while not reader.of("end"):
             async with serving(app) as reader.base_url:
-                for _ in range(3):  # dropped three times, then the server stops
+                for _ in range(3):  # three dropped connections, then the server stops
                     connections += 1
                     await reader.read(events=dice.randint(1, 6))
                     if reader.of("end"):

@@ -206,7 +206,7 @@ async def test_the_samples_start_poll_and_read(app: App, api: Api) -> None:
     assert results["headers"]
 
 
-# --- the script that the documents are checked with ----------------------------------------------
+# --- the script that checks the documents --------------------------------------------------------
 
 
 async def test_every_operation_on_the_last_run_works(app: App, api: Api) -> None:

@@ -240,7 +240,7 @@ async def test_the_list_is_filtered_by_time_including_the_whole_final_day(
 
     assert await count(f"start_time={made}") == 1
     assert await count(f"start_time={made + 1}") == 0
-    # end_time is the beginning of a day, and 86400 seconds are added to it
+    # end_time is the beginning of a day, to which the server adds 86400 seconds
     assert await count(f"end_time={made - 86_400 + 1}") == 1
     assert await count(f"end_time={made - 86_400}") == 0
     assert await count(f"start_time={made}&end_time={made}") == 1

@@ -88,7 +88,7 @@ async def test_a_task_has_all_of_its_members(app: App, api: Api) -> None:
         "schedule_enabled": 0,
         "schedule_type": 1,
         "schedule_kind": "daily",
-        "schedule_time": "09:30",  # the other members do not belong to the type
+        "schedule_time": "09:30",  # the other members are for other types of schedules
     }
 
 

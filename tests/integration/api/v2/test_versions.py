@@ -121,7 +121,7 @@ async def test_new_files_for_a_version_become_the_next_one(app: App, api: Api) -
     now = await page(api, "owner~prices")
     # the project does not override the page that the request contains
     assert (now["title"], now["description"], now["version"]) == ("Changed", "", "v1.0.2")
-    # a client that repeats the request, and one that sends the files of an earlier version
+    # a client repeats the request, and another one sends the files of an earlier version
     for number, archive, published in (
         ("v1.0.1", SECOND, "v1.0.2"),
         ("v1.0.2", FIRST, "v1.0.1"),
