@@ -45,10 +45,10 @@ async def test_the_probe_reports_the_installation(
         report = await probe.storage()
         sizes = {part.name: part.bytes for part in report.parts}
         assert sizes["state"] > 100_000 and sizes["rows"] > 10_000 and report.measured_at == 7
-        found = {component.name: component for component in await probe.components()}
-        assert found["SQLite"].version.startswith("3.")
-        assert found["tables of state"].note == found["tables of rows"].note == "the newest"
-        assert found["uv"].version.startswith("uv ")
+        by_name = {component.name: component for component in await probe.components()}
+        assert by_name["SQLite"].version.startswith("3.")
+        assert by_name["tables of state"].note == by_name["tables of rows"].note == "the newest"
+        assert by_name["uv"].version.startswith("uv ")
         [database] = await probe.database()
         assert (database.level, database.detail) == (Level.GOOD, "SQLite answers")
 

@@ -54,8 +54,8 @@ def database(folder: Path, runs: dict[str, tuple[int, Any]], small: int = 8000) 
 def export(url: str, run: str, name: str, sort: str = "") -> dict[str, Any]:
     command = [sys.executable, export_process.__file__, url, run, name, *([sort] if sort else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=1200)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,9 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> str:
     ("name", "sort"), [("csv", ""), ("html", ""), ("xlsx", ""), ("jsonl", "-price")]
 )
 def test_five_times_the_rows_use_no_more_memory(some: str, name: str, sort: str) -> None:
-    found = export(some, LARGE, name, sort)
-    assert found["bytes"] > MIB // 2
-    assert found["grown"] < 16 * MIB  # as objects in memory, the rows would take 50
+    figures = export(some, LARGE, name, sort)
+    assert figures["bytes"] > MIB // 2
+    assert figures["grown"] < 16 * MIB  # as objects in memory, the rows would take 50
 
 
 @pytest.fixture(scope="module")
@@ -96,15 +96,15 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> str:
     ],
 )
 def test_a_million_rows_use_at_most_64_mib(million: str, name: str, sort: str) -> None:
-    found = export(million, LARGE, name, sort)
-    print(found)
-    assert found["bytes"] > MILLION * 10
-    assert found["grown"] <= 64 * MIB
+    figures = export(million, LARGE, name, sort)
+    print(figures)
+    assert figures["bytes"] > MILLION * 10
+    assert figures["grown"] <= 64 * MIB
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_million_small_rows_fit_into_an_xls_of_sixteen_sheets(million: str) -> None:
-    found = export(million, SLIM, "xls")
-    print(found)
-    assert found["grown"] <= 256 * MIB
+    figures = export(million, SLIM, "xls")
+    print(figures)
+    assert figures["grown"] <= 256 * MIB

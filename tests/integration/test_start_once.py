@@ -85,19 +85,19 @@ def give_to_service_user(home: Path) -> None:
 
 async def test_a_killed_server_leaves_one_run_and_one_reservation(folder: Path) -> None:
     with running_postgres() as postgres, ExitStack() as stack:
-        given = {
+        members = {
             "home": str(folder / "home"),
             "database_url": postgres.new_database(),
             "rate_limit": "0",
             "price_cpu_hour": "1",
         }
-        settings = Settings(**given)
+        settings = Settings(**members)
         make_home(settings)
         migrate_all(settings)
         key, body = await prepared(settings)
         if os.geteuid() == 0:
             give_to_service_user(settings.home)
-        servers = [Server({f"FYKE_{k.upper()}": v for k, v in given.items()}) for _ in range(2)]
+        servers = [Server({f"FYKE_{k.upper()}": v for k, v in members.items()}) for _ in range(2)]
         for server in servers:
             server.start()
             stack.callback(server.end, signal.SIGTERM)

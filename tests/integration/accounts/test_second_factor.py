@@ -70,7 +70,7 @@ async def test_one_of_two_concurrent_uses_of_a_code_succeeds(auth: Auth) -> None
     auth.clock.advance(STEP)
     for code in (auth.code(secret), recovery[0]):
         tickets = [await pending(auth, "ada") for _ in range(2)]
-        tries = [auth.sessions.enter_code(one.ticket, code, "", HOME) for one in tickets]
+        tries = [auth.sessions.enter_code(ticket.ticket, code, "", HOME) for ticket in tickets]
         answers = await asyncio.gather(*tries, return_exceptions=True)
         assert {type(answer) for answer in answers} == {CodeWrong, NewSession}
 

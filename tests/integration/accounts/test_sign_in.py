@@ -34,18 +34,21 @@ DAY = 86_400
 async def test_a_session_identifies_its_user_and_no_token_is_stored(auth: Auth) -> None:
     first = await auth.set_up()
     new = await auth.enter(" OWNER ")
-    found = await auth.sessions.authenticate(new.token, AWAY)
-    assert (found.caller.account_id, found.caller.user_name) == (auth.owner.account_id, "owner")
-    assert (found.caller.role, found.caller.operator) == (Role.OWNER, True)
-    assert (found.caller.key_id, found.caller.session_id) == ("", found.session_id)
-    assert found.caller.address == AWAY
+    signed_in = await auth.sessions.authenticate(new.token, AWAY)
+    assert (signed_in.caller.account_id, signed_in.caller.user_name) == (
+        auth.owner.account_id,
+        "owner",
+    )
+    assert (signed_in.caller.role, signed_in.caller.operator) == (Role.OWNER, True)
+    assert (signed_in.caller.key_id, signed_in.caller.session_id) == ("", signed_in.session_id)
+    assert signed_in.caller.address == AWAY
     assert (await auth.sessions.authenticate(new.token)).caller.address == ""
     assert new.token not in repr(new) and "argon2" not in repr(new)
-    stored = await auth.storage.read(lambda tx: tx.sessions.of_user(found.user.id))
+    stored = await auth.storage.read(lambda tx: tx.sessions.of_user(signed_in.user.id))
     for token in (first.token, new.token):
         assert len(token) == 43
-        assert not [one for one in stored if token in repr(one)]
-    assert PASSWORD not in found.user.password_hash
+        assert not [record for record in stored if token in repr(record)]
+    assert PASSWORD not in signed_in.user.password_hash
 
 
 async def test_a_wrong_name_and_a_wrong_password_have_the_same_response_and_cost(
@@ -295,19 +298,19 @@ async def test_concurrent_attempts_are_all_counted(auth: Auth) -> None:
     await auth.set_up()
     auth.passwords.verified.clear()
     tries = (auth.enter("owner", f"guess {n}", AWAY) for n in range(50))
-    found = await asyncio.gather(*tries, return_exceptions=True)
-    assert sum(isinstance(one, SignInFailed) for one in found) == 6
-    assert sum(isinstance(one, RateLimited) for one in found) == 44
+    results = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(result, SignInFailed) for result in results) == 6
+    assert sum(isinstance(result, RateLimited) for result in results) == 44
     assert len(auth.passwords.verified) == 6
 
 
 async def test_one_network_cannot_try_many_names(auth: Auth) -> None:
-    found: list[type[Exception]] = []
+    errors: list[type[Exception]] = []
     for number in range(30):
         with pytest.raises((SignInFailed, RateLimited)) as caught:
             await auth.enter(f"name{number}", "guess", f"2001:db8::{number:x}")
-        found.append(type(caught.value))
-    assert found == [SignInFailed] * 20 + [RateLimited] * 10
+        errors.append(type(caught.value))
+    assert errors == [SignInFailed] * 20 + [RateLimited] * 10
     with pytest.raises(SignInFailed):
         await auth.enter("name", "guess", "2001:db8:0:1::1")
 

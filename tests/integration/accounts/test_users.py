@@ -192,12 +192,12 @@ async def test_a_name_used_by_another_account_is_refused_like_a_reserved_one(aut
     other = await auth.caller(
         await auth.links.use(Purpose.INVITE, link.token, "a secret of others", "", "")
     )
-    said = set()
+    refusals = set()
     for name in ("ben@example.org", "third", "postmaster"):
         with pytest.raises(InvalidRequest) as refused:
             await auth.users.invite(other, name, "member")
-        said.add((refused.value.key, refused.value.message.replace(name, "NAME")))
-    assert len(said) == 1
+        refusals.add((refused.value.key, refused.value.message.replace(name, "NAME")))
+    assert len(refusals) == 1
     with pytest.raises(Conflict, match="is a user already"):
         await auth.users.invite(other, "other", "member")
     with pytest.raises(Conflict, match="is a user already"):

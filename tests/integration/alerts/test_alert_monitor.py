@@ -29,12 +29,12 @@ ALL = AlertFilter()
 FAILED = RuleFields("Failed", "failed")
 
 
-async def found(app: App, *, look: bool = True, **wanted: Any) -> list[Alert]:
+async def alerts_of(app: App, *, look: bool = True, **members: Any) -> list[Alert]:
     """Process all pending checks; return the owner's alerts, oldest first."""
     if look:
         assert await AlertMonitor(app.storage, app.results, mails=True).process_pending() is None
     _, alerts = await app.services.alerts.page(
-        app.owner, AlertFilter(**wanted), offset=0, limit=500
+        app.owner, AlertFilter(**members), offset=0, limit=500
     )
     return alerts[::-1]
 
@@ -52,15 +52,20 @@ async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
         await a_run(app, rows=(), worker=second.id),
         await a_run(app, Outcome.EXIT_CODE, worker=second.id),
     ]
-    raised = [(one.rule_id, one.run_id) for one in await found(app)]
+    raised = [(alert.rule_id, alert.run_id) for alert in await alerts_of(app)]
     assert raised == [(of_worker.id, runs[1].id), (every.id, runs[3].id)]
     assert await alerts.count_unread(owner) == 2
     assert await alerts.count_unread(app.other) == 0
     # a run is evaluated once, and a rule applies only to runs that end after it was enabled
     await alerts.change_rule(owner, off.id, replace(FAILED, name="On"))
-    assert len(await found(app)) == 2
+    assert len(await alerts_of(app)) == 2
     await a_run(app, Outcome.EXIT_CODE, worker=second.id)
-    assert [one.rule_name for one in await found(app)] == ["Empty", "Failed", "Failed", "On"]
+    assert [alert.rule_name for alert in await alerts_of(app)] == [
+        "Empty",
+        "Failed",
+        "Failed",
+        "On",
+    ]
 
 
 async def test_fewer_rows_and_missing_fields_are_detected_in_stored_rows(app: App) -> None:
@@ -70,11 +75,11 @@ async def test_fewer_rows_and_missing_fields_are_detected_in_stored_rows(app: Ap
     full = [{"price": n} for n in range(10)]
     for _ in range(3):
         await a_run(app, rows=full)
-    assert await found(app) == []
+    assert await alerts_of(app) == []
     await a_run(app, rows=[*full[:4]])
     some = await a_run(app, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
-    last = await found(app)
-    assert [one.rule_name for one in last] == ["Few", "Price"]
+    last = await alerts_of(app)
+    assert [alert.rule_name for alert in last] == ["Few", "Price"]
     assert last[0].sentence.startswith("Fewer rows than usual: 4, less than 50 % of 10")
     assert last[1].run_id == some.id
     assert "in 3 of 10 rows (30 %; 20 % are allowed)" in last[1].sentence
@@ -86,7 +91,7 @@ async def test_a_budget_alert_is_raised_once_a_month(app: App) -> None:
     rule = (await alerts.add_rule(owner, fields)).rule
     assert rule.traffic_bytes == 3000
     runs = [await a_run(app) for _ in range(4)]  # each transfers 2,048 bytes
-    [alert] = await found(app)
+    [alert] = await alerts_of(app)
     assert (alert.rule_id, alert.run_id) == (rule.id, runs[0].id)
     assert "of 0.003 MB of traffic are used" in alert.sentence
     ahead = await alerts.preview(owner, fields)
@@ -112,13 +117,13 @@ async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
     await alerts.add_rule(owner, replace(FAILED, endpoints=targets, emails=emails))
     await app.services.users.disable(owner, "gone@example.org")
     run = await a_run(app, Outcome.EXIT_CODE)
-    [alert] = await found(app)
+    [alert] = await alerts_of(app)
     _, sent = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=99)
-    urls = sorted(one.delivery.url.rpartition("/")[2] for one in sent)
+    urls = sorted(logged.delivery.url.rpartition("/")[2] for logged in sent)
     assert urls == ["every", "mailto:Ada@example.org", "mailto:bo@example.org", "named"]
-    for one in sent:
-        assert (one.delivery.event, one.delivery.run_id) == ("alert.raised", run.id)
-        assert f'"alert_id":"{alert.id}"' in one.delivery.payload
+    for logged in sent:
+        assert (logged.delivery.event, logged.delivery.run_id) == ("alert.raised", run.id)
+        assert f'"alert_id":"{alert.id}"' in logged.delivery.payload
     _, of_named = await app.services.callbacks.page(
         owner, DeliveryFilter(endpoint_id=named), offset=0, limit=9
     )
@@ -131,7 +136,7 @@ async def test_a_preview_evaluates_past_runs_and_raises_nothing(app: App) -> Non
     runs = [await a_run(app, rows=full) for _ in range(4)]
     few = await a_run(app, rows=[{"price": None}] * 2)
     bad = await a_run(app, Outcome.EXIT_CODE)
-    for fields, wanted in (
+    for fields, expected in (
         (FAILED, [bad.id]),
         (RuleFields("Few", "fewer_rows", factor=0.5), [few.id]),
         (RuleFields("Price", "missing_field", field="price", percent=50), [few.id]),
@@ -139,8 +144,8 @@ async def test_a_preview_evaluates_past_runs_and_raises_nothing(app: App) -> Non
         (RuleFields("Empty", "zero_rows"), []),
     ):
         seen = await alerts.preview(owner, fields)
-        assert (seen.runs, [one.run.id for one in seen.fired]) == (len(runs) + 2, wanted)
-    assert await found(app) == []
+        assert (seen.runs, [alert.run.id for alert in seen.fired]) == (len(runs) + 2, expected)
+    assert await alerts_of(app) == []
 
 
 async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
@@ -162,7 +167,7 @@ async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
     watch = AlertMonitor(app.storage, app.results)
     pause = await watch.process_pending()
     assert pause is not None and 0 < pause <= 30
-    assert [one.run_id for one in await found(app, look=False)] == [fine.id]
+    assert [alert.run_id for alert in await alerts_of(app, look=False)] == [fine.id]
     for tries in range(2, MAX_TRIES + 1):
         await app.storage.write(lambda tx, n=tries: tx.alerts.postpone_check(1, n - 1, 0))
         pause = await watch.process_pending()
@@ -185,7 +190,7 @@ async def test_rules_changed_during_the_evaluation_are_read_again(
         return await totals(*args, **more)
 
     monkeypatch.setattr(app.results, "totals", meanwhile)
-    [alert] = await found(app)
+    [alert] = await alerts_of(app)
     assert "(33.3 %; 10 % are allowed)" in alert.sentence
 
 
@@ -218,8 +223,8 @@ async def killed_servers(app: App, folder: Path, kills: int, runs: int) -> None:
     for number in range(kills):
         died += await asyncio.to_thread(kill_at, folder, 1 + number % 3)
     assert died == kills
-    raised = await found(app)
-    assert [one.run_id for one in raised] == ended  # each once, in the order of their ends
+    raised = await alerts_of(app)
+    assert [alert.run_id for alert in raised] == ended  # each once, in the order of their ends
     count, _ = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=1)
     assert count == runs
 
@@ -243,4 +248,4 @@ async def test_concurrent_servers_raise_each_alert_once(either: App) -> None:
     ended += [(await a_run(either, rows=[{}])).id for _ in range(2)]
     watches = [AlertMonitor(either.storage, either.results) for _ in range(3)]
     await asyncio.gather(*(watch.process_pending() for watch in watches))
-    assert [one.run_id for one in await found(either)] == ended
+    assert [alert.run_id for alert in await alerts_of(either)] == ended

@@ -73,8 +73,8 @@ class Setup:
 
     async def of_run(self, run: str) -> list[dict[str, Any]]:
         answer = await self.api.get(f"/api/fyke/runs/{run}/deliveries")
-        found: list[dict[str, Any]] = answer.json()["data"]["list"]
-        return found
+        deliveries: list[dict[str, Any]] = answer.json()["data"]["list"]
+        return deliveries
 
     async def settled(self, condition: Callable[[], Any]) -> None:
         """Run the timer until ``condition`` (a coroutine function) is true."""
@@ -86,7 +86,8 @@ class Setup:
         """Run the timer until the log has ``count`` attempts."""
 
         async def enough() -> bool:
-            return sum(len(one["attempts"]) for one in (await self.log())["list"]) >= count
+            deliveries = (await self.log())["list"]
+            return sum(len(delivery["attempts"]) for delivery in deliveries) >= count
 
         await self.settled(enough)
 
@@ -170,9 +171,9 @@ async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> Non
     assert everything == {
         "count": 3, "list": everything["list"], "page_index": 1, "page_size": 20,
     }  # fmt: skip
-    assert [one["run_slug"] for one in everything["list"]] == runs[::-1]
-    [gone] = [one for one in everything["list"] if one["last_status"] == 410]
-    for query, found in (
+    assert [delivery["run_slug"] for delivery in everything["list"]] == runs[::-1]
+    [gone] = [delivery for delivery in everything["list"] if delivery["last_status"] == 410]
+    for query, expected in (
         ("?state=failed", [gone]),
         ("?state=%20FAILED%20", [gone]),
         ("?state=pending", []),
@@ -182,7 +183,7 @@ async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> Non
         ("?host=other.example&state=superseded", []),
     ):
         data = await setup.log(query)
-        assert (data["count"], data["list"]) == (len(found), found), query
+        assert (data["count"], data["list"]) == (len(expected), expected), query
     page = await setup.log("?page_index=2&page_size=2")
     assert page == {
         "count": 3, "list": everything["list"][2:], "page_index": 2, "page_size": 2,
@@ -222,8 +223,8 @@ async def test_a_delivery_that_is_being_sent_is_not_replayed(setup: Setup) -> No
     [waiting] = await setup.of_run(run)
 
     def claimed(tx: Any) -> None:
-        found = tx.outbox.lock(waiting["id"])
-        tx.outbox.save(replace(found, claimed_until=tx.now + 60_000))
+        delivery = tx.outbox.lock(waiting["id"])
+        tx.outbox.save(replace(delivery, claimed_until=tx.now + 60_000))
 
     await setup.app.storage.write(claimed)
     answer = await setup.api.post(f"{LOG}/{waiting['id']}/replay")
@@ -286,9 +287,9 @@ async def test_a_success_resets_the_five_days(setup: Setup) -> None:
     setup.clock.advance(1)
     await setup.ended()
     await setup.tried(3)
-    [found] = (await setup.api.get(RECEIVERS)).json()["data"]["list"]
+    [receiver] = (await setup.api.get(RECEIVERS)).json()["data"]["list"]
     success = 1_700_000_000 + 4 * DAY
-    assert found == {
+    assert receiver == {
         "receiver": HOST, "disabled": False, "disabled_at": 0, "failing_since": success + 1,
         "last_success_at": success, "last_failure_at": success + 1,
     }  # fmt: skip
@@ -300,7 +301,7 @@ async def test_a_run_of_v2_reports_its_start_and_then_its_end(setup: Setup) -> N
     setup.clock.advance(1)
     await setup.app.push(lease, [{"n": 1}])
     await setup.app.end(lease)
-    kinds = [(one["kind"], one["state"]) for one in await setup.of_run(run)]
+    kinds = [(delivery["kind"], delivery["state"]) for delivery in await setup.of_run(run)]
     assert kinds == [("running", "pending"), ("terminal", "pending")]
     await setup.tried(1)
     setup.clock.advance(1)
@@ -323,7 +324,7 @@ async def test_a_run_of_v2_reports_its_start_and_then_its_end(setup: Setup) -> N
 
 async def test_a_run_of_v1_reports_only_its_end(setup: Setup) -> None:
     run = await setup.ended()
-    assert [one["kind"] for one in await setup.of_run(run)] == ["terminal"]
+    assert [delivery["kind"] for delivery in await setup.of_run(run)] == ["terminal"]
 
 
 async def test_a_failed_running_callback_is_superseded_by_the_end(setup: Setup) -> None:
@@ -344,9 +345,9 @@ async def test_a_failed_running_callback_is_superseded_by_the_end(setup: Setup) 
     )  # fmt: skip
     await setup.tried(2)
     setup.clock.advance(DAY)
-    found = await setup.of_run(run)
-    assert [one["state"] for one in found] == ["superseded", "delivered"]
-    assert found[1]["id"] == terminal["id"]
+    deliveries = await setup.of_run(run)
+    assert [delivery["state"] for delivery in deliveries] == ["superseded", "delivered"]
+    assert deliveries[1]["id"] == terminal["id"]
     replay = f"{LOG}/{running['id']}/replay"
     fails(await setup.api.post(replay), 400, 4000, "the run has ended")
 
@@ -358,4 +359,4 @@ async def test_the_setting_disables_the_running_callback(setup: Setup) -> None:
     [lease] = await setup.app.begin()
     assert await setup.of_run(run) == []
     await setup.app.end(lease)
-    assert [one["kind"] for one in await setup.of_run(run)] == ["terminal"]
+    assert [delivery["kind"] for delivery in await setup.of_run(run)] == ["terminal"]

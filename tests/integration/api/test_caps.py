@@ -48,8 +48,8 @@ async def change(api: Api, key: str = "", **caps: Any) -> Any:
 async def test_an_account_has_no_caps_until_its_owner_sets_some(
     priced: App, priced_api: Api
 ) -> None:
-    found = data_as(CapsReport, await priced_api.get(CAPS))
-    assert (found["run_cap"], found["month_cap"], found["left"]) == ("0", "0", None)
+    caps = data_as(CapsReport, await priced_api.get(CAPS))
+    assert (caps["run_cap"], caps["month_cap"], caps["left"]) == ("0", "0", None)
     changed = await change(priced_api, run_cap="2.5")
     assert (changed["run_cap"], changed["month_cap"]) == ("2.5", "0")
     changed = await change(priced_api, month_cap=10)
@@ -75,12 +75,12 @@ async def test_an_account_has_no_caps_until_its_owner_sets_some(
 async def test_only_owners_and_the_operator_set_caps(priced: App, priced_api: Api) -> None:
     path = "/api/fyke/accounts/other/caps"
     fails(await priced_api.send("PUT", path, json={"run_cap": 1}, key=priced.other_key), 401, 4010)
-    found = data_as(
+    caps = data_as(
         CapsReport, await priced_api.send("PUT", path, json={"run_cap": 1, "month_cap": 3})
     )
-    assert (found["run_cap"], found["month_cap"]) == ("1", "3")
+    assert (caps["run_cap"], caps["month_cap"]) == ("1", "3")
     seen = data_as(CapsReport, await priced_api.get(CAPS, key=priced.other_key))
-    assert seen == found
+    assert seen == caps
     unknown = "/api/fyke/accounts/unknown/caps"
     fails(await priced_api.send("PUT", unknown, json={"run_cap": 1}), 404, 4040)
     for caller in (priced.owner, priced.other):
@@ -109,8 +109,8 @@ async def test_the_cap_for_one_run_stops_it(priced: App, priced_api: Api) -> Non
     }
     for lease in leases:
         await priced.end(lease)
-    found = (await priced_api.get(f"/api/fyke/runs/{run}")).json()
-    assert found["data"]["outcome"] == "charge_cap"
+    answer = (await priced_api.get(f"/api/fyke/runs/{run}")).json()
+    assert answer["data"]["outcome"] == "charge_cap"
 
 
 async def test_a_month_whose_cap_is_spent_or_held_refuses_the_start(
@@ -119,11 +119,11 @@ async def test_a_month_whose_cap_is_spent_or_held_refuses_the_start(
     await change(priced_api, month_cap=3)
     worker = await priced.publish()
     await priced_api.ok("/api/v1/scraper/run", start_body(worker.id))
-    found = data_as(CapsReport, await priced_api.get(CAPS))
-    assert (found["held"], found["left"]) == ("3", "0")
+    caps = data_as(CapsReport, await priced_api.get(CAPS))
+    assert (caps["held"], caps["left"]) == ("3", "0")
     refused = await priced_api.post("/api/v1/scraper/run", start_body(worker.id))
-    said = fails(refused, 400, 30001, "cap for", "3 USD", "month_cap", "wait until")
-    assert "3 are set aside for active runs" in str(said or refused.json())
+    error = fails(refused, 400, 30001, "cap for", "3 USD", "month_cap", "wait until")
+    assert "3 are set aside for active runs" in str(error or refused.json())
     body = {"input": start_body(worker.id)["input"]}
     fails(await priced_api.post(f"/api/v2/workers/{worker.id}/runs", body), 400, 30001, "cap for")
     leases = await priced.begin()

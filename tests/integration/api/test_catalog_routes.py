@@ -24,19 +24,19 @@ async def test_the_catalog_is_listed_with_statistics(app: App, api: Api) -> None
     for outcome in (Outcome.SUCCEEDED, Outcome.TIMEOUT, Outcome.RUNNER_LOST):
         await api.ok("/api/v1/scraper/run", start_body(worker.id))
         await app.execute([{"a": 1}], outcome)
-    found = data_as(workers.CatalogList, await api.get("/api/fyke/catalog"))
-    first = found["list"][0]
+    catalog = data_as(workers.CatalogList, await api.get("/api/fyke/catalog"))
+    first = catalog["list"][0]
     assert (first["path"], first["runs"], first["rated_runs"]) == ("owner/reader", 3, 2)
     assert first["success_rate"] == 0.5 and first["last_ok_at"] > 1_700_000_000
-    assert found["list"][1]["success_rate"] is None
-    assert {"number": 5, "name": "Places and maps", "count": 1} in found["categories"]
+    assert catalog["list"][1]["success_rate"] is None
+    assert {"number": 5, "name": "Places and maps", "count": 1} in catalog["categories"]
     page = data_as(
         workers.CatalogList,
         await api.get("/api/fyke/catalog?category=3&order=name&page_size=1&page_index=2"),
     )
     assert (page["count"], page["list"]) == (1, [])
     near = data_as(workers.CatalogList, await api.get("/api/fyke/catalog?search=shop+pricse"))
-    assert [one["path"] for one in near["proposals"]] == ["owner/shop-prices"]
+    assert [proposal["path"] for proposal in near["proposals"]] == ["owner/shop-prices"]
     fails(await api.get("/api/fyke/catalog?order=best"), 400, 4000, "order")
     fails(await api.get(f"/api/fyke/catalog?search={'x' * 501}"), 400, 4000, "search")
 
@@ -49,7 +49,7 @@ async def test_favourites_belong_to_the_user_of_the_key(app: App, api: Api) -> N
     assert marked["favourite"] is True
     data_as(workers.CatalogItem, await api.send("PUT", f"{at}/owner~hidden"))
     listed = data_as(workers.FavouriteList, await api.get(at))["list"]
-    assert [one["path"] for one in listed] == ["owner/hidden", "owner/reader"]
+    assert [item["path"] for item in listed] == ["owner/hidden", "owner/reader"]
     other = app.other_key
     assert data_as(workers.FavouriteList, await api.get(at, key=other))["list"] == []
     fails(await api.send("PUT", f"{at}/{hidden.id}", key=other), 404, 50001)
@@ -75,16 +75,16 @@ async def test_a_page_is_changed_field_by_field(app: App, api: Api) -> None:
 async def test_versions_are_compared_and_only_owners_see_files(app: App, api: Api) -> None:
     await add_versions(app)
     path = f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3"
-    found = data_as(changes.ComparedVersions, await api.get(path))
-    assert [change["text"] for change in found["schema_changes"]] == [
+    comparison = data_as(changes.ComparedVersions, await api.get(path))
+    assert [change["text"] for change in comparison["schema_changes"]] == [
         "Input field max_results changed its default from 20 to 50",
         "Input field currency was added (string)",
         "Column price was added (number)",
     ]
-    files = {file["path"]: file["change"] for file in found["files"]}
+    files = {file["path"]: file["change"] for file in comparison["files"]}
     assert files["CHANGELOG.md"] == "added" and files["main.py"] == "changed"
     seen = data_as(changes.ComparedVersions, await api.get(path, key=app.other_key))
-    assert seen["files"] is None and seen["schema_changes"] == found["schema_changes"]
+    assert seen["files"] is None and seen["schema_changes"] == comparison["schema_changes"]
     fails(await api.get(f"{SHELVED}/compare?before=v1&after=v1.0.3"), 400, 4000, "v1")
     fails(await api.get(f"{SHELVED}/compare?before=v1.0.1"), 400, 4000, "after")
 
@@ -97,8 +97,8 @@ async def test_the_changelog_and_the_columns_are_read(app: App, api: Api) -> Non
         ("v1.0.3", False), ("v1.0.2", False), ("v1.0.1", True),
     ]  # fmt: skip
     columns = data_as(workers.OutputColumnList, await api.get(f"{SHELVED}/output-fields"))
-    assert [one["key"] for one in columns["list"]] == ["url", "title", "price"]
-    assert columns["run_slug"] == "" and not any(one["seen"] for one in columns["list"])
+    assert [column["key"] for column in columns["list"]] == ["url", "title", "price"]
+    assert columns["run_slug"] == "" and not any(column["seen"] for column in columns["list"])
 
 
 async def test_a_deprecated_version_is_started_only_by_its_number(app: App, api: Api) -> None:

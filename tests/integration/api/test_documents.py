@@ -32,8 +32,8 @@ Object = dict[str, Any]
 
 @pytest.fixture
 async def document(api: Api) -> Object:
-    found: Object = (await api.http.get("/openapi.json")).json()
-    return found
+    content: Object = (await api.http.get("/openapi.json")).json()
+    return content
 
 
 class Schemas:
@@ -50,8 +50,10 @@ class Schemas:
 
 
 def _absolute(schema: Object) -> Object:
-    found: Object = json.loads(json.dumps(schema).replace('"#/components/', f'"{URN}#/components/'))
-    return found
+    absolute: Object = json.loads(
+        json.dumps(schema).replace('"#/components/', f'"{URN}#/components/')
+    )
+    return absolute
 
 
 def bodies(operation: Object) -> Iterator[tuple[str, Object]]:

@@ -109,14 +109,14 @@ def test_a_part_of_a_file_can_be_requested(server: Served, format: str) -> None:
 def test_unsupported_ranges_are_ignored_or_refused(server: Served) -> None:
     url = link(server, a_run(server), "csv")
     whole = Answer(url)
-    for given in (
+    for headers in (
         {"range": "bytes=0-1,4-5"},
         {"range": "rows=1-2"},
         {"range": "bytes=9-3"},
         {"range": "bytes=5-", "if_range": '"other"'},
         {"range": "bytes=5-", "if_range": "Tue, 24 Nov 2026 19:00:00 GMT"},
     ):
-        answer = Answer(url, **given)
+        answer = Answer(url, **headers)
         assert (answer.status, answer.body) == (200, whole.body)
         assert "content-range" not in answer.headers
     behind = Answer(url, range=f"bytes={len(whole.body)}-")
@@ -271,9 +271,9 @@ def peak_reset() -> None:
 
 def memory(name: str) -> int:
     text = Path("/proc/self/status").read_text()
-    found = re.search(rf"{name}:\s+(\d+) kB", text)
-    assert found is not None
-    return int(found[1]) * 1024
+    match = re.search(rf"{name}:\s+(\d+) kB", text)
+    assert match is not None
+    return int(match[1]) * 1024
 
 
 @pytest.mark.slow

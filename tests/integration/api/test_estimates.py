@@ -71,9 +71,9 @@ async def test_too_few_runs_give_no_estimate(priced: App, priced_api: Api) -> No
     await past_runs(priced, worker, [1] * 9)
     await past_runs(priced, worker, [1] * 50, outcome=Outcome.ABORTED)
     await past_runs(priced, worker, [1] * 50, account=priced.other.account_id)
-    found = await report(priced_api, worker)
-    assert (found["enough"], found["runs"], found["needed"]) == (False, 9, 10)
-    assert (found["time"], found["traffic"], found["charge"]) == (None, None, None)
+    estimate = await report(priced_api, worker)
+    assert (estimate["enough"], estimate["runs"], estimate["needed"]) == (False, 9, 10)
+    assert (estimate["time"], estimate["traffic"], estimate["charge"]) == (None, None, None)
     await past_runs(priced, worker, [1], outcome=Outcome.TIMEOUT)
     assert (await report(priced_api, worker))["enough"]
 
@@ -83,12 +83,12 @@ async def test_an_estimate_uses_the_requested_device_and_subtasks(
 ) -> None:
     worker = await priced.publish()
     await past_runs(priced, worker, list(range(1, 101)))
-    found = await report(priced_api, worker, memory=512)
-    assert (found["version"], found["runs"], found["of_version"]) == ("v1.0.1", 100, True)
-    assert found["time"] == {"p50": 50.0, "p95": 95.0}
-    assert found["traffic"] == {"p50": 50 * 10**6, "p95": 95 * 10**6}
+    estimate = await report(priced_api, worker, memory=512)
+    assert (estimate["version"], estimate["runs"], estimate["of_version"]) == ("v1.0.1", 100, True)
+    assert estimate["time"] == {"p50": 50.0, "p95": 95.0}
+    assert estimate["traffic"] == {"p50": 50 * 10**6, "p95": 95 * 10**6}
     # an eighth of a core for 50 s is 6.25 cents, 50 MB are 5 cents
-    assert found["charge"]["p50"] == "0.112500"
+    assert estimate["charge"]["p50"] == "0.112500"
     doubled = await report(priced_api, worker, memory=512, subtasks=2)
     assert doubled["charge"]["p50"] == "0.225000"
     larger = await report(priced_api, worker, memory=1024)

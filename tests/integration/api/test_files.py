@@ -157,16 +157,16 @@ def _mutations(token: str, count: int) -> list[str]:
     """Tokens with one changed character; the last character of each part takes every value."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
     chance = random.Random(7)
-    found = {token[:-1] + letter for letter in alphabet}
+    tokens = {token[:-1] + letter for letter in alphabet}
     for part in itertools.accumulate(len(p) + 1 for p in token.split(".")):
         at = min(part - 2, len(token) - 1)
-        found |= {token[:at] + letter + token[at + 1 :] for letter in alphabet}
-    while len(found) < count:
+        tokens |= {token[:at] + letter + token[at + 1 :] for letter in alphabet}
+    while len(tokens) < count:
         at = chance.randrange(len(token))
         letter = chance.choice(alphabet)
         cut = chance.choice((0, 1))
-        found.add(token[:at] + letter * chance.choice((0, 1, 2)) + token[at + cut :])
-    return sorted(found - {token, ""})[:count]
+        tokens.add(token[:at] + letter * chance.choice((0, 1, 2)) + token[at + cut :])
+    return sorted(tokens - {token, ""})[:count]
 
 
 @pytest.mark.slow

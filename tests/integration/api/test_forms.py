@@ -28,19 +28,19 @@ async def places(app: App) -> str:
 
 
 async def normalised(api: Api, **body: Any) -> dict[str, Any]:
-    found: dict[str, Any] = data_as(wire.CheckedInput, await api.post(f"{ROOT}/normalise", body))
-    return found
+    checked: dict[str, Any] = data_as(wire.CheckedInput, await api.post(f"{ROOT}/normalise", body))
+    return checked
 
 
 async def test_the_form_is_described(app: App, api: Api, places: str) -> None:
-    found = data_as(wire.WorkerForm, await api.get(f"{ROOT}/form"))
-    assert (found["worker_slug"], found["version"], found["versions"]) == (
+    form = data_as(wire.WorkerForm, await api.get(f"{ROOT}/form"))
+    assert (form["worker_slug"], form["version"], form["versions"]) == (
         places,
         "v1.0.1",
         ["v1.0.1"],
     )
-    assert [section["caption"] for section in found["sections"]] == ["", "What to keep", "More"]
-    fields = {field["name"]: field for section in found["sections"] for field in section["fields"]}
+    assert [section["caption"] for section in form["sections"]] == ["", "What to keep", "More"]
+    fields = {field["name"]: field for section in form["sections"] for field in section["fields"]}
     assert {name: field["kind"] for name, field in fields.items()} == {
         "keywords": "list", "pages": "list", "city": "line", "max_results": "number",
         "places": "table", "sort": "radio", "parts": "checkboxes", "language": "select",
@@ -58,11 +58,11 @@ async def test_the_form_is_described(app: App, api: Api, places: str) -> None:
 async def test_form_json_text_and_body_give_the_same_input(app: App, api: Api, places: str) -> None:
     custom = {**DEFAULTS, "pages": [], "headers": {"n": 2**70}}
     whole = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
-    given = await normalised(api, input=whole)
-    assert given["input"] == whole
-    assert (given["errors"], given["subtasks"], given["problem"]) == ([], 2, "")
+    checked = await normalised(api, input=whole)
+    assert checked["input"] == whole
+    assert (checked["errors"], checked["subtasks"], checked["problem"]) == ([], 2, "")
     typed = await normalised(api, json_text=json.dumps(whole))
-    assert typed == given
+    assert typed == checked
     flat = await normalised(api, input=custom)
     assert flat["input"]["parameters"] == {"system": {}, "custom": custom}
     form = [["f:keywords", "a\r\nb\r\nc"], ["f:max_results", "5"], ["s:memory", "1024"]]
@@ -84,20 +84,20 @@ async def test_form_json_text_and_body_give_the_same_input(app: App, api: Api, p
 
 
 async def test_errors_are_part_of_the_answer(app: App, api: Api, places: str) -> None:
-    found = await normalised(
+    checked = await normalised(
         api, form=[["f:keywords", "a"], ["f:max_results", "1,5"], ["f:places:0.depth", "2"]]
     )
-    assert [(e["path"], e["row"], e["column"]) for e in found["errors"]] == [
+    assert [(e["path"], e["row"], e["column"]) for e in checked["errors"]] == [
         ("custom.max_results", 0, ""),
         ("custom.places", 1, "url"),
     ]
-    assert (found["subtasks"], found["problem"]) == (0, "the input has errors")
-    found = await normalised(api, json_text='{\n"keywords": 1}')
-    assert [(e["path"], e["line"]) for e in found["errors"]] == [("custom.keywords", 2)]
-    found = await normalised(api, json_text="{,}")
-    assert [(e["line"], e["line_column"]) for e in found["errors"]] == [(1, 2)]
-    found = await normalised(api, input={"keywords": [["nested"]]})
-    assert "must be an object or primitive value" in found["problem"]
+    assert (checked["subtasks"], checked["problem"]) == (0, "the input has errors")
+    checked = await normalised(api, json_text='{\n"keywords": 1}')
+    assert [(e["path"], e["line"]) for e in checked["errors"]] == [("custom.keywords", 2)]
+    checked = await normalised(api, json_text="{,}")
+    assert [(e["line"], e["line_column"]) for e in checked["errors"]] == [(1, 2)]
+    checked = await normalised(api, input={"keywords": [["nested"]]})
+    assert "must be an object or primitive value" in checked["problem"]
     for body in ({}, {"input": {}, "json_text": "{}"}, {"form": [["a"]]}, {"form": "x"}):
         fails(await api.post(f"{ROOT}/normalise", body), 400, 4000)
 
@@ -107,13 +107,13 @@ async def test_files_fill_list_fields(app: App, api: Api, places: str) -> None:
         path = f"{ROOT}/import"
         return await api.send("POST", path, content=data, params=query)
 
-    found = data_as(wire.ImportedValue, await given(b"x\ny\n", field="keywords"))
-    assert found["value"] == [{"keyword": "x"}, {"keyword": "y"}]
+    imported = data_as(wire.ImportedValue, await given(b"x\ny\n", field="keywords"))
+    assert imported["value"] == [{"keyword": "x"}, {"keyword": "y"}]
     csv = b"Depth,Address\n1,a\nx,b\n"
-    found = data_as(wire.ImportedValue, await given(csv, field="places", name="p.csv"))
-    assert found["header"] is True
-    assert found["value"][0] == {"url": "a", "depth": 1, "photos": False}
-    assert [(e["line"], e["column"]) for e in found["errors"]] == [(3, "depth")]
+    imported = data_as(wire.ImportedValue, await given(csv, field="places", name="p.csv"))
+    assert imported["header"] is True
+    assert imported["value"][0] == {"url": "a", "depth": 1, "photos": False}
+    assert [(e["line"], e["column"]) for e in imported["errors"]] == [(3, "depth")]
     for data, query, words in (
         (b"a\nb\xff", {"field": "keywords"}, "line 2"),
         (b"", {"field": "keywords"}, "is empty"),
@@ -156,18 +156,18 @@ async def test_recent_inputs_are_the_last_five(app: App, api: Api, places: str) 
     for n in range(6):
         body = {"is_async": True, "input": {"keywords": [f"word {n}"]}}
         await api.ok("/api/v2/workers/owner~places/runs", body)
-    found = data_as(wire.RecentInputList, await api.get(f"{ROOT}/recent-inputs"))["list"]
-    assert [item["summary"] for item in found] == [f"Keywords: word {n}" for n in range(5, 0, -1)]
+    recent = data_as(wire.RecentInputList, await api.get(f"{ROOT}/recent-inputs"))["list"]
+    assert [item["summary"] for item in recent] == [f"Keywords: word {n}" for n in range(5, 0, -1)]
     theirs = await api.get(f"{ROOT}/recent-inputs", key=app.other_key)
     assert data_as(wire.RecentInputList, theirs)["list"] == []
 
 
 async def test_a_program_is_generated_for_the_input(app: App, api: Api, places: str) -> None:
     body = {"input": {"keywords": ["it's"]}, "language": "python", "version": "v1.0.1"}
-    found = data_as(wire.StartSnippet, await api.post(f"{ROOT}/snippet", body))
-    assert (found["file"], found["errors"]) == ("start.py", [])
-    assert json.loads(found["body"])["version"] == "v1.0.1"
-    assert "it\\u0027s" in found["text"]
+    program = data_as(wire.StartSnippet, await api.post(f"{ROOT}/snippet", body))
+    assert (program["file"], program["errors"]) == ("start.py", [])
+    assert json.loads(program["body"])["version"] == "v1.0.1"
+    assert "it\\u0027s" in program["text"]
     fails(await api.post(f"{ROOT}/snippet", {"input": {}, "language": "cobol"}), 400, 4000)
 
 
@@ -194,15 +194,15 @@ async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[Api]:
 
 
 async def test_without_prices_nothing_is_estimated(app: App, api: Api, places: str) -> None:
-    found = await normalised(api, input={"keywords": ["a"]})
-    assert found["estimate"] == {
+    checked = await normalised(api, input={"keywords": ["a"]})
+    assert checked["estimate"] == {
         "priced": False,
         "hour": "0",
         "gigabyte": "0",
         "most": "0",
         "missing": "0",
     }
-    assert (found["plan"], found["most_runs"], found["waits"]) == ("unlimited", 0, "")
+    assert (checked["plan"], checked["most_runs"], checked["waits"]) == ("unlimited", 0, "")
 
 
 async def test_prices_and_caps_determine_the_quote(priced: Api) -> None:

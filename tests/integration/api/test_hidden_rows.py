@@ -56,11 +56,11 @@ async def test_pages_of_both_versions_include_hidden_rows_only_on_request(
     v1, v2 = "/api/v1/run/result/list", f"/api/v2/worker-runs/{run}/result"
     assert (await api.ok(v1, {"run_slug": run}))["count"] == 0
     assert (await api.get(v2)).json()["data"]["count"] == 0
-    asked = await api.ok(v1, {"run_slug": run, "failed_rows": True, "page_size": 3})
-    assert asked["count"] == 5
-    assert [row["n"] for row in asked["list"]] == [1, 2, 3]
-    found = (await api.get(f"{v2}?failed_rows=true&sort=-n&filter=n:gt:3")).json()["data"]
-    assert [row["n"] for row in found["list"]] == [5, 4]
+    hidden = await api.ok(v1, {"run_slug": run, "failed_rows": True, "page_size": 3})
+    assert hidden["count"] == 5
+    assert [row["n"] for row in hidden["list"]] == [1, 2, 3]
+    filtered = (await api.get(f"{v2}?failed_rows=true&sort=-n&filter=n:gt:3")).json()["data"]
+    assert [row["n"] for row in filtered["list"]] == [5, 4]
     walked = (await api.get(f"{v2}?failed_rows=true&cursor=*&limit=2")).json()["data"]
     rest = (await api.get(f"{v2}?failed_rows=true&cursor={walked['next_cursor']}")).json()["data"]
     assert [row["n"] for row in [*walked["list"], *rest["list"]]] == [1, 2, 3, 4, 5]

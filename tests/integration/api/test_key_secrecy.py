@@ -79,15 +79,15 @@ async def test_no_answer_and_no_log_line_contains_a_key(
 ) -> None:
     """On every route, with an invalid key and with a valid key of another account."""
     logged()
-    asked = 0
+    requests = 0
     for route in ENTRIES:
         for key in (f"rubbish-{generate()}", objects.app.other_key):
             for way in SENT:
                 assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
                 log = logged()
                 assert not _same_secret(log, key), (route, way, log)
-                asked += log.count('"event": "request"')
-    assert asked > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request was logged
+                requests += log.count('"event": "request"')
+    assert requests > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request was logged
 
 
 @pytest.mark.slow

@@ -33,9 +33,9 @@ POLICY = '"default";q=120;w=2'
 
 def standing(answer: Any) -> tuple[int, int]:
     """Return the remaining requests, and the seconds until the bucket is full."""
-    found = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
-    assert found, answer.headers
-    return int(found[1]), int(found[2])
+    match = re.fullmatch(r'"default";r=(\d+);t=(\d+)', answer.headers["ratelimit"])
+    assert match, answer.headers
+    return int(match[1]), int(match[2])
 
 
 async def test_every_answer_has_the_remaining_requests_of_its_key(app: App) -> None:
@@ -227,7 +227,7 @@ async def test_a_run_that_waits_for_its_plan_is_listed_with_the_reason(app: App,
 
 
 @pytest.mark.parametrize(
-    ("system", "said"),
+    ("system", "message"),
     [
         ({"cpus": 2.5}, "system.cpus is 2.5, and the plan free allows 2 cores"),
         ({"cpus": 64, "memory": 512}, "system.cpus is 64, and the plan free allows 2 cores"),
@@ -235,15 +235,15 @@ async def test_a_run_that_waits_for_its_plan_is_listed_with_the_reason(app: App,
     ],
 )
 async def test_no_run_gets_a_larger_device_than_its_plan_allows(
-    app: App, api: Api, system: dict[str, Any], said: str
+    app: App, api: Api, system: dict[str, Any], message: str
 ) -> None:
     worker = await app.publish()
     body = start_body(worker.id)
     body["input"]["parameters"]["system"] = system
-    fails(await api.post("/api/v1/scraper/run", body, key=app.other_key), 400, 4000, said)
+    fails(await api.post("/api/v1/scraper/run", body, key=app.other_key), 400, 4000, message)
     for way in ("runs", "queued-runs"):
         path, sent = f"/api/v2/workers/{worker.id}/{way}", {"input": body["input"]}
-        fails(await api.post(path, sent, key=app.other_key), 400, 11000, said)
+        fails(await api.post(path, sent, key=app.other_key), 400, 11000, message)
     assert (await api.ok("/api/v1/run/list", {}, key=app.other_key))["count"] == 0
     body["input"]["parameters"]["system"] = {"cpus": 2, "memory": 4096}
     await api.ok("/api/v1/scraper/run", body, key=app.other_key)

@@ -63,12 +63,12 @@ async def test_routes_without_a_key_are_those_declared_public(app: App) -> None:
     named = {
         r for r, e in ENTRIES.items() if e.access is Access.PUBLIC and not r.startswith("HEAD")
     }
-    assert named == {" ".join(one) for one in public_routes(app.asgi())}
+    assert named == {" ".join(route) for route in public_routes(app.asgi())}
 
 
 @pytest.mark.slow
 async def test_the_owner_is_admitted_everywhere(objects: OwnedObjects) -> None:
-    for route, entry in sorted(ENTRIES.items(), key=lambda one: one[0].startswith("DELETE")):
+    for route, entry in sorted(ENTRIES.items(), key=lambda item: item[0].startswith("DELETE")):
         renewed = [*entry.names.values(), *entry.fresh] if entry.writes or entry.personal else ()
         for kind in dict.fromkeys(renewed):
             await objects.renew(kind)
@@ -95,7 +95,7 @@ async def test_a_viewer_reads_and_changes_nothing(objects: OwnedObjects, tmp_pat
         answer = await objects.ask(route, entry, objects.values(entry), objects.viewer_key)
         assert answer.status_code == (404 if "session" in entry.names.values() else 200), route
     living = await objects.app.services.sessions.list(objects.app.owner)
-    assert [one.id for one in living] == [objects.named["session"]]
+    assert [session.id for session in living] == [objects.named["session"]]
     assert (await objects.app.services.profiles.preferences(objects.app.owner)).views == {}
 
 
@@ -124,7 +124,7 @@ async def test_without_a_valid_key_no_private_data_is_returned(
 
 @pytest.mark.slow
 async def test_public_routes_ignore_invalid_keys(objects: OwnedObjects) -> None:
-    asked = 0
+    requests = 0
     for route, entry in ENTRIES.items():
         if entry.access is not Access.PUBLIC:
             continue
@@ -135,8 +135,8 @@ async def test_public_routes_ignore_invalid_keys(objects: OwnedObjects) -> None:
                 bearer = {"authorization": f"Bearer {key}"}
                 answer = await objects.ask(route, entry, values, None, **bearer)
                 assert seen(answer) == plain, route
-                asked += 2
-    assert asked > 200
+                requests += 2
+    assert requests > 200
 
 
 @pytest.mark.slow

@@ -48,8 +48,8 @@ async def test_a_version_is_ready_or_says_why_not(app: App, api: Api) -> None:
     async def shown(environment: VersionEnvironment) -> Any:
         await app.storage.write(lambda tx: tx.environments.put(environment))
         [entry] = data_as(versions.VersionList, await api.get(listed))["list"]
-        one = data_as(versions.EnvironmentAnswer, await api.get(f"{path}/environment"))
-        assert one == {"environment": entry["environment"]}
+        answer = data_as(versions.EnvironmentAnswer, await api.get(f"{path}/environment"))
+        assert answer == {"environment": entry["environment"]}
         return entry["environment"]
 
     no_reason = {"reason": "", "reason_code": "", "reason_params": {}}
@@ -210,8 +210,8 @@ async def test_a_pending_callback_is_listed(app: App, api: Api) -> None:
     body = start_body(worker.id, callback_url="https://hooks.example/x")
     run = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
     await app.execute()
-    found = data_as(DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))["list"]
-    assert [(d["url"], d["state"], d["tries"]) for d in found] == [
+    deliveries = data_as(DeliveryList, await api.get(f"/api/fyke/runs/{run}/deliveries"))["list"]
+    assert [(d["url"], d["state"], d["tries"]) for d in deliveries] == [
         ("https://hooks.example/x", "pending", 0)
     ]
 
@@ -219,5 +219,5 @@ async def test_a_pending_callback_is_listed(app: App, api: Api) -> None:
 async def test_active_runners_are_listed(app: App, api: Api) -> None:
     assert data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"] == []
     await app.register_runner()
-    found = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]
-    assert [(r["isolation"], r["cpus"]) for r in found] == [("full", 8.0)]
+    runners = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]
+    assert [(r["isolation"], r["cpus"]) for r in runners] == [("full", 8.0)]

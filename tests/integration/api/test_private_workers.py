@@ -48,15 +48,15 @@ async def test_the_slug_gives_access_to_the_schema(app: App, api: Api) -> None:
     for key in (None, BAD_KEY):
         detail = await api.get(f"/api/scraper?slug={worker.id}", key=key)
         reads_as(WorkerDetail, detail)
-        found = detail.json()["data"]
-        assert (found["slug"], found["name"]) == (worker.id, "prices")
-        assert found["version"] == "v1.0.1"
+        shown = detail.json()["data"]
+        assert (shown["slug"], shown["name"]) == (worker.id, "prices")
+        assert shown["version"] == "v1.0.1"
         names = [
-            field_schema["name"] for field_schema in found["parameters"]["custom"]["properties"]
+            field_schema["name"] for field_schema in shown["parameters"]["custom"]["properties"]
         ]
         assert names == ["shops", "password", "shop_login", "big"]
         schema = await api.get(f"/api/v2/workers/{worker.id}/input-schema", key=key)
-        assert schema.json()["data"]["input_schema"] == found["parameters"]["custom"]
+        assert schema.json()["data"]["input_schema"] == shown["parameters"]["custom"]
         page = await api.get(f"/api/v2/workers/{worker.id}/internal", key=key)
         assert page.json()["data"]["path"] == "owner~prices"
 
@@ -72,17 +72,17 @@ async def test_a_slug_reveals_no_secret_readme_or_limit(app: App, api: Api) -> N
         text = (await api.get(path, key=None)).text
         for hidden in ("hunter2", '"ada"', "Signs in", '"limits"', "main.py"):
             assert hidden not in text, (path, hidden)
-    found = (await api.get(paths[0], key=None)).json()["data"]
-    custom = found["parameters"]["custom"]
+    shown = (await api.get(paths[0], key=None)).json()["data"]
+    custom = shown["parameters"]["custom"]
     assert custom["concurrency"] == {"fields": ["shops"]}
     assert custom["properties"][0]["default"] == ["north"]
     assert custom["properties"][3]["default"] == 12345678901234567890
-    assert found["readme"] == ""
+    assert shown["readme"] == ""
     mine = (await api.get(paths[0])).json()["data"]
     assert mine["readme"] == README
     assert mine["parameters"]["custom"] == SCHEMA
-    assert mine["parameters"]["system"] != found["parameters"]["system"]
-    assert found["parameters"]["system"] == {
+    assert mine["parameters"]["system"] != shown["parameters"]["system"]
+    assert shown["parameters"]["system"] == {
         "cpus": 0.125,
         "memory": 512,
         "memory_bytes": 512,
@@ -115,8 +115,8 @@ async def test_a_slug_gives_no_other_access(app: App, api: Api) -> None:
         assert answer.status_code == 401
         answer = await api.post("/api/v1/scraper/run", start_body(worker.id), key=key)
         assert answer.status_code == 401
-        found = await api.get(f"/api/store?search={worker.id}", key=key)
-        assert found.json()["data"]["scraper"] == []
+        listed = await api.get(f"/api/store?search={worker.id}", key=key)
+        assert listed.json()["data"]["scraper"] == []
     key = app.other_key
     fails(await api.post("/api/v1/scraper/run", start_body(worker.id), key=key), 404, 50001)
     body = fails(await api.get(f"/api/scraper?slug={worker.id}", key=key), 404, 50001)
@@ -180,5 +180,5 @@ def _files(text: str, ending: str) -> list[str]:
     """The links in ``text`` to files with this extension."""
     from lxml import html
 
-    found: list[str] = html.fromstring(text).xpath("//a/@href")
-    return [link for link in found if link.partition("?")[0].endswith(ending)]
+    links: list[str] = html.fromstring(text).xpath("//a/@href")
+    return [link for link in links if link.partition("?")[0].endswith(ending)]

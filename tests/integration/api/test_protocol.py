@@ -120,14 +120,14 @@ def test_a_head_that_is_refused_is_answered_in_the_dialect_of_its_path(
             connection.sendall(piece)
         head, _, body = _all(connection).partition(b"\r\n\r\n")
     status, *fields = head.decode().split("\r\n")
-    given = dict(field.split(": ") for field in fields)
+    headers = dict(field.split(": ") for field in fields)
     assert status == "HTTP/1.1 400 Bad Request"
-    assert (given["connection"], int(given["content-length"])) == ("close", len(body))
+    assert (headers["connection"], int(headers["content-length"])) == ("close", len(body))
     decoded = json.loads(body)
-    assert given["x-request-id"]
+    assert headers["x-request-id"]
     if second:
         assert list(decoded) == ["code", "message", "request_id", "details"]
-        assert (decoded["code"], decoded["request_id"]) == (11000, given["x-request-id"])
+        assert (decoded["code"], decoded["request_id"]) == (11000, headers["x-request-id"])
         assert decoded["message"] == f"invalid argument: {decoded['details'][0]}"
     else:
         assert (decoded["code"], decoded["data"]) == (4000, None)

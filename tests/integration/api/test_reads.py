@@ -30,9 +30,9 @@ async def test_the_store_is_searched(app: App, api: Api, name: str) -> None:
     worker = await app.publish()
     answer = await api.get("/api/store", params={name: "READ"}, key=None)
     reads_as(v1.Store, answer)
-    found = answer.json()["data"]["scraper"]
-    assert [w["slug"] for w in found] == [worker.id]
-    assert (found[0]["path"], found[0]["username"]) == ("owner/reader", "owner")
+    workers = answer.json()["data"]["scraper"]
+    assert [w["slug"] for w in workers] == [worker.id]
+    assert (workers[0]["path"], workers[0]["username"]) == ("owner/reader", "owner")
 
 
 async def test_a_search_without_matches_is_an_empty_list(api: Api) -> None:
@@ -87,17 +87,17 @@ async def test_a_private_worker_is_visible_to_its_account_only(app: App, api: Ap
     fails(await api.get(f"/api/scraper?slug={worker.id}", key=app.other_key), 404, 50001)
     for key in (None, app.other_key, "scraper_api_nonsense"):
         fails(await api.get("/api/scraper?slug=owner/reader", key=key), 404, 50001)
-        found = await api.get("/api/store?search=reader", key=key)
-        assert found.json()["data"]["scraper"] == []
+        listed = await api.get("/api/store?search=reader", key=key)
+        assert listed.json()["data"]["scraper"] == []
     fails(await api.get("/api/scraper", key=None), 400, 4000, "slug is required")
 
 
 async def test_the_regions_are_listed(api: Api) -> None:
     answer = await api.get("/api/proxy/region?language=en", key=None)
     reads_as(v1.Regions, answer)
-    found = answer.json()["data"]["list"]
-    assert len(found) == 249
-    assert {"code": "US", "name": "United States"} in found
+    regions = answer.json()["data"]["list"]
+    assert len(regions) == 249
+    assert {"code": "US", "name": "United States"} in regions
 
 
 @pytest.mark.parametrize("path", ["/api/store?search=x", "/api/proxy/region"])
@@ -236,7 +236,7 @@ async def test_rows_keep_their_bytes_and_get_an_id(app: App, api: Api, run_slug:
     assert data["headers"] == [{"label": "N", "key": "n", "format": "integer"}]
     ids = [row["__coreclaw_data_id__"] for row in data["list"]]
     assert len(set(ids)) == 2
-    assert all(len(one) == 64 and set(one) <= set("0123456789abcdef") for one in ids)
+    assert all(len(row_id) == 64 and set(row_id) <= set("0123456789abcdef") for row_id in ids)
 
 
 @pytest.mark.parametrize(

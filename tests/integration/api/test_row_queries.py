@@ -19,12 +19,12 @@ ROWS: list[dict[str, Any]] = [
 ]
 
 
-async def v1(api: Api, run: str, **wanted: Any) -> Any:
-    return await api.ok("/api/v1/run/result/list", {"run_slug": run, "page_size": 100, **wanted})
+async def v1(api: Api, run: str, **query: Any) -> Any:
+    return await api.ok("/api/v1/run/result/list", {"run_slug": run, "page_size": 100, **query})
 
 
-async def v2(api: Api, run: str, path: str = "", **wanted: Any) -> Any:
-    params = {"limit": 100, **wanted}
+async def v2(api: Api, run: str, path: str = "", **query: Any) -> Any:
+    params = {"limit": 100, **query}
     answer = await api.get(path or f"/api/v2/worker-runs/{run}/result", params=params)
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
@@ -42,9 +42,9 @@ def titles(data: Any) -> list[str]:
 
 async def test_both_versions_select_the_same_rows(api: Api, run: str) -> None:
     expected = [r["title"] for r in sorted(ROWS, key=lambda r: -r["price"]) if r["price"] >= 5]
-    wanted = {"sort": "-price", "fields": "title"}
-    first = await v1(api, run, filter=["price:ge:5", "seller.name:ne:z"], **wanted)
-    second = await v2(api, run, filter=["price:ge:5", "seller.name:ne:z"], **wanted)
+    query = {"sort": "-price", "fields": "title"}
+    first = await v1(api, run, filter=["price:ge:5", "seller.name:ne:z"], **query)
+    second = await v2(api, run, filter=["price:ge:5", "seller.name:ne:z"], **query)
     assert titles(first) == titles(second) == expected
     assert first == second
     assert first["count"] == len(expected)
@@ -65,15 +65,15 @@ async def test_the_newest_run_can_also_be_queried(api: Api, run: str, path: str)
 
 async def test_rows_can_be_walked_in_each_version(api: Api, run: str) -> None:
     for ask in (v1, v2):
-        found: list[str] = []
+        walked: list[str] = []
         cursor: str | None = "*"
         size = {"page_size": 7} if ask is v1 else {"limit": 7}
         while cursor:
             data = await ask(api, run, sort="price", cursor=cursor, **size)
             assert list(data)[-1] == "next_cursor"
-            found += titles(data)
+            walked += titles(data)
             cursor = data["next_cursor"]
-        assert found == [r["title"] for r in sorted(ROWS, key=lambda r: r["price"])]
+        assert walked == [r["title"] for r in sorted(ROWS, key=lambda r: r["price"])]
 
 
 async def test_without_query_parameters_the_answer_is_unchanged(api: Api, run: str) -> None:
@@ -85,7 +85,7 @@ async def test_without_query_parameters_the_answer_is_unchanged(api: Api, run: s
 
 
 @pytest.mark.parametrize(
-    ("wanted", "words"),
+    ("query", "words"),
     [
         ({"filter": "price"}, "filter must be field:operator:value"),
         ({"filter": "price:about:3"}, "operators are eq"),
@@ -98,24 +98,24 @@ async def test_without_query_parameters_the_answer_is_unchanged(api: Api, run: s
     ],
 )
 async def test_invalid_parameters_are_refused_by_name(
-    api: Api, run: str, wanted: dict[str, Any], words: str
+    api: Api, run: str, query: dict[str, Any], words: str
 ) -> None:
-    answer = await api.get(f"/api/v2/worker-runs/{run}/result", params=wanted)
+    answer = await api.get(f"/api/v2/worker-runs/{run}/result", params=query)
     fails(answer, 422, 11000, words)
     assert words in answer.json()["message"]
-    body = {"run_slug": run, **wanted}
+    body = {"run_slug": run, **query}
     fails(await api.post("/api/v1/run/result/list", body), 400, 4000, words)
-    if "cursor" not in wanted:
+    if "cursor" not in query:
         path = f"/api/v2/worker-runs/{run}/result/export"
-        fails(await api.get(path, params=wanted), 422, 11000, words)
+        fails(await api.get(path, params=query), 422, 11000, words)
 
 
 async def test_a_run_of_another_account_is_not_found_for_any_query(
     app: App, api: Api, run: str
 ) -> None:
-    for wanted in ({"sort": "price"}, {"cursor": "*"}, {"filter": "price:eq:1"}):
+    for query in ({"sort": "price"}, {"cursor": "*"}, {"filter": "price:eq:1"}):
         path = f"/api/v2/worker-runs/{run}/result"
-        fails(await api.get(path, params=wanted, key=app.other_key), 404, 70001)
+        fails(await api.get(path, params=query, key=app.other_key), 404, 70001)
 
 
 async def test_a_page_after_the_end_is_empty_with_the_same_count(api: Api, run: str) -> None:
@@ -126,12 +126,12 @@ async def test_a_page_after_the_end_is_empty_with_the_same_count(api: Api, run: 
 
 @pytest.mark.parametrize("version", [1, 2])
 async def test_an_export_accepts_the_same_queries(api: Api, run: str, version: int) -> None:
-    wanted = {"sort": "-title", "filter": "price:eq:3", "flatten": True, "clean": True}
+    query = {"sort": "-title", "filter": "price:eq:3", "flatten": True, "clean": True}
     if version == 1:
-        body = {"run_slug": run, "format": "jsonl", **wanted}
+        body = {"run_slug": run, "format": "jsonl", **query}
         data = await api.ok("/api/v1/run/result/export", body)
     else:
-        params = {"format": "jsonl", **wanted}
+        params = {"format": "jsonl", **query}
         answer = await api.get(f"/api/v2/worker-runs/{run}/result/export", params=params)
         data = answer.json()["data"]
     text = (await api.send("GET", data["download_url"], key=None)).text
@@ -146,8 +146,8 @@ async def test_an_export_accepts_the_same_queries(api: Api, run: str, version: i
 async def test_columns_of_an_export_follow_the_form(api: Api, app: App, run_slug: str) -> None:
     headers = [Header("Title", "title", "text"), Header("Seller", "seller", "object")]
     await app.execute(ROWS, headers=headers)
-    wanted = {"format": "csv", "flatten": True, "fields": "price,seller", "sort": "title"}
-    data = await api.ok("/api/v1/run/result/export", {"run_slug": run_slug, **wanted})
+    query = {"format": "csv", "flatten": True, "fields": "price,seller", "sort": "title"}
+    data = await api.ok("/api/v1/run/result/export", {"run_slug": run_slug, **query})
     text = (await api.send("GET", data["download_url"], key=None)).text
     assert text.splitlines()[0] == "price,seller.name,seller.city"
     assert text.splitlines()[1] == "0,a,"

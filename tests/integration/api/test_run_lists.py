@@ -31,8 +31,8 @@ async def started(app: App, api: Api, worker: Any, number: int = 1) -> list[str]
 
 
 async def listed(api: Api, **query: Any) -> dict[str, Any]:
-    found: dict[str, Any] = data_as(wire.RunItemPage, await api.get(RUNS, params=query))
-    return found
+    page: dict[str, Any] = data_as(wire.RunItemPage, await api.get(RUNS, params=query))
+    return page
 
 
 def slugs(page: dict[str, Any]) -> list[str]:
@@ -147,8 +147,8 @@ async def test_the_whole_list_is_exported_as_csv_without_formulas(app: App, api:
 
 async def act(api: Api, action: str, **body: Any) -> dict[str, Any]:
     answer = await api.post(BULK, {"action": action, **body})
-    found: dict[str, Any] = data_as(wire.BulkResults, answer)
-    return found
+    results: dict[str, Any] = data_as(wire.BulkResults, answer)
+    return results
 
 
 async def test_a_bulk_action_returns_a_result_for_each_run(app: App, api: Api) -> None:
@@ -156,16 +156,16 @@ async def test_a_bulk_action_returns_a_result_for_each_run(app: App, api: Api) -
     [done] = await started(app, api, worker)
     await app.execute([{"n": 1}])
     first, second = await started(app, api, worker, 2)
-    found = await act(api, "abort", runs=[first, done, NOWHERE, second, first])
-    assert [(i["slug"], i["code"]) for i in found["list"]] == [
+    results = await act(api, "abort", runs=[first, done, NOWHERE, second, first])
+    assert [(i["slug"], i["code"]) for i in results["list"]] == [
         (first, 0), (done, 70002), (NOWHERE, 70001), (second, 0),
     ]  # fmt: skip
-    assert (found["done"], found["more"]) == (2, False)
-    assert "already succeeded" in found["list"][1]["message"]
+    assert (results["done"], results["more"]) == (2, False)
+    assert "already succeeded" in results["list"][1]["message"]
     [waits] = await started(app, api, worker)
-    found = await act(api, "delete", runs=[waits, done, first])
-    assert [i["code"] for i in found["list"]] == [4000, 0, 0]
-    assert found["list"][0]["message"] == "only a finished run can be deleted; abort it first"
+    results = await act(api, "delete", runs=[waits, done, first])
+    assert [i["code"] for i in results["list"]] == [4000, 0, 0]
+    assert results["list"][0]["message"] == "only a finished run can be deleted; abort it first"
     assert slugs(await listed(api)) == [waits, second]
 
 
@@ -187,11 +187,11 @@ async def test_an_action_on_all_matching_runs_changes_no_others(app: App, api: A
     failed = await started(app, api, worker, 3)
     await app.execute([], Outcome.EXIT_CODE, "The Worker exited with code 1")
     waits = await started(app, api, worker, 2)
-    found = await act(api, "abort", all_matching=True, worker=worker.id)
-    assert [i["slug"] for i in found["list"]] == waits and found["done"] == 2
+    results = await act(api, "abort", all_matching=True, worker=worker.id)
+    assert [i["slug"] for i in results["list"]] == waits and results["done"] == 2
     assert (await act(api, "abort", all_matching=True, state="failed"))["list"] == []
-    found = await act(api, "delete", all_matching=True, error="code 1")
-    assert [i["slug"] for i in found["list"]] == failed
+    results = await act(api, "delete", all_matching=True, error="code 1")
+    assert [i["slug"] for i in results["list"]] == failed
     assert slugs(await listed(api)) == waits[::-1]
 
 
@@ -200,8 +200,8 @@ async def test_matching_runs_above_the_limit_are_reported_and_unchanged(
 ) -> None:
     monkeypatch.setattr("fyke.domain.runs.bulk.MAX_MATCHED", 2)
     made = await started(app, api, await app.publish(), 3)
-    found = await act(api, "abort", all_matching=True)
-    assert [i["slug"] for i in found["list"]] == made[1:] and found["more"]
+    results = await act(api, "abort", all_matching=True)
+    assert [i["slug"] for i in results["list"]] == made[1:] and results["more"]
     assert not (await act(api, "abort", all_matching=True))["more"]
 
 

@@ -20,15 +20,15 @@ PLAIN = {
 async def test_a_start_without_options_uses_the_defaults(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     assert (await api.get(AT)).json()["data"] == PLAIN
-    wanted = {
+    options = {
         "memory": 1000, "execute_limit_time_seconds": "60",
         "max_total_charge": 0.25, "max_total_traffic": 2,
     }  # fmt: skip
     before = (await api.ok("/api/v1/scraper/run", {"scraper_slug": worker.id, "input": INPUT}))[
         "run_slug"
     ]
-    answer = await api.send("PUT", AT, json=wanted)
-    set_to = wanted | {"memory": 1024, "execute_limit_time_seconds": 60}
+    answer = await api.send("PUT", AT, json=options)
+    set_to = options | {"memory": 1024, "execute_limit_time_seconds": 60}
     assert data_as(RunOptions, answer) == set_to
     after = (await api.ok("/api/v1/scraper/run", {"scraper_slug": worker.id, "input": INPUT}))[
         "run_slug"

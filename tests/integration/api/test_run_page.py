@@ -23,8 +23,8 @@ pytestmark = pytest.mark.anyio
 async def data(api: Api, path: str, **more: object) -> dict[str, object]:
     answer = await api.get(path, **more)
     assert answer.status_code == 200, answer.text
-    found: dict[str, object] = answer.json()["data"]
-    return found
+    content: dict[str, object] = answer.json()["data"]
+    return content
 
 
 async def test_a_failed_run_has_its_cause_and_the_next_step(
@@ -47,17 +47,17 @@ async def test_a_failed_run_has_its_cause_and_the_next_step(
     assert "requirements.txt" in hint["next_step"]
     errors = ended["errors"]
     assert isinstance(errors, list)
-    assert [one["content"] for one in errors] == [line.content]
+    assert [error["content"] for error in errors] == [line.content]
 
 
 async def test_the_log_can_be_read_from_any_position(api: Api, app: App, run_slug: str) -> None:
     await app.execute([{"n": 1}], log=[f"line {n}" for n in range(1, 31)])
     path = f"/api/fyke/runs/{run_slug}/log/page"
 
-    async def positions(**asked: object) -> list[int]:
-        found = await data(api, path, params=asked)
-        assert found["count"] == 30
-        return [line["position"] for line in found["list"]]  # type: ignore[attr-defined]  # a list
+    async def positions(**query: object) -> list[int]:
+        page = await data(api, path, params=query)
+        assert page["count"] == 30
+        return [line["position"] for line in page["list"]]  # type: ignore[attr-defined]  # a list
 
     assert await positions(limit=3) == [28, 29, 30]
     assert await positions(before=28, limit=3) == [25, 26, 27]
@@ -84,9 +84,9 @@ async def test_a_hundred_thousand_lines_are_searched_in_one_request(
     ]
     await app.results.commit([AttemptBatch(run_slug, lease.attempt.id, log=lines)])
     path = f"/api/fyke/runs/{run_slug}/log/page"
-    found = await data(api, path, params={"search": "page/99999 ", "after": 0})
-    assert [line["position"] for line in found["list"]] == [99_999]  # type: ignore[attr-defined]  # a list
-    assert found["complete"]
+    matching = await data(api, path, params={"search": "page/99999 ", "after": 0})
+    assert [line["position"] for line in matching["list"]] == [99_999]  # type: ignore[attr-defined]  # a list
+    assert matching["complete"]
     errors = await data(api, path, params={"level": 4, "limit": 5})
     assert [line["position"] for line in errors["list"]][-1] == 100_000  # type: ignore[attr-defined]  # a list
 
@@ -128,9 +128,9 @@ async def test_usage_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates:
 
 async def test_subtasks_show_their_input_and_attempts(api: Api, app: App, run_slug: str) -> None:
     await app.execute([{"n": 1}], Outcome.TIMEOUT, "too long")
-    found = await data(api, f"/api/fyke/runs/{run_slug}/subtasks", params={"limit": 1, "offset": 1})
-    assert found["count"] == 2
-    [second] = found["list"]  # type: ignore[misc]  # a list
+    page = await data(api, f"/api/fyke/runs/{run_slug}/subtasks", params={"limit": 1, "offset": 1})
+    assert page["count"] == 2
+    [second] = page["list"]  # type: ignore[misc]  # a list
     assert (second["ordinal"], second["state"], second["outcome"]) == (1, "ended", "timeout")
     assert "https://b.example" in second["input"]
     [attempt] = second["attempts"]

@@ -24,11 +24,11 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(app: App, api: 
     assert (await api.get(at)).json()["data"] == {"list": [], "egress": ["a.example"]}
 
     first, second = await app.begin()
-    wanted = SiteTraffic("www.a.example", requests=2, bytes_up=10, bytes_down=200, failures=1)
+    public = SiteTraffic("www.a.example", requests=2, bytes_up=10, bytes_down=200, failures=1)
     barred = SiteTraffic("b.example", refused=3)
     private = SiteTraffic("10.0.0.1", refused=1)
     await app.attempts.report(
-        [AttemptReport(first.attempt, AttemptUsage(), (wanted, barred))], 60_000
+        [AttemptReport(first.attempt, AttemptUsage(), (public, barred))], 60_000
     )
     answer = await api.get(at)
     shown = data_as(SiteList, answer)["list"]
@@ -36,16 +36,16 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(app: App, api: 
         "domain": "www.a.example", "requests": 2, "bytes_up": 10, "bytes_down": 200,
         "failures": 1, "refused": 0, "why": "",
     }  # fmt: skip
-    assert [(one["domain"], one["refused"], one["why"]) for one in shown[1:]] == [
+    assert [(site["domain"], site["refused"], site["why"]) for site in shown[1:]] == [
         ("b.example", 3, "undeclared")
     ]
 
     await app.attempts.ended(
-        first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(wanted, private)
+        first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(public, private)
     )
-    await app.attempts.ended(second.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(wanted,))
+    await app.attempts.ended(second.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(public,))
     shown = (await api.get(at)).json()["data"]["list"]
-    assert [(one["domain"], one["requests"], one["why"]) for one in shown] == [
+    assert [(site["domain"], site["requests"], site["why"]) for site in shown] == [
         ("www.a.example", 4, ""),
         ("10.0.0.1", 0, "not_public"),
     ]

@@ -73,8 +73,8 @@ async def test_a_key_can_use_only_the_operations_of_its_scopes(
 
 
 async def test_a_key_without_the_read_scope_sees_public_data(objects: OwnedObjects) -> None:
-    found = await keys(objects.app, "run", [frozenset({Scope.RUN})])
-    [key] = found.values()
+    by_scopes = await keys(objects.app, "run", [frozenset({Scope.RUN})])
+    [key] = by_scopes.values()
     query = {"search": "hidden"}
 
     async def seen(with_key: str | None) -> object:

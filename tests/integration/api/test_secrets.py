@@ -48,11 +48,11 @@ def _start(worker_id: str) -> StartRequest:
 def in_files(folder: Path, value: str) -> list[str]:
     """The files that contain a value, in plain text or base64."""
     spelled = {value.encode(), base64.b64encode(value.encode()), value.encode().hex().encode()}
-    found = []
+    paths = []
     for file in folder.rglob("*"):
         if file.is_file() and any(item in file.read_bytes() for item in spelled):
-            found.append(str(file))
-    return found
+            paths.append(str(file))
+    return paths
 
 
 async def test_a_secret_is_set_listed_replaced_and_removed(app: App, api: Api) -> None:
@@ -67,10 +67,10 @@ async def test_a_secret_is_set_listed_replaced_and_removed(app: App, api: Api) -
     await api.send("PUT", f"{AT}/LOGIN", json={"value": VALUE + "2"})
     listed = await api.get(AT)
     reads_as(WorkerSecretList, listed)
-    assert [one["name"] for one in listed.json()["data"]["list"]] == ["COOKIES", "LOGIN"]
+    assert [secret["name"] for secret in listed.json()["data"]["list"]] == ["COOKIES", "LOGIN"]
     assert (await api.send("DELETE", f"{AT}/COOKIES")).status_code == 200
     fails(await api.send("DELETE", f"{AT}/COOKIES"), 404, 4040)
-    assert [one["name"] for one in (await api.get(AT)).json()["data"]["list"]] == ["LOGIN"]
+    assert [secret["name"] for secret in (await api.get(AT)).json()["data"]["list"]] == ["LOGIN"]
 
 
 async def test_no_answer_no_audit_entry_and_no_file_contains_a_value(
@@ -141,16 +141,16 @@ async def test_a_run_gets_only_the_secrets_of_its_account_and_worker(
             value = f"{name} of {account} for {worker}"
             await app.services.secrets.put(accounts[account], workers[worker].id, name, value)
     for account, worker in pairs:
-        given = await given_to(app, accounts[account], workers[worker].id)
-        assert given.environment == {
+        injected = await given_to(app, accounts[account], workers[worker].id)
+        assert injected.environment == {
             name: f"{name} of {account} for {worker}"
             for name in ("LOGIN", f"ONLY_{account}_{worker}".upper())
         }
     third = await app.publish("third")
     assert (await given_to(app, app.owner, third.id)) == InjectedSecrets()
     await app.services.secrets.remove(app.owner, workers["other"].id, "LOGIN")
-    given = await given_to(app, app.owner, workers["other"].id)
-    assert list(given.environment) == ["ONLY_OWNER_OTHER"]
+    injected = await given_to(app, app.owner, workers["other"].id)
+    assert list(injected.environment) == ["ONLY_OWNER_OTHER"]
 
 
 async def test_a_sealed_value_that_is_moved_in_the_database_cannot_be_opened(app: App) -> None:
@@ -165,19 +165,19 @@ async def test_a_sealed_value_that_is_moved_in_the_database_cannot_be_opened(app
     ):
         await app.storage.write(lambda tx, moved=moved: tx.secrets.put(moved))
     for caller, worker, name in ((other, first, "LOGIN"), (owner, second, "LOGIN")):
-        given = await given_to(app, caller, worker.id)
-        assert (given.environment, given.unreadable) == ({}, (name,))
+        injected = await given_to(app, caller, worker.id)
+        assert (injected.environment, injected.unreadable) == ({}, (name,))
         [view] = (await secrets.read(caller, worker.id)).secrets
         assert not view.readable
-    given = await given_to(app, owner, first.id)
-    assert (given.environment, given.unreadable) == ({"LOGIN": VALUE}, ("RENAMED",))
+    injected = await given_to(app, owner, first.id)
+    assert (injected.environment, injected.unreadable) == ({"LOGIN": VALUE}, ("RENAMED",))
 
 
 async def test_an_installation_without_its_secret_reports_that_and_continues(app: App) -> None:
     worker = await app.publish("reader")
     await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
-    given = await given_to(app, app.owner, worker.id, master=b"another" * 5)
-    assert (given.environment, given.unreadable) == ({}, ("LOGIN",))
+    injected = await given_to(app, app.owner, worker.id, master=b"another" * 5)
+    assert (injected.environment, injected.unreadable) == ({}, ("LOGIN",))
     restored = type(app.services.secrets)(app.storage, Sealer(b"another" * 5))
     [view] = (await restored.read(app.owner, worker.id)).secrets
     assert (view.name, view.readable) == ("LOGIN", False)
@@ -216,7 +216,7 @@ async def test_secrets_are_removed_with_the_worker_or_separately(app: App) -> No
     with pytest.raises(WorkerNotFound):
         await secrets.put(app.owner, theirs.id, "SECOND", VALUE)
     for ref in (theirs.id, "other/theirs"):
-        assert [one.name for one in (await secrets.read(app.owner, ref)).secrets] == ["LOGIN"]
+        assert [secret.name for secret in (await secrets.read(app.owner, ref)).secrets] == ["LOGIN"]
     await secrets.remove(app.owner, "other/theirs", "LOGIN")
     with pytest.raises(WorkerNotFound):
         await secrets.read(app.owner, theirs.id)

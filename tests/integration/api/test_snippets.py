@@ -40,10 +40,10 @@ def live(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[
 
 async def newest_input(server: Served) -> Any:
     app = server.app
-    _, found = await app.storage.read(
+    _, runs = await app.storage.read(
         lambda tx: tx.runs.page(app.owner.account_id, RunFilter(), offset=0, limit=1)
     )
-    return found[0].id, json.loads(found[0].input_json)
+    return runs[0].id, json.loads(runs[0].input_json)
 
 
 def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> None:
@@ -61,9 +61,9 @@ def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> N
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:] + done.stdout.decode()[-500:]
-    run_id, given = live.do(newest_input(live))
+    run_id, run_input = live.do(newest_input(live))
     assert run_id in done.stdout.decode()
-    assert given == custom
+    assert run_input == custom
 
 
 @pytest.mark.needs("{language}")

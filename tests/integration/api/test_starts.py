@@ -186,13 +186,13 @@ async def test_egress_allow_is_for_the_operator_only(app: App, api: Api) -> None
 async def test_a_sync_start_waits_for_the_rows(app: App, api: Api) -> None:
     worker = await app.publish()
     body = start_body(worker.id, is_async="false", page_size="1", page_index=2.0)
-    asked = asyncio.create_task(api.ok(RUN, body))
+    request = asyncio.create_task(api.ok(RUN, body))
     while not await app.storage.read(
         lambda tx: tx.runs.page(app.owner.account_id, _all(), offset=0, limit=1)[1]
     ):
         await asyncio.sleep(0)
     await app.execute([{"n": 1}, {"n": 2}, {"n": 3}])
-    data = await asked
+    data = await request
     assert (data["run_status"], data["status"], data["error_message"]) == ("completed", 3, "")
     assert data["result_message"] == ""
     assert data["results"]["count"] == 3
@@ -209,12 +209,12 @@ def _all() -> Any:
 
 async def test_a_failed_sync_run_is_a_successful_request(app: App, api: Api) -> None:
     worker = await app.publish()
-    asked = asyncio.create_task(api.ok(RUN, start_body(worker.id, is_async=False)))
+    request = asyncio.create_task(api.ok(RUN, start_body(worker.id, is_async=False)))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     for lease in leases:
         await app.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
-    data = await asked
+    data = await request
     assert (data["run_status"], data["status"]) == ("completed", 4)
     assert "Timeout" in data["error_message"]
 
@@ -234,8 +234,8 @@ async def test_after_the_time_limit_of_a_sync_start_the_run_continues(app: App) 
 async def test_a_client_that_disconnects_does_not_end_the_run(app: App) -> None:
     worker = await app.publish()
     body = json.dumps(start_body(worker.id, is_async=False)).encode()
-    asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    await asked.put({"type": "http.request", "body": body, "more_body": False})
+    received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    await received.put({"type": "http.request", "body": body, "more_body": False})
     sent: list[dict[str, Any]] = []
     scope = {
         "type": "http",
@@ -253,10 +253,10 @@ async def test_a_client_that_disconnects_does_not_end_the_run(app: App) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    answering = asyncio.create_task(app.asgi()(scope, asked.get, send))
+    answering = asyncio.create_task(app.asgi()(scope, received.get, send))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
-    await asked.put({"type": "http.disconnect"})
+    await received.put({"type": "http.disconnect"})
     await asyncio.wait_for(answering, 5)
     for lease in leases:
         await app.end(lease)

@@ -70,11 +70,11 @@ async def test_the_month_of_all_schedules_is_bounded(app: App, api: Api) -> None
     month = await data(await api.get("/api/fyke/schedules/month", params=query))
     assert [day["date"] for day in month["days"]][::27] == ["2031-02-01", "2031-02-28"]
     for day in month["days"]:
-        found = {item["title"]: item for item in day["planned"]}
-        assert len(found["Minutes"]["times"]) == 3 and found["Minutes"]["more"]
-        assert found["Minutes"]["times"][0]["local"].startswith(f"{day['date']}T00:00:00-05:00")
-        assert len(found["Seconds"]["times"]) == 3
-        assert ("Once" in found) == (day["date"] == "2031-02-03")
+        planned = {item["title"]: item for item in day["planned"]}
+        assert len(planned["Minutes"]["times"]) == 3 and planned["Minutes"]["more"]
+        assert planned["Minutes"]["times"][0]["local"].startswith(f"{day['date']}T00:00:00-05:00")
+        assert len(planned["Seconds"]["times"]) == 3
+        assert ("Once" in planned) == (day["date"] == "2031-02-03")
     for wrong in ("2031", "2031-13", "x"):
         fails(await api.get("/api/fyke/schedules/month", params={"month": wrong}), 400, 4000)
 

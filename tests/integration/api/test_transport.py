@@ -186,8 +186,8 @@ async def test_a_compressed_body_is_refused(api: Api) -> None:
 async def test_the_key_is_accepted_in_every_place(
     app: App, api: Api, headers: dict[str, str]
 ) -> None:
-    given = {name: value.format(key=app.owner_key) for name, value in headers.items()}
-    assert (await api.post(INFO, key=None, headers=given)).status_code == 200
+    sent = {name: value.format(key=app.owner_key) for name, value in headers.items()}
+    assert (await api.post(INFO, key=None, headers=sent)).status_code == 200
 
 
 async def test_the_token_in_the_query_has_the_lowest_priority(app: App, api: Api) -> None:
@@ -468,21 +468,21 @@ async def test_refused_requests_are_logged_with_address_and_operation(api: Api) 
         assert (await api.post(DETAIL, {"run_slug": []})).status_code == 400
         assert (await api.post(INFO, headers={"host": "evil.example"})).status_code == 400
         await api.post(INFO)
-    refused = [each for each in logged if each["event"] == "refused"]
-    assert [(each["status"], each["route"]) for each in refused] == [
+    refused = [entry for entry in logged if entry["event"] == "refused"]
+    assert [(entry["status"], entry["route"]) for entry in refused] == [
         (401, INFO),
         (400, DETAIL),
         (400, ""),
     ]
-    assert {(each["log_level"], each["address"]) for each in refused} == {("info", "127.0.0.1")}
-    assert all(each["request_id"] for each in refused)
+    assert {(entry["log_level"], entry["address"]) for entry in refused} == {("info", "127.0.0.1")}
+    assert all(entry["request_id"] for entry in refused)
 
 
 async def test_a_flood_of_refused_requests_does_not_fill_the_log(api: Api) -> None:
     with structlog.testing.capture_logs() as logged:
         for _ in range(3 * REFUSED_LINES):
             await api.get("/nothing", key=None)
-    assert sum(each["event"] == "refused" for each in logged) == REFUSED_LINES
+    assert sum(entry["event"] == "refused" for entry in logged) == REFUSED_LINES
 
 
 async def test_a_key_in_the_query_is_not_logged(
@@ -570,8 +570,8 @@ async def test_injection_attempts_are_treated_as_data(app: App, api: Api) -> Non
                 text,
             ) | {"input": {text: text, "parameters": {"custom": {text: text}, "system": {}}}}
             for left_out in ("", "status", "page_index"):
-                given = {k: v for k, v in body.items() if k != left_out}
-                answer = await api.post(path, given)
+                sent = {k: v for k, v in body.items() if k != left_out}
+                answer = await api.post(path, sent)
                 shape = {422} if path.startswith("/api/v2/") else set()
                 assert answer.status_code in {200, 400, 401, 404, 409} | shape, (path, text)
     assert (await api.get("/api/store?search=%25", key=None)).json()["data"]["scraper"] == []

@@ -78,10 +78,10 @@ async def test_the_sums_equal_those_of_the_ledger(priced: App, priced_api: Api) 
     for part, least in (("worker", 2), ("task", 1), ("key", 2)):
         split = data_as(usage.UsageParts, await priced_api.get(f"/api/fyke/usage/parts?by={part}"))
         parts = split["list"]
-        assert sum(Decimal(one["usage"]) for one in parts) == Decimal(total["usage"])
-        assert sum(one["runs"] for one in parts) == 25 and not split["others"]
+        assert sum(Decimal(entry["usage"]) for entry in parts) == Decimal(total["usage"])
+        assert sum(entry["runs"] for entry in parts) == 25 and not split["others"]
         assert len(parts) >= least
-    names = {one["name"] for one in parts}
+    names = {entry["name"] for entry in parts}
     assert names >= {"local", "ci"}
 
 
@@ -95,8 +95,8 @@ async def test_parts_beyond_the_maximum_are_summed(priced: App, priced_api: Api)
     short = await usage.split(caller, period, UsageDimension.KEY, limit=1)
     assert short.others and short.parts == whole.parts[:1]
     rest = whole.parts[1].sums
-    for one in whole.parts[2:]:
-        rest = rest + one.sums
+    for part in whole.parts[2:]:
+        rest = rest + part.sums
     assert short.rest == rest
 
 
@@ -129,21 +129,21 @@ async def test_periods_are_limited_to_a_year_with_an_error(priced_api: Api) -> N
 @pytest.mark.slow
 async def test_the_ledger_is_paged_and_exported(priced: App, priced_api: Api) -> None:
     await make_history(priced, priced_api, 4)
-    found, cursor = [], ""
+    entries, cursor = [], ""
     while True:
         path = f"/api/fyke/ledger?holds=1&page_size=3&cursor={cursor}"
         page = data_as(usage.LedgerList, await priced_api.get(path))
-        found += page["list"]
+        entries += page["list"]
         cursor = page["next_cursor"]
         if not cursor:
             break
-    kinds = [entry["kind"] for entry in found]
+    kinds = [entry["kind"] for entry in entries]
     assert kinds.count("hold") == kinds.count("release") == kinds.count("usage") == 4
     plain = (await priced_api.get("/api/fyke/ledger")).json()["data"]["list"]
-    assert plain == [e for e in found if e["kind"] in ("credit", "usage")]
+    assert plain == [e for e in entries if e["kind"] in ("credit", "usage")]
     answer = await priced_api.get("/api/fyke/ledger/export?holds=1")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [row["id"] for row in rows] == [entry["id"] for entry in found]
+    assert [row["id"] for row in rows] == [entry["id"] for entry in entries]
     balance = await priced.services.accounts.get(priced.owner)
     moved = sum(Decimal(r["usd"]) for r in rows if r["kind"] in ("credit", "usage"))
     assert moved == Decimal(balance.balance_micros) / 10**6
@@ -182,11 +182,19 @@ async def test_the_overview_counts_runs_of_each_state(app: App, api: Api) -> Non
     await api.ok("/api/v1/scraper/run", start_body(second.id))
     path = f"/api/v2/workers/{first.id}/queued-runs"
     await api.ok(path, {"input": start_body(first.id)["input"]})
-    found = data_as(OverviewReport, await api.get("/api/fyke/overview"))
-    assert (found["busy"], found["waiting"], found["held"], found["runs"]) == (1, 1, 1, 4)
-    day = {name: found[f"day_{name}"] for name in ("succeeded", "failed", "aborted", "open")}
+    overview = data_as(OverviewReport, await api.get("/api/fyke/overview"))
+    assert (overview["busy"], overview["waiting"], overview["held"], overview["runs"]) == (
+        1,
+        1,
+        1,
+        4,
+    )
+    day = {name: overview[f"day_{name}"] for name in ("succeeded", "failed", "aborted", "open")}
     assert day == {"succeeded": 1, "failed": 1, "aborted": 0, "open": 2}
-    assert [worker["path"] for worker in found["recent_workers"]] == ["owner/second", "owner/first"]
+    assert [worker["path"] for worker in overview["recent_workers"]] == [
+        "owner/second",
+        "owner/first",
+    ]
     other = await api.get("/api/fyke/overview", key=app.other_key)
     assert other.json()["data"] | {"most": 0} == empty
 
@@ -201,8 +209,8 @@ async def test_health_is_shown_to_the_operator_only(
     ]  # fmt: skip
     assert "fyke up" in alone[1]["remedy"]
     await app.register_runner()
-    found = (await api.get("/api/fyke/health")).json()["data"]["list"]
-    assert found[1]["detail"] == "the sandbox is complete; 8 cores, 8192 MB"
+    checks = (await api.get("/api/fyke/health")).json()["data"]["list"]
+    assert checks[1]["detail"] == "the sandbox is complete; 8 cores, 8192 MB"
     full = replace(app.services.health._disk(), free=2**29)
     monkeypatch.setattr(app.services.health, "_disk", lambda: full)
     [disk, *_] = (await api.get("/api/fyke/health")).json()["data"]["list"]

@@ -107,13 +107,13 @@ async def until_released(before: set[asyncio.Task[Any]], descriptors: int) -> No
 
 def open_sockets() -> int:
     """The number of sockets of this process."""
-    found = 0
+    count = 0
     for name in os.listdir("/proc/self/fd"):
         try:
-            found += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+            count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
         except OSError:
             continue
-    return found
+    return count
 
 
 async def disconnects(app: App, count: int) -> None:
@@ -186,8 +186,10 @@ async def test_unchanged_details_are_not_sent_again(app: App, api: Api, run_slug
         tag = first.headers["etag"]
         assert tag.startswith('W/"'), path
         assert first.headers["cache-control"] == "private, no-cache"
-        for given in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
-            again = await api.http.get(path, headers={"api-key": api.key, "if-none-match": given})
+        for condition in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
+            again = await api.http.get(
+                path, headers={"api-key": api.key, "if-none-match": condition}
+            )
             assert (again.status_code, again.content) == (304, b""), path
             assert again.headers["etag"] == tag
             assert again.headers["cache-control"] == "private, no-cache"

@@ -28,9 +28,13 @@ async def ask(api: Api, path: str, **params: Any) -> Any:
 async def test_a_webhook_is_created_changed_and_deleted(api: Api) -> None:
     made = await api.ok(HOOKS, HOOK)
     assert set(made) == {"id", "name", "secret"} and made["secret"].startswith("whsec_")
-    found = await ask(api, f"{HOOKS}/{made['id']}")
-    assert (found["url"], found["events"], found["enabled"]) == (HOOK["url"], ["run.failed"], True)
-    assert "secret" not in found and found["old_secret_until"] == 0
+    webhook = await ask(api, f"{HOOKS}/{made['id']}")
+    assert (webhook["url"], webhook["events"], webhook["enabled"]) == (
+        HOOK["url"],
+        ["run.failed"],
+        True,
+    )
+    assert "secret" not in webhook and webhook["old_secret_until"] == 0
     changed = await api.send(
         "PUT", f"{HOOKS}/{made['id']}", json=HOOK | {"events": "run.aborted", "enabled": "false"}
     )
@@ -75,14 +79,18 @@ async def test_a_delivery_has_the_sent_body(app: App, api: Api) -> None:
     made = await api.ok(HOOKS, HOOK)
     run = await a_run(app, Outcome.EXIT_CODE)
     page = await ask(api, "/api/fyke/deliveries", webhook=made["id"])
-    [one] = page["list"]
-    assert (one["webhook"], one["event"], one["kind"]) == (made["id"], "run.failed", "terminal")
-    assert one["run_slug"] == run.id
-    found = await ask(api, f"/api/fyke/deliveries/{one['id']}")
-    assert found == one | {"body": found["body"]}
-    assert found["body"].startswith('{"type":"run.failed","timestamp":"')
+    [listed] = page["list"]
+    assert (listed["webhook"], listed["event"], listed["kind"]) == (
+        made["id"],
+        "run.failed",
+        "terminal",
+    )
+    assert listed["run_slug"] == run.id
+    delivery = await ask(api, f"/api/fyke/deliveries/{listed['id']}")
+    assert delivery == listed | {"body": delivery["body"]}
+    assert delivery["body"].startswith('{"type":"run.failed","timestamp":"')
     assert (await ask(api, "/api/fyke/deliveries", webhook="other"))["count"] == 0
-    answer = await api.get(f"/api/fyke/deliveries/{one['id']}", key=app.other_key)
+    answer = await api.get(f"/api/fyke/deliveries/{listed['id']}", key=app.other_key)
     fails(answer, 404, 4040)
 
 
@@ -110,12 +118,12 @@ async def test_a_stored_rule_is_returned_as_sent(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     hook = await api.ok(HOOKS, HOOK)
     await add_mail_user(app, "ada@example.org")
-    wanted = {
+    fields = {
         "name": "Spent", "kind": "budget", "worker": worker.path, "budget_usd": "12.5",
         "budget_traffic_mb": 0.25, "endpoints": [hook["id"]], "emails": "ada@example.org",
         "factor": 3, "field": "ignored",
     }  # fmt: skip
-    rule = await api.ok(RULES, wanted)
+    rule = await api.ok(RULES, fields)
     assert (rule["worker"], rule["worker_path"]) == (worker.id, worker.path)
     assert (rule["budget_usd"], rule["budget_traffic_mb"]) == ("12.5", "0.25")
     assert (rule["endpoints"], rule["emails"]) == ([hook["id"]], ["ada@example.org"])
@@ -123,8 +131,8 @@ async def test_a_stored_rule_is_returned_as_sent(app: App, api: Api) -> None:
     change = {"name": "Few", "kind": "fewer_rows", "factor": 0.5}
     changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=change)
     assert changed.json()["data"]["factor"] == 0.5
-    found = await ask(api, f"{RULES}/{rule['id']}")
-    assert (found["budget_usd"], found["worker"], found["created_at"]) == (
+    stored = await ask(api, f"{RULES}/{rule['id']}")
+    assert (stored["budget_usd"], stored["worker"], stored["created_at"]) == (
         "0", "", rule["created_at"],
     )  # fmt: skip
 
@@ -165,9 +173,9 @@ async def test_mail_is_sent_only_to_confirmed_addresses_of_users(app: App, api: 
     others = ("eve", "off", "unconfirmed", "invited")
     for other in (f"{name}@example.org" for name in others):
         both = rule | {"emails": ["ada@example.org", other]}
-        said = f"emails: '{other}' is not the confirmed address of an active user"
+        message = f"emails: '{other}' is not the confirmed address of an active user"
         for path in (RULES, f"{RULES}/preview"):
-            fails(await api.post(path, both), 400, 4000, said)
+            fails(await api.post(path, both), 400, 4000, message)
     await api.ok(RULES, rule | {"emails": ["Ada@Example.org"]})
 
 

@@ -52,13 +52,13 @@ def test_requirements_with_wheels_have_no_findings(packages: Path) -> None:
 
 @pytest.mark.parametrize("line", ["shelfware==7.0", "rawware==1.0", "nowhere>=1"])
 def test_requirements_without_a_version_or_a_wheel_are_reported(packages: Path, line: str) -> None:
-    [found] = solve(parse(line), builds=False)
-    assert (found.code, found.severity, found.file) == (
+    [finding] = solve(parse(line), builds=False)
+    assert (finding.code, finding.severity, finding.file) == (
         "requirements_unsolvable",
         "warning",
         "requirements.txt",
     )
-    assert line.partition("=")[0].rstrip(">") in found.message
+    assert line.partition("=")[0].rstrip(">") in finding.message
 
 
 def test_an_unreachable_registry_is_reported(
@@ -68,8 +68,8 @@ def test_an_unreachable_registry_is_reported(
     monkeypatch.delenv("UV_FIND_LINKS")
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    [found] = solve(parse("shelfware==1.0"), builds=False)
-    assert found.code == "requirements_not_checked"
+    [finding] = solve(parse("shelfware==1.0"), builds=False)
+    assert finding.code == "requirements_not_checked"
 
 
 def test_a_project_with_only_the_base_packages_asks_no_registry(

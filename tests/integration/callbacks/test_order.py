@@ -97,9 +97,9 @@ async def trial(
                     await asyncio.sleep(0.05)
         superseded = 0
         for run in runs:
-            found = await sender.storage.read(lambda tx, run=run: tx.outbox.of_run(run.id))
-            states = {one.kind: one.state for one in found}
-            assert states[DeliveryKind.TERMINAL] is DeliveryState.DELIVERED, found
+            deliveries = await sender.storage.read(lambda tx, run=run: tx.outbox.of_run(run.id))
+            states = {delivery.kind: delivery.state for delivery in deliveries}
+            assert states[DeliveryKind.TERMINAL] is DeliveryState.DELIVERED, deliveries
             running = states[DeliveryKind.RUNNING]
             assert running in (DeliveryState.DELIVERED, DeliveryState.SUPERSEDED)
             superseded += running is DeliveryState.SUPERSEDED
@@ -148,8 +148,8 @@ async def execute(
 
 async def unfinished(sender: CallbackSender) -> bool:
     def pending(tx: Transaction) -> int:
-        wanted = DeliveryFilter(DeliveryState.PENDING)
-        count, _ = tx.outbox.page(sender.owner, wanted, offset=0, limit=1)
+        waiting = DeliveryFilter(DeliveryState.PENDING)
+        count, _ = tx.outbox.page(sender.owner, waiting, offset=0, limit=1)
         return count
 
     return bool(await sender.storage.read(pending))

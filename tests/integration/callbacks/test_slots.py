@@ -44,13 +44,13 @@ class Receivers:
 
 @asynccontextmanager
 async def receivers() -> AsyncIterator[Receivers]:
-    found = Receivers()
-    server = await asyncio.start_server(found.take, "0.0.0.0", 0, backlog=1000)
-    found.port = server.sockets[0].getsockname()[1]
+    started = Receivers()
+    server = await asyncio.start_server(started.take, "0.0.0.0", 0, backlog=1000)
+    started.port = server.sockets[0].getsockname()[1]
     try:
-        yield found
+        yield started
     finally:
-        found.over.set()
+        started.over.set()
         server.close()
 
 

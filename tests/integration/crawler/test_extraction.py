@@ -21,13 +21,13 @@ found = [vars(extract(base64.b64decode(body), *more)) for body, *more in given]
 
 def extract_all(python: Path, *pages: tuple[str | bytes, ...]) -> list[dict[str, Any]]:
     """Extract pages in one process; a page is a body, the declared charset and the language."""
-    given = []
+    arguments = []
     for body, *more in pages:
         raw = body.encode() if isinstance(body, str) else body
-        given.append([base64.b64encode(raw).decode(), "http://site/dir/page", *more])
-    found = evaluate(python, _EXTRACT, given)
-    assert len(found) == len(pages)
-    return list(found)
+        arguments.append([base64.b64encode(raw).decode(), "http://site/dir/page", *more])
+    extracted = evaluate(python, _EXTRACT, arguments)
+    assert len(extracted) == len(pages)
+    return list(extracted)
 
 
 def extract(python: Path, body: str | bytes) -> dict[str, Any]:
@@ -36,9 +36,9 @@ def extract(python: Path, body: str | bytes) -> dict[str, Any]:
 
 def test_layout_tables_become_text_and_line_breaks_are_kept(python: Path) -> None:
     row = f"<tr><td>&nbsp;</td><td><dl><dt>first</dt><dd>{PROSE}<br>next line</dd></dl></td></tr>"
-    found = extract(python, f"<html><body><table>{row}{row}</table></body></html>")
-    assert "| --- |" not in found["markdown"]
-    assert "\nnext line" in found["text"]
+    page = extract(python, f"<html><body><table>{row}{row}</table></body></html>")
+    assert "| --- |" not in page["markdown"]
+    assert "\nnext line" in page["text"]
 
 
 def test_links_are_absolute_distinct_and_in_order(python: Path) -> None:
@@ -46,27 +46,27 @@ def test_links_are_absolute_distinct_and_in_order(python: Path) -> None:
         f"<a href='{href}'>x</a>"
         for href in ("b", "/c?q=1&amp;r", "B#top", "b", "HTTP://Other:80/", "javascript:x", "//n/")
     )
-    found = extract(python, f"<base href='/other/'><body>{anchors}</body>")
-    assert found["links"] == [
+    page = extract(python, f"<base href='/other/'><body>{anchors}</body>")
+    assert page["links"] == [
         "http://site/other/b", "http://site/c?q=1&r", "http://site/other/B", "http://other/",
         "http://n/",
     ]  # fmt: skip
 
 
 def test_the_language_is_declared_or_detected(python: Path) -> None:
-    found = extract_all(
+    extracted = extract_all(
         python,
         ("<html lang='pt_BR'><body>x",),
         (f"<body><p>{GERMAN}</p>",),
         ("<body>too short",),
         ("<body>x", "", "fr, en"),
     )
-    assert [page["language"] for page in found] == ["pt-BR", "de", None, "fr"]
+    assert [page["language"] for page in extracted] == ["pt-BR", "de", None, "fr"]
 
 
 def test_encodings_are_detected(python: Path) -> None:
     russian = "Город лежит между двумя холмами, и большую часть года там ветер. " * 5
-    found = extract_all(
+    extracted = extract_all(
         python,
         ("<p>Größe".encode("cp1252"), ""),
         ("<p>Größe".encode("cp1252"), "utf-8"),
@@ -77,7 +77,7 @@ def test_encodings_are_detected(python: Path) -> None:
         ("<p>Größe", "no-such-charset"),
         (f"<p>{russian}".encode("cp1251"), ""),
     )
-    assert [page["text"] for page in found] == ["Größe"] * 7 + [russian.strip()]
+    assert [page["text"] for page in extracted] == ["Größe"] * 7 + [russian.strip()]
 
 
 @pytest.mark.parametrize("share", [0.1, pytest.param(1, marks=pytest.mark.long)])
@@ -111,9 +111,9 @@ def test_hostile_pages_do_not_crash_the_extraction(python: Path) -> None:
         b"<body><script>only()</script>",
         "<p>\ud800 half</p>".encode("utf-8", "surrogatepass"),
     ]
-    found = extract_all(python, *((body,) for body in bodies))
-    for page in found:
+    extracted = extract_all(python, *((body,) for body in bodies))
+    for page in extracted:
         json.dumps(page, ensure_ascii=False).encode()
-    assert found[2]["text"] == "plain text only"
-    assert found[9]["text"] == ""
-    assert "half" in found[10]["text"]
+    assert extracted[2]["text"] == "plain text only"
+    assert extracted[9]["text"] == ""
+    assert "half" in extracted[10]["text"]

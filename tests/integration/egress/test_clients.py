@@ -39,7 +39,7 @@ MIB = 2**20
 class Observed:
     """What a Worker reports of each of its clients, and what the sites have counted."""
 
-    said: dict[str, str]
+    reports: dict[str, str]
     total: Traffic
     sites: dict[str, SiteTraffic]
     plain: CountingSite
@@ -68,7 +68,7 @@ class Setup:
         """Run a Worker that prints the results of its clients as a JSON object."""
         attempt = "01CLIENTS"
         calls: list[str] = []
-        asked: list[str] = []
+        browser_requests: list[str] = []
 
         async def answer(path: str, message: bytes) -> bytes:
             calls.append(path)
@@ -87,7 +87,9 @@ class Setup:
             for browser in ("cdp", "cdp80"):
                 if browser in sandbox.listeners:
                     listener = sandbox.listeners[browser]
-                    await egress.refuse_browser(attempt, listener, lambda: asked.append("asked"))
+                    await egress.refuse_browser(
+                        attempt, listener, lambda: browser_requests.append("asked")
+                    )
             await sandbox.launch(worker_env(language, attempt, SECRET) | self._own_env())
             out, err = await drain(sandbox)
             ended = await sandbox.wait()
@@ -97,8 +99,8 @@ class Setup:
             await egress.stop()
         assert (ended.code, ended.signal) == (0, 0), err
         sites = {site.domain: site for site in egress.sites(attempt)}
-        said = json.loads(out.splitlines()[-1])
-        return Observed(said, total, sites, self._plain, self._tls, calls, asked)
+        reports = json.loads(out.splitlines()[-1])
+        return Observed(reports, total, sites, self._plain, self._tls, calls, browser_requests)
 
     def _own_env(self) -> dict[str, str]:
         trusted = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
@@ -117,7 +119,7 @@ async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
 
 def assert_all_succeeded(observed: Observed, plain: int, tls: int) -> None:
     """Check that every client got its body through the proxy, and that the counts are equal."""
-    assert observed.said == dict.fromkeys(observed.said, "ok")
+    assert observed.reports == dict.fromkeys(observed.reports, "ok")
     assert len(observed.plain.requests) == plain
     assert len(observed.tls.requests) == tls
     assert set(observed.sites) == {NAME}
@@ -194,7 +196,7 @@ def python(libraries: str = "") -> dict[str, str | bytes]:
 
 async def test_python_and_curl_reach_the_site_through_the_proxy(setup: Setup) -> None:
     observed = await setup.execute(python(), Language.PYTHON)
-    ways = len(observed.said) // 2
+    ways = len(observed.reports) // 2
     assert ways in (1, 7)  # curl may be missing on the machine
     assert_all_succeeded(observed, ways, ways)
 
@@ -208,7 +210,7 @@ async def test_python_libraries_and_grpc_reach_the_site_through_the_proxy(setup:
         setup.environments / "python", ["requests", "httpx", "httpx2", "grpcio"]
     )
     observed = await setup.execute(python(LIBRARIES), Language.PYTHON, packages)
-    ways = (len(observed.said) - 2) // 2
+    ways = (len(observed.reports) - 2) // 2
     assert ways >= 8
     assert_all_succeeded(observed, ways, ways)
     assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
@@ -235,8 +237,8 @@ print(json.dumps(said))
 @pytest.mark.skipif(not ROOT, reason="only root can have a listener at port 80 of a sandbox")
 async def test_the_old_names_of_the_browser_answer_that_there_is_none(setup: Setup) -> None:
     observed = await setup.execute({"main.py": BROWSER}, Language.PYTHON)
-    assert len(observed.said) == 7
-    assert set(observed.said.values()) == {"503 this Fyke has no browser\n"}
+    assert len(observed.reports) == 7
+    assert set(observed.reports.values()) == {"503 this Fyke has no browser\n"}
     assert observed.browser_asked
     assert observed.total == Traffic()
 
@@ -333,15 +335,15 @@ async def test_node_libraries_and_grpc_reach_the_site_through_the_proxy(
     setup: Setup, axios: str
 ) -> None:
     """The packages come from the registry in the configuration of npm."""
-    wanted = [f"axios@{axios}", "socks-proxy-agent@8", "https-proxy-agent@7", "@grpc/grpc-js@1"]
-    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted]
+    packages = [f"axios@{axios}", "socks-proxy-agent@8", "https-proxy-agent@7", "@grpc/grpc-js@1"]
+    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *packages]
     folder = setup.environments / "node"
     folder.mkdir()
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     modules = folder / "node_modules"
     subprocess.run(["chmod", "-R", "a+rX", str(modules)], check=True)
     observed = await setup.execute(node(NODE_LIBRARIES), Language.NODE, modules)
-    assert len(observed.said) == 4 + 2 + 10 + 2
+    assert len(observed.reports) == 4 + 2 + 10 + 2
     assert_all_succeeded(without_refusal(observed), 7, 7)
     assert observed.sdk_calls == ["/test.Sdk/Call"] * 2
 

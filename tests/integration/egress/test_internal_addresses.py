@@ -99,10 +99,10 @@ async def test_no_encoding_reaches_an_internal_address(proxy: int, step: int) ->
 )
 def test_no_encoding_reaches_an_internal_address_by_any_client(step: int, git_step: int) -> None:
     """Tested in a network where every address leads to a canary, with a real name server."""
-    found = closed("support.internal_address_trials:encodings", 590, step=step, git_step=git_step)
-    assert found["called"] == []
-    ways = found["ways"]
-    tried = found["encodings"]
+    result = closed("support.internal_address_trials:encodings", 590, step=step, git_step=git_step)
+    assert result["called"] == []
+    ways = result["ways"]
+    tried = result["encodings"]
     assert ways["socks refused"] == ways["absolute refused"] == tried
     assert ways["delivery refused"] == 2 * tried
     # the other hosts are names, which are refused at delivery
@@ -113,9 +113,9 @@ def test_no_encoding_reaches_an_internal_address_by_any_client(step: int, git_st
     assert ways["git refused"] >= tried // git_step
     passed = {way for way in ways if way.endswith(" passed")}
     assert passed <= {"callback saved passed", "webhook saved passed"}
-    assert set(found["outside"]) == {PUBLIC}  # public addresses are reachable by every client
-    assert len(found["outside"]) == 6
-    assert found["queries"] > 0
+    assert set(result["outside"]) == {PUBLIC}  # public addresses are reachable by every client
+    assert len(result["outside"]) == 6
+    assert result["queries"] > 0
 
 
 @pytest.mark.parametrize(
@@ -123,22 +123,22 @@ def test_no_encoding_reaches_an_internal_address_by_any_client(step: int, git_st
     [(6, 1), pytest.param(100, 25, marks=[pytest.mark.long, pytest.mark.timeout(300)])],
 )
 def test_rebinding_names_lead_to_no_internal_address(rounds: int, git_rounds: int) -> None:
-    found = closed(
+    result = closed(
         "support.internal_address_trials:rebinding", 290, rounds=rounds, git_rounds=git_rounds
     )
-    assert found["inside"] == []
-    assert sum(found["ways"].values()) - 4 * rounds >= 10 * rounds  # without stored URLs
-    assert found["outside"] > 5 * rounds
-    assert found["ways"]["socks refused"] > rounds / 2  # names that resolve inside
+    assert result["inside"] == []
+    assert sum(result["ways"].values()) - 4 * rounds >= 10 * rounds  # without stored URLs
+    assert result["outside"] > 5 * rounds
+    assert result["ways"]["socks refused"] > rounds / 2  # names that resolve inside
 
 
 @pytest.mark.parametrize("chains", [8, pytest.param(50, marks=pytest.mark.long)])
 def test_redirects_through_the_proxy_lead_to_no_internal_address(chains: int) -> None:
-    found = closed("support.internal_address_trials:redirects", chains=chains)
-    assert found["inside"] == []
-    assert found["outside"] == 3 * chains
-    assert len(found["ends"]) == chains
-    assert not [end for end in found["ends"] if end.startswith("2")]
+    result = closed("support.internal_address_trials:redirects", chains=chains)
+    assert result["inside"] == []
+    assert result["outside"] == 3 * chains
+    assert len(result["ends"]) == chains
+    assert not [end for end in result["ends"] if end.startswith("2")]
 
 
 async def test_raw_sockets_reach_no_internal_address(proxy: int) -> None:
@@ -158,12 +158,12 @@ async def test_raw_sockets_reach_no_internal_address(proxy: int) -> None:
 @pytest.mark.parametrize("rounds", [100, pytest.param(1000, marks=pytest.mark.long)])
 async def test_a_rebinding_name_is_dialled_at_the_address_that_was_checked(rounds: int) -> None:
     """The resolver alternates between an allowed address and the canary's address."""
-    asked = 0
+    lookups = 0
 
     def flipping(name: str) -> tuple[str, ...]:
-        nonlocal asked
-        asked += 1
-        return ("127.0.0.2",) if asked % 2 else ("127.0.0.1",)
+        nonlocal lookups
+        lookups += 1
+        return ("127.0.0.2",) if lookups % 2 else ("127.0.0.1",)
 
     async def here(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(writer.get_extra_info("sockname")[0].encode())

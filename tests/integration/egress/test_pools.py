@@ -61,12 +61,12 @@ async def asked(proxy: int, user: str) -> int:
 
 
 def counts(some: list[Upstream]) -> list[int]:
-    return [len(one.requests) for one in some]
+    return [len(upstream.requests) for upstream in some]
 
 
 async def test_a_run_keeps_one_proxy_and_runs_are_distributed() -> None:
     async with proxies(3) as some:
-        egress = region(" ".join(one.url("socks5") for one in some))
+        egress = region(" ".join(upstream.url("socks5") for upstream in some))
         for number in range(12):
             proxy = await opened(egress, f"run{number}")
             before = counts(some)
@@ -80,7 +80,7 @@ async def test_a_run_keeps_one_proxy_and_runs_are_distributed() -> None:
 
 async def test_rotating_takes_turns_but_a_chosen_session_is_sticky() -> None:
     async with proxies(3) as some:
-        egress = region("rotating " + " ".join(one.url("http") for one in some))
+        egress = region("rotating " + " ".join(upstream.url("http") for upstream in some))
         proxy = await opened(egress, "run")
         for _ in range(9):
             assert await asked(proxy, "run") == 0
@@ -105,11 +105,11 @@ async def test_a_failing_proxy_is_skipped_until_it_works_again(
         for run, proxy in ports.items():
             assert await asked(proxy, run) == 0  # the other proxy is tried at once
         assert counts([well, other]) == [8, 0]
-        [state] = [one for one in egress._proxy.proxies if one.why]
+        [state] = [proxy_state for proxy_state in egress._proxy.proxies if proxy_state.why]
         assert state.proxy == f"socks5://127.0.0.1:{other.port}"
         assert "refused" in state.why and state.seconds >= 0
         other._server = await asyncio.start_server(other._serve, "127.0.0.1", other.port)
-        await until(lambda: not any(one.why for one in egress._proxy.proxies))
+        await until(lambda: not any(proxy_state.why for proxy_state in egress._proxy.proxies))
         for run, proxy in ports.items():
             assert await asked(proxy, run) == 0
         assert other.requests
@@ -120,10 +120,10 @@ async def test_a_failing_proxy_is_skipped_until_it_works_again(
 async def test_a_pool_without_a_working_proxy_is_reported(login: str) -> None:
     async with proxies(2) as some:
         if login == "user:p%40ss":
-            for one in some:
-                await one.__aexit__()
+            for upstream in some:
+                await upstream.__aexit__()
         why = b"Connection refused" if login == "user:p%40ss" else b"rejected the user"
-        egress = region(" ".join(one.url("http", login) for one in some))
+        egress = region(" ".join(upstream.url("http", login) for upstream in some))
         proxy = await opened(egress, "run")
         for _ in range(2):
             status, words, _, writer = await http_connect(proxy, "public.example:80", basic("run"))
@@ -137,9 +137,9 @@ async def test_a_pool_without_a_working_proxy_is_reported(login: str) -> None:
 
 
 async def test_a_failing_target_does_not_count_against_the_proxy() -> None:
-    async with proxies(1) as [one]:
-        one.answer = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
-        egress = region(one.url("http"))
+    async with proxies(1) as [upstream]:
+        upstream.answer = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
+        egress = region(upstream.url("http"))
         proxy = await opened(egress, "run")
         for _ in range(2):
             assert await asked(proxy, "run") == 1
@@ -189,7 +189,7 @@ async def test_bytes_through_a_pool_equal_those_counted_by_its_proxies(
     scheme: str, form: str
 ) -> None:
     async with proxies(2) as some:
-        egress = region("rotating " + " ".join(one.url(scheme) for one in some))
+        egress = region("rotating " + " ".join(upstream.url(scheme) for upstream in some))
         proxy = await opened(egress, "run")
 
         async def exchange(size: int) -> int:
@@ -207,8 +207,8 @@ async def test_bytes_through_a_pool_equal_those_counted_by_its_proxies(
         assert heads % 6 == 0 and (heads > 0) == (form == "absolute")
         assert sum(got) == total.down == sum(sizes) + 5 * 6 + heads
         assert total == Traffic(sum(sizes) + heads, total.down, 6, 0)
-        assert sum(one.up for one in some) == total.up
-        assert sum(one.down for one in some) == total.down
+        assert sum(upstream.up for upstream in some) == total.up
+        assert sum(upstream.down for upstream in some) == total.down
         assert counts(some) == [3, 3]
         [site] = egress.sites("run")
         assert (site.bytes_up, site.bytes_down, site.requests) == (total.up, total.down, 6)
@@ -225,13 +225,13 @@ async def test_the_health_report_lists_failing_proxies(tmp_path: Path) -> None:
         sock = listener()
         await client.open([sock], EgressGrant("run", SECRET, "US", session="x"))
         seen = await check_live(process.path)
-        assert Counter(bool(one.why) for one in seen) == {False: 2}
-        assert {one.proxy for one in seen} == {
+        assert Counter(bool(status.why) for status in seen) == {False: 2}
+        assert {status.proxy for status in seen} == {
             "socks5://127.0.0.1:1",
             f"http://127.0.0.1:{well.port}",
         }
         for number in range(8):
             _, _, writer = await socks(port_of(sock), "8.8.8.8", 80, f"run-session-{number}")
             writer.close()
-        [out] = [one for one in await check_live(process.path) if one.proxy.endswith(":1")]
+        [out] = [status for status in await check_live(process.path) if status.proxy.endswith(":1")]
         assert out.region == "US" and "refused" in out.why

@@ -52,12 +52,12 @@ async def move(proxy: int, port: int, count: int) -> None:
 
 async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> None:
     tripped: list[str] = []
-    asked: list[int] = []
+    reports: list[int] = []
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
         client.on_trip = tripped.append
         sock, browser = listener(), listener()
         await client.open([sock], EgressGrant(ATTEMPT, SECRET, "", (), 1_000_000))
-        await client.refuse_browser(ATTEMPT, browser, lambda: asked.append(1))
+        await client.refuse_browser(ATTEMPT, browser, lambda: reports.append(1))
         await move(port_of(sock), origin.port, 200_000)
         for count in range(3):
             process.kill()
@@ -69,13 +69,13 @@ async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> 
             writer.close()
             expected = 200_000 + 1000 * (count + 1)
             assert client.traffic(ATTEMPT) == Traffic(expected, expected, 2 + count, 0)
-            one = SiteTraffic("127.0.0.1", 2 + count, expected, expected)
-            assert client.sites(ATTEMPT) == (one,)
+            expected_site = SiteTraffic("127.0.0.1", 2 + count, expected, expected)
+            assert client.sites(ATTEMPT) == (expected_site,)
         reader, writer = await connect(port_of(browser))
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
         assert b"503" in await reader.readline()
         writer.close()
-        await until(lambda: asked == [1])
+        await until(lambda: reports == [1])
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await move(port_of(sock), origin.port, 600_000)
         await until(lambda: tripped == [ATTEMPT])

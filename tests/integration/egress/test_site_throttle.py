@@ -74,10 +74,10 @@ async def test_a_429_pauses_all_runs(way: str, status: bytes) -> None:
     words = b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n"
     pieces = [words[at : at + 1] for at in range(20)]
     async with Origin(answers(*pieces, words[20:])) as tired:
-        one, two = await proxy_port(egress, "one"), await proxy_port(egress, "two")
-        assert await fetch(one, "one", tired.port, way) == words
+        first, second = await proxy_port(egress, "one"), await proxy_port(egress, "two")
+        assert await fetch(first, "one", tired.port, way) == words
         before = time.monotonic()
-        assert await fetch(two, "two", tired.port, way) == words
+        assert await fetch(second, "two", tired.port, way) == words
         assert time.monotonic() - before >= 0.25
     await egress.stop()
 
@@ -120,21 +120,21 @@ async def test_other_sites_are_not_paused() -> None:
 async def test_concurrent_connections_are_limited_across_runs_with_a_share_for_each() -> None:
     egress = LocalEgress(throttle=ThrottleRules(connections=6, share=2, max_wait=0.05))
     async with Origin(answers()) as origin:
-        one, two = await proxy_port(egress, "one"), await proxy_port(egress, "two")
+        first, second = await proxy_port(egress, "one"), await proxy_port(egress, "two")
         target = f"127.0.0.1:{origin.port}"
 
         async def opened(proxy: int, name: str) -> tuple[int, asyncio.StreamWriter]:
             status, _, _, writer = await http_connect(proxy, target, basic(name))
             return status, writer
 
-        held = [await opened(one, "one") for _ in range(7)]
+        held = [await opened(first, "one") for _ in range(7)]
         assert [status for status, _ in held] == [200] * 6 + [503]
-        late = [await opened(two, "two") for _ in range(3)]
+        late = [await opened(second, "two") for _ in range(3)]
         assert [status for status, _ in late] == [200, 200, 503]
         for _, writer in held:
             writer.close()
         async with asyncio.timeout(10):
-            while (again := await opened(two, "two"))[0] != 200:
+            while (again := await opened(second, "two"))[0] != 200:
                 again[1].close()
         for _, writer in (*late, again):
             writer.close()
@@ -168,8 +168,8 @@ beginnings = st.sampled_from(
 
 
 def check_pass_through(beginning: bytes, pieces: list[bytes], way: str) -> None:
-    said = [beginning, *pieces]
-    assert asyncio.run(passed_on(said, way)) == b"".join(said)
+    sent = [beginning, *pieces]
+    assert asyncio.run(passed_on(sent, way)) == b"".join(sent)
 
 
 @given(beginnings, st.lists(st.binary(max_size=30), max_size=6), st.sampled_from(["http", "socks"]))

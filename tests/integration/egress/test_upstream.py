@@ -111,8 +111,8 @@ async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
-    async with Origin(greet) as origin, Upstream(origin.port) as one:
-        yield one
+    async with Origin(greet) as origin, Upstream(origin.port) as started:
+        yield started
 
 
 async def opened(url: str, region: str = "us", **options: object) -> tuple[LocalEgress, int]:

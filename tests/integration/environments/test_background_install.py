@@ -58,10 +58,10 @@ class Place:
             pass
 
     async def state_of(self, version: Version) -> VersionEnvironment:
-        found: VersionEnvironment = await self.storage.read(
+        environment: VersionEnvironment = await self.storage.read(
             lambda tx: tx.environments.get(version.id)
         )
-        return found
+        return environment
 
 
 @asynccontextmanager

@@ -67,10 +67,10 @@ def runs(program: Path) -> str:
 
 
 async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) -> None:
-    asked = version()
+    requested = version()
     bundle = made.place.bundle({"main.go": HELLO, "go.mod": MODULE})
     environments = made.environments({"HOME": "/nonexistent"})
-    built = await environments.ensure(asked, bundle)
+    built = await environments.ensure(requested, bundle)
     assert built.path is not None
     program = built.path / "main"
     assert inspect_program(program.read_bytes()) == ("", False)
@@ -78,7 +78,7 @@ async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) ->
     assert sorted(os.listdir(built.path)) == ["main"]
     assert runs(program) == "hello\n"
     inode = program.stat().st_ino
-    again = await made.environments({}).ensure(asked, bundle, "ANOTHER")
+    again = await made.environments({}).ensure(requested, bundle, "ANOTHER")
     assert again.path == built.path
     assert program.stat().st_ino == inode
 
@@ -156,10 +156,10 @@ async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
         with pytest.raises(EnvironmentFailed) as caught:
             bundle = made.place.bundle(files | {"leak.s": '#include "/work/.config/netrc"\n'})
             await environments.ensure(version(), bundle, account)
-        told = f"{caught.value}\n{caught.value.log}"
+        messages = f"{caught.value}\n{caught.value.log}"
         assert f"/{NAME}/@v/{VERSION}.zip" in paths
-        assert password not in told
-        assert "/work/.config/netrc: no such file" in told
+        assert password not in messages
+        assert "/work/.config/netrc: no such file" in messages
         built = await environments.ensure(version(), made.place.bundle(files), account)
         assert built.path is not None
         assert runs(built.path / "main") == "hello from a module\n"

@@ -116,8 +116,8 @@ class Trial:
 
     async def clean_seal(self, version: Any, account: str = OTHER) -> sealing.Seal:
         """Reinstall for the second account with the current caches; return the seal."""
-        wanted = replace(version, requirements="clean==1.0\n", worker_id="other")
-        made = await self.installing().ensure(wanted, self.clean, account)
+        clean = replace(version, requirements="clean==1.0\n", worker_id="other")
+        made = await self.installing().ensure(clean, self.clean, account)
         assert made.path is not None
         seen = sealing.read_tree(made.path)
         shutil.rmtree(made.path.parent)
@@ -227,13 +227,13 @@ async def test_the_test_detects_a_successful_attack(trial: Trial) -> None:
 @pytest.mark.parametrize("name", share(hostile.PYTHON_REFUSED, "link_out"))
 async def test_an_attack_by_files_of_a_build_reaches_nothing(trial: Trial, name: str) -> None:
     clean = await begin(trial, PYTHON)
-    attack, said = hostile.PYTHON_REFUSED[name]
+    attack, message = hostile.PYTHON_REFUSED[name]
     trial.index.add(*make_source("evil", attack.format(**trial.places)))
     version = replace(PYTHON, requirements="evil\n")
     seconds = 3 if name == "hang" else 60
     made = await trial.install(version, trial.clean, builds=True, seconds=seconds)
     assert isinstance(made, EnvironmentFailed), "it was taken"
-    assert re.search(said, str(made)), str(made)
+    assert re.search(message, str(made)), str(made)
     trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 

@@ -117,28 +117,28 @@ async def test_packages_are_installed_by_the_lock_file(
 
 @pytest.mark.skipif(OLD_NPM, reason="this npm needs a lock file")
 @pytest.mark.parametrize(
-    "asked", [{"left": "^1.0.0", "right": "1.0.0"}, {"left": "^2.0.0"}, {"deep": "1.0.0"}]
+    "dependencies", [{"left": "^1.0.0", "right": "1.0.0"}, {"left": "^2.0.0"}, {"deep": "1.0.0"}]
 )
 async def test_a_lock_file_out_of_step_is_completed_with_a_warning(
-    environments: Installing, bundle: Path, registry: Registry, asked: dict[str, str]
+    environments: Installing, bundle: Path, registry: Registry, dependencies: dict[str, str]
 ) -> None:
     written = lock(registry)
-    if "deep" in asked:  # requires a package that is missing in the lock file
+    if "deep" in dependencies:  # requires a package that is missing in the lock file
         registry.add("deep", "1.0.0", dependencies={"right": "1.0.0"})
-        written["packages"][""]["dependencies"] = asked
+        written["packages"][""]["dependencies"] = dependencies
         written["packages"]["node_modules/deep"] = {
             "version": "1.0.0",
             "dependencies": {"right": "1.0.0"},
         }
     registry.add("right", "1.0.0")
-    if asked.get("left") == "^2.0.0":
+    if dependencies.get("left") == "^2.0.0":
         registry.add("left", "2.0.0")
-    write(bundle, "package.json", {"name": "x", "dependencies": asked})
+    write(bundle, "package.json", {"name": "x", "dependencies": dependencies})
     write(bundle, "package-lock.json", written)
     made = await environments.ensure(VERSION, bundle)
     assert made.path is not None
     assert "out of step with package.json" in made.warning
-    for name in asked:
+    for name in dependencies:
         assert (made.path / name / "index.js").exists()
 
     requests_before = len(registry.paths)

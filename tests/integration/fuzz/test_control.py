@@ -76,10 +76,10 @@ class Runner:
         self.ended = asyncio.Event()
         self.session = ControlSession(theirs, proxy, lambda _: self.ended.set())
 
-    async def say(self, data: bytes, given: list[int]) -> bool:
+    async def say(self, data: bytes, passed: list[int]) -> bool:
         """Send a message; return whether it was answered, False when the connection was closed."""
         loop = asyncio.get_running_loop()
-        socket.send_fds(self._sock, [data], given)
+        socket.send_fds(self._sock, [data], passed)
         async with asyncio.timeout(10):
             while answer := await loop.sock_recv(self._sock, 65_536):
                 if isinstance(decode_reply(answer), RequestDone | ProxiesChecked):
@@ -110,13 +110,13 @@ async def test_no_message_crashes_the_process_or_leaks_a_descriptor(count: int) 
     before = open_descriptors()
     runner = Runner(proxy)
     for _ in range(count):
-        given = descriptors(dice)
+        passed = descriptors(dice)
         try:
-            answered = await runner.say(packet(dice), given)
+            answered = await runner.say(packet(dice), passed)
         except (BrokenPipeError, ConnectionResetError):
             answered = False
         finally:
-            for descriptor in given:
+            for descriptor in passed:
                 os.close(descriptor)
         if not answered:
             hung_up += 1
@@ -127,9 +127,9 @@ async def test_no_message_crashes_the_process_or_leaks_a_descriptor(count: int) 
     assert 0 < hung_up < count
     assert failures == []
     runner = Runner(proxy)
-    given = [make_counters(), listener().detach()]
-    assert await runner.say(json.dumps(OPEN).encode(), given)
-    for descriptor in given:
+    passed = [make_counters(), listener().detach()]
+    assert await runner.say(json.dumps(OPEN).encode(), passed)
+    for descriptor in passed:
         os.close(descriptor)
     assert list(proxy._attempts) == ["A"]
     await runner.leave()
@@ -140,9 +140,9 @@ async def test_a_packet_with_too_many_descriptors_is_refused() -> None:
     proxy = Proxy(AddressRules(), {})
     runner = Runner(proxy)
     before = open_descriptors()
-    given = [os.open("/dev/null", os.O_RDONLY) for _ in range(MAX_DESCRIPTORS + 3)]
-    assert not await runner.say(json.dumps(OPEN).encode(), given)
-    for descriptor in given:
+    passed = [os.open("/dev/null", os.O_RDONLY) for _ in range(MAX_DESCRIPTORS + 3)]
+    assert not await runner.say(json.dumps(OPEN).encode(), passed)
+    for descriptor in passed:
         os.close(descriptor)
     await runner.leave()
     assert open_descriptors() <= before

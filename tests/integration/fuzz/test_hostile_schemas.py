@@ -123,7 +123,7 @@ def read(text: str) -> bool:
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     tried: list[Any] = []
-    refuse: Callable[..., None] = lambda *given, **_: tried.append(given)  # noqa: E731
+    refuse: Callable[..., None] = lambda *arguments, **_: tried.append(arguments)  # noqa: E731
     for name in ("create_connection", "getaddrinfo", "socket"):
         monkeypatch.setattr(socket, name, refuse)
     return tried

@@ -189,8 +189,8 @@ async def test_no_repository_runs_code(canary: Canary, step: int, tmp_path: Path
                     outcomes[name] = f"refused: {refused}"
                 else:
                     outcomes[name] = read(fetched.archive)
-                took = time.monotonic() - started
-                assert took < SECONDS, (name, took)
+                seconds = time.monotonic() - started
+                assert seconds < SECONDS, (name, seconds)
     print("\n".join(f"{name}: {outcome}" for name, outcome in outcomes.items()))
     assert (tools.ran, canary.connections) == ([], 0)
     assert tools.sandboxes == len(outcomes)

@@ -68,16 +68,16 @@ def address(server: GitServer, name: str = "prices") -> str:
 
 
 async def test_branches_tags_and_commits_are_fetched(server: GitServer, make: Maker) -> None:
-    fetcher, said = make(), []
+    fetcher, progress = make(), []
     head = git(server.root / "prices", "rev-parse", "HEAD")
     first = git(server.root / "prices", "rev-parse", "v1^{commit}")
-    newest = await fetcher.fetch(GitSource(address(server)), said.append)
+    newest = await fetcher.fetch(GitSource(address(server)), progress.append)
     assert newest.commit == head
     assert names(newest)["main.py"] == b"print('two')\n"
     assert read_project(newest.archive).title == "Prices"
-    assert any(head[:12] in line for line in said)
+    assert any(head[:12] in line for line in progress)
     for ref, commit_id in (("main", head), ("v1", first), (first, first)):
-        fetched = await fetcher.fetch(GitSource(address(server), ref), said.append)
+        fetched = await fetcher.fetch(GitSource(address(server), ref), progress.append)
         assert fetched.commit == commit_id
     assert names(fetched)["main.py"] == b"print('one')\n"
 
@@ -109,13 +109,13 @@ async def test_missing_repositories_and_branches_are_reported(
 async def test_an_internal_address_is_refused_unless_exempted(
     server: GitServer, make: Maker
 ) -> None:
-    asked = len(server.requests)
+    before = len(server.requests)
     with pytest.raises(GitFailed, match="on the public internet; FYKE_GIT_ALLOW"):
         await make(rules=AddressRules()).fetch(GitSource(address(server)), print)
     with pytest.raises(GitFailed, match="not on the public internet"):
         url = f"https://127.0.0.1:{server.port}/prices/.git"
         await make(rules=AddressRules()).fetch(GitSource(url), print)
-    assert len(server.requests) == asked
+    assert len(server.requests) == before
 
 
 async def test_only_the_checked_address_is_dialled(server: GitServer, make: Maker) -> None:
@@ -183,10 +183,10 @@ async def test_no_code_of_the_repository_runs(
     inner = make_repository(server.root / "inner", {"file": "x"})
     git(folder, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "part")
     git(folder, "commit", "-q", "-m", "with a part")
-    said: list[str] = []
-    fetched = await make().fetch(GitSource(address(server, "hostile")), said.append)
+    progress: list[str] = []
+    fetched = await make().fetch(GitSource(address(server, "hostile")), progress.append)
     assert {"main.py", ".gitattributes"} <= set(names(fetched))
-    assert "the submodule part is left out" in said
+    assert "the submodule part is left out" in progress
     assert not trap.exists()
 
 

@@ -111,7 +111,7 @@ def test_a_branch_is_fetched_checked_and_published(terminal: Terminal) -> None:
 def test_a_project_that_cannot_be_published_is_reported_and_removed(terminal: Terminal) -> None:
     repository(terminal, "broken", **{"fyke.json": '{"egress": ["https://example.com/"]}'})
     there = terminal.url("broken")
-    for words, code, said in (
+    for words, code, message in (
         ((there, "--folder", "workers/it"), 2, "fyke.json:1: error: egress[0]: domain"),
         ((there,), 2, "error: the project has no entry file"),
         ((there, "--ref", "nowhere"), 1, "no branch, tag or commit 'nowhere'"),
@@ -123,5 +123,5 @@ def test_a_project_that_cannot_be_published_is_reported_and_removed(terminal: Te
         (("somewhere", "--ref", "main"), 2, "--ref and --folder require the https address"),
     ):
         done = terminal.type(*words)
-        assert (done.exit_code, said in done.stderr) == (code, True), (words, done.stderr)
+        assert (done.exit_code, message in done.stderr) == (code, True), (words, done.stderr)
     assert terminal.kept() == 0

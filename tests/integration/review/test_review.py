@@ -28,8 +28,8 @@ INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 
 
 async def waiting(app: App) -> list[str]:
-    _, found = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=50)
-    return [view.submission.id for view in found]
+    _, views = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=50)
+    return [view.submission.id for view in views]
 
 
 async def the_one(app: App) -> str:
@@ -74,8 +74,8 @@ async def test_other_accounts_keep_the_last_approved_version(
     assert [v.number for v in await services.workers.versions(stranger, made.id)] == ["v1.0.1"]
     with pytest.raises(UnknownVersion, match=r"v1\.0\.2.*the latest is v1\.0\.1"):
         await services.workers.version(stranger, seen, "v1.0.2")
-    _, [found] = await services.catalog.page(stranger, "prices", offset=0, limit=5)
-    assert found.latest == "v1.0.1"
+    _, [listed] = await services.catalog.page(stranger, "prices", offset=0, limit=5)
+    assert listed.latest == "v1.0.1"
     run = await services.runs.start(stranger, StartRequest(made.id, None, INPUT, "", Origin.API))
     assert run.version == "v1.0.1"
     own = await services.workers.find(app.other, made.id)
@@ -100,8 +100,11 @@ async def test_a_returned_version_stays_with_its_account_and_can_be_submitted_ag
     with pytest.raises(InvalidFields, match="describe what to change"):
         await reviews.send_back(app.owner, submission, "  ")
     await reviews.send_back(app.owner, submission, "Name the site in the README")
-    [found] = await reviews.of_worker(app.other, made.id)
-    assert (found.state, found.reply) == (SubmissionState.RETURNED, "Name the site in the README")
+    [returned] = await reviews.of_worker(app.other, made.id)
+    assert (returned.state, returned.reply) == (
+        SubmissionState.RETURNED,
+        "Name the site in the README",
+    )
     with pytest.raises(WorkerNotFound):
         await app.services.workers.find(None, made.id)
     again = await reviews.share(app.other, made.id, "", "It is in the title")
@@ -216,5 +219,5 @@ async def test_publishing_reports_that_a_version_waits(app: App) -> None:
     _, version, findings = await app.services.workers.publish(
         app.other, python_project("print(1)\n"), name="prices", public=True
     )
-    [found] = [finding for finding in findings if finding.code == "review_waiting"]
-    assert version.number in found.message
+    [notice] = [finding for finding in findings if finding.code == "review_waiting"]
+    assert version.number in notice.message

@@ -66,11 +66,13 @@ async def test_a_finding_has_file_line_rule_and_remedy(app: App) -> None:
     upload = await finished(app, await app.services.uploads.add_zip(app.other, bad, "bad.zip"))
     assert upload.state is UploadState.FAULTY
     assert states(upload)["code"] is StepState.FAILED
-    found = {finding.code: finding for finding in upload.findings}
-    syntax = found["python_syntax"]
+    by_code = {finding.code: finding for finding in upload.findings}
+    syntax = by_code["python_syntax"]
     assert (syntax.file, syntax.line) == ("main.py", 1)
     assert "syntax error" in syntax.message and syntax.remedy
-    assert "sdk_not_imported" not in found, "a program that cannot be read gets that finding alone"
+    assert "sdk_not_imported" not in by_code, (
+        "a program that cannot be read gets that finding alone"
+    )
     with pytest.raises(Refused, match="whose checks have passed"):
         await app.services.uploads.publish(app.other, upload.id)
     with pytest.raises(Refused, match="whose checks have passed"):
@@ -166,7 +168,7 @@ class StuckGit:
     async def unavailable_reason(self) -> str:
         return ""
 
-    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> FetchedProject:
+    async def fetch(self, source: GitSource, progress: Callable[[str], None]) -> FetchedProject:
         self.began.set()
         await asyncio.Event().wait()
         raise GitFailed("never")
@@ -175,7 +177,7 @@ class StuckGit:
 class QuickGit(StuckGit):
     """Every repository contains the valid project."""
 
-    async def fetch(self, source: GitSource, said: Callable[[str], None]) -> FetchedProject:
+    async def fetch(self, source: GitSource, progress: Callable[[str], None]) -> FetchedProject:
         return FetchedProject(GOOD, "c" * 40)
 
 

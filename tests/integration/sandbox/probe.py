@@ -136,10 +136,10 @@ add("UDP service of the machine", lambda: ask("127.0.0.1", TARGETS["udp"]), "ECO
 
 @probe("other network interfaces", "Refused")
 def interfaces() -> str:
-    found = [name for _, name in socket.if_nameindex()]
-    if found == ["lo"]:
+    names = [name for _, name in socket.if_nameindex()]
+    if names == ["lo"]:
         raise Refused("only lo")
-    return str(found)
+    return str(names)
 
 
 @probe("make a network interface", "EPERM")
@@ -200,10 +200,10 @@ add("socketpair: VSOCK", lambda: call("socketpair", 40, STREAM, 0, buffer(8)), "
 
 @probe("see processes of the machine", "Refused")
 def see_processes() -> str:
-    found = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    if set(found) <= {1, os.getpid()}:
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    if set(pids) <= {1, os.getpid()}:
         raise Refused("only ours")
-    return str(found)
+    return str(pids)
 
 
 add("signal a process of the machine", lambda: os.kill(TARGETS["pid"], 0), "ESRCH")
@@ -350,10 +350,10 @@ def own_set_id() -> str:
     with open("/usr/bin/id", "rb") as source, open("/work/id", "wb") as target:
         target.write(source.read())
     os.chmod("/work/id", 0o6755)
-    said = subprocess.run(["/work/id"], capture_output=True, text=True, check=False).stdout
-    if "uid=0" not in said and "euid=0" not in said:
-        raise Refused(said)
-    return said
+    output = subprocess.run(["/work/id"], capture_output=True, text=True, check=False).stdout
+    if "uid=0" not in output and "euid=0" not in output:
+        raise Refused(output)
+    return output
 
 
 # --- files

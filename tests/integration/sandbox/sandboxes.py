@@ -77,11 +77,11 @@ class Site:
         **limits: float,
     ) -> Sandbox:
         """Open a sandbox with these files; a string is the content of ``main.py``."""
-        given = {"main.py": files} if isinstance(files, str) else files
+        content = {"main.py": files} if isinstance(files, str) else files
         spec = SandboxSpec(
             name=name or new_ulid(),
             version=version(language),
-            bundle=self.bundle(dict(given)),
+            bundle=self.bundle(dict(content)),
             environment=Environment(environment, ""),
             limits=SandboxLimits(**({"cpus": 1.0, "memory": 256 * MIB} | limits)),  # type: ignore[arg-type]
         )

@@ -64,11 +64,11 @@ async def ends(sandbox: Sandbox, name: str, place: Site) -> float:
     """Close the sandbox and check that nothing is left; return the seconds it took."""
     started = time.monotonic()
     await sandbox.close()
-    took = time.monotonic() - started
+    seconds = time.monotonic() - started
     assert processes.with_work_folders(frozenset({name})) == {}
     assert name not in os.listdir(place.work)
-    assert took < END_SECONDS
-    return took
+    assert seconds < END_SECONDS
+    return seconds
 
 
 def quotas(name: str) -> list[str]:

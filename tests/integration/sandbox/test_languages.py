@@ -44,7 +44,7 @@ async def run_node(
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "output"),
     [
         ({"main.js": "console.log('main')", "index.js": "console.log('index')"}, "main"),
         ({"index.js": "console.log('index')"}, "index"),
@@ -55,10 +55,10 @@ async def run_node(
     ],
 )
 async def test_every_entry_file_of_node_is_started(
-    place: Site, files: dict[str, str | bytes], said: str
+    place: Site, files: dict[str, str | bytes], output: str
 ) -> None:
     out, err, ended = await run_node(place, files)
-    assert (out.strip(), err, ended.code) == (said, "", 0)
+    assert (out.strip(), err, ended.code) == (output, "", 0)
 
 
 @pytest.mark.parametrize(

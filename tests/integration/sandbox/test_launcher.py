@@ -338,8 +338,8 @@ async def test_sandboxes_end_with_their_client(place: Site) -> None:
     names = await running(place, 3)
     assert set(sandboxes_of(names)) == names
     await place.spawner.close()  # type: ignore[attr-defined]
-    took = await until(lambda: not sandboxes_of(names) and os.listdir(place.work) == [])
-    assert took < 5
+    seconds = await until(lambda: not sandboxes_of(names) and os.listdir(place.work) == [])
+    assert seconds < 5
     with pytest.raises(LauncherGone):
         await place.sandboxes[0].wait()
 

@@ -76,8 +76,8 @@ def added(*words: str) -> Callable[[Options], Options]:
 
 def every(*changes: Callable[[Options], Options]) -> Callable[[Options], Options]:
     def change(options: Options) -> Options:
-        for one in changes:
-            options = one(options)
+        for step in changes:
+            options = step(options)
         return options
 
     return change
@@ -139,7 +139,7 @@ async def test_a_missing_layer_of_isolation_is_detected(
 ) -> None:
     change, check = LAYERS[layer]
     whole = bubblewrap.arguments
-    monkeypatch.setattr(bubblewrap, "arguments", lambda *given: change(whole(*given)))
+    monkeypatch.setattr(bubblewrap, "arguments", lambda *arguments: change(whole(*arguments)))
     detected, report = await failed(place)
     assert report.level is Isolation.NONE
     assert check in detected, report

@@ -98,7 +98,7 @@ FIRST_OF_NEIGHBOURS = 130  # types of messages about neighbours and groups; an e
 
 def heard(sniffer: socket.socket) -> list[str]:
     """All captured packets except the kernel's own neighbour discovery."""
-    found = []
+    packets = []
     with contextlib.suppress(BlockingIOError):
         while True:
             data, (interface, *_) = sniffer.recvfrom(65536)
@@ -106,8 +106,8 @@ def heard(sniffer: socket.socket) -> list[str]:
                 by_itself = data[20] == ICMPV6 and data[54] >= FIRST_OF_NEIGHBOURS
                 if by_itself or data[20] == HOP_BY_HOP:
                     continue
-            found.append(f"{interface}: {data[:60].hex()}")
-    return found
+            packets.append(f"{interface}: {data[:60].hex()}")
+    return packets
 
 
 @pytest.mark.needs("node", "go")

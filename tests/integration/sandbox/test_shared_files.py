@@ -124,24 +124,24 @@ async def start(place: Site, shared: tuple[Path, Path], code: str, paths: list[s
 def on_machine(paths: list[str], shared: tuple[Path, Path]) -> list[Path]:
     """The same files outside of the sandboxes."""
     folders = {"/bundle": shared[0], "/env": shared[1]}
-    found = []
+    outside = []
     for path in paths:
         top, _, rest = path.strip("/").partition("/")
-        found.append(folders[f"/{top}"] / rest if f"/{top}" in folders else Path(path))
-    return found
+        outside.append(folders[f"/{top}"] / rest if f"/{top}" in folders else Path(path))
+    return outside
 
 
 def locked(files: list[Path]) -> list[str]:
     """Open each file, read from it, and return those that another process has locked."""
-    found = []
+    paths = []
     for file in files:
         with file.open("rb") as opened:
             opened.read(1)
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                found.append(str(file))
-    return found
+                paths.append(str(file))
+    return paths
 
 
 async def watches_of(place: Site) -> str:

@@ -149,8 +149,8 @@ async def test_calls_decided_by_arguments_return_what_the_filter_says(place: Sit
     assert len(answers) == len(calls) > 2000
     wrong = []
     for (number, arguments), code in zip(calls, answers, strict=True):
-        given = [1 if argument == "room" else int(argument) for argument in arguments]
-        verdict = run(machine, number, *given)
+        values = [1 if argument == "room" else int(argument) for argument in arguments]
+        verdict = run(machine, number, *values)
         right = code != errno.ENOSYS if verdict == "allow" else code == verdict
         if not right:
             wrong.append((number, arguments, verdict, code))

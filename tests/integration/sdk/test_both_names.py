@@ -44,8 +44,8 @@ def has_all(fyke: Platform, attempt: Any) -> None:
     assert [(header.label, header.key, header.format) for header in headers] == [("L", "k", "text")]
     (upsert,) = [row for batch in batches for row in batch.rows if row.upsert_key]
     assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
-    said = [(LogType(entry.type).name, entry.content) for item in batches for entry in item.log]
-    assert said == [("DEBUG", "Debug"), ("INFO", "Info"), ("WARN", "Warn"), ("ERROR", "Error")]
+    entries = [(LogType(entry.type).name, entry.content) for item in batches for entry in item.log]
+    assert entries == [("DEBUG", "Debug"), ("INFO", "Info"), ("WARN", "Warn"), ("ERROR", "Error")]
 
 
 MARKED = '{"id": 7, "__coreclaw_upsert_key__": "id", "__coreclaw_upsert_value__": "7"}'

@@ -71,8 +71,10 @@ def test_every_function_of_the_sdk_works(fyke: Platform, worker: list[str]) -> N
     ]
     (upsert,) = [row for batch in batches for row in batch.rows if row.upsert_key]
     assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
-    said = [(LogType(entry.type).name, entry.content) for batch in batches for entry in batch.log]
-    assert [item for item in said if len(item[1]) == 1] == [
+    entries = [
+        (LogType(entry.type).name, entry.content) for batch in batches for entry in batch.log
+    ]
+    assert [item for item in entries if len(item[1]) == 1] == [
         ("DEBUG", "d"),
         ("INFO", "5"),
         ("WARN", "w"),

@@ -55,9 +55,9 @@ CoreSDK.Log.debug("d"); CoreSDK.Log.info(5); CoreSDK.Log.warn("w"); CoreSDK.Log.
     ]
     (upsert,) = [row for b in batches for row in b.rows if row.upsert_key]
     assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
-    said = [e.content for b in batches for e in b.log]
-    assert [line for line in said if len(line) < 3] == ["d", "5", "w", "?"]
-    assert len(said) == 6  # and two warnings about the third row
+    lines = [e.content for b in batches for e in b.log]
+    assert [line for line in lines if len(line) < 3] == ["d", "5", "w", "?"]
+    assert len(lines) == 6  # and two warnings about the third row
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ async def came(receiver: Receiver, path: str, count: int = 1) -> list[Received]:
 
 
 def verified(secret: str, received: Received) -> dict[str, Any]:
-    found: dict[str, Any] = Webhook(secret).verify(received.body, received.headers)
-    return found
+    payload: dict[str, Any] = Webhook(secret).verify(received.body, received.headers)
+    return payload
 
 
 async def test_an_endpoint_is_notified_of_the_start_and_then_of_the_end(
@@ -41,11 +41,11 @@ async def test_an_endpoint_is_notified_of_the_start_and_then_of_the_end(
     )
     run = await a_run(working)
     failed = await a_run(working, Outcome.EXIT_CODE)
-    messages = [verified(made.secret, one) for one in await came(receiver, "/all", 4)]
-    assert [one["type"] for one in messages if one["data"]["run_slug"] == run.id] == [
+    messages = [verified(made.secret, message) for message in await came(receiver, "/all", 4)]
+    assert [message["type"] for message in messages if message["data"]["run_slug"] == run.id] == [
         "run.started", "run.succeeded",
     ]  # fmt: skip
-    last = next(one for one in messages if one["type"] == "run.succeeded")
+    last = next(message for message in messages if message["type"] == "run.succeeded")
     assert last["data"]["result_count"] == 1
     assert (last["data"]["worker_slug"], last["data"]["version"]) == (run.worker_id, run.version)
     assert last["timestamp"].endswith("Z")
@@ -110,22 +110,22 @@ async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed
     webhooks, callbacks, owner = app.services.webhooks, app.services.callbacks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS)
     made = await webhooks.add(owner, fields)
-    wanted = DeliveryFilter(endpoint_id=made.endpoint.id)
+    of_endpoint = DeliveryFilter(endpoint_id=made.endpoint.id)
     await a_run(app)
     await webhooks.change(owner, made.endpoint.id, replace(fields, enabled=False))
     await a_run(app)
-    count, found = await callbacks.page(owner, wanted, offset=0, limit=9)
-    assert (count, found[0].delivery.state) == (1, DeliveryState.FAILED)
-    assert "switched off" in found[0].delivery.last_error
+    count, deliveries = await callbacks.page(owner, of_endpoint, offset=0, limit=9)
+    assert (count, deliveries[0].delivery.state) == (1, DeliveryState.FAILED)
+    assert "switched off" in deliveries[0].delivery.last_error
     with pytest.raises(Refused, match="'One' is switched off"):
-        await callbacks.replay(owner, found[0].delivery.id)
+        await callbacks.replay(owner, deliveries[0].delivery.id)
     on = replace(fields, url=receiver.url("/y"))
     await webhooks.change(owner, made.endpoint.id, on)
-    again = await callbacks.replay(owner, found[0].delivery.id)
+    again = await callbacks.replay(owner, deliveries[0].delivery.id)
     assert (again.delivery.state, again.delivery.url) == (DeliveryState.PENDING, on.url)
     await webhooks.remove(owner, made.endpoint.id)
     with pytest.raises(Refused, match="has been removed"):
-        await callbacks.replay(owner, found[0].delivery.id)
+        await callbacks.replay(owner, deliveries[0].delivery.id)
 
 
 async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> None:

@@ -53,8 +53,8 @@ def verified(folder: Path, secret: str, messages: list[dict[str, Any]]) -> list[
     command = ["node", "verify.js", "messages.json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    found: list[str] = json.loads(done.stdout)
-    return found
+    verdicts: list[str] = json.loads(done.stdout)
+    return verdicts
 
 
 async def test_the_library_accepts_our_signatures_and_refuses_changed_messages(
@@ -71,8 +71,8 @@ async def test_the_library_accepts_our_signatures_and_refuses_changed_messages(
     ]
     folder = tmp_path / "node"
     folder.mkdir()
-    found = await asyncio.to_thread(verified, folder, secret, messages)
-    assert found == [
+    verdicts = await asyncio.to_thread(verified, folder, secret, messages)
+    assert verdicts == [
         run,
         "No matching signature found",
         "No matching signature found",

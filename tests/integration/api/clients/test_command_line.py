@@ -52,7 +52,7 @@ async def test_it_sends_no_key_to_public_operations(app: App, api: Api) -> None:
     worker = await app.publish()
     without_key = cli2_client(api.http, None)
     store = await without_key.get("/api/v2/store?keyword=reader&offset=0&limit=20")
-    assert [found["slug"] for found in store["scraper"]] == [worker.id]
+    assert [item["slug"] for item in store["scraper"]] == [worker.id]
     assert {"code": "US", "name": "United States"} in (
         await without_key.get("/api/v2/proxy/region")
     )["list"]
@@ -72,7 +72,7 @@ async def test_it_prints_the_account_and_a_worker(app: App, api: Api) -> None:
     detail = await cli.get(WORKER)
     assert (detail["version"], detail["title"]) == ("v1.0.1", "The reader")
     mine = await cli.get("/api/v2/workers?offset=0&limit=20")
-    assert [found["path"] for found in mine["scraper"]] == ["owner~reader"]
+    assert [item["path"] for item in mine["scraper"]] == ["owner~reader"]
 
 
 async def test_it_resolves_a_version_before_it_runs(app: App, api: Api) -> None:
@@ -101,12 +101,12 @@ async def test_it_waits_for_a_sync_run(app: App, api: Api) -> None:
     await app.publish()
     cli = cli2_client(api.http, app.owner_key)
     body = {"input": WRAPPED, "version": "v1.0.1", "is_async": False}
-    asked = asyncio.create_task(cli.post(f"{WORKER}/runs", body))
+    request = asyncio.create_task(cli.post(f"{WORKER}/runs", body))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     await app.push(leases[0], [{"n": 1}])
     await app.end(leases[0])
-    data = await asked
+    data = await request
     assert (data["run_status"], data["results"]["count"]) == ("succeeded", 1)
 
 
@@ -146,8 +146,8 @@ async def test_it_creates_lists_shows_and_runs_a_task(app: App, api: Api) -> Non
     assert (listed["slug"], listed["title"]) == (task, "Daily")
     assert listed.get("worker_id") or listed.get("scraper_slug")
     assert listed["schedule_enabled"] == 1
-    [found] = (await cli.get(f"{TASKS}?worker_id={worker.id}&keyword=dai"))["list"]
-    assert found == listed
+    [matching] = (await cli.get(f"{TASKS}?worker_id={worker.id}&keyword=dai"))["list"]
+    assert matching == listed
     shown = await cli.get(f"{TASKS}/{task}")
     assert [shown[n] for n in ("version", "schedule_type", "schedule_enabled")] == ["v1.0.1", 1, 1]
     kept = await cli.get(f"{TASKS}/{task}/input")

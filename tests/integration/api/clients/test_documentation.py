@@ -58,7 +58,7 @@ async def test_the_playground_builds_its_form_and_starts_runs_from_another_site(
     for form in (fields_of(data), fields_of(data["input_schema"])):
         assert list(form) == ["urls", "words"]
         assert words_of(form["words"]["default"]) == ["fish", "chips", "plain"]
-    asked = await api.http.options(
+    preflight = await api.http.options(
         f"{path}/runs",
         headers={
             "origin": SITE,
@@ -66,10 +66,10 @@ async def test_the_playground_builds_its_form_and_starts_runs_from_another_site(
             "access-control-request-headers": "authorization,content-type",
         },
     )
-    assert 200 <= asked.status_code < 300
-    assert asked.headers["access-control-allow-origin"] in ("*", SITE)
-    assert "POST" in asked.headers["access-control-allow-methods"]
-    allowed = asked.headers["access-control-allow-headers"].lower()
+    assert 200 <= preflight.status_code < 300
+    assert preflight.headers["access-control-allow-origin"] in ("*", SITE)
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+    allowed = preflight.headers["access-control-allow-headers"].lower()
     for name in ("authorization", "api-key", "x-api-key", "content-type"):
         assert name in allowed
     started = await api.http.post(
@@ -97,8 +97,8 @@ async def test_the_smoke_script_reads_the_public_page_and_filters_tasks(app: App
         body = {"worker_id": ref, "title": ref, "input": RUN_BODY["input"]}
         await script.post("/api/v2/worker-tasks", body)
     for ref in (worker.id, "owner~reader", quote("owner/reader", safe="")):
-        found = await script.get(f"/api/v2/worker-tasks?worker_id={ref}")
-        assert [task["title"] for task in found["list"]] == ["owner~reader"], ref
+        tasks = await script.get(f"/api/v2/worker-tasks?worker_id={ref}")
+        assert [task["title"] for task in tasks["list"]] == ["owner~reader"], ref
 
 
 # --- the samples for v2 --------------------------------------------------------------------

@@ -62,10 +62,10 @@ async def test_it_prints_the_account(app: App, api: Api) -> None:
 async def test_it_finds_a_worker_and_reads_its_input_schema(app: App, api: Api) -> None:
     worker = await app.publish()
     cli = cli1_client(api.http, None)  # with a content type, and without a key
-    [found] = (await cli.get("/api/store?search=reader&limit=10"))["scraper"]
-    assert (found["slug"], found["title"]) == (worker.id, "The reader")
-    assert type(found["description"]) is str
-    detail = await cli.get(f"/api/scraper?slug={found['slug']}")
+    [listed] = (await cli.get("/api/store?search=reader&limit=10"))["scraper"]
+    assert (listed["slug"], listed["title"]) == (worker.id, "The reader")
+    assert type(listed["description"]) is str
+    detail = await cli.get(f"/api/scraper?slug={listed['slug']}")
     assert detail["version"] == "v1.0.1"
     assert SYSTEM.keys() <= detail["parameters"]["system"].keys()
     assert all(type(n) in (int, float) for n in detail["parameters"]["system"].values())
@@ -139,10 +139,10 @@ async def test_it_shows_the_reason_of_a_failed_run(app: App, api: Api) -> None:
     cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id)
     [lease] = await app.begin()
-    said = [
+    entries = [
         NewLogEntry(kind, 1, f"line of type {kind}", 1_700_000_000_000) for kind in (1, 2, 3, 4)
     ]
-    batch = AttemptBatch(lease.run.id, lease.attempt.id, [], None, said)
+    batch = AttemptBatch(lease.run.id, lease.attempt.id, [], None, entries)
     assert await app.results.commit([batch]) == [True]
     await app.end(lease, Outcome.EXIT_CODE, "The Worker exited with code 3")
     detail = await cli.post("/api/v1/run/detail", {"run_slug": run})
@@ -184,12 +184,12 @@ async def test_it_starts_by_path_and_waits_for_the_rows(app: App, api: Api) -> N
     assert await start(cli, "owner/reader")
     await app.execute([])
     body = {"scraper_slug": "owner/reader", "version": "v1.0.1", "input": INPUT, "is_async": False}
-    asked = asyncio.create_task(cli.post("/api/v1/scraper/run", body))
+    request = asyncio.create_task(cli.post("/api/v1/scraper/run", body))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     await app.push(leases[0], [{"n": 1}])
     await app.end(leases[0])
-    data = await asked
+    data = await request
     assert (data["run_status"], data["results"]["count"]) == ("completed", 1)
 
 

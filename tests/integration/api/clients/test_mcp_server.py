@@ -151,21 +151,21 @@ async def test_page_numbers_start_at_zero_and_count_pages(app: App, api: Api) ->
     run = (await server.post(f"{PATH}/runs", RUN_BODY))["run_slug"]
     await app.execute([{"n": n} for n in range(7)])
     path = f"/api/v2/worker-runs/{run}/result"
-    zero, one, two = [await server.get(f"{path}?offset={n}&limit=5") for n in (0, 1, 2)]
-    assert zero == one
-    assert [row["n"] for row in two["list"]] == [5, 6]
-    assert (two["count"], two["page_index"], two["page_size"]) == (7, 2, 5)
+    page_0, page_1, page_2 = [await server.get(f"{path}?offset={n}&limit=5") for n in (0, 1, 2)]
+    assert page_0 == page_1
+    assert [row["n"] for row in page_2["list"]] == [5, 6]
+    assert (page_2["count"], page_2["page_index"], page_2["page_size"]) == (7, 2, 5)
 
 
 async def test_a_sync_run_and_an_export(app: App, api: Api) -> None:
     await app.publish()
     server = mcp_client(api.http, app)
-    asked = asyncio.create_task(server.post(f"{PATH}/runs", RUN_BODY | {"is_async": False}))
+    request = asyncio.create_task(server.post(f"{PATH}/runs", RUN_BODY | {"is_async": False}))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     await app.push(leases[0], [{"n": 1}])
     await app.end(leases[0])
-    data = await asked
+    data = await request
     assert (data["run_status"], data["results"]["count"]) == ("succeeded", 1)
     link = await server.get(f"/api/v2/worker-runs/{data['run_slug']}/result/export?format=csv")
     assert link["download_url"].startswith("http://")
@@ -207,7 +207,7 @@ async def test_the_fields_that_it_reads_are_in_the_catalog(app: App, api: Api) -
     worker = await app.publish()
     server = mcp_client(api.http, app)
     for path in ("/api/v2/store", "/api/v2/workers"):
-        found = await server.get(f"{path}?keyword=reader&offset=1&limit=20")
-        assert [item["slug"] for item in found["scraper"]] == [worker.id]
+        store = await server.get(f"{path}?keyword=reader&offset=1&limit=20")
+        assert [item["slug"] for item in store["scraper"]] == [worker.id]
     assert (await server.get(PATH))["version"] == "v1.0.1"
     assert (await server.get(f"{PATH}/input-schema"))["input_schema"]["properties"]

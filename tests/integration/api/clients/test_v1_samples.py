@@ -210,8 +210,8 @@ class Caller:
         return self.sample.status(await self.post("/api/v1/run/detail", {"run_slug": run}))
 
     async def page(self, run: str) -> Page:
-        wanted = {"run_slug": run, "page_index": 1, "page_size": 20}
-        return self.sample.page(await self.post("/api/v1/run/result/list", wanted))
+        query = {"run_slug": run, "page_index": 1, "page_size": 20}
+        return self.sample.page(await self.post("/api/v1/run/result/list", query))
 
 
 @pytest.fixture(params=SAMPLES)

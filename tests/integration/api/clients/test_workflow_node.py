@@ -88,11 +88,11 @@ async def test_the_worker_picker_reads_the_member_list(app: App, api: Api) -> No
     worker = await app.publish()
     node = n8n_client(api.http, app.owner_key)
     for path in ("/api/v2/workers", "/api/v2/store"):
-        [found] = array_of(await node.get(f"{path}?offset=1&limit=100&keyword=read"))
-        picked = first_of(found, "path", "slug", "worker_id", "id")
+        [listed] = array_of(await node.get(f"{path}?offset=1&limit=100&keyword=read"))
+        picked = first_of(listed, "path", "slug", "worker_id", "id")
         assert picked in ("owner~reader", worker.id)
-        assert first_of(found, "title", "name") == "The reader"
-        assert type(found["description"]) is str
+        assert first_of(listed, "title", "name") == "The reader"
+        assert type(listed["description"]) is str
         ref = quote(picked.replace("/", "~"), safe="")
         assert (await node.get(f"/api/v2/workers/{ref}"))["slug"] == worker.id
 
@@ -118,9 +118,9 @@ async def test_the_task_picker_finds_a_task_that_can_be_run(app: App, api: Api) 
     body = {"worker_id": "owner~reader", "title": "Daily", "input": INPUT}
     made = (await node.post("/api/v2/worker-tasks", body))["slug"]
     query = f"offset=1&limit=100&worker_id={worker.id}"
-    [found] = array_of(await node.get(f"/api/v2/worker-tasks?{query}"))
-    task = first_of(found, "worker_task_id", "task_id", "slug", "id")
-    assert (task, found["title"]) == (made, "Daily")
+    [listed] = array_of(await node.get(f"/api/v2/worker-tasks?{query}"))
+    task = first_of(listed, "worker_task_id", "task_id", "slug", "id")
+    assert (task, listed["title"]) == (made, "Daily")
     run = (await node.post(f"/api/v2/worker-tasks/{task}/runs", {"is_async": True}))["run_slug"]
     await app.execute([{"n": 1}])
     [listed] = array_of(await node.get("/api/v2/worker-runs?offset=1&limit=100"))
@@ -157,12 +157,12 @@ async def test_a_finished_sync_answer_is_final_and_has_the_rows(app: App, api: A
     await app.publish()
     node = n8n_client(api.http, app.owner_key)
     body = {"input": INPUT, "is_async": False, "offset": 1, "limit": 20}
-    asked = asyncio.create_task(node.post(f"{PATH}/runs", body))
+    request = asyncio.create_task(node.post(f"{PATH}/runs", body))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
     await app.push(leases[0], [{"n": 1}])
     await app.end(leases[0])
-    data = await asked
+    data = await request
     assert data["run_status"] == "succeeded"
     assert not [name for name in ARRAYS if isinstance(data.get(name), list)]
     assert array_of(data["results"])[0]["n"] == 1
@@ -198,14 +198,14 @@ async def test_the_workflows_fetch_a_file_without_a_key(app: App, api: Api) -> N
 # --- the trigger ---------------------------------------------------------------------------
 
 
-def triggered(body: bytes, wanted: tuple[str, ...] = FILTERS) -> dict[str, Any] | None:
+def triggered(body: bytes, statuses: tuple[str, ...] = FILTERS) -> dict[str, Any] | None:
     """Return the result of the node's trigger: an error if two fields are missing, None if the
     status is not wanted.
     """
     payload: dict[str, Any] = json.loads(body)
     if not payload.get("run_slug") or not payload.get("run_status"):
         raise AssertionError("refused")
-    return payload if payload["run_status"] in wanted else None
+    return payload if payload["run_status"] in statuses else None
 
 
 @pytest.mark.parametrize(

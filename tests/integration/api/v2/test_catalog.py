@@ -55,10 +55,10 @@ def listed(*workers: Worker, count: int | None = None, page: int = 1, size: int 
 @pytest.mark.parametrize("query", ["", "?language=en", "?language=zh", "?language=klingon"])
 async def test_the_regions_are_listed(api: Api, query: str) -> None:
     answer = await api.get(f"/api/v2/proxy/region{query}", key=None)
-    found = data_of(v1.Regions, answer)
-    assert list(found) == ["list"]
-    assert {"code": "US", "name": "United States"} in found["list"]
-    assert len(found["list"]) == 249
+    regions = data_of(v1.Regions, answer)
+    assert list(regions) == ["list"]
+    assert {"code": "US", "name": "United States"} in regions["list"]
+    assert len(regions["list"]) == 249
 
 
 # --- lists ---------------------------------------------------------------------------------
@@ -102,8 +102,8 @@ async def test_the_workers_of_the_account_are_listed(app: App, api: Api) -> None
     foreign = await app.publish("three", caller=app.other)
     bare = await app.publish("bare")
     await app.withdraw(bare, "v1.0.1")
-    found = data_of(answers.CatalogPage, await api.get(WORKERS))
-    assert found == listed(bare, private, public)
+    page = data_of(answers.CatalogPage, await api.get(WORKERS))
+    assert page == listed(bare, private, public)
     theirs = await api.get(WORKERS, key=app.other_key)
     assert theirs.json()["data"] == listed(foreign)
     some = await api.get(f"{WORKERS}?keyword=owner~one&limit=5")

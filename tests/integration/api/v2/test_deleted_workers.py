@@ -90,9 +90,9 @@ async def test_the_tasks_of_a_deleted_worker_are_found_by_its_id(app: App, api: 
         for made in (worker, kept)
     }
     await delete(api, worker.id)
-    for ref, found in ((worker.id, [tasks[worker.id]]), ("owner~reader", [])):
+    for ref, expected in ((worker.id, [tasks[worker.id]]), ("owner~reader", [])):
         listed = await api.get("/api/v2/worker-tasks", params={"worker_id": ref})
-        assert [task["slug"] for task in listed.json()["data"]["list"]] == found
+        assert [task["slug"] for task in listed.json()["data"]["list"]] == expected
 
 
 async def test_waiting_runs_fail_and_running_ones_continue(app: App, api: Api) -> None:

@@ -155,8 +155,8 @@ async def test_only_the_requested_kinds_are_sent(app: App) -> None:
         for kinds in ("status", "log", "rows", "rows, status"):
             reader = StreamReader(url, app.owner_key, run)
             await reader.read(kinds=kinds)
-            wanted = {word.strip() for word in kinds.split(",")}
-            assert {event.kind for event in reader.events} == wanted | {"end"}
+            requested = {word.strip() for word in kinds.split(",")}
+            assert {event.kind for event in reader.events} == requested | {"end"}
 
 
 @pytest.mark.slow

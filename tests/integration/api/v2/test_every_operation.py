@@ -195,16 +195,16 @@ def differences(shape: Any, value: Any, at: str) -> list[str]:
             return [f"{at} is {value!r}"]
         shapes = {key.rstrip("?"): inner for key, inner in shape.items()}
         needed = {key for key in shape if not key.endswith("?")}
-        found = [f"{at}.{key} is missing" for key in needed - value.keys()]
-        found += [f"{at}.{key} is not in the table" for key in value.keys() - shapes.keys()]
+        result = [f"{at}.{key} is missing" for key in needed - value.keys()]
+        result += [f"{at}.{key} is not in the table" for key in value.keys() - shapes.keys()]
         for key in value.keys() & shapes.keys():
-            found += differences(shapes[key], value[key], f"{at}.{key}")
-        return found
+            result += differences(shapes[key], value[key], f"{at}.{key}")
+        return result
     if isinstance(shape, list):
         if not isinstance(value, list) or not value:
             return [f"{at} has no entry: {value!r}"]
-        each = [differences(shape[0], entry, f"{at}[]") for entry in value]
-        return [line for lines in each for line in lines]
+        by_entry = [differences(shape[0], entry, f"{at}[]") for entry in value]
+        return [line for lines in by_entry for line in lines]
     if isinstance(shape, set):
         return [] if value in shape else [f"{at} is {value!r}"]
     if isinstance(shape, re.Pattern):

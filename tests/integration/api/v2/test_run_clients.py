@@ -90,8 +90,8 @@ async def test_the_mcp_server_runs_verifies_and_searches_a_log(app: App, api: Ap
     assert set(rows["list"][0]) - ignored
     assert rows == await mcp.get(f"/api/v2/worker-runs/{run}/result?offset=0&limit=5")
     log = await mcp.get(f"/api/v2/workers/{worker}/runs/last/log")
-    found = [line["content"] for line in log["list"] if "found" in line["content"]]
-    assert found == ["found it"]
+    matching = [line["content"] for line in log["list"] if "found" in line["content"]]
+    assert matching == ["found it"]
     again = await mcp.post(
         f"/api/v2/workers/{worker}/runs/last/rerun", {"is_async": True, "offset": 1, "limit": 20}
     )

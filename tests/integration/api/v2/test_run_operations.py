@@ -370,9 +370,9 @@ async def test_a_log_has_objects_and_a_link_that_needs_no_key(app: App, api: Api
         url = log.pop("all_logs_url")
         number = log["list"][0]["group"]
         first, second, *more = log["list"]
-        said = {"type": 2, "group": number, "content": "one", "timestamp": 1_700_000_000_000}
-        assert first == said
-        assert second == said | {"content": "two", "timestamp": 1_700_000_000_001}
+        expected = {"type": 2, "group": number, "content": "one", "timestamp": 1_700_000_000_000}
+        assert first == expected
+        assert second == expected | {"content": "two", "timestamp": 1_700_000_000_001}
         assert [line["content"][:8] for line in more] == ["SYSTEM: "] * len(more)
         assert (list(log), log["result_count"]) == (["list", "result_count"], 2)
         for line in log["list"]:

@@ -92,8 +92,8 @@ async def test_the_list_has_all_members_before_and_after_the_wait(app: App, api:
 async def test_items_are_released_permanently_one_by_one_or_together(app: App, api: Api) -> None:
     worker = await app.publish()
     refs = [await hold(api, worker.id) for _ in range(3)]
-    one = await api.ok(f"/api/v2/run-queue/items/{refs[0]}/release", {"reason": "too late"})
-    assert one == {"results": [{"queue_ref": refs[0], "success": True}]}
+    answer = await api.ok(f"/api/v2/run-queue/items/{refs[0]}/release", {"reason": "too late"})
+    assert answer == {"results": [{"queue_ref": refs[0], "success": True}]}
     many = await api.ok(
         "/api/v2/run-queue/items/release", {"queue_refs": [*refs, refs[2], 17, "nobody"]}
     )
@@ -135,8 +135,8 @@ async def test_items_of_another_account_have_the_same_error_as_unknown_ones(
         mine, none = done["results"]
         assert mine | {"queue_ref": absent} == none
         assert none == {"queue_ref": absent, "success": False, "error": UNKNOWN}
-    one = await api.ok(f"/api/v2/run-queue/items/{ref}/release", {}, key=app.other_key)
-    assert one["results"][0]["error"] == UNKNOWN
+    answer = await api.ok(f"/api/v2/run-queue/items/{ref}/release", {}, key=app.other_key)
+    assert answer["results"][0]["error"] == UNKNOWN
     assert (await items(api, status="waiting"))["count"] == 1
     listed = await api.get("/api/v2/run-queue/items", key=app.other_key)
     assert listed.json()["data"]["count"] == 0
@@ -156,8 +156,8 @@ async def test_an_invalid_item_number_has_the_same_error_as_an_unknown_one(
         {"queue_ref": text, "success": False, "error": UNKNOWN} for text in named
     ]
     for text in ("0", "-1", "1.5", "x", str(2**63), "9" * 300):
-        one = await api.ok(f"/api/v2/run-queue/items/{text}/release", {})
-        assert one["results"] == [{"queue_ref": text, "success": False, "error": UNKNOWN}]
+        answer = await api.ok(f"/api/v2/run-queue/items/{text}/release", {})
+        assert answer["results"] == [{"queue_ref": text, "success": False, "error": UNKNOWN}]
     for value in (1.5, True, None, [ref], {"queue_ref": ref}):
         wrong = {"queue_refs": [ref, value]}
         fails(await api.post(path, wrong), 422, 11000, "queue_refs", "list of strings")

@@ -48,18 +48,18 @@ def exports(run: str) -> list[str]:
 async def page(api: Api, path: str) -> dict[str, Any]:
     answer = await api.get(path)
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["data"]
-    return found
+    content: dict[str, Any] = answer.json()["data"]
+    return content
 
 
 async def test_every_operation_returns_a_page_with_all_fields_of_the_contract(
     api: Api, run: str
 ) -> None:
     for path in places(run):
-        found = await page(api, f"{path}?offset=2&limit=10")
-        ids = [row.pop("__coreclaw_data_id__") for row in found["list"]]
+        shown = await page(api, f"{path}?offset=2&limit=10")
+        ids = [row.pop("__coreclaw_data_id__") for row in shown["list"]]
         assert len(set(ids)) == 10
-        assert found == {
+        assert shown == {
             "count": 25,
             "headers": [
                 {"label": "Address", "key": "url", "format": "text"},
@@ -82,10 +82,10 @@ async def test_pages_are_numbered_from_one(api: Api, run: str) -> None:
         ("?offset=999999999999", 0, 0, 10**9, 20),
         ("?offset=2&offset=1", 20, 5, 2, 20),
     ):
-        found = await page(api, f"{RUNS}/{run}/result{query}")
+        shown = await page(api, f"{RUNS}/{run}/result{query}")
         urls = [row["url"] for row in ROWS[first : first + count]]
-        assert [row["url"] for row in found["list"]] == urls
-        assert (found["count"], found["page_index"], found["page_size"]) == (25, index, size)
+        assert [row["url"] for row in shown["list"]] == urls
+        assert (shown["count"], shown["page_index"], shown["page_size"]) == (25, index, size)
 
 
 async def test_a_page_out_of_range_is_refused(api: Api, run: str) -> None:

@@ -24,9 +24,9 @@ WRAPPED = {"parameters": {"custom": CUSTOM}}
 
 
 async def stored(app: App, run: str) -> Run:
-    found = await app.storage.read(lambda tx: tx.runs.get(run))
-    assert found is not None
-    return found
+    current = await app.storage.read(lambda tx: tx.runs.get(run))
+    assert current is not None
+    return current
 
 
 async def test_an_async_start_returns_only_the_id_of_the_run(app: App, api: Api) -> None:
@@ -64,8 +64,8 @@ async def test_flat_input_is_the_input_of_the_worker_and_system_may_be_absent(
         {"parameters": {"custom": CUSTOM, "system": None}},
         {"parameters": {"custom": CUSTOM, "system": {"cpus": 0, "memory": "512"}}},
     ]
-    for given in inputs:
-        answer = await api.post(START, {"input": given, "unknown": "key", "page_index": "x"})
+    for sent in inputs:
+        answer = await api.post(START, {"input": sent, "unknown": "key", "page_index": "x"})
         run = await stored(app, answer.json()["data"]["run_slug"])
         assert json.loads(run.input_json) == CUSTOM
 
@@ -153,19 +153,19 @@ async def test_an_unknown_worker_and_a_private_one_of_another_account_are_not_fo
 
 async def _waiting(api: Api, app: App, path: str, body: dict[str, Any]) -> tuple[Any, Any]:
     """The pending request, and the leases of its run."""
-    asked = asyncio.create_task(api.post(path, body))
+    request = asyncio.create_task(api.post(path, body))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
-    return asked, leases
+    return request, leases
 
 
 async def test_a_sync_start_returns_the_fields_of_both_forms(app: App, api: Api) -> None:
     await app.publish()
     body = {"input": CUSTOM, "is_async": False, "offset": 2, "limit": 1}
-    asked, [lease] = await _waiting(api, app, START, body)
+    request, [lease] = await _waiting(api, app, START, body)
     await app.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}])
     await app.end(lease)
-    answer = await asked
+    answer = await request
     reads_as(WorkerRunResult, answer)
     data = answer.json()["data"]
     run = await stored(app, data["run_slug"])
@@ -200,9 +200,9 @@ async def test_a_sync_rerun_returns_the_same_fields(app: App, api: Api, place: s
         "last": f"{RUNS}/last/rerun",
         "worker": f"/api/v2/workers/{worker.id}/runs/last/rerun",
     }[place]
-    asked, [lease] = await _waiting(api, app, path, {"is_async": False, "limit": 5})
+    request, [lease] = await _waiting(api, app, path, {"is_async": False, "limit": 5})
     await app.end(lease, Outcome.TIMEOUT, "Timeout: the run went over its limit")
-    answer = await asked
+    answer = await request
     assert answer.status_code == 200  # the request succeeded although the run failed
     reads_as(WorkerRunResult, answer)
     data = answer.json()["data"]
@@ -230,19 +230,19 @@ async def test_after_the_wait_the_run_is_reported_as_running_and_continues(
 
 async def test_an_aborted_sync_start_is_reported(app: App, api: Api) -> None:
     await app.publish()
-    asked, [lease] = await _waiting(api, app, START, {"input": CUSTOM, "is_async": False})
+    request, [lease] = await _waiting(api, app, START, {"input": CUSTOM, "is_async": False})
     await api.post(f"{RUNS}/{lease.run.id}/abort")
     await app.end(lease, Outcome.ABORTED)
-    data = (await asked).json()["data"]
+    data = (await request).json()["data"]
     assert (data["run_status"], data["is_finished"]) == ("aborting", True)
     assert data["error_message"] == "Aborted on request"
 
 
 async def test_a_client_that_disconnects_does_not_end_the_run(app: App) -> None:
     await app.publish()
-    asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     body = json.dumps({"input": CUSTOM, "is_async": False}).encode()
-    await asked.put({"type": "http.request", "body": body, "more_body": False})
+    await received.put({"type": "http.request", "body": body, "more_body": False})
     scope = {
         "type": "http",
         "http_version": "1.1",
@@ -259,10 +259,10 @@ async def test_a_client_that_disconnects_does_not_end_the_run(app: App) -> None:
     async def send(_message: Any) -> None:
         return None
 
-    answering = asyncio.create_task(app.asgi()(scope, asked.get, send))
+    answering = asyncio.create_task(app.asgi()(scope, received.get, send))
     while not (leases := await app.begin()):
         await asyncio.sleep(0.005)
-    await asked.put({"type": "http.disconnect"})
+    await received.put({"type": "http.disconnect"})
     await asyncio.wait_for(answering, 5)
     await app.end(leases[0])
     assert (await stored(app, leases[0].run.id)).state is RunState.SUCCEEDED

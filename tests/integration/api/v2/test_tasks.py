@@ -235,12 +235,12 @@ async def test_a_sync_run_returns_its_rows(app: App, api: Api) -> None:
     await app.publish()
     slug = await make(api)
     body = {"is_async": False, "limit": 1}
-    asked = asyncio.create_task(api.post(f"{TASKS}/{slug}/runs", body))
+    request = asyncio.create_task(api.post(f"{TASKS}/{slug}/runs", body))
     while not (leases := await app.begin()):
         await asyncio.sleep(0)
     await app.push(leases[0], [{"n": 1}, {"n": 2}])
     await app.end(leases[0])
-    answer = await asked
+    answer = await request
     reads_as(WorkerRunResult, answer)
     data = answer.json()["data"]
     assert (data["run_status"], data["is_finished"]) == ("succeeded", True)

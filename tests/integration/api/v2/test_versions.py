@@ -35,8 +35,8 @@ async def send(
 
 async def page(api: Api, ref: str) -> dict[str, Any]:
     answer = await api.get(f"{WORKERS}/{ref}/internal")
-    found: dict[str, Any] = data_of(answers.WorkerPublicPage, answer)
-    return found
+    content: dict[str, Any] = data_of(answers.WorkerPublicPage, answer)
+    return content
 
 
 async def test_publishing_under_a_new_name_creates_a_worker(app: App, api: Api) -> None:

@@ -96,18 +96,18 @@ def killer(url: str) -> Iterator[Callable[[str], int]]:
 
 
 async def all_rows(results: SqlResults, run: str) -> list[Row]:
-    found: list[Row] = []
-    while more := await results.rows_after(run, NONE, position=len(found), limit=1000):
-        found += more
-    return found
+    rows: list[Row] = []
+    while more := await results.rows_after(run, NONE, position=len(rows), limit=1000):
+        rows += more
+    return rows
 
 
 async def settled_rows(results: SqlResults, run: str) -> list[Row]:
     """Return the rows after fencing: PostgreSQL may finish a commit of the dead process."""
     owned = await results.close_attempt(run)
-    found = await all_rows(results, run)
-    assert len(found) == owned
-    return found
+    rows = await all_rows(results, run)
+    assert len(rows) == owned
+    return rows
 
 
 async def check_kills(url: str, kills: int) -> None:
