@@ -204,7 +204,7 @@ async def race_abort(setup: Setup, rng: random.Random) -> RunState:
 
 
 @pytest.mark.slow
-async def test_abort_and_finish_have_one_winner(setup: Setup) -> None:
+async def test_an_abort_and_an_end_have_one_winner(setup: Setup) -> None:
     rng = random.Random(21)
     ends = [await race_abort(setup, rng) for _ in range(40)]
     assert set(ends) == {RunState.ABORTED, RunState.SUCCEEDED}
@@ -212,7 +212,7 @@ async def test_abort_and_finish_have_one_winner(setup: Setup) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-async def test_thousands_of_races_of_abort_and_finish(setup: Setup) -> None:
+async def test_thousands_of_races_between_abort_and_end_have_one_winner(setup: Setup) -> None:
     rng = random.Random(22)
     ends = [await race_abort(setup, rng) for _ in range(2_500)]
     assert set(ends) == {RunState.ABORTED, RunState.SUCCEEDED}

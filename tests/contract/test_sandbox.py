@@ -48,7 +48,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
         yield made
 
 
-async def test_output_streams_and_exit_code(place: Site) -> None:
+async def test_output_and_exit_code_are_returned(place: Site) -> None:
     out, err, ended = await place.run(
         "import sys\nprint('to out')\nprint('to err', file=sys.stderr)\nsys.exit(7)"
     )
@@ -67,7 +67,7 @@ async def test_a_signal_is_recognised(place: Site, number: signal.Signals) -> No
     assert (ended.signal, ended.out_of_memory) == (number, False)
 
 
-async def test_an_unhandled_exception(place: Site) -> None:
+async def test_an_unhandled_exception_ends_the_worker_with_code_1(place: Site) -> None:
     _, err, ended = await place.run("raise ValueError('lost')")
     assert (ended.code, ended.signal) == (1, 0)
     assert "ValueError: lost" in err
@@ -230,7 +230,7 @@ time.sleep(600)
     assert (ended.code, ended.signal) == (3, 0)
 
 
-async def test_terminate_without_a_handler(place: Site) -> None:
+async def test_a_worker_without_a_handler_ends_at_termination(place: Site) -> None:
     sandbox = await place.open(SLEEP)
     await sandbox.launch({})
     await line(sandbox)
@@ -305,7 +305,7 @@ async def test_two_sandboxes_have_their_own_ports(place: Site) -> None:
     peer.close()
 
 
-async def test_usage_figures(place: Site) -> None:
+async def test_the_usage_of_a_sandbox_is_measured(place: Site) -> None:
     code = """
 import time
 block = bytearray(40 << 20)
@@ -344,7 +344,7 @@ async def test_close_removes_all_and_can_be_repeated(place: Site) -> None:
     assert (await sandbox.wait()).signal == signal.SIGKILL
 
 
-async def test_close_before_launch(place: Site) -> None:
+async def test_a_sandbox_can_be_closed_before_its_launch(place: Site) -> None:
     sandbox = await place.open("print('never')")
     await sandbox.close()
     assert os.listdir(place.work) == []
@@ -404,7 +404,7 @@ async def test_sweep_removes_folders_of_ended_sandboxes(place: Site) -> None:
     assert os.path.exists("/etc/passwd")
 
 
-async def test_limits_of_the_process(place: Site) -> None:
+async def test_limits_of_a_process_are_set(place: Site) -> None:
     code = """
 import resource as r
 print(r.getrlimit(r.RLIMIT_CORE), r.getrlimit(r.RLIMIT_NOFILE), r.getrlimit(r.RLIMIT_FSIZE))
@@ -444,7 +444,7 @@ async def test_much_output_is_delayed_and_not_lost(place: Site) -> None:
     assert out.endswith("0000199999\n")
 
 
-async def test_cpu_limit_after_the_grace(place: Site) -> None:
+async def test_the_cpu_limit_applies_after_the_grace_period(place: Site) -> None:
     report = await place.sandbox.probe()
     if report.level is not Isolation.FULL:
         pytest.skip("no control groups for this user")

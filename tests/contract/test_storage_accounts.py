@@ -39,7 +39,7 @@ async def test_names_and_the_operator_are_unique(state: State) -> None:
         await state.write(lambda tx: tx.accounts.add(records.account(operator=True)))
 
 
-async def test_users(state: State) -> None:
+async def test_users_are_found_by_id_and_listed(state: State) -> None:
     owner = records.account()
     ada = records.user(owner.id)
     bob = records.user(owner.id, name="bob", disabled=True)

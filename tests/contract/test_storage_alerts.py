@@ -98,7 +98,7 @@ async def test_ended_runs_are_taken_once_and_in_order(state: State) -> None:
     assert await state.read(lambda tx: tx.alerts.next_check_at()) == 50
 
 
-async def test_the_usual_value_of_a_run(state: State) -> None:
+async def test_the_usual_value_comes_from_earlier_runs(state: State) -> None:
     owner, worker = await seeded(state)
     other, _ = await seeded(state)
 
@@ -121,7 +121,7 @@ async def test_the_usual_value_of_a_run(state: State) -> None:
     assert [past.results for past in previous] == [7]
 
 
-async def test_the_latest_ended_runs(state: State) -> None:
+async def test_the_latest_ended_runs_are_returned(state: State) -> None:
     owner, worker = await seeded(state)
     other, _ = await seeded(state)
 
@@ -142,7 +142,7 @@ async def test_the_latest_ended_runs(state: State) -> None:
         assert [run.finished_at for run in runs] == expected
 
 
-async def test_runs_that_a_budget_counts(state: State) -> None:
+async def test_a_budget_counts_the_usage_of_its_period(state: State) -> None:
     owner, worker = await seeded(state)
 
     def days(tx: Transaction) -> None:

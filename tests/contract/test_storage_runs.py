@@ -157,7 +157,7 @@ async def test_deletion_keeps_only_the_ledger(state: State) -> None:
     assert kept == entry
 
 
-async def test_finished_runs_by_age(state: State) -> None:
+async def test_finished_runs_are_found_by_age(state: State) -> None:
     def work(tx: Transaction) -> list[Run]:
         owner, worker_id = records.seed(tx)
         ends = [
@@ -267,7 +267,7 @@ async def end(state: State, attempt: Attempt, outcome: Outcome, **changes: Any) 
     assert await state.write(lambda tx: tx.runs.end_attempt(ended))
 
 
-async def test_active_attempts_and_their_leases(state: State) -> None:
+async def test_active_attempts_are_listed_with_their_leases(state: State) -> None:
     await seeded(state, 4)
     [first] = await leased(state, replace(WIDE, slots=1), "r1", 300)
     [second] = await leased(state, replace(WIDE, slots=1), "r1", 200)

@@ -147,7 +147,7 @@ def test_a_killed_migration_is_atomic(database_url: str, number: int) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", range(60))
-def test_sixty_killed_migrations(database_url: str, number: int) -> None:
+def test_migrations_killed_at_sixty_moments_are_atomic(database_url: str, number: int) -> None:
     after = number * 0.005
     killed = kill_and_start_again(database_url, after)
     assert killed or after > 0.01

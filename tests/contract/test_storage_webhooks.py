@@ -149,7 +149,7 @@ async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> Non
     assert await state.write(lambda tx: tx.outbox.lock_running(run, "e2")) is None
 
 
-async def test_the_log_of_one_endpoint(state: State) -> None:
+async def test_deliveries_are_filtered_by_endpoint(state: State) -> None:
     owner, run = await an_account(state)
     other, _ = await an_account(state)
     made = [waiting(owner, run, "e1", created_at=at) for at in (1, 2, 3)]

@@ -82,7 +82,7 @@ def origin() -> Iterator[tuple[int, list[str]]]:
         server.server_close()
 
 
-async def test_visible_folders_and_written_files(workspace: ToolSetup) -> None:
+async def test_a_tool_sees_its_folders_and_its_files_are_kept(workspace: ToolSetup) -> None:
     code = """
 import os, sys
 print(sorted(os.environ), os.getcwd(), os.getuid(), os.listdir("/cache"))
