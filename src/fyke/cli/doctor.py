@@ -151,9 +151,9 @@ def _process_limits() -> CheckResult:
         ("processes (ulimit -u)", resource.RLIMIT_NPROC, sandbox.processes + tool.processes),
     )
     low = [
-        f"{name} {hard}, {least} needed"
-        for name, number, least in needed
-        if (hard := resource.getrlimit(number)[1]) != resource.RLIM_INFINITY and hard < least
+        f"{name} {hard}, {minimum} needed"
+        for name, number, minimum in needed
+        if (hard := resource.getrlimit(number)[1]) != resource.RLIM_INFINITY and hard < minimum
     ]
     remedy = "raise these hard limits (limits.conf, LimitNOFILE= ... of a systemd unit)"
     return CheckResult("ulimit", FAILED if low else OK, "; ".join(low) or "high enough", remedy)

@@ -48,7 +48,7 @@ def report_ended(server: ServerContext, search: Search, page: int, size: int) ->
 
 def report_runs(server: ServerContext, search: Search, page: int, size: int) -> None:
     """Print a table of runs, and why the ones that have not started wait."""
-    runs, more = runs_between(search, (page - 1) * size, size)
+    runs, has_more = runs_between(search, (page - 1) * size, size)
     server.out.table(
         ("run", "state", "rows", "traffic", "took", "started", "worker"),
         [
@@ -68,7 +68,7 @@ def report_runs(server: ServerContext, search: Search, page: int, size: int) -> 
     for waiting in server.client.waiting_runs() if ready else ():
         if waiting.slug in ready:
             server.out.say(f"{waiting.slug} waits: {waiting.reason}")
-    if more:
+    if has_more:
         server.out.say(f"There are more runs: use --page {page + 1}.")
 
 
@@ -79,10 +79,10 @@ def runs_between(search: Search, first: int, count: int) -> tuple[list[RunItem],
     size = min(count, MAX_LISTED)
     number, skipped = divmod(first, size)
     runs: list[RunItem] = []
-    more = True
-    while more and len(runs) < skipped + count:
+    has_more = True
+    while has_more and len(runs) < skipped + count:
         number += 1
         page = search(page_index=number, page_size=size)
         runs += page.items
-        more = bool(page.next_cursor)
-    return runs[skipped : skipped + count], more or len(runs) > skipped + count
+        has_more = bool(page.next_cursor)
+    return runs[skipped : skipped + count], has_more or len(runs) > skipped + count

@@ -50,8 +50,8 @@ def create(
     from fyke.client import TaskRequest
 
     custom, system = read_input(input)
-    whole = {"parameters": {"system": system, "custom": custom}}
-    slug = server.client.create_task(TaskRequest(worker, whole, title, version, description))
+    run_input = {"parameters": {"system": system, "custom": custom}}
+    slug = server.client.create_task(TaskRequest(worker, run_input, title, version, description))
     if server.out.as_json:
         server.out.json({"slug": slug})
         return
@@ -152,8 +152,8 @@ def update(
         server.client.update_task(task, title=title, description=description)
     if input is not None:
         custom, system = read_input(input)
-        whole = {"parameters": {"system": system, "custom": custom}}
-        server.client.set_task_input(task, whole, version)
+        run_input = {"parameters": {"system": system, "custom": custom}}
+        server.client.set_task_input(task, run_input, version)
     elif version:
         server.client.set_task_input(task, _input_of(server.client.task(task)), version)
     if server.out.as_json:

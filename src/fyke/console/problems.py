@@ -10,15 +10,15 @@ from fyke.errors import FykeError
 WHOLE = "form"  # for problems that concern no field
 
 
-def faults_of(error: FykeError, fields: Mapping[str, str], other: str = WHOLE) -> dict[str, str]:
+def faults_of(error: FykeError, fields: Mapping[str, str], fallback: str = WHOLE) -> dict[str, str]:
     """Field of the form to sentence. ``fields``: the domain's name of a field to the form's.
     Problems with other fields are assigned to ``other``.
     """
     if error.reason is not None:
-        return {other: error_text(error)}
+        return {fallback: error_text(error)}
     faults = {}
     for problem in error.problems:
         name = fields.get(problem.field)
         text = problem.sentence if name is None else problem.text
-        faults[name or other] = text[:1].upper() + text[1:]
+        faults[name or fallback] = text[:1].upper() + text[1:]
     return faults

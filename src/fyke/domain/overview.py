@@ -72,11 +72,11 @@ class Overview:
 
         def work(tx: Transaction) -> RunsNow:
             states = tx.run_lists.states(caller.account_id)
-            held, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
+            queued, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
             return RunsNow(
                 busy=sum(states.get(state, 0) for state in _BUSY),
                 waiting=states.get(RunState.READY, 0),
-                held=held,
+                held=queued,
                 total=sum(states.values()),
             )
 

@@ -91,9 +91,9 @@ def _format(name: str, value: Value, translate: Translate) -> str:
     if name == "check":
         return check_name(str(value), translate)
     if isinstance(value, list):
-        more = len(value) - _MAX_LISTED
+        omitted = len(value) - _MAX_LISTED
         text = ", ".join(value[:_MAX_LISTED])
-        return text if more <= 0 else translate(AND_MORE) % {"names": text, "more": more}
+        return text if omitted <= 0 else translate(AND_MORE) % {"names": text, "more": omitted}
     if isinstance(value, int) and name.endswith(("_micros", "traffic_bytes")):
         return millionths(value)
     if isinstance(value, int) and name.endswith("_bytes"):

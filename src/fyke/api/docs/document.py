@@ -136,13 +136,16 @@ class Documents:
         return [{}, *schemes] if path.startswith("/api/") and "openapi" not in path else []
 
     def _part(self, version: str) -> Document:
-        whole = self.of(WHOLE)
-        paths = {path: item for path, item in whole["paths"].items() if is_of(path, version)}
-        document = {**whole, "paths": paths}
-        document["info"] = {**whole["info"], "title": f"{whole['info']['title']} API {version}"}
+        everything = self.of(WHOLE)
+        paths = {path: item for path, item in everything["paths"].items() if is_of(path, version)}
+        document = {**everything, "paths": paths}
+        document["info"] = {
+            **everything["info"],
+            "title": f"{everything['info']['title']} API {version}",
+        }
         used = {tag for _, _, operation in operations_of(document) for tag in operation["tags"]}
-        document["tags"] = [tag for tag in whole["tags"] if tag["name"] in used]
-        document["components"] = _referenced_components(paths, whole["components"])
+        document["tags"] = [tag for tag in everything["tags"] if tag["name"] in used]
+        document["components"] = _referenced_components(paths, everything["components"])
         return document
 
 

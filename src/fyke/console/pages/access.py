@@ -110,7 +110,7 @@ class AccessPages:
             )
         except (InvalidRequest, CodeWrong, RateLimited, Refused) as error:
             status = await self.second_factors.status(view.caller)
-            other = "code" if isinstance(error, CodeWrong) else WHOLE
+            fallback = "code" if isinstance(error, CodeWrong) else WHOLE
             return sign_in_redirect.confirm_form(
                 view,
                 status=422,
@@ -118,7 +118,7 @@ class AccessPages:
                 next=target,
                 path=path,
                 pairs=pairs,
-                faults=faults_of(error, {"password": "password"}, other),
+                faults=faults_of(error, {"password": "password"}, fallback),
             )
         if path:
             response = sign_in_redirect.resume(view, path, pairs, confirmed=True)

@@ -33,7 +33,7 @@ class AuditPages:
         before = _number(view.query.get("before", ""))
         # one entry more than shown, to know whether older ones follow
         page = await self.audit.page(view.caller, before=before, limit=SIZE + 1, action=action)
-        entries, more = page[:SIZE], len(page) > SIZE
+        entries, has_older = page[:SIZE], len(page) > SIZE
         keys = await self.accounts.list_keys(view.caller)
         return view.page(
             "settings/audit.html",
@@ -44,7 +44,7 @@ class AuditPages:
             action=action,
             key_names={key.id: key.name for key in keys},
             newest=_address(action, 0) if before else "",
-            older=_address(action, entries[-1].seq) if more else "",
+            older=_address(action, entries[-1].seq) if has_older else "",
         )
 
 

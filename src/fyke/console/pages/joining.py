@@ -63,8 +63,8 @@ class JoiningPages:
             except LinkSpent as error:
                 return _invalid_link(view, purpose, error)
             except (InvalidRequest, CodeWrong, RateLimited, Refused) as error:
-                other = "code" if isinstance(error, CodeWrong) else WHOLE
-                faults = faults_of(error, {"password": "password"}, other)
+                fallback = "code" if isinstance(error, CodeWrong) else WHOLE
+                faults = faults_of(error, {"password": "password"}, fallback)
                 return self._form(view, purpose, link, token, faults, status=422)
             response = view.go("/welcome" if purpose is Purpose.SETUP else "/")
             cookies.set_session(response, view.visit, new.token)

@@ -153,15 +153,15 @@ def _adjacent_pages(frame: RunFrame, address: LogAddress, page: LogPage) -> dict
     forward = address.position.after is not None
     first = page.lines[0].position if page.lines else page.count + 1
     at = frame.at
-    earlier = later = more = ""
+    earlier = later = continuation = ""
     if forward:
         begin = (address.position.after or 0) + 1
         earlier = address.path(at, before=begin) if begin > 1 else ""
         later = "" if page.complete else address.path(at, after=page.reached)
-        more = later if len(page.lines) < LINES else ""
+        continuation = later if len(page.lines) < LINES else ""
     else:
         earlier = "" if page.complete else address.path(at, before=min(page.reached, first))
-        more = earlier if len(page.lines) < LINES else ""
+        continuation = earlier if len(page.lines) < LINES else ""
         if not address.at_end:
             later = address.path(at, after=(address.before or 1) - 1)
-    return {"earlier": earlier, "later": later, "more": more if address.search else ""}
+    return {"earlier": earlier, "later": later, "more": continuation if address.search else ""}

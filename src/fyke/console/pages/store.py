@@ -115,6 +115,6 @@ def _request_of(view: View) -> StoreRequest:
     )
 
 
-def _number(text: str, most: int) -> int:
+def _number(text: str, maximum: int) -> int:
     """The number in an address; 0 for any other text."""
-    return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 12 else 0
+    return min(int(text), maximum) if text.isascii() and text.isdecimal() and len(text) < 12 else 0

@@ -103,8 +103,8 @@ def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> li
                      faults.get(f"custom.{field.name}", []))
             for field in section.fields
         ]  # fmt: skip
-        wrong = any(f"custom.{field.name}" in faults for field in section.fields)
-        result.append(FieldGroup(section.caption, section.description, controls, wrong))
+        has_fault = any(f"custom.{field.name}" in faults for field in section.fields)
+        result.append(FieldGroup(section.caption, section.description, controls, has_fault))
     return result
 
 
@@ -201,8 +201,8 @@ def _fill_rows(table: Control, posted: PostedTexts, errors: list[InputError]) ->
     for index, cells in enumerate(shown):
         filled = any(any(texts) for cell in cells.values() for texts in cell.values())
         number += filled
-        wrong = [error for error in errors if filled and error.row == number]
-        table.rows.append(_row(table, str(index), cells, wrong))
+        row_errors = [error for error in errors if filled and error.row == number]
+        table.rows.append(_row(table, str(index), cells, row_errors))
         if filled:
             for cell in table.rows[-1]:
                 table.cells[number, cell.field.name] = cell.id

@@ -53,14 +53,14 @@ class FormRequest:
         """Whether the paste field contains rows to split into cells."""
         return any(name.endswith(f":{PASTE}") and text.strip() for name, text in self.pairs)
 
-    def with_rows(self, field: FormField, more: int = MORE_ROWS) -> FormRequest:
+    def with_rows(self, field: FormField, count: int = MORE_ROWS) -> FormRequest:
         """The same request with more empty rows in a table."""
         used = group_by_field(self.pairs).custom.get(field.name, {})
         numbers = (suffix.partition(".")[0] for suffix in used)
         last = max((int(number) for number in numbers if number.isdecimal()), default=-1)
         new_pairs = [
             (control(field.name, cell_name(row, column.name)), "")
-            for row in range(last + 1, last + 1 + more)
+            for row in range(last + 1, last + 1 + count)
             for column in field.columns
         ]
         return replace(self, pairs=(*self.pairs, *new_pairs))

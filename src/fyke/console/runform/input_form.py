@@ -101,7 +101,10 @@ async def read_submitted(
 
 
 def _as_typed(
-    form: RunForm, request: FormRequest, value: NormalisedInput, more: tuple[InputError, ...] = ()
+    form: RunForm,
+    request: FormRequest,
+    value: NormalisedInput,
+    further_errors: tuple[InputError, ...] = (),
 ) -> FormContext:
     return form_context_of(
         form,
@@ -110,7 +113,7 @@ def _as_typed(
         request.sent_view,
         sent=group_by_field(request.pairs) if request.sent_view == FORM_VIEW else None,
         json_text=request.json_text.replace("\r\n", "\n"),
-        errors=(*more, *value.errors),
+        errors=(*further_errors, *value.errors),
     )
 
 
@@ -135,8 +138,8 @@ async def _imported(
         return _refused(form, request, value, error.message)
     previous = value.custom.get(request.subject)
     listed = [*(previous if isinstance(previous, list) else []), *imported.value]
-    more = replace(value, custom={**value.custom, request.subject: listed})
-    renormalised = normalise(form, GivenInput(more.input), SystemDefaults())
+    extended = replace(value, custom={**value.custom, request.subject: listed})
+    renormalised = normalise(form, GivenInput(extended.input), SystemDefaults())
     context = form_context_of(
         form,
         renormalised,

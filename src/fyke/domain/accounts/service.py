@@ -486,12 +486,12 @@ def _key_name(name: str) -> str:
     return key_name
 
 
-def _to_units(amount: Decimal, per: int, field: str, least: str) -> int:
+def _to_units(amount: Decimal, per: int, field: str, unit: str) -> int:
     if not amount.is_finite() or amount < 0 or amount > _MAX_AMOUNT // per:
         raise InvalidRequest(
             f"must be 0 or a positive number of at most {_MAX_AMOUNT // per}", field=field
         )
     units = amount * per
     if units != units.to_integral_value():
-        raise InvalidRequest(f"must be a multiple of {least}", field=field)
+        raise InvalidRequest(f"must be a multiple of {unit}", field=field)
     return int(units)

@@ -100,8 +100,8 @@ def _micros(field: str, amount: Decimal | None) -> int | None:
         return None
     micros = amount * MICROS if amount.is_finite() else Decimal(-1)
     if not 0 <= micros <= _MAX_MICROS:
-        most = _MAX_MICROS // MICROS
-        raise InvalidRequest(f"must be from 0 (no cap) to {most:,} US dollars", field=field)
+        maximum = _MAX_MICROS // MICROS
+        raise InvalidRequest(f"must be from 0 (no cap) to {maximum:,} US dollars", field=field)
     if micros != int(micros):
         raise InvalidRequest("must not be finer than a millionth of a US dollar", field=field)
     return int(micros)

@@ -77,9 +77,9 @@ def network_of(address: str) -> str:
 
 def refuse(seconds: float, scope: str) -> RateLimited:
     """The error with the time of the next allowed attempt."""
-    whole = max(1, math.ceil(seconds))
-    if whole < 120:
-        when = f"{whole} second{'' if whole == 1 else 's'}"
+    rounded = max(1, math.ceil(seconds))
+    if rounded < 120:
+        when = f"{rounded} second{'' if rounded == 1 else 's'}"
     else:
-        when = f"{math.ceil(whole / 60)} minutes"
-    return RateLimited(whole, f"Too many attempts {scope}; try again in {when}")
+        when = f"{math.ceil(rounded / 60)} minutes"
+    return RateLimited(rounded, f"Too many attempts {scope}; try again in {when}")

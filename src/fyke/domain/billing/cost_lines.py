@@ -68,10 +68,10 @@ def cost_lines(
 
 def _distribute(total: int, weights: Sequence[Fraction]) -> list[int]:
     """``total`` in whole parts in proportion to ``weights``, by the largest remainders."""
-    whole = sum(weights)
-    if not whole:
+    total_weight = sum(weights)
+    if not total_weight:
         return [0] * len(weights)
-    exact = [total * weight / whole for weight in weights]
+    exact = [total * weight / total_weight for weight in weights]
     parts = [int(part) for part in exact]
     by_remainder = sorted(range(len(parts)), key=lambda i: parts[i] - exact[i])
     for index in by_remainder[: total - sum(parts)]:

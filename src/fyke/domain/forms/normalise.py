@@ -158,10 +158,10 @@ def _from_text(form: RunForm, raw: JsonText) -> NormalisedInput:
         return NormalisedInput(system, {}, (InputError("", message), *system_errors))
     if not is_whole(form, value):
         return NormalisedInput(system, value, tuple(system_errors))
-    whole = _from_value(value)
-    if whole.system:
-        return whole
-    return NormalisedInput(system, whole.custom, (*whole.errors, *system_errors))
+    given_input = _from_value(value)
+    if given_input.system:
+        return given_input
+    return NormalisedInput(system, given_input.custom, (*given_input.errors, *system_errors))
 
 
 def is_whole(form: RunForm, value: dict[str, Any]) -> bool:

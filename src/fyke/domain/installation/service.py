@@ -179,8 +179,8 @@ def _timer_check(line: TimerLine, now: int) -> HealthCheck:
         detail = "running" if line.busy_since else "healthy"
         return HealthCheck(line.name, Level.GOOD, detail)
     times = "once" if line.failures == 1 else f"{line.failures} times in a row"
-    bad = not line.done_at or now - line.done_at > LATE_MS
-    level = Level.BAD if bad else Level.WARNING
+    late = not line.done_at or now - line.done_at > LATE_MS
+    level = Level.BAD if late else Level.WARNING
     return HealthCheck(
         line.name, level, f"failed {times}: {line.error}", "see the log of the server"
     )

@@ -241,9 +241,9 @@ class RunResults:
         rows = await self._results.rows_after(
             source.run.id, source.hidden, position=at.position, limit=size + 1
         )
-        more = len(rows) > size
+        has_more = len(rows) > size
         rows = rows[:size]
-        if not more and source.run.state.terminal:
+        if not has_more and source.run.state.terminal:
             return count, rows, None
         return count, rows, Cursor(rows[-1].position if rows else at.position)
 

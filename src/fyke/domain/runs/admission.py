@@ -43,19 +43,19 @@ def check_plan(tx: Transaction, account_id: str) -> None:
     if account.plan.max_runs is None:
         return
     account = tx.accounts.lock(account_id) or account
-    most = account.plan.max_runs
-    if most is not None and tx.admission.count_open(account_id, most) >= most:
-        reason = Reason.of(ReasonCode.PLAN_FULL, plan=account.plan.value, most=most)
+    max_runs = account.plan.max_runs
+    if max_runs is not None and tx.admission.count_open(account_id, max_runs) >= max_runs:
+        reason = Reason.of(ReasonCode.PLAN_FULL, plan=account.plan.value, most=max_runs)
         raise PlanLimitReached(reason, retry_after=RETRY_SECONDS)
 
 
 def plan_limit(tx: Transaction, account_id: str) -> Reason | None:
     """Why no other run of the account may start now, else None; nothing is locked."""
     account = _account(tx, account_id)
-    most = account.plan.max_runs
-    if most is None or tx.admission.count_open(account_id, most) < most:
+    max_runs = account.plan.max_runs
+    if max_runs is None or tx.admission.count_open(account_id, max_runs) < max_runs:
         return None
-    return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=most)
+    return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=max_runs)
 
 
 def _account(tx: Transaction, account_id: str) -> Account:

@@ -105,10 +105,10 @@ class RunBulk:
             return BulkOutcome([])
         if set(states) != set(RunState):
             search = replace(search, states=states)
-        run_ids, more = await self._lists.ids(caller, search, MAX_MATCHED)
+        run_ids, has_more = await self._lists.ids(caller, search, MAX_MATCHED)
         run_ids.reverse()
         results = await self._each(caller, action, run_ids, origin, callback_url, key)
-        return BulkOutcome(results, more)
+        return BulkOutcome(results, has_more)
 
     async def _each(
         self,

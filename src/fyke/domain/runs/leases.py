@@ -40,9 +40,9 @@ class LeaseWatch:
         self._looked_at = ended
         self._seen = {name: self._look(name, until, ended) for name, until in leases.items()}
         return {
-            name: seen.until
-            for name, seen in self._seen.items()
-            if began - seen.since >= self._term
+            name: sighting.until
+            for name, sighting in self._seen.items()
+            if began - sighting.since >= self._term
         }
 
     def restart(self, name: str | None = None) -> None:

@@ -156,8 +156,8 @@ class RunLists:
             return tx.run_lists.walk(caller.account_id, search, None, limit=limit + 1)
 
         walked = await self._storage.read(work)
-        more = len(walked.cursors) > limit or walked.stopped is not None
-        return [place.run_id for place in walked.cursors[:limit]], more
+        has_more = len(walked.cursors) > limit or walked.stopped is not None
+        return [place.run_id for place in walked.cursors[:limit]], has_more
 
     async def newer(self, caller: Caller, search: RunSearch, top: ListCursor, limit: int) -> int:
         """The number of matching runs that are newer than ``top``, counted up to ``limit``."""
@@ -228,15 +228,15 @@ def _page_by_number(
         limit = max(limit, COUNT_LIMIT + 1)
     walked = tx.run_lists.walk(account_id, search, None, limit=limit)
     cursors = walked.cursors[offset : offset + size]
-    more = len(walked.cursors) > offset + size
-    stopped = None if more else walked.stopped
+    has_more = len(walked.cursors) > offset + size
+    stopped = None if has_more else walked.stopped
     if counting:
         total = len(walked.cursors) - (len(walked.cursors) == limit)
     return _PageCursors(
         cursors=cursors,
         total=total,
         at_least=counting and (len(walked.cursors) == limit or walked.stopped is not None),
-        next=cursors[-1] if more and cursors else stopped,
+        next=cursors[-1] if has_more and cursors else stopped,
         previous=cursors[0] if offset and cursors else None,
         looked_back_to=stopped.created_at if stopped else 0,
     )
@@ -253,8 +253,8 @@ def _page_from(
 ) -> _PageCursors:
     total = tx.run_lists.total(account_id, search)
     walked = tx.run_lists.walk(account_id, search, cursor, limit=size + 1, newer=newer)
-    cursors, more = walked.cursors[:size], len(walked.cursors) > size
-    following = cursors[-1] if more else walked.stopped
+    cursors, has_more = walked.cursors[:size], len(walked.cursors) > size
+    following = cursors[-1] if has_more else walked.stopped
     if newer:
         cursors.reverse()
         return _PageCursors(
@@ -265,7 +265,7 @@ def _page_from(
         total,
         next=following,
         previous=cursors[0] if cursors else cursor,
-        looked_back_to=walked.stopped.created_at if walked.stopped and not more else 0,
+        looked_back_to=walked.stopped.created_at if walked.stopped and not has_more else 0,
     )
 
 

@@ -52,10 +52,10 @@ def summary_of_start(input_json: str) -> str:
     if len(input_json) > MAX_INPUT_CHARS:
         return f"input of {len(input_json) / 1e6:.1f} MB"
     try:
-        whole = json.loads(input_json)
+        run_input = json.loads(input_json)
     except ValueError:
         return ""
-    parameters = whole.get("parameters") if isinstance(whole, dict) else None
+    parameters = run_input.get("parameters") if isinstance(run_input, dict) else None
     custom = parameters.get("custom") if isinstance(parameters, dict) else None
     return summarise(custom, {}) if isinstance(custom, dict) else ""
 
@@ -87,8 +87,8 @@ def _value(value: object) -> str:
 
 def _first(values: list[Any]) -> str:
     first = _value(values[0]) or "empty"
-    more = len(values) - 1
-    return f"{first} (+{more})" if more else first
+    omitted = len(values) - 1
+    return f"{first} (+{omitted})" if omitted else first
 
 
 def _member(value: Mapping[str, Any]) -> str:
@@ -103,9 +103,9 @@ def _member(value: Mapping[str, Any]) -> str:
         # deeper values are not shown in one line
         inner_text = "{\u2026}" if isinstance(inner, dict | list) and inner else _value(inner)
         if inner_text:
-            more = len(value) - 1
+            omitted = len(value) - 1
             text = _cut(f"{_line(name, 30)}={inner_text}", MAX_VALUE_CHARS)
-            return f"{text} (+{more})" if more else text
+            return f"{text} (+{omitted})" if omitted else text
     return ""
 
 

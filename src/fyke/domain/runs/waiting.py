@@ -137,10 +137,10 @@ def _next_try(attempts: list[Attempt], now: int) -> Reason | None:
 def _plan_reason(tx: Transaction, account_id: str) -> Reason | None:
     """Why no other run of the account may start now."""
     account = tx.accounts.get(account_id)
-    most = account.plan.max_runs if account else None
-    if account is None or most is None or len(tx.admission.under_way(account_id)) < most:
+    max_runs = account.plan.max_runs if account else None
+    if account is None or max_runs is None or len(tx.admission.under_way(account_id)) < max_runs:
         return None
-    return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=most)
+    return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=max_runs)
 
 
 def _capacity(

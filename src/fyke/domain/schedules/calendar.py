@@ -159,9 +159,9 @@ def _planned_runs(
         while at < end and len(times) < MAX_TIMES_PER_DAY:
             times.append(at)
             at = next(following, last)
-        more = at < end
-        yield index, PlannedRun(line, tuple(times), more)
-        if more:  # skip the rest of the day without computing each of its times
+        has_more = at < end
+        yield index, PlannedRun(line, tuple(times), has_more)
+        if has_more:  # skip the rest of the day without computing each of its times
             following = _times_from(line, end)
             at = next(following, last)
 

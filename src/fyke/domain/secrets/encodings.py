@@ -29,8 +29,8 @@ def encodings(value: str) -> set[str]:
     """
     lines = {line.strip() for line in _LINE_ENDS.split(value)}
     texts = set(sorted(lines, key=len)[-MAX_LINES:])
-    for whole in {value, value.strip()}:
-        texts |= {whole, *_escaped(whole), *_encoded(whole.encode())}
+    for secret in {value, value.strip()}:
+        texts |= {secret, *_escaped(secret), *_encoded(secret.encode())}
     return {text for text in texts if len(text) >= MIN_VALUE_CHARS}
 
 

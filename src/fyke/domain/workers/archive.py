@@ -351,8 +351,8 @@ def _open_folder(open_folders: dict[str, int], path: str) -> int:
 
     Descriptors of folders other than its parents are closed.
     """
-    for other in [p for p in open_folders if p and p != path and not path.startswith(p + "/")]:
-        os.close(open_folders.pop(other))
+    for stale in [p for p in open_folders if p and p != path and not path.startswith(p + "/")]:
+        os.close(open_folders.pop(stale))
     if path in open_folders:
         return open_folders[path]
     above, _, name = path.rpartition("/")

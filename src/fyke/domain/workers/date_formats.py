@@ -55,8 +55,8 @@ def ambiguity(format: str) -> str:
         if parts.count(part) > 1:
             return f"names the {part} twice"
     for piece, following in itertools.pairwise(pieces):
-        least, most = DIGITS.get(piece, (0, 0))
-        if least < most and (following in DIGITS or literal(following)[:1].isdecimal()):
+        shortest, longest = DIGITS.get(piece, (0, 0))
+        if shortest < longest and (following in DIGITS or literal(following)[:1].isdecimal()):
             return f"has no separator after {piece}"
     return ""
 

@@ -97,8 +97,8 @@ def python_imports(
 def _has(names: str, module: str) -> bool:
     """Whether one of ``names``, each after a line end, looks like the package of the module."""
     name = module.replace("_", "-").lower()
-    other = _PACKAGES.get(module, name).removesuffix("-headless").removesuffix("-binary")
-    if name in names or f"\n{other}" in names:
+    package = _PACKAGES.get(module, name).removesuffix("-headless").removesuffix("-binary")
+    if name in names or f"\n{package}" in names:
         return True
     joined = name.replace("-", "")
     return f"\n{joined}\n" in f"{names}\n".replace("-", "")

@@ -78,8 +78,8 @@ def is_large(value: object) -> bool:
 def matches(type: str, value: object) -> bool:
     """Whether a decoded value has the schema type; an unknown type accepts any value."""
     if type == "integer":
-        whole = isinstance(value, float) and value.is_integer()
-        return whole or (isinstance(value, int) and not isinstance(value, bool))
+        integral = isinstance(value, float) and value.is_integer()
+        return integral or (isinstance(value, int) and not isinstance(value, bool))
     if type == "number":
         return is_number(value)
     return type not in _ARTICLES or json_type(value) == type

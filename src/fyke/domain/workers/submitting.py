@@ -28,9 +28,9 @@ def share(
     required, all published versions of the worker are approved.
     """
     if not required:
-        for other in tx.workers.versions(worker.id):
-            if not other.approved and other.state is not VersionState.DRAFT:
-                tx.workers.approve(worker.id, other.number)
+        for earlier in tx.workers.versions(worker.id):
+            if not earlier.approved and earlier.state is not VersionState.DRAFT:
+                tx.workers.approve(worker.id, earlier.number)
         version = replace(version, approved=True)
     elif not version.approved and _has_approved_content(tx, worker, version):
         tx.workers.approve(worker.id, version.number)
@@ -45,7 +45,7 @@ def share(
 
 def _has_approved_content(tx: Transaction, worker: Worker, version: Version) -> bool:
     versions = tx.workers.versions(worker.id)
-    return any(other.approved and other.digest == version.digest for other in versions)
+    return any(earlier.approved and earlier.digest == version.digest for earlier in versions)
 
 
 def _submit(tx: Transaction, worker: Worker, version: Version, note: str) -> Submission:

@@ -129,15 +129,17 @@ def _users(inside: InsideView, host: HostView, user: int) -> Iterator[Check]:
 
 
 def _calls(inside: InsideView) -> Iterator[Check]:
-    wrong = [
+    deviations = [
         f"{name} returned {answer}"
         for name, answer in inside["calls"].items()
         if answer != EXPECTED.get(name, "EPERM") and name != "vsock"
     ]
     if inside["typing"] != "EPERM":
-        wrong.append(f"typing into a terminal returned {inside['typing']}")
-    detail = f"mode {inside['seccomp']}, {'; '.join(wrong) or 'every call returned as expected'}"
-    yield "seccomp", inside["seccomp"] == "2" and not wrong, detail
+        deviations.append(f"typing into a terminal returned {inside['typing']}")
+    detail = (
+        f"mode {inside['seccomp']}, {'; '.join(deviations) or 'every call returned as expected'}"
+    )
+    yield "seccomp", inside["seccomp"] == "2" and not deviations, detail
     vsock = inside["calls"]["vsock"]
     yield "vsock", vsock == EXPECTED["vsock"], f"a socket to the hypervisor returned {vsock}"
 

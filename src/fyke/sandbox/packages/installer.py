@@ -133,10 +133,10 @@ class PackageInstaller:
         refuse_proxy(client, upstream=self._upstream)
 
     def _stop_reason(self, stopped: ToolStop) -> Reason:
-        seconds, most = self.limits.seconds, self.limits.max_bytes
+        seconds, max_bytes = self.limits.seconds, self.limits.max_bytes
         return {
             ToolStop.TIME: Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=seconds),
-            ToolStop.SIZE: Reason.of(ReasonCode.INSTALL_LIMIT, disk_bytes=most),
+            ToolStop.SIZE: Reason.of(ReasonCode.INSTALL_LIMIT, disk_bytes=max_bytes),
             ToolStop.MEMORY: Reason.of(ReasonCode.INSTALL_LIMIT, memory_bytes=MEMORY),
             ToolStop.TRAFFIC: Reason(ReasonCode.INSTALL_LIMIT),
         }[stopped]

@@ -66,12 +66,12 @@ class Registries:
         await self._probe(client, page_of, seconds)
         domains, allow = list(by_location), await _private(by_location)
         for location, registry in by_location.items():
-            for other in self._cache.get(registry.url, (0.0, []))[1]:
-                if other in domains:
+            for domain in self._cache.get(registry.url, (0.0, []))[1]:
+                if domain in domains:
                     continue
-                domains.append(other)
-                if await _shares_private_address(location, other):
-                    allow.append(other)
+                domains.append(domain)
+                if await _shares_private_address(location, domain):
+                    allow.append(domain)
         return ToolAccess(tuple(map(str, domains)), tuple(map(str, allow)), self._region)
 
     def answered(self, client: PackageClient) -> bool:

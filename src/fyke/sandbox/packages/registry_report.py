@@ -79,8 +79,8 @@ async def _report(
             refuse_loopback(client)
     except EnvironmentFailed as error:
         return RegistryReport(language, registries, problem=str(error))
-    if other := other_index(client.env):
-        problem = f"an index of {other} is not an http or https address"
+    if index := other_index(client.env):
+        problem = f"an index of {index} is not an http or https address"
         return RegistryReport(language, registries, problem)
     note = "offline: nothing is downloaded" if client.offline else ""
     return RegistryReport(language, registries, note=note)

@@ -40,8 +40,8 @@ def _found(work: int, bundle: Path | None) -> Iterator[str]:
                     names = _names(dataset)
                     count = sum(1 for item in names if _is_item(dataset, item))
                 if count:
-                    least = "at least " if len(names) == _MAX_ENTRIES else ""
-                    yield f"{storage}/datasets/{_shown(name)} ({least}{count} files)"
+                    at_least = "at least " if len(names) == _MAX_ENTRIES else ""
+                    yield f"{storage}/datasets/{_shown(name)} ({at_least}{count} files)"
     for folder in _FOLDERS:
         with _opened(work, folder) as files:
             for name in _names(files):
@@ -78,10 +78,10 @@ def _is_item(folder: int | None, name: str) -> bool:
     return name.endswith(".json") and not is_metadata and _is_filled(folder, name, 1)
 
 
-def _is_filled(folder: int | None, name: str, least: int = _MIN_BYTES) -> bool:
+def _is_filled(folder: int | None, name: str, min_bytes: int = _MIN_BYTES) -> bool:
     with contextlib.suppress(OSError):
         info = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        return stat.S_ISREG(info.st_mode) and info.st_size >= least
+        return stat.S_ISREG(info.st_mode) and info.st_size >= min_bytes
     return False
 
 

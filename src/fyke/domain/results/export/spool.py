@@ -173,17 +173,17 @@ class Spool:
                     file.size += len(chunk)
                     file.notify()
 
-    async def _make_space(self, more: int) -> None:
+    async def _make_space(self, size: int) -> None:
         """Remove the least recently used files until ``more`` bytes fit. Raises ``SpoolFull``."""
-        self._written += more
+        self._written += size
         used = sum(file.size for file in self._files.values())
         for file in list(self._files.values()):
-            if used + more <= self._limit and len(self._files) <= MAX_FILES:
+            if used + size <= self._limit and len(self._files) <= MAX_FILES:
                 break
             if file.complete and not file.readers:
                 used -= file.size
                 self._drop(file)
-        if used + more > self._limit:
+        if used + size > self._limit:
             raise SpoolFull
         if self._written >= _CHECK_BYTES:
             self._written = 0

@@ -53,9 +53,9 @@ def _reader(names: list[str]) -> Callable[[bytes], Callable[[str], Any]]:
 
 
 def _follow(member: Callable[[str], Any], field: str, parts: tuple[str, ...]) -> bytes | None:
-    whole = member(field)
-    if whole is not None:
-        return bytes(whole)
+    direct = member(field)
+    if direct is not None:
+        return bytes(direct)
     if len(parts) == 1:
         return None
     value = member(parts[0])

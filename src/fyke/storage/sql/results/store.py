@@ -185,8 +185,8 @@ class SqlResults:
         if self._known is None:
             return await self._read(partial(work, hidden, read.ALL))
         while True:
-            seen = self._known.of(run_id)
-            excluded, last = hidden | seen.unknown, seen.last
+            known = self._known.of(run_id)
+            excluded, last = hidden | known.unknown, known.last
             try:
                 return await self._read(partial(work, excluded, last))
             except NewAttempts as new:
