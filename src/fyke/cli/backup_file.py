@@ -2,7 +2,7 @@
 
 The file is a tar archive of plain files, which can be read without Fyke. Its last member,
 ``manifest.json``, lists the others with size and SHA-256; a restore moves nothing into place before
-all of it has been compared. Databases are copied first, both as of one moment: a blob is written
+all files have been compared. Databases are copied first, both as of one moment: a blob is written
 before the version that refers to it, so every blob that a copied database refers to is included.
 """
 

@@ -28,7 +28,7 @@ RETRY_SECONDS = 30.0  # how long a restarting server may be unreachable
 def wait_until_ready(base: str, seconds: float, *, give_up: bool) -> None:
     """Wait until the server answers and a runner is alive.
 
-    After ``seconds`` it reports that it still waits, or raises ``CommandFailed`` to ``give_up``.
+    After ``seconds`` report this and continue to wait, or with ``give_up`` raise ``CommandFailed``.
     """
     deadline = time.monotonic() + seconds
     pause = PAUSE_SECONDS

@@ -37,7 +37,7 @@ class PublishingCalls:
         return self._wire.get(_builds_path(worker), BuildsAllowed)
 
     def allow_builds(self, worker: str, *, allowed: bool) -> BuildsAllowed:
-        """For the operator."""
+        """Allow or forbid builds, for the operator only."""
         return self._wire.put(_builds_path(worker), BuildsAllowed, BuildsChange(allowed))
 
 

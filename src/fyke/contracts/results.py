@@ -16,10 +16,10 @@ class Results(Protocol):
     """
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
-        """Store the batches with one flush to disk. Return for each whether it was stored, which
-        is then durable; False means that its attempt is closed (see ``close_attempt``). Rows get
-        the next positions of their run, in order. The fields of an upsert are written to the row
-        of the run with the same key and value, which keeps its position.
+        """Store the batches with one flush to disk. Return for each batch whether it was stored
+        durably; False means that its attempt is closed (see ``close_attempt``). Rows get the next
+        positions of their run, in order. The fields of an upsert are written to the row of the run
+        with the same key and value, which keeps its position.
         """
         ...
 

@@ -12,7 +12,7 @@ from fyke.model.webhook import Endpoint
 
 
 def existing_run(tx: Transaction, run_id: str) -> Run:
-    """Raises ``RunNotFound``. For requests that are authorised in another way."""
+    """The run, for requests that are authorised in another way. Raises ``RunNotFound``."""
     run = tx.runs.get(run_id) if is_ulid(run_id) else None
     if run is None:
         raise RunNotFound
@@ -20,7 +20,7 @@ def existing_run(tx: Transaction, run_id: str) -> Run:
 
 
 def own_run(tx: Transaction, caller: Caller, run_id: str) -> Run:
-    """Raises ``RunNotFound``, for another account's run as well."""
+    """The caller's run. Raises ``RunNotFound``, for another account's run as well."""
     run = existing_run(tx, run_id)
     if run.account_id != caller.account_id:
         raise RunNotFound
@@ -46,7 +46,7 @@ def _check_owner(task: Task | None, caller: Caller) -> Task:
 def own_endpoint(
     tx: Transaction, caller: Caller, endpoint_id: str, *, lock: bool = False
 ) -> Endpoint:
-    """Raises ``NotFound``, for another account's endpoint as well."""
+    """The caller's endpoint. Raises ``NotFound``, for another account's endpoint as well."""
     endpoint = tx.webhooks.lock(endpoint_id) if lock else tx.webhooks.get(endpoint_id)
     if endpoint is None or endpoint.account_id != caller.account_id:
         raise NotFound("Webhook does not exist")

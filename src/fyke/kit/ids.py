@@ -27,9 +27,9 @@ def is_ulid(text: str) -> bool:
 def new_subtask_number(now_ms: int) -> str:
     """Return the 17 digits that name a subtask in the log of its run.
 
-    Thirteen digits of milliseconds and four random ones, never 0000: that is the number of the
-    run, see ``run_number``. The caller checks that they are unique within the run, which creates
-    many in the same millisecond.
+    They are thirteen digits of milliseconds and four random digits; 0000 is reserved for the run
+    itself, see ``run_number``. The caller checks that the numbers are unique within the run,
+    because many are created in the same millisecond.
     """
     return f"{now_ms % 10**13:013d}{1 + secrets.randbelow(9_999):04d}"
 

@@ -18,7 +18,7 @@ def end_with_parent(parent: int) -> None:
     """Let the kernel send SIGTERM to this process when its parent dies.
 
     ``parent`` is the expected pid of the parent. It may be 1 in a container, so comparing with 1
-    would not show that the parent is gone. Raise ``SystemExit`` when it is.
+    would not show that the parent is gone. Raise ``SystemExit`` when it is gone.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
@@ -33,7 +33,7 @@ def adopt_orphans() -> None:
 def rename_process(words: Sequence[str]) -> None:
     """Show ``words`` as the command line of this process, and their first and last as its name.
 
-    They overwrite the original arguments in memory and are cut to their length.
+    The words overwrite the original arguments in memory, and are cut to the length of these.
     """
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[_ARGUMENTS_START]), int(fields[_ARGUMENTS_END])

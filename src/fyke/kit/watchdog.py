@@ -17,7 +17,7 @@ GAP_SECONDS = 5.0
 
 @dataclass(slots=True)
 class _Term:
-    """Over when nothing was heard for ``silence`` seconds after ``since``."""
+    """A term that ends ``silence`` seconds after ``since``, unless a report renews it."""
 
     since: float
     silence: float

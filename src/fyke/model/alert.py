@@ -12,7 +12,7 @@ MAX_TARGETS = 10  # endpoints, and mail addresses, of one rule
 MAX_NAME = 80
 MAX_FIELD = 200
 USUAL_RUNS = 20  # the last succeeded runs that define what is usual
-MIN_PREVIOUS_RUNS = 3  # with fewer there is no usual, and no alert
+MIN_PREVIOUS_RUNS = 3  # with fewer no figure counts as usual, and there is no alert
 KEPT_MS = 90 * 24 * 3600 * 1000  # how long an alert is listed
 MAX_UNREAD_COUNT = 100  # unread alerts are counted up to this
 
@@ -21,11 +21,11 @@ class RuleKind(StrEnum):
     """What a rule looks for in a run that has ended."""
 
     FAILED = "failed"
-    ZERO_ROWS = "zero_rows"  # it succeeded, and gave none
+    ZERO_ROWS = "zero_rows"  # it succeeded without rows
     FEWER_ROWS = "fewer_rows"  # than usual
     MISSING_FIELD = "missing_field"
     SLOWER = "slower"  # than usual
-    BUDGET = "budget"  # of the calendar month
+    BUDGET = "budget"  # the usage of the calendar month exceeds an amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Rule:
     Empty ``worker_id`` and ``task_id``: every run of the account. Members that do not belong to
     the kind are 0 or empty: ``factor`` is of ``fewer_rows`` (below 1) and ``slower`` (above 1),
     ``field`` and ``percent`` of ``missing_field``, ``usd_micros`` and ``traffic_bytes`` of
-    ``budget`` (0 = no limit), ``reasons`` of ``failed`` (empty: every failure). It applies to runs
-    that ended at ``since`` or later.
+    ``budget`` (0 = no limit), ``reasons`` of ``failed`` (empty: every failure). The rule applies to
+    runs that ended at ``since`` or later.
     """
 
     id: str
@@ -92,7 +92,7 @@ class AlertCheck:
 
 @dataclass(frozen=True, slots=True)
 class PreviousRun:
-    """The figures of an earlier run that the usual ones are computed from."""
+    """The figures of an earlier run, from which the usual figures are computed."""
 
     run_id: str
     results: int

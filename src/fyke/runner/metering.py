@@ -3,10 +3,9 @@
 Both use the monotonic clock of the runner (``CLOCK_MONOTONIC``): clock changes do not affect it,
 and it stops while the machine is suspended.
 
-Memory over time is the integral of a Worker's memory use, from samples of its counter.
-
-The kernel adds up CPU time, but for memory it reports only the current and the peak use. So it is
-sampled, and the interval between two samples counts with their mean.
+Memory over time is the integral of a Worker's memory use. The kernel adds up CPU time, but for
+memory it reports only the current and the peak use. So the current use is sampled, and the interval
+between two samples counts with their mean.
 """
 
 from __future__ import annotations

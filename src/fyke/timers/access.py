@@ -14,7 +14,9 @@ BATCH = 1000
 
 
 class AccessTimer:
-    """Each pass removes all of them, in batches. ``keep_days`` 0: the log is kept for a year."""
+    """Removes everything that is due in each pass, in batches. ``keep_days`` 0: entries of the
+    audit log are kept for a year.
+    """
 
     seconds = 600.0
 

@@ -1,8 +1,9 @@
 """Converts a value to what its control sends, and back.
 
-A control sends ``PostedTexts``: texts by suffix, under ``""`` the value itself. The functions in
-``SHOW`` return what a control of their kind sends for a value, None when it cannot show the value;
-those in ``READ`` are the inverse. ``codec`` handles the values that a control cannot show.
+A control sends ``PostedTexts``: texts by suffix; the suffix ``""`` has the value itself. For each
+kind of control, the function in ``SHOW`` returns what the control sends for a value, None when it
+cannot show the value; the function in ``READ`` is the inverse. ``codec`` handles the values that a
+control cannot show.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Estimate:
 @dataclass(frozen=True, slots=True)
 class Basis:
     """The runs that an estimate is based on, newest first: of one version (``of_version``), or of
-    all versions when that has too few.
+    all versions when that version has too few.
     """
 
     runs: Sequence[PastRun]

@@ -1,7 +1,7 @@
 """Attempts that are returned to the queue: their Worker has not executed its first instruction.
 
 Nothing has been scraped or charged yet, so the subtask waits again, with growing pauses. Only a
-fault that occurs too often in a row ends it. The returned attempts of a subtask are the counter.
+fault that occurs too often in a row ends it; the returned attempts of the subtask are counted.
 """
 
 from __future__ import annotations

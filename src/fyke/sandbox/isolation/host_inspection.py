@@ -32,8 +32,8 @@ print(ctypes.get_errno() if libc.unshare(NEW_USER) else 0)
 class HostView:
     """``environment`` and ``command_line`` are those of process 1; ``nesting`` is the result of
     creating a user namespace in the sandbox (see ``_nesting``); ``in_cgroup`` is whether its
-    processes are in their control group. ``inodes`` are those of ``bubblewrap.shared_paths``,
-    ``own_files`` is why a sandbox does not have its own for all of them.
+    processes are in their control group. ``inodes`` are those of ``bubblewrap.shared_paths``;
+    ``own_files`` is the reason why a sandbox shares some of these inodes, if it does.
     """
 
     environment: int  # bytes
@@ -52,8 +52,9 @@ class HostView:
 
 
 def inspect_host(first: int, main: int, group: list[int], own_files: str = "") -> HostView:
-    """``first`` and ``main`` are the host's pids of process 1 of the sandbox and of the one that
-    became the Worker; ``group`` are the members of its control group; ``own_files`` is passed on.
+    """``first`` and ``main`` are the host's pids of process 1 of the sandbox and of the process
+    that became the Worker; ``group`` are the members of its control group; ``own_files`` is passed
+    on.
     """
     return HostView(
         environment=_environment(first),

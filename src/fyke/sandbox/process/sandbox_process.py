@@ -84,7 +84,7 @@ class SandboxProcess:
         self._process: subprocess.Popen[bytes]
         self._main: int  # descriptor of the process that became the Worker
         self._first: int  # descriptor of process 1 of the namespace
-        self._pids: tuple[int, int]  # of first and main; never to signal, a pid may be reused
+        self._pids: tuple[int, int]  # of first and main; not for signals, as pids may be reused
         self._exited: asyncio.Future[int]
         self._watcher: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -269,7 +269,7 @@ class SandboxProcess:
             raise SandboxStartFailed(f"the sandbox cannot be inspected: {error}") from error
 
     async def terminate(self) -> None:
-        """SIGTERM to the Worker's main process."""
+        """Send SIGTERM to the Worker's main process."""
         if self._closing is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -336,7 +336,7 @@ class SandboxProcess:
     # --- end
 
     async def kill(self) -> None:
-        """End everything inside and wait until it has. Safe to repeat."""
+        """Kill everything inside and wait until all of it has ended. Safe to repeat."""
         if self._closing is not None and self._closing.done():
             return
         self._kill_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-MAX_TEXT = 64 * 1024  # characters of the beginning and of the end that are kept
+MAX_TEXT = 64 * 1024  # characters that are kept of the beginning, and of the end
 MAX_STDOUT = 2**20
 
 _CREDENTIALS = re.compile(r"://[^/\s@]+@")
