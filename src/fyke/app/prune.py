@@ -110,11 +110,11 @@ class Prune:
         ]
 
     async def remove(self, item: Removable) -> bool:
-        """Remove it, unless it is needed now. Return whether it was removed."""
+        """Remove the item, unless it is needed by now. Return whether it was removed."""
         try:
             return await self._remove(item)
         except FileNotFoundError:
-            return False  # by another process
+            return False  # another process has removed it
 
     async def _remove(self, item: Removable) -> bool:
         if item.kind is Kind.BUNDLE:

@@ -40,7 +40,7 @@ def up(
 
     Examples: fyke up; fyke up --port 9000 --home ./data; fyke up --tour --once
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell, for a background job
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # set by a shell for background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.umask(0o077)  # others can traverse the data folder, but not read its files
     settings = load_settings(home=home, host=host, port=port)

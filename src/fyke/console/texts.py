@@ -26,8 +26,8 @@ class ConsoleLanguage:
     """A language of the console. ``tag`` is its BCP 47 tag, in HTML and in preferences."""
 
     tag: str
-    locale: str  # its name in Babel, and of its catalogue
-    name: str  # in the language itself
+    locale: str  # the name of the language in Babel, and of its catalogue
+    name: str  # the name of the language in itself
 
 
 ENGLISH = ConsoleLanguage("en", "en", "English")

@@ -11,7 +11,7 @@ class StoreState(StrEnum):
     """What a process last saw of its database."""
 
     ANSWERED = "answered"
-    FAILED = "failed"  # also an answer: the database is unreachable, and the process knows
+    FAILED = "failed"  # the process has noticed that the database cannot be reached
     PENDING = "pending"  # neither an answer nor an error so far
     NONE = "none"  # the process uses no database
 

@@ -16,9 +16,9 @@ def gb_seconds(memory_mb_ms: int) -> float:
 
 class EntryKind(StrEnum):
     CREDIT = "credit"  # money or traffic added by the operator
-    HOLD = "hold"  # amount reserved at the start of a run
-    RELEASE = "release"  # that amount released at its end
-    USAGE = "usage"  # actual cost of the run
+    HOLD = "hold"  # the amount reserved at the start of a run
+    RELEASE = "release"  # the reserved amount, released at the end of the run
+    USAGE = "usage"  # the actual cost of the run
 
 
 @dataclass(frozen=True, slots=True)

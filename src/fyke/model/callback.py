@@ -19,7 +19,7 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"  # out of attempts, or the receiver answered 410 or is disabled
-    SUPERSEDED = "superseded"  # it reports a running run, and the run has ended
+    SUPERSEDED = "superseded"  # it reports the start of a run that has ended meanwhile
 
 
 class DeliveryKind(StrEnum):

@@ -94,8 +94,8 @@ class Origin(StrEnum):
 class SpendingBound(StrEnum):
     """What determined the amount on hold for a run, which is the most that it is charged."""
 
-    MOST = "most"  # its highest possible usage: time limit, cap on traffic
-    RUN = "run"  # its max_total_charge
+    MOST = "most"  # the highest possible usage of the run: time limit, cap on traffic
+    RUN = "run"  # the max_total_charge of the run
     BALANCE = "balance"  # the free balance of the account
     ACCOUNT = "account"  # the account's cap for one run
     MONTH = "month"  # the rest of the account's cap for the month

@@ -23,8 +23,8 @@ class OverlapPolicy(StrEnum):
     """What happens at a planned time while a run of the same task has not ended."""
 
     SKIP = "skip"  # no run for this time
-    QUEUE = "queue"  # a run starts when that one has ended; at most one waits
-    ALLOW = "allow"  # both run
+    QUEUE = "queue"  # a run starts when the other has ended; at most one waits
+    ALLOW = "allow"  # a run starts, and both are active
 
 
 class LatePolicy(StrEnum):

@@ -8,7 +8,7 @@ from enum import StrEnum
 MAX_ENDPOINTS = 20  # of one account
 MAX_NAME = 80
 MAX_DESCRIPTION = 500
-OLD_SECRET_MS = 24 * 3600 * 1000  # how long a replaced secret still signs as well
+OLD_SECRET_MS = 24 * 3600 * 1000  # how long messages are also signed with a replaced secret
 
 
 class WebhookEvent(StrEnum):

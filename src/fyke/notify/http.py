@@ -26,7 +26,7 @@ from fyke.notify.trace import Trace
 
 TOTAL_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
-QUEUE_SECONDS = 5.0  # of the total, spent waiting for a turn at a busy host
+QUEUE_SECONDS = 5.0  # of the total, for waiting until a busy host is free
 DRAIN_SECONDS = 1.0  # for the body, after the status
 MAX_READ = 64 * 1024
 _MAX_ADDRESSES = 4

@@ -106,8 +106,8 @@ class AttemptRunner:
         self._final_traffic: Traffic | None = None
         self._browser_reported = False
         self._intake: AttemptIntake | None = None
-        self._launched = False  # from here on an end is final
-        self.pause_ms = 0  # until a returned attempt is tried again
+        self._launched = False  # a launched Worker is not started again
+        self.pause_ms = 0  # until the subtask of a returned attempt is tried again
 
     # --- used by the runner -------------------------------------------------------------
 

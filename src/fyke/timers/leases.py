@@ -14,9 +14,8 @@ from fyke.kit.clock import Clock
 log = structlog.get_logger()
 
 PASS_SECONDS = 2.0
-END_SECONDS = (
-    1.0  # how long a pass waits for attempts to be ended; slower ones continue in the background
-)
+# how long a pass waits until the attempts are ended; the rest is ended in the background
+END_SECONDS = 1.0
 
 
 class LeaseTimer:

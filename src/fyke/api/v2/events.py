@@ -35,7 +35,7 @@ from fyke.wire.v2.fields import EVENT_KINDS, EventQuery, RunId
 from fyke.wire.v2.runs import WorkerRun
 
 STREAMS_PER_KEY = 16
-QUIET_SECONDS = 15.0  # without an event; then a comment keeps the connection open
+QUIET_SECONDS = 15.0  # after this time without an event a comment keeps the connection open
 RETRY_MS = 2_000
 END = "end"
 

@@ -197,7 +197,7 @@ def _fill_rows(table: Control, posted: PostedTexts, errors: list[InputError]) ->
     field = table.field
     rows = rows_of(field, posted)
     shown = rows + [{}] * (1 if rows else BLANK_ROWS)
-    number = 0  # of the rows that are not empty, which errors count
+    number = 0  # of a row, without empty rows; errors name rows by it
     for index, cells in enumerate(shown):
         filled = any(any(texts) for cell in cells.values() for texts in cell.values())
         number += filled

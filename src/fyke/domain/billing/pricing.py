@@ -20,7 +20,7 @@ GB = 10**9  # of traffic, in bytes; memory counts 1024 MB to the GB, as the devi
 _MS_PER_HOUR = 3_600_000
 _PLACES = Decimal("0.0001")
 _UNIT = 100  # micros, the same as ``_PLACES``
-START_SECONDS = 10  # what a run must be able to pay for
+START_SECONDS = 10  # the time that an account must be able to pay for to start a run
 
 
 def charge(prices: Prices, limits: RunLimits, *, milliseconds: int, traffic_bytes: int) -> int:

@@ -10,7 +10,7 @@ from fyke.model.runner import RunnerInfo
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
 
-RUNNER_SILENCE_MS = 20_000  # without a report, after which a runner counts as inactive
+RUNNER_SILENCE_MS = 20_000  # a runner without a report for longer counts as inactive
 
 
 def can_execute(runner: RunnerInfo, *, own: bool) -> bool:

@@ -48,7 +48,7 @@ from fyke.sandbox.tools.tool_paths import ToolPaths
 PACKET = 65536
 BACKLOG = 16
 CLIENT_SILENCE = 9.0
-GAP_SECONDS = 3.0  # of the launcher itself; longer ones give its clients a whole new term
+GAP_SECONDS = 3.0  # a longer pause of the launcher itself gives its clients a whole new term
 LOOK_SECONDS = 0.5
 REPORT_SECONDS = 2.0
 Message = dict[str, Any]

@@ -121,7 +121,7 @@ class LauncherClient:
 
     def _on_report_answered(self, answer: asyncio.Future[tuple[Any, list[int]]]) -> None:
         if not answer.cancelled():
-            answer.exception()  # that of a lost connection, which nothing else reads
+            answer.exception()  # nothing else retrieves the error of a lost connection
         self._reported_at = 0.0
 
     async def start(self, order: LaunchOrder) -> SpawnedSandbox:

@@ -293,7 +293,7 @@ class _Readers:
         self._engine = engine
         self._local = threading.local()
         self._all: set[Driver] = set()
-        self._lost = 0  # how many were lost so far
+        self._lost = 0  # the number of connections lost so far
         self._lock = threading.Lock()
 
     def do(self, work: Callable[[Driver], T]) -> T:
