@@ -43,7 +43,7 @@ class FileDownload:
 
     @property
     def tag(self) -> str:
-        """Its strong ``ETag``."""
+        """The strong ``ETag`` of the file."""
         return f'"{self.fingerprint}"'
 
 

@@ -56,7 +56,7 @@ async def _sandbox(settings: Settings) -> AsyncIterator[BubblewrapSandboxes]:
 
 
 def _work_folder(settings: Settings) -> Path:
-    """Not the runner's folder, because a runner removes unknown work folders when it starts."""
+    """A folder of its own: a runner removes unknown work folders from its folder at its start."""
     folder = settings.scratch_dir / "git" / "work"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

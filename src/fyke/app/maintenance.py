@@ -101,8 +101,8 @@ def _version(schema: Schema, url: str) -> SchemaVersion:
 
 
 def check(settings: Settings) -> list[str]:
-    """One sentence for each fault of state, rows and bundles, separately and compared with each
-    other. Changes nothing. Raises ``Unavailable``.
+    """Return a sentence for each fault of state, rows and bundles, which are checked separately and
+    compared with each other. Changes nothing. Raises ``Unavailable``.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -153,7 +153,7 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
 
 
 def check_bundles(blobs: Path, digests: Iterable[str]) -> Iterator[str]:
-    """One sentence for each bundle that is missing or was changed."""
+    """Return a sentence for each bundle that is missing or was changed."""
     for digest in sorted(digests):
         try:
             with (blobs / bundle_name(digest)).open("rb") as file:

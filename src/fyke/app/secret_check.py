@@ -15,8 +15,8 @@ _OTHER = f"secret.key is not that of this database. {_REMEDY}"
 
 
 def check_secret(settings: Settings) -> list[str]:
-    """At most one sentence. Compares with the fingerprint in the database, which the first start
-    records. Changes nothing; raises ``SQLAlchemyError``.
+    """Compare the secret with its fingerprint in the database, which the first start records;
+    return at most one problem. Changes nothing; raises ``SQLAlchemyError``.
     """
     from fyke.storage.sql.dialects import make_engine
     from fyke.storage.sql.schema import first_value

@@ -35,7 +35,7 @@ CACHE_AT = "/cache"
 class ToolAccess:
     """The targets that a tool may reach, as ``host`` or ``host:port``.
 
-    ``allow``: those of them, as ``host:port``, that may have a private address.
+    ``allow``: the targets, as ``host:port``, that may have a private address.
     """
 
     domains: tuple[str, ...]

@@ -68,7 +68,7 @@ class Overview:
         return await self._storage.read(lambda tx: tx.runs.runners(tx.now - RUNNER_SILENCE_MS))
 
     async def now(self, caller: Caller) -> RunsNow:
-        """From counters that are updated with each run."""
+        """The figures of the account, from counters that are updated with each run."""
 
         def work(tx: Transaction) -> RunsNow:
             states = tx.run_lists.states(caller.account_id)

@@ -212,7 +212,7 @@ class ProxiedConnection:
     # ends
 
     def half_closed(self, other: asyncio.Transport | None) -> bool:
-        """One side has sent everything; return whether its transport stays open for the other."""
+        """One side has sent everything; return whether its transport stays open for the answer."""
         self._ends += 1
         if (
             self.phase is not ConnectionPhase.RELAY
@@ -225,7 +225,7 @@ class ProxiedConnection:
         return True
 
     def lost(self, *, of_client: bool) -> None:
-        """One side is closed: close the other once its buffered bytes are sent."""
+        """One side is closed: close the other side once its buffered bytes are sent."""
         if of_client:
             self.client = None
         else:

@@ -179,9 +179,7 @@ class Subtask:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One execution of a subtask. ``token`` is its fence: writes with another one
-    have no effect.
-    """
+    """One execution of a subtask. A write has an effect only with its current ``token``."""
 
     id: str
     run_id: str

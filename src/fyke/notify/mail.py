@@ -30,7 +30,7 @@ class SmtpMailer:
     """Implements ``contracts.Notifier`` for ``mailto:`` addresses. ``close`` it at the end.
 
     ``sender`` is the From address; ``base_url`` is the prefix of links in messages, ``""`` for no
-    links. The status of a response is that of the server: 250 for an accepted message. A password
+    links. The status of a response is the server's: 250 for an accepted message. A password
     is never sent in the clear.
     """
 

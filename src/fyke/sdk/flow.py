@@ -27,7 +27,7 @@ BUDGET_PER_SECOND = 500.0
 CREDIT_PER_CALL = 4.0
 SHARE = 0.35  # of the loop's time: less than half, so that most calls of others do not wait
 BURST_SECONDS = 0.004  # of work without a pause
-ALONE_SECONDS = 1.0  # without activity of another attempt, after which the share does not apply
+ALONE_SECONDS = 1.0  # the share applies until other attempts were inactive for this long
 
 
 class Admission:

@@ -17,7 +17,7 @@ _MAX_CACHED = 64
 
 
 class PathReader:
-    """One per connection, because the table is the connection's."""
+    """Decodes the header blocks of one connection, whose table it keeps."""
 
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=MAX_BLOCK_BYTES)

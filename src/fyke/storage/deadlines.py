@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """All in seconds. ``lock`` is the longest wait for one lock."""
+    """Time limits in seconds. ``lock`` is the longest wait for one lock."""
 
     statement: float
     silence: float

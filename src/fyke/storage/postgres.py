@@ -17,8 +17,8 @@ CONNECT_SECONDS = 2
 _KEEPALIVE = {"idle": 5, "interval": 2, "count": 2}
 _MS = round(IDLE_SECONDS * 1000)
 
-# Each side notices that the other one is gone within 10 seconds.
-_CLIENT: dict[str, Any] = {
+# Each side notices within 10 seconds that its peer is gone.
+CLIENT: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
     "application_name": "fyke",
     "tcp_user_timeout": _MS,

@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 class CallbackHostTimer:
-    """Each pass removes all of them; callers can name any number of hosts."""
+    """Each pass removes all idle hosts, because callers can name any number of hosts."""
 
     seconds = 3600.0
 

@@ -128,7 +128,7 @@ class CallbackTimer:
         )
 
     async def _secrets(self, delivery: Delivery, now: int) -> Sequence[str]:
-        """The secrets that sign a delivery: those of its endpoint, or that of its account."""
+        """The secrets that sign a delivery: of its endpoint, or else of its account."""
         if delivery.endpoint_id:
             endpoint = await self._storage.read(lambda tx: tx.webhooks.get(delivery.endpoint_id))
             if endpoint is not None:

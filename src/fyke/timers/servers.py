@@ -1,7 +1,7 @@
 """Counts the servers that share a database, so that they can share the rate limits.
 
-Each server sends heartbeats and counts those of the others. One that starts or stops sends a
-signal, and the others count again at once. A killed server still counts for ``SILENCE_MS``.
+Each server sends heartbeats and counts the servers that do. A server that starts or stops sends a
+signal, and the other servers count again at once. A killed server still counts for ``SILENCE_MS``.
 """
 
 from __future__ import annotations

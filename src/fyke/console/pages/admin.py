@@ -66,7 +66,7 @@ class AdminPages:
     # --- health ----------------------------------------------------------------------------
 
     async def health(self, view: View) -> Response:
-        """The page with the cards that are ready within ``CARD_WAIT``; it loads the others."""
+        """The page with the cards that are ready within ``CARD_WAIT``; it loads the rest later."""
         tasks = {name: asyncio.ensure_future(self._checks(view, name)) for name in _CARDS}
         await asyncio.wait(tasks.values(), timeout=CARD_WAIT)
         cards: dict[str, list[HealthCheck] | None] = {}

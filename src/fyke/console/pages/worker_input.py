@@ -86,7 +86,9 @@ class WorkerInputPages:
     async def _open(
         self, view: View, frame: WorkerFrame, start: FormStart, number: str
     ) -> FormView:
-        """The form of the version, or of the latest one when that of an earlier input is gone."""
+        """The form of the version, or of the latest version when the version of an earlier input is
+        gone.
+        """
         try:
             return await self.forms.open(view.caller, frame.worker.id, number)
         except _GONE:

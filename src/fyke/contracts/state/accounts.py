@@ -191,7 +191,7 @@ class FavouriteStore(Protocol):
     """The favourite workers of each user."""
 
     def add(self, user_id: str, worker_id: str, at: int) -> None:
-        """Idempotent."""
+        """Add a favourite. Idempotent."""
         ...
 
     def remove(self, user_id: str, worker_id: str) -> None: ...

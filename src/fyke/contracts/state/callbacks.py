@@ -87,11 +87,11 @@ class OutboxStore(Protocol):
         ...
 
     def add_try(self, attempt: DeliveryAttempt) -> None:
-        """Add it, and remove all but the latest ``KEPT_TRIES`` of its delivery."""
+        """Add an attempt, and remove all but the latest ``KEPT_TRIES`` of its delivery."""
         ...
 
     def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[DeliveryAttempt]]:
-        """By delivery id, oldest first; deliveries without attempts are left out."""
+        """The attempts by delivery id, oldest first; deliveries without attempts are left out."""
         ...
 
     def of_run(self, run_id: str) -> list[Delivery]:
@@ -130,11 +130,11 @@ class WebhookStore(Protocol):
         ...
 
     def of_account(self, account_id: str) -> list[Endpoint]:
-        """By name."""
+        """The endpoints of an account, sorted by name."""
         ...
 
     def listening(self, account_id: str, event: WebhookEvent) -> list[Endpoint]:
-        """Those that are enabled and subscribed to ``event``."""
+        """The endpoints that are enabled and subscribed to ``event``."""
         ...
 
     def save(self, endpoint: Endpoint) -> None:

@@ -57,15 +57,15 @@ class RunStore(Protocol):
 
     def add_event(self, event: RunEvent) -> None: ...
     def events(self, run_id: str) -> list[RunEvent]:
-        """In the order in which they were added."""
+        """The events in the order in which they were added."""
         ...
 
     def subtasks(self, run_id: str) -> list[Subtask]:
-        """By ordinal."""
+        """All subtasks, sorted by ordinal."""
         ...
 
     def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
-        """By ordinal."""
+        """One page of the subtasks, sorted by ordinal."""
         ...
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
@@ -91,7 +91,7 @@ class RunStore(Protocol):
 
     def attempt(self, attempt_id: str) -> Attempt | None: ...
     def attempts(self, run_id: str) -> list[Attempt]:
-        """By subtask, then by time."""
+        """The attempts, sorted by subtask and then by time."""
         ...
 
     def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
@@ -272,7 +272,7 @@ class RunListStore(Protocol):
         ...
 
     def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
-        """By id; deleted runs and those of other accounts are left out."""
+        """The lines by run id; deleted runs and runs of other accounts are left out."""
         ...
 
     def workers(self, account_id: str) -> list[str]:
@@ -306,7 +306,7 @@ class SampleStore(Protocol):
         ...
 
     def of_run(self, run_id: str) -> list[UsageSample]:
-        """By time."""
+        """The samples, sorted by time."""
         ...
 
 

@@ -55,7 +55,7 @@ class WorkerStore(Protocol):
         ...
 
     def of_account(self, account_id: str) -> list[Worker]:
-        """By name."""
+        """The workers of an account, sorted by name."""
         ...
 
     def own_page(
@@ -120,12 +120,12 @@ class WorkerFactStore(Protocol):
         ...
 
     def of_workers(self, worker_ids: Collection[str]) -> dict[str, WorkerFacts]:
-        """By worker id; workers without ended runs are left out."""
+        """The facts by worker id; workers without ended runs are left out."""
         ...
 
     def add_version(self, version_id: str, facts: VersionFacts) -> None: ...
     def of_versions(self, worker_id: str) -> dict[str, VersionFacts]:
-        """By version number; versions from before these facts were recorded are left out."""
+        """The facts by version number; versions from before they were recorded are left out."""
         ...
 
 
@@ -140,7 +140,7 @@ class EnvironmentStore(Protocol):
 
     def get(self, version_id: str) -> VersionEnvironment | None: ...
     def of_worker(self, worker_id: str) -> dict[str, VersionEnvironment]:
-        """By version number."""
+        """The environments by version number."""
         ...
 
     def waiting(self, active: Collection[str]) -> dict[str, tuple[str, str]]:
@@ -291,7 +291,7 @@ class ScheduleStore(Protocol):
         ...
 
     def of_tasks(self, task_ids: Collection[str]) -> dict[str, Schedule]:
-        """By task id; tasks without one are left out."""
+        """The schedules by task id; tasks without a schedule are left out."""
         ...
 
     def in_account_zone(self, account_id: str) -> list[Schedule]:

@@ -163,7 +163,7 @@ def location_of(user: User) -> tuple[str, str, str]:
 
 
 def new_recovery_codes() -> list[str]:
-    """Each has 24 characters in groups of 6."""
+    """Make new recovery codes, each of 24 characters in groups of 6."""
     return [
         "-".join(random_crockford(_GROUP) for _ in range(_GROUPS)) for _ in range(RECOVERY_CODES)
     ]

@@ -131,7 +131,7 @@ def _is_leaked(password: str) -> bool:
 
 
 def _normalize(password: str) -> str:
-    """One form for characters that keyboards compose in different ways."""
+    """Give characters that keyboards compose in different ways one form."""
     return unicodedata.normalize("NFC", password)
 
 

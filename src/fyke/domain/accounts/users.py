@@ -2,7 +2,7 @@
 
 An account always has an owner who can sign in: the last one cannot be removed, disabled or given
 another role. Each change locks the account first, so that two owners who remove each other at the
-same moment do so one after the other.
+same moment do so in turn.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Alerts:
         )
 
     async def count_unread(self, caller: Caller) -> int:
-        """How many are unread; ``MAX_UNREAD_COUNT`` stands for that many or more."""
+        """The number of unread alerts; ``MAX_UNREAD_COUNT`` stands for this number or more."""
         return await self._storage.read(
             lambda tx: tx.alerts.count_unread(caller.account_id, MAX_UNREAD_COUNT)
         )

@@ -80,5 +80,5 @@ def _distribute(total: int, weights: Sequence[Fraction]) -> list[int]:
 
 
 def _decimal(quantity: Fraction) -> Decimal:
-    """With nine decimals, the precision of one byte in gigabytes."""
+    """Round to nine decimals, the precision of one byte in gigabytes."""
     return Decimal(round(quantity * 10**9)).scaleb(-9)

@@ -2,7 +2,7 @@
 
 Every delivery in flight occupies a slot, a hanging one for 15 seconds. Failing hosts may take half
 of the slots, failing and new ones together nine tenths, and hosts whose last attempt succeeded all
-of them: however many hang, the others are served.
+of them: however many hang, the other hosts are served.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The columns of a worker's rows: those of its schema, and those of the newest run."""
+"""The columns of a worker's rows: from its schema, and from the rows of the newest run."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class _LogScan:
 
     @property
     def _step(self) -> int:
-        """Without a filter, a step need not scan more entries than the page shows."""
+        """The entries that a step scans: without a filter no more than the page shows."""
         return self._limit if self._filter.matches_all else _STEP
 
     async def forward(self, low: int, count: int) -> LogPage:

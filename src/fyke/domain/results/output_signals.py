@@ -14,7 +14,7 @@ PAUSE = 0.25
 
 
 class OutputSignals:
-    """One per runner; ``stored`` must be called in its event loop."""
+    """Signals new output. A runner has one; ``stored`` must be called in its event loop."""
 
     def __init__(self, signals: Signals, pause: float = PAUSE) -> None:
         self._signals = signals

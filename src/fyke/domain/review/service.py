@@ -135,7 +135,7 @@ class Reviews:
     async def page(
         self, caller: Caller, *, waiting: bool, offset: int, limit: int
     ) -> tuple[int, list[SubmissionView]]:
-        """Return the total count and one page: those that wait, oldest first, or the others."""
+        """Return the total count and one page: waiting submissions, oldest first, or decided."""
         require_operator(caller, _REVIEWING)
         states = [s for s in SubmissionState if (s is SubmissionState.WAITING) == waiting]
 

@@ -123,7 +123,7 @@ class RunBulk:
         repeated: list[bool] = []  # for each new run: whether an earlier request had started it
         down: Unavailable | None = None
         for run_id in run_ids:
-            if down is not None:  # the storage is unavailable for the others too: do not wait
+            if down is not None:  # the storage is unavailable: do not wait for it with each run
                 results.append(BulkResult(run_id, down))
                 continue
             run_key = _key_of(key, run_id) if key else None

@@ -43,7 +43,7 @@ class RunTraffic:
 
 
 class RunSites:
-    """The sites of all runs; each account can read only those of its own."""
+    """The sites of all runs; each account can read only the sites of its own runs."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

@@ -153,7 +153,9 @@ class RunStream:
         return RunUpdate(self._cursor, view=view)
 
     async def _output(self, run: Run, hidden: frozenset[str]) -> RunUpdate | None:
-        """Alternate between lines and rows, so that a flood of one does not delay the other."""
+        """Alternate between lines and rows, so that a flood of lines does not delay rows, or the
+        reverse.
+        """
         rows_first, self._rows_first = self._rows_first, not self._rows_first
         if rows_first:
             return await self._rows(hidden) or await self._log(run)

@@ -23,7 +23,7 @@ class SubtaskView:
 
 
 class SubtaskReader:
-    """The subtasks of all runs; each account can read only those of its own."""
+    """The subtasks of all runs; each account can read only the subtasks of its own runs."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

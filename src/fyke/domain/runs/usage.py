@@ -29,7 +29,7 @@ class RunUsage:
 
 
 class RunUsages:
-    """The usage of all runs; each account can read only that of its own."""
+    """The usage of all runs; each account can read only the usage of its own runs."""
 
     def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage

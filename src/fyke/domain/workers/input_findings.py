@@ -95,7 +95,7 @@ def _check_properties(properties: list[Any], report: SchemaReport) -> Properties
 
 
 def _check_required(properties: list[Any], report: SchemaReport) -> None:
-    """One finding for all properties without ``required``: there are many where it is left out."""
+    """Report one finding for all properties without ``required``, because there can be many."""
     without = [
         (index, item["name"])
         for index, item in enumerate(properties)

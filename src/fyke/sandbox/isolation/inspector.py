@@ -31,7 +31,7 @@ def text(path: str) -> str:
 
 
 def namespaces() -> dict[str, str]:
-    """By kind: the identity of the namespace of this process, as ``KIND:[NUMBER]``."""
+    """The namespaces of this process: kind to identity, as ``KIND:[NUMBER]``."""
     return {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}  # noqa: PTH115
 
 

@@ -98,7 +98,7 @@ def _prologue(machine: str) -> list[Instruction]:
 
 
 def _checked(machine: str, watches: bool) -> list[Instruction]:
-    """Each block follows one comparison that skips it, and ends in a verdict."""
+    """The rules of checked calls: for each a comparison, which skips its block for other calls."""
     inotify = [ALLOW if watches else _fail(ENOSYS)]
     blocks = {
         "clone": _clone(),

@@ -52,8 +52,8 @@ class InstallTerms:
     builds: bool
 
     def cache(self, client: str) -> str:
-        """The name of this account's download cache. Packages that run code use a separate one,
-        because environments from the other one may be shared between accounts.
+        """The name of this account's download cache. Packages that run code use a separate cache,
+        because environments made from the normal cache may be shared between accounts.
         """
         return f"{self.account_id.upper()}-{client}{'-BUILDS' if self.builds else ''}"
 

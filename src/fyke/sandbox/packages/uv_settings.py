@@ -190,7 +190,7 @@ def _from_files(environ: Mapping[str, str]) -> Sourced | None:
 
 
 def _parse(file: Path, text: str) -> dict[str, Any]:
-    """The keys of a file, those of its table ``pip`` before the others."""
+    """The keys of a file; keys of its table ``pip`` have precedence."""
     try:
         document = tomllib.loads(text)
         pip = convert(document, _Settings).pip

@@ -79,7 +79,7 @@ def _take(folder: int, mode: int) -> None:
 
 
 def _make_folder(parent: int, name: str, mode: int) -> None:
-    """Create the folder, or empty the one that exists."""
+    """Create the folder, or empty it if it exists."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, mode, dir_fd=parent)
     folder = os.open(name, _FOLDER, dir_fd=parent)

@@ -137,7 +137,7 @@ class SqliteDriver:
         return contextlib.nullcontext()
 
     def request_transaction_id(self) -> None:
-        """Not needed: a commit that fails has not taken place."""
+        """Do nothing: with SQLite a commit that fails has not taken place."""
 
     def commit(self) -> None:
         self._connection.execute("COMMIT")
