@@ -147,7 +147,7 @@ def too_deep(body: bytes, limit: int) -> bool:
     """Whether arrays and objects in unparsed ``body`` are nested deeper than ``limit``."""
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
-    # Only brackets outside strings matter, and both kinds alike.
+    # Only brackets outside strings count, and both kinds count as the same.
     brackets = _outside_strings(body).translate(_SAME_BRACKETS, _NO_BRACKETS)
     if b"[" * (limit + 1) in brackets:
         return True

@@ -38,7 +38,7 @@ class Loss:
 
 def find_loss(settings: Settings) -> Loss | None:
     """Compare both databases and the data folder. Changes nothing; raises ``SQLAlchemyError``."""
-    # before the databases: a first start at the same time writes it after them
+    # read before the databases, because a first start at the same time writes the key after them
     started = not settings.database_url and settings.owner_key_file.exists()
     urls = addresses(settings)
     present = presence(urls.state, urls.results)

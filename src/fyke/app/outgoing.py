@@ -29,7 +29,7 @@ class Outgoing:
 
 @contextmanager
 def open_outgoing(settings: Settings) -> Iterator[Outgoing]:
-    """Open all; close them at the end."""
+    """Open the connections for messages; close them at the end."""
     web = HttpNotifier(AddressRules(settings.callback_allow, own_addresses()))
     mail = _mailer(settings)
     try:

@@ -54,7 +54,7 @@ def prepare(
 def _prepare(settings: Settings) -> None:
     try:
         make_home(settings)
-        # roles that are started at once make one secret and one owner key
+        # locked, so that roles that start at the same time make only one secret and owner key
         with locked(settings.run_dir / LOCK):
             refuse_loss(settings)
             migrate_all(settings)

@@ -128,7 +128,7 @@ def only_runner(settings: Settings) -> Iterator[None]:
 
 
 async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
-    """Run until SIGTERM and the end of the running attempts; a second SIGTERM stops those."""
+    """Run until SIGTERM and the end of the running attempts; a second SIGTERM stops them."""
     raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
         async with open_runtime(settings) as runtime:

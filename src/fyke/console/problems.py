@@ -12,7 +12,7 @@ WHOLE = "form"  # for problems that concern no field
 
 def faults_of(error: FykeError, fields: Mapping[str, str], fallback: str = WHOLE) -> dict[str, str]:
     """Field of the form to sentence. ``fields``: the domain's name of a field to the form's.
-    Problems with other fields are assigned to ``other``.
+    Problems with other fields are assigned to ``fallback``.
     """
     if error.reason is not None:
         return {fallback: error_text(error)}

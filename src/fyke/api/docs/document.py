@@ -126,7 +126,7 @@ class Documents:
         }
 
     def _security(self, path: str, method: str) -> list[Document]:
-        # Importers use the first one; the published documents of v1 have only api-key.
+        # Importers use the first scheme; the published documents of v1 have only api-key.
         schemes: list[Document] = [{"apiKey": []}, {"bearer": []}]
         if path.startswith(V2_PREFIX):
             schemes = [{"bearer": []}, {"apiKey": []}, {"token": []}]

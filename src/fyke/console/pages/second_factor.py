@@ -32,7 +32,7 @@ class SecondFactorPages:
             ConsolePage("POST", f"{PATH}/on", self.enable, area=AREA, form_bytes=SMALL),
             ConsolePage("POST", f"{PATH}/codes", self.renew_codes, area=AREA, form_bytes=SMALL),
             ConsolePage("POST", f"{PATH}/off", self.disable, area=AREA, form_bytes=SMALL),
-            # the addresses of responses to forms, reopened later
+            # a response to a form has this address; opened again, it shows the overview
             ConsolePage("GET", f"{PATH}/on", self.show_overview, area=AREA),
             ConsolePage("GET", f"{PATH}/codes", self.show_overview, area=AREA),
         ]

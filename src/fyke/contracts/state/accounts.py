@@ -15,7 +15,7 @@ class AccountStore(Protocol):
     """Accounts, their users and keys. Balances change only through ``LedgerStore.append``."""
 
     def add(self, account: Account) -> None:
-        """Raise ``Conflict`` when the name is taken."""
+        """Add an account; raise ``Conflict`` when the name is taken."""
         ...
 
     def get(self, account_id: str) -> Account | None: ...
@@ -30,7 +30,7 @@ class AccountStore(Protocol):
 
     def all(self) -> list[Account]: ...
     def add_user(self, user: User) -> None:
-        """Raise ``Conflict`` when any account has a user with this name."""
+        """Add a user; raise ``Conflict`` when any account has a user with this name."""
         ...
 
     def user(self, user_id: str) -> User | None: ...
@@ -54,11 +54,11 @@ class AccountStore(Protocol):
     def set_plan(self, account_id: str, plan: Plan) -> None: ...
     def set_caps(self, account_id: str, *, run_cap_micros: int, month_cap_micros: int) -> None: ...
     def add_key(self, key: ApiKey) -> None:
-        """Raise ``Conflict`` when its id or digest already exists."""
+        """Add a key; raise ``Conflict`` when its id or digest already exists."""
         ...
 
     def key(self, key_id: str) -> ApiKey | None:
-        """Including revoked and expired keys."""
+        """The key, even when it is revoked or expired."""
         ...
 
     def key_by_digest(self, digest: str) -> ApiKey | None: ...
@@ -81,11 +81,11 @@ class SessionStore(Protocol):
 
     def add(self, session: Session) -> None: ...
     def get(self, session_id: str) -> Session | None:
-        """Including ended and expired sessions."""
+        """The session, even when it has ended or expired."""
         ...
 
     def by_digest(self, digest: str) -> Session | None:
-        """Including ended and expired sessions."""
+        """The session, even when it has ended or expired."""
         ...
 
     def of_user(self, user_id: str) -> list[Session]:
@@ -143,7 +143,7 @@ class SecondFactorStore(Protocol):
 
     def get(self, user_id: str) -> SecondFactor | None: ...
     def put(self, factor: SecondFactor) -> None:
-        """Add or replace it."""
+        """Add or replace the second factor."""
         ...
 
     def enable(self, user_id: str, at: int) -> bool:
@@ -161,7 +161,7 @@ class SecondFactorStore(Protocol):
         ...
 
     def remove(self, user_id: str) -> bool:
-        """Remove it and the recovery codes; False when there is none."""
+        """Remove the factor and the recovery codes; False when there is no factor."""
         ...
 
     def put_codes(self, user_id: str, digests: Collection[str]) -> None:
@@ -205,11 +205,11 @@ class InputDefaultStore(Protocol):
 
     def get(self, user_id: str, worker_id: str) -> str | None: ...
     def put(self, user_id: str, worker_id: str, input_json: str, at: int) -> None:
-        """Add or replace it."""
+        """Add or replace the default input."""
         ...
 
     def remove(self, user_id: str, worker_id: str) -> bool:
-        """False when there is none."""
+        """Remove the default input; False when there is none."""
         ...
 
 
@@ -239,7 +239,7 @@ class LedgerStore(Protocol):
         ...
 
     def entries(self, account_id: str, *, limit: int) -> list[LedgerEntry]:
-        """Newest first."""
+        """The latest entries, newest first."""
         ...
 
     def page(

@@ -95,7 +95,7 @@ class OutboxStore(Protocol):
         ...
 
     def of_run(self, run_id: str) -> list[Delivery]:
-        """Oldest first."""
+        """The deliveries of a run, oldest first."""
         ...
 
     def page(
@@ -121,7 +121,7 @@ class WebhookStore(Protocol):
     """The endpoints of each account."""
 
     def add(self, endpoint: Endpoint) -> None:
-        """Raise ``Conflict`` when the account has one with this name."""
+        """Add an endpoint; raise ``Conflict`` when the account has one with this name."""
         ...
 
     def get(self, endpoint_id: str) -> Endpoint | None: ...
@@ -148,7 +148,7 @@ class WebhookStore(Protocol):
         ...
 
     def delete(self, endpoint_id: str) -> bool:
-        """False when there is none."""
+        """Delete the endpoint; False when there is none."""
         ...
 
 
@@ -164,7 +164,7 @@ class AlertStore(Protocol):
         ...
 
     def rules(self, account_id: str) -> list[Rule]:
-        """Oldest first."""
+        """The rules of an account, oldest first."""
         ...
 
     def rules_for(self, run: Run) -> list[Rule]:
@@ -213,11 +213,11 @@ class AlertStore(Protocol):
         ...
 
     def claim_month(self, rule_id: str, month: str) -> bool:
-        """True for the first call per rule and month (YYYY-MM): its caller raises the alert."""
+        """Claim the alert of a rule for a month (YYYY-MM); True for the first call only."""
         ...
 
     def add_alert(self, alert: Alert) -> bool:
-        """False when the rule already has one for this run."""
+        """Add an alert; False when the rule already has one for this run."""
         ...
 
     def alert(self, alert_id: str) -> Alert | None: ...

@@ -69,7 +69,7 @@ class RunStore(Protocol):
         ...
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
-        """False when it has already ended."""
+        """End a subtask; False when it has already ended."""
         ...
 
     def end_waiting_subtasks(self, run_id: str, end: End) -> int:
@@ -179,12 +179,12 @@ class StartKeyStore(Protocol):
     """Start keys and the starts that belong to them."""
 
     def get(self, account_id: str, key: str) -> StartRecord | None:
-        """Including an expired one that was not removed yet."""
+        """The record of a key, even an expired one that was not removed yet."""
         ...
 
     def claim(self, record: StartRecord, now: int) -> bool:
-        """Add it; False when the account has an unexpired record with this key. Waits for the end
-        of a concurrent transaction with the same key.
+        """Add a record; False when the account has an unexpired record with this key. Waits for the
+        end of a concurrent transaction with the same key.
         """
         ...
 
@@ -197,7 +197,7 @@ class QueueStore(Protocol):
     """The run queue."""
 
     def add(self, item: QueuedStart) -> int:
-        """Store it and return its new number, greater than all earlier ones."""
+        """Store an item; return its new number, which is greater than all earlier ones."""
         ...
 
     def get(self, item_id: str) -> QueuedStart | None: ...
@@ -215,11 +215,11 @@ class QueueStore(Protocol):
         ...
 
     def explain(self, item_id: str, reason: Reason | None) -> bool:
-        """Write why it waits; False when it no longer waits."""
+        """Write why an item waits; False when it no longer waits."""
         ...
 
     def end(self, item_id: str, at: int, reason: Reason, run_id: str = "") -> bool:
-        """End its wait. Only one of several concurrent callers gets True."""
+        """End the wait of an item. Only one of several concurrent callers gets True."""
         ...
 
     def remove_ended(self, before: int, limit: int) -> int:
@@ -340,11 +340,11 @@ class ShareStore(Protocol):
     def add(self, share: Share) -> None: ...
     def get(self, share_id: str) -> Share | None: ...
     def of_run(self, run_id: str) -> list[Share]:
-        """Newest first."""
+        """The share links of a run, newest first."""
         ...
 
     def revoke(self, share_id: str, at: int) -> bool:
-        """False when it was already revoked."""
+        """Revoke a link; False when it was already revoked."""
         ...
 
 

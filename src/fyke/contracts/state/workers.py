@@ -27,12 +27,12 @@ class WorkerStore(Protocol):
     """Workers and their immutable versions."""
 
     def add(self, worker: Worker) -> None:
-        """Raise ``Conflict`` when the account already has a worker with this name."""
+        """Add a worker; raise ``Conflict`` when the account already has one with this name."""
         ...
 
     def get(self, worker_id: str) -> Worker | None: ...
     def by_path(self, owner: str, name: str) -> Worker | None:
-        """Deleted ones are not found."""
+        """The worker at this path, unless it is deleted."""
         ...
 
     def update(self, worker_id: str, page: WorkerPage, *, public: bool) -> None: ...
@@ -41,8 +41,8 @@ class WorkerStore(Protocol):
         ...
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
-        """Remove it from all lists and searches; ``get`` still returns it. False when it is already
-        deleted.
+        """Remove a worker from all lists and searches; ``get`` still returns it. False when it is
+        already deleted.
         """
         ...
 
@@ -87,12 +87,12 @@ class WorkerStore(Protocol):
         ...
 
     def add_version(self, version: Version) -> None:
-        """Store it and update the worker's latest. Raise ``Conflict`` when the number exists."""
+        """Store a version and update the worker's latest; raise ``Conflict`` for a used number."""
         ...
 
     def version(self, worker_id: str, number: str) -> Version | None: ...
     def versions(self, worker_id: str) -> list[Version]:
-        """Newest first."""
+        """The versions of a worker, newest first."""
         ...
 
     def approve(self, worker_id: str, number: str) -> None:
@@ -173,11 +173,11 @@ class SecretStore(Protocol):
         ...
 
     def put(self, secret: SealedSecret) -> None:
-        """Add it, or replace the secret with the same account, worker and name."""
+        """Add a secret, or replace the one with the same account, worker and name."""
         ...
 
     def remove(self, account_id: str, worker_id: str, name: str) -> bool:
-        """False when there is none."""
+        """Remove a secret; False when there is none."""
         ...
 
     def remove_of_worker(self, worker_id: str) -> None:
@@ -218,17 +218,17 @@ class SubmissionStore(Protocol):
     """Submissions. At most one per worker waits."""
 
     def add(self, submission: Submission) -> None:
-        """Raise ``Conflict`` when one of the same worker waits."""
+        """Add a submission; raise ``Conflict`` when one of the same worker waits."""
         ...
 
     def get(self, submission_id: str) -> Submission | None: ...
     def waiting_of(self, worker_id: str) -> Submission | None: ...
     def of_worker(self, worker_id: str, limit: int) -> list[Submission]:
-        """Newest first."""
+        """The submissions of a worker, newest first."""
         ...
 
     def of_version(self, worker_id: str, number: str) -> Submission | None:
-        """The newest one of a version."""
+        """The newest submission of a version."""
         ...
 
     def page(
@@ -270,11 +270,11 @@ class TaskStore(Protocol):
         ...
 
     def note_run(self, task_id: str, run_id: str) -> bool:
-        """Count a run of it; False when it does not exist."""
+        """Count a run of a task; False when the task does not exist."""
         ...
 
     def delete(self, task_id: str) -> None:
-        """Remove it with its schedule."""
+        """Remove a task with its schedule."""
         ...
 
 
@@ -282,7 +282,7 @@ class ScheduleStore(Protocol):
     """Schedules, at most one per task, and records of their past planned times."""
 
     def put(self, schedule: Schedule) -> None:
-        """Add or replace it. A caller that replaces it has locked it."""
+        """Add or replace a schedule. A caller that replaces one has locked it."""
         ...
 
     def get(self, task_id: str) -> Schedule | None: ...
@@ -299,7 +299,7 @@ class ScheduleStore(Protocol):
         ...
 
     def delete(self, task_id: str) -> bool:
-        """Remove it with its records; False when there is none."""
+        """Remove the schedule with its records; False when there is none."""
         ...
 
     def due(self, now: int, limit: int) -> list[Schedule]:
@@ -322,7 +322,7 @@ class ScheduleStore(Protocol):
         ...
 
     def add_fire(self, fire: Fire) -> bool:
-        """False when this planned time of the task already has a record."""
+        """Add a record; False when this planned time of the task already has one."""
         ...
 
     def fires(self, task_id: str, *, offset: int, limit: int) -> tuple[int, list[Fire]]:

@@ -152,7 +152,7 @@ def zone_names() -> tuple[str, ...]:
 
 
 def _require_code(tx: Transaction, caller: Caller) -> None:
-    """The new session counts as confirmed, so a code is needed where a confirmation needs one."""
+    """Require a confirmation of users with a second factor: the new session counts as confirmed."""
     if is_enabled(tx, caller.user_id):
         require_confirmed(tx, caller)
 

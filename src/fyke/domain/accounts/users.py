@@ -45,7 +45,7 @@ class UserEntry:
 
     user: User
     seen_at: int
-    link: Purpose | None  # of the link that is not used yet
+    link: Purpose | None  # the purpose of a link that is not used yet
     link_expires_at: int
     second_factor: bool = False
 

@@ -112,7 +112,7 @@ def _missing(rule: Rule, facts: FieldFacts) -> Reason | None:
 
 
 def _over_budget(rule: Rule, month: MonthUsage) -> Reason | None:
-    """The parameters of the reason are the amounts of the exceeded budgets only."""
+    """The reason, with the amounts of the exceeded budgets only; None when none is exceeded."""
     exceeded: dict[str, int] = {}
     if rule.usd_micros and month.usd_micros > rule.usd_micros:
         exceeded |= {"used_micros": month.usd_micros, "budget_micros": rule.usd_micros}

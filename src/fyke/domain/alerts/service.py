@@ -76,7 +76,7 @@ class Alerts:
         )
 
     async def rule(self, caller: Caller, rule_id: str) -> RuleView:
-        """Raises ``NotFound``."""
+        """One rule of the account. Raises ``NotFound``."""
         return await self._storage.read(lambda tx: _view(tx, own_rule(tx, caller, rule_id)))
 
     async def add_rule(self, caller: Caller, fields: RuleFields) -> RuleView:
@@ -137,7 +137,7 @@ class Alerts:
 
 
 def own_rule(tx: Transaction, caller: Caller, rule_id: str, *, lock: bool = False) -> Rule:
-    """Raises ``NotFound``, for another account's rule as well."""
+    """The caller's rule. Raises ``NotFound``, for another account's rule as well."""
     rule = tx.alerts.lock_rule(rule_id) if lock else tx.alerts.rule(rule_id)
     if rule is None or rule.account_id != caller.account_id:
         raise NotFound("Alert rule does not exist")

@@ -60,7 +60,7 @@ class Callbacks:
         return await self._storage.read(work)
 
     async def get(self, caller: Caller, delivery_id: str) -> LoggedDelivery:
-        """Raises ``DeliveryNotFound``."""
+        """One delivery of the account. Raises ``DeliveryNotFound``."""
 
         def work(tx: Transaction) -> LoggedDelivery:
             delivery = tx.outbox.get(delivery_id)

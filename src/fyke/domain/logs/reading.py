@@ -62,7 +62,9 @@ class LogReader:
         limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
-        """Raises ``RunNotFound``, for another account's run as well, and ``InvalidFields``."""
+        """A page of the log. Raises ``RunNotFound``, for another account's run as well, and
+        ``InvalidFields``.
+        """
         await self._storage.read(lambda tx: own_run(tx, caller, run_id))
         return await self.page_of(run_id, position, log_filter, limit=limit, cut=cut)
 

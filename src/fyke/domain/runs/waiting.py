@@ -34,7 +34,7 @@ class WaitReasons:
         self._storage = storage
 
     async def reason(self, caller: Caller, run_id: str) -> WaitReason:
-        """Raises ``RunNotFound``."""
+        """The reason why a run of the account waits. Raises ``RunNotFound``."""
         return await self._storage.read(
             lambda tx: _WaitFacts(tx).reason(own_run(tx, caller, run_id))
         )

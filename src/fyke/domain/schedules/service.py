@@ -68,7 +68,7 @@ class Schedules:
         self._storage = storage
 
     async def get(self, caller: Caller, task_id: str) -> ScheduleView:
-        """Raises ``TaskNotFound``, and ``NotFound`` for a task without a schedule."""
+        """The schedule of a task. Raises ``TaskNotFound``, and ``NotFound`` without a schedule."""
 
         def work(tx: Transaction) -> ScheduleView:
             schedule = tx.schedules.get(own_task(tx, caller, task_id).id)

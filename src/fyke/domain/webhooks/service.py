@@ -88,7 +88,7 @@ class Webhooks:
         )
 
     async def get(self, caller: Caller, endpoint_id: str) -> EndpointView:
-        """Raises ``NotFound``."""
+        """One webhook of the account. Raises ``NotFound``."""
         return await self._storage.read(
             lambda tx: _views(tx, [own_endpoint(tx, caller, endpoint_id)])[0]
         )
