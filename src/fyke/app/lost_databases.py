@@ -50,7 +50,9 @@ def find_loss(settings: Settings) -> Loss | None:
 
 
 def refuse_loss(settings: Settings) -> None:
-    """Raise ``Conflict`` for an installation that lacks one of its databases; ``Unavailable``."""
+    """Raise ``Conflict`` for an installation that lacks one of its databases, and
+    ``Unavailable`` when a database cannot be reached.
+    """
     with unavailable_when_down():
         loss = find_loss(settings)
     if loss is not None:

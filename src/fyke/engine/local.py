@@ -21,8 +21,9 @@ class LocalEngine:
         self.lease_seconds = lease_seconds
 
     async def take(self, runner_id: str, capacity: Capacity, *, idle: bool) -> list[Lease]:
-        """Lease what fits. An idle runner also takes one attempt that needs more than its whole
-        capacity: it runs slowly, but it runs."""
+        """Lease attempts that fit. An idle runner also takes one attempt that needs more than its
+        whole capacity: it runs slowly, but it runs.
+        """
 
         def work(tx: Transaction) -> list[Lease]:
             until = tx.now + int(self.lease_seconds * 1000)

@@ -187,8 +187,8 @@ class AddressRules:
     def select(self, host: Host, answers: Iterable[str | Address], port: int) -> list[str]:
         """Return the resolved addresses that may be dialled; empty means refused.
 
-        One private address refuses all of them, because a public name has none. Only where the
-        operator exempted one of them are the others merely left out.
+        One private address refuses all of them, because a public name has none. If the
+        operator has exempted one of them, the others are only left out.
         """
         addresses = [_without_zone(answer) for answer in answers]
         if isinstance(host, str) and self.check_name(host, port):

@@ -43,7 +43,7 @@ def _redact_event(
 
 class StandardError:
     """Standard error for the log. A line that cannot be written, because the disk is full or the
-    reader of a pipe has ended, is lost, and the work that it reports goes on.
+    reader of a pipe has ended, is lost, and the work that it reports continues.
     """
 
     def __init__(self) -> None:

@@ -171,9 +171,9 @@ class Attempts:
         """End the attempt and its subtask, and the run when it was the last subtask. ``sites`` is
         None when unchanged since the last report.
 
-        The attempt is fenced first, so that no rows are stored after the end: only its runner may
-        call this, or a process that has taken it over. Returns the present run; None when the token
-        is no longer valid, and then the state is not changed.
+        The attempt is closed for rows first, so that none are stored after the end: only its runner
+        may call this, or a process that has taken it over. Returns the present run; None when the
+        token is no longer valid, and then the state is not changed.
         """
         rows = await self._results.close_attempt(attempt.id)
 

@@ -24,7 +24,7 @@ _WIDER = frozenset({DeclaredKind.ADDED, DeclaredKind.OPENED, DeclaredKind.BUILDS
 
 @dataclass(frozen=True, slots=True)
 class DeclaredChange:
-    """One change. ``domain`` is the domain, for ``CLOSED`` all of them with commas, else empty."""
+    """One change. ``domain`` is its domain, for ``CLOSED`` all domains with commas, else empty."""
 
     kind: DeclaredKind
     domain: str = ""

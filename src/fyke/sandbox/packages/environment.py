@@ -48,15 +48,13 @@ from fyke.sandbox.process.folders import check_disk
 log = structlog.get_logger()
 
 MAX_BYTES = 2 * 2**30
-FREE_BYTES = 2**30  # what the preparation of environments leaves free on the disk
+FREE_BYTES = 2**30  # of the disk that no environment may fill
 CONTENT = "env"  # the folder that is mounted
 LOG = "install.log"
 SEAL = "seal.json"
 LOCKS = ".locks"  # a file for each environment: exclusive while it is built or removed
-BUILDING, CHANGED = (
-    ".build-",
-    ".changed-",
-)  # prefixes of unfinished and changed ones
+BUILDING = ".build-"  # with a key, the name of the folder of an unfinished environment
+CHANGED = ".changed-"  # and of one whose files have changed since it was sealed
 
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
 
@@ -115,7 +113,7 @@ class UvEnvironments:
         self._failures: dict[str, tuple[float, EnvironmentFailed]] = {}  # until no caller is left
 
     def check_room(self) -> None:
-        """Raise ``DiskShort``; runs need the last ``FREE_BYTES`` of the disk."""
+        """Raise ``DiskShort`` when less than ``FREE_BYTES`` is left, which runs need."""
         self._prepare_root()
         check_disk(self._root, FREE_BYTES)
 
@@ -191,7 +189,7 @@ class UvEnvironments:
                 self._failures.pop(key, None)
 
     async def _recipe(self, version: Version, bundle: Path) -> Recipe | None:
-        """None when the project needs no environment."""
+        """Return how to build the environment, or None when the project needs none."""
         if version.language == Language.PYTHON:
             return await self._python.recipe(version.requirements)
         if version.language == Language.NODE:

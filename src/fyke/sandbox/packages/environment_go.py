@@ -55,7 +55,7 @@ class GoInstaller:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def recipe(self, version: Version, bundle: Path) -> GoRecipe | None:
-        """None when the project contains its program. Raise ``EnvironmentFailed``."""
+        """Return None for a project with its program. Raise ``EnvironmentFailed`` without Go."""
         if (bundle / go_build.PROGRAM).is_file():
             return None
         return GoRecipe(self, await self._go_version(), version.digest, bundle)

@@ -165,8 +165,8 @@ def _variables(environ: Mapping[str, str]) -> Sourced:
 
 
 def _from_files(environ: Mapping[str, str]) -> Sourced | None:
-    """None when uv has no file. A user's file overrides the machine's key by key, and the table
-    ``pip`` overrides the keys outside of it.
+    """Return the settings of uv's files, or None without a file. A user's file overrides the
+    machine's key by key, and the table ``pip`` overrides the keys outside of it.
     """
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}

@@ -136,7 +136,7 @@ def _in_flight(folder: str, name: str) -> int:
 
 
 def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
-    """By name of a work folder: the pids of processes that have it mounted at /work.
+    """Return, for each named work folder, the pids of processes that have it mounted at /work.
 
     Sandbox names are unique, so the last part of the mounted path identifies one.
     """

@@ -34,7 +34,9 @@ class RemovedRows:
 
 
 def remove_unknown_rows(state: Path, rows: Path) -> RemovedRows:
-    """Neither file may be in use. Raises ``sqlite3.Error``."""
+    """Remove rows of runs that ``state`` does not know. Neither file may be in use. Raises
+    ``sqlite3.Error``.
+    """
     with contextlib.closing(sqlite3.connect(rows, isolation_level=None)) as connection:
         connection.execute("ATTACH ? AS state", (str(state),))
         if not (_has(connection, "main", "results_attempts") and _has(connection, "state", "runs")):

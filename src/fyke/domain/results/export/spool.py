@@ -174,7 +174,7 @@ class Spool:
                     file.notify()
 
     async def _make_space(self, size: int) -> None:
-        """Remove the least recently used files until ``more`` bytes fit. Raises ``SpoolFull``."""
+        """Remove the least recently used files until ``size`` bytes fit. Raises ``SpoolFull``."""
         self._written += size
         used = sum(file.size for file in self._files.values())
         for file in list(self._files.values()):
