@@ -65,7 +65,7 @@ def main():
 
 main()
 '''
-CROWD = (
+SINGLE_VERSIONS = (
     ("maps-places", "Places on maps", "Names, addresses and ratings of places near a point.", 5),
     ("news-watch", "News watch", "New articles of the sites you name, once an hour.", 6),
     ("job-board", "Job board", "Open positions with place, pay and date.", 7),
@@ -75,14 +75,14 @@ CROWD = (
 async def add_versions(app: App) -> str:
     """Publish a few workers, one of them with several versions; return its path."""
     workers = app.services.workers
-    for name, title, description, category in CROWD:
+    for name, title, description, category in SINGLE_VERSIONS:
         worker = await app.publish(name, caller=app.other)
         page = PageChange(title, description, (category,))
         await workers.change_page(app.other, worker.id, page)
-    for n, (fields, main, more) in enumerate(_history()):
+    for n, (fields, main, files) in enumerate(_history()):
         schema = {"description": "Reads prices of shops.", "properties": fields}
-        more = {**more, "input_schema.json": json.dumps(schema, indent=2)}
-        project = python_project(main, output=COLUMNS[: 2 + n], **more)
+        files = {**files, "input_schema.json": json.dumps(schema, indent=2)}
+        project = python_project(main, output=COLUMNS[: 2 + n], **files)
         worker, _, _ = await workers.publish(
             app.owner, project, name="shop-prices", title="Shop prices", public=True
         )
@@ -101,7 +101,7 @@ def _history() -> list[tuple[list[dict[str, Any]], str, dict[str, str]]]:
     files = {"README.md": README, "CHANGELOG.md": CHANGELOG}
     retry = MAIN.replace('task["urls"]', 'task["urls"] * 3')
     currency = {"name": "currency", "type": "string", "editor": "select", "options": ["EUR", "USD"]}
-    fewer = [FIELDS[0], FIELDS[1] | {"default": 50}, currency]
-    declared = {"egress": ["shop.example", "*.prices-of-many-shops.example", "10.0.0.1:443"]}
-    last = files | {"fyke.json": json.dumps(declared | {"install": "build"})}
-    return [(FIELDS, MAIN, {}), (FIELDS, retry, files), (fewer, retry, last)]
+    changed_fields = [FIELDS[0], FIELDS[1] | {"default": 50}, currency]
+    egress = ["shop.example", "*.prices-of-many-shops.example", "10.0.0.1:443"]
+    last_files = files | {"fyke.json": json.dumps({"egress": egress, "install": "build"})}
+    return [(FIELDS, MAIN, {}), (FIELDS, retry, files), (changed_fields, retry, last_files)]

@@ -29,7 +29,7 @@ class Entry:
     offset: int | None = None
     payload: bytes | None = None  # instead of the compressed content
     disk: int = 0
-    after: bytes = b""
+    after: bytes = b""  # between this entry and the next one
 
     def raw_name(self) -> bytes:
         return self.name.encode() if isinstance(self.name, str) else self.name
@@ -39,8 +39,8 @@ class Entry:
             return self.payload
         if self.method != 8:
             return self.content
-        squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
-        return squeeze.compress(self.content) + squeeze.flush()
+        compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+        return compressor.compress(self.content) + compressor.flush()
 
 
 @dataclass
@@ -48,14 +48,14 @@ class End:
     """Fields of the end record that replace the correct values."""
 
     count: int | None = None
-    here: int | None = None
+    count_on_disk: int | None = None
     size: int | None = None
     start: int | None = None
     disk: int = 0
     comment: bytes = b""
-    before: bytes = b""
-    tail: bytes = b""
-    prefix: bytes = b""
+    before: bytes = b""  # between the directory and this record
+    tail: bytes = b""  # after the comment
+    prefix: bytes = b""  # before the first entry
     mark: bytes = field(default=b"PK\x05\x06")
 
 
@@ -77,7 +77,7 @@ def make_zip(entries: list[Entry], end: End | None = None) -> bytes:
         end.mark,
         end.disk,
         0,
-        count if end.here is None else end.here,
+        count if end.count_on_disk is None else end.count_on_disk,
         count,
         size if end.size is None else end.size,
         start if end.start is None else end.start,
@@ -86,14 +86,14 @@ def make_zip(entries: list[Entry], end: End | None = None) -> bytes:
     return bytes(body) + end.comment + end.tail
 
 
-def _true(entry: Entry) -> tuple[int, int, int]:
+def _crc_and_sizes(entry: Entry) -> tuple[int, int, int]:
     crc = zlib.crc32(entry.content) if entry.crc is None else entry.crc
     packed = len(entry.data()) if entry.packed is None else entry.packed
     return crc, packed, len(entry.content) if entry.size is None else entry.size
 
 
 def _local(entry: Entry) -> bytes:
-    crc, packed, size = _true(entry)
+    crc, packed, size = _crc_and_sizes(entry)
     name = entry.raw_name() if entry.local_name is None else entry.local_name
     flags = entry.flags if entry.local_flags is None else entry.local_flags
     method = entry.method if entry.local_method is None else entry.local_method
@@ -107,7 +107,7 @@ def _local(entry: Entry) -> bytes:
 
 
 def _central(entry: Entry, offset: int) -> bytes:
-    crc, packed, size = _true(entry)
+    crc, packed, size = _crc_and_sizes(entry)
     name = entry.raw_name()
     head = struct.pack(
         "<4s4B4HL2L5H2L",

@@ -162,7 +162,7 @@ def build_app(
 def add_pages(app: Starlette, pages: Pages) -> None:
     """Let ``pages`` answer paths outside ``/api`` that no operation has.
 
-    A client that does not accept HTML gets the JSON error for a path that is not a page either.
+    If the path is not a page either, a client that does not accept HTML gets the JSON error.
     """
     app.router.default = _pages_or(app.router.default, pages)
 

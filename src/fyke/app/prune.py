@@ -260,7 +260,7 @@ class SharedPrune:
         return [item for item in items if _is_ours(item.path)]
 
     def remove(self, item: Removable) -> bool:
-        """Remove it, unless it is in use now. Return whether it was removed."""
+        """Remove the item, unless it is in use now. Return whether it was removed."""
         if item.kind is Kind.GROUP:
             with contextlib.suppress(OSError):  # in use again
                 item.path.rmdir()

@@ -23,7 +23,7 @@ class Child:
         self._ended = asyncio.Event()
 
     async def wait(self) -> int:
-        """Return the exit status once it has ended."""
+        """Wait for the end of the process and return its exit status."""
         await self._ended.wait()
         assert self.returncode is not None  # noqa: S101 - for mypy
         return self.returncode

@@ -56,17 +56,17 @@ class RunningLauncher:
             self._open.callback(os.close, descriptor)
 
     def descriptors(self) -> list[int]:
-        """The descriptors that become readable when it reports or ends; none once it has ended."""
+        """Descriptors that become readable when the launcher reports or ends; none afterwards."""
         return [] if self.process.poll() is not None else [self.reports, self._end]
 
     def reported(self) -> bool:
-        """Whether it has reported since the last call."""
+        """Whether the launcher has reported since the last call."""
         with contextlib.suppress(BlockingIOError):
             return bool(os.read(self.reports, 4096))
         return False
 
     def stop(self) -> None:
-        """Terminate it; kill it if it is frozen."""
+        """Terminate the launcher; kill it if it is frozen."""
         self.process.terminate()
         try:
             self.process.wait(LAUNCHER_END_SECONDS)

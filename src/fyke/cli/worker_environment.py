@@ -47,7 +47,7 @@ class EnvironmentWatch:
             raise
 
     def until_prepared(self, seconds: float | None) -> EnvironmentItem | None:
-        """Wait until it is ready or has failed, at most ``seconds``."""
+        """Wait until the environment is ready or has failed, at most ``seconds``."""
         end = None if seconds is None else self._clock() + seconds
         live, pause = LiveLine(self._server.out), FIRST_PAUSE
         try:

@@ -27,21 +27,21 @@ _FIELDS = tuple(field.name for field in fields(SearchTerms))
 class ListAddress:
     """The query of the address: search terms, columns, cursor."""
 
-    words: SearchTerms
+    terms: SearchTerms
     columns: tuple[str, ...] = DEFAULT_COLUMNS
     cursor: str = ""
     everything: bool = False  # without filters, even the saved ones
 
     @property
     def filtered(self) -> bool:
-        return any(getattr(self.words, name) for name in _FIELDS)
+        return any(getattr(self.terms, name) for name in _FIELDS)
 
     def pairs(self) -> list[tuple[str, str]]:
         """The query as pairs, without defaults and cursor."""
         pairs = [
-            (_NAMES.get(name, name), getattr(self.words, name))
+            (_NAMES.get(name, name), getattr(self.terms, name))
             for name in _FIELDS
-            if getattr(self.words, name)
+            if getattr(self.terms, name)
         ]
         if self.columns != DEFAULT_COLUMNS:
             pairs += [("col", column) for column in self.columns] or [("col", "none")]
@@ -64,13 +64,13 @@ class ListAddress:
 
 def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListAddress:
     """The address of these query parameters; ``chosen`` are the values of ``col``."""
-    words = {name: query.get(_NAMES.get(name, name), "").strip()[:1000] for name in _FIELDS}
+    terms = {name: query.get(_NAMES.get(name, name), "").strip()[:1000] for name in _FIELDS}
     requested = list(chosen)
     columns = (
         tuple(column for column in COLUMNS if column in requested) if requested else DEFAULT_COLUMNS
     )
     return ListAddress(
-        words=SearchTerms(**words),
+        terms=SearchTerms(**terms),
         columns=columns,
         cursor=query.get("cursor", "").strip(),
         everything="all" in query,

@@ -97,7 +97,7 @@ class SiteRate:
         self._paused_until = now + min(length, self._rules.max_pause)
 
     def is_idle(self, now: float) -> bool:
-        """Whether it can be removed: no connection, no backlog, and no recent pause."""
+        """Whether the site can be removed: no connection, no backlog, and no recent pause."""
         self._refill(now)
         remembers_pause = self._pauses and now < self._paused_until + self._rules.max_pause
         return not self.total and self._tokens >= self._rules.burst and not remembers_pause

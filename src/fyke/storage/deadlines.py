@@ -20,7 +20,7 @@ class Deadline:
     lock: float = 5
 
     def sql(self, scope: str) -> str:
-        """Return the statements that set it for a ``SESSION`` or a transaction (``LOCAL``)."""
+        """Statements that set the limits for a ``SESSION`` or a transaction (``LOCAL``)."""
         return "; ".join(
             f"SET {scope} {name} = {round(seconds * 1000)}"
             for name, seconds in (

@@ -22,12 +22,12 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zs"]), m
     st.builds(SearchTerms, **dict.fromkeys(SearchTerms.__dataclass_fields__, WORDS.map(str.strip))),
     st.sets(st.sampled_from(COLUMNS)),
 )
-def test_an_address_can_be_read_back(words: SearchTerms, columns: set[str]) -> None:
+def test_an_address_can_be_read_back(terms: SearchTerms, columns: set[str]) -> None:
     chosen = tuple(column for column in COLUMNS if column in columns)
-    written = ListAddress(words, chosen)
-    found = read_back(written.path("5-cursor"))
-    assert (found.words, found.columns, found.cursor) == (words, chosen, "5-cursor")
-    assert read_back(f"/runs?{written.query()}").words == words
+    written = ListAddress(terms, chosen)
+    parsed = read_back(written.path("5-cursor"))
+    assert (parsed.terms, parsed.columns, parsed.cursor) == (terms, chosen, "5-cursor")
+    assert read_back(f"/runs?{written.query()}").terms == terms
 
 
 def test_default_filters_are_not_in_the_address() -> None:

@@ -69,7 +69,7 @@ class OperationPage:
 
     @property
     def playable(self) -> bool:
-        """Whether the playground supports it: it takes JSON or no body."""
+        """Whether the playground supports the operation, which then takes JSON or no body."""
         return self.body_media in ("", _JSON)
 
 

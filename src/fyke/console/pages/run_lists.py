@@ -87,7 +87,7 @@ class RunListPages:
         return response
 
     async def _page(self, view: View, address: ListAddress) -> RunListPage:
-        search = await self.lists.search(view.caller, address.words, view.zone_name)
+        search = await self.lists.search(view.caller, address.terms, view.zone_name)
         if not address.cursor:
             return await self.lists.page(view.caller, search, size=SIZE)
         newer = address.cursor.startswith(NEWER)
@@ -96,13 +96,13 @@ class RunListPages:
 
     async def export(self, view: View) -> Response:
         address = run_filters.read(view.query, ())
-        search = await self.lists.search(view.caller, address.words, view.zone_name)
+        search = await self.lists.search(view.caller, address.terms, view.zone_name)
         return await csv_file(runs_csv(self.lists.all_rows(view.caller, search)), "runs.csv")
 
     async def live(self, view: View) -> Response:
         """Stream changes of the runs in ``run_id``, and the number of runs newer than ``top``."""
         address = run_filters.read(view.query, view.query.getlist("col"))
-        search = await self.lists.search(view.caller, address.words, view.zone_name)
+        search = await self.lists.search(view.caller, address.terms, view.zone_name)
         top = view.query.get("top", "")
         cursor = parse_cursor(top) if top else None
         run_ids = view.query.getlist("run_id")[:SIZE]
@@ -148,7 +148,7 @@ class RunListPages:
         matching = view.form.on("all_matching")
         if not matching and not run_ids:
             return view.go(address.path(), _("No runs selected."), "warn")
-        search = await self.lists.search(view.caller, address.words, view.zone_name)
+        search = await self.lists.search(view.caller, address.terms, view.zone_name)
         if not view.form.on("confirmed"):
             return await self._ask(view, action, address, search, run_ids, matching=matching)
         if matching:

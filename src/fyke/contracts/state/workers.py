@@ -37,7 +37,7 @@ class WorkerStore(Protocol):
 
     def update(self, worker_id: str, page: WorkerPage, *, public: bool) -> None: ...
     def allow_builds(self, worker_id: str, *, allowed: bool) -> None:
-        """Set whether dependencies of its versions may run code during installation."""
+        """Set whether dependencies of the worker's versions may run code during installation."""
         ...
 
     def mark_deleted(self, worker_id: str, at: int) -> bool:
@@ -108,7 +108,7 @@ class WorkerStore(Protocol):
         ...
 
     def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
-        """Set the defaults of all its versions. Serialised with publications."""
+        """Set the defaults of all versions of a worker. Serialised with publications."""
         ...
 
 
@@ -130,12 +130,14 @@ class WorkerFactStore(Protocol):
 
 
 class EnvironmentStore(Protocol):
-    """The environments of versions. Versions that never were to be prepared have none: drafts, and
-    those from before environments were recorded, until a run needs them.
+    """The environments of versions. Drafts, and versions from before environments were recorded,
+    have none until a run needs it.
     """
 
     def request(self, version_id: str) -> bool:
-        """Make its preparation due, again after a failure; False when it is ready or due."""
+        """Make the preparation of an environment due, again after a failure; False when it is ready
+        or due.
+        """
         ...
 
     def get(self, version_id: str) -> VersionEnvironment | None: ...
@@ -151,15 +153,15 @@ class EnvironmentStore(Protocol):
         ...
 
     def claim(self, before: VersionEnvironment, runner_id: str) -> bool:
-        """Let the runner prepare it; False when it is no longer as ``before``."""
+        """Let the runner prepare an environment; False when it is no longer as ``before``."""
         ...
 
     def end(self, after: VersionEnvironment, runner_id: str) -> bool:
-        """Write the result of the runner; False when it no longer prepares the environment."""
+        """Write the runner's result; False when the runner no longer prepares the environment."""
         ...
 
     def put(self, environment: VersionEnvironment) -> None:
-        """Write what an attempt has found, whichever runner prepares it."""
+        """Write the result of an attempt, whichever runner prepares the environment."""
         ...
 
     def remove_of_worker(self, worker_id: str) -> None: ...
@@ -181,11 +183,11 @@ class SecretStore(Protocol):
         ...
 
     def remove_of_worker(self, worker_id: str) -> None:
-        """Remove the secrets of all accounts for it."""
+        """Remove the secrets of all accounts for a worker."""
         ...
 
     def note_use(self, account_id: str, worker_id: str, names: Sequence[str], at: int) -> None:
-        """Write that a run received them at ``at``, unless a later use is stored."""
+        """Write that a run received the secrets at ``at``, unless a later use is stored."""
         ...
 
 
@@ -199,8 +201,8 @@ class UploadStore(Protocol):
         ...
 
     def claim(self, upload_id: str, now: int, until: int) -> Upload | None:
-        """Claim its checks until ``until``; None when they are done or another process has
-        claimed them.
+        """Claim the checks of an upload until ``until``; None when they are done or another process
+        has claimed them.
         """
         ...
 

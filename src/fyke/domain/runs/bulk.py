@@ -33,7 +33,9 @@ _STATES: dict[BulkAction, tuple[RunState, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """The result for one run: ``error`` is None after success; ``new_run_id`` of a rerun."""
+    """The result for one run. ``error`` is None after success; ``new_run_id``: the run that a rerun
+    has started.
+    """
 
     run_id: str
     error: FykeError | None = None

@@ -37,7 +37,7 @@ class EndpointView:
 
     @property
     def disabled_at(self) -> int:
-        """Since when (ms) it is disabled because all calls have failed for days; 0 = it is not."""
+        """When (ms) the endpoint was disabled because all calls failed for days; 0 = never."""
         return self.receiver.disabled_at if self.receiver else 0
 
 

@@ -23,7 +23,7 @@ FileExists = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class EntryPoint:
-    """``file`` is its path in the project."""
+    """The language of a project, and the path of its first file to run."""
 
     language: Language
     file: str

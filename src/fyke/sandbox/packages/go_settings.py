@@ -81,7 +81,7 @@ def read_go(environ: Mapping[str, str], settings: Mapping[str, str]) -> PackageC
 
 
 def _source(name: str, environ: Mapping[str, str], settings: Mapping[str, str]) -> str:
-    """The variable, or Go's own file, that sets it."""
+    """The variable, or Go's own file, that sets ``name``."""
     if environ.get(name):
         return name
     file = settings.get("GOENV", "")

@@ -77,7 +77,7 @@ class PackageClient:
 
 
 def is_web(url: str) -> bool:
-    """Whether it is a valid address with http or https."""
+    """Whether ``url`` is a valid address with http or https."""
     try:
         parts = urlsplit(url)
         return parts.scheme in _PORTS and bool(parts.hostname) and (parts.port or 1) > 0

@@ -77,7 +77,7 @@ def _covers(place: Path, folder: Path) -> bool:
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether all users can reach and read it; otherwise no sandbox's user can mount it."""
+    """Whether all users can reach and read the folder; else no sandbox's user can mount it."""
     if os.geteuid() != 0:
         return folder.is_dir()
     try:

@@ -88,7 +88,7 @@ INVALID: list[tuple[str, list[Entry], End | None]] = [
     ("broken local zip64", [Entry("a", packed=None, local_size=0xFFFFFFFF)], None),
     ("entry on another disk", [Entry("a", disk=1)], None),
     ("two disks", [MAIN], End(disk=1)),
-    ("counts differ", [MAIN], End(here=2)),
+    ("counts differ", [MAIN], End(count_on_disk=2)),
     ("more entries than there are", [MAIN], End(count=2)),
     ("fewer entries than there are", [MAIN, Entry("a")], End(count=1)),
     ("zip64 count", [MAIN], End(count=0xFFFF)),

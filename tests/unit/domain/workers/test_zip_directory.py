@@ -140,7 +140,7 @@ def test_entries_that_share_bytes_are_refused() -> None:
         (End(count=0xFFFF), "it is a zip64 archive"),
         (End(before=b"PK\x06\x07" + bytes(16)), "it is a zip64 archive"),
         (End(disk=1), "it is one part of a split archive"),
-        (End(here=2), "it is one part of a split archive"),
+        (End(count_on_disk=2), "it is one part of a split archive"),
         (End(start=0), "the directory is not at the offset in the end record"),
         (End(count=2), "the directory is shorter than its entries"),
         (End(count=0), "the directory is longer than its entries"),

@@ -58,16 +58,16 @@ class SpoolFile:
 
     @property
     def settled(self) -> bool:
-        """Whether it is complete or has failed."""
+        """Whether the file is complete or has failed."""
         return self.complete or self.failure is not None
 
     def notify(self) -> None:
-        """Wake the readers that wait for it to grow."""
+        """Wake the readers that wait for the file to grow."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def wait(self, size: int | None = None) -> None:
-        """Return when it is complete, or has ``size`` bytes. Raises the error of its writer."""
+        """Wait until the file is complete or has ``size`` bytes. Raises the writer's error."""
         while not self.settled and (size is None or self.size < size):
             await self._changed.wait()
         if self.failure is not None:

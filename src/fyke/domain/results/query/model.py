@@ -49,7 +49,7 @@ class RowSelection:
 
     @property
     def plain(self) -> bool:
-        """Whether it is all rows in the order of the pushes."""
+        """Whether the selection is all rows in the order of the pushes."""
         return self.sort is None and not self.filters
 
 
@@ -79,7 +79,7 @@ class Query:
 
     @property
     def plain(self) -> bool:
-        """Whether it is the visible rows as they were pushed."""
+        """Whether the query returns the visible rows as they were pushed."""
         return self.selection.plain and self.form.plain and not self.failed_rows
 
 
