@@ -17,7 +17,7 @@ import time
 from common import arguments, head, line
 
 from fyke.contracts.execution import Sandbox
-from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, site
+from integration.sandbox.sandboxes import MIB, SPAWNERS, SandboxSetup, sandbox_setup
 
 QUIET = """
 import time
@@ -71,14 +71,14 @@ while True:
 CPUS, MEMORY = 0.125, 512 * MIB  # the defaults of a run
 
 
-async def quiet(place: Site) -> float:
+async def quiet(setup: SandboxSetup) -> float:
     """Milliseconds of one step of the quiet Worker, the median of 40."""
-    out, _, _ = await place.run(QUIET, cpus=1.0)
+    out, _, _ = await setup.run(QUIET, cpus=1.0)
     return float(out) * 1000
 
 
-async def hog(place: Site, code: str) -> tuple[Sandbox, asyncio.Task[None]]:
-    sandbox = await place.open(READY + code, cpus=CPUS, memory=MEMORY)
+async def hog(setup: SandboxSetup, code: str) -> tuple[Sandbox, asyncio.Task[None]]:
+    sandbox = await setup.open(READY + code, cpus=CPUS, memory=MEMORY)
     await sandbox.launch({})
     reading = asyncio.create_task(_swallow(sandbox))
     await sandbox.apply_cpu_limit()
@@ -94,11 +94,11 @@ async def measure(rounds: int) -> None:
     alone: list[float] = []
     among: list[float] = []
     ends: list[float] = []
-    async with site(SPAWNERS[0]) as place:
+    async with sandbox_setup(SPAWNERS[0]) as setup:
         for _ in range(rounds):
-            alone.append(await quiet(place))
-            hogs = [await hog(place, code) for code in HOGS.values()]
-            among.append(await quiet(place))
+            alone.append(await quiet(setup))
+            hogs = [await hog(setup, code) for code in HOGS.values()]
+            among.append(await quiet(setup))
             for sandbox, reading in hogs:
                 started = time.perf_counter()
                 await sandbox.close()

@@ -31,8 +31,12 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent / "tests" / "integration" / "sandbox")
 )
 
-from sandboxes import SPAWNERS, Site, version  # type: ignore[import-not-found]
-from sandboxes import site as site_of  # type: ignore[import-not-found]
+from sandboxes import (  # type: ignore[import-not-found]
+    SPAWNERS,
+    SandboxSetup,
+    sandbox_setup,
+    version,
+)
 
 from fyke.contracts.execution import Environment, SandboxLimits, SandboxSpec
 from fyke.kit.ids import new_ulid
@@ -76,7 +80,7 @@ async def first_byte(sandbox) -> None:
         return
 
 
-async def sandboxed(site: Site, bundle: Path):
+async def sandboxed(setup: SandboxSetup, bundle: Path):
     """A sandbox whose program has written its first byte, and the milliseconds of both parts."""
     spec = SandboxSpec(
         name=new_ulid(),
@@ -86,8 +90,8 @@ async def sandboxed(site: Site, bundle: Path):
         limits=SandboxLimits(cpus=1.0, memory=256 * 2**20),
     )
     started = time.perf_counter()
-    sandbox = await site.sandbox.open(spec)
-    site.sandboxes.append(sandbox)
+    sandbox = await setup.sandbox.open(spec)
+    setup.sandboxes.append(sandbox)
     up = time.perf_counter()
     await sandbox.launch({})
     await first_byte(sandbox)
@@ -109,18 +113,18 @@ async def ended(sandbox, end) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-async def measure(site: Site, count: int) -> None:
+async def measure(setup: SandboxSetup, count: int) -> None:
     hello, patient, stubborn = (
-        site.bundle({"main.py": code}) for code in (HELLO, PATIENT, STUBBORN)
+        setup.bundle({"main.py": code}) for code in (HELLO, PATIENT, STUBBORN)
     )
     for _ in range(3):
-        sandbox, _, _ = await sandboxed(site, hello)
+        sandbox, _, _ = await sandboxed(setup, hello)
         await sandbox.close()
     bares, ups, runs, shares, peaks = [], [], [], [], []
-    spent = cpu_ms(site.launcher.pid) if site.launcher else 0
+    spent = cpu_ms(setup.launcher.pid) if setup.launcher else 0
     for _ in range(count):
         without = bare()
-        sandbox, up, run = await sandboxed(site, hello)
+        sandbox, up, run = await sandboxed(setup, hello)
         peaks.append((await sandbox.usage()).memory_peak / 2**20)
         await sandbox.close()
         bares.append(without)
@@ -132,14 +136,14 @@ async def measure(site: Site, count: int) -> None:
     line("share of the sandbox", spread(shares))
     line("  creation", spread(ups))
     line("  launch to first byte", spread(runs))
-    if site.launcher:
-        line("CPU time", f"{(cpu_ms(site.launcher.pid) - spent) / count:.1f} ms")
+    if setup.launcher:
+        line("CPU time", f"{(cpu_ms(setup.launcher.pid) - spent) / count:.1f} ms")
     line("peak memory", spread(peaks, "MiB"))
     aborts, kills = [], []
     for _ in range(count):
-        sandbox, _, _ = await sandboxed(site, patient)
+        sandbox, _, _ = await sandboxed(setup, patient)
         aborts.append(await ended(sandbox, sandbox.terminate))
-        sandbox, _, _ = await sandboxed(site, stubborn)
+        sandbox, _, _ = await sandboxed(setup, stubborn)
         kills.append(await ended(sandbox, sandbox.kill))
     line("SIGTERM to removed", spread(aborts))
     line("SIGKILL to removed, 20 daemons", spread(kills))
@@ -152,8 +156,8 @@ def main() -> int:
     head("Isolation: its share of a start, and the time until a sandbox is removed")
 
     async def work() -> None:
-        async with site_of(SPAWNERS[0]) as site:
-            await measure(site, options.sandboxes)
+        async with sandbox_setup(SPAWNERS[0]) as setup:
+            await measure(setup, options.sandboxes)
 
     asyncio.run(work())
     return 0

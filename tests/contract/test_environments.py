@@ -34,7 +34,7 @@ async def maker(request: pytest.FixtureRequest) -> AsyncIterator[Maker]:
     async with open_workspace(request.param) as made:
         make_wheel(make_wheel_folder(made.wheels), "tiny")
         yield made.offline
-        assert os.listdir(made.place.work) == []
+        assert os.listdir(made.setup.work) == []
 
 
 async def test_an_environment_is_built_once(maker: Maker, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from fyke.contracts.tools import ToolAccess, ToolKind, ToolLimits, ToolSpec, Too
 from fyke.egress.local import LocalEgress
 from fyke.sandbox.process import processes
 from fyke.sandbox.tools.runner import SandboxedTools
-from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, site
+from integration.sandbox.sandboxes import MIB, SPAWNERS, SandboxSetup, sandbox_setup
 
 pytestmark = [
     pytest.mark.anyio,
@@ -33,9 +33,9 @@ LIMITS = ToolLimits(seconds=30, memory=256 * MIB, work_size=64 * MIB)
 class ToolSetup:
     """A tool runner with its own data folder."""
 
-    def __init__(self, place: Site, egress: LocalEgress) -> None:
-        self.site = place
-        self.tools = SandboxedTools(place.work, place.spawner, egress)
+    def __init__(self, setup: SandboxSetup, egress: LocalEgress) -> None:
+        self.setup = setup
+        self.tools = SandboxedTools(setup.work, setup.spawner, egress)
 
     def spec(self, code: str, *, limits: ToolLimits = LIMITS, **options: Any) -> ToolSpec:
         return ToolSpec(ToolKind.GIT, [PYTHON, "-I", "-c", code], limits, **options)
@@ -48,11 +48,11 @@ class ToolSetup:
 
 @pytest.fixture(params=SPAWNERS)
 async def workspace(request: pytest.FixtureRequest) -> AsyncIterator[ToolSetup]:
-    async with site(request.param) as place:
+    async with sandbox_setup(request.param) as setup:
         egress = LocalEgress(own=tuple)
-        yield ToolSetup(place, egress)
+        yield ToolSetup(setup, egress)
         await egress.stop()
-        assert os.listdir(place.work) == []
+        assert os.listdir(setup.work) == []
 
 
 @contextmanager
@@ -92,7 +92,7 @@ try: open("/bundle/in", "w")
 except OSError as e: print(e.strerror)
 os.makedirs("out/deep"); open("out/deep/file", "w").write("made"); os.chmod("out", 0)
 """
-    inputs = workspace.site.bundle({"in": "an input"})
+    inputs = workspace.setup.bundle({"in": "an input"})
     spec = workspace.spec(
         code, env={"GIVEN": "1"}, files={"given/name.txt": "a=b\nc\u00e4"}, inputs=inputs
     )
@@ -189,11 +189,11 @@ async def test_cancelling_kills_the_tool(workspace: ToolSetup) -> None:
         work = asyncio.create_task(hold())
         while not requested:
             await asyncio.sleep(0.01)
-        (name,) = os.listdir(workspace.site.work)
+        (name,) = os.listdir(workspace.setup.work)
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        assert os.listdir(workspace.site.work) == []
+        assert os.listdir(workspace.setup.work) == []
         assert not processes.with_work_folders(frozenset({name}))
 
 

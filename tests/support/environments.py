@@ -13,7 +13,7 @@ from fyke.egress.local import LocalEgress
 from fyke.model.worker import Version
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.tools.runner import SandboxedTools
-from integration.sandbox.sandboxes import SPAWNERS, Site, site
+from integration.sandbox.sandboxes import SPAWNERS, SandboxSetup, sandbox_setup
 
 ACCOUNT = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -22,24 +22,24 @@ ACCOUNT = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 class Workspace:
     """A data folder and the tools that install packages in it."""
 
-    place: Site
+    setup: SandboxSetup
     tools: SandboxedTools
 
     @property
     def root(self) -> Path:
-        return self.place.home / "cache" / "environments"
+        return self.setup.home / "cache" / "environments"
 
     @property
     def wheels(self) -> Path:
         """A folder of wheels that tools may read."""
-        return self.place.home / "wheels"
+        return self.setup.home / "wheels"
 
     def environments(self, environ: Mapping[str, str] | None = None, **options: Any) -> Installing:
         return Installing(UvEnvironments(self.root, self.tools, environ=environ, **options))
 
     def offline(self, **options: Any) -> Installing:
         """Environments from the folder of wheels only."""
-        home = str(self.place.home / "nobody")
+        home = str(self.setup.home / "nobody")
         environ = {"UV_FIND_LINKS": str(self.wheels), "UV_OFFLINE": "1", "HOME": home}
         return self.environments(environ, **options)
 
@@ -59,9 +59,9 @@ class Installing:
 @asynccontextmanager
 async def open_workspace(kind: str = SPAWNERS[0]) -> AsyncIterator[Workspace]:
     """Open a data folder; its work folder must be empty at the end."""
-    async with site(kind, with_wheels=True) as place:
+    async with sandbox_setup(kind, with_wheels=True) as setup:
         egress = LocalEgress(own=tuple)
         try:
-            yield Workspace(place, SandboxedTools(place.work, place.spawner, egress))
+            yield Workspace(setup, SandboxedTools(setup.work, setup.spawner, egress))
         finally:
             await egress.stop()

@@ -17,7 +17,7 @@ from fyke.git.process import GitLimits
 from fyke.kit.addresses import AddressRules
 from fyke.kit.resolver import Resolver
 from fyke.sandbox.tools.runner import SandboxedTools
-from integration.sandbox.sandboxes import SPAWNERS, site
+from integration.sandbox.sandboxes import SPAWNERS, sandbox_setup
 
 
 class SandboxesOnDemand:
@@ -32,10 +32,10 @@ class SandboxesOnDemand:
 
     @asynccontextmanager
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
-        async with site(SPAWNERS[0]) as place:
+        async with sandbox_setup(SPAWNERS[0]) as setup:
             egress = LocalEgress(self._rules, resolver=self._resolver)
             try:
-                async with SandboxedTools(place.work, place.spawner, egress).run(spec) as run:
+                async with SandboxedTools(setup.work, setup.spawner, egress).run(spec) as run:
                     self.outputs.append(run.output)
                     yield run
             finally:

@@ -18,8 +18,7 @@ from fyke.kit.resolver import Resolver
 from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
-from integration.sandbox.sandboxes import ROOT, SPAWNERS, Site, drain
-from integration.sandbox.sandboxes import site as sandbox_site
+from integration.sandbox.sandboxes import ROOT, SPAWNERS, SandboxSetup, drain, sandbox_setup
 from support.packages import environment_of
 from support.sites import CountingSite, counting_site
 from support.tls_site import NAME, TlsSite, tls_site
@@ -51,13 +50,13 @@ class Observed:
 class Setup:
     """Sandboxes, an egress in this process, and two sites whose names only the proxy resolves."""
 
-    def __init__(self, place: Site, plain: CountingSite, tls: TlsSite) -> None:
-        self._place, self._plain, self._tls = place, plain, tls
+    def __init__(self, sandboxes: SandboxSetup, plain: CountingSite, tls: TlsSite) -> None:
+        self._sandboxes, self._plain, self._tls = sandboxes, plain, tls
 
     @property
     def environments(self) -> Path:
         """The environments of the sandboxes."""
-        return self._place.home / "cache"
+        return self._sandboxes.home / "cache"
 
     async def execute(
         self,
@@ -77,7 +76,7 @@ class Setup:
         allow = tuple(f"{NAME}:{port}" for port in (self._plain.port, self._tls.port))
         egress = LocalEgress(resolver=Resolver(lambda name: ("127.0.0.1",)))
         files = files | {"site.pem": self._tls.certificate.read_bytes()}
-        sandbox = await self._place.open(
+        sandbox = await self._sandboxes.open(
             files, language=language, environment=environment, memory=1024 * MIB, cpus=2.0
         )
         sdk = await serve(sandbox.listeners["sdk"], answer)
@@ -112,9 +111,9 @@ class Setup:
 
 @pytest.fixture
 async def setup(tmp_path: Path) -> AsyncIterator[Setup]:
-    async with sandbox_site(SPAWNERS[0]) as place, tls_site(tmp_path, TLS_BODY) as tls:
+    async with sandbox_setup(SPAWNERS[0]) as sandboxes, tls_site(tmp_path, TLS_BODY) as tls:
         with counting_site() as plain:
-            yield Setup(place, plain, tls)
+            yield Setup(sandboxes, plain, tls)
 
 
 def assert_all_succeeded(observed: Observed, plain: int, tls: int) -> None:

@@ -39,7 +39,7 @@ class Place:
         self.workers = Workers(storage, blobs, ThreadPool(), ManualClock())
         self.account = records.account()
         self.environments = workspace.offline().made
-        self.bundles = BundleCache(blobs, workspace.place.home / "bundles")
+        self.bundles = BundleCache(blobs, workspace.setup.home / "bundles")
         deps: Any = SimpleNamespace(
             version_environments=VersionEnvironments(storage),
             environments=self.environments,

@@ -45,7 +45,7 @@ async def made() -> AsyncIterator[Workspace]:
     """A workspace for all tests, because the account's cache keeps compiled packages."""
     async with open_workspace() as opened:
         yield opened
-        assert os.listdir(opened.place.work) == []
+        assert os.listdir(opened.setup.work) == []
 
 
 def version() -> Version:
@@ -55,7 +55,7 @@ def version() -> Version:
 
 async def build(made: Workspace, files: dict[str, str | bytes], **environ: str) -> Path:
     environments = made.environments({"HOME": "/nonexistent", "GOPROXY": "off", **environ})
-    built = await environments.ensure(version(), made.place.bundle(files))
+    built = await environments.ensure(version(), made.setup.bundle(files))
     assert built.path is not None
     return built.path / "main"
 
@@ -68,7 +68,7 @@ def runs(program: Path) -> str:
 
 async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) -> None:
     requested = version()
-    bundle = made.place.bundle({"main.go": HELLO, "go.mod": MODULE})
+    bundle = made.setup.bundle({"main.go": HELLO, "go.mod": MODULE})
     environments = made.environments({"HOME": "/nonexistent"})
     built = await environments.ensure(requested, bundle)
     assert built.path is not None
@@ -154,13 +154,13 @@ async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
         }
         environments = made.environments(environ)
         with pytest.raises(EnvironmentFailed) as caught:
-            bundle = made.place.bundle(files | {"leak.s": '#include "/work/.config/netrc"\n'})
+            bundle = made.setup.bundle(files | {"leak.s": '#include "/work/.config/netrc"\n'})
             await environments.ensure(version(), bundle, account)
         messages = f"{caught.value}\n{caught.value.log}"
         assert f"/{NAME}/@v/{VERSION}.zip" in paths
         assert password not in messages
         assert "/work/.config/netrc: no such file" in messages
-        built = await environments.ensure(version(), made.place.bundle(files), account)
+        built = await environments.ensure(version(), made.setup.bundle(files), account)
         assert built.path is not None
         assert runs(built.path / "main") == "hello from a module\n"
 
@@ -221,7 +221,7 @@ async def test_no_code_of_the_project_runs(made: Workspace) -> None:
         "Makefile": "all:\n\ttouch /cache/ran\n",
     }
     await build(made, files)
-    ran = [path for path in (made.place.home / "tool-caches").rglob("*") if path.name == "ran"]
+    ran = [path for path in (made.setup.home / "tool-caches").rglob("*") if path.name == "ran"]
     assert ran == []
 
 

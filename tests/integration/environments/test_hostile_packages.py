@@ -84,7 +84,7 @@ class Trial:
 
     @property
     def home(self) -> Path:
-        return self.workspace.place.home
+        return self.workspace.setup.home
 
     @property
     def places(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class Trial:
         assert not (self.home / "ran").exists()
         assert (self.home / "state.db").read_text() == hostile.SECRET
         assert (self.cache / "kept").read_text() == hostile.SECRET
-        assert os.listdir(self.workspace.place.work) == []
+        assert os.listdir(self.workspace.setup.work) == []
         assert set(os.listdir(self.home)) == self.before["home"]
         escaped = [path for path in self.home.rglob("escaped*") if "evil" not in path.parts]
         assert escaped == []

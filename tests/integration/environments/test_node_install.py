@@ -37,9 +37,9 @@ def registry() -> Iterator[Registry]:
 @pytest.fixture
 async def environments(registry: Registry) -> AsyncIterator[Installing]:
     async with open_workspace() as made:
-        home = str(made.place.home / "nobody")
+        home = str(made.setup.home / "nobody")
         yield made.environments({"npm_config_registry": registry.url, "HOME": home})
-        assert os.listdir(made.place.work) == []
+        assert os.listdir(made.setup.work) == []
 
 
 @pytest.fixture

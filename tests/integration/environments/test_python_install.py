@@ -37,7 +37,7 @@ async def workspace() -> AsyncIterator[Workspace]:
     async with open_workspace() as made:
         make_wheel_folder(made.wheels)
         yield made
-        assert os.listdir(made.place.work) == []
+        assert os.listdir(made.setup.work) == []
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ async def test_the_installation_has_a_time_limit(workspace: Workspace, tmp_path:
 
 async def test_stopping_kills_the_installer(workspace: Workspace, tmp_path: Path) -> None:
     work = asyncio.create_task(workspace.offline().ensure(version(), tmp_path))
-    while not os.listdir(workspace.place.work):
+    while not os.listdir(workspace.setup.work):
         await asyncio.sleep(0.005)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):

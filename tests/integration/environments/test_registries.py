@@ -35,7 +35,7 @@ NODE = a_version("w", language=Language.NODE)
 async def workspace() -> AsyncIterator[Workspace]:
     async with open_workspace() as workspace:
         yield workspace
-        assert os.listdir(workspace.place.work) == []
+        assert os.listdir(workspace.setup.work) == []
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ class Configured:
     ) -> Environment:
         options = {name: settings.pop(name) for name in ("seconds", "upstream") if name in settings}
         environ = {
-            "HOME": str(self.workspace.place.home / "nobody"),
+            "HOME": str(self.workspace.setup.home / "nobody"),
             "PIP_CONFIG_FILE": os.devnull,
             **settings,
         }

@@ -63,12 +63,12 @@ def connection(home: str) -> socket.socket:
 async def test_no_packet_crashes_the_launcher_or_opens_a_sandbox(count: int) -> None:
     dice = random.Random(count)
     with data_folder() as home:
-        async with launched(home) as place:
-            launcher = place.launcher
+        async with launched(home) as setup:
+            launcher = setup.launcher
             assert launcher is not None
             folder, refused = f"/proc/{launcher.pid}/fd", 0
             with connection(str(home)) as sock:
-                await place.spawner.limits()
+                await setup.spawner.limits()
                 sock.send(b"{}")
                 sock.recv(65_536)
                 before = len(os.listdir(folder))
@@ -80,6 +80,6 @@ async def test_no_packet_crashes_the_launcher_or_opens_a_sandbox(count: int) -> 
                     assert "error" in answer or isinstance(answer["result"], list)
                 assert len(os.listdir(folder)) == before
             assert count * 0.8 < refused < count
-            assert os.listdir(place.work) == []
+            assert os.listdir(setup.work) == []
             assert launcher.poll() is None
-            assert (await place.spawner.limits())[0] in ("v1", "v2", "none")
+            assert (await setup.spawner.limits())[0] in ("v1", "v2", "none")

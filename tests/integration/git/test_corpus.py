@@ -30,7 +30,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.resolver import Resolver
 from fyke.model.upload import GitSource
 from fyke.sandbox.tools.runner import SandboxedTools
-from integration.sandbox.sandboxes import SPAWNERS, Site, site
+from integration.sandbox.sandboxes import SPAWNERS, SandboxSetup, sandbox_setup
 from support.git_server import git_server
 from support.hostile_repositories import repositories
 from support.hostile_urls import NAMES, SECRET, urls
@@ -85,9 +85,9 @@ def canary() -> Iterator[Canary]:
 class Watched:
     """Searches the sandboxes for files that only an executed command could have created."""
 
-    def __init__(self, place: Site, rules: AddressRules, resolver: Resolver | None) -> None:
+    def __init__(self, setup: SandboxSetup, rules: AddressRules, resolver: Resolver | None) -> None:
         self.egress = LocalEgress(rules, resolver=resolver)
-        self._tools = SandboxedTools(place.work, place.spawner, self.egress)
+        self._tools = SandboxedTools(setup.work, setup.spawner, self.egress)
         self.sandboxes = 0
         self.ran: list[str] = []
 
@@ -103,8 +103,8 @@ class Watched:
 async def watched(
     rules: AddressRules, resolver: Resolver | None = None, certificates: Path | None = None
 ) -> AsyncIterator[tuple[SystemGit, Watched]]:
-    async with site(SPAWNERS[0]) as place:
-        tools = Watched(place, rules, resolver)
+    async with sandbox_setup(SPAWNERS[0]) as setup:
+        tools = Watched(setup, rules, resolver)
         limits = GitLimits(seconds=60, folder=20 * 2**20)
         git = SystemGit(tools, rules, resolver=resolver, limits=limits, certificates=certificates)
         try:

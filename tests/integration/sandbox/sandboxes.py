@@ -43,7 +43,7 @@ SPAWNERS = ("launcher",) if ROOT else ("direct", "direct-soft")
 
 
 @dataclass
-class Site:
+class SandboxSetup:
     """A data folder and the sandbox factory that uses it."""
 
     home: Path
@@ -161,45 +161,47 @@ def handed_groups() -> ControlGroups:
 
 
 @asynccontextmanager
-async def site(kind: str, *, with_wheels: bool = False) -> AsyncIterator[Site]:
+async def sandbox_setup(kind: str, *, with_wheels: bool = False) -> AsyncIterator[SandboxSetup]:
     """A data folder with sandboxes of the spawner ``kind``. Fails if files are left in it.
 
     ``with_wheels``: tools may read the machine's folders of wheels and the folder ``wheels``, which
     is created in the data folder.
     """
-    more = find_links_folders(os.environ) if with_wheels else []
-    async with used_launcher(more) if kind == "launcher" else _direct(kind, more) as place:
+    find_links = find_links_folders(os.environ) if with_wheels else []
+    async with (
+        used_launcher(find_links) if kind == "launcher" else _direct(kind, find_links) as setup
+    ):
         if with_wheels:
-            (place.home / "wheels").mkdir(mode=0o755)
-        yield place
-        for sandbox in place.sandboxes:
+            (setup.home / "wheels").mkdir(mode=0o755)
+        yield setup
+        for sandbox in setup.sandboxes:
             await sandbox.close()
             for listener in sandbox.listeners.values():
                 listener.close()
-        assert os.listdir(place.work) == []
+        assert os.listdir(setup.work) == []
 
 
 @asynccontextmanager
-async def _direct(kind: str, more: Sequence[Path]) -> AsyncIterator[Site]:
+async def _direct(kind: str, find_links: Sequence[Path]) -> AsyncIterator[SandboxSetup]:
     """The direct spawner, with the control groups of this user or without any."""
     with data_folder() as home:
         groups = handed_groups() if kind == "direct" else NoGroups("left out by the test")
-        spawner = DirectSpawner(home / "work", groups, [home / "wheels", *more])
-        yield Site(home, BubblewrapSandboxes(home / "work", spawner), spawner)
+        spawner = DirectSpawner(home / "work", groups, [home / "wheels", *find_links])
+        yield SandboxSetup(home, BubblewrapSandboxes(home / "work", spawner), spawner)
         spawner.close()
 
 
 @asynccontextmanager
 async def launched(
     home: Path, prefix: Sequence[str] = (), client_silence: float = CLIENT_SILENCE
-) -> AsyncIterator[Site]:
+) -> AsyncIterator[SandboxSetup]:
     """A launcher that runs as root, with a client connected as the service user. ``prefix`` is a
     command that executes the launcher, such as ``setpriv``.
     """
     with launcher(home, prefix=prefix, client_silence=client_silence) as process:
         client = await connect(home)
         try:
-            yield Site(home, BubblewrapSandboxes(home / "work", client), client, process)
+            yield SandboxSetup(home, BubblewrapSandboxes(home / "work", client), client, process)
         finally:
             await client.close()
 
@@ -248,13 +250,15 @@ def launcher(
         process.stdout.close()
 
 
-class _Started:
+class _StartedLauncher:
     """A launcher on a data folder of its own."""
 
-    def __init__(self, more: Sequence[Path]) -> None:
+    def __init__(self, find_links: Sequence[Path]) -> None:
         with ExitStack() as stack:
             self.home = stack.enter_context(data_folder())
-            self.process = stack.enter_context(launcher(self.home, [self.home / "wheels", *more]))
+            self.process = stack.enter_context(
+                launcher(self.home, [self.home / "wheels", *find_links])
+            )
             self._end = stack.pop_all()
         self._mode = (self.home / "run").stat().st_mode
         atexit.register(self.close)
@@ -292,20 +296,20 @@ def _remove(entry: Path) -> None:
         entry.unlink()
 
 
-_free: dict[tuple[Path, ...], list[_Started]] = {}
+_free: dict[tuple[Path, ...], list[_StartedLauncher]] = {}
 
 
 @asynccontextmanager
-async def used_launcher(more: Sequence[Path] = ()) -> AsyncIterator[Site]:
+async def used_launcher(find_links: Sequence[Path] = ()) -> AsyncIterator[SandboxSetup]:
     """A launcher that tests use one after another, because starting one takes as long as starting a
     sandbox. Its tools may read the folder ``wheels`` of its data folder, and ``more``. A launcher
     that has ended or still has files is not reused.
     """
-    free = _free.setdefault(tuple(more), [])
-    started = free.pop() if free else _Started(more)
+    free = _free.setdefault(tuple(find_links), [])
+    started = free.pop() if free else _StartedLauncher(find_links)
     client = await connect(started.home)
     try:
-        yield Site(
+        yield SandboxSetup(
             started.home,
             BubblewrapSandboxes(started.home / "work", client),
             client,

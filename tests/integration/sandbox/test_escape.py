@@ -19,7 +19,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 from fyke.sandbox.isolation import syscalls
 from fyke.sandbox.process import processes
-from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, drain, line, site
+from integration.sandbox.sandboxes import MIB, SPAWNERS, SandboxSetup, drain, line, sandbox_setup
 from zoo.bundles import built
 
 pytestmark = [
@@ -32,8 +32,8 @@ MIN_PROBES = {Language.PYTHON: 200, Language.NODE: 100, Language.GO: 150}
 
 
 @pytest.fixture(params=SPAWNERS)
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    async with site(request.param) as made:
+async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
+    async with sandbox_setup(request.param) as made:
         yield made
 
 
@@ -55,7 +55,7 @@ class Canaries:
 
 
 @contextlib.contextmanager
-def canaries(place: Site) -> Iterator[Canaries]:
+def canaries(setup: SandboxSetup) -> Iterator[Canaries]:
     """A port on every address, a datagram port, an abstract socket, sockets with names like the
     platform's own, and two files: one for every user, one for its owner only.
     """
@@ -76,7 +76,7 @@ def canaries(place: Site) -> Iterator[Canaries]:
             ("control.sock", socket.SOCK_SEQPACKET),
             ("doorbell.sock", socket.SOCK_DGRAM),
         ):
-            at = place.home / "run" / word
+            at = setup.home / "run" / word
             made = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
             made.bind(str(at))
             stack.callback(at.unlink)
@@ -85,19 +85,19 @@ def canaries(place: Site) -> Iterator[Canaries]:
             (datagrams if kind == socket.SOCK_DGRAM else streams).append(made)
         for server in streams:
             server.listen(8)
-        file = place.home / "canary.txt"
+        file = setup.home / "canary.txt"
         file.write_text("seen")
         file.chmod(0o666)
-        secret = place.home / "secret.key"
+        secret = setup.home / "secret.key"
         secret.write_text("not seen")
         secret.chmod(0o600)
         targets = {
             "port": tcp.getsockname()[1],
             "udp": udp.getsockname()[1],
             "abstract": name,
-            "sockets": [*paths, str(place.home / "run" / "launcher.sock")],
+            "sockets": [*paths, str(setup.home / "run" / "launcher.sock")],
             "pid": os.getpid(),
-            "paths": [str(file), str(secret), str(place.home), str(place.work)],
+            "paths": [str(file), str(secret), str(setup.home), str(setup.work)],
             "addresses": own_addresses(),
         }
         yield Canaries(targets, [*streams, *datagrams], file)
@@ -126,9 +126,9 @@ def probes(language: Language) -> dict[str, str | bytes]:
 
 @pytest.mark.needs("{language}")
 @pytest.mark.parametrize("language", MIN_PROBES)
-async def test_no_worker_escapes_from_its_sandbox(place: Site, language: Language) -> None:
-    with canaries(place) as canary:
-        sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
+async def test_no_worker_escapes_from_its_sandbox(setup: SandboxSetup, language: Language) -> None:
+    with canaries(setup) as canary:
+        sandbox = await setup.open(probes(language), language=language, memory=512 * MIB)
         variables = {
             "PROBE_TARGETS": json.dumps(canary.targets),
             "PROBE_CALLS": json.dumps(numbers()),
@@ -144,9 +144,9 @@ async def test_no_worker_escapes_from_its_sandbox(place: Site, language: Languag
         assert canary.sang() == 0, "a canary was touched"
 
 
-async def test_the_canaries_detect_access(place: Site) -> None:
+async def test_the_canaries_detect_access(setup: SandboxSetup) -> None:
     """Otherwise the other test would prove nothing."""
-    with canaries(place) as canary:
+    with canaries(setup) as canary:
         targets = canary.targets
         for address in ("127.0.0.1", *targets["addresses"]):
             socket.create_connection((address, targets["port"]), 5).close()
@@ -163,7 +163,7 @@ async def test_the_canaries_detect_access(place: Site) -> None:
         assert Path(targets["paths"][0]).read_text() == "seen"
 
 
-async def test_sandboxes_do_not_see_each_other(place: Site) -> None:
+async def test_sandboxes_do_not_see_each_other(setup: SandboxSetup) -> None:
     victim_code = """
 import socket, time
 s = socket.socket(); s.bind(("127.0.0.1", 4444)); s.listen()
@@ -174,7 +174,7 @@ print("up", flush=True)
 time.sleep(600)
 """
     name = new_ulid()
-    victim = await place.open(victim_code, name=name)
+    victim = await setup.open(victim_code, name=name)
     await victim.launch({})
     await line(victim)
     pids = processes.with_work_folders(frozenset({name}))[name]
@@ -186,7 +186,7 @@ def met(f):
 print(met(lambda: socket.create_connection(("127.0.0.1", 4444), 3)))
 print(met(lambda: socket.socket(socket.AF_UNIX).connect("\\0other-sandbox")))
 print(os.path.exists("/work/secret"), os.path.exists("/tmp/secret"))
-print(met(lambda: os.listdir({str(place.work / name)!r})))
+print(met(lambda: os.listdir({str(setup.work / name)!r})))
 print([p for p in os.listdir("/proc") if p.isdigit()] == ["1", "2"])
 for pid in {[pid for pid in pids if pid > 4]}:
     for step in (
@@ -196,13 +196,13 @@ for pid in {[pid for pid in pids if pid > 4]}:
         word = met(step)
         if word not in ("ProcessLookupError", "FileNotFoundError"): print(pid, word)
 """
-    out, err, _ = await place.run(code)
+    out, err, _ = await setup.run(code)
     assert out.split() == [
         *("ConnectionRefusedError", "ConnectionRefusedError", "False", "False"),
         *("FileNotFoundError", "True"),
     ], err
     assert len(pids) == 2
-    if place.launcher is not None:  # signals, keyrings and files are also separated by user
+    if setup.launcher is not None:  # signals, keyrings and files are also separated by user
         owners = {os.stat(f"/proc/{pid}").st_uid for pid in pids}
-        mine = (await place.open("import time; time.sleep(600)"))._spawned.user  # type: ignore[attr-defined]
+        mine = (await setup.open("import time; time.sleep(600)"))._spawned.user  # type: ignore[attr-defined]
         assert {mine}.isdisjoint(owners)

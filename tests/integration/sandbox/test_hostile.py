@@ -15,7 +15,15 @@ from fyke.contracts.execution import Sandbox
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.process import processes
 from fyke.sandbox.process.sandbox_process import HIDDEN_CHECKS
-from integration.sandbox.sandboxes import MIB, ROOT, SPAWNERS, Site, drain, line, site
+from integration.sandbox.sandboxes import (
+    MIB,
+    ROOT,
+    SPAWNERS,
+    SandboxSetup,
+    drain,
+    line,
+    sandbox_setup,
+)
 
 pytestmark = [
     pytest.mark.anyio,
@@ -55,18 +63,18 @@ print("up", flush=True)
 
 
 @pytest.fixture(params=SPAWNERS)
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    async with site(request.param) as made:
+async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
+    async with sandbox_setup(request.param) as made:
         yield made
 
 
-async def ends(sandbox: Sandbox, name: str, place: Site) -> float:
+async def ends(sandbox: Sandbox, name: str, setup: SandboxSetup) -> float:
     """Close the sandbox and check that nothing is left; return the seconds it took."""
     started = time.monotonic()
     await sandbox.close()
     seconds = time.monotonic() - started
     assert processes.with_work_folders(frozenset({name})) == {}
-    assert name not in os.listdir(place.work)
+    assert name not in os.listdir(setup.work)
     assert seconds < END_SECONDS
     return seconds
 
@@ -78,10 +86,10 @@ def quotas(name: str) -> list[str]:
     return [path.read_text().split()[0] for path in files]
 
 
-async def test_the_cpu_quota_is_lifted_before_the_kill(place: Site) -> None:
+async def test_the_cpu_quota_is_lifted_before_the_kill(setup: SandboxSetup) -> None:
     """The exit of processes takes CPU time, so a low quota would delay it."""
     name = new_ulid()
-    sandbox = await place.open(SLEEP, name=name, cpus=0.125)
+    sandbox = await setup.open(SLEEP, name=name, cpus=0.125)
     await sandbox.launch({})
     await line(sandbox)
     before = quotas(name)
@@ -94,24 +102,24 @@ async def test_the_cpu_quota_is_lifted_before_the_kill(place: Site) -> None:
         ({"max"}, {"12500"}, {"max"}),
         (set(), set(), set()),  # without control groups
     )
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
 
 
 @pytest.mark.parametrize("cpus", [1.0, 0.125])
-async def test_a_fork_bomb_is_limited(place: Site, cpus: float) -> None:
+async def test_a_fork_bomb_is_limited(setup: SandboxSetup, cpus: float) -> None:
     name = new_ulid()
-    sandbox = await place.open(FORK_BOMB, name=name, processes=64, cpus=cpus)
+    sandbox = await setup.open(FORK_BOMB, name=name, processes=64, cpus=cpus)
     await sandbox.launch({})
     assert await line(sandbox) == "stopped 11"
     await sandbox.apply_cpu_limit()
     alive = processes.with_work_folders(frozenset({name}))[name]
     assert 8 < len(alive) <= 68
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
 
 
-async def test_killing_the_sandbox_ends_daemons(place: Site) -> None:
+async def test_killing_the_sandbox_ends_daemons(setup: SandboxSetup) -> None:
     name = new_ulid()
-    sandbox = await place.open(DAEMONS + "time.sleep(600)", name=name)
+    sandbox = await setup.open(DAEMONS + "time.sleep(600)", name=name)
     await sandbox.launch({})
     await line(sandbox)
     async with asyncio.timeout(END_SECONDS):  # the last daemons may still be forking
@@ -120,20 +128,20 @@ async def test_killing_the_sandbox_ends_daemons(place: Site) -> None:
     await sandbox.terminate()
     await sandbox.kill()
     assert processes.with_work_folders(frozenset({name})) == {}
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
 
 
-async def test_the_end_of_the_main_process_ends_daemons(place: Site) -> None:
+async def test_the_end_of_the_main_process_ends_daemons(setup: SandboxSetup) -> None:
     name = new_ulid()
-    sandbox = await place.open(DAEMONS, name=name)
+    sandbox = await setup.open(DAEMONS, name=name)
     await sandbox.launch({})
     await asyncio.wait_for(drain(sandbox), END_SECONDS)
     ended = await asyncio.wait_for(sandbox.wait(), END_SECONDS)
     assert (ended.code, ended.signal) == (0, 0)
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
 
 
-async def test_stopped_processes_are_killed_too(place: Site) -> None:
+async def test_stopped_processes_are_killed_too(setup: SandboxSetup) -> None:
     name = new_ulid()
     code = """
 import os, signal, time
@@ -143,14 +151,14 @@ for _ in range(5):
 print("up", flush=True)
 os.kill(os.getpid(), signal.SIGSTOP)
 """
-    sandbox = await place.open(code, name=name)
+    sandbox = await setup.open(code, name=name)
     await sandbox.launch({})
     await line(sandbox)
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
     assert (await sandbox.wait()).signal == signal.SIGKILL
 
 
-async def test_threads_count_as_processes(place: Site) -> None:
+async def test_threads_count_as_processes(setup: SandboxSetup) -> None:
     code = """
 import threading, time
 try:
@@ -161,19 +169,19 @@ except RuntimeError:
     print("stopped", flush=True)
 import os; os._exit(0)
 """
-    out, _, _ = await place.run(code, processes=40)
+    out, _, _ = await setup.run(code, processes=40)
     assert out == "stopped\n"
 
 
-async def test_a_memory_hog_is_killed_with_the_reason(place: Site) -> None:
+async def test_a_memory_hog_is_killed_with_the_reason(setup: SandboxSetup) -> None:
     name = new_ulid()
     code = "x = []\nwhile True: x.append(bytearray(8 << 20))"
-    sandbox = await place.open(code, name=name, memory=96 * MIB)
+    sandbox = await setup.open(code, name=name, memory=96 * MIB)
     await sandbox.launch({})
     ended = await asyncio.wait_for(sandbox.wait(), END_SECONDS)
     assert ended.out_of_memory
     assert ended.signal == signal.SIGKILL
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
 
 
 FILL = """
@@ -190,27 +198,27 @@ else:
 """
 
 
-async def test_the_size_of_tmp_is_limited(place: Site) -> None:
-    out, _, _ = await place.run(f"PATH = '/tmp/x'\n{FILL}", tmp_size=16 * MIB)
+async def test_the_size_of_tmp_is_limited(setup: SandboxSetup) -> None:
+    out, _, _ = await setup.run(f"PATH = '/tmp/x'\n{FILL}", tmp_size=16 * MIB)
     assert out == "28 16\n"
 
 
-async def test_the_size_of_shared_memory_is_limited(place: Site) -> None:
-    out, _, _ = await place.run(f"PATH = '/dev/shm/x'\n{FILL}")
+async def test_the_size_of_shared_memory_is_limited(setup: SandboxSetup) -> None:
+    out, _, _ = await setup.run(f"PATH = '/dev/shm/x'\n{FILL}")
     assert out == "28 16\n"
 
 
-async def test_dev_cannot_be_filled(place: Site) -> None:
-    out, _, _ = await place.run(f"PATH = '/dev/x'\n{FILL}")
+async def test_dev_cannot_be_filled(setup: SandboxSetup) -> None:
+    out, _, _ = await setup.run(f"PATH = '/dev/x'\n{FILL}")
     assert out == "30 0\n"
 
 
-async def test_the_size_of_a_file_is_limited(place: Site) -> None:
-    out, _, _ = await place.run(f"PATH = 'x'\n{FILL}", file_size=8 * MIB)
+async def test_the_size_of_a_file_is_limited(setup: SandboxSetup) -> None:
+    out, _, _ = await setup.run(f"PATH = 'x'\n{FILL}", file_size=8 * MIB)
     assert out == "27 8\n"
 
 
-async def test_space_cannot_be_preallocated(place: Site) -> None:
+async def test_space_cannot_be_preallocated(setup: SandboxSetup) -> None:
     """Preallocating a terabyte would fill the disk before the next check."""
     code = """
 import ctypes, fcntl, os, struct
@@ -225,7 +233,7 @@ for number in (0x40305828, 0x4030582A, 0x40305839):
 os.posix_fallocate(file, 0, 1 << 20)  # the C library writes zeros instead
 print(os.stat("x").st_size)
 """
-    out, err, _ = await place.run(code)
+    out, err, _ = await setup.run(code)
     assert out.split() == [*["95"] * 4, str(1 << 20)], err
 
 
@@ -245,19 +253,19 @@ print(os.stat("x").st_size)
         *("listed folder", "no name"),
     ],
 )
-async def test_a_full_work_folder_is_detected_and_removed(place: Site, code: str) -> None:
+async def test_a_full_work_folder_is_detected_and_removed(setup: SandboxSetup, code: str) -> None:
     name = new_ulid()
     limit = 8 * MIB
     full = f"{code}\nprint('done', flush=True)\nimport time; time.sleep(600)"
-    sandbox = await place.open(full, name=name, work_size=limit)
+    sandbox = await setup.open(full, name=name, work_size=limit)
     await sandbox.launch({})
     assert await line(sandbox) == "done"
     used = await sandbox.usage()
-    if place.launcher is not None and "chmod" in code:
+    if setup.launcher is not None and "chmod" in code:
         assert used.work_bytes >= 8 * MIB  # root can read folders without permissions
     else:
         assert used.work_bytes > limit
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
 
 
 HIDES = {
@@ -293,9 +301,9 @@ os.unlink("x"); os.unlink("y")
 
 @pytest.mark.skipif(not ROOT, reason="only root sees what others have mapped")
 @pytest.mark.parametrize("way", HIDES)
-async def test_hidden_files_are_detected(place: Site, way: str) -> None:
+async def test_hidden_files_are_detected(setup: SandboxSetup, way: str) -> None:
     write = "import os\nfile = os.open('x', os.O_RDWR | os.O_CREAT)\nos.write(file, bytes(9 << 20))"
-    sandbox = await place.open(f"{write}\n{HIDES[way]}\n{SLEEP}", work_size=8 * MIB)
+    sandbox = await setup.open(f"{write}\n{HIDES[way]}\n{SLEEP}", work_size=8 * MIB)
     await sandbox.launch({})
     assert await line(sandbox) == "done"
     async with asyncio.timeout(END_SECONDS):  # a program that has just started is not mapped yet
@@ -303,7 +311,7 @@ async def test_hidden_files_are_detected(place: Site, way: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_files_in_flight_finally_count_as_too_many(place: Site) -> None:
+async def test_files_in_flight_finally_count_as_too_many(setup: SandboxSetup) -> None:
     code = """
 import os, socket
 file = os.open("x", os.O_RDWR | os.O_CREAT)
@@ -312,25 +320,25 @@ left, right = socket.socketpair()
 socket.send_fds(left, [b"x"], [file])
 os.unlink("x"); os.close(file)
 """
-    sandbox = await place.open(code + SLEEP, work_size=8 * MIB)
+    sandbox = await setup.open(code + SLEEP, work_size=8 * MIB)
     await sandbox.launch({})
     assert await line(sandbox) == "done"
     looks = [(await sandbox.usage()).work_bytes for _ in range(HIDDEN_CHECKS)]
     assert max(looks[:-1]) < 8 * MIB < looks[-1]
 
 
-async def test_a_small_work_folder_stays_below_its_limit(place: Site) -> None:
+async def test_a_small_work_folder_stays_below_its_limit(setup: SandboxSetup) -> None:
     code = "open('x', 'wb').write(bytes(2 << 20))\n" + SLEEP
-    sandbox = await place.open(code, work_size=8 * MIB)
+    sandbox = await setup.open(code, work_size=8 * MIB)
     await sandbox.launch({})
     await line(sandbox)
     assert 2 * MIB <= (await sandbox.usage()).work_bytes < 3 * MIB
 
 
-async def test_links_to_other_folders_are_not_followed(place: Site) -> None:
+async def test_links_to_other_folders_are_not_followed(setup: SandboxSetup) -> None:
     """Neither measuring nor removing follows links of the Worker."""
     name = new_ulid()
-    victim = place.home / "victim"
+    victim = setup.home / "victim"
     victim.mkdir(mode=0o777)
     victim.chmod(0o777)
     (victim / "precious").write_text("x")
@@ -346,15 +354,15 @@ open('set-id', 'w').close(); os.chmod('set-id', 0o6755)
 print("done", flush=True)
 import time; time.sleep(600)
 """
-    sandbox = await place.open(code, name=name)
+    sandbox = await setup.open(code, name=name)
     await sandbox.launch({})
     assert await line(sandbox) == "done"
     assert (await sandbox.usage()).work_bytes < MIB
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
     assert (victim / "precious").read_text() == "x"
 
 
-async def test_a_deep_tree_is_removed(place: Site) -> None:
+async def test_a_deep_tree_is_removed(setup: SandboxSetup) -> None:
     name = new_ulid()
     code = """
 import os
@@ -363,13 +371,13 @@ for i in range(3000):
 print("done", flush=True)
 import time; time.sleep(600)
 """
-    sandbox = await place.open(code, name=name)
+    sandbox = await setup.open(code, name=name)
     await sandbox.launch({})
     assert await line(sandbox) == "done"
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
 
 
-async def test_files_with_unusual_names_are_removed(place: Site) -> None:
+async def test_files_with_unusual_names_are_removed(setup: SandboxSetup) -> None:
     name = new_ulid()
     code = """
 import os
@@ -383,24 +391,24 @@ os.mkdir('.moved-3'); open('.moved-3/x', 'w').close()
 print("done", flush=True)
 import time; time.sleep(600)
 """
-    sandbox = await place.open(code, name=name)
+    sandbox = await setup.open(code, name=name)
     await sandbox.launch({})
     assert await line(sandbox) == "done"
-    await ends(sandbox, name, place)
+    await ends(sandbox, name, setup)
 
 
 @pytest.mark.parametrize("count", [20, pytest.param(1000, marks=pytest.mark.long)])
 @pytest.mark.timeout(900)
-async def test_daemonising_runs_leave_no_process(place: Site, count: int) -> None:
+async def test_daemonising_runs_leave_no_process(setup: SandboxSetup, count: int) -> None:
     names = [new_ulid() for _ in range(count)]
     limit = asyncio.Semaphore(4)
 
     async def once(name: str) -> None:
         async with limit:
-            sandbox = await place.open(DAEMONS, name=name)
+            sandbox = await setup.open(DAEMONS, name=name)
             await sandbox.launch({})
             await asyncio.wait_for(sandbox.wait(), 60)
-            await ends(sandbox, name, place)
+            await ends(sandbox, name, setup)
             for listener in sandbox.listeners.values():
                 listener.close()
 

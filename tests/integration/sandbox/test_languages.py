@@ -12,7 +12,7 @@ import pytest
 from fyke.contracts.execution import SandboxExit
 from fyke.domain.workers import go_build
 from fyke.model.worker import Language
-from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, drain, site
+from integration.sandbox.sandboxes import MIB, SPAWNERS, SandboxSetup, drain, sandbox_setup
 
 pytestmark = [
     pytest.mark.needs("go", "node"),
@@ -27,15 +27,18 @@ for (;;) kept.push(Array.from({ length: 131072 }, (_, n) => n + 0.5));
 
 
 @pytest.fixture(params=SPAWNERS)
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    async with site(request.param) as made:
+async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
+    async with sandbox_setup(request.param) as made:
         yield made
 
 
 async def run_node(
-    place: Site, files: dict[str, str | bytes], environment: Path | None = None, memory: int = 512
+    setup: SandboxSetup,
+    files: dict[str, str | bytes],
+    environment: Path | None = None,
+    memory: int = 512,
 ) -> tuple[str, str, SandboxExit]:
-    sandbox = await place.open(
+    sandbox = await setup.open(
         files, language=Language.NODE, environment=environment, memory=memory * MIB
     )
     await sandbox.launch({})
@@ -55,9 +58,9 @@ async def run_node(
     ],
 )
 async def test_every_entry_file_of_node_is_started(
-    place: Site, files: dict[str, str | bytes], output: str
+    setup: SandboxSetup, files: dict[str, str | bytes], output: str
 ) -> None:
-    out, err, ended = await run_node(place, files)
+    out, err, ended = await run_node(setup, files)
     assert (out.strip(), err, ended.code) == (output, "", 0)
 
 
@@ -78,32 +81,32 @@ async def test_every_entry_file_of_node_is_started(
     ids=["require", "dynamic-import", "module", "mjs"],
 )
 async def test_modules_are_found_by_import_and_by_require(
-    place: Site, files: dict[str, str | bytes]
+    setup: SandboxSetup, files: dict[str, str | bytes]
 ) -> None:
     module = "exports.greet = () => 'hello from a module'"
-    modules = place.bundle({"greet/index.js": module})
-    out, err, _ = await run_node(place, files, modules)
+    modules = setup.bundle({"greet/index.js": module})
+    out, err, _ = await run_node(setup, files, modules)
     assert (out, err) == ("hello from a module\n", "")
 
 
-async def test_modules_are_read_only(place: Site) -> None:
-    modules = place.bundle({"greet/index.js": ""})
+async def test_modules_are_read_only(setup: SandboxSetup) -> None:
+    modules = setup.bundle({"greet/index.js": ""})
     code = (
         "try { require('fs').writeFileSync('/node_modules/greet/index.js', 'x') } "
         "catch (e) { console.log(e.code) }"
     )
-    out, _, _ = await run_node(place, {"main.js": code}, modules)
+    out, _, _ = await run_node(setup, {"main.js": code}, modules)
     assert out == "EROFS\n"
 
 
-async def test_node_sees_the_memory_limit(place: Site) -> None:
+async def test_node_sees_the_memory_limit(setup: SandboxSetup) -> None:
     code = "console.log(require('v8').getHeapStatistics().heap_size_limit / 2 ** 20)"
-    out, _, _ = await run_node(place, {"main.js": code}, memory=192)
+    out, _, _ = await run_node(setup, {"main.js": code}, memory=192)
     assert 192 <= float(out) < 300, "the rest is for what is young"
 
 
-async def test_a_node_worker_out_of_memory_is_recognised(place: Site) -> None:
-    _, _, ended = await run_node(place, {"main.js": HOARDER}, memory=192)
+async def test_a_node_worker_out_of_memory_is_recognised(setup: SandboxSetup) -> None:
+    _, _, ended = await run_node(setup, {"main.js": HOARDER}, memory=192)
     assert ended.out_of_memory
 
 
@@ -118,15 +121,15 @@ def program(tmp_path: Path) -> bytes:
 
 
 async def test_a_go_program_runs_whatever_its_mode_and_build_folder(
-    place: Site, tmp_path: Path
+    setup: SandboxSetup, tmp_path: Path
 ) -> None:
     built = program(tmp_path)
     # with the mode of a text file
-    sandbox = await place.open({"main": built}, language=Language.GO)
+    sandbox = await setup.open({"main": built}, language=Language.GO)
     await sandbox.launch({})
     assert await drain(sandbox) == ("", "hello from Go\n")
-    environment = place.bundle({"main": built})
+    environment = setup.bundle({"main": built})
     (environment / "main").chmod(0o755)
-    sandbox = await place.open({"main.go": ""}, language=Language.GO, environment=environment)
+    sandbox = await setup.open({"main.go": ""}, language=Language.GO, environment=environment)
     await sandbox.launch({})
     assert await drain(sandbox) == ("", "hello from Go\n")

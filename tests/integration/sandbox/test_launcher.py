@@ -35,7 +35,7 @@ from integration.sandbox.sandboxes import (
     SERVICE_UID,
     UID_BASE,
     UID_COUNT,
-    Site,
+    SandboxSetup,
     connect,
     data_folder,
     launched,
@@ -60,17 +60,17 @@ DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
 
 
 @pytest.fixture
-async def place() -> AsyncIterator[Site]:
+async def setup() -> AsyncIterator[SandboxSetup]:
     async with used_launcher() as made:
         yield made
 
 
-def order(place: Site, **changes: Any) -> dict[str, Any]:
+def order(setup: SandboxSetup, **changes: Any) -> dict[str, Any]:
     """A valid order with these changes."""
     good = {
         "name": new_ulid(),
         "kind": "python",
-        "bundle": str(place.bundle({"main.py": SLEEP})),
+        "bundle": str(setup.bundle({"main.py": SLEEP})),
         "environment": None,
         "cpus": 1.0,
         "memory": 64 * MIB,
@@ -94,10 +94,10 @@ async def until(holds: Callable[[], bool], seconds: float = 10) -> float:
     return time.monotonic() - started
 
 
-async def running(place: Site, count: int = 1, code: str = DEAF) -> set[str]:
+async def running(setup: SandboxSetup, count: int = 1, code: str = DEAF) -> set[str]:
     names = {new_ulid() for _ in range(count)}
     for name in names:
-        sandbox = await place.open(code, name=name)
+        sandbox = await setup.open(code, name=name)
         await sandbox.launch({})
         await line(sandbox)
     return names
@@ -107,16 +107,16 @@ async def running(place: Site, count: int = 1, code: str = DEAF) -> set[str]:
 
 
 @pytest.mark.parametrize("uid", [0, 1, SERVICE_UID + 1, UID_BASE])
-async def test_other_users_are_refused(place: Site, uid: int) -> None:
-    (place.home / "run").chmod(0o711)
-    client = await connect(place.home, uid)
+async def test_other_users_are_refused(setup: SandboxSetup, uid: int) -> None:
+    (setup.home / "run").chmod(0o711)
+    client = await connect(setup.home, uid)
     with pytest.raises(SandboxFault):
         await client.limits()
     await client.close()
 
 
-async def test_the_group_must_match_too(place: Site) -> None:
-    client = LauncherClient(place.home / "run" / "launcher.sock")
+async def test_the_group_must_match_too(setup: SandboxSetup) -> None:
+    client = LauncherClient(setup.home / "run" / "launcher.sock")
     os.seteuid(SERVICE_UID)
     try:
         await client.connect()
@@ -149,10 +149,12 @@ async def test_a_missing_launcher_is_reported(tmp_path: Path) -> None:
         *[("environment", value) for value in (5, "", "usr", "/", "/usr", "/etc", "/dev")],
     ],
 )
-async def test_the_error_for_a_bad_field_names_it(place: Site, field: str, value: Any) -> None:
+async def test_the_error_for_a_bad_field_names_it(
+    setup: SandboxSetup, field: str, value: Any
+) -> None:
     with pytest.raises(SandboxFault, match=field):
-        await place.spawner.ask("open", **order(place, **{field: value}))  # type: ignore[attr-defined]
-    assert os.listdir(place.work) == []
+        await setup.spawner.ask("open", **order(setup, **{field: value}))  # type: ignore[attr-defined]
+    assert os.listdir(setup.work) == []
 
 
 @pytest.mark.parametrize(
@@ -171,15 +173,15 @@ async def test_the_error_for_a_bad_field_names_it(place: Site, field: str, value
 )
 @pytest.mark.parametrize("field", ["bundle", "environment"])
 async def test_only_folders_of_the_cache_are_mounted(
-    place: Site, field: str, make: Callable[[Path], Path]
+    setup: SandboxSetup, field: str, make: Callable[[Path], Path]
 ) -> None:
-    bundles = place.home / "cache" / "bundles"
+    bundles = setup.home / "cache" / "bundles"
     (bundles / "file").write_text("x")
     (bundles / "link").symlink_to("/root")
-    (place.home / "cache" / "link").symlink_to("/etc")
+    (setup.home / "cache" / "link").symlink_to("/etc")
     with pytest.raises(SandboxFault, match=field):
-        await place.spawner.ask("open", **order(place, **{field: str(make(place.home))}))  # type: ignore[attr-defined]
-    assert os.listdir(place.work) == []
+        await setup.spawner.ask("open", **order(setup, **{field: str(make(setup.home))}))  # type: ignore[attr-defined]
+    assert os.listdir(setup.work) == []
 
 
 @pytest.mark.parametrize(
@@ -198,19 +200,21 @@ async def test_only_folders_of_the_cache_are_mounted(
         b"[" * 60000,
     ],
 )
-async def test_invalid_requests_are_answered_with_an_error(place: Site, packet: bytes) -> None:
-    with raw_connection(place.home) as raw:
+async def test_invalid_requests_are_answered_with_an_error(
+    setup: SandboxSetup, packet: bytes
+) -> None:
+    with raw_connection(setup.home) as raw:
         raw.send(packet)
         answer = json.loads(raw.recv(65536))
         assert "error" in answer
-    assert (await place.spawner.limits())[0] in ("v1", "v2", "none")
+    assert (await setup.spawner.limits())[0] in ("v1", "v2", "none")
 
 
-async def test_descriptors_sent_with_a_request_are_dropped(place: Site) -> None:
-    assert place.launcher is not None
-    folder = f"/proc/{place.launcher.pid}/fd"
-    with raw_connection(place.home) as raw:
-        await place.spawner.limits()
+async def test_descriptors_sent_with_a_request_are_dropped(setup: SandboxSetup) -> None:
+    assert setup.launcher is not None
+    folder = f"/proc/{setup.launcher.pid}/fd"
+    with raw_connection(setup.home) as raw:
+        await setup.spawner.limits()
         before = len(os.listdir(folder))
         for _ in range(20):
             socket.send_fds(raw, [b'{"id": 1, "op": "limits"}'], [0, 0, 0, 0])
@@ -218,9 +222,9 @@ async def test_descriptors_sent_with_a_request_are_dropped(place: Site) -> None:
         assert len(os.listdir(folder)) == before
 
 
-async def test_sandboxes_of_another_connection_cannot_be_used(place: Site) -> None:
-    (name,) = await running(place)
-    other = await connect(place.home)
+async def test_sandboxes_of_another_connection_cannot_be_used(setup: SandboxSetup) -> None:
+    (name,) = await running(setup)
+    other = await connect(setup.home)
     for operation in ("wait", "usage", "cpu", "terminate", "kill", "close"):
         with pytest.raises(SandboxFault, match="this client has no such sandbox"):
             await other.ask(operation, name=name)
@@ -230,11 +234,11 @@ async def test_sandboxes_of_another_connection_cannot_be_used(place: Site) -> No
     assert sandboxes_of({name})
 
 
-async def test_only_the_sandbox_of_the_inspector_can_be_inspected(place: Site) -> None:
-    (name,) = await running(place)
+async def test_only_the_sandbox_of_the_inspector_can_be_inspected(setup: SandboxSetup) -> None:
+    (name,) = await running(setup)
     with pytest.raises(SandboxFault, match="only a running sandbox of the inspector"):
-        await place.spawner.ask("observe", name=name)  # type: ignore[attr-defined]
-    report = await place.sandbox.probe()
+        await setup.spawner.ask("observe", name=name)  # type: ignore[attr-defined]
+    report = await setup.sandbox.probe()
     assert report.level is not Isolation.NONE, report
 
 
@@ -267,41 +271,41 @@ def test_users_with_an_account_are_skipped(tmp_path: Path) -> None:
 # --- users and folders
 
 
-async def test_every_sandbox_has_a_separate_user(place: Site) -> None:
-    names = await running(place, 3)
-    owners = {os.stat(place.work / name).st_uid for name in names}
+async def test_every_sandbox_has_a_separate_user(setup: SandboxSetup) -> None:
+    names = await running(setup, 3)
+    owners = {os.stat(setup.work / name).st_uid for name in names}
     assert len(owners) == 3
     [users] = [
         active_claim.users
         for active_claim in active_claims()
-        if active_claim.home == str(place.home)
+        if active_claim.home == str(setup.home)
     ]
     assert len(users) == UID_COUNT
     assert owners <= set(users)
     for name, pids in sandboxes_of(names).items():
-        owner = os.stat(place.work / name).st_uid
+        owner = os.stat(setup.work / name).st_uid
         for pid in pids:
             with open(f"/proc/{pid}/status") as file:
                 rows = dict(row.rstrip("\n").split(":", 1) for row in file)
             assert rows["Uid"].split() == [str(owner)] * 4
             assert rows["Gid"].split() == [str(owner)] * 4
             assert rows["Groups"].split() == []
-        assert os.stat(place.work / name).st_mode & 0o777 == 0o700
+        assert os.stat(setup.work / name).st_mode & 0o777 == 0o700
 
 
-async def test_two_installations_never_share_a_user(place: Site) -> None:
+async def test_two_installations_never_share_a_user(setup: SandboxSetup) -> None:
     async with used_launcher() as other:
         owners = []
-        for item in (place, other):
+        for item in (setup, other):
             names = await running(item, 2)
             owners.append({os.stat(item.work / name).st_uid for name in names})
         assert owners[0].isdisjoint(owners[1])
         first, second = (
             next(claim.users for claim in active_claims() if claim.home == str(item.home))
-            for item in (place, other)
+            for item in (setup, other)
         )
         assert set(first).isdisjoint(second)
-    assert place.launcher is not None
+    assert setup.launcher is not None
 
 
 async def test_the_users_of_a_killed_launcher_are_free(tmp_path: Path) -> None:
@@ -320,8 +324,8 @@ async def test_the_users_of_a_killed_launcher_are_free(tmp_path: Path) -> None:
         claim.close()
 
 
-async def test_root_owns_the_folder_of_work_folders(place: Site) -> None:
-    info = os.stat(place.work)
+async def test_root_owns_the_folder_of_work_folders(setup: SandboxSetup) -> None:
+    info = os.stat(setup.work)
     assert (info.st_uid, info.st_mode & 0o777) == (0, 0o711)
 
 
@@ -334,14 +338,14 @@ async def test_a_work_folder_cannot_be_a_link(tmp_path: Path) -> None:
 # --- no process outlives the launcher
 
 
-async def test_sandboxes_end_with_their_client(place: Site) -> None:
-    names = await running(place, 3)
+async def test_sandboxes_end_with_their_client(setup: SandboxSetup) -> None:
+    names = await running(setup, 3)
     assert set(sandboxes_of(names)) == names
-    await place.spawner.close()  # type: ignore[attr-defined]
-    seconds = await until(lambda: not sandboxes_of(names) and os.listdir(place.work) == [])
+    await setup.spawner.close()  # type: ignore[attr-defined]
+    seconds = await until(lambda: not sandboxes_of(names) and os.listdir(setup.work) == [])
     assert seconds < 5
     with pytest.raises(LauncherGone):
-        await place.sandboxes[0].wait()
+        await setup.sandboxes[0].wait()
 
 
 CLIENT = """
@@ -365,13 +369,13 @@ asyncio.run(main())
 
 
 @contextlib.contextmanager
-def client_process(place: Site, name: str) -> Iterator[subprocess.Popen[str]]:
+def client_process(setup: SandboxSetup, name: str) -> Iterator[subprocess.Popen[str]]:
     """A client in a separate process, with a sandbox of this ``name``."""
-    (place.home / "run").chmod(0o711)
+    (setup.home / "run").chmod(0o711)
     child = subprocess.Popen(
         [
-            *(sys.executable, "-c", CLIENT, str(place.home / "run" / "launcher.sock")),
-            json.dumps(order(place, name=name)),
+            *(sys.executable, "-c", CLIENT, str(setup.home / "run" / "launcher.sock")),
+            json.dumps(order(setup, name=name)),
         ],
         user=SERVICE_UID,
         group=SERVICE_UID,
@@ -391,22 +395,22 @@ def client_process(place: Site, name: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @CLIENTS_OF_OTHERS
-async def test_sandboxes_end_when_the_client_is_killed(place: Site) -> None:
+async def test_sandboxes_end_when_the_client_is_killed(setup: SandboxSetup) -> None:
     name = new_ulid()
-    with client_process(place, name) as child:
+    with client_process(setup, name) as child:
         child.kill()
-        assert await until(lambda: not sandboxes_of({name}) and os.listdir(place.work) == []) < 5
+        assert await until(lambda: not sandboxes_of({name}) and os.listdir(setup.work) == []) < 5
 
 
 @CLIENTS_OF_OTHERS
 async def test_the_sandboxes_of_a_frozen_client_end_and_those_of_others_continue() -> None:
     frozen, other = new_ulid(), new_ulid()
     with data_folder() as home:
-        async with launched(home, client_silence=3) as place:
-            sandbox = await place.open(DEAF, name=other)
+        async with launched(home, client_silence=3) as setup:
+            sandbox = await setup.open(DEAF, name=other)
             await sandbox.launch({})
             await line(sandbox)
-            with client_process(place, frozen) as child:
+            with client_process(setup, frozen) as child:
                 child.send_signal(signal.SIGSTOP)
                 await until(lambda: not sandboxes_of({frozen}), 30)
                 assert sandboxes_of({other})
@@ -416,49 +420,51 @@ async def test_the_sandboxes_of_a_frozen_client_end_and_those_of_others_continue
             await sandbox.close()
 
 
-async def test_no_sandbox_survives_a_killed_launcher(place: Site) -> None:
-    names = await running(place, 3)
-    waiting = asyncio.create_task(place.sandboxes[0].wait())
+async def test_no_sandbox_survives_a_killed_launcher(setup: SandboxSetup) -> None:
+    names = await running(setup, 3)
+    waiting = asyncio.create_task(setup.sandboxes[0].wait())
     await asyncio.sleep(0)
-    assert place.launcher is not None
-    place.launcher.kill()
-    place.launcher.wait()
+    assert setup.launcher is not None
+    setup.launcher.kill()
+    setup.launcher.wait()
     assert await until(lambda: not sandboxes_of(names)) < 5
     with pytest.raises(SandboxFault):
         await asyncio.wait_for(waiting, 5)
-    for sandbox in place.sandboxes:
+    for sandbox in setup.sandboxes:
         await sandbox.close()
-    assert set(os.listdir(place.work)) == names  # the next launcher removes it
-    with launcher(place.home):
-        assert os.listdir(place.work) == []
-        assert detect(place.work).names() == []
-        client = await connect(place.home)
-        again = Site(place.home, BubblewrapSandboxes(place.work, client), client)
+    assert set(os.listdir(setup.work)) == names  # the next launcher removes it
+    with launcher(setup.home):
+        assert os.listdir(setup.work) == []
+        assert detect(setup.work).names() == []
+        client = await connect(setup.home)
+        again = SandboxSetup(setup.home, BubblewrapSandboxes(setup.work, client), client)
         out, _, ended = await again.run("print('back')")
         assert (out, ended.code) == ("back\n", 0)
         await again.sandboxes[0].close()
         await client.close()
 
 
-async def test_a_regular_stop_leaves_no_files(place: Site) -> None:
-    names = await running(place, 2)
-    assert place.launcher is not None
-    place.launcher.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(place.launcher.wait, 20) == 0
+async def test_a_regular_stop_leaves_no_files(setup: SandboxSetup) -> None:
+    names = await running(setup, 2)
+    assert setup.launcher is not None
+    setup.launcher.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(setup.launcher.wait, 20) == 0
     assert sandboxes_of(names) == {}
-    assert os.listdir(place.work) == []
-    assert detect(place.work).names() == []
-    detect(place.work).close()
+    assert os.listdir(setup.work) == []
+    assert detect(setup.work).names() == []
+    detect(setup.work).close()
 
 
-async def test_a_stop_right_after_the_client_disconnects_leaves_no_files(place: Site) -> None:
-    await running(place, 3)
-    assert place.launcher is not None
-    await place.spawner.close()  # type: ignore[attr-defined]
-    place.launcher.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(place.launcher.wait, 20) == 0
-    assert os.listdir(place.work) == []
-    assert detect(place.work).names() == []
+async def test_a_stop_right_after_the_client_disconnects_leaves_no_files(
+    setup: SandboxSetup,
+) -> None:
+    await running(setup, 3)
+    assert setup.launcher is not None
+    await setup.spawner.close()  # type: ignore[attr-defined]
+    setup.launcher.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(setup.launcher.wait, 20) == 0
+    assert os.listdir(setup.work) == []
+    assert detect(setup.work).names() == []
 
 
 async def test_the_launcher_runs_as_a_program_and_ends_with_its_parent() -> None:
@@ -483,7 +489,9 @@ async def test_the_launcher_runs_as_a_program_and_ends_with_its_parent() -> None
         pid = int(await asyncio.to_thread(parent.stdout.readline))
         await until(path.exists, 20)
         client = await connect(home)
-        names = await running(Site(home, BubblewrapSandboxes(home / "work", client), client))
+        names = await running(
+            SandboxSetup(home, BubblewrapSandboxes(home / "work", client), client)
+        )
         assert sandboxes_of(names)
         parent.kill()
         parent.wait()
@@ -495,27 +503,27 @@ async def test_the_launcher_runs_as_a_program_and_ends_with_its_parent() -> None
         detect(home / "work").close()
 
 
-async def test_an_open_request_whose_client_has_disconnected_is_undone(place: Site) -> None:
-    client = place.spawner
+async def test_an_open_request_whose_client_has_disconnected_is_undone(setup: SandboxSetup) -> None:
+    client = setup.spawner
     for _ in range(5):
-        opening = asyncio.create_task(client.ask("open", **order(place)))  # type: ignore[attr-defined]
+        opening = asyncio.create_task(client.ask("open", **order(setup)))  # type: ignore[attr-defined]
         await asyncio.sleep(0.01)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-    await until(lambda: os.listdir(place.work) == [])
-    assert place.launcher is not None
-    assert place.launcher.poll() is None
+    await until(lambda: os.listdir(setup.work) == [])
+    assert setup.launcher is not None
+    assert setup.launcher.poll() is None
 
 
-async def test_many_opened_and_closed_sandboxes_leak_no_descriptor(place: Site) -> None:
-    assert place.launcher is not None
-    folders = ("/proc/self/fd", f"/proc/{place.launcher.pid}/fd")
+async def test_many_opened_and_closed_sandboxes_leak_no_descriptor(setup: SandboxSetup) -> None:
+    assert setup.launcher is not None
+    folders = ("/proc/self/fd", f"/proc/{setup.launcher.pid}/fd")
     counts = []
     for _ in range(3):
         for _ in range(4):
-            await place.run("print(1)")
-        for sandbox in place.sandboxes:
+            await setup.run("print(1)")
+        for sandbox in setup.sandboxes:
             await sandbox.close()
             for listener in sandbox.listeners.values():
                 listener.close()

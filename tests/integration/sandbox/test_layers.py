@@ -19,7 +19,7 @@ from fyke.sandbox.isolation import bubblewrap, inspection, seccomp, syscalls
 from fyke.sandbox.isolation.cgroups import NoGroups
 from fyke.sandbox.process import process_io
 from fyke.sandbox.process.spawner import DirectSpawner
-from integration.sandbox.sandboxes import ROOT, Site, data_folder
+from integration.sandbox.sandboxes import ROOT, SandboxSetup, data_folder
 
 pytestmark = [
     pytest.mark.anyio,
@@ -31,10 +31,10 @@ Options = list[str]
 
 
 @pytest.fixture
-async def place() -> AsyncIterator[Site]:
+async def setup() -> AsyncIterator[SandboxSetup]:
     with data_folder() as home:
         spawner = DirectSpawner(home / "work", NoGroups("left out by the test"))
-        yield Site(home, BubblewrapSandboxes(home / "work", spawner), spawner)
+        yield SandboxSetup(home, BubblewrapSandboxes(home / "work", spawner), spawner)
         spawner.close()
 
 
@@ -128,19 +128,19 @@ LAYERS = {
 }
 
 
-async def failed(place: Site) -> tuple[list[str], IsolationReport]:
-    report = await place.sandbox.probe()
+async def failed(setup: SandboxSetup) -> tuple[list[str], IsolationReport]:
+    report = await setup.sandbox.probe()
     return [name for name, passed, _ in report.checks if not passed], report
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 async def test_a_missing_layer_of_isolation_is_detected(
-    place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
+    setup: SandboxSetup, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, check = LAYERS[layer]
     whole = bubblewrap.arguments
     monkeypatch.setattr(bubblewrap, "arguments", lambda *arguments: change(whole(*arguments)))
-    detected, report = await failed(place)
+    detected, report = await failed(setup)
     assert report.level is Isolation.NONE
     assert check in detected, report
     assert report.reason
@@ -187,21 +187,25 @@ STARTS = {
 
 @pytest.mark.parametrize("layer", STARTS)
 async def test_a_leaking_start_is_detected(
-    place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
+    setup: SandboxSetup, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, check = STARTS[layer]
     monkeypatch.setattr(process_io.subprocess, "Popen", popen_with(change))
-    detected, report = await failed(place)
+    detected, report = await failed(setup)
     assert (report.level, check in detected) == (Isolation.NONE, True), report
 
 
-async def test_a_name_server_is_detected(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_server_is_detected(
+    setup: SandboxSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(bubblewrap.ETC, "resolv.conf", "nameserver 192.0.2.53\n")
-    detected, report = await failed(place)
+    detected, report = await failed(setup)
     assert (report.level, detected) == (Isolation.NONE, ["no name server", "limits"])
 
 
-async def test_core_files_are_detected(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_core_files_are_detected(
+    setup: SandboxSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = IsolatedSandbox.process_limits
     own = str(int(resource.RLIMIT_CORE))
 
@@ -210,7 +214,7 @@ async def test_core_files_are_detected(place: Site, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(IsolatedSandbox, "process_limits", without_core)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    detected, report = await failed(place)
+    detected, report = await failed(setup)
     if most == 0:  # forbidden to every user of this machine
         assert detected == ["limits"]
     else:
@@ -242,7 +246,7 @@ FILTERS: dict[str, tuple[str, Any, str]] = {
 
 @pytest.mark.parametrize("layer", FILTERS)
 async def test_a_hole_in_the_system_call_filter_is_detected(
-    place: Site, layer: str, monkeypatch: pytest.MonkeyPatch
+    setup: SandboxSetup, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, value, check = FILTERS[layer]
     if name == "DENIED":
@@ -254,39 +258,41 @@ async def test_a_hole_in_the_system_call_filter_is_detected(
         monkeypatch.setattr(seccomp, "program", lambda **_: program)
     else:
         monkeypatch.setattr(seccomp, name, value)
-    detected, report = await failed(place)
+    detected, report = await failed(setup)
     assert report.level is Isolation.NONE
     assert check in detected, report
 
 
 async def test_a_filter_that_denies_nothing_is_detected(
-    place: Site, monkeypatch: pytest.MonkeyPatch
+    setup: SandboxSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allow = struct.pack("=HBBI", *seccomp.ALLOW)
     monkeypatch.setattr(seccomp, "program", lambda **_: allow)
-    detected, report = await failed(place)
+    detected, report = await failed(setup)
     assert report.level is Isolation.NONE
     assert {"seccomp", "vsock"} & set(detected)
     assert report.reason.startswith("seccomp: mode 2, request_key returned")
 
 
-async def test_missing_limits_are_named(place: Site) -> None:
-    report = await place.sandbox.probe()
+async def test_missing_limits_are_named(setup: SandboxSetup) -> None:
+    report = await setup.sandbox.probe()
     assert report.level is Isolation.NO_LIMITS
     assert "left out by the test" in report.reason
 
 
 async def test_the_error_for_a_missing_program_has_the_package_to_install(
-    place: Site, monkeypatch: pytest.MonkeyPatch
+    setup: SandboxSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bubblewrap, "PROGRAM", "/usr/bin/no-such-bwrap")
-    report = await place.sandbox.probe()
+    report = await setup.sandbox.probe()
     assert report.level is Isolation.NONE
     assert "apt install bubblewrap" in report.reason
 
 
-async def test_an_outdated_program_is_named(place: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outdated_program_is_named(
+    setup: SandboxSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bubblewrap, "MIN_VERSION", (99, 0, 0))
-    report = await place.sandbox.probe()
+    report = await setup.sandbox.probe()
     assert report.level is Isolation.NONE
     assert "99.0.0 is needed" in report.reason

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from fyke.model.worker import Language
-from integration.sandbox.sandboxes import MIB, ROOT, Site, data_folder, drain, launched
+from integration.sandbox.sandboxes import MIB, ROOT, SandboxSetup, data_folder, drain, launched
 from integration.sandbox.test_escape import MIN_PROBES, canaries, numbers, probes
 
 pytestmark = [
@@ -113,18 +113,18 @@ def heard(sniffer: socket.socket) -> list[str]:
 @pytest.mark.needs("node", "go")
 async def test_the_probes_send_no_packet(net: Network) -> None:
     with net.sniffer() as sniffer, data_folder() as home:
-        async with launched(home, prefix=("nsenter", f"--net={net.path}")) as place:
+        async with launched(home, prefix=("nsenter", f"--net={net.path}")) as setup:
             for language, least in MIN_PROBES.items():
-                tried = await _try(place, language)
+                tried = await _try(setup, language)
                 assert tried >= least
             assert heard(sniffer) == []
-            for sandbox in place.sandboxes:
+            for sandbox in setup.sandboxes:
                 await sandbox.close()
 
 
-async def _try(place: Site, language: Language) -> int:
-    with canaries(place) as canary:
-        sandbox = await place.open(probes(language), language=language, memory=512 * MIB)
+async def _try(setup: SandboxSetup, language: Language) -> int:
+    with canaries(setup) as canary:
+        sandbox = await setup.open(probes(language), language=language, memory=512 * MIB)
         variables = {
             "PROBE_TARGETS": json.dumps(canary.targets),
             "PROBE_CALLS": json.dumps(numbers()),

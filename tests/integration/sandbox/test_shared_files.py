@@ -14,7 +14,15 @@ from fyke.contracts.execution import Environment, Sandbox, SandboxLimits, Sandbo
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 from fyke.sandbox.isolation import bubblewrap
-from integration.sandbox.sandboxes import MIB, SPAWNERS, Site, drain, line, site, version
+from integration.sandbox.sandboxes import (
+    MIB,
+    SPAWNERS,
+    SandboxSetup,
+    drain,
+    line,
+    sandbox_setup,
+    version,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap")]
 
@@ -88,16 +96,16 @@ FOLDERS = ("/usr/bin", "/usr/lib", "/bundle", "/env")
 
 
 @pytest.fixture(params=SPAWNERS)
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    async with site(request.param) as made:
+async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
+    async with sandbox_setup(request.param) as made:
         yield made
 
 
 @pytest.fixture
-def shared(place: Site) -> Iterator[tuple[Path, Path]]:
+def shared(setup: SandboxSetup) -> Iterator[tuple[Path, Path]]:
     """The folder of a version with its dependencies, which all its sandboxes mount."""
-    bundle = place.bundle({"main.py": "import os; exec(os.environ['CODE'])", "data.txt": "data"})
-    environment = place.home / "cache" / "environments" / "e"
+    bundle = setup.bundle({"main.py": "import os; exec(os.environ['CODE'])", "data.txt": "data"})
+    environment = setup.home / "cache" / "environments" / "e"
     (environment / "bin").mkdir(parents=True)
     (environment / "bin" / "python").symlink_to(bubblewrap.INTERPRETER)
     (environment / "lib.txt").write_text("lib")
@@ -106,7 +114,9 @@ def shared(place: Site) -> Iterator[tuple[Path, Path]]:
     yield bundle, environment
 
 
-async def start(place: Site, shared: tuple[Path, Path], code: str, paths: list[str]) -> Sandbox:
+async def start(
+    setup: SandboxSetup, shared: tuple[Path, Path], code: str, paths: list[str]
+) -> Sandbox:
     bundle, environment = shared
     spec = SandboxSpec(
         name=new_ulid(),
@@ -115,8 +125,8 @@ async def start(place: Site, shared: tuple[Path, Path], code: str, paths: list[s
         environment=Environment(environment, ""),
         limits=SandboxLimits(cpus=1.0, memory=256 * MIB),
     )
-    sandbox = await place.sandbox.open(spec)
-    place.sandboxes.append(sandbox)
+    sandbox = await setup.sandbox.open(spec)
+    setup.sandboxes.append(sandbox)
     await sandbox.launch({"CODE": code, "PATHS": json.dumps(paths)})
     return sandbox
 
@@ -144,32 +154,32 @@ def locked(files: list[Path]) -> list[str]:
     return paths
 
 
-async def watches_of(place: Site) -> str:
-    report = await place.sandbox.probe()
+async def watches_of(setup: SandboxSetup) -> str:
+    report = await setup.sandbox.probe()
     [detail] = [detail for name, _, detail in report.checks if name == "watches"]
     return detail
 
 
-def gives_own_inodes(place: Site, detail: str) -> bool:
+def gives_own_inodes(setup: SandboxSetup, detail: str) -> bool:
     """Whether sandboxes share no inode here: root makes devices, bubblewrap 0.11 makes overlays."""
     if "no overlay can be mounted" in detail:
         pytest.skip(detail)
     answer = subprocess.run([bubblewrap.PROGRAM, "--version"], capture_output=True, text=True)
     major, minor = map(int, answer.stdout.split()[-1].split(".")[:2])
-    return place.launcher is not None and (major, minor) >= (0, 11)
+    return setup.launcher is not None and (major, minor) >= (0, 11)
 
 
 async def test_watches_and_locks_stay_within_a_sandbox(
-    place: Site, shared: tuple[Path, Path]
+    setup: SandboxSetup, shared: tuple[Path, Path]
 ) -> None:
-    detail = await watches_of(place)
+    detail = await watches_of(setup)
     devices = [f"/dev/{name}" for name in bubblewrap.DEVICES if name != "tty"]
     paths = sorted({*FILES, *FOLDERS, *devices, "/dev/tty", "/etc/ssl/certs"})
     paths = [path for path in paths if not path.startswith("/etc") or Path(path).exists()]
-    observer = await start(place, shared, OBSERVER, paths)
+    observer = await start(setup, shared, OBSERVER, paths)
     assert await line(observer) == "up"
 
-    user = await start(place, shared, USER, paths)
+    user = await start(setup, shared, USER, paths)
     assert await drain(user) == ("data lib\n", "")
     files = [item for item in on_machine(paths, shared) if not item.is_dir()]
     blocked = locked([file for file in files if file != Path("/dev/tty")])
@@ -182,7 +192,7 @@ async def test_watches_and_locks_stay_within_a_sandbox(
     assert seen["leases"] == [], err
     assert {"/usr/bin/env", "/bundle/data.txt", "/env/lib.txt"} <= set(seen["locked"])
     assert seen["foreign"] == []
-    assert (seen["refused"] == "") == gives_own_inodes(place, detail)
+    assert (seen["refused"] == "") == gives_own_inodes(setup, detail)
     if seen["refused"]:
         assert seen["refused"] == "ENOSYS"
         assert "are shared with other sandboxes" in detail
@@ -195,7 +205,7 @@ async def test_watches_and_locks_stay_within_a_sandbox(
 
 
 @pytest.mark.needs("node")
-async def test_node_watches_its_own_files_or_gets_an_error(place: Site) -> None:
+async def test_node_watches_its_own_files_or_gets_an_error(setup: SandboxSetup) -> None:
     code = """
 const fs = require("fs");
 try {
@@ -203,8 +213,8 @@ try {
   fs.writeFileSync("/work/new", "x");
 } catch (error) { console.log(error.code); }
 """
-    sandbox = await place.open({"main.js": code}, language=Language.NODE)
+    sandbox = await setup.open({"main.js": code}, language=Language.NODE)
     await sandbox.launch({})
     out, err = await drain(sandbox)
     assert out in ("rename new\n", "ENOSYS\n"), err
-    assert out.startswith("rename") == gives_own_inodes(place, await watches_of(place))
+    assert out.startswith("rename") == gives_own_inodes(setup, await watches_of(setup))

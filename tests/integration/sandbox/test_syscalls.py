@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fyke.sandbox.isolation import syscalls
-from integration.sandbox.sandboxes import SPAWNERS, Site, drain, site
+from integration.sandbox.sandboxes import SPAWNERS, SandboxSetup, drain, sandbox_setup
 from unit.sandbox.isolation.test_seccomp import run
 
 pytestmark = [
@@ -70,24 +70,24 @@ print(json.dumps(met))
 
 
 @pytest.fixture(params=SPAWNERS[:1])
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
-    async with site(request.param) as made:
+async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
+    async with sandbox_setup(request.param) as made:
         yield made
 
 
-async def met(place: Site, numbers: list[int]) -> dict[int, int | None]:
-    sandbox = await place.open(CALLER)
+async def met(setup: SandboxSetup, numbers: list[int]) -> dict[int, int | None]:
+    sandbox = await setup.open(CALLER)
     await sandbox.launch({"NUMBERS": json.dumps(numbers)})
     out, err = await drain(sandbox)
     assert out, err
     return {int(number): code for number, code in json.loads(out).items()}
 
 
-async def test_refused_calls_return_the_error_of_the_table(place: Site) -> None:
+async def test_refused_calls_return_the_error_of_the_table(setup: SandboxSetup) -> None:
     machine = platform.machine()
     allowed = set(syscalls.allowed(machine).values()) | set(syscalls.checked(machine).values())
     denied = set(syscalls.denied(machine).values())
-    answers = await met(place, sorted(set(range(MAX_NUMBER + 1)) - allowed))
+    answers = await met(setup, sorted(set(range(MAX_NUMBER + 1)) - allowed))
     wrong = {
         number: code
         for number, code in answers.items()
@@ -97,7 +97,7 @@ async def test_refused_calls_return_the_error_of_the_table(place: Site) -> None:
     assert len(answers) > 250
 
 
-async def test_allowed_calls_reach_the_kernel(place: Site) -> None:
+async def test_allowed_calls_reach_the_kernel(setup: SandboxSetup) -> None:
     """With invalid arguments the kernel may return any error but ENOSYS, unless it is older than
     the call.
     """
@@ -106,7 +106,7 @@ async def test_allowed_calls_reach_the_kernel(place: Site) -> None:
         for name, number in syscalls.allowed(platform.machine()).items()
         if name not in SILENT
     }
-    answers = await met(place, sorted(allowed.values()))
+    answers = await met(setup, sorted(allowed.values()))
     absent = {name for name, number in allowed.items() if answers[number] == errno.ENOSYS}
     known_absent = {"epoll_ctl_old", "epoll_wait_old", "get_thread_area", "set_thread_area"}
     known_absent.add("futex")  # an unknown operation also returns ENOSYS
@@ -138,10 +138,10 @@ def argument_calls(machine: str) -> list[Call]:
     return calls
 
 
-async def test_calls_decided_by_arguments_return_what_the_filter_says(place: Site) -> None:
+async def test_calls_decided_by_arguments_return_what_the_filter_says(setup: SandboxSetup) -> None:
     machine = platform.machine()
     calls = argument_calls(machine)
-    sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
+    sandbox = await setup.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
     await sandbox.launch({})
     out, err = await drain(sandbox)
     assert out, err
@@ -160,10 +160,10 @@ async def test_calls_decided_by_arguments_return_what_the_filter_says(place: Sit
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="x32 exists on x86_64 only")
-async def test_x32_numbers_do_not_exist_in_a_sandbox(place: Site) -> None:
+async def test_x32_numbers_do_not_exist_in_a_sandbox(setup: SandboxSetup) -> None:
     bit = 0x40000000
     calls = [(bit + number, [-1] * 6) for number in range(MAX_NUMBER + 1)]
-    sandbox = await place.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
+    sandbox = await setup.open({"main.py": ARGUMENTS_CALLER, "calls.json": json.dumps(calls)})
     await sandbox.launch({})
     out, err = await drain(sandbox)
     assert set(json.loads(out)) == {errno.ENOSYS}, err
