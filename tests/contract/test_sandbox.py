@@ -48,7 +48,7 @@ pytestmark = [
 ]
 
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
-DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
+IGNORES_SIGTERM = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
 
 
 @pytest.fixture(params=SPAWNERS)
@@ -248,7 +248,7 @@ async def test_a_worker_without_a_handler_ends_at_termination(setup: SandboxSetu
 
 
 async def test_kill_ends_a_worker_that_ignores_termination(setup: SandboxSetup) -> None:
-    sandbox = await setup.open(DEAF)
+    sandbox = await setup.open(IGNORES_SIGTERM)
     await sandbox.launch({})
     await line(sandbox)
     await sandbox.terminate()
@@ -338,7 +338,7 @@ time.sleep(600)
 
 
 async def test_close_removes_all_and_can_be_repeated(setup: SandboxSetup) -> None:
-    sandbox = await setup.open(DEAF)
+    sandbox = await setup.open(IGNORES_SIGTERM)
     await sandbox.launch({})
     await line(sandbox)
     assert len(os.listdir(setup.work)) == 1

@@ -13,7 +13,7 @@ from fyke.model.alert import AlertFilter, PreviousRun, RuleKind
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Run, RunState
 from fyke.storage.sql.dialects import for_reading
-from fyke.storage.sql.state.alerts import ended_query, usual_query
+from fyke.storage.sql.state.alerts import ended_query, previous_runs_query
 from support import records
 from support.alerts import a_rule, an_alert
 
@@ -111,13 +111,15 @@ async def test_the_usual_value_comes_from_earlier_runs(state: State) -> None:
 
     made = await state.write(history)
     evaluated = made[25]
-    previous = await state.read(lambda tx: tx.alerts.usual(evaluated, of_task=False, limit=20))
+    previous = await state.read(
+        lambda tx: tx.alerts.previous_runs(evaluated, of_task=False, limit=20)
+    )
     # newest first; none that ended later, or at the same moment with a larger id
     assert len(previous) == 20
     assert previous[0] == PreviousRun(made[24].id, 124, 10_000)
     assert [past.results for past in previous[:4]] == [124, 123, 7, 122]
     of_task = replace(evaluated, task_id="t1", finished_at=125)
-    previous = await state.read(lambda tx: tx.alerts.usual(of_task, of_task=True, limit=20))
+    previous = await state.read(lambda tx: tx.alerts.previous_runs(of_task, of_task=True, limit=20))
     assert [past.results for past in previous] == [7]
 
 
@@ -223,8 +225,8 @@ async def test_usual_values_are_read_from_one_index(state: State) -> None:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
             connection.exec_driver_sql("SET LOCAL enable_sort = off")
         for query, index, in_order in (
-            (usual_query(run, of_task=False, limit=20), "ix_runs_ended_of_worker", True),
-            (usual_query(run, of_task=True, limit=20), "ix_runs_ended_of_task", True),
+            (previous_runs_query(run, of_task=False, limit=20), "ix_runs_ended_of_worker", True),
+            (previous_runs_query(run, of_task=True, limit=20), "ix_runs_ended_of_task", True),
             (ended_query(owner, worker, "", 20), "ix_runs_ended_of_worker", False),
             (ended_query(owner, "", "t1", 20), "ix_runs_ended_of_task", False),
         ):

@@ -17,8 +17,8 @@ import json
 import sys
 
 
-class Counting:
-    """The sums over all connections."""
+class CountingServer:
+    """Serves the protocol above and counts over all connections."""
 
     def __init__(self) -> None:
         self.connections = self.received = self.sent = 0
@@ -28,14 +28,14 @@ class Counting:
         try:
             first = await self._line(reader)
             if first.startswith(b"POST"):
-                answer = int(first.split(b" ")[1].strip(b"/"))
+                answer_size = int(first.split(b" ")[1].strip(b"/"))
                 await self._request(reader)
                 await self._send(writer, b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
             else:
-                body, answer = map(int, first.split())
-                await self._read(reader, body)
-            while answer:
-                answer -= await self._send(writer, bytes(min(answer, 60_000)))
+                body_size, answer_size = map(int, first.split())
+                await self._read(reader, body_size)
+            while answer_size:
+                answer_size -= await self._send(writer, bytes(min(answer_size, 60_000)))
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -79,11 +79,11 @@ class Counting:
 async def main() -> None:
     print("here", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    counting = Counting()
-    async with await asyncio.start_server(counting.serve, sys.argv[1], int(sys.argv[2])):
+    origin = CountingServer()
+    async with await asyncio.start_server(origin.serve, sys.argv[1], int(sys.argv[2])):
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
-    print(json.dumps([counting.connections, counting.received, counting.sent]))
+    print(json.dumps([origin.connections, origin.received, origin.sent]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class Relay:
 
     def __init__(self, servers: Sequence[Address]) -> None:
         self.servers = list(servers)
-        self.taken = dict.fromkeys(self.servers, 0)  # connections of each
+        self.connections = dict.fromkeys(self.servers, 0)  # by server
         self.url = ""
         self._turn = 0
         self._open: set[asyncio.Task[None]] = set()
@@ -42,22 +42,22 @@ class Relay:
             writer.close()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind = await self._next()
-        if behind is None:
+        server = await self._connect()
+        if server is None:
             return  # which closes the connection
-        back_reader, back_writer = behind
+        server_reader, server_writer = server
         try:
-            await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
+            await asyncio.gather(_copy(reader, server_writer), _copy(server_reader, writer))
         finally:
-            back_writer.close()
+            server_writer.close()
 
-    async def _next(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         for _ in self.servers:
             address = self.servers[self._turn % len(self.servers)]
             self._turn += 1
             with contextlib.suppress(OSError):
                 streams = await asyncio.open_connection(*address)
-                self.taken[address] += 1
+                self.connections[address] += 1
                 return streams
         return None
 

@@ -24,7 +24,7 @@ class CutOff:
         self._url = database_url
         self._peer = peer
 
-    async def alone(self, servers: int) -> bool:
+    async def is_cut_off(self, servers: int) -> bool:
         """Whether others may reach the database although this runner does not; if in doubt, True.
         ``servers`` is the last known number of servers, which may declare its attempts lost.
 

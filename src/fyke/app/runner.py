@@ -151,7 +151,7 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
 def _lease_monitor(settings: Settings, heartbeat: Heartbeat) -> LeaseMonitor | None:
     if not settings.database_url:
         return None
-    return LeaseMonitor(CutOff(settings.database_url, heartbeat.peer_store).alone)
+    return LeaseMonitor(CutOff(settings.database_url, heartbeat.peer_store).is_cut_off)
 
 
 def make_runner(

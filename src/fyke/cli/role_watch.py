@@ -21,7 +21,7 @@ from fyke.cli.supervisor_log import SupervisorLog
 from fyke.kit.watchdog import Watchdog
 
 SILENCE = 20.0
-LOOK_SECONDS = 1.0
+CHECK_INTERVAL = 1.0
 PACKET = 4096
 PENDING = "pending"  # neither an answer nor an error of the database so far
 STORES = frozenset({"answered", "failed", PENDING, "none"})  # ``StoreState``, without its imports
@@ -62,7 +62,7 @@ class RoleWatch:
     async def run(self) -> None:
         """Check until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_INTERVAL)
             self.look()
 
     @contextlib.contextmanager

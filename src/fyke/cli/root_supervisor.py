@@ -26,7 +26,7 @@ from fyke.kit.watchdog import Watchdog
 LAUNCHER_READY_SECONDS = 10.0
 LAUNCHER_SILENCE = 20.0
 LAUNCHER_END_SECONDS = 10.0
-LOOK_SECONDS = 1.0
+CHECK_INTERVAL = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds before another start of a launcher that ended
 STABLE_SECONDS = 10.0  # a launcher that lived longer is started again at once
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -135,7 +135,7 @@ def until_child_ends(
     restarts = Restarts()
     end = os.pidfd_open(child.pid)
     while child.poll() is None:
-        pause = LOOK_SECONDS
+        pause = CHECK_INTERVAL
         if launcher.process.poll() is not None and not stopping.signal:
             launcher.close()
             pause = restarts.pause()
@@ -147,7 +147,7 @@ def until_child_ends(
                     launcher = start()
                 except OSError as error:
                     _say(f"fyke: the launcher cannot be started: {error}")
-        waiting = min(LOOK_SECONDS, max(pause, 0))
+        waiting = min(CHECK_INTERVAL, max(pause, 0))
         readable, _, _ = select.select([end, *launcher.descriptors()], [], [], waiting)
         if launcher.reports in readable and launcher.reported():
             watchdog.heard("launcher")

@@ -9,34 +9,34 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-LOOK_SECONDS = 0.5
-# A lease lasts 15 s. Of these, ``alone`` takes up to 3 s, and a Worker has 5 s to end after
+CHECK_INTERVAL = 0.5
+# A lease lasts 15 s. Of these, ``is_cut_off`` takes up to 3 s, and a Worker has 5 s to end after
 # SIGTERM.
 FENCE_SECONDS = 6.0
 GAP_SECONDS = 3.0
 SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not counted
 
 
-async def never_alone(servers: int) -> bool:
-    """The function ``alone`` for a database file, from which no runner can be cut off."""
+async def never_cut_off(servers: int) -> bool:
+    """``is_cut_off`` for a database file, from which no runner can be cut off."""
     return False
 
 
 class LeaseMonitor:
-    """Knows when each attempt was last renewed. ``alone`` gets the last known number of servers,
-    and returns whether only this runner is cut off.
+    """Knows when each attempt was last renewed. ``is_cut_off`` gets the last known number of
+    servers, and returns whether only this runner is cut off.
     """
 
     def __init__(
         self,
-        alone: Callable[[int], Awaitable[bool]],
+        is_cut_off: Callable[[int], Awaitable[bool]],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._alone = alone
+        self._is_cut_off = is_cut_off
         self._clock = clock
         self._renewed: dict[str, float] = {}
-        self._looked = clock()
+        self._checked_at = clock()
         self.servers = 0
 
     def now(self) -> float:
@@ -53,20 +53,20 @@ class LeaseMonitor:
         self._renewed.pop(attempt_id, None)
 
     async def overdue(self) -> list[str]:
-        """The attempts that must be stopped now. Call it every ``LOOK_SECONDS``.
+        """The attempts that must be stopped now. Call it every ``CHECK_INTERVAL``.
 
         After a shared outage, and after a gap between two calls, for example on a paused machine,
         every attempt has a full new term, as the servers give every lease one.
         """
         now = self._clock()
-        if now - self._looked > GAP_SECONDS:
+        if now - self._checked_at > GAP_SECONDS:
             self._renew_all(now)
         late = [key for key, at in self._renewed.items() if now - at > FENCE_SECONDS]
-        alone = bool(late) and await self._alone(self.servers)
-        self._looked = self._clock()
-        if late and not alone:
-            self._renew_all(self._looked)
-        return [key for key in late if key in self._renewed] if alone else []
+        is_cut_off = bool(late) and await self._is_cut_off(self.servers)
+        self._checked_at = self._clock()
+        if late and not is_cut_off:
+            self._renew_all(self._checked_at)
+        return [key for key in late if key in self._renewed] if is_cut_off else []
 
     def _renew_all(self, at: float) -> None:
         self._renewed = dict.fromkeys(self._renewed, at)

@@ -30,7 +30,7 @@ from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 from fyke.runner.faults import detail_of, find_trouble
-from fyke.runner.lease_monitor import LOOK_SECONDS, SERVER_SILENCE_MS, LeaseMonitor, never_alone
+from fyke.runner.lease_monitor import CHECK_INTERVAL, SERVER_SILENCE_MS, LeaseMonitor, never_cut_off
 from fyke.runner.preparer import Preparer
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Runner:
         self._attempts = attempts
         self._intake = intake
         self._deps = deps
-        self._monitor = monitor or LeaseMonitor(never_alone)
+        self._monitor = monitor or LeaseMonitor(never_cut_off)
         self._attempt_runners: dict[str, AttemptRunner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
@@ -392,7 +392,7 @@ class Runner:
         from the database.
         """
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_INTERVAL)
             for attempt_id in await self._monitor.overdue():
                 self._monitor.forget(attempt_id)
                 attempt_runner = self._attempt_runners.get(attempt_id)

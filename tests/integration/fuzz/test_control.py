@@ -30,7 +30,7 @@ from support.egress import listener, until
 pytestmark = pytest.mark.anyio
 
 OPEN = json.loads(encode(OpenAttempt(1, "A", "s", "", (), None, None, "", False, False)))
-LOOK = json.loads(encode(CheckProxies(4)))
+CHECK = json.loads(encode(CheckProxies(4)))
 CLOSE = {"type": "close", "seq": 2, "attempt_id": "A"}
 BROWSER = {"type": "refuse_browser", "seq": 3, "attempt_id": "A"}
 VALUES = (None, "", "A", "B" * 3000, -1, 2**70, 1e308, [], ["127.0.0.0/8"], ["x" * 50], {}, "\0")
@@ -56,7 +56,7 @@ def descriptors(dice: random.Random) -> list[int]:
 
 
 def packet(dice: random.Random) -> bytes:
-    message: dict[str, object] = dict(dice.choice((OPEN, CLOSE, BROWSER, LOOK)))
+    message: dict[str, object] = dict(dice.choice((OPEN, CLOSE, BROWSER, CHECK)))
     if dice.random() < 0.5:
         message[dice.choice([*message, "strange"])] = dice.choice(VALUES)
     data = json.dumps(message).encode()
@@ -76,17 +76,17 @@ class Runner:
         self.ended = asyncio.Event()
         self.session = ControlSession(theirs, proxy, lambda _: self.ended.set())
 
-    async def say(self, data: bytes, passed: list[int]) -> bool:
+    async def send(self, data: bytes, sent_descriptors: list[int]) -> bool:
         """Send a message; return whether it was answered, False when the connection was closed."""
         loop = asyncio.get_running_loop()
-        socket.send_fds(self._sock, [data], passed)
+        socket.send_fds(self._sock, [data], sent_descriptors)
         async with asyncio.timeout(10):
             while answer := await loop.sock_recv(self._sock, 65_536):
                 if isinstance(decode_reply(answer), RequestDone | ProxiesChecked):
                     return True
         return False
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         self._sock.close()
         self.session.close()
         async with asyncio.timeout(10):
@@ -104,35 +104,35 @@ async def test_no_message_crashes_the_process_or_leaks_a_descriptor(count: int) 
     failures: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     dice, proxy = random.Random(count), Proxy(AddressRules(), {})
-    runner, hung_up = Runner(proxy), 0
-    await runner.say(b"{}", [])
-    await runner.leave()
+    runner, disconnects = Runner(proxy), 0
+    await runner.send(b"{}", [])
+    await runner.close()
     before = open_descriptors()
     runner = Runner(proxy)
     for _ in range(count):
-        passed = descriptors(dice)
+        sent_descriptors = descriptors(dice)
         try:
-            answered = await runner.say(packet(dice), passed)
+            answered = await runner.send(packet(dice), sent_descriptors)
         except (BrokenPipeError, ConnectionResetError):
             answered = False
         finally:
-            for descriptor in passed:
+            for descriptor in sent_descriptors:
                 os.close(descriptor)
         if not answered:
-            hung_up += 1
-            await runner.leave()
+            disconnects += 1
+            await runner.close()
             runner = Runner(proxy)
-    await runner.leave()
+    await runner.close()
     await until(lambda: open_descriptors() == before)
-    assert 0 < hung_up < count
+    assert 0 < disconnects < count
     assert failures == []
     runner = Runner(proxy)
-    passed = [make_counters(), listener().detach()]
-    assert await runner.say(json.dumps(OPEN).encode(), passed)
-    for descriptor in passed:
+    sent_descriptors = [make_counters(), listener().detach()]
+    assert await runner.send(json.dumps(OPEN).encode(), sent_descriptors)
+    for descriptor in sent_descriptors:
         os.close(descriptor)
     assert list(proxy._attempts) == ["A"]
-    await runner.leave()
+    await runner.close()
     await proxy.stop()
 
 
@@ -140,10 +140,10 @@ async def test_a_packet_with_too_many_descriptors_is_refused() -> None:
     proxy = Proxy(AddressRules(), {})
     runner = Runner(proxy)
     before = open_descriptors()
-    passed = [os.open("/dev/null", os.O_RDONLY) for _ in range(MAX_DESCRIPTORS + 3)]
-    assert not await runner.say(json.dumps(OPEN).encode(), passed)
-    for descriptor in passed:
+    sent_descriptors = [os.open("/dev/null", os.O_RDONLY) for _ in range(MAX_DESCRIPTORS + 3)]
+    assert not await runner.send(json.dumps(OPEN).encode(), sent_descriptors)
+    for descriptor in sent_descriptors:
         os.close(descriptor)
-    await runner.leave()
+    await runner.close()
     assert open_descriptors() <= before
     await proxy.stop()

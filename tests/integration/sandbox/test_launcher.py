@@ -56,13 +56,13 @@ CLIENTS_OF_OTHERS = pytest.mark.skipif(
     not others_can_run_us(), reason="this Python is closed to other users"
 )
 SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
-DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
+IGNORES_SIGTERM = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
 
 
 @pytest.fixture
 async def setup() -> AsyncIterator[SandboxSetup]:
-    async with used_launcher() as made:
-        yield made
+    async with used_launcher() as opened:
+        yield opened
 
 
 def order(setup: SandboxSetup, **changes: Any) -> dict[str, Any]:
@@ -89,12 +89,12 @@ async def until(holds: Callable[[], bool], seconds: float = 10) -> float:
     """Poll until true, because there is no event to wait for; return the seconds it took."""
     started = time.monotonic()
     while not holds():
-        assert time.monotonic() < started + seconds, "it did not come to pass"
+        assert time.monotonic() < started + seconds, f"not true within {seconds} s"
         await asyncio.sleep(0.02)
     return time.monotonic() - started
 
 
-async def running(setup: SandboxSetup, count: int = 1, code: str = DEAF) -> set[str]:
+async def running(setup: SandboxSetup, count: int = 1, code: str = IGNORES_SIGTERM) -> set[str]:
     names = {new_ulid() for _ in range(count)}
     for name in names:
         sandbox = await setup.open(code, name=name)
@@ -103,7 +103,7 @@ async def running(setup: SandboxSetup, count: int = 1, code: str = DEAF) -> set[
     return names
 
 
-# --- whom it obeys
+# --- accepted clients
 
 
 @pytest.mark.parametrize("uid", [0, 1, SERVICE_UID + 1, UID_BASE])
@@ -132,7 +132,7 @@ async def test_a_missing_launcher_is_reported(tmp_path: Path) -> None:
         await LauncherClient(tmp_path / "launcher.sock", timeout=0).limits()
 
 
-# --- what it refuses
+# --- refused requests
 
 
 @pytest.mark.parametrize(
@@ -255,17 +255,19 @@ def test_root_never_starts_sandboxes_directly(tmp_path: Path) -> None:
 
 def test_users_with_an_account_are_skipped(tmp_path: Path) -> None:
     known = next(entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid > 1)
-    keeper = Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(known, known + 1))
+    two_users_launcher = Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(known, known + 1))
     with pytest.raises(BadLaunchOrder, match="widen the range"):
-        keeper.take_user("A")
-    keeper = Launcher(tmp_path, (SERVICE_UID, SERVICE_UID), range(UID_BASE, UID_BASE + 2))
-    assert keeper.take_user("A") != keeper.take_user("B")
+        two_users_launcher.take_user("A")
+    two_users_launcher = Launcher(
+        tmp_path, (SERVICE_UID, SERVICE_UID), range(UID_BASE, UID_BASE + 2)
+    )
+    assert two_users_launcher.take_user("A") != two_users_launcher.take_user("B")
     with pytest.raises(BadLaunchOrder, match="already"):
-        keeper.take_user("A")
+        two_users_launcher.take_user("A")
     with pytest.raises(BadLaunchOrder, match="widen the range"):
-        keeper.take_user("C")
-    keeper.free_user("A")
-    assert keeper.take_user("C") == UID_BASE
+        two_users_launcher.take_user("C")
+    two_users_launcher.free_user("A")
+    assert two_users_launcher.take_user("C") == UID_BASE
 
 
 # --- users and folders
@@ -407,7 +409,7 @@ async def test_the_sandboxes_of_a_frozen_client_end_and_those_of_others_continue
     frozen, other = new_ulid(), new_ulid()
     with data_folder() as home:
         async with launched(home, client_silence=3) as setup:
-            sandbox = await setup.open(DEAF, name=other)
+            sandbox = await setup.open(IGNORES_SIGTERM, name=other)
             await sandbox.launch({})
             await line(sandbox)
             with client_process(setup, frozen) as child:
@@ -437,10 +439,10 @@ async def test_no_sandbox_survives_a_killed_launcher(setup: SandboxSetup) -> Non
         assert os.listdir(setup.work) == []
         assert detect(setup.work).names() == []
         client = await connect(setup.home)
-        again = SandboxSetup(setup.home, BubblewrapSandboxes(setup.work, client), client)
-        out, _, ended = await again.run("print('back')")
+        restarted = SandboxSetup(setup.home, BubblewrapSandboxes(setup.work, client), client)
+        out, _, ended = await restarted.run("print('back')")
         assert (out, ended.code) == ("back\n", 0)
-        await again.sandboxes[0].close()
+        await restarted.sandboxes[0].close()
         await client.close()
 
 

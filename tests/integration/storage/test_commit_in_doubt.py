@@ -107,7 +107,7 @@ async def test_a_long_outage_leaves_the_outcome_unknown(
     writer: Writer, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await writer.write()
-    monkeypatch.setattr(commits, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(commits, "LOOKUP_SECONDS", 0.5)
     relay.cut, relay.down_after_cut = "after", True
     with pytest.raises(OutcomeUnknown, match="may have taken place"):
         await writer.write()

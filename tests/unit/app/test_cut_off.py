@@ -41,7 +41,7 @@ def no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("peer", "servers", "alone"),
+    ("peer", "servers", "expected"),
     [
         (ANSWERED, 1, True),
         (ANSWERED, 2, True),
@@ -54,41 +54,41 @@ def no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.usefixtures("no_answer")
 async def test_with_a_silent_database_the_state_of_others_decides(
-    silent: str, peer: StoreState | None, servers: int, alone: bool
+    silent: str, peer: StoreState | None, servers: int, expected: bool
 ) -> None:
-    assert await CutOff(silent, lambda: peer).alone(servers) is alone
+    assert await CutOff(silent, lambda: peer).is_cut_off(servers) is expected
 
 
 @pytest.mark.parametrize(
-    ("peer", "servers", "alone"),
+    ("peer", "servers", "expected"),
     [(ANSWERED, 1, True), (FAILED, 1, False), (FAILED, 3, False), (None, 1, False)],
 )
 async def test_a_database_that_is_down_is_down_for_all(
-    down: str, peer: StoreState | None, servers: int, alone: bool
+    down: str, peer: StoreState | None, servers: int, expected: bool
 ) -> None:
-    assert await CutOff(down, lambda: peer).alone(servers) is alone
+    assert await CutOff(down, lambda: peer).is_cut_off(servers) is expected
 
 
 async def test_a_database_that_answers_a_new_connection_is_reached(
     silent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cut_off, "_select", lambda url: url == silent)
-    assert await CutOff(silent, lambda: ANSWERED).alone(2) is False
+    assert await CutOff(silent, lambda: ANSWERED).is_cut_off(2) is False
 
 
 @pytest.mark.slow
 async def test_a_silent_database_does_not_answer_a_new_connection(silent: str) -> None:
-    assert await CutOff(silent, lambda: FAILED).alone(1) is False
-    assert await CutOff(silent, lambda: ANSWERED).alone(1) is True
+    assert await CutOff(silent, lambda: FAILED).is_cut_off(1) is False
+    assert await CutOff(silent, lambda: ANSWERED).is_cut_off(1) is True
 
 
 async def test_a_file_is_reached_by_all_processes() -> None:
-    assert await CutOff("", lambda: ANSWERED).alone(2) is False
+    assert await CutOff("", lambda: ANSWERED).is_cut_off(2) is False
 
 
 @pytest.mark.usefixtures("no_answer")
 @pytest.mark.parametrize(
-    ("address", "alone"),
+    ("address", "expected"),
     [
         ("postgresql://fyke@127.0.0.1,127.0.0.2/fyke", True),
         ("postgresql:///fyke?host=127.0.0.1&host=127.0.0.2", True),
@@ -96,5 +96,7 @@ async def test_a_file_is_reached_by_all_processes() -> None:
         ("postgresql:///fyke?host=/run/postgresql", False),
     ],
 )
-async def test_a_socket_is_local_and_several_hosts_prove_nothing(address: str, alone: bool) -> None:
-    assert await CutOff(address, lambda: None).alone(0) is alone
+async def test_a_socket_is_local_and_several_hosts_prove_nothing(
+    address: str, expected: bool
+) -> None:
+    assert await CutOff(address, lambda: None).is_cut_off(0) is expected

@@ -148,7 +148,7 @@ def test_a_launcher_that_does_not_report_is_killed_and_replaced(
     stopping: StopRequest, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The child ends when the replacement is there."""
-    monkeypatch.setattr(root_supervisor, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(root_supervisor, "CHECK_INTERVAL", 0.01)
     child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
     frozen = running(subprocess.Popen(["sleep", "600"]))
     stop_and_wait(frozen.process)
@@ -176,7 +176,7 @@ def test_a_launcher_that_reports_is_kept(
     stopping: StopRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The launcher closes the child's input after several terms."""
-    monkeypatch.setattr(root_supervisor, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(root_supervisor, "CHECK_INTERVAL", 0.01)
     reading, writing = os.pipe()
     child = subprocess.Popen(["cat"], stdin=reading)
     os.close(reading)

@@ -156,7 +156,7 @@ async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
 async def test_a_cut_off_runner_stops_the_attempts_it_cannot_renew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loop, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(loop, "CHECK_INTERVAL", 0.001)
     clock, asked, stopped = ManualClock(), list[int](), list[ReasonCode]()
 
     async def alone(servers: int) -> bool:

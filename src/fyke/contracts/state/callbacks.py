@@ -196,7 +196,7 @@ class AlertStore(Protocol):
     def postpone_check(self, seq: int, tries: int, not_before: int) -> None: ...
     def drop_check(self, seq: int) -> None: ...
 
-    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
+    def previous_runs(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
         """The last succeeded runs of the same worker and account, or of the same task, that ended
         before ``run``, newest first.
         """

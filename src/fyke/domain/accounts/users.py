@@ -282,9 +282,11 @@ def _purpose(tx: Transaction, user: User) -> Purpose:
     if user.password_hash:
         return Purpose.RESET
     operator = tx.accounts.operator()
-    first = operator is not None and operator.id == user.account_id and user.role is Role.OWNER
-    alone = first and not _has_passwords(tx, user.account_id)
-    return Purpose.SETUP if alone else Purpose.INVITE
+    owns_installation = (
+        operator is not None and operator.id == user.account_id and user.role is Role.OWNER
+    )
+    needs_setup = owns_installation and not _has_passwords(tx, user.account_id)
+    return Purpose.SETUP if needs_setup else Purpose.INVITE
 
 
 def _entry(tx: Transaction, user: User, seen_at: int, second_factor: bool) -> UserEntry:

@@ -11,14 +11,14 @@ from fyke.model.run import Run, RunState
 from fyke.reasons import Reason, ReasonCode, sentence
 
 MAX_REASON = 300
-USUAL_KINDS = frozenset({RuleKind.FEWER_ROWS, RuleKind.SLOWER})
+KINDS_WITH_HISTORY = frozenset({RuleKind.FEWER_ROWS, RuleKind.SLOWER})  # need previous runs
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The facts that some kinds of rules need in addition to the run."""
 
-    usual: Sequence[PreviousRun] = ()  # the previous runs
+    previous_runs: Sequence[PreviousRun] = ()
     field: FieldFacts | None = None
     month: MonthUsage | None = None
 
@@ -50,9 +50,9 @@ def _reason(rule: Rule, run: Run, facts: Facts) -> Reason | None:
         case RuleKind.ZERO_ROWS:
             return None if run.results else Reason(ReasonCode.ZERO_ROWS)
         case RuleKind.FEWER_ROWS:
-            return _fewer(rule, run, facts.usual)
+            return _fewer(rule, run, facts.previous_runs)
         case RuleKind.SLOWER:
-            return _slower(rule, run, facts.usual)
+            return _slower(rule, run, facts.previous_runs)
         case RuleKind.MISSING_FIELD:
             return _missing(rule, facts.field) if facts.field else None
     return None
@@ -66,10 +66,10 @@ def _failed(rule: Rule, run: Run) -> RuleMatch | None:
     return RuleMatch(f"The run failed: {message or 'no reason was given'}", run.reason)
 
 
-def _fewer(rule: Rule, run: Run, usual: Sequence[PreviousRun]) -> Reason | None:
-    if len(usual) < MIN_PREVIOUS_RUNS:
+def _fewer(rule: Rule, run: Run, previous_runs: Sequence[PreviousRun]) -> Reason | None:
+    if len(previous_runs) < MIN_PREVIOUS_RUNS:
         return None
-    usual_rows = median(past.results for past in usual)
+    usual_rows = median(previous.results for previous in previous_runs)
     if run.results >= usual_rows * rule.factor:
         return None
     return Reason.of(
@@ -77,14 +77,14 @@ def _fewer(rule: Rule, run: Run, usual: Sequence[PreviousRun]) -> Reason | None:
         rows=run.results,
         share_percent=rule.factor * 100,
         usual_rows=usual_rows,
-        runs=len(usual),
+        runs=len(previous_runs),
     )
 
 
-def _slower(rule: Rule, run: Run, usual: Sequence[PreviousRun]) -> Reason | None:
-    if len(usual) < MIN_PREVIOUS_RUNS:
+def _slower(rule: Rule, run: Run, previous_runs: Sequence[PreviousRun]) -> Reason | None:
+    if len(previous_runs) < MIN_PREVIOUS_RUNS:
         return None
-    usual_ms = median(past.duration_ms for past in usual)
+    usual_ms = median(previous.duration_ms for previous in previous_runs)
     duration_ms = run.duration_ms()
     if duration_ms <= usual_ms * rule.factor:
         return None
@@ -93,7 +93,7 @@ def _slower(rule: Rule, run: Run, usual: Sequence[PreviousRun]) -> Reason | None
         duration_ms=duration_ms,
         factor=rule.factor,
         usual_ms=round(usual_ms),
-        runs=len(usual),
+        runs=len(previous_runs),
     )
 
 

@@ -15,13 +15,21 @@ import structlog
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.alerts.evaluate import USUAL_KINDS, Facts, RuleMatch, evaluate
+from fyke.domain.alerts.evaluate import KINDS_WITH_HISTORY, Facts, RuleMatch, evaluate
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.months import month_usage
 from fyke.domain.alerts.outbox import raise_alert
 from fyke.errors import Unavailable
 from fyke.kit.ids import new_ulid
-from fyke.model.alert import KEPT_MS, USUAL_RUNS, Alert, AlertCheck, FieldFacts, Rule, RuleKind
+from fyke.model.alert import (
+    KEPT_MS,
+    MAX_PREVIOUS_RUNS,
+    Alert,
+    AlertCheck,
+    FieldFacts,
+    Rule,
+    RuleKind,
+)
 from fyke.model.run import Run, RunState
 
 log = structlog.get_logger()
@@ -107,8 +115,12 @@ class AlertMonitor:
 
 def facts_of(tx: Transaction, rule: Rule, run: Run, fields: Mapping[str, FieldFacts]) -> Facts:
     """The facts that are needed to evaluate ``rule`` for ``run``."""
-    if rule.kind in USUAL_KINDS:
-        return Facts(usual=tx.alerts.usual(run, of_task=bool(rule.task_id), limit=USUAL_RUNS))
+    if rule.kind in KINDS_WITH_HISTORY:
+        return Facts(
+            previous_runs=tx.alerts.previous_runs(
+                run, of_task=bool(rule.task_id), limit=MAX_PREVIOUS_RUNS
+            )
+        )
     if rule.kind is RuleKind.MISSING_FIELD:
         return Facts(field=fields.get(rule.field))
     if rule.kind is RuleKind.BUDGET:

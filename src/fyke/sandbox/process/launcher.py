@@ -49,7 +49,7 @@ PACKET = 65536
 BACKLOG = 16
 CLIENT_SILENCE = 9.0
 GAP_SECONDS = 3.0  # a longer pause of the launcher itself gives its clients a whole new term
-LOOK_SECONDS = 0.5
+CHECK_INTERVAL = 0.5
 REPORT_SECONDS = 2.0
 Message = dict[str, Any]
 Answer = tuple[Any, list[int]]  # the result, and the descriptors that are sent with it
@@ -169,7 +169,7 @@ class Launcher:
     async def _watch_clients(self) -> None:
         """End the connections of clients with sandboxes that do not report."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_INTERVAL)
             for client in self._watchdog.look():
                 if client.has_sandboxes:
                     client.give_up(f"no report for {self._client_silence:g} s")

@@ -31,7 +31,7 @@ def rule(kind: RuleKind, **changes: Any) -> Rule:
     return a_rule("acc", kind=kind, **changes)
 
 
-def usual(*rows: int, ms: int = 1000) -> list[PreviousRun]:
+def previous_runs(*rows: int, ms: int = 1000) -> list[PreviousRun]:
     return [PreviousRun(f"r{number}", results, ms) for number, results in enumerate(rows)]
 
 
@@ -63,27 +63,27 @@ def test_zero_rows_alerts_are_for_succeeded_runs_only() -> None:
 
 def test_fewer_rows_than_usual() -> None:
     fewer = rule(RuleKind.FEWER_ROWS, factor=0.5)
-    before = usual(100, 300, 200)
-    found = evaluate(fewer, run(results=99), Facts(usual=before))
+    before = previous_runs(100, 300, 200)
+    found = evaluate(fewer, run(results=99), Facts(previous_runs=before))
     assert found == (
         "Fewer rows than usual: 99, less than 50 % of 200, the median of the last 3 runs"
     )
-    assert evaluate(fewer, run(results=100), Facts(usual=before)) is None
-    assert evaluate(fewer, run(results=1), Facts(usual=before[:2])) is None
-    assert evaluate(fewer, run(results=0), Facts(usual=usual(0, 0, 0))) is None
-    assert evaluate(fewer, run(RunState.FAILED, results=1), Facts(usual=before)) is None
+    assert evaluate(fewer, run(results=100), Facts(previous_runs=before)) is None
+    assert evaluate(fewer, run(results=1), Facts(previous_runs=before[:2])) is None
+    assert evaluate(fewer, run(results=0), Facts(previous_runs=previous_runs(0, 0, 0))) is None
+    assert evaluate(fewer, run(RunState.FAILED, results=1), Facts(previous_runs=before)) is None
 
 
 def test_slower_than_usual() -> None:
     slower = rule(RuleKind.SLOWER, factor=2.0)
-    before = usual(1, 1, 1, ms=29_000)
-    found = evaluate(slower, run(), Facts(usual=before))
+    before = previous_runs(1, 1, 1, ms=29_000)
+    found = evaluate(slower, run(), Facts(previous_runs=before))
     assert found == (
         "Slower than usual: the run took 1 min 0 s, more than 2 times the median of the last 3 "
         "runs, which is 29.0 s"
     )
-    assert evaluate(slower, run(), Facts(usual=usual(1, 1, 1, ms=30_000))) is None
-    assert evaluate(slower, run(RunState.FAILED), Facts(usual=before)) is None
+    assert evaluate(slower, run(), Facts(previous_runs=previous_runs(1, 1, 1, ms=30_000))) is None
+    assert evaluate(slower, run(RunState.FAILED), Facts(previous_runs=before)) is None
 
 
 def test_a_missing_field() -> None:
@@ -134,7 +134,9 @@ def test_a_match_has_a_reason() -> None:
     old = find(rule(RuleKind.FAILED), run(RunState.FAILED), Facts())
     assert old == RuleMatch("The run failed: no reason was given", None)
     fewer = find(
-        rule(RuleKind.FEWER_ROWS, factor=0.5), run(results=9), Facts(usual=usual(30, 20, 40))
+        rule(RuleKind.FEWER_ROWS, factor=0.5),
+        run(results=9),
+        Facts(previous_runs=previous_runs(30, 20, 40)),
     )
     assert fewer is not None and fewer.reason == Reason(
         ReasonCode.FEWER_ROWS, {"rows": 9, "share_percent": 50.0, "usual_rows": 30, "runs": 3}

@@ -192,8 +192,8 @@ class SqlAlerts(SqlStore):
     def drop_check(self, seq: int) -> None:
         self._db.execute(delete(alert_checks).where(alert_checks.c.seq == seq))
 
-    def usual(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
-        rows = self._db.execute(usual_query(run, of_task=of_task, limit=limit))
+    def previous_runs(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
+        rows = self._db.execute(previous_runs_query(run, of_task=of_task, limit=limit))
         return [
             PreviousRun(str(run_id), int(results), duration(started, finished, gap))
             for run_id, results, started, finished, gap in rows
@@ -262,8 +262,8 @@ class SqlAlerts(SqlStore):
         return self._db.execute(delete(alerts).where(alerts.c.id.in_(old))).rowcount
 
 
-def usual_query(run: Run, *, of_task: bool, limit: int) -> Select[Any]:
-    """Return the query of ``usual``; one index has the rows in order."""
+def previous_runs_query(run: Run, *, of_task: bool, limit: int) -> Select[Any]:
+    """Return the query of ``previous_runs``; one index has the rows in order."""
     earlier = or_(
         runs.c.finished_at < run.finished_at,
         and_(runs.c.finished_at == run.finished_at, runs.c.id < run.id),

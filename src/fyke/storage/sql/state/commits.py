@@ -30,7 +30,7 @@ commit_marks = Table(
     number_column("marked_at"),
 )
 
-LOOK_SECONDS = 45.0  # most clients and proxies wait a minute for an answer
+LOOKUP_SECONDS = 45.0  # most clients and proxies wait a minute for an answer
 _KEPT_MS = 24 * 3600 * 1000
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -98,8 +98,8 @@ class CommitMarks:
         self._writer.reset()
 
     def was_committed(self, engine: Engine, mark: Mark) -> bool | None:
-        """Query until the database answers; None if it does not within ``LOOK_SECONDS``."""
-        until = time.monotonic() + LOOK_SECONDS
+        """Query until the database answers; None if it does not within ``LOOKUP_SECONDS``."""
+        until = time.monotonic() + LOOKUP_SECONDS
         for failures in itertools.count(1):
             try:
                 with engine.begin() as connection:
