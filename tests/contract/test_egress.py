@@ -78,8 +78,8 @@ async def test_bytes_are_counted_by_site(egress: Egress) -> None:
         await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", allow))
         assert egress.sites(ATTEMPT) == ()
         for host, code in [("LOCALHOST", 0), ("127.0.0.1", 0), ("localhost.", 0), ("10.0.0.1", 2)]:
-            got, reader, writer = await socks(port_of(proxy), host, origin.port)
-            assert got == code
+            received, reader, writer = await socks(port_of(proxy), host, origin.port)
+            assert received == code
             if code == 0:
                 writer.write(b"go\n")
                 assert len(await reader.read()) == 1000

@@ -31,10 +31,10 @@ PYTHON = replace(a_version("w"), language=Language.PYTHON, requirements="tiny\n"
 @pytest.fixture(params=SPAWNERS)
 async def maker(request: pytest.FixtureRequest) -> AsyncIterator[Maker]:
     """Create implementations that share one folder, like several processes."""
-    async with open_workspace(request.param) as made:
-        make_wheel(make_wheel_folder(made.wheels), "tiny")
-        yield made.offline
-        assert os.listdir(made.setup.work) == []
+    async with open_workspace(request.param) as workspace:
+        make_wheel(make_wheel_folder(workspace.wheels), "tiny")
+        yield workspace.offline
+        assert os.listdir(workspace.setup.work) == []
 
 
 async def test_an_environment_is_built_once(maker: Maker, tmp_path: Path) -> None:
@@ -42,8 +42,8 @@ async def test_an_environment_is_built_once(maker: Maker, tmp_path: Path) -> Non
     assert first.path is not None and first.path.is_dir()
     assert "tiny" in first.log
     inode = first.path.stat().st_ino
-    again = await maker().ensure(replace(PYTHON, id="other", number="v9"), tmp_path)
-    assert again == first
+    second_environment = await maker().ensure(replace(PYTHON, id="other", number="v9"), tmp_path)
+    assert second_environment == first
     assert first.path.stat().st_ino == inode
 
 
@@ -71,8 +71,8 @@ async def test_a_failed_build_has_a_reason_and_can_be_repeated(
 
 async def test_a_compiled_program_needs_no_dependencies(maker: Maker, tmp_path: Path) -> None:
     (tmp_path / "main").write_bytes(b"")
-    made = await maker().ensure(replace(PYTHON, language=Language.GO), tmp_path)
-    assert made.path is None
+    environment = await maker().ensure(replace(PYTHON, language=Language.GO), tmp_path)
+    assert environment.path is None
 
 
 async def test_a_cancelled_builder_releases_the_lock(maker: Maker, tmp_path: Path) -> None:

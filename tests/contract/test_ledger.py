@@ -59,7 +59,7 @@ async def test_the_database_refuses_to_change_or_remove_an_entry(state: State, h
 
 def run_until_killed(state: str, rows: str, seed: int, goal: int, last: int) -> bool:
     """Return whether the process finished."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, str(PROCESS), state, rows, str(seed), str(goal), str(last)],
         env={**os.environ, "PYTHONPATH": str(PROCESS.parent.parent)},
         capture_output=True,
@@ -67,8 +67,8 @@ def run_until_killed(state: str, rows: str, seed: int, goal: int, last: int) -> 
         timeout=600,
         check=False,
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode == 0
+    assert completed.returncode in (0, -signal.SIGKILL), completed.stderr
+    return completed.returncode == 0
 
 
 async def assert_sums_agree(state: State, goal: int) -> None:

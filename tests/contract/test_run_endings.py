@@ -133,9 +133,9 @@ async def setup(
     else:  # a separate database: one with a changed schema cannot be reused
         url = request.getfixturevalue("postgres_results_url")
     async with open_rows(url) as results:
-        made = Setup(None, results)
-        async with open_state(state_url, made.notified.append, hiding=HIDING) as made.storage:
-            yield made
+        setup = Setup(None, results)
+        async with open_state(state_url, setup.notified.append, hiding=HIDING) as setup.storage:
+            yield setup
 
 
 async def test_the_last_subtask_ends_the_run_and_counts_the_rows(setup: Setup) -> None:

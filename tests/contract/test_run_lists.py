@@ -120,12 +120,12 @@ async def walk_all(
 
 @pytest.mark.slow
 async def test_a_walk_finds_all_matching_runs(state: State) -> None:
-    owner, workers, made = await fill(state)
+    owner, workers, runs = await fill(state)
     dice = random.Random(7)
     answered = 0
     for _ in range(60):
-        search = some_search(dice, workers, made)
-        expected = newest_first(run for run in made if matches(run, search))
+        search = some_search(dice, workers, runs)
+        expected = newest_first(run for run in runs if matches(run, search))
         answered += bool(expected)
         assert await walk_all(state, owner, search) == expected, search
         assert await walk_all(state, owner, search, newer=True) == expected[::-1], search
@@ -136,23 +136,23 @@ async def test_a_walk_finds_all_matching_runs(state: State) -> None:
 async def test_a_walk_stops_at_the_scan_limit_and_continues_there(
     state: State, monkeypatch: pytest.MonkeyPatch, error: str
 ) -> None:
-    owner, workers, made = await fill(state)
+    owner, workers, runs = await fill(state)
     monkeypatch.setattr(run_lists, "SCAN_LIMIT", 20)
     monkeypatch.setattr(run_lists, "ERROR_SCAN_LIMIT", 5)
     search = RunSearch(version="1.0.0", worker_id=workers[1], error=error)
     first = await state.read(lambda tx: tx.run_lists.walk(owner, search, None, limit=50))
-    with_error = [run for run in made if run.err_msg]
-    looked_at = newest_first(with_error if error else made)[: 5 if error else 20]
+    with_error = [run for run in runs if run.err_msg]
+    looked_at = newest_first(with_error if error else runs)[: 5 if error else 20]
     assert first.stopped == looked_at[-1]
     assert set(first.cursors) < set(looked_at)
-    expected = newest_first(run for run in made if matches(run, search))
+    expected = newest_first(run for run in runs if matches(run, search))
     for newer in (False, True):
         walked = await walk_all(state, owner, search, newer)
         assert walked == (expected[::-1] if newer else expected) and expected
 
 
 async def test_totals_are_known_without_a_scan(state: State) -> None:
-    owner, workers, made = await fill(state)
+    owner, workers, runs = await fill(state)
 
     async def total(search: RunSearch) -> int | None:
         count: int | None = await state.read(lambda tx: tx.run_lists.total(owner, search))
@@ -160,19 +160,19 @@ async def test_totals_are_known_without_a_scan(state: State) -> None:
 
     failed = RunSearch(states=(RunState.FAILED, RunState.READY))
     for search in (RunSearch(), failed, replace(failed, worker_id=workers[0])):
-        assert await total(search) == sum(matches(run, search) for run in made)
+        assert await total(search) == sum(matches(run, search) for run in runs)
     assert await total(RunSearch(version="1.0.0")) is None
-    by_state = {s: sum(run.state is s for run in made) for s in RunState}
+    by_state = {s: sum(run.state is s for run in runs) for s in RunState}
     assert await state.read(lambda tx: tx.run_lists.states(owner)) == by_state
     late = records.START + 30
     since = await state.read(lambda tx: tx.run_lists.states_since(owner, late))
     assert since == {
-        s: n for s in RunState if (n := sum(r.state is s and r.created_at >= late for r in made))
+        s: n for s in RunState if (n := sum(r.state is s and r.created_at >= late for r in runs))
     }
 
 
 async def test_lines_belong_to_the_account_and_omit_long_inputs(state: State) -> None:
-    owner, workers, made = await fill(state, 6)
+    owner, workers, runs = await fill(state, 6)
     old = records.run(owner, workers[0], input_json='{"a": 1}')
     huge = records.run(owner, workers[0], input_json='{"a": "' + "x" * 70_000 + '"}')
     foreign = records.run("", workers[0])
@@ -185,21 +185,21 @@ async def test_lines_belong_to_the_account_and_omit_long_inputs(state: State) ->
         tx.runs.add(replace(foreign, account_id=stranger.id), [])
 
     await state.write(work)
-    ids = [old.id, huge.id, foreign.id, made[0].id, "gone"]
+    ids = [old.id, huge.id, foreign.id, runs[0].id, "gone"]
     lines = await state.read(lambda tx: tx.run_lists.lines(owner, ids))
-    assert set(lines) == {old.id, huge.id, made[0].id}
+    assert set(lines) == {old.id, huge.id, runs[0].id}
     assert (lines[old.id].input_json, lines[huge.id].input_json) == ('{"a": 1}', "")
-    line = lines[made[0].id]
+    line = lines[runs[0].id]
     assert (line.summary, line.input_json) == ("n: 0", "")
     assert (line.state, line.outcome, line.origin) == (
-        made[0].state, made[0].outcome, made[0].origin,
+        runs[0].state, runs[0].outcome, runs[0].origin,
     )  # fmt: skip
 
 
 async def test_used_workers_are_listed_latest_first(state: State) -> None:
-    owner, workers, made = await fill(state)
+    owner, workers, runs = await fill(state)
     assert await state.read(lambda tx: tx.run_lists.workers(owner)) == sorted(workers)
-    ordered = sorted(made, key=lambda run: (run.created_at, run.id), reverse=True)
+    ordered = sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True)
     expected = list(dict.fromkeys(run.worker_id for run in ordered))
     listed = await state.read(lambda tx: tx.run_lists.recent_workers(owner, 50))
     last = {w: max(r.created_at for r in ordered[:50] if r.worker_id == w) for w in workers}

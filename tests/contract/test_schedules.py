@@ -74,9 +74,11 @@ async def setup(state_url: str) -> AsyncIterator[Setup]:
 
     async with AsyncExitStack() as stores:
         storage, starts, firing = await server(stores, state_url, clock)
-        made = Setup(clock, storage, starts, firing, url=state_url, stores=stores, servers=[firing])
-        made.task = await made.storage.write(work)
-        yield made
+        setup = Setup(
+            clock, storage, starts, firing, url=state_url, stores=stores, servers=[firing]
+        )
+        setup.task = await setup.storage.write(work)
+        yield setup
 
 
 async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:

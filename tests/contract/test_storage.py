@@ -110,10 +110,10 @@ async def test_workers_are_unique_by_path(state: State) -> None:
 
 async def test_versions_are_immutable_and_the_latest_is_the_newest_published(state: State) -> None:
     _, worker_id = await state.write(records.seed)
-    made = [records.version(worker_id, number) for number in ("1.9.0", "1.10.0", "1.10.1")]
-    await state.write(lambda tx: [tx.workers.add_version(v) for v in made])
-    assert await state.read(lambda tx: tx.workers.versions(worker_id)) == made[::-1]
-    assert await state.read(lambda tx: tx.workers.version(worker_id, "1.9.0")) == made[0]
+    versions = [records.version(worker_id, number) for number in ("1.9.0", "1.10.0", "1.10.1")]
+    await state.write(lambda tx: [tx.workers.add_version(v) for v in versions])
+    assert await state.read(lambda tx: tx.workers.versions(worker_id)) == versions[::-1]
+    assert await state.read(lambda tx: tx.workers.version(worker_id, "1.9.0")) == versions[0]
     assert await state.read(lambda tx: tx.workers.version(worker_id, "2")) is None
     with pytest.raises(Conflict, match=r"1\.10\.0"):
         await state.write(lambda tx: tx.workers.add_version(records.version(worker_id, "1.10.0")))
@@ -212,16 +212,16 @@ async def test_builds_can_be_allowed_and_forbidden(state: State) -> None:
 
 async def test_lists_of_workers_are_paged_newest_first(state: State) -> None:
     owner, other = records.account(), records.account()
-    made = [records.worker(owner.id, title=f"Book {n}", created_at=n) for n in range(5)]
+    workers = [records.worker(owner.id, title=f"Book {n}", created_at=n) for n in range(5)]
     foreign = records.worker(other.id, title="Book of others", created_at=9)
     bare = records.worker(owner.id, title="Book without a version", created_at=8)
 
     def fill(tx: Transaction) -> None:
         for account in (owner, other):
             tx.accounts.add(account)
-        for worker in (*made, foreign, bare):
+        for worker in (*workers, foreign, bare):
             tx.workers.add(worker)
-        for worker in (*made, foreign):
+        for worker in (*workers, foreign):
             tx.workers.add_version(records.version(worker.id))
 
     await state.write(fill)
@@ -291,13 +291,13 @@ async def test_a_deleted_worker_keeps_its_id_and_frees_its_name(state: State) ->
 
 async def test_tasks_come_in_pages_newest_first(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
-    made = [records.task(owner, worker_id, created_at=n) for n in range(5)]
-    await state.write(lambda tx: [tx.tasks.add(t) for t in made])
+    tasks = [records.task(owner, worker_id, created_at=n) for n in range(5)]
+    await state.write(lambda tx: [tx.tasks.add(t) for t in tasks])
     page = await state.read(lambda tx: tx.tasks.of_account(owner, offset=1, limit=2))
-    assert page == (5, [made[3], made[2]])
-    await state.write(lambda tx: tx.tasks.delete(made[3].id))
-    assert await state.read(lambda tx: tx.tasks.get(made[3].id)) is None
-    assert await state.read(lambda tx: tx.tasks.get(made[2].id)) == made[2]
+    assert page == (5, [tasks[3], tasks[2]])
+    await state.write(lambda tx: tx.tasks.delete(tasks[3].id))
+    assert await state.read(lambda tx: tx.tasks.get(tasks[3].id)) is None
+    assert await state.read(lambda tx: tx.tasks.get(tasks[2].id)) == tasks[2]
     assert (await state.read(lambda tx: tx.tasks.of_account("x", offset=0, limit=2))) == (0, [])
 
 
@@ -315,8 +315,8 @@ async def test_concurrent_changes_of_a_task_are_serialised(state: State) -> None
 
     done = await asyncio.gather(*(state.write(change) for _ in range(6)))
     assert sorted(done) == [False] * 5 + [True]
-    kept = await state.read(lambda tx: tx.tasks.get(task.id))
-    assert (kept.title, kept.revision) == ("Changed", 1)
+    stored = await state.read(lambda tx: tx.tasks.get(task.id))
+    assert (stored.title, stored.revision) == ("Changed", 1)
     assert await state.write(lambda tx: tx.tasks.lock("unknown")) is None
 
 
@@ -330,8 +330,8 @@ async def test_text_is_stored_except_what_postgresql_cannot_store(state: State, 
     owner, worker_id = await state.write(records.seed)
     task = records.task(owner, worker_id, title=text, input_json=text)
     await state.write(lambda tx: tx.tasks.add(task))
-    kept = await state.read(lambda tx: tx.tasks.get(task.id))
-    assert (kept.title, kept.input_json) == (expected, expected)
+    stored = await state.read(lambda tx: tx.tasks.get(task.id))
+    assert (stored.title, stored.input_json) == (expected, expected)
     # a query for such a text is no error either, even if the statement goes directly to the driver
     assert await state.read(lambda tx: tx.accounts.key_by_digest(text)) is None
     assert await state.read(lambda tx: tx.runs.get(text)) is None

@@ -181,25 +181,25 @@ async def test_alerts_are_listed_counted_and_read(state: State) -> None:
     owner, _ = await seeded(state)
     other, _ = await seeded(state)
     rule, second = a_rule(owner), a_rule(owner)
-    made = [an_alert(rule if at % 2 else second, at=at) for at in range(6)]
+    alerts = [an_alert(rule if at % 2 else second, at=at) for at in range(6)]
     foreign = an_alert(a_rule(other), at=3)
-    await state.write(lambda tx: [tx.alerts.add_alert(alert) for alert in (*made, foreign)])
-    duplicate = replace(made[1], id=records.ordered_id())
+    await state.write(lambda tx: [tx.alerts.add_alert(alert) for alert in (*alerts, foreign)])
+    duplicate = replace(alerts[1], id=records.ordered_id())
     assert not await state.write(lambda tx: tx.alerts.add_alert(duplicate))
     count, page = await state.read(lambda tx: tx.alerts.alerts(owner, ALL, offset=1, limit=2))
-    assert (count, page) == (6, [made[4], made[3]])
+    assert (count, page) == (6, [alerts[4], alerts[3]])
     of_rule = AlertFilter(rule_id=rule.id)
     count, page = await state.read(lambda tx: tx.alerts.alerts(owner, of_rule, offset=0, limit=9))
-    assert (count, page) == (3, [made[5], made[3], made[1]])
+    assert (count, page) == (3, [alerts[5], alerts[3], alerts[1]])
     assert await state.read(lambda tx: tx.alerts.count_unread(owner, 100)) == 6
     assert await state.read(lambda tx: tx.alerts.count_unread(owner, 4)) == 4
-    names = [made[0].id, made[1].id, foreign.id, "none"]
+    names = [alerts[0].id, alerts[1].id, foreign.id, "none"]
     assert await state.write(lambda tx: tx.alerts.mark_read(owner, names, 77)) == 2
     assert await state.write(lambda tx: tx.alerts.mark_read(owner, names, 78)) == 0
-    assert (await state.read(lambda tx: tx.alerts.alert(made[0].id))).read_at == 77
+    assert (await state.read(lambda tx: tx.alerts.alert(alerts[0].id))).read_at == 77
     unread = AlertFilter(unread=True)
     count, page = await state.read(lambda tx: tx.alerts.alerts(owner, unread, offset=0, limit=9))
-    assert (count, page[-1]) == (4, made[2])
+    assert (count, page[-1]) == (4, alerts[2])
     assert await state.write(lambda tx: tx.alerts.mark_read(owner, None, 79)) == 4
     assert await state.read(lambda tx: tx.alerts.count_unread(owner, 100)) == 0
     assert await state.read(lambda tx: tx.alerts.count_unread(other, 100)) == 1

@@ -33,18 +33,18 @@ async def added(state: State, *made: Delivery) -> None:
 
 async def test_the_latest_attempts_are_kept(state: State) -> None:
     owner, run = await a_run(state)
-    made = records.delivery(owner, run, receiver="http://a.example:80")
-    await added(state, made)
-    tries = [DeliveryAttempt(made.id, at, 500, "", 7) for at in range(KEPT_TRIES + 5)]
+    delivery = records.delivery(owner, run, receiver="http://a.example:80")
+    await added(state, delivery)
+    tries = [DeliveryAttempt(delivery.id, at, 500, "", 7) for at in range(KEPT_TRIES + 5)]
     await state.write(lambda tx: [tx.outbox.add_try(attempt) for attempt in tries])
-    kept = await state.read(lambda tx: tx.outbox.tries_of([made.id, "msg_other"]))
-    assert kept == {made.id: tries[5:]}
+    kept = await state.read(lambda tx: tx.outbox.tries_of([delivery.id, "msg_other"]))
+    assert kept == {delivery.id: tries[5:]}
 
 
 async def test_the_log_is_filtered_and_paged(state: State) -> None:
     owner, run = await a_run(state)
     other, foreign = await a_run(state)
-    made = [
+    deliveries = [
         records.delivery(owner, run, receiver=hook, created_at=at, state=kept)
         for at, (hook, kept) in enumerate(
             [
@@ -54,18 +54,20 @@ async def test_the_log_is_filtered_and_paged(state: State) -> None:
             ]
         )
     ]
-    await added(state, *made, records.delivery(other, foreign, receiver="http://a.example:80"))
+    await added(
+        state, *deliveries, records.delivery(other, foreign, receiver="http://a.example:80")
+    )
 
     async def page(delivery_filter: DeliveryFilter, offset: int = 0, limit: int = 10) -> Any:
         return await state.read(
             lambda tx: tx.outbox.page(owner, delivery_filter, offset=offset, limit=limit)
         )
 
-    assert await page(DeliveryFilter()) == (3, made[::-1])
-    assert await page(DeliveryFilter(), 1, 1) == (3, [made[1]])
-    assert await page(DeliveryFilter(DeliveryState.FAILED)) == (2, [made[2], made[0]])
-    assert await page(DeliveryFilter(host="A.example")) == (2, [made[1], made[0]])
-    assert await page(DeliveryFilter(host="a.example:80")) == (1, [made[0]])
+    assert await page(DeliveryFilter()) == (3, deliveries[::-1])
+    assert await page(DeliveryFilter(), 1, 1) == (3, [deliveries[1]])
+    assert await page(DeliveryFilter(DeliveryState.FAILED)) == (2, [deliveries[2], deliveries[0]])
+    assert await page(DeliveryFilter(host="A.example")) == (2, [deliveries[1], deliveries[0]])
+    assert await page(DeliveryFilter(host="a.example:80")) == (1, [deliveries[0]])
     assert await page(DeliveryFilter(host="a_example")) == (0, [])
 
 

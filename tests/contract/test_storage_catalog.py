@@ -243,13 +243,13 @@ async def test_run_options_include_all_versions(state: State) -> None:
 
 async def test_observed_facts_of_a_version_are_stored(state: State) -> None:
     _, worker_id = await state.write(records.seed)
-    made = [records.version(worker_id, number) for number in ("1", "2")]
+    versions = [records.version(worker_id, number) for number in ("1", "2")]
     facts = VersionFacts(1234, (Finding("warning", "code", "main.py", 3, "what", "how"),))
 
     def work(tx: Transaction) -> None:
-        for version in made:
+        for version in versions:
             tx.workers.add_version(version)
-        tx.worker_facts.add_version(made[1].id, facts)
+        tx.worker_facts.add_version(versions[1].id, facts)
 
     await state.write(work)
     assert await state.read(lambda tx: tx.worker_facts.of_versions(worker_id)) == {"2": facts}

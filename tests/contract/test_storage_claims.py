@@ -45,7 +45,7 @@ async def claimed(state: State, now: int, until: int = 10**6) -> list[Delivery]:
 async def test_due_deliveries_are_claimed_once(state: State) -> None:
     owner, worker_id = await state.write(records.seed)
     run = await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
-    made = [
+    deliveries = [
         records.delivery(
             owner, run.id, next_at=at, created_at=at, receiver=f"http://h{at}.example:80"
         )
@@ -58,14 +58,14 @@ async def test_due_deliveries_are_claimed_once(state: State) -> None:
         claims = await state.write(lambda tx: tx.outbox.claim(now, free, until))
         return [claim.delivery.id for claim in claims]
 
-    await state.write(lambda tx: [tx.outbox.add(d) for d in (*made, done)])
+    await state.write(lambda tx: [tx.outbox.add(d) for d in (*deliveries, done)])
     assert await state.read(lambda tx: tx.outbox.next_due(5, free_slots(()))) == 10
-    assert await claimed(25, 500) == [made[1].id, made[2].id]
+    assert await claimed(25, 500) == [deliveries[1].id, deliveries[2].id]
     assert await claimed(25, 500) == []
-    assert await claimed(100, 500) == [made[0].id]
+    assert await claimed(100, 500) == [deliveries[0].id]
     assert await state.read(lambda tx: tx.outbox.next_due(200, free_slots(()))) == 500
     ended = replace(
-        made[0], state=DeliveryState.FAILED, tries=9, last_status=410, last_error="gone"
+        deliveries[0], state=DeliveryState.FAILED, tries=9, last_status=410, last_error="gone"
     )
     await state.write(lambda tx: tx.outbox.save(ended))
     assert (await state.read(lambda tx: tx.outbox.of_run(run.id)))[-1] == ended
@@ -79,17 +79,17 @@ async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
 async def test_a_host_has_a_rate_and_two_concurrent_deliveries(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
-    made = [records.delivery(owner, run, receiver=hook, next_at=at) for at in (1, 2, 3, 4)]
-    await added(state, *made)
-    assert [delivery.id for delivery in await claimed(state, 10)] == [made[0].id]
+    deliveries = [records.delivery(owner, run, receiver=hook, next_at=at) for at in (1, 2, 3, 4)]
+    await added(state, *deliveries)
+    assert [delivery.id for delivery in await claimed(state, 10)] == [deliveries[0].id]
     assert await claimed(state, 10 + PACE_MS - 1) == []
     assert await state.read(lambda tx: tx.outbox.next_due(20, FREE)) == 10 + PACE_MS
-    assert [delivery.id for delivery in await claimed(state, 10 + PACE_MS)] == [made[1].id]
+    assert [delivery.id for delivery in await claimed(state, 10 + PACE_MS)] == [deliveries[1].id]
     assert await claimed(state, 5000) == []
     assert await state.read(lambda tx: tx.outbox.next_due(5000, FREE)) is None
-    ended = replace(made[0], state=DeliveryState.DELIVERED, claimed_until=0)
+    ended = replace(deliveries[0], state=DeliveryState.DELIVERED, claimed_until=0)
     await state.write(lambda tx: tx.outbox.save(ended))
-    assert [delivery.id for delivery in await claimed(state, 5000)] == [made[2].id]
+    assert [delivery.id for delivery in await claimed(state, 5000)] == [deliveries[2].id]
 
 
 async def test_a_claim_expires(state: State) -> None:
@@ -147,23 +147,26 @@ async def test_failing_hosts_leave_slots_to_the_others(state: State) -> None:
 async def test_ports_of_one_host_share_its_rate(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"{scheme}://a.example:{port}" for scheme, port in (("http", 80), ("https", 443))]
-    made = [records.delivery(owner, run, receiver=h, next_at=n) for n, h in enumerate(hooks)]
-    await added(state, *made)
-    assert [delivery.id for delivery in await claimed(state, 10)] == [made[0].id]
+    deliveries = [records.delivery(owner, run, receiver=h, next_at=n) for n, h in enumerate(hooks)]
+    await added(state, *deliveries)
+    assert [delivery.id for delivery in await claimed(state, 10)] == [deliveries[0].id]
     assert await claimed(state, 10 + PACE_MS - 1) == []
-    assert [delivery.id for delivery in await claimed(state, 10 + PACE_MS)] == [made[1].id]
+    assert [delivery.id for delivery in await claimed(state, 10 + PACE_MS)] == [deliveries[1].id]
 
 
 async def test_deliveries_that_wait_too_long_become_due(state: State) -> None:
     owner, run = await a_run(state)
     times = [(0, 900), (0, 1100), (1, 5000), (1, 6100), (2, 99_000)]
-    made = [
+    deliveries = [
         records.delivery(owner, run, tries=tries, next_at=at, receiver=f"http://h{at}.example:80")
         for tries, at in times
     ]
-    await added(state, *made)
+    await added(state, *deliveries)
     assert await state.write(lambda tx: tx.outbox.pull_in(100, [1000, 6000])) == 2
-    assert {delivery.id for delivery in await claimed(state, 100)} == {made[1].id, made[3].id}
+    assert {delivery.id for delivery in await claimed(state, 100)} == {
+        deliveries[1].id,
+        deliveries[3].id,
+    }
     # after the clock was set back, the ends of the claims and of their hosts are too far away
     assert await claimed(state, 0) == []
     assert await state.write(lambda tx: tx.outbox.pull_in(0, [1000, 6000])) == 2
@@ -173,10 +176,13 @@ async def test_deliveries_that_wait_too_long_become_due(state: State) -> None:
 async def test_removed_hosts_are_added_again(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("idle", "lately", "waiting")]
-    made = [records.delivery(owner, run, receiver=h, next_at=1) for h in hooks]
-    await added(state, *made)
+    deliveries = [records.delivery(owner, run, receiver=h, next_at=1) for h in hooks]
+    await added(state, *deliveries)
     assert len(await claimed(state, 10)) == 3
-    gone = [replace(delivery, state=DeliveryState.FAILED, claimed_until=0) for delivery in made[:2]]
+    gone = [
+        replace(delivery, state=DeliveryState.FAILED, claimed_until=0)
+        for delivery in deliveries[:2]
+    ]
     await state.write(lambda tx: [tx.outbox.save(delivery) for delivery in gone])
     assert await state.write(lambda tx: tx.outbox.remove_idle_hosts(10 + PACE_MS)) == 0
     await added(state, records.delivery(owner, run, receiver=hooks[1], next_at=500))

@@ -21,15 +21,15 @@ State = Any
 async def test_leases_go_oldest_run_first_then_by_ordinal(state: State) -> None:
     first = await seeded(state, 2)
     second = await seeded(state, 2)
-    got = await leased(state, replace(WIDE, slots=3), "r7", 1234)
-    assert [(x.run, x.subtask.ordinal) for x in got] == [(first, 0), (first, 1), (second, 0)]
-    attempt = got[2].attempt
+    received = await leased(state, replace(WIDE, slots=3), "r7", 1234)
+    assert [(x.run, x.subtask.ordinal) for x in received] == [(first, 0), (first, 1), (second, 0)]
+    attempt = received[2].attempt
     assert (attempt.runner_id, attempt.token, attempt.lease_until) == ("r7", 1, 1234)
     assert (attempt.run_id, attempt.ordinal, attempt.outcome) == (second.id, 0, None)
-    assert attempt.number == got[2].subtask.number
-    assert got[2].subtask.state is SubtaskState.RUNNING
+    assert attempt.number == received[2].subtask.number
+    assert received[2].subtask.state is SubtaskState.RUNNING
     assert await state.read(lambda tx: tx.runs.attempt(attempt.id)) == attempt
-    assert len({x.attempt.id for x in got}) == 3
+    assert len({x.attempt.id for x in received}) == 3
     assert [x.subtask.ordinal for x in await leased(state)] == [1]
     assert await leased(state) == []
     assert check(state.storage.engine) == []
@@ -113,9 +113,9 @@ async def test_an_attempt_is_returned_once_and_only_with_its_token(state: State)
     assert not await give_back(state, lease, 0, token=2)
     assert await give_back(state, lease, 0)
     assert not await give_back(state, lease, 0)
-    kept = await state.read(lambda tx: tx.runs.attempt(lease.attempt.id))
-    assert (kept.outcome, kept.err_msg, kept.reason) == (Outcome.RETURNED, "away", FAULT)
-    assert (kept.started_at, kept.finished_at) == (0, 7)
+    stored = await state.read(lambda tx: tx.runs.attempt(lease.attempt.id))
+    assert (stored.outcome, stored.err_msg, stored.reason) == (Outcome.RETURNED, "away", FAULT)
+    assert (stored.started_at, stored.finished_at) == (0, 7)
     assert await state.read(lambda tx: tx.runs.leases()) == {}
 
 
@@ -127,8 +127,8 @@ async def test_only_its_runner_returns_an_attempt_that_was_started(state: State)
     of_others = lambda tx: tx.runs.return_attempt(attempt, unstarted_only=True)  # noqa: E731
     assert not await state.write(of_others)
     assert await give_back(state, lease, 0)
-    kept = await state.read(lambda tx: tx.runs.attempt(attempt.id))
-    assert (kept.outcome, kept.started_at) == (Outcome.RETURNED, 0)
+    stored = await state.read(lambda tx: tx.runs.attempt(attempt.id))
+    assert (stored.outcome, stored.started_at) == (Outcome.RETURNED, 0)
 
 
 async def test_an_ended_subtask_stays_ended(state: State) -> None:

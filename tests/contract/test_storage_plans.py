@@ -79,9 +79,9 @@ async def test_runs_that_wait_for_a_plan_do_not_delay_other_accounts(state: Stat
     _, held = await state.write(seeded(Plan.FREE, [1, 1] + [50] * 20))
     _, small = await state.write(seeded(Plan.STARTER, [1] * 8))
     _, free = await state.write(seeded(Plan.UNLIMITED, [1] * 70))
-    got = names(await state.write(lease))
+    received = names(await state.write(lease))
     expected = [*held[:2], *small[:5], *free[: 64 - 7]]
-    assert got == Counter(run.id for run in expected)
+    assert received == Counter(run.id for run in expected)
 
 
 async def test_the_first_run_that_does_not_fit_ends_the_search(state: State) -> None:
@@ -98,8 +98,8 @@ async def test_the_first_run_that_does_not_fit_ends_the_search(state: State) -> 
 
     await state.write(work)
     room = Capacity(cpus=4, memory_mb=10**6, slots=8)
-    got = await state.write(lambda tx: tx.runs.lease("runner", room, 99))
-    assert [item.run.limits.cpus for item in got] == [1, 1]
+    received = await state.write(lambda tx: tx.runs.lease("runner", room, 99))
+    assert [item.run.limits.cpus for item in received] == [1, 1]
 
 
 async def test_a_started_run_continues_under_a_smaller_plan(state: State) -> None:

@@ -130,12 +130,12 @@ async def test_other_accounts_get_the_newest_approved_version(state: State) -> N
 
 async def test_an_upload_is_stored_with_its_steps_and_findings(state: State) -> None:
     owner, _ = await state.write(records.seed)
-    made = upload(owner)
-    await state.write(lambda tx: tx.uploads.add(made))
-    assert await state.read(lambda tx: tx.uploads.get(made.id)) == made
+    an_upload = upload(owner)
+    await state.write(lambda tx: tx.uploads.add(an_upload))
+    assert await state.read(lambda tx: tx.uploads.get(an_upload.id)) == an_upload
     finding = Finding("error", "code", "main.py", 3, "it is \u4e2d", "fix it")
     changed = replace(
-        made,
+        an_upload,
         state=UploadState.FAULTY,
         steps=(UploadStep("code", StepState.FAILED, "x"),),
         findings=(finding,),
@@ -143,33 +143,33 @@ async def test_an_upload_is_stored_with_its_steps_and_findings(state: State) -> 
         egress=(),
     )
     assert await state.write(lambda tx: tx.uploads.update(changed))
-    assert await state.read(lambda tx: tx.uploads.get(made.id)) == changed
+    assert await state.read(lambda tx: tx.uploads.get(an_upload.id)) == changed
     newer = upload(owner, created_at=START + 1, egress=("a.example", "*.b.example"), builds=True)
     await state.write(lambda tx: tx.uploads.add(newer))
     page = await state.read(lambda tx: tx.uploads.of_account(owner, offset=0, limit=9))
     assert page == (2, [newer, changed])
     assert await state.read(lambda tx: tx.uploads.of_account("x", offset=0, limit=9)) == (0, [])
     assert await state.read(lambda tx: tx.uploads.older_than(START + 1, 9)) == [changed]
-    assert await state.write(lambda tx: tx.uploads.delete(made.id))
-    assert not await state.write(lambda tx: tx.uploads.delete(made.id))
+    assert await state.write(lambda tx: tx.uploads.delete(an_upload.id))
+    assert not await state.write(lambda tx: tx.uploads.delete(an_upload.id))
     assert not await state.write(lambda tx: tx.uploads.update(changed))
 
 
 async def test_one_server_processes_an_upload_until_its_claim_expires(state: State) -> None:
     owner, _ = await state.write(records.seed)
-    made = upload(owner)
-    await state.write(lambda tx: tx.uploads.add(made))
+    an_upload = upload(owner)
+    await state.write(lambda tx: tx.uploads.add(an_upload))
 
     async def claim(now: int) -> Upload | None:
         claimed: Upload | None = await state.write(
-            lambda tx: tx.uploads.claim(made.id, now, now + 9)
+            lambda tx: tx.uploads.claim(an_upload.id, now, now + 9)
         )
         return claimed
 
     taken = [item for item in await asyncio.gather(*(claim(100) for _ in range(6))) if item]
-    assert taken == [replace(made, state=UploadState.WORKING, working_until=109)]
+    assert taken == [replace(an_upload, state=UploadState.WORKING, working_until=109)]
     assert await claim(109) is None
     assert await claim(110) is not None
-    done = replace(made, state=UploadState.READY)
+    done = replace(an_upload, state=UploadState.READY)
     await state.write(lambda tx: tx.uploads.update(done))
     assert await claim(10_000) is None

@@ -61,8 +61,8 @@ async def test_two_processes_lease_each_subtask_once(state: State) -> None:
     outputs = await asyncio.gather(
         *(asyncio.to_thread(process.communicate, "go\n", 60) for process in processes)
     )
-    got = [[tuple(item) for item in json.loads(out)] for out, _ in outputs]
-    assert sorted(got[0] + got[1]) == sorted(
+    received = [[tuple(item) for item in json.loads(out)] for out, _ in outputs]
+    assert sorted(received[0] + received[1]) == sorted(
         (run.id, n) for run, count in zip(runs, parts, strict=True) for n in range(count)
     )
     assert [process.returncode for process in processes] == [0, 0]
@@ -102,8 +102,8 @@ async def test_one_of_several_concurrent_moves_counts(state: State) -> None:
     )
     await other.close()
     assert sum(won) == 1
-    kept = await state.read(lambda tx: tx.runs.get(run.id))
-    assert kept == moves[won.index(True)]
+    stored = await state.read(lambda tx: tx.runs.get(run.id))
+    assert stored == moves[won.index(True)]
 
 
 async def test_a_transaction_that_locks_a_run_sees_the_last_subtask_end(state: State) -> None:
@@ -194,11 +194,11 @@ async def test_a_locked_balance_is_spent_once(state: State) -> None:
 
 async def test_two_servers_never_claim_the_same_delivery(state: State) -> None:
     [run] = await state.write(seed_many([1]))
-    made = [
+    deliveries = [
         records.delivery(run.account_id, run.id, next_at=n, receiver=f"http://h{n}.example:80")
         for n in range(30)  # each with its own host, because the rate for one host is limited
     ]
-    await state.write(lambda tx: [tx.outbox.add(d) for d in made])
+    await state.write(lambda tx: [tx.outbox.add(d) for d in deliveries])
     other = another(state)
 
     def claim(tx: Transaction) -> list[str]:

@@ -47,9 +47,9 @@ async def test_a_move_needs_the_state_it_expects(state: State) -> None:
 
 async def test_events_keep_their_order(state: State) -> None:
     run = await seeded(state)
-    made = [records.event(run.id, kind=f"k{n}", at=9) for n in range(5)]
-    await state.write(lambda tx: [tx.runs.add_event(e) for e in made])
-    assert await state.read(lambda tx: tx.runs.events(run.id)) == made
+    events = [records.event(run.id, kind=f"k{n}", at=9) for n in range(5)]
+    await state.write(lambda tx: [tx.runs.add_event(e) for e in events])
+    assert await state.read(lambda tx: tx.runs.events(run.id)) == events
     assert await state.read(lambda tx: tx.runs.events("nothing")) == []
 
 
@@ -226,11 +226,16 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     assert await state.read(lambda tx: tx.runs.usage(attempt.run_id)) == used
     assert await all_three(1) == [True, True, True]
     assert await all_three(1) == [False, False, False]
-    kept = await state.read(lambda tx: tx.runs.attempt(attempt.id))
-    assert (kept.outcome, kept.err_msg, kept.rows) == (Outcome.EXIT_CODE, "code 1", 4)
-    assert kept.reason == CODE_1
-    assert (kept.traffic_bytes, kept.cpu_ms, kept.memory_peak_bytes) == (9, 8, 7)
-    assert (kept.busy_ms, kept.started_at, kept.finished_at, kept.lease_until) == (6, 55, 66, 500)
+    stored = await state.read(lambda tx: tx.runs.attempt(attempt.id))
+    assert (stored.outcome, stored.err_msg, stored.rows) == (Outcome.EXIT_CODE, "code 1", 4)
+    assert stored.reason == CODE_1
+    assert (stored.traffic_bytes, stored.cpu_ms, stored.memory_peak_bytes) == (9, 8, 7)
+    assert (stored.busy_ms, stored.started_at, stored.finished_at, stored.lease_until) == (
+        6,
+        55,
+        66,
+        500,
+    )
 
 
 async def test_a_reason_is_stored_with_run_subtask_and_event(state: State) -> None:
@@ -258,8 +263,8 @@ async def test_an_unknown_reason_code_shows_the_stored_sentence(state: State) ->
         tx.runs._db.execute(text("UPDATE runs SET reason_code = 'unheard_of'"))
 
     await state.write(spoil)
-    kept = await state.read(lambda tx: tx.runs.get(run.id))
-    assert (kept.reason, kept.err_msg) == (None, "stored")
+    stored = await state.read(lambda tx: tx.runs.get(run.id))
+    assert (stored.reason, stored.err_msg) == (None, "stored")
 
 
 async def end(state: State, attempt: Attempt, outcome: Outcome, **changes: Any) -> None:
@@ -292,13 +297,13 @@ async def test_active_attempts_are_listed_with_their_leases(state: State) -> Non
 async def test_usage_is_summed_and_hidden_rows_are_subtracted(state: State) -> None:
     run = await seeded(state, 4)
     outcomes = [Outcome.EXIT_CODE, Outcome.SIGNAL, Outcome.RUNNER_LOST]
-    got = await leased(state)
+    received = await leased(state)
     for n, outcome in enumerate(outcomes):
         await end(
-            state, got[n].attempt, outcome, traffic_bytes=10, cpu_ms=n, memory_peak_bytes=n * 7
+            state, received[n].attempt, outcome, traffic_bytes=10, cpu_ms=n, memory_peak_bytes=n * 7
         )
     hidden = await state.read(lambda tx: tx.runs.hidden_attempts(run.id))
-    assert hidden == {got[0].attempt.id, got[1].attempt.id}
+    assert hidden == {received[0].attempt.id, received[1].attempt.id}
     assert await state.read(lambda tx: tx.runs.usage(run.id)) == AttemptUsage(30, 3, 14)
     assert await state.read(lambda tx: tx.runs.usage("nothing")) == AttemptUsage()
     keeping = open_storage(state.url, durable=False, notify=print, hiding=frozenset())
@@ -308,9 +313,9 @@ async def test_usage_is_summed_and_hidden_rows_are_subtracted(state: State) -> N
 
 async def test_known_attempts_are_those_of_any_run(state: State) -> None:
     await seeded(state, 2)
-    got = [lease.attempt.id for lease in await leased(state)]
-    attempt_ids = [*got, "lost", *(f"lost {n}" for n in range(600))]
-    assert await state.read(lambda tx: tx.runs.known_attempts(attempt_ids)) == set(got)
+    received = [lease.attempt.id for lease in await leased(state)]
+    attempt_ids = [*received, "lost", *(f"lost {n}" for n in range(600))]
+    assert await state.read(lambda tx: tx.runs.known_attempts(attempt_ids)) == set(received)
     assert await state.read(lambda tx: tx.runs.known_attempts([])) == frozenset()
 
 

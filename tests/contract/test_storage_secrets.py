@@ -16,8 +16,8 @@ State = Any
 
 
 def a_secret(account_id: str, worker_id: str, name: str = "LOGIN", **more: Any) -> SealedSecret:
-    made = SealedSecret(account_id, worker_id, name, "k1", "c2VhbGVk", "ada", 1000)
-    return replace(made, **more)
+    secret = SealedSecret(account_id, worker_id, name, "k1", "c2VhbGVk", "ada", 1000)
+    return replace(secret, **more)
 
 
 async def two_of_each(state: State) -> tuple[list[str], list[str]]:
@@ -28,22 +28,22 @@ async def two_of_each(state: State) -> tuple[list[str], list[str]]:
 
 async def test_a_stored_secret_is_read_back_by_name(state: State) -> None:
     (owner, _), (worker, _) = await two_of_each(state)
-    made = [a_secret(owner, worker, name) for name in ("B", "A_2", "A")]
-    await state.write(lambda tx: [tx.secrets.put(secret) for secret in made])
+    secrets = [a_secret(owner, worker, name) for name in ("B", "A_2", "A")]
+    await state.write(lambda tx: [tx.secrets.put(secret) for secret in secrets])
     stored = await state.read(lambda tx: tx.secrets.of(owner, worker))
-    assert stored == [made[2], made[1], made[0]]
+    assert stored == [secrets[2], secrets[1], secrets[0]]
 
 
 async def test_secrets_belong_to_an_account_and_a_worker(state: State) -> None:
     owners, workers = await two_of_each(state)
-    made = [a_secret(o, w, sealed=f"{o}{w}") for o in owners for w in workers]
-    await state.write(lambda tx: [tx.secrets.put(secret) for secret in made])
-    for secret in made:
+    secrets = [a_secret(o, w, sealed=f"{o}{w}") for o in owners for w in workers]
+    await state.write(lambda tx: [tx.secrets.put(secret) for secret in secrets])
+    for secret in secrets:
         assert await state.read(_of(secret)) == [secret]
     assert await state.write(lambda tx: tx.secrets.remove(owners[0], workers[0], "LOGIN"))
     assert not await state.write(lambda tx: tx.secrets.remove(owners[0], workers[0], "LOGIN"))
-    assert await state.read(_of(made[0])) == []
-    for secret in made[1:]:
+    assert await state.read(_of(secrets[0])) == []
+    for secret in secrets[1:]:
         assert await state.read(_of(secret)) == [secret]
 
 
@@ -78,13 +78,13 @@ async def test_use_is_noted_for_injected_secrets_and_never_decreases(state: Stat
 
 async def test_secrets_are_deleted_with_their_worker(state: State) -> None:
     owners, workers = await two_of_each(state)
-    made = [a_secret(o, w) for o in owners for w in workers]
+    secrets = [a_secret(o, w) for o in owners for w in workers]
 
     def work(tx: Transaction) -> None:
-        for secret in made:
+        for secret in secrets:
             tx.secrets.put(secret)
         tx.secrets.remove_of_worker(workers[0])
 
     await state.write(work)
-    left = [secret for secret in made if await state.read(_of(secret))]
-    assert left == [secret for secret in made if secret.worker_id == workers[1]]
+    left = [secret for secret in secrets if await state.read(_of(secret))]
+    assert left == [secret for secret in secrets if secret.worker_id == workers[1]]

@@ -79,14 +79,14 @@ async def test_only_enabled_and_subscribed_endpoints_get_events(state: State) ->
 
 async def test_the_latest_attempt_is_stored(state: State) -> None:
     owner, _ = await an_account(state)
-    made = an_endpoint(owner)
-    await state.write(lambda tx: tx.webhooks.add(made))
+    endpoint = an_endpoint(owner)
+    await state.write(lambda tx: tx.webhooks.add(endpoint))
     for at, status, taken in ((5, 500, False), (9, 503, False), (12, 200, True)):
         tried = DeliveryAttempt("msg", at, status, "", 3, f"reply {at}")
         await state.write(
-            lambda tx, t=tried, ok=taken: tx.webhooks.note_try(made.id, t, accepted=ok)
+            lambda tx, t=tried, ok=taken: tx.webhooks.note_try(endpoint.id, t, accepted=ok)
         )
-        stored = await state.read(lambda tx: tx.webhooks.get(made.id))
+        stored = await state.read(lambda tx: tx.webhooks.get(endpoint.id))
         assert (stored.last_at, stored.last_status, stored.last_reply) == (
             at,
             status,
@@ -94,8 +94,8 @@ async def test_the_latest_attempt_is_stored(state: State) -> None:
         )
         assert stored.failing_since == (0 if taken else 5)
     # a change by its owner keeps the latest attempt
-    await state.write(lambda tx: tx.webhooks.save(replace(made, name="other")))
-    assert (await state.read(lambda tx: tx.webhooks.get(made.id))).last_at == 12
+    await state.write(lambda tx: tx.webhooks.save(replace(endpoint, name="other")))
+    assert (await state.read(lambda tx: tx.webhooks.get(endpoint.id))).last_at == 12
 
 
 def waiting(owner: str, run: str, endpoint: str, **changes: Any) -> Delivery:
@@ -152,10 +152,10 @@ async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> Non
 async def test_deliveries_are_filtered_by_endpoint(state: State) -> None:
     owner, run = await an_account(state)
     other, _ = await an_account(state)
-    made = [waiting(owner, run, "e1", created_at=at) for at in (1, 2, 3)]
+    deliveries = [waiting(owner, run, "e1", created_at=at) for at in (1, 2, 3)]
     noise = [waiting(owner, run, "e2"), waiting(other, run, "e1")]
-    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in (*made, *noise)])
+    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in (*deliveries, *noise)])
     of_endpoint = DeliveryFilter(endpoint_id="e1")
     count, page = await state.read(lambda tx: tx.outbox.page(owner, of_endpoint, offset=0, limit=2))
-    assert (count, [delivery.id for delivery in page]) == (3, [made[2].id, made[1].id])
+    assert (count, [delivery.id for delivery in page]) == (3, [deliveries[2].id, deliveries[1].id])
     assert (page[0].endpoint_id, page[0].event) == ("e1", "run.failed")

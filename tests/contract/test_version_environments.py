@@ -45,8 +45,10 @@ async def published(state: State, *numbers: str, owner: str = "") -> list[Versio
 
 
 async def found(state: State, version: Version) -> VersionEnvironment | None:
-    got: VersionEnvironment | None = await state.read(lambda tx: tx.environments.get(version.id))
-    return got
+    received: VersionEnvironment | None = await state.read(
+        lambda tx: tx.environments.get(version.id)
+    )
+    return received
 
 
 async def put(state: State, environment: VersionEnvironment) -> None:

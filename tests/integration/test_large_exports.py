@@ -53,8 +53,8 @@ def database(folder: Path, runs: dict[str, tuple[int, Any]], small: int = 8000) 
 
 def export(url: str, run: str, name: str, sort: str = "") -> dict[str, Any]:
     command = [sys.executable, export_process.__file__, url, run, name, *([sort] if sort else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=1200)
-    figures: dict[str, Any] = json.loads(done.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=1200)
+    figures: dict[str, Any] = json.loads(completed.stdout)
     return figures
 
 

@@ -26,10 +26,10 @@ _WHO = {
 
 
 def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", *arguments], cwd=folder, env=_WHO, check=True, capture_output=True, text=True
     )
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def make_repository(folder: Path, files: Mapping[str, str | bytes]) -> Path:
@@ -142,7 +142,7 @@ def _backend(server: GitServer, request: BaseHTTPRequestHandler, body: bytes) ->
     }
     if request.headers.get("Content-Encoding"):
         environment["HTTP_CONTENT_ENCODING"] = request.headers["Content-Encoding"]
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", "http-backend"], env=environment, input=body, capture_output=True, check=False
     )
-    return done.stdout
+    return completed.stdout

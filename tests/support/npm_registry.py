@@ -106,5 +106,5 @@ def old_npm() -> bool:
     npm = shutil.which("npm")
     if npm is None:
         return True
-    done = subprocess.run([npm, "--version"], capture_output=True, text=True, check=True)
-    return not refuses_addresses(done.stdout.strip())
+    completed = subprocess.run([npm, "--version"], capture_output=True, text=True, check=True)
+    return not refuses_addresses(completed.stdout.strip())

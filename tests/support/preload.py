@@ -15,7 +15,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parent)}
 
 
 def run_scenario(scenario: str) -> Any:
-    done = subprocess.run(
+    completed = subprocess.run(
         [*PROGRAM, scenario],
         env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
@@ -24,5 +24,5 @@ def run_scenario(scenario: str) -> Any:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout)

@@ -201,12 +201,12 @@ def kill_at(folder: Path, last: int) -> bool:
     """Kill a server in its ``last`` transaction; return whether it reached that transaction."""
     path = os.pathsep.join([str(PROCESS.parents[1]), *sys.path])
     urls = [f"sqlite:///{folder / name}" for name in ("state.db", "rows.db")]
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, str(PROCESS), *urls, str(last)],
         env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL, timeout=60, check=False,
     )  # fmt: skip
-    assert done.returncode in (0, -signal.SIGKILL), done.returncode
-    return done.returncode != 0
+    assert completed.returncode in (0, -signal.SIGKILL), completed.returncode
+    return completed.returncode != 0
 
 
 async def killed_servers(app: App, folder: Path, kills: int, runs: int) -> None:

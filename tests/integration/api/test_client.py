@@ -106,10 +106,10 @@ def test_a_run_is_started_read_and_exported(
 
 def test_a_run_is_rerun_and_aborted_and_a_wait_times_out(fyke: FykeClient, worker: str) -> None:
     run = fyke.start(RunRequest(worker, CUSTOM, version="v1.0.1"))
-    again = fyke.rerun(run)
+    rerun = fyke.rerun(run)
     with pytest.raises(TimeoutError, match="still ready"):
-        fyke.wait(again, 0.01)
-    for item in (run, again):
+        fyke.wait(rerun, 0.01)
+    for item in (run, rerun):
         fyke.abort(item)
         assert fyke.run(item).status in ENDED
 

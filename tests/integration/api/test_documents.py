@@ -244,5 +244,5 @@ async def test_the_page_loads_nothing_from_other_hosts(api: Api) -> None:
 
 
 def test_the_files_of_the_page_are_the_published_ones() -> None:
-    done = subprocess.run([sys.executable, ROOT / "script" / "vendor", "--check"], check=False)
-    assert done.returncode == 0
+    completed = subprocess.run([sys.executable, ROOT / "script" / "vendor", "--check"], check=False)
+    assert completed.returncode == 0

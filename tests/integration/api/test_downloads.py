@@ -86,9 +86,9 @@ class Answer:
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_part_of_a_file_can_be_requested(server: Served, format: str) -> None:
     url = link(server, a_run(server), format)
-    whole = Answer(url)
-    size, tag = len(whole.body), whole.headers["etag"]
-    assert (whole.status, whole.headers["accept-ranges"]) == (200, "bytes")
+    full_answer = Answer(url)
+    size, tag = len(full_answer.body), full_answer.headers["etag"]
+    assert (full_answer.status, full_answer.headers["accept-ranges"]) == (200, "bytes")
     assert re.fullmatch('"[0-9a-f]{40}"', tag)
     described = Answer(url, "HEAD")
     assert (described.status, described.body) == (200, b"")
@@ -101,14 +101,14 @@ def test_a_part_of_a_file_can_be_requested(server: Served, format: str) -> None:
         assert part.headers["content-range"] == f"bytes {begin}-{end - 1}/{size}"
         assert part.headers["content-length"] == str(end - begin)
         parts += part.body
-    assert parts == whole.body
-    assert Answer(url, range="bytes=-5").body == whole.body[-5:]
+    assert parts == full_answer.body
+    assert Answer(url, range="bytes=-5").body == full_answer.body[-5:]
 
 
 @pytest.mark.slow
 def test_unsupported_ranges_are_ignored_or_refused(server: Served) -> None:
     url = link(server, a_run(server), "csv")
-    whole = Answer(url)
+    full_answer = Answer(url)
     for headers in (
         {"range": "bytes=0-1,4-5"},
         {"range": "rows=1-2"},
@@ -117,12 +117,12 @@ def test_unsupported_ranges_are_ignored_or_refused(server: Served) -> None:
         {"range": "bytes=5-", "if_range": "Tue, 24 Nov 2026 19:00:00 GMT"},
     ):
         answer = Answer(url, **headers)
-        assert (answer.status, answer.body) == (200, whole.body)
+        assert (answer.status, answer.body) == (200, full_answer.body)
         assert "content-range" not in answer.headers
-    behind = Answer(url, range=f"bytes={len(whole.body)}-")
+    behind = Answer(url, range=f"bytes={len(full_answer.body)}-")
     assert (behind.status, behind.body) == (416, b"")
-    assert behind.headers["content-range"] == f"bytes */{len(whole.body)}"
-    unchanged = Answer(url, if_none_match=whole.headers["etag"])
+    assert behind.headers["content-range"] == f"bytes */{len(full_answer.body)}"
+    unchanged = Answer(url, if_none_match=full_answer.headers["etag"])
     assert (unchanged.status, unchanged.body) == (304, b"")
 
 
@@ -139,10 +139,10 @@ def test_the_file_of_a_running_run_has_no_ranges(server: Served) -> None:
 def test_the_log_of_an_ended_run_has_ranges_too(server: Served) -> None:
     run = a_run(server, ROWS[:1])
     url = call(server, "/api/v1/run/last/log", {"run_slug": run})["all_logs_url"]
-    whole = Answer(url)
-    assert whole.body.count(b"\n") >= 500
-    part = Answer(url, range="bytes=1000-", if_range=whole.headers["etag"])
-    assert (part.status, part.body) == (206, whole.body[1000:])
+    full_answer = Answer(url)
+    assert full_answer.body.count(b"\n") >= 500
+    part = Answer(url, range="bytes=1000-", if_range=full_answer.headers["etag"])
+    assert (part.status, part.body) == (206, full_answer.body[1000:])
 
 
 @pytest.mark.slow
@@ -162,12 +162,12 @@ def test_a_file_that_is_generated_again_has_the_same_bytes(server: Served) -> No
 @pytest.mark.needs("curl")
 def test_curl_resumes_a_broken_download(server: Served, tmp_path: Path) -> None:
     url = link(server, a_run(server), "csv")
-    whole = Answer(url).body
+    content = Answer(url).body
     part = tmp_path / "part.csv"
     part.write_bytes(take_and_drop(url, 40_000))
-    assert 0 < part.stat().st_size < len(whole)
+    assert 0 < part.stat().st_size < len(content)
     subprocess.run(["curl", "-sS", "--fail", "-C", "-", "-o", part, url], check=True, timeout=60)
-    assert part.read_bytes() == whole
+    assert part.read_bytes() == content
 
 
 def take_and_drop(url: str, size: int) -> bytes:
@@ -228,12 +228,12 @@ def test_a_file_that_does_not_fit_is_still_sent(
 ) -> None:
     run = a_run(server)
     url = link(server, run, "jsonl")
-    whole = Answer(url).body
+    content = Answer(url).body
     server.do(server.app.services.spool.close())
     monkeypatch.setattr(server.app.services.spool, "_limit", 100_000)
     answer = Answer(url, range="bytes=10-")
     assert (answer.status, answer.headers["accept-ranges"]) == (200, "none")
-    assert answer.body == whole
+    assert answer.body == content
 
 
 def test_without_a_folder_for_downloads_text_is_sent_and_workbooks_are_refused(

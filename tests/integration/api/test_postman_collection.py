@@ -27,10 +27,10 @@ def test_every_request_of_the_collection_is_sent_and_answered(
         command = [tmp_path / "node_modules" / ".bin" / "newman", "run", "collection.json"]
         report = ["--reporters", "json", "--reporter-json-export", "report.json"]
         key = ["--env-var", f"api_key={server.app.owner_key}"]
-        done = subprocess.run(
+        completed = subprocess.run(
             [*command, *key, *report], cwd=tmp_path, capture_output=True, text=True, timeout=100
         )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed.returncode == 0, completed.stdout + completed.stderr
     run = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["run"]
     assert run["failures"] == []
     assert run["stats"]["requests"]["total"] == collection.count('"request":{') > 90

@@ -52,7 +52,7 @@ def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> N
     name = next(item.file for item in LANGUAGES if item.id == language)
     (folder / name).write_text(snippet(language, start), encoding="utf-8")
     (folder / FILE).write_text(body_text(start), encoding="utf-8")
-    done = subprocess.run(
+    completed = subprocess.run(
         [*COMMANDS[language], name],
         cwd=folder,
         env={**os.environ, "FYKE_KEY": live.app.owner_key},
@@ -60,9 +60,11 @@ def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> N
         timeout=110,
         check=False,
     )
-    assert done.returncode == 0, done.stderr.decode()[-2000:] + done.stdout.decode()[-500:]
+    assert completed.returncode == 0, (
+        completed.stderr.decode()[-2000:] + completed.stdout.decode()[-500:]
+    )
     run_id, run_input = live.do(newest_input(live))
-    assert run_id in done.stdout.decode()
+    assert run_id in completed.stdout.decode()
     assert run_input == custom
 
 

@@ -196,16 +196,16 @@ async def test_bytes_through_a_pool_equal_those_counted_by_its_proxies(
             reader, writer = await connected(form, proxy)
             writer.write(bytes(size))
             writer.write_eof()
-            got = len(await reader.read())
+            received = len(await reader.read())
             writer.close()
-            return got
+            return received
 
         sizes = [1, 65_535, 65_536, 65_537, 333_333, 77_777]
-        got = await asyncio.gather(*(exchange(size) for size in sizes))
+        received = await asyncio.gather(*(exchange(size) for size in sizes))
         total = await egress.close("run")
         heads = 0 if form != "absolute" else total.up - sum(sizes)
         assert heads % 6 == 0 and (heads > 0) == (form == "absolute")
-        assert sum(got) == total.down == sum(sizes) + 5 * 6 + heads
+        assert sum(received) == total.down == sum(sizes) + 5 * 6 + heads
         assert total == Traffic(sum(sizes) + heads, total.down, 6, 0)
         assert sum(upstream.up for upstream in some) == total.up
         assert sum(upstream.down for upstream in some) == total.down

@@ -95,13 +95,13 @@ async def test_the_meter_equals_the_byte_count_of_the_site(proxy: OpenProxy) -> 
             assert code == 0
             writer.write(os.urandom(size))
             writer.write_eof()
-            got = len(await reader.read())
+            received = len(await reader.read())
             writer.close()
-            return got
+            return received
 
         sizes = [1, 65_535, 65_536, 65_537, 777_777]
-        got = await asyncio.gather(*(exchange(size) for size in sizes))
-    assert got == [1_234_567] * 5
+        received = await asyncio.gather(*(exchange(size) for size in sizes))
+    assert received == [1_234_567] * 5
     assert proxy.traffic == Traffic(sum(sizes), 5 * 1_234_567, 5, 0)
     assert (counting.received, counting.sent) == (sum(sizes), 5 * 1_234_567)
 

@@ -97,8 +97,10 @@ async def test_a_published_version_is_ready_or_says_why_not_before_it_is_started
 
         monkeypatch.setattr(place.environments, "_build", no_build)
         bundle = await place.bundles.ensure(same)
-        made = await place.environments.ensure(same, bundle, place.account.id, False)
-        assert made.path is not None and next(made.path.glob("lib/*/site-packages/tiny.py"))
+        environment = await place.environments.ensure(same, bundle, place.account.id, False)
+        assert environment.path is not None and next(
+            environment.path.glob("lib/*/site-packages/tiny.py")
+        )
 
 
 async def test_pushing_the_same_files_again_repeats_an_installation(tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ async def build(made: Workspace, files: dict[str, str | bytes], **environ: str) 
 
 
 def runs(program: Path) -> str:
-    done = subprocess.run([program], capture_output=True, text=True, timeout=20, env={})
-    assert done.returncode == 0
-    return done.stdout + done.stderr
+    completed = subprocess.run([program], capture_output=True, text=True, timeout=20, env={})
+    assert completed.returncode == 0
+    return completed.stdout + completed.stderr
 
 
 async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) -> None:
@@ -78,8 +78,8 @@ async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) ->
     assert sorted(os.listdir(built.path)) == ["main"]
     assert runs(program) == "hello\n"
     inode = program.stat().st_ino
-    again = await made.environments({}).ensure(requested, bundle, "ANOTHER")
-    assert again.path == built.path
+    second_environment = await made.environments({}).ensure(requested, bundle, "ANOTHER")
+    assert second_environment.path == built.path
     assert program.stat().st_ino == inode
 
 

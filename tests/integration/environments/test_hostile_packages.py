@@ -165,8 +165,8 @@ async def trial(
         index.add_wheel("clean")
         registry.add("clean", "1.0.0")
         (tmp_path / "package.json").write_text(json.dumps({"dependencies": {"clean": "1.0.0"}}))
-        async with open_workspace() as made:
-            trial = Trial(made, canary, index, registry, tmp_path)
+        async with open_workspace() as workspace:
+            trial = Trial(workspace, canary, index, registry, tmp_path)
             (trial.home / "state.db").write_text(hostile.SECRET)
             (trial.home / "state.db").chmod(0o600)
             yield trial
@@ -203,10 +203,10 @@ async def test_an_attack_during_a_build_reaches_nothing(trial: Trial, name: str)
     refused = await trial.install(version, trial.clean, builds=False)
     assert isinstance(refused, EnvironmentFailed)
     assert "ready-made wheel" in str(refused)
-    made = await trial.install(version, trial.clean, builds=True)
+    result = await trial.install(version, trial.clean, builds=True)
     if name not in ("cache_of_uv", "forks"):  # these may break the attacker's own build
-        assert isinstance(made, Environment), (str(made), getattr(made, "log", ""))
-        assert loot(made, "evil").startswith("denied: ")
+        assert isinstance(result, Environment), (str(result), getattr(result, "log", ""))
+        assert loot(result, "evil").startswith("denied: ")
     trial.check()
     assert await trial.clean_seal(PYTHON, ACCOUNT) == clean  # its installation without builds
     assert await trial.clean_seal(PYTHON) == clean
@@ -218,9 +218,9 @@ async def test_the_test_detects_a_successful_attack(trial: Trial) -> None:
     attack = hostile.each("{index}/simple/clean/") + "\n"
     trial.index.add(*make_source("evil", attack.format(**trial.places)))
     version = replace(PYTHON, requirements="evil\n")
-    made = await trial.install(version, trial.clean, builds=True)
-    assert isinstance(made, Environment)
-    assert "clean-1.0-py3-none-any.whl" in loot(made, "evil")
+    result = await trial.install(version, trial.clean, builds=True)
+    assert isinstance(result, Environment)
+    assert "clean-1.0-py3-none-any.whl" in loot(result, "evil")
     trial.check()
 
 
@@ -231,9 +231,9 @@ async def test_an_attack_by_files_of_a_build_reaches_nothing(trial: Trial, name:
     trial.index.add(*make_source("evil", attack.format(**trial.places)))
     version = replace(PYTHON, requirements="evil\n")
     seconds = 3 if name == "hang" else 60
-    made = await trial.install(version, trial.clean, builds=True, seconds=seconds)
-    assert isinstance(made, EnvironmentFailed), "it was taken"
-    assert re.search(message, str(made)), str(made)
+    result = await trial.install(version, trial.clean, builds=True, seconds=seconds)
+    assert isinstance(result, EnvironmentFailed), "it was taken"
+    assert re.search(message, str(result)), str(result)
     trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 
@@ -244,12 +244,12 @@ async def test_a_wheel_with_hostile_content_is_refused_or_harmless(trial: Trial,
     content = hostile.WHEELS[name]("evil")
     trial.index.add("evil-1.0-py3-none-any.whl", content)
     version = replace(PYTHON, requirements="evil\n")
-    made = await trial.install(version, trial.clean, builds=False)
-    if isinstance(made, Environment):
-        assert made.path is not None
-        python = made.path / "bin" / "python"
+    result = await trial.install(version, trial.clean, builds=False)
+    if isinstance(result, Environment):
+        assert result.path is not None
+        python = result.path / "bin" / "python"
         assert python.readlink() == Path("/usr/bin/python3")
-        for path in made.path.rglob("*"):
+        for path in result.path.rglob("*"):
             mode = path.lstat().st_mode
             linked = stat.S_ISLNK(mode) and path.parent.name == "bin"
             assert linked or stat.S_ISREG(mode) or stat.S_ISDIR(mode), path
@@ -277,8 +277,8 @@ async def test_an_index_page_with_a_link_to_an_internal_address_is_refused(
         extra: dict[str, str | bytes] = {"evil-1.0.dist-info/METADATA": text}
         trial.index.add("evil-1.0-py3-none-any.whl", hostile._bad_wheel("evil", extra, {}))
     version = replace(PYTHON, requirements="evil\n")
-    made = await trial.install(version, trial.clean, builds=False)
-    assert isinstance(made, EnvironmentFailed)
+    result = await trial.install(version, trial.clean, builds=False)
+    assert isinstance(result, EnvironmentFailed)
     trial.check()
     assert await trial.clean_seal(PYTHON) == clean
 
@@ -311,13 +311,13 @@ async def test_an_attack_by_an_install_hook_reaches_nothing(
     plain = await trial.install(NODE, folder, builds=False)
     assert isinstance(plain, Environment), (str(plain), getattr(plain, "log", ""))
     assert not list(plain.path.rglob("loot.txt"))  # type: ignore[union-attr]
-    made = await trial.install(NODE, folder, builds=True)
+    result = await trial.install(NODE, folder, builds=True)
     if name == "own_link":
-        assert isinstance(made, EnvironmentFailed)
-        assert "link or device 'link'" in str(made)
+        assert isinstance(result, EnvironmentFailed)
+        assert "link or device 'link'" in str(result)
     else:
-        assert isinstance(made, Environment), (str(made), getattr(made, "log", ""))
-        assert loot(made, "evil").startswith("denied")
+        assert isinstance(result, Environment), (str(result), getattr(result, "log", ""))
+        assert loot(result, "evil").startswith("denied")
     trial.check()
     assert await trial.clean_seal(NODE) == clean
 
@@ -337,10 +337,10 @@ async def test_a_tarball_with_hostile_content_is_refused_or_harmless(
     ]
     trial.registry.raw["evil"] = hostile.tar([("file", package, "package/package.json"), *entries])
     folder = ask_for(trial, tmp_path / "evil", {"dependencies": {"evil": "1.0.0"}})
-    made = await trial.install(NODE, folder, builds=builds)
-    if isinstance(made, Environment):
-        assert made.path is not None
-        assert not any(path.is_symlink() or path.is_fifo() for path in made.path.rglob("*"))
+    result = await trial.install(NODE, folder, builds=builds)
+    if isinstance(result, Environment):
+        assert result.path is not None
+        assert not any(path.is_symlink() or path.is_fifo() for path in result.path.rglob("*"))
     trial.check()
     assert await trial.clean_seal(NODE) == clean
 
@@ -365,9 +365,9 @@ async def test_an_attack_by_a_package_manifest_reaches_nothing(
             lambda path: real(path).replace(own.encode(), inside.encode())
         )
     folder = ask_for(trial, tmp_path / "evil", {"dependencies": {"evil": "1.0.0"}})
-    made = await trial.install(NODE, folder, builds=False)
-    if isinstance(made, Environment):
-        assert made.path is not None
-        assert not any(path.is_symlink() for path in made.path.rglob("*"))
+    result = await trial.install(NODE, folder, builds=False)
+    if isinstance(result, Environment):
+        assert result.path is not None
+        assert not any(path.is_symlink() for path in result.path.rglob("*"))
     trial.check()
     assert await trial.clean_seal(NODE) == clean

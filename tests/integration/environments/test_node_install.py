@@ -36,10 +36,10 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture
 async def environments(registry: Registry) -> AsyncIterator[Installing]:
-    async with open_workspace() as made:
-        home = str(made.setup.home / "nobody")
-        yield made.environments({"npm_config_registry": registry.url, "HOME": home})
-        assert os.listdir(made.setup.work) == []
+    async with open_workspace() as workspace:
+        home = str(workspace.setup.home / "nobody")
+        yield workspace.environments({"npm_config_registry": registry.url, "HOME": home})
+        assert os.listdir(workspace.setup.work) == []
 
 
 @pytest.fixture
@@ -69,23 +69,23 @@ async def test_packages_are_installed_without_a_lock_file(
         "devDependencies": {"absent": "1"},
     }
     write(bundle, "package.json", package)
-    made = await environments.ensure(VERSION, bundle)
-    assert made.path is not None
-    names = {path.name for path in made.path.iterdir() if not path.name.startswith(".")}
+    environment = await environments.ensure(VERSION, bundle)
+    assert environment.path is not None
+    names = {path.name for path in environment.path.iterdir() if not path.name.startswith(".")}
     assert names == {"left", "hooked", "@grpc", "google-protobuf"}
-    assert (made.path / "left" / "index.js").read_text() == "module.exports = 'here'\n"
+    assert (environment.path / "left" / "index.js").read_text() == "module.exports = 'here'\n"
     assert not mark.exists()
-    assert not any(path.is_symlink() for path in made.path.rglob("*"))
+    assert not any(path.is_symlink() for path in environment.path.rglob("*"))
     assert not any("absent" in path for path in registry.paths)
-    assert await environments.ensure(VERSION, bundle) == made
+    assert await environments.ensure(VERSION, bundle) == environment
 
 
 async def test_a_project_without_package_json_needs_no_packages(
     environments: Installing, bundle: Path
 ) -> None:
-    made = await environments.ensure(VERSION, bundle)
-    assert made.path is not None
-    assert (made.path / "google-protobuf" / "index.js").exists()
+    environment = await environments.ensure(VERSION, bundle)
+    assert environment.path is not None
+    assert (environment.path / "google-protobuf" / "index.js").exists()
 
 
 def lock(registry: Registry, **fields: Any) -> dict[str, Any]:
@@ -109,10 +109,10 @@ async def test_packages_are_installed_by_the_lock_file(
 ) -> None:
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
     write(bundle, "package-lock.json", lock(registry))
-    made = await environments.ensure(VERSION, bundle)
-    assert made.path is not None
-    assert (made.path / "left" / "index.js").exists()
-    assert not (made.path / "google-protobuf").exists()
+    environment = await environments.ensure(VERSION, bundle)
+    assert environment.path is not None
+    assert (environment.path / "left" / "index.js").exists()
+    assert not (environment.path / "google-protobuf").exists()
 
 
 @pytest.mark.skipif(OLD_NPM, reason="this npm needs a lock file")
@@ -135,17 +135,17 @@ async def test_a_lock_file_out_of_step_is_completed_with_a_warning(
         registry.add("left", "2.0.0")
     write(bundle, "package.json", {"name": "x", "dependencies": dependencies})
     write(bundle, "package-lock.json", written)
-    made = await environments.ensure(VERSION, bundle)
-    assert made.path is not None
-    assert "out of step with package.json" in made.warning
+    environment = await environments.ensure(VERSION, bundle)
+    assert environment.path is not None
+    assert "out of step with package.json" in environment.warning
     for name in dependencies:
-        assert (made.path / name / "index.js").exists()
+        assert (environment.path / name / "index.js").exists()
 
     requests_before = len(registry.paths)
-    assert await environments.ensure(VERSION, bundle) == made
+    assert await environments.ensure(VERSION, bundle) == environment
     assert len(registry.paths) == requests_before, "it was tried again"
     other = await environments.ensure(VERSION, bundle, OTHER)
-    assert other.path != made.path, "what is not locked is not shared between accounts"
+    assert other.path != environment.path, "what is not locked is not shared between accounts"
 
 
 async def test_a_lock_file_in_step_has_no_warning(
@@ -153,9 +153,9 @@ async def test_a_lock_file_in_step_has_no_warning(
 ) -> None:
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^1.0.0"}})
     write(bundle, "package-lock.json", lock(registry))
-    made = await environments.ensure(VERSION, bundle)
-    assert made.warning == ""
-    assert await environments.ensure(VERSION, bundle, OTHER) == made
+    environment = await environments.ensure(VERSION, bundle)
+    assert environment.warning == ""
+    assert await environments.ensure(VERSION, bundle, OTHER) == environment
 
 
 @pytest.mark.skipif(not OLD_NPM, reason="this npm completes a lock file")
@@ -277,7 +277,7 @@ async def test_a_lock_file_of_an_old_format_is_ignored(
 ) -> None:
     write(bundle, "package.json", {"dependencies": {"left": "npm:left@^1.0.0"}})
     write(bundle, "package-lock.json", {"lockfileVersion": 1, "dependencies": {}})
-    made = await environments.ensure(VERSION, bundle)
-    assert made.path is not None
-    assert (made.path / "left").is_dir()
-    assert (made.path / "google-protobuf").is_dir()
+    environment = await environments.ensure(VERSION, bundle)
+    assert environment.path is not None
+    assert (environment.path / "left").is_dir()
+    assert (environment.path / "google-protobuf").is_dir()

@@ -34,10 +34,10 @@ def version(requirements: str = "") -> Version:
 
 @pytest.fixture
 async def workspace() -> AsyncIterator[Workspace]:
-    async with open_workspace() as made:
-        make_wheel_folder(made.wheels)
-        yield made
-        assert os.listdir(made.setup.work) == []
+    async with open_workspace() as workspace:
+        make_wheel_folder(workspace.wheels)
+        yield workspace
+        assert os.listdir(workspace.setup.work) == []
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def environments(workspace: Workspace) -> Installing:
 def run(environment: Environment, code: str) -> str:
     """Run code in an environment as a sandbox does; it contains only wheels of this test."""
     assert environment.path is not None
-    done = subprocess.run(
+    completed = subprocess.run(
         [environment.path / "bin" / "python", "-I", "-c", code],
         capture_output=True, text=True, check=True, env={},
     )  # fmt: skip
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def site_of(environment: Environment) -> Path:
@@ -75,11 +75,11 @@ async def test_requirements_and_the_base_set_are_installed(
     environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     make_wheel(wheels, "tiny", "1.5")
-    made = await environments.ensure(version("tiny==1.5\n"), tmp_path)
+    environment = await environments.ensure(version("tiny==1.5\n"), tmp_path)
     code = "import tiny, protobuf, grpc, sys; print(tiny.VALUE, sys.prefix)"
-    assert run(made, code) == f"1.5 {made.path}"
-    assert "tiny==1.5" in made.log
-    cached = site_of(made) / "__pycache__"
+    assert run(environment, code) == f"1.5 {environment.path}"
+    assert "tiny==1.5" in environment.log
+    cached = site_of(environment) / "__pycache__"
     assert [path.name.split(".")[0] for path in cached.glob("tiny.*.pyc")] == ["tiny"]
     assert b"/env/lib/python3" in next(cached.glob("tiny.*.pyc")).read_bytes()
 
@@ -88,23 +88,27 @@ async def test_a_base_package_that_is_named_keeps_its_version(
     environments: Installing, wheels: Path, tmp_path: Path
 ) -> None:
     make_wheel(wheels, "protobuf", "5.0")
-    made = await environments.ensure(version("ProtoBuf==5.0"), tmp_path)
-    assert run(made, "import protobuf; print(protobuf.VALUE)") == "5.0"
+    environment = await environments.ensure(version("ProtoBuf==5.0"), tmp_path)
+    assert run(environment, "import protobuf; print(protobuf.VALUE)") == "5.0"
 
 
 async def test_every_user_can_read_an_environment(environments: Installing, tmp_path: Path) -> None:
     old = os.umask(0o077)
     try:
-        made = await environments.ensure(version(), tmp_path)
+        environment = await environments.ensure(version(), tmp_path)
     finally:
         os.umask(old)
-    assert made.path is not None
-    for path in (made.path.parent.parent, made.path.parent, *made.path.parent.rglob("*")):
+    assert environment.path is not None
+    for path in (
+        environment.path.parent.parent,
+        environment.path.parent,
+        *environment.path.parent.rglob("*"),
+    ):
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode):
             assert mode & 0o444 == 0o444, path
             assert stat.S_ISDIR(mode) or path.name == LOG or not mode & 0o222, path
-    assert (made.path.parent / LOG).read_text() == made.log
+    assert (environment.path.parent / LOG).read_text() == environment.log
 
 
 async def test_equal_requirements_share_one_folder(
@@ -113,9 +117,11 @@ async def test_equal_requirements_share_one_folder(
     make_wheel(wheels, "one")
     make_wheel(wheels, "two")
     first = await environments.ensure(version("one\ntwo\n"), tmp_path)
-    again = await environments.ensure(version("# odd spelling\nTwo\n\nONE  # x"), tmp_path)
+    second_environment = await environments.ensure(
+        version("# odd spelling\nTwo\n\nONE  # x"), tmp_path
+    )
     other = await environments.ensure(version("one"), tmp_path)
-    assert again == first
+    assert second_environment == first
     assert other.path != first.path
 
 
@@ -144,12 +150,12 @@ async def test_a_pth_file_is_not_executed(
         "conftest.py": attack,
     }
     make_wheel(wheels, "evil", files=files)
-    made = await environments.ensure(version("evil"), tmp_path)
-    assert (site_of(made) / "evil.pth").exists()
-    assert (site_of(made) / "evil" / "__pycache__").is_dir()
+    environment = await environments.ensure(version("evil"), tmp_path)
+    assert (site_of(environment) / "evil.pth").exists()
+    assert (site_of(environment) / "evil" / "__pycache__").is_dir()
     await environments.ensure(version("evil"), tmp_path)
     assert not mark.exists()
-    run(made, "pass")  # shows that the file has an effect once it is executed
+    run(environment, "pass")  # shows that the file has an effect once it is executed
     assert mark.exists()
 
 
@@ -164,14 +170,14 @@ async def test_console_scripts_name_the_mounted_interpreter(
     files["tool-99.0.data/scripts/pythonic"] = "#!python\nprint('x')\n"
     files["tool-99.0.data/scripts/shell"] = "#!/bin/sh\necho x\n"
     make_wheel(wheels, "tool", files=files)
-    made = await environments.ensure(version("tool"), tmp_path)
-    assert made.path is not None
-    script = made.path / "bin" / "tool"
+    environment = await environments.ensure(version("tool"), tmp_path)
+    assert environment.path is not None
+    script = environment.path / "bin" / "tool"
     assert script.read_text().startswith("#!/env/bin/python\n")
     assert os.access(script, os.X_OK)
-    assert (made.path / "bin" / "pythonic").read_text().startswith("#!/env/bin/python\n")
-    assert (made.path / "bin" / "shell").read_text().startswith("#!/bin/sh\n")
-    assert (made.path / "bin" / "python").readlink() == Path(PYTHON)
+    assert (environment.path / "bin" / "pythonic").read_text().startswith("#!/env/bin/python\n")
+    assert (environment.path / "bin" / "shell").read_text().startswith("#!/bin/sh\n")
+    assert (environment.path / "bin" / "python").readlink() == Path(PYTHON)
 
 
 async def test_unresolvable_requirements_are_reported(
@@ -269,8 +275,10 @@ async def test_fully_locked_environments_are_shared_by_accounts(
         for wheel in wheels.iterdir()
     }
     locked = version("".join(lines.values()))
-    made = [await environments.ensure(locked, tmp_path, account) for account in ("ONE", "TWO")]
-    assert made[0] == made[1]
+    environment = [
+        await environments.ensure(locked, tmp_path, account) for account in ("ONE", "TWO")
+    ]
+    assert environment[0] == environment[1]
     del lines["part"]  # as with pip, all packages need a hash if one has a hash
     with pytest.raises(EnvironmentFailed, match=r"(?i)hash|part"):
         await environments.ensure(version("".join(lines.values())), tmp_path)
@@ -282,8 +290,8 @@ async def test_an_interrupted_build_is_removed(workspace: Workspace, tmp_path: P
     home = first.path.parent
     half = home.parent / f".build-{home.name}"
     home.rename(half)
-    again = await workspace.offline().ensure(version(), tmp_path)
-    assert again.path == first.path
+    second_environment = await workspace.offline().ensure(version(), tmp_path)
+    assert second_environment.path == first.path
     assert not half.exists()
 
 
@@ -311,8 +319,8 @@ async def test_a_modified_environment_is_not_used_for_another_worker(
     else:
         (first.path.parent / SEAL).unlink()
     other = replace(version(), worker_id="another")
-    again = await environments.ensure(other, tmp_path)
-    assert again.path == first.path
+    second_environment = await environments.ensure(other, tmp_path)
+    assert second_environment.path == first.path
     assert file.read_text() == before
     assert not (file.parent / "new.pth").exists()
     assert not file.is_symlink()
@@ -331,8 +339,8 @@ async def test_a_compiled_go_program_needs_no_environment(
     environments: Installing, tmp_path: Path, root: Path
 ) -> None:
     (tmp_path / "main").write_bytes(b"a program")
-    made = await environments.ensure(a_version("w", language=Language.GO), tmp_path)
-    assert made == Environment(None, "")
+    environment = await environments.ensure(a_version("w", language=Language.GO), tmp_path)
+    assert environment == Environment(None, "")
     assert not root.exists()
 
 
@@ -364,12 +372,12 @@ async def test_packages_are_installed_from_the_registry(
 ) -> None:
     environments = workspace.environments(dict(os.environ))
     try:
-        made = await environments.ensure(version("six\n"), tmp_path)
+        environment = await environments.ensure(version("six\n"), tmp_path)
     except EnvironmentFailed as error:
         if "No solution" in error.log or "ready-made" not in str(error):
             raise
         pytest.skip(f"no registry can be reached: {error}")
     code = "import six, grpc, google.protobuf; print(six.__name__, google.protobuf.__version__)"
-    name, number = run(made, code).split()
+    name, number = run(environment, code).split()
     assert name == "six"
     assert tuple(map(int, number.split(".")[:2])) >= (6, 31)

@@ -75,8 +75,8 @@ async def test_files_may_be_on_another_server_when_all_links_of_the_index_name_i
     with package_index.served() as other:
         other.add_wheel("tiny")
         index.files_at = other.base
-        made = await configured.install(UV_DEFAULT_INDEX=index.url)
-        assert made.path is not None
+        result = await configured.install(UV_DEFAULT_INDEX=index.url)
+        assert result.path is not None
         assert any("GET /files/tiny-1.0" in request for request in other.requests)
         assert not any("GET /files/" in request for request in index.requests)
 
@@ -112,10 +112,10 @@ async def test_an_index_with_a_login_is_used(
         },
         "pip": {"PIP_INDEX_URL": url_with_login},
     }[how]
-    made = await configured.install(**settings)
-    assert made.path is not None
-    assert "pass-word" not in made.log
-    for path in made.path.parent.rglob("*"):
+    result = await configured.install(**settings)
+    assert result.path is not None
+    assert "pass-word" not in result.log
+    for path in result.path.parent.rglob("*"):
         assert path.is_dir() or b"pass-word" not in path.read_bytes(), path
     building = replace(PYTHON, builds=True)
     with pytest.raises(EnvironmentFailed, match="would see the credentials of") as caught:
@@ -133,10 +133,10 @@ async def test_a_hanging_registry_does_not_delay_other_installations(
         loop = asyncio.get_running_loop()
         started = loop.time()
         waiting = asyncio.create_task(configured.install(UV_DEFAULT_INDEX=url, seconds=3))
-        made = await configured.install(
+        result = await configured.install(
             UV_DEFAULT_INDEX=index.url, version=replace(PYTHON, requirements="")
         )
-        assert made.path is not None
+        assert result.path is not None
         with pytest.raises(EnvironmentFailed, match="within 3 seconds"):
             await waiting
         assert loop.time() - started < 20
@@ -176,10 +176,10 @@ async def test_a_proxy_of_the_machine_must_also_be_an_egress_upstream(
 async def test_with_an_upstream_the_proxy_of_the_machine_is_ignored(
     configured: Configured, index: Index
 ) -> None:
-    made = await configured.install(
+    result = await configured.install(
         UV_DEFAULT_INDEX=index.url, HTTP_PROXY="http://127.0.0.1:1", upstream=True
     )
-    assert made.path is not None
+    assert result.path is not None
 
 
 @pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lock file")
@@ -199,9 +199,9 @@ async def test_npm_scopes_are_installed_from_their_own_registry(
         package = {"dependencies": {"@corp/tool": "1.0.0"}}
         (tmp_path / "package.json").write_text(json.dumps(package))
         settings = {"npm_config_userconfig": str(tmp_path / ".npmrc")}
-        made = await configured.install(version=NODE, folder=tmp_path, **settings)
-        assert made.path is not None
-        assert (made.path / "@corp" / "tool" / "index.js").exists()
+        result = await configured.install(version=NODE, folder=tmp_path, **settings)
+        assert result.path is not None
+        assert (result.path / "@corp" / "tool" / "index.js").exists()
         assert all("Bearer to-ken" in request for request in corp.requests)
         assert not any("to-ken" in request for request in main.requests)
         building = replace(NODE, builds=True)

@@ -34,9 +34,9 @@ def refused(name: str, folder: Path) -> tuple[float, int]:
     scratch.mkdir()
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(scratch)}
     command = [sys.executable, "-m", "support.bombs", name, str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=env)
-    assert done.returncode == 0, done.stderr[-2000:]
-    seconds, grown, words = json.loads(done.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=100, env=env)
+    assert completed.returncode == 0, completed.stderr[-2000:]
+    seconds, grown, words = json.loads(completed.stdout)
     assert ";" in words
     assert list(place.iterdir()) == [] == list(scratch.iterdir())
     return seconds, grown

@@ -103,8 +103,8 @@ class Hostile:
 
 @pytest.fixture
 def fyke() -> Iterator[Platform]:
-    with platform() as made:
-        yield made
+    with platform() as running_platform:
+        yield running_platform
 
 
 @pytest.mark.timeout(600)

@@ -85,8 +85,8 @@ async def test_other_accounts_keep_the_last_approved_version(
 async def test_the_operator_publishes_directly_and_private_workers_need_no_review(
     app: App,
 ) -> None:
-    mine = await app.publish("mine")
-    assert (mine.public, mine.latest_approved) == (True, "v1.0.1")
+    own_worker = await app.publish("mine")
+    assert (own_worker.public, own_worker.latest_approved) == (True, "v1.0.1")
     await app.publish("secret", caller=app.other, public=False)
     assert await waiting(app) == []
 

@@ -99,8 +99,8 @@ async def test_an_upload_is_published_and_available_to_others_after_a_review(app
     )
     assert (worker.path, worker.title, version.number) == ("other/prices", "Prices", "v1.0.1")
     assert "review_waiting" in {finding.code for finding in findings}
-    kept = await uploads.get(app.other, upload.id)
-    assert (kept.state, kept.worker_id, kept.version) == (
+    stored = await uploads.get(app.other, upload.id)
+    assert (stored.state, stored.worker_id, stored.version) == (
         UploadState.PUBLISHED,
         worker.id,
         "v1.0.1",
@@ -115,8 +115,8 @@ async def test_a_test_run_uses_a_draft_that_only_its_account_sees(app: App) -> N
     run = await services.uploads.test_run(app.other, upload.id, INPUT, "prices")
     assert (run.origin, run.version) == (Origin.TEST, "v1.0.1")
     await app.execute([{"title": "x"}])
-    kept = await services.uploads.get(app.other, upload.id)
-    assert (kept.test_run_id, kept.state) == (run.id, UploadState.READY)
+    stored = await services.uploads.get(app.other, upload.id)
+    assert (stored.test_run_id, stored.state) == (run.id, UploadState.READY)
     worker = await services.workers.find(app.other, "other/prices")
     assert (worker.latest, worker.public) == ("", False)
     [draft] = await services.workers.versions(app.other, worker.id)
@@ -233,8 +233,8 @@ async def test_another_server_continues_the_checks(app: App, tmp_path: Path) -> 
     await first.close()
 
     def expire(tx: Any) -> None:
-        kept = tx.uploads.get(upload.id)
-        tx.uploads.update(replace(kept, working_until=1))
+        stored = tx.uploads.get(upload.id)
+        tx.uploads.update(replace(stored, working_until=1))
 
     await app.storage.write(expire)
     async for seen in second.follow(app.other, upload.id):

@@ -337,10 +337,10 @@ def set_id() -> str:
     for name in ("mount", "su", "newgrp", "umount"):
         path = f"/usr/bin/{name}"
         if os.path.exists(path):
-            done = subprocess.run(
+            completed = subprocess.run(
                 ["/usr/bin/mount", "-t", "tmpfs", "none", "/tmp"], capture_output=True, check=False
             )
-            if done.returncode == 0:
+            if completed.returncode == 0:
                 return f"{name} mounted"
     raise Refused("none did")
 

@@ -17,8 +17,8 @@ OURS = Path(__file__).resolve().parents[3] / "sdk" / "node"
 
 @pytest.fixture
 def fyke() -> Iterator[Platform]:
-    with platform() as made:
-        yield made
+    with platform() as running_platform:
+        yield running_platform
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +34,8 @@ def node_client() -> Path:
         for file in ("package.json", "package-lock.json"):
             shutil.copy(HERE / file, folder)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
-        assert done.returncode == 0, done.stderr
+        completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=110)
+        assert completed.returncode == 0, completed.stderr
         (folder / "installed").touch()
     for script in (*HERE.glob("*.js"), *OURS.glob("*.js")):
         shutil.copy(script, folder)

@@ -94,9 +94,9 @@ def test_node_works_with_both_package_names(
     port, attempt = fyke.thread.run(fyke.attempt(input_json=INPUT.encode()))
     (tmp_path / "sdk.proto").write_text(proto(package))
     command = ["node", "stubs.js", str(port), package, made, json.dumps(ROWS), str(tmp_path)]
-    done = subprocess.run(command, cwd=node_client, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"input": INPUT, "codes": [0] * 8}
+    completed = subprocess.run(command, cwd=node_client, capture_output=True, text=True, timeout=60)
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout) == {"input": INPUT, "codes": [0] * 8}
     has_all(fyke, attempt)
 
 
@@ -116,12 +116,12 @@ def test_go_works_with_both_package_names(fyke: Platform, tmp_path: Path, packag
     }
     options = ["--go_out=sdk", "--go-grpc_out=sdk", "sdk.proto"]
     for command in (["protoc", *options], ["go", "build", "-trimpath", "-o", "stubs", "."]):
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=folder, env=env, capture_output=True, text=True, timeout=110
         )
-        assert done.returncode == 0, done.stderr
+        assert completed.returncode == 0, completed.stderr
     port, attempt = fyke.thread.run(fyke.attempt(input_json=INPUT.encode()))
     arguments = [str(folder / "stubs"), f"127.0.0.1:{port}", *ROWS]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, INPUT + "\n"), done.stderr
+    completed = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert (completed.returncode, completed.stdout) == (0, INPUT + "\n"), completed.stderr
     has_all(fyke, attempt)

@@ -24,9 +24,9 @@ def port(fyke: Platform) -> int:
 
 @pytest.fixture
 def client(port: int) -> Iterator[H2Client]:
-    made = H2Client(port)
-    yield made
-    made.close()
+    client = H2Client(port)
+    yield client
+    client.close()
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_529, 65_530, 65_531, 200_000, 6_000_000])

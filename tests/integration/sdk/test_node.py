@@ -19,9 +19,9 @@ def client(node_client: Path) -> Path:
 
 def run(client: Path, port: int, scenario: str) -> Any:
     command = ["node", str(client), str(port), scenario]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout)
 
 
 def test_all_calls_work(fyke: Platform, client: Path) -> None:

@@ -34,22 +34,24 @@ def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return ["node", str(folder / "worker.js")]
     command, variables = go_build.command("worker")
     env = {**os.environ, **variables}
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=110
+    )
+    assert completed.returncode == 0, completed.stderr
     return [str(folder / "worker")]
 
 
 def run(worker: list[str], port: int, scenario: str) -> Any:
     """Return the output of the scenario; a proxy in the environment must have no effect."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [*worker, f"127.0.0.1:{port}", scenario],
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "http_proxy": "http://127.0.0.1:9"},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout)
 
 
 def test_every_function_of_the_sdk_works(fyke: Platform, worker: list[str]) -> None:
@@ -114,6 +116,6 @@ def test_an_empty_input_is_an_empty_object(fyke: Platform, worker: list[str]) ->
 
 def test_without_a_platform_the_error_explains_that(worker: list[str]) -> None:
     command = [*worker, "127.0.0.1:1", "everything"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode != 0
-    assert "no answer from the platform" in done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert completed.returncode != 0
+    assert "no answer from the platform" in completed.stderr

@@ -26,7 +26,7 @@ def run(port: int, code: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_function_of_the_sdk_works(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt(input_json=b'{"n": 1.10, "s": "\xc3\xa9"}'))
-    done = run(
+    completed = run(
         port,
         """
 assert CoreSDK.Parameter.get_input_json_dict() == {"n": 1.1, "s": "\\u00e9"}
@@ -39,7 +39,7 @@ CoreSDK.Result.upsert_data({"id": 7, "v": 1}, "id")
 CoreSDK.Log.debug("d"); CoreSDK.Log.info(5); CoreSDK.Log.warn("w"); CoreSDK.Log.error("\\ud800")
 """,
     )
-    assert done.returncode == 0, done.stderr
+    assert completed.returncode == 0, completed.stderr
     fyke.thread.run(attempt.flush())
     assert [json.loads(row) for row in rows_of(fyke)] == [
         {"name": "\U0001f600", "big": 2**70},
@@ -73,16 +73,16 @@ CoreSDK.Log.debug("d"); CoreSDK.Log.info(5); CoreSDK.Log.warn("w"); CoreSDK.Log.
 )
 def test_errors_have_the_reason(fyke: Platform, code: str, error: str) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
-    done = run(port, code)
-    assert done.returncode == 1
-    assert error in done.stderr
+    completed = run(port, code)
+    assert completed.returncode == 1
+    assert error in completed.stderr
     assert rows_of(fyke) == []
 
 
 def test_forked_processes_have_their_own_connections(fyke: Platform) -> None:
     """There are more processes than allowed connections: refused ones retry."""
     port, _ = fyke.thread.run(fyke.attempt())
-    done = run(
+    completed = run(
         port,
         """
 import os
@@ -100,7 +100,7 @@ CoreSDK.Result.push_data({"who": "parent"})
 print(set(codes))
 """,
     )
-    assert done.stdout == "{0}\n", done.stderr
+    assert completed.stdout == "{0}\n", completed.stderr
     rows = [json.loads(row) for row in rows_of(fyke)]
     assert len(rows) == 122
     assert {row["who"] for row in rows} == {"parent", *range(40)}
@@ -112,7 +112,7 @@ def test_an_interrupted_call_does_not_break_the_next_one(fyke: Platform) -> None
     fyke.thread.loop.call_soon_threadsafe(
         fyke.thread.loop.call_later, 1.0, fyke.results.unblocked.set
     )
-    done = run(
+    completed = run(
         port,
         """
 import signal
@@ -126,19 +126,21 @@ except KeyboardInterrupt:
 print(CoreSDK.Result.push_data({"n": 2}).code, CoreSDK.Log.info("x").code)
 """,
     )
-    assert done.stdout == "interrupted\n0 0\n", done.stderr
+    assert completed.stdout == "interrupted\n0 0\n", completed.stderr
     assert {"n": 2} in [json.loads(row) for row in rows_of(fyke)]
 
 
 def test_an_empty_input_is_an_empty_object(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt(input_json=b""))
-    done = run(port, "print(CoreSDK.Parameter.get_input_json_dict())")
-    assert done.stdout == "{}\n"
+    completed = run(port, "print(CoreSDK.Parameter.get_input_json_dict())")
+    assert completed.stdout == "{}\n"
 
 
 def test_importing_the_sdk_loads_few_modules() -> None:
     code = (
         "import sys, sdk; sys.exit(any(n.split('.')[0] in ('grpc', 'google') for n in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SDK)}, timeout=30)
-    assert done.returncode == 0
+    completed = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(SDK)}, timeout=30
+    )
+    assert completed.returncode == 0

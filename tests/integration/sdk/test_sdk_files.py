@@ -91,8 +91,8 @@ def test_unknown_fields_are_skipped() -> None:
 def test_python_loads_few_modules(code: str) -> None:
     command = [sys.executable, "-S", "-c", f"{code}; sys.exit(bool(bad) and str(bad))"]
     env = {**os.environ, "PYTHONPATH": str(SDK)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_node_loads_few_modules() -> None:
@@ -102,8 +102,8 @@ def test_node_loads_few_modules() -> None:
         "console.log(bad.length, Object.keys(require.cache).length)"
     )
     command = ["node", "-e", code]
-    done = subprocess.run(command, cwd=ROOT / "sdk" / "node", capture_output=True, timeout=30)
-    assert done.stdout.split() == [b"0", b"3"], done.stderr
+    completed = subprocess.run(command, cwd=ROOT / "sdk" / "node", capture_output=True, timeout=30)
+    assert completed.stdout.split() == [b"0", b"3"], completed.stderr
 
 
 def test_go_requires_no_other_module() -> None:
@@ -112,5 +112,7 @@ def test_go_requires_no_other_module() -> None:
     env = {**os.environ, "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOWORK": "off"}
     command = ["go", "vet", "./..."]
     cwd = ROOT / "sdk" / "go"
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=100
+    )
+    assert completed.returncode == 0, completed.stderr

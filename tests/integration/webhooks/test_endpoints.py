@@ -84,20 +84,20 @@ async def test_a_failing_endpoint_is_marked_and_a_new_address_gets_the_pending_m
 ) -> None:
     webhooks, owner = working.services.webhooks, working.owner
     receiver.reply("/old", Reply(503))
-    made = await webhooks.add(owner, EndpointFields("One", receiver.url("/old"), ENDS))
+    endpoint = await webhooks.add(owner, EndpointFields("One", receiver.url("/old"), ENDS))
     await a_run(working)
     await came(receiver, "/old")
     async with asyncio.timeout(10):
-        while not (view := await webhooks.get(owner, made.endpoint.id)).endpoint.last_at:
+        while not (view := await webhooks.get(owner, endpoint.endpoint.id)).endpoint.last_at:
             await asyncio.sleep(0.01)
     assert (view.endpoint.last_status, view.endpoint.failing_since > 0) == (503, True)
     assert view.next_at > view.endpoint.last_at
     moved = EndpointFields("One", receiver.url("/new"), ENDS)
-    await webhooks.change(owner, made.endpoint.id, moved)
+    await webhooks.change(owner, endpoint.endpoint.id, moved)
     [message] = await came(receiver, "/new")
-    assert verified(made.secret, message)["type"] == "run.succeeded"
+    assert verified(endpoint.secret, message)["type"] == "run.succeeded"
     async with asyncio.timeout(10):
-        while (view := await webhooks.get(owner, made.endpoint.id)).endpoint.failing_since:
+        while (view := await webhooks.get(owner, endpoint.endpoint.id)).endpoint.failing_since:
             await asyncio.sleep(0.01)
     assert (view.endpoint.last_status, view.next_at) == (200, 0)
     assert len(receiver.at("/old")) == 1
@@ -109,10 +109,10 @@ async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed
     """Without the timers: deliveries are written, fail, and are replayed."""
     webhooks, callbacks, owner = app.services.webhooks, app.services.callbacks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS)
-    made = await webhooks.add(owner, fields)
-    of_endpoint = DeliveryFilter(endpoint_id=made.endpoint.id)
+    endpoint = await webhooks.add(owner, fields)
+    of_endpoint = DeliveryFilter(endpoint_id=endpoint.endpoint.id)
     await a_run(app)
-    await webhooks.change(owner, made.endpoint.id, replace(fields, enabled=False))
+    await webhooks.change(owner, endpoint.endpoint.id, replace(fields, enabled=False))
     await a_run(app)
     count, deliveries = await callbacks.page(owner, of_endpoint, offset=0, limit=9)
     assert (count, deliveries[0].delivery.state) == (1, DeliveryState.FAILED)
@@ -120,10 +120,10 @@ async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed
     with pytest.raises(Refused, match="'One' is switched off"):
         await callbacks.replay(owner, deliveries[0].delivery.id)
     on = replace(fields, url=receiver.url("/y"))
-    await webhooks.change(owner, made.endpoint.id, on)
-    again = await callbacks.replay(owner, deliveries[0].delivery.id)
-    assert (again.delivery.state, again.delivery.url) == (DeliveryState.PENDING, on.url)
-    await webhooks.remove(owner, made.endpoint.id)
+    await webhooks.change(owner, endpoint.endpoint.id, on)
+    replayed = await callbacks.replay(owner, deliveries[0].delivery.id)
+    assert (replayed.delivery.state, replayed.delivery.url) == (DeliveryState.PENDING, on.url)
+    await webhooks.remove(owner, endpoint.endpoint.id)
     with pytest.raises(Refused, match="has been removed"):
         await callbacks.replay(owner, deliveries[0].delivery.id)
 
@@ -131,23 +131,23 @@ async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed
 async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> None:
     webhooks, owner = app.services.webhooks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS, enabled=False)
-    made = await webhooks.add(owner, fields)
+    endpoint = await webhooks.add(owner, fields)
     receiver.reply("/x", Reply(200, text="thanks"), Reply(500, text="x" * 5000))
-    trial = await webhooks.test(owner, made.endpoint.id)
+    trial = await webhooks.test(owner, endpoint.endpoint.id)
     assert (trial.accepted, trial.answer.status, trial.answer.reply) == (True, 200, "thanks")
     assert [step.name for step in trial.steps] == ["resolve", "connect", "send", "answer"]
     assert all(step.ok for step in trial.steps)
     times = [step.at_ms for step in trial.steps]
     assert times == sorted(times) and times[-1] <= trial.duration_ms + 1
     [message] = receiver.at("/x")
-    assert verified(made.secret, message)["type"] == "webhook.test"
+    assert verified(endpoint.secret, message)["type"] == "webhook.test"
     assert message.body.decode() == trial.body
     assert message.headers["webhook-id"] == trial.message_id
-    trial = await webhooks.test(owner, made.endpoint.id)
+    trial = await webhooks.test(owner, endpoint.endpoint.id)
     assert (trial.accepted, trial.answer.status, len(trial.answer.reply)) == (False, 500, 1000)
     away = replace(fields, url="http://127.0.0.1:1024/")
-    await webhooks.change(owner, made.endpoint.id, away)
-    trial = await webhooks.test(owner, made.endpoint.id)
+    await webhooks.change(owner, endpoint.endpoint.id, away)
+    trial = await webhooks.test(owner, endpoint.endpoint.id)
     assert (trial.accepted, trial.answer.status) == (False, 0)
     assert [(step.name, step.ok) for step in trial.steps] == [("resolve", True), ("connect", False)]
     assert "refused" in trial.steps[-1].detail

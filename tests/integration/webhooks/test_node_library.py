@@ -47,13 +47,13 @@ def verified(folder: Path, secret: str, messages: list[dict[str, Any]]) -> list[
     for name in ("package.json", "package-lock.json", "verify.js"):
         shutil.copy(HERE / name, folder)
     install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=110)
+    assert completed.returncode == 0, completed.stderr
     (folder / "messages.json").write_text(json.dumps({"secret": secret, "messages": messages}))
     command = ["node", "verify.js", "messages.json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    verdicts: list[str] = json.loads(done.stdout)
+    completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert completed.returncode == 0, completed.stderr
+    verdicts: list[str] = json.loads(completed.stdout)
     return verdicts
 
 

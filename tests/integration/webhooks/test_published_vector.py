@@ -44,9 +44,9 @@ def verifier(*command: str) -> Verify:
 
     def verify(body: str, now: int) -> bool:
         parts = [SECRET, ID, str(STAMP), f"v1,AAAA {SIGNATURE}", body, str(now)]
-        done = subprocess.run([*command, *parts], capture_output=True, text=True, timeout=60)
-        assert done.returncode in (0, 1) and not done.stderr, done.stderr
-        return done.returncode == 0
+        completed = subprocess.run([*command, *parts], capture_output=True, text=True, timeout=60)
+        assert completed.returncode in (0, 1) and not completed.stderr, completed.stderr
+        return completed.returncode == 0
 
     return verify
 
@@ -88,7 +88,7 @@ def test_a_receiver_accepts_the_published_vector_and_refuses_changes(
 @pytest.mark.needs("go")
 def test_the_go_receiver_verifies_signatures(tmp_path: Path) -> None:
     """Runs the test of the receiver, which gets the vector in the environment."""
-    done = subprocess.run(
+    completed = subprocess.run(
         ["go", "test", "-json", "-run", "TestPublishedVector", "."],
         cwd=EXAMPLES / "go",
         env={
@@ -104,7 +104,7 @@ def test_the_go_receiver_verifies_signatures(tmp_path: Path) -> None:
         text=True,
         timeout=110,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    events = [json.loads(line) for line in completed.stdout.splitlines()]
     passed = [e for e in events if e.get("Test") == "TestPublishedVector"]
     assert passed[-1]["Action"] == "pass"

@@ -170,9 +170,9 @@ async def test_it_reruns_and_runs_tasks_with_a_callback(app: App, api: Api) -> N
     cli = cli1_client(api.http, app.owner_key)
     task = await app.services.tasks.create(app.owner, worker.id, "Daily", INPUT, None)
     first = await cli.post("/api/v1/task/run", {"task_slug": task.id, "callback_url": URL})
-    again = await cli.post("/api/v1/rerun", {"run_slug": first["run_slug"], "callback_url": URL})
-    assert again["run_slug"] != first["run_slug"]
-    for run in (first["run_slug"], again["run_slug"]):
+    rerun = await cli.post("/api/v1/rerun", {"run_slug": first["run_slug"], "callback_url": URL})
+    assert rerun["run_slug"] != first["run_slug"]
+    for run in (first["run_slug"], rerun["run_slug"]):
         stored = await app.storage.read(lambda tx, run=run: tx.runs.get(run))
         assert stored is not None
         assert stored.callback_url == URL

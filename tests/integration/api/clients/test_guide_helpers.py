@@ -95,9 +95,9 @@ async def test_the_shell_loop_stops_at_success_and_failure_only(
         "/api/v1/run/detail", json={"run_slug": run_slug}, headers={"api-key": app.owner_key}
     )
     assert CONTROL.search(plain.text) is None  # there was nothing to strip
-    again = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
+    rerun = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
     await app.execute([{"text": "beep \x07"}])
-    assert await loop(app, api, again, 9) == [3]
+    assert await loop(app, api, rerun, 9) == [3]
     gone = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
     await api.ok("/api/v1/scraper/abort", {"run_slug": gone})
     assert await loop(app, api, gone, 3) == [5, 5, 5]  # a known bug of the loop

@@ -50,8 +50,8 @@ async def test_the_command_line_starts_polls_pages_exports_logs_and_reruns(
     assert (await cli.get("/api/v2/workers/runs/last"))["slug"] == run
     assert (await cli.get("/api/v2/workers/runs/last/result?offset=0&limit=20"))["count"] == 3
     assert (await cli.get("/api/v2/workers/runs/last/export?format=json"))["download_url"]
-    again = await cli.post("/api/v2/workers/runs/last/rerun", {"is_async": True})
-    assert again["run_slug"] != run
+    rerun = await cli.post("/api/v2/workers/runs/last/rerun", {"is_async": True})
+    assert rerun["run_slug"] != run
 
 
 async def test_the_command_line_sees_the_end_of_an_abort_at_once(app: App, api: Api) -> None:
@@ -92,10 +92,10 @@ async def test_the_mcp_server_runs_verifies_and_searches_a_log(app: App, api: Ap
     log = await mcp.get(f"/api/v2/workers/{worker}/runs/last/log")
     matching = [line["content"] for line in log["list"] if "found" in line["content"]]
     assert matching == ["found it"]
-    again = await mcp.post(
+    rerun = await mcp.post(
         f"/api/v2/workers/{worker}/runs/last/rerun", {"is_async": True, "offset": 1, "limit": 20}
     )
-    assert again["run_slug"] != run
+    assert rerun["run_slug"] != run
     with pytest.raises(AssertionError, match=r'\[11000\] .*"urls" is missing'):
         await mcp.post(
             f"/api/v2/workers/{worker}/runs", body | {"input": {"parameters": {"custom": {}}}}
