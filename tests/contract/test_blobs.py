@@ -72,15 +72,15 @@ async def test_readers_never_see_a_partial_blob(blobs: Blobs) -> None:
     """Concurrent writers of different contents: every read returns one of them completely."""
     contents = [bytes([n]) * 200_000 for n in range(6)]
     await blobs.put("race", contents[0])
-    done = asyncio.Event()
+    finished = asyncio.Event()
 
     async def read() -> set[bytes]:
         seen = set()
-        while not done.is_set():
+        while not finished.is_set():
             seen.add(await blobs.get("race"))
         return seen
 
     reader = asyncio.create_task(read())
     await asyncio.gather(*(blobs.put("race", data) for data in contents for _ in range(5)))
-    done.set()
+    finished.set()
     assert await reader <= set(contents)

@@ -183,9 +183,9 @@ async def test_the_traffic_limit_is_exact_and_reported(egress: Egress) -> None:
         await until(lambda: tripped == [ATTEMPT])
         assert egress.tripped(ATTEMPT)
         writer.close()
-        again, writer = await connect(port_of(proxy))
+        second_reader, writer = await connect(port_of(proxy))
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await again.readexactly(1)
+            await second_reader.readexactly(1)
         writer.close()
         final = await egress.close(ATTEMPT)
     assert (final.up, final.down) == (3, 199_997)
@@ -208,8 +208,8 @@ async def test_credentials_are_invalid_after_the_attempt(egress: Egress) -> None
 
 async def test_credentials_of_another_attempt_are_refused(egress: Egress) -> None:
     async with Origin(echo) as origin:
-        mine, other = listener(), listener()
-        await egress.open([mine], grant(origin.port))
+        first, other = listener(), listener()
+        await egress.open([first], grant(origin.port))
         await egress.open(
             [other], EgressGrant("01OTHER", "another", "", (f"127.0.0.1:{origin.port}",))
         )

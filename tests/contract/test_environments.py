@@ -48,8 +48,8 @@ async def test_an_environment_is_built_once(maker: Maker, tmp_path: Path) -> Non
 
 
 async def test_concurrent_builders_build_once(maker: Maker, tmp_path: Path) -> None:
-    made = await asyncio.gather(*(maker().ensure(PYTHON, tmp_path) for _ in range(3)))
-    assert len({(environment.path, environment.log) for environment in made}) == 1
+    environments = await asyncio.gather(*(maker().ensure(PYTHON, tmp_path) for _ in range(3)))
+    assert len({(environment.path, environment.log) for environment in environments}) == 1
 
 
 async def test_other_requirements_get_another_environment(maker: Maker, tmp_path: Path) -> None:

@@ -90,11 +90,11 @@ async def assert_sums_agree(state: State, goal: int) -> None:
     for entry in entries:
         of_run[entry.run_id][entry.kind].append(entry.usd_micros)
     for run in runs:
-        mine = of_run[run.id]
-        assert mine[EntryKind.HOLD] == [-run.hold_micros]
-        assert mine[EntryKind.RELEASE] == [run.hold_micros]
-        assert sum(mine[EntryKind.USAGE]) == -run.usage_micros
-        assert len(mine[EntryKind.USAGE]) == (run.usage_micros > 0 or run.traffic_bytes > 0)
+        run_entries = of_run[run.id]
+        assert run_entries[EntryKind.HOLD] == [-run.hold_micros]
+        assert run_entries[EntryKind.RELEASE] == [run.hold_micros]
+        assert sum(run_entries[EntryKind.USAGE]) == -run.usage_micros
+        assert len(run_entries[EntryKind.USAGE]) == (run.usage_micros > 0 or run.traffic_bytes > 0)
         assert 0 <= run.usage_micros <= run.hold_micros
     credited = sum(of_run[""][EntryKind.CREDIT])
     assert account.balance_micros == credited - sum(run.usage_micros for run in runs)

@@ -255,9 +255,9 @@ async def test_names_of_internal_addresses_are_refused_at_delivery() -> None:
     async with Receiver(OK) as receiver:
         answer = await notifier.post(receiver.url(host="evil.example"), b"{}", {})
         assert receiver.connections == 0
-        gone = HttpNotifier(AddressRules(), resolver=Resolver(lambda name: ()))
-        absent = await gone.post(receiver.url(host="evil.example"), b"{}", {})
-        gone.close()
+        unresolved = HttpNotifier(AddressRules(), resolver=Resolver(lambda name: ()))
+        absent = await unresolved.post(receiver.url(host="evil.example"), b"{}", {})
+        unresolved.close()
     assert "FYKE_CALLBACK_ALLOW" in answer.error and "127.0.0.1" not in answer.error
     assert absent == answer  # else a caller could find out which internal names exist
     notifier.close()

@@ -143,10 +143,10 @@ async def push_until_refused(
     acknowledged, late_answers = 0, []
     while True:
         late = closed.is_set()
-        taken = await results.commit([AttemptBatch(run, attempt, plain(1, 2))])
+        outcome = await results.commit([AttemptBatch(run, attempt, plain(1, 2))])
         if late:
-            late_answers.append(taken)
-        if taken == [False]:
+            late_answers.append(outcome)
+        if outcome == [False]:
             return acknowledged, late_answers
         acknowledged += 2
 

@@ -66,8 +66,8 @@ class Setup:
 
     async def push(self, lease: Lease, count: int) -> bool:
         rows = [PushedRow(b'{"n":%d}' % n) for n in range(count)]
-        [taken] = await self.results.commit([AttemptBatch(lease.run.id, lease.attempt.id, rows)])
-        return taken
+        [outcome] = await self.results.commit([AttemptBatch(lease.run.id, lease.attempt.id, rows)])
+        return outcome
 
     async def end(self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, **usage: int) -> Any:
         return await self.attempts.ended(

@@ -26,10 +26,10 @@ ERRORS = ("", "", "The Worker exited with code 1: KeyError", "Timeout: 60 s", "A
 def some_runs(number: int, owner: str, workers: list[str]) -> list[Run]:
     """Runs of every kind, several in the same millisecond."""
     dice = random.Random(number)
-    made = []
+    runs = []
     for at in range(number):
         state = dice.choice(list(RunState))
-        made.append(
+        runs.append(
             records.run(
                 owner,
                 dice.choice(workers),
@@ -45,7 +45,7 @@ def some_runs(number: int, owner: str, workers: list[str]) -> list[Run]:
                 summary=f"n: {at}",
             )
         )
-    return made
+    return runs
 
 
 async def fill(state: State, number: int = 120) -> tuple[str, list[str], list[Run]]:
@@ -53,12 +53,12 @@ async def fill(state: State, number: int = 120) -> tuple[str, list[str], list[Ru
         owner, worker = records.seed(tx)
         other = records.worker(owner)
         tx.workers.add(other)
-        made = some_runs(number, owner, [worker, other.id])
+        runs = some_runs(number, owner, [worker, other.id])
         stranger = records.account()
         tx.accounts.add(stranger)
-        for run in (*made, records.run(stranger.id, worker)):
+        for run in (*runs, records.run(stranger.id, worker)):
             tx.runs.add(run, [])
-        return owner, [worker, other.id], made
+        return owner, [worker, other.id], runs
 
     filled: tuple[str, list[str], list[Run]] = await state.write(work)
     return filled

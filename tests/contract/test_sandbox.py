@@ -53,8 +53,8 @@ IGNORES_SIGTERM = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\
 
 @pytest.fixture(params=SPAWNERS)
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
-    async with sandbox_setup(request.param) as made:
-        yield made
+    async with sandbox_setup(request.param) as setup:
+        yield setup
 
 
 async def test_output_and_exit_code_are_returned(setup: SandboxSetup) -> None:

@@ -83,7 +83,7 @@ async def setup(state_url: str) -> AsyncIterator[Setup]:
 
 async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:
     plan = ScheduleSpec(ScheduleKind.MONTHLY, time="09:30", day=31, time_zone="Europe/Berlin")
-    made = await setup.schedule(
+    stored = await setup.schedule(
         ScheduleEdit(
             True,
             ScheduleKind.MONTHLY,
@@ -94,13 +94,13 @@ async def test_a_stored_schedule_is_read_back(setup: Setup) -> None:
             overlap=OverlapPolicy.SKIP,
         )
     )
-    assert (made.spec, made.overlap, made.enabled) == (plan, OverlapPolicy.SKIP, True)
+    assert (stored.spec, stored.overlap, stored.enabled) == (plan, OverlapPolicy.SKIP, True)
     assert await setup.storage.read(lambda tx: tx.schedules.of_tasks([setup.task.id, "x"])) == {
-        setup.task.id: made
+        setup.task.id: stored
     }
-    assert await setup.storage.read(lambda tx: tx.schedules.next_due()) == made.next_at
-    assert await setup.storage.read(lambda tx: tx.schedules.due(made.next_at - 1, 9)) == []
-    assert await setup.storage.read(lambda tx: tx.schedules.due(made.next_at, 9)) == [made]
+    assert await setup.storage.read(lambda tx: tx.schedules.next_due()) == stored.next_at
+    assert await setup.storage.read(lambda tx: tx.schedules.due(stored.next_at - 1, 9)) == []
+    assert await setup.storage.read(lambda tx: tx.schedules.due(stored.next_at, 9)) == [stored]
     await setup.storage.write(lambda tx: tx.tasks.delete(setup.task.id))
     assert await setup.storage.read(lambda tx: tx.schedules.next_due()) is None
 
@@ -256,8 +256,13 @@ async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(setup: Setu
     setup.clock.advance(600)
     await setup.firing.process_pending()
     assert len(await setup.runs()) == 3
-    again = await setup.schedule(ScheduleEdit(enabled=True))
-    assert (again.enabled, again.failures, again.paused_at, again.last_error) == (True, 0, 0, "")
+    resumed = await setup.schedule(ScheduleEdit(enabled=True))
+    assert (resumed.enabled, resumed.failures, resumed.paused_at, resumed.last_error) == (
+        True,
+        0,
+        0,
+        "",
+    )
 
 
 async def test_schedules_are_listed_by_next_time(setup: Setup) -> None:
@@ -275,13 +280,13 @@ async def test_schedules_are_listed_by_next_time(setup: Setup) -> None:
             task_ids.append(task.id)
         return task_ids
 
-    made = await setup.storage.write(more)
+    all_task_ids = await setup.storage.write(more)
 
     def look(tx: Transaction) -> tuple[int, list[Schedule]]:
         return tx.schedules.of_account(setup.task.account_id, offset=0, limit=9)
 
     count, schedules = await setup.storage.read(look)
-    assert (count, [schedule.task_id for schedule in schedules]) == (3, made)
+    assert (count, [schedule.task_id for schedule in schedules]) == (3, all_task_ids)
     assert await setup.storage.read(
         lambda tx: tx.schedules.of_account("unknown", offset=0, limit=9)
     ) == (0, [])

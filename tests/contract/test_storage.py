@@ -99,13 +99,13 @@ async def test_a_read_sees_one_state_while_others_write(state: State) -> None:
 
 async def test_workers_are_unique_by_path(state: State) -> None:
     owner, _ = await state.write(records.seed)
-    mine = records.worker(owner, name="books")
-    await state.write(lambda tx: tx.workers.add(mine))
+    own_worker = records.worker(owner, name="books")
+    await state.write(lambda tx: tx.workers.add(own_worker))
     with pytest.raises(Conflict, match="acme/books"):
         await state.write(lambda tx: tx.workers.add(records.worker(owner, name="books")))
-    assert await state.read(lambda tx: tx.workers.by_path("acme", "books")) == mine
+    assert await state.read(lambda tx: tx.workers.by_path("acme", "books")) == own_worker
     assert await state.read(lambda tx: tx.workers.by_path("acme", "none")) is None
-    assert mine in await state.read(lambda tx: tx.workers.of_account(owner))
+    assert own_worker in await state.read(lambda tx: tx.workers.of_account(owner))
 
 
 async def test_versions_are_immutable_and_the_latest_is_the_newest_published(state: State) -> None:
@@ -260,14 +260,14 @@ async def test_a_deleted_worker_keeps_its_id_and_frees_its_name(state: State) ->
     await state.write(lambda tx: publish(tx, old))
     assert await state.write(lambda tx: tx.workers.mark_deleted(old.id, 77))
     assert not await state.write(lambda tx: tx.workers.mark_deleted(old.id, 78))
-    gone = replace(old, latest="1.0.0", latest_approved="1.0.0", deleted_at=77)
-    assert await state.read(lambda tx: tx.workers.get(old.id)) == gone
+    deleted = replace(old, latest="1.0.0", latest_approved="1.0.0", deleted_at=77)
+    assert await state.read(lambda tx: tx.workers.get(old.id)) == deleted
     assert await state.read(lambda tx: tx.workers.version(old.id, "1.0.0")) is not None
     with pytest.raises(Conflict):
         await state.write(lambda tx: tx.workers.add(records.worker(owner, name="prices")))
     for _ in range(2):
         await state.write(lambda tx: tx.workers.free_name(old.id))
-    assert await state.read(lambda tx: tx.workers.get(old.id)) == gone
+    assert await state.read(lambda tx: tx.workers.get(old.id)) == deleted
     for name in ("prices", f"prices~{old.id}"):
         assert await state.read(lambda tx, name=name: tx.workers.by_path("acme", name)) is None
     with pytest.raises(WorkerNotFound):
@@ -313,8 +313,8 @@ async def test_concurrent_changes_of_a_task_are_serialised(state: State) -> None
             return False
         return tx.tasks.update(replace(current, revision=1, title="Changed"))
 
-    done = await asyncio.gather(*(state.write(change) for _ in range(6)))
-    assert sorted(done) == [False] * 5 + [True]
+    results = await asyncio.gather(*(state.write(change) for _ in range(6)))
+    assert sorted(results) == [False] * 5 + [True]
     stored = await state.read(lambda tx: tx.tasks.get(task.id))
     assert (stored.title, stored.revision) == ("Changed", 1)
     assert await state.write(lambda tx: tx.tasks.lock("unknown")) is None

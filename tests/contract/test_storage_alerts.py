@@ -85,8 +85,8 @@ async def test_ended_runs_are_taken_once_and_in_order(state: State) -> None:
         tx.alerts.drop_check(first.seq)
         return True
 
-    taken = await asyncio.gather(*(state.write(take) for _ in range(6)))
-    assert sum(taken) == 1
+    results = await asyncio.gather(*(state.write(take) for _ in range(6)))
+    assert sum(results) == 1
     second = await state.read(lambda tx: tx.alerts.next_check(10))
     await state.write(lambda tx: tx.alerts.postpone_check(second.seq, 2, 50))
     assert (await state.read(lambda tx: tx.alerts.next_check(10))).run_id == runs[2].id
@@ -103,20 +103,20 @@ async def test_the_usual_value_comes_from_earlier_runs(state: State) -> None:
     other, _ = await seeded(state)
 
     def history(tx: Transaction) -> list[Run]:
-        made = [ended(tx, owner, worker, at, results=at) for at in range(100, 130)]
+        history_runs = [ended(tx, owner, worker, at, results=at) for at in range(100, 130)]
         ended(tx, owner, worker, 120, RunState.FAILED)
         ended(tx, other, worker, 121)
         ended(tx, owner, worker, 122, task_id="t1", results=7)
-        return made
+        return history_runs
 
-    made = await state.write(history)
-    evaluated = made[25]
+    history_runs = await state.write(history)
+    evaluated = history_runs[25]
     previous = await state.read(
         lambda tx: tx.alerts.previous_runs(evaluated, of_task=False, limit=20)
     )
     # newest first; none that ended later, or at the same moment with a larger id
     assert len(previous) == 20
-    assert previous[0] == PreviousRun(made[24].id, 124, 10_000)
+    assert previous[0] == PreviousRun(history_runs[24].id, 124, 10_000)
     assert [past.results for past in previous[:4]] == [124, 123, 7, 122]
     of_task = replace(evaluated, task_id="t1", finished_at=125)
     previous = await state.read(lambda tx: tx.alerts.previous_runs(of_task, of_task=True, limit=20))

@@ -125,11 +125,11 @@ async def test_concurrent_ends_are_all_counted(state: State) -> None:
     )
     await other.close()
     for worker_id in {run.worker_id for run in runs}:
-        mine = Counter(verdict(outcome) for run, outcome in work if run.worker_id == worker_id)
+        verdicts = Counter(verdict(outcome) for run, outcome in work if run.worker_id == worker_id)
         facts = await facts_of(state, worker_id)
         assert facts is not None
-        assert (facts.runs, facts.succeeded, facts.failed) == (12, mine["+"], mine["-"])
-        assert Counter(facts.recent) == {"+": mine["+"], "-": mine["-"]}
+        assert (facts.runs, facts.succeeded, facts.failed) == (12, verdicts["+"], verdicts["-"])
+        assert Counter(facts.recent) == {"+": verdicts["+"], "-": verdicts["-"]}
 
 
 # --- the list -------------------------------------------------------------------------------
@@ -177,15 +177,15 @@ async def test_categories_are_counted_and_filtered(state: State) -> None:
 
 async def test_the_list_is_sorted_by_use_age_or_name(state: State) -> None:
     owner, _ = await state.write(records.seed)
-    made = [
+    created = [
         records.worker(owner, title=title, created_at=n) for n, title in enumerate(["b", "C", "a"])
     ]
 
     def fill(tx: Transaction) -> None:
-        for worker in made:
+        for worker in created:
             tx.workers.add(worker)
             tx.workers.add_version(records.version(worker.id))
-        for worker, runs in zip(made, (1, 3, 0), strict=True):
+        for worker, runs in zip(created, (1, 3, 0), strict=True):
             for _ in range(runs):
                 tx.worker_facts.note_end(worker.id, "", 1)
 

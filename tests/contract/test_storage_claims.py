@@ -51,14 +51,16 @@ async def test_due_deliveries_are_claimed_once(state: State) -> None:
         )
         for at in (30, 10, 20)
     ]
-    done = records.delivery(owner, run.id, state=DeliveryState.DELIVERED, next_at=1, created_at=1)
+    delivered = records.delivery(
+        owner, run.id, state=DeliveryState.DELIVERED, next_at=1, created_at=1
+    )
 
     async def claimed(now: int, until: int) -> list[str]:
         free = free_slots(())
         claims = await state.write(lambda tx: tx.outbox.claim(now, free, until))
         return [claim.delivery.id for claim in claims]
 
-    await state.write(lambda tx: [tx.outbox.add(d) for d in (*deliveries, done)])
+    await state.write(lambda tx: [tx.outbox.add(d) for d in (*deliveries, delivered)])
     assert await state.read(lambda tx: tx.outbox.next_due(5, free_slots(()))) == 10
     assert await claimed(25, 500) == [deliveries[1].id, deliveries[2].id]
     assert await claimed(25, 500) == []
@@ -98,8 +100,8 @@ async def test_a_claim_expires(state: State) -> None:
     (first,) = await claimed(state, 10, until=500)
     assert first.claimed_until == 500
     assert await claimed(state, 499, until=900) == []
-    (again,) = await claimed(state, 500, until=1000)
-    assert (again.id, again.claimed_until) == (first.id, 1000)
+    (reclaimed,) = await claimed(state, 500, until=1000)
+    assert (reclaimed.id, reclaimed.claimed_until) == (first.id, 1000)
 
 
 async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: State) -> None:
@@ -114,8 +116,8 @@ async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: Sta
     assert await claimed(state, 9000) == []
     assert await state.read(lambda tx: tx.outbox.has_terminal(run))
     assert (await state.write(lambda tx: tx.outbox.lock_running(run))).id == started.id
-    done = replace(started, state=DeliveryState.DELIVERED)
-    await state.write(lambda tx: tx.outbox.save(done))
+    delivered = replace(started, state=DeliveryState.DELIVERED)
+    await state.write(lambda tx: tx.outbox.save(delivered))
     assert await state.write(lambda tx: tx.outbox.lock_running(run)) is None
     assert [delivery.id for delivery in await claimed(state, 9000)] == [over.id]
 
@@ -179,11 +181,11 @@ async def test_removed_hosts_are_added_again(state: State) -> None:
     deliveries = [records.delivery(owner, run, receiver=h, next_at=1) for h in hooks]
     await added(state, *deliveries)
     assert len(await claimed(state, 10)) == 3
-    gone = [
+    failed = [
         replace(delivery, state=DeliveryState.FAILED, claimed_until=0)
         for delivery in deliveries[:2]
     ]
-    await state.write(lambda tx: [tx.outbox.save(delivery) for delivery in gone])
+    await state.write(lambda tx: [tx.outbox.save(delivery) for delivery in failed])
     assert await state.write(lambda tx: tx.outbox.remove_idle_hosts(10 + PACE_MS)) == 0
     await added(state, records.delivery(owner, run, receiver=hooks[1], next_at=500))
     assert len(await claimed(state, 500)) == 1

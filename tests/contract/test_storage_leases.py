@@ -90,9 +90,9 @@ async def test_a_returned_subtask_is_leased_again_from_its_time_on(state: State)
     now = await state.read(lambda tx: tx.now)
     assert await give_back(state, first, now + 30_000)
     assert await give_back(state, second, now - 1)
-    [again] = await leased(state)
-    assert (again.subtask.ordinal, again.attempt.outcome) == (1, None)
-    assert again.attempt.id != second.attempt.id
+    [second_lease] = await leased(state)
+    assert (second_lease.subtask.ordinal, second_lease.attempt.outcome) == (1, None)
+    assert second_lease.attempt.id != second.attempt.id
     [waiting, running] = await state.read(lambda tx: tx.runs.subtasks(run.id))
     assert (waiting.state, waiting.not_before) == (SubtaskState.WAITING, now + 30_000)
     assert running.state is SubtaskState.RUNNING
@@ -148,8 +148,8 @@ async def test_an_attempt_is_taken_over_only_with_the_lease_that_was_seen(state:
     [attempt, other] = [lease.attempt for lease in await leased(state)]
 
     async def take_over(until: int) -> bool:
-        taken: bool = await state.write(lambda tx: tx.runs.take_over(attempt.id, until))
-        return taken
+        was_taken_over: bool = await state.write(lambda tx: tx.runs.take_over(attempt.id, until))
+        return was_taken_over
 
     async def renew(token: int) -> bool:
         usage = AttemptUsage()

@@ -56,8 +56,8 @@ def ended(run: Run, attempts: list[Lease]) -> Any:
         for item in attempts:
             tx.runs.end_attempt(replace(item.attempt, outcome=Outcome.SUCCEEDED, finished_at=1))
             tx.runs.end_subtask(run.id, item.attempt.ordinal, SUCCESS)
-        done = replace(run, state=RunState.SUCCEEDED, outcome=Outcome.SUCCEEDED, finished_at=5)
-        tx.runs.move(done, RunState.READY)
+        ended = replace(run, state=RunState.SUCCEEDED, outcome=Outcome.SUCCEEDED, finished_at=5)
+        tx.runs.move(ended, RunState.READY)
 
     return work
 
@@ -166,16 +166,16 @@ async def test_concurrent_leases_respect_the_plan(state: State) -> None:
             await storage.write(lambda tx: tx.runs.lease(f"runner{n}", room, tx.now + 60_000))
         )
 
-    got: list[Lease] = []
+    new_leases: list[Lease] = []
     try:
         for _ in range(6):
             for leases in await asyncio.gather(*(take(n) for n in range(8))):
-                got += leases
+                new_leases += leases
     finally:
         await other.close()
-    started = {(item.run.account_id, item.run.id) for item in got}
+    started = {(item.run.account_id, item.run.id) for item in new_leases}
     assert Counter(account for account, _ in started) == owners
-    keys = [(item.run.id, item.subtask.ordinal) for item in got]
+    keys = [(item.run.id, item.subtask.ordinal) for item in new_leases]
     assert len(keys) == len(set(keys)) == 2 * sum(owners.values())
 
 

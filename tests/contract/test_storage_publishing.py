@@ -70,8 +70,8 @@ async def test_one_of_several_concurrent_decisions_counts(state: State) -> None:
     async def decide(number: int) -> bool:
         kind = SubmissionState.APPROVED if number % 2 else SubmissionState.RETURNED
         ended = replace(waiting, state=kind, decided_by=str(number), decided_at=number)
-        done: bool = await state.write(lambda tx: tx.submissions.end(ended))
-        return done
+        was_ended: bool = await state.write(lambda tx: tx.submissions.end(ended))
+        return was_ended
 
     assert sorted(await asyncio.gather(*map(decide, range(1, 9)))) == [False] * 7 + [True]
 
@@ -80,13 +80,13 @@ async def test_waiting_submissions_are_listed_oldest_first_and_the_rest_newest_f
     state: State,
 ) -> None:
     def fill(tx: Transaction) -> list[Submission]:
-        made = []
+        submissions = []
         for number in range(4):
             owner, worker = records.seed(tx)
             state = SubmissionState.WAITING if number < 2 else SubmissionState.APPROVED
-            made.append(submission(owner, worker, state=state, created_at=START + number))
-            tx.submissions.add(made[-1])
-        return made
+            submissions.append(submission(owner, worker, state=state, created_at=START + number))
+            tx.submissions.add(submissions[-1])
+        return submissions
 
     a, b, c, d = await state.write(fill)
     waiting = [SubmissionState.WAITING]
@@ -166,10 +166,10 @@ async def test_one_server_processes_an_upload_until_its_claim_expires(state: Sta
         )
         return claimed
 
-    taken = [item for item in await asyncio.gather(*(claim(100) for _ in range(6))) if item]
-    assert taken == [replace(an_upload, state=UploadState.WORKING, working_until=109)]
+    winners = [item for item in await asyncio.gather(*(claim(100) for _ in range(6))) if item]
+    assert winners == [replace(an_upload, state=UploadState.WORKING, working_until=109)]
     assert await claim(109) is None
     assert await claim(110) is not None
-    done = replace(an_upload, state=UploadState.READY)
-    await state.write(lambda tx: tx.uploads.update(done))
+    ready = replace(an_upload, state=UploadState.READY)
+    await state.write(lambda tx: tx.uploads.update(ready))
     assert await claim(10_000) is None

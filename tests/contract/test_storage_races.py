@@ -76,10 +76,10 @@ async def test_many_threads_lease_each_subtask_once(state: State) -> None:
 
     async def drain(storage: SqlStorage, runner: str) -> int:
         total = 0
-        while got := await storage.write(
+        while leases := await storage.write(
             lambda tx: tx.runs.lease(runner, Capacity(2, 10_000, 9), 100)
         ):
-            total += len(got)
+            total += len(leases)
         return total
 
     totals = await asyncio.gather(*(drain(others[n % 3], f"r{n}") for n in range(6)))
@@ -223,8 +223,8 @@ async def test_runs_of_one_worker_move_concurrently(state: State) -> None:
         def work(tx: Transaction) -> bool:
             held = tx.runs.lock(run.id)
             assert held is not None
-            done = replace(held, state=RunState.SUCCEEDED, finished_at=9)
-            moved = tx.runs.move(done, RunState.READY)
+            ended = replace(held, state=RunState.SUCCEEDED, finished_at=9)
+            moved = tx.runs.move(ended, RunState.READY)
             tx.ledger.append(records.entry(run.account_id, EntryKind.USAGE, -3))
             return moved
 

@@ -63,21 +63,21 @@ async def make_list(state: State) -> tuple[str, str, list[Run]]:
         owner, first = records.seed(tx)
         second = records.worker(owner)
         tx.workers.add(second)
-        made = []
+        runs = []
         for n in range(10):
             worker_id = second.id if n % 3 == 0 else first
             changes: dict[str, Any] = {"state": states[n % 4], "created_at": 100 + n}
-            made.append(records.seed_run(tx, owner, worker_id, **changes))
+            runs.append(records.seed_run(tx, owner, worker_id, **changes))
         stranger, other = records.seed(tx)
         records.seed_run(tx, stranger, other)
-        return owner, second.id, made
+        return owner, second.id, runs
 
     added: tuple[str, str, list[Run]] = await state.write(work)
     return added
 
 
 async def test_pages_are_filtered_counted_and_newest_first(state: State) -> None:
-    owner, second, made = await make_list(state)
+    owner, second, runs = await make_list(state)
 
     async def page(filter: RunFilter, offset: int = 0, limit: int = 20) -> tuple[int, list[Run]]:
         result: tuple[int, list[Run]] = await state.read(
@@ -85,44 +85,47 @@ async def test_pages_are_filtered_counted_and_newest_first(state: State) -> None
         )
         return result
 
-    newest = made[::-1]
+    newest = runs[::-1]
     ends = (RunState.SUCCEEDED, RunState.FAILED)
     assert await page(RunFilter()) == (10, newest)
     assert await page(RunFilter(), 2, 3) == (10, newest[2:5])
     assert await page(RunFilter(), 20, 3) == (10, [])
-    assert await page(RunFilter(states=(RunState.READY,))) == (3, [made[8], made[4], made[0]])
-    assert await page(RunFilter(states=ends), 1, 2) == (4, [made[6], made[3]])
-    assert await page(RunFilter(worker_id=second), 1, 2) == (4, [made[6], made[3]])
-    assert await page(RunFilter(ends, second)) == (2, [made[6], made[3]])
+    assert await page(RunFilter(states=(RunState.READY,))) == (
+        3,
+        [runs[8], runs[4], runs[0]],
+    )
+    assert await page(RunFilter(states=ends), 1, 2) == (4, [runs[6], runs[3]])
+    assert await page(RunFilter(worker_id=second), 1, 2) == (4, [runs[6], runs[3]])
+    assert await page(RunFilter(ends, second)) == (2, [runs[6], runs[3]])
     assert await page(RunFilter(worker_id="none")) == (0, [])
-    assert await page(RunFilter(created_from=103, created_until=106)) == (3, made[5:2:-1])
-    assert await page(RunFilter(ends, None, 103, 107)) == (2, [made[6], made[3]])
+    assert await page(RunFilter(created_from=103, created_until=106)) == (3, runs[5:2:-1])
+    assert await page(RunFilter(ends, None, 103, 107)) == (2, [runs[6], runs[3]])
 
 
 async def test_the_newest_run_is_that_of_the_account_and_of_its_worker(state: State) -> None:
-    owner, second, made = await make_list(state)
+    owner, second, runs = await make_list(state)
 
     async def newest(worker_id: str | None = None, account: str = owner) -> str | None:
         run_id: str | None = await state.read(lambda tx: tx.runs.newest(account, worker_id))
         return run_id
 
-    first = made[1].worker_id
-    assert await newest() == made[9].id
-    assert (await newest(second), await newest(first)) == (made[9].id, made[8].id)
-    await state.write(lambda tx: tx.runs.delete(made[9].id))
-    assert (await newest(), await newest(second)) == (made[8].id, made[6].id)
+    first = runs[1].worker_id
+    assert await newest() == runs[9].id
+    assert (await newest(second), await newest(first)) == (runs[9].id, runs[8].id)
+    await state.write(lambda tx: tx.runs.delete(runs[9].id))
+    assert (await newest(), await newest(second)) == (runs[8].id, runs[6].id)
     assert await newest("none") is None
     assert await newest(account="unknown") is None
 
 
 async def test_counts_follow_moves_and_removals(state: State) -> None:
-    owner, _, made = await make_list(state)
+    owner, _, runs = await make_list(state)
     aborted = RunFilter(states=(RunState.ABORTED,))
 
     def work(tx: Transaction) -> int:
-        tx.runs.move(replace(made[0], state=RunState.ABORTED), RunState.READY)
-        tx.runs.move(replace(made[4], state=RunState.ABORTED), RunState.RUNNING)  # no effect
-        tx.runs.delete(made[1].id)
+        tx.runs.move(replace(runs[0], state=RunState.ABORTED), RunState.READY)
+        tx.runs.move(replace(runs[4], state=RunState.ABORTED), RunState.RUNNING)  # no effect
+        tx.runs.delete(runs[1].id)
         return tx.runs.page(owner, aborted, offset=0, limit=1)[0]
 
     assert await state.write(work) == 1
@@ -169,10 +172,10 @@ async def test_finished_runs_are_found_by_age(state: State) -> None:
             for state, at in ends
         ]
 
-    made = await state.write(work)
+    created = await state.write(work)
     old = await state.read(lambda tx: tx.runs.finished_before(40, 10))
-    assert old == [made[1].id, made[2].id, made[0].id]
-    assert await state.read(lambda tx: tx.runs.finished_before(40, 1)) == [made[1].id]
+    assert old == [created[1].id, created[2].id, created[0].id]
+    assert await state.read(lambda tx: tx.runs.finished_before(40, 1)) == [created[1].id]
 
 
 # --- subtasks --------------------------------------------------------------------
@@ -329,7 +332,7 @@ async def test_runners_are_stored_and_removed(state: State) -> None:
     await state.write(lambda tx: [tx.runs.put_runner(r) for r in (first, second)])
     assert await state.read(lambda tx: tx.runs.runners(0)) == [first, second]
     assert await state.read(lambda tx: tx.runs.runners(51)) == [first]
-    again = replace(second, heartbeat_at=200, isolation="full", cpus=4.0, draining=True)
-    await state.write(lambda tx: tx.runs.put_runner(again))
+    updated = replace(second, heartbeat_at=200, isolation="full", cpus=4.0, draining=True)
+    await state.write(lambda tx: tx.runs.put_runner(updated))
     await state.write(lambda tx: tx.runs.drop_runner("a"))
-    assert await state.read(lambda tx: tx.runs.runners(0)) == [again]
+    assert await state.read(lambda tx: tx.runs.runners(0)) == [updated]

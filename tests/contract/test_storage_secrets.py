@@ -62,8 +62,8 @@ async def test_a_new_value_replaces_the_old_one(state: State) -> None:
 
 async def test_use_is_noted_for_injected_secrets_and_never_decreases(state: State) -> None:
     owners, workers = await two_of_each(state)
-    made = [a_secret(o, workers[0], name) for o in owners for name in ("A", "B", "C")]
-    await state.write(lambda tx: [tx.secrets.put(secret) for secret in made])
+    stored = [a_secret(o, workers[0], name) for o in owners for name in ("A", "B", "C")]
+    await state.write(lambda tx: [tx.secrets.put(secret) for secret in stored])
 
     def use(names: list[str], at: int) -> Any:
         return lambda tx: tx.secrets.note_use(owners[0], workers[0], names, at)
@@ -71,9 +71,9 @@ async def test_use_is_noted_for_injected_secrets_and_never_decreases(state: Stat
     await state.write(use(["A", "B", "GONE"], 5000))
     await state.write(use(["A"], 4000))
     await state.write(use([], 9000))
-    secrets = await state.read(_of(made[0]))
+    secrets = await state.read(_of(stored[0]))
     assert [secret.used_at for secret in secrets] == [5000, 5000, 0]
-    assert [secret.used_at for secret in await state.read(_of(made[3]))] == [0, 0, 0]
+    assert [secret.used_at for secret in await state.read(_of(stored[3]))] == [0, 0, 0]
 
 
 async def test_secrets_are_deleted_with_their_worker(state: State) -> None:

@@ -34,12 +34,14 @@ async def an_account(state: State) -> tuple[str, str]:
 async def test_an_added_endpoint_is_read_back(state: State) -> None:
     owner, _ = await an_account(state)
     other, _ = await an_account(state)
-    made = an_endpoint(owner, name="b", events=(WebhookEvent.RUN_STARTED, WebhookEvent.RUN_FAILED))
+    second = an_endpoint(
+        owner, name="b", events=(WebhookEvent.RUN_STARTED, WebhookEvent.RUN_FAILED)
+    )
     first = an_endpoint(owner, name="a")
-    await state.write(lambda tx: [tx.webhooks.add(endpoint) for endpoint in (made, first)])
-    assert await state.read(lambda tx: tx.webhooks.get(made.id)) == made
-    assert await state.write(lambda tx: tx.webhooks.lock(made.id)) == made
-    assert await state.read(lambda tx: tx.webhooks.of_account(owner)) == [first, made]
+    await state.write(lambda tx: [tx.webhooks.add(endpoint) for endpoint in (second, first)])
+    assert await state.read(lambda tx: tx.webhooks.get(second.id)) == second
+    assert await state.write(lambda tx: tx.webhooks.lock(second.id)) == second
+    assert await state.read(lambda tx: tx.webhooks.of_account(owner)) == [first, second]
     assert await state.read(lambda tx: tx.webhooks.of_account(other)) == []
     assert await state.read(lambda tx: tx.webhooks.get("none")) is None
 
@@ -105,17 +107,19 @@ def waiting(owner: str, run: str, endpoint: str, **changes: Any) -> Delivery:
 
 async def test_waiting_deliveries_of_an_endpoint_can_be_moved_and_cancelled(state: State) -> None:
     owner, run = await an_account(state)
-    mine = [waiting(owner, run, "e1", next_at=at) for at in (7, 5)]
+    own_deliveries = [waiting(owner, run, "e1", next_at=at) for at in (7, 5)]
     sent = waiting(owner, run, "e1", claimed_until=10**15, next_at=10**15)
     others = [waiting(owner, run, "e2"), waiting(owner, run, "")]
-    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in (*mine, sent, *others)])
+    await state.write(
+        lambda tx: [tx.outbox.add(delivery) for delivery in (*own_deliveries, sent, *others)]
+    )
     due = await state.read(lambda tx: tx.outbox.next_tries(["e1", "e2", "e3"]))
     assert due == {"e1": 5, "e2": 5}
     moved = await state.write(
         lambda tx: tx.outbox.redirect("e1", "http://b.example/n", "http://b.example:80", 100)
     )
     assert moved == 2
-    for delivery in mine:
+    for delivery in own_deliveries:
         stored = await state.read(lambda tx, delivery=delivery: tx.outbox.get(delivery.id))
         assert (stored.url, stored.host, stored.next_at) == ("http://b.example/n", "b.example", 100)
     for delivery in (sent, *others):
@@ -125,7 +129,7 @@ async def test_waiting_deliveries_of_an_endpoint_can_be_moved_and_cancelled(stat
     claims = await state.write(lambda tx: tx.outbox.claim(100, dict(FREE), 500))
     assert {claim.delivery.host for claim in claims} == {"a.example", "b.example"}
     await state.write(lambda tx: tx.outbox.fail_pending_of("e1", "off", 100))
-    states = [(await state.read(lambda tx, d=d: tx.outbox.get(d.id))).state for d in mine]
+    states = [(await state.read(lambda tx, d=d: tx.outbox.get(d.id))).state for d in own_deliveries]
     assert sorted(states) == [DeliveryState.FAILED, DeliveryState.PENDING]  # one is on its way
 
 

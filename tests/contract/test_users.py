@@ -246,8 +246,8 @@ async def test_owners_who_remove_each_other_leave_one(auth: Auth) -> None:
             return False
         return True
 
-    done = await asyncio.gather(remove(owner, "ada"), remove(ada, "owner"))
-    assert sorted(done) == [False, True]
+    results = await asyncio.gather(remove(owner, "ada"), remove(ada, "owner"))
+    assert sorted(results) == [False, True]
     left = await auth.users.list(auth.owner)
     assert [item.user.role for item in left] == [Role.OWNER]
 

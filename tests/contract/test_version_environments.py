@@ -34,14 +34,14 @@ async def published(state: State, *numbers: str, owner: str = "") -> list[Versio
         if worker is not None:
             tx.workers.add(worker)
         worker_id = worker.id if worker else records.seed(tx)[1]
-        made = [records.version(worker_id, number) for number in numbers]
-        for version in made:
+        versions = [records.version(worker_id, number) for number in numbers]
+        for version in versions:
             tx.workers.add_version(version)
             request_environment(tx, version.id)
-        return made
+        return versions
 
-    made: list[Version] = await state.write(work)
-    return made
+    versions: list[Version] = await state.write(work)
+    return versions
 
 
 async def found(state: State, version: Version) -> VersionEnvironment | None:

@@ -53,8 +53,8 @@ async def test_removal_ends_waiting_subtasks_and_keeps_running_ones(state: State
         tx.runs.lease("r1", replace(ROOM, slots=1), tx.now + 60_000)
         waiting = [start(tx, caller, worker_id, parts) for parts in (1, 3)]
         foreign = start(tx, caller, other_worker.id)
-        done = start(tx, caller, worker_id)
-        ended = replace(done, state=RunState.SUCCEEDED, finished_at=tx.now)
+        active_run = start(tx, caller, worker_id)
+        ended = replace(active_run, state=RunState.SUCCEEDED, finished_at=tx.now)
         assert tx.runs.move(ended, RunState.READY)
         return [leased, *waiting, foreign, ended]
 

@@ -222,8 +222,8 @@ class App:
         room = Capacity(cpus=1000, memory_mb=10**7, slots=1000)
 
         def work(tx: Any) -> list[Lease]:
-            taken: list[Lease] = tx.runs.lease(RUNNER, room, tx.now + 60_000)
-            return taken
+            leases: list[Lease] = tx.runs.lease(RUNNER, room, tx.now + 60_000)
+            return leases
 
         return await self.storage.write(work)
 

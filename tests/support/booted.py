@@ -245,8 +245,8 @@ class Booted:
     ) -> list[dict[str, Any]]:
         """``activate`` or ``release`` items; the result of each."""
         body = {"queue_refs": list(refs), **more}
-        done = self.raw(f"/api/v2/run-queue/items/{act}", body, key=key).json()
-        results: list[dict[str, Any]] = done["data"]["results"]
+        answer = self.raw(f"/api/v2/run-queue/items/{act}", body, key=key).json()
+        results: list[dict[str, Any]] = answer["data"]["results"]
         for result in results:
             reasons.note_text(result.get("error", ""), ReasonCode)
         return results

@@ -70,12 +70,12 @@ async def _exchange(proxy: int, dice: random.Random) -> int:
             body = (b"%x\r\n%b\r\n" % (up, body) if up else b"") + b"0\r\n\r\n"
         head = f"POST http://{PUBLIC}:{PORT}/{down} HTTP/1.1\r\n{framing}\r\n"
         writer.write(f"{head}Proxy-Authorization: {basic()}\r\n\r\n".encode() + body)
-    got = 0
+    received = 0
     with suppress(ConnectionError):
         while data := await reader.read(65_536):
-            got += len(data)
+            received += len(data)
     writer.close()
-    return got
+    return received
 
 
 async def counted(folder: Path, connections: int, seed: int, limit: int | None) -> dict[str, Any]:
@@ -91,14 +91,14 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
     assert await origin.stdout.readline() == b"ready\n"
     capture, egress, sock = Capture("near"), LocalEgress(), listener()
     await egress.open([sock], EgressGrant(ATTEMPT, SECRET, "", (), limit))
-    dice, slots, got = random.Random(seed), asyncio.Semaphore(8), 0
+    dice, slots, received_bytes = random.Random(seed), asyncio.Semaphore(8), 0
 
     async def one() -> None:
-        nonlocal got
+        nonlocal received_bytes
         async with slots:
             with suppress(ConnectionError, asyncio.IncompleteReadError, ValueError):
                 arrived = await _exchange(port_of(sock), dice)
-                got += arrived
+                received_bytes += arrived
 
     await asyncio.gather(*(one() for _ in range(connections)))
     metered = await egress.close(ATTEMPT)
@@ -120,6 +120,5 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
         "origin": [accepted, received, sent],
         "captured": [capture.payload(to_port=PORT), capture.payload(from_port=PORT)],
         "packets": capture.packets,
-        "dropped": dropped,
-        "arrived": got,
+        "arrived": received_bytes,
     }

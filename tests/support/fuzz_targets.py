@@ -101,9 +101,9 @@ def body(data: bytes) -> None:
     passed, surplus = whole.take(b"".join(parts))
     follower, collected, ended = Body(coding), b"", False
     for part in parts:
-        taken, ended = follower.take(part)
-        assert part.startswith(taken) and ended == (len(taken) < len(part))
-        collected += taken
+        passed_bytes, ended = follower.take(part)
+        assert part.startswith(passed_bytes) and ended == (len(passed_bytes) < len(part))
+        collected += passed_bytes
         if ended:
             break
     assert ended == surplus
@@ -199,13 +199,13 @@ def archive(data: bytes) -> None:
     try:
         with open_archive(data) as opened:
             names = [file.path for file in opened.files]
-            again = normalise(opened.files)
+            normalised = normalise(opened.files)
     except InvalidRequest as error:
         assert error.message.isprintable()
         return
     for name in names:
         assert not name.startswith("/") and ".." not in name.split("/") and "\\" not in name
-    with zipfile.ZipFile(io.BytesIO(again)) as packed:
+    with zipfile.ZipFile(io.BytesIO(normalised)) as packed:
         assert packed.namelist() == sorted(names)
 
 

@@ -65,9 +65,9 @@ class H2Client:
         return call
 
     def call(self, path: str, message: bytes, **how: int | None) -> bytes:
-        done = self.finish(self.start(path, message, **how))
-        assert done.headers["grpc-status"] == "0", done.headers
-        return done.message
+        reply = self.finish(self.start(path, message, **how))
+        assert reply.headers["grpc-status"] == "0", reply.headers
+        return reply.message
 
     def receive(self) -> None:
         data = self.sock.recv(65_536)

@@ -36,11 +36,11 @@ class Hostile:
 
     async def put(self, place: str, doing: Awaitable[Any]) -> Any:
         try:
-            done = await doing
+            result = await doing
         except FykeError:
             return None
         self.taken[place] += 1
-        return done
+        return result
 
 
 async def fill(app: App, texts: Sequence[str]) -> Hostile:
@@ -74,9 +74,9 @@ async def _worker(app: App, hostile: Hostile, number: int, text: str) -> None:
     change = PageChange(description=text)
     await hostile.put("description", workers.change_page(app.owner, worker.id, change))
     files = {"more.txt": "x", f"{text.replace('/', '_')[:80]}.txt": text}
-    again = project(text, **files)
+    next_version = project(text, **files)
     await hostile.put(
-        "file name", workers.publish(app.owner, again, name=name, note=short, public=True)
+        "file name", workers.publish(app.owner, next_version, name=name, note=short, public=True)
     )
     await hostile.put("reason", workers.deprecate(app.owner, worker.id, "v1.0.1", short))
     run = await _started(app, worker.id, text)

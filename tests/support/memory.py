@@ -105,9 +105,9 @@ class MemoryLedger:
         return [e for e in reversed(self.rows) if e.account_id == account_id][:limit]
 
     def sums(self, account_id: str) -> tuple[int, int, int]:
-        mine = [e for e in self.rows if e.account_id == account_id]
-        moving = [e for e in mine if e.kind in (EntryKind.CREDIT, EntryKind.USAGE)]
-        held = -sum(e.usd_micros for e in mine if e not in moving)
+        entries = [e for e in self.rows if e.account_id == account_id]
+        moving = [e for e in entries if e.kind in (EntryKind.CREDIT, EntryKind.USAGE)]
+        held = -sum(e.usd_micros for e in entries if e not in moving)
         return (
             sum(e.usd_micros for e in moving),
             held,
@@ -145,14 +145,14 @@ class MemoryTasks:
     def of_account(
         self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
     ) -> tuple[int, list[Task]]:
-        mine = [
+        own_runs = [
             task
             for task in reversed(self.rows.values())
             if task.account_id == account_id
             and worker_id in ("", task.worker_id)
             and keyword.casefold() in f"{task.id} {task.title}".casefold()
         ]
-        return len(mine), mine[offset : offset + limit]
+        return len(own_runs), own_runs[offset : offset + limit]
 
     def update(self, task: Task) -> bool:
         known = task.id in self.rows

@@ -210,8 +210,8 @@ class Databases:
     @contextlib.contextmanager
     def one(self, *, new: bool = False) -> Iterator[str]:
         """The URL of a database with empty tables; ``new``: one that no test has used."""
-        taken = self._free.pop() if self._free and not new else ""
-        url = taken or self._server.new_database(self._template)
+        name = self._free.pop() if self._free and not new else ""
+        url = name or self._server.new_database(self._template)
         yield url
         if not new and self._cleaned(url):
             self._free.append(url)

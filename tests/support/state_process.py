@@ -19,14 +19,14 @@ from fyke.storage.sql.state.storage import open_storage
 async def lease_all(url: str, runner: str) -> list[tuple[str, int]]:
     """Lease three at a time until there is nothing left."""
     storage = open_storage(url, durable=False, notify=str, hiding=frozenset())
-    got: list[tuple[str, int]] = []
+    leased: list[tuple[str, int]] = []
     while True:
         leases = await storage.write(lambda tx: tx.runs.lease(runner, Capacity(3, 10_000, 9), 100))
         if not leases:
             break
-        got += [(lease.run.id, lease.subtask.ordinal) for lease in leases]
+        leased += [(lease.run.id, lease.subtask.ordinal) for lease in leases]
     await storage.close()
-    return got
+    return leased
 
 
 def main() -> None:

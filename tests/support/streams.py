@@ -30,13 +30,13 @@ class StreamReader:
 
     async def read(self, *, events: int = 10**9, **query: str) -> list[Event]:
         """The next ``events`` events on one connection, fewer when the server ends it."""
-        came: list[Event] = []
+        received: list[Event] = []
         async with aclosing(self.stream(**query)) as stream:
             async for event in stream:
-                came.append(event)
-                if len(came) >= events:
+                received.append(event)
+                if len(received) >= events:
                     break
-        return came
+        return received
 
     async def stream(self, **query: str) -> AsyncIterator[Event]:
         """Events of one connection, each recorded before it is yielded."""

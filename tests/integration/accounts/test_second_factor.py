@@ -108,9 +108,9 @@ async def test_a_secret_is_sealed_and_unused_until_its_first_code(auth: Auth) ->
     await auth.second_factors.enable(caller, auth.code(second.secret))
     stored = await auth.storage.read(lambda tx: tx.second_factors.get(caller.user_id))
     assert stored is not None and second.secret not in stored.sealed
-    for again in (auth.second_factors.begin(caller, ""), auth.second_factors.pending(caller, "")):
+    for begun in (auth.second_factors.begin(caller, ""), auth.second_factors.pending(caller, "")):
         with pytest.raises(Refused, match="is already on"):
-            await again
+            await begun
 
 
 async def test_a_key_cannot_switch_the_second_factor(auth: Auth) -> None:
@@ -129,8 +129,8 @@ async def test_an_outdated_password_hash_is_replaced_at_the_code_step(auth: Auth
     user = await auth.user("ada")
     await auth.storage.write(lambda tx: tx.accounts.change_user(replace(user, password_hash=dated)))
     await enter(auth, "ada", codes[0])
-    kept = (await auth.user("ada")).password_hash
-    assert kept != dated and not auth.passwords.needs_rehash(kept)
+    new_hash = (await auth.user("ada")).password_hash
+    assert new_hash != dated and not auth.passwords.needs_rehash(new_hash)
     await enter(auth, "ada", codes[1])
 
 

@@ -97,8 +97,8 @@ async def test_an_outdated_password_hash_is_replaced_at_the_sign_in(
     user = await auth.user("owner")
     await auth.storage.write(lambda tx: tx.accounts.change_user(replace(user, password_hash=dated)))
     await auth.enter("owner")
-    kept = (await auth.user("owner")).password_hash
-    assert kept != dated and not auth.passwords.needs_rehash(kept)
+    new_hash = (await auth.user("owner")).password_hash
+    assert new_hash != dated and not auth.passwords.needs_rehash(new_hash)
     await auth.enter("owner")
 
 
@@ -172,11 +172,11 @@ async def test_a_new_password_ends_all_other_sessions(auth: Auth) -> None:
     first = await auth.set_up()
     second = await auth.enter("owner")
     caller = await auth.caller(second)
-    made = await auth.profiles.change_password(caller, PASSWORD, "another secret", "b", HOME)
-    for gone in (first, second):
+    new_session = await auth.profiles.change_password(caller, PASSWORD, "another secret", "b", HOME)
+    for session in (first, second):
         with pytest.raises(SessionEnded):
-            await auth.sessions.authenticate(gone.token)
-    assert (await auth.sessions.authenticate(made.token)).user.name == "owner"
+            await auth.sessions.authenticate(session.token)
+    assert (await auth.sessions.authenticate(new_session.token)).user.name == "owner"
     with pytest.raises(SignInFailed):
         await auth.enter("owner")
     await auth.enter("owner", "another secret")

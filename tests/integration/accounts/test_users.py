@@ -127,10 +127,10 @@ async def test_a_new_role_applies_at_once_to_sessions_and_keys(auth: Auth) -> No
 
 
 async def test_a_key_cannot_grant_a_scope_that_it_lacks(auth: Auth) -> None:
-    made = await auth.accounts.create_key(
+    created = await auth.accounts.create_key(
         auth.owner, "few", scopes=frozenset({Scope.READ, Scope.ADMIN})
     )
-    caller = await auth.accounts.authenticate(made.key)
+    caller = await auth.accounts.authenticate(created.key)
     assert caller.scopes == {Scope.READ, Scope.ADMIN}
     with pytest.raises(ScopeMissing, match='the scope "run"'):
         await auth.accounts.create_key(caller, "more")

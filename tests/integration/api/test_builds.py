@@ -76,5 +76,5 @@ async def test_only_the_operator_allows_builds_and_both_accounts_log_it(app: App
 
     fails(await api.send("PUT", at, json={"allowed": "maybe"}), 400, 4000, "allowed")
     fails(await api.send("PUT", at, json={}), 400, 4000, "allowed")
-    gone = "/api/fyke/workers/other~nothing/builds"
-    fails(await api.send("PUT", gone, json={"allowed": True}), 404, 50001, "does not exist")
+    unknown = "/api/fyke/workers/other~nothing/builds"
+    fails(await api.send("PUT", unknown, json={"allowed": True}), 404, 50001, "does not exist")

@@ -142,19 +142,19 @@ async def test_the_log_of_a_run_has_every_attempt(setup: Setup) -> None:
     await setup.tried(2)
     setup.clock.advance(400)
     await setup.tried(3)
-    [done] = await setup.of_run(run)
+    [delivery] = await setup.of_run(run)
     attempts = [
         {"timestamp": 1_700_000_000_000, "status": 0, "error": "cannot connect: refused",
          "duration_ms": 0, "reply": ""},
         {"timestamp": 1_700_000_006_000, "status": 503, "error": "", "duration_ms": 0, "reply": ""},
         {"timestamp": 1_700_000_406_000, "status": 200, "error": "", "duration_ms": 0, "reply": ""},
     ]  # fmt: skip
-    assert done == item(
+    assert delivery == item(
         run, waiting["id"], state="delivered", tries=3, last_status=200, attempts=attempts,
-        next_at=done["next_at"], ended_at=1_700_000_406,
+        next_at=delivery["next_at"], ended_at=1_700_000_406,
     )  # fmt: skip
     assert {headers["webhook-id"] for _, _, headers in setup.post.sent} == {waiting["id"]}
-    assert (await setup.log())["list"] == [done]
+    assert (await setup.log())["list"] == [delivery]
 
 
 @pytest.mark.slow
@@ -172,10 +172,10 @@ async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> Non
         "count": 3, "list": everything["list"], "page_index": 1, "page_size": 20,
     }  # fmt: skip
     assert [delivery["run_slug"] for delivery in everything["list"]] == runs[::-1]
-    [gone] = [delivery for delivery in everything["list"] if delivery["last_status"] == 410]
+    [refused] = [delivery for delivery in everything["list"] if delivery["last_status"] == 410]
     for query, expected in (
-        ("?state=failed", [gone]),
-        ("?state=%20FAILED%20", [gone]),
+        ("?state=failed", [refused]),
+        ("?state=%20FAILED%20", [refused]),
         ("?state=pending", []),
         ("?host=HOOKS.example", everything["list"][1:]),
         ("?host=hooks.example:443", everything["list"][2:]),
@@ -198,22 +198,22 @@ async def test_a_replay_has_the_same_id_and_a_new_timestamp(setup: Setup) -> Non
     run = await setup.ended()
     setup.post.answers = [ReceiverResponse(410)]
     await setup.tried(1)
-    [gone] = await setup.of_run(run)
-    assert (gone["state"], gone["ended_at"]) == ("failed", 1_700_000_000)
+    [failed] = await setup.of_run(run)
+    assert (failed["state"], failed["ended_at"]) == ("failed", 1_700_000_000)
     setup.clock.advance(3600)
-    path = f"{LOG}/{gone['id']}/replay"
+    path = f"{LOG}/{failed['id']}/replay"
     fails(await setup.api.post(path, key=setup.app.other_key), 404, 4040)
     fails(await setup.api.post(f"{LOG}/msg_nothing/replay"), 404, 4040)
-    again = await setup.api.ok(path)
-    assert again == gone | {
+    replayed = await setup.api.ok(path)
+    assert replayed == failed | {
         "state": "pending", "tries": 0, "next_at": 1_700_003_600, "ended_at": 0,
     }  # fmt: skip
     await setup.tried(2)
-    [done] = await setup.of_run(run)
-    assert (done["state"], done["tries"], len(done["attempts"])) == ("delivered", 1, 2)
+    [delivery] = await setup.of_run(run)
+    assert (delivery["state"], delivery["tries"], len(delivery["attempts"])) == ("delivered", 1, 2)
     (_, first, before), (_, second, after) = setup.post.sent
     assert first == second
-    assert before["webhook-id"] == after["webhook-id"] == gone["id"]
+    assert before["webhook-id"] == after["webhook-id"] == failed["id"]
     assert int(after["webhook-timestamp"]) - int(before["webhook-timestamp"]) == 3600
     assert before["webhook-signature"] != after["webhook-signature"]
 

@@ -105,11 +105,11 @@ async def test_a_deprecated_version_is_started_only_by_its_number(app: App, api:
     worker = await app.publish("reader")
     await app.publish("reader", main="print('second')\n")
     at = "/api/fyke/workers/owner~reader/versions"
-    gone = data_as(
+    deprecated = data_as(
         wire.VersionItem,
         await api.post(f"{at}/v1.0.2/deprecate", {"reason": " it is\n slow "}),
     )
-    assert (gone["state"], gone["notice"]) == ("deprecated", "it is slow")
+    assert (deprecated["state"], deprecated["notice"]) == ("deprecated", "it is slow")
     body = start_body(worker.id)
     latest = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
     named = (await api.ok("/api/v1/scraper/run", body | {"version": "v1.0.2"}))["run_slug"]
@@ -133,8 +133,8 @@ async def test_rolling_back_makes_a_new_version_of_old_files(app: App, api: Api)
     by_number = {entry["version"]: entry for entry in entries}
     assert by_number["v1.0.4"]["digest"] == by_number["v1.0.1"]["digest"]
     assert by_number["v1.0.4"]["latest"] and by_number["v1.0.4"]["size"] > 1000
-    again = await api.post(f"{SHELVED}/versions/v1.0.4/rollback", {})
-    fails(again, 409, 4000, "already has these files")
+    repeated = await api.post(f"{SHELVED}/versions/v1.0.4/rollback", {})
+    fails(repeated, 409, 4000, "already has these files")
     fails(await api.post(f"{SHELVED}/versions/v7/rollback", {}), 400, 4000, "v7")
     foreign = await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {}, key=app.other_key)
     fails(foreign, 401, 4010)

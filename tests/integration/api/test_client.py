@@ -57,11 +57,11 @@ def test_the_catalog_is_searched(fyke: FykeClient, worker: str) -> None:
 
 def test_a_worker_is_published_withdrawn_and_restored(fyke: FykeClient) -> None:
     first, second = (python_project(f"print({n})\n", schema=SCHEMA) for n in range(2))
-    made = fyke.push_worker(first, name="fading", description="Goes", public=False)
-    assert (made.path, made.version) == ("owner/fading", "v1.0.1")
+    pushed = fyke.push_worker(first, name="fading", description="Goes", public=False)
+    assert (pushed.path, pushed.version) == ("owner/fading", "v1.0.1")
     for ref in ("owner/fading", "owner~fading"):
-        again = fyke.push_worker(second, name=ref)
-        assert (again.slug, again.version) == (made.slug, "v1.0.2")
+        pushed_again = fyke.push_worker(second, name=ref)
+        assert (pushed_again.slug, pushed_again.version) == (pushed.slug, "v1.0.2")
     assert fyke.withdraw("owner/fading", "v1.0.2").state == "withdrawn"
     assert fyke.restore("owner/fading", "v1.0.2").state == "published"
     assert [v.version for v in fyke.versions("owner/fading")] == ["v1.0.2", "v1.0.1"]
@@ -70,9 +70,9 @@ def test_a_worker_is_published_withdrawn_and_restored(fyke: FykeClient) -> None:
     assert (refused.value.status, refused.value.code) == (400, 11000)
     fyke.start(RunRequest("owner/fading", CUSTOM))
     assert fyke.delete_worker("owner/fading") == 1
-    with pytest.raises(ApiError) as gone:
+    with pytest.raises(ApiError) as error:
         fyke.worker("owner/fading")
-    assert (gone.value.status, gone.value.code) == (404, 50001)
+    assert (error.value.status, error.value.code) == (404, 50001)
 
 
 def test_a_run_is_started_read_and_exported(
@@ -148,9 +148,13 @@ def test_tasks_are_created_changed_and_started(fyke: FykeClient, worker: str) ->
 def test_schedules_are_set_and_switched(fyke: FykeClient, worker: str) -> None:
     slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}))
     assert fyke.set_time_zone("Europe/Berlin") == fyke.account().time_zone == "Europe/Berlin"
-    made = fyke.set_schedule(slug, Timing(kind=Kind.DAILY, time="09:30"), overlap="skip")
-    assert (made.time_zone, made.overlap, fyke.schedule(slug)) == ("Europe/Berlin", "skip", made)
-    assert fyke.next_times(slug, 3).items[0].at == made.next_at
+    schedule = fyke.set_schedule(slug, Timing(kind=Kind.DAILY, time="09:30"), overlap="skip")
+    assert (schedule.time_zone, schedule.overlap, fyke.schedule(slug)) == (
+        "Europe/Berlin",
+        "skip",
+        schedule,
+    )
+    assert fyke.next_times(slug, 3).items[0].at == schedule.next_at
     preview = fyke.next_times(slug, 3, Timing(kind=Kind.INTERVAL, every=60))
     assert len(preview.items) == 3
     assert fyke.fires(slug).count == 0
@@ -161,19 +165,19 @@ def test_schedules_are_set_and_switched(fyke: FykeClient, worker: str) -> None:
 
 
 def test_accounts_and_keys_are_managed(server: Served, fyke: FykeClient) -> None:
-    made = fyke.create_account("fourth")
-    assert made.key.key not in repr(made)
+    created = fyke.create_account("fourth")
+    assert created.key.key not in repr(created)
     assert fyke.credit("fourth", usd="2.5", traffic_mb=1).balance == "2.50"
     assert "fourth" in {account.name for account in fyke.accounts()}
-    with FykeClient(server.base_url, made.key.key) as mine:
-        assert (mine.account_info().balance, mine.account().traffic) == ("2.50", 10**6)
-        assert mine.account().webhook_secret.startswith("whsec_")
-        assert "whsec_" not in repr(mine.account())
+    with FykeClient(server.base_url, created.key.key) as own_client:
+        assert (own_client.account_info().balance, own_client.account().traffic) == ("2.50", 10**6)
+        assert own_client.account().webhook_secret.startswith("whsec_")
+        assert "whsec_" not in repr(own_client.account())
         with pytest.raises(ApiError, match="Unauthorized access"):
-            mine.accounts()
-        key = mine.create_key("ci")
-        assert {k.name for k in mine.list_keys()} == {"first", "ci"}
-        mine.revoke_key(key.id)
+            own_client.accounts()
+        key = own_client.create_key("ci")
+        assert {k.name for k in own_client.list_keys()} == {"first", "ci"}
+        own_client.revoke_key(key.id)
     assert [k.name for k in fyke.list_keys("fourth") if not k.revoked_at] == ["first"]
 
 

@@ -212,8 +212,8 @@ async def test_unchanged_documents_are_not_sent_again(api: Api, path: str) -> No
     first = await api.http.get(path, headers={"accept-encoding": "identity"})
     assert (first.status_code, first.headers["cache-control"]) == (200, "public, no-cache")
     assert first.headers["access-control-allow-origin"] == "*"
-    again = await api.http.get(path, headers={"if-none-match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+    repeated = await api.http.get(path, headers={"if-none-match": first.headers["etag"]})
+    assert (repeated.status_code, repeated.content) == (304, b"")
     other = await api.http.get(path, headers={"if-none-match": '"something else"'})
     assert other.status_code == 200
     async with api.http.stream("GET", path, headers={"accept-encoding": "gzip"}) as answer:

@@ -150,8 +150,8 @@ def test_a_file_that_is_generated_again_has_the_same_bytes(server: Served) -> No
     run = a_run(server)
     links = {name: link(server, run, name, sort="-price") for name in FORMATS}
     first = {name: Answer(url) for name, url in links.items()}
-    made = time.time() // 2
-    while time.time() // 2 == made:  # a ZIP stores times in steps of two seconds
+    created_at = time.time() // 2
+    while time.time() // 2 == created_at:  # a ZIP stores times in steps of two seconds
         time.sleep(0.05)
     server.do(server.app.services.spool.close())
     for name, url in links.items():
@@ -175,11 +175,11 @@ def take_and_drop(url: str, size: int) -> bytes:
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
     connection.request("GET", where.path)
-    taken = connection.getresponse().read(size)
+    beginning = connection.getresponse().read(size)
     assert connection.sock is not None
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
-    return taken
+    return beginning
 
 
 def test_an_aborted_first_download_leaves_the_file_for_the_second(server: Served) -> None:
@@ -207,15 +207,15 @@ def test_a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_not(
         connection.settimeout(30)
         connection.connect((where.hostname, where.port))
         connection.sendall(request)
-    taken = 0
+    read_bytes = 0
     for _ in range(25):  # reading continuously, for longer than the limit
-        taken += len(slow.recv(64 * 1024))
+        read_bytes += len(slow.recv(64 * 1024))
         time.sleep(0.1)
     while piece := slow.recv(1 << 20):
-        taken += len(piece)
-        if taken >= size:
+        read_bytes += len(piece)
+        if read_bytes >= size:
             break
-    assert taken >= size
+    assert read_bytes >= size
     with pytest.raises(ConnectionResetError):
         while stalled.recv(1 << 20):
             pass

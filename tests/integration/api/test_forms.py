@@ -76,11 +76,11 @@ async def test_form_json_text_and_body_give_the_same_input(app: App, api: Api, p
     run = await api.ok(
         "/api/v2/workers/owner~places/runs", {"is_async": True, "input": sent["input"]}
     )
-    again = data_as(
+    prefilled = data_as(
         wire.InitialInput, await api.get(f"{ROOT}/beginning?from_run={run['run_slug']}")
     )
-    assert again["input"] == sent["input"]
-    assert (again["source"], again["ref"]) == ("run", run["run_slug"])
+    assert prefilled["input"] == sent["input"]
+    assert (prefilled["source"], prefilled["ref"]) == ("run", run["run_slug"])
 
 
 async def test_errors_are_part_of_the_answer(app: App, api: Api, places: str) -> None:
@@ -138,13 +138,13 @@ async def test_each_user_has_a_separate_initial_input(app: App, api: Api, places
     assert started["input"]["parameters"]["custom"] == {"only": "new"}
     started = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning?version=v1.0.1"))
     assert started["input"]["parameters"]["custom"] == {**DEFAULTS, "pages": []}
-    mine = {"parameters": {"system": {"memory": 2048}, "custom": {"keywords": 7, "x": 2**70}}}
-    body = {"input": mine, "version": "v1.0.1"}
+    own_input = {"parameters": {"system": {"memory": 2048}, "custom": {"keywords": 7, "x": 2**70}}}
+    body = {"input": own_input, "version": "v1.0.1"}
     saved = await api.send("PUT", f"{ROOT}/default-input", json=body)
     saved = data_as(wire.SavedInput, saved)
-    assert (saved["input"], len(saved["errors"])) == (mine, 1)
+    assert (saved["input"], len(saved["errors"])) == (own_input, 1)
     started = data_as(wire.InitialInput, await api.get(f"{ROOT}/beginning"))
-    assert (started["source"], started["input"]) == ("saved", mine)
+    assert (started["source"], started["input"]) == ("saved", own_input)
     other = await api.get(f"{ROOT}/beginning", key=app.other_key)
     assert data_as(wire.InitialInput, other)["source"] == "schema"
     assert (await api.send("DELETE", f"{ROOT}/default-input")).status_code == 200

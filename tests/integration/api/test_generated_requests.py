@@ -127,7 +127,7 @@ def test_every_answer_matches_the_document(
         document = tolerant(asgi_apps[0].openapi(), asgi_apps[0].operations)
         document["paths"] = dict(islice(document["paths"].items(), 0, None, every))
         runner = asyncio.run_coroutine_threadsafe(keep_running(server.app), server.loop)
-        done = generate(
+        completed = generate(
             server,
             document,
             tmp_path,
@@ -139,7 +139,7 @@ def test_every_answer_matches_the_document(
         )
         assert not runner.done()
         runner.cancel()
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    assert completed.returncode == 0, completed.stdout[-20_000:] + completed.stderr
     statuses = watches[0].statuses
     assert sum(statuses.values()) >= at_least, statuses
     assert not [status for status in statuses if status >= 500 and status != 503], statuses

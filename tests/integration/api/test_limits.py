@@ -83,9 +83,9 @@ async def test_a_key_may_have_its_own_limit(app: App) -> None:
 
 def changed(services: Services, **members: Any) -> Services:
     """Return the services with some replaced."""
-    made = copy(services)
-    vars(made).update(members)
-    return made
+    changed_services = copy(services)
+    vars(changed_services).update(members)
+    return changed_services
 
 
 async def test_only_the_operator_grants_more_than_the_limit_of_the_server(app: App) -> None:
@@ -218,10 +218,10 @@ async def test_a_run_that_waits_for_its_plan_is_listed_with_the_reason(app: App,
     listed = (await api.get("/api/fyke/waiting-runs")).json()["data"]["list"]
     params = {"plan": "free", "most": 2}
     assert listed == [{"slug": slugs[2], "code": code, "reason": reason, "params": params}]
-    done = await api.send(
+    changed = await api.send(
         "PUT", "/api/fyke/accounts/other/plan", json={"plan": "Starter"}, key=app.owner_key
     )
-    assert (done.json()["data"]["plan"], done.json()["data"]["most_runs"]) == ("starter", 5)
+    assert (changed.json()["data"]["plan"], changed.json()["data"]["most_runs"]) == ("starter", 5)
     assert (await why(api, slugs[2]))[0] == "room"
     assert {lease.run.id for lease in await app.begin()} == {slugs[2]}
 
@@ -253,8 +253,8 @@ async def test_no_run_gets_a_larger_device_than_its_plan_allows(
 
 async def test_plans_are_set_by_name_and_by_the_operator_only(app: App, api: Api) -> None:
     path = "/api/fyke/accounts/other/plan"
-    mine = await api.send("PUT", path, json={"plan": "pro"}, key=app.other_key)
-    fails(mine, 401, 4010)
+    answer = await api.send("PUT", path, json={"plan": "pro"}, key=app.other_key)
+    fails(answer, 401, 4010)
     fails(await api.send("PUT", path, json={"plan": "gold"}), 400, 4000, "gold", "business")
     fails(await api.send("PUT", "/api/fyke/accounts/x/plan", json={"plan": "pro"}), 404, 4040)
     own = (await api.get("/api/fyke/account")).json()["data"]

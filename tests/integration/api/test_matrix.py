@@ -202,8 +202,8 @@ async def test_a_start_key_of_another_account_has_no_effect(objects: OwnedObject
     used = {"idempotency-key": f"key of {route}"}
     own = await objects.ask(route, ENTRIES[route], {"workerId": public.id}, asgi.other_key, **used)
     run = own.json()["data"]["run_slug"]
-    mine = await objects.api.get(f"/api/v2/worker-runs/{run}", key=asgi.other_key)
-    assert (own.status_code, mine.status_code) == (200, 200)
+    own_answer = await objects.api.get(f"/api/v2/worker-runs/{run}", key=asgi.other_key)
+    assert (own.status_code, own_answer.status_code) == (200, 200)
 
 
 def _absent(kind: str) -> str:

@@ -30,8 +30,8 @@ async def test_versions_are_listed_and_withdrawn(app: App, api: Api) -> None:
     version = {name: entry[name] for name in versions.VersionItem.__struct_fields__}
     fails(await api.post(f"{path}/v1.0.1/withdraw", {}, key=app.other_key), 401, 4010)
     fails(await api.post(f"{path}/v9.9.9/withdraw", {}), 400, 4000, "v9.9.9")
-    gone = data_as(versions.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
-    assert gone == version | {"state": "withdrawn"}
+    withdrawn = data_as(versions.VersionItem, await api.post(f"{path}/v1.0.1/withdraw", {}))
+    assert withdrawn == version | {"state": "withdrawn"}
     fails(await api.post("/api/v1/scraper/run", start_body(worker.id)), 400, 50003)
     fails(await api.post(f"{path}/v1.0.1/restore", {}, key=app.other_key), 401, 4010)
     fails(await api.post(f"{path}/v9.9.9/restore", {}), 400, 4000, "v9.9.9")
@@ -95,9 +95,9 @@ async def test_a_log_is_followed_by_position(app: App, api: Api, run_slug: str) 
 
 async def test_accounts_are_managed_by_the_operator_only(app: App, api: Api) -> None:
     answer = await api.post("/api/fyke/accounts", {"name": "third"})
-    made = data_as(accounts.CreatedAccount, answer)
-    assert (made["account"]["name"], made["account"]["operator"]) == ("third", False)
-    key = made["key"]["key"]
+    created = data_as(accounts.CreatedAccount, answer)
+    assert (created["account"]["name"], created["account"]["operator"]) == ("third", False)
+    key = created["key"]["key"]
     assert (await api.post("/api/v1/account/info", key=key)).status_code == 200
     listed = data_as(accounts.AccountList, await api.get("/api/fyke/accounts"))
     assert {a["name"] for a in listed["list"]} == {"owner", "other", "third"}
@@ -128,26 +128,29 @@ async def test_the_own_account_has_its_webhook_secret(app: App, api: Api) -> Non
 
 
 async def test_keys_are_created_listed_and_revoked(app: App, api: Api) -> None:
-    made = data_as(accounts.CreatedKey, await api.post("/api/fyke/keys", {"name": "ci"}))
+    created = data_as(accounts.CreatedKey, await api.post("/api/fyke/keys", {"name": "ci"}))
     listed = data_as(accounts.KeyItems, await api.get("/api/fyke/keys"))["list"]
     assert {k["name"] for k in listed} == {"local", "ci"}
-    [kept] = [key for key in listed if key["name"] == "ci"]
-    assert {name: made[name] for name in ("scopes", "expires_at")} == {
+    [listed_key] = [key for key in listed if key["name"] == "ci"]
+    assert {name: created[name] for name in ("scopes", "expires_at")} == {
         "scopes": ["read", "run", "write", "admin"],
         "expires_at": 0,
     }
-    assert (kept["scopes"], kept["expires_at"]) == (made["scopes"], made["expires_at"])
-    assert made["key"] not in str(listed)
-    assert (await api.post("/api/v1/account/info", key=made["key"])).status_code == 200
-    fails(await api.send("DELETE", f"/api/fyke/keys/{made['id']}", key=app.other_key), 404, 4040)
+    assert (listed_key["scopes"], listed_key["expires_at"]) == (
+        created["scopes"],
+        created["expires_at"],
+    )
+    assert created["key"] not in str(listed)
+    assert (await api.post("/api/v1/account/info", key=created["key"])).status_code == 200
+    fails(await api.send("DELETE", f"/api/fyke/keys/{created['id']}", key=app.other_key), 404, 4040)
     assert (await api.send("DELETE", "/api/fyke/keys/ci")).status_code == 200
-    fails(await api.post("/api/v1/account/info", key=made["key"]), 401, 20001)
+    fails(await api.post("/api/v1/account/info", key=created["key"]), 401, 20001)
     fails(await api.post("/api/fyke/keys", {"name": "x", "expires_at": 5}), 400, 4000)
     fails(await api.post("/api/fyke/keys", {"name": "x", "expires_at": 10**30}), 400, 4000)
     other = await api.post("/api/fyke/keys", {"name": "x", "account": "other"})
     assert other.status_code == 200
-    taken = await api.post("/api/fyke/keys", {"name": "y", "account": "owner"}, key=app.other_key)
-    fails(taken, 401, 4010)
+    answer = await api.post("/api/fyke/keys", {"name": "y", "account": "owner"}, key=app.other_key)
+    fails(answer, 401, 4010)
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,10 @@ async def test_a_slug_reveals_no_secret_readme_or_limit(app: App, api: Api) -> N
     assert custom["properties"][0]["default"] == ["north"]
     assert custom["properties"][3]["default"] == 12345678901234567890
     assert shown["readme"] == ""
-    mine = (await api.get(paths[0])).json()["data"]
-    assert mine["readme"] == README
-    assert mine["parameters"]["custom"] == SCHEMA
-    assert mine["parameters"]["system"] != shown["parameters"]["system"]
+    own_page = (await api.get(paths[0])).json()["data"]
+    assert own_page["readme"] == README
+    assert own_page["parameters"]["custom"] == SCHEMA
+    assert own_page["parameters"]["system"] != shown["parameters"]["system"]
     assert shown["parameters"]["system"] == {
         "cpus": 0.125,
         "memory": 512,
@@ -131,8 +131,8 @@ async def test_a_deleted_worker_and_one_without_a_version_cannot_be_read(
     path = f"/api/scraper?slug={worker.id}"
     fails(await api.get(path, key=None), 400, 50003, "no version is published")
     await app.services.removal.delete(app.owner, worker.id)
-    gone = fails(await api.get(path, key=None), 404, 50001)
-    assert gone == fails(await api.get(f"/api/scraper?slug={NOWHERE}", key=None), 404, 50001)
+    answer = fails(await api.get(path, key=None), 404, 50001)
+    assert answer == fails(await api.get(f"/api/scraper?slug={NOWHERE}", key=None), 404, 50001)
 
 
 async def test_the_setting_disables_access_by_slug(tmp_path: Path, templates: Path) -> None:
@@ -159,8 +159,8 @@ async def test_a_shared_run_does_not_show_the_slug(app: App, api: Api) -> None:
     body = {"scraper_slug": worker.id, "input": {"parameters": {"custom": {"shops": ["a"]}}}}
     slug = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
     await app.execute([{"n": 1}], log=["read a page"])
-    made = await app.services.shares.create(app.owner, slug, days=1, rows=True, log=True)
-    path = f"/shared/{made[1]}"
+    share = await app.services.shares.create(app.owner, slug, days=1, rows=True, log=True)
+    path = f"/shared/{share[1]}"
     seen = []
     for page in (path, f"{path}?part=log"):
         answer = await api.http.get(page, headers={"accept": "text/html"})

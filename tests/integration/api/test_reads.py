@@ -119,11 +119,11 @@ async def test_the_detail_of_a_run_has_thirteen_fields_in_the_required_order(
     assert len(waiting) == 13
     assert (waiting["started_at"], waiting["finished_at"], waiting["duration"]) == (0, 0, 0)
     await app.execute([{"a": 1}])
-    done = await api.ok(DETAIL, {"run_slug": run_slug})
-    assert (done["status"], done["results"], done["traffic"]) == (3, 1, 4096)
-    assert done["duration"] == done["finished_at"] - done["started_at"]
-    assert (done["origin"], done["usage"], done["version"]) == ("api", "0", "v1.0.1")
-    assert done["scraper_title"] == "The reader"
+    ended = await api.ok(DETAIL, {"run_slug": run_slug})
+    assert (ended["status"], ended["results"], ended["traffic"]) == (3, 1, 4096)
+    assert ended["duration"] == ended["finished_at"] - ended["started_at"]
+    assert (ended["origin"], ended["usage"], ended["version"]) == ("api", "0", "v1.0.1")
+    assert ended["scraper_title"] == "The reader"
 
 
 async def test_a_running_run_has_its_rows_so_far(app: App, api: Api, run_slug: str) -> None:

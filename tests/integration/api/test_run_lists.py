@@ -24,10 +24,10 @@ NOWHERE = "01HFXXXXXXXXXXXXXXXXXXXXXX"
 
 async def started(app: App, api: Api, worker: Any, number: int = 1) -> list[str]:
     """Ids of new runs, oldest first."""
-    made = []
+    run_ids = []
     for _ in range(number):
-        made.append((await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"])
-    return made
+        run_ids.append((await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"])
+    return run_ids
 
 
 async def listed(api: Api, **query: Any) -> dict[str, Any]:
@@ -64,13 +64,13 @@ async def test_every_filter_is_applied_by_the_server(app: App, api: Api) -> None
     [failed] = await started(app, api, reader)
     reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words="KeyError 'title'")
     await app.execute([], Outcome.EXIT_CODE, sentence(reason), reason=reason)
-    [done] = await started(app, api, other)
+    [ended] = await started(app, api, other)
     await app.execute([{"n": 1}])
     [waits] = await started(app, api, reader)
     cases: list[tuple[dict[str, Any], list[str]]] = [
-        ({}, [waits, done, failed]),
+        ({}, [waits, ended, failed]),
         ({"state": "failed"}, [failed]),
-        ({"state": "succeeded,ready"}, [waits, done]),
+        ({"state": "succeeded,ready"}, [waits, ended]),
         ({"state": "active"}, [waits]),
         ({"outcome": "exit_code"}, [failed]),
         ({"reason": "exit_code"}, [failed]),
@@ -78,14 +78,14 @@ async def test_every_filter_is_applied_by_the_server(app: App, api: Api) -> None
         ({"reason": "timeout"}, []),
         ({"worker": "owner/reader"}, [waits, failed]),
         ({"worker": reader.id, "state": "failed"}, [failed]),
-        ({"origin": "api"}, [waits, done, failed]),
+        ({"origin": "api"}, [waits, ended, failed]),
         ({"origin": "schedule"}, []),
         ({"version": "v1.0.1", "state": "ready"}, [waits]),
         ({"version": "v9"}, []),
         ({"error": "keyerror"}, [failed]),
         ({"error": "keyerror", "worker": other.id}, []),
-        ({"run": done}, [done]),
-        ({"from": "2020-01-01", "until": "2199-01-01"}, [waits, done, failed]),
+        ({"run": ended}, [ended]),
+        ({"from": "2020-01-01", "until": "2199-01-01"}, [waits, ended, failed]),
         ({"from": "2199-01-01"}, []),
         ({"until": 1_000_000}, []),
         ({"task": NOWHERE}, []),
@@ -95,9 +95,9 @@ async def test_every_filter_is_applied_by_the_server(app: App, api: Api) -> None
         assert slugs(page) == expected, query
         assert (page["count"], page["count_is_minimum"]) == (len(expected), False)
         assert (page["next_cursor"], page["looked_back_to"]) == ("", 0)
-    beginning = await listed(api, run=done[:20].lower())
-    assert done in slugs(beginning)
-    assert all(slug.startswith(done[:20]) for slug in slugs(beginning))
+    beginning = await listed(api, run=ended[:20].lower())
+    assert ended in slugs(beginning)
+    assert all(slug.startswith(ended[:20]) for slug in slugs(beginning))
 
 
 async def test_the_error_for_an_invalid_filter_names_it_and_the_remedy(api: Api) -> None:
@@ -110,9 +110,9 @@ async def test_the_error_for_an_invalid_filter_names_it_and_the_remedy(api: Api)
 
 
 async def test_pages_by_number_and_by_cursor_return_the_same_runs(app: App, api: Api) -> None:
-    made = (await started(app, api, await app.publish(), 5))[::-1]
+    run_ids = (await started(app, api, await app.publish(), 5))[::-1]
     by_number = [await listed(api, page_index=n, page_size=2) for n in (1, 2, 3, 4)]
-    assert [slugs(page) for page in by_number] == [made[:2], made[2:4], made[4:], []]
+    assert [slugs(page) for page in by_number] == [run_ids[:2], run_ids[2:4], run_ids[4:], []]
     assert {page["count"] for page in by_number} == {5}
     walked, page = [], await listed(api, page_size=2)
     walked.append(slugs(page))
@@ -120,11 +120,11 @@ async def test_pages_by_number_and_by_cursor_return_the_same_runs(app: App, api:
     while page["next_cursor"]:
         page = await listed(api, page_size=2, cursor=page["next_cursor"])
         walked.append(slugs(page))
-    assert walked == [made[:2], made[2:4], made[4:]]
+    assert walked == [run_ids[:2], run_ids[2:4], run_ids[4:]]
     back = await listed(api, page_size=2, cursor=page["previous_cursor"])
-    assert slugs(back) == made[2:4]
+    assert slugs(back) == run_ids[2:4]
     first = await listed(api, page_size=3, cursor=back["previous_cursor"])
-    assert slugs(first) == [*newest, *made[:2]]
+    assert slugs(first) == [*newest, *run_ids[:2]]
     assert first["previous_cursor"] == ""
 
 
@@ -153,32 +153,32 @@ async def act(api: Api, action: str, **body: Any) -> dict[str, Any]:
 
 async def test_a_bulk_action_returns_a_result_for_each_run(app: App, api: Api) -> None:
     worker = await app.publish()
-    [done] = await started(app, api, worker)
+    [ended] = await started(app, api, worker)
     await app.execute([{"n": 1}])
     first, second = await started(app, api, worker, 2)
-    results = await act(api, "abort", runs=[first, done, NOWHERE, second, first])
+    results = await act(api, "abort", runs=[first, ended, NOWHERE, second, first])
     assert [(i["slug"], i["code"]) for i in results["list"]] == [
-        (first, 0), (done, 70002), (NOWHERE, 70001), (second, 0),
+        (first, 0), (ended, 70002), (NOWHERE, 70001), (second, 0),
     ]  # fmt: skip
     assert (results["done"], results["more"]) == (2, False)
     assert "already succeeded" in results["list"][1]["message"]
     [waits] = await started(app, api, worker)
-    results = await act(api, "delete", runs=[waits, done, first])
+    results = await act(api, "delete", runs=[waits, ended, first])
     assert [i["code"] for i in results["list"]] == [4000, 0, 0]
     assert results["list"][0]["message"] == "only a finished run can be deleted; abort it first"
     assert slugs(await listed(api)) == [waits, second]
 
 
 async def test_runs_are_rerun_once_for_one_key(app: App, api: Api) -> None:
-    made = await started(app, api, await app.publish(), 2)
-    body = {"action": "rerun", "runs": made}
+    run_ids = await started(app, api, await app.publish(), 2)
+    body = {"action": "rerun", "runs": run_ids}
     headers = {"idempotency-key": "twice"}
     first = await api.post(BULK, body, headers=headers)
-    again = await api.post(BULK, body, headers=headers)
-    assert first.json() == again.json()
+    repeated = await api.post(BULK, body, headers=headers)
+    assert first.json() == repeated.json()
     new = [item["run_slug"] for item in first.json()["data"]["list"]]
-    assert slugs(await listed(api)) == [*new[::-1], *made[::-1]]
-    third = await act(api, "rerun", runs=made)
+    assert slugs(await listed(api)) == [*new[::-1], *run_ids[::-1]]
+    third = await act(api, "rerun", runs=run_ids)
     assert third["done"] == 2 and len(slugs(await listed(api))) == 6
 
 
@@ -199,9 +199,9 @@ async def test_matching_runs_above_the_limit_are_reported_and_unchanged(
     app: App, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.domain.runs.bulk.MAX_MATCHED", 2)
-    made = await started(app, api, await app.publish(), 3)
+    run_ids = await started(app, api, await app.publish(), 3)
     results = await act(api, "abort", all_matching=True)
-    assert [i["slug"] for i in results["list"]] == made[1:] and results["more"]
+    assert [i["slug"] for i in results["list"]] == run_ids[1:] and results["more"]
     assert not (await act(api, "abort", all_matching=True))["more"]
 
 

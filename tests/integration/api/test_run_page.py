@@ -143,18 +143,18 @@ async def test_a_share_link_is_created_listed_and_revoked(
     api: Api, app: App, run_slug: str
 ) -> None:
     path = f"/api/fyke/runs/{run_slug}/shares"
-    made = await api.ok(path, {"days": 3, "log": True})
-    assert made["url"].startswith("http://127.0.0.1:8100/shared/")
-    assert (made["rows"], made["log"]) == (True, True)
-    assert made["expires_at"] - made["created_at"] == 3 * 24 * 3600
-    assert (await data(api, path))["list"] == [made]
-    token = made["url"].rpartition("/")[2]
+    share = await api.ok(path, {"days": 3, "log": True})
+    assert share["url"].startswith("http://127.0.0.1:8100/shared/")
+    assert (share["rows"], share["log"]) == (True, True)
+    assert share["expires_at"] - share["created_at"] == 3 * 24 * 3600
+    assert (await data(api, path))["list"] == [share]
+    token = share["url"].rpartition("/")[2]
     assert (await app.services.shares.open(token)).run.id == run_slug
     for days in (0, 366, -1):
         fails(await api.post(path, {"days": days}), 400, 4000, "days must be 1 to 365")
     fails(await api.send("DELETE", f"/api/fyke/shares/{run_slug}"), 404, 4040)
-    stranger = await api.send("DELETE", f"/api/fyke/shares/{made['id']}", key=app.other_key)
+    stranger = await api.send("DELETE", f"/api/fyke/shares/{share['id']}", key=app.other_key)
     fails(stranger, 404, 4040)
-    gone = await api.send("DELETE", f"/api/fyke/shares/{made['id']}")
-    assert gone.status_code == 200
+    answer = await api.send("DELETE", f"/api/fyke/shares/{share['id']}")
+    assert answer.status_code == 200
     assert (await data(api, path))["list"] == []

@@ -59,8 +59,8 @@ async def test_setting_a_schedule_replaces_all_of_it_and_keeps_an_unchanged_time
 ) -> None:
     path = await a_task(app)
     first = (await put(api, path, kind="interval", every=3600)).json()["data"]
-    again = (await put(api, path, kind="interval", every=3600, overlap="queue")).json()["data"]
-    assert (again["next_at"], again["overlap"]) == (first["next_at"], "queue")
+    changed = (await put(api, path, kind="interval", every=3600, overlap="queue")).json()["data"]
+    assert (changed["next_at"], changed["overlap"]) == (first["next_at"], "queue")
     other = (await put(api, path, kind="daily", time="09:00", every=3600)).json()["data"]
     assert (other["every"], other["time"]) == (0, "09:00")
 

@@ -37,11 +37,11 @@ def scopes_of_routes(app: App) -> dict[str, frozenset[Scope]]:
 
 async def keys(app: App, kind: str, scopes: list[frozenset[Scope]]) -> dict[frozenset[Scope], str]:
     accounts = app.services.accounts
-    made = {}
+    keys = {}
     for number, item in enumerate(scopes):
         new = await accounts.create_key(app.owner, f"{kind} {number}", scopes=item)
-        made[item] = new.key
-    return made
+        keys[item] = new.key
+    return keys
 
 
 @pytest.mark.slow

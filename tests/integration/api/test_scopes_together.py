@@ -18,10 +18,10 @@ READ_LACKING = 'the scope \\"read\\"'
 
 
 async def key(app: App, *scopes: Scope) -> str:
-    made = await app.services.accounts.create_key(
+    created = await app.services.accounts.create_key(
         app.owner, " ".join(scopes), scopes=frozenset(scopes)
     )
-    return made.key
+    return created.key
 
 
 @pytest.fixture

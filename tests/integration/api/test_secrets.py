@@ -157,11 +157,11 @@ async def test_a_sealed_value_that_is_moved_in_the_database_cannot_be_opened(app
     first, second = await app.publish("reader"), await app.publish("second")
     secrets, owner, other = app.services.secrets, app.owner, app.other
     await secrets.put(owner, first.id, "LOGIN", VALUE)
-    [mine] = await app.storage.read(lambda tx: tx.secrets.of(owner.account_id, first.id))
+    [own_secret] = await app.storage.read(lambda tx: tx.secrets.of(owner.account_id, first.id))
     for moved in (
-        replace(mine, account_id=other.account_id),
-        replace(mine, worker_id=second.id),
-        replace(mine, name="RENAMED"),
+        replace(own_secret, account_id=other.account_id),
+        replace(own_secret, worker_id=second.id),
+        replace(own_secret, name="RENAMED"),
     ):
         await app.storage.write(lambda tx, moved=moved: tx.secrets.put(moved))
     for caller, worker, name in ((other, first, "LOGIN"), (owner, second, "LOGIN")):

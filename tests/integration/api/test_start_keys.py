@@ -57,9 +57,9 @@ async def test_another_request_with_the_same_key_is_refused(app: App, api: Api) 
 
 async def test_two_accounts_can_use_the_same_key(app: App, api: Api) -> None:
     worker = await app.publish()
-    mine = await api.ok(RUN, start_body(worker.id), headers=KEY)
+    own_run = await api.ok(RUN, start_body(worker.id), headers=KEY)
     theirs = await api.ok(RUN, start_body(worker.id), headers=KEY, key=app.other_key)
-    assert mine != theirs
+    assert own_run != theirs
 
 
 @pytest.mark.common_app
@@ -176,9 +176,9 @@ async def test_a_key_can_be_reused_after_a_day(
     worker = await app.publish()
     monkeypatch.setattr("fyke.domain.runs.start_keys.VALID_MS", 0)
     first = await api.ok(RUN, start_body(worker.id), headers=KEY)
-    again = await api.post(RUN, start_body(worker.id), headers=KEY)
-    assert again.json()["data"] != first
-    assert REPLAYED not in again.headers
+    repeated = await api.post(RUN, start_body(worker.id), headers=KEY)
+    assert repeated.json()["data"] != first
+    assert REPLAYED not in repeated.headers
 
 
 async def test_a_replayed_response_has_a_header_that_says_so(app: App, api: Api) -> None:
@@ -198,11 +198,11 @@ async def test_a_replayed_response_has_a_header_that_says_so(app: App, api: Api)
         ("/api/fyke/runs/bulk", {"action": "rerun", "runs": [slug]}),
     ]:
         headers = {"idempotency-key": path}
-        first, again = [await api.post(path, body, headers=headers) for _ in range(2)]
-        assert (first.status_code, again.status_code) == (200, 200), (path, first.text)
-        assert first.json()["data"] == again.json()["data"], path
+        first, repeated = [await api.post(path, body, headers=headers) for _ in range(2)]
+        assert (first.status_code, repeated.status_code) == (200, 200), (path, first.text)
+        assert first.json()["data"] == repeated.json()["data"], path
         assert REPLAYED not in first.headers, path
-        assert again.headers[REPLAYED] == "true", path
+        assert repeated.headers[REPLAYED] == "true", path
         assert REPLAYED not in (await api.post(path, body)).headers, path
     body = start_body(worker.id, is_async=False)
     other = await api.post(RUN, body, headers={"idempotency-key": RUN})

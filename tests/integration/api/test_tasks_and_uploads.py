@@ -35,9 +35,9 @@ async def test_the_second_of_two_editors_of_a_task_is_refused(app: App, api: Api
     assert (first["revision"], first["title"]) == (1, "Mine")
     late = await api.send("PUT", path, json={"revision": 0, "title": "Theirs"})
     fails(late, 409, 4000, "this task was changed by another user")
-    kept = await data(await api.send("PUT", path, json={"revision": 1, "input": {"urls": 1}}))
-    assert kept["fault"] == "input"
-    assert kept["problems"][0]["field"] == "urls"
+    changed = await data(await api.send("PUT", path, json={"revision": 1, "input": {"urls": 1}}))
+    assert changed["fault"] == "input"
+    assert changed["problems"][0]["field"] == "urls"
     copied = await data(await api.post(f"{path}/clone"))
     assert (copied["title"], copied["revision"]) == ("Mine (copy)", 0)
     listed = await data(await api.get("/api/fyke/tasks", params={"keyword": "copy"}))
@@ -82,9 +82,9 @@ async def test_the_month_of_all_schedules_is_bounded(app: App, api: Api) -> None
 async def test_an_upload_becomes_a_version(app: App, api: Api) -> None:
     files = {"scraper_file": ("prices.zip", GOOD)}
     sent = await api.send("POST", "/api/fyke/uploads", files=files, data={"name": "prices.zip"})
-    made = await data(sent)
-    path = f"/api/fyke/uploads/{made['id']}"
-    async for _seen in app.services.uploads.follow(app.owner, made["id"]):
+    upload = await data(sent)
+    path = f"/api/fyke/uploads/{upload['id']}"
+    async for _seen in app.services.uploads.follow(app.owner, upload["id"]):
         pass
     seen = await data(await api.get(path))
     assert (seen["state"], seen["label"], seen["language"]) == ("ready", "prices.zip", "python")
@@ -92,8 +92,8 @@ async def test_an_upload_becomes_a_version(app: App, api: Api) -> None:
     run = await data(await api.post(f"{path}/test", {"input": INPUT, "name": "prices"}))
     shown = await data(await api.post("/api/v1/run/detail", {"run_slug": run["run_slug"]}))
     assert shown["origin"] == "web"  # the name that clients of v1 know
-    done = await data(await api.post(f"{path}/publish", {"name": "prices", "public": True}))
-    assert (done["path"], done["version"]) == ("owner/prices", "v1.0.1")
+    published = await data(await api.post(f"{path}/publish", {"name": "prices", "public": True}))
+    assert (published["path"], published["version"]) == ("owner/prices", "v1.0.1")
     empty = {"scraper_file": ("x.zip", b"")}
     fails(await api.send("POST", "/api/fyke/uploads", files=empty), 400, 4000, "must not be empty")
     git = await api.post("/api/fyke/uploads/git", {"url": "git@example.com:a/b"})

@@ -187,14 +187,14 @@ async def test_unchanged_details_are_not_sent_again(app: App, api: Api, run_slug
         assert tag.startswith('W/"'), path
         assert first.headers["cache-control"] == "private, no-cache"
         for condition in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
-            again = await api.http.get(
+            repeated = await api.http.get(
                 path, headers={"api-key": api.key, "if-none-match": condition}
             )
-            assert (again.status_code, again.content) == (304, b""), path
-            assert again.headers["etag"] == tag
-            assert again.headers["cache-control"] == "private, no-cache"
-            assert again.headers["x-request-id"]
-            assert again.headers["access-control-allow-origin"] == "*"
+            assert (repeated.status_code, repeated.content) == (304, b""), path
+            assert repeated.headers["etag"] == tag
+            assert repeated.headers["cache-control"] == "private, no-cache"
+            assert repeated.headers["x-request-id"]
+            assert repeated.headers["access-control-allow-origin"] == "*"
         changed = await api.get(path, headers={"if-none-match": 'W/"other"'})
         assert changed.json()["data"] == first.json()["data"]
 

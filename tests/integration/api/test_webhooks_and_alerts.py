@@ -26,9 +26,9 @@ async def ask(api: Api, path: str, **params: Any) -> Any:
 
 
 async def test_a_webhook_is_created_changed_and_deleted(api: Api) -> None:
-    made = await api.ok(HOOKS, HOOK)
-    assert set(made) == {"id", "name", "secret"} and made["secret"].startswith("whsec_")
-    webhook = await ask(api, f"{HOOKS}/{made['id']}")
+    endpoint = await api.ok(HOOKS, HOOK)
+    assert set(endpoint) == {"id", "name", "secret"} and endpoint["secret"].startswith("whsec_")
+    webhook = await ask(api, f"{HOOKS}/{endpoint['id']}")
     assert (webhook["url"], webhook["events"], webhook["enabled"]) == (
         HOOK["url"],
         ["run.failed"],
@@ -36,14 +36,16 @@ async def test_a_webhook_is_created_changed_and_deleted(api: Api) -> None:
     )
     assert "secret" not in webhook and webhook["old_secret_until"] == 0
     changed = await api.send(
-        "PUT", f"{HOOKS}/{made['id']}", json=HOOK | {"events": "run.aborted", "enabled": "false"}
+        "PUT",
+        f"{HOOKS}/{endpoint['id']}",
+        json=HOOK | {"events": "run.aborted", "enabled": "false"},
     )
     assert changed.json()["data"]["events"] == ["run.aborted"]
-    again = await api.ok(f"{HOOKS}/{made['id']}/rotate")
-    assert again["secret"] != made["secret"]
-    assert (await ask(api, f"{HOOKS}/{made['id']}"))["old_secret_until"] > 0
-    assert (await api.send("DELETE", f"{HOOKS}/{made['id']}")).status_code == 200
-    fails(await api.get(f"{HOOKS}/{made['id']}"), 404, 4040)
+    rotated = await api.ok(f"{HOOKS}/{endpoint['id']}/rotate")
+    assert rotated["secret"] != endpoint["secret"]
+    assert (await ask(api, f"{HOOKS}/{endpoint['id']}"))["old_secret_until"] > 0
+    assert (await api.send("DELETE", f"{HOOKS}/{endpoint['id']}")).status_code == 200
+    fails(await api.get(f"{HOOKS}/{endpoint['id']}"), 404, 4040)
     assert await ask(api, HOOKS) == {"list": []}
 
 
@@ -76,12 +78,12 @@ async def test_a_name_is_unique_and_an_account_has_at_most_twenty_webhooks(api: 
 
 async def test_a_delivery_has_the_sent_body(app: App, api: Api) -> None:
     await app.register_runner()
-    made = await api.ok(HOOKS, HOOK)
+    endpoint = await api.ok(HOOKS, HOOK)
     run = await a_run(app, Outcome.EXIT_CODE)
-    page = await ask(api, "/api/fyke/deliveries", webhook=made["id"])
+    page = await ask(api, "/api/fyke/deliveries", webhook=endpoint["id"])
     [listed] = page["list"]
     assert (listed["webhook"], listed["event"], listed["kind"]) == (
-        made["id"],
+        endpoint["id"],
         "run.failed",
         "terminal",
     )

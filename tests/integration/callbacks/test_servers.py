@@ -63,13 +63,13 @@ async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_t
             await asyncio.to_thread(receiver.wait, "/x", 2)
             async with asyncio.timeout(20):
                 while True:
-                    [done] = await storage.read(lambda tx: tx.outbox.of_run(run.id))
-                    if done.state is not DeliveryState.PENDING:
+                    [delivered] = await storage.read(lambda tx: tx.outbox.of_run(run.id))
+                    if delivered.state is not DeliveryState.PENDING:
                         break
                     await asyncio.sleep(0.01)
         await storage.close()
         first, second = receiver.at("/x")
-    assert (done.state, done.tries) == (DeliveryState.DELIVERED, 1)
+    assert (delivered.state, delivered.tries) == (DeliveryState.DELIVERED, 1)
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == claimed.id
     assert first.body == second.body
     assert Webhook(secret_for(MASTER, claimed.account_id)).verify(first.body, first.headers)
@@ -77,10 +77,10 @@ async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_t
 
 async def settled(sender: CallbackSender, total: int) -> None:
     """Wait until every call is recorded as accepted: then none of them can be sent again."""
-    taken = DeliveryFilter(DeliveryState.DELIVERED)
+    accepted = DeliveryFilter(DeliveryState.DELIVERED)
 
     def count(tx: Transaction) -> int:
-        return tx.outbox.page(sender.owner, taken, offset=0, limit=1)[0]
+        return tx.outbox.page(sender.owner, accepted, offset=0, limit=1)[0]
 
     async with asyncio.timeout(30):
         while await sender.storage.read(count) < total:
@@ -103,18 +103,18 @@ async def two_servers(url: str, total: int) -> None:
                 delivering(other, counting[1], all_signals[1], clock),
             ):
                 await sender.end(*runs)
-                came = await asyncio.to_thread(receiver.wait, "/x", total, 30 + total)
+                requests = await asyncio.to_thread(receiver.wait, "/x", total, 30 + total)
                 await settled(sender, total)
             await other.close()
         for item in (*all_signals, *notifiers):
             item.close()
-        came = receiver.at("/x")
-    ids = Counter(request.headers["webhook-id"] for request in came)
+        requests = receiver.at("/x")
+    ids = Counter(request.headers["webhook-id"] for request in requests)
     assert (len(ids), ids.most_common(1)[0][1]) == (total, 1)
     assert sum(notifier.count for notifier in counting) == total
     if total > 100:  # on a busy machine, one server may send all of a few callbacks
         assert min(notifier.count for notifier in counting) > 0, "one server did all the work"
-    times = sorted(request.at for request in came)
+    times = sorted(request.at for request in requests)
     for first, last in zip(times, times[A_SECOND:], strict=False):
         assert last - first > 1, f"{A_SECOND + 1} requests within {last - first:.3f} s"
 

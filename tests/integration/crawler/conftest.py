@@ -19,5 +19,5 @@ def python(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture
 def served() -> Iterator[Site]:
-    with site() as made:
-        yield made
+    with site() as crawled_site:
+        yield crawled_site

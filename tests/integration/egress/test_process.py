@@ -114,16 +114,18 @@ async def test_a_kill_in_the_middle_of_a_download_loses_no_count(tmp_path: Path)
         await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
         _, reader, writer = await socks(port_of(sock), "127.0.0.1", origin.port)
         writer.write(b"go\n")
-        got = len(await reader.readexactly(5_000_000))
+        received = len(await reader.readexactly(5_000_000))
         process.kill()
         try:
             while data := await reader.read(65536):
-                got += len(data)
+                received += len(data)
         except ConnectionError:
             pass
         writer.close()
         final = await client.close(ATTEMPT)
-    assert got <= final.down <= got + 10_000_000  # includes counted bytes that were never read
+    assert (
+        received <= final.down <= received + 10_000_000
+    )  # includes counted bytes that were never read
 
 
 async def test_an_attempt_can_be_closed_while_the_process_is_down(tmp_path: Path) -> None:
@@ -136,8 +138,8 @@ async def test_an_attempt_can_be_closed_while_the_process_is_down(tmp_path: Path
         with pytest.raises(ConnectionRefusedError):
             await connect(port_of(sock))
         process.start()
-        again = listener()
-        await client.open([again], EgressGrant(ATTEMPT, SECRET, ""))
+        new_listener = listener()
+        await client.open([new_listener], EgressGrant(ATTEMPT, SECRET, ""))
         assert client.traffic(ATTEMPT) == Traffic()
 
 
@@ -200,8 +202,8 @@ asyncio.run(main())
 
 async def test_the_end_of_the_runner_closes_all_its_attempts(tmp_path: Path) -> None:
     async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
-        mine = listener()
-        await client.open([mine], EgressGrant(ATTEMPT, SECRET, ""))
+        first = listener()
+        await client.open([first], EgressGrant(ATTEMPT, SECRET, ""))
         runner = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _RUNNER, str(process.path),
             stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
@@ -225,7 +227,7 @@ async def test_the_end_of_the_runner_closes_all_its_attempts(tmp_path: Path) -> 
         for port in ports:
             with pytest.raises(ConnectionRefusedError):
                 await connect(port)
-        await move(port_of(mine), origin.port, 5)  # connections of another runner continue
+        await move(port_of(first), origin.port, 5)  # connections of another runner continue
 
 
 async def test_only_the_same_user_can_connect_to_the_socket(tmp_path: Path) -> None:

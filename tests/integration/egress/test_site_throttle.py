@@ -134,9 +134,9 @@ async def test_concurrent_connections_are_limited_across_runs_with_a_share_for_e
         for _, writer in held:
             writer.close()
         async with asyncio.timeout(10):
-            while (again := await opened(second, "two"))[0] != 200:
-                again[1].close()
-        for _, writer in (*late, again):
+            while (retried := await opened(second, "two"))[0] != 200:
+                retried[1].close()
+        for _, writer in (*late, retried):
             writer.close()
     await egress.stop()
 

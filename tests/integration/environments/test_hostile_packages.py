@@ -117,10 +117,10 @@ class Trial:
     async def clean_seal(self, version: Any, account: str = OTHER) -> sealing.Seal:
         """Reinstall for the second account with the current caches; return the seal."""
         clean = replace(version, requirements="clean==1.0\n", worker_id="other")
-        made = await self.installing().ensure(clean, self.clean, account)
-        assert made.path is not None
-        seen = sealing.read_tree(made.path)
-        shutil.rmtree(made.path.parent)
+        environment = await self.installing().ensure(clean, self.clean, account)
+        assert environment.path is not None
+        seen = sealing.read_tree(environment.path)
+        shutil.rmtree(environment.path.parent)
         return seen
 
     def check(self) -> None:
@@ -146,13 +146,15 @@ class Trial:
 
 @pytest.fixture
 def canary() -> Iterator[Canary]:
-    made = Canary()
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
+    new_canary = Canary()
+    thread = threading.Thread(
+        target=new_canary.server.serve_forever, kwargs={"poll_interval": 0.01}
+    )
     thread.start()
-    yield made
-    made.server.shutdown()
+    yield new_canary
+    new_canary.server.shutdown()
     thread.join()
-    made.server.server_close()
+    new_canary.server.server_close()
 
 
 @pytest.fixture

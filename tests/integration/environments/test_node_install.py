@@ -29,9 +29,9 @@ VERSION: Version = a_version("w", language=Language.NODE)
 
 @pytest.fixture
 def registry() -> Iterator[Registry]:
-    with served(Registry()) as made:
-        made.add("left", "1.2.3")
-        yield made
+    with served(Registry()) as running:
+        running.add("left", "1.2.3")
+        yield running
 
 
 @pytest.fixture

@@ -129,9 +129,9 @@ async def test_concurrent_builders_share_one_build(
     workspace: Workspace, tmp_path: Path, root: Path
 ) -> None:
     builders = [workspace.offline() for _ in range(2)]
-    made = await asyncio.gather(*(builders[n % 2].ensure(version(), tmp_path) for n in range(4)))
-    assert len({environment.path for environment in made}) == 1
-    assert len({environment.log for environment in made}) == 1
+    built = await asyncio.gather(*(builders[n % 2].ensure(version(), tmp_path) for n in range(4)))
+    assert len({environment.path for environment in built}) == 1
+    assert len({environment.log for environment in built}) == 1
     left = [path.name for path in root.iterdir() if path.name != ".locks"]
     assert len(left) == 1
 

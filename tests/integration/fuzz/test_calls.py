@@ -95,10 +95,10 @@ class Hostile:
         dice = self._dice
         if dice.random() < 0.3:
             return dice.randbytes(dice.randrange(60))
-        made = message(dice.choice(BODIES))[5:]
+        encoded = message(dice.choice(BODIES))[5:]
         if dice.random() < 0.2:
-            made += b"\x12" + bytes([len(OTHERS[1])]) + OTHERS[1]
-        return made
+            encoded += b"\x12" + bytes([len(OTHERS[1])]) + OTHERS[1]
+        return encoded
 
 
 @pytest.fixture

@@ -42,21 +42,21 @@ def loop(levels: int, members: int) -> Any:
 
 def hostile() -> dict[str, str]:
     """More than sixty schemas, by name."""
-    made: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
     for number, pattern in enumerate(PATTERNS):
         limits = [{"field": "a", "max": 1, "regex": pattern}]
-        made[f"pattern {number}"] = one(pattern=pattern, default="a" * 5000) | {
+        schemas[f"pattern {number}"] = one(pattern=pattern, default="a" * 5000) | {
             "concurrency": {"fields": ["a"], "limits": limits}
         }
     for number, place in enumerate(REFERENCES):
-        made[f"reference {number}"] = {"$ref": place, "$schema": place, "$id": place} | one(
+        schemas[f"reference {number}"] = {"$ref": place, "$schema": place, "$id": place} | one(
             **{"$ref": place, "$dynamicRef": place, "allOf": [{"$ref": place}]}
         )
     for levels, wide in ((25, 1), (25, 700), (28, 2), (33, 1), (200, 1)):
-        made[f"deep {levels} {wide}"] = one(default=loop(levels, wide))
+        schemas[f"deep {levels} {wide}"] = one(default=loop(levels, wide))
     options = [{"label": f"l{n}", "value": n} for n in range(6000)]
     many = {"properties": [{"name": f"n{n}", "type": "string"} for n in range(6000)]}
-    made |= {
+    schemas |= {
         "giant enum": one(enum=list(range(19_000))),
         "giant options": one(editor="select", options=options, default=5999),
         "equal options": one(editor="select", options=[{"label": "x", "value": 1}] * 6000),
@@ -81,7 +81,7 @@ def hostile() -> dict[str, str]:
         "wrong types": {"properties": {"a": {"$ref": "#"}}, "concurrency": 5, "b": [], "x": {}},
         "legacy": one() | {"b": "b" * 100_000},
     }  # fmt: skip
-    texts = {name: json.dumps(document) for name, document in made.items()}
+    texts = {name: json.dumps(document) for name, document in schemas.items()}
     return texts | {
         "brackets": "[" * 499_999,
         "braces": '{"a":' * 99_999,

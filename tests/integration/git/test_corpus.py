@@ -173,13 +173,13 @@ async def test_no_revision_or_folder_is_taken_as_an_option(field: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_no_repository_runs_code(canary: Canary, step: int, tmp_path: Path) -> None:
-    made = repositories(canary.port)
-    assert len(made) >= 40
+    corpus = repositories(canary.port)
+    assert len(corpus) >= 40
     outcomes: dict[str, str] = {}
     with git_server(tmp_path) as server:
         rules = AddressRules([f"localhost:{server.port}"])
         async with watched(rules, certificates=server.certificate) as (git, tools):
-            for name, make in list(made.items())[::step]:
+            for name, make in list(corpus.items())[::step]:
                 make(server.root / name)
                 started = time.monotonic()
                 try:

@@ -45,16 +45,16 @@ Maker = Callable[..., SystemGit]
 
 @pytest.fixture
 async def make(server: GitServer) -> AsyncIterator[Maker]:
-    made: list[SystemGit] = []
+    fetchers: list[SystemGit] = []
 
     def maker(**more: Any) -> SystemGit:
         rules = more.pop("rules", AddressRules([f"localhost:{server.port}"]))
         fetcher = sandboxed_git(rules, **({"certificates": server.certificate} | more))
-        made.append(fetcher)
+        fetchers.append(fetcher)
         return fetcher
 
     yield maker
-    for item in made:
+    for item in fetchers:
         item.close()
 
 

@@ -90,21 +90,21 @@ def repository(terminal: Terminal, name: str, **files: str) -> Path:
 def test_a_branch_is_fetched_checked_and_published(terminal: Terminal) -> None:
     folder = repository(terminal, "prices", **{"fyke.json": DECLARED})
     git(folder, "branch", "release")
-    done = terminal.type(
+    command = terminal.type(
         terminal.url("prices"), "--ref", "release", "--folder", "workers/it", "--name", "prices",
         "--title", "Prices", "--private",
     )  # fmt: skip
-    assert done.exit_code == 0, done.stderr
-    assert "worker   other/prices" in done.stdout and "v1.0.1" in done.stdout
-    steps = [line.split()[:2] for line in done.stderr.splitlines()]
+    assert command.exit_code == 0, command.stderr
+    assert "worker   other/prices" in command.stdout and "v1.0.1" in command.stdout
+    steps = [line.split()[:2] for line in command.stderr.splitlines()]
     assert steps[:2] == [["fetch", "passed:"], ["archive", "passed:"]]
-    assert "declared passed: 1 domain" in done.stderr
-    assert "warning: there is no README.md" in done.stderr
+    assert "declared passed: 1 domain" in command.stderr
+    assert "warning: there is no README.md" in command.stderr
     assert terminal.kept() == 0
-    again = terminal.type(
+    second = terminal.type(
         terminal.url("prices"), "--folder", "workers/it", "--name", "prices", "--json"
     )
-    printed = again.stdout.splitlines()[-1]  # preceded by log lines of the server in this process
+    printed = second.stdout.splitlines()[-1]  # preceded by log lines of the server in this process
     assert json.loads(printed)["version"] == "v1.0.1", "the same content again"
 
 
@@ -122,6 +122,9 @@ def test_a_project_that_cannot_be_published_is_reported_and_removed(terminal: Te
         ((there, "--description", "x"), 2, "--description is for a folder"),
         (("somewhere", "--ref", "main"), 2, "--ref and --folder require the https address"),
     ):
-        done = terminal.type(*words)
-        assert (done.exit_code, message in done.stderr) == (code, True), (words, done.stderr)
+        command = terminal.type(*words)
+        assert (command.exit_code, message in command.stderr) == (code, True), (
+            words,
+            command.stderr,
+        )
     assert terminal.kept() == 0

@@ -41,44 +41,44 @@ async def test_a_waiting_version_is_visible_to_its_account_only_until_it_is_appr
     app: App,
 ) -> None:
     services = app.services
-    made = await app.publish("prices", caller=app.other)
-    assert (made.public, made.latest, made.latest_approved) == (False, "v1.0.1", "")
+    worker = await app.publish("prices", caller=app.other)
+    assert (worker.public, worker.latest, worker.latest_approved) == (False, "v1.0.1", "")
     for caller in (None, replace(app.owner, operator=False)):
         with pytest.raises(WorkerNotFound):
-            await services.workers.find(caller, made.path)
+            await services.workers.find(caller, worker.path)
         assert await services.catalog.page(caller, "prices", offset=0, limit=5) == (0, [])
-    run = await services.runs.start(app.other, StartRequest(made.id, None, INPUT, "", Origin.API))
+    run = await services.runs.start(app.other, StartRequest(worker.id, None, INPUT, "", Origin.API))
     assert run.version == "v1.0.1"
 
     submission = await the_one(app)
     decided = await services.reviews.approve(app.owner, submission, " fine ")
     assert (decided.state, decided.reply) == (SubmissionState.APPROVED, "fine")
-    seen = await services.workers.find(None, made.path)
+    seen = await services.workers.find(None, worker.path)
     assert (seen.public, seen.latest) == (True, "v1.0.1")
-    assert [v.number for v in await services.workers.versions(None, made.id)] == ["v1.0.1"]
-    assert (await services.reviews.of_worker(app.other, made.id))[0].decided_by
+    assert [v.number for v in await services.workers.versions(None, worker.id)] == ["v1.0.1"]
+    assert (await services.reviews.of_worker(app.other, worker.id))[0].decided_by
 
 
 async def test_other_accounts_keep_the_last_approved_version(
     app: App,
 ) -> None:
     services = app.services
-    made = await app.publish("prices", caller=app.other)
+    worker = await app.publish("prices", caller=app.other)
     await services.reviews.approve(app.owner, await the_one(app))
     newer = await app.publish("prices", caller=app.other, main="print('two')\n")
     assert (newer.latest, newer.latest_approved) == ("v1.0.2", "v1.0.1")
     stranger = replace(app.owner, operator=False)
-    seen = await services.workers.find(stranger, made.id)
+    seen = await services.workers.find(stranger, worker.id)
     assert seen.latest == "v1.0.1"
     assert (await services.workers.version(stranger, seen)).number == "v1.0.1"
-    assert [v.number for v in await services.workers.versions(stranger, made.id)] == ["v1.0.1"]
+    assert [v.number for v in await services.workers.versions(stranger, worker.id)] == ["v1.0.1"]
     with pytest.raises(UnknownVersion, match=r"v1\.0\.2.*the latest is v1\.0\.1"):
         await services.workers.version(stranger, seen, "v1.0.2")
     _, [listed] = await services.catalog.page(stranger, "prices", offset=0, limit=5)
     assert listed.latest == "v1.0.1"
-    run = await services.runs.start(stranger, StartRequest(made.id, None, INPUT, "", Origin.API))
+    run = await services.runs.start(stranger, StartRequest(worker.id, None, INPUT, "", Origin.API))
     assert run.version == "v1.0.1"
-    own = await services.workers.find(app.other, made.id)
+    own = await services.workers.find(app.other, worker.id)
     assert (await services.workers.version(app.other, own)).number == "v1.0.2"
 
 
@@ -95,36 +95,36 @@ async def test_a_returned_version_stays_with_its_account_and_can_be_submitted_ag
     app: App,
 ) -> None:
     reviews = app.services.reviews
-    made = await app.publish("prices", caller=app.other)
+    worker = await app.publish("prices", caller=app.other)
     submission = await the_one(app)
     with pytest.raises(InvalidFields, match="describe what to change"):
         await reviews.send_back(app.owner, submission, "  ")
     await reviews.send_back(app.owner, submission, "Name the site in the README")
-    [returned] = await reviews.of_worker(app.other, made.id)
+    [returned] = await reviews.of_worker(app.other, worker.id)
     assert (returned.state, returned.reply) == (
         SubmissionState.RETURNED,
         "Name the site in the README",
     )
     with pytest.raises(WorkerNotFound):
-        await app.services.workers.find(None, made.id)
-    again = await reviews.share(app.other, made.id, "", "It is in the title")
-    assert again is not None and again.state is SubmissionState.WAITING
-    view = await reviews.get(app.owner, again.id)
+        await app.services.workers.find(None, worker.id)
+    resubmitted = await reviews.share(app.other, worker.id, "", "It is in the title")
+    assert resubmitted is not None and resubmitted.state is SubmissionState.WAITING
+    view = await reviews.get(app.owner, resubmitted.id)
     assert (view.submission.note, view.version.number) == ("It is in the title", "v1.0.1")
 
 
 async def test_a_newer_version_replaces_the_waiting_one(app: App) -> None:
-    made = await app.publish("prices", caller=app.other)
+    worker = await app.publish("prices", caller=app.other)
     first = await the_one(app)
     await app.publish("prices", caller=app.other, main="print('two')\n")
     second = await the_one(app)
     assert first != second
     with pytest.raises(DecidedAlready, match="it was replaced"):
         await app.services.reviews.approve(app.owner, first)
-    await app.services.reviews.take_back(app.other, made.id)
+    await app.services.reviews.take_back(app.other, worker.id)
     assert await waiting(app) == []
     with pytest.raises(NotFound, match="No version of this worker is waiting"):
-        await app.services.reviews.take_back(app.other, made.id)
+        await app.services.reviews.take_back(app.other, worker.id)
 
 
 async def test_the_second_of_two_reviewers_gets_the_decision_of_the_first(app: App) -> None:
@@ -138,16 +138,16 @@ async def test_the_second_of_two_reviewers_gets_the_decision_of_the_first(app: A
     )
     late = [result for result in results if isinstance(result, DecidedAlready)]
     assert len(late) == 7
-    done = (await reviews.get(app.owner, submission)).submission
-    assert all(item.submission == done for item in late)
-    assert done.decided_at and done.decided_by
+    decided = (await reviews.get(app.owner, submission)).submission
+    assert all(item.submission == decided for item in late)
+    assert decided.decided_at and decided.decided_by
 
 
 async def test_the_content_of_an_approved_version_is_approved_again(app: App) -> None:
-    made = await app.publish("prices", caller=app.other)
+    worker = await app.publish("prices", caller=app.other)
     await app.services.reviews.approve(app.owner, await the_one(app))
     await app.publish("prices", caller=app.other, main="print('two')\n")
-    await app.services.reviews.take_back(app.other, made.id)
+    await app.services.reviews.take_back(app.other, worker.id)
     back = await app.publish("prices", caller=app.other)
     assert (back.latest, back.latest_approved) == ("v1.0.3", "v1.0.3")
     assert await waiting(app) == []
@@ -155,21 +155,21 @@ async def test_the_content_of_an_approved_version_is_approved_again(app: App) ->
 
 async def test_making_a_worker_private_withdraws_its_submission(app: App) -> None:
     services = app.services
-    made = await app.publish("prices", caller=app.other)
+    worker = await app.publish("prices", caller=app.other)
     await services.reviews.approve(app.owner, await the_one(app))
     await app.publish("prices", caller=app.other, main="print('two')\n")
-    await services.reviews.unshare(app.other, made.id)
+    await services.reviews.unshare(app.other, worker.id)
     assert await waiting(app) == []
     with pytest.raises(WorkerNotFound):
-        await services.workers.find(None, made.id)
-    assert await services.reviews.share(app.other, made.id, "v1.0.1") is None
-    assert (await services.workers.find(None, made.id)).latest == "v1.0.1"
+        await services.workers.find(None, worker.id)
+    assert await services.reviews.share(app.other, worker.id, "v1.0.1") is None
+    assert (await services.workers.find(None, worker.id)).latest == "v1.0.1"
 
 
 async def test_a_withdrawn_version_cannot_be_approved(app: App) -> None:
-    made = await app.publish("prices", caller=app.other)
+    worker = await app.publish("prices", caller=app.other)
     submission = await the_one(app)
-    await app.withdraw(made, "v1.0.1")
+    await app.withdraw(worker, "v1.0.1")
     with pytest.raises(VersionUnavailable, match=r"version v1\.0\.1 was withdrawn$"):
         await app.services.reviews.approve(app.owner, submission)
     await app.services.reviews.send_back(app.owner, submission, "you withdrew it")
@@ -177,9 +177,9 @@ async def test_a_withdrawn_version_cannot_be_approved(app: App) -> None:
 
 async def test_the_reviewer_runs_a_sample_and_sees_its_state(app: App) -> None:
     services = app.services
-    made = await app.publish("prices", caller=app.other)
+    worker = await app.publish("prices", caller=app.other)
     submission = await the_one(app)
-    assert (await services.workers.find(app.owner, made.id)).id == made.id
+    assert (await services.workers.find(app.owner, worker.id)).id == worker.id
     run = await services.reviews.sample(app.owner, submission, INPUT)
     assert (run.account_id, run.origin) == (app.owner.account_id, Origin.TEST)
     await app.execute([{"a": 1}])
@@ -190,12 +190,12 @@ async def test_the_reviewer_runs_a_sample_and_sees_its_state(app: App) -> None:
     with pytest.raises(DecidedAlready):
         await services.reviews.sample(app.owner, submission, INPUT)
     with pytest.raises(WorkerNotFound):
-        await services.workers.find(app.owner, made.id)
+        await services.workers.find(app.owner, worker.id)
 
 
 async def test_each_role_has_its_permissions_in_a_review(app: App) -> None:
     reviews = app.services.reviews
-    made = await app.publish("prices", caller=app.other)
+    worker = await app.publish("prices", caller=app.other)
     submission = await the_one(app)
     for call in (
         reviews.approve(app.other, submission),
@@ -203,8 +203,8 @@ async def test_each_role_has_its_permissions_in_a_review(app: App) -> None:
         reviews.sample(app.other, submission, INPUT),
         reviews.page(app.other, waiting=True, offset=0, limit=5),
         reviews.approve(replace(app.owner, role=Role.VIEWER), submission),
-        reviews.share(replace(app.other, role=Role.VIEWER), made.id),
-        reviews.share(app.owner, made.id),
+        reviews.share(replace(app.other, role=Role.VIEWER), worker.id),
+        reviews.share(app.owner, worker.id),
     ):
         with pytest.raises(Forbidden):
             await call

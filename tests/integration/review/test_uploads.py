@@ -123,8 +123,8 @@ async def test_a_test_run_uses_a_draft_that_only_its_account_sees(app: App) -> N
     assert draft.state is VersionState.DRAFT
     with pytest.raises(UnknownVersion):
         await services.workers.version(app.owner, worker, "v1.0.1")
-    again = await services.uploads.test_run(app.other, upload.id, INPUT, "prices")
-    assert again.version == "v1.0.1"  # the same content is the same draft
+    second_run = await services.uploads.test_run(app.other, upload.id, INPUT, "prices")
+    assert second_run.version == "v1.0.1"  # the same content is the same draft
 
     published, version, _ = await services.uploads.publish(app.other, upload.id, name="prices")
     assert (version.id, version.state) == (draft.id, VersionState.PUBLISHED)
@@ -285,8 +285,8 @@ async def test_a_repository_becomes_a_published_version(tmp_path: Path, template
             failed = await finished(app, await uploads.add_git(app.other, wrong))
             assert failed.state is UploadState.FAILED
             assert "no branch, tag or commit 'nowhere'" in failed.step("fetch").note  # type: ignore[union-attr]
-            again = await finished(app, await uploads.restart(app.other, failed.id))
-            assert again.state is UploadState.FAILED
+            restarted = await finished(app, await uploads.restart(app.other, failed.id))
+            assert restarted.state is UploadState.FAILED
             with pytest.raises(InvalidRequest, match="SSH is not supported"):
                 await uploads.add_git(app.other, GitSource("git@github.com:a/b"))
         git.close()

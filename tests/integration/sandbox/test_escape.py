@@ -33,8 +33,8 @@ MIN_PROBES = {Language.PYTHON: 200, Language.NODE: 100, Language.GO: 150}
 
 @pytest.fixture(params=SPAWNERS)
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
-    async with sandbox_setup(request.param) as made:
-        yield made
+    async with sandbox_setup(request.param) as setup:
+        yield setup
 
 
 def numbers() -> dict[str, int]:
@@ -77,12 +77,12 @@ def canaries(setup: SandboxSetup) -> Iterator[Canaries]:
             ("doorbell.sock", socket.SOCK_DGRAM),
         ):
             at = setup.home / "run" / word
-            made = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
-            made.bind(str(at))
+            listening = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
+            listening.bind(str(at))
             stack.callback(at.unlink)
             at.chmod(0o777)
             paths.append(str(at))
-            (datagrams if kind == socket.SOCK_DGRAM else streams).append(made)
+            (datagrams if kind == socket.SOCK_DGRAM else streams).append(listening)
         for server in streams:
             server.listen(8)
         file = setup.home / "canary.txt"
@@ -204,5 +204,5 @@ for pid in {[pid for pid in pids if pid > 4]}:
     assert len(pids) == 2
     if setup.launcher is not None:  # signals, keyrings and files are also separated by user
         owners = {os.stat(f"/proc/{pid}").st_uid for pid in pids}
-        mine = (await setup.open("import time; time.sleep(600)"))._spawned.user  # type: ignore[attr-defined]
-        assert {mine}.isdisjoint(owners)
+        own_user = (await setup.open("import time; time.sleep(600)"))._spawned.user  # type: ignore[attr-defined]
+        assert {own_user}.isdisjoint(owners)

@@ -64,8 +64,8 @@ print("up", flush=True)
 
 @pytest.fixture(params=SPAWNERS)
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
-    async with sandbox_setup(request.param) as made:
-        yield made
+    async with sandbox_setup(request.param) as setup:
+        yield setup
 
 
 async def ends(sandbox: Sandbox, name: str, setup: SandboxSetup) -> float:

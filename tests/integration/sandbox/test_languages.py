@@ -28,8 +28,8 @@ for (;;) kept.push(Array.from({ length: 131072 }, (_, n) => n + 0.5));
 
 @pytest.fixture(params=SPAWNERS)
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
-    async with sandbox_setup(request.param) as made:
-        yield made
+    async with sandbox_setup(request.param) as setup:
+        yield setup
 
 
 async def run_node(

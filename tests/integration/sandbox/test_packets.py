@@ -60,17 +60,19 @@ class Network:
 
     def sniffer(self) -> socket.socket:
         """A socket that captures every packet on every interface."""
-        made: list[socket.socket] = []
+        sockets: list[socket.socket] = []
 
         def listen() -> None:
             self.enter()
-            made.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
+            sockets.append(
+                socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            )
 
         thread = threading.Thread(target=listen)
         thread.start()
         thread.join()
-        made[0].setblocking(False)
-        return made[0]
+        sockets[0].setblocking(False)
+        return sockets[0]
 
 
 @pytest.fixture
@@ -81,9 +83,9 @@ def net() -> Iterator[Network]:
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"up\n"
-        made = Network(holder.pid)
-        made.within(WIRES)
-        yield made
+        network = Network(holder.pid)
+        network.within(WIRES)
+        yield network
     finally:
         holder.kill()
         holder.wait()

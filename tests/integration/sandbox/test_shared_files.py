@@ -97,8 +97,8 @@ FOLDERS = ("/usr/bin", "/usr/lib", "/bundle", "/env")
 
 @pytest.fixture(params=SPAWNERS)
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
-    async with sandbox_setup(request.param) as made:
-        yield made
+    async with sandbox_setup(request.param) as setup:
+        yield setup
 
 
 @pytest.fixture

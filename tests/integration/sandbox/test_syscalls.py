@@ -71,8 +71,8 @@ print(json.dumps(met))
 
 @pytest.fixture(params=SPAWNERS[:1])
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
-    async with sandbox_setup(request.param) as made:
-        yield made
+    async with sandbox_setup(request.param) as setup:
+        yield setup
 
 
 async def met(setup: SandboxSetup, numbers: list[int]) -> dict[int, int | None]:

@@ -86,14 +86,22 @@ def test_python_works_with_both_package_names(fyke: Platform, package: str) -> N
     has_all(fyke, attempt)
 
 
-@pytest.mark.parametrize("made", ["loaded", "ours"])
+@pytest.mark.parametrize("stubs", ["loaded", "ours"])
 @pytest.mark.parametrize("package", PACKAGES)
 def test_node_works_with_both_package_names(
-    fyke: Platform, node_client: Path, tmp_path: Path, package: str, made: str
+    fyke: Platform, node_client: Path, tmp_path: Path, package: str, stubs: str
 ) -> None:
     port, attempt = fyke.thread.run(fyke.attempt(input_json=INPUT.encode()))
     (tmp_path / "sdk.proto").write_text(proto(package))
-    command = ["node", "stubs.js", str(port), package, made, json.dumps(ROWS), str(tmp_path)]
+    command = [
+        "node",
+        "stubs.js",
+        str(port),
+        package,
+        stubs,
+        json.dumps(ROWS),
+        str(tmp_path),
+    ]
     completed = subprocess.run(command, cwd=node_client, capture_output=True, text=True, timeout=60)
     assert completed.returncode == 0, completed.stderr
     assert json.loads(completed.stdout) == {"input": INPUT, "codes": [0] * 8}

@@ -41,12 +41,12 @@ def latencies(port: int, count: int = 200) -> float:
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as way:
         push = sdk_pb2_grpc.ResultStub(way).PushData
-        taken = []
+        seconds = []
         for _ in range(count):
             started = time.perf_counter()
             assert push(sdk_pb2.Data(jsonString="{}"), timeout=20).code == 0
-            taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+            seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
 @pytest.mark.parametrize(

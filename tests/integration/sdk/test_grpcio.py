@@ -34,10 +34,10 @@ def test_every_method_works(fyke: Platform) -> None:
         assert (reply.code, reply.jsonString) == (0, '{"url":"é"}')
         result, log = sdk_pb2_grpc.ResultStub(way), sdk_pb2_grpc.LogStub(way)
         items = [sdk_pb2.TableHeaderItem(label="L", key="k", format="text")]
-        done = result.SetTableHeader(sdk_pb2.TableHeader(headers=items))
-        assert (done.code, done.message) == (0, "success")
-        done = result.PushData(sdk_pb2.Data(jsonString='{"n": 12345678901234567890}'))
-        assert (done.code, done.message) == (0, "success")
+        call_reply = result.SetTableHeader(sdk_pb2.TableHeader(headers=items))
+        assert (call_reply.code, call_reply.message) == (0, "success")
+        call_reply = result.PushData(sdk_pb2.Data(jsonString='{"n": 12345678901234567890}'))
+        assert (call_reply.code, call_reply.message) == (0, "success")
         for level in ("Debug", "Info", "Warn", "Error"):
             assert getattr(log, level)(sdk_pb2.LogBody(log=f"line {level}")).code == 0
     fyke.thread.run(attempt.flush())
@@ -160,9 +160,9 @@ def test_a_closed_attempt_gets_an_error(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt())
     fyke.thread.run(attempt.close())
     with channel(port) as way:
-        done = sdk_pb2_grpc.ResultStub(way).PushData(sdk_pb2.Data(jsonString="{}"))
-    assert done.code != 0
-    assert "ended" in done.message
+        reply = sdk_pb2_grpc.ResultStub(way).PushData(sdk_pb2.Data(jsonString="{}"))
+    assert reply.code != 0
+    assert "ended" in reply.message
 
 
 def test_compressed_calls_are_refused_with_a_reason(fyke: Platform) -> None:

@@ -140,6 +140,6 @@ def test_connections_above_the_limit_are_refused(port: int) -> None:
     for client in clients:
         assert client.call("/x", b"still in") == b"still in"
         client.close()
-    again = H2Client(port)
-    assert again.call("/x", b"in again") == b"in again"
-    again.close()
+    new_client = H2Client(port)
+    assert new_client.call("/x", b"in again") == b"in again"
+    new_client.close()

@@ -42,18 +42,18 @@ def test_no_generated_file_is_stale(generator: ModuleType) -> None:
 
 def test_the_python_stubs_agree_with_the_proto_file(generator: ModuleType) -> None:
     proto = generator.read_proto(generator.PROTO.read_text("utf-8"))
-    made = sdk_pb2.DESCRIPTOR
-    assert made.package == proto.package
+    descriptor = sdk_pb2.DESCRIPTOR
+    assert descriptor.package == proto.package
     assert {
         name: [(field.name, field.number) for field in message.fields]
-        for name, message in made.message_types_by_name.items()
+        for name, message in descriptor.message_types_by_name.items()
     } == {
         name: [(field.name, field.number) for field in fields]
         for name, fields in proto.messages.items()
     }
     assert {
         name: [(item.name, item.output_type.name) for item in service.methods]
-        for name, service in made.services_by_name.items()
+        for name, service in descriptor.services_by_name.items()
     } == {
         name: [(method, response) for method, _, response in methods]
         for name, methods in proto.services.items()

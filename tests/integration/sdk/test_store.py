@@ -22,11 +22,11 @@ import sdk_pb2_grpc  # isort: skip
 def fyke(tmp_path: Path) -> Iterator[Platform]:
     url = rows_in(tmp_path)
     thread = LoopThread()
-    made = Platform(thread)
+    running = Platform(thread)
     results = open_results(url, durable=True)
-    thread.run(made.start(results))
-    yield made
-    thread.run(made.stop())
+    thread.run(running.start(results))
+    yield running
+    thread.run(running.stop())
     thread.run(results.close())
     thread.stop()
 

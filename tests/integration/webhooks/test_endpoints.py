@@ -35,13 +35,13 @@ async def test_an_endpoint_is_notified_of_the_start_and_then_of_the_end(
     working: App, receiver: Receiver
 ) -> None:
     fields = EndpointFields("All", receiver.url("/all"), ("run.started", *ENDS))
-    made = await working.services.webhooks.add(working.owner, fields)
+    endpoint = await working.services.webhooks.add(working.owner, fields)
     await working.services.webhooks.add(
         working.owner, replace(fields, name="Failures", url=receiver.url("/bad"), events=ENDS[1:2])
     )
     run = await a_run(working)
     failed = await a_run(working, Outcome.EXIT_CODE)
-    messages = [verified(made.secret, message) for message in await came(receiver, "/all", 4)]
+    messages = [verified(endpoint.secret, message) for message in await came(receiver, "/all", 4)]
     assert [message["type"] for message in messages if message["data"]["run_slug"] == run.id] == [
         "run.started", "run.succeeded",
     ]  # fmt: skip
@@ -53,7 +53,7 @@ async def test_an_endpoint_is_notified_of_the_start_and_then_of_the_end(
     assert (bad.data["type"], bad.data["data"]["run_slug"]) == ("run.failed", failed.id)
     assert bad.data["data"]["error_message"]
     with pytest.raises(WebhookVerificationError):
-        verified(made.secret, bad)
+        verified(endpoint.secret, bad)
 
 
 async def test_both_secrets_verify_for_a_day_after_a_rotation(

@@ -36,10 +36,10 @@ async def delivered(url: str) -> tuple[str, str, Received]:
             [run] = await sender.runs([receiver.url("/x")])
             async with delivering(sender.storage, notifier, signals, SystemClock()):
                 await sender.end(run)
-                [came] = await asyncio.to_thread(receiver.wait, "/x")
+                [request] = await asyncio.to_thread(receiver.wait, "/x")
             secret = secret_for(MASTER, sender.owner)
     notifier.close()
-    return secret, run.id, came
+    return secret, run.id, request
 
 
 def verified(folder: Path, secret: str, messages: list[dict[str, Any]]) -> list[str]:
@@ -60,8 +60,8 @@ def verified(folder: Path, secret: str, messages: list[dict[str, Any]]) -> list[
 async def test_the_library_accepts_our_signatures_and_refuses_changed_messages(
     tmp_path: Path,
 ) -> None:
-    secret, run, came = await delivered(f"sqlite:///{tmp_path / 'state.db'}")
-    body, headers = came.body.decode(), came.headers
+    secret, run, request = await delivered(f"sqlite:///{tmp_path / 'state.db'}")
+    body, headers = request.body.decode(), request.headers
     stale = str(int(headers["webhook-timestamp"]) - 3600)
     messages = [
         {"body": body, "headers": headers},

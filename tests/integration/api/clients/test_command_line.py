@@ -71,8 +71,8 @@ async def test_it_prints_the_account_and_a_worker(app: App, api: Api) -> None:
     assert (type(account["balance"]), type(account["balance_expiration_at"])) == (str, int)
     detail = await cli.get(WORKER)
     assert (detail["version"], detail["title"]) == ("v1.0.1", "The reader")
-    mine = await cli.get("/api/v2/workers?offset=0&limit=20")
-    assert [item["path"] for item in mine["scraper"]] == ["owner~reader"]
+    own_workers = await cli.get("/api/v2/workers?offset=0&limit=20")
+    assert [item["path"] for item in own_workers["scraper"]] == ["owner~reader"]
 
 
 async def test_it_resolves_a_version_before_it_runs(app: App, api: Api) -> None:
@@ -150,8 +150,8 @@ async def test_it_creates_lists_shows_and_runs_a_task(app: App, api: Api) -> Non
     assert matching == listed
     shown = await cli.get(f"{TASKS}/{task}")
     assert [shown[n] for n in ("version", "schedule_type", "schedule_enabled")] == ["v1.0.1", 1, 1]
-    kept = await cli.get(f"{TASKS}/{task}/input")
-    assert (kept["input"], kept["version"]) == (WRAPPED, "v1.0.1")
+    stored = await cli.get(f"{TASKS}/{task}/input")
+    assert (stored["input"], stored["version"]) == (WRAPPED, "v1.0.1")
     await cli.put(f"{TASKS}/{task}/input", {"input": wrapped({"urls": ["https://b.example"]})})
     await cli.put(f"{TASKS}/{task}", sent(title="Weekly", schedule_enabled=0, description=""))
     shown = await cli.get(f"{TASKS}/{task}")

@@ -98,9 +98,9 @@ async def test_the_shell_loop_stops_at_success_and_failure_only(
     rerun = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
     await app.execute([{"text": "beep \x07"}])
     assert await loop(app, api, rerun, 9) == [3]
-    gone = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
-    await api.ok("/api/v1/scraper/abort", {"run_slug": gone})
-    assert await loop(app, api, gone, 3) == [5, 5, 5]  # a known bug of the loop
+    second_run = (await api.ok("/api/v1/rerun", {"run_slug": run_slug}))["run_slug"]
+    await api.ok("/api/v1/scraper/abort", {"run_slug": second_run})
+    assert await loop(app, api, second_run, 3) == [5, 5, 5]  # a known bug of the loop
 
 
 async def test_a_body_with_a_byte_order_mark_is_accepted(app: App, api: Api) -> None:

@@ -116,11 +116,11 @@ async def test_the_task_picker_finds_a_task_that_can_be_run(app: App, api: Api) 
     worker = await app.publish()
     node = n8n_client(api.http, app.owner_key)
     body = {"worker_id": "owner~reader", "title": "Daily", "input": INPUT}
-    made = (await node.post("/api/v2/worker-tasks", body))["slug"]
+    task_id = (await node.post("/api/v2/worker-tasks", body))["slug"]
     query = f"offset=1&limit=100&worker_id={worker.id}"
     [listed] = array_of(await node.get(f"/api/v2/worker-tasks?{query}"))
     task = first_of(listed, "worker_task_id", "task_id", "slug", "id")
-    assert (task, listed["title"]) == (made, "Daily")
+    assert (task, listed["title"]) == (task_id, "Daily")
     run = (await node.post(f"/api/v2/worker-tasks/{task}/runs", {"is_async": True}))["run_slug"]
     await app.execute([{"n": 1}])
     [listed] = array_of(await node.get("/api/v2/worker-runs?offset=1&limit=100"))

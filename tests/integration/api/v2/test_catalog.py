@@ -65,14 +65,14 @@ async def test_the_regions_are_listed(api: Api, query: str) -> None:
 
 
 async def test_the_store_is_public_and_paged(app: App, api: Api) -> None:
-    made = [await app.publish(name) for name in ("one", "two", "three")]
+    workers = [await app.publish(name) for name in ("one", "two", "three")]
     hidden = await app.publish("hidden", public=False)
-    newest = [made[2], made[1], made[0]]
+    newest = [workers[2], workers[1], workers[0]]
     for key in (None, BAD_KEY, app.other_key):
         answer = await api.get(STORE, key=key)
         assert data_of(answers.CatalogPage, answer) == listed(*newest)
-    mine = data_of(answers.CatalogPage, await api.get(STORE))
-    assert mine == listed(hidden, *newest)
+    own_catalog = data_of(answers.CatalogPage, await api.get(STORE))
+    assert own_catalog == listed(hidden, *newest)
     first = await api.get(f"{STORE}?limit=2", key=None)
     assert first.json()["data"] == listed(*newest[:2], count=3, size=2)
     for offset in ("0", "1"):

@@ -86,8 +86,10 @@ async def test_the_tasks_of_a_deleted_worker_are_found_by_its_id(app: App, api: 
     worker, kept = await app.publish(), await app.publish("kept")
     saved = {"title": "Daily", "input": start_body(worker.id)["input"]}
     tasks = {
-        made.id: (await api.ok("/api/v2/worker-tasks", saved | {"worker_id": made.id}))["slug"]
-        for made in (worker, kept)
+        published.id: (await api.ok("/api/v2/worker-tasks", saved | {"worker_id": published.id}))[
+            "slug"
+        ]
+        for published in (worker, kept)
     }
     await delete(api, worker.id)
     for ref, expected in ((worker.id, [tasks[worker.id]]), ("owner~reader", [])):

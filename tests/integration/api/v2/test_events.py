@@ -226,10 +226,10 @@ async def test_streams_per_key_are_limited_until_a_client_disconnects(
         for task in reading:
             task.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
-        again = StreamReader(url, app.owner_key, run)
-        while not again.events:
+        reconnected = StreamReader(url, app.owner_key, run)
+        while not reconnected.events:
             try:
-                await again.read(events=1)
+                await reconnected.read(events=1)
             except AssertionError:
                 await asyncio.sleep(0.01)
 

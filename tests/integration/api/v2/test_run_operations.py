@@ -188,12 +188,12 @@ async def test_every_page_of_the_list_is_newest_first(app: App, api: Api) -> Non
 async def test_the_list_is_filtered_by_status_and_worker(app: App, api: Api) -> None:
     await app.publish()
     other = await app.publish("other")
-    done = await start(api)
+    succeeded = await start(api)
     await app.execute([])
     failed = await start(api, other.id)
     await app.execute([], Outcome.TIMEOUT, "Timeout")
-    gone = await start(api)
-    await api.post(f"{RUNS}/{gone}/abort")
+    aborted = await start(api)
+    await api.post(f"{RUNS}/{aborted}/abort")
     stopping = await start(api)
     await app.begin()
     await api.post(f"{RUNS}/{stopping}/abort")
@@ -204,17 +204,17 @@ async def test_the_list_is_filtered_by_status_and_worker(app: App, api: Api) -> 
         assert page["count"] == len(page["list"])
         return [run["slug"] for run in page["list"]]
 
-    everything = [waiting, stopping, gone, failed, done]
+    everything = [waiting, stopping, aborted, failed, succeeded]
     for query in ("", "status=", "status=0", "worker_id="):
         assert await found(query) == everything
     for query in ("status=ready", "status=1", "status=READY"):
         assert await found(query) == [waiting]
     for query in ("status=succeeded", "status=3", "status=succeeded&worker_id=owner%2Freader"):
-        assert await found(query) == [done]
+        assert await found(query) == [succeeded]
     for query in ("status=failed", "status=4", f"worker_id={other.id}", "worker_id=owner~other"):
         assert await found(query) == [failed]
     for query in ("status=aborting", "status=aborted", "status=5"):
-        assert await found(query) == [stopping, gone]
+        assert await found(query) == [stopping, aborted]
     assert await found("status=running") == []
     for ref in ("typed%20text", "owner~nobody", ABSENT):
         assert await found(f"worker_id={ref}") == []
@@ -233,24 +233,24 @@ async def test_the_list_is_filtered_by_time_including_the_whole_final_day(
     run = await start(api)
     stored = await app.storage.read(lambda tx: tx.runs.get(run))
     assert stored is not None
-    made = stored.created_at // 1000
+    created_at = stored.created_at // 1000
 
     async def count(query: str) -> int:
         return int((await data(api, f"{RUNS}?{query}"))["count"])
 
-    assert await count(f"start_time={made}") == 1
-    assert await count(f"start_time={made + 1}") == 0
+    assert await count(f"start_time={created_at}") == 1
+    assert await count(f"start_time={created_at + 1}") == 0
     # end_time is the beginning of a day, to which the server adds 86400 seconds
-    assert await count(f"end_time={made - 86_400 + 1}") == 1
-    assert await count(f"end_time={made - 86_400}") == 0
-    assert await count(f"start_time={made}&end_time={made}") == 1
-    assert await count(f"start_time={made - 90 * 86_400}&end_time={made}") == 1
-    answer = await api.get(f"{RUNS}?start_time={made}&end_time={made - 2 * 86_400}")
+    assert await count(f"end_time={created_at - 86_400 + 1}") == 1
+    assert await count(f"end_time={created_at - 86_400}") == 0
+    assert await count(f"start_time={created_at}&end_time={created_at}") == 1
+    assert await count(f"start_time={created_at - 90 * 86_400}&end_time={created_at}") == 1
+    answer = await api.get(f"{RUNS}?start_time={created_at}&end_time={created_at - 2 * 86_400}")
     fails(answer, 400, 11000, "start_time must not be later than the day of end_time")
     for query in (
         "start_time=yesterday",
         "end_time=-1",
-        f"start_time={made}000",
+        f"start_time={created_at}000",
         f"start_time={'9' * 30}",
     ):
         name = query.partition("=")[0]

@@ -46,8 +46,8 @@ async def test_queueing_a_run_returns_its_reference_and_starts_nothing(app: App,
     assert data == {"queue_ref": ref, "queue_status": "waiting", "queued": True}
     assert 0 < int(ref) < 2**53
     released = {"queue_refs": [int(ref)]}  # for clients that store it as a number
-    done = await api.ok("/api/v2/run-queue/items/release", released)
-    assert done == {"results": [{"queue_ref": ref, "success": True}]}
+    release = await api.ok("/api/v2/run-queue/items/release", released)
+    assert release == {"results": [{"queue_ref": ref, "success": True}]}
     assert await runs_of(app, app.owner.account_id) == 0
 
 
@@ -74,9 +74,9 @@ async def test_the_list_has_all_members_before_and_after_the_wait(app: App, api:
     }
     assert item | {"version": before["version"]} == before
 
-    done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
-    run_slug = done["results"][0]["run_slug"]
-    assert done == {"results": [{"queue_ref": ref, "success": True, "run_slug": run_slug}]}
+    answer = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
+    run_slug = answer["results"][0]["run_slug"]
+    assert answer == {"results": [{"queue_ref": ref, "success": True, "run_slug": run_slug}]}
     run = await app.storage.read(lambda tx: tx.runs.get(run_slug))
     assert run is not None
     assert (run.origin, run.callback_url, run.state) == (Origin.API_V2, url, RunState.READY)
@@ -129,10 +129,10 @@ async def test_items_of_another_account_have_the_same_error_as_unknown_ones(
     ref = await hold(api, worker.id)
     absent = str(int(ref) + 1)
     for path in ("activate", "release"):
-        done = await api.ok(
+        results = await api.ok(
             f"/api/v2/run-queue/items/{path}", {"queue_refs": [ref, absent]}, key=app.other_key
         )
-        mine, none = done["results"]
+        mine, none = results["results"]
         assert mine | {"queue_ref": absent} == none
         assert none == {"queue_ref": absent, "success": False, "error": UNKNOWN}
     answer = await api.ok(f"/api/v2/run-queue/items/{ref}/release", {}, key=app.other_key)
@@ -150,9 +150,9 @@ async def test_an_invalid_item_number_has_the_same_error_as_an_unknown_one(
     texts = ["0", "-1", "1.5", f"0{ref}", f"+{ref}", "x", "", "01HF0000000000000000000000"]
     texts += ["\u0661", str(2**63 - 1), str(2**63), str(2**64 + int(ref)), "9" * 5000]
     path = f"/api/v2/run-queue/items/{verb}"
-    done = await api.ok(path, {"queue_refs": [*texts, 0, -1, 2**63 - 1, 2**63]})
+    released = await api.ok(path, {"queue_refs": [*texts, 0, -1, 2**63 - 1, 2**63]})
     named = [*texts, "0", "-1", str(2**63 - 1), str(2**63)]
-    assert done["results"] == [
+    assert released["results"] == [
         {"queue_ref": text, "success": False, "error": UNKNOWN} for text in named
     ]
     for text in ("0", "-1", "1.5", "x", str(2**63), "9" * 300):
@@ -198,16 +198,16 @@ async def test_an_item_waits_while_the_plan_is_full(app: App, api: Api) -> None:
     worker = await app.publish()
     api.key = app.other_key
     refs = [await hold(api, worker.id) for _ in range(3)]
-    done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
-    assert [result["success"] for result in done["results"]] == [True, True, False]
-    assert "the plan free allows 2 runs at once" in done["results"][2]["error"]
+    answer = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
+    assert [result["success"] for result in answer["results"]] == [True, True, False]
+    assert "the plan free allows 2 runs at once" in answer["results"][2]["error"]
     [item] = (await items(api, status="waiting"))["list"]
     assert item["reason"].startswith("waits for activation; the plan free allows 2 runs")
     await app.execute()
     [item] = (await items(api, status="waiting"))["list"]
     assert item["reason"] == "waits for activation"
-    done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
-    assert [result["success"] for result in done["results"]] == [False, False, True]
+    answer = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
+    assert [result["success"] for result in answer["results"]] == [False, False, True]
 
 
 async def test_an_item_that_can_never_start_ends_with_the_reason(app: App, api: Api) -> None:
@@ -240,13 +240,13 @@ async def test_without_balance_a_run_is_refused_and_a_queued_one_waits(
         ref = await hold(api, worker.id)
         [item] = (await items(api))["list"]
         assert "0 USD are free; credit the account" in item["reason"]
-        done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
-        assert (done["results"][0]["success"], (await items(api, status="waiting"))["count"]) == (
+        answer = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
+        assert (answer["results"][0]["success"], (await items(api, status="waiting"))["count"]) == (
             False, 1,
         )  # fmt: skip
         await app.services.accounts.credit(app.owner, "owner", Decimal(100), Decimal(0))
-        done = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
-        assert done["results"][0]["success"]
+        answer = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})
+        assert answer["results"][0]["success"]
 
 
 async def test_the_same_key_returns_the_same_item(app: App, api: Api) -> None:

@@ -292,15 +292,15 @@ async def test_every_rerun_operation_repeats_worker_version_device_and_input(
         data = answer.json()["data"]
         assert list(data) == ["run_slug"]
         runs.append(data["run_slug"])
-        again = await stored(app, data["run_slug"])
-        assert (again.worker_id, again.version, again.limits, again.region) == (
+        rerun = await stored(app, data["run_slug"])
+        assert (rerun.worker_id, rerun.version, rerun.limits, rerun.region) == (
             source.worker_id,
             source.version,
             source.limits,
             source.region,
         )
-        assert (again.input_json, again.origin) == (source.input_json, Origin.API_V2)
-        assert again.callback_url == "https://h.example/x"
+        assert (rerun.input_json, rerun.origin) == (source.input_json, Origin.API_V2)
+        assert rerun.callback_url == "https://h.example/x"
     assert len(set(runs)) == len(paths) + 1
 
 

@@ -70,10 +70,10 @@ async def test_only_changed_files_make_a_new_version(app: App, api: Api) -> None
     by_slug = f"{WORKERS}/{slug}/versions"
     same = await send(api, by_slug, data={"title": "", "public": "true"})
     assert data_of(answers.PublishedVersion, same)["version"] == "v1.0.1"
-    kept = await page(api, slug)
+    stored = await page(api, slug)
     # fields missing from the form keep their value, unless the project sets them
-    assert (kept["title"], kept["description"]) == ("Prices", SCHEMA["description"])
-    assert (kept["categories"], kept["icon"]) == ([56, 7], ICON)
+    assert (stored["title"], stored["description"]) == ("Prices", SCHEMA["description"])
+    assert (stored["categories"], stored["icon"]) == ([56, 7], ICON)
     assert (await api.get(f"{WORKERS}/{slug}/internal", key=None)).status_code == 200
     second = await send(api, by_slug, SECOND, data={"description": "", "categories": "3"})
     assert data_of(answers.PublishedVersion, second)["version"] == "v1.0.2"
@@ -84,8 +84,8 @@ async def test_only_changed_files_make_a_new_version(app: App, api: Api) -> None
 
 
 async def test_a_published_version_can_be_started(app: App, api: Api) -> None:
-    made = await send(api, f"{WORKERS}/owner~prices/versions")
-    run = await api.ok("/api/v1/scraper/run", start_body(made.json()["data"]["slug"]))
+    created = await send(api, f"{WORKERS}/owner~prices/versions")
+    run = await api.ok("/api/v1/scraper/run", start_body(created.json()["data"]["slug"]))
     assert len(run["run_slug"]) == 26
 
 
@@ -103,8 +103,8 @@ async def test_a_put_replaces_the_whole_page(app: App, api: Api) -> None:
     now = await page(api, slug)
     shown = {name: now[name] for name in FULL}
     assert shown == {"title": "New", "description": "", "categories": [], "icon": ""}
-    again = await send(api, path, FIRST, "PUT", data=FULL)
-    assert data_of(answers.PublishedVersion, again)["version"] == "v1.0.1"
+    repeated = await send(api, path, FIRST, "PUT", data=FULL)
+    assert data_of(answers.PublishedVersion, repeated)["version"] == "v1.0.1"
     now = await page(api, slug)
     assert {name: now[name] for name in FULL} == FULL | {"categories": [56, 7]}
     latest = await send(api, f"{WORKERS}/owner~prices/versions/latest", None, "PUT")
@@ -127,8 +127,8 @@ async def test_new_files_for_a_version_become_the_next_one(app: App, api: Api) -
         ("v1.0.2", FIRST, "v1.0.1"),
         ("latest", SECOND, "v1.0.2"),
     ):
-        again = await send(api, f"{path}/{number}", archive, "PUT", data={"title": "Changed"})
-        assert data_of(answers.PublishedVersion, again)["version"] == published
+        repeated = await send(api, f"{path}/{number}", archive, "PUT", data={"title": "Changed"})
+        assert data_of(answers.PublishedVersion, repeated)["version"] == published
     unknown = await send(api, f"{path}/v7", python_project("print(7)\n"), "PUT")
     fails(unknown, 400, 50003, "v7")
     versions = await app.services.workers.versions(app.owner, "owner/prices")
@@ -237,7 +237,7 @@ async def test_unknown_and_withdrawn_versions_cannot_be_replaced(app: App, api: 
     unknown = await send(api, f"{WORKERS}/{worker.id}/versions/v9.9.9", None, "PUT")
     fails(unknown, 400, 50003, "v9.9.9", "the latest is v1.0.1")
     await app.withdraw(worker, "v1.0.1")
-    gone = await send(api, f"{WORKERS}/{worker.id}/versions/v1.0.1", None, "PUT")
-    fails(gone, 400, 50003, "withdrawn")
+    answer = await send(api, f"{WORKERS}/{worker.id}/versions/v1.0.1", None, "PUT")
+    fails(answer, 400, 50003, "withdrawn")
     none = await send(api, f"{WORKERS}/{worker.id}/versions/latest", None, "PUT")
     fails(none, 400, 50003, "no version is published")
