@@ -182,11 +182,11 @@ def fill(connection: Connection) -> None:
     for number, (state, at) in enumerate(
         [("succeeded", -1), ("failed", 0), ("aborted", 1), ("succeeded", DAY), ("running", 0)]
     ):
-        over = state != "running"
+        is_ended = state != "running"
         add(
-            connection, "runs", **ended, id=f"R{number}", state=state, task_id="T" * over,
+            connection, "runs", **ended, id=f"R{number}", state=state, task_id="T" * is_ended,
             key_id="K", results=3, traffic_bytes=7,
-            finished_at=BERLIN_MIDNIGHT + at if over else 0,
+            finished_at=BERLIN_MIDNIGHT + at if is_ended else 0,
         )  # fmt: skip
     booked = [("R0", "usage", -40), ("R1", "usage", -2), ("", "credit", 500), ("R0", "hold", -99)]
     booked += [("gone", "usage", -5)]  # of a run that was deleted

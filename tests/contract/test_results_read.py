@@ -236,8 +236,8 @@ async def logged(results: SqlResults, *lines: tuple[int, str]) -> None:
     assert await results.commit([AttemptBatch(RUN, "a", log=entries)]) == [True]
 
 
-async def scanned(results: SqlResults, log_filter: LogFilter, **more: Any) -> list[int]:
-    place = {"low": 0, "high": 10**6, "limit": 100, "cut": 50} | more
+async def scanned(results: SqlResults, log_filter: LogFilter, **options: Any) -> list[int]:
+    place = {"low": 0, "high": 10**6, "limit": 100, "cut": 50} | options
     return [line.position for line in await results.log_scan(RUN, log_filter, **place)]
 
 

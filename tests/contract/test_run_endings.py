@@ -319,8 +319,8 @@ async def test_a_charge_cap_stops_the_run(setup: Setup) -> None:
     run, [lease] = await setup.start(limits=limits, hold_micros=2_000_000, bound=SpendingBound.RUN)
     under = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=1_900_000_000))]
     assert not (await setup.attempts.report(under, 15_000)).stop
-    over = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=2_100_000_000))]
-    orders = await setup.attempts.report(over, 15_000)
+    reports_over_limit = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=2_100_000_000))]
+    orders = await setup.attempts.report(reports_over_limit, 15_000)
     assert orders.stop[lease.attempt.id].outcome is Outcome.CHARGE_CAP
     await setup.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
     now = await setup.check_ended_once(run)

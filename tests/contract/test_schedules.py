@@ -170,10 +170,10 @@ async def test_a_concurrent_change_cancels_the_fire(setup: Setup) -> None:
     setup.clock.advance(60)
     original = setup.starts.start_task
 
-    async def start(*arguments: Any, **more: Any) -> Run:
+    async def start(*arguments: Any, **options: Any) -> Run:
         setup.starts.start_task = original  # type: ignore[method-assign]
         await setup.schedule(ScheduleEdit(kind=ScheduleKind.DAILY, time="12:00"))
-        return await original(*arguments, **more)
+        return await original(*arguments, **options)
 
     setup.starts.start_task = start  # type: ignore[method-assign]
     await setup.firing.process_pending()

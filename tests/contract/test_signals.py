@@ -87,8 +87,8 @@ async def test_every_listener_gets_a_signal(setup: Setup) -> None:
     here, elsewhere = setup.signals(), setup.signals()
     async with here.listen() as first, here.listen() as second, elsewhere.listen() as third:
         elsewhere.notify("work")
-        heard = [await listener.wait(WORK, LONG) for listener in (first, second, third)]
-    assert heard == ["work"] * 3
+        answers = [await listener.wait(WORK, LONG) for listener in (first, second, third)]
+    assert answers == ["work"] * 3
 
 
 async def test_waiting_ends_without_a_signal(setup: Setup) -> None:
@@ -138,8 +138,8 @@ async def test_a_thousand_different_topics_all_arrive(setup: Setup) -> None:
     async with signals.listen() as listener:
         for topic in sorted(topics):
             signals.notify(topic)
-        heard = {await listener.wait(topics, LONG) for _ in topics}
-    assert heard == topics
+        topics_heard = {await listener.wait(topics, LONG) for _ in topics}
+    assert topics_heard == topics
 
 
 async def test_notify_works_from_any_thread(setup: Setup) -> None:

@@ -116,8 +116,8 @@ async def test_sums_are_kept_by_day_and_returned_in_parts(state: State) -> None:
         added.append((key, UsageSums(*(dice.randint(0, 10**12) for _ in range(8)))))
     await state.write(lambda tx: tx.accounts.add(account))
     for start in range(0, 80, 20):  # each transaction adds to several rows, and some to the same
-        some = added[start : start + 20]
-        await state.write(lambda tx, some=some: [tx.usage.add(*addition) for addition in some])
+        batch = added[start : start + 20]
+        await state.write(lambda tx, batch=batch: [tx.usage.add(*addition) for addition in batch])
     inside = [(key, sums) for key, sums in added if 20261105 <= key.day <= 20261120]
     days = await state.read(lambda tx: tx.usage.days(account.id, 20261105, 20261120))
     expected: dict[Any, UsageSums] = {}

@@ -39,14 +39,14 @@ def end(run: Run, outcome: Outcome) -> Any:
     """End a run in one transaction, like its last subtask, an abort or a limit."""
 
     def work(tx: Transaction) -> bool:
-        held = tx.runs.lock(run.id)
-        assert held is not None
+        locked = tx.runs.lock(run.id)
+        assert locked is not None
         event: Any = SubtaskEnded(0, int(outcome is Outcome.SUCCEEDED), End(outcome))
         if outcome is Outcome.ABORTED:
             event = AbortRequested(0)
         elif outcome is Outcome.WORKER_DELETED:
             event = LimitReached(0, End(outcome))
-        return apply(tx, RULES, held, event, "test") is not None
+        return apply(tx, RULES, locked, event, "test") is not None
 
     return work
 

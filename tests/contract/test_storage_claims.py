@@ -110,8 +110,8 @@ async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: Sta
     started = records.delivery(
         owner, run, kind=DeliveryKind.RUNNING, receiver="http://a.example:80", next_at=1
     )
-    over = records.delivery(owner, run, receiver="http://b.example:80", next_at=1)
-    await added(state, over, started)
+    ended = records.delivery(owner, run, receiver="http://b.example:80", next_at=1)
+    await added(state, ended, started)
     assert [delivery.id for delivery in await claimed(state, 10)] == [started.id]
     assert await claimed(state, 9000) == []
     assert await state.read(lambda tx: tx.outbox.has_terminal(run))
@@ -119,7 +119,7 @@ async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: Sta
     delivered = replace(started, state=DeliveryState.DELIVERED)
     await state.write(lambda tx: tx.outbox.save(delivered))
     assert await state.write(lambda tx: tx.outbox.lock_running(run)) is None
-    assert [delivery.id for delivery in await claimed(state, 9000)] == [over.id]
+    assert [delivery.id for delivery in await claimed(state, 9000)] == [ended.id]
 
 
 async def test_concurrent_claims_respect_the_limit_of_the_host(state: State) -> None:

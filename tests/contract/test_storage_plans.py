@@ -227,7 +227,7 @@ async def test_concurrent_ends_of_a_queue_item_end_it_once(state: State) -> None
     number = await state.write(lambda tx: tx.queue.add(item))
     other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())
     try:
-        won = await asyncio.gather(
+        results = await asyncio.gather(
             *(
                 (state.storage, other)[n % 2].write(lambda tx: tx.queue.end(item.id, 9, GONE))
                 for n in range(16)
@@ -235,7 +235,7 @@ async def test_concurrent_ends_of_a_queue_item_end_it_once(state: State) -> None
         )
     finally:
         await other.close()
-    assert won.count(True) == 1
+    assert results.count(True) == 1
     assert not await state.write(lambda tx: tx.queue.explain(item.id, GONE))
     count, items = await state.read(lambda tx: tx.queue.page(owner, False, offset=0, limit=9))
     assert (count, items) == (

@@ -97,13 +97,13 @@ async def test_one_of_several_concurrent_moves_counts(state: State) -> None:
     def move(storage: SqlStorage, to: Run) -> Any:
         return storage.write(lambda tx: tx.runs.move(to, RunState.READY))
 
-    won = await asyncio.gather(
+    results = await asyncio.gather(
         *(move(other if n % 2 else state.storage, to) for n, to in enumerate(moves))
     )
     await other.close()
-    assert sum(won) == 1
+    assert sum(results) == 1
     stored = await state.read(lambda tx: tx.runs.get(run.id))
-    assert stored == moves[won.index(True)]
+    assert stored == moves[results.index(True)]
 
 
 async def test_a_transaction_that_locks_a_run_sees_the_last_subtask_end(state: State) -> None:
@@ -221,9 +221,9 @@ async def test_runs_of_one_worker_move_concurrently(state: State) -> None:
 
     def finish(run: Run) -> Any:
         def work(tx: Transaction) -> bool:
-            held = tx.runs.lock(run.id)
-            assert held is not None
-            ended = replace(held, state=RunState.SUCCEEDED, finished_at=9)
+            locked = tx.runs.lock(run.id)
+            assert locked is not None
+            ended = replace(locked, state=RunState.SUCCEEDED, finished_at=9)
             moved = tx.runs.move(ended, RunState.READY)
             tx.ledger.append(records.entry(run.account_id, EntryKind.USAGE, -3))
             return moved

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.anyio
 State = Any
 
 
-def a_secret(account_id: str, worker_id: str, name: str = "LOGIN", **more: Any) -> SealedSecret:
+def a_secret(account_id: str, worker_id: str, name: str = "LOGIN", **options: Any) -> SealedSecret:
     secret = SealedSecret(account_id, worker_id, name, "k1", "c2VhbGVk", "ada", 1000)
-    return replace(secret, **more)
+    return replace(secret, **options)
 
 
 async def two_of_each(state: State) -> tuple[list[str], list[str]]:

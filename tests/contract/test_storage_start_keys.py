@@ -75,10 +75,10 @@ async def test_one_of_several_concurrent_claims_wins(state: State) -> None:
 
     def claim_as(ref: str) -> Any:
         def work(tx: Transaction) -> tuple[bool, str]:
-            won = tx.start_keys.claim(replace(RECORD, ref=ref), NOW)
+            is_claimed = tx.start_keys.claim(replace(RECORD, ref=ref), NOW)
             record = tx.start_keys.get("account-a", "order 66")
             assert record is not None
-            return won, record.ref
+            return is_claimed, record.ref
 
         return work
 
@@ -88,6 +88,6 @@ async def test_one_of_several_concurrent_claims_wins(state: State) -> None:
         )
     finally:
         await other.close()
-    winners = [n for n, (won, _) in enumerate(outcomes) if won]
+    winners = [n for n, (is_claimed, _) in enumerate(outcomes) if is_claimed]
     assert len(winners) == 1
     assert {ref for _, ref in outcomes} == {f"ref{winners[0]}"}

@@ -68,10 +68,10 @@ async def test_names_are_unique_within_an_account(state: State) -> None:
 async def test_only_enabled_and_subscribed_endpoints_get_events(state: State) -> None:
     owner, _ = await an_account(state)
     subscribed = an_endpoint(owner)
-    off = an_endpoint(owner, enabled=False)
+    disabled = an_endpoint(owner, enabled=False)
     other = an_endpoint(owner, events=(WebhookEvent.RUN_STARTED,))
     await state.write(
-        lambda tx: [tx.webhooks.add(endpoint) for endpoint in (subscribed, off, other)]
+        lambda tx: [tx.webhooks.add(endpoint) for endpoint in (subscribed, disabled, other)]
     )
     failed = WebhookEvent.RUN_FAILED
     assert await state.read(lambda tx: tx.webhooks.listening(owner, failed)) == [subscribed]
@@ -137,14 +137,14 @@ async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> Non
     owner, run = await an_account(state)
     running, terminal = DeliveryKind.RUNNING, DeliveryKind.TERMINAL
     started = waiting(owner, run, "e1", kind=running, receiver="http://a.example:80")
-    over = waiting(owner, run, "e1", kind=terminal, receiver="http://b.example:80")
-    over2 = waiting(owner, run, "e2", kind=terminal, receiver="http://c.example:80")
+    ended = waiting(owner, run, "e1", kind=terminal, receiver="http://b.example:80")
+    other_ended = waiting(owner, run, "e2", kind=terminal, receiver="http://c.example:80")
     plain = waiting(owner, run, "", kind=terminal, receiver="http://d.example:80")
     await state.write(
-        lambda tx: [tx.outbox.add(delivery) for delivery in (started, over, over2, plain)]
+        lambda tx: [tx.outbox.add(delivery) for delivery in (started, ended, other_ended, plain)]
     )
     claims = await state.write(lambda tx: tx.outbox.claim(10, dict(FREE), 500))
-    assert {claim.delivery.id for claim in claims} == {started.id, over2.id, plain.id}
+    assert {claim.delivery.id for claim in claims} == {started.id, other_ended.id, plain.id}
     locked = await state.write(lambda tx: tx.outbox.lock_running(run, "e1"))
     assert locked is not None and locked.id == started.id
     for endpoint, expected in (("e1", True), ("e2", True), ("", True), ("e3", False)):

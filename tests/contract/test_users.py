@@ -187,10 +187,10 @@ async def test_sessions_are_found_renewed_ended_and_removed(state: State) -> Non
     ended = await state.read(lambda tx: tx.sessions.of_user(ada))
     assert [s.ended_at for s in ended] == [11, 11]
     assert await state.write(lambda tx: tx.sessions.keep_newest(ada, 2)) == 0
-    more = session(ada, seen_at=1, expires_at=300)
-    await state.write(lambda tx: tx.sessions.add(more))
+    another = session(ada, seen_at=1, expires_at=300)
+    await state.write(lambda tx: tx.sessions.add(another))
     assert await state.write(lambda tx: tx.sessions.keep_newest(ada, 2)) == 1
-    assert await state.read(lambda tx: tx.sessions.by_digest(more.digest)) is None
+    assert await state.read(lambda tx: tx.sessions.by_digest(another.digest)) is None
     assert await state.write(lambda tx: tx.sessions.remove_expired(100, 1)) == 1
     assert await state.write(lambda tx: tx.sessions.remove_expired(100, 9)) == 1
     assert await state.read(lambda tx: tx.sessions.of_user(ada)) == [replace(second, ended_at=11)]
@@ -228,8 +228,8 @@ async def test_concurrent_uses_of_a_link_set_one_password(auth: Auth) -> None:
             return error
 
     results = await asyncio.gather(*(use(number) for number in range(8)))
-    [won] = [number for number, result in enumerate(results) if isinstance(result, NewSession)]
-    await auth.enter("owner", f"secret of number {won}")
+    [winner] = [number for number, result in enumerate(results) if isinstance(result, NewSession)]
+    await auth.enter("owner", f"secret of number {winner}")
     assert len(await auth.sessions.list(auth.owner)) == 2
 
 

@@ -30,24 +30,24 @@ class Api:
     http: httpx2.AsyncClient
     key: str
 
-    async def send(self, method: str, path: str, *, key: str | None = "", **more: Any) -> Any:
-        headers = httpx2.Headers(more.pop("headers", None) or {})
+    async def send(self, method: str, path: str, *, key: str | None = "", **options: Any) -> Any:
+        headers = httpx2.Headers(options.pop("headers", None) or {})
         if key is not None:
             headers["api-key"] = key or self.key
-        answer = await self.http.request(method, path, headers=headers, **more)
+        answer = await self.http.request(method, path, headers=headers, **options)
         check_answer(answer)
         return answer
 
-    async def post(self, path: str, body: Any = None, **more: Any) -> Any:
-        return await self.send("POST", path, json={} if body is None else body, **more)
+    async def post(self, path: str, body: Any = None, **options: Any) -> Any:
+        return await self.send("POST", path, json={} if body is None else body, **options)
 
-    async def ok(self, path: str, body: Any = None, **more: Any) -> Any:
-        answer = await self.post(path, body, **more)
+    async def ok(self, path: str, body: Any = None, **options: Any) -> Any:
+        answer = await self.post(path, body, **options)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
-    async def get(self, path: str, **more: Any) -> Any:
-        return await self.send("GET", path, **more)
+    async def get(self, path: str, **options: Any) -> Any:
+        return await self.send("GET", path, **options)
 
 
 def check_answer(answer: Any) -> None:
@@ -83,11 +83,11 @@ def client(app: Any, *, base: str = "http://127.0.0.1:8100", peer: str = "127.0.
     return httpx2.AsyncClient(transport=transport, base_url=base)
 
 
-def start_body(worker: str, **more: Any) -> dict[str, Any]:
+def start_body(worker: str, **options: Any) -> dict[str, Any]:
     custom = {"urls": [{"url": "https://a.example"}, {"url": "https://b.example"}]}
     system = {"cpus": 0.125, "memory": 512}
     parameters = {"system": system, "custom": custom}
-    return {"scraper_slug": worker, "input": {"parameters": parameters}} | more
+    return {"scraper_slug": worker, "input": {"parameters": parameters}} | options
 
 
 def operations(app: Any) -> list[Any]:

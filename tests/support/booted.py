@@ -241,10 +241,10 @@ class Booted:
         return texts
 
     def change_queue(
-        self, act: str, *refs: str, key: str | None = None, **more: str
+        self, act: str, *refs: str, key: str | None = None, **options: str
     ) -> list[dict[str, Any]]:
         """``activate`` or ``release`` items; the result of each."""
-        body = {"queue_refs": list(refs), **more}
+        body = {"queue_refs": list(refs), **options}
         answer = self.raw(f"/api/v2/run-queue/items/{act}", body, key=key).json()
         results: list[dict[str, Any]] = answer["data"]["results"]
         for result in results:

@@ -56,7 +56,7 @@ def tab(
     *,
     size: dict[str, int] | None = None,
     dark: bool = False,
-    **more: object,
+    **options: object,
 ) -> Iterator[tuple[Page, Watch]]:
     """A page in a new context, signed in with ``token``, and its errors."""
     context: BrowserContext = browser.new_context(
@@ -65,7 +65,7 @@ def tab(
         color_scheme="dark" if dark else "light",
         locale="en",
         timezone_id="UTC",
-        **more,  # type: ignore[arg-type]  # whatever the caller names
+        **options,  # type: ignore[arg-type]  # whatever the caller names
     )
     context.set_default_timeout(ANSWER_MS)
     if token:

@@ -29,22 +29,22 @@ class Cli:
     def __init__(self, platform: Booted) -> None:
         self.platform = platform
 
-    def start(self, *arguments: object, **more: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "fyke.cli.entry", *map(str, arguments)],
-            env=self.platform.environment() | more.pop("env", {}),
+            env=self.platform.environment() | options.pop("env", {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **more,
+            **options,
         )
 
     def process(
-        self, *arguments: object, code: int = 0, stdin: str = "", **more: Any
+        self, *arguments: object, code: int = 0, stdin: str = "", **options: Any
     ) -> tuple[str, str]:
         """Return standard output and standard error; fail unless the exit status is ``code``."""
-        process = self.start(*arguments, **more)
+        process = self.start(*arguments, **options)
         out, err = process.communicate(stdin, timeout=100)
         assert process.returncode == code, f"{arguments}: {process.returncode}\n{out}\n{err}"
         return out, err
@@ -75,11 +75,11 @@ class Cli:
         assert status == code, f"{arguments}: {status}\n{output[0]}\n{output[1]}"
         return output[0], output[1]
 
-    def json(self, *arguments: object, **more: Any) -> Any:
-        return json.loads(self.run(*arguments, "--json", **more)[0])
+    def json(self, *arguments: object, **options: Any) -> Any:
+        return json.loads(self.run(*arguments, "--json", **options)[0])
 
-    def process_json(self, *arguments: object, **more: Any) -> Any:
-        return json.loads(self.process(*arguments, "--json", **more)[0])
+    def process_json(self, *arguments: object, **options: Any) -> Any:
+        return json.loads(self.process(*arguments, "--json", **options)[0])
 
 
 @contextlib.contextmanager

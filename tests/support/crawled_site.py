@@ -59,8 +59,10 @@ class Site:
     def paths(self) -> list[str]:
         return [path for _, path, _ in self.requests]
 
-    def put(self, path: str, body: bytes, kind: str = HTML, status: int = 200, **more: str) -> None:
-        headers = {name.replace("_", "-"): value for name, value in more.items()}
+    def put(
+        self, path: str, body: bytes, kind: str = HTML, status: int = 200, **options: str
+    ) -> None:
+        headers = {name.replace("_", "-"): value for name, value in options.items()}
         self.pages[path] = (status, {"Content-Type": kind, **headers}, body)
 
     def fill(self) -> None:

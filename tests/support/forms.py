@@ -17,8 +17,8 @@ def form(*properties: dict[str, Any], **root: Any) -> RunForm:
     return describe(json.dumps({"properties": list(properties), **root}))
 
 
-def item(editor: str, type: str, **more: Any) -> dict[str, Any]:
-    return {"name": "x", "editor": editor, "type": type, **more}
+def item(editor: str, type: str, **options: Any) -> dict[str, Any]:
+    return {"name": "x", "editor": editor, "type": type, **options}
 
 
 def sent(run_form: RunForm, *pairs: tuple[str, str]) -> NormalisedInput:

@@ -24,12 +24,12 @@ Entries = list[tuple[bytes, bytes, str]]  # mode, name, object
 
 def put(folder: Path, kind: str, data: bytes) -> str:
     """Write an object unchecked: git's own commands would refuse some of these."""
-    whole = f"{kind} {len(data)}\0".encode() + data
-    name = hashlib.sha1(whole).hexdigest()
+    content = f"{kind} {len(data)}\0".encode() + data
+    name = hashlib.sha1(content).hexdigest()
     path = folder / ".git" / "objects" / name[:2] / name[2:]
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
-        path.write_bytes(zlib.compress(whole))
+        path.write_bytes(zlib.compress(content))
     return name
 
 
@@ -78,8 +78,8 @@ def nested(*path: bytes, content: str) -> Callable[[Path], None]:
 
 def having(**files: str) -> Callable[[Path], None]:
     """Plain files; ``__`` in a name stands for a dot, ``_x_`` for a slash."""
-    named = {name.replace("_x_", "/").replace("__", "."): text for name, text in files.items()}
-    return lambda folder: plain(folder, named)
+    by_name = {name.replace("_x_", "/").replace("__", "."): text for name, text in files.items()}
+    return lambda folder: plain(folder, by_name)
 
 
 def link(target: str, name: str = "secrets.txt") -> Callable[[Path], None]:

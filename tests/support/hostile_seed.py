@@ -84,13 +84,14 @@ async def _worker(app: App, hostile: Hostile, number: int, text: str) -> None:
         [{"f": text, text: text, "in": {text: [text]}}], Outcome.EXIT_CODE, text, log=[text]
     )
     hostile.taken.update(("error", "input"))
-    where = f"/w/{worker.path}"
-    hostile.single += [where, f"{where}/readme", f"/runs/{run}"]
+    worker_page = f"/w/{worker.path}"
+    hostile.single += [worker_page, f"{worker_page}/readme", f"/runs/{run}"]
     if number % 5 == 0:
         hostile.packed += [
-            f"{where}/{tab}" for tab in ("output", "changelog", "versions", "settings", "tasks")
+            f"{worker_page}/{tab}"
+            for tab in ("output", "changelog", "versions", "settings", "tasks")
         ]
-        hostile.packed.append(f"{where}/compare?before=v1.0.1&after=v1.0.2")
+        hostile.packed.append(f"{worker_page}/compare?before=v1.0.1&after=v1.0.2")
     await hostile.put("task", _task(app, worker.id, text))
 
 
@@ -109,9 +110,9 @@ def project(text: str, **files: str) -> bytes:
     return python_project("", schema=schema, output=[column], **words)
 
 
-async def _started(app: App, worker_id: str, text: str, **more: str) -> str:
+async def _started(app: App, worker_id: str, text: str, **options: str) -> str:
     body = {"parameters": {"system": {}, "custom": {"f": text, "g": text}}}
-    request = StartRequest(worker_id, None, body, "", Origin.WEB, **more)
+    request = StartRequest(worker_id, None, body, "", Origin.WEB, **options)
     return (await app.services.runs.start(app.owner, request)).id
 
 
@@ -146,11 +147,11 @@ async def _run(app: App, hostile: Hostile, texts: Sequence[str]) -> None:
     headers = [Header(text, text, "text") for text in texts]
     await app.execute(rows, headers=headers, log=texts)
     hostile.taken.update({"row": len(texts), "row key": len(texts), "log": len(texts)})
-    where = f"/runs/{run.id}"
+    page = f"/runs/{run.id}"
     hostile.packed += [
-        where, f"{where}?view=json", f"{where}?fields=all", f"{where}?view=record", f"{where}/log",
-        f"{where}/input", f"{where}/subtasks", f"{where}/events", f"{where}/export",
-        f"{where}/rows/1", f"{where}/share",
+        page, f"{page}?view=json", f"{page}?fields=all", f"{page}?view=record", f"{page}/log",
+        f"{page}/input", f"{page}/subtasks", f"{page}/events", f"{page}/export",
+        f"{page}/rows/1", f"{page}/share",
     ]  # fmt: skip
 
 

@@ -40,13 +40,13 @@ class InputDevice(Protocol):
     name: str
     page: Page
 
-    def press(self, thing: Locator) -> None:
+    def press(self, locator: Locator) -> None:
         """Use a link, a button or a choice."""
 
-    def write(self, thing: Locator, text: str) -> None:
+    def write(self, locator: Locator, text: str) -> None:
         """Replace the content of the field with the text."""
 
-    def attach(self, thing: Locator, file: Path) -> None:
+    def attach(self, locator: Locator, file: Path) -> None:
         """Choose a file."""
 
 
@@ -56,27 +56,27 @@ class Mouse:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def press(self, thing: Locator) -> None:
-        expect(thing).to_be_visible()  # its error shows the page
-        thing.click()
+    def press(self, locator: Locator) -> None:
+        expect(locator).to_be_visible()  # its error shows the page
+        locator.click()
 
-    def write(self, thing: Locator, text: str) -> None:
-        self.press(thing)
+    def write(self, locator: Locator, text: str) -> None:
+        self.press(locator)
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
 
-    def attach(self, thing: Locator, file: Path) -> None:
+    def attach(self, locator: Locator, file: Path) -> None:
         with self.page.expect_file_chooser() as chooser:
-            self.press(thing)
+            self.press(locator)
         chooser.value.set_files(file)
 
 
 class Finger(Mouse):
     name = "finger"
 
-    def press(self, thing: Locator) -> None:
-        expect(thing).to_be_visible()
-        thing.tap()
+    def press(self, locator: Locator) -> None:
+        expect(locator).to_be_visible()
+        locator.tap()
 
 
 class Keyboard:
@@ -87,33 +87,33 @@ class Keyboard:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def press(self, thing: Locator) -> None:
-        self.reach(thing)
-        kind = thing.evaluate("(element) => element.type || element.localName")
+    def press(self, locator: Locator) -> None:
+        self.reach(locator)
+        kind = locator.evaluate("(element) => element.type || element.localName")
         self.page.keyboard.press("Space" if kind in ("checkbox", "radio", "file") else "Enter")
 
-    def write(self, thing: Locator, text: str) -> None:
-        self.reach(thing)
+    def write(self, locator: Locator, text: str) -> None:
+        self.reach(locator)
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
 
-    def attach(self, thing: Locator, file: Path) -> None:
+    def attach(self, locator: Locator, file: Path) -> None:
         with self.page.expect_file_chooser() as chooser:
-            self.press(thing)
+            self.press(locator)
         chooser.value.set_files(file)
 
-    def reach(self, thing: Locator) -> None:
+    def reach(self, locator: Locator) -> None:
         """Move the focus to ``thing`` with Tab, and check that it can be seen."""
-        expect(thing).to_be_visible()
+        expect(locator).to_be_visible()
         for _ in range(STEPS):
-            focus = thing.evaluate(_FOCUS)
+            focus = locator.evaluate(_FOCUS)
             if focus == "there":
                 break
             self.page.keyboard.press("ArrowDown" if focus == "beside" else "Tab")
         else:
-            raise AssertionError(f"pressing Tab {STEPS} times does not reach {thing}")
-        unseen = thing.evaluate(_UNSEEN)
-        assert not unseen, f"the focus on {thing} cannot be seen: {unseen}"
+            raise AssertionError(f"pressing Tab {STEPS} times does not reach {locator}")
+        unseen = locator.evaluate(_UNSEEN)
+        assert not unseen, f"the focus on {locator} cannot be seen: {unseen}"
 
 
 INPUT_DEVICES: dict[str, tuple[type[Mouse] | type[Keyboard], dict[str, int], bool]] = {

@@ -126,8 +126,8 @@ class RandomRuns:
             [worker] = tx.workers.of_account(account.id)
             run = records.run(account.id, worker.id, subtasks=parts, created_at=tx.now)
             run = replace(run, id=new_ulid(), limits=limits)
-            held = place_hold(tx, PRICES, run)
-            run = replace(run, hold_micros=held.micros, bound=held.bound)
+            reserved = place_hold(tx, PRICES, run)
+            run = replace(run, hold_micros=reserved.micros, bound=reserved.bound)
             tx.runs.add(run, [records.subtask(run.id, n) for n in range(parts)])
 
         try:

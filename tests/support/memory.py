@@ -107,10 +107,10 @@ class MemoryLedger:
     def sums(self, account_id: str) -> tuple[int, int, int]:
         entries = [e for e in self.rows if e.account_id == account_id]
         moving = [e for e in entries if e.kind in (EntryKind.CREDIT, EntryKind.USAGE)]
-        held = -sum(e.usd_micros for e in entries if e not in moving)
+        reserved = -sum(e.usd_micros for e in entries if e not in moving)
         return (
             sum(e.usd_micros for e in moving),
-            held,
+            reserved,
             sum(e.traffic_bytes for e in moving),
         )
 

@@ -245,8 +245,8 @@ def seen(answer: Any, *names: str) -> tuple[int, str, dict[str, str]]:
     """Return the status, body and headers that a client sees, without the names that it sent."""
     text = answer.text
     for name in names:
-        named = rf'"{name}"' if name.isdigit() else rf"\b{re.escape(name)}\b"
-        text = re.sub(named, "NAME", text)
+        pattern = rf'"{name}"' if name.isdigit() else rf"\b{re.escape(name)}\b"
+        text = re.sub(pattern, "NAME", text)
     headers = {k: v for k, v in answer.headers.items() if k != "content-length"}
     return answer.status_code, text, headers
 

@@ -23,9 +23,11 @@ class Visitor:
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self.http = http
 
-    async def get(self, path: str, *, part: bool = False, status: int = 200, **more: Any) -> Page:
+    async def get(
+        self, path: str, *, part: bool = False, status: int = 200, **options: Any
+    ) -> Page:
         """Request a page; ``part``: with the header of htmx, for a part of the page."""
-        return _checked(await self.http.get(path, headers=_headers(part), **more), status, part)
+        return _checked(await self.http.get(path, headers=_headers(part), **options), status, part)
 
     async def post(
         self,
@@ -34,10 +36,10 @@ class Visitor:
         *,
         part: bool = False,
         status: int = 303,
-        **more: Any,
+        **options: Any,
     ) -> Page:
         headers = {**_headers(part), **FROM_OUR_PAGE}
-        answer = await self.http.post(path, data=data or {}, headers=headers, **more)
+        answer = await self.http.post(path, data=data or {}, headers=headers, **options)
         return _checked(answer, status, part)
 
 

@@ -27,10 +27,10 @@ def numbers(rows: list[Row]) -> list[object]:
 async def everything(results: SqlResults, run: str = RUN, hidden: frozenset[str] = NONE):
     """All visible rows, read in small steps."""
     rows: list[Row] = []
-    while more := await results.rows_after(
+    while page := await results.rows_after(
         run, hidden, position=rows[-1].position if rows else 0, limit=97
     ):
-        rows += more
+        rows += page
     return rows
 
 

@@ -19,7 +19,7 @@ async def started(app: App, **options: object) -> str:
     return run.id
 
 
-async def finished(app: App, rows: list[object], **more: object) -> str:
+async def finished(app: App, rows: list[object], **options: object) -> str:
     run = await started(app)
-    await app.execute(rows, **more)  # type: ignore[arg-type]  # by name
+    await app.execute(rows, **options)  # type: ignore[arg-type]  # by name
     return run

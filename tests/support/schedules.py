@@ -82,10 +82,8 @@ class ScheduledTask:
 
     async def fires(self) -> list[Fire]:
         """Return the recorded starts, oldest planned time first."""
-        everything = {"offset": 0, "limit": 100_000}
-        _, fires = await self.storage.read(
-            lambda tx: tx.schedules.fires(self.task.id, **everything)
-        )
+        page = {"offset": 0, "limit": 100_000}
+        _, fires = await self.storage.read(lambda tx: tx.schedules.fires(self.task.id, **page))
         return fires[::-1]
 
     async def runs(self) -> list[Run]:

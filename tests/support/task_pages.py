@@ -12,9 +12,9 @@ from support.app import App
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}], "max_results": 3}}}
 
 
-async def a_task(app: App, title: str = "Prices", **more: Any) -> Task:
+async def a_task(app: App, title: str = "Prices", **options: Any) -> Task:
     worker = await app.publish("reader")
-    return await app.services.tasks.create(app.owner, worker.id, title, INPUT, None, **more)
+    return await app.services.tasks.create(app.owner, worker.id, title, INPUT, None, **options)
 
 
 async def scheduled(app: App, title: str = "Prices") -> Task:

@@ -174,12 +174,12 @@ MADE: dict[str, Callable[..., Schema]] = {
 
 def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
     """``document`` with all forms that ``operations`` accept."""
-    whole = copy.deepcopy(dict(document))
+    tolerant = copy.deepcopy(dict(document))
     for operation in operations:
         if not operation.declaration.documented:
             continue
         path = re.sub(r":[a-z]+}", "}", operation.path)
-        described = whole["paths"][path][operation.method.lower()]
+        described = tolerant["paths"][path][operation.method.lower()]
         members = members_of(operation.input_argument[1]) if operation.input_argument else ()
         for parameter in described.get("parameters", ()):
             _open_parameter(parameter, [*members, *operation.path_members])
@@ -188,10 +188,10 @@ def tolerant(document: Mapping[str, Any], operations: Iterable[Any]) -> Schema:
             if operation.strict:
                 body["content"]["application/json"]["schema"]["additionalProperties"] = False
             described["requestBody"] = body
-    for schema in whole["components"]["schemas"].values():
+    for schema in tolerant["components"]["schemas"].values():
         if "properties" in schema:
             schema.setdefault("additionalProperties", False)
-    return whole
+    return tolerant
 
 
 def _accepted(member: Member) -> Schema:
@@ -209,10 +209,10 @@ def _accepted(member: Member) -> Schema:
 
 def _open_parameter(parameter: Schema, members: Sequence[Member]) -> None:
     """Give a query parameter its accepted form; of several forms the first one is used."""
-    named = [member for member in members if member.names[0] == parameter["name"]]
-    if not named or parameter["in"] == "header":
+    matching = [member for member in members if member.names[0] == parameter["name"]]
+    if not matching or parameter["in"] == "header":
         return
-    schema = _accepted(named[0])
+    schema = _accepted(matching[0])
     plain = {**schema, **schema.get("anyOf", [{}])[0]}
     plain.pop("anyOf", None)
     if plain.get("type") == "integer" and "enum" not in plain:

@@ -47,8 +47,8 @@ class BootedPair(Booted):
         self.relay = self._opened.enter_context(relaying(servers))
         self.url = self.relay.url
         # clients that read the address from the data folder use both servers
-        named = self.home / "server.json"
-        named.write_text(json.dumps(json.loads(named.read_text()) | {"url": self.url}))
+        server_file = self.home / "server.json"
+        server_file.write_text(json.dumps(json.loads(server_file.read_text()) | {"url": self.url}))
         return self
 
     def _start_second(self, port: int) -> subprocess.Popen[bytes]:

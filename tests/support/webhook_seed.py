@@ -36,8 +36,8 @@ async def seed_webhooks(app: App) -> dict[str, str]:
     await webhooks.add(
         owner, replace(fields, name="Warehouse", url=f"{NOWHERE}/load", events=("run.succeeded",))
     )
-    off = replace(fields, name="Old receiver", enabled=False, description="")
-    await webhooks.add(owner, off)
+    disabled = replace(fields, name="Old receiver", enabled=False, description="")
+    await webhooks.add(owner, disabled)
     rule = (await alerts.add_rule(owner, RuleFields("A run has failed", "failed"))).rule
     await add_mail_user(app, "ada@example.org")
     await alerts.add_rule(

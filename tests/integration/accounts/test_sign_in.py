@@ -368,10 +368,10 @@ async def test_wrong_old_passwords_and_sign_ins_of_disabled_users_are_in_the_aud
     await auth.users.disable(auth.owner, "ada")
     with pytest.raises(UserDisabled):
         await auth.enter("ada", PASSWORD, AWAY)
-    failed, _, wrong, *_ = await auth.audit.page(auth.owner)
+    failed, _, wrong_password, *_ = await auth.audit.page(auth.owner)
     assert (failed.action, failed.target) == (AuditAction.SIGN_IN_FAILED, "ada")
     assert (failed.detail, failed.address) == ("the user is disabled", AWAY)
-    assert (wrong.action, wrong.user_name) == (AuditAction.CONFIRM_FAILED, "ada")
+    assert (wrong_password.action, wrong_password.user_name) == (AuditAction.CONFIRM_FAILED, "ada")
 
 
 async def test_failed_sign_ins_are_in_the_audit_log_without_the_typed_password(

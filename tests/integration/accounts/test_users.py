@@ -73,8 +73,8 @@ async def test_owners_of_one_account_do_not_see_the_users_of_another(
     assert len(await auth.users.list(auth.owner, account="other")) == 1
     with pytest.raises(NotFound):
         await auth.users.list(auth.owner, account="nobody")
-    seen = [(entry.action, entry.detail) for entry in await auth.audit.page(caller)]
-    assert ("user.link", "by the account owner") in seen
+    entries = [(entry.action, entry.detail) for entry in await auth.audit.page(caller)]
+    assert ("user.link", "by the account owner") in entries
 
 
 @pytest.mark.parametrize("act", ["role", "disable", "remove"])

@@ -45,7 +45,7 @@ async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
     every = (await alerts.add_rule(owner, FAILED)).rule
     zero = RuleFields("Empty", "zero_rows", worker=first.path)
     of_worker = (await alerts.add_rule(owner, zero)).rule
-    off = (await alerts.add_rule(owner, replace(FAILED, name="Off", enabled=False))).rule
+    disabled = (await alerts.add_rule(owner, replace(FAILED, name="Off", enabled=False))).rule
     runs = [
         await a_run(app, worker=first.id),
         await a_run(app, rows=(), worker=first.id),
@@ -57,7 +57,7 @@ async def test_each_rule_reports_the_runs_that_it_evaluates(app: App) -> None:
     assert await alerts.count_unread(owner) == 2
     assert await alerts.count_unread(app.other) == 0
     # a run is evaluated once, and a rule applies only to runs that end after it was enabled
-    await alerts.change_rule(owner, off.id, replace(FAILED, name="On"))
+    await alerts.change_rule(owner, disabled.id, replace(FAILED, name="On"))
     assert len(await alerts_of(app)) == 2
     await a_run(app, Outcome.EXIT_CODE, worker=second.id)
     assert [alert.rule_name for alert in await alerts_of(app)] == [
@@ -77,11 +77,11 @@ async def test_fewer_rows_and_missing_fields_are_detected_in_stored_rows(app: Ap
         await a_run(app, rows=full)
     assert await alerts_of(app) == []
     await a_run(app, rows=[*full[:4]])
-    some = await a_run(app, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
+    run_with_empty_prices = await a_run(app, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
     last = await alerts_of(app)
     assert [alert.rule_name for alert in last] == ["Few", "Price"]
     assert last[0].sentence.startswith("Fewer rows than usual: 4, less than 50 % of 10")
-    assert last[1].run_id == some.id
+    assert last[1].run_id == run_with_empty_prices.id
     assert "in 3 of 10 rows (30 %; 20 % are allowed)" in last[1].sentence
 
 
@@ -107,10 +107,10 @@ async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
         return (await webhooks.add(owner, fields)).endpoint.id
 
     every = await endpoint("every", "alert.raised")
-    named = await endpoint("named", "run.aborted")
-    off = await endpoint("off", "alert.raised", enabled=False)
+    endpoint_by_name = await endpoint("named", "run.aborted")
+    disabled = await endpoint("off", "alert.raised", enabled=False)
     await endpoint("deaf", "run.aborted")
-    targets = (named, every, off)
+    targets = (endpoint_by_name, every, disabled)
     for address in ("ada@example.org", "bo@example.org", "gone@example.org"):
         await add_mail_user(app, address)
     emails = ("Ada@example.org", "bo@example.org", "gone@example.org")
@@ -125,7 +125,7 @@ async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
         assert (logged.delivery.event, logged.delivery.run_id) == ("alert.raised", run.id)
         assert f'"alert_id":"{alert.id}"' in logged.delivery.payload
     _, of_named = await app.services.callbacks.page(
-        owner, DeliveryFilter(endpoint_id=named), offset=0, limit=9
+        owner, DeliveryFilter(endpoint_id=endpoint_by_name), offset=0, limit=9
     )
     assert len(of_named) == 1
 
@@ -143,8 +143,9 @@ async def test_a_preview_evaluates_past_runs_and_raises_nothing(app: App) -> Non
         (RuleFields("Slow", "slower", factor=1000), []),
         (RuleFields("Empty", "zero_rows"), []),
     ):
-        seen = await alerts.preview(owner, fields)
-        assert (seen.runs, [alert.run.id for alert in seen.fired]) == (len(runs) + 2, expected)
+        preview = await alerts.preview(owner, fields)
+        assert preview.runs == len(runs) + 2
+        assert [alert.run.id for alert in preview.fired] == expected
     assert await alerts_of(app) == []
 
 
@@ -158,10 +159,10 @@ async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
     fine = await a_run(app, Outcome.EXIT_CODE)
     page = app.results.page
 
-    async def fails(run_id: str, *args: Any, **more: Any) -> Any:
+    async def fails(run_id: str, *args: Any, **options: Any) -> Any:
         if run_id == broken.id:
             raise OSError("a fault")
-        return await page(run_id, *args, **more)
+        return await page(run_id, *args, **options)
 
     monkeypatch.setattr(app.results, "page", fails)
     watch = AlertMonitor(app.storage, app.results)
@@ -184,10 +185,10 @@ async def test_rules_changed_during_the_evaluation_are_read_again(
     await a_run(app, rows=[{}, {"price": 1}, {"price": 1}])
     totals, changed = app.results.totals, []
 
-    async def meanwhile(*args: Any, **more: Any) -> Any:
+    async def meanwhile(*args: Any, **options: Any) -> Any:
         if not changed:
             changed.append(await alerts.change_rule(owner, rule.id, replace(fields, percent=10)))
-        return await totals(*args, **more)
+        return await totals(*args, **options)
 
     monkeypatch.setattr(app.results, "totals", meanwhile)
     [alert] = await alerts_of(app)

@@ -66,8 +66,8 @@ class Setup:
         await self.app.execute()
         return run
 
-    async def log(self, query: str = "", **more: Any) -> Any:
-        answer = await self.api.get(f"{LOG}{query}", **more)
+    async def log(self, query: str = "", **options: Any) -> Any:
+        answer = await self.api.get(f"{LOG}{query}", **options)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
@@ -167,18 +167,18 @@ async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> Non
     await setup.tried(2)  # one delivery for each host
     setup.clock.advance(1)
     await setup.tried(3)
-    everything = await setup.log()
-    assert everything == {
-        "count": 3, "list": everything["list"], "page_index": 1, "page_size": 20,
+    full_log = await setup.log()
+    assert full_log == {
+        "count": 3, "list": full_log["list"], "page_index": 1, "page_size": 20,
     }  # fmt: skip
-    assert [delivery["run_slug"] for delivery in everything["list"]] == runs[::-1]
-    [refused] = [delivery for delivery in everything["list"] if delivery["last_status"] == 410]
+    assert [delivery["run_slug"] for delivery in full_log["list"]] == runs[::-1]
+    [refused] = [delivery for delivery in full_log["list"] if delivery["last_status"] == 410]
     for query, expected in (
         ("?state=failed", [refused]),
         ("?state=%20FAILED%20", [refused]),
         ("?state=pending", []),
-        ("?host=HOOKS.example", everything["list"][1:]),
-        ("?host=hooks.example:443", everything["list"][2:]),
+        ("?host=HOOKS.example", full_log["list"][1:]),
+        ("?host=hooks.example:443", full_log["list"][2:]),
         ("?host=hooks.exampl", []),
         ("?host=other.example&state=superseded", []),
     ):
@@ -186,7 +186,7 @@ async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> Non
         assert (data["count"], data["list"]) == (len(expected), expected), query
     page = await setup.log("?page_index=2&page_size=2")
     assert page == {
-        "count": 3, "list": everything["list"][2:], "page_index": 2, "page_size": 2,
+        "count": 3, "list": full_log["list"][2:], "page_index": 2, "page_size": 2,
     }  # fmt: skip
     assert (await setup.log("?page_index=9"))["list"] == []
     assert (await setup.log(key=setup.app.other_key))["count"] == 0
@@ -242,7 +242,7 @@ async def test_five_days_of_failures_disable_a_receiver_until_it_is_enabled(
     await setup.tried(1)
     setup.clock.advance(5 * DAY)
     await setup.tried(2)
-    off = {
+    disabled = {
         "receiver": HOST,
         "disabled": True,
         "disabled_at": 1_700_000_000 + 5 * DAY,
@@ -250,7 +250,7 @@ async def test_five_days_of_failures_disable_a_receiver_until_it_is_enabled(
         "last_success_at": 0,
         "last_failure_at": 1_700_000_000 + 5 * DAY,
     }
-    assert (await setup.api.get(RECEIVERS)).json()["data"] == {"list": [off]}
+    assert (await setup.api.get(RECEIVERS)).json()["data"] == {"list": [disabled]}
     setup.clock.advance(60)
     second = await setup.ended()
     [refused] = await setup.of_run(second)
@@ -266,7 +266,7 @@ async def test_five_days_of_failures_disable_a_receiver_until_it_is_enabled(
     fails(await setup.api.post(path, {"receiver": "https://a.example"}), 404, 4040)
     fails(await setup.api.post(path, {"receiver": "hooks"}), 400, 4000, "receiver", "http://")
     on = await setup.api.ok(path, {"receiver": HOOK})
-    assert on == off | {"disabled": False, "disabled_at": 0, "failing_since": 0}
+    assert on == disabled | {"disabled": False, "disabled_at": 0, "failing_since": 0}
     await setup.api.ok(replay)
     await setup.tried(3)
     assert [(await setup.of_run(run))[0]["state"] for run in (first, second)] == [

@@ -79,8 +79,8 @@ async def test_only_owners_and_the_operator_set_caps(priced: App, priced_api: Ap
         CapsReport, await priced_api.send("PUT", path, json={"run_cap": 1, "month_cap": 3})
     )
     assert (caps["run_cap"], caps["month_cap"]) == ("1", "3")
-    seen = data_as(CapsReport, await priced_api.get(CAPS, key=priced.other_key))
-    assert seen == caps
+    report = data_as(CapsReport, await priced_api.get(CAPS, key=priced.other_key))
+    assert report == caps
     unknown = "/api/fyke/accounts/unknown/caps"
     fails(await priced_api.send("PUT", unknown, json={"run_cap": 1}), 404, 4040)
     for caller in (priced.owner, priced.other):

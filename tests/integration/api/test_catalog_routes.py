@@ -112,9 +112,9 @@ async def test_a_deprecated_version_is_started_only_by_its_number(app: App, api:
     assert (deprecated["state"], deprecated["notice"]) == ("deprecated", "it is slow")
     body = start_body(worker.id)
     latest = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
-    named = (await api.ok("/api/v1/scraper/run", body | {"version": "v1.0.2"}))["run_slug"]
+    run_slug = (await api.ok("/api/v1/scraper/run", body | {"version": "v1.0.2"}))["run_slug"]
     versions = [
-        (await app.services.runs.get(app.owner, run)).run.version for run in (latest, named)
+        (await app.services.runs.get(app.owner, run)).run.version for run in (latest, run_slug)
     ]
     assert versions == ["v1.0.1", "v1.0.2"]
     await api.ok(f"{at}/v1.0.2/withdraw", {"reason": "it leaks"})

@@ -72,18 +72,18 @@ def examples(media: Object) -> list[Any]:
 
 
 async def test_every_example_matches_its_schema(document: Object) -> None:
-    wrong, checked, schemas = [], 0, Schemas(document)
+    faults, checked, schemas = [], 0, Schemas(document)
     for path, method, operation in operations_of(document):
         for parameter in operation.get("parameters", ()):
             for fault in schemas.faults(parameter["schema"], parameter["example"]):
-                wrong.append(f"{method} {path} {parameter['name']}: {fault}")
+                faults.append(f"{method} {path} {parameter['name']}: {fault}")
         for place, media in bodies(operation):
             assert examples(media), (method, path, place)
             for example in examples(media):
                 checked += 1
                 for fault in schemas.faults(media["schema"], example):
-                    wrong.append(f"{method} {path} {place}: {fault}")
-    assert not wrong, "\n".join(wrong)
+                    faults.append(f"{method} {path} {place}: {fault}")
+    assert not faults, "\n".join(faults)
     assert checked > 800
 
 
@@ -98,7 +98,7 @@ async def test_every_operation_has_a_summary_and_its_authentication(
         assert operation["tags"][0] in TAGS
         free = not operation["security"] or {} in operation["security"]
         assert free == ((method.upper(), path) in public), (method, path)
-        schemes = {name for way in operation["security"] for name in way}
+        schemes = {name for scheme in operation["security"] for name in scheme}
         if not free:
             assert {"bearer", "apiKey"} <= schemes
             assert ("token" in schemes) == path.startswith("/api/v2/")
@@ -114,7 +114,7 @@ async def test_an_importer_of_v1_uses_the_header_api_key(api: Api) -> None:
     """Postman uses the first scheme of an operation, and the guide of v1 names ``api-key``."""
     document = (await api.http.get("/api/v1/openapi.json")).json()
     first = {
-        next(name for way in operation["security"] for name in way)
+        next(name for scheme in operation["security"] for name in scheme)
         for _, _, operation in operations_of(document)
         if operation["security"]
     }
@@ -129,11 +129,11 @@ async def test_every_error_response_lists_all_of_its_codes(document: Object) -> 
             assert ("Retry-After" in answer["headers"]) >= (status == "429")
             if int(status) < 400 or "content" not in answer:
                 continue
-            named = set(re.findall(r"\b[0-9]{4,5}\b", answer["description"]))
+            codes = set(re.findall(r"\b[0-9]{4,5}\b", answer["description"]))
             shown = {
                 str(example["code"]) for example in examples(answer["content"]["application/json"])
             }
-            assert shown <= named, (method, path, status)
+            assert shown <= codes, (method, path, status)
             assert shown
 
 

@@ -38,8 +38,8 @@ def server(tmp_path: Path, templates: Path) -> Iterator[Served]:
 
 
 def call(server: Served, path: str, body: Any) -> Any:
-    where = urlsplit(server.base_url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
+    parts = urlsplit(server.base_url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
     headers = {"api-key": server.app.owner_key, "content-type": "application/json"}
     connection.request("POST", path, json.dumps(body), headers)
     answer = json.loads(connection.getresponse().read())
@@ -64,17 +64,17 @@ def a_run(server: Served, rows: Any = ROWS, *, ended: bool = True) -> str:
     return run
 
 
-def link(server: Served, run: str, format: str, **more: Any) -> str:
-    data = call(server, EXPORT, {"run_slug": run, "format": format, **more})
+def link(server: Served, run: str, format: str, **options: Any) -> str:
+    data = call(server, EXPORT, {"run_slug": run, "format": format, **options})
     return str(data["download_url"])
 
 
 class Answer:
     def __init__(self, url: str, method: str = "GET", **headers: str) -> None:
-        where = urlsplit(url)
-        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, where.path, headers=names)
+        connection.request(method, parts.path, headers=names)
         answer = connection.getresponse()
         self.status = answer.status
         self.headers = {name.lower(): value for name, value in answer.getheaders()}
@@ -172,9 +172,9 @@ def test_curl_resumes_a_broken_download(server: Served, tmp_path: Path) -> None:
 
 def take_and_drop(url: str, size: int) -> bytes:
     """Read the first bytes of a body, then reset the connection."""
-    where = urlsplit(url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=120)
-    connection.request("GET", where.path)
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+    connection.request("GET", parts.path)
     beginning = connection.getresponse().read(size)
     assert connection.sock is not None
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -199,13 +199,13 @@ def test_a_client_that_reads_nothing_is_disconnected_and_a_slow_one_is_not(
     big = [{"n": n, "text": "x" * 10_000} for n in range(2000)]
     url = link(server, a_run(server, big), "json")
     size = int(Answer(url, "HEAD").headers["content-length"])
-    where = urlsplit(url)
-    request = f"GET {where.path} HTTP/1.1\r\nhost: {where.netloc}\r\n\r\n".encode()
+    parts = urlsplit(url)
+    request = f"GET {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode()
     stalled, slow = socket.socket(), socket.socket()
     for connection in (stalled, slow):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         connection.settimeout(30)
-        connection.connect((where.hostname, where.port))
+        connection.connect((parts.hostname, parts.port))
         connection.sendall(request)
     read_bytes = 0
     for _ in range(25):  # reading continuously, for longer than the limit
@@ -242,14 +242,14 @@ def test_without_a_folder_for_downloads_text_is_sent_and_workbooks_are_refused(
     """As on a disk that was already full when the server started."""
     run = a_run(server)
     text, book = link(server, run, "csv"), link(server, run, "xlsx")
-    whole = Answer(text).body
+    log_text = Answer(text).body
     services = server.app.services
     server.do(services.spool.close())
     (tmp_path / "file").touch()
     monkeypatch.setattr(services.spool, "_parent", tmp_path / "file")
     monkeypatch.setattr(services.exports, "_scratch", tmp_path / "missing")
     answer = Answer(text)
-    assert (answer.status, answer.body) == (200, whole)
+    assert (answer.status, answer.body) == (200, log_text)
     answer = Answer(book)
     assert answer.status == 503
     assert "choose a text format such as csv" in json.loads(answer.body)["message"]
@@ -299,15 +299,15 @@ def test_twenty_slow_readers_use_no_memory_and_keep_no_transaction_open(
     asyncio.run_coroutine_threadsafe(fill(), server.loop).result(300)
     url = link(server, run, "csv")
     assert int(Answer(url, "HEAD").headers["content-length"]) > rows * 240
-    where = urlsplit(url)
-    request = f"GET {where.path} HTTP/1.1\r\nhost: {where.netloc}\r\n\r\n".encode()
+    parts = urlsplit(url)
+    request = f"GET {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\n\r\n".encode()
     readers = []
     peak_reset()
     before = memory("VmRSS")
     for _ in range(20):
         reader = socket.socket()
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
-        reader.connect((where.hostname, where.port))
+        reader.connect((parts.hostname, parts.port))
         reader.sendall(request)
         readers.append(reader)
     until = time.monotonic() + seconds

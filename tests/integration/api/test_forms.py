@@ -57,11 +57,11 @@ async def test_the_form_is_described(app: App, api: Api, places: str) -> None:
 
 async def test_form_json_text_and_body_give_the_same_input(app: App, api: Api, places: str) -> None:
     custom = {**DEFAULTS, "pages": [], "headers": {"n": 2**70}}
-    whole = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
-    checked = await normalised(api, input=whole)
-    assert checked["input"] == whole
+    full_input = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
+    checked = await normalised(api, input=full_input)
+    assert checked["input"] == full_input
     assert (checked["errors"], checked["subtasks"], checked["problem"]) == ([], 2, "")
-    typed = await normalised(api, json_text=json.dumps(whole))
+    typed = await normalised(api, json_text=json.dumps(full_input))
     assert typed == checked
     flat = await normalised(api, input=custom)
     assert flat["input"]["parameters"] == {"system": {}, "custom": custom}
@@ -158,8 +158,8 @@ async def test_recent_inputs_are_the_last_five(app: App, api: Api, places: str) 
         await api.ok("/api/v2/workers/owner~places/runs", body)
     recent = data_as(wire.RecentInputList, await api.get(f"{ROOT}/recent-inputs"))["list"]
     assert [item["summary"] for item in recent] == [f"Keywords: word {n}" for n in range(5, 0, -1)]
-    theirs = await api.get(f"{ROOT}/recent-inputs", key=app.other_key)
-    assert data_as(wire.RecentInputList, theirs)["list"] == []
+    answer = await api.get(f"{ROOT}/recent-inputs", key=app.other_key)
+    assert data_as(wire.RecentInputList, answer)["list"] == []
 
 
 async def test_a_program_is_generated_for_the_input(app: App, api: Api, places: str) -> None:
@@ -207,13 +207,13 @@ async def test_without_prices_nothing_is_estimated(app: App, api: Api, places: s
 
 async def test_prices_and_caps_determine_the_quote(priced: Api) -> None:
     system = {"memory": 1024, "cpus": 0.25, "execute_limit_time_seconds": 1800}
-    whole = {"parameters": {"system": system, "custom": {"keywords": ["a", "b", "c"]}}}
-    free = (await normalised(priced, input=whole))["estimate"]
+    full_input = {"parameters": {"system": system, "custom": {"keywords": ["a", "b", "c"]}}}
+    free = (await normalised(priced, input=full_input))["estimate"]
     # a quarter of a core and a GB of memory for an hour
     assert (free["hour"], free["gigabyte"], free["most"]) == ("0.2", "2", None)
     system["max_total_traffic"] = 100
-    bounded = (await normalised(priced, input=whole))["estimate"]
+    bounded = (await normalised(priced, input=full_input))["estimate"]
     assert bounded["most"] == "0.5"  # three times half an hour, and a tenth of a GB
     assert bounded["missing"] == "0.5"
     system["max_total_charge"] = 0.2
-    assert (await normalised(priced, input=whole))["estimate"]["most"] == "0.2"
+    assert (await normalised(priced, input=full_input))["estimate"]["most"] == "0.2"

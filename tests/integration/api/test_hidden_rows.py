@@ -71,14 +71,14 @@ async def test_pages_of_both_versions_include_hidden_rows_only_on_request(
 @pytest.mark.parametrize("format", ["csv", "jsonl", "xlsx"])
 async def test_files_include_hidden_rows_only_on_request(api: Api, run: str, format: str) -> None:
     sizes = []
-    for more in ({}, {"failed_rows": True}):
-        body = {"run_slug": run, "format": format, **more}
+    for extra in ({}, {"failed_rows": True}):
+        body = {"run_slug": run, "format": format, **extra}
         url = (await api.ok("/api/v1/run/result/export", body))["download_url"]
         file = await api.http.get(url)
         assert file.status_code == 200
         sizes.append(len(file.content))
         if format != "xlsx":
-            assert file.text.count("row ") == (5 if more else 0)
+            assert file.text.count("row ") == (5 if extra else 0)
     assert sizes[0] < sizes[1]
 
 

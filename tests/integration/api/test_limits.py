@@ -93,10 +93,10 @@ async def test_only_the_operator_grants_more_than_the_limit_of_the_server(app: A
     asgi = build_app(limited, ApiConfig(master_secret=SECRET, rate_limit=60))
     async with client(asgi) as http:
         api = Api(http, app.other_key)
-        more = {"name": "fast", "rate_limit": 61}
-        fails(await api.post("/api/fyke/keys", more), 401, 4010, "60 requests a second")
+        too_fast = {"name": "fast", "rate_limit": 61}
+        fails(await api.post("/api/fyke/keys", too_fast), 401, 4010, "60 requests a second")
         await api.ok("/api/fyke/keys", {"name": "slow", "rate_limit": 60})
-        await api.ok("/api/fyke/keys", more, key=app.owner_key)
+        await api.ok("/api/fyke/keys", too_fast, key=app.owner_key)
         wrong = {"name": "x", "rate_limit": -1}
         fails(await api.post("/api/fyke/keys", wrong), 400, 4000, "rate_limit")
 

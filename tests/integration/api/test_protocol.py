@@ -233,14 +233,15 @@ def test_only_the_name_of_the_upgrade_field_changes_however_the_bytes_arrive(
     data: st.DataObject,
 ) -> None:
     head = b"POST / HTTP/1.1\r\nUpgrade: h2c\r\nup: 1\r\nupgraded: 2\r\nUPGRADE: x\r\n"
-    whole = head + b"\r\n" + b"a\nupgrade: body\nup"
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=12)))
+    request = head + b"\r\n" + b"a\nupgrade: body\nup"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(request)), max_size=12)))
     protocol = LimitedProtocol.__new__(LimitedProtocol)
     out, fed = b"", 0
-    for begin, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+    for begin, end in zip([0, *cuts], [*cuts, len(request)], strict=True):
         # bytes after the blank line are not part of the head and are not inspected
-        out += protocol._without_upgrade(whole[begin:end]) if fed <= len(head) else whole[begin:end]
+        part = request[begin:end]
+        out += protocol._without_upgrade(part) if fed <= len(head) else part
         fed = end
-    expected = whole[: len(head)].replace(b"Upgrade:", b"x-upgrade-not-taken:")
-    expected = expected.replace(b"UPGRADE:", b"x-upgrade-not-taken:") + whole[len(head) :]
+    expected = request[: len(head)].replace(b"Upgrade:", b"x-upgrade-not-taken:")
+    expected = expected.replace(b"UPGRADE:", b"x-upgrade-not-taken:") + request[len(head) :]
     assert out == expected

@@ -60,6 +60,6 @@ async def test_options_are_checked_like_those_of_a_start_and_set_by_the_owner_on
     ):
         fails(await api.send("PUT", AT, json={name: value}), 400, 4000, words)
     for method in ("GET", "PUT"):
-        more: dict[str, Any] = {"json": {}} if method == "PUT" else {}
-        answer = await api.send(method, AT, key=app.other_key, **more)
+        options: dict[str, Any] = {"json": {}} if method == "PUT" else {}
+        answer = await api.send(method, AT, key=app.other_key, **options)
         fails(answer, 401, 4010, "only the owner")

@@ -20,8 +20,8 @@ from support.app import App, open_app
 pytestmark = pytest.mark.anyio
 
 
-async def data(api: Api, path: str, **more: object) -> dict[str, object]:
-    answer = await api.get(path, **more)
+async def data(api: Api, path: str, **options: object) -> dict[str, object]:
+    answer = await api.get(path, **options)
     assert answer.status_code == 200, answer.text
     content: dict[str, object] = answer.json()["data"]
     return content

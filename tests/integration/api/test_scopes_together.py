@@ -48,8 +48,8 @@ async def test_an_enabled_schedule_requires_the_run_scope(
     on = EVERY_MINUTE | {"enabled": True}
     fails(await api.send("PUT", path, json=on, key=writing), 401, 4010, RUN_MISSING)
     assert (await schedule(api, task))["code"] != 0  # none was created
-    off = EVERY_MINUTE | {"enabled": False}
-    assert (await api.send("PUT", path, json=off, key=writing)).status_code == 200
+    disabled = EVERY_MINUTE | {"enabled": False}
+    assert (await api.send("PUT", path, json=disabled, key=writing)).status_code == 200
     fails(await api.post(f"{path}/resume", key=writing), 401, 4010, RUN_MISSING)
     assert not (await schedule(api, task))["data"]["enabled"]
     both = await key(app, Scope.WRITE, Scope.RUN)
@@ -75,8 +75,8 @@ async def test_an_enabled_schedule_of_a_v2_task_requires_the_run_scope(
     other = {"input": {"urls": [{"url": "https://b.example"}]}}
     fails(await api.send("PUT", f"{path}/input", json=other, key=writing), 403, 11000, RUN_MISSING)
     assert (await api.send("PUT", path, json={"title": "x"}, key=writing)).status_code == 200
-    off = {"schedule_enabled": 0}
-    assert (await api.send("PUT", path, json=off, key=writing)).status_code == 200
+    disabled = {"schedule_enabled": 0}
+    assert (await api.send("PUT", path, json=disabled, key=writing)).status_code == 200
     assert (await api.send("PUT", f"{path}/input", json=other, key=writing)).status_code == 200
 
 

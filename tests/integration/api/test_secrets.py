@@ -35,10 +35,10 @@ def run_secrets(app: App, master: bytes = SECRET, clock: Any = None) -> RunSecre
     return RunSecrets(app.storage, Sealer(master), clock or SystemClock())
 
 
-async def given_to(app: App, caller: Caller, worker_id: str, **more: Any) -> InjectedSecrets:
+async def given_to(app: App, caller: Caller, worker_id: str, **options: Any) -> InjectedSecrets:
     """Return the secrets that a run of the worker by this account gets."""
     run = await app.services.runs.start(caller, _start(worker_id))
-    return await run_secrets(app, **more).of(run)
+    return await run_secrets(app, **options).of(run)
 
 
 def _start(worker_id: str) -> StartRequest:
@@ -77,16 +77,16 @@ async def test_no_answer_no_audit_entry_and_no_file_contains_a_value(
     app: App, api: Api, tmp_path: Path
 ) -> None:
     worker = await app.publish("reader")
-    seen = ""
+    answers = ""
     for name, value in (
         ("LOGIN", VALUE), ("LOGIN", VALUE + " changed"), ("PATH", VALUE), ("low", VALUE),
         ("LOGIN", VALUE + "\0"), ("LOGIN", VALUE * 2000), ("LOGIN", [VALUE]), ("LOGIN", None),
     ):  # fmt: skip
-        seen += (await api.send("PUT", f"{AT}/{name}", json={"value": value})).text
+        answers += (await api.send("PUT", f"{AT}/{name}", json={"value": value})).text
     await given_to(app, app.owner, worker.id)
     for path in (AT, "/api/fyke/audit", "/api/fyke/workers", "/api/fyke/catalog"):
-        seen += (await api.get(path)).text
-    seen += (await api.send("DELETE", f"{AT}/LOGIN")).text
+        answers += (await api.get(path)).text
+    answers += (await api.send("DELETE", f"{AT}/LOGIN")).text
     acts = (await api.get("/api/fyke/audit")).json()["data"]["list"]
     shown = [(a["action"], a["target"], a["detail"]) for a in acts if "secret" in a["action"]]
     assert shown == [
@@ -94,7 +94,7 @@ async def test_no_answer_no_audit_entry_and_no_file_contains_a_value(
         ("secret.set", "owner/reader", "LOGIN, replaced"),
         ("secret.set", "owner/reader", "LOGIN"),
     ]
-    assert "canary" not in seen + str(acts)
+    assert "canary" not in answers + str(acts)
     assert in_files(tmp_path, VALUE) == []
 
 
@@ -209,19 +209,19 @@ async def test_the_time_of_use_is_stored_once_a_minute(app: App, api: Api) -> No
 
 async def test_secrets_are_removed_with_the_worker_or_separately(app: App) -> None:
     secrets = app.services.secrets
-    theirs = await app.publish("theirs", caller=app.other)
-    await secrets.put(app.owner, theirs.id, "LOGIN", VALUE)
-    await secrets.put(app.other, theirs.id, "LOGIN", VALUE)
-    await app.services.reviews.unshare(app.other, theirs.id)
+    foreign = await app.publish("theirs", caller=app.other)
+    await secrets.put(app.owner, foreign.id, "LOGIN", VALUE)
+    await secrets.put(app.other, foreign.id, "LOGIN", VALUE)
+    await app.services.reviews.unshare(app.other, foreign.id)
     with pytest.raises(WorkerNotFound):
-        await secrets.put(app.owner, theirs.id, "SECOND", VALUE)
-    for ref in (theirs.id, "other/theirs"):
+        await secrets.put(app.owner, foreign.id, "SECOND", VALUE)
+    for ref in (foreign.id, "other/theirs"):
         assert [secret.name for secret in (await secrets.read(app.owner, ref)).secrets] == ["LOGIN"]
     await secrets.remove(app.owner, "other/theirs", "LOGIN")
     with pytest.raises(WorkerNotFound):
-        await secrets.read(app.owner, theirs.id)
-    await app.services.removal.delete(app.other, theirs.id)
-    left = await app.storage.read(lambda tx: tx.secrets.of(app.other.account_id, theirs.id))
+        await secrets.read(app.owner, foreign.id)
+    await app.services.removal.delete(app.other, foreign.id)
+    left = await app.storage.read(lambda tx: tx.secrets.of(app.other.account_id, foreign.id))
     assert left == []
 
 
@@ -233,8 +233,8 @@ async def test_a_missing_secret_cannot_be_removed(app: App) -> None:
 
 
 async def test_required_secrets_are_listed_while_they_are_missing(app: App, api: Api) -> None:
-    named = json.dumps({"secrets": ["LOGIN", "TOKEN"]})
-    data = python_project("print(1)\n", **{"fyke.json": named})
+    body = json.dumps({"secrets": ["LOGIN", "TOKEN"]})
+    data = python_project("print(1)\n", **{"fyke.json": body})
     worker, version, _ = await app.services.workers.publish(
         app.owner, data, name="reader", title="Reader", public=True
     )

@@ -47,8 +47,8 @@ async def newest_input(server: Served) -> Any:
 
 
 def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> None:
-    whole = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
-    start = Start(live.base_url, live.app.owner.account_name, "reader", whole)
+    full_input = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
+    start = Start(live.base_url, live.app.owner.account_name, "reader", full_input)
     name = next(item.file for item in LANGUAGES if item.id == language)
     (folder / name).write_text(snippet(language, start), encoding="utf-8")
     (folder / FILE).write_text(body_text(start), encoding="utf-8")

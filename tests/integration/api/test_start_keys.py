@@ -25,8 +25,8 @@ async def runs_of(app: App) -> int:
     return count
 
 
-def body_v2(**more: Any) -> dict[str, Any]:
-    return {"input": start_body("")["input"]} | more
+def body_v2(**options: Any) -> dict[str, Any]:
+    return {"input": start_body("")["input"]} | options
 
 
 @pytest.mark.slow
@@ -58,8 +58,8 @@ async def test_another_request_with_the_same_key_is_refused(app: App, api: Api) 
 async def test_two_accounts_can_use_the_same_key(app: App, api: Api) -> None:
     worker = await app.publish()
     own_run = await api.ok(RUN, start_body(worker.id), headers=KEY)
-    theirs = await api.ok(RUN, start_body(worker.id), headers=KEY, key=app.other_key)
-    assert own_run != theirs
+    foreign_run = await api.ok(RUN, start_body(worker.id), headers=KEY, key=app.other_key)
+    assert own_run != foreign_run
 
 
 @pytest.mark.common_app

@@ -15,7 +15,7 @@ INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 GOOD = python_project("from sdk import CoreSDK\n", schema=SCHEMA)
 
 
-async def a_task(app: App, title: str = "Prices", **more: Any) -> str:
+async def a_task(app: App, title: str = "Prices", **options: Any) -> str:
     worker = await app.publish()
     task = await app.services.tasks.create(app.owner, worker.id, title, INPUT, None)
     return task.id
@@ -86,9 +86,13 @@ async def test_an_upload_becomes_a_version(app: App, api: Api) -> None:
     path = f"/api/fyke/uploads/{upload['id']}"
     async for _seen in app.services.uploads.follow(app.owner, upload["id"]):
         pass
-    seen = await data(await api.get(path))
-    assert (seen["state"], seen["label"], seen["language"]) == ("ready", "prices.zip", "python")
-    assert {step["state"] for step in seen["steps"]} == {"passed", "warned"}
+    stored = await data(await api.get(path))
+    assert (stored["state"], stored["label"], stored["language"]) == (
+        "ready",
+        "prices.zip",
+        "python",
+    )
+    assert {step["state"] for step in stored["steps"]} == {"passed", "warned"}
     run = await data(await api.post(f"{path}/test", {"input": INPUT, "name": "prices"}))
     shown = await data(await api.post("/api/v1/run/detail", {"run_slug": run["run_slug"]}))
     assert shown["origin"] == "web"  # the name that clients of v1 know

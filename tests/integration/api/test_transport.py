@@ -303,8 +303,10 @@ async def test_guessing_is_rate_limited_and_locks_no_user_out(app: App) -> None:
     async with client(asgi) as http:
         api = Api(http, app.owner_key)
         assert (await api.post(INFO)).status_code == 200
-        seen = [(await api.post(INFO, key=f"scraper_api_{n:026d}")).status_code for n in range(50)]
-        assert seen == [401] * 5 + [429] * 45
+        statuses = [
+            (await api.post(INFO, key=f"scraper_api_{n:026d}")).status_code for n in range(50)
+        ]
+        assert statuses == [401] * 5 + [429] * 45
         assert (await api.post(INFO)).status_code == 200
     async with client(asgi, peer="10.1.2.3") as http:
         assert (await Api(http, app.other_key).post(INFO)).status_code == 200

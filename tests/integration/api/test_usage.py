@@ -91,11 +91,11 @@ async def test_parts_beyond_the_maximum_are_summed(priced: App, priced_api: Api)
     period = await usage.period(caller)
     from fyke.model.billing import UsageDimension
 
-    whole = await usage.split(caller, period, UsageDimension.KEY)
+    split = await usage.split(caller, period, UsageDimension.KEY)
     short = await usage.split(caller, period, UsageDimension.KEY, limit=1)
-    assert short.others and short.parts == whole.parts[:1]
-    rest = whole.parts[1].sums
-    for part in whole.parts[2:]:
+    assert short.others and short.parts == split.parts[:1]
+    rest = split.parts[1].sums
+    for part in split.parts[2:]:
         rest = rest + part.sums
     assert short.rest == rest
 

@@ -22,9 +22,11 @@ found = [vars(extract(base64.b64decode(body), *more)) for body, *more in given]
 def extract_all(python: Path, *pages: tuple[str | bytes, ...]) -> list[dict[str, Any]]:
     """Extract pages in one process; a page is a body, the declared charset and the language."""
     arguments = []
-    for body, *more in pages:
+    for body, *charset_and_language in pages:
         raw = body.encode() if isinstance(body, str) else body
-        arguments.append([base64.b64encode(raw).decode(), "http://site/dir/page", *more])
+        arguments.append(
+            [base64.b64encode(raw).decode(), "http://site/dir/page", *charset_and_language]
+        )
     extracted = evaluate(python, _EXTRACT, arguments)
     assert len(extracted) == len(pages)
     return list(extracted)

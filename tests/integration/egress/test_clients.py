@@ -195,9 +195,9 @@ def python(libraries: str = "") -> dict[str, str | bytes]:
 
 async def test_python_and_curl_reach_the_site_through_the_proxy(setup: Setup) -> None:
     observed = await setup.execute(python(), Language.PYTHON)
-    ways = len(observed.reports) // 2
-    assert ways in (1, 7)  # curl may be missing on the machine
-    assert_all_succeeded(observed, ways, ways)
+    rounds = len(observed.reports) // 2
+    assert rounds in (1, 7)  # curl may be missing on the machine
+    assert_all_succeeded(observed, rounds, rounds)
 
 
 @pytest.mark.skipif(

@@ -60,35 +60,35 @@ async def asked(proxy: int, user: str) -> int:
     return code
 
 
-def counts(some: list[Upstream]) -> list[int]:
-    return [len(upstream.requests) for upstream in some]
+def counts(upstreams: list[Upstream]) -> list[int]:
+    return [len(upstream.requests) for upstream in upstreams]
 
 
 async def test_a_run_keeps_one_proxy_and_runs_are_distributed() -> None:
-    async with proxies(3) as some:
-        egress = region(" ".join(upstream.url("socks5") for upstream in some))
+    async with proxies(3) as upstreams:
+        egress = region(" ".join(upstream.url("socks5") for upstream in upstreams))
         for number in range(12):
             proxy = await opened(egress, f"run{number}")
-            before = counts(some)
+            before = counts(upstreams)
             for _ in range(3):
                 assert await asked(proxy, f"run{number}") == 0
-            grown = [after - start for after, start in zip(counts(some), before, strict=True)]
+            grown = [after - start for after, start in zip(counts(upstreams), before, strict=True)]
             assert sorted(grown) == [0, 0, 3]
-        assert len([count for count in counts(some) if count]) > 1
+        assert len([count for count in counts(upstreams) if count]) > 1
         await egress.stop()
 
 
 async def test_rotating_takes_turns_but_a_chosen_session_is_sticky() -> None:
-    async with proxies(3) as some:
-        egress = region("rotating " + " ".join(upstream.url("http") for upstream in some))
+    async with proxies(3) as upstreams:
+        egress = region("rotating " + " ".join(upstream.url("http") for upstream in upstreams))
         proxy = await opened(egress, "run")
         for _ in range(9):
             assert await asked(proxy, "run") == 0
-        assert counts(some) == [3, 3, 3]
+        assert counts(upstreams) == [3, 3, 3]
         for user in ("run-session-cart", "run;session=cart"):
             for _ in range(3):
                 assert await asked(proxy, user) == 0
-        assert sorted(counts(some)) == [3, 3, 9]
+        assert sorted(counts(upstreams)) == [3, 3, 9]
         await egress.stop()
 
 
@@ -118,12 +118,12 @@ async def test_a_failing_proxy_is_skipped_until_it_works_again(
 
 @pytest.mark.parametrize("login", ["user:p%40ss", "user:wrong"])
 async def test_a_pool_without_a_working_proxy_is_reported(login: str) -> None:
-    async with proxies(2) as some:
+    async with proxies(2) as upstreams:
         if login == "user:p%40ss":
-            for upstream in some:
+            for upstream in upstreams:
                 await upstream.__aexit__()
         why = b"Connection refused" if login == "user:p%40ss" else b"rejected the user"
-        egress = region(" ".join(upstream.url("http", login) for upstream in some))
+        egress = region(" ".join(upstream.url("http", login) for upstream in upstreams))
         proxy = await opened(egress, "run")
         for _ in range(2):
             status, words, _, writer = await http_connect(proxy, "public.example:80", basic("run"))
@@ -188,8 +188,8 @@ async def connected(form: str, proxy: int) -> tuple[asyncio.StreamReader, asynci
 async def test_bytes_through_a_pool_equal_those_counted_by_its_proxies(
     scheme: str, form: str
 ) -> None:
-    async with proxies(2) as some:
-        egress = region("rotating " + " ".join(upstream.url(scheme) for upstream in some))
+    async with proxies(2) as upstreams:
+        egress = region("rotating " + " ".join(upstream.url(scheme) for upstream in upstreams))
         proxy = await opened(egress, "run")
 
         async def exchange(size: int) -> int:
@@ -207,9 +207,9 @@ async def test_bytes_through_a_pool_equal_those_counted_by_its_proxies(
         assert heads % 6 == 0 and (heads > 0) == (form == "absolute")
         assert sum(received) == total.down == sum(sizes) + 5 * 6 + heads
         assert total == Traffic(sum(sizes) + heads, total.down, 6, 0)
-        assert sum(upstream.up for upstream in some) == total.up
-        assert sum(upstream.down for upstream in some) == total.down
-        assert counts(some) == [3, 3]
+        assert sum(upstream.up for upstream in upstreams) == total.up
+        assert sum(upstream.down for upstream in upstreams) == total.down
+        assert counts(upstreams) == [3, 3]
         [site] = egress.sites("run")
         assert (site.bytes_up, site.bytes_down, site.requests) == (total.up, total.down, 6)
         await egress.stop()
@@ -224,9 +224,9 @@ async def test_the_health_report_lists_failing_proxies(tmp_path: Path) -> None:
     ):
         sock = listener()
         await client.open([sock], EgressGrant("run", SECRET, "US", session="x"))
-        seen = await check_live(process.path)
-        assert Counter(bool(status.why) for status in seen) == {False: 2}
-        assert {status.proxy for status in seen} == {
+        statuses = await check_live(process.path)
+        assert Counter(bool(status.why) for status in statuses) == {False: 2}
+        assert {status.proxy for status in statuses} == {
             "socks5://127.0.0.1:1",
             f"http://127.0.0.1:{well.port}",
         }

@@ -210,16 +210,16 @@ async def test_the_end_of_the_runner_closes_all_its_attempts(tmp_path: Path) -> 
         )  # fmt: skip
         assert runner.stdout is not None
         ports = json.loads(await runner.stdout.readline())
-        held = []
+        sockets = []
         for number, port in enumerate(ports):
             code, reader, writer = await socks(
                 port, "127.0.0.1", origin.port, f"01RUNNER{number}", "secret"
             )
             assert code == 0
-            held.append((reader, writer))
+            sockets.append((reader, writer))
         runner.kill()
         await runner.wait()
-        for reader, writer in held:
+        for reader, writer in sockets:
             async with asyncio.timeout(5):
                 with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                     await reader.readexactly(1)

@@ -329,12 +329,12 @@ async def test_bind_udp_and_mail_ports_are_refused(proxy: OpenProxy) -> None:
 async def test_the_number_of_connections_is_limited() -> None:
     proxy = await open_proxy(limits=ProxyLimits(connections=3))
     async with Origin(echo) as origin:
-        held = [await socks(proxy.port, "127.0.0.1", origin.port) for _ in range(3)]
+        connections = [await socks(proxy.port, "127.0.0.1", origin.port) for _ in range(3)]
         reader, writer = await connect(proxy.port)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
         writer.close()
-        for _, _, writer in held:
+        for _, _, writer in connections:
             writer.close()
     assert proxy.traffic == Traffic(0, 0, 3, 1)
     await proxy.egress.stop()

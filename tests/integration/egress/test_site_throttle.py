@@ -127,11 +127,11 @@ async def test_concurrent_connections_are_limited_across_runs_with_a_share_for_e
             status, _, _, writer = await http_connect(proxy, target, basic(name))
             return status, writer
 
-        held = [await opened(first, "one") for _ in range(7)]
-        assert [status for status, _ in held] == [200] * 6 + [503]
+        open_connections = [await opened(first, "one") for _ in range(7)]
+        assert [status for status, _ in open_connections] == [200] * 6 + [503]
         late = [await opened(second, "two") for _ in range(3)]
         assert [status for status, _ in late] == [200, 200, 503]
-        for _, writer in held:
+        for _, writer in open_connections:
             writer.close()
         async with asyncio.timeout(10):
             while (retried := await opened(second, "two"))[0] != 200:

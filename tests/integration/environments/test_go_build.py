@@ -88,9 +88,9 @@ def named(monkeypatch: pytest.MonkeyPatch) -> str:
     """A name of this machine that is not loopback: Go bypasses proxies for loopback names."""
     ask = socket.getaddrinfo
 
-    def answer(host: Any, *rest: Any, **more: Any) -> Any:
+    def answer(host: Any, *rest: Any, **options: Any) -> Any:
         return ask(
-            "127.0.0.1" if host in ("modules.test", b"modules.test") else host, *rest, **more
+            "127.0.0.1" if host in ("modules.test", b"modules.test") else host, *rest, **options
         )
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)

@@ -119,9 +119,9 @@ class Trial:
         clean = replace(version, requirements="clean==1.0\n", worker_id="other")
         environment = await self.installing().ensure(clean, self.clean, account)
         assert environment.path is not None
-        seen = sealing.read_tree(environment.path)
+        seal = sealing.read_tree(environment.path)
         shutil.rmtree(environment.path.parent)
-        return seen
+        return seal
 
     def check(self) -> None:
         """Check that no canary was reached, nothing was sent, and no process or file is left."""

@@ -71,11 +71,11 @@ class Hostile:
             parts.append(frame(3, 0, stream, dice.randbytes(4)))
         if dice.random() < 0.05:
             parts.append(frame(dice.randrange(12), dice.randrange(256), stream, dice.randbytes(6)))
-        whole = b"".join(parts)
+        packet = b"".join(parts)
         if dice.random() < 0.02:
-            at = dice.randrange(len(whole))
-            whole = whole[:at] + dice.randbytes(1) + whole[at + 1 :]
-        return whole
+            at = dice.randrange(len(packet))
+            packet = packet[:at] + dice.randbytes(1) + packet[at + 1 :]
+        return packet
 
     def _block(self) -> bytes:
         dice = self._dice
@@ -127,11 +127,11 @@ def test_hostile_calls_neither_reach_another_attempt_nor_crash_the_service(
     assert {run for run, _, _ in fyke.results.stored} == {"run-hostile"}
     assert len(rows_of(fyke)) > calls / 50
     assert grown < 100 * 1024  # KiB
-    for where in (port, victim):
-        client = H2Client(where)
+    for target_port in (port, victim):
+        client = H2Client(target_port)
         assert client.call("/coresdk.Result/PushData", message(b'{"still":1}')[5:])
         answer = client.call("/coresdk.Parameter/GetInputJSONString", b"")
-        assert (b"secret" in answer) == (where == victim)
+        assert (b"secret" in answer) == (target_port == victim)
         client.close()
     assert fyke.results.stored[-1][0] == "run-victim"
     assert all(server._open_streams == 0 for server in fyke.servers)

@@ -47,9 +47,9 @@ Maker = Callable[..., SystemGit]
 async def make(server: GitServer) -> AsyncIterator[Maker]:
     fetchers: list[SystemGit] = []
 
-    def maker(**more: Any) -> SystemGit:
-        rules = more.pop("rules", AddressRules([f"localhost:{server.port}"]))
-        fetcher = sandboxed_git(rules, **({"certificates": server.certificate} | more))
+    def maker(**options: Any) -> SystemGit:
+        rules = options.pop("rules", AddressRules([f"localhost:{server.port}"]))
+        fetcher = sandboxed_git(rules, **({"certificates": server.certificate} | options))
         fetchers.append(fetcher)
         return fetcher
 

@@ -53,8 +53,8 @@ async def test_a_waiting_version_is_visible_to_its_account_only_until_it_is_appr
     submission = await the_one(app)
     decided = await services.reviews.approve(app.owner, submission, " fine ")
     assert (decided.state, decided.reply) == (SubmissionState.APPROVED, "fine")
-    seen = await services.workers.find(None, worker.path)
-    assert (seen.public, seen.latest) == (True, "v1.0.1")
+    visible = await services.workers.find(None, worker.path)
+    assert (visible.public, visible.latest) == (True, "v1.0.1")
     assert [v.number for v in await services.workers.versions(None, worker.id)] == ["v1.0.1"]
     assert (await services.reviews.of_worker(app.other, worker.id))[0].decided_by
 
@@ -68,12 +68,12 @@ async def test_other_accounts_keep_the_last_approved_version(
     newer = await app.publish("prices", caller=app.other, main="print('two')\n")
     assert (newer.latest, newer.latest_approved) == ("v1.0.2", "v1.0.1")
     stranger = replace(app.owner, operator=False)
-    seen = await services.workers.find(stranger, worker.id)
-    assert seen.latest == "v1.0.1"
-    assert (await services.workers.version(stranger, seen)).number == "v1.0.1"
+    visible = await services.workers.find(stranger, worker.id)
+    assert visible.latest == "v1.0.1"
+    assert (await services.workers.version(stranger, visible)).number == "v1.0.1"
     assert [v.number for v in await services.workers.versions(stranger, worker.id)] == ["v1.0.1"]
     with pytest.raises(UnknownVersion, match=r"v1\.0\.2.*the latest is v1\.0\.1"):
-        await services.workers.version(stranger, seen, "v1.0.2")
+        await services.workers.version(stranger, visible, "v1.0.2")
     _, [listed] = await services.catalog.page(stranger, "prices", offset=0, limit=5)
     assert listed.latest == "v1.0.1"
     run = await services.runs.start(stranger, StartRequest(worker.id, None, INPUT, "", Origin.API))

@@ -181,7 +181,7 @@ class QuickGit(StuckGit):
         return FetchedProject(GOOD, "c" * 40)
 
 
-def server(app: App, tmp_path: Path, git: Any, **more: Any) -> Uploads:
+def server(app: App, tmp_path: Path, git: Any, **options: Any) -> Uploads:
     """The uploads service of another server."""
     blobs, services = FilesystemBlobs(tmp_path / "blobs"), app.services
     return Uploads(
@@ -192,7 +192,7 @@ def server(app: App, tmp_path: Path, git: Any, **more: Any) -> Uploads:
         services.runs,
         git,
         app.signals,
-        **more,
+        **options,
     )
 
 

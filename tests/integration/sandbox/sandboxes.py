@@ -153,10 +153,10 @@ def data_folder() -> Iterator[Path]:
 
 def handed_groups() -> ControlGroups:
     """The control groups that a test run of root passed to this plain user, if any."""
-    named = os.environ.get(GROUPS_VARIABLE, "")
-    if not named:
+    value = os.environ.get(GROUPS_VARIABLE, "")
+    if not value:
         return NoGroups("this user was given none")
-    pairs = (entry.partition("=") for entry in named.split(","))
+    pairs = (entry.partition("=") for entry in value.split(","))
     return GroupsV1({controller: Path(path) for controller, _, path in pairs})
 
 

@@ -138,8 +138,8 @@ async def test_a_missing_layer_of_isolation_is_detected(
     setup: SandboxSetup, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change, check = LAYERS[layer]
-    whole = bubblewrap.arguments
-    monkeypatch.setattr(bubblewrap, "arguments", lambda *arguments: change(whole(*arguments)))
+    original = bubblewrap.arguments
+    monkeypatch.setattr(bubblewrap, "arguments", lambda *arguments: change(original(*arguments)))
     detected, report = await failed(setup)
     assert report.level is Isolation.NONE
     assert check in detected, report
@@ -155,9 +155,9 @@ def popen_with(change: Callable[[list[str], dict[str, Any]], list[str]]) -> Pope
     def start(words: list[str], **options: Any) -> subprocess.Popen[bytes]:
         if words[0] == bubblewrap.PROGRAM and "--args" in words:
             words = change(words, options)
-        return whole(words, **options)
+        return original(words, **options)
 
-    whole = subprocess.Popen
+    original = subprocess.Popen
     return start
 
 
@@ -206,11 +206,11 @@ async def test_a_name_server_is_detected(
 async def test_core_files_are_detected(
     setup: SandboxSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = IsolatedSandbox.process_limits
+    original = IsolatedSandbox.process_limits
     own = str(int(resource.RLIMIT_CORE))
 
     def without_core(sandbox: IsolatedSandbox) -> list[tuple[str, str]]:
-        return [item for item in whole(sandbox) if not item[1].startswith(f"{own}=")]
+        return [item for item in original(sandbox) if not item[1].startswith(f"{own}=")]
 
     monkeypatch.setattr(IsolatedSandbox, "process_limits", without_core)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)

@@ -188,20 +188,20 @@ async def test_watches_and_locks_stay_within_a_sandbox(
 
     await observer.terminate()
     out, err = await drain(observer)
-    seen = json.loads(out)
-    assert seen["leases"] == [], err
-    assert {"/usr/bin/env", "/bundle/data.txt", "/env/lib.txt"} <= set(seen["locked"])
-    assert seen["foreign"] == []
-    assert (seen["refused"] == "") == gives_own_inodes(setup, detail)
-    if seen["refused"]:
-        assert seen["refused"] == "ENOSYS"
+    report = json.loads(out)
+    assert report["leases"] == [], err
+    assert {"/usr/bin/env", "/bundle/data.txt", "/env/lib.txt"} <= set(report["locked"])
+    assert report["foreign"] == []
+    assert (report["refused"] == "") == gives_own_inodes(setup, detail)
+    if report["refused"]:
+        assert report["refused"] == "ENOSYS"
         assert "are shared with other sandboxes" in detail
         assert set(blocked) <= set(devices) or "overlay" in detail
     else:
         assert detail == "every file has its own inode"
         assert blocked == []
-        assert any(event.startswith("/usr/bin 0x20 env") for event in seen["own"])
-        assert any(event.startswith("/work 0x100 own") for event in seen["own"])
+        assert any(event.startswith("/usr/bin 0x20 env") for event in report["own"])
+        assert any(event.startswith("/work 0x100 own") for event in report["own"])
 
 
 @pytest.mark.needs("node")

@@ -88,12 +88,12 @@ async def test_refused_calls_return_the_error_of_the_table(setup: SandboxSetup) 
     allowed = set(syscalls.allowed(machine).values()) | set(syscalls.checked(machine).values())
     denied = set(syscalls.denied(machine).values())
     answers = await met(setup, sorted(set(range(MAX_NUMBER + 1)) - allowed))
-    wrong = {
+    deviations = {
         number: code
         for number, code in answers.items()
         if number not in UNFILTERED and code != (errno.EPERM if number in denied else errno.ENOSYS)
     }
-    assert wrong == {}
+    assert deviations == {}
     assert len(answers) > 250
 
 
@@ -147,14 +147,14 @@ async def test_calls_decided_by_arguments_return_what_the_filter_says(setup: San
     assert out, err
     answers = json.loads(out)
     assert len(answers) == len(calls) > 2000
-    wrong = []
+    deviations = []
     for (number, arguments), code in zip(calls, answers, strict=True):
         values = [1 if argument == "room" else int(argument) for argument in arguments]
         verdict = run(machine, number, *values)
         right = code != errno.ENOSYS if verdict == "allow" else code == verdict
         if not right:
-            wrong.append((number, arguments, verdict, code))
-    assert wrong == []
+            deviations.append((number, arguments, verdict, code))
+    assert deviations == []
     refused = sum(code in (errno.EPERM, errno.EAFNOSUPPORT) for code in answers)
     assert refused > 1500
 

@@ -62,13 +62,13 @@ def test_python_works_with_both_package_names(fyke: Platform, package: str) -> N
     pool.Add(text_format.Parse(text, descriptor_pb2.FileDescriptorProto()))
     file = pool.FindFileByName("sdk.proto")
     assert file.package == package
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as way:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as connection:
 
         def call(service: str, method: str, **fields: Any) -> Any:
             described = file.services_by_name[service].methods_by_name[method]
             ask = message_factory.GetMessageClass(described.input_type)
             answer = message_factory.GetMessageClass(described.output_type)
-            stub = way.unary_unary(
+            stub = connection.unary_unary(
                 f"/{package}.{service}/{method}",
                 request_serializer=ask.SerializeToString,
                 response_deserializer=answer.FromString,

@@ -39,8 +39,8 @@ def flood(port: int, kind: str) -> Iterator[None]:
 def latencies(port: int, count: int = 200) -> float:
     """The median duration of a push of the other attempt, in seconds."""
     options = [("grpc.use_local_subchannel_pool", 1)]
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as way:
-        push = sdk_pb2_grpc.ResultStub(way).PushData
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as connection:
+        push = sdk_pb2_grpc.ResultStub(connection).PushData
         seconds = []
         for _ in range(count):
             started = time.perf_counter()

@@ -29,10 +29,10 @@ def channel(port: int) -> grpc.Channel:
 
 def test_every_method_works(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt(input_json='{"url":"é"}'.encode()))
-    with channel(port) as way:
-        reply = sdk_pb2_grpc.ParameterStub(way).GetInputJSONString(Empty())
+    with channel(port) as connection:
+        reply = sdk_pb2_grpc.ParameterStub(connection).GetInputJSONString(Empty())
         assert (reply.code, reply.jsonString) == (0, '{"url":"é"}')
-        result, log = sdk_pb2_grpc.ResultStub(way), sdk_pb2_grpc.LogStub(way)
+        result, log = sdk_pb2_grpc.ResultStub(connection), sdk_pb2_grpc.LogStub(connection)
         items = [sdk_pb2.TableHeaderItem(label="L", key="k", format="text")]
         call_reply = result.SetTableHeader(sdk_pb2.TableHeader(headers=items))
         assert (call_reply.code, call_reply.message) == (0, "success")
@@ -54,8 +54,8 @@ def test_every_method_works(fyke: Platform) -> None:
 
 def test_the_older_package_name_works(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
-    with channel(port) as way:
-        push = way.unary_unary(
+    with channel(port) as connection:
+        push = connection.unary_unary(
             "/cafesdk.Result/PushData",
             request_serializer=sdk_pb2.Data.SerializeToString,
             response_deserializer=sdk_pb2.Response.FromString,
@@ -67,8 +67,8 @@ def test_the_older_package_name_works(fyke: Platform) -> None:
 @pytest.mark.parametrize("path", ["/coresdk.Result/Delete", "/other.Service/PushData", "/x"])
 def test_other_methods_are_unimplemented(fyke: Platform, path: str) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
-    with channel(port) as way, pytest.raises(grpc.RpcError) as failed:
-        way.unary_unary(path)(b"")
+    with channel(port) as connection, pytest.raises(grpc.RpcError) as failed:
+        connection.unary_unary(path)(b"")
     assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert path in failed.value.details()
 
@@ -77,13 +77,16 @@ def test_large_messages_work_in_both_directions(fyke: Platform) -> None:
     big_input = json.dumps({"urls": [f"https://example.com/{i}" for i in range(110_000)]})
     assert len(big_input) > 3_000_000
     port, attempt = fyke.thread.run(fyke.attempt(input_json=big_input.encode()))
-    with channel(port) as way:
-        assert sdk_pb2_grpc.ParameterStub(way).GetInputJSONString(Empty()).jsonString == big_input
+    with channel(port) as connection:
+        assert (
+            sdk_pb2_grpc.ParameterStub(connection).GetInputJSONString(Empty()).jsonString
+            == big_input
+        )
         row = json.dumps({"html": "x" * 6_000_000})
-        result = sdk_pb2_grpc.ResultStub(way)
+        result = sdk_pb2_grpc.ResultStub(connection)
         assert result.PushData(sdk_pb2.Data(jsonString=row)).code == 0
         line = "l" * 200_000
-        assert sdk_pb2_grpc.LogStub(way).Info(sdk_pb2.LogBody(log=line)).code == 0
+        assert sdk_pb2_grpc.LogStub(connection).Info(sdk_pb2.LogBody(log=line)).code == 0
         too_large = result.PushData(sdk_pb2.Data(jsonString=json.dumps("x" * (8 * 2**20 + 1))))
         assert too_large.code != 0
         assert "8 MiB" in too_large.message
@@ -99,8 +102,8 @@ def test_large_messages_work_in_both_directions(fyke: Platform) -> None:
 
 def test_twenty_threads_lose_no_row(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
-    with channel(port) as way, ThreadPoolExecutor(20) as threads:
-        push = sdk_pb2_grpc.ResultStub(way).PushData
+    with channel(port) as connection, ThreadPoolExecutor(20) as threads:
+        push = sdk_pb2_grpc.ResultStub(connection).PushData
         codes = list(threads.map(lambda i: push(sdk_pb2.Data(jsonString=str(i))).code, range(2000)))
     assert codes == [0] * 2000
     values = sorted(json.loads(row)["value"] for row in rows_of(fyke))
@@ -110,8 +113,8 @@ def test_twenty_threads_lose_no_row(fyke: Platform) -> None:
 def test_large_rows_from_many_threads_are_stored_in_turn(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
     row = json.dumps("x" * 7_000_000)
-    with channel(port) as way, ThreadPoolExecutor(12) as threads:
-        push = sdk_pb2_grpc.ResultStub(way).PushData
+    with channel(port) as connection, ThreadPoolExecutor(12) as threads:
+        push = sdk_pb2_grpc.ResultStub(connection).PushData
         codes = list(
             threads.map(lambda _: push(sdk_pb2.Data(jsonString=row), timeout=60).code, range(14))
         )
@@ -124,8 +127,8 @@ def test_a_thousand_concurrent_calls_succeed(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
 
     async def many() -> list[int]:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=LARGE) as way:
-            push = sdk_pb2_grpc.ResultStub(way).PushData
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=LARGE) as connection:
+            push = sdk_pb2_grpc.ResultStub(connection).PushData
             replies = await asyncio.gather(
                 *(push(sdk_pb2.Data(jsonString=str(i))) for i in range(1500))
             )
@@ -137,8 +140,8 @@ def test_a_thousand_concurrent_calls_succeed(fyke: Platform) -> None:
 
 def test_a_row_is_acknowledged_only_after_the_commit(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
-    with channel(port) as way:
-        push = sdk_pb2_grpc.ResultStub(way).PushData
+    with channel(port) as connection:
+        push = sdk_pb2_grpc.ResultStub(connection).PushData
         push(sdk_pb2.Data(jsonString="1"))
         fyke.thread.loop.call_soon_threadsafe(fyke.results.unblocked.clear)
         waiting = push.future(sdk_pb2.Data(jsonString="2"))
@@ -159,16 +162,16 @@ def test_a_row_is_acknowledged_only_after_the_commit(fyke: Platform) -> None:
 def test_a_closed_attempt_gets_an_error(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt())
     fyke.thread.run(attempt.close())
-    with channel(port) as way:
-        reply = sdk_pb2_grpc.ResultStub(way).PushData(sdk_pb2.Data(jsonString="{}"))
+    with channel(port) as connection:
+        reply = sdk_pb2_grpc.ResultStub(connection).PushData(sdk_pb2.Data(jsonString="{}"))
     assert reply.code != 0
     assert "ended" in reply.message
 
 
 def test_compressed_calls_are_refused_with_a_reason(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
-    with channel(port) as way, pytest.raises(grpc.RpcError) as failed:
-        sdk_pb2_grpc.ResultStub(way).PushData(
+    with channel(port) as connection, pytest.raises(grpc.RpcError) as failed:
+        sdk_pb2_grpc.ResultStub(connection).PushData(
             sdk_pb2.Data(jsonString="x" * 5000), compression=grpc.Compression.Gzip
         )
     assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -176,8 +179,8 @@ def test_compressed_calls_are_refused_with_a_reason(fyke: Platform) -> None:
 
 def test_an_invalid_message_is_an_invalid_argument(fyke: Platform) -> None:
     port, _ = fyke.thread.run(fyke.attempt())
-    with channel(port) as way, pytest.raises(grpc.RpcError) as failed:
-        way.unary_unary("/coresdk.Result/PushData")(b"\x0a\xff")
+    with channel(port) as connection, pytest.raises(grpc.RpcError) as failed:
+        connection.unary_unary("/coresdk.Result/PushData")(b"\x0a\xff")
     assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -187,8 +190,8 @@ def test_a_failing_handler_is_an_internal_error(fyke: Platform, error: BaseExcep
         raise error
 
     port = fyke.thread.run(fyke.serve(handle))
-    with channel(port) as way, pytest.raises(grpc.RpcError) as failed:
-        way.unary_unary("/x")(b"")
+    with channel(port) as connection, pytest.raises(grpc.RpcError) as failed:
+        connection.unary_unary("/x")(b"")
     assert failed.value.code() is grpc.StatusCode.INTERNAL
 
 
@@ -198,8 +201,8 @@ def test_closing_ends_running_calls(fyke: Platform) -> None:
         return b""
 
     port = fyke.thread.run(fyke.serve(handle))
-    with channel(port) as way:
-        call = way.unary_unary("/x").future(b"")
+    with channel(port) as connection:
+        call = connection.unary_unary("/x").future(b"")
         with pytest.raises(grpc.FutureTimeoutError):
             call.result(timeout=0.2)
         fyke.thread.run(fyke.servers[0].close())

@@ -39,12 +39,12 @@ def test_acknowledged_rows_are_stored(fyke: Platform) -> None:
         return int(pushes[i % 2](sdk_pb2.Data(jsonString=json.dumps(row))).code)
 
     options = [("grpc.use_local_subchannel_pool", 1)]
-    ways = [grpc.insecure_channel(f"127.0.0.1:{port}", options=options) for port, _ in ports]
-    pushes = [sdk_pb2_grpc.ResultStub(way).PushData for way in ways]
+    connections = [grpc.insecure_channel(f"127.0.0.1:{port}", options=options) for port, _ in ports]
+    pushes = [sdk_pb2_grpc.ResultStub(connection).PushData for connection in connections]
     with ThreadPoolExecutor(16) as threads:
         assert set(threads.map(push, range(1000))) == {0}
-    for way in ways:
-        way.close()
+    for connection in connections:
+        connection.close()
     assert [fyke.thread.run(attempt.close()) for _, attempt in ports] == [500, 500]
     rows = fyke.thread.run(fyke.results.page("run-a", frozenset(), offset=0, limit=1000))
     assert sorted(json.loads(row.data)["i"] for row in rows) == list(range(0, 1000, 2))
@@ -53,15 +53,15 @@ def test_acknowledged_rows_are_stored(fyke: Platform) -> None:
 
 def test_upserts_headers_and_log_are_stored(fyke: Platform) -> None:
     port, attempt = fyke.thread.run(fyke.attempt())
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as way:
-        result = sdk_pb2_grpc.ResultStub(way)
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as connection:
+        result = sdk_pb2_grpc.ResultStub(connection)
         for i in range(20):
             marked = {"id": i % 4, f"f{i}": i}
             marked |= {"__coreclaw_upsert_key__": "id", "__coreclaw_upsert_value__": str(i % 4)}
             assert result.PushData(sdk_pb2.Data(jsonString=json.dumps(marked))).code == 0
         item = sdk_pb2.TableHeaderItem(label="Id", key="id", format="text")
         assert result.SetTableHeader(sdk_pb2.TableHeader(headers=[item])).code == 0
-        sdk_pb2_grpc.LogStub(way).Info(sdk_pb2.LogBody(log="nul \x00 here"))
+        sdk_pb2_grpc.LogStub(connection).Info(sdk_pb2.LogBody(log="nul \x00 here"))
     assert fyke.thread.run(attempt.close()) == 4
     rows = fyke.thread.run(fyke.results.page("run-a", frozenset(), offset=0, limit=10))
     assert [len(json.loads(row.data)) for row in rows] == [6, 6, 6, 6]

@@ -70,8 +70,8 @@ async def test_both_secrets_verify_for_a_day_after_a_rotation(
     assert verified(old.secret, message) == verified(new.secret, message)
     # a day later
     view = await webhooks.get(working.owner, old.endpoint.id)
-    over = replace(view.endpoint, old_until=view.endpoint.old_until - OLD_SECRET_MS)
-    await working.storage.write(lambda tx: tx.webhooks.save(over))
+    expired = replace(view.endpoint, old_until=view.endpoint.old_until - OLD_SECRET_MS)
+    await working.storage.write(lambda tx: tx.webhooks.save(expired))
     await a_run(working)
     _, message = await came(receiver, "/x", 2)
     assert verified(new.secret, message)["type"] == "run.succeeded"

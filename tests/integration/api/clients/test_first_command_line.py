@@ -34,12 +34,12 @@ def sent(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
-async def start(cli: Client, worker: str, **more: Any) -> str:
+async def start(cli: Client, worker: str, **options: Any) -> str:
     """Look up the worker and run the version in its detail."""
     detail = await cli.get(f"/api/scraper?slug={worker}")
     assert detail["version"]
     body = sent(scraper_slug=worker, version=detail["version"], input=INPUT, is_async=True)
-    return str((await cli.post("/api/v1/scraper/run", body | more))["run_slug"])
+    return str((await cli.post("/api/v1/scraper/run", body | options))["run_slug"])
 
 
 async def status_of(cli: Client, run: str) -> int:
@@ -125,8 +125,8 @@ async def test_it_lists_runs_and_accepts_a_status_of_zero(app: App, api: Api) ->
     worker = await app.publish()
     cli = cli1_client(api.http, app.owner_key)
     run = await start(cli, worker.id)
-    for more in ({"status": 0}, {"status": 1}, {"scraper_slug": worker.id}, {}):
-        data = await cli.post("/api/v1/run/list", {"page_index": 1, "page_size": 20} | more)
+    for extra in ({"status": 0}, {"status": 1}, {"scraper_slug": worker.id}, {}):
+        data = await cli.post("/api/v1/run/list", {"page_index": 1, "page_size": 20} | extra)
         assert data["count"] == 1
         [listed] = data["list"]
         names = ("slug", "status", "results", "usage", "scraper_title")

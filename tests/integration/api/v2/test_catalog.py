@@ -106,8 +106,8 @@ async def test_the_workers_of_the_account_are_listed(app: App, api: Api) -> None
     assert page == listed(bare, private, public)
     theirs = await api.get(WORKERS, key=app.other_key)
     assert theirs.json()["data"] == listed(foreign)
-    some = await api.get(f"{WORKERS}?keyword=owner~one&limit=5")
-    assert some.json()["data"] == listed(public, size=5)
+    matching = await api.get(f"{WORKERS}?keyword=owner~one&limit=5")
+    assert matching.json()["data"] == listed(public, size=5)
     fails(await api.get(WORKERS, key=None), 401, 12001)
     fails(await api.get(WORKERS, key=BAD_KEY), 401, 12002)
 

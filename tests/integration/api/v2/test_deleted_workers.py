@@ -18,8 +18,8 @@ pytestmark = pytest.mark.anyio
 OWN = "/api/fyke/workers"
 
 
-async def delete(api: Api, ref: str, **more: Any) -> Any:
-    return await api.send("DELETE", f"{OWN}/{ref}", **more)
+async def delete(api: Api, ref: str, **options: Any) -> Any:
+    return await api.send("DELETE", f"{OWN}/{ref}", **options)
 
 
 async def finished_run(app: App, api: Api, worker: Worker) -> str:

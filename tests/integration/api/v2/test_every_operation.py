@@ -235,10 +235,10 @@ class Setup:
         self.named["queueId"] = (await self.api.ok(path, {"input": INPUT}))["queue_ref"]
         return self.named["queueId"]
 
-    async def call(self, operation: str, **more: Any) -> Any:
+    async def call(self, operation: str, **options: Any) -> Any:
         """The answer of an operation, whose objects are created first."""
         method, path = operations()[operation].split()
-        body = BODIES.get(operation, {}) | more
+        body = BODIES.get(operation, {}) | options
         if operation.startswith("abort"):
             await self.start()
         if "RunQueue" in operation:
@@ -250,8 +250,8 @@ class Setup:
             self.named["workerTaskId"] = answer.json()["data"]["slug"]
         return answer
 
-    async def check(self, operation: str, shape: Any, **more: Any) -> None:
-        answer = await self.call(operation, **more)
+    async def check(self, operation: str, shape: Any, **options: Any) -> None:
+        answer = await self.call(operation, **options)
         body = answer.json()
         assert list(body) == ["code", "message", "request_id", "data"], operation
         assert (body["code"], body["message"]) == (0, "success"), operation

@@ -26,8 +26,8 @@ async def start(api: Api, worker: str = "owner~reader", **body: Any) -> str:
     return str(answer.json()["data"]["run_slug"])
 
 
-async def data(api: Api, path: str, **more: Any) -> Any:
-    answer = await api.get(path, **more)
+async def data(api: Api, path: str, **options: Any) -> Any:
+    answer = await api.get(path, **options)
     assert answer.status_code == 200, answer.text
     assert list(answer.json()) == ["code", "message", "request_id", "data"]
     assert (answer.json()["code"], answer.json()["message"]) == (0, "success")
@@ -170,16 +170,16 @@ async def test_every_page_of_the_list_is_newest_first(app: App, api: Api) -> Non
     await app.publish()
     runs = [await start(api) for _ in range(5)]
     await start(Api(api.http, app.other_key))
-    whole = await data(api, RUNS)
-    assert list(whole) == ["count", "list", "page_index", "page_size"]
-    assert (whole["count"], whole["page_index"], whole["page_size"]) == (5, 1, 20)
-    assert [run["slug"] for run in whole["list"]] == runs[::-1]
-    assert whole["list"][0] == await data(api, f"{RUNS}/{runs[-1]}")
+    first_page = await data(api, RUNS)
+    assert list(first_page) == ["count", "list", "page_index", "page_size"]
+    assert (first_page["count"], first_page["page_index"], first_page["page_size"]) == (5, 1, 20)
+    assert [run["slug"] for run in first_page["list"]] == runs[::-1]
+    assert first_page["list"][0] == await data(api, f"{RUNS}/{runs[-1]}")
     reads_as(WorkerRunPage, await api.get(RUNS))
     second = await data(api, f"{RUNS}?offset=2&limit=2")
     assert [run["slug"] for run in second["list"]] == runs[1:3][::-1]
     assert (second["page_index"], second["page_size"], second["count"]) == (2, 2, 5)
-    assert await data(api, f"{RUNS}?offset=0") == whole
+    assert await data(api, f"{RUNS}?offset=0") == first_page
     beyond = await data(api, f"{RUNS}?offset=1000000000&limit=1000000")
     assert beyond == {"count": 5, "list": [], "page_index": 10**9, "page_size": 100}
 
@@ -369,11 +369,11 @@ async def test_a_log_has_objects_and_a_link_that_needs_no_key(app: App, api: Api
         log = await data(api, f"{path}/log")
         url = log.pop("all_logs_url")
         number = log["list"][0]["group"]
-        first, second, *more = log["list"]
+        first, second, *others = log["list"]
         expected = {"type": 2, "group": number, "content": "one", "timestamp": 1_700_000_000_000}
         assert first == expected
         assert second == expected | {"content": "two", "timestamp": 1_700_000_000_001}
-        assert [line["content"][:8] for line in more] == ["SYSTEM: "] * len(more)
+        assert [line["content"][:8] for line in others] == ["SYSTEM: "] * len(others)
         assert (list(log), log["result_count"]) == (["list", "result_count"], 2)
         for line in log["list"]:
             assert [type(line[name]) for name in ("type", "group", "content", "timestamp")] == [

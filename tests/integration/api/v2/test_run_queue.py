@@ -22,8 +22,8 @@ NOT_WAITING = "item is not in waiting state"
 UNKNOWN = "item does not exist"
 
 
-async def hold(api: Api, worker_id: str, **more: Any) -> str:
-    data = await api.ok(f"/api/v2/workers/{worker_id}/queued-runs", BODY | more)
+async def hold(api: Api, worker_id: str, **options: Any) -> str:
+    data = await api.ok(f"/api/v2/workers/{worker_id}/queued-runs", BODY | options)
     return str(data["queue_ref"])
 
 
@@ -151,9 +151,9 @@ async def test_an_invalid_item_number_has_the_same_error_as_an_unknown_one(
     texts += ["\u0661", str(2**63 - 1), str(2**63), str(2**64 + int(ref)), "9" * 5000]
     path = f"/api/v2/run-queue/items/{verb}"
     released = await api.ok(path, {"queue_refs": [*texts, 0, -1, 2**63 - 1, 2**63]})
-    named = [*texts, "0", "-1", str(2**63 - 1), str(2**63)]
+    references = [*texts, "0", "-1", str(2**63 - 1), str(2**63)]
     assert released["results"] == [
-        {"queue_ref": text, "success": False, "error": UNKNOWN} for text in named
+        {"queue_ref": text, "success": False, "error": UNKNOWN} for text in references
     ]
     for text in ("0", "-1", "1.5", "x", str(2**63), "9" * 300):
         answer = await api.ok(f"/api/v2/run-queue/items/{text}/release", {})

@@ -33,8 +33,8 @@ SAMPLE = {  # all members of the schedule at once, switched off
 }
 
 
-async def make(api: Api, **more: Any) -> str:
-    body = {"worker_id": "owner~reader", "title": "Daily", "input": WRAPPED} | more
+async def make(api: Api, **options: Any) -> str:
+    body = {"worker_id": "owner~reader", "title": "Daily", "input": WRAPPED} | options
     answer = await api.post(TASKS, body)
     assert answer.status_code == 200, answer.text
     data = answer.json()["data"]

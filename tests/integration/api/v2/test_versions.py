@@ -23,14 +23,14 @@ FULL = {"title": "Prices", "description": "All of them", "categories": ["56", "7
 
 
 async def send(
-    api: Api, path: str, archive: bytes | None = FIRST, method: str = "POST", **more: Any
+    api: Api, path: str, archive: bytes | None = FIRST, method: str = "POST", **options: Any
 ) -> Any:
     files: dict[str, Any] = {}
     if archive is not None:
         files["scraper_file"] = ("worker.zip", archive, "application/zip")
     else:
         files["nothing"] = (None, "")  # a form of text fields alone
-    return await api.send(method, path, files=files, **more)
+    return await api.send(method, path, files=files, **options)
 
 
 async def page(api: Api, ref: str) -> dict[str, Any]:

@@ -97,8 +97,8 @@ def killer(url: str) -> Iterator[Callable[[str], int]]:
 
 async def all_rows(results: SqlResults, run: str) -> list[Row]:
     rows: list[Row] = []
-    while more := await results.rows_after(run, NONE, position=len(rows), limit=1000):
-        rows += more
+    while page := await results.rows_after(run, NONE, position=len(rows), limit=1000):
+        rows += page
     return rows
 
 
