@@ -91,14 +91,14 @@ def _lost_state(settings: Settings, present: Presence) -> Loss:
             "Restore its dump with pg_restore. If it is lost, start with an empty database and an "
             "empty data folder",
         )
-    beside = "rows.db" if present.rows else "owner.key"
+    other_file = "rows.db" if present.rows else "owner.key"
     remedy = f"{_PUT_BACK}. "
     if not present.rows:
         remedy += "If the installation uses PostgreSQL, set FYKE_DATABASE_URL. "
     return Loss(
         "state",
         f"state.db ({_OF_STATE}) is missing from the data folder {settings.home}, which has "
-        f"{beside}",
+        f"{other_file}",
         f"{remedy}If it is lost, move the data folder away: a start without it creates a new "
         "installation",
     )

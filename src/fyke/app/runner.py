@@ -102,11 +102,11 @@ async def rename_copied_node(settings: Settings, storage: Storage) -> None:
     """Give this node a new name if a runner of this name is alive in another place: then the data
     folder or the machine is a copy.
     """
-    name, here = node_name(settings), place(settings)
+    name, own_place = node_name(settings), place(settings)
 
     def is_taken(tx: Transaction) -> bool:
         active = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
-        return any(r.node == name and r.place not in ("", here) for r in active)
+        return any(r.node == name and r.place not in ("", own_place) for r in active)
 
     if await storage.read(is_taken):
         new = new_ulid()

@@ -57,7 +57,7 @@ def solve(packages: list[requirements.Requirement], *, builds: bool) -> list[Fin
         *([] if sys.platform == "linux" else ["--python-platform", "linux"]),
     ]  # fmt: skip
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             input=lines,
             env={"UV_HTTP_TIMEOUT": "15", **os.environ},
@@ -67,10 +67,10 @@ def solve(packages: list[requirements.Requirement], *, builds: bool) -> list[Fin
         )
     except subprocess.TimeoutExpired:
         return [_not_checked(f"uv took more than {MAX_SECONDS} s")]
-    if not done.returncode:
+    if not completed.returncode:
         return []
-    problem = explain(done.stderr)
-    if _UNREACHABLE.search(done.stderr):
+    problem = explain(completed.stderr)
+    if _UNREACHABLE.search(completed.stderr):
         return [_not_checked(problem)]
     message = f"the requirements cannot be installed: {problem}"
     return [_finding("requirements_unsolvable", message, "choose other versions or packages")]

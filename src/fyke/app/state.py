@@ -55,8 +55,10 @@ async def claim_secret(settings: Settings) -> None:
         stored = await storage.read(lambda tx: tx.installation.fact(FINGERPRINT))
         if stored is None:
             create_secret(settings)
-            ours = secret_fingerprint(settings)
-            stored = await storage.write(lambda tx: tx.installation.settle(FINGERPRINT, ours))
+            own_fingerprint = secret_fingerprint(settings)
+            stored = await storage.write(
+                lambda tx: tx.installation.settle(FINGERPRINT, own_fingerprint)
+            )
     if secret_fingerprint(settings) != stored:
         which = "another" if settings.secret_file.exists() else "no"
         raise Conflict(
@@ -71,9 +73,9 @@ async def accept_secret(settings: Settings) -> None:
     What the old one has sealed is lost.
     """
     create_secret(settings)
-    ours = secret_fingerprint(settings)
+    own_fingerprint = secret_fingerprint(settings)
     async with open_state(settings) as storage:
-        await storage.write(lambda tx: tx.installation.replace(FINGERPRINT, ours))
+        await storage.write(lambda tx: tx.installation.replace(FINGERPRINT, own_fingerprint))
 
 
 async def bootstrap(settings: Settings) -> None:

@@ -43,7 +43,7 @@ def prune(
     with _acting_as_owner(settings):
         _check_tables(settings)
     removable, removed, kept = _prune(settings, remove=yes)
-    out, shown = Output(as_json), removed if yes else removable
+    out, listed = Output(as_json), removed if yes else removable
     if as_json:
         out.json(
             {
@@ -62,8 +62,8 @@ def prune(
             }
         )
         return
-    if shown:
-        out.table(("kind", "path", "size"), [_row(settings, item) for item in shown])
+    if listed:
+        out.table(("kind", "path", "size"), [_row(settings, item) for item in listed])
     _say(out, removable, removed, kept, yes=yes)
 
 
@@ -98,8 +98,8 @@ def _total(items: Sequence[Removable]) -> str:
 
 def _row(settings: Settings, item: Removable) -> tuple[str, str, str]:
     path = item.path
-    shown = path.relative_to(settings.home) if path.is_relative_to(settings.home) else path
-    return item.kind, str(shown), formatting.size(item.size)
+    name = path.relative_to(settings.home) if path.is_relative_to(settings.home) else path
+    return item.kind, str(name), formatting.size(item.size)
 
 
 def _check_tables(settings: Settings) -> None:

@@ -130,11 +130,11 @@ def _config(
 
 
 def _environment(settings: Settings, user: pwd.struct_passwd) -> dict[str, str]:
-    keep = {
+    kept = {
         k: v for k, v in os.environ.items() if k not in ("HOME", "USER", "LOGNAME", "SUDO_USER")
     }
     return {
-        **keep,
+        **kept,
         "HOME": str(settings.home),
         "USER": user.pw_name,
         "FYKE_HOME": str(settings.home),

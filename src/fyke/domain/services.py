@@ -120,70 +120,78 @@ class Foundations:
 class Services:
     """The services that the REST API and the console call; built once."""
 
-    def __init__(self, on: Foundations) -> None:  # noqa: PLR0915 - one line for each service
-        storage, rules, clock = on.storage, on.rules, on.clock
+    def __init__(self, foundations: Foundations) -> None:  # noqa: PLR0915 - one line for each service
+        storage, rules, clock = foundations.storage, foundations.rules, foundations.clock
         self.storage = storage
-        self.parsers = on.parsers
-        self.workers = on.workers
-        self.runs = on.runs
+        self.parsers = foundations.parsers
+        self.workers = foundations.workers
+        self.runs = foundations.runs
         self.accounts = Accounts(
-            storage, clock, default_plan=on.default_plan, rate_limit=on.rate_limit
+            storage, clock, default_plan=foundations.default_plan, rate_limit=foundations.rate_limit
         )
-        sealer = Sealer(on.master_secret)
+        sealer = Sealer(foundations.master_secret)
         codes = CodeCheck(storage, clock, sealer)
-        own_password = OwnPassword(storage, clock, on.passwords)
-        self.sessions = Sessions(storage, clock, on.passwords, codes)
+        own_password = OwnPassword(storage, clock, foundations.passwords)
+        self.sessions = Sessions(storage, clock, foundations.passwords, codes)
         self.confirmations = Confirmations(storage, own_password, codes, self.sessions)
         self.second_factors = SecondFactors(storage, codes, self.sessions)
-        self.results = RunResults(storage, on.results, on.scratch)
-        self.log_pages = LogReader(storage, on.results)
-        self.lists = RunLists(storage, on.results, rules)
+        self.results = RunResults(storage, foundations.results, foundations.scratch)
+        self.log_pages = LogReader(storage, foundations.results)
+        self.lists = RunLists(storage, foundations.results, rules)
         self.waiting = WaitReasons(storage)
-        self.queue = RunQueue(storage, on.runs, rules.prices)
+        self.queue = RunQueue(storage, foundations.runs, rules.prices)
         self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)
         self.run_sites = RunSites(storage)
-        self.links = OneTimeLinks(storage, on.passwords, codes, self.sessions)
-        self.profiles = Profiles(storage, own_password, on.passwords, self.sessions)
-        self.mail_addresses = MailAddresses(storage, clock, sealer, on.mailer)
+        self.links = OneTimeLinks(storage, foundations.passwords, codes, self.sessions)
+        self.profiles = Profiles(storage, own_password, foundations.passwords, self.sessions)
+        self.mail_addresses = MailAddresses(storage, clock, sealer, foundations.mailer)
         self.users = Users(storage, self.accounts, self.sessions)
         self.audit = AuditLog(storage)
         self.refusals = Refusals(storage, clock)
-        self.descriptions = WorkerDescriptions(storage, by_slug=on.schema_by_slug)
+        self.descriptions = WorkerDescriptions(storage, by_slug=foundations.schema_by_slug)
         self.removal = WorkerRemoval(storage, rules)
         self.run_options = DefaultRunOptions(storage)
         self.builds = Builds(storage)
         self.secrets = WorkerSecrets(storage, sealer)
-        self.forms = RunForms(storage, rules, on.parsers)
-        self.history = VersionHistory(storage, on.blobs, on.parsers)
+        self.forms = RunForms(storage, rules, foundations.parsers)
+        self.history = VersionHistory(storage, foundations.blobs, foundations.parsers)
         self.output_fields = OutputFields(storage, self.results)
-        self.catalog = Catalog(storage, on.categories, priced=rules.prices.any())
+        self.catalog = Catalog(storage, foundations.categories, priced=rules.prices.any())
         self.tasks = Tasks(storage, self.workers)
         self.schedules = Schedules(storage)
         self.task_board = TaskBoard(storage)
         self.calendar = ScheduleCalendar(storage)
         self.uploads = Uploads(
-            storage, on.blobs, on.parsers, self.workers, self.runs, on.git, on.signals
+            storage,
+            foundations.blobs,
+            foundations.parsers,
+            self.workers,
+            self.runs,
+            foundations.git,
+            foundations.signals,
         )
-        self.reviews = Reviews(storage, self.runs, required=on.review)
-        self.submission_files = SubmissionFiles(on.blobs, on.parsers)
-        self.list_stream = ListStream(self.lists, on.signals)
+        self.reviews = Reviews(storage, self.runs, required=foundations.review)
+        self.submission_files = SubmissionFiles(foundations.blobs, foundations.parsers)
+        self.list_stream = ListStream(self.lists, foundations.signals)
         self.bulk = RunBulk(self.runs, self.lists)
         self.queue_stream = QueueStream(self.board, self.queue)
         self.usage = UsageReports(storage)
         self.spending = Spending(storage, rules.prices)
         self.estimates = Estimates(storage, rules)
         self.overview = Overview(storage)
-        self.health = on.health
+        self.health = foundations.health
         self.callbacks = Callbacks(storage)
-        self.webhooks = Webhooks(storage, on.hooks, on.prober, clock, on.master_secret)
-        self.alerts = Alerts(storage, on.results, mails=on.mails)
-        self.installation = Installation(storage, on.probe, on.health, clock)
-        self.exports = Exports(storage, self.results, clock, on.scratch)
-        self.logs = RunLogs(storage, on.results)
+        self.webhooks = Webhooks(
+            storage, foundations.hooks, foundations.prober, clock, foundations.master_secret
+        )
+        self.alerts = Alerts(storage, foundations.results, mails=foundations.mails)
+        self.installation = Installation(storage, foundations.probe, foundations.health, clock)
+        self.exports = Exports(storage, self.results, clock, foundations.scratch)
+        self.logs = RunLogs(storage, foundations.results)
         self.uses = RunUsages(storage, rules)
         self.parts = SubtaskReader(storage)
         self.endings = RunEndings(self.log_pages, self.run_sites)
-        self.shares = Shares(storage, on.master_secret)
+        self.shares = Shares(storage, foundations.master_secret)
         self.link_issuers = LinkIssuers(storage)
-        self.spool = on.spool
-        self.run_streams = RunStreams(storage, on.results, self.runs, on.signals)
+        self.spool = foundations.spool
+        self.run_streams = RunStreams(storage, foundations.results, self.runs, foundations.signals)

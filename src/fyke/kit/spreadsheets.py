@@ -26,8 +26,8 @@ def iso_time(ms: int) -> str:
 def exact_usd(micros: int) -> str:
     """Return millionths of a dollar as dollars with six decimals."""
     sign = "-" if micros < 0 else ""
-    whole, rest = divmod(abs(micros), 1_000_000)
-    return f"{sign}{whole}.{rest:06d}"
+    dollars, rest = divmod(abs(micros), 1_000_000)
+    return f"{sign}{dollars}.{rest:06d}"
 
 
 # The start of a formula, even in full-width form or after blanks and quotes, or a control

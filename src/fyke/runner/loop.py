@@ -138,9 +138,9 @@ class Runner:
         """Remove the remains of an earlier runner of this place, then register this one."""
         await self._deps.sandbox.sweep(frozenset())
         await self._register()
-        lost = await self._attempts.end_of_earlier_runners(self._identity.place, self._identity.id)
-        if lost:
-            log.warning("attempts_of_lost_runner_ended", count=lost)
+        ended = await self._attempts.end_of_earlier_runners(self._identity.place, self._identity.id)
+        if ended:
+            log.warning("attempts_of_lost_runner_ended", count=ended)
 
         def remove_earlier(tx: Transaction) -> None:
             active = {runner.id for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)}
@@ -233,8 +233,10 @@ class Runner:
 
     async def _return_unknown(self) -> None:
         """Return the attempts that were leased by a call that seemed to fail."""
-        mine = await self._storage.read(lambda tx: tx.runs.active_attempts(self._identity.id))
-        for attempt in mine:
+        own_attempts = await self._storage.read(
+            lambda tx: tx.runs.active_attempts(self._identity.id)
+        )
+        for attempt in own_attempts:
             if attempt.id not in self._attempt_runners:
                 await self._give_back(attempt, Detail(DetailCode.STORE_AWAY))
 

@@ -16,14 +16,14 @@ def seconds(ms: int) -> int:
 
 def usd(micros: int) -> int | float:
     """US dollars as a number, an integer if whole."""
-    whole, remainder = divmod(micros, MICROS)
-    return micros / MICROS if remainder else whole
+    whole_dollars, remainder = divmod(micros, MICROS)
+    return micros / MICROS if remainder else whole_dollars
 
 
 def megabytes(size: int) -> int | float:
     """MB (10^6 bytes) as a number, an integer if whole."""
-    whole, remainder = divmod(size, 1_000_000)
-    return size / 1_000_000 if remainder else whole
+    whole_megabytes, remainder = divmod(size, 1_000_000)
+    return size / 1_000_000 if remainder else whole_megabytes
 
 
 def decimal_megabytes(size: int) -> str:

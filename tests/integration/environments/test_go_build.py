@@ -41,7 +41,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def made() -> AsyncIterator[Workspace]:
+async def workspace() -> AsyncIterator[Workspace]:
     """A workspace for all tests, because the account's cache keeps compiled packages."""
     async with open_workspace() as opened:
         yield opened
@@ -53,9 +53,9 @@ def version() -> Version:
     return replace(a_version("w"), language=Language.GO, digest=new_ulid())
 
 
-async def build(made: Workspace, files: dict[str, str | bytes], **environ: str) -> Path:
-    environments = made.environments({"HOME": "/nonexistent", "GOPROXY": "off", **environ})
-    built = await environments.ensure(version(), made.setup.bundle(files))
+async def build(workspace: Workspace, files: dict[str, str | bytes], **environ: str) -> Path:
+    environments = workspace.environments({"HOME": "/nonexistent", "GOPROXY": "off", **environ})
+    built = await environments.ensure(version(), workspace.setup.bundle(files))
     assert built.path is not None
     return built.path / "main"
 
@@ -66,10 +66,10 @@ def runs(program: Path) -> str:
     return completed.stdout + completed.stderr
 
 
-async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) -> None:
+async def test_a_project_is_built_once_statically_and_sealed(workspace: Workspace) -> None:
     requested = version()
-    bundle = made.setup.bundle({"main.go": HELLO, "go.mod": MODULE})
-    environments = made.environments({"HOME": "/nonexistent"})
+    bundle = workspace.setup.bundle({"main.go": HELLO, "go.mod": MODULE})
+    environments = workspace.environments({"HOME": "/nonexistent"})
     built = await environments.ensure(requested, bundle)
     assert built.path is not None
     program = built.path / "main"
@@ -78,7 +78,7 @@ async def test_a_project_is_built_once_statically_and_sealed(made: Workspace) ->
     assert sorted(os.listdir(built.path)) == ["main"]
     assert runs(program) == "hello\n"
     inode = program.stat().st_ino
-    second_environment = await made.environments({}).ensure(requested, bundle, "ANOTHER")
+    second_environment = await workspace.environments({}).ensure(requested, bundle, "ANOTHER")
     assert second_environment.path == built.path
     assert program.stat().st_ino == inode
 
@@ -115,26 +115,26 @@ def tidied(folder: Path, proxy: str) -> dict[str, str | bytes]:
 
 
 async def test_modules_come_only_from_the_configured_proxy(
-    made: Workspace, tmp_path: Path, named: str
+    workspace: Workspace, tmp_path: Path, named: str
 ) -> None:
     with module_proxy() as (url, paths):
         files = tidied(tmp_path, url)
         paths.clear()
         environ = {"GOPROXY": f"{url.replace('127.0.0.1', named)},direct", "GOSUMDB": "off"}
-        assert runs(await build(made, files, **environ)) == "hello from a module\n"
+        assert runs(await build(workspace, files, **environ)) == "hello from a module\n"
         assert f"/{NAME}/@v/{VERSION}.zip" in paths
         paths.clear()
         files["go.sum"] = str(files["go.sum"]).replace("h1:", "h1:AAAA")
         with pytest.raises(EnvironmentFailed, match=r"could not be built: .*go\.sum"):
-            await build(made, files, **environ)
+            await build(workspace, files, **environ)
     with pytest.raises(EnvironmentFailed, match="could not be built"):
-        await build(made, files | {"go.sum": ""}, GOPROXY="off")
+        await build(workspace, files | {"go.sum": ""}, GOPROXY="off")
     with pytest.raises(EnvironmentFailed, match=r"names 127\.0\.0\.1.*Give it another name"):
-        await build(made, files, GOPROXY=url)
+        await build(workspace, files, GOPROXY=url)
 
 
 async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
-    made: Workspace, tmp_path: Path, named: str
+    workspace: Workspace, tmp_path: Path, named: str
 ) -> None:
     """An assembler file may include any file, and errors of the compiler quote it."""
     password = "glpat_Zx81kQwe77"
@@ -152,20 +152,20 @@ async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
             "GOPROXY": proxy,
             "SSL_CERT_FILE": str(tmp_path / "ca.pem"),
         }
-        environments = made.environments(environ)
+        environments = workspace.environments(environ)
         with pytest.raises(EnvironmentFailed) as caught:
-            bundle = made.setup.bundle(files | {"leak.s": '#include "/work/.config/netrc"\n'})
+            bundle = workspace.setup.bundle(files | {"leak.s": '#include "/work/.config/netrc"\n'})
             await environments.ensure(version(), bundle, account)
         messages = f"{caught.value}\n{caught.value.log}"
         assert f"/{NAME}/@v/{VERSION}.zip" in paths
         assert password not in messages
         assert "/work/.config/netrc: no such file" in messages
-        built = await environments.ensure(version(), made.setup.bundle(files), account)
+        built = await environments.ensure(version(), workspace.setup.bundle(files), account)
         assert built.path is not None
         assert runs(built.path / "main") == "hello from a module\n"
 
 
-async def test_a_module_may_be_replaced_by_a_folder_of_the_project(made: Workspace) -> None:
+async def test_a_module_may_be_replaced_by_a_folder_of_the_project(workspace: Workspace) -> None:
     source = 'package main\n\nimport "example.test/x"\n\nfunc main() { println(x.X) }\n'
     files: dict[str, str | bytes] = {
         "main.go": source,
@@ -173,7 +173,7 @@ async def test_a_module_may_be_replaced_by_a_folder_of_the_project(made: Workspa
         "lib/x/go.mod": "module example.test/x\n\ngo 1.20\n",
         "lib/x/x.go": 'package x\n\nconst X = "from a folder"\n',
     }
-    program = await build(made, files, GOPROXY="https://proxy.invalid")
+    program = await build(workspace, files, GOPROXY="https://proxy.invalid")
     assert runs(program) == "from a folder\n"
 
 
@@ -204,15 +204,15 @@ async def test_a_module_may_be_replaced_by_a_folder_of_the_project(made: Workspa
     ],
 )
 async def test_a_failed_build_is_reported(
-    made: Workspace, files: dict[str, str | bytes], words: str
+    workspace: Workspace, files: dict[str, str | bytes], words: str
 ) -> None:
     with pytest.raises(EnvironmentFailed) as caught:
-        await build(made, {"main.go": HELLO, "go.mod": MODULE, **files})
+        await build(workspace, {"main.go": HELLO, "go.mod": MODULE, **files})
     assert "could not be built" in str(caught.value)
     assert words in f"{caught.value}\n{caught.value.log}"
 
 
-async def test_no_code_of_the_project_runs(made: Workspace) -> None:
+async def test_no_code_of_the_project_runs(workspace: Workspace) -> None:
     files: dict[str, str | bytes] = {
         "main.go": "package main\n\n//go:generate touch /cache/ran\n\nfunc main() {}\n",
         "go.mod": MODULE,
@@ -220,25 +220,25 @@ async def test_no_code_of_the_project_runs(made: Workspace) -> None:
         ".git/config": "[core]\n\tfsmonitor = touch /cache/ran\n",
         "Makefile": "all:\n\ttouch /cache/ran\n",
     }
-    await build(made, files)
-    ran = [path for path in (made.setup.home / "tool-caches").rglob("*") if path.name == "ran"]
+    await build(workspace, files)
+    ran = [path for path in (workspace.setup.home / "tool-caches").rglob("*") if path.name == "ran"]
     assert ran == []
 
 
 async def test_without_go_the_error_has_the_remedy(
-    made: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment_go, "_PATH", "/nonexistent")
     with pytest.raises(EnvironmentFailed, match=r"Go is not installed.*GOOS=linux"):
-        await build(made, {"main.go": HELLO, "go.mod": MODULE})
+        await build(workspace, {"main.go": HELLO, "go.mod": MODULE})
 
 
 @pytest.mark.long
-async def test_the_generated_project_is_built(made: Workspace) -> None:
+async def test_the_generated_project_is_built(workspace: Workspace) -> None:
     files: dict[str, str | bytes] = {
         path.relative_to(SDK).as_posix(): path.read_text()
         for path in SDK.rglob("*.*")
         if path.is_file()
     }
-    program = await build(made, files | starter_go.files("Hello", "go build"))
+    program = await build(workspace, files | starter_go.files("Hello", "go build"))
     assert inspect_program(program.read_bytes()[: 64 * 1024]) == ("", False)

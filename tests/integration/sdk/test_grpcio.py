@@ -74,14 +74,12 @@ def test_other_methods_are_unimplemented(fyke: Platform, path: str) -> None:
 
 
 def test_large_messages_work_in_both_directions(fyke: Platform) -> None:
-    big_input = json.dumps({"urls": [f"https://example.com/{i}" for i in range(110_000)]})
-    assert len(big_input) > 3_000_000
-    port, attempt = fyke.thread.run(fyke.attempt(input_json=big_input.encode()))
+    large_input = json.dumps({"urls": [f"https://example.com/{i}" for i in range(110_000)]})
+    assert len(large_input) > 3_000_000
+    port, attempt = fyke.thread.run(fyke.attempt(input_json=large_input.encode()))
     with channel(port) as connection:
-        assert (
-            sdk_pb2_grpc.ParameterStub(connection).GetInputJSONString(Empty()).jsonString
-            == big_input
-        )
+        answer = sdk_pb2_grpc.ParameterStub(connection).GetInputJSONString(Empty())
+        assert answer.jsonString == large_input
         row = json.dumps({"html": "x" * 6_000_000})
         result = sdk_pb2_grpc.ResultStub(connection)
         assert result.PushData(sdk_pb2.Data(jsonString=row)).code == 0

@@ -109,8 +109,8 @@ def _is_active(key: ApiKey, now: int) -> bool:
 
 
 def _may_revoke(view: View, key: ApiKey) -> bool:
-    mine = key.user_id == view.caller.user_id
-    return view.may_edit and (mine or view.caller.role.value == "owner")
+    is_own = key.user_id == view.caller.user_id
+    return view.may_edit and (is_own or view.caller.role.value == "owner")
 
 
 def _end_of(view: View, text: str, faults: dict[str, str]) -> int:

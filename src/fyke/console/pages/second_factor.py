@@ -63,10 +63,10 @@ class SecondFactorPages:
             return self._form(view, enrolment, faults_of(error, {"code": "code"}))
         except Refused:  # the form was sent again
             factor = await self.second_factors.status(view.caller)
-            on = _(
+            notice = _(
                 "Your second factor is on. If you did not keep the recovery codes, create new ones."
             )
-            return view.go(PATH, on if factor.enabled_at else "")
+            return view.go(PATH, notice if factor.enabled_at else "")
         return self._codes(view, codes, fresh=True)
 
     async def renew_codes(self, view: View) -> Response:

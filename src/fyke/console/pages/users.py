@@ -93,13 +93,13 @@ class UserPages:
         return view.go(PATH, _("The user was removed."))
 
     async def _change(
-        self, view: View, change: Callable[[str], Awaitable[User]], done: str
+        self, view: View, change: Callable[[str], Awaitable[User]], notice: str
     ) -> Response:
         try:
             await change(view.param("name"))
         except Refused as error:
             return await self._page(view, error.message)
-        return view.go(f"{PATH}/{view.param('name')}", done)
+        return view.go(f"{PATH}/{view.param('name')}", notice)
 
     async def _page(self, view: View, fault: str = "") -> Response:
         return view.page(

@@ -120,8 +120,8 @@ def _main_words(plain: str, words: Iterable[str]) -> str:
         if word in rest:
             contained.append(f'"{word}"')
             rest = rest.replace(word, "")
-    few = contained and len(rest.translate(_SEPARATORS)) < _MIN_BESIDES_WORDS
-    return " and ".join(contained) if few else ""
+    has_few_others = contained and len(rest.translate(_SEPARATORS)) < _MIN_BESIDES_WORDS
+    return " and ".join(contained) if has_few_others else ""
 
 
 def _is_leaked(password: str) -> bool:

@@ -52,10 +52,10 @@ class SignInLimits:
     async def admit(self, name: str, address: str) -> Counted:
         """Count this attempt. Raises ``RateLimited`` after too many."""
         network = network_of(address)
-        here = f"{name}@{network}"
+        name_in_network = f"{name}@{network}"
         for tries, key, scope in (
             (self._by_network, network, "from this address"),
-            (self._by_name_and_network, here, "for this user"),
+            (self._by_name_and_network, name_in_network, "for this user"),
         ):
             if wait := tries.wait(key):
                 raise refuse(wait, scope)
@@ -65,10 +65,10 @@ class SignInLimits:
                 raise refuse(wait, "for this user")
             counted_name = ""
         self._by_network.take(network)
-        self._by_name_and_network.take(here)
+        self._by_name_and_network.take(name_in_network)
         if counted_name:
             self._by_name.take(counted_name)
-        return Counted(network, here, counted_name)
+        return Counted(network, name_in_network, counted_name)
 
     def refund(self, counted: Counted) -> None:
         """Undo ``admit`` for an attempt that succeeded."""

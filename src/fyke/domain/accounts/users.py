@@ -241,10 +241,10 @@ def parse_role(name: str) -> Role:
 
 
 def _refuse_name(tx: Transaction, caller: Caller, account_id: str, name: str) -> None:
-    taken = tx.accounts.user_by_name(name)
-    if taken is not None and (caller.operator or taken.account_id == account_id):
+    existing = tx.accounts.user_by_name(name)
+    if existing is not None and (caller.operator or existing.account_id == account_id):
         raise Conflict(f'"{name}" is a user already; choose another name', field="name")
-    if taken is not None or (name in RESERVED and not caller.operator):
+    if existing is not None or (name in RESERVED and not caller.operator):
         raise InvalidRequest(
             f'"{name}" is not available; choose another name, for example a mail address',
             field="name",

@@ -301,8 +301,8 @@ class Attempts:
         """
 
         def take_over(tx: Transaction) -> tuple[Attempt | None, int]:
-            taken = tx.runs.take_over(attempt_id, lease_until)
-            return (tx.runs.attempt(attempt_id) if taken else None), tx.now
+            is_ours = tx.runs.take_over(attempt_id, lease_until)
+            return (tx.runs.attempt(attempt_id) if is_ours else None), tx.now
 
         attempt, now = await self._storage.write(take_over)
         if attempt is None:
@@ -360,5 +360,5 @@ def _returned_event(tx: Transaction, run: Run, attempt: Attempt, actor: str) -> 
 
 
 def _limit_event(tx: Transaction, run: Run, end: End) -> LimitReached:
-    alive = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
-    return LimitReached(alive, end)
+    active = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
+    return LimitReached(active, end)

@@ -57,9 +57,9 @@ class Basis:
 
 def basis(past: Sequence[PastRun], version: str) -> Basis:
     """Choose the basis from ``past``, the last runs of a worker, newest first."""
-    same = [run for run in past if run.version == version][:MAX_SAMPLES]
-    if len(same) >= MIN_RUNS or len(same) == len(past):
-        return Basis(same, of_version=True)
+    of_version = [run for run in past if run.version == version][:MAX_SAMPLES]
+    if len(of_version) >= MIN_RUNS or len(of_version) == len(past):
+        return Basis(of_version, of_version=True)
     return Basis(past[:MAX_SAMPLES], of_version=False)
 
 

@@ -28,8 +28,8 @@ def times_in_a_row(attempts: Iterable[Attempt], fault: Reason) -> int:
     """
     times = 0
     for attempt in attempts:
-        same = attempt.outcome is Outcome.RETURNED and _code(attempt.reason) == _code(fault)
-        times = times + 1 if same else 0
+        repeats = attempt.outcome is Outcome.RETURNED and _code(attempt.reason) == _code(fault)
+        times = times + 1 if repeats else 0
     return times
 
 

@@ -72,8 +72,8 @@ def abort_run(tx: Transaction, rules: Rules, run_id: str, actor: str) -> tuple[R
     run = tx.runs.lock(run_id)
     if run is None:
         return None
-    alive = sum(1 for attempt in tx.runs.attempts(run_id) if attempt.outcome is None)
-    aborted = apply(tx, rules, run, AbortRequested(alive), actor)
+    active = sum(1 for attempt in tx.runs.attempts(run_id) if attempt.outcome is None)
+    aborted = apply(tx, rules, run, AbortRequested(active), actor)
     assert aborted is not None  # noqa: S101 - no other process changes a locked run
     return run, aborted
 

@@ -26,9 +26,9 @@ def read_pip(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     files = [Path(folder, "pip", "pip.conf") for folder in folders.split(":") if folder]
     files += [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", config / "pip" / "pip.conf"]
-    named = environ.get("PIP_CONFIG_FILE")
-    if named:
-        files = [] if named == os.devnull else [*files, Path(named)]
+    named_file = environ.get("PIP_CONFIG_FILE")
+    if named_file:
+        files = [] if named_file == os.devnull else [*files, Path(named_file)]
     settings: dict[str, tuple[str, str]] = {}
     for file in files:
         settings |= {key: (value, str(file)) for key, value in _read(file).items()}

@@ -170,8 +170,8 @@ async def _shares_private_address(registry: RegistryLocation, other: RegistryLoc
     """
     if not await _private([other]):
         return False
-    theirs = set(await _addresses(other.host))
-    return bool(theirs) and theirs <= set(await _addresses(registry.host))
+    other_addresses = set(await _addresses(other.host))
+    return bool(other_addresses) and other_addresses <= set(await _addresses(registry.host))
 
 
 async def _addresses(host: Host) -> list[str]:

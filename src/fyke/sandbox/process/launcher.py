@@ -186,9 +186,9 @@ class Launcher:
         """Reserve a user that has no account and no sandbox. Raise ``BadLaunchOrder``."""
         if name in self._taken:
             raise BadLaunchOrder(f"name {name}: a sandbox of this name already exists")
-        taken = set(self._taken.values())
+        used = set(self._taken.values())
         for uid in self._users:
-            if uid not in taken and not _has_account(uid):
+            if uid not in used and not _has_account(uid):
                 self._taken[name] = uid
                 return uid
         raise BadLaunchOrder(

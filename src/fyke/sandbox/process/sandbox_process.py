@@ -298,15 +298,15 @@ class SandboxProcess:
         count as more than the limit.
         """
         limit = self.order.work_size
-        named = self._folders.measure(self.order.name, limit)
+        size = self._folders.measure(self.order.name, limit)
         if self._cache is not None:
-            named += self._cache.measure(limit)
+            size += self._cache.measure(limit)
         pids = self.group.processes() or self._tree().pids
         hidden = processes.unnamed_memory(pids, self._folders.device, limit)
         self._hidden_checks = self._hidden_checks + 1 if hidden.in_flight else 0
         if self._hidden_checks >= HIDDEN_CHECKS:
             return limit + 1
-        return named + hidden.size
+        return size + hidden.size
 
     def _tree(self) -> processes.TreeUsage:
         """The usage of the processes; zeros once they have ended, because a pid may be reused."""

@@ -19,7 +19,7 @@ from fyke.storage.sql.results.tables import POSITION_BITS
 
 MAX_FINDINGS = 20  # of each rule
 ROWS_LOST_AT = "rows_lost_at"  # the fact about the installation; in milliseconds
-Ask = Callable[[str], Iterable[Sequence[Any]]]
+Execute = Callable[[str], Iterable[Sequence[Any]]]
 
 _HIDING = ", ".join(f"'{outcome}'" for outcome in sorted(HIDING))
 _STORED = (
@@ -92,9 +92,9 @@ def check_database(engine: Engine) -> list[str]:
         return list(_findings(connection.exec_driver_sql))
 
 
-def _findings(ask: Ask) -> Iterator[str]:
+def _findings(execute: Execute) -> Iterator[str]:
     for sentence, query in _RULES:
-        for number, row in enumerate(ask(query)):
+        for number, row in enumerate(execute(query)):
             if number == MAX_FINDINGS:
                 yield "there are more findings of this kind"
                 break

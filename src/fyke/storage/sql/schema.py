@@ -112,8 +112,8 @@ class Schema:
         Changes nothing.
         """
         current = first_value(engine, self.version_table, "version_num")
-        ours = revisions(self.folder)
-        return SchemaVersion(current, ours[-1], not current or current in ours)
+        own_revisions = revisions(self.folder)
+        return SchemaVersion(current, own_revisions[-1], not current or current in own_revisions)
 
     @contextlib.contextmanager
     def locked(self, database: Engine | str) -> Iterator[Engine]:

@@ -120,8 +120,8 @@ class PostgresDriver:
         finally:
             with contextlib.suppress(psycopg.Error):
                 self._connection.rollback()
-        status, ours = row or (None, False)
-        return None if status == "in progress" else status == "committed" and ours
+        status, is_ours = row or (None, False)
+        return None if status == "in progress" else status == "committed" and is_ours
 
     def translate(self, error: BaseException) -> BaseException:
         if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):

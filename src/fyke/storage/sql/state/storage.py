@@ -100,10 +100,12 @@ class SqlStorage:
     async def _was_committed(self, doubt: CommitInDoubt) -> bool:
         """Raise ``OutcomeUnknown`` when the database does not answer in time."""
         assert self._marks is not None  # noqa: S101 - for the type checker
-        look = self._marks.was_committed
+        was_committed = self._marks.was_committed
         loop = asyncio.get_running_loop()
         try:
-            committed = await loop.run_in_executor(self._lookups, look, self._writing, doubt.mark)
+            committed = await loop.run_in_executor(
+                self._lookups, was_committed, self._writing, doubt.mark
+            )
         except RuntimeError as error:  # the executor is shut down
             raise OutcomeUnknown from error
         if committed is None:
