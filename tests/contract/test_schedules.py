@@ -268,7 +268,7 @@ async def test_a_schedule_whose_runs_keep_failing_pauses_and_resumes(setup: Setu
 async def test_schedules_are_listed_by_next_time(setup: Setup) -> None:
     await setup.schedule(EVERY_MINUTE)
 
-    def more(tx: Transaction) -> list[str]:
+    def add_schedules(tx: Transaction) -> list[str]:
         task_ids = [setup.task.id]
         for change in (
             ScheduleEdit(True, ScheduleKind.DAILY, time="09:00"),
@@ -280,12 +280,12 @@ async def test_schedules_are_listed_by_next_time(setup: Setup) -> None:
             task_ids.append(task.id)
         return task_ids
 
-    all_task_ids = await setup.storage.write(more)
+    all_task_ids = await setup.storage.write(add_schedules)
 
-    def look(tx: Transaction) -> tuple[int, list[Schedule]]:
+    def list_schedules(tx: Transaction) -> tuple[int, list[Schedule]]:
         return tx.schedules.of_account(setup.task.account_id, offset=0, limit=9)
 
-    count, schedules = await setup.storage.read(look)
+    count, schedules = await setup.storage.read(list_schedules)
     assert (count, [schedule.task_id for schedule in schedules]) == (3, all_task_ids)
     assert await setup.storage.read(
         lambda tx: tx.schedules.of_account("unknown", offset=0, limit=9)

@@ -45,10 +45,10 @@ async def exported(
     page: int = 2,
     **meta: Any,
 ) -> bytes:
-    """Return the file. By default tables have all keys as columns."""
-    kind = FORMATS[name]
-    if columns is None and kind.max_columns:
+    """Return the content of the file. By default tables have all keys as columns."""
+    export_format = FORMATS[name]
+    if columns is None and export_format.max_columns:
         columns = keys_of(rows)
-    about = ExportMeta(**{"run_id": RUN, "title": "Prices", "at": 1773383784438, **meta})
-    pieces = write(kind, columns, in_pages(rows, page), about)
-    return b"".join([piece async for piece in pieces])
+    export_meta = ExportMeta(**{"run_id": RUN, "title": "Prices", "at": 1773383784438, **meta})
+    chunks = write(export_format, columns, in_pages(rows, page), export_meta)
+    return b"".join([chunk async for chunk in chunks])

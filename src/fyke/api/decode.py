@@ -1,4 +1,4 @@
-"""Read the body of a request: its bytes, and the members of the JSON object in it.
+"""Reads the body of a request: its bytes, and the members of the JSON object in it.
 
 Size, time, depth and the number of values are limited before parsing. Members that the operation
 does not have are skipped, not built. The parser preserves integers of any length, because a
@@ -78,8 +78,8 @@ def parse_object(body: bytes, names: tuple[str, ...], *, optional: bool = False)
     There are none in an empty body and in ``null``. ``optional``: no member is required, so ``[]``
     is an empty object too: PHP encodes an empty array in this way.
 
-    Raises ``InvalidRequest`` when it is not valid JSON, not an object, nested too deep, or has too
-    many values.
+    Raises ``InvalidRequest`` when the body is not valid JSON, not an object, nested too deep, or
+    has too many values.
     """
     body = body.removeprefix(_BOM)
     if not body.strip(_JSON_BLANK):

@@ -1,4 +1,4 @@
-"""Declare operations: functions with a method, a path, a scope and errors.
+"""Declares operations: functions with a method, a path, a scope and errors.
 
     @post("/api/v1/run/detail", scope=Scope.READ, errors=(RunNotFound,))
     async def get_run_v1(self, call: Call, body: v1.RunRef) -> v1.RunDetail:

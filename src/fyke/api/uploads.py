@@ -1,4 +1,4 @@
-"""Read an uploaded form: text fields, and one file with an archive."""
+"""Reads an uploaded form: text fields, and one file with an archive."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class _FormParser(MultiPartParser):
 async def _parse(request: Request) -> FormData:
     body = await read_body(request, MAX_UPLOAD_BYTES, MAX_UPLOAD_SECONDS)
 
-    async def whole() -> Any:
+    async def chunks() -> Any:
         yield body
         yield b""
 
     parser = _FormParser(
-        request.headers, whole(), max_files=1, max_fields=_MAX_FIELDS, max_part_size=2**20
+        request.headers, chunks(), max_files=1, max_fields=_MAX_FIELDS, max_part_size=2**20
     )
     try:
         async with asyncio.timeout(MAX_UPLOAD_SECONDS):

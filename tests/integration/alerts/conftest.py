@@ -18,7 +18,7 @@ async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def either(
+async def each_app(
     request: pytest.FixtureRequest, tmp_path: Path, templates: Path
 ) -> AsyncIterator[App]:
     """The same app on each database."""

@@ -241,12 +241,12 @@ async def test_fifty_killed_servers_neither_lose_nor_duplicate_alerts(
     await killed_servers(app, tmp_path, kills=50, runs=120)
 
 
-async def test_concurrent_servers_raise_each_alert_once(either: App) -> None:
-    alerts, owner = either.services.alerts, either.owner
+async def test_concurrent_servers_raise_each_alert_once(each_app: App) -> None:
+    alerts, owner = each_app.services.alerts, each_app.owner
     await alerts.add_rule(owner, FAILED)
     await alerts.add_rule(owner, RuleFields("Price", "missing_field", field="price"))
-    ended = [(await a_run(either, Outcome.EXIT_CODE)).id for _ in range(6)]
-    ended += [(await a_run(either, rows=[{}])).id for _ in range(2)]
-    watches = [AlertMonitor(either.storage, either.results) for _ in range(3)]
+    ended = [(await a_run(each_app, Outcome.EXIT_CODE)).id for _ in range(6)]
+    ended += [(await a_run(each_app, rows=[{}])).id for _ in range(2)]
+    watches = [AlertMonitor(each_app.storage, each_app.results) for _ in range(3)]
     await asyncio.gather(*(watch.process_pending() for watch in watches))
-    assert [alert.run_id for alert in await alerts_of(either)] == ended
+    assert [alert.run_id for alert in await alerts_of(each_app)] == ended

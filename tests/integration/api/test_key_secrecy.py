@@ -20,7 +20,7 @@ from support.owned_objects import OwnedObjects, archive
 
 pytestmark = pytest.mark.anyio
 
-SENT = ("token", "bearer", "api-key", "x-api-key")
+KEY_PLACES = ("token", "bearer", "api-key", "x-api-key")
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     configure("server", "debug")
     structlog.configure(cache_logger_on_first_use=False)
 
-    def taken() -> str:
+    def take_lines() -> str:
         text = written.getvalue()
         written.seek(0)
         written.truncate()
         return text
 
-    yield taken
+    yield take_lines
     structlog.reset_defaults()
     structlog.configure(**before[0])
     structlog.contextvars.clear_contextvars()
@@ -49,22 +49,22 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
 @pytest.fixture
 async def objects(app: App) -> AsyncIterator[OwnedObjects]:
     async with client(app.asgi(guesses=100_000)) as http:
-        built = OwnedObjects(app, Api(http, app.owner_key), archive())
-        await built.build()
-        yield built
+        owned = OwnedObjects(app, Api(http, app.owner_key), archive())
+        await owned.build()
+        yield owned
 
 
-async def _ask(objects: OwnedObjects, route: str, way: str, key: str) -> str:
+async def _ask(objects: OwnedObjects, route: str, place: str, key: str) -> str:
     """Return the head and body of the answer to a request that sends the key in this way."""
     entry, headers = ENTRIES[route], {}
     token = None
-    match way:
+    match place:
         case "token":
             token = key
         case "bearer":
             headers["authorization"] = f"Bearer {key}"
         case _:
-            headers[way] = key
+            headers[place] = key
     answer = await objects.ask(route, entry, objects.values(entry), None, token=token, **headers)
     return f"{answer.headers.multi_items()} {answer.text}"
 
@@ -82,12 +82,12 @@ async def test_no_answer_and_no_log_line_contains_a_key(
     requests = 0
     for route in ENTRIES:
         for key in (f"rubbish-{generate()}", objects.app.other_key):
-            for way in SENT:
-                assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
+            for place in KEY_PLACES:
+                assert not _same_secret(await _ask(objects, route, place, key), key), (route, place)
                 log = logged()
-                assert not _same_secret(log, key), (route, way, log)
+                assert not _same_secret(log, key), (route, place, log)
                 requests += log.count('"event": "request"')
-    assert requests > len(ENTRIES) * 2 * len(SENT) * 0.9  # every request was logged
+    assert requests > len(ENTRIES) * 2 * len(KEY_PLACES) * 0.9  # every request was logged
 
 
 @pytest.mark.slow
@@ -106,9 +106,9 @@ async def test_errors_contain_no_key(
     logged()
     faults = 0
     for route in ENTRIES:
-        for way in SENT[:2]:
-            assert not _same_secret(await _ask(objects, route, way, key), key), (route, way)
+        for place in KEY_PLACES[:2]:
+            assert not _same_secret(await _ask(objects, route, place, key), key), (route, place)
             log = logged()
             faults += "no luck with" in log
-            assert not _same_secret(log, key), (route, way, log)
+            assert not _same_secret(log, key), (route, place, log)
     assert faults > 150

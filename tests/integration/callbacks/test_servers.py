@@ -34,7 +34,7 @@ from support.receivers import listening
 
 pytestmark = pytest.mark.anyio
 PROCESS = Path(__file__).parents[2] / "support" / "callback_process.py"
-A_SECOND = 10  # the maximum number of requests in a second
+MAX_PER_SECOND = 10
 
 
 async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_the_same_id(
@@ -115,8 +115,8 @@ async def two_servers(url: str, total: int) -> None:
     if total > 100:  # on a busy machine, one server may send all of a few callbacks
         assert min(notifier.count for notifier in counting) > 0, "one server did all the work"
     times = sorted(request.at for request in requests)
-    for first, last in zip(times, times[A_SECOND:], strict=False):
-        assert last - first > 1, f"{A_SECOND + 1} requests within {last - first:.3f} s"
+    for first, last in zip(times, times[MAX_PER_SECOND:], strict=False):
+        assert last - first > 1, f"{MAX_PER_SECOND + 1} requests within {last - first:.3f} s"
 
 
 async def test_two_servers_share_one_rate_and_send_nothing_twice(postgres_state_url: str) -> None:

@@ -84,7 +84,7 @@ async def test_a_project_is_built_once_statically_and_sealed(workspace: Workspac
 
 
 @pytest.fixture
-def named(monkeypatch: pytest.MonkeyPatch) -> str:
+def host_name(monkeypatch: pytest.MonkeyPatch) -> str:
     """A name of this machine that is not loopback: Go bypasses proxies for loopback names."""
     ask = socket.getaddrinfo
 
@@ -115,12 +115,12 @@ def tidied(folder: Path, proxy: str) -> dict[str, str | bytes]:
 
 
 async def test_modules_come_only_from_the_configured_proxy(
-    workspace: Workspace, tmp_path: Path, named: str
+    workspace: Workspace, tmp_path: Path, host_name: str
 ) -> None:
     with module_proxy() as (url, paths):
         files = tidied(tmp_path, url)
         paths.clear()
-        environ = {"GOPROXY": f"{url.replace('127.0.0.1', named)},direct", "GOSUMDB": "off"}
+        environ = {"GOPROXY": f"{url.replace('127.0.0.1', host_name)},direct", "GOSUMDB": "off"}
         assert runs(await build(workspace, files, **environ)) == "hello from a module\n"
         assert f"/{NAME}/@v/{VERSION}.zip" in paths
         paths.clear()
@@ -134,16 +134,16 @@ async def test_modules_come_only_from_the_configured_proxy(
 
 
 async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
-    workspace: Workspace, tmp_path: Path, named: str
+    workspace: Workspace, tmp_path: Path, host_name: str
 ) -> None:
     """An assembler file may include any file, and errors of the compiler quote it."""
     password = "glpat_Zx81kQwe77"
     with module_proxy() as (url, _):
         files = tidied(tmp_path, url)
     account = new_ulid()  # an account with an empty cache
-    make_authority(tmp_path, [named])
+    make_authority(tmp_path, [host_name])
     with module_proxy("operator", password, tmp_path) as (url, paths):
-        proxy = url.replace("127.0.0.1", named)
+        proxy = url.replace("127.0.0.1", host_name)
         login = f"login operator password {password}"
         (tmp_path / ".netrc").write_text(f"machine {urlsplit(proxy).netloc} {login}\n")
         environ = {

@@ -1,6 +1,6 @@
 """The OpenAPI document as a Postman collection (format 2.1).
 
-It has a folder for each version, with one for each tag in it. Address and key are variables.
+It has a folder for each version, and in it a folder for each tag. Address and key are variables.
 Optional parameters are switched off.
 """
 

@@ -9,9 +9,9 @@ ready      AttemptStarted    running
 ready      SubtaskEnded      n > 0: ready; else finished (see below)
 running    SubtaskEnded      n > 0: running; else finished: succeeded when at least
                              one subtask succeeded, else failed
-ready,     AbortRequested    attempts alive: aborting, stop them; else aborted
+ready,     AbortRequested    active attempts: aborting, stop them; else aborted
 running
-ready,     LimitReached      attempts alive: ending, stop them; else failed
+ready,     LimitReached      active attempts: ending, stop them; else failed
 running
 aborting   SubtaskEnded      n > 0: aborting; else aborted
 ending     SubtaskEnded      n > 0: ending; else failed, with the limit as reason
@@ -56,16 +56,16 @@ class SubtaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class AbortRequested:
-    """An abort was requested; ``alive`` attempts are still running."""
+    """An abort was requested; ``active_attempts`` are still running."""
 
-    alive: int
+    active_attempts: int
 
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """A limit of the whole run was reached; ``alive`` attempts are still running."""
+    """A limit of the whole run was reached; ``active_attempts`` are still running."""
 
-    alive: int
+    active_attempts: int
     end: End
 
 
@@ -133,7 +133,7 @@ def _abort(state: RunState, event: AbortRequested) -> Transition:
     if state not in _LIVE:
         return Transition(state)
     end = end_of(Reason(ReasonCode.ABORTED))
-    if event.alive:
+    if event.active_attempts:
         return Transition(RunState.ABORTING, end, _STOP)
     return Transition(RunState.ABORTED, end, _END_NOW)
 
@@ -141,6 +141,6 @@ def _abort(state: RunState, event: AbortRequested) -> Transition:
 def _limit(state: RunState, event: LimitReached) -> Transition:
     if state not in _LIVE:
         return Transition(state)
-    if event.alive:
+    if event.active_attempts:
         return Transition(RunState.ENDING, event.end, _STOP)
     return Transition(RunState.FAILED, event.end, _END_NOW)

@@ -65,7 +65,7 @@ async def test_an_abort_ends_waiting_subtasks_immediately_and_stops_the_rest(
     stores: Stores,
 ) -> None:
     run = await stores.run(2)
-    moved = await change(stores, run, AbortRequested(alive=1))
+    moved = await change(stores, run, AbortRequested(active_attempts=1))
     assert moved is not None and (moved.state, moved.finished_at) == (RunState.ABORTING, 0)
     subtasks = await stores.read(lambda tx: tx.runs.subtasks(run.id))
     assert {(s.state, s.outcome) for s in subtasks} == {(SubtaskState.ENDED, Outcome.ABORTED)}
