@@ -143,12 +143,10 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_delay_others(
     await state.write(moved(SubtaskEnded(0, 1, SUCCESS), running))
     assert (state.notified.count(run_topic(first.id)), WORK in state.notified) == (2, woken)
     state.notified.clear()
-    await state.write(moved(AbortRequested(active_attempts=0), second))
+    await state.write(moved(AbortRequested(0), second))
     assert (WORK in state.notified) is woken
     state.notified.clear()
-    assert (
-        await state.write(moved(AbortRequested(active_attempts=0), second)) is None
-    )  # it has started
+    assert await state.write(moved(AbortRequested(0), second)) is None  # it has started
     assert state.notified == []
 
 

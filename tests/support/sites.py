@@ -147,11 +147,11 @@ class SocksProxy(_Loopback):
         connection.sendall(bytes((5, 5 if port is None else 0, 0, 1)) + bytes(6))
         if port is None:
             return
-        with socket.create_connection(("127.0.0.1", port)) as onward:
-            back = threading.Thread(target=_copy, args=(onward, connection), daemon=True)
-            back.start()
-            _copy(connection, onward)
-            back.join(30)
+        with socket.create_connection(("127.0.0.1", port)) as upstream:
+            downloading = threading.Thread(target=_copy, args=(upstream, connection), daemon=True)
+            downloading.start()
+            _copy(connection, upstream)
+            downloading.join(30)
 
 
 def _target(connection: socket.socket) -> tuple[str, int]:

@@ -133,26 +133,26 @@ class ToolWatch:
     """Fails a test that starts a program of ``TOOLS`` without naming it."""
 
     def __init__(self) -> None:
-        self._named: frozenset[str] | None = None
+        self._allowed: frozenset[str] | None = None
         self._of_program = {
             program: name for name, tool in TOOLS.items() for program in tool.programs
         }
-        sys.addaudithook(self._look)
+        sys.addaudithook(self._check)
 
     def begin(self, item: pytest.Item) -> None:
-        self._named = needs_of(item)
+        self._allowed = needs_of(item)
 
     def end(self) -> None:
-        self._named = None
+        self._allowed = None
 
-    def _look(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event != "subprocess.Popen" or self._named is None:
+    def _check(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event != "subprocess.Popen" or self._allowed is None:
             return
         started = Path(_text(arguments[0]))
         tool = self._of_program.get(started.name)
         if started.is_absolute() and str(started.parent) not in PATH.split(":"):
             return  # a program of a Python package
-        if tool is not None and tool not in self._named:
+        if tool is not None and tool not in self._allowed:
             raise AssertionError(f'this test starts {tool}: add @pytest.mark.needs("{tool}")')
 
 

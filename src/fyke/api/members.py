@@ -1,8 +1,7 @@
-"""Read the members of a request by the rules of its type, see ``fyke.wire.fields``.
+"""Reads the members of a request by the rules of its type, see ``fyke.wire.fields``.
 
 Members are looked up by name, and by their other names in order; ``null`` is the same as absent.
-Unknown members are ignored, except by ``/api/fyke``. All problems are reported at
-once.
+Unknown members are ignored, except by ``/api/fyke``. All problems are reported at once.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ class Member:
         """The member that ``annotation`` describes."""
         marks = marks_of(annotation)
         reads = next((mark for mark in marks if isinstance(mark, ParsedBy)), None)
-        others = [other for mark in marks if isinstance(mark, Aliases) for other in mark.names]
+        aliases = [alias for mark in marks if isinstance(mark, Aliases) for alias in mark.names]
         return cls(
             attribute,
-            (name, *others),
+            (name, *aliases),
             reads.rule if reads else None,
             required,
             reads.repeated if reads else False,

@@ -1,4 +1,4 @@
-"""Serve an operation: rate limit, credentials, syntax, members, handler, in this order."""
+"""Serves an operation: rate limit, credentials, syntax, members, handler, in this order."""
 
 from __future__ import annotations
 

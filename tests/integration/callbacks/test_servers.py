@@ -75,7 +75,7 @@ async def test_a_server_killed_before_it_records_the_answer_sends_a_copy_under_t
     assert Webhook(secret_for(MASTER, claimed.account_id)).verify(first.body, first.headers)
 
 
-async def settled(sender: CallbackSender, total: int) -> None:
+async def until_recorded(sender: CallbackSender, total: int) -> None:
     """Wait until every call is recorded as accepted: then none of them can be sent again."""
     accepted = DeliveryFilter(DeliveryState.DELIVERED)
 
@@ -104,7 +104,7 @@ async def two_servers(url: str, total: int) -> None:
             ):
                 await sender.end(*runs)
                 requests = await asyncio.to_thread(receiver.wait, "/x", total, 30 + total)
-                await settled(sender, total)
+                await until_recorded(sender, total)
             await other.close()
         for item in (*all_signals, *notifiers):
             item.close()

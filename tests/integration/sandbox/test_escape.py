@@ -50,7 +50,8 @@ class Canaries:
     servers: list[socket.socket]
     file: Path
 
-    def sang(self) -> int:
+    def touched(self) -> int:
+        """The number of servers that were contacted."""
         return len(select.select(self.servers, [], [], 0)[0])
 
 
@@ -139,13 +140,13 @@ async def test_no_worker_escapes_from_its_sandbox(setup: SandboxSetup, language:
         results = json.loads(out)
         assert len(results) >= MIN_PROBES[language]
         assert len({name for name, _, _ in results}) == len(results)
-        got_out = [f"{name}: {met}" for name, met, refusals in results if met not in refusals]
-        assert not got_out, "\n".join(got_out)
-        assert canary.sang() == 0, "a canary was touched"
+        escapes = [f"{name}: {met}" for name, met, refusals in results if met not in refusals]
+        assert not escapes, "\n".join(escapes)
+        assert canary.touched() == 0, "a canary was touched"
 
 
 async def test_the_canaries_detect_access(setup: SandboxSetup) -> None:
-    """Otherwise the other test would prove nothing."""
+    """Without this, the test above would prove nothing."""
     with canaries(setup) as canary:
         targets = canary.targets
         for address in ("127.0.0.1", *targets["addresses"]):
@@ -159,7 +160,7 @@ async def test_the_canaries_detect_access(setup: SandboxSetup) -> None:
                 client.connect(name)
                 if kind == socket.SOCK_DGRAM:
                     client.send(b"x")
-        assert canary.sang() == len(canary.servers) == 6
+        assert canary.touched() == len(canary.servers) == 6
         assert Path(targets["paths"][0]).read_text() == "seen"
 
 
