@@ -1,4 +1,4 @@
-"""Read ``Range`` and ``If-Range`` (RFC 9110, 14 and 13.1.5): one range of bytes or none."""
+"""Reads ``Range`` and ``If-Range`` (RFC 9110, 14 and 13.1.5): one range of bytes or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read ``Idempotency-Key`` from a request that starts runs."""
+"""Reads ``Idempotency-Key`` from a request that starts runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build a Go project with the user's Go toolchain before it is packed."""
+"""Builds a Go project with the user's Go toolchain before it is packed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the input of a run from a file, from standard input, or from the command line."""
+"""Reads the input of a run from a file, from standard input, or from the command line."""
 
 from __future__ import annotations
 

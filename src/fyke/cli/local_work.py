@@ -1,4 +1,4 @@
-"""Run a local request: a run, or a check of the isolation of this machine.
+"""Runs a local request: a run, or a check of the isolation of this machine.
 
 If the command was started as root, this is a process of the service user (``fyke local-work``).
 """

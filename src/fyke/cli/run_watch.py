@@ -1,4 +1,4 @@
-"""Wait for a run and follow its log.
+"""Waits for a run and follows its log.
 
 The log is read by position, so every line is shown exactly once. A restart of the server only
 causes a pause, because the runner executes the run.

@@ -1,4 +1,4 @@
-"""Create a new Worker project."""
+"""Creates a new Worker project."""
 
 from __future__ import annotations
 
