@@ -17,8 +17,8 @@ CLOSING = "fyke.closing"
 
 
 async def first_of(work: asyncio.Task[Any], scope: Scope, receive: Receive) -> bool:
-    """Whether ``work`` is done. If not, the client or the server stopped, and ``work`` is
-    cancelled.
+    """Wait until ``work`` is done; cancel it when the client disconnects or the server stops.
+    Return whether it is done.
 
     Cancelling this call also cancels ``work``. The request body must have been read.
     """

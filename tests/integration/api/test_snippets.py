@@ -46,7 +46,7 @@ async def newest_input(server: Served) -> Any:
     return runs[0].id, json.loads(runs[0].input_json)
 
 
-def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> None:
+def run_snippet(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> None:
     full_input = {"parameters": {"system": {"memory": 1024}, "custom": custom}}
     start = Start(live.base_url, live.app.owner.account_name, "reader", full_input)
     name = next(item.file for item in LANGUAGES if item.id == language)
@@ -73,7 +73,7 @@ def hold(live: Served, language: str, folder: Path, custom: dict[str, Any]) -> N
 def test_a_snippet_starts_a_run_with_the_exact_input(
     live: Served, language: str, tmp_path: Path
 ) -> None:
-    hold(live, language, tmp_path, CUSTOM)
+    run_snippet(live, language, tmp_path, CUSTOM)
 
 
 @pytest.mark.long
@@ -83,4 +83,4 @@ def test_a_snippet_starts_a_run_with_the_exact_input(
 def test_the_snippet_of_every_language_starts_a_run_with_its_input(
     live: Served, language: str, long: bool, tmp_path: Path
 ) -> None:
-    hold(live, language, tmp_path, {**CUSTOM, "more": "x" * (MAX_INLINE if long else 1)})
+    run_snippet(live, language, tmp_path, {**CUSTOM, "more": "x" * (MAX_INLINE if long else 1)})

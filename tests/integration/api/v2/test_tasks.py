@@ -33,7 +33,7 @@ SAMPLE = {  # all members of the schedule at once, switched off
 }
 
 
-async def make(api: Api, **options: Any) -> str:
+async def create_task(api: Api, **options: Any) -> str:
     body = {"worker_id": "owner~reader", "title": "Daily", "input": WRAPPED} | options
     answer = await api.post(TASKS, body)
     assert answer.status_code == 200, answer.text
@@ -49,7 +49,7 @@ async def put(api: Api, path: str, body: Any) -> Any:
     return answer
 
 
-async def shown(api: Api, slug: str) -> dict[str, Any]:
+async def get_task(api: Api, slug: str) -> dict[str, Any]:
     answer = await api.get(f"{TASKS}/{slug}")
     reads_as(WorkerTask, answer)
     data: dict[str, Any] = answer.json()["data"]
@@ -59,8 +59,8 @@ async def shown(api: Api, slug: str) -> dict[str, Any]:
 async def test_a_large_input_is_returned_unchanged(app: App, api: Api) -> None:
     await app.publish()
     custom = {**CUSTOM, "text": "é" * 300_000, "numbers": [2**70] * 30_000}
-    slug = await make(api, input={"parameters": {"custom": custom}})
-    assert (await shown(api, slug))["input"] == {"parameters": {"custom": custom}}
+    slug = await create_task(api, input={"parameters": {"custom": custom}})
+    assert (await get_task(api, slug))["input"] == {"parameters": {"custom": custom}}
     [listed] = (await api.get(TASKS)).json()["data"]["list"]
     assert listed["input"]["parameters"]["custom"] == custom
     checked = (await api.get(f"/api/fyke/tasks/{slug}")).json()["data"]
@@ -69,8 +69,8 @@ async def test_a_large_input_is_returned_unchanged(app: App, api: Api) -> None:
 
 async def test_a_task_has_all_of_its_members(app: App, api: Api) -> None:
     worker = await app.publish()
-    slug = await make(api, **SAMPLE)
-    data = await shown(api, slug)
+    slug = await create_task(api, **SAMPLE)
+    data = await get_task(api, slug)
     moments = [data.pop(name) for name in ("last_modified_at", "created_at", "updated_at")]
     assert moments[0] > 1_700_000_000 and len(set(moments)) == 1
     assert data == {
@@ -94,10 +94,10 @@ async def test_a_task_has_all_of_its_members(app: App, api: Api) -> None:
 
 async def test_an_absent_version_stays_and_latest_follows_the_newest(app: App, api: Api) -> None:
     await app.publish()
-    kept, follows = await make(api), await make(api, version="latest")
+    kept, follows = await create_task(api), await create_task(api, version="latest")
     await app.publish(main="print('two')\n")
-    assert (await shown(api, kept))["version"] == "v1.0.1"
-    assert (await shown(api, follows))["version"] == "latest"
+    assert (await get_task(api, kept))["version"] == "v1.0.1"
+    assert (await get_task(api, follows))["version"] == "latest"
     for slug, number in ((kept, "v1.0.1"), (follows, "v1.0.2")):
         run = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]["run_slug"]
         assert (await api.get(f"/api/v2/worker-runs/{run}")).json()["data"]["version"] == number
@@ -106,20 +106,20 @@ async def test_an_absent_version_stays_and_latest_follows_the_newest(app: App, a
 async def test_tasks_are_found_by_worker_title_and_slug(app: App, api: Api) -> None:
     await app.publish()
     await app.publish("other")
-    news = await make(api, title="Ärger im NEWS-Ticker")
-    prices = await make(api, title="Prices", worker_id="owner~other")
+    news = await create_task(api, title="Ärger im NEWS-Ticker")
+    prices = await create_task(api, title="Prices", worker_id="owner~other")
 
-    async def found(query: str) -> list[str]:
+    async def find_tasks(query: str) -> list[str]:
         page = reads_as(WorkerTaskPage, await api.get(f"{TASKS}?{query}"))
         assert page.count == len(page.items)
         return [task.slug for task in page.items]
 
-    assert await found("") == [prices, news]
-    assert await found("worker_id=owner~other") == [prices]
-    assert await found("worker_id=owner~nobody") == []
-    assert await found("keyword=ärger") == await found("keyword=news") == [news]
-    assert await found(f"keyword={prices.lower()}") == [prices]
-    assert await found("keyword=%25") == []
+    assert await find_tasks("") == [prices, news]
+    assert await find_tasks("worker_id=owner~other") == [prices]
+    assert await find_tasks("worker_id=owner~nobody") == []
+    assert await find_tasks("keyword=ärger") == await find_tasks("keyword=news") == [news]
+    assert await find_tasks(f"keyword={prices.lower()}") == [prices]
+    assert await find_tasks("keyword=%25") == []
     page = (await api.get(f"{TASKS}?offset=2&limit=1")).json()["data"]
     assert [t["slug"] for t in page["list"]] == [news]
     assert (page["count"], page["page_index"], page["page_size"]) == (2, 2, 1)
@@ -129,12 +129,12 @@ async def test_tasks_are_found_by_worker_title_and_slug(app: App, api: Api) -> N
 
 async def test_an_update_keeps_the_fields_that_it_omits(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api, description="first")
+    slug = await create_task(api, description="first")
     await put(api, f"{TASKS}/{slug}", {"title": "Weekly"})
-    data = await shown(api, slug)
+    data = await get_task(api, slug)
     assert (data["title"], data["description"], data["input"]) == ("Weekly", "first", WRAPPED)
     await put(api, f"{TASKS}/{slug}", {"description": ""})
-    assert (await shown(api, slug))["description"] == ""
+    assert (await get_task(api, slug))["description"] == ""
     assert (await put(api, f"{TASKS}/{slug}", {})).status_code == 200
     fails(await put(api, f"{TASKS}/{slug}", {"title": " "}), 422, 11000, "title")
     fails(await put(api, f"{TASKS}/{slug}", {"title": "x" * 201}), 400, 11000, "title")
@@ -142,20 +142,20 @@ async def test_an_update_keeps_the_fields_that_it_omits(app: App, api: Api) -> N
 
 async def test_a_schedule_is_built_up_by_updates(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api)
+    slug = await create_task(api)
     path = f"{TASKS}/{slug}"
     for body in ({"schedule_type": 2}, {"schedule_time": "07:00"}, {"schedule_weekday": "3"}):
         assert (await put(api, path, body)).status_code == 200
-    assert "schedule_next_at" not in await shown(api, slug)
+    assert "schedule_next_at" not in await get_task(api, slug)
     assert (await put(api, path, {"schedule_enabled": 1})).status_code == 200
-    data = await shown(api, slug)
+    data = await get_task(api, slug)
     assert (data["schedule_enabled"], data["schedule_type"]) == (1, 2)
     assert (data["schedule_time"], data["schedule_weekday"]) == ("07:00", 3)
     assert data["schedule_next_at"] % 86_400 == 7 * 3600
     assert (await put(api, path, {"title": "Other"})).status_code == 200
-    assert (await shown(api, slug))["schedule_next_at"] == data["schedule_next_at"]
+    assert (await get_task(api, slug))["schedule_next_at"] == data["schedule_next_at"]
     assert (await put(api, path, {"schedule_enabled": 0})).status_code == 200
-    assert "schedule_next_at" not in await shown(api, slug)
+    assert "schedule_next_at" not in await get_task(api, slug)
 
 
 @pytest.mark.parametrize(
@@ -190,14 +190,14 @@ async def test_an_impossible_schedule_is_refused(
     body = {"worker_id": "owner~reader", "title": "t", "input": {}, "schedule_enabled": 1} | members
     fails(await api.post(TASKS, body), status, 11000, *words)
     assert (await api.get(TASKS)).json()["data"]["count"] == 0
-    slug = await make(api)
+    slug = await create_task(api)
     fails(await put(api, f"{TASKS}/{slug}", {"schedule_enabled": 1} | members), status, 11000)
-    assert (await shown(api, slug))["schedule_type"] == 0
+    assert (await get_task(api, slug))["schedule_type"] == 0
 
 
 async def test_the_input_is_stored_unchanged_and_a_flat_one_is_wrapped(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api, input=CUSTOM)
+    slug = await create_task(api, input=CUSTOM)
 
     async def saved() -> dict[str, Any]:
         answer = await api.get(f"{TASKS}/{slug}/input")
@@ -222,18 +222,18 @@ async def test_the_input_is_stored_unchanged_and_a_flat_one_is_wrapped(app: App,
 
 async def test_a_run_of_a_task_is_counted_and_becomes_its_last_run(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api)
+    slug = await create_task(api)
     first = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]
     assert list(first) == ["run_slug"]
     second = await api.ok("/api/v1/task/run", {"task_slug": slug})
-    data = await shown(api, slug)
+    data = await get_task(api, slug)
     assert (data["run_times"], data["last_run_slug"]) == (2, second["run_slug"])
     assert data["last_modified_at"] == data["created_at"]  # a run does not change the task
 
 
 async def test_a_sync_run_returns_its_rows(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api)
+    slug = await create_task(api)
     body = {"is_async": False, "limit": 1}
     request = asyncio.create_task(api.post(f"{TASKS}/{slug}/runs", body))
     while not (leases := await app.begin()):
@@ -249,18 +249,18 @@ async def test_a_sync_run_returns_its_rows(app: App, api: Api) -> None:
 
 async def test_one_key_starts_a_task_once(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api)
+    slug = await create_task(api)
     headers = {"Idempotency-Key": "k1"}
     runs = {
         (await api.post(f"{TASKS}/{slug}/runs", headers=headers)).json()["data"]["run_slug"]
         for _ in range(3)
     }
-    assert len(runs) == 1 and (await shown(api, slug))["run_times"] == 1
+    assert len(runs) == 1 and (await get_task(api, slug))["run_times"] == 1
 
 
 async def test_an_input_that_no_longer_fits_is_refused_with_the_field(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api, version="latest")
+    slug = await create_task(api, version="latest")
     schema = {
         "description": "Stricter",
         "b": "",
@@ -273,19 +273,19 @@ async def test_an_input_that_no_longer_fits_is_refused_with_the_field(app: App, 
     answer = await api.post(f"{TASKS}/{slug}/runs")
     fails(answer, 400, 11000, "keyword")
     fails(await api.post("/api/v1/task/run", {"task_slug": slug}), 400, 4000, "keyword")
-    assert (await shown(api, slug))["run_times"] == 0
+    assert (await get_task(api, slug))["run_times"] == 0
 
 
 async def test_a_withdrawn_version_and_a_deleted_worker_are_reported(app: App, api: Api) -> None:
     worker = await app.publish()
-    slug = await make(api)
+    slug = await create_task(api)
     await app.withdraw(worker, "v1.0.1")
     fails(await api.post(f"{TASKS}/{slug}/runs"), 400, 50003)
 
 
 async def test_a_deleted_task_is_not_found_but_its_runs_are_kept(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api, **SAMPLE | {"schedule_enabled": 1})
+    slug = await create_task(api, **SAMPLE | {"schedule_enabled": 1})
     run = (await api.post(f"{TASKS}/{slug}/runs")).json()["data"]["run_slug"]
     answer = await api.send("DELETE", f"{TASKS}/{slug}")
     assert answer.json()["code"] == 0
@@ -295,7 +295,7 @@ async def test_a_deleted_task_is_not_found_but_its_runs_are_kept(app: App, api: 
 
 async def test_the_task_of_another_account_is_not_found(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api)
+    slug = await create_task(api)
     for method, tail, body in (
         ("GET", "", None), ("PUT", "", {"title": "x"}), ("DELETE", "", None),
         ("GET", "/input", None), ("PUT", "/input", {"input": {}}), ("POST", "/runs", {}),
@@ -324,7 +324,7 @@ async def test_errors_name_the_invalid_field(app: App, api: Api) -> None:
 
 async def test_a_viewer_can_only_read(app: App, api: Api) -> None:
     await app.publish()
-    slug = await make(api)
+    slug = await create_task(api)
     viewer = replace(app.owner, role=Role.VIEWER)
     tasks = app.services.tasks
     assert (await tasks.view(viewer, slug)).task.id == slug

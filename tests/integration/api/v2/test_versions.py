@@ -187,7 +187,7 @@ async def test_invalid_fields_of_a_page_are_refused(
 
 @pytest.mark.common_app
 @pytest.mark.parametrize(
-    ("more", "status", "word"),
+    ("options", "status", "word"),
     [
         ({"content": b""}, 422, "multipart/form-data"),
         ({"content": FIRST, "headers": {"content-type": "application/zip"}}, 422, "scraper_file"),
@@ -202,9 +202,9 @@ async def test_invalid_fields_of_a_page_are_refused(
     ],
 )
 async def test_bad_uploads_get_errors_that_name_the_fault(
-    api: Api, more: dict[str, Any], status: int, word: str
+    api: Api, options: dict[str, Any], status: int, word: str
 ) -> None:
-    answer = await api.send("POST", f"{WORKERS}/owner~prices/versions", **more)
+    answer = await api.send("POST", f"{WORKERS}/owner~prices/versions", **options)
     fails(answer, status, 11000, word)
     fails(await api.get(f"{WORKERS}/owner~prices"), 404, 50001)
 

@@ -50,8 +50,9 @@ _headers = msgspec.json.Decoder(list[tuple[str, str, str]])
 def totals(
     driver: Driver, run_id: str, hidden: frozenset[str], *, looked_up: int = ALL
 ) -> RunTotals:
-    """``looked_up``: the highest number of an attempt that was looked up in the state. This and the
-    other reads of rows raise ``NewAttempts`` when the run has others.
+    """Sums over the visible rows. ``looked_up`` is the highest number of an attempt that was looked
+    up in the state. This and the other reads of rows raise ``NewAttempts`` when the run has
+    attempts with higher numbers.
     """
     statement = _TOTALS
     if hidden:
