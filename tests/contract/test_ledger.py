@@ -74,14 +74,14 @@ def run_until_killed(state: str, rows: str, seed: int, goal: int, last: int) -> 
 async def assert_sums_agree(state: State, goal: int) -> None:
     """Each run has one hold, one release and one charge that is not above the hold."""
 
-    def look(tx: Transaction) -> Any:
+    def read_all(tx: Transaction) -> Any:
         [account] = tx.accounts.all()
         total, runs = tx.runs.page(account.id, RunFilter(), offset=0, limit=ALL)
         days = tx.usage.days(account.id, 0, 99_999_999)
         sums = tx.ledger.sums(account.id)
         return account, total, runs, tx.ledger.entries(account.id, limit=ALL), sums, days
 
-    account, total, runs, entries, sums, days = await state.read(look)
+    account, total, runs, entries, sums, days = await state.read(read_all)
     assert total == len(runs) == goal
     assert all(run.state.terminal for run in runs)
     assert sums == (account.balance_micros, account.held_micros, account.traffic_bytes)

@@ -92,7 +92,7 @@ class Setup:
         now = await self.stored(run)
         assert now.state.terminal
 
-        def look(tx: Transaction) -> Any:
+        def read_effects(tx: Transaction) -> Any:
             account = tx.accounts.get(run.account_id)
             assert account is not None
             sums = tx.ledger.sums(run.account_id)
@@ -105,7 +105,7 @@ class Setup:
                 [a for a in tx.runs.attempts(run.id) if a.outcome is None],
             )
 
-        events, deliveries, held, waiting, alive = await self.storage.read(look)
+        events, deliveries, held, waiting, alive = await self.storage.read(read_effects)
         assert len(events) == len(deliveries) == 1
         assert (held, waiting, alive) == (0, [], [])
         return now

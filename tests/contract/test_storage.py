@@ -236,7 +236,7 @@ async def test_lists_of_workers_are_paged_newest_first(state: State) -> None:
             )
         )
 
-    async def own(text: str, offset: int) -> tuple[int, list[str]]:
+    async def own_titles(text: str, offset: int) -> tuple[int, list[str]]:
         return titles(
             await state.read(lambda tx: tx.workers.own_page(owner.id, text, offset=offset, limit=4))
         )
@@ -244,9 +244,9 @@ async def test_lists_of_workers_are_paged_newest_first(state: State) -> None:
     assert await search(0) == (6, ["Book of others", "Book 4", "Book 3", "Book 2"])
     assert await search(4) == (6, ["Book 1", "Book 0"])
     assert await search(8) == (6, [])
-    assert await own("", 0) == (6, [bare.title, "Book 4", "Book 3", "Book 2"])
-    assert await own("BOOK 1", 0) == (1, ["Book 1"])
-    assert await own("others", 0) == (0, [])
+    assert await own_titles("", 0) == (6, [bare.title, "Book 4", "Book 3", "Book 2"])
+    assert await own_titles("BOOK 1", 0) == (1, ["Book 1"])
+    assert await own_titles("others", 0) == (0, [])
 
 
 async def test_a_deleted_worker_keeps_its_id_and_frees_its_name(state: State) -> None:

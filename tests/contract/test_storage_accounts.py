@@ -21,11 +21,11 @@ async def test_accounts_are_found_by_name_and_by_role(state: State) -> None:
     assert await state.read(lambda tx: tx.accounts.operator()) is None
     await state.write(lambda tx: [tx.accounts.add(a) for a in (operator, other)])
 
-    def look(tx: Transaction) -> list[Account | None]:
+    def read_accounts(tx: Transaction) -> list[Account | None]:
         by_name = tx.accounts.by_name(other.name), tx.accounts.operator(), tx.accounts.by_name("x")
         return [*by_name, *tx.accounts.all()]
 
-    assert await state.read(look) == [other, operator, None, operator, other]
+    assert await state.read(read_accounts) == [other, operator, None, operator, other]
     assert await state.write(lambda tx: tx.accounts.lock(other.id)) == other
     assert await state.write(lambda tx: tx.accounts.lock("unknown")) is None
 

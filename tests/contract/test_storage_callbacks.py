@@ -27,14 +27,14 @@ async def a_run(state: State) -> tuple[str, str]:
     return owner, run.id
 
 
-async def added(state: State, *made: Delivery) -> None:
-    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in made])
+async def add_deliveries(state: State, *deliveries: Delivery) -> None:
+    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in deliveries])
 
 
 async def test_the_latest_attempts_are_kept(state: State) -> None:
     owner, run = await a_run(state)
     delivery = records.delivery(owner, run, receiver="http://a.example:80")
-    await added(state, delivery)
+    await add_deliveries(state, delivery)
     tries = [DeliveryAttempt(delivery.id, at, 500, "", 7) for at in range(KEPT_TRIES + 5)]
     await state.write(lambda tx: [tx.outbox.add_try(attempt) for attempt in tries])
     kept = await state.read(lambda tx: tx.outbox.tries_of([delivery.id, "msg_other"]))
@@ -54,7 +54,7 @@ async def test_the_log_is_filtered_and_paged(state: State) -> None:
             ]
         )
     ]
-    await added(
+    await add_deliveries(
         state, *deliveries, records.delivery(other, foreign, receiver="http://a.example:80")
     )
 
@@ -77,7 +77,7 @@ async def test_waiting_deliveries_of_a_receiver_can_be_cancelled(state: State) -
     waits = records.delivery(owner, run, receiver=hook, next_at=900)
     flies = records.delivery(owner, run, receiver=hook, claimed_until=500)
     other = records.delivery(owner, run, receiver="https://a.example:443")
-    await added(state, waits, flies, other)
+    await add_deliveries(state, waits, flies, other)
     assert await state.write(lambda tx: tx.outbox.fail_pending(owner, hook, "why", 100)) == 1
     by_id = {
         delivery.id: delivery for delivery in await state.read(lambda tx: tx.outbox.of_run(run))

@@ -33,11 +33,11 @@ async def a_run(state: State) -> tuple[str, str]:
     return owner, run.id
 
 
-async def added(state: State, *made: Delivery) -> None:
-    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in made])
+async def add_deliveries(state: State, *deliveries: Delivery) -> None:
+    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in deliveries])
 
 
-async def claimed(state: State, now: int, until: int = 10**6) -> list[Delivery]:
+async def claim_deliveries(state: State, now: int, until: int = 10**6) -> list[Delivery]:
     claims: list[Claim] = await state.write(lambda tx: tx.outbox.claim(now, dict(FREE), until))
     return [claim.delivery for claim in claims]
 
@@ -55,23 +55,23 @@ async def test_due_deliveries_are_claimed_once(state: State) -> None:
         owner, run.id, state=DeliveryState.DELIVERED, next_at=1, created_at=1
     )
 
-    async def claimed(now: int, until: int) -> list[str]:
+    async def claim_deliveries(now: int, until: int) -> list[str]:
         free = free_slots(())
         claims = await state.write(lambda tx: tx.outbox.claim(now, free, until))
         return [claim.delivery.id for claim in claims]
 
     await state.write(lambda tx: [tx.outbox.add(d) for d in (*deliveries, delivered)])
     assert await state.read(lambda tx: tx.outbox.next_due(5, free_slots(()))) == 10
-    assert await claimed(25, 500) == [deliveries[1].id, deliveries[2].id]
-    assert await claimed(25, 500) == []
-    assert await claimed(100, 500) == [deliveries[0].id]
+    assert await claim_deliveries(25, 500) == [deliveries[1].id, deliveries[2].id]
+    assert await claim_deliveries(25, 500) == []
+    assert await claim_deliveries(100, 500) == [deliveries[0].id]
     assert await state.read(lambda tx: tx.outbox.next_due(200, free_slots(()))) == 500
     ended = replace(
         deliveries[0], state=DeliveryState.FAILED, tries=9, last_status=410, last_error="gone"
     )
     await state.write(lambda tx: tx.outbox.save(ended))
     assert (await state.read(lambda tx: tx.outbox.of_run(run.id)))[-1] == ended
-    assert len(await claimed(900, 950)) == 2
+    assert len(await claim_deliveries(900, 950)) == 2
 
 
 async def test_nothing_is_due_when_nothing_is_pending(state: State) -> None:
@@ -82,25 +82,29 @@ async def test_a_host_has_a_rate_and_two_concurrent_deliveries(state: State) -> 
     owner, run = await a_run(state)
     hook = "http://a.example:80"
     deliveries = [records.delivery(owner, run, receiver=hook, next_at=at) for at in (1, 2, 3, 4)]
-    await added(state, *deliveries)
-    assert [delivery.id for delivery in await claimed(state, 10)] == [deliveries[0].id]
-    assert await claimed(state, 10 + PACE_MS - 1) == []
+    await add_deliveries(state, *deliveries)
+    assert [delivery.id for delivery in await claim_deliveries(state, 10)] == [deliveries[0].id]
+    assert await claim_deliveries(state, 10 + PACE_MS - 1) == []
     assert await state.read(lambda tx: tx.outbox.next_due(20, FREE)) == 10 + PACE_MS
-    assert [delivery.id for delivery in await claimed(state, 10 + PACE_MS)] == [deliveries[1].id]
-    assert await claimed(state, 5000) == []
+    assert [delivery.id for delivery in await claim_deliveries(state, 10 + PACE_MS)] == [
+        deliveries[1].id
+    ]
+    assert await claim_deliveries(state, 5000) == []
     assert await state.read(lambda tx: tx.outbox.next_due(5000, FREE)) is None
     ended = replace(deliveries[0], state=DeliveryState.DELIVERED, claimed_until=0)
     await state.write(lambda tx: tx.outbox.save(ended))
-    assert [delivery.id for delivery in await claimed(state, 5000)] == [deliveries[2].id]
+    assert [delivery.id for delivery in await claim_deliveries(state, 5000)] == [deliveries[2].id]
 
 
 async def test_a_claim_expires(state: State) -> None:
     owner, run = await a_run(state)
-    await added(state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1))
-    (first,) = await claimed(state, 10, until=500)
+    await add_deliveries(
+        state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1)
+    )
+    (first,) = await claim_deliveries(state, 10, until=500)
     assert first.claimed_until == 500
-    assert await claimed(state, 499, until=900) == []
-    (reclaimed,) = await claimed(state, 500, until=1000)
+    assert await claim_deliveries(state, 499, until=900) == []
+    (reclaimed,) = await claim_deliveries(state, 500, until=1000)
     assert (reclaimed.id, reclaimed.claimed_until) == (first.id, 1000)
 
 
@@ -111,31 +115,35 @@ async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: Sta
         owner, run, kind=DeliveryKind.RUNNING, receiver="http://a.example:80", next_at=1
     )
     ended = records.delivery(owner, run, receiver="http://b.example:80", next_at=1)
-    await added(state, ended, started)
-    assert [delivery.id for delivery in await claimed(state, 10)] == [started.id]
-    assert await claimed(state, 9000) == []
+    await add_deliveries(state, ended, started)
+    assert [delivery.id for delivery in await claim_deliveries(state, 10)] == [started.id]
+    assert await claim_deliveries(state, 9000) == []
     assert await state.read(lambda tx: tx.outbox.has_terminal(run))
     assert (await state.write(lambda tx: tx.outbox.lock_running(run))).id == started.id
     delivered = replace(started, state=DeliveryState.DELIVERED)
     await state.write(lambda tx: tx.outbox.save(delivered))
     assert await state.write(lambda tx: tx.outbox.lock_running(run)) is None
-    assert [delivery.id for delivery in await claimed(state, 9000)] == [ended.id]
+    assert [delivery.id for delivery in await claim_deliveries(state, 9000)] == [ended.id]
 
 
 async def test_concurrent_claims_respect_the_limit_of_the_host(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
-    await added(state, *(records.delivery(owner, run, receiver=hook, next_at=1) for _ in range(9)))
-    results = await asyncio.gather(*(claimed(state, 10) for _ in range(8)))
+    await add_deliveries(
+        state, *(records.delivery(owner, run, receiver=hook, next_at=1) for _ in range(9))
+    )
+    results = await asyncio.gather(*(claim_deliveries(state, 10) for _ in range(8)))
     assert sum(map(len, results)) == 1
-    later = await asyncio.gather(*(claimed(state, 10_000 + PACE_MS * n) for n in range(8)))
+    later = await asyncio.gather(*(claim_deliveries(state, 10_000 + PACE_MS * n) for n in range(8)))
     assert sum(map(len, later)) == IN_FLIGHT - 1
 
 
 async def test_failing_hosts_leave_slots_to_the_others(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("bad", "good", "new")]
-    await added(state, *(records.delivery(owner, run, receiver=h, next_at=1) for h in hooks))
+    await add_deliveries(
+        state, *(records.delivery(owner, run, receiver=h, next_at=1) for h in hooks)
+    )
     await state.write(lambda tx: tx.outbox.set_host_status("bad.example", HostStatus.FAILING))
     await state.write(lambda tx: tx.outbox.set_host_status("good.example", HostStatus.GOOD))
     free = {HostStatus.GOOD: 1, HostStatus.NEW: 0, HostStatus.FAILING: 0}
@@ -143,17 +151,19 @@ async def test_failing_hosts_leave_slots_to_the_others(state: State) -> None:
     assert (only.delivery.host, only.host_status) == ("good.example", HostStatus.GOOD)
     none = dict.fromkeys(HostStatus, 0)
     assert await state.read(lambda tx: tx.outbox.next_due(10, none)) is None
-    assert len(await claimed(state, 10)) == 2
+    assert len(await claim_deliveries(state, 10)) == 2
 
 
 async def test_ports_of_one_host_share_its_rate(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"{scheme}://a.example:{port}" for scheme, port in (("http", 80), ("https", 443))]
     deliveries = [records.delivery(owner, run, receiver=h, next_at=n) for n, h in enumerate(hooks)]
-    await added(state, *deliveries)
-    assert [delivery.id for delivery in await claimed(state, 10)] == [deliveries[0].id]
-    assert await claimed(state, 10 + PACE_MS - 1) == []
-    assert [delivery.id for delivery in await claimed(state, 10 + PACE_MS)] == [deliveries[1].id]
+    await add_deliveries(state, *deliveries)
+    assert [delivery.id for delivery in await claim_deliveries(state, 10)] == [deliveries[0].id]
+    assert await claim_deliveries(state, 10 + PACE_MS - 1) == []
+    assert [delivery.id for delivery in await claim_deliveries(state, 10 + PACE_MS)] == [
+        deliveries[1].id
+    ]
 
 
 async def test_deliveries_that_wait_too_long_become_due(state: State) -> None:
@@ -163,45 +173,47 @@ async def test_deliveries_that_wait_too_long_become_due(state: State) -> None:
         records.delivery(owner, run, tries=tries, next_at=at, receiver=f"http://h{at}.example:80")
         for tries, at in times
     ]
-    await added(state, *deliveries)
+    await add_deliveries(state, *deliveries)
     assert await state.write(lambda tx: tx.outbox.pull_in(100, [1000, 6000])) == 2
-    assert {delivery.id for delivery in await claimed(state, 100)} == {
+    assert {delivery.id for delivery in await claim_deliveries(state, 100)} == {
         deliveries[1].id,
         deliveries[3].id,
     }
     # after the clock was set back, the ends of the claims and of their hosts are too far away
-    assert await claimed(state, 0) == []
+    assert await claim_deliveries(state, 0) == []
     assert await state.write(lambda tx: tx.outbox.pull_in(0, [1000, 6000])) == 2
-    assert len(await claimed(state, 0)) == 2
+    assert len(await claim_deliveries(state, 0)) == 2
 
 
 async def test_removed_hosts_are_added_again(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("idle", "lately", "waiting")]
     deliveries = [records.delivery(owner, run, receiver=h, next_at=1) for h in hooks]
-    await added(state, *deliveries)
-    assert len(await claimed(state, 10)) == 3
+    await add_deliveries(state, *deliveries)
+    assert len(await claim_deliveries(state, 10)) == 3
     failed = [
         replace(delivery, state=DeliveryState.FAILED, claimed_until=0)
         for delivery in deliveries[:2]
     ]
     await state.write(lambda tx: [tx.outbox.save(delivery) for delivery in failed])
     assert await state.write(lambda tx: tx.outbox.remove_idle_hosts(10 + PACE_MS)) == 0
-    await added(state, records.delivery(owner, run, receiver=hooks[1], next_at=500))
-    assert len(await claimed(state, 500)) == 1
+    await add_deliveries(state, records.delivery(owner, run, receiver=hooks[1], next_at=500))
+    assert len(await claim_deliveries(state, 500)) == 1
     assert await state.write(lambda tx: tx.outbox.remove_idle_hosts(600)) == 1
-    await added(state, records.delivery(owner, run, receiver=hooks[0], next_at=700))
-    assert [delivery.host for delivery in await claimed(state, 700)] == ["idle.example"]
+    await add_deliveries(state, records.delivery(owner, run, receiver=hooks[0], next_at=700))
+    assert [delivery.host for delivery in await claim_deliveries(state, 700)] == ["idle.example"]
 
 
 async def test_a_delivery_to_a_concurrently_removed_host_is_claimed(state: State) -> None:
     owner, run = await a_run(state)
-    await added(state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1))
+    await add_deliveries(
+        state, records.delivery(owner, run, receiver="http://a.example:80", next_at=1)
+    )
 
     def lose(tx: Any) -> None:
         tx.outbox._db.execute(delete(callback_hosts))
 
     await state.write(lose)
     assert await state.read(lambda tx: tx.outbox.next_due(5, FREE)) == 1
-    assert [delivery.host for delivery in await claimed(state, 10)] == ["a.example"]
-    assert await claimed(state, 10 + PACE_MS - 1) == []
+    assert [delivery.host for delivery in await claim_deliveries(state, 10)] == ["a.example"]
+    assert await claim_deliveries(state, 10 + PACE_MS - 1) == []

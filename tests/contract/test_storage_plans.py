@@ -135,18 +135,18 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_delay_others(
     rules = Rules(Prices(), frozenset(), max_subtasks=10, default_region="")
     woken = plan.max_runs is not None
 
-    def moved(event: Event, run: Run) -> Any:
+    def move(event: Event, run: Run) -> Any:
         return lambda tx: apply(tx, rules, run, event, "test")
 
-    running = await state.write(moved(AttemptStarted(), first))
+    running = await state.write(move(AttemptStarted(), first))
     assert WORK not in state.notified  # the plan has no room for another run
-    await state.write(moved(SubtaskEnded(0, 1, SUCCESS), running))
+    await state.write(move(SubtaskEnded(0, 1, SUCCESS), running))
     assert (state.notified.count(run_topic(first.id)), WORK in state.notified) == (2, woken)
     state.notified.clear()
-    await state.write(moved(AbortRequested(0), second))
+    await state.write(move(AbortRequested(0), second))
     assert (WORK in state.notified) is woken
     state.notified.clear()
-    assert await state.write(moved(AbortRequested(0), second)) is None  # it has started
+    assert await state.write(move(AbortRequested(0), second)) is None  # it has started
     assert state.notified == []
 
 

@@ -150,12 +150,12 @@ async def test_deletion_keeps_only_the_ledger(state: State) -> None:
 
     await state.write(fill)
 
-    def look(tx: Transaction) -> list[Any]:
+    def read_remains(tx: Transaction) -> list[Any]:
         left = tx.runs.get(run.id), tx.runs.attempt(lease.attempt.id)
         lists = tx.runs.subtasks(run.id), tx.runs.attempts(run.id), tx.runs.events(run.id)
         return [*left, *lists, tx.outbox.of_run(run.id)]
 
-    assert await state.read(look) == [None, None, [], [], [], []]
+    assert await state.read(read_remains) == [None, None, [], [], [], []]
     [kept] = await state.read(lambda tx: tx.ledger.entries(run.account_id, limit=9))
     assert kept == entry
 

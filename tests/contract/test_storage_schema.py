@@ -260,11 +260,11 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     with for_writing(engine).begin() as connection:
         fill_with_history(connection, 20_000)
 
-    def hold(tx: Transaction) -> list[str]:
+    def add_runs(tx: Transaction) -> list[str]:
         tx.accounts.set_plan(owner, Plan.FREE)
         return [records.seed_run(tx, owner, worker_id).id for _ in range(300)]
 
-    held = await state.write(hold)
+    run_ids = await state.write(add_runs)
     await state.write(lambda tx: tx.runs.lease("runner", Capacity(9, 10**6, 2), 99))
     if analyzed:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -272,7 +272,7 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     engine.dispose()  # SQLite reads the statistics when it opens the file
     with for_reading(engine).connect() as connection, connection.begin():
         past = queue_query(connection, 10, excluded=1, full=1, started=2)
-        queue = plan(connection, past, (0, 0, owner, *held[:2], held[2]))
+        queue = plan(connection, past, (0, 0, owner, *run_ids[:2], run_ids[2]))
         going = plan(connection, under_way_query(connection, by_account=False))
     assert "ix_runs_open" in queue and "subtasks" in queue
     assert "SCAN r USING INDEX sqlite_autoindex" not in queue  # the runs of all time, in order

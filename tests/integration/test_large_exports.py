@@ -59,15 +59,15 @@ def export(url: str, run: str, name: str, sort: str = "") -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def some(tmp_path_factory: pytest.TempPathFactory) -> str:
+def small_database(tmp_path_factory: pytest.TempPathFactory) -> str:
     return database(tmp_path_factory.mktemp("exports"), {LARGE: (20_000, product)}, 4000)
 
 
 @pytest.mark.parametrize(
     ("name", "sort"), [("csv", ""), ("html", ""), ("xlsx", ""), ("jsonl", "-price")]
 )
-def test_five_times_the_rows_use_no_more_memory(some: str, name: str, sort: str) -> None:
-    figures = export(some, LARGE, name, sort)
+def test_five_times_the_rows_use_no_more_memory(small_database: str, name: str, sort: str) -> None:
+    figures = export(small_database, LARGE, name, sort)
     assert figures["bytes"] > MIB // 2
     assert figures["grown"] < 16 * MIB  # as objects in memory, the rows would take 50
 

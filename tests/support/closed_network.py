@@ -88,7 +88,7 @@ class Canary:
             sock = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
             self._servers.append(await asyncio.start_server(self._called, sock=sock))
 
-    def but(self, *public: str) -> list[str]:
+    def dialled_except(self, *public: str) -> list[str]:
         """The dialled addresses except these."""
         return [address for address in self.dialled if address not in public]
 

@@ -191,7 +191,7 @@ async def rebinding(folder: Path, rounds: int, git_rounds: int) -> dict[str, Any
     await fresh.stop()
     await asking.stop()
     return {
-        "inside": canary.but(PUBLIC),
+        "inside": canary.dialled_except(PUBLIC),
         "outside": len(canary.dialled),
         "ways": dict(outcomes),
         "queries": names.queries,
@@ -216,7 +216,7 @@ async def redirects(folder: Path, chains: int) -> dict[str, Any]:
         }
         ends.append(await asyncio.to_thread(_follow, ways.proxy, f"http://{OUTSIDE}/start"))
     await ways.stop()
-    return {"inside": canary.but(PUBLIC), "outside": len(canary.dialled), "ends": ends}
+    return {"inside": canary.dialled_except(PUBLIC), "outside": len(canary.dialled), "ends": ends}
 
 
 def _follow(proxy: int, url: str) -> str:

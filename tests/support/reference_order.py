@@ -86,10 +86,10 @@ def ordered(rows: list[Row], field: str, *, descending: bool) -> list[int]:
     present = [pair for pair in pairs if pair[0] is not MISSING]
     sign = -1 if descending else 1
 
-    def both(a: Any, b: Any) -> int:
+    def compare_pairs(a: Any, b: Any) -> int:
         return sign * compare(a[0], b[0]) or a[1] - b[1]
 
-    present.sort(key=cmp_to_key(both))
+    present.sort(key=cmp_to_key(compare_pairs))
     return [p for _, p in present] + [p for value, p in pairs if value is MISSING]
 
 

@@ -109,7 +109,7 @@ async def _review(app: App) -> str:
             app.other, data, name="watcher", title="The watcher", public=False
         )
 
-    def ask(tx: Any) -> str:
+    def submit(tx: Any) -> str:
         first, second = tx.workers.versions(worker.id)[::-1]
         share(tx, worker, first, required=False)
         forget = "UPDATE versions SET approved = :no WHERE worker_id = :worker AND number = :number"
@@ -121,7 +121,7 @@ async def _review(app: App) -> str:
         assert submission is not None
         return submission.id
 
-    return await app.storage.write(ask)
+    return await app.storage.write(submit)
 
 
 def _execute(tx: Any, statement: str, **values: Any) -> None:

@@ -61,7 +61,7 @@ class Setup:
         body = {"input": CUSTOM, "callback_url": url}
         return str((await self.api.ok(V2, body))["run_slug"])
 
-    async def ended(self, url: str = HOOK, version: int = 1) -> str:
+    async def end_run(self, url: str = HOOK, version: int = 1) -> str:
         run = await self.run(url, version)
         await self.app.execute()
         return run
@@ -76,20 +76,20 @@ class Setup:
         deliveries: list[dict[str, Any]] = answer.json()["data"]["list"]
         return deliveries
 
-    async def settled(self, condition: Callable[[], Any]) -> None:
+    async def until_settled(self, condition: Callable[[], Any]) -> None:
         """Run the timer until ``condition`` (a coroutine function) is true."""
         async with self.working(), asyncio.timeout(20):
             while not await condition():
                 await asyncio.sleep(0.005)
 
-    async def tried(self, count: int) -> None:
+    async def until_tried(self, count: int) -> None:
         """Run the timer until the log has ``count`` attempts."""
 
         async def enough() -> bool:
             deliveries = (await self.log())["list"]
             return sum(len(delivery["attempts"]) for delivery in deliveries) >= count
 
-        await self.settled(enough)
+        await self.until_settled(enough)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -133,15 +133,15 @@ def item(run: str, name: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 async def test_the_log_of_a_run_has_every_attempt(setup: Setup) -> None:
-    run = await setup.ended()
+    run = await setup.end_run()
     [waiting] = await setup.of_run(run)
     assert waiting == item(run, waiting["id"])
     setup.post.answers = [ReceiverResponse(0, "cannot connect: refused"), ReceiverResponse(503)]
-    await setup.tried(1)
+    await setup.until_tried(1)
     setup.clock.advance(6)
-    await setup.tried(2)
+    await setup.until_tried(2)
     setup.clock.advance(400)
-    await setup.tried(3)
+    await setup.until_tried(3)
     [delivery] = await setup.of_run(run)
     attempts = [
         {"timestamp": 1_700_000_000_000, "status": 0, "error": "cannot connect: refused",
@@ -161,12 +161,12 @@ async def test_the_log_of_a_run_has_every_attempt(setup: Setup) -> None:
 async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> None:
     runs = []
     for url in (HOOK, "http://hooks.example:8080/y", "https://other.example/z"):
-        runs.append(await setup.ended(url))
+        runs.append(await setup.end_run(url))
         setup.clock.advance(1)
     setup.post.answers = [ReceiverResponse(410)]
-    await setup.tried(2)  # one delivery for each host
+    await setup.until_tried(2)  # one delivery for each host
     setup.clock.advance(1)
-    await setup.tried(3)
+    await setup.until_tried(3)
     full_log = await setup.log()
     assert full_log == {
         "count": 3, "list": full_log["list"], "page_index": 1, "page_size": 20,
@@ -195,9 +195,9 @@ async def test_the_log_of_the_account_is_filtered_and_paged(setup: Setup) -> Non
 
 
 async def test_a_replay_has_the_same_id_and_a_new_timestamp(setup: Setup) -> None:
-    run = await setup.ended()
+    run = await setup.end_run()
     setup.post.answers = [ReceiverResponse(410)]
-    await setup.tried(1)
+    await setup.until_tried(1)
     [failed] = await setup.of_run(run)
     assert (failed["state"], failed["ended_at"]) == ("failed", 1_700_000_000)
     setup.clock.advance(3600)
@@ -208,7 +208,7 @@ async def test_a_replay_has_the_same_id_and_a_new_timestamp(setup: Setup) -> Non
     assert replayed == failed | {
         "state": "pending", "tries": 0, "next_at": 1_700_003_600, "ended_at": 0,
     }  # fmt: skip
-    await setup.tried(2)
+    await setup.until_tried(2)
     [delivery] = await setup.of_run(run)
     assert (delivery["state"], delivery["tries"], len(delivery["attempts"])) == ("delivered", 1, 2)
     (_, first, before), (_, second, after) = setup.post.sent
@@ -219,7 +219,7 @@ async def test_a_replay_has_the_same_id_and_a_new_timestamp(setup: Setup) -> Non
 
 
 async def test_a_delivery_that_is_being_sent_is_not_replayed(setup: Setup) -> None:
-    run = await setup.ended()
+    run = await setup.end_run()
     [waiting] = await setup.of_run(run)
 
     def claimed(tx: Any) -> None:
@@ -238,10 +238,10 @@ async def test_five_days_of_failures_disable_a_receiver_until_it_is_enabled(
     setup: Setup,
 ) -> None:
     setup.post.answers = [ReceiverResponse(500)] * 2
-    first = await setup.ended()
-    await setup.tried(1)
+    first = await setup.end_run()
+    await setup.until_tried(1)
     setup.clock.advance(5 * DAY)
-    await setup.tried(2)
+    await setup.until_tried(2)
     disabled = {
         "receiver": HOST,
         "disabled": True,
@@ -252,7 +252,7 @@ async def test_five_days_of_failures_disable_a_receiver_until_it_is_enabled(
     }
     assert (await setup.api.get(RECEIVERS)).json()["data"] == {"list": [disabled]}
     setup.clock.advance(60)
-    second = await setup.ended()
+    second = await setup.end_run()
     [refused] = await setup.of_run(second)
     now = 1_700_000_060 + 5 * DAY
     assert refused == item(
@@ -268,7 +268,7 @@ async def test_five_days_of_failures_disable_a_receiver_until_it_is_enabled(
     on = await setup.api.ok(path, {"receiver": HOOK})
     assert on == disabled | {"disabled": False, "disabled_at": 0, "failing_since": 0}
     await setup.api.ok(replay)
-    await setup.tried(3)
+    await setup.until_tried(3)
     assert [(await setup.of_run(run))[0]["state"] for run in (first, second)] == [
         "failed", "delivered",
     ]  # fmt: skip
@@ -280,13 +280,13 @@ async def test_five_days_of_failures_disable_a_receiver_until_it_is_enabled(
 @pytest.mark.slow
 async def test_a_success_resets_the_five_days(setup: Setup) -> None:
     setup.post.answers = [ReceiverResponse(500), ReceiverResponse(200), ReceiverResponse(500)]
-    await setup.ended()
-    await setup.tried(1)
+    await setup.end_run()
+    await setup.until_tried(1)
     setup.clock.advance(4 * DAY)
-    await setup.tried(2)
+    await setup.until_tried(2)
     setup.clock.advance(1)
-    await setup.ended()
-    await setup.tried(3)
+    await setup.end_run()
+    await setup.until_tried(3)
     [receiver] = (await setup.api.get(RECEIVERS)).json()["data"]["list"]
     success = 1_700_000_000 + 4 * DAY
     assert receiver == {
@@ -303,9 +303,9 @@ async def test_a_run_of_v2_reports_its_start_and_then_its_end(setup: Setup) -> N
     await setup.app.end(lease)
     kinds = [(delivery["kind"], delivery["state"]) for delivery in await setup.of_run(run)]
     assert kinds == [("running", "pending"), ("terminal", "pending")]
-    await setup.tried(1)
+    await setup.until_tried(1)
     setup.clock.advance(1)
-    await setup.tried(2)
+    await setup.until_tried(2)
     bodies = [json.loads(body) for _, body, _ in setup.post.sent]
     running = {
         "run_slug": run, "run_id": run, "status": 2, "results": 0, "usage": "0",
@@ -323,7 +323,7 @@ async def test_a_run_of_v2_reports_its_start_and_then_its_end(setup: Setup) -> N
 
 
 async def test_a_run_of_v1_reports_only_its_end(setup: Setup) -> None:
-    run = await setup.ended()
+    run = await setup.end_run()
     assert [delivery["kind"] for delivery in await setup.of_run(run)] == ["terminal"]
 
 
@@ -331,7 +331,7 @@ async def test_a_failed_running_callback_is_superseded_by_the_end(setup: Setup) 
     run = await setup.run(version=2)
     [lease] = await setup.app.begin()
     setup.post.answers = [ReceiverResponse(500)]
-    await setup.tried(1)
+    await setup.until_tried(1)
     setup.clock.advance(1)
     await setup.app.end(lease, Outcome.EXIT_CODE, "it broke")
     running, terminal = await setup.of_run(run)
@@ -343,7 +343,7 @@ async def test_a_failed_running_callback_is_superseded_by_the_end(setup: Setup) 
              "reply": ""},
         ],
     )  # fmt: skip
-    await setup.tried(2)
+    await setup.until_tried(2)
     setup.clock.advance(DAY)
     deliveries = await setup.of_run(run)
     assert [delivery["state"] for delivery in deliveries] == ["superseded", "delivered"]

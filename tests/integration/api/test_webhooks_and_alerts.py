@@ -19,7 +19,7 @@ HOOKS, RULES, ALERTS = "/api/fyke/webhooks", "/api/fyke/alerts/rules", "/api/fyk
 HOOK = {"name": "Ops", "url": "http://127.0.0.1:1024/x", "events": ["run.failed"]}
 
 
-async def ask(api: Api, path: str, **params: Any) -> Any:
+async def get_data(api: Api, path: str, **params: Any) -> Any:
     answer = await api.get(path, params=params)
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
@@ -28,7 +28,7 @@ async def ask(api: Api, path: str, **params: Any) -> Any:
 async def test_a_webhook_is_created_changed_and_deleted(api: Api) -> None:
     endpoint = await api.ok(HOOKS, HOOK)
     assert set(endpoint) == {"id", "name", "secret"} and endpoint["secret"].startswith("whsec_")
-    webhook = await ask(api, f"{HOOKS}/{endpoint['id']}")
+    webhook = await get_data(api, f"{HOOKS}/{endpoint['id']}")
     assert (webhook["url"], webhook["events"], webhook["enabled"]) == (
         HOOK["url"],
         ["run.failed"],
@@ -43,10 +43,10 @@ async def test_a_webhook_is_created_changed_and_deleted(api: Api) -> None:
     assert changed.json()["data"]["events"] == ["run.aborted"]
     rotated = await api.ok(f"{HOOKS}/{endpoint['id']}/rotate")
     assert rotated["secret"] != endpoint["secret"]
-    assert (await ask(api, f"{HOOKS}/{endpoint['id']}"))["old_secret_until"] > 0
+    assert (await get_data(api, f"{HOOKS}/{endpoint['id']}"))["old_secret_until"] > 0
     assert (await api.send("DELETE", f"{HOOKS}/{endpoint['id']}")).status_code == 200
     fails(await api.get(f"{HOOKS}/{endpoint['id']}"), 404, 4040)
-    assert await ask(api, HOOKS) == {"list": []}
+    assert await get_data(api, HOOKS) == {"list": []}
 
 
 @pytest.mark.common_app
@@ -80,7 +80,7 @@ async def test_a_delivery_has_the_sent_body(app: App, api: Api) -> None:
     await app.register_runner()
     endpoint = await api.ok(HOOKS, HOOK)
     run = await a_run(app, Outcome.EXIT_CODE)
-    page = await ask(api, "/api/fyke/deliveries", webhook=endpoint["id"])
+    page = await get_data(api, "/api/fyke/deliveries", webhook=endpoint["id"])
     [listed] = page["list"]
     assert (listed["webhook"], listed["event"], listed["kind"]) == (
         endpoint["id"],
@@ -88,32 +88,32 @@ async def test_a_delivery_has_the_sent_body(app: App, api: Api) -> None:
         "terminal",
     )
     assert listed["run_slug"] == run.id
-    delivery = await ask(api, f"/api/fyke/deliveries/{listed['id']}")
+    delivery = await get_data(api, f"/api/fyke/deliveries/{listed['id']}")
     assert delivery == listed | {"body": delivery["body"]}
     assert delivery["body"].startswith('{"type":"run.failed","timestamp":"')
-    assert (await ask(api, "/api/fyke/deliveries", webhook="other"))["count"] == 0
+    assert (await get_data(api, "/api/fyke/deliveries", webhook="other"))["count"] == 0
     answer = await api.get(f"/api/fyke/deliveries/{listed['id']}", key=app.other_key)
     fails(answer, 404, 4040)
 
 
 async def test_a_rule_raises_an_alert_that_is_marked_as_read(app: App, api: Api) -> None:
     await app.register_runner()
-    rules = await ask(api, RULES)
+    rules = await get_data(api, RULES)
     assert (rules["list"], rules["mails"]) == ([], True)
     rule = await api.ok(RULES, rules["example"])
     assert (rule["kind"], rule["enabled"], rule["worker"]) == ("failed", True, "")
     run = await a_run(app, Outcome.EXIT_CODE)
     await AlertMonitor(app.storage, app.results).process_pending()
-    page = await ask(api, ALERTS, unread=1)
+    page = await get_data(api, ALERTS, unread=1)
     [alert] = page["list"]
     assert (page["count"], page["unread"], alert["rule_id"]) == (1, 1, rule["id"])
     assert (alert["run_slug"], alert["sentence"]) == (run.id, "The run failed: it went wrong")
     fails(await api.post(f"{ALERTS}/read"), 400, 4000, "ids: name the alerts")
     assert await api.ok(f"{ALERTS}/read", {"ids": [alert["id"], "other"]}) == {"marked": 1}
     assert await api.ok(f"{ALERTS}/read", {"all": True}) == {"marked": 0}
-    assert (await ask(api, ALERTS))["unread"] == 0
+    assert (await get_data(api, ALERTS))["unread"] == 0
     assert (await api.send("DELETE", f"{RULES}/{rule['id']}")).status_code == 200
-    assert (await ask(api, ALERTS))["count"] == 1
+    assert (await get_data(api, ALERTS))["count"] == 1
 
 
 async def test_a_stored_rule_is_returned_as_sent(app: App, api: Api) -> None:
@@ -133,7 +133,7 @@ async def test_a_stored_rule_is_returned_as_sent(app: App, api: Api) -> None:
     change = {"name": "Few", "kind": "fewer_rows", "factor": 0.5}
     changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=change)
     assert changed.json()["data"]["factor"] == 0.5
-    stored = await ask(api, f"{RULES}/{rule['id']}")
+    stored = await get_data(api, f"{RULES}/{rule['id']}")
     assert (stored["budget_usd"], stored["worker"], stored["created_at"]) == (
         "0", "", rule["created_at"],
     )  # fmt: skip
@@ -185,7 +185,7 @@ async def test_mail_addresses_need_a_mail_server(app: App, api: Api) -> None:
     app.services.alerts.mails = False
     rule = {"name": "R", "kind": "failed", "emails": ["ada@example.org"]}
     fails(await api.post(RULES, rule), 400, 4000, "emails: ", "FYKE_SMTP_URL")
-    assert (await ask(api, RULES))["mails"] is False
+    assert (await get_data(api, RULES))["mails"] is False
 
 
 async def test_a_rule_keeps_its_reasons(app: App, api: Api) -> None:
@@ -193,14 +193,14 @@ async def test_a_rule_keeps_its_reasons(app: App, api: Api) -> None:
     body = {"name": "Slow", "kind": "failed", "reasons": ["Timeout", "timeout", "out_of_memory"]}
     rule = await api.ok(RULES, body)
     assert rule["reasons"] == ["timeout", "out_of_memory"]
-    assert (await ask(api, f"{RULES}/{rule['id']}"))["reasons"] == rule["reasons"]
+    assert (await get_data(api, f"{RULES}/{rule['id']}"))["reasons"] == rule["reasons"]
     worker = await app.publish()
     for code in (ReasonCode.SIGNAL, ReasonCode.TIMEOUT):
         await api.ok("/api/v1/scraper/run", start_body(worker.id))
         end = end_of(Reason(code))
         await app.execute([], end.outcome, end.message, reason=end.reason)
     await AlertMonitor(app.storage, app.results).process_pending()
-    [alert] = (await ask(api, "/api/fyke/alerts"))["list"]
+    [alert] = (await get_data(api, "/api/fyke/alerts"))["list"]
     assert (alert["reason_code"], alert["kind"]) == ("timeout", "failed")
     changed = await api.send("PUT", f"{RULES}/{rule['id']}", json=body | {"kind": "zero_rows"})
     assert changed.json()["data"]["reasons"] == []

@@ -74,7 +74,7 @@ async def trial(url: str, http: HttpNotifier, *, hanging: int, healthy: int, at_
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.notify.http.TOTAL_SECONDS", HANG)
 
 

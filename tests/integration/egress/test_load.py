@@ -83,7 +83,7 @@ async def test_random_limits_are_never_exceeded(runs: int) -> None:
     egress.on_trip = tripped.append
     dice = random.Random(7)
 
-    async def one(number: int, port: int) -> tuple[int, int]:
+    async def run_attempt(number: int, port: int) -> tuple[int, int]:
         limit = dice.randrange(1, 300_000)
         attempt = f"01RUN{number}"
         sock = listener()
@@ -107,7 +107,7 @@ async def test_random_limits_are_never_exceeded(runs: int) -> None:
 
     async with Origin(downloads(400_000)) as origin:
         for start in range(0, runs, 10):
-            batch = [one(number, origin.port) for number in range(start, start + 10)]
+            batch = [run_attempt(number, origin.port) for number in range(start, start + 10)]
             assert all(total == limit for total, limit in await asyncio.gather(*batch))
     assert len(tripped) == runs
     await egress.stop()

@@ -40,7 +40,7 @@ async def proxies(count: int) -> AsyncIterator[list[Upstream]]:
         yield [await stack.enter_async_context(Upstream(origin.port)) for _ in range(count)]
 
 
-async def opened(egress: LocalEgress, run: str) -> int:
+async def open_attempt(egress: LocalEgress, run: str) -> int:
     sock = listener()
     await egress.open([sock], EgressGrant(run, SECRET, "us", session=f"the run of {run}"))
     return port_of(sock)
@@ -51,7 +51,7 @@ def region(text: str) -> LocalEgress:
     return LocalEgress(AddressRules(), {"us": text}, resolver=resolver)
 
 
-async def asked(proxy: int, user: str) -> int:
+async def fetch_from_site(proxy: int, user: str) -> int:
     """Open one connection; return the SOCKS code."""
     code, reader, writer = await socks(proxy, "public.example", 80, user)
     if code == 0:
@@ -68,10 +68,10 @@ async def test_a_run_keeps_one_proxy_and_runs_are_distributed() -> None:
     async with proxies(3) as upstreams:
         egress = region(" ".join(upstream.url("socks5") for upstream in upstreams))
         for number in range(12):
-            proxy = await opened(egress, f"run{number}")
+            proxy = await open_attempt(egress, f"run{number}")
             before = counts(upstreams)
             for _ in range(3):
-                assert await asked(proxy, f"run{number}") == 0
+                assert await fetch_from_site(proxy, f"run{number}") == 0
             grown = [after - start for after, start in zip(counts(upstreams), before, strict=True)]
             assert sorted(grown) == [0, 0, 3]
         assert len([count for count in counts(upstreams) if count]) > 1
@@ -81,13 +81,13 @@ async def test_a_run_keeps_one_proxy_and_runs_are_distributed() -> None:
 async def test_rotating_takes_turns_but_a_chosen_session_is_sticky() -> None:
     async with proxies(3) as upstreams:
         egress = region("rotating " + " ".join(upstream.url("http") for upstream in upstreams))
-        proxy = await opened(egress, "run")
+        proxy = await open_attempt(egress, "run")
         for _ in range(9):
-            assert await asked(proxy, "run") == 0
+            assert await fetch_from_site(proxy, "run") == 0
         assert counts(upstreams) == [3, 3, 3]
         for user in ("run-session-cart", "run;session=cart"):
             for _ in range(3):
-                assert await asked(proxy, user) == 0
+                assert await fetch_from_site(proxy, user) == 0
         assert sorted(counts(upstreams)) == [3, 3, 9]
         await egress.stop()
 
@@ -100,10 +100,10 @@ async def test_a_failing_proxy_is_skipped_until_it_works_again(
     monkeypatch.setattr(pools, "_LAST_CHECK", 0.05)
     async with proxies(2) as (well, other):
         egress = region(f"{policy} {well.url('socks5')} {other.url('socks5')}")
-        ports = {f"run{n}": await opened(egress, f"run{n}") for n in range(8)}
+        ports = {f"run{n}": await open_attempt(egress, f"run{n}") for n in range(8)}
         await other.__aexit__()
         for run, proxy in ports.items():
-            assert await asked(proxy, run) == 0  # the other proxy is tried at once
+            assert await fetch_from_site(proxy, run) == 0  # the other proxy is tried at once
         assert counts([well, other]) == [8, 0]
         [state] = [proxy_state for proxy_state in egress._proxy.proxies if proxy_state.why]
         assert state.proxy == f"socks5://127.0.0.1:{other.port}"
@@ -111,7 +111,7 @@ async def test_a_failing_proxy_is_skipped_until_it_works_again(
         other._server = await asyncio.start_server(other._serve, "127.0.0.1", other.port)
         await until(lambda: not any(proxy_state.why for proxy_state in egress._proxy.proxies))
         for run, proxy in ports.items():
-            assert await asked(proxy, run) == 0
+            assert await fetch_from_site(proxy, run) == 0
         assert other.requests
         await egress.stop()
 
@@ -124,7 +124,7 @@ async def test_a_pool_without_a_working_proxy_is_reported(login: str) -> None:
                 await upstream.__aexit__()
         why = b"Connection refused" if login == "user:p%40ss" else b"rejected the user"
         egress = region(" ".join(upstream.url("http", login) for upstream in upstreams))
-        proxy = await opened(egress, "run")
+        proxy = await open_attempt(egress, "run")
         for _ in range(2):
             status, words, _, writer = await http_connect(proxy, "public.example:80", basic("run"))
             assert status == 502
@@ -140,9 +140,9 @@ async def test_a_failing_target_does_not_count_against_the_proxy() -> None:
     async with proxies(1) as [upstream]:
         upstream.answer = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
         egress = region(upstream.url("http"))
-        proxy = await opened(egress, "run")
+        proxy = await open_attempt(egress, "run")
         for _ in range(2):
-            assert await asked(proxy, "run") == 1
+            assert await fetch_from_site(proxy, "run") == 1
         assert not any(state.why for state in egress._proxy.proxies)
         await egress.stop()
 
@@ -161,7 +161,7 @@ async def test_the_session_is_inserted_into_the_user_name(policy: str) -> None:
         proxy_url = f"socks5://customer-session-%7Bsession%7D:pw@127.0.0.1:{origin.port}"
         for run in ("one", "one", "two"):
             egress = region(f"{policy} {proxy_url}")
-            await asked(await opened(egress, run), run)
+            await fetch_from_site(await open_attempt(egress, run), run)
             await egress.stop()
     words = [user.removeprefix(b"customer-session-").decode() for user in users]
     assert all(len(word) == 16 and word.isalnum() for word in words)
@@ -190,7 +190,7 @@ async def test_bytes_through_a_pool_equal_those_counted_by_its_proxies(
 ) -> None:
     async with proxies(2) as upstreams:
         egress = region("rotating " + " ".join(upstream.url(scheme) for upstream in upstreams))
-        proxy = await opened(egress, "run")
+        proxy = await open_attempt(egress, "run")
 
         async def exchange(size: int) -> int:
             reader, writer = await connected(form, proxy)

@@ -123,18 +123,18 @@ async def test_concurrent_connections_are_limited_across_runs_with_a_share_for_e
         first, second = await proxy_port(egress, "one"), await proxy_port(egress, "two")
         target = f"127.0.0.1:{origin.port}"
 
-        async def opened(proxy: int, name: str) -> tuple[int, asyncio.StreamWriter]:
+        async def open_tunnel(proxy: int, name: str) -> tuple[int, asyncio.StreamWriter]:
             status, _, _, writer = await http_connect(proxy, target, basic(name))
             return status, writer
 
-        open_connections = [await opened(first, "one") for _ in range(7)]
+        open_connections = [await open_tunnel(first, "one") for _ in range(7)]
         assert [status for status, _ in open_connections] == [200] * 6 + [503]
-        late = [await opened(second, "two") for _ in range(3)]
+        late = [await open_tunnel(second, "two") for _ in range(3)]
         assert [status for status, _ in late] == [200, 200, 503]
         for _, writer in open_connections:
             writer.close()
         async with asyncio.timeout(10):
-            while (retried := await opened(second, "two"))[0] != 200:
+            while (retried := await open_tunnel(second, "two"))[0] != 200:
                 retried[1].close()
         for _, writer in (*late, retried):
             writer.close()

@@ -115,7 +115,7 @@ async def upstream() -> AsyncIterator[Upstream]:
         yield started
 
 
-async def opened(url: str, region: str = "us", **options: object) -> tuple[LocalEgress, int]:
+async def open_egress(url: str, region: str = "us", **options: object) -> tuple[LocalEgress, int]:
     egress = LocalEgress(
         AddressRules(),
         {"us": url},
@@ -131,7 +131,7 @@ async def opened(url: str, region: str = "us", **options: object) -> tuple[Local
 async def test_the_upstream_gets_the_checked_address_and_both_counts_are_equal(
     upstream: Upstream, scheme: str
 ) -> None:
-    egress, proxy = await opened(upstream.url(scheme))
+    egress, proxy = await open_egress(upstream.url(scheme))
     for _ in range(5):
         code, reader, writer = await socks(proxy, "public.example", 443)
         assert code == 0
@@ -149,7 +149,7 @@ async def test_the_upstream_gets_the_checked_address_and_both_counts_are_equal(
 async def test_a_resolving_upstream_gets_public_names_only(
     upstream: Upstream,
 ) -> None:
-    egress, proxy = await opened(upstream.url("socks5h"))
+    egress, proxy = await open_egress(upstream.url("socks5h"))
     code, _, writer = await socks(proxy, "only-there.example", 80)
     assert code == 0
     writer.close()
@@ -165,7 +165,7 @@ async def test_a_resolving_upstream_gets_public_names_only(
 
 
 async def test_another_region_connects_directly(upstream: Upstream) -> None:
-    egress, proxy = await opened(upstream.url("socks5"), region="de")
+    egress, proxy = await open_egress(upstream.url("socks5"), region="de")
     code, _, writer = await socks(proxy, "127.0.0.1", 80)
     assert code == 2
     writer.close()
@@ -177,7 +177,7 @@ async def test_another_region_connects_directly(upstream: Upstream) -> None:
 async def test_an_upstream_that_refuses_the_login_is_reported(
     upstream: Upstream, scheme: str
 ) -> None:
-    egress, proxy = await opened(upstream.url(scheme, "user:wrong"))
+    egress, proxy = await open_egress(upstream.url(scheme, "user:wrong"))
     code, _, writer = await socks(proxy, "public.example", 443)
     assert code == 1
     writer.close()
@@ -193,7 +193,7 @@ async def test_an_upstream_with_another_protocol_is_reported(
     upstream: Upstream, answer: bytes
 ) -> None:
     upstream.answer = answer
-    egress, proxy = await opened(upstream.url("http"))
+    egress, proxy = await open_egress(upstream.url("http"))
     code, _, writer = await socks(proxy, "public.example", 443)
     assert code == 1
     writer.close()
@@ -203,12 +203,12 @@ async def test_an_upstream_with_another_protocol_is_reported(
 @pytest.mark.parametrize("scheme", ["socks5", "http"])
 async def test_a_silent_or_missing_upstream_is_reported(upstream: Upstream, scheme: str) -> None:
     upstream.silent = True
-    egress, proxy = await opened(upstream.url(scheme))
+    egress, proxy = await open_egress(upstream.url(scheme))
     status, words, _, writer = await http_connect(proxy, "public.example:443")
     assert status == 504 and b"timed out" in words
     writer.close()
     await egress.stop()
-    egress, proxy = await opened(f"{scheme}://127.0.0.1:1")
+    egress, proxy = await open_egress(f"{scheme}://127.0.0.1:1")
     code, _, writer = await socks(proxy, "public.example", 443)
     assert code == 1
     writer.close()

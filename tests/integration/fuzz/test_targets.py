@@ -55,10 +55,10 @@ def test_no_input_crashes_a_parser(name: str) -> None:
 
     @examples(60, 4_000)
     @given(damaged(target.seeds) | st.binary(min_size=1, max_size=300))
-    def one(data: bytes) -> None:
+    def run_target(data: bytes) -> None:
         nonlocal tried
         tried += 1
         target.run(data[: target.size])
 
-    one()
+    run_target()
     assert tried >= 60

@@ -60,7 +60,7 @@ class Terminal:
     def url(self, name: str) -> str:
         return f"{self.repositories.url}/{name}/.git"
 
-    def kept(self) -> int:
+    def count_uploads(self) -> int:
         """Return how many uploads the server still keeps."""
         app = self.server.app
         page = app.services.uploads.page(app.other, offset=0, limit=1)
@@ -100,7 +100,7 @@ def test_a_branch_is_fetched_checked_and_published(terminal: Terminal) -> None:
     assert steps[:2] == [["fetch", "passed:"], ["archive", "passed:"]]
     assert "declared passed: 1 domain" in command.stderr
     assert "warning: there is no README.md" in command.stderr
-    assert terminal.kept() == 0
+    assert terminal.count_uploads() == 0
     second = terminal.type(
         terminal.url("prices"), "--folder", "workers/it", "--name", "prices", "--json"
     )
@@ -127,4 +127,4 @@ def test_a_project_that_cannot_be_published_is_reported_and_removed(terminal: Te
             words,
             command.stderr,
         )
-    assert terminal.kept() == 0
+    assert terminal.count_uploads() == 0

@@ -34,17 +34,17 @@ async def test_the_retry_helper_repeats_while_the_body_has_code_4290(app: App) -
     async with client(app.asgi(rate_limit=5, rate_burst=1)) as http:
         headers = {"api-key": app.owner_key, "Content-Type": "application/json"}
 
-        async def ask() -> Any:
+        async def fetch_account() -> Any:
             return (await http.post("/api/v1/account/info", json={}, headers=headers)).json()
 
-        result = await ask()
+        result = await fetch_account()
         while result["code"] != 4290:  # requests arrive faster than the limit on any machine
-            result = await ask()
+            result = await fetch_account()
         waits: list[int] = []
         while result["code"] == 4290 and len(waits) < 5:
             waits.append(2 ** len(waits))
             await asyncio.sleep(waits[-1] * unit)
-            result = await ask()
+            result = await fetch_account()
     assert (result["code"], waits[:1]) == (0, [1])
 
 

@@ -40,15 +40,15 @@ async def test_its_four_headers_are_accepted_everywhere(app: App, api: Api) -> N
 
 
 async def test_its_credential_test_reads_the_account(app: App, api: Api) -> None:
-    async def tried(**headers: str) -> tuple[int, int]:
+    async def read_account(**headers: str) -> tuple[int, int]:
         answer = await api.http.get("/api/v2/users/account", headers=headers)
         return answer.status_code, answer.json()["code"]
 
     good, bad = app.owner_key, "scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK"
     both = {"api-key": good, "authorization": f"Bearer {good}"}
-    assert await tried(**both) == (200, 0)
-    assert await tried(**{"api-key": bad, "authorization": f"Bearer {bad}"}) == (401, 12002)
-    assert await tried() == (401, 12001)
+    assert await read_account(**both) == (200, 0)
+    assert await read_account(**{"api-key": bad, "authorization": f"Bearer {bad}"}) == (401, 12002)
+    assert await read_account() == (401, 12001)
 
 
 async def test_an_error_has_message_details_and_request_id(app: App, api: Api) -> None:

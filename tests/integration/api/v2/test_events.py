@@ -29,7 +29,7 @@ def no_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.domain.runs.stream.SUMMARY_LINE_MS", 0)
 
 
-async def started(app: App) -> str:
+async def start_run(app: App) -> str:
     """A run of two subtasks, waiting."""
     worker = await app.publish()
     async with client(app.asgi()) as http:
@@ -45,7 +45,7 @@ def numbered(first: int, count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 async def test_a_run_is_streamed_from_start_to_end(app: App) -> None:
-    run = await started(app)
+    run = await start_run(app)
     async with serving(app) as url, asyncio.timeout(FOREVER):
         reader = StreamReader(url, app.owner_key, run)
         reading = asyncio.create_task(reader.read())
@@ -75,7 +75,7 @@ async def test_a_line_written_after_the_end_is_sent_before_the_end_event(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fyke.domain.runs.stream.SUMMARY_LINE_MS", 60_000)
-    run = await started(app)
+    run = await start_run(app)
     leases = await app.begin()
     await app.push(leases[0], [], log=["one"])
     for lease in leases:
@@ -96,7 +96,7 @@ async def test_a_line_written_after_the_end_is_sent_before_the_end_event(
 
 @pytest.mark.slow
 async def test_an_ended_run_is_streamed_at_once_and_the_stream_ends(app: App) -> None:
-    run = await started(app)
+    run = await start_run(app)
     await app.execute(numbered(1, 450), log=[f"line {n}" for n in range(450)])
     async with serving(app) as url, asyncio.timeout(FOREVER):
         reader = StreamReader(url, app.owner_key, run)
@@ -117,7 +117,7 @@ async def test_an_ended_run_is_streamed_at_once_and_the_stream_ends(app: App) ->
 async def test_reconnects_neither_lose_nor_duplicate_events(
     app: App,
 ) -> None:
-    run = await started(app)
+    run = await start_run(app)
     dice = random.Random(3)
     leases = await app.begin()
 
@@ -149,7 +149,7 @@ async def test_reconnects_neither_lose_nor_duplicate_events(
 
 @pytest.mark.slow
 async def test_only_the_requested_kinds_are_sent(app: App) -> None:
-    run = await started(app)
+    run = await start_run(app)
     await app.execute(numbered(1, 2), log=["one"])
     async with serving(app) as url, asyncio.timeout(FOREVER):
         for kinds in ("status", "log", "rows", "rows, status"):
@@ -161,7 +161,7 @@ async def test_only_the_requested_kinds_are_sent(app: App) -> None:
 
 @pytest.mark.slow
 async def test_an_aborted_run_ends_as_aborted(app: App) -> None:
-    run = await started(app)
+    run = await start_run(app)
     leases = await app.begin()
     async with serving(app) as url, asyncio.timeout(FOREVER):
         reader = StreamReader(url, app.owner_key, run)
@@ -177,7 +177,7 @@ async def test_an_aborted_run_ends_as_aborted(app: App) -> None:
 
 @pytest.mark.slow
 async def test_a_deleted_run_ends_its_streams_without_an_end(app: App) -> None:
-    run = await started(app)
+    run = await start_run(app)
     await app.begin()
     async with serving(app) as url, asyncio.timeout(FOREVER):
         reader = StreamReader(url, app.owner_key, run)
@@ -191,7 +191,7 @@ async def test_a_deleted_run_ends_its_streams_without_an_end(app: App) -> None:
 
 
 async def test_invalid_parameters_are_refused_before_the_stream_starts(app: App) -> None:
-    run = await started(app)
+    run = await start_run(app)
     path = f"/api/v2/worker-runs/{run}/events"
     async with client(app.asgi()) as http:
 
@@ -212,7 +212,7 @@ async def test_invalid_parameters_are_refused_before_the_stream_starts(app: App)
 async def test_streams_per_key_are_limited_until_a_client_disconnects(
     app: App,
 ) -> None:
-    run = await started(app)
+    run = await start_run(app)
     async with serving(app) as url, asyncio.timeout(FOREVER):
         readers = [StreamReader(url, app.owner_key, run) for _ in range(16)]
         reading = [asyncio.create_task(reader.read()) for reader in readers]
@@ -236,7 +236,7 @@ async def test_streams_per_key_are_limited_until_a_client_disconnects(
 
 @pytest.mark.slow
 async def test_a_server_that_stops_ends_its_streams_and_waits_at_once(app: App) -> None:
-    run = await started(app)
+    run = await start_run(app)
     before = asyncio.all_tasks()
     loop = asyncio.get_running_loop()
     async with httpx2.AsyncClient(timeout=60) as http, asyncio.timeout(FOREVER):
@@ -257,7 +257,7 @@ async def test_a_server_that_stops_ends_its_streams_and_waits_at_once(app: App) 
 @pytest.mark.slow
 async def test_a_revoked_key_ends_its_streams(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.api.v2.events.QUIET_SECONDS", 0.0)
-    run = await started(app)
+    run = await start_run(app)
     async with serving(app) as url, asyncio.timeout(FOREVER):
         key = await app.services.accounts.create_key(app.owner, "reader")
         reader = StreamReader(url, key.key, run)

@@ -230,7 +230,7 @@ class Setup:
         path = f"/api/v2/workers/{self.named['workerId']}/runs"
         self.named["runId"] = (await self.api.ok(path, {"input": INPUT}))["run_slug"]
 
-    async def hold(self) -> str:
+    async def enqueue_run(self) -> str:
         path = f"/api/v2/workers/{self.named['workerId']}/queued-runs"
         self.named["queueId"] = (await self.api.ok(path, {"input": INPUT}))["queue_ref"]
         return self.named["queueId"]
@@ -242,7 +242,7 @@ class Setup:
         if operation.startswith("abort"):
             await self.start()
         if "RunQueue" in operation:
-            body |= {"queue_refs": [await self.hold(), "nobody"]}
+            body |= {"queue_refs": [await self.enqueue_run(), "nobody"]}
         sent = {} if method in ("GET", "DELETE") else {"json": body}
         answer = await self.api.send(method, path.format(**self.named), **sent)
         assert answer.status_code == 200, (operation, answer.text)

@@ -22,7 +22,7 @@ NOT_WAITING = "item is not in waiting state"
 UNKNOWN = "item does not exist"
 
 
-async def hold(api: Api, worker_id: str, **options: Any) -> str:
+async def enqueue(api: Api, worker_id: str, **options: Any) -> str:
     data = await api.ok(f"/api/v2/workers/{worker_id}/queued-runs", BODY | options)
     return str(data["queue_ref"])
 
@@ -54,7 +54,7 @@ async def test_queueing_a_run_returns_its_reference_and_starts_nothing(app: App,
 async def test_the_list_has_all_members_before_and_after_the_wait(app: App, api: Api) -> None:
     worker = await app.publish()
     url = "http://8.8.8.8/hook"
-    ref = await hold(api, worker.id, callback_url=url)
+    ref = await enqueue(api, worker.id, callback_url=url)
     listed = await items(api)
     [item] = listed.pop("list")
     assert listed == {"count": 1, "page_index": 1, "page_size": 20}
@@ -91,7 +91,7 @@ async def test_the_list_has_all_members_before_and_after_the_wait(app: App, api:
 
 async def test_items_are_released_permanently_one_by_one_or_together(app: App, api: Api) -> None:
     worker = await app.publish()
-    refs = [await hold(api, worker.id) for _ in range(3)]
+    refs = [await enqueue(api, worker.id) for _ in range(3)]
     answer = await api.ok(f"/api/v2/run-queue/items/{refs[0]}/release", {"reason": "too late"})
     assert answer == {"results": [{"queue_ref": refs[0], "success": True}]}
     many = await api.ok(
@@ -126,7 +126,7 @@ async def test_items_of_another_account_have_the_same_error_as_unknown_ones(
     app: App, api: Api
 ) -> None:
     worker = await app.publish()
-    ref = await hold(api, worker.id)
+    ref = await enqueue(api, worker.id)
     absent = str(int(ref) + 1)
     for path in ("activate", "release"):
         results = await api.ok(
@@ -146,7 +146,7 @@ async def test_items_of_another_account_have_the_same_error_as_unknown_ones(
 async def test_an_invalid_item_number_has_the_same_error_as_an_unknown_one(
     app: App, api: Api, verb: str
 ) -> None:
-    ref = await hold(api, (await app.publish()).id)
+    ref = await enqueue(api, (await app.publish()).id)
     texts = ["0", "-1", "1.5", f"0{ref}", f"+{ref}", "x", "", "01HF0000000000000000000000"]
     texts += ["\u0661", str(2**63 - 1), str(2**63), str(2**64 + int(ref)), "9" * 5000]
     path = f"/api/v2/run-queue/items/{verb}"
@@ -183,7 +183,7 @@ async def test_the_error_for_a_bad_request_states_the_expected_form(app: App, ap
 
 async def test_only_one_of_many_concurrent_activations_starts_a_run(app: App, api: Api) -> None:
     worker = await app.publish()
-    ref = await hold(api, worker.id)
+    ref = await enqueue(api, worker.id)
     body = {"queue_refs": [ref, ref]}
     answers = await asyncio.gather(
         *(api.ok("/api/v2/run-queue/items/activate", body) for _ in range(10))
@@ -197,7 +197,7 @@ async def test_only_one_of_many_concurrent_activations_starts_a_run(app: App, ap
 async def test_an_item_waits_while_the_plan_is_full(app: App, api: Api) -> None:
     worker = await app.publish()
     api.key = app.other_key
-    refs = [await hold(api, worker.id) for _ in range(3)]
+    refs = [await enqueue(api, worker.id) for _ in range(3)]
     answer = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": refs})
     assert [result["success"] for result in answer["results"]] == [True, True, False]
     assert "the plan free allows 2 runs at once" in answer["results"][2]["error"]
@@ -212,7 +212,7 @@ async def test_an_item_waits_while_the_plan_is_full(app: App, api: Api) -> None:
 
 async def test_an_item_that_can_never_start_ends_with_the_reason(app: App, api: Api) -> None:
     gone, old = await app.publish("gone"), await app.publish("old")
-    first, second = await hold(api, gone.id), await hold(api, old.id)
+    first, second = await enqueue(api, gone.id), await enqueue(api, old.id)
     await app.services.removal.delete(app.owner, gone.id)
     [held] = await app.storage.read(
         lambda tx: [i for i in tx.queue.page(app.owner.account_id, True, offset=0, limit=9)[1]
@@ -237,7 +237,7 @@ async def test_without_balance_a_run_is_refused_and_a_queued_one_waits(
         api = Api(http, app.owner_key)
         worker = await app.publish()
         fails(await api.post(f"/api/v2/workers/{worker.id}/runs", BODY), 400, 30001)
-        ref = await hold(api, worker.id)
+        ref = await enqueue(api, worker.id)
         [item] = (await items(api))["list"]
         assert "0 USD are free; credit the account" in item["reason"]
         answer = await api.ok("/api/v2/run-queue/items/activate", {"queue_refs": [ref]})

@@ -23,7 +23,7 @@ CUSTOM = {"urls": [{"url": "https://a.example"}]}
 WRAPPED = {"parameters": {"custom": CUSTOM}}
 
 
-async def stored(app: App, run: str) -> Run:
+async def stored_run(app: App, run: str) -> Run:
     current = await app.storage.read(lambda tx: tx.runs.get(run))
     assert current is not None
     return current
@@ -38,7 +38,7 @@ async def test_an_async_start_returns_only_the_id_of_the_run(app: App, api: Api)
         '{"code":0,"message":"success",'
         f'"request_id":"{body["request_id"]}","data":{{"run_slug":"{body["data"]["run_slug"]}"}}}}'
     )
-    run = await stored(app, body["data"]["run_slug"])
+    run = await stored_run(app, body["data"]["run_slug"])
     assert (run.origin, run.version, json.loads(run.input_json)) == (
         Origin.API_V2,
         "v1.0.1",
@@ -66,7 +66,7 @@ async def test_flat_input_is_the_input_of_the_worker_and_system_may_be_absent(
     ]
     for sent in inputs:
         answer = await api.post(START, {"input": sent, "unknown": "key", "page_index": "x"})
-        run = await stored(app, answer.json()["data"]["run_slug"])
+        run = await stored_run(app, answer.json()["data"]["run_slug"])
         assert json.loads(run.input_json) == CUSTOM
 
 
@@ -74,7 +74,7 @@ async def test_a_version_may_be_given_or_default_to_the_newest(app: App, api: Ap
     await app.publish()
     for version in (None, "", "latest", "v1.0.1"):
         answer = await api.post(START, {"input": CUSTOM, "version": version})
-        assert (await stored(app, answer.json()["data"]["run_slug"])).version == "v1.0.1"
+        assert (await stored_run(app, answer.json()["data"]["run_slug"])).version == "v1.0.1"
 
 
 async def test_the_error_for_an_unknown_version_names_the_newest(app: App, api: Api) -> None:
@@ -168,7 +168,7 @@ async def test_a_sync_start_returns_the_fields_of_both_forms(app: App, api: Api)
     answer = await request
     reads_as(WorkerRunResult, answer)
     data = answer.json()["data"]
-    run = await stored(app, data["run_slug"])
+    run = await stored_run(app, data["run_slug"])
     [row] = data["results"]["list"]
     assert data == {
         "run_slug": run.id,
@@ -265,7 +265,7 @@ async def test_a_client_that_disconnects_does_not_end_the_run(app: App) -> None:
     await received.put({"type": "http.disconnect"})
     await asyncio.wait_for(answering, 5)
     await app.end(leases[0])
-    assert (await stored(app, leases[0].run.id)).state is RunState.SUCCEEDED
+    assert (await stored_run(app, leases[0].run.id)).state is RunState.SUCCEEDED
 
 
 # --- reruns ---------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ async def test_every_rerun_operation_repeats_worker_version_device_and_input(
     system = {"memory": 1024, "execute_limit_time_seconds": 77, "proxy_region": "US"}
     body = {"input": {"parameters": {"custom": CUSTOM, "system": system}}}
     first = (await api.post(START, body)).json()["data"]["run_slug"]
-    source = await stored(app, first)
+    source = await stored_run(app, first)
     paths = [
         f"{RUNS}/{first}/rerun",
         f"{RUNS}/last/rerun",
@@ -292,7 +292,7 @@ async def test_every_rerun_operation_repeats_worker_version_device_and_input(
         data = answer.json()["data"]
         assert list(data) == ["run_slug"]
         runs.append(data["run_slug"])
-        rerun = await stored(app, data["run_slug"])
+        rerun = await stored_run(app, data["run_slug"])
         assert (rerun.worker_id, rerun.version, rerun.limits, rerun.region) == (
             source.worker_id,
             source.version,
