@@ -139,13 +139,13 @@ class Booted:
     def role(self, name: str) -> int:
         """Wait for the process of a role; return its id."""
 
-        def look() -> int:
+        def find_process() -> int:
             for pid, command in self.tree().items():
                 if "--role" in command and command[command.index("--role") + 1] == name:
                     return pid
             return 0
 
-        return int(self.wait_for(look, f"the role {name}", 20))
+        return int(self.wait_for(find_process, f"the role {name}", 20))
 
     def kill_role(self, name: str, number: int = signal.SIGKILL) -> int:
         pid = self.role(name)
@@ -282,21 +282,21 @@ class Booted:
         """
         body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
 
-        def accepted() -> str:
+        def try_start() -> str:
             self.change_state("UPDATE runners SET isolation = 'full'")
             answer = self.raw("/api/v1/scraper/run", body, key=key).json()
             return str(answer["data"]["run_slug"]) if answer["code"] == 0 else ""
 
-        return str(self.wait_for(accepted, "the start", 10))
+        return str(self.wait_for(try_start, "the start", 10))
 
     def ended(self, run: str, seconds: float = 60, *, key: str | None = None) -> dict[str, Any]:
         """Wait until the run is over and return its detail."""
 
-        def look() -> Any:
+        def ended_detail() -> Any:
             detail = self.detail(run, key=key)
             return detail if detail["finished_at"] else None  # status 5 includes ending runs
 
-        result: dict[str, Any] = self.wait_for(look, f"the end of run {run}", seconds)
+        result: dict[str, Any] = self.wait_for(ended_detail, f"the end of run {run}", seconds)
         return result
 
     def rows(self, run: str, size: int = 1000) -> list[dict[str, Any]]:

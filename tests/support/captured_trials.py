@@ -93,14 +93,14 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
     await egress.open([sock], EgressGrant(ATTEMPT, SECRET, "", (), limit))
     dice, slots, received_bytes = random.Random(seed), asyncio.Semaphore(8), 0
 
-    async def connect() -> None:
+    async def run_connection() -> None:
         nonlocal received_bytes
         async with slots:
             with suppress(ConnectionError, asyncio.IncompleteReadError, ValueError):
                 arrived = await _exchange(port_of(sock), dice)
                 received_bytes += arrived
 
-    await asyncio.gather(*(connect() for _ in range(connections)))
+    await asyncio.gather(*(run_connection() for _ in range(connections)))
     metered = await egress.close(ATTEMPT)
     with suppress(TimeoutError):  # packets are captured later than bytes are received
         await until(

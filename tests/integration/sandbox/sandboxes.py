@@ -267,7 +267,7 @@ class _StartedLauncher:
         atexit.unregister(self.close)
         self._end.close()
 
-    async def emptied(self) -> bool:
+    async def reset(self) -> bool:
         """Restore the data folder to its initial state; return whether that was possible. The
         launcher removes the files of its client.
         """
@@ -317,7 +317,7 @@ async def used_launcher(find_links: Sequence[Path] = ()) -> AsyncIterator[Sandbo
         )
     finally:
         await client.close()
-        if await started.emptied():
+        if await started.reset():
             free.append(started)
         else:
             started.close()
