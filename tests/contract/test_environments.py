@@ -42,8 +42,8 @@ async def test_an_environment_is_built_once(maker: Maker, tmp_path: Path) -> Non
     assert first.path is not None and first.path.is_dir()
     assert "tiny" in first.log
     inode = first.path.stat().st_ino
-    second_environment = await maker().ensure(replace(PYTHON, id="other", number="v9"), tmp_path)
-    assert second_environment == first
+    second = await maker().ensure(replace(PYTHON, id="other", number="v9"), tmp_path)
+    assert second == first
     assert first.path.stat().st_ino == inode
 
 

@@ -47,11 +47,11 @@ def lease(tx: Transaction) -> list[Lease]:
     return tx.runs.lease("runner", ROOM, tx.now + 60_000)
 
 
-def names(leases: list[Lease]) -> Counter[str]:
+def run_counts(leases: list[Lease]) -> Counter[str]:
     return Counter(item.run.id for item in leases)
 
 
-def ended(run: Run, attempts: list[Lease]) -> Any:
+def end_all(run: Run, attempts: list[Lease]) -> Any:
     def work(tx: Transaction) -> None:
         for item in attempts:
             tx.runs.end_attempt(replace(item.attempt, outcome=Outcome.SUCCEEDED, finished_at=1))
@@ -65,22 +65,22 @@ def ended(run: Run, attempts: list[Lease]) -> Any:
 async def test_a_plan_starts_the_oldest_runs_and_delays_the_others(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.FREE, [3, 2, 1, 1]))
     first = await state.write(lease)
-    assert names(first) == {runs[0].id: 3, runs[1].id: 2}
+    assert run_counts(first) == {runs[0].id: 3, runs[1].id: 2}
     assert await state.write(lease) == []
-    going = await state.read(lambda tx: tx.admission.under_way(owner))
-    assert going == {runs[0].id, runs[1].id}
+    under_way = await state.read(lambda tx: tx.admission.under_way(owner))
+    assert under_way == {runs[0].id, runs[1].id}
 
-    await state.write(ended(runs[0], [x for x in first if x.run.id == runs[0].id]))
-    assert names(await state.write(lease)) == {runs[2].id: 1}
+    await state.write(end_all(runs[0], [x for x in first if x.run.id == runs[0].id]))
+    assert run_counts(await state.write(lease)) == {runs[2].id: 1}
     assert await state.write(lease) == []
 
 
 async def test_runs_that_wait_for_a_plan_do_not_delay_other_accounts(state: State) -> None:
-    _, held = await state.write(seeded(Plan.FREE, [1, 1] + [50] * 20))
+    _, limited = await state.write(seeded(Plan.FREE, [1, 1] + [50] * 20))
     _, small = await state.write(seeded(Plan.STARTER, [1] * 8))
     _, free = await state.write(seeded(Plan.UNLIMITED, [1] * 70))
-    received = names(await state.write(lease))
-    expected = [*held[:2], *small[:5], *free[: 64 - 7]]
+    received = run_counts(await state.write(lease))
+    expected = [*limited[:2], *small[:5], *free[: 64 - 7]]
     assert received == Counter(run.id for run in expected)
 
 
@@ -104,16 +104,16 @@ async def test_the_first_run_that_does_not_fit_ends_the_search(state: State) -> 
 
 async def test_a_started_run_continues_under_a_smaller_plan(state: State) -> None:
     owner, runs = await state.write(seeded(Plan.STARTER, [4, 4, 4, 1]))
-    few = Capacity(cpus=1000, memory_mb=10**7, slots=9)
-    started = await state.write(lambda tx: tx.runs.lease("runner", few, 99))
-    assert names(started) == {runs[0].id: 4, runs[1].id: 4, runs[2].id: 1}
+    nine_slots = Capacity(cpus=1000, memory_mb=10**7, slots=9)
+    started = await state.write(lambda tx: tx.runs.lease("runner", nine_slots, 99))
+    assert run_counts(started) == {runs[0].id: 4, runs[1].id: 4, runs[2].id: 1}
 
     def work(tx: Transaction) -> None:
         tx.accounts.set_plan(owner, Plan.FREE)
         tx.runs.move(replace(runs[2], state=RunState.RUNNING), RunState.READY)
 
     await state.write(work)
-    assert names(await state.write(lease)) == {runs[2].id: 3}
+    assert run_counts(await state.write(lease)) == {runs[2].id: 3}
 
 
 async def test_an_ending_run_counts_for_its_plan(state: State) -> None:
@@ -153,8 +153,8 @@ async def test_the_end_of_a_run_wakes_the_runners_where_a_plan_may_delay_others(
 async def test_concurrent_leases_respect_the_plan(state: State) -> None:
     plans = {Plan.FREE: 2, Plan.STARTER: 5, Plan.PRO: 10}
     owners = {
-        (await state.write(seeded(plan, [2] * 15)))[0]: most
-        for plan, most in plans.items()
+        (await state.write(seeded(plan, [2] * 15)))[0]: max_runs
+        for plan, max_runs in plans.items()
         for _ in range(2)
     }
     other = open_storage(state.url, durable=False, notify=str, hiding=frozenset())

@@ -83,10 +83,10 @@ async def test_the_latest_attempt_is_stored(state: State) -> None:
     owner, _ = await an_account(state)
     endpoint = an_endpoint(owner)
     await state.write(lambda tx: tx.webhooks.add(endpoint))
-    for at, status, taken in ((5, 500, False), (9, 503, False), (12, 200, True)):
-        tried = DeliveryAttempt("msg", at, status, "", 3, f"reply {at}")
+    for at, status, accepted in ((5, 500, False), (9, 503, False), (12, 200, True)):
+        attempt = DeliveryAttempt("msg", at, status, "", 3, f"reply {at}")
         await state.write(
-            lambda tx, t=tried, ok=taken: tx.webhooks.note_try(endpoint.id, t, accepted=ok)
+            lambda tx, a=attempt, ok=accepted: tx.webhooks.note_try(endpoint.id, a, accepted=ok)
         )
         stored = await state.read(lambda tx: tx.webhooks.get(endpoint.id))
         assert (stored.last_at, stored.last_status, stored.last_reply) == (
@@ -94,7 +94,7 @@ async def test_the_latest_attempt_is_stored(state: State) -> None:
             status,
             f"reply {at}",
         )
-        assert stored.failing_since == (0 if taken else 5)
+        assert stored.failing_since == (0 if accepted else 5)
     # a change by its owner keeps the latest attempt
     await state.write(lambda tx: tx.webhooks.save(replace(endpoint, name="other")))
     assert (await state.read(lambda tx: tx.webhooks.get(endpoint.id))).last_at == 12
@@ -148,8 +148,8 @@ async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> Non
     locked = await state.write(lambda tx: tx.outbox.lock_running(run, "e1"))
     assert locked is not None and locked.id == started.id
     for endpoint, expected in (("e1", True), ("e2", True), ("", True), ("e3", False)):
-        ask = await state.read(lambda tx, e=endpoint: tx.outbox.has_terminal(run, e))
-        assert ask is expected
+        has_terminal = await state.read(lambda tx, e=endpoint: tx.outbox.has_terminal(run, e))
+        assert has_terminal is expected
     assert await state.write(lambda tx: tx.outbox.lock_running(run, "e2")) is None
 
 

@@ -83,13 +83,14 @@ async def test_a_removed_user_loses_sessions_links_and_keys(state: State) -> Non
     assert not await state.write(lambda tx: tx.accounts.remove_user(user_id, 78))
     assert not await state.write(lambda tx: tx.accounts.change_user(stored))
 
-    def left(tx: Transaction) -> tuple[Any, ...]:
+    def read_remains(tx: Transaction) -> tuple[Any, ...]:
         keys = {key.name: key.revoked_at for key in tx.accounts.keys(stored.account_id)}
-        prefers = tx.preferences.get(user_id)
+        preferences = tx.preferences.get(user_id)
         factor = tx.second_factors.get(user_id), tx.second_factors.count_codes(user_id)
-        return keys, tx.sessions.of_user(user_id), tx.links.get("d"), *factor, prefers
+        return keys, tx.sessions.of_user(user_id), tx.links.get("d"), *factor, preferences
 
-    assert await state.read(left) == ({"mine": 77, "theirs": 0}, [], None, None, 0, Preferences())
+    remains = ({"mine": 77, "theirs": 0}, [], None, None, 0, Preferences())
+    assert await state.read(read_remains) == remains
 
 
 async def test_scopes_are_stored_with_a_key(state: State) -> None:

@@ -29,9 +29,9 @@ ALL = AlertFilter()
 FAILED = RuleFields("Failed", "failed")
 
 
-async def alerts_of(app: App, *, look: bool = True, **members: Any) -> list[Alert]:
+async def alerts_of(app: App, *, process: bool = True, **members: Any) -> list[Alert]:
     """Process all pending checks; return the owner's alerts, oldest first."""
-    if look:
+    if process:
         assert await AlertMonitor(app.storage, app.results, mails=True).process_pending() is None
     _, alerts = await app.services.alerts.page(
         app.owner, AlertFilter(**members), offset=0, limit=500
@@ -107,10 +107,10 @@ async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
         return (await webhooks.add(owner, fields)).endpoint.id
 
     every = await endpoint("every", "alert.raised")
-    endpoint_by_name = await endpoint("named", "run.aborted")
+    named_endpoint = await endpoint("named", "run.aborted")
     disabled = await endpoint("off", "alert.raised", enabled=False)
     await endpoint("deaf", "run.aborted")
-    targets = (endpoint_by_name, every, disabled)
+    targets = (named_endpoint, every, disabled)
     for address in ("ada@example.org", "bo@example.org", "gone@example.org"):
         await add_mail_user(app, address)
     emails = ("Ada@example.org", "bo@example.org", "gone@example.org")
@@ -125,7 +125,7 @@ async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
         assert (logged.delivery.event, logged.delivery.run_id) == ("alert.raised", run.id)
         assert f'"alert_id":"{alert.id}"' in logged.delivery.payload
     _, of_named = await app.services.callbacks.page(
-        owner, DeliveryFilter(endpoint_id=endpoint_by_name), offset=0, limit=9
+        owner, DeliveryFilter(endpoint_id=named_endpoint), offset=0, limit=9
     )
     assert len(of_named) == 1
 
@@ -168,7 +168,7 @@ async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
     watch = AlertMonitor(app.storage, app.results)
     pause = await watch.process_pending()
     assert pause is not None and 0 < pause <= 30
-    assert [alert.run_id for alert in await alerts_of(app, look=False)] == [fine.id]
+    assert [alert.run_id for alert in await alerts_of(app, process=False)] == [fine.id]
     for tries in range(2, MAX_TRIES + 1):
         await app.storage.write(lambda tx, n=tries: tx.alerts.postpone_check(1, n - 1, 0))
         pause = await watch.process_pending()

@@ -78,8 +78,8 @@ async def test_a_project_is_built_once_statically_and_sealed(workspace: Workspac
     assert sorted(os.listdir(built.path)) == ["main"]
     assert runs(program) == "hello\n"
     inode = program.stat().st_ino
-    second_environment = await workspace.environments({}).ensure(requested, bundle, "ANOTHER")
-    assert second_environment.path == built.path
+    second = await workspace.environments({}).ensure(requested, bundle, "ANOTHER")
+    assert second.path == built.path
     assert program.stat().st_ino == inode
 
 

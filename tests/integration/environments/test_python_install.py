@@ -117,11 +117,9 @@ async def test_equal_requirements_share_one_folder(
     make_wheel(wheels, "one")
     make_wheel(wheels, "two")
     first = await environments.ensure(version("one\ntwo\n"), tmp_path)
-    second_environment = await environments.ensure(
-        version("# odd spelling\nTwo\n\nONE  # x"), tmp_path
-    )
+    second = await environments.ensure(version("# odd spelling\nTwo\n\nONE  # x"), tmp_path)
     other = await environments.ensure(version("one"), tmp_path)
-    assert second_environment == first
+    assert second == first
     assert other.path != first.path
 
 
@@ -275,10 +273,10 @@ async def test_fully_locked_environments_are_shared_by_accounts(
         for wheel in wheels.iterdir()
     }
     locked = version("".join(lines.values()))
-    environment = [
+    first, second = [
         await environments.ensure(locked, tmp_path, account) for account in ("ONE", "TWO")
     ]
-    assert environment[0] == environment[1]
+    assert first == second
     del lines["part"]  # as with pip, all packages need a hash if one has a hash
     with pytest.raises(EnvironmentFailed, match=r"(?i)hash|part"):
         await environments.ensure(version("".join(lines.values())), tmp_path)
@@ -290,8 +288,8 @@ async def test_an_interrupted_build_is_removed(workspace: Workspace, tmp_path: P
     home = first.path.parent
     half = home.parent / f".build-{home.name}"
     home.rename(half)
-    second_environment = await workspace.offline().ensure(version(), tmp_path)
-    assert second_environment.path == first.path
+    second = await workspace.offline().ensure(version(), tmp_path)
+    assert second.path == first.path
     assert not half.exists()
 
 
@@ -319,8 +317,8 @@ async def test_a_modified_environment_is_not_used_for_another_worker(
     else:
         (first.path.parent / SEAL).unlink()
     other = replace(version(), worker_id="another")
-    second_environment = await environments.ensure(other, tmp_path)
-    assert second_environment.path == first.path
+    second = await environments.ensure(other, tmp_path)
+    assert second.path == first.path
     assert file.read_text() == before
     assert not (file.parent / "new.pth").exists()
     assert not file.is_symlink()
