@@ -149,7 +149,7 @@ def test_the_end_of_the_run_is_visible_before_its_callback_arrives(
         rows = platform.call("/api/v1/run/result/list", {"run_slug": run})
         seen.append({**platform.detail(run), "count": rows["count"]})
 
-    receiver.look = look
+    receiver.on_request = look
     slug = platform.push(zoo("upserts"), "callback-upserts")
     for number in range(5):
         start(platform, slug, receiver.url(f"/final-{number}"))

@@ -87,11 +87,11 @@ class CallbackSender:
     async def due_in(self) -> float | None:
         """Seconds until a delivery is due; None while that depends on deliveries in progress."""
 
-        def look(tx: Transaction) -> float | None:
+        def next_due(tx: Transaction) -> float | None:
             due = tx.outbox.next_due(tx.now, free_slots(()))
             return None if due is None else max(0, due - tx.now) / 1000
 
-        return await self.storage.read(look)
+        return await self.storage.read(next_due)
 
 
 @asynccontextmanager

@@ -39,11 +39,11 @@ class Reply:
 
 
 class Receiver:
-    """Keeps requests by path. ``look`` is called with each request before it is answered."""
+    """Keeps requests by path. ``on_request`` is called with each request before it is answered."""
 
     def __init__(self) -> None:
         self.port = 0
-        self.look: Callable[[Received], None] = lambda received: None
+        self.on_request: Callable[[Received], None] = lambda received: None
         self._received: dict[str, list[Received]] = defaultdict(list)
         self._replies: dict[str, deque[Reply]] = defaultdict(deque)
         self._changed = threading.Condition()
@@ -71,7 +71,7 @@ class Receiver:
 
     def take(self, received: Received) -> Reply:
         """Keep a request and return its answer."""
-        self.look(received)
+        self.on_request(received)
         with self._changed:
             self._received[received.path].append(received)
             self._changed.notify_all()

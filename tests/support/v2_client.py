@@ -35,8 +35,8 @@ class V2Client:
         return answer.json()["data"]
 
     def until(self, run: str, *words: str) -> Any:
-        def look() -> Any:
+        def read_detail() -> Any:
             detail = self.data("GET", f"/worker-runs/{run}")
             return detail if detail["status"] in words else None
 
-        return self.platform.wait_for(look, f"{run} to be {' or '.join(words)}", 60)
+        return self.platform.wait_for(read_detail, f"{run} to be {' or '.join(words)}", 60)

@@ -31,7 +31,7 @@ STORES = frozenset({"answered", "failed", PENDING, "none"})  # ``StoreState``, w
 class WatchedRole:
     """The last report of a role, and why it last ended."""
 
-    heard_at: float
+    reported_at: float
     connection: socket.socket | None = None
     process: Child | None = None
     store: str = "none"
@@ -63,7 +63,7 @@ class RoleWatch:
         """Check until cancelled."""
         while True:
             await asyncio.sleep(CHECK_INTERVAL)
-            self.look()
+            self.check()
 
     @contextlib.contextmanager
     def connection(self, name: str) -> Iterator[int]:
@@ -95,9 +95,9 @@ class RoleWatch:
             role.connection.close()
             role.connection = None
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Kill the roles that are silent."""
-        for name, subject in self._watchdog.look():
+        for name, subject in self._watchdog.silent():
             role = self._roles[name]
             if role.process is None or role.killed:
                 continue
@@ -126,11 +126,11 @@ class RoleWatch:
             asyncio.get_running_loop().remove_reader(connection)
             return
         role = self._roles[name]
-        role.heard_at = self._clock()
+        role.reported_at = self._clock()
         role.store = store if isinstance(store, str) and store in STORES else PENDING
-        self._watchdog.heard((name, "loop"))
+        self._watchdog.renew((name, "loop"))
         if role.store != PENDING:
-            self._watchdog.heard((name, "database"))
+            self._watchdog.renew((name, "database"))
         with contextlib.suppress(OSError):  # the process does not read, or has ended
             connection.send(json.dumps(self._known()).encode())
 
@@ -138,6 +138,6 @@ class RoleWatch:
         """For each role: name, seconds of silence, state of its database, restarts, cause."""
         now = self._clock()
         return [
-            (name, round(now - role.heard_at, 1), role.store, role.restarts, role.cause)
+            (name, round(now - role.reported_at, 1), role.store, role.restarts, role.cause)
             for name, role in self._roles.items()
         ]

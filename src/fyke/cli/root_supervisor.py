@@ -150,8 +150,8 @@ def until_child_ends(
         waiting = min(CHECK_INTERVAL, max(pause, 0))
         readable, _, _ = select.select([end, *launcher.descriptors()], [], [], waiting)
         if launcher.reports in readable and launcher.reported():
-            watchdog.heard("launcher")
-        if watchdog.look() and launcher.process.poll() is None:
+            watchdog.renew("launcher")
+        if watchdog.silent() and launcher.process.poll() is None:
             _say(f"fyke: the launcher did not report for {silence:g} s; killing it")
             launcher.process.kill()
             launcher.process.wait()

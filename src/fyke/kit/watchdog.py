@@ -36,7 +36,7 @@ class Watchdog(Generic[K]):
         self._gap = gap
         self._clock = clock
         self._terms: dict[K, _Term] = {}
-        self._looked = clock()
+        self._checked_at = clock()
 
     def watch(self, key: K, silence: float) -> None:
         """Begin a term of ``silence`` seconds for ``key``, which each report renews."""
@@ -46,7 +46,7 @@ class Watchdog(Generic[K]):
         """Stop watching ``key``."""
         self._terms.pop(key, None)
 
-    def heard(self, key: K) -> None:
+    def renew(self, key: K) -> None:
         """Renew the term of ``key``, if it is watched."""
         term = self._terms.get(key)
         if term is not None:
@@ -57,11 +57,11 @@ class Watchdog(Generic[K]):
         term = self._terms.get(key)
         return 0.0 if term is None else self._clock() - term.since
 
-    def look(self) -> list[K]:
+    def silent(self) -> list[K]:
         """The keys whose terms are over, in the order of ``watch``. Call it every second or so."""
         now = self._clock()
-        if now - self._looked > self._gap:
+        if now - self._checked_at > self._gap:
             for term in self._terms.values():
                 term.since = now
-        self._looked = now
+        self._checked_at = now
         return [key for key, term in self._terms.items() if now - term.since > term.silence]

@@ -63,12 +63,12 @@ class Setup:
         self.roles = [Role(self.watch, name) for name in ("egress", "runner", "server")]
         self.egress, self.runner, self.server = self.roles
 
-    def look(self, seconds: int) -> list[object]:
+    def check(self, seconds: int) -> list[object]:
         """Check every second for ``seconds``; return the roles that were killed."""
         before = len(self.log.lines)
         for _ in range(seconds):
             self.clock.advance(1)
-            self.watch.look()
+            self.watch.check()
         return [line["role"] for line in self.log.lines[before:]]
 
 
@@ -86,19 +86,19 @@ async def test_a_role_that_is_stopped_is_killed_after_its_term(setup: Setup) -> 
     for _ in range(4):
         await setup.runner.report("answered")
         await setup.server.report("answered")
-        assert setup.look(5) == []
+        assert setup.check(5) == []
     await setup.runner.report("answered")
     await setup.server.report("answered")
-    assert setup.look(1) == ["egress"]
+    assert setup.check(1) == ["egress"]
     assert setup.egress.process.wait(30) == -signal.SIGKILL
     assert setup.log.lines[0]["reason"] == "it did not report for 21 s"
-    assert setup.look(10) == []  # once
+    assert setup.check(10) == []  # once
     assert (setup.runner.process.poll(), setup.server.process.poll()) == (None, None)
 
 
 async def test_a_runner_may_have_a_term_of_its_own(setup: Setup) -> None:
-    assert setup.look(12) == []
-    assert setup.look(1) == ["runner"]
+    assert setup.check(12) == []
+    assert setup.check(1) == ["runner"]
 
 
 async def test_a_database_that_fails_has_answered_and_one_that_is_silent_has_not(
@@ -108,7 +108,7 @@ async def test_a_database_that_fails_has_answered_and_one_that_is_silent_has_not
         await setup.egress.report()
         await setup.runner.report("failed")
         await setup.server.report("pending")
-        killed = setup.look(1)
+        killed = setup.check(1)
         assert killed == (["server"] if second == 20 else []), second
     [line] = setup.log.lines
     assert line["reason"] == "its database neither answered nor failed for 21 s"
@@ -116,12 +116,12 @@ async def test_a_database_that_fails_has_answered_and_one_that_is_silent_has_not
 
 async def test_after_a_pause_of_its_own_the_watch_kills_nothing(setup: Setup) -> None:
     setup.clock.advance(3600)  # the machine was suspended
-    setup.watch.look()
-    assert setup.look(12) == []
+    setup.watch.check()
+    assert setup.check(12) == []
     for role in setup.roles:
         await role.report()
-    assert setup.look(12) == []
-    assert setup.look(1) == ["runner"]
+    assert setup.check(12) == []
+    assert setup.check(1) == ["runner"]
 
 
 async def test_every_report_is_answered_with_what_is_known(setup: Setup) -> None:
@@ -133,7 +133,7 @@ async def test_every_report_is_answered_with_what_is_known(setup: Setup) -> None
         "runner": [3.0, "none", 0, ""],
         "server": [3.0, "failed", 0, ""],
     }
-    setup.look(13)
+    setup.check(13)
     assert setup.runner.process.wait(30) == -signal.SIGKILL
     setup.watch.ended("runner", -9)
     setup.watch.ended("egress", 1)

@@ -22,7 +22,7 @@ def looks(watchdog: Watchdog[str], clock: ManualClock, seconds: int) -> list[str
     """Check every second; return the result of the first check that finds something."""
     for _ in range(seconds):
         clock.advance(1)
-        if found := watchdog.look():
+        if found := watchdog.silent():
             return found
     return []
 
@@ -44,7 +44,7 @@ def test_a_report_renews_the_term(watchdog: Watchdog[str], clock: ManualClock) -
     watchdog.watch("a", 3)
     for _ in range(10):
         assert looks(watchdog, clock, 3) == []
-        watchdog.heard("a")
+        watchdog.renew("a")
     assert looks(watchdog, clock, 4) == ["a"]
 
 
@@ -54,8 +54,8 @@ def test_after_a_gap_every_participant_has_a_full_term(
 ) -> None:
     watchdog.watch("a", 3)
     clock.advance(pause)
-    assert watchdog.look() == found
-    watchdog.heard("unknown")
+    assert watchdog.silent() == found
+    watchdog.renew("unknown")
     if not found:
         assert looks(watchdog, clock, 3) == []
         assert looks(watchdog, clock, 1) == ["a"]
@@ -64,4 +64,4 @@ def test_after_a_gap_every_participant_has_a_full_term(
 def test_what_is_not_watched_is_not_silent(watchdog: Watchdog[str], clock: ManualClock) -> None:
     clock.advance(4)
     watchdog.forget("a")
-    assert (watchdog.silent_seconds("a"), watchdog.look()) == (0, [])
+    assert (watchdog.silent_seconds("a"), watchdog.silent()) == (0, [])

@@ -170,13 +170,13 @@ class Launcher:
         """End the connections of clients with sandboxes that do not report."""
         while True:
             await asyncio.sleep(CHECK_INTERVAL)
-            for client in self._watchdog.look():
+            for client in self._watchdog.silent():
                 if client.has_sandboxes:
                     client.give_up(f"no report for {self._client_silence:g} s")
 
-    def heard(self, client: LauncherPeer) -> None:
+    def renew(self, client: LauncherPeer) -> None:
         """Note that ``client`` is running."""
-        self._watchdog.heard(client)
+        self._watchdog.renew(client)
 
     def forget(self, client: LauncherPeer) -> None:
         self._clients.discard(client)
@@ -238,7 +238,7 @@ class LauncherPeer:
         except OSError:
             packet = b""
         if packet:
-            self._launcher.heard(self)
+            self._launcher.renew(self)
             self._start(self._answer(packet))
         else:
             self._start(self.leave())
