@@ -130,8 +130,8 @@ def _runner_check(runner: RunnerInfo) -> HealthCheck:
         detail = f"it cannot start Workers: {rule_of(runner.trouble)}; {capacity}"
         return HealthCheck(name, Level.BAD, detail, remedy_of(runner.trouble) or "runs wait")
     if runner.isolation == Isolation.FULL.value:
-        _, _, remains = runner.reason.partition(COMPLETE)
-        return HealthCheck(name, Level.GOOD, f"the sandbox is complete{remains}; {capacity}")
+        _, _, notes = runner.reason.partition(COMPLETE)
+        return HealthCheck(name, Level.GOOD, f"the sandbox is complete{notes}; {capacity}")
     why = f" ({runner.reason})" if runner.reason else ""
     if runner.isolation == Isolation.NO_LIMITS.value:
         detail = f"the sandbox has no limits on cpu and memory{why}; {capacity}"

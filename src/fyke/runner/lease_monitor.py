@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 CHECK_INTERVAL = 0.5
 # A lease lasts 15 s. Of these, ``is_cut_off`` takes up to 3 s, and a Worker has 5 s to end after
 # SIGTERM.
-FENCE_SECONDS = 6.0
+OVERDUE_SECONDS = 6.0
 GAP_SECONDS = 3.0
 SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not counted
 
@@ -61,7 +61,7 @@ class LeaseMonitor:
         now = self._clock()
         if now - self._checked_at > GAP_SECONDS:
             self._renew_all(now)
-        late = [key for key, at in self._renewed.items() if now - at > FENCE_SECONDS]
+        late = [key for key, at in self._renewed.items() if now - at > OVERDUE_SECONDS]
         is_cut_off = bool(late) and await self._is_cut_off(self.servers)
         self._checked_at = self._clock()
         if late and not is_cut_off:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.kit.clock import ManualClock
-from fyke.runner.lease_monitor import FENCE_SECONDS, LeaseMonitor
+from fyke.runner.lease_monitor import OVERDUE_SECONDS, LeaseMonitor
 
 pytestmark = pytest.mark.anyio
 
@@ -75,14 +75,14 @@ async def test_in_a_shared_outage_nothing_is_stopped(setup: Setup) -> None:
     setup.cut_off = True  # from now on: a whole new term
     since = setup.clock.monotonic()
     assert await setup.check(20) == ["a", "b"]
-    assert setup.clock.monotonic() - since <= FENCE_SECONDS + 0.5
+    assert setup.clock.monotonic() - since <= OVERDUE_SECONDS + 0.5
 
 
 async def test_after_a_gap_every_attempt_has_a_new_term(setup: Setup) -> None:
     setup.cut_off = True
     setup.clock.advance(3600)
     assert await setup.monitor.overdue() == []
-    assert await setup.check(FENCE_SECONDS) == []
+    assert await setup.check(OVERDUE_SECONDS) == []
     assert await setup.check(1) == ["a", "b"]
 
 

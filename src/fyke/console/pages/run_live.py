@@ -258,7 +258,7 @@ class _Stream:
         return html + live.partial("#fresh", "outerHTML", text)
 
     def _deleted_message(self) -> bytes:
-        html = self._text("run/lines.html", "gone")
+        html = self._text("run/lines.html", "deleted")
         return live.message(live.partial("#run-ending", "outerHTML", html))
 
     def _part(self, block: str, **values: Any) -> str:

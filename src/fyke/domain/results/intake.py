@@ -204,7 +204,7 @@ class AttemptIntake:
             await self.queue.wait_settled()
 
     async def close(self) -> int:
-        """Accept nothing more, store what is queued, and fence the attempt; return the number of
+        """Accept nothing more, store what is queued, and close the attempt; return the number of
         its rows.
 
         Waits while the store is unavailable; when it is cancelled, the queue is discarded.

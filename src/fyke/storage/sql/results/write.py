@@ -20,7 +20,7 @@ _ROWS = {"id": "int8", "attempt": "int8", "data": "bytea"}
 _UPSERTS = {"run": "int8", "digest": "bytea", "row_id": "int8"}
 _LOG = {"id": "int8", "type": "int2", "group_name": "text", "content": "text", "timestamp": "int8"}
 
-_FENCE = """
+_OPEN_ATTEMPTS = """
     SELECT a.attempt_id, a.number, r.run_id, r.number, r.rows, r.log_entries
     FROM results_attempts a JOIN results_runs r ON r.number = a.run
     WHERE NOT a.closed AND a.attempt_id IN ({placeholders})
@@ -80,15 +80,15 @@ def _lock_open_attempts(
     """Return the open attempts by run id and attempt id; they cannot be closed until the commit."""
     runs: dict[int, RunCounters] = {}
     open_attempts: dict[str, dict[str, OpenAttempt]] = {}
-    locks, fences = _fence_queries(driver, batches)
-    for result in driver.queries(*locks, *fences)[len(locks) :]:
+    locks, open_attempt_queries = _lock_and_attempt_queries(driver, batches)
+    for result in driver.queries(*locks, *open_attempt_queries)[len(locks) :]:
         for attempt_id, attempt, run_id, number, rows, log_entries in result:
             run = runs.setdefault(number, RunCounters(number, rows, log_entries))
             open_attempts.setdefault(run_id, {})[attempt_id] = (attempt, run)
     return open_attempts
 
 
-def _fence_queries(
+def _lock_and_attempt_queries(
     driver: Driver, batches: Sequence[AttemptBatch]
 ) -> tuple[list[_Query], list[_Query]]:
     """Return the queries that lock the runs (none on SQLite), and those for open attempts."""
@@ -100,7 +100,7 @@ def _fence_queries(
         lock_runs = _LOCK_RUNS.format(placeholders=placeholders(len(run_ids)))
         locks = [(lock_runs + driver.for_update, run_ids)]
     return locks, [
-        (_FENCE.format(placeholders=placeholders(len(attempt_ids))) + suffix, attempt_ids)
+        (_OPEN_ATTEMPTS.format(placeholders=placeholders(len(attempt_ids))) + suffix, attempt_ids)
         for attempt_ids in _chunks({batch.attempt_id for batch in batches})
     ]
 
