@@ -121,19 +121,19 @@ class Served:
         return schema, needed
 
 
-def accepts_type(ours: set[str], theirs: str) -> bool:
+def accepts_type(served: set[str], published: str) -> bool:
     """Return whether the server accepts all published types."""
-    return "any" in ours or all(
-        ours & ({kind} | WIDER.get(kind, set())) for kind in theirs.split("|")
+    return "any" in served or all(
+        served & ({kind} | WIDER.get(kind, set())) for kind in published.split("|")
     )
 
 
-def returns_type(ours: set[str], theirs: str) -> bool:
+def returns_type(served: set[str], published: str) -> bool:
     """Return whether the server returns only published types."""
-    allowed = {*theirs.split("|")}
+    allowed = {*published.split("|")}
     if "number" in allowed:
         allowed.add("integer")
-    return bool(ours & {"any"}) or "any" in allowed or ours <= allowed
+    return bool(served & {"any"}) or "any" in allowed or served <= allowed
 
 
 def differences(served: Served, fact: Object) -> Iterator[str]:
@@ -152,10 +152,10 @@ def differences(served: Served, fact: Object) -> Iterator[str]:
 def parameters(served: Served, fact: Object) -> Iterator[str]:
     for line in fact.get("parameters", ()):
         name, place, kind, *required = line.split()
-        ours = served.parameter(name, place)
-        if ours is None or not accepts_type(served.types(ours["schema"]), kind):
+        parameter = served.parameter(name, place)
+        if parameter is None or not accepts_type(served.types(parameter["schema"]), kind):
             yield f"{place} {name}"
-        elif ours["required"] and not required:
+        elif parameter["required"] and not required:
             yield f"{place} {name} is required"
 
 

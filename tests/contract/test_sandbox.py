@@ -471,11 +471,11 @@ print(time.process_time() - cpu, flush=True)
     sandbox = await setup.open(code, cpus=0.2)
     await sandbox.launch({})
     await line(sandbox)
-    free = float(await line(sandbox))
+    unlimited = float(await line(sandbox))
     await sandbox.apply_cpu_limit()
-    bound = float(await line(sandbox))
-    assert bound / 2 < 0.35
-    assert free / 0.4 > bound / 2  # the start of the Worker ran without the limit
+    limited = float(await line(sandbox))
+    assert limited / 2 < 0.35
+    assert unlimited / 0.4 > limited / 2  # the start of the Worker ran without the limit
 
 
 async def test_probe_reports_the_level(setup: SandboxSetup, request: pytest.FixtureRequest) -> None:

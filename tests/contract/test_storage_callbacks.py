@@ -37,16 +37,16 @@ async def test_the_latest_attempts_are_kept(state: State) -> None:
     await add_deliveries(state, delivery)
     tries = [DeliveryAttempt(delivery.id, at, 500, "", 7) for at in range(KEPT_TRIES + 5)]
     await state.write(lambda tx: [tx.outbox.add_try(attempt) for attempt in tries])
-    kept = await state.read(lambda tx: tx.outbox.tries_of([delivery.id, "msg_other"]))
-    assert kept == {delivery.id: tries[5:]}
+    stored = await state.read(lambda tx: tx.outbox.tries_of([delivery.id, "msg_other"]))
+    assert stored == {delivery.id: tries[5:]}
 
 
 async def test_the_log_is_filtered_and_paged(state: State) -> None:
     owner, run = await a_run(state)
     other, foreign = await a_run(state)
     deliveries = [
-        records.delivery(owner, run, receiver=hook, created_at=at, state=kept)
-        for at, (hook, kept) in enumerate(
+        records.delivery(owner, run, receiver=receiver, created_at=at, state=delivery_state)
+        for at, (receiver, delivery_state) in enumerate(
             [
                 ("http://a.example:80", DeliveryState.FAILED),
                 ("http://a.example:8080", DeliveryState.PENDING),
@@ -74,18 +74,18 @@ async def test_the_log_is_filtered_and_paged(state: State) -> None:
 async def test_waiting_deliveries_of_a_receiver_can_be_cancelled(state: State) -> None:
     owner, run = await a_run(state)
     hook = "http://a.example:80"
-    waits = records.delivery(owner, run, receiver=hook, next_at=900)
-    flies = records.delivery(owner, run, receiver=hook, claimed_until=500)
+    waiting = records.delivery(owner, run, receiver=hook, next_at=900)
+    claimed = records.delivery(owner, run, receiver=hook, claimed_until=500)
     other = records.delivery(owner, run, receiver="https://a.example:443")
-    await add_deliveries(state, waits, flies, other)
+    await add_deliveries(state, waiting, claimed, other)
     assert await state.write(lambda tx: tx.outbox.fail_pending(owner, hook, "why", 100)) == 1
     by_id = {
         delivery.id: delivery for delivery in await state.read(lambda tx: tx.outbox.of_run(run))
     }
-    assert by_id[waits.id] == replace(
-        waits, state=DeliveryState.FAILED, last_error="why", ended_at=100
+    assert by_id[waiting.id] == replace(
+        waiting, state=DeliveryState.FAILED, last_error="why", ended_at=100
     )
-    assert (by_id[flies.id], by_id[other.id]) == (flies, other)
+    assert (by_id[claimed.id], by_id[other.id]) == (claimed, other)
 
 
 async def test_receivers_are_created_once_per_account(state: State) -> None:
@@ -95,8 +95,8 @@ async def test_receivers_are_created_once_per_account(state: State) -> None:
     assert await state.read(lambda tx: tx.receivers.get(owner, hook)) is None
     fresh = await state.write(lambda tx: tx.receivers.lock(owner, hook))
     assert fresh == Receiver(owner, hook)
-    kept = replace(fresh, failing_since=1, last_success_at=2, last_failure_at=3, disabled_at=4)
-    await state.write(lambda tx: tx.receivers.save(kept))
-    assert await state.write(lambda tx: tx.receivers.lock(owner, hook)) == kept
+    changed = replace(fresh, failing_since=1, last_success_at=2, last_failure_at=3, disabled_at=4)
+    await state.write(lambda tx: tx.receivers.save(changed))
+    assert await state.write(lambda tx: tx.receivers.lock(owner, hook)) == changed
     await state.write(lambda tx: tx.receivers.lock(other, hook))
-    assert await state.read(lambda tx: tx.receivers.of_account(owner)) == [kept]
+    assert await state.read(lambda tx: tx.receivers.of_account(owner)) == [changed]

@@ -83,7 +83,7 @@ def _dump(url: str) -> str:
 
 
 def load(folder: Path, state: str, results: str) -> None:
-    """Make the databases of a release at these URLs, both SQLite or both PostgreSQL."""
+    """Create the databases of a release at these URLs, both SQLite or both PostgreSQL."""
     if state.startswith("sqlite"):
         for url, name in ((state, STATE), (results, RESULTS)):
             with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:

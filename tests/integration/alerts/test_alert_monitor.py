@@ -94,9 +94,11 @@ async def test_a_budget_alert_is_raised_once_a_month(app: App) -> None:
     [alert] = await alerts_of(app)
     assert (alert.rule_id, alert.run_id) == (rule.id, runs[0].id)
     assert "of 0.003 MB of traffic are used" in alert.sentence
-    ahead = await alerts.preview(owner, fields)
-    assert (ahead.runs, ahead.traffic_bytes) == (0, 8192)
-    assert ahead.now is not None and ahead.now.sentence.endswith("of 0.003 MB of traffic are used")
+    preview = await alerts.preview(owner, fields)
+    assert (preview.runs, preview.traffic_bytes) == (0, 8192)
+    assert preview.now is not None and preview.now.sentence.endswith(
+        "of 0.003 MB of traffic are used"
+    )
 
 
 async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
@@ -159,12 +161,12 @@ async def test_a_run_that_cannot_be_evaluated_does_not_delay_the_others(
     fine = await a_run(app, Outcome.EXIT_CODE)
     page = app.results.page
 
-    async def fails(run_id: str, *args: Any, **options: Any) -> Any:
+    async def page_or_error(run_id: str, *args: Any, **options: Any) -> Any:
         if run_id == broken.id:
             raise OSError("a fault")
         return await page(run_id, *args, **options)
 
-    monkeypatch.setattr(app.results, "page", fails)
+    monkeypatch.setattr(app.results, "page", page_or_error)
     watch = AlertMonitor(app.storage, app.results)
     pause = await watch.process_pending()
     assert pause is not None and 0 < pause <= 30
@@ -185,12 +187,12 @@ async def test_rules_changed_during_the_evaluation_are_read_again(
     await a_run(app, rows=[{}, {"price": 1}, {"price": 1}])
     totals, changed = app.results.totals, []
 
-    async def meanwhile(*args: Any, **options: Any) -> Any:
+    async def change_rule_first(*args: Any, **options: Any) -> Any:
         if not changed:
             changed.append(await alerts.change_rule(owner, rule.id, replace(fields, percent=10)))
         return await totals(*args, **options)
 
-    monkeypatch.setattr(app.results, "totals", meanwhile)
+    monkeypatch.setattr(app.results, "totals", change_rule_first)
     [alert] = await alerts_of(app)
     assert "(33.3 %; 10 % are allowed)" in alert.sentence
 
@@ -220,10 +222,10 @@ async def killed_servers(app: App, folder: Path, kills: int, runs: int) -> None:
     for number in range(runs):
         outcome = Outcome.EXIT_CODE if number % 2 else Outcome.SUCCEEDED
         ended.append((await a_run(app, outcome, rows=[{}])).id)
-    died = 0
+    killed = 0
     for number in range(kills):
-        died += await asyncio.to_thread(kill_at, folder, 1 + number % 3)
-    assert died == kills
+        killed += await asyncio.to_thread(kill_at, folder, 1 + number % 3)
+    assert killed == kills
     raised = await alerts_of(app)
     assert [alert.run_id for alert in raised] == ended  # each once, in the order of their ends
     count, _ = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=1)

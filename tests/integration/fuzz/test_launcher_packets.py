@@ -73,8 +73,8 @@ async def test_no_packet_crashes_the_launcher_or_opens_a_sandbox(count: int) -> 
                 sock.recv(65_536)
                 before = len(os.listdir(folder))
                 for _ in range(count):
-                    passed = [0] * dice.choice((0, 0, 0, 3))
-                    socket.send_fds(sock, [packet(dice, str(home))], passed)
+                    descriptors = [0] * dice.choice((0, 0, 0, 3))
+                    socket.send_fds(sock, [packet(dice, str(home))], descriptors)
                     answer = json.loads(sock.recv(65_536))
                     refused += "error" in answer
                     assert "error" in answer or isinstance(answer["result"], list)
