@@ -40,7 +40,7 @@ def _ip(*arguments: str, pid: int = 0) -> None:
 
 
 async def _wire(pid: int) -> None:
-    """Connect this network with the one of a process; the other end has the public address."""
+    """Connect this network with that of a process, whose end gets the public address."""
     _ip("link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(pid))
     _ip("addr", "add", f"{NEAR}/30", "dev", "near")
     _ip("link", "set", "near", "up")

@@ -19,8 +19,8 @@ settings.load_profile(MODE or "share")
 
 
 def examples(share: int, whole: int = 0, **options: Any) -> settings:
-    """Settings for ``@given``, without a deadline unless ``more`` has one. ``share`` is the number
-    of examples in the ordinary suite, ``whole`` the number in the whole suite if it differs.
+    """Settings for ``@given``, without a deadline unless ``options`` has one. ``share`` is the
+    number of examples in the ordinary suite, ``whole`` that in the whole suite if it differs.
     """
     count = {"few": min(share, max(FEW, share // 12)), "all": whole or share}.get(MODE, share)
     return settings(**{"max_examples": count, "deadline": None, **options})

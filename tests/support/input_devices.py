@@ -103,7 +103,7 @@ class Keyboard:
         chooser.value.set_files(file)
 
     def reach(self, locator: Locator) -> None:
-        """Move the focus to ``thing`` with Tab, and check that it can be seen."""
+        """Move the focus to ``locator`` with Tab, and check that it can be seen."""
         expect(locator).to_be_visible()
         for _ in range(STEPS):
             focus = locator.evaluate(_FOCUS)

@@ -25,7 +25,7 @@ from fyke.egress.protocols import ClientProtocol, UpstreamProtocol, prepare
 from fyke.egress.rules import TargetRefused
 from fyke.egress.throttle import SiteVisit, StatusReader, Throttled
 
-if TYPE_CHECKING:  # that module creates the connections of this one
+if TYPE_CHECKING:  # ``AttemptProxy`` creates the connections
     from fyke.egress.attempt_proxy import AttemptProxy
 
 _log = logging.getLogger(__name__)

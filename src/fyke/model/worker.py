@@ -162,7 +162,7 @@ class EnvironmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VersionEnvironment:
-    """The result of the last installation of a version's dependencies, or that one is due.
+    """The result of the last installation of a version's dependencies; or an installation is due.
 
     ``reason``: why it failed. ``runner_id``: the runner that prepares it, ``""`` before one does.
     ``tries``: how often in a row a fault of the platform has stopped it, and ``not_before``: when

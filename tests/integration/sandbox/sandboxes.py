@@ -302,7 +302,7 @@ _free: dict[tuple[Path, ...], list[_StartedLauncher]] = {}
 @asynccontextmanager
 async def used_launcher(find_links: Sequence[Path] = ()) -> AsyncIterator[SandboxSetup]:
     """A launcher that tests use one after another, because starting one takes as long as starting a
-    sandbox. Its tools may read the folder ``wheels`` of its data folder, and ``more``. A launcher
+    sandbox. Its tools may read ``wheels`` in its data folder, and ``find_links``. A launcher
     that has ended or still has files is not reused.
     """
     free = _free.setdefault(tuple(find_links), [])

@@ -140,7 +140,7 @@ async def _try(setup: SandboxSetup, language: Language) -> int:
 
 
 async def test_a_sent_packet_is_detected(net: Network) -> None:
-    """The same probes are captured without a sandbox, or the other test would prove nothing."""
+    """Without a sandbox the same probes are captured. This shows that the other test can fail."""
     tries = """
 import socket
 for family, kind, address in (

@@ -40,8 +40,8 @@ def enqueue_terminal(tx: Transaction, run: Run) -> None:
 
 
 def give_up_running(tx: Transaction, run_id: str, endpoint_id: str = "") -> None:
-    """Supersede the running callback of an ended run, if it waits for a retry. It is the one to the
-    callback URL of the run, or to the endpoint ``endpoint_id``.
+    """Supersede the running callback of an ended run, if it waits for a retry: the call of its
+    callback URL, or with ``endpoint_id`` that of this endpoint.
     """
     running = tx.outbox.lock_running(run_id, endpoint_id)
     if running is not None and running.tries and not running.claimed_until:

@@ -74,8 +74,8 @@ def _checked(input_schema: str, custom: dict[str, Any], max_subtasks: int) -> _C
 @dataclass(frozen=True, slots=True)
 class StartRequest:
     """A request to start a run. ``input`` is the whole object with ``parameters``. With the ``key``
-    of an earlier start, that one is returned. ``in_transaction`` is called in the transaction that
-    writes the run; when it raises, no run is created.
+    of an earlier start, the run of that start is returned. ``in_transaction`` is called in the
+    transaction that writes the run; when it raises, no run is created.
     """
 
     worker_ref: str
