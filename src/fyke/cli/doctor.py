@@ -208,11 +208,11 @@ def _server(settings: Settings, home: str | None) -> _RunningServer | None:
 
 def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:
     if server is not None:
-        but = f", but {server.not_ready}" if server.not_ready else ""
+        problem = f", but {server.not_ready}" if server.not_ready else ""
         return CheckResult(
             "server",
-            FAILED if but else OK,
-            f"{server.location.url} answers{but}",
+            FAILED if problem else OK,
+            f"{server.location.url} answers{problem}",
             'see the log of "fyke up" for the reason',
         )
     address = f"{settings.host}:{settings.port}"

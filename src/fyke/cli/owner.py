@@ -1,4 +1,4 @@
-"""Act as the owner of a data folder when started as root.
+"""Acts as the owner of a data folder when started as root.
 
 Otherwise root would create files that the platform cannot write.
 """
