@@ -26,7 +26,9 @@ from support.rows import plain, upsert
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_database_with_both_is_compared(postgres_url: str, tmp_path: Path) -> None:
+async def test_state_and_rows_in_one_database_are_compared(
+    postgres_url: str, tmp_path: Path
+) -> None:
     migrate(postgres_url)
     migrate_results(postgres_url)
     engine = make_engine(postgres_url, durable=False)

@@ -126,8 +126,7 @@ async def test_a_transaction_that_locks_a_run_sees_the_last_subtask_end(state: S
     await other.close()
 
 
-async def test_an_abort_and_a_lease_never_miss_each_other(state: State) -> None:
-    """An abort either finds the attempt or has ended its subtask."""
+async def test_an_abort_finds_the_attempt_or_has_ended_its_subtask(state: State) -> None:
     other = another(state)
     for _ in range(15):
         [run] = await state.write(seed_many([3]))

@@ -187,7 +187,7 @@ async def test_nothing_is_prepared_while_a_run_waits_that_could_start(state: Sta
     assert await taken(state) == version
 
 
-async def test_a_version_that_an_attempt_prepares_is_left_to_it(state: State) -> None:
+async def test_a_runner_leaves_a_version_to_the_attempt_that_prepares_it(state: State) -> None:
     (version,) = await published(state, "1.0.0")
     worker = await state.read(lambda tx: tx.workers.get(version.worker_id))
     await state.write(lambda tx: records.seed_run(tx, worker.account_id, worker.id))

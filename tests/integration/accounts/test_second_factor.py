@@ -239,7 +239,7 @@ async def test_a_password_link_leaves_the_second_factor_on(auth: Auth) -> None:
     )
 
 
-async def test_after_it_is_switched_off_the_password_is_enough(auth: Auth) -> None:
+async def test_after_a_second_factor_is_disabled_the_password_is_enough(auth: Auth) -> None:
     session = await auth.add("ada")
     _, codes = await auth.with_app(session)
     other = await enter(auth, "ada", codes[0])
@@ -255,7 +255,7 @@ async def test_after_it_is_switched_off_the_password_is_enough(auth: Auth) -> No
     assert await actions(auth, of=set(expected)) == expected
 
 
-async def test_the_operator_resets_it_with_the_local_key_only(auth: Auth) -> None:
+async def test_the_operator_resets_a_second_factor_with_the_local_key_only(auth: Auth) -> None:
     session = await auth.add("ada", "owner")
     await auth.with_app(session)
     ada = await auth.caller(session)

@@ -226,7 +226,7 @@ async def test_a_bad_request_changes_nothing(api: Api, body: dict[str, Any], wor
     fails(await api.post(BULK, body), 400, 4000, words)
 
 
-async def test_a_single_id_means_one_run(api: Api) -> None:
+async def test_a_single_id_is_accepted_for_one_run(api: Api) -> None:
     data = await api.ok(BULK, {"action": "abort", "runs": NOWHERE})
     assert [item["slug"] for item in data["list"]] == [NOWHERE]
 
@@ -252,7 +252,7 @@ async def test_the_reason_of_an_end_is_returned_as_code_and_parameters(app: App,
     assert export[1].split(",")[6:8] == ["timeout", "timeout"]
 
 
-async def test_a_code_that_ends_no_run_is_refused_with_the_valid_ones(api: Api) -> None:
+async def test_an_invalid_reason_code_is_refused_with_the_valid_codes(api: Api) -> None:
     answer = await api.get(RUNS, params={"reason": "plan_full"})
     fails(answer, 400, 4000, "reason: unknown reason 'plan_full'; use exit_code, no_browser,")
 

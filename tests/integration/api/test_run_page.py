@@ -91,7 +91,9 @@ async def test_a_hundred_thousand_lines_are_searched_in_one_request(
     assert [line["position"] for line in errors["list"]][-1] == 100_000  # type: ignore[attr-defined]  # a list
 
 
-async def test_usage_is_a_curve_and_lines_that_add_up(tmp_path: Path, templates: Path) -> None:
+async def test_usage_has_a_curve_and_cost_lines_that_add_up(
+    tmp_path: Path, templates: Path
+) -> None:
     prices = Prices(Decimal("0.3"), Decimal("0.07"), Decimal("1.9"))
     async with open_app(tmp_path, templates, prices=prices) as app:
         await app.services.accounts.credit(

@@ -209,7 +209,7 @@ async def test_a_replayed_response_has_a_header_that_says_so(app: App, api: Api)
     assert (other.status_code, REPLAYED in other.headers) == (409, False)
 
 
-async def test_all_but_one_of_concurrent_starts_are_marked_as_replayed(app: App, api: Api) -> None:
+async def test_concurrent_starts_after_the_first_are_marked_as_replayed(app: App, api: Api) -> None:
     worker = await app.publish()
     starts = [api.post(RUN, start_body(worker.id), headers=KEY) for _ in range(20)]
     answers = await asyncio.gather(*starts)

@@ -40,7 +40,7 @@ async def listening_backends(postgres: PostgresServer) -> int:
     return int(str(row[0])) if row else 0
 
 
-async def test_both_connections_come_back_after_the_server_cut_them(
+async def test_both_connections_are_opened_again_after_the_server_cut_them(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
     signals = PostgresSignals(postgres_url)
