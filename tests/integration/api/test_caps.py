@@ -89,10 +89,12 @@ async def test_only_owners_and_the_operator_set_caps(priced: App, priced_api: Ap
             await priced.services.spending.change(member, CapChange(run=Decimal(1)))
 
 
-async def use(app: App, traffic: int) -> dict[str, Any]:
+async def report_traffic(app: App, traffic: int) -> dict[str, Any]:
     """Report this many bytes for every active attempt; return the orders for the runner."""
-    living = await app.storage.read(lambda tx: tx.runs.active_attempts())
-    reports = [AttemptReport(attempt, AttemptUsage(traffic_bytes=traffic)) for attempt in living]
+    active_attempts = await app.storage.read(lambda tx: tx.runs.active_attempts())
+    reports = [
+        AttemptReport(attempt, AttemptUsage(traffic_bytes=traffic)) for attempt in active_attempts
+    ]
     return dict((await app.attempts.report(reports, 15_000)).stop)
 
 
@@ -102,8 +104,8 @@ async def test_the_cap_for_one_run_stops_it(priced: App, priced_api: Api) -> Non
     run = (await priced_api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
     leases = await priced.begin()
     share = 2 * 10**9 // len(leases)
-    assert await use(priced, share - 10_000) == {}
-    stopped = await use(priced, share + 10_000)
+    assert await report_traffic(priced, share - 10_000) == {}
+    stopped = await report_traffic(priced, share + 10_000)
     assert {end.message for end in stopped.values()} == {
         "Stopped: the account's cap of 2 USD for one run was reached"
     }
@@ -127,7 +129,7 @@ async def test_a_month_whose_cap_is_spent_or_held_refuses_the_start(
     body = {"input": start_body(worker.id)["input"]}
     fails(await priced_api.post(f"/api/v2/workers/{worker.id}/runs", body), 400, 30001, "cap for")
     leases = await priced.begin()
-    stopped = await use(priced, 3 * 10**9)
+    stopped = await report_traffic(priced, 3 * 10**9)
     assert {end.message for end in stopped.values()} == {
         "Stopped: the 3 USD that were left of the account's cap for the month were used up"
     }
@@ -145,10 +147,10 @@ async def test_lowering_a_cap_stops_active_runs(priced: App, priced_api: Api) ->
         await priced_api.ok("/api/v1/scraper/run", body)
     leases = await priced.begin()
     per_run = len(leases) // 2
-    assert await use(priced, 2 * 10**9 // per_run) == {}  # two dollars each
+    assert await report_traffic(priced, 2 * 10**9 // per_run) == {}  # two dollars each
     await change(priced_api, month_cap=5)
-    assert await use(priced, 2 * 10**9 // per_run) == {}
-    stopped = await use(priced, 25 * 10**8 // per_run)
+    assert await report_traffic(priced, 2 * 10**9 // per_run) == {}
+    stopped = await report_traffic(priced, 25 * 10**8 // per_run)
     assert {end.message for end in stopped.values()} == {
         "Stopped: the account's cap for the month was lowered to 5 USD, which was reached"
     }

@@ -15,7 +15,7 @@ INPUT = {"parameters": {"custom": {"urls": [{"url": "https://a.example"}]}}}
 GOOD = python_project("from sdk import CoreSDK\n", schema=SCHEMA)
 
 
-async def a_task(app: App, title: str = "Prices", **options: Any) -> str:
+async def a_task(app: App, title: str = "Prices") -> str:
     worker = await app.publish()
     task = await app.services.tasks.create(app.owner, worker.id, title, INPUT, None)
     return task.id

@@ -61,26 +61,26 @@ async def test_the_sums_equal_those_of_the_ledger(priced: App, priced_api: Api) 
     entries = await priced.storage.read(
         lambda tx: tx.ledger.entries(priced.owner.account_id, limit=10_000)
     )
-    of = {k: sum(e.usd_micros for e in entries if e.kind is k) for k in EntryKind}
+    sums = {k: sum(e.usd_micros for e in entries if e.kind is k) for k in EntryKind}
     traffic = sum(e.traffic_bytes for e in entries if e.kind is EntryKind.USAGE)
-    assert of[EntryKind.USAGE] < 0 < of[EntryKind.CREDIT] and traffic < 0
+    assert sums[EntryKind.USAGE] < 0 < sums[EntryKind.CREDIT] and traffic < 0
     for by in ("day", "month"):
         report = data_as(usage.UsageReport, await priced_api.get(f"/api/fyke/usage?by={by}"))
         total = report["total"]
-        assert Decimal(total["usage"]) == Decimal(-of[EntryKind.USAGE]) / 10**6
-        assert Decimal(total["credited"]) == Decimal(of[EntryKind.CREDIT]) / 10**6
+        assert Decimal(total["usage"]) == Decimal(-sums[EntryKind.USAGE]) / 10**6
+        assert Decimal(total["credited"]) == Decimal(sums[EntryKind.CREDIT]) / 10**6
         assert (total["runs"], total["traffic"]) == (25, -traffic)
         assert total["runs"] == total["succeeded"] + total["failed"] + total["aborted"]
         for name in ("usage", "credited"):
             assert sum(Decimal(bar[name]) for bar in report["list"]) == Decimal(total[name])
         for name in ("runs", "results", "traffic"):
             assert sum(bar[name] for bar in report["list"]) == total[name]
-    for part, least in (("worker", 2), ("task", 1), ("key", 2)):
+    for part, minimum in (("worker", 2), ("task", 1), ("key", 2)):
         split = data_as(usage.UsageParts, await priced_api.get(f"/api/fyke/usage/parts?by={part}"))
         parts = split["list"]
         assert sum(Decimal(entry["usage"]) for entry in parts) == Decimal(total["usage"])
         assert sum(entry["runs"] for entry in parts) == 25 and not split["others"]
-        assert len(parts) >= least
+        assert len(parts) >= minimum
     names = {entry["name"] for entry in parts}
     assert names >= {"local", "ci"}
 

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.anyio
 ENDS = ("run.succeeded", "run.failed", "run.aborted")
 
 
-async def came(receiver: Receiver, path: str, count: int = 1) -> list[Received]:
+async def wait_for(receiver: Receiver, path: str, count: int = 1) -> list[Received]:
     return await asyncio.to_thread(receiver.wait, path, count)
 
 
-def verified(secret: str, received: Received) -> dict[str, Any]:
+def verify(secret: str, received: Received) -> dict[str, Any]:
     payload: dict[str, Any] = Webhook(secret).verify(received.body, received.headers)
     return payload
 
@@ -35,13 +35,13 @@ async def test_an_endpoint_is_notified_of_the_start_and_then_of_the_end(
     working: App, receiver: Receiver
 ) -> None:
     fields = EndpointFields("All", receiver.url("/all"), ("run.started", *ENDS))
-    endpoint = await working.services.webhooks.add(working.owner, fields)
+    created = await working.services.webhooks.add(working.owner, fields)
     await working.services.webhooks.add(
         working.owner, replace(fields, name="Failures", url=receiver.url("/bad"), events=ENDS[1:2])
     )
     run = await a_run(working)
     failed = await a_run(working, Outcome.EXIT_CODE)
-    messages = [verified(endpoint.secret, message) for message in await came(receiver, "/all", 4)]
+    messages = [verify(created.secret, message) for message in await wait_for(receiver, "/all", 4)]
     assert [message["type"] for message in messages if message["data"]["run_slug"] == run.id] == [
         "run.started", "run.succeeded",
     ]  # fmt: skip
@@ -49,11 +49,11 @@ async def test_an_endpoint_is_notified_of_the_start_and_then_of_the_end(
     assert last["data"]["result_count"] == 1
     assert (last["data"]["worker_slug"], last["data"]["version"]) == (run.worker_id, run.version)
     assert last["timestamp"].endswith("Z")
-    [bad] = await came(receiver, "/bad")
+    [bad] = await wait_for(receiver, "/bad")
     assert (bad.data["type"], bad.data["data"]["run_slug"]) == ("run.failed", failed.id)
     assert bad.data["data"]["error_message"]
     with pytest.raises(WebhookVerificationError):
-        verified(endpoint.secret, bad)
+        verify(created.secret, bad)
 
 
 async def test_both_secrets_verify_for_a_day_after_a_rotation(
@@ -65,18 +65,18 @@ async def test_both_secrets_verify_for_a_day_after_a_rotation(
     new = await webhooks.rotate(working.owner, old.endpoint.id)
     assert new.secret != old.secret
     await a_run(working)
-    [message] = await came(receiver, "/x")
+    [message] = await wait_for(receiver, "/x")
     assert len(message.headers["webhook-signature"].split()) == 2
-    assert verified(old.secret, message) == verified(new.secret, message)
+    assert verify(old.secret, message) == verify(new.secret, message)
     # a day later
     view = await webhooks.get(working.owner, old.endpoint.id)
     expired = replace(view.endpoint, old_until=view.endpoint.old_until - OLD_SECRET_MS)
     await working.storage.write(lambda tx: tx.webhooks.save(expired))
     await a_run(working)
-    _, message = await came(receiver, "/x", 2)
-    assert verified(new.secret, message)["type"] == "run.succeeded"
+    _, message = await wait_for(receiver, "/x", 2)
+    assert verify(new.secret, message)["type"] == "run.succeeded"
     with pytest.raises(WebhookVerificationError):
-        verified(old.secret, message)
+        verify(old.secret, message)
 
 
 async def test_a_failing_endpoint_is_marked_and_a_new_address_gets_the_pending_messages(
@@ -84,20 +84,20 @@ async def test_a_failing_endpoint_is_marked_and_a_new_address_gets_the_pending_m
 ) -> None:
     webhooks, owner = working.services.webhooks, working.owner
     receiver.reply("/old", Reply(503))
-    endpoint = await webhooks.add(owner, EndpointFields("One", receiver.url("/old"), ENDS))
+    created = await webhooks.add(owner, EndpointFields("One", receiver.url("/old"), ENDS))
     await a_run(working)
-    await came(receiver, "/old")
+    await wait_for(receiver, "/old")
     async with asyncio.timeout(10):
-        while not (view := await webhooks.get(owner, endpoint.endpoint.id)).endpoint.last_at:
+        while not (view := await webhooks.get(owner, created.endpoint.id)).endpoint.last_at:
             await asyncio.sleep(0.01)
     assert (view.endpoint.last_status, view.endpoint.failing_since > 0) == (503, True)
     assert view.next_at > view.endpoint.last_at
     moved = EndpointFields("One", receiver.url("/new"), ENDS)
-    await webhooks.change(owner, endpoint.endpoint.id, moved)
-    [message] = await came(receiver, "/new")
-    assert verified(endpoint.secret, message)["type"] == "run.succeeded"
+    await webhooks.change(owner, created.endpoint.id, moved)
+    [message] = await wait_for(receiver, "/new")
+    assert verify(created.secret, message)["type"] == "run.succeeded"
     async with asyncio.timeout(10):
-        while (view := await webhooks.get(owner, endpoint.endpoint.id)).endpoint.failing_since:
+        while (view := await webhooks.get(owner, created.endpoint.id)).endpoint.failing_since:
             await asyncio.sleep(0.01)
     assert (view.endpoint.last_status, view.next_at) == (200, 0)
     assert len(receiver.at("/old")) == 1
@@ -109,10 +109,10 @@ async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed
     """Without the timers: deliveries are written, fail, and are replayed."""
     webhooks, callbacks, owner = app.services.webhooks, app.services.callbacks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS)
-    endpoint = await webhooks.add(owner, fields)
-    of_endpoint = DeliveryFilter(endpoint_id=endpoint.endpoint.id)
+    created = await webhooks.add(owner, fields)
+    of_endpoint = DeliveryFilter(endpoint_id=created.endpoint.id)
     await a_run(app)
-    await webhooks.change(owner, endpoint.endpoint.id, replace(fields, enabled=False))
+    await webhooks.change(owner, created.endpoint.id, replace(fields, enabled=False))
     await a_run(app)
     count, deliveries = await callbacks.page(owner, of_endpoint, offset=0, limit=9)
     assert (count, deliveries[0].delivery.state) == (1, DeliveryState.FAILED)
@@ -120,10 +120,10 @@ async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed
     with pytest.raises(Refused, match="'One' is switched off"):
         await callbacks.replay(owner, deliveries[0].delivery.id)
     on = replace(fields, url=receiver.url("/y"))
-    await webhooks.change(owner, endpoint.endpoint.id, on)
+    await webhooks.change(owner, created.endpoint.id, on)
     replayed = await callbacks.replay(owner, deliveries[0].delivery.id)
     assert (replayed.delivery.state, replayed.delivery.url) == (DeliveryState.PENDING, on.url)
-    await webhooks.remove(owner, endpoint.endpoint.id)
+    await webhooks.remove(owner, created.endpoint.id)
     with pytest.raises(Refused, match="has been removed"):
         await callbacks.replay(owner, deliveries[0].delivery.id)
 
@@ -131,23 +131,23 @@ async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed
 async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> None:
     webhooks, owner = app.services.webhooks, app.owner
     fields = EndpointFields("One", receiver.url("/x"), ENDS, enabled=False)
-    endpoint = await webhooks.add(owner, fields)
+    created = await webhooks.add(owner, fields)
     receiver.reply("/x", Reply(200, text="thanks"), Reply(500, text="x" * 5000))
-    trial = await webhooks.test(owner, endpoint.endpoint.id)
+    trial = await webhooks.test(owner, created.endpoint.id)
     assert (trial.accepted, trial.answer.status, trial.answer.reply) == (True, 200, "thanks")
     assert [step.name for step in trial.steps] == ["resolve", "connect", "send", "answer"]
     assert all(step.ok for step in trial.steps)
     times = [step.at_ms for step in trial.steps]
     assert times == sorted(times) and times[-1] <= trial.duration_ms + 1
     [message] = receiver.at("/x")
-    assert verified(endpoint.secret, message)["type"] == "webhook.test"
+    assert verify(created.secret, message)["type"] == "webhook.test"
     assert message.body.decode() == trial.body
     assert message.headers["webhook-id"] == trial.message_id
-    trial = await webhooks.test(owner, endpoint.endpoint.id)
+    trial = await webhooks.test(owner, created.endpoint.id)
     assert (trial.accepted, trial.answer.status, len(trial.answer.reply)) == (False, 500, 1000)
-    away = replace(fields, url="http://127.0.0.1:1024/")
-    await webhooks.change(owner, endpoint.endpoint.id, away)
-    trial = await webhooks.test(owner, endpoint.endpoint.id)
+    unreachable = replace(fields, url="http://127.0.0.1:1024/")
+    await webhooks.change(owner, created.endpoint.id, unreachable)
+    trial = await webhooks.test(owner, created.endpoint.id)
     assert (trial.accepted, trial.answer.status) == (False, 0)
     assert [(step.name, step.ok) for step in trial.steps] == [("resolve", True), ("connect", False)]
     assert "refused" in trial.steps[-1].detail

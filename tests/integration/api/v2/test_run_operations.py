@@ -35,7 +35,7 @@ async def data(api: Api, path: str, **options: Any) -> Any:
     return answer.json()["data"]
 
 
-def places(worker: str, run: str) -> list[str]:
+def paths_of(worker: str, run: str) -> list[str]:
     """All paths of a run that is the newest of its account and of its worker."""
     return [
         f"{RUNS}/{run}",
@@ -81,7 +81,7 @@ async def test_every_operation_returns_a_run_with_all_fields_of_the_contract(
         "finished_at": stored.finished_at // 1000,
         "duration": stored.finished_at // 1000 - stored.started_at // 1000,
     }
-    for path in places(worker, run):
+    for path in paths_of(worker, run):
         assert await data(api, path) == expected
         reads_as(WorkerRun, await api.get(path))
 
@@ -117,7 +117,7 @@ async def test_runs_of_v1_are_visible_in_v2_with_their_own_origin(
 
 async def test_without_a_run_the_last_run_is_not_found(app: App, api: Api) -> None:
     worker = await app.publish()
-    for path in places(worker.id, "last")[1:]:
+    for path in paths_of(worker.id, "last")[1:]:
         for suffix in ("", "/log", "/result", "/export"):
             body = fails(await api.get(path + suffix), 404, 70001)
             assert body["message"] == "run record does not exist"
@@ -149,11 +149,11 @@ async def test_a_run_of_another_account_is_not_found(app: App, api: Api, run_slu
         "POST /rerun",
     ):
         method, _, suffix = request.partition(" ")
-        seen = []
+        errors = []
         for run in (run_slug, ABSENT, "no%20such%7Erun"):
             answer = await api.send(method, f"{RUNS}/{run}{suffix}", key=app.other_key)
-            seen.append(fails(answer, 404, 70001) | {"request_id": ""})
-        assert seen[0] == seen[1] == seen[2]
+            errors.append(fails(answer, 404, 70001) | {"request_id": ""})
+        assert errors[0] == errors[1] == errors[2]
 
 
 async def test_an_unknown_worker_has_no_last_run(app: App, api: Api) -> None:
@@ -264,7 +264,7 @@ async def test_the_list_is_filtered_by_time_including_the_whole_final_day(
 @pytest.mark.slow
 async def test_an_abort_has_no_data_and_may_be_repeated(app: App, api: Api) -> None:
     worker, _ = await finished(app, api)
-    for index, path in enumerate(places(worker, "")):
+    for index, path in enumerate(paths_of(worker, "")):
         run = await start(api)
         place = path + run if index == 0 else path
         for _ in range(2):
@@ -301,27 +301,27 @@ async def test_each_client_reads_aborting_once_after_the_worker_has_stopped(
     assert (await api.post(f"{RUNS}/{run}/abort")).status_code == 200
     await app.end(lease, Outcome.ABORTED)
 
-    async def word(path: str = f"{RUNS}/{run}", **headers: str) -> str:
+    async def status_of(path: str = f"{RUNS}/{run}", **headers: str) -> str:
         answer = await api.get(path, headers={"user-agent": "sample/1", **headers})
         return str(answer.json()["data"]["status"])
 
     listed = await api.get(RUNS, headers={"user-agent": "sample/1"})
     assert listed.json()["data"]["list"][0]["status"] == "aborting"
-    assert [await word(), await word(), await word(f"{RUNS}/last")] == [
+    assert [await status_of(), await status_of(), await status_of(f"{RUNS}/last")] == [
         "aborting",
         "aborted",
         "aborted",
     ]
     other = {"user-agent": "agent/2"}
-    assert [await word(**other), await word(**other)] == ["aborting", "aborted"]
+    assert [await status_of(**other), await status_of(**other)] == ["aborting", "aborted"]
     own = {"user-agent": "made for this API"}
-    assert await word(f"{RUNS}/{run}?wait=1", **own) == "aborted"
-    assert await word(**own) == "aborted"
+    assert await status_of(f"{RUNS}/{run}?wait=1", **own) == "aborted"
+    assert await status_of(**own) == "aborted"
     reader = {"user-agent": "reader/3"}
     authorized = reader | {"api-key": api.key}
     stream = await api.http.get(f"{RUNS}/{run}/events", headers=authorized)
     assert "event: end" in stream.text
-    assert await word(**reader) == "aborted"
+    assert await status_of(**reader) == "aborted"
 
 
 async def test_after_the_grace_period_every_client_reads_aborted(app: App) -> None:
@@ -335,12 +335,12 @@ async def test_after_the_grace_period_every_client_reads_aborted(app: App) -> No
 
 async def test_a_run_that_has_ended_cannot_be_aborted(app: App, api: Api) -> None:
     await app.publish()
-    for outcome, word in ((Outcome.SUCCEEDED, "succeeded"), (Outcome.TIMEOUT, "failed")):
+    for outcome, status in ((Outcome.SUCCEEDED, "succeeded"), (Outcome.TIMEOUT, "failed")):
         run = await start(api)
         await app.execute([], outcome)
         for path in (f"{RUNS}/{run}", f"{RUNS}/last", "/api/v2/workers/runs/last"):
             body = fails(await api.post(f"{path}/abort"), 400, 70002)
-            assert body["message"] == f"run operation failed: the run has already {word}"
+            assert body["message"] == f"run operation failed: the run has already {status}"
 
 
 async def test_an_abort_accepts_any_small_body(app: App, api: Api) -> None:
@@ -365,7 +365,7 @@ async def test_an_abort_accepts_any_small_body(app: App, api: Api) -> None:
 
 async def test_a_log_has_objects_and_a_link_that_needs_no_key(app: App, api: Api) -> None:
     worker, run = await finished(app, api)
-    for path in places(worker, run):
+    for path in paths_of(worker, run):
         log = await data(api, f"{path}/log")
         url = log.pop("all_logs_url")
         number = log["list"][0]["group"]
