@@ -241,7 +241,7 @@ class Runner:
                 await self._give_back(attempt, Detail(DetailCode.STORE_AWAY))
 
     async def _give_back(self, attempt: Attempt, fault: Detail) -> None:
-        """Return an attempt that this runner has not begun to prepare."""
+        """Return an attempt that this runner has not started to prepare."""
         actor = f"runner {self._identity.id}"
         await self._attempts.give_back(attempt, fault, actor=actor, unstarted_only=True)
 
