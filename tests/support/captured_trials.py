@@ -120,5 +120,6 @@ async def counted(folder: Path, connections: int, seed: int, limit: int | None) 
         "origin": [accepted, received, sent],
         "captured": [capture.payload(to_port=PORT), capture.payload(from_port=PORT)],
         "packets": capture.packets,
+        "dropped": dropped,
         "arrived": received_bytes,
     }

@@ -65,8 +65,8 @@ def make_source(name: str, attack: str, version: str = "1.0") -> tuple[str, byte
 class Index:
     """``files`` are served by name; ``pages`` replace the generated page of a package; ``moved``
     redirects a path. With a ``login`` ("user:password") requests without it get 401. ``files_at``
-    is the start of the links to files; "" is this server. The page of the package ``held`` is sent
-    after ``release`` was set.
+    is the start of the links to files; "" is this server. The next ``refused`` requests get 503.
+    The page of the package ``held`` is sent after ``release`` was set.
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ _KEEPALIVE = {"idle": 5, "interval": 2, "count": 2}
 _MS = round(IDLE_SECONDS * 1000)
 
 # Each side notices within 10 seconds that its peer is gone.
-CLIENT: dict[str, Any] = {
+_CLIENT: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
     "application_name": "fyke",
     "tcp_user_timeout": _MS,

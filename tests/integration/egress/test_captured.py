@@ -20,6 +20,7 @@ def test_the_meter_the_site_and_the_captured_packets_have_the_same_byte_count(
     metered = counts["metered"]
     assert metered[0] == connections
     assert metered == counts["origin"]
+    assert counts["dropped"] == 0
     assert metered[1:] == counts["captured"]
     assert counts["arrived"] == metered[2]
     assert counts["packets"] > connections

@@ -13,7 +13,9 @@ from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 
 TRIES = 10
-TRIES_UNFORESEEN = 3  # for a bug, which seldom disappears after a pause
+FEW_TRIES = 3
+# a bug and a missing network, which seldom disappear after a pause
+_SELDOM_REMOVED = frozenset({DetailCode.UNFORESEEN, DetailCode.REGISTRY_AWAY})
 FIRST_PAUSE_MS = 1000
 
 
