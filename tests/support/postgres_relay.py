@@ -23,7 +23,7 @@ class Relay:
     all open connections drop what is sent; with ``silent`` new ones do so from their start. ``cut``
     applies to the next COMMIT: ``before`` (the COMMIT does not reach the server), ``after`` (it
     does, but the client gets no answer), ``swallow`` (as ``before``, but the connection stays open
-    and silent), or empty. New connections are those to ``server``, the folder of its socket.
+    and silent), or empty. New connections go to the server whose socket is in ``server``.
     """
 
     def __init__(self, folder: Path, server: Path) -> None:
