@@ -26,7 +26,7 @@ from pathlib import Path
 from fyke.app.measuring import folder_size
 from fyke.app.runner import open_environments
 from fyke.app.state import addresses
-from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed, SandboxFault
 from fyke.contracts.tools import ToolRun, ToolSpec
 from fyke.domain.results.export.formats import PREFIX as WORKBOOK
 from fyke.domain.results.export.spool import (
@@ -208,6 +208,8 @@ class Prune:
                 return await self._environments.keys(version, folder, startable.account_id)
         except FileNotFoundError:
             return frozenset()  # without its bundle it cannot be started
+        except SandboxFault as error:
+            raise UnknownNeed(f"Environments are kept: {error}") from None
         except EnvironmentFailed as error:
             if error.reason.code is ReasonCode.INSTALLER_MISSING:
                 raise UnknownNeed(f"Environments are kept: {error}") from None

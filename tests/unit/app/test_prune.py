@@ -23,7 +23,7 @@ import pytest
 from fyke.app import prune as prunes
 from fyke.app.folder import make_home
 from fyke.app.prune import Kind, Prune, Removable, SharedPrune
-from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed, SandboxFault
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.workers.bundles import bundle_name
@@ -65,6 +65,8 @@ def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
         if version.requirements == "missing":
             reason = Reason.of(ReasonCode.INSTALLER_MISSING, program="Node.js")
             raise EnvironmentFailed(reason, "")
+        if version.requirements == "hangs":
+            raise SandboxFault("node did not answer within 30 s")
         if version.language is Language.NODE:
             assert (bundle / "main.py").is_file(), "the bundle is unpacked to read its packages"
         return FakeRecipe(version.requirements)
@@ -277,15 +279,16 @@ async def test_what_is_being_prepared_is_kept_for_as_long_as_its_worker_exists(
     assert await prune.remove(environment)
 
 
+@pytest.mark.parametrize("requirements", ["missing", "hangs"])
 async def test_without_node_its_environments_are_kept(
-    prune: Prune, place: Place, settings: Settings
+    prune: Prune, place: Place, settings: Settings, requirements: str
 ) -> None:
     (settings.environments_dir / "unknown" / "env").mkdir(parents=True)
     version = await place.push("node")
     await place.delete(version)
     await place.storage.write(
         lambda tx: tx.workers.add_version(
-            records.version(add_worker(tx, place.account.id), requirements="missing")
+            records.version(add_worker(tx, place.account.id), requirements=requirements)
         )
     )
     assert Kind.ENVIRONMENT not in kinds(await prune.find())

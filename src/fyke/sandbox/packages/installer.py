@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fyke.contracts.execution import EnvironmentFailed, RegistryAway
+from fyke.contracts.execution import EnvironmentFailed, RegistryAway, SandboxFault
 from fyke.contracts.tools import ToolKind, ToolLimits, ToolRun, ToolRunner, ToolSpec, ToolStop
 from fyke.domain.secrets.masking import Masker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
@@ -196,7 +196,8 @@ def _cpus(builds: bool) -> float:
 
 async def run_program(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
     """Run a program of the machine, outside of every sandbox and without access to a Worker's
-    files. Return exit code and standard output; -1 and "" when it cannot be started or hangs.
+    files. Return exit code and standard output; -1 and "" when it cannot be started. Raise
+    ``SandboxFault`` when it hangs, as it seems to do when the machine was suspended meanwhile.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -214,7 +215,8 @@ async def run_program(command: Sequence[str | Path], env: Mapping[str, str]) -> 
             out, _ = await process.communicate()
             return process.returncode or 0, out.decode("utf-8", "replace")
     except TimeoutError:
-        return -1, ""
+        name = Path(command[0]).name
+        raise SandboxFault(f"{name} did not answer within {_PROGRAM_SECONDS:g} s") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

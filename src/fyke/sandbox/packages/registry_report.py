@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fyke.contracts.execution import EnvironmentFailed
+from fyke.contracts.execution import EnvironmentFailed, SandboxFault
 from fyke.sandbox.packages.environment_go import find_go, query_go, refuse_loopback
 from fyke.sandbox.packages.environment_node import query_npm
 from fyke.sandbox.packages.environment_python import default_index
@@ -77,7 +77,7 @@ async def _report(
         refuse_proxy(client, upstream=upstream)
         if language == "Go":
             refuse_loopback(client)
-    except EnvironmentFailed as error:
+    except (EnvironmentFailed, SandboxFault) as error:
         return RegistryReport(language, registries, problem=str(error))
     if index := other_index(client.env):
         problem = f"an index of {index} is not an http or https address"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts.execution import EnvironmentFailed, RegistryAway
+from fyke.contracts.execution import EnvironmentFailed, RegistryAway, SandboxFault
 from fyke.contracts.tools import ToolKind, ToolRun, ToolSpec, ToolStop
 from fyke.reasons import ReasonCode, sentence
 from fyke.sandbox.packages import installer
@@ -243,4 +243,5 @@ async def test_a_program_that_fails_or_is_missing_returns_a_code(tmp_path: Path)
 
 async def test_a_program_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installer, "_PROGRAM_SECONDS", 0.05)
-    assert await run_program(["/bin/sleep", "600"], {}) == (-1, "")
+    with pytest.raises(SandboxFault, match=r"sleep did not answer within 0\.05 s"):
+        await run_program(["/bin/sleep", "600"], {})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.packages import registry_report
+from fyke.sandbox.packages import installer, registry_report
 from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse, report_registries
 
 pytestmark = pytest.mark.anyio
@@ -59,6 +59,14 @@ async def test_settings_that_cannot_be_read_are_the_problem(tmp_path: Path) -> N
     found = await python_report(tmp_path)
     assert (found.registries, found.note) == ((), "")
     assert f"{tmp_path}/pip/pip.conf of this machine cannot be used: line 1" in found.problem
+
+
+async def test_a_client_that_hangs_is_the_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installer, "_PROGRAM_SECONDS", 0.0)
+    found = await python_report(tmp_path)
+    assert found.problem == "uv did not answer within 0 s"
 
 
 async def test_a_proxy_of_the_machine_is_a_problem_unless_the_operator_has_one(
