@@ -46,7 +46,7 @@ from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time
-from fyke.runner.faults import EgressAway, detail_of
+from fyke.runner.faults import EgressAway, detail_of, log_fault
 from fyke.runner.site_reports import SiteReports
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
@@ -155,9 +155,10 @@ class AttemptRunner:
             end = end_of(Reason(ReasonCode.RUNNER_LOST))
         except Exception as error:
             # An error of the platform: the attempt ends and frees its capacity.
-            log.exception("attempt_fault", attempt=self.attempt.id)
+            fault = detail_of(error, intake.mask)
+            log_fault("attempt_fault", error, fault, attempt=self.attempt.id)
             if not self._launched and self._stop.end is None:
-                return await self._give_back(intake, detail_of(error, intake.mask))
+                return await self._give_back(intake, fault)
             requested = None if self._launched else self._stop.end
             end = requested or end_of(Reason.of(ReasonCode.INTERNAL, detail=str(error)))
         if not self._launched and end.outcome is Outcome.RUNNER_LOST:
@@ -374,7 +375,7 @@ class AttemptRunner:
         given_back = await retry_while_unavailable(
             lambda: self._deps.attempts.give_back(self.attempt, fault, actor=actor)
         )
-        log.warning(
+        log.info(
             "attempt_returned",
             run=self.lease.run.id,
             attempt=self.attempt.id,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import Any
+
+import structlog
 
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import RegistryAway, Sandboxes, SandboxFault
 from fyke.errors import Unavailable
-from fyke.reasons import Detail, DetailCode
+from fyke.reasons import Detail, DetailCode, detail_sentence
+
+log = structlog.get_logger()
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -32,6 +37,14 @@ def detail_of(error: Exception, mask: Callable[[str], str] = str) -> Detail:
         return Detail(DetailCode.DISK_USED_UP)
     problem = str(error) or type(error).__name__
     return Detail.of(DetailCode.UNFORESEEN, problem=problem).mapped(mask)
+
+
+def log_fault(event: str, error: Exception, fault: Detail, **fields: Any) -> None:
+    """Log ``fault``, which is the detail of ``error``; only an unforeseen one has a traceback."""
+    if fault.code is DetailCode.UNFORESEEN:
+        log.error(event, exc_info=error, **fields)
+    else:
+        log.warning(event, fault=fault.code.value, detail=detail_sentence(fault), **fields)
 
 
 async def find_trouble(sandboxes: Sandboxes, egress: Egress) -> Detail | None:

@@ -19,7 +19,7 @@ from fyke.domain.runs.environments import Preparation, VersionEnvironments, is_p
 from fyke.errors import FykeError
 from fyke.reasons import Reason
 from fyke.runner.attempt import AttemptDependencies
-from fyke.runner.faults import detail_of
+from fyke.runner.faults import detail_of, log_fault
 
 log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ class Preparer:
             reason = await self._install(preparation)
         except Exception as error:
             fault = detail_of(error)
-            log.warning("environment_interrupted", version=version.id, error=repr(error))
+            log_fault("environment_interrupted", error, fault, version=version.id)
             await retry_while_unavailable(
                 lambda: self._versions.interrupted(preparation, by, fault)
             )

@@ -6,11 +6,12 @@ import errno
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from fyke.contracts.execution import DiskShort, RegistryAway, SandboxFault
 from fyke.errors import Unavailable
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
-from fyke.runner.faults import EgressAway, detail_of, find_trouble
+from fyke.runner.faults import EgressAway, detail_of, find_trouble, log_fault
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +44,27 @@ def test_the_figures_of_the_disk_are_named() -> None:
     assert detail_sentence(detail_of(DiskShort(40 * 2**20, 64 * 2**20))) == (
         "the disk of the runner has 40 MiB free, and a sandbox needs 64 MiB; free some space"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "text"),
+    [
+        (RegistryAway(Reason(ReasonCode.NO_READY_PACKAGE)), "warning", "the package registry"),
+        (SandboxFault("no launcher"), "warning", "its sandbox failed: no launcher"),
+        (OSError(errno.ENOSPC, "full"), "warning", "the disk of the runner is full"),
+        (Unavailable("away"), "warning", "the database could not be reached"),
+        (ValueError("a bug"), "error", ""),
+    ],
+)
+def test_only_an_unforeseen_fault_is_logged_with_a_traceback(
+    error: Exception, level: str, text: str
+) -> None:
+    with capture_logs() as lines:
+        log_fault("attempt_fault", error, detail_of(error), attempt="A")
+    [line] = lines
+    assert (line["event"], line["log_level"], line["attempt"]) == ("attempt_fault", level, "A")
+    assert (line.get("exc_info") is error) is (level == "error")
+    assert text in line.get("detail", "")
 
 
 class Part:
