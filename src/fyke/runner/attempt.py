@@ -35,7 +35,6 @@ from fyke.domain.runs.attempts import AttemptReport, Attempts, traffic_cap
 from fyke.domain.runs.environments import VersionEnvironments, is_platform_fault
 from fyke.domain.runs.isolation import missing_isolation
 from fyke.domain.runs.outcome import end_of
-from fyke.domain.runs.returns import fault_of
 from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease, Unavailable
@@ -43,7 +42,7 @@ from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, VersionEnvironment, Worker
-from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time
 from fyke.runner.faults import EgressAway, detail_of, log_fault
@@ -369,11 +368,13 @@ class AttemptRunner:
 
     async def _give_back(self, intake: AttemptIntake, fault: Detail) -> Run | None:
         """Return the attempt to the queue; return the run, or None when the lease was lost."""
-        _log_system(intake, system.returned(self.attempt.number, sentence(fault_of(fault)), 0))
+        attempts = self._deps.attempts
+        line = await retry_while_unavailable(lambda: attempts.returned_line(self.attempt, fault))
+        _log_system(intake, line)
         await intake.close()
         actor = f"runner {self.attempt.runner_id}"
         given_back = await retry_while_unavailable(
-            lambda: self._deps.attempts.give_back(self.attempt, fault, actor=actor)
+            lambda: attempts.give_back(self.attempt, fault, actor=actor)
         )
         log.info(
             "attempt_returned",

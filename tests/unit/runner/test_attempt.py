@@ -19,16 +19,18 @@ from fyke.contracts.execution import (
     RegistryAway,
     SandboxFault,
 )
+from fyke.domain.logs import system
 from fyke.domain.results import commit
 from fyke.domain.runs.attempts import GivenBack
 from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.returns import fault_of
 from fyke.domain.secrets.inject import InjectedSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import Unavailable
-from fyke.model.log import LogType
+from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import SUCCESS, Attempt, End, Outcome, Subtask, SubtaskState
 from fyke.model.runner import Lease
-from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from fyke.runner import attempt
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 from fyke.runner.endings import StartRefused
@@ -63,6 +65,9 @@ class Ended:
         self.starts += 1
         if self._start is not None:
             raise self._start
+
+    async def returned_line(self, attempt: Attempt, fault: Detail) -> NewLogEntry:
+        return system.returned(attempt.number, sentence(fault_of(fault)), 1, 1000, 0)
 
     async def give_back(self, _attempt: Attempt, fault: Detail, **_more: Any) -> GivenBack:
         self.faults.append(fault)
@@ -309,6 +314,7 @@ async def test_a_fault_before_the_first_instruction_returns_the_attempt(
     assert ([fault.code for fault in ended.faults], ended.ends) == ([code], [])
     assert one.pause_ms == 1000
     assert "The Worker could not be started: " in results.lines[-1]
+    assert results.lines[-1].endswith("(attempt 1; tried again in 1 s)")
     assert working.launches == int("launch" in errors)
 
 

@@ -24,9 +24,10 @@ def completed(number: str, at: int) -> NewLogEntry:
     return subtask_line(number, "Execution completed.", at)
 
 
-def returned(number: str, reason: str, at: int) -> NewLogEntry:
-    """The Worker was not started, and the subtask waits again."""
-    return subtask_line(number, reason, at, LogType.WARN)
+def returned(number: str, reason: str, times: int, pause_ms: int, at: int) -> NewLogEntry:
+    """The Worker was not started, ``times`` times in a row; the subtask is tried again."""
+    text = f"{reason} (attempt {times}; tried again in {pause_ms / 1000:g} s)"
+    return subtask_line(number, text, at, LogType.WARN)
 
 
 def failed(number: str, reason: str, last_lines: list[str], at: int) -> NewLogEntry:

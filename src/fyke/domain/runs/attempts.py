@@ -18,11 +18,12 @@ from fyke.domain.logs import system
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
 from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import end_of
-from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, times_in_a_row
+from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, returned_in_a_row
 from fyke.domain.runs.sampling import add_last_sample, add_sample
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
+from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import (
     SUCCESS,
@@ -72,6 +73,17 @@ class GivenBack:
     """An attempt was returned: the current run, and how long its subtask is not leased."""
 
     run: Run | None
+    pause_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _NextTry:
+    """What follows the return of an attempt. ``times``: how often in a row its fault has occurred;
+    ``end``: that of its subtask, None when it is tried again after ``pause_ms``.
+    """
+
+    times: int
+    end: End | None
     pause_ms: int = 0
 
 
@@ -216,24 +228,40 @@ class Attempts:
         reason = fault_of(fault)
 
         def work(tx: Transaction) -> GivenBack | None:
-            returned = replace(attempt, err_msg=sentence(reason), reason=reason, finished_at=tx.now)
+            returned = _returned(tx, attempt, reason)
             if not tx.runs.return_attempt(returned, unstarted_only=unstarted_only):
                 return None
             run = tx.runs.lock(attempt.run_id)
             if run is None:
                 return None
             ordinal = attempt.ordinal
-            times = times_in_a_row(tx.runs.attempts_between(run.id, ordinal, ordinal), reason)
-            end = _end_of_returned(run, reason, times)
-            if end is not None:
-                tx.runs.end_subtask(run.id, ordinal, end)
+            following = _next_try(tx, run, returned, reason)
+            if following.end is not None:
+                tx.runs.end_subtask(run.id, ordinal, following.end)
                 return GivenBack(self._after_subtask(tx, run, actor))
-            pause = pause_ms(times)
-            tx.runs.return_subtask(run.id, ordinal, tx.now + pause)
+            tx.runs.return_subtask(run.id, ordinal, tx.now + following.pause_ms)
             tx.runs.add_event(_returned_event(tx, run, returned, actor))
-            return GivenBack(run, pause)
+            return GivenBack(run, following.pause_ms)
 
         return await self._storage.write(work)
+
+    async def returned_line(self, attempt: Attempt, fault: Detail) -> NewLogEntry:
+        """The line for the log of an attempt that is about to be given back: whether its subtask is
+        tried again.
+        """
+        reason, number = fault_of(fault), attempt.number
+
+        def work(tx: Transaction) -> NewLogEntry:
+            run = tx.runs.get(attempt.run_id)
+            if run is None:
+                return system.failed(number, sentence(reason), [], 0)
+            following = _next_try(tx, run, _returned(tx, attempt, reason), reason)
+            if following.end is not None:
+                return system.failed(number, following.end.message, [], 0)
+            times, pause = following.times, following.pause_ms
+            return system.returned(number, sentence(reason), times, pause, 0)
+
+        return await self._storage.read(work)
 
     def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
         if run.state in LIVE and self._exceeds_traffic(tx, run):
@@ -336,13 +364,27 @@ def _end_of_subtask(subtask: Subtask) -> End:
     return End(subtask.outcome or Outcome.INTERNAL, subtask.err_msg, subtask.reason)
 
 
-def _end_of_returned(run: Run, fault: Reason, times: int) -> End | None:
-    """The end of a subtask whose attempt was returned; None when it waits again."""
+def _returned(tx: Transaction, attempt: Attempt, fault: Reason) -> Attempt:
+    return replace(
+        attempt,
+        outcome=Outcome.RETURNED,
+        err_msg=sentence(fault),
+        reason=fault,
+        finished_at=tx.now,
+    )
+
+
+def _next_try(tx: Transaction, run: Run, returned: Attempt, fault: Reason) -> _NextTry:
+    """What follows the return of the subtask's latest attempt."""
+    attempts = tx.runs.attempts_between(run.id, returned.ordinal, returned.ordinal)
+    earlier = (attempt for attempt in attempts if attempt.id != returned.id)
+    in_a_row = returned_in_a_row([*earlier, returned], fault)
+    times = len(in_a_row)
     if run.state not in LIVE:
-        return End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
-    if is_too_often(fault, times):
-        return end_of(replace(fault, params={**fault.params, "times": times}))
-    return None
+        return _NextTry(times, End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason))
+    if is_too_often(fault, in_a_row):
+        return _NextTry(times, end_of(replace(fault, params={**fault.params, "times": times})))
+    return _NextTry(times, None, pause_ms(times))
 
 
 def _returned_event(tx: Transaction, run: Run, attempt: Attempt, actor: str) -> RunEvent:

@@ -1,21 +1,22 @@
 """Attempts that are returned to the queue: their Worker has not executed its first instruction.
 
 Nothing has been scraped or charged yet, so the subtask waits again, with growing pauses. Only a
-fault that occurs too often in a row ends it; the returned attempts of the subtask are counted.
+fault that occurs too often in a row ends it; the returned attempts of the subtask are counted. A
+package registry has a time instead, because its clients need from seconds to minutes to give up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fyke.kit.backoff import delay
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 
 TRIES = 10
-FEW_TRIES = 3
-# a bug and a missing network, which seldom disappear after a pause
-_SELDOM_REMOVED = frozenset({DetailCode.UNFORESEEN, DetailCode.REGISTRY_AWAY})
+BUG_TRIES = 3  # a bug seldom disappears after a pause
+REGISTRY_MS = 120_000  # after the first attempt that a registry has failed
+REGISTRY_TRIES = 2  # at least
 FIRST_PAUSE_MS = 1000
 
 
@@ -24,25 +25,29 @@ def fault_of(detail: Detail) -> Reason:
     return reason_with_detail(ReasonCode.NOT_STARTED, detail)
 
 
-def times_in_a_row(attempts: Iterable[Attempt], fault: Reason) -> int:
-    """How often in a row the latest attempts of one subtask were returned because of the same
-    fault; ``attempts`` has the oldest first.
+def returned_in_a_row(attempts: Iterable[Attempt], fault: Reason) -> list[Attempt]:
+    """The latest attempts of one subtask, as far as they were returned because of the same fault
+    without another attempt between them; ``attempts`` and the result have the oldest first.
     """
-    times = 0
+    found: list[Attempt] = []
     for attempt in attempts:
         repeats = attempt.outcome is Outcome.RETURNED and _code(attempt.reason) == _code(fault)
-        times = times + 1 if repeats else 0
-    return times
+        found = [*found, attempt] if repeats else []
+    return found
 
 
-def is_too_often(fault: Reason, times: int) -> bool:
-    """Whether a fault that has occurred ``times`` times in a row ends the subtask."""
-    return times >= (FEW_TRIES if _code(fault) in _SELDOM_REMOVED else TRIES)
+def is_too_often(fault: Reason, returned: Sequence[Attempt]) -> bool:
+    """Whether a fault that has returned these attempts in a row ends the subtask."""
+    times = len(returned)
+    if _code(fault) == DetailCode.REGISTRY_AWAY:
+        lasted = returned[-1].finished_at - returned[0].finished_at if returned else 0
+        return times >= REGISTRY_TRIES and lasted >= REGISTRY_MS
+    return times >= (BUG_TRIES if _code(fault) == DetailCode.UNFORESEEN else TRIES)
 
 
-def pause_ms(times: int) -> int:
-    """How long the subtask waits after it was returned ``times`` times in a row."""
-    return round(delay(times, base=FIRST_PAUSE_MS, cap=MAX_PAUSE_MS, jitter=0))
+def pause_ms(times: int, longest: int = MAX_PAUSE_MS) -> int:
+    """How long to wait after the same fault has occurred ``times`` times in a row."""
+    return round(delay(times, base=FIRST_PAUSE_MS, cap=longest, jitter=0))
 
 
 def _code(reason: Reason | None) -> object:

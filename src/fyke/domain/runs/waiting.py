@@ -8,7 +8,7 @@ from functools import cached_property
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.domain.runs.returns import pause_ms, times_in_a_row
+from fyke.domain.runs.returns import pause_ms, returned_in_a_row
 from fyke.model.account import Caller
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome, Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
@@ -127,7 +127,7 @@ def _next_try(attempts: list[Attempt], now: int) -> Reason | None:
     if last is None or last.reason is None or last.outcome is not Outcome.RETURNED:
         return None
     of_subtask = [attempt for attempt in attempts if attempt.ordinal == last.ordinal]
-    left = last.finished_at + pause_ms(times_in_a_row(of_subtask, last.reason)) - now
+    left = last.finished_at + pause_ms(len(returned_in_a_row(of_subtask, last.reason))) - now
     if left <= 0:
         return None
     params = {**last.reason.params, "retry_ms": min(left, MAX_PAUSE_MS)}

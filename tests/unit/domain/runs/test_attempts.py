@@ -268,6 +268,7 @@ async def test_a_gap_of_an_earlier_attempt_is_kept(setup: Setup) -> None:
 # --- attempts that were not started ----------------------------------------------------------
 
 AWAY = Detail(DetailCode.EGRESS_AWAY)
+NO_REGISTRY = Detail.of(DetailCode.REGISTRY_AWAY, problem="timed out")
 
 
 async def leased(setup: Setup, parts: int = 1) -> tuple[Run, list[Lease]]:
@@ -307,6 +308,28 @@ async def test_the_same_fault_ends_the_subtask_when_it_occurs_too_often(setup: S
     )
     assert stored.reason is not None and stored.reason.code is ReasonCode.NOT_STARTED
     assert (stored.usage_micros, stored.busy_ms) == (0, 0)
+
+
+async def test_a_registry_that_cannot_be_reached_ends_the_subtask_after_two_minutes(
+    setup: Setup,
+) -> None:
+    run, [one] = await leased(setup)
+    pauses, lines = [], []
+    while True:
+        lines.append((await setup.attempts.returned_line(one.attempt, NO_REGISTRY)).content)
+        found = await setup.attempts.give_back(one.attempt, NO_REGISTRY, actor="test")
+        assert found is not None
+        if not found.pause_ms:
+            break
+        pauses.append(found.pause_ms // 1000)
+        setup.stores.clock.advance(found.pause_ms / 1000)
+        [one] = await setup.stores.lease()
+    assert pauses == [1, 2, 4, 8, 16, 32, 60]
+    said = "Worker could not be started: the package registry could not be reached: timed out"
+    assert lines[1].endswith(f"The {said} (attempt 2; tried again in 2 s)")
+    end = said.replace("started:", "started, 8 times in a row:")
+    assert lines[-1].endswith(f"The {end}")
+    assert (await setup.stores.stored(run)).err_msg == f"The {end}"
 
 
 async def test_a_returned_attempt_of_a_run_that_is_being_stopped_ends_its_subtask(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.runs.returns import (
-    FEW_TRIES,
+    BUG_TRIES,
+    REGISTRY_MS,
     TRIES,
     fault_of,
     is_too_often,
     pause_ms,
-    times_in_a_row,
+    returned_in_a_row,
 )
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome
 from fyke.reasons import Detail, DetailCode, Reason
@@ -22,33 +23,57 @@ NO_REGISTRY = fault_of(Detail.of(DetailCode.REGISTRY_AWAY, problem="timed out"))
 BUG = fault_of(Detail.of(DetailCode.UNFORESEEN, problem="a bug"))
 
 
-def attempt(reason: Reason | None, outcome: Outcome | None = Outcome.RETURNED) -> Attempt:
-    return Attempt("A", "run", 0, "7", "R", 1, 0, outcome, "", 0, 0, 0, 0, 0, 0, reason=reason)
+def attempt(
+    reason: Reason | None, outcome: Outcome | None = Outcome.RETURNED, at: int = 0
+) -> Attempt:
+    return Attempt("A", "run", 0, "7", "R", 1, 0, outcome, "", 0, 0, 0, 0, 0, at, reason=reason)
+
+
+def times(attempts: list[Attempt], fault: Reason) -> int:
+    return len(returned_in_a_row(attempts, fault))
 
 
 @pytest.mark.parametrize(
-    ("faults", "times"),
+    ("faults", "expected"),
     [([], 0), ([AWAY], 1), ([AWAY, AWAY], 2), ([AWAY, DISK], 0), ([AWAY, DISK, AWAY], 1)],
 )
-def test_only_the_same_fault_in_a_row_counts(faults: list[Reason], times: int) -> None:
-    assert times_in_a_row([attempt(fault) for fault in faults], AWAY) == times
+def test_only_the_same_fault_in_a_row_counts(faults: list[Reason], expected: int) -> None:
+    assert times([attempt(fault) for fault in faults], AWAY) == expected
 
 
 def test_a_fault_with_other_figures_is_the_same_fault() -> None:
-    assert times_in_a_row([attempt(DISK), attempt(OTHER_DISK)], DISK) == 2
+    assert times([attempt(DISK), attempt(OTHER_DISK)], DISK) == 2
 
 
 def test_an_attempt_that_ran_is_no_fault() -> None:
     ran = attempt(AWAY, Outcome.RUNNER_LOST)
-    assert times_in_a_row([attempt(AWAY), ran, attempt(AWAY)], AWAY) == 1
-    assert times_in_a_row([attempt(AWAY), attempt(None, None)], AWAY) == 0
+    assert times([attempt(AWAY), ran, attempt(AWAY)], AWAY) == 1
+    assert times([attempt(AWAY), attempt(None, None)], AWAY) == 0
 
 
 def test_a_fault_ends_the_subtask_when_it_has_occurred_too_often() -> None:
-    assert (is_too_often(AWAY, TRIES - 1), is_too_often(AWAY, TRIES)) == (False, True)
-    for fault in (BUG, NO_REGISTRY):
-        assert not is_too_often(fault, FEW_TRIES - 1)
-        assert is_too_often(fault, FEW_TRIES)
+    for fault, most in ((AWAY, TRIES), (BUG, BUG_TRIES)):
+        assert not is_too_often(fault, [attempt(fault)] * (most - 1))
+        assert is_too_often(fault, [attempt(fault)] * most)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "too_often"),
+    [
+        ([300], False),
+        ([0, 5, 12, 119.999], False),
+        ([10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110], False),
+        ([0, 70, 143], True),
+        ([50, 170], True),
+    ],
+)
+def test_a_registry_has_a_time_instead_of_a_number_of_tries(
+    seconds: list[float], too_often: bool
+) -> None:
+    """The clients of a registry need from seconds to minutes until they give up."""
+    assert REGISTRY_MS == 120_000
+    returned = [attempt(NO_REGISTRY, at=round(at * 1000)) for at in seconds]
+    assert is_too_often(NO_REGISTRY, returned) is too_often
 
 
 def test_pauses_grow_up_to_the_longest() -> None:
