@@ -7,7 +7,7 @@ from dataclasses import replace
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.worker import EnvironmentState, VersionEnvironment
-from fyke.reasons import Reason, ReasonCode, sentence
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail, sentence
 from support.app import App
 from support.console_workers import add_versions
 from support.pages import Page, Visitor, visitor
@@ -46,6 +46,9 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
     assert states(await owner.get(f"{SHELVED}/versions"))["v1.0.3"] == "in use latest"
 
 
+AWAY = reason_with_detail(ReasonCode.INTERNAL, Detail(DetailCode.STORE_AWAY))
+
+
 async def test_a_version_that_is_not_ready_says_why(app: App, owner: Visitor) -> None:
     await add_versions(app)
     versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
@@ -53,18 +56,24 @@ async def test_a_version_that_is_not_ready_says_why(app: App, owner: Visitor) ->
     environments = (
         VersionEnvironment(versions[0].id, EnvironmentState.FAILED, reason),
         VersionEnvironment(versions[1].id, EnvironmentState.READY),
+        VersionEnvironment(versions[2].id, EnvironmentState.PREPARING, AWAY),
     )
     for each in environments:
         await app.storage.write(lambda tx, one=each: tx.environments.put(one))
     page = await owner.get(f"{SHELVED}/versions")
     facts = page.all("//dl[@class='version-facts']/div[dt='Ready']/dd")
     texts = [" ".join(each.text_content().split()) for each in facts]
-    assert texts == [sentence(reason), "yes", "not yet, dependencies are being installed"]
+    again = f"not yet, it is tried again: {sentence(AWAY)}"
+    assert texts == [sentence(reason), "yes", again]
     frame = await owner.get(SHELVED)
     assert "v1.0.3 is not ready" in frame.text and "within 600 seconds" in frame.text
-    await app.storage.write(
-        lambda tx: tx.environments.put(replace(environments[1], version_id=versions[0].id))
-    )
+    for known in (environments[2], environments[1]):
+        latest = replace(known, version_id=versions[0].id)
+        await app.storage.write(lambda tx, one=latest: tx.environments.put(one))
+        frame = await owner.get(SHELVED)
+        assert (f"It is tried again automatically: {sentence(AWAY)}" in frame.text) is (
+            known.reason is not None
+        )
     assert "is not ready" not in (await owner.get(SHELVED)).text
 
 

@@ -9,12 +9,15 @@ import pytest
 from fyke.contracts.signals import PREPARE
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.environments import Preparation, VersionEnvironments
-from fyke.domain.runs.returns import FIRST_PAUSE_MS, TRIES
 from fyke.domain.workers.environments import request_environment
 from fyke.model.account import Plan
-from fyke.model.run import MAX_PAUSE_MS
 from fyke.model.runner import Capacity, RunnerInfo
-from fyke.model.worker import EnvironmentState, Version, VersionEnvironment
+from fyke.model.worker import (
+    MAX_PREPARATION_PAUSE_MS,
+    EnvironmentState,
+    Version,
+    VersionEnvironment,
+)
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from support import records
 
@@ -206,26 +209,30 @@ async def test_a_runner_leaves_a_version_to_the_attempt_that_prepares_it(state: 
 # --- faults of the platform --------------------------------------------------------------------
 
 
-async def test_a_fault_of_the_platform_is_retried_with_pauses_until_it_has_come_too_often(
+async def test_a_fault_of_the_platform_is_retried_with_growing_pauses_without_end(
     state: State,
 ) -> None:
     (version,) = await published(state, "1")
     environments = VersionEnvironments(state.storage)
-    for tries in range(1, TRIES + 1):
+    for tries in range(1, 15):
         preparation = await environments.take("R")
         assert preparation is not None and preparation.environment.tries == tries - 1
         before = await state.read(lambda tx: tx.now)
         await environments.interrupted(preparation, "R", AWAY)
         environment = await found(state, version)
         assert environment is not None
-        if tries < TRIES:
-            assert (environment.state, environment.runner_id) == (PREPARING, "")
-            assert environment.not_before >= before + min(FIRST_PAUSE_MS, MAX_PAUSE_MS)
-            assert await environments.take("R") is None
-            await due(state, environment)
-    assert environment.state is EnvironmentState.FAILED and environment.reason is not None
-    assert environment.reason.code is ReasonCode.INTERNAL
-    assert environment.reason.params["detail_code"] == DetailCode.EGRESS_AWAY
+        assert (environment.state, environment.runner_id) == (PREPARING, "")
+        pause = min(1000 * 2 ** (tries - 1), MAX_PREPARATION_PAUSE_MS)
+        assert environment.not_before >= before + pause
+        assert environment.reason is not None
+        assert environment.reason.code is ReasonCode.INTERNAL
+        assert environment.reason.params["detail_code"] == DetailCode.EGRESS_AWAY
+        assert await environments.take("R") is None
+        await due(state, environment)
+    preparation = await environments.take("R")
+    assert preparation is not None
+    await environments.ended(preparation, "R", None)
+    assert await found(state, version) == VersionEnvironment(version.id, EnvironmentState.READY)
 
 
 async def due(state: State, environment: VersionEnvironment) -> None:

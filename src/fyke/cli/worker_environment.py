@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from fyke.cli.errors import CommandFailed, Exit
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = 0.1
 MAX_PAUSE = 1.0
+FAULT_SECONDS = 120.0  # after a fault of the platform, which is retried without end
 
 
 class EnvironmentWatch:
@@ -47,12 +49,17 @@ class EnvironmentWatch:
             raise
 
     def until_prepared(self, seconds: float | None) -> EnvironmentItem | None:
-        """Wait until the environment is ready or has failed, at most ``seconds``."""
-        end = None if seconds is None else self._clock() + seconds
+        """Wait until the environment is ready or has failed, at most ``seconds``, and at most
+        ``FAULT_SECONDS`` after a fault of the platform.
+        """
+        end = inf if seconds is None else self._clock() + seconds
+        has_fault = False
         live, pause = LiveLine(self._server.out), FIRST_PAUSE
         try:
             while (environment := self._get()) and environment.state == "preparing":
-                if end is not None and self._clock() + pause > end:
+                if environment.reason and not has_fault:
+                    end, has_fault = min(end, self._clock() + FAULT_SECONDS), True
+                if self._clock() + pause > end:
                     break
                 live.show("installing dependencies ...")
                 self._sleep(pause)
@@ -68,7 +75,8 @@ class EnvironmentWatch:
         text = f"{self._version} was published, but is not ready"
         if environment.state == "failed":
             raise CommandFailed(f"{text}: {environment.reason}")
-        raise CommandFailed(f"{text} yet; fyke worker show shows its state", Exit.TIMEOUT)
+        why = f": {environment.reason}. It is tried again" if environment.reason else ""
+        raise CommandFailed(f"{text} yet{why}; fyke worker show shows its state", Exit.TIMEOUT)
 
     def _get(self) -> EnvironmentItem | None:
         return self._server.client.environment(self._slug, self._version)
@@ -78,5 +86,10 @@ def environment_fields(environment: EnvironmentItem | None) -> list[tuple[str, s
     """The state as a line of a list of fields; no line if nothing is known."""
     if environment is None:
         return []
-    texts = {"ready": "yes", "preparing": "not yet, dependencies are being installed"}
-    return [("ready", texts.get(environment.state, f"no: {environment.reason}"))]
+    if environment.state == "ready":
+        return [("ready", "yes")]
+    if environment.state == "failed":
+        return [("ready", f"no: {environment.reason}")]
+    if environment.reason:
+        return [("ready", f"not yet, it is tried again: {environment.reason}")]
+    return [("ready", "not yet, dependencies are being installed")]

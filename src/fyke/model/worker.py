@@ -152,21 +152,25 @@ class Version:
     secrets: tuple[str, ...] = ()  # names of the secrets that it reads
 
 
+# the longest pause before the preparation of an environment is tried again
+MAX_PREPARATION_PAUSE_MS = 600_000
+
+
 class EnvironmentState(StrEnum):
     """Whether the dependencies of a version are installed."""
 
     PREPARING = "preparing"  # a runner installs them, as soon as no run waits
     READY = "ready"
-    FAILED = "failed"
+    FAILED = "failed"  # because of the version, or of settings of the machine
 
 
 @dataclass(frozen=True, slots=True)
 class VersionEnvironment:
     """The result of the last installation of a version's dependencies; or an installation is due.
 
-    ``reason``: why it failed. ``runner_id``: the runner that prepares it, ``""`` before one does.
-    ``tries``: how often in a row a fault of the platform has stopped it, and ``not_before``: when
-    it is tried again, in ms.
+    ``reason``: why it failed; of one that is due, the last fault of the platform.
+    ``runner_id``: the runner that prepares it, ``""`` before one does. ``tries``: how often in a
+    row a fault of the platform has stopped it, and ``not_before``: when it is tried again, in ms.
     """
 
     version_id: str

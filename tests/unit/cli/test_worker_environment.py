@@ -15,6 +15,7 @@ from fyke.model.worker import EnvironmentState
 from fyke.wire.fyke.versions import EnvironmentItem
 
 PREPARING = EnvironmentItem(EnvironmentState.PREPARING, "", "", {})
+AWAY = EnvironmentItem(EnvironmentState.PREPARING, "It was away", "internal", {})
 READY = EnvironmentItem(EnvironmentState.READY, "", "", {})
 FAILED = EnvironmentItem(EnvironmentState.FAILED, "It took too long", "install_timeout", {})
 
@@ -58,11 +59,20 @@ def test_it_waits_no_longer_than_the_limit() -> None:
     assert 5 < server.time <= 7
 
 
+@pytest.mark.parametrize("seconds", [None, 1000])
+def test_after_a_fault_of_the_platform_it_waits_two_minutes(seconds: float | None) -> None:
+    waiting, server = watch(*[PREPARING] * 20, AWAY)
+    assert waiting.until_prepared(seconds) is AWAY
+    assert 130 < server.time < 140
+    assert watch(AWAY, AWAY, READY)[0].until_prepared(seconds) is READY
+
+
 @pytest.mark.parametrize(
     ("environment", "code", "text"),
     [
         (FAILED, Exit.FAILED, "v1.0.1 was published, but is not ready: It took too long"),
         (PREPARING, Exit.TIMEOUT, "not ready yet; fyke worker show"),
+        (AWAY, Exit.TIMEOUT, "not ready yet: It was away. It is tried again; fyke worker show"),
     ],
 )
 def test_the_exit_status_says_whether_it_is_ready(
@@ -92,4 +102,5 @@ def test_the_line_of_a_version_says_whether_it_is_ready() -> None:
     assert environment_fields(None) == []
     assert environment_fields(READY) == [("ready", "yes")]
     assert environment_fields(PREPARING)[0][1].startswith("not yet")
+    assert environment_fields(AWAY) == [("ready", "not yet, it is tried again: It was away")]
     assert environment_fields(FAILED) == [("ready", "no: It took too long")]

@@ -3,7 +3,7 @@
 A published version is due until a runner has installed its dependencies, in the background and
 without charge. A runner does so for one version at a time, in rotation between accounts, and only
 while no run waits that could start. A run that starts earlier installs them itself, and the result
-of that installation is recorded as well. Only faults of the platform are retried.
+of that installation is recorded as well. Only faults of the platform are retried, without end.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ from dataclasses import dataclass
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, refusal
-from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms
+from fyke.domain.runs.returns import pause_ms
 from fyke.model.runner import RunnerInfo
-from fyke.model.worker import EnvironmentState, Version, VersionEnvironment, Worker
+from fyke.model.worker import (
+    MAX_PREPARATION_PAUSE_MS,
+    EnvironmentState,
+    Version,
+    VersionEnvironment,
+    Worker,
+)
 from fyke.reasons import Detail, Reason, ReasonCode, reason_with_detail
 
 
@@ -59,18 +65,17 @@ class VersionEnvironments:
         await self._storage.write(lambda tx: tx.environments.end(after, runner_id))
 
     async def interrupted(self, preparation: Preparation, runner_id: str, fault: Detail) -> None:
-        """Record a fault of the platform: the preparation is retried later, a few times at most."""
+        """Record a fault of the platform: the preparation is retried later."""
         version_id, tries = preparation.version.id, preparation.environment.tries + 1
 
         def work(tx: Transaction) -> None:
             after = VersionEnvironment(
                 version_id,
                 EnvironmentState.PREPARING,
+                reason_with_detail(ReasonCode.INTERNAL, fault),
                 tries=tries,
-                not_before=tx.now + pause_ms(tries),
+                not_before=tx.now + pause_ms(tries, MAX_PREPARATION_PAUSE_MS),
             )
-            if is_too_often(fault_of(fault), tries):
-                after = _result(version_id, reason_with_detail(ReasonCode.INTERNAL, fault))
             tx.environments.end(after, runner_id)
 
         await self._storage.write(work)

@@ -41,9 +41,15 @@ class EnvironmentItem(Answer):
 
     state: Annotated[
         EnvironmentState,
-        Meta(description="preparing: they are installed as soon as no run waits"),
+        Meta(
+            description="preparing: they are installed as soon as no run waits; with a `reason`, a "
+            "fault of the platform has prevented that so far, and it is tried again"
+        ),
     ]
-    reason: Annotated[str, Meta(description="`reason_code` as an English sentence, why it failed")]
+    reason: Annotated[
+        str,
+        Meta(description="`reason_code` as an English sentence: why it is not ready"),
+    ]
     reason_code: ReasonCodeText
     reason_params: ReasonParams
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection
 
 from sqlalchemy import Connection, Table, and_, delete, func, or_, select, text, tuple_, update
 
-from fyke.model.run import MAX_PAUSE_MS
-from fyke.model.worker import EnvironmentState, VersionEnvironment
+from fyke.model.worker import MAX_PREPARATION_PAUSE_MS, EnvironmentState, VersionEnvironment
 from fyke.storage.sql.dialects import fetch_one, insert_new, to_storable_text, upsert
 from fyke.storage.sql.state.columns import (
     metadata,
@@ -89,7 +88,7 @@ class SqlEnvironments(SqlStore):
                 _PREPARING,
                 workers.c.deleted_at == 0,
                 environments.c.runner_id.not_in(sorted(active)),
-                or_(not_before <= now, not_before > now + MAX_PAUSE_MS),
+                or_(not_before <= now, not_before > now + MAX_PREPARATION_PAUSE_MS),
                 tuple_(versions.c.worker_id, versions.c.number).not_in(under_way),
             )
             .group_by(workers.c.account_id)
