@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,7 +30,7 @@ _BOM = b"\xef\xbb\xbf"
 _JSON_BLANK = b" \t\r\n"  # without an argument, strip() removes more than JSON allows
 _EMPTY = ((b"null",), (b"null", b"[]"))
 _OUT_OF_RANGE = re.compile(r"(?:Number|Integer value) out of range - at `\$\.(.*?)(?:\[.*)?`")
-_SAME_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 T = TypeVar("T")
@@ -147,18 +148,9 @@ def too_deep(body: bytes, limit: int) -> bool:
     """Whether arrays and objects in unparsed ``body`` are nested deeper than ``limit``."""
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
-    # Only brackets outside strings count, and both kinds count as the same.
-    brackets = _outside_strings(body).translate(_SAME_BRACKETS, _NO_BRACKETS)
-    if b"[" * (limit + 1) in brackets:
-        return True
-    # Removing empty pairs removes one level each time, so nothing is left of a valid body within
-    # the limit. A balanced rest is too deep; the parser reports an unbalanced one.
-    for _ in range(limit):
-        shorter = brackets.replace(b"[]", b"")
-        if len(shorter) == len(brackets):
-            break
-        brackets = shorter
-    return brackets.count(b"[") == brackets.count(b"]") > 0
+    # each bracket outside strings as a step of the depth, 1 or -1
+    steps = memoryview(_outside_strings(body).translate(_STEPS, _NO_BRACKETS)).cast("b")
+    return max(accumulate(steps), default=0) > limit
 
 
 def _outside_strings(body: bytes) -> bytes:

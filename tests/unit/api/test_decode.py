@@ -111,6 +111,7 @@ def test_depth_is_exact_and_ignores_brackets_in_strings() -> None:
     assert not too_deep(b'{"a":"' + b"[{" * 500 + b'"}', MAX_DEPTH)
     assert not too_deep(b'{"a":"\\"' + b"[" * 500 + b'\\\\"}', MAX_DEPTH)
     assert not too_deep(b"[{}]" * 500, MAX_DEPTH)
+    assert not too_deep(b"]" * 500 + b"[" * MAX_DEPTH, MAX_DEPTH)  # the parser refuses it
     with pytest.raises(InvalidRequest, match="deeper than 64"):
         parse_object(b'{"a":' + b"[" * 64 + b"]" * 64 + b"}", NAMES)
 
