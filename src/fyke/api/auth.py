@@ -7,9 +7,12 @@ its owner cannot be locked out.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Protocol
 from urllib.parse import unquote_plus
 
@@ -84,6 +87,7 @@ class AccessControl:
         self._accounts = accounts
         self._refusals = refusals
         self._requests = requests
+        self._large_bodies = asyncio.Lock()
         self._guesses = guesses
         self._valid_keys: OrderedDict[str, int] = (
             OrderedDict()
@@ -131,6 +135,20 @@ class AccessControl:
             own_rate = self._valid_keys.get(key, 0)
             wait = self._requests.debit(key, cost, own_rate)
             self._limited(scope, key, own_rate, wait)
+
+    @asynccontextmanager
+    async def turn(self, size: int) -> AsyncIterator[None]:
+        """Wait until a body of ``size`` bytes may be decoded. Large ones are decoded one at a time,
+        and the event loop serves other requests between them.
+        """
+        if size < BYTES_PER_REQUEST:
+            yield
+            return
+        async with self._large_bodies:
+            try:
+                yield
+            finally:
+                await asyncio.sleep(0)
 
     async def record_forbidden(self, scope: Scope, address: str, error: Forbidden) -> None:
         """Record that the caller of this request was refused."""

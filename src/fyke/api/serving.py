@@ -183,7 +183,8 @@ class Operation:
         body = b""
         if declaration.reads_json:
             body = await self._body(request, access)
-            raw = parse_object(body, self._names, optional=self._optional)
+            async with access.turn(len(body)):
+                raw = parse_object(body, self._names, optional=self._optional)
         else:
             raw = query(request, self._repeated)
         arguments = self._arguments(raw, self._sent(raw, body), request.path_params)

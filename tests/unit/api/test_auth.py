@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -211,3 +213,34 @@ async def test_public_operations_ignore_invalid_keys() -> None:
     assert await access.recognise(_scope(api_key="good"), "1.2.3.4") == CALLER
     for scope in (_scope(), _scope(api_key="bad"), _scope(api_key="old")):
         assert await access.recognise(scope, "1.2.3.4") is None
+
+
+# --- turns of large bodies
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_other_requests_are_served_between_large_bodies(fails: bool) -> None:
+    access = _access(Keys(), ManualClock())
+    order: list[str] = []
+
+    async def decode_large_body() -> None:
+        async with access.turn(BYTES_PER_REQUEST):
+            order.append("large")
+            if fails:
+                raise ValueError
+
+    async def serve_others() -> None:
+        while order.count("large") < 3:
+            order.append("other")
+            await asyncio.sleep(0)
+
+    bodies = [decode_large_body() for _ in range(3)]
+    await asyncio.gather(*bodies, serve_others(), return_exceptions=True)
+    assert ("large", "large") not in pairwise(order)
+
+
+async def test_small_bodies_wait_for_no_turn() -> None:
+    access = _access(Keys(), ManualClock())
+    small = BYTES_PER_REQUEST - 1
+    async with asyncio.timeout(10), access.turn(BYTES_PER_REQUEST), access.turn(small):
+        pass
