@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Protocol
 from urllib.parse import unquote_plus
 
@@ -136,14 +136,14 @@ class AccessControl:
             wait = self._requests.debit(key, cost, own_rate)
             self._limited(scope, key, own_rate, wait)
 
-    @asynccontextmanager
-    async def turn(self, size: int) -> AsyncIterator[None]:
+    def turn(self, size: int) -> AbstractAsyncContextManager[None]:
         """Wait until a body of ``size`` bytes may be decoded. Large ones are decoded one at a time,
         and the event loop serves other requests between them.
         """
-        if size < BYTES_PER_REQUEST:
-            yield
-            return
+        return nullcontext() if size < BYTES_PER_REQUEST else self._turn_of_large()
+
+    @asynccontextmanager
+    async def _turn_of_large(self) -> AsyncIterator[None]:
         async with self._large_bodies:
             try:
                 yield
