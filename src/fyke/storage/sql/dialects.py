@@ -45,13 +45,11 @@ from sqlalchemy.exc import OperationalError
 from fyke.errors import InvalidRequest
 from fyke.kit.file_lock import locked
 from fyke.storage.deadlines import MAINTENANCE, REQUEST
+from fyke.storage.sql.failures import SQLITE_BUSY
 
 BUSY_SECONDS = 30
 LOCK_POLL_SECONDS = 0.1
 _BEGIN = "fyke_begin"
-
-# SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
-_SQLITE_BUSY = frozenset({5, 6})
 
 
 def normalise_url(url: str | URL) -> URL:
@@ -161,7 +159,7 @@ def begin_with_short_waits(raw: sqlite3.Connection, statement: str = "BEGIN IMME
                 raw.execute(statement)
                 return True
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in _SQLITE_BUSY:
+                if error.sqlite_errorcode & 0xFF not in SQLITE_BUSY:
                     return False
         return False
     finally:
@@ -178,7 +176,7 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _SQLITE_BUSY or time.monotonic() > until:
+            if error.sqlite_errorcode & 0xFF not in SQLITE_BUSY or time.monotonic() > until:
                 raise
         time.sleep(0.01)
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
-_SQLITE_BUSY = frozenset({5, 6})
+SQLITE_BUSY = frozenset({5, 6})
 # READONLY (the file system was remounted), IOERR, FULL, CANTOPEN
 _SQLITE_DOWN = frozenset({8, 10, 13, 14})
 # serialization failure, deadlock, lock not available
@@ -27,7 +27,7 @@ def is_retryable(error: BaseException) -> bool:
         return False
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        return _sqlite_code(cause) in _SQLITE_BUSY
+        return _sqlite_code(cause) in SQLITE_BUSY
     return _sqlstate(cause) in _PG_RETRY
 
 
@@ -45,7 +45,7 @@ def is_down(error: BaseException) -> bool:
         return False
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        return _sqlite_code(cause) in _SQLITE_DOWN | _SQLITE_BUSY
+        return _sqlite_code(cause) in _SQLITE_DOWN | SQLITE_BUSY
     state = _sqlstate(cause)
     if error.connection_invalidated:
         return True
