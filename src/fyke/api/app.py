@@ -69,7 +69,7 @@ Version 2 (`/api/v2`) and version 1 (`/api/v1` and three public paths) are compa
 clients; `/api/fyke` is specific to this server. Send the key as `Authorization: Bearer KEY` or in
 the header `api-key`. Every JSON answer is an envelope with `code`, which is 0 for success, and
 `message`; operations that answer files or streams describe them. Every answer has the header
-`X-Request-Id`, the id of the request in the server's log. Limits: 100000 characters for a string,
+`X-Request-Id`, the id of the request in the server's log. Limits: 100,000 characters for a string,
 1 MiB for a body, 10 MiB for one with the input of a run, 64 KiB for the head of a request.
 """
 
