@@ -57,6 +57,7 @@ def configured(index: Index, registry: Registry) -> Iterator[Booted]:
         # only during its start: a shared platform may start later in this process
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("UV_DEFAULT_INDEX", index.url)
+            patch.setenv("UV_HTTP_RETRIES", "0")
             patch.setenv("PIP_CONFIG_FILE", os.devnull)
             patch.delenv("PIP_FIND_LINKS", raising=False)
             patch.setenv("npm_config_registry", registry.url)
@@ -153,7 +154,7 @@ def test_a_version_is_ready_or_says_why_not_before_it_is_started(
     found = [environment(configured, slug) for slug in slugs]
     assert [(each["state"], each["reason_code"]) for each in found] == [
         ("ready", ""),
-        ("failed", "no_ready_package"),
+        ("failed", "package_not_found"),
         ("failed", "install_timeout"),
         ("failed", "builds_not_allowed"),
     ]
@@ -203,6 +204,8 @@ def other(files: dict[str, str]) -> bytes:
     ReasonCode.BUILDS_NOT_ALLOWED,
     HintCode.BUILDS_NOT_ALLOWED,
     HintCode.INSTALL_FAILED,
+    ReasonCode.PACKAGE_NOT_FOUND,
+    HintCode.PACKAGE_NOT_FOUND,
     ReasonCode.NO_READY_PACKAGE,
     ReasonCode.PACKAGES_FAILED,
     ReasonCode.PACKAGES_REFUSED,
@@ -211,16 +214,58 @@ def test_the_reason_why_python_packages_are_not_installed_is_reported(
     configured: Booted, index: Index
 ) -> None:
     absent = python_project(MAIN, requirements="absent\n")
-    assert failed(configured, absent, "installing-absent")["reason_code"] == "no_ready_package"
+    assert failed(configured, absent, "installing-absent")["reason_code"] == "package_not_found"
     absent = python_project(MAIN, requirements="absent\n", **BUILDS)
     name = "installing-absent-built"
     assert failed(configured, absent, name)["reason_code"] == "builds_not_allowed"
-    assert failed(configured, absent, name, builds=True)["reason_code"] == "packages_failed"
+    assert failed(configured, absent, name, builds=True)["reason_code"] == "package_not_found"
     index.add(*make_source("leaves", LEAVES_A_LINK))
+    source = python_project(MAIN, requirements="leaves\n")
+    assert failed(configured, source, "installing-source")["reason_code"] == "no_ready_package"
+    never = python_project(MAIN, requirements="leaves<1\nleaves>1\n", **BUILDS)
+    name = "installing-never"
+    assert failed(configured, never, name, builds=True)["reason_code"] == "packages_failed"
     leaves = python_project(MAIN, requirements="leaves\n", **BUILDS)
     refused = failed(configured, leaves, "installing-leaves", builds=True)
     assert refused["reason_code"] == "packages_refused"
     assert "link" in refused["reason_params"]["detail"]
+
+
+@reaches(ReasonCode.REGISTRY_LOGIN)
+def test_an_index_that_asks_for_a_login_ends_the_run(configured: Booted, index: Index) -> None:
+    index.login = "user:pass-word"
+    try:
+        walled = python_project(MAIN, requirements="walled\n")
+        found = failed(configured, walled, "installing-walled")
+    finally:
+        index.login = ""
+    assert found["reason_code"] == "registry_login"
+    assert index.url in found["reason_params"]["detail"]
+
+
+@reaches(ReasonCode.NOT_STARTED, HintCode.REGISTRY_AWAY)
+def test_a_registry_that_is_away_returns_the_run_and_the_version_is_ready_later(
+    configured: Booted, index: Index
+) -> None:
+    index.add_wheel("later")
+    index.refused = 10**9
+    try:
+        slug = configured.push(python_project(MAIN, requirements="later\n"), "installing-later")
+        run = configured.start_run(slug)
+        configured.wait_for(lambda: configured.waits(run)["code"] == "next_try", "a next try")
+        configured.change_state(
+            "UPDATE attempts SET finished_at = finished_at - 120000 WHERE outcome = 'returned'"
+        )
+        assert configured.ended(run)["status"] == 4
+    finally:
+        index.refused = 0
+    found = configured.summary(run)
+    assert (found["reason_code"], found["reason_params"]["detail_code"]) == (
+        "not_started",
+        "registry_away",
+    )
+    assert "tried again in 1 s" in configured.log_text(run)
+    assert environment(configured, slug)["state"] == "ready"
 
 
 @reaches(ReasonCode.REGISTRY_SETTINGS)

@@ -29,6 +29,7 @@ class ReasonCode(StrEnum):
     BAD_REQUIREMENT = "bad_requirement"
     PACKAGES_FAILED = "packages_failed"  # the installer ended with an error
     NO_READY_PACKAGE = "no_ready_package"  # the same, while builds are not allowed
+    PACKAGE_NOT_FOUND = "package_not_found"  # a package or a version, in the registry
     PACKAGES_REFUSED = "packages_refused"  # the installed files violate a rule
     BUILD_FAILED = "build_failed"  # of a Go program
     INSTALLER_MISSING = "installer_missing"
@@ -36,6 +37,7 @@ class ReasonCode(StrEnum):
     REGISTRY_LOOPBACK = "registry_loopback"
     REGISTRY_PROXY = "registry_proxy"
     REGISTRY_CREDENTIALS = "registry_credentials"
+    REGISTRY_LOGIN = "registry_login"  # a registry has refused it, or asks for one
     REGISTRY_SETTINGS = "registry_settings"  # of a package client; they cannot be used
     INSTALL_TIMEOUT = "install_timeout"
     INSTALL_LIMIT = "install_limit"  # of the disk, the memory or the traffic of an installer
@@ -160,6 +162,8 @@ class HintCode(StrEnum):
     ROW_CAP = "row_cap"
     DISK_CAP = "disk_cap"
     INSTALL_FAILED = "install_failed"
+    PACKAGE_NOT_FOUND = "package_not_found"
+    REGISTRY_AWAY = "registry_away"
     INSTALL_TIMEOUT = "install_timeout"
     INSTALL_LIMIT = "install_limit"
     REQUIREMENT_REFUSED = "requirement_refused"  # by a rule of Fyke, not by the installer

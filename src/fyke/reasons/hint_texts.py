@@ -97,6 +97,16 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Read the installer's lines in the log; pin the version that it names, and publish a new "
           "version of the Worker"),
     ),
+    HintCode.PACKAGE_NOT_FOUND: _hint(
+        _("The Worker asks for a package or a version that the package registry does not have"),
+        _("Correct the name or the version in the dependencies, and publish a new version of the "
+          "Worker; if they are right, ask the operator which registry is used (fyke doctor)"),
+    ),
+    HintCode.REGISTRY_AWAY: _hint(
+        _("The package registry could not be reached, which is not the fault of the Worker"),
+        _("Ask the operator to check the registry, which fyke doctor names; run it again when the "
+          "registry can be reached"),
+    ),
     HintCode.INSTALL_TIMEOUT: _hint(
         _("Installing the Worker's dependencies took longer than allowed"),
         _("Use fewer or smaller packages and pin their versions; if the registry was slow, run it "

@@ -115,6 +115,10 @@ INSTALLING: Mapping[ReasonCode, Forms] = {
           "wheel for this platform are installed, unless fyke.json says install: build and the "
           "operator allows it)"),
     ),
+    ReasonCode.PACKAGE_NOT_FOUND: (
+        _("The dependencies could not be installed: the package registry does not have this "
+          "package or version: %(detail)s"),
+    ),
     ReasonCode.PACKAGES_REFUSED: (
         _("The dependencies could not be installed: their files break a rule: %(detail)s"),
     ),
@@ -146,6 +150,11 @@ INSTALLING: Mapping[ReasonCode, Forms] = {
         _("The dependencies could not be installed: packages that run code while they are "
           "installed would see the credentials of %(registries)s. Remove install: build from "
           "fyke.json, or let the machine use a registry that asks for none"),
+    ),
+    ReasonCode.REGISTRY_LOGIN: (
+        _("The dependencies could not be installed: the package registry has refused the login of "
+          "this machine, or asks for one: %(detail)s. Set it for the user that runs Fyke; see "
+          "fyke doctor"),
     ),
     ReasonCode.REGISTRY_SETTINGS: (
         _("The dependencies could not be installed: %(source)s of this machine cannot be used: "

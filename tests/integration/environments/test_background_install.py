@@ -89,7 +89,7 @@ async def test_a_published_version_is_ready_or_says_why_not_before_it_is_started
             )
         failed = await place.state_of(bad)
         assert failed.state is EnvironmentState.FAILED and failed.reason is not None
-        assert failed.reason.code is ReasonCode.NO_READY_PACKAGE
+        assert failed.reason.code is ReasonCode.PACKAGE_NOT_FOUND
         assert "tiny==2.0" in str(failed.reason.params["detail"])
 
         async def no_build(*_args: Any) -> Any:

@@ -15,6 +15,7 @@ import pytest
 
 from fyke.contracts.execution import Environment, EnvironmentFailed, RegistryAway
 from fyke.model.worker import Language
+from fyke.reasons import ReasonCode
 from support import npm_registry, package_index
 from support.environments import Workspace, open_workspace
 from support.memory import a_version
@@ -146,6 +147,17 @@ async def test_an_unreachable_registry_is_an_error_with_a_log(configured: Config
     with pytest.raises(RegistryAway, match="could not be installed: ") as caught:
         await configured.install(UV_DEFAULT_INDEX="http://127.0.0.1:1/simple", UV_HTTP_RETRIES="0")
     assert caught.value.log
+
+
+async def test_an_index_that_refuses_the_login_names_the_index(
+    configured: Configured, index: Index
+) -> None:
+    index.login = "user:pass-word"
+    url = index.url.replace("://", "://user:wrong-word@")
+    with pytest.raises(EnvironmentFailed, match=f"refused the login.*{index.url}") as caught:
+        await configured.install(UV_DEFAULT_INDEX=url)
+    assert caught.value.reason.code is ReasonCode.REGISTRY_LOGIN
+    assert "wrong-word" not in f"{caught.value}{caught.value.log}"
 
 
 async def test_an_index_that_was_away_while_its_files_were_looked_up_is_asked_again(

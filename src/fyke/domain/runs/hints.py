@@ -12,7 +12,7 @@ from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP
 
 from fyke.domain.runs.sites import SiteUsage
 from fyke.model.run import BlockedSite, Outcome, Run, RunState
-from fyke.reasons import Hint, HintCode, Reason, ReasonCode
+from fyke.reasons import DetailCode, Hint, HintCode, Reason, ReasonCode
 
 MAX_LINES = 10  # error lines that are searched
 _MAX_CHARS = 4_000  # of each line
@@ -38,6 +38,8 @@ def hint(
 
 
 def _by_reason(reason: Reason) -> HintCode:
+    if reason.params.get("detail_code") == DetailCode.REGISTRY_AWAY:
+        return HintCode.REGISTRY_AWAY
     number = reason.params.get("signal")
     if number in _CRASHES:
         return HintCode.CRASHED
@@ -94,6 +96,7 @@ BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.BAD_REQUIREMENT: HintCode.REQUIREMENT_REFUSED,
     ReasonCode.PACKAGES_FAILED: HintCode.INSTALL_FAILED,
     ReasonCode.NO_READY_PACKAGE: HintCode.INSTALL_FAILED,
+    ReasonCode.PACKAGE_NOT_FOUND: HintCode.PACKAGE_NOT_FOUND,
     ReasonCode.PACKAGES_REFUSED: HintCode.REQUIREMENT_REFUSED,
     ReasonCode.BUILD_FAILED: HintCode.INSTALL_FAILED,
     ReasonCode.INSTALLER_MISSING: HintCode.INSTALLER_NOT_READY,
@@ -101,6 +104,7 @@ BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.REGISTRY_LOOPBACK: HintCode.INSTALLER_NOT_READY,
     ReasonCode.REGISTRY_PROXY: HintCode.INSTALLER_NOT_READY,
     ReasonCode.REGISTRY_CREDENTIALS: HintCode.INSTALLER_NOT_READY,
+    ReasonCode.REGISTRY_LOGIN: HintCode.INSTALLER_NOT_READY,
     ReasonCode.REGISTRY_SETTINGS: HintCode.INSTALLER_NOT_READY,
     ReasonCode.INSTALL_TIMEOUT: HintCode.INSTALL_TIMEOUT,
     ReasonCode.INSTALL_LIMIT: HintCode.INSTALL_LIMIT,

@@ -38,6 +38,17 @@ _NETWORK_ERRORS = re.compile(
     r"|: (?:Bad Gateway|Service Unavailable|Gateway Timeout)$",
     re.MULTILINE,
 )
+# the registry asks for a login or refuses it: ``index`` is what uv says about it
+_LOGIN_REFUSED = re.compile(
+    r"(?P<index>An index (?:URL )?\(\S+\) [^\n]*\b40[13] [^\n]*)"
+    r"|\bcode E40[13]\b|reading https?://\S+: 40[13] "
+)
+# in the output of uv and npm, if uv does not also name a package without a wheel
+_NOT_FOUND = re.compile(
+    r"was not found in the package registry|there (?:is|are) no versions? of"
+    r"|\bcode E(?:404|TARGET|NOVERSIONS)\b"
+)
+_OF_PACKAGES = (ReasonCode.NO_READY_PACKAGE, ReasonCode.PACKAGES_FAILED)
 
 
 class LockOutOfStep(EnvironmentFailed):
@@ -144,9 +155,14 @@ class PackageInstaller:
     def failure(
         self, client: PackageClient, code: ReasonCode, program: str, run: ToolRun, explanation: str
     ) -> EnvironmentFailed:
-        """The error for an installer that failed. ``explanation`` is the reason in its output, or
-        "".
+        """The error for an installer that failed, with ``code`` unless its output names a cause
+        that has a code of its own. ``explanation`` is the reason in its output, or "".
         """
+        if refused := _LOGIN_REFUSED.search(run.output):
+            said = refused["index"] or explanation
+            return EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_LOGIN, detail=said), run.output)
+        if code in _OF_PACKAGES and _NOT_FOUND.search(run.output) and "wheel" not in run.output:
+            code = ReasonCode.PACKAGE_NOT_FOUND
         if explanation:
             reason = Reason.of(code, detail=explanation)
         else:

@@ -8,9 +8,10 @@ from fyke.contracts.egress import SiteTraffic
 from fyke.domain.logs import system
 from fyke.domain.runs.hints import BY_REASON, hint
 from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.returns import fault_of
 from fyke.domain.runs.sites import SiteUsage
 from fyke.model.run import BlockedSite, Outcome, Run, RunState
-from fyke.reasons import Hint, HintCode, Reason, ReasonCode, cause, next_step
+from fyke.reasons import Detail, DetailCode, Hint, HintCode, Reason, ReasonCode, cause, next_step
 from fyke.reasons.codes import ENDS
 from support.memory import a_run
 
@@ -29,6 +30,13 @@ def ended(code: ReasonCode | None, **changes: object) -> Run:
 def test_every_reason_of_a_failure_has_a_hint(code: ReasonCode) -> None:
     found = hint(ended(code), 3, [])
     assert found == Hint(BY_REASON[code])
+
+
+def test_a_registry_that_could_not_be_reached_has_a_hint_of_its_own() -> None:
+    away = Detail.of(DetailCode.REGISTRY_AWAY, problem="timed out")
+    run = replace(ended(ReasonCode.NOT_STARTED), reason=fault_of(away))
+    assert hint(run, 0, []) == Hint(HintCode.REGISTRY_AWAY)
+    assert "fyke doctor" in next_step(Hint(HintCode.REGISTRY_AWAY))
 
 
 @pytest.mark.parametrize(

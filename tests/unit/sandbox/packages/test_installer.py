@@ -13,7 +13,7 @@ import pytest
 
 from fyke.contracts.execution import EnvironmentFailed, RegistryAway, SandboxFault
 from fyke.contracts.tools import ToolKind, ToolRun, ToolSpec, ToolStop
-from fyke.reasons import ReasonCode, sentence
+from fyke.reasons import Reason, ReasonCode, sentence
 from fyke.sandbox.packages import installer
 from fyke.sandbox.packages.installer import (
     InstallLimits,
@@ -148,10 +148,12 @@ async def test_a_proxy_of_the_machine_is_refused_unless_the_operator_has_one(
 # --- the reason, and the result
 
 
-def failure(folder: Path, log: str, explanation: str) -> EnvironmentFailed:
+def failure(
+    folder: Path, log: str, explanation: str, code: ReasonCode = ReasonCode.BUILD_FAILED
+) -> EnvironmentFailed:
     installer = PackageInstaller(EndedTools(ToolRun(0, folder, "", b"")), InstallLimits(7, 1000))
     run = ToolRun(2, folder, log, b"")
-    return installer.failure(CLIENT, ReasonCode.BUILD_FAILED, "go", run, explanation)
+    return installer.failure(CLIENT, code, "go", run, explanation)
 
 
 def test_the_reason_is_the_output_of_the_installer_or_its_exit_code(tmp_path: Path) -> None:
@@ -187,6 +189,52 @@ def test_a_registry_that_does_not_answer_is_no_fault_of_the_version(
     tmp_path: Path, log: str, away: bool
 ) -> None:
     assert isinstance(failure(tmp_path, log, "why"), RegistryAway) is away
+
+
+NO_SOLUTION = "error: No solution found when resolving dependencies\n  cause: Because "
+
+
+@pytest.mark.parametrize(
+    ("log", "code"),
+    [
+        (f"{NO_SOLUTION}x was not found in the package registry and", "package_not_found"),
+        (f"{NO_SOLUTION}there is no version of x==2 and you require x==2", "package_not_found"),
+        (f"{NO_SOLUTION}there are no versions of x and you require x", "package_not_found"),
+        (f"{NO_SOLUTION}x==1.0 has no usable wheels and", "no_ready_package"),
+        (f"{NO_SOLUTION}there is no version of x==2 and x==1 has no wheels", "no_ready_package"),
+        (f"{NO_SOLUTION}you require x>1 and x<1, we can conclude", "no_ready_package"),
+        ("npm error code E404\nnpm error 404 Not Found - GET https://x", "package_not_found"),
+        ("npm error code ETARGET\nnpm error notarget No matching version", "package_not_found"),
+        ("npm error code ERESOLVE\nnpm error ERESOLVE unable to resolve", "no_ready_package"),
+        ("npm error code E401\nnpm error 401 Unauthorized - GET https://x", "registry_login"),
+        ("npm error code E403\nnpm error 403 403 Forbidden - GET https://x", "registry_login"),
+        ("go: x.example/y@v1: reading https://p/x/y/@v/v1.mod: 403 Forbidden", "registry_login"),
+        ("go: x.example/y@v1: reading https://p/x/y/@v/v1.mod: 404 Not Found", "no_ready_package"),
+    ],
+)
+def test_a_cause_in_the_output_has_a_code_of_its_own(tmp_path: Path, log: str, code: str) -> None:
+    failed = failure(tmp_path, log, "why", ReasonCode.NO_READY_PACKAGE)
+    assert (type(failed), failed.reason.code.value) == (EnvironmentFailed, code)
+    assert failed.reason.params == {"detail": "why"}
+    assert failure(tmp_path, log, "why").reason.code.value in ("registry_login", "build_failed")
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "An index URL (https://pypi.example/simple) could not be queried due to a lack of valid "
+        "authentication credentials (401 Unauthorized)",
+        "An index (https://pypi.example/simple) returned a 403 Forbidden error. Check that the "
+        "index URL is correct and the credentials are valid.",
+    ],
+)
+def test_an_index_that_refuses_the_login_is_a_matter_of_the_operator(
+    tmp_path: Path, hint: str
+) -> None:
+    log = f"{NO_SOLUTION}x was not found in the package registry and you require x\n\nhint: {hint}"
+    failed = failure(tmp_path, log, "No solution found", ReasonCode.NO_READY_PACKAGE)
+    assert failed.reason == Reason.of(ReasonCode.REGISTRY_LOGIN, detail=hint)
+    assert not isinstance(failed, RegistryAway)
 
 
 @pytest.mark.parametrize(
