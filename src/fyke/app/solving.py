@@ -6,6 +6,7 @@ is configured for here, which may differ from those of the platform. So the find
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 MAX_SECONDS = 60
 _FILE = "requirements.txt"
 _UNREACHABLE = re.compile(
-    r"failed to fetch|request failed|error sending request|could not connect|dns error|timed out",
+    r"failed to fetch|request failed|error sending request|could not connect|dns error|timed out"
+    r"|valid authentication credentials|returned a 403 Forbidden",
     re.IGNORECASE,
 )
 
@@ -72,8 +74,19 @@ def solve(packages: list[requirements.Requirement], *, builds: bool) -> list[Fin
     problem = explain(completed.stderr)
     if _UNREACHABLE.search(completed.stderr):
         return [_not_checked(problem)]
-    message = f"the requirements cannot be installed: {problem}"
-    return [_finding("requirements_unsolvable", message, "choose other versions or packages")]
+    source = _indexes()
+    message = f"the requirements cannot be resolved here{source}: {problem}"
+    remedy = "choose other versions or packages, unless Fyke uses another index"
+    return [_finding("requirements_unsolvable", message, remedy)]
+
+
+def _indexes() -> str:
+    """The indexes that uv uses here, for a message; "" if there are none."""
+    from fyke.sandbox.packages.registry_report import report_python
+
+    report = asyncio.run(report_python(os.environ))
+    urls = [registry.url for registry in report.registries]
+    return f", with {' and '.join(urls)}" if urls else ""
 
 
 def _not_checked(why: str) -> Finding:

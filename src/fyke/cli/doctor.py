@@ -34,6 +34,10 @@ LIMITS_REMEDY = (
 )
 SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
 REGISTRY_REMEDY = "until then the dependencies of these Workers cannot be installed"
+AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
+WHOSE_REGISTRIES = (
+    "those of the settings of this shell; a running Fyke uses the settings of its own start"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,10 +287,12 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _registries(settings: Settings) -> Iterator[CheckResult]:
-    """One line for each registry. The settings are those of the user that Fyke runs as."""
+    """One line for each registry. The settings are those of this shell and of the user that Fyke
+    runs as.
+    """
     import asyncio
 
-    from fyke.app.registries import registries_of
+    from fyke.app.registries import connection_problems, registries_of
     from fyke.cli.owner import as_owner
 
     environ = dict(os.environ)
@@ -295,14 +301,20 @@ def _registries(settings: Settings) -> Iterator[CheckResult]:
     try:
         with as_owner(settings.home, settings.service_user):
             reports = asyncio.run(registries_of(settings, environ))
+            problems = asyncio.run(connection_problems(settings, reports))
     except CommandFailed as error:
         yield CheckResult("packages", WARNING, str(error))
         return
+    yield CheckResult("packages", OK, WHOSE_REGISTRIES)
     for report in reports:
         name = f"packages for {report.language}"
         for registry in report.registries:
             login = "with a login" if registry.login else "without a login"
-            yield CheckResult(name, OK, f"{registry.url} ({registry.source}, {login})")
+            detail = f"{registry.url} ({registry.source}, {login})"
+            if problem := problems.get(registry.url):
+                yield CheckResult(name, WARNING, f"{detail}: {problem}", AWAY_REMEDY)
+            else:
+                yield CheckResult(name, OK, detail)
         if report.problem:
             yield CheckResult(name, FAILED, report.problem, REGISTRY_REMEDY)
         elif report.note:

@@ -11,6 +11,7 @@ import pytest
 
 from fyke.app.solving import solve, solve_folder
 from fyke.domain.workers.requirements import parse
+from support import package_index
 
 
 def metadata(name: str, version: str) -> str:
@@ -70,6 +71,22 @@ def test_an_unreachable_registry_is_reported(
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     [finding] = solve(parse("shelfware==1.0"), builds=False)
     assert finding.code == "requirements_not_checked"
+
+
+def test_the_index_that_does_not_have_a_package_or_asks_for_a_login_is_named(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_NO_INDEX")
+    monkeypatch.delenv("UV_FIND_LINKS")
+    with package_index.served() as index:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", index.url.replace("://", "://me:hunter2@"))
+        [finding] = solve(parse("nowhere>=1"), builds=False)
+        assert finding.code == "requirements_unsolvable"
+        assert f"cannot be resolved here, with {index.url}: " in finding.message
+        index.login = "user:pass-word"
+        [finding] = solve(parse("nowhere>=2"), builds=False)
+        assert finding.code == "requirements_not_checked"
+        assert "hunter2" not in finding.message
 
 
 def test_a_project_with_only_the_base_packages_asks_no_registry(

@@ -19,7 +19,15 @@ import fyke.client
 from fyke.app import registries, sandbox_users
 from fyke.cli import doctor
 from fyke.cli.context import Location
-from fyke.cli.doctor import FAILED, LIMITS_REMEDY, OK, SANDBOX_REMEDY, WARNING, CheckResult
+from fyke.cli.doctor import (
+    FAILED,
+    LIMITS_REMEDY,
+    OK,
+    SANDBOX_REMEDY,
+    WARNING,
+    WHOSE_REGISTRIES,
+    CheckResult,
+)
 from fyke.cli.main import app
 from fyke.client import ApiError
 from fyke.model.health import Level
@@ -179,13 +187,22 @@ def test_registries_are_listed_with_their_source_and_what_is_wrong(
             RegistryReport("Go", note="its package client is not installed"),
         ]
 
+    async def problems(*_: object) -> dict[str, str]:
+        return {"https://pypi.org/simple": "no connection within 3 s"}
+
     monkeypatch.setattr(registries, "registries_of", found)
+    monkeypatch.setattr(registries, "connection_problems", problems)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("HOME", "/somewhere")
     lines = list(doctor._registries(Settings(home=tmp_path)))
     assert [(line.name, line.state, line.detail) for line in lines] == [
+        ("packages", OK, WHOSE_REGISTRIES),
         ("packages for Python", OK, "https://corp.invalid/simple (UV_INDEX, with a login)"),
-        ("packages for Python", OK, "https://pypi.org/simple (uv's default, without a login)"),
+        (
+            "packages for Python",
+            WARNING,
+            "https://pypi.org/simple (uv's default, without a login): no connection within 3 s",
+        ),
         ("packages for Node.js", FAILED, "~/.npmrc cannot be used"),
         ("packages for Go", OK, "its package client is not installed"),
     ]

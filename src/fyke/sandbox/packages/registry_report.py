@@ -53,10 +53,14 @@ async def report_registries(environ: Environ, *, upstream: bool) -> list[Registr
     serves every target.
     """
     return [
-        await _report("Python", environ, upstream, _python),
+        await report_python(environ, upstream=upstream),
         await _report("Node.js", environ, upstream, _node),
         await _report("Go", environ, upstream, _go),
     ]
+
+
+async def report_python(environ: Environ, *, upstream: bool = False) -> RegistryReport:
+    return await _report("Python", environ, upstream, _python)
 
 
 async def _report(
