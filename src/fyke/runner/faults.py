@@ -27,7 +27,7 @@ def detail_of(error: Exception, mask: Callable[[str], str] = str) -> Detail:
     if isinstance(error, SandboxFault):
         return error.detail.mapped(mask)
     if isinstance(error, RegistryAway):
-        problem = str(error.reason.params.get("detail", ""))
+        problem = str(error.reason.params.get("detail") or error)
         return Detail.of(DetailCode.REGISTRY_AWAY, problem=problem).mapped(mask)
     if isinstance(error, EgressAway):
         return Detail(DetailCode.EGRESS_AWAY)

@@ -247,10 +247,11 @@ class RunnerSettings(BaseModel):
     """
 
     install_seconds: Annotated[int, SECONDS] = Field(default=600, ge=1, examples=["120"])
-    """How long installing the dependencies of a version may take; after that the run fails.
-    Installation runs in a sandbox that reaches the registries through Fyke's own proxy, and
-    through ``egress_upstreams`` if ``"*"`` or the default region has one. ``HTTPS_PROXY`` and
-    similar variables are not used for it.
+    """How long one installation of the dependencies of a version may take; after that the run
+    fails, unless the package registry did not answer: then it is tried again for two minutes, and
+    at least once. Installation runs in a sandbox that reaches the registries through Fyke's own
+    proxy, and through ``egress_upstreams`` if ``"*"`` or the default region has one.
+    ``HTTPS_PROXY`` and similar variables are not used for it.
     """
 
     drain_seconds: Annotated[int, SECONDS] = Field(default=30, ge=0, examples=["600"])

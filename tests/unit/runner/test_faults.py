@@ -38,6 +38,8 @@ def test_the_problem_is_quoted_and_masked() -> None:
     mask = lambda text: text.replace("hunter2", "***")  # noqa: E731
     assert detail_of(SandboxFault("bad hunter2"), mask).params == {"problem": "bad ***"}
     assert detail_of(ValueError(), mask).params == {"problem": "ValueError"}
+    slow = RegistryAway(Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=7))
+    assert "within 7 seconds" in str(detail_of(slow).params["problem"])
 
 
 def test_the_figures_of_the_disk_are_named() -> None:

@@ -131,7 +131,9 @@ class PackageInstaller:
         async with self._tools.run(spec) as unmasked:
             run = replace(unmasked, output=_mask(unmasked.output, client))
             if run.stopped is not None:
-                raise EnvironmentFailed(self._stop_reason(run.stopped), run.output)
+                silent = run.stopped is ToolStop.TIME and not self._registries.answered(client)
+                failed = RegistryAway if silent else EnvironmentFailed
+                raise failed(self._stop_reason(run.stopped), run.output)
             if run.code and any(text in run.output for text in DISK_FULL_TEXTS):
                 raise EnvironmentFailed(DISK_FULL, run.output)
             yield run

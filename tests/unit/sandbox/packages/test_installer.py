@@ -21,7 +21,7 @@ from fyke.sandbox.packages.installer import (
     PackageInstaller,
     run_program,
 )
-from fyke.sandbox.packages.package_client import PackageClient
+from fyke.sandbox.packages.package_client import PackageClient, Registry
 
 pytestmark = pytest.mark.anyio
 
@@ -30,15 +30,16 @@ CLIENT = PackageClient({"FROM_CLIENT": "1"}, {".config/x": "y"}, ())
 
 @dataclass
 class EndedTools:
-    """Implements ``ToolRunner`` with a tool that has ended."""
+    """Implements ``ToolRunner`` with an ended tool; ``answers`` are those of earlier ones."""
 
     result: ToolRun
     specs: list[ToolSpec] = field(default_factory=list)
+    answers: list[ToolRun] = field(default_factory=list)
 
     @asynccontextmanager
     async def run(self, spec: ToolSpec) -> AsyncIterator[ToolRun]:
         self.specs.append(spec)
-        yield self.result
+        yield self.answers.pop(0) if self.answers else self.result
 
 
 async def install(
@@ -71,6 +72,18 @@ async def test_the_cause_of_a_stop_is_reported(
     with pytest.raises(EnvironmentFailed, match=message) as caught:
         await install(EndedTools(ToolRun(137, tmp_path, "so far", b"", stopped)))
     assert caught.value.log == "so far"
+
+
+@pytest.mark.parametrize(("answer", "away"), [(b"", True), (b"[[]]", False)])
+async def test_only_a_silent_registry_makes_an_exceeded_time_a_fault_of_the_platform(
+    tmp_path: Path, answer: bytes, away: bool
+) -> None:
+    client = PackageClient({}, {}, (Registry("https://192.0.2.1/simple"),))
+    tools = EndedTools(ToolRun(137, tmp_path, "so far", b"", ToolStop.TIME))
+    tools.answers = [ToolRun(0, tmp_path, "", answer)]
+    with pytest.raises(EnvironmentFailed, match="within 7 seconds") as caught:
+        await install(tools, client=client)
+    assert isinstance(caught.value, RegistryAway) is away
 
 
 @pytest.mark.parametrize(
