@@ -38,8 +38,8 @@ _CHECKS_CLIENT = 140_000  # the version that can end the statement of a client t
 def connect_arguments(given: Container[str]) -> dict[str, Any]:
     """Return the arguments of a connection whose URL has the parameters ``given``.
 
-    A standby is no server to connect to: it refuses writes, and a connection that was opened during
-    a failover would stay on it.
+    Unless the URL says otherwise, only a primary is accepted: a standby refuses writes, and a
+    connection that was opened during a failover would stay on it.
     """
     role = {} if "target_session_attrs" in given else {"target_session_attrs": "primary"}
     return _CLIENT | role

@@ -30,7 +30,7 @@ DISK_FULL_TEXTS = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 DISK_FULL_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _PROGRAM_SECONDS = 30.0
-# in the output of uv, npm and Go: the registry does not answer, or with a server error
+# what uv, npm and Go print when the registry does not answer, or answers with a server error
 _NETWORK_ERRORS = re.compile(
     r"error sending request for url|HTTP status server error"
     r"|\bcode E(?:50\d|CONN\w+|NET\w+|HOST\w+|AI_AGAIN|TIMEDOUT|NOTFOUND|RR_SOCKET_TIMEOUT)\b"
@@ -215,7 +215,7 @@ def _cpus(builds: bool) -> float:
 async def run_program(command: Sequence[str | Path], env: Mapping[str, str]) -> tuple[int, str]:
     """Run a program of the machine, outside of every sandbox and without access to a Worker's
     files. Return exit code and standard output; -1 and "" when it cannot be started. Raise
-    ``SandboxFault`` when it hangs, as it seems to do when the machine was suspended meanwhile.
+    ``SandboxFault`` when it does not end in time, for example because the machine was suspended.
     """
     try:
         process = await asyncio.create_subprocess_exec(
