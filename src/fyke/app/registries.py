@@ -42,6 +42,7 @@ async def _connection_problem(url: str) -> str:
         return f"no connection within {CONNECT_SECONDS:g} s"
     except OSError as error:
         number = error.errno or 0  # negative if the name was not found
-        return f"no connection: {os.strerror(number) if number > 0 else error}"
+        said = os.strerror(number) if number > 0 else error.strerror or error
+        return f"no connection: {said}"
     writer.close()
     return ""
