@@ -6,8 +6,8 @@ The targets are those of ``tests/support/fuzz_targets.py``, which the suite test
 Each runs in a separate process with libFuzzer's limits: an input that takes over 5 s is a hang, and
 one that uses over 1 GiB of memory a leak. Both end the process like a crash, and the input is
 stored in the corpus folder. Needs ``atheris``, which is not in any requirements file, because only
-this command uses it: install it with ``uv pip install atheris``. It has wheels for Linux and the
-Pythons 3.11 to 3.14; without it this command prints a message and exits with status 2.
+this command uses it: install it with ``uv pip install atheris``. It has wheels for Linux and
+Python 3.11 to 3.14; without it this command prints a message and exits with status 2.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         corpus = (options.corpus or Path(temporary)).absolute()
-        sys.exit(all_of(options.targets, corpus, options.seconds))
+        sys.exit(fuzz_each(options.targets, corpus, options.seconds))
 
 
-def all_of(wanted: str, corpus: Path, seconds: int) -> int:
-    """Fuzz one target after the other; returns 1 when one of them broke."""
+def fuzz_each(wanted: str, corpus: Path, seconds: int) -> int:
+    """Fuzz one target after the other; return 1 if one of them failed."""
     from support.fuzz_targets import TARGETS
 
-    broken = 0
+    failed = 0
     for name in wanted.split(",") if wanted else TARGETS:
         folder = corpus / name.replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,22 +67,24 @@ def all_of(wanted: str, corpus: Path, seconds: int) -> int:
         done = subprocess.run(
             [*command, "--seconds", str(seconds)], capture_output=True, text=True, check=False
         )
-        print(f"{name:16} {verdict(done.stderr)}  {time.monotonic() - started:.0f} s", flush=True)
+        print(
+            f"{name:16} {figures_of(done.stderr)}  {time.monotonic() - started:.0f} s", flush=True
+        )
         if done.returncode:
-            broken = 1
+            failed = 1
             print((done.stdout + done.stderr)[-4000:], flush=True)
-    return broken
+    return failed
 
 
-def verdict(said: str) -> str:
+def figures_of(output: str) -> str:
     """The number of inputs and the peak memory, from the last output of libFuzzer."""
-    figures = dict(re.findall(r"stat::(\w+):\s+(\d+)", said))
+    figures = dict(re.findall(r"stat::(\w+):\s+(\d+)", output))
     tried, memory = figures.get("number_of_executed_units", "?"), figures.get("peak_rss_mb", "?")
     return f"{tried:>9} inputs, peak {memory:>4} MB"
 
 
 def fuzz(name: str, corpus: Path, seconds: int) -> None:
-    """Fuzz one target in this process; never returns."""
+    """Fuzz one target in this process; never return."""
     import atheris
 
     with atheris.instrument_imports(include=["fyke", "hpack"]):

@@ -8,8 +8,8 @@ uvloop) that reads the body and answers constant bytes of the same length withou
 or a database. Prints requests/s, p50 and p99 in ms, medians of the rounds, and CPU microseconds of
 the server process per request.
 
-The client is wrk if it is installed, else our own asyncio process (a protocol without an HTTP
-library); the output names it. Client and server share the cores of one machine either way.
+The client is wrk if it is installed, else an asyncio protocol in this process, without an HTTP
+library; the output names it. Client and server share the cores of one machine either way.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Target:
 # --- the client -----------------------------------------------------------------------------
 
 
-class Asker(asyncio.Protocol):
+class RequestLoop(asyncio.Protocol):
     """One connection that repeats its request after each answer. Only ``content-length`` bodies."""
 
     def __init__(self, request: bytes, until: float, times: list[float]) -> None:
@@ -107,11 +107,13 @@ class Asker(asyncio.Protocol):
             self.done.set_exception(error or ConnectionError("the server closed the connection"))
 
 
-def ask_ourselves(target: Target, connections: int, seconds: float) -> tuple[float, float, float]:
+def measure_with_asyncio(
+    target: Target, connections: int, seconds: float
+) -> tuple[float, float, float]:
     """(requests a second, p50 ms, p99 ms)."""
-    where = urlsplit(target.url)
+    address = urlsplit(target.url)
     request = (
-        f"POST {where.path} HTTP/1.1\r\nhost: {where.netloc}\r\napi-key: {target.key}\r\n"
+        f"POST {address.path} HTTP/1.1\r\nhost: {address.netloc}\r\napi-key: {target.key}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(target.body)}\r\n\r\n{target.body}"
     ).encode()
     times: list[float] = []
@@ -119,15 +121,15 @@ def ask_ourselves(target: Target, connections: int, seconds: float) -> tuple[flo
     async def ask() -> None:
         loop = asyncio.get_running_loop()
         until = time.perf_counter() + seconds
-        askers = [
+        loops = [
             (
                 await loop.create_connection(
-                    lambda: Asker(request, until, times), where.hostname, where.port
+                    lambda: RequestLoop(request, until, times), address.hostname, address.port
                 )
             )[1]
             for _ in range(connections)
         ]
-        await asyncio.gather(*(asker.done for asker in askers))
+        await asyncio.gather(*(each.done for each in loops))
 
     started = time.perf_counter()
     uvloop.run(ask())
@@ -135,7 +137,9 @@ def ask_ourselves(target: Target, connections: int, seconds: float) -> tuple[flo
     return len(times) / took, statistics.median(times) * 1000, percentile(times, 0.99) * 1000
 
 
-def ask_with_wrk(target: Target, connections: int, seconds: float) -> tuple[float, float, float]:
+def measure_with_wrk(
+    target: Target, connections: int, seconds: float
+) -> tuple[float, float, float]:
     """The same with wrk. Raises ``RuntimeError`` when an answer was not 200."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(LUA.format(body=target.body, key=target.key))
@@ -152,8 +156,8 @@ def ask_with_wrk(target: Target, connections: int, seconds: float) -> tuple[floa
 # --- the limit ------------------------------------------------------------------------------
 
 
-def serve_hello(control: Connection, size: int) -> None:
-    """A bare uvicorn."""
+def serve_limit(control: Connection, size: int) -> None:
+    """Answer every request with ``size`` bytes from a bare uvicorn, the upper limit."""
     import uvicorn
 
     answer = b"x" * size
@@ -216,9 +220,9 @@ def large_run(running, api, count: int) -> str:
     return run
 
 
-def targets(running, api, count: int, hello: tuple[int, int]) -> list[Target]:
+def targets(running, api, count: int, limit: tuple[int, int]) -> list[Target]:
     run = large_run(running, api, count)
-    pid, port = hello
+    pid, port = limit
     detail = json.dumps({"run_slug": run})
     server = running.role("server")
     found = [
@@ -260,20 +264,20 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     head("REST reads")
-    ask = ask_with_wrk if shutil.which("wrk") else ask_ourselves
-    line("client", "wrk" if ask is ask_with_wrk else "our own, asyncio (wrk is not installed)")
+    ask = measure_with_wrk if shutil.which("wrk") else measure_with_asyncio
+    line("client", "wrk" if ask is measure_with_wrk else "asyncio (wrk is not installed)")
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     with platform_up() as (running, api):
         # the answer to run/detail has about 330 bytes
-        hello = context.Process(target=serve_hello, args=(theirs, 330), daemon=True)
-        hello.start()
+        limit = context.Process(target=serve_limit, args=(theirs, 330), daemon=True)
+        limit.start()
         try:
-            found = targets(running, api, options.rows, (hello.pid or 0, ours.recv()))
+            found = targets(running, api, options.rows, (limit.pid or 0, ours.recv()))
             report(found, ask, options.seconds, options.rounds)
         finally:
-            hello.kill()
-            hello.join()
+            limit.kill()
+            limit.join()
     return 0
 
 

@@ -23,8 +23,8 @@ async def test_other_accounts_cannot_open_the_admin_pages(app: App, owner: Visit
         assert not (await stranger.get("/")).all("//nav//a[@href='/admin']")
         for page in PAGES:
             await stranger.get(page, status=403)
-        for act in ("", "/owner/credit", "/owner/plan"):
-            await stranger.post(f"/admin/accounts{act}", {"name": "x"}, status=403)
+        for action in ("", "/owner/credit", "/owner/plan"):
+            await stranger.post(f"/admin/accounts{action}", {"name": "x"}, status=403)
 
 
 async def test_health_is_shown_in_cards(app: App, owner: Visitor) -> None:

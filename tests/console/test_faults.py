@@ -1,4 +1,4 @@
-"""Errors have a page with an explanation, a status and a next step, and keep typed values."""
+"""Error pages: each has an explanation, a status and a next step, and a form keeps its values."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ async def test_a_page_that_needs_a_busy_database_reloads_automatically(owner: Vi
         assert heading.text_content() == BUSY and int(heading.get("data-reload")) > 0
         assert "This page retries automatically." in page.text
         again = page.one("//main//a[normalize-space()='Try again']")
-        assert again.get("href") == path, "also where no script runs"
-        assert not page.all("//main//a[@href='/login']"), "whether there is a session is not known"
-        assert "database" not in page.text, "what is broken is for the log"
+        assert again.get("href") == path, "it must work without JavaScript too"
+        assert not page.all("//main//a[@href='/login']"), (
+            "it is not known whether the user is signed in"
+        )
+        assert "database" not in page.text, "the cause belongs in the log only"
 
 
 @pytest.mark.usefixtures("down")

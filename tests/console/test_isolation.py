@@ -21,8 +21,8 @@ CHECKS = (
 )
 
 
-async def run_at(app: App, level: str, *, unsafe: bool = False, **more: Any) -> None:
-    """Register one active runner with this level."""
+async def register_runner(app: App, level: str, *, unsafe: bool = False) -> None:
+    """Register a runner at this level of isolation in place of all others."""
     reason = "" if level == "full" else "memory limit: no memory controller"
 
     def work(tx: Any) -> None:
@@ -47,7 +47,7 @@ async def run_at(app: App, level: str, *, unsafe: bool = False, **more: Any) -> 
 async def test_each_level_is_shown_with_its_checks(
     app: App, owner: Visitor, level: str, unsafe: bool, words: str
 ) -> None:
-    await run_at(app, level, unsafe=unsafe)
+    await register_runner(app, level, unsafe=unsafe)
     page = await owner.get("/admin/isolation")
     assert words in page.text and "node-7" in page.text
     rows = [" ".join(row.text_content().split()) for row in page.all("//table//tbody/tr")]
@@ -57,7 +57,7 @@ async def test_each_level_is_shown_with_its_checks(
     ]
 
 
-async def test_without_a_runner_the_page_is_only_for_the_operator_and_explains_that(
+async def test_the_page_reports_that_no_runner_is_connected_and_is_only_for_the_operator(
     app: App, owner: Visitor
 ) -> None:
     assert "No runner is connected" in (await owner.get("/admin/isolation")).text
@@ -79,7 +79,7 @@ async def test_the_form_and_the_start_give_the_same_refusal(
 ) -> None:
     await app.publish("mine")
     await app.publish("theirs", caller=app.other)
-    await run_at(app, level, unsafe=unsafe)
+    await register_runner(app, level, unsafe=unsafe)
     for path, bad in (
         ("owner/mine", refused == "both"),
         ("other/theirs", refused in ("other", "both")),

@@ -71,7 +71,7 @@ class LiveRun:
         self.server.do(self.server.app.push(self.lease, rows))
 
     def flood(self, count: int) -> None:
-        """Many lines in one commit."""
+        """Add many lines in one commit."""
         number = self.lease.attempt.number
         lines = [NewLogEntry(2, number, f"flood {n}", 5) for n in range(count)]
         self.said += count
@@ -92,7 +92,7 @@ def live(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterator[
         yield LiveRun(server, access)
 
 
-def shows(page: Page, last: int) -> None:
+def wait_for_line(page: Page, last: int) -> None:
     page.wait_for_selector(f"#l-{last}", state="attached")
 
 
@@ -108,21 +108,21 @@ def test_reconnects_neither_lose_nor_duplicate_log_lines(
     ):
         log.goto(f"/runs/{run}/log")
         output.goto(f"/runs/{run}")
-        shows(log, 3)
+        wait_for_line(log, 3)
         for _ in range(trials):
             live.say(40)
             live.push(5)
-            shows(log, live.said)
+            wait_for_line(log, live.said)
             output.wait_for_selector("#r-5")  # the first rows are inserted automatically
             live.access.cut()
             live.say(40)
-            shows(log, live.said)
+            wait_for_line(log, live.said)
             live.access.stop()
             live.say(40)
             live.push(7)
             expect(log.locator(".run-live-state")).to_contain_text("reconnecting")
             live.access.start()
-            shows(log, live.said)
+            wait_for_line(log, live.said)
         assert log.evaluate(IDS) == list(range(1, live.said + 1))
         expect(log.locator(".run-live-state")).to_have_text("")
         expect(output.locator("#fresh")).to_contain_text(f"{live.pushed - 5} new rows")
@@ -133,7 +133,7 @@ def test_reconnects_neither_lose_nor_duplicate_log_lines(
         live.end()
         expect(log.locator("#run-figures")).to_contain_text("Succeeded")
         expect(log.locator("#run-actions")).to_contain_text("Run again")
-        # the browser's errors about the interruptions themselves
+        # the browser itself reports each interruption as an error
         assert not [one for one in watch.errors if "sse:error" not in one and "ERR_" not in one]
 
 
@@ -202,7 +202,7 @@ def test_a_page_is_live_even_if_the_stream_extension_loads_late(
         page.route("**/hx-sse.min.js", late)
         page.goto(f"/runs/{run}/log")
         live.say(5)
-        shows(page, live.said)
+        wait_for_line(page, live.said)
         assert page.evaluate(IDS) == list(range(1, live.said + 1))
     live.end()
 
@@ -215,18 +215,18 @@ def test_a_flood_of_lines_and_a_line_of_a_megabyte_do_not_fill_the_page(
     live.say(10)
     with tab(browser, live.access.url, live.token) as (page, watch):
         page.goto(f"/runs/{run}/log")
-        shows(page, 10)
+        wait_for_line(page, 10)
         for _ in range(3):
             live.say(900, "many")
-            shows(page, live.said)
+            wait_for_line(page, live.said)
         assert page.locator("#log-lines > *").count() <= 2000
         expect(page.locator("#log-earlier")).to_contain_text("Earlier lines were removed")
         live.flood(9_000)
-        shows(page, live.said)
+        wait_for_line(page, live.said)
         expect(page.locator(".line-gap").last).to_contain_text("were skipped")
         assert page.locator("#log-lines > *").count() <= 2000
         live.say(1, MEGABYTE)
-        shows(page, live.said)
+        wait_for_line(page, live.said)
         line = page.locator(f"#l-{live.said}")
         expect(line).to_contain_text("characters")
         assert len(line.text_content() or "") < 3_000
@@ -234,7 +234,7 @@ def test_a_flood_of_lines_and_a_line_of_a_megabyte_do_not_fill_the_page(
         page.locator("[data-follow]").uncheck()
         page.locator(".log-box").evaluate("element => element.scrollTop = 0")
         live.say(5)
-        shows(page, live.said)
+        wait_for_line(page, live.said)
         assert page.locator(".log-box").evaluate("element => element.scrollTop") < 50
         page.locator(".log-box").focus()
         page.keyboard.press("f")
@@ -249,7 +249,7 @@ def test_the_severity_filter_applies_to_live_lines(live: LiveRun, browser: Brows
         page.goto(f"/runs/{run}/log?search=wanted")
         live.say(3, "other")
         live.say(2, "Wanted")
-        shows(page, 5)
+        wait_for_line(page, 5)
         assert page.evaluate(IDS) == [4, 5]
 
 
@@ -295,7 +295,9 @@ def test_the_usage_curve_and_the_sites_are_updated_during_the_run(
         traffic.goto(f"/runs/{run}/traffic?sort=-requests")
         for upto in (3, 5):
             use(*range(1 if upto == 3 else 4, upto + 1))
-            expect(usage.locator("#use tr[data-at]")).to_have_count(upto + 1)  # and the beginning
+            expect(usage.locator("#use tr[data-at]")).to_have_count(
+                upto + 1
+            )  # the first is the start of the run
             expect(usage.locator("#use run-chart canvas")).to_have_count(4)
             rows = traffic.locator("#traffic tbody tr")
             expect(rows).to_have_count(upto)
@@ -312,7 +314,7 @@ def test_the_end_of_a_session_stops_live_updates(live: LiveRun, browser: Browser
     with tab(browser, live.access.url, token) as (page, _):
         page.goto(f"/runs/{run}/log")
         live.say(1)
-        shows(page, 1)
+        wait_for_line(page, 1)
         page.context.clear_cookies()
         live.access.cut()
         state = page.locator(".run-live-state")
@@ -358,8 +360,8 @@ def test_a_run_is_printed_without_buttons(live: LiveRun, browser: Browser, tab_o
         assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.locator("#run-figures")).to_be_visible()
-        for pressed in ("nav.tabs", "form", ".button", ".side", "summary.button"):
-            for item in page.locator(pressed).all():
+        for selector in ("nav.tabs", "form", ".button", ".side", "summary.button"):
+            for item in page.locator(selector).all():
                 expect(item).to_be_hidden()
         cut = page.evaluate(
             "[...document.querySelectorAll('main *')].filter(e => e.scrollHeight > e.clientHeight"

@@ -23,7 +23,7 @@ PAGE_KB = 300
 ROWS, LINES = 50, 500  # of one page
 
 
-class Large:
+class LargeRun:
     """An active run with that many lines and rows, and a user who watches it."""
 
     def __init__(self, server: Served, lines: int, rows: int) -> None:
@@ -35,12 +35,12 @@ class Large:
 
 
 @pytest.fixture(params=[(2_000, 2_000), pytest.param((100_000, 1_000_000), marks=pytest.mark.long)])
-def large(request: pytest.FixtureRequest, tmp_path: Path, templates: Path) -> Iterator[Large]:
+def large(request: pytest.FixtureRequest, tmp_path: Path, templates: Path) -> Iterator[LargeRun]:
     with served(tmp_path, templates, rate_limit=0) as server:
-        yield Large(server, *request.param)
+        yield LargeRun(server, *request.param)
 
 
-def test_pages_of_a_large_run_show_a_part_of_it_and_stay_small(large: Large) -> None:
+def test_pages_of_a_large_run_show_a_part_of_it_and_stay_small(large: LargeRun) -> None:
     lines, rows = large.lines, large.rows
     texts = {}
     with httpx2.Client(
@@ -67,7 +67,9 @@ def test_pages_of_a_large_run_show_a_part_of_it_and_stay_small(large: Large) -> 
 
 
 @pytest.mark.long
-def test_the_page_of_a_large_run_stays_small_while_it_grows(large: Large, browser: Browser) -> None:
+def test_the_page_of_a_large_run_stays_small_while_it_grows(
+    large: LargeRun, browser: Browser
+) -> None:
     with tab(browser, large.server.base_url, large.token) as (page, watch):
         page.goto(f"/runs/{large.run}/log")
         page.wait_for_selector(f"#l-{large.lines}", state="attached")

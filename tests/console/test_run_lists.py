@@ -42,7 +42,7 @@ def columns(page: Page) -> list[str]:
 
 
 async def test_filters_are_stored_in_the_address(app: App, owner: Visitor) -> None:
-    """Other consoles forget them when the user opens another page and returns."""
+    """So they survive when the user opens another page and returns."""
     reader, other = await app.publish(), await app.publish("other")
     [failed] = await started(app, reader)
     await app.execute([], Outcome.EXIT_CODE, "KeyError: title")
@@ -67,7 +67,6 @@ async def test_filters_are_stored_in_the_address(app: App, owner: Visitor) -> No
 
 
 async def test_filters_search_the_whole_history_and_not_one_page(app: App, owner: Visitor) -> None:
-    """In other consoles a filter searches only the loaded page."""
     worker = await app.publish()
     [oldest] = await started(app, worker)
     await app.execute([], Outcome.TIMEOUT, "Timeout: needle")
@@ -84,7 +83,6 @@ async def test_filters_search_the_whole_history_and_not_one_page(app: App, owner
 
 
 async def test_a_view_can_be_saved_as_the_default_and_removed(app: App, owner: Visitor) -> None:
-    """Other consoles have no default view."""
     await started(app, await app.publish())
     saved = await owner.post("/runs/default", {"query": "state=failed&col=results&col=task&x=1"})
     assert saved.location == "/runs?state=failed&col=task&col=results"
@@ -99,7 +97,6 @@ async def test_a_view_can_be_saved_as_the_default_and_removed(app: App, owner: V
 
 
 async def test_dates_are_native_inputs_that_accept_typing(owner: Visitor) -> None:
-    """In other consoles a date can only be picked."""
     page = await owner.get("/runs?from=2026-02-28")
     for name in ("from", "until"):
         control = page.one(f"//input[@name='{name}']")
@@ -127,7 +124,6 @@ async def test_a_day_is_in_the_time_zone_of_the_visitor(app: App, owner: Visitor
 
 
 async def test_the_search_box_is_shown_even_without_matches(app: App, owner: Visitor) -> None:
-    """In other consoles it disappears when nothing matches."""
     await started(app, await app.publish())
     page = await owner.get("/runs?error=nothing-like-this")
     assert "No runs match" in page.text and page.value("error") == "nothing-like-this"
@@ -142,7 +138,6 @@ async def test_without_runs_the_page_links_to_the_store(owner: Visitor) -> None:
 async def test_durations_are_rounded_with_the_exact_value_as_a_tooltip(
     app: App, owner: Visitor
 ) -> None:
-    """Other consoles show seconds only."""
     [run] = await started(app, await app.publish())
     await app.execute([])
 
@@ -159,7 +154,6 @@ async def test_durations_are_rounded_with_the_exact_value_as_a_tooltip(
 
 
 async def test_the_list_shows_the_parameters_of_each_run(app: App, owner: Visitor) -> None:
-    """In other consoles the list of recent runs hides them."""
     worker = await app.publish()
     [run] = await started(app, worker, max_results=7, note=HOSTILE)
     page = await owner.get("/runs")
@@ -198,7 +192,7 @@ async def test_the_list_is_exported_with_its_filters(app: App, owner: Visitor) -
     assert [row["run"] for row in csv.DictReader(io.StringIO(answer.text))] == [failed]
 
 
-# --- many at once --------------------------------------------------------------------------
+# --- bulk actions --------------------------------------------------------------------------
 
 
 async def test_bulk_actions_need_a_confirmation(app: App, owner: Visitor) -> None:
@@ -258,7 +252,7 @@ async def test_a_rerun_from_the_list_has_the_origin_console(app: App, owner: Vis
 
 async def test_a_viewer_sees_the_list_without_checkboxes(app: App) -> None:
     [run] = await started(app, await app.publish())
-    viewer = User(new_ulid(), app.owner.account_id, "looks", Role.VIEWER, False, "", 1)
+    viewer = User(new_ulid(), app.owner.account_id, "vera", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
     async with visitor(app, viewer.id) as someone:
         page = await someone.get("/runs")

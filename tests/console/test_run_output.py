@@ -19,8 +19,8 @@ async def test_rows_can_be_sorted_filtered_selected_and_shown_in_three_forms(
     assert "1 to 50 of 120 rows" in page.text
     second = await owner.get(f"/runs/{run}?page=3")
     assert "101 to 120 of 120 rows" in second.text
-    falling = await owner.get(f"/runs/{run}?sort=-n")
-    assert falling.all("//tbody/tr/@id")[0] == "r-120"
+    descending = await owner.get(f"/runs/{run}?sort=-n")
+    assert descending.all("//tbody/tr/@id")[0] == "r-120"
     some = await owner.get(f"/runs/{run}?field=n&op=gt&value=118&col=name")
     assert some.all("//tbody/tr/@id") == ["r-119", "r-120"]
     assert [head.text_content().strip() for head in some.all("//thead/tr/th")] == ["#", "name"]
@@ -80,7 +80,7 @@ async def test_rows_of_a_failed_worker_are_announced_and_can_be_shown(
     show, export, always = note.xpath(".//a/@href")
     assert always == "/admin/settings#failed_rows"
     settings = await owner.get("/admin/settings")
-    assert settings.all("//tr[@id='port']"), "each setting has a place of its name"
+    assert settings.all("//tr[@id='port']"), "each setting has an anchor with its name"
 
     shown = await owner.get(show)
     ids = shown.all("//tbody/tr/@id")
@@ -89,7 +89,7 @@ async def test_rows_of_a_failed_worker_are_announced_and_can_be_shown(
     [leave] = shown.all("//a[text()='Leave them out']/@href")
     assert "failed" not in leave
     sort = shown.all("//th//a/@href")[0]
-    assert "failed=1" in sort, "another order keeps them"
+    assert "failed=1" in sort, "sorting must keep them"
     row = await owner.get(shown.all("//tr[@id='r-3']//a/@href")[0])
     assert row.all("//a[@rel='next' or contains(., 'Next')]/@href")
     [value] = row.all("//a[contains(@href, '/value?field=t')]/@href") or [""]

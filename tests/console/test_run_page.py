@@ -18,7 +18,7 @@ from support.app import App
 from support.pages import Visitor, visitor
 from support.run_pages import TABS, finished, started
 
-ACTS = ("abort", "rerun", "task", "delete", "share")
+ACTIONS = ("abort", "rerun", "task", "delete", "share")
 
 
 async def test_every_tab_of_every_kind_of_run_opens(app: App, owner: Visitor) -> None:
@@ -143,19 +143,19 @@ async def test_the_run_of_another_account_is_not_found_and_a_viewer_only_reads(
     async with visitor(app, app.other.user_id) as other:
         for tab in (*TABS, "/live", "/log/1", "/rows/1", "/log/download"):
             await other.get(f"/runs/{run}{tab}", status=404)
-        for act in ACTS:
-            await other.post(f"/runs/{run}/{act}", {"days": "1"}, status=404)
+        for action in ACTIONS:
+            await other.post(f"/runs/{run}/{action}", {"days": "1"}, status=404)
     await owner.get("/runs/nonsense", status=404)
-    viewer = User(new_ulid(), app.owner.account_id, "looks", Role.VIEWER, False, "", 1)
+    viewer = User(new_ulid(), app.owner.account_id, "vera", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
     async with visitor(app, viewer.id) as someone:
         for tab in (tab for tab in TABS if tab != "/share"):
             page = await someone.get(f"/runs/{run}{tab}")
             assert page.all(f"//code[text()='{run}']"), tab
         await someone.get(f"/runs/{run}/share", status=403)
-        for act in ACTS:
-            refused = await someone.post(f"/runs/{run}/{act}", {"days": "1"}, status=403)
-            assert "viewer" in refused.text, act
+        for action in ACTIONS:
+            refused = await someone.post(f"/runs/{run}/{action}", {"days": "1"}, status=403)
+            assert "viewer" in refused.text, action
     everything = RunFilter()
     count, [view] = await app.services.runs.list(app.owner, everything, offset=0, limit=9)
     assert (count, view.run.id, view.run.outcome) == (1, run, Outcome.SUCCEEDED)

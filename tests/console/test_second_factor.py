@@ -23,7 +23,7 @@ async def choose_password(app: App, guest: Visitor) -> Page:
     return await guest.post("/setup", {"token": token, "password": PASSWORD})
 
 
-async def forget_confirmations(app: App) -> None:
+async def expire_confirmations(app: App) -> None:
     """Let the confirmations of the owner's sessions expire."""
     owner = app.owner.user_id
     sessions = await app.storage.read(lambda tx: tx.sessions.of_user(owner))
@@ -51,7 +51,7 @@ async def switch_on(visitor: Visitor) -> tuple[str, list[str]]:
     return secret, done.one("//output").text.split()
 
 
-def kept(page: Page) -> dict[str, str]:
+def form_fields(page: Page) -> dict[str, str]:
     """The fields of the form, as a browser sends them."""
     return {item.get("name"): page.value(item.get("name")) for item in page.all("//form//*[@name]")}
 
@@ -71,9 +71,9 @@ async def test_an_app_can_be_added_and_used_to_sign_in(app: App, guest: Visitor)
     asked = await guest.post("/login", form, status=200)
     assert asked.one("//h1").text == "Enter a code"
     assert "set-cookie" not in asked.answer.headers
-    wrong = await guest.post("/login/code", kept(asked) | {"code": "000000"}, status=401)
+    wrong = await guest.post("/login/code", form_fields(asked) | {"code": "000000"}, status=401)
     assert "The code is wrong or has been used" in wrong.text
-    done = await guest.post("/login/code", kept(wrong) | {"code": codes[0]})
+    done = await guest.post("/login/code", form_fields(wrong) | {"code": codes[0]})
     assert done.location == "/queue"
     assert "Recovery codes left 9" in (await guest.get(PATH)).text
 
@@ -106,7 +106,9 @@ async def test_the_setup_page_can_be_reloaded_and_reopened(app: App, guest: Visi
         assert (await guest.get(f"{PATH}/{path}", status=303)).location == PATH
 
 
-async def test_an_address_of_forms_only_leads_back_to_the_menu(app: App, guest: Visitor) -> None:
+async def test_opening_a_path_that_only_accepts_forms_refers_to_the_menu(
+    app: App, guest: Visitor
+) -> None:
     await choose_password(app, guest)
     page = await guest.get(f"{PATH}/off", status=405)
     assert "Open the page from the menu" in page.text
@@ -136,7 +138,7 @@ async def test_a_password_link_asks_for_the_second_factor(app: App, guest: Visit
     _, codes = await switch_on(guest)
     link = await app.services.users.link(app.owner, "owner")
     page = await guest.get(link.path)
-    form = kept(page) | {"password": "another long secret"}
+    form = form_fields(page) | {"password": "another long secret"}
     wrong = await guest.post("/reset", form | {"code": "000000"}, status=422)
     assert wrong.one("//input[@name='code']").get("aria-invalid") == "true"
     assert (await guest.post("/reset", form | {"code": codes[3]})).location == "/"
@@ -152,16 +154,16 @@ async def test_the_list_of_users_shows_their_second_factor(app: App, guest: Visi
 # --- confirmation ---------------------------------------------------------------------------
 
 
-async def test_a_key_is_created_after_the_password_was_confirmed(app: App, guest: Visitor) -> None:
+async def test_a_key_is_created_after_the_password_is_confirmed(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
-    await forget_confirmations(app)
+    await expire_confirmations(app)
     form = {"name": "reports", "scopes": ["read", "run"], "expires": "", "rate_limit": ""}
     asked = await guest.post("/settings/keys/new", form, status=403)
     assert asked.one("//h1").text == "Confirm that it is you"
     assert not asked.all("//input[@name='code']")
     scopes = [item.text.strip() for item in asked.all("//*[@name='pending.scopes']")]
     assert scopes == ["read", "run"]
-    answer = {**kept(asked), "pending.scopes": scopes}
+    answer = {**form_fields(asked), "pending.scopes": scopes}
     wrong = await guest.post("/settings/confirm", answer | {"password": "wrong"}, status=422)
     assert "This is not your password" in wrong.text
     ready = await guest.post("/settings/confirm", answer | {"password": PASSWORD}, status=200)
@@ -174,9 +176,9 @@ async def test_a_key_is_created_after_the_password_was_confirmed(app: App, guest
 async def test_a_confirmation_requires_the_second_factor(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     _, codes = await switch_on(guest)
-    await forget_confirmations(app)
+    await expire_confirmations(app)
     asked = await guest.post("/settings/users/owner/link", status=403)
-    answer = kept(asked) | {"password": PASSWORD}
+    answer = form_fields(asked) | {"password": PASSWORD}
     wrong = await guest.post("/settings/confirm", answer | {"code": "000000"}, status=422)
     assert wrong.one("//input[@name='code']").get("aria-invalid") == "true"
     ready = await guest.post("/settings/confirm", answer | {"code": codes[0]}, status=200)
@@ -186,11 +188,11 @@ async def test_a_confirmation_requires_the_second_factor(app: App, guest: Visito
 async def test_passwords_are_not_kept_in_the_pending_form(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
     _, codes = await switch_on(guest)
-    await forget_confirmations(app)
+    await expire_confirmations(app)
     form = {"old": PASSWORD, "new": "another long secret"}
     asked = await guest.post("/settings/account/password", form, status=403)
     assert PASSWORD not in asked.raw and form["new"] not in asked.raw
-    answer = kept(asked) | {"password": PASSWORD, "code": codes[0]}
+    answer = form_fields(asked) | {"password": PASSWORD, "code": codes[0]}
     assert (await guest.post("/settings/confirm", answer)).location == "/settings/account"
 
 
@@ -216,7 +218,7 @@ async def test_a_sensitive_form_asks_for_the_password(
     app: App, guest: Visitor, path: str, form: dict[str, str]
 ) -> None:
     await choose_password(app, guest)
-    await forget_confirmations(app)
+    await expire_confirmations(app)
     page = await guest.post(path, form, status=403)
     assert page.value("pending_path") == path
     hx = {"hx-request": "true", "accept": "text/html", **FROM_OUR_PAGE}
@@ -228,13 +230,13 @@ async def test_a_sensitive_form_asks_for_the_password(
 
 async def test_the_playground_asks_for_the_password_too(app: App, guest: Visitor) -> None:
     await choose_password(app, guest)
-    await forget_confirmations(app)
+    await expire_confirmations(app)
     form = {"body": json.dumps({"name": "from the playground"})}
     tried = await guest.post("/docs/createKey/try", form, status=200)
     answer = json.loads(tried.one("//*[@id='trial']//pre").text_content())
     assert "Confirm your password at /settings/confirm first" in answer["message"]
     confirm = await guest.get("/settings/confirm?next=/docs/createKey")
-    done = await guest.post("/settings/confirm", kept(confirm) | {"password": PASSWORD})
+    done = await guest.post("/settings/confirm", form_fields(confirm) | {"password": PASSWORD})
     assert done.location == "/docs/createKey"
     tried = await guest.post("/docs/createKey/try", form, status=200)
     assert json.loads(tried.one("//*[@id='trial']//pre").text_content())["code"] == 0

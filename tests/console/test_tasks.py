@@ -101,7 +101,7 @@ async def test_the_month_is_a_grid_with_the_same_content_as_a_list(
 
 async def test_a_viewer_can_only_read(app: App, owner: Visitor) -> None:
     task = await scheduled(app)
-    viewer = User(new_ulid(), app.owner.account_id, "looks", Role.VIEWER, False, "", 1)
+    viewer = User(new_ulid(), app.owner.account_id, "vera", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
     async with visitor(app, viewer.id) as someone:
         for address in ("/tasks", f"/tasks/{task.id}", "/schedules"):

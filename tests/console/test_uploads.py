@@ -159,7 +159,7 @@ async def test_an_upload_is_visible_to_its_account_only_and_can_be_removed(
     address = await brought(app, other)
     await owner.get(address, status=404)
     await owner.get(f"{address}/live", status=404)
-    viewer = User(new_ulid(), app.other.account_id, "looks", Role.VIEWER, False, "", 1)
+    viewer = User(new_ulid(), app.other.account_id, "vera", Role.VIEWER, False, "", 1)
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
     async with visitor(app, viewer.id) as someone:
         assert (await someone.get("/dev/upload")).all("//main//form") == []

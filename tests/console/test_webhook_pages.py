@@ -143,13 +143,13 @@ async def test_a_disabled_receiver_can_be_enabled(app: App, owner: Visitor) -> N
     assert "Every call failed for 5 days" not in (await owner.get(here)).text
 
 
-async def test_a_viewer_only_reads_and_other_accounts_find_nothing(
+async def test_a_viewer_can_only_read_and_other_accounts_find_nothing(
     app: App, owner: Visitor
 ) -> None:
     await app.register_runner()
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
     await a_run(app)
-    viewer = User("01HFVIEWER0000000000000000", app.owner.account_id, "looks", Role.VIEWER,
+    viewer = User("01HFVIEWER0000000000000000", app.owner.account_id, "vera", Role.VIEWER,
                   False, "x", 1)  # fmt: skip
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
     async with visitor(app, viewer.id) as someone:
@@ -160,5 +160,5 @@ async def test_a_viewer_only_reads_and_other_accounts_find_nothing(
     async with visitor(app, app.other.user_id) as stranger:
         for address in (here, f"{here}/edit", f"{here}/deliveries/msg_1"):
             await stranger.get(address, status=404)
-        for act in ("test", "rotate", "delete", "enable", "edit"):
-            await stranger.post(f"{here}/{act}", {"name": "x"}, status=404)
+        for action in ("test", "rotate", "delete", "enable", "edit"):
+            await stranger.post(f"{here}/{action}", {"name": "x"}, status=404)

@@ -106,8 +106,8 @@ async def test_each_account_sees_its_own_secrets_and_a_viewer_changes_none(
         assert listed(await other.get(AT)) == ["THEIRS"]
         await other.post(f"{AT}/OWNERS/remove", {})
     assert listed(await owner.get(AT)) == ["OWNERS"]
-    looks, _ = await app.services.users.invite(app.owner, "looks", "viewer")
-    async with visitor(app, looks.id) as viewer:
+    vera, _ = await app.services.users.invite(app.owner, "vera", "viewer")
+    async with visitor(app, vera.id) as viewer:
         page = await viewer.get(AT)
         assert listed(page) == ["OWNERS"]
         assert not page.all("//input[@name='value']") and "Remove" not in page.text

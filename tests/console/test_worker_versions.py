@@ -12,11 +12,11 @@ from support.app import App
 from support.console_workers import add_versions
 from support.pages import Page, Visitor, visitor
 
-SHELVED = "/w/owner/shop-prices"
+WORKER = "/w/owner/shop-prices"
 
 
 def states(page: Page) -> dict[str, str]:
-    """Number of each version to the label of its state."""
+    """The label of the state of each version, by its number."""
     found = {}
     for item in page.all("//ul[@class='versions']/li"):
         number = item.xpath(".//h2")[0].text_content()
@@ -28,22 +28,22 @@ def states(page: Page) -> dict[str, str]:
 
 async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor) -> None:
     await add_versions(app)
-    page = await owner.get(f"{SHELVED}/versions")
+    page = await owner.get(f"{WORKER}/versions")
     assert states(page) == {
         "v1.0.3": "in use latest", "v1.0.2": "in use", "v1.0.1": "deprecated",
     }  # fmt: skip
-    done = await owner.post(f"{SHELVED}/versions/v1.0.3/withdraw", {"reason": "<b>leaks</b>"})
-    assert done.location == f"{SHELVED}/versions"
-    page = await owner.get(f"{SHELVED}/versions")
+    done = await owner.post(f"{WORKER}/versions/v1.0.3/withdraw", {"reason": "<b>leaks</b>"})
+    assert done.location == f"{WORKER}/versions"
+    page = await owner.get(f"{WORKER}/versions")
     assert states(page)["v1.0.3"] == "withdrawn" and states(page)["v1.0.2"] == "in use latest"
     assert "<b>leaks</b>" in page.text
     async with visitor(app, app.other.user_id) as other:
-        seen = await other.get(f"{SHELVED}/versions")
-        assert "<b>leaks</b>" in seen.text, "its users read why"
+        seen = await other.get(f"{WORKER}/versions")
+        assert "<b>leaks</b>" in seen.text, "the users of the Worker see the reason"
         assert not seen.all("//form[contains(@action, 'withdraw')]")
-        await other.post(f"{SHELVED}/versions/v1.0.2/withdraw", {}, status=403)
-    await owner.post(f"{SHELVED}/versions/v1.0.3/restore", {})
-    assert states(await owner.get(f"{SHELVED}/versions"))["v1.0.3"] == "in use latest"
+        await other.post(f"{WORKER}/versions/v1.0.2/withdraw", {}, status=403)
+    await owner.post(f"{WORKER}/versions/v1.0.3/restore", {})
+    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.3"] == "in use latest"
 
 
 AWAY = reason_with_detail(ReasonCode.INTERNAL, Detail(DetailCode.STORE_AWAY))
@@ -60,29 +60,29 @@ async def test_a_version_that_is_not_ready_says_why(app: App, owner: Visitor) ->
     )
     for each in environments:
         await app.storage.write(lambda tx, one=each: tx.environments.put(one))
-    page = await owner.get(f"{SHELVED}/versions")
+    page = await owner.get(f"{WORKER}/versions")
     facts = page.all("//dl[@class='version-facts']/div[dt='Ready']/dd")
     texts = [" ".join(each.text_content().split()) for each in facts]
     again = f"not yet, it is tried again: {sentence(AWAY)}"
     assert texts == [sentence(reason), "yes", again]
-    frame = await owner.get(SHELVED)
+    frame = await owner.get(WORKER)
     assert "v1.0.3 is not ready" in frame.text and "within 600 seconds" in frame.text
     for known in (environments[2], environments[1]):
         latest = replace(known, version_id=versions[0].id)
         await app.storage.write(lambda tx, one=latest: tx.environments.put(one))
-        frame = await owner.get(SHELVED)
+        frame = await owner.get(WORKER)
         assert (f"It is tried again automatically: {sentence(AWAY)}" in frame.text) is (
             known.reason is not None
         )
-    assert "is not ready" not in (await owner.get(SHELVED)).text
+    assert "is not ready" not in (await owner.get(WORKER)).text
 
 
 async def test_rolling_back_publishes_the_old_files_as_a_new_version(
     app: App, owner: Visitor
 ) -> None:
     await add_versions(app)
-    await owner.post(f"{SHELVED}/versions/v1.0.1/rollback", {})
-    page = await owner.get(f"{SHELVED}/versions")
+    await owner.post(f"{WORKER}/versions/v1.0.1/rollback", {})
+    page = await owner.get(f"{WORKER}/versions")
     assert states(page)["v1.0.4"] == "in use latest"
     assert "v1.0.1 were published as v1.0.4" in page.text
     versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
@@ -90,13 +90,13 @@ async def test_rolling_back_publishes_the_old_files_as_a_new_version(
     assert by_number["v1.0.4"] == by_number["v1.0.1"]
     worker = await app.services.workers.find(app.owner, "owner/shop-prices")
     assert worker.title == "Shop prices" and worker.categories == (3, 1)
-    await owner.post(f"{SHELVED}/versions/v1.0.4/rollback", {})
-    assert "already has these files" in (await owner.get(f"{SHELVED}/versions")).text
+    await owner.post(f"{WORKER}/versions/v1.0.4/rollback", {})
+    assert "already has these files" in (await owner.get(f"{WORKER}/versions")).text
 
 
 async def test_two_versions_are_compared_side_by_side(app: App, owner: Visitor) -> None:
     await add_versions(app)
-    page = await owner.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
+    page = await owner.get(f"{WORKER}/compare?before=v1.0.1&after=v1.0.3")
     chosen = page.all("//main//select/option[@selected]")
     assert [item.text_content() for item in chosen] == ["v1.0.1", "v1.0.3"]
     words = page.one("//section[@aria-labelledby='schema']//ul").text_content()
@@ -105,14 +105,14 @@ async def test_two_versions_are_compared_side_by_side(app: App, owner: Visitor) 
     [gone], [new] = changed.xpath(".//del"), changed.xpath(".//ins")
     assert gone.text_content().startswith("removed: ") and '"urls"]:' in gone.text_content()
     assert new.text_content().startswith("added: ") and '"urls"] * 3:' in new.text_content()
-    same = await owner.get(f"{SHELVED}/compare?before=v1.0.2&after=v1.0.2")
+    same = await owner.get(f"{WORKER}/compare?before=v1.0.2&after=v1.0.2")
     assert "The files of the two versions are identical" in same.text
-    fallback = await owner.get(f"{SHELVED}/compare")
+    fallback = await owner.get(f"{WORKER}/compare")
     assert "v1.0.2 → v1.0.3" in fallback.text
-    wrong = await owner.get(f"{SHELVED}/compare?before=v9&after=v1.0.1", status=422)
+    wrong = await owner.get(f"{WORKER}/compare?before=v9&after=v1.0.1", status=422)
     assert "does not exist" in wrong.text
     async with visitor(app, app.other.user_id) as other:
-        seen = await other.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
+        seen = await other.get(f"{WORKER}/compare?before=v1.0.1&after=v1.0.3")
         assert "currency" in seen.text and "main.py" not in seen.text
         assert "Only the owner of the Worker can see the files" in seen.text
 
@@ -121,7 +121,7 @@ async def test_the_changelog_has_the_text_of_the_author_and_the_schema_changes(
     app: App, owner: Visitor
 ) -> None:
     await add_versions(app)
-    page = await owner.get(f"{SHELVED}/changelog")
+    page = await owner.get(f"{WORKER}/changelog")
     assert "Tries a page that fails again." in page.text
     steps = [" ".join(item.text_content().split()) for item in page.all("//ol[@class='steps']/li")]
     assert [step.split()[0] for step in steps] == ["v1.0.3", "v1.0.2", "v1.0.1"]
@@ -135,13 +135,13 @@ async def test_a_viewer_can_only_read(app: App) -> None:
     await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
     async with visitor(app, viewer.id) as someone:
         for tab in ("versions", "settings"):
-            page = await someone.get(f"{SHELVED}/{tab}")
+            page = await someone.get(f"{WORKER}/{tab}")
             forms = page.all("//main//form[@method='post']/@action")
-            kept = {f"{SHELVED}/favourite", f"{SHELVED}/settings"}
+            kept = {f"{WORKER}/favourite", f"{WORKER}/settings"}
             assert set(forms) <= kept, forms
         assert not page.all("//main//button[normalize-space()='Save']")
         for path in ("versions/v1.0.3/withdraw", "versions/v1.0.1/rollback", "settings/private"):
-            await someone.post(f"{SHELVED}/{path}", {}, status=403)
-        await someone.post(f"{SHELVED}/settings", {"title": "x"}, status=403)
-        await someone.post(f"{SHELVED}/settings/run-options", {}, status=403)
-        await someone.post(f"{SHELVED}/settings/delete", {"name": "shop-prices"}, status=403)
+            await someone.post(f"{WORKER}/{path}", {}, status=403)
+        await someone.post(f"{WORKER}/settings", {"title": "x"}, status=403)
+        await someone.post(f"{WORKER}/settings/run-options", {}, status=403)
+        await someone.post(f"{WORKER}/settings/delete", {"name": "shop-prices"}, status=403)

@@ -16,7 +16,7 @@ from support.projects import python_project, zoo
 
 PROBE = Path(__file__).parents[1] / "integration" / "sandbox" / "probe.py"
 MIN_ATTACKS = 200
-STARTS = """
+MAIN = """
 import json, os, sys
 from sdk import CoreSDK
 
@@ -37,7 +37,7 @@ def sockets_of(home: Path) -> list[str]:
     return sorted(str(path) for path in home.rglob("*") if path.is_socket())
 
 
-def numbers() -> dict[str, int]:
+def syscall_numbers() -> dict[str, int]:
     name = machine.machine()
     return syscalls.allowed(name) | syscalls.denied(name) | syscalls.checked(name)
 
@@ -61,16 +61,16 @@ def test_a_worker_cannot_access_the_platform_that_runs_it(platform: Booted) -> N
             "paths": [str(path) for path in paths if path.exists()],
             "addresses": [],
         }
-        slug = platform.push(python_project(STARTS, **{"probe.py": PROBE.read_text()}), "attacks")
-        given = {"targets": targets, "calls": numbers(), "without": WITHOUT}
+        slug = platform.push(python_project(MAIN, **{"probe.py": PROBE.read_text()}), "attacks")
+        given = {"targets": targets, "calls": syscall_numbers(), "without": WITHOUT}
         run = platform.start_run(slug, given)
         detail = platform.ended(run)
         assert detail["status"] == 3, platform.log_text(run)
         [row] = platform.rows(run)
         results = row["results"]
         assert len(results) >= MIN_ATTACKS
-        got_out = [f"{name}: {met}" for name, met, refusals in results if met not in refusals]
-        assert not got_out, "\n".join(got_out)
+        escaped = [f"{name}: {met}" for name, met, refusals in results if met not in refusals]
+        assert not escaped, "\n".join(escaped)
         udp.setblocking(False)
         try:
             heard = udp.recv(1)

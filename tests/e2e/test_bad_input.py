@@ -62,9 +62,9 @@ def refusal(platform: Booted, archive: bytes, name: str) -> str:
         (Entry("link", b"/etc/shadow", mode=SYMLINK), "link"),
         (Entry("main.py", b"print(2)"), "main.py"),
     ],
-    ids=["dot-dot", "absolute", "backslashes", "symlink", "twice the same name"],
+    ids=["dot-dot", "absolute", "backslashes", "symlink", "duplicate name"],
 )
-def test_an_archive_with_paths_outside_its_root_is_refused(
+def test_an_archive_with_an_unsafe_entry_is_refused(
     platform: Booted, extra: Entry, named: str
 ) -> None:
     assert named in refusal(platform, make_zip([*PROJECT, extra]), "bad-archive")
@@ -188,7 +188,7 @@ def test_an_input_that_breaks_the_schema_is_refused(
         ({"egress_allow": ["no port"]}, "host:port"),
     ],
 )
-def test_an_unknown_device_size_is_refused(
+def test_invalid_run_options_are_refused(
     platform: Booted, system: dict[str, Any], text: str
 ) -> None:
     slug = platform.push(python_project("print(1)"), "bad-system")

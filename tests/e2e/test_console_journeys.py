@@ -54,7 +54,7 @@ COLUMNS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Closed at the end of this module: while it is open, no other loop may run in this thread."""
+    """Closed at the end of this module: no event loop may run in this thread while it is open."""
     with chromium() as found:
         yield found
 
@@ -71,7 +71,7 @@ def home(platform: Booted) -> Booted:
 class ConsoleUser:
     """A user with a browser."""
 
-    hand: InputDevice
+    device: InputDevice
     page: Page
     watch: Watch
     phone: bool
@@ -87,19 +87,19 @@ class ConsoleUser:
         self.page.wait_for_url(f"**{path}")
 
     def press(self, thing: Locator) -> None:
-        self.hand.press(thing)
+        self.device.press(thing)
 
     def button(self, name: str, *, within: Locator | None = None) -> Locator:
         return (within or self.page).get_by_role("button", name=name, exact=True)
 
-    def well(self) -> None:
-        """Check that there was no error, and that the page does not overflow."""
+    def check_page(self) -> None:
+        """Check that there were no errors, and that the page does not overflow."""
         assert self.watch.errors == self.watch.foreign == self.watch.dialogs == []
         assert sideways(self.page) == ""
 
 
-def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
-    """Set the password with the link of ``fyke up`` at the first visit, then sign in. The link
+def sign_in(home: Booted, page: Page, device: InputDevice) -> None:
+    """Set the password with the link of ``fyke up`` at the first user, then sign in. The link
     names the first server, but it is opened at the platform's address like all pages.
     """
     link = re.fullmatch(r"(http://[^/\s]+)(/setup\?token=\S+)", home.setup_link())
@@ -109,8 +109,8 @@ def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
     password = page.locator("input[name=password]")
     if page.get_by_role("heading", name="Set up Fyke").count() == 0:
         page.goto("/login")
-        hand.write(page.get_by_role("textbox", name="Name", exact=True), "owner")
-    hand.write(password, PASSWORD)
+        device.write(page.get_by_role("textbox", name="Name", exact=True), "owner")
+    device.write(password, PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/(welcome)?$"))
 
@@ -122,74 +122,74 @@ def sign_in(home: Booted, page: Page, hand: InputDevice) -> None:
         for name in INPUT_DEVICES
     ],
 )
-def visit(request: pytest.FixtureRequest, browser: Browser, home: Booted) -> Iterator[ConsoleUser]:
+def user(request: pytest.FixtureRequest, browser: Browser, home: Booted) -> Iterator[ConsoleUser]:
     kind, size, phone = INPUT_DEVICES[request.param]
     touch = {"has_touch": True, "is_mobile": True} if phone else {}
     with tab(browser, home.url, size=size, reduced_motion="reduce", **touch) as (page, watch):
-        hand = kind(page)
-        sign_in(home, page, hand)
-        yield ConsoleUser(hand, page, watch, phone)
+        device = kind(page)
+        sign_in(home, page, device)
+        yield ConsoleUser(device, page, watch, phone)
 
 
-def test_a_worker_is_found_in_the_store(visit: ConsoleUser) -> None:
-    visit.go("Store")
-    page = visit.page
+def test_a_worker_is_found_in_the_store(user: ConsoleUser) -> None:
+    user.go("Store")
+    page = user.page
     expect(page.get_by_role("heading", level=1)).to_have_text("Store")
-    visit.hand.write(page.get_by_label("Search for a Worker"), "crier")
+    user.device.write(page.get_by_label("Search for a Worker"), "crier")
     expect(page.get_by_role("link", name="whisperer")).to_have_count(0)
-    visit.press(page.locator("#found").get_by_role("link", name="town-crier", exact=True))
+    user.press(page.locator("#found").get_by_role("link", name="town-crier", exact=True))
     expect(page).to_have_url(re.compile(r"/w/owner/town-crier$"))
-    visit.well()
+    user.check_page()
 
 
-def start(visit: ConsoleUser, word: str) -> None:
-    page = visit.page
+def start(user: ConsoleUser, word: str) -> None:
+    page = user.page
     page.goto("/w/owner/town-crier")
-    visit.hand.write(page.get_by_role("textbox", name="Word", exact=True), word)
-    visit.press(visit.button("Start"))
+    user.device.write(page.get_by_role("textbox", name="Word", exact=True), word)
+    user.press(user.button("Start"))
     page.wait_for_url(re.compile(r"/runs/[0-9A-Z]{26}$"))
 
 
-def test_a_run_is_started_from_the_form(visit: ConsoleUser) -> None:
-    page = visit.page
+def test_a_run_is_started_from_the_form(user: ConsoleUser) -> None:
+    page = user.page
     page.goto("/w/owner/town-crier")
-    visit.press(visit.button("Start"))  # empty: the error is at the field
+    user.press(user.button("Start"))  # empty: the error is at the field
     fault = page.locator("#faults")
     expect(fault).to_be_focused()
-    visit.press(fault.get_by_role("link").first)
+    user.press(fault.get_by_role("link").first)
     word = page.get_by_role("textbox", name="Word", exact=True)
     expect(word).to_be_focused()
-    visit.hand.write(word, "hear ye")
-    visit.press(visit.button("Start"))
+    user.device.write(word, "hear ye")
+    user.press(user.button("Start"))
     page.wait_for_url(re.compile(r"/runs/[0-9A-Z]{26}$"))
     expect(page.locator("#run-figures")).to_contain_text("Succeeded", timeout=60_000)
-    visit.well()
+    user.check_page()
 
 
-def test_a_run_is_watched_live(visit: ConsoleUser) -> None:
+def test_a_run_is_watched_live(user: ConsoleUser) -> None:
     """The page is updated live: rows, lines of the log, the end."""
-    start(visit, "news")
-    page = visit.page
-    visit.press(page.get_by_role("link", name=re.compile("^Log")).first)
+    start(user, "news")
+    page = user.page
+    user.press(page.get_by_role("link", name=re.compile("^Log")).first)
     expect(page.get_by_role("log")).to_contain_text("pushing number 0", timeout=60_000)
     expect(page.get_by_role("log")).to_contain_text(f"pushing number {ROWS - 1}", timeout=60_000)
     expect(page.locator("#run-figures")).to_contain_text("Succeeded", timeout=60_000)
-    visit.press(page.get_by_role("link", name=re.compile("^Output")).first)
+    user.press(page.get_by_role("link", name=re.compile("^Output")).first)
     expect(page.locator("#rows")).to_contain_text("news")
-    visit.well()
+    user.check_page()
 
 
-def test_the_rows_of_a_run_are_exported(visit: ConsoleUser, tmp_path: Path) -> None:
-    start(visit, "filed")
-    page = visit.page
+def test_the_rows_of_a_run_are_exported(user: ConsoleUser, tmp_path: Path) -> None:
+    start(user, "filed")
+    page = user.page
     expect(page.locator("#run-figures")).to_contain_text("Succeeded", timeout=60_000)
     page.reload()
-    visit.press(page.get_by_role("link", name="Export").or_(visit.button("Export")).first)
+    user.press(page.get_by_role("link", name="Export").or_(user.button("Export")).first)
     form = page.locator(".export-form")
-    visit.press(form.get_by_role("radio", name="JSON lines"))
-    visit.press(form.get_by_role("radio", name="CSV"))
+    user.press(form.get_by_role("radio", name="JSON lines"))
+    user.press(form.get_by_role("radio", name="CSV"))
     with page.expect_download() as download:
-        visit.press(visit.button("Download", within=form))
+        user.press(user.button("Download", within=form))
     file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
     assert file.suffix == ".csv"
@@ -197,45 +197,45 @@ def test_the_rows_of_a_run_are_exported(visit: ConsoleUser, tmp_path: Path) -> N
         rows = list(csv.reader(opened))
     assert rows[0] == ["n", "word"]
     assert rows[1:] == [[str(n), "filed"] for n in range(ROWS)]
-    visit.well()
+    user.check_page()
 
 
-def test_a_task_is_scheduled(visit: ConsoleUser) -> None:
-    page = visit.page
+def test_a_task_is_scheduled(user: ConsoleUser) -> None:
+    page = user.page
     page.goto("/w/owner/town-crier")
-    visit.hand.write(page.get_by_role("textbox", name="Word", exact=True), "good morning")
-    visit.press(page.locator("summary", has_text="Save as task"))
-    title = f"Every morning by {visit.hand.name}"
-    visit.hand.write(page.get_by_label("Name of the task"), title)
-    visit.press(visit.button("Save task"))
+    user.device.write(page.get_by_role("textbox", name="Word", exact=True), "good morning")
+    user.press(page.locator("summary", has_text="Save as task"))
+    title = f"Every morning by {user.device.name}"
+    user.device.write(page.get_by_label("Name of the task"), title)
+    user.press(user.button("Save task"))
     expect(page.get_by_text(title).first).to_be_visible()
-    visit.go("Tasks")
-    visit.press(page.get_by_role("link", name=title, exact=True))
+    user.go("Tasks")
+    user.press(page.get_by_role("link", name=title, exact=True))
     page.wait_for_url(re.compile(r"/tasks/[0-9A-Z]{26}$"))
-    visit.press(page.get_by_role("link", name="Add a schedule"))
-    visit.press(page.get_by_role("radio", name="Cron rule"))
-    visit.hand.write(page.locator("#f-cron"), "30 6 * * 1-5")
+    user.press(page.get_by_role("link", name="Add a schedule"))
+    user.press(page.get_by_role("radio", name="Cron rule"))
+    user.device.write(page.locator("#f-cron"), "30 6 * * 1-5")
     expect(page.locator("#ahead li").first).to_contain_text("6:30")
-    visit.press(visit.button("Save schedule"))
+    user.press(user.button("Save schedule"))
     page.wait_for_url(re.compile(r"/tasks/[0-9A-Z]{26}$"))
     expect(page.locator("ol.plain-list time").first).to_contain_text("6:30")
-    visit.go("Schedules")
+    user.go("Schedules")
     expect(page.get_by_text(title).first).to_be_visible()
-    visit.well()
+    user.check_page()
 
 
-def test_a_worker_is_uploaded_and_published(visit: ConsoleUser, tmp_path: Path) -> None:
-    name = f"by-{visit.hand.name}"
+def test_a_worker_is_uploaded_and_published(user: ConsoleUser, tmp_path: Path) -> None:
+    name = f"by-{user.device.name}"
     archive = tmp_path / f"{name}.zip"
     archive.write_bytes(python_project(SAYS, schema=SCHEMA, output=COLUMNS))
-    visit.go("Upload")
-    page = visit.page
-    visit.hand.attach(page.locator("#f-scraper_file"), archive)
-    visit.press(visit.button("Upload and check"))
+    user.go("Upload")
+    page = user.page
+    user.device.attach(page.locator("#f-scraper_file"), archive)
+    user.press(user.button("Upload and check"))
     page.wait_for_url(re.compile(r"/dev/upload/[0-9A-Z]{26}$"))
-    publish = visit.button("Publish this version")
+    publish = user.button("Publish this version")
     expect(publish).to_be_visible(timeout=60_000)
-    visit.hand.write(page.locator("#f-name"), name)
-    visit.press(publish)
+    user.device.write(page.locator("#f-name"), name)
+    user.press(publish)
     expect(page).to_have_url(re.compile(rf"/w/owner/{name}$"))
-    visit.well()
+    user.check_page()

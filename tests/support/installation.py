@@ -24,11 +24,11 @@ MIB = 2**20
 
 @dataclass
 class FixedProbe:
-    """Implements ``contracts.InstallationProbe``. ``looks`` counts the questions about the disk."""
+    """Implements ``contracts.InstallationProbe``. ``calls`` names those that read the disk."""
 
     prices: Prices
     days: int = 0
-    looks: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     lines: list[TimerLine] = field(
         default_factory=lambda: [
             TimerLine("alert", 5, 0, 0, 0, ""),
@@ -59,7 +59,7 @@ class FixedProbe:
         return self.days
 
     async def storage(self) -> StorageReport:
-        self.looks.append("storage")
+        self.calls.append("storage")
         parts = [
             StoredPart("state", "accounts, Workers, runs", 40 * MIB, 2),
             StoredPart("rows", "rows and logs of runs", 900 * MIB, 2),
@@ -68,7 +68,7 @@ class FixedProbe:
         return StorageReport(1_700_000_000_000, parts, 8000 * MIB, 20_000 * MIB, 256 * MIB)
 
     async def components(self) -> Sequence[Component]:
-        self.looks.append("pieces")
+        self.calls.append("components")
         return [Component("Fyke", "1.0.0"), Component("node", "", "not found; only for Node.js")]
 
     async def database(self) -> Sequence[HealthCheck]:

@@ -110,7 +110,7 @@ class AccessControl:
         return caller
 
     async def recognise(self, scope: Scope, address: str) -> Caller | None:
-        """The caller of a public operation, None without a valid key. Raises ``RateLimited``."""
+        """The caller of a public operation, or None without a valid key. Raises ``RateLimited``."""
         if scope.get(INSIDE) is not None:
             return await self.require(scope, address)
         key = credential(scope)

@@ -16,7 +16,7 @@ from fyke.model.account import Caller
 class Call:
     """``optional_caller``: None in a public operation without a valid key.
 
-    ``start_key``: the ``Idempotency-Key`` of an operation with ``starts``, None without one.
+    ``start_key``: the ``Idempotency-Key`` of an operation with ``starts``, or None.
     """
 
     request: Request

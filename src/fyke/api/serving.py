@@ -104,7 +104,7 @@ class Operation:
 
     @cached_property
     def input_argument(self) -> tuple[str, type[Shape]] | None:
-        """The argument for the body or query and its shape; None without one."""
+        """The argument for the body or query and its shape, or None."""
         arguments = [
             (name, hint)
             for name, hint in self._hints.items()

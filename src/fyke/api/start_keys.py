@@ -22,7 +22,7 @@ HEADER_DOC = RequestHeader(
 
 
 def start_key(request: Request, body: bytes) -> StartKey | None:
-    """The key of a start, None without one. Raises ``InvalidFields``.
+    """The start key of a request, or None. Raises ``InvalidFields``.
 
     Two requests are the same when method, path and body are equal, byte for byte. Credentials do
     not count, so an API key may be replaced between two tries.

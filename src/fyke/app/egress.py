@@ -1,4 +1,4 @@
-"""The role egress: the proxy."""
+"""The egress role: the proxy."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from fyke.settings import Settings
 
 
 def inside_addresses(settings: Settings) -> frozenset[str]:
-    """The addresses of this machine, and the address in the public URL, if any: behind a router no
-    interface of the machine has it."""
+    """The addresses of this machine, including the address in the public URL, if there is one:
+    behind a router, it belongs to no interface of the machine.
+    """
     host = urlsplit(settings.public_url).hostname or ""
     try:
         return own_addresses() | {str(ipaddress.ip_address(host))}

@@ -21,7 +21,7 @@ from fyke.settings import Settings
 
 @contextlib.asynccontextmanager
 async def open_git(settings: Settings) -> AsyncIterator[SystemGit]:
-    """Open git in sandboxes: of the launcher where Fyke was started as root, else started directly.
+    """Open Git, whose sandboxes the launcher starts if Fyke was started as root, else this process.
 
     Its egress differs from that of Workers: it has other exemptions and no regional proxies.
     """
@@ -56,7 +56,7 @@ async def _sandbox(settings: Settings) -> AsyncIterator[BubblewrapSandboxes]:
 
 
 def _work_folder(settings: Settings) -> Path:
-    """A folder of its own: a runner removes unknown work folders from its folder at its start."""
+    """Not the folder of the runner, which removes all unknown work folders from it at its start."""
     folder = settings.scratch_dir / "git" / "work"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""The role runner: it runs attempts, serves the SDK, and stores rows and logs."""
+"""The runner role: it runs attempts, serves the SDK, and stores rows and logs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def has_upstream(settings: Settings) -> bool:
 
 
 def identity(settings: Settings) -> Identity:
-    """Id and capacity of this runner; 0 in the settings stands for what the machine has."""
+    """Id and capacity of this runner; 0 in the settings stands for the size of the machine."""
     return Identity(
         id=new_ulid(),
         node=node_name(settings),

@@ -1,4 +1,4 @@
-"""The role server: REST API, console and timers. Stopping it stops no run."""
+"""The server role: REST API, console and timers. Stopping it stops no run."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def next_times(
 def _timing(
     daily: str, weekly: str, monthly: int, once: str, at: str, cron: str, every: str, zone: str
 ) -> Timing | None:
-    """The timing in the options, None without any."""
+    """The timing in the options, or None."""
     from fyke.model.schedule import ScheduleKind as Kind
     from fyke.wire.fyke.schedules import Timing
 

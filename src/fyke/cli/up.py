@@ -1,8 +1,8 @@
 """``fyke up``: the whole platform on one machine, in the foreground.
 
-If it is started as root, this process becomes the root supervisor, which starts the launcher and
-``fyke up`` as the service user: no process that opens a port is root. Both continue as a smaller
-program (``fyke.cli.root_supervisor``, ``fyke.cli.supervise``).
+If it is started as root, this process becomes the root supervisor. That starts the launcher as
+root, and ``fyke up`` again as the service user, so no process that opens a port is root. In either
+case a smaller program replaces this one (``fyke.cli.root_supervisor`` or ``fyke.cli.supervise``).
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def up(
 
 
 def _supervise(settings: Settings, first_job: dict[str, Any]) -> NoReturn:
-    """Prepare data folder, lock and port, then become the supervisor. Raises ``CommandFailed``."""
+    """Prepare the data folder, the lock and the port; become the supervisor, or raise
+    ``CommandFailed``.
+    """
     from fyke.app.folder import make_home
     from fyke.cli.handover import exec_module
     from fyke.cli.listening import listen, lock_home, unwritable
@@ -95,7 +97,7 @@ def _log_file(settings: Settings) -> IO[bytes]:
 
 
 def _role_environment(settings: Settings) -> dict[str, str]:
-    """The environment of the roles, with the settings in the flags."""
+    """The environment of the roles, including the settings that were given as flags."""
     overrides: dict[str, Any] = {
         "FYKE_HOME": settings.home,
         "FYKE_HOST": settings.host,

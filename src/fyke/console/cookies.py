@@ -89,7 +89,7 @@ class Notices:
         _set(response, visit, NOTICE, text, _NOTICE_SECONDS, httponly=True)
 
     def take(self, request: Request, visit: Visit) -> Notice | None:
-        """The pending notice, None without one. The caller that shows it then calls ``drop``."""
+        """The pending notice, or None. The caller that shows it then calls ``drop``."""
         try:
             text, tone = self._signer.loads(read(request, visit, NOTICE))
         except (BadSignature, ValueError, TypeError):

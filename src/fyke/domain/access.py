@@ -20,7 +20,7 @@ def existing_run(tx: Transaction, run_id: str) -> Run:
 
 
 def own_run(tx: Transaction, caller: Caller, run_id: str) -> Run:
-    """The caller's run. Raises ``RunNotFound``, for another account's run as well."""
+    """The caller's run. Raises ``RunNotFound``, also for another account's run."""
     run = existing_run(tx, run_id)
     if run.account_id != caller.account_id:
         raise RunNotFound
@@ -28,7 +28,7 @@ def own_run(tx: Transaction, caller: Caller, run_id: str) -> Run:
 
 
 def own_task(tx: Transaction, caller: Caller, task_id: str) -> Task:
-    """The caller's task. Raises ``TaskNotFound``, for another account's task as well."""
+    """The caller's task. Raises ``TaskNotFound``, also for another account's task."""
     return _check_owner(tx.tasks.get(task_id) if is_ulid(task_id) else None, caller)
 
 
@@ -46,7 +46,7 @@ def _check_owner(task: Task | None, caller: Caller) -> Task:
 def own_endpoint(
     tx: Transaction, caller: Caller, endpoint_id: str, *, lock: bool = False
 ) -> Endpoint:
-    """The caller's endpoint. Raises ``NotFound``, for another account's endpoint as well."""
+    """The caller's endpoint. Raises ``NotFound``, also for another account's endpoint."""
     endpoint = tx.webhooks.lock(endpoint_id) if lock else tx.webhooks.get(endpoint_id)
     if endpoint is None or endpoint.account_id != caller.account_id:
         raise NotFound("Webhook does not exist")

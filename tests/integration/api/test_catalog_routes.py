@@ -14,7 +14,7 @@ from support.console_workers import add_versions
 
 pytestmark = pytest.mark.anyio
 
-SHELVED = "/api/fyke/workers/owner~shop-prices"
+WORKER = "/api/fyke/workers/owner~shop-prices"
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ async def test_a_page_is_changed_field_by_field(app: App, api: Api) -> None:
 
 async def test_versions_are_compared_and_only_owners_see_files(app: App, api: Api) -> None:
     await add_versions(app)
-    path = f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3"
+    path = f"{WORKER}/compare?before=v1.0.1&after=v1.0.3"
     comparison = data_as(changes.ComparedVersions, await api.get(path))
     assert [change["text"] for change in comparison["schema_changes"]] == [
         "Input field max_results changed its default from 20 to 50",
@@ -85,18 +85,18 @@ async def test_versions_are_compared_and_only_owners_see_files(app: App, api: Ap
     assert files["CHANGELOG.md"] == "added" and files["main.py"] == "changed"
     seen = data_as(changes.ComparedVersions, await api.get(path, key=app.other_key))
     assert seen["files"] is None and seen["schema_changes"] == comparison["schema_changes"]
-    fails(await api.get(f"{SHELVED}/compare?before=v1&after=v1.0.3"), 400, 4000, "v1")
-    fails(await api.get(f"{SHELVED}/compare?before=v1.0.1"), 400, 4000, "after")
+    fails(await api.get(f"{WORKER}/compare?before=v1&after=v1.0.3"), 400, 4000, "v1")
+    fails(await api.get(f"{WORKER}/compare?before=v1.0.1"), 400, 4000, "after")
 
 
 async def test_the_changelog_and_the_columns_are_read(app: App, api: Api) -> None:
     await add_versions(app)
-    log = data_as(changes.WorkerChangelog, await api.get(f"{SHELVED}/changelog"))
+    log = data_as(changes.WorkerChangelog, await api.get(f"{WORKER}/changelog"))
     assert log["text"].startswith("# Changes")
     assert [(step["version"], step["first"]) for step in log["steps"]] == [
         ("v1.0.3", False), ("v1.0.2", False), ("v1.0.1", True),
     ]  # fmt: skip
-    columns = data_as(workers.OutputColumnList, await api.get(f"{SHELVED}/output-fields"))
+    columns = data_as(workers.OutputColumnList, await api.get(f"{WORKER}/output-fields"))
     assert [column["key"] for column in columns["list"]] == ["url", "title", "price"]
     assert columns["run_slug"] == "" and not any(column["seen"] for column in columns["list"])
 
@@ -125,18 +125,16 @@ async def test_a_deprecated_version_is_started_only_by_its_number(app: App, api:
 
 async def test_rolling_back_makes_a_new_version_of_old_files(app: App, api: Api) -> None:
     await add_versions(app)
-    back = data_as(
-        wire.RolledBackVersion, await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {})
-    )
+    back = data_as(wire.RolledBackVersion, await api.post(f"{WORKER}/versions/v1.0.1/rollback", {}))
     assert back["version"]["version"] == "v1.0.4"
-    entries = data_as(wire.VersionList, await api.get(f"{SHELVED}/versions"))["list"]
+    entries = data_as(wire.VersionList, await api.get(f"{WORKER}/versions"))["list"]
     by_number = {entry["version"]: entry for entry in entries}
     assert by_number["v1.0.4"]["digest"] == by_number["v1.0.1"]["digest"]
     assert by_number["v1.0.4"]["latest"] and by_number["v1.0.4"]["size"] > 1000
-    repeated = await api.post(f"{SHELVED}/versions/v1.0.4/rollback", {})
+    repeated = await api.post(f"{WORKER}/versions/v1.0.4/rollback", {})
     fails(repeated, 409, 4000, "already has these files")
-    fails(await api.post(f"{SHELVED}/versions/v7/rollback", {}), 400, 4000, "v7")
-    foreign = await api.post(f"{SHELVED}/versions/v1.0.1/rollback", {}, key=app.other_key)
+    fails(await api.post(f"{WORKER}/versions/v7/rollback", {}), 400, 4000, "v7")
+    foreign = await api.post(f"{WORKER}/versions/v1.0.1/rollback", {}, key=app.other_key)
     fails(foreign, 401, 4010)
 
 
@@ -145,5 +143,5 @@ async def test_missing_files_of_a_version_are_reported(app: App, api: Api) -> No
     versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
     blobs = app.services.workers._blobs  # a disk may lose files that no service deletes
     await blobs.delete(f"bundles/{versions[-1].digest}")
-    refused = await api.get(f"{SHELVED}/compare?before=v1.0.1&after=v1.0.3")
+    refused = await api.get(f"{WORKER}/compare?before=v1.0.1&after=v1.0.3")
     fails(refused, 400, 50003, "v1.0.1 are missing")

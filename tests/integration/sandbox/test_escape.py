@@ -37,7 +37,7 @@ async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
         yield setup
 
 
-def numbers() -> dict[str, int]:
+def syscall_numbers() -> dict[str, int]:
     machine = platform.machine()
     return syscalls.allowed(machine) | syscalls.denied(machine) | syscalls.checked(machine)
 
@@ -132,7 +132,7 @@ async def test_no_worker_escapes_from_its_sandbox(setup: SandboxSetup, language:
         sandbox = await setup.open(probes(language), language=language, memory=512 * MIB)
         variables = {
             "PROBE_TARGETS": json.dumps(canary.targets),
-            "PROBE_CALLS": json.dumps(numbers()),
+            "PROBE_CALLS": json.dumps(syscall_numbers()),
         }
         await sandbox.launch(variables)
         out, err = await drain(sandbox)

@@ -15,7 +15,7 @@ import pytest
 
 from fyke.model.worker import Language
 from integration.sandbox.sandboxes import MIB, ROOT, SandboxSetup, data_folder, drain, launched
-from integration.sandbox.test_escape import MIN_PROBES, canaries, numbers, probes
+from integration.sandbox.test_escape import MIN_PROBES, canaries, probes, syscall_numbers
 
 pytestmark = [
     pytest.mark.anyio,
@@ -129,7 +129,7 @@ async def _try(setup: SandboxSetup, language: Language) -> int:
         sandbox = await setup.open(probes(language), language=language, memory=512 * MIB)
         variables = {
             "PROBE_TARGETS": json.dumps(canary.targets),
-            "PROBE_CALLS": json.dumps(numbers()),
+            "PROBE_CALLS": json.dumps(syscall_numbers()),
         }
         await sandbox.launch(variables)
         out, err = await drain(sandbox)

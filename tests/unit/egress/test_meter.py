@@ -12,7 +12,7 @@ from fyke.contracts.egress import Traffic
 from fyke.egress.meter import DOWN, UP, Meter, make_shared, map_shared, read
 
 
-def test_without_limit_everything_passes() -> None:
+def test_without_a_limit_everything_passes() -> None:
     meter = Meter()
     assert meter.take(10**12, UP) == 10**12
     assert meter.take(5, DOWN) == 5

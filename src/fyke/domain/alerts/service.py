@@ -137,7 +137,7 @@ class Alerts:
 
 
 def own_rule(tx: Transaction, caller: Caller, rule_id: str, *, lock: bool = False) -> Rule:
-    """The caller's rule. Raises ``NotFound``, for another account's rule as well."""
+    """The caller's rule. Raises ``NotFound``, also for another account's rule."""
     rule = tx.alerts.lock_rule(rule_id) if lock else tx.alerts.rule(rule_id)
     if rule is None or rule.account_id != caller.account_id:
         raise NotFound("Alert rule does not exist")

@@ -53,8 +53,8 @@ class CatalogEntry:
 @dataclass(frozen=True, slots=True)
 class CatalogView:
     """One worker with the content of its page. ``runs`` and ``tasks`` count those of the caller's
-    account; ``notice`` is the reason why the latest version is deprecated, None when it is not;
-    ``latest`` is the version that the caller gets, None without one, and ``environment`` says
+    account; ``notice`` is the reason why the latest version is deprecated, or None;
+    ``latest`` is the version that the caller gets, or None, and ``environment`` says
     whether its dependencies are installed.
     """
 

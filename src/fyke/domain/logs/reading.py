@@ -62,7 +62,7 @@ class LogReader:
         limit: int = MAX_LINES,
         cut: int = CUT,
     ) -> LogPage:
-        """A page of the log. Raises ``RunNotFound``, for another account's run as well, and
+        """A page of the log. Raises ``RunNotFound``, also for another account's run, and
         ``InvalidFields``.
         """
         await self._storage.read(lambda tx: own_run(tx, caller, run_id))

@@ -24,7 +24,7 @@ class RunLogs:
     async def tail(self, caller: Caller, run_id: str, limit: int) -> tuple[list[LogEntry], int]:
         """The last ``limit`` entries, oldest first, and the number of visible rows of the run.
 
-        Raises ``RunNotFound``, for another account's run as well.
+        Raises ``RunNotFound``, also for another account's run.
         """
 
         def work(tx: Transaction) -> frozenset[str]:
@@ -39,7 +39,7 @@ class RunLogs:
         """At most ``limit`` entries after ``position``, in order. Repeated calls, each with the
         last position received, return every entry once.
 
-        Raises ``RunNotFound``, for another account's run as well.
+        Raises ``RunNotFound``, also for another account's run.
         """
         await self._storage.read(lambda tx: own_run(tx, caller, run_id))
         return await self._results.log_after(run_id, position, limit)

@@ -38,8 +38,8 @@ class ListStream:
     async def follow(
         self, caller: Caller, search: RunSearch, run_ids: Sequence[str], top: ListCursor | None
     ) -> AsyncIterator[ListUpdate]:
-        """Endless updates. ``run_ids`` are the active runs of the list; ``top`` is the cursor of
-        its newest run, None to count no new ones.
+        """Yield updates forever. ``run_ids`` are the active runs of the list; ``top`` is the cursor
+        of its newest run, or None if new runs are not counted.
         """
         sent: dict[str, tuple[object, ...]] = {}
         open_ids = list(dict.fromkeys(run_ids))

@@ -100,7 +100,7 @@ class Shares:
     async def revoke(self, caller: Caller, share_id: str) -> Share:
         """Revoke a link, unless it was revoked before.
 
-        Raises ``Forbidden`` for viewers and ``NotFound``, for another account's link as well.
+        Raises ``Forbidden`` for viewers and ``NotFound``, also for another account's link.
         """
         require_editor(caller, "Revoking share links")
 

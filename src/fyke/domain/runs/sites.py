@@ -49,7 +49,7 @@ class RunSites:
         self._storage = storage
 
     async def of_run(self, caller: Caller, run_id: str) -> RunTraffic:
-        """The sites of a run. Raises ``RunNotFound``, for another account's run as well."""
+        """The sites of a run. Raises ``RunNotFound``, also for another account's run."""
         return await self._storage.read(lambda tx: _traffic(tx, own_run(tx, caller, run_id)))
 
     async def contacted(self, run: Run) -> tuple[SiteUsage, ...]:

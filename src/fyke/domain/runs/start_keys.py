@@ -39,7 +39,7 @@ class StartKey:
 
 
 def earlier_start(tx: Transaction, caller: Caller, key: StartKey, kind: StartKind) -> str | None:
-    """The id of the object that an earlier start with this key created, None without one. Raises
+    """The id of the object that an earlier start with this key created, or None. Raises
     ``Conflict`` when it was another request.
     """
     record = tx.start_keys.get(caller.account_id, key.text)

@@ -36,7 +36,7 @@ class RunUsages:
         self._rules = rules
 
     async def of_run(self, caller: Caller, run_id: str) -> RunUsage:
-        """The usage of a run. Raises ``RunNotFound``, for another account's run as well."""
+        """The usage of a run. Raises ``RunNotFound``, also for another account's run."""
 
         def work(tx: Transaction) -> RunUsage:
             run = own_run(tx, caller, run_id)

@@ -188,7 +188,7 @@ class Uploads:
     # --- reading and removing --------------------------------------------------------------
 
     async def get(self, caller: Caller, upload_id: str) -> Upload:
-        """The upload and its progress. Raise ``NotFound``, for another account's upload as well."""
+        """The upload and its progress. Raise ``NotFound``, also for another account's upload."""
         upload, now = await self._storage.read(lambda tx: (_own(tx, caller, upload_id), tx.now))
         if upload.state.in_progress and upload.working_until < now:
             self._process(upload)

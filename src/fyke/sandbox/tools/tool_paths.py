@@ -47,7 +47,7 @@ class ToolPaths:
         return cls(ToolCaches(data_folder / CACHES), mountable_folders(find_links))
 
     def cache_of(self, order: LaunchOrder, uid: int | None) -> LockedCache | None:
-        """Lock the cache that the order names; None without one or while it is in use."""
+        """Lock the cache that the order names, or None if there is none or it is in use."""
         return self.caches.take(order.cache, uid) if order.cache else None
 
     def extras_of(self, order: LaunchOrder) -> tuple[tuple[Path, str], ...]:

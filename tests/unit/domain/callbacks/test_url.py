@@ -51,7 +51,7 @@ def test_valid_urls_are_parsed(url: str, expected: CallbackUrl, authority: str) 
         "http://a%2eexample/", "http://a.example/\u00fc", "http://a.example/" + "x" * 2050,
     ],
 )  # fmt: skip
-def test_invalid_urls_are_refused_with_field_and_rule(url: str) -> None:
+def test_the_refusal_of_an_invalid_url_names_the_field_and_the_rule(url: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         RULES.check(url)
     assert error.value.message.startswith("callback_url: ")

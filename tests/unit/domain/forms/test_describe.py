@@ -160,7 +160,9 @@ def test_a_list_with_the_editor_json_is_shown_as_json() -> None:
         ("stringList", [], ""),
     ],
 )
-def test_a_list_has_the_key_of_its_default(editor: str, default: Any, key: str) -> None:
+def test_the_item_key_of_a_list_is_taken_from_its_default(
+    editor: str, default: Any, key: str
+) -> None:
     assert form(item(editor, "array", default=default)).fields["x"].item_key == key
 
 
@@ -169,7 +171,7 @@ def columns(*params: Any) -> dict[str, ControlKind]:
     return {column.name: column.kind for column in made.columns}
 
 
-def test_the_columns_of_a_table_are_cells() -> None:
+def test_each_column_of_a_table_has_a_control_that_fits_in_a_cell() -> None:
     found = columns(
         {"param": "plain"},
         {"name": "alias", "type": "integer"},

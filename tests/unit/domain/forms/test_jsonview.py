@@ -13,7 +13,7 @@ def test_json_errors_have_line_and_column() -> None:
     made = form(item("json", "object"))
     assert typed(made, '{"a": 12345678901234567890123}') == {"a": 12345678901234567890123}
     read = sent(made, ("f:x", '{\n  "a": 1,\n}'))
-    # the comma, or since Python 3.13 what should not have followed it
+    # the comma since Python 3.13, the bracket after it before
     assert (read.errors[0].line, read.errors[0].line_column) in ((2, 9), (3, 1))
     assert "comma" in read.errors[0].message
     for text, words in (

@@ -1,4 +1,4 @@
-"""Numbers as users type them, and the errors of other texts."""
+"""Numbers as users type them, and the errors for text that is not a number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_whole_number_may_be_written_with_zero_decimals() -> None:
 
 
 @pytest.mark.parametrize("text", ["", ".", "-", "1_000", "0x10", "NaN", "Infinity", "٣", "1 2"])
-def test_other_texts_are_not_numbers(text: str) -> None:
+def test_text_that_is_not_a_number_is_refused(text: str) -> None:
     with pytest.raises(NotANumber, match=r"^must be a number; use digits only, such as 12\.5$"):
         read_number(text, whole=False)
     with pytest.raises(NotANumber, match=r"^must be a whole number; use digits only, such as 12$"):

@@ -108,7 +108,7 @@ def test_a_value_survives_the_form(trial: tuple[str, Any], system: dict[str, Any
 @pytest.mark.slow
 @some_examples
 @given(trials())
-def test_a_form_survives_its_value(trial: tuple[str, Any]) -> None:
+def test_a_form_survives_a_round_trip_through_its_value(trial: tuple[str, Any]) -> None:
     _check_form_value_form(*trial)
 
 

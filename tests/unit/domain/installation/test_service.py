@@ -72,7 +72,7 @@ async def test_only_the_operator_gets_reports(setup: Setup) -> None:
     ):  # fmt: skip
         with pytest.raises(Forbidden):
             await request
-    assert setup.probe.looks == []
+    assert setup.probe.calls == []
 
 
 async def test_accounts_are_counted_by_plan(setup: Setup) -> None:
@@ -90,15 +90,15 @@ async def test_the_storage_report_is_cached_for_a_minute(setup: Setup) -> None:
     owner, worker = await setup.storage.write(records.seed)
     await setup.storage.write(lambda tx: records.seed_run(tx, owner, worker))
     reports = await asyncio.gather(*(setup.installation.storage(setup.caller) for _ in range(5)))
-    assert setup.probe.looks == ["storage"]
+    assert setup.probe.calls == ["storage"]
     assert reports[0].runs == 1 and reports[0].used == sum(p.bytes for p in reports[0].parts)
     setup.clock.advance(59)
     await setup.installation.storage(setup.caller)
-    assert setup.probe.looks == ["storage"]
+    assert setup.probe.calls == ["storage"]
     await setup.installation.storage(setup.caller, fresh=True)
     setup.clock.advance(61)
     await setup.installation.storage(setup.caller)
-    assert setup.probe.looks == ["storage"] * 3
+    assert setup.probe.calls == ["storage"] * 3
 
 
 async def test_retention_counts_the_runs_that_it_would_remove(setup: Setup) -> None:
@@ -140,8 +140,8 @@ async def test_the_versions_include_the_sandbox_of_each_runner(setup: Setup) -> 
 
 async def test_a_runner_that_cannot_start_workers_is_bad(setup: Setup) -> None:
     trouble = Detail.of(DetailCode.DISK_SHORT, free_bytes=2**20, needed_bytes=2**26)
-    for name, what in (("r1", trouble), ("r2", Detail(DetailCode.EGRESS_AWAY))):
-        runner = RunnerInfo(name, name, "full", "", 2, 1024, setup.clock.now_ms(), trouble=what)
+    for name, reported in (("r1", trouble), ("r2", Detail(DetailCode.EGRESS_AWAY))):
+        runner = RunnerInfo(name, name, "full", "", 2, 1024, setup.clock.now_ms(), trouble=reported)
         await setup.storage.write(lambda tx, runner=runner: tx.runs.put_runner(runner))
     disk, egress = await setup.installation.card(setup.caller, "runners")
     assert (disk.level, disk.remedy) == (Level.BAD, "free some space")
@@ -149,7 +149,7 @@ async def test_a_runner_that_cannot_start_workers_is_bad(setup: Setup) -> None:
     assert (egress.level, egress.remedy) == (Level.BAD, "runs wait")
 
 
-async def test_why_an_installation_is_not_ready_is_named_with_its_cause_first(
+async def test_the_message_about_an_installation_that_is_not_ready_names_the_cause_first(
     setup: Setup,
 ) -> None:
     async def put(name: str, trouble: Detail | None) -> None:
@@ -219,13 +219,13 @@ async def test_a_process_that_does_not_report_is_bad_and_named(setup: Setup) -> 
     assert [bool(one.remedy) for one in found] == [False, False, True, True, True]
 
 
-async def test_the_level_of_a_timer_depends_on_how_long_it_fails(setup: Setup) -> None:
+async def test_the_level_of_a_timer_depends_on_how_long_it_has_been_failing(setup: Setup) -> None:
     now = setup.clock.now_ms()
     setup.probe.lines = [
         TimerLine("a", now, 0, 0, 0, ""),
         TimerLine("b", 0, now - 1000, now, 1, "once"),
         TimerLine("c", 0, now - 10**7, now, 7, "often"),
-        TimerLine("d", 0, 0, now, 2, "never well"),
+        TimerLine("d", 0, 0, now, 2, "never succeeded"),
     ]
     found = await setup.installation.card(setup.caller, "timers")
     assert [(one.name, one.level.value) for one in found] == [

@@ -29,9 +29,9 @@ class Setup:
         self.caller = caller_of(account)
 
     async def page(self, limit: int = 5, **more: object) -> LogPage:
-        setup = LogPosition(more.pop("after", None), more.pop("before", None))  # type: ignore[arg-type]  # by name
+        position = LogPosition(more.pop("after", None), more.pop("before", None))  # type: ignore[arg-type]  # by name
         wanted = LogFilter(**more)  # type: ignore[arg-type]  # by name
-        return await self.reading.page(self.caller, self.run.id, setup, wanted, limit=limit)
+        return await self.reading.page(self.caller, self.run.id, position, wanted, limit=limit)
 
 
 def positions(page: LogPage) -> list[int]:
@@ -80,16 +80,16 @@ async def test_a_scan_that_takes_too_long_names_the_position_to_continue_from(
     monkeypatch.setattr(reading, "_STEP", 100)
     monkeypatch.setattr(reading, "SECONDS", -1.0)
     setup = Setup()
-    met: list[int] = []
-    at, looks = 0, 0
+    found: list[int] = []
+    reached, pages = 0, 0
     while True:
-        page = await setup.page(after=at, text="FAILED", limit=500)
-        met += positions(page)
-        at, looks = page.reached, looks + 1
+        page = await setup.page(after=reached, text="FAILED", limit=500)
+        found += positions(page)
+        reached, pages = page.reached, pages + 1
         if page.complete:
             break
-    assert met == [*range(10, 1001, 10)]
-    assert looks == 10
+    assert found == [*range(10, 1001, 10)]
+    assert pages == 10
     backward = await setup.page(text="line 1", limit=500)
     assert (positions(backward), backward.reached, backward.complete) == ([], 901, False)
 
@@ -113,7 +113,7 @@ async def test_a_long_line_is_cut_in_a_page_and_read_whole_by_position() -> None
             await setup.reading.line(setup.caller, setup.run.id, position)
 
 
-async def test_another_accounts_log_does_not_exist_and_a_search_is_bounded() -> None:
+async def test_the_log_of_another_account_is_not_found() -> None:
     setup = Setup()
     stranger = caller_of(add_account(setup.storage, "stranger"))
     for ref in (setup.run.id, new_ulid(), "nonsense"):
@@ -121,5 +121,8 @@ async def test_another_accounts_log_does_not_exist_and_a_search_is_bounded() -> 
             await setup.reading.page(stranger, ref)
         with pytest.raises(RunNotFound):
             await setup.reading.line(stranger, ref, 1)
+
+
+async def test_a_search_text_that_is_too_long_is_refused() -> None:
     with pytest.raises(InvalidFields, match="search must have at most 1000"):
-        await setup.page(text="x" * 1001)
+        await Setup().page(text="x" * 1001)

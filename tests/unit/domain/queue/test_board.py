@@ -31,7 +31,7 @@ RULES = Rules(Prices(), HIDING, 1000, "")
 
 @pytest.fixture
 def board(stores: Stores, tmp_path: Path) -> Iterator[QueueBoard]:
-    with closing(DatagramSignals(tmp_path / "bell")) as signals:
+    with closing(DatagramSignals(tmp_path / "signals")) as signals:
         runs = stores.runs(tmp_path / "blobs", RULES, signals)
         yield QueueBoard(
             stores.storage,
@@ -52,7 +52,7 @@ async def test_an_installation_without_runners_has_no_capacity(
     assert await board.slots(stores.caller) == Slots(0, None, 0, 0, 0, 0, 0)
 
 
-async def test_capacity_is_that_of_active_runners_with_their_load(
+async def test_only_active_runners_and_their_load_count_as_capacity(
     stores: Stores, board: QueueBoard
 ) -> None:
     await runner(stores, "r1", 0.1, 1000)

@@ -60,7 +60,7 @@ class Setup:
 
 @pytest.fixture
 def setup(stores: Stores, tmp_path: Path) -> Iterator[Setup]:
-    with closing(DatagramSignals(tmp_path / "bell")) as signals:
+    with closing(DatagramSignals(tmp_path / "signals")) as signals:
         yield Setup(stores, tmp_path / "blobs", signals)
 
 

@@ -29,7 +29,7 @@ RULES = Rules(Prices(), HIDING, 1000, "")
 @pytest.fixture
 def signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatagramSignals]:
     monkeypatch.setattr(module, "BATCH_SECONDS", 0)
-    with closing(DatagramSignals(tmp_path / "bell")) as made:
+    with closing(DatagramSignals(tmp_path / "signals")) as made:
         yield made
 
 

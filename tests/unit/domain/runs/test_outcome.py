@@ -8,7 +8,7 @@ from fyke.reasons import Reason, ReasonCode
 from fyke.reasons.codes import ENDS
 
 
-def test_every_reason_of_an_end_has_an_outcome_and_every_failure_a_reason() -> None:
+def test_every_end_reason_has_an_outcome_and_every_failure_has_a_reason() -> None:
     assert set(OUTCOMES) == set(ENDS)
     assert set(OUTCOMES.values()) == set(Outcome) - {Outcome.SUCCEEDED, Outcome.RETURNED}
 

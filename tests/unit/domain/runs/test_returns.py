@@ -1,4 +1,4 @@
-"""How often a fault may return a subtask to the queue, and how long the subtask waits then."""
+"""How often a fault may return a subtask to the queue, and how long the subtask then waits."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_valid_fields_are_normalised() -> None:
         ({"description": "x" * 501}, "description: it must have at most 500"),
     ],
 )
-def test_each_error_names_field_and_rule(changes: dict[str, Any], sentence: str) -> None:
+def test_each_error_names_the_field_and_the_rule(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InvalidRequest, match="^" + sentence[:20]) as caught:
         validate_endpoint(ADDRESSES, replace(GOOD, **changes))
     assert caught.value.message.startswith(sentence)

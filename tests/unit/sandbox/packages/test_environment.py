@@ -74,8 +74,8 @@ async def test_a_full_disk_of_the_host_is_reported(tmp_path: Path, number: int) 
     assert list(root.iterdir()) == []
 
 
-class Recipe:
-    """An installation that takes until ``release`` and then raises ``error``."""
+class FailingRecipe:
+    """A recipe whose installation waits for ``release`` and then raises ``error``."""
 
     inputs, locked, warning, fallback = ("x",), True, "", None
 
@@ -97,7 +97,7 @@ async def test_a_failed_installation_is_not_repeated_for_those_that_waited_for_i
     tmp_path: Path, kind: type[EnvironmentFailed]
 ) -> None:
     environments = UvEnvironments(tmp_path, EndedTools(ToolRun(0, tmp_path, "", b"")), environ={})
-    recipe = Recipe(kind(Reason(ReasonCode.INSTALL_TIMEOUT), "log"))
+    recipe = FailingRecipe(kind(Reason(ReasonCode.INSTALL_TIMEOUT), "log"))
     terms = InstallTerms("A", builds=False)
     calls = [asyncio.create_task(environments._find_or_build(recipe, terms, "w"))]
     await asyncio.wait_for(recipe.installing.wait(), 10)

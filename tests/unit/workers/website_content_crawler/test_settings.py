@@ -62,7 +62,7 @@ def test_values_are_read_leniently() -> None:
         ({"exclude_patterns": ["x" * 501]}, "exclude_patterns: a pattern has more than 500"),
     ],
 )
-def test_errors_name_field_and_rule(custom: dict[str, Any], message: str) -> None:
+def test_errors_name_the_field_and_the_rule(custom: dict[str, Any], message: str) -> None:
     fields = custom if "start_urls" in custom or not custom else {"url": URL, **custom}
     with pytest.raises(BadInput) as caught:
         read(fields)

@@ -88,7 +88,7 @@ class Exports:
         """Check that the caller may export this run in this way; return the format, and the limits
         of the format that users should know beforehand.
 
-        Raises ``RunNotFound``, for another account's run as well, and ``InvalidRequest`` for an
+        Raises ``RunNotFound``, also for another account's run, and ``InvalidRequest`` for an
         unknown format and for a run that is too large for it.
         """
         export_format = parse_format(format)

@@ -1,7 +1,7 @@
 """Cursors: the position of a reader in the rows, as opaque text that the client sends back.
 
-A cursor gives no access: it is only used for a run that the caller may read. So it is not signed,
-but must be for the same run, filters and order.
+A cursor is not signed, because it grants no access: every request checks that the caller may read
+the run. It is valid only for the run, filters and order for which it was made.
 """
 
 from __future__ import annotations
@@ -25,13 +25,11 @@ _MAX_POSITION = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """``position``: of the last row that was read, 0 at the start. In a row order, ``offset``: the
-    number of rows that were read, and ``bound``: the last position that the order covers.
-    """
+    """Where the next page starts: after a position, or at an offset in a row order."""
 
-    position: int = 0
-    offset: int = 0
-    bound: int = 0
+    position: int = 0  # of the last row that was read, 0 at the start
+    offset: int = 0  # in a row order: the number of rows that were read
+    bound: int = 0  # in a row order: the last position that it covers
 
 
 def encode(cursor: Cursor, run_id: str, selection: RowSelection) -> str:
@@ -41,7 +39,7 @@ def encode(cursor: Cursor, run_id: str, selection: RowSelection) -> str:
 
 
 def decode(text: str, run_id: str, selection: RowSelection) -> Cursor:
-    """Parse a cursor. Raises ``InvalidFields``, for the cursor of another run or order as well."""
+    """Parse a cursor. Raises ``InvalidFields``, also for the cursor of another run or order."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         digest, *numbers = _decode(data)

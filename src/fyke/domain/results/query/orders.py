@@ -68,8 +68,8 @@ class RowOrders:
         self._accounts: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, request: OrderRequest) -> RowOrder:
-        """The order; concurrent equal requests share one computation. Raises ``Unavailable``, for a
-        full disk as well.
+        """The order; concurrent equal requests share one computation. Raises ``Unavailable``, also
+        if the disk is full.
         """
         cached = self._cached(request)
         if cached is not None:
@@ -97,7 +97,7 @@ class RowOrders:
         order = task.result()
         self._put(request, order)
         if not request.bound:
-            # the cursors of a walk that starts now name this bound
+            # readers that start now send cursors with this bound
             self._put(replace(request, bound=order.bound), order)
 
     def _put(self, request: OrderRequest, order: RowOrder) -> None:
@@ -128,7 +128,7 @@ class RowOrders:
 
 
 class _Builder:
-    """Collects the positions of the selected rows of a run, which are added by position."""
+    """Collects the positions of the selected rows. Rows are added in the order of positions."""
 
     def __init__(self, selection: RowSelection, bound: int, scratch: Path | None) -> None:
         self.last_position = 0

@@ -1,4 +1,4 @@
-"""Run by Alembic: the migrations, on the connection from ``Schema.migrate``.
+"""Alembic executes this file to run the migrations on the connection from ``Schema.migrate``.
 
 All missing migrations and the new revision are one transaction on both databases, so a process
 that is killed leaves the schema of the previous release or of this one.
