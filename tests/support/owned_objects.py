@@ -183,7 +183,7 @@ class OwnedObjects:
 
     async def _add_keys(self) -> None:
         owner = self.app.owner
-        viewer = User(new_ulid(), owner.account_id, "looks", Role.VIEWER, False, "", 1)
+        viewer = User(new_ulid(), owner.account_id, "vera", Role.VIEWER, False, "", 1)
         self.viewer_key, self.expired_key = generate(), generate()
         keys = [
             _key(owner.account_id, viewer.id, "viewer", self.viewer_key),

@@ -25,7 +25,8 @@ class RateShare:
 
 
 class TokenBuckets:
-    """``rate`` requests per second on average and ``burst`` at once, for each key. 0 is no limit.
+    """``rate`` requests per second on average and ``burst`` at once, for each key. A rate of 0
+    means no limit.
 
     A key may have its own rate, with a burst of ``BURST_SECONDS`` times that rate.
     """

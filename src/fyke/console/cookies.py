@@ -5,7 +5,7 @@ without a session (sign-in, setup) use them too; a signed-in user's own preferen
 precedence.
 
 Over TLS every cookie is ``Secure`` and its name begins with ``__Host-``, so that no other host and
-no page over http can set one; no other cookies are read then.
+no page over http can set one. Then cookies without that prefix are not read.
 """
 
 from __future__ import annotations

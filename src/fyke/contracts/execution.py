@@ -56,7 +56,7 @@ class EnvironmentFailed(Exception):
 
 
 class RegistryAway(EnvironmentFailed):
-    """A package registry could not be reached, which is no fault of the version."""
+    """A package registry could not be reached, which is not a fault of the version."""
 
 
 @dataclass(frozen=True, slots=True)

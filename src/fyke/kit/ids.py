@@ -1,6 +1,6 @@
 """ULIDs, subtask numbers and random text.
 
-Knowing a ULID is no permission: a caller still needs a credential.
+Knowing a ULID grants nothing: a caller still needs a credential.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The addresses of this machine's network interfaces, read through netlink.
 
-Services of this machine listen on them, so even a public one is no target for Workers.
+Services of this machine listen on them, so Workers may not reach even a public one.
 """
 
 from __future__ import annotations

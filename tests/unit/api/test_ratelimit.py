@@ -25,7 +25,7 @@ def test_each_key_has_its_own_bucket() -> None:
     assert buckets.take("a") > 0
 
 
-def test_zero_is_no_limit() -> None:
+def test_zero_means_no_limit() -> None:
     buckets = TokenBuckets(0, 1, ManualClock())
     assert all(buckets.take("a") == 0 for _ in range(1000))
     assert buckets.peek("a") == 0

@@ -11,7 +11,7 @@ from fyke.errors import InvalidRequest
 from fyke.settings import Settings
 
 
-def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     (tmp_path / "config.toml").write_text("port = = 1\n")
     with pytest.raises(InvalidRequest, match=r"config\.toml: "):

@@ -174,7 +174,7 @@ async def test_a_signal_aborts_the_run_and_its_handler_is_removed(number: int) -
     assert signal.getsignal(number) is before
 
 
-async def test_a_signal_just_after_the_end_of_the_run_is_no_error() -> None:
+async def test_a_signal_just_after_the_end_of_the_run_is_not_an_error() -> None:
     called = asyncio.Event()
     problems: list[Any] = []
 

@@ -87,7 +87,7 @@ def test_a_first_start_that_was_interrupted_is_repeated(
     start(settings)
 
 
-def test_a_first_start_of_another_process_is_no_loss(
+def test_a_first_start_of_another_process_is_not_a_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However far it has come at each look."""

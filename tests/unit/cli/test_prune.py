@@ -54,7 +54,7 @@ def test_yes_removes_what_was_found(home: Path, unused: Path) -> None:
     assert (code, out) == (0, "")
 
 
-def test_an_empty_folder_is_no_installation(
+def test_an_empty_folder_is_not_an_installation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

@@ -84,7 +84,7 @@ def test_the_exit_status_says_whether_it_is_ready(
     assert caught.value.code is code
 
 
-def test_a_version_that_is_ready_or_that_runs_prepare_is_no_failure() -> None:
+def test_a_version_that_is_ready_or_that_runs_prepare_is_not_a_failure() -> None:
     waiting, _ = watch()
     waiting.require_ready(READY)
     waiting.require_ready(None)

@@ -110,7 +110,7 @@ def test_the_rows_of_an_interrupted_run_are_printed_or_written(
     assert (tmp_path / "rows.jsonl").read_bytes() == ROWS
 
 
-def test_a_memory_that_is_no_device_is_refused_before_anything_runs(
+def test_a_memory_without_a_matching_device_is_refused_before_anything_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     refused = invoke(monkeypatch, tmp_path, "--memory", "100")

@@ -63,7 +63,7 @@ class Platform:
         self.fault: Exception | None = None
 
     def count_active(self, since: int) -> int:
-        """Of the servers."""
+        """Stand in for the servers in the state."""
         return 2
 
     def __getattr__(self, name: str) -> Any:
@@ -88,7 +88,7 @@ class Platform:
     async def sweep(self, keep: Any) -> None: ...
 
     async def check(self) -> None:
-        """Of the sandboxes and of the egress."""
+        """Stand in for the checks of the sandboxes and of the egress."""
         if self.fault is not None:
             raise self.fault
 
@@ -287,7 +287,7 @@ async def test_a_runner_with_trouble_takes_no_attempts_and_reports_why() -> None
     assert runner.begun == ["a"]
 
 
-async def test_an_unexpected_error_of_the_check_is_no_trouble() -> None:
+async def test_an_unexpected_error_of_the_check_does_not_stop_the_runner() -> None:
     platform = Leasing("a")
     runner = PartlyFailing(platform)
     platform.fault = ValueError("a bug")

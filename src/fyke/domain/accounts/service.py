@@ -135,8 +135,8 @@ class Accounts:
     # --- accounts --------------------------------------------------------------------------
 
     async def bootstrap(self) -> tuple[Account, str | None]:
-        """Return the operator's account. The first start creates it, and returns its key as well;
-        later the key is None.
+        """Return the operator's account. The first start creates it and also returns its
+        key; later the key is None.
         """
         key = generate()
 

@@ -43,7 +43,7 @@ class CatalogQuery:
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """A worker with its statistics; ``favourite``: of the caller."""
+    """A worker with its statistics. ``favourite``: whether it is one of the caller's favourites."""
 
     worker: Worker
     facts: WorkerFacts = NO_FACTS

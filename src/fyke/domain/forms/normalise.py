@@ -47,7 +47,7 @@ class JsonText:
 
 @dataclass(frozen=True, slots=True)
 class GivenInput:
-    """A decoded ``input``: of a request's body, a saved task, a past run."""
+    """A decoded ``input``, from the body of a request, a saved task or a past run."""
 
     value: object
 

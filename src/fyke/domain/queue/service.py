@@ -1,7 +1,7 @@
 """Queueing, activating and releasing starts.
 
-A new item is checked like a start, except for balance and number of active runs, and its version is
-pinned then.
+A new item is checked like a start, except for the balance and the number of active runs, and its
+version is pinned.
 Only an activation starts it, in the transaction that writes the run: of concurrent activations, on
 any number of servers, one creates a run and the others get the error that the item is no longer
 waiting.

@@ -42,8 +42,8 @@ class QueueStream:
         oldest_first: bool = False,
         shown: Sequence[int] | None = None,
     ) -> AsyncIterator[QueueUpdate]:
-        """Endless updates, starting with the board itself. ``shown`` are the numbers of the items
-        that the client already shows: an item that has left the queue since is in the first update.
+        """Yield updates forever, starting with the board itself. ``shown`` are the numbers of the
+        items that the client shows: the first update names those that have left the queue since.
         """
         sent: tuple[object, ...] = ()
         items: tuple[object, ...] | None = None

@@ -32,7 +32,7 @@ def mask_line(masker: Masker, line: str) -> str:
 
 
 def mask_headers(masker: Masker, headers: list[Header]) -> list[Header]:
-    """Mask secrets in headers, in keys as well, so that they match the keys of masked rows."""
+    """Mask secrets in headers, also in keys, so that they match the keys of masked rows."""
     return [
         Header(masker.text(header.label), masker.text(header.key), masker.text(header.format))
         for header in headers

@@ -85,8 +85,8 @@ class RunResults:
         Page numbers start at 1; lower ones mean the first page. ``page_size`` is at least 1, its
         maximum is checked by the caller. After the last page ``rows`` is empty. With a ``cursor``
         (``*`` at the start, then ``next_cursor`` of the previous page) there are no page numbers,
-        and rows that are pushed meanwhile do not move others. Raises ``RunNotFound``, for another
-        account's run as well, and ``InvalidFields``.
+        and rows that are pushed meanwhile do not move others. Raises ``RunNotFound``, also for
+        another account's run, and ``InvalidFields``.
         """
         if query.plain and not cursor:
             return await self._plain_page(caller, run_id, page_index, page_size)

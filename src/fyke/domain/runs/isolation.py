@@ -23,8 +23,8 @@ def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
 
 
 def refusal_of_runners(tx: Transaction, worker: Worker) -> Reason | None:
-    """Why no active runner may execute the worker; None when one may, and when no runner is active,
-    because runs wait then.
+    """Why no active runner may execute the worker. None if one may, and also if no runner is
+    active, because then runs wait.
     """
     runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
     operator = tx.accounts.operator()

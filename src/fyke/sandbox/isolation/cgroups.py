@@ -88,7 +88,7 @@ def _is_unused(group: Path, before: float) -> bool:
 
 
 def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:
-    """Return each controller's mount point (``""``: of v2) and the part of the tree shown there."""
+    """Return each controller's mount point and the part of the tree shown there; ``""`` is v2."""
     mounts: dict[str, tuple[Path, str]] = {}
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
@@ -103,7 +103,7 @@ def _mounts(mountinfo: str) -> dict[str, tuple[Path, str]]:
 
 
 def _cgroup_paths(cgroup: str) -> dict[str, str]:
-    """Return the path of this process's group in each controller's tree (``""``: of v2)."""
+    """Return the path of this process's group in each controller's tree; ``""`` is v2."""
     paths: dict[str, str] = {}
     for line in cgroup.splitlines():
         _, controllers, path = line.split(":", 2)

@@ -64,7 +64,7 @@ async def test_an_invalid_key_is_in_the_log_of_the_operator(
     assert (entry.target, entry.detail) == ("GET /api/v2/runs", "The API key is not valid")
 
 
-async def test_asking_for_the_password_is_no_refusal(
+async def test_asking_for_the_password_is_not_a_refusal(
     refusals: Refusals, storage: MemoryStorage
 ) -> None:
     await refusals.forbidden(ADA, "192.0.2.1", "POST /settings/keys", ConfirmationNeeded())

@@ -293,7 +293,7 @@ def test_a_list_is_shown_as_lines_when_its_items_are_alike(
     assert show(control("requestList", "array"), value) == sent
 
 
-def test_blank_json_is_no_value_and_invalid_json_stays_as_typed() -> None:
+def test_blank_json_is_not_a_value_and_invalid_json_stays_as_typed() -> None:
     field = control("json", "object")
     assert read(field, value=" \n").value is ABSENT
     found = read(field, value="{\n")

@@ -45,7 +45,7 @@ def test_a_fault_with_other_figures_is_the_same_fault() -> None:
     assert times([attempt(DISK), attempt(OTHER_DISK)], DISK) == 2
 
 
-def test_an_attempt_that_ran_is_no_fault() -> None:
+def test_an_attempt_that_ran_is_not_a_fault() -> None:
     ran = attempt(AWAY, Outcome.RUNNER_LOST)
     assert times([attempt(AWAY), ran, attempt(AWAY)], AWAY) == 1
     assert times([attempt(AWAY), attempt(None, None)], AWAY) == 0

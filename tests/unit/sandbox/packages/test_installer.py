@@ -198,7 +198,7 @@ GO = 'go: x.example/y@v1.0.0: Get "https://proxy.example/x/y/@v/v1.0.0.mod": '
         (f"{GO}Not Found", False),
     ],
 )
-def test_a_registry_that_does_not_answer_is_no_fault_of_the_version(
+def test_a_registry_that_does_not_answer_is_not_a_fault_of_the_version(
     tmp_path: Path, log: str, away: bool
 ) -> None:
     assert isinstance(failure(tmp_path, log, "why"), RegistryAway) is away

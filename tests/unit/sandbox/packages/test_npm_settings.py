@@ -59,7 +59,7 @@ def test_npm_is_configured_with_its_registries(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["file:///x", "htps://corp.invalid", "${UNSET}", "https://"])
 @pytest.mark.parametrize("key", ["registry", "@corp:registry"])
-def test_a_registry_that_is_no_address_is_an_error(tmp_path: Path, key: str, url: str) -> None:
+def test_a_registry_that_is_not_an_address_is_an_error(tmp_path: Path, key: str, url: str) -> None:
     """Packages of the scope would come from the default registry."""
     with pytest.raises(SettingsUnusable, match=f"{key} is not an http") as refused:
         npm(tmp_path, f"{key} = {url}\n", **{key: url})

@@ -85,7 +85,7 @@ async def test_an_index_that_is_a_folder_is_a_problem_and_offline_a_note(tmp_pat
     assert (await python_report(tmp_path, UV_OFFLINE="1")).note == "offline: nothing is downloaded"
 
 
-async def test_a_client_that_is_not_installed_is_no_problem(tmp_path: Path) -> None:
+async def test_a_client_that_is_not_installed_is_not_a_problem(tmp_path: Path) -> None:
     [_, node, go] = await report_registries({"HOME": str(tmp_path)}, upstream=False)
     assert (node.language, node.problem) == ("Node.js", "")
     assert go == RegistryReport("Go", note="its package client is not installed")

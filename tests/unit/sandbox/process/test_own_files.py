@@ -59,7 +59,7 @@ def test_missing_overlays_have_a_cause(bwrap: Path, home: Path, message: str, mi
     assert files.missing == f"{missing}; {own_files.NO_DEVICES}"
 
 
-def test_a_missing_program_is_no_overlay(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlays_need_the_program(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap, "PROGRAM", "/usr/bin/no-such-bwrap")
     files = OwnFiles(home, None)
     assert files.empty is None

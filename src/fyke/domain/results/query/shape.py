@@ -91,7 +91,7 @@ def _put(members: dict[str, Any], parts: list[str], token: bytes) -> None:
 
 def _flattened_names(names: list[str], in_sample: Mapping[str, Header]) -> list[str]:
     """The names after flattening: the dotted names of the sample replace the name of their object,
-    or follow it if the sample has that name as well.
+    or follow it if the sample has that name too.
     """
     result: dict[str, None] = {}
     for name in names:

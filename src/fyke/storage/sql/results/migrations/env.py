@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates inside the transaction of the connection from ``schema.upgrade``."""
+"""Alembic executes this file, in the transaction of the connection from ``schema.upgrade``."""
 
 from __future__ import annotations
 
