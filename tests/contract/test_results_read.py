@@ -16,11 +16,12 @@ from fyke.domain.results.query.model import parse_query
 from fyke.domain.results.query.orders import OrderRequest
 from fyke.domain.results.service import RunResults
 from fyke.model.log import LogFilter, NewLogEntry
-from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RunTotals
+from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RowBlock, RunTotals
 from fyke.storage.sql.results import read, write
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.store import SqlResults
 from support import reference_order
+from support.exports import block_of
 from support.memory import MemoryStorage
 from support.rows import NONE, RUN, everything, numbers, plain
 from support.stores import open_rows
@@ -74,6 +75,7 @@ async def test_an_unknown_run_is_empty_everywhere(results: SqlResults) -> None:
     assert await results.totals("?", frozenset({"x"})) == RunTotals(0, 0)
     assert await results.page("?", frozenset({"x"}), offset=0, limit=5) == []
     assert await results.rows_after("?", NONE, position=0, limit=5) == []
+    assert await results.block_after("?", NONE, position=0, limit=5) == RowBlock([], b"[]")
     assert await results.headers("?") == []
     assert await results.log_tail("?", 5) == []
     assert await results.log_after("?", 0, 5) == []
@@ -143,6 +145,41 @@ async def test_limits_are_exact(mixed: SqlResults) -> None:
     assert await mixed.rows_after(RUN, NONE, position=3000, limit=5) == []
 
 
+async def test_blocks_of_large_rows_are_short(
+    results: SqlResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read, "BLOCK_BYTES", 1000)
+    await results.open_attempt(RUN, "a")
+    rows = plain(*("x" * (2000 if 40 <= n < 50 else 5) for n in range(100)))
+    await results.commit([AttemptBatch(RUN, "a", rows)])
+    sizes, position = [], 0
+    while (block := await results.block_after(RUN, NONE, position=position, limit=50)).positions:
+        assert block.positions == list(range(position + 1, block.positions[-1] + 1))
+        sizes.append(len(block.data))
+        position = block.positions[-1]
+    assert position == 100 and 2000 < max(sizes) < 2100
+
+
+@pytest.mark.parametrize("position", [0, 5, 2990, 3000])
+async def test_a_block_has_the_rows_of_a_read_row_by_row(mixed: SqlResults, position: int) -> None:
+    for hidden in (NONE, frozenset({"a"}), frozenset({"a", "b"})):
+        rows = await mixed.rows_after(RUN, hidden, position=position, limit=20)
+        block = await mixed.block_after(RUN, hidden, position=position, limit=20)
+        assert block == block_of(rows[: len(block.positions)])
+        assert bool(block.positions) == bool(rows)
+
+
+async def test_a_block_skips_many_hidden_rows(results: SqlResults) -> None:
+    for attempt, count in (("a", 1), ("b", 50), ("c", 2)):
+        await results.open_attempt(RUN, attempt)
+        await results.commit([AttemptBatch(RUN, attempt, plain(*range(count)))])
+    for limit in (1, 7, 100):
+        block = await results.block_after(RUN, frozenset({"b"}), position=1, limit=limit)
+        assert block.positions == [52, 53][:limit]
+    last = await results.block_after(RUN, frozenset({"b", "c"}), position=1, limit=5)
+    assert last == RowBlock([], b"[]")
+
+
 async def test_a_thousand_attempts_can_be_hidden(mixed: SqlResults) -> None:
     hidden = frozenset({"a", *(f"gone-{n}" for n in range(3000))})
     walked = await everything(mixed, hidden=hidden)
@@ -197,6 +234,9 @@ async def test_headers_are_merged_by_key_in_order_of_opening(results: SqlResults
 MIXED = [
     *(json.dumps({"v": value}) for value in ("a", "B", "é", "", "Z", "z", "10", "9", "\u0000")),
     *(f'{{"v":{number}}}' for number in ("10", "9", "1e1", "9.5", "-1", "-1.0", "1e-400", "2e300")),
+    *(f'{{"v":{number}}}' for number in ("9007199254740993", "9007199254740992", "9" * 400)),
+    *(f'{{"v":{number}}}' for number in ("9.50", "9.5000000000000000001", "0.1", "-0", "1e-5")),
+    *(json.dumps({"v": text}, ensure_ascii=False) for text in ("中文", "中", "Ж", "😀", "x" * 600)),
     *(f'{{"v":{other}}}' for other in ("null", "true", "false", "[1]", "[]", "{}", '{"a":1}')),
     '{"w":1}',
 ]

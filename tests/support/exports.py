@@ -8,7 +8,7 @@ from typing import Any
 
 from fyke.domain.results.export.formats import FORMATS, write
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.model.results import Header, Row
+from fyke.model.results import Header, Row, RowBlock
 
 RUN = "01KSFDS8XWTJME33C08XMCR6B9"
 
@@ -17,6 +17,11 @@ def rows_of(*values: dict[str, Any] | bytes) -> list[Row]:
     """Rows from values or from JSON bytes."""
     data = [v if isinstance(v, bytes) else dump(v) for v in values]
     return [Row(RUN, position, "a", text) for position, text in enumerate(data, 1)]
+
+
+def block_of(rows: Sequence[Row]) -> RowBlock:
+    data = b",".join(row.data for row in rows)
+    return RowBlock([row.position for row in rows], b"[%s]" % data)
 
 
 def dump(value: dict[str, Any]) -> bytes:

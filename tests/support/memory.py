@@ -18,10 +18,11 @@ from fyke.model.account import Account, ApiKey, Caller, Role, User
 from fyke.model.audit import NewAudit
 from fyke.model.billing import EntryKind, LedgerEntry, UsageKey, UsageSums
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
-from fyke.model.results import Header, Row, RunTotals
+from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.model.run import Origin, Run, RunLimits, RunState
 from fyke.model.task import Task
 from fyke.model.worker import Language, SystemDefaults, Version, VersionState, Worker
+from support.exports import block_of
 
 T = TypeVar("T")
 
@@ -295,6 +296,11 @@ class MemoryResults:
     ) -> list[Row]:
         self.limits.append(limit)
         return [r for r in self._visible(run_id, hidden) if r.position > position][:limit]
+
+    async def block_after(
+        self, run_id: str, hidden: frozenset[str], *, position: int, limit: int
+    ) -> RowBlock:
+        return block_of(await self.rows_after(run_id, hidden, position=position, limit=limit))
 
     async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
         rows = {row.position: row for row in self.rows.get(run_id, [])}

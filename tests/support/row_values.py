@@ -50,9 +50,28 @@ DIGITS = st.sampled_from(
         "-123",
         "12",
         "123",
+        "0.1000000000000000055",
+        "0.09999999999999999999",
+        "0.30000000000000004",
+        "0.30000000000000002",
+        "-0.1000000000000000055",
+        "1152921504606846976",
+        "1152921504606846977",
+        "1.152921504606847e18",
+        "5e-324",
+        "4e-324",
+        "1e-400",
+        "-1e-400",
+        "1e400",
+        "2e400",
+        "-1e400",
     ]
 )
-NUMBER = DIGITS.map(reference_order.Number) | st.integers()
+NUMBER = (
+    DIGITS.map(reference_order.Number)
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False).map(repr).map(reference_order.Number)
+)
 VALUE = st.recursive(
     st.none() | st.booleans() | NUMBER | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=2),
@@ -84,5 +103,12 @@ WANTED = st.sampled_from(
         " 1",
         "\u0000",
         "0.1",
+        "0.1000000000000000055",
+        "9007199254740992",
+        "1152921504606846976",
+        "-1e400",
+        "1e-400",
+        "[",
+        "[1]",
     ]
 )

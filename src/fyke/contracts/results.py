@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
-from fyke.model.results import AttemptBatch, Header, Row, RunTotals
+from fyke.model.results import AttemptBatch, Header, Row, RowBlock, RunTotals
 
 
 class Results(Protocol):
@@ -46,6 +46,14 @@ class Results(Protocol):
         self, run_id: str, hidden: frozenset[str], *, position: int, limit: int
     ) -> list[Row]:
         """Visible rows after ``position``, to read all of them at constant cost per page."""
+        ...
+
+    async def block_after(
+        self, run_id: str, hidden: frozenset[str], *, position: int, limit: int
+    ) -> RowBlock:
+        """Like ``rows_after``, without an object for each row: several times as fast. It may have
+        fewer rows than ``limit``, but none only after the last row.
+        """
         ...
 
     async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:

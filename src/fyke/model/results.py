@@ -39,6 +39,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class RowBlock:
+    """The positions of some rows, in order, and a JSON array of their data."""
+
+    positions: list[int]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PushedRow:
     """A decoded row: canonical JSON, and the key and value of its upsert, if any."""
 

@@ -25,12 +25,13 @@ from fyke.domain.results.query.shape import Shape
 from fyke.domain.workers import output_schema
 from fyke.errors import InvalidFields, InvalidRequest
 from fyke.model.account import Caller
-from fyke.model.results import Header, Row, RunTotals
+from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.model.run import Run
 
 SAMPLE_ROWS = 100  # rows that columns are derived from
 _FIRST_CHUNK = 64
 _MAX_ROWS = 1024
+_MAX_BLOCK_ROWS = 4096
 _CHUNK_BYTES = 2**20
 
 
@@ -69,7 +70,7 @@ class RunResults:
     def __init__(self, storage: Storage, results: Results, scratch: Path | None = None) -> None:
         self._storage = storage
         self._results = results
-        self._orders = RowOrders(self.walk, scratch)
+        self._orders = RowOrders(self._blocks, scratch)
 
     async def page(
         self,
@@ -294,6 +295,16 @@ class RunResults:
             position = rows[-1].position
             limit = _next_limit(rows, limit)
 
+    async def _blocks(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[RowBlock, None]:
+        """Like ``walk``, for orders."""
+        position, limit = 0, _FIRST_CHUNK
+        while positions := (
+            block := await self._results.block_after(run_id, hidden, position=position, limit=limit)
+        ).positions:
+            yield block
+            position = positions[-1]
+            limit = _limit_after(len(positions), len(block.data), limit, _MAX_BLOCK_ROWS)
+
 
 def _offset_after(order: RowOrder, at: Cursor) -> int:
     """The offset after the last row that was read, which has moved when rows were hidden
@@ -316,8 +327,11 @@ def _rows_of(tx: Transaction, run: Run, failed_rows: bool) -> RunRows:
 
 
 def _next_limit(rows: list[Row], limit: int) -> int:
-    """The number of rows in the next chunk by the size of these rows: it shrinks at once and grows
-    by doubling, so that large rows do not fill the memory.
+    return _limit_after(len(rows), sum(len(row.data) for row in rows), limit, _MAX_ROWS)
+
+
+def _limit_after(rows: int, size: int, limit: int, highest: int) -> int:
+    """The number of rows in the chunk after one of ``rows`` with ``size`` bytes: it shrinks at once
+    and grows by doubling, so that large rows do not fill the memory.
     """
-    average = max(1, sum(len(row.data) for row in rows) // len(rows))
-    return max(1, min(_CHUNK_BYTES // average, limit * 2, _MAX_ROWS))
+    return max(1, min(_CHUNK_BYTES * rows // max(1, size), limit * 2, highest))

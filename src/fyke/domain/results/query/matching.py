@@ -9,97 +9,103 @@ text, or for one element of an array.
 
 from __future__ import annotations
 
+import math
+import operator
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from fyke.domain.results.query.model import Filter
-from fyke.domain.results.query.ordering import number_key
-from fyke.domain.results.query.picker import Picker
+from fyke.domain.results.query.ordering import Exact, Value, comparable, number_key, read_values
+from fyke.domain.results.query.picker import Column
 
-Test = Callable[[bytes | None], bool]
-Matcher = Callable[[bytes], bool]
+Matcher = Callable[[Sequence[Column]], list[bool]]
+_Test = Callable[[Column], list[bool]]
 
 _text = msgspec.json.Decoder(str).decode
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_LITERALS = (b"null", b"true", b"false")
+_LITERALS = ("null", "true", "false")
 
 
 def matcher_of(filters: Sequence[Filter]) -> Matcher:
-    """A function that returns whether a row, as JSON text, matches all ``filters``."""
-    pick = Picker([item.field for item in filters])
+    """A function from the columns of the filters' fields to whether each row matches them all."""
     tests = [_test(item) for item in filters]
 
-    def matches(data: bytes) -> bool:
-        return all(test(token) for test, token in zip(tests, pick(data), strict=True))
+    def matches(columns: Sequence[Column]) -> list[bool]:
+        results = [test(column) for test, column in zip(tests, columns, strict=True)]
+        return list(map(all, zip(*results, strict=True)))
 
     return matches
 
 
-class _FilterValue:
-    """A filter's value in the forms in which it is compared: as text, as the key of a number
-    (empty if it is not a number) and as a literal (empty if it is not one of ``_LITERALS``).
-    """
-
-    def __init__(self, value: str) -> None:
-        self.text, self.number, self.literal = value, b"", b""
-        try:
-            self.text = _text(value.encode()) if value[:1] == '"' else value
-        except (msgspec.DecodeError, UnicodeError):
-            self.text = value  # it starts with a quotation mark, but is not a JSON string
-        if self.text == value:
-            if _NUMBER.fullmatch(value):
-                self.number = number_key(value.encode())
-            if value.encode("utf-8", "replace") in _LITERALS:
-                self.literal = value.encode()
-
-    def equals(self, token: bytes) -> bool:
-        first = token[:1]
-        if first == b'"':
-            return _text(token) == self.text
-        if _is_number(first):
-            return bool(self.number) and number_key(token) == self.number
-        return bool(self.literal) and token == self.literal
-
-    def compare(self, token: bytes) -> int | None:
-        """-1, 0 or 1 when the stored value is less than, equal to or greater than this one; None
-        when they cannot be compared.
-        """
-        if token[:1] == b'"':
-            text = _text(token)
-            return (text > self.text) - (text < self.text)
-        if self.number and _is_number(token[:1]):
-            key = number_key(token)
-            return (key > self.number) - (key < self.number)
-        return None
-
-    def is_contained_in(self, token: bytes) -> bool:
-        if token[:1] == b'"':
-            return self.text in _text(token)
-        if token[:1] == b"[":
-            return any(self.equals(bytes(element)) for element in _elements(token))
-        return False
-
-
-def _is_number(first: bytes) -> bool:
-    return first == b"-" or first.isdigit()
-
-
-_COMPARISONS = {"lt": (-1,), "le": (-1, 0), "gt": (1,), "ge": (0, 1)}  # accepted results
-
-
-def _test(filter: Filter) -> Test:
+def _test(filter: Filter) -> _Test:
     if filter.operator == "exists":
         exists = filter.value == "true"
-        return lambda token: (token is not None) == exists
-    value = _FilterValue(filter.value)
-    if filter.operator == "eq":
-        return lambda token: token is not None and value.equals(token)
-    if filter.operator == "ne":
-        return lambda token: token is None or not value.equals(token)
+        return lambda column: [(token is not None) == exists for token in column]
     if filter.operator == "contains":
-        return lambda token: token is not None and value.is_contained_in(token)
-    accepted = _COMPARISONS[filter.operator]
-    return lambda token: token is not None and value.compare(token) in accepted
+        return _contains(filter.value)
+    return _comparison(filter.operator, filter.value)
+
+
+def _comparison(name: str, wanted: str) -> _Test:
+    compare: Callable[[Any, Any], bool] = getattr(operator, name)
+    text, number, token_of_literal = _forms(wanted)
+    nearest = math.nan if number is None else float(wanted)
+    without = name == "ne"
+
+    def rare(value: Value, token: msgspec.Raw) -> bool:
+        """Numbers that are or round to the same float, and what is neither number nor text."""
+        if number is not None and isinstance(value, float | tuple):
+            key = value if isinstance(value, tuple) else number_key(value, bytes(token))
+            return compare(comparable((key,))[0], number)
+        if name in ("eq", "ne"):
+            return compare(bytes(token), token_of_literal)
+        return False
+
+    def test(column: Column) -> list[bool]:
+        # every number is different from NaN and not less or greater, like any value that is none
+        return [
+            without
+            if token is None
+            else compare(value, text)
+            if type(value) is str
+            else compare(value, nearest)
+            if type(value) is float and value != nearest
+            else rare(value, token)
+            for value, token in zip(read_values(column), column, strict=True)
+        ]
+
+    return test
+
+
+def _contains(wanted: str) -> _Test:
+    equals, text = _comparison("eq", wanted), _forms(wanted)[0]
+
+    def test(column: Column) -> list[bool]:
+        return [
+            text in value
+            if isinstance(value, str)
+            else isinstance(value, bytes)
+            and value[:1] == b"["
+            and any(equals([element])[0] for element in _elements(value))
+            for value in read_values(column)
+        ]
+
+    return test
+
+
+def _forms(wanted: str) -> tuple[str, Exact | None, bytes]:
+    """A filter's value in the forms in which it is compared: as text, as the key of a number and as
+    the token of a literal; None and empty when it is none.
+    """
+    try:
+        text = _text(wanted.encode()) if wanted[:1] == '"' else wanted
+    except (msgspec.DecodeError, UnicodeError):
+        text = wanted  # it starts with a quotation mark, but is not a JSON string
+    number = None
+    if _NUMBER.fullmatch(wanted):
+        (number,) = comparable((number_key(float(wanted), wanted.encode()),))
+    return text, number, wanted.encode() if wanted in _LITERALS else b""

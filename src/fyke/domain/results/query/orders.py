@@ -1,9 +1,10 @@
 """Row orders: the positions of a run's filtered or sorted rows, computed once and cached.
 
 An order is an array of positions, four bytes per row, so all pages cost the same. To compute it,
-the run is read once: in chunks, in threads, with a temporary file, so that memory does not grow
-with the run and other requests do not wait. The order of an ended run is always valid; that of an
-active run for ``FRESH_SECONDS``, or as long as a cursor refers to it.
+the run is read once: in blocks, in threads, with a temporary file, so that memory does not grow
+with the run and other requests do not wait. While one block is added, the next one is read. The
+order of an ended run is always valid; that of an active run for ``FRESH_SECONDS``, or as long as a
+cursor refers to it.
 """
 
 from __future__ import annotations
@@ -11,26 +12,29 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from fyke.domain.results.query.matching import Matcher, matcher_of
+from fyke.domain.results.query.matching import matcher_of
 from fyke.domain.results.query.model import RowSelection, Sort
-from fyke.domain.results.query.ordering import sort_key
-from fyke.domain.results.query.picker import Picker
+from fyke.domain.results.query.ordering import KINDS, keys_by_kind
+from fyke.domain.results.query.picker import Column, Picker
 from fyke.domain.results.query.sorter import Sorter
 from fyke.errors import Unavailable
-from fyke.model.results import Row
+from fyke.model.results import RowBlock
 
 MAX_CACHED = 4_000_000  # positions of all cached orders: 16 MB
 FRESH_SECONDS = 10.0
 MAX_CONCURRENT = 2
 
-Walk = Callable[[str, frozenset[str]], AsyncGenerator[list[Row], None]]
+Walk = Callable[[str, frozenset[str]], AsyncGenerator[RowBlock, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +124,19 @@ class RowOrders:
                 await asyncio.to_thread(builder.close)
 
     async def _build(self, request: OrderRequest, builder: _Builder) -> RowOrder:
-        async with aclosing(self._walk(request.run_id, request.hidden)) as pages:
-            async for rows in pages:
-                if await asyncio.to_thread(builder.add, rows):
-                    break
+        adding = None
+        try:
+            async with aclosing(self._walk(request.run_id, request.hidden)) as blocks:
+                async for block in blocks:
+                    if adding is not None:
+                        await adding
+                    # while these rows are added, the next ones are read
+                    adding = asyncio.ensure_future(asyncio.to_thread(builder.add, block))
+                    if 0 < request.bound < block.positions[-1]:
+                        break
+        finally:
+            if adding is not None:
+                await adding
         return RowOrder(await asyncio.to_thread(builder.positions), builder.last_position)
 
 
@@ -133,27 +146,30 @@ class _Builder:
     def __init__(self, selection: RowSelection, bound: int, scratch: Path | None) -> None:
         self.last_position = 0
         self._bound = bound
-        filters = selection.filters
-        self._matches: Matcher | None = matcher_of(filters) if filters else None
-        self._sorted = _SortedPositions(selection.sort, scratch) if selection.sort else None
+        sort, filters = selection.sort, selection.filters
+        fields = [item.field for item in filters] + ([sort.field] if sort else [])
+        self._pick = Picker(fields)
+        self._matches = matcher_of(filters) if filters else None
+        self._sorted = _SortedPositions(sort, scratch) if sort else None
         self._unsorted = array("I")
 
-    def add(self, rows: list[Row]) -> bool:
-        """Add rows; return whether the bound has been passed, so that no more are needed."""
-        past = False
-        if self._bound and rows[-1].position > self._bound:
-            rows = [row for row in rows if row.position <= self._bound]
-            past = True
-        if rows:
-            self.last_position = rows[-1].position
+    def add(self, block: RowBlock) -> None:
+        """Add rows, except those after the bound."""
+        positions, columns = block.positions, self._pick.columns(block.data)
+        if 0 < self._bound < positions[-1]:
+            count = bisect_right(positions, self._bound)
+            positions, columns = positions[:count], [column[:count] for column in columns]
+        if positions:
+            self.last_position = positions[-1]
+        tokens = columns.pop() if self._sorted is not None else []
         if self._matches is not None:
-            matches = self._matches
-            rows = [row for row in rows if matches(row.data)]
+            chosen = self._matches(columns)
+            positions = list(compress(positions, chosen))
+            tokens = list(compress(tokens, chosen))
         if self._sorted is None:
-            self._unsorted.extend([row.position for row in rows])
+            self._unsorted.extend(positions)
         else:
-            self._sorted.add(rows)
-        return past
+            self._sorted.add(tokens, positions)
 
     def positions(self) -> array[int]:
         return self._unsorted if self._sorted is None else self._sorted.positions()
@@ -167,20 +183,24 @@ class _SortedPositions:
     """The positions of rows with the field, sorted by it, then those of rows without it."""
 
     def __init__(self, sort: Sort, scratch: Path | None) -> None:
-        self._sorter = Sorter(descending=sort.descending, scratch=scratch)
-        self._pick = Picker([sort.field])
+        self._descending = sort.descending
+        self._sorters = [Sorter(descending=sort.descending, scratch=scratch) for _ in KINDS]
         self._without = array("I")
 
-    def add(self, rows: list[Row]) -> None:
-        for row in rows:
-            (token,) = self._pick(row.data)
-            if token is None:
-                self._without.append(row.position)
-            else:
-                self._sorter.add(sort_key(token), row.position)
+    def add(self, tokens: Column, positions: list[int]) -> None:
+        if not all(tokens):
+            self._without.extend(compress(positions, map(not_, tokens)))
+            positions = list(compress(positions, tokens))
+            tokens = list(compress(tokens, tokens))
+        for kind, keys, of_kind in keys_by_kind(tokens, positions):
+            self._sorters[kind].add(keys, of_kind)
 
     def positions(self) -> array[int]:
-        return self._sorter.positions() + self._without
+        result = array("I")
+        for sorter in reversed(self._sorters) if self._descending else self._sorters:
+            result += sorter.positions()
+        return result + self._without
 
     def close(self) -> None:
-        self._sorter.close()
+        for sorter in self._sorters:
+            sorter.close()

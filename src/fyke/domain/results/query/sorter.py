@@ -1,114 +1,145 @@
 """External merge sort: sorts row positions by key, in little memory for any number of rows.
 
-Keys are sorted in chunks of at most 16,384, which are written to a temporary file and merged at the
-end. Only the positions stay in memory, four bytes each. Chunks are small, because sorting a chunk
-blocks all other threads of the process.
+Keys are sorted in runs of about 16,384, each of which is written to a temporary file in small
+blocks. Then the blocks are read in the order of their first keys, and as many as make up a run are
+sorted together. Only the first key of each block and the sorted positions, four bytes each, stay in
+memory. Runs are small, because sorting a list blocks all other threads of the process.
 """
 
 from __future__ import annotations
 
-import heapq
-import sys
+import os
 from array import array
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
-CHUNK_RECORDS = 16_384
-CHUNK_BYTES = 4 * 2**20
-_READ_BYTES = 32 * 1024
-_POSITION_BYTES = 4
-_LENGTH_BYTES = 4
-_INVERT = bytes(range(255, -1, -1))
+import msgspec
+
+from fyke.domain.results.query.ordering import Key, comparable
+
+RUN_KEYS = 16_384
+RUN_BYTES = 4 * 2**20
+BLOCK_KEYS = 256
+BLOCK_BYTES = 64 * 1024
+_MERGED_BLOCKS = 64
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[list[Key], list[int]]).decode
+
+_Block = tuple[Any, tuple[int, int, int]]  # first key; run, begin and size in the file
 
 
 class Sorter:
     """Takes keys with positions and returns the positions sorted by key, equal keys by position.
 
-    No key may be a prefix of another. ``descending`` reverses the order of the keys; positions of
-    equal keys ascend in both orders. The temporary file is in ``scratch``; ``close`` removes it.
+    All keys are texts, or all are numbers: x is compared with a tuple as (x, 0, ""). Equal
+    keys are added by position. ``descending`` reverses the order of the keys; positions of equal
+    keys ascend in both orders. The temporary file is in ``scratch``; ``close`` removes it.
     """
 
     def __init__(self, *, descending: bool, scratch: Path | None) -> None:
         self._descending = descending
         self._scratch = scratch
-        self._records: list[bytes] = []
+        self._keys: list[Key] = []
+        self._positions: list[int] = []
         self._bytes = 0
+        self._tuples = False  # whether any key is one
         self._file: IO[bytes] | None = None
-        self._chunks: list[tuple[int, int]] = []  # begin and end in the file
+        self._runs = 0
+        self._firsts: list[Key] = []  # of each block
+        self._places: list[tuple[int, int, int]] = []
 
-    def add(self, key: bytes, position: int) -> None:
-        suffix = position.to_bytes(_POSITION_BYTES, "big")
-        # the descending order is the ascending one reversed, so equal keys are sorted in reverse
-        record = key + (suffix.translate(_INVERT) if self._descending else suffix)
-        self._records.append(record)
-        self._bytes += len(record)
-        if len(self._records) >= CHUNK_RECORDS or self._bytes >= CHUNK_BYTES:
-            self._write_chunk()
+    def add(self, keys: list[Key], positions: list[int]) -> None:
+        self._keys += keys
+        self._positions += positions
+        types = set(map(type, keys))
+        if str in types:
+            self._bytes += sum(map(len, keys))  # type: ignore[arg-type]
+        elif tuple in types:
+            self._tuples = True
+            self._bytes += sum([len(key[2]) for key in keys if type(key) is tuple])
+        if len(self._keys) >= RUN_KEYS or self._bytes >= RUN_BYTES:
+            self._write_run()
 
     def positions(self) -> array[int]:
         """All positions in order. Raises ``OSError`` when the disk is full."""
-        self._records.sort()
-        if not self._chunks:
-            return self._collect(self._records)
-        self._write_chunk()
-        return self._collect(heapq.merge(*map(self._read, self._chunks)))
+        result = array("I")
+        if self._file is None:
+            result.extend(self._take_run()[1])
+        else:
+            self._write_run()
+            for positions in self._merged(self._file):
+                result.extend(positions)
+        if self._descending:
+            result.reverse()
+        return result
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
-    def _write_chunk(self) -> None:
-        if not self._records:
-            return
-        self._records.sort()
+    def _write_run(self) -> None:
+        size = max(1, min(BLOCK_KEYS, BLOCK_BYTES * len(self._keys) // max(1, self._bytes)))
+        keys, positions = self._take_run()
         if self._file is None:
             self._file = TemporaryFile(dir=self._scratch, prefix="fyke-sort-")  # noqa: SIM115
-        begin = self._file.seek(0, 2)
-        parts: list[bytes] = []
-        for record in self._records:
-            parts += (len(record).to_bytes(_LENGTH_BYTES, "big"), record)
-        self._file.write(b"".join(parts))
-        self._chunks.append((begin, self._file.tell()))
-        self._records = []
-        self._bytes = 0
+        for at in range(0, len(keys), size):
+            block = _encode((keys[at : at + size], positions[at : at + size]))
+            self._firsts.append(keys[at])
+            self._places.append((self._runs, self._file.tell(), len(block)))
+            self._file.write(block)
+        self._file.flush()
+        self._runs += -1 if self._descending else 1
 
-    def _read(self, chunk: tuple[int, int]) -> Iterator[bytes]:
-        assert self._file is not None  # noqa: S101 - a chunk was written to it
-        at, end = chunk
-        buffer = b""
-        while at < end or buffer:
-            data = self._read_bytes(at, end)
-            at += len(data)
-            buffer += data
-            begin, size = 0, len(buffer)
-            while begin + _LENGTH_BYTES <= size:
-                stop = (
-                    begin
-                    + _LENGTH_BYTES
-                    + int.from_bytes(buffer[begin : begin + _LENGTH_BYTES], "big")
-                )
-                if stop > size:
-                    break
-                yield buffer[begin + _LENGTH_BYTES : stop]
-                begin = stop
-            buffer = buffer[begin:]
-
-    def _read_bytes(self, at: int, end: int) -> bytes:
-        assert self._file is not None  # noqa: S101 - a chunk was written to it
-        self._file.seek(at)
-        return self._file.read(min(_READ_BYTES, end - at))
-
-    def _collect(self, records: Iterable[bytes]) -> array[int]:
-        positions = array("I")
-        source = iter(records)
-        while block := list(islice(source, CHUNK_RECORDS)):
-            joined = b"".join([record[-_POSITION_BYTES:] for record in block])
-            positions.frombytes(joined.translate(_INVERT) if self._descending else joined)
-        if sys.byteorder == "little":
-            positions.byteswap()
+    def _take_run(self) -> tuple[list[Any], list[int]]:
+        """Remove the keys in memory and return them sorted."""
+        keys, positions = self._keys, self._positions
+        self._keys, self._positions, self._bytes = [], [], 0
         if self._descending:
+            # this order is the ascending one reversed, so equal keys are sorted in reverse
+            keys.reverse()
             positions.reverse()
-        return positions
+        return _sorted(self._comparable(keys), positions)
+
+    def _comparable(self, keys: list[Key]) -> list[Any]:
+        return comparable(keys) if self._tuples else keys
+
+    def _merged(self, file: IO[bytes]) -> Iterator[list[int]]:
+        blocks = sorted(zip(self._comparable(self._firsts), self._places, strict=True))
+        runs: dict[int, tuple[list[Any], list[int]]] = {}  # what was read and not returned yet
+        for index in range(0, len(blocks), _MERGED_BLOCKS):
+            for _, (run, begin, size) in blocks[index : index + _MERGED_BLOCKS]:
+                keys, positions = _decode(os.pread(file.fileno(), size, begin))
+                waiting = runs.setdefault(run, ([], []))
+                waiting[0].extend(self._comparable(keys))
+                waiting[1].extend(positions)
+            yield _sorted(
+                *_take_before(runs, blocks[index + _MERGED_BLOCKS : index + _MERGED_BLOCKS + 1])
+            )[1]
+
+
+def _sorted(keys: list[Any], positions: list[int]) -> tuple[list[Any], list[int]]:
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return [keys[index] for index in order], [positions[index] for index in order]
+
+
+def _take_before(
+    runs: dict[int, tuple[list[Any], list[int]]], following: list[_Block]
+) -> tuple[list[Any], list[int]]:
+    """Remove and return all keys that come before the ``following`` block, if there is one. Equal
+    keys of several runs are in the order of the runs.
+    """
+    taken: tuple[list[Any], list[int]] = ([], [])
+    for run in sorted(runs):
+        keys, positions = runs[run]
+        count = len(keys)
+        for first, (next_run, _, _) in following:
+            bisect = bisect_right if run <= next_run else bisect_left
+            count = bisect(keys, first)
+        for source, target in zip((keys, positions), taken, strict=True):
+            target.extend(source[:count])
+            del source[:count]
+    return taken

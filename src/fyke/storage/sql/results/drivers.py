@@ -46,6 +46,7 @@ class Driver(Protocol):
     """One connection, used by one thread."""
 
     for_update: str  # appended to a SELECT that locks its rows
+    joined: str  # selects all ``data`` of a range of ids, in their order, with commas between them
 
     def like(self, column: str) -> str:
         """Return a ``LIKE`` condition with a ``?`` that ignores only the case of A to Z."""
@@ -97,6 +98,7 @@ class SqliteDriver:
     """sqlite3. A write transaction takes the lock of the database when it begins."""
 
     for_update = ""
+    joined = "CAST(group_concat(data, ',') AS BLOB)"
 
     def __init__(self, engine: Engine, *, writes: bool) -> None:
         owner = engine.raw_connection()

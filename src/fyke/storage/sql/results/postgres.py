@@ -40,6 +40,7 @@ class PostgresDriver:
     """psycopg, with pipelines where results are not needed at once."""
 
     for_update = " FOR UPDATE"
+    joined = "string_agg(data, ',' ORDER BY id)"
 
     def __init__(self, engine: Engine, *, writes: bool) -> None:
         owner = engine.raw_connection()

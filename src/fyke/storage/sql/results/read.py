@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter, LogType
-from fyke.model.results import Header, Row, RunTotals
+from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
@@ -31,6 +31,10 @@ _PAGE = """
     FROM results_rows w JOIN results_attempts a ON a.number = w.attempt
     WHERE w.id > ? AND w.id <= ? {visible} ORDER BY w.id LIMIT ? OFFSET ?
 """
+# a range of ids without a limit, because that is the fastest statement, for SQLite as well
+_BLOCK = """
+    SELECT {selected} FROM results_rows w WHERE w.id > ? AND w.id <= ? {visible}
+"""
 _BY_POSITION = """
     SELECT w.id, a.attempt_id, w.data
     FROM results_rows w JOIN results_attempts a ON a.number = w.attempt
@@ -42,9 +46,11 @@ _LOG_COLUMNS = "SELECT id, type, group_name, content, timestamp FROM results_log
 _ESCAPED = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
 ALL = 2**62  # no attempt has a higher number
+BLOCK_BYTES = 4 * 2**20  # a block with more becomes shorter, but has one row
 SHALLOW = 2000  # offsets up to this are skipped faster than hidden positions are read
 
 _headers = msgspec.json.Decoder(list[tuple[str, str, str]])
+_EXTENT = "count(*), min(id), max(id), sum(length(data))"
 
 
 def totals(
@@ -121,6 +127,45 @@ def rows_after(
         return []
     excluded, _ = _attempts_with_rows(driver, run, hidden)
     return _rows(driver, run_id, run, excluded, position, limit)
+
+
+def block_after(
+    driver: Driver,
+    run_id: str,
+    hidden: frozenset[str],
+    *,
+    position: int,
+    limit: int,
+    looked_up: int = ALL,
+) -> RowBlock:
+    run = _number(driver.query(_LOOK_UP, (looked_up, run_id)))
+    if run is None:
+        return RowBlock([], b"[]")
+    excluded, _ = _attempts_with_rows(driver, run, hidden)
+    visible, last = _visible(excluded), key(run, LAST_POSITION)
+
+    def select(selected: str, begin: int, end: int, order: str = "") -> list[Any]:
+        statement = _BLOCK.format(selected=selected, visible=visible) + order
+        return driver.query(statement, (begin, min(end, last), *excluded))
+
+    begin, limit = key(run, position), max(limit, 1)
+    while True:
+        [(count, lowest, highest, size)] = select(_EXTENT, begin, begin + limit)
+        if not count:
+            [(lowest,)] = select("min(id)", begin, last)
+            if lowest is None:
+                return RowBlock([], b"[]")
+            begin = lowest - 1
+        elif size > BLOCK_BYTES and limit > 1:
+            limit = max(1, limit * BLOCK_BYTES // (2 * int(size)))
+        else:
+            break
+    [(data,)] = select(driver.joined, begin, begin + limit)
+    positions = list(range(position_of(lowest), position_of(highest) + 1))
+    if count < len(positions):
+        ids = select("id", begin, begin + limit, "ORDER BY id")
+        positions = [position_of(row_id) for (row_id,) in ids]
+    return RowBlock(positions, b"[%s]" % data)
 
 
 def rows_at(driver: Driver, run_id: str, positions: Sequence[int]) -> list[Row]:
@@ -250,9 +295,12 @@ def _rows(
     *,
     skip: int = 0,
 ) -> list[Row]:
-    visible = f"AND w.attempt NOT IN ({placeholders(len(excluded))})" if excluded else ""
     rows = driver.query(
-        _PAGE.format(visible=visible),
+        _PAGE.format(visible=_visible(excluded)),
         (key(run, position), key(run, LAST_POSITION), *excluded, max(limit, 0), skip),
     )
     return [Row(run_id, position_of(row_id), attempt, data) for row_id, attempt, data in rows]
+
+
+def _visible(excluded: list[int]) -> str:
+    return f"AND w.attempt NOT IN ({placeholders(len(excluded))})" if excluded else ""

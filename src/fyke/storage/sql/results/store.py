@@ -22,7 +22,7 @@ from fyke.contracts.liveness import StorePath
 from fyke.errors import Unavailable
 from fyke.kit import backoff
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
-from fyke.model.results import AttemptBatch, Header, Row, RunTotals
+from fyke.model.results import AttemptBatch, Header, Row, RowBlock, RunTotals
 from fyke.storage.deadlines import RETRY_SECONDS
 from fyke.storage.sql.counted import CountedExecutor
 from fyke.storage.sql.dialects import make_engine
@@ -103,6 +103,16 @@ class SqlResults:
     ) -> list[Row]:
         def work(hidden: frozenset[str], last: int, driver: Driver) -> list[Row]:
             return read.rows_after(
+                driver, run_id, hidden, position=position, limit=limit, looked_up=last
+            )
+
+        return await self._read_visible(run_id, hidden, work)
+
+    async def block_after(
+        self, run_id: str, hidden: frozenset[str], *, position: int, limit: int
+    ) -> RowBlock:
+        def work(hidden: frozenset[str], last: int, driver: Driver) -> RowBlock:
+            return read.block_after(
                 driver, run_id, hidden, position=position, limit=limit, looked_up=last
             )
 

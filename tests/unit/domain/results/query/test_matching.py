@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.results.query.matching import matcher_of
 from fyke.domain.results.query.model import OPERATORS, Filter
+from fyke.domain.results.query.picker import Picker
 from support import reference_order
 from support.examples import examples
 from support.row_values import FIELD, ROW, WANTED
 
 
+def matching(filters: list[Filter], *rows: bytes) -> list[bool]:
+    columns = Picker([item.field for item in filters]).columns(b"[%s]" % b",".join(rows))
+    return matcher_of(filters)(columns)
+
+
 def matches_filter(data: bytes, operator: str, value: str = "") -> bool:
-    return matcher_of([Filter("n", operator, value)])(data)
+    return matching([Filter("n", operator, value)], data)[0]
 
 
 @examples(100, 400)
-@given(ROW, FIELD, st.sampled_from(OPERATORS), WANTED)
+@given(st.lists(ROW, min_size=1, max_size=5), FIELD, st.sampled_from(OPERATORS), WANTED)
 def test_filters_match_the_same_rows_as_the_reference(
-    value: dict, field: str, operator: str, wanted: str
+    values: list[dict[str, Any]], field: str, operator: str, wanted: str
 ) -> None:
     wanted = "true" if operator == "exists" else wanted
-    data = reference_order.text(value)
-    found = matcher_of([Filter(field, operator, wanted)])(data)
-    assert found == reference_order.meets(data, field, operator, wanted)
+    rows = [reference_order.text(value) for value in values]
+    found = matching([Filter(field, operator, wanted)], *rows)
+    assert found == [reference_order.meets(row, field, operator, wanted) for row in rows]
 
 
 def test_all_filters_must_match() -> None:
-    both = matcher_of([Filter("n", "ge", "2"), Filter("n", "lt", "4")])
-    assert [n for n in range(6) if both(b'{"n":%d}' % n)] == [2, 3]
+    both = [Filter("n", "ge", "2"), Filter("n", "lt", "4")]
+    rows = [b'{"n":%d}' % n for n in range(6)]
+    assert matching(both, *rows) == [n in (2, 3) for n in range(6)]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from fyke.domain.results.query import orders, sorter
 from fyke.domain.results.query.model import parse_query
 from fyke.domain.results.query.orders import OrderRequest, RowOrders
 from fyke.errors import Unavailable
-from fyke.model.results import Row
-from support.exports import rows_of
+from fyke.model.results import RowBlock
+from support.exports import block_of, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -27,11 +27,11 @@ class Rows:
         self.walks = 0
         self.pages = 0
 
-    async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[list[Row], None]:
+    async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[RowBlock, None]:
         self.walks += 1
         for at in range(0, len(self.rows), self.page):
             self.pages += 1
-            yield self.rows[at : at + self.page]
+            yield block_of(self.rows[at : at + self.page])
 
 
 def request(sort: str = "", *filters: str, ended: bool = True, bound: int = 0) -> OrderRequest:
@@ -111,7 +111,7 @@ async def test_the_cache_is_bounded_and_keeps_the_last_order() -> None:
 async def test_a_disk_failure_is_reported_and_the_next_request_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sorter, "CHUNK_RECORDS", 1)
+    monkeypatch.setattr(sorter, "RUN_KEYS", 1)
     scratch = tmp_path / "scratch"
     made = RowOrders(Rows(2, 1).walk, scratch)
     with pytest.raises(Unavailable, match="could not be sorted: No such file or directory"):

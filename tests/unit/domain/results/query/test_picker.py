@@ -34,6 +34,20 @@ def test_names_with_json_escapes_are_found(name: str) -> None:
     assert Picker([f"{name}.x", "plain"])(row) == [b"1", b"2"]
 
 
+def test_names_that_are_not_valid_unicode_are_in_no_row() -> None:
+    assert Picker(["\ud800", "plain"])(b'{"plain":2}') == [None, b"2"]
+
+
+@pytest.mark.parametrize(
+    "fields", [["t", "a.b.c", "a.b"], ['"', "t"], [f"f{n}" for n in range(300)]]
+)
+def test_columns_are_the_fields_of_each_row(fields: list[str]) -> None:
+    rows = [ROW, b"{}", b'{"t":null,"a":{"b":{"c":[1]}},"\\"":5,"f299":1}']
+    columns = Picker(fields).columns(b"[%s]" % b",".join(rows))
+    found = [[token and bytes(token) for token in column] for column in columns]
+    assert found == [list(column) for column in zip(*map(Picker(fields), rows), strict=True)]
+
+
 def test_python_keywords_are_valid_field_names() -> None:
     assert Picker(["class", "m0", "__init__", "self"])(
         b'{"self":4,"__init__":3,"m0":2,"class":1}'

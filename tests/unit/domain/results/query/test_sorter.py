@@ -7,57 +7,91 @@ from pathlib import Path
 import pytest
 
 from fyke.domain.results.query import sorter as module
+from fyke.domain.results.query.ordering import Key
 from fyke.domain.results.query.sorter import Sorter
 
 
-def sorted_positions(keys: list[bytes], scratch: Path, *, descending: bool) -> list[int]:
+def sorted_positions(keys: list[Key], scratch: Path, *, descending: bool) -> list[int]:
     sorter = Sorter(descending=descending, scratch=scratch)
     for position, key in enumerate(keys, 1):
-        sorter.add(key, position)
+        sorter.add([key], [position])
     found = list(sorter.positions())
     sorter.close()
     return found
 
 
-@pytest.mark.parametrize("chunk", [2, 3, 1000])
+@pytest.mark.parametrize("run", [2, 3, 1000])
 @pytest.mark.parametrize(
     ("descending", "expected"), [(False, [2, 4, 1, 3, 5]), (True, [5, 1, 3, 2, 4])]
 )
 def test_equal_keys_are_sorted_by_position(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    chunk: int,
-    descending: bool,
-    expected: list[int],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: int, descending: bool, expected: list[int]
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK_RECORDS", chunk)
-    assert (
-        sorted_positions([b"b", b"a", b"b", b"a", b"c"], tmp_path, descending=descending)
-        == expected
-    )
+    monkeypatch.setattr(module, "RUN_KEYS", run)
+    keys: list[Key] = ["b", "a", "b", "a", "c"]
+    assert sorted_positions(keys, tmp_path, descending=descending) == expected
 
 
 @pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("different", [1, 2, 500, 5050])
 def test_keys_that_exceed_the_memory_limit_are_merged_from_a_file(
-    tmp_path: Path, descending: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, descending: bool, different: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK_RECORDS", 100)
-    keys = [b"%05d" % (n * 7919 % 500) + b"x" * (n % 300) + b"\x00" for n in range(5050)]
+    monkeypatch.setattr(module, "RUN_KEYS", 100)
+    monkeypatch.setattr(module, "BLOCK_KEYS", 8)
+    keys: list[Key] = [f"{n * 7919 % different:05}{'x' * (n % 300)}" for n in range(5050)]
     expected = sorted(range(1, 5051), key=lambda p: keys[p - 1], reverse=descending)
     assert sorted_positions(keys, tmp_path, descending=descending) == expected
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_chunk_is_written_at_the_byte_limit(
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_merge_keeps_only_a_few_blocks_in_memory(
+    tmp_path: Path, descending: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RUN_KEYS", 100)
+    monkeypatch.setattr(module, "BLOCK_KEYS", 10)
+    monkeypatch.setattr(module, "_MERGED_BLOCKS", 10)
+    for keys in ([1.0] * 5000, [float(n) for n in range(5000)], [n % 7 / 2 for n in range(5000)]):
+        sorter = Sorter(descending=descending, scratch=tmp_path)
+        for position, key in enumerate(keys, 1):
+            sorter.add([key], [position])
+        assert sorter._file is not None
+        sizes = [len(positions) for positions in sorter._merged(sorter._file)]
+        sorter.close()
+        assert sum(sizes) == 5000 and max(sizes) <= 50 * 10 + 100
+
+
+def test_a_number_with_a_longer_key_is_placed_beside_its_float(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(module, "RUN_KEYS", 2)
+    keys: list[Key] = [0.5, 0.1, 0.1, (0.1, 1, "b"), (0.1, 1, "a"), 0.1, (0.1, -1, "z"), 0.0]
+    assert sorted_positions(keys, tmp_path, descending=False) == [8, 7, 2, 3, 6, 5, 4, 1]
+    assert sorted_positions(keys, tmp_path, descending=True) == [1, 4, 5, 2, 3, 6, 7, 8]
+
+
+@pytest.mark.parametrize("key", ["b" * 90, (1.0, 1, "b" * 90)])
+def test_a_run_is_written_at_the_byte_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: Key
+) -> None:
+    monkeypatch.setattr(module, "RUN_BYTES", 100)
     sorter = Sorter(descending=False, scratch=tmp_path)
-    sorter.add(b"b" * 90, 1)
-    assert sorter._chunks == []
-    sorter.add(b"a" * 90, 2)
-    assert len(sorter._chunks) == 1
-    assert list(sorter.positions()) == [2, 1]
+    sorter.add([key], [1])
+    assert list(tmp_path.iterdir()) == [] and sorter._file is None
+    sorter.add([key], [2])
+    assert sorter._file is not None
+    assert list(sorter.positions()) == [1, 2]
+    sorter.close()
+
+
+def test_blocks_of_long_keys_are_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RUN_KEYS", 100)
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    sorter = Sorter(descending=False, scratch=tmp_path)
+    sorter.add(["x" * 100] * 100, list(range(1, 101)))
+    assert max(size for _, _, size in sorter._places) < 1200
+    assert list(sorter.positions()) == list(range(1, 101))
     sorter.close()
 
 
@@ -68,17 +102,5 @@ def test_no_keys_give_no_positions(tmp_path: Path) -> None:
 def test_the_highest_position_of_four_bytes_is_supported(tmp_path: Path) -> None:
     for descending in (False, True):
         sorter = Sorter(descending=descending, scratch=tmp_path)
-        sorter.add(b"a", 2**32 - 1)
+        sorter.add(["a"], [2**32 - 1])
         assert list(sorter.positions()) == [2**32 - 1]
-
-
-def test_a_record_longer_than_one_read_is_reassembled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CHUNK_RECORDS", 1)
-    monkeypatch.setattr(module, "_READ_BYTES", 7)
-    assert sorted_positions([b"c" * 50, b"a" * 60, b"b" * 5], tmp_path, descending=False) == [
-        2,
-        3,
-        1,
-    ]
