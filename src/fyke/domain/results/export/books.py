@@ -14,10 +14,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from fyke.domain.results.export.values import Number, Value, read_row
+from fyke.domain.results.export.values import Number, TableReader, Value
 from fyke.model.results import Header, Row
 
 XLSX_ROWS = 1_048_576
@@ -87,6 +88,7 @@ class XlsxBook:
         self._book.set_properties({"created": datetime.fromtimestamp(at // 1000, UTC)})
         self._bold = self._book.add_format({"bold": True})
         self._keys = [column.key for column in columns]
+        self._read = TableReader(self._keys)
         self._sheet_rows = sheet_rows
         self._sheets = 0
         self._begin_sheet()
@@ -100,12 +102,10 @@ class XlsxBook:
         self._row = 1
 
     def add(self, rows: list[Row]) -> None:
-        for row in rows:
+        for cells in chain.from_iterable(self._read(rows)):
             if self._row == self._sheet_rows:
                 self._begin_sheet()
-            members = read_row(row.data)
-            for column, key in enumerate(self._keys):
-                value = members.get(key)
+            for column, value in enumerate(cells):
                 if value is not None:
                     self._write(column, value)
             self._row += 1
@@ -141,6 +141,7 @@ class XlsBook:
         self._book = xlwt.Workbook(encoding="utf-8")
         self._bold = xlwt.easyxf("font: bold on")
         self._keys = [column.key for column in columns]
+        self._read = TableReader(self._keys)
         self._sheet_rows = sheet_rows
         self._sheets = 0
         self._begin_sheet()
@@ -156,14 +157,12 @@ class XlsBook:
         self._row = 1
 
     def add(self, rows: list[Row]) -> None:
-        for row in rows:
+        for cells in chain.from_iterable(self._read(rows)):
             if self._row == self._sheet_rows:
                 self._sheet.flush_row_data()
                 self._begin_sheet()
             line = self._sheet.row(self._row)
-            members = read_row(row.data)
-            for column, key in enumerate(self._keys):
-                value = members.get(key)
+            for column, value in enumerate(cells):
                 if value is not None and value != "":
                     self._write(line, column, value)
             self._row += 1

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.export.values import Number, Value, read_row, text_of
+from fyke.domain.results.export.values import Number, TableReader, Value, text_of
 from fyke.kit.spreadsheets import escape_formula
 from fyke.model.results import Header, Row
 
@@ -23,6 +23,7 @@ class CsvWriter:
     def __init__(self, columns: list[Header], meta: ExportMeta) -> None:
         self._keys = [column.key for column in columns]
         self._safe = meta.safe
+        self._read = TableReader(self._keys)
         self._bom = b"\xef\xbb\xbf" if meta.bom else b""
 
     def head(self) -> bytes:
@@ -34,11 +35,17 @@ class CsvWriter:
     def page(self, rows: list[Row]) -> bytes:
         if not self._keys:
             return b""
-        return _lines(self._cells(read_row(row.data)) for row in rows)
+        return b"".join([_lines(self._texts(table)) for table in self._read(rows)])
 
-    def _cells(self, members: dict[str, Value]) -> list[str]:
-        cell = _safe_text if self._safe else text_of
-        return [cell(members.get(key)) for key in self._keys]
+    def _texts(self, table: list[Sequence[Value]]) -> Iterable[Sequence[Value]]:
+        if self._safe:
+            return [[_safe_text(value) for value in cells] for cells in table]
+        # the writer of csv converts all other values in the same way as text_of
+        columns = [
+            list(map(text_of, column)) if bool in set(map(type, column)) else column
+            for column in zip(*table, strict=True)
+        ]
+        return zip(*columns, strict=True)
 
     def tail(self) -> bytes:
         return b""
@@ -51,7 +58,7 @@ def _safe_text(value: Value) -> str:
     return text
 
 
-def _lines(rows: Iterable[list[str]]) -> bytes:
+def _lines(rows: Iterable[Sequence[Value]]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerows(rows)
     return buffer.getvalue().encode("utf-8", "replace")

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
+from itertools import chain
 from xml.sax.saxutils import escape as xml_escape
 from xml.sax.saxutils import quoteattr
 
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.export.values import Value, read_row, text_of, without_forbidden
+from fyke.domain.results.export.values import (
+    TableReader,
+    Value,
+    read_row,
+    text_of,
+    without_forbidden,
+)
 from fyke.model.results import Header, Row
 
 XML_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -69,7 +77,7 @@ class HtmlWriter:
 
     def __init__(self, columns: list[Header], meta: ExportMeta) -> None:
         self._columns = columns
-        self._keys = [column.key for column in columns]
+        self._read = TableReader([column.key for column in columns])
         self._title = meta.title
 
     def head(self) -> bytes:
@@ -84,14 +92,16 @@ class HtmlWriter:
         ).encode("utf-8", "replace")
 
     def page(self, rows: list[Row]) -> bytes:
-        return "".join(self._line(read_row(row.data)) for row in rows).encode("utf-8", "replace")
+        lines = map(self._line, chain.from_iterable(self._read(rows)))
+        return "".join(lines).encode("utf-8", "replace")
 
     def tail(self) -> bytes:
         return b"</tbody>\n</table></body></html>\n"
 
-    def _line(self, row: dict[str, Value]) -> str:
-        cells = "".join([f"<td>{_html(text_of(row.get(key)))}</td>" for key in self._keys])
-        return f"<tr>{cells}</tr>\n"
+    @staticmethod
+    def _line(cells: Sequence[Value]) -> str:
+        texts = [f"<td>{_html(text_of(value))}</td>" for value in cells]
+        return f"<tr>{''.join(texts)}</tr>\n"
 
 
 def _html(text: str) -> str:
