@@ -18,6 +18,7 @@ from fyke.domain.results.service import RunResults
 from fyke.model.log import LogFilter, NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RowBlock, RunTotals
 from fyke.storage.sql.results import read, write
+from fyke.storage.sql.results.delete import DeletedRun, remove_step
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.store import SqlResults
 from support import reference_order
@@ -178,6 +179,39 @@ async def test_a_block_skips_many_hidden_rows(results: SqlResults) -> None:
         assert block.positions == [52, 53][:limit]
     last = await results.block_after(RUN, frozenset({"b", "c"}), position=1, limit=5)
     assert last == RowBlock([], b"[]")
+
+
+@pytest.mark.parametrize("change", ["push", "delete"])
+async def test_a_block_is_whole_while_its_run_changes(results: SqlResults, change: str) -> None:
+    """After each statement of the read, a row is pushed or the first row is removed."""
+    await results.open_attempt(RUN, "a")
+    await results.commit([AttemptBatch(RUN, "a", plain(*range(6)))])
+    loop, removed = asyncio.get_running_loop(), itertools.count()
+
+    def change_rows(driver: Driver) -> None:
+        if change == "push":
+            write.commit(driver, [AttemptBatch(RUN, "a", plain("new"))])
+        else:
+            [(number,)] = driver.query("SELECT number FROM results_runs")
+            remove_step(driver, DeletedRun(number, 6, 0, next(removed)), 1)
+
+    class Interrupted:
+        def __init__(self, driver: Driver) -> None:
+            self.driver, self.joined = driver, driver.joined
+
+        def query(self, sql: str, params: Sequence[Any]) -> list[Any]:
+            rows = self.driver.query(sql, params)
+            asyncio.run_coroutine_threadsafe(results._write(change_rows), loop).result(30)
+            return rows
+
+    def work(driver: Driver) -> RowBlock:
+        interrupted: Any = Interrupted(driver)
+        return read.block_after(interrupted, RUN, NONE, position=0, limit=50)
+
+    block = await results._read(work)
+    assert len(block.positions) == len(json.loads(block.data))
+    if change == "push":
+        assert block.positions == list(range(1, 8)), "the row of the first statement is included"
 
 
 async def test_a_thousand_attempts_can_be_hidden(mixed: SqlResults) -> None:

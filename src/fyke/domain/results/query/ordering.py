@@ -4,18 +4,18 @@
 kind     values           within the kind
 =======  ===============  ==================================================================
 LITERAL  null, booleans   null, false, true
-NUMBER   numbers          by value, exactly, however many digits they have
+NUMBER   numbers          by value, exactly, of the first 512 digits
 TEXT     text             by Unicode code points, of the first 512 bytes of UTF-8
 NESTED   arrays, objects  by the first 512 bytes of their JSON text, so arrays before objects
 =======  ===============  ==================================================================
 
 The order does not depend on the database or the language, so that all installations sort alike.
-Values whose first 512 bytes are equal count as equal.
+Values whose first 512 bytes or digits are equal count as equal, so the longest keys are short.
 
 Millions of values are sorted while a client waits, so keys are what Python compares fastest:
 floats, integers, and bytes as Latin-1 text. A float is the key of one number only, of its shortest
 decimal, such as 0.1. Other numbers that round to it have a tuple that begins with it and continues
-with all of their digits. From 2**53 to 2**63 integers are the keys, instead of floats.
+with their digits. From 2**53 to 2**63 integers are the keys, instead of floats.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ _LITERALS = {None: 0.0, False: 1.0, True: 2.0}
 _EXACT_CHARS = 15  # a number of so many digits without an exponent is that of its float
 _INTEGERS = 2.0**53  # from here on floats do not represent each integer
 _LARGE = 2.0**63  # the file of a sort has integers of 64 bits
+_DIGITS_END = 9 + TEXT_BYTES  # of the text in a key: sign, power of ten, digits
 _HAS_EXPONENT = re.compile(b"[eE]").search
 
 
@@ -142,9 +143,13 @@ def _number_keys(values: list[Any], tokens: Sequence[Any]) -> list[Key]:
     if max(map(len, tokens)) <= exact:
         return values
     return [
-        value if len(token) <= exact else number_key(value, bytes(token))
+        value if len(token) <= exact else _short(number_key(value, bytes(token)))
         for value, token in zip(values, tokens, strict=True)
     ]
+
+
+def _short(key: Key) -> Key:
+    return (key[0], key[1], key[2][:_DIGITS_END]) if type(key) is tuple else key
 
 
 def _text_keys(values: list[Any], _: Sequence[Any]) -> list[Key]:
@@ -162,7 +167,7 @@ _KEYS: dict[type, tuple[int, Callable[[list[Any], Sequence[Any]], list[Key]]]] =
     NoneType: (LITERAL, _literal_keys),
     bool: (LITERAL, _literal_keys),
     float: (NUMBER, _number_keys),
-    tuple: (NUMBER, lambda values, _: values),
+    tuple: (NUMBER, lambda values, _: list(map(_short, values))),
     str: (TEXT, _text_keys),
     bytes: (NESTED, _nested_keys),
 }

@@ -159,13 +159,14 @@ def block_after(
         elif size > BLOCK_BYTES and limit > 1:
             limit = max(1, limit * BLOCK_BYTES // (2 * int(size)))
         else:
-            break
-    [(data,)] = select(driver.joined, begin, begin + limit)
-    positions = list(range(position_of(lowest), position_of(highest) + 1))
-    if count < len(positions):
-        ids = select("id", begin, begin + limit, "ORDER BY id")
-        positions = [position_of(row_id) for (row_id,) in ids]
-    return RowBlock(positions, b"[%s]" % data)
+            # up to the highest id, because other rows may be pushed meanwhile
+            [(joined, data)] = select(f"count(*), {driver.joined}", begin, highest)
+            ids: Sequence[int] = range(lowest, highest + 1)
+            if joined < len(ids):
+                ids = [row_id for (row_id,) in select("id", begin, highest, "ORDER BY id")]
+            if 0 < joined == len(ids):
+                return RowBlock(list(map(position_of, ids)), b"[%s]" % data)
+            # the run is being deleted, and some rows were removed between two statements
 
 
 def rows_at(driver: Driver, run_id: str, positions: Sequence[int]) -> list[Row]:

@@ -7,13 +7,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.results.query import sorter
 from fyke.domain.results.query.model import RowSelection, Sort, parse_filter
-from fyke.domain.results.query.ordering import TEXT_BYTES, exact_number
+from fyke.domain.results.query.ordering import TEXT_BYTES, exact_number, keys_by_kind
 from fyke.domain.results.query.orders import _Builder
 from fyke.model.results import Row
 from support import reference_order
@@ -187,3 +188,17 @@ def test_long_texts_that_differ_after_512_bytes_are_equal(
     texts: list[str], expected: list[int]
 ) -> None:
     assert positions(rows_of(*({"n": text} for text in texts)), Sort("n")) == expected
+
+
+def test_numbers_that_differ_after_512_digits_are_equal() -> None:
+    same = "0." + "3" * 511
+    texts = [same + "39", same + "38", same + "2", f"-{same}39", f"-{same}3", f"-{same}4"]
+    rows = rows_of(*(b'{"n":%s}' % text.encode() for text in texts))
+    assert positions(rows, Sort("n")) == [6, 4, 5, 3, 1, 2]
+
+
+def test_the_keys_of_long_numbers_are_short() -> None:
+    tokens = [msgspec.Raw(f"0.{'3' * 99_999}".encode()), msgspec.Raw(b"9" * 4000)]
+    for token in tokens:
+        [(_, [key], _)] = keys_by_kind([token], [1])
+        assert isinstance(key, tuple) and len(key[2]) < 600
