@@ -22,6 +22,8 @@ import pytest
 from fyke.contracts.execution import Isolation, SandboxFault
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.sandbox.isolation import cgroup_files
+from fyke.sandbox.isolation.cgroup_v1 import GroupV1
 from fyke.sandbox.isolation.cgroups import detect
 from fyke.sandbox.process import processes
 from fyke.sandbox.process.launcher import Launcher, serve
@@ -101,6 +103,21 @@ async def running(setup: SandboxSetup, count: int = 1, code: str = IGNORES_SIGTE
         await sandbox.launch({})
         await line(sandbox)
     return names
+
+
+async def test_every_process_is_in_the_control_groups_from_the_beginning(
+    setup: SandboxSetup,
+) -> None:
+    if detect(setup.work).kind != "v1":
+        pytest.skip("only with control groups v1 a thread can enter one")
+    [name] = await running(setup)
+    group = detect(setup.work).find(name)
+    assert isinstance(group, GroupV1)
+    inside = set(sandboxes_of({name})[name])
+    for controller, path in group.paths.items():
+        members = set(cgroup_files.pids(path))
+        assert inside < members, controller
+        assert len(members) == len(inside) + 1, controller  # and bubblewrap itself, outside
 
 
 # --- accepted clients

@@ -19,6 +19,16 @@ class ControlGroup(Protocol):
     enforced: frozenset[str]
     oom_kills_all: bool  # whether the kernel ends all processes when memory runs out
 
+    def enter(self) -> bool:
+        """Move the calling thread into the group, so that the processes that it starts are in it
+        from the beginning. False where that is impossible; then each of them is added.
+        """
+        ...
+
+    def leave(self) -> None:
+        """Move the calling thread back after ``enter``. Raise ``OSError``."""
+        ...
+
     def add(self, pid: int) -> None: ...
     def limit_cpu(self, cpus: float | None) -> None:
         """Set quota and weight in proportion, so that many small sandboxes at full load do not slow

@@ -23,6 +23,7 @@ from fyke.sandbox.isolation.cgroup_files import (
     write_file,
 )
 
+OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
 OWN_LEAF = "fyke-platform"
 WEIGHT = 100  # the default of the kernel, here the weight of one core
 MAX_WEIGHT = 10_000
@@ -81,7 +82,7 @@ class GroupsV2:
         applied = {
             "cpu": write_file(path / "cpu.max", f"max {PERIOD_US}"),
             "memory": write_file(path / "memory.max", str(memory)),
-            "pids": write_file(path / "pids.max", str(processes)),
+            "pids": write_file(path / "pids.max", str(processes + OWN_PROCESSES)),
         }
         return GroupV2(path, frozenset(name for name, ok in applied.items() if ok))
 
@@ -100,6 +101,12 @@ class GroupV2:
     path: Path
     enforced: frozenset[str]
     oom_kills_all: bool = True
+
+    def enter(self) -> bool:
+        return False  # threads of one process must be in one group
+
+    def leave(self) -> None:
+        return None
 
     def add(self, pid: int) -> None:
         (self.path / "cgroup.procs").write_text(str(pid))

@@ -142,6 +142,12 @@ class NoGroup:
     enforced: frozenset[str] = frozenset()
     oom_kills_all: bool = False
 
+    def enter(self) -> bool:
+        return False
+
+    def leave(self) -> None:
+        return None
+
     def add(self, pid: int) -> None:
         return None
 

@@ -10,12 +10,37 @@ import os
 import socket
 import struct
 import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from fyke.sandbox.isolation import bubblewrap, seccomp
+from fyke.sandbox.isolation.cgroup_files import ControlGroup
+
+_STARTER = ThreadPoolExecutor(1, "sandbox-starter")  # its thread starts with the first sandbox
 
 
 class SandboxStartFailed(Exception):
     """The sandbox could not be started or ended; the message gives the cause."""
+
+
+def start(
+    group: ControlGroup, popen: Callable[[], subprocess.Popen[bytes]]
+) -> tuple[subprocess.Popen[bytes], bool]:
+    """Start bubblewrap, inside the group where that is possible; return whether it was.
+
+    In a thread of its own that lives as long as this process: a sandbox ends with the thread that
+    started it, and the memory of this process is charged to the group of its main thread.
+    """
+
+    def work() -> tuple[subprocess.Popen[bytes], bool]:
+        inside = group.enter()
+        try:
+            return popen(), inside
+        finally:
+            if inside:
+                group.leave()
+
+    return _STARTER.submit(work).result()
 
 
 def popen(

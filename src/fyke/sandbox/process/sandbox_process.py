@@ -40,7 +40,6 @@ BROWSER_PORT = 80
 # The file of a descriptor that is queued in a socket cannot be examined. Programs receive
 # descriptors at once; if some are queued at every check, one a second, files are being hidden.
 HIDDEN_CHECKS = 5
-OWN_PROCESSES = 1  # process 1 of the namespace counts towards the limit
 TEMPORARY_CACHE = ".cache"  # of a tool without a persistent cache; in its work folder
 
 
@@ -90,6 +89,7 @@ class SandboxProcess:
         self._closing: asyncio.Task[None] | None = None
         self._soft_peak = 0
         self._soft_cpu = 0
+        self._cpu_before = 0  # milliseconds of the group before the attempt
         self._memory_exceeded = False
         self._final = ProcessUsage()
         self._cache: LockedCache | None = None
@@ -121,7 +121,7 @@ class SandboxProcess:
         except OSError as error:
             raise SandboxStartFailed(f"cannot create the work folder: {error}") from error
         try:
-            group = groups.create(order.name, order.memory, order.processes + OWN_PROCESSES)
+            group = groups.create(order.name, order.memory, order.processes)
         except OSError as error:
             folders.remove(order.name)
             raise SandboxStartFailed(f"cannot create the control group: {error}") from error
@@ -171,7 +171,6 @@ class SandboxProcess:
         self, layout: bubblewrap.Layout, uid: int | None, undo: contextlib.AsyncExitStack
     ) -> None:
         """Start the processes. ``undo`` gets a callback for everything that was created."""
-        # in the thread of the loop, because the sandbox ends with the thread that started it
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ours.setblocking(False)
@@ -179,7 +178,9 @@ class SandboxProcess:
         self.ends = ProcessPipes(ours, [], out[0], err[0])
         undo.callback(close_pipes, self.ends)
         try:
-            self._process = process_io.popen(layout, theirs, out[1], err[1], uid)
+            self._process, inside = process_io.start(
+                self.group, lambda: process_io.popen(layout, theirs, out[1], err[1], uid)
+            )
         except (OSError, ValueError) as error:
             raise SandboxStartFailed(f"cannot start {bubblewrap.PROGRAM}: {error}") from error
         finally:
@@ -197,8 +198,10 @@ class SandboxProcess:
         self._pids = (first, pid)
         if uid is not None:
             self._listen_on_browser_port(pid)
-        for member in (first, pid):
-            self.group.add(member)
+        if not inside:
+            for member in (first, pid):
+                self.group.add(member)
+        self._cpu_before = self.group.cpu_ms()
         if not self.group.oom_kills_all:
             self._watcher = asyncio.create_task(self._watch_memory())
 
@@ -282,7 +285,8 @@ class SandboxProcess:
         work = await asyncio.to_thread(self._work_bytes)
         group = self.group
         if group.enforced:
-            return ProcessUsage(group.cpu_ms(), group.memory_peak(), work, group.memory_now())
+            cpu = group.cpu_ms() - self._cpu_before
+            return ProcessUsage(cpu, group.memory_peak(), work, group.memory_now())
         memory = self._measure_tree()
         return ProcessUsage(self._soft_cpu, self._soft_peak, work, memory)
 

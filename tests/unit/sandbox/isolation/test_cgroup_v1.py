@@ -38,7 +38,7 @@ def test_a_group_is_created_below_the_group_of_this_process(tmp_path: Path, root
     assert group.paths["cpu"] == group.paths["cpuacct"]
     assert (group.paths["memory"] / "memory.limit_in_bytes").read_text() == "67108864"
     assert (group.paths["memory"] / "memory.memsw.limit_in_bytes").read_text() == "67108864"
-    assert (group.paths["pids"] / "pids.max").read_text() == "12"
+    assert (group.paths["pids"] / "pids.max").read_text() == "14"
     group.limit_cpu(0.5)
     assert (group.paths["cpu"] / "cpu.cfs_quota_us").read_text() == "50000"
     assert (group.paths["cpu"] / "cpu.shares").read_text() == "512"
@@ -92,6 +92,46 @@ def test_a_process_is_added_to_every_tree(tmp_path: Path) -> None:
         members = (group.paths[controller] / "cgroup.procs").read_text()
         assert members == str(os.getpid()), controller
     assert group.processes() == [os.getpid()]
+
+
+def with_tasks(group: GroupV1) -> list[Path]:
+    """The file of each group, then of its home, to which a thread writes to move there."""
+    groups = [*dict.fromkeys(group.paths.values())]
+    files = [folder / "tasks" for folder in (*groups, *(path.parent.parent for path in groups))]
+    for file in files:
+        file.touch()
+    return files
+
+
+def test_a_thread_enters_every_tree_and_leaves_it(tmp_path: Path) -> None:
+    group = detect(tmp_path / "work", v1(tmp_path)).create("BOX", 2**26, 12)
+    assert isinstance(group, GroupV1)
+    files = with_tasks(group)
+    assert group.enter()
+    assert [file.read_text() for file in files] == ["0"] * 3 + [""] * 3
+    group.leave()
+    assert [file.read_text() for file in files] == ["0"] * 6
+
+
+def test_a_thread_does_not_enter_a_group_that_it_could_not_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = detect(tmp_path / "work", v1(tmp_path)).create("BOX", 2**26, 12)
+    assert isinstance(group, GroupV1)
+    files = with_tasks(group)
+    monkeypatch.setattr(cgroup_v1.os, "access", lambda path, mode: path != files[-1])
+    assert not group.enter()
+    assert [file.read_text() for file in files] == [""] * 6
+
+
+def test_a_thread_that_cannot_enter_every_tree_leaves_the_others(tmp_path: Path) -> None:
+    group = detect(tmp_path / "work", v1(tmp_path)).create("BOX", 2**26, 12)
+    assert isinstance(group, GroupV1)
+    files = with_tasks(group)
+    files[2].unlink()
+    files[2].mkdir()  # cannot be written
+    assert not group.enter()
+    assert [file.read_text() for file in files[3:]] == ["0"] * 3
 
 
 def test_a_group_is_removed_only_when_every_tree_is_empty(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_v2_is_used_when_it_is_delegated(tmp_path: Path) -> None:
         "memory.max": "67108864",
         "memory.swap.max": "0",
         "memory.oom.group": "1",
-        "pids.max": "33",
+        "pids.max": "34",
         "cpu.max": "max 100000",
     }
 

@@ -6,9 +6,11 @@ import asyncio
 import os
 import socket
 import subprocess
+import threading
 
 import pytest
 
+from fyke.sandbox.isolation.cgroups import NoGroup
 from fyke.sandbox.process import process_io
 from fyke.sandbox.process.process_io import SandboxStartFailed
 
@@ -43,6 +45,51 @@ def test_a_file_in_memory_is_read_from_its_beginning_and_not_inherited() -> None
     assert os.read(number, 100) == b"content"
     assert not os.get_inheritable(number)
     os.close(number)
+
+
+class RecordedGroup(NoGroup):
+    """A group that records which threads enter and leave it."""
+
+    def __init__(self, *, enters: bool = True) -> None:
+        super().__init__()
+        self.moves: list[tuple[str, int]] = []
+        self._enters = enters
+
+    def enter(self) -> bool:
+        self.moves.append(("enter", threading.get_ident()))
+        return self._enters
+
+    def leave(self) -> None:
+        self.moves.append(("leave", threading.get_ident()))
+
+
+def started(group: RecordedGroup, program: str = "/bin/true") -> bool:
+    def popen() -> subprocess.Popen[bytes]:
+        group.moves.append(("popen", threading.get_ident()))
+        return subprocess.Popen([program])
+
+    process, inside = process_io.start(group, popen)
+    process.wait()
+    return inside
+
+
+def test_one_thread_starts_all_sandboxes_each_inside_its_group() -> None:
+    first, second = RecordedGroup(), RecordedGroup()
+    assert started(first)
+    assert started(second)
+    assert [name for name, _ in first.moves] == ["enter", "popen", "leave"]
+    threads = {thread for _, thread in first.moves + second.moves}
+    assert len(threads) == 1
+    assert threads != {threading.get_ident()}
+
+
+def test_a_thread_that_entered_leaves_also_after_a_failure() -> None:
+    group, closed = RecordedGroup(), RecordedGroup(enters=False)
+    with pytest.raises(OSError, match="/nonexistent"):
+        started(group, "/nonexistent")
+    assert [name for name, _ in group.moves] == ["enter", "popen", "leave"]
+    assert not started(closed)
+    assert [name for name, _ in closed.moves] == ["enter", "popen"]
 
 
 @pytest.mark.parametrize(("script", "status"), [("exit 3", 3), ("kill -9 $$", -9)])

@@ -202,6 +202,18 @@ async def test_the_work_of_a_tool_includes_its_cache(
     assert tool_paths.cache_of(replace(TOOL, cache="ONE-NPM"), None) is not None  # free again
 
 
+async def test_cpu_time_before_the_worker_is_not_counted(
+    tmp_path: Path, folders: WorkFolders
+) -> None:
+    sandbox = running(folders, group=GroupV2(tmp_path, frozenset({"cpu"})))
+    (tmp_path / "cpu.stat").write_text("usage_usec 30000\n")
+    sandbox._cpu_before = sandbox.group.cpu_ms()
+    (tmp_path / "cpu.stat").write_text("usage_usec 42000\n")
+    assert (await sandbox.usage()).cpu_ms == 12
+    sandbox.group = GROUPS.create("A", 1, 1)
+    await sandbox.close()
+
+
 async def test_files_hidden_at_every_check_count_as_too_large(
     tmp_path: Path, folders: WorkFolders
 ) -> None:
