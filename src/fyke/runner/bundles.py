@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fyke.contracts.blobs import Blobs
 from fyke.domain.workers.archive import unpack
+from fyke.domain.workers.bundles import read_bundle
 from fyke.kit.file_lock import locked
 from fyke.model.worker import Version
 
@@ -22,11 +23,11 @@ class BundleCache:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def ensure(self, version: Version) -> Path:
-        """Return the folder of the version. Raises ``FileNotFoundError`` if the blob is missing."""
+        """The folder of the version. Raises ``VersionUnavailable`` if its files are missing."""
         target = self._root / version.digest
         async with self._locks.setdefault(version.digest, asyncio.Lock()):
             if not await asyncio.to_thread(self._exists, target):
-                data = await self._blobs.get(f"bundles/{version.digest}")
+                data = await read_bundle(self._blobs, version)
                 await asyncio.to_thread(unpack, data, target)
         return target
 

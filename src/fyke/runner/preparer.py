@@ -16,7 +16,7 @@ from fyke.contracts.execution import EnvironmentFailed, RegistryAway
 from fyke.contracts.signals import PREPARE, Signals
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.environments import Preparation, VersionEnvironments, is_platform_fault
-from fyke.errors import FykeError
+from fyke.errors import FykeError, VersionUnavailable
 from fyke.reasons import Reason
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.faults import detail_of, log_fault
@@ -95,7 +95,10 @@ class Preparer:
         version, worker = preparation.version, preparation.worker
         environments = self._deps.environments
         environments.check_room()
-        bundle = await self._deps.bundles.ensure(version)
+        try:
+            bundle = await self._deps.bundles.ensure(version)
+        except VersionUnavailable as missing:
+            return missing.reason
         try:
             await environments.ensure(version, bundle, worker.account_id, worker.builds_allowed)
         except RegistryAway:

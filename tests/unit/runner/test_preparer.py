@@ -19,7 +19,7 @@ from fyke.contracts.execution import (
 )
 from fyke.domain.results import commit
 from fyke.domain.runs.environments import Preparation
-from fyke.errors import Unavailable
+from fyke.errors import Unavailable, VersionUnavailable
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner import preparer
@@ -41,13 +41,15 @@ def preparation(refusal: Reason | None = None) -> Preparation:
 
 class Platform:
     """The versions to prepare, an installer, and signals. ``error`` is what an installation
-    raises, ``short`` what the check of the disk raises; ``results`` are what was recorded.
+    raises, ``short`` what the check of the disk raises, ``missing`` what reading the bundle raises;
+    ``results`` are what was recorded.
     """
 
     def __init__(self, *waiting: Preparation, error: Exception | None = None) -> None:
         self.waiting = list(waiting)
         self.error = error
         self.short: Exception | None = None
+        self.missing: Exception | None = None
         self.away: list[Exception] = []  # raised by the next calls that record a result
         self.results: list[Reason | Detail | None] = []
         self.installed: list[tuple[Any, ...]] = []
@@ -76,6 +78,8 @@ class Platform:
 
     async def ensure(self, *arguments: Any) -> Any:
         if len(arguments) == 1:
+            if self.missing is not None:
+                raise self.missing
             return "bundle"
         self.installed.append(arguments)
         if self.error is not None:
@@ -134,6 +138,14 @@ async def test_a_refused_version_is_not_installed() -> None:
     platform = Platform(preparation(refusal))
     await platform.until_idle()
     assert (platform.results, platform.installed) == ([refusal], [])
+
+
+async def test_missing_files_are_the_result_and_are_not_retried() -> None:
+    platform = Platform(preparation())
+    reason = Reason.of(ReasonCode.VERSION_FILES_MISSING, number=1)
+    platform.missing = VersionUnavailable(reason)
+    await platform.until_idle()
+    assert (platform.results, platform.installed) == ([reason], [])
 
 
 async def test_runs_keep_the_last_of_the_disk() -> None:

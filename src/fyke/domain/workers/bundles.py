@@ -24,6 +24,15 @@ def bundle_name(digest: str) -> str:
     return f"bundles/{digest}"
 
 
+async def read_bundle(blobs: Blobs, version: Version) -> bytes:
+    """The stored bundle. Raise ``VersionUnavailable`` when it is missing."""
+    try:
+        return await blobs.get(bundle_name(version.digest))
+    except FileNotFoundError:
+        reason = Reason.of(ReasonCode.VERSION_FILES_MISSING, number=version.number)
+        raise VersionUnavailable(reason) from None
+
+
 class Bundles:
     """Reads bundles, a few at a time, in the parser pool."""
 
@@ -34,11 +43,7 @@ class Bundles:
 
     async def data(self, version: Version) -> bytes:
         """The stored bundle. Raise ``VersionUnavailable`` when it is missing."""
-        try:
-            return await self._blobs.get(bundle_name(version.digest))
-        except FileNotFoundError:
-            reason = Reason.of(ReasonCode.VERSION_FILES_MISSING, number=version.number)
-            raise VersionUnavailable(reason) from None
+        return await read_bundle(self._blobs, version)
 
     async def read(self, account_id: str, work: Callable[..., T], *versions: Version) -> T:
         """Call ``work``, a function of a module, with the archives of the versions; return its
