@@ -15,8 +15,8 @@ from typing import Any, get_args
 
 from fyke.api.members import Member, members_of
 from fyke.domain.workers.page import MAX_CATEGORIES, MAX_CATEGORY
+from fyke.model.formats import FormatName
 from fyke.model.queue import MAX_ITEMS_PER_REQUEST
-from fyke.model.results import FormatName
 from fyke.snippets.render import IDS
 from fyke.wire import fields, rows, v1
 from fyke.wire.fyke import accounts, forms, schedules, workers

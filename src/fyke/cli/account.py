@@ -13,7 +13,7 @@ from fyke.cli.output import data_of
 if TYPE_CHECKING:
     from fyke.wire.fyke.accounts import AccountItem
 
-accounts = group("Accounts: balance, traffic, plan and spending caps.")
+accounts = group()
 
 Name = Annotated[str, typer.Argument(help="Name of the account.", metavar="NAME")]
 

@@ -18,7 +18,7 @@ from fyke.cli.output import Output
 from fyke.cli.settings import existing_settings, load_settings
 from fyke.kit.files import flush_folder
 
-backups = group("Create and verify backups. fyke restore restores one.")
+backups = group()
 
 File = Annotated[Path, typer.Argument(help=".tar.gz or .tar.zst", metavar="FILE")]
 POSTGRES = (

@@ -14,7 +14,7 @@ from fyke.cli.run import RunArgument, runs
 if TYPE_CHECKING:
     from fyke.wire.fyke.callbacks import DeliveryItem
 
-callbacks = group("Callbacks: states, replays and receivers.")
+callbacks = group()
 
 
 @server_command(callbacks, "list")

@@ -11,7 +11,7 @@ from fyke.cli.context import HomeOption, JsonOption, group
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
 
-config = group("Settings in effect, and where each value comes from.")
+config = group()
 
 
 @config.command("show")

@@ -11,9 +11,8 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
@@ -42,8 +41,7 @@ KeyOption = Annotated[
 # --- the server and its key ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """The URL of a server and the key for it, which may be empty."""
 
     url: str
@@ -181,6 +179,7 @@ def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
         parameters = [*function_parameters, *common]
         command.__doc__ = function.__doc__
         command.__name__ = function.__name__
+        command.__module__ = function.__module__
         command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         group.command(name)(command)
@@ -189,6 +188,6 @@ def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
     return decorate
 
 
-def group(help: str) -> typer.Typer:
-    """A group of commands."""
-    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None)
+def group() -> typer.Typer:
+    """A group of commands; ``fyke.cli.main`` has its help."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode=None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fyke.app.maintenance import TableVersions
     from fyke.settings import Settings
 
-db = group("The database: migrate, convert, check.")
+db = group()
 
 
 @db.command("migrate")

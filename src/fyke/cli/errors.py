@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from fyke.client.errors import ApiError
@@ -55,8 +54,7 @@ _BY_STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _EntityCommands:
+class _EntityCommands(NamedTuple):
     """The arguments that name an entity, and the command that lists entities of its kind."""
 
     arguments: tuple[str, ...]

@@ -10,7 +10,7 @@ from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.output import data_of
 
-keys = group("API keys: create, list and revoke them.")
+keys = group()
 
 AccountOption = Annotated[
     str,

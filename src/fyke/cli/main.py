@@ -9,58 +9,84 @@ from typing import Annotated
 
 import typer
 
-import fyke.cli.run_results  # these modules add commands to groups
-import fyke.cli.run_sites
-import fyke.cli.schedule
-import fyke.cli.worker_change
-import fyke.cli.worker_estimate
-import fyke.cli.worker_run  # noqa: F401
-from fyke.cli.account import accounts
-from fyke.cli.backup import backups
-from fyke.cli.callback import callbacks
-from fyke.cli.config import config
-from fyke.cli.db import db
-from fyke.cli.doctor import doctor
 from fyke.cli.errors import run_command
-from fyke.cli.key import keys
-from fyke.cli.local_work import local_work
-from fyke.cli.prune import prune
-from fyke.cli.queue import queue
-from fyke.cli.restore import restore
-from fyke.cli.run import runs
-from fyke.cli.secret import secrets
-from fyke.cli.serve import serve
-from fyke.cli.store import store
-from fyke.cli.task import tasks
-from fyke.cli.up import up
-from fyke.cli.user import users
-from fyke.cli.worker import workers
+from fyke.cli.lazy import Entry, LazyGroup
+
+
+class _Root(LazyGroup):
+    entries = {  # a class variable of LazyGroup
+        "up": Entry(
+            "Start server, runner and egress on this machine, and keep them running until Ctrl-C.",
+            "fyke.cli.up:up",
+        ),
+        "serve": Entry(
+            "Run one role in the foreground, for installations of several machines.",
+            "fyke.cli.serve:serve",
+        ),
+        "local-work": Entry(
+            "Run a local request. Started by other commands, not by users.",
+            "fyke.cli.local_work:local_work",
+            hidden=True,
+        ),
+        "doctor": Entry(
+            "Check this machine: Python, data folder, port, processes, database, registries of "
+            "packages, sandbox.",
+            "fyke.cli.doctor:doctor",
+        ),
+        "restore": Entry(
+            "Restore a backup to a data folder, completely or not at all.",
+            "fyke.cli.restore:restore",
+        ),
+        "prune": Entry(
+            "List files that nothing needs, or remove them with --yes.", "fyke.cli.prune:prune"
+        ),
+        "worker": Entry(
+            "Workers: create, check, run locally, publish.",
+            "fyke.cli.worker:workers",
+            ("fyke.cli.worker_change", "fyke.cli.worker_estimate", "fyke.cli.worker_run"),
+        ),
+        "run": Entry(
+            "Runs: start, watch and abort them.",
+            "fyke.cli.run:runs",
+            ("fyke.cli.run_results", "fyke.cli.run_sites", "fyke.cli.callback"),
+        ),
+        "queue": Entry(
+            "Run queue: list, activate or release the starts in it.", "fyke.cli.queue:queue"
+        ),
+        "task": Entry(
+            "Tasks: saved inputs that are run by hand or on a schedule.",
+            "fyke.cli.task:tasks",
+            ("fyke.cli.schedule",),
+        ),
+        "secret": Entry(
+            "Secrets: values for a Worker that cannot be read back.", "fyke.cli.secret:secrets"
+        ),
+        "store": Entry("The catalog of published Workers.", "fyke.cli.store:store"),
+        "key": Entry("API keys: create, list and revoke them.", "fyke.cli.key:keys"),
+        "account": Entry(
+            "Accounts: balance, traffic, plan and spending caps.", "fyke.cli.account:accounts"
+        ),
+        "user": Entry("Users: invite, change and remove them.", "fyke.cli.user:users"),
+        "callback": Entry(
+            "Callbacks: states, replays and receivers.", "fyke.cli.callback:callbacks"
+        ),
+        "backup": Entry(
+            "Create and verify backups. fyke restore restores one.", "fyke.cli.backup:backups"
+        ),
+        "db": Entry("The database: migrate, convert, check.", "fyke.cli.db:db"),
+        "config": Entry(
+            "Settings in effect, and where each value comes from.", "fyke.cli.config:config"
+        ),
+    }
+
 
 app = typer.Typer(
     name="fyke",
+    cls=_Root,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(up)
-app.command()(serve)
-app.command(hidden=True)(local_work)
-app.command()(doctor)
-app.add_typer(workers, name="worker")
-app.add_typer(runs, name="run")
-app.add_typer(queue, name="queue")
-app.add_typer(tasks, name="task")
-app.add_typer(secrets, name="secret")
-app.add_typer(store, name="store")
-app.add_typer(keys, name="key")
-app.add_typer(accounts, name="account")
-app.add_typer(users, name="user")
-app.add_typer(callbacks, name="callback")
-app.add_typer(backups, name="backup")
-app.command()(restore)
-app.command()(prune)
-app.add_typer(db, name="db")
-app.add_typer(config, name="config")
 
 
 def show_version(requested: bool) -> None:

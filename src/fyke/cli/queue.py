@@ -15,7 +15,7 @@ from fyke.cli.output import data_of
 if TYPE_CHECKING:
     from fyke.wire.v2.queue import QueueResult
 
-queue = group("Run queue: list, activate or release the starts in it.")
+queue = group()
 
 Refs = Annotated[list[str], typer.Argument(help="Queue references.", metavar="REF...")]
 

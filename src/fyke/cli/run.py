@@ -27,7 +27,7 @@ from fyke.cli.run_watch import (
 if TYPE_CHECKING:
     from fyke.wire.fyke.run_lists import RunItemPage
 
-runs = group("Runs: start, watch and abort them.")
+runs = group()
 
 RunArgument = Annotated[str, typer.Argument(help="The run's slug.", metavar="RUN")]
 

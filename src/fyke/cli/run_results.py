@@ -17,7 +17,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of, printable, to_json
 from fyke.cli.run import RunArgument, runs
 from fyke.cli.run_options import FailedRowsOption
-from fyke.model.results import FormatName
+from fyke.model.formats import FormatName
 
 if TYPE_CHECKING:
     from fyke.client.models import Row

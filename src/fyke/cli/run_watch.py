@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fyke.cli import formatting
 from fyke.cli.errors import CommandFailed, Exit
@@ -32,8 +31,7 @@ LEVELS = {1: "DEBUG", 2: "INFO", 3: "WARN", 4: "ERROR"}
 STYLES = {1: "dim", 3: "yellow", 4: "red"}
 
 
-@dataclass(frozen=True, slots=True)
-class WatchOptions:
+class WatchOptions(NamedTuple):
     """How to follow a started run. ``seconds`` is the longest wait, None for no limit."""
 
     wait: bool

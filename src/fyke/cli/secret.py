@@ -13,7 +13,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
 from fyke.cli.worker import Ref
 
-secrets = group("Secrets: values for a Worker that cannot be read back.")
+secrets = group()
 
 Name = Annotated[
     str,

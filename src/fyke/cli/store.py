@@ -9,7 +9,7 @@ import typer
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.output import data_of
 
-store = group("The catalog of published Workers.")
+store = group()
 
 
 @server_command(store, "search")

@@ -24,7 +24,7 @@ from fyke.cli.run_watch import WatchOptions, report_start
 if TYPE_CHECKING:
     from fyke.wire.v2.tasks import WorkerTask
 
-tasks = group("Tasks: saved inputs that are run by hand or on a schedule.")
+tasks = group()
 
 Slug = Annotated[str, typer.Argument(help="The task's slug.", metavar="TASK")]
 

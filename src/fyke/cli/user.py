@@ -14,7 +14,7 @@ from fyke.cli.output import data_of
 if TYPE_CHECKING:
     from fyke.wire.fyke.users import AccountUser, UserLink
 
-users = group("Users: invite, change and remove them.")
+users = group()
 
 Name = Annotated[str, typer.Argument(help="Name of the user.", metavar="NAME")]
 

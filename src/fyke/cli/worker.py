@@ -17,7 +17,7 @@ from fyke.cli.output import Output, data_of
 if TYPE_CHECKING:
     from fyke.wire.fyke.uploads import PublishedUpload
 
-workers = group("Workers: create, check, run locally, publish.")
+workers = group()
 
 Ref = Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")]
 Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="DIR")]

@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import httpx2
-
+from fyke import wire
 from fyke.client import models
 from fyke.client.connection import Connection, segment
 from fyke.client.errors import ApiError
@@ -18,55 +17,11 @@ from fyke.client.secrets import SecretCalls
 from fyke.client.tasks import TaskCalls
 from fyke.client.users import UserCalls
 from fyke.kit.typed import convert
-from fyke.wire import rows, v1
-from fyke.wire.fields import Request
-from fyke.wire.fyke.accounts import (
-    AccountItem,
-    AccountList,
-    AccountToCreate,
-    CreatedAccount,
-    CreatedKey,
-    Credit,
-    KeyItem,
-    KeyItems,
-    KeyToCreate,
-    OwnAccount,
-    PlanChange,
-)
-from fyke.wire.fyke.callbacks import (
-    DeliveryItem,
-    DeliveryList,
-    DeliveryPage,
-    ReceiverItem,
-    ReceiverList,
-    ReceiverName,
-)
-from fyke.wire.fyke.caps import CapsReport, CapsToChange
-from fyke.wire.fyke.estimates import EstimateReport
-from fyke.wire.fyke.overview import HealthCheckItem, HealthReport, RunnerItem, RunnerList
-from fyke.wire.fyke.run_lists import RunItemPage
-from fyke.wire.fyke.run_logs import LogItem, LogPart
-from fyke.wire.fyke.runs import (
-    RunEventItem,
-    RunEventList,
-    RunSummary,
-    SiteList,
-    WaitingRun,
-    WaitingRunList,
-)
-from fyke.wire.fyke.uploads import PublishedUpload
-from fyke.wire.fyke.versions import (
-    EnvironmentAnswer,
-    EnvironmentItem,
-    VersionEntryItem,
-    VersionItem,
-    VersionList,
-    VersionNotice,
-)
-from fyke.wire.fyke.workers import DeletedWorker, OwnWorker, OwnWorkerList
-from fyke.wire.health import ProductVersion
-from fyke.wire.v2 import queue as queue_wire
-from fyke.wire.v2.fields import StartWorker
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from fyke.wire.fields import Request
 
 SYNC_SECONDS = 300.0
 WALK_PAGE = 1000
@@ -116,54 +71,54 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             raise
         return ""
 
-    def health(self) -> list[HealthCheckItem]:
+    def health(self) -> list[wire.fyke.overview.HealthCheckItem]:
         """All checks of the installation, for its operator."""
-        return self._wire.get("/api/fyke/health", HealthReport).items
+        return self._wire.get("/api/fyke/health", wire.fyke.overview.HealthReport).items
 
     def version(self) -> str:
         """The server's version."""
-        return self._wire.get("/version", ProductVersion).version
+        return self._wire.get("/version", wire.health.ProductVersion).version
 
     # --- catalog ---------------------------------------------------------------------------
 
-    def search(self, text: str, limit: int = 10) -> list[v1.StoreWorker]:
+    def search(self, text: str, limit: int = 10) -> list[wire.v1.StoreWorker]:
         query = {"search": text, "limit": limit}
-        return self._wire.get("/api/store", v1.Store, query).scraper
+        return self._wire.get("/api/store", wire.v1.Store, query).scraper
 
-    def worker(self, ref: str) -> v1.WorkerDetail:
-        return self._wire.get("/api/scraper", v1.WorkerDetail, {"slug": ref})
+    def worker(self, ref: str) -> wire.v1.WorkerDetail:
+        return self._wire.get("/api/scraper", wire.v1.WorkerDetail, {"slug": ref})
 
-    def regions(self) -> list[v1.Region]:
-        return self._wire.get("/api/proxy/region", v1.Regions).items
+    def regions(self) -> list[wire.v1.Region]:
+        return self._wire.get("/api/proxy/region", wire.v1.Regions).items
 
     # --- runs ------------------------------------------------------------------------------
 
     def start(self, request: models.RunRequest) -> str:
         """Start a run; return its slug."""
-        return self._start("/api/v1/scraper/run", request.wire())
+        return self._start("/api/v1/scraper/run", request.body())
 
     def start_and_wait(
         self, request: models.RunRequest, page_index: int = 1, page_size: int = 10
-    ) -> v1.SyncResult:
+    ) -> wire.v1.SyncResult:
         """Start a run and wait for its end, at most five minutes."""
         return self._wire.post(
             "/api/v1/scraper/run",
-            v1.SyncResult,
-            request.wire(is_async=False, page_index=page_index, page_size=page_size),
+            wire.v1.SyncResult,
+            request.body(is_async=False, page_index=page_index, page_size=page_size),
             extra_seconds=SYNC_SECONDS,
         )
 
     def rerun(self, run: str, callback_url: str = "") -> str:
-        return self._start("/api/v1/rerun", v1.Rerun(run, callback_url))
+        return self._start("/api/v1/rerun", wire.v1.Rerun(run, callback_url))
 
-    def run(self, run: str) -> v1.RunDetail:
-        return self._wire.post("/api/v1/run/detail", v1.RunDetail, v1.RunRef(run))
+    def run(self, run: str) -> wire.v1.RunDetail:
+        return self._wire.post("/api/v1/run/detail", wire.v1.RunDetail, wire.v1.RunRef(run))
 
     def runs(
         self, *, status: int = 0, worker: str = "", page_index: int = 1, page_size: int = 20
-    ) -> v1.RunPage:
-        body = v1.RunList(page_index, page_size, status, worker)
-        return self._wire.post("/api/v1/run/list", v1.RunPage, body)
+    ) -> wire.v1.RunPage:
+        body = wire.v1.RunList(page_index, page_size, status, worker)
+        return self._wire.post("/api/v1/run/list", wire.v1.RunPage, body)
 
     def search_runs(
         self,
@@ -173,16 +128,16 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         worker: str = "",
         page_index: int = 1,
         page_size: int = 20,
-    ) -> RunItemPage:
+    ) -> wire.fyke.run_lists.RunItemPage:
         """Runs, newest first. ``reason``: codes of why they ended, separated by commas."""
         query = {"reason": reason, "state": state, "worker": worker}
         pages = {"page_index": str(page_index), "page_size": str(page_size)}
-        return self._wire.get("/api/fyke/runs", RunItemPage, query | pages)
+        return self._wire.get("/api/fyke/runs", wire.fyke.run_lists.RunItemPage, query | pages)
 
     def abort(self, run: str) -> None:
-        self._wire.post("/api/v1/scraper/abort", type(None), v1.RunRef(run))
+        self._wire.post("/api/v1/scraper/abort", type(None), wire.v1.RunRef(run))
 
-    def wait(self, run: str, seconds: float, pause: float = 0.25) -> v1.RunDetail:
+    def wait(self, run: str, seconds: float, pause: float = 0.25) -> wire.v1.RunDetail:
         """Poll until the run has ended. Raises ``TimeoutError`` after ``seconds``."""
         deadline = time.monotonic() + seconds
         while True:
@@ -194,92 +149,100 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
                 raise TimeoutError(f"run {run} is still {detail.status_name} after {seconds:g} s")
             time.sleep(min(pause, remaining))
 
-    def log(self, run: str) -> v1.LogTail:
-        return self._wire.post("/api/v1/run/last/log", v1.LogTail, v1.RunRef(run))
+    def log(self, run: str) -> wire.v1.LogTail:
+        return self._wire.post("/api/v1/run/last/log", wire.v1.LogTail, wire.v1.RunRef(run))
 
     def delete_run(self, run: str) -> None:
         """Delete a finished run with its rows and logs."""
         self._wire.call("DELETE", f"/api/fyke/runs/{segment(run)}")
 
-    def events(self, run: str) -> list[RunEventItem]:
-        return self._wire.get(f"/api/fyke/runs/{segment(run)}/events", RunEventList).items
+    def events(self, run: str) -> list[wire.fyke.runs.RunEventItem]:
+        return self._wire.get(
+            f"/api/fyke/runs/{segment(run)}/events", wire.fyke.runs.RunEventList
+        ).items
 
-    def sites(self, run: str) -> SiteList:
+    def sites(self, run: str) -> wire.fyke.runs.SiteList:
         """The sites that the run has connected to."""
-        return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", SiteList)
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", wire.fyke.runs.SiteList)
 
-    def waiting(self, run: str) -> WaitingRun:
+    def waiting(self, run: str) -> wire.fyke.runs.WaitingRun:
         """Why the run has not started."""
-        return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", WaitingRun)
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", wire.fyke.runs.WaitingRun)
 
-    def waiting_runs(self) -> list[WaitingRun]:
+    def waiting_runs(self) -> list[wire.fyke.runs.WaitingRun]:
         """The newest runs that have not started."""
-        return self._wire.get("/api/fyke/waiting-runs", WaitingRunList).items
+        return self._wire.get("/api/fyke/waiting-runs", wire.fyke.runs.WaitingRunList).items
 
     def hold(self, request: models.RunRequest) -> str:
         """Put a start into the run queue; return its reference."""
         path = f"/api/v2/workers/{_worker_segment(request.worker)}/queued-runs"
-        body = StartWorker(
+        body = wire.v2.fields.StartWorker(
             input=request.input(), version=request.version, callback_url=request.callback_url
         )
-        return self._wire.post(path, queue_wire.QueuedRun, body).queue_ref
+        return self._wire.post(path, wire.v2.queue.QueuedRun, body).queue_ref
 
-    def queue(self, *, status: str = "", page: int = 1, size: int = 20) -> queue_wire.QueuePage:
+    def queue(self, *, status: str = "", page: int = 1, size: int = 20) -> wire.v2.queue.QueuePage:
         query = {"status": status, "offset": page, "limit": size}
-        return self._wire.get(QUEUE, queue_wire.QueuePage, query)
+        return self._wire.get(QUEUE, wire.v2.queue.QueuePage, query)
 
-    def activate(self, refs: Sequence[str]) -> list[queue_wire.QueueResult]:
+    def activate(self, refs: Sequence[str]) -> list[wire.v2.queue.QueueResult]:
         """Start waiting items; a result for each."""
-        body = queue_wire.QueueActivation([*refs])
-        return self._wire.post(f"{QUEUE}/activate", queue_wire.QueueResults, body).results
+        body = wire.v2.queue.QueueActivation([*refs])
+        return self._wire.post(f"{QUEUE}/activate", wire.v2.queue.QueueResults, body).results
 
-    def release(self, refs: Sequence[str], reason: str = "") -> list[queue_wire.QueueResult]:
+    def release(self, refs: Sequence[str], reason: str = "") -> list[wire.v2.queue.QueueResult]:
         """Remove waiting items permanently, without starting them; a result for each."""
-        body = queue_wire.QueueRelease([*refs], reason)
-        return self._wire.post(f"{QUEUE}/release", queue_wire.QueueResults, body).results
+        body = wire.v2.queue.QueueRelease([*refs], reason)
+        return self._wire.post(f"{QUEUE}/release", wire.v2.queue.QueueResults, body).results
 
-    def log_after(self, run: str, position: int = 0, limit: int = 1000) -> list[LogItem]:
+    def log_after(
+        self, run: str, position: int = 0, limit: int = 1000
+    ) -> list[wire.fyke.run_logs.LogItem]:
         """Entries of the log after ``position``, in order; empty when there are none yet."""
         query = {"after": str(position), "limit": str(limit)}
-        return self._wire.get(f"/api/fyke/runs/{segment(run)}/log", LogPart, query).items
+        return self._wire.get(
+            f"/api/fyke/runs/{segment(run)}/log", wire.fyke.run_logs.LogPart, query
+        ).items
 
-    def deliveries(self, run: str) -> list[DeliveryItem]:
-        return self._wire.get(f"/api/fyke/runs/{segment(run)}/deliveries", DeliveryList).items
+    def deliveries(self, run: str) -> list[wire.fyke.callbacks.DeliveryItem]:
+        return self._wire.get(
+            f"/api/fyke/runs/{segment(run)}/deliveries", wire.fyke.callbacks.DeliveryList
+        ).items
 
     # --- callbacks -------------------------------------------------------------------------
 
     def account_deliveries(
         self, *, state: str = "", host: str = "", page: int = 1, page_size: int = 20
-    ) -> list[DeliveryItem]:
+    ) -> list[wire.fyke.callbacks.DeliveryItem]:
         """One page of the callbacks of the account, newest first."""
         query = {"state": state, "host": host, "page_index": page, "page_size": page_size}
-        return self._wire.get("/api/fyke/deliveries", DeliveryPage, query).items
+        return self._wire.get("/api/fyke/deliveries", wire.fyke.callbacks.DeliveryPage, query).items
 
-    def replay_delivery(self, delivery: str) -> DeliveryItem:
+    def replay_delivery(self, delivery: str) -> wire.fyke.callbacks.DeliveryItem:
         path = f"/api/fyke/deliveries/{segment(delivery)}/replay"
-        return self._wire.post(path, DeliveryItem, {})
+        return self._wire.post(path, wire.fyke.callbacks.DeliveryItem, {})
 
-    def receivers(self) -> list[ReceiverItem]:
-        return self._wire.get("/api/fyke/receivers", ReceiverList).items
+    def receivers(self) -> list[wire.fyke.callbacks.ReceiverItem]:
+        return self._wire.get("/api/fyke/receivers", wire.fyke.callbacks.ReceiverList).items
 
-    def enable_receiver(self, receiver: str) -> ReceiverItem:
-        body = ReceiverName(receiver)
-        return self._wire.post("/api/fyke/receivers/enable", ReceiverItem, body)
+    def enable_receiver(self, receiver: str) -> wire.fyke.callbacks.ReceiverItem:
+        body = wire.fyke.callbacks.ReceiverName(receiver)
+        return self._wire.post("/api/fyke/receivers/enable", wire.fyke.callbacks.ReceiverItem, body)
 
     # --- results ---------------------------------------------------------------------------
 
-    def run_summary(self, run: str) -> RunSummary:
+    def run_summary(self, run: str) -> wire.fyke.runs.RunSummary:
         """The state of a run, or how it ended, with the number of ``hidden`` rows."""
-        return self._wire.get(f"/api/fyke/runs/{segment(run)}", RunSummary)
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}", wire.fyke.runs.RunSummary)
 
     def results(
         self, run: str, page_index: int = 1, page_size: int = 10, *, failed_rows: bool = False
-    ) -> rows.ResultPage:
+    ) -> wire.rows.ResultPage:
         """A page of rows; ``failed_rows`` includes the hidden ones."""
-        body = v1.ResultList(
+        body = wire.v1.ResultList(
             run_slug=run, page_index=page_index, page_size=page_size, failed_rows=failed_rows
         )
-        return self._wire.post("/api/v1/run/result/list", rows.ResultPage, body)
+        return self._wire.post("/api/v1/run/result/list", wire.rows.ResultPage, body)
 
     def walk_results(self, run: str, *, failed_rows: bool = False) -> Iterator[models.Row]:
         """All rows, requested in pages."""
@@ -302,7 +265,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         failed_rows: bool = False,
     ) -> str:
         """A temporary link to the file; see ``download``."""
-        body = v1.Export(
+        body = wire.v1.Export(
             run_slug=run,
             format=format,
             filter_keys=[*keys],
@@ -310,7 +273,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             bom=bom,
             failed_rows=failed_rows,
         )
-        return self._wire.post("/api/v1/run/result/export", rows.Download, body).download_url
+        return self._wire.post("/api/v1/run/result/export", wire.rows.Download, body).download_url
 
     def download(self, url: str, path: Path) -> int:
         """Download a link to a file atomically; return the number of bytes."""
@@ -326,7 +289,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         title: str = "",
         description: str | None = None,
         public: bool | None = None,
-    ) -> PublishedUpload:
+    ) -> wire.fyke.uploads.PublishedUpload:
         """Publish a ZIP as the next version of a worker.
 
         ``name``: ``owner/name``, or a name in the caller's account. Creates a missing worker.
@@ -338,82 +301,99 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             form["description"] = description
         if public is not None:
             form["public"] = "true" if public else "false"
-        data = self._wire.call(
-            "POST",
+        data = self._wire.post_form(
             f"/api/v2/workers/{_worker_segment(ref)}/versions",
-            data=form,
-            files={"scraper_file": ("worker.zip", archive, "application/zip")},
+            form,
+            {"scraper_file": ("worker.zip", archive, "application/zip")},
         )
         path = str(data["path"]).replace("~", "/")
-        return convert(data | {"path": path}, PublishedUpload)
+        return convert(data | {"path": path}, wire.fyke.uploads.PublishedUpload)
 
-    def own_workers(self) -> list[OwnWorker]:
-        return self._wire.get("/api/fyke/workers", OwnWorkerList).items
+    def own_workers(self) -> list[wire.fyke.workers.OwnWorker]:
+        return self._wire.get("/api/fyke/workers", wire.fyke.workers.OwnWorkerList).items
 
-    def versions(self, ref: str) -> list[VersionEntryItem]:
+    def versions(self, ref: str) -> list[wire.fyke.versions.VersionEntryItem]:
         """Newest first."""
-        return self._wire.get(f"{_worker_path(ref)}/versions", VersionList).items
+        return self._wire.get(f"{_worker_path(ref)}/versions", wire.fyke.versions.VersionList).items
 
-    def environment(self, ref: str, version: str) -> EnvironmentItem | None:
+    def environment(self, ref: str, version: str) -> wire.fyke.versions.EnvironmentItem | None:
         """Whether its dependencies are installed; None when a run installs them."""
         path = f"{_worker_path(ref)}/versions/{segment(version)}/environment"
-        return self._wire.get(path, EnvironmentAnswer).environment
+        return self._wire.get(path, wire.fyke.versions.EnvironmentAnswer).environment
 
-    def withdraw(self, ref: str, version: str) -> VersionItem:
+    def withdraw(self, ref: str, version: str) -> wire.fyke.versions.VersionItem:
         """Withdraw a version."""
         path = f"{_worker_path(ref)}/versions/{segment(version)}/withdraw"
-        return self._wire.post(path, VersionItem, VersionNotice())
+        return self._wire.post(
+            path, wire.fyke.versions.VersionItem, wire.fyke.versions.VersionNotice()
+        )
 
-    def restore(self, ref: str, version: str) -> VersionItem:
+    def restore(self, ref: str, version: str) -> wire.fyke.versions.VersionItem:
         """Make a withdrawn version available again."""
         path = f"{_worker_path(ref)}/versions/{segment(version)}/restore"
-        return self._wire.post(path, VersionItem, {})
+        return self._wire.post(path, wire.fyke.versions.VersionItem, {})
 
     def delete_worker(self, ref: str) -> int:
         """Delete a worker; return how many of its waiting runs have failed because of it."""
-        return self._wire.delete(_worker_path(ref), DeletedWorker).ended_runs
+        return self._wire.delete(_worker_path(ref), wire.fyke.workers.DeletedWorker).ended_runs
 
     def estimate(
         self, ref: str, version: str = "", subtasks: int = 0, **system: object
-    ) -> EstimateReport:
+    ) -> wire.fyke.estimates.EstimateReport:
         """The probable usage and cost of a run; ``system`` as in an input."""
         query = {"version": version, "subtasks": subtasks, **system}
-        return self._wire.get(f"{_worker_path(ref)}/estimate", EstimateReport, query)
+        return self._wire.get(
+            f"{_worker_path(ref)}/estimate", wire.fyke.estimates.EstimateReport, query
+        )
 
     # --- accounts and keys -----------------------------------------------------------------
 
-    def account_info(self) -> v1.AccountInfo:
-        return self._wire.post("/api/v1/account/info", v1.AccountInfo, {})
+    def account_info(self) -> wire.v1.AccountInfo:
+        return self._wire.post("/api/v1/account/info", wire.v1.AccountInfo, {})
 
-    def account(self) -> OwnAccount:
+    def account(self) -> wire.fyke.accounts.OwnAccount:
         """The caller's account, with the secret that signs its callbacks."""
-        return self._wire.get("/api/fyke/account", OwnAccount)
+        return self._wire.get("/api/fyke/account", wire.fyke.accounts.OwnAccount)
 
-    def accounts(self) -> list[AccountItem]:
-        return self._wire.get("/api/fyke/accounts", AccountList).items
+    def accounts(self) -> list[wire.fyke.accounts.AccountItem]:
+        return self._wire.get("/api/fyke/accounts", wire.fyke.accounts.AccountList).items
 
-    def create_account(self, name: str) -> CreatedAccount:
-        return self._wire.post("/api/fyke/accounts", CreatedAccount, AccountToCreate(name))
+    def create_account(self, name: str) -> wire.fyke.accounts.CreatedAccount:
+        return self._wire.post(
+            "/api/fyke/accounts",
+            wire.fyke.accounts.CreatedAccount,
+            wire.fyke.accounts.AccountToCreate(name),
+        )
 
     def credit(
         self, account: str, usd: Decimal | str = "0", traffic_mb: Decimal | str = "0"
-    ) -> AccountItem:
+    ) -> wire.fyke.accounts.AccountItem:
         path = f"/api/fyke/accounts/{segment(account)}/credit"
-        return self._wire.post(path, AccountItem, Credit(str(usd), str(traffic_mb)))
+        return self._wire.post(
+            path,
+            wire.fyke.accounts.AccountItem,
+            wire.fyke.accounts.Credit(str(usd), str(traffic_mb)),
+        )
 
-    def change_plan(self, account: str, plan: str) -> AccountItem:
+    def change_plan(self, account: str, plan: str) -> wire.fyke.accounts.AccountItem:
         path = f"/api/fyke/accounts/{segment(account)}/plan"
-        return self._wire.put(path, AccountItem, PlanChange(plan))
+        return self._wire.put(
+            path, wire.fyke.accounts.AccountItem, wire.fyke.accounts.PlanChange(plan)
+        )
 
-    def caps(self) -> CapsReport:
-        return self._wire.get("/api/fyke/account/caps", CapsReport)
+    def caps(self) -> wire.fyke.caps.CapsReport:
+        return self._wire.get("/api/fyke/account/caps", wire.fyke.caps.CapsReport)
 
     def change_caps(
         self, run_cap: str | None = None, month_cap: str | None = None, account: str = ""
-    ) -> CapsReport:
+    ) -> wire.fyke.caps.CapsReport:
         """Caps in US dollars, "0" for no cap, None for unchanged; ``account``: for the operator."""
         path = f"/api/fyke/accounts/{segment(account)}" if account else "/api/fyke/account"
-        return self._wire.put(f"{path}/caps", CapsReport, CapsToChange(run_cap, month_cap))
+        return self._wire.put(
+            f"{path}/caps",
+            wire.fyke.caps.CapsReport,
+            wire.fyke.caps.CapsToChange(run_cap, month_cap),
+        )
 
     def create_key(
         self,
@@ -423,27 +403,27 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         expires_at: int = 0,
         rate_limit: int = 0,
         scopes: Sequence[str] = (),
-    ) -> CreatedKey:
+    ) -> wire.fyke.accounts.CreatedKey:
         """``scopes``: some of read, run, write, admin; empty for all."""
-        body = KeyToCreate(name, account, expires_at, rate_limit, list(scopes))
-        return self._wire.post("/api/fyke/keys", CreatedKey, body)
+        body = wire.fyke.accounts.KeyToCreate(name, account, expires_at, rate_limit, list(scopes))
+        return self._wire.post("/api/fyke/keys", wire.fyke.accounts.CreatedKey, body)
 
-    def list_keys(self, account: str = "") -> list[KeyItem]:
+    def list_keys(self, account: str = "") -> list[wire.fyke.accounts.KeyItem]:
         query = {"account": account} if account else {}
-        return self._wire.get("/api/fyke/keys", KeyItems, query).items
+        return self._wire.get("/api/fyke/keys", wire.fyke.accounts.KeyItems, query).items
 
     def revoke_key(self, id_or_name: str, account: str = "") -> None:
         query = {"account": account} if account else {}
         self._wire.delete(f"/api/fyke/keys/{segment(id_or_name)}", type(None), query)
 
-    def runners(self) -> list[RunnerItem]:
+    def runners(self) -> list[wire.fyke.overview.RunnerItem]:
         """The runners that are alive, for the operator."""
-        return self._wire.get("/api/fyke/runners", RunnerList).items
+        return self._wire.get("/api/fyke/runners", wire.fyke.overview.RunnerList).items
 
     # --- helpers ---------------------------------------------------------------------------
 
     def _start(self, path: str, body: Request) -> str:
-        return self._wire.post(path, v1.RunStarted, body).run_slug
+        return self._wire.post(path, wire.v1.RunStarted, body).run_slug
 
 
 def _worker_path(ref: str) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
+import contextlib
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode
 
-import httpx2
 import msgspec
 
 from fyke.client.errors import ApiError, Unreachable
+from fyke.client.loopback import LoopbackAnswer, LoopbackHttp, is_loopback, is_plain
 from fyke.kit.typed import decode
-from fyke.wire.fields import Request
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from fyke.wire.fields import Request
 
 T = TypeVar("T")
 
@@ -31,19 +37,31 @@ class Connection:
         self.base_url = base_url.rstrip("/")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._timeout = timeout
+        self._transport = transport
+        self._loopback = (
+            LoopbackHttp(self.base_url) if transport is None and is_plain(self.base_url) else None
+        )
+
+    @functools.cached_property
+    def _http(self) -> httpx2.Client:
+        import httpx2
+
         # Proxies in the environment are not used for a server on this machine.
-        self._http = httpx2.Client(
-            timeout=timeout, trust_env=not _is_loopback(self.base_url), transport=transport
+        return httpx2.Client(
+            timeout=self._timeout,
+            trust_env=not is_loopback(self.base_url),
+            transport=self._transport,
         )
 
     def close(self) -> None:
-        self._http.close()
+        if "_http" in self.__dict__:
+            self._http.close()
 
     def get(self, path: str, answer_type: type[T], query: Mapping[str, Any] | None = None) -> T:
-        return self._decode_data(answer_type, self._request("GET", path, params=_texts(query)))
+        return self._decode_data(answer_type, self._request("GET", _with_query(path, query)))
 
     def delete(self, path: str, answer_type: type[T], query: Mapping[str, Any] | None = None) -> T:
-        return self._decode_data(answer_type, self._request("DELETE", path, params=_texts(query)))
+        return self._decode_data(answer_type, self._request("DELETE", _with_query(path, query)))
 
     def put(self, path: str, answer_type: type[T], body: Request) -> T:
         return self._send("PUT", path, answer_type, body)
@@ -59,7 +77,7 @@ class Connection:
         *,
         extra_seconds: float = 0,
     ) -> T:
-        return self._send("POST", path, answer_type, body, timeout=self._timeout + extra_seconds)
+        return self._send("POST", path, answer_type, body, self._timeout + extra_seconds)
 
     def _send(
         self,
@@ -67,11 +85,12 @@ class Connection:
         path: str,
         answer_type: type[T],
         body: Mapping[str, Any] | Request,
-        **more: Any,
+        timeout: float | None = None,
     ) -> T:
         headers = {"content-type": "application/json"}
-        data = self._request(method, path, content=_encode(body), headers=headers, **more)
-        return self._decode_data(answer_type, data)
+        return self._decode_data(
+            answer_type, self._request(method, path, headers, _encode(body), timeout)
+        )
 
     def _decode_data(self, answer_type: type[T], data: bytes) -> T:
         try:
@@ -82,16 +101,43 @@ class Connection:
                 "use the client of the server's version"
             ) from None
 
-    def call(self, method: str, path: str, **more: Any) -> Any:
+    def call(self, method: str, path: str) -> Any:
         """``data`` of the answer. Raises ``ApiError`` or ``Unreachable``."""
-        return _decode(self._request(method, path, **more))
+        return _decode(self._request(method, path))
 
-    def _request(self, method: str, path: str, **more: Any) -> bytes:
-        headers = {**self._headers, **more.pop("headers", {})}
-        try:
-            response = self._http.request(method, self.base_url + path, headers=headers, **more)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise self._unreachable(error) from error
+    def post_form(self, path: str, form: Mapping[str, str], files: Mapping[str, Any]) -> Any:
+        """``data`` of the answer to a multipart form."""
+        with self._errors_of_httpx():
+            response = self._http.post(
+                self.base_url + path, data=form, files=files, headers=self._headers
+            )
+        return _decode(
+            _data(response.status_code, response.headers, response.content, self.base_url)
+        )
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        timeout: float | None = None,
+    ) -> bytes:
+        headers = {**self._headers, **(headers or {})}
+        timeout = timeout or self._timeout
+        response: httpx2.Response | LoopbackAnswer
+        if self._loopback is None:
+            with self._errors_of_httpx():
+                response = self._http.request(
+                    method, self.base_url + path, headers=headers, content=body, timeout=timeout
+                )
+        else:
+            try:
+                response = self._loopback.request(method, path, headers, body, timeout)
+            except TimeoutError as error:
+                raise self._too_slow() from error
+            except (OSError, HTTPException, ValueError) as error:
+                raise self._unreachable(error) from error
         return _data(response.status_code, response.headers, response.content, self.base_url)
 
     def download(self, url: str, path: Path) -> int:
@@ -102,7 +148,7 @@ class Connection:
         partial = path.with_name(f".{path.name}.part-{os.getpid()}")
         size = 0
         try:
-            with self._http.stream("GET", url) as response:
+            with self._errors_of_httpx(), self._http.stream("GET", url) as response:
                 if response.status_code != 200:
                     _data(response.status_code, response.headers, response.read(), url)
                     raise Unreachable(f"{url} answered {response.status_code} instead of a file")
@@ -110,15 +156,25 @@ class Connection:
                     for chunk in response.iter_bytes():
                         size += file.write(chunk)
             partial.replace(path)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise self._unreachable(error) from error
         finally:
             partial.unlink(missing_ok=True)
         return size
 
+    @contextlib.contextmanager
+    def _errors_of_httpx(self) -> Iterator[None]:
+        import httpx2
+
+        try:
+            yield
+        except httpx2.TimeoutException as error:
+            raise self._too_slow() from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise self._unreachable(error) from error
+
+    def _too_slow(self) -> Unreachable:
+        return Unreachable(f"{self.base_url} did not answer within {self._timeout:g} s")
+
     def _unreachable(self, error: Exception) -> Unreachable:
-        if isinstance(error, httpx2.TimeoutException):
-            return Unreachable(f"{self.base_url} did not answer within {self._timeout:g} s")
         return Unreachable(f"{self.base_url} cannot be reached: {error or type(error).__name__}")
 
 
@@ -127,8 +183,8 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _texts(query: Mapping[str, Any] | None) -> dict[str, str]:
-    return {name: str(value) for name, value in (query or {}).items()}
+def _with_query(path: str, query: Mapping[str, Any] | None) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
 
 
 class _Envelope(msgspec.Struct):
@@ -157,13 +213,3 @@ def _data(status: int, headers: Mapping[str, str], content: bytes, source: str) 
         request_id=headers.get("x-request-id", ""),
         retry_after=int(retry_after) if retry_after.isdecimal() else 0,
     )
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

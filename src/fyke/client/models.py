@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fyke.wire import v1
+from fyke import wire
 
 Row = dict[str, Any]
 
@@ -20,9 +20,9 @@ class RunRequest:
     version: str = ""
     callback_url: str = ""
 
-    def wire(self, **more: Any) -> v1.StartRun:
+    def body(self, **more: Any) -> wire.v1.StartRun:
         """The body of the request; ``more``: members about the answer."""
-        return v1.StartRun(
+        return wire.v1.StartRun(
             scraper_slug=self.worker,
             input=self.input(),
             version=self.version or None,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from fyke import wire
 from fyke.client.connection import Connection, segment
-from fyke.wire.fyke.uploads import GitUpload, PublishedUpload, UploadItem, UploadPublication
-from fyke.wire.fyke.workers import BuildsAllowed, BuildsChange
 
 
 class PublishingCalls:
@@ -14,31 +13,35 @@ class PublishingCalls:
 
     _wire: Connection
 
-    def upload_git(self, url: str, ref: str = "", folder: str = "") -> UploadItem:
+    def upload_git(self, url: str, ref: str = "", folder: str = "") -> wire.fyke.uploads.UploadItem:
         """Start fetching and checking a repository."""
-        body = GitUpload(url, ref, folder)
-        return self._wire.post("/api/fyke/uploads/git", UploadItem, body)
+        body = wire.fyke.uploads.GitUpload(url, ref, folder)
+        return self._wire.post("/api/fyke/uploads/git", wire.fyke.uploads.UploadItem, body)
 
-    def upload(self, upload: str) -> UploadItem:
-        return self._wire.get(f"/api/fyke/uploads/{segment(upload)}", UploadItem)
+    def upload(self, upload: str) -> wire.fyke.uploads.UploadItem:
+        return self._wire.get(f"/api/fyke/uploads/{segment(upload)}", wire.fyke.uploads.UploadItem)
 
     def publish_upload(
         self, upload: str, *, name: str = "", title: str = "", public: bool | None = None
-    ) -> PublishedUpload:
-        body = UploadPublication(name, title, UNSET if public is None else public)
+    ) -> wire.fyke.uploads.PublishedUpload:
+        body = wire.fyke.uploads.UploadPublication(name, title, UNSET if public is None else public)
         path = f"/api/fyke/uploads/{segment(upload)}/publish"
-        return self._wire.post(path, PublishedUpload, body)
+        return self._wire.post(path, wire.fyke.uploads.PublishedUpload, body)
 
     def remove_upload(self, upload: str) -> None:
         """Delete an upload; versions published from it stay."""
         self._wire.delete(f"/api/fyke/uploads/{segment(upload)}", type(None))
 
-    def builds(self, worker: str) -> BuildsAllowed:
-        return self._wire.get(_builds_path(worker), BuildsAllowed)
+    def builds(self, worker: str) -> wire.fyke.workers.BuildsAllowed:
+        return self._wire.get(_builds_path(worker), wire.fyke.workers.BuildsAllowed)
 
-    def allow_builds(self, worker: str, *, allowed: bool) -> BuildsAllowed:
+    def allow_builds(self, worker: str, *, allowed: bool) -> wire.fyke.workers.BuildsAllowed:
         """Allow or forbid builds, for the operator only."""
-        return self._wire.put(_builds_path(worker), BuildsAllowed, BuildsChange(allowed))
+        return self._wire.put(
+            _builds_path(worker),
+            wire.fyke.workers.BuildsAllowed,
+            wire.fyke.workers.BuildsChange(allowed),
+        )
 
 
 def _builds_path(worker: str) -> str:

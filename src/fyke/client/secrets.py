@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fyke import wire
 from fyke.client.connection import Connection, segment
-from fyke.wire.fyke.secrets import SecretValue, WorkerSecret, WorkerSecretList
 
 
 class SecretCalls:
@@ -11,13 +11,15 @@ class SecretCalls:
 
     _wire: Connection
 
-    def secrets(self, worker: str) -> WorkerSecretList:
-        return self._wire.get(_secrets_path(worker), WorkerSecretList)
+    def secrets(self, worker: str) -> wire.fyke.secrets.WorkerSecretList:
+        return self._wire.get(_secrets_path(worker), wire.fyke.secrets.WorkerSecretList)
 
-    def set_secret(self, worker: str, name: str, value: str) -> WorkerSecret:
+    def set_secret(self, worker: str, name: str, value: str) -> wire.fyke.secrets.WorkerSecret:
         """Set a secret, or replace its value."""
         path = f"{_secrets_path(worker)}/{segment(name)}"
-        return self._wire.put(path, WorkerSecret, SecretValue(value))
+        return self._wire.put(
+            path, wire.fyke.secrets.WorkerSecret, wire.fyke.secrets.SecretValue(value)
+        )
 
     def delete_secret(self, worker: str, name: str) -> None:
         self._wire.delete(f"{_secrets_path(worker)}/{segment(name)}", type(None))

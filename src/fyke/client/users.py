@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
+from fyke import wire
 from fyke.client.connection import Connection, segment
-from fyke.wire.fyke.accounts import AccountSelector
-from fyke.wire.fyke.users import (
-    AccountUser,
-    Invitation,
-    RoleChange,
-    UserItem,
-    UserLink,
-    UserList,
-    UserToInvite,
-)
 
 USERS = "/api/fyke/users"
 
@@ -22,26 +13,32 @@ class UserCalls:
 
     _wire: Connection
 
-    def users(self, account: str = "") -> list[UserItem]:
-        return self._wire.get(USERS, UserList, _account_query(account)).items
+    def users(self, account: str = "") -> list[wire.fyke.users.UserItem]:
+        return self._wire.get(USERS, wire.fyke.users.UserList, _account_query(account)).items
 
-    def invite_user(self, name: str, role: str = "member", account: str = "") -> Invitation:
+    def invite_user(
+        self, name: str, role: str = "member", account: str = ""
+    ) -> wire.fyke.users.Invitation:
         """Add a user, with a link for choosing a password."""
-        body = UserToInvite(account, name=name, role=role)
-        return self._wire.post(USERS, Invitation, body)
+        body = wire.fyke.users.UserToInvite(account, name=name, role=role)
+        return self._wire.post(USERS, wire.fyke.users.Invitation, body)
 
-    def change_role(self, name: str, role: str, account: str = "") -> AccountUser:
-        body = RoleChange(account, role=role)
-        return self._wire.put(f"{USERS}/{segment(name)}/role", AccountUser, body)
+    def change_role(self, name: str, role: str, account: str = "") -> wire.fyke.users.AccountUser:
+        body = wire.fyke.users.RoleChange(account, role=role)
+        return self._wire.put(f"{USERS}/{segment(name)}/role", wire.fyke.users.AccountUser, body)
 
-    def disable_user(self, name: str, account: str = "") -> AccountUser:
+    def disable_user(self, name: str, account: str = "") -> wire.fyke.users.AccountUser:
         return self._wire.post(
-            f"{USERS}/{segment(name)}/disable", AccountUser, AccountSelector(account)
+            f"{USERS}/{segment(name)}/disable",
+            wire.fyke.users.AccountUser,
+            wire.fyke.accounts.AccountSelector(account),
         )
 
-    def enable_user(self, name: str, account: str = "") -> AccountUser:
+    def enable_user(self, name: str, account: str = "") -> wire.fyke.users.AccountUser:
         return self._wire.post(
-            f"{USERS}/{segment(name)}/enable", AccountUser, AccountSelector(account)
+            f"{USERS}/{segment(name)}/enable",
+            wire.fyke.users.AccountUser,
+            wire.fyke.accounts.AccountSelector(account),
         )
 
     def remove_user(self, name: str, account: str = "") -> None:
@@ -51,9 +48,9 @@ class UserCalls:
         """Switch off the second factor of a user of any account, for the operator."""
         self._wire.delete(f"{USERS}/{segment(name)}/second-factor", type(None))
 
-    def link_user(self, name: str) -> UserLink:
+    def link_user(self, name: str) -> wire.fyke.users.UserLink:
         """Create a link for choosing a new password; it replaces an older one."""
-        return self._wire.post(f"{USERS}/{segment(name)}/link", UserLink, {})
+        return self._wire.post(f"{USERS}/{segment(name)}/link", wire.fyke.users.UserLink, {})
 
 
 def _account_query(account: str) -> dict[str, str]:

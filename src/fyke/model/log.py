@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+MAX_LISTED_LINES = 1_000  # of one page
+MAX_SEARCHED_TEXT = 1_000  # characters that may be searched for
+
 
 class LogType(IntEnum):
     """Severity, as numbered on the wire."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from fyke.model.log import NewLogEntry
 
 ROW_ID = "__coreclaw_data_id__"
 UPSERT_KEY = "__coreclaw_upsert_key__"
 UPSERT_VALUE = "__coreclaw_upsert_value__"
-
-# Formats of an export, in the order in which they are offered.
-FormatName = Literal["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
 
 MAX_ROW_BYTES = 8 * 2**20
 MAX_RUN_ROWS = 1_000_000

@@ -73,6 +73,8 @@ SUCCESS = End(Outcome.SUCCEEDED)
 
 MIN_GAP_MS = 3000  # shorter differences are the time that ending an attempt takes
 MAX_PAUSE_MS = 60_000  # the longest pause before a returned subtask is tried again
+MAX_LISTED_SUBTASKS = 100  # of one page
+MAX_SHARE_DAYS = 365  # validity of a share link
 
 
 class SubtaskState(StrEnum):

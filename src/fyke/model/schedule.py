@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DEFAULT_ZONE = "UTC"
+MAX_NEXT_TIMES = 100  # in one request
 
 
 class ScheduleKind(StrEnum):

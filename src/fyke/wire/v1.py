@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from fyke.domain.billing.pricing import format_balance, format_usage
 from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.workers.parameters import DEVICES
-from fyke.model.results import FormatName
+from fyke.model.formats import FormatName
 from fyke.model.run import Origin
 from fyke.reasons import ReasonCode
 from fyke.wire.common import Count, OriginName, Ulid, UnixSeconds, Usd

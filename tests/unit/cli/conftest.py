@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from typer import testing
 
-import fyke.cli.main  # noqa: F401 - first, for commands are listed in the order of their import
 from support.prepared import rows_in, state_in
 
 # building the tree of all commands takes longer than most commands

@@ -1,9 +1,6 @@
-"""The whole command line: help, examples, JSON, usage errors and imports."""
+"""The whole command line: help, examples, JSON and usage errors."""
 
 from __future__ import annotations
-
-import subprocess
-import sys
 
 import pytest
 from typer.main import get_command
@@ -43,22 +40,6 @@ def test_commands_for_scripts_exist() -> None:
         "fyke config show",
     } <= set(COMMANDS)
     assert not any("local-work" in path for path in COMMANDS)
-
-
-@pytest.mark.slow
-def test_help_imports_no_large_libraries() -> None:
-    code = (
-        "import sys\n"
-        "from fyke.cli.main import app\n"
-        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'httpx2', 'sqlalchemy', 'alembic', 'starlette', 'uvicorn', 'rich.table',\n"
-        "         'msgspec', 'fyke.settings', 'fyke.client', 'fyke.app.runtime', 'fyke.domain'}\n"
-        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stderr.strip() == "[]"
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from fyke.console.view import View
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.service import Runs
-from fyke.domain.runs.sharing import MAX_DAYS, Shares
+from fyke.domain.runs.sharing import Shares
 from fyke.domain.tasks.service import Tasks
 from fyke.errors import InvalidRequest
-from fyke.model.run import Origin
+from fyke.model.run import MAX_SHARE_DAYS, Origin
 
 SHARE_DAYS = 7
 
@@ -96,6 +96,6 @@ class RunActionPages:
             shares=[(share, f"{view.visit.origin}/shared/{token}") for share, token in shares],
             faults=faults,
             typed=typed,
-            max_days=MAX_DAYS,
+            max_days=MAX_SHARE_DAYS,
             days=SHARE_DAYS,
         )

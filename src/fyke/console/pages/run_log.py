@@ -15,10 +15,10 @@ from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.accounts.link_issuers import issuer_of
 from fyke.domain.logs import ansi
-from fyke.domain.logs.reading import MAX_TEXT, LogPage, LogPosition, LogReader
+from fyke.domain.logs.reading import LogPage, LogPosition, LogReader
 from fyke.domain.logs.service import RunLogs
 from fyke.errors import NotFound
-from fyke.model.log import LogFilter, LogType
+from fyke.model.log import MAX_SEARCHED_TEXT, LogFilter, LogType
 
 LINES = 500
 AROUND = 100  # lines before the one that a link names
@@ -70,7 +70,7 @@ def read(query: QueryParams) -> LogAddress:
     level = _number(query, "level") or LogType.DEBUG
     return LogAddress(
         level=min(max(level, LogType.DEBUG), LogType.ERROR),
-        search=query.get("search", "")[:MAX_TEXT],
+        search=query.get("search", "")[:MAX_SEARCHED_TEXT],
         after=_number(query, "after"),
         before=_number(query, "before"),
         line=_number(query, "line") or 0,

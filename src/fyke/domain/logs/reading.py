@@ -14,10 +14,8 @@ from fyke.contracts.state import Storage
 from fyke.domain.access import existing_run, own_run
 from fyke.errors import InvalidFields, NotFound
 from fyke.model.account import Caller
-from fyke.model.log import LogEntry, LogExcerpt, LogFilter
+from fyke.model.log import MAX_LISTED_LINES, MAX_SEARCHED_TEXT, LogEntry, LogExcerpt, LogFilter
 
-MAX_LINES = 1_000
-MAX_TEXT = 1_000  # characters that may be searched for
 CUT = 2_000  # characters of a line that a page shows
 SECONDS = 0.25
 _STEP = 20_000  # entries that one statement scans when a filter is set
@@ -59,7 +57,7 @@ class LogReader:
         position: LogPosition = LogPosition(),
         log_filter: LogFilter = LogFilter(),  # noqa: B008 - frozen
         *,
-        limit: int = MAX_LINES,
+        limit: int = MAX_LISTED_LINES,
         cut: int = CUT,
     ) -> LogPage:
         """A page of the log. Raises ``RunNotFound``, also for another account's run, and
@@ -74,13 +72,13 @@ class LogReader:
         position: LogPosition,
         log_filter: LogFilter,
         *,
-        limit: int = MAX_LINES,
+        limit: int = MAX_LISTED_LINES,
         cut: int = CUT,
     ) -> LogPage:
         """Like ``page``, for requests that are already authorised."""
-        if len(log_filter.text) > MAX_TEXT:
-            raise InvalidFields(f"must have at most {MAX_TEXT} characters", field="search")
-        limit = min(max(limit, 1), MAX_LINES)
+        if len(log_filter.text) > MAX_SEARCHED_TEXT:
+            raise InvalidFields(f"must have at most {MAX_SEARCHED_TEXT} characters", field="search")
+        limit = min(max(limit, 1), MAX_LISTED_LINES)
         count = await self._results.log_count(run_id)
         scan = _LogScan(self._results, run_id, log_filter, limit, cut)
         if position.after is not None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from fyke.model.log import LogEntry
+if TYPE_CHECKING:
+    from fyke.model.log import LogEntry
 
 _LEVELS = {1: "DEBUG", 2: "INFO", 3: "WARN", 4: "ERROR"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

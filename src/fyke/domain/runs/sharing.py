@@ -19,9 +19,8 @@ from fyke.errors import InvalidFields, NotFound, Refused
 from fyke.kit.ids import is_ulid, new_ulid
 from fyke.model.account import Caller, Scope
 from fyke.model.audit import AuditAction
-from fyke.model.run import Run, Share
+from fyke.model.run import MAX_SHARE_DAYS, Run, Share
 
-MAX_DAYS = 365
 MAX_SHARES = 50  # of one run
 _DAY_MS = 24 * 3600 * 1000
 _SIGNATURE_BYTES = 24
@@ -53,8 +52,8 @@ class Shares:
         shows, ``RunNotFound``, ``InvalidFields``, and ``Refused`` when the run has the maximum.
         """
         require_editor(caller, "Sharing runs")
-        if not 1 <= days <= MAX_DAYS:
-            raise InvalidFields(f"must be 1 to {MAX_DAYS}", field="days")
+        if not 1 <= days <= MAX_SHARE_DAYS:
+            raise InvalidFields(f"must be 1 to {MAX_SHARE_DAYS}", field="days")
 
         def work(tx: Transaction) -> Share:
             own_run(tx, caller, run_id)

@@ -8,9 +8,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.runs.summary import summary_of_text
 from fyke.model.account import Caller
-from fyke.model.run import Attempt, Subtask
-
-MAX_PAGE_SIZE = 100
+from fyke.model.run import MAX_LISTED_SUBTASKS, Attempt, Subtask
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class SubtaskReader:
         self, caller: Caller, run_id: str, *, offset: int, limit: int
     ) -> tuple[int, list[SubtaskView]]:
         """Total count, and one page by ordinal. Raises ``RunNotFound``."""
-        limit = min(max(limit, 1), MAX_PAGE_SIZE)
+        limit = min(max(limit, 1), MAX_LISTED_SUBTASKS)
 
         def work(tx: Transaction) -> tuple[int, list[Subtask], list[Attempt]]:
             run = own_run(tx, caller, run_id)

@@ -28,9 +28,7 @@ from fyke.domain.schedules.times import first_after, times_after, zone
 from fyke.errors import Conflict, InvalidRequest, NotFound, UserMissing
 from fyke.model.account import Account, Caller
 from fyke.model.audit import AuditAction
-from fyke.model.schedule import DEFAULT_ZONE, Fire, Schedule, ScheduleSpec
-
-MAX_TIMES = 100
+from fyke.model.schedule import DEFAULT_ZONE, MAX_NEXT_TIMES, Fire, Schedule, ScheduleSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +133,8 @@ class Schedules:
         """The next ``count`` times of a task's schedule, or of ``spec`` instead; for a disabled
         schedule as if it were enabled now.
         """
-        if not 1 <= count <= MAX_TIMES:
-            raise InvalidRequest(f"must be 1 to {MAX_TIMES}", field="count")
+        if not 1 <= count <= MAX_NEXT_TIMES:
+            raise InvalidRequest(f"must be 1 to {MAX_NEXT_TIMES}", field="count")
 
         def work(tx: Transaction) -> tuple[Schedule | None, Account, int]:
             task = own_task(tx, caller, task_id)

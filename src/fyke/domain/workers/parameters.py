@@ -10,12 +10,14 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fyke.errors import InvalidRequest
 from fyke.model.billing import MICROS
 from fyke.model.run import RunLimits
-from fyke.model.worker import SystemDefaults
+
+if TYPE_CHECKING:
+    from fyke.model.worker import SystemDefaults
 
 # memory in MB to the default CPU share in cores
 DEVICES: dict[int, float] = {512: 0.125, 1024: 0.25, 2048: 0.5, 4096: 1, 8192: 2, 16384: 4}

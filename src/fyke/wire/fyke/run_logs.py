@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, field
 
-from fyke.domain.logs.reading import MAX_LINES, MAX_TEXT
-from fyke.model.log import LogType
+from fyke.model.log import MAX_LISTED_LINES, MAX_SEARCHED_TEXT, LogType
 from fyke.wire.common import Count, Items, UnixMs
 from fyke.wire.fields import Answer, Integer, ParsedBy, Request, to_text
 from fyke.wire.v1 import LogSeverity
@@ -42,9 +41,11 @@ class LogPageQuery(Request):
         ),
     ] = int(LogType.DEBUG)
     search: Annotated[
-        str, Meta(max_length=MAX_TEXT, description="part of the entry"), ParsedBy(to_text)
+        str, Meta(max_length=MAX_SEARCHED_TEXT, description="part of the entry"), ParsedBy(to_text)
     ] = ""
-    limit: Annotated[Integer, Meta(ge=1, le=MAX_LINES, description="entries of a page")] = MAX_LINES
+    limit: Annotated[Integer, Meta(ge=1, le=MAX_LISTED_LINES, description="entries of a page")] = (
+        MAX_LISTED_LINES
+    )
 
 
 # --- answers -------------------------------------------------------------------------------

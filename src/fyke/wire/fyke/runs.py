@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.runs.sharing import MAX_DAYS
-from fyke.domain.runs.subtask_reader import MAX_PAGE_SIZE
 from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import gb_seconds
-from fyke.model.run import BlockedSite, Outcome, SubtaskState
+from fyke.model.run import MAX_LISTED_SUBTASKS, MAX_SHARE_DAYS, BlockedSite, Outcome, SubtaskState
 from fyke.reasons import HintCode, ReasonCode, cause, next_step, sentence
 from fyke.wire.common import Count, ExactUsd, Items, UnixMs, UnixSeconds, Usd, known_values
 from fyke.wire.fields import Answer, Boolean, Integer, Request
@@ -52,13 +50,15 @@ _WAITS = [
 
 class SubtaskQuery(Request):
     offset: Annotated[Integer, Meta(ge=0, description="number of the first subtask, from 0")] = 0
-    limit: Annotated[Integer, Meta(ge=1, le=MAX_PAGE_SIZE, description="subtasks of a page")] = (
-        MAX_PAGE_SIZE
-    )
+    limit: Annotated[
+        Integer, Meta(ge=1, le=MAX_LISTED_SUBTASKS, description="subtasks of a page")
+    ] = MAX_LISTED_SUBTASKS
 
 
 class ShareToCreate(Request):
-    days: Annotated[Integer, Meta(ge=1, le=MAX_DAYS, description="days that the link is valid")] = 7
+    days: Annotated[
+        Integer, Meta(ge=1, le=MAX_SHARE_DAYS, description="days that the link is valid")
+    ] = 7
     rows: Annotated[Boolean, Meta(description="whether the link shows the rows")] = True
     log: Annotated[Boolean, Meta(description="whether the link shows the log")] = False
 

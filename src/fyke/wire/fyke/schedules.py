@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, field
 
 from fyke.domain.schedules.rules import MAX_CRON, MAX_INTERVAL_S, MIN_INTERVAL_S
-from fyke.domain.schedules.service import MAX_TIMES
 from fyke.domain.schedules.times import zone
-from fyke.model.schedule import FireState, LatePolicy, OverlapPolicy, ScheduleKind, ScheduleSpec
+from fyke.model.schedule import (
+    MAX_NEXT_TIMES,
+    FireState,
+    LatePolicy,
+    OverlapPolicy,
+    ScheduleKind,
+    ScheduleSpec,
+)
 from fyke.wire.common import Count, Page
 from fyke.wire.fields import (
     Answer,
@@ -124,7 +130,7 @@ class TimesQuery(TimingFields, kw_only=True):
         DocumentedAs(ScheduleKind),
         ParsedBy(ToChoice(ScheduleKind, optional=True)),
     ] = None
-    count: Annotated[Integer, Meta(ge=1, le=MAX_TIMES)] = 10
+    count: Annotated[Integer, Meta(ge=1, le=MAX_NEXT_TIMES)] = 10
 
 
 class TimeZone(Request):

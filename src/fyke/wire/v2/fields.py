@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
-from fyke.model.results import FormatName
+from fyke.model.formats import FormatName
 from fyke.wire.fields import (
     MAX_PAGE_INDEX,
     Boolean,

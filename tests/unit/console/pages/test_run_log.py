@@ -9,9 +9,9 @@ from starlette.datastructures import QueryParams
 
 from fyke.console.pages.run_frame import RunFrame
 from fyke.console.pages.run_log import AROUND, LINES, LogAddress, _adjacent_pages, _position, read
-from fyke.domain.logs.reading import MAX_TEXT, LogPage, LogPosition
+from fyke.domain.logs.reading import LogPage, LogPosition
 from fyke.errors import NotFound
-from fyke.model.log import LogExcerpt
+from fyke.model.log import MAX_SEARCHED_TEXT, LogExcerpt
 from support.views import view_of
 
 
@@ -38,7 +38,7 @@ def page(first: int, last: int, *, count: int = 2000, reached: int = 0, complete
         ("level=0&line=-5&after=x", LogAddress()),
         ("level=9", LogAddress(4)),
         ("level=\u0663&before=1234567890", LogAddress()),  # digits of other scripts, ten digits
-        ("search=" + "y" * (MAX_TEXT + 1), LogAddress(search="y" * MAX_TEXT)),
+        ("search=" + "y" * (MAX_SEARCHED_TEXT + 1), LogAddress(search="y" * MAX_SEARCHED_TEXT)),
     ],
 )
 def test_invalid_values_are_ignored(query: str, address: LogAddress) -> None:

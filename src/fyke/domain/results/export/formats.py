@@ -26,7 +26,8 @@ from fyke.domain.results.export.markup import HtmlWriter, XmlWriter
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.rss import RssWriter
 from fyke.errors import InvalidRequest, Unavailable
-from fyke.model.results import FormatName, Header, Row
+from fyke.model.formats import FormatName
+from fyke.model.results import Header, Row
 
 PREFIX = "fyke-export-"  # of the folders of workbooks
 _BLOCK = 256 * 1024

@@ -12,7 +12,8 @@ from fyke.domain.results.export import formats
 from fyke.domain.results.export.formats import FORMATS, file_name, parse_format, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.errors import InvalidRequest, Unavailable
-from fyke.model.results import FormatName, Row
+from fyke.model.formats import FormatName
+from fyke.model.results import Row
 from support.exports import RUN, exported, headers, in_pages, rows_of
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,53 @@
+"""Converts the usual values of options and arguments without pydantic.
+
+Typer imports pydantic to convert any value, and this import takes longer than a command. Texts,
+integers and choices in their usual form are converted here, with the same result. Typer converts
+all other values, and reports errors.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any
+
+_INTEGER = re.compile("[0-9]{1,18}")
+TYPER = object()  # the value is left to Typer
+
+
+def convert_without_pydantic(param: Any) -> Any:
+    """Change and return the parameter of a command: it converts the usual values itself."""
+    if "process_value" in vars(param):
+        return param
+    by_typer = param.process_value
+
+    def process_value(ctx: Any, value: Any) -> Any:
+        converted = usual_value(param, value)
+        if converted is TYPER:
+            return by_typer(ctx, value)
+        return param.callback(ctx, param, converted) if param.callback else converted
+
+    param.process_value = process_value
+    return param
+
+
+def usual_value(param: Any, value: Any) -> Any:
+    """The value that Typer makes of ``value``, ``TYPER`` if only Typer knows it."""
+    descriptor = getattr(param, "type_descriptor", None)  # Typer does not document it
+    if descriptor is None or descriptor.parameter_info.parser is not None:
+        return TYPER
+    if value is None:
+        return TYPER if param.required or param.multiple or param.nargs != 1 else None
+    kind = descriptor.annotation
+    if kind is str and type(value) is str:
+        return value
+    if kind is int and (type(value) is int or (type(value) is str and _INTEGER.fullmatch(value))):
+        number = int(value)
+        least, most = param.min, param.max
+        in_range = (least is None or number >= least) and (most is None or number <= most)
+        return number if in_range else TYPER
+    if kind == list[str] and isinstance(value, list | tuple):
+        return [*value] if value and all(type(item) is str for item in value) else TYPER
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value) if value in [*kind] else TYPER
+    return TYPER
