@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 ROW = re.compile(r"^\| `([a-z0-9-]+)` \| (\S.*) \|$", re.MULTILINE)
+PINS = sorted([*ROOT.glob("requirements/*.txt"), *ROOT.glob("bench/peers/*.txt")])
 NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -33,9 +34,13 @@ def test_every_dependency_is_explained() -> None:
     assert set(reasons) == declared()
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "test.txt", "build.txt", "bootstrap.txt"])
-def test_every_package_has_one_version_and_its_hashes(name: str) -> None:
-    text = (ROOT / "requirements" / name).read_text("utf-8").replace("\\\n", " ")
+def test_the_pins_are_found() -> None:
+    assert {path.name for path in PINS} >= {"runtime.txt", "bootstrap.txt", "prefect.txt"}
+
+
+@pytest.mark.parametrize("path", PINS, ids=lambda path: path.name)
+def test_every_package_has_one_version_and_its_hashes(path: Path) -> None:
+    text = path.read_text("utf-8").replace("\\\n", " ")
     lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     assert len(lines) > 0
     for package, *rest in lines:
