@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 from fyke.domain.results.export.formats import FORMATS, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.headers import headers_from_rows
-from fyke.model.results import Row
+from fyke.model.results import Row, RowBlock
 
-PAGE = 1024
+PAGE = 4096
 RUN = "01KSFDS8XWTJME33C08XMCR6B9"
 
 
@@ -41,18 +41,19 @@ def make_row(position: int) -> Row:
 
 
 class Rows:
-    """Pages of rows, created on demand; ``seconds`` is the time for creating them."""
+    """Blocks of rows, created on demand; ``seconds`` is the time for creating them."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self.seconds = 0.0
 
-    async def pages(self) -> AsyncIterator[list[Row]]:
+    async def blocks(self) -> AsyncIterator[RowBlock]:
         for start in range(1, self._count + 1, PAGE):
             started = time.perf_counter()
-            page = [make_row(n) for n in range(start, min(start + PAGE, self._count + 1))]
+            positions = range(start, min(start + PAGE, self._count + 1))
+            block = RowBlock.of(positions, [make_row(n).data for n in positions])
             self.seconds += time.perf_counter() - started
-            yield page
+            yield block
 
 
 async def run(name: str, count: int) -> tuple[float, int]:
@@ -62,7 +63,7 @@ async def run(name: str, count: int) -> tuple[float, int]:
     columns = headers_from_rows([make_row(1)]) if FORMATS[name].max_columns else None
     size = 0
     meta = ExportMeta(RUN, "Benchmark", 0)
-    async for piece in write(FORMATS[name], columns, rows.pages(), meta):
+    async for piece in write(FORMATS[name], columns, rows.blocks(), meta):
         size += len(piece)
     return time.perf_counter() - started - rows.seconds, size
 

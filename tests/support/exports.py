@@ -20,8 +20,7 @@ def rows_of(*values: dict[str, Any] | bytes) -> list[Row]:
 
 
 def block_of(rows: Sequence[Row]) -> RowBlock:
-    data = b",".join(row.data for row in rows)
-    return RowBlock([row.position for row in rows], b"[%s]" % data)
+    return RowBlock.of([row.position for row in rows], [row.data for row in rows])
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -37,9 +36,9 @@ def keys_of(rows: Iterable[Row]) -> list[Header]:
     return headers(*dict.fromkeys(key for row in rows for key in json.loads(row.data)))
 
 
-async def in_pages(rows: Sequence[Row], size: int = 2) -> AsyncIterator[list[Row]]:
+async def in_pages(rows: Sequence[Row], size: int = 2) -> AsyncIterator[RowBlock]:
     for start in range(0, len(rows), size):
-        yield list(rows[start : start + size])
+        yield block_of(rows[start : start + size])
 
 
 async def exported(

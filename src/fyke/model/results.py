@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+import msgspec
 
 from fyke.model.log import NewLogEntry
 
@@ -13,6 +16,8 @@ UPSERT_VALUE = "__coreclaw_upsert_value__"
 MAX_ROW_BYTES = 8 * 2**20
 MAX_RUN_ROWS = 1_000_000
 MAX_RUN_ROW_BYTES = 2**30
+
+_texts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +41,21 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RowBlock:
-    """The positions of some rows, in order, and a JSON array of their data."""
+    """The positions of some rows, and a JSON array of their data."""
 
     positions: list[int]
     data: bytes
+
+    @classmethod
+    def of(cls, positions: Iterable[int], texts: Iterable[bytes]) -> RowBlock:
+        return cls(list(positions), b"[%s]" % b",".join(texts))
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def texts(self) -> list[bytes]:
+        """The data of each row."""
+        return list(map(bytes, _texts(self.data)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from fyke.domain.results.query.orders import OrderRequest, RowOrder, RowOrders
 from fyke.domain.results.query.shape import Shape
 from fyke.domain.workers import output_schema
 from fyke.errors import InvalidFields, InvalidRequest
+from fyke.kit.read_ahead import read_ahead
 from fyke.model.account import Caller
 from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.model.run import Run
@@ -70,7 +71,7 @@ class RunResults:
     def __init__(self, storage: Storage, results: Results, scratch: Path | None = None) -> None:
         self._storage = storage
         self._results = results
-        self._orders = RowOrders(self._blocks, scratch)
+        self._orders = RowOrders(self.walk, scratch)
 
     async def page(
         self,
@@ -255,55 +256,46 @@ class RunResults:
             OrderRequest(run.account_id, run.id, source.hidden, selection, ended, bound)
         )
 
-    async def walk_selected(self, source: RunRows, query: Query) -> AsyncGenerator[list[Row], None]:
+    async def walk_selected(self, source: RunRows, query: Query) -> AsyncGenerator[RowBlock, None]:
         """Like ``walk``, but only the selected rows, in their order and form."""
         if query.selection.plain:
-            pages = self.walk(source.run.id, source.hidden)
+            blocks = self.walk(source.run.id, source.hidden)
         else:
             order = await self._order(source, query.selection)
-            pages = self._walk_at(source.run.id, order.positions)
+            blocks = self._walk_at(source.run.id, order.positions)
         shape = Shape(query.form)
-        async with aclosing(pages):
-            async for rows in pages:
-                shaped = rows
+        async with aclosing(read_ahead(blocks)) as ahead:
+            async for block in ahead:
+                shaped = block
                 if not query.form.plain:
-                    shaped = await asyncio.to_thread(shape.rows, rows)
+                    shaped = await asyncio.to_thread(shape.block, block)
                 if shaped:
                     yield shaped
 
     async def _walk_at(
         self, run_id: str, positions: Sequence[int]
-    ) -> AsyncGenerator[list[Row], None]:
+    ) -> AsyncGenerator[RowBlock, None]:
         begin, limit = 0, _FIRST_CHUNK
         while begin < len(positions):
             rows = await self._results.rows_at(run_id, positions[begin : begin + limit])
             begin += limit
             if rows:
-                yield rows
-                limit = _next_limit(rows, limit)
+                block = RowBlock.of([row.position for row in rows], [row.data for row in rows])
+                yield block
+                limit = _limit_after(block, limit, _MAX_ROWS)
 
-    async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[list[Row], None]:
-        """All visible rows in order, in chunks of about a megabyte and at most 1024 rows.
+    async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[RowBlock, None]:
+        """All visible rows in order, in blocks of about a megabyte.
 
-        No transaction stays open between chunks, so a slow reader does not block others.
+        No transaction stays open between blocks, so a slow reader does not block others.
         """
         position, limit = 0, _FIRST_CHUNK
-        while rows := await self._results.rows_after(
+        while block := await self._results.block_after(
             run_id, hidden, position=position, limit=limit
         ):
-            yield rows
-            position = rows[-1].position
-            limit = _next_limit(rows, limit)
-
-    async def _blocks(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[RowBlock, None]:
-        """Like ``walk``, for orders."""
-        position, limit = 0, _FIRST_CHUNK
-        while positions := (
-            block := await self._results.block_after(run_id, hidden, position=position, limit=limit)
-        ).positions:
             yield block
-            position = positions[-1]
-            limit = _limit_after(len(positions), len(block.data), limit, _MAX_BLOCK_ROWS)
+            position = block.positions[-1]
+            limit = _limit_after(block, limit, _MAX_BLOCK_ROWS)
 
 
 def _offset_after(order: RowOrder, at: Cursor) -> int:
@@ -326,12 +318,8 @@ def _rows_of(tx: Transaction, run: Run, failed_rows: bool) -> RunRows:
     return RunRows(run, hidden, schema)
 
 
-def _next_limit(rows: list[Row], limit: int) -> int:
-    return _limit_after(len(rows), sum(len(row.data) for row in rows), limit, _MAX_ROWS)
-
-
-def _limit_after(rows: int, size: int, limit: int, highest: int) -> int:
-    """The number of rows in the chunk after one of ``rows`` with ``size`` bytes: it shrinks at once
-    and grows by doubling, so that large rows do not fill the memory.
+def _limit_after(block: RowBlock, limit: int, highest: int) -> int:
+    """The number of rows in the block after this one: it shrinks at once and grows by doubling, so
+    that large rows do not fill the memory.
     """
-    return max(1, min(_CHUNK_BYTES * rows // max(1, size), limit * 2, highest))
+    return max(1, min(_CHUNK_BYTES * len(block) // len(block.data), limit * 2, highest))

@@ -134,20 +134,17 @@ async def test_a_walk_returns_every_visible_row_once_in_order():
     setup = Setup(rows=5000)
     setup.rows.push(setup.run.id, b"{}", attempt_id="failed")
     walked = [
-        row.position
-        async for chunk in setup.results.walk(setup.run.id, frozenset({"failed"}))
-        for row in chunk
+        position
+        async for block in setup.results.walk(setup.run.id, frozenset({"failed"}))
+        for position in block.positions
     ]
     assert walked == list(range(1, 5001))
-    assert max(setup.rows.limits) == 1024
+    assert max(setup.rows.limits) == 4096
 
 
-async def test_chunks_shrink_when_rows_are_large():
+async def test_blocks_shrink_when_rows_are_large():
     setup = Setup(rows=200)
     setup.rows.push(setup.run.id, *[b'{"a":"%s"}' % (b"x" * 200_000)] * 300)
-    sizes = [
-        sum(len(row.data) for row in chunk)
-        async for chunk in setup.results.walk(setup.run.id, frozenset())
-    ]
+    sizes = [len(block.data) async for block in setup.results.walk(setup.run.id, frozenset())]
     assert setup.rows.limits[-1] <= 5
     assert max(sizes[3:]) < 2 * 2**20

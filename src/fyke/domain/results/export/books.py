@@ -14,12 +14,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 from fyke.domain.results.export.values import Number, TableReader, Value
-from fyke.model.results import Header, Row
+from fyke.model.results import Header, RowBlock
 
 XLSX_ROWS = 1_048_576
 XLS_ROWS = 65_536
@@ -35,7 +34,7 @@ class Book(Protocol):
     ``OSError`` when the disk is full.
     """
 
-    def add(self, rows: list[Row]) -> None: ...
+    def add(self, block: RowBlock) -> None: ...
     def save(self) -> None: ...
 
 
@@ -101,8 +100,8 @@ class XlsxBook:
             self._sheet.write_string(0, column, _header_text(key), self._bold)
         self._row = 1
 
-    def add(self, rows: list[Row]) -> None:
-        for cells in chain.from_iterable(self._read(rows)):
+    def add(self, block: RowBlock) -> None:
+        for cells in self._read.rows(block):
             if self._row == self._sheet_rows:
                 self._begin_sheet()
             for column, value in enumerate(cells):
@@ -156,8 +155,8 @@ class XlsBook:
             header.set_cell_text(column, _header_text(key), self._bold)
         self._row = 1
 
-    def add(self, rows: list[Row]) -> None:
-        for cells in chain.from_iterable(self._read(rows)):
+    def add(self, block: RowBlock) -> None:
+        for cells in self._read.rows(block):
             if self._row == self._sheet_rows:
                 self._sheet.flush_row_data()
                 self._begin_sheet()

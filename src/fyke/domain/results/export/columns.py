@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from itertools import chain
 
 import msgspec
 
 from fyke.domain.results.export.formats import ExportFormat
+from fyke.domain.results.query.picker import struct_of
 from fyke.errors import InvalidRequest
-from fyke.model.results import Header, Row
+from fyke.model.results import Header, RowBlock
 
-Walk = Callable[[], AsyncGenerator[list[Row], None]]  # each call begins at the first row
+Walk = Callable[[], AsyncGenerator[RowBlock, None]]  # each call begins at the first row
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_members = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 
 async def choose_columns(
@@ -55,36 +57,56 @@ async def _filtered(headers: list[Header], keys: list[str], walk: Walk) -> list[
 async def _occurring(keys: set[str], walk: Walk) -> set[str]:
     """The ``keys`` that occur in any row; stops when all have been found."""
     occurring: set[str] = set()
-    async with aclosing(walk()) as pages:
-        async for rows in pages:
-            occurring |= await asyncio.to_thread(_keys_in, rows, keys - occurring)
+    async with aclosing(walk()) as blocks:
+        async for block in blocks:
+            occurring |= await asyncio.to_thread(_keys_in, block, keys - occurring)
             if occurring == keys:
                 break
     return occurring
 
 
-def _keys_in(rows: list[Row], keys: set[str]) -> set[str]:
+def _keys_in(block: RowBlock, keys: set[str]) -> set[str]:
     occurring: set[str] = set()
-    for row in rows:
-        occurring |= keys & _members(row.data).keys()
+    for members in _members(block.data):
+        occurring |= keys & members.keys()
     return occurring
 
 
 async def _all(format: ExportFormat, headers: list[Header], walk: Walk) -> list[Header]:
-    columns = {header.key: header for header in headers}
-    check_number(format, len(columns))
-    async with aclosing(walk()) as pages:
-        async for rows in pages:
-            await asyncio.to_thread(_add_keys, columns, rows)
-            check_number(format, len(columns))
-    return list(columns.values())
+    columns = _Columns(headers)
+    check_number(format, len(columns.by_key))
+    async with aclosing(walk()) as blocks:
+        async for block in blocks:
+            await asyncio.to_thread(columns.add, block)
+            check_number(format, len(columns.by_key))
+    return list(columns.by_key.values())
 
 
-def _add_keys(columns: dict[str, Header], rows: list[Row]) -> None:
-    for row in rows:
-        for key in _members(row.data):
-            if key not in columns:
-                columns[key] = _header(key)
+class _Columns:
+    """Columns by key: the headers, then the other keys of rows as they are added.
+
+    Most blocks have no new key, which a decoder that refuses other members shows fastest.
+    """
+
+    def __init__(self, headers: list[Header]) -> None:
+        self.by_key = {header.key: header for header in headers}
+        self._decode_known = self._decoder()
+
+    def add(self, block: RowBlock) -> None:
+        if self._decode_known is not None:
+            with suppress(msgspec.ValidationError):
+                self._decode_known(block.data)
+                return
+        known = len(self.by_key)
+        for key in chain.from_iterable(_members(block.data)):
+            if key not in self.by_key:
+                self.by_key[key] = _header(key)
+        if len(self.by_key) > known:
+            self._decode_known = self._decoder()
+
+    def _decoder(self) -> Callable[[bytes], object] | None:
+        row = struct_of(list(self.by_key), msgspec.Raw, only=True)
+        return None if row is None else msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
 
 def _header(key: str) -> Header:

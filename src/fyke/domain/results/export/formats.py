@@ -1,6 +1,6 @@
 """The eight formats of an export, and one function that writes them all.
 
-The six text formats are written page by page. The two workbook formats are written to a temporary
+The six text formats are written block by block. The two workbook formats are written to a temporary
 file first and sent from there, because a workbook is a ZIP archive. In both cases the memory needed
 does not depend on the number of rows, except for XLS (see ``books``). Rendering happens in a
 thread, so that a large export does not delay other requests.
@@ -27,7 +27,7 @@ from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.rss import RssWriter
 from fyke.errors import InvalidRequest, Unavailable
 from fyke.model.formats import FormatName
-from fyke.model.results import Header, Row
+from fyke.model.results import Header, RowBlock
 
 PREFIX = "fyke-export-"  # of the folders of workbooks
 _BLOCK = 256 * 1024
@@ -46,10 +46,10 @@ class ExportFormat:
 
 
 class RowWriter(Protocol):
-    """Writes one file. ``head`` once, ``page`` for each page of rows, ``tail`` once."""
+    """Writes one file. ``head`` once, ``page`` for each block of rows, ``tail`` once."""
 
     def head(self) -> bytes: ...
-    def page(self, rows: list[Row]) -> bytes: ...
+    def page(self, block: RowBlock) -> bytes: ...
     def tail(self) -> bytes: ...
 
 
@@ -115,7 +115,7 @@ def file_name(format: ExportFormat, requested_name: str = "") -> str:
 async def write(
     format: ExportFormat,
     columns: Columns,
-    pages: AsyncIterator[list[Row]],
+    blocks: AsyncIterator[RowBlock],
     meta: ExportMeta,
     *,
     scratch: Path | None = None,
@@ -130,7 +130,7 @@ async def write(
     if format.name in _BOOKS:
         # closed explicitly, so that the temporary file is removed when the client disconnects
         open_book = partial(_BOOKS[format.name], columns=columns or [], at=meta.at)
-        async with aclosing(_write_book(open_book, pages, scratch)) as chunks:
+        async with aclosing(_write_book(open_book, blocks, scratch)) as chunks:
             async for chunk in chunks:
                 yield chunk
         return
@@ -139,14 +139,14 @@ async def write(
     else:
         writer = _OBJECTS[format.name](columns, meta)
     yield writer.head()
-    async for rows in pages:
-        yield await asyncio.to_thread(writer.page, rows)
+    async for block in blocks:
+        yield await asyncio.to_thread(writer.page, block)
     yield writer.tail()
 
 
 async def _write_book(
     open_book: Callable[[Path], Book],
-    pages: AsyncIterator[list[Row]],
+    blocks: AsyncIterator[RowBlock],
     scratch: Path | None,
 ) -> AsyncGenerator[bytes, None]:
     with ExitStack() as stack:
@@ -155,7 +155,7 @@ async def _write_book(
                 TemporaryDirectory(prefix=PREFIX, dir=scratch, ignore_cleanup_errors=True)
             )
             path = Path(folder) / "book"
-            await _fill(open_book, path, pages)
+            await _fill(open_book, path, blocks)
         except OSError as error:
             raise Unavailable(
                 f"The workbook could not be written: {error.strerror or error}. Free space on the "
@@ -169,11 +169,11 @@ async def _write_book(
 async def _fill(
     open_book: Callable[[Path], Book],
     path: Path,
-    pages: AsyncIterator[list[Row]],
+    blocks: AsyncIterator[RowBlock],
 ) -> None:
     book = await asyncio.to_thread(open_book, path)
-    async for rows in pages:
-        await asyncio.to_thread(book.add, rows)
+    async for block in blocks:
+        await asyncio.to_thread(book.add, block)
     await asyncio.to_thread(book.save)
 
 

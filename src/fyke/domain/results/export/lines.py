@@ -9,9 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.model.results import Header, Row
+from fyke.model.results import Header, RowBlock
 
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_members = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 
 class _Objects:
@@ -22,14 +22,13 @@ class _Objects:
         if columns is not None:
             self._names = [(c.key, _name(c.key)) for c in columns]
 
-    def objects(self, rows: list[Row]) -> list[bytes]:
+    def objects(self, block: RowBlock) -> list[bytes]:
         if self._names is None:
-            return [row.data for row in rows]
-        return [self._select(row.data, self._names) for row in rows]
+            return block.texts()
+        return [self._select(members, self._names) for members in _members(block.data)]
 
     @staticmethod
-    def _select(data: bytes, names: list[tuple[str, bytes]]) -> bytes:
-        members = _members(data)
+    def _select(members: dict[str, msgspec.Raw], names: list[tuple[str, bytes]]) -> bytes:
         parts = [name + bytes(members[key]) for key, name in names if key in members]
         return b"{" + b",".join(parts) + b"}"
 
@@ -40,8 +39,8 @@ class JsonLinesWriter(_Objects):
     def head(self) -> bytes:
         return b""
 
-    def page(self, rows: list[Row]) -> bytes:
-        return b"".join(part for data in self.objects(rows) for part in (data, b"\n"))
+    def page(self, block: RowBlock) -> bytes:
+        return b"\n".join([*self.objects(block), b""])
 
     def tail(self) -> bytes:
         return b""
@@ -57,11 +56,11 @@ class JsonWriter(_Objects):
     def head(self) -> bytes:
         return b"["
 
-    def page(self, rows: list[Row]) -> bytes:
-        if not rows:
+    def page(self, block: RowBlock) -> bytes:
+        if not block:
             return b""
         start, self._separator = self._separator, b",\n"
-        return start + b",\n".join(self.objects(rows))
+        return start + b",\n".join(self.objects(block))
 
     def tail(self) -> bytes:
         return b"\n]\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html import escape
-from itertools import chain
 from xml.sax.saxutils import escape as xml_escape
 from xml.sax.saxutils import quoteattr
 
@@ -17,7 +16,7 @@ from fyke.domain.results.export.values import (
     text_of,
     without_forbidden,
 )
-from fyke.model.results import Header, Row
+from fyke.model.results import Header, RowBlock
 
 XML_HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _NAME = re.compile(r"(?!xml)[A-Za-z_][A-Za-z0-9_.-]*", re.IGNORECASE)
@@ -45,8 +44,9 @@ class XmlWriter:
     def head(self) -> bytes:
         return XML_HEAD + b"<items>\n"
 
-    def page(self, rows: list[Row]) -> bytes:
-        return "".join(self._item(read_row(row.data)) for row in rows).encode("utf-8", "replace")
+    def page(self, block: RowBlock) -> bytes:
+        items = [self._item(read_row(data)) for data in block.texts()]
+        return "".join(items).encode("utf-8", "replace")
 
     def tail(self) -> bytes:
         return b"</items>\n"
@@ -91,9 +91,8 @@ class HtmlWriter:
             f"<table>\n<thead><tr>{cells}</tr></thead>\n<tbody>\n"
         ).encode("utf-8", "replace")
 
-    def page(self, rows: list[Row]) -> bytes:
-        lines = map(self._line, chain.from_iterable(self._read(rows)))
-        return "".join(lines).encode("utf-8", "replace")
+    def page(self, block: RowBlock) -> bytes:
+        return "".join(map(self._line, self._read.rows(block))).encode("utf-8", "replace")
 
     def tail(self) -> bytes:
         return b"</tbody>\n</table></body></html>\n"

@@ -15,7 +15,7 @@ from fyke.domain.results.export.markup import XML_HEAD, xml_text
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.values import Value, read_row, text_of, without_forbidden
 from fyke.domain.results.headers import data_id
-from fyke.model.results import Header, Row
+from fyke.model.results import Header, RowBlock
 
 _TITLES = ("title", "name", "headline")
 _LINKS = ("link", "url", "href")
@@ -42,23 +42,24 @@ class RssWriter:
         )
         return XML_HEAD + text.encode("utf-8", "replace")
 
-    def page(self, rows: list[Row]) -> bytes:
-        return "".join(map(self._item, rows)).encode("utf-8", "replace")
+    def page(self, block: RowBlock) -> bytes:
+        items = map(self._item, block.positions, block.texts())
+        return "".join(items).encode("utf-8", "replace")
 
     def tail(self) -> bytes:
         return b"</channel></rss>\n"
 
-    def _item(self, row: Row) -> str:
-        members = read_row(row.data)
+    def _item(self, position: int, data: bytes) -> str:
+        members = read_row(data)
         selected = members
         if self._keys is not None:
             selected = {key: members[key] for key in self._keys if key in members}
-        title = _first(selected, _TITLES) or f"Row {row.position}"
+        title = _first(selected, _TITLES) or f"Row {position}"
         link = _first(selected, _LINKS)
         parts = [f"<title>{xml_text(title[:_TITLE_LENGTH])}</title>"]
         if link.startswith(("http://", "https://")):
             parts.append(f"<link>{xml_text(quote(link, safe=_URL))}</link>")
-        identity = data_id(row.run_id, row.position)
+        identity = data_id(self._meta.run_id, position)
         parts.append(f'<guid isPermaLink="false">{identity}</guid><pubDate>{self._date}</pubDate>')
         parts.append(f"<description>{xml_text(_description(selected))}</description>")
         return f"<item>{''.join(parts)}</item>\n"

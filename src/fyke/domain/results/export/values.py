@@ -7,14 +7,14 @@ arrays are their JSON text in the row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
 
-from fyke.domain.results.query.picker import struct_of
-from fyke.model.results import Row
+from fyke.domain.results.query.picker import row_type
+from fyke.model.results import RowBlock
 
 
 class Number(str):
@@ -30,12 +30,13 @@ class Nested(str):
 
 
 Value = str | int | bool | None  # Number and Nested are str
+Column = Sequence[Value]
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Number).decode
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_NESTED = frozenset((dict, list))
+_NESTED = frozenset[type]((dict, list))
+_NESTED_OR_INTEGER = _NESTED | {int}
 _MINUS_ZERO = b":-0"  # a cheap test for -0, the only integer whose digits Python does not keep
-_ROWS_AT_ONCE = 256
 _CELLS_AT_ONCE = 2**16
 
 # All that XML 1.0 does not allow, even escaped.
@@ -45,57 +46,68 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 def read_row(data: bytes) -> dict[str, Value]:
     """Return the row's members in their order."""
     row = _decode(data)
-    if _has_raw(row.values(), data):
-        _restore(row, _decode_raw(data))
+    if not _inexact_types(data).isdisjoint(map(type, row.values())):
+        raw = _decode_raw(data)
+        return {key: _restored(value, raw[key]) for key, value in row.items()}
     return row
 
 
 class TableReader:
-    """Reads the cells of the columns ``keys`` of rows; None where a row has none.
+    """Reads the values of the columns ``keys`` in blocks of rows; None where a row has none.
 
-    Some rows at a time are decoded together, and only these members of them, which is much faster.
+    Many rows are decoded together, and only these members of them, which is much faster.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = keys
-        self._at_once = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, len(keys))))
-        struct = struct_of(keys, Any)
-        row = dict[str, Any] if struct is None else struct
+        self._at_once = max(1, _CELLS_AT_ONCE // max(1, len(keys)))
+        row, self._getters = row_type(keys, Any)
         self._decode = msgspec.json.Decoder(list[row], float_hook=Number).decode  # type: ignore[valid-type]
-        self._cells = self._members if struct is None else msgspec.structs.astuple
 
-    def __call__(self, rows: Sequence[Row]) -> Iterator[list[Sequence[Value]]]:
-        """Yield the cells of some rows at a time."""
-        for begin in range(0, len(rows), self._at_once):
-            data = [row.data for row in rows[begin : begin + self._at_once]]
-            text = b"[%s]" % b",".join(data)
-            table = list(map(self._cells, self._decode(text)))
-            if _has_raw(chain.from_iterable(table), text):
-                table = list(map(self._with_raw, table, data))
-            yield table
+    def columns(self, block: RowBlock) -> Iterator[list[Column]]:
+        """Yield the columns of some rows at a time."""
+        if len(block) <= self._at_once:
+            yield self._columns_of(block.data)
+            return
+        texts = block.texts()
+        for begin in range(0, len(texts), self._at_once):
+            yield self._columns_of(b"[%s]" % b",".join(texts[begin : begin + self._at_once]))
 
-    def _members(self, row: dict[str, Any]) -> Sequence[Value]:
-        return [row.get(key) for key in self._keys]
+    def rows(self, block: RowBlock) -> Iterator[Sequence[Value]]:
+        """Yield the cells of each row."""
+        if not self._keys:
+            return repeat((), len(block))
+        return chain.from_iterable(zip(*some, strict=True) for some in self.columns(block))
 
-    def _with_raw(self, cells: Sequence[Value], data: bytes) -> Sequence[Value]:
-        if not _has_raw(cells, data):
-            return cells
-        row = dict(zip(self._keys, cells, strict=True))
-        _restore(row, _decode_raw(data))
-        return list(row.values())
+    def _columns_of(self, data: bytes) -> list[Column]:
+        rows = self._decode(data)
+        columns: list[Column] = [list(map(get, rows)) for get in self._getters]
+        inexact = _inexact_types(data)
+        changed = [
+            index
+            for index, column in enumerate(columns)
+            if not inexact.isdisjoint(map(type, column))
+        ]
+        if changed:
+            row, getters = row_type([self._keys[index] for index in changed], msgspec.Raw)
+            raw = msgspec.json.decode(data, type=list[row])  # type: ignore[valid-type]
+            for index, get in zip(changed, getters, strict=True):
+                columns[index] = list(map(_restored, columns[index], map(get, raw)))
+        return columns
 
 
-def _has_raw(values: Iterable[Any], data: bytes) -> bool:
-    """Whether some values may differ from their JSON text in ``data``."""
-    return not _NESTED.isdisjoint(map(type, values)) or _MINUS_ZERO in data
+def _inexact_types(data: bytes) -> frozenset[type]:
+    """The types of values that may differ from their JSON text in ``data``."""
+    return _NESTED_OR_INTEGER if _MINUS_ZERO in data else _NESTED
 
 
-def _restore(row: dict[str, Any], raw: dict[str, msgspec.Raw]) -> None:
-    for key, value in row.items():
-        if type(value) is dict or type(value) is list:
-            row[key] = Nested(bytes(raw[key]).decode())
-        elif type(value) is int and value == 0:
-            row[key] = Number(bytes(raw[key]).decode())
+def _restored(value: Any, raw: msgspec.Raw) -> Value:
+    if type(value) in _NESTED:
+        return Nested(bytes(raw).decode())
+    if type(value) is int and value == 0:
+        return Number(bytes(raw).decode())
+    scalar: Value = value
+    return scalar
 
 
 def text_of(value: Value) -> str:

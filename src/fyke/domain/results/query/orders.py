@@ -28,6 +28,7 @@ from fyke.domain.results.query.ordering import KINDS, keys_by_kind
 from fyke.domain.results.query.picker import Column, Picker
 from fyke.domain.results.query.sorter import Sorter
 from fyke.errors import Unavailable
+from fyke.kit.read_ahead import read_ahead
 from fyke.model.results import RowBlock
 
 MAX_CACHED = 4_000_000  # positions of all cached orders: 16 MB
@@ -124,20 +125,17 @@ class RowOrders:
                 await asyncio.to_thread(builder.close)
 
     async def _build(self, request: OrderRequest, builder: _Builder) -> RowOrder:
-        adding = None
-        try:
-            async with aclosing(self._walk(request.run_id, request.hidden)) as blocks:
-                async for block in blocks:
-                    if adding is not None:
-                        await adding
-                    # while these rows are added, the next ones are read
-                    adding = asyncio.ensure_future(asyncio.to_thread(builder.add, block))
-                    if 0 < request.bound < block.positions[-1]:
-                        break
-        finally:
-            if adding is not None:
-                await adding
+        async with aclosing(read_ahead(self._blocks(request))) as blocks:
+            async for block in blocks:
+                await asyncio.to_thread(builder.add, block)
         return RowOrder(await asyncio.to_thread(builder.positions), builder.last_position)
+
+    async def _blocks(self, request: OrderRequest) -> AsyncGenerator[RowBlock, None]:
+        async with aclosing(self._walk(request.run_id, request.hidden)) as blocks:
+            async for block in blocks:
+                yield block
+                if 0 < request.bound < block.positions[-1]:
+                    return
 
 
 class _Builder:

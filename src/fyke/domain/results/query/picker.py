@@ -18,7 +18,7 @@ members_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 Tokens = list[bytes | None]  # JSON text of each field of a row; None where the row has none
 Column = Sequence[msgspec.Raw | None]  # JSON text of one field in each row
-_Getter = Callable[[Any], msgspec.Raw | None]
+Getter = Callable[[Any], Any]
 
 _UNUSUAL = re.compile(
     r'["\\\x00-\x1f\ud800-\udfff]'
@@ -31,7 +31,8 @@ class Picker:
 
     def __init__(self, fields: Sequence[str]) -> None:
         names = dict.fromkeys(name for field in fields for name in (field, field.split(".")[0]))
-        row, members = _row_type(list(names))
+        row, getters = row_type(list(names), msgspec.Raw)
+        members = dict(zip(names, getters, strict=True))
         self._decode = msgspec.json.Decoder(row).decode
         self._decode_all = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
         self._getters = [_getter(members, field) for field in fields]
@@ -47,17 +48,20 @@ class Picker:
         return [list(map(get, rows)) for get in self._getters]
 
 
-def _row_type(names: list[str]) -> tuple[Any, dict[str, _Getter]]:
-    """A type into which only the named members of a row are decoded, and their getters."""
-    row = struct_of(names, msgspec.Raw)
+def row_type(names: Sequence[str], kind: Any) -> tuple[Any, list[Getter]]:
+    """A type into which the named members of a row are decoded, as ``kind``, and their getters,
+    which return None where a row has none. Other members are skipped where that is possible.
+    """
+    row = struct_of(names, kind)
     if row is None:
-        return dict[str, msgspec.Raw], {name: methodcaller("get", name) for name in names}
-    return row, {name: attrgetter(f"m{number}") for number, name in enumerate(names)}
+        return dict[str, kind], [methodcaller("get", name) for name in names]
+    return row, [attrgetter(f"m{number}") for number in range(len(names))]
 
 
-def struct_of(names: Sequence[str], kind: Any) -> Any:
-    """A struct that decodes only the named members of an object, as ``kind`` or None; its fields
-    are m0, m1 and so on. None when that is not possible, or not fast.
+def struct_of(names: Sequence[str], kind: Any, *, only: bool = False) -> Any:
+    """A struct that decodes the named members of an object, as ``kind`` or None, into the fields
+    m0, m1 and so on. ``only``: refuse objects with other members, instead of skipping these. None
+    when such a struct is not possible, or not fast.
     """
     if len(names) > _MAX_MEMBERS or any(map(_UNUSUAL.search, names)):
         return None
@@ -66,16 +70,17 @@ def struct_of(names: Sequence[str], kind: Any) -> Any:
         [(f"m{number}", kind, None) for number in range(len(names))],
         rename={f"m{number}": name for number, name in enumerate(names)},
         gc=False,
+        forbid_unknown_fields=only,
     )
 
 
-def _getter(members: dict[str, _Getter], field: str) -> _Getter:
+def _getter(members: dict[str, Getter], field: str) -> Getter:
     first, *rest = field.split(".")
     return partial(_follow, members[field], members[first], rest) if rest else members[field]
 
 
-def _follow(whole: _Getter, first: _Getter, rest: list[str], row: Any) -> msgspec.Raw | None:
-    value = whole(row)
+def _follow(whole: Getter, first: Getter, rest: list[str], row: Any) -> msgspec.Raw | None:
+    value: msgspec.Raw | None = whole(row)
     if value is not None:
         return value
     value = first(row)

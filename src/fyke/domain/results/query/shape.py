@@ -9,6 +9,7 @@ objects, then empty rows; it also leaves out the platform's row id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.query.model import RowForm
 from fyke.domain.results.query.picker import Picker, members_of
-from fyke.model.results import Header, Row
+from fyke.model.results import Header, Row, RowBlock
 
 _encode = msgspec.json.Encoder().encode
 _EMPTY = frozenset((b"null", b'""', b"[]", b"{}"))
@@ -40,6 +41,12 @@ class Shape:
             Row(row.run_id, row.position, row.attempt_id, self.apply(row.data)) for row in rows
         ]
         return [row for row in shaped if row.data != b"{}"] if self._form.clean else shaped
+
+    def block(self, block: RowBlock) -> RowBlock:
+        """Like ``rows``, for a block."""
+        texts = list(map(self.apply, block.texts()))
+        kept = [not self._form.clean or text != b"{}" for text in texts]
+        return RowBlock.of(compress(block.positions, kept), compress(texts, kept))
 
     def apply(self, data: bytes) -> bytes:
         """One row's JSON object in the new form."""

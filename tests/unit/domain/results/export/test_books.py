@@ -12,7 +12,7 @@ from fyke.domain.results.export.books import (
     cell_text,
 )
 from fyke.domain.results.export.values import Number
-from support.exports import exported, headers, rows_of
+from support.exports import block_of, exported, headers, rows_of
 from support.workbooks import read_xls, read_xlsx, xlsx_parts
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +117,7 @@ def test_numbers_beyond_the_precision_are_text():
 def test_a_full_sheet_is_followed_by_another(kind: str, rows: int, sheets: int, tmp_path):
     path = tmp_path / "book"
     book = BOOKS[kind](path, headers("i"), sheet_rows=4)
-    book.add(rows_of(*[{"i": i} for i in range(rows)]))
+    book.add(block_of(rows_of(*[{"i": i} for i in range(rows)])))
     book.save()
     read = READERS[kind](path.read_bytes())
     assert list(read) == ["Results", "Results 2", "Results 3"][:sheets]

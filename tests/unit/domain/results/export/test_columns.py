@@ -94,3 +94,13 @@ async def test_a_run_with_too_many_keys_is_refused_early():
     with pytest.raises(InvalidRequest):
         await choose("xls", walk=walk)
     assert walk.seen == 257
+
+
+@pytest.mark.parametrize("known", [[], ["b"], ["b", 'a"'], [f"h{n}" for n in range(300)]])
+@pytest.mark.parametrize("page", [1, 3, 100])
+async def test_new_keys_are_found_in_any_block(known: list[str], page: int):
+    values = [{f"k{n % 40}": n, 'a"': 1} for n in range(60)] + [{"": 1, "\u4e2d": 2, "b": 3}, {}]
+    expected = list(dict.fromkeys([*known, *(key for value in values for key in value)]))
+    walk = Walk(rows_of(*values), page)
+    assert await choose("csv", known, walk=walk) == expected
+    assert (walk.times, walk.seen) == (1, len(values))

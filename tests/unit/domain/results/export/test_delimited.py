@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.results.export.delimited import CsvWriter
+from fyke.domain.results.export.delimited import CsvWriter, _safe_text
 from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.export.values import read_row, text_of
 from fyke.kit.spreadsheets import escape_formula
 from support.exports import exported, headers, in_pages, keys_of, rows_of
 
@@ -99,6 +100,30 @@ async def test_guarding_leaves_everything_else_alone():
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
+quotable = st.text(st.sampled_from(list('",\r\n ab=é中😀')), max_size=5)
+cells = (
+    text
+    | quotable
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.booleans()
+    | st.none()
+)
+
+
+@given(
+    st.lists(st.dictionaries(quotable, cells | st.lists(quotable)), max_size=8),
+    st.lists(quotable, max_size=4, unique=True),
+    st.booleans(),
+)
+async def test_a_file_is_that_of_the_csv_module(values, keys, safe):
+    rows = rows_of(*values)
+    cell = _safe_text if safe else text_of
+    lines = [[read_row(row.data).get(key) for key in keys] for row in rows]
+    expected = io.StringIO(newline="")
+    writer = csv.writer(expected, lineterminator="\r\n")
+    writer.writerows([list(map(cell, line)) for line in ([keys, *lines] if keys else [])])
+    assert (await exported("csv", rows, headers(*keys), safe=safe)).decode() == expected.getvalue()
 
 
 @given(st.lists(st.dictionaries(text, text | st.integers() | st.none()), max_size=8))

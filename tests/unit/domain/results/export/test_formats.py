@@ -13,7 +13,7 @@ from fyke.domain.results.export.formats import FORMATS, file_name, parse_format,
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.errors import InvalidRequest, Unavailable
 from fyke.model.formats import FormatName
-from fyke.model.results import Row
+from fyke.model.results import RowBlock
 from support.exports import RUN, exported, headers, in_pages, rows_of
 
 pytestmark = pytest.mark.anyio
@@ -51,13 +51,12 @@ async def test_every_format_writes_a_run_without_rows(name: str):
     assert isinstance(await exported(name, []), bytes)
 
 
-async def many(count: int) -> AsyncIterator[list[Row]]:
+async def many(count: int) -> AsyncIterator[RowBlock]:
     text = "x" * 600
     for start in range(0, count, 1000):
-        yield [
-            Row(RUN, n, "a", b'{"i":%d,"t":"%s %d","f":1.5}' % (n, text.encode(), n))
-            for n in range(start + 1, start + 1001)
-        ]
+        positions = range(start + 1, start + 1001)
+        texts = [b'{"i":%d,"t":"%s %d","f":1.5}' % (n, text.encode(), n) for n in positions]
+        yield RowBlock.of(positions, texts)
 
 
 async def peak_of(name: str, count: int) -> int:
@@ -98,7 +97,7 @@ async def test_memory_of_a_workbook_does_not_grow_with_the_rows():
 async def test_text_formats_are_sent_page_by_page():
     came = 0
 
-    async def counted() -> AsyncIterator[list[Row]]:
+    async def counted() -> AsyncIterator[RowBlock]:
         nonlocal came
         async for page in in_pages(rows_of(*[{"i": i} for i in range(10)]), 1):
             came += 1
@@ -127,7 +126,7 @@ async def test_a_workbook_without_disk_space_is_refused_before_the_first_chunk(
         def __init__(self, path, columns, at) -> None:
             pass
 
-        def add(self, rows) -> None:
+        def add(self, block) -> None:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(formats._BOOKS, "xlsx", Full)

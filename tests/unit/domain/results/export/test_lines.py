@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from support.exports import exported, headers, rows_of
+from support.exports import block_of, exported, headers, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -57,5 +57,6 @@ async def test_an_empty_page_changes_nothing():
     from fyke.domain.results.export.meta import ExportMeta
 
     writer = JsonWriter(None, ExportMeta("", "", 0))
-    pieces = [writer.head(), writer.page([]), writer.page(rows_of({"a": 1})), writer.page([])]
+    pages = [block_of(rows) for rows in ([], rows_of({"a": 1}), [])]
+    pieces = [writer.head(), *map(writer.page, pages)]
     assert json.loads(b"".join([*pieces, writer.tail()])) == [{"a": 1}]

@@ -15,7 +15,7 @@ from fyke.domain.results.export.values import (
     text_of,
     without_forbidden,
 )
-from support.exports import dump, rows_of
+from support.exports import block_of, dump, rows_of
 
 DIGITS = "1234567890123456789012345678901234567890"
 
@@ -66,14 +66,14 @@ def test_rows_can_be_restored_from_their_values(row):
 @given(
     st.lists(st.dictionaries(text | st.sampled_from(["a", "b", '"']), values, max_size=5)),
     st.lists(text | st.sampled_from(["a", "b", '"']), unique=True, max_size=4),
-    st.integers(1, 3),
+    st.integers(1, 9),
 )
 def test_cells_are_the_values_of_the_columns(rows, keys, at_once):
     data = rows_of(*rows, b'{"a":-0,"b":{"x":1.50}}', b'{"b":-0.5,"a":0}', b'{"a":1.50,"b":"-0"}')
     expected = [[read_row(row.data).get(key) for key in keys] for row in data]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_ROWS_AT_ONCE", at_once)
-        found = [list(cells) for table in TableReader(keys)(data) for cells in table]
+        patch.setattr(module, "_CELLS_AT_ONCE", at_once)
+        found = list(map(list, TableReader(keys).rows(block_of(data))))
     assert found == expected
     assert [[type(v) for v in cells] for cells in found] == [
         [type(v) for v in cells] for cells in expected
@@ -83,7 +83,7 @@ def test_cells_are_the_values_of_the_columns(rows, keys, at_once):
 def test_a_table_with_thousands_of_columns_is_read():
     keys = [f"column {n}" for n in range(16_384)]
     rows = rows_of({keys[-1]: 1, keys[0]: "x"}, {keys[5]: [2]})
-    first, second = [cells for table in TableReader(keys)(rows) for cells in table]
+    first, second = TableReader(keys).rows(block_of(rows))
     assert len(first) == len(second) == 16_384
     assert (first[0], first[-1], first[5], second[5], second[0]) == ("x", 1, None, "[2]", None)
 
