@@ -4,22 +4,27 @@ The file of a run that has ended has a mark, which becomes its ``ETag``. It is s
 for a while, where every client reads it at its own pace. The file of an active run is streamed
 while it is generated, without ranges, because its content may change. So is a file that does not
 fit into the spool.
+
+Files are compressed for clients that ask for it. Each encoding is a file of its own, with its own
+``ETag`` and ranges.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from fyke.api.encodings import accepted_encoding
 from fyke.api.etags import matches
 from fyke.api.ranges import Unsatisfiable, byte_range, is_current
 from fyke.api.transport import EXPOSED
 from fyke.domain.results.export.spool import Make, Spool, SpoolFile, SpoolFull
+from fyke.kit.compression import ENCODINGS, Encoding, compressed, version
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -40,11 +45,22 @@ class FileDownload:
     fingerprint: str
     account_id: str
     make: Make
+    compressible: bool = True
+    encoding: Encoding | None = None
 
     @property
     def tag(self) -> str:
         """The strong ``ETag`` of the file."""
         return f'"{self.fingerprint}"'
+
+    def encoded(self, encoding: Encoding) -> FileDownload:
+        """The same file, compressed."""
+        fingerprint = self.fingerprint and f"{self.fingerprint}-{encoding}-{version(encoding)}"
+
+        async def make() -> AsyncGenerator[bytes, None]:
+            return compressed(await self.make(), encoding)
+
+        return replace(self, fingerprint=fingerprint, make=make, encoding=encoding)
 
 
 class Downloads:
@@ -55,13 +71,14 @@ class Downloads:
 
     async def answer(self, request: Request, download: FileDownload) -> Response:
         """200, 206, 304 or 416. Raises what ``make`` raises before the first byte."""
+        download = _representation(request, download)
         if_none_match = request.headers.get("if-none-match")
         if (
             download.fingerprint
             and if_none_match is not None
             and matches(if_none_match, download.tag)
         ):
-            return Response(status_code=304, headers={"etag": download.tag})
+            return Response(status_code=304, headers=_validators(download))
         if not download.fingerprint:
             return await self._unstored(request, download)
         range_header = request.headers.get("range") if request.method == "GET" else None
@@ -79,11 +96,11 @@ class Downloads:
     def _stored(
         self, request: Request, download: FileDownload, file: SpoolFile, range_header: str | None
     ) -> Response:
-        headers = _headers(download, ranges=True) | {"etag": download.tag}
+        headers = _headers(download, ranges=True) | _validators(download)
         try:
             part = byte_range(range_header, file.size) if file.complete else None
         except Unsatisfiable:
-            headers = {"content-range": f"bytes */{file.size}", "etag": download.tag}
+            headers = _validators(download) | {"content-range": f"bytes */{file.size}"}
             return Response(status_code=416, headers=headers)
         if file.complete:
             begin, end = part or (0, file.size)
@@ -120,12 +137,39 @@ class Downloads:
         return Stream(body, 200, headers, download.content_type)
 
 
+def _representation(request: Request, download: FileDownload) -> FileDownload:
+    """The file in the encoding that the client asks for.
+
+    A range is one of the file itself, because many clients count the bytes that they decoded. It is
+    one of a compressed file only when ``If-Range`` has the tag of that.
+    """
+    encoding = accepted_encoding(request.headers.get("accept-encoding"), ENCODINGS)
+    if encoding is None or not download.compressible:
+        return download
+    encoded = download.encoded(encoding)
+    if "range" in request.headers and request.headers.get("if-range", "").strip() != encoded.tag:
+        return download
+    return encoded
+
+
 def _headers(download: FileDownload, *, ranges: bool) -> dict[str, str]:
-    return {
+    headers = {
         **_HEADERS,
         "content-disposition": f'attachment; filename="{download.name}"',
         "accept-ranges": "bytes" if ranges else "none",
+        **_vary(download),
     }
+    if download.encoding is not None:
+        headers["content-encoding"] = download.encoding
+    return headers
+
+
+def _validators(download: FileDownload) -> dict[str, str]:
+    return {"etag": download.tag, **_vary(download)}
+
+
+def _vary(download: FileDownload) -> dict[str, str]:
+    return {"vary": "accept-encoding"} if download.compressible else {}
 
 
 class Stream(StreamingResponse):

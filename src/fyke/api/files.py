@@ -129,12 +129,15 @@ class FileRoutes:
             "Range": "one range, for example `bytes=1000-`; several are ignored",
             "If-Range": "the `ETag` of the part already downloaded",
             "If-None-Match": "the `ETag` of a file already downloaded",
+            "Accept-Encoding": "`zstd` or `gzip` for a compressed answer",
         },
     )
     async def download_file(self, call: Call, token: Text, name: Text) -> Response:
         """The file that a temporary link leads to.
 
-        The file of a run that has ended can be read in parts. HEAD answers its length and tag.
+        The file of a run that has ended can be read in parts. HEAD answers its length and tag. A
+        compressed answer has a tag of its own. A part is one of the uncompressed file, unless
+        `If-Range` is the tag of a compressed answer.
         """
         link = self.links.read(token, name)
         await self.issuers.check(link.issuer)
@@ -156,5 +159,10 @@ class FileRoutes:
         job = await self.exports.prepare(link.run_id, request)
         make = partial(self.exports.stream, job)
         return FileDownload(
-            name, request.format.content_type, job.fingerprint, job.source.run.account_id, make
+            name,
+            request.format.content_type,
+            job.fingerprint,
+            job.source.run.account_id,
+            make,
+            compressible=not request.format.compressed,
         )

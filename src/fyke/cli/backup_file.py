@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.kit.zstd import zstd_module
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -54,15 +55,7 @@ def compressed(file: IO[bytes], name: str, mode: str) -> Any:
     """A stream that compresses or decompresses ``file``, depending on the suffix of ``name``."""
     if not name.endswith(".tar.zst"):
         return gzip.GzipFile(fileobj=file, mode=mode + "b", compresslevel=6)
-    return _zstd().ZstdFile(file, mode)
-
-
-def _zstd() -> Any:
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        from backports import zstd
-    return zstd
+    return zstd_module().ZstdFile(file, mode)
 
 
 # --- backup ---------------------------------------------------------------------------------
@@ -173,7 +166,7 @@ def _unpack(file: IO[bytes], name: str, folder: Path) -> dict[str, Any]:
                     raise DamagedBackup(f"{member.name!r:.80} does not belong there")
                 else:
                     extracted[member.name] = _extract(source, folder / member.name)
-    except (tarfile.TarError, EOFError, OSError, ValueError, _zstd().ZstdError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, zstd_module().ZstdError) as error:
         raise DamagedBackup(str(error)) from None
     if manifest is None:
         raise DamagedBackup("it ends too early: there is no manifest")

@@ -12,6 +12,7 @@ from starlette.routing import Match, Route, compile_path
 from starlette.types import Receive, Scope, Send
 
 from fyke.api.auth import operation_of
+from fyke.api.encodings import accepted_encoding
 from fyke.api.errors import Refusal
 from fyke.api.event_stream import EventStream
 from fyke.api.network import Visit, header, limiter_key
@@ -223,7 +224,7 @@ def _compress(request: Request, response: Response) -> None:
     """
     body = getattr(response, "body", b"")
     if (
-        "gzip" not in request.headers.get("accept-encoding", "")
+        accepted_encoding(request.headers.get("accept-encoding"), ("gzip",)) is None
         or len(body) < _COMPRESS_FROM
         or "content-encoding" in response.headers
         or not response.headers.get("content-type", "").startswith("text/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import itertools
 import json
@@ -20,11 +21,14 @@ import pytest
 
 from fyke.api.protocol import LimitedProtocol
 from fyke.domain.results.export.formats import FORMATS
+from fyke.kit.compression import ENCODINGS
+from fyke.kit.zstd import zstd_module
 from fyke.model.results import AttemptBatch, PushedRow
 from support.api import start_body
 from support.served import Served, served
 
 EXPORT = "/api/v1/run/result/export"
+DECOMPRESS: dict[str, Any] = {"gzip": gzip.decompress, "zstd": zstd_module().decompress}
 ROWS = [
     {"n": n, "title": f"Zeile {n}", "price": n / 7, "more": {"a": n % 5, "b": None}}
     for n in range(3000)
@@ -157,6 +161,65 @@ def test_a_file_that_is_generated_again_has_the_same_bytes(server: Served) -> No
     for name, url in links.items():
         rest = Answer(url, range="bytes=100-", if_range=first[name].headers["etag"])
         assert (rest.status, rest.body) == (206, first[name].body[100:]), name
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_file_is_compressed_for_clients_that_ask_for_it(server: Served, encoding: str) -> None:
+    url = link(server, a_run(server), "csv")
+    plain, answer = Answer(url), Answer(url, accept_encoding=encoding)
+    assert plain.headers["vary"] == answer.headers["vary"] == "accept-encoding"
+    assert "content-encoding" not in plain.headers
+    assert answer.headers["content-encoding"] == encoding
+    assert answer.headers["content-type"] == plain.headers["content-type"]
+    assert len(answer.body) < len(plain.body) // 2
+    assert DECOMPRESS[encoding](answer.body) == plain.body
+    tag = answer.headers["etag"]
+    assert tag != plain.headers["etag"]
+    described = Answer(url, "HEAD", accept_encoding=encoding)
+    assert (described.status, described.body, described.headers["etag"]) == (200, b"", tag)
+    assert described.headers["content-length"] == str(len(answer.body))
+    assert described.headers["content-encoding"] == encoding
+    unchanged = Answer(url, if_none_match=tag, accept_encoding=encoding)
+    assert (unchanged.status, unchanged.body) == (304, b"")
+    assert (unchanged.headers["etag"], unchanged.headers["vary"]) == (tag, "accept-encoding")
+    assert Answer(url, if_none_match=tag).status == 200, "the client cannot read that file"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_part_is_one_of_the_plain_file_without_the_tag_of_a_compressed_one(
+    server: Served, encoding: str
+) -> None:
+    url = link(server, a_run(server), "jsonl")
+    plain, answer = Answer(url), Answer(url, accept_encoding=encoding)
+    for options in ({}, {"if_range": plain.headers["etag"]}):
+        part = Answer(url, range="bytes=1000-", accept_encoding=encoding, **options)
+        assert (part.status, part.body) == (206, plain.body[1000:])
+        assert "content-encoding" not in part.headers
+    server.do(server.app.services.spool.close())  # the rest is generated again
+    options = {"if_range": answer.headers["etag"], "accept_encoding": encoding}
+    part = Answer(url, range="bytes=1000-", **options)
+    assert (part.status, part.body) == (206, answer.body[1000:])
+    assert part.headers["content-encoding"] == encoding
+    assert part.headers["content-range"] == f"bytes 1000-{len(answer.body) - 1}/{len(answer.body)}"
+    behind = Answer(url, range=f"bytes={len(answer.body)}-", **options)
+    assert (behind.status, behind.headers["vary"]) == (416, "accept-encoding")
+
+
+def test_a_compressed_format_is_not_compressed_again(server: Served) -> None:
+    url = link(server, a_run(server, ROWS[:10]), "xlsx")
+    plain, answer = Answer(url), Answer(url, accept_encoding="gzip, zstd")
+    assert (answer.body, answer.headers["etag"]) == (plain.body, plain.headers["etag"])
+    assert not {"content-encoding", "vary"} & answer.headers.keys()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_file_of_a_running_run_is_compressed_too(server: Served, encoding: str) -> None:
+    url = link(server, a_run(server, ROWS[:50], ended=False), "jsonl")
+    for method, size in (("GET", 50), ("HEAD", 0)):
+        answer = Answer(url, method, accept_encoding=encoding)
+        assert (answer.status, answer.headers["content-encoding"]) == (200, encoding)
+        assert "etag" not in answer.headers and answer.headers["vary"] == "accept-encoding"
+        assert not size or DECOMPRESS[encoding](answer.body).count(b"\n") == size
 
 
 @pytest.mark.needs("curl")

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fyke.api.encodings import accepted_encoding
+
 REVALIDATE = "public, no-cache"  # may be stored, but must be revalidated each time
 FOREVER = "public, max-age=31536000, immutable"  # its address contains the digest
 
@@ -33,7 +35,7 @@ class Content:
         if _has_tag(request.headers.get("if-none-match", ""), self.digest):
             return Response(status_code=304, headers=common)
         body = self.body
-        if "gzip" in request.headers.get("accept-encoding", "").lower():
+        if accepted_encoding(request.headers.get("accept-encoding"), ("gzip",)):
             if self._compressed is None:
                 self._compressed = await asyncio.to_thread(gzip.compress, body, 6, mtime=0)
             body = self._compressed

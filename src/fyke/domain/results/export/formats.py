@@ -37,12 +37,15 @@ MAX_COLUMNS = 16_384
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """``max_columns`` is 0 for formats without a table, which need no list of columns."""
+    """``max_columns`` is 0 for formats without a table, which need no list of columns.
+    ``compressed``: the files cannot be compressed any further.
+    """
 
     name: FormatName
     suffix: str
     content_type: str
     max_columns: int = 0
+    compressed: bool = False
 
 
 class RowWriter(Protocol):
@@ -61,7 +64,7 @@ FORMATS: dict[str, ExportFormat] = {
         ExportFormat("csv", "csv", "text/csv; charset=utf-8", MAX_COLUMNS),
         ExportFormat("json", "json", "application/json"),
         ExportFormat("jsonl", "jsonl", "application/x-ndjson"),
-        ExportFormat("xlsx", "xlsx", _XLSX_TYPE, MAX_COLUMNS),
+        ExportFormat("xlsx", "xlsx", _XLSX_TYPE, MAX_COLUMNS, compressed=True),
         ExportFormat("xls", "xls", "application/vnd.ms-excel", 256),
         ExportFormat("xml", "xml", "application/xml"),
         ExportFormat("html", "html", "text/html; charset=utf-8", MAX_COLUMNS),
