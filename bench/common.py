@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 import fyke  # noqa: E402
+from fyke.settings import Settings  # noqa: E402
 from support.booted import Booted, booted  # noqa: E402
 
 PACKAGES = ("uvicorn", "uvloop", "msgspec", "sqlalchemy", "grpcio")
@@ -192,9 +193,12 @@ class Api:
 
 @contextlib.contextmanager
 def platform_up(**settings: str) -> Iterator[tuple[Booted, Api]]:
-    """A whole platform in a temporary folder, without a rate limit, and a client of it."""
+    """A whole platform in a temporary folder, without a rate limit and otherwise with the default
+    settings, and a client of it.
+    """
     compile_program()
-    with booted(rate_limit="0", **settings) as running:
+    defaults = {"warm_sandboxes": str(Settings.model_fields["warm_sandboxes"].default)}
+    with booted(rate_limit="0", **(defaults | settings)) as running:
         yield running, Api(running.url, running.key)
 
 

@@ -84,6 +84,7 @@ async def sandboxed(setup: SandboxSetup, bundle: Path):
     """A sandbox whose program has written its first byte, and the milliseconds of both parts."""
     spec = SandboxSpec(
         name=new_ulid(),
+        owner="ACCOUNT",
         version=version(Language.PYTHON),
         bundle=bundle,
         environment=Environment(None, ""),

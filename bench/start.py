@@ -1,10 +1,10 @@
-"""Measures how soon a Python Worker runs after the POST that starts it: cold, environment built.
+"""Measures how soon a Python Worker runs after the POST that starts it, environment built.
 
-    python bench/start.py [--runs 50] [--cpus 1]
+    python bench/start.py [--runs 50] [--cpus 1] [--warm 0 4]
 
 Boots a whole platform, publishes a Worker, lets one run build its environment, then starts runs
-one after another, each after the end of the previous one. There are no warm processes. Prints the
-time from sending the POST
+one after another, each after the end of the previous one: first without sandboxes that wait for the
+next start (cold), then with up to four (warm). Prints the time from sending the POST
 
 * until the POST was answered;
 * until the first line of the Worker's own ``main.py``, before it imports anything;
@@ -30,7 +30,10 @@ from sdk import CoreSDK
 imported = time.monotonic()
 CoreSDK.Parameter.get_input_json_dict()
 called = time.monotonic()
-CoreSDK.Result.push_data({"first_line": first_line, "imported": imported, "called": called})
+warm = "FYKE_CONTROL" in open("/proc/self/environ").read()
+CoreSDK.Result.push_data(
+    {"first_line": first_line, "imported": imported, "called": called, "warm": warm}
+)
 """
 STEPS = ("answered", "first line", "first call", "end of the run")
 
@@ -48,22 +51,31 @@ def one_run(running, api, worker: str, cpus: float) -> dict[str, float]:
         "first line": (row["first_line"] - sent) * 1000,
         "first call": (row["called"] - sent) * 1000,
         "end of the run": ended_at_ms(running, [run])[0] - clock * 1000,
+        "warm": row["warm"],
     }
+
+
+def measure(warm: int, runs: int, cpus: float) -> None:
+    with platform_up(warm_sandboxes=str(warm)) as (running, api):
+        worker = running.push(python_project(WORKER), "bench-start")
+        for _ in range(3):
+            one_run(running, api, worker, cpus)
+        seen = [one_run(running, api, worker, cpus) for _ in range(runs)]
+    used = sum(run["warm"] for run in seen)
+    line(f"up to {warm} warm sandboxes", f"{used:.0f} of {runs} runs used one")
+    for step in STEPS:
+        line(f"POST to {step}", spread([run[step] for run in seen]))
 
 
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--cpus", type=float, default=1, help="share of cores of each run")
+    parser.add_argument("--warm", type=int, nargs="+", default=[0, 4], metavar="COUNT")
     options = parser.parse_args()
-    head("Cold start of a Python Worker, POST to first line, first call and end")
-    with platform_up() as (running, api):
-        worker = running.push(python_project(WORKER), "bench-start")
-        for _ in range(3):
-            one_run(running, api, worker, options.cpus)
-        seen = [one_run(running, api, worker, options.cpus) for _ in range(options.runs)]
-    for step in STEPS:
-        line(f"POST to {step}", spread([run[step] for run in seen]))
+    head("Start of a Python Worker, POST to first line, first call and end")
+    for warm in options.warm:
+        measure(warm, options.runs, options.cpus)
     return 0
 
 

@@ -1,10 +1,11 @@
 """Measures a sync call: the time from a POST with ``is_async`` false to its answer with the rows.
 
-    python bench/sync_call.py [--runs 50]
+    python bench/sync_call.py [--runs 50] [--warm 0 4]
 
-Boots a whole platform and calls a Worker that pushes one row, one call after another, cold with a
-built environment: once on the smallest device (512 MB and 0.125 of a core, the default of a start)
-and once with a whole core. Prints p50, p90, p99 in ms of each.
+Boots a whole platform and calls a Worker that pushes one row, one call after another, with a built
+environment: first without sandboxes that wait for the next call (cold), then with up to four
+(warm); each on the smallest device (512 MB and 0.125 of a core, the default of a start) and with a
+whole core. Prints p50, p90, p99 in ms.
 """
 
 from __future__ import annotations
@@ -31,17 +32,24 @@ def one_call(api, worker: str, system: dict) -> float:
     return took
 
 
-def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("--runs", type=int, default=50)
-    options = parser.parse_args()
-    head("Sync call of a trivial Python Worker, cold, POST to rows in the answer")
-    with platform_up() as (running, api):
+def measure(warm: int, runs: int) -> None:
+    with platform_up(warm_sandboxes=str(warm)) as (running, api):
         worker = running.push(python_project(WORKER), "bench-sync")
         for name, system in (("smallest device, 0.125 of a core", {}), ("one core", {"cpus": 1})):
             for _ in range(3):
                 one_call(api, worker, system)
-            line(name, spread([one_call(api, worker, system) for _ in range(options.runs)]))
+            calls = [one_call(api, worker, system) for _ in range(runs)]
+            line(f"{name}, up to {warm} warm sandboxes", spread(calls))
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--warm", type=int, nargs="+", default=[0, 4], metavar="COUNT")
+    options = parser.parse_args()
+    head("Sync call of a trivial Python Worker, POST to rows in the answer")
+    for warm in options.warm:
+        measure(warm, options.runs)
     return 0
 
 

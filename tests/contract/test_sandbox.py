@@ -35,6 +35,7 @@ from integration.sandbox.sandboxes import (
     MIB,
     ROOT,
     SPAWNERS,
+    WARM,
     SandboxSetup,
     drain,
     line,
@@ -51,7 +52,7 @@ SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
 IGNORES_SIGTERM = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEP
 
 
-@pytest.fixture(params=SPAWNERS)
+@pytest.fixture(params=[*SPAWNERS, *(f"{spawner}{WARM}" for spawner in SPAWNERS)])
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[SandboxSetup]:
     async with sandbox_setup(request.param) as setup:
         yield setup
@@ -384,6 +385,7 @@ async def test_invalid_names_are_refused(setup: SandboxSetup, name: str) -> None
 def _spec(setup: SandboxSetup) -> SandboxSpec:
     return SandboxSpec(
         new_ulid(),
+        "ACCOUNT",
         version(Language.PYTHON),
         setup.bundle({"main.py": "pass"}),
         Environment(None, ""),

@@ -42,6 +42,7 @@ from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.sandbox.process.spawner import DirectSpawner
+from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -141,9 +142,11 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
                 report = await sandbox.probe()
                 log.info("isolation", level=report.level.value, reason=report.reason)
                 monitor = _lease_monitor(settings, heartbeat)
-                runner = make_runner(runtime, sandbox, egress, report, monitor)
+                warm = WarmSandboxes(sandbox, settings.warm_sandboxes, settings.warm_idle_seconds)
+                runner = make_runner(runtime, sandbox, egress, report, monitor, warm)
                 _drain_on_sigterm(runner, sandbox)
-                await runner.run()
+                async with warm.kept():
+                    await runner.run()
             finally:
                 await egress.stop()
 
@@ -160,14 +163,17 @@ def make_runner(
     egress: Egress,
     report: IsolationReport,
     monitor: LeaseMonitor | None = None,
+    warm: WarmSandboxes | None = None,
 ) -> Runner:
-    """Build a runner; the egress notifies it of reached limits and throttled sites."""
+    """Build a runner; the egress notifies it of reached limits and throttled sites. Attempts get
+    their sandboxes from ``warm`` if given.
+    """
     settings = runtime.settings
     output_signals = OutputSignals(runtime.signals)
     intake = Intake(runtime.results, SystemClock(), output_signals.stored)
     attempts = Attempts(runtime.storage, runtime.results, runtime.rules)
     deps = AttemptDependencies(
-        sandbox=sandbox,
+        sandbox=warm or sandbox,
         environments=open_environments(settings, sandbox.tools(egress)),
         version_environments=VersionEnvironments(runtime.storage),
         egress=egress,

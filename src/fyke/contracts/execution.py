@@ -109,6 +109,7 @@ class SandboxSpec:
     """The content and the limits of a sandbox."""
 
     name: str  # the attempt's id; also names its work folder and its cgroup
+    owner: str  # the account of the Worker
     version: Version
     bundle: Path
     environment: Environment

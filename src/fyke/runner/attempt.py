@@ -193,6 +193,7 @@ class AttemptRunner:
         limits = self.lease.run.limits
         spec = SandboxSpec(
             name=self.attempt.id,
+            owner=self._worker.account_id,
             version=self._version,
             bundle=bundle,
             environment=environment,

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from fyke.contracts.egress import Egress
-from fyke.contracts.execution import IsolationReport, Sandbox, SandboxFault, SandboxSpec
+from fyke.contracts.execution import (
+    IsolationReport,
+    Sandbox,
+    SandboxFault,
+    SandboxLimits,
+    SandboxSpec,
+)
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import inspection
+from fyke.sandbox.packages.environment_python import has_startup_code
 from fyke.sandbox.process.folders import check_disk
 from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name
 from fyke.sandbox.process.process_io import SandboxStartFailed
@@ -16,6 +24,7 @@ from fyke.sandbox.process.spawner import Spawner
 from fyke.sandbox.tools.runner import SandboxedTools
 
 CHECK_SECONDS = 3.0
+IDLE_MEMORY = 64 * 2**20  # the limit until an attempt is assigned; about 10 MiB are used
 
 
 class BubblewrapSandboxes:
@@ -43,9 +52,28 @@ class BubblewrapSandboxes:
             raise SandboxFault("the launcher does not answer") from None
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
+        return await self._start(self._order(spec), spec.limits)
+
+    async def open_idle(self, spec: SandboxSpec) -> IsolatedSandbox:
+        """Start a sandbox for a later attempt like ``spec``, which ``assign`` gives it to. A Python
+        interpreter is started in it, unless the environment has code that runs at its start. Raise
+        ``SandboxFault``.
+        """
+        memory = min(IDLE_MEMORY, spec.limits.memory)
+        order = replace(self._order(spec), memory=memory, idle=True)
+        sandbox = await self._start(order, spec.limits)
+        try:
+            if order.kind == "python" and not await asyncio.to_thread(_starts_code, order):
+                await sandbox.start_interpreter()
+        except BaseException:
+            await sandbox.close()
+            raise
+        return sandbox
+
+    def _order(self, spec: SandboxSpec) -> LaunchOrder:
         limits = spec.limits
         try:
-            order = LaunchOrder(
+            return LaunchOrder(
                 name=check_name(spec.name),
                 kind=spec.version.language.value,
                 bundle=spec.bundle,
@@ -58,6 +86,8 @@ class BubblewrapSandboxes:
             )
         except BadLaunchOrder as error:
             raise SandboxFault(str(error)) from error
+
+    async def _start(self, order: LaunchOrder, limits: SandboxLimits) -> IsolatedSandbox:
         check_disk(self._work_dir)
         return IsolatedSandbox(await self._spawner.start(order), order, limits)
 
@@ -69,3 +99,7 @@ class BubblewrapSandboxes:
 
     async def probe(self) -> IsolationReport:
         return await inspection.inspect(self._spawner)
+
+
+def _starts_code(order: LaunchOrder) -> bool:
+    return order.environment is not None and has_startup_code(order.environment)

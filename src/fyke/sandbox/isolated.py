@@ -8,6 +8,7 @@ import platform
 import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,8 @@ from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits, S
 from fyke.contracts.tools import WORK_AT
 from fyke.domain.workers import entry
 from fyke.sandbox.isolation.bubblewrap import INTERPRETER, NODE_PROXY_AT, PROBE_AT
-from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.isolation.shim import WARM
+from fyke.sandbox.process.order import Assignment, LaunchOrder
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.spawner import SpawnedSandbox
 
@@ -54,6 +56,7 @@ class IsolatedSandbox:
         self._streams = {spawned.ends.stdout: "stdout", spawned.ends.stderr: "stderr"}
         self._closed = False
         self._draining = False
+        self._interpreter_waits = False
         for listener in self._listeners.values():
             listener.setblocking(False)
         spawned.ends.control.setblocking(False)
@@ -63,6 +66,33 @@ class IsolatedSandbox:
     @property
     def listeners(self) -> dict[str, socket.socket]:
         return self._listeners
+
+    async def start_interpreter(self) -> None:
+        """Start the interpreter of an idle sandbox, which then waits for the job. Raise
+        ``SandboxFault``.
+        """
+        control = self._spawned.ends.control
+        loop = asyncio.get_running_loop()
+        variables = [("e", f"{name}={value}") for name, value in _environment(self._order).items()]
+        arguments = [("a", argument) for argument in _command(self._order)]
+        try:
+            job = [("w", ""), *variables, *self.process_limits(), *arguments]
+            await loop.sock_sendall(control, _encode(job))
+            message = await loop.sock_recv(control, 4096)
+        except OSError as error:
+            raise SandboxFault(f"the idle sandbox has ended: {error}") from error
+        if message != WARM:
+            raise SandboxFault(message.decode(errors="replace") or "the idle sandbox has ended")
+        self._interpreter_waits = True
+
+    async def assign(self, limits: SandboxLimits) -> None:
+        """Give an idle sandbox to an attempt, with its limits. Raise ``SandboxFault``."""
+        assignment = Assignment(limits.cpus, limits.memory, limits.work_size)
+        await _convert_faults(self._spawned.assign(assignment))
+        self._limits = limits
+        self._order = replace(
+            self._order, cpus=limits.cpus, memory=limits.memory, work_size=limits.work_size
+        )
 
     async def launch(self, env: dict[str, str]) -> None:
         """Return when the Worker's program is running. Raise ``SandboxFault`` when the work
@@ -90,7 +120,8 @@ class IsolatedSandbox:
         order = self._order
         entries = _environment(order) | env
         job = [("e", f"{name}={value}") for name, value in entries.items()]
-        job += self.process_limits()
+        if not self._interpreter_waits:  # else they are set
+            job += self.process_limits()
         if order.bundle is not None:
             job.append(("c", ""))
         if order.kind == "go" and order.environment is None:

@@ -220,6 +220,15 @@ class RunnerSettings(BaseModel):
     runner_slots: int = Field(default=64, ge=1, examples=["8"])
     """How many attempts may run at the same time, whatever their size."""
 
+    warm_sandboxes: int = Field(default=4, ge=0, le=256, examples=["16"])
+    """The greatest number of sandboxes that wait for the next start of a version that was started
+    recently. Each uses 5 to 10 MiB of memory, besides ``runner_memory_mb``. 0: none; then every
+    start makes its sandbox.
+    """
+
+    warm_idle_seconds: Annotated[int, SECONDS] = Field(default=600, ge=1, examples=["60"])
+    """How long after the last start of its version a sandbox waits for the next one."""
+
     attempt_uid_base: int = Field(default=30_000, ge=1, examples=["200000"])
     """The first of the user ids that attempts get when Fyke was started as root. Choose a range
     without users of the machine. If another installation on this machine uses any of them, Fyke
@@ -227,7 +236,9 @@ class RunnerSettings(BaseModel):
     """
 
     attempt_uids: int = Field(default=4096, ge=1, examples=["1024"])
-    """The number of user ids in that range. Each running attempt has its own."""
+    """The number of user ids in that range. Each running attempt has its own, and each of the
+    ``warm_sandboxes``.
+    """
 
     service_user: str = Field(default="fyke", examples=["scraper"])
     """The system user that server, runner and egress switch to when Fyke was started as root. It

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fyke.app.find_links import find_links_folders
 from fyke.contracts.execution import Environment, Sandbox, SandboxExit, SandboxLimits, SandboxSpec
@@ -40,6 +41,7 @@ _KEPT = ("run", "work", "tool-caches", "sandbox-files")  # the launcher needs th
 
 ROOT = os.geteuid() == 0
 SPAWNERS = ("launcher",) if ROOT else ("direct", "direct-soft")
+WARM = "-warm"
 
 
 @dataclass
@@ -51,6 +53,7 @@ class SandboxSetup:
     spawner: Spawner
     launcher: subprocess.Popen[bytes] | None = None
     sandboxes: list[Sandbox] = field(default_factory=list)
+    warm: bool = False  # whether sandboxes are started idle, then assigned
 
     @property
     def work(self) -> Path:
@@ -67,7 +70,7 @@ class SandboxSetup:
         subprocess.run(["chmod", "-R", "a+rX", str(folder)], check=True)
         return folder
 
-    async def open(
+    def spec(
         self,
         files: dict[str, str | bytes] | str,
         *,
@@ -75,19 +78,29 @@ class SandboxSetup:
         name: str = "",
         environment: Path | None = None,
         **limits: float,
-    ) -> Sandbox:
-        """Open a sandbox with these files; a string is the content of ``main.py``."""
+    ) -> SandboxSpec:
+        """A sandbox with these files; a string is the content of ``main.py``."""
         content = {"main.py": files} if isinstance(files, str) else files
-        spec = SandboxSpec(
+        return SandboxSpec(
             name=name or new_ulid(),
+            owner="ACCOUNT",
             version=version(language),
             bundle=self.bundle(dict(content)),
             environment=Environment(environment, ""),
             limits=SandboxLimits(**({"cpus": 1.0, "memory": 256 * MIB} | limits)),  # type: ignore[arg-type]
         )
-        sandbox = await self.sandbox.open(spec)
-        self.sandboxes.append(sandbox)
-        return sandbox
+
+    async def open(self, files: dict[str, str | bytes] | str, **options: Any) -> Sandbox:
+        """Open a sandbox; the arguments are those of ``spec``."""
+        spec = self.spec(files, **options)
+        if not self.warm:
+            sandbox = await self.sandbox.open(spec)
+            self.sandboxes.append(sandbox)
+            return sandbox
+        idle = await self.sandbox.open_idle(spec)
+        self.sandboxes.append(idle)
+        await idle.assign(spec.limits)
+        return idle
 
     async def run(self, code: str, **options: float) -> tuple[str, str, SandboxExit]:
         """Run a Python Worker to its end: (stdout, stderr, exit)."""
@@ -165,12 +178,14 @@ async def sandbox_setup(kind: str, *, with_wheels: bool = False) -> AsyncIterato
     """A data folder with sandboxes of the spawner ``kind``. Fails if files are left in it.
 
     ``with_wheels``: tools may read the machine's folders of wheels and the folder ``wheels``, which
-    is created in the data folder.
+    is created in the data folder. With the suffix ``-warm`` sandboxes are started idle.
     """
     find_links = find_links_folders(os.environ) if with_wheels else []
+    spawner = kind.removesuffix(WARM)
     async with (
-        used_launcher(find_links) if kind == "launcher" else _direct(kind, find_links) as setup
-    ):
+        used_launcher(find_links) if spawner == "launcher" else _direct(spawner, find_links)
+    ) as setup:
+        setup.warm = kind.endswith(WARM)
         if with_wheels:
             (setup.home / "wheels").mkdir(mode=0o755)
         yield setup

@@ -120,6 +120,14 @@ async def test_every_process_is_in_the_control_groups_from_the_beginning(
         assert len(members) == len(inside) + 1, controller  # and bubblewrap itself, outside
 
 
+async def idle(setup: SandboxSetup) -> str:
+    """The name of a sandbox whose interpreter waits for an attempt."""
+    name = new_ulid()
+    sandbox = await setup.sandbox.open_idle(setup.spec(SLEEP, name=name))
+    setup.sandboxes.append(sandbox)
+    return name
+
+
 # --- accepted clients
 
 
@@ -388,13 +396,15 @@ asyncio.run(main())
 
 
 @contextlib.contextmanager
-def client_process(setup: SandboxSetup, name: str) -> Iterator[subprocess.Popen[str]]:
+def client_process(
+    setup: SandboxSetup, name: str, *, idle: bool = False
+) -> Iterator[subprocess.Popen[str]]:
     """A client in a separate process, with a sandbox of this ``name``."""
     (setup.home / "run").chmod(0o711)
     child = subprocess.Popen(
         [
             *(sys.executable, "-c", CLIENT, str(setup.home / "run" / "launcher.sock")),
-            json.dumps(order(setup, name=name)),
+            json.dumps(order(setup, name=name, idle=idle)),
         ],
         user=SERVICE_UID,
         group=SERVICE_UID,
@@ -414,9 +424,10 @@ def client_process(setup: SandboxSetup, name: str) -> Iterator[subprocess.Popen[
 
 
 @CLIENTS_OF_OTHERS
-async def test_sandboxes_end_when_the_client_is_killed(setup: SandboxSetup) -> None:
+@pytest.mark.parametrize("idle", [False, True], ids=["running", "idle"])
+async def test_sandboxes_end_when_the_client_is_killed(setup: SandboxSetup, idle: bool) -> None:
     name = new_ulid()
-    with client_process(setup, name) as child:
+    with client_process(setup, name, idle=idle) as child:
         child.kill()
         assert await until(lambda: not sandboxes_of({name}) and os.listdir(setup.work) == []) < 5
 
@@ -440,7 +451,7 @@ async def test_the_sandboxes_of_a_frozen_client_end_and_those_of_others_continue
 
 
 async def test_no_sandbox_survives_a_killed_launcher(setup: SandboxSetup) -> None:
-    names = await running(setup, 3)
+    names = await running(setup, 3) | {await idle(setup)}
     waiting = asyncio.create_task(setup.sandboxes[0].wait())
     await asyncio.sleep(0)
     assert setup.launcher is not None
@@ -464,7 +475,7 @@ async def test_no_sandbox_survives_a_killed_launcher(setup: SandboxSetup) -> Non
 
 
 async def test_a_regular_stop_leaves_no_files(setup: SandboxSetup) -> None:
-    names = await running(setup, 2)
+    names = await running(setup, 2) | {await idle(setup)}
     assert setup.launcher is not None
     setup.launcher.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(setup.launcher.wait, 20) == 0

@@ -120,6 +120,7 @@ async def start(
     bundle, environment = shared
     spec = SandboxSpec(
         name=new_ulid(),
+        owner="ACCOUNT",
         version=version(Language.PYTHON),
         bundle=bundle,
         environment=Environment(environment, ""),

@@ -64,6 +64,7 @@ USR_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 
 ENVIRONMENT_AT = {"python": "/env", "node": "/node_modules", "go": "/env"}
 PROBE_AT = "/run/fyke/probe.py"
+WARM_START_AT = "/run/fyke/sitecustomize.py"
 NODE_PROXY_AT = "/run/fyke/proxy.cjs"
 UV_AT = "/run/fyke/uv"
 CACHE_AT = "/cache"
@@ -84,6 +85,7 @@ class Layout:
     programs that a kind of tool needs, each with its path in the sandbox. ``tmp_size`` in bytes.
     ``empty`` is an empty folder, the lower layer of every overlay; None mounts folders themselves.
     ``devices`` has the device files; None takes the machine's. ``watches`` allows inotify.
+    ``warm`` adds what an interpreter needs that is started ahead.
     """
 
     kind: str
@@ -96,6 +98,7 @@ class Layout:
     empty: Path | None = None
     devices: Path | None = None
     watches: bool = False
+    warm: bool = False
 
 
 def arguments(layout: Layout, data: Callable[[bytes], int], seccomp: int) -> list[str]:
@@ -218,6 +221,8 @@ def _public_content(path: Path) -> bytes | None:
 
 def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     options = ["--ro-bind-data", str(data(_source("shim.py"))), "/run/fyke/shim.py"]
+    if layout.warm:
+        options += ["--ro-bind-data", str(data(_source("warm_start.py"))), WARM_START_AT]
     if layout.kind == "probe":
         options += ["--ro-bind-data", str(data(_source("inspector.py"))), PROBE_AT]
     if layout.kind == "node":

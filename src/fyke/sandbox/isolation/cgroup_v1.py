@@ -113,6 +113,12 @@ class GroupV1:
         share = 1 if cpus is None else cpus
         write_file(self.paths["cpu"] / "cpu.shares", str(max(MIN_SHARES, int(SHARES * share))))
 
+    def limit_memory(self, memory: int) -> bool:
+        folder, text = self.paths["memory"], str(memory)
+        write_file(folder / "memory.limit_in_bytes", text)  # fails above the limit with swap
+        write_file(folder / "memory.memsw.limit_in_bytes", text)
+        return write_file(folder / "memory.limit_in_bytes", text)
+
     def out_of_memory(self) -> bool:
         return field_value(read_file(self.paths["memory"] / "memory.oom_control"), "oom_kill") > 0
 

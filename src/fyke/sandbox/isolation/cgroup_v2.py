@@ -117,6 +117,9 @@ class GroupV2:
         share = 1 if cpus is None else cpus
         write_file(self.path / "cpu.weight", str(min(MAX_WEIGHT, max(1, int(WEIGHT * share)))))
 
+    def limit_memory(self, memory: int) -> bool:
+        return write_file(self.path / "memory.max", str(memory))
+
     def out_of_memory(self) -> bool:
         return field_value(read_file(self.path / "memory.events"), "oom_kill") > 0
 

@@ -154,6 +154,9 @@ class NoGroup:
     def limit_cpu(self, cpus: float | None) -> None:
         return None
 
+    def limit_memory(self, memory: int) -> bool:
+        return False
+
     def out_of_memory(self) -> bool:
         return False
 

@@ -9,6 +9,9 @@ pathlib), which halves the time to start. Until it executes the Worker, no code 
 2. Wait for the job, or end when the platform closes the control socket.
 3. Copy the bundle to the work folder, set limits, execute the Worker. The control socket closes
    on exec, which means success to the platform; a message on it means failure.
+
+A first job with the item ``w`` executes the interpreter of a warm sandbox instead. It gets the
+control socket and waits for the job itself, see ``warm_start``.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ import sys
 
 PORTS = (20086, 1080, 9222, 6000)  # sdk, proxy, cdp, proxy6000: the order that ``isolated`` expects
 BUNDLE, WORK = "/bundle", "/work"
+FOLDER = "/run/fyke"
+WARM = b"warm"  # sent by an interpreter that waits for its job
 LENGTH_BYTES = 4
 CHUNK = 1 << 20
 
@@ -141,6 +146,12 @@ def default_signals() -> None:
             _signal.signal(number, _signal.SIG_DFL)
 
 
+def hand_over(control: _socket.socket, job: list[tuple[str, str]]) -> None:
+    """Add to the job that its program gets the control socket and starts with ``warm_start``."""
+    os.set_inheritable(control.fileno(), True)
+    job += [("e", f"FYKE_CONTROL={control.fileno()}"), ("e", f"PYTHONPATH={FOLDER}")]
+
+
 def execute(job: list[tuple[str, str]]) -> None:
     """Execute the Worker. A program that cannot be executed is the Worker's fault, so the message
     goes to its standard error.
@@ -167,6 +178,8 @@ def main() -> None:
     except (OSError, ValueError) as error:
         control.send(f"cannot prepare the sandbox: {error}".encode())
         os._exit(1)
+    if ("w", "") in job:
+        hand_over(control, job)
     execute(job)
 
 

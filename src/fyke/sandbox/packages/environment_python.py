@@ -195,6 +195,14 @@ class PythonRecipe:
         (content / "pyvenv.cfg").write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
+def has_startup_code(environment: Path) -> bool:
+    """Whether an interpreter of the environment runs code of a package when it starts: the lines
+    of ``.pth`` files that import. Any mention of an import counts.
+    """
+    files = environment.glob("lib/python*/site-packages/*.pth")
+    return any(b"import" in path.read_bytes() for path in files)
+
+
 def _sample_page(registry: Registry) -> str:
     """The page of a package that Fyke itself uses."""
     return f"{registry.url.rstrip('/')}/{BASE_SET[0].name}/"

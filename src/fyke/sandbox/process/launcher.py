@@ -38,7 +38,7 @@ from fyke.kit.watchdog import Watchdog
 from fyke.sandbox.isolation.cgroups import detect
 from fyke.sandbox.process import cleanup
 from fyke.sandbox.process.folders import WorkFolders
-from fyke.sandbox.process.order import BadLaunchOrder, check_name, parse
+from fyke.sandbox.process.order import BadLaunchOrder, check_name, parse, parse_assignment
 from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessUsage, SandboxProcess, close_pipes
@@ -215,6 +215,7 @@ class LauncherPeer:
         self._leaving: asyncio.Task[None] | None = None
         self._operations: dict[str, Callable[[Message], Awaitable[Answer]]] = {
             "open": self._open,
+            "assign": self._assign,
             "wait": self._wait,
             "usage": self._usage,
             "result_files": self._result_files,
@@ -330,6 +331,10 @@ class LauncherPeer:
         descriptors = [ends.control.detach(), *(s.detach() for s in ends.listeners)]
         descriptors += [ends.stdout, ends.stderr]
         return {"user": sandbox.user, "enforced": sorted(sandbox.enforced)}, descriptors
+
+    async def _assign(self, message: Message) -> Answer:
+        self._sandbox(message).assign(parse_assignment(message))
+        return None, []
 
     async def _wait(self, message: Message) -> Answer:
         process_exit = await self._sandbox(message).wait()

@@ -21,7 +21,7 @@ from typing import Any
 
 from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.isolation.host_inspection import HostView
-from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.order import Assignment, LaunchOrder
 from fyke.sandbox.process.sandbox_process import LISTENERS, ProcessExit, ProcessPipes, ProcessUsage
 from fyke.sandbox.process.spawner import SpawnedSandbox
 
@@ -247,10 +247,10 @@ class SandboxChannel:
         self._session = session
         self._name = name
 
-    async def ask(self, operation: str) -> Any:
+    async def ask(self, operation: str, **fields: Any) -> Any:
         if not self._client.alive(self._session):
             raise LauncherGone("the launcher has ended, and its sandboxes with it")
-        result, _ = await self._client.ask(operation, name=self._name)
+        result, _ = await self._client.ask(operation, name=self._name, **fields)
         return result
 
 
@@ -288,6 +288,9 @@ class RemoteSandboxProcess:
 
     async def result_files(self) -> list[str]:
         return list(map(str, await self._channel.ask("result_files")))
+
+    async def assign(self, assignment: Assignment) -> None:
+        await self._channel.ask("assign", **assignment.to_message())
 
     async def limit_cpu(self) -> None:
         await self._channel.ask("cpu")

@@ -30,7 +30,8 @@ class BadLaunchOrder(ValueError):
 @dataclass(frozen=True, slots=True)
 class LaunchOrder:
     """One sandbox to start. Sizes are in bytes. ``cache`` names a persistent folder that a tool may
-    write to besides its work folder; "" for none.
+    write to besides its work folder; "" for none. ``idle``: the sandbox waits for an attempt, whose
+    ``Assignment`` follows.
     """
 
     name: str
@@ -43,6 +44,7 @@ class LaunchOrder:
     tmp_size: int
     work_size: int
     cache: str = ""
+    idle: bool = False
 
     @property
     def is_tool(self) -> bool:
@@ -61,7 +63,21 @@ class LaunchOrder:
             "tmp_size": self.tmp_size,
             "work_size": self.work_size,
             "cache": self.cache,
+            "idle": self.idle,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The limits of the attempt that gets an idle sandbox. Sizes are in bytes."""
+
+    cpus: float
+    memory: int
+    work_size: int
+
+    def to_message(self) -> dict[str, Any]:
+        """The form that ``parse_assignment`` reads."""
+        return {"cpus": self.cpus, "memory": self.memory, "work_size": self.work_size}
 
 
 def check_name(name: object) -> str:
@@ -95,6 +111,16 @@ def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
         tmp_size=_whole(message, "tmp_size", SIZE),
         work_size=_whole(message, "work_size", SIZE),
         cache=parse_cache(message.get("cache", ""), kind),
+        idle=_idle(message.get("idle", False), kind),
+    )
+
+
+def parse_assignment(message: dict[str, Any]) -> Assignment:
+    """Read an assignment that came from another process. Raise ``BadLaunchOrder``."""
+    return Assignment(
+        cpus=_cpus(message.get("cpus")),
+        memory=_whole(message, "memory", MEMORY),
+        work_size=_whole(message, "work_size", SIZE),
     )
 
 
@@ -109,6 +135,14 @@ def parse_cache(name: object, kind: str) -> str:
             f"cache {name!r:.80}: must be 1 to 64 characters out of A-Z, 0-9 and the hyphen"
         )
     return name
+
+
+def _idle(value: object, kind: str) -> bool:
+    if not isinstance(value, bool):
+        raise BadLaunchOrder(f"idle {value!r:.80}: must be true or false")
+    if value and (kind in TOOL_KINDS or kind == "probe"):
+        raise BadLaunchOrder("idle: only the sandbox of a Worker waits for an attempt")
+    return value
 
 
 def _whole(message: dict[str, Any], field: str, bounds: tuple[int, int]) -> int:

@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fyke.sandbox.isolation import bubblewrap
@@ -24,7 +24,7 @@ from fyke.sandbox.isolation.cgroup_files import ControlGroup, ControlGroups
 from fyke.sandbox.isolation.host_inspection import HostView, inspect_host
 from fyke.sandbox.process import low_port, process_io, processes
 from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
-from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.order import Assignment, LaunchOrder
 from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.tools.caches import LockedCache, ToolCaches
@@ -90,6 +90,7 @@ class SandboxProcess:
         self._soft_peak = 0
         self._soft_cpu = 0
         self._cpu_before = 0  # milliseconds of the group before the attempt
+        self._soft_cpu_before = 0  # and of the processes, without a group
         self._memory_exceeded = False
         self._final = ProcessUsage()
         self._cache: LockedCache | None = None
@@ -165,6 +166,7 @@ class SandboxProcess:
             empty=own_files.empty,
             devices=devices,
             watches=not own_files.missing and not order.is_tool,
+            warm=order.idle and order.kind == "python",
         )
 
     async def _spawn(
@@ -201,9 +203,33 @@ class SandboxProcess:
         if not inside:
             for member in (first, pid):
                 self.group.add(member)
+        if not self.order.idle:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Count and watch from here on for the attempt."""
         self._cpu_before = self.group.cpu_ms()
+        self._soft_cpu_before = 0 if self.group.enforced else self._tree().cpu_ms
         if not self.group.oom_kills_all:
             self._watcher = asyncio.create_task(self._watch_memory())
+
+    def assign(self, assignment: Assignment) -> None:
+        """Give an idle sandbox to an attempt, with its limits. Raise ``SandboxStartFailed``."""
+        if not self.order.idle:
+            raise SandboxStartFailed("the sandbox has an attempt already")
+        if self._closing is not None or self._exited.done() or self.group.out_of_memory():
+            raise SandboxStartFailed("the sandbox ended while it was idle")
+        memory = assignment.memory
+        if "memory" in self.group.enforced and not self.group.limit_memory(memory):
+            raise SandboxStartFailed(f"the memory limit cannot be set to {memory} bytes")
+        self.order = replace(
+            self.order,
+            cpus=assignment.cpus,
+            memory=memory,
+            work_size=assignment.work_size,
+            idle=False,
+        )
+        self._begin()
 
     def _listen_on_browser_port(self, pid: int) -> None:
         """Add a listener on the browser port, which needs root; skip it where that fails."""
@@ -334,7 +360,7 @@ class SandboxProcess:
     def _measure_tree(self) -> int:
         tree = self._tree()
         self._soft_peak = max(self._soft_peak, tree.memory)
-        self._soft_cpu = max(self._soft_cpu, tree.cpu_ms)
+        self._soft_cpu = max(self._soft_cpu, tree.cpu_ms - self._soft_cpu_before)
         return tree.memory
 
     # --- end

@@ -17,7 +17,7 @@ from fyke.sandbox.isolation.cgroups import detect
 from fyke.sandbox.isolation.host_inspection import HostView
 from fyke.sandbox.process import cleanup
 from fyke.sandbox.process.folders import WorkFolders
-from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.order import Assignment, LaunchOrder
 from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import (
@@ -40,6 +40,10 @@ class SpawnedSandbox(Protocol):
     async def wait(self) -> ProcessExit: ...
     async def usage(self) -> ProcessUsage: ...
     async def result_files(self) -> list[str]: ...
+    async def assign(self, assignment: Assignment) -> None:
+        """Give an idle sandbox to an attempt, with its limits."""
+        ...
+
     async def limit_cpu(self) -> None: ...
     async def observe(self) -> HostView: ...
     async def terminate(self) -> None: ...
@@ -139,6 +143,9 @@ class _TrackedSandbox:
     @property
     def enforced(self) -> frozenset[str]:
         return self._sandbox.enforced
+
+    async def assign(self, assignment: Assignment) -> None:
+        self._sandbox.assign(assignment)
 
     async def release(self) -> str:
         return await self._sandbox.release(None)

@@ -61,6 +61,28 @@ def test_a_small_share_of_a_core_is_raised_to_what_the_kernel_accepts(tmp_path: 
     assert (group.paths["cpu"] / "cpu.shares").read_text() == "2"
 
 
+def test_the_memory_limit_is_replaced_in_an_order_that_the_kernel_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit without swap may never exceed the one with swap."""
+    group = detect(tmp_path / "work", v1(tmp_path)).create("BOX", 2**26, 12)
+    assert isinstance(group, GroupV1)
+    folder = group.paths["memory"]
+
+    def write(path: Path, text: str) -> bool:
+        plain, swap = (
+            int(text) if path.name == name else int((folder / name).read_text())
+            for name in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+        )
+        return plain <= swap and bool(path.write_text(text))
+
+    monkeypatch.setattr(cgroup_v1, "write_file", write)
+    for memory in (2**28, 2**25):
+        assert group.limit_memory(memory)
+        limits = [(folder / f"memory{part}.limit_in_bytes").read_text() for part in ("", ".memsw")]
+        assert limits == [str(memory)] * 2
+
+
 def test_detection_leaves_no_folder_behind(tmp_path: Path) -> None:
     groups = detect(tmp_path / "work", v1(tmp_path))
     folders = [path for path in tmp_path.rglob("fyke-*") if path.is_dir()]

@@ -49,6 +49,8 @@ def test_v2_is_used_when_it_is_delegated(tmp_path: Path) -> None:
         "pids.max": "34",
         "cpu.max": "max 100000",
     }
+    assert group.limit_memory(2**28)
+    assert (group.path / "memory.max").read_text() == "268435456"
 
 
 def test_v2_finds_the_base_group_when_this_process_is_in_the_leaf(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ def test_without_a_cgroup_file_system_nothing_is_limited(tmp_path: Path) -> None
     assert groups.reason == "no control group file system is mounted"
     group = groups.create("BOX", 1, 1)
     group.add(1)
+    assert not group.limit_memory(1)
+    assert not group.enter()
+    group.leave()
     group.limit_cpu(1)
     group.kill()
     assert (group.enforced, group.processes(), group.out_of_memory()) == (frozenset(), [], False)

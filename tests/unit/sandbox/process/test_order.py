@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from fyke.sandbox.process.order import TOOL_KINDS, BadLaunchOrder, LaunchOrder, check_name, parse
+from fyke.sandbox.process.order import (
+    TOOL_KINDS,
+    Assignment,
+    BadLaunchOrder,
+    LaunchOrder,
+    check_name,
+    parse,
+    parse_assignment,
+)
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def test_invalid_names_are_refused(name: Any) -> None:
         check_name(name)
 
 
-def test_every_field_except_environment_and_cache_is_required(
+def test_every_field_except_environment_cache_and_idle_is_required(
     valid: LaunchOrder, tmp_path: Path
 ) -> None:
     for field in valid.to_message():
@@ -57,8 +65,53 @@ def test_every_field_except_environment_and_cache_is_required(
         if field == "cache":
             assert parse(message, tmp_path).cache == ""
             continue
+        if field == "idle":
+            assert parse(message, tmp_path).idle is False
+            continue
         with pytest.raises(BadLaunchOrder, match=field):
             parse(message, tmp_path)
+
+
+@pytest.mark.parametrize("value", [0, 1, "", "true", None])
+def test_idle_is_true_or_false(valid: LaunchOrder, tmp_path: Path, value: Any) -> None:
+    with pytest.raises(BadLaunchOrder, match=r"idle .*: must be true or false"):
+        parse(valid.to_message() | {"idle": value}, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["probe", *TOOL_KINDS])
+def test_only_the_sandbox_of_a_worker_is_idle(
+    valid: LaunchOrder, tmp_path: Path, kind: str
+) -> None:
+    bundle = None if kind == "probe" else valid.bundle
+    order = replace(valid, kind=kind, bundle=bundle, environment=None, idle=True)
+    with pytest.raises(BadLaunchOrder, match="idle: only the sandbox of a Worker"):
+        parse(order.to_message(), tmp_path)
+    assert parse(replace(valid, idle=True).to_message(), tmp_path).idle
+
+
+def test_an_assignment_round_trips_through_a_message() -> None:
+    assignment = Assignment(cpus=0.5, memory=2**28, work_size=2**30)
+    assert parse_assignment(assignment.to_message()) == assignment
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cpus": 0},
+        {"cpus": True},
+        {"cpus": float("nan")},
+        {"memory": 1},
+        {"memory": 2.0**28},
+        {"memory": "67108864"},
+        {"work_size": -1},
+        {"work_size": None},
+    ],
+    ids=str,
+)
+def test_an_assignment_with_a_bad_limit_names_it(change: dict[str, Any]) -> None:
+    message = Assignment(0.5, 2**28, 2**30).to_message()
+    with pytest.raises(BadLaunchOrder, match=next(iter(change))):
+        parse_assignment(message | change)
 
 
 def test_only_folders_inside_the_cache_may_be_mounted(valid: LaunchOrder, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from fyke.sandbox.isolation import bubblewrap
 from fyke.sandbox.isolation.cgroup_v2 import GroupsV2, GroupV2
-from fyke.sandbox.isolation.cgroups import NoGroups
+from fyke.sandbox.isolation.cgroups import NoGroup, NoGroups
 from fyke.sandbox.process import process_io, sandbox_process
 from fyke.sandbox.process.folders import WorkFolders
-from fyke.sandbox.process.order import LaunchOrder
+from fyke.sandbox.process.order import Assignment, LaunchOrder
 from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import (
@@ -200,6 +200,67 @@ async def test_the_work_of_a_tool_includes_its_cache(
     assert both >= alone + 200_000
     await sandbox.close()
     assert tool_paths.cache_of(replace(TOOL, cache="ONE-NPM"), None) is not None  # free again
+
+
+class Groups(NoGroup):
+    """A group with a memory limit that the kernel accepts or not."""
+
+    def __init__(self, *, accepts: bool = True) -> None:
+        super().__init__(frozenset({"memory"}), oom_kills_all=True)
+        self.memory = 0
+        self.accepts = accepts
+
+    def limit_memory(self, memory: int) -> bool:
+        self.memory = memory
+        return self.accepts
+
+
+ASSIGNMENT = Assignment(cpus=0.5, memory=2**28, work_size=2**21)
+
+
+async def test_an_assignment_sets_the_limits_and_starts_the_watch(folders: WorkFolders) -> None:
+    sandbox = running(folders, replace(ORDER, idle=True))
+    sandbox.group = group = Groups()
+    sandbox.assign(ASSIGNMENT)
+    assert (group.memory, sandbox._watcher) == (2**28, None)  # the kernel watches this group
+    limits = replace(ORDER, cpus=0.5, memory=2**28, work_size=2**21)
+    assert sandbox.order == limits
+    with pytest.raises(SandboxStartFailed, match="has an attempt already"):
+        sandbox.assign(ASSIGNMENT)
+    await sandbox.close()
+
+
+async def test_without_control_groups_the_watch_has_the_limit_of_the_assignment(
+    folders: WorkFolders,
+) -> None:
+    sandbox = running(folders, replace(ORDER, idle=True, memory=1))
+    sandbox.assign(replace(ASSIGNMENT, memory=2))
+    assert await sandbox.wait() == ProcessExit(128 + 9, True)
+    await sandbox.close()
+
+
+async def test_a_limit_that_the_kernel_refuses_is_a_fault(folders: WorkFolders) -> None:
+    sandbox = running(folders, replace(ORDER, idle=True))
+    sandbox.group = Groups(accepts=False)
+    with pytest.raises(SandboxStartFailed, match="memory limit cannot be set to 268435456"):
+        sandbox.assign(ASSIGNMENT)
+    assert sandbox.order.idle
+    await sandbox.close()
+
+
+async def test_an_idle_sandbox_that_ended_or_ran_out_of_memory_is_not_assigned(
+    folders: WorkFolders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = running(folders, replace(ORDER, idle=True))
+    sandbox.group = group = Groups()
+    with monkeypatch.context() as patch, pytest.raises(SandboxStartFailed, match="ended while"):
+        patch.setattr(Groups, "out_of_memory", lambda self: True)
+        sandbox.assign(ASSIGNMENT)
+    await sandbox.kill()
+    with pytest.raises(SandboxStartFailed, match="ended while it was idle"):
+        sandbox.assign(ASSIGNMENT)
+    assert group.memory == 0
+    await sandbox.close()
 
 
 async def test_cpu_time_before_the_worker_is_not_counted(

@@ -1,0 +1,132 @@
+"""Starts in sandboxes that were started before: the right version, secrets, kills, nothing left."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.client import FykeClient
+from support.booted import Booted, booted
+from support.projects import python_project
+
+SUCCEEDED = 3
+VALUE = "the value of a secret"
+REPORTS = """
+import os
+from sdk import CoreSDK
+CoreSDK.Result.push_data({{
+    "warm": "FYKE_CONTROL" in open("/proc/self/environ").read(),
+    "version": {version},
+    "files": sorted(os.listdir()),
+    "length": len(os.environ.get("LOGIN", "")),
+    "input": CoreSDK.Parameter.get_input_json_dict(),
+}})
+"""
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Booted]:
+    with booted(warm_sandboxes="2", warm_idle_seconds="30", drain_seconds="1") as platform:
+        yield platform
+
+
+@pytest.fixture
+def platform(shared: Booted) -> Booted:
+    for role in ("server", "runner", "egress"):
+        shared.role(role)
+    return shared
+
+
+def one(platform: Booted, slug: str, **custom: Any) -> dict[str, Any]:
+    """The row of a new run."""
+    run = platform.start_run(slug, custom)
+    assert platform.ended(run)["status"] == SUCCEEDED, platform.log_text(run)
+    [row] = platform.rows(run)
+    return row
+
+
+def is_waiting(pid: int) -> bool:
+    """Whether the process is an interpreter in a sandbox that waits for an attempt."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return command.endswith(b"python\0main.py\0") and not os.listdir(f"/proc/{pid}/cwd")
+    except OSError:
+        return False
+
+
+def waiting(platform: Booted) -> list[int]:
+    return [pid for pid in platform.tree() if is_waiting(pid)]
+
+
+def until_waiting(platform: Booted) -> list[int]:
+    found: list[int] = platform.wait_for(lambda: waiting(platform), "an idle sandbox", 20)
+    return found
+
+
+def test_the_next_start_uses_a_waiting_sandbox_with_its_own_secrets_and_input(
+    platform: Booted,
+) -> None:
+    slug = platform.push(python_project(REPORTS.format(version=1)), "warm-secrets")
+    with FykeClient(platform.url, platform.key, 60) as client:
+        client.set_secret(slug, "LOGIN", VALUE)
+    first = one(platform, slug, number=1)
+    assert (first["warm"], first["length"], first["input"]) == (False, len(VALUE), {"number": 1})
+    for pid in until_waiting(platform):
+        assert VALUE.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+    second = one(platform, slug, number=2)
+    assert second == first | {"warm": True, "input": {"number": 2}, "files": second["files"]}
+    assert set(second["files"]) == set(first["files"])
+    with FykeClient(platform.url, platform.key, 60) as client:
+        client.set_secret(slug, "LOGIN", "changed")
+    until_waiting(platform)
+    third = one(platform, slug)
+    assert (third["warm"], third["length"]) == (True, len("changed"))
+
+
+def test_a_new_version_never_runs_in_a_sandbox_of_the_old_one(platform: Booted) -> None:
+    slug = platform.push(python_project(REPORTS.format(version=1)), "warm-versions")
+    assert one(platform, slug)["version"] == 1
+    until_waiting(platform)
+    assert platform.push(python_project(REPORTS.format(version=2)), "warm-versions") == slug
+    row = one(platform, slug)
+    assert (row["version"], row["warm"]) == (2, False)
+
+
+def test_a_killed_runner_leaves_no_waiting_sandbox(platform: Booted) -> None:
+    slug = platform.push(python_project(REPORTS.format(version=1)), "warm-killed")
+    one(platform, slug)
+    pids = until_waiting(platform)
+    platform.kill_role("runner")
+    platform.wait_for(lambda: not any(map(is_waiting, pids)), "the end of idle sandboxes", 20)
+    assert one(platform, slug)["version"] == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")
+def test_a_killed_launcher_leaves_no_waiting_sandbox(platform: Booted) -> None:
+    slug = platform.push(python_project(REPORTS.format(version=1)), "warm-launcher")
+    one(platform, slug)
+    pids = until_waiting(platform)
+    [launcher] = [
+        pid for pid, command in platform.tree().items() if any("launcher" in w for w in command)
+    ]
+    os.kill(launcher, signal.SIGKILL)
+    platform.wait_for(lambda: not any(map(is_waiting, pids)), "the end of idle sandboxes", 20)
+    assert one(platform, slug)["version"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_of_waiting_sandboxes_when_the_platform_ends(
+    platform: Booted, number: signal.Signals
+) -> None:
+    slug = platform.push(python_project(REPORTS.format(version=1)), f"warm-end-{int(number)}")
+    one(platform, slug)
+    pids = until_waiting(platform)
+    platform.stop(number)
+    platform.wait_for(lambda: not any(map(is_waiting, pids)), "the end", 20)
+    platform.start()
+    assert os.listdir(platform.home / "work") == []

@@ -1,0 +1,125 @@
+"""The parts of a warm start that need no sandbox: when a new interpreter is needed, bytecode."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.isolation import warm_start
+
+BEFORE = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+LOADED = {"json", "socket", "_socket"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PYTHONHASHSEED", "PYTHONPATH", "PYTHONUNBUFFERED", "LD_PRELOAD", "LD_LIBRARY_PATH"),
+        *("LC_ALL", "LANG", "LANGUAGE", "TZ", "TZDIR", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES"),
+        *("OPENSSL_CONF", "NLSPATH", "LOCPATH", "GCONV_PATH"),
+    ],
+)
+def test_a_variable_that_is_read_at_the_start_needs_a_new_interpreter(name: str) -> None:
+    assert warm_start.needs_new_process(BEFORE, BEFORE | {name: "x"}, LOADED, ["main.py"])
+
+
+@pytest.mark.parametrize("name", ["LOGIN", "http_proxy", "PROXY_AUTH", "HOME", "PATH", "OLD_KEY"])
+def test_other_variables_do_not(name: str) -> None:
+    assert not warm_start.needs_new_process(BEFORE, BEFORE | {name: "x"}, LOADED, ["main.py"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "new"),
+    [
+        *(("json.py", True), ("json", True), ("socket.cpython-313-x86_64-linux-gnu.so", True)),
+        *(("_socket.so", True), (".local", True)),
+        *(("json_tools.py", False), ("sdk.py", False), ("lib", False), (".env", False)),
+    ],
+)
+def test_a_module_of_the_worker_with_the_name_of_a_loaded_one_needs_it(
+    entry: str, new: bool
+) -> None:
+    names = ["main.py", entry]
+    assert warm_start.needs_new_process(BEFORE, BEFORE, LOADED, names) is new
+
+
+def test_modules_that_were_loaded_ahead_are_known_with_their_packages() -> None:
+    code = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        f"sys.path.insert(0, {str(Path(warm_start.__file__).parent)!r})\n"
+        "import warm_start\n"
+        "print(*warm_start.load_ahead(before))\n"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert {"json", "re", "socket", "selectors", "threading", "enum"} <= set(output.split())
+    assert "shim" not in output
+
+
+def compiled(folder: Path, source: str) -> tuple[bytes, bytes] | None:
+    (folder / "sdk.py").write_text(source)
+    return warm_start.compile_sdk(str(folder))
+
+
+@pytest.mark.parametrize(
+    "source", ["def (", "x = '\0'", "(" * 10_000, "x = 1\n" * 50_000], ids=range(4)
+)
+def test_an_sdk_that_cannot_be_compiled_is_skipped(tmp_path: Path, source: str) -> None:
+    assert compiled(tmp_path, source) is None
+
+
+def test_a_bundle_without_an_sdk_is_skipped(tmp_path: Path) -> None:
+    assert warm_start.compile_sdk(str(tmp_path)) is None
+    (tmp_path / "sdk.py").mkdir()
+    assert warm_start.compile_sdk(str(tmp_path)) is None
+
+
+def cached(folder: Path) -> Path:
+    return Path(importlib.util.cache_from_source(str(folder / "sdk.py")))
+
+
+def imported(folder: Path) -> str:
+    """The output of an import of the SDK, which says whether it was compiled."""
+    command = [sys.executable, "-S", "-v", "-c", "import sdk; print(sdk.WORD)"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    is_read = f"{cached(Path())} matches sdk.py" in result.stderr.replace(f"{folder}/", "")
+    return result.stdout + ("read" if is_read else "compiled")
+
+
+def test_the_bytecode_is_read_by_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    warm_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+    assert imported(tmp_path) == "a\nread"
+    os.utime(tmp_path / "sdk.py", (1, 1))
+    assert imported(tmp_path) == "a\ncompiled"
+
+
+def test_no_bytecode_is_written_for_another_file_or_over_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    code = compiled(tmp_path, "WORD = 'a'\n")
+    (tmp_path / "sdk.py").write_text("WORD = 'longer'\n")
+    warm_start.write_bytecode(str(tmp_path), code)
+    assert not cached(tmp_path).exists()
+    cached(tmp_path).parent.mkdir()
+    cached(tmp_path).write_text("of the bundle")
+    warm_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+    assert cached(tmp_path).read_text() == "of the bundle"
+    warm_start.write_bytecode(str(tmp_path), None)
+
+
+def test_nothing_is_written_where_python_writes_no_bytecode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    warm_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+    assert not cached(tmp_path).exists()
