@@ -44,7 +44,7 @@ from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.bundles import BundleCache
-from fyke.runner.endings import EndRequest, StartRefused, in_time
+from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import EgressAway, detail_of, log_fault
 from fyke.runner.site_reports import SiteReports
 from fyke.runner.watch import ProcessWatch
@@ -204,10 +204,7 @@ class AttemptRunner:
             ),
         )
         sandbox = await in_time("starting the sandbox", self._deps.sandbox.open(spec))
-        try:
-            return await self._run_in_sandbox(intake, sandbox, spec.limits)
-        finally:
-            await self._close_sandbox(sandbox)
+        return await self._run_in_sandbox(intake, sandbox, spec.limits)
 
     async def _note_environment(self, reason: Reason | None) -> None:
         """Record that the environment is ready, or why its installation failed."""
@@ -229,15 +226,28 @@ class AttemptRunner:
     async def _run_in_sandbox(
         self, intake: AttemptIntake, sandbox: Sandbox, limits: SandboxLimits
     ) -> End:
-        secret = secrets.token_urlsafe(24)
+        password = secrets.token_urlsafe(24)
         try:
-            await self._stop.run_until_stopped(self._open_egress(intake, sandbox, secret))
-            end = await self._serve_and_run(intake, sandbox, limits, secret)
+            # The start is recorded before the Worker's first instruction, and not after the rest.
+            _, decrypted, _ = await self._stop.run_until_stopped(
+                together(
+                    self._open_egress(intake, sandbox, password),
+                    self._decrypt_secrets(intake, password),
+                    self._deps.attempts.started(self.attempt),
+                )
+            )
+            addresses = worker_env(self._version.language, self.attempt.id, password)
+            environment = decrypted | addresses
+            end = await self._serve_and_run(intake, sandbox, limits, environment)
             if end.outcome is Outcome.SUCCEEDED and not intake.rows:
                 await self._report_rows_not_pushed(intake, sandbox)
             return end
         finally:
-            self._final_traffic = await self._deps.egress.close(self.attempt.id)
+            closing = asyncio.create_task(self._close_sandbox(sandbox))
+            try:
+                self._final_traffic = await self._deps.egress.close(self.attempt.id)
+            finally:
+                await closing
 
     async def _report_rows_not_pushed(self, intake: AttemptIntake, sandbox: Sandbox) -> None:
         try:
@@ -249,18 +259,20 @@ class AttemptRunner:
             _log_system(intake, system.rows_not_pushed(self.attempt.number, places, 0))
 
     async def _serve_and_run(
-        self, intake: AttemptIntake, sandbox: Sandbox, limits: SandboxLimits, secret: str
+        self,
+        intake: AttemptIntake,
+        sandbox: Sandbox,
+        limits: SandboxLimits,
+        environment: dict[str, str],
     ) -> End:
         service = SdkService(intake, self.lease.subtask.input_json.encode())
         sdk = await serve(sandbox.listeners["sdk"], service.handle)
         try:
             if self._stop.end is not None:
                 return self._stop.end
-            env = await self._decrypt_secrets(intake, secret) | self._worker_env(secret)
-            await self._deps.attempts.started(self.attempt)
             _log_system(intake, system.running(self.attempt.number, 0))
             self._watch = ProcessWatch(sandbox, intake, self.lease.run.limits, limits, self._stop)
-            await sandbox.launch(env)
+            await sandbox.launch(environment)
             self._launched = True
             return self._explained(await self._watch.until_end())
         finally:
@@ -274,13 +286,13 @@ class AttemptRunner:
             return end_of(replace(end.reason, code=ReasonCode.NO_BROWSER))
         return end
 
-    async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, secret: str) -> None:
+    async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, password: str) -> None:
         run = self.lease.run
         if run.region and run.region not in self._deps.regions and "*" not in self._deps.regions:
             self._note(intake, f"proxy_region {run.region} has no upstream; going out directly.")
         grant = EgressGrant(
             attempt_id=self.attempt.id,
-            secret=secret,
+            secret=password,
             region=run.region,
             allow=run.egress_allow,
             limit_bytes=run.limits.max_traffic_bytes or None,
@@ -315,9 +327,6 @@ class AttemptRunner:
             if name not in injected.environment and name not in injected.unreadable:
                 self._note(intake, NOT_SET.format(name=name))
         return injected.environment
-
-    def _worker_env(self, secret: str) -> dict[str, str]:
-        return worker_env(self._version.language, self.attempt.id, secret)
 
     def _check_isolation(self, intake: AttemptIntake) -> None:
         report = self._deps.isolation

@@ -54,6 +54,19 @@ class EndRequest:
                 await asyncio.gather(task, return_exceptions=True)
 
 
+async def together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Await all of them at the same time. When one fails, the others are cancelled and have ended
+    when its error is raised.
+    """
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def in_time(step: str, work: Coroutine[Any, Any, T]) -> T:
     """Await ``work``; raise ``SandboxFault`` after a time limit, since a hanging launcher would
     block a run and its capacity.

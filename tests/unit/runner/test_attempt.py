@@ -318,6 +318,61 @@ async def test_a_fault_before_the_first_instruction_returns_the_attempt(
     assert working.launches == int("launch" in errors)
 
 
+@pytest.mark.parametrize("last", ["egress", "secrets", "started"])
+async def test_the_worker_is_launched_after_its_preparations_which_run_at_the_same_time(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    done: list[str] = []
+    others_done = asyncio.Event()
+
+    async def step(name: str) -> None:
+        if name == last:
+            await others_done.wait()
+            await asyncio.sleep(0.01)
+        done.append(name)
+        if len(done) == 2:
+            others_done.set()
+
+    class Steps(Working):
+        async def open(self, *args: Any) -> Any:
+            if len(args) == 2:
+                await step("egress")
+            return await super().open(*args)
+
+        async def of(self, run: Any) -> InjectedSecrets:
+            await step("secrets")
+            return await super().of(run)
+
+        async def launch(self, env: Any) -> None:
+            done.append("launched")
+
+    class Start(Ended):
+        async def started(self, attempt: Attempt) -> None:
+            await step("started")
+
+    monkeypatch.setitem(globals(), "Working", Steps)
+    async with asyncio.timeout(10):
+        await run_with(results, monkeypatch, Start())
+    assert done[2:] == [last, "launched"]
+
+
+async def test_a_sandbox_is_closed_although_the_egress_does_not_close(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+
+    async def close(_self: Any, *args: Any) -> Traffic:
+        if args:
+            raise Unavailable("away")
+        await asyncio.sleep(0.01)
+        closed.append("closed")
+        return Traffic()
+
+    monkeypatch.setattr(Working, "close", close)
+    await run_with(results, monkeypatch, Ended())
+    assert closed == ["closed"] * 2  # the SDK service and the sandbox
+
+
 async def test_a_fault_after_the_first_instruction_ends_the_attempt(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:

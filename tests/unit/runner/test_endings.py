@@ -9,7 +9,7 @@ import pytest
 from fyke.contracts.execution import SandboxFault
 from fyke.model.run import End, Outcome
 from fyke.runner import endings as ends
-from fyke.runner.endings import EndRequest, StartRefused, in_time
+from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 
 pytestmark = pytest.mark.anyio
 
@@ -52,3 +52,30 @@ async def test_work_that_is_not_stopped_is_waited_for() -> None:
         return 7
 
     assert await EndRequest().run_until_stopped(work()) == 7
+
+
+async def test_work_that_is_done_together_ends_together() -> None:
+    async def value(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    assert await together(value(1), value(2)) == [1, 2]
+
+
+async def test_the_first_error_cancels_the_others_and_is_raised() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append("other")
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise SandboxFault("bad")
+
+    with pytest.raises(SandboxFault, match="bad"):
+        await together(work(), fail())
+    assert ended == ["other"]
