@@ -299,15 +299,21 @@ class Intake:
         self._on_stored(run_id)
 
     async def recount(self, run_id: str, caps: RunCaps, size: int) -> None:
-        """Count the rows of the run anew from the store, while no commit takes place."""
-        for attempt in self._attempts_of(run_id):
-            await attempt.flush()
-        async with self.group.lock:
-            if not caps.is_full(size) or not caps.may_overcount:
-                return  # another attempt has just counted
-            stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
-            pending = [attempt.queue.rows for attempt in self._attempts_of(run_id)]
-            caps.recount(stored, sum(rows for rows, _ in pending), sum(size for _, size in pending))
+        """Count the rows of the run anew from the store, while no commit takes place. It is
+        repeated while rows are queued that may replace others.
+        """
+        while caps.is_full(size) and caps.may_overcount:
+            for attempt in self._attempts_of(run_id):
+                await attempt.flush()
+            async with self.group.lock:
+                if not caps.is_full(size) or not caps.may_overcount:
+                    return  # another attempt has just counted
+                await self._recount(run_id, caps)
+
+    async def _recount(self, run_id: str, caps: RunCaps) -> None:
+        stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
+        pending = [attempt.queue.rows for attempt in self._attempts_of(run_id)]
+        caps.recount(stored, sum(rows for rows, _ in pending), sum(size for _, size in pending))
 
     def notify_full(self, run_id: str, reason: Reason) -> None:
         """Notify every open attempt of the run."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
 from fyke.domain.results import caps, commit, intake, rows
 from fyke.domain.results.caps import OutputLimits
+from fyke.domain.results.intake import AttemptIntake
 from fyke.domain.results.rows import RowRefused
 from fyke.errors import StaleLease, Unavailable
+from fyke.kit.clock import ManualClock
 from fyke.model.log import LogType
 from fyke.model.results import Header
 from fyke.reasons import Reason, ReasonCode
 from support.blocking_results import BlockableResults, running, turns
+from support.prepared import rows_in
+from support.stores import open_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -181,6 +186,29 @@ async def test_upserts_that_replace_rows_do_not_reach_the_cap(results: Blockable
         with pytest.raises(RowRefused, match="5 rows"):
             await attempt.push(b"{}")
         assert len(results.stored) == 5
+
+
+async def test_concurrent_upserts_fill_a_run_exactly(tmp_path: Path) -> None:
+    """Rows that are queued while others are counted may replace rows too."""
+
+    async def push(attempt: AttemptIntake) -> None:
+        for number in range(60):
+            value = f"{attempt.attempt_id}-{number // 3}"
+            row = {"__coreclaw_upsert_key__": "id", "__coreclaw_upsert_value__": value}
+            try:
+                await attempt.push(json.dumps(row).encode())
+            except RowRefused:
+                return
+
+    async with open_rows(rows_in(tmp_path)) as store:
+        taking = intake.Intake(store, ManualClock())
+        committing = asyncio.create_task(taking.run())
+        limits = OutputLimits(rows=50)
+        attempts = [await taking.open("run", name, "", limits) for name in "abcdefgh"]
+        await asyncio.gather(*(push(attempt) for attempt in attempts * 3))
+        assert sum([await attempt.close() for attempt in attempts]) == 50
+        committing.cancel()
+        await asyncio.gather(committing, return_exceptions=True)
 
 
 async def test_rows_of_earlier_attempts_count_and_refused_ones_do_not(
