@@ -1,11 +1,12 @@
 """Measures the memory of the whole platform: PSS of every process, idle and after some work.
 
-    python bench/idle_memory.py [--settle 5]
+    python bench/idle_memory.py [--settle 65]
 
 Boots a whole platform and reads ``smaps_rollup`` of all its processes, as root including the root
 supervisor and the launcher: once when it is idle, and once after 20 runs and 300 reads. PSS divides
 pages among all processes that map them, so other Python processes on the machine reduce it;
-``private`` is the memory that the end of the process would free.
+``private`` is the memory that the end of the process would free. Parser processes end when they
+have been idle for a minute.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def work(running, api) -> None:
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--settle", type=float, default=5, help="idle seconds before each reading")
+    parser.add_argument("--settle", type=float, default=65, help="idle seconds before each reading")
     options = parser.parse_args()
     head("Memory of the whole platform")
     with platform_up() as (running, api):

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fyke.model.runner import Capacity, Lease
-from fyke.model.worker import Version
 from fyke.reasons import Detail, DetailCode, Reason, detail_sentence, sentence
+
+if TYPE_CHECKING:  # the launcher imports this module and is small
+    from fyke.model.runner import Capacity, Lease
+    from fyke.model.worker import Version
 
 
 class Engine(Protocol):

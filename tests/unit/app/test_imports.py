@@ -1,0 +1,41 @@
+"""Processes import no library that they do not use, so that the platform fits a small machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+LIBRARIES = """
+import sys
+before = set(sys.modules)
+for module in sys.argv[1:]:
+    __import__(module)
+names = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(names - sys.stdlib_module_names))
+"""
+
+
+def libraries(*modules: str) -> set[str]:
+    """The packages outside the standard library that ``modules`` import."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARIES, *modules], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["fyke.cli.root_supervisor", "fyke.cli.supervise", "fyke.sandbox.process.launcher"],
+)
+def test_supervisors_and_launcher_need_only_the_standard_library(module: str) -> None:
+    assert libraries(module) - {"uv"} == {"fyke"}  # uv: where its program is
+
+
+def test_egress_needs_no_library_of_databases_or_servers() -> None:
+    found = libraries("fyke.app.egress", "fyke.app.roles", "fyke.cli.settings")
+    assert "fyke" in found
+    assert not found & {"sqlalchemy", "alembic", "psycopg", "starlette", "uvicorn", "jinja2"}
