@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import Origin, Outcome, Run, RunState
@@ -119,7 +119,11 @@ async def walk_all(
 
 
 @pytest.mark.slow
-async def test_a_walk_finds_all_matching_runs(state: State) -> None:
+@pytest.mark.parametrize("first_step", [2, run_lists.FIRST_STEP])
+async def test_a_walk_finds_all_matching_runs(
+    state: State, monkeypatch: pytest.MonkeyPatch, first_step: int
+) -> None:
+    monkeypatch.setattr(run_lists, "FIRST_STEP", first_step)
     owner, workers, runs = await fill(state)
     dice = random.Random(7)
     answered = 0
@@ -130,6 +134,29 @@ async def test_a_walk_finds_all_matching_runs(state: State) -> None:
         assert await walk_all(state, owner, search) == expected, search
         assert await walk_all(state, owner, search, newer=True) == expected[::-1], search
     assert answered > 20
+
+
+async def test_a_page_of_frequent_matches_scans_only_as_far_as_it_reaches(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, _, runs = await fill(state)
+    monkeypatch.setattr(run_lists, "FIRST_STEP", 4)
+    monkeypatch.setattr(run_lists, "SCAN_LIMIT", len(runs) - 1)  # more than one walk may scan
+    skipped: list[int] = []
+
+    def executed(*call: Any) -> None:
+        statement, values = call[2:4]
+        if "OFFSET" in statement:
+            skipped.append(values["skip"] if isinstance(values, dict) else values[-1])
+
+    frequent = RunSearch(origins=tuple(Origin))  # all runs
+    event.listen(Engine, "before_cursor_execute", executed)
+    try:
+        page = await state.read(lambda tx: tx.run_lists.walk(owner, frequent, None, limit=2))
+    finally:
+        event.remove(Engine, "before_cursor_execute", executed)
+    assert len(page.cursors) == 2
+    assert skipped == [3]
 
 
 @pytest.mark.parametrize("error", ["", "keyerror"])

@@ -4,14 +4,14 @@ A query costs the same with a million past runs as with a thousand. The filters 
 index. A filter only by states, worker or task has an index in list order, of which one page is
 read. All other combinations scan one index that covers all filter columns, so that a run that does
 not match costs a fraction of a microsecond. A search in error messages reads the runs with an
-error. Both scans stop at a limit and return the last scanned run.
+error. Both scan in steps until a page is full, stop at a limit and return the last scanned run.
 
 The statements are text, because on SQLite they name the index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -26,6 +26,7 @@ from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
 SCAN_LIMIT = 100_000  # runs, in an index
+FIRST_STEP = 1_000
 ID_CHARS = 26
 ERROR_SCAN_LIMIT = 10_000  # runs whose message is read
 
@@ -84,20 +85,31 @@ class SqlRunLists(SqlStore):
     ) -> ListWalk:
         query = _Query(self._db, account_id, search, start, newer=newer)
         scans = query.scans()
-        stopped = None
-        if any(scan.checked for scan in scans):
-            stopped = self._scan_end(account_id, query, scans[0])
-        rows = self._db.execute(text(query.page(scans, stopped)), query.values | {"limit": limit})
-        cursors = [ListCursor(int(at), run_id) for at, run_id in rows]
-        return ListWalk(cursors, None if len(cursors) == limit else stopped)
+        if not any(scan.checked for scan in scans):
+            return ListWalk(self._page(query, scans, None, limit))
+        most = ERROR_SCAN_LIMIT if scans[0].index == _BY_ERROR else SCAN_LIMIT
+        found: list[ListCursor] = []
+        stopped = start
+        for step in _steps(most):
+            query = _Query(self._db, account_id, search, stopped, newer=newer)
+            [scan] = query.scans()
+            stopped = self._scan_end(query, scan, step)
+            found += self._page(query, [scan], stopped, limit - len(found))
+            if len(found) == limit or stopped is None:
+                return ListWalk(found)
+        all_scanned = self._counts.total(account_id, RunFilter()) <= most
+        return ListWalk(found, None if all_scanned else stopped)
 
-    def _scan_end(self, account_id: str, query: _Query, scan: _IndexScan) -> ListCursor | None:
-        """The last run within the scan limit; None when all are."""
-        limit = ERROR_SCAN_LIMIT if scan.index == _BY_ERROR else SCAN_LIMIT
-        if self._counts.total(account_id, RunFilter()) <= limit:
-            return None
+    def _page(
+        self, query: _Query, scans: list[_IndexScan], stop: ListCursor | None, limit: int
+    ) -> list[ListCursor]:
+        rows = self._db.execute(text(query.page(scans, stop)), query.values | {"limit": limit})
+        return [ListCursor(int(at), run_id) for at, run_id in rows]
+
+    def _scan_end(self, query: _Query, scan: _IndexScan, count: int) -> ListCursor | None:
+        """The last of the next ``count`` runs of a scan; None when there are fewer."""
         row = self._db.execute(
-            text(query.scan_end(scan)), query.values | {"skip": limit - 1}
+            text(query.scan_end(scan)), query.values | {"skip": count - 1}
         ).first()
         return None if row is None else ListCursor(int(row[0]), row[1])
 
@@ -156,6 +168,18 @@ class SqlRunLists(SqlStore):
 
     def _indexed_by(self, index: str) -> str:
         return f" INDEXED BY {index}" if is_sqlite(self._db) else ""
+
+
+def _steps(most: int) -> Iterator[int]:
+    """Numbers of runs that are scanned one after another, in total ``most``.
+
+    A page of frequent matches is found in the first step, and costs the same with any history.
+    """
+    step = FIRST_STEP
+    while most > 0:
+        yield min(step, most)
+        most -= step
+        step *= 10
 
 
 class _Query:
