@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
-from fyke.model.run import Attempt, End, Outcome, Run, RunFilter, RunState, SubtaskState
+from fyke.model.run import SUCCESS, Attempt, End, Outcome, Run, RunFilter, RunState, SubtaskState
 from fyke.model.runner import AttemptUsage, RunnerInfo
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.check import check
@@ -199,6 +199,33 @@ async def test_a_subtask_ends_once(state: State) -> None:
     assert (first.state, first.outcome) == (SubtaskState.RUNNING, None)
     assert (second.state, second.outcome, second.err_msg) == ("ended", Outcome.TIMEOUT, "why")
     assert (third.state, third.outcome, third.err_msg) == ("ended", Outcome.ABORTED, "stopped")
+
+
+async def test_ended_subtasks_are_counted(state: State) -> None:
+    run = await seeded(state, 5)
+    [first, second] = await leased(state, replace(WIDE, slots=2))
+
+    async def left() -> int:
+        counted: int = await state.read(lambda tx: tx.runs.subtasks_left(run.id))
+        stored = await state.read(lambda tx: tx.runs.subtasks(run.id))
+        assert counted == sum(part.state is not SubtaskState.ENDED for part in stored)
+        return counted
+
+    def end(ordinal: int) -> Any:
+        return state.write(lambda tx: tx.runs.end_subtask(run.id, ordinal, SUCCESS))
+
+    assert await left() == 5
+    await end(first.attempt.ordinal)
+    await end(first.attempt.ordinal)  # again, which changes nothing
+    assert await left() == 4
+    await state.write(lambda tx: tx.runs.return_subtask(run.id, second.attempt.ordinal, 0))
+    started = replace(run, state=RunState.RUNNING)  # read before the end of a subtask
+    assert await state.write(lambda tx: tx.runs.move(started, RunState.READY))
+    assert await left() == 4
+    await leased(state, replace(WIDE, slots=1))
+    await state.write(lambda tx: tx.runs.end_waiting_subtasks(run.id, End(Outcome.ABORTED)))
+    assert await left() == 1
+    assert await state.read(lambda tx: tx.runs.subtasks_left("nothing")) == 0
 
 
 # --- attempts -------------------------------------------------------------------------------

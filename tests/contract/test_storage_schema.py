@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.model.account import Plan
-from fyke.model.run import RunFilter, RunState
+from fyke.model.run import SUCCESS, RunFilter, RunState
 from fyke.model.runner import Capacity
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.schema import SchemaTooNew
@@ -281,6 +281,25 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     # reading all accounts is fine, because there are few; reading all runs or attempts is not
     scans = [line for line in going.splitlines() if reads_a_whole_table(line)]
     assert not [line for line in scans if "accounts" not in line], going
+
+
+async def test_the_upgrade_counts_the_ended_subtasks_of_open_runs(state: State) -> None:
+    stages = (RunState.RUNNING, RunState.ABORTING)
+
+    def before(tx: Transaction) -> list[str]:
+        owner, worker = records.seed(tx)
+        ids = [records.seed_run(tx, owner, worker, 3, state=stage).id for stage in stages]
+        for run_id in ids:
+            tx.runs.end_subtask(run_id, 1, SUCCESS)
+        return ids
+
+    ids = await state.write(before)
+    with engine_at(state.url) as engine, for_writing(engine).begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN subtasks_ended")
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")
+    assert migrate(state.url).up_to_date
+    left = await state.read(lambda tx: [tx.runs.subtasks_left(run_id) for run_id in ids])
+    assert left == [2, 2]
 
 
 # --- a database that cannot be reached ------------------------------------------------------

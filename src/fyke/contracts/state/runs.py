@@ -76,6 +76,10 @@ class RunStore(Protocol):
         """End every waiting subtask of the run; return how many."""
         ...
 
+    def subtasks_left(self, run_id: str) -> int:
+        """The number of subtasks of an active run that have not ended, from a counter."""
+        ...
+
     def lease(self, runner_id: str, capacity: Capacity, lease_until: int) -> list[Lease]:
         """Lease waiting subtasks of ready and running runs that fit into ``capacity``, by run, the
         oldest first, then by ordinal. Each becomes running and gets an attempt with a new id and

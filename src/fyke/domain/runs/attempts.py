@@ -34,7 +34,6 @@ from fyke.model.run import (
     RunEvent,
     RunState,
     Subtask,
-    SubtaskState,
 )
 from fyke.model.runner import AttemptUsage
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
@@ -269,16 +268,9 @@ class Attempts:
             run = apply(tx, self._rules, run, _traffic_limit_event(tx, run), "limits") or run
         if run.state.terminal:
             return run
-        subtasks = tx.runs.subtasks(run.id)
-        first_failure = next(
-            (s for s in subtasks if s.outcome not in (None, Outcome.SUCCEEDED)), None
-        )
-        ended = SubtaskEnded(
-            left=sum(1 for s in subtasks if s.state is not SubtaskState.ENDED),
-            succeeded=sum(1 for s in subtasks if s.outcome is Outcome.SUCCEEDED),
-            end=_end_of_subtask(first_failure) if first_failure else SUCCESS,
-        )
-        after = apply(tx, self._rules, run, ended, actor)
+        if tx.runs.subtasks_left(run.id):
+            return run  # the end of a subtask changes a run only when it is the last one
+        after = apply(tx, self._rules, run, _last_subtask_ended(tx, run), actor)
         if after is not None and after.state.terminal:
             add_last_sample(tx, run.id)
         return after
@@ -358,6 +350,16 @@ def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:
 def traffic_cap(run: Run) -> Reason:
     """The reason of a run that has reached its traffic limit."""
     return Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=run.limits.max_traffic_bytes)
+
+
+def _last_subtask_ended(tx: Transaction, run: Run) -> SubtaskEnded:
+    subtasks = tx.runs.subtasks(run.id)
+    first_failure = next((s for s in subtasks if s.outcome is not Outcome.SUCCEEDED), None)
+    return SubtaskEnded(
+        left=0,
+        succeeded=sum(1 for s in subtasks if s.outcome is Outcome.SUCCEEDED),
+        end=_end_of_subtask(first_failure) if first_failure else SUCCESS,
+    )
 
 
 def _end_of_subtask(subtask: Subtask) -> End:

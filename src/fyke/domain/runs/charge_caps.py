@@ -39,8 +39,10 @@ def until_used_up(tx: Transaction, rules: Rules, run: Run) -> int | None:
     reports.
     """
     hourly = charge(rules.prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0)
+    if not run.hold_micros or not hourly:
+        return None
     running = sum(1 for a in tx.runs.attempts(run.id) if a.started_at and a.outcome is None)
-    if not run.hold_micros or not hourly * running:
+    if not running:
         return None
     left = max(0, run.hold_micros - cost_micros(tx, rules, run))
     return -(-left * HOUR_MS // (hourly * running))

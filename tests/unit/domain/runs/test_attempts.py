@@ -14,9 +14,10 @@ from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.billing import Prices
 from fyke.model.log import LogType
-from fyke.model.run import End, Outcome, Run, RunLimits, RunState
+from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, Subtask
 from fyke.model.runner import AttemptUsage, Lease, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
+from fyke.storage.sql.state.runs.store import SqlRuns
 from support.stores import Stores
 
 pytestmark = pytest.mark.anyio
@@ -121,6 +122,27 @@ async def test_a_run_succeeds_with_one_subtask_and_fails_with_the_first_reason(
         await setup.end(lease, End(outcome, outcome.value))
     ended = await setup.stores.stored(run)
     assert (ended.state, ended.err_msg) == (state, message)
+
+
+async def test_only_the_end_of_the_last_subtask_reads_them_all(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, leases = await setup.start(5)
+    read: list[str] = []
+    subtasks = SqlRuns.subtasks
+
+    def reading(self: SqlRuns, run_id: str) -> list[Subtask]:
+        read.append(run_id)
+        return subtasks(self, run_id)
+
+    monkeypatch.setattr(SqlRuns, "subtasks", reading)
+    for lease in leases[:-1]:
+        await setup.end(lease, EXIT)
+    assert read == []
+    last = await setup.end(leases[-1], SUCCESS)
+    assert last is not None
+    assert (last.state, last.subtasks_succeeded, last.subtasks_failed) == ("succeeded", 1, 4)
+    assert set(read) == {run.id}
 
 
 async def test_a_lost_attempt_cannot_start_report_or_end(

@@ -70,7 +70,10 @@ class SubtaskTable(SqlStore):
         change = update(subtasks).where(
             subtasks.c.run_id == run_id, subtasks.c.ordinal == ordinal, not_ended
         )
-        return was_applied(self._db.execute(change.values(**_end_values(end))))
+        ended = was_applied(self._db.execute(change.values(**_end_values(end))))
+        if ended:
+            self._count_ended(run_id, 1)
+        return ended
 
     def return_subtask(self, run_id: str, ordinal: int, not_before: int) -> None:
         self._lock_run(run_id)
@@ -85,7 +88,18 @@ class SubtaskTable(SqlStore):
     def end_waiting_subtasks(self, run_id: str, end: End) -> int:
         self._lock_run(run_id)
         change = update(subtasks).where(subtasks.c.run_id == run_id, _WAITING)
-        return self._db.execute(change.values(**_end_values(end))).rowcount
+        ended = self._db.execute(change.values(**_end_values(end))).rowcount
+        if ended:
+            self._count_ended(run_id, ended)
+        return ended
+
+    def subtasks_left(self, run_id: str) -> int:
+        row = fetch_one(self._db, _LEFT, (to_storable_text(run_id),))
+        return 0 if row is None else int(row["n"])
+
+    def _count_ended(self, run_id: str, n: int) -> None:
+        statement = driver_sql(self._db, _COUNT_ENDED)
+        self._db.exec_driver_sql(statement, (n, to_storable_text(run_id)))
 
     def _lock_run(self, run_id: str) -> None:
         """Lock the run: no subtask may change while another transaction has ``RunStore.lock``."""
@@ -105,10 +119,13 @@ def _end_values(end: End) -> dict[str, str]:
 
 
 _BY_ID = "SELECT * FROM runs WHERE id = ?"
+_LEFT = "SELECT subtasks - subtasks_ended AS n FROM runs WHERE id = ?"
+_COUNT_ENDED = "UPDATE runs SET subtasks_ended = subtasks_ended + ? WHERE id = ?"
 _FIXED = {
     "id", "account_id", "worker_id", "version", "task_id", "key_id", "origin", "created_at",
     "cpus", "memory_mb", "timeout_s", "max_charge_micros", "max_traffic_bytes", "bound",
     "region", "egress_allow", "input_json", "summary", "callback_url", "subtasks",
+    "subtasks_ended",
 }  # fmt: skip
 _MUTABLE = tuple(column.name for column in runs.c if column.name not in _FIXED)
 _USED_FOR_ESTIMATES = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))
@@ -134,7 +151,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         self._now = now
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
-        self._db.execute(insert(runs), run_columns(run))
+        self._db.execute(insert(runs), run_columns(run) | {"subtasks_ended": 0})
         self._add_subtasks(subtasks)
         self._counts.add(run.account_id, run.worker_id, run.state, 1)
 

@@ -67,6 +67,7 @@ runs = Table(
     number_column("memory_mb_ms"),
     *reason_columns(),
     number_column("gap_ms"),
+    number_column("subtasks_ended"),  # until its end; written with the subtasks alone
     # with all filter columns of lists, which scan only this index; see lists.py
     Index(
         "ix_runs_account_id_created_at_id_and_facts",
