@@ -346,6 +346,7 @@ async def open_app(
                 review=review,
                 schema_by_slug=schema_by_slug,
                 mails=True,
+                inline=await storage.inline(),
             )
         )
         try:

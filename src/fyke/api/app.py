@@ -42,10 +42,12 @@ from fyke.api.fyke import versions as fyke_versions
 from fyke.api.fyke import webhooks as fyke_webhooks
 from fyke.api.fyke import workers as fyke_workers
 from fyke.api.health import HealthRoutes
+from fyke.api.hot.path import HotPath
+from fyke.api.hot.reads import hot_reads
 from fyke.api.network import Network, header
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.serving import Operation, mount, operations_of
-from fyke.api.transport import Transport
+from fyke.api.transport import Transport, hsts_header
 from fyke.api.v1 import account, catalog, results, runs, starts
 from fyke.api.v2 import account as v2_account
 from fyke.api.v2 import catalog as v2_catalog
@@ -122,6 +124,16 @@ class RestApi(Starlette):
         self.router.redirect_slashes = False
         self.documents = documents
         self.operations = operations
+        self.hot_path: HotPath | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer on the hot path, which is ahead of the middleware, or on the full path."""
+        if self.hot_path is not None and scope["type"] == "http":
+            rest = await self.hot_path(scope, receive, send)
+            if rest is None:
+                return
+            receive = rest
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> Document:
         """The complete OpenAPI document; must not be modified."""
@@ -155,7 +167,11 @@ def build_app(
     )
     refused_lines = TokenBuckets(REFUSED_LINES / 60, REFUSED_LINES, clock)
     app.add_middleware(Transport, network=network, refused_lines=refused_lines, hsts=config.hsts)
-    mount(app, operations, _access(services, config, clock, share))
+    access = _access(services, config, clock, share)
+    mount(app, operations, access)
+    if services.inline is not None:
+        reads = hot_reads(services.inline)
+        app.hot_path = HotPath(reads, operations, network, access, hsts_header(config.hsts))
     return app
 
 

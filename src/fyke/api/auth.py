@@ -30,6 +30,7 @@ INSIDE = "fyke.inside"
 KEY_PARAMETER = "token"  # of the query
 RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
 _BUCKET = "fyke.bucket"  # key in the ASGI scope: the bucket that the request was counted in
+_ADMITTED = "fyke.admitted"  # key in the ASGI scope: what ``admit`` has returned or caught
 _CALLER = "fyke.caller"  # key in the ASGI scope: the authenticated caller
 BYTES_PER_REQUEST = 64 * 1024  # this many bytes of a body count as one more request
 _REMEMBERED_KEYS = 10_000
@@ -95,6 +96,11 @@ class AccessControl:
 
     async def require(self, scope: Scope, address: str) -> Caller:
         """The caller; raise ``RateLimited`` or one of ``Unauthenticated``."""
+        admitted: Caller | Exception | None = scope.get(_ADMITTED)
+        if isinstance(admitted, Exception):
+            raise admitted
+        if admitted is not None:
+            return admitted
         inside: Caller | None = scope.get(INSIDE)
         if inside is not None:
             self._spend(scope, inside.user_id)
@@ -107,6 +113,18 @@ class AccessControl:
             raise MissingKey
         caller = await self._authenticate(scope, key, digest, address)
         self._spend_of_account(caller)
+        return caller
+
+    async def admit(self, scope: Scope, address: str) -> Caller | None:
+        """``require`` for the hot path, once for each request: if the full path answers it after
+        all, it gets the same caller or error. None when there is an error.
+        """
+        try:
+            caller = await self.require(scope, address)
+        except Exception as error:
+            scope[_ADMITTED] = error
+            return None
+        scope[_ADMITTED] = caller
         return caller
 
     async def recognise(self, scope: Scope, address: str) -> Caller | None:

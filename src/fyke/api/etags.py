@@ -15,7 +15,7 @@ from starlette.responses import Response
 from fyke.api.network import header
 
 # A client may store an answer, but must revalidate it each time; shared caches may not store it.
-_HEADERS = {"cache-control": "private, no-cache"}
+VALIDATED = {"cache-control": "private, no-cache"}
 IF_NONE_MATCH = {
     "If-None-Match": "the `ETag` of an earlier answer; 304 if the data has not changed"
 }
@@ -24,13 +24,18 @@ NOT_MODIFIED = {304: "The data has not changed since the `ETag` in `If-None-Matc
 
 def validate(request: Request, data: bytes, answer: Response) -> Response:
     """``answer`` with the tag of ``data``, or 304 if the client already has it."""
-    tag = f'W/"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
+    tag = tag_of(data)
     if_none_match = header(request.scope, b"if-none-match")
     if if_none_match is not None and matches(if_none_match, tag):
         answer = Response(status_code=304)
     answer.headers["etag"] = tag
-    answer.headers.update(_HEADERS)
+    answer.headers.update(VALIDATED)
     return answer
+
+
+def tag_of(data: bytes) -> str:
+    """The ``ETag`` of an answer with this ``data``."""
+    return f'W/"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
 
 
 def matches(if_none_match: str, tag: str) -> bool:

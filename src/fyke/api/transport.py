@@ -7,6 +7,7 @@ envelopes too.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from time import perf_counter
 
 import structlog
@@ -48,11 +49,13 @@ EXPOSED = ", ".join(
         REASON_HEADER,
     )
 )
-_FOR_OTHER_SITES = (
+Headers = Sequence[tuple[bytes, bytes]]
+
+_FOR_OTHER_SITES: Headers = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", EXPOSED.encode()),
 )
-_EVERY_ANSWER: tuple[tuple[bytes, bytes], ...] = (
+_EVERY_ANSWER: Headers = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
@@ -71,7 +74,7 @@ class Transport:
         self._app = app
         self._network = network
         self._refused_lines = refused_lines
-        self._hsts = ((b"strict-transport-security", hsts.encode()),) if hsts else ()
+        self._hsts = hsts_header(hsts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,7 +84,7 @@ class Transport:
         try:
             visit = scope[VISIT] = self._network.visit(scope)
             if visit.origin.startswith("https://"):
-                exchange.headers += self._hsts
+                exchange.hsts = self._hsts
             if _is_preflight(scope):
                 await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, exchange.send)
             else:
@@ -98,10 +101,39 @@ class Transport:
             exchange.log()
 
 
+def hsts_header(value: str) -> Headers:
+    """The header of answers over https; none for an empty ``value``."""
+    return ((b"strict-transport-security", value.encode()),) if value else ()
+
+
+def added_headers(headers: Headers, hsts: Headers, *, page: bool = False) -> Headers:
+    """What every answer has beside its own ``headers``. A ``page`` of the console is not for
+    scripts of other sites.
+    """
+    present = {name for name, _ in headers}
+    added = (*_EVERY_ANSWER, *hsts, *(() if page else _FOR_OTHER_SITES))
+    return [pair for pair in added if pair[0] not in present]
+
+
 def request_id_for(scope: Scope) -> str:
     """The id of a request: the client's own if it is safe to log, else a new one."""
     proposed = header(scope, b"x-request-id")
     return proposed if proposed and _CLIENT_REQUEST_ID.fullmatch(proposed) else new_ulid()
+
+
+def log_request(scope: Scope, status: int, started: float, request_id: str) -> dict[str, object]:
+    """Log the route's template, never the path or the query: both may carry secrets. Returns the
+    fields of the line. ``started``: by ``perf_counter``.
+    """
+    fields: dict[str, object] = {
+        "method": scope["method"][:16],
+        "route": getattr(scope.get("route"), "path", ""),
+        "status": status,
+        "ms": round((perf_counter() - started) * 1000, 2),
+        "request_id": request_id,
+    }
+    log.debug("request", **fields)
+    return fields
 
 
 class _Exchange:
@@ -113,36 +145,24 @@ class _Exchange:
         self._refused_lines = refused_lines
         self._started = perf_counter()
         self.status = 0
-        self.headers = _EVERY_ANSWER
+        self.hsts: Headers = ()
         self.request_id = scope[REQUEST_ID] = request_id_for(scope)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers: list[tuple[bytes, bytes]] = list(message["headers"])
-            present = {name for name, _ in headers}
-            headers.extend(pair for pair in self.headers if pair[0] not in present)
-            if not self._scope.get(PAGE):
-                headers.extend(pair for pair in _FOR_OTHER_SITES if pair[0] not in present)
+            headers += added_headers(headers, self.hsts, page=bool(self._scope.get(PAGE)))
             headers.append((b"x-request-id", self.request_id.encode()))
             headers.extend(self._scope.get(RATE_FIELDS, ()))
             message["headers"] = headers
         await self._send(message)
 
     def log(self) -> None:
-        """Log the route's template, never the path or the query: both may carry secrets.
-
-        Refused requests are logged at level info, with the address: they may be attempts to get
-        around a check. An address has a limited number of these lines.
+        """Log the request; a refused one at level info, with the address: it may be an attempt to
+        get around a check. An address has a limited number of these lines.
         """
-        fields = {
-            "method": self._scope["method"][:16],
-            "route": getattr(self._scope.get("route"), "path", ""),
-            "status": self.status,
-            "ms": round((perf_counter() - self._started) * 1000, 2),
-            "request_id": self.request_id,
-        }
-        log.debug("request", **fields)
+        fields = log_request(self._scope, self.status, self._started, self.request_id)
         if 400 <= self.status < 500:
             address = self._address()
             if not self._refused_lines.take(limiter_key(address)):

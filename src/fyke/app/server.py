@@ -7,6 +7,7 @@ import contextlib
 import resource
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import uvicorn
 
@@ -71,7 +72,8 @@ async def _serve(
     spool = _spool(settings)
     await asyncio.to_thread(remove_folders_of_ended_processes, settings.downloads_dir)
     share, timer_board = RateShare(), TimerBoard()
-    services = Services(_foundations(runtime, git, spool, outgoing, timer_board, heartbeat))
+    foundations = _foundations(runtime, git, spool, outgoing, timer_board, heartbeat)
+    services = Services(replace(foundations, inline=await runtime.storage.inline()))
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), ApiClient(app, app.openapi)))
     config = uvicorn.Config(

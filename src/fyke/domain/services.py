@@ -5,12 +5,14 @@ The composition root passes ``Foundations``: contracts (see ``fyke.contracts``) 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.delivery import Mailer, Prober
 from fyke.contracts.git import Git
+from fyke.contracts.inline import InlineStorage
 from fyke.contracts.installation import InstallationProbe
 from fyke.contracts.parsing import ParserPool
 from fyke.contracts.results import Results
@@ -88,6 +90,7 @@ class Foundations:
     memory; ``hooks`` checks the addresses of webhooks; ``mails``: whether alerts can be sent as
     mail; ``review``: whether versions of other accounts than the operator's need one;
     ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
+    ``inline``: the state for reads in the event loop, None where every read waits.
     """
 
     storage: Storage
@@ -115,6 +118,17 @@ class Foundations:
     schema_by_slug: bool = True
     mails: bool = False
     mailer: Mailer | None = None
+    inline: InlineStorage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InlineServices:
+    """Services that read the state in the event loop; their reads may raise ``NotInline``.
+    ``version`` as in ``InlineStorage``.
+    """
+
+    runs: Runs
+    version: Callable[[], int]
 
 
 class Services:
@@ -195,3 +209,19 @@ class Services:
         self.link_issuers = LinkIssuers(storage)
         self.spool = foundations.spool
         self.run_streams = RunStreams(storage, foundations.results, self.runs, foundations.signals)
+        self.inline = _inline(foundations)
+
+
+def _inline(foundations: Foundations) -> InlineServices | None:
+    state = foundations.inline
+    if state is None:
+        return None
+    runs = Runs(
+        state,
+        foundations.results,
+        foundations.workers,
+        foundations.signals,
+        foundations.rules,
+        foundations.hooks,
+    )
+    return InlineServices(runs, state.version)

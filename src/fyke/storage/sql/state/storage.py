@@ -20,6 +20,7 @@ from typing import TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from fyke.contracts.inline import InlineStorage
 from fyke.contracts.liveness import StorePath
 from fyke.contracts.state import Transaction
 from fyke.errors import OutcomeUnknown, Unavailable
@@ -32,9 +33,11 @@ from fyke.storage.sql.dialects import (
     is_sqlite,
     make_engine,
     normalise_url,
+    sqlite_file,
 )
 from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
 from fyke.storage.sql.state.commits import CommitInDoubt, CommitMarks
+from fyke.storage.sql.state.inline import InlineState
 from fyke.storage.sql.state.transaction import SqlTransaction
 
 T = TypeVar("T")
@@ -75,6 +78,7 @@ class SqlStorage:
         self._notify = notify
         self._hiding = hiding
         self._clock = clock
+        self._inline: list[InlineState] = []
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` on one snapshot of the state. It cannot write or notify."""
@@ -112,6 +116,17 @@ class SqlStorage:
             raise OutcomeUnknown from doubt
         return committed
 
+    async def inline(self) -> InlineStorage | None:
+        """Open the state for reads in the event loop; None on PostgreSQL, where every read waits
+        for the network. It is closed with this storage.
+        """
+        file = sqlite_file(self._reading_engine)
+        if file is None:
+            return None
+        opened = await asyncio.to_thread(InlineState, file, hiding=self._hiding, clock=self._clock)
+        self._inline.append(opened)
+        return opened
+
     def path(self) -> StorePath:
         """The read path, for the liveness check. Writes would be a worse indicator: on SQLite they
         wait for writes of other processes.
@@ -124,6 +139,8 @@ class SqlStorage:
         """Wait for running transactions, then close all connections."""
         if self._marks is not None:
             self._marks.close()
+        for inline in self._inline:
+            await inline.close()
         for executor in (self._writers, self._readers, self._lookups):
             await asyncio.to_thread(executor.shutdown)
         self.engine.dispose()

@@ -1,0 +1,44 @@
+"""Encoded answers about ended runs.
+
+An ended run still changes: its worker is renamed, it is deleted. So every request compares the
+version of the state, which each commit changes, and all answers of an older version are dropped. An
+answer is therefore never older than the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+MAX_ANSWERS = 4096
+MAX_BYTES = 4096  # of one answer; most have less than 500
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """``data`` of an answer as JSON; ``tag`` is its ``ETag`` where the operation has one."""
+
+    data: bytes
+    tag: str = ""
+
+
+class KeptAnswers:
+    """At most 16 MiB. The key must include the caller's account."""
+
+    def __init__(self) -> None:
+        self._version: Hashable = None
+        self._answers: dict[Hashable, Encoded] = {}
+
+    def get(self, version: Hashable, key: Hashable) -> Encoded | None:
+        """The answer that was kept at the same ``version``."""
+        if version != self._version:
+            self._answers.clear()
+            self._version = version
+        return self._answers.get(key)
+
+    def put(self, version: Hashable, key: Hashable, answer: Encoded) -> None:
+        """Keep an answer that was read after ``version``."""
+        if version == self._version and len(answer.data) <= MAX_BYTES:
+            if len(self._answers) >= MAX_ANSWERS:
+                self._answers.clear()
+            self._answers[key] = answer

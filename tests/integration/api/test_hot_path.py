@@ -1,0 +1,442 @@
+"""The hot path answers byte for byte what the full path answers."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from fyke.api.auth import MAX_KEY_CHARS
+from fyke.api.decode import MAX_DEPTH
+from fyke.api.hot.path import MAX_BODY
+from fyke.domain.runs.service import StartRequest
+from fyke.domain.workers.page import PageChange
+from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller, Role, Scope
+from fyke.model.run import Origin, Outcome
+from support.api import start_body
+from support.app import App
+from support.both_paths import HOST, PEER, Asked, BothPaths, Head
+
+pytestmark = pytest.mark.anyio
+
+CASES = 300
+TYPE = (b"content-type", b"application/json")
+ETAG = b'W/"6a09e667f3bcc908b2fb1366ea957d3e"'
+
+
+@dataclass
+class Seeded:
+    """Runs in every state, and keys of every kind, by name."""
+
+    app: App
+    runs: dict[str, str]
+    keys: dict[str, str]
+
+    def database(self) -> sqlite3.Connection:
+        """The state as another process sees it."""
+        return sqlite3.connect(str(self.app.storage.engine.url.database), timeout=30)
+
+
+async def _start(app: App, worker: str, caller: Caller | None = None) -> str:
+    request = StartRequest(worker, None, start_body(worker)["input"], "", Origin.API)
+    return (await app.services.runs.start(caller or app.owner, request)).id
+
+
+async def _ended_run(app: App, worker: str, outcome: Outcome = Outcome.SUCCEEDED) -> str:
+    run = await _start(app, worker)
+    await app.execute([{"title": "Ünïcode", "n": 1}] * 3, outcome, "why it ended")
+    return run
+
+
+async def _runs(app: App) -> dict[str, str]:
+    services = app.services
+    worker, gone = [(await app.publish(name)).id for name in ("reader", "gone")]
+    runs = {
+        "succeeded": await _ended_run(app, worker),
+        "failed": await _ended_run(app, worker, Outcome.EXIT_CODE),
+        "removed worker": await _ended_run(app, gone),
+        "deleted": await _ended_run(app, worker),
+        "other": await _start(app, worker, app.other),
+        "unknown": new_ulid(),
+        "malformed": "nobody",
+        "last": "last",
+    }
+    await services.runs.delete(app.owner, runs["deleted"])
+    await services.removal.delete(app.owner, gone)
+    for name in ("aborted", "running", "aborting"):
+        runs[name] = await _start(app, worker)
+        if name != "aborted":
+            lease, *_ = await app.begin()
+            await app.push(lease, [{"n": 1}, {"n": 2}])
+        if name != "running":
+            await services.runs.abort(app.owner, runs[name])
+    runs["ready"] = await _start(app, worker)
+    return runs
+
+
+async def _keys(app: App) -> dict[str, str]:
+    accounts = app.services.accounts
+    keys = {"owner": app.owner_key, "other": app.other_key}
+    for name, scope in (("reads", Scope.READ), ("runs", Scope.RUN), ("revoked", Scope.READ)):
+        made = await accounts.create_key(app.owner, name, scopes=frozenset({scope}))
+        keys[name] = made.key
+    expired = await accounts.create_key(app.owner, "expired", expires_at=4_000_000_000_000)
+    keys["expired"] = expired.key
+    await accounts.revoke_key(app.owner, "revoked")
+
+    def change(tx: Any) -> None:
+        viewer = replace(tx.accounts.user(app.other.user_id), role=Role.VIEWER)
+        assert tx.accounts.change_user(viewer)
+        statement = "UPDATE api_keys SET expires_at = 1 WHERE id = ?"
+        tx.connection.exec_driver_sql(statement, (expired.id,))
+
+    await app.storage.write(change)
+    return keys | {"unknown": keys["owner"][:-5] + "ZZZZZ", "long": "k" * (MAX_KEY_CHARS + 1)}
+
+
+@pytest.fixture
+async def seeded(app: App) -> Seeded:
+    return Seeded(app, await _runs(app), await _keys(app))
+
+
+@pytest.fixture
+def both(seeded: Seeded) -> BothPaths:
+    return BothPaths(seeded.app, {"hsts": "max-age=60", "abort_grace_seconds": 3600})
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+def of_v1(run: str, key: str, **changes: Any) -> Asked:
+    return with_body(json.dumps({"run_slug": run}).encode(), key, **changes)
+
+
+def with_body(body: bytes, key: str, **changes: Any) -> Asked:
+    length = (b"content-length", str(len(body)).encode())
+    headers = (HOST, (b"api-key", key.encode()), TYPE, length)
+    return replace(Asked("POST", "/api/v1/run/detail", headers, (body,)), **changes)
+
+
+def of_v2(run: str, key: str, **changes: Any) -> Asked:
+    headers = (HOST, (b"authorization", b"Bearer " + key.encode()))
+    return replace(Asked("GET", f"/api/v2/worker-runs/{run}", headers), **changes)
+
+
+def credentials(keys: dict[str, str]) -> Iterator[Head]:
+    """Ways to send a key, right and wrong."""
+    for key in keys.values():
+        yield ((b"api-key", key.encode()),)
+        yield ((b"authorization", b"bearer  " + key.encode()),)
+    owner, other = keys["owner"].encode(), keys["other"].encode()
+    yield ()
+    yield ((b"x-api-key", owner),)
+    yield ((b"authorization", b"Bearer " + other), (b"api-key", owner))
+    yield ((b"authorization", b"Basic eA=="), (b"api-key", b" " + owner + b" "))
+    yield ((b"api-key", owner), (b"api-key", other))
+    yield ((b"api-key", b""), (b"x-api-key", other))
+    yield ((b"api-key", b"\xe9\xff"),)
+
+
+def heads() -> Iterator[tuple[Head, dict[str, Any]]]:
+    """Other headers, and members of the request that belong to them."""
+    yield (HOST,), {}
+    yield (HOST,), {"scheme": "https"}
+    yield (HOST, (b"content-type", b"text/plain; charset=utf-16")), {}
+    yield (HOST, (b"origin", b"https://a.example"), (b"accept", b"text/html")), {}
+    yield (HOST, (b"x-request-id", b"mine-1")), {}
+    yield (HOST, (b"x-request-id", b"not <safe>")), {}
+    yield (HOST, (b"x-forwarded-for", b"198.51.100.1"), (b"x-forwarded-host", b"evil")), {}
+    yield ((b"host", b"FYKE.example:8100"),), {}
+    yield ((b"host", b"evil.example"),), {}
+    yield (), {}
+    yield (HOST, HOST), {}
+    yield (HOST, (b"content-encoding", b"gzip")), {}
+    yield (HOST, (b"content-encoding", b"identity")), {}
+    yield (HOST, (b"if-none-match", b"*")), {}
+    yield (HOST, (b"if-none-match", ETAG)), {}
+    yield (HOST,), {"query": b"wait=0"}
+    yield (HOST,), {"query": b"wait=x"}
+    yield (HOST,), {"query": b"token=nothing&x=%FF"}
+    for method in ("HEAD", "OPTIONS", "GET", "POST", "PUT", "DELETE", "TRACE"):
+        yield (HOST,), {"method": method}
+    preflight = ((b"origin", b"https://a.example"), (b"access-control-request-method", b"POST"))
+    yield (HOST, *preflight), {"method": "OPTIONS"}
+
+
+def bodies(run: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Bodies of v1, and the pieces in which they arrive."""
+    slug = json.dumps({"run_slug": run}).encode()
+    yield slug, {}
+    yield slug, {"pieces": (slug[:5], slug[5:])}
+    yield slug, {"pieces": (b"", slug[:1], slug[1:], b"")}
+    yield slug, {"pieces": (slug[:5],), "leaves": True}
+    yield slug, {"pieces": (), "leaves": True}
+    yield b"\xef\xbb\xbf" + slug, {}
+    yield b" \r\n\t" + slug + b"\n", {}
+    yield slug + b" " * MAX_BODY, {}
+    yield slug + b"x", {}
+    yield slug.replace(b"}", b',"run_slug":"other"}'), {}
+    yield b'{"run_slug":"x",' + slug[1:], {}
+    yield b'{"more":' + b"[" * 70 + b"]" * 70 + b"," + slug[1:], {}
+    yield b'{"more":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"," + slug[1:], {}
+    yield b'{"more":"' + b"[" * 70 + b'",' + slug[1:], {}
+    for value in (f" {run}\n", run.lower(), f"{run}\0", "\ud800", "", " ", "string", f"{run}/x"):
+        yield json.dumps({"run_slug": value}).encode(), {}
+    for text in (b"null", b"1", b"NaN", b"[]", b"{}", b"true", b'"\xff"', b'"\\ud800"', b"1e999"):
+        yield b'{"run_slug":' + text + b"}", {}
+        yield text, {}
+    yield b"", {}
+    yield b"{", {}
+
+
+def lengths(body: bytes) -> Iterator[Head]:
+    """Ways to declare the length of a body."""
+    for value in (str(len(body)), f"0{len(body)}", f"+{len(body)}", "", "x", "1048577", "-1"):
+        yield ((b"content-length", value.encode()),)
+    yield ()
+    yield ((b"transfer-encoding", b"chunked"),)
+
+
+# --- tests ---------------------------------------------------------------------------------
+
+
+async def test_runs_in_every_state(seeded: Seeded, both: BothPaths) -> None:
+    for name, run in seeded.runs.items():
+        for of in (of_v1, of_v2):
+            taken = both.taken
+            for _ in range(3):  # read, kept, and for v2 after the client has read ``aborting``
+                answer = await both.check(of(run, seeded.app.owner_key))
+            full = of is of_v2 and name in ("aborted", "aborting", "last")
+            assert both.taken - taken == 3 * (answer.status == 200 and not full), name
+
+
+async def test_every_credential(seeded: Seeded, both: BothPaths) -> None:
+    run = seeded.runs["succeeded"]
+    for credential in credentials(seeded.keys):
+        for asked in (of_v1(run, ""), of_v2(run, "")):
+            rest = [pair for pair in asked.headers if pair[0] not in (b"api-key", b"authorization")]
+            await both.check(replace(asked, headers=(*credential, *rest)))
+    await both.check(of_v2(run, "", query=b"token=" + seeded.app.owner_key.encode()))
+    assert both.taken
+
+
+async def test_every_head(seeded: Seeded, both: BothPaths) -> None:
+    run, key = seeded.runs["succeeded"], seeded.app.owner_key
+    for head, changes in heads():
+        for asked in (of_v1(run, key), of_v2(run, key)):
+            rest = [pair for pair in asked.headers if pair != HOST]
+            await both.check(replace(asked, headers=(*head, *rest), **changes))
+    assert both.taken
+
+
+async def test_every_body(seeded: Seeded, both: BothPaths) -> None:
+    run, key = seeded.runs["succeeded"], seeded.app.owner_key
+    for body, changes in bodies(run):
+        await both.check(with_body(body, key, **changes))
+    body = json.dumps({"run_slug": run}).encode()
+    for length in lengths(body):
+        await both.check(with_body(body, key, headers=(HOST, (b"api-key", key.encode()), *length)))
+    assert both.taken
+
+
+async def test_every_path(seeded: Seeded, both: BothPaths) -> None:
+    run, key = seeded.runs["succeeded"], seeded.app.owner_key
+    for path in (run.lower(), f"{run}/", f"/{run}", f"{run}/x", f" {run}", "", "é", f"{run}\n"):
+        await both.check(of_v2(path, key))
+    for path in ("/api/v1/run/detail/", "/api/v1//run/detail", "/API/V1/run/detail", "/", ""):
+        await both.check(of_v1(run, key, path=path))
+    assert not both.taken
+
+
+async def test_the_data_of_a_known_tag_is_not_sent_again(seeded: Seeded, both: BothPaths) -> None:
+    asked = of_v2(seeded.runs["succeeded"], seeded.app.owner_key)
+    tag = dict((await both.check(asked)).headers)[b"etag"]
+    for known in (tag, tag.removeprefix(b"W/"), b'"x", ' + tag):
+        headers = (*asked.headers, (b"if-none-match", known))
+        assert (await both.check(replace(asked, headers=headers))).status == 304
+    assert both.taken == 4
+
+
+async def test_combinations(seeded: Seeded, both: BothPaths) -> None:
+    draw = random.Random(13)
+    runs, keys = list(seeded.runs.values()), list(credentials(seeded.keys))
+    for _ in range(CASES):
+        run = draw.choice(runs)
+        head, changes = draw.choice(list(heads()))
+        if draw.random() < 0.5:
+            body, pieces = draw.choice(list(bodies(run)))
+            length = draw.choice(list(lengths(body)))
+            asked = with_body(body, "", **(pieces | changes))
+            headers = (*head, *draw.choice(keys), *length)
+        else:
+            asked = of_v2(run, "", **changes)
+            headers = (*head, *draw.choice(keys))
+        await both.check(replace(asked, headers=headers))
+
+
+@pytest.mark.parametrize("of", [of_v1, of_v2])
+async def test_the_rate_limit(seeded: Seeded, of: Any) -> None:
+    both = BothPaths(seeded.app, {"rate_limit": 2, "rate_burst": 3})
+    run, key = seeded.runs["succeeded"], seeded.app.owner_key
+    found = []
+    for at in range(8):
+        found.append((await both.check(of(run, key))).status)
+        await both.check(of(run, seeded.keys["unknown"]))
+        both.clock.advance(0.3 if at % 2 else 0)
+    assert {200, 429} == set(found)
+    assert both.taken == found.count(200)
+
+
+async def test_the_rate_limit_of_an_account(seeded: Seeded) -> None:
+    both = BothPaths(seeded.app, {"rate_limit": 1, "rate_burst": 3})
+    run = seeded.runs["succeeded"]
+    found = []
+    for _ in range(4):
+        for name in ("owner", "reads", "runs"):
+            found.append((await both.check(of_v2(run, seeded.keys[name]))).status)
+    assert found.count(200) == both.taken
+    assert 429 in found
+
+
+async def test_requests_through_a_proxy(seeded: Seeded) -> None:
+    both = BothPaths(seeded.app, {"trusted_proxies": [PEER[0]], "hsts": "max-age=60"})
+    asked = of_v1(seeded.runs["succeeded"], seeded.app.owner_key)
+    for headers in (
+        [(b"x-forwarded-proto", b"https")],
+        [(b"x-forwarded-for", b"198.51.100.1, 192.0.2.7"), (b"x-forwarded-host", b"evil")],
+        [(b"x-forwarded-host", b"localhost")],
+    ):
+        await both.check(replace(asked, headers=(*asked.headers, *headers)))
+    assert both.taken == 2
+
+
+async def test_a_body_that_does_not_arrive_in_time(
+    seeded: Seeded, both: BothPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.api.hot.path.MAX_BODY_SECONDS", 0.01)
+    asked = of_v1(seeded.runs["succeeded"], seeded.app.owner_key)
+    for pieces in ((), (b'{"run',)):
+        answer = await both.ask_hot(replace(asked, pieces=pieces, stalls=True))
+        assert answer.status == 408
+        assert b"within 60 seconds" in answer.body
+
+
+# --- fresh answers -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("of", [of_v1, of_v2])
+async def test_a_commit_of_another_process_is_seen_at_once(
+    seeded: Seeded, both: BothPaths, of: Any
+) -> None:
+    asked = of(seeded.runs["succeeded"], seeded.app.owner_key)
+    with closing(seeded.database()) as database:
+        for results in range(50):
+            with database:
+                database.execute("UPDATE runs SET results = ?", (results,))
+            for _ in range(2):
+                answer = await both.check(asked)
+                assert b'"results":%d,' % results in answer.body
+    assert both.taken == 100
+
+
+@pytest.mark.parametrize("of", [of_v1, of_v2])
+async def test_a_commit_of_this_process_is_seen_at_once(
+    seeded: Seeded, both: BothPaths, of: Any
+) -> None:
+    services, run = seeded.app.services, seeded.runs["succeeded"]
+    asked = of(run, seeded.app.owner_key)
+    await both.check(asked)
+    for title in ("First", "Second"):
+        reader = await services.runs.get(seeded.app.owner, run)
+        await services.workers.change_page(
+            seeded.app.owner, reader.worker.id, PageChange(title=title)
+        )
+        for _ in range(2):
+            assert title.encode() in (await both.check(asked)).body
+    await services.runs.delete(seeded.app.owner, run)
+    assert (await both.check(asked)).status == 404
+
+
+@pytest.mark.parametrize("of", [of_v1, of_v2])
+async def test_a_commit_during_the_read_is_seen_by_the_next(
+    seeded: Seeded, both: BothPaths, of: Any
+) -> None:
+    """The answer was read before the commit and is kept after it."""
+    inline, database = seeded.app.services.inline, seeded.database()
+    assert inline is not None
+    get = inline.runs.get
+
+    async def get_then_commit(caller: Caller, run_id: str) -> Any:
+        view = await get(caller, run_id)
+        with database:
+            database.execute("UPDATE runs SET results = 77")
+        return view
+
+    asked = of(seeded.runs["succeeded"], seeded.app.owner_key)
+    with closing(database), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inline.runs, "get", get_then_commit)
+        assert b'"results":3,' in (await both.ask_hot(asked)).body
+    assert b'"results":77,' in (await both.check(asked)).body
+
+
+@pytest.mark.parametrize("of", [of_v1, of_v2])
+async def test_a_revoked_key_is_refused_by_both_from_the_same_moment(
+    seeded: Seeded, both: BothPaths, of: Any
+) -> None:
+    asked = of(seeded.runs["succeeded"], seeded.keys["reads"])
+    await both.check(asked)
+    with closing(seeded.database()) as database, database:
+        database.execute("UPDATE api_keys SET revoked_at = 1 WHERE name = 'reads'")
+    found = []
+    for _ in range(6):
+        found.append((await both.check(asked)).status)
+        both.clock.advance(0.2)
+    assert sorted(found) == found
+    assert set(found) == {200, 401}
+
+
+# --- what is not read in the loop ----------------------------------------------------------
+
+
+async def test_a_run_with_a_large_input_is_read_in_a_thread(
+    seeded: Seeded, both: BothPaths
+) -> None:
+    run = seeded.runs["succeeded"]
+    with closing(seeded.database()) as database, database:
+        database.execute("UPDATE runs SET input_json = ? WHERE id = ?", ("x" * 10**6, run))
+    for of in (of_v1, of_v2):
+        assert (await both.check(of(run, seeded.app.owner_key))).status == 200
+    assert not both.taken
+
+
+async def test_a_locked_database_is_read_in_a_thread(seeded: Seeded, both: BothPaths) -> None:
+    """A writer does not lock a reader out, and nothing in the loop waits for a lock."""
+    asked = of_v1(seeded.runs["succeeded"], seeded.app.owner_key)
+    await both.check(asked)
+    with closing(seeded.database()) as database:
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("UPDATE runs SET results = 78")
+        assert b'"results":3,' in (await both.check(asked)).body
+        database.rollback()
+    assert both.taken == 2
+
+
+async def test_a_failure_of_the_hot_read_is_answered_by_the_full_path(
+    seeded: Seeded, both: BothPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(caller: Caller, run_id: str) -> Any:
+        raise ZeroDivisionError
+
+    assert both.app.services.inline is not None
+    monkeypatch.setattr(both.app.services.inline.runs, "get", fail)
+    answer = await both.ask_hot(of_v1(seeded.runs["succeeded"], seeded.app.owner_key))
+    assert answer.status == 200
+    assert [line["event"] for line in answer.log] == ["hot read failed", "request"]
+    assert not both.taken
