@@ -29,6 +29,7 @@ from fyke.console.api_client import ApiClient
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.contracts.git import Git
+from fyke.contracts.inline import InlineStores
 from fyke.contracts.parsing import ParserPool
 from fyke.contracts.signals import output_topic
 from fyke.domain.accounts.passwords import Passwords
@@ -284,6 +285,11 @@ class App:
             await self.end(lease, outcome, message, reason)
 
 
+async def _inline(storage: SqlStorage, results: SqlResults) -> InlineStores | None:
+    state, rows = await storage.inline(), await results.inline()
+    return InlineStores(state, rows) if state and rows else None
+
+
 @asynccontextmanager
 async def open_app(
     folder: Path,
@@ -346,7 +352,7 @@ async def open_app(
                 review=review,
                 schema_by_slug=schema_by_slug,
                 mails=True,
-                inline=await storage.inline(),
+                inline=await _inline(storage, results),
             )
         )
         try:

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fyke.app.state import addresses, hiding, open_signals, open_state
+from fyke.contracts.inline import InlineStores
 from fyke.contracts.liveness import StorePath
 from fyke.contracts.parsing import ParserPool
-from fyke.contracts.results import Results
 from fyke.contracts.signals import Signals
 from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import Prices
 from fyke.parsing.pools import ProcessPool, ThreadPool
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.results.store import SqlResults, open_results
 from fyke.storage.sql.state.storage import SqlStorage
 
 
@@ -26,12 +26,17 @@ class Runtime:
 
     settings: Settings
     storage: SqlStorage
-    results: Results
+    results: SqlResults
     blobs: FilesystemBlobs
     parsers: ParserPool
     signals: Signals
     rules: Rules
     store_paths: tuple[StorePath, ...]
+
+    async def inline(self) -> InlineStores | None:
+        """Open both stores for reads in the event loop; None on PostgreSQL."""
+        state, rows = await self.storage.inline(), await self.results.inline()
+        return InlineStores(state, rows) if state and rows else None
 
 
 @contextlib.asynccontextmanager

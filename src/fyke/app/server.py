@@ -73,7 +73,7 @@ async def _serve(
     await asyncio.to_thread(remove_folders_of_ended_processes, settings.downloads_dir)
     share, timer_board = RateShare(), TimerBoard()
     foundations = _foundations(runtime, git, spool, outgoing, timer_board, heartbeat)
-    services = Services(replace(foundations, inline=await runtime.storage.inline()))
+    services = Services(replace(foundations, inline=await runtime.inline()))
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), ApiClient(app, app.openapi)))
     config = uvicorn.Config(

@@ -7,8 +7,10 @@ read in a thread.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from fyke.contracts.results import Results
 from fyke.contracts.state import Storage
 
 
@@ -16,9 +18,9 @@ class NotInline(Exception):
     """The read would wait, is too long, or failed. It must be done in a thread."""
 
 
-class InlineStorage(Storage, Protocol):
-    """The state, read without a thread: ``read`` does not suspend. It and ``version`` raise
-    ``NotInline``; ``write`` always does.
+class Versioned(Protocol):
+    """What is read without a thread. Reads do not suspend; all methods may raise ``NotInline``, and
+    those that write always do.
     """
 
     def version(self) -> int:
@@ -26,3 +28,19 @@ class InlineStorage(Storage, Protocol):
         equal number was returned is still current.
         """
         ...
+
+
+class InlineStorage(Versioned, Storage, Protocol):
+    """The state. ``work`` runs once."""
+
+
+class InlineResults(Versioned, Results, Protocol):
+    """The rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class InlineStores:
+    """Both stores of an installation."""
+
+    state: InlineStorage
+    rows: InlineResults

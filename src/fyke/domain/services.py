@@ -5,14 +5,13 @@ The composition root passes ``Foundations``: contracts (see ``fyke.contracts``) 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.delivery import Mailer, Prober
 from fyke.contracts.git import Git
-from fyke.contracts.inline import InlineStorage
+from fyke.contracts.inline import InlineStores
 from fyke.contracts.installation import InstallationProbe
 from fyke.contracts.parsing import ParserPool
 from fyke.contracts.results import Results
@@ -90,7 +89,7 @@ class Foundations:
     memory; ``hooks`` checks the addresses of webhooks; ``mails``: whether alerts can be sent as
     mail; ``review``: whether versions of other accounts than the operator's need one;
     ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
-    ``inline``: the state for reads in the event loop, None where every read waits.
+    ``inline``: the stores for reads in the event loop, None where every read waits.
     """
 
     storage: Storage
@@ -118,17 +117,27 @@ class Foundations:
     schema_by_slug: bool = True
     mails: bool = False
     mailer: Mailer | None = None
-    inline: InlineStorage | None = None
+    inline: InlineStores | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class InlineServices:
-    """Services that read the state in the event loop; their reads may raise ``NotInline``.
-    ``version`` as in ``InlineStorage``.
+    """The services whose reads are polled, over stores that are read in the event loop: their reads
+    may raise ``NotInline``.
     """
 
-    runs: Runs
-    version: Callable[[], int]
+    def __init__(self, foundations: Foundations, stores: InlineStores) -> None:
+        state, rows = stores.state, stores.rows
+        self.stores = stores
+        self.accounts = Accounts(state, foundations.clock)
+        self.results = RunResults(state, rows, foundations.scratch)
+        self.runs = Runs(
+            state,
+            rows,
+            foundations.workers,
+            foundations.signals,
+            foundations.rules,
+            foundations.hooks,
+        )
 
 
 class Services:
@@ -209,19 +218,5 @@ class Services:
         self.link_issuers = LinkIssuers(storage)
         self.spool = foundations.spool
         self.run_streams = RunStreams(storage, foundations.results, self.runs, foundations.signals)
-        self.inline = _inline(foundations)
-
-
-def _inline(foundations: Foundations) -> InlineServices | None:
-    state = foundations.inline
-    if state is None:
-        return None
-    runs = Runs(
-        state,
-        foundations.results,
-        foundations.workers,
-        foundations.signals,
-        foundations.rules,
-        foundations.hooks,
-    )
-    return InlineServices(runs, state.version)
+        stores = foundations.inline
+        self.inline = None if stores is None else InlineServices(foundations, stores)

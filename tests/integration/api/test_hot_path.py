@@ -19,7 +19,9 @@ from fyke.domain.runs.service import StartRequest
 from fyke.domain.workers.page import PageChange
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, Role, Scope
+from fyke.model.results import Header
 from fyke.model.run import Origin, Outcome
+from fyke.model.runner import Lease
 from support.api import start_body
 from support.app import App
 from support.both_paths import HOST, PEER, Asked, BothPaths, Head
@@ -27,6 +29,7 @@ from support.both_paths import HOST, PEER, Asked, BothPaths, Head
 pytestmark = pytest.mark.anyio
 
 CASES = 300
+DETAIL, ROWS = "/api/v1/run/detail", "/api/v1/run/result/list"
 TYPE = (b"content-type", b"application/json")
 ETAG = b'W/"6a09e667f3bcc908b2fb1366ea957d3e"'
 
@@ -47,6 +50,11 @@ class Seeded:
 async def _start(app: App, worker: str, caller: Caller | None = None) -> str:
     request = StartRequest(worker, None, start_body(worker)["input"], "", Origin.API)
     return (await app.services.runs.start(caller or app.owner, request)).id
+
+
+async def _begin(app: App, run: str) -> Lease:
+    """Begin all waiting runs; return a lease of this one."""
+    return next(lease for lease in await app.begin() if lease.run.id == run)
 
 
 async def _ended_run(app: App, worker: str, outcome: Outcome = Outcome.SUCCEEDED) -> str:
@@ -114,19 +122,45 @@ def both(seeded: Seeded) -> BothPaths:
 # --- requests ------------------------------------------------------------------------------
 
 
-def of_v1(run: str, key: str, **changes: Any) -> Asked:
-    return with_body(json.dumps({"run_slug": run}).encode(), key, **changes)
-
-
-def with_body(body: bytes, key: str, **changes: Any) -> Asked:
+def with_body(path: str, body: bytes, key: str, **changes: Any) -> Asked:
     length = (b"content-length", str(len(body)).encode())
     headers = (HOST, (b"api-key", key.encode()), TYPE, length)
-    return replace(Asked("POST", "/api/v1/run/detail", headers, (body,)), **changes)
+    return replace(Asked("POST", path, headers, (body,)), **changes)
+
+
+def with_query(path: str, key: str, **changes: Any) -> Asked:
+    headers = (HOST, (b"authorization", b"Bearer " + key.encode()))
+    return replace(Asked("GET", path, headers), **changes)
+
+
+def of_v1(run: str, key: str, **changes: Any) -> Asked:
+    return with_body(DETAIL, json.dumps({"run_slug": run}).encode(), key, **changes)
 
 
 def of_v2(run: str, key: str, **changes: Any) -> Asked:
-    headers = (HOST, (b"authorization", b"Bearer " + key.encode()))
-    return replace(Asked("GET", f"/api/v2/worker-runs/{run}", headers), **changes)
+    return with_query(f"/api/v2/worker-runs/{run}", key, **changes)
+
+
+def rows_v1(run: str, key: str, **changes: Any) -> Asked:
+    body = json.dumps({"run_slug": run, "page_size": 2}).encode()
+    return with_body(ROWS, body, key, **changes)
+
+
+def rows_v2(run: str, key: str, **changes: Any) -> Asked:
+    query = {"query": b"limit=2&offset=1"} | changes
+    return with_query(f"/api/v2/worker-runs/{run}/result", key, **query)
+
+
+def account_v1(run: str, key: str, **changes: Any) -> Asked:
+    return with_body("/api/v1/account/info", b"{}", key, **changes)
+
+
+def account_v2(run: str, key: str, **changes: Any) -> Asked:
+    return with_query("/api/v2/users/account", key, **changes)
+
+
+OF_A_RUN = (of_v1, of_v2, rows_v1, rows_v2)
+ALL = (*OF_A_RUN, account_v1, account_v2)
 
 
 def credentials(keys: dict[str, str]) -> Iterator[Head]:
@@ -194,6 +228,44 @@ def bodies(run: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
         yield text, {}
     yield b"", {}
     yield b"{", {}
+    for members in (
+        {"page_index": 2, "page_size": 1},
+        {"page_index": 0, "page_size": -1},
+        {"page_index": 10**30, "page_size": 100},
+        {"page_index": 1.0, "page_size": 1e1},
+        {"page_index": 1.5},
+        {"page_index": True},
+        {"page_index": "2", "page_size": None},
+        {"page_size": 101},
+        {"page_size": 5000},
+        {"page": 2, "limit": 1},
+        {"sort": "-n"},
+        {"fields": "n"},
+        {"cursor": "*"},
+        {"failed_rows": True},
+        {"unknown": [{}]},
+    ):
+        yield json.dumps({"run_slug": run} | members).encode(), {}
+
+
+def queries() -> Iterator[bytes]:
+    """Queries of v2."""
+    yield b""
+    yield from (b"offset=%d&limit=%d" % numbers for numbers in ((0, 1), (1, 100), (2, 2), (9, 9)))
+    yield from (b"limit=%s" % number for number in (b"0", b"1", b"101", b"-1", b"x", b"", b"1.0"))
+    yield from (
+        b"offset=%s" % number for number in (b"+1", b"01", b" 1", b"%31", b"1" * 30, b"1e1")
+    )
+    yield from (b"offset=1limit=2", b"&limit=2", b"limit=2&", b"limit=1&limit=2", b"limit", b"=")
+    yield from (
+        b"cursor=*",
+        b"sort=n",
+        b"fields=n",
+        b"failed_rows=1",
+        b"wait=0",
+        b"wait=x",
+        b"\xff",
+    )
 
 
 def lengths(body: bytes) -> Iterator[Head]:
@@ -209,18 +281,18 @@ def lengths(body: bytes) -> Iterator[Head]:
 
 async def test_runs_in_every_state(seeded: Seeded, both: BothPaths) -> None:
     for name, run in seeded.runs.items():
-        for of in (of_v1, of_v2):
+        for of in OF_A_RUN:
             taken = both.taken
             for _ in range(3):  # read, kept, and for v2 after the client has read ``aborting``
                 answer = await both.check(of(run, seeded.app.owner_key))
-            full = of is of_v2 and name in ("aborted", "aborting", "last")
+            full = name == "last" or (of is of_v2 and name in ("aborted", "aborting"))
             assert both.taken - taken == 3 * (answer.status == 200 and not full), name
 
 
 async def test_every_credential(seeded: Seeded, both: BothPaths) -> None:
     run = seeded.runs["succeeded"]
     for credential in credentials(seeded.keys):
-        for asked in (of_v1(run, ""), of_v2(run, "")):
+        for asked in (of(run, "") for of in ALL):
             rest = [pair for pair in asked.headers if pair[0] not in (b"api-key", b"authorization")]
             await both.check(replace(asked, headers=(*credential, *rest)))
     await both.check(of_v2(run, "", query=b"token=" + seeded.app.owner_key.encode()))
@@ -230,7 +302,7 @@ async def test_every_credential(seeded: Seeded, both: BothPaths) -> None:
 async def test_every_head(seeded: Seeded, both: BothPaths) -> None:
     run, key = seeded.runs["succeeded"], seeded.app.owner_key
     for head, changes in heads():
-        for asked in (of_v1(run, key), of_v2(run, key)):
+        for asked in (of(run, key) for of in ALL):
             rest = [pair for pair in asked.headers if pair != HOST]
             await both.check(replace(asked, headers=(*head, *rest), **changes))
     assert both.taken
@@ -238,11 +310,21 @@ async def test_every_head(seeded: Seeded, both: BothPaths) -> None:
 
 async def test_every_body(seeded: Seeded, both: BothPaths) -> None:
     run, key = seeded.runs["succeeded"], seeded.app.owner_key
-    for body, changes in bodies(run):
-        await both.check(with_body(body, key, **changes))
     body = json.dumps({"run_slug": run}).encode()
-    for length in lengths(body):
-        await both.check(with_body(body, key, headers=(HOST, (b"api-key", key.encode()), *length)))
+    for path in (DETAIL, ROWS, "/api/v1/account/info"):
+        for sent, changes in bodies(run):
+            await both.check(with_body(path, sent, key, **changes))
+        for length in lengths(body):
+            headers = (HOST, (b"api-key", key.encode()), *length)
+            await both.check(with_body(path, body, key, headers=headers))
+    assert both.taken
+
+
+async def test_every_query(seeded: Seeded, both: BothPaths) -> None:
+    run, key = seeded.runs["succeeded"], seeded.app.owner_key
+    for query in queries():
+        for of in (of_v2, rows_v2, account_v2):
+            await both.check(of(run, key, query=query))
     assert both.taken
 
 
@@ -250,18 +332,21 @@ async def test_every_path(seeded: Seeded, both: BothPaths) -> None:
     run, key = seeded.runs["succeeded"], seeded.app.owner_key
     for path in (run.lower(), f"{run}/", f"/{run}", f"{run}/x", f" {run}", "", "é", f"{run}\n"):
         await both.check(of_v2(path, key))
-    for path in ("/api/v1/run/detail/", "/api/v1//run/detail", "/API/V1/run/detail", "/", ""):
-        await both.check(of_v1(run, key, path=path))
+        await both.check(rows_v2(path, key))
+    for path in (f"{DETAIL}/", "/api/v1//run/detail", "/API/V1/run/detail", "/", "", "/result"):
+        for of in (of_v1, of_v2):
+            await both.check(replace(of(run, key), path=path))
     assert not both.taken
 
 
 async def test_the_data_of_a_known_tag_is_not_sent_again(seeded: Seeded, both: BothPaths) -> None:
-    asked = of_v2(seeded.runs["succeeded"], seeded.app.owner_key)
-    tag = dict((await both.check(asked)).headers)[b"etag"]
-    for known in (tag, tag.removeprefix(b"W/"), b'"x", ' + tag):
-        headers = (*asked.headers, (b"if-none-match", known))
-        assert (await both.check(replace(asked, headers=headers))).status == 304
-    assert both.taken == 4
+    for of in (of_v2, rows_v2):
+        asked = of(seeded.runs["succeeded"], seeded.app.owner_key)
+        tag = dict((await both.check(asked)).headers)[b"etag"]
+        for known in (tag, tag.removeprefix(b"W/"), b'"x", ' + tag):
+            headers = (*asked.headers, (b"if-none-match", known))
+            assert (await both.check(replace(asked, headers=headers))).status == 304
+    assert both.taken == 8
 
 
 async def test_combinations(seeded: Seeded, both: BothPaths) -> None:
@@ -273,15 +358,16 @@ async def test_combinations(seeded: Seeded, both: BothPaths) -> None:
         if draw.random() < 0.5:
             body, pieces = draw.choice(list(bodies(run)))
             length = draw.choice(list(lengths(body)))
-            asked = with_body(body, "", **(pieces | changes))
+            path = draw.choice((DETAIL, ROWS, "/api/v1/account/info"))
+            asked = with_body(path, body, "", **(pieces | changes))
             headers = (*head, *draw.choice(keys), *length)
         else:
-            asked = of_v2(run, "", **changes)
+            asked = draw.choice((of_v2, rows_v2, account_v2))(run, "", **changes)
             headers = (*head, *draw.choice(keys))
         await both.check(replace(asked, headers=headers))
 
 
-@pytest.mark.parametrize("of", [of_v1, of_v2])
+@pytest.mark.parametrize("of", ALL)
 async def test_the_rate_limit(seeded: Seeded, of: Any) -> None:
     both = BothPaths(seeded.app, {"rate_limit": 2, "rate_burst": 3})
     run, key = seeded.runs["succeeded"], seeded.app.owner_key
@@ -386,7 +472,45 @@ async def test_a_commit_during_the_read_is_seen_by_the_next(
     assert b'"results":77,' in (await both.check(asked)).body
 
 
-@pytest.mark.parametrize("of", [of_v1, of_v2])
+@pytest.mark.parametrize("of", [rows_v1, rows_v2])
+async def test_rows_are_seen_at_once(seeded: Seeded, both: BothPaths, of: Any) -> None:
+    """Also those of an active run, and the end of an attempt whose rows are then hidden."""
+    app = seeded.app
+    run = await _start(app, (await app.publish("pusher")).id)
+    lease = await _begin(app, run)
+    asked = of(run, app.owner_key)
+    for count in range(1, 20):
+        await app.push(lease, [{"n": count}])
+        for _ in range(2):
+            assert b'"count":%d,' % count in (await both.check(asked)).body
+    await app.end(lease, Outcome.EXIT_CODE, "it failed")
+    assert b'"count":0,' in (await both.check(asked)).body
+    assert both.taken == 39
+
+
+@pytest.mark.parametrize("of", [rows_v1, rows_v2])
+async def test_deleted_rows_are_gone_at_once(seeded: Seeded, both: BothPaths, of: Any) -> None:
+    run = seeded.runs["succeeded"]
+    asked = of(run, seeded.app.owner_key)
+    assert b'"count":3,' in (await both.check(asked)).body
+    await seeded.app.results.delete_run(run)
+    assert b'"count":0,' in (await both.check(asked)).body
+    await seeded.app.services.runs.delete(seeded.app.owner, run)
+    assert (await both.check(asked)).status == 404
+    assert both.taken == 2
+
+
+async def test_the_balance_is_seen_at_once(seeded: Seeded, both: BothPaths) -> None:
+    with closing(seeded.database()) as database:
+        for dollars in range(1, 6):
+            with database:
+                database.execute("UPDATE accounts SET balance_micros = ?", (dollars * 10**6,))
+            for of in (account_v1, account_v2):
+                assert b'"%d' % dollars in (await both.check(of("", seeded.app.owner_key))).body
+    assert both.taken == 10
+
+
+@pytest.mark.parametrize("of", ALL)
 async def test_a_revoked_key_is_refused_by_both_from_the_same_moment(
     seeded: Seeded, both: BothPaths, of: Any
 ) -> None:
@@ -414,6 +538,21 @@ async def test_a_run_with_a_large_input_is_read_in_a_thread(
     for of in (of_v1, of_v2):
         assert (await both.check(of(run, seeded.app.owner_key))).status == 200
     assert not both.taken
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "inline"), [(1, 8_000_000, 0), (20, 16_000, 0), (2, 16_000, 1)]
+)
+async def test_large_rows_are_read_in_a_thread(
+    seeded: Seeded, both: BothPaths, rows: int, size: int, inline: int
+) -> None:
+    run = await _start(seeded.app, (await seeded.app.publish("large")).id)
+    lease = await _begin(seeded.app, run)
+    await seeded.app.push(lease, [{"text": "x" * size}] * rows, [Header("Text", "text", "text")])
+    body = json.dumps({"run_slug": run, "page_size": 50}).encode()
+    answer = await both.check(with_body(ROWS, body, seeded.app.owner_key))
+    assert b'"count":%d,' % rows in answer.body
+    assert both.taken == inline
 
 
 async def test_a_locked_database_is_read_in_a_thread(seeded: Seeded, both: BothPaths) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.api.hot.kept import MAX_ANSWERS, MAX_BYTES, Encoded, KeptAnswers
+from fyke.api.hot.kept import MAX_ANSWERS, MAX_BYTES, MAX_TOTAL_BYTES, Encoded, KeptAnswers
 
 ANSWER = Encoded(b"{}")
 
@@ -30,7 +30,11 @@ def test_the_size_and_the_number_of_answers_are_limited() -> None:
     kept.get(1, "")
     kept.put(1, "large", Encoded(b"x" * (MAX_BYTES + 1)))
     assert kept.get(1, "large") is None
-    for number in range(3 * MAX_ANSWERS):
-        kept.put(1, number, ANSWER)
-        assert kept.get(1, number) is ANSWER
-    assert sum(kept.get(1, number) is not None for number in range(3 * MAX_ANSWERS)) <= MAX_ANSWERS
+    for answer in (ANSWER, Encoded(b"x" * MAX_BYTES)):
+        for number in range(3 * MAX_ANSWERS):
+            kept.put(1, number, answer)
+            assert kept.get(1, number) is answer
+        found = [kept.get(1, number) for number in range(3 * MAX_ANSWERS)]
+        sizes = [len(item.data) for item in found if item is not None]
+        assert len(sizes) <= MAX_ANSWERS
+        assert sum(sizes) <= MAX_TOTAL_BYTES + MAX_BYTES

@@ -1,8 +1,8 @@
-"""Encoded answers about ended runs.
+"""Encoded answers that depend on nothing but the stores, such as the detail of an ended run.
 
 An ended run still changes: its worker is renamed, it is deleted. So every request compares the
-version of the state, which each commit changes, and all answers of an older version are dropped. An
-answer is therefore never older than the question.
+version of the stores, which each commit changes, and all answers of an older version are dropped.
+An answer is therefore never older than the question.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 MAX_ANSWERS = 4096
-MAX_BYTES = 4096  # of one answer; most have less than 500
+MAX_BYTES = 4096  # of one answer; a detail has about 400
+MAX_TOTAL_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +24,28 @@ class Encoded:
 
 
 class KeptAnswers:
-    """At most 16 MiB. The key must include the caller's account."""
+    """At most six megabytes. The key must include the caller's account."""
 
     def __init__(self) -> None:
         self._version: Hashable = None
         self._answers: dict[Hashable, Encoded] = {}
+        self._bytes = 0
 
     def get(self, version: Hashable, key: Hashable) -> Encoded | None:
         """The answer that was kept at the same ``version``."""
         if version != self._version:
-            self._answers.clear()
+            self._clear()
             self._version = version
         return self._answers.get(key)
 
     def put(self, version: Hashable, key: Hashable, answer: Encoded) -> None:
         """Keep an answer that was read after ``version``."""
         if version == self._version and len(answer.data) <= MAX_BYTES:
-            if len(self._answers) >= MAX_ANSWERS:
-                self._answers.clear()
+            if len(self._answers) >= MAX_ANSWERS or self._bytes > MAX_TOTAL_BYTES:
+                self._clear()
             self._answers[key] = answer
+            self._bytes += len(answer.data)
+
+    def _clear(self) -> None:
+        self._answers.clear()
+        self._bytes = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fyke.api.hot.accounts import AccountV1, AccountV2
+from fyke.api.hot.results import ResultPageV1, ResultPageV2
 from fyke.api.hot.route import HotRead
 from fyke.api.hot.runs import RunDetailV1, RunDetailV2
 from fyke.domain.services import InlineServices
@@ -9,7 +11,12 @@ from fyke.domain.services import InlineServices
 
 def hot_reads(services: InlineServices) -> list[HotRead]:
     """The operations that have a short path, see ``path``."""
+    stores = services.stores
     return [
-        RunDetailV1(services.runs, services.version),
-        RunDetailV2(services.runs, services.version),
+        RunDetailV1(services.runs, stores.state),
+        RunDetailV2(services.runs, stores.state),
+        ResultPageV1(services.results, stores),
+        ResultPageV2(services.results, stores),
+        AccountV1(services.accounts),
+        AccountV2(services.accounts),
     ]

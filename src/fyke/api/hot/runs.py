@@ -5,7 +5,6 @@ It is read in the event loop. The answer about an ended run is kept as bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
@@ -16,6 +15,7 @@ from fyke.api.etags import tag_of
 from fyke.api.hot.kept import Encoded, KeptAnswers
 from fyke.api.hot.route import Asked, HotRead
 from fyke.api.v2.run_selector import ONE_RUN
+from fyke.contracts.inline import InlineStorage
 from fyke.domain.runs.service import Runs
 from fyke.model.run import RunState
 from fyke.wire import v1
@@ -33,14 +33,14 @@ _run_ref = msgspec.json.Decoder(_RunRef)
 
 
 class RunDetailV1(HotRead):
-    """``POST /api/v1/run/detail``. ``version``: of the state that ``runs`` reads."""
+    """``POST /api/v1/run/detail``. ``runs`` reads ``state``."""
 
     method: ClassVar[str] = "POST"
     path: ClassVar[str] = "/api/v1/run/detail"
 
-    def __init__(self, runs: Runs, version: Callable[[], int]) -> None:
+    def __init__(self, runs: Runs, state: InlineStorage) -> None:
         self._runs = runs
-        self._version = version
+        self._state = state
         self._kept = KeptAnswers()
 
     async def answer(self, asked: Asked) -> Encoded | None:
@@ -51,7 +51,7 @@ class RunDetailV1(HotRead):
             run_id = _run_ref.decode(asked.body).run_slug.strip()
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        version, key = self._version(), (caller.account_id, run_id)
+        version, key = self._state.version(), (caller.account_id, run_id)
         kept = self._kept.get(version, key)
         if kept is not None:
             return kept
@@ -63,21 +63,21 @@ class RunDetailV1(HotRead):
 
 
 class RunDetailV2(HotRead):
-    """``GET /api/v2/worker-runs/{runId}`` without a query. ``version`` as in ``RunDetailV1``."""
+    """``GET /api/v2/worker-runs/{runId}`` without a query. ``runs`` reads ``state``."""
 
     method: ClassVar[str] = "GET"
     path: ClassVar[str] = ONE_RUN
 
-    def __init__(self, runs: Runs, version: Callable[[], int]) -> None:
+    def __init__(self, runs: Runs, state: InlineStorage) -> None:
         self._runs = runs
-        self._version = version
+        self._state = state
         self._kept = KeptAnswers()
 
     async def answer(self, asked: Asked) -> Encoded | None:
         if asked.query:
             return None
         caller, run_id = asked.caller, asked.run_id
-        version, key = self._version(), (caller.account_id, run_id)
+        version, key = self._state.version(), (caller.account_id, run_id)
         kept = self._kept.get(version, key)
         if kept is not None:
             return kept

@@ -18,6 +18,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Engine
 
+from fyke.contracts.inline import InlineResults
 from fyke.contracts.liveness import StorePath
 from fyke.errors import Unavailable
 from fyke.kit import backoff
@@ -25,7 +26,7 @@ from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 from fyke.model.results import AttemptBatch, Header, Row, RowBlock, RunTotals
 from fyke.storage.deadlines import RETRY_SECONDS
 from fyke.storage.sql.counted import CountedExecutor
-from fyke.storage.sql.dialects import make_engine
+from fyke.storage.sql.dialects import make_engine, sqlite_file
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.connect import connect
 from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite
@@ -62,6 +63,7 @@ class SqlResults:
         self._writer = _Writer(engine)
         self._readers = _Readers(engine)
         self._hidden_positions = HiddenPositions()
+        self._inline: list[SqlResults] = []
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
         self._reading = CountedExecutor(READERS, thread_name_prefix="results-read")
 
@@ -160,6 +162,22 @@ class SqlResults:
                 step = delete.next_step(step, seconds)
                 await asyncio.sleep(min(seconds, 1.0))
 
+    async def inline(self) -> InlineResults | None:
+        """Open the rows for reads in the event loop; None on PostgreSQL. It is closed with this
+        store.
+        """
+        file = sqlite_file(self._engine)
+        if file is None:
+            return None
+        # it extends this class
+        from fyke.storage.sql.results.inline import InlineRows
+
+        opened = await asyncio.to_thread(
+            InlineRows, file, self._engine, self._known, self._hidden_positions
+        )
+        self._inline.append(opened)
+        return opened
+
     def path(self) -> StorePath:
         """The path of reads to the database. Writes show less: after a commit in doubt they wait
         for the database, however long that takes.
@@ -169,6 +187,8 @@ class SqlResults:
     async def close(self) -> None:
         """Finish running operations and close all connections."""
         self._writer.closing.set()
+        for inline in self._inline:
+            await inline.close()
         await asyncio.to_thread(self._writing.shutdown)
         await asyncio.to_thread(self._reading.shutdown)
         self._writer.close()

@@ -1,0 +1,44 @@
+"""Balance and traffic of the caller's account, read in the event loop at every request."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from fyke.api.envelope import encode
+from fyke.api.hot.kept import Encoded
+from fyke.api.hot.route import Asked, HotRead
+from fyke.domain.accounts.service import Accounts
+from fyke.wire.v1 import AccountInfo
+from fyke.wire.v2.account import AccountBalance
+
+_NO_MEMBERS = (b"", b"{}")
+
+
+class AccountV1(HotRead):
+    """``POST /api/v1/account/info``."""
+
+    method: ClassVar[str] = "POST"
+    path: ClassVar[str] = "/api/v1/account/info"
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def answer(self, asked: Asked) -> Encoded | None:
+        if asked.body not in _NO_MEMBERS:
+            return None
+        return Encoded(encode(AccountInfo.of(await self._accounts.get(asked.caller))))
+
+
+class AccountV2(HotRead):
+    """``GET /api/v2/users/account`` without a query."""
+
+    method: ClassVar[str] = "GET"
+    path: ClassVar[str] = "/api/v2/users/account"
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def answer(self, asked: Asked) -> Encoded | None:
+        if asked.query:
+            return None
+        return Encoded(encode(AccountBalance.of(await self._accounts.get(asked.caller))))

@@ -1,0 +1,114 @@
+"""Pages of a run's rows as they were pushed: no query, no cursor, at most ``MAX_ROWS``.
+
+State and rows are read in the event loop. Small pages are kept as bytes: they depend on nothing but
+the two stores.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from fyke.api.envelope import encode
+from fyke.api.etags import tag_of
+from fyke.api.hot.kept import Encoded, KeptAnswers
+from fyke.api.hot.route import Asked, HotRead
+from fyke.api.v2.run_selector import ONE_RUN
+from fyke.contracts.inline import InlineStores
+from fyke.domain.results.service import RunResults
+from fyke.model.account import Caller
+from fyke.wire.fields import FieldError, to_page_index, to_page_size
+from fyke.wire.rows import ResultPage
+from fyke.wire.v2.fields import DEFAULT_LIMIT, to_limit, to_offset
+
+MAX_ROWS = 100  # on a page
+
+_to_page_size = to_page_size(10)
+_NUMBERS = (b"offset", b"limit")
+_DIGITS = 9
+
+
+class _Page(msgspec.Struct, forbid_unknown_fields=True):
+    """The members of a plain page. All others, and other names of these, have the full path."""
+
+    run_slug: str
+    page_index: int = 1
+    page_size: int = 10
+
+
+_page = msgspec.json.Decoder(_Page)
+
+
+class _Pages:
+    """Reads pages, and keeps the small ones. ``tagged``: with their ``ETag``."""
+
+    def __init__(self, results: RunResults, stores: InlineStores, *, tagged: bool) -> None:
+        self._results = results
+        self._stores = stores
+        self._tagged = tagged
+        self._kept = KeptAnswers()
+
+    async def get(self, caller: Caller, run_id: str, index: int, size: int) -> Encoded | None:
+        if size > MAX_ROWS:
+            return None
+        version = self._stores.state.version(), self._stores.rows.version()
+        key = caller.account_id, run_id, index, size
+        kept = self._kept.get(version, key)
+        if kept is not None:
+            return kept
+        page = await self._results.page(caller, run_id, index, size)
+        data = encode(ResultPage.of(page))
+        encoded = Encoded(data, tag_of(data) if self._tagged else "")
+        self._kept.put(version, key, encoded)
+        return encoded
+
+
+class ResultPageV1(HotRead):
+    """``POST /api/v1/run/result/list``."""
+
+    method: ClassVar[str] = "POST"
+    path: ClassVar[str] = "/api/v1/run/result/list"
+
+    def __init__(self, results: RunResults, stores: InlineStores) -> None:
+        self._pages = _Pages(results, stores, tagged=False)
+
+    async def answer(self, asked: Asked) -> Encoded | None:
+        try:
+            page = _page.decode(asked.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        index, size = to_page_index(page.page_index), _to_page_size(page.page_size)
+        return await self._pages.get(asked.caller, page.run_slug.strip(), index, size)
+
+
+class ResultPageV2(HotRead):
+    """``GET /api/v2/worker-runs/{runId}/result`` with the plain parameters of a page."""
+
+    method: ClassVar[str] = "GET"
+    path: ClassVar[str] = f"{ONE_RUN}/result"
+
+    def __init__(self, results: RunResults, stores: InlineStores) -> None:
+        self._pages = _Pages(results, stores, tagged=True)
+
+    async def answer(self, asked: Asked) -> Encoded | None:
+        numbers = _numbers(asked.query)
+        if numbers is None:
+            return None
+        try:
+            index = to_offset(numbers.get(b"offset", 1))
+            size = to_limit(numbers.get(b"limit", DEFAULT_LIMIT))
+        except FieldError:
+            return None
+        return await self._pages.get(asked.caller, asked.run_id, index, size)
+
+
+def _numbers(query: bytes) -> dict[bytes, int] | None:
+    """The parameters of a query that has nothing but each of ``_NUMBERS`` once, else None."""
+    numbers: dict[bytes, int] = {}
+    for part in query.split(b"&") if query else ():
+        name, _, text = part.partition(b"=")
+        if name not in _NUMBERS or name in numbers or not text.isdigit() or len(text) > _DIGITS:
+            return None
+        numbers[name] = int(text)
+    return numbers
