@@ -16,6 +16,7 @@ from pathlib import Path
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import existing_run, own_run
+from fyke.domain.results.columns import EndedColumns
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.query import cursor as cursors
 from fyke.domain.results.query.cursor import Cursor
@@ -71,6 +72,7 @@ class RunResults:
     def __init__(self, storage: Storage, results: Results, scratch: Path | None = None) -> None:
         self._storage = storage
         self._results = results
+        self._columns = EndedColumns()
         self._orders = RowOrders(self.walk, scratch)
 
     async def page(
@@ -121,15 +123,28 @@ class RunResults:
     ) -> RowPage:
         source = await self.source(caller, run_id)
         index, size = max(1, page_index), max(1, page_size)
-        count = (await self.totals(source)).rows
+        totals = await self.totals(source)
         offset = (index - 1) * size
         rows: list[Row] = []
-        if offset < count:
+        if offset < totals.rows:
             rows = await self._results.page(run_id, source.hidden, offset=offset, limit=size)
         # the first page is often a sufficient sample for columns, so it is not read twice
-        is_sample = index == 1 and len(rows) in (count, max(size, SAMPLE_ROWS))
-        sample = rows if is_sample else None
-        return RowPage(count, await self._headers(source, sample), rows, index, size)
+        is_sample = index == 1 and len(rows) in (totals.rows, max(size, SAMPLE_ROWS))
+        headers = await self._known_headers(source, totals, rows if is_sample else None)
+        return RowPage(totals.rows, headers, rows, index, size)
+
+    async def _known_headers(
+        self, source: RunRows, totals: RunTotals, sample: list[Row] | None
+    ) -> list[Header]:
+        """``_headers``, read once for an ended run."""
+        if not source.run.state.terminal:
+            return await self._headers(source, sample)
+        key = source.run.id, source.hidden, source.output_schema, totals
+        known = self._columns.get(key)
+        if known is None:
+            known = await self._headers(source, sample)
+            self._columns.put(key, known)
+        return known
 
     async def row(
         self, caller: Caller, run_id: str, position: int, *, failed_rows: bool = False

@@ -13,6 +13,7 @@ from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_app
 from fyke.storage.sql.state.runs.tables import attempts
 
 _CHUNK = 500  # values in one IN clause
+_OF_RUN = "SELECT id FROM attempts WHERE run_id = ?"
 _ACTIVE = text("outcome IS NULL")
 _RENEW = (
     "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?,"
@@ -99,10 +100,12 @@ class AttemptTable(SqlStore):
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
         if not self._hiding:
             return frozenset()
-        query = select(attempts.c.id).where(
-            attempts.c.run_id == run_id, attempts.c.outcome.in_(sorted(self._hiding))
-        )
-        return frozenset(self._db.execute(query).scalars())
+        # runs with every page of rows, hence directly on the driver
+        outcomes = [str(outcome) for outcome in sorted(self._hiding)]
+        statement = f"{_OF_RUN} AND outcome IN ({', '.join('?' * len(outcomes))})"
+        values = to_storable_text(run_id), *outcomes
+        found = self._db.exec_driver_sql(driver_sql(self._db, statement), values)
+        return frozenset(found.scalars())
 
     def known_attempts(self, attempt_ids: Sequence[str]) -> frozenset[str]:
         known: set[str] = set()
