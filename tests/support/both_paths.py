@@ -57,13 +57,14 @@ class BothPaths:
 
     def __post_init__(self) -> None:
         self.clock = ManualClock()
-        self.hot, self.full = self._build(), self._build()
-        self.full.hot_path = None
+        self.hot, self.full = self._build(hot=True), self._build(hot=False)
         self.taken = 0  # requests that the hot path has answered
 
-    def _build(self) -> RestApi:
+    def _build(self, *, hot: bool) -> RestApi:
         services: Services = copy(self.app.services)
-        services.accounts = Accounts(self.app.storage, self.clock)
+        services.inline = services.inline if hot else None
+        inline = services.inline and services.inline.stores.state
+        services.accounts = Accounts(self.app.storage, self.clock, inline=inline)
         values = {"master_secret": SECRET, "rate_limit": 0, "guesses": 10_000} | self.config
         values.setdefault("allowed_hosts", ("fyke.example",))
         return build_app(services, ApiConfig(**values), self.clock)

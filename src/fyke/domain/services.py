@@ -149,8 +149,14 @@ class Services:
         self.parsers = foundations.parsers
         self.workers = foundations.workers
         self.runs = foundations.runs
+        stores = foundations.inline
+        self.inline = None if stores is None else InlineServices(foundations, stores)
         self.accounts = Accounts(
-            storage, clock, default_plan=foundations.default_plan, rate_limit=foundations.rate_limit
+            storage,
+            clock,
+            default_plan=foundations.default_plan,
+            rate_limit=foundations.rate_limit,
+            inline=None if stores is None else stores.state,
         )
         sealer = Sealer(foundations.master_secret)
         codes = CodeCheck(storage, clock, sealer)
@@ -218,5 +224,3 @@ class Services:
         self.link_issuers = LinkIssuers(storage)
         self.spool = foundations.spool
         self.run_streams = RunStreams(storage, foundations.results, self.runs, foundations.signals)
-        stores = foundations.inline
-        self.inline = None if stores is None else InlineServices(foundations, stores)
