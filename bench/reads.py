@@ -1,12 +1,14 @@
-"""Measures the REST reads: run detail, and result pages anywhere in a large run.
+"""Measures the REST reads: run detail, result pages anywhere in a large run, lists, the account.
 
     python bench/reads.py [--rows 200000] [--seconds 4] [--rounds 3]
 
 Boots a whole platform, writes a large run through the store, then sends requests over 1 and 32
-persistent connections, in rounds, alternating with the upper limit: a bare uvicorn (httptools,
-uvloop) that reads the body and answers constant bytes of the same length without a framework, a key
-or a database. Prints requests/s, p50 and p99 in ms, medians of the rounds, and CPU microseconds of
-the server process per request.
+persistent connections, in rounds, alternating with two limits: a bare uvicorn (httptools, uvloop)
+that reads the body and answers constant bytes of the same length without a framework, a key or a
+database, and a bare ASGI application that reads the same run from the same database. The detail is
+requested of one run and of 64 in turn, idle and with a commit to the same database every 50 ms.
+Prints requests/s, p50 and p99 in ms, medians of the rounds, and CPU microseconds of the server
+process per request.
 
 The client is wrk if it is installed, else an asyncio protocol in this process, without an HTTP
 library; the output names it. Client and server share the cores of one machine either way.
@@ -15,9 +17,11 @@ library; the output names it. Client and server share the cores of one machine e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import os
+import random
 import re
 import shutil
 import socket
@@ -26,8 +30,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from multiprocessing.connection import Connection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,16 +42,23 @@ from urllib.parse import urlsplit
 import uvloop
 from common import arguments, head, line, percentile, platform_up
 
+from fyke.kit.ids import new_ulid
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.store import open_results
 from support.projects import python_project
 
 CONNECTIONS = (1, 32)
 BATCH = 1000
-LUA = """wrk.method = "POST"
-wrk.body = [[{body}]]
-wrk.headers["content-type"] = "application/json"
+DETAILS = 64  # different runs
+COMMIT_SECONDS = 0.05
+LUA = """wrk.headers["content-type"] = "application/json"
 wrk.headers["api-key"] = "{key}"
+local bodies = {{ {bodies} }}
+local at = 0
+request = function()
+  at = at % #bodies + 1
+  return wrk.format("POST", nil, nil, bodies[at])
+end
 done = function(summary, latency, requests)
   io.write(string.format("FIGURES %f %f %f %d\\n", summary.requests / summary.duration * 1e6,
     latency:percentile(50) / 1000, latency:percentile(99) / 1000, summary.errors.status))
@@ -54,13 +68,16 @@ end
 
 @dataclass(frozen=True)
 class Target:
-    """One request, sent repeatedly to the process ``pid``."""
+    """A request, sent repeatedly to the process ``pid`` with these bodies in turn. ``commits``: the
+    database whose other writer commits meanwhile.
+    """
 
     name: str
     url: str
     key: str
-    body: str
+    bodies: list[str]
     pid: int
+    commits: Path | None = None
 
 
 # --- the client -----------------------------------------------------------------------------
@@ -69,8 +86,8 @@ class Target:
 class RequestLoop(asyncio.Protocol):
     """One connection that repeats its request after each answer. Only ``content-length`` bodies."""
 
-    def __init__(self, request: bytes, until: float, times: list[float]) -> None:
-        self._request, self._until, self._times = request, until, times
+    def __init__(self, requests: Iterator[bytes], until: float, times: list[float]) -> None:
+        self._requests, self._until, self._times = requests, until, times
         self._seen = b""
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -80,7 +97,7 @@ class RequestLoop(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._began = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         self._seen += data
@@ -112,10 +129,11 @@ def measure_with_asyncio(
 ) -> tuple[float, float, float]:
     """(requests a second, p50 ms, p99 ms)."""
     address = urlsplit(target.url)
-    request = (
+    head = (
         f"POST {address.path} HTTP/1.1\r\nhost: {address.netloc}\r\napi-key: {target.key}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(target.body)}\r\n\r\n{target.body}"
-    ).encode()
+        "content-type: application/json\r\ncontent-length: "
+    )
+    requests = cycle([f"{head}{len(body)}\r\n\r\n{body}".encode() for body in target.bodies])
     times: list[float] = []
 
     async def ask() -> None:
@@ -124,7 +142,7 @@ def measure_with_asyncio(
         loops = [
             (
                 await loop.create_connection(
-                    lambda: RequestLoop(request, until, times), address.hostname, address.port
+                    lambda: RequestLoop(requests, until, times), address.hostname, address.port
                 )
             )[1]
             for _ in range(connections)
@@ -142,7 +160,8 @@ def measure_with_wrk(
 ) -> tuple[float, float, float]:
     """The same with wrk. Raises ``RuntimeError`` when an answer was not 200."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(LUA.format(body=target.body, key=target.key))
+        bodies = ", ".join(f"[[{body}]]" for body in target.bodies)
+        script.write(LUA.format(bodies=bodies, key=target.key))
         script.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
         command += ["-s", script.name, target.url]
@@ -153,19 +172,35 @@ def measure_with_wrk(
     return float(found[1]), float(found[2]), float(found[3])
 
 
-# --- the limit ------------------------------------------------------------------------------
+# --- the limits -----------------------------------------------------------------------------
 
 
-def serve_limit(control: Connection, size: int) -> None:
-    """Answer every request with ``size`` bytes from a bare uvicorn, the upper limit."""
+def serve_limit(control: Connection, size: int, database: str) -> None:
+    """Answer every request from a bare uvicorn, the upper limit: with ``size`` bytes, or, below
+    ``/read``, with the run that the body names, read from ``database``.
+    """
+    import msgspec
     import uvicorn
 
-    answer = b"x" * size
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(size).encode())]
+    constant = b"x" * size
+    state = sqlite3.connect(f"file:{database}?mode=ro", uri=True, isolation_level=None)
+    statement = (
+        "SELECT r.state, r.err_msg, r.id, w.title, w.id, r.results, r.usage_micros, r.started_at, "
+        "r.finished_at, r.origin, r.traffic_bytes, r.version "
+        "FROM runs r JOIN workers w ON w.id = r.worker_id WHERE r.id = ?"
+    )
 
     async def app(scope, receive, send) -> None:
-        while (await receive())["more_body"]:
-            pass
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+        answer = constant
+        if scope["path"] == "/read":
+            run = msgspec.json.decode(body)["run_slug"]
+            answer = msgspec.json.encode(state.execute(statement, (run,)).fetchone())
+        length = str(len(answer)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
@@ -176,6 +211,29 @@ def serve_limit(control: Connection, size: int) -> None:
         lifespan="off", date_header=False, server_header=False,
     )  # fmt: skip
     uvloop.run(uvicorn.Server(config).serve(sockets=[listener]))
+
+
+@contextlib.contextmanager
+def committing(database: Path | None) -> Iterator[None]:
+    """Commit to the database every ``COMMIT_SECONDS``, from a thread."""
+    if database is None:
+        yield
+        return
+    ended = threading.Event()
+
+    def work() -> None:
+        with contextlib.closing(sqlite3.connect(database, timeout=30)) as state:
+            while not ended.wait(COMMIT_SECONDS):
+                with state:
+                    state.execute("UPDATE bench_commits SET number = number + 1")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 # --- the run --------------------------------------------------------------------------------
@@ -220,20 +278,45 @@ def large_run(running, api, count: int) -> str:
     return run
 
 
+def copies(home: Path, run: str, count: int) -> list[str]:
+    """Copies of the run's record, without rows."""
+    ids = [new_ulid() for _ in range(count)]
+    with contextlib.closing(sqlite3.connect(home / "state.db")) as state, state:
+        state.execute("CREATE TABLE bench_commits AS SELECT 1 AS number")
+        state.execute("CREATE TEMP TABLE copied AS SELECT * FROM runs WHERE id = ?", (run,))
+        for copy in ids:
+            state.execute("UPDATE copied SET id = ?", (copy,))
+            state.execute("INSERT INTO runs SELECT * FROM copied")
+    return ids
+
+
 def targets(running, api, count: int, limit: tuple[int, int]) -> list[Target]:
     run = large_run(running, api, count)
     pid, port = limit
-    detail = json.dumps({"run_slug": run})
-    server = running.role("server")
+    server, key, api_url = running.role("server"), running.key, f"{running.url}/api/v1"
+    one = [json.dumps({"run_slug": run})]
+    many = [json.dumps({"run_slug": copy}) for copy in copies(running.home, run, DETAILS)]
+    detail, state = f"{api_url}/run/detail", running.home / "state.db"
+    bare = f"http://127.0.0.1:{port}"
     found = [
-        Target("limit: bare uvicorn", f"http://127.0.0.1:{port}/", "x", detail, pid),
-        Target("run/detail", f"{running.url}/api/v1/run/detail", running.key, detail, server),
+        Target("limit: bare uvicorn", f"{bare}/", "x", one, pid),
+        Target(f"limit: bare ASGI, {DETAILS} runs", f"{bare}/read", "x", many, pid),
+        Target("run/detail, one run", detail, key, one, server),
+        Target(f"run/detail, {DETAILS} runs", detail, key, many, server),
+        Target(f"run/detail, {DETAILS} runs, commits", detail, key, many, server, state),
+        Target("run/list", f"{api_url}/run/list", key, ["{}"], server),
+        Target("account/info", f"{api_url}/account/info", key, ["{}"], server),
     ]
     last = count // 10
-    for name, page in (("first", 1), ("middle", last // 2), ("last", last)):
-        body = json.dumps({"run_slug": run, "page_index": page, "page_size": 10})
-        url = f"{running.url}/api/v1/run/result/list"
-        found.append(Target(f"page of 10 rows, {name}", url, running.key, body, server))
+    pages = {"first": [1], "middle": [last // 2], "last": [last]}
+    pages["anywhere"] = random.Random(13).sample(range(1, last + 1), min(1000, last))
+    for name, numbers in pages.items():
+        bodies = [
+            json.dumps({"run_slug": run, "page_index": number, "page_size": 10})
+            for number in numbers
+        ]
+        url = f"{api_url}/run/result/list"
+        found.append(Target(f"page of 10 rows, {name}", url, key, bodies, server))
     return found
 
 
@@ -248,7 +331,8 @@ def report(found: list[Target], ask, seconds: float, rounds: int) -> None:
         for _ in range(rounds):
             for target in found:
                 before = cpu_seconds(target.pid)
-                rate, p50, p99 = ask(target, connections, seconds)
+                with committing(target.commits):
+                    rate, p50, p99 = ask(target, connections, seconds)
                 cpu = (cpu_seconds(target.pid) - before) / (rate * seconds) * 1e6
                 seen[target.name].append((rate, p50, p99, cpu))
         for name, figures in seen.items():
@@ -270,7 +354,8 @@ def main() -> int:
     ours, theirs = context.Pipe()
     with platform_up() as (running, api):
         # the answer to run/detail has about 330 bytes
-        limit = context.Process(target=serve_limit, args=(theirs, 330), daemon=True)
+        arguments_of_limit = (theirs, 330, str(running.home / "state.db"))
+        limit = context.Process(target=serve_limit, args=arguments_of_limit, daemon=True)
         limit.start()
         try:
             found = targets(running, api, options.rows, (limit.pid or 0, ours.recv()))

@@ -170,7 +170,7 @@ def build_app(
     access = _access(services, config, clock, share)
     mount(app, operations, access)
     if services.inline is not None:
-        reads = hot_reads(services.inline)
+        reads = hot_reads(services.inline, _grace(config))
         app.hot_path = HotPath(reads, operations, network, access, hsts_header(config.hsts))
     return app
 
@@ -270,7 +270,7 @@ def _routes_of_runs(services: Services) -> list[object]:
 
 def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links) -> list[object]:
     """The route objects of API v2."""
-    grace = round(config.abort_grace_seconds * 1000)
+    grace = _grace(config)
     selector = RunSelector(services.runs, services.workers)
     start_answers = v2_starts.StartAnswers(
         services.runs, services.results, clock, config.sync_wait_seconds, grace
@@ -294,6 +294,11 @@ def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links
         v2_results.ResultRoutes(services.results, ExportLinks(services.exports, links), selector),
         v2_tasks.TaskRoutes(services.tasks, services.runs, services.workers, start_answers),
     ]
+
+
+def _grace(config: ApiConfig) -> int:
+    """The grace period of ``status_at`` in milliseconds."""
+    return round(config.abort_grace_seconds * 1000)
 
 
 def _worker_routes(services: Services) -> list[object]:

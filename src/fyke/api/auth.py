@@ -96,7 +96,7 @@ class AccessControl:
 
     async def require(self, scope: Scope, address: str) -> Caller:
         """The caller; raise ``RateLimited`` or one of ``Unauthenticated``."""
-        admitted: Caller | Exception | None = scope.get(_ADMITTED)
+        admitted: Caller | Exception | None = scope.pop(_ADMITTED, None)
         if isinstance(admitted, Exception):
             raise admitted
         if admitted is not None:

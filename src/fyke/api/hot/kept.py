@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 MAX_ANSWERS = 4096
-MAX_BYTES = 4096  # of one answer; a detail has about 400
+MAX_BYTES = 16 * 1024  # of one answer; a detail has about 400
 MAX_TOTAL_BYTES = 4 * 2**20
 
 

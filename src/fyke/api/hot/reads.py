@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from fyke.api.hot.accounts import AccountV1, AccountV2
+from fyke.api.hot.lists import RunListV1, WorkerRunListV2
 from fyke.api.hot.results import ResultPageV1, ResultPageV2
 from fyke.api.hot.route import HotRead
 from fyke.api.hot.runs import RunDetailV1, RunDetailV2
 from fyke.domain.services import InlineServices
 
 
-def hot_reads(services: InlineServices) -> list[HotRead]:
-    """The operations that have a short path, see ``path``."""
+def hot_reads(services: InlineServices, grace: int) -> list[HotRead]:
+    """The operations that have a short path, see ``path``. ``grace``: milliseconds, see
+    ``fyke.wire.v2.status.status_at``.
+    """
     stores = services.stores
     return [
         RunDetailV1(services.runs, stores.state),
         RunDetailV2(services.runs, stores.state),
         ResultPageV1(services.results, stores),
         ResultPageV2(services.results, stores),
+        RunListV1(services.runs, stores.state),
+        WorkerRunListV2(services.runs, stores.state, grace),
         AccountV1(services.accounts),
         AccountV2(services.accounts),
     ]

@@ -13,20 +13,18 @@ import msgspec
 from fyke.api.envelope import encode
 from fyke.api.etags import tag_of
 from fyke.api.hot.kept import Encoded, KeptAnswers
+from fyke.api.hot.page_query import page_in
 from fyke.api.hot.route import Asked, HotRead
 from fyke.api.v2.run_selector import ONE_RUN
 from fyke.contracts.inline import InlineStores
 from fyke.domain.results.service import RunResults
 from fyke.model.account import Caller
-from fyke.wire.fields import FieldError, to_page_index, to_page_size
+from fyke.wire.fields import to_page_index, to_page_size
 from fyke.wire.rows import ResultPage
-from fyke.wire.v2.fields import DEFAULT_LIMIT, to_limit, to_offset
 
 MAX_ROWS = 100  # on a page
 
 _to_page_size = to_page_size(10)
-_NUMBERS = (b"offset", b"limit")
-_DIGITS = 9
 
 
 class _Page(msgspec.Struct, forbid_unknown_fields=True):
@@ -92,23 +90,7 @@ class ResultPageV2(HotRead):
         self._pages = _Pages(results, stores, tagged=True)
 
     async def answer(self, asked: Asked) -> Encoded | None:
-        numbers = _numbers(asked.query)
-        if numbers is None:
+        page = page_in(asked.query)
+        if page is None:
             return None
-        try:
-            index = to_offset(numbers.get(b"offset", 1))
-            size = to_limit(numbers.get(b"limit", DEFAULT_LIMIT))
-        except FieldError:
-            return None
-        return await self._pages.get(asked.caller, asked.run_id, index, size)
-
-
-def _numbers(query: bytes) -> dict[bytes, int] | None:
-    """The parameters of a query that has nothing but each of ``_NUMBERS`` once, else None."""
-    numbers: dict[bytes, int] = {}
-    for part in query.split(b"&") if query else ():
-        name, _, text = part.partition(b"=")
-        if name not in _NUMBERS or name in numbers or not text.isdigit() or len(text) > _DIGITS:
-            return None
-        numbers[name] = int(text)
-    return numbers
+        return await self._pages.get(asked.caller, asked.run_id, page.number, page.size)

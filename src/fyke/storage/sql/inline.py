@@ -2,25 +2,23 @@
 
 A reader of a database in WAL mode waits for no writer. Three limits bound everything else, each an
 error that is raised as ``NotInline``: no wait for a lock, no value of more than
-``MAX_VALUE_BYTES``, and no statement longer than ``MAX_SECONDS``.
+``MAX_VALUE_BYTES``, and no read of more than about ``MAX_STEPS``, which take a few milliseconds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.contracts.inline import NotInline
 
 MAX_VALUE_BYTES = 64 * 1024
-MAX_SECONDS = 0.005
-_STEPS = 10_000  # of SQLite's virtual machine between two looks at the time, under a millisecond
+MAX_STEPS = 50_000  # of SQLite's virtual machine
+_COUNTED = 10_000  # so many steps of a statement, also of its earlier executions, count at once
 
 
 class InlineConnection:
@@ -39,28 +37,30 @@ class InlineConnection:
         )
         self.raw.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # reads the schema
         self.raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
-        self.raw.set_progress_handler(self._late, _STEPS)
-        self._until = math.inf
+        self.raw.set_progress_handler(self._count, _COUNTED)
+        self._steps = 0
 
-    def _late(self) -> bool:
-        return perf_counter() > self._until
+    def _count(self) -> bool:
+        """Count steps; True interrupts the statement."""
+        self._steps += _COUNTED
+        return self._steps > MAX_STEPS
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
         """One snapshot for all reads inside. Raises ``NotInline`` for errors of the database."""
-        self._until = perf_counter() + MAX_SECONDS
+        self._steps = 0
         try:
             self.raw.execute("BEGIN")
             try:
                 yield
             finally:
-                self._until = math.inf
                 self.raw.rollback()
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise NotInline from error
 
     def version(self) -> int:
         """See ``InlineStorage``."""
+        self._steps = 0
         try:
             return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as error:

@@ -41,4 +41,5 @@ class InlineState:
         raise NotInline
 
     async def close(self) -> None:
+        self._connection.close()
         self._inline.close()
