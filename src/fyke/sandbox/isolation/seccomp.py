@@ -26,6 +26,7 @@ A call for another architecture kills the process; the x32 numbers fail with ENO
 
 from __future__ import annotations
 
+import functools
 import platform
 import struct
 
@@ -69,6 +70,7 @@ Instruction = tuple[int, int, int, int]  # operation, jump if true, jump if fals
 ALLOW: Instruction = (RETURN, 0, 0, RETURN_ALLOW)
 
 
+@functools.cache
 def program(machine: str | None = None, *, watches: bool = True) -> bytes:
     """Return the filter for ``machine`` (``x86_64`` or ``aarch64``, default: this machine's).
 
