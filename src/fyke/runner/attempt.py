@@ -364,6 +364,7 @@ class AttemptRunner:
                 self._usage(),
                 actor=f"runner {self.attempt.runner_id}",
                 sites=sites,
+                closed_rows=rows,
             )
         )
         log.info(

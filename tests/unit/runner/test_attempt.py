@@ -52,11 +52,13 @@ class Ended:
         self.starts = 0
         self._start = start
         self.sites: list[tuple[SiteTraffic, ...]] = []
+        self.rows: list[int] = []  # of the closed attempt
         self._failing = fail_first
 
     async def ended(self, _attempt: Attempt, end: End, _usage: Any, **more: Any) -> None:
         self.ends.append(end)
         self.sites.append(more["sites"])
+        self.rows.append(more["closed_rows"])
         if self._failing:
             self._failing = False
             raise Unavailable("the disk is full")
@@ -479,6 +481,7 @@ async def test_a_success_is_reported_again_until_the_state_accepts_it(
         attempt_intake = await intake.open("run", "A", "7")
         await runner(attempts=ended)._finish(attempt_intake, End(Outcome.SUCCEEDED))
     assert [end.outcome for end in ended.ends] == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
+    assert ended.rows == [0, 0]
 
 
 async def test_secrets_are_masked_in_the_end_and_in_the_names_of_sites(

@@ -178,15 +178,19 @@ class Attempts:
         *,
         actor: str,
         sites: tuple[SiteTraffic, ...] | None = None,
+        closed_rows: int | None = None,
     ) -> Run | None:
         """End the attempt and its subtask, and the run when it was the last subtask. ``sites`` is
         None when unchanged since the last report.
 
         The attempt is closed for rows first, so that none are stored after the end: only its runner
-        may call this, or a process that has taken it over. Returns the present run; None when the
-        token is no longer valid, and then the state is not changed.
+        may call this, or a process that has taken it over. ``closed_rows`` is the number of its
+        rows if the caller has closed it. Returns the present run; None when the token is no longer
+        valid, and then the state is not changed.
         """
-        rows = await self._results.close_attempt(attempt.id)
+        rows = closed_rows
+        if rows is None:
+            rows = await self._results.close_attempt(attempt.id)
 
         def work(tx: Transaction) -> Run | None:
             final = replace(

@@ -90,6 +90,27 @@ async def test_each_report_about_a_run_that_is_being_stopped_returns_the_reason(
     assert (ended.state, ended.outcome, ended.err_msg) == (RunState.FAILED, Outcome.ROW_CAP, "full")
 
 
+async def test_an_attempt_is_closed_for_rows_once(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, [one, other] = await setup.start(2)
+    results, closed = setup.stores.results, []
+
+    async def close(attempt_id: str) -> int:
+        closed.append(attempt_id)
+        return 7
+
+    monkeypatch.setattr(results, "close_attempt", close)
+    await setup.attempts.ended(one.attempt, EXIT, AttemptUsage(), actor="test", closed_rows=3)
+    await setup.end(other, EXIT)
+    assert closed == [other.attempt.id]
+    ended = await setup.stores.storage.read(lambda tx: tx.runs.attempts(run.id))
+    assert {attempt.id: attempt.rows for attempt in ended} == {
+        one.attempt.id: 3,
+        other.attempt.id: 7,
+    }
+
+
 async def test_a_limit_reported_after_the_end_changes_nothing(setup: Setup) -> None:
     run, [one] = await setup.start()
     ended = await setup.end(one, End(Outcome.SUCCEEDED))
