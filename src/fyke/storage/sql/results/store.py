@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
 from sqlalchemy import Engine
 
-from fyke.contracts.inline import InlineResults
+from fyke.contracts.inline import InlineResults, NotInline
 from fyke.contracts.liveness import StorePath
 from fyke.errors import Unavailable
 from fyke.kit import backoff
@@ -27,10 +28,12 @@ from fyke.model.results import AttemptBatch, Header, Row, RowBlock, RunTotals
 from fyke.storage.deadlines import RETRY_SECONDS
 from fyke.storage.sql.counted import CountedExecutor
 from fyke.storage.sql.dialects import make_engine, sqlite_file
+from fyke.storage.sql.inline import InlineConnection
 from fyke.storage.sql.results import delete, read, write
 from fyke.storage.sql.results.connect import connect
 from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite
 from fyke.storage.sql.results.hidden import HiddenPositions
+from fyke.storage.sql.results.inline import InlineDriver
 from fyke.storage.sql.results.known import KnownAttempts, Lookup, NewAttempts
 from fyke.storage.sql.results.plan import check
 
@@ -169,9 +172,6 @@ class SqlResults:
         file = sqlite_file(self._engine)
         if file is None:
             return None
-        # it extends this class
-        from fyke.storage.sql.results.inline import InlineRows
-
         opened = await asyncio.to_thread(
             InlineRows, file, self._engine, self._known, self._hidden_positions
         )
@@ -221,6 +221,34 @@ class SqlResults:
                 return await self._read(partial(work, excluded, last))
             except NewAttempts as new:
                 await self._known.look_up(run_id, new)
+
+
+class InlineRows(SqlResults):
+    """``InlineResults``: the reads of ``SqlResults`` on one connection of the event loop. What was
+    looked up, and the positions of hidden rows, are shared with the store that opens it.
+    """
+
+    def __init__(
+        self, file: Path, engine: Engine, known: KnownAttempts | None, hidden: HiddenPositions
+    ) -> None:
+        super().__init__(engine)
+        self._known = known
+        self._hidden_positions = hidden
+        self._connection = InlineConnection(file)
+        self._driver = InlineDriver(self._connection.raw)
+
+    def version(self) -> int:
+        return self._connection.version()
+
+    async def close(self) -> None:
+        self._connection.close()
+
+    async def _read(self, work: Callable[[Driver], T]) -> T:
+        with self._connection.snapshot():
+            return work(self._driver)
+
+    async def _write(self, work: Callable[[Driver], T]) -> T:
+        raise NotInline
 
 
 def _deletion(run: delete.DeletedRun, step: int) -> Callable[[Driver], bool]:
