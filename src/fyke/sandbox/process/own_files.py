@@ -27,7 +27,7 @@ NAME = "sandbox-files"  # in the data folder
 NO_OVERLAYS = "bubblewrap has no overlays before version 0.11"
 NO_DEVICES = "only root can create device files"
 
-_EMPTY, _DEVICES = "empty", "devices"
+_EMPTY, _DEVICES, _SAMPLE = "empty", "devices", "sample"
 _SECONDS = 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -47,12 +47,14 @@ class OwnFiles:
         try:
             _take(folder, 0o711)
             _make_folder(folder, _EMPTY, 0o755)
+            _make_folder(folder, _SAMPLE, 0o755)
             self._devices = uid is not None and _makes_devices(folder, uid)
         finally:
             os.close(folder)
         self.empty: Path | None = self._root / _EMPTY
         cache = data_folder / "cache"
-        folders = [cache] if cache.is_dir() else [self._root]
+        # before the first start there is no cache; layers may not contain each other
+        folders = [cache if cache.is_dir() else self._root / _SAMPLE]
         overlay_fault = _overlay_fault(self.empty, folders, uid)
         if overlay_fault:
             self.empty = None

@@ -59,6 +59,17 @@ def test_missing_overlays_have_a_cause(bwrap: Path, home: Path, message: str, mi
     assert files.missing == f"{missing}; {own_files.NO_DEVICES}"
 
 
+@pytest.mark.needs("bwrap")
+@pytest.mark.parametrize("started_before", [False, True])
+def test_a_first_start_mounts_overlays_like_a_later_one(home: Path, started_before: bool) -> None:
+    if started_before:
+        (home / "cache").mkdir(parents=True)
+    files = OwnFiles(home, None)
+    if files.missing.startswith(own_files.NO_OVERLAYS):
+        pytest.skip("this bubblewrap has no overlays")
+    assert files.empty == home / "sandbox-files" / "empty", files.missing
+
+
 def test_overlays_need_the_program(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bubblewrap, "PROGRAM", "/usr/bin/no-such-bwrap")
     files = OwnFiles(home, None)
