@@ -165,9 +165,7 @@ async def test_an_old_npm_requires_a_lock_file_in_step(
     write(bundle, "package.json", {"name": "x", "dependencies": {"left": "^2.0.0"}})
     write(bundle, "package-lock.json", lock(registry))
     registry.add("left", "2.0.0")
-    with pytest.raises(
-        EnvironmentFailed, match=r"out of step with package\.json\. Run npm"
-    ):
+    with pytest.raises(EnvironmentFailed, match=r"out of step with package\.json\. Run npm"):
         await environments.ensure(VERSION, bundle)
 
 
