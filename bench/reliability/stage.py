@@ -52,6 +52,8 @@ SETTINGS = {
     "callback_allow": "127.0.0.1/32",
     "failed_rows": "keep",
     "drain_seconds": "0",
+    "warm_sandboxes": "4",
+    "warm_idle_seconds": "2",  # the check for sandboxes that were left waits longer
 }
 
 
