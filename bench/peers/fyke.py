@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common import Api, compile_program
+from common import Api, platform_up
 
 from peers.base import Job, Running, Status, descendants
-from support.booted import Booted, booted
+from support.booted import Booted
 from support.projects import python_project
 
 PUSHER = """import time
@@ -37,10 +37,9 @@ class Fyke:
 
     @contextlib.contextmanager
     def up(self, folder: Path) -> Iterator[Running]:
-        compile_program()
-        with booted(rate_limit="0") as running:
+        with platform_up() as (running, api):
             worker = running.push(python_project(WORKER), "bench-peer")
-            one = _Running(running, Api(running.url, running.key), worker)
+            one = _Running(running, api, worker)
             one.job()  # builds the environment
             yield one
 
