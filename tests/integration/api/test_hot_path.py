@@ -645,5 +645,5 @@ async def test_a_failure_of_the_hot_read_is_answered_by_the_full_path(
     monkeypatch.setattr(both.app.services.inline.runs, "get", fail)
     answer = await both.ask_hot(of_v1(common.runs["succeeded"], common.app.owner_key))
     assert answer.status == 200
-    assert [line["event"] for line in answer.log] == ["hot read failed", "request"]
+    assert [line["event"] for line in answer.log] == ["hot_read_failed", "request"]
     assert not both.taken

@@ -127,7 +127,7 @@ async def _read(read: HotRead, asked: Asked) -> Encoded | None:
     except (NotInline, FykeError):
         return None
     except Exception as error:
-        log.warning("hot read failed", path=read.path, exc_info=error)
+        log.warning("hot_read_failed", path=read.path, exc_info=error)
         return None
 
 
