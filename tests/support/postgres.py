@@ -76,6 +76,18 @@ class PostgresServer:
                     raise
             time.sleep(0.05)
 
+    def wait_for(self, primary: PostgresServer) -> None:
+        """Wait until this standby has replayed what its primary has written."""
+        with primary.admin() as connection:
+            written = _value(connection, "SELECT pg_current_wal_lsn()")
+        until = time.monotonic() + 60
+        with self.admin() as connection:
+            replayed = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"
+            while not _value(connection, replayed):
+                if time.monotonic() > until:
+                    raise RuntimeError(f"the standby has not replayed {written} after 60 s")
+                time.sleep(0.01)
+
     def stop(self) -> None:
         """End the server as a crash would; committed data is there after the next start."""
         if self._process is not None:

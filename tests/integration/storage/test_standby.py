@@ -34,7 +34,8 @@ class Address:
         return database.replace(str(self._primary.socket_dir), str(self._relay.folder))
 
     def to_standby(self) -> None:
-        """Cut all connections; new ones reach the standby."""
+        """Cut all connections; new ones reach the standby, which has what the primary has now."""
+        self._standby.wait_for(self._primary)
         self._relay.server = self._standby.socket_dir
         self._relay.drop()
 
