@@ -213,8 +213,12 @@ class Operations:
         return (await self._app.services.runs.start(self._app.owner, request)).id
 
     def all(self) -> dict[str, Work]:
-        """Operations by name. ``start``, ``lease`` and ``end`` belong together, in this order."""
-        app, owner, services = self._app, self._app.owner, self._app.services
+        """Operations by name, in the order in which they are called."""
+        return self._life() | self._reads() | self._lists() | self._others()
+
+    def _life(self) -> dict[str, Work]:
+        """The life of one run; these belong together, in this order."""
+        app = self._app
         room = Capacity(cpus=1000, memory_mb=10**7, slots=1000)
         leased: list[Any] = []
 
@@ -232,6 +236,32 @@ class Operations:
             for item in leased:
                 await app.end(item)
 
+        return {
+            "start": self._start,
+            "lease": lease,
+            "start of an attempt": started,
+            "end of a run": ended,
+            "lease of an empty queue": lease,
+        }
+
+    def _reads(self) -> dict[str, Work]:
+        owner, services = self._app.owner, self._app.services
+
+        def listed(search: RunFilter, offset: int = 0) -> Work:
+            return lambda: services.runs.list(owner, search, offset=offset, limit=20)
+
+        return {
+            "detail": lambda: services.runs.get(owner, self._run()),
+            "events": lambda: services.runs.events(owner, self._run()),
+            "page of rows": lambda: services.results.page(owner, self._run(), 1, 10, PLAIN),
+            "v1 list": listed(RunFilter()),
+            "v1 list: page 40": listed(RunFilter(), 780),
+            "v1 list: state": listed(RunFilter((RunState.FAILED,))),
+            "v1 list: worker": listed(RunFilter(worker_id=self._worker)),
+        }
+
+    def _lists(self) -> dict[str, Work]:
+        """Every filter of the list of runs, and pages that begin in the middle of it."""
         searches = {
             "all": RunSearch(),
             "state": RunSearch(states=(RunState.FAILED,)),
@@ -252,37 +282,22 @@ class Operations:
             "prefix of an id": RunSearch(run_id=self._run()[:24]),
             "times": RunSearch(created_from=self._middle.created_at - 10**7),
         }
-        lists: dict[str, Work] = {
-            f"list: {name}": lambda search=search: self._page(search)
-            for name, search in searches.items()
-        }
+
+        def first(search: RunSearch) -> Work:
+            return lambda: self._page(search)
 
         def older(search: RunSearch) -> Work:
-            return lambda: services.lists.page_from(owner, search, self._middle)
+            return lambda: self._app.services.lists.page_from(self._app.owner, search, self._middle)
 
+        from_the_middle = ("all", "state", "reason")
+        return {f"list: {name}": first(search) for name, search in searches.items()} | {
+            f"list from the middle: {name}": older(searches[name]) for name in from_the_middle
+        }
+
+    def _others(self) -> dict[str, Work]:
+        """The overview, estimates, and what is repeated in the background."""
+        app, owner, services = self._app, self._app.owner, self._app.services
         return {
-            "start": self._start,
-            "lease": lease,
-            "start of an attempt": started,
-            "end of a run": ended,
-            "lease of an empty queue": lease,
-            "detail": lambda: services.runs.get(owner, self._run()),
-            "events": lambda: services.runs.events(owner, self._run()),
-            "page of rows": lambda: services.results.page(owner, self._run(), 1, 10, PLAIN),
-            "v1 list": lambda: services.runs.list(owner, RunFilter(), offset=0, limit=20),
-            "v1 list: page 40": lambda: services.runs.list(
-                owner, RunFilter(), offset=780, limit=20
-            ),
-            "v1 list: state": lambda: services.runs.list(
-                owner, RunFilter((RunState.FAILED,)), offset=0, limit=20
-            ),
-            "v1 list: worker": lambda: services.runs.list(
-                owner, RunFilter(worker_id=self._worker), offset=0, limit=20
-            ),
-            **lists,
-            "list: older": older(RunSearch()),
-            "list: older, state": older(RunSearch(states=(RunState.FAILED,))),
-            "list: older, reason": older(RunSearch(reasons=(ReasonCode.TIMEOUT,))),
             "overview: now": lambda: services.overview.now(owner),
             "overview: last day": lambda: services.overview.last_day(owner),
             "overview: workers": lambda: services.overview.recent_workers(owner, 6),

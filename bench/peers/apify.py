@@ -8,12 +8,11 @@ import contextlib
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers.base import Job, Running, first_mark, marking
+from peers.base import Job, Running, marking, timed
 from peers.install import node_packages, python_environment
 
 PACKAGE = {
@@ -95,27 +94,16 @@ class Apify:
 
 
 @dataclass(frozen=True)
-class _Running:
+class _Running(Running):
     folder: Path
     environment: dict[str, str]
 
     def job(self) -> Job:
-        sent = time.monotonic()
-        self._run(1)
-        return Job(first_mark(self.folder / "mark", sent), (time.monotonic() - sent) * 1000)
+        return timed(self.folder, lambda: self._run(1))
 
     def push(self, rows: int) -> float:
         self._run(rows)
         return rows / float((self.folder / "mark").read_text().splitlines()[1])
-
-    def drain(self, jobs: int) -> float:
-        raise NotImplementedError("apify run has no queue")
-
-    def status(self) -> None:
-        return None
-
-    def processes(self) -> list[int]:
-        return []
 
     def _run(self, rows: int) -> None:
         (self.folder / "mark").unlink(missing_ok=True)

@@ -42,30 +42,32 @@ class Status:
     header: str = ""
 
 
-class Running(Protocol):
-    """A peer whose services run."""
+class Running:
+    """A peer whose services run. Subclasses define ``job``, and more where the peer has more."""
+
+    services: tuple[int, ...] = ()  # their first processes
 
     def job(self) -> Job:
         """Run one trivial job that stores one row, where the peer has rows."""
-        ...
+        raise NotImplementedError
 
     def drain(self, jobs: int) -> float:
         """Seconds from the first submission until the last of ``jobs`` queued jobs has ended."""
-        ...
+        raise NotImplementedError("there is no queue")
 
     def status(self) -> Status | None:
         """The status of a job that has ended, or None without an interface for it."""
-        ...
+        return None
 
     def push(self, rows: int) -> float | None:
         """Rows a second that one job stores, one at a time, by its own clock; None without rows
         that are stored one at a time.
         """
-        ...
+        return None
 
     def processes(self) -> list[int]:
         """The resident processes."""
-        ...
+        return [pid for top in self.services for pid in (top, *descendants(top))]
 
 
 class Peer(Protocol):
@@ -105,6 +107,17 @@ def first_mark(path: Path, sent: float) -> float:
     with contextlib.suppress(FileNotFoundError, IndexError):
         return (float(path.read_text().splitlines()[0]) - sent) * 1000
     raise RuntimeError(f"the job wrote nothing into {path}")
+
+
+def timed(folder: Path, work: Callable[[], object]) -> Job:
+    """The times of a job that ``work`` submits and waits for; it writes ``marking`` into
+    ``folder / "mark"``.
+    """
+    mark = folder / "mark"
+    mark.unlink(missing_ok=True)  # the deployment may have loaded the job, too
+    sent = time.monotonic()
+    work()
+    return Job(first_mark(mark, sent), (time.monotonic() - sent) * 1000)
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from common import Api, platform_up
 
-from peers.base import Job, Running, Status, descendants
+from peers.base import Job, Running, Status
 from support.booted import Booted
 from support.projects import python_project
 
@@ -39,16 +39,17 @@ class Fyke:
     def up(self, folder: Path) -> Iterator[Running]:
         with platform_up() as (running, api):
             worker = running.push(python_project(WORKER), "bench-peer")
-            one = _Running(running, api, worker)
+            one = _Running(running, api, worker, (running.process.pid,))
             one.job()  # builds the environment
             yield one
 
 
 @dataclass
-class _Running:
+class _Running(Running):
     running: Booted
     api: Api
     worker: str
+    services: tuple[int, ...]
     last: str = ""
 
     def job(self) -> Job:
@@ -77,7 +78,3 @@ class _Running:
         body = {"run_slug": run, "page_index": rows + 1, "page_size": 1}
         [row] = self.api.post("/api/v1/run/result/list", body)["list"]
         return rows / float(row["took"])
-
-    def processes(self) -> list[int]:
-        top = self.running.process.pid
-        return [top, *descendants(top)]

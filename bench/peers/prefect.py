@@ -17,11 +17,10 @@ from peers.base import (
     Running,
     Status,
     answers,
-    descendants,
-    first_mark,
     free_port,
     marking,
     service,
+    timed,
     wait_for,
 )
 from peers.install import python_environment
@@ -69,15 +68,15 @@ class Prefect:
             server = stack.enter_context(service(serve, folder, environment, "server"))
             health = f"{url}/health"
             wait_for("the start of Prefect", lambda: answers(health), READY_SECONDS)
-            _run([prefect, "work-pool", "create", "bench", "--type", "process"], environment)
-            _run([str(programs / "python"), "-c", DEPLOY, str(source)], environment)
+            _call([prefect, "work-pool", "create", "bench", "--type", "process"], environment)
+            _call([str(programs / "python"), "-c", DEPLOY, str(source)], environment)
             deployment = HTTP.get(f"{url}/deployments/name/bench/bench").json()["id"]
             worker = stack.enter_context(service(work, folder, environment, "worker"))
             yield _Running(url, deployment, folder, (server.pid, worker.pid))
 
 
 @dataclass
-class _Running:
+class _Running(Running):
     url: str
     deployment: str
     folder: Path
@@ -85,12 +84,11 @@ class _Running:
     last: str = ""
 
     def job(self) -> Job:
-        mark = self.folder / "mark"
-        mark.unlink(missing_ok=True)  # the deployment loaded the flow, too
-        sent = time.monotonic()
+        return timed(self.folder, self._run)
+
+    def _run(self) -> None:
         self.last = self._start()
         wait_for("the end of a flow", lambda: self._ended(self.last) or None)
-        return Job(first_mark(mark, sent), (time.monotonic() - sent) * 1000)
 
     def drain(self, jobs: int) -> float:
         sent = time.monotonic()
@@ -107,12 +105,6 @@ class _Running:
     def status(self) -> Status:
         return Status("flow_runs/ID", f"{self.url}/flow_runs/{self.last}")
 
-    def push(self, rows: int) -> None:
-        return None
-
-    def processes(self) -> list[int]:
-        return [pid for top in self.services for pid in (top, *descendants(top))]
-
     def _start(self) -> str:
         address = f"{self.url}/deployments/{self.deployment}/create_flow_run"
         run: str = HTTP.post(address, json={"state": {"type": "SCHEDULED"}}).json()["id"]
@@ -125,7 +117,7 @@ class _Running:
         return state == "COMPLETED"
 
 
-def _run(command: list[str], environment: dict[str, str]) -> None:
+def _call(command: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, check=False
     )

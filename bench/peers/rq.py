@@ -14,7 +14,6 @@ from pathlib import Path
 from peers.base import (
     Job,
     Running,
-    descendants,
     first_mark,
     free_port,
     marking,
@@ -78,7 +77,7 @@ class Rq:
 
 
 @dataclass(frozen=True)
-class _Running:
+class _Running(Running):
     folder: Path
     client: subprocess.Popen[str]
     services: tuple[int, ...]
@@ -92,15 +91,6 @@ class _Running:
     def drain(self, jobs: int) -> float:
         times = self._submit(jobs)
         return times["ended"] - times["sent"]
-
-    def status(self) -> None:
-        return None
-
-    def push(self, rows: int) -> None:
-        return None
-
-    def processes(self) -> list[int]:
-        return [pid for top in self.services for pid in (top, *descendants(top))]
 
     def _submit(self, jobs: int) -> dict[str, float]:
         assert self.client.stdin and self.client.stdout

@@ -16,11 +16,10 @@ from peers.base import (
     Running,
     Status,
     answers,
-    descendants,
-    first_mark,
     free_port,
     marking,
     service,
+    timed,
     wait_for,
 )
 from peers.install import python_environment
@@ -69,16 +68,16 @@ class Scrapyd:
         url = f"http://127.0.0.1:{port}"
         with service([str(programs / "scrapyd")], folder, environment, "scrapyd") as process:
             wait_for("the start of scrapyd", lambda: answers(f"{url}/daemonstatus.json"))
-            running = _Running(url, folder, process.pid)
+            running = _Running(url, folder, (process.pid,))
             running.deploy()
             yield running
 
 
 @dataclass(frozen=True)
-class _Running:
+class _Running(Running):
     url: str
     folder: Path
-    pid: int
+    services: tuple[int, ...]
 
     def deploy(self) -> None:
         """Upload the project as an egg. Raises ``RuntimeError``."""
@@ -96,16 +95,14 @@ class _Running:
             raise RuntimeError(f"scrapyd refused the project: {answer}")
 
     def job(self) -> Job:
-        mark = self.folder / "mark"
-        mark.unlink(missing_ok=True)  # the deployment loaded the spider, too
-        sent = time.monotonic()
+        return timed(self.folder, self._run)
+
+    def _run(self) -> None:
         run = self._schedule()
         wait_for("the end of a job", lambda: run in self._finished() or None)
-        result = (time.monotonic() - sent) * 1000
         items = self.folder / f"items/bench/bench/{run}.jl"
         if '"answer": 42' not in items.read_text():
             raise RuntimeError(f"not the item that was yielded: {items.read_text()}")
-        return Job(first_mark(mark, sent), result)
 
     def drain(self, jobs: int) -> float:
         before, sent = len(self._finished()), time.monotonic()
@@ -121,12 +118,6 @@ class _Running:
 
     def status(self) -> Status:
         return Status("listjobs.json", f"{self.url}/listjobs.json?project=bench")
-
-    def push(self, rows: int) -> None:
-        return None
-
-    def processes(self) -> list[int]:
-        return [self.pid, *descendants(self.pid)]
 
     def _schedule(self) -> str:
         form = {"project": "bench", "spider": "bench"}
