@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 import time
 
-from common import arguments, head, line, platform_up, spread
+from common import arguments, head, platform_up, times
 
 from support.projects import python_project
 
@@ -61,10 +61,10 @@ def main() -> int:
         one_run(running, api, patient)
         polite = [one_run(running, api, patient) for _ in range(options.runs)]
         rude = [one_run(running, api, stubborn) for _ in range(max(1, options.runs // 10))]
-    line("answered", spread([seconds * 1000 for seconds, _ in polite]))
-    line("nothing left, ends by SIGTERM", spread([seconds * 1000 for _, seconds in polite]))
+    times("answered", [seconds * 1000 for seconds, _ in polite])
+    times("nothing left, ends by SIGTERM", [seconds * 1000 for _, seconds in polite])
     after = [(seconds - GRACE) * 1000 for _, seconds in rude]
-    line("nothing left, ignores SIGTERM, after the SIGKILL", spread(after))
+    times("nothing left, ignores SIGTERM, after the SIGKILL", after)
     return 0
 
 

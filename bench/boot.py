@@ -9,22 +9,14 @@ all living processes after some idle seconds, as in ``idle_memory.py``.
 from __future__ import annotations
 
 import os
+import statistics
 import sys
 import time
-from pathlib import Path
 
-from common import arguments, compile_program, head, line
+from common import arguments, compile_program, cpu_seconds, head, line
 from idle_memory import memory, name_of
 
 from support.booted import Booted, booted
-
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of the children that it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICKS
 
 
 def processes(running: Booted) -> dict[int, str]:
@@ -40,6 +32,7 @@ def main() -> int:
     options = parser.parse_args()
     head("Start of the whole platform")
     compile_program()
+    seen = []
     for _ in range(options.times):
         with booted(start=False) as running:
             started = time.monotonic()
@@ -47,11 +40,15 @@ def main() -> int:
             elapsed = time.monotonic() - started
             time.sleep(options.settle)
             named = processes(running)
-            spent = sum(map(cpu_seconds, named))
+            spent = sum(cpu_seconds(pid, with_ended=True) for pid in named)
             line("start", f"elapsed {elapsed:5.2f} s  CPU {spent:5.2f} s")
             pss = {name: memory(pid)[0] for pid, name in named.items()}
             each = ", ".join(f"{name} {size:.1f}" for name, size in pss.items())
             line("idle", f"PSS {sum(pss.values()):6.1f} MiB ({each})")
+            seen.append((elapsed, spent, sum(pss.values())))
+    elapsed, spent, idle = (statistics.median(values) for values in zip(*seen, strict=True))
+    text = f"elapsed {elapsed:5.2f} s  CPU {spent:5.2f} s  PSS {idle:6.1f} MiB"
+    line("median of the starts", text, elapsed_s=elapsed, cpu_s=spent, pss_mib=idle)
     return 0
 
 

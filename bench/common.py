@@ -1,7 +1,9 @@
-"""Shared by the benchmarks: facts about the machine, percentiles, a platform, a fast client.
+"""Shared by the benchmarks: facts about the machine, figures, a platform, a fast client.
 
 Every benchmark prints the same header: date, machine, versions and the load average before its
-start, because figures are meaningless without them. Nothing here is asserted.
+start, because figures are meaningless without them. Nothing here is asserted. If the environment
+has ``BENCH_FIGURES``, the header and all figures are also appended to that file, as JSON lines; see
+``records.py``.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ import fyke  # noqa: E402
 from fyke.settings import Settings  # noqa: E402
 from support.booted import Booted, booted  # noqa: E402
 
+FIGURES = "BENCH_FIGURES"
 PACKAGES = ("uvicorn", "uvloop", "msgspec", "sqlalchemy", "grpcio")
 FINAL = (3, 4, 5)  # status numbers of a run that has ended
 SYNC_BYTES = 4096
@@ -43,11 +46,15 @@ KEPT_SECONDS = 2.0
 
 def head(title: str) -> None:
     """Print the subject, the date, the machine and the versions."""
+    date, load = f"{datetime.now(UTC):%Y-%m-%d %H:%M}", round(os.getloadavg()[0], 2)
     print(f"## {title}")
-    print(f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    print(f"date      {date} UTC")
     print(f"machine   {machine()}")
     print(f"versions  {versions()}")
-    print(f"load      {os.getloadavg()[0]:.2f} (average of the minute before)", flush=True)
+    print(f"load      {load:.2f} (average of the minute before)", flush=True)
+    command = " ".join(["bench/" + Path(sys.argv[0]).name, *sys.argv[1:]])
+    where = {"machine": machine(), "versions": versions(), "load": load}
+    record(command=command, date=date, commit=commit(), **where)
 
 
 def machine() -> str:
@@ -88,10 +95,14 @@ def versions() -> str:
 
 
 def commit() -> str:
-    """The commit of the clone, with a ``+`` if files were changed since."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "no commit"
+    """The commit of the clone, with a ``+`` if files other than pages were changed since."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(ROOT), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs", ":!*.md")
+    return (git("rev-parse", "--short=8", "HEAD") + ("+" if changed else "")) or "no commit"
 
 
 # --- figures --------------------------------------------------------------------------------
@@ -110,8 +121,33 @@ def spread(values: Sequence[float], unit: str = "ms", digits: int = 1) -> str:
     return f"p50 {texts[0]}  p90 {texts[1]}  p99 {texts[2]} {unit}  (n={len(values)})"
 
 
-def line(name: str, text: str) -> None:
+def line(name: str, text: str, **values: float) -> None:
+    """Print a line, and record the ``values`` under its name. The name of a value ends in its unit,
+    one of ``records.UNITS``.
+    """
     print(f"{name:52} {text}", flush=True)
+    if values:
+        record(name=name.strip(), **values)
+
+
+def times(name: str, values: Sequence[float], unit: str = "ms", digits: int = 1) -> None:
+    """Print and record the ``spread`` of some values."""
+    line(name, spread(values, unit, digits), **spread_values(values, unit))
+
+
+def spread_values(values: Sequence[float], unit: str = "ms") -> dict[str, float]:
+    """Median, p90, p99 and the number of values, for ``line``."""
+    shares = {"p50": statistics.median(values)}
+    shares |= {"p90": percentile(values, 0.9), "p99": percentile(values, 0.99)}
+    return {f"{name}_{unit.lower()}": value for name, value in shares.items()} | {"n": len(values)}
+
+
+def record(**members: object) -> None:
+    """Append an object to the file of ``BENCH_FIGURES``, if there is one."""
+    if path := os.environ.get(FIGURES):
+        rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in members.items()}
+        with Path(path).open("a") as file:
+            file.write(json.dumps(rounded) + "\n")
 
 
 def sync_times(folder: Path, seconds: float = 1.0) -> list[float]:
@@ -127,6 +163,14 @@ def sync_times(folder: Path, seconds: float = 1.0) -> list[float]:
             found.append(time.perf_counter() - started)
     path.unlink()
     return found
+
+
+def cpu_seconds(pid: int, *, with_ended: bool = False) -> float:
+    """User and system time of a process, and of the children that it has waited for if
+    ``with_ended``.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11 : 15 if with_ended else 13])) / os.sysconf("SC_CLK_TCK")
 
 
 # --- a platform -----------------------------------------------------------------------------

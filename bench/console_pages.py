@@ -226,9 +226,9 @@ def _day(ms: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(ms / 1000))
 
 
-async def measure(app: App, pages: Mapping[str, str], rounds: int) -> int:
-    """Print a line for each page, by name and address; return how many missed the target."""
-    missed = 0
+async def measure(app: App, pages: Mapping[str, str], rounds: int) -> float:
+    """Print a line for each page, by name and address; return the p95 of the slowest in ms."""
+    slowest = 0.0
     async with visitor(app) as someone:
         for name, address in pages.items():
             times, size, status = [], 0, 0
@@ -243,12 +243,12 @@ async def measure(app: App, pages: Mapping[str, str], rounds: int) -> int:
                 line(name, "not there")
                 continue
             p95 = percentile(times, 0.95)
-            missed += p95 > TARGET_MS
             note = "" if p95 <= TARGET_MS else "  over the target"
             note += f"  status {status}" if status != 200 else ""
             figures = f"p50 {statistics.median(times):6.1f}  p95 {p95:6.1f} ms"
-            line(name, f"{figures}  {size / 1000:6.0f} kB{note}")
-    return missed
+            line(name, f"{figures}  {size / 1000:6.0f} kB{note}", p95_ms=p95)
+            slowest = max(slowest, p95)
+    return slowest
 
 
 @asynccontextmanager
@@ -266,14 +266,14 @@ async def run(options: argparse.Namespace) -> None:
             history = await fill(app, options.runs)
             line("runs in history", f"{options.runs:,} in {time.perf_counter() - started:.1f} s")
             pages = {name: template.format(**vars(history)) for name, template in PAGES}
-            missed = await measure(app, pages, options.rounds)
+            slowest = await measure(app, pages, options.rounds)
         async with new_app(templates) as app:
             lease = await begin_run(app)
             await grow(app, lease, options.lines, options.rows)
             line("an active run", f"{options.lines:,} lines, {options.rows:,} rows")
             pages = addresses(lease.run.id, options.lines, options.rows)
-            missed += await measure(app, pages, options.rounds)
-    line("pages over the target", str(missed))
+            slowest = max(slowest, await measure(app, pages, options.rounds))
+    line("slowest page", f"p95 {slowest:.1f} ms", p95_ms=slowest)
 
 
 def main() -> int:

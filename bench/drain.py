@@ -80,7 +80,8 @@ def main() -> int:
             api.ended(api.start(worker)["run_slug"])
             rates = [drained(running, api, worker, options.runs) for _ in range(ROUNDS)]
             text = ", ".join(f"{rate:.1f}" for rate in rates)
-            line(kind, f"median {statistics.median(rates):.1f} runs/s  ({text}; n={options.runs})")
+            median = statistics.median(rates)
+            line(kind, f"median {median:.1f} runs/s  ({text}; n={options.runs})", rate_per_s=median)
     return 0
 
 

@@ -1,16 +1,15 @@
 """Measures the overhead of the proxy: throughput on one connection, new connections per second, and
 small exchanges of two writes and two reads, which take 40 ms each without ``TCP_NODELAY``.
 
-Run ``python bench/egress.py`` from the clone's environment. Client, site and proxy are separate
-processes on loopback. Direct and proxied rounds alternate, so that the ratio is meaningful on a
-noisy machine. Prints one JSON object.
+    python bench/egress.py [--megabytes 600] [--rounds 7] [--throttle] [--loop uvloop]
+
+Client, site and proxy are separate processes on loopback. Direct and proxied rounds alternate, so
+that the ratio is meaningful on a noisy machine. Exits with status 1 if a byte was not counted.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import multiprocessing
 import socket
 import statistics
@@ -22,6 +21,8 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from common import arguments, cpu_seconds, head, line
 
 from fyke.contracts.egress import EgressGrant
 from fyke.egress.client import EgressClient
@@ -68,11 +69,6 @@ def serve_proxy(path: Path, loop: str, throttled: bool) -> None:
         uvloop.run(work)
     else:
         asyncio.run(work)
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def direct(origin: int) -> socket.socket:
@@ -161,7 +157,8 @@ async def open_attempt(path: Path) -> tuple[EgressClient, int]:
     return client, port
 
 
-async def measure(path: Path, origin: int, pid: int, size: int, rounds: int) -> dict[str, object]:
+async def measure(path: Path, origin: int, pid: int, size: int, rounds: int) -> bool:
+    """Print the figures; return whether each byte was counted."""
     client, proxy = await open_attempt(path)
     plain, through, cpu = [], [], []
     for _ in range(rounds):
@@ -179,21 +176,29 @@ async def measure(path: Path, origin: int, pid: int, size: int, rounds: int) -> 
     counted = await client.close(ATTEMPT)
     downloads = counted.connections - rounds - 1
     await client.stop()
-    return {
-        "direct_mb_s": round(statistics.median(plain) / 1e6),
-        "proxied_mb_s": round(statistics.median(through) / 1e6),
-        "ratio": round(statistics.median(t / p for t, p in zip(through, plain, strict=True)), 2),
-        "cpu_s_per_gb": round(statistics.median(cpu), 2),
-        "new_connections_s_direct": round(fresh_direct),
-        "new_connections_s": round(fresh),
-        "cpu_ms_per_connection": round(fresh_cpu * 1000, 3),
-        "small_exchange_ms_direct": round(small_direct, 2),
-        "small_exchange_ms": round(small, 2),
-        "counted_exactly": counted.down == rounds * size + downloads * 100 + EXCHANGES * PAIR,
-    }
+    show_bytes("direct", plain)
+    ratio = statistics.median(t / p for t, p in zip(through, plain, strict=True))
+    show_bytes("proxied", through, ratio=ratio, cpu_s=statistics.median(cpu))
+    line("new connections, direct", f"{fresh_direct:,.0f} a second", rate_per_s=fresh_direct)
+    text = f"{fresh:,.0f} a second, {fresh_cpu * 1000:.3f} ms of CPU each"
+    line("new connections, proxied", text, rate_per_s=fresh, cpu_ms=fresh_cpu * 1000)
+    line("small exchange, direct", f"{small_direct:.2f} ms", p50_ms=small_direct)
+    line("small exchange, proxied", f"{small:.2f} ms", p50_ms=small)
+    exact = counted.down == rounds * size + downloads * 100 + EXCHANGES * PAIR
+    line("counted exactly", "yes" if exact else "no", exact_count=int(exact))
+    return exact
 
 
-def run(loop: str, size: int, rounds: int, throttled: bool) -> dict[str, object]:
+def show_bytes(name: str, rates: list[float], **more: float) -> None:
+    """Print the median of some rates in bytes a second, and the CPU seconds for a GB."""
+    rate = statistics.median(rates) / 1e6
+    text = f"{rate:,.0f} MB/s"
+    if more:
+        text += f", {more['ratio']:.2f} of direct, {more['cpu_s']:.2f} s of CPU a GB"
+    line(f"one connection, {name}", text, rate_mb_per_s=rate, **more)
+
+
+def run(loop: str, size: int, rounds: int, throttled: bool) -> bool:
     context = multiprocessing.get_context("spawn")
     port_from, port_to = context.Pipe()
     with tempfile.TemporaryDirectory() as folder:
@@ -214,7 +219,7 @@ def run(loop: str, size: int, rounds: int, throttled: bool) -> dict[str, object]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--megabytes", type=int, default=600, help="size of one download")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument(
@@ -222,9 +227,9 @@ def main() -> int:
     )
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="uvloop")
     wanted = parser.parse_args()
-    figures = run(wanted.loop, wanted.megabytes * 1_000_000, wanted.rounds, wanted.throttle)
-    print(json.dumps({"loop": wanted.loop, **figures}))
-    return 0 if figures["counted_exactly"] else 1
+    head("Egress proxy")
+    exact = run(wanted.loop, wanted.megabytes * 1_000_000, wanted.rounds, wanted.throttle)
+    return 0 if exact else 1
 
 
 if __name__ == "__main__":

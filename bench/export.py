@@ -8,16 +8,13 @@ since the first row, with a tenth of the rows and with all.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import multiprocessing
 import resource
-import sys
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+from common import arguments, head, line
 
 from fyke.domain.results.export.formats import FORMATS, write
 from fyke.domain.results.export.meta import ExportMeta
@@ -88,17 +85,20 @@ def measured(name: str, count: int) -> tuple[float, int, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = arguments(__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--formats", default="csv,json,xlsx")
     options = parser.parse_args()
-    print(f"{options.rows} rows; the time for creating them is subtracted")
-    print(f"{'format':8}{'rows/s':>10}{'MB':>8}{'memory +MB (1/10)':>20}{'memory +MB (all)':>18}")
+    head("Exports, without the time for creating the rows")
     for name in options.formats.split(","):
         _, _, small = measured(name, options.rows // 10)
         seconds, size, grown = measured(name, options.rows)
         rate = options.rows / seconds
-        print(f"{name:8}{rate:10,.0f}{size / 1e6:8.1f}{small / 1024:20.1f}{grown / 1024:18.1f}")
+        text = (
+            f"{rate:10,.0f} rows/s, {size / 1e6:.1f} MB, memory +{small / 1024:.1f} MiB for a "
+            f"tenth, +{grown / 1024:.1f} MiB for all {options.rows:,} rows"
+        )
+        line(name, text, rate_per_s=rate, grown_mib=grown / 1024)
 
 
 if __name__ == "__main__":

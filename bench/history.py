@@ -24,7 +24,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from pathlib import Path
 from typing import Any
 
-from common import arguments, head, line, percentile
+from common import arguments, head, line, percentile, spread_values
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 
 from fyke.domain.results.query.model import PLAIN
@@ -429,14 +429,19 @@ def slower(figures: dict[int, dict[str, list[float]]]) -> list[str]:
 
 
 def show(figures: dict[int, dict[str, list[float]]]) -> None:
-    marked = set(slower(figures))
-    for name in figures[min(figures)]:
+    marked = slower(figures)
+    short, long = figures[min(figures)], figures[max(figures)]
+    for name in short:
         texts = [
             f"{count:>9,}: p50 {statistics.median(times[name]):7.2f}  "
             f"p99 {percentile(times[name], 0.99):7.2f} ms"
             for count, times in sorted(figures.items())
         ]
-        line(name, "   ".join(texts) + ("   slower" if name in marked else ""))
+        values = {f"long_{key}": value for key, value in spread_values(long[name]).items()}
+        text = "   ".join(texts) + ("   slower" if name in marked else "")
+        line(name, text, short_p50_ms=statistics.median(short[name]), **values)
+    text = f"{len(marked)} of {len(short)} with {max(figures):,} runs"
+    line("operations that became slower", text, slower_count=len(marked))
 
 
 def main() -> int:

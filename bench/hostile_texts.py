@@ -25,7 +25,7 @@ from typing import Any
 
 import httpx2
 import structlog
-from common import arguments, head, line, spread
+from common import arguments, head, line, spread, spread_values
 
 from fyke.parsing.pools import ProcessPool
 from support.api import client
@@ -132,9 +132,13 @@ async def run(seconds: float) -> None:
             client(app.asgi(rate_limit=60)) as http,
             visitor(app, app.owner.user_id) as page,
         ):
+            worst = 0.0
             for name, load in (await loads(app, http, page)).items():
                 times, answered = await measure(http, load, seconds)
-                line(name, f"{spread(times)}  {answered} requests")
+                values = spread_values(times)
+                line(name, f"{spread(times)}  {answered} requests", **values)
+                worst = max(worst, values["p99_ms"])
+            line("slowest under any load", f"p99 {worst:.1f} ms", p99_ms=worst)
         await pool.close()
 
 

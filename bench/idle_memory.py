@@ -48,7 +48,8 @@ def report(running, when: str) -> None:
         pss, private = memory(pid)
         total, total_private = total + pss, total_private + private
         line(f"{when}: {name}", f"PSS {pss:6.1f} MiB  private {private:6.1f} MiB")
-    line(f"{when}: all", f"PSS {total:6.1f} MiB  private {total_private:6.1f} MiB")
+    text = f"PSS {total:6.1f} MiB  private {total_private:6.1f} MiB"
+    line(f"{when}: all", text, pss_mib=total)
 
 
 def work(running, api) -> None:

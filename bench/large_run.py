@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from common import Api, arguments, head, line, platform_up, spread
+from common import Api, arguments, head, line, platform_up, times
 from reads import large_run
 
 LIST = "/api/v1/run/result/list"
@@ -74,25 +74,25 @@ def orders(running: Any, api: Api, run: str, pages: int) -> None:
         with Meanwhile(running.url, running.key, run) as meanwhile:
             took, data = page(api, run, **choice)
         count = data["count"]
-        line(f"{name}: first page of {count:,}", f"{took:.2f} s")
-        line("  run/detail meanwhile", spread(meanwhile.times))
+        line(f"{name}: first page", f"{took:.2f} s, {count:,} rows", elapsed_s=took)
+        times(f"  {name}: run/detail meanwhile", meanwhile.times)
         last = max(1, count // PAGE)
         for where, start in (("first", 1), ("middle", last // 2), ("last", last - pages)):
             begin = max(1, start)
-            times = [page(api, run, page_index=begin + n, **choice)[0] * 1000 for n in range(pages)]
-            line(f"  page of {PAGE}, {where}", spread(times, digits=2))
+            seen = [page(api, run, page_index=begin + n, **choice)[0] * 1000 for n in range(pages)]
+            times(f"  {name}: page of {PAGE}, {where}", seen, digits=2)
 
 
 def walk(api: Api, run: str, pages: int) -> None:
     cursor: str | None = "*"
-    times = []
+    seen = []
     for _ in range(pages):
         took, data = page(api, run, cursor=cursor)
-        times.append(took * 1000)
+        seen.append(took * 1000)
         cursor = data["next_cursor"]
         if cursor is None:
             break
-    line(f"cursor, pages of {PAGE}", spread(times, digits=2))
+    times(f"cursor, pages of {PAGE}", seen, digits=2)
 
 
 def download(url: str, **headers: str) -> tuple[float, float, int]:
@@ -121,7 +121,7 @@ def exports(api: Api, run: str, rows: int, formats: list[str], server: int) -> N
             f"{first * 1000:,.0f} ms; again {again:.2f} s; last tenth {rest:.2f} s; "
             f"peak {peak(server):.0f} MB"
         )
-        line(f"export {name}", text)
+        line(f"export {name}", text, elapsed_s=took, rate_per_s=rows / took, first_ms=first * 1000)
 
 
 def main() -> int:
@@ -135,11 +135,14 @@ def main() -> int:
         run = large_run(running, api, options.rows)
         server = running.role("server")
         page(api, run)
-        line("peak of the server's memory before", f"{peak(server):.0f} MB")
+        before = peak(server)
+        line("peak of the server's memory before", f"{before:.0f} MB")
         orders(running, api, run, options.pages)
         walk(api, run, options.pages)
         line("peak of the server's memory after sorting", f"{peak(server):.0f} MB")
         exports(api, run, options.rows, options.formats.split(","), server)
+        grown = peak(server) - before
+        line("growth of the server's peak memory", f"{grown:.0f} MB", grown_mb=grown)
     return 0
 
 

@@ -1,6 +1,6 @@
 """Measures the cost of masking secrets in a row, from the push to the stored form.
 
-    .venv/bin/python bench/masking.py [--seconds 0.3]
+    python bench/masking.py [--seconds 0.3]
 
 Pure computation in one thread without a store: ``decode_row`` alone, then with masking of 1, 5 and
 50 secrets that are not in the rows, and of one that is in every text. Rows are objects with texts
@@ -10,11 +10,12 @@ code paths. Also log lines of 200 characters with the same maskers.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from common import arguments, head, line
 
 from fyke.domain.results.redaction import mask_row
 from fyke.domain.results.rows import decode_row
@@ -23,6 +24,7 @@ from fyke.domain.secrets.masking import Masker
 ALPHABET = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789"
 SIZES = (4, 20, 100)  # texts in a row
 HELD = "Tr0ub4dor&3-session"
+KINDS = ("no secret", "1 secret", "5 secrets", "50 secrets", "one in every text")
 ROUNDS = 5
 
 
@@ -67,31 +69,35 @@ def of_rows(rows: list[bytes], masker: Masker | None, seconds: float) -> float:
 
 def of_lines(lines: list[str], masker: Masker, seconds: float) -> float:
     def work() -> None:
-        for line in lines:
-            masker.text(line)
+        for each in lines:
+            masker.text(each)
 
     return micros(work, len(lines), seconds)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=0.3, help="for each figure")
     seconds = parser.parse_args().seconds
     maskers = {n: masker_of(n) for n in (1, 5, 50)}
     held = Masker({"LOGIN": HELD})
-    print("microseconds a row: no secret, +1, +5, +50 secrets, one that is in every text")
+    head("Masking of secrets, microseconds a row")
     for fields in SIZES:
         for end in ("", "\n"):
             rows = rows_of(fields, end)
             alone = of_rows(rows, None, seconds)
             more = [of_rows(rows, masker, seconds) for masker in maskers.values()]
             found = of_rows(rows_of(fields, end, HELD), held, seconds)
-            figures = "  ".join(f"{figure:8.1f}" for figure in (alone, *more, found))
-            kind = "escapes" if end else "plain  "
-            print(f"{len(rows[0]):6} bytes {kind} {figures}")
+            name = f"{len(rows[0]):,} bytes, {'escapes' if end else 'plain'}"
+            show(name, zip(KINDS, (alone, *more, found), strict=True))
     lines = [text(random.Random(n), 200) for n in range(200)]
-    figures = "  ".join(f"{of_lines(lines, masker, seconds):8.1f}" for masker in maskers.values())
-    print(f"   log lines of 200           {figures}")
+    figures = [of_lines(lines, masker, seconds) for masker in maskers.values()]
+    show("log lines of 200", zip(KINDS[1:4], figures, strict=True))
+
+
+def show(name: str, figures: Iterable[tuple[str, float]]) -> None:
+    for kind, figure in figures:
+        line(f"{name}, {kind}", f"{figure:8.1f} us", cpu_us=figure)
 
 
 if __name__ == "__main__":

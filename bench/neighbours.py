@@ -109,7 +109,8 @@ async def measure(rounds: int) -> None:
     line("quiet alone", f"{statistics.median(alone):.2f} ms per step")
     line("among 8 hogs", f"{statistics.median(among):.2f} ms per step")
     spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f} over {rounds} rounds"
-    line("slower by", f"{statistics.median(ratios):.2f} times ({spread})")
+    median = statistics.median(ratios)
+    line("slower by", f"{median:.2f} times ({spread})", median_times=median)
     line("end of a hog", f"{statistics.median(ends) * 1000:.0f} ms, at most {max(ends) * 1000:.0f}")
 
 

@@ -78,10 +78,12 @@ async def measure(store: SqlResults, folder: Path, name: str, before: float) -> 
     delays, wall, cpu = Delays(), time.perf_counter(), time.process_time()
     order = await orders.get(OrderRequest("account", RUN, frozenset(), selection, ended=True))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    delay, grown = delays.stop() * 1000, peak_mb() - before
     line(
-        f"{name}, {len(order.positions):,} rows",
-        f"{wall:.2f} s, {cpu:.2f} s of CPU, loop delayed by at most {delays.stop() * 1000:.0f} ms, "
-        f"peak memory +{peak_mb() - before:.0f} MB",
+        name,
+        f"{wall:.2f} s, {cpu:.2f} s of CPU, {len(order.positions):,} rows, loop delayed by at most "
+        f"{delay:.0f} ms, peak memory +{grown:.0f} MB",
+        **{"elapsed_s": wall, "cpu_s": cpu, "delay_ms": delay, "grown_mb": grown},
     )
 
 

@@ -30,7 +30,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import arguments, head, line, spread
+from common import arguments, head, line, times
 from idle_memory import memory
 from peers.apify import Apify
 from peers.base import Peer, Running, Status
@@ -57,33 +57,37 @@ def measure(peer: Peer, running: Running, jobs: int, drained: int) -> None:
     if processes := running.processes():
         time.sleep(SETTLE_SECONDS)
         total = sum(memory(pid)[0] for pid in processes)
-        line(f"{peer.name}: idle", f"PSS {total:.1f} MiB in {len(processes)} processes")
+        text = f"PSS {total:.1f} MiB in {len(processes)} processes"
+        line(f"{peer.name}: idle", text, pss_mib=total)
     seen = [running.job() for _ in range(jobs)]
-    line(f"{peer.name}: to the first line", spread([job.first_line for job in seen]))
-    line(f"{peer.name}: to the result", spread([job.result for job in seen]))
+    times(f"{peer.name}: to the first line", [job.first_line for job in seen])
+    times(f"{peer.name}: to the result", [job.result for job in seen])
     if rate := running.push(PUSHED_ROWS):
-        line(f"{peer.name}: rows, one at a time", f"{rate:,.0f} rows/s  (n={PUSHED_ROWS})")
+        text = f"{rate:,.0f} rows/s  (n={PUSHED_ROWS})"
+        line(f"{peer.name}: rows, one at a time", text, rate_per_s=rate)
     if status := running.status():
         for connections in (1, 32):
-            line(
-                f"{peer.name}: {status.name}, {connections} connections", read(status, connections)
-            )
+            read(f"{peer.name}: {status.name}, {connections} connections", status, connections)
     if peer.drains and drained:
-        seconds = running.drain(drained)
-        line(f"{peer.name}: drained", f"{drained / seconds:.2f} a second  (n={drained})")
+        rate = drained / running.drain(drained)
+        text = f"{rate:.2f} a second  (n={drained})"
+        line(f"{peer.name}: drained", text, rate_per_s=rate)
 
 
-def read(status: Status, connections: int) -> str:
-    """Requests a second by wrk."""
+def read(name: str, status: Status, connections: int) -> None:
+    """Print the requests a second by wrk."""
     if shutil.which("wrk") is None:
-        return "not measured: wrk is not installed"
+        line(name, "not measured: wrk is not installed")
+        return
     command = ["wrk", "-t1", f"-c{connections}", f"-d{STATUS_SECONDS}s", "--latency"]
     command += [*(["-H", status.header] if status.header else []), status.url]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output:
         raise RuntimeError(f"{status.url} did not answer 200: {output}")
     found = dict(re.findall(r"(50%|99%|Requests/sec:)\s+(\S+)", output))
-    return f"{float(found['Requests/sec:']):,.0f} req/s  p50 {found['50%']}  p99 {found['99%']}"
+    rate = float(found["Requests/sec:"])
+    text = f"{rate:,.0f} req/s  p50 {found['50%']}  p99 {found['99%']}"
+    line(name, text, rate_per_s=rate)
 
 
 def main() -> int:

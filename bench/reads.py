@@ -20,7 +20,6 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
-import os
 import random
 import re
 import shutil
@@ -40,7 +39,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvloop
-from common import arguments, head, line, percentile, platform_up
+from common import arguments, cpu_seconds, head, line, percentile, platform_up
 
 from fyke.kit.ids import new_ulid
 from fyke.model.results import AttemptBatch, PushedRow
@@ -320,11 +319,6 @@ def targets(running, api, count: int, limit: tuple[int, int]) -> list[Target]:
     return found
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def report(found: list[Target], ask, seconds: float, rounds: int) -> None:
     for connections in CONNECTIONS:
         seen: dict[str, list[tuple[float, ...]]] = {target.name: [] for target in found}
@@ -338,7 +332,8 @@ def report(found: list[Target], ask, seconds: float, rounds: int) -> None:
         for name, figures in seen.items():
             rate, p50, p99, cpu = (statistics.median(v) for v in zip(*figures, strict=True))
             text = f"{rate:8,.0f} req/s  p50 {p50:6.2f}  p99 {p99:6.2f} ms  {cpu:4.0f} us CPU"
-            line(f"{connections:2} connections: {name}", text)
+            values = {"rate_per_s": rate, "p50_ms": p50, "p99_ms": p99, "cpu_us": cpu}
+            line(f"{connections:2} connections: {name}", text, **values)
 
 
 def main() -> int:

@@ -10,7 +10,8 @@ loopback, without a sandbox), which measures the transport alone. Prints
 * one Worker: rows/s, p50 of an acknowledgement, and the ratio to the service that stores nothing;
 * one disk sync (a page appended with fdatasync) on the same disk, and the p50 of an acknowledgement
   minus that of the service that stores nothing, in syncs;
-* eight Workers at once: rows/s of all between the first push and the last.
+* eight Workers at once: rows/s of all between the first push and the last, and the CPU time of the
+  runner a row (with the starts of the Workers).
 """
 
 from __future__ import annotations
@@ -28,7 +29,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from common import ROOT, arguments, head, line, percentile, platform_up, sync_times
+from common import (
+    ROOT,
+    arguments,
+    cpu_seconds,
+    head,
+    line,
+    percentile,
+    platform_up,
+    sync_times,
+)
 
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
@@ -126,7 +136,9 @@ def many_workers(api, worker: str, task: dict[str, Any]) -> tuple[float, float]:
     return WORKERS * task["rows"] / seconds, statistics.median(s["p99"] for s in seen) * 1000
 
 
-def report_one(task: dict[str, Any], nothing: list, stored: list, syncs: list[float]) -> None:
+def report_one(
+    kind: str, task: dict[str, Any], nothing: list, stored: list, syncs: list[float]
+) -> None:
     def rate(seen: dict[str, Any]) -> float:
         return task["rows"] / (seen["ended"] - seen["started"])
 
@@ -134,14 +146,17 @@ def report_one(task: dict[str, Any], nothing: list, stored: list, syncs: list[fl
         p50 = statistics.median(s["p50"] for s in rounds) * 1e6
         p99 = statistics.median(s["p99"] for s in rounds) * 1e6
         rates = statistics.median(map(rate, rounds))
-        line(f"  {name}", f"{rates:7,.0f} rows/s  p50 {p50:5,.0f} us  p99 {p99:6,.0f} us")
+        text = f"{rates:7,.0f} rows/s  p50 {p50:5,.0f} us  p99 {p99:6,.0f} us"
+        line(f"  {name}, {kind}", text, rate_per_s=rates, p50_us=p50, p99_us=p99)
     ratios = [rate(s) / rate(n) for s, n in zip(stored, nothing, strict=True)]
-    line("  ratio of rows/s, median of rounds", f"{statistics.median(ratios):.2f}")
+    ratio = statistics.median(ratios)
+    line(f"  one Worker against storing nothing, {kind}", f"{ratio:.2f} of rows/s", ratio=ratio)
     sync = statistics.median(syncs)
     more = statistics.median(s["p50"] - n["p50"] for s, n in zip(stored, nothing, strict=True))
     text = f"p50 {sync * 1e6:,.0f} us  p90 {percentile(syncs, 0.9) * 1e6:,.0f} us  (n={len(syncs)})"
-    line("  one disk sync", text)
-    line("  p50 above storing nothing", f"{more * 1e6:,.0f} us = {more / sync:.2f} disk syncs")
+    line(f"  one disk sync, {kind}", text, p50_us=sync * 1e6)
+    text = f"{more * 1e6:,.0f} us = {more / sync:.2f} disk syncs"
+    line(f"  p50 above storing nothing, {kind}", text, more_us=more * 1e6, more_syncs=more / sync)
 
 
 def measure(durability: str, rows: int, size: int, rounds: int) -> None:
@@ -156,11 +171,17 @@ def measure(durability: str, rows: int, size: int, rounds: int) -> None:
             syncs += sync_times(running.folder, 0.5)
             stored.append(one_worker(api, worker, task))
         line(f"durability {durability}", f"{rounds} rounds of {rows} rows of {size} bytes")
-        report_one(task, nothing, stored, syncs)
+        report_one(durability, task, nothing, stored, syncs)
+        runner = running.role("runner")
+        before = cpu_seconds(runner)
         many = [many_workers(api, worker, task) for _ in range(rounds)]
+        pushed = rounds * WORKERS * (rows + rows // 10 + 1)
+        cpu = (cpu_seconds(runner) - before) / pushed * 1e6
         rates = ", ".join(f"{rate:,.0f}" for rate, _ in many)
         rate, p99 = (statistics.median(values) for values in zip(*many, strict=True))
-        line(f"  {WORKERS} Workers at once", f"{rate:7,.0f} rows/s  p99 {p99:.1f} ms  ({rates})")
+        text = f"{rate:7,.0f} rows/s  p99 {p99:.1f} ms  {cpu:.0f} us CPU  ({rates})"
+        name = f"  {WORKERS} Workers at once, {durability}"
+        line(name, text, rate_per_s=rate, p99_ms=p99, cpu_us=cpu)
 
 
 def main() -> int:

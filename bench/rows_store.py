@@ -1,6 +1,6 @@
 """Compares the rows per second of the results store with a minimal loop over sqlite3.
 
-    .venv/bin/python bench/rows_store.py [--url postgresql://...] [--seconds 2]
+    python bench/rows_store.py [--url postgresql://...] [--seconds 2]
 
 The raw loop inserts into one table with one key and commits, ``synchronous=FULL``: the limit of the
 disk and SQLite. The store does the same work and also maintains positions, fence and sums. Both run
@@ -9,14 +9,16 @@ in alternation, because the flush time of a disk varies by the minute. Rows are 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sqlite3
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from common import arguments, head, line
 
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.migrate import migrate_results
@@ -24,6 +26,7 @@ from fyke.storage.sql.results.store import SqlResults, open_results
 
 DATA = b'{"title":"' + b"x" * 168 + b'"}'
 ROUNDS = 3
+NAMES = ("disk syncs", "plain loop over sqlite3", "store", "store without syncs")
 
 
 def repeat(work: Callable[[], None], seconds: float) -> float:
@@ -80,30 +83,33 @@ async def compare(url: str, folder: Path, seconds: float) -> None:
     migrate_results(url)
     durable = open_results(url, durable=True)
     quick = open_results(url, durable=False)
-    print(
-        f"{'rows per commit':>16} {'flushes/s':>10} {'raw loop':>10} {'store':>10} {'no flush':>10}"
-    )
     for batch in (1, 64, 1000):
+        seen: dict[str, list[float]] = {name: [] for name in NAMES}
         for _ in range(ROUNDS):
-            flushes = flush_rate(folder, seconds / 2)
-            raw = raw_rate(folder, batch, seconds)
-            kept = await store_rate(durable, f"durable-{batch}", batch, seconds)
-            fast = await store_rate(quick, f"quick-{batch}", batch, seconds)
-            print(f"{batch:>16} {flushes:>10,.0f} {raw:>10,.0f} {kept:>10,.0f} {fast:>10,.0f}")
+            seen["disk syncs"].append(flush_rate(folder, seconds / 2))
+            seen["plain loop over sqlite3"].append(raw_rate(folder, batch, seconds))
+            rate = await store_rate(durable, f"durable-{batch}", batch, seconds)
+            seen["store"].append(rate)
+            rate = await store_rate(quick, f"quick-{batch}", batch, seconds)
+            seen["store without syncs"].append(rate)
+        for name, rates in seen.items():
+            texts = ", ".join(f"{rate:,.0f}" for rate in rates)
+            line(f"{batch} rows a commit: {name}", texts, rate_per_s=statistics.median(rates))
     await durable.close()
     await quick.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = arguments(__doc__)
     parser.add_argument("--url", default="", help="a PostgreSQL database; without it, SQLite")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
     parser.add_argument("--folder", type=Path, help="folder of the files, else a temporary one")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as text:
+    options = parser.parse_args()
+    head("Results store against the plain loop over sqlite3, rows a second")
+    with tempfile.TemporaryDirectory(dir=options.folder) as text:
         folder = Path(text)
-        url = arguments.url or f"sqlite:///{folder}/rows.db"
-        asyncio.run(compare(url, folder, arguments.seconds))
+        url = options.url or f"sqlite:///{folder}/rows.db"
+        asyncio.run(compare(url, folder, options.seconds))
 
 
 if __name__ == "__main__":

@@ -19,13 +19,12 @@ starts), one after another, each used once. Prints p50, p90 and p99 in ms:
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from common import arguments, head, line, spread
+from common import arguments, cpu_seconds, head, line, times
 
 sys.path.insert(
     0, str(Path(__file__).resolve().parent.parent / "tests" / "integration" / "sandbox")
@@ -99,12 +98,6 @@ async def sandboxed(setup: SandboxSetup, bundle: Path):
     return sandbox, (up - started) * 1000, (time.perf_counter() - up) * 1000
 
 
-def cpu_ms(pid: int) -> float:
-    """CPU milliseconds of a process and of its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) * 1000 / os.sysconf("SC_CLK_TCK")
-
-
 async def ended(sandbox, end) -> float:
     """Milliseconds from the signal until nothing is left."""
     started = time.perf_counter()
@@ -122,7 +115,11 @@ async def measure(setup: SandboxSetup, count: int) -> None:
         sandbox, _, _ = await sandboxed(setup, hello)
         await sandbox.close()
     bares, ups, runs, shares, peaks = [], [], [], [], []
-    spent = cpu_ms(setup.launcher.pid) if setup.launcher else 0
+
+    def spent() -> float:
+        return cpu_seconds(setup.launcher.pid, with_ended=True) if setup.launcher else 0
+
+    before = spent()
     for _ in range(count):
         without = bare()
         sandbox, up, run = await sandboxed(setup, hello)
@@ -132,22 +129,23 @@ async def measure(setup: SandboxSetup, count: int) -> None:
         ups.append(up)
         runs.append(run)
         shares.append(up + run - without)
-    line("bare program to first byte", spread(bares))
-    line("sandboxed program to first byte", spread([a + b for a, b in zip(ups, runs, strict=True)]))
-    line("share of the sandbox", spread(shares))
-    line("  creation", spread(ups))
-    line("  launch to first byte", spread(runs))
+    times("bare program to first byte", bares)
+    times("sandboxed program to first byte", [a + b for a, b in zip(ups, runs, strict=True)])
+    times("share of the sandbox", shares)
+    times("  creation", ups)
+    times("  launch to first byte", runs)
     if setup.launcher:
-        line("CPU time", f"{(cpu_ms(setup.launcher.pid) - spent) / count:.1f} ms")
-    line("peak memory", spread(peaks, "MiB"))
+        cpu = (spent() - before) / count * 1000
+        line("CPU time", f"{cpu:.1f} ms", cpu_ms=cpu)
+    times("peak memory", peaks, "MiB")
     aborts, kills = [], []
     for _ in range(count):
         sandbox, _, _ = await sandboxed(setup, patient)
         aborts.append(await ended(sandbox, sandbox.terminate))
         sandbox, _, _ = await sandboxed(setup, stubborn)
         kills.append(await ended(sandbox, sandbox.kill))
-    line("SIGTERM to removed", spread(aborts))
-    line("SIGKILL to removed, 20 daemons", spread(kills))
+    times("SIGTERM to removed", aborts)
+    times("SIGKILL to removed, 20 daemons", kills)
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ round, in one session, because figures of different sessions cannot be compared.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import multiprocessing
@@ -18,11 +17,11 @@ import statistics
 import sys
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import grpc
+from common import ROOT, arguments, head, line
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "sdk" / "python"))
+sys.path.insert(0, str(ROOT / "sdk" / "python"))
 
 import sdk_pb2
 import sdk_pb2_grpc
@@ -32,20 +31,22 @@ from fyke.sdk.http2 import serve
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=4000)
     parser.add_argument("--bytes", type=int, default=900)
     options = parser.parse_args()
+    head("SDK service against grpc.aio, both storing nothing")
     row = json.dumps({"text": "x" * (options.bytes - 12)})
     figures: dict[str, list[tuple[float, float, float]]] = {"fyke": [], "grpc.aio": []}
     for _ in range(options.rounds):
         for name, target in (("fyke", run_ours), ("grpc.aio", run_grpc_aio)):
             figures[name].append(measure(target, row, options.rows))
-    print(f"{options.rounds} rounds of {options.rows} rows of {len(row)} bytes, medians")
+    line("medians of", f"{options.rounds} rounds of {options.rows} rows of {len(row)} bytes")
     for name, rounds in figures.items():
         rate, p50, cpu = (statistics.median(values) for values in zip(*rounds, strict=True))
-        print(f"{name:9} {rate:8.0f} rows/s   p50 {p50:5.0f} us   server CPU {cpu:4.0f} us/row")
+        text = f"{rate:8,.0f} rows/s  p50 {p50:5.0f} us  server CPU {cpu:4.0f} us a row"
+        line(name, text, rate_per_s=rate, p50_us=p50, cpu_us=cpu)
 
 
 def measure(target, row: str, count: int) -> tuple[float, float, float]:

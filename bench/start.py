@@ -20,7 +20,7 @@ from __future__ import annotations
 import sys
 import time
 
-from common import arguments, ended_at_ms, head, line, platform_up, spread
+from common import arguments, ended_at_ms, head, line, platform_up, times
 
 from support.projects import python_project
 
@@ -62,9 +62,10 @@ def measure(warm: int, runs: int, cpus: float) -> None:
             one_run(running, api, worker, cpus)
         seen = [one_run(running, api, worker, cpus) for _ in range(runs)]
     used = sum(run["warm"] for run in seen)
-    line(f"up to {warm} warm sandboxes", f"{used:.0f} of {runs} runs used one")
+    kind = f"up to {warm} warm" if warm else "cold"
+    line(kind, f"{used:.0f} of {runs} runs used a warm sandbox")
     for step in STEPS:
-        line(f"POST to {step}", spread([run[step] for run in seen]))
+        times(f"POST to {step}, {kind}", [run[step] for run in seen])
 
 
 def main() -> int:

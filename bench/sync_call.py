@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import time
 
-from common import arguments, head, line, platform_up, spread
+from common import arguments, head, platform_up, times
 
 from support.projects import python_project
 
@@ -35,11 +35,11 @@ def one_call(api, worker: str, system: dict) -> float:
 def measure(warm: int, runs: int) -> None:
     with platform_up(warm_sandboxes=str(warm)) as (running, api):
         worker = running.push(python_project(WORKER), "bench-sync")
-        for name, system in (("smallest device, 0.125 of a core", {}), ("one core", {"cpus": 1})):
+        for name, system in (("smallest device", {}), ("one core", {"cpus": 1})):
             for _ in range(3):
                 one_call(api, worker, system)
             calls = [one_call(api, worker, system) for _ in range(runs)]
-            line(f"{name}, up to {warm} warm sandboxes", spread(calls))
+            times(f"{name}, {f'up to {warm} warm' if warm else 'cold'}", calls)
 
 
 def main() -> int:

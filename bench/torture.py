@@ -40,10 +40,11 @@ from types import FrameType
 import httpx2
 import psycopg
 from common import ROOT, arguments, compile_program, head, line
+from markdown_tables import write_page
 from reliability.checks import ended_by_fault, violations
 from reliability.faults import KINDS, Kind, inject, no_postgres
 from reliability.load import jobs_of
-from reliability.records import Records, Round, tables, write_page
+from reliability.records import COMMAND, Records, Round, tables
 from reliability.stage import Stage, stage
 
 from support.mounts import new_mounts
@@ -249,7 +250,7 @@ def main() -> int:
             print("Stopped; the current round is not added.", file=sys.stderr)
         line("rounds", f"{session.number}, {session.broken} of them broke a rule")
     if page.exists():
-        write_page(page, tables(records, AIMS))
+        write_page(page, COMMAND, tables(records, AIMS))
     return int(not options.tables and session.broken > 0)
 
 

@@ -1,6 +1,6 @@
 """Measures what building the stores of a transaction costs, without its statements.
 
-    .venv/bin/python bench/transaction.py [--times 2000]
+    python bench/transaction.py [--times 2000]
 
 Microseconds of CPU, the best of seven rounds, on a SQLite file: a transaction that uses no store,
 and one that asks for the stores of ``run/detail``. No statement is sent.
@@ -8,13 +8,12 @@ and one that asks for the stores of ``run/detail``. No statement is sent.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import head
+from common import arguments, head, line
 
 from fyke.storage.sql.dialects import for_reading, make_engine
 from fyke.storage.sql.state.schema import migrate
@@ -36,7 +35,7 @@ def micros(work: Callable[[], None], times: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--times", type=int, default=2000, help="transactions in a round")
     times: int = parser.parse_args().times
     head("Stores of a transaction")
@@ -55,8 +54,9 @@ def main() -> None:
                     getattr(tx, store)
                 tx.finish()
 
-            print(f"no store used: {micros(unused, times):.1f} us")
-            print(f"{', '.join(STORES)}: {micros(used, times):.1f} us")
+            for name, work in (("no store used", unused), (", ".join(STORES), used)):
+                figure = micros(work, times)
+                line(name, f"{figure:.1f} us of CPU", cpu_us=figure)
         engine.dispose()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markdown_tables import header, row
+
 from reliability.checks import Violation
 
-HEAD = (
-    "# Written by bench/torture.py: what it has reached, by commit, kind of fault and database.\n"
-)
-BEGIN, END = "<!-- written by bench/torture.py -->", "<!-- end -->"
+COMMAND = "bench/torture.py"
+HEAD = f"# Written by {COMMAND}: what it has reached, by commit, kind of fault and database.\n"
 
 
 @dataclass
@@ -193,24 +192,3 @@ def _violations(found: Sequence[Found]) -> Iterable[str]:
         example = f"{same[0].targets}: {same[0].text}"
         lines.append(row(f"`{commit}`", kind, database, rule, len(same), cases, example))
     return lines
-
-
-def header(*names: str) -> list[str]:
-    return [row(*names), row(*["---"] * len(names))]
-
-
-def row(*cells: str | int) -> str:
-    texts = (
-        f"{cell:,}" if isinstance(cell, int) else re.sub(r"[|\n]", " ", cell) for cell in cells
-    )
-    return f"| {' | '.join(texts)} |"
-
-
-def write_page(page: Path, text: str) -> None:
-    """Replace the part of the page between the marks. Raises ``ValueError`` without them."""
-    old = page.read_text()
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{page} has no part that begins with {BEGIN} and ends with {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")

@@ -10,9 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "bench"))
 
+from markdown_tables import write_page  # noqa: E402
 from reliability.checks import LOST, STUCK, Violation  # noqa: E402
 from reliability.faults import KINDS  # noqa: E402
-from reliability.records import Records, Round, tables, write_page  # noqa: E402
+from reliability.records import COMMAND, Records, Round, tables  # noqa: E402
 
 KILLS = Round(
     targets=["server", "runner", "server"],
@@ -101,17 +102,17 @@ def test_only_the_marked_part_of_the_page_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n<!-- written by bench/torture.py -->\nold\n<!-- end -->\nrest\n")
     for _ in range(2):
-        write_page(page, "new\n")
+        write_page(page, COMMAND, "new\n")
         assert page.read_text().startswith("# Title\n\n<!-- written by bench/torture.py -->\n")
         assert page.read_text().endswith("\nnew\n\n<!-- end -->\nrest\n")
     page.write_text("# Title\n")
     with pytest.raises(ValueError, match="has no part"):
-        write_page(page, "new\n")
+        write_page(page, COMMAND, "new\n")
 
 
 def test_the_page_shows_the_totals_that_are_recorded(tmp_path: Path) -> None:
     page, copy = ROOT / "docs" / "reliability.md", tmp_path / "page.md"
     copy.write_text(page.read_text())
     aims = {kind.name: kind.aims for kind in KINDS.values()}
-    write_page(copy, tables(Records(ROOT / "docs" / "reliability.toml"), aims))
+    write_page(copy, COMMAND, tables(Records(ROOT / "docs" / "reliability.toml"), aims))
     assert copy.read_text() == page.read_text()
