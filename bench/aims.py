@@ -107,8 +107,19 @@ drain = partial(Row, "queue", script="drain", values="rate_per_s")
 rows = partial(Row, "rows", script="rows")
 reads = partial(Row, "reads", script="reads", values="rate_per_s p99_ms cpu_us")
 page = partial(Row, "reads", script="reads", values="p99_ms rate_per_s cpu_us", aims="p99_ms <= 10")
-order = partial(Row, "sort, filter", script="orders", values="elapsed_s cpu_s",
-                aims="elapsed_s <= 1")  # fmt: skip
+
+
+def tables(name: str, value: str, *programs: str) -> tuple[Beside, ...]:
+    return tuple(Beside(each, "peer_tables", f"{each}: {name}", value) for each in programs)
+
+
+def order(title: str, name: str) -> Row:
+    peers = tables(name, "elapsed_s", "DuckDB", "polars")
+    values, aim = "elapsed_s cpu_s", "elapsed_s <= 1"
+    return Row("sort, filter", title, "orders", name, values, aim, peers=peers)
+
+
+CSV_PEERS = tables("csv", "rate_per_s", "DuckDB", "polars", "Python csv")
 
 ROWS = (
     start("POST to first line, warm", name="POST to first line, up to 4 warm",
@@ -156,19 +167,20 @@ ROWS = (
           aims="rate_per_s >= 20000, cpu_us <= 50"),
     page("page of 10 rows, anywhere in the run", name="32 connections: page of 10 rows, anywhere"),
     page("page of 10 rows, last", name="32 connections: page of 10 rows, last"),
-    order("first page by a number, 1,000,000 rows", name="price"),
-    order("first page by text", name="title"),
-    order("first page of a filter", name="price:lt:10"),
+    order("first page by a number, 1,000,000 rows", "price"),
+    order("first page by text", "title"),
+    order("first page of a filter", "price:lt:10"),
     Row("sort, filter", "following pages of 20, first", "large_run",
         "sort=-price: page of 20, first", "p50_ms", "p50_ms <= 10"),
     Row("sort, filter", "following pages of 20, middle", "large_run",
         "sort=-price: page of 20, middle", "p50_ms", "p50_ms <= 10"),
     Row("export", "CSV, the writer alone", "export", "csv", "rate_per_s grown_mib",
-        "rate_per_s >= 400000, grown_mib <= 64"),
+        "rate_per_s >= 400000, grown_mib <= 64", peers=CSV_PEERS),
     Row("export", "CSV, 1,000,000 rows, request to last byte", "large_run", "export csv",
-        "rate_per_s first_ms", "rate_per_s >= 250000"),
+        "rate_per_s first_ms", "rate_per_s >= 250000", peers=CSV_PEERS),
     Row("export", "XLSX, the writer alone", "export", "xlsx", "rate_per_s grown_mib",
-        "rate_per_s >= 60000, grown_mib <= 64"),
+        "rate_per_s >= 60000, grown_mib <= 64",
+        peers=tables("xlsx", "rate_per_s", "XlsxWriter")),
     Row("export", "XLS, memory", "export", "xls", "grown_mib", "grown_mib <= 64"),
     Row("memory", "whole platform, idle", "idle_memory", "idle: all", "pss_mib", "pss_mib <= 165",
         peers=MEMORY),
@@ -261,7 +273,7 @@ def table(takes: Takes) -> str:
                          "; ".join(peer.text(takes) for peer in each.peers),
                          met(each, figure, takes), repeated(each, figure)))  # fmt: skip
     used = [figure.take for each in ROWS if (figure := each.found(takes))]
-    used = [take for take in takes.takes if take.script == JOBS or take in used]
+    used = [take for take in takes.takes if take.script in (JOBS, "peer_tables") or take in used]
     [(usual, _), *_] = Counter(take.machine for take in used).most_common(1) or [("", 0)]
     lines += ["", f"Machine, unless another one is named: {usual}.", ""]
     lines += header("command", "taken, UTC", "commit", "load before", "machine")

@@ -173,7 +173,7 @@ def test_every_row_refers_to_a_benchmark_and_to_values_with_units(row: Row) -> N
 
 
 def test_every_benchmark_of_the_table_is_run_by_the_command_or_runs_alone() -> None:
-    run = {step.script for step in (*sitting.STEPS, sitting.PEERS)}
+    run = {step.script for step in (*sitting.STEPS, *sitting.PEERS)}
     alone = {"suite", "mutants"}  # they take longer than all others
     assert {row.script for row in ROWS} <= run | alone
     assert all((ROOT / "bench" / f"{name}.py").exists() for name in run)
@@ -250,5 +250,6 @@ def test_replaced_takes_are_kept_by_their_day(tmp_path: Path) -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(SystemExit, match="nothing: not one of boot"):
         sitting.chosen(["nothing"], peers=False)
-    assert sitting.PEERS not in sitting.chosen([], peers=False)
-    assert sitting.PEERS in sitting.chosen([], peers=True)
+    assert sitting.chosen([], peers=False) == [*sitting.STEPS]
+    assert sitting.chosen([], peers=True) == [*sitting.STEPS, *sitting.PEERS]
+    assert sitting.chosen(["peer_jobs"], peers=False) == [sitting.PEERS[0]]
