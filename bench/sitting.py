@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -100,12 +101,28 @@ class Sitting:
         lines.unlink(missing_ok=True)
         started = time.monotonic()
         command = [sys.executable, str(ROOT / "bench" / f"{step.script}.py"), *options]
-        subprocess.run(command, env=os.environ | {FIGURES: str(lines)}, check=True)
+        run(command, os.environ | {FIGURES: str(lines)})
         text = lines.read_text() if lines.exists() else ""
         taken = from_lines(step.script, text, round(time.monotonic() - started))
         write_takes(Takes([taken]), self.path(step))
         lines.unlink()
         return taken
+
+
+def run(command: list[str], environment: dict[str, str]) -> None:
+    """Run a benchmark; when this command is stopped, wait until it has stopped its platform.
+    Raises ``CalledProcessError``.
+    """
+    process = subprocess.Popen(command, env=environment)
+    try:
+        status = process.wait()
+    except BaseException as error:
+        if not isinstance(error, KeyboardInterrupt):  # Ctrl-C reaches both
+            process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+    if status:
+        raise subprocess.CalledProcessError(status, command)
 
 
 def absent(take: Take) -> list[str]:
@@ -189,7 +206,9 @@ def measure(sitting: Sitting, options) -> tuple[list[Take], dict[str, str]]:
 
 
 if __name__ == "__main__":
+    STOPPED = "stopped; the figures of the benchmarks that have ended are kept"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("stopped; the figures of the benchmarks that have ended are kept")
+        sys.exit(STOPPED)

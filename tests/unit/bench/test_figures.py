@@ -231,6 +231,40 @@ def test_figures_of_a_benchmark_that_failed_are_not_kept(bench: Path) -> None:
     assert not session.path(sitting.Step("one")).exists()
 
 
+STOPPING = """import os, signal, sys, time
+try:
+    os.kill(os.getppid(), signal.{signal})
+    if {waits}:
+        signal.pause()
+except KeyboardInterrupt:
+    pass
+time.sleep(0.6)  # stops its platform, longer than subprocess.run waits
+open(sys.argv[1], "w").close()
+"""
+STOPPED = """import signal, sys
+import sitting
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+try:
+    sitting.run(sys.argv[1:], {})
+except KeyboardInterrupt:
+    sys.exit("stopped")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "waits"), [("SIGINT", False), ("SIGTERM", True)])
+def test_a_stopped_benchmark_has_time_to_end_its_platform(
+    tmp_path: Path, name: str, waits: bool
+) -> None:
+    code, ended = STOPPING.format(signal=name, waits=waits), tmp_path / "ended"
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, sys.executable, "-c", code, str(ended)],
+        cwd=ROOT / "bench", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "stopped\n")
+    assert ended.exists()
+
+
 def test_replaced_takes_are_kept_by_their_day(tmp_path: Path) -> None:
     page = tmp_path / "figures.md"
     page.write_text("# Figures\n\n<!-- written by bench/all -->\n<!-- end -->\n")
