@@ -126,11 +126,16 @@ def run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def absent(take: Take) -> list[str]:
-    """The figures of the table that this take should have and does not have."""
+    """The figures of the table, its limits and its peers that this take should have and does not
+    have.
+    """
+    wanted = {(each.script, each.name, each.values.split()[0]): None for each in ROWS}
+    beside = [other for each in ROWS for other in (*each.limits, *each.peers)]
+    wanted |= {(other.script, other.name, other.value): None for other in beside}
     return [
-        f"{each.name}: {each.values.split()[0]}"
-        for each in ROWS
-        if each.script == take.script and each.values.split()[0] not in take.values(each.name)
+        f"{name}: {value}"
+        for script, name, value in wanted
+        if script == take.script and value not in take.values(name)
     ]
 
 

@@ -188,6 +188,7 @@ def test_an_absent_figure_of_the_table_is_found() -> None:
     abort = a_take("2026-11-28", {"name": "nothing left, ends by SIGTERM", "p99_ms": 1},
                    script="abort")  # fmt: skip
     assert sitting.absent(abort) == ["nothing left, ignores SIGTERM, after the SIGKILL: p99_ms"]
+    assert "one connection, direct: rate_mb_per_s" in sitting.absent(a_take(script="egress"))
 
 
 # --- the command ------------------------------------------------------------------------------
