@@ -85,6 +85,51 @@ async def test_every_commit_changes_the_version(
     assert len(seen) == 21
 
 
+async def test_every_change_that_is_shown_with_a_run_changes_its_revision(
+    file: Path, storage: SqlStorage, inline: InlineStorage
+) -> None:
+    """Each column of the run and of its worker; columns that are never shown are listed here."""
+    worker = records.worker(ACCOUNT.id)
+    run = records.run(ACCOUNT.id, worker.id)
+    await storage.write(lambda tx: tx.workers.add(worker))
+    await storage.write(lambda tx: tx.runs.add(run, []))
+    not_shown = {"input_json", "description", "search_text", "icon"}
+    revision = inline.revision(run.id)
+    assert revision is not None
+    with closing(sqlite3.connect(file)) as other:
+        for table, key in (("runs", run.id), ("workers", worker.id)):
+            columns = [row[1] for row in other.execute(f"PRAGMA table_info({table})")]
+            for column in set(columns) - {"id", "worker_id"}:
+                with other:
+                    statement = (
+                        f"UPDATE {table} SET {column} = coalesce({column}, '') || '1' WHERE id = ?"
+                    )
+                    other.execute(statement, (key,))
+                changed = inline.revision(run.id)
+                assert (changed == revision) == (column in not_shown), column
+                revision = changed
+
+
+async def test_a_revision_is_that_of_one_run(
+    file: Path, storage: SqlStorage, inline: InlineStorage
+) -> None:
+    worker = records.worker(ACCOUNT.id)
+    run, other_run = (records.run(ACCOUNT.id, worker.id) for _ in range(2))
+    await storage.write(lambda tx: tx.workers.add(worker))
+    for added in (run, other_run):
+        await storage.write(lambda tx: tx.runs.add(added, []))  # noqa: B023
+    revision = inline.revision(run.id)
+    assert inline.revision(other_run.id) != revision
+    with closing(sqlite3.connect(file)) as other:
+        with other:
+            other.execute("UPDATE runs SET results = 7 WHERE id = ?", (other_run.id,))
+            other.execute("UPDATE accounts SET balance_micros = 7")
+        assert inline.revision(run.id) == revision
+        with other:
+            other.execute("DELETE FROM runs WHERE id = ?", (run.id,))
+    assert inline.revision(run.id) is None
+
+
 async def test_reads_and_what_is_not_committed_change_no_version(
     file: Path, storage: SqlStorage, inline: InlineStorage
 ) -> None:

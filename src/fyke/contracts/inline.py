@@ -33,6 +33,12 @@ class Versioned(Protocol):
 class InlineStorage(Versioned, Storage, Protocol):
     """The state. ``work`` runs once."""
 
+    def revision(self, run_id: str) -> bytes | None:
+        """A value that changes with every change of the run or its worker, as they are shown; None
+        without the run. ``run_id`` is a ULID.
+        """
+        ...
+
 
 class InlineResults(Versioned, Results, Protocol):
     """The rows."""

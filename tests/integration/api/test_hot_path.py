@@ -510,6 +510,23 @@ async def test_a_commit_of_another_process_is_seen_at_once(
     assert fresh.taken == 120
 
 
+async def test_a_commit_elsewhere_does_not_end_a_kept_detail(
+    seeded: Seeded, fresh: BothPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, key = seeded.runs["succeeded"], seeded.app.owner_key
+    details = of_v1(run, key), of_v2(run, key)
+    answers = [await fresh.check(asked) for asked in details]
+    with closing(seeded.database()) as database:
+        for balance in range(5):
+            with database:
+                database.execute("UPDATE accounts SET balance_micros = ?", (balance,))
+            with monkeypatch.context() as patch:
+                assert fresh.app.services.inline is not None
+                patch.setattr(fresh.app.services.inline.runs, "get", None)
+                assert [await fresh.ask_hot(asked) for asked in details] == answers
+    assert fresh.taken == 12
+
+
 async def test_a_commit_of_this_process_is_seen_at_once(seeded: Seeded, fresh: BothPaths) -> None:
     app, run = seeded.app, seeded.runs["succeeded"]
     worker = (await app.services.runs.get(app.owner, run)).worker.id

@@ -47,7 +47,7 @@ class _Lists:
     def __init__(self, runs: Runs, state: InlineStorage) -> None:
         self._runs = runs
         self._state = state
-        self._kept = KeptAnswers()
+        self._kept = KeptAnswers(state.version)
 
     async def get(
         self,

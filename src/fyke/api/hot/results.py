@@ -45,12 +45,12 @@ class _Pages:
         self._results = results
         self._stores = stores
         self._tagged = tagged
-        self._kept = KeptAnswers()
+        self._kept = KeptAnswers(self._version)
 
     async def get(self, caller: Caller, run_id: str, index: int, size: int) -> Encoded | None:
         if size > MAX_ROWS:
             return None
-        version = self._stores.state.version(), self._stores.rows.version()
+        version = self._version()
         key = caller.account_id, run_id, index, size
         kept = self._kept.get(version, key)
         if kept is not None:
@@ -60,6 +60,9 @@ class _Pages:
         encoded = Encoded(data, tag_of(data) if self._tagged else "")
         self._kept.put(version, key, encoded)
         return encoded
+
+    def _version(self) -> tuple[int, int]:
+        return self._stores.state.version(), self._stores.rows.version()
 
 
 class ResultPageV1(HotRead):

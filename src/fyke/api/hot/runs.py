@@ -1,6 +1,7 @@
 """The detail of one run, the answer that clients poll until the run has ended.
 
-It is read in the event loop. The answer about an ended run is kept as bytes.
+It is read in the event loop. The answer about an ended run is kept as bytes, and is current as long
+as the run and its worker are unchanged.
 """
 
 from __future__ import annotations
@@ -45,17 +46,17 @@ class _Details:
         self._runs = runs
         self._state = state
         self._encoded = encoded
-        self._kept = KeptAnswers()
+        self._kept = KeptAnswers(state.version)
 
     async def get(self, caller: Caller, run_id: str) -> Encoded | None:
         version, key = self._state.version(), (caller.account_id, run_id)
-        kept = self._kept.get(version, key)
+        kept = self._kept.get(version, key, lambda: self._state.revision(run_id))
         if kept is not None:
             return kept
         view = await self._runs.get(caller, run_id)
         encoded = self._encoded(view)
         if encoded is not None and view.run.state.terminal:
-            self._kept.put(version, key, encoded)
+            self._kept.put(version, key, encoded, self._state.revision(run_id))
         return encoded
 
 

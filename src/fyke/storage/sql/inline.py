@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -60,11 +61,17 @@ class InlineConnection:
 
     def version(self) -> int:
         """See ``InlineStorage``."""
+        row = self.row("PRAGMA data_version")
+        return 0 if row is None else int(row[0])
+
+    def row(self, statement: str, *values: str) -> tuple[Any, ...] | None:
+        """The first row of a statement. Raises ``NotInline`` for errors of the database."""
         self._steps = 0
         try:
-            return int(self.raw.execute("PRAGMA data_version").fetchone()[0])
+            row: tuple[Any, ...] | None = self.raw.execute(statement, values).fetchone()
         except sqlite3.Error as error:
             raise NotInline from error
+        return row
 
     def close(self) -> None:
         self.raw.close()

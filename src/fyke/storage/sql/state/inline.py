@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
 from fyke.contracts.inline import NotInline
 from fyke.contracts.state import Transaction
 from fyke.storage.sql.inline import InlineConnection
+from fyke.storage.sql.state.runs.tables import runs
 from fyke.storage.sql.state.transaction import SqlTransaction
+from fyke.storage.sql.state.workers import workers
 
 T = TypeVar("T")
+
+# Columns without a bound that are not shown with a run. All others count, also future ones.
+_NOT_SHOWN = frozenset(
+    {runs.c.input_json, workers.c.description, workers.c.search_text, workers.c.icon}
+)
+_SHOWN = ", ".join(
+    str(column) for table in (runs, workers) for column in table.c if column not in _NOT_SHOWN
+)
+_REVISION = (
+    f"SELECT {_SHOWN} FROM runs JOIN workers ON workers.id = runs.worker_id WHERE runs.id = ?"  # noqa: S608
+)
+_DIGEST_BYTES = 16
 
 
 class InlineState:
@@ -32,6 +48,12 @@ class InlineState:
 
     def version(self) -> int:
         return self._inline.version()
+
+    def revision(self, run_id: str) -> bytes | None:
+        row = self._inline.row(_REVISION, run_id)
+        if row is None:
+            return None
+        return blake2b(msgspec.msgpack.encode(row), digest_size=_DIGEST_BYTES).digest()
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         with self._inline.snapshot():
