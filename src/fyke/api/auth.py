@@ -8,7 +8,6 @@ its owner cannot be locked out.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from starlette.types import Scope
 
 from fyke.api.network import header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
+from fyke.domain.accounts.keys import digest as digest_of
 from fyke.errors import Forbidden, InvalidKey, MissingKey, RateLimited, Unauthenticated
 from fyke.model.account import Caller
 
@@ -40,7 +40,7 @@ KEYS_AT_ONCE = 5  # all keys of an account together may send as many requests as
 class Authenticator(Protocol):
     """The one method of the accounts service that ``AccessControl`` needs."""
 
-    async def authenticate(self, key_text: str) -> Caller: ...
+    async def authenticate(self, key_text: str, key_digest: str = "") -> Caller: ...
 
 
 def credential(scope: Scope) -> str | None:
@@ -107,7 +107,7 @@ class AccessControl:
             scope[_CALLER] = inside
             return inside
         key = credential(scope)
-        digest = _digest(key) if key else ""
+        digest = digest_of(key) if key else ""
         self._spend(scope, digest or limiter_key(address))
         if key is None:
             raise MissingKey
@@ -135,7 +135,7 @@ class AccessControl:
         if key is None:
             self._spend(scope, limiter_key(address))
             return None
-        digest = _digest(key)
+        digest = digest_of(key)
         self._spend(scope, digest)
         try:
             caller = await self._authenticate(scope, key, digest, address)
@@ -181,7 +181,7 @@ class AccessControl:
         if not recently_valid:
             self._check_guesses(address)
         try:
-            caller = await self._accounts.authenticate(key)
+            caller = await self._accounts.authenticate(key, digest)
         except Unauthenticated as error:
             self._valid_keys.pop(digest, None)
             self._guesses.take(limiter_key(address))
@@ -228,7 +228,3 @@ class AccessControl:
 def operation_of(scope: Scope) -> str:
     """Method and path template of the request."""
     return f"{scope['method'][:16]} {getattr(scope.get('route'), 'path', '')}".strip()
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

@@ -47,7 +47,8 @@ class LimitedProtocol(StallProtocol):
     _head_tail = b""  # the last three bytes of the head so far
     _line = b""  # the start of the head; the parser provides no path for an invalid request
     _refusal = ""  # why the parser was stopped
-    _head_timer: asyncio.TimerHandle | None = None
+    _head_due = 0.0  # when the head must be complete, by the loop's clock; 0 outside a head
+    _head_timer: asyncio.TimerHandle | None = None  # armed at most once, not for each request
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -55,7 +56,8 @@ class LimitedProtocol(StallProtocol):
         self._begin_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -108,7 +110,7 @@ class LimitedProtocol(StallProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = self._expects_head = False
-        self._stop_timer()
+        self._head_due = 0.0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -134,14 +136,18 @@ class LimitedProtocol(StallProtocol):
     def _begin_head(self) -> None:
         self._in_head = True
         self._head_bytes = 0
-        self._stop_timer()
-        self._head_timer = self.loop.call_later(self.head_seconds, self._too_slow)
+        self._head_due = self.loop.time() + self.head_seconds
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_at(self._head_due, self._check_head)
 
-    def _stop_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _too_slow(self) -> None:
-        if not self.transport.is_closing():
+    def _check_head(self) -> None:
+        """Close the connection if its head is late; wait again if it is another head than the one
+        that the timer was armed for.
+        """
+        self._head_timer = None
+        if not self._head_due or self.transport.is_closing():
+            return
+        if self.loop.time() < self._head_due:
+            self._head_timer = self.loop.call_at(self._head_due, self._check_head)
+        else:
             self.transport.close()

@@ -57,7 +57,7 @@ class Keys:
         self.calls = 0
         self.valid = "good"
 
-    async def authenticate(self, key_text: str) -> Caller:
+    async def authenticate(self, key_text: str, key_digest: str = "") -> Caller:
         self.calls += 1
         if key_text == "old":
             raise ExpiredKey
@@ -116,7 +116,7 @@ async def test_the_rate_limit_is_checked_before_the_credentials() -> None:
 
 async def test_more_keys_do_not_make_an_account_faster() -> None:
     class Many(Keys):
-        async def authenticate(self, key_text: str) -> Caller:
+        async def authenticate(self, key_text: str, key_digest: str = "") -> Caller:
             account, _, number = key_text.partition(" ")
             rate = 100 if number == "fast" else 0
             return Caller(account, account, False, "u", number, rate_limit=rate)

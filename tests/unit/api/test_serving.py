@@ -82,7 +82,7 @@ class Routes:
 class Keys:
     """The accounts of the two keys."""
 
-    async def authenticate(self, key_text: str) -> Caller:
+    async def authenticate(self, key_text: str, key_digest: str = "") -> Caller:
         if key_text not in ("reader", "writer"):
             raise InvalidKey
         return READER if key_text == "reader" else WRITER

@@ -44,8 +44,8 @@ def has_key_form(text: str) -> bool:
 
 
 def digest(key: str) -> str:
-    """Return the stored digest of a key: 64 lower-case hex digits."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    """Return the stored digest of a key: 64 lower-case hex digits. Any text has one."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 def shown_prefix(key: str) -> str:

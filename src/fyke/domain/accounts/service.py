@@ -99,13 +99,13 @@ class Accounts:
 
     # --- authentication --------------------------------------------------------------------
 
-    async def authenticate(self, key_text: str) -> Caller:
+    async def authenticate(self, key_text: str, key_digest: str = "") -> Caller:
         """Return the caller of a key. Raises ``InvalidKey`` (unknown or revoked), ``ExpiredKey``,
-        ``UserMissing``, ``UserDisabled``.
+        ``UserMissing``, ``UserDisabled``. ``key_digest``: the ``digest`` of the key, if known.
         """
         if not has_key_form(key_text):
             raise InvalidKey
-        key_digest = digest(key_text)
+        key_digest = key_digest or digest(key_text)
         cached = self._cache.get(key_digest)
         if cached is not None and self._is_fresh(cached):
             return cached.caller
