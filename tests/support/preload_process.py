@@ -188,7 +188,13 @@ async def role_frozen() -> Any:
         record = RoleRecord(folder / "roles.json")
         with (folder / "log").open("w") as log:
             supervisor = Supervisor(
-                listener.fileno(), log.fileno(), "info", launcher=True, record=record, silence=4
+                listener.fileno(),
+                log.fileno(),
+                "info",
+                launcher=True,
+                servers=2,
+                record=record,
+                silence=4,
             )
             supervisor.start()
             first = await processes(supervisor, {})

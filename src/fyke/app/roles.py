@@ -26,13 +26,14 @@ def run_role(
     settings: Settings,
     listener: socket.socket | None = None,
     supervisor: socket.socket | None = None,
+    name: str = "",
 ) -> None:
     """Run ``role`` in this process until SIGTERM; the server needs a ``listener``. It reports to
-    the ``supervisor``, if there is one.
+    the ``supervisor``, if there is one, as ``name``.
     """
     import uvloop
 
-    uvloop.run(_run(role, settings, listener, supervisor))
+    uvloop.run(_run(role, settings, listener, supervisor, name or role.value))
 
 
 async def _run(
@@ -40,10 +41,11 @@ async def _run(
     settings: Settings,
     listener: socket.socket | None,
     supervisor: socket.socket | None,
+    name: str,
 ) -> None:
     from fyke.app.heartbeat import Heartbeat
 
-    heartbeat = Heartbeat(role.value, supervisor)
+    heartbeat = Heartbeat(name, supervisor)
     async with heartbeat.running():
         await _serve(role, settings, listener, heartbeat)
 

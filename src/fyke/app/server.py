@@ -104,9 +104,9 @@ async def _serve(
 
 @contextlib.asynccontextmanager
 async def _server_timers(runtime: Runtime, share: RateShare) -> AsyncIterator[list[Timer]]:
-    """Register this server at a shared database, whose servers share the rate limits; yield its
-    timer. Without a shared database there is no other server and no timer."""
-    if not runtime.settings.database_url:
+    """Register this server among those of its database, which share the rate limits; yield its
+    timer. A single server on SQLite needs none."""
+    if not runtime.settings.database_url and runtime.settings.servers == 1:
         yield []
         return
     timer = ServerTimer(runtime.storage, runtime.signals, share.counted)

@@ -2,8 +2,9 @@
 
 ``python -m fyke.cli.preload --parent PID --control FD``, started by the supervisor. It runs no
 event loop and no thread, opens no file and reads no setting, because every role would inherit
-them. One request is one packet on the control socket, ``{"task": ...}`` with the standard error
-of the new process and its other descriptors; the answer is ``{"pid"}`` or ``{"error"}``.
+them. One request is one packet on the control socket, ``{"task": ...}`` (of a role also ``"name"``)
+with the standard error of the new process and its other descriptors; the answer is ``{"pid"}`` or
+``{"error"}``.
 
 A forked process becomes a child of the supervisor, not of this one: it is forked twice, and the
 supervisor adopts orphans. So it outlives the preload process, and the supervisor sees its end.
@@ -143,7 +144,7 @@ def _detach(request: ForkRequest, supervisor: int) -> None:
     for descriptor in request.descriptors[1:]:
         os.set_inheritable(descriptor, False)
     arguments = ("up",) if request.task in (PREPARE, FIRST_JOB) else ("serve", "--role")
-    rename_process(["fyke", *arguments, request.task])
+    rename_process(["fyke", *arguments, request.details.get("name", request.task)])
 
 
 def run(request: ForkRequest) -> None:
@@ -162,9 +163,10 @@ def run(request: ForkRequest) -> None:
         from fyke.app.roles import RoleName, run_role
 
         role = RoleName(request.task)
-        configure(role.value, settings.log_level)
+        name = request.details["name"]
+        configure(name, settings.log_level)
         reports, *rest = (socket.socket(fileno=number) for number in request.descriptors[1:])
-        run_role(role, settings, rest[0] if rest else None, reports)
+        run_role(role, settings, rest[0] if rest else None, reports, name)
 
 
 def _prepare(settings: Settings, base: str, supervisor: int) -> None:

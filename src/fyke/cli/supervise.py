@@ -40,6 +40,7 @@ class SupervisorConfig:
     roles_file: str
     drain_seconds: float
     launcher: bool
+    servers: int
     first_job: dict[str, Any]
 
 
@@ -63,6 +64,7 @@ async def supervise(config: SupervisorConfig) -> int:
         config.log_to,
         config.log_level,
         launcher=config.launcher,
+        servers=config.servers,
         record=record,
     )
     stops_after_tour = config.first_job["once"]

@@ -1,7 +1,8 @@
 """The supervisor: starts, restarts, drains and stops the roles of one machine.
 
 It keeps the listening socket, so that during a restart of the server connections wait instead of
-being refused. A role that is silent is killed (``fyke.cli.role_watch``) and restarted as well.
+being refused. Several servers accept from this one socket, so a connection waits for the next that
+is free. A role that is silent is killed (``fyke.cli.role_watch``) and restarted as well.
 """
 
 from __future__ import annotations
@@ -29,9 +30,12 @@ LONE_RUNNER_SILENCE = 12.0
 
 @dataclass(slots=True)
 class SupervisedRole:
-    """The process of a role, and its number of consecutive failures."""
+    """A process of the role ``role``, and its number of consecutive failures. ``name`` is that of
+    the process: ``server``, ``server-2`` and so on.
+    """
 
     name: str
+    role: str
     descriptors: tuple[int, ...] = ()
     process: Child | None = None
     failures: int = 0
@@ -48,12 +52,14 @@ class Supervisor:
         log_level: str,
         *,
         launcher: bool,
+        servers: int = 1,
         record: RoleRecord,
         silence: float = SILENCE,
     ) -> None:
         """Requires a running event loop. ``listener`` and ``log_to`` are the descriptors of the
-        server's socket and of the log of all roles; ``launcher``: whether there is one; ``record``
-        gets the processes of the roles; ``silence``: for how many seconds a role may not report.
+        server's socket and of the log of all roles; ``launcher``: whether there is one;
+        ``servers``: how many processes accept connections; ``record`` gets the processes of the
+        roles; ``silence``: for how many seconds a role may not report.
         """
         self._record = record
         self._log_to = log_to
@@ -63,9 +69,9 @@ class Supervisor:
         self._watch = RoleWatch(self._log, silence=silence, loop_silence=loop_silence)
         self._watching: asyncio.Task[None] | None = None
         self._roles = [
-            SupervisedRole("egress"),
-            SupervisedRole("runner"),
-            SupervisedRole("server", (listener,)),
+            SupervisedRole("egress", "egress"),
+            SupervisedRole("runner", "runner"),
+            *(SupervisedRole(name, "server", (listener,)) for name in _server_names(servers)),
         ]
         self.stopping = False
         self._preload.start()
@@ -91,7 +97,7 @@ class Supervisor:
             try:
                 with self._watch.connection(role.name) as reports:
                     role.process = await self._preload.fork(
-                        role.name, self._log_to, reports, *role.descriptors
+                        role.role, self._log_to, reports, *role.descriptors, name=role.name
                     )
                 self._watch.started(role.name, role.process)
                 self._record.add(role.name, role.process.pid)
@@ -114,15 +120,18 @@ class Supervisor:
         ``stop_now`` is set; then its attempts fail."""
         self.stopping = True
         await self._preload.stop()
-        by_name = {role.name: role for role in self._roles}
-        await self._end_runner(by_name["runner"], seconds, stop_now, say)
+        [runner] = self._processes_of("runner")
+        await self._end_runner(runner, seconds, stop_now, say)
         for name in ("server", "egress"):
-            await self._end(by_name[name])
+            await asyncio.gather(*map(self._end, self._processes_of(name)))
         tasks = [role.restart_task for role in self._roles if role.restart_task]
         tasks += [self._watching] if self._watching else []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _processes_of(self, name: str) -> list[SupervisedRole]:
+        return [role for role in self._roles if role.role == name]
 
     async def _end_runner(
         self,
@@ -158,3 +167,7 @@ class Supervisor:
             self._log.error("role_killed", role=role.name)
             process.kill()
             await process.wait()
+
+
+def _server_names(count: int) -> list[str]:
+    return ["server", *(f"server-{number}" for number in range(2, count + 1))]

@@ -26,6 +26,9 @@ def up(
     home: Annotated[str | None, typer.Option(help="The data folder.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    servers: Annotated[
+        int | None, typer.Option(help="Number of server processes on this address.")
+    ] = None,
     tour: Annotated[
         bool, typer.Option("--tour", help="Run one complete job and show every request.")
     ] = False,
@@ -38,12 +41,12 @@ def up(
 ) -> None:
     """Start server, runner and egress on this machine, and keep them running until Ctrl-C.
 
-    Examples: fyke up; fyke up --port 9000 --home ./data; fyke up --tour --once
+    Examples: fyke up; fyke up --port 9000 --servers 2; fyke up --home ./data --tour --once
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # set by a shell for background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.umask(0o077)  # others can traverse the data folder, but not read its files
-    settings = load_settings(home=home, host=host, port=port)
+    settings = load_settings(home=home, host=host, port=port, servers=servers)
     if os.geteuid() == 0:
         from fyke.cli.root_start import start_as_root
 
@@ -81,6 +84,7 @@ def _supervise(settings: Settings, first_job: dict[str, Any]) -> NoReturn:
         "roles_file": str(settings.run_dir / "roles.json"),
         "drain_seconds": settings.drain_seconds,
         "launcher": settings.launcher,
+        "servers": settings.servers,
         "first_job": first_job,
     }
     environment = _role_environment(settings)
@@ -102,5 +106,6 @@ def _role_environment(settings: Settings) -> dict[str, str]:
         "FYKE_HOME": settings.home,
         "FYKE_HOST": settings.host,
         "FYKE_PORT": settings.port,
+        "FYKE_SERVERS": settings.servers,
     }
     return {**os.environ, **{name: str(value) for name, value in overrides.items()}}

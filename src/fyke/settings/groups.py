@@ -66,6 +66,11 @@ class ServerSettings(BaseModel):
     port: int = Field(default=8100, ge=0, le=65535, examples=["9000"])
     """The port of the server. With 0 the system chooses one, and ``fyke up --json`` prints it."""
 
+    servers: Annotated[int, Unit("processes")] = Field(default=1, ge=1, le=64, examples=["2"])
+    """How many server processes ``fyke up`` starts. They accept connections on the same address and
+    divide the rate limits equally. Each can use one core, and needs about 40 MiB of memory.
+    """
+
     public_url: Url = Field(default="", examples=["https://fyke.example.com"])
     """The URL at which clients reach this server. Links in answers (downloads, full logs) start
     with it, and its host name is accepted in the ``Host`` header. When it is empty, links repeat
@@ -105,7 +110,8 @@ class ServerSettings(BaseModel):
     """The limit of each key without its own limit, and of each address for requests without a key.
     All keys of an account together may send five times as much, not counting keys to which the
     operator has granted more. Bursts may be twice as large. A JSON body counts as one more request
-    for each 64 KiB. 0 is no limit. Servers that share a database divide the limit equally.
+    for each 64 KiB. 0 is no limit. Servers that share a database divide the limit equally, as do
+    the ``servers`` of one machine.
     """
 
     download_seconds: Annotated[int, SECONDS] = Field(default=900, ge=1, examples=["3600"])

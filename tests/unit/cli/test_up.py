@@ -34,5 +34,6 @@ def test_the_roles_get_the_settings_in_flags(
     monkeypatch.setenv("FYKE_LOG_LEVEL", "debug")
     environment = up._role_environment(settings)
     assert environment["FYKE_PORT"] == "8100"
+    assert environment["FYKE_SERVERS"] == "1"
     assert environment["FYKE_HOME"] == str(settings.home)
     assert environment["FYKE_LOG_LEVEL"] == "debug"
