@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,30 @@ def test_what_one_server_changes_the_other_shows(two: Booted) -> None:
     assert two.raw(f"/api/fyke/runs/{run}", method="DELETE").status_code == 200
     codes = [two.raw("/api/v1/run/detail", {"run_slug": run}).status_code for _ in range(REQUESTS)]
     assert codes == [404] * REQUESTS
+
+
+def test_a_schedule_fires_once_although_both_servers_check_it(two: Booted) -> None:
+    worker = two.push(zoo("upserts"), "scheduled-of-two")
+    tasks = []
+    for number in range(6):
+        task = {"worker_id": worker, "title": f"due {number}", "input": {}}
+        tasks.append(two.call("/api/v2/worker-tasks", task)["slug"])
+        every = {"kind": "interval", "every": 3600}
+        two.call(f"/api/fyke/tasks/{tasks[-1]}/schedule", every, method="PUT")
+    marks = ", ".join("?" * len(tasks))
+    due = f"UPDATE schedules SET next_at = ? WHERE task_id IN ({marks})"
+    two.change_state(due, int(time.time()) * 1000, *tasks)
+    # the servers look again at what is due when a schedule is changed
+    signal_task = {"worker_id": worker, "title": "signal", "input": {}}
+    other = two.call("/api/v2/worker-tasks", signal_task)["slug"]
+    two.call(f"/api/fyke/tasks/{other}/schedule", {"kind": "daily", "time": "00:00"}, method="PUT")
+    for task in tasks:
+        path = f"/api/fyke/tasks/{task}/schedule/fires"
+        two.wait_for(lambda: two.read(path)["list"], "the schedule to fire")  # noqa: B023
+    for task in tasks:
+        [fire] = two.read(f"/api/fyke/tasks/{task}/schedule/fires")["list"]
+        assert two.read(f"/api/v2/worker-tasks/{task}")["run_times"] == 1
+        assert two.ended(fire["run_slug"])["status"] == 3
 
 
 def test_health_names_every_server(two: Booted) -> None:
