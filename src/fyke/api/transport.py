@@ -18,7 +18,7 @@ from fyke.api.auth import RATE_FIELDS
 from fyke.api.errors import ERROR_HEADER, REASON_HEADER, REQUEST_ID, Refusal, table_for
 from fyke.api.network import Network, header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
-from fyke.kit.ids import new_ulid
+from fyke.kit.ids import new_unordered_ulid
 
 log = structlog.get_logger("fyke.api")
 
@@ -118,7 +118,7 @@ def added_headers(headers: Headers, hsts: Headers, *, page: bool = False) -> Hea
 def request_id_for(scope: Scope) -> str:
     """The id of a request: the client's own if it is safe to log, else a new one."""
     proposed = header(scope, b"x-request-id")
-    return proposed if proposed and _CLIENT_REQUEST_ID.fullmatch(proposed) else new_ulid()
+    return proposed if proposed and _CLIENT_REQUEST_ID.fullmatch(proposed) else new_unordered_ulid()
 
 
 def log_request(scope: Scope, status: int, started: float, request_id: str) -> dict[str, object]:

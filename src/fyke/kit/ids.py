@@ -5,10 +5,12 @@ Knowing a ULID grants nothing: a caller still needs a credential.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+import time
 
-from ulid import ULID
+from ulid import ULID, base32
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -17,6 +19,11 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 def new_ulid() -> str:
     """Return a new 26-character ULID: 48 bits of time, 80 random bits."""
     return str(ULID())
+
+
+def new_unordered_ulid() -> str:
+    """Like ``new_ulid`` at half of its cost, but those of one millisecond are in no order."""
+    return base32.encode((time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(10))
 
 
 def is_ulid(text: str) -> bool:
