@@ -1,9 +1,9 @@
 """The eight formats of an export, and one function that writes them all.
 
-The six text formats are written block by block. The two workbook formats are written to a temporary
-file first and sent from there, because a workbook is a ZIP archive. In both cases the memory needed
-does not depend on the number of rows, except for XLS (see ``books``). Rendering happens in a
-thread, so that a large export does not delay other requests.
+All but one are written block by block. XLS is written to a temporary file first and sent from
+there, because its beginning names what follows. The memory needed does not depend on the number of
+rows, except for XLS (see ``xls``). Rendering happens in a thread, so that a large export does not
+delay other requests.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Protocol
 from uuid import uuid4
 
-from fyke.domain.results.export.books import Book, XlsBook, XlsxBook
 from fyke.domain.results.export.delimited import CsvWriter
 from fyke.domain.results.export.lines import JsonLinesWriter, JsonWriter
 from fyke.domain.results.export.markup import HtmlWriter, XmlWriter
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.rss import RssWriter
+from fyke.domain.results.export.xls import XlsBook
+from fyke.domain.results.export.xlsx import XlsxWriter
 from fyke.errors import InvalidRequest, Unavailable
 from fyke.model.formats import FormatName
 from fyke.model.results import Header, RowBlock
@@ -77,6 +77,7 @@ Columns = list[Header] | None
 _TABLES: dict[str, Callable[[list[Header], ExportMeta], RowWriter]] = {
     "csv": CsvWriter,
     "html": HtmlWriter,
+    "xlsx": XlsxWriter,
 }
 _OBJECTS: dict[str, Callable[[Columns, ExportMeta], RowWriter]] = {
     "json": JsonWriter,
@@ -84,7 +85,6 @@ _OBJECTS: dict[str, Callable[[Columns, ExportMeta], RowWriter]] = {
     "xml": XmlWriter,
     "rss": RssWriter,
 }
-_BOOKS: dict[str, type[XlsxBook] | type[XlsBook]] = {"xlsx": XlsxBook, "xls": XlsBook}
 
 
 def parse_format(name: str | None) -> ExportFormat:
@@ -130,10 +130,9 @@ async def write(
     for the temporary file of a workbook. Raises ``Unavailable`` before the first chunk when there
     is no space for that file.
     """
-    if format.name in _BOOKS:
+    if format.name == "xls":
         # closed explicitly, so that the temporary file is removed when the client disconnects
-        open_book = partial(_BOOKS[format.name], columns=columns or [], at=meta.at)
-        async with aclosing(_write_book(open_book, blocks, scratch)) as chunks:
+        async with aclosing(_write_book(columns or [], blocks, scratch)) as chunks:
             async for chunk in chunks:
                 yield chunk
         return
@@ -143,12 +142,13 @@ async def write(
         writer = _OBJECTS[format.name](columns, meta)
     yield writer.head()
     async for block in blocks:
-        yield await asyncio.to_thread(writer.page, block)
+        if piece := await asyncio.to_thread(writer.page, block):
+            yield piece
     yield writer.tail()
 
 
 async def _write_book(
-    open_book: Callable[[Path], Book],
+    columns: list[Header],
     blocks: AsyncIterator[RowBlock],
     scratch: Path | None,
 ) -> AsyncGenerator[bytes, None]:
@@ -158,11 +158,11 @@ async def _write_book(
                 TemporaryDirectory(prefix=PREFIX, dir=scratch, ignore_cleanup_errors=True)
             )
             path = Path(folder) / "book"
-            await _fill(open_book, path, blocks)
+            await _fill(columns, path, blocks)
         except OSError as error:
             raise Unavailable(
                 f"The workbook could not be written: {error.strerror or error}. Free space on the "
-                "disk of the server, or choose a text format such as csv, which needs none"
+                "disk of the server, or choose a format such as csv or xlsx, which needs none"
             ) from error
         with await asyncio.to_thread(_open, path) as file:
             while chunk := await asyncio.to_thread(file.read, _BLOCK):
@@ -170,11 +170,11 @@ async def _write_book(
 
 
 async def _fill(
-    open_book: Callable[[Path], Book],
+    columns: list[Header],
     path: Path,
     blocks: AsyncIterator[RowBlock],
 ) -> None:
-    book = await asyncio.to_thread(open_book, path)
+    book = await asyncio.to_thread(XlsBook, path, columns)
     async for block in blocks:
         await asyncio.to_thread(book.add, block)
     await asyncio.to_thread(book.save)

@@ -16,15 +16,12 @@ from pathlib import Path
 
 from fyke import __version__
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.results.export.books import (
-    CELL_CHARACTERS,
-    XLS_MAX_BYTES,
-    XLS_ROWS,
-    XLSX_ROWS,
-)
+from fyke.domain.results.export.cells import CELL_CHARACTERS
 from fyke.domain.results.export.columns import check_number, choose_columns
 from fyke.domain.results.export.formats import ExportFormat, parse_format, write
 from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.export.xls import XLS_MAX_BYTES, XLS_ROWS
+from fyke.domain.results.export.xlsx import XLSX_ROWS
 from fyke.domain.results.query.model import PLAIN, Query
 from fyke.domain.results.service import RunResults, RunRows
 from fyke.errors import InvalidRequest
@@ -67,7 +64,7 @@ class ExportJob:
 
 
 class Exports:
-    """Writes the results of runs as files. ``scratch`` is the folder for temporary workbooks."""
+    """Writes the results of runs as files. ``scratch`` is the folder for temporary files."""
 
     def __init__(
         self, storage: Storage, results: RunResults, clock: Clock, scratch: Path | None = None
