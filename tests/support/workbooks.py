@@ -66,16 +66,22 @@ def _xlsx_value(cell: ElementTree.Element) -> Cell:
 
 def read_xls(data: bytes) -> dict[str, Sheet]:
     """Return the sheets by name; cells by (row, column) from zero."""
-    stream = _workbook_stream(data)
+    stream = workbook_stream(data)
     names: list[str] = []
     texts: list[str] = []
     sheets: list[Sheet] = []
-    for kind, body in _records(stream):
+    places: list[int] = []
+    shared: list[bytes] = []
+    for at, kind, body in _records(stream):
         if kind == 0x0085:  # BOUNDSHEET
             names.append(_short_text(body[6:]))
-        elif kind == 0x00FC:  # SST
-            texts = _shared_texts(body)
+            places.append(struct.unpack_from("<I", body)[0])
+        elif kind in (0x00FC, 0x003C):  # SST, CONTINUE
+            assert not sheets
+            shared.append(body)
         elif kind == 0x0809 and struct.unpack_from("<H", body, 2)[0] == 0x0010:  # BOF of a sheet
+            texts = _shared_texts(shared)
+            assert at == places[len(sheets)]
             sheets.append({})
         elif sheets:
             _read_cell(kind, body, sheets[-1], texts)
@@ -83,14 +89,18 @@ def read_xls(data: bytes) -> dict[str, Sheet]:
     return dict(zip(names, sheets, strict=True))
 
 
-def _workbook_stream(data: bytes) -> bytes:
+def workbook_stream(data: bytes) -> bytes:
     assert data[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "no compound file"
-    tables = struct.unpack_from("<109i", data, 76)
-    assert struct.unpack_from("<I", data, 72)[0] == 0, "too large for this reader"
+    tables = list(struct.unpack_from("<109i", data, 76))
+    sector, count = struct.unpack_from("<iI", data, 68)
+    for _ in range(count):
+        *named, sector = struct.unpack_from("<128i", data, 512 * (sector + 1))
+        tables += named
+    assert sector == -2
     chain: list[int] = []
-    for sector in tables:
-        if sector >= 0:
-            chain += struct.unpack_from("<128i", data, 512 * (sector + 1))
+    for number in tables:
+        if number >= 0:
+            chain += struct.unpack_from("<128i", data, 512 * (number + 1))
     directory = _stream(data, chain, struct.unpack_from("<i", data, 48)[0])
     for at in range(0, len(directory), 128):
         length = struct.unpack_from("<H", directory, at + 64)[0]
@@ -113,10 +123,10 @@ def _records(stream: bytes):
     at = 0
     while at + 4 <= len(stream):
         kind, length = struct.unpack_from("<HH", stream, at)
-        assert kind != 0x003C, "a continued record is too large for this reader"
+        assert length <= 8224
         if kind == 0 and length == 0:
             return
-        yield kind, stream[at + 4 : at + 4 + length]
+        yield at, kind, stream[at + 4 : at + 4 + length]
         at += 4 + length
 
 
@@ -125,13 +135,27 @@ def _short_text(body: bytes) -> str:
     return body[2 : 2 + length * (1 + wide)].decode("utf-16-le" if wide else "latin-1")
 
 
-def _shared_texts(body: bytes) -> list[str]:
-    texts, at = [], 8
-    for _ in range(struct.unpack_from("<I", body, 4)[0]):
-        length, wide = struct.unpack_from("<HB", body, at)
-        end = at + 3 + length * (1 + (wide & 1))
-        texts.append(body[at + 3 : end].decode("utf-16-le" if wide & 1 else "latin-1"))
-        at = end
+def _shared_texts(records: list[bytes]) -> list[str]:
+    """The texts of a record and its continuations."""
+    texts: list[str] = []
+    total, count = struct.unpack_from("<II", records[0])
+    assert total == count
+    index, at = 0, 8
+    for _ in range(count):
+        if at == len(records[index]):
+            index, at = index + 1, 0
+        length, wide = struct.unpack_from("<HB", records[index], at)
+        at, text = at + 3, ""
+        while True:
+            part = records[index][at : at + (length << wide)]
+            assert not wide or len(part) % 2 == 0, "a divided character"
+            text += part.decode("utf-16-le" if wide else "latin-1", "surrogatepass")
+            at, length = at + len(part), length - (len(part) >> wide)
+            if not length:
+                break
+            index, at, wide = index + 1, 1, records[index + 1][0]
+        texts.append(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le"))
+    assert (index, at) == (len(records) - 1, len(records[-1]))
     return texts
 
 

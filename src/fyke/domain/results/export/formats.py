@@ -2,8 +2,7 @@
 
 All but one are written block by block. XLS is written to a temporary file first and sent from
 there, because its beginning names what follows. The memory needed does not depend on the number of
-rows, except for XLS (see ``xls``). Rendering happens in a thread, so that a large export does not
-delay other requests.
+rows. Rendering happens in a thread, so that a large export does not delay other requests.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -174,10 +173,10 @@ async def _fill(
     path: Path,
     blocks: AsyncIterator[RowBlock],
 ) -> None:
-    book = await asyncio.to_thread(XlsBook, path, columns)
-    async for block in blocks:
-        await asyncio.to_thread(book.add, block)
-    await asyncio.to_thread(book.save)
+    with closing(await asyncio.to_thread(XlsBook, path, columns)) as book:
+        async for block in blocks:
+            await asyncio.to_thread(book.add, block)
+        await asyncio.to_thread(book.save)
 
 
 def _open(path: Path) -> BinaryIO:

@@ -72,7 +72,7 @@ async def peak_of(name: str, count: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "html", "xml", "rss", "xlsx"])
+@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "html", "xml", "rss", "xlsx", "xls"])
 async def test_memory_does_not_grow_with_the_rows(name: str):
     await peak_of(name, 1000)
     small, large = await peak_of(name, 1_000), await peak_of(name, 6_000)  # 4 MB of text
@@ -80,7 +80,7 @@ async def test_memory_does_not_grow_with_the_rows(name: str):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "html", "xml", "rss", "xlsx"])
+@pytest.mark.parametrize("name", ["csv", "json", "jsonl", "html", "xml", "rss", "xlsx", "xls"])
 async def test_memory_does_not_grow_with_a_hundred_thousand_rows(name: str):
     await peak_of(name, 1000)
     small, large = await peak_of(name, 5_000), await peak_of(name, 100_000)

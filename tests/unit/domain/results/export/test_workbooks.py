@@ -4,6 +4,7 @@ import io
 import re
 import struct
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.forms.workbook import read_workbook
-from fyke.domain.results.export import xls, xlsx
+from fyke.domain.results.export import compound, xls, xlsx
 from fyke.domain.results.export.cells import CUT_MARK, cell_number, cell_text
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.values import Nested, Number
 from fyke.model.results import Header, RowBlock
 from support.examples import examples
 from support.exports import RUN, block_of, exported, headers, rows_of
-from support.workbooks import read_xls, read_xlsx, xlsx_parts
+from support.workbooks import read_xls, read_xlsx, workbook_stream, xlsx_parts
 
 pytestmark = pytest.mark.anyio
 
@@ -99,10 +100,35 @@ async def test_xlsx_contains_control_characters_and_no_links():
 
 
 @pytest.mark.parametrize("length", [32_766, 32_767, 32_768, 100_000])
-async def test_xlsx_cells_are_cut_and_marked(length: int):
-    text = (await sheet_of("xlsx", {"t": "x" * length}))[1, 0]
+async def test_cells_are_cut_and_marked(kind: str, length: int):
+    text = (await sheet_of(kind, {"t": "x" * length}))[1, 0]
     assert len(text) == min(length, 32_767)
     assert text.endswith(CUT_MARK) == (length > 32_767)
+
+
+async def test_xls_texts_of_every_length_are_continued_in_other_records(monkeypatch):
+    monkeypatch.setattr(xls, "_REMEMBERED_TEXTS", 3)
+    texts = [c * n for n in (*range(4100, 4120), *range(8200, 8240), 30_000) for c in "xü✓"]
+    texts += ["a", "b", "c", "d", "a", "b", "😀" * 5000]
+    sheet = await sheet_of("xls", *[{"t": text} for text in texts])
+    assert [sheet[row, 0] for row in range(1, len(texts) + 1)] == texts
+
+
+async def test_an_xls_stores_a_repeated_text_once():
+    data = await exported("xls", rows_of(*[{"t": f"text {n % 3}"} for n in range(500)]))
+    assert data.count(b"text 1") == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 7_000_000, 7_100_000, 17_000_000])
+def test_a_compound_file_contains_its_stream(size: int, tmp_path):
+    content = bytes(range(251)) * (size // 251 + 1)
+    with (tmp_path / "file").open("w+b") as file:
+        compound.begin(file)
+        file.write(content[:size])
+        compound.finish(file)
+    stream = workbook_stream((tmp_path / "file").read_bytes())
+    assert stream[:size] == content[:size]
+    assert not any(stream[size:]) and len(stream) - size <= 4096
 
 
 def test_cells_are_cut_by_utf16_units_without_halving_a_character():
@@ -123,10 +149,10 @@ def written(kind: str, columns: list[Header], blocks: list[RowBlock], folder: Pa
     if kind == "xlsx":
         writer = xlsx.XlsxWriter(columns, META, **options)
         return b"".join([writer.head(), *map(writer.page, blocks), writer.tail()])
-    book = xls.XlsBook(folder / "book", columns, **options)
-    for block in blocks:
-        book.add(block)
-    book.save()
+    with closing(xls.XlsBook(folder / "book", columns, **options)) as book:
+        for block in blocks:
+            book.add(block)
+        book.save()
     return (folder / "book").read_bytes()
 
 
