@@ -118,7 +118,7 @@ async def test_the_terminal_call_waits_for_the_running_one_of_its_run(state: Sta
     await add_deliveries(state, ended, started)
     assert [delivery.id for delivery in await claim_deliveries(state, 10)] == [started.id]
     assert await claim_deliveries(state, 9000) == []
-    assert await state.read(lambda tx: tx.outbox.has_terminal(run))
+    assert await state.read(lambda tx: tx.outbox.has_call(run, DeliveryKind.TERMINAL))
     assert (await state.write(lambda tx: tx.outbox.lock_running(run))).id == started.id
     delivered = replace(started, state=DeliveryState.DELIVERED)
     await state.write(lambda tx: tx.outbox.save(delivered))

@@ -148,8 +148,11 @@ async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> Non
     locked = await state.write(lambda tx: tx.outbox.lock_running(run, "e1"))
     assert locked is not None and locked.id == started.id
     for endpoint, expected in (("e1", True), ("e2", True), ("", True), ("e3", False)):
-        has_terminal = await state.read(lambda tx, e=endpoint: tx.outbox.has_terminal(run, e))
+        has_terminal = await state.read(lambda tx, e=endpoint: tx.outbox.has_call(run, terminal, e))
         assert has_terminal is expected
+    for endpoint, expected in (("e1", True), ("e2", False), ("", False)):
+        has_running = await state.read(lambda tx, e=endpoint: tx.outbox.has_call(run, running, e))
+        assert has_running is expected
     assert await state.write(lambda tx: tx.outbox.lock_running(run, "e2")) is None
 
 

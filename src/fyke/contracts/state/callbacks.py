@@ -11,6 +11,7 @@ from fyke.model.callback import (
     Delivery,
     DeliveryAttempt,
     DeliveryFilter,
+    DeliveryKind,
     HostStatus,
     Receiver,
 )
@@ -47,8 +48,8 @@ class OutboxStore(Protocol):
         """The pending running call of a run to an endpoint, or to its callback URL, locked."""
         ...
 
-    def has_terminal(self, run_id: str, endpoint_id: str = "") -> bool:
-        """Whether the run has a terminal call to the endpoint or callback URL, in any state."""
+    def has_call(self, run_id: str, kind: DeliveryKind, endpoint_id: str = "") -> bool:
+        """Whether the run has such a call to the endpoint or callback URL, in any state."""
         ...
 
     def save(self, delivery: Delivery) -> None:

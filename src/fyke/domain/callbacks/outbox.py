@@ -26,8 +26,12 @@ SUPERSEDED = "the run has ended"
 
 
 def enqueue_running(tx: Transaction, run: Run) -> None:
-    """Write the running callback of ``run``, if it was started on v2 with a callback URL."""
-    if run.callback_url and run.origin is Origin.API_V2:
+    """Write the running callback of ``run``, if it was started on v2 with a callback URL. A run
+    whose first start did not take place has one already.
+    """
+    if not run.callback_url or run.origin is not Origin.API_V2:
+        return
+    if not tx.outbox.has_call(run.id, DeliveryKind.RUNNING):
         _enqueue(tx, run, DeliveryKind.RUNNING)
 
 

@@ -98,7 +98,8 @@ def _next_state(
     if accepted:
         return replace(delivery, state=DeliveryState.DELIVERED, ended_at=tx.now)
     running = delivery.kind is DeliveryKind.RUNNING
-    if running and tx.outbox.has_terminal(delivery.run_id, delivery.endpoint_id):
+    terminal = DeliveryKind.TERMINAL
+    if running and tx.outbox.has_call(delivery.run_id, terminal, delivery.endpoint_id):
         return superseded(delivery, tx.now)
     failed = replace(delivery, state=DeliveryState.FAILED, ended_at=tx.now)
     if receiver.disabled_at:

@@ -135,7 +135,8 @@ def _check_replay(tx: Transaction, delivery: Delivery, url: str) -> None:
     if delivery.claimed_until > tx.now and delivery.state is DeliveryState.PENDING:
         raise Refused("The callback is being sent at this moment; try again in a few seconds")
     running = delivery.kind is DeliveryKind.RUNNING
-    if running and tx.outbox.has_terminal(delivery.run_id, delivery.endpoint_id):
+    terminal = DeliveryKind.TERMINAL
+    if running and tx.outbox.has_call(delivery.run_id, terminal, delivery.endpoint_id):
         raise Refused(
             "This callback says that the run is running, and the run has ended; "
             "replay the callback about the end"

@@ -16,7 +16,7 @@ from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
 from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
-from fyke.domain.runs.lifecycle import AttemptStarted, LimitReached, SubtaskEnded
+from fyke.domain.runs.lifecycle import AttemptReturned, AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, returned_in_a_row
 from fyke.domain.runs.sampling import add_last_sample, add_sample
@@ -31,7 +31,6 @@ from fyke.model.run import (
     End,
     Outcome,
     Run,
-    RunEvent,
     RunState,
     Subtask,
 )
@@ -243,8 +242,8 @@ class Attempts:
                 tx.runs.end_subtask(run.id, ordinal, following.end)
                 return GivenBack(self._after_subtask(tx, run, actor))
             tx.runs.return_subtask(run.id, ordinal, tx.now + following.pause_ms)
-            tx.runs.add_event(_returned_event(tx, run, returned, actor))
-            return GivenBack(run, following.pause_ms)
+            event = _returned_event(tx, run, returned)
+            return GivenBack(apply(tx, self._rules, run, event, actor), following.pause_ms)
 
         return await self._storage.write(work)
 
@@ -393,18 +392,10 @@ def _next_try(tx: Transaction, run: Run, returned: Attempt, fault: Reason) -> _N
     return _NextTry(times, None, pause_ms(times))
 
 
-def _returned_event(tx: Transaction, run: Run, attempt: Attempt, actor: str) -> RunEvent:
-    state = run.state.value
-    return RunEvent(
-        run_id=run.id,
-        at=tx.now,
-        kind="AttemptReturned",
-        before=state,
-        after=state,
-        actor=actor,
-        detail=attempt.err_msg,
-        reason=attempt.reason,
-    )
+def _returned_event(tx: Transaction, run: Run, attempt: Attempt) -> AttemptReturned:
+    attempts = tx.runs.attempts(run.id) if run.state is RunState.RUNNING else []
+    started = sum(1 for other in attempts if other.started_at)
+    return AttemptReturned(started, End(Outcome.RETURNED, attempt.err_msg, attempt.reason))
 
 
 def _limit_event(tx: Transaction, run: Run, end: End) -> LimitReached:

@@ -20,8 +20,9 @@ ending,
 aborted
 succeeded, AbortRequested    refused
 failed
+other      AttemptReturned   no change: the subtask waits again (``returns.py``)
 terminal   anything else     no change: the first end counts
-any        AttemptReturned   no change: the subtask waits again (``returns.py``)
+running    AttemptReturned   no started attempts: ready; else running
 ========== ================= =====================================================
 
 ``transitions.py`` executes the instructions.
@@ -41,6 +42,16 @@ from fyke.reasons import Reason, ReasonCode
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
     """A Worker's process of this run was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptReturned:
+    """An attempt was returned to the queue before its Worker's first instruction, because of
+    ``fault``. ``started_attempts`` of the run have started, whether or not they have ended.
+    """
+
+    started_attempts: int
+    fault: End
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +80,14 @@ class LimitReached:
     end: End
 
 
-Event = AttemptStarted | SubtaskEnded | AbortRequested | LimitReached
+Event = AttemptStarted | AttemptReturned | SubtaskEnded | AbortRequested | LimitReached
 
 
 class Instruction(Enum):
     """A task for ``transitions.py``, in the same transaction as the change of state."""
 
     MARK_STARTED = auto()
+    MARK_WAITING = auto()  # the recorded start did not take place
     END_WAITING = auto()  # end subtasks that have not started
     STOP_ATTEMPTS = auto()  # notify runners, so that they stop running attempts
     FINISH = auto()  # settle the reserved amount, count the rows, write the callback
@@ -98,6 +110,8 @@ def advance(state: RunState, event: Event) -> Transition:
     match event:
         case AttemptStarted():
             return _started() if state is RunState.READY else Transition(state)
+        case AttemptReturned():
+            return _returned(state, event)
         case SubtaskEnded():
             return _subtask_ended(state, event)
         case AbortRequested():
@@ -108,6 +122,12 @@ def advance(state: RunState, event: Event) -> Transition:
 
 def _started() -> Transition:
     return Transition(RunState.RUNNING, instructions=(Instruction.MARK_STARTED,))
+
+
+def _returned(state: RunState, event: AttemptReturned) -> Transition:
+    if state is not RunState.RUNNING or event.started_attempts:
+        return Transition(state)
+    return Transition(RunState.READY, instructions=(Instruction.MARK_WAITING,))
 
 
 # The state after the last subtask of a run that is being stopped.

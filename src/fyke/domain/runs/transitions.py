@@ -16,7 +16,14 @@ from fyke.domain.billing.days import add_run_usage
 from fyke.domain.billing.pricing import charge, receipt, rounded_down
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
-from fyke.domain.runs.lifecycle import AbortRequested, Event, Instruction, Transition, advance
+from fyke.domain.runs.lifecycle import (
+    AbortRequested,
+    AttemptReturned,
+    Event,
+    Instruction,
+    Transition,
+    advance,
+)
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.webhooks.outbox import queue_run_event
 from fyke.domain.workers.facts import verdict
@@ -42,10 +49,20 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
     """
     step = advance(run.state, event)
     if step == Transition(run.state):
+        if isinstance(event, AttemptReturned):
+            _record(tx, run, event, step, actor)
         return run
     changed = _changed_run(tx, rules, run, step)
     if not tx.runs.move(changed, run.state):
         return None
+    _record(tx, run, event, step, actor)
+    _execute(tx, rules, changed, step)
+    return changed
+
+
+def _record(tx: Transaction, run: Run, event: Event, step: Transition, actor: str) -> None:
+    """Add the event to the history of the run."""
+    end = event.fault if isinstance(event, AttemptReturned) else step.end
     tx.runs.add_event(
         RunEvent(
             run_id=run.id,
@@ -54,12 +71,10 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
             before=run.state.value,
             after=step.state.value,
             actor=actor,
-            detail=step.end.message if step.end else "",
-            reason=step.end.reason if step.end else None,
+            detail=end.message if end else "",
+            reason=end.reason if end else None,
         )
     )
-    _execute(tx, rules, changed, step)
-    return changed
 
 
 def abort_run(tx: Transaction, rules: Rules, run_id: str, actor: str) -> tuple[Run, Run] | None:
@@ -85,6 +100,8 @@ def _changed_run(tx: Transaction, rules: Rules, run: Run, step: Transition) -> R
         changed = replace(changed, outcome=end.outcome, err_msg=end.message, reason=end.reason)
     if Instruction.MARK_STARTED in step.instructions:
         changed = replace(changed, started_at=tx.now)
+    if Instruction.MARK_WAITING in step.instructions:
+        changed = replace(changed, started_at=0)
     if Instruction.FINISH in step.instructions:
         changed = _with_totals(tx, rules, replace(changed, finished_at=tx.now))
     return changed
@@ -146,6 +163,8 @@ def _execute(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:
             if rules.running_callbacks:
                 enqueue_running(tx, run)
             queue_run_event(tx, run)
+            tx.notify(run_topic(run.id))
+        elif instruction is Instruction.MARK_WAITING:
             tx.notify(run_topic(run.id))
         elif instruction is Instruction.FINISH:
             settle(tx, rules.prices, run)

@@ -13,7 +13,9 @@ from fyke.model.webhook import Endpoint
 
 
 def queue_run_event(tx: Transaction, run: Run) -> None:
-    """Queue the message that ``run`` has started or ended, for every subscribed endpoint."""
+    """Queue the message that ``run`` has started or ended, for every subscribed endpoint. That it
+    has started is queued once, even if its first start did not take place.
+    """
     event = event_of(run)
     endpoints = tx.webhooks.listening(run.account_id, event)
     if not endpoints:
@@ -23,6 +25,8 @@ def queue_run_event(tx: Transaction, run: Run) -> None:
     for endpoint in endpoints:
         if kind is DeliveryKind.TERMINAL:
             give_up_running(tx, run.id, endpoint.id)
+        elif tx.outbox.has_call(run.id, kind, endpoint.id):
+            continue
         send(tx, [endpoint], run.id, kind, event, body)
 
 

@@ -13,8 +13,9 @@ from fyke.domain.runs.returns import TRIES
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.billing import Prices
+from fyke.model.callback import DeliveryKind
 from fyke.model.log import LogType
-from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, Subtask
+from fyke.model.run import SUCCESS, End, Origin, Outcome, Run, RunLimits, RunState, Subtask
 from fyke.model.runner import AttemptUsage, Lease, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.storage.sql.state.runs.store import SqlRuns
@@ -334,6 +335,42 @@ async def test_a_returned_attempt_ends_nothing_and_its_subtask_is_leased_again(
     events = await setup.stores.read(lambda tx: tx.runs.events(run.id))
     [returned] = [event for event in events if event.kind == "AttemptReturned"]
     assert returned.detail == "The Worker could not be started: the egress process does not answer"
+
+
+async def test_a_run_whose_recorded_start_did_not_take_place_is_ready_again(setup: Setup) -> None:
+    url = {"origin": Origin.API_V2, "callback_url": "https://example.com/hook"}
+    run, [one] = await setup.start(**url)
+    assert (await setup.stores.stored(run)).state is RunState.RUNNING
+    found = await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    waiting = await setup.stores.stored(run)
+    assert found == GivenBack(waiting, 1000)
+    assert (waiting.state, waiting.started_at) == (RunState.READY, 0)
+    setup.stores.clock.advance(5)
+    [again] = await setup.stores.lease()
+    await setup.attempts.started(again.attempt)
+    ended = await setup.end(again, End(Outcome.SUCCEEDED), busy_ms=0)
+    assert ended is not None and (ended.state, ended.duration_ms()) == (RunState.SUCCEEDED, 0)
+    history = await setup.stores.read(lambda tx: tx.runs.events(run.id))
+    assert [(event.kind, event.after) for event in history[-4:]] == [
+        ("AttemptStarted", "running"),
+        ("AttemptReturned", "ready"),
+        ("AttemptStarted", "running"),
+        ("SubtaskEnded", "succeeded"),
+    ]
+    assert history[-3].reason is not None and history[-3].reason.code is ReasonCode.NOT_STARTED
+    calls = await setup.stores.read(lambda tx: tx.outbox.of_run(run.id))
+    assert [call.kind for call in calls] == [DeliveryKind.RUNNING, DeliveryKind.TERMINAL]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_run_with_another_started_attempt_stays_running(setup: Setup, ends: bool) -> None:
+    run, [one, other] = await setup.start(2)
+    before = await setup.stores.stored(run)
+    if ends:
+        await setup.end(other, End(Outcome.SUCCEEDED))
+    await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    after = await setup.stores.stored(run)
+    assert (after.state, after.started_at) == (RunState.RUNNING, before.started_at)
 
 
 async def test_the_same_fault_ends_the_subtask_when_it_occurs_too_often(setup: Setup) -> None:

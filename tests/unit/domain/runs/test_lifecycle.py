@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.domain.runs.lifecycle import (
     AbortRequested,
+    AttemptReturned,
     AttemptStarted,
     Event,
     Instruction,
@@ -25,11 +28,17 @@ GOOD = SubtaskEnded(0, 1, SUCCESS)
 BAD = SubtaskEnded(0, 0, end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=3)))
 MORE = SubtaskEnded(2, 1, SUCCESS)
 CAP = LimitReached(1, end_of(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5)))
+BACK = AttemptReturned(0, End(Outcome.RETURNED, "away"))
 
 ROWS = [
     (RunState.READY, AttemptStarted(), RunState.RUNNING, None),
     (RunState.READY, MORE, RunState.READY, None),
     (RunState.READY, BAD, RunState.FAILED, Outcome.EXIT_CODE),
+    (RunState.RUNNING, BACK, RunState.READY, None),
+    (RunState.RUNNING, replace(BACK, started_attempts=1), RunState.RUNNING, None),
+    (RunState.READY, BACK, RunState.READY, None),
+    (RunState.ABORTING, BACK, RunState.ABORTING, None),
+    (RunState.FAILED, BACK, RunState.FAILED, None),
     (RunState.RUNNING, MORE, RunState.RUNNING, None),
     (RunState.RUNNING, GOOD, RunState.SUCCEEDED, Outcome.SUCCEEDED),
     (RunState.RUNNING, BAD, RunState.FAILED, Outcome.EXIT_CODE),
@@ -75,6 +84,7 @@ def test_an_abort_ends_waiting_subtasks_and_stops_running_ones() -> None:
 
 EVENTS = st.one_of(
     st.just(AttemptStarted()),
+    st.builds(AttemptReturned, st.integers(0, 2), st.just(End(Outcome.RETURNED, "m"))),
     st.builds(
         SubtaskEnded,
         st.integers(0, 3),

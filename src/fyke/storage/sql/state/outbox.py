@@ -101,11 +101,11 @@ class SqlOutbox(Claims):
         )
         return one(self._db.execute(query.with_for_update()), Delivery)
 
-    def has_terminal(self, run_id: str, endpoint_id: str = "") -> bool:
+    def has_call(self, run_id: str, kind: DeliveryKind, endpoint_id: str = "") -> bool:
         query = select(deliveries.c.id).where(
             deliveries.c.run_id == run_id,
             deliveries.c.endpoint_id == endpoint_id,
-            deliveries.c.kind == DeliveryKind.TERMINAL.value,
+            deliveries.c.kind == kind.value,
         )
         return self._db.execute(query.limit(1)).first() is not None
 
