@@ -47,6 +47,7 @@ from fyke.api.hot.reads import hot_reads
 from fyke.api.network import Network, header
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.serving import Operation, mount, operations_of
+from fyke.api.sync import SyncAnswers
 from fyke.api.transport import Transport, hsts_header
 from fyke.api.v1 import account, catalog, results, runs, starts
 from fyke.api.v2 import account as v2_account
@@ -214,9 +215,8 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         starts.StartRoutes(
             services.runs,
             services.workers,
-            services.results,
+            _sync_answers(services, config),
             clock,
-            wait_seconds=config.sync_wait_seconds,
             require_callback_url=config.require_callback_url,
         ),
         runs.RunRoutes(services.runs, services.workers, services.logs, links),
@@ -268,13 +268,16 @@ def _routes_of_runs(services: Services) -> list[object]:
     ]
 
 
+def _sync_answers(services: Services, config: ApiConfig) -> SyncAnswers:
+    seconds = config.sync_wait_seconds
+    return SyncAnswers(services.runs, services.results, services.inline, seconds)
+
+
 def _routes_v2(services: Services, config: ApiConfig, clock: Clock, links: Links) -> list[object]:
     """The route objects of API v2."""
     grace = _grace(config)
     selector = RunSelector(services.runs, services.workers)
-    start_answers = v2_starts.StartAnswers(
-        services.runs, services.results, clock, config.sync_wait_seconds, grace
-    )
+    start_answers = v2_starts.StartAnswers(_sync_answers(services, config), clock, grace)
     aborting = AbortingReaders(grace)
     return [
         v2_account.AccountRoutes(services.accounts),

@@ -1,6 +1,6 @@
 """Starting runs: of a worker, of a saved task, or again with the input of an earlier run.
 
-A synchronous start waits for the end of the run, at most ``wait_seconds``.
+A synchronous start waits for the end of the run.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.callback_url import read_callback
 from fyke.api.routes import post
-from fyke.api.sync import wait_until_ended
-from fyke.domain.results.service import RunResults
+from fyke.api.sync import SyncAnswers
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
@@ -39,9 +38,8 @@ class StartRoutes:
 
     runs: Runs
     workers: Workers
-    results: RunResults
+    sync: SyncAnswers
     clock: Clock
-    wait_seconds: float
     require_callback_url: bool
 
     @post("/api/v1/scraper/run", scope=Scope.RUN, errors=(WorkerNotFound, *_REFUSALS), starts=True)
@@ -107,6 +105,5 @@ class StartRoutes:
     ) -> v1.SyncResult | v1.RunStarted:
         if body.is_async:
             return v1.RunStarted(run.id)
-        latest = await wait_until_ended(self.runs, run, self.wait_seconds, call.request)
-        page = await self.results.page(call.caller, run.id, body.page_index, body.page_size)
+        latest, page = await self.sync.of(call, run, body.page_index, body.page_size)
         return v1.SyncResult.of(latest, self.clock.now_ms(), page)

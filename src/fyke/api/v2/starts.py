@@ -8,9 +8,8 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.callback_url import read_callback
 from fyke.api.routes import post
-from fyke.api.sync import wait_until_ended
+from fyke.api.sync import SyncAnswers
 from fyke.api.v2.run_selector import OperationIds, RunSelector, for_each_selector
-from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import (
@@ -42,13 +41,11 @@ REFUSALS = (
 class StartAnswers:
     """Answers a start, at once or after the end of its run.
 
-    ``wait_seconds``: the longest wait. ``grace``: milliseconds, see ``status_at``.
+    ``grace``: milliseconds, see ``status_at``.
     """
 
-    runs: Runs
-    results: RunResults
+    sync: SyncAnswers
     clock: Clock
-    wait_seconds: float
     grace: int
 
     async def answer(
@@ -57,8 +54,7 @@ class StartAnswers:
         """The answer to a start of ``run`` with ``options``."""
         if options.is_async:
             return WorkerRunStarted(run.id)
-        latest = await wait_until_ended(self.runs, run, self.wait_seconds, call.request)
-        page = await self.results.page(call.caller, run.id, options.offset, options.limit)
+        latest, page = await self.sync.of(call, run, options.offset, options.limit)
         return WorkerRunResult.of(latest, self.clock.now_ms(), self.grace, page)
 
 
