@@ -1,8 +1,9 @@
 """Running one attempt: prepare, launch, watch, stop, collect.
 
 The Worker has three sockets and no other access to the platform. Every end has the same order: the
-process exits, its output is read to the end, the pushed rows are on disk, no more rows are
-accepted, and only then is the end recorded in the state.
+process exits, its output is read to the end, no process of the sandbox runs, the pushed rows are on
+disk, no more rows are accepted, and only then is the end recorded in the state. Meanwhile the
+remains of the sandbox are removed.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ class AttemptRunner:
         self._browser_reported = False
         self._intake: AttemptIntake | None = None
         self._launched = False  # a launched Worker is not started again
+        self._closing: asyncio.Task[None] | None = None  # kills and removes the sandbox
+        self._killed = asyncio.Event()  # no process of the sandbox runs, as far as is known
         self.pause_ms = 0  # until the subtask of a returned attempt is tried again
 
     # --- used by the runner -------------------------------------------------------------
@@ -145,6 +148,13 @@ class AttemptRunner:
             on_row_cap=self._row_cap_reached,
         )
         self._intake = intake
+        try:
+            return await self._execute(intake)
+        finally:
+            if self._closing is not None:
+                await self._closing
+
+    async def _execute(self, intake: AttemptIntake) -> Run | None:
         try:
             end = await self._prepare_and_run(intake)
         except StartRefused as refused:
@@ -217,11 +227,25 @@ class AttemptRunner:
             log.warning("environment_not_noted", attempt=self.attempt.id, error=str(error))
 
     async def _close_sandbox(self, sandbox: Sandbox) -> None:
-        """Close the sandbox. After a failure its remains are removed at the next start."""
+        """Kill what still runs in the sandbox, then remove it. After a failure its remains are
+        removed at the next start.
+        """
+        try:
+            await in_time("ending the sandbox", sandbox.kill())
+        except SandboxFault as error:
+            log.warning("sandbox_not_killed", attempt=self.attempt.id, error=str(error))
+        finally:
+            self._killed.set()
         try:
             await in_time("removing the sandbox", sandbox.close())
         except SandboxFault as error:
             log.error("sandbox_left_behind", attempt=self.attempt.id, error=str(error))
+
+    async def _close_intake(self, intake: AttemptIntake) -> int:
+        """Accept no more rows, once no process of the sandbox runs; return their number."""
+        if self._closing is not None:
+            await self._killed.wait()
+        return await intake.close()
 
     async def _run_in_sandbox(
         self, intake: AttemptIntake, sandbox: Sandbox, limits: SandboxLimits
@@ -243,11 +267,8 @@ class AttemptRunner:
                 await self._report_rows_not_pushed(intake, sandbox)
             return end
         finally:
-            closing = asyncio.create_task(self._close_sandbox(sandbox))
-            try:
-                self._final_traffic = await self._deps.egress.close(self.attempt.id)
-            finally:
-                await closing
+            self._closing = asyncio.create_task(self._close_sandbox(sandbox))
+            self._final_traffic = await self._deps.egress.close(self.attempt.id)
 
     async def _report_rows_not_pushed(self, intake: AttemptIntake, sandbox: Sandbox) -> None:
         try:
@@ -354,7 +375,7 @@ class AttemptRunner:
         else:
             last_lines = self._watch.last_lines if self._watch else []
             _log_system(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
-        rows = await intake.close()
+        rows = await self._close_intake(intake)
         sites = self._sites()
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         run = await retry_while_unavailable(
@@ -382,7 +403,7 @@ class AttemptRunner:
         attempts = self._deps.attempts
         line = await retry_while_unavailable(lambda: attempts.returned_line(self.attempt, fault))
         _log_system(intake, line)
-        await intake.close()
+        await self._close_intake(intake)
         actor = f"runner {self.attempt.runner_id}"
         given_back = await retry_while_unavailable(
             lambda: attempts.give_back(self.attempt, fault, actor=actor)

@@ -221,6 +221,7 @@ class Working:
     def __init__(self, **errors: Exception) -> None:
         self._errors = errors
         self.launches = 0
+        self.ending: list[str] = []
         self.listeners = {"sdk": None, "proxy": None, "proxy6000": None}
 
     async def ensure(self, *_args: Any) -> Environment:
@@ -239,7 +240,13 @@ class Working:
         self.launches += 1
         self._do("launch", None)
 
-    async def close(self, *_args: Any) -> Traffic:
+    async def kill(self) -> None:
+        self.ending.append("kill")
+        self._do("kill", None)
+
+    async def close(self, *args: Any) -> Traffic:
+        if not args:
+            self.ending.append("close")
         return Traffic()
 
     async def result_files(self) -> list[str]:
@@ -373,6 +380,52 @@ async def test_a_sandbox_is_closed_although_the_egress_does_not_close(
     monkeypatch.setattr(Working, "close", close)
     await run_with(results, monkeypatch, Ended())
     assert closed == ["closed"] * 2  # the SDK service and the sandbox
+
+
+@pytest.mark.parametrize(
+    "errors", [{}, {"kill": SandboxFault("slow")}, {"secrets": RuntimeError()}]
+)
+async def test_the_end_is_recorded_when_nothing_runs_any_more_and_before_the_sandbox_is_removed(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch, errors: dict[str, Exception]
+) -> None:
+    recorded = asyncio.Event()
+    seen: list[list[str]] = []
+
+    class Removed(Working):
+        async def kill(self) -> None:
+            await asyncio.sleep(0.01)
+            await super().kill()
+
+        async def close(self, *args: Any) -> Traffic:
+            if not args and "kill" in self.ending:
+                await recorded.wait()
+            return await super().close(*args)
+
+    class Recorded(Ended):
+        def note(self) -> None:
+            seen.append(list(boxes[0].ending))
+            recorded.set()
+
+        async def ended(self, *args: Any, **more: Any) -> None:
+            await super().ended(*args, **more)
+            self.note()
+
+        async def give_back(self, *args: Any, **more: Any) -> GivenBack:
+            self.note()
+            return await super().give_back(*args, **more)
+
+    boxes: list[Working] = []
+
+    def working(**steps: Exception) -> Working:
+        boxes.append(Removed(**steps))
+        return boxes[0]
+
+    monkeypatch.setitem(globals(), "Working", working)
+    async with asyncio.timeout(10):
+        await run_with(results, monkeypatch, Recorded(), **errors)
+    served = ["close"] if "secrets" not in errors else []  # the SDK service
+    assert seen == [[*served, "kill"]]
+    assert boxes[0].ending == [*served, "kill", "close"]
 
 
 async def test_a_fault_after_the_first_instruction_ends_the_attempt(
@@ -567,6 +620,9 @@ async def test_a_sandbox_that_cannot_be_removed_does_not_change_the_end() -> Non
     closed = []
 
     class Stuck:
+        async def kill(self) -> None:
+            raise SandboxFault("busy")
+
         async def close(self) -> None:
             closed.append(True)
             raise SandboxFault("busy")
