@@ -23,6 +23,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from common import arguments, head, line, percentile, spread_values
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
@@ -33,6 +34,7 @@ from fyke.model.run import Origin, Outcome, RunFilter, RunState
 from fyke.model.run_list import ListCursor, RunSearch
 from fyke.model.runner import Capacity
 from fyke.reasons import Reason, ReasonCode
+from fyke.storage.sql import dialects, prepared
 from fyke.storage.sql.results import tables as rows_tables
 from fyke.storage.sql.state.runs import tables
 from fyke.storage.sql.state.schema import migrate
@@ -328,8 +330,17 @@ async def measure(operations: Operations, times: int) -> dict[str, list[float]]:
 
 @contextlib.contextmanager
 def statements() -> Iterator[list[tuple[float, str, Any, Engine]]]:
-    """Collect the statements of all engines with their milliseconds."""
+    """Collect the statements of all engines with their milliseconds, also those that go to SQLite's
+    driver.
+    """
     found: list[tuple[float, str, Any, Engine]] = []
+    execute = dialects.sqlite_execute
+
+    def direct(connection: Connection, statement: str, values: Any) -> Any:
+        started = time.perf_counter()
+        cursor = execute(connection, statement, values)
+        found.append(((time.perf_counter() - started) * 1000, statement, values, connection.engine))
+        return cursor
 
     def before(connection: Any, _cursor: Any, *_: Any) -> None:
         connection.info["bench"] = time.perf_counter()
@@ -341,7 +352,11 @@ def statements() -> Iterator[list[tuple[float, str, Any, Engine]]]:
     event.listen(Engine, "before_cursor_execute", before)
     event.listen(Engine, "after_cursor_execute", after)
     try:
-        yield found
+        with (
+            patch.object(dialects, "sqlite_execute", direct),
+            patch.object(prepared, "sqlite_execute", direct),
+        ):
+            yield found
     finally:
         event.remove(Engine, "before_cursor_execute", before)
         event.remove(Engine, "after_cursor_execute", after)

@@ -9,7 +9,8 @@
 * ``now_ms``: the clock: that of PostgreSQL, which several machines share, or of this machine.
 * ``migration_lock``: one migration at a time, across processes and machines.
 * ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses with different syntax.
-* ``driver_sql``, ``fetch_one``: for the few hot statements.
+* ``driver_sql``, ``run_sql``, ``fetch_all``, ``fetch_one``: for the few hot statements; see also
+  ``prepared.py``.
 * ``to_storable_text``: replaces characters that PostgreSQL cannot store.
 
 The implicit transactions of the sqlite3 module are disabled (``isolation_level=None``); BEGIN is
@@ -40,7 +41,7 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from fyke.errors import InvalidRequest
 from fyke.kit.file_lock import locked
@@ -277,28 +278,54 @@ def driver_sql(connection: Connection, statement: str) -> str:
     return statement if is_sqlite(connection) else statement.replace("?", "%s")
 
 
+def sqlite_execute(
+    connection: Connection, statement: str, values: tuple[object, ...]
+) -> sqlite3.Cursor:
+    """Execute a statement in SQLite's driver, without SQLAlchemy; raise its errors as those of
+    SQLAlchemy.
+    """
+    raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    try:
+        return raw.execute(statement, values)
+    except sqlite3.IntegrityError as error:
+        raise IntegrityError(statement, values, error) from error
+    except sqlite3.Error as error:
+        raise OperationalError(statement, values, error) from error
+
+
+def sqlite_rows(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
+    """The rows of a query by column name."""
+    try:
+        rows = cursor.fetchall()
+    except sqlite3.Error as error:
+        raise OperationalError(None, None, error) from error
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def run_sql(connection: Connection, statement: str, values: tuple[object, ...]) -> int:
+    """Execute a statement that writes, written with ``?``; return the number of rows changed."""
+    if is_sqlite(connection):
+        return sqlite_execute(connection, statement, values).rowcount
+    return connection.exec_driver_sql(driver_sql(connection, statement), values).rowcount
+
+
+def fetch_all(
+    connection: Connection, statement: str, values: tuple[object, ...]
+) -> list[dict[str, Any]]:
+    """Return the rows of a statement written with ``?``, by column name."""
+    if is_sqlite(connection):
+        return sqlite_rows(sqlite_execute(connection, statement, values))
+    result = connection.exec_driver_sql(driver_sql(connection, statement), values)
+    names = list(map(str, result.keys()))
+    return [dict(zip(names, row, strict=True)) for row in result]
+
+
 def fetch_one(
     connection: Connection, statement: str, values: tuple[object, ...]
 ) -> dict[str, Any] | None:
-    """Return the first row of a statement written with ``?``, by column name.
-
-    On SQLite it calls the driver without SQLAlchemy, which takes a fifth of the time; errors are
-    converted to those of SQLAlchemy.
-    """
-    if not is_sqlite(connection):
-        result = connection.exec_driver_sql(statement.replace("?", "%s"), values)
-        row = result.first()
-        return None if row is None else dict(zip(map(str, result.keys()), row, strict=True))
-    raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-    try:
-        cursor = raw.execute(statement, values)
-        row_values = cursor.fetchone()
-    except sqlite3.Error as error:
-        raise OperationalError(statement, values, error) from error
-    if row_values is None:
-        return None
-    names = [column[0] for column in cursor.description]
-    return dict(zip(names, row_values, strict=True))
+    """Return the first row as ``fetch_all`` does."""
+    return next(iter(fetch_all(connection, statement, values)), None)
 
 
 def contains(connection: Connection, column: ColumnElement[str], part: str) -> ColumnElement[bool]:

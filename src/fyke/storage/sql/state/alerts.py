@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -31,6 +32,7 @@ from fyke.model.alert import Alert, AlertCheck, AlertFilter, PreviousRun, Rule
 from fyke.model.billing import UsageDimension
 from fyke.model.run import TERMINAL_STATES, Run, RunState, duration
 from fyke.storage.sql.dialects import insert_new
+from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.billing import WHOLE_DAY, usage_days
 from fyke.storage.sql.state.columns import (
     flag_column,
@@ -123,6 +125,17 @@ _ENDED = runs.c.finished_at > literal_column("0")
 _OF_TASK = runs.c.task_id != literal_column("''")
 _UNREAD = alerts.c.read_at == literal_column("0")
 
+_RULES_FOR = Prepared(
+    select(alert_rules)
+    .where(
+        alert_rules.c.account_id == bindparam("of_account"),
+        alert_rules.c.enabled,
+        alert_rules.c.worker_id.in_([literal_column("''"), bindparam("of_worker")]),
+        alert_rules.c.task_id.in_([literal_column("''"), bindparam("of_task")]),
+    )
+    .order_by(alert_rules.c.created_at, alert_rules.c.id)
+)
+
 
 class SqlAlerts(SqlStore):
     """Implements ``AlertStore``."""
@@ -147,13 +160,8 @@ class SqlAlerts(SqlStore):
         return self._rules(select(alert_rules).where(alert_rules.c.account_id == account_id))
 
     def rules_for(self, run: Run) -> list[Rule]:
-        query = select(alert_rules).where(
-            alert_rules.c.account_id == run.account_id,
-            alert_rules.c.enabled,
-            alert_rules.c.worker_id.in_({"", run.worker_id}),
-            alert_rules.c.task_id.in_({"", run.task_id}),
-        )
-        return self._rules(query)
+        of_run = {"of_account": run.account_id, "of_worker": run.worker_id, "of_task": run.task_id}
+        return [_rule(row) for row in _RULES_FOR.rows(self._db, of_run)]
 
     def _rules(self, query: Select[Any]) -> list[Rule]:
         order = alert_rules.c.created_at, alert_rules.c.id

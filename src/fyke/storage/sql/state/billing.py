@@ -28,7 +28,7 @@ from fyke.model.billing import (
     UsageKey,
     UsageSums,
 )
-from fyke.storage.sql.dialects import driver_sql, to_storable_text
+from fyke.storage.sql.dialects import run_sql, to_storable_text
 from fyke.storage.sql.state.accounts import accounts
 from fyke.storage.sql.state.columns import (
     metadata,
@@ -165,13 +165,13 @@ class SqlUsage(SqlStore):
         rows = sorted(self._new.items(), key=lambda item: item[0])
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
-            statement = driver_sql(self._db, _ADD + ", ".join([_ROW] * len(chunk)) + _MERGE)
+            statement = _ADD + ", ".join([_ROW] * len(chunk)) + _MERGE
             values = [
                 value
                 for row, sums in chunk
                 for value in (*row, *(getattr(sums, name) for name in _SUMS))
             ]
-            self._db.exec_driver_sql(statement, tuple(values))
+            run_sql(self._db, statement, tuple(values))
         self._new.clear()
 
     def days(self, account_id: str, first: int, last: int) -> dict[int, UsageSums]:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Table, UniqueConstraint, case, delete, exists, select, update
+from sqlalchemy import Table, UniqueConstraint, bindparam, case, delete, exists, select, update
 
 from fyke.errors import Conflict
 from fyke.model.callback import DeliveryAttempt
 from fyke.model.webhook import Endpoint, WebhookEvent
 from fyke.storage.sql.dialects import insert_new
+from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.columns import (
     flag_column,
     metadata,
@@ -46,6 +47,11 @@ endpoints = Table(
 
 _LAST_ATTEMPT = ("last_at", "last_status", "last_error", "last_reply", "failing_since")
 _FIXED = ("id", "account_id", "created_at", *_LAST_ATTEMPT)
+_OF_ACCOUNT = Prepared(
+    select(endpoints)
+    .where(endpoints.c.account_id == bindparam("of_account"))
+    .order_by(endpoints.c.name, endpoints.c.id)
+)
 
 
 class SqlWebhooks(SqlStore):
@@ -68,9 +74,7 @@ class SqlWebhooks(SqlStore):
         return None if row is None else _endpoint(row)
 
     def of_account(self, account_id: str) -> list[Endpoint]:
-        query = select(endpoints).where(endpoints.c.account_id == account_id)
-        rows = self._db.execute(query.order_by(endpoints.c.name, endpoints.c.id)).mappings()
-        return [_endpoint(row) for row in rows]
+        return [_endpoint(row) for row in _OF_ACCOUNT.rows(self._db, {"of_account": account_id})]
 
     def listening(self, account_id: str, event: WebhookEvent) -> list[Endpoint]:
         candidates = self.of_account(account_id)

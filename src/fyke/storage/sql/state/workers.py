@@ -46,6 +46,7 @@ from fyke.storage.sql.dialects import (
     insert_new,
     last_characters,
     locking,
+    run_sql,
     to_storable_text,
 )
 from fyke.storage.sql.state.columns import (
@@ -406,11 +407,12 @@ class SqlWorkerFacts(SqlStore):
     def flush(self) -> None:
         """Write the changes; called before the commit."""
         recent = last_characters(self._db, "worker_facts.recent || excluded.recent", RECENT)
-        statement = driver_sql(self._db, _ADD.format(recent=recent))
+        statement = _ADD.format(recent=recent)
         for worker_id, ends in sorted(self._ends.items()):
             signs = "".join(sign for sign, _ in ends)
             last_ok = max((at for sign, at in ends if sign == GOOD), default=0)
-            self._db.exec_driver_sql(
+            run_sql(
+                self._db,
                 statement,
                 (
                     worker_id,

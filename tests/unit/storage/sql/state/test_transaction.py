@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.storage.sql.dialects import for_writing, make_engine
@@ -30,11 +31,8 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 def written(connection: Connection) -> list[str]:
     """The tables that statements insert into, in order."""
     found: list[str] = []
-
-    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        found.extend(WRITTEN.findall(statement))
-
-    event.listen(connection, "before_cursor_execute", note)
+    raw: Any = connection.connection.driver_connection
+    raw.set_trace_callback(lambda statement: found.extend(WRITTEN.findall(statement)))
     return found
 
 

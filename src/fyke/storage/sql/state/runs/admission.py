@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from fyke.model.account import Plan
 from fyke.model.runner import RunnerLoad
-from fyke.storage.sql.dialects import is_sqlite
+from fyke.storage.sql.dialects import fetch_all, is_sqlite
 from fyke.storage.sql.state.accounts import accounts
 from fyke.storage.sql.state.records import SqlStore
 from fyke.storage.sql.state.runs.tables import attempts, runs, subtasks
@@ -195,8 +195,12 @@ class PlanCapacity:
         self._count(account_ids, under_way)
 
     def _read_plans(self, account_ids: Collection[str]) -> dict[str, Plan]:
-        query = select(accounts.c.id, accounts.c.plan).where(accounts.c.id.in_(sorted(account_ids)))
-        plans = {account: Plan(name) for account, name in self._db.execute(query)}
+        if not account_ids:
+            return {}
+        marks = ", ".join("?" * len(account_ids))
+        statement = f'SELECT id, "plan" FROM accounts WHERE id IN ({marks})'  # noqa: S608
+        rows = fetch_all(self._db, statement, tuple(sorted(account_ids)))
+        plans = {row["id"]: Plan(row["plan"]) for row in rows}
         self._plans |= plans
         return plans
 

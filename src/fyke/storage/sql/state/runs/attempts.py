@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from fyke.model.run import Attempt, Outcome
 from fyke.model.runner import AttemptUsage
-from fyke.storage.sql.dialects import driver_sql, to_storable_text
-from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
+from fyke.storage.sql.dialects import driver_sql, run_sql, to_storable_text
+from fyke.storage.sql.prepared import Prepared
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 from fyke.storage.sql.state.runs.tables import attempts
 
 _CHUNK = 500  # values in one IN clause
@@ -24,6 +25,25 @@ _END_COLUMNS = (
     "outcome", "err_msg", "reason_code", "reason_params",
     "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms", "busy_ms",
 )  # fmt: skip
+_CHANGE = update(attempts).where(
+    attempts.c.id == bindparam("of_id"), attempts.c.token == bindparam("of_token"), _ACTIVE
+)
+_START = Prepared(_CHANGE, "started_at")
+_END = Prepared(_CHANGE, *_END_COLUMNS, "finished_at")
+_ALL = Prepared(
+    select(attempts)
+    .where(attempts.c.run_id == bindparam("of_run"))
+    .order_by(attempts.c.ordinal, attempts.c.id)
+)
+_USAGE = Prepared(
+    select(
+        func.coalesce(func.sum(attempts.c.traffic_bytes), 0).label("traffic"),
+        func.coalesce(func.sum(attempts.c.cpu_ms), 0).label("cpu"),
+        func.coalesce(func.max(attempts.c.memory_peak_bytes), 0).label("peak"),
+        func.coalesce(func.sum(attempts.c.memory_mb_ms), 0).label("memory"),
+        func.coalesce(func.sum(attempts.c.busy_ms), 0).label("busy"),
+    ).where(attempts.c.run_id == bindparam("of_run"))
+)
 
 
 class AttemptTable(SqlStore):
@@ -35,9 +55,7 @@ class AttemptTable(SqlStore):
         return one(self._db.execute(select(attempts).where(attempts.c.id == attempt_id)), Attempt)
 
     def attempts(self, run_id: str) -> list[Attempt]:
-        query = select(attempts).where(attempts.c.run_id == run_id)
-        order = attempts.c.ordinal, attempts.c.id
-        return many(self._db.execute(query.order_by(*order)), Attempt)
+        return [record(row, Attempt) for row in _ALL.rows(self._db, {"of_run": run_id})]
 
     def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
         query = select(attempts).where(
@@ -62,7 +80,7 @@ class AttemptTable(SqlStore):
             usage.memory_mb_ms, usage.memory_bytes, usage.rows, usage.busy_ms,
         )  # fmt: skip
         values = (lease_until, *counters, to_storable_text(attempt_id), token)
-        return was_applied(self._db.exec_driver_sql(driver_sql(self._db, _RENEW), values))
+        return run_sql(self._db, _RENEW, values) > 0
 
     def take_over(self, attempt_id: str, lease_until: int) -> bool:
         change = update(attempts).where(
@@ -71,18 +89,13 @@ class AttemptTable(SqlStore):
         return was_applied(self._db.execute(change.values(token=attempts.c.token + 1)))
 
     def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
-        change = update(attempts).where(
-            attempts.c.id == attempt_id, attempts.c.token == token, _ACTIVE
-        )
-        return was_applied(self._db.execute(change.values(started_at=at)))
+        values = {"of_id": attempt_id, "of_token": token, "started_at": at}
+        return _START.run(self._db, values) > 0
 
     def end_attempt(self, attempt: Attempt) -> bool:
         values = columns(attempt)
-        change = update(attempts).where(
-            attempts.c.id == attempt.id, attempts.c.token == attempt.token, _ACTIVE
-        )
         ending = {name: values[name] for name in (*_END_COLUMNS, "finished_at")}
-        return was_applied(self._db.execute(change.values(**ending)))
+        return _END.run(self._db, ending | {"of_id": attempt.id, "of_token": attempt.token}) > 0
 
     def return_attempt(self, attempt: Attempt, *, unstarted_only: bool) -> bool:
         change = update(attempts).where(
@@ -117,12 +130,6 @@ class AttemptTable(SqlStore):
         return frozenset(known)
 
     def usage(self, run_id: str) -> AttemptUsage:
-        query = select(
-            func.coalesce(func.sum(attempts.c.traffic_bytes), 0),
-            func.coalesce(func.sum(attempts.c.cpu_ms), 0),
-            func.coalesce(func.max(attempts.c.memory_peak_bytes), 0),
-            func.coalesce(func.sum(attempts.c.memory_mb_ms), 0),
-            func.coalesce(func.sum(attempts.c.busy_ms), 0),
-        ).where(attempts.c.run_id == run_id)
-        traffic, cpu, peak, memory, busy = map(int, self._db.execute(query).one())
+        [row] = _USAGE.rows(self._db, {"of_run": run_id})
+        traffic, cpu, peak, memory, busy = map(int, row.values())
         return AttemptUsage(traffic, cpu, peak, memory_mb_ms=memory, busy_ms=busy)

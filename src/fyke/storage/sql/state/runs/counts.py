@@ -13,7 +13,7 @@ from collections import Counter
 from sqlalchemy import Connection, func, select
 
 from fyke.model.run import RunFilter
-from fyke.storage.sql.dialects import driver_sql, to_storable_text
+from fyke.storage.sql.dialects import run_sql, to_storable_text
 from fyke.storage.sql.state.records import SqlStore
 from fyke.storage.sql.state.runs.tables import run_counts
 
@@ -35,10 +35,9 @@ class RunCounts(SqlStore):
 
     def flush(self) -> None:
         """Write the changes; called before the commit."""
-        statement = driver_sql(self._db, _ADD)
         for key, n in sorted(self._changes.items()):
             if n:
-                self._db.exec_driver_sql(statement, (*key, n))
+                run_sql(self._db, _ADD, (*key, n))
         self._changes.clear()
 
     def total(self, account_id: str, filter: RunFilter) -> int:

@@ -28,15 +28,15 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
     update,
 )
 
 from fyke.kit.ids import new_ulid
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Subtask, SubtaskState
 from fyke.model.runner import Capacity, Lease
-from fyke.storage.sql.dialects import driver_sql, is_sqlite
-from fyke.storage.sql.state.records import SqlStore, columns, many
+from fyke.storage.sql.dialects import driver_sql, fetch_all, is_sqlite
+from fyke.storage.sql.prepared import Prepared
+from fyke.storage.sql.state.records import SqlStore, columns, record
 from fyke.storage.sql.state.runs.admission import PlanCapacity, WaitingSubtask
 from fyke.storage.sql.state.runs.tables import attempts, runs, runs_by_id, subtasks
 
@@ -66,6 +66,15 @@ QUEUE_WITHOUT_FULL = (
 # A returned subtask waits for its time, but never longer than the longest pause: the clock may have
 # been set back since.
 _DUE = "(s.not_before <= ? OR s.not_before > ?)"
+
+
+_CLAIM = Prepared(
+    update(subtasks).where(
+        subtasks.c.run_id == bindparam("of_run"), subtasks.c.ordinal == bindparam("at_ordinal")
+    ),
+    "state",
+)
+_ADD_ATTEMPT = Prepared(insert(attempts), *(column.name for column in attempts.c))
 
 
 class _CapacityLeft:
@@ -177,16 +186,12 @@ class LeaseTable(SqlStore):
             planned = plans.confirm(self._lock(planned))
         claimed = _fitting(planned, left)
         if claimed:
-            change = (
-                update(subtasks)
-                .where(
-                    subtasks.c.run_id == bindparam("of_run"),
-                    subtasks.c.ordinal == bindparam("at_ordinal"),
-                )
-                .values(state=str(SubtaskState.RUNNING))
-            )
-            keys = [{"of_run": item.run_id, "at_ordinal": item.ordinal} for item in claimed]
-            self._db.execute(change, keys)
+            running = str(SubtaskState.RUNNING)
+            keys = [
+                {"of_run": item.run_id, "at_ordinal": item.ordinal, "state": running}
+                for item in claimed
+            ]
+            _CLAIM.run_many(self._db, keys)
             plans.take(claimed)
         return claimed
 
@@ -226,13 +231,20 @@ class LeaseTable(SqlStore):
             attempt = _new_attempt(subtask, runner_id, lease_until)
             leases.append(Lease(attempt, subtask, run_by_id[item.run_id]))
         rows = [columns(lease.attempt) | {"memory_bytes": 0} for lease in leases]
-        self._db.execute(insert(attempts), rows)
+        _ADD_ATTEMPT.run_many(self._db, rows)
         return leases
 
     def _subtasks_by_key(self, keys: list[tuple[str, int]]) -> dict[tuple[str, int], Subtask]:
-        query = select(subtasks).where(tuple_(subtasks.c.run_id, subtasks.c.ordinal).in_(keys))
-        rows = many(self._db.execute(query), Subtask)
-        return {(subtask.run_id, subtask.ordinal): subtask for subtask in rows}
+        ordinals: dict[str, list[int]] = {}
+        for run_id, ordinal in keys:
+            ordinals.setdefault(run_id, []).append(ordinal)
+        found: dict[tuple[str, int], Subtask] = {}
+        for run_id, wanted in ordinals.items():
+            marks = ", ".join("?" * len(wanted))
+            statement = f"SELECT * FROM subtasks WHERE run_id = ? AND ordinal IN ({marks})"  # noqa: S608
+            for row in fetch_all(self._db, statement, (run_id, *wanted)):
+                found[run_id, row["ordinal"]] = record(row, Subtask)
+        return found
 
 
 def _fitting(waiting: list[WaitingSubtask], left: _CapacityLeft) -> list[WaitingSubtask]:

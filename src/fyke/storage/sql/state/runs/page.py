@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Index, Table, case, delete, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Table,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from fyke.contracts.egress import SiteTraffic
 from fyke.model.run import SampleSpan, Share, UsageSample
 from fyke.storage.sql.dialects import upsert
+from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.columns import (
     flag_column,
     metadata,
@@ -67,14 +80,24 @@ run_shares = Table(
     Index(None, "run_id", "created_at"),
 )
 
+_SPAN = Prepared(
+    select(
+        func.count().label("n"),
+        func.min(run_samples.c.at).label("first_at"),
+        func.max(run_samples.c.at).label("last_at"),
+    ).where(run_samples.c.run_id == bindparam("of_run"))
+)
+_REPORTED = Prepared(
+    select(attempt_sites.c.sites).where(attempt_sites.c.attempt_id == bindparam("of_attempt"))
+)
+
 
 class SqlSamples(SqlStore):
     """Implements ``SampleStore``."""
 
     def span(self, run_id: str) -> SampleSpan:
-        at = run_samples.c.at
-        query = select(func.count(), func.min(at), func.max(at))
-        count, first, last = self._db.execute(query.where(run_samples.c.run_id == run_id)).one()
+        [row] = _SPAN.rows(self._db, {"of_run": run_id})
+        count, first, last = row.values()
         return SampleSpan(int(count), int(first or 0), int(last or 0))
 
     def measure(self, run_id: str, at: int) -> UsageSample:
@@ -110,12 +133,11 @@ class SqlSites(SqlStore):
         self._db.execute(upsert(self._db, attempt_sites, values, key=("attempt_id",)))
 
     def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
-        of_attempt = attempt_sites.c.attempt_id == attempt_id
-        text = self._db.execute(select(attempt_sites.c.sites).where(of_attempt)).scalar()
-        if text is None:
+        rows = _REPORTED.rows(self._db, {"of_attempt": attempt_id})
+        if not rows:
             return ()
-        self._db.execute(delete(attempt_sites).where(of_attempt))
-        return _decode(text)
+        self._db.execute(delete(attempt_sites).where(attempt_sites.c.attempt_id == attempt_id))
+        return _decode(rows[0]["sites"])
 
     def reported(self, run_id: str) -> list[tuple[SiteTraffic, ...]]:
         query = select(attempt_sites.c.sites).where(attempt_sites.c.run_id == run_id)

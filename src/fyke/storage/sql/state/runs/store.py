@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    bindparam,
     delete,
     func,
     insert,
@@ -33,9 +34,10 @@ from fyke.model.run import (
     Subtask,
     SubtaskState,
 )
-from fyke.storage.sql.dialects import driver_sql, fetch_one, locking, to_storable_text
+from fyke.storage.sql.dialects import driver_sql, fetch_one, locking, run_sql, to_storable_text
+from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.installation import RunnerTable
-from fyke.storage.sql.state.records import SqlStore, columns, many, reason_values, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, reason_values, record
 from fyke.storage.sql.state.runs.attempts import AttemptTable
 from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.leases import LeaseTable
@@ -51,13 +53,25 @@ from fyke.storage.sql.state.runs.tables import (
 # literals, because a partial index is used only if the statement has its condition verbatim
 _WAITING = text("state = 'waiting'")
 
+_SUBTASKS = Prepared(
+    select(subtasks).where(subtasks.c.run_id == bindparam("of_run")).order_by(subtasks.c.ordinal)
+)
+_ADD_SUBTASK = Prepared(insert(subtasks), *(column.name for column in subtasks.c))
+_END_SUBTASK = Prepared(
+    update(subtasks).where(
+        subtasks.c.run_id == bindparam("of_run"),
+        subtasks.c.ordinal == bindparam("at_ordinal"),
+        subtasks.c.state != str(SubtaskState.ENDED),
+    ),
+    *("state", "outcome", "err_msg", "reason_code", "reason_params"),
+)
+
 
 class SubtaskTable(SqlStore):
     """The part of ``RunStore`` for subtasks."""
 
     def subtasks(self, run_id: str) -> list[Subtask]:
-        query = select(subtasks).where(subtasks.c.run_id == run_id)
-        return many(self._db.execute(query.order_by(subtasks.c.ordinal)), Subtask)
+        return [record(row, Subtask) for row in _SUBTASKS.rows(self._db, {"of_run": run_id})]
 
     def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
         query = select(subtasks).where(subtasks.c.run_id == run_id)
@@ -66,11 +80,8 @@ class SubtaskTable(SqlStore):
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
         self._lock_run(run_id)
-        not_ended = subtasks.c.state != str(SubtaskState.ENDED)
-        change = update(subtasks).where(
-            subtasks.c.run_id == run_id, subtasks.c.ordinal == ordinal, not_ended
-        )
-        ended = was_applied(self._db.execute(change.values(**_end_values(end))))
+        values = _end_values(end) | {"of_run": run_id, "at_ordinal": ordinal}
+        ended = _END_SUBTASK.run(self._db, values) > 0
         if ended:
             self._count_ended(run_id, 1)
         return ended
@@ -98,8 +109,7 @@ class SubtaskTable(SqlStore):
         return 0 if row is None else int(row["n"])
 
     def _count_ended(self, run_id: str, n: int) -> None:
-        statement = driver_sql(self._db, _COUNT_ENDED)
-        self._db.exec_driver_sql(statement, (n, to_storable_text(run_id)))
+        run_sql(self._db, _COUNT_ENDED, (n, to_storable_text(run_id)))
 
     def _lock_run(self, run_id: str) -> None:
         """Lock the run: no subtask may change while another transaction has ``RunStore.lock``."""
@@ -128,6 +138,16 @@ _FIXED = {
     "subtasks_ended",
 }  # fmt: skip
 _MUTABLE = tuple(column.name for column in runs.c if column.name not in _FIXED)
+_ADD = Prepared(insert(runs), *(column.name for column in runs.c))
+_MOVE = Prepared(
+    update(runs).where(
+        runs.c.id == bindparam("of_id"), runs.c.state == bindparam("expected_state")
+    ),
+    *_MUTABLE,
+)
+_ADD_EVENT = Prepared(
+    insert(run_events), *(column.name for column in run_events.c if column.name != "seq")
+)
 _USED_FOR_ESTIMATES = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))
 _FINISHED = runs.c.finished_at > literal_column("0")
 
@@ -151,13 +171,12 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         self._now = now
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
-        self._db.execute(insert(runs), run_columns(run) | {"subtasks_ended": 0})
+        _ADD.run(self._db, run_columns(run) | {"subtasks_ended": 0})
         self._add_subtasks(subtasks)
         self._counts.add(run.account_id, run.worker_id, run.state, 1)
 
     def _add_subtasks(self, new: Sequence[Subtask]) -> None:
-        if new:
-            self._db.execute(insert(subtasks), [columns(subtask) for subtask in new])
+        _ADD_SUBTASK.run_many(self._db, [columns(subtask) for subtask in new])
 
     def get(self, run_id: str) -> Run | None:
         return self._get(_BY_ID, run_id)
@@ -192,16 +211,17 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
 
     def move(self, run: Run, expected: RunState) -> bool:
         values = run_columns(run)
-        in_state = runs.c.id == run.id, runs.c.state == str(expected)
-        change = update(runs).where(*in_state).values({name: values[name] for name in _MUTABLE})
-        moved = was_applied(self._db.execute(change))
+        changed = {name: values[name] for name in _MUTABLE}
+        moved = (
+            _MOVE.run(self._db, changed | {"of_id": run.id, "expected_state": str(expected)}) > 0
+        )
         if moved:
             self._counts.add(run.account_id, run.worker_id, expected, -1)
             self._counts.add(run.account_id, run.worker_id, run.state, 1)
         return moved
 
     def add_event(self, event: RunEvent) -> None:
-        self._db.execute(insert(run_events), columns(event))
+        _ADD_EVENT.run(self._db, columns(event))
 
     def events(self, run_id: str) -> list[RunEvent]:
         query = select(run_events).where(run_events.c.run_id == run_id)

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Double, Index, Table, select
+from sqlalchemy import BigInteger, Column, Connection, Double, Index, Table
 
 from fyke.kit.typed import convert
 from fyke.model.run import Run, RunLimits
+from fyke.storage.sql.dialects import fetch_all
 from fyke.storage.sql.state.columns import (
     metadata,
     number_column,
@@ -239,5 +240,8 @@ def run_columns(run: Run) -> dict[str, Any]:
 
 def runs_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Run]:
     """Return the runs that exist among ``ids``."""
-    rows = connection.execute(select(runs).where(runs.c.id.in_(sorted(ids)))).mappings()
-    return {row["id"]: run_of(row) for row in rows}
+    wanted = sorted(ids)
+    if not wanted:
+        return {}
+    statement = f"SELECT * FROM runs WHERE id IN ({', '.join('?' * len(wanted))})"  # noqa: S608
+    return {row["id"]: run_of(row) for row in fetch_all(connection, statement, tuple(wanted))}
