@@ -9,7 +9,6 @@ from pathlib import Path
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import (
     IsolationReport,
-    Sandbox,
     SandboxFault,
     SandboxLimits,
     SandboxSpec,
@@ -51,7 +50,7 @@ class BubblewrapSandboxes:
         except TimeoutError:
             raise SandboxFault("the launcher does not answer") from None
 
-    async def open(self, spec: SandboxSpec) -> Sandbox:
+    async def open(self, spec: SandboxSpec) -> IsolatedSandbox:
         return await self._start(self._order(spec), spec.limits)
 
     async def open_idle(self, spec: SandboxSpec) -> IsolatedSandbox:

@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import socket
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -57,6 +57,7 @@ class IsolatedSandbox:
         self._closed = False
         self._draining = False
         self._interpreter_waits = False
+        self.on_launch: Callable[[], None] = lambda: None  # called when the program runs
         for listener in self._listeners.values():
             listener.setblocking(False)
         spawned.ends.control.setblocking(False)
@@ -115,6 +116,7 @@ class IsolatedSandbox:
             control.close()
         if message:
             raise SandboxFault(message.decode(errors="replace"))
+        self.on_launch()
 
     def _job(self, env: dict[str, str]) -> list[tuple[str, str]]:
         order = self._order

@@ -6,7 +6,8 @@ bundle and the environment of its version mounted, an empty work folder, a small
 nothing of an attempt: variables, secrets, files and limits come with the assignment. None of the
 version's code has run in it.
 
-A new sandbox is started only while none is being opened for an attempt, one at a time.
+A new sandbox is started as soon as the programs of all attempts run, one at a time: its start then
+takes place while they run, and not while the next one is waited for.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from fyke.sandbox.isolated import IsolatedSandbox
 
 log = structlog.get_logger()
 
-PAUSE_SECONDS = 0.03  # after the last opened sandbox, so that its Worker starts first
+LAUNCH_SECONDS = 0.1  # for which an opened sandbox that launches nothing delays new ones
 CHECK_SECONDS = 5.0  # between two looks for sandboxes that are no longer needed
 START_SECONDS = 30.0
 
@@ -115,7 +116,7 @@ class WarmSandboxes:
         self._starts: deque[_Start] = deque(maxlen=count)
         self._idle: list[_Idle] = []
         self._opening = 0
-        self._opened_at = 0.0
+        self._unlaunched: dict[object, float] = {}  # opened for attempts: until when they count
         self._changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -142,12 +143,17 @@ class WarmSandboxes:
             sandbox = await self._take(content, spec.limits) or await self._open_cold(spec)
         finally:
             self._opening -= 1
-            self._opened_at = loop.time()
+            self._changed.set()
         self._starts.append(_Start(content, spec, loop.time()))
-        self._changed.set()
+        self._unlaunched[sandbox] = loop.time() + LAUNCH_SECONDS
+        sandbox.on_launch = lambda: self._launched(sandbox)
         return sandbox
 
-    async def _take(self, content: SandboxContent, limits: SandboxLimits) -> Sandbox | None:
+    def _launched(self, sandbox: IsolatedSandbox) -> None:
+        self._unlaunched.pop(sandbox, None)
+        self._changed.set()
+
+    async def _take(self, content: SandboxContent, limits: SandboxLimits) -> IsolatedSandbox | None:
         """Assign the oldest idle sandbox of this content; None without one that can be used."""
         while (found := next((i for i in self._idle if i.content == content), None)) is not None:
             self._idle.remove(found)
@@ -165,7 +171,7 @@ class WarmSandboxes:
                 return found.sandbox
         return None
 
-    async def _open_cold(self, spec: SandboxSpec) -> Sandbox:
+    async def _open_cold(self, spec: SandboxSpec) -> IsolatedSandbox:
         """Idle sandboxes may use what the machine lacks: users, processes, memory. So a failed
         start is repeated without them.
         """
@@ -192,6 +198,7 @@ class WarmSandboxes:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
             self._starts.clear()
+            self._unlaunched.clear()
             await self._discard_all()
 
     async def _keep(self) -> None:
@@ -205,7 +212,7 @@ class WarmSandboxes:
                 log.exception("idle_sandboxes_not_kept")
                 self._starts.clear()
                 missing = None
-            await self._wait(PAUSE_SECONDS if missing else CHECK_SECONDS)
+            await self._wait(LAUNCH_SECONDS if missing else CHECK_SECONDS)
 
     async def _wait(self, seconds: float) -> None:
         """Wait for the next start, or for the time of the next review if there is anything to
@@ -217,8 +224,9 @@ class WarmSandboxes:
         self._changed.clear()
 
     def _is_quiet(self) -> bool:
-        since = asyncio.get_running_loop().time() - self._opened_at
-        return not self._opening and since >= PAUSE_SECONDS
+        now = asyncio.get_running_loop().time()
+        self._unlaunched = {one: until for one, until in self._unlaunched.items() if until > now}
+        return not self._opening and not self._unlaunched
 
     def _review(self) -> _Start | None:
         """Close the sandboxes that are no longer needed; return the latest start whose version

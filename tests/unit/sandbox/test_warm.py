@@ -37,6 +37,7 @@ class Box:
         self.assigned: list[SandboxLimits] = []
         self.fault = ""
         self.closed = False
+        self.on_launch: Callable[[], None] = lambda: None
 
     async def assign(self, limits: SandboxLimits) -> None:
         if self.fault:
@@ -80,7 +81,7 @@ class Cold:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(warm, "LAUNCH_SECONDS", 0.001)
     monkeypatch.setattr(warm, "CHECK_SECONDS", 0.01)
 
 
@@ -267,6 +268,20 @@ async def test_none_is_started_while_one_is_opened_for_an_attempt(
         cold.may_open.set()
         await opening
         await until(lambda: names(cold.living) == {"A": 1, "B": 1})
+
+
+async def test_one_is_started_as_soon_as_the_program_of_the_attempt_runs(
+    cold: Cold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "LAUNCH_SECONDS", 600)
+    warm_sandboxes, spec = sandboxes(cold), spec_of(tmp_path)
+    async with warm_sandboxes.kept():
+        first, second = await warm_sandboxes.open(spec), await warm_sandboxes.open(spec)
+        cast(Box, first).on_launch()
+        await asyncio.sleep(0.03)
+        assert cold.idle == []
+        cast(Box, second).on_launch()
+        await until(lambda: warm_sandboxes.idle == 2)
 
 
 async def test_one_that_cannot_be_assigned_is_closed_and_the_next_one_is_tried(
