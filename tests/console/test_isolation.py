@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,16 +22,16 @@ CHECKS = (
 )
 
 
-async def register_runner(app: App, level: str, *, unsafe: bool = False) -> None:
+async def register_runner(app: App, level: str, *, unsafe: bool = False, idle: int = 0) -> None:
     """Register a runner at this level of isolation in place of all others."""
     reason = "" if level == "full" else "memory limit: no memory controller"
 
     def work(tx: Any) -> None:
         for known in tx.runs.runners(0):
             tx.runs.drop_runner(known.id)
-        tx.runs.put_runner(
-            RunnerInfo("r", "node-7", level, reason, 4, 8192, tx.now, CHECKS, unsafe=unsafe)
-        )
+        runner = RunnerInfo("r", "node-7", level, reason, 4, 8192, tx.now, CHECKS, unsafe=unsafe)
+        idle_memory = idle * 7_000_000
+        tx.runs.put_runner(replace(runner, idle_sandboxes=idle, idle_memory=idle_memory))
 
     await app.storage.write(work)
 
@@ -55,6 +56,23 @@ async def test_each_level_is_shown_with_its_checks(
         "memory limit failed no memory controller <here>",
         "user namespaces passed uid 0 inside is 65534 outside",
     ]
+
+
+@pytest.mark.parametrize(
+    ("idle", "words"),
+    [
+        (0, None),
+        (1, "one sandbox waits for the next start, 7 MB"),
+        (3, "3 sandboxes wait for the next start, 21 MB"),
+    ],
+)
+async def test_the_waiting_sandboxes_are_shown_with_their_memory(
+    app: App, owner: Visitor, idle: int, words: str | None
+) -> None:
+    await register_runner(app, "full", idle=idle)
+    text = " ".join((await owner.get("/admin/isolation")).text.split())
+    assert words is None or words in text
+    assert ("for the next start" in text) is (words is not None)
 
 
 async def test_the_page_reports_that_no_runner_is_connected_and_is_only_for_the_operator(

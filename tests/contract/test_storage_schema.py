@@ -296,6 +296,8 @@ async def test_the_upgrade_counts_the_ended_subtasks_of_open_runs(state: State) 
     ids = await state.write(before)
     with engine_at(state.url) as engine, for_writing(engine).begin() as connection:
         connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN subtasks_ended")
+        for name in ("idle_sandboxes", "idle_memory"):  # of later versions
+            connection.exec_driver_sql(f"ALTER TABLE runners DROP COLUMN {name}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")
     assert migrate(state.url).up_to_date
     left = await state.read(lambda tx: [tx.runs.subtasks_left(run_id) for run_id in ids])

@@ -137,6 +137,14 @@ class SandboxUsage:
     memory: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class IdleSandboxes:
+    """The sandboxes that wait for an attempt: how many, and the bytes of memory that they use."""
+
+    count: int = 0
+    memory: int = 0
+
+
 class SandboxFault(Exception):
     """The sandbox failed through no fault of the Worker."""
 
@@ -217,6 +225,10 @@ class Sandboxes(Protocol):
 
     async def open(self, spec: SandboxSpec) -> Sandbox:
         """Create a sandbox. Raise ``SandboxFault``."""
+        ...
+
+    async def idle_sandboxes(self) -> IdleSandboxes:
+        """What waits for an attempt now. Takes at most about a second."""
         ...
 
     async def sweep(self, active: frozenset[str]) -> list[str]:

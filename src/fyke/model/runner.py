@@ -33,7 +33,8 @@ class RunnerInfo:
     without isolation, because the operator allowed that. ``draining``: it is being stopped and
     takes no more attempts. ``place`` identifies its data folder and the boot of its machine; a
     place has one runner at a time, which is the successor of all others with this place.
-    ``trouble``: why it currently cannot start Workers, None when it can.
+    ``trouble``: why it currently cannot start Workers, None when it can. ``idle_sandboxes`` wait
+    for an attempt and use ``idle_memory`` bytes.
     """
 
     id: str
@@ -48,6 +49,8 @@ class RunnerInfo:
     draining: bool = False
     place: str = ""
     trouble: Detail | None = None
+    idle_sandboxes: int = 0
+    idle_memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ class Runner:
 
     async def _register(self) -> None:
         isolation = self._deps.isolation
+        idle = await self._deps.sandbox.idle_sandboxes()
 
         def work(tx: Transaction) -> int:
             tx.runs.put_runner(
@@ -170,6 +171,8 @@ class Runner:
                     unsafe=self._deps.unsafe,
                     draining=self._draining.is_set(),
                     trouble=self._trouble,
+                    idle_sandboxes=idle.count,
+                    idle_memory=idle.memory,
                 )
             )
             return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import (
+    IdleSandboxes,
     IsolationReport,
     SandboxFault,
     SandboxLimits,
@@ -89,6 +90,9 @@ class BubblewrapSandboxes:
     async def _start(self, order: LaunchOrder, limits: SandboxLimits) -> IsolatedSandbox:
         check_disk(self._work_dir)
         return IsolatedSandbox(await self._spawner.start(order), order, limits)
+
+    async def idle_sandboxes(self) -> IdleSandboxes:
+        return IdleSandboxes()
 
     async def sweep(self, active: frozenset[str]) -> list[str]:
         try:

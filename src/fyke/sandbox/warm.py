@@ -24,11 +24,13 @@ import structlog
 
 from fyke.contracts.execution import (
     DiskShort,
+    IdleSandboxes,
     IsolationReport,
     Sandbox,
     SandboxFault,
     SandboxLimits,
     SandboxSpec,
+    SandboxUsage,
 )
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
@@ -40,6 +42,7 @@ log = structlog.get_logger()
 LAUNCH_SECONDS = 0.1  # for which an opened sandbox that launches nothing delays new ones
 CHECK_SECONDS = 5.0  # between two looks for sandboxes that are no longer needed
 START_SECONDS = 30.0
+MEASURE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,19 @@ class WarmSandboxes:
 
     async def check(self) -> None:
         await self._cold.check()
+
+    async def idle_sandboxes(self) -> IdleSandboxes:
+        idle = list(self._idle)
+        measured = asyncio.gather(
+            *(found.sandbox.usage() for found in idle), return_exceptions=True
+        )
+        try:
+            async with asyncio.timeout(MEASURE_SECONDS):
+                usages = await measured
+        except TimeoutError:  # the launcher does not answer
+            return IdleSandboxes(len(idle))
+        memory = sum(usage.memory for usage in usages if isinstance(usage, SandboxUsage))
+        return IdleSandboxes(len(idle), memory)
 
     async def sweep(self, active: frozenset[str]) -> list[str]:
         return await self._cold.sweep(active)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.execution import DiskShort, Isolation, IsolationReport
+from fyke.contracts.execution import DiskShort, IdleSandboxes, Isolation, IsolationReport
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
@@ -86,6 +86,9 @@ class Platform:
         return 0
 
     async def sweep(self, keep: Any) -> None: ...
+
+    async def idle_sandboxes(self) -> IdleSandboxes:
+        return IdleSandboxes(3, 20 * 2**20)
 
     async def check(self) -> None:
         """Stand in for the checks of the sandboxes and of the egress."""

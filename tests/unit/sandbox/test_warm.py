@@ -15,9 +15,11 @@ import pytest
 from fyke.contracts.execution import (
     DiskShort,
     Environment,
+    IdleSandboxes,
     SandboxFault,
     SandboxLimits,
     SandboxSpec,
+    SandboxUsage,
 )
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language, SystemDefaults, Version, VersionState
@@ -43,6 +45,11 @@ class Box:
         if self.fault:
             raise SandboxFault(self.fault)
         self.assigned.append(limits)
+
+    async def usage(self) -> SandboxUsage:
+        if self.fault:
+            raise SandboxFault(self.fault)
+        return SandboxUsage(memory=7 * 2**20)
 
     async def close(self) -> None:
         self.closed = True
@@ -359,6 +366,28 @@ async def test_an_unexpected_error_does_not_end_the_upkeep(
         cold.idle_fault = None
         await warm_sandboxes.open(spec_of(tmp_path))
         await until(lambda: warm_sandboxes.idle == 1)
+
+
+async def test_idle_sandboxes_are_counted_with_their_memory(
+    cold: Cold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm_sandboxes, spec = sandboxes(cold), spec_of(tmp_path)
+    async with warm_sandboxes.kept():
+        assert await warm_sandboxes.idle_sandboxes() == IdleSandboxes()
+        for _ in range(3):
+            await warm_sandboxes.open(spec)
+        await until(lambda: warm_sandboxes.idle == 3)
+        assert await warm_sandboxes.idle_sandboxes() == IdleSandboxes(3, 21 * 2**20)
+        cold.idle[0].fault = "it has ended"
+        assert await warm_sandboxes.idle_sandboxes() == IdleSandboxes(3, 14 * 2**20)
+
+        async def never() -> SandboxUsage:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        cold.idle[1].usage = never  # type: ignore[method-assign]
+        monkeypatch.setattr(warm, "MEASURE_SECONDS", 0.01)
+        assert await warm_sandboxes.idle_sandboxes() == IdleSandboxes(3)
 
 
 async def test_all_are_closed_at_the_end(cold: Cold, tmp_path: Path) -> None:

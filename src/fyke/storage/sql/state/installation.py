@@ -37,6 +37,8 @@ runners = Table(
     flag_column("draining"),
     text_column("place"),
     text_column("trouble"),  # JSON object, empty without trouble
+    number_column("idle_sandboxes"),
+    number_column("idle_memory"),
 )
 
 
