@@ -7,7 +7,8 @@ nothing of an attempt: variables, secrets, files and limits come with the assign
 version's code has run in it.
 
 A new sandbox is started as soon as the programs of all attempts run, one at a time: its start then
-takes place while they run, and not while the next one is waited for.
+takes place while they run, and not while the next one is waited for. An attempt that finds none
+waits for the one that is being started, instead of starting another.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from fyke.sandbox.isolated import IsolatedSandbox
 
 log = structlog.get_logger()
 
+COMING_SECONDS = 1.0  # for which an attempt waits for a sandbox that is being started
 LAUNCH_SECONDS = 0.1  # for which an opened sandbox that launches nothing delays new ones
 CHECK_SECONDS = 5.0  # between two looks for sandboxes that are no longer needed
 START_SECONDS = 30.0
@@ -107,6 +109,15 @@ class _Idle:
             return False
 
 
+@dataclass(slots=True)
+class _Coming:
+    """An idle sandbox that is being started; ``awaited`` when an attempt waits for it."""
+
+    content: SandboxContent
+    done: asyncio.Event
+    awaited: bool = False
+
+
 class WarmSandboxes:
     """Implements ``Sandboxes``. Nothing is started ahead outside of ``kept``."""
 
@@ -118,6 +129,7 @@ class WarmSandboxes:
         self._idle_seconds = idle_seconds
         self._starts: deque[_Start] = deque(maxlen=count)
         self._idle: list[_Idle] = []
+        self._coming: _Coming | None = None
         self._opening = 0
         self._unlaunched: dict[object, float] = {}  # opened for attempts: until when they count
         self._changed = asyncio.Event()
@@ -156,7 +168,11 @@ class WarmSandboxes:
         content, loop = SandboxContent.of(spec), asyncio.get_running_loop()
         self._opening += 1
         try:
-            sandbox = await self._take(content, spec.limits) or await self._open_cold(spec)
+            sandbox = (
+                await self._take(content, spec.limits)
+                or await self._take_coming(content, spec.limits)
+                or await self._open_cold(spec)
+            )
         finally:
             self._opening -= 1
             self._changed.set()
@@ -186,6 +202,21 @@ class WarmSandboxes:
             else:
                 return found.sandbox
         return None
+
+    async def _take_coming(
+        self, content: SandboxContent, limits: SandboxLimits
+    ) -> IsolatedSandbox | None:
+        """Assign the sandbox of this content that is being started, once it is ready; None without
+        one, or when another attempt waits for it.
+        """
+        coming = self._coming
+        if coming is None or coming.awaited or coming.content != content:
+            return None
+        coming.awaited = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(COMING_SECONDS):
+                await coming.done.wait()
+        return await self._take(content, limits)
 
     async def _open_cold(self, spec: SandboxSpec) -> IsolatedSandbox:
         """Idle sandboxes may use what the machine lacks: users, processes, memory. So a failed
@@ -265,6 +296,7 @@ class WarmSandboxes:
         the version.
         """
         content = start.content
+        self._coming = coming = _Coming(content, asyncio.Event())
         try:
             folders = content.folders()
             async with asyncio.timeout(START_SECONDS):
@@ -276,6 +308,9 @@ class WarmSandboxes:
             self._starts.extend(kept)
         else:
             self._idle.append(_Idle(content, sandbox, folders))
+        finally:
+            self._coming = None
+            coming.done.set()
 
     # --- the end --------------------------------------------------------------------------------
 

@@ -65,6 +65,9 @@ class Cold:
         self.idle_fault: SandboxFault | None = None
         self.may_open = asyncio.Event()
         self.may_open.set()
+        self.may_open_idle = asyncio.Event()
+        self.may_open_idle.set()
+        self.starting = 0  # idle sandboxes, so far
 
     async def open(self, spec: SandboxSpec) -> Box:
         await self.may_open.wait()
@@ -74,7 +77,9 @@ class Cold:
         return self.opened[-1]
 
     async def open_idle(self, spec: SandboxSpec) -> Box:
+        self.starting += 1
         await asyncio.sleep(0)
+        await self.may_open_idle.wait()
         if self.idle_fault is not None:
             raise self.idle_fault
         self.idle.append(Box(spec))
@@ -289,6 +294,43 @@ async def test_one_is_started_as_soon_as_the_program_of_the_attempt_runs(
         assert cold.idle == []
         cast(Box, second).on_launch()
         await until(lambda: warm_sandboxes.idle == 2)
+
+
+async def test_an_attempt_waits_for_the_sandbox_that_is_being_started(
+    cold: Cold, tmp_path: Path
+) -> None:
+    warm_sandboxes, spec = sandboxes(cold), spec_of(tmp_path)
+    async with warm_sandboxes.kept():
+        cold.may_open_idle.clear()
+        await warm_sandboxes.open(spec)
+        await until(lambda: cold.starting)
+        waiting = asyncio.create_task(warm_sandboxes.open(spec))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        # it is for one attempt, and for its version
+        assert await warm_sandboxes.open(spec) is cold.opened[1]
+        assert await warm_sandboxes.open(spec_of(tmp_path, "B")) is cold.opened[2]
+        cold.may_open_idle.set()
+        assert await waiting is cold.idle[0]
+        assert len(cold.opened) == 3
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_an_attempt_gets_another_sandbox_when_the_one_it_waits_for_does_not_start(
+    cold: Cold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    monkeypatch.setattr(warm, "COMING_SECONDS", 0.02 if hangs else 600)
+    warm_sandboxes, spec = sandboxes(cold), spec_of(tmp_path)
+    async with warm_sandboxes.kept():
+        cold.may_open_idle.clear()
+        await warm_sandboxes.open(spec)
+        await until(lambda: cold.starting)
+        waiting = asyncio.create_task(warm_sandboxes.open(spec))
+        await asyncio.sleep(0)
+        if not hangs:
+            cold.idle_fault = SandboxFault("no memory")
+            cold.may_open_idle.set()
+        assert await waiting is cold.opened[1]
 
 
 async def test_one_that_cannot_be_assigned_is_closed_and_the_next_one_is_tried(
