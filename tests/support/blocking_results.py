@@ -22,6 +22,7 @@ class BlockableResults:
         self.poison: str = ""  # an attempt whose batches always fail
         self.batches: list[list[AttemptBatch]] = []
         self.opened: list[tuple[str, str]] = []
+        self.counted: list[str] = []  # runs whose totals were read
         self.closed: set[str] = set()
         self.upserted: dict[tuple[str, str, str], int] = {}
         self.stored: list[tuple[str, str, bytes]] = []
@@ -57,6 +58,7 @@ class BlockableResults:
         return sum(1 for _, attempt, _ in self.stored if attempt == attempt_id)
 
     async def totals(self, run_id: str, hidden: frozenset[str]) -> RunTotals:
+        self.counted.append(run_id)
         rows = [data for run, _, data in self.stored if run == run_id]
         return RunTotals(len(rows), sum(map(len, rows)))
 

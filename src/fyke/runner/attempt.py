@@ -146,6 +146,7 @@ class AttemptRunner:
             self.attempt.id,
             self.attempt.number,
             on_row_cap=self._row_cap_reached,
+            is_empty=self.lease.run.subtasks == 1 and not self.lease.run.started_at,
         )
         self._intake = intake
         try:

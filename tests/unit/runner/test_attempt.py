@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -186,6 +187,21 @@ async def execute(results: BlockableResults, error: Exception) -> End:
         await runner(**tools).execute()
     (end,) = ended.ends
     return end
+
+
+@pytest.mark.parametrize(
+    ("subtasks", "started_at", "counts"), [(1, 0, False), (2, 0, True), (1, 5, True)]
+)
+async def test_the_rows_of_a_run_are_counted_unless_it_can_have_none(
+    results: BlockableResults, subtasks: int, started_at: int, counts: bool
+) -> None:
+    async with running(results) as intake:
+        error = EnvironmentFailed(Reason(ReasonCode.INSTALLER_MISSING), "")
+        one = runner(intake=intake, attempts=Ended(), environments=Failing(error))
+        run = replace(one.lease.run, subtasks=subtasks, started_at=started_at)
+        one.lease = replace(one.lease, run=run)
+        await one.execute()
+    assert results.counted == [run.id] * counts
 
 
 async def test_a_failed_installation_ends_with_its_reason_and_shows_its_log(

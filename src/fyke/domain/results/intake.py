@@ -21,7 +21,7 @@ from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease
 from fyke.kit.clock import Clock
 from fyke.model.log import LogType, NewLogEntry
-from fyke.model.results import AttemptBatch, Header
+from fyke.model.results import AttemptBatch, Header, RunTotals
 from fyke.reasons import Reason
 
 LOG_LINGER = 0.025
@@ -264,21 +264,30 @@ class Intake:
         group: str,
         limits: OutputLimits | None = None,
         on_row_cap: Callable[[Reason], None] | None = None,
+        *,
+        is_empty: bool = False,
     ) -> AttemptIntake:
         """Open the intake of an attempt. ``group`` is the group of its log lines; ``on_row_cap`` is
         called once with the reason when the run is full, for every open attempt of the run.
+        ``is_empty``: the run has no rows yet, so they need not be counted.
         """
         await retry_while_unavailable(lambda: self.results.open_attempt(run_id, attempt_id))
-        caps = await self._caps_of(run_id, limits or OutputLimits())
+        stored = RunTotals(0, 0) if is_empty else None
+        caps = await self._caps_of(run_id, limits or OutputLimits(), stored)
         queue = WriteQueue(run_id, attempt_id)
         attempt = AttemptIntake(self, queue, group, caps, on_row_cap)
         self._open[attempt_id] = attempt
         return attempt
 
-    async def _caps_of(self, run_id: str, limits: OutputLimits) -> RunCaps:
-        """The counters that all attempts of a run share."""
+    async def _caps_of(
+        self, run_id: str, limits: OutputLimits, stored: RunTotals | None
+    ) -> RunCaps:
+        """The counters that all attempts of a run share, which start at what is ``stored``."""
         if run_id not in self._caps:
-            stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
+            if stored is None:
+                stored = await retry_while_unavailable(
+                    lambda: self.results.totals(run_id, frozenset())
+                )
             self._caps.setdefault(run_id, RunCaps(limits, stored))
             self._forget_old_runs()
         self._caps.move_to_end(run_id)
