@@ -1,8 +1,8 @@
 """XLSX, written as a stream: the parts of the ZIP archive in an order that needs no look ahead.
 
 Texts are stored in the sheets, so no table of strings grows with the rows, and the parts that
-name the sheets come last. The cells of a column are rendered together: libraries take three to
-five times as long, because they call several functions for each cell.
+name the sheets come last. The cells of a column are rendered together, because to call several
+functions for each cell takes three to five times as long.
 """
 
 from __future__ import annotations
