@@ -1,0 +1,163 @@
+"""The journal of an installation: a folder with segments and a lock.
+
+A process that moves records into ``rows.db`` has the lock. A process that closes an attempt of
+another one increments a counter in the file of the lock, and then moves what the journal contains.
+The runner compares the counter after it has written a record and before it acknowledges it: if it
+has not changed, the record was in the journal before the attempt could be closed. So no lock is
+taken for a push, and a runner that is frozen at any point cannot acknowledge a row that is not
+stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from fyke.errors import Unavailable
+from fyke.kit.file_lock import try_lock
+from fyke.storage.sql.results.journal.segments import (
+    START,
+    SUFFIX,
+    SegmentContent,
+    SegmentEnd,
+    read_segment,
+)
+
+LOCK_SECONDS = 10.0
+_LOCK_POLL_SECONDS = 0.002
+_COUNTER = struct.Struct("<Q")
+DAMAGED = ".damaged"
+
+
+class JournalFolder:
+    """Reads the files of a journal. All methods may raise ``Unavailable``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock_file = path / "lock"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the journal against all others that move its records or close attempts."""
+        with _unavailable():
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            descriptor = self._lock()
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self) -> int:
+        until = time.monotonic() + LOCK_SECONDS
+        while (descriptor := try_lock(self._lock_file)) is None:
+            if time.monotonic() > until:
+                raise Unavailable(f"Another process has locked {self.path} for too long")
+            time.sleep(_LOCK_POLL_SECONDS)
+        return descriptor
+
+    def announce_fence(self) -> None:
+        """Notify the runner that attempts are about to be closed. Needs the lock."""
+        with _unavailable():
+            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                content = os.pread(descriptor, _COUNTER.size, 0).ljust(_COUNTER.size, b"\0")
+                (count,) = _COUNTER.unpack(content)
+                os.pwrite(descriptor, _COUNTER.pack(count + 1), 0)
+            finally:
+                os.close(descriptor)
+
+    def fences(self) -> Fences:
+        """The counter, for the process that appends."""
+        with self.locked(), _unavailable():
+            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                if os.fstat(descriptor).st_size < _COUNTER.size:
+                    os.pwrite(descriptor, bytes(_COUNTER.size), 0)
+                return Fences(mmap.mmap(descriptor, _COUNTER.size, prot=mmap.PROT_READ))
+            finally:
+                os.close(descriptor)
+
+    def segments(self) -> list[Path]:
+        """All segments, oldest first."""
+        with _unavailable():
+            return sorted(self.path.glob(f"*{SUFFIX}"), key=lambda path: int(path.stem))
+
+    def read(self, ends: dict[Path, SegmentEnd]) -> Iterator[tuple[Path, SegmentContent]]:
+        """What each segment has after its end in ``ends``, oldest first. ``ends`` is updated.
+        Needs the lock.
+        """
+        segments = self.segments()
+        for path in ends.keys() - segments:
+            del ends[path]
+        for path in segments:
+            with _unavailable():
+                content = read_segment(path, ends.get(path, START))
+            yield path, content
+            ends[path] = content.last
+
+    def findings(self) -> list[str]:
+        """One sentence for each file with damage. Changes nothing."""
+        found: list[str] = []
+        for segment in self.segments():
+            try:
+                damaged = read_segment(segment).damaged
+            except FileNotFoundError:  # its records were moved in the meantime
+                continue
+            except OSError as error:
+                found.append(f"{segment} cannot be read: {error.strerror}")
+                continue
+            if damaged:
+                found.append(
+                    f"the journal {segment} is damaged at byte {damaged[0]}: rows that were "
+                    "acknowledged may be missing. The next start moves what is intact into rows.db "
+                    f"and renames the file to {segment.name}{DAMAGED}"
+                )
+        for path in sorted(self.path.glob(f"*{SUFFIX}{DAMAGED}*")):
+            found.append(
+                f"the journal {path} was damaged: rows that were acknowledged may be missing. What "
+                "was intact is in rows.db. Restore a backup, or delete the file to accept the loss"
+            )
+        return found
+
+    def remove(self, segment: Path, *, intact: bool = True) -> None:
+        """Remove a segment whose records were moved. One that is not intact is renamed and kept."""
+        with _unavailable():
+            if intact:
+                segment.unlink(missing_ok=True)
+            else:
+                segment.rename(self._free_name(segment))
+
+    def _free_name(self, segment: Path) -> Path:
+        names = (f"{segment.name}{DAMAGED}{suffix}" for suffix in ("", *range(1, 10_000)))
+        return next(path for name in names if not (path := self.path / name).exists())
+
+
+class Fences:
+    """The counter of announced fences, in shared memory."""
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self._counter = memoryview(memory).cast("Q")
+
+    @property
+    def count(self) -> int:
+        return self._counter[0]
+
+    def close(self) -> None:
+        self._counter.release()
+        self._memory.close()
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"The journal of rows cannot be used: {error.strerror or error}"
+        ) from error
