@@ -70,6 +70,26 @@ async def state(state_url: str) -> AsyncIterator[State]:
         yield State(state_url, storage, notified)
 
 
+@dataclass(frozen=True)
+class ResultsAddress:
+    """The URL of a database with the tables of the results, and the journal's folder, if any."""
+
+    url: str
+    journal: Path | None = None
+    durable: bool = False
+
+
+@pytest.fixture(params=["sqlite", "journal", "durable-journal", "postgresql"])
+def results_address(request: pytest.FixtureRequest, tmp_path: Path) -> ResultsAddress:
+    """Tables without rows, once per implementation of the store."""
+    if request.param == "postgresql":
+        return ResultsAddress(str(request.getfixturevalue("postgres_results_url")))
+    url = rows_in(tmp_path)
+    if request.param == "sqlite":
+        return ResultsAddress(url)
+    return ResultsAddress(url, tmp_path / "journal", request.param.startswith("durable"))
+
+
 @pytest.fixture(params=DIALECTS)
 def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the tables of the results and no rows, once per dialect."""
@@ -77,13 +97,17 @@ def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def results(results_url: str) -> AsyncIterator[SqlResults]:
-    async with open_rows(results_url) as store:
+async def results(results_address: ResultsAddress) -> AsyncIterator[SqlResults]:
+    """The store of a runner."""
+    address = results_address
+    async with open_rows(
+        address.url, journal=address.journal, runner=True, durable=address.durable
+    ) as store:
         yield store
 
 
 @pytest.fixture
-async def second(results_url: str) -> AsyncIterator[SqlResults]:
+async def second(results_address: ResultsAddress) -> AsyncIterator[SqlResults]:
     """A store on the same database, like that of another process."""
-    async with open_rows(results_url) as store:
+    async with open_rows(results_address.url, journal=results_address.journal) as store:
         yield store

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from fyke.domain.results.intake import Intake
@@ -26,6 +26,13 @@ class BlockableResults:
         self.closed: set[str] = set()
         self.upserted: dict[tuple[str, str, str], int] = {}
         self.stored: list[tuple[str, str, bytes]] = []
+        self.readable: Callable[[str], None] = str
+
+    def watch(self, readable: Callable[[str], None]) -> None:
+        self.readable = readable
+
+    async def append(self, batch: AttemptBatch) -> bool | None:
+        return None
 
     async def open_attempt(self, run_id: str, attempt_id: str) -> None:
         self.opened.append((run_id, attempt_id))

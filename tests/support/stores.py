@@ -29,6 +29,7 @@ from fyke.model.runner import Capacity, Lease
 from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import make_engine
+from fyke.storage.sql.results import journaled
 from fyke.storage.sql.results import store as results_store
 from fyke.storage.sql.results.known import Lookup
 from fyke.storage.sql.results.store import SqlResults
@@ -132,13 +133,23 @@ async def open_state(
 
 
 @asynccontextmanager
-async def open_rows(url: str, known: Lookup | None = None) -> AsyncIterator[SqlResults]:
+async def open_rows(
+    url: str,
+    known: Lookup | None = None,
+    *,
+    journal: Path | None = None,
+    runner: bool = False,
+    durable: bool = False,
+) -> AsyncIterator[SqlResults]:
     """Open the results at ``url``, where the tables exist already."""
     with ExitStack() as stack:
-        if url.startswith(SQLITE):
+        if url.startswith(SQLITE) and journal is None:
             store = stack.enter_context(_sqlite_rows(Path(url.removeprefix(SQLITE)), known))
         else:
-            store = results_store.open_results(url, durable=False, known=known)
+            store = journaled.open_results(
+                url, durable=durable, known=known, journal=journal, runner=runner
+            )
+        await store.start()
         try:
             yield store
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
@@ -23,8 +23,22 @@ class Results(Protocol):
         """
         ...
 
+    async def append(self, batch: AttemptBatch) -> bool | None:
+        """Store one batch at once if that needs no waiting, and answer as ``commit`` does. None
+        when it was not stored and has to be committed.
+        """
+        ...
+
+    def watch(self, readable: Callable[[str], None]) -> None:
+        """Call ``readable`` in the event loop with the id of a run when output of it that was
+        stored here can be read by all processes. It must not block or fail.
+        """
+        ...
+
     async def open_attempt(self, run_id: str, attempt_id: str) -> None:
-        """Register an attempt, before its first batch. Idempotent."""
+        """Register an attempt, before its first batch. Idempotent. The id of the run stands for the
+        platform, which writes lines about the whole run.
+        """
         ...
 
     async def close_attempt(self, attempt_id: str) -> int:

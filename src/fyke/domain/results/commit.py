@@ -32,13 +32,11 @@ log = structlog.get_logger()
 
 class GroupCommit:
     """Commits the queues of one runner. No commit takes place while ``lock`` is locked, so that
-    rows can be counted. ``on_stored`` is called with the run's id after each commit; it must not
-    block or fail.
+    rows can be counted.
     """
 
-    def __init__(self, results: Results, on_stored: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, results: Results) -> None:
         self._results = results
-        self._on_stored = on_stored
         self._ready: deque[WriteQueue] = deque()
         self._latest: WriteQueue | None = None
         self._changed_at = -ALONE_SECONDS
@@ -121,9 +119,6 @@ class GroupCommit:
                 batch.accept()
             else:
                 batch.refuse(_ended())
-        for batch, is_stored in zip(batches, stored, strict=True):
-            if is_stored:
-                self._on_stored(batch.batch.run_id)
 
     async def _commit_each(self, batches: list[PendingBatch], error: Exception) -> None:
         """Commit the batches separately, after one of them has made the flush fail."""

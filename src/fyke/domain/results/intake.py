@@ -21,7 +21,7 @@ from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease
 from fyke.kit.clock import Clock
 from fyke.model.log import LogType, NewLogEntry
-from fyke.model.results import AttemptBatch, Header, RunTotals
+from fyke.model.results import AttemptBatch, Header, PushedRow, RunTotals
 from fyke.reasons import Reason
 
 LOG_LINGER = 0.025
@@ -95,14 +95,28 @@ class AttemptIntake:
         for warning in decoded.warnings:
             if self._caps.is_first_warning(warning):
                 self.log(LogType.WARN, warning)
-        stored = self.queue.put_row(row)
-        self._intake.group.notify(self.queue)
         try:
-            await stored
+            await self._store(row)
         except FykeError:
             self._caps.uncount(len(row.data))
             raise
         self.rows += 1
+
+    async def _store(self, row: PushedRow) -> None:
+        """Store a row at once where the store can do that, unless other rows of this attempt come
+        first or rows are being counted; otherwise with the next group commit.
+        """
+        group = self._intake.group
+        if not self.queue.has_rows and not group.lock.locked():
+            batch = AttemptBatch(self.run_id, self.attempt_id, [row])
+            is_stored = await self._intake.results.append(batch)
+            if is_stored is not None:
+                if not is_stored:
+                    raise _ended()
+                return
+        stored = self.queue.put_row(row)
+        group.notify(self.queue)
+        await stored
 
     def _decode(self, text: bytes) -> DecodedRow:
         masker = self.masker  # read once, because the attempt may end in the meantime
@@ -240,7 +254,7 @@ class AttemptIntake:
 
 class Intake:
     """The intake of one runner; nothing is stored unless ``run`` is running. ``on_stored`` is
-    called with the run's id after each commit.
+    called with the run's id when output of it can be read.
     """
 
     def __init__(
@@ -248,8 +262,8 @@ class Intake:
     ) -> None:
         self.results = results
         self.clock = clock
-        self.group = GroupCommit(results, on_stored)
-        self._on_stored = on_stored
+        self.group = GroupCommit(results)
+        results.watch(on_stored)
         self._open: dict[str, AttemptIntake] = {}
         self._caps: OrderedDict[str, RunCaps] = OrderedDict()
 
@@ -305,7 +319,6 @@ class Intake:
         batch = AttemptBatch(run_id, run_id, log=[entry])
         await retry_while_unavailable(lambda: self.results.open_attempt(run_id, run_id))
         await retry_while_unavailable(lambda: self.results.commit([batch]))
-        self._on_stored(run_id)
 
     async def recount(self, run_id: str, caps: RunCaps, size: int) -> None:
         """Count the rows of the run anew from the store, while no commit takes place. It is

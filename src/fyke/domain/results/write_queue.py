@@ -72,6 +72,10 @@ class WriteQueue:
         return self.empty and not self._flushing
 
     @property
+    def has_rows(self) -> bool:
+        return bool(self._rows)
+
+    @property
     def log_lines(self) -> int:
         return len(self._log)
 

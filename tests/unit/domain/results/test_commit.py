@@ -136,21 +136,6 @@ async def test_rows_cancelled_during_an_outage_are_refused_and_the_rest_is_store
     assert kept.idle and gone.idle
 
 
-async def test_on_stored_is_called_only_for_runs_with_stored_rows(
-    results: BlockableResults,
-) -> None:
-    announced: list[str] = []
-    committing = GroupCommit(results, announced.append)  # type: ignore[arg-type]
-    results.closed.add("fenced")
-    queues = [WriteQueue("one", "a"), WriteQueue("two", "fenced")]
-    stored = [queue.put_row(PushedRow(b"1")) for queue in queues]
-    for queue in queues:
-        committing.notify(queue)
-    await committing._flush()
-    assert announced == ["one"]
-    assert isinstance(stored[1].exception(), StaleLease)
-
-
 async def test_nothing_is_committed_while_the_lock_is_locked(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")

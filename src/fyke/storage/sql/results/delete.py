@@ -32,6 +32,16 @@ class DeletedRun:
         return self.removed >= max(self.rows, self.log_entries)
 
 
+def has_open_attempts(driver: Driver, run_id: str) -> bool:
+    """Whether deleting the run closes an attempt. Those of runs that have ended are closed."""
+    rows = driver.query(
+        "SELECT 1 FROM results_attempts a JOIN results_runs r ON r.number = a.run "
+        "WHERE r.run_id = ? AND NOT a.closed LIMIT 1",
+        (run_id,),
+    )
+    return bool(rows)
+
+
 def mark_deleted(driver: Driver, run_id: str) -> None:
     """Mark the run as deleted and close its attempts. Does nothing for an unknown run."""
     statement = "SELECT number FROM results_runs WHERE run_id = ?" + driver.for_update  # noqa: S608

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -63,10 +63,11 @@ class SqlResults:
     def __init__(self, engine: Engine, known: Lookup | None = None) -> None:
         self._engine = engine
         self._known = KnownAttempts(known) if known else None
-        self._writer = _Writer(engine)
+        self._writer = Writer(engine)
         self._readers = _Readers(engine)
         self._hidden_positions = HiddenPositions()
         self._inline: list[SqlResults] = []
+        self._readable: Callable[[str], None] = lambda _: None
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
         self._reading = CountedExecutor(READERS, thread_name_prefix="results-read")
 
@@ -75,7 +76,23 @@ class SqlResults:
             check(batch)
         if not batches:
             return []
-        return await self._write(lambda driver: write.commit(driver, batches))
+        stored = await self._write(lambda driver: write.commit(driver, batches))
+        self._announce(batch for batch, is_stored in zip(batches, stored, strict=True) if is_stored)
+        return stored
+
+    async def start(self) -> None:
+        """Called once before the first write."""
+
+    async def append(self, batch: AttemptBatch) -> bool | None:
+        return None
+
+    def watch(self, readable: Callable[[str], None]) -> None:
+        self._readable = readable
+
+    def _announce(self, batches: Iterable[AttemptBatch]) -> None:
+        """Announce that these batches can be read."""
+        for run_id in {batch.run_id: None for batch in batches}:
+            self._readable(run_id)
 
     async def open_attempt(self, run_id: str, attempt_id: str) -> None:
         await self._write(lambda driver: write.open_attempt(driver, run_id, attempt_id))
@@ -182,7 +199,11 @@ class SqlResults:
         """The path of reads to the database. Writes show less: after a commit in doubt they wait
         for the database, however long that takes.
         """
-        return StorePath(lambda: self.log_count(""), self._reading.progress)
+
+        async def read_nothing() -> int:
+            return await SqlResults._read(self, lambda driver: read.log_count(driver, ""))
+
+        return StorePath(read_nothing, self._reading.progress)
 
     async def close(self) -> None:
         """Finish running operations and close all connections."""
@@ -196,8 +217,11 @@ class SqlResults:
         self._engine.dispose()
 
     async def _write(self, work: Callable[[Driver], T]) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writing, self._writer.do, work)
+        return await self._in_writer(partial(self._writer.do, work))
+
+    async def _in_writer(self, work: Callable[[], T]) -> T:
+        """Call ``work`` in the thread that writes."""
+        return await asyncio.get_running_loop().run_in_executor(self._writing, work)
 
     async def _read(self, work: Callable[[Driver], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -274,7 +298,7 @@ def _tries() -> Iterator[None]:
             return
 
 
-class _Writer:
+class Writer:
     """The writing connection, with retries. Used by one thread."""
 
     def __init__(self, engine: Engine) -> None:

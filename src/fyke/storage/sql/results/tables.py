@@ -8,7 +8,8 @@ characters in every row would be a quarter of a typical table.
 * ``results_runs``: number, id and the last positions. ``run_id`` is NULL when the run is deleted;
   its rows are removed later, in small steps.
 * ``results_attempts``: the totals of each attempt, and whether it is closed. ``run`` is NULL for an
-  attempt that was closed before it was opened.
+  attempt that was closed before it was opened. ``moved`` is the number of its last record that was
+  moved here from the journal; 0 on PostgreSQL, which has none.
 * ``results_headers``: the last declared headers of an attempt, as JSON.
 * ``results_rows``, ``results_log``: keyed as above.
 * ``results_upserts``: the row of an upsert key and value. A value may have megabytes, more than an
@@ -58,6 +59,7 @@ attempts = Table(
     Column("rows", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("closed", Boolean, nullable=False),
+    Column("moved", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
 

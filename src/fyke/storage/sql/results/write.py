@@ -12,6 +12,7 @@ from typing import Any
 
 from fyke.model.results import AttemptBatch
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.plan import CommitPlan, RunCounters, StoredRow, upsert_digests
 
 _CHUNK = 500  # values in one IN clause
@@ -36,16 +37,18 @@ _OPEN_RUN = """
 """
 # An attempt that was closed before it was opened stays closed, and now belongs to its run.
 _OPEN_ATTEMPT = """
-    INSERT INTO results_attempts (attempt_id, run, rows, bytes, closed)
-    SELECT ?, number, 0, 0, FALSE FROM results_runs WHERE run_id = ?
+    INSERT INTO results_attempts (attempt_id, run, rows, bytes, closed, moved)
+    SELECT ?, number, 0, 0, FALSE, 0 FROM results_runs WHERE run_id = ?
     ON CONFLICT (attempt_id) DO UPDATE SET run = excluded.run WHERE results_attempts.run IS NULL
 """
 _CLOSE_ATTEMPT = """
-    INSERT INTO results_attempts (attempt_id, run, rows, bytes, closed)
-    VALUES (?, NULL, 0, 0, TRUE)
+    INSERT INTO results_attempts (attempt_id, run, rows, bytes, closed, moved)
+    VALUES (?, NULL, 0, 0, TRUE, 0)
     ON CONFLICT (attempt_id) DO UPDATE SET closed = TRUE
     RETURNING rows
 """
+
+_MOVED = "SELECT attempt_id, moved FROM results_attempts WHERE attempt_id IN ({placeholders})"
 
 OpenAttempt = tuple[int, RunCounters]  # its number, its run
 _Query = tuple[str, Sequence[Any]]
@@ -59,19 +62,58 @@ def commit(driver: Driver, batches: Sequence[AttemptBatch]) -> list[bool]:
     """See ``Results.commit``."""
     open_attempts = _lock_open_attempts(driver, batches)
     accepted = [batch.attempt_id in open_attempts.get(batch.run_id, {}) for batch in batches]
-    to_store = [
-        (batch, *open_attempts[batch.run_id][batch.attempt_id])
-        for batch, is_accepted in zip(batches, accepted, strict=True)
-        if is_accepted
-    ]
-    if not to_store:
-        return accepted
+    _store(driver, open_attempts, [b for b, a in zip(batches, accepted, strict=True) if a])
+    return accepted
+
+
+def move(driver: Driver, records: Sequence[JournalRecord]) -> list[bool]:
+    """Store records of the journal, each once; return for each whether it is stored. Those of
+    closed and unknown attempts are not, unless they were moved before.
+    """
+    batches = [record.batch for record in records]
+    open_attempts = _lock_open_attempts(driver, batches)
+    moved = _moved(driver, batches)
+    last: dict[int, int] = {}  # by number of the attempt
+    answers: list[bool] = []
+    new: list[AttemptBatch] = []
+    for record in records:
+        batch = record.batch
+        is_stored = record.number <= moved.get(batch.attempt_id, 0)
+        attempt = open_attempts.get(batch.run_id, {}).get(batch.attempt_id)
+        if attempt is not None and not is_stored:
+            moved[batch.attempt_id] = last[attempt[0]] = record.number
+            new.append(batch)
+        answers.append(is_stored or attempt is not None)
+    _store(driver, open_attempts, new)
+    driver.run_many(
+        "UPDATE results_attempts SET moved = ? WHERE number = ?",
+        [(number, attempt) for attempt, number in last.items()],
+    )
+    return answers
+
+
+def _store(
+    driver: Driver,
+    open_attempts: dict[str, dict[str, OpenAttempt]],
+    batches: Sequence[AttemptBatch],
+) -> None:
+    if not batches:
+        return
+    to_store = [(batch, *open_attempts[batch.run_id][batch.attempt_id]) for batch in batches]
     upsert_rows = _find_rows(driver, upsert_digests((batch, run) for batch, _, run in to_store))
     plan = CommitPlan()
     for batch, attempt, run in to_store:
         plan.add(batch, run, attempt, upsert_rows)
     _apply(driver, plan)
-    return accepted
+
+
+def _moved(driver: Driver, batches: Sequence[AttemptBatch]) -> dict[str, int]:
+    """The number of the last moved record of each attempt, including closed ones."""
+    moved: dict[str, int] = {}
+    for attempt_ids in _chunks({batch.attempt_id for batch in batches}):
+        statement = _MOVED.format(placeholders=placeholders(len(attempt_ids)))
+        moved |= driver.query(statement, attempt_ids)
+    return moved
 
 
 def _lock_open_attempts(
@@ -157,6 +199,31 @@ def open_attempt(driver: Driver, run_id: str, attempt_id: str) -> None:
     """See ``Results.open_attempt``."""
     driver.run(_OPEN_RUN, (run_id,))
     driver.run(_OPEN_ATTEMPT, (attempt_id, run_id))
+
+
+def last_moved(driver: Driver, run_id: str, attempt_id: str) -> int | None:
+    """The number of the last record of the journal that was moved for an open attempt of this run;
+    None if it is closed or unknown.
+    """
+    rows = driver.query(
+        "SELECT a.moved FROM results_attempts a JOIN results_runs r ON r.number = a.run "
+        "WHERE a.attempt_id = ? AND r.run_id = ? AND NOT a.closed",
+        (attempt_id, run_id),
+    )
+    return int(rows[0][0]) if rows else None
+
+
+def open_ids(driver: Driver, attempt_ids: Iterable[str]) -> set[str]:
+    """Those of the attempts that are open."""
+    found: set[str] = set()
+    for chunk in _chunks(attempt_ids):
+        rows = driver.query(
+            "SELECT attempt_id FROM results_attempts WHERE NOT closed "  # noqa: S608 - placeholders
+            f"AND attempt_id IN ({placeholders(len(chunk))})",
+            chunk,
+        )
+        found.update(attempt_id for (attempt_id,) in rows)
+    return found
 
 
 def close_attempt(driver: Driver, attempt_id: str) -> int:

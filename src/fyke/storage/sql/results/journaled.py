@@ -1,0 +1,529 @@
+"""``Results`` on SQLite with a journal.
+
+``JournaledResults`` is the store of the runner: batches of its attempts are acknowledged when they
+are in the journal, and are moved into ``rows.db`` afterwards. The fence of each open attempt is in
+memory. ``FencingResults`` is the store of other processes: before it closes an attempt, it moves
+what the journal has of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Engine
+
+from fyke.errors import Unavailable
+from fyke.kit.backoff import delay
+from fyke.model.results import AttemptBatch
+from fyke.storage.sql.dialects import make_engine
+from fyke.storage.sql.results import delete, write
+from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.journal.folder import Fences, JournalFolder
+from fyke.storage.sql.results.journal.records import JournalRecord
+from fyke.storage.sql.results.journal.segments import SegmentEnd
+from fyke.storage.sql.results.journal.writer import JournalWriter
+from fyke.storage.sql.results.known import Lookup
+from fyke.storage.sql.results.plan import check
+from fyke.storage.sql.results.store import READERS, SqlResults, Writer
+
+MOVE_SECONDS = 0.03  # between two moves
+MOVE_RECORDS, MOVE_BYTES = 4096, 16 * 2**20  # in one transaction
+MAX_PENDING, MAX_PENDING_BYTES = 10_000, 32 * 2**20  # records not moved; further batches wait
+SLOW_SECONDS, AVOID_SECONDS = 0.02, 1.0  # see ``append``
+_RETRY_BASE, _RETRY_CAP = 0.05, 2.0
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+def open_results(
+    url: str, *, durable: bool, known: Lookup | None, journal: Path | None, runner: bool = False
+) -> SqlResults:
+    """See ``store.open_results``. ``journal`` is the folder of the journal, None on PostgreSQL;
+    ``runner``: only the runner of the data folder opens it so, and then calls ``start``.
+    """
+    engine = make_engine(url, durable=durable, pool_size=READERS + 1)
+    if journal is None:
+        return SqlResults(engine, known)
+    folder = JournalFolder(journal)
+    if runner:
+        return JournaledResults(engine, known, folder, durable=durable)
+    return FencingResults(engine, known, folder)
+
+
+def move_journal(url: str, path: Path, *, durable: bool) -> None:
+    """Move what is in the journal in the folder ``path`` into the tables, whether or not a runner
+    is appending to it. Raises ``Unavailable``.
+    """
+    journal = JournalFolder(path)
+    if not journal.segments():
+        return
+    engine = make_engine(url, durable=durable, pool_size=1)
+    writer = Writer(engine)
+    try:
+        with journal.locked():
+            _move_files(journal, writer, {})
+    finally:
+        writer.close()
+        engine.dispose()
+
+
+def _move_files(journal: JournalFolder, writer: Writer, ends: dict[Path, SegmentEnd]) -> None:
+    """Move what the segments have after ``ends``. Needs the lock."""
+    for _, content in journal.read(ends):
+        _move(writer.do, content.records)
+
+
+class FencingResults(SqlResults):
+    """The store of a process beside the runner."""
+
+    def __init__(self, engine: Engine, known: Lookup | None, journal: JournalFolder) -> None:
+        super().__init__(engine, known)
+        self._journal = journal
+        self._ends: dict[Path, SegmentEnd] = {}  # up to which the journal was moved here
+
+    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+        """See ``Results.commit``. What an attempt has in the journal comes before them."""
+        if batches:
+            await self._move()
+        return await super().commit(batches)
+
+    async def close_attempt(self, attempt_id: str) -> int:
+        def work() -> int:
+            with self._journal.locked():
+                self._journal.announce_fence()  # before the journal is read: see ``folder``
+                _move_files(self._journal, self._writer, self._ends)
+                return self._writer.do(lambda driver: write.close_attempt(driver, attempt_id))
+
+        return await self._in_writer(work)
+
+    async def delete_run(self, run_id: str) -> None:
+        def work() -> None:
+            if self._writer.do(lambda driver: delete.has_open_attempts(driver, run_id)):
+                with self._journal.locked():
+                    self._journal.announce_fence()
+                    self._writer.do(lambda driver: delete.mark_deleted(driver, run_id))
+
+        await self._in_writer(work)
+        await super().delete_run(run_id)
+
+    async def _move(self) -> None:
+        """Move what is in the journal into the tables."""
+
+        def work() -> None:
+            with self._journal.locked():
+                _move_files(self._journal, self._writer, self._ends)
+
+        await self._in_writer(work)
+
+
+@dataclass(slots=True)
+class _OpenAttempt:
+    run_id: str
+    number: int  # of its last record
+    closed: bool = False
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A record that is to be moved. ``stored`` is the result."""
+
+    record: JournalRecord
+    segment: int
+    size: int
+    stored: bool | None = None
+
+
+@dataclass(slots=True)
+class _Commit:
+    """A call of ``commit``. ``written`` has None for each refused batch; ``certain``: the others
+    are on disk, if they have to be, and their attempts were open.
+    """
+
+    batches: Sequence[AttemptBatch]
+    written: list[_Pending | None] = field(default_factory=list)
+    certain: bool = True
+    error: Unavailable | None = None
+
+
+class JournaledResults(SqlResults):
+    """The store of the runner, which is the only one of its data folder. Used by one event loop;
+    ``start`` is called first.
+
+    ``append`` writes in the event loop, because handing a row to a thread costs several times as
+    much as writing it. Everything else is done in threads; after a write that took long, rows are
+    too, for a while.
+    """
+
+    def __init__(
+        self, engine: Engine, known: Lookup | None, journal: JournalFolder, *, durable: bool
+    ) -> None:
+        super().__init__(engine, known)
+        self._journal = journal
+        self._durable = durable
+        self._attempts: dict[str, _OpenAttempt] = {}
+        self._waiting: list[_Commit] = []
+        self._appending = asyncio.Lock()
+        self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="results-journal")
+        self._slow_until = 0.0  # monotonic; until then the disk is too slow for the event loop
+        self._pending: deque[_Pending] = deque()
+        self._pending_bytes = 0
+        self._moving = asyncio.Lock()
+        self._mover: asyncio.TimerHandle | asyncio.Task[None] | None = None
+        self._moved_at = 0.0
+        self._failures = 0
+        self._failed_segments: set[int] = set()  # have a record that could not be moved
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started = False
+        self._closing = False
+
+    async def start(self) -> None:
+        """Move what an earlier runner has left in the journal, and begin a new one."""
+
+        def work() -> tuple[JournalWriter, Fences, int]:
+            count, number = 0, 0
+            with self._journal.locked():
+                for segment, content in self._journal.read({}):
+                    stored = _move(self._writer.do, content.records)
+                    intact = not content.damaged and None not in stored
+                    self._journal.remove(segment, intact=intact)
+                    count, number = count + len(stored), int(segment.stem)
+            return JournalWriter(self._journal.path, number + 1), self._journal.fences(), count
+
+        self._journal_writer, self._fences, count = await self._in_writer(work)
+        self._fences_seen = self._fences.count
+        self._started = True
+        if count:
+            log.info("journal_moved", records=count)
+
+    # --- attempts -------------------------------------------------------------------------
+
+    async def open_attempt(self, run_id: str, attempt_id: str) -> None:
+        if attempt_id in self._attempts:
+            return
+
+        def work(driver: Driver) -> int | None:
+            write.open_attempt(driver, run_id, attempt_id)
+            return write.last_moved(driver, run_id, attempt_id)
+
+        moved = await self._write(work)
+        if moved is not None and run_id != attempt_id:  # lines about a run are rare
+            self._attempts[attempt_id] = _OpenAttempt(run_id, moved)
+            async with self._appending:
+                await self._in_journal(self._journal_writer.prepare)
+
+    async def close_attempt(self, attempt_id: str) -> int:
+        attempt = self._attempts.get(attempt_id)
+        if attempt is None:
+            return await super().close_attempt(attempt_id)
+        attempt.closed = True
+        async with self._appending:
+            pass  # what is being written belongs to it
+        await self._move()
+        rows = await super().close_attempt(attempt_id)
+        self._attempts.pop(attempt_id, None)
+        return rows
+
+    async def delete_run(self, run_id: str) -> None:
+        for attempt_id in [a for a, attempt in self._attempts.items() if attempt.run_id == run_id]:
+            await self.close_attempt(attempt_id)
+        await super().delete_run(run_id)
+
+    def _open(self, batch: AttemptBatch) -> _OpenAttempt | None:
+        attempt = self._attempts.get(batch.attempt_id)
+        if attempt is None or attempt.closed or attempt.run_id != batch.run_id:
+            return None
+        return attempt
+
+    # --- writing --------------------------------------------------------------------------
+
+    async def append(self, batch: AttemptBatch) -> bool | None:
+        attempt = self._open(batch)
+        if self._durable or attempt is None or not self._may_append():
+            return None
+        number = attempt.number + 1
+        started = time.monotonic()
+        try:
+            size = self._journal_writer.append([(number, batch)], begin=False)
+        except Unavailable:
+            return None
+        if not size:
+            return None
+        written = time.monotonic()
+        if written - started > SLOW_SECONDS:
+            self._slow_until = written + AVOID_SECONDS
+        pending = self._note(attempt, number, batch, size)
+        if self._fences.count != self._fences_seen:
+            await self._until_known()
+            return pending.stored
+        return True
+
+    def _may_append(self) -> bool:
+        return not (
+            self._appending.locked() or self._is_behind or time.monotonic() < self._slow_until
+        )
+
+    @property
+    def _is_behind(self) -> bool:
+        return len(self._pending) > MAX_PENDING or self._pending_bytes > MAX_PENDING_BYTES
+
+    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+        for batch in batches:
+            check(batch)
+        if not all(batch.attempt_id in self._attempts for batch in batches):
+            await self._move()
+            return await super().commit(batches)
+        if self._is_behind:
+            await self._move()
+        commit = _Commit(batches)
+        self._waiting.append(commit)
+        task = asyncio.create_task(self._write_waiting())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # a caller that is cancelled must not keep records from being counted
+        await asyncio.shield(task)
+        if commit.error is not None:
+            raise commit.error
+        if not commit.certain:
+            await self._until_known()
+            return [pending is not None and bool(pending.stored) for pending in commit.written]
+        return [pending is not None for pending in commit.written]
+
+    async def _write_waiting(self) -> None:
+        """Write the batches of all waiting commits, with one flush."""
+        async with self._appending:
+            commits, self._waiting = self._waiting, []
+            slots: list[tuple[_Commit, int, _OpenAttempt]] = []
+            numbered: list[tuple[int, AttemptBatch]] = []
+            numbers: dict[str, int] = {}
+            for commit in commits:
+                commit.written = [None] * len(commit.batches)
+                for index, batch in enumerate(commit.batches):
+                    if attempt := self._open(batch):
+                        number = numbers.get(batch.attempt_id, attempt.number) + 1
+                        numbers[batch.attempt_id] = number
+                        numbered.append((number, batch))
+                        slots.append((commit, index, attempt))
+            if not numbered:
+                return
+            try:
+                size, is_flushed = await self._in_journal(partial(self._write_records, numbered))
+            except Unavailable as error:
+                for commit in commits:
+                    commit.error = error
+                return
+            share = size // len(numbered)
+            for (commit, index, attempt), (number, batch) in zip(slots, numbered, strict=True):
+                commit.written[index] = self._note(attempt, number, batch, share)
+            is_certain = is_flushed and self._fences.count == self._fences_seen
+            for commit in commits:
+                commit.certain = is_certain
+
+    def _write_records(self, numbered: Sequence[tuple[int, AttemptBatch]]) -> tuple[int, bool]:
+        """Write records; return their size, and whether they are as durable as they have to be."""
+        size = self._journal_writer.append(numbered)
+        if self._durable:
+            try:
+                self._journal_writer.sync()
+            except OSError as error:
+                log.warning("journal_not_flushed", error=str(error))
+                self._journal_writer.begin_segment()
+                return size, False
+        return size, True
+
+    async def _in_journal(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._journal_thread, work)
+
+    def _note(self, attempt: _OpenAttempt, number: int, batch: AttemptBatch, size: int) -> _Pending:
+        """Note that a record was written."""
+        attempt.number = number
+        pending = _Pending(JournalRecord(number, batch), self._journal_writer.segment, size)
+        self._pending.append(pending)
+        self._pending_bytes += size
+        self._move_soon()
+        return pending
+
+    # --- moving ---------------------------------------------------------------------------
+
+    def _move_soon(self) -> None:
+        if self._mover is None and not self._closing:
+            pause = delay(self._failures, base=_RETRY_BASE, cap=_RETRY_CAP) if self._failures else 0
+            due = self._moved_at + max(MOVE_SECONDS, pause)
+            self._mover = asyncio.get_running_loop().call_at(due, self._start_moving)
+
+    def _start_moving(self) -> None:
+        self._mover = asyncio.create_task(self._move_in_background())
+
+    async def _move_in_background(self) -> None:
+        try:
+            await self._move()
+            self._failures = 0
+        except Unavailable as error:
+            self._failures += 1
+            log.warning("rows_wait_in_the_journal", tries=self._failures, error=str(error))
+        except Exception:
+            self._failures += 1
+            log.exception("rows_wait_in_the_journal")
+        finally:
+            self._moved_at = asyncio.get_running_loop().time()
+            self._mover = None
+            if self._pending:
+                self._move_soon()
+
+    async def _move(self) -> None:
+        """Move everything that has been written when this is called. Raises ``Unavailable``."""
+        if not self._pending:
+            return
+        last = self._pending[-1]
+        while last.stored is None:
+            async with self._moving:
+                if last.stored is None:
+                    await self._move_some()
+
+    async def _move_some(self) -> None:
+        length = _part_length(pending.record for pending in self._pending)
+        part = list(islice(self._pending, length))
+        is_all = length == len(self._pending)
+        segment = self._journal_writer.segment if is_all else self._pending[length].segment
+
+        def work() -> list[bool | None]:
+            with self._journal.locked():
+                stored = _move(self._writer.do, [pending.record for pending in part])
+                self._failed_segments |= {
+                    pending.segment
+                    for pending, is_stored in zip(part, stored, strict=True)
+                    if is_stored is None
+                }
+                self._remove_before(segment)
+                return stored
+
+        stored = await self._in_writer(work)
+        self._moved_at = asyncio.get_running_loop().time()
+        for pending, is_stored in zip(part, stored, strict=True):
+            self._pending.popleft()
+            self._pending_bytes -= pending.size
+            pending.stored = bool(is_stored)
+        self._announce(pending.record.batch for pending in part if pending.stored)
+
+    def _remove_before(self, number: int) -> None:
+        """Remove the segments before this number, whose records were moved."""
+        for path in self._journal_writer.take_before(number):
+            try:
+                self._journal.remove(path, intact=int(path.stem) not in self._failed_segments)
+            except Unavailable as error:
+                log.warning("journal_not_removed", segment=path.name, error=str(error))
+
+    async def _until_known(self) -> None:
+        """Return when it is known what is stored of everything written so far, and which attempts
+        are closed. Raises ``Unavailable`` only while the store is being closed.
+        """
+        failures = 0
+        while True:
+            try:
+                await self._move()
+                await self._look_at_fences()
+                return
+            except Unavailable as error:
+                failures += 1
+                log.warning("rows_in_doubt", tries=failures, error=str(error))
+                if self._closing:
+                    raise
+                await asyncio.sleep(delay(failures, base=_RETRY_BASE, cap=_RETRY_CAP))
+
+    async def _look_at_fences(self) -> None:
+        """Note which attempts were closed by other processes."""
+        if self._fences.count == self._fences_seen:
+            return
+        attempt_ids = list(self._attempts)
+
+        def work() -> tuple[int, set[str]]:
+            with self._journal.locked():
+                still_open = self._writer.do(lambda driver: write.open_ids(driver, attempt_ids))
+                return self._fences.count, still_open
+
+        seen, still_open = await self._in_writer(work)
+        for attempt_id in attempt_ids:
+            if attempt_id in self._attempts and attempt_id not in still_open:
+                self._attempts[attempt_id].closed = True
+        self._fences_seen = max(self._fences_seen, seen)
+
+    # --- reading and the end ----------------------------------------------------------------
+
+    async def _read(self, work: Callable[[Driver], T]) -> T:
+        """What this process has stored is read by it at once."""
+        await self._move()
+        return await super()._read(work)
+
+    async def close(self) -> None:
+        if not self._started:
+            await super().close()
+            return
+        self._closing = True
+        if isinstance(self._mover, asyncio.TimerHandle):
+            self._mover.cancel()
+        if tasks := [
+            task for task in (self._mover, *self._tasks) if isinstance(task, asyncio.Task)
+        ]:
+            await asyncio.wait(tasks)
+        with suppress(Unavailable):
+            await self._move()
+        await asyncio.to_thread(self._journal_thread.shutdown)
+        await super().close()
+        if not self._pending:
+            self._remove_before(self._journal_writer.segment + 1)
+        self._fences.close()
+
+
+Do = Callable[[Callable[[Driver], T]], T]  # runs a function in one transaction
+
+
+def _move(do: Do[list[bool]], records: Sequence[JournalRecord]) -> list[bool | None]:
+    """Move records into the tables; return for each whether it is stored, None if it cannot be."""
+    stored: list[bool | None] = []
+    rest = deque(records)
+    while rest:
+        part = [rest.popleft() for _ in range(_part_length(rest))]
+        try:
+            stored += do(partial(write.move, records=part))
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("records_not_moved", records=len(part))
+            stored += _move_each(do, part)
+    return stored
+
+
+def _move_each(do: Do[list[bool]], records: Sequence[JournalRecord]) -> Iterator[bool | None]:
+    """Move records one by one, after one of them has made a transaction fail."""
+    for record in records:
+        try:
+            yield from do(partial(write.move, records=[record]))
+        except Unavailable:
+            raise
+        except Exception as error:
+            attempt = record.batch.attempt_id
+            log.error("record_not_moved", attempt=attempt, number=record.number, error=repr(error))
+            yield None
+
+
+def _part_length(records: Iterable[JournalRecord]) -> int:
+    """How many records are moved in one transaction."""
+    count = size = 0
+    for record in records:
+        if count == MOVE_RECORDS or size > MOVE_BYTES:
+            break
+        count += 1
+        size += sum(len(row.data) for row in record.batch.rows)
+    return count

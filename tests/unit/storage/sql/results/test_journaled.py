@@ -1,0 +1,366 @@
+"""Rows that are acknowledged from the journal: fences, crashes, full disks, failing flushes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.errors import Unavailable
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, RunTotals
+from fyke.storage.sql.results import journaled
+from fyke.storage.sql.results.journal.folder import JournalFolder
+from fyke.storage.sql.results.journaled import FencingResults, JournaledResults, move_journal
+from support.prepared import rows_in
+from support.rows import NONE, RUN, everything, numbers, plain, upsert
+from support.stores import open_rows
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journaled, "_RETRY_BASE", 0.001)
+    monkeypatch.setattr(journaled, "_RETRY_CAP", 0.002)
+
+
+@pytest.fixture
+def unmoved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are moved only on request."""
+    monkeypatch.setattr(journaled, "MOVE_SECONDS", 1e9)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return rows_in(tmp_path)
+
+
+def opened(url: str, folder: Path, **options: bool) -> Any:
+    return open_rows(url, journal=folder / "journal", **options)
+
+
+@pytest.fixture
+async def runner(url: str, tmp_path: Path, anyio_backend: str) -> AsyncIterator[JournaledResults]:
+    async with opened(url, tmp_path, runner=True) as store:
+        store._moved_at = asyncio.get_running_loop().time()  # as if records had just been moved
+        for attempt in "ab":
+            await store.open_attempt(RUN, attempt)
+        yield store
+
+
+@pytest.fixture
+async def server(url: str, tmp_path: Path, anyio_backend: str) -> AsyncIterator[FencingResults]:
+    async with opened(url, tmp_path) as store:
+        yield store
+
+
+@asynccontextmanager
+async def killed_runner(url: str, folder: Path, **options: bool) -> AsyncIterator[JournaledResults]:
+    """A runner that is killed at the end of the block: it moves and removes nothing."""
+    async with opened(url, folder, runner=True, **options) as store:
+        store._moved_at = asyncio.get_running_loop().time()
+        await store.open_attempt(RUN, "a")
+        yield store
+        if isinstance(store._mover, asyncio.TimerHandle):
+            store._mover.cancel()
+        store._pending.clear()
+        store._journal_writer.take_before(10**6)
+
+
+def batch(*values: object, attempt: str = "a") -> AttemptBatch:
+    return AttemptBatch(RUN, attempt, plain(*values))
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_a_row_is_acknowledged_before_it_is_in_the_tables(
+    runner: JournaledResults, server: FencingResults
+) -> None:
+    assert await runner.append(batch(1)) is True
+    assert await runner.commit([batch(2, attempt="b"), batch(3)]) == [True, True]
+    assert await everything(server) == []
+    rows = await everything(runner)  # its own reads see it at once
+    assert numbers(rows) == [1, 2, 3]
+    assert [row.attempt_id for row in rows] == ["a", "b", "a"]
+    assert await everything(server) == rows
+
+
+async def test_rows_become_readable_by_themselves_and_are_announced(
+    runner: JournaledResults, server: FencingResults
+) -> None:
+    readable = asyncio.Event()
+    runner.watch(lambda run: readable.set())
+    await runner.append(batch(1))
+    assert not readable.is_set()
+    await readable.wait()
+    assert numbers(await everything(server)) == [1]
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_an_attempt_closed_by_another_process_has_all_acknowledged_rows(
+    runner: JournaledResults, server: FencingResults
+) -> None:
+    for number in range(5):
+        assert await runner.append(batch(number)) is True
+    assert await runner.append(batch("b", attempt="b")) is True
+    assert await server.close_attempt("a") == 5
+    assert await runner.append(batch(5)) is False  # in doubt: was it before the fence?
+    assert await runner.append(batch(6)) is None
+    assert await runner.commit([batch(7), batch(8, attempt="b")]) == [False, True]
+    assert await runner.append(batch(9, attempt="b")) is True
+    assert await runner.close_attempt("b") == 3
+    assert numbers(await everything(server)) == [0, 1, 2, 3, 4, "b", 8, 9]
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_a_fence_between_write_and_acknowledgement_decides(
+    runner: JournaledResults, server: FencingResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner is frozen after it has written two records and before it looks at the counter."""
+    written = []
+    for number, attempt in ((1, "a"), (2, "b")):
+        record = batch(number, attempt=attempt)
+        size = runner._journal_writer.append([(1, record)])
+        written.append(runner._note(runner._attempts[attempt], 1, record, size))
+    assert await server.close_attempt("a") == 1
+    assert await runner.append(batch(3, attempt="b")) is True
+    assert [pending.stored for pending in written] == [True, True]
+    assert await runner.append(batch(4)) is None
+    assert numbers(await everything(server)) == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("unmoved")
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_killed_runner_leaves_each_row_once(
+    url: str, tmp_path: Path, server: FencingResults, durable: bool
+) -> None:
+    async with killed_runner(url, tmp_path, durable=durable) as dead:
+        await dead.commit([batch(1), batch(2)])
+        await dead._move()
+        await dead.commit([batch(3)])
+        last = AttemptBatch(RUN, "a", [upsert(b'{"n":4}'), upsert(b'{"n":5}')])
+        assert await dead.commit([last]) == [True]
+    async with opened(url, tmp_path, runner=True) as store:
+        assert numbers(await everything(server)) == [1, 2, 3, 5]
+        await store.open_attempt(RUN, "a")
+        assert await store.commit([batch(6)]) == [True]
+        assert await store.close_attempt("a") == 5
+    assert numbers(await everything(server)) == [1, 2, 3, 5, 6]
+    assert JournalFolder(tmp_path / "journal").segments() == []
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_whoever_ends_an_attempt_of_a_dead_runner_moves_its_rows_first(
+    url: str, tmp_path: Path, server: FencingResults
+) -> None:
+    async with killed_runner(url, tmp_path) as dead:
+        await dead.commit([batch(1), batch(2)])
+    line = NewLogEntry(4, "g", "the runner was lost", 1)
+    assert await server.commit([AttemptBatch(RUN, "a", log=[line])]) == [True]
+    assert await server.close_attempt("a") == 2
+    async with opened(url, tmp_path, runner=True):
+        assert numbers(await everything(server)) == [1, 2]
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_rows_of_a_deleted_run_do_not_return(
+    url: str, tmp_path: Path, server: FencingResults
+) -> None:
+    async with killed_runner(url, tmp_path) as dead:
+        await dead.commit([batch(1)])
+        await dead._move()
+        await server.close_attempt("a")
+    await server.delete_run(RUN)
+    async with opened(url, tmp_path, runner=True) as store:
+        assert await store.totals(RUN, NONE) == RunTotals(0, 0)
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_a_torn_last_record_is_dropped_and_the_rest_moved(
+    url: str, tmp_path: Path, server: FencingResults
+) -> None:
+    async with killed_runner(url, tmp_path) as dead:
+        for number in range(3):
+            await dead.append(batch(number))
+        end = dead._journal_writer._segments[-1].end if dead._journal_writer._segments else 0
+    [segment] = JournalFolder(tmp_path / "journal").segments()
+    os.truncate(segment, end - 1)
+    async with opened(url, tmp_path, runner=True):
+        assert numbers(await everything(server)) == [0, 1]
+    assert JournalFolder(tmp_path / "journal").findings() == []
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_moving_for_a_backup_needs_no_runner(
+    runner: JournaledResults, server: FencingResults, url: str, tmp_path: Path
+) -> None:
+    await runner.append(batch(1))
+    await asyncio.to_thread(move_journal, url, tmp_path / "journal", durable=False)
+    assert numbers(await everything(server)) == [1]
+    await runner.append(batch(2))
+    assert await runner.close_attempt("a") == 2
+    assert numbers(await everything(server)) == [1, 2]
+
+
+async def pragma(results: JournaledResults, text: str) -> int:
+    driver = results._writer._driver
+    assert driver is not None
+    answer = await results._in_writer(lambda: driver.query(f"PRAGMA {text}"))
+    return int(answer[0][0])
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_rows_wait_in_the_journal_while_the_tables_are_full(
+    runner: JournaledResults, server: FencingResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = await pragma(runner, "page_count")
+    await pragma(runner, f"max_page_count={pages}")
+    value = "x" * 40_000
+    assert await runner.append(batch(value)) is True
+    with pytest.raises(Unavailable, match="full"):
+        await runner.close_attempt("a")
+    monkeypatch.setattr(journaled, "MAX_PENDING", 0)
+    assert await runner.append(batch(2, attempt="b")) is None
+    with pytest.raises(Unavailable, match="full"):
+        await runner.commit([batch(2, attempt="b")])
+    await pragma(runner, "max_page_count=1000000")
+    assert await runner.commit([batch(2, attempt="b")]) == [True]
+    assert await runner.close_attempt("a") == 1
+    assert numbers(await everything(server)) == [value, 2]
+    assert await runner.close_attempt("b") == 1
+
+
+async def test_a_move_is_repeated_until_there_is_room(
+    runner: JournaledResults, server: FencingResults
+) -> None:
+    readable = asyncio.Event()
+    runner.watch(lambda run: readable.set())
+    pages = await pragma(runner, "page_count")
+    await pragma(runner, f"max_page_count={pages}")
+    assert await runner.append(batch("x" * 40_000)) is True
+    while not runner._failures:
+        await asyncio.sleep(0)
+    await pragma(runner, "max_page_count=1000000")
+    await readable.wait()
+    assert len(await everything(server)) == 1
+
+
+def full(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_nothing_is_acknowledged_when_the_journal_has_no_room(
+    runner: JournaledResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        runner._journal_writer.begin_segment()
+        assert await runner.append(batch(1)) is None
+        with pytest.raises(Unavailable, match="No space left"):
+            await runner.commit([batch(1), batch(2, attempt="b")])
+    assert await runner.commit([batch(3)]) == [True]
+    assert numbers(await everything(runner)) == [3]
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_a_row_whose_flush_fails_is_acknowledged_when_it_is_in_the_tables(
+    url: str, tmp_path: Path, server: FencingResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(url, tmp_path, runner=True, durable=True) as store:
+        await store.open_attempt(RUN, "a")
+        assert await store.append(batch(0)) is None  # it has to be flushed
+        assert await store.commit([batch(1)]) == [True]
+        assert await everything(server) == []
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fdatasync", full)
+            answers = await asyncio.gather(*(store.commit([batch(n)]) for n in range(2, 6)))
+        assert answers == [[True]] * 4
+        assert sorted(map(int, map(str, numbers(await everything(server))))) == [1, 2, 3, 4, 5]
+        assert await store.commit([batch(6)]) == [True]
+        assert await store.commit([batch(7)]) == [True]
+        assert len(await everything(server)) == 6  # the last one is flushed to the journal again
+
+
+async def test_commits_at_once_share_a_flush(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes: list[int] = []
+    fdatasync = os.fdatasync
+
+    def count(descriptor: int) -> None:
+        flushes.append(descriptor)
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", count)
+    async with opened(url, tmp_path, runner=True, durable=True) as store:
+        await store.open_attempt(RUN, "a")
+        await asyncio.gather(*(store.commit([batch(n)]) for n in range(50)))
+        assert len(flushes) <= 2
+        assert len(await everything(store)) == 50
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_a_record_that_cannot_be_stored_does_not_keep_back_the_others(
+    runner: JournaledResults, server: FencingResults, tmp_path: Path
+) -> None:
+    too_large = NewLogEntry(1, "g", "c", 2**63)  # no database has such a number
+    await runner.commit([batch(1)])
+    await runner.commit([AttemptBatch(RUN, "a", plain(2), log=[too_large])])
+    await runner.commit([batch(3)])
+    assert await runner.close_attempt("a") == 2
+    assert numbers(await everything(server)) == [1, 3]
+    runner._journal_writer.begin_segment()
+    await runner.commit([batch(4, attempt="b")])
+    await runner.close_attempt("b")
+    [finding] = JournalFolder(tmp_path / "journal").findings()
+    assert "was damaged" in finding
+
+
+async def test_batches_of_attempts_that_were_not_opened_here_are_written_to_the_tables(
+    runner: JournaledResults, server: FencingResults
+) -> None:
+    await server.open_attempt(RUN, "c")
+    await runner.append(batch(1))
+    assert await runner.commit([batch(2, attempt="c"), batch(3), batch(4, attempt="unknown")]) == [
+        True,
+        True,
+        False,
+    ]
+    assert numbers(await everything(server)) == [1, 2, 3]
+    line = NewLogEntry(2, "g", "about the run", 1)
+    await runner.open_attempt(RUN, RUN)
+    assert await runner.commit([AttemptBatch(RUN, RUN, log=[line])]) == [True]
+    assert RUN not in runner._attempts
+    assert await server.log_count(RUN) == 1
+
+
+async def test_a_reader_of_the_stores_path_moves_nothing(
+    runner: JournaledResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk must not look like a database that cannot be read."""
+
+    async def fail() -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(runner, "_move", fail)
+    await runner.path().check()
+
+
+def test_the_number_of_a_record_is_kept_in_the_tables(url: str, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(url, tmp_path, runner=True) as store:
+            await store.open_attempt(RUN, "a")
+            for number in range(3):
+                await store.append(batch(number))
+
+    asyncio.run(work())
+    with sqlite3.connect(tmp_path / "rows.db") as connection:
+        assert connection.execute("SELECT moved, rows FROM results_attempts").fetchall() == [(3, 3)]
+    connection.close()
