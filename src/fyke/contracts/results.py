@@ -24,8 +24,8 @@ class Results(Protocol):
         ...
 
     async def append(self, batch: AttemptBatch) -> bool | None:
-        """Store one batch at once if that needs no waiting, and answer as ``commit`` does. None
-        when it was not stored and has to be committed.
+        """Store one batch at once if that needs no other wait than for a flush, and answer as
+        ``commit`` does. None when it was not stored and has to be committed.
         """
         ...
 

@@ -155,7 +155,7 @@ class _Commit:
     batches: Sequence[AttemptBatch]
     written: list[_Pending | None] = field(default_factory=list)
     certain: bool = True
-    error: Unavailable | None = None
+    error: Exception | None = None
 
 
 class JournaledResults(SqlResults):
@@ -177,6 +177,8 @@ class JournaledResults(SqlResults):
         self._waiting: list[_Commit] = []
         self._appending = asyncio.Lock()
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="results-journal")
+        self._flushing = False
+        self._unflushed: list[asyncio.Future[bool]] = []  # wait for the flush after this one
         self._slow_until = 0.0  # monotonic; until then the disk is too slow for the event loop
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
@@ -221,8 +223,9 @@ class JournaledResults(SqlResults):
         moved = await self._write(work)
         if moved is not None and run_id != attempt_id:  # lines about a run are rare
             self._attempts[attempt_id] = _OpenAttempt(run_id, moved)
-            async with self._appending:
-                await self._in_journal(self._journal_writer.prepare)
+            if self._journal_writer.is_empty:
+                async with self._appending:
+                    await self._in_journal(self._journal_writer.prepare)
 
     async def close_attempt(self, attempt_id: str) -> int:
         attempt = self._attempts.get(attempt_id)
@@ -251,7 +254,7 @@ class JournaledResults(SqlResults):
 
     async def append(self, batch: AttemptBatch) -> bool | None:
         attempt = self._open(batch)
-        if self._durable or attempt is None or not self._may_append():
+        if attempt is None or not self._may_append():
             return None
         number = attempt.number + 1
         started = time.monotonic()
@@ -265,10 +268,38 @@ class JournaledResults(SqlResults):
         if written - started > SLOW_SECONDS:
             self._slow_until = written + AVOID_SECONDS
         pending = self._note(attempt, number, batch, size)
-        if self._fences.count != self._fences_seen:
+        is_flushed = not self._durable or await self._next_flush()
+        if not is_flushed or self._fences.count != self._fences_seen:
             await self._until_known()
             return pending.stored
         return True
+
+    def _next_flush(self) -> asyncio.Future[bool]:
+        """Flush what was written; all that is written during a flush shares the next one. The
+        result is whether it is on disk.
+        """
+        flushed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._unflushed.append(flushed)
+        if not self._flushing:
+            self._flush()
+        return flushed
+
+    def _flush(self) -> None:
+        self._flushing = True
+        waiting, self._unflushed = self._unflushed, []
+        flush = asyncio.get_running_loop().run_in_executor(self._journal_thread, self._sync)
+        flush.add_done_callback(partial(self._end_flush, waiting))
+
+    def _end_flush(self, waiting: list[asyncio.Future[bool]], flush: asyncio.Future[bool]) -> None:
+        is_flushed = not flush.cancelled() and flush.exception() is None and flush.result()
+        for flushed in waiting:
+            if not flushed.done():  # the push may have been cancelled
+                flushed.set_result(is_flushed)
+        if self._unflushed:
+            # rows that are pushed because of these answers can take part
+            asyncio.get_running_loop().call_soon(self._flush)
+        else:
+            self._flushing = False
 
     def _may_append(self) -> bool:
         return not (
@@ -320,7 +351,7 @@ class JournaledResults(SqlResults):
                 return
             try:
                 size, is_flushed = await self._in_journal(partial(self._write_records, numbered))
-            except Unavailable as error:
+            except Exception as error:
                 for commit in commits:
                     commit.error = error
                 return
@@ -334,14 +365,17 @@ class JournaledResults(SqlResults):
     def _write_records(self, numbered: Sequence[tuple[int, AttemptBatch]]) -> tuple[int, bool]:
         """Write records; return their size, and whether they are as durable as they have to be."""
         size = self._journal_writer.append(numbered)
-        if self._durable:
-            try:
-                self._journal_writer.sync()
-            except OSError as error:
-                log.warning("journal_not_flushed", error=str(error))
-                self._journal_writer.begin_segment()
-                return size, False
-        return size, True
+        return size, not self._durable or self._sync()
+
+    def _sync(self) -> bool:
+        """Flush; return whether everything written before is on disk."""
+        try:
+            self._journal_writer.sync()
+        except OSError as error:
+            log.warning("journal_not_flushed", error=str(error))
+            self._journal_writer.begin_segment()
+            return False
+        return True
 
     async def _in_journal(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._journal_thread, work)

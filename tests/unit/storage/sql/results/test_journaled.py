@@ -275,17 +275,22 @@ async def test_a_row_whose_flush_fails_is_acknowledged_when_it_is_in_the_tables(
 ) -> None:
     async with opened(url, tmp_path, runner=True, durable=True) as store:
         await store.open_attempt(RUN, "a")
-        assert await store.append(batch(0)) is None  # it has to be flushed
-        assert await store.commit([batch(1)]) == [True]
+        assert await store.append(batch(1)) is True
         assert await everything(server) == []
         with monkeypatch.context() as patched:
             patched.setattr(os, "fdatasync", full)
-            answers = await asyncio.gather(*(store.commit([batch(n)]) for n in range(2, 6)))
-        assert answers == [[True]] * 4
+            answers = await asyncio.gather(
+                store.append(batch(2)),
+                store.append(batch(3)),
+                *(store.commit([batch(n)]) for n in range(4, 6)),
+            )
+        assert answers == [True, True, [True], [True]]
         assert sorted(map(int, map(str, numbers(await everything(server))))) == [1, 2, 3, 4, 5]
         assert await store.commit([batch(6)]) == [True]
-        assert await store.commit([batch(7)]) == [True]
-        assert len(await everything(server)) == 6  # the last one is flushed to the journal again
+        assert await store.append(batch(7)) is True
+        moved = len(await everything(server))
+        assert await store.append(batch(8)) is True  # the journal is flushed again
+        assert len(await everything(server)) == moved
 
 
 async def test_commits_at_once_share_a_flush(
@@ -303,7 +308,20 @@ async def test_commits_at_once_share_a_flush(
         await store.open_attempt(RUN, "a")
         await asyncio.gather(*(store.commit([batch(n)]) for n in range(50)))
         assert len(flushes) <= 2
-        assert len(await everything(store)) == 50
+        answers = await asyncio.gather(*(store.append(batch(n)) for n in range(50)))
+        assert answers == [True] * 50
+        assert len(flushes) <= 4
+        assert len(await everything(store)) == 100
+
+
+async def test_a_push_that_is_cancelled_during_its_flush_is_kept(url: str, tmp_path: Path) -> None:
+    async with opened(url, tmp_path, runner=True, durable=True) as store:
+        await store.open_attempt(RUN, "a")
+        pushing = asyncio.create_task(store.append(batch(1)))
+        await asyncio.sleep(0)
+        pushing.cancel()
+        assert await store.append(batch(2)) is True
+        assert numbers(await everything(store)) == [1, 2]
 
 
 @pytest.mark.usefixtures("unmoved")
@@ -321,6 +339,18 @@ async def test_a_record_that_cannot_be_stored_does_not_keep_back_the_others(
     await runner.close_attempt("b")
     [finding] = JournalFolder(tmp_path / "journal").findings()
     assert "was damaged" in finding
+
+
+async def test_a_batch_that_cannot_be_written_fails_all_commits_that_share_its_write(
+    runner: JournaledResults,
+) -> None:
+    bad = AttemptBatch(RUN, "a", log=[NewLogEntry(1, "g", "c", 2**64)])
+    answers = await asyncio.gather(
+        runner.commit([bad]), runner.commit([batch(1, attempt="b")]), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [OverflowError, OverflowError]
+    assert await runner.commit([batch(1, attempt="b")]) == [True]
+    assert numbers(await everything(runner)) == [1]
 
 
 async def test_batches_of_attempts_that_were_not_opened_here_are_written_to_the_tables(

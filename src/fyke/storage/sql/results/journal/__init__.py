@@ -2,7 +2,7 @@
 
 With SQLite the runner is the only writer of new rows. A commit for each push costs it more CPU time
 than everything else about the push, so a push is acknowledged when its record is in an append-only
-file, and records are moved into ``rows.db`` in batches. See decision 89.
+file, and records are moved into ``rows.db`` in batches. See decision 90.
 
 * ``records``: the bytes of a record.
 * ``segments``: a file of records; what of it is valid after a crash.

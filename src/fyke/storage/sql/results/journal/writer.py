@@ -93,6 +93,11 @@ class JournalWriter:
         """The number of the newest segment, to which the last record was written."""
         return self._next - 1
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no segment yet."""
+        return not self._segments
+
     def append(self, records: Sequence[tuple[int, AttemptBatch]], *, begin: bool = True) -> int:
         """Write numbered batches, all or none; return their size. Without ``begin`` no segment is
         created: 0 when there is no room in the newest. Raises ``Unavailable``.
