@@ -256,6 +256,8 @@ class JournaledResults(SqlResults):
         attempt = self._open(batch)
         if attempt is None or not self._may_append():
             return None
+        # as of now: another push may look at the fences while this one waits for its flush
+        seen = self._fences_seen
         number = attempt.number + 1
         started = time.monotonic()
         try:
@@ -269,7 +271,7 @@ class JournaledResults(SqlResults):
             self._slow_until = written + AVOID_SECONDS
         pending = self._note(attempt, number, batch, size)
         is_flushed = not self._durable or await self._next_flush()
-        if not is_flushed or self._fences.count != self._fences_seen:
+        if not is_flushed or self._fences.count != seen:
             await self._until_known()
             return pending.stored
         return True
@@ -349,6 +351,7 @@ class JournaledResults(SqlResults):
                         slots.append((commit, index, attempt))
             if not numbered:
                 return
+            seen = self._fences_seen  # as of now, see ``append``
             try:
                 size, is_flushed = await self._in_journal(partial(self._write_records, numbered))
             except Exception as error:
@@ -358,7 +361,7 @@ class JournaledResults(SqlResults):
             share = size // len(numbered)
             for (commit, index, attempt), (number, batch) in zip(slots, numbered, strict=True):
                 commit.written[index] = self._note(attempt, number, batch, share)
-            is_certain = is_flushed and self._fences.count == self._fences_seen
+            is_certain = is_flushed and self._fences.count == seen
             for commit in commits:
                 commit.certain = is_certain
 
@@ -480,17 +483,21 @@ class JournaledResults(SqlResults):
         """Note which attempts were closed by other processes."""
         if self._fences.count == self._fences_seen:
             return
-        attempt_ids = list(self._attempts)
+        attempt_ids: list[str] = []
 
         def work() -> tuple[int, set[str]]:
             with self._journal.locked():
                 still_open = self._writer.do(lambda driver: write.open_ids(driver, attempt_ids))
                 return self._fences.count, still_open
 
-        seen, still_open = await self._in_writer(work)
-        for attempt_id in attempt_ids:
-            if attempt_id in self._attempts and attempt_id not in still_open:
-                self._attempts[attempt_id].closed = True
+        while True:
+            attempt_ids = list(self._attempts)
+            seen, still_open = await self._in_writer(work)
+            for attempt_id in attempt_ids:
+                if attempt_id in self._attempts and attempt_id not in still_open:
+                    self._attempts[attempt_id].closed = True
+            if not self._attempts.keys() - attempt_ids:
+                break  # else another was opened in the meantime
         self._fences_seen = max(self._fences_seen, seen)
 
     # --- reading and the end ----------------------------------------------------------------

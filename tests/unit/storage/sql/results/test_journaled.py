@@ -137,6 +137,25 @@ async def test_a_fence_between_write_and_acknowledgement_decides(
 
 
 @pytest.mark.usefixtures("unmoved")
+async def test_a_look_at_the_fences_during_a_flush_hides_none_from_it(
+    url: str, tmp_path: Path, server: FencingResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runner was frozen while the server closed the attempt."""
+    async with opened(url, tmp_path, runner=True, durable=True) as runner:
+        await runner.open_attempt(RUN, "a")
+        assert await runner.commit([batch(1)]) == [True]
+        await server.close_attempt("a")
+
+        async def flush_while_another_push_looks() -> bool:
+            await runner._look_at_fences()
+            return True
+
+        monkeypatch.setattr(runner, "_next_flush", flush_while_another_push_looks)
+        assert await runner.append(batch(2)) is False
+    assert numbers(await everything(server)) == [1]
+
+
+@pytest.mark.usefixtures("unmoved")
 @pytest.mark.parametrize("durable", [False, True])
 async def test_a_killed_runner_leaves_each_row_once(
     url: str, tmp_path: Path, server: FencingResults, durable: bool
