@@ -276,9 +276,13 @@ def test_the_usage_curve_and_the_sites_are_updated_during_the_run(
 
     def use(*seconds: int) -> None:
         def work(tx: Any) -> None:
-            for n in seconds:
-                mega = n * 2**20
-                tx.samples.add(UsageSample(run, tx.now + n * 1000, n * 500, 9 * mega, mega, n))
+            mega = 2**20
+            tx.samples.add(
+                [
+                    UsageSample(run, tx.now + n * 1000, n * 500, 9 * n * mega, n * mega, n)
+                    for n in seconds
+                ]
+            )
 
         live.server.do(app.storage.write(work))
         sites = tuple(SiteTraffic(f"{n}.example", requests=n) for n in range(1, seconds[-1] + 1))

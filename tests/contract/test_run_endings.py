@@ -15,17 +15,18 @@ import pytest
 from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.signals import OUTBOX, STOP
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.attempts import AttemptReport, Attempts
+from fyke.domain.runs.attempts import AttemptReport, Attempts, RunnerOrders
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.errors import RunNotAbortable, StaleLease, Unavailable
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, SpendingBound
-from fyke.model.runner import AttemptUsage, Capacity, Lease
+from fyke.model.runner import AttemptUsage, Capacity, Lease, Renewal
 from fyke.storage.sql.results.store import SqlResults
 from support.prepared import rows_in
 from support.records import entry, seed, seed_run
+from support.statements import executed
 from support.stores import open_rows, open_state
 
 pytestmark = pytest.mark.anyio
@@ -250,9 +251,8 @@ async def test_a_waiting_run_is_aborted_at_once(setup: Setup) -> None:
 async def test_a_lost_runner_can_change_nothing(setup: Setup) -> None:
     run, [lease] = await setup.start()
     await setup.push(lease, 2)
-    await setup.storage.write(
-        lambda tx: tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now - 1, AttemptUsage(7))
-    )
+    renewal = Renewal(lease.attempt.id, lease.attempt.token, AttemptUsage(7))
+    await setup.storage.write(lambda tx: tx.runs.renew([renewal], tx.now - 1))
     [until] = (await setup.attempts.check_leases()).values()
     assert not await setup.attempts.end_expired(lease.attempt.id, 1)  # the lease was renewed
     assert await setup.push(lease, 1)
@@ -311,6 +311,34 @@ async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(setup: Setup) ->
     now = await setup.check_ended_once(run)
     assert (now.state, now.outcome) == (RunState.FAILED, Outcome.TRAFFIC_CAP)
     assert "max_total_traffic" in now.err_msg
+
+
+async def test_a_report_takes_as_many_statements_for_many_attempts_as_for_one(
+    setup: Setup,
+) -> None:
+    setup.rules = Rules(Prices(cpu_hour=Decimal(1)), HIDING, 1000, "")
+    limits = RunLimits(0.125, 512, 1800, 2_000_000, 1_000)
+    leases = []
+    for subtasks in (1, 3, 40, 2):  # all in use at the same time
+        leases += (await setup.start(subtasks, limits=limits, hold_micros=2_000_000))[1]
+    sites = (SiteTraffic("a.example", 1, 2, 3, 0, 0),)
+
+    async def report(leases: list[Lease]) -> int:
+        reports = [AttemptReport(lease.attempt, AttemptUsage(5), sites) for lease in leases]
+        with executed() as statements:
+            orders = await setup.attempts.report(reports, 15_000)
+        assert orders == RunnerOrders({}, frozenset(), orders.next_check_ms)
+        assert orders.next_check_ms
+        return len(statements)
+
+    first = await report(leases[:1])
+    samples = await setup.storage.read(lambda tx: tx.samples.of_run(leases[0].run.id))
+    assert [sample.traffic_bytes for sample in samples] == [5]
+    many = await report(leases[1:])
+    assert many == first <= 12
+    for lease in leases:
+        stored = await setup.storage.read(lambda tx, lease=lease: tx.sites.reported(lease.run.id))
+        assert set(stored) == {sites}
 
 
 async def test_a_charge_cap_stops_the_run(setup: Setup) -> None:

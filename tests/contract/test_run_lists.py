@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import Origin, Outcome, Run, RunState
@@ -16,6 +16,7 @@ from fyke.model.run_list import ListCursor, RunSearch
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.runs import lists as run_lists
 from support import records
+from support.statements import executed
 
 pytestmark = pytest.mark.anyio
 State = Any
@@ -144,17 +145,12 @@ async def test_a_page_of_frequent_matches_scans_only_as_far_as_it_reaches(
     monkeypatch.setattr(run_lists, "SCAN_LIMIT", len(runs) - 1)  # more than one walk may scan
     skipped: list[int] = []
 
-    def executed(*call: Any) -> None:
-        statement, values = call[2:4]
+    frequent = RunSearch(origins=tuple(Origin))  # all runs
+    with executed() as statements:
+        page = await state.read(lambda tx: tx.run_lists.walk(owner, frequent, None, limit=2))
+    for statement, values in statements:
         if "OFFSET" in statement:
             skipped.append(values["skip"] if isinstance(values, dict) else values[-1])
-
-    frequent = RunSearch(origins=tuple(Origin))  # all runs
-    event.listen(Engine, "before_cursor_execute", executed)
-    try:
-        page = await state.read(lambda tx: tx.run_lists.walk(owner, frequent, None, limit=2))
-    finally:
-        event.remove(Engine, "before_cursor_execute", executed)
     assert len(page.cursors) == 2
     assert skipped == [3]
 

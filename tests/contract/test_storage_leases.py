@@ -9,7 +9,7 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
-from fyke.model.runner import AttemptUsage, Capacity
+from fyke.model.runner import AttemptUsage, Capacity, Renewal
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.state.check import check
 from support.leases import WIDE, leased, seeded
@@ -152,9 +152,9 @@ async def test_an_attempt_is_taken_over_only_with_the_lease_that_was_seen(state:
         return was_taken_over
 
     async def renew(token: int) -> bool:
-        usage = AttemptUsage()
-        renewed: bool = await state.write(lambda tx: tx.runs.renew(attempt.id, token, 77, usage))
-        return renewed
+        renewal = Renewal(attempt.id, token, AttemptUsage())
+        renewed = await state.write(lambda tx: tx.runs.renew([renewal], 77))
+        return bool(renewed == {attempt.id})
 
     assert await renew(attempt.token)
     assert not await take_over(attempt.lease_until)

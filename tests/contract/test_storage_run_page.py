@@ -11,7 +11,7 @@ from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.sampling import MAX_POINTS
 from fyke.model.run import Outcome, SampleSpan, Share, UsageSample
-from fyke.model.runner import AttemptUsage, Capacity
+from fyke.model.runner import AttemptUsage, Capacity, Renewal
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -36,17 +36,19 @@ async def test_a_point_sums_the_last_reports_of_the_attempts(state: State) -> No
     )
 
     def report(tx: Transaction) -> UsageSample:
-        for lease in (first, second):
-            assert tx.runs.renew(lease.attempt.id, lease.attempt.token, tx.now + 1, usage)
-        assert not tx.runs.renew(first.attempt.id, 99, tx.now + 1, AttemptUsage(10**9, 10**9))
-        return tx.samples.measure(run.id, 5)
+        attempts = first.attempt, second.attempt
+        renewals = [Renewal(attempt.id, attempt.token, usage) for attempt in attempts]
+        assert tx.runs.renew(renewals, tx.now + 1) == {attempt.id for attempt in attempts}
+        stale = Renewal(first.attempt.id, 99, AttemptUsage(10**9, 10**9))
+        assert not tx.runs.renew([stale], tx.now + 1)
+        return tx.samples.measure([run.id], 5)[run.id]
 
     assert await state.write(report) == UsageSample(run.id, 5, 40, 1600, 14, 6)
     ended = replace(first.attempt, outcome=Outcome.SUCCEEDED, rows=4, cpu_ms=30, traffic_bytes=8)
 
     def end(tx: Transaction) -> UsageSample:
         assert tx.runs.end_attempt(ended)
-        return tx.samples.measure(run.id, 6)
+        return tx.samples.measure([run.id], 6)[run.id]
 
     # an ended attempt uses no memory
     assert await state.write(end) == UsageSample(run.id, 6, 50, 800, 15, 7)
@@ -57,10 +59,9 @@ async def test_points_are_ordered_and_can_be_thinned(state: State) -> None:
     points = [UsageSample(run.id, at, at, 1, 2, 3) for at in range(100, 107)]
 
     def fill(tx: Transaction) -> SampleSpan:
-        assert tx.samples.span(run.id) == SampleSpan()
-        for point in reversed(points):
-            tx.samples.add(point)
-        return tx.samples.span(run.id)
+        assert tx.samples.spans([run.id]) == {run.id: SampleSpan()}
+        tx.samples.add(points[::-1])
+        return tx.samples.spans([run.id])[run.id]
 
     assert await state.write(fill) == SampleSpan(7, 100, 106)
     assert await state.read(lambda tx: tx.samples.of_run(run.id)) == points
@@ -74,9 +75,9 @@ async def test_reported_sites_are_stored_and_removed(state: State) -> None:
     reported_by_second = (SiteTraffic("c.example", 2**40),)
 
     def report(tx: Transaction) -> list[tuple[SiteTraffic, ...]]:
-        tx.sites.report(first.attempt.id, run.id, reported_by_second)
-        tx.sites.report(first.attempt.id, run.id, reported)
-        tx.sites.report(second.attempt.id, run.id, reported_by_second)
+        tx.sites.report([(first.attempt.id, run.id, reported_by_second)])
+        both = (first, reported), (second, reported_by_second)
+        tx.sites.report([(lease.attempt.id, run.id, sites) for lease, sites in both])
         return tx.sites.reported(run.id)
 
     assert {*await state.write(report)} == {reported, reported_by_second}
@@ -101,7 +102,7 @@ async def test_points_and_links_are_deleted_with_their_run(state: State) -> None
     share = Share(records.ordered_id(), run.account_id, run.id, "u", True, False, 1, 2, 0)
 
     def fill(tx: Transaction) -> None:
-        tx.samples.add(UsageSample(run.id, 1, 1, 1, 1, 1))
+        tx.samples.add([UsageSample(run.id, 1, 1, 1, 1, 1)])
         tx.shares.add(share)
 
     await state.write(fill)

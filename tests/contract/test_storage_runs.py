@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import SUCCESS, Attempt, End, Outcome, Run, RunFilter, RunState, SubtaskState
-from fyke.model.runner import AttemptUsage, RunnerInfo
+from fyke.model.runner import AttemptUsage, Renewal, RunnerInfo
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.storage import open_storage
@@ -237,6 +237,9 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     attempt: Attempt = lease.attempt
     used = AttemptUsage(2**40, cpu_ms=5, memory_peak_bytes=2**35, busy_ms=2**33)
 
+    def renewal(token: int) -> Renewal:
+        return Renewal(attempt.id, token, used)
+
     async def all_three(token: int) -> list[bool]:
         ended = replace(
             attempt, token=token, outcome=Outcome.EXIT_CODE, err_msg="code 1", rows=4,
@@ -244,7 +247,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
             traffic_bytes=9, cpu_ms=8, memory_peak_bytes=7, busy_ms=6, finished_at=66, started_at=1,
         )  # fmt: skip
         return [
-            await state.write(lambda tx: tx.runs.renew(attempt.id, token, 500, used)),
+            await state.write(lambda tx: tx.runs.renew([renewal(token)], 500)) == {attempt.id},
             await state.write(lambda tx: tx.runs.start_attempt(attempt.id, token, 55)),
             await state.write(lambda tx: tx.runs.end_attempt(ended)),
         ]
@@ -252,7 +255,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     assert await all_three(0) == [False, False, False]
     assert await all_three(2) == [False, False, False]
     assert await state.read(lambda tx: tx.runs.attempt(attempt.id)) == attempt
-    assert await state.write(lambda tx: tx.runs.renew(attempt.id, 1, 300, used))
+    assert await state.write(lambda tx: tx.runs.renew([renewal(1)], 300)) == {attempt.id}
     assert await state.read(lambda tx: tx.runs.usage(attempt.run_id)) == used
     assert await all_three(1) == [True, True, True]
     assert await all_three(1) == [False, False, False]

@@ -130,7 +130,7 @@ def _ended_run(tx: Transaction, account: str, worker: str, task: str) -> Run:
         usage_micros=40, traffic_bytes=50, started_at=AT, finished_at=AT + 4, busy_ms=8, cpu_ms=14,
     )  # fmt: skip
     tx.runs.move(over, RunState.READY)
-    tx.samples.add(UsageSample(run.id, AT + 1, 7, 1024, 50, 3))
+    tx.samples.add([UsageSample(run.id, AT + 1, 7, 1024, 50, 3)])
     tx.sites.put(run.id, SiteTraffic("example.com", 2, 20, 30, 0, 0))
     tx.shares.add(Share("H1", account, run.id, "", True, False, AT, AT + 9, 0))
     tx.ledger.append(records.entry(account, EntryKind.CREDIT, 1000, 2000))
@@ -146,7 +146,7 @@ def _running_run(tx: Transaction, account: str, worker: str) -> None:
     run = records.seed_run(tx, account, worker, 2, cpus=1.0)
     [lease] = tx.runs.lease("runner-a", Capacity(1, 8192, 1), AT + 5)
     tx.runs.move(replace(run, state=RunState.RUNNING, started_at=AT), RunState.READY)
-    tx.sites.report(lease.attempt.id, run.id, (SiteTraffic("example.org", 1, 2, 3, 0, 0),))
+    tx.sites.report([(lease.attempt.id, run.id, (SiteTraffic("example.org", 1, 2, 3, 0, 0),))])
 
 
 def _starts(tx: Transaction, account: str, worker: str, run: str) -> None:

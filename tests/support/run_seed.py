@@ -77,7 +77,7 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
     for lease in (first, second):
         await app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), _sites())], 60_000)
         await app.end(lease)
-    await app.storage.write(lambda tx: [tx.samples.add(one) for one in _curve(run.id, tx.now)])
+    await app.storage.write(lambda tx: tx.samples.add(_curve(run.id, tx.now)))
     _, token = await app.services.shares.create(app.owner, run.id, days=7, rows=True, log=True)
     return RichRun(run.id, token)
 

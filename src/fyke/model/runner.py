@@ -70,6 +70,15 @@ class AttemptUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """The lease of an attempt is renewed with this token, together with its usage."""
+
+    attempt_id: str
+    token: int
+    usage: AttemptUsage
+
+
+@dataclass(frozen=True, slots=True)
 class RunnerLoad:
     """The limits of the active attempts of one runner, added up."""
 

@@ -22,7 +22,7 @@ from fyke.model.run import (
     UsageSample,
 )
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
-from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo, RunnerLoad
+from fyke.model.runner import AttemptUsage, Capacity, Lease, Renewal, RunnerInfo, RunnerLoad
 from fyke.reasons import Reason
 
 
@@ -35,6 +35,10 @@ class RunStore(Protocol):
         """Like ``get``, but lock it and its subtasks. Needed before a decision based on counts:
         otherwise each of the last two subtasks could see the other one still running.
         """
+        ...
+
+    def lock_all(self, run_ids: Collection[str]) -> list[Run]:
+        """Like ``lock`` for several runs; those that exist, sorted by id."""
         ...
 
     def page(
@@ -110,8 +114,14 @@ class RunStore(Protocol):
         """``lease_until`` of every active attempt, by its id."""
         ...
 
-    def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
-        """Extend the lease and write the usage; False when the token is not valid."""
+    def attempts_of(self, run_ids: Collection[str]) -> dict[str, list[Attempt]]:
+        """The attempts of each run, in the same order; a run without any is left out."""
+        ...
+
+    def renew(self, renewals: Sequence[Renewal], lease_until: int) -> frozenset[str]:
+        """Extend the leases and write the usages of different attempts; return the ids of those
+        whose token is valid. The others are not changed.
+        """
         ...
 
     def take_over(self, attempt_id: str, lease_until: int) -> bool:
@@ -299,12 +309,15 @@ class RunListStore(Protocol):
 class SampleStore(Protocol):
     """Usage samples of runs. A caller that adds one has taken ``runs.lock``."""
 
-    def span(self, run_id: str) -> SampleSpan: ...
-    def measure(self, run_id: str, at: int) -> UsageSample:
-        """Return a sample: the last reported usage of all attempts of the run."""
+    def spans(self, run_ids: Collection[str]) -> dict[str, SampleSpan]:
+        """The span of each run."""
         ...
 
-    def add(self, sample: UsageSample) -> None: ...
+    def measure(self, run_ids: Collection[str], at: int) -> dict[str, UsageSample]:
+        """Return a sample of each run: the last reported usage of all its attempts."""
+        ...
+
+    def add(self, samples: Sequence[UsageSample]) -> None: ...
     def thin(self, run_id: str) -> None:
         """Remove every second sample, but not the first."""
         ...
@@ -317,8 +330,10 @@ class SampleStore(Protocol):
 class SiteStore(Protocol):
     """Traffic of runs by site. ``domain.runs.sites`` adds up the traffic of attempts."""
 
-    def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
-        """Write the traffic of an active attempt so far; replaces its earlier report."""
+    def report(self, reports: Sequence[tuple[str, str, tuple[SiteTraffic, ...]]]) -> None:
+        """Write the traffic of active attempts so far, as (attempt id, run id, sites); replaces
+        their earlier reports.
+        """
         ...
 
     def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:

@@ -7,6 +7,7 @@ runner that was suspended learns that its attempts have ended.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import structlog
@@ -15,11 +16,11 @@ from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
-from fyke.domain.runs.charge_caps import charge_cap_reached, until_used_up
+from fyke.domain.runs.charge_caps import ChargeCaps
 from fyke.domain.runs.lifecycle import AttemptReturned, AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, returned_in_a_row
-from fyke.domain.runs.sampling import add_last_sample, add_sample
+from fyke.domain.runs.sampling import add_last_sample, add_samples
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
@@ -34,7 +35,7 @@ from fyke.model.run import (
     RunState,
     Subtask,
 )
-from fyke.model.runner import AttemptUsage
+from fyke.model.runner import AttemptUsage, Renewal
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 
 log = structlog.get_logger()
@@ -108,54 +109,49 @@ class Attempts:
             raise StaleLease
 
     async def report(self, reports: list[AttemptReport], lease_ms: int) -> RunnerOrders:
-        """Renew the leases, store the counters, and check the caps of whole runs."""
+        """Renew the leases, store the counters, and check the caps of whole runs. The number of
+        statements does not depend on the number of attempts and runs.
+        """
 
         def work(tx: Transaction) -> RunnerOrders:
-            lost = frozenset(
-                r.attempt.id
-                for r in reports
-                if not tx.runs.renew(r.attempt.id, r.attempt.token, tx.now + lease_ms, r.usage)
+            renewals = [Renewal(r.attempt.id, r.attempt.token, r.usage) for r in reports]
+            renewed = tx.runs.renew(renewals, tx.now + lease_ms)
+            valid = [r for r in reports if r.attempt.id in renewed]
+            tx.sites.report(
+                [(r.attempt.id, r.attempt.run_id, r.sites) for r in valid if r.sites is not None]
             )
-            for r in reports:
-                if r.sites is not None and r.attempt.id not in lost:
-                    tx.sites.report(r.attempt.id, r.attempt.run_id, r.sites)
-            stop: dict[str, End] = {}
-            next_checks: list[int] = []
-            for run_id in sorted({r.attempt.run_id for r in reports if r.attempt.id not in lost}):
-                run = self._check_caps(tx, run_id)
-                if run is None:
-                    continue
-                if run.state in STOPPING or run.state.terminal:
-                    end = End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
-                    stop |= {r.attempt.id: end for r in reports if r.attempt.run_id == run_id}
-                elif (left := until_used_up(tx, self._rules, run)) is not None:
-                    next_checks.append(left)
-            return RunnerOrders(stop, lost, min(next_checks, default=None))
+            runs, next_check_ms = self._check_caps(tx, {r.attempt.run_id for r in valid})
+            ends = {
+                run.id: End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
+                for run in runs
+                if run.state in STOPPING or run.state.terminal
+            }
+            ending = (r.attempt for r in reports if r.attempt.run_id in ends)
+            stop = {attempt.id: ends[attempt.run_id] for attempt in ending}
+            lost = frozenset(r.attempt.id for r in reports) - renewed
+            return RunnerOrders(stop, lost, next_check_ms)
 
         return await self._storage.write(work)
 
-    def _check_caps(self, tx: Transaction, run_id: str) -> Run | None:
-        run = tx.runs.lock(run_id)
-        if run is None or run.state.terminal:
-            return run
-        add_sample(tx, run_id)
-        if run.state in STOPPING:
-            return run
-        event = self._cap_reached(tx, run)
-        return run if event is None else apply(tx, self._rules, run, event, "limits")
-
-    def _cap_reached(self, tx: Transaction, run: Run) -> LimitReached | None:
-        if self._exceeds_traffic(tx, run):
-            return _traffic_limit_event(tx, run)
-        reason = charge_cap_reached(tx, self._rules, run)
-        return None if reason is None else _limit_event(tx, run, end_of(reason))
-
-    def _exceeds_traffic(self, tx: Transaction, run: Run) -> bool:
-        """Whether the run exceeds its traffic limit. The proxy stops a single attempt exactly at
-        the limit and reports that; the total of several attempts is known only here.
+    def _check_caps(
+        self, tx: Transaction, run_ids: Collection[str]
+    ) -> tuple[list[Run], int | None]:
+        """Take the usage samples of the runs, and end those that have reached a cap. Return the
+        runs afterwards, and ``next_check_ms``.
         """
-        limit = run.limits.max_traffic_bytes
-        return bool(limit) and tx.runs.usage(run.id).traffic_bytes > limit
+        runs = tx.runs.lock_all(run_ids)
+        usage = add_samples(tx, [run.id for run in runs if not run.state.terminal])
+        live = [run for run in runs if run.state in LIVE]
+        charges = ChargeCaps(tx, self._rules, live)
+        current = {run.id: run for run in runs}
+        next_checks: list[int] = []
+        for run in live:
+            event = _cap_reached(tx, charges, run, usage[run.id].traffic_bytes)
+            if event is not None:
+                current[run.id] = apply(tx, self._rules, run, event, "limits") or run
+            elif (left := charges.until_used_up(run)) is not None:
+                next_checks.append(left)
+        return [*current.values()], min(next_checks, default=None)
 
     async def limit_reached(self, attempt: Attempt, end: End) -> None:
         """End the run, because the runner of ``attempt`` reports that the run has reached a limit
@@ -266,7 +262,8 @@ class Attempts:
         return await self._storage.read(work)
 
     def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
-        if run.state in LIVE and self._exceeds_traffic(tx, run):
+        has_limit = run.state in LIVE and run.limits.max_traffic_bytes > 0
+        if has_limit and _exceeds_traffic(run, tx.runs.usage(run.id).traffic_bytes):
             # short subtasks may end before a report with their total traffic
             run = apply(tx, self._rules, run, _traffic_limit_event(tx, run), "limits") or run
         if run.state.terminal:
@@ -344,6 +341,22 @@ class Attempts:
         line = system.failed(attempt.number, end.message, [], now)
         await self._results.commit([AttemptBatch(attempt.run_id, attempt.id, log=[line])])
         return await self.ended(attempt, end, usage, actor=actor) is not None
+
+
+def _cap_reached(
+    tx: Transaction, charges: ChargeCaps, run: Run, traffic_bytes: int
+) -> LimitReached | None:
+    """The event of a run that has reached a cap, else None. The proxy stops a single attempt
+    exactly at its traffic limit and reports that; the total of several attempts is known only here.
+    """
+    if _exceeds_traffic(run, traffic_bytes):
+        return _traffic_limit_event(tx, run)
+    reason = charges.reached(run)
+    return None if reason is None else _limit_event(tx, run, end_of(reason))
+
+
+def _exceeds_traffic(run: Run, traffic_bytes: int) -> bool:
+    return 0 < run.limits.max_traffic_bytes < traffic_bytes
 
 
 def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:

@@ -4,10 +4,12 @@ after the start.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fyke.contracts.state import Transaction
-from fyke.domain.billing.caps import month_of
+from fyke.domain.billing.caps import SpendingMonth, month_of
 from fyke.domain.billing.pricing import charge
-from fyke.domain.runs.transitions import Rules, cost_micros
+from fyke.domain.runs.transitions import Rules, cost_micros, cost_of
 from fyke.model.account import Account
 from fyke.model.run import Run, SpendingBound
 from fyke.reasons import Reason, ReasonCode
@@ -22,41 +24,60 @@ REASON_BY_BOUND = {
 }
 
 
-def charge_cap_reached(tx: Transaction, rules: Rules, run: Run) -> Reason | None:
-    """Why ``run`` must end because of its charge, else None. Checked at each report."""
-    if not run.hold_micros:
-        return None
-    cost = cost_micros(tx, rules, run)
-    if cost >= run.hold_micros:
-        return Reason.of(REASON_BY_BOUND[run.bound], limit_micros=run.hold_micros)
-    account = tx.accounts.get(run.account_id)
-    return _lowered_cap(tx, rules, account, cost) if account else None
-
-
-def until_used_up(tx: Transaction, rules: Rules, run: Run) -> int | None:
-    """Milliseconds until the reserved amount of ``run`` is used up by the time of its running
-    attempts alone; None when their time is free. So a cap is enforced on time, independently of
-    reports.
+class ChargeCaps:
+    """The charges of ``runs``, which the caller has locked, within one transaction. What is needed
+    of all of them is read at once.
     """
-    hourly = charge(rules.prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0)
-    if not run.hold_micros or not hourly:
-        return None
-    running = sum(1 for a in tx.runs.attempts(run.id) if a.started_at and a.outcome is None)
-    if not running:
-        return None
-    left = max(0, run.hold_micros - cost_micros(tx, rules, run))
-    return -(-left * HOUR_MS // (hourly * running))
 
+    def __init__(self, tx: Transaction, rules: Rules, runs: Iterable[Run]) -> None:
+        self._tx = tx
+        self._rules = rules
+        held = [run for run in runs if run.hold_micros]
+        costly = [run.id for run in held] if rules.prices.any() else []
+        self._attempts = tx.runs.attempts_of(costly)
+        self._accounts = tx.accounts.get_all({run.account_id for run in held})
+        self._months: dict[str, SpendingMonth | None] = {}
 
-def _lowered_cap(tx: Transaction, rules: Rules, account: Account, cost: int) -> Reason | None:
-    if account.run_cap_micros and cost >= account.run_cap_micros:
-        return Reason.of(ReasonCode.ACCOUNT_RUN_CAP, lowered_to_micros=account.run_cap_micros)
-    month = month_of(tx, account)
-    if month is None or month.left >= 0:  # reserved amounts alone do not exceed the cap
-        return None
-    if month.spent + _active_charges(tx, rules, account.id) < month.cap:
-        return None
-    return Reason.of(ReasonCode.ACCOUNT_MONTH_CAP, lowered_to_micros=month.cap)
+    def reached(self, run: Run) -> Reason | None:
+        """Why ``run`` must end because of its charge, else None. Checked at each report."""
+        if not run.hold_micros:
+            return None
+        cost = self._cost(run)
+        if cost >= run.hold_micros:
+            return Reason.of(REASON_BY_BOUND[run.bound], limit_micros=run.hold_micros)
+        account = self._accounts.get(run.account_id)
+        return self._lowered_cap(account, cost) if account else None
+
+    def until_used_up(self, run: Run) -> int | None:
+        """Milliseconds until the reserved amount of ``run`` is used up by the time of its running
+        attempts alone; None when their time is free. So a cap is enforced on time, independently
+        of reports.
+        """
+        prices = self._rules.prices
+        hourly = charge(prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0)
+        if not run.hold_micros or not hourly:
+            return None
+        attempts = self._attempts.get(run.id, ())
+        running = sum(1 for a in attempts if a.started_at and a.outcome is None)
+        if not running:
+            return None
+        left = max(0, run.hold_micros - self._cost(run))
+        return -(-left * HOUR_MS // (hourly * running))
+
+    def _cost(self, run: Run) -> int:
+        return cost_of(self._rules, run, self._attempts.get(run.id, ()))
+
+    def _lowered_cap(self, account: Account, cost: int) -> Reason | None:
+        if account.run_cap_micros and cost >= account.run_cap_micros:
+            return Reason.of(ReasonCode.ACCOUNT_RUN_CAP, lowered_to_micros=account.run_cap_micros)
+        if account.id not in self._months:
+            self._months[account.id] = month_of(self._tx, account)
+        month = self._months[account.id]
+        if month is None or month.left >= 0:  # reserved amounts alone do not exceed the cap
+            return None
+        if month.spent + _active_charges(self._tx, self._rules, account.id) < month.cap:
+            return None
+        return Reason.of(ReasonCode.ACCOUNT_MONTH_CAP, lowered_to_micros=month.cap)
 
 
 def _active_charges(tx: Transaction, rules: Rules, account_id: str) -> int:

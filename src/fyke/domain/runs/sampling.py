@@ -7,8 +7,10 @@ are deleted with their run.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from fyke.contracts.state import Transaction
-from fyke.model.run import SampleSpan
+from fyke.model.run import SampleSpan, UsageSample
 
 MAX_POINTS = 300
 MIN_DISTANCE_MS = 900  # slightly less than the second between two reports, which varies
@@ -23,18 +25,25 @@ def due(span: SampleSpan, now: int) -> bool:
     return now - span.last_at >= max(MIN_DISTANCE_MS, distance)
 
 
-def add_sample(tx: Transaction, run_id: str) -> None:
-    """Add a sample when it is due. The caller has locked the run."""
-    span = tx.samples.span(run_id)
-    if not due(span, tx.now):
-        return
-    tx.samples.add(tx.samples.measure(run_id, tx.now))
-    if span.count + 1 >= MAX_POINTS:
-        tx.samples.thin(run_id)
+def add_samples(tx: Transaction, run_ids: Collection[str]) -> dict[str, UsageSample]:
+    """Add a sample of each run for which one is due. Return the usage of every run. The caller has
+    locked the runs.
+    """
+    if not run_ids:
+        return {}
+    usage = tx.samples.measure(run_ids, tx.now)
+    spans = tx.samples.spans(run_ids)
+    added = [run_id for run_id in run_ids if due(spans[run_id], tx.now)]
+    tx.samples.add([usage[run_id] for run_id in added])
+    for run_id in added:
+        if spans[run_id].count + 1 >= MAX_POINTS:
+            tx.samples.thin(run_id)
+    return usage
 
 
 def add_last_sample(tx: Transaction, run_id: str) -> None:
     """Add the last sample, unless the run has none because it was too short."""
-    span = tx.samples.span(run_id)
+    span = tx.samples.spans([run_id])[run_id]
     if span.count:
-        tx.samples.add(tx.samples.measure(run_id, max(tx.now, span.last_at + 1)))
+        last = tx.samples.measure([run_id], max(tx.now, span.last_at + 1))
+        tx.samples.add([*last.values()])

@@ -7,6 +7,7 @@ run has changed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fyke.contracts.signals import STOP, WORK, run_topic
@@ -28,7 +29,7 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.webhooks.outbox import queue_run_event
 from fyke.domain.workers.facts import verdict
 from fyke.model.billing import Prices
-from fyke.model.run import Outcome, Run, RunEvent
+from fyke.model.run import Attempt, Outcome, Run, RunEvent
 from fyke.reasons import Reason, ReasonCode
 
 
@@ -131,8 +132,11 @@ def _with_totals(tx: Transaction, rules: Rules, run: Run) -> Run:
 
 def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
     """The cost of the run so far in micros: time and traffic of all attempts."""
-    if not rules.prices.any():
-        return 0
+    return cost_of(rules, run, tx.runs.attempts(run.id)) if rules.prices.any() else 0
+
+
+def cost_of(rules: Rules, run: Run, attempts: Iterable[Attempt]) -> int:
+    """``cost_micros`` of a run whose attempts are known."""
     return sum(
         charge(
             rules.prices,
@@ -140,7 +144,7 @@ def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:
             milliseconds=attempt.busy_ms,
             traffic_bytes=attempt.traffic_bytes,
         )
-        for attempt in tx.runs.attempts(run.id)
+        for attempt in attempts
     )
 
 

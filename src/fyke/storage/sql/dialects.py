@@ -9,6 +9,7 @@
 * ``now_ms``: the clock: that of PostgreSQL, which several machines share, or of this machine.
 * ``migration_lock``: one migration at a time, across processes and machines.
 * ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses with different syntax.
+* ``insert_rows``: many rows in one statement.
 * ``driver_sql``, ``run_sql``, ``fetch_all``, ``fetch_one``: for the few hot statements; see also
   ``prepared.py``.
 * ``to_storable_text``: replaces characters that PostgreSQL cannot store.
@@ -23,7 +24,7 @@ import contextlib
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ from fyke.storage.sql.failures import SQLITE_BUSY
 
 BUSY_SECONDS = 30
 LOCK_POLL_SECONDS = 0.1
+_ROWS = 500  # of one INSERT
 _BEGIN = "fyke_begin"
 
 
@@ -264,6 +266,29 @@ def upsert(
         insert(table).values(**values).on_conflict_do_update(index_elements=key, set_=changes)
     )
     return statement
+
+
+def insert_rows(
+    connection: Connection,
+    table: Table,
+    names: tuple[str, ...],
+    rows: Sequence[tuple[object, ...]],
+    conflict: str = "",
+) -> None:
+    """Insert rows of the columns ``names`` with one statement for up to 500; ``conflict`` is its
+    ON CONFLICT clause.
+    """
+    head = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608 - our own names
+    marks = f"({', '.join('?' * len(names))})"
+    for start in range(0, len(rows), _ROWS):
+        part = rows[start : start + _ROWS]
+        statement = f"{head}{', '.join([marks] * len(part))} {conflict}"
+        values = tuple(
+            to_storable_text(value) if isinstance(value, str) else value
+            for row in part
+            for value in row
+        )
+        connection.exec_driver_sql(driver_sql(connection, statement), values)
 
 
 def locking(connection: Connection, clause: str) -> str:

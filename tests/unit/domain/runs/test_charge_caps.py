@@ -9,12 +9,12 @@ import pytest
 from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import add_run_usage
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.charge_caps import REASON_BY_BOUND, charge_cap_reached, until_used_up
+from fyke.domain.runs.charge_caps import REASON_BY_BOUND, ChargeCaps
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import Run, RunLimits, RunState, SpendingBound
-from fyke.model.runner import AttemptUsage
+from fyke.model.runner import AttemptUsage, Renewal
 from fyke.reasons import Reason, ReasonCode
 from support import records
 from support.stores import Stores
@@ -48,13 +48,17 @@ async def work(stores: Stores, seconds: float) -> None:
         for a in tx.runs.active_attempts():
             if a.started_at:
                 usage = AttemptUsage(busy_ms=a.busy_ms + round(seconds * 1000))
-                tx.runs.renew(a.id, a.token, tx.now + 60_000, usage)
+                tx.runs.renew([Renewal(a.id, a.token, usage)], tx.now + 60_000)
 
     await stores.write(report)
 
 
 async def charge_cap(stores: Stores, run: Run, rules: Rules = RULES) -> Reason | None:
-    return await stores.read(lambda tx: charge_cap_reached(tx, rules, run))
+    return await stores.read(lambda tx: ChargeCaps(tx, rules, [run]).reached(run))
+
+
+async def until_used_up(stores: Stores, run: Run, rules: Rules = RULES) -> int | None:
+    return await stores.read(lambda tx: ChargeCaps(tx, rules, [run]).until_used_up(run))
 
 
 async def caps(stores: Stores, *, run: int = 0, month: int = 0) -> None:
@@ -79,7 +83,7 @@ async def test_a_run_without_a_reserved_amount_is_never_ended(stores: Stores) ->
     await caps(stores, run=1, month=1)
     await work(stores, 1000)
     assert await charge_cap(stores, run) is None
-    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) is None
+    assert await until_used_up(stores, run) is None
 
 
 async def test_a_lowered_run_cap_ends_a_run_that_has_reached_it(
@@ -123,22 +127,22 @@ async def test_only_running_attempts_use_up_the_reserved_amount(
     stores: Stores,
 ) -> None:
     run = await start_run(stores, 3, hold=90 * USD)
-    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 30_000
+    assert await until_used_up(stores, run) == 30_000
     await work(stores, 10)
-    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 20_000
+    assert await until_used_up(stores, run) == 20_000
     await work(stores, 50)
-    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 0
+    assert await until_used_up(stores, run) == 0
     waiting = await stores.run(hold_micros=USD, limits=LIMITS)
-    assert await stores.read(lambda tx: until_used_up(tx, RULES, waiting)) is None
+    assert await until_used_up(stores, waiting) is None
 
 
 async def test_free_time_does_not_use_up_the_reserved_amount(stores: Stores) -> None:
     run = await start_run(stores)
     traffic_only = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     for rules in (FREE, traffic_only):
-        assert await stores.read(lambda tx, rules=rules: until_used_up(tx, rules, run)) is None
+        assert await until_used_up(stores, run, rules) is None
 
 
 async def test_a_part_of_a_millisecond_is_rounded_up(stores: Stores) -> None:
     run = await start_run(stores, hold=1)
-    assert await stores.read(lambda tx: until_used_up(tx, RULES, run)) == 1
+    assert await until_used_up(stores, run) == 1

@@ -16,7 +16,7 @@ from fyke.model.account import Plan
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.callback import DeliveryKind
 from fyke.model.run import SUCCESS, End, Origin, Outcome, Run, RunLimits, RunState, SubtaskState
-from fyke.model.runner import AttemptUsage, Capacity
+from fyke.model.runner import AttemptUsage, Capacity, Renewal
 from support import records
 from support.stores import Stores
 
@@ -106,9 +106,8 @@ async def ended_attempt(stores: Stores, run: Run, outcome: Outcome, rows: int) -
     def work(tx) -> None:
         [lease] = tx.runs.lease("r", ONE, tx.now + 60_000)
         tx.runs.start_attempt(lease.attempt.id, lease.attempt.token, tx.now)
-        tx.runs.renew(
-            lease.attempt.id, lease.attempt.token, tx.now, AttemptUsage(traffic_bytes=10**9)
-        )
+        usage = AttemptUsage(traffic_bytes=10**9)
+        tx.runs.renew([Renewal(lease.attempt.id, lease.attempt.token, usage)], tx.now)
         final = replace(
             lease.attempt, outcome=outcome, rows=rows, traffic_bytes=10**9, cpu_ms=3,
             memory_mb_ms=7, busy_ms=10_000, finished_at=tx.now + 10_000,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Index, Table, UniqueConstraint, and_, delete, or_, select, update
@@ -101,6 +101,12 @@ class SqlAccounts(SqlStore):
 
     def get(self, account_id: str) -> Account | None:
         return self._get(_BY_ID, account_id)
+
+    def get_all(self, account_ids: Collection[str]) -> dict[str, Account]:
+        if not account_ids:
+            return {}
+        query = select(accounts).where(accounts.c.id.in_(account_ids))
+        return {account.id: account for account in many(self._db.execute(query), Account)}
 
     def lock(self, account_id: str) -> Account | None:
         return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), account_id)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import fields
 
 from sqlalchemy import bindparam, func, select, text, update
 
 from fyke.model.run import Attempt, Outcome
-from fyke.model.runner import AttemptUsage
-from fyke.storage.sql.dialects import driver_sql, run_sql, to_storable_text
+from fyke.model.runner import AttemptUsage, Renewal
+from fyke.storage.sql.dialects import driver_sql, to_storable_text
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 from fyke.storage.sql.state.runs.tables import attempts
@@ -16,10 +17,14 @@ from fyke.storage.sql.state.runs.tables import attempts
 _CHUNK = 500  # values in one IN clause
 _OF_RUN = "SELECT id FROM attempts WHERE run_id = ?"
 _ACTIVE = text("outcome IS NULL")
+_COUNTERS = tuple(field.name for field in fields(AttemptUsage))
+_RENEWAL = f"({', '.join('?' * len(('id', 'token', *_COUNTERS)))})"
+# names and numbers of our own; the values are bound
 _RENEW = (
-    "UPDATE attempts SET lease_until = ?, traffic_bytes = ?, cpu_ms = ?, memory_peak_bytes = ?,"
-    " memory_mb_ms = ?, memory_bytes = ?, rows = ?, busy_ms = ?"
-    " WHERE id = ? AND token = ? AND outcome IS NULL"
+    f"WITH renewed (id, token, {', '.join(_COUNTERS)}) AS (VALUES {{}})"  # noqa: S608
+    f" UPDATE attempts SET lease_until = ?, {', '.join(f'{n} = renewed.{n}' for n in _COUNTERS)}"
+    " FROM renewed WHERE attempts.id = renewed.id AND attempts.token = renewed.token"
+    " AND attempts.outcome IS NULL RETURNING attempts.id"
 )
 _END_COLUMNS = (
     "outcome", "err_msg", "reason_code", "reason_params",
@@ -74,13 +79,26 @@ class AttemptTable(SqlStore):
         query = select(attempts.c.id, attempts.c.lease_until).where(_ACTIVE)
         return {row.id: row.lease_until for row in self._db.execute(query)}
 
-    def renew(self, attempt_id: str, token: int, lease_until: int, usage: AttemptUsage) -> bool:
-        counters = (
-            usage.traffic_bytes, usage.cpu_ms, usage.memory_peak_bytes,
-            usage.memory_mb_ms, usage.memory_bytes, usage.rows, usage.busy_ms,
-        )  # fmt: skip
-        values = (lease_until, *counters, to_storable_text(attempt_id), token)
-        return run_sql(self._db, _RENEW, values) > 0
+    def attempts_of(self, run_ids: Collection[str]) -> dict[str, list[Attempt]]:
+        if not run_ids:
+            return {}
+        query = select(attempts).where(attempts.c.run_id.in_(run_ids))
+        order = attempts.c.run_id, attempts.c.ordinal, attempts.c.id
+        found: dict[str, list[Attempt]] = {}
+        for attempt in many(self._db.execute(query.order_by(*order)), Attempt):
+            found.setdefault(attempt.run_id, []).append(attempt)
+        return found
+
+    def renew(self, renewals: Sequence[Renewal], lease_until: int) -> frozenset[str]:
+        renewed: set[str] = set()
+        in_order = sorted(renewals, key=lambda renewal: renewal.attempt_id)
+        for start in range(0, len(in_order), _CHUNK):
+            part = in_order[start : start + _CHUNK]
+            statement = _RENEW.format(", ".join([_RENEWAL] * len(part)))
+            values = *(value for renewal in part for value in _values(renewal)), lease_until
+            found = self._db.exec_driver_sql(driver_sql(self._db, statement), values)
+            renewed.update(found.scalars())
+        return frozenset(renewed)
 
     def take_over(self, attempt_id: str, lease_until: int) -> bool:
         change = update(attempts).where(
@@ -133,3 +151,10 @@ class AttemptTable(SqlStore):
         [row] = _USAGE.rows(self._db, {"of_run": run_id})
         traffic, cpu, peak, memory, busy = map(int, row.values())
         return AttemptUsage(traffic, cpu, peak, memory_mb_ms=memory, busy_ms=busy)
+
+
+def _values(renewal: Renewal) -> Iterator[str | int]:
+    yield to_storable_text(renewal.attempt_id)
+    yield renewal.token
+    for name in _COUNTERS:
+        yield getattr(renewal.usage, name)

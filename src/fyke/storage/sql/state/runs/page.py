@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import msgspec
 from sqlalchemy import (
     BigInteger,
@@ -19,7 +21,7 @@ from sqlalchemy import (
 
 from fyke.contracts.egress import SiteTraffic
 from fyke.model.run import SampleSpan, Share, UsageSample
-from fyke.storage.sql.dialects import upsert
+from fyke.storage.sql.dialects import insert_rows, upsert
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.columns import (
     flag_column,
@@ -80,13 +82,6 @@ run_shares = Table(
     Index(None, "run_id", "created_at"),
 )
 
-_SPAN = Prepared(
-    select(
-        func.count().label("n"),
-        func.min(run_samples.c.at).label("first_at"),
-        func.max(run_samples.c.at).label("last_at"),
-    ).where(run_samples.c.run_id == bindparam("of_run"))
-)
 _REPORTED = Prepared(
     select(attempt_sites.c.sites).where(attempt_sites.c.attempt_id == bindparam("of_attempt"))
 )
@@ -95,20 +90,28 @@ _REPORTED = Prepared(
 class SqlSamples(SqlStore):
     """Implements ``SampleStore``."""
 
-    def span(self, run_id: str) -> SampleSpan:
-        [row] = _SPAN.rows(self._db, {"of_run": run_id})
-        count, first, last = row.values()
-        return SampleSpan(int(count), int(first or 0), int(last or 0))
+    def spans(self, run_ids: Collection[str]) -> dict[str, SampleSpan]:
+        run, at = run_samples.c.run_id, run_samples.c.at
+        query = select(run, func.count(), func.min(at), func.max(at)).group_by(run)
+        spans = dict.fromkeys(run_ids, SampleSpan())
+        for run_id, *numbers in self._db.execute(query.where(run.in_(run_ids))):
+            spans[run_id] = SampleSpan(*map(int, numbers))
+        return spans
 
-    def measure(self, run_id: str, at: int) -> UsageSample:
+    def measure(self, run_ids: Collection[str], at: int) -> dict[str, UsageSample]:
+        run = attempts.c.run_id
         memory = case((attempts.c.outcome.is_(None), attempts.c.memory_bytes), else_=0)
         usage = (attempts.c.cpu_ms, memory, attempts.c.traffic_bytes, attempts.c.rows)
-        query = select(*(func.coalesce(func.sum(column), 0) for column in usage))
-        totals = self._db.execute(query.where(attempts.c.run_id == run_id)).one()
-        return UsageSample(run_id, at, *(int(total) for total in totals))
+        query = select(run, *(func.sum(column) for column in usage)).group_by(run)
+        samples = {run_id: UsageSample(run_id, at, 0, 0, 0, 0) for run_id in run_ids}
+        for run_id, *totals in self._db.execute(query.where(run.in_(run_ids))):
+            samples[run_id] = UsageSample(run_id, at, *map(int, totals))
+        return samples
 
-    def add(self, sample: UsageSample) -> None:
-        self._db.execute(insert(run_samples), columns(sample))
+    def add(self, samples: Sequence[UsageSample]) -> None:
+        names = tuple(column.name for column in run_samples.columns)
+        rows = [columns(sample) for sample in samples]
+        insert_rows(self._db, run_samples, names, [tuple(row[n] for n in names) for row in rows])
 
     def thin(self, run_id: str) -> None:
         of_run = run_samples.c.run_id == run_id
@@ -127,10 +130,15 @@ _decode = msgspec.json.Decoder(tuple[SiteTraffic, ...]).decode
 class SqlSites(SqlStore):
     """Implements ``SiteStore``."""
 
-    def report(self, attempt_id: str, run_id: str, sites: tuple[SiteTraffic, ...]) -> None:
-        encoded = msgspec.json.encode(sites).decode()
-        values = {"attempt_id": attempt_id, "run_id": run_id, "sites": encoded}
-        self._db.execute(upsert(self._db, attempt_sites, values, key=("attempt_id",)))
+    def report(self, reports: Sequence[tuple[str, str, tuple[SiteTraffic, ...]]]) -> None:
+        rows = [(*ids, msgspec.json.encode(sites).decode()) for *ids, sites in reports]
+        insert_rows(
+            self._db,
+            attempt_sites,
+            ("attempt_id", "run_id", "sites"),
+            sorted(rows),
+            "ON CONFLICT (attempt_id) DO UPDATE SET sites = excluded.sites",
+        )
 
     def take(self, attempt_id: str) -> tuple[SiteTraffic, ...]:
         rows = _REPORTED.rows(self._db, {"of_attempt": attempt_id})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -183,6 +183,13 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
 
     def lock(self, run_id: str) -> Run | None:
         return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), run_id)
+
+    def lock_all(self, run_ids: Collection[str]) -> list[Run]:
+        if not run_ids:
+            return []
+        query = select(runs).where(runs.c.id.in_(run_ids)).order_by(runs.c.id)
+        locked = self._db.execute(query.with_for_update(key_share=True))  # FOR NO KEY UPDATE
+        return [run_of(row) for row in locked.mappings()]
 
     def _get(self, statement: str, run_id: str) -> Run | None:
         row = fetch_one(self._db, statement, (to_storable_text(run_id),))
