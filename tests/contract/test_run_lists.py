@@ -145,7 +145,7 @@ async def test_a_page_of_frequent_matches_scans_only_as_far_as_it_reaches(
     monkeypatch.setattr(run_lists, "SCAN_LIMIT", len(runs) - 1)  # more than one walk may scan
     skipped: list[int] = []
 
-    frequent = RunSearch(origins=tuple(Origin))  # all runs
+    frequent = RunSearch(states=tuple(RunState), origins=tuple(Origin))  # all runs
     with executed() as statements:
         page = await state.read(lambda tx: tx.run_lists.walk(owner, frequent, None, limit=2))
     for statement, values in statements:
@@ -153,6 +153,49 @@ async def test_a_page_of_frequent_matches_scans_only_as_far_as_it_reaches(
             skipped.append(values["skip"] if isinstance(values, dict) else values[-1])
     assert len(page.cursors) == 2
     assert skipped == [3]
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        RunSearch(reasons=(ReasonCode.TIMEOUT, ReasonCode.SIGNAL)),
+        RunSearch(reasons=(ReasonCode.DISK_CAP,)),
+        RunSearch(outcomes=(Outcome.TIMEOUT, Outcome.EXIT_CODE)),
+        RunSearch(outcomes=(Outcome.SIGNAL,), created_until=records.START + 20),
+        RunSearch(origins=(Origin.WEB, Origin.TEST)),
+        RunSearch(states=(RunState.FAILED,), worker_id="none", version="1.0.0"),
+    ],
+)
+async def test_a_filter_that_matches_little_scans_no_other_runs(
+    state: State, monkeypatch: pytest.MonkeyPatch, search: RunSearch
+) -> None:
+    owner, _, runs = await fill(state)
+    monkeypatch.setattr(run_lists, "SCAN_LIMIT", 0)
+    monkeypatch.setattr(run_lists, "FIRST_STEP", 1)
+    with executed() as statements:
+        page = await state.read(lambda tx: tx.run_lists.walk(owner, search, None, limit=500))
+    assert page.stopped is None
+    assert page.cursors == newest_first(run for run in runs if matches(run, search))
+    assert not any("OFFSET" in statement for statement, _ in statements)
+
+
+async def test_a_reason_with_other_filters_scans_only_runs_with_this_reason(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, workers, runs = await fill(state)
+    for search in (
+        RunSearch(reasons=(ReasonCode.TIMEOUT,), worker_id=workers[0]),
+        RunSearch(outcomes=(Outcome.TIMEOUT,), version="1.0.0", task_id="task-a"),
+    ):
+        has_value = replace(search, worker_id="", version="", task_id="")
+        scanned = sum(matches(run, has_value) for run in runs)
+        monkeypatch.setattr(run_lists, "SCAN_LIMIT", scanned + 1)
+        page = await state.read(
+            lambda tx, search=search: tx.run_lists.walk(owner, search, None, limit=500)
+        )
+        assert page.stopped is None
+        expected = newest_first(run for run in runs if matches(run, search))
+        assert page.cursors == expected != []
 
 
 @pytest.mark.parametrize("error", ["", "keyerror"])
@@ -240,8 +283,11 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
         "ix_runs_of_task": RunSearch(task_id="task-a"),
         "ix_runs_with_error": RunSearch(error="x", worker_id=workers[0]),
         "ix_runs_account_id_created_at_id_and_facts": RunSearch(
-            version="1.0.0", outcomes=(Outcome.TIMEOUT,), worker_id=workers[0], run_id="01"
+            version="1.0.0", origins=(Origin.WEB,), worker_id=workers[0], run_id="01"
         ),
+        "ix_runs_with_reason": RunSearch(reasons=(ReasonCode.TIMEOUT,), version="1.0.0"),
+        "ix_runs_not_succeeded": RunSearch(outcomes=(Outcome.TIMEOUT,), worker_id=workers[0]),
+        "ix_runs_account_id_origin_created_at_id": RunSearch(origins=(Origin.WEB,)),
     }
     place = ListCursor(records.START + 20, "01")
     with state.storage.engine.connect() as connection:

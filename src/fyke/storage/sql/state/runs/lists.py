@@ -1,10 +1,13 @@
 """Lists of an account's runs, with any combination of filters.
 
 A query costs the same with a million past runs as with a thousand. The filters determine the
-index. A filter only by states, worker or task has an index in list order, of which one page is
-read. All other combinations scan one index that covers all filter columns, so that a run that does
-not match costs a fraction of a microsecond. A search in error messages reads the runs with an
-error. Both scan in steps until a page is full, stop at a limit and return the last scanned run.
+index. A filter only by states, reasons, outcomes of runs that did not succeed, origins, worker or
+task has an index in list order, of which one page is read. All other combinations scan one index
+that covers all filter columns, so that a run that does not match costs a fraction of a microsecond:
+that of one reason or outcome if the search names one, else that of all runs. A search in error
+messages reads the runs with an error. Both scan in steps until a page is full, stop at a limit and
+return the last scanned run. A search for a worker and states that no run has, by the counters,
+scans nothing.
 
 The statements are text, because on SQLite they name the index.
 """
@@ -18,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, literal_column, select, text
 
 from fyke.domain.runs.summary import MAX_INPUT_CHARS
-from fyke.model.run import RunFilter, RunState
+from fyke.model.run import Outcome, RunFilter, RunState
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.storage.sql.dialects import is_sqlite, to_storable_text
 from fyke.storage.sql.state.records import SqlStore, record
@@ -35,6 +38,9 @@ _BY_STATE = "ix_runs_account_id_state_created_at_id"
 _BY_WORKER = "ix_runs_account_id_worker_id_created_at_id"
 _BY_TASK = "ix_runs_of_task"
 _BY_ERROR = "ix_runs_with_error"
+_BY_REASON = "ix_runs_with_reason"
+_BY_OUTCOME = "ix_runs_not_succeeded"
+_BY_ORIGIN = "ix_runs_account_id_origin_created_at_id"
 _BY_ID = ""  # the primary key
 _TIMES = frozenset({"created_from", "created_until"})
 _COUNTED = frozenset({"states", "worker_id"})
@@ -87,6 +93,8 @@ class SqlRunLists(SqlStore):
         scans = query.scans()
         if not any(scan.checked for scan in scans):
             return ListWalk(self._page(query, scans, None, limit))
+        if not self._counted(account_id, search):
+            return ListWalk([])
         most = ERROR_SCAN_LIMIT if scans[0].index == _BY_ERROR else SCAN_LIMIT
         found: list[ListCursor] = []
         stopped = start
@@ -114,8 +122,10 @@ class SqlRunLists(SqlStore):
         return None if row is None else ListCursor(int(row[0]), row[1])
 
     def total(self, account_id: str, search: RunSearch) -> int | None:
-        if search.filters - _COUNTED:
-            return None
+        return None if search.filters - _COUNTED else self._counted(account_id, search)
+
+    def _counted(self, account_id: str, search: RunSearch) -> int:
+        """The number of runs with the states and the worker of the search."""
         counted = RunFilter(states=search.states, worker_id=search.worker_id or None)
         return self._counts.total(account_id, counted)
 
@@ -220,17 +230,40 @@ class _Query:
             return [_IndexScan(_BY_ID, ["id = :whole_id"], self._checked())]
         if "error" in filters:
             return [_IndexScan(_BY_ERROR, ["err_msg <> ''"], self._checked())]
-        if filters == {"states"}:
-            # no index has the order over several states, so one scan per state is merged
-            return [
-                _IndexScan(_BY_STATE, self._one_of("state", (state,), f"s{state}"), [])
-                for state in dict.fromkeys(self._search.states)
-            ]
+        by_value = self._by_value(filters)
+        if by_value:
+            return by_value
         if filters == {"worker_id"}:
             return [_IndexScan(_BY_WORKER, self._equals("worker_id"), [])]
         if filters == {"task_id"}:
             return [_IndexScan(_BY_TASK, ["task_id <> ''", *self._equals("task_id")], [])]
         return [_IndexScan(_NEWEST, [], self._checked())]
+
+    def _by_value(self, filters: frozenset[str]) -> list[_IndexScan]:
+        """Scans of the index of one column, the first that has one for the search; no index has
+        the order over several values, so one scan per value is merged.
+        """
+        search = self._search
+        outcomes = () if Outcome.SUCCEEDED in search.outcomes else search.outcomes
+        columns: tuple[tuple[str, str, str, tuple[str, ...], list[str]], ...] = (
+            ("reasons", "reason_code", _BY_REASON, search.reasons, ["reason_code <> ''"]),
+            ("outcomes", "outcome", _BY_OUTCOME, outcomes, ["outcome <> 'succeeded'"]),
+            ("states", "state", _BY_STATE, search.states, []),
+            ("origins", "origin", _BY_ORIGIN, search.origins, []),
+        )
+        for name, column, index, values, condition in columns:
+            alone = filters == {name}
+            if values and (alone or (len(values) == 1 and condition)):
+                checked = [] if alone else self._checked()
+                return [
+                    _IndexScan(
+                        index,
+                        [*condition, *self._one_of(column, (value,), f"{column}_{number}_")],
+                        checked,
+                    )
+                    for number, value in enumerate(dict.fromkeys(values))
+                ]
+        return []
 
     def _checked(self) -> list[str]:
         search = self._search

@@ -77,6 +77,7 @@ runs = Table(
     ),
     Index(None, "account_id", "state", "created_at", "id"),
     Index(None, "account_id", "worker_id", "created_at", "id"),
+    Index(None, "account_id", "origin", "created_at", "id"),
 )
 partial_index(
     "ix_runs_finished",
@@ -113,6 +114,20 @@ partial_index(
     "ix_runs_with_error",
     *(runs.c.account_id, runs.c.created_at, runs.c.id),
     where="err_msg <> ''",
+)
+# for lists by reason or outcome, with all other filter columns
+_FACTS = (runs.c.origin, runs.c.version, runs.c.task_id)
+partial_index(
+    "ix_runs_with_reason",
+    *(runs.c.account_id, runs.c.reason_code, runs.c.created_at, runs.c.id),
+    *(runs.c.worker_id, runs.c.state, runs.c.outcome, *_FACTS),
+    where="reason_code <> ''",
+)
+partial_index(
+    "ix_runs_not_succeeded",
+    *(runs.c.account_id, runs.c.outcome, runs.c.created_at, runs.c.id),
+    *(runs.c.worker_id, runs.c.state, runs.c.reason_code, *_FACTS),
+    where="outcome <> 'succeeded'",
 )
 partial_index(
     "ix_runs_of_task",
