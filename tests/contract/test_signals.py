@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts.signals import SignalReader, output_topic, run_topic
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.signals.postgres import PostgresSignals
 
@@ -42,11 +43,11 @@ class Setup:
         self.kind, self.where = kind, where
         self.made: list[DatagramSignals | PostgresSignals] = []
 
-    def signals(self) -> DatagramSignals | PostgresSignals:
+    def signals(self, reader: SignalReader | None = None) -> DatagramSignals | PostgresSignals:
         made = (
-            DatagramSignals(Path(self.where))
+            DatagramSignals(Path(self.where), reader)
             if self.kind == "datagram"
-            else PostgresSignals(self.where)
+            else PostgresSignals(self.where, reader)
         )
         self.made.append(made)
         return made
@@ -89,6 +90,24 @@ async def test_every_listener_gets_a_signal(setup: Setup) -> None:
         elsewhere.notify("work")
         answers = [await listener.wait(WORK, LONG) for listener in (first, second, third)]
     assert answers == ["work"] * 3
+
+
+async def test_a_role_receives_only_its_own_topics(setup: Setup) -> None:
+    every = frozenset({"work", "prepare", "stop", "outbox", output_topic("r"), run_topic("r")})
+    of_runners = {"work", "prepare", "stop"}
+    sender = setup.signals()
+    for role, expected in (
+        (SignalReader.RUNNER, of_runners),
+        (SignalReader.SERVER, every - of_runners),
+    ):
+        last = "stop" if role is SignalReader.RUNNER else "outbox"
+        async with setup.signals(role).listen() as listener:
+            for topic in sorted(every - {last}):
+                sender.notify(topic)
+            sender.notify(last)
+            heard = {await listener.wait(every, LONG) for _ in expected}
+            assert heard == expected
+            assert await listener.wait(every, SOON) is None
 
 
 async def test_waiting_ends_without_a_signal(setup: Setup) -> None:

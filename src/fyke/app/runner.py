@@ -18,6 +18,7 @@ from fyke.app.heartbeat import Heartbeat
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import IsolationReport
+from fyke.contracts.signals import SignalReader
 from fyke.contracts.state import Storage, Transaction
 from fyke.contracts.tools import ToolRunner
 from fyke.domain.results.intake import Intake
@@ -132,7 +133,7 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
     """Run until SIGTERM and the end of the running attempts; a second SIGTERM stops them."""
     raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
-        async with open_runtime(settings) as runtime:
+        async with open_runtime(settings, reader=SignalReader.RUNNER) as runtime:
             heartbeat.watch_stores(runtime.store_paths)
             await rename_copied_node(settings, runtime.storage)
             egress = EgressClient(settings.egress_socket)

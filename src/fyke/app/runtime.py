@@ -10,7 +10,7 @@ from fyke.app.state import addresses, hiding, open_signals, open_state
 from fyke.contracts.inline import InlineStores
 from fyke.contracts.liveness import StorePath
 from fyke.contracts.parsing import ParserPool
-from fyke.contracts.signals import Signals
+from fyke.contracts.signals import SignalReader, Signals
 from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import Prices
 from fyke.parsing.pools import ProcessPool, ThreadPool
@@ -40,12 +40,15 @@ class Runtime:
 
 
 @contextlib.asynccontextmanager
-async def open_runtime(settings: Settings, *, own_files: bool = False) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    settings: Settings, *, reader: SignalReader | None = None, own_files: bool = False
+) -> AsyncIterator[Runtime]:
     """Open state, results, blobs, parsers and signals; close them at the end.
 
+    ``reader``: the role of this process if it has only one, for signals.
     ``own_files``: all files are the user's own, and are read without limits.
     """
-    signals = open_signals(settings)
+    signals = open_signals(settings, reader)
     processes = ProcessPool()
     async with open_state(settings, signals) as storage:
         results = open_results(

@@ -26,6 +26,7 @@ from fyke.console.api_client import ApiClient
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
 from fyke.contracts.git import Git
+from fyke.contracts.signals import SignalReader
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.callbacks.slots import AT_ONCE
@@ -58,7 +59,7 @@ from fyke.timers.uploads import UploadTimer
 
 async def serve_server(settings: Settings, listener: socket.socket, heartbeat: Heartbeat) -> None:
     """Serve on ``listener`` until SIGTERM."""
-    async with open_runtime(settings) as runtime:
+    async with open_runtime(settings, reader=SignalReader.SERVER) as runtime:
         heartbeat.watch_stores(runtime.store_paths)
         with open_outgoing(settings) as outgoing:
             async with open_git(settings) as git:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from fyke.app.folder import create_secret, secret_fingerprint, write_private
-from fyke.contracts.signals import Signals
+from fyke.contracts.signals import SignalReader, Signals
 from fyke.contracts.state import Transaction
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.runs.outcome import HIDING
@@ -113,13 +113,15 @@ async def owner_has_password(settings: Settings) -> bool:
         return await storage.read(work)
 
 
-def open_signals(settings: Settings) -> Signals:
-    """A datagram socket in the data folder, or LISTEN/NOTIFY for a shared database."""
+def open_signals(settings: Settings, reader: SignalReader | None = None) -> Signals:
+    """A datagram socket in the data folder, or LISTEN/NOTIFY for a shared database. ``reader``:
+    the role of this process, None for all.
+    """
     if settings.database_url:
         from fyke.storage.signals.postgres import PostgresSignals
 
-        return PostgresSignals(settings.database_url)
-    return DatagramSignals(settings.signals_dir)
+        return PostgresSignals(settings.database_url, reader)
+    return DatagramSignals(settings.signals_dir, reader)
 
 
 def hiding(settings: Settings) -> frozenset[str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
 from typing import Protocol
 
 
 class Signals(Protocol):
-    """Wakes other processes. A signal may be lost, so waiting loops also poll at long intervals."""
+    """Wakes other processes. A signal may be lost, so waiting loops also poll at long intervals.
+
+    A process of one role only receives the topics of this role (``reader_of``).
+    """
 
     def notify(self, topic: str) -> None:
         """Signal ``topic``. Never blocks or raises; may be called from any thread."""
@@ -32,6 +36,21 @@ OUTBOX = "outbox"  # a delivery is due
 ALERTS = "alerts"  # a run to which an alert rule applies has ended
 SCHEDULES = "schedules"  # a schedule was changed
 SERVERS = "servers"  # a server has started or stopped
+
+
+class SignalReader(StrEnum):
+    """A role that reads signals."""
+
+    RUNNER = "runner"
+    SERVER = "server"
+
+
+_FOR_RUNNERS = frozenset({WORK, PREPARE, STOP})
+
+
+def reader_of(topic: str) -> SignalReader:
+    """The only role that waits for this topic."""
+    return SignalReader.RUNNER if topic in _FOR_RUNNERS else SignalReader.SERVER
 
 
 def run_topic(run_id: str) -> str:

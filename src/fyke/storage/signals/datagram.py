@@ -1,7 +1,8 @@
 """Signals between processes of one machine: datagram sockets in one folder.
 
-Every listening process binds one socket with a unique name; a signal is sent, as its topic, to
-every socket in the folder. The mode of the folder (0700) is the access control. The kernel queues
+Every listening process binds one socket with a unique name, which contains the role that the
+process has; a signal is sent, as its topic, to every socket in the folder of the role that reads
+it. The mode of the folder (0700) is the access control. The kernel queues
 only a few datagrams per socket. When a queue is full, the topic is stored, once, and a helper
 thread sends it when there is room: a burst is coalesced instead of lost.
 
@@ -23,10 +24,12 @@ from pathlib import Path
 
 import structlog
 
+from fyke.contracts.signals import SignalReader, reader_of
 from fyke.storage.signals.listeners import MAX_TOPICS, Listeners, TopicListener
 
 _MAX_PATH_BYTES = 107  # bytes, without the closing zero (sockaddr_un)
 _SUFFIX = ".socket"
+_ALL = ".all"  # instead of a role
 _DEAD = (ConnectionRefusedError, FileNotFoundError)
 MAX_TOPIC_BYTES = 1024
 
@@ -34,12 +37,15 @@ log = structlog.get_logger(__name__)
 
 
 class DatagramSignals:
-    """``Signals`` over the folder ``folder``. ``close`` removes this process's own socket."""
+    """``Signals`` over the folder ``folder``. ``close`` removes this process's own socket. Without
+    a ``reader`` the process receives the topics of all roles.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reader: SignalReader | None = None) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._folder = _Folder(folder)
+        self._reader = reader
         self._listeners = Listeners()
         self._outbox = _DatagramOutbox(self._folder)
         self._inbox: _DatagramInbox | None = None
@@ -51,7 +57,7 @@ class DatagramSignals:
             log.warning("signal topic refused", topic=topic[:80], bytes=len(data))
             return
         try:
-            self._outbox.send(data)
+            self._outbox.send(data, reader_of(topic))
         except Exception as exc:  # listeners also poll, so the caller must not fail
             log.warning("signal lost", topic=topic, error=str(exc))
 
@@ -62,7 +68,7 @@ class DatagramSignals:
     async def _listen(self) -> AsyncIterator[TopicListener]:
         with self._lock:
             if self._inbox is None:
-                self._inbox = _DatagramInbox(self._folder, self._listeners)
+                self._inbox = _DatagramInbox(self._folder, self._listeners, self._reader)
         async with self._listeners.listen() as listener:
             yield listener
 
@@ -99,9 +105,11 @@ class _Folder:
     def address(self, name: str) -> str:
         return f"{self._prefix}/{name}"
 
-    def names(self) -> list[str]:
+    def names(self, reader: SignalReader) -> list[str]:
+        """The sockets of the processes that receive the topics of ``reader``."""
+        endings = f".{reader}{_SUFFIX}", f"{_ALL}{_SUFFIX}"
         with os.scandir(self.path) as entries:
-            return [entry.name for entry in entries if entry.name.endswith(_SUFFIX)]
+            return [entry.name for entry in entries if entry.name.endswith(endings)]
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)
@@ -115,10 +123,11 @@ class _Folder:
 class _DatagramInbox:
     """The socket of this process, and a thread that reads it independently of the event loop."""
 
-    def __init__(self, folder: _Folder, listeners: Listeners) -> None:
+    def __init__(self, folder: _Folder, listeners: Listeners, reader: SignalReader | None) -> None:
         self._folder = folder
         self._listeners = listeners
-        self._name = f"{os.getpid()}-{secrets.token_hex(6)}{_SUFFIX}"
+        role = f".{reader}" if reader else _ALL
+        self._name = f"{os.getpid()}-{secrets.token_hex(6)}{role}{_SUFFIX}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         hidden = f".{self._name}.new"
@@ -166,8 +175,8 @@ class _DatagramOutbox:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def send(self, data: bytes) -> None:
-        for name in self._folder.names():
+    def send(self, data: bytes, reader: SignalReader) -> None:
+        for name in self._folder.names(reader):
             if self._socket.fileno() < 0:
                 return
             if not self._try_send(name, data):

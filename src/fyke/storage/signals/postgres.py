@@ -1,4 +1,4 @@
-"""Signals between machines: LISTEN and NOTIFY on one channel, the topic as the payload.
+"""Signals between machines: LISTEN and NOTIFY on a channel per role, the topic as the payload.
 
 It uses its own connections and threads, so that a caller never waits for the database and signals
 are independent of its transaction. Signals that arrive while others are being sent are sent in one
@@ -19,25 +19,32 @@ import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict
 
+from fyke.contracts.signals import SignalReader, reader_of
 from fyke.kit import backoff
 from fyke.storage.deadlines import SIGNAL
 from fyke.storage.postgres import TimedConnection, connect_arguments
 from fyke.storage.signals.listeners import Listeners, TopicListener
 
-CHANNEL = "fyke_signals"
+CHANNELS = {SignalReader.SERVER: "fyke_signals", SignalReader.RUNNER: "fyke_signals_runner"}
 MAX_TOPIC_BYTES = 1024  # the server takes fewer than 8000 bytes
 MAX_QUEUED = 4096
 _BATCH = 256
-_NOTIFY = "SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic"
+_NOTIFY = (
+    "SELECT pg_notify(channel, topic)"
+    " FROM unnest(%s::text[], %s::text[]) AS signals (channel, topic)"
+)
 CHECK_SECONDS = 5.0  # how often a connection that receives nothing is checked
 
 log = structlog.get_logger(__name__)
 
 
 class PostgresSignals:
-    """``Signals`` over the database at ``url`` (``postgresql://``, with or without a driver)."""
+    """``Signals`` over the database at ``url`` (``postgresql://``, with or without a driver).
+    Without a ``reader`` the process receives the topics of all roles.
+    """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, reader: SignalReader | None = None) -> None:
+        self._channels = [CHANNELS[role] for role in SignalReader if reader in (None, role)]
         self._conninfo = url.replace("postgresql+psycopg://", "postgresql://", 1)
         self._listeners = Listeners()
         self._outbox = _ChannelOutbox(self._conninfo)
@@ -59,7 +66,7 @@ class PostgresSignals:
     async def _listen(self) -> AsyncIterator[TopicListener]:
         with self._lock:
             if self._inbox is None:
-                self._inbox = _ChannelInbox(self._conninfo, self._listeners)
+                self._inbox = _ChannelInbox(self._conninfo, self._listeners, self._channels)
             inbox = self._inbox
         async with self._listeners.listen() as listener:
             if not inbox.listening.is_set():
@@ -114,7 +121,8 @@ class _ChannelOutbox:
         while topics := self._next():
             try:
                 connection = connection or _connect(self._conninfo)
-                connection.execute(_NOTIFY, (CHANNEL, topics))
+                channels = [CHANNELS[reader_of(topic)] for topic in topics]
+                connection.execute(_NOTIFY, (channels, topics))
                 failures = 0
             except psycopg.Error as exc:
                 if connection is not None:
@@ -158,7 +166,8 @@ class _ChannelOutbox:
 class _ChannelInbox:
     """The thread that listens, and reconnects after a failure."""
 
-    def __init__(self, conninfo: str, listeners: Listeners) -> None:
+    def __init__(self, conninfo: str, listeners: Listeners, channels: list[str]) -> None:
+        self._channels = channels
         self._conninfo = conninfo
         self._listeners = listeners
         self.listening = threading.Event()
@@ -171,7 +180,8 @@ class _ChannelInbox:
         while True:
             try:
                 with _connect(self._conninfo) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}")
+                    for channel in self._channels:
+                        connection.execute(f"LISTEN {channel}")
                     failures = 0
                     self.listening.set()
                     if self._receive(connection):

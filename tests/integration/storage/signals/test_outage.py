@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fyke.contracts.signals import SignalReader
 from fyke.storage.signals.datagram import DatagramSignals
-from fyke.storage.signals.postgres import CHANNEL, PostgresSignals
+from fyke.storage.signals.postgres import CHANNELS, PostgresSignals
 from support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +36,8 @@ asyncio.run(main())
 async def listening_backends(postgres: PostgresServer) -> int:
     with postgres.admin() as connection:
         row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE query = %s", (f"LISTEN {CHANNEL}",)
+            "SELECT count(*) FROM pg_stat_activity WHERE query = %s",
+            (f"LISTEN {CHANNELS[SignalReader.SERVER]}",),
         ).fetchone()
     return int(str(row[0])) if row else 0
 

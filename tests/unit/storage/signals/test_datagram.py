@@ -31,13 +31,13 @@ async def test_the_folder_is_private_and_a_socket_is_removed_with_its_owner(tmp_
 
 async def test_a_dead_listener_is_removed_and_others_get_signals(tmp_path: Path) -> None:
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    dead.bind(str(tmp_path / "1-dead.socket"))
+    dead.bind(str(tmp_path / "1-dead.all.socket"))
     dead.close()
     signals = DatagramSignals(tmp_path)
     async with signals.listen() as listener:
         signals.notify("work")
         assert await listener.wait(WORK, 10) == "work"
-    assert "1-dead.socket" not in sockets(tmp_path)
+    assert "1-dead.all.socket" not in sockets(tmp_path)
     signals.close()
 
 
@@ -54,7 +54,7 @@ async def test_a_very_long_path_works(tmp_path: Path) -> None:
 
 async def test_a_stuck_listener_delays_no_other_and_loses_no_signal(tmp_path: Path) -> None:
     stuck = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    stuck.bind(str(tmp_path / "0-stuck.socket"))
+    stuck.bind(str(tmp_path / "0-stuck.server.socket"))
     signals = DatagramSignals(tmp_path)
     topics = [f"run:{n}" for n in range(200)]
     async with signals.listen() as listener:
