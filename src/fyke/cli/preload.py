@@ -61,12 +61,24 @@ def main() -> None:
 
 def preload() -> None:
     """Import the modules of all roles, which must not start threads or open files."""
+    _import_structlog_without_rich()
     import uvloop  # noqa: F401
 
     import fyke.app.egress
     import fyke.app.prepare
     import fyke.app.runner
     import fyke.app.server  # noqa: F401
+
+
+def _import_structlog_without_rich() -> None:
+    """Structlog would import rich, 3 MiB for a console output that no role uses."""
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    try:
+        import structlog  # noqa: F401
+    finally:
+        del sys.modules["rich"]
 
 
 def serve(control: socket.socket, supervisor: int) -> ForkRequest | None:

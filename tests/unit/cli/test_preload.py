@@ -15,11 +15,12 @@ from support.preload import ENVIRONMENT, PROGRAM, run_scenario
 
 pytestmark = pytest.mark.slow
 PRELOAD = """
-import json, os
+import json, os, sys
 from fyke.cli.preload import preload
 preload()
 opened = sorted(os.listdir("/proc/self/fd"), key=int)[:-1]
-print(json.dumps([opened, os.listdir("/proc/self/task")]))
+rich = [name for name in sys.modules if name.partition(".")[0] == "rich"]
+print(json.dumps([opened, os.listdir("/proc/self/task"), rich]))
 """
 
 
@@ -84,6 +85,7 @@ def test_preloading_opens_no_file_and_starts_no_thread() -> None:
         timeout=60,
         check=True,
     )
-    opened, tasks = json.loads(done.stdout)
+    opened, tasks, rich = json.loads(done.stdout)
     assert opened == ["0", "1", "2"]
     assert len(tasks) == 1
+    assert rich == []  # 3 MiB that only the commands need
