@@ -6,7 +6,7 @@ from alembic import op
 from sqlalchemy import BigInteger, Column
 
 revision = "s0013"
-down_revision = "s0011"
+down_revision = "s0012"
 branch_labels = None
 depends_on = None
 
