@@ -283,6 +283,14 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     assert not [line for line in scans if "accounts" not in line], going
 
 
+INDEXES_SINCE_S0012 = (
+    "ix_runs_with_reason",
+    "ix_runs_not_succeeded",
+    "ix_runs_account_id_origin_created_at_id",
+)
+COLUMNS_SINCE_S0013 = ("idle_sandboxes", "idle_memory")
+
+
 async def test_the_upgrade_counts_the_ended_subtasks_of_open_runs(state: State) -> None:
     stages = (RunState.RUNNING, RunState.ABORTING)
 
@@ -296,7 +304,9 @@ async def test_the_upgrade_counts_the_ended_subtasks_of_open_runs(state: State) 
     ids = await state.write(before)
     with engine_at(state.url) as engine, for_writing(engine).begin() as connection:
         connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN subtasks_ended")
-        for name in ("idle_sandboxes", "idle_memory"):  # of later versions
+        for name in INDEXES_SINCE_S0012:
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+        for name in COLUMNS_SINCE_S0013:
             connection.exec_driver_sql(f"ALTER TABLE runners DROP COLUMN {name}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")
     assert migrate(state.url).up_to_date
