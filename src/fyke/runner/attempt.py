@@ -149,11 +149,12 @@ class AttemptRunner:
             is_empty=self.lease.run.subtasks == 1 and not self.lease.run.started_at,
         )
         self._intake = intake
-        try:
-            return await self._execute(intake)
-        finally:
-            if self._closing is not None:
-                await self._closing
+        return await self._execute(intake)
+
+    async def closed(self) -> None:
+        """Return when the sandbox is removed, which may take longer than the end of the run."""
+        if self._closing is not None:
+            await self._closing
 
     async def _execute(self, intake: AttemptIntake) -> Run | None:
         try:

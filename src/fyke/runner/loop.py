@@ -295,6 +295,10 @@ class Runner:
         except Exception:
             # The lease timer ends the attempt when its lease expires.
             log.exception("attempt_runner_failed", attempt=attempt_runner.attempt.id)
+        try:
+            await attempt_runner.closed()
+        except Exception:
+            log.exception("sandbox_not_closed", attempt=attempt_runner.attempt.id)
         finally:
             self._attempt_runners.pop(attempt_runner.attempt.id, None)
             self._monitor.forget(attempt_runner.attempt.id)

@@ -177,8 +177,9 @@ class WarmSandboxes:
             self._opening -= 1
             self._changed.set()
         self._starts.append(_Start(content, spec, loop.time()))
-        self._unlaunched[sandbox] = loop.time() + LAUNCH_SECONDS
-        sandbox.on_launch = lambda: self._launched(sandbox)
+        if self._starts.maxlen:
+            self._unlaunched[sandbox] = loop.time() + LAUNCH_SECONDS
+            sandbox.on_launch = lambda: self._launched(sandbox)
         return sandbox
 
     def _launched(self, sandbox: IsolatedSandbox) -> None:

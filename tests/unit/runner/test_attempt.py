@@ -306,6 +306,7 @@ async def run_with(
             version_environments=noted or Noted(),
         )  # fmt: skip
         await one.execute()
+        await one.closed()
     return one, working
 
 

@@ -8,13 +8,12 @@ one begins, with the header row again.
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from fyke.domain.results.export.values import Number
 
 CELL_CHARACTERS = 32_767  # UTF-16 units, as Excel counts
 CUT_MARK = "\u2026[cut]"
 _EXACT_BELOW = 10**15
+_ZEROS = frozenset("-0.")
 
 
 def cell_text(text: str) -> str:
@@ -32,7 +31,8 @@ def cell_number(value: int | Number) -> float | str:
     if isinstance(value, int):
         return float(value) if -_EXACT_BELOW < value < _EXACT_BELOW else str(value)
     number = float(value)
-    underflow = number == 0 and Decimal(value) != 0
+    digits = value.lower().partition("e")[0]
+    underflow = number == 0 and not _ZEROS.issuperset(digits)
     return str(value) if underflow or abs(number) == float("inf") else number
 
 

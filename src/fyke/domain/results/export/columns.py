@@ -14,7 +14,7 @@ from itertools import chain
 
 import msgspec
 
-from fyke.domain.results.export.formats import ExportFormat
+from fyke.domain.results.export.formats import MAX_KEY_CHARACTERS, ExportFormat
 from fyke.domain.results.query.picker import struct_of
 from fyke.errors import InvalidRequest
 from fyke.model.results import Header, RowBlock
@@ -39,6 +39,7 @@ async def choose_columns(
         columns = await _filtered(headers, keys, walk)
         if columns:
             check_number(format, len(columns))
+            _check_keys(format, sum(len(column.key) for column in columns))
             return columns
     if not format.max_columns:
         return None
@@ -75,10 +76,12 @@ def _keys_in(block: RowBlock, keys: set[str]) -> set[str]:
 async def _all(format: ExportFormat, headers: list[Header], walk: Walk) -> list[Header]:
     columns = _Columns(headers)
     check_number(format, len(columns.by_key))
+    _check_keys(format, columns.characters)
     async with aclosing(walk()) as blocks:
         async for block in blocks:
             await asyncio.to_thread(columns.add, block)
             check_number(format, len(columns.by_key))
+            _check_keys(format, columns.characters)
     return list(columns.by_key.values())
 
 
@@ -90,6 +93,7 @@ class _Columns:
 
     def __init__(self, headers: list[Header]) -> None:
         self.by_key = {header.key: header for header in headers}
+        self.characters = sum(map(len, self.by_key))  # of all keys
         self._decode_known = self._decoder()
 
     def add(self, block: RowBlock) -> None:
@@ -101,6 +105,7 @@ class _Columns:
         for key in chain.from_iterable(_members(block.data)):
             if key not in self.by_key:
                 self.by_key[key] = _header(key)
+                self.characters += len(key)
         if len(self.by_key) > known:
             self._decode_known = self._decoder()
 
@@ -119,5 +124,16 @@ def check_number(format: ExportFormat, columns: int) -> None:
         raise InvalidRequest(
             f"{format.name} allows at most {format.max_columns:,} columns and this run has "
             "more; name the ones you need in filter_keys, or choose json or jsonl",
+            field="format",
+        )
+
+
+def _check_keys(format: ExportFormat, characters: int) -> None:
+    """Raises ``InvalidRequest`` when the keys are too long together for a table's first row."""
+    if format.max_columns and characters > MAX_KEY_CHARACTERS:
+        raise InvalidRequest(
+            f"{format.name} allows at most {MAX_KEY_CHARACTERS:,} characters in the names of all "
+            "columns and this run has more; name the columns you need in filter_keys, or choose "
+            "json or jsonl",
             field="format",
         )

@@ -32,6 +32,7 @@ PREFIX = "fyke-export-"  # of the folders of workbooks
 _BLOCK = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MAX_COLUMNS = 16_384
+MAX_KEY_CHARACTERS = 4 * 2**20  # of all columns of a table together
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +140,11 @@ async def write(
         writer = _TABLES[format.name](columns or [], meta)
     else:
         writer = _OBJECTS[format.name](columns, meta)
-    yield writer.head()
+    yield await asyncio.to_thread(writer.head)
     async for block in blocks:
         if piece := await asyncio.to_thread(writer.page, block):
             yield piece
-    yield writer.tail()
+    yield await asyncio.to_thread(writer.tail)
 
 
 async def _write_book(

@@ -82,15 +82,14 @@ class XlsBook:
         self._texts = _Texts(path.with_name("texts"))
         self._cells = path.with_name("cells").open("w+b")
         self._sheets: list[tuple[int, int]] = []  # rows, and bytes of their cells
+        keys = [self._texts.add(header_text(key)) for key in self._keys]
+        self._head = b"".join(
+            _text_cell(0x00FD, 10, 0, number, _BOLD, key) for number, key in enumerate(keys)
+        )
         self._begin_sheet()
 
     def _begin_sheet(self) -> None:
-        keys = map(header_text, self._keys)
-        cells = [
-            _text_cell(0x00FD, 10, 0, number, _BOLD, self._texts.add(key))
-            for number, key in enumerate(keys)
-        ]
-        self._row, self._size = 1, self._cells.write(b"".join(cells))
+        self._row, self._size = 1, self._cells.write(self._head)
 
     def _end_sheet(self) -> None:
         self._sheets.append((self._row, self._size))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.results.export.columns import choose_columns
-from fyke.domain.results.export.formats import FORMATS
+from fyke.domain.results.export.formats import FORMATS, MAX_KEY_CHARACTERS
 from fyke.errors import InvalidRequest
 from support.exports import headers, in_pages, rows_of
 
@@ -104,3 +104,16 @@ async def test_new_keys_are_found_in_any_block(known: list[str], page: int):
     walk = Walk(rows_of(*values), page)
     assert await choose("csv", known, walk=walk) == expected
     assert (walk.times, walk.seen) == (1, len(values))
+
+
+@pytest.mark.parametrize("name", ["csv", "html", "xlsx", "xls"])
+async def test_keys_that_are_too_long_together_are_refused(name: str):
+    long = MAX_KEY_CHARACTERS // 2
+    rows = rows_of({"a" * long: 1}, {"b" * long: 1}, {"c": 1})
+    most = f"{MAX_KEY_CHARACTERS:,} characters.*filter_keys"
+    with pytest.raises(InvalidRequest, match=most):
+        await choose(name, walk=Walk(rows))
+    with pytest.raises(InvalidRequest, match=most):
+        await choose(name, ["a" * long, "b" * long, "c"], ["c", "b" * long, "a" * long])
+    assert await choose(name, wanted=["b" * long, "c"], walk=Walk(rows)) == ["b" * long, "c"]
+    assert await choose("jsonl", walk=Walk(rows)) is None

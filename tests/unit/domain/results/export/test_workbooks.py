@@ -143,6 +143,8 @@ def test_numbers_beyond_the_precision_are_text():
     assert cell_number(Number("2.675")) == 2.675
     assert cell_number(10**15) == str(10**15)
     assert cell_number(Number("1e999")) == "1e999"
+    assert cell_number(Number("1e-9999999999999999999")) == "1e-9999999999999999999"
+    assert cell_number(Number("-0.0E99999999999999999999")) == 0
 
 
 def written(kind: str, columns: list[Header], blocks: list[RowBlock], folder: Path, **options):
@@ -168,6 +170,12 @@ def test_a_full_sheet_is_followed_by_another(
     values = [v for sheet in read.values() for (r, _), v in sorted(sheet.items()) if r]
     assert values == list(range(rows))
     assert all(sheet[0, 0] == "i" for sheet in read.values())
+
+
+def test_a_header_is_stored_once_in_an_xls_of_many_sheets(tmp_path):
+    blocks = [block_of(rows_of(*[{"i": i} for i in range(60)]))]
+    columns = headers("i", "k" * 10_000)
+    assert len(written("xls", columns, blocks, tmp_path, sheet_rows=3)) < 2 * 10_000 + 50_000
 
 
 def test_a_sheet_ends_where_its_xml_would_need_zip64(monkeypatch, tmp_path):
