@@ -74,15 +74,17 @@ def idle(name: str) -> Beside:
     return Beside(name, JOBS, f"{name}: idle", "pss_mib")
 
 
-FAST_SCRAPYD, NODE = "scrapyd, poll_interval 0.1", "apify run, Node.js"
+SCRAPYD, FAST_SCRAPYD = "scrapyd", "scrapyd, poll_interval 0.1"
+NODE = "apify run, Node.js"
 LISTJOBS = Beside(
     "scrapyd `listjobs.json`", JOBS, f"{FAST_SCRAPYD}: listjobs.json, 32 connections", "rate_per_s"
 )
 FLOW_RUN = Beside("Prefect", JOBS, "Prefect: flow_runs/ID, 32 connections", "rate_per_s")
 NODE_ROWS = Beside(NODE, JOBS, f"{NODE}: rows, one at a time", "rate_per_s")
-STARTS = (first_line("rq"), first_line(FAST_SCRAPYD), first_line(NODE), first_line("Prefect"))
-RESULTS = (result("rq"), result(FAST_SCRAPYD), result(NODE), result("Prefect"))
-DRAINS = (drained("rq"), drained(FAST_SCRAPYD))
+STARTED = ("rq", FAST_SCRAPYD, SCRAPYD, NODE, "Prefect")
+STARTS = tuple(map(first_line, STARTED))
+RESULTS = tuple(map(result, STARTED))
+DRAINS = tuple(map(drained, ("rq", FAST_SCRAPYD, SCRAPYD)))
 MEMORY = (idle("rq"), idle(FAST_SCRAPYD), idle("Prefect"))
 BARE_READ = Beside(
     "bare ASGI, same read", "reads", "32 connections: limit: bare ASGI, 64 runs", "rate_per_s"
