@@ -55,7 +55,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=100)
     options = parser.parse_args()
     head("From the request to abort until nothing is left")
-    with platform_up() as (running, api):
+    with platform_up(warm_sandboxes="0") as (running, api):  # waiting ones would count as left
         patient = running.push(python_project(PATIENT), "bench-patient")
         stubborn = running.push(python_project(STUBBORN), "bench-stubborn")
         one_run(running, api, patient)
