@@ -8,6 +8,7 @@ from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import existing_run, own_run
 from fyke.domain.logs.text import log_file
+from fyke.errors import RunNotFound
 from fyke.model.account import Caller
 from fyke.model.log import LogEntry
 
@@ -46,11 +47,14 @@ class RunLogs:
 
     async def walk(self, run_id: str, after: int = 0) -> AsyncIterator[list[LogEntry]]:
         """All entries after position ``after``, in order and in chunks; for requests that are
-        already authorised.
+        already authorised. Raises ``RunNotFound`` when the run is deleted before the last entry.
         """
+        last = await self._last_position(run_id)
         while entries := await self._results.log_after(run_id, after, _CHUNK):
             yield entries
             after = entries[-1].position
+        if after < last:
+            raise RunNotFound
 
     async def fingerprint(self, run_id: str) -> tuple[str, str]:
         """A text that changes with the bytes of the log file, ``""`` while lines may still be
@@ -59,8 +63,7 @@ class RunLogs:
         run = await self._storage.read(lambda tx: existing_run(tx, run_id))
         if not run.state.terminal:
             return "", run.account_id
-        last = await self._results.log_tail(run_id, 1)
-        return f"log-{run_id}-{last[-1].position if last else 0}", run.account_id
+        return f"log-{run_id}-{await self._last_position(run_id)}", run.account_id
 
     async def text(self, run_id: str) -> AsyncGenerator[bytes, None]:
         """The whole log as a text file, for requests with a signed link.
@@ -69,3 +72,7 @@ class RunLogs:
         """
         await self._storage.read(lambda tx: existing_run(tx, run_id))
         return log_file(self.walk(run_id))
+
+    async def _last_position(self, run_id: str) -> int:
+        last = await self._results.log_tail(run_id, 1)
+        return last[-1].position if last else 0

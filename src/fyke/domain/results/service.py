@@ -24,7 +24,7 @@ from fyke.domain.results.query.model import PLAIN, START, Query, RowSelection
 from fyke.domain.results.query.orders import OrderRequest, RowOrder, RowOrders
 from fyke.domain.results.query.shape import Shape
 from fyke.domain.workers import output_schema
-from fyke.errors import InvalidFields, InvalidRequest
+from fyke.errors import InvalidFields, InvalidRequest, RunNotFound
 from fyke.kit.read_ahead import read_ahead
 from fyke.model.account import Caller
 from fyke.model.results import Header, Row, RowBlock, RunTotals
@@ -291,26 +291,32 @@ class RunResults:
         self, run_id: str, positions: Sequence[int]
     ) -> AsyncGenerator[RowBlock, None]:
         begin, limit = 0, _FIRST_CHUNK
-        while begin < len(positions):
-            rows = await self._results.rows_at(run_id, positions[begin : begin + limit])
+        while chunk := positions[begin : begin + limit]:
+            rows = await self._results.rows_at(run_id, chunk)
+            if len(rows) < len(chunk):
+                raise RunNotFound  # it was deleted meanwhile: no row of an order goes otherwise
             begin += limit
-            if rows:
-                block = RowBlock.of([row.position for row in rows], [row.data for row in rows])
-                yield block
-                limit = _limit_after(block, limit, _MAX_ROWS)
+            block = RowBlock.of([row.position for row in rows], [row.data for row in rows])
+            yield block
+            limit = _limit_after(block, limit, _MAX_ROWS)
 
     async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[RowBlock, None]:
         """All visible rows in order, in blocks of about a megabyte.
 
-        No transaction stays open between blocks, so a slow reader does not block others.
+        No transaction stays open between blocks, so a slow reader does not block others. Raises
+        ``RunNotFound`` when the run is deleted before the last row.
         """
+        missing = (await self._results.totals(run_id, hidden)).rows
         position, limit = 0, _FIRST_CHUNK
         while block := await self._results.block_after(
             run_id, hidden, position=position, limit=limit
         ):
             yield block
+            missing -= len(block)
             position = block.positions[-1]
             limit = _limit_after(block, limit, _MAX_BLOCK_ROWS)
+        if missing > 0:
+            raise RunNotFound
 
 
 def _offset_after(order: RowOrder, at: Cursor) -> int:

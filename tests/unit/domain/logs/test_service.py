@@ -51,6 +51,16 @@ async def test_a_walk_returns_every_entry_once():
     assert rest == list(range(991, 1001))
 
 
+async def test_a_walk_fails_when_the_run_is_deleted_meanwhile():
+    setup = Setup()
+    pages = setup.logs.walk(setup.run.id)
+    await anext(pages)
+    setup.results.log.clear()
+    with pytest.raises(RunNotFound):
+        async for _ in pages:
+            pass
+
+
 async def test_the_text_has_one_line_per_entry():
     setup = Setup(lines=450)
     text = b"".join([piece async for piece in await setup.logs.text(setup.run.id)]).decode()

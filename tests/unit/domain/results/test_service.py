@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fyke.domain.results.query.model import parse_query
 from fyke.domain.results.service import RunResults
 from fyke.errors import RunNotFound
 from fyke.kit.ids import new_ulid
@@ -140,6 +141,18 @@ async def test_a_walk_returns_every_visible_row_once_in_order():
     ]
     assert walked == list(range(1, 5001))
     assert max(setup.rows.limits) == 4096
+
+
+@pytest.mark.parametrize("sort", ["", "-i"])
+async def test_a_walk_fails_when_the_run_is_deleted_meanwhile(sort: str):
+    setup = Setup(rows=20_000)
+    source = await setup.results.source(setup.caller, setup.run.id)
+    blocks = setup.results.walk_selected(source, parse_query(sort=sort))
+    await anext(blocks)
+    setup.rows.rows.clear()
+    with pytest.raises(RunNotFound):
+        async for _ in blocks:
+            pass
 
 
 async def test_blocks_shrink_when_rows_are_large():
