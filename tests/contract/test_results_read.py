@@ -200,7 +200,13 @@ async def test_a_block_is_whole_while_its_run_changes(results: SqlResults, chang
             self.driver, self.joined = driver, driver.joined
 
         def query(self, sql: str, params: Sequence[Any]) -> list[Any]:
-            rows = self.driver.query(sql, params)
+            return self.change(self.driver.query(sql, params))
+
+        def query_within(self, size: int, sql: str, params: Sequence[Any]) -> list[Any]:
+            rows = self.driver.query_within(size, sql, params)
+            return self.change(rows) if rows else rows
+
+        def change(self, rows: list[Any]) -> list[Any]:
             asyncio.run_coroutine_threadsafe(results._write(change_rows), loop).result(30)
             return rows
 

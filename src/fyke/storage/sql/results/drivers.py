@@ -54,6 +54,12 @@ class Driver(Protocol):
 
     def begin(self) -> None: ...
     def query(self, sql: str, params: Params = ()) -> list[Any]: ...
+    def query_within(self, size: int, sql: str, params: Params) -> list[Any]:
+        """Like ``query``, but no rows when a value has more than ``size`` bytes, or when the
+        database knows the size only after it has made the value.
+        """
+        ...
+
     def queries(self, *statements: tuple[str, Params]) -> list[list[Any]]:
         """Run several queries in order, on PostgreSQL in one round trip."""
         ...
@@ -119,6 +125,15 @@ class SqliteDriver:
 
     def query(self, sql: str, params: Params = ()) -> list[Any]:
         return self._connection.execute(sql, params).fetchall()
+
+    def query_within(self, size: int, sql: str, params: Params) -> list[Any]:
+        usual = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, size)
+        try:
+            return self.query(sql, params)
+        except sqlite3.DataError:
+            return []
+        finally:
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
 
     def queries(self, *statements: tuple[str, Params]) -> list[list[Any]]:
         return [self.query(sql, params) for sql, params in statements]

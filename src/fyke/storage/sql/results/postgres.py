@@ -65,6 +65,9 @@ class PostgresDriver:
     def query(self, sql: str, params: Params = ()) -> list[Any]:
         return self._cursor.execute(_native(sql), params).fetchall()
 
+    def query_within(self, size: int, sql: str, params: Params) -> list[Any]:
+        return []
+
     def queries(self, *statements: tuple[str, Params]) -> list[list[Any]]:
         with self._connection.pipeline():
             cursors = [

@@ -31,7 +31,8 @@ _PAGE = """
     FROM results_rows w JOIN results_attempts a ON a.number = w.attempt
     WHERE w.id > ? AND w.id <= ? {visible} ORDER BY w.id LIMIT ? OFFSET ?
 """
-# a range of ids without a limit, because that is the fastest statement, for SQLite as well
+# a range of ids without a limit, because that is the fastest statement, for SQLite as well; most
+# blocks have no gap and are small enough, so that the first statement is all
 _BLOCK = """
     SELECT {selected} FROM results_rows w WHERE w.id > ? AND w.id <= ? {visible}
 """
@@ -149,6 +150,8 @@ def block_after(
         return driver.query(statement, (begin, min(end, last), *excluded))
 
     begin, limit = key(run, position), max(limit, 1)
+    if block := _block_at_once(driver, begin, min(begin + limit, last), excluded):
+        return block
     while True:
         [(count, lowest, highest, size)] = select(_EXTENT, begin, begin + limit)
         if not count:
@@ -167,6 +170,19 @@ def block_after(
             if 0 < joined == len(ids):
                 return RowBlock(list(map(position_of, ids)), b"[%s]" % data)
             # the run is being deleted, and some rows were removed between two statements
+
+
+def _block_at_once(driver: Driver, begin: int, end: int, excluded: list[int]) -> RowBlock | None:
+    """The block after ``begin`` by one statement; None when it has gaps or may be too large."""
+    selected = f"count(*), max(id), {driver.joined}"
+    statement = _BLOCK.format(selected=selected, visible=_visible(excluded))
+    for count, highest, data in driver.query_within(
+        BLOCK_BYTES, statement, (begin, end, *excluded)
+    ):
+        if count and begin + count == highest:
+            first = position_of(begin) + 1
+            return RowBlock(list(range(first, first + count)), b"[%s]" % data)
+    return None
 
 
 def rows_at(driver: Driver, run_id: str, positions: Sequence[int]) -> list[Row]:
