@@ -237,8 +237,10 @@ class RunResults:
                 source.run.id, source.hidden, offset=(index - 1) * size, limit=size
             )
             return count, rows, None
-        order = await self._order(source, selection, at.bound if at else 0)
-        count = len(order.positions)
+        # the offset of a cursor is compared with all positions
+        first = None if at and at.offset else (index - 1) * size + size
+        order = await self._order(source, selection, at.bound if at else 0, first=first)
+        count = order.count
         begin = _offset_after(order, at) if at else (index - 1) * size
         positions = order.positions[begin : begin + size]
         rows = await self._results.rows_at(source.run.id, positions)
@@ -264,11 +266,19 @@ class RunResults:
             return count, rows, None
         return count, rows, Cursor(rows[-1].position if rows else at.position)
 
-    async def _order(self, source: RunRows, selection: RowSelection, bound: int = 0) -> RowOrder:
+    async def _order(
+        self,
+        source: RunRows,
+        selection: RowSelection,
+        bound: int = 0,
+        *,
+        first: int | None = None,
+    ) -> RowOrder:
         run = source.run
         ended = run.state.terminal and not bound
         return await self._orders.get(
-            OrderRequest(run.account_id, run.id, source.hidden, selection, ended, bound)
+            OrderRequest(run.account_id, run.id, source.hidden, selection, ended, bound),
+            first=first,
         )
 
     async def walk_selected(self, source: RunRows, query: Query) -> AsyncGenerator[RowBlock, None]:

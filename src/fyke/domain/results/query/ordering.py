@@ -44,6 +44,8 @@ _Scalar = float | str | bool | None
 
 _scalar = msgspec.json.Decoder(_Scalar).decode
 _scalars = msgspec.json.Decoder(list[_Scalar]).decode
+_integers = msgspec.json.Decoder(list[int]).decode
+_encode = msgspec.json.Encoder().encode
 _INVERT = bytes(range(255, -1, -1))
 _MAX_EXPONENT = 2**62  # all greater powers of ten are equal
 _LITERALS = {None: 0.0, False: 1.0, True: 2.0}
@@ -139,12 +141,34 @@ def _literal_keys(values: list[Any], _: Sequence[Any]) -> list[Key]:
 
 
 def _number_keys(values: list[Any], tokens: Sequence[Any]) -> list[Key]:
-    exact = 0 if _HAS_EXPONENT(b" ".join(tokens)) else _EXACT_CHARS
+    """The result of ``number_key`` for each number, most of them found for all at once."""
+    joined = b",".join(tokens)
+    exact = 0 if _HAS_EXPONENT(joined) else _EXACT_CHARS
     if max(map(len, tokens)) <= exact:
         return values
+    if joined.translate(None, b"-,").isdigit():
+        return _integer_keys(values, tokens, joined)
+    shortest = _encode(values)[1:-1]  # the shortest decimal of each float
+    if shortest == joined and max(map(abs, values)) < _INTEGERS:
+        return values
     return [
-        value if len(token) <= exact else _short(number_key(value, bytes(token)))
-        for value, token in zip(values, tokens, strict=True)
+        value
+        if len(token) <= exact or (token == short and abs(value) < _INTEGERS)
+        else _short(number_key(value, token))
+        for value, token, short in zip(
+            values, joined.split(b","), shortest.split(b","), strict=True
+        )
+    ]
+
+
+def _integer_keys(values: list[Any], tokens: Sequence[Any], joined: bytes) -> list[Key]:
+    largest = max(map(abs, values))
+    if largest < _INTEGERS:
+        return values
+    if largest < _LARGE / 2:
+        return _integers(b"[%s]" % joined)  # type: ignore[return-value]
+    return [
+        _short(number_key(value, bytes(token))) for value, token in zip(values, tokens, strict=True)
     ]
 
 
@@ -153,6 +177,8 @@ def _short(key: Key) -> Key:
 
 
 def _text_keys(values: list[Any], _: Sequence[Any]) -> list[Key]:
+    if max(map(len, values)) <= TEXT_BYTES and "".join(values).isascii():
+        return values
     return [
         value[:TEXT_BYTES] if value.isascii() else value.encode()[:TEXT_BYTES].decode("latin-1")
         for value in values

@@ -1,9 +1,11 @@
 """External merge sort: sorts row positions by key, in little memory for any number of rows.
 
-Keys are sorted in runs of about 16,384, each of which is written to a temporary file in small
-blocks. Then the blocks are read in the order of their first keys, and as many as make up a run are
-sorted together. Only the first key of each block and the sorted positions, four bytes each, stay in
-memory. Runs are small, because sorting a list blocks all other threads of the process.
+Keys are written to a temporary file in runs of about 16,384. The first of them in the order are
+known as soon as all were added: a page of these can be sent before the rest is sorted, which takes
+as long again. Then each run is sorted and written to a second file in small blocks; the blocks are
+read in the order of their first keys, and as many as make up a run are sorted together. Only the
+first key of each block and the sorted positions, four bytes each, stay in memory. Runs are small,
+because sorting a list blocks all other threads of the process.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import msgspec
 
 from fyke.domain.results.query.ordering import Key, comparable
 
+FIRST = 1024  # positions that are known first
 RUN_KEYS = 16_384
 RUN_BYTES = 4 * 2**20
 BLOCK_KEYS = 256
@@ -37,7 +40,7 @@ class Sorter:
 
     All keys are texts, or all are numbers: x is compared with a tuple as (x, 0, ""). Equal
     keys are added by position. ``descending`` reverses the order of the keys; positions of equal
-    keys ascend in both orders. The temporary file is in ``scratch``; ``close`` removes it.
+    keys ascend in both orders. The temporary files are in ``scratch``; ``close`` removes them.
     """
 
     def __init__(self, *, descending: bool, scratch: Path | None) -> None:
@@ -47,8 +50,10 @@ class Sorter:
         self._positions: list[int] = []
         self._bytes = 0
         self._tuples = False  # whether any key is one
-        self._file: IO[bytes] | None = None
-        self._runs = 0
+        self._first = _First(descending)
+        self._added: IO[bytes] | None = None  # runs in the order in which they were added
+        self._runs: list[tuple[int, int, int]] = []  # of each: begin and size there, bytes of keys
+        self._file: IO[bytes] | None = None  # sorted runs in blocks
         self._firsts: list[Key] = []  # of each block
         self._places: list[tuple[int, int, int]] = []
 
@@ -61,43 +66,61 @@ class Sorter:
         elif tuple in types:
             self._tuples = True
             self._bytes += sum([len(key[2]) for key in keys if type(key) is tuple])
+        self._first.add(self._comparable(keys), positions, tuples=self._tuples)
         if len(self._keys) >= RUN_KEYS or self._bytes >= RUN_BYTES:
             self._write_run()
 
+    def first(self) -> list[int]:
+        """The first ``FIRST`` positions in order, or all if there are fewer."""
+        return self._first.positions()
+
     def positions(self) -> array[int]:
-        """All positions in order. Raises ``OSError`` when the disk is full."""
+        """All positions in order, once, after the last key. Raises ``OSError`` when the disk is
+        full.
+        """
         result = array("I")
-        if self._file is None:
-            result.extend(self._take_run()[1])
+        if self._added is None:
+            result.extend(self._sorted_run(self._keys, self._positions)[1])
         else:
             self._write_run()
-            for positions in self._merged(self._file):
+            for positions in self._merged(self._sort_runs(self._added)):
                 result.extend(positions)
         if self._descending:
             result.reverse()
         return result
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        for file in (self._added, self._file):
+            if file is not None:
+                file.close()
 
     def _write_run(self) -> None:
-        size = max(1, min(BLOCK_KEYS, BLOCK_BYTES * len(self._keys) // max(1, self._bytes)))
-        keys, positions = self._take_run()
-        if self._file is None:
-            self._file = TemporaryFile(dir=self._scratch, prefix="fyke-sort-")  # noqa: SIM115
-        for at in range(0, len(keys), size):
-            block = _encode((keys[at : at + size], positions[at : at + size]))
-            self._firsts.append(keys[at])
-            self._places.append((self._runs, self._file.tell(), len(block)))
-            self._file.write(block)
-        self._file.flush()
-        self._runs += -1 if self._descending else 1
-
-    def _take_run(self) -> tuple[list[Any], list[int]]:
-        """Remove the keys in memory and return them sorted."""
-        keys, positions = self._keys, self._positions
+        if self._added is None:
+            self._added = self._temporary()
+        run = _encode((self._keys, self._positions))
+        self._runs.append((self._added.tell(), len(run), self._bytes))
+        self._added.write(run)
+        self._added.flush()
         self._keys, self._positions, self._bytes = [], [], 0
+
+    def _sort_runs(self, added: IO[bytes]) -> IO[bytes]:
+        file = self._file = self._temporary()
+        for number, (begin, length, key_bytes) in enumerate(self._runs):
+            keys, positions = self._sorted_run(*_decode(os.pread(added.fileno(), length, begin)))
+            size = max(1, min(BLOCK_KEYS, BLOCK_BYTES * len(keys) // max(1, key_bytes)))
+            for at in range(0, len(keys), size):
+                block = _encode((keys[at : at + size], positions[at : at + size]))
+                self._firsts.append(keys[at])
+                run = -number if self._descending else number
+                self._places.append((run, file.tell(), len(block)))
+                file.write(block)
+        file.flush()
+        return file
+
+    def _temporary(self) -> IO[bytes]:
+        return TemporaryFile(dir=self._scratch, prefix="fyke-sort-")
+
+    def _sorted_run(self, keys: list[Any], positions: list[int]) -> tuple[list[Any], list[int]]:
         if self._descending:
             # this order is the ascending one reversed, so equal keys are sorted in reverse
             keys.reverse()
@@ -119,6 +142,49 @@ class Sorter:
             yield _sorted(
                 *_take_before(runs, blocks[index + _MERGED_BLOCKS : index + _MERGED_BLOCKS + 1])
             )[1]
+
+
+class _First:
+    """The first ``FIRST`` of the keys that were added. Most others are refused at once."""
+
+    def __init__(self, descending: bool) -> None:
+        self._descending = descending
+        self._keys: list[Any] = []
+        self._positions: list[int] = []
+        self._last: Any = None  # the last of the first keys, when there are enough
+        self._tuples = False
+
+    def add(self, keys: list[Any], positions: list[int], *, tuples: bool) -> None:
+        """``tuples``: these keys are tuples, and all that follow."""
+        if tuples and not self._tuples:
+            self._tuples = True
+            self._keys = comparable(self._keys)
+            if self._last is not None:
+                (self._last,) = comparable([self._last])
+        last = self._last
+        if last is not None:
+            # an equal key is later, because its position is
+            pairs = zip(keys, positions, strict=True)
+            if self._descending:
+                found = [pair for pair in pairs if pair[0] > last]
+            else:
+                found = [pair for pair in pairs if pair[0] < last]
+            keys, positions = [key for key, _ in found], [position for _, position in found]
+        self._keys += keys
+        self._positions += positions
+        if len(self._keys) >= 2 * FIRST:
+            self._sort()
+            self._last = self._keys[-1]
+
+    def positions(self) -> list[int]:
+        self._sort()
+        return self._positions
+
+    def _sort(self) -> None:
+        keys, positions = self._keys, self._positions
+        order = sorted(range(len(keys)), key=keys.__getitem__, reverse=self._descending)[:FIRST]
+        self._keys = [keys[index] for index in order]
+        self._positions = [positions[index] for index in order]
 
 
 def _sorted(keys: list[Any], positions: list[int]) -> tuple[list[Any], list[int]]:

@@ -9,12 +9,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fyke.domain.results.query import sorter
+from fyke.domain.results.query import orders, sorter
 from fyke.domain.results.query.model import RowSelection, Sort, parse_filter
-from fyke.domain.results.query.ordering import TEXT_BYTES, exact_number, keys_by_kind
+from fyke.domain.results.query.ordering import (
+    NUMBER,
+    TEXT_BYTES,
+    comparable,
+    exact_number,
+    keys_by_kind,
+)
 from fyke.domain.results.query.orders import _Builder
 from fyke.model.results import Row
 from support import reference_order
@@ -38,7 +44,10 @@ def positions(
     try:
         for begin in range(0, len(rows), page):
             builder.add(block_of(rows[begin : begin + page]))
-        return list(builder.positions())
+        first, found = list(builder.first()), list(builder.positions())
+        assert first == found[: len(first)]
+        assert len(first) >= min(sorter.FIRST, builder.count) and builder.count == len(found)
+        return found
     finally:
         builder.close()
 
@@ -104,8 +113,49 @@ def test_runs_blocks_and_pages_of_any_size_give_the_order_of_the_exact_key(
         patch.setattr(sorter, "RUN_KEYS", run)
         patch.setattr(sorter, "BLOCK_KEYS", block)
         patch.setattr(sorter, "_MERGED_BLOCKS", merged)
+        patch.setattr(sorter, "FIRST", merged)
+        patch.setattr(orders, "FIRST", merged)
         found = positions(rows, Sort("n", descending), page=max(1, run // 2))
     assert found == [index + 1 for index in expected]
+
+
+NUMBERS = st.sampled_from(
+    [
+        st.builds(
+            lambda near, more, sign: str(sign * (near + more)),
+            st.sampled_from([2**53, 2**62, 2**63, 2**64]),
+            st.integers(-3, 3),
+            st.sampled_from([1, -1]),
+        ),
+        st.integers(-(2**53) - 9, 2**53 + 9).map(str),
+        st.floats(allow_nan=False, allow_infinity=False).map(repr),
+        st.floats(-1e9, 1e9).map(lambda value: msgspec.json.encode(value).decode()),
+        st.floats(-1e6, 1e6).map(lambda value: f"{value:.17f}"),
+        NEAR,
+    ]
+).flatmap(lambda one: st.lists(one, min_size=1, max_size=40))
+
+
+@examples(200, 3000)
+@example(["8.000000000000001", "8.000000000000002", "8.000000000000003"], "0.50")
+@example(["9007199254740992", "9007199254740993"], "")
+@example(["9223372036854775808", "9223372036854775809"], "0.50")
+@example(["-9223372036854775809", "-9223372036854775807"], "0.50")
+@example(["1e23"], "0.50")
+@given(NUMBERS, st.sampled_from(["", "0", "9007199254740993", "0.50", "1e-7", "-0"]))
+def test_keys_of_many_numbers_compare_like_the_exact_keys(numbers: list[str], odd: str) -> None:
+    """Blocks of one kind of number, whose keys are found for all at once, alone and with another
+    number.
+    """
+    tokens = [number.encode() for number in numbers]
+    keys: list[Any] = []
+    for some in (tokens, [*tokens, odd.encode()] if odd else []):
+        for kind, found, _ in keys_by_kind([msgspec.Raw(token) for token in some], []):
+            assert kind == NUMBER
+            keys += comparable(found)
+    exact = [exact_number(token) for token in (*tokens, *some)]
+    for key, expected in zip(keys, exact, strict=True):
+        assert [other < key for other in keys] == [other < expected for other in exact]
 
 
 @pytest.mark.parametrize("descending", [False, True])

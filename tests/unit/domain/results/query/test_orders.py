@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from array import array
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -117,4 +119,49 @@ async def test_a_disk_failure_is_reported_and_the_next_request_tries_again(
     with pytest.raises(Unavailable, match="could not be sorted: No such file or directory"):
         await made.get(request("n"))
     scratch.mkdir()
+    assert list((await made.get(request("n"))).positions) == [2, 1]
+
+
+async def test_the_first_positions_do_not_wait_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "FIRST", 2)
+    monkeypatch.setattr(sorter, "FIRST", 2)
+    sorting, proceed = threading.Event(), threading.Event()
+    whole = orders._Builder.positions
+
+    def positions(builder: orders._Builder) -> array[int]:
+        sorting.set()
+        assert proceed.wait(30)
+        return whole(builder)
+
+    monkeypatch.setattr(orders._Builder, "positions", positions)
+    rows = Rows(4, 2, 5, 1, 3)
+    made = RowOrders(rows.walk, tmp_path)
+    first = await made.get(request("n"), first=2)
+    assert (list(first.positions), first.bound, first.count) == ([4, 2], 5, 5)
+    third = asyncio.create_task(made.get(request("n"), first=3))
+    assert await asyncio.to_thread(sorting.wait, 30)
+    assert not third.done()
+    proceed.set()
+    order = await third
+    assert (list(order.positions), order.count, rows.walks) == ([4, 2, 5, 1, 3], 5, 1)
+    assert await made.get(request("n"), first=2) is order
+
+
+async def test_a_failure_of_the_rest_is_reported_to_those_who_need_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "FIRST", 1)
+    monkeypatch.setattr(sorter, "FIRST", 1)
+
+    def full(builder: orders._Builder) -> array[int]:
+        raise OSError(28, "No space left on device")
+
+    made = RowOrders(Rows(2, 1).walk, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(orders._Builder, "positions", full)
+        assert list((await made.get(request("n"), first=1)).positions) == [2]
+        with pytest.raises(Unavailable, match="No space left"):
+            await made.get(request("n"))
     assert list((await made.get(request("n"))).positions) == [2, 1]

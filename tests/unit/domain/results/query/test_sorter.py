@@ -56,8 +56,8 @@ def test_a_merge_keeps_only_a_few_blocks_in_memory(
         sorter = Sorter(descending=descending, scratch=tmp_path)
         for position, key in enumerate(keys, 1):
             sorter.add([key], [position])
-        assert sorter._file is not None
-        sizes = [len(positions) for positions in sorter._merged(sorter._file)]
+        assert sorter._added is not None
+        sizes = [len(positions) for positions in sorter._merged(sorter._sort_runs(sorter._added))]
         sorter.close()
         assert sum(sizes) == 5000 and max(sizes) <= 50 * 10 + 100
 
@@ -71,6 +71,30 @@ def test_a_number_with_a_longer_key_is_placed_beside_its_float(
     assert sorted_positions(keys, tmp_path, descending=True) == [1, 4, 5, 2, 3, 6, 7, 8]
 
 
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("order", ["rising", "falling", "mixed", "equal"])
+def test_the_first_positions_are_known_before_the_rest_is_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descending: bool, order: str
+) -> None:
+    monkeypatch.setattr(module, "FIRST", 7)
+    numbers = {
+        "rising": list(range(100)),
+        "falling": list(range(100, 0, -1)),
+        "mixed": [n * 7919 % 50 for n in range(100)],
+        "equal": [3] * 100,
+    }[order]
+    sorter = Sorter(descending=descending, scratch=tmp_path)
+    for at in range(0, 100, 10):
+        keys: list[Key] = [float(n) for n in numbers[at : at + 10]]
+        if at == 50:
+            keys[3] = (keys[3], 1, "more")  # type: ignore[assignment]
+        sorter.add(keys, list(range(at + 1, at + 11)))
+    first = list(sorter.first())
+    assert len(sorter._first._keys) == 7
+    assert first == list(sorter.positions())[:7]
+    sorter.close()
+
+
 @pytest.mark.parametrize("key", ["b" * 90, (1.0, 1, "b" * 90)])
 def test_a_run_is_written_at_the_byte_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: Key
@@ -78,9 +102,9 @@ def test_a_run_is_written_at_the_byte_limit(
     monkeypatch.setattr(module, "RUN_BYTES", 100)
     sorter = Sorter(descending=False, scratch=tmp_path)
     sorter.add([key], [1])
-    assert list(tmp_path.iterdir()) == [] and sorter._file is None
+    assert list(tmp_path.iterdir()) == [] and sorter._added is None
     sorter.add([key], [2])
-    assert sorter._file is not None
+    assert sorter._added is not None
     assert list(sorter.positions()) == [1, 2]
     sorter.close()
 
@@ -90,8 +114,8 @@ def test_blocks_of_long_keys_are_small(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
     sorter = Sorter(descending=False, scratch=tmp_path)
     sorter.add(["x" * 100] * 100, list(range(1, 101)))
-    assert max(size for _, _, size in sorter._places) < 1200
     assert list(sorter.positions()) == list(range(1, 101))
+    assert max(size for _, _, size in sorter._places) < 1200
     sorter.close()
 
 
