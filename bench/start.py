@@ -30,7 +30,7 @@ from sdk import CoreSDK
 imported = time.monotonic()
 CoreSDK.Parameter.get_input_json_dict()
 called = time.monotonic()
-warm = "FYKE_CONTROL" in open("/proc/self/environ").read()
+warm = "FYKE_IDLE" in open("/proc/self/environ").read()
 CoreSDK.Result.push_data(
     {"first_line": first_line, "imported": imported, "called": called, "warm": warm}
 )

@@ -20,7 +20,7 @@ REPORTS = """
 import os
 from sdk import CoreSDK
 CoreSDK.Result.push_data({{
-    "warm": "FYKE_CONTROL" in open("/proc/self/environ").read(),
+    "warm": "FYKE_IDLE" in open("/proc/self/environ").read(),
     "version": {version},
     "files": sorted(os.listdir()),
     "length": len(os.environ.get("LOGIN", "")),

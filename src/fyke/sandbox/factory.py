@@ -14,6 +14,7 @@ from fyke.contracts.execution import (
     SandboxLimits,
     SandboxSpec,
 )
+from fyke.model.worker import Language
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import inspection
 from fyke.sandbox.packages.environment_python import has_startup_code
@@ -52,23 +53,15 @@ class BubblewrapSandboxes:
             raise SandboxFault("the launcher does not answer") from None
 
     async def open(self, spec: SandboxSpec) -> IsolatedSandbox:
-        return await self._start(self._order(spec), spec.limits)
+        return await self._start(await asyncio.to_thread(self._order, spec), spec.limits)
 
     async def open_idle(self, spec: SandboxSpec) -> IsolatedSandbox:
-        """Start a sandbox for a later attempt like ``spec``, which ``assign`` gives it to. A Python
-        interpreter is started in it, unless the environment has code that runs at its start. Raise
+        """Start a sandbox for a later attempt like ``spec``, which ``assign`` gives it to. Raise
         ``SandboxFault``.
         """
         memory = min(IDLE_MEMORY, spec.limits.memory)
-        order = replace(self._order(spec), memory=memory, idle=True)
-        sandbox = await self._start(order, spec.limits)
-        try:
-            if order.kind == "python" and not await asyncio.to_thread(_starts_code, order):
-                await sandbox.start_interpreter()
-        except BaseException:
-            await sandbox.close()
-            raise
-        return sandbox
+        order = replace(await asyncio.to_thread(self._order, spec), memory=memory, idle=True)
+        return await self._start(order, spec.limits)
 
     def _order(self, spec: SandboxSpec) -> LaunchOrder:
         limits = spec.limits
@@ -83,6 +76,7 @@ class BubblewrapSandboxes:
                 processes=limits.processes,
                 tmp_size=limits.tmp_size,
                 work_size=limits.work_size,
+                interpreter=_starts_interpreter(spec),
             )
         except BadLaunchOrder as error:
             raise SandboxFault(str(error)) from error
@@ -104,5 +98,10 @@ class BubblewrapSandboxes:
         return await inspection.inspect(self._spawner)
 
 
-def _starts_code(order: LaunchOrder) -> bool:
-    return order.environment is not None and has_startup_code(order.environment)
+def _starts_interpreter(spec: SandboxSpec) -> bool:
+    """Whether the Worker's interpreter is the first process. It starts before the attempt, so the
+    environment must have no code that runs at its start.
+    """
+    environment = spec.environment.path
+    is_python = spec.version.language is Language.PYTHON
+    return is_python and not (environment is not None and has_startup_code(environment))

@@ -15,8 +15,8 @@ from typing import TypeVar
 from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
 from fyke.contracts.tools import WORK_AT
 from fyke.domain.workers import entry
-from fyke.sandbox.isolation.bubblewrap import INTERPRETER, NODE_PROXY_AT, PROBE_AT
-from fyke.sandbox.isolation.shim import WARM
+from fyke.sandbox.isolation.bubblewrap import NODE_PROXY_AT, PROBE_AT
+from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
 from fyke.sandbox.process.order import Assignment, LaunchOrder
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.spawner import SpawnedSandbox
@@ -27,15 +27,6 @@ MAX_SIGNAL = 64
 NAMESPACED_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
 
 GO_PROGRAM = f"{WORK_AT}/main"
-
-SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-BASE_ENVIRONMENT = {
-    "HOME": WORK_AT,
-    "LANG": "C.UTF-8",
-    "TMPDIR": "/tmp",  # noqa: S108 - inside the sandbox
-    "PYTHONUNBUFFERED": "1",
-}
-
 
 T = TypeVar("T")
 
@@ -56,7 +47,6 @@ class IsolatedSandbox:
         self._streams = {spawned.ends.stdout: "stdout", spawned.ends.stderr: "stderr"}
         self._closed = False
         self._draining = False
-        self._interpreter_waits = False
         self.on_launch: Callable[[], None] = lambda: None  # called when the program runs
         for listener in self._listeners.values():
             listener.setblocking(False)
@@ -67,24 +57,6 @@ class IsolatedSandbox:
     @property
     def listeners(self) -> dict[str, socket.socket]:
         return self._listeners
-
-    async def start_interpreter(self) -> None:
-        """Start the interpreter of an idle sandbox, which then waits for the job. Raise
-        ``SandboxFault``.
-        """
-        control = self._spawned.ends.control
-        loop = asyncio.get_running_loop()
-        variables = [("e", f"{name}={value}") for name, value in _environment(self._order).items()]
-        arguments = [("a", argument) for argument in _command(self._order)]
-        try:
-            job = [("w", ""), *variables, *self.process_limits(), *arguments]
-            await loop.sock_sendall(control, _encode(job))
-            message = await loop.sock_recv(control, 4096)
-        except OSError as error:
-            raise SandboxFault(f"the idle sandbox has ended: {error}") from error
-        if message != WARM:
-            raise SandboxFault(message.decode(errors="replace") or "the idle sandbox has ended")
-        self._interpreter_waits = True
 
     async def assign(self, limits: SandboxLimits) -> None:
         """Give an idle sandbox to an attempt, with its limits. Raise ``SandboxFault``."""
@@ -102,7 +74,7 @@ class IsolatedSandbox:
         await self.send_job(self._job(env))
 
     async def send_job(self, job: list[tuple[str, str]]) -> None:
-        """Send any job to the shim; otherwise as ``launch``."""
+        """Send any job; otherwise as ``launch``."""
         control = self._spawned.ends.control
         loop = asyncio.get_running_loop()
         try:
@@ -122,8 +94,7 @@ class IsolatedSandbox:
         order = self._order
         entries = _environment(order) | env
         job = [("e", f"{name}={value}") for name, value in entries.items()]
-        if not self._interpreter_waits:  # else they are set
-            job += self.process_limits()
+        job += self.process_limits()
         if order.bundle is not None:
             job.append(("c", ""))
         if order.kind == "go" and order.environment is None:
@@ -131,7 +102,7 @@ class IsolatedSandbox:
         return job + [("a", argument) for argument in _command(order)]
 
     def process_limits(self) -> list[tuple[str, str]]:
-        """The entries of a job that limit the resources of the shim, and thereby of the Worker."""
+        """The entries of a job that limit the resources of the process that becomes the Worker."""
         limits: dict[int, int] = {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_NOFILE: self._limits.open_files,
@@ -230,9 +201,8 @@ async def _convert_faults(step: Awaitable[T]) -> T:
 
 def _environment(order: LaunchOrder) -> dict[str, str]:
     has_scripts = order.kind == "python" and order.environment is not None
-    path = {"PATH": f"/env/bin:{SYSTEM_PATH}" if has_scripts else SYSTEM_PATH}
     node = {"NODE_OPTIONS": _node_options(order)} if order.kind == "node" else {}
-    return BASE_ENVIRONMENT | path | node
+    return base_environment(has_scripts=has_scripts) | node
 
 
 def _node_options(order: LaunchOrder) -> str:
@@ -249,7 +219,7 @@ def _command(order: LaunchOrder) -> list[str]:
         return [GO_PROGRAM if order.environment is None else "/env/main"]
     if order.kind == "probe":
         return [INTERPRETER, "-I", "-B", PROBE_AT]
-    return [INTERPRETER if order.environment is None else "/env/bin/python", "main.py"]
+    return python_command(has_environment=order.environment is not None)
 
 
 def _node_entry(bundle: Path | None) -> str:

@@ -369,7 +369,7 @@ for _path in TARGETS.get("paths", []):
 
 CLOSED = ("EROFS", "EACCES", "EPERM")
 for _path in (
-    *("/usr/x", "/etc/x", "/etc/passwd", "/etc/hosts", "/x", "/run/x", "/run/fyke/shim.py"),
+    *("/usr/x", "/etc/x", "/etc/passwd", "/etc/hosts", "/x", "/run/x", "/run/fyke/shim.pyc"),
     *("/bundle/x", "/bundle/main.py", "/env/x", "/dev/x", "/usr/bin/python3"),
     *("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/vm/drop_caches"),
     *("/proc/sys/fs/binfmt_misc/register", "/proc/sysrq-trigger", "/proc/1/oom_score_adj"),

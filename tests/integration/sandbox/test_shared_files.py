@@ -14,6 +14,7 @@ from fyke.contracts.execution import Environment, Sandbox, SandboxLimits, Sandbo
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
 from fyke.sandbox.isolation import bubblewrap
+from fyke.sandbox.isolation.python_command import INTERPRETER
 from integration.sandbox.sandboxes import (
     MIB,
     SPAWNERS,
@@ -107,7 +108,7 @@ def shared(setup: SandboxSetup) -> Iterator[tuple[Path, Path]]:
     bundle = setup.bundle({"main.py": "import os; exec(os.environ['CODE'])", "data.txt": "data"})
     environment = setup.home / "cache" / "environments" / "e"
     (environment / "bin").mkdir(parents=True)
-    (environment / "bin" / "python").symlink_to(bubblewrap.INTERPRETER)
+    (environment / "bin" / "python").symlink_to(INTERPRETER)
     (environment / "lib.txt").write_text("lib")
     for folder in (environment.parent, environment, environment / "bin"):
         folder.chmod(0o755)

@@ -18,7 +18,7 @@ from fyke.domain.workers.input_schema import TYPES, parse
 from fyke.model.results import MAX_ROW_BYTES, MAX_RUN_ROW_BYTES, MAX_RUN_ROWS
 from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
-from fyke.sandbox.isolated import BASE_ENVIRONMENT
+from fyke.sandbox.isolation.python_command import BASE_ENVIRONMENT
 from fyke.sdk import connection, messages, server
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker.md").read_text(encoding="utf-8")

@@ -25,11 +25,12 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
+from fyke.sandbox.isolation.bytecode import bytecode, source
+from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
+
 PROGRAM = "/usr/bin/bwrap"
-INTERPRETER = "/usr/bin/python3"
 MIN_VERSION = (0, 8, 0)  # the first with --disable-userns
 
 INNER_ID = 1000
@@ -64,7 +65,9 @@ USR_LINKS = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 
 ENVIRONMENT_AT = {"python": "/env", "node": "/node_modules", "go": "/env"}
 PROBE_AT = "/run/fyke/probe.py"
-WARM_START_AT = "/run/fyke/sitecustomize.py"
+OWN_FOLDER = "/run/fyke"
+SHIM_AT = f"{OWN_FOLDER}/shim.pyc"
+INTERPRETER_START_AT = f"{OWN_FOLDER}/sitecustomize.pyc"
 NODE_PROXY_AT = "/run/fyke/proxy.cjs"
 UV_AT = "/run/fyke/uv"
 CACHE_AT = "/cache"
@@ -85,7 +88,8 @@ class Layout:
     programs that a kind of tool needs, each with its path in the sandbox. ``tmp_size`` in bytes.
     ``empty`` is an empty folder, the lower layer of every overlay; None mounts folders themselves.
     ``devices`` has the device files; None takes the machine's. ``watches`` allows inotify.
-    ``warm`` adds what an interpreter needs that is started ahead.
+    ``interpreter``: the first process is the Worker's Python interpreter instead of the shim;
+    ``idle``: it may take the time to compile the SDK.
     """
 
     kind: str
@@ -98,26 +102,46 @@ class Layout:
     empty: Path | None = None
     devices: Path | None = None
     watches: bool = False
-    warm: bool = False
+    interpreter: bool = False
+    idle: bool = False
 
 
-def arguments(layout: Layout, data: Callable[[bytes], int], seccomp: int) -> list[str]:
+def arguments(
+    layout: Layout, data: Callable[[bytes], int], seccomp: int, control: int
+) -> list[str]:
     """The options, without the command. ``data`` returns an inheritable descriptor of the bytes
-    that it gets; ``seccomp`` is the descriptor of the filter.
+    that it gets; ``seccomp`` is the descriptor of the filter, ``control`` that of the first
+    process's control socket. Raise ``OSError``.
     """
     return [
         *_namespaces(),
         *_system(layout),
         *_etc(layout.empty, data),
         *_mounts(layout, data),
+        *_variables(layout, control),
         *("--seccomp", str(seccomp)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work"),
     ]
 
 
-def command(control: int) -> list[str]:
-    """The first process inside: the shim, with its control socket as argument."""
-    return [INTERPRETER, "-I", "-B", "-S", "/run/fyke/shim.py", str(control)]
+def command(layout: Layout, control: int) -> list[str]:
+    """The first process inside: the interpreter, or the shim with the control socket's number."""
+    if layout.interpreter:
+        return python_command(has_environment=layout.environment is not None)
+    return [INTERPRETER, "-I", "-B", "-S", SHIM_AT, str(control)]
+
+
+def _variables(layout: Layout, control: int) -> Iterator[str]:
+    """The variables of an interpreter: those of every Worker, and those that
+    ``interpreter_start`` removes. They are set for the first process only.
+    """
+    if not layout.interpreter:
+        return
+    variables = base_environment(has_scripts=layout.environment is not None)
+    variables |= {"PYTHONPATH": OWN_FOLDER, "FYKE_CONTROL": str(control)}
+    variables |= {"FYKE_IDLE": "1"} if layout.idle else {}
+    for name, value in variables.items():
+        yield from ("--setenv", name, value)
 
 
 def _namespaces() -> list[str]:
@@ -220,13 +244,18 @@ def _public_content(path: Path) -> bytes | None:
 
 
 def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
-    options = ["--ro-bind-data", str(data(_source("shim.py"))), "/run/fyke/shim.py"]
-    if layout.warm:
-        options += ["--ro-bind-data", str(data(_source("warm_start.py"))), WARM_START_AT]
+    # The programs are passed as data, because the sandbox's user cannot read this folder.
+    programs = {SHIM_AT: bytecode("shim.py", f"{OWN_FOLDER}/shim.py")}
+    if layout.interpreter:
+        at = f"{OWN_FOLDER}/sitecustomize.py"
+        programs[INTERPRETER_START_AT] = bytecode("interpreter_start.py", at)
     if layout.kind == "probe":
-        options += ["--ro-bind-data", str(data(_source("inspector.py"))), PROBE_AT]
+        programs[PROBE_AT] = source("inspector.py")
     if layout.kind == "node":
-        options += ["--ro-bind-data", str(data(_source("node_proxy.cjs"))), NODE_PROXY_AT]
+        programs[NODE_PROXY_AT] = source("node_proxy.cjs")
+    options: list[str] = []
+    for path, content in programs.items():
+        options += ["--ro-bind-data", str(data(content)), path]
     options += ["--bind", os.fspath(layout.work), "/work"]
     if layout.bundle is not None:
         options += _shared(layout.empty, layout.bundle, "/bundle")
@@ -234,14 +263,7 @@ def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
         options += _shared(layout.empty, layout.environment, ENVIRONMENT_AT[layout.kind])
     if layout.cache is not None:
         options += ["--bind", os.fspath(layout.cache), CACHE_AT]
-    for source, target in layout.extras:
-        empty = layout.empty if source.is_dir() else None
-        options += _shared(empty, source, target)
+    for folder, target in layout.extras:
+        empty = layout.empty if folder.is_dir() else None
+        options += _shared(empty, folder, target)
     return options
-
-
-def _source(name: str) -> bytes:
-    """The content of a program that runs inside. It is passed as data, because the sandbox's user
-    cannot read this folder.
-    """
-    return resources.files(__package__).joinpath(name).read_bytes()

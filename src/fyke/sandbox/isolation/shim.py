@@ -1,6 +1,6 @@
 """The first process inside a sandbox; it becomes the Worker.
 
-Runs as ``/usr/bin/python3 -I -B -S shim.py CONTROL_FD`` on any version of Python that the machine
+Runs as ``/usr/bin/python3 -I -B -S shim.pyc CONTROL_FD`` on any version of Python that the machine
 has. So it is one file, and it imports only modules that are compiled into the interpreter (no
 pathlib), which halves the time to start. Until it executes the Worker, no code of the Worker runs.
 
@@ -10,8 +10,7 @@ pathlib), which halves the time to start. Until it executes the Worker, no code 
 3. Copy the bundle to the work folder, set limits, execute the Worker. The control socket closes
    on exec, which means success to the platform; a message on it means failure.
 
-A first job with the item ``w`` executes the interpreter of a warm sandbox instead. It gets the
-control socket and waits for the job itself, see ``warm_start``.
+Most Python Workers start without it: their interpreter does the same, see ``interpreter_start``.
 """
 
 from __future__ import annotations
@@ -23,10 +22,23 @@ import sys
 
 PORTS = (20086, 1080, 9222, 6000)  # sdk, proxy, cdp, proxy6000: the order that ``isolated`` expects
 BUNDLE, WORK = "/bundle", "/work"
-FOLDER = "/run/fyke"
-WARM = b"warm"  # sent by an interpreter that waits for its job
 LENGTH_BYTES = 4
 CHUNK = 1 << 20
+
+
+def open_control(number: int) -> _socket.socket:
+    """The control socket, which closes on exec from now on."""
+    os.set_inheritable(number, False)
+    return _socket.socket(fileno=number)
+
+
+def has_job(control: _socket.socket) -> bool:
+    """Whether a job can be read, or the socket was closed."""
+    try:
+        control.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def listen(port: int) -> _socket.socket:
@@ -121,7 +133,9 @@ def prepare(job: list[tuple[str, str]]) -> None:
     """Set up the work folder, standard input and limits. A failure here is the platform's."""
     os.umask(0o022)
     os.chdir(WORK)
-    os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
+    nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     for kind, text in job:
         if kind == "c":
             copy_tree(BUNDLE, WORK)
@@ -146,12 +160,6 @@ def default_signals() -> None:
             _signal.signal(number, _signal.SIG_DFL)
 
 
-def hand_over(control: _socket.socket, job: list[tuple[str, str]]) -> None:
-    """Add to the job that its program gets the control socket and starts with ``warm_start``."""
-    os.set_inheritable(control.fileno(), True)
-    job += [("e", f"FYKE_CONTROL={control.fileno()}"), ("e", f"PYTHONPATH={FOLDER}")]
-
-
 def execute(job: list[tuple[str, str]]) -> None:
     """Execute the Worker. A program that cannot be executed is the Worker's fault, so the message
     goes to its standard error.
@@ -167,8 +175,7 @@ def execute(job: list[tuple[str, str]]) -> None:
 
 
 def main() -> None:
-    control = _socket.socket(fileno=int(sys.argv[1]))
-    os.set_inheritable(control.fileno(), False)
+    control = open_control(int(sys.argv[1]))
     send_listeners(control)
     job = read_job(control)
     if not job:
@@ -178,8 +185,6 @@ def main() -> None:
     except (OSError, ValueError) as error:
         control.send(f"cannot prepare the sandbox: {error}".encode())
         os._exit(1)
-    if ("w", "") in job:
-        hand_over(control, job)
     execute(job)
 
 

@@ -31,7 +31,8 @@ class BadLaunchOrder(ValueError):
 class LaunchOrder:
     """One sandbox to start. Sizes are in bytes. ``cache`` names a persistent folder that a tool may
     write to besides its work folder; "" for none. ``idle``: the sandbox waits for an attempt, whose
-    ``Assignment`` follows.
+    ``Assignment`` follows. ``interpreter``: the first process is the Worker's Python interpreter
+    instead of the shim.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LaunchOrder:
     work_size: int
     cache: str = ""
     idle: bool = False
+    interpreter: bool = False
 
     @property
     def is_tool(self) -> bool:
@@ -64,6 +66,7 @@ class LaunchOrder:
             "work_size": self.work_size,
             "cache": self.cache,
             "idle": self.idle,
+            "interpreter": self.interpreter,
         }
 
 
@@ -112,6 +115,7 @@ def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
         work_size=_whole(message, "work_size", SIZE),
         cache=parse_cache(message.get("cache", ""), kind),
         idle=_idle(message.get("idle", False), kind),
+        interpreter=_interpreter(message.get("interpreter", False), kind),
     )
 
 
@@ -142,6 +146,14 @@ def _idle(value: object, kind: str) -> bool:
         raise BadLaunchOrder(f"idle {value!r:.80}: must be true or false")
     if value and (kind in TOOL_KINDS or kind == "probe"):
         raise BadLaunchOrder("idle: only the sandbox of a Worker waits for an attempt")
+    return value
+
+
+def _interpreter(value: object, kind: str) -> bool:
+    if not isinstance(value, bool):
+        raise BadLaunchOrder(f"interpreter {value!r:.80}: must be true or false")
+    if value and kind != "python":
+        raise BadLaunchOrder("interpreter: only a Python Worker has one")
     return value
 
 

@@ -54,12 +54,13 @@ def popen(
         return descriptors[-1]
 
     try:
-        options = bubblewrap.arguments(layout, data, data(seccomp.program(watches=layout.watches)))
+        program = data(seccomp.program(watches=layout.watches))
+        options = bubblewrap.arguments(layout, data, program, control.fileno())
         options_fd = data(b"".join(os.fsencode(option) + b"\0" for option in options))
         return subprocess.Popen(
             [
                 *(bubblewrap.PROGRAM, "--args", str(options_fd), "--"),
-                *bubblewrap.command(control.fileno()),
+                *bubblewrap.command(layout, control.fileno()),
             ],
             pass_fds=[*descriptors, control.fileno()],
             env={},

@@ -35,7 +35,7 @@ GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
 END_SECONDS = 10.0
 MEMORY_WATCH_SECONDS = 0.5
 SOFT_WATCH_SECONDS = 0.2  # where nothing but this watch enforces the limit
-LISTENERS = 4  # of the shim
+LISTENERS = 4  # of the first process
 BROWSER_PORT = 80
 # The file of a descriptor that is queued in a socket cannot be examined. Programs receive
 # descriptors at once; if some are queued at every check, one a second, files are being hidden.
@@ -109,7 +109,8 @@ class SandboxProcess:
         tool_paths: ToolPaths,
         own_files: OwnFiles,
     ) -> SandboxProcess:
-        """Start the sandbox and wait for the shim. ``uid`` is the user to switch to; only root can.
+        """Start the sandbox and wait for its first process. ``uid`` is the user to switch to; only
+        root can.
 
         Raise ``SandboxStartFailed`` after removing everything that was created.
         """
@@ -166,7 +167,8 @@ class SandboxProcess:
             empty=own_files.empty,
             devices=devices,
             watches=not own_files.missing and not order.is_tool,
-            warm=order.idle and order.kind == "python",
+            interpreter=order.interpreter,
+            idle=order.idle,
         )
 
     async def _spawn(
@@ -237,7 +239,7 @@ class SandboxProcess:
             self.ends.listeners.append(low_port.listen_in(pid, BROWSER_PORT))
 
     async def _receive_ready(self) -> int:
-        """Receive the listeners; return the shim's pid in our namespace."""
+        """Receive the listeners; return the pid of the first process in our namespace."""
         loop = asyncio.get_running_loop()
         readable: asyncio.Future[None] = loop.create_future()
         loop.add_reader(self.ends.control, process_io.resolve, readable)

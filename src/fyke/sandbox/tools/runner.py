@@ -15,7 +15,8 @@ from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits
 from fyke.contracts.tools import WORK_AT, ToolAccess, ToolLimits, ToolRun, ToolSpec, ToolStop
 from fyke.errors import FykeError
 from fyke.kit.ids import new_ulid
-from fyke.sandbox.isolated import SYSTEM_PATH, IsolatedSandbox
+from fyke.sandbox.isolated import IsolatedSandbox
+from fyke.sandbox.isolation.python_command import SYSTEM_PATH
 from fyke.sandbox.process.folders import check_disk
 from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name, parse_cache
 from fyke.sandbox.process.spawner import Spawner

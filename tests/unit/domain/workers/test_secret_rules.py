@@ -6,7 +6,7 @@ import pytest
 
 from fyke.domain.workers.secret_rules import MAX_VALUE_BYTES, check_name, check_value
 from fyke.errors import InvalidFields
-from fyke.sandbox.isolated import BASE_ENVIRONMENT
+from fyke.sandbox.isolation.python_command import BASE_ENVIRONMENT
 
 RESERVED = """
 PATH HOME LANG LC_ALL TMPDIR TMP TZ USER SHELL ENV IFS LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT

@@ -8,6 +8,7 @@ import pytest
 
 from fyke.sandbox.isolation import bubblewrap
 from fyke.sandbox.isolation.bubblewrap import Layout, arguments, command
+from fyke.sandbox.isolation.python_command import BASE_ENVIRONMENT
 
 
 def build(
@@ -15,6 +16,9 @@ def build(
     environment: Path | None = None,
     empty: Path | None = None,
     devices: Path | None = None,
+    *,
+    interpreter: bool = False,
+    idle: bool = False,
 ) -> tuple[list[str], list[bytes]]:
     files: list[bytes] = []
 
@@ -32,8 +36,10 @@ def build(
         extras=((Path("/opt/wheels"), "/opt/wheels"),),
         empty=empty,
         devices=devices,
+        interpreter=interpreter,
+        idle=idle,
     )
-    return arguments(layout, data, 99), files
+    return arguments(layout, data, 99, 5), files
 
 
 def has(options: list[str], *words: str) -> bool:
@@ -143,4 +149,32 @@ def test_the_probe_has_the_inspector_and_no_bundle() -> None:
 
 
 def test_the_command_is_the_shim_on_the_machines_python() -> None:
-    assert command(5) == ["/usr/bin/python3", "-I", "-B", "-S", "/run/fyke/shim.py", "5"]
+    layout = Layout("node", Path("/data/work/A"), None, None, 2**20)
+    assert command(layout, 5) == ["/usr/bin/python3", "-I", "-B", "-S", "/run/fyke/shim.pyc", "5"]
+    assert "--setenv" not in build("node")[0]
+
+
+@pytest.mark.parametrize(
+    ("environment", "program", "path"),
+    [
+        (None, "/usr/bin/python3", "/usr/local/bin:/usr/bin:/bin"),
+        (Path("/data/e"), "/env/bin/python", "/env/bin:/usr/local/bin:/usr/bin:/bin"),
+    ],
+)
+def test_an_interpreter_starts_with_the_variables_of_its_worker(
+    environment: Path | None, program: str, path: str
+) -> None:
+    layout = Layout("python", Path("/data/work/A"), None, environment, 2**20, interpreter=True)
+    assert command(layout, 5) == [program, "main.py"]
+    options, files = build("python", environment, interpreter=True)
+    starts = [at for at, word in enumerate(options) if word == "--setenv"]
+    variables = {options[at + 1]: options[at + 2] for at in starts}
+    assert variables == BASE_ENVIRONMENT | {
+        "PATH": path,
+        "PYTHONPATH": "/run/fyke",
+        "FYKE_CONTROL": "5",
+    }
+    assert min(starts) > options.index("--clearenv")
+    [number] = [n for n, text in enumerate(files, 101) if b"``sitecustomize``" in text]
+    assert has(options, "--ro-bind-data", str(number), "/run/fyke/sitecustomize.pyc")
+    assert has(build(interpreter=True, idle=True)[0], "--setenv", "FYKE_IDLE", "1")

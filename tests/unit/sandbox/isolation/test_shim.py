@@ -53,6 +53,18 @@ def test_a_job_that_is_not_complete_is_empty() -> None:
     assert send(_encode([("a", "/x")])[:-1]) == []
 
 
+def test_whether_a_job_has_arrived_is_known_without_reading_it() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        with ours:
+            assert not shim.has_job(theirs)
+            ours.sendall(_encode([("a", "/x")]))
+            assert shim.has_job(theirs)
+            assert shim.read_job(theirs) == [("a", "/x")]
+            assert not shim.has_job(theirs)
+        assert shim.has_job(theirs)  # so that the end is noticed at once
+
+
 def test_a_nul_cannot_be_sent() -> None:
     with pytest.raises(ValueError, match="NUL"):
         _encode([("e", "A=\0")])

@@ -53,9 +53,7 @@ def test_invalid_names_are_refused(name: Any) -> None:
         check_name(name)
 
 
-def test_every_field_except_environment_cache_and_idle_is_required(
-    valid: LaunchOrder, tmp_path: Path
-) -> None:
+def test_every_field_without_a_default_is_required(valid: LaunchOrder, tmp_path: Path) -> None:
     for field in valid.to_message():
         message = valid.to_message()
         del message[field]
@@ -65,17 +63,31 @@ def test_every_field_except_environment_cache_and_idle_is_required(
         if field == "cache":
             assert parse(message, tmp_path).cache == ""
             continue
-        if field == "idle":
-            assert parse(message, tmp_path).idle is False
+        if field in ("idle", "interpreter"):
+            assert getattr(parse(message, tmp_path), field) is False
             continue
         with pytest.raises(BadLaunchOrder, match=field):
             parse(message, tmp_path)
 
 
 @pytest.mark.parametrize("value", [0, 1, "", "true", None])
-def test_idle_is_true_or_false(valid: LaunchOrder, tmp_path: Path, value: Any) -> None:
-    with pytest.raises(BadLaunchOrder, match=r"idle .*: must be true or false"):
-        parse(valid.to_message() | {"idle": value}, tmp_path)
+@pytest.mark.parametrize("field", ["idle", "interpreter"])
+def test_flags_are_true_or_false(
+    valid: LaunchOrder, tmp_path: Path, field: str, value: Any
+) -> None:
+    with pytest.raises(BadLaunchOrder, match=rf"{field} .*: must be true or false"):
+        parse(valid.to_message() | {field: value}, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["node", "go", "probe", *TOOL_KINDS])
+def test_only_a_python_worker_starts_with_its_interpreter(
+    valid: LaunchOrder, tmp_path: Path, kind: str
+) -> None:
+    bundle = None if kind == "probe" else valid.bundle
+    order = replace(valid, kind=kind, bundle=bundle, environment=None, interpreter=True)
+    with pytest.raises(BadLaunchOrder, match="interpreter: only a Python Worker has one"):
+        parse(order.to_message(), tmp_path)
+    assert parse(replace(valid, interpreter=True).to_message(), tmp_path).interpreter
 
 
 @pytest.mark.parametrize("kind", ["probe", *TOOL_KINDS])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.isolation import warm_start
+from fyke.sandbox.isolation import interpreter_start
 
 BEFORE = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
 LOADED = {"json", "socket", "_socket"}
@@ -25,12 +25,14 @@ LOADED = {"json", "socket", "_socket"}
     ],
 )
 def test_a_variable_that_is_read_at_the_start_needs_a_new_interpreter(name: str) -> None:
-    assert warm_start.needs_new_process(BEFORE, BEFORE | {name: "x"}, LOADED, ["main.py"])
+    assert interpreter_start.needs_new_process(BEFORE, BEFORE | {name: "x"}, LOADED, ["main.py"])
 
 
 @pytest.mark.parametrize("name", ["LOGIN", "http_proxy", "PROXY_AUTH", "HOME", "PATH", "OLD_KEY"])
 def test_other_variables_do_not(name: str) -> None:
-    assert not warm_start.needs_new_process(BEFORE, BEFORE | {name: "x"}, LOADED, ["main.py"])
+    assert not interpreter_start.needs_new_process(
+        BEFORE, BEFORE | {name: "x"}, LOADED, ["main.py"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,16 +47,17 @@ def test_a_module_of_the_worker_with_the_name_of_a_loaded_one_needs_it(
     entry: str, new: bool
 ) -> None:
     names = ["main.py", entry]
-    assert warm_start.needs_new_process(BEFORE, BEFORE, LOADED, names) is new
+    assert interpreter_start.needs_new_process(BEFORE, BEFORE, LOADED, names) is new
 
 
 def test_modules_that_were_loaded_ahead_are_known_with_their_packages() -> None:
     code = (
         "import sys\n"
         "before = set(sys.modules)\n"
-        f"sys.path.insert(0, {str(Path(warm_start.__file__).parent)!r})\n"
-        "import warm_start\n"
-        "print(*warm_start.load_ahead(before))\n"
+        f"sys.path.insert(0, {str(Path(interpreter_start.__file__).parent)!r})\n"
+        "import interpreter_start\n"
+        "interpreter_start.load_ahead()\n"
+        "print(*interpreter_start.loaded_since(before))\n"
     )
     command = [sys.executable, "-I", "-S", "-c", code]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -62,9 +65,41 @@ def test_modules_that_were_loaded_ahead_are_known_with_their_packages() -> None:
     assert "shim" not in output
 
 
+def test_modules_are_loaded_as_long_as_there_is_no_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreter_start, "MODULES", ("this", "antigravity"))
+    answers = iter([False, True])
+    sys.modules.pop("this", None)
+    interpreter_start.load_ahead(lambda: next(answers))
+    assert "this" in sys.modules
+    assert "antigravity" not in sys.modules
+
+
+def test_variables_are_replaced_and_not_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"PWD": "/work", "KEY": "old"})
+    interpreter_start.replace_variables({"KEY": "new", "HOME": "/work"})
+    assert os.environ == {"KEY": "new", "HOME": "/work"}
+
+
+def test_signals_that_were_ignored_are_handled_as_in_a_fresh_interpreter() -> None:
+    code = (
+        "import signal, sys\n"
+        f"sys.path.insert(0, {str(Path(interpreter_start.__file__).parent)!r})\n"
+        "import interpreter_start\n"
+        "print([signal.getsignal(n) for n in sorted(signal.valid_signals() - {9, 19})])\n"
+        "for name in ('SIGHUP', 'SIGINT', 'SIGUSR1'):\n"
+        "    signal.signal(signal.Signals[name], signal.SIG_IGN)\n"
+        "interpreter_start.reset_signals()\n"
+        "print([signal.getsignal(n) for n in sorted(signal.valid_signals() - {9, 19})])\n"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    before, after = output.splitlines()
+    assert after == before
+
+
 def compiled(folder: Path, source: str) -> tuple[bytes, bytes] | None:
     (folder / "sdk.py").write_text(source)
-    return warm_start.compile_sdk(str(folder))
+    return interpreter_start.compile_sdk(str(folder))
 
 
 @pytest.mark.parametrize(
@@ -75,9 +110,9 @@ def test_an_sdk_that_cannot_be_compiled_is_skipped(tmp_path: Path, source: str) 
 
 
 def test_a_bundle_without_an_sdk_is_skipped(tmp_path: Path) -> None:
-    assert warm_start.compile_sdk(str(tmp_path)) is None
+    assert interpreter_start.compile_sdk(str(tmp_path)) is None
     (tmp_path / "sdk.py").mkdir()
-    assert warm_start.compile_sdk(str(tmp_path)) is None
+    assert interpreter_start.compile_sdk(str(tmp_path)) is None
 
 
 def cached(folder: Path) -> Path:
@@ -96,7 +131,7 @@ def test_the_bytecode_is_read_by_an_import(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
-    warm_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+    interpreter_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
     assert imported(tmp_path) == "a\nread"
     os.utime(tmp_path / "sdk.py", (1, 1))
     assert imported(tmp_path) == "a\ncompiled"
@@ -108,18 +143,18 @@ def test_no_bytecode_is_written_for_another_file_or_over_one(
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     code = compiled(tmp_path, "WORD = 'a'\n")
     (tmp_path / "sdk.py").write_text("WORD = 'longer'\n")
-    warm_start.write_bytecode(str(tmp_path), code)
+    interpreter_start.write_bytecode(str(tmp_path), code)
     assert not cached(tmp_path).exists()
     cached(tmp_path).parent.mkdir()
     cached(tmp_path).write_text("of the bundle")
-    warm_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+    interpreter_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
     assert cached(tmp_path).read_text() == "of the bundle"
-    warm_start.write_bytecode(str(tmp_path), None)
+    interpreter_start.write_bytecode(str(tmp_path), None)
 
 
 def test_nothing_is_written_where_python_writes_no_bytecode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    warm_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+    interpreter_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
     assert not cached(tmp_path).exists()

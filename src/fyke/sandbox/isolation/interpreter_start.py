@@ -1,13 +1,15 @@
-"""Loaded first by the Python interpreter of a warm sandbox, as its ``sitecustomize``.
+"""Loaded first by the Python interpreter of a sandbox, as its ``sitecustomize``.
 
-The interpreter is started exactly as for a Worker (``python main.py`` in ``/work``), before a
-Worker is assigned. It loads the modules of the standard library that the SDK imports, waits here
-for the job, copies the bundle and returns: the interpreter then reads ``main.py`` as always. So
-``__main__``, ``sys.argv``, tracebacks, child processes and the exit are those of a cold start.
+The interpreter is the first process of the sandbox, and does what the shim does in others. It is
+started exactly as for a Worker (``python main.py`` in ``/work``), before the job is known. It loads
+the modules of the standard library that the SDK imports, waits here for the job, copies the bundle
+and returns: the interpreter then reads ``main.py`` as always. So ``__main__``, ``sys.argv``,
+tracebacks, child processes and the exit are those of an interpreter that the shim executes.
 
-Nothing of the version has run by then. The bundle is copied with the job, and an environment with
-startup code (``.pth`` files with imports) is never started warm. Only ``sdk.py`` is compiled ahead,
-which does not execute it; its bytecode is written where the interpreter looks for it.
+Nothing of the version has run by then. The bundle is copied with the job, and with an environment
+that has startup code (``.pth`` files with imports) the shim is the first process. Only ``sdk.py``
+is compiled ahead where the sandbox waits for an attempt, which does not execute it; its bytecode is
+written where the interpreter looks for it.
 
 A job that a running interpreter cannot take on replaces it with a new one: some variables are read
 at the start of a process, and a module of the Worker may have the name of one that is loaded.
@@ -18,8 +20,13 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FOLDER = "/run/fyke"  # of this file and of the shim
-MODULES = ("json", "os", "socket", "threading", "time")
+CONTROL, IDLE = "FYKE_CONTROL", "FYKE_IDLE"  # variables of this process until the job
+MODULES = ("json", "os", "socket", "threading", "time", "resource")
 SDK = "sdk"
 MAX_SDK_BYTES = 1 << 18
 # Read when a process starts, or by the C library at any time from its own copy.
@@ -44,12 +51,16 @@ def needs_new_process(
     return not loaded.isdisjoint(name.partition(".")[0] for name in names)
 
 
-def load_ahead(before: set[str]) -> set[str]:
-    """Load the modules; return the names of all that were loaded since ``before``, submodules by
-    their packages.
-    """
+def load_ahead(is_late: Callable[[], bool] = lambda: False) -> None:
+    """Load the modules, or as many as there is time for."""
     for name in MODULES:
+        if is_late():
+            break
         __import__(name)
+
+
+def loaded_since(before: set[str]) -> set[str]:
+    """The names of the modules that were loaded since ``before``, submodules by their packages."""
     return {name.partition(".")[0] for name in set(sys.modules) - before - {"shim"}}
 
 
@@ -91,32 +102,55 @@ def write_bytecode(work: str, compiled: tuple[bytes, bytes] | None) -> None:
         return
 
 
+def reset_signals() -> None:
+    """Handle the signals that this process inherited as ignored, such as SIGHUP from ``nohup``, as
+    an interpreter does that inherited none. Python itself ignores SIGPIPE and SIGXFSZ.
+    """
+    import _signal  # type: ignore[import-not-found]
+
+    for number in set(range(1, _signal.NSIG)) - {_signal.SIGPIPE, _signal.SIGXFSZ}:
+        if _signal.getsignal(number) == _signal.SIG_IGN:
+            is_interrupt = number == _signal.SIGINT
+            _signal.signal(number, _signal.default_int_handler if is_interrupt else _signal.SIG_DFL)
+
+
+def replace_variables(variables: dict[str, str]) -> None:
+    """Set the variables of this process."""
+    for name in set(os.environ) - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
+
+
 def wait_for_job() -> None:
     """Return when this process is the Worker."""
     before = set(sys.modules)
-    number = int(os.environ.pop("FYKE_CONTROL"))
+    number, is_idle = int(os.environ.pop(CONTROL)), os.environ.pop(IDLE, "")
     del os.environ["PYTHONPATH"]
-    import _socket
-
     import shim  # type: ignore[import-not-found]
 
     sys.path.remove(FOLDER)
     sys.path_importer_cache.pop(FOLDER, None)
-    control = _socket.socket(fileno=number)
-    os.set_inheritable(number, False)
+    control = shim.open_control(number)
+    compiled = None
     try:
-        loaded = load_ahead(before)
-        compiled = compile_sdk(shim.BUNDLE)
-        control.send(shim.WARM)
+        if is_idle:
+            load_ahead()
+            compiled = compile_sdk(shim.BUNDLE)
+            shim.send_listeners(control)
+        else:
+            shim.send_listeners(control)
+            # the platform prepares the job in the meantime
+            load_ahead(lambda: shim.has_job(control))
+        reset_signals()
         job = shim.read_job(control)
         if not job:
             os._exit(0)
         shim.prepare(job)
         variables = dict(text.split("=", 1) for kind, text in job if kind == "e")
         names = os.listdir(shim.WORK)  # noqa: PTH208
-        if needs_new_process(dict(os.environ), variables, loaded, names):
+        if needs_new_process(dict(os.environ), variables, loaded_since(before), names):
             shim.execute(job)
-        os.environ.update(variables)
+        replace_variables(variables)
         write_bytecode(shim.WORK, compiled)
     except Exception as error:  # the interpreter would go on to a Worker that is not there
         control.send(f"cannot prepare the sandbox: {error}".encode())
