@@ -23,7 +23,9 @@ from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, SpendingBound
 from fyke.model.runner import AttemptUsage, Capacity, Lease, Renewal
+from fyke.reasons import Detail, DetailCode
 from fyke.storage.sql.results.store import SqlResults
+from fyke.storage.sql.state.runs.store import SqlRuns
 from support.prepared import rows_in
 from support.records import entry, seed, seed_run
 from support.statements import executed
@@ -339,6 +341,27 @@ async def test_a_report_takes_as_many_statements_for_many_attempts_as_for_one(
     for lease in leases:
         stored = await setup.storage.read(lambda tx, lease=lease: tx.sites.reported(lease.run.id))
         assert set(stored) == {sites}
+
+
+async def test_a_return_reads_no_more_for_a_run_with_many_attempts(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Any:
+        raise AssertionError("all attempts of the run were read")
+
+    monkeypatch.setattr(SqlRuns, "attempts", refuse)
+    monkeypatch.setattr(SqlRuns, "attempts_of", refuse)
+    counts = []
+    for subtasks in (2, 60):
+        run, leases = await setup.start(subtasks)
+        with executed() as statements:
+            returned = await setup.attempts.give_back(
+                leases[0].attempt, Detail(DetailCode.EGRESS_AWAY), actor="test"
+            )
+        counts.append(len(statements))
+        assert returned is not None and returned.run is not None
+        assert (returned.run.id, returned.run.state) == (run.id, RunState.RUNNING)
+    assert counts[0] == counts[1]
 
 
 async def test_a_charge_cap_stops_the_run(setup: Setup) -> None:

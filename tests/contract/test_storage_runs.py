@@ -327,6 +327,25 @@ async def test_active_attempts_are_listed_with_their_leases(state: State) -> Non
     assert [a.ordinal for a in every] == [0, 1, 2, 3]
 
 
+async def test_whether_an_attempt_has_started_is_known_until_it_is_returned(state: State) -> None:
+    run = await seeded(state, 2)
+    one, other = await leased(state)
+
+    async def has_started(run_id: str) -> bool:
+        return await state.read(lambda tx: tx.runs.has_started(run_id))
+
+    assert not await has_started(run.id)
+    assert await state.write(lambda tx: tx.runs.start_attempt(one.attempt.id, 1, 5))
+    assert await has_started(run.id)
+    back = replace(one.attempt, outcome=Outcome.RETURNED, finished_at=9)
+    assert await state.write(lambda tx: tx.runs.return_attempt(back, unstarted_only=False))
+    assert not await has_started(run.id)
+    assert await state.write(lambda tx: tx.runs.start_attempt(other.attempt.id, 1, 5))
+    await end(state, other.attempt, Outcome.SUCCEEDED)
+    assert await has_started(run.id)
+    assert not await has_started("nothing")
+
+
 async def test_usage_is_summed_and_hidden_rows_are_subtracted(state: State) -> None:
     run = await seeded(state, 4)
     outcomes = [Outcome.EXIT_CODE, Outcome.SIGNAL, Outcome.RUNNER_LOST]

@@ -106,6 +106,10 @@ class RunStore(Protocol):
         """Attempts of the subtasks with ordinals ``first`` to ``last``, in the same order."""
         ...
 
+    def has_started(self, run_id: str) -> bool:
+        """Whether an attempt was started and not returned, ended or not."""
+        ...
+
     def active_attempts(self, runner_id: str | None = None) -> list[Attempt]:
         """Attempts without an outcome, of one runner or of all."""
         ...

@@ -406,9 +406,8 @@ def _next_try(tx: Transaction, run: Run, returned: Attempt, fault: Reason) -> _N
 
 
 def _returned_event(tx: Transaction, run: Run, attempt: Attempt) -> AttemptReturned:
-    attempts = tx.runs.attempts(run.id) if run.state is RunState.RUNNING else []
-    started = sum(1 for other in attempts if other.started_at)
-    return AttemptReturned(started, End(Outcome.RETURNED, attempt.err_msg, attempt.reason))
+    others_started = run.state is RunState.RUNNING and tx.runs.has_started(run.id)
+    return AttemptReturned(others_started, End(Outcome.RETURNED, attempt.err_msg, attempt.reason))
 
 
 def _limit_event(tx: Transaction, run: Run, end: End) -> LimitReached:

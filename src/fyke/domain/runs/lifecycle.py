@@ -47,10 +47,10 @@ class AttemptStarted:
 @dataclass(frozen=True, slots=True)
 class AttemptReturned:
     """An attempt was returned to the queue before its Worker's first instruction, because of
-    ``fault``. ``started_attempts`` of the run have started, whether or not they have ended.
+    ``fault``. ``others_started``: other attempts of the run have started, and may have ended.
     """
 
-    started_attempts: int
+    others_started: bool
     fault: End
 
 
@@ -125,7 +125,7 @@ def _started() -> Transition:
 
 
 def _returned(state: RunState, event: AttemptReturned) -> Transition:
-    if state is not RunState.RUNNING or event.started_attempts:
+    if state is not RunState.RUNNING or event.others_started:
         return Transition(state)
     return Transition(RunState.READY, instructions=(Instruction.MARK_WAITING,))
 

@@ -28,14 +28,14 @@ GOOD = SubtaskEnded(0, 1, SUCCESS)
 BAD = SubtaskEnded(0, 0, end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=3)))
 MORE = SubtaskEnded(2, 1, SUCCESS)
 CAP = LimitReached(1, end_of(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5)))
-BACK = AttemptReturned(0, End(Outcome.RETURNED, "away"))
+BACK = AttemptReturned(False, End(Outcome.RETURNED, "away"))
 
 ROWS = [
     (RunState.READY, AttemptStarted(), RunState.RUNNING, None),
     (RunState.READY, MORE, RunState.READY, None),
     (RunState.READY, BAD, RunState.FAILED, Outcome.EXIT_CODE),
     (RunState.RUNNING, BACK, RunState.READY, None),
-    (RunState.RUNNING, replace(BACK, started_attempts=1), RunState.RUNNING, None),
+    (RunState.RUNNING, replace(BACK, others_started=True), RunState.RUNNING, None),
     (RunState.READY, BACK, RunState.READY, None),
     (RunState.ABORTING, BACK, RunState.ABORTING, None),
     (RunState.FAILED, BACK, RunState.FAILED, None),

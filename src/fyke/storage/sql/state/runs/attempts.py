@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, exists, func, select, text, update
 
 from fyke.model.run import Attempt, Outcome
 from fyke.model.runner import AttemptUsage, Renewal
@@ -68,6 +68,10 @@ class AttemptTable(SqlStore):
         )
         order = attempts.c.ordinal, attempts.c.id
         return many(self._db.execute(query.order_by(*order)), Attempt)
+
+    def has_started(self, run_id: str) -> bool:
+        started = exists().where(attempts.c.run_id == run_id, attempts.c.started_at > 0)
+        return bool(self._db.execute(select(started)).scalar_one())
 
     def active_attempts(self, runner_id: str | None = None) -> list[Attempt]:
         query = select(attempts).where(_ACTIVE)
