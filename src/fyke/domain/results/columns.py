@@ -1,4 +1,5 @@
-"""The columns of ended runs, so that a page of rows does not read a sample of them each time.
+"""The columns of ended runs, so that a page of rows does not read a sample of them each time, and
+an export in another format or encoding does not read all rows for their keys again.
 
 The rows of an ended run change only by being deleted or hidden, and then their number changes. So
 columns that were read with the same number and bytes of the same visible rows are still right. A
@@ -14,7 +15,7 @@ from fyke.model.results import Header, RunTotals
 MAX_RUNS = 256
 MAX_COLUMNS = 64  # of one run
 
-Key = tuple[str, frozenset[str], str, RunTotals]
+Key = tuple[str, frozenset[str], str, RunTotals, object]
 
 
 class EndedColumns:
@@ -24,7 +25,9 @@ class EndedColumns:
         self._runs: OrderedDict[str, tuple[Key, list[Header]]] = OrderedDict()
 
     def get(self, key: Key) -> list[Header] | None:
-        """The columns for a run's id, hidden attempts, output schema and visible rows."""
+        """The columns for a run's id, hidden attempts, output schema, visible rows, and whatever
+        else they depend on.
+        """
         found = self._runs.get(key[0])
         if found is None or found[0] != key:
             return None

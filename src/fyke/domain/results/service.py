@@ -139,7 +139,7 @@ class RunResults:
         """``_headers``, read once for an ended run."""
         if not source.run.state.terminal:
             return await self._headers(source, sample)
-        key = source.run.id, source.hidden, source.output_schema, totals
+        key = source.run.id, source.hidden, source.output_schema, totals, None
         known = self._columns.get(key)
         if known is None:
             known = await self._headers(source, sample)

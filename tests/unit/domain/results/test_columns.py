@@ -8,8 +8,10 @@ from fyke.model.results import Header, RunTotals
 COLUMNS = [Header("Title", "title", "text")]
 
 
-def key_of(run: str = "r", *, hidden: str = "", rows: int = 1, schema: str = "") -> Key:
-    return run, frozenset(hidden), schema, RunTotals(rows, rows * 10)
+def key_of(
+    run: str = "r", *, hidden: str = "", rows: int = 1, schema: str = "", more: object = None
+) -> Key:
+    return run, frozenset(hidden), schema, RunTotals(rows, rows * 10), more
 
 
 def test_columns_are_kept_while_the_visible_rows_are_the_same() -> None:
@@ -22,6 +24,7 @@ def test_columns_are_kept_while_the_visible_rows_are_the_same() -> None:
         key_of(rows=2),
         key_of(rows=0),
         key_of(schema="{}"),
+        key_of(more="query"),
     ):
         assert columns.get(other) is None
 

@@ -2,7 +2,7 @@
 
 A table needs all of its columns before its first row, but rows may have keys that no header names.
 So the rows are read once for their keys and again for their data: that takes memory only for the
-keys, whose number is limited.
+keys, whose number is limited. The keys of an ended run are kept for its other exports.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _members = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 
 
 async def choose_columns(
-    format: ExportFormat, headers: list[Header], filter_keys: Sequence[str], walk: Walk
+    format: ExportFormat, headers: list[Header], filter_keys: Sequence[str], walk: Walk | None
 ) -> list[Header] | None:
     """Return the columns in their order; None when each row may have its own keys.
 
     ``filter_keys`` selects and orders the columns; keys that occur neither in a header nor in a row
-    are ignored. If no key remains, or ``filter_keys`` is empty, a table has the headers followed by
+    are ignored. ``walk`` is None when all keys of rows have a header. If no key remains, or ``filter_keys`` is empty, a table has the headers followed by
     the other keys of rows in the order of their first occurrence. Raises ``InvalidRequest`` when
     the format does not allow so many columns.
     """
@@ -46,10 +46,10 @@ async def choose_columns(
     return await _all(format, headers, walk)
 
 
-async def _filtered(headers: list[Header], keys: list[str], walk: Walk) -> list[Header]:
+async def _filtered(headers: list[Header], keys: list[str], walk: Walk | None) -> list[Header]:
     by_key = {header.key: header for header in headers}
     without_header = {key for key in keys if key not in by_key}
-    if without_header:
+    if without_header and walk is not None:
         occurring = await _occurring(without_header, walk)
         by_key |= {key: _header(key) for key in occurring}
     return [by_key[key] for key in keys if key in by_key]
@@ -73,10 +73,12 @@ def _keys_in(block: RowBlock, keys: set[str]) -> set[str]:
     return occurring
 
 
-async def _all(format: ExportFormat, headers: list[Header], walk: Walk) -> list[Header]:
+async def _all(format: ExportFormat, headers: list[Header], walk: Walk | None) -> list[Header]:
     columns = _Columns(headers)
     check_number(format, len(columns.by_key))
     _check_keys(format, columns.characters)
+    if walk is None:
+        return list(columns.by_key.values())
     async with aclosing(walk()) as blocks:
         async for block in blocks:
             await asyncio.to_thread(columns.add, block)

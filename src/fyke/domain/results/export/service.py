@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fyke import __version__
 from fyke.contracts.state import Storage, Transaction
+from fyke.domain.results.columns import EndedColumns
 from fyke.domain.results.export.cells import CELL_CHARACTERS
 from fyke.domain.results.export.columns import check_number, choose_columns
 from fyke.domain.results.export.formats import ExportFormat, parse_format, write
@@ -73,6 +74,7 @@ class Exports:
         self._results = results
         self._clock = clock
         self._scratch = scratch
+        self._ended_columns = EndedColumns()
 
     async def check(
         self,
@@ -143,12 +145,20 @@ class Exports:
         return write(job.request.format, columns, pages, job.meta, scratch=self._scratch)
 
     async def _columns(self, source: RunRows, request: ExportRequest) -> list[Header] | None:
-        headers = await self._results.headers_for(source, request.query)
         query = request.query
         if not query.selection.filters:
             query = Query(form=query.form)  # columns do not depend on the order of rows
+        totals = await self._results.totals(source)
+        key = source.run.id, source.hidden, source.output_schema, totals, query
+        kept = self._ended_columns.get(key)
+        if kept is not None:
+            return await choose_columns(request.format, kept, request.keys, None)
+        headers = await self._results.headers_for(source, request.query)
         walk = partial(self._results.walk_selected, source, query)
-        return await choose_columns(request.format, headers, request.keys, walk)
+        columns = await choose_columns(request.format, headers, request.keys, walk)
+        if columns is not None and not request.keys and source.run.state.terminal:
+            self._ended_columns.put(key, columns)
+        return columns
 
     async def _title(self, source: RunRows) -> str:
         def work(tx: Transaction) -> str:

@@ -73,6 +73,29 @@ async def test_filter_keys_select_columns():
     assert await Setup().file("jsonl", ["price"]) == b'{"price":1.50}\n{}\n'
 
 
+@pytest.mark.parametrize("ended", [True, False])
+async def test_the_keys_of_an_ended_run_are_read_once_for_all_its_tables(ended: bool):
+    setup = Setup()
+    if ended:
+        done = replace(setup.run, state=RunState.SUCCEEDED, finished_at=1773383784438)
+        setup.storage.tx.runs.rows[setup.run.id] = done
+
+    async def reads(name: str, *args) -> tuple[int, bytes]:
+        before = len(setup.rows.limits)
+        data = await setup.file(name, *args)
+        return len(setup.rows.limits) - before, data
+
+    (twice, csv), (again, same), (once, _) = [await reads(name) for name in ("csv", "csv", "json")]
+    assert csv == same and (again, twice) == (once if ended else twice, 2 * once)
+    assert (await reads("html"))[0] == again
+    selected, data = await reads("csv", ["extra", "nobody", "title"])
+    assert (selected, data) == (again, b"extra,title\r\n,a\r\ntrue,\r\n")
+    setup.rows.push(
+        setup.run.id, b'{"late":1}'
+    )  # it is not ended then, but the check costs nothing
+    assert (await setup.file("csv")).startswith(b"title,price,extra,late\r\n")
+
+
 async def test_a_csv_for_spreadsheets():
     setup = Setup()
     setup.rows.push(setup.run.id, b'{"title":"=1"}')
