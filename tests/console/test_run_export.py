@@ -12,7 +12,7 @@ async def test_an_export_shows_its_limits_and_can_be_downloaded(app: App, owner:
     rows = [{"b": "=1+1", "a": {"x": 1}, "c": ""}]
     run = await finished(app, rows, headers=[Header("B", "b", "text"), Header("A", "a", "text")])
     page = await owner.get(f"/runs/{run}/export")
-    assert len(page.all("//input[@name='format']")) == 8
+    assert len(page.all("//input[@name='format']")) == 9
     assert "65,536 rows a sheet" in page.text
     assert page.one("//input[@name='safe']").get("checked") is not None
     asked = f"/runs/{run}/export/file?format=csv&key=a&key=b&safe=1"

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
+from fyke.domain.results.export.column_types import ColumnTypes
 from fyke.domain.results.export.formats import FORMATS, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.model.results import Header, Row, RowBlock
@@ -53,6 +54,10 @@ async def exported(
     export_format = FORMATS[name]
     if columns is None and export_format.max_columns:
         columns = keys_of(rows)
+        if name == "parquet":
+            types = ColumnTypes(columns)
+            types.add(block_of(rows))
+            columns = types.headers()
     export_meta = ExportMeta(**{"run_id": RUN, "title": "Prices", "at": 1773383784438, **meta})
     chunks = write(export_format, columns, in_pages(rows, page), export_meta)
     return b"".join([chunk async for chunk in chunks])

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 CUSTOM = {"urls": [{"url": "https://a.example"}]}
 WRAPPED = {"parameters": {"custom": CUSTOM}}
-FORMATS = ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
+FORMATS = ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss", "parquet"]
 WORKER = "/api/v2/workers/owner~reader"
 TASKS = "/api/v2/worker-tasks"
 

@@ -19,7 +19,7 @@ HEADERS = [Header("Address", "url", "text"), Header("Price", "price", "number")]
 ROWS: list[dict[str, Any]] = [
     {"url": f"https://a.example/{n}", "price": n + 0.5, "tags": ["x", n]} for n in range(25)
 ]
-FORMATS = ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss"]
+FORMATS = ["csv", "json", "jsonl", "xlsx", "xls", "xml", "html", "rss", "parquet"]
 
 
 @pytest.fixture

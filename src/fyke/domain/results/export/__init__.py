@@ -1,1 +1,1 @@
-"""Results as files: eight formats, streamed in constant memory."""
+"""Results as files: nine formats, streamed in constant memory."""

@@ -30,9 +30,10 @@ async def choose_columns(
     """Return the columns in their order; None when each row may have its own keys.
 
     ``filter_keys`` selects and orders the columns; keys that occur neither in a header nor in a row
-    are ignored. ``walk`` is None when all keys of rows have a header. If no key remains, or ``filter_keys`` is empty, a table has the headers followed by
-    the other keys of rows in the order of their first occurrence. Raises ``InvalidRequest`` when
-    the format does not allow so many columns.
+    are ignored. ``walk`` is None when all keys of rows have a header. If no key remains, or
+    ``filter_keys`` is empty, a table has the headers followed by the other keys of rows in the
+    order of their first occurrence. Raises ``InvalidRequest`` when the format does not allow so
+    many columns.
     """
     keys = list(dict.fromkeys(key for key in filter_keys if key))
     if keys:

@@ -1,4 +1,4 @@
-"""The eight formats of an export, and one function that writes them all.
+"""The nine formats of an export, and one function that writes them all.
 
 All but one are written block by block. XLS is written to a temporary file first and sent from
 there, because its beginning names what follows. The memory needed does not depend on the number of
@@ -21,6 +21,7 @@ from fyke.domain.results.export.delimited import CsvWriter
 from fyke.domain.results.export.lines import JsonLinesWriter, JsonWriter
 from fyke.domain.results.export.markup import HtmlWriter, XmlWriter
 from fyke.domain.results.export.meta import ExportMeta
+from fyke.domain.results.export.parquet import PARQUET_COLUMNS, ParquetWriter
 from fyke.domain.results.export.rss import RssWriter
 from fyke.domain.results.export.xls import XlsBook
 from fyke.domain.results.export.xlsx import XlsxWriter
@@ -56,6 +57,7 @@ class RowWriter(Protocol):
     def tail(self) -> bytes: ...
 
 
+_PARQUET_TYPE = "application/vnd.apache.parquet"
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 FORMATS: dict[str, ExportFormat] = {
@@ -69,6 +71,7 @@ FORMATS: dict[str, ExportFormat] = {
         ExportFormat("xml", "xml", "application/xml"),
         ExportFormat("html", "html", "text/html; charset=utf-8", MAX_COLUMNS),
         ExportFormat("rss", "rss", "application/rss+xml"),
+        ExportFormat("parquet", "parquet", _PARQUET_TYPE, PARQUET_COLUMNS, compressed=True),
     )
 }
 
@@ -77,6 +80,7 @@ Columns = list[Header] | None
 _TABLES: dict[str, Callable[[list[Header], ExportMeta], RowWriter]] = {
     "csv": CsvWriter,
     "html": HtmlWriter,
+    "parquet": ParquetWriter,
     "xlsx": XlsxWriter,
 }
 _OBJECTS: dict[str, Callable[[Columns, ExportMeta], RowWriter]] = {
@@ -125,10 +129,10 @@ async def write(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the file in chunks.
 
-    ``columns`` are written in their order; formats with a table need them (csv, html, xlsx, xls),
-    the others write each row with its own keys when ``columns`` is None. ``scratch`` is the folder
-    for the temporary file of a workbook. Raises ``Unavailable`` before the first chunk when there
-    is no space for that file.
+    ``columns`` are written in their order; formats with a table need them (csv, html, xlsx, xls;
+    parquet with their types), the others write each row with its own keys when ``columns`` is None.
+    ``scratch`` is the folder for the temporary file of a workbook. Raises ``Unavailable`` before
+    the first chunk when there is no space for that file.
     """
     if format.name == "xls":
         # closed explicitly, so that the temporary file is removed when the client disconnects

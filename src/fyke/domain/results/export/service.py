@@ -7,9 +7,11 @@ same bytes, so a download can be kept for a while and resumed (see ``spool``).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import zlib
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from fyke import __version__
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.results.columns import EndedColumns
 from fyke.domain.results.export.cells import CELL_CHARACTERS
+from fyke.domain.results.export.column_types import ColumnTypes, unchanged
 from fyke.domain.results.export.columns import check_number, choose_columns
 from fyke.domain.results.export.formats import ExportFormat, parse_format, write
 from fyke.domain.results.export.meta import ExportMeta
@@ -27,8 +30,9 @@ from fyke.domain.results.query.model import PLAIN, Query
 from fyke.domain.results.service import RunResults, RunRows
 from fyke.errors import InvalidRequest
 from fyke.kit.clock import Clock
+from fyke.kit.zstd import zstd_module
 from fyke.model.account import Caller
-from fyke.model.results import Header, RunTotals
+from fyke.model.results import Header, RowBlock, RunTotals
 from fyke.reasons import Detail, DetailCode
 
 
@@ -142,12 +146,26 @@ class Exports:
         """
         columns = await self._columns(job.source, job.request)
         pages = self._results.walk_selected(job.source, job.request.query)
+        if job.request.format.name == "parquet":
+            columns, pages = await self._typed(job, columns or [], pages)
         return write(job.request.format, columns, pages, job.meta, scratch=self._scratch)
 
+    async def _typed(
+        self, job: ExportJob, columns: list[Header], pages: AsyncGenerator[RowBlock, None]
+    ) -> tuple[list[Header], AsyncGenerator[RowBlock, None]]:
+        """The columns with their types, and the rows from which these were made."""
+        source, query = job.source, _in_any_order(job.request.query)
+        types, last = ColumnTypes(columns), 0
+        async with aclosing(self._results.walk_selected(source, query)) as blocks:
+            async for block in blocks:
+                await asyncio.to_thread(types.add, block)
+                last = block.positions[-1]
+        if not source.run.state.terminal:
+            pages = unchanged(pages, types, last)
+        return types.headers(), pages
+
     async def _columns(self, source: RunRows, request: ExportRequest) -> list[Header] | None:
-        query = request.query
-        if not query.selection.filters:
-            query = Query(form=query.form)  # columns do not depend on the order of rows
+        query = _in_any_order(request.query)
         totals = await self._results.totals(source)
         key = source.run.id, source.hidden, source.output_schema, totals, query
         kept = self._ended_columns.get(key)
@@ -177,6 +195,11 @@ class Exports:
                 field="format",
             )
         return totals.rows
+
+
+def _in_any_order(query: Query) -> Query:
+    """A query for the same rows whose order is not computed."""
+    return query if query.selection.filters else Query(form=query.form)
 
 
 def _notes(format: ExportFormat, rows: int) -> list[Detail]:
@@ -212,6 +235,7 @@ def _fingerprint(
     inputs = (
         __version__,
         zlib.ZLIB_RUNTIME_VERSION,  # xlsx is compressed, and the result may differ
+        zstd_module().zstd_version,  # and so is parquet
         request.format.name,
         request.keys,
         request.query,

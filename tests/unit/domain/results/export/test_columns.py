@@ -33,7 +33,7 @@ async def choose(name: str, known=(), wanted=(), walk=None):
     return None if columns is None else [c.key for c in columns]
 
 
-@pytest.mark.parametrize("name", ["csv", "html", "xlsx", "xls"])
+@pytest.mark.parametrize("name", ["csv", "html", "xlsx", "xls", "parquet"])
 async def test_a_table_has_the_headers_and_then_the_other_keys(name: str):
     walk = Walk()
     assert await choose(name, ["b", "never"], walk=walk) == ["b", "never", "a", "z", "y", "x"]
@@ -75,7 +75,9 @@ async def test_labels_of_headers_are_kept():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "most"), [("xls", 256), ("xlsx", 16_384), ("csv", 16_384)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("xls", 256), ("parquet", 1024), ("xlsx", 16_384), ("csv", 16_384)]
+)
 async def test_too_many_columns_are_refused_before_anything_is_written(name: str, most: int):
     walk = Walk(rows_of(*[{f"k{i}": 1} for i in range(most)]), page=500)
     assert len(await choose(name, walk=walk)) == most
@@ -106,7 +108,7 @@ async def test_new_keys_are_found_in_any_block(known: list[str], page: int):
     assert (walk.times, walk.seen) == (1, len(values))
 
 
-@pytest.mark.parametrize("name", ["csv", "html", "xlsx", "xls"])
+@pytest.mark.parametrize("name", ["csv", "html", "xlsx", "xls", "parquet"])
 async def test_keys_that_are_too_long_together_are_refused(name: str):
     long = MAX_KEY_CHARACTERS // 2
     rows = rows_of({"a" * long: 1}, {"b" * long: 1}, {"c": 1})

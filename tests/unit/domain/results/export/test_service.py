@@ -25,6 +25,7 @@ from support.memory import (
     add_account,
     caller_of,
 )
+from support.parquet import read_table
 from support.workbooks import read_xlsx
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +95,29 @@ async def test_the_keys_of_an_ended_run_are_read_once_for_all_its_tables(ended: 
         setup.run.id, b'{"late":1}'
     )  # it is not ended then, but the check costs nothing
     assert (await setup.file("csv")).startswith(b"title,price,extra,late\r\n")
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_parquet_file_has_the_types_of_its_rows(ended: bool):
+    setup = Setup()
+    if ended:
+        done = replace(setup.run, state=RunState.SUCCEEDED, finished_at=1773383784438)
+        setup.storage.tx.runs.rows[setup.run.id] = done
+    setup.rows.push(setup.run.id, b'{"price":2}', b'{"title":"b","extra":[]}')
+    types, rows = read_table(await setup.file("parquet"))
+    assert types == {"title": str, "price": float, "extra": str}
+    assert [row["price"] for row in rows] == [1.5, None, 2.0, None]
+    assert [row["extra"] for row in rows] == [None, "true", None, "[]"]
+    types, rows = read_table(await setup.file("parquet", ["price"]))
+    assert types == {"price": float} and len(rows) == 4
+
+
+async def test_rows_of_an_active_run_that_come_later_are_not_in_its_parquet_file():
+    setup = Setup()
+    export = await setup.exports.open(setup.run.id, FORMATS["parquet"])
+    setup.rows.push(setup.run.id, b'{"price":"late"}')
+    types, rows = read_table(b"".join([piece async for piece in export.body]))
+    assert types["price"] is float and len(rows) == 2
 
 
 async def test_a_csv_for_spreadsheets():
