@@ -1,26 +1,32 @@
-"""Measures operations with a short and a long history: 1,000 runs, then ``--runs``, 10 rows each.
+"""Measures operations with a short and a long history: 1,000 runs and ``--runs``, 10 rows each.
 
     python bench/history.py [--runs 200000] [--times 40] [--database sqlite] [--folder DIR]
 
-Fills a store in bulk by copies of a few real runs, in SQL, and measures each operation of the
-services at both sizes, in this process and without a Worker. For an operation that became slower it
-prints each statement with its time and its plan. ``--database postgresql`` starts a server of its
-own for the state; the rows are in SQLite.
+Fills two stores in bulk by copies of a few real runs, in SQL, and calls each operation of the
+services on both in turn, in this process and without a Worker. It prints the CPU time of a call, in
+this process and in the servers of the database, because another program makes it longer only a
+little; and the elapsed time. For an operation that is slower with the long history it prints the
+statements that take long, with their plans. ``--database postgresql`` starts a server of its own
+for the state; the rows are in SQLite.
 
-With ``--folder`` the store is kept, and a later call continues with it. Filling stops before the
-disk is full, and the figures are then those of the runs that fit.
+With ``--folder`` both stores are kept there, and a later call continues with them: 1,000,000 runs
+need 4 GB with SQLite. Filling stops before the disk is full, and the figures are then those of the
+runs that fit.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import pwd
 import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -36,21 +42,25 @@ from fyke.model.runner import Capacity
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql import dialects, prepared
 from fyke.storage.sql.results import tables as rows_tables
+from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.state.runs import tables
 from fyke.storage.sql.state.schema import migrate
+from fyke.storage.sql.state.sessions import audit
 from support.app import RUNNER, App, make_templates, open_app
-from support.postgres import running_postgres
+from support.postgres import PostgresServer
 
 SHORT = 1_000
 SAMPLES = "samples"  # file with the ids of the copied runs
 STEP = 50_000  # runs that are filled in one transaction
 APART_MS = 60_000  # between two starts
 FREE_BYTES = 4 * 2**30  # filling stops with less disk
-SLOWER, LONGER_MS = 1.5, 0.3  # what is shown with its plan
+SLOWER, LONGER_MS = 1.3, 0.2  # what counts as slower, of CPU time, and is shown with its plan
 ROWS = [{"number": n, "title": f"Row {n}", "url": f"https://example.org/{n}"} for n in range(10)]
 INPUT = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://example.org"}]}}}
 LOG = ["started", "fetched 10 pages", "done"]
+RARE = "unusual"  # in the message of the only run of its Worker
 Work = Callable[[], Awaitable[object]]
+Figures = Mapping[str, "Times"]
 
 
 # --- filling ----------------------------------------------------------------------------------
@@ -107,6 +117,8 @@ class History:
             del times["created_at"]
             self._insert(connection, tables.attempts, "run_id", values, ids | times)
             self._insert(connection, tables.run_events, "run_id", values, {"run_id": run})
+            at = {"at": moved.format("at"), "target": run}
+            self._insert(connection, audit, "target", values, at)
         number = self._number  # below those of later runs
         with self._rows.begin() as connection:
             at = "(SELECT number FROM results_runs WHERE run_id = :sample)"
@@ -172,6 +184,7 @@ async def samples(app: App) -> list[str]:
         (Outcome.TIMEOUT, "took too long", Reason(ReasonCode.TIMEOUT, {"seconds": 60})),
     ]
     found = []
+    await rare_run(app)
     for number in range(4):
         worker = await app.publish(f"reader{number}")
         task = await app.services.tasks.create(app.owner, worker.id, "Daily", INPUT, None)
@@ -183,6 +196,17 @@ async def samples(app: App) -> list[str]:
     return found
 
 
+async def rare_run(app: App) -> None:
+    """The oldest real run, which no filter but the time has in common with the others."""
+    await app.publish("rare")
+    worker = await app.publish("rare", main="print('second')\n")
+    task = await app.services.tasks.create(app.owner, worker.id, "Once", INPUT, None)
+    request = StartRequest(worker.id, None, INPUT, "", Origin.TEST, task.id)
+    await app.services.runs.start(app.owner, request)
+    reason = Reason(ReasonCode.OUT_OF_MEMORY, {"mb": 512})
+    await app.execute(ROWS, Outcome.OUT_OF_MEMORY, f"An {RARE} end", log=LOG, reason=reason)
+
+
 # --- operations -------------------------------------------------------------------------------
 
 
@@ -190,22 +214,26 @@ class Operations:
     """What is measured; each call uses the next of some runs across the whole history."""
 
     def __init__(self, app: App, count: int) -> None:
-        self._app, self._count = app, count
+        self._app, self.count = app, count
         self._calls = 0
 
     def _run(self) -> str:
         self._calls += 1
-        return f"01HST{1_000_000_000 - self._calls * 7919 % self._count:021d}"
+        return f"01HST{1_000_000_000 - self._calls * 7919 % self.count:021d}"
 
     async def prepare(self) -> None:
         app = self._app
         await app.register_runner()
         workers = await app.services.overview.workers(app.owner)
-        self._worker = workers[0].id
-        line_ = (await self._page(RunSearch())).rows[0].line
+        self._worker = next(worker.id for worker in workers if worker.name == "reader0")
+        self._rare = next(worker.id for worker in workers if worker.name == "rare")
+        line_ = (await self._page(RunSearch(worker_id=self._worker))).rows[0].line
+        rare = (await self._page(RunSearch(worker_id=self._rare))).rows[0].line
+        self._rare_task, self._rare_version = rare.task_id, rare.version
         self._task, self._version = line_.task_id, line_.version
-        page = await self._page(RunSearch(), number=100 if self._count > 5000 else 10)
+        page = await self._page(RunSearch(), number=100 if self.count > 5000 else 10)
         self._middle = page.next or ListCursor(line_.created_at, line_.id)
+        self._old = line_.created_at - self.count * APART_MS // 2
 
     def _page(self, search: RunSearch, **more: Any) -> Any:
         return self._app.services.lists.page(self._app.owner, search, **more)
@@ -248,6 +276,8 @@ class Operations:
 
     def _reads(self) -> dict[str, Work]:
         owner, services = self._app.owner, self._app.services
+        recent = int(time.time() * 1000) - 3_600_000
+        ended = (RunState.SUCCEEDED, RunState.FAILED)
 
         def listed(search: RunFilter, offset: int = 0) -> Work:
             return lambda: services.runs.list(owner, search, offset=offset, limit=20)
@@ -260,6 +290,14 @@ class Operations:
             "v1 list: page 40": listed(RunFilter(), 780),
             "v1 list: state": listed(RunFilter((RunState.FAILED,))),
             "v1 list: worker": listed(RunFilter(worker_id=self._worker)),
+            "v1 list: worker and state": listed(RunFilter((RunState.FAILED,), self._worker)),
+            "v1 list: worker, no run in state": listed(
+                RunFilter((RunState.ABORTED,), self._worker)
+            ),
+            "v1 list: rare worker and state": listed(RunFilter((RunState.FAILED,), self._rare)),
+            "v2 list: an hour": listed(RunFilter(created_from=recent)),
+            "v2 list: half": listed(RunFilter(created_from=self._old)),
+            "v2 list: worker, states, half": listed(RunFilter(ended, self._worker, self._old)),
         }
 
     def _lists(self) -> dict[str, Work]:
@@ -278,10 +316,32 @@ class Operations:
             "origin": RunSearch(origins=(Origin.API,)),
             "origin without a match": RunSearch(origins=(Origin.WEB,)),
             "version": RunSearch(version=self._version),
+            "rare version": RunSearch(version=self._rare_version),
+            "version without a match": RunSearch(version="9.9.9"),
+            "worker and version": RunSearch(worker_id=self._worker, version=self._version),
+            "worker and outcome": RunSearch(worker_id=self._worker, outcomes=(Outcome.TIMEOUT,)),
+            "worker, state without a match": RunSearch(
+                worker_id=self._worker, states=(RunState.ABORTED,)
+            ),
+            "rare worker and state": RunSearch(worker_id=self._rare, states=(RunState.FAILED,)),
+            "rare worker and version": RunSearch(worker_id=self._rare, version=self._rare_version),
+            "rare task": RunSearch(task_id=self._rare_task),
+            "task and state": RunSearch(task_id=self._task, states=(RunState.FAILED,)),
+            "rare task and state": RunSearch(task_id=self._rare_task, states=(RunState.FAILED,)),
+            "rare origin and state": RunSearch(origins=(Origin.TEST,), states=(RunState.FAILED,)),
+            "states and a rare version": RunSearch(
+                states=(RunState.SUCCEEDED,), version=self._rare_version
+            ),
             "error": RunSearch(error="too long"),
+            "rare error": RunSearch(error=RARE),
             "error without a match": RunSearch(error="nothing like it"),
+            "error and worker": RunSearch(error="too long", worker_id=self._worker),
+            "error and rare worker": RunSearch(error=RARE, worker_id=self._rare),
             "id": RunSearch(run_id=self._run()),
             "prefix of an id": RunSearch(run_id=self._run()[:24]),
+            "short prefix of an id": RunSearch(run_id=self._run()[:6]),
+            "prefix without a match": RunSearch(run_id="01HSS"),
+            "prefix and state": RunSearch(run_id=self._run()[:24], states=(RunState.FAILED,)),
             "times": RunSearch(created_from=self._middle.created_at - 10**7),
         }
 
@@ -309,20 +369,6 @@ class Operations:
             "leases": app.attempts.check_leases,
             "retention": lambda: app.storage.read(lambda tx: tx.runs.finished_before(1, 100)),
         }
-
-
-async def measure(operations: Operations, times: int) -> dict[str, list[float]]:
-    """Milliseconds of each operation, taken in turn."""
-    await operations.prepare()
-    works = operations.all()
-    found: dict[str, list[float]] = {name: [] for name in works}
-    for number in range(times + 3):
-        for name, work in works.items():
-            started = time.perf_counter()
-            await work()
-            if number >= 3:  # the first ones compile statements
-                found[name].append((time.perf_counter() - started) * 1000)
-    return found
 
 
 # --- plans ------------------------------------------------------------------------------------
@@ -368,8 +414,10 @@ async def explain(name: str, work: Work) -> None:
         await work()
     print(f"--- {name}: {len(found)} statements")
     for took, statement, values, engine in found:
-        print(f"{took:8.2f} ms  {' '.join(statement.split())[:300]}")
-        if took < LONGER_MS or not statement.lstrip().upper().startswith(("SELECT", "WITH")):
+        if took < LONGER_MS:
+            continue
+        print(f"{took:8.2f} ms  {' '.join(statement.split())[:400]}")
+        if not statement.lstrip().upper().startswith(("SELECT", "WITH")):
             continue
         word = "EXPLAIN ANALYZE " if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
         with engine.connect() as connection:
@@ -380,82 +428,156 @@ async def explain(name: str, work: Work) -> None:
 # --- the benchmark ----------------------------------------------------------------------------
 
 
-@contextlib.asynccontextmanager
-async def opened(folder: Path, state_url: str) -> AsyncIterator[App]:
-    """The services with the store in ``folder``, which may have been filled earlier."""
-    earlier = earlier_files(folder)
+class Database:
+    """The databases of the stores in one folder; ``cpu_ms`` is the CPU time of this process and of
+    a server of PostgreSQL.
+    """
+
+    def __init__(self, server: PostgresServer | None = None) -> None:
+        self._server = server
+
+    def state_url(self, folder: Path) -> str:
+        """The URL of the state of the store in ``folder``, for ``open_app``."""
+        if self._server is None:
+            return ""
+        with self._server.admin() as connection:
+            query = "SELECT 1 FROM pg_database WHERE datname = %s"
+            if connection.execute(query, (folder.name,)).fetchone() is None:
+                connection.execute(f"CREATE DATABASE {folder.name}")  # type: ignore[call-overload]
+        url = self._server.url(folder.name)
+        migrate(url)
+        return url
+
+    def cpu_ms(self) -> float:
+        spent = time.process_time_ns()
+        if self._server is not None:
+            for child in self._server.processes():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    spent += int(Path(f"/proc/{child}/schedstat").read_text().split()[0])
+        return spent / 1e6
+
+
+@contextlib.contextmanager
+def database(kind: str, folder: Path) -> Iterator[Database]:
+    """``postgresql``: a server with its data below ``folder``, started for the block."""
+    if kind == "sqlite":
+        yield Database()
+        return
+    home = folder / "postgresql"
+    uid = pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0 else None
+    server = PostgresServer(home, uid, fsync=False)
+    if not (home / "data").exists():
+        home.mkdir(parents=True)
+        if uid is not None:
+            os.chown(home, uid, -1)
+        server.create()
+    server.start()
     try:
-        async with open_app(folder, earlier, state_url=state_url) as app:
-            for name in ("keys.json", SAMPLES):
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.copy(earlier / name, folder)
-            shutil.rmtree(earlier)
-            yield app
+        yield Database(server)
     finally:
-        shutil.rmtree(earlier, ignore_errors=True)
+        server.stop()
 
 
-def earlier_files(folder: Path) -> Path:
-    """Move the store of an earlier call aside, or make a new one, for ``open_app`` to copy."""
-    earlier = folder.with_name(folder.name + "-earlier")
-    shutil.rmtree(earlier, ignore_errors=True)
-    if (folder / "state.db").exists():
-        folder.rename(earlier)
-    else:
-        earlier.mkdir(parents=True)
-        make_templates(earlier)
-    folder.mkdir(parents=True, exist_ok=True)
-    return earlier
+class Store:
+    """The store in ``folder``: its URLs, and the ids of its samples, if it was filled earlier."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.url = database.state_url(folder)
+        self._state_url = self.url or f"sqlite:///{folder / 'state.db'}"
+        self._rows_url = f"sqlite:///{folder / 'rows.db'}"
+        self._marks = folder / SAMPLES
+        self.exists = self._marks.exists()
+        if self.exists:
+            migrate(self._state_url)
+            migrate_results(self._rows_url)
+
+    async def fill(self, app: App, count: int) -> int:
+        """Fill to ``count`` runs, or as many as fit; return how many there are."""
+        if not self.exists:
+            self._marks.write_text("\n".join(await samples(app)))
+        history = History(self._state_url, self._rows_url, self._marks.read_text().split())
+        started, before = time.perf_counter(), history.count
+        history.fill(count)
+        text = f"{time.perf_counter() - started:.1f} s"
+        line(f"filled from {before:,} to {history.count:,} runs", text)
+        return history.count
 
 
-async def compare(folder: Path, state_url: str, options: Any) -> None:
-    rows_url = f"sqlite:///{folder / 'rows.db'}"
-    async with opened(folder, state_url) as app:
-        marks = folder / SAMPLES
-        if not marks.exists():
-            marks.write_text("\n".join(await samples(app)))
-        url = state_url or f"sqlite:///{folder / 'state.db'}"
-        history = History(url, rows_url, marks.read_text().split())
-        figures: dict[int, dict[str, list[float]]] = {}
-        for count in (SHORT, options.runs):
-            started = time.perf_counter()
-            history.fill(count)
-            line(f"filled to {history.count:,} runs", f"{time.perf_counter() - started:.1f} s")
-            operations = Operations(app, history.count)
-            figures[history.count] = await measure(operations, options.times)
-        show(figures)
-        works = operations.all()
-        for name in slower(figures):
+@contextlib.asynccontextmanager
+async def filled(store: Store, count: int) -> AsyncIterator[Operations]:
+    """The operations on a store, which is filled to ``count`` runs first."""
+    with tempfile.TemporaryDirectory() as templates:
+        new = None if store.exists else make_templates(Path(templates))
+        async with open_app(store.folder, new, state_url=store.url) as app:
+            operations = Operations(app, await store.fill(app, count))
+            await operations.prepare()
+            yield operations
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of each call of an operation."""
+
+    cpu: list[float]
+    elapsed: list[float]
+
+
+async def measure(stores: Sequence[Operations], times: int, database: Database) -> list[Figures]:
+    """Call the operations of all stores in turn; return the times for each store."""
+    works = [store.all() for store in stores]
+    found: list[dict[str, Times]] = [{name: Times([], []) for name in works[0]} for _ in works]
+    for number in range(times + 3):
+        for name in works[0]:
+            for work, figures in zip(works, found, strict=True):
+                cpu, started = database.cpu_ms(), time.perf_counter()
+                await work[name]()
+                elapsed = (time.perf_counter() - started) * 1000
+                if number >= 3:  # the first ones compile statements
+                    figures[name].cpu.append(database.cpu_ms() - cpu)
+                    figures[name].elapsed.append(elapsed)
+    return list(found)
+
+
+async def compare(folder: Path, database: Database, options: Any) -> None:
+    async with (
+        filled(Store(folder / "short", database), SHORT) as short,
+        filled(Store(folder / "long", database), options.runs) as long,
+    ):
+        before, after = await measure((short, long), options.times, database)
+        show(before, after, long.count)
+        works = long.all()
+        for name in slower(before, after):
             if name not in ("start of an attempt", "end of a run"):
                 await explain(name, works[name])
 
 
-def slower(figures: dict[int, dict[str, list[float]]]) -> list[str]:
-    """The operations that became slower, by more than noise."""
-    short, long = figures[min(figures)], figures[max(figures)]
-    medians = {
-        name: (statistics.median(short[name]), statistics.median(long[name])) for name in short
-    }
-    return [
-        name
-        for name, (before, after) in medians.items()
-        if after > before * SLOWER and after > before + LONGER_MS
-    ]
-
-
-def show(figures: dict[int, dict[str, list[float]]]) -> None:
-    marked = slower(figures)
-    short, long = figures[min(figures)], figures[max(figures)]
+def slower(short: Figures, long: Figures) -> list[str]:
+    """The operations that need more CPU time with the long history, by more than noise."""
+    found = []
     for name in short:
-        texts = [
-            f"{count:>9,}: p50 {statistics.median(times[name]):7.2f}  "
-            f"p99 {percentile(times[name], 0.99):7.2f} ms"
-            for count, times in sorted(figures.items())
-        ]
-        values = {f"long_{key}": value for key, value in spread_values(long[name]).items()}
-        text = "   ".join(texts) + ("   slower" if name in marked else "")
-        line(name, text, short_p50_ms=statistics.median(short[name]), **values)
-    text = f"{len(marked)} of {len(short)} with {max(figures):,} runs"
+        before, after = statistics.median(short[name].cpu), statistics.median(long[name].cpu)
+        if after > before * SLOWER and after > before + LONGER_MS:
+            found.append(name)
+    return found
+
+
+def show(short: Figures, long: Figures, count: int) -> None:
+    """Print a line of each operation with the CPU time and the elapsed time of both histories."""
+    marked = slower(short, long)
+    for name in short:
+        parts, values = [], {}
+        for label, runs, times in (("short", SHORT, short[name]), ("long", count, long[name])):
+            cpu = statistics.median(times.cpu)
+            values |= {f"{label}_cpu_ms": cpu}
+            values |= {f"{label}_{k}": v for k, v in spread_values(times.elapsed).items()}
+            elapsed = statistics.median(times.elapsed), percentile(times.elapsed, 0.99)
+            parts.append(
+                f"{runs:>9,}: CPU {cpu:7.2f}  p50 {elapsed[0]:7.2f}  p99 {elapsed[1]:7.2f} ms"
+            )
+        line(name, "   ".join(parts) + ("   slower" if name in marked else ""), **values)
+    text = f"{len(marked)} of {len(short)} with {count:,} runs"
     line("operations that became slower", text, slower_count=len(marked))
 
 
@@ -470,13 +592,10 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = options.folder
         if folder is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "store"
-        url = ""
-        if options.database == "postgresql":
-            server = stack.enter_context(running_postgres(fsync=False))
-            url = server.new_database()
-            migrate(url)
-        asyncio.run(compare(folder, url, options))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder.chmod(0o711)  # for the user of the server
+        used = stack.enter_context(database(options.database, folder))
+        asyncio.run(compare(folder, used, options))
     return 0
 
 

@@ -120,11 +120,15 @@ async def walk_all(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first_step", [2, run_lists.FIRST_STEP])
+@pytest.mark.parametrize(
+    ("first_step", "narrow"),
+    [(2, -1), (2, 30), (run_lists.FIRST_STEP, run_lists.NARROW)],
+)
 async def test_a_walk_finds_all_matching_runs(
-    state: State, monkeypatch: pytest.MonkeyPatch, first_step: int
+    state: State, monkeypatch: pytest.MonkeyPatch, first_step: int, narrow: int
 ) -> None:
     monkeypatch.setattr(run_lists, "FIRST_STEP", first_step)
+    monkeypatch.setattr(run_lists, "NARROW", narrow)
     owner, workers, runs = await fill(state)
     dice = random.Random(7)
     answered = 0
@@ -163,6 +167,8 @@ async def test_a_page_of_frequent_matches_scans_only_as_far_as_it_reaches(
         RunSearch(outcomes=(Outcome.TIMEOUT, Outcome.EXIT_CODE)),
         RunSearch(outcomes=(Outcome.SIGNAL,), created_until=records.START + 20),
         RunSearch(origins=(Origin.WEB, Origin.TEST)),
+        RunSearch(version="1.0.1"),
+        RunSearch(version="2.0.0"),
         RunSearch(states=(RunState.FAILED,), worker_id="none", version="1.0.0"),
     ],
 )
@@ -177,6 +183,46 @@ async def test_a_filter_that_matches_little_scans_no_other_runs(
     assert page.stopped is None
     assert page.cursors == newest_first(run for run in runs if matches(run, search))
     assert not any("OFFSET" in statement for statement, _ in statements)
+
+
+ALL = {"states": tuple(RunState), "origins": tuple(Origin)}  # match every run
+NARROW_SEARCHES: dict[str, dict[str, Any]] = {
+    "run_id": {"run_id": "a part of an id"},
+    "task_id": {"task_id": "task-a"},
+    "version": {"version": "1.0.1"},
+    "worker_id": {"worker_id": "a worker"},
+    "states": {"states": (RunState.FAILED, RunState.READY)},
+    "origins": {"origins": (Origin.WEB, Origin.TEST)},
+    "reasons": {"reasons": (ReasonCode.TIMEOUT, ReasonCode.SIGNAL)},
+    "outcomes": {"outcomes": (Outcome.TIMEOUT, Outcome.EXIT_CODE)},
+    "worker_id and states": {"worker_id": "a worker", "states": (RunState.FAILED,)},
+    "error": {"error": "keyerror"},
+}
+
+
+@pytest.mark.parametrize("narrow", NARROW_SEARCHES)
+async def test_a_narrow_filter_with_others_is_searched_to_the_end(
+    state: State, monkeypatch: pytest.MonkeyPatch, narrow: str
+) -> None:
+    owner, workers, runs = await fill(state)
+    values = dict(NARROW_SEARCHES[narrow])
+    if "worker_id" in values:
+        values["worker_id"] = workers[1]
+    if "run_id" in values:
+        values["run_id"] = runs[0].id[:25]
+    alone = RunSearch(**values)
+    search = RunSearch(**(ALL | values))
+    count = sum(bool(run.err_msg) if search.error else matches(run, alone) for run in runs)
+    monkeypatch.setattr(run_lists, "FIRST_STEP", 1)
+    for limit, scan_limit in (("SCAN_LIMIT", 2), ("ERROR_SCAN_LIMIT", 2)):
+        monkeypatch.setattr(run_lists, limit, scan_limit)
+    monkeypatch.setattr(run_lists, "NARROW", count - 1)
+    page = await state.read(lambda tx: tx.run_lists.walk(owner, search, None, limit=500))
+    assert page.stopped is not None
+    monkeypatch.setattr(run_lists, "NARROW", count)
+    page = await state.read(lambda tx: tx.run_lists.walk(owner, search, None, limit=500))
+    assert page.stopped is None
+    assert page.cursors == newest_first(run for run in runs if matches(run, search)) != []
 
 
 async def test_a_reason_with_other_filters_scans_only_runs_with_this_reason(
@@ -288,6 +334,7 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
         "ix_runs_with_reason": RunSearch(reasons=(ReasonCode.TIMEOUT,), version="1.0.0"),
         "ix_runs_not_succeeded": RunSearch(outcomes=(Outcome.TIMEOUT,), worker_id=workers[0]),
         "ix_runs_account_id_origin_created_at_id": RunSearch(origins=(Origin.WEB,)),
+        "ix_runs_account_id_version_created_at_id": RunSearch(version="1.0.0"),
     }
     place = ListCursor(records.START + 20, "01")
     with state.storage.engine.connect() as connection:

@@ -13,6 +13,8 @@ from fyke.model.run import SUCCESS, Attempt, End, Outcome, Run, RunFilter, RunSt
 from fyke.model.runner import AttemptUsage, Renewal, RunnerInfo
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.check import check
+from fyke.storage.sql.state.runs import store
+from fyke.storage.sql.state.runs.lists import NARROW
 from fyke.storage.sql.state.storage import open_storage
 from support import records
 from support.leases import WIDE, leased, seeded
@@ -66,7 +68,10 @@ async def make_list(state: State) -> tuple[str, str, list[Run]]:
         runs = []
         for n in range(10):
             worker_id = second.id if n % 3 == 0 else first
-            changes: dict[str, Any] = {"state": states[n % 4], "created_at": 100 + n}
+            state = states[n % 4]
+            changes: dict[str, Any] = {"state": state, "created_at": 100 + n}
+            if state.terminal:
+                changes["finished_at"] = 200 - n  # not in the order of the list
             runs.append(records.seed_run(tx, owner, worker_id, **changes))
         stranger, other = records.seed(tx)
         records.seed_run(tx, stranger, other)
@@ -96,10 +101,37 @@ async def test_pages_are_filtered_counted_and_newest_first(state: State) -> None
     )
     assert await page(RunFilter(states=ends), 1, 2) == (4, [runs[6], runs[3]])
     assert await page(RunFilter(worker_id=second), 1, 2) == (4, [runs[6], runs[3]])
-    assert await page(RunFilter(ends, second)) == (2, [runs[6], runs[3]])
     assert await page(RunFilter(worker_id="none")) == (0, [])
     assert await page(RunFilter(created_from=103, created_until=106)) == (3, runs[5:2:-1])
     assert await page(RunFilter(ends, None, 103, 107)) == (2, [runs[6], runs[3]])
+
+
+@pytest.mark.parametrize("narrow", [0, NARROW])
+async def test_pages_of_a_worker_and_states(
+    state: State, monkeypatch: pytest.MonkeyPatch, narrow: int
+) -> None:
+    """The same with a few matches, which are sorted, and with many."""
+    monkeypatch.setattr(store, "NARROW", narrow)
+    owner, second, runs = await make_list(state)
+
+    async def page(filter: RunFilter, offset: int = 0, limit: int = 20) -> tuple[int, list[Run]]:
+        result: tuple[int, list[Run]] = await state.read(
+            lambda tx: tx.runs.page(owner, filter, offset=offset, limit=limit)
+        )
+        return result
+
+    ends = (RunState.SUCCEEDED, RunState.FAILED)
+    assert await page(RunFilter(ends, second)) == (2, [runs[6], runs[3]])
+    assert await page(RunFilter(ends, second), 1, 1) == (2, [runs[3]])
+    assert await page(RunFilter(ends, second), 2) == (2, [])
+    assert await page(RunFilter((*ends, RunState.READY), second)) == (
+        3,
+        [runs[6], runs[3], runs[0]],
+    )
+    assert await page(RunFilter((RunState.READY,), second)) == (1, [runs[0]])
+    assert await page(RunFilter((RunState.ABORTED,), second)) == (0, [])
+    assert await page(RunFilter(ends, second, 104)) == (1, [runs[6]])
+    assert await page(RunFilter(ends, second, 0, 106)) == (1, [runs[3]])
 
 
 async def test_the_newest_run_is_that_of_the_account_and_of_its_worker(state: State) -> None:

@@ -293,7 +293,7 @@ async def _inline(storage: SqlStorage, results: SqlResults) -> InlineStores | No
 @asynccontextmanager
 async def open_app(
     folder: Path,
-    templates: Path,
+    templates: Path | None,
     *,
     prices: Prices | None = None,
     max_subtasks: int = 1000,
@@ -303,12 +303,15 @@ async def open_app(
     git: Git | None = None,
     parsers: ParserPool | None = None,
 ) -> AsyncIterator[App]:
-    """``state_url``: a migrated database, instead of a new one in ``folder``. ``review``: versions
-    of accounts other than the operator's wait for review. ``parsers``: threads by default.
+    """``templates``: the databases to copy, or None to open the store of an earlier call again,
+    with the keys in ``folder``. ``state_url``: a migrated database, instead of a new one in
+    ``folder``. ``review``: versions of accounts other than the operator's wait for review.
+    ``parsers``: threads by default.
     """
     parsers = parsers or ThreadPool()
-    for name in ("state.db", "rows.db"):
-        shutil.copy(templates / name, folder / name)
+    if templates is not None:
+        for name in ("state.db", "rows.db", KEYS):
+            shutil.copy(templates / name, folder / name)
     signals = DatagramSignals(folder / "signals")
     rules = Rules(
         prices=prices or Prices(Decimal(0), Decimal(0), Decimal(0), False),
@@ -322,10 +325,12 @@ async def open_app(
     notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]), context=tls_context())
     with sqlite_stores(folder, signals.notify) as (state, results):
         storage = state
-        keys = json.loads((templates / KEYS).read_text())
+        keys = json.loads((folder / KEYS).read_text())
         if state_url:
             storage = open_storage(state_url, durable=False, notify=signals.notify, hiding=HIDING)
-            keys = await _first_accounts(Accounts(storage, clock))
+            if templates is not None:
+                keys = await _first_accounts(Accounts(storage, clock))
+                (folder / KEYS).write_text(json.dumps(keys))
         workers = Workers(storage, blobs, parsers, clock, review=review)
         runs = Runs(storage, results, workers, signals, rules, CallbackRules(AddressRules(())))
         services = Services(

@@ -88,6 +88,14 @@ class PostgresServer:
                     raise RuntimeError(f"the standby has not replayed {written} after 60 s")
                 time.sleep(0.01)
 
+    def processes(self) -> list[int]:
+        """The ids of the server's processes."""
+        if self._process is None:
+            return []
+        command = ["pgrep", "-P", str(self._process.pid)]
+        ids = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+        return [self._process.pid, *map(int, ids.split())]
+
     def stop(self) -> None:
         """End the server as a crash would; committed data is there after the next start."""
         if self._process is not None:

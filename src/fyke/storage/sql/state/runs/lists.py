@@ -1,20 +1,24 @@
 """Lists of an account's runs, with any combination of filters.
 
 A query costs the same with a million past runs as with a thousand. The filters determine the
-index. A filter only by states, reasons, outcomes of runs that did not succeed, origins, worker or
-task has an index in list order, of which one page is read. All other combinations scan one index
-that covers all filter columns, so that a run that does not match costs a fraction of a microsecond:
-that of one reason or outcome if the search names one, else that of all runs. A search in error
-messages reads the runs with an error. Both scan in steps until a page is full, stop at a limit and
-return the last scanned run. A search for a worker and states that no run has, by the counters,
-scans nothing.
+index. A filter only by states, reasons, outcomes of runs that did not succeed, origins, worker,
+task or version has an index in list order, of which one page is read. All other combinations scan
+one index that covers all filter columns, so that a run that does not match costs a fraction of a
+microsecond: that of one reason or outcome if the search names one, else that of all runs. A search
+in error messages reads the runs with an error. Both scan in steps until a page is full, stop at a
+limit and return the last scanned run. A search for a worker and states that no run has, by the
+counters, scans nothing.
+
+When the first step does not fill the page, and one of the filters alone is *narrow* (at most
+``NARROW`` runs match it, counted in its index), these runs are read instead, and the search is
+complete.
 
 The statements are text, because on SQLite they name the index.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -32,6 +36,7 @@ SCAN_LIMIT = 100_000  # runs, in an index
 FIRST_STEP = 1_000
 ID_CHARS = 26
 ERROR_SCAN_LIMIT = 10_000  # runs whose message is read
+NARROW = 1_000  # runs that are read without a scan
 
 _NEWEST = "ix_runs_account_id_created_at_id_and_facts"
 _BY_STATE = "ix_runs_account_id_state_created_at_id"
@@ -41,7 +46,10 @@ _BY_ERROR = "ix_runs_with_error"
 _BY_REASON = "ix_runs_with_reason"
 _BY_OUTCOME = "ix_runs_not_succeeded"
 _BY_ORIGIN = "ix_runs_account_id_origin_created_at_id"
-_BY_ID = ""  # the primary key
+_BY_VERSION = "ix_runs_account_id_version_created_at_id"
+_ENDED_BY_WORKER = "ix_runs_ended_of_worker"
+_BY_ID = "sqlite_autoindex_runs_1"  # the primary key
+_ID_RANGE = "id >= :run_id AND id < :run_id_end"
 _TIMES = frozenset({"created_from", "created_until"})
 _COUNTED = frozenset({"states", "worker_id"})
 _INPUT = case(
@@ -52,6 +60,9 @@ _INPUT = case(
     else_=literal_column("''"),
 ).label("input_json")
 _COMPUTED = ("input_json", "reason")
+_FILTERED = (
+    "account_id, created_at, id, worker_id, state, outcome, reason_code, origin, version, task_id"
+)
 _LINE = [
     _INPUT,
     runs.c.reason_code,
@@ -98,7 +109,12 @@ class SqlRunLists(SqlStore):
         most = ERROR_SCAN_LIMIT if scans[0].index == _BY_ERROR else SCAN_LIMIT
         found: list[ListCursor] = []
         stopped = start
-        for step in _steps(most):
+        for number, step in enumerate(_steps(most)):
+            # a part of an id is usually narrow, other filters are usually found in the first step
+            if number == (0 if search.run_id else 1):
+                query = _Query(self._db, account_id, search, start, newer=newer)
+                if narrow := self._narrow(query):
+                    return ListWalk(self._run(query.of_narrow(narrow), query, limit))
             query = _Query(self._db, account_id, search, stopped, newer=newer)
             [scan] = query.scans()
             stopped = self._scan_end(query, scan, step)
@@ -111,15 +127,29 @@ class SqlRunLists(SqlStore):
     def _page(
         self, query: _Query, scans: list[_IndexScan], stop: ListCursor | None, limit: int
     ) -> list[ListCursor]:
-        rows = self._db.execute(text(query.page(scans, stop)), query.values | {"limit": limit})
-        return [ListCursor(int(at), run_id) for at, run_id in rows]
+        return self._run(query.page(scans, stop), query, limit)
+
+    def _run(self, statement: str, query: _Query, limit: int) -> list[ListCursor]:
+        rows = self._rows(statement, query.values | {"limit": limit})
+        return [ListCursor(at, run_id) for at, run_id in rows]
 
     def _scan_end(self, query: _Query, scan: _IndexScan, count: int) -> ListCursor | None:
         """The last of the next ``count`` runs of a scan; None when there are fewer."""
-        row = self._db.execute(
-            text(query.scan_end(scan)), query.values | {"skip": count - 1}
-        ).first()
-        return None if row is None else ListCursor(int(row[0]), row[1])
+        rows = self._rows(query.scan_end(scan), query.values | {"skip": count - 1})
+        return ListCursor(*rows[0]) if rows else None
+
+    def _narrow(self, query: _Query) -> _IndexScan | None:
+        """The first filter that at most ``NARROW`` runs match."""
+        for scan in query.single_filters():
+            [(found,)] = self._rows(query.count(scan), query.values | {"limit": NARROW + 1})
+            if found <= NARROW:
+                return scan
+        return None
+
+    def _rows(self, statement: str, values: dict[str, Any]) -> Sequence[Any]:
+        if is_sqlite(self._db):
+            return self._db.exec_driver_sql(statement, values).all()
+        return self._db.execute(text(statement), values).all()
 
     def total(self, account_id: str, search: RunSearch) -> int | None:
         return None if search.filters - _COUNTED else self._counted(account_id, search)
@@ -189,7 +219,7 @@ def _steps(most: int) -> Iterator[int]:
     while most > 0:
         yield min(step, most)
         most -= step
-        step *= 10
+        step *= 4
 
 
 class _Query:
@@ -237,7 +267,41 @@ class _Query:
             return [_IndexScan(_BY_WORKER, self._equals("worker_id"), [])]
         if filters == {"task_id"}:
             return [_IndexScan(_BY_TASK, ["task_id <> ''", *self._equals("task_id")], [])]
+        if filters == {"version"}:
+            return [_IndexScan(_BY_VERSION, self._equals("version"), [])]
         return [_IndexScan(_NEWEST, [], self._checked())]
+
+    def single_filters(self) -> Iterator[_IndexScan]:
+        """The runs that match one of the filters, in any order, from an index for it."""
+        search = self._search
+        checked = self._checked()
+        of_account = "account_id = :account"
+        if search.run_id:
+            yield _IndexScan(_BY_ID, [_ID_RANGE], checked)
+        state = self._one_of("state", search.states, "state")
+        by_value = (
+            (_BY_TASK, "task_id <> ''", self._equals("task_id")),
+            (_BY_VERSION, "", self._equals("version")),
+            (_BY_WORKER, "", self._equals("worker_id")),
+            (_BY_STATE, "", state),
+            (_BY_ORIGIN, "", self._one_of("origin", search.origins, "origin")),
+            (
+                _BY_REASON,
+                "reason_code <> ''",
+                self._one_of("reason_code", search.reasons, "reason"),
+            ),
+        )
+        for index, condition, values in by_value:
+            if values:
+                yield _IndexScan(index, [of_account, *filter(None, [condition]), *values], checked)
+        if search.outcomes and Outcome.SUCCEEDED not in search.outcomes:
+            outcome = self._one_of("outcome", search.outcomes, "outcome")
+            yield _IndexScan(_BY_OUTCOME, [of_account, "outcome <> 'succeeded'", *outcome], checked)
+        if search.worker_id and search.states and all(state.terminal for state in search.states):
+            ended = [of_account, *self._equals("worker_id"), *state, "finished_at > 0"]
+            yield _IndexScan(_ENDED_BY_WORKER, ended, checked)
+        if search.error:
+            yield _IndexScan(_BY_ERROR, [of_account, "err_msg <> ''"], checked)
 
     def _by_value(self, filters: frozenset[str]) -> list[_IndexScan]:
         """Scans of the index of one column, the first that has one for the search; no index has
@@ -277,7 +341,7 @@ class _Query:
             *self._equals("version"),
         ]
         if 0 < len(search.run_id) < ID_CHARS:
-            conditions.append("id >= :run_id AND id < :run_id_end")
+            conditions.append(_ID_RANGE)
             self.values |= {"run_id": search.run_id, "run_id_end": search.run_id + "~"}
         if search.error:
             position = "instr" if self._sqlite else "strpos"
@@ -304,6 +368,24 @@ class _Query:
     def scan_end(self, scan: _IndexScan) -> str:
         return f"{self._select(scan.index, scan.indexed)} LIMIT 1 OFFSET :skip"
 
+    def count(self, scan: _IndexScan) -> str:
+        """The number of the runs of ``single_filters``, counted up to a limit."""
+        found = f"SELECT 1 FROM runs{self._by(scan.index)} WHERE {' AND '.join(scan.indexed)}"  # noqa: S608 - only our own names
+        return f"SELECT count(*) FROM ({found} LIMIT :limit) AS near"  # noqa: S608 - only our own names
+
+    def of_narrow(self, scan: _IndexScan) -> str:
+        """A page of the runs of ``single_filters``. ``MATERIALIZED``, because PostgreSQL might scan
+        all runs in list order for the first that match.
+        """
+        names = _FILTERED + (", err_msg" if self._search.error else "")
+        found = f"SELECT {names} FROM runs{self._by(scan.index)} WHERE {' AND '.join(scan.indexed)}"  # noqa: S608 - only our own names
+        once = "" if self._sqlite else "MATERIALIZED "
+        return (
+            f"WITH near AS {once}({found})"  # noqa: S608 - only our own names
+            f" SELECT created_at, id FROM near WHERE {' AND '.join(self._range + scan.checked)}"
+            f" ORDER BY created_at {self._order}, id {self._order} LIMIT :limit"
+        )
+
     def page(self, scans: list[_IndexScan], stopped: ListCursor | None) -> str:
         bounds = []
         if stopped is not None:
@@ -319,8 +401,11 @@ class _Query:
         return f"{merged} ORDER BY created_at {self._order}, id {self._order} LIMIT :limit"
 
     def _select(self, index: str, conditions: list[str]) -> str:
-        by = f" INDEXED BY {index}" if self._sqlite and index else ""
         return (
-            f"SELECT created_at, id FROM runs{by} WHERE {' AND '.join(self._range + conditions)}"  # noqa: S608 - only our own names
+            f"SELECT created_at, id FROM runs{self._by(index)}"  # noqa: S608 - only our own names
+            f" WHERE {' AND '.join(self._range + conditions)}"
             f" ORDER BY created_at {self._order}, id {self._order}"
         )
+
+    def _by(self, index: str) -> str:
+        return f" INDEXED BY {index}" if self._sqlite else ""

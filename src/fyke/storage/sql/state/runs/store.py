@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    FromClause,
     Select,
     bindparam,
     delete,
@@ -34,13 +33,21 @@ from fyke.model.run import (
     Subtask,
     SubtaskState,
 )
-from fyke.storage.sql.dialects import driver_sql, fetch_one, locking, run_sql, to_storable_text
+from fyke.storage.sql.dialects import (
+    driver_sql,
+    fetch_one,
+    is_sqlite,
+    locking,
+    run_sql,
+    to_storable_text,
+)
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.installation import RunnerTable
 from fyke.storage.sql.state.records import SqlStore, columns, many, reason_values, record
 from fyke.storage.sql.state.runs.attempts import AttemptTable
 from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.leases import LeaseTable
+from fyke.storage.sql.state.runs.lists import NARROW
 from fyke.storage.sql.state.runs.tables import (
     attempts,
     run_columns,
@@ -150,6 +157,9 @@ _ADD_EVENT = Prepared(
 )
 _USED_FOR_ESTIMATES = (str(Outcome.SUCCEEDED), str(Outcome.TIMEOUT))
 _FINISHED = runs.c.finished_at > literal_column("0")
+# of an alias, which SQLAlchemy would write after INDEXED BY
+_COLUMNS = {column.name: literal_column(f"newest.{column.name}", column.type) for column in runs.c}
+_ALL_FACTS = "ix_runs_account_id_created_at_id_and_facts"
 
 
 class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
@@ -204,17 +214,19 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
     def page(
         self, account_id: str, filter: RunFilter, *, offset: int, limit: int
     ) -> tuple[int, list[Run]]:
-        if filter.created_from or filter.created_until:
-            conditions = _conditions(runs, account_id, filter)
-            count = select(func.count()).select_from(runs).where(*conditions)
+        total = self._counts.total(account_id, filter)
+        few = total <= NARROW
+        if total and (filter.created_from or filter.created_until):
+            matching = _ids(self._db, account_id, filter, few=few)
+            count = select(func.count()).select_from(matching.subquery())
             total = self._db.execute(count).scalar_one()
-        else:
-            total = self._counts.total(account_id, filter)
-        rows = self._db.execute(page_query(account_id, filter, offset=offset, limit=limit))
-        return total, [run_of(row) for row in rows.mappings()]
+        if offset >= total:
+            return total, []
+        query = page_query(self._db, account_id, filter, offset=offset, limit=limit, few=few)
+        return total, [run_of(row) for row in self._db.execute(query).mappings()]
 
     def newest(self, account_id: str, worker_id: str | None) -> str | None:
-        return self._db.execute(newest_query(account_id, worker_id)).scalar()
+        return self._db.execute(newest_query(self._db, account_id, worker_id)).scalar()
 
     def move(self, run: Run, expected: RunState) -> bool:
         values = run_columns(run)
@@ -266,33 +278,43 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         return list(self._db.execute(query.order_by(runs.c.id).limit(limit)).scalars())
 
 
-def _conditions(table: FromClause, account_id: str, filter: RunFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [table.c.account_id == account_id]
+def _conditions(account_id: str, filter: RunFilter) -> list[ColumnElement[bool]]:
+    conditions = [_COLUMNS["account_id"] == account_id]
     if filter.states:
-        conditions.append(table.c.state.in_([str(state) for state in filter.states]))
+        conditions.append(_COLUMNS["state"].in_([str(state) for state in filter.states]))
     if filter.worker_id is not None:
-        conditions.append(table.c.worker_id == filter.worker_id)
+        conditions.append(_COLUMNS["worker_id"] == filter.worker_id)
     if filter.created_from:
-        conditions.append(table.c.created_at >= filter.created_from)
+        conditions.append(_COLUMNS["created_at"] >= filter.created_from)
     if filter.created_until:
-        conditions.append(table.c.created_at < filter.created_until)
+        conditions.append(_COLUMNS["created_at"] < filter.created_until)
     return conditions
 
 
-def page_query(account_id: str, filter: RunFilter, *, offset: int, limit: int) -> Select[Any]:
-    """Return the query of one page. The ids come from an index alone.
+def page_query(
+    connection: Connection,
+    account_id: str,
+    filter: RunFilter,
+    *,
+    offset: int,
+    limit: int,
+    few: bool = False,
+) -> Select[Any]:
+    """Return the query of one page. The ids come from an index alone. ``few``: only a few runs
+    match.
 
     No index has the order over several states, so the newest of each state are merged.
     """
-    if len(filter.states) > 1:
+    if len(filter.states) > 1 and filter.worker_id is None:
         parts = []
         for state in dict.fromkeys(filter.states):
             of_state = replace(filter, states=(state,))
-            parts.append(_newest_ids(account_id, of_state).limit(offset + limit).subquery())
-        merged = union_all(*(select(part.c.id, part.c.created_at) for part in parts)).subquery()
-        newest = select(merged).order_by(merged.c.created_at.desc(), merged.c.id.desc())
+            newest = _newest_first(_ids(connection, account_id, of_state, few=few))
+            parts.append(newest.limit(offset + limit).subquery())
+        ids = union_all(*(select(part.c.id, part.c.created_at) for part in parts)).subquery()
+        newest = _newest_first(select(ids.c.id, ids.c.created_at))
     else:
-        newest = _newest_ids(account_id, filter)
+        newest = _newest_first(_ids(connection, account_id, filter, few=few))
     ids = newest.limit(limit).offset(offset).subquery()
     page = select(runs).where(runs.c.id.in_(select(ids.c.id)))
     return page.order_by(runs.c.created_at.desc(), runs.c.id.desc())
@@ -321,14 +343,36 @@ def past_query(account_id: str, worker_id: str, within: int) -> Select[Any]:
     return query.order_by(last.c.created_at.desc(), last.c.id.desc())
 
 
-def newest_query(account_id: str, worker_id: str | None) -> Select[Any]:
+def newest_query(connection: Connection, account_id: str, worker_id: str | None) -> Select[Any]:
     """Return the query of ``newest``, which reads one index entry."""
-    return _newest_ids(account_id, RunFilter(worker_id=worker_id)).limit(1)
+    of_worker = RunFilter(worker_id=worker_id)
+    return _newest_first(_ids(connection, account_id, of_worker, few=False)).limit(1)
 
 
-def _newest_ids(account_id: str, filter: RunFilter) -> Select[Any]:
-    """An alias, so that the subquery is not correlated with the table of the page."""
-    newest = runs.alias("newest")
-    conditions = _conditions(newest, account_id, filter)
-    query = select(newest.c.id, newest.c.created_at).where(*conditions)
-    return query.order_by(newest.c.created_at.desc(), newest.c.id.desc())
+def _newest_first(ids: Select[Any]) -> Select[Any]:
+    names = ids.selected_columns
+    return ids.order_by(names.created_at.desc(), names.id.desc())
+
+
+def _ids(connection: Connection, account_id: str, filter: RunFilter, *, few: bool) -> Select[Any]:
+    """The ids and times of the runs that match.
+
+    The index of ended runs of a Worker is not in the order of the list. If few runs match, it finds
+    them, and they are sorted; else the index with all columns of filters is scanned. Without
+    statistics SQLite would choose the index of the Worker, and read the rows of its other runs.
+    """
+    by_end, by = False, ""
+    conditions = _conditions(account_id, filter)
+    if filter.states and filter.worker_id is not None:
+        by_end = few and all(state.terminal for state in filter.states)
+        index = "ix_runs_ended_of_worker" if by_end else _ALL_FACTS
+        by = f" INDEXED BY {index}" if is_sqlite(connection) else ""
+    if by_end:
+        conditions.append(_COLUMNS["finished_at"] > literal_column("0"))
+    names = (_COLUMNS[name].label(name) for name in ("id", "created_at"))
+    query = select(*names).select_from(text(f"runs AS newest{by}")).where(*conditions)
+    if not by_end or by:
+        return query
+    # without OFFSET, PostgreSQL might scan all runs in list order for the first that match
+    found = query.offset(0).subquery()
+    return select(found.c.id, found.c.created_at)

@@ -78,6 +78,7 @@ runs = Table(
     Index(None, "account_id", "state", "created_at", "id"),
     Index(None, "account_id", "worker_id", "created_at", "id"),
     Index(None, "account_id", "origin", "created_at", "id"),
+    Index(None, "account_id", "version", "created_at", "id"),
 )
 partial_index(
     "ix_runs_finished",
