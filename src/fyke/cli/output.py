@@ -78,15 +78,21 @@ class Output:
         else:
             self.raw(text)
 
-    def table(self, titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows under titles, or a message when there are none."""
+    def table(
+        self, titles: Sequence[str], rows: Iterable[Sequence[object]], *, keys: bool = False
+    ) -> None:
+        """Rows under titles, or a message when there are none. ``keys``: the titles are keys of
+        rows, whose case matters.
+        """
+        titles = [printable(title) for title in titles]
         cells = [[printable(str(cell)) for cell in row] for row in rows]
         if not cells:
             self.say("Nothing found.")
         elif self.on_terminal:
             self._styled_table(titles, cells)
         else:
-            for text in plain_table(titles, cells):
+            heading = titles if keys else [title.upper() for title in titles]
+            for text in plain_table([heading, *cells]):
                 self.raw(text)
 
     def fields(self, pairs: Iterable[tuple[str, object]]) -> None:
@@ -105,10 +111,11 @@ class Output:
 
     def stream(self, titles: Sequence[str], pages: Iterable[list[list[str]]]) -> None:
         """A table of any length; the first page determines the widths of columns."""
+        titles = [printable(title) for title in titles]
         widths: list[int] = []
         for page in pages:
             if not widths:
-                widths = column_widths([list(titles), *page])
+                widths = column_widths([titles, *page])
                 self.raw(plain_row(titles, widths))
             for row in page:
                 self.raw(plain_row(row, widths))
@@ -184,10 +191,9 @@ def printable(text: str, *, keep_lines: bool = False) -> str:
     return text if keep_lines else text.replace("\n", " ").replace("\t", " ")
 
 
-def plain_table(titles: Sequence[str], rows: list[list[str]]) -> Iterator[str]:
+def plain_table(lines: list[list[str]]) -> Iterator[str]:
     """Aligned lines, not shortened."""
-    lines = [[title.upper() for title in titles], *rows]
-    widths = [max(len(row[index]) for row in lines) for index in range(len(titles))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for row in lines:
         yield plain_row(row, widths)
 

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
@@ -15,6 +15,7 @@ from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of, printable, to_json
+from fyke.cli.output_file import check_output, output_file
 from fyke.cli.run import RunArgument, runs
 from fyke.cli.run_options import FailedRowsOption
 from fyke.model.formats import FormatName
@@ -58,7 +59,7 @@ def results(
         server.out.json(data_of(result))
     else:
         keys = _keys(result.headers, result.rows)
-        server.out.table(keys, [_cells(row, keys) for row in result.rows])
+        server.out.table(keys, [_cells(row, keys) for row in result.rows], keys=True)
         server.out.say(f"{formatting.count(result.count, 'row')} in total.")
 
 
@@ -146,24 +147,27 @@ def export(
       fyke run export 01JG... --format jsonl -o - | jq .title
     """
     format_name = _format(format, output)
+    name = "-" if output == "/dev/stdout" else output or f"{run}.{format_name}"
+    if name != "-":
+        check_output(name)
     columns = [key.strip() for key in keys.split(",") if key.strip()]
     link = server.client.export(
         run, format_name, columns, safe=safe, bom=bom, failed_rows=failed_rows
     )
-    if output == "-":
+    if name == "-":
         _to_stdout(server, link)
         return
-    path = Path(output or f"{run}.{format_name}")
-    size = server.client.download(link, path)
+    with output_file(name) as file:
+        size = server.client.download(link, file)
     if server.out.as_json:
-        server.out.json({"file": str(path), "format": format_name, "bytes": size})
+        server.out.json({"file": name, "format": format_name, "bytes": size})
     else:
-        server.out.raw(str(path))
+        server.out.raw(name)
         server.out.say(f"{formatting.size(size)} of {format_name}.")
 
 
 def _format(format: str, output: str) -> str:
-    name = format.strip().lower() or Path(output).suffix.lstrip(".").lower() or "csv"
+    name = format.strip().lower() or PurePath(output).suffix.lstrip(".").lower() or "csv"
     if name not in FORMATS:
         option = f"--format {format}" if format else f"--output {output}"
         raise CommandFailed(f"{option}: must be one of {', '.join(FORMATS)}", Exit.USAGE)
@@ -172,9 +176,8 @@ def _format(format: str, output: str) -> str:
 
 def _to_stdout(server: ServerContext, link: str) -> None:
     """Download to a file first, so that a broken connection does not look like a short export."""
-    with tempfile.TemporaryDirectory(prefix="fyke-") as folder:
-        path = Path(folder) / "export"
-        server.client.download(link, path)
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
+    with tempfile.TemporaryFile(prefix="fyke-") as file:
+        server.client.download(link, file)
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()

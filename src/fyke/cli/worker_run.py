@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.inputs import read_input
 from fyke.cli.output import Output
+from fyke.cli.output_file import check_output, output_file
 from fyke.cli.settings import load_settings
 from fyke.cli.worker import read_archive, workers
 
@@ -123,21 +123,8 @@ def _format(output: Path | None) -> str:
         raise CommandFailed(
             f"--output {output}: its name must end in one of .{', .'.join(FORMATS)}", Exit.USAGE
         )
-    if problem := _unwritable(output):
-        raise CommandFailed(f"--output {output}: {problem}", Exit.USAGE)
+    check_output(output)
     return suffix
-
-
-def _unwritable(output: Path) -> str:
-    """Why the file cannot be written, known before anything runs; "" when it can."""
-    folder = output.parent
-    if output.is_dir():
-        return "is a folder; name a file"
-    if not folder.is_dir():
-        return f"there is no folder {folder}; make it, or name another file"
-    if not os.access(output if output.exists() else folder, os.W_OK):
-        return "may not be written by this user; name another file"
-    return ""
 
 
 def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) -> None:
@@ -145,7 +132,7 @@ def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) 
 
     with job.open(OUTPUT) as rows:
         if output is not None:
-            with output.open("wb") as file:
+            with output_file(output) as file:
                 shutil.copyfileobj(rows, file)
         elif not out.as_json:
             shutil.copyfileobj(rows, sys.stdout.buffer)

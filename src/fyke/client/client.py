@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from fyke import wire
 from fyke.client import models
@@ -275,9 +274,11 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         )
         return self._wire.post("/api/v1/run/result/export", wire.rows.Download, body).download_url
 
-    def download(self, url: str, path: Path) -> int:
-        """Download a link to a file atomically; return the number of bytes."""
-        return self._wire.download(url, path)
+    def download(self, url: str, file: IO[bytes]) -> int:
+        """Write the content of a link to ``file``; return the number of bytes. After an error the
+        file is incomplete.
+        """
+        return self._wire.download(url, file)
 
     # --- workers -------------------------------------------------------------------------
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -140,24 +138,18 @@ class Connection:
                 raise self._unreachable(error) from error
         return _data(response.status_code, response.headers, response.content, self.base_url)
 
-    def download(self, url: str, path: Path) -> int:
-        """Download ``url`` to ``path`` atomically; return the number of bytes.
+    def download(self, url: str, file: IO[bytes]) -> int:
+        """Write the content of ``url`` to ``file``; return the number of bytes.
 
         The key is not sent, because links need none and may point to another server.
         """
-        partial = path.with_name(f".{path.name}.part-{os.getpid()}")
         size = 0
-        try:
-            with self._errors_of_httpx(), self._http.stream("GET", url) as response:
-                if response.status_code != 200:
-                    _data(response.status_code, response.headers, response.read(), url)
-                    raise Unreachable(f"{url} answered {response.status_code} instead of a file")
-                with partial.open("wb") as file:
-                    for chunk in response.iter_bytes():
-                        size += file.write(chunk)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with self._errors_of_httpx(), self._http.stream("GET", url) as response:
+            if response.status_code != 200:
+                _data(response.status_code, response.headers, response.read(), url)
+                raise Unreachable(f"{url} answered {response.status_code} instead of a file")
+            for chunk in response.iter_bytes():
+                size += file.write(chunk)
         return size
 
     @contextlib.contextmanager

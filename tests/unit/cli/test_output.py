@@ -69,6 +69,20 @@ def test_control_characters_are_removed(narrow: None) -> None:
         assert "\u202e" not in stdout.getvalue()
 
 
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_titles_have_no_control_characters_and_keys_keep_their_case(
+    narrow: None, kind: type[io.StringIO]
+) -> None:
+    keys = ["a\x1b[31mb\x1b]0;pwn\x07", "A\nB"]
+    table, stream = kind(), kind()
+    Output(False, table).table(keys, [("1", "2")], keys=True)
+    Output(False, stream).stream(keys, [[["1", "2"]]])
+    for written in (table, stream):
+        heading, row = ESCAPE.sub("", written.getvalue()).splitlines()
+        assert re.split("  +", heading) == ["ab", "A B"] and row.split() == ["1", "2"]
+        assert "\x1b[31m" not in written.getvalue()
+
+
 def test_an_empty_table_prints_a_message() -> None:
     stdout, stderr = io.StringIO(), io.StringIO()
     Output(False, stdout, stderr).table(("a",), [])
