@@ -231,6 +231,11 @@ class LinkSpent(NotFound):
     default = "This link was used already or has expired; ask for a new one"
 
 
+class SecretNotFound(NotFound):
+    key = "secret_not_found"
+    default = "The secret does not exist"
+
+
 class WorkerNotFound(NotFound):
     key = "worker_not_found"
     default = "The Worker does not exist"

@@ -194,7 +194,8 @@ def test_a_failed_run_is_exit_status_1(cli: Cli) -> None:
     assert "price not found" in err
     detail = cli.json("run", "rerun", out.strip(), "--wait", code=1)
     assert detail["state"] == "failed"
-    cli.run("run", "delete", detail["slug"])
+    assert "--yes" in cli.run("run", "delete", detail["slug"], code=2)[1]
+    cli.run("run", "delete", detail["slug"], "--yes")
     cli.run("run", "show", detail["slug"], code=3)
 
 
@@ -206,7 +207,7 @@ def test_waiting_has_a_time_limit_and_a_run_can_be_aborted(cli: Cli) -> None:
     )  # fmt: skip
     run = out.strip()
     assert "still" in err
-    assert "abort it first" in cli.run("run", "delete", run, code=5)[1]
+    assert "abort it first" in cli.run("run", "delete", run, "--yes", code=5)[1]
     assert cli.json("run", "abort", run) == {"aborted": run}
     cli.platform.ended(run)
     assert cli.json("run", "show", run)["state"] == "aborted"

@@ -32,13 +32,21 @@ def size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
-def span(seconds: int) -> str:
-    """A duration: ``8 s``, ``2 m 05 s``, ``1 h 02 m``."""
+def span(seconds: float) -> str:
+    """A duration: ``142 ms``, ``8 s``, ``2 m 05 s``, ``1 h 02 m``."""
+    if 0 < (milliseconds := round(seconds * 1000)) < 1000:
+        return f"{milliseconds} ms"
+    seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
         return f"{seconds // 60} m {seconds % 60:02d} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} m"
+
+
+def path(worker: str) -> str:
+    """The path of a Worker as owner/name; v2 writes owner~name."""
+    return worker.replace("~", "/")
 
 
 def count(number: int, singular: str) -> str:

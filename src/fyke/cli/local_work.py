@@ -93,7 +93,7 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
         "subtasks": run.subtasks,
         "subtasks_failed": run.subtasks_failed,
         "traffic": run.traffic_bytes,
-        "duration": run.duration_ms() // 1000,
+        "duration": run.duration_ms() / 1000,
         "code": _code(run.state.value, run.subtasks_failed, end.interrupted),
     }
 

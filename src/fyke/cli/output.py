@@ -153,12 +153,12 @@ class LiveLine:
     """A line on standard error that is updated on a terminal; nothing elsewhere."""
 
     def __init__(self, out: Output, stream: TextIO | None = None) -> None:
-        self._active = out.messages_on_terminal and not out.as_json
+        self.active = out.messages_on_terminal and not out.as_json
         self._stream = stream or sys.stderr
         self._text = ""
 
     def show(self, text: str) -> None:
-        if self._active and text != self._text:
+        if self.active and text != self._text:
             self._text = text
             width = max(20, _terminal_width() - 1)
             self._stream.write(f"\r\x1b[K{printable(text)[:width]}")
@@ -166,7 +166,7 @@ class LiveLine:
 
     def clear(self) -> None:
         """Remove the line, so that another one can be printed."""
-        if self._active and self._text:
+        if self.active and self._text:
             self._text = ""
             self._stream.write("\r\x1b[K")
             self._stream.flush()

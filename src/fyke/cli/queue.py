@@ -54,7 +54,7 @@ def list_items(
             (
                 item.queue_ref,
                 item.queue_status,
-                item.worker_path,
+                formatting.path(item.worker_path),
                 item.version,
                 formatting.when(item.created_at),
                 item.reason,

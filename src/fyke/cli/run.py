@@ -9,6 +9,7 @@ import typer
 
 from fyke.cli import formatting
 from fyke.cli import run_options as options
+from fyke.cli.confirm import YesOption, confirm_deletion
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.output import data_of
@@ -21,7 +22,6 @@ from fyke.cli.run_watch import (
     detail_data,
     log_to_data,
     report_start,
-    summary,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("cost", f"{detail.usage} USD"),
         ("started", formatting.when(detail.started_at)),
         ("finished", formatting.when(detail.finished_at)),
-        ("took", formatting.span(detail.duration)),
+        ("took", formatting.span(run_summary.duration)),
         ("origin", detail.origin),
     ]
     if detail.status_name == Status.READY and (wait_reason := server.client.waiting(run).reason):
@@ -207,8 +207,8 @@ def log(
     """
     on_log = log_to_data(server)
     if follow:
-        detail = RunWatch(server, run, None, on_log).until_end()
-        server.out.say(summary(detail))
+        watch = RunWatch(server, run, None, on_log)
+        server.out.say(watch.summary(watch.until_end()))
         return
     position = 0
     while entries := server.client.log_after(run, position):
@@ -304,13 +304,16 @@ def rerun(
 
 
 @server_command(runs, "delete")
-def delete(server: ServerContext, run: RunArgument) -> None:
-    """Delete a finished run with its rows and its log.
+def delete(server: ServerContext, run: RunArgument, yes: YesOption = False) -> None:
+    """Delete a finished run permanently, with its rows and its log.
 
     \b
     Examples:
       fyke run delete 01JG...
+      fyke run delete 01JG... --yes
     """
+    if not yes:
+        confirm_deletion(f"the run {run}")
     server.client.delete_run(run)
     if server.out.as_json:
         server.out.json({"deleted": run})

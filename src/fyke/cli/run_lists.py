@@ -36,7 +36,7 @@ def report_ended(server: ServerContext, search: Search, page: int, size: int) ->
                 run.slug,
                 run.state,
                 run.results,
-                formatting.span(round(run.duration)),
+                formatting.span(run.duration),
                 formatting.when(run.finished_at),
                 run.reason_code,
                 run.error,
@@ -57,7 +57,7 @@ def report_runs(server: ServerContext, search: Search, page: int, size: int) -> 
                 run.state,
                 run.results,
                 formatting.size(run.traffic),
-                formatting.span(round(run.duration)),
+                formatting.span(run.duration),
                 formatting.when(run.started_at),
                 run.worker,
             )

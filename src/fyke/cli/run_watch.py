@@ -51,11 +51,12 @@ def report_start(server: ServerContext, run: str, options: WatchOptions) -> None
     if not server.out.as_json:
         server.out.raw(run)
     on_log = log_to_stderr(server) if options.follow else None
-    detail = RunWatch(server, run, options.seconds, on_log).until_end()
+    watch = RunWatch(server, run, options.seconds, on_log)
+    detail = watch.until_end()
     if server.out.as_json:
         server.out.json(detail_data(detail))
     else:
-        server.out.say(summary(detail))
+        server.out.say(watch.summary(detail))
     exit_with(detail)
 
 
@@ -70,12 +71,13 @@ def detail_data(detail: RunDetail) -> dict[str, object]:
     return {**data_of(detail), "state": detail.status_name}
 
 
-def summary(detail: RunDetail) -> str:
+def summary(detail: RunDetail, seconds: float) -> str:
+    """State, figures and reason of a run that has taken ``seconds``."""
     figures = ", ".join(
         [
             formatting.count(detail.results, "row"),
             formatting.size(detail.traffic),
-            formatting.span(detail.duration),
+            formatting.span(seconds),
         ]
     )
     reason = f": {detail.err_msg}" if detail.err_msg else ""
@@ -115,7 +117,8 @@ class RunWatch:
                 if detail.ended:
                     self._read_summary()
                     return detail
-                self._live.show(f"{summary(detail)}  {self._run}")
+                if self._live.active:
+                    self._live.show(f"{self.summary(detail)}  {self._run}")
                 remaining = (
                     None if self._seconds is None else started_at + self._seconds - self._clock()
                 )
@@ -129,6 +132,11 @@ class RunWatch:
             raise
         finally:
             self._live.clear()
+
+    def summary(self, detail: RunDetail) -> str:
+        """The run in one line. The times in ``detail`` are whole seconds, and 0 until the end."""
+        current = self._retry(lambda: self._server.client.run_summary(self._run))
+        return summary(detail, current.duration)
 
     def _timeout(self, detail: RunDetail) -> CommandFailed:
         return CommandFailed(

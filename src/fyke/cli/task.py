@@ -83,7 +83,7 @@ def list_tasks(
             (
                 task.slug,
                 task.title,
-                _path(task.worker_path),
+                formatting.path(task.worker_path),
                 task.version,
                 str(task.run_times),
                 _next_run(task),
@@ -113,7 +113,7 @@ def show(server: ServerContext, task: Slug) -> None:
             ("task", details.slug),
             ("title", details.title),
             ("description", details.description),
-            ("worker", _path(details.worker_path)),
+            ("worker", formatting.path(details.worker_path)),
             ("version", details.version),
             ("runs", str(details.run_times)),
             ("last run", details.last_run_slug or "never"),
@@ -195,11 +195,6 @@ def run(
     """
     slug = server.client.start_task(task, callback)
     report_start(server, slug, WatchOptions(wait, follow, timeout_seconds))
-
-
-def _path(path: str) -> str:
-    """A worker's path as owner/name."""
-    return path.replace("~", "/")
 
 
 def _input_of(task: WorkerTask) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from fyke.cli import formatting
+from fyke.cli.confirm import YesOption, confirm_deletion
 from fyke.cli.context import ServerContext, server_command
-from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
 from fyke.cli.worker import Ref, workers
 
@@ -106,11 +105,7 @@ def restore_version(server: ServerContext, worker: Ref, version: VersionArgument
 
 
 @server_command(workers, "delete")
-def delete(
-    server: ServerContext,
-    worker: Ref,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
-) -> None:
+def delete(server: ServerContext, worker: Ref, yes: YesOption = False) -> None:
     """Delete a Worker of your account permanently. Its past runs, their rows and logs stay.
 
     Active runs continue to their end; waiting runs fail. Its tasks stay but cannot be started. A
@@ -122,21 +117,10 @@ def delete(
       fyke worker delete owner/hello --yes
     """
     if not yes:
-        _confirm(worker)
+        confirm_deletion(worker)
     failed_runs = server.client.delete_worker(worker)
     if server.out.as_json:
         server.out.json({"worker": worker, "ended_runs": failed_runs})
         return
     failed_text = f" {formatting.count(failed_runs, 'waiting run')} failed." if failed_runs else ""
     server.out.say(f"{worker} is deleted.{failed_text}")
-
-
-def _confirm(worker: str) -> None:
-    """Ask for confirmation. Raises ``CommandFailed`` for a no, and without a terminal."""
-    if not sys.stdin.isatty():
-        raise CommandFailed(
-            f"{worker} would be deleted permanently; without a terminal, confirm with --yes",
-            Exit.USAGE,
-        )
-    if not typer.confirm(f"Delete {worker} permanently?", err=True):
-        raise CommandFailed(f"{worker} was not deleted.")

@@ -379,7 +379,8 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
         _("a larger export is refused, choose xlsx or csv for it"),
     ),
     DetailCode.CELL_LENGTH: _detail(
-        _("a cell has at most %(max_characters)s characters; longer texts are cut, with a mark"),
+        _("%(format)s allows %(max_characters)s characters a cell; longer texts are cut, with a "
+          "mark"),
     ),
     DetailCode.SANDBOX_FAILED: _detail(_("its sandbox failed: %(problem)s")),
     DetailCode.DISK_SHORT: _detail(

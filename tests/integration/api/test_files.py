@@ -26,7 +26,7 @@ ROWS = [{"title": f"T{n}", "n": n, "=x": "+1"} for n in range(30)]
 
 async def _link(api: Api, run: str, **fields: Any) -> str:
     data = await api.ok(EXPORT, {"run_slug": run, **fields})
-    limited = str(fields.get("format")).lower() == "xls"  # the only format with low limits
+    limited = str(fields.get("format")).lower() in ("xls", "xlsx")  # the length of a cell
     assert list(data) == ["download_url", *(["notes"] if limited else [])]
     return str(data["download_url"])
 

@@ -13,7 +13,7 @@ import pytest
 
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.secrets.inject import USED_EVERY_MS, InjectedSecrets, RunSecrets
-from fyke.errors import NotFound, Refused, WorkerNotFound
+from fyke.errors import Refused, SecretNotFound, WorkerNotFound
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.model.account import Caller
@@ -225,11 +225,13 @@ async def test_secrets_are_removed_with_the_worker_or_separately(app: App) -> No
     assert left == []
 
 
-async def test_a_missing_secret_cannot_be_removed(app: App) -> None:
+async def test_a_missing_secret_cannot_be_removed(app: App, api: Api) -> None:
     worker = await app.publish("reader")
     await app.services.secrets.put(app.other, worker.id, "LOGIN", VALUE)
-    with pytest.raises(NotFound):
+    with pytest.raises(SecretNotFound):
         await app.services.secrets.remove(app.owner, worker.id, "LOGIN")
+    answer = await api.send("DELETE", f"/api/fyke/workers/{worker.id}/secrets/LOGIN")
+    fails(answer, 404, 4040, "Secret does not exist")
 
 
 async def test_required_secrets_are_listed_while_they_are_missing(app: App, api: Api) -> None:

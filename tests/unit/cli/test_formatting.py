@@ -20,9 +20,19 @@ def test_size(count: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (65, "1 m 05 s"), (3725, "1 h 02 m")]
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.0421, "42 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1 s"),
+        (59.4, "59 s"),
+        (59.6, "1 m 00 s"),
+        (65, "1 m 05 s"),
+        (3725, "1 h 02 m"),
+    ],
 )
-def test_span(seconds: int, text: str) -> None:
+def test_span(seconds: float, text: str) -> None:
     assert formatting.span(seconds) == text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -9,7 +10,8 @@ import msgspec
 import pytest
 import typer
 
-from fyke.cli.run import Status, abort, events, list_runs, log, show, start
+from fyke.cli.errors import CommandFailed
+from fyke.cli.run import Status, abort, delete, events, list_runs, log, show, start
 from fyke.client import RunRequest
 from fyke.reasons import ReasonCode
 from fyke.wire.fyke.run_logs import LogItem
@@ -19,7 +21,7 @@ from support.scripted import ScriptedServer, Turns
 from unit.cli.test_callback import SENT
 from unit.cli.test_run_ended import summary
 
-READY, FAILED = 1, 4
+READY, RUNNING, FAILED = 1, 2, 4
 SUMMARY = summary("", None)
 
 
@@ -61,6 +63,22 @@ def test_a_waiting_run_is_shown_with_the_reason() -> None:
     fields = run(show, "R1", run=detail(READY), run_summary=SUMMARY, waiting=waits).fields
     assert fields["waits"] == "all runners are busy"
     assert (fields["rows"], fields["traffic"], fields["took"]) == ("3", "1.5 kB", "1 m 05 s")
+
+
+def test_a_run_is_deleted_only_with_a_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    server: Any = ScriptedServer(delete_run=None)
+    with pytest.raises(CommandFailed, match=r"the run R1 would be deleted .* --yes"):
+        delete(server, "R1")
+    assert server.client.calls == []
+    delete(server, "R1", yes=True)
+    assert server.client.calls == [("delete_run", "R1")]
+
+
+def test_an_active_run_is_shown_with_its_duration_so_far() -> None:
+    active = msgspec.structs.replace(detail(RUNNING), duration=0)
+    fields = run(show, "R1", run=active, run_summary=summary("", None, 4.4)).fields
+    assert fields["took"] == "4 s"
 
 
 def test_the_waiting_reason_of_an_ended_run_is_not_requested() -> None:

@@ -11,7 +11,7 @@ from fyke.wire.fyke.runs import HintItem, RunSummary
 HINT = HintItem.of(Hint(HintCode.OUT_OF_MEMORY))
 
 
-def summary(reason_code: str, hint: HintItem | None) -> RunSummary:
+def summary(reason_code: str, hint: HintItem | None, duration: float = 65.0) -> RunSummary:
     return RunSummary(
         slug="R1",
         state="failed",
@@ -28,6 +28,7 @@ def summary(reason_code: str, hint: HintItem | None) -> RunSummary:
         created_at=1,
         started_at=1,
         finished_at=2,
+        duration=duration,
         hint=hint,
         errors=[],
     )

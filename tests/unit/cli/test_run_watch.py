@@ -13,7 +13,9 @@ from fyke.cli.output import Output
 from fyke.cli.run_watch import SUMMARY_LINE, RunWatch, log_line, summary
 from fyke.client import ApiError, Unreachable
 from fyke.wire.fyke.run_logs import LogItem
+from fyke.wire.fyke.runs import RunSummary
 from fyke.wire.v1 import RunDetail
+from unit.cli.test_run_ended import summary as run_summary
 
 READY, RUNNING, SUCCEEDED, FAILED = 1, 2, 3, 4
 
@@ -46,6 +48,9 @@ class Client:
         if isinstance(answer, Exception):
             raise answer
         return answer  # type: ignore[no-any-return]
+
+    def run_summary(self, run: str) -> RunSummary:
+        return run_summary("", None, 5.2)
 
     def log_after(self, run: str, position: int) -> list[LogItem]:
         return [e for e in self.log() if e.position > position][:2]
@@ -142,4 +147,14 @@ def test_log_entries_have_a_short_and_a_full_format() -> None:
 
 
 def test_the_summary_has_state_figures_and_reason() -> None:
-    assert summary(detail(FAILED, "Timeout")) == "failed (3 rows, 1.5 kB, 1 m 05 s): Timeout"
+    assert summary(detail(FAILED, "Timeout"), 0.142) == ("failed (3 rows, 1.5 kB, 142 ms): Timeout")
+
+
+def test_the_live_line_shows_the_current_duration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    waiting, _ = watch(Client([detail(RUNNING), detail(SUCCEEDED)]))
+    screen = io.StringIO()
+    waiting._live.active, waiting._live._stream = True, screen
+    ended = waiting.until_end()
+    assert "running (3 rows, 1.5 kB, 5 s)" in screen.getvalue()
+    assert waiting.summary(ended) == "succeeded (3 rows, 1.5 kB, 5 s)"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.routes import delete, get, put
 from fyke.domain.secrets.service import WorkerSecrets
-from fyke.errors import Forbidden, NotFound, Refused, WorkerNotFound
+from fyke.errors import Forbidden, Refused, SecretNotFound, WorkerNotFound
 from fyke.model.account import Scope
 from fyke.wire.fields import Name
 from fyke.wire.fyke.secrets import SecretValue, WorkerSecret, WorkerSecretList
@@ -38,7 +38,9 @@ class SecretRoutes:
         """
         return WorkerSecret.of(await self.secrets.put(call.caller, slug, name, body.value))
 
-    @delete(f"{PATH}/{{name}}", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden, NotFound))
+    @delete(
+        f"{PATH}/{{name}}", scope=Scope.ADMIN, errors=(WorkerNotFound, Forbidden, SecretNotFound)
+    )
     async def delete_worker_secret(self, call: Call, slug: Name, name: Name) -> None:
         """Remove a secret; active runs keep it until they end."""
         await self.secrets.remove(call.caller, slug, name)

@@ -34,6 +34,7 @@ TABLE: dict[type[errors.FykeError], WireError] = {
     errors.NotFound: UNKNOWN_PATH,
     errors.DeliveryNotFound: UNKNOWN_PATH,
     errors.LinkSpent: UNKNOWN_PATH,
+    errors.SecretNotFound: WireError(404, 4040, "Secret does not exist"),
     errors.WorkerNotFound: WireError(404, 50001, "Worker does not exist"),
     errors.TaskNotFound: WireError(404, 60001, "Task does not exist"),
     errors.RunNotFound: WireError(404, 70001, "Run record does not exist"),

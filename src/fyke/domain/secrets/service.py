@@ -8,7 +8,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.secrets.inject import secret_location
 from fyke.domain.workers.lookup import find_worker, resolve_worker, view_for
 from fyke.domain.workers.secret_rules import MAX_SECRETS, check_name, check_value
-from fyke.errors import NotFound, Refused, WorkerNotFound
+from fyke.errors import Refused, SecretNotFound, WorkerNotFound
 from fyke.kit.sealing import Sealer, UnsealError
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
@@ -75,7 +75,7 @@ class WorkerSecrets:
         return self._view(await self._storage.write(work))
 
     async def remove(self, caller: Caller, ref: str, name: str) -> None:
-        """Remove a secret. Running attempts keep it until they end. Raise ``NotFound``,
+        """Remove a secret. Running attempts keep it until they end. Raise ``SecretNotFound``,
         ``WorkerNotFound``, ``Forbidden``.
         """
         require_editor(caller, "Removing secrets")
@@ -83,7 +83,7 @@ class WorkerSecrets:
         def work(tx: Transaction) -> None:
             worker = _worker(tx, caller, ref)
             if not tx.secrets.remove(caller.account_id, worker.id, name):
-                raise NotFound("Secret does not exist")
+                raise SecretNotFound
             record(tx, caller, AuditAction.SECRET_REMOVED, _target(worker), name)
 
         await self._storage.write(work)

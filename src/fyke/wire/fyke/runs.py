@@ -95,6 +95,7 @@ class RunSummary(Answer):
     created_at: UnixSeconds
     started_at: UnixSeconds
     finished_at: UnixSeconds
+    duration: Annotated[float, Meta(ge=0, description="seconds, so far if it is active")]
     hint: HintItem | None
     errors: Annotated[
         list[LogLineItem], Meta(description="the last error lines, if there is a hint")
@@ -121,6 +122,7 @@ class RunSummary(Answer):
             created_at=seconds(run.created_at),
             started_at=seconds(run.started_at),
             finished_at=seconds(run.finished_at),
+            duration=run.duration_ms(view.now) / 1000,
             hint=HintItem.of(ending.hint) if ending.hint else None,
             errors=[LogLineItem.of(line) for line in ending.errors],
         )

@@ -50,7 +50,7 @@ class RunChart extends HTMLElement {
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false },
-        scales: { y: { range: (_, low, high) => [0, Math.max(high, 0.001) * 1.1] } },
+        scales: { y: { range: (_, low, high) => [0, Math.max(high, 0.01) * 1.1] } }, // labels have 3 decimals,
         axes: [{ ...axis, values: (_, at) => at.map(clock), space: 80 }, { ...axis, size: 56 }],
         series: [
           {},

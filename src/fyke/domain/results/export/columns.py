@@ -14,7 +14,7 @@ from itertools import chain
 
 import msgspec
 
-from fyke.domain.results.export.formats import MAX_KEY_CHARACTERS, ExportFormat
+from fyke.domain.results.export.formats import FORMATS, MAX_KEY_CHARACTERS, ExportFormat
 from fyke.domain.results.query.picker import struct_of
 from fyke.errors import InvalidRequest
 from fyke.model.results import Header, RowBlock
@@ -124,9 +124,11 @@ def _header(key: str) -> Header:
 def check_number(format: ExportFormat, columns: int) -> None:
     """Raises ``InvalidRequest`` when the format does not allow so many columns."""
     if format.max_columns and columns > format.max_columns:
+        wider = [other.name for other in FORMATS.values() if other.max_columns >= columns]
         raise InvalidRequest(
             f"{format.name} allows at most {format.max_columns:,} columns and this run has "
-            "more; name the ones you need in filter_keys, or choose json or jsonl",
+            "more; name the ones you need in filter_keys, or choose "
+            f"{', '.join([*wider, 'json'])} or jsonl",
             field="format",
         )
 

@@ -203,18 +203,19 @@ def _in_any_order(query: Query) -> Query:
 
 
 def _notes(format: ExportFormat, rows: int) -> list[Detail]:
-    """The limits of the format: for xls always, because they are low; for xlsx only if the rows do
-    not fit into one sheet.
-    """
+    """The limits of the format; the rows of xlsx only if they do not fit into one sheet."""
+    cells = Detail.of(
+        DetailCode.CELL_LENGTH, format=format.name, max_characters=f"{CELL_CHARACTERS:,}"
+    )
     if format.name == "xls":
         columns = {"max_columns": format.max_columns, "max_mb": XLS_MAX_BYTES // 2**20}
         return [
             _sheets(format.name, rows, XLS_ROWS),
             Detail.of(DetailCode.SHEET_COLUMNS, format=format.name, **columns),
-            Detail.of(DetailCode.CELL_LENGTH, max_characters=f"{CELL_CHARACTERS:,}"),
+            cells,
         ]
-    if format.name == "xlsx" and rows >= XLSX_ROWS:
-        return [_sheets(format.name, rows, XLSX_ROWS)]
+    if format.name == "xlsx":
+        return [*([_sheets(format.name, rows, XLSX_ROWS)] if rows >= XLSX_ROWS else []), cells]
     return []
 
 

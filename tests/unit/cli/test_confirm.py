@@ -1,4 +1,4 @@
-"""Confirmation of a deletion."""
+"""Confirmation of deletions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from fyke.cli.confirm import confirm_deletion
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.worker_change import _confirm
 
 
 class Terminal(io.StringIO):
@@ -20,17 +20,17 @@ def test_only_a_yes_confirms(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
-    assert _confirm("owner/hello") is None
+    assert confirm_deletion("owner/hello") is None
     assert "Delete owner/hello permanently?" in capsys.readouterr().err
     for answer in ("n\n", "\n"):
         monkeypatch.setattr(sys, "stdin", Terminal(answer))
         with pytest.raises(CommandFailed, match="owner/hello was not deleted") as caught:
-            _confirm("owner/hello")
+            confirm_deletion("owner/hello")
         assert caught.value.code is Exit.FAILED
 
 
 def test_without_a_terminal_yes_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(CommandFailed, match="--yes") as caught:
-        _confirm("owner/hello")
+        confirm_deletion("owner/hello")
     assert caught.value.code is Exit.USAGE
