@@ -108,7 +108,7 @@ async def seed(app: App) -> SeededAccount:
 
 
 async def _second_runner(app: App) -> None:
-    """Add a runner whose sandbox fails a check."""
+    """Add a runner with a generated name, whose sandbox fails a check and has others waiting."""
     checks = (
         ("user namespace", True, "user 1000 inside"),
         ("seccomp", True, "mode 2, every call returned as expected"),
@@ -122,7 +122,20 @@ async def _second_runner(app: App) -> None:
     reason = f"{checks[3][0]}: {checks[3][2]}"
     await app.storage.write(
         lambda tx: tx.runs.put_runner(
-            RunnerInfo("second", "node-2", "no-limits", reason, 4, 8192, tx.now, checks)
+            RunnerInfo(
+                *(
+                    "second",
+                    "01M875FYR7SCVWTY3NMD3GFPJZ",
+                    "no-limits",
+                    reason,
+                    4,
+                    8192,
+                    tx.now,
+                    checks,
+                ),
+                idle_sandboxes=4,
+                idle_memory=16_800_000,
+            )
         )
     )
 

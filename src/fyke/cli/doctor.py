@@ -22,6 +22,7 @@ from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
+    from fyke.wire.fyke.overview import RunnerItem
 
 PYTHON = "/usr/bin/python3"
 OLDEST_PYTHON = (3, 11)
@@ -36,7 +37,8 @@ SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
 REGISTRY_REMEDY = "until then the dependencies of these Workers cannot be installed"
 AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
 WHOSE_REGISTRIES = (
-    "those of the settings of this shell; a running Fyke uses the settings of its own start"
+    "the next lines are for the settings of this shell; a running Fyke has read its settings when "
+    "it was started"
 )
 
 
@@ -68,7 +70,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     lines += _database(settings)
     lines += _registries(settings)
     level, reason, isolation = _isolation(settings, server)
-    lines += [*isolation, *_sandbox_users(settings)]
+    lines += [*isolation, *_waiting_sandboxes(server), *_sandbox_users(settings)]
     failed = level != "full" or any(line.state == FAILED for line in lines)
     out = Output(as_json)
     if as_json:
@@ -342,13 +344,7 @@ def _isolation(
 
 def _reported(server: _RunningServer) -> tuple[str, str, list[CheckResult]] | None:
     """The checks that the runners made at their start; None without runners."""
-    from fyke.client import ClientError, FykeClient
-
-    try:
-        with FykeClient(server.location.url, server.location.key, timeout=5) as client:
-            runners = client.runners()
-    except ClientError:
-        return None
+    runners = _runners(server)
     if not runners:
         return None
     lines = [
@@ -363,6 +359,29 @@ def _reported(server: _RunningServer) -> tuple[str, str, list[CheckResult]] | No
     order = ("none", "no-limits", "full")
     worst = min(runners, key=lambda r: order.index(r.isolation) if r.isolation in order else 0)
     return worst.isolation, worst.reason, lines
+
+
+def _waiting_sandboxes(server: _RunningServer | None) -> list[CheckResult]:
+    """The sandboxes that each runner has started in advance."""
+    return [
+        CheckResult(
+            "waiting sandboxes",
+            OK,
+            f"{runner.idle_sandboxes}, {formatting.size(runner.idle_memory)}, for the next starts "
+            f"(setting warm_sandboxes; runner {runner.id})",
+        )
+        for runner in (_runners(server) if server else [])
+    ]
+
+
+def _runners(server: _RunningServer) -> list[RunnerItem]:
+    from fyke.client import ClientError, FykeClient
+
+    try:
+        with FykeClient(server.location.url, server.location.key, timeout=5) as client:
+            return client.runners()
+    except ClientError:
+        return []
 
 
 def _sandbox_users(settings: Settings) -> Iterator[CheckResult]:

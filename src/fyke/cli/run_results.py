@@ -169,8 +169,13 @@ def export(
 def _format(format: str, output: str) -> str:
     name = format.strip().lower() or PurePath(output).suffix.lstrip(".").lower() or "csv"
     if name not in FORMATS:
-        option = f"--format {format}" if format else f"--output {output}"
-        raise CommandFailed(f"{option}: must be one of {', '.join(FORMATS)}", Exit.USAGE)
+        names = ", ".join(FORMATS)
+        if format:
+            raise CommandFailed(f"--format {format}: must be one of {names}", Exit.USAGE)
+        raise CommandFailed(
+            f"--output {output}: its suffix is no format; choose one with --format: {names}",
+            Exit.USAGE,
+        )
     return name
 
 

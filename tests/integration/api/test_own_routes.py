@@ -224,3 +224,4 @@ async def test_active_runners_are_listed(app: App, api: Api) -> None:
     await app.register_runner()
     runners = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]
     assert [(r["isolation"], r["cpus"]) for r in runners] == [("full", 8.0)]
+    assert (runners[0]["idle_sandboxes"], runners[0]["idle_memory"]) == (0, 0)

@@ -254,7 +254,18 @@ def test_the_processes_are_listed_as_the_watchdog_knows_them(
 
 def runner(isolation: str) -> RunnerItem:
     return RunnerItem(
-        isolation[:2], "node", isolation, f"it is {isolation}", 1, 1, 1, [], False, ""
+        isolation[:2],
+        "node",
+        isolation,
+        f"it is {isolation}",
+        1,
+        1,
+        1,
+        [],
+        False,
+        "",
+        4,
+        16_800_000,
     )
 
 
@@ -278,6 +289,16 @@ def test_the_worst_runner_decides(
     assert (level, reason) == (worst, f"it is {worst}")
     assert [line.state for line in lines] == [OK if level == "full" else FAILED for level in levels]
     assert [line.remedy for line in lines] == remedies
+
+
+def test_the_waiting_sandboxes_of_each_runner_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(Client, "answer", [runner("full")])
+    detail = "4, 16.8 MB, for the next starts (setting warm_sandboxes; runner fu)"
+    assert doctor._waiting_sandboxes(SERVER) == [CheckResult("waiting sandboxes", OK, detail)]
+    assert doctor._waiting_sandboxes(None) == []
+    monkeypatch.setattr(Client, "answer", ApiError(403, 403, "not for you"))
+    assert doctor._waiting_sandboxes(SERVER) == []
 
 
 @pytest.mark.parametrize("answer", [[], ApiError(403, 403, "not for you")])

@@ -95,6 +95,10 @@ class RunnerItem(Answer):
     checks: Annotated[list[IsolationCheck], Meta(description="of its sandbox")]
     unsafe: Annotated[bool, Meta(description="whether it runs Workers nevertheless (FYKE_UNSAFE)")]
     trouble: Annotated[str, Meta(description="why it cannot start Workers, else empty")]
+    idle_sandboxes: Annotated[
+        Count, Meta(description="started before a run needs them (setting `warm_sandboxes`)")
+    ]
+    idle_memory: Annotated[Count, Meta(description="bytes that they use")]
 
     @classmethod
     def of(cls, runner: RunnerInfo) -> RunnerItem:
@@ -109,6 +113,8 @@ class RunnerItem(Answer):
             checks=[IsolationCheck(*check) for check in runner.checks],
             unsafe=runner.unsafe,
             trouble=detail_sentence(runner.trouble) if runner.trouble else "",
+            idle_sandboxes=runner.idle_sandboxes,
+            idle_memory=runner.idle_memory,
         )
 
 
