@@ -39,6 +39,7 @@ source = flow.from_source(source=sys.argv[1], entrypoint="bench_flow.py:bench")
 source.deploy(name="bench", work_pool_name="bench", print_next_steps=False)
 """
 DRAIN_SECONDS = 900.0
+BUSY = 503  # its database is locked
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,17 @@ class _Running(Running):
 
     def _start(self) -> str:
         address = f"{self.url}/deployments/{self.deployment}/create_flow_run"
-        run: str = HTTP.post(address, json={"state": {"type": "SCHEDULED"}}).json()["id"]
-        return run
+
+        def created() -> str | None:
+            answer = HTTP.post(address, json={"state": {"type": "SCHEDULED"}})
+            if answer.status_code == BUSY:
+                return None  # its own client tries again, too
+            if not answer.is_success:
+                raise RuntimeError(f"Prefect answered {answer.status_code}: {answer.text}")
+            run: str = answer.json()["id"]
+            return run
+
+        return wait_for("a flow run to be accepted", created)
 
     def _ended(self, run: str) -> bool:
         state: str = HTTP.get(f"{self.url}/flow_runs/{run}").json()["state_type"]
