@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.sandbox.isolation.bytecode import bytecode, source
+from fyke.sandbox.isolation.bytecode import bytecode, sdk_bytecode, source
 from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
 
 PROGRAM = "/usr/bin/bwrap"
@@ -68,6 +68,7 @@ PROBE_AT = "/run/fyke/probe.py"
 OWN_FOLDER = "/run/fyke"
 SHIM_AT = f"{OWN_FOLDER}/shim.pyc"
 INTERPRETER_START_AT = f"{OWN_FOLDER}/sitecustomize.pyc"
+SDK_AT = f"{OWN_FOLDER}/sdk.bytecode"
 NODE_PROXY_AT = "/run/fyke/proxy.cjs"
 UV_AT = "/run/fyke/uv"
 CACHE_AT = "/cache"
@@ -249,6 +250,7 @@ def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     if layout.interpreter:
         at = f"{OWN_FOLDER}/sitecustomize.py"
         programs[INTERPRETER_START_AT] = bytecode("interpreter_start.py", at)
+        programs[SDK_AT] = sdk_bytecode()
     if layout.kind == "probe":
         programs[PROBE_AT] = source("inspector.py")
     if layout.kind == "node":

@@ -1,4 +1,4 @@
-"""Bytecode of the files of this package that run in sandboxes.
+"""Bytecode of the files of Fyke that run in sandboxes: those of this package, and the SDK.
 
 Compiling them would take each sandbox a few milliseconds. The interpreter of the machine, which
 runs them and may be another version than ours, compiles them once for each process that starts
@@ -12,13 +12,18 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
+from fyke.kit.assets import assets
 from fyke.sandbox.isolation.python_command import INTERPRETER
+
+SDK = "sdk.py"
 
 _SECONDS = 20
 _COMPILE = """
 import importlib.util, marshal, sys
-code = compile(sys.stdin.buffer.read(), sys.argv[1], "exec", dont_inherit=True)
-sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
+source = sys.stdin.buffer.read()
+code = compile(source, sys.argv[1], "exec", dont_inherit=True)
+head = importlib.util.MAGIC_NUMBER + bytes((3, 0, 0, 0)) + importlib.util.source_hash(source)
+sys.stdout.buffer.write(head + marshal.dumps(code))
 """
 
 
@@ -29,16 +34,28 @@ def source(name: str) -> bytes:
 
 def bytecode(name: str, at: str) -> bytes:
     """The file as a ``.pyc``; ``at`` is its path in tracebacks. Raise ``OSError``."""
+    return _compiled(name, at, _interpreter())
+
+
+def sdk_bytecode() -> bytes:
+    """The SDK that this release puts into new projects, as a ``.pyc`` that an import checks against
+    the hash of its source. Raise ``OSError``.
+    """
+    return _compiled(SDK, f"/work/{SDK}", _interpreter())
+
+
+def _interpreter() -> tuple[int, int, int]:
     state = Path(INTERPRETER).stat()
-    return _compiled(name, at, (state.st_dev, state.st_ino, state.st_mtime_ns))
+    return state.st_dev, state.st_ino, state.st_mtime_ns
 
 
 @lru_cache(maxsize=8)
 def _compiled(name: str, at: str, interpreter: tuple[int, int, int]) -> bytes:
+    content = (assets() / "sdk" / "python" / SDK).read_bytes() if name == SDK else source(name)
     command = [INTERPRETER, "-I", "-B", "-S", "-c", _COMPILE, at]
     try:
         result = subprocess.run(
-            command, input=source(name), capture_output=True, env={}, cwd="/", timeout=_SECONDS
+            command, input=content, capture_output=True, env={}, cwd="/", timeout=_SECONDS
         )
     except subprocess.SubprocessError as error:
         raise OSError(f"{name} cannot be compiled: {error}") from error

@@ -7,9 +7,9 @@ and returns: the interpreter then reads ``main.py`` as always. So ``__main__``, 
 tracebacks, child processes and the exit are those of an interpreter that the shim executes.
 
 Nothing of the version has run by then. The bundle is copied with the job, and with an environment
-that has startup code (``.pth`` files with imports) the shim is the first process. Only ``sdk.py``
-is compiled ahead where the sandbox waits for an attempt, which does not execute it; its bytecode is
-written where the interpreter looks for it.
+that has startup code (``.pth`` files with imports) the shim is the first process. The bytecode of
+``sdk.py`` is written where an import looks for it. That of Fyke's own SDK is at hand; another one
+is compiled only where the sandbox waits for an attempt, which does not execute it.
 
 A job that a running interpreter cannot take on replaces it with a new one: some variables are read
 at the start of a process, and a module of the Worker may have the name of one that is loaded.
@@ -64,41 +64,45 @@ def loaded_since(before: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in set(sys.modules) - before - {"shim"}}
 
 
-def compile_sdk(bundle: str) -> tuple[bytes, bytes] | None:
-    """The source of the SDK and its bytecode without a header; None without a usable one."""
+def sdk_bytecode(bundle: str, own: str, *, may_compile: bool) -> bytes | None:
+    """The bytecode of the bundle's SDK, which an import checks against the hash of the source; None
+    without a usable one. ``own`` is the file with that of Fyke's own SDK.
+    """
+    import _frozen_importlib_external as machinery
+    import _imp
     import marshal
 
-    path = f"{bundle}/{SDK}.py"
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib takes long to load
+        with open(f"{bundle}/{SDK}.py", "rb") as file:  # noqa: PTH123 - pathlib takes long to load
             source = file.read(MAX_SDK_BYTES + 1)
         if len(source) > MAX_SDK_BYTES:
             return None
-        return source, marshal.dumps(compile(source, f"/work/{SDK}.py", "exec", dont_inherit=True))
+        number = int.from_bytes(machinery.MAGIC_NUMBER, "little")
+        source_hash = _imp.source_hash(number, source)
+        head = machinery.MAGIC_NUMBER + bytes((3, 0, 0, 0)) + source_hash
+        with open(own, "rb") as file:  # noqa: PTH123
+            bytecode = file.read()
+        if bytecode.startswith(head):
+            return bytecode
+        if not may_compile:
+            return None
+        return head + marshal.dumps(compile(source, f"/work/{SDK}.py", "exec", dont_inherit=True))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def write_bytecode(work: str, compiled: tuple[bytes, bytes] | None) -> None:
-    """Write the bytecode of the copied SDK as an import of it would."""
-    if compiled is None or sys.dont_write_bytecode or sys.implementation.cache_tag is None:
+def write_bytecode(work: str, bytecode: bytes | None) -> None:
+    """Write the bytecode of the SDK as an import of it would."""
+    if bytecode is None or sys.dont_write_bytecode or sys.implementation.cache_tag is None:
         return
-    import _frozen_importlib_external as machinery
-
-    source, code = compiled
     try:
-        state = os.stat(f"{work}/{SDK}.py")  # noqa: PTH116
-        if state.st_size != len(source):
-            return
-        fields = (0, int(state.st_mtime), state.st_size)
-        head = b"".join((field & 0xFFFFFFFF).to_bytes(4, "little") for field in fields)
         folder = f"{work}/__pycache__"
         os.makedirs(folder, 0o755, exist_ok=True)  # noqa: PTH103
         path = f"{folder}/{SDK}.{sys.implementation.cache_tag}.pyc"
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         with open(number, "wb") as file:  # noqa: PTH123
-            file.write(machinery.MAGIC_NUMBER + head + code)
-    except OSError:  # the bundle has such a file; an import writes another if it is stale
+            file.write(bytecode)
+    except OSError:  # a full disk, for example: an import compiles the source
         return
 
 
@@ -131,16 +135,17 @@ def wait_for_job() -> None:
     sys.path.remove(FOLDER)
     sys.path_importer_cache.pop(FOLDER, None)
     control = shim.open_control(number)
-    compiled = None
+    own = f"{FOLDER}/{SDK}.bytecode"
     try:
         if is_idle:
             load_ahead()
-            compiled = compile_sdk(shim.BUNDLE)
+            bytecode = sdk_bytecode(shim.BUNDLE, own, may_compile=True)
             shim.send_listeners(control)
         else:
             shim.send_listeners(control)
             # the platform prepares the job in the meantime
             load_ahead(lambda: shim.has_job(control))
+            bytecode = sdk_bytecode(shim.BUNDLE, own, may_compile=False)
         reset_signals()
         job = shim.read_job(control)
         if not job:
@@ -151,7 +156,7 @@ def wait_for_job() -> None:
         if needs_new_process(dict(os.environ), variables, loaded_since(before), names):
             shim.execute(job)
         replace_variables(variables)
-        write_bytecode(shim.WORK, compiled)
+        write_bytecode(shim.WORK, bytecode)
     except Exception as error:  # the interpreter would go on to a Worker that is not there
         control.send(f"cannot prepare the sandbox: {error}".encode())
         os._exit(1)

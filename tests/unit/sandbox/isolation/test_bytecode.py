@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fyke.sandbox.isolation import bytecode as module
-from fyke.sandbox.isolation.bytecode import bytecode
+from fyke.sandbox.isolation.bytecode import bytecode, sdk_bytecode
 
 SHIM = ("shim.py", "/run/fyke/shim.py")
 
@@ -27,6 +27,23 @@ def test_the_interpreter_of_the_machine_runs_it_without_the_source(tmp_path: Pat
     command = ["/usr/bin/python3", "-I", "-S", "-c", code]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert output == "/bundle /run/fyke/shim.py\n"
+
+
+def test_that_of_the_sdk_is_read_by_an_import_of_the_sdk(tmp_path: Path) -> None:
+    source = Path(__file__).resolve().parents[4] / "sdk" / "python" / "sdk.py"
+    (tmp_path / "sdk.py").write_bytes(source.read_bytes())
+    code = (
+        f"import sys, importlib.util; sys.path = [{str(tmp_path)!r}, *sys.path]\n"
+        "print(importlib.util.cache_from_source(sys.path[0] + '/sdk.py'))"
+    )
+    command = ["/usr/bin/python3", "-I", "-S", "-v", "-c", code]
+    at = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    at.parent.mkdir()
+    at.write_bytes(sdk_bytecode())
+    command[-1] = f"{code}\nimport sdk; print(sdk.ADDRESS)"
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"{at} matches {tmp_path}/sdk.py" in result.stderr
+    assert result.stdout.splitlines()[-1] == "127.0.0.1:20086"
 
 
 def test_it_is_made_once_for_each_interpreter(

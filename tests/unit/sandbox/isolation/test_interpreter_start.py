@@ -97,22 +97,42 @@ def test_signals_that_were_ignored_are_handled_as_in_a_fresh_interpreter() -> No
     assert after == before
 
 
-def compiled(folder: Path, source: str) -> tuple[bytes, bytes] | None:
+def bytecode(folder: Path, source: str, *, may_compile: bool = True) -> bytes | None:
     (folder / "sdk.py").write_text(source)
-    return interpreter_start.compile_sdk(str(folder))
+    own = folder.parent / "own"
+    if not own.exists():
+        own.write_bytes(b"of another SDK")
+    return interpreter_start.sdk_bytecode(str(folder), str(own), may_compile=may_compile)
 
 
 @pytest.mark.parametrize(
     "source", ["def (", "x = '\0'", "(" * 10_000, "x = 1\n" * 50_000], ids=range(4)
 )
 def test_an_sdk_that_cannot_be_compiled_is_skipped(tmp_path: Path, source: str) -> None:
-    assert compiled(tmp_path, source) is None
+    assert bytecode(tmp_path, source) is None
 
 
 def test_a_bundle_without_an_sdk_is_skipped(tmp_path: Path) -> None:
-    assert interpreter_start.compile_sdk(str(tmp_path)) is None
+    own = str(tmp_path / "own")
+    assert interpreter_start.sdk_bytecode(str(tmp_path), own, may_compile=True) is None
     (tmp_path / "sdk.py").mkdir()
-    assert interpreter_start.compile_sdk(str(tmp_path)) is None
+    assert interpreter_start.sdk_bytecode(str(tmp_path), own, may_compile=True) is None
+
+
+def test_the_bytecode_of_our_sdk_is_used_for_the_same_source_and_interpreter_only(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    made = bytecode(folder, "WORD = 'a'\n")
+    assert made is not None
+    ours = made[:16] + b"ours"
+    (tmp_path / "own").write_bytes(ours)
+    assert bytecode(folder, "WORD = 'a'\n", may_compile=False) == ours
+    assert bytecode(folder, "WORD = 'b'\n", may_compile=False) is None
+    assert bytecode(folder, "WORD = 'b'\n") not in (None, ours)
+    (tmp_path / "own").write_bytes(b"\0\0\r\n" + ours[4:])  # of another interpreter
+    assert bytecode(folder, "WORD = 'a'\n", may_compile=False) is None
 
 
 def cached(folder: Path) -> Path:
@@ -127,27 +147,28 @@ def imported(folder: Path) -> str:
     return result.stdout + ("read" if is_read else "compiled")
 
 
-def test_the_bytecode_is_read_by_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def writing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
-    interpreter_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+
+
+@pytest.mark.usefixtures("writing")
+def test_the_bytecode_is_read_by_an_import_until_the_source_changes(tmp_path: Path) -> None:
+    interpreter_start.write_bytecode(str(tmp_path), bytecode(tmp_path, "WORD = 'a'\n"))
     assert imported(tmp_path) == "a\nread"
     os.utime(tmp_path / "sdk.py", (1, 1))
-    assert imported(tmp_path) == "a\ncompiled"
+    assert imported(tmp_path) == "a\nread"
+    (tmp_path / "sdk.py").write_text("WORD = 'b'\n")
+    assert imported(tmp_path) == "b\ncompiled"
 
 
-def test_no_bytecode_is_written_for_another_file_or_over_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    code = compiled(tmp_path, "WORD = 'a'\n")
-    (tmp_path / "sdk.py").write_text("WORD = 'longer'\n")
-    interpreter_start.write_bytecode(str(tmp_path), code)
-    assert not cached(tmp_path).exists()
+@pytest.mark.usefixtures("writing")
+def test_no_bytecode_is_written_over_a_file(tmp_path: Path) -> None:
     cached(tmp_path).parent.mkdir()
     cached(tmp_path).write_text("of the bundle")
-    interpreter_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+    interpreter_start.write_bytecode(str(tmp_path), bytecode(tmp_path, "WORD = 'a'\n"))
     assert cached(tmp_path).read_text() == "of the bundle"
     interpreter_start.write_bytecode(str(tmp_path), None)
 
@@ -156,5 +177,5 @@ def test_nothing_is_written_where_python_writes_no_bytecode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    interpreter_start.write_bytecode(str(tmp_path), compiled(tmp_path, "WORD = 'a'\n"))
+    interpreter_start.write_bytecode(str(tmp_path), bytecode(tmp_path, "WORD = 'a'\n"))
     assert not cached(tmp_path).exists()
