@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.runs.service import StartRequest
 from fyke.model.results import Header
-from fyke.model.run import Outcome
+from fyke.model.run import Origin, Outcome, RunFilter
+from fyke.storage.sql.state.workers import SqlWorkers
 from fyke.wire import v1
 from fyke.wire.rows import ResultPage
 from support.answers import reads_as
@@ -304,3 +306,19 @@ async def test_the_error_for_an_unknown_status_lists_all_statuses(api: Api, stat
         "status must be one of 0 (all), 1 (ready), 2 (running), 3 (succeeded), 4 (failed), "
         "5 (aborted), or one of these words"
     ]
+
+
+async def test_a_page_of_runs_reads_each_worker_once(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        worker = await app.publish(name)
+        for _ in range(3):
+            request = StartRequest(worker.id, None, start_body(worker.id)["input"], "", Origin.API)
+            await app.services.runs.start(app.owner, request)
+    read: list[str] = []
+    get = SqlWorkers.get
+    monkeypatch.setattr(SqlWorkers, "get", lambda of, ref: read.append(ref) or get(of, ref))
+    count, views = await app.services.runs.list(app.owner, RunFilter(), offset=0, limit=20)
+    assert (count, len(views)) == (6, 6)
+    assert sorted(read) == sorted({view.worker.id for view in views})

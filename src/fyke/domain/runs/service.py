@@ -334,7 +334,7 @@ class Runs:
             run = tx.runs.get(run_id)
             if run is None or run.account_id != caller.account_id:
                 raise RunNotFound
-            return run, self._figures(tx, run)
+            return run, self._figures(tx, run, tx.workers.get(run.worker_id))
 
         return await self._view(*await self._storage.read(work))
 
@@ -358,7 +358,8 @@ class Runs:
 
         def work(tx: Transaction) -> tuple[int, list[tuple[Run, _Figures]]]:
             count, runs = tx.runs.page(caller.account_id, filter, offset=offset, limit=limit)
-            return count, [(run, self._figures(tx, run)) for run in runs]
+            workers = {ref: tx.workers.get(ref) for ref in {run.worker_id for run in runs}}
+            return count, [(run, self._figures(tx, run, workers[run.worker_id])) for run in runs]
 
         count, views = await self._storage.read(work)
         return count, [await self._view(run, figures) for run, figures in views]
@@ -369,9 +370,8 @@ class Runs:
             raise RunNotFound
         return run
 
-    def _figures(self, tx: Transaction, run: Run) -> _Figures:
+    def _figures(self, tx: Transaction, run: Run, worker: Worker | None) -> _Figures:
         """The figures of a run, from the same transaction as the run."""
-        worker = tx.workers.get(run.worker_id)
         if run.state.terminal:
             return _Figures(worker, run.usage_micros, run.traffic_bytes, frozenset(), tx.now)
         return _Figures(
