@@ -322,6 +322,30 @@ def tls_notifier(trust: Path | None) -> HttpNotifier:
     )
 
 
+async def test_authorities_are_read_for_the_first_receiver_with_tls(
+    authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    make = ssl.create_default_context
+
+    def trusting() -> ssl.SSLContext:
+        read.append(authority)
+        return make(cafile=str(authority / "ca.pem"))
+
+    monkeypatch.setattr(ssl, "create_default_context", trusting)
+    notifier = HttpNotifier(
+        AddressRules(["127.0.0.1/32"]), resolver=Resolver(lambda name: ("127.0.0.1",))
+    )
+    async with Receiver(OK) as plain, Receiver(OK, server_context(authority, [])) as secure:
+        assert (await notifier.post(plain.url(), b"{}", {})).status == 200
+        assert read == []
+        for _ in range(2):
+            url = secure.url("https", "hooks.example")
+            assert (await notifier.post(url, b"{}", {})).status == 200
+    assert read == [authority]
+    notifier.close()
+
+
 async def test_tls_uses_the_host_name(authority: Path) -> None:
     names: list[str | None] = []
     notifier = tls_notifier(authority / "ca.pem")

@@ -8,7 +8,6 @@ order of their names.
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -21,6 +20,7 @@ from fyke.errors import NotFound
 
 STYLE = "app.css"
 _EXCLUDED = ("vendor.toml",)
+_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 class Statics:
@@ -70,8 +70,7 @@ def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, bytes]]:
 
 
 def _media_type(path: str) -> str:
-    guessed, _ = mimetypes.guess_type(path)
-    return "text/javascript" if guessed == "application/javascript" else guessed or "text/plain"
+    return _MEDIA_TYPES.get(path.rpartition(".")[2], "text/plain")
 
 
 @cache

@@ -14,6 +14,7 @@ import os
 import re
 import ssl
 from contextlib import suppress
+from functools import cached_property
 
 from fyke.contracts.delivery import DeliveryStep, ReceiverResponse
 from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
@@ -59,8 +60,13 @@ class HttpNotifier:
         self._addresses = addresses
         self._rules = CallbackRules(addresses)
         self._resolver = resolver or Resolver(keep=0)
-        self._context = context or ssl.create_default_context()
+        self._given_context = context
         self._limiter = limiter or HostRateLimiter()
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Made for the first receiver with TLS, because the authorities take 1 MiB."""
+        return self._given_context or ssl.create_default_context()
 
     def close(self) -> None:
         """End the resolver's threads."""

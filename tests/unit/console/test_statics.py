@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 
 import pytest
@@ -41,3 +42,18 @@ def test_an_icon_contains_only_its_shape() -> None:
     assert shape.startswith("<path") and "<svg" not in shape and "license" not in shape
     with pytest.raises(FileNotFoundError):
         icon_shape("no-such-icon")
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("app.css", "text/css"),
+        ("vendor/htmx/htmx.min.js", "text/javascript"),
+        ("vendor/htmx/LICENSE", "text/plain"),
+    ],
+)
+def test_media_types_do_not_depend_on_the_machine(
+    monkeypatch: pytest.MonkeyPatch, path: str, media_type: str
+) -> None:
+    monkeypatch.setattr(mimetypes, "guess_type", lambda path: ("application/other", None))
+    assert Statics()._files[path].media_type == media_type
