@@ -125,16 +125,7 @@ class RestApi(Starlette):
         self.router.redirect_slashes = False
         self.documents = documents
         self.operations = operations
-        self.hot_path: HotPath | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer on the hot path, which is ahead of the middleware, or on the full path."""
-        if self.hot_path is not None and scope["type"] == "http":
-            rest = await self.hot_path(scope, receive, send)
-            if rest is None:
-                return
-            receive = rest
-        await super().__call__(scope, receive, send)
+        self.hot_path: HotPath | None = None  # for ``HotProtocol``
 
     def openapi(self) -> Document:
         """The complete OpenAPI document; must not be modified."""

@@ -38,9 +38,10 @@ KEYS_AT_ONCE = 5  # all keys of an account together may send as many requests as
 
 
 class Authenticator(Protocol):
-    """The one method of the accounts service that ``AccessControl`` needs."""
+    """The methods of the accounts service that ``AccessControl`` needs."""
 
     async def authenticate(self, key_text: str, key_digest: str = "") -> Caller: ...
+    def recent(self, key_digest: str) -> Caller | None: ...
 
 
 def credential(scope: Scope) -> str | None:
@@ -115,15 +116,23 @@ class AccessControl:
         self._spend_of_account(caller)
         return caller
 
-    async def admit(self, scope: Scope, address: str) -> Caller | None:
-        """``require`` for the hot path, once for each request: if the full path answers it after
-        all, it gets the same caller or error. None when there is an error.
+    def admit(self, scope: Scope) -> Caller | None:
+        """``require`` for the hot path, without waiting: of a key that was used within the last
+        second. If the full path answers the request after all, it gets the same caller or error.
+        None when there is an error, or ``require`` must decide.
         """
+        key = credential(scope)
+        digest = digest_of(key) if key else ""
+        caller = self._accounts.recent(digest)
+        if caller is None:
+            return None
         try:
-            caller = await self.require(scope, address)
-        except Exception as error:
+            self._spend(scope, digest)
+            self._spend_of_account(caller)
+        except RateLimited as error:
             scope[_ADMITTED] = error
             return None
+        self._remember(scope, digest, caller)
         scope[_ADMITTED] = caller
         return caller
 
@@ -187,11 +196,14 @@ class AccessControl:
             self._guesses.take(limiter_key(address))
             await self._refusals.invalid_key(address, operation_of(scope), error)
             raise
+        self._remember(scope, digest, caller)
+        return caller
+
+    def _remember(self, scope: Scope, digest: str, caller: Caller) -> None:
         self._valid_keys[digest] = caller.rate_limit
         if len(self._valid_keys) > _REMEMBERED_KEYS:
             self._valid_keys.popitem(last=False)
         scope[_CALLER] = caller
-        return caller
 
     def _spend_of_account(self, caller: Caller) -> None:
         """Count the request for the account, whose keys are not limited in number. Keys to which

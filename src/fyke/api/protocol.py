@@ -8,7 +8,7 @@ The parser must not see a request for a protocol upgrade, because it would drop 
 Java's HTTP client offers such an upgrade (h2c) with its first request. Upgrades are ignored.
 
 For long answers, a client that reads nothing for a minute is disconnected (``stalled.py``), and an
-event in the scope is set when the server stops.
+event in the scope is set when the server stops. Polled reads have a short path (``hot``).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from fyke.api.errors import Refusal, table_of
+from fyke.api.hot.protocol import HotProtocol
 from fyke.api.presence import CLOSING
-from fyke.api.stalled import StallProtocol
 from fyke.api.transport import request_id_for
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -35,7 +35,7 @@ _LINE_BYTES = 256  # of the request line: enough to find the dialect of its path
 _PATH = re.compile(rb"[\r\n]*[^ \r\n]+ (?:https?://[^/ ]*)?(/[^ ?\r\n]*)", re.IGNORECASE)
 
 
-class LimitedProtocol(StallProtocol):
+class LimitedProtocol(HotProtocol):
     """See the module's docstring."""
 
     head_seconds = HEAD_SECONDS

@@ -7,11 +7,14 @@ read in a thread.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage
+
+T = TypeVar("T")
 
 
 class NotInline(Exception):
@@ -50,3 +53,14 @@ class InlineStores:
 
     state: InlineStorage
     rows: InlineResults
+
+
+def at_once(read: Coroutine[Any, Any, T]) -> T:
+    """The result of a read of a service over inline stores, which does not suspend."""
+    try:
+        read.send(None)
+    except StopIteration as ended:
+        result: T = ended.value
+        return result
+    read.close()
+    raise NotInline

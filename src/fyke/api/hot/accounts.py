@@ -7,6 +7,7 @@ from typing import ClassVar
 from fyke.api.envelope import encode
 from fyke.api.hot.kept import Encoded
 from fyke.api.hot.route import Asked, HotRead
+from fyke.contracts.inline import at_once
 from fyke.domain.accounts.service import Accounts
 from fyke.wire.v1 import AccountInfo
 from fyke.wire.v2.account import AccountBalance
@@ -23,10 +24,10 @@ class AccountV1(HotRead):
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    async def answer(self, asked: Asked) -> Encoded | None:
+    def answer(self, asked: Asked) -> Encoded | None:
         if asked.body not in _NO_MEMBERS:
             return None
-        return Encoded(encode(AccountInfo.of(await self._accounts.get(asked.caller))))
+        return Encoded(encode(AccountInfo.of(at_once(self._accounts.get(asked.caller)))))
 
 
 class AccountV2(HotRead):
@@ -38,7 +39,7 @@ class AccountV2(HotRead):
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    async def answer(self, asked: Asked) -> Encoded | None:
+    def answer(self, asked: Asked) -> Encoded | None:
         if asked.query:
             return None
-        return Encoded(encode(AccountBalance.of(await self._accounts.get(asked.caller))))
+        return Encoded(encode(AccountBalance.of(at_once(self._accounts.get(asked.caller)))))

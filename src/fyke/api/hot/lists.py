@@ -15,7 +15,7 @@ from fyke.api.envelope import encode
 from fyke.api.hot.kept import Encoded, KeptAnswers
 from fyke.api.hot.page_query import page_in
 from fyke.api.hot.route import Asked, HotRead
-from fyke.contracts.inline import InlineStorage
+from fyke.contracts.inline import InlineStorage, at_once
 from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.runs.service import Runs, RunView
 from fyke.model.account import Caller
@@ -49,7 +49,7 @@ class _Lists:
         self._state = state
         self._kept = KeptAnswers(state.version)
 
-    async def get(
+    def get(
         self,
         caller: Caller,
         states: tuple[RunState, ...],
@@ -66,8 +66,8 @@ class _Lists:
         kept = self._kept.get(version, key)
         if kept is not None:
             return kept
-        count, views = await self._runs.list(
-            caller, RunFilter(states=states), offset=offset, limit=size
+        count, views = at_once(
+            self._runs.list(caller, RunFilter(states=states), offset=offset, limit=size)
         )
         page = page_of(count, views)
         if page is None:
@@ -87,7 +87,7 @@ class RunListV1(HotRead):
     def __init__(self, runs: Runs, state: InlineStorage) -> None:
         self._lists = _Lists(runs, state)
 
-    async def answer(self, asked: Asked) -> Encoded | None:
+    def answer(self, asked: Asked) -> Encoded | None:
         try:
             sent = _run_list.decode(asked.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -100,7 +100,7 @@ class RunListV1(HotRead):
         def page_of(count: int, views: list[RunView]) -> v1.RunPage:
             return v1.RunPage(count, [v1.RunDetail.of(view) for view in views], index, size)
 
-        return await self._lists.get(asked.caller, states, index, size, page_of)
+        return self._lists.get(asked.caller, states, index, size, page_of)
 
 
 class WorkerRunListV2(HotRead):
@@ -115,7 +115,7 @@ class WorkerRunListV2(HotRead):
         self._lists = _Lists(runs, state)
         self._grace = grace
 
-    async def answer(self, asked: Asked) -> Encoded | None:
+    def answer(self, asked: Asked) -> Encoded | None:
         page = page_in(asked.query)
         if page is None:
             return None
@@ -126,7 +126,7 @@ class WorkerRunListV2(HotRead):
                 return None
             return WorkerRunPage(count, [WorkerRun.of(view, 0) for view in views], index, size)
 
-        return await self._lists.get(asked.caller, (), index, size, page_of)
+        return self._lists.get(asked.caller, (), index, size, page_of)
 
     def _depends_on_client(self, view: RunView) -> bool:
         """Whether the status depends on what the client has read, see ``AbortingReaders``."""

@@ -16,7 +16,7 @@ from fyke.api.hot.kept import Encoded, KeptAnswers
 from fyke.api.hot.page_query import page_in
 from fyke.api.hot.route import Asked, HotRead
 from fyke.api.v2.run_selector import ONE_RUN
-from fyke.contracts.inline import InlineStores
+from fyke.contracts.inline import InlineStores, at_once
 from fyke.domain.results.service import RunResults
 from fyke.model.account import Caller
 from fyke.wire.fields import to_page_index, to_page_size
@@ -47,7 +47,7 @@ class _Pages:
         self._tagged = tagged
         self._kept = KeptAnswers(self._version)
 
-    async def get(self, caller: Caller, run_id: str, index: int, size: int) -> Encoded | None:
+    def get(self, caller: Caller, run_id: str, index: int, size: int) -> Encoded | None:
         if size > MAX_ROWS:
             return None
         version = self._version()
@@ -55,7 +55,7 @@ class _Pages:
         kept = self._kept.get(version, key)
         if kept is not None:
             return kept
-        page = await self._results.page(caller, run_id, index, size)
+        page = at_once(self._results.page(caller, run_id, index, size))
         data = encode(ResultPage.of(page))
         encoded = Encoded(data, tag_of(data) if self._tagged else "")
         self._kept.put(version, key, encoded)
@@ -74,13 +74,13 @@ class ResultPageV1(HotRead):
     def __init__(self, results: RunResults, stores: InlineStores) -> None:
         self._pages = _Pages(results, stores, tagged=False)
 
-    async def answer(self, asked: Asked) -> Encoded | None:
+    def answer(self, asked: Asked) -> Encoded | None:
         try:
             page = _page.decode(asked.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         index, size = to_page_index(page.page_index), _to_page_size(page.page_size)
-        return await self._pages.get(asked.caller, page.run_slug.strip(), index, size)
+        return self._pages.get(asked.caller, page.run_slug.strip(), index, size)
 
 
 class ResultPageV2(HotRead):
@@ -92,8 +92,8 @@ class ResultPageV2(HotRead):
     def __init__(self, results: RunResults, stores: InlineStores) -> None:
         self._pages = _Pages(results, stores, tagged=True)
 
-    async def answer(self, asked: Asked) -> Encoded | None:
+    def answer(self, asked: Asked) -> Encoded | None:
         page = page_in(asked.query)
         if page is None:
             return None
-        return await self._pages.get(asked.caller, asked.run_id, page.number, page.size)
+        return self._pages.get(asked.caller, asked.run_id, page.number, page.size)

@@ -1,11 +1,9 @@
-"""What a hot read answers, and its headers, which are built once."""
+"""What a hot read answers, and its header fields, which are formatted once."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
-
-from starlette.types import Send
 
 from fyke.api.envelope import JsonBytes, dialect_of
 from fyke.api.etags import VALIDATED
@@ -14,7 +12,7 @@ from fyke.api.serving import Operation
 from fyke.api.transport import Headers, added_headers
 from fyke.model.account import Caller
 
-_TYPE = (b"content-type", JsonBytes.media_type.encode())
+_TYPE = b"content-type: %s\r\n" % JsonBytes.media_type.encode()
 
 
 class Asked(NamedTuple):
@@ -26,6 +24,14 @@ class Asked(NamedTuple):
     query: bytes
 
 
+class HotAnswer(NamedTuple):
+    """A whole answer. ``fields``: the lines of its head after the first, without the empty one."""
+
+    status: int
+    fields: bytes
+    body: bytes
+
+
 class HotRead(ABC):
     """The short path of the operation ``method`` ``path``."""
 
@@ -33,7 +39,7 @@ class HotRead(ABC):
     path: ClassVar[str]
 
     @abstractmethod
-    async def answer(self, asked: Asked) -> Encoded | None:
+    def answer(self, asked: Asked) -> Encoded | None:
         """``data`` of the answer. None, as well as ``NotInline`` and ``FykeError``: the full path
         answers.
         """
@@ -50,31 +56,34 @@ class HotRoute:
         self._dialect = dialect_of(operation.path)
         own = tuple(VALIDATED.items()) if self.validated else ()
         present = [(name.encode(), value.encode()) for name, value in own]
-        self._headers = {
-            secure: (*present, *added_headers(present, hsts if secure else ()))
+        self._fields = {
+            secure: _lines((*present, *added_headers(present, hsts if secure else ())))
             for secure in (False, True)
         }
 
-    async def send(
+    def reply(
         self,
-        send: Send,
         status: int,
         encoded: Encoded,
         request_id: str,
         rate_fields: Headers,
         *,
         secure: bool,
-    ) -> None:
-        """Send the answer 200, or 304 without a body. ``secure``: over https."""
+    ) -> HotAnswer:
+        """The answer 200, or 304 without a body. ``secure``: over https."""
         body = b""
-        headers = []
+        fields = []
         if status != 304:
             body = self._dialect.success(encoded.data, request_id)
-            headers += [(b"content-length", b"%d" % len(body)), _TYPE]
+            fields = [b"content-length: %d\r\n" % len(body), _TYPE]
         if self.validated:
-            headers.append((b"etag", encoded.tag.encode()))
-        headers += self._headers[secure]
-        headers.append((b"x-request-id", request_id.encode()))
-        headers += rate_fields
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            fields.append(b"etag: %s\r\n" % encoded.tag.encode())
+        fields.append(self._fields[secure])
+        fields.append(b"x-request-id: %s\r\n" % request_id.encode())
+        if rate_fields:
+            fields.append(_lines(rate_fields))
+        return HotAnswer(status, b"".join(fields), body)
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join(b"%s: %s\r\n" % pair for pair in headers)

@@ -17,7 +17,7 @@ from fyke.api.etags import tag_of
 from fyke.api.hot.kept import Encoded, KeptAnswers
 from fyke.api.hot.route import Asked, HotRead
 from fyke.api.v2.run_selector import ONE_RUN
-from fyke.contracts.inline import InlineStorage
+from fyke.contracts.inline import InlineStorage, at_once
 from fyke.domain.runs.service import Runs, RunView
 from fyke.model.account import Caller
 from fyke.model.run import RunState
@@ -48,12 +48,12 @@ class _Details:
         self._encoded = encoded
         self._kept = KeptAnswers(state.version)
 
-    async def get(self, caller: Caller, run_id: str) -> Encoded | None:
+    def get(self, caller: Caller, run_id: str) -> Encoded | None:
         version, key = self._state.version(), (caller.account_id, run_id)
         kept = self._kept.get(version, key, lambda: self._state.revision(run_id))
         if kept is not None:
             return kept
-        view = await self._runs.get(caller, run_id)
+        view = at_once(self._runs.get(caller, run_id))
         encoded = self._encoded(view)
         if encoded is not None and view.run.state.terminal:
             self._kept.put(version, key, encoded, self._state.revision(run_id))
@@ -69,14 +69,14 @@ class RunDetailV1(HotRead):
     def __init__(self, runs: Runs, state: InlineStorage) -> None:
         self._details = _Details(runs, state, _in_v1)
 
-    async def answer(self, asked: Asked) -> Encoded | None:
+    def answer(self, asked: Asked) -> Encoded | None:
         if too_deep(asked.body, MAX_DEPTH):
             return None
         try:
             run_id = _run_ref.decode(asked.body).run_slug.strip()
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return await self._details.get(asked.caller, run_id)
+        return self._details.get(asked.caller, run_id)
 
 
 class RunDetailV2(HotRead):
@@ -88,8 +88,8 @@ class RunDetailV2(HotRead):
     def __init__(self, runs: Runs, state: InlineStorage) -> None:
         self._details = _Details(runs, state, _in_v2)
 
-    async def answer(self, asked: Asked) -> Encoded | None:
-        return None if asked.query else await self._details.get(asked.caller, asked.run_id)
+    def answer(self, asked: Asked) -> Encoded | None:
+        return None if asked.query else self._details.get(asked.caller, asked.run_id)
 
 
 def _in_v1(view: RunView) -> Encoded:

@@ -89,15 +89,28 @@ async def test_requests_through_a_proxy(common: Seeded) -> None:
     assert both.taken == 2
 
 
-async def test_a_body_that_does_not_arrive_in_time(
-    common: Seeded, both: BothPaths, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fyke.api.hot.path.MAX_BODY_SECONDS", 0.01)
-    asked = of_v1(common.runs["succeeded"], common.app.owner_key)
-    for pieces in ((), (b'{"run',)):
-        answer = await both.ask_hot(replace(asked, pieces=pieces, stalls=True))
-        assert answer.status == 408
-        assert b"within 60 seconds" in answer.body
+async def test_keys_that_were_not_used_for_a_second(common: Seeded) -> None:
+    """The full path looks them up."""
+    for name, key in common.keys.items():
+        both = BothPaths(common.app, unused_keys=True)
+        found = [(await both.check(of_v1(common.runs["succeeded"], key))).status]
+        assert not both.taken, name
+        for seconds in (0.9, 0.2):
+            both.clock.advance(seconds)
+            found.append((await both.check(of_v1(common.runs["succeeded"], key))).status)
+        assert len(set(found)) == 1
+        assert both.taken == (found[0] == 200)
+
+
+async def test_the_end_of_connections(common: Seeded, both: BothPaths) -> None:
+    """HTTP 1.0 and ``Connection: close``."""
+    run, key = common.runs["succeeded"], common.app.owner_key
+    for of in ALL:
+        for headers, version in (((), b"1.0"), (((b"connection", b"close"),), b"1.1")):
+            asked = of(run, key)
+            asked = replace(asked, headers=(*asked.headers, *headers), version=version)
+            assert (await both.check(asked)).closed
+    assert both.taken == len(ALL) * 2
 
 
 async def test_a_body_that_follows_its_head(common: Seeded) -> None:

@@ -1,0 +1,93 @@
+"""Answers hot reads when their request has been parsed, without a task.
+
+uvicorn's parser reads the request, and its cycle keeps the state of the connection, as for every
+other request: errors, pipelined requests, slow clients and the end of the server are handled in one
+way. Only the task, the messages of ASGI and the two writes of an answer are skipped. They cost more
+than a read. Whatever ``HotPath`` leaves, and a body that takes long, gets its task a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from fyke.api.hot.path import FoundRoute, HotPath
+from fyke.api.stalled import StallProtocol
+
+BODY_SECONDS = 0.05  # many clients send the body in a packet of its own, right after the head
+
+
+class HotProtocol(StallProtocol):
+    """See the module's docstring. The application has the path as ``hot_path``."""
+
+    _hot: HotPath | None = None
+    _asked: tuple[FoundRoute, RequestResponseCycle] | None = None  # its task has not been created
+    _body_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._hot = getattr(self.app, "hot_path", None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._leave()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._asked is None:
+            return
+        if not self._asked[1].more_body:
+            self._answer(*self._asked)
+        elif self._body_timer is None:
+            self._body_timer = self.loop.call_later(BODY_SECONDS, self._leave)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Called when the head has been parsed, or, for a pipelined request, when the answer before
+        has been sent.
+        """
+        found = None
+        if self._hot is not None and cycle.more_body and app is self.app:
+            found = None if cycle.waiting_for_100_continue else self._hot.find(_scope(cycle))
+        if found is None:
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._asked = found, cycle
+
+    def _answer(self, found: FoundRoute, cycle: RequestResponseCycle) -> None:
+        """Answer a complete request."""
+        answer = None
+        if self._hot is not None and not (self.flow.write_paused or self.transport.is_closing()):
+            answer = self._hot.answer(found, _scope(cycle), bytes(cycle.body))
+        if answer is None:
+            self._leave()
+            return
+        self._end_wait()
+        cycle.response_started = cycle.response_complete = True
+        lines = [STATUS_LINE[answer.status]]
+        lines += [b"%s: %s\r\n" % field for field in cycle.default_headers]
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((*lines, answer.fields, end, answer.body)))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _leave(self) -> None:
+        """Leave the request to the full path."""
+        if self._asked is not None:
+            cycle = self._asked[1]
+            self._end_wait()
+            super()._start_asgi_task(cycle, self.app)
+
+    def _end_wait(self) -> None:
+        self._asked = None
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+
+def _scope(cycle: RequestResponseCycle) -> Scope:
+    """The same dictionary. uvicorn's type allows only the keys of ASGI."""
+    return cast("Scope", cycle.scope)

@@ -1,0 +1,180 @@
+"""When a hot read is answered in the protocol, and when it gets a task."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from fyke.api.hot.route import HotAnswer
+from support.both_paths import Connection, connect
+
+pytestmark = pytest.mark.anyio
+
+POST = b"POST /hot HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n"
+GET = b"GET /hot HTTP/1.1\r\nhost: a\r\n\r\n"
+COLD = b"GET /cold HTTP/1.1\r\nhost: a\r\n\r\n"
+HOT_ANSWER = b"HTTP/1.1 200 OK\r\nfrom: hot\r\ncontent-length: %d\r\n\r\n%s"
+
+
+class HotPath:
+    """Answers requests for ``/hot`` with their body, unless it is ``left``."""
+
+    def find(self, scope: Scope) -> Any:
+        return scope["path"] == "/hot" or None
+
+    def answer(self, found: Any, scope: Scope, body: bytes) -> HotAnswer | None:
+        if body == b"left":
+            return None
+        return HotAnswer(200, b"from: hot\r\ncontent-length: %d\r\n" % len(body), body)
+
+
+class Application:
+    """The full path. ``bodies``: those of its requests, None for a client that has left."""
+
+    def __init__(self) -> None:
+        self.hot_path = HotPath()
+        self.bodies: list[bytes | None] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.bodies.append(None)
+                return
+            body, more = body + message["body"], message["more_body"]
+        self.bodies.append(body)
+        headers = [(b"from", b"full"), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+
+class Client:
+    """A connection to a server with the hot path."""
+
+    def __init__(self) -> None:
+        self.app = Application()
+        self.connection = Connection()
+        self.protocol = connect(self.app, self.connection)
+
+    def send(self, *pieces: bytes) -> list[bytes]:
+        """Send pieces; return who has answered so far, in this order."""
+        for piece in pieces:
+            self.protocol.data_received(piece)
+        return self.answers()
+
+    def answers(self) -> list[bytes]:
+        lines = self.connection.sent.split(b"\r\n")
+        return [line[6:] for line in lines if line.startswith(b"from: ")]
+
+    async def later(self, *pieces: bytes) -> list[bytes]:
+        """Like ``send``, after all tasks have ended."""
+        self.send(*pieces)
+        while self.protocol.tasks:
+            await asyncio.sleep(0)
+        return self.answers()
+
+
+@pytest.fixture
+async def client() -> Client:
+    return Client()
+
+
+async def test_an_answer_needs_no_task(client: Client) -> None:
+    assert client.send(POST + b"body") == [b"hot"]
+    assert client.connection.sent == HOT_ANSWER % (4, b"body")
+    assert client.send(GET) == [b"hot", b"hot"]
+    assert not client.protocol.tasks
+    assert await client.later(COLD) == [b"hot", b"hot", b"full"]
+
+
+async def test_a_body_may_follow_its_head(client: Client) -> None:
+    assert client.send(POST) == []
+    assert client.send(b"bo") == []
+    assert client.send(b"dy") == [b"hot"]
+    assert client.send(POST, b"body") == [b"hot"] * 2
+
+
+async def test_what_is_left_gets_a_task(client: Client) -> None:
+    assert client.send(POST + b"left") == []
+    assert await client.later() == [b"full"]
+    assert await client.later(POST, b"le", b"ft") == [b"full"] * 2
+    assert client.app.bodies == [b"left"] * 2
+
+
+async def test_a_late_body_is_left(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fyke.api.hot.protocol.BODY_SECONDS", 0)
+    client.send(POST + b"b")
+    while not client.protocol.tasks:
+        await asyncio.sleep(0)
+    assert await client.later(b"ody") == [b"full"]
+    assert client.app.bodies == [b"body"]
+
+
+async def test_a_client_that_leaves_is_seen_by_the_full_path(client: Client) -> None:
+    client.send(POST + b"b")
+    client.protocol.connection_lost(None)
+    assert await client.later() == []
+    assert client.app.bodies == [None]
+
+
+async def test_requests_in_one_piece_are_answered_in_their_order(client: Client) -> None:
+    """Only the first of a piece is answered without a task, so that others have their turn."""
+    assert client.send(GET + COLD + POST + b"body" + GET) == [b"hot"]
+    assert await client.later() == [b"hot", b"full", b"full", b"full"]
+    assert client.send(COLD, GET) == [b"hot", b"full", b"full", b"full"]
+    assert await client.later() == [b"hot", b"full", b"full", b"full", b"full", b"full"]
+
+
+async def test_a_pipelined_body_may_follow(client: Client) -> None:
+    assert client.send(GET + POST) == [b"hot"]
+    assert client.send(b"body") == [b"hot", b"hot"]
+
+
+async def test_a_client_that_does_not_read_gets_a_task(client: Client) -> None:
+    """It waits until the client reads."""
+    client.protocol.flow.pause_writing()
+    assert client.send(GET) == []
+    await asyncio.sleep(0)
+    assert client.answers() == []
+    client.protocol.flow.resume_writing()
+    assert await client.later() == [b"full"]
+
+
+async def test_a_client_may_ask_before_it_sends(client: Client) -> None:
+    client.send(POST.replace(b"host", b"expect: 100-continue\r\nhost"))
+    assert client.protocol.tasks
+    while not client.connection.sent:
+        await asyncio.sleep(0)
+    assert client.connection.sent == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert await client.later(b"body") == [b"full"]
+
+
+async def test_the_connection_ends_when_it_should(client: Client) -> None:
+    assert client.send(GET.replace(b"host", b"connection: close\r\nhost")) == [b"hot"]
+    assert client.connection.sent.endswith(b"\r\nconnection: close\r\n\r\n")
+    assert client.connection.closed
+
+
+async def test_the_end_of_the_server_waits_for_the_body(client: Client) -> None:
+    client.send(POST)
+    client.protocol.shutdown()
+    assert not client.connection.closed
+    assert client.send(b"body") == [b"hot"]
+    assert client.connection.closed
+
+
+async def test_headers_of_the_server_come_first(client: Client) -> None:
+    client.protocol.server_state.default_headers.append((b"server", b"x"))
+    client.send(GET)
+    assert client.connection.sent.startswith(b"HTTP/1.1 200 OK\r\nserver: x\r\nfrom: hot")
+
+
+async def test_after_an_error_of_the_parser_nothing_is_answered(client: Client) -> None:
+    client.send(GET + b"\0\r\n\r\n")
+    assert client.connection.closed
+    assert await client.later() == []
+    assert client.app.bodies == [b""]
