@@ -186,6 +186,12 @@ async def test_a_long_statement_is_interrupted(file: Path, inline: InlineStorage
         connection.raw.execute(ENDLESS).fetchone()
 
 
+async def test_many_short_reads_are_not_one_long_one(inline: InlineStorage) -> None:
+    """SQLite counts the steps of earlier executions of a statement, too."""
+    version = inline.version()
+    assert {inline.version() for _ in range(40_000)} == {version}
+
+
 async def test_a_lock_is_not_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "rollback.db"  # not in WAL mode, so that a writer locks readers out
     with closing(sqlite3.connect(file, isolation_level=None)) as other:

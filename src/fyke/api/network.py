@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import Scope
@@ -20,6 +21,7 @@ from fyke.api.errors import Refusal
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _ALWAYS_ALLOWED = ("localhost", "127.0.0.1", "[::1]")
+_HOSTS = 256  # checked ones that are remembered
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>\d{1,5}))?")
 
 
@@ -56,6 +58,8 @@ class Network:
             names.append(_bracketed(urlsplit(public_url).hostname or ""))
         self._allowed = frozenset(name.lower().rstrip(".") for name in names if name)
         self._proxies = [_network(entry) for entry in trusted_proxies]
+        # an allowed name with one of its ports; a Host that is refused is not kept
+        self._check = lru_cache(_HOSTS)(self._check_host)
 
     def visit(self, scope: Scope) -> Visit:
         """The visit of a request. Raises ``Refusal`` for a Host that is not allowed."""
@@ -71,7 +75,7 @@ class Network:
         self._check(host)
         return Visit(address, self._public_url or f"{scheme}://{host}")
 
-    def _check(self, host: str) -> None:
+    def _check_host(self, host: str) -> None:
         match = _HOST.fullmatch(host)
         if match is None or match["name"].lower().rstrip(".") not in self._allowed:
             raise Refusal(

@@ -8,7 +8,8 @@ The parser must not see a request for a protocol upgrade, because it would drop 
 Java's HTTP client offers such an upgrade (h2c) with its first request. Upgrades are ignored.
 
 For long answers, a client that reads nothing for a minute is disconnected (``stalled.py``), and an
-event in the scope is set when the server stops. Polled reads have a short path (``hot``).
+event in the scope is set when the server stops. A connection has one timer for heads and one for
+idle times, not one for each request. Polled reads have a short path (``hot``).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class LimitedProtocol(HotProtocol):
     _refusal = ""  # why the parser was stopped
     _head_due = 0.0  # when the head must be complete, by the loop's clock; 0 outside a head
     _head_timer: asyncio.TimerHandle | None = None  # armed at most once, not for each request
+    _idle_since = 0.0  # the end of the last answer, by the loop's clock; 0 during a request
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -132,6 +134,34 @@ class LimitedProtocol(HotProtocol):
         lines = [b"HTTP/1.1 400 Bad Request", *(b": ".join(field) for field in fields)]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
         self.transport.close()
+
+    def on_response_complete(self) -> None:
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            due = self._idle_since + self.timeout_keep_alive
+            self.timeout_keep_alive_task = self.loop.call_at(due, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Keep the timer, which looks again when it is due: one timer for a connection."""
+        self._idle_since = 0.0
+        if self.transport.is_closing():
+            super()._unset_keepalive_if_required()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that is idle for long enough; wait again if it was used meanwhile."""
+        self.timeout_keep_alive_task = None
+        if not self._idle_since or self.transport.is_closing():
+            return
+        due = self._idle_since + self.timeout_keep_alive
+        if self.loop.time() < due:
+            self.timeout_keep_alive_task = self.loop.call_at(due, self.timeout_keep_alive_handler)
+        else:
+            self.transport.close()
 
     def _begin_head(self) -> None:
         self._in_head = True

@@ -9,10 +9,12 @@ import os
 import re
 import secrets
 import time
+from functools import lru_cache
 
-from ulid import ULID, base32
+from ulid import ULID
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(first + second for first in CROCKFORD for second in CROCKFORD)  # of ten bits
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -22,8 +24,25 @@ def new_ulid() -> str:
 
 
 def new_unordered_ulid() -> str:
-    """Like ``new_ulid`` at half of its cost, but those of one millisecond are in no order."""
-    return base32.encode((time.time_ns() // 1_000_000).to_bytes(6, "big") + os.urandom(10))
+    """Like ``new_ulid`` at a third of its cost, but those of one millisecond are in no order."""
+    number = int.from_bytes(os.urandom(10))
+    return (
+        _time_part(time.time_ns() // 1_000_000)
+        + _PAIRS[number >> 70]
+        + _PAIRS[number >> 60 & 1023]
+        + _PAIRS[number >> 50 & 1023]
+        + _PAIRS[number >> 40 & 1023]
+        + _PAIRS[number >> 30 & 1023]
+        + _PAIRS[number >> 20 & 1023]
+        + _PAIRS[number >> 10 & 1023]
+        + _PAIRS[number & 1023]
+    )
+
+
+@lru_cache(1)
+def _time_part(ms: int) -> str:
+    """The ten characters of a ULID's milliseconds."""
+    return "".join(_PAIRS[ms >> shift & 1023] for shift in (40, 30, 20, 10, 0))
 
 
 def is_ulid(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The time that a head may take, by a clock of the test."""
+"""How long a head may take and a connection may be idle, by a clock of the test."""
 
 from __future__ import annotations
 
@@ -64,6 +64,12 @@ class Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
 
 @dataclass
 class Connection:
@@ -75,6 +81,11 @@ class Connection:
         """Send a request, and have it answered."""
         self.protocol.data_received(REQUEST)
         self.protocol.cycle.response_complete = True
+
+    def answered(self) -> None:
+        """The same, and tell the protocol."""
+        self.request()
+        self.protocol.on_response_complete()
 
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
@@ -129,6 +140,57 @@ def test_many_requests_have_one_timer() -> None:
 
 def test_a_lost_connection_has_no_timer() -> None:
     connection = connected()
-    connection.request()
+    connection.answered()
     connection.protocol.connection_lost(None)
     assert not connection.loop.waiting()
+
+
+def test_an_idle_connection_is_closed() -> None:
+    """After its first answer, and after one that follows before the time is over."""
+    for seconds in ([], [4], [4, 4], [4.9, 0.1, 3]):
+        connection = connected()
+        connection.answered()
+        for pause in seconds:
+            connection.loop.advance(pause)
+            connection.answered()
+        connection.loop.advance(4.9)
+        assert not connection.transport.closed
+        connection.loop.advance(0.2)
+        assert connection.transport.closed
+
+
+def test_a_connection_is_not_idle_during_a_request() -> None:
+    connection = connected()
+    connection.answered()
+    connection.loop.advance(3)
+    connection.request()
+    connection.loop.advance(100)
+    assert not connection.transport.closed
+    connection.protocol.on_response_complete()
+    connection.loop.advance(4.9)
+    assert not connection.transport.closed
+    connection.loop.advance(0.2)
+    assert connection.transport.closed
+
+
+def test_a_pipelined_request_ends_no_wait() -> None:
+    """The next answer is made at once, and the connection is idle after it."""
+    connection = connected()
+    connection.protocol.data_received(REQUEST * 2)
+    first = connection.protocol.pipeline[0][0]
+    connection.protocol.on_response_complete()
+    assert not connection.protocol.pipeline
+    connection.loop.advance(100)
+    assert not connection.transport.closed
+    first.response_complete = True
+    connection.protocol.on_response_complete()
+    connection.loop.advance(5.1)
+    assert connection.transport.closed
+
+
+def test_idle_times_have_one_timer() -> None:
+    connection = connected()
+    for _ in range(100):
+        connection.answered()
+    assert len(connection.loop.armed) == 2  # one is that of heads
+    assert connection.protocol.server_state.total_requests == 100

@@ -40,6 +40,7 @@ class InlineConnection:
         self.raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
         self.raw.set_progress_handler(self._count, _COUNTED)
         self._steps = 0
+        self._versions = self.raw.cursor()  # read at each request
 
     def _count(self) -> bool:
         """Count steps; True interrupts the statement."""
@@ -61,8 +62,12 @@ class InlineConnection:
 
     def version(self) -> int:
         """See ``InlineStorage``."""
-        row = self.row("PRAGMA data_version")
-        return 0 if row is None else int(row[0])
+        self._steps = 0
+        try:
+            number: int = self._versions.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise NotInline from error
+        return number
 
     def row(self, statement: str, *values: str) -> tuple[Any, ...] | None:
         """The first row of a statement. Raises ``NotInline`` for errors of the database."""
