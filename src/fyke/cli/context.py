@@ -69,8 +69,9 @@ def locate(
     local = _local_url(folder)
     if not local:
         raise CommandFailed(
-            f"Fyke is not running on this machine ({folder} has no server.json). Start "
-            "it with fyke up, or name another server with --url or FYKE_URL",
+            f"Fyke is not running on this machine ({folder} has no server.json). Start it with "
+            "fyke up, name the data folder of a running one with --home or FYKE_HOME, or another "
+            "server with --url or FYKE_URL",
             Exit.UNREACHABLE,
         )
     return Location(local, key or _local_key(folder, required=True))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.shipped import publish_shipped, setup_link, wait_until_ready
-from fyke.settings import Settings
+from fyke.settings import SYSTEM_HOME, Settings
 
 READY_SECONDS = 60.0
 NO_OWNER_KEY = (
@@ -47,6 +48,11 @@ def first_job(
         if once or code:
             return code
     _print(f"Fyke is running at {base} (data in {settings.home}); Ctrl-C drains and stops.")
+    if settings.home != (SYSTEM_HOME if settings.launcher else Path.home() / ".fyke"):
+        _print(
+            f"Other commands find it with --home {settings.home}, or with the environment variable "
+            f"FYKE_HOME={settings.home}."
+        )
     if setup_url and not as_json:
         place = f"at {setup_url}" if printed else f"at the address in the file {_file(settings)}"
         _print(f"Choose the owner's password within a day {place} (this link works once)")

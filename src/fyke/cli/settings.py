@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.values import BY_PYDANTIC, number_rule
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
+
+
+NUMBER_ERRORS = ("int_", "float_", "greater_than_equal", "less_than_equal")
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -30,7 +34,23 @@ def load_settings(**flags: Any) -> Settings:
         problem = error.errors()[0]
         name = ".".join(str(part) for part in problem["loc"])
         source = _source(str(problem["loc"][0]), values)
-        raise CommandFailed(f"setting {name} ({source}): {problem['msg']}", Exit.USAGE) from None
+        raise CommandFailed(f"setting {name} ({source}): {_rule(problem)}", Exit.USAGE) from None
+
+
+def _rule(problem: Mapping[str, Any]) -> str:
+    """What is wrong with a value, from the first error of pydantic."""
+    from fyke.settings import Settings
+
+    field = Settings.model_fields.get(str(problem["loc"][0]))
+    if field is not None and field.annotation in (int, float) and len(problem["loc"]) == 1:
+        least, most = (
+            next((getattr(item, bound) for item in field.metadata if hasattr(item, bound)), None)
+            for bound in ("ge", "le")
+        )
+        if problem["type"].startswith(NUMBER_ERRORS):
+            return number_rule(field.annotation, least, most)
+    message: str = problem["msg"]
+    return message.replace(BY_PYDANTIC, "must be ", 1)
 
 
 def existing_settings(home: str | None) -> Settings:

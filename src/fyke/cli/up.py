@@ -25,9 +25,13 @@ MAX_LOG_BYTES = 10 * 2**20
 def up(
     home: Annotated[str | None, typer.Option(help="The data folder.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port to listen on (8100); 0: any that is free.", min=0, max=65535),
+    ] = None,
     servers: Annotated[
-        int | None, typer.Option(help="Number of server processes on this address.")
+        int | None,
+        typer.Option(help="Server processes on this address: 1 to 64 (1).", min=1, max=64),
     ] = None,
     tour: Annotated[
         bool, typer.Option("--tour", help="Run one complete job and show every request.")

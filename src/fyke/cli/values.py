@@ -11,7 +11,10 @@ import re
 from enum import StrEnum
 from typing import Any
 
+import typer
+
 _INTEGER = re.compile("[0-9]{1,18}")
+BY_PYDANTIC = "Input should be "  # the beginning of its messages
 TYPER = object()  # the value is left to Typer
 
 
@@ -24,11 +27,29 @@ def convert_without_pydantic(param: Any) -> Any:
     def process_value(ctx: Any, value: Any) -> Any:
         converted = usual_value(param, value)
         if converted is TYPER:
-            return by_typer(ctx, value)
+            try:
+                return by_typer(ctx, value)
+            except typer.BadParameter as error:
+                kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+                if kind not in (int, float) or not error.message.startswith(BY_PYDANTIC):
+                    raise
+                rule = number_rule(kind, param.min, param.max)
+                raise typer.BadParameter(rule, ctx=ctx, param=param) from None
         return param.callback(ctx, param, converted) if param.callback else converted
 
     param.process_value = process_value
     return param
+
+
+def number_rule(kind: type, least: float | None, most: float | None) -> str:
+    """What a number must be: ``must be a whole number from 1 to 64``."""
+    bounds = {
+        (True, True): f" from {least} to {most}",
+        (True, False): f" of at least {least}",
+        (False, True): f" of at most {most}",
+        (False, False): "",
+    }[least is not None, most is not None]
+    return f"must be a {'whole ' if kind is int else ''}number{bounds}"
 
 
 def usual_value(param: Any, value: Any) -> Any:

@@ -151,7 +151,7 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Run it again; its rows until then are kept. It was not the Worker's fault"),
     ),
     HintCode.INTERNAL: _hint(
-        _("The platform failed, not the Worker"),
+        _("A fault of the platform or of its machine, which no other version of the Worker avoids"),
         _("Run it again; if it fails again, report the ID of the run to the operator"),
     ),
     HintCode.UNDECLARED_SITES: HintTexts(

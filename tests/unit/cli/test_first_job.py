@@ -59,6 +59,17 @@ def test_a_start_prints_the_url_and_the_setup_link(
     assert not settings.setup_link_file.exists()
 
 
+def test_the_options_for_another_data_folder_are_named(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(settings)
+    named = f"--home {settings.home}, or with the environment variable FYKE_HOME={settings.home}."
+    assert named in capsys.readouterr().err
+    monkeypatch.setattr(first_job, "SYSTEM_HOME", settings.home)
+    do(settings.model_copy(update={"launcher": True}))
+    assert "FYKE_HOME" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_log_or_pipe_gets_the_path_of_a_private_file(
     settings: Settings, capsys: pytest.CaptureFixture[str], as_json: bool

@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.main import app
 from fyke.cli.settings import existing_settings, load_settings
+from fyke.settings import Settings
 
 
 def test_a_missing_folder_is_not_created(tmp_path: Path) -> None:
@@ -18,18 +21,43 @@ def test_a_missing_folder_is_not_created(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize(
-    ("number", "rule"), [(0, "greater than or equal to 1"), (65, "less than or equal to 64")]
-)
-def test_a_number_of_servers_that_is_out_of_range_is_refused(
-    home: Path, number: int, rule: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", ["0", "65", "many", "1.5"])
+def test_a_number_of_servers_that_is_not_allowed_is_refused_with_the_range(
+    home: Path, number: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(CommandFailed, match=rf"setting servers \(--servers\): .*{rule}") as caught:
+    rule = "must be a whole number from 1 to 64$"
+    with pytest.raises(CommandFailed, match=rf"^setting servers \(--servers\): {rule}") as caught:
         load_settings(home=str(home), servers=number)
     assert caught.value.code is Exit.USAGE
-    monkeypatch.setenv("FYKE_SERVERS", str(number))
-    with pytest.raises(CommandFailed, match=rf"setting servers \(FYKE_SERVERS\): .*{rule}"):
+    monkeypatch.setenv("FYKE_SERVERS", number)
+    with pytest.raises(CommandFailed, match=rf"^setting servers \(FYKE_SERVERS\): {rule}"):
         load_settings(home=str(home))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("FYKE_WARM_IDLE_SECONDS", "0", "must be a whole number of at least 1"),
+        ("FYKE_FAILED_ROWS", "odd", "must be 'hide' or 'keep'"),
+    ],
+)
+def test_other_values_are_refused_in_the_same_words(
+    home: Path, variable: str, value: str, rule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(CommandFailed, match=rf"\({variable}\): {rule}$"):
+        load_settings(home=str(home))
+
+
+@pytest.mark.parametrize("name", ["port", "servers"])
+def test_the_options_of_up_have_the_ranges_of_the_settings(name: str) -> None:
+    option = next(param for param in get_command(app).commands["up"].params if param.name == name)
+    bounds = {k: v for item in Settings.model_fields[name].metadata for k, v in vars_of(item)}
+    assert (option.min, option.max) == (bounds["ge"], bounds["le"])
+
+
+def vars_of(constraint: object) -> list[tuple[str, int]]:
+    return [(k, getattr(constraint, k)) for k in ("ge", "le") if hasattr(constraint, k)]
 
 
 def test_a_folder_of_another_user_is_refused_unless_the_database_is_postgresql(

@@ -51,9 +51,15 @@ def test_every_usual_value_is_as_typer_converts_it() -> None:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["run", "list", "--size", "0"], "greater than or equal to 1"),
-        (["run", "list", "--size", "1001"], "less than or equal to 1000"),
-        (["run", "list", "--size", "many"], "valid integer"),
+        (["run", "list", "--size", "0"], "must be a whole number from 1 to 1000"),
+        (["run", "list", "--size", "1001"], "must be a whole number from 1 to 1000"),
+        (["run", "list", "--size", "many"], "must be a whole number from 1 to 1000"),
+        (["run", "list", "--page", "x"], "must be a whole number of at least 1"),
+        (["run", "start", "w", "--cpus", "x"], "must be a number of at least 0"),
+        (["run", "start", "w", "--memory", "x"], "must be a whole number"),
+        (["run", "start", "w", "--memory", "256"], "must be one of 512"),
+        (["up", "--servers", "0"], "must be a whole number from 1 to 64"),
+        (["up", "--servers", "text"], "must be a whole number from 1 to 64"),
         (["run", "list", "--status", "odd"], "'odd' is not one of"),
         (["run", "show"], "Missing argument 'RUN'"),
     ],
