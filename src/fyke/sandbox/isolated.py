@@ -24,6 +24,7 @@ from fyke.sandbox.process.spawner import SpawnedSandbox
 LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000", "cdp80")
 CHUNK = 65536
 MAX_SIGNAL = 64
+TAKE_SECONDS = 15.0  # for a sandbox that was idle to take its job and copy its bundle
 NAMESPACED_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
 
 GO_PROGRAM = f"{WORK_AT}/main"
@@ -78,8 +79,13 @@ class IsolatedSandbox:
         control = self._spawned.ends.control
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(control, _encode(job))
-            message = await loop.sock_recv(control, 4096)
+            async with asyncio.timeout(TAKE_SECONDS if self._order.idle else None):
+                await loop.sock_sendall(control, _encode(job))
+                message = await loop.sock_recv(control, 4096)
+        except TimeoutError:
+            raise SandboxFault(
+                f"the idle sandbox did not take its job within {TAKE_SECONDS:g} s"
+            ) from None
         except OSError as error:
             raise SandboxFault(
                 f"the sandbox ended before its Worker was launched: {error}"

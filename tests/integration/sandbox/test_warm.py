@@ -20,6 +20,7 @@ import pytest
 from fyke.contracts.execution import Environment, Sandbox, SandboxFault, SandboxSpec
 from fyke.kit.ids import new_ulid
 from fyke.model.worker import Language
+from fyke.sandbox import isolated
 from fyke.sandbox.factory import IDLE_MEMORY
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.process import processes
@@ -389,6 +390,21 @@ async def test_a_sandbox_that_ends_after_the_assignment_is_a_fault(setup: Sandbo
     await sandbox.wait()
     with pytest.raises(SandboxFault):
         await sandbox.launch({})
+
+
+@pytest.mark.skipif(not ROOT, reason="root stops processes of sandboxes")
+async def test_a_sandbox_that_was_stopped_while_it_was_idle_does_not_hold_an_attempt(
+    setup: SandboxSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "TAKE_SECONDS", 0.2)
+    made = setup.spec(SLEEP)
+    sandbox = await idle(setup, made)
+    os.kill(main_process(made.name), signal.SIGSTOP)
+    await sandbox.assign(made.limits)
+    with pytest.raises(SandboxFault, match=r"did not take its job within 0\.2 s"):
+        async with asyncio.timeout(10):
+            await sandbox.launch({})
+    await sandbox.close()
 
 
 async def test_a_bundle_that_is_gone_is_a_fault_of_the_platform(setup: SandboxSetup) -> None:
