@@ -27,16 +27,21 @@ def digest(key: str, value: str) -> bytes:
     return hasher.digest()
 
 
-def merge(stored: bytes, pushed: bytes) -> bytes:
-    """Return the JSON object ``stored`` updated with the members of ``pushed``.
+def merge(stored: bytes, *pushed: bytes) -> bytes:
+    """Return the JSON object ``stored`` updated with the members of each of ``pushed`` in turn.
 
-    Existing members keep their order, new ones are appended.
+    Existing members keep their order, new ones are appended. Each object is decoded once.
     """
     try:
-        return msgspec.json.encode(_decoder.decode(stored) | _decoder.decode(pushed))
+        fields = _decoder.decode(stored)
+        for data in pushed:
+            fields |= _decoder.decode(data)
+        return msgspec.json.encode(fields)
     except msgspec.DecodeError:
         # The decoder rejects escaped lone surrogates, which are valid JSON.
-        members = _members(stored) | _members(pushed)
+        members = _members(stored)
+        for data in pushed:
+            members |= _members(data)
         return b"{" + b",".join(_key(k) + b":" + value for k, value in members.items()) + b"}"
 
 

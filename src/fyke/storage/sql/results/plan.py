@@ -1,7 +1,8 @@
 """What one commit will write, computed without the database.
 
 Batches are added to a ``CommitPlan`` in order. It assigns positions, merges upserts, including
-those of rows in the same commit, and adds up the changes of the totals of attempts.
+those of rows in the same commit, and adds up the changes of the totals of attempts. A row is merged
+once, by ``finish``, however many upserts it gets.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ class RunCounters:
 
 @dataclass(slots=True)
 class StoredRow:
-    """A row with an upsert key; ``data`` changes as upserts are merged."""
+    """A row with an upsert key, and the upserts that are to be merged into it."""
 
     row_id: int
     attempt: int
     data: bytes
+    pushed: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class CommitPlan:
     growth: dict[int, Growth] = field(default_factory=dict)
     runs: dict[int, RunCounters] = field(default_factory=dict)
     _new_upserts: dict[int, int] = field(default_factory=dict)  # row id to index in ``rows``
+    _to_merge: dict[int, StoredRow] = field(default_factory=dict)  # by row id
 
     def add(
         self,
@@ -71,7 +74,7 @@ class CommitPlan:
         """
         self.runs[run.number] = run
         self._growth(attempt)  # even without rows: ``Driver.was_committed`` looks for this update
-        if any(row.upsert_key for row in batch.rows):
+        if has_upserts(batch):
             self._upsert(batch.rows, run, attempt, upsert_rows)
         elif batch.rows:
             self._append([row.data for row in batch.rows], run, attempt)
@@ -102,7 +105,8 @@ class CommitPlan:
             key = (run.number, digest(row.upsert_key, row.upsert_value))
             stored = upsert_rows.get(key)
             if stored is not None:
-                self._merge(stored, row.data)
+                stored.pushed.append(row.data)
+                self._to_merge[stored.row_id] = stored
                 continue
             self._append([row.data], run, attempt)
             row_id = self.rows[-1][0]
@@ -110,15 +114,16 @@ class CommitPlan:
             self.upserts.append((*key, row_id))
             upsert_rows[key] = StoredRow(row_id, attempt, row.data)
 
-    def _merge(self, stored: StoredRow, data: bytes) -> None:
-        merged = merge(stored.data, data)
-        self._growth(stored.attempt).bytes += len(merged) - len(stored.data)
-        stored.data = merged
-        index = self._new_upserts.get(stored.row_id)
-        if index is None:
-            self.merged[stored.row_id] = merged
-        else:
-            self.rows[index] = (stored.row_id, stored.attempt, merged)
+    def finish(self) -> None:
+        """Merge the upserts, after the last batch."""
+        for row_id, stored in self._to_merge.items():
+            merged = merge(stored.data, *stored.pushed)
+            self._growth(stored.attempt).bytes += len(merged) - len(stored.data)
+            index = self._new_upserts.get(row_id)
+            if index is None:
+                self.merged[row_id] = merged
+            else:
+                self.rows[index] = (row_id, stored.attempt, merged)
 
     def _log(self, entries: list[NewLogEntry], run: RunCounters) -> None:
         start = first_key(run.number) + run.log_entries + 1
@@ -136,6 +141,10 @@ class CommitPlan:
 
     def _growth(self, attempt: int) -> Growth:
         return self.growth.setdefault(attempt, Growth())
+
+
+def has_upserts(batch: AttemptBatch) -> bool:
+    return any(row.upsert_key for row in batch.rows)
 
 
 def upsert_digests(batches: Iterable[tuple[AttemptBatch, RunCounters]]) -> dict[int, list[bytes]]:

@@ -104,6 +104,7 @@ def _store(
     plan = CommitPlan()
     for batch, attempt, run in to_store:
         plan.add(batch, run, attempt, upsert_rows)
+    plan.finish()
     _apply(driver, plan)
 
 

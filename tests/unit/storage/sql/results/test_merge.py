@@ -52,13 +52,13 @@ def test_escaped_lone_surrogates_survive(stored: bytes, pushed: bytes, merged: b
     assert merge(stored, pushed) == merged
 
 
-@given(objects, objects)
+@given(objects, objects, objects)
 def test_merge_behaves_like_dict_update(
-    stored: dict[str, object], pushed: dict[str, object]
+    stored: dict[str, object], pushed: dict[str, object], last: dict[str, object]
 ) -> None:
-    merged = merge(json.dumps(stored).encode(), json.dumps(pushed).encode())
-    assert json.loads(merged) == stored | pushed
-    assert list(json.loads(merged)) == list(stored | pushed)
+    merged = merge(*(json.dumps(row).encode() for row in (stored, pushed, last)))
+    assert json.loads(merged) == stored | pushed | last
+    assert list(json.loads(merged)) == list(stored | pushed | last)
 
 
 @given(objects)

@@ -7,7 +7,7 @@ import pytest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow
 from fyke.storage.sql.results import plan as module
-from fyke.storage.sql.results.merge import digest
+from fyke.storage.sql.results.merge import digest, merge
 from fyke.storage.sql.results.plan import (
     CommitPlan,
     Growth,
@@ -53,6 +53,7 @@ def test_an_upsert_of_a_stored_row_changes_that_row_and_the_sums_of_its_attempt(
     known = {(3, digest("id", "1")): StoredRow(key(3, 1), B, b'{"long":"xxxxxx"}')}
     plan.add(batch(upsert(b'{"long":1}')), run, A, known)
     plan.add(batch(upsert(b'{"new":2}')), run, A, known)
+    plan.finish()
     assert plan.rows == []
     assert plan.merged == {key(3, 1): b'{"long":1,"new":2}'}
     assert plan.growth == {A: Growth(0, 0), B: Growth(0, 1)}
@@ -63,10 +64,30 @@ def test_an_upsert_of_a_row_of_the_same_commit_is_merged_before_it_is_written() 
     plan, run, known = CommitPlan(), RunCounters(3, 0, 0), dict[tuple[int, bytes], StoredRow]()
     plan.add(batch(PushedRow(b"[]"), upsert(b'{"a":1}'), upsert(b'{"b":2}')), run, A, known)
     plan.add(batch(upsert(b'{"c":3}')), run, B, known)
+    plan.finish()
     assert plan.rows == [(key(3, 1), A, b"[]"), (key(3, 2), A, b'{"a":1,"b":2,"c":3}')]
     assert plan.merged == {}
     assert plan.upserts == [(3, digest("id", "1"), key(3, 2))]
     assert plan.growth[A] == Growth(2, 2 + len(b'{"a":1,"b":2,"c":3}'))
+
+
+def test_a_row_is_merged_once_however_many_upserts_it_gets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    merges: list[int] = []
+
+    def count(stored: bytes, *pushed: bytes) -> bytes:
+        merges.append(len(pushed))
+        return merge(stored, *pushed)
+
+    monkeypatch.setattr(module, "merge", count)
+    plan, run = CommitPlan(), RunCounters(3, 1, 0)
+    known = {(3, digest("id", "1")): StoredRow(key(3, 1), B, b'{"n":0}')}
+    for n in range(10):
+        plan.add(batch(*[upsert(b'{"n":%d}' % n), upsert(b'{"m":%d}' % n)]), run, A, known)
+    plan.finish()
+    assert merges == [20]
+    assert plan.merged == {key(3, 1): b'{"n":9,"m":9}'}
 
 
 def test_the_same_key_in_another_run_is_another_row() -> None:
