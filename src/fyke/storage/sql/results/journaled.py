@@ -2,8 +2,8 @@
 
 ``JournaledResults`` is the store of the runner: batches of its attempts are acknowledged when they
 are in the journal, and are moved into ``rows.db`` afterwards. The fence of each open attempt is in
-memory. ``FencingResults`` is the store of other processes: before it closes an attempt, it moves
-what the journal has of it.
+memory. Upserts depend on what is stored, so they are never in the journal: what was pushed before
+them is moved, and then they are committed to ``rows.db``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,18 +27,19 @@ from fyke.errors import Unavailable
 from fyke.kit.backoff import delay
 from fyke.model.results import AttemptBatch
 from fyke.storage.sql.dialects import make_engine
-from fyke.storage.sql.results import delete, write
+from fyke.storage.sql.results import write
 from fyke.storage.sql.results.drivers import Driver
-from fyke.storage.sql.results.journal.folder import Fences, JournalFolder
+from fyke.storage.sql.results.fencing import FencingResults
+from fyke.storage.sql.results.journal.folder import DAMAGED, Fences, JournalFolder
 from fyke.storage.sql.results.journal.records import JournalRecord
-from fyke.storage.sql.results.journal.segments import SegmentEnd
+from fyke.storage.sql.results.journal.segments import segment_path
 from fyke.storage.sql.results.journal.writer import JournalWriter
 from fyke.storage.sql.results.known import Lookup
-from fyke.storage.sql.results.plan import check
-from fyke.storage.sql.results.store import READERS, SqlResults, Writer
+from fyke.storage.sql.results.moving import move, part_length, take_over
+from fyke.storage.sql.results.plan import check, has_upserts
+from fyke.storage.sql.results.store import READERS, SqlResults
 
 MOVE_SECONDS = 0.03  # between two moves
-MOVE_RECORDS, MOVE_BYTES = 4096, 16 * 2**20  # in one transaction
 MAX_PENDING, MAX_PENDING_BYTES = 10_000, 32 * 2**20  # records not moved; further batches wait
 SLOW_SECONDS, AVOID_SECONDS = 0.02, 1.0  # see ``append``
 _RETRY_BASE, _RETRY_CAP = 0.05, 2.0
@@ -63,72 +64,6 @@ def open_results(
     return FencingResults(engine, known, folder)
 
 
-def move_journal(url: str, path: Path, *, durable: bool) -> None:
-    """Move what is in the journal in the folder ``path`` into the tables, whether or not a runner
-    is appending to it. Raises ``Unavailable``.
-    """
-    journal = JournalFolder(path)
-    if not journal.segments():
-        return
-    engine = make_engine(url, durable=durable, pool_size=1)
-    writer = Writer(engine)
-    try:
-        with journal.locked():
-            _move_files(journal, writer, {})
-    finally:
-        writer.close()
-        engine.dispose()
-
-
-def _move_files(journal: JournalFolder, writer: Writer, ends: dict[Path, SegmentEnd]) -> None:
-    """Move what the segments have after ``ends``. Needs the lock."""
-    for _, content in journal.read(ends):
-        _move(writer.do, content.records)
-
-
-class FencingResults(SqlResults):
-    """The store of a process beside the runner."""
-
-    def __init__(self, engine: Engine, known: Lookup | None, journal: JournalFolder) -> None:
-        super().__init__(engine, known)
-        self._journal = journal
-        self._ends: dict[Path, SegmentEnd] = {}  # up to which the journal was moved here
-
-    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
-        """See ``Results.commit``. What an attempt has in the journal comes before them."""
-        if batches:
-            await self._move()
-        return await super().commit(batches)
-
-    async def close_attempt(self, attempt_id: str) -> int:
-        def work() -> int:
-            with self._journal.locked():
-                self._journal.announce_fence()  # before the journal is read: see ``folder``
-                _move_files(self._journal, self._writer, self._ends)
-                return self._writer.do(lambda driver: write.close_attempt(driver, attempt_id))
-
-        return await self._in_writer(work)
-
-    async def delete_run(self, run_id: str) -> None:
-        def work() -> None:
-            if self._writer.do(lambda driver: delete.has_open_attempts(driver, run_id)):
-                with self._journal.locked():
-                    self._journal.announce_fence()
-                    self._writer.do(lambda driver: delete.mark_deleted(driver, run_id))
-
-        await self._in_writer(work)
-        await super().delete_run(run_id)
-
-    async def _move(self) -> None:
-        """Move what is in the journal into the tables."""
-
-        def work() -> None:
-            with self._journal.locked():
-                _move_files(self._journal, self._writer, self._ends)
-
-        await self._in_writer(work)
-
-
 @dataclass(slots=True)
 class _OpenAttempt:
     run_id: str
@@ -138,7 +73,7 @@ class _OpenAttempt:
 
 @dataclass(slots=True)
 class _Pending:
-    """A record that is to be moved. ``stored`` is the result."""
+    """A record that is to be moved. ``stored``: whether it was accepted; None until then."""
 
     record: JournalRecord
     segment: int
@@ -182,11 +117,11 @@ class JournaledResults(SqlResults):
         self._slow_until = 0.0  # monotonic; until then the disk is too slow for the event loop
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
+        self._doubtful: _Pending | None = None  # the last that may not be in the journal
         self._moving = asyncio.Lock()
         self._mover: asyncio.TimerHandle | asyncio.Task[None] | None = None
         self._moved_at = 0.0
         self._failures = 0
-        self._failed_segments: set[int] = set()  # have a record that could not be moved
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = False
         self._closing = False
@@ -195,14 +130,12 @@ class JournaledResults(SqlResults):
         """Move what an earlier runner has left in the journal, and begin a new one."""
 
         def work() -> tuple[JournalWriter, Fences, int]:
-            count, number = 0, 0
             with self._journal.locked():
-                for segment, content in self._journal.read({}):
-                    stored = _move(self._writer.do, content.records)
-                    intact = not content.damaged and None not in stored
-                    self._journal.remove(segment, intact=intact)
-                    count, number = count + len(stored), int(segment.stem)
-            return JournalWriter(self._journal.path, number + 1), self._journal.fences(), count
+                store_id, number, count = take_over(self._journal, self._writer)
+            fences = self._journal.fences()
+            writer = JournalWriter(self._journal.path, store_id, number + 1)
+            writer.prepare()
+            return writer, fences, count
 
         self._journal_writer, self._fences, count = await self._in_writer(work)
         self._fences_seen = self._fences.count
@@ -222,10 +155,8 @@ class JournaledResults(SqlResults):
 
         moved = await self._write(work)
         if moved is not None and run_id != attempt_id:  # lines about a run are rare
-            self._attempts[attempt_id] = _OpenAttempt(run_id, moved)
-            if self._journal_writer.is_empty:
-                async with self._appending:
-                    await self._in_journal(self._journal_writer.prepare)
+            # another call may have opened it meanwhile, and its numbers may be in use
+            self._attempts.setdefault(attempt_id, _OpenAttempt(run_id, moved))
 
     async def close_attempt(self, attempt_id: str) -> int:
         attempt = self._attempts.get(attempt_id)
@@ -254,24 +185,24 @@ class JournaledResults(SqlResults):
 
     async def append(self, batch: AttemptBatch) -> bool | None:
         attempt = self._open(batch)
-        if attempt is None or not self._may_append():
+        if attempt is None or not self._may_append() or has_upserts(batch):
             return None
         # as of now: another push may look at the fences while this one waits for its flush
         seen = self._fences_seen
         number = attempt.number + 1
         started = time.monotonic()
-        try:
-            size = self._journal_writer.append([(number, batch)], begin=False)
-        except Unavailable:
-            return None
+        size, is_written = self._journal_writer.append([(number, batch)], begin=False)
         if not size:
             return None
         written = time.monotonic()
         if written - started > SLOW_SECONDS:
             self._slow_until = written + AVOID_SECONDS
         pending = self._note(attempt, number, batch, size)
-        is_flushed = not self._durable or await self._next_flush()
-        if not is_flushed or self._fences.count != seen:
+        if not is_written:
+            self._doubtful = pending
+        elif self._durable:
+            is_written = await self._next_flush()
+        if not is_written or self._fences.count != seen:
             await self._until_known()
             return pending.stored
         return True
@@ -294,6 +225,8 @@ class JournaledResults(SqlResults):
 
     def _end_flush(self, waiting: list[asyncio.Future[bool]], flush: asyncio.Future[bool]) -> None:
         is_flushed = not flush.cancelled() and flush.exception() is None and flush.result()
+        if not is_flushed and self._pending:
+            self._doubtful = self._pending[-1]
         for flushed in waiting:
             if not flushed.done():  # the push may have been cancelled
                 flushed.set_result(is_flushed)
@@ -305,8 +238,18 @@ class JournaledResults(SqlResults):
 
     def _may_append(self) -> bool:
         return not (
-            self._appending.locked() or self._is_behind or time.monotonic() < self._slow_until
+            self._appending.locked()
+            or self._is_behind
+            or self._is_in_doubt
+            or time.monotonic() < self._slow_until
         )
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        """Whether a record may not be in the journal. None with a higher number may be there
+        before it was moved from memory: another process that moves that one would pass it over.
+        """
+        return self._doubtful is not None and self._doubtful.stored is None
 
     @property
     def _is_behind(self) -> bool:
@@ -315,7 +258,7 @@ class JournaledResults(SqlResults):
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
         for batch in batches:
             check(batch)
-        if not all(batch.attempt_id in self._attempts for batch in batches):
+        if any(batch.attempt_id not in self._attempts or has_upserts(batch) for batch in batches):
             await self._move()
             return await super().commit(batches)
         if self._is_behind:
@@ -338,43 +281,49 @@ class JournaledResults(SqlResults):
         """Write the batches of all waiting commits, with one flush."""
         async with self._appending:
             commits, self._waiting = self._waiting, []
-            slots: list[tuple[_Commit, int, _OpenAttempt]] = []
-            numbered: list[tuple[int, AttemptBatch]] = []
-            numbers: dict[str, int] = {}
-            for commit in commits:
-                commit.written = [None] * len(commit.batches)
-                for index, batch in enumerate(commit.batches):
-                    if attempt := self._open(batch):
-                        number = numbers.get(batch.attempt_id, attempt.number) + 1
-                        numbers[batch.attempt_id] = number
-                        numbered.append((number, batch))
-                        slots.append((commit, index, attempt))
-            if not numbered:
-                return
-            seen = self._fences_seen  # as of now, see ``append``
             try:
-                size, is_flushed = await self._in_journal(partial(self._write_records, numbered))
+                if self._is_in_doubt:
+                    await self._move()
+                await self._write_commits(commits)
             except Exception as error:
                 for commit in commits:
                     commit.error = error
-                return
-            share = size // len(numbered)
-            for (commit, index, attempt), (number, batch) in zip(slots, numbered, strict=True):
-                commit.written[index] = self._note(attempt, number, batch, share)
-            is_certain = is_flushed and self._fences.count == seen
-            for commit in commits:
-                commit.certain = is_certain
+
+    async def _write_commits(self, commits: list[_Commit]) -> None:
+        slots: list[tuple[_Commit, int, _OpenAttempt]] = []
+        numbered: list[tuple[int, AttemptBatch]] = []
+        numbers: dict[str, int] = {}
+        for commit in commits:
+            commit.written = [None] * len(commit.batches)
+            for index, batch in enumerate(commit.batches):
+                if attempt := self._open(batch):
+                    number = numbers.get(batch.attempt_id, attempt.number) + 1
+                    numbers[batch.attempt_id] = number
+                    numbered.append((number, batch))
+                    slots.append((commit, index, attempt))
+        if not numbered:
+            return
+        seen = self._fences_seen  # as of now, see ``append``
+        size, is_flushed = await self._in_journal(partial(self._write_records, numbered))
+        share = size // len(numbered)
+        for (commit, index, attempt), (number, batch) in zip(slots, numbered, strict=True):
+            commit.written[index] = self._note(attempt, number, batch, share)
+        if not is_flushed:
+            self._doubtful = self._pending[-1]
+        is_certain = is_flushed and self._fences.count == seen
+        for commit in commits:
+            commit.certain = is_certain
 
     def _write_records(self, numbered: Sequence[tuple[int, AttemptBatch]]) -> tuple[int, bool]:
         """Write records; return their size, and whether they are as durable as they have to be."""
-        size = self._journal_writer.append(numbered)
-        return size, not self._durable or self._sync()
+        size, is_written = self._journal_writer.append(numbered)
+        return size, is_written and (not self._durable or self._sync())
 
     def _sync(self) -> bool:
         """Flush; return whether everything written before is on disk."""
         try:
             self._journal_writer.sync()
-        except OSError as error:
+        except Exception as error:
             log.warning("journal_not_flushed", error=str(error))
             self._journal_writer.begin_segment()
             return False
@@ -430,19 +379,17 @@ class JournaledResults(SqlResults):
                     await self._move_some()
 
     async def _move_some(self) -> None:
-        length = _part_length(pending.record for pending in self._pending)
+        length = part_length(pending.record for pending in self._pending)
         part = list(islice(self._pending, length))
         is_all = length == len(self._pending)
         segment = self._journal_writer.segment if is_all else self._pending[length].segment
 
-        def work() -> list[bool | None]:
+        def keep(index: int) -> None:
+            self._journal.keep(segment_path(self._journal.path, part[index].segment), DAMAGED)
+
+        def work() -> list[bool]:
             with self._journal.locked():
-                stored = _move(self._writer.do, [pending.record for pending in part])
-                self._failed_segments |= {
-                    pending.segment
-                    for pending, is_stored in zip(part, stored, strict=True)
-                    if is_stored is None
-                }
+                stored = move(self._writer.do, [pending.record for pending in part], keep)
                 self._remove_before(segment)
                 return stored
 
@@ -451,14 +398,14 @@ class JournaledResults(SqlResults):
         for pending, is_stored in zip(part, stored, strict=True):
             self._pending.popleft()
             self._pending_bytes -= pending.size
-            pending.stored = bool(is_stored)
+            pending.stored = is_stored
         self._announce(pending.record.batch for pending in part if pending.stored)
 
     def _remove_before(self, number: int) -> None:
         """Remove the segments before this number, whose records were moved."""
         for path in self._journal_writer.take_before(number):
             try:
-                self._journal.remove(path, intact=int(path.stem) not in self._failed_segments)
+                self._journal.remove(path)
             except Unavailable as error:
                 log.warning("journal_not_removed", segment=path.name, error=str(error))
 
@@ -525,46 +472,3 @@ class JournaledResults(SqlResults):
         if not self._pending:
             self._remove_before(self._journal_writer.segment + 1)
         self._fences.close()
-
-
-Do = Callable[[Callable[[Driver], T]], T]  # runs a function in one transaction
-
-
-def _move(do: Do[list[bool]], records: Sequence[JournalRecord]) -> list[bool | None]:
-    """Move records into the tables; return for each whether it is stored, None if it cannot be."""
-    stored: list[bool | None] = []
-    rest = deque(records)
-    while rest:
-        part = [rest.popleft() for _ in range(_part_length(rest))]
-        try:
-            stored += do(partial(write.move, records=part))
-        except Unavailable:
-            raise
-        except Exception:
-            log.exception("records_not_moved", records=len(part))
-            stored += _move_each(do, part)
-    return stored
-
-
-def _move_each(do: Do[list[bool]], records: Sequence[JournalRecord]) -> Iterator[bool | None]:
-    """Move records one by one, after one of them has made a transaction fail."""
-    for record in records:
-        try:
-            yield from do(partial(write.move, records=[record]))
-        except Unavailable:
-            raise
-        except Exception as error:
-            attempt = record.batch.attempt_id
-            log.error("record_not_moved", attempt=attempt, number=record.number, error=repr(error))
-            yield None
-
-
-def _part_length(records: Iterable[JournalRecord]) -> int:
-    """How many records are moved in one transaction."""
-    count = size = 0
-    for record in records:
-        if count == MOVE_RECORDS or size > MOVE_BYTES:
-            break
-        count += 1
-        size += sum(len(row.data) for row in record.batch.rows)
-    return count

@@ -12,6 +12,7 @@ characters in every row would be a quarter of a typical table.
   moved here from the journal; 0 on PostgreSQL, which has none.
 * ``results_headers``: the last declared headers of an attempt, as JSON.
 * ``results_rows``, ``results_log``: keyed as above.
+* ``results_store``: one row, whose ``id`` names these tables in the journal.
 * ``results_upserts``: the row of an upsert key and value. A value may have megabytes, more than an
   index allows, so both are stored as one digest.
 """
@@ -77,6 +78,8 @@ rows = Table(
     Column("attempt", BigInteger, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
+
+store = Table("results_store", metadata, Column("id", LargeBinary, nullable=False))
 
 upserts = Table(
     "results_upserts",

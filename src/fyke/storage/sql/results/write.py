@@ -227,6 +227,11 @@ def open_ids(driver: Driver, attempt_ids: Iterable[str]) -> set[str]:
     return found
 
 
+def store_id(driver: Driver) -> bytes:
+    """The id by which the journal names these tables."""
+    return bytes(driver.query("SELECT id FROM results_store")[0][0])
+
+
 def close_attempt(driver: Driver, attempt_id: str) -> int:
     """See ``Results.close_attempt``. Waits for a commit that has locked the attempt."""
     return int(driver.query(_CLOSE_ATTEMPT, (attempt_id,))[0][0])

@@ -17,8 +17,11 @@ from fyke.errors import Unavailable
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.storage.sql.results import journaled
+from fyke.storage.sql.results.fencing import FencingResults
 from fyke.storage.sql.results.journal.folder import JournalFolder
-from fyke.storage.sql.results.journaled import FencingResults, JournaledResults, move_journal
+from fyke.storage.sql.results.journaled import JournaledResults
+from fyke.storage.sql.results.moving import move_journal
+from fyke.storage.sql.results.store_id import read_store_id, renew_store_id
 from support.prepared import rows_in
 from support.rows import NONE, RUN, everything, numbers, plain, upsert
 from support.stores import open_rows
@@ -79,6 +82,11 @@ def batch(*values: object, attempt: str = "a") -> AttemptBatch:
     return AttemptBatch(RUN, attempt, plain(*values))
 
 
+def findings(folder: Path) -> list[str]:
+    """What ``fyke db check`` says about the journal."""
+    return JournalFolder(folder / "journal").findings(read_store_id(folder / "rows.db"))
+
+
 @pytest.mark.usefixtures("unmoved")
 async def test_a_row_is_acknowledged_before_it_is_in_the_tables(
     runner: JournaledResults, server: FencingResults
@@ -127,7 +135,7 @@ async def test_a_fence_between_write_and_acknowledgement_decides(
     written = []
     for number, attempt in ((1, "a"), (2, "b")):
         record = batch(number, attempt=attempt)
-        size = runner._journal_writer.append([(1, record)])
+        size, _ = runner._journal_writer.append([(1, record)])
         written.append(runner._note(runner._attempts[attempt], 1, record, size))
     assert await server.close_attempt("a") == 1
     assert await runner.append(batch(3, attempt="b")) is True
@@ -208,12 +216,12 @@ async def test_a_torn_last_record_is_dropped_and_the_rest_moved(
     async with killed_runner(url, tmp_path) as dead:
         for number in range(3):
             await dead.append(batch(number))
-        end = dead._journal_writer._segments[-1].end if dead._journal_writer._segments else 0
+        end = dead._journal_writer._segments[-1].end
     [segment] = JournalFolder(tmp_path / "journal").segments()
     os.truncate(segment, end - 1)
     async with opened(url, tmp_path, runner=True):
         assert numbers(await everything(server)) == [0, 1]
-    assert JournalFolder(tmp_path / "journal").findings() == []
+    assert findings(tmp_path) == []
 
 
 @pytest.mark.usefixtures("unmoved")
@@ -221,7 +229,7 @@ async def test_moving_for_a_backup_needs_no_runner(
     runner: JournaledResults, server: FencingResults, url: str, tmp_path: Path
 ) -> None:
     await runner.append(batch(1))
-    await asyncio.to_thread(move_journal, url, tmp_path / "journal", durable=False)
+    await asyncio.to_thread(move_journal, url, tmp_path / "journal")
     assert numbers(await everything(server)) == [1]
     await runner.append(batch(2))
     assert await runner.close_attempt("a") == 2
@@ -269,6 +277,89 @@ async def test_a_move_is_repeated_until_there_is_room(
     await pragma(runner, "max_page_count=1000000")
     await readable.wait()
     assert len(await everything(server)) == 1
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_upserts_are_stored_in_the_tables_after_what_was_pushed_before(
+    runner: JournaledResults, server: FencingResults
+) -> None:
+    await runner.append(batch(1))
+    first, second = (
+        AttemptBatch(RUN, "a", [upsert(data)]) for data in (b'{"n":2}', b'{"n":3,"m":4}')
+    )
+    assert await runner.append(first) is None
+    assert await runner.commit([first, batch(5, attempt="b"), second]) == [True, True, True]
+    assert numbers(await everything(server)) == [1, 3, 5]
+    await server.close_attempt("a")
+    assert await runner.commit([first]) == [False]
+
+
+class FailingDisk:
+    """Writes of ``part`` of the next record, and then fails."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, part: float) -> None:
+        self._pwritev, self._part, self.failures = os.pwritev, part, 0
+        monkeypatch.setattr(os, "pwritev", self.write)
+
+    def write(self, descriptor: int, parts: list[bytes], position: int) -> int:
+        if self.failures:
+            return self._pwritev(descriptor, parts, position)
+        self.failures += 1
+        data = b"".join(parts)
+        self._pwritev(descriptor, [data[: int(len(data) * self._part)]], position)
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.usefixtures("unmoved")
+@pytest.mark.parametrize("part", [0, 0.9, 1])
+async def test_rows_whose_write_fails_are_stored_once(
+    runner: JournaledResults,
+    server: FencingResults,
+    monkeypatch: pytest.MonkeyPatch,
+    part: float,
+) -> None:
+    """Another process moves what it finds in the journal before the runner does."""
+    move = runner._move
+
+    async def move_after_the_server() -> None:
+        await server._move()
+        await move()
+
+    assert await runner.append(batch(1)) is True
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "_move", move_after_the_server)
+        disk = FailingDisk(patched, part)
+        pushes = (store(runner, batch(number)) for number in range(2, 6))
+        assert await asyncio.gather(*pushes) == [True] * 4
+        assert disk.failures == 1
+    assert await runner.close_attempt("a") == 5
+    assert numbers(await everything(server)) == [1, 2, 3, 4, 5]
+
+
+async def store(results: JournaledResults, batch: AttemptBatch) -> bool | None:
+    answer = await results.append(batch)
+    return (await results.commit([batch]))[0] if answer is None else answer
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_records_of_other_tables_are_kept_aside(
+    url: str, tmp_path: Path, server: FencingResults
+) -> None:
+    """A backup of rows.db was put in the place of the file with which the journal was written."""
+    async with killed_runner(url, tmp_path) as dead:
+        await dead.commit([batch(1)])
+    renew_store_id(tmp_path / "rows.db")
+    [finding] = findings(tmp_path)
+    assert "belongs to another rows.db" in finding
+    assert await server.close_attempt("b") == 0
+    await asyncio.to_thread(move_journal, url, tmp_path / "journal")
+    async with opened(url, tmp_path, runner=True) as runner:
+        assert await everything(runner) == []
+        await runner.open_attempt(RUN, "c")
+        assert await runner.append(batch(2, attempt="c")) is True
+    assert numbers(await everything(server)) == [2]
+    [finding] = findings(tmp_path)
+    assert "00000001.journal.foreign belongs to another rows.db" in finding
 
 
 def full(*_: Any) -> None:
@@ -344,20 +435,24 @@ async def test_a_push_that_is_cancelled_during_its_flush_is_kept(url: str, tmp_p
 
 
 @pytest.mark.usefixtures("unmoved")
-async def test_a_record_that_cannot_be_stored_does_not_keep_back_the_others(
-    runner: JournaledResults, server: FencingResults, tmp_path: Path
+@pytest.mark.parametrize("mover", ["runner", "server", "backup"])
+async def test_a_record_that_cannot_be_stored_is_kept_in_its_file_whoever_moves_it(
+    runner: JournaledResults, server: FencingResults, url: str, tmp_path: Path, mover: str
 ) -> None:
     too_large = NewLogEntry(1, "g", "c", 2**63)  # no database has such a number
     await runner.commit([batch(1)])
     await runner.commit([AttemptBatch(RUN, "a", plain(2), log=[too_large])])
     await runner.commit([batch(3)])
-    assert await runner.close_attempt("a") == 2
-    assert numbers(await everything(server)) == [1, 3]
-    runner._journal_writer.begin_segment()
-    await runner.commit([batch(4, attempt="b")])
-    await runner.close_attempt("b")
-    [finding] = JournalFolder(tmp_path / "journal").findings()
-    assert "was damaged" in finding
+    if mover == "server":
+        await server.commit([batch(0, attempt="unknown")])
+    elif mover == "backup":
+        await asyncio.to_thread(move_journal, url, tmp_path / "journal")
+    assert await runner.append(batch(4)) is True
+    assert await runner.close_attempt("a") == 3
+    assert numbers(await everything(server)) == [1, 3, 4]
+    await runner.close()
+    [finding] = findings(tmp_path)
+    assert "00000001.journal.damaged was damaged" in finding
 
 
 async def test_a_batch_that_cannot_be_written_fails_all_commits_that_share_its_write(

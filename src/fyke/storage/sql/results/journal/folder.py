@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from fyke.errors import Unavailable
 from fyke.kit.file_lock import try_lock
+from fyke.kit.files import flush_folder
 from fyke.storage.sql.results.journal.segments import (
     START,
     SUFFIX,
@@ -30,8 +32,11 @@ from fyke.storage.sql.results.journal.segments import (
 
 LOCK_SECONDS = 10.0
 _LOCK_POLL_SECONDS = 0.002
+LOCK = "lock"
 _COUNTER = struct.Struct("<Q")
+_NAME = re.compile(r"\d+" + re.escape(SUFFIX))
 DAMAGED = ".damaged"
+FOREIGN = ".foreign"  # has records of another rows.db
 
 
 class JournalFolder:
@@ -39,13 +44,15 @@ class JournalFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock_file = path / "lock"
+        self._lock_file = path / LOCK
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the journal against all others that move its records or close attempts."""
         with _unavailable():
-            self.path.mkdir(mode=0o700, exist_ok=True)
+            if not self.path.is_dir():
+                self.path.mkdir(mode=0o700, exist_ok=True)
+                flush_folder(self.path.parent)
             descriptor = self._lock()
         try:
             yield
@@ -85,7 +92,8 @@ class JournalFolder:
     def segments(self) -> list[Path]:
         """All segments, oldest first."""
         with _unavailable():
-            return sorted(self.path.glob(f"*{SUFFIX}"), key=lambda path: int(path.stem))
+            found = [path for path in self.path.glob(f"*{SUFFIX}") if _NAME.fullmatch(path.name)]
+            return sorted(found, key=lambda path: int(path.stem))
 
     def read(self, ends: dict[Path, SegmentEnd]) -> Iterator[tuple[Path, SegmentContent]]:
         """What each segment has after its end in ``ends``, oldest first. ``ends`` is updated.
@@ -100,41 +108,71 @@ class JournalFolder:
             yield path, content
             ends[path] = content.last
 
-    def findings(self) -> list[str]:
-        """One sentence for each file with damage. Changes nothing."""
+    def findings(self, store_id: bytes | None) -> list[str]:
+        """One sentence for each file that is not as it should be. ``store_id`` is that of rows.db
+        if it is known. Changes nothing.
+        """
         found: list[str] = []
-        for segment in self.segments():
+        segments = self.segments()
+        for segment in segments:
             try:
-                damaged = read_segment(segment).damaged
+                content = read_segment(segment)
             except FileNotFoundError:  # its records were moved in the meantime
                 continue
             except OSError as error:
                 found.append(f"{segment} cannot be read: {error.strerror}")
                 continue
-            if damaged:
+            if content.damaged:
                 found.append(
-                    f"the journal {segment} is damaged at byte {damaged[0]}: rows that were "
-                    "acknowledged may be missing. The next start moves what is intact into rows.db "
-                    f"and renames the file to {segment.name}{DAMAGED}"
+                    f"the journal {segment} is damaged at byte {content.damaged[0]}: rows that "
+                    "were acknowledged may be missing. The next start moves what is intact into "
+                    f"rows.db and renames the file to {segment.name}{DAMAGED}"
                 )
-        for path in sorted(self.path.glob(f"*{SUFFIX}{DAMAGED}*")):
-            found.append(
-                f"the journal {path} was damaged: rows that were acknowledged may be missing. What "
-                "was intact is in rows.db. Restore a backup, or delete the file to accept the loss"
-            )
-        return found
+            if content.store_id and store_id not in (None, content.store_id):
+                found.append(
+                    f"the journal {segment} belongs to another rows.db. The next start moves "
+                    f"nothing of it and renames the file to {segment.name}{FOREIGN}"
+                )
+        rest = self.path.iterdir() if self.path.is_dir() else ()
+        found += [_other_file(path) for path in sorted(rest) if path not in segments]
+        return [finding for finding in found if finding]
 
-    def remove(self, segment: Path, *, intact: bool = True) -> None:
-        """Remove a segment whose records were moved. One that is not intact is renamed and kept."""
+    def keep(self, segment: Path, reason: str) -> None:
+        """Keep the file of a segment also after ``remove``, with ``reason`` after its name. Needs
+        the lock. May be repeated.
+        """
         with _unavailable():
-            if intact:
-                segment.unlink(missing_ok=True)
-            else:
-                segment.rename(self._free_name(segment))
+            for suffix in ("", *map(str, range(1, 10_000))):
+                kept = self.path / f"{segment.name}{reason}{suffix}"
+                if not kept.exists():
+                    kept.hardlink_to(segment)
+                    flush_folder(self.path)
+                    return
+                if kept.samefile(segment):
+                    return
 
-    def _free_name(self, segment: Path) -> Path:
-        names = (f"{segment.name}{DAMAGED}{suffix}" for suffix in ("", *range(1, 10_000)))
-        return next(path for name in names if not (path := self.path / name).exists())
+    def remove(self, segment: Path) -> None:
+        """Remove a segment whose records were moved."""
+        with _unavailable():
+            segment.unlink(missing_ok=True)
+
+
+def _other_file(path: Path) -> str:
+    """The finding about a file that is no segment, empty for those that belong here."""
+    if _NAME.fullmatch(path.name.partition(DAMAGED)[0]) and DAMAGED in path.name:
+        return (
+            f"the journal {path} was damaged: rows that were acknowledged may be missing. What "
+            "was intact is in rows.db. Restore a backup, or delete the file to accept the loss"
+        )
+    if _NAME.fullmatch(path.name.partition(FOREIGN)[0]) and FOREIGN in path.name:
+        return (
+            f"the journal {path} belongs to another rows.db, and nothing of it was moved. Put the "
+            f"rows.db back with which it was written, or delete the file to accept the loss"
+        )
+    # a segment may have been removed or started in the meantime
+    if path.name == LOCK or _NAME.fullmatch(path.name):
+        return ""
+    return f"{path} is no file of the journal: move it elsewhere"
 
 
 class Fences:

@@ -8,10 +8,10 @@ checksum     4 CRC-32 of all that follows, started with the salt of the segment
 length       4 of the body
 synced       4 up to which position the segment was on disk when the record was written
 number       8 1, 2, 3, ... within the attempt
-body           MessagePack: run, attempt, rows, headers, log
+body           MessagePack: run, attempt, rows (the data of each), headers, log
 ======== ===== =======================================================================
 
-The salt is random, so no row can contain a valid record.
+The salt is random, so no row can contain a valid record. A batch with upserts is never a record.
 """
 
 from __future__ import annotations
@@ -32,13 +32,11 @@ HEAD = struct.Struct("<4sIIIQ")
 _CHECKED = struct.Struct("<IIQ")
 _FIXED = HEAD.size - _CHECKED.size  # marker and checksum
 
-_Row = tuple[bytes, bytes, bytes]  # data, key and value of an upsert
-
 
 class _RecordBody(msgspec.Struct, array_like=True, frozen=True):
     run_id: str
     attempt_id: str
-    rows: list[_Row]
+    rows: list[bytes]
     headers: list[tuple[str, str, str]] | None
     log: list[tuple[int, str, str, int]]
 
@@ -66,13 +64,12 @@ class Found:
 
 
 def encode_body(batch: AttemptBatch) -> bytes:
-    """Encode a batch. Texts that no store accepts are replaced as in the tables."""
-    rows = batch.rows
+    """Encode a batch without upserts. Texts that no store accepts are replaced as in the tables."""
     return _encode(
         (
             batch.run_id,
             batch.attempt_id,
-            [(row.data, _bytes(row.upsert_key), _bytes(row.upsert_value)) for row in rows],
+            [row.data for row in batch.rows],
             None if batch.headers is None else [_header(header) for header in batch.headers],
             [_line(entry) for entry in batch.log] if batch.log else (),
         )
@@ -108,19 +105,10 @@ def _batch(body: _RecordBody) -> AttemptBatch:
     return AttemptBatch(
         body.run_id,
         body.attempt_id,
-        [PushedRow(data, _text(key), _text(value)) for data, key, value in body.rows],
+        [PushedRow(data) for data in body.rows],
         None if headers is None else [Header(*header) for header in headers],
         [NewLogEntry(*entry) for entry in body.log],
     )
-
-
-def _bytes(text: str) -> bytes:
-    # an upsert is found by a digest of these bytes
-    return text.encode("utf-8", "surrogatepass") if text else b""
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogatepass")
 
 
 def _header(header: Header) -> tuple[str, str, str]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from fyke.storage.sql.results.journal.records import MARKER, Found, JournalRecord, record_at
 
 MAGIC = b"fykejrn1"
-HEADER = struct.Struct("<8sI16s4x")  # magic, salt, start of the machine
+HEADER = struct.Struct("<8sI16s16s4x")  # magic, salt, start of the machine, id of the tables
 SUFFIX = ".journal"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TRIES = 10
@@ -38,6 +38,10 @@ def this_boot() -> bytes:
         return uuid.UUID(_BOOT_ID.read_text().strip()).bytes
     except (OSError, ValueError):
         return bytes(16)
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:08}{SUFFIX}"
 
 
 def new_salt() -> int:
@@ -57,8 +61,11 @@ START = SegmentEnd()
 
 @dataclass(slots=True)
 class SegmentContent:
-    """The valid records of a segment, in order, and the positions where others are damaged."""
+    """The valid records of a segment, in order, and the positions where others are damaged.
+    ``store_id``: of the tables into which they are to be moved; empty without a valid header.
+    """
 
+    store_id: bytes = b""
     records: list[JournalRecord] = field(default_factory=list)
     damaged: list[int] = field(default_factory=list)
     last: SegmentEnd = START
@@ -83,11 +90,12 @@ def parse(data: bytes, after: SegmentEnd = START) -> SegmentContent:
     found = SegmentContent()
     if len(data) < HEADER.size:
         return found
-    magic, salt, boot = HEADER.unpack_from(data)
+    magic, salt, boot, store_id = HEADER.unpack_from(data)
     if magic != MAGIC:
         if data.strip(b"\0"):
             found.damaged.append(0)
         return found
+    found.store_id = store_id
     at = after.end if after.salt == salt else HEADER.size
     valid = list(_valid(data, at, salt))
     for index, record in enumerate(valid):

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
+
 from fyke.errors import Unavailable
 from fyke.kit.files import flush_folder
 from fyke.model.results import AttemptBatch
@@ -16,31 +18,32 @@ from fyke.storage.sql.results.journal.records import HEAD, encode_body, encode_h
 from fyke.storage.sql.results.journal.segments import (
     HEADER,
     MAGIC,
-    SUFFIX,
     new_salt,
+    segment_path,
     this_boot,
 )
 
 SEGMENT_BYTES = 16 * 2**20
 _IOV_MAX = 1024
 
+log = structlog.get_logger(__name__)
+
 
 class Segment:
     """An open segment. ``end`` is the end of the last record, ``synced`` what is on disk."""
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, store_id: bytes, size: int) -> None:
         """Create the file with ``size`` bytes allocated. Raises ``OSError``."""
         self.path = path
         self.size = size
         self.salt = new_salt()
         self.end = self.synced = HEADER.size
         self._lost = False
-        self._remains = 0  # bytes after the end that a failed write may have left
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
         try:
             os.posix_fallocate(self._descriptor, 0, size)
-            header = HEADER.pack(MAGIC, self.salt, this_boot())
+            header = HEADER.pack(MAGIC, self.salt, this_boot(), store_id)
             _write_all(self._descriptor, [header], len(header), 0)
         except BaseException:
             os.close(self._descriptor)
@@ -49,24 +52,24 @@ class Segment:
             raise
 
     def append(self, parts: list[bytes], size: int) -> None:
-        """Write at the end. Raises ``OSError``; then nothing counts as written."""
-        if self._remains:
-            # complete records of a failed write must not follow a shorter one
-            _write_all(self._descriptor, [bytes(self._remains)], self._remains, self.end)
-            self._remains = 0
-        try:
-            _write_all(self._descriptor, parts, size, self.end)
-        except OSError:
-            self._remains = size
-            raise
+        """Write at the end. After an ``OSError`` any part may have been written, and another
+        process may have read it. So this place is not written again: the segment is full.
+        """
+        end = self.end
         self.end += size
+        try:
+            _write_all(self._descriptor, parts, size, end)
+        except Exception:
+            self.size = 0
+            self._lost = True
+            raise
 
     def sync(self) -> None:
-        """Flush what was written. After an ``OSError`` every call fails, because what a failed
-        flush has lost is not reported twice.
+        """Flush what was written. After an ``OSError``, here or in ``append``, every call fails:
+        what a failed flush has lost is not reported twice.
         """
         if self._lost:
-            raise OSError(errno.EIO, "an earlier flush of this segment has failed")
+            raise OSError(errno.EIO, "this segment could not be written")
         end = self.end
         self._lost = True
         os.fdatasync(self._descriptor)
@@ -80,9 +83,12 @@ class Segment:
 class JournalWriter:
     """Appends to the newest segment in ``folder``; begins another when it is full."""
 
-    def __init__(self, folder: Path, first: int) -> None:
-        """``first`` is the number of the first segment; it is higher than all in the folder."""
+    def __init__(self, folder: Path, store_id: bytes, first: int) -> None:
+        """``store_id`` names the tables into which the records are to be moved. ``first`` is the
+        number of the first segment; it is higher than all in the folder.
+        """
         self._folder = folder
+        self._store_id = store_id
         self._next = first
         self._segments: list[Segment] = []  # the last one is appended to, the others are full
         self._is_new = False  # the name of the newest segment may not be on disk
@@ -93,36 +99,38 @@ class JournalWriter:
         """The number of the newest segment, to which the last record was written."""
         return self._next - 1
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no segment yet."""
-        return not self._segments
-
-    def append(self, records: Sequence[tuple[int, AttemptBatch]], *, begin: bool = True) -> int:
-        """Write numbered batches, all or none; return their size. Without ``begin`` no segment is
-        created: 0 when there is no room in the newest. Raises ``Unavailable``.
+    def append(
+        self, records: Sequence[tuple[int, AttemptBatch]], *, begin: bool = True
+    ) -> tuple[int, bool]:
+        """Write numbered batches; return their size, and whether all were written. If not, any of
+        them may have been: their numbers are used. Without ``begin`` no segment is created: the
+        size is 0 when there is no room in the newest. Raises ``Unavailable`` when there is no room
+        for another; then nothing was written.
         """
         bodies = [(number, encode_body(batch)) for number, batch in records]
         size = sum(HEAD.size + len(body) for _, body in bodies)
-        try:
-            segment = self._segment_for(size)
-            if segment is None:
-                if not begin:
-                    return 0
+        segment = self._segment_for(size)
+        if segment is None:
+            if not begin:
+                return 0, False
+            try:
                 segment = self._begin(size)
-            parts: list[bytes] = []
-            for number, body in bodies:
-                parts += (encode_head(number, body, segment.salt, segment.synced), body)
+            except OSError as error:
+                raise Unavailable(f"The row cannot be stored: {error.strerror or error}") from error
+        parts: list[bytes] = []
+        for number, body in bodies:
+            parts += (encode_head(number, body, segment.salt, segment.synced), body)
+        try:
             segment.append(parts, size)
-        except OSError as error:
-            raise Unavailable(f"The row cannot be stored: {error.strerror or error}") from error
-        return size
+        except Exception as error:
+            log.warning("journal_not_written", segment=segment.path.name, error=str(error))
+            return size, False
+        return size, True
 
     def prepare(self) -> None:
-        """Begin the first segment. Without room for it, ``append`` tries again."""
-        if not self._segments:
-            with contextlib.suppress(OSError):
-                self._begin(0)
+        """Begin a segment. Without room for it, ``append`` tries again."""
+        with contextlib.suppress(OSError):
+            self._begin(0)
 
     def _segment_for(self, size: int) -> Segment | None:
         if self._segments:
@@ -132,8 +140,10 @@ class JournalWriter:
         return None
 
     def _begin(self, size: int) -> Segment:
-        path = self._folder / f"{self._next:08}{SUFFIX}"
-        new = Segment(path, max(SEGMENT_BYTES, HEADER.size + size))
+        while segment_path(self._folder, self._next).exists():
+            self._next += 1  # left by an earlier try that failed
+        path = segment_path(self._folder, self._next)
+        new = Segment(path, self._store_id, max(SEGMENT_BYTES, HEADER.size + size))
         self._segments.append(new)
         self._next += 1
         self._is_new = True

@@ -9,15 +9,17 @@ import pytest
 from fyke.errors import Unavailable
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.journal import folder as module
-from fyke.storage.sql.results.journal.folder import JournalFolder
+from fyke.storage.sql.results.journal.folder import DAMAGED, FOREIGN, JournalFolder
 from fyke.storage.sql.results.journal.segments import SegmentEnd
 from fyke.storage.sql.results.journal.writer import JournalWriter
+
+STORE = bytes(range(1, 17))
 
 
 def write(path: Path, count: int = 3) -> Path:
     """A segment with some records."""
     path.mkdir(exist_ok=True)
-    writer = JournalWriter(path, 1)
+    writer = JournalWriter(path, STORE, 1)
     for number in range(1, count + 1):
         writer.append([(number, AttemptBatch("r", "a", [PushedRow(b'{"n":%d}' % number)]))])
     return path / "00000001.journal"
@@ -55,28 +57,65 @@ def test_a_lock_that_is_not_released_is_unavailable(
 
 
 def test_an_intact_or_missing_journal_has_no_findings(tmp_path: Path) -> None:
-    assert JournalFolder(tmp_path / "none").findings() == []
+    assert JournalFolder(tmp_path / "none").findings(STORE) == []
     write(tmp_path / "journal")
-    assert JournalFolder(tmp_path / "journal").findings() == []
+    assert JournalFolder(tmp_path / "journal").findings(STORE) == []
 
 
 def test_damage_is_found_before_and_after_the_segment_is_moved(tmp_path: Path) -> None:
     segment = write(tmp_path)
     damage(segment)
     journal = JournalFolder(tmp_path)
-    [finding] = journal.findings()
+    [finding] = journal.findings(STORE)
     assert f"{segment} is damaged at byte " in finding
     assert "next start moves what is intact" in finding
     [(path, content)] = journal.read({})
     assert [record.number for record in content.records] == [1, 3]
-    journal.remove(path, intact=not content.damaged)
+    for _ in range(2):
+        journal.keep(path, DAMAGED)
+    journal.remove(path)
     write(tmp_path)
     damage(segment)
-    journal.remove(segment, intact=False)
-    first, second = journal.findings()
+    journal.keep(path, DAMAGED)
+    journal.remove(segment)
+    first, second = journal.findings(STORE)
     assert "delete the file to accept the loss" in first
     assert first != second
     assert journal.segments() == []
+
+
+def test_a_segment_of_another_database_is_found(tmp_path: Path) -> None:
+    segment = write(tmp_path)
+    journal = JournalFolder(tmp_path)
+    assert journal.findings(None) == []
+    [finding] = journal.findings(bytes(16))
+    assert f"{segment} belongs to another rows.db" in finding
+    journal.keep(segment, FOREIGN)
+    journal.remove(segment)
+    [finding] = journal.findings(STORE)
+    assert f"{segment}{FOREIGN} belongs to another rows.db" in finding
+
+
+def test_other_files_are_not_read_but_found(tmp_path: Path) -> None:
+    segment = write(tmp_path)
+    for name in ("copy.journal", "00000001.journal~", "lock"):
+        (tmp_path / name).touch()
+    journal = JournalFolder(tmp_path)
+    assert journal.segments() == [segment]
+    assert journal.findings(STORE) == [
+        f"{tmp_path / name} is no file of the journal: move it elsewhere"
+        for name in ("00000001.journal~", "copy.journal")
+    ]
+
+
+def test_the_name_of_a_new_folder_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(module, "flush_folder", flushed.append)
+    for _ in range(2):
+        with JournalFolder(tmp_path / "journal").locked():
+            assert flushed == [tmp_path]
 
 
 def test_a_folder_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
@@ -89,7 +128,7 @@ def test_a_folder_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
 def test_only_what_is_new_is_read_again(tmp_path: Path) -> None:
     ends: dict[Path, SegmentEnd] = {}
     journal = JournalFolder(tmp_path)
-    writer = JournalWriter(tmp_path, 1)
+    writer = JournalWriter(tmp_path, STORE, 1)
 
     def read() -> list[int]:
         return [record.number for _, content in journal.read(ends) for record in content.records]
@@ -103,6 +142,6 @@ def test_only_what_is_new_is_read_again(tmp_path: Path) -> None:
     assert read() == [3, 4]
     (tmp_path / "00000002.journal").unlink()
     (tmp_path / "00000001.journal").unlink()
-    JournalWriter(tmp_path, 1).append([(5, AttemptBatch("r", "a"))])  # of another runner
+    JournalWriter(tmp_path, STORE, 1).append([(5, AttemptBatch("r", "a"))])  # of another runner
     assert read() == [5]
     assert len(ends) == 1

@@ -14,17 +14,18 @@ from fyke.storage.sql.results.journal.segments import HEADER, MAGIC, parse, read
 from fyke.storage.sql.results.journal.writer import JournalWriter
 
 SALT = 12345
+STORE = bytes(range(1, 17))
 OTHER_BOOT = bytes(range(16))
 BATCHES = [
     AttemptBatch("run", "a", [PushedRow(b'{"n":1}')]),
-    AttemptBatch("run", "b", [PushedRow(b'{"n":2}', "k\ud800", "\u00e9"), PushedRow(b"{}")]),
+    AttemptBatch("run", "b", [PushedRow(b'{"n":2}'), PushedRow(b"{}")]),
     AttemptBatch("run", "a", headers=[Header("l", "k", "text")], log=[NewLogEntry(2, "g", "c", 9)]),
 ]
 
 
 def segment(*synced: int, boot: bytes | None = None) -> tuple[bytes, list[int]]:
     """A segment with ``BATCHES`` and zeros after them, and the starts of its records."""
-    data = HEADER.pack(MAGIC, SALT, this_boot() if boot is None else boot)
+    data = HEADER.pack(MAGIC, SALT, this_boot() if boot is None else boot, STORE)
     starts = []
     for number, batch in enumerate(BATCHES, 1):
         starts.append(len(data))
@@ -39,13 +40,14 @@ def numbers(data: bytes) -> tuple[list[int], list[int]]:
 
 
 def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
-    writer = JournalWriter(tmp_path, 1)
+    writer = JournalWriter(tmp_path, STORE, 1)
     writer.append([(7, BATCHES[0])])
     writer.append(list(enumerate(BATCHES[1:], 1)))
     content = read_segment(tmp_path / "00000001.journal")
     assert [record.batch for record in content.records] == BATCHES
     assert [record.number for record in content.records] == [7, 1, 2]
     assert content.damaged == []
+    assert content.store_id == STORE
 
 
 def test_a_last_record_that_is_cut_at_any_byte_is_left_out() -> None:
@@ -95,7 +97,7 @@ def test_a_row_cannot_contain_a_record(tmp_path: Path) -> None:
     """Not even one that was copied from the file of another segment."""
     data, starts = segment()
     copied = data[starts[0] : starts[1]]
-    writer = JournalWriter(tmp_path, 1)
+    writer = JournalWriter(tmp_path, STORE, 1)
     writer.append([(1, AttemptBatch("r", "a", [PushedRow(copied * 3)]))])
     written = (tmp_path / "00000001.journal").read_bytes()
     torn = written[: HEADER.size] + bytes(HEAD.size) + written[HEADER.size + HEAD.size :]

@@ -1,0 +1,125 @@
+"""Moves records of the journal into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import structlog
+
+from fyke.errors import Unavailable
+from fyke.model.results import AttemptBatch
+from fyke.storage.sql.dialects import make_engine
+from fyke.storage.sql.results import write
+from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.journal.folder import DAMAGED, FOREIGN, JournalFolder
+from fyke.storage.sql.results.journal.records import JournalRecord
+from fyke.storage.sql.results.journal.segments import SegmentEnd
+from fyke.storage.sql.results.store import Writer
+
+MOVE_RECORDS, MOVE_BYTES = 4096, 16 * 2**20  # in one transaction
+
+Do = Callable[[Callable[[Driver], list[bool]]], list[bool]]  # runs a function in one transaction
+
+log = structlog.get_logger(__name__)
+
+
+def move_journal(url: str, path: Path) -> None:
+    """Move what is in the journal in the folder ``path`` into the tables, whether or not a runner
+    is appending to it. Raises ``Unavailable``.
+    """
+    journal = JournalFolder(path)
+    if not journal.segments():
+        return
+    # the runner removes what is moved, so it has to be on disk
+    engine = make_engine(url, durable=True, pool_size=1)
+    writer = Writer(engine)
+    try:
+        with journal.locked():
+            move_files(journal, writer, {})
+    finally:
+        writer.close()
+        engine.dispose()
+
+
+def move_files(journal: JournalFolder, writer: Writer, ends: dict[Path, SegmentEnd]) -> None:
+    """Move what the segments have after ``ends``, except those of other tables. Needs the lock."""
+    store_id = writer.do(write.store_id)
+    for segment, content in journal.read(ends):
+        if content.store_id == store_id:
+            move(writer.do, content.records, partial(_keep, journal, segment))
+
+
+def take_over(journal: JournalFolder, writer: Writer) -> tuple[bytes, int, int]:
+    """Move everything and remove all segments, which no runner writes any more. Keep those with
+    damage and those of other tables. Return the id of the tables, the number of the last segment,
+    and how many records there were. Needs the lock.
+    """
+    store_id = writer.do(write.store_id)
+    count, number = 0, 0
+    for segment, content in journal.read({}):
+        number = int(segment.stem)
+        if content.store_id and content.store_id != store_id:
+            log.error("journal_of_another_database", segment=segment.name)
+            journal.keep(segment, FOREIGN)
+        else:
+            if content.damaged:
+                journal.keep(segment, DAMAGED)
+            move(writer.do, content.records, partial(_keep, journal, segment))
+            count += len(content.records)
+        journal.remove(segment)
+    return store_id, number, count
+
+
+def move(do: Do, records: Sequence[JournalRecord], keep: Callable[[int], None]) -> list[bool]:
+    """Move records into the tables; return for each whether it was accepted.
+
+    A record that cannot be stored counts as moved, so that a later move by any process gives the
+    same answers. Before, ``keep`` is called with its index, to keep the file that contains it.
+    """
+    moved: list[bool] = []
+    while len(moved) < len(records):
+        start = len(moved)
+        part = records[start : start + part_length(islice(records, start, None))]
+        try:
+            moved += do(partial(write.move, records=part))
+        except (Unavailable, MemoryError):
+            raise
+        except Exception:
+            log.exception("records_not_moved", records=len(part))
+            for index, record in enumerate(part, start):
+                moved += _move_one(do, record, partial(keep, index))
+    return moved
+
+
+def _keep(journal: JournalFolder, segment: Path, _: int) -> None:
+    journal.keep(segment, DAMAGED)
+
+
+def _move_one(do: Do, record: JournalRecord, keep: Callable[[], None]) -> list[bool]:
+    """Move one record, after it or another has made a transaction fail."""
+    try:
+        return do(partial(write.move, records=[record]))
+    except (Unavailable, MemoryError):
+        raise
+    except Exception as error:
+        batch = record.batch
+        log.error(
+            "record_not_moved", attempt=batch.attempt_id, number=record.number, error=repr(error)
+        )
+        keep()
+        number_alone = JournalRecord(record.number, AttemptBatch(batch.run_id, batch.attempt_id))
+        return do(partial(write.move, records=[number_alone]))
+
+
+def part_length(records: Iterable[JournalRecord]) -> int:
+    """How many records are moved in one transaction."""
+    count = size = 0
+    for record in records:
+        if count == MOVE_RECORDS or size > MOVE_BYTES:
+            break
+        count += 1
+        size += sum(len(row.data) for row in record.batch.rows)
+    return count
