@@ -144,9 +144,10 @@ class Session:
 
 
 def keep_files(site: Stage, folder: Path) -> None:
-    """Copy only log and databases: a data folder also has device nodes."""
+    """Copy only log, databases and journal: a data folder also has device nodes."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (site.platform.log, *site.platform.home.glob("*.db*")):
+    home = site.platform.home
+    for path in (site.platform.log, *home.glob("*.db*"), *home.glob("journal/*")):
         if path.is_file():
             shutil.copy(path, folder)
 

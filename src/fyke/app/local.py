@@ -40,7 +40,15 @@ from fyke.settings.groups import PriceSettings
 POLL_SECONDS = 0.1
 LOG_CHUNK = 500
 # Removed before and after a run. The other caches stay: they make the next run faster.
-REMOVED = ("state.db*", "rows.db*", "blobs", "run/bell", "scratch", "cache/bundles")
+REMOVED = (
+    "state.db*",
+    "rows.db*",
+    "journal",
+    "blobs",
+    "run/bell",
+    "scratch",
+    "cache/bundles",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ async def run_locally(
     create_secret(settings)
     migrate_all(settings)
     try:
-        async with open_runtime(settings, own_files=True) as runtime:
+        async with open_runtime(settings, own_files=True, runner=True) as runtime:
             caller = await _caller(runtime)
             worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
             await Builds(runtime.storage).allow(caller, worker.id, allowed=builds)

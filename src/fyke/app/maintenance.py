@@ -136,6 +136,7 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
     if loss is not None:
         return [str(loss), *(check_state(engine) if loss.database == "rows" else [])]
     faults = check_state(engine)
+    faults += [] if settings.database_url else check_journal(settings)
     faults += [f"{rows.name} is damaged: {text}" for text in damage]
     if damage or not SCHEMA.version(engine).up_to_date:
         return faults
@@ -150,6 +151,14 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
     with for_reading(engine).connect() as connection, connection.begin():
         digests = references.needed_bundles(connection)
     return faults + list(check_bundles(settings.blobs_dir, digests))
+
+
+def check_journal(settings: Settings) -> list[str]:
+    """Return a sentence for each file of the journal that is damaged or does not belong there."""
+    from fyke.storage.sql.results.journal.folder import JournalFolder
+    from fyke.storage.sql.results.store_id import read_store_id
+
+    return JournalFolder(settings.journal_dir).findings(read_store_id(settings.home / ROWS))
 
 
 def check_bundles(blobs: Path, digests: Iterable[str]) -> Iterator[str]:
@@ -194,19 +203,28 @@ def remove_unknown_rows(folder: Path) -> int:
 
 @contextlib.contextmanager
 def database_copies(settings: Settings) -> Iterator[dict[str, Path]]:
-    """Yield copies of both SQLite files of one moment, by name, then remove them.
+    """Yield copies of both SQLite files of one moment, by name, then remove them. All rows that
+    were acknowledged before are in them.
 
     Raises ``FykeError``.
     """
-    from fyke.storage.sql.backup import backup_sqlite
+    from fyke.app.state import addresses
+    from fyke.storage.sql.backup import backup_sqlite, check_copies
+    from fyke.storage.sql.results.moving import move_journal
+    from fyke.storage.sql.results.store_id import renew_store_id
 
     scratch = settings.scratch_dir
     scratch.mkdir(mode=0o700, exist_ok=True)
     copies = {name: scratch / f"copy-of-{name}" for name in (STATE, ROWS)}
     for copy in copies.values():
         copy.unlink(missing_ok=True)  # left by a backup that was killed
+    targets = {settings.home / name: copy for name, copy in copies.items()}
+    check_copies(targets)
     try:
-        backup_sqlite({settings.home / name: copy for name, copy in copies.items()})
+        # an attempt that has ended in the state has no rows left in the journal
+        move_journal(addresses(settings).results, settings.journal_dir)
+        backup_sqlite(targets)
+        renew_store_id(copies[ROWS])
         yield copies
     finally:
         for copy in copies.values():

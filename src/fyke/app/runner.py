@@ -133,7 +133,7 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
     """Run until SIGTERM and the end of the running attempts; a second SIGTERM stops them."""
     raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
-        async with open_runtime(settings, reader=SignalReader.RUNNER) as runtime:
+        async with open_runtime(settings, reader=SignalReader.RUNNER, runner=True) as runtime:
             heartbeat.watch_stores(runtime.store_paths)
             await rename_copied_node(settings, runtime.storage)
             egress = EgressClient(settings.egress_socket)

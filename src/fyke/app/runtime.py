@@ -11,12 +11,14 @@ from fyke.contracts.inline import InlineStores
 from fyke.contracts.liveness import StorePath
 from fyke.contracts.parsing import ParserPool
 from fyke.contracts.signals import SignalReader, Signals
+from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import Prices
 from fyke.parsing.pools import ProcessPool, ThreadPool
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.results.store import SqlResults, open_results
+from fyke.storage.sql.results.journaled import open_results
+from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state.storage import SqlStorage
 
 
@@ -41,12 +43,18 @@ class Runtime:
 
 @contextlib.asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, reader: SignalReader | None = None, own_files: bool = False
+    settings: Settings,
+    *,
+    reader: SignalReader | None = None,
+    own_files: bool = False,
+    runner: bool = False,
 ) -> AsyncIterator[Runtime]:
     """Open state, results, blobs, parsers and signals; close them at the end.
 
     ``reader``: the role of this process if it has only one, for signals.
     ``own_files``: all files are the user's own, and are read without limits.
+    ``runner``: this is the only runner of the data folder. It waits until what an earlier one has
+    left in the journal is moved.
     """
     signals = open_signals(settings, reader)
     processes = ProcessPool()
@@ -55,8 +63,11 @@ async def open_runtime(
             addresses(settings).results,
             durable=settings.durability == "disk",
             known=lambda ids: storage.read(lambda tx: tx.runs.known_attempts(ids)),
+            journal=None if settings.database_url else settings.journal_dir,
+            runner=runner,
         )
         try:
+            await retry_while_unavailable(results.start)
             yield Runtime(
                 settings=settings,
                 storage=storage,

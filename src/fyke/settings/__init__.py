@@ -154,6 +154,11 @@ class Settings(  # fields are in the reverse order of the bases
         return self.home / "blobs"
 
     @property
+    def journal_dir(self) -> Path:
+        """Rows that are acknowledged and not yet in ``rows.db`` (SQLite)."""
+        return self.home / "journal"
+
+    @property
     def scratch_dir(self) -> Path:
         """Temporary files, for example of workbooks that are generated."""
         return self.home / "scratch"

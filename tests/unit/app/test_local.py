@@ -54,7 +54,7 @@ def replace_services(monkeypatch: pytest.MonkeyPatch, runtime: Any) -> None:
         return SimpleNamespace(rows=0)
 
     @contextlib.asynccontextmanager
-    async def open_runtime(settings: Any, *, own_files: bool) -> AsyncIterator[Any]:
+    async def open_runtime(settings: Any, *, own_files: bool, runner: bool) -> AsyncIterator[Any]:
         assert own_files
         runtime.settings = settings
         yield runtime

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from fyke.app.maintenance import (
     TableVersions,
@@ -18,8 +21,13 @@ from fyke.app.maintenance import (
     schema_heads,
     versions,
 )
-from fyke.errors import Unavailable
+from fyke.errors import InvalidRequest, Unavailable
+from fyke.model.results import AttemptBatch, PushedRow
 from fyke.settings import Settings
+from fyke.storage.sql.dialects import make_engine
+from fyke.storage.sql.results import moving
+from fyke.storage.sql.results.journal.writer import JournalWriter
+from fyke.storage.sql.results.store_id import read_store_id
 from fyke.storage.sql.schema import SchemaVersion
 from support.prepared import rows_in, state_in
 
@@ -134,3 +142,70 @@ def test_copies_are_complete_and_removed_afterwards(settings: Settings) -> None:
 
 def test_migrating_again_changes_nothing(settings: Settings) -> None:
     assert migrate(settings).revisions == schema_heads()
+
+
+@pytest.fixture
+def journal(settings: Settings) -> JournalWriter:
+    """The journal of a runner that was killed. Its attempt has one row in the tables."""
+    settings.journal_dir.mkdir()
+    with contextlib.closing(sqlite3.connect(settings.home / "rows.db")) as connection, connection:
+        connection.execute("INSERT INTO results_runs VALUES (1, 'run', 1, 0)")
+        connection.execute("INSERT INTO results_attempts VALUES (1, 'a', 1, 1, 7, 0, 4)")
+        connection.execute("INSERT INTO results_rows VALUES (?, 1, '{\"n\":4}')", ((1 << 32) + 1,))
+    store_id = read_store_id(settings.home / "rows.db")
+    assert store_id is not None
+    writer = JournalWriter(settings.journal_dir, store_id, 1)
+    writer.append([(n, AttemptBatch("run", "a", [PushedRow(b'{"n":%d}' % n)])) for n in (4, 5, 6)])
+    return writer
+
+
+@pytest.mark.usefixtures("journal")
+def test_copies_have_the_rows_of_the_journal(settings: Settings) -> None:
+    for _ in range(2):
+        with (
+            database_copies(settings) as copies,
+            contextlib.closing(sqlite3.connect(copies["rows.db"])) as connection,
+        ):
+            rows = connection.execute("SELECT data FROM results_rows ORDER BY id").fetchall()
+            assert [json.loads(data)["n"] for (data,) in rows] == [4, 5, 6]
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_copy_does_not_get_records_that_are_written_later(settings: Settings) -> None:
+    with database_copies(settings) as copies:
+        copied = read_store_id(copies["rows.db"])
+    assert copied not in (None, read_store_id(settings.home / "rows.db"))
+
+
+@pytest.mark.usefixtures("journal")
+def test_records_are_on_disk_before_the_runner_may_remove_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bool] = []
+
+    def make(url: str, *, durable: bool, pool_size: int) -> Engine:
+        opened.append(durable)
+        return make_engine(url, durable=durable, pool_size=pool_size)
+
+    monkeypatch.setattr(moving, "make_engine", make)
+    with database_copies(settings.model_copy(update={"durability": "process"})):
+        assert opened == [True]
+
+
+@pytest.mark.usefixtures("journal")
+def test_without_rows_db_nothing_is_copied_or_created(settings: Settings) -> None:
+    (settings.home / "rows.db").unlink()
+    with pytest.raises(InvalidRequest, match="no database at"), database_copies(settings):
+        pass
+    assert not (settings.home / "rows.db").exists()
+
+
+@pytest.mark.usefixtures("journal")
+def test_the_journal_is_checked_too(settings: Settings) -> None:
+    before = check(settings)  # the run is not in the state
+    segment = settings.journal_dir / "00000001.journal"
+    data = bytearray(segment.read_bytes())
+    data[data.index(b'{"n":5}')] ^= 1
+    segment.write_bytes(data)
+    [finding] = set(check(settings)) - set(before)
+    assert finding.startswith(f"the journal {segment} is damaged at byte ")

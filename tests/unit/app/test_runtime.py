@@ -8,22 +8,45 @@ import pytest
 
 from fyke.app.folder import make_home
 from fyke.app.runtime import open_runtime
+from fyke.domain.results import commit
 from fyke.model.results import AttemptBatch
 from fyke.settings import Settings
+from fyke.storage.sql.results.journal import folder
+from fyke.storage.sql.results.journal.folder import JournalFolder
 from support.prepared import rows_in, state_in
 from support.rows import NONE, plain
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_rows_are_visible_only_by_attempts_of_the_state(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.delenv("FYKE_DATABASE_URL", raising=False)
     settings = Settings(home=tmp_path)
     make_home(settings)
     state_in(tmp_path)
     rows_in(tmp_path)
+    return settings
+
+
+async def test_a_runner_waits_for_the_lock_of_the_journal(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "LOCK_SECONDS", 0.0)
+    locking = JournalFolder(settings.journal_dir).locked()
+    locking.__enter__()
+
+    def release(failures: int, **_: float) -> float:
+        locking.__exit__(None, None, None)
+        return 0
+
+    monkeypatch.setattr(commit, "delay", release)
+    async with open_runtime(settings, runner=True) as runtime:
+        await runtime.results.open_attempt("run", "a")
+        assert await runtime.results.append(AttemptBatch("run", "a", plain(1))) is True
+
+
+async def test_rows_are_visible_only_by_attempts_of_the_state(settings: Settings) -> None:
     async with open_runtime(settings) as runtime:
         await runtime.results.open_attempt("run", "lost")
         assert await runtime.results.commit([AttemptBatch("run", "lost", plain(1, 2))]) == [True]

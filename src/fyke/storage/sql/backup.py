@@ -19,17 +19,22 @@ def backup_sqlite(copies: Mapping[Path, Path]) -> None:
     """Copy each database file, a key, to the file in its value. All copies show the same moment.
 
     They are flushed to disk and have no WAL file. No target may exist; each appears only when it is
-    complete. Raise ``InvalidRequest`` when a source is missing or a target exists,
-    ``sqlite3.Error`` and ``OSError`` for failures of the disk.
+    complete. Raise what ``check_copies`` raises, and ``sqlite3.Error`` and ``OSError`` for failures
+    of the disk.
     """
+    check_copies(copies)
+    with one_moment(list(copies)) as readers:
+        for reader, target in zip(readers, copies.values(), strict=True):
+            _copy(reader, target)
+
+
+def check_copies(copies: Mapping[Path, Path]) -> None:
+    """Raise ``InvalidRequest`` when a source is missing or a target exists."""
     for source, target in copies.items():
         if not source.is_file():
             raise InvalidRequest(f"There is no database at {source}; name the file to copy")
         if target.exists():
             raise InvalidRequest(f"{target} already exists; name a file that does not")
-    with one_moment(list(copies)) as readers:
-        for reader, target in zip(readers, copies.values(), strict=True):
-            _copy(reader, target)
 
 
 @contextlib.contextmanager
