@@ -332,6 +332,7 @@ async def test_rows_whose_write_fails_are_stored_once(
         pushes = (store(runner, batch(number)) for number in range(2, 6))
         assert await asyncio.gather(*pushes) == [True] * 4
         assert disk.failures == 1
+        await runner._move()
     assert await runner.close_attempt("a") == 5
     assert numbers(await everything(server)) == [1, 2, 3, 4, 5]
 
@@ -443,12 +444,14 @@ async def test_a_record_that_cannot_be_stored_is_kept_in_its_file_whoever_moves_
     await runner.commit([batch(1)])
     await runner.commit([AttemptBatch(RUN, "a", plain(2), log=[too_large])])
     await runner.commit([batch(3)])
+    record = runner._pending[1]
     if mover == "server":
         await server.commit([batch(0, attempt="unknown")])
     elif mover == "backup":
         await asyncio.to_thread(move_journal, url, tmp_path / "journal")
     assert await runner.append(batch(4)) is True
     assert await runner.close_attempt("a") == 3
+    assert record.stored is True  # as a later move answers, which sees only the numbers
     assert numbers(await everything(server)) == [1, 3, 4]
     await runner.close()
     [finding] = findings(tmp_path)
