@@ -133,8 +133,9 @@ class JournalFolder:
                     f"the journal {segment} belongs to another rows.db. The next start moves "
                     f"nothing of it and renames the file to {segment.name}{FOREIGN}"
                 )
-        rest = self.path.iterdir() if self.path.is_dir() else ()
-        found += [_other_file(path) for path in sorted(rest) if path not in segments]
+        with _unavailable():
+            rest = sorted(self.path.iterdir()) if self.path.is_dir() else []
+        found += [_other_file(path) for path in rest if path not in segments]
         return [finding for finding in found if finding]
 
     def keep(self, segment: Path, reason: str) -> None:
