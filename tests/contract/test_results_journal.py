@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -16,7 +15,7 @@ from fyke.model.results import AttemptBatch, Header, PushedRow
 from fyke.storage.sql.results.store import SqlResults
 from support.prepared import rows_in
 from support.rows import NONE, everything
-from support.stores import open_rows
+from support.stores import kill_runner, open_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -68,12 +67,7 @@ class Journaled(Plain):
 
     async def restart(self, kill: bool) -> None:
         if kill:
-            if isinstance(self.runner._mover, asyncio.TimerHandle):
-                self.runner._mover.cancel()
-            elif self.runner._mover is not None:
-                await asyncio.wait([self.runner._mover])
-            self.runner._pending.clear()
-            self.runner._journal_writer.take_before(10**9)
+            await kill_runner(self.runner)
         await self.close()
         await self.start()
 

@@ -6,6 +6,7 @@ statement again, which takes longer than most tests.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import journaled
 from fyke.storage.sql.results import store as results_store
+from fyke.storage.sql.results.journaled import JournaledResults
 from fyke.storage.sql.results.known import Lookup
 from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state import storage as state_storage
@@ -154,6 +156,16 @@ async def open_rows(
             yield store
         finally:
             await store.close()
+
+
+async def kill_runner(runner: JournaledResults) -> None:
+    """Leave the journal as a killed runner does: ``close`` then moves and removes nothing."""
+    if isinstance(runner._mover, asyncio.TimerHandle):
+        runner._mover.cancel()
+    elif runner._mover is not None:
+        await asyncio.wait([runner._mover])
+    runner._pending.clear()
+    runner._journal_writer.take_before(10**9)
 
 
 @dataclass

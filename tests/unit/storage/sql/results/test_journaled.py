@@ -24,7 +24,7 @@ from fyke.storage.sql.results.moving import move_journal
 from fyke.storage.sql.results.store_id import read_store_id, renew_store_id
 from support.prepared import rows_in
 from support.rows import NONE, RUN, everything, numbers, plain, upsert
-from support.stores import open_rows
+from support.stores import kill_runner, open_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -72,10 +72,7 @@ async def killed_runner(url: str, folder: Path, **options: bool) -> AsyncIterato
         store._moved_at = asyncio.get_running_loop().time()
         await store.open_attempt(RUN, "a")
         yield store
-        if isinstance(store._mover, asyncio.TimerHandle):
-            store._mover.cancel()
-        store._pending.clear()
-        store._journal_writer.take_before(10**6)
+        await kill_runner(store)
 
 
 def batch(*values: object, attempt: str = "a") -> AttemptBatch:

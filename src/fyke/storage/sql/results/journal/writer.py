@@ -55,14 +55,13 @@ class Segment:
         """Write at the end. After an ``OSError`` any part may have been written, and another
         process may have read it. So this place is not written again: the segment is full.
         """
-        end = self.end
-        self.end += size
         try:
-            _write_all(self._descriptor, parts, size, end)
+            _write_all(self._descriptor, parts, size, self.end)
         except Exception:
             self.size = 0
             self._lost = True
             raise
+        self.end += size  # not before: another thread may flush in the meantime
 
     def sync(self) -> None:
         """Flush what was written. After an ``OSError``, here or in ``append``, every call fails:

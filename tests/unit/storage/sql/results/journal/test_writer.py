@@ -85,6 +85,31 @@ def test_after_a_write_that_fails_half_way_nothing_is_written_to_its_segment(
         writer.sync()
 
 
+def test_a_flush_during_a_write_does_not_count_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = JournalWriter(tmp_path, STORE, 1)
+    writer.append([(1, batch("a"))])
+    flushed: list[int] = []
+    pwritev, fdatasync = os.pwritev, os.fdatasync
+
+    def flush_and_write(descriptor: int, parts: list[bytes], position: int) -> int:
+        writer.sync()  # as in the thread of flushes
+        return pwritev(descriptor, parts, position)
+
+    def count(descriptor: int) -> None:
+        flushed.append(descriptor)
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", count)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwritev", flush_and_write)
+        writer.append([(2, batch("b"))])
+    assert len(flushed) == 1
+    writer.sync()
+    assert len(flushed) == 2
+
+
 def test_a_segment_that_a_failed_start_has_left_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "00000003.journal").write_bytes(b"")
     writer = JournalWriter(tmp_path, STORE, 3)
