@@ -11,7 +11,8 @@ from support.scripted import ScriptedServer
 
 
 @pytest.mark.parametrize(
-    ("failed_runs", "text"), [(0, ""), (1, " 1 waiting run failed."), (2, " 2 waiting runs failed.")]
+    ("failed_runs", "text"),
+    [(0, ""), (1, " 1 waiting run failed."), (2, " 2 waiting runs failed.")],
 )
 def test_deleting_a_worker_names_the_waiting_runs_that_failed(failed_runs: int, text: str) -> None:
     server: Any = ScriptedServer(delete_worker=failed_runs)
