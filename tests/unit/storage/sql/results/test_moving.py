@@ -1,0 +1,67 @@
+"""How records of the journal are divided into transactions, and what happens to those that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fyke.errors import Unavailable
+from fyke.model.results import AttemptBatch, PushedRow
+from fyke.storage.sql.results import moving
+from fyke.storage.sql.results.journal.records import JournalRecord
+from fyke.storage.sql.results.moving import MOVE_BYTES, MOVE_RECORDS, move, part_length
+
+
+def records(*sizes: int) -> list[JournalRecord]:
+    """One row of each size."""
+    return [
+        JournalRecord(number, AttemptBatch("r", "a", [PushedRow(b"0" * size)]))
+        for number, size in enumerate(sizes, 1)
+    ]
+
+
+def test_a_transaction_has_a_limited_number_of_records() -> None:
+    assert part_length(records(*[1] * (MOVE_RECORDS + 1))) == MOVE_RECORDS
+
+
+def test_a_transaction_ends_after_the_record_that_exceeds_its_bytes() -> None:
+    assert part_length(records(MOVE_BYTES, 1, 1)) == 2
+    assert part_length(records(MOVE_BYTES + 1, 1)) == 1
+
+
+class Tables:
+    """Stores records, except those with one of the ``refused`` numbers and a row."""
+
+    def __init__(self, *refused: int, error: Exception) -> None:
+        self.stored: list[int] = []
+        self._refused, self._error = refused, error
+
+    def do(self, work: Callable[[Any], list[bool]]) -> list[bool]:
+        stored = work(None)
+        self.stored += stored
+        return [True] * len(stored)
+
+    def move(self, _: Any, records: list[JournalRecord]) -> list[int]:
+        for record in records:
+            if record.number in self._refused and record.batch.rows:
+                raise self._error
+        return [record.number for record in records]
+
+
+def test_a_record_that_fails_is_kept_and_those_beside_it_are_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables, kept = Tables(2, error=ValueError("too large")), []
+    monkeypatch.setattr(moving.write, "move", tables.move)
+    answers = move(tables.do, records(1, 1, 1), kept.append)
+    assert (tables.stored, kept, len(answers)) == ([1, 2, 3], [1], 3)
+
+
+def test_without_room_nothing_is_kept_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables, kept = Tables(2, error=Unavailable("full")), []
+    monkeypatch.setattr(moving.write, "move", tables.move)
+    with pytest.raises(Unavailable):
+        move(tables.do, records(1, 1, 1), kept.append)
+    assert (tables.stored, kept) == ([], [])
