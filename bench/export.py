@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 
 from common import arguments, head, line
 
+from fyke.domain.results.export.column_types import ColumnTypes
 from fyke.domain.results.export.formats import FORMATS, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.headers import headers_from_rows
@@ -58,6 +59,10 @@ async def run(name: str, count: int) -> tuple[float, int]:
     rows = Rows(count)
     started = time.perf_counter()
     columns = headers_from_rows([make_row(1)]) if FORMATS[name].max_columns else None
+    if name == "parquet":
+        types = ColumnTypes(columns or [])
+        types.add(RowBlock.of([1], [make_row(1).data]))
+        columns = types.headers()
     size = 0
     meta = ExportMeta(RUN, "Benchmark", 0)
     async for piece in write(FORMATS[name], columns, rows.blocks(), meta):

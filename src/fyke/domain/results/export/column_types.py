@@ -107,10 +107,12 @@ def _integers(values: list[int]) -> int:
 def all_exact(numbers: Sequence[str]) -> bool:
     """Whether each number is the shortest decimal of its float, so that it can be read again."""
     joined = ",".join(numbers)
+    short = 0 if "e" in joined or "E" in joined else _EXACT_CHARS
+    if max(map(len, numbers)) <= short:
+        return True
     floats = list(map(float, numbers))
     if _encode(floats)[1:-1] == joined.encode():
         return True
-    short = 0 if "e" in joined or "E" in joined else _EXACT_CHARS
     return all(
         len(number) <= short
         or (

@@ -10,19 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.export.values import (
-    Column,
-    Nested,
-    Number,
-    TableReader,
-    Value,
-    text_of,
-)
+from fyke.domain.results.export.values import Column, TableReader, Value, text_of, texts_of
 from fyke.kit.spreadsheets import escape_formula
 from fyke.model.results import Header, RowBlock
-
-_TEXTS = frozenset[type]((str, Number, Nested))
-_INTEGERS = frozenset[type]((int,))
 
 
 class CsvWriter:
@@ -30,7 +20,7 @@ class CsvWriter:
 
     def __init__(self, columns: list[Header], meta: ExportMeta) -> None:
         self._keys = [column.key for column in columns]
-        self._text = _safe_text if meta.safe else text_of
+        self._safe = meta.safe
         self._read = TableReader(self._keys)
         self._bom = b"\xef\xbb\xbf" if meta.bom else b""
 
@@ -51,15 +41,19 @@ class CsvWriter:
         return cells
 
     def _texts(self, column: Column) -> Sequence[str]:
-        types = frozenset(map(type, column))
-        if types == _INTEGERS:
-            return list(map(str, column))
-        if types <= _TEXTS and self._text is text_of:
-            return column  # type: ignore[return-value]
-        return list(map(self._text, column))
+        texts = texts_of(column)
+        if self._safe and not _begin_harmless(texts):
+            return list(map(_safe_text, column))
+        return texts
 
     def tail(self) -> bytes:
         return b""
+
+
+def _begin_harmless(texts: Sequence[str]) -> bool:
+    """Whether all begin with a letter or a digit, so that none needs ``escape_formula``."""
+    first = "".join({text[:1] for text in texts})
+    return not first or first.isalnum()
 
 
 def _safe_text(value: Value) -> str:

@@ -10,10 +10,13 @@ from xml.sax.saxutils import quoteattr
 
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.values import (
+    Column,
     TableReader,
     Value,
+    has_forbidden,
     read_row,
     text_of,
+    texts_of,
     without_forbidden,
 )
 from fyke.model.results import Header, RowBlock
@@ -92,15 +95,29 @@ class HtmlWriter:
         ).encode("utf-8", "replace")
 
     def page(self, block: RowBlock) -> bytes:
-        return "".join(map(self._line, self._read.rows(block))).encode("utf-8", "replace")
+        lines = []
+        if not self._columns:
+            lines = [_line([])] * len(block)
+        else:
+            for columns in self._read.columns(block):
+                lines += map(_line, zip(*map(_html_texts, columns), strict=True))
+        return "".join(lines).encode("utf-8", "replace")
 
     def tail(self) -> bytes:
         return b"</tbody>\n</table></body></html>\n"
 
-    @staticmethod
-    def _line(cells: Sequence[Value]) -> str:
-        texts = [f"<td>{_html(text_of(value))}</td>" for value in cells]
-        return f"<tr>{''.join(texts)}</tr>\n"
+
+def _line(cells: Sequence[str]) -> str:
+    return f"<tr><td>{'</td><td>'.join(cells)}</td></tr>\n" if cells else "<tr></tr>\n"
+
+
+def _html_texts(column: Column) -> Sequence[str]:
+    """The cells of a column. Most columns need no change, which one search in all texts shows."""
+    texts = texts_of(column)
+    joined = "".join(texts)
+    if has_forbidden(joined):
+        return list(map(_html, texts))
+    return texts if escape(joined) == joined else list(map(escape, texts))
 
 
 def _html(text: str) -> str:

@@ -7,13 +7,12 @@ arrays are their JSON text in the row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from fyke.domain.results.query.picker import row_type
+from fyke.domain.results.query.picker import row_type, struct_of
 from fyke.model.results import RowBlock
 
 
@@ -33,10 +32,13 @@ Value = str | int | bool | None  # Number and Nested are str
 Column = Sequence[Value]
 
 _decode = msgspec.json.Decoder(dict[str, Any], float_hook=Number).decode
+_decode_value = msgspec.json.Decoder(float_hook=Number).decode
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NESTED = frozenset[type]((dict, list))
 _NESTED_OR_INTEGER = _NESTED | {int}
 _MINUS_ZERO = b":-0"  # a cheap test for -0, the only integer whose digits Python does not keep
+_TEXTS = frozenset[type]((str, Number, Nested))
+_INTEGERS = frozenset[type]((int,))
 _CELLS_AT_ONCE = 2**16
 
 # All that XML 1.0 does not allow, even escaped.
@@ -62,7 +64,8 @@ class TableReader:
         self._keys = keys
         self._at_once = max(1, _CELLS_AT_ONCE // max(1, len(keys)))
         row, self._getters = row_type(keys, Any)
-        self._decode = msgspec.json.Decoder(list[row], float_hook=Number).decode  # type: ignore[valid-type]
+        self._decode = _decoder(row)
+        self._nested: frozenset[int] = frozenset()  # columns in which objects or arrays occur
 
     def columns(self, block: RowBlock) -> Iterator[list[Column]]:
         """Yield the columns of some rows at a time."""
@@ -73,27 +76,48 @@ class TableReader:
         for begin in range(0, len(texts), self._at_once):
             yield self._columns_of(b"[%s]" % b",".join(texts[begin : begin + self._at_once]))
 
-    def rows(self, block: RowBlock) -> Iterator[Sequence[Value]]:
-        """Yield the cells of each row."""
-        if not self._keys:
-            return repeat((), len(block))
-        return chain.from_iterable(zip(*some, strict=True) for some in self.columns(block))
-
     def _columns_of(self, data: bytes) -> list[Column]:
         rows = self._decode(data)
-        columns: list[Column] = [list(map(get, rows)) for get in self._getters]
+        columns: list[Column] = [
+            [_value_of(raw) for raw in map(get, rows)]
+            if index in self._nested
+            else list(map(get, rows))
+            for index, get in enumerate(self._getters)
+        ]
         inexact = _inexact_types(data)
         changed = [
             index
             for index, column in enumerate(columns)
-            if not inexact.isdisjoint(map(type, column))
+            if index not in self._nested and not inexact.isdisjoint(map(type, column))
         ]
         if changed:
             row, getters = row_type([self._keys[index] for index in changed], msgspec.Raw)
             raw = msgspec.json.decode(data, type=list[row])  # type: ignore[valid-type]
             for index, get in zip(changed, getters, strict=True):
                 columns[index] = list(map(_restored, columns[index], map(get, raw)))
+            self._expect_nested(columns)
         return columns
+
+    def _expect_nested(self, columns: list[Column]) -> None:
+        """Decode only the JSON text of columns with objects or arrays from now on."""
+        nested = {index for index, column in enumerate(columns) if Nested in map(type, column)}
+        row = struct_of(self._keys, Any, raw=nested | self._nested)
+        if nested and row is not None:
+            self._nested |= nested
+            self._decode = _decoder(row)
+
+
+def _decoder(row: Any) -> Callable[[bytes], list[Any]]:
+    return msgspec.json.Decoder(list[row], float_hook=Number).decode
+
+
+def _value_of(raw: msgspec.Raw | None) -> Value:
+    if raw is None:
+        return None
+    token = bytes(raw)
+    if token[:1] in b"{[":
+        return Nested(token, "utf-8")
+    return _restored(_decode_value(token), raw)
 
 
 def _inexact_types(data: bytes) -> frozenset[type]:
@@ -119,6 +143,21 @@ def text_of(value: Value) -> str:
     if value is False:
         return "false"
     return value if isinstance(value, str) else str(value)
+
+
+def texts_of(column: Column) -> Sequence[str]:
+    """The result of ``text_of`` for each value."""
+    types = frozenset(map(type, column))
+    if types == _INTEGERS:
+        return list(map(str, column))
+    if types <= _TEXTS:
+        return column  # type: ignore[return-value]
+    return list(map(text_of, column))
+
+
+def has_forbidden(text: str) -> bool:
+    """Whether XML and HTML do not allow a character of the text."""
+    return _FORBIDDEN.search(text) is not None
 
 
 def without_forbidden(text: str) -> str:

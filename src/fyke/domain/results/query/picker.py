@@ -7,7 +7,7 @@ through objects, not through arrays.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from operator import attrgetter, methodcaller
 from typing import Any
@@ -58,16 +58,22 @@ def row_type(names: Sequence[str], kind: Any) -> tuple[Any, list[Getter]]:
     return row, [attrgetter(f"m{number}") for number in range(len(names))]
 
 
-def struct_of(names: Sequence[str], kind: Any, *, only: bool = False) -> Any:
+def struct_of(
+    names: Sequence[str], kind: Any, *, only: bool = False, raw: Container[int] = ()
+) -> Any:
     """A struct that decodes the named members of an object, as ``kind`` or None, into the fields
-    m0, m1 and so on. ``only``: refuse objects with other members, instead of skipping these. None
-    when such a struct is not possible, or not fast.
+    m0, m1 and so on; those whose numbers are in ``raw`` stay JSON text. ``only``: refuse objects
+    with other members, instead of skipping these. None when such a struct is not possible, or not
+    fast.
     """
     if len(names) > _MAX_MEMBERS or any(map(_UNUSUAL.search, names)):
         return None
     return msgspec.defstruct(
         "Row",
-        [(f"m{number}", kind, None) for number in range(len(names))],
+        [
+            (f"m{number}", msgspec.Raw if number in raw else kind, None)
+            for number in range(len(names))
+        ],
         rename={f"m{number}": name for number, name in enumerate(names)},
         gc=False,
         forbid_unknown_fields=only,

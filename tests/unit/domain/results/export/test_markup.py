@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fyke.domain.results.export import markup
 from fyke.domain.results.export.markup import xml_text
+from fyke.domain.results.export.values import text_of
 from fyke.model.results import Header
 from support.exports import exported, headers, rows_of
 
@@ -143,3 +145,19 @@ async def test_scraped_markup_is_text_in_html(payload: str):
 async def test_html_drops_characters_that_it_cannot_represent():
     data = await exported("html", rows_of({"a": "x\x00y\x1b"}))
     assert b"<td>xy</td>" in data
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.text("ab<>&\"'\x00\ud800 ", max_size=4),
+            st.text("abé", max_size=3),
+        ),
+        max_size=6,
+    )
+)
+def test_the_cells_of_a_column_are_those_of_its_values(column):
+    assert list(markup._html_texts(column)) == [markup._html(text_of(value)) for value in column]
