@@ -124,3 +124,11 @@ def test_a_limit_that_the_machine_does_not_allow_is_named(monkeypatch: pytest.Mo
     monkeypatch.setattr(resource, "getrlimit", lambda number: (40, 40))
     with pytest.raises(ValueError, match=r"open files \(ulimit -n\) is 40, and 1024 is needed"):
         shim.set_limit(resource.RLIMIT_NOFILE, 1024)
+
+
+def test_modules_that_take_long_to_load_are_not_imported() -> None:
+    code = "import sys; __name__ = ''; exec(sys.stdin.read()); print('os' in sys.modules)"
+    command = ["/usr/bin/python3", "-I", "-B", "-S", "-c", code]
+    source = Path(shim.__file__).read_text()
+    result = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
+    assert result.stdout == "False\n"
