@@ -1,7 +1,8 @@
 """Pages of a run's rows as they were pushed: no query, no cursor, at most ``MAX_ROWS``.
 
 State and rows are read in the event loop. Small pages are kept as bytes: they depend on nothing but
-the two stores.
+the two stores. What the state says about a run's rows costs more than half of a page, and is the
+same for all of its pages until the next commit, so it is kept as well.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from fyke.api.hot.page_query import page_in
 from fyke.api.hot.route import Asked, HotRead
 from fyke.api.v2.run_selector import ONE_RUN
 from fyke.contracts.inline import InlineStores, at_once
-from fyke.domain.results.service import RunResults
+from fyke.domain.results.service import RunResults, RunRows
 from fyke.model.account import Caller
 from fyke.wire.fields import to_page_index, to_page_size
 from fyke.wire.rows import ResultPage
 
 MAX_ROWS = 100  # on a page
+MAX_SOURCES = 64  # that are kept, each with the input of its run
 
 _to_page_size = to_page_size(10)
 
@@ -46,6 +48,7 @@ class _Pages:
         self._stores = stores
         self._tagged = tagged
         self._kept = KeptAnswers(self._version)
+        self._sources: dict[tuple[str, str], tuple[int, RunRows]] = {}
 
     def get(self, caller: Caller, run_id: str, index: int, size: int) -> Encoded | None:
         if size > MAX_ROWS:
@@ -55,11 +58,25 @@ class _Pages:
         kept = self._kept.get(version, key)
         if kept is not None:
             return kept
-        page = at_once(self._results.page(caller, run_id, index, size))
+        source = self._source(version[0], caller, run_id)
+        page = at_once(self._results.plain_page(source, index, size))
         data = encode(ResultPage.of(page))
         encoded = Encoded(data, tag_of(data) if self._tagged else "")
         self._kept.put(version, key, encoded)
         return encoded
+
+    def _source(self, version: int, caller: Caller, run_id: str) -> RunRows:
+        """What the state says about the rows at its ``version`` or later."""
+        key = caller.account_id, run_id
+        kept = self._sources.get(key)
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        source = at_once(self._results.source(caller, run_id))
+        if self._stores.state.version() == version:
+            if len(self._sources) >= MAX_SOURCES:
+                self._sources.clear()
+            self._sources[key] = version, source
+        return source
 
     def _version(self) -> tuple[int, int]:
         return self._stores.state.version(), self._stores.rows.version()

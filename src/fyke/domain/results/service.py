@@ -93,7 +93,7 @@ class RunResults:
         another account's run, and ``InvalidFields``.
         """
         if query.plain and not cursor:
-            return await self._plain_page(caller, run_id, page_index, page_size)
+            return await self.plain_page(await self.source(caller, run_id), page_index, page_size)
         if cursor and page_index > 1:
             raise InvalidFields(
                 "cursor replaces the page number (offset, page_index); give one of them"
@@ -118,16 +118,14 @@ class RunResults:
             bare=query.form.clean,
         )
 
-    async def _plain_page(
-        self, caller: Caller, run_id: str, page_index: int, page_size: int
-    ) -> RowPage:
-        source = await self.source(caller, run_id)
+    async def plain_page(self, source: RunRows, page_index: int, page_size: int) -> RowPage:
+        """The page of a plain query, see ``page``."""
         index, size = max(1, page_index), max(1, page_size)
         totals = await self.totals(source)
         offset = (index - 1) * size
         rows: list[Row] = []
         if offset < totals.rows:
-            rows = await self._results.page(run_id, source.hidden, offset=offset, limit=size)
+            rows = await self._results.page(source.run.id, source.hidden, offset=offset, limit=size)
         # the first page is often a sufficient sample for columns, so it is not read twice
         is_sample = index == 1 and len(rows) in (totals.rows, max(size, SAMPLE_ROWS))
         headers = await self._known_headers(source, totals, rows if is_sample else None)

@@ -113,6 +113,30 @@ async def test_rows_are_seen_at_once(seeded: Seeded, fresh: BothPaths) -> None:
     assert fresh.taken == 19 * 4 + 2
 
 
+async def test_pages_of_a_run_read_its_state_once_until_a_commit(
+    seeded: Seeded, fresh: BothPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one account may read is not kept for another."""
+    inline, run = fresh.app.services.inline, seeded.runs["succeeded"]
+    assert inline is not None
+    source, read = inline.results.source, []
+
+    async def counted(caller: Caller, run_id: str) -> Any:
+        read.append(run_id)
+        return await source(caller, run_id)
+
+    monkeypatch.setattr(inline.results, "source", counted)
+    with closing(seeded.database()) as database:
+        for commits in range(1, 4):
+            for number in (1, 2, 3):
+                asked = rows_v2(run, seeded.app.owner_key, query=b"limit=1&offset=%d" % number)
+                assert (await fresh.check(asked)).status == 200
+            assert read == [run] * commits
+            with database:
+                database.execute("UPDATE accounts SET balance_micros = ?", (commits,))
+    assert (await fresh.check(rows_v2(run, seeded.app.other_key))).status == 404
+
+
 async def test_deleted_rows_are_gone_at_once(seeded: Seeded, fresh: BothPaths) -> None:
     app, run = seeded.app, seeded.runs["succeeded"]
     pages = rows_v1(run, app.owner_key), rows_v2(run, app.owner_key)
