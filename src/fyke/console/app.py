@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route, compile_path
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from fyke.api.auth import operation_of
@@ -211,7 +211,6 @@ class _PageRoute(Route):
     def __init__(self, page: ConsolePage) -> None:
         super().__init__(page.path, _no_endpoint, methods=[page.method])
         self.page = page
-        self.path_regex, self.path_format, self.param_convertors = compile_path(page.path)
 
 
 async def _no_endpoint(request: Request) -> Response:
