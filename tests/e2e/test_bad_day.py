@@ -219,6 +219,16 @@ def test_the_launcher_is_restarted_and_its_sandboxes_end_with_a_reason(
         lambda: [p for p, c in own_platform.tree().items() if LAUNCHER in c and p != launcher],
         "a new launcher",
     )
+    ended = '"code": -9, "reason": "it exited with status -9", "event": "launcher_ended"'
+    own_platform.wait_for(lambda: ended in own_platform.log.read_text(), "its end in the log", 10)
+    own_platform.wait_for(
+        lambda: any(
+            check["name"] == "process launcher" and "restarted once" in check["detail"]
+            for check in own_platform.read("/api/fyke/health")["list"]
+        ),
+        "the number of its restarts",
+        10,
+    )
     again = own_platform.start_run(own_platform.push(zoo("upserts"), "upserts"))
     assert own_platform.ended(again)["status"] == SUCCEEDED
 

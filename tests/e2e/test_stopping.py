@@ -49,7 +49,7 @@ def test_ctrl_c_in_a_terminal_lets_a_worker_finish(own: Booted) -> None:
     run = own.start_run(own.push(SOON_DONE, "soon-done"))
     own.wait_for(lambda: own.detail(run)["results"] > 0, "a row")
     assert own.stop(signal.SIGINT, group=True) == 0
-    assert "the launcher ended" not in own.log.read_text()
+    assert "launcher_ended" not in own.log.read_text()
     with in_the_background():
         own.start()  # the next test stops it
     detail = own.detail(run)

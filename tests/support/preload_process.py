@@ -182,7 +182,9 @@ async def preload_frozen() -> Any:
 
 
 async def role_frozen() -> Any:
-    """The process of one role is frozen: it is replaced, and the other roles keep running."""
+    """The process of one role is frozen: it is replaced, and the other roles keep running. The root
+    supervisor has replaced the launcher.
+    """
     with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as listener:
         folder = Path(name)
         record = RoleRecord(folder / "roles.json")
@@ -196,6 +198,10 @@ async def role_frozen() -> Any:
                 record=record,
                 silence=4,
             )
+            events, writing = os.pipe()
+            os.write(writing, b'{"code": -9, "reason": "it exited with status -9"}\n' * 2)
+            os.close(writing)
+            supervisor.hear_launcher(events)
             supervisor.start()
             first = await processes(supervisor, {})
             first["runner"].send_signal(signal.SIGSTOP)
@@ -203,7 +209,10 @@ async def role_frozen() -> Any:
             same = [role for role, child in first.items() if second[role] is child]
             recorded = json.loads((folder / "roles.json").read_text())
             await supervisor.drain(1, asyncio.Event(), lambda text: None)
+        logged = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+    ends = [(line["event"], line["code"]) for line in logged if line["event"].endswith("_ended")]
     return {
+        "ends": ends,
         "status": await first["runner"].wait(),
         "same": sorted(same),
         "recorded": {name: pid for name, (pid, _) in recorded.items()},

@@ -38,6 +38,7 @@ class WatchedRole:
     killed: str = ""
     restarts: int = 0
     cause: str = ""
+    watched_here: bool = True
 
 
 class RoleWatch:
@@ -95,6 +96,14 @@ class RoleWatch:
             role.connection.close()
             role.connection = None
 
+    def launcher_ended(self, cause: str) -> None:
+        """Count a restart of the launcher, which the root supervisor watches."""
+        launcher = self._roles.setdefault(
+            "launcher", WatchedRole(self._clock(), watched_here=False)
+        )
+        launcher.restarts += 1
+        launcher.cause = cause
+
     def check(self) -> None:
         """Kill the roles that are silent."""
         for name, subject in self._watchdog.silent():
@@ -138,6 +147,7 @@ class RoleWatch:
         """For each role: name, seconds of silence, state of its database, restarts, cause."""
         now = self._clock()
         return [
-            (name, round(now - role.reported_at, 1), role.store, role.restarts, role.cause)
+            (name, round(silence, 1), role.store, role.restarts, role.cause)
             for name, role in self._roles.items()
+            for silence in [now - role.reported_at if role.watched_here else 0.0]
         ]

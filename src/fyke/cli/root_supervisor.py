@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import select
 import signal
@@ -50,6 +51,7 @@ class RunningLauncher:
     def __init__(self, process: subprocess.Popen[bytes], reports: int) -> None:
         self.process = process
         self.reports = reports
+        self.closed = False
         self._end = os.pidfd_open(process.pid)
         self._open = contextlib.ExitStack()
         for descriptor in (reports, self._end):
@@ -77,6 +79,7 @@ class RunningLauncher:
 
     def close(self) -> None:
         """Close both descriptors. Safe to repeat."""
+        self.closed = True
         self._open.close()
 
 
@@ -92,8 +95,11 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
     stopping = StopRequest()
     launcher = start_launcher(config)
     wait_until_ready(config, launcher)
+    events, writing = os.pipe()
+    os.set_blocking(writing, False)
     child = subprocess.Popen(
-        [*config.supervisor, "--parent", str(os.getpid())],
+        [*config.supervisor, "--parent", str(os.getpid()), "--launcher-events", str(events)],
+        pass_fds=[events],
         user=config.uid,
         group=config.gid,
         extra_groups=[],
@@ -101,10 +107,12 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
         env=environment,
         process_group=0,
     )
+    os.close(events)
     stopping.forward_to(child)
     try:
         start = functools.partial(start_launcher, config)
-        launcher = until_child_ends(child, launcher, start, stopping)
+        ended = functools.partial(write_end, writing)
+        launcher = until_child_ends(child, launcher, start, stopping, ended)
         if child.returncode < 0 and not stopping.signal:
             name = signal.Signals(-child.returncode).name
             _say(f"fyke: the supervisor was ended by {name}, and all roles with it")
@@ -121,26 +129,32 @@ def until_child_ends(
     launcher: RunningLauncher,
     start: Callable[[], RunningLauncher],
     stopping: StopRequest,
+    ended: Callable[[int, str], None],
     *,
     silence: float = LAUNCHER_SILENCE,
 ) -> RunningLauncher:
     """Wait until ``child`` ends; ``start`` replaces a launcher that ends, or that is killed after
     ``silence`` seconds of silence, before a requested stop. One that ends soon, or cannot be
     started, is replaced after a growing pause: the platform serves everything but new Workers.
+    ``ended`` gets the exit status of each and why it ended.
 
     Returns the current launcher.
     """
     watchdog: Watchdog[str] = Watchdog()
     watchdog.watch("launcher", silence)
     restarts = Restarts()
+    killed = ""
     end = os.pidfd_open(child.pid)
     while child.poll() is None:
         pause = CHECK_INTERVAL
         if launcher.process.poll() is not None and not stopping.signal:
-            launcher.close()
+            if not launcher.closed:
+                launcher.close()
+                code = launcher.process.returncode
+                ended(code, killed or f"it exited with status {code}")
+                killed = ""
             pause = restarts.pause()
             if pause <= 0:
-                _say("fyke: the launcher ended; restarting it")
                 restarts.started()
                 watchdog.watch("launcher", silence)
                 try:
@@ -152,12 +166,18 @@ def until_child_ends(
         if launcher.reports in readable and launcher.reported():
             watchdog.renew("launcher")
         if watchdog.silent() and launcher.process.poll() is None:
-            _say(f"fyke: the launcher did not report for {silence:g} s; killing it")
+            killed = f"it did not report for {silence:g} s"
             launcher.process.kill()
             launcher.process.wait()
         reap_orphans({child.pid, launcher.process.pid})
     os.close(end)
     return launcher
+
+
+def write_end(events: int, code: int, reason: str) -> None:
+    """Write the end of a launcher to the pipe of the supervisor, which logs and counts it."""
+    with contextlib.suppress(OSError):
+        os.write(events, json.dumps({"code": code, "reason": reason}).encode() + b"\n")
 
 
 class Restarts:

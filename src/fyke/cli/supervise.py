@@ -30,7 +30,8 @@ FORK_TRIES = 5
 class SupervisorConfig:
     """The data of ``fyke up``.
 
-    ``listener`` and ``log_to`` are descriptors; ``first_job`` are the arguments of the first job.
+    ``listener`` and ``log_to`` are descriptors, as is ``launcher_events``, the pipe of the root
+    supervisor, if there is one; ``first_job`` are the arguments of the first job.
     """
 
     listener: int
@@ -42,6 +43,7 @@ class SupervisorConfig:
     launcher: bool
     servers: int
     first_job: dict[str, Any]
+    launcher_events: int | None = None
 
 
 def main() -> None:
@@ -67,6 +69,8 @@ async def supervise(config: SupervisorConfig) -> int:
         servers=config.servers,
         record=record,
     )
+    if config.launcher_events is not None:
+        supervisor.hear_launcher(config.launcher_events)
     stops_after_tour = config.first_job["once"]
     try:
         job = asyncio.create_task(_start_platform(supervisor, config))

@@ -8,6 +8,8 @@ is free. A role that is silent is killed (``fyke.cli.role_watch``) and restarted
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -63,7 +65,7 @@ class Supervisor:
         """
         self._record = record
         self._log_to = log_to
-        self._log = SupervisorLog(log_level)
+        self._log = SupervisorLog(log_level, log_to)
         self._preload = PreloadClient(Children(), self._log)
         loop_silence = {} if launcher else {"runner": LONE_RUNNER_SILENCE}
         self._watch = RoleWatch(self._log, silence=silence, loop_silence=loop_silence)
@@ -89,6 +91,22 @@ class Supervisor:
         self._watching = asyncio.create_task(self._watch.run())
         for role in self._roles:
             role.restart_task = asyncio.create_task(self._keep_running(role))
+
+    def hear_launcher(self, events: int) -> None:
+        """Log and count the ends of the launcher, which the root supervisor writes to the pipe
+        ``events``.
+        """
+        os.set_inheritable(events, False)
+        asyncio.get_running_loop().add_reader(events, self._receive_launcher, events)
+
+    def _receive_launcher(self, events: int) -> None:
+        lines = os.read(events, 2**16).splitlines()
+        if not lines:  # the root supervisor has ended
+            asyncio.get_running_loop().remove_reader(events)
+        for line in lines:
+            end = json.loads(line)
+            self._log.error("launcher_ended", **end)
+            self._watch.launcher_ended(end["reason"])
 
     async def _keep_running(self, role: SupervisedRole) -> None:
         loop = asyncio.get_running_loop()

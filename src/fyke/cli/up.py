@@ -42,6 +42,7 @@ def up(
     once: Annotated[bool, typer.Option("--once", help="Stop after the tour.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+    launcher_events: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start server, runner and egress on this machine, and keep them running until Ctrl-C.
 
@@ -62,10 +63,12 @@ def up(
 
         end_with_parent(parent)  # without the root supervisor there is no launcher
     first_job = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
-    _supervise(settings, first_job)
+    _supervise(settings, first_job, launcher_events)
 
 
-def _supervise(settings: Settings, first_job: dict[str, Any]) -> NoReturn:
+def _supervise(
+    settings: Settings, first_job: dict[str, Any], launcher_events: int | None
+) -> NoReturn:
     """Prepare the data folder, the lock and the port; become the supervisor, or raise
     ``CommandFailed``.
     """
@@ -90,9 +93,11 @@ def _supervise(settings: Settings, first_job: dict[str, Any]) -> NoReturn:
         "launcher": settings.launcher,
         "servers": settings.servers,
         "first_job": first_job,
+        "launcher_events": launcher_events,
     }
-    environment = _role_environment(settings)
-    exec_module("fyke.cli.supervise", data, environment, lock, listener.fileno(), log_to.fileno())
+    descriptors = [lock, listener.fileno(), log_to.fileno()]
+    descriptors += [] if launcher_events is None else [launcher_events]
+    exec_module("fyke.cli.supervise", data, _role_environment(settings), *descriptors)
 
 
 def _log_file(settings: Settings) -> IO[bytes]:

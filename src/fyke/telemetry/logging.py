@@ -43,23 +43,29 @@ def _redact_event(
 
 class StandardError:
     """Standard error for the log. A line that cannot be written, because the disk is full or the
-    reader of a pipe has ended, is lost, and the work that it reports continues.
+    reader of a pipe has ended, is lost, and the work that it reports continues. ``copy`` is the
+    descriptor of a file that gets all lines as well.
     """
 
-    def __init__(self) -> None:
-        self._stream = sys.stderr
+    def __init__(self, copy: int | None = None) -> None:
+        files = () if copy is None else (open(copy, "a", buffering=1, closefd=False),)  # noqa: SIM115
+        self._streams = (sys.stderr, *files)
 
     def write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.write(text)
+        for stream in self._streams:
+            with contextlib.suppress(OSError):
+                stream.write(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.flush()
+        for stream in self._streams:
+            with contextlib.suppress(OSError):
+                stream.flush()
 
 
-def configure(role: str, level: str) -> None:
-    """Write the records of structlog and ``logging`` to standard error as JSON lines."""
+def configure(role: str, level: str, *, copy: int | None = None) -> None:
+    """Write the records of structlog and ``logging`` to standard error as JSON lines, and those of
+    structlog also to the descriptor ``copy``.
+    """
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
@@ -71,7 +77,7 @@ def configure(role: str, level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, StandardError())),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, StandardError(copy))),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)

@@ -114,6 +114,14 @@ async def test_a_database_that_fails_has_answered_and_one_that_is_silent_has_not
     assert line["reason"] == "its database neither answered nor failed for 21 s"
 
 
+async def test_a_launcher_is_counted_but_not_watched(setup: Setup) -> None:
+    setup.watch.launcher_ended("it exited with status -9")
+    setup.watch.launcher_ended("it did not report for 20 s")
+    assert "launcher" not in setup.check(30)
+    known = await setup.runner.report("answered")
+    assert known["launcher"] == [0.0, "none", 2, "it did not report for 20 s"]
+
+
 async def test_after_a_pause_of_its_own_the_watch_kills_nothing(setup: Setup) -> None:
     setup.clock.advance(3600)  # the machine was suspended
     setup.watch.check()

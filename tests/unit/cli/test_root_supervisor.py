@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import shutil
@@ -112,7 +113,7 @@ def test_a_child_that_starts_after_the_root_supervisor_was_killed_ends(
 
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_launcher_that_ends_is_replaced_unless_the_platform_stops(
-    stopping: StopRequest, stops: bool
+    stopping: StopRequest, ended: Ended, stops: bool
 ) -> None:
     """The child ends after the launcher, when the last copy of the pipe's end is closed."""
     reading, writing = os.pipe()
@@ -129,11 +130,39 @@ def test_a_launcher_that_ends_is_replaced_unless_the_platform_stops(
         os.close(writing)
         return started[-1]
 
-    current = root_supervisor.until_child_ends(child, launcher, start, stopping)
+    current = root_supervisor.until_child_ends(child, launcher, start, stopping, ended)
     current.process.communicate()
     current.close()
     assert started == ([] if stops else [current])
+    assert ended.seen == ([] if stops else [(0, "it exited with status 0")])
     assert child.returncode == 0
+
+
+class Ended:
+    """Records the ends of launchers."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, str]] = []
+
+    def __call__(self, code: int, reason: str) -> None:
+        self.seen.append((code, reason))
+
+
+@pytest.fixture
+def ended() -> Ended:
+    return Ended()
+
+
+def test_the_end_of_a_launcher_is_one_line_and_a_full_pipe_is_not_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    root_supervisor.write_end(writing, -9, "it exited with status -9")
+    assert json.loads(os.read(reading, 4096)) == {"code": -9, "reason": "it exited with status -9"}
+    for _ in range(5000):
+        root_supervisor.write_end(writing, 0, "x")
+    os.close(reading)
+    root_supervisor.write_end(writing, 0, "x")
+    os.close(writing)
 
 
 def running(process: subprocess.Popen[bytes], reports: int | None = None) -> RunningLauncher:
@@ -145,7 +174,7 @@ def running(process: subprocess.Popen[bytes], reports: int | None = None) -> Run
 
 
 def test_a_launcher_that_does_not_report_is_killed_and_replaced(
-    stopping: StopRequest, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    stopping: StopRequest, ended: Ended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The child ends when the replacement is there."""
     monkeypatch.setattr(root_supervisor, "CHECK_INTERVAL", 0.01)
@@ -155,7 +184,9 @@ def test_a_launcher_that_does_not_report_is_killed_and_replaced(
     reports, writing = os.pipe()
     os.set_blocking(reports, False)
     next_one = running(
-        subprocess.Popen(["sh", "-c", f"while echo . >&{writing}; do :; done"], pass_fds=[writing]),
+        subprocess.Popen(
+            ["bash", "-c", f"while echo . >&{writing}; do :; done"], pass_fds=[writing]
+        ),
         reports,
     )
     os.close(writing)
@@ -165,15 +196,15 @@ def test_a_launcher_that_does_not_report_is_killed_and_replaced(
         child.stdin.close()
         return next_one
 
-    current = root_supervisor.until_child_ends(child, frozen, start, stopping, silence=0.2)
+    current = root_supervisor.until_child_ends(child, frozen, start, stopping, ended, silence=0.2)
     assert current is next_one
     assert frozen.process.returncode == -signal.SIGKILL
-    assert "the launcher did not report for 0.2 s; killing it" in capfd.readouterr().err
+    assert ended.seen == [(-signal.SIGKILL, "it did not report for 0.2 s")]
     current.stop()
 
 
 def test_a_launcher_that_reports_is_kept(
-    stopping: StopRequest, monkeypatch: pytest.MonkeyPatch
+    stopping: StopRequest, ended: Ended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The launcher closes the child's input after several terms."""
     monkeypatch.setattr(root_supervisor, "CHECK_INTERVAL", 0.01)
@@ -195,14 +226,17 @@ def test_a_launcher_that_reports_is_kept(
         raise AssertionError("it was replaced")
 
     launcher = running(process, reports)
-    current = root_supervisor.until_child_ends(child, launcher, start, stopping, silence=1.5)
+    current = root_supervisor.until_child_ends(child, launcher, start, stopping, ended, silence=1.5)
     assert current is launcher
     assert process.poll() is None
     current.stop()
 
 
 def test_a_launcher_that_cannot_be_replaced_at_once_is_tried_again(
-    stopping: StopRequest, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    stopping: StopRequest,
+    ended: Ended,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Two that end at once and one that cannot be started, each after a longer pause."""
     monkeypatch.setattr(root_supervisor, "FIRST_PAUSE", 0.01)
@@ -220,8 +254,9 @@ def test_a_launcher_that_cannot_be_replaced_at_once_is_tried_again(
         return running(subprocess.Popen(["sleep", "600"]))
 
     launcher = running(subprocess.Popen(["true"]))
-    current = root_supervisor.until_child_ends(child, launcher, start, stopping)
+    current = root_supervisor.until_child_ends(child, launcher, start, stopping, ended)
     assert len(started) == 5
+    assert [code for code, _ in ended.seen] == [0] * 3  # that which could not be started never ran
     assert current.process.poll() is None
     assert "the launcher cannot be started: no memory" in capfd.readouterr().err
     for index, pause in enumerate([0.01, 0.02, 0.04, 0.08]):
