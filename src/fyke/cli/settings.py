@@ -48,7 +48,7 @@ def _rule(problem: Mapping[str, Any]) -> str:
             for bound in ("ge", "le")
         )
         if problem["type"].startswith(NUMBER_ERRORS):
-            return number_rule(int if field.annotation is int else float, least, most)
+            return number_rule(least, most, whole=field.annotation is int)
     message: str = problem["msg"]
     return message.replace(BY_PYDANTIC, "must be ", 1)
 

@@ -33,7 +33,7 @@ def convert_without_pydantic(param: Any) -> Any:
                 kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
                 if kind not in (int, float) or not error.message.startswith(BY_PYDANTIC):
                     raise
-                rule = number_rule(kind, param.min, param.max)
+                rule = number_rule(param.min, param.max, whole=kind is int)
                 raise typer.BadParameter(rule, ctx=ctx, param=param) from None
         return param.callback(ctx, param, converted) if param.callback else converted
 
@@ -41,7 +41,7 @@ def convert_without_pydantic(param: Any) -> Any:
     return param
 
 
-def number_rule(kind: type, least: float | None, most: float | None) -> str:
+def number_rule(least: float | None, most: float | None, *, whole: bool) -> str:
     """What a number must be: ``must be a whole number from 1 to 64``."""
     bounds = {
         (True, True): f" from {least} to {most}",
@@ -49,7 +49,7 @@ def number_rule(kind: type, least: float | None, most: float | None) -> str:
         (False, True): f" of at most {most}",
         (False, False): "",
     }[least is not None, most is not None]
-    return f"must be a {'whole ' if kind is int else ''}number{bounds}"
+    return f"must be a {'whole ' if whole else ''}number{bounds}"
 
 
 def usual_value(param: Any, value: Any) -> Any:
