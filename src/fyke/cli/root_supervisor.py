@@ -35,7 +35,10 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class RootConfig:
-    """The service user, the folder of sockets, and the commands of the two processes."""
+    """The service user, the folder of sockets, and the commands of the two processes.
+
+    ``reports_ends``: the supervisor takes the option ``--launcher-events``, a descriptor.
+    """
 
     uid: int
     gid: int
@@ -43,6 +46,7 @@ class RootConfig:
     launcher_socket: str
     launcher: list[str]
     supervisor: list[str]
+    reports_ends: bool
 
 
 class RunningLauncher:
@@ -97,8 +101,9 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
     wait_until_ready(config, launcher)
     events, writing = os.pipe()
     os.set_blocking(writing, False)
+    reported = ["--launcher-events", str(events)] if config.reports_ends else []
     child = subprocess.Popen(
-        [*config.supervisor, "--parent", str(os.getpid()), "--launcher-events", str(events)],
+        [*config.supervisor, "--parent", str(os.getpid()), *reported],
         pass_fds=[events],
         user=config.uid,
         group=config.gid,

@@ -165,6 +165,6 @@ async def test_xls_notes_its_limits_and_refuses_too_many_columns(
     body = {"run_slug": run_slug, "format": "xls"}
     refused = await api.post("/api/v1/run/result/export", body)
     fails(refused, 400, 4000, "256 columns")
-    assert "choose csv, xlsx, html, json or jsonl" in refused.text
+    assert "choose csv, xlsx, html, parquet, json or jsonl" in refused.text
     narrow = await api.ok("/api/v1/run/result/export", {**body, "filter_keys": ["c1", "c2"]})
     assert "65,536 rows a sheet" in narrow["notes"][0]
