@@ -163,7 +163,8 @@ class StorageSettings(BaseModel):
     durability: Literal["disk", "process"] = Field(default="disk", examples=["process"])
     """When a row is acknowledged. ``disk``: after it was flushed to disk, so a power failure loses
     no acknowledged row. ``process``: after the database has received it, so the crash of a process
-    loses no acknowledged row, but a power failure may lose the most recent ones.
+    loses no acknowledged row, but a power failure may lose some of the most recent ones, not
+    always the last.
     """
 
     keep_days: Annotated[int, Unit("days")] = Field(default=0, ge=0, examples=["30"])

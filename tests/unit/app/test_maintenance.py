@@ -26,6 +26,7 @@ from fyke.model.results import AttemptBatch, PushedRow
 from fyke.settings import Settings
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import moving
+from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.journal.writer import JournalWriter
 from fyke.storage.sql.results.store_id import read_store_id
 from fyke.storage.sql.schema import SchemaVersion
@@ -155,7 +156,8 @@ def journal(settings: Settings) -> JournalWriter:
     store_id = read_store_id(settings.home / "rows.db")
     assert store_id is not None
     writer = JournalWriter(settings.journal_dir, store_id, 1)
-    writer.append([(n, AttemptBatch("run", "a", [PushedRow(b'{"n":%d}' % n)])) for n in (4, 5, 6)])
+    batches = [AttemptBatch("run", "a", [PushedRow(b'{"n":%d}' % n)]) for n in (4, 5, 6)]
+    writer.append([JournalRecord(n, batch) for n, batch in enumerate(batches, 4)])
     return writer
 
 

@@ -43,7 +43,7 @@ async def test_a_runner_waits_for_the_lock_of_the_journal(
     monkeypatch.setattr(commit, "delay", release)
     async with open_runtime(settings, runner=True) as runtime:
         await runtime.results.open_attempt("run", "a")
-        assert await runtime.results.append(AttemptBatch("run", "a", plain(1))) is True
+        assert await runtime.results.commit([AttemptBatch("run", "a", plain(1))]) == [True]
 
 
 async def test_rows_are_visible_only_by_attempts_of_the_state(settings: Settings) -> None:

@@ -33,10 +33,12 @@ class DeletedRun:
 
 
 def has_open_attempts(driver: Driver, run_id: str) -> bool:
-    """Whether deleting the run closes an attempt. Those of runs that have ended are closed."""
+    """Whether deleting the run closes an attempt that may be in the journal. Those of runs that
+    have ended are closed; the one with the id of the run, for lines about it, is in no journal.
+    """
     rows = driver.query(
         "SELECT 1 FROM results_attempts a JOIN results_runs r ON r.number = a.run "
-        "WHERE r.run_id = ? AND NOT a.closed LIMIT 1",
+        "WHERE r.run_id = ? AND a.attempt_id <> r.run_id AND NOT a.closed LIMIT 1",
         (run_id,),
     )
     return bool(rows)

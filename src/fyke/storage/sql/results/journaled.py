@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -42,6 +42,7 @@ from fyke.storage.sql.results.store import READERS, SqlResults
 MOVE_SECONDS = 0.03  # between two moves
 MAX_PENDING, MAX_PENDING_BYTES = 10_000, 32 * 2**20  # records not moved; further batches wait
 SLOW_SECONDS, AVOID_SECONDS = 0.02, 1.0  # see ``append``
+MAX_APPEND_BYTES = 2**18  # of rows and log lines that the event loop writes
 _RETRY_BASE, _RETRY_CAP = 0.05, 2.0
 
 T = TypeVar("T")
@@ -81,25 +82,13 @@ class _Pending:
     stored: bool | None = None
 
 
-@dataclass(slots=True)
-class _Commit:
-    """A call of ``commit``. ``written`` has None for each refused batch; ``certain``: the others
-    are on disk, if they have to be, and their attempts were open.
-    """
-
-    batches: Sequence[AttemptBatch]
-    written: list[_Pending | None] = field(default_factory=list)
-    certain: bool = True
-    error: Exception | None = None
-
-
 class JournaledResults(SqlResults):
     """The store of the runner, which is the only one of its data folder. Used by one event loop;
     ``start`` is called first.
 
-    ``append`` writes in the event loop, because handing a row to a thread costs several times as
-    much as writing it. Everything else is done in threads; after a write that took long, rows are
-    too, for a while.
+    Rows that need no flush are written in the event loop, because handing a row to a thread costs
+    several times as much as writing it. Everything else is done in threads; after a write that took
+    long, rows are too, for a while.
     """
 
     def __init__(
@@ -109,20 +98,16 @@ class JournaledResults(SqlResults):
         self._journal = journal
         self._durable = durable
         self._attempts: dict[str, _OpenAttempt] = {}
-        self._waiting: list[_Commit] = []
         self._appending = asyncio.Lock()
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="results-journal")
-        self._flushing = False
-        self._unflushed: list[asyncio.Future[bool]] = []  # wait for the flush after this one
         self._slow_until = 0.0  # monotonic; until then the disk is too slow for the event loop
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
-        self._doubtful: _Pending | None = None  # the last that may not be in the journal
         self._moving = asyncio.Lock()
         self._mover: asyncio.TimerHandle | asyncio.Task[None] | None = None
         self._moved_at = 0.0
         self._failures = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[list[bool]]] = set()
         self._started = False
         self._closing = False
 
@@ -133,7 +118,7 @@ class JournaledResults(SqlResults):
             with self._journal.locked():
                 store_id, number, count = take_over(self._journal, self._writer)
             fences = self._journal.fences()
-            writer = JournalWriter(self._journal.path, store_id, number + 1)
+            writer = JournalWriter(self._journal.path, store_id, number + 1, durable=self._durable)
             writer.prepare()
             return writer, fences, count
 
@@ -185,71 +170,37 @@ class JournaledResults(SqlResults):
 
     async def append(self, batch: AttemptBatch) -> bool | None:
         attempt = self._open(batch)
-        if attempt is None or not self._may_append() or has_upserts(batch):
+        if attempt is None or not self._may_append(batch):
             return None
-        # as of now: another push may look at the fences while this one waits for its flush
         seen = self._fences_seen
-        number = attempt.number + 1
+        record = JournalRecord(attempt.number + 1, batch)
         started = time.monotonic()
-        size, is_written = self._journal_writer.append([(number, batch)], begin=False)
+        size, is_written = self._journal_writer.append([record], begin=False)
         if not size:
             return None
         written = time.monotonic()
         if written - started > SLOW_SECONDS:
             self._slow_until = written + AVOID_SECONDS
-        pending = self._note(attempt, number, batch, size)
-        if not is_written:
-            self._doubtful = pending
-        elif self._durable:
-            is_written = await self._next_flush()
+        pending = self._note(record, size)
         if not is_written or self._fences.count != seen:
             await self._until_known()
             return pending.stored
         return True
 
-    def _next_flush(self) -> asyncio.Future[bool]:
-        """Flush what was written; all that is written during a flush shares the next one. The
-        result is whether it is on disk.
+    def _may_append(self, batch: AttemptBatch) -> bool:
+        """Whether the event loop may write this batch. With a flush for each record, commits of
+        what arrives during a flush are cheaper.
         """
-        flushed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._unflushed.append(flushed)
-        if not self._flushing:
-            self._flush()
-        return flushed
-
-    def _flush(self) -> None:
-        self._flushing = True
-        waiting, self._unflushed = self._unflushed, []
-        flush = asyncio.get_running_loop().run_in_executor(self._journal_thread, self._sync)
-        flush.add_done_callback(partial(self._end_flush, waiting))
-
-    def _end_flush(self, waiting: list[asyncio.Future[bool]], flush: asyncio.Future[bool]) -> None:
-        is_flushed = not flush.cancelled() and flush.exception() is None and flush.result()
-        if not is_flushed and self._pending:
-            self._doubtful = self._pending[-1]
-        for flushed in waiting:
-            if not flushed.done():  # the push may have been cancelled
-                flushed.set_result(is_flushed)
-        if self._unflushed:
-            # rows that are pushed because of these answers can take part
-            asyncio.get_running_loop().call_soon(self._flush)
-        else:
-            self._flushing = False
-
-    def _may_append(self) -> bool:
         return not (
-            self._appending.locked()
+            self._durable
+            or self._closing
+            or self._appending.locked()
+            or self._journal_writer.failed
             or self._is_behind
-            or self._is_in_doubt
             or time.monotonic() < self._slow_until
+            or has_upserts(batch)
+            or _content_size(batch) > MAX_APPEND_BYTES
         )
-
-    @property
-    def _is_in_doubt(self) -> bool:
-        """Whether a record may not be in the journal. None with a higher number may be there
-        before it was moved from memory: another process that moves that one would pass it over.
-        """
-        return self._doubtful is not None and self._doubtful.stored is None
 
     @property
     def _is_behind(self) -> bool:
@@ -263,79 +214,56 @@ class JournaledResults(SqlResults):
             return await super().commit(batches)
         if self._is_behind:
             await self._move()
-        commit = _Commit(batches)
-        self._waiting.append(commit)
-        task = asyncio.create_task(self._write_waiting())
+        task = asyncio.create_task(self._commit(batches))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # a caller that is cancelled must not keep records from being counted
-        await asyncio.shield(task)
-        if commit.error is not None:
-            raise commit.error
-        if not commit.certain:
-            await self._until_known()
-            return [pending is not None and bool(pending.stored) for pending in commit.written]
-        return [pending is not None for pending in commit.written]
+        return await asyncio.shield(task)
 
-    async def _write_waiting(self) -> None:
-        """Write the batches of all waiting commits, with one flush."""
+    async def _commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+        """Write batches of known attempts without upserts to the journal."""
         async with self._appending:
-            commits, self._waiting = self._waiting, []
+            if self._journal_writer.failed:
+                await self._renew()
+            seen = self._fences_seen  # as of now: a look at them may end during the write
+            numbered = self._numbered(batches)
+            records = [record for record in numbered if record]
+            if not records:
+                return [False] * len(batches)
             try:
-                if self._is_in_doubt:
-                    await self._move()
-                await self._write_commits(commits)
-            except Exception as error:
-                for commit in commits:
-                    commit.error = error
+                work = partial(self._journal_writer.append, records)
+                size, is_written = await self._in_journal(work)
+            except Unavailable:
+                await self._renew()  # may make room for the next segment
+                return await super().commit(batches)
+            share = size // len(records)
+            written = [self._note(record, share) if record else None for record in numbered]
+        if not is_written or self._fences.count != seen:
+            await self._until_known()
+            return [pending is not None and bool(pending.stored) for pending in written]
+        return [pending is not None for pending in written]
 
-    async def _write_commits(self, commits: list[_Commit]) -> None:
-        slots: list[tuple[_Commit, int, _OpenAttempt]] = []
-        numbered: list[tuple[int, AttemptBatch]] = []
+    def _numbered(self, batches: Sequence[AttemptBatch]) -> list[JournalRecord | None]:
+        """A record for each batch, None for those of closed attempts."""
         numbers: dict[str, int] = {}
-        for commit in commits:
-            commit.written = [None] * len(commit.batches)
-            for index, batch in enumerate(commit.batches):
-                if attempt := self._open(batch):
-                    number = numbers.get(batch.attempt_id, attempt.number) + 1
-                    numbers[batch.attempt_id] = number
-                    numbered.append((number, batch))
-                    slots.append((commit, index, attempt))
-        if not numbered:
-            return
-        seen = self._fences_seen  # as of now, see ``append``
-        size, is_flushed = await self._in_journal(partial(self._write_records, numbered))
-        share = size // len(numbered)
-        for (commit, index, attempt), (number, batch) in zip(slots, numbered, strict=True):
-            commit.written[index] = self._note(attempt, number, batch, share)
-        if not is_flushed:
-            self._doubtful = self._pending[-1]
-        is_certain = is_flushed and self._fences.count == seen
-        for commit in commits:
-            commit.certain = is_certain
-
-    def _write_records(self, numbered: Sequence[tuple[int, AttemptBatch]]) -> tuple[int, bool]:
-        """Write records; return their size, and whether they are as durable as they have to be."""
-        size, is_written = self._journal_writer.append(numbered)
-        return size, is_written and (not self._durable or self._sync())
-
-    def _sync(self) -> bool:
-        """Flush; return whether everything written before is on disk."""
-        try:
-            self._journal_writer.sync()
-        except Exception as error:
-            log.warning("journal_not_flushed", error=str(error))
-            self._journal_writer.begin_segment()
-            return False
-        return True
+        records: list[JournalRecord | None] = []
+        for batch in batches:
+            attempt = self._open(batch)
+            if attempt is None:
+                records.append(None)
+                continue
+            number = numbers.get(batch.attempt_id, attempt.number) + 1
+            numbers[batch.attempt_id] = number
+            records.append(JournalRecord(number, batch))
+        return records
 
     async def _in_journal(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._journal_thread, work)
 
-    def _note(self, attempt: _OpenAttempt, number: int, batch: AttemptBatch, size: int) -> _Pending:
+    def _note(self, record: JournalRecord, size: int) -> _Pending:
         """Note that a record was written."""
-        attempt.number = number
-        pending = _Pending(JournalRecord(number, batch), self._journal_writer.segment, size)
+        self._attempts[record.batch.attempt_id].number = record.number
+        pending = _Pending(record, self._journal_writer.segment, size)
         self._pending.append(pending)
         self._pending_bytes += size
         self._move_soon()
@@ -401,6 +329,19 @@ class JournaledResults(SqlResults):
             pending.stored = is_stored
         self._announce(pending.record.batch for pending in part if pending.stored)
 
+    async def _renew(self) -> None:
+        """Move everything, remove all segments, and forget that one has failed. Needs
+        ``_appending``, so that nothing is written meanwhile.
+        """
+        await self._move()
+
+        def work() -> None:
+            with self._journal.locked():
+                self._remove_before(self._journal_writer.segment + 1)
+
+        await self._in_writer(work)
+        self._journal_writer.failed = False
+
     def _remove_before(self, number: int) -> None:
         """Remove the segments before this number, whose records were moved."""
         for path in self._journal_writer.take_before(number):
@@ -455,7 +396,7 @@ class JournaledResults(SqlResults):
         return await super()._read(work)
 
     async def close(self) -> None:
-        if not self._started:
+        if not self._started or self._closing:
             await super().close()
             return
         self._closing = True
@@ -465,10 +406,14 @@ class JournaledResults(SqlResults):
             task for task in (self._mover, *self._tasks) if isinstance(task, asyncio.Task)
         ]:
             await asyncio.wait(tasks)
-        with suppress(Unavailable):
-            await self._move()
+        async with self._appending:
+            with suppress(Unavailable):
+                await self._renew()
         await asyncio.to_thread(self._journal_thread.shutdown)
         await super().close()
-        if not self._pending:
-            self._remove_before(self._journal_writer.segment + 1)
         self._fences.close()
+
+
+def _content_size(batch: AttemptBatch) -> int:
+    rows = sum(len(row.data) for row in batch.rows)
+    return rows + sum(len(entry.content) for entry in batch.log)

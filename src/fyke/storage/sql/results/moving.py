@@ -63,13 +63,14 @@ def take_over(journal: JournalFolder, writer: Writer) -> tuple[bytes, int, int]:
         number = int(segment.stem)
         if content.store_id and content.store_id != store_id:
             log.error("journal_of_another_database", segment=segment.name)
-            journal.keep(segment, FOREIGN)
+            journal.set_aside(segment, FOREIGN)
+            continue
+        move(writer.do, content.records, partial(_keep, journal, segment))
+        count += len(content.records)
+        if content.damaged:
+            journal.set_aside(segment, DAMAGED)
         else:
-            if content.damaged:
-                journal.keep(segment, DAMAGED)
-            move(writer.do, content.records, partial(_keep, journal, segment))
-            count += len(content.records)
-        journal.remove(segment)
+            journal.remove(segment)
     return store_id, number, count
 
 
@@ -109,9 +110,13 @@ def _move_one(do: Do, record: JournalRecord, keep: Callable[[], None]) -> list[b
         log.error(
             "record_not_moved", attempt=batch.attempt_id, number=record.number, error=repr(error)
         )
-        keep()
+        try:
+            keep()
+        except Unavailable as problem:  # what moves the others is not to wait for it
+            log.error("record_not_kept", number=record.number, error=str(problem))
         number_alone = JournalRecord(record.number, AttemptBatch(batch.run_id, batch.attempt_id))
-        return do(partial(write.move, records=[number_alone]))
+        do(partial(write.move, records=[number_alone]))
+        return [False]
 
 
 def part_length(records: Iterable[JournalRecord]) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from fyke.errors import Unavailable
+from fyke.kit.file_lock import try_lock
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.storage.sql.results import journaled
 from fyke.storage.sql.results.fencing import FencingResults
-from fyke.storage.sql.results.journal.folder import JournalFolder
+from fyke.storage.sql.results.journal.folder import LOCK, JournalFolder
+from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.journaled import JournaledResults
 from fyke.storage.sql.results.moving import move_journal
 from fyke.storage.sql.results.store_id import read_store_id, renew_store_id
@@ -131,9 +133,9 @@ async def test_a_fence_between_write_and_acknowledgement_decides(
     """The runner is frozen after it has written two records and before it looks at the counter."""
     written = []
     for number, attempt in ((1, "a"), (2, "b")):
-        record = batch(number, attempt=attempt)
-        size, _ = runner._journal_writer.append([(1, record)])
-        written.append(runner._note(runner._attempts[attempt], 1, record, size))
+        record = JournalRecord(1, batch(number, attempt=attempt))
+        size, _ = runner._journal_writer.append([record])
+        written.append(runner._note(record, size))
     assert await server.close_attempt("a") == 1
     assert await runner.append(batch(3, attempt="b")) is True
     assert [pending.stored for pending in written] == [True, True]
@@ -142,21 +144,21 @@ async def test_a_fence_between_write_and_acknowledgement_decides(
 
 
 @pytest.mark.usefixtures("unmoved")
-async def test_a_look_at_the_fences_during_a_flush_hides_none_from_it(
-    url: str, tmp_path: Path, server: FencingResults, monkeypatch: pytest.MonkeyPatch
+async def test_a_look_at_the_fences_during_a_write_hides_none_from_it(
+    runner: JournaledResults, server: FencingResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The runner was frozen while the server closed the attempt."""
-    async with opened(url, tmp_path, runner=True, durable=True) as runner:
-        await runner.open_attempt(RUN, "a")
-        assert await runner.commit([batch(1)]) == [True]
-        await server.close_attempt("a")
+    assert await runner.commit([batch(1)]) == [True]
+    await server.close_attempt("a")
+    in_journal = runner._in_journal
 
-        async def flush_while_another_push_looks() -> bool:
-            await runner._look_at_fences()
-            return True
+    async def write_while_another_push_looks(work: Callable[[], Any]) -> Any:
+        result = await in_journal(work)
+        await runner._look_at_fences()
+        return result
 
-        monkeypatch.setattr(runner, "_next_flush", flush_while_another_push_looks)
-        assert await runner.append(batch(2)) is False
+    monkeypatch.setattr(runner, "_in_journal", write_while_another_push_looks)
+    assert await runner.commit([batch(2)]) == [False]
     assert numbers(await everything(server)) == [1]
 
 
@@ -364,72 +366,95 @@ def full(*_: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-async def test_nothing_is_acknowledged_when_the_journal_has_no_room(
-    runner: JournaledResults, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("unmoved")
+async def test_without_room_for_the_journal_its_segments_are_removed(
+    runner: JournaledResults, server: FencingResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The disk has less than a segment left: rows go to the tables, and what was moved is freed."""
+    journal = runner._journal
+    await runner.append(batch(1))
+    segment = runner._journal_writer._segments[-1]
+    segment.end = segment.size
     with monkeypatch.context() as patched:
         patched.setattr(os, "posix_fallocate", full)
-        runner._journal_writer.begin_segment()
-        assert await runner.append(batch(1)) is None
-        with pytest.raises(Unavailable, match="No space left"):
-            await runner.commit([batch(1), batch(2, attempt="b")])
-    assert await runner.commit([batch(3)]) == [True]
-    assert numbers(await everything(runner)) == [3]
+        assert await runner.append(batch(2)) is None
+        assert await runner.commit([batch(2), batch(3, attempt="b")]) == [True, True]
+        assert journal.segments() == []
+        assert numbers(await everything(server)) == [1, 2, 3]
+        assert await runner.commit([batch(4)]) == [True]
+    assert await runner.commit([batch(5)]) == [True]
+    assert numbers(await everything(server)) == [1, 2, 3, 4]
+    assert await runner.append(batch(6)) is True
+    assert await runner.close_attempt("a") == 5
+    assert numbers(await everything(server)) == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.usefixtures("unmoved")
 async def test_a_row_whose_flush_fails_is_acknowledged_when_it_is_in_the_tables(
     url: str, tmp_path: Path, server: FencingResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(url, tmp_path, runner=True, durable=True) as store:
-        await store.open_attempt(RUN, "a")
-        assert await store.append(batch(1)) is True
+    async with opened(url, tmp_path, runner=True, durable=True) as runner:
+        runner._moved_at = asyncio.get_running_loop().time()
+        await runner.open_attempt(RUN, "a")
+        assert await runner.commit([batch(1)]) == [True]
         assert await everything(server) == []
         with monkeypatch.context() as patched:
             patched.setattr(os, "fdatasync", full)
-            answers = await asyncio.gather(
-                store.append(batch(2)),
-                store.append(batch(3)),
-                *(store.commit([batch(n)]) for n in range(4, 6)),
-            )
-        assert answers == [True, True, [True], [True]]
-        assert sorted(map(int, map(str, numbers(await everything(server))))) == [1, 2, 3, 4, 5]
-        assert await store.commit([batch(6)]) == [True]
-        assert await store.append(batch(7)) is True
-        moved = len(await everything(server))
-        assert await store.append(batch(8)) is True  # the journal is flushed again
-        assert len(await everything(server)) == moved
+            pushes = (runner.commit([batch(number)]) for number in range(2, 6))
+            assert await asyncio.gather(*pushes) == [[True]] * 4
+        assert numbers(await everything(server)) == [1, 2, 3, 4, 5]
+        assert await runner.commit([batch(6)]) == [True]  # the journal is used again
+        assert numbers(await everything(server)) == [1, 2, 3, 4, 5]
 
 
-async def test_commits_at_once_share_a_flush(
+@pytest.mark.usefixtures("unmoved")
+async def test_nothing_is_written_after_a_failure_until_all_was_moved(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flushes: list[int] = []
-    fdatasync = os.fdatasync
+    """A process that finds a higher number would pass over a record that may not be there."""
+    async with opened(url, tmp_path, runner=True, durable=True) as runner:
+        runner._moved_at = asyncio.get_running_loop().time()
+        await runner.open_attempt(RUN, "a")
+        events: list[str] = []
+        write, move = runner._journal_writer.append, runner._move_some
 
-    def count(descriptor: int) -> None:
-        flushes.append(descriptor)
-        fdatasync(descriptor)
+        def note_write(records: list[JournalRecord]) -> tuple[int, bool]:
+            result = write(records)
+            events.append("written" if result[1] else "failed")
+            return result
 
-    monkeypatch.setattr(os, "fdatasync", count)
-    async with opened(url, tmp_path, runner=True, durable=True) as store:
-        await store.open_attempt(RUN, "a")
-        await asyncio.gather(*(store.commit([batch(n)]) for n in range(50)))
-        assert len(flushes) <= 2
-        answers = await asyncio.gather(*(store.append(batch(n)) for n in range(50)))
-        assert answers == [True] * 50
-        assert len(flushes) <= 4
-        assert len(await everything(store)) == 100
+        async def note_move() -> None:
+            await move()
+            events.append("moved")
+
+        monkeypatch.setattr(runner._journal_writer, "append", note_write)
+        monkeypatch.setattr(runner, "_move_some", note_move)
+        FailingDisk(monkeypatch, 0)
+        pushes = (runner.commit([batch(number)]) for number in (1, 2))
+        assert await asyncio.gather(*pushes) == [[True], [True]]
+        assert events == ["failed", "moved", "written"]
+        assert numbers(await everything(runner)) == [1, 2]
 
 
-async def test_a_push_that_is_cancelled_during_its_flush_is_kept(url: str, tmp_path: Path) -> None:
-    async with opened(url, tmp_path, runner=True, durable=True) as store:
-        await store.open_attempt(RUN, "a")
-        pushing = asyncio.create_task(store.append(batch(1)))
-        await asyncio.sleep(0)
-        pushing.cancel()
-        assert await store.append(batch(2)) is True
-        assert numbers(await everything(store)) == [1, 2]
+@pytest.mark.parametrize("durable", [False, True])
+async def test_rows_are_written_in_the_event_loop_if_that_is_quick(
+    url: str, tmp_path: Path, durable: bool
+) -> None:
+    async with opened(url, tmp_path, runner=True, durable=durable) as runner:
+        await runner.open_attempt(RUN, "a")
+        assert await runner.append(batch(1)) is (None if durable else True)
+        assert await runner.append(batch("x" * journaled.MAX_APPEND_BYTES)) is None
+        assert await runner.commit([batch("x" * journaled.MAX_APPEND_BYTES)]) == [True]
+
+
+async def test_a_push_that_is_cancelled_during_its_write_is_kept(
+    runner: JournaledResults,
+) -> None:
+    pushing = asyncio.create_task(runner.commit([batch(1)]))
+    await asyncio.sleep(0)
+    pushing.cancel()
+    assert await runner.commit([batch(2)]) == [True]
+    assert numbers(await everything(runner)) == [1, 2]
 
 
 @pytest.mark.usefixtures("unmoved")
@@ -448,23 +473,78 @@ async def test_a_record_that_cannot_be_stored_is_kept_in_its_file_whoever_moves_
         await asyncio.to_thread(move_journal, url, tmp_path / "journal")
     assert await runner.append(batch(4)) is True
     assert await runner.close_attempt("a") == 3
-    assert record.stored is True  # as a later move answers, which sees only the numbers
+    # who moves it later sees only that its number was moved
+    assert record.stored is (mover != "runner")
     assert numbers(await everything(server)) == [1, 3, 4]
     await runner.close()
     [finding] = findings(tmp_path)
     assert "00000001.journal.damaged was damaged" in finding
 
 
-async def test_a_batch_that_cannot_be_written_fails_all_commits_that_share_its_write(
-    runner: JournaledResults,
+async def test_a_record_that_can_be_neither_stored_nor_kept_is_passed_over(
+    runner: JournaledResults, server: FencingResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The file system has no links, or no room for a name."""
+    monkeypatch.setattr(Path, "hardlink_to", full)
+    too_large = NewLogEntry(1, "g", "c", 2**63)
+    await runner.commit([AttemptBatch(RUN, "a", plain(1), log=[too_large])])
+    await runner.commit([batch(2)])
+    assert await runner.close_attempt("a") == 1
+    assert numbers(await everything(server)) == [2]
+
+
+async def test_a_record_in_doubt_that_cannot_be_stored_is_refused(
+    runner: JournaledResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FailingDisk(monkeypatch, 0)
+    too_large = NewLogEntry(1, "g", "c", 2**63)
+    readable: list[str] = []
+    runner.watch(readable.append)
+    assert await runner.append(AttemptBatch(RUN, "a", plain(1), log=[too_large])) is False
+    assert readable == []
+
+
+async def test_a_batch_that_cannot_be_written_fails_alone(runner: JournaledResults) -> None:
     bad = AttemptBatch(RUN, "a", log=[NewLogEntry(1, "g", "c", 2**64)])
     answers = await asyncio.gather(
         runner.commit([bad]), runner.commit([batch(1, attempt="b")]), return_exceptions=True
     )
-    assert [type(answer) for answer in answers] == [OverflowError, OverflowError]
-    assert await runner.commit([batch(1, attempt="b")]) == [True]
+    assert isinstance(answers[0], OverflowError)
+    assert answers[1] == [True]
     assert numbers(await everything(runner)) == [1]
+
+
+async def test_the_deletion_of_a_run_that_has_ended_announces_no_fence(
+    runner: JournaledResults, server: FencingResults
+) -> None:
+    for attempt in "ab":
+        await runner.close_attempt(attempt)
+    await runner.open_attempt(RUN, RUN)  # for lines about the run; it is not closed
+    await server.delete_run(RUN)
+    assert runner._fences.count == 0
+    await runner.open_attempt("other", "c")
+    await server.delete_run("other")
+    assert runner._fences.count == 1
+
+
+@pytest.mark.usefixtures("unmoved")
+async def test_the_last_segments_are_removed_while_no_other_process_reads_them(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = JournalFolder(tmp_path / "journal")
+    remove, removed = JournalFolder.remove, []
+
+    def check_lock(folder: JournalFolder, segment: Path) -> None:
+        removed.append(segment.name)
+        assert try_lock(journal.path / LOCK) is None
+        remove(folder, segment)
+
+    monkeypatch.setattr(JournalFolder, "remove", check_lock)
+    async with opened(url, tmp_path, runner=True) as runner:
+        await runner.open_attempt(RUN, "a")
+        await runner.append(batch(1))
+    assert removed == ["00000001.journal"]
+    assert journal.segments() == []
 
 
 async def test_batches_of_attempts_that_were_not_opened_here_are_written_to_the_tables(

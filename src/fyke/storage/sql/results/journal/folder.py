@@ -17,6 +17,7 @@ import re
 import struct
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from fyke.errors import Unavailable
@@ -50,9 +51,7 @@ class JournalFolder:
     def locked(self) -> Iterator[None]:
         """Lock the journal against all others that move its records or close attempts."""
         with _unavailable():
-            if not self.path.is_dir():
-                self.path.mkdir(mode=0o700, exist_ok=True)
-                flush_folder(self.path.parent)
+            self.path.mkdir(mode=0o700, exist_ok=True)
             descriptor = self._lock()
         try:
             yield
@@ -143,14 +142,26 @@ class JournalFolder:
         the lock. May be repeated.
         """
         with _unavailable():
-            for suffix in ("", *map(str, range(1, 10_000))):
-                kept = self.path / f"{segment.name}{reason}{suffix}"
-                if not kept.exists():
-                    kept.hardlink_to(segment)
-                    flush_folder(self.path)
-                    return
-                if kept.samefile(segment):
-                    return
+            kept = self._kept(segment, reason)
+            if not kept.exists():
+                kept.hardlink_to(segment)
+                flush_folder(self.path)
+
+    def set_aside(self, segment: Path, reason: str) -> None:
+        """Rename a segment: its name gets ``reason`` after it. Needs the lock."""
+        with _unavailable():
+            kept = self._kept(segment, reason)
+            if kept.exists():  # renaming a file to another name of it does nothing
+                segment.unlink()
+            else:
+                segment.rename(kept)
+            flush_folder(self.path)
+
+    def _kept(self, segment: Path, reason: str) -> Path:
+        """The name that the file already has with ``reason``, or a free one."""
+        names = (f"{segment.name}{reason}{suffix or ''}" for suffix in count())
+        kept = (self.path / name for name in names)
+        return next(path for path in kept if not path.exists() or path.samefile(segment))
 
     def remove(self, segment: Path) -> None:
         """Remove a segment whose records were moved."""

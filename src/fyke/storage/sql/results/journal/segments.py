@@ -14,6 +14,7 @@ was never acknowledged as being on disk. Everything else is damage.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import uuid
@@ -29,6 +30,7 @@ HEADER = struct.Struct("<8sI16s16s4x")  # magic, salt, start of the machine, id 
 SUFFIX = ".journal"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TRIES = 10
+_BLOCK = 4096
 
 
 @cache
@@ -72,17 +74,44 @@ class SegmentContent:
 
 
 def read_segment(path: Path, after: SegmentEnd = START) -> SegmentContent:
-    """Read the records after a place in a segment, to which a process may be appending. Raises
-    ``OSError``.
+    """Read the records after a place in a segment, to which a process may be appending. What the
+    disk does not return is damage. Raises ``OSError``.
     """
     damaged: list[int] = []
     for _ in range(_TRIES):
-        content = parse(path.read_bytes(), after)
+        data, unreadable = _read(path)
+        content = parse(data, after)
+        content.damaged = content.damaged or unreadable[:1]
         # A read is not one moment: it may miss a record and contain the next. Damage stays.
         if content.damaged in ([], damaged):
             break
         damaged = content.damaged
     return content
+
+
+def _read(path: Path) -> tuple[bytes, list[int]]:
+    """The bytes of a file, zeros for the blocks that the disk does not return, and the positions of
+    these.
+    """
+    try:
+        return path.read_bytes(), []
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+    blocks: list[bytes] = []
+    unreadable: list[int] = []
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        for start in range(0, size, _BLOCK):
+            length = min(_BLOCK, size - start)
+            try:
+                blocks.append(os.pread(file.fileno(), length, start).ljust(length, b"\0"))
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                unreadable.append(start)
+                blocks.append(bytes(length))
+    return b"".join(blocks), unreadable
 
 
 def parse(data: bytes, after: SegmentEnd = START) -> SegmentContent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,15 @@ from fyke.errors import Unavailable
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.journal import folder as module
 from fyke.storage.sql.results.journal.folder import DAMAGED, FOREIGN, JournalFolder
+from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.journal.segments import SegmentEnd
 from fyke.storage.sql.results.journal.writer import JournalWriter
 
 STORE = bytes(range(1, 17))
+
+
+def record(number: int) -> JournalRecord:
+    return JournalRecord(number, AttemptBatch("r", "a", [PushedRow(b'{"n":%d}' % number)]))
 
 
 def write(path: Path, count: int = 3) -> Path:
@@ -21,7 +27,7 @@ def write(path: Path, count: int = 3) -> Path:
     path.mkdir(exist_ok=True)
     writer = JournalWriter(path, STORE, 1)
     for number in range(1, count + 1):
-        writer.append([(number, AttemptBatch("r", "a", [PushedRow(b'{"n":%d}' % number)]))])
+        writer.append([record(number)])
     return path / "00000001.journal"
 
 
@@ -108,14 +114,23 @@ def test_other_files_are_not_read_but_found(tmp_path: Path) -> None:
     ]
 
 
-def test_the_name_of_a_new_folder_is_flushed(
+def test_a_segment_is_set_aside_without_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flushed: list[Path] = []
-    monkeypatch.setattr(module, "flush_folder", flushed.append)
-    for _ in range(2):
-        with JournalFolder(tmp_path / "journal").locked():
-            assert flushed == [tmp_path]
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    journal = JournalFolder(tmp_path)
+    segment = write(tmp_path)
+    journal.keep(segment, DAMAGED)
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    journal.set_aside(segment, DAMAGED)  # has that name already
+    journal.set_aside(write(tmp_path), DAMAGED)
+    with pytest.raises(Unavailable, match="not permitted"):
+        journal.keep(write(tmp_path), DAMAGED)
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    kept = f"{segment.name}{DAMAGED}"
+    assert names == [segment.name, kept, f"{kept}1"]
 
 
 def test_a_folder_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
@@ -133,15 +148,15 @@ def test_only_what_is_new_is_read_again(tmp_path: Path) -> None:
     def read() -> list[int]:
         return [record.number for _, content in journal.read(ends) for record in content.records]
 
-    writer.append([(1, AttemptBatch("r", "a")), (2, AttemptBatch("r", "a"))])
+    writer.append([record(1), record(2)])
     assert read() == [1, 2]
     assert read() == []
-    writer.append([(3, AttemptBatch("r", "a"))])
-    writer.begin_segment()
-    writer.append([(4, AttemptBatch("r", "a"))])
+    writer.append([record(3)])
+    writer.take_before(2)
+    writer.append([record(4)])
     assert read() == [3, 4]
     (tmp_path / "00000002.journal").unlink()
     (tmp_path / "00000001.journal").unlink()
-    JournalWriter(tmp_path, STORE, 1).append([(5, AttemptBatch("r", "a"))])  # of another runner
+    JournalWriter(tmp_path, STORE, 1).append([record(5)])  # of another runner
     assert read() == [5]
     assert len(ends) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,12 @@ import pytest
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow
 from fyke.storage.sql.results.journal import segments
-from fyke.storage.sql.results.journal.records import HEAD, encode_body, encode_head
+from fyke.storage.sql.results.journal.records import (
+    HEAD,
+    JournalRecord,
+    encode_body,
+    encode_head,
+)
 from fyke.storage.sql.results.journal.segments import HEADER, MAGIC, parse, read_segment, this_boot
 from fyke.storage.sql.results.journal.writer import JournalWriter
 
@@ -41,8 +48,8 @@ def numbers(data: bytes) -> tuple[list[int], list[int]]:
 
 def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path, STORE, 1)
-    writer.append([(7, BATCHES[0])])
-    writer.append(list(enumerate(BATCHES[1:], 1)))
+    writer.append([JournalRecord(7, BATCHES[0])])
+    writer.append([JournalRecord(n, batch) for n, batch in enumerate(BATCHES[1:], 1)])
     content = read_segment(tmp_path / "00000001.journal")
     assert [record.batch for record in content.records] == BATCHES
     assert [record.number for record in content.records] == [7, 1, 2]
@@ -98,7 +105,7 @@ def test_a_row_cannot_contain_a_record(tmp_path: Path) -> None:
     data, starts = segment()
     copied = data[starts[0] : starts[1]]
     writer = JournalWriter(tmp_path, STORE, 1)
-    writer.append([(1, AttemptBatch("r", "a", [PushedRow(copied * 3)]))])
+    writer.append([JournalRecord(1, AttemptBatch("r", "a", [PushedRow(copied * 3)]))])
     written = (tmp_path / "00000001.journal").read_bytes()
     torn = written[: HEADER.size] + bytes(HEAD.size) + written[HEADER.size + HEAD.size :]
     assert numbers(torn) == ([], [])
@@ -114,3 +121,44 @@ def test_a_record_that_appears_while_the_segment_is_read_is_no_damage(
     answers = [half, data]
     monkeypatch.setattr(segments.Path, "read_bytes", lambda path: answers.pop(0))
     assert read_segment(file).damaged == []
+
+
+class BadBlock:
+    """A disk that does not return one block of a file."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, start: int) -> None:
+        self._start, self._pread = start, os.pread
+        monkeypatch.setattr(segments.Path, "read_bytes", lambda _: self.read_all())
+        monkeypatch.setattr(os, "pread", self.read)
+
+    def read_all(self) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def read(self, descriptor: int, length: int, start: int) -> bytes:
+        if start <= self._start < start + length:
+            raise OSError(errno.EIO, "Input/output error")
+        return self._pread(descriptor, length, start)
+
+
+def test_a_block_that_cannot_be_read_is_damage_and_the_rest_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = JournalWriter(tmp_path, STORE, 1)
+    for number in (1, 2, 3):
+        row = PushedRow(b'{"t":"%s"}' % (b"x" * 9000))
+        writer.append([JournalRecord(number, AttemptBatch("r", "a", [row]))])
+    BadBlock(monkeypatch, 13_000)
+    content = read_segment(tmp_path / "00000001.journal")
+    assert [record.number for record in content.records] == [1, 3]
+    assert len(content.damaged) == 1
+    assert 9000 < content.damaged[0] < 13_000
+
+
+@pytest.mark.parametrize("start", [0, 2**20])
+def test_a_block_without_records_that_cannot_be_read_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: int
+) -> None:
+    """It may have contained some."""
+    JournalWriter(tmp_path, STORE, 1).append([JournalRecord(1, BATCHES[0])])
+    BadBlock(monkeypatch, start)
+    assert read_segment(tmp_path / "00000001.journal").damaged == [start]
