@@ -186,8 +186,13 @@ class RunResults:
         return stored.rows - (await self.totals(source)).rows
 
     async def totals(self, source: RunRows) -> RunTotals:
-        """The number of visible rows, and their bytes."""
-        return await self._results.totals(source.run.id, source.hidden)
+        """The number of visible rows, and their bytes. Raises ``RunNotFound`` when the run is being
+        deleted, which begins with its rows.
+        """
+        totals = await self._results.totals(source.run.id, source.hidden)
+        if not totals.rows and source.run.results and source.run.state.terminal:
+            raise RunNotFound
+        return totals
 
     async def headers_of(self, source: RunRows) -> list[Header]:
         """The run's columns: declared by its Worker, else from the output schema of the version,
@@ -287,13 +292,17 @@ class RunResults:
             order = await self._order(source, query.selection)
             blocks = self._walk_at(source.run.id, order.positions)
         shape = Shape(query.form)
+        found = False
         async with aclosing(read_ahead(blocks)) as ahead:
             async for block in ahead:
+                found = True
                 shaped = block
                 if not query.form.plain:
                     shaped = await asyncio.to_thread(shape.block, block)
                 if shaped:
                     yield shaped
+        if not found:
+            await self.totals(source)  # fails if there are none because they were deleted
 
     async def _walk_at(
         self, run_id: str, positions: Sequence[int]

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from fyke.domain.results.query.model import parse_query
-from fyke.domain.results.service import RunResults
+from fyke.domain.results.service import RunResults, RunRows
 from fyke.errors import RunNotFound
 from fyke.kit.ids import new_ulid
 from fyke.model.results import Header
+from fyke.model.run import RunState
 from support.memory import (
     MemoryResults,
     MemoryStorage,
@@ -152,6 +154,18 @@ async def test_a_walk_fails_when_the_run_is_deleted_meanwhile(sort: str):
     setup.rows.rows.clear()
     with pytest.raises(RunNotFound):
         async for _ in blocks:
+            pass
+
+
+@pytest.mark.parametrize("sort", ["", "-i"])
+async def test_a_run_whose_rows_are_being_deleted_has_no_empty_results(sort: str):
+    setup = Setup(rows=0)
+    ended = replace(setup.run, state=RunState.SUCCEEDED, results=3)
+    source = RunRows(ended, frozenset(), "")
+    with pytest.raises(RunNotFound):
+        await setup.results.totals(source)
+    with pytest.raises(RunNotFound):
+        async for _ in setup.results.walk_selected(source, parse_query(sort=sort)):
             pass
 
 

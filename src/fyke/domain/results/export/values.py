@@ -36,7 +36,7 @@ _decode_value = msgspec.json.Decoder(float_hook=Number).decode
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NESTED = frozenset[type]((dict, list))
 _NESTED_OR_INTEGER = _NESTED | {int}
-_MINUS_ZERO = b":-0"  # a cheap test for -0, the only integer whose digits Python does not keep
+_MINUS_ZERO = b":-0"  # may be -0, the only integer whose digits Python does not keep, or -0.5
 _TEXTS = frozenset[type]((str, Number, Nested))
 _INTEGERS = frozenset[type]((int,))
 _CELLS_AT_ONCE = 2**16
@@ -128,7 +128,7 @@ def _inexact_types(data: bytes) -> frozenset[type]:
 def _restored(value: Any, raw: msgspec.Raw) -> Value:
     if type(value) in _NESTED:
         return Nested(bytes(raw).decode())
-    if type(value) is int and value == 0:
+    if type(value) is int and value == 0 and bytes(raw) != b"0":
         return Number(bytes(raw).decode())
     scalar: Value = value
     return scalar

@@ -19,6 +19,12 @@ def type_of(*tokens: str, page: int = 1) -> str:
     return types.headers()[0].format
 
 
+def test_a_zero_is_an_integer_beside_a_small_negative_fraction() -> None:
+    types = ColumnTypes(headers("stock", "change"))
+    types.add(block_of(rows_of(b'{"stock":0,"change":-0.25}', b'{"stock":1152921504606846976}')))
+    assert [column.format for column in types.headers()] == ["int64", "double"]
+
+
 @pytest.mark.parametrize("page", [1, 10])
 @pytest.mark.parametrize(
     ("tokens", "expected"),

