@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,36 @@ async def test_readers_never_see_a_partial_blob(blobs: Blobs) -> None:
     await asyncio.gather(*(blobs.put("race", data) for data in contents for _ in range(5)))
     finished.set()
     assert await reader <= set(contents)
+
+
+async def chunks(*data: bytes) -> AsyncIterator[bytes]:
+    for chunk in data:
+        yield chunk
+
+
+async def test_a_stream_is_stored_as_one_blob(blobs: Blobs) -> None:
+    await blobs.put_stream("rows/a", chunks(b"one", b"", b"two"))
+    assert await blobs.get("rows/a") == b"onetwo"
+    await blobs.put_stream("rows/empty", chunks())
+    assert await blobs.get("rows/empty") == b""
+
+
+async def test_a_stream_that_fails_leaves_nothing(blobs: Blobs, tmp_path: Path) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError):
+        await blobs.put_stream("rows/a", broken())
+    assert not await blobs.exists("rows/a")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_part_of_a_blob_is_read(blobs: Blobs) -> None:
+    await blobs.put("rows/a", bytes(range(100)))
+    assert blobs.read_range("rows/a", 10, 3) == bytes([10, 11, 12])
+    assert blobs.read_range("rows/a", 98, 30) == bytes([98, 99])
+    assert blobs.read_range("rows/a", 100, 5) == b""
+    for name in ("rows/b", "rows"):
+        with pytest.raises(FileNotFoundError):
+            blobs.read_range(name, 0, 1)

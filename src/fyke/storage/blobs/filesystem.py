@@ -8,11 +8,13 @@ their own, so that the files left by a crash can be recognised and removed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
 import tempfile
 import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from fyke.errors import Unavailable
@@ -21,7 +23,7 @@ from fyke.kit.files import flush_folder
 
 _SEGMENT = re.compile(r"[a-z0-9_-][a-z0-9._-]*")
 _TEMPORARY = ".part"  # no name can clash with it: a segment never starts with a dot
-_LOCK = ".lock"  # shared while a blob gets its name, exclusive while an old one is deleted
+_LOCK = ".lock"  # shared while a blob gets its name, exclusive while one is deleted
 _STALE_SECONDS = 3600.0
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
@@ -43,14 +45,44 @@ class FilesystemBlobs:
         """Raise ``Unavailable`` when the disk is full or fails; then nothing was changed."""
         await asyncio.to_thread(self._put, self._path(name), data)
 
+    async def put_stream(self, name: str, chunks: AsyncIterator[bytes]) -> None:
+        """Raise ``Unavailable`` like ``put``."""
+        path = self._path(name)
+        part = await asyncio.to_thread(self._new_part)
+        try:
+            async for chunk in chunks:
+                await asyncio.to_thread(_append, part, chunk)
+            await asyncio.to_thread(self._publish, part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
     async def get(self, name: str) -> bytes:
         return await asyncio.to_thread(_read, self._path(name), name)
+
+    def read_range(self, name: str, offset: int, length: int) -> bytes:
+        with _named(name), self._path(name).open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), length, offset)
 
     async def exists(self, name: str) -> bool:
         return await asyncio.to_thread(self._path(name).is_file)
 
     async def delete(self, name: str) -> None:
-        await asyncio.to_thread(self._delete, self._path(name), name)
+        def work() -> None:
+            path = self._path(name)
+            with locked(self._root / _LOCK):
+                self._delete(path, name)
+
+        await asyncio.to_thread(work)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """No blob is deleted during the context; deletions wait. Not part of ``Blobs``."""
+        with locked(self._root / _LOCK, shared=True):
+            yield
+
+    def path(self, name: str) -> Path:
+        """The file of a blob. Not part of ``Blobs``."""
+        return self._path(name)
 
     def delete_old(self, name: str, before: float) -> bool:
         """Delete the blob unless it was put after ``before`` (Unix time), even if it was put again
@@ -67,40 +99,32 @@ class FilesystemBlobs:
         return self._root.joinpath(*check_name(name))
 
     def _put(self, path: Path, data: bytes) -> None:
+        part = self._new_part()
         try:
-            self._make_folders(path.parent)
-            part = self._write_part(data)
-            try:
-                with locked(self._root / _LOCK, shared=True):
-                    part.replace(path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
-            self._flush_folder(path.parent)
-        except OSError as exc:
-            if exc.errno in _DISK_ERRORS:
-                raise Unavailable(f"Blob storage cannot be written: {exc.strerror}") from exc
-            raise
-
-    def _write_part(self, data: bytes) -> Path:
-        """Write and flush a temporary file; leave none behind on failure."""
-        descriptor, text = tempfile.mkstemp(dir=self._parts)
-        part = Path(text)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                self._flush(file.fileno())
-        except BaseException:
+            _append(part, data)
+            self._publish(part, path)
+        finally:
             part.unlink(missing_ok=True)
-            raise
-        return part
+
+    def _new_part(self) -> Path:
+        with _writing():
+            descriptor, text = tempfile.mkstemp(dir=self._parts)
+            os.close(descriptor)
+        return Path(text)
+
+    def _publish(self, part: Path, path: Path) -> None:
+        """Flush a complete temporary file and give it its name."""
+        with _writing():
+            self._make_folders(path.parent)
+            with part.open("rb") as file:
+                self._flush(file.fileno())
+            with locked(self._root / _LOCK, shared=True):
+                part.replace(path)
+            self._flush_folder(path.parent)
 
     def _delete(self, path: Path, name: str) -> None:
-        try:
+        with _named(name):
             path.unlink()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
-            raise FileNotFoundError(errno.ENOENT, "no such blob", name) from exc
         self._flush_folder(path.parent)
 
     def _make_folders(self, folder: Path) -> None:
@@ -132,8 +156,31 @@ def check_name(name: str) -> list[str]:
 
 
 def _read(path: Path, name: str) -> bytes:
-    try:
+    with _named(name):
         return path.read_bytes()
+
+
+def _append(part: Path, data: bytes) -> None:
+    with _writing(), part.open("ab") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Raise ``Unavailable`` when the disk is full or fails."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in _DISK_ERRORS:
+            raise Unavailable(f"Blob storage cannot be written: {exc.strerror}") from exc
+        raise
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Raise ``FileNotFoundError`` with the name of the blob when its file is missing."""
+    try:
+        yield
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise FileNotFoundError(errno.ENOENT, "no such blob", name) from exc
 

@@ -15,6 +15,12 @@ characters in every row would be a quarter of a typical table.
 * ``results_store``: one row, whose ``id`` names these tables in the journal.
 * ``results_upserts``: the row of an upsert key and value. A value may have megabytes, more than an
   index allows, so both are stored as one digest.
+* ``results_seals``: the file with the rows of an ended run. The run's column ``sealed`` is the
+  number of its first rows that are read from there, 0 until the file is complete.
+  ``claimed_until``: until when (Unix time, ms) the process that works on it is taken to be alive.
+  ``done``: nothing is left to do. Without a ``blob`` the run cannot be sealed.
+* ``results_frames``: the frames of these files; the key of each is that of its last row.
+  ``attempts`` has the attempts of its rows, see ``sealed``.
 """
 
 from __future__ import annotations
@@ -23,12 +29,14 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
     Table,
     Text,
+    text,
 )
 
 POSITION_BITS = 32
@@ -48,6 +56,7 @@ runs = Table(
     Column("run_id", Text, unique=True),
     Column("rows", BigInteger, nullable=False),
     Column("log_entries", BigInteger, nullable=False),
+    Column("sealed", BigInteger, nullable=False),
     sqlite_autoincrement=True,  # numbers of deleted runs are not reused
 )
 
@@ -98,6 +107,33 @@ log = Table(
     Column("group_name", Text, nullable=False),
     Column("content", Text, nullable=False),
     Column("timestamp", BigInteger, nullable=False),
+)
+
+seals = Table(
+    "results_seals",
+    metadata,
+    Column("run", _Number, primary_key=True, autoincrement=False),
+    Column("blob", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("claimed_until", BigInteger, nullable=False),
+    Column("done", Boolean, nullable=False),
+)
+Index(
+    "ix_results_seals_unfinished",
+    seals.c.run,
+    sqlite_where=text("NOT done"),
+    postgresql_where=text("NOT done"),
+)
+
+frames = Table(
+    "results_frames",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("start_byte", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("attempts", LargeBinary, nullable=False),
 )
 
 

@@ -32,7 +32,7 @@ _PUT_HEADERS = """
     ON CONFLICT (attempt) DO UPDATE SET data = excluded.data
 """
 _OPEN_RUN = """
-    INSERT INTO results_runs (run_id, rows, log_entries) VALUES (?, 0, 0)
+    INSERT INTO results_runs (run_id, rows, log_entries, sealed) VALUES (?, 0, 0, 0)
     ON CONFLICT (run_id) DO NOTHING
 """
 # An attempt that was closed before it was opened stays closed, and now belongs to its run.
