@@ -14,10 +14,10 @@ from fyke.model.run import Outcome
 from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state.storage import SqlStorage
 from support.prepared import rows_in, state_in
+from support.results_address import DIALECTS, STORES, ResultsAddress, address_of
 from support.stores import open_rows, open_state
 
 T = TypeVar("T")
-DIALECTS = ["sqlite", "postgresql"]
 HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 
 
@@ -70,24 +70,10 @@ async def state(state_url: str) -> AsyncIterator[State]:
         yield State(state_url, storage, notified)
 
 
-@dataclass(frozen=True)
-class ResultsAddress:
-    """The URL of a database with the tables of the results, and the journal's folder, if any."""
-
-    url: str
-    journal: Path | None = None
-    durable: bool = False
-
-
-@pytest.fixture(params=["sqlite", "journal", "durable-journal", "postgresql"])
+@pytest.fixture(params=STORES)
 def results_address(request: pytest.FixtureRequest, tmp_path: Path) -> ResultsAddress:
     """Tables without rows, once per implementation of the store."""
-    if request.param == "postgresql":
-        return ResultsAddress(str(request.getfixturevalue("postgres_results_url")))
-    url = rows_in(tmp_path)
-    if request.param == "sqlite":
-        return ResultsAddress(url)
-    return ResultsAddress(url, tmp_path / "journal", request.param.startswith("durable"))
+    return address_of(str(request.param), request, tmp_path)
 
 
 @pytest.fixture(params=DIALECTS)
@@ -101,7 +87,11 @@ async def results(results_address: ResultsAddress) -> AsyncIterator[SqlResults]:
     """The store of a runner."""
     address = results_address
     async with open_rows(
-        address.url, journal=address.journal, runner=True, durable=address.durable
+        address.url,
+        journal=address.journal,
+        runner=True,
+        durable=address.durable,
+        blobs=address.blobs,
     ) as store:
         yield store
 
@@ -109,5 +99,6 @@ async def results(results_address: ResultsAddress) -> AsyncIterator[SqlResults]:
 @pytest.fixture
 async def second(results_address: ResultsAddress) -> AsyncIterator[SqlResults]:
     """A store on the same database, like that of another process."""
-    async with open_rows(results_address.url, journal=results_address.journal) as store:
+    address = results_address
+    async with open_rows(address.url, journal=address.journal, blobs=address.blobs) as store:
         yield store

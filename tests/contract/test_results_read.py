@@ -20,14 +20,54 @@ from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RowBlock, R
 from fyke.storage.sql.results import read, write
 from fyke.storage.sql.results.delete import DeletedRun, remove_step
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.frames import CachedFrames
 from fyke.storage.sql.results.store import SqlResults
 from support import reference_order
 from support.exports import block_of
 from support.memory import MemoryStorage
+from support.results_address import DIALECTS, STORES, ResultsAddress, address_of
 from support.rows import NONE, RUN, everything, numbers, plain
+from support.sealed import Rows, seal_before_reads
 from support.stores import open_rows
 
 pytestmark = pytest.mark.anyio
+
+
+CASES = [
+    *((store, Rows.HOT) for store in STORES),
+    *((store, rows) for store in DIALECTS for rows in (Rows.SEALED, Rows.HALF_REMOVED)),
+]
+
+
+def _case(store: str, rows: Rows) -> Any:
+    marks = [pytest.mark.needs("postgres")] if store == "postgresql" else []
+    return pytest.param((store, rows), id=f"{store}-{rows}", marks=marks)
+
+
+@pytest.fixture(params=[_case(*case) for case in CASES])
+def case(request: pytest.FixtureRequest) -> tuple[str, Rows]:
+    """A store, and where its rows are when they are read."""
+    store, rows = request.param
+    return store, rows
+
+
+@pytest.fixture
+def where(case: tuple[str, Rows]) -> Rows:
+    return case[1]
+
+
+@pytest.fixture
+def results_address(
+    case: tuple[str, Rows], request: pytest.FixtureRequest, tmp_path: Path
+) -> ResultsAddress:
+    return address_of(case[0], request, tmp_path)
+
+
+@pytest.fixture
+def results(results: SqlResults, where: Rows, monkeypatch: pytest.MonkeyPatch) -> SqlResults:
+    """The store of a runner, whose runs are sealed before their rows are read, or are not."""
+    seal_before_reads(results, where, monkeypatch)
+    return results
 
 
 async def test_totals_count_visible_rows_and_bytes(results: SqlResults) -> None:
@@ -40,7 +80,7 @@ async def test_totals_count_visible_rows_and_bytes(results: SqlResults) -> None:
 
 
 async def test_rows_of_attempts_that_the_state_does_not_know_are_not_shown(
-    results_url: str,
+    results_address: ResultsAddress, where: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attempt ``lost`` was made by an earlier state that no longer exists, for the same run."""
     known, lookups = {"a"}, []
@@ -49,7 +89,9 @@ async def test_rows_of_attempts_that_the_state_does_not_know_are_not_shown(
         lookups.append(sorted(attempt_ids))
         return known.intersection(attempt_ids)
 
-    async with open_rows(results_url, lookup) as store:
+    address = results_address
+    async with open_rows(address.url, lookup, blobs=address.blobs) as store:
+        seal_before_reads(store, where, monkeypatch)
         for attempt in ("lost", "a"):
             await store.open_attempt(RUN, attempt)
             await store.commit([AttemptBatch(RUN, attempt, plain(1, 2, 3))])
@@ -212,7 +254,7 @@ async def test_a_block_is_whole_while_its_run_changes(results: SqlResults, chang
 
     def work(driver: Driver) -> RowBlock:
         interrupted: Any = Interrupted(driver)
-        return read.block_after(interrupted, RUN, NONE, position=0, limit=50)
+        return read.block_after(interrupted, CachedFrames(None), RUN, NONE, position=0, limit=50)
 
     block = await results._read(work)
     assert len(block.positions) == len(json.loads(block.data))

@@ -106,9 +106,15 @@ def _sqlite_state(
 
 
 @contextmanager
-def _sqlite_rows(file: Path, known: Lookup | None = None) -> Iterator[SqlResults]:
+def _sqlite_rows(
+    file: Path, known: Lookup | None = None, blobs: Path | None = None
+) -> Iterator[SqlResults]:
     with _engine(file, results_store.READERS + 1) as rows:
-        yield SqlResults(rows, known)
+        yield SqlResults(rows, known, _blobs(blobs))
+
+
+def _blobs(folder: Path | None) -> FilesystemBlobs | None:
+    return None if folder is None else FilesystemBlobs(folder, durable=False)
 
 
 @asynccontextmanager
@@ -142,14 +148,23 @@ async def open_rows(
     journal: Path | None = None,
     runner: bool = False,
     durable: bool = False,
+    blobs: Path | None = None,
 ) -> AsyncIterator[SqlResults]:
-    """Open the results at ``url``, where the tables exist already."""
+    """Open the results at ``url``, where the tables exist already; ``blobs`` is the folder for the
+    rows of ended runs.
+    """
     with ExitStack() as stack:
         if url.startswith(SQLITE) and journal is None:
-            store = stack.enter_context(_sqlite_rows(Path(url.removeprefix(SQLITE)), known))
+            file = Path(url.removeprefix(SQLITE))
+            store = stack.enter_context(_sqlite_rows(file, known, blobs))
         else:
             store = journaled.open_results(
-                url, durable=durable, known=known, journal=journal, runner=runner
+                url,
+                durable=durable,
+                known=known,
+                journal=journal,
+                runner=runner,
+                blobs=_blobs(blobs),
             )
         await store.start()
         try:

@@ -16,8 +16,8 @@ class Blobs(Protocol):
         ...
 
     async def put_stream(self, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """``put`` all chunks as one blob, with one of them in memory. When ``chunks`` raises, nothing
-        is stored.
+        """``put`` all chunks as one blob, with one of them in memory. Nothing is stored if
+        ``chunks`` raises.
         """
         ...
 

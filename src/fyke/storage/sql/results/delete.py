@@ -2,7 +2,8 @@
 
 Deleting a million rows takes seconds. So the run is first marked as deleted, in one short
 transaction that also closes its attempts, and then removed in small steps, each a transaction. If
-the process dies in between, the next deletion finishes the work.
+the process dies in between, the next deletion finishes the work. The file with the rows of the run,
+if it has one, is deleted first, so its space is free at once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.storage.sql.results.drivers import Driver
-from fyke.storage.sql.results.tables import first_key
+from fyke.storage.sql.results.tables import LAST_POSITION, first_key, key
 
 FIRST_STEP = 1000
 _TARGET_SECONDS = 0.02
@@ -84,6 +85,11 @@ def remove_rest(driver: Driver, run: DeletedRun, step: int) -> bool:
         (run.number,),
     )
     driver.run("DELETE FROM results_attempts WHERE run = ?", (run.number,))
+    driver.run(
+        "DELETE FROM results_frames WHERE id > ? AND id <= ?",
+        (key(run.number, 0), key(run.number, LAST_POSITION)),
+    )
+    driver.run("DELETE FROM results_seals WHERE run = ?", (run.number,))
     driver.run("DELETE FROM results_runs WHERE number = ?", (run.number,))
     return True
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from fyke.contracts.blobs import Blobs
 from fyke.model.results import AttemptBatch
 from fyke.storage.sql.results import delete, write
 from fyke.storage.sql.results.journal.folder import JournalFolder
@@ -19,8 +20,14 @@ from fyke.storage.sql.results.store import SqlResults
 class FencingResults(SqlResults):
     """Before it closes an attempt, it moves what the journal has of it."""
 
-    def __init__(self, engine: Engine, known: Lookup | None, journal: JournalFolder) -> None:
-        super().__init__(engine, known)
+    def __init__(
+        self,
+        engine: Engine,
+        known: Lookup | None,
+        journal: JournalFolder,
+        blobs: Blobs | None = None,
+    ) -> None:
+        super().__init__(engine, known, blobs)
         self._journal = journal
         self._ends: dict[Path, SegmentEnd] = {}  # up to which the journal was moved here
 

@@ -23,6 +23,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Engine
 
+from fyke.contracts.blobs import Blobs
 from fyke.errors import Unavailable
 from fyke.kit.backoff import delay
 from fyke.model.results import AttemptBatch
@@ -51,18 +52,24 @@ log = structlog.get_logger(__name__)
 
 
 def open_results(
-    url: str, *, durable: bool, known: Lookup | None, journal: Path | None, runner: bool = False
+    url: str,
+    *,
+    durable: bool,
+    known: Lookup | None,
+    journal: Path | None,
+    runner: bool = False,
+    blobs: Blobs | None = None,
 ) -> SqlResults:
     """See ``store.open_results``. ``journal`` is the folder of the journal, None on PostgreSQL;
     ``runner``: only the runner of the data folder opens it so, and then calls ``start``.
     """
     engine = make_engine(url, durable=durable, pool_size=READERS + 1)
     if journal is None:
-        return SqlResults(engine, known)
+        return SqlResults(engine, known, blobs)
     folder = JournalFolder(journal)
     if runner:
-        return JournaledResults(engine, known, folder, durable=durable)
-    return FencingResults(engine, known, folder)
+        return JournaledResults(engine, known, folder, blobs, durable=durable)
+    return FencingResults(engine, known, folder, blobs)
 
 
 @dataclass(slots=True)
@@ -92,9 +99,15 @@ class JournaledResults(SqlResults):
     """
 
     def __init__(
-        self, engine: Engine, known: Lookup | None, journal: JournalFolder, *, durable: bool
+        self,
+        engine: Engine,
+        known: Lookup | None,
+        journal: JournalFolder,
+        blobs: Blobs | None = None,
+        *,
+        durable: bool,
     ) -> None:
-        super().__init__(engine, known)
+        super().__init__(engine, known, blobs)
         self._journal = journal
         self._durable = durable
         self._attempts: dict[str, _OpenAttempt] = {}

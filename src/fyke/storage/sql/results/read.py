@@ -1,24 +1,39 @@
-"""The statements that read, outside of transactions: each sees what is committed when it starts."""
+"""The statements that read, outside of transactions: each sees what is committed when it starts.
+
+The first rows of an ended run may be in a file, and the rest in the table (``sealed``). They are
+removed from the table after the run is marked as sealed, so what was read from there counts only if
+the run was not sealed meanwhile (``_of_run``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
+from fyke.errors import Unavailable
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter, LogType
 from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.frames import DamagedFrame, Frames
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
 from fyke.storage.sql.results.known import NewAttempts
+from fyke.storage.sql.results.sealed import SealedRows, StoredRun
 from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
 from fyke.storage.sql.results.write import placeholders
 
-# the number of a run, and its attempts that were not looked up in the state yet
+T = TypeVar("T")
+
+
+class _SealedMeanwhile(Exception):
+    """Rows may have been removed from the table between two statements."""
+
+
+# a run, and its attempts that were not looked up in the state yet
 _LOOK_UP = """
-    SELECT r.number, a.number, a.attempt_id
+    SELECT r.number, r.rows, r.sealed, a.number, a.attempt_id
     FROM results_runs r LEFT JOIN results_attempts a ON a.run = r.number AND a.number > ?
     WHERE r.run_id = ?
 """
@@ -88,6 +103,7 @@ def headers(driver: Driver, run_id: str) -> list[Header]:
 
 def page(
     driver: Driver,
+    frames: Frames,
     run_id: str,
     hidden: frozenset[str],
     cache: HiddenPositions,
@@ -101,21 +117,30 @@ def page(
 
     Small offsets, and all offsets while a hidden attempt is open, are skipped row by row.
     """
-    run = _number(driver.query(_LOOK_UP, (looked_up, run_id)))
-    if run is None:
-        return []
-    excluded, closed = _attempts_with_rows(driver, run, hidden)
-    offset = max(offset, 0)
-    if not excluded:
-        return _rows(driver, run_id, run, excluded, offset, limit)
-    if offset < SHALLOW or not closed:
-        return _rows(driver, run_id, run, excluded, 0, limit, skip=offset)
-    positions = cache.get((run, *excluded), lambda: _positions(driver, run, excluded))
-    return _rows(driver, run_id, run, excluded, start_of(positions, offset), limit)
+    begin, size = max(offset, 0), max(limit, 0)
+
+    def work(run: StoredRun, sealed: SealedRows) -> list[Row]:
+        excluded, closed = _attempts_with_rows(driver, run.number, hidden)
+        if not excluded:
+            return _rows(driver, run_id, run, sealed, excluded, begin, size)
+        if not run.sealed and (begin < SHALLOW or not closed):
+            return _rows(driver, run_id, run, sealed, excluded, 0, size, skip=begin)
+
+        def positions() -> list[int]:
+            found = sealed.positions_of(excluded) + _positions(driver, run, excluded)
+            if not run.sealed and _is_sealed(driver, run.number):
+                raise _SealedMeanwhile
+            return found
+
+        known = cache.get((run.number, *excluded), positions) if closed else positions()
+        return _rows(driver, run_id, run, sealed, excluded, start_of(known, begin), size)
+
+    return _of_run(driver, frames, run_id, looked_up, work) or []
 
 
 def rows_after(
     driver: Driver,
+    frames: Frames,
     run_id: str,
     hidden: frozenset[str],
     *,
@@ -123,15 +148,16 @@ def rows_after(
     limit: int,
     looked_up: int = ALL,
 ) -> list[Row]:
-    run = _number(driver.query(_LOOK_UP, (looked_up, run_id)))
-    if run is None:
-        return []
-    excluded, _ = _attempts_with_rows(driver, run, hidden)
-    return _rows(driver, run_id, run, excluded, position, limit)
+    def work(run: StoredRun, sealed: SealedRows) -> list[Row]:
+        excluded, _ = _attempts_with_rows(driver, run.number, hidden)
+        return _rows(driver, run_id, run, sealed, excluded, max(position, 0), max(limit, 0))
+
+    return _of_run(driver, frames, run_id, looked_up, work) or []
 
 
 def block_after(
     driver: Driver,
+    frames: Frames,
     run_id: str,
     hidden: frozenset[str],
     *,
@@ -139,17 +165,26 @@ def block_after(
     limit: int,
     looked_up: int = ALL,
 ) -> RowBlock:
-    run = _number(driver.query(_LOOK_UP, (looked_up, run_id)))
-    if run is None:
-        return RowBlock([], b"[]")
-    excluded, _ = _attempts_with_rows(driver, run, hidden)
+    begin, size = max(position, 0), max(limit, 1)
+
+    def work(run: StoredRun, sealed: SealedRows) -> RowBlock:
+        excluded, _ = _attempts_with_rows(driver, run.number, hidden)
+        block = sealed.block_after(begin, size, BLOCK_BYTES, excluded)
+        return block or _block_after(driver, run.number, excluded, max(begin, run.sealed), size)
+
+    return _of_run(driver, frames, run_id, looked_up, work) or RowBlock([], b"[]")
+
+
+def _block_after(
+    driver: Driver, run: int, excluded: list[int], position: int, limit: int
+) -> RowBlock:
     visible, last = _visible(excluded), key(run, LAST_POSITION)
 
     def select(selected: str, begin: int, end: int, order: str = "") -> list[Any]:
         statement = _BLOCK.format(selected=selected, visible=visible) + order
         return driver.query(statement, (begin, min(end, last), *excluded))
 
-    begin, limit = key(run, position), max(limit, 1)
+    begin = key(run, position)
     if block := _block_at_once(driver, begin, min(begin + limit, last), excluded):
         return block
     while True:
@@ -169,7 +204,7 @@ def block_after(
                 ids = [row_id for (row_id,) in select("id", begin, highest, "ORDER BY id")]
             if 0 < joined == len(ids):
                 return RowBlock(list(map(position_of, ids)), b"[%s]" % data)
-            # the run is being deleted, and some rows were removed between two statements
+            # rows were removed between two statements
 
 
 def _block_at_once(driver: Driver, begin: int, end: int, excluded: list[int]) -> RowBlock | None:
@@ -185,19 +220,17 @@ def _block_at_once(driver: Driver, begin: int, end: int, excluded: list[int]) ->
     return None
 
 
-def rows_at(driver: Driver, run_id: str, positions: Sequence[int]) -> list[Row]:
-    run = _run(driver, run_id)
-    if run is None or not positions:
-        return []
-    rows = driver.query(
-        _BY_POSITION.format(placeholders=placeholders(len(positions))),
-        [key(run, position) for position in positions],
-    )
-    by_position = {
-        position_of(row_id): Row(run_id, position_of(row_id), attempt, data)
-        for row_id, attempt, data in rows
-    }
-    return [by_position[position] for position in positions if position in by_position]
+def rows_at(driver: Driver, frames: Frames, run_id: str, positions: Sequence[int]) -> list[Row]:
+    def work(run: StoredRun, sealed: SealedRows) -> list[Row]:
+        rows = sealed.at([position for position in positions if position <= run.sealed])
+        stored = [key(run.number, position) for position in positions if position > run.sealed]
+        if stored:
+            statement = _BY_POSITION.format(placeholders=placeholders(len(stored)))
+            rows += _as_rows(run_id, driver.query(statement, stored))
+        by_position = {row.position: row for row in rows}
+        return [by_position[position] for position in positions if position in by_position]
+
+    return (_of_run(driver, frames, run_id, ALL, work) or []) if positions else []
 
 
 def log_tail(driver: Driver, run_id: str, limit: int) -> list[LogEntry]:
@@ -264,14 +297,46 @@ def _log_conditions(driver: Driver, filter: LogFilter) -> tuple[str, list[Any]]:
     return conditions, values
 
 
-def _number(rows: list[tuple[int, int | None, str]]) -> int | None:
-    """The number of the run that ``_LOOK_UP`` has found."""
+def _of_run(
+    driver: Driver,
+    frames: Frames,
+    run_id: str,
+    looked_up: int,
+    work: Callable[[StoredRun, SealedRows], T],
+) -> T | None:
+    """What ``work`` reads of the run; None if there is no such run. It is repeated if the run was
+    sealed meanwhile.
+    """
+    while run := _number(driver.query(_LOOK_UP, (looked_up, run_id))):
+        try:
+            answer = work(run, SealedRows(driver, frames, run_id, run))
+        except _SealedMeanwhile:
+            continue
+        except (OSError, DamagedFrame) as error:
+            if _run(driver, run_id) is None:
+                return None  # its file was deleted with it
+            raise Unavailable(
+                f"The file with the rows of run {run_id} cannot be read: {error}. "
+                "Restore it from a backup; fyke db check lists such files"
+            ) from error
+        if run.sealed or not _is_sealed(driver, run.number):
+            return answer
+    return None
+
+
+def _is_sealed(driver: Driver, number: int) -> bool:
+    rows = driver.query("SELECT sealed FROM results_runs WHERE number = ?", (number,))
+    return bool(rows and rows[0][0])
+
+
+def _number(rows: list[tuple[int, int, int, int | None, str]]) -> StoredRun | None:
+    """The run that ``_LOOK_UP`` has found."""
     if not rows:
         return None
-    new = [(number, attempt_id) for _, number, attempt_id in rows if number is not None]
+    new = [(number, attempt_id) for *_, number, attempt_id in rows if number is not None]
     if new:
         raise NewAttempts(max(number for number, _ in new), [attempt_id for _, attempt_id in new])
-    return int(rows[0][0])
+    return StoredRun(*rows[0][:3])
 
 
 def _run(driver: Driver, run_id: str) -> int | None:
@@ -292,12 +357,12 @@ def _attempts_with_rows(driver: Driver, run: int, hidden: frozenset[str]) -> tup
     return [int(number) for number, _ in rows], all(closed for _, closed in rows)
 
 
-def _positions(driver: Driver, run: int, attempts: list[int]) -> list[int]:
-    """Positions of all rows of the attempts, in ascending order."""
+def _positions(driver: Driver, run: StoredRun, attempts: list[int]) -> list[int]:
+    """Positions of all rows of the attempts in the table, in ascending order."""
     rows = driver.query(
         "SELECT id FROM results_rows "  # noqa: S608 - placeholders only
         f"WHERE id > ? AND id <= ? AND attempt IN ({placeholders(len(attempts))}) ORDER BY id",
-        (key(run, 0), key(run, LAST_POSITION), *attempts),
+        (key(run.number, run.sealed), key(run.number, LAST_POSITION), *attempts),
     )
     return [position_of(row_id) for (row_id,) in rows]
 
@@ -305,18 +370,30 @@ def _positions(driver: Driver, run: int, attempts: list[int]) -> list[int]:
 def _rows(
     driver: Driver,
     run_id: str,
-    run: int,
+    run: StoredRun,
+    sealed: SealedRows,
     excluded: list[int],
     position: int,
     limit: int,
     *,
     skip: int = 0,
 ) -> list[Row]:
-    rows = driver.query(
+    """Visible rows after ``position``, from the file and then from the table, where ``skip`` of
+    them are left out.
+    """
+    rows = sealed.after(position, limit, excluded)
+    if len(rows) == limit or run.rows == run.sealed:
+        return rows
+    begin, end = max(position, run.sealed), LAST_POSITION
+    found = driver.query(
         _PAGE.format(visible=_visible(excluded)),
-        (key(run, position), key(run, LAST_POSITION), *excluded, max(limit, 0), skip),
+        (key(run.number, begin), key(run.number, end), *excluded, limit - len(rows), skip),
     )
-    return [Row(run_id, position_of(row_id), attempt, data) for row_id, attempt, data in rows]
+    return rows + _as_rows(run_id, found)
+
+
+def _as_rows(run_id: str, found: list[tuple[int, str, bytes]]) -> list[Row]:
+    return [Row(run_id, position_of(row_id), attempt, data) for row_id, attempt, data in found]
 
 
 def _visible(excluded: list[int]) -> str:

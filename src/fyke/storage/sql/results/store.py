@@ -19,6 +19,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Engine
 
+from fyke.contracts.blobs import Blobs
 from fyke.contracts.inline import InlineResults, NotInline
 from fyke.contracts.liveness import StorePath
 from fyke.errors import Unavailable
@@ -29,13 +30,15 @@ from fyke.storage.deadlines import RETRY_SECONDS
 from fyke.storage.sql.counted import CountedExecutor
 from fyke.storage.sql.dialects import make_engine, sqlite_file
 from fyke.storage.sql.inline import InlineConnection
-from fyke.storage.sql.results import delete, read, write
+from fyke.storage.sql.results import delete, read, seal, write
 from fyke.storage.sql.results.connect import connect
 from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite
+from fyke.storage.sql.results.frames import CachedFrames, Frames, InlineFrames
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.inline import InlineDriver
 from fyke.storage.sql.results.known import KnownAttempts, Lookup, NewAttempts
 from fyke.storage.sql.results.plan import check
+from fyke.storage.sql.results.sealing import Sealer, delete_file
 
 T = TypeVar("T")
 
@@ -45,8 +48,13 @@ _TRIES = 3
 log = structlog.get_logger(__name__)
 
 
-def open_results(url: str, *, durable: bool, known: Lookup | None = None) -> SqlResults:
+def open_results(
+    url: str, *, durable: bool, known: Lookup | None = None, blobs: Blobs | None = None
+) -> SqlResults:
     """Open the store at ``url``; ``migrate_results`` must have run.
+
+    ``blobs`` has the files with rows of ended runs; without it such rows can be neither read nor
+    deleted.
 
     ``known`` gets ids of attempts and returns those that the state knows; rows of other attempts
     are not shown. None shows all rows, for a store without a state.
@@ -54,14 +62,19 @@ def open_results(url: str, *, durable: bool, known: Lookup | None = None) -> Sql
     ``durable``: a commit is acknowledged only after it is on disk. Otherwise it survives a crash of
     the process, but not always a loss of power.
     """
-    return SqlResults(make_engine(url, durable=durable, pool_size=READERS + 1), known)
+    return SqlResults(make_engine(url, durable=durable, pool_size=READERS + 1), known, blobs)
 
 
 class SqlResults:
     """``Results`` on SQLite or PostgreSQL. All methods may raise ``Unavailable``."""
 
-    def __init__(self, engine: Engine, known: Lookup | None = None) -> None:
+    def __init__(
+        self, engine: Engine, known: Lookup | None = None, blobs: Blobs | None = None
+    ) -> None:
         self._engine = engine
+        self._blobs = blobs
+        self._cached_frames = CachedFrames(blobs)
+        self._frames: Frames = self._cached_frames
         self._known = KnownAttempts(known) if known else None
         self._writer = Writer(engine)
         self._readers = _Readers(engine)
@@ -113,9 +126,15 @@ class SqlResults:
         self, run_id: str, hidden: frozenset[str], *, offset: int, limit: int
     ) -> list[Row]:
         def work(hidden: frozenset[str], last: int, driver: Driver) -> list[Row]:
-            cache = self._hidden_positions
             return read.page(
-                driver, run_id, hidden, cache, offset=offset, limit=limit, looked_up=last
+                driver,
+                self._frames,
+                run_id,
+                hidden,
+                self._hidden_positions,
+                offset=offset,
+                limit=limit,
+                looked_up=last,
             )
 
         return await self._read_visible(run_id, hidden, work)
@@ -125,7 +144,13 @@ class SqlResults:
     ) -> list[Row]:
         def work(hidden: frozenset[str], last: int, driver: Driver) -> list[Row]:
             return read.rows_after(
-                driver, run_id, hidden, position=position, limit=limit, looked_up=last
+                driver,
+                self._frames,
+                run_id,
+                hidden,
+                position=position,
+                limit=limit,
+                looked_up=last,
             )
 
         return await self._read_visible(run_id, hidden, work)
@@ -135,13 +160,21 @@ class SqlResults:
     ) -> RowBlock:
         def work(hidden: frozenset[str], last: int, driver: Driver) -> RowBlock:
             return read.block_after(
-                driver, run_id, hidden, position=position, limit=limit, looked_up=last
+                driver,
+                self._frames,
+                run_id,
+                hidden,
+                position=position,
+                limit=limit,
+                looked_up=last,
             )
 
         return await self._read_visible(run_id, hidden, work)
 
     async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
-        return await self._read(lambda driver: read.rows_at(driver, run_id, positions))
+        return await self._read(
+            lambda driver: read.rows_at(driver, self._frames, run_id, positions)
+        )
 
     async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
         return await self._read(lambda driver: read.log_tail(driver, run_id, limit))
@@ -173,6 +206,7 @@ class SqlResults:
         """Delete in small steps with pauses as long as each took, so that other writes can run."""
         await self._write(lambda driver: delete.mark_deleted(driver, run_id))
         for run in await self._write(delete.deleted_runs):
+            await self._delete_file(run.number)
             step = delete.FIRST_STEP
             done = False
             while not done:
@@ -182,6 +216,19 @@ class SqlResults:
                 step = delete.next_step(step, seconds)
                 await asyncio.sleep(min(seconds, 1.0))
 
+    async def _delete_file(self, number: int) -> None:
+        blob = await self._read(lambda driver: seal.blob_of(driver, number))
+        if blob:
+            await delete_file(self._open_blobs(), blob)
+
+    async def seal_runs(self, run_ids: Sequence[str], at_least: int) -> None:
+        await Sealer(self._write, self._read, self._open_blobs()).seal(run_ids, at_least)
+
+    def _open_blobs(self) -> Blobs:
+        if self._blobs is None:
+            raise RuntimeError("the results were opened without blobs")
+        return self._blobs
+
     async def inline(self) -> InlineResults | None:
         """Open the rows for reads in the event loop; None on PostgreSQL. It is closed with this
         store.
@@ -190,7 +237,7 @@ class SqlResults:
         if file is None:
             return None
         opened = await asyncio.to_thread(
-            InlineRows, file, self._engine, self._known, self._hidden_positions
+            InlineRows, file, self._engine, self._known, self._hidden_positions, self._cached_frames
         )
         self._inline.append(opened)
         return opened
@@ -249,13 +296,19 @@ class SqlResults:
 
 class InlineRows(SqlResults):
     """``InlineResults``: the reads of ``SqlResults`` on one connection of the event loop. What was
-    looked up, and the positions of hidden rows, are shared with the store that opens it.
+    looked up, the positions of hidden rows, and frames are shared with the store that opens it.
     """
 
     def __init__(
-        self, file: Path, engine: Engine, known: KnownAttempts | None, hidden: HiddenPositions
+        self,
+        file: Path,
+        engine: Engine,
+        known: KnownAttempts | None,
+        hidden: HiddenPositions,
+        frames: CachedFrames,
     ) -> None:
         super().__init__(engine)
+        self._frames = InlineFrames(frames)
         self._known = known
         self._hidden_positions = hidden
         self._connection = InlineConnection(file)

@@ -1,0 +1,154 @@
+"""Reads the rows of a run that are in its file: positions 1 to ``StoredRun.sealed``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fyke.model.results import Row, RowBlock
+from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.frames import Frame, Frames
+from fyke.storage.sql.results.tables import key, position_of
+from fyke.storage.sql.results.write import placeholders
+
+_FRAMES = """
+    SELECT s.blob, f.id, f.rows, f.start_byte, f.bytes, f.attempts
+    FROM results_frames f JOIN results_seals s ON s.run = ?
+    WHERE f.id > ? AND f.id <= ? ORDER BY f.id LIMIT ?
+"""
+_ATTEMPTS = """
+    SELECT '', id, rows, 0, 0, attempts FROM results_frames
+    WHERE id > ? AND id <= ? ORDER BY id
+"""
+_FRAMES_AT_ONCE = 4  # in one query
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """The number of a run, how many rows it has, and how many of the first are in its file."""
+
+    number: int
+    rows: int
+    sealed: int
+
+
+class SealedRows:
+    """The rows of a run in its file. Reading raises ``OSError`` and ``DamagedFrame``."""
+
+    def __init__(self, driver: Driver, frames: Frames, run_id: str, run: StoredRun) -> None:
+        self._driver = driver
+        self._frames = frames
+        self._run_id = run_id
+        self._run = run
+
+    def after(self, position: int, limit: int, excluded: Sequence[int]) -> list[Row]:
+        """The first ``limit`` rows after ``position``, without those of ``excluded`` attempts."""
+        found: list[tuple[int, int, bytes]] = []  # position, attempt, data
+        for frame in self._frames_after(position):
+            if len(found) >= limit:
+                break
+            attempts = frame.attempt_of_each()
+            indexes, lines = self._select(frame, position, limit - len(found), excluded)
+            found += [
+                (frame.first + n, attempts[n], line) for n, line in zip(indexes, lines, strict=True)
+            ]
+        return self._with_attempts(found)
+
+    def block_after(
+        self, position: int, limit: int, max_bytes: int, excluded: Sequence[int]
+    ) -> RowBlock | None:
+        """Visible rows of the first frame that has some after ``position``; None after the last."""
+        for frame in self._frames_after(position):
+            indexes, lines = self._select(frame, position, limit, excluded)
+            while len(lines) > 1 and (size := sum(map(len, lines))) > max_bytes:
+                lines = lines[: max(1, len(lines) * max_bytes // (2 * size))]
+            if lines:
+                return RowBlock.of([frame.first + n for n in indexes[: len(lines)]], lines)
+        return None
+
+    def at(self, positions: Sequence[int]) -> list[Row]:
+        """The rows at these positions, in ascending order."""
+        found: list[tuple[int, int, bytes]] = []
+        ahead: list[Frame] = []
+        attempts: list[int] = []
+        for position in sorted(positions):
+            frame = ahead[0] if ahead else None
+            while ahead and ahead[0].last < position:
+                del ahead[0]
+            ahead = ahead or self._next_frames(position - 1)
+            if not ahead:
+                break
+            if frame is not ahead[0]:
+                frame = ahead[0]
+                attempts = frame.attempt_of_each()
+            n = position - frame.first
+            if n >= 0:
+                [line] = self._frames.lines(frame, n, n + 1)
+                found.append((position, attempts[n], line))
+        return self._with_attempts(found)
+
+    def positions_of(self, attempts: Sequence[int]) -> list[int]:
+        """The positions of all rows of these attempts, in ascending order."""
+        positions: list[int] = []
+        run = self._run
+        bounds = key(run.number, 0), key(run.number, run.sealed)
+        for row in self._driver.query(_ATTEMPTS, bounds):
+            frame = _frame(row)
+            for begin, attempt, count in frame.spans():
+                if attempt in attempts:
+                    positions += range(begin, begin + count)
+        return positions
+
+    def _frames_after(self, position: int) -> Iterator[Frame]:
+        """The frames from that of the row after ``position`` on."""
+        while frames := self._next_frames(position):
+            yield from frames
+            position = frames[-1].last
+
+    def _next_frames(self, position: int) -> list[Frame]:
+        if position >= self._run.sealed:
+            return []
+        number = self._run.number
+        bounds = key(number, position), key(number, self._run.sealed)
+        return [
+            _frame(row) for row in self._driver.query(_FRAMES, (number, *bounds, _FRAMES_AT_ONCE))
+        ]
+
+    def _select(
+        self, frame: Frame, position: int, limit: int, excluded: Sequence[int]
+    ) -> tuple[Sequence[int], list[bytes]]:
+        """Indexes and data of the first visible rows of the frame after ``position``."""
+        begin = max(position + 1 - frame.first, 0)
+        indexes: Sequence[int] = range(begin, min(begin + limit, frame.rows))
+        if excluded:
+            attempts = frame.attempt_of_each()
+            indexes = [n for n in range(begin, frame.rows) if attempts[n] not in excluded][:limit]
+        if not indexes:
+            return indexes, []
+        lines = self._frames.lines(frame, indexes[0], indexes[-1] + 1)
+        if excluded:
+            lines = [lines[n - indexes[0]] for n in indexes]
+        return indexes, lines
+
+    def _with_attempts(self, found: Sequence[tuple[int, int, bytes]]) -> list[Row]:
+        """Rows with the ids of their attempts, which are gone if the run is being deleted."""
+        numbers = list({attempt for _, attempt, _ in found})
+        if not numbers:
+            return []
+        ids = dict(
+            self._driver.query(
+                "SELECT number, attempt_id FROM results_attempts "  # noqa: S608 - placeholders
+                f"WHERE number IN ({placeholders(len(numbers))})",
+                numbers,
+            )
+        )
+        return [
+            Row(self._run_id, position, ids[attempt], data)
+            for position, attempt, data in found
+            if attempt in ids
+        ]
+
+
+def _frame(row: tuple[str, int, int, int, int, bytes]) -> Frame:
+    blob, row_id, rows, start_byte, length, attempts = row
+    return Frame(blob, position_of(row_id), rows, start_byte, length, attempts)

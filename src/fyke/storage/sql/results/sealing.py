@@ -1,0 +1,183 @@
+"""Moves the rows of ended runs into files, in steps with pauses as long as each took.
+
+At any moment the process may be killed; see ``seal`` for what is left and how it is continued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Protocol, TypeVar
+
+import structlog
+
+from fyke.contracts.blobs import Blobs
+from fyke.kit.ids import new_ulid
+from fyke.storage.sql.results import delete, seal
+from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.frames import Frame, compress, encode_attempts, index
+from fyke.storage.sql.results.seal import Changed, Claim
+
+T = TypeVar("T")
+
+MAX_PAUSE = 1.0
+_RENEW_SECONDS = 20.0
+
+log = structlog.get_logger(__name__)
+
+
+class _Do(Protocol):
+    """Calls a function with a connection, in a thread."""
+
+    def __call__(self, work: Callable[[Driver], T]) -> Awaitable[T]: ...
+
+
+class _LineFeed(Exception):
+    """A row has a line feed, so it cannot be a line of the file."""
+
+
+class Sealer:
+    """``write`` calls a function in a transaction, ``read`` outside of one."""
+
+    def __init__(self, write: _Do, read: _Do, blobs: Blobs) -> None:
+        self._write = write
+        self._read = read
+        self._blobs = blobs
+
+    async def seal(self, run_ids: Sequence[str], at_least: int) -> None:
+        """See ``Results.seal_runs``."""
+        now = _now_ms()
+        for number in await self._read(lambda driver: seal.unfinished(driver, now)):
+            await self._seal(number, may_start=at_least > 0)
+        if at_least:
+            found = await self._read(lambda driver: seal.candidates(driver, run_ids, at_least))
+            for number in found:
+                await self._seal(number, may_start=True)
+
+    async def _seal(self, number: int, *, may_start: bool) -> None:
+        unique = new_ulid().lower()
+        claim = await self._write(lambda driver: seal.claim(driver, number, unique, _now_ms()))
+        if claim is None:
+            return
+        await delete_file(self._blobs, claim.abandoned)
+        rows = claim.sealed
+        if not rows:
+            rows = await self._store(claim) if may_start else await self._give_up(claim)
+        if rows:
+            await self._remove_rows(number, rows)
+
+    async def _store(self, claim: Claim) -> int:
+        """Write the file and make it the place of the rows; return how many, 0 if it is not."""
+        file = _File(self._read, self._write, claim)
+        try:
+            await self._remove_upserts(claim.run)
+            async with aclosing(file.chunks()) as chunks:
+                await self._blobs.put_stream(claim.blob, chunks)
+            if await self._write(file.commit):
+                log.info("rows_sealed", run=claim.run_id, rows=file.rows, bytes=file.size)
+                return file.rows
+        except Changed:
+            pass
+        except _LineFeed:
+            return await self._give_up(claim, for_good=True)
+        return await self._give_up(claim)
+
+    async def _give_up(self, claim: Claim, *, for_good: bool = False) -> int:
+        await self._write(lambda driver: seal.give_up(driver, claim, for_good=for_good))
+        await delete_file(self._blobs, claim.blob)
+        return 0
+
+    async def _remove_upserts(self, number: int) -> None:
+        step = removed = delete.FIRST_STEP
+        while removed == step:
+            start = time.monotonic()
+            removed = await self._write(lambda driver: seal.remove_upserts(driver, number, step))
+            await _pause_since(start)
+
+    async def _remove_rows(self, number: int, rows: int) -> None:
+        position, step = 0, delete.FIRST_STEP
+        while position < rows:
+            start = time.monotonic()
+            last = min(position + step, rows)
+            await self._write(
+                partial(seal.remove_rows, number=number, position=position, last=last)
+            )
+            position, step = last, delete.next_step(step, time.monotonic() - start)
+            await _pause_since(start)
+        await self._write(lambda driver: seal.finish(driver, number))
+
+
+class _File:
+    """The file of one run while it is written."""
+
+    def __init__(self, read: _Do, write: _Do, claim: Claim) -> None:
+        self._read = read
+        self._write = write
+        self._claim = claim
+        self._digest = hashlib.sha256()
+        self._frames: list[Frame] = []
+        self.rows = 0
+        self.size = 0
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The parts of the file. Raises ``Changed`` and ``_LineFeed``."""
+        claim = self._claim
+        rows, attempts = await self._read(lambda driver: seal.count_rows(driver, claim))
+        renewed = time.monotonic()
+        while self.rows < rows:
+            start = time.monotonic()
+            if start - renewed > _RENEW_SECONDS:
+                await self._write(lambda driver: seal.renew(driver, claim, _now_ms()))
+                renewed = start
+            yield await self._read(lambda driver: self._next(driver, rows))
+            await _pause_since(start)
+        yield self._add(index(claim.run_id, self._frames, attempts))
+
+    def _next(self, driver: Driver, last: int) -> bytes:
+        """The next frame, made in the thread that reads its rows."""
+        claim = self._claim
+        attempts, rows = seal.next_frame(driver, claim.run, self.rows, last)
+        if any(b"\n" in row for row in rows):
+            raise _LineFeed
+        data = compress(rows)
+        self.rows += len(rows)
+        self._frames.append(
+            Frame(
+                blob=claim.blob,
+                last=self.rows,
+                rows=len(rows),
+                start_byte=self.size,
+                length=len(data),
+                attempts=encode_attempts(attempts),
+            )
+        )
+        return self._add(data)
+
+    def _add(self, data: bytes) -> bytes:
+        self._digest.update(data)
+        self.size += len(data)
+        return data
+
+    def commit(self, driver: Driver) -> bool:
+        """See ``seal.commit``."""
+        return seal.commit(driver, self._claim, self._frames, self.size, self._digest.digest())
+
+
+async def delete_file(blobs: Blobs, blob: str) -> None:
+    """Delete a file if it exists; do nothing for an empty name."""
+    if blob:
+        with suppress(FileNotFoundError):
+            await blobs.delete(blob)
+
+
+async def _pause_since(start: float) -> None:
+    """Pause as long as the work since ``start`` has taken, so that other work can run."""
+    await asyncio.sleep(min(time.monotonic() - start, MAX_PAUSE))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
