@@ -209,6 +209,14 @@ async def test_finished_runs_are_found_by_age(state: State) -> None:
     assert old == [created[1].id, created[2].id, created[0].id]
     assert await state.read(lambda tx: tx.runs.finished_before(40, 1)) == [created[1].id]
 
+    def after(last: tuple[int, str], limit: int = 10) -> Any:
+        return state.read(lambda tx: tx.runs.finished_after(last, 40, limit))
+
+    ended = await after((0, ""))
+    assert [run_id for _, run_id in ended] == old
+    assert await after((0, ""), 2) == ended[:2]
+    assert [await after(last) for last in ended] == [ended[1:], ended[2:], []]
+
 
 # --- subtasks --------------------------------------------------------------------
 

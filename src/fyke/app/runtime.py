@@ -58,6 +58,7 @@ async def open_runtime(
     """
     signals = open_signals(settings, reader)
     processes = ProcessPool()
+    blobs = FilesystemBlobs(settings.blobs_dir)
     async with open_state(settings, signals) as storage:
         results = open_results(
             addresses(settings).results,
@@ -65,6 +66,7 @@ async def open_runtime(
             known=lambda ids: storage.read(lambda tx: tx.runs.known_attempts(ids)),
             journal=None if settings.database_url else settings.journal_dir,
             runner=runner,
+            blobs=blobs,
         )
         try:
             await retry_while_unavailable(results.start)
@@ -72,7 +74,7 @@ async def open_runtime(
                 settings=settings,
                 storage=storage,
                 results=results,
-                blobs=FilesystemBlobs(settings.blobs_dir),
+                blobs=blobs,
                 parsers=ThreadPool() if own_files else processes,
                 signals=signals,
                 rules=rules(settings),

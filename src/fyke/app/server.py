@@ -52,6 +52,7 @@ from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, TimerBoard, run_timers
 from fyke.timers.retention import RetentionTimer
 from fyke.timers.schedules import ScheduleTimer
+from fyke.timers.sealing import SealTimer
 from fyke.timers.servers import ServerTimer
 from fyke.timers.start_keys import StartKeyTimer
 from fyke.timers.uploads import UploadTimer
@@ -142,6 +143,7 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
         ),
         AlertTimer(monitor, runtime.signals, SystemClock()),
         UploadTimer(services.uploads),
+        SealTimer(runtime.storage, runtime.results, settings.seal_rows),
     ]
     if settings.keep_days:
         timers.append(RetentionTimer(runtime.storage, services.runs, settings.keep_days))

@@ -167,6 +167,13 @@ class StorageSettings(BaseModel):
     always the last.
     """
 
+    seal_rows: Annotated[int, Unit("rows")] = Field(default=10_000, ge=0, examples=["100000"])
+    """From how many rows on the rows of a run are moved from the database into a compressed file,
+    ten minutes after its end. It takes a fraction of the space, which is free at once when the run
+    is removed; everything reads such runs like others. 0: all rows stay in the database. See
+    docs/how-to/retention.md.
+    """
+
     keep_days: Annotated[int, Unit("days")] = Field(default=0, ge=0, examples=["30"])
     """Finished runs older than this are removed with their rows and logs. 0 keeps them. The
     ledger is kept either way. Entries of the audit log are kept for the same time, with 0 for a

@@ -181,6 +181,14 @@ class RunStore(Protocol):
         """Ids of terminal runs that finished before ``at``, oldest first."""
         ...
 
+    def finished_after(
+        self, last: tuple[int, str], before: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Time and id of terminal runs that finished before ``before`` and come after ``last`` in
+        this order.
+        """
+        ...
+
     def not_started(self, worker_id: str, limit: int) -> list[str]:
         """Ids of the worker's ready runs without an active attempt, oldest first."""
         ...

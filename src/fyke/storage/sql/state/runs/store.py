@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    tuple_,
     union_all,
     update,
 )
@@ -265,6 +266,19 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
             .limit(limit)
         )
         return list(self._db.execute(query).scalars())
+
+    def finished_after(
+        self, last: tuple[int, str], before: int, limit: int
+    ) -> list[tuple[int, str]]:
+        place = tuple_(runs.c.finished_at, runs.c.id)
+        query = (
+            select(runs.c.finished_at, runs.c.id)
+            .where(_FINISHED, place > tuple_(*last), runs.c.finished_at < before)
+            .where(runs.c.state.in_([str(state) for state in TERMINAL_STATES]))
+            .order_by(runs.c.finished_at, runs.c.id)
+            .limit(limit)
+        )
+        return [(at, run_id) for at, run_id in self._db.execute(query)]
 
     def not_started(self, worker_id: str, limit: int) -> list[str]:
         # from the queue, which is short, however many past runs there are
