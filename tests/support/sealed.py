@@ -1,15 +1,19 @@
-"""Stores whose runs are sealed before they are read, for suites of reads."""
+"""Sealed runs, and stores whose runs are sealed before they are read."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fyke.model.results import AttemptBatch
 from fyke.storage.sql.results import seal, sealing
 from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.results.tables import first_key
+from support.rows import plain
+from support.stores import open_rows
 
 
 class Rows(StrEnum):
@@ -59,3 +63,23 @@ async def _remove_every_other(sealer: sealing.Sealer, number: int, rows: int) ->
             "DELETE FROM results_rows WHERE id = ?", [(begin + n,) for n in range(1, rows + 1, 2)]
         )
     )
+
+
+async def sealed_run_in(folder: Path, run: str, *attempts: str) -> str:
+    """Store ten rows of each attempt in ``rows.db`` in the folder, seal the run, and return its
+    blob.
+    """
+    async with open_rows(f"sqlite:///{folder / 'rows.db'}", blobs=folder / "blobs") as store:
+        for attempt in attempts:
+            await store.open_attempt(run, attempt)
+            await store.commit([AttemptBatch(run, attempt, plain(*range(10)))])
+            await store.close_attempt(attempt)
+        await store.seal_runs([run], 1)
+        [(blob,)] = await store._read(
+            lambda driver: driver.query(
+                "SELECT blob FROM results_seals s JOIN results_runs r ON r.number = s.run "
+                "WHERE r.run_id = ?",
+                (run,),
+            )
+        )
+        return str(blob)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fyke.storage.sql.results
 import fyke.storage.sql.state
@@ -147,6 +151,7 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
         faults += consistency.check_database(engine)
     else:
         faults += consistency.check_files(settings.home / STATE, rows)
+    faults += check_sealed_rows(settings)
     faults += check_secret(settings)
     with for_reading(engine).connect() as connection, connection.begin():
         digests = references.needed_bundles(connection)
@@ -159,6 +164,24 @@ def check_journal(settings: Settings) -> list[str]:
     from fyke.storage.sql.results.store_id import read_store_id
 
     return JournalFolder(settings.journal_dir).findings(read_store_id(settings.home / ROWS))
+
+
+def check_sealed_rows(settings: Settings) -> list[str]:
+    """Return a sentence for each file with rows of an ended run that is missing or was changed."""
+    from fyke.app.state import addresses
+    from fyke.storage.sql.dialects import for_reading, make_engine
+    from fyke.storage.sql.sealed_files import check_sealed_files
+
+    engine = make_engine(addresses(settings).results, durable=False, pool_size=1)
+
+    def execute(query: str) -> list[Any]:
+        with for_reading(engine).connect() as connection, connection.begin():
+            return list(connection.exec_driver_sql(query))
+
+    try:
+        return check_sealed_files(settings.blobs_dir, execute)
+    finally:
+        engine.dispose()
 
 
 def check_bundles(blobs: Path, digests: Iterable[str]) -> Iterator[str]:
@@ -201,10 +224,21 @@ def remove_unknown_rows(folder: Path) -> int:
     return unknown_rows.remove_unknown_rows(folder / STATE, folder / ROWS).rows
 
 
+def find_missing_rows(folder: Path) -> list[str]:
+    """``check_sealed_rows`` for the SQLite files and blobs in ``folder``, which are not in use."""
+    from fyke.storage.sql.sealed_files import check_sealed_files
+
+    with contextlib.closing(sqlite3.connect(folder / ROWS)) as connection:
+        if not _has_seals(connection):
+            return []
+        return check_sealed_files(folder / "blobs", connection.execute)
+
+
 @contextlib.contextmanager
 def database_copies(settings: Settings) -> Iterator[dict[str, Path]]:
     """Yield copies of both SQLite files of one moment, by name, then remove them. All rows that
-    were acknowledged before are in them.
+    were acknowledged before are in them. With them are the files with rows of ended runs that they
+    refer to, even of runs that are deleted meanwhile.
 
     Raises ``FykeError``.
     """
@@ -216,16 +250,62 @@ def database_copies(settings: Settings) -> Iterator[dict[str, Path]]:
     scratch = settings.scratch_dir
     scratch.mkdir(mode=0o700, exist_ok=True)
     copies = {name: scratch / f"copy-of-{name}" for name in (STATE, ROWS)}
-    for copy in copies.values():
-        copy.unlink(missing_ok=True)  # left by a backup that was killed
+    kept = scratch / "copy-of-blobs"
+    _remove_copies(copies, kept)  # left by a backup that was killed
     targets = {settings.home / name: copy for name, copy in copies.items()}
     check_copies(targets)
     try:
         # an attempt that has ended in the state has no rows left in the journal
         move_journal(addresses(settings).results, settings.journal_dir)
-        backup_sqlite(targets)
+        backup_sqlite(targets, partial(_keep_sealed_files, settings.blobs_dir, kept))
         renew_store_id(copies[ROWS])
-        yield copies
+        yield copies | {
+            f"blobs/{path.relative_to(kept)}": path
+            for path in sorted(kept.rglob("*"))
+            if path.is_file()
+        }
     finally:
-        for copy in copies.values():
-            copy.unlink(missing_ok=True)
+        _remove_copies(copies, kept)
+
+
+def _remove_copies(copies: Mapping[str, Path], kept: Path) -> None:
+    for copy in copies.values():
+        copy.unlink(missing_ok=True)
+    shutil.rmtree(kept, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _keep_sealed_files(
+    blobs_dir: Path, kept: Path, files: Sequence[Path]
+) -> Iterator[list[sqlite3.Connection]]:
+    """``one_moment``, at which the files with rows are linked into ``kept``: before any of them can
+    be deleted. A missing one is left out; checks report it.
+    """
+    from fyke.storage.blobs.filesystem import FilesystemBlobs
+    from fyke.storage.sql.backup import one_moment
+    from fyke.storage.sql.sealed_files import sealed_files
+
+    no_deletions = FilesystemBlobs(blobs_dir).kept() if blobs_dir.is_dir() else nullcontext()
+    with contextlib.ExitStack() as stack:
+        with no_deletions:
+            readers = stack.enter_context(one_moment(files))
+            for file in sealed_files(readers[1].execute) if _has_seals(readers[1]) else ():
+                with contextlib.suppress(FileNotFoundError):
+                    _link(blobs_dir / file.blob, kept / file.blob)
+        yield readers
+
+
+def _has_seals(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are new enough to refer to files."""
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'results_seals'"
+    return connection.execute(query).fetchone() is not None
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # the file system has no links
+        shutil.copyfile(source, target)

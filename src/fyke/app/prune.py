@@ -47,6 +47,8 @@ from fyke.sandbox.tools.tool_paths import CACHES
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import for_reading, make_engine
+from fyke.storage.sql.results.seal import FOLDER as ROWS
+from fyke.storage.sql.sealed_files import named_files
 from fyke.storage.sql.state.references import (
     StartableVersion,
     needed_bundles,
@@ -63,6 +65,7 @@ class Kind(StrEnum):
     """The kind of a file or folder to remove."""
 
     BUNDLE = "bundle"  # belongs to no version
+    ROWS = "rows"  # belongs to no run
     UNPACKED = "unpacked bundle"
     ENVIRONMENT = "environment"
     PACKAGES = "package cache"
@@ -91,12 +94,14 @@ class Prune:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
+        self._rows_engine = make_engine(addresses(settings).results, durable=False, pool_size=1)
         self._environments = open_environments(settings, _NoTools())
         self._keys: dict[StartableVersion, frozenset[str]] = {}
         self.kept = ""  # why environments are kept although no version may need them
 
     def close(self) -> None:
         self._engine.dispose()
+        self._rows_engine.dispose()
 
     async def find(self) -> list[Removable]:
         """What can be removed now. Raises ``SQLAlchemyError``."""
@@ -104,6 +109,7 @@ class Prune:
         digests = {version.digest for version in startable}
         return [
             *self._bundles(),
+            *self._rows(),
             *self._unpacked(digests),
             *await self._unused_environments(startable),
             *self._temporary_files(),
@@ -122,6 +128,12 @@ class Prune:
                 return False
             blobs = FilesystemBlobs(self._settings.blobs_dir)
             return blobs.delete_old(bundle_name(item.path.name), time.time() - PUSH_SECONDS)
+        if item.kind is Kind.ROWS:
+            blob = f"{ROWS}/{item.path.name}"
+            if blob in self._named_files():
+                return False
+            await FilesystemBlobs(self._settings.blobs_dir).delete(blob)
+            return True
         if item.kind is Kind.UNPACKED:
             return self._remove_unpacked(item.path)
         if item.kind is Kind.ENVIRONMENT:
@@ -148,6 +160,20 @@ class Prune:
         for path in _children(self._settings.blobs_dir / "bundles"):
             if path.name not in needed and _is_older(path, before):
                 yield _removable(Kind.BUNDLE, path)
+
+    def _rows(self) -> Iterator[Removable]:
+        """Files with rows that a killed process has left. They are listed before the names are
+        read, because a file is named before it is written.
+        """
+        files = _children(self._settings.blobs_dir / ROWS)
+        named = self._named_files() if files else set()
+        for path in files:
+            if f"{ROWS}/{path.name}" not in named:
+                yield _removable(Kind.ROWS, path)
+
+    def _named_files(self) -> set[str]:
+        with for_reading(self._rows_engine).connect() as connection, connection.begin():
+            return named_files(connection.exec_driver_sql)
 
     def _unpacked(self, digests: set[str]) -> Iterator[Removable]:
         for path in _children(self._settings.bundles_dir):

@@ -4,6 +4,8 @@ The file is a tar archive of plain files, which can be read without Fyke. Its la
 ``manifest.json``, lists the others with size and SHA-256; a restore moves nothing into place before
 all files have been compared. Databases are copied first, both as of one moment: a blob is written
 before the version that refers to it, so every blob that a copied database refers to is included.
+Files with rows of ended runs may be deleted at any time: those that the copied databases refer to
+are kept until they are in the archive.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import re
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+SEALED_ROWS = "rows"  # the folder of the blobs
 CONFIG_FILES = ("secret.key", "config.toml")
 DATABASES = ("state.db", "rows.db")
 SUFFIXES = (".tar.gz", ".tgz", ".tar.zst")
@@ -72,13 +76,14 @@ def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, An
         writer.tar = tar
         if not settings.database_url:
             with database_copies(settings) as copies:
-                for database, copy in copies.items():
-                    writer.add(database, copy)
+                for copied, copy in copies.items():
+                    writer.add(copied, copy)
         for file_name in CONFIG_FILES:
             if (settings.home / file_name).exists():
                 writer.add(file_name, settings.home / file_name)
-        for path in _blobs(settings.blobs_dir):
-            writer.add(f"blobs/{path.relative_to(settings.blobs_dir)}", path)
+        for path in _blobs(settings.blobs_dir, rows=bool(settings.database_url)):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                writer.add(f"blobs/{path.relative_to(settings.blobs_dir)}", path)
         manifest = {
             "format": FORMAT,
             "fyke": __version__,
@@ -91,10 +96,12 @@ def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, An
     return manifest
 
 
-def _blobs(folder: Path) -> Iterator[Path]:
+def _blobs(folder: Path, *, rows: bool) -> Iterator[Path]:
+    """The files of all blobs; ``rows``: with those of ended runs, which SQLite's copies name."""
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden:
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if path.is_file() and not hidden and (rows or parts[0] != SEALED_ROWS):
             yield path
 
 
@@ -108,7 +115,7 @@ class _ArchiveWriter:
 
     def add(self, name: str, path: Path) -> None:
         with path.open("rb") as file:
-            self._add(name, file, path.stat().st_size)
+            self._add(name, file, os.fstat(file.fileno()).st_size)
 
     def add_bytes(self, name: str, data: bytes) -> None:
         self._add(name, io.BytesIO(data), len(data))

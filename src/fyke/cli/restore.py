@@ -73,7 +73,7 @@ def restore(
         staging = folder / STAGING
         try:
             with as_owner(folder, settings.service_user):
-                manifest, removed = _unpack(source, file.name, staging)
+                manifest, removed, faults = _unpack(source, file.name, staging)
             moved = _replace(folder) if has_files else None
             if not has_files:
                 _move_all(staging, folder)
@@ -88,7 +88,7 @@ def restore(
             if is_new:
                 with suppress(OSError):  # not empty: it contains the restored files
                     folder.rmdir()
-    findings = check_secret_of_files(settings, manifest["database"])
+    findings = check_secret_of_files(settings, manifest["database"]) + faults
     _report(Output(as_json), folder, manifest, moved, removed, findings)
 
 
@@ -115,19 +115,23 @@ def _stopped(settings: Settings) -> Iterator[None]:
         os.close(lock)
 
 
-def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int]:
-    """Unpack the backup to ``staging``; return the manifest, and how many rows were removed."""
-    from fyke.app.maintenance import remove_unknown_rows
+def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int, list[str]]:
+    """Unpack the backup to ``staging``; return the manifest, how many rows were removed, and a
+    sentence for each file with rows that is missing.
+    """
+    from fyke.app.maintenance import find_missing_rows, remove_unknown_rows
     from fyke.cli.backup_file import unpack
 
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed restore
     staging.mkdir(mode=0o700)
     manifest = unpack(source, name, staging)
-    removed = remove_unknown_rows(staging) if manifest["database"] == "sqlite" else 0
+    is_sqlite = manifest["database"] == "sqlite"
+    removed = remove_unknown_rows(staging) if is_sqlite else 0
+    faults = find_missing_rows(staging) if is_sqlite else []
     staging.chmod(0o711)
     for path, _, _ in os.walk(staging):
         flush_folder(Path(path))
-    return manifest, removed
+    return manifest, removed, faults
 
 
 def _move_all(staging: Path, folder: Path) -> None:

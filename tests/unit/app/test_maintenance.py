@@ -6,31 +6,41 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from fyke.app.maintenance import (
+    ROWS,
     TableVersions,
     check,
     check_bundles,
     database_copies,
     find_damage,
+    find_missing_rows,
     migrate,
     schema_heads,
     versions,
 )
 from fyke.errors import InvalidRequest, Unavailable
+from fyke.kit.file_lock import locked
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.settings import Settings
+from fyke.storage.sql import backup
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import moving
 from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.journal.writer import JournalWriter
 from fyke.storage.sql.results.store_id import read_store_id
 from fyke.storage.sql.schema import SchemaVersion
+from fyke.storage.sql.sealed_files import sealed_files
 from support.prepared import rows_in, state_in
+from support.sealed import sealed_run_in
+from support.stores import open_rows
+
+pytestmark = pytest.mark.anyio
 
 NEWEST = SchemaVersion("s0002", "s0002", True)
 OLDER = SchemaVersion("s0001", "s0002", True)
@@ -141,6 +151,56 @@ def test_copies_are_complete_and_removed_afterwards(settings: Settings) -> None:
     assert list(scratch.iterdir()) == []
 
 
+async def test_copies_have_the_rows_of_runs_that_are_deleted_meanwhile(settings: Settings) -> None:
+    blob = await sealed_run_in(settings.home, "run", "attempt")
+    file = settings.blobs_dir / blob
+    content = file.read_bytes()
+    with database_copies(settings) as copies:
+        url = f"sqlite:///{settings.home / ROWS}"
+        async with open_rows(url, blobs=settings.blobs_dir) as store:
+            await store.delete_run("run")
+        assert not file.exists()
+        assert copies[f"blobs/{blob}"].read_bytes() == content
+        with contextlib.closing(sqlite3.connect(copies["rows.db"])) as copy:
+            assert [kept.blob for kept in sealed_files(copy.execute)] == [blob]
+    assert list(settings.scratch_dir.iterdir()) == []
+    with database_copies(settings) as copies:
+        assert list(copies) == ["state.db", "rows.db"]
+
+
+async def test_no_file_is_deleted_between_the_moment_and_its_link(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sealed_run_in(settings.home, "run", "attempt")
+    one_moment, lock = backup.one_moment, settings.blobs_dir / ".lock"
+
+    @contextlib.contextmanager
+    def moment(files: Sequence[Path]) -> Iterator[list[sqlite3.Connection]]:
+        with one_moment(files) as readers, locked(lock, wait=False) as may_delete:
+            assert not may_delete
+            yield readers
+
+    monkeypatch.setattr(backup, "one_moment", moment)
+    with database_copies(settings), locked(lock, wait=False) as may_delete:
+        assert may_delete
+
+
+async def test_copies_of_older_tables_have_no_files(settings: Settings) -> None:
+    with contextlib.closing(sqlite3.connect(settings.home / ROWS)) as rows:
+        rows.execute("DROP TABLE results_seals")
+    with database_copies(settings) as copies:
+        assert list(copies) == ["state.db", "rows.db"]
+    assert find_missing_rows(settings.home) == []
+
+
+async def test_files_with_rows_are_checked(settings: Settings) -> None:
+    blob = await sealed_run_in(settings.home, "run", "attempt")
+    assert not any(blob in fault for fault in check(settings))
+    (settings.blobs_dir / blob).unlink()
+    for faults in (check(settings), find_missing_rows(settings.home)):
+        assert any(f"the file {blob} with 10 rows of run run" in fault for fault in faults)
+
+
 def test_migrating_again_changes_nothing(settings: Settings) -> None:
     assert migrate(settings).revisions == schema_heads()
 
@@ -150,7 +210,7 @@ def journal(settings: Settings) -> JournalWriter:
     """The journal of a runner that was killed. Its attempt has one row in the tables."""
     settings.journal_dir.mkdir()
     with contextlib.closing(sqlite3.connect(settings.home / "rows.db")) as connection, connection:
-        connection.execute("INSERT INTO results_runs VALUES (1, 'run', 1, 0)")
+        connection.execute("INSERT INTO results_runs VALUES (1, 'run', 1, 0, 0)")
         connection.execute("INSERT INTO results_attempts VALUES (1, 'a', 1, 1, 7, 0, 4)")
         connection.execute("INSERT INTO results_rows VALUES (?, 1, '{\"n\":4}')", ((1 << 32) + 1,))
     store_id = read_store_id(settings.home / "rows.db")

@@ -39,6 +39,7 @@ from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.state.storage import SqlStorage
 from support import records
 from support.prepared import rows_in, state_in
+from support.sealed import sealed_run_in
 from support.stores import open_state
 
 pytestmark = pytest.mark.anyio
@@ -230,6 +231,17 @@ async def test_a_new_bundle_without_a_version_may_belong_to_a_push(
     assert not await prune.remove(item)
     age(item.path)
     assert await prune.remove(item)
+
+
+async def test_files_with_rows_of_no_run_are_removed(prune: Prune, settings: Settings) -> None:
+    blob = await sealed_run_in(settings.home, "run", "attempt")
+    left = settings.blobs_dir / "rows" / "left.jsonl.zst"
+    left.write_bytes(b"x")
+    [item] = await prune.find()
+    assert (item.kind, item.path, item.size) == (Kind.ROWS, left, 1)
+    needed = replace(item, path=settings.blobs_dir / blob)
+    assert [await prune.remove(each) for each in (item, item, needed)] == [True, False, False]
+    assert [path.name for path in left.parent.iterdir()] == [needed.path.name]
 
 
 async def test_an_environment_that_is_being_built_is_kept(prune: Prune, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import sqlite3
@@ -12,6 +13,8 @@ import pytest
 from fyke.cli.errors import CommandFailed, Exit
 from support.commands import command
 from support.flushes import noted_flushes
+from support.prepared import leased_in
+from support.sealed import sealed_run_in
 
 
 @pytest.fixture
@@ -41,6 +44,22 @@ def test_a_backup_is_restored_to_a_new_folder(
     unpacked = [str(new / ".restoring" / name) for name in ("state.db", "rows.db", "secret.key")]
     assert set(unpacked) <= set(flushed)
     assert flushed[-3:] == [str(new / ".restoring"), str(new), str(tmp_path)]
+
+
+def test_rows_in_files_are_restored_and_a_missing_one_is_reported(
+    home: Path, tmp_path: Path
+) -> None:
+    [(run, attempt), _] = leased_in(home)
+    blob = asyncio.run(sealed_run_in(home, run, attempt))
+    for name, status in (("whole", 0), ("lacking", 1)):
+        file, new = tmp_path / f"{name}.tgz", tmp_path / name
+        assert command("backup", "create", file, "--home", home, "--json")[0] == 0
+        assert command("backup", "verify", file, "--json")[0] == status
+        code, out, _ = command("restore", file, "--home", new, "--json")
+        findings = json.loads(out)["findings"]
+        assert (code, len(findings), (new / "blobs" / blob).exists()) == (status, status, not code)
+        (home / "blobs" / blob).unlink(missing_ok=True)
+    assert findings[0].startswith(f"the file {blob} with 10 rows of run {run} cannot be read")
 
 
 def test_a_folder_with_files_is_refused(home: Path, file: Path, tmp_path: Path) -> None:

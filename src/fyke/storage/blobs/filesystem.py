@@ -80,10 +80,6 @@ class FilesystemBlobs:
         with locked(self._root / _LOCK, shared=True):
             yield
 
-    def path(self, name: str) -> Path:
-        """The file of a blob. Not part of ``Blobs``."""
-        return self._path(name)
-
     def delete_old(self, name: str, before: float) -> bool:
         """Delete the blob unless it was put after ``before`` (Unix time), even if it was put again
         while this decides. Return whether it was deleted. Blocks; not part of ``Blobs``.

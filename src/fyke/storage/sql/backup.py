@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from fyke.errors import InvalidRequest
@@ -15,15 +16,19 @@ from fyke.storage.sql.dialects import BUSY_SECONDS, begin_with_short_waits
 _PAGES = 256  # per step; writers can run between steps
 
 
-def backup_sqlite(copies: Mapping[Path, Path]) -> None:
-    """Copy each database file, a key, to the file in its value. All copies show the same moment.
+Moment = Callable[[Sequence[Path]], AbstractContextManager[list[sqlite3.Connection]]]
+
+
+def backup_sqlite(copies: Mapping[Path, Path], moment: Moment | None = None) -> None:
+    """Copy each database file, a key, to the file in its value. All copies show the same moment:
+    that of ``one_moment``, or of a ``moment`` that calls it.
 
     They are flushed to disk and have no WAL file. No target may exist; each appears only when it is
     complete. Raise what ``check_copies`` raises, and ``sqlite3.Error`` and ``OSError`` for failures
     of the disk.
     """
     check_copies(copies)
-    with one_moment(list(copies)) as readers:
+    with (moment or one_moment)(list(copies)) as readers:
         for reader, target in zip(readers, copies.values(), strict=True):
             _copy(reader, target)
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from fyke.domain.runs.outcome import HIDING
 from fyke.storage.sql.backup import both_at_one_moment
 from fyke.storage.sql.dialects import for_reading
-from fyke.storage.sql.results.tables import POSITION_BITS
+from fyke.storage.sql.results.tables import LAST_POSITION, POSITION_BITS
 
 MAX_FINDINGS = 20  # of each rule
 ROWS_LOST_AT = "rows_lost_at"  # the fact about the installation; in milliseconds
@@ -62,7 +62,23 @@ _RULES = (
         f" coalesce(w.rows, 0), coalesce(w.bytes, 0){_STORED} LEFT JOIN"
         " (SELECT attempt, count(*) AS rows, sum(length(data)) AS bytes FROM results_rows"
         " GROUP BY attempt) w ON w.attempt = a.number"
-        " WHERE a.rows <> coalesce(w.rows, 0) OR a.bytes <> coalesce(w.bytes, 0)",
+        " WHERE n.sealed = 0"
+        " AND (a.rows <> coalesce(w.rows, 0) OR a.bytes <> coalesce(w.bytes, 0))",
+    ),
+    (
+        "run {0} has {1} rows in its file but the frames have {2}",
+        "SELECT n.run_id, n.sealed, coalesce(sum(f.rows), 0) FROM results_runs n"  # noqa: S608 - our own
+        f" LEFT JOIN results_frames f ON f.id / {1 << POSITION_BITS} = n.number"
+        " WHERE n.sealed > 0 AND n.run_id IS NOT NULL GROUP BY n.number, n.run_id, n.sealed"
+        " HAVING n.sealed <> coalesce(sum(f.rows), 0)",
+    ),
+    (
+        "run {0} has positions for {1} rows after those in its file but {2} are stored",
+        "SELECT n.run_id, n.rows - n.sealed, count(w.id) FROM results_runs n"  # noqa: S608 - our own
+        f" LEFT JOIN results_rows w ON w.id > n.number * {1 << POSITION_BITS} + n.sealed"
+        f" AND w.id <= n.number * {1 << POSITION_BITS} + {LAST_POSITION}"
+        " WHERE n.sealed > 0 AND n.run_id IS NOT NULL GROUP BY n.number, n.run_id, n.rows, n.sealed"
+        " HAVING n.rows - n.sealed <> count(w.id)",
     ),
     (
         "run {0} has positions for {1} rows but its attempts count {2}",

@@ -1,7 +1,8 @@
 """Removes rows of attempts and runs that the state does not know from a restored pair of files.
 
 Such a run starts again and pushes its rows again. Backups of this release contain no such rows;
-those of 0.1.0, and files that were copied at different times, may.
+those of 0.1.0, and files that were copied at different times, may. Rows in files (``sealed``) stay;
+reads hide them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _UNKNOWN = (
     " JOIN results_runs n ON n.number = a.run JOIN state.runs r ON r.id = n.run_id"
     " LEFT JOIN state.attempts s ON s.id = a.attempt_id WHERE s.id IS NULL"
 )
+_NOT_SEALED = " AND n.sealed = 0"
 _UNKNOWN_RUNS = (
     "SELECT n.number, n.rows FROM results_runs n LEFT JOIN state.runs r ON r.id = n.run_id"
     " WHERE n.run_id IS NOT NULL AND r.id IS NULL"
@@ -42,7 +44,8 @@ def remove_unknown_rows(state: Path, rows: Path) -> RemovedRows:
         if not (_has(connection, "main", "results_attempts") and _has(connection, "state", "runs")):
             return RemovedRows()
         connection.execute("BEGIN IMMEDIATE")
-        attempts = connection.execute(_UNKNOWN).fetchall()
+        has_files = _has(connection, "main", "results_seals")
+        attempts = connection.execute(_UNKNOWN + _NOT_SEALED * has_files).fetchall()
         for number, run, _ in attempts:
             _remove_attempt(connection, number, run)
         for run in {run for _, run, _ in attempts}:

@@ -15,6 +15,7 @@ from fyke.storage.sql.consistency import MAX_FINDINGS, check_files
 from fyke.storage.sql.results.store import open_results
 from support.prepared import leased_in, rows_in
 from support.rows import lines, plain, upsert
+from support.sealed import sealed_run_in
 
 ENDED = "UPDATE attempts SET outcome = 'succeeded', rows = 3 WHERE ordinal = 0"
 FAILED = "UPDATE attempts SET outcome = 'exit_code', rows = 2 WHERE ordinal = 1"
@@ -93,3 +94,44 @@ def test_the_findings_of_a_rule_are_limited(files: tuple[Path, Path]) -> None:
     found = check_files(*files)
     assert len([text for text in found if "which does not exist" in text]) == MAX_FINDINGS
     assert "there are more findings of this kind" in found
+
+
+# --- rows in files -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> tuple[Path, Path]:
+    """The same for a run with ten rows of each attempt in a file."""
+    rows_in(tmp_path)
+    [(run, first), (_, second)] = leased_in(tmp_path)
+    asyncio.run(sealed_run_in(tmp_path, run, first, second))
+    state, rows = tmp_path / "state.db", tmp_path / "rows.db"
+    ended = "UPDATE attempts SET outcome = 'succeeded', rows = 10"
+    change(state, ended, "UPDATE runs SET state = 'succeeded', results = 20")
+    return state, rows
+
+
+def test_rows_in_a_file_are_counted(sealed: tuple[Path, Path]) -> None:
+    assert check_files(*sealed) == []
+    change(sealed[1], "INSERT INTO results_rows VALUES ((1 << 32) + 5, 1, 'not removed yet')")
+    assert check_files(*sealed) == []
+
+
+@pytest.mark.parametrize(
+    "statement, finding",
+    [
+        ("DELETE FROM results_frames", "20 rows in its file but the frames have 0"),
+        ("UPDATE results_frames SET rows = 19", "20 rows in its file but the frames have 19"),
+        ("UPDATE results_runs SET sealed = 19", "1 rows after those in its file but 0 are stored"),
+        (
+            "INSERT INTO results_rows VALUES ((1 << 32) + 21, 1, 'x')",
+            "0 rows after those in its file but 1 are stored",
+        ),
+        ("UPDATE results_attempts SET rows = 9 WHERE number = 1", "ended with 10 rows but 9 are"),
+    ],
+)
+def test_a_difference_to_the_file_is_found(
+    sealed: tuple[Path, Path], statement: str, finding: str
+) -> None:
+    change(sealed[1], statement)
+    assert finding in "\n".join(check_files(*sealed))

@@ -15,6 +15,7 @@ from fyke.storage.sql.results.store import open_results
 from fyke.storage.sql.unknown_rows import RemovedRows, remove_unknown_rows
 from support.prepared import leased_in, rows_in
 from support.rows import everything, numbers, plain, upsert
+from support.sealed import sealed_run_in
 
 
 @pytest.fixture
@@ -77,3 +78,14 @@ def test_files_without_our_tables_are_left_alone(tmp_path: Path) -> None:
     for name in ("state.db", "rows.db"):
         sqlite3.connect(tmp_path / name).close()
     assert remove_unknown_rows(tmp_path / "state.db", tmp_path / "rows.db") == RemovedRows()
+
+
+def test_rows_in_files_stay(tmp_path: Path, leases: list[tuple[str, str]]) -> None:
+    [(run, first), _] = leases
+    asyncio.run(sealed_run_in(tmp_path, run, first, "lost"))
+    asyncio.run(sealed_run_in(tmp_path, "gone", "other"))
+    state, rows = tmp_path / "state.db", tmp_path / "rows.db"
+    assert remove_unknown_rows(state, rows) == RemovedRows(rows=10, attempts=0, runs=1)
+    with contextlib.closing(sqlite3.connect(rows)) as connection:
+        found = connection.execute("SELECT run_id, rows, sealed FROM results_runs").fetchall()
+    assert found == [(run, 20, 20), (None, 10, 10)]

@@ -1,0 +1,71 @@
+"""The files with rows of ended runs, for backups, checks and ``fyke prune``.
+
+``execute`` runs a query on the tables of the results, of either database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Execute = Callable[[str], Iterable[Sequence[Any]]]
+
+_FILES = (
+    "SELECT n.run_id, coalesce(s.blob, ''), n.sealed, s.sha256 FROM results_runs n"
+    " LEFT JOIN results_seals s ON s.run = n.number"
+    " WHERE n.sealed > 0 AND n.run_id IS NOT NULL ORDER BY n.number"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """The file ``blob`` with the first ``rows`` rows of a run."""
+
+    run_id: str
+    blob: str
+    rows: int
+    sha256: bytes
+
+
+def sealed_files(execute: Execute) -> list[SealedFile]:
+    """The files that must exist: those of runs that are not being deleted."""
+    return [SealedFile(*row) for row in execute(_FILES)]
+
+
+def named_files(execute: Execute) -> set[str]:
+    """The names of all files that are needed, being written, or being deleted. No other file will
+    get one of these names, nor a file that exists become needed.
+    """
+    return {blob for (blob,) in execute("SELECT blob FROM results_seals")}
+
+
+def check_sealed_files(folder: Path, execute: Execute) -> list[str]:
+    """A sentence for each file that is missing from the folder of the blobs or was changed."""
+    faults = {
+        file: fault
+        for file in sealed_files(execute)
+        for fault in _fault_of(folder / file.blob, file.sha256)
+    }
+    if not faults:
+        return []
+    still_needed = set(sealed_files(execute))  # runs may have been deleted meanwhile
+    return [
+        f"the file {file.blob or '(without a name)'} with {file.rows} rows of run {file.run_id} "
+        f"{fault}"
+        for file, fault in faults.items()
+        if file in still_needed
+    ]
+
+
+def _fault_of(path: Path, expected: bytes) -> Iterator[str]:
+    try:
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        yield f"cannot be read: {error.strerror}"
+        return
+    if actual != expected:
+        yield f"was changed: its SHA-256 is {actual.hex()}"
