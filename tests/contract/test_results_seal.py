@@ -22,7 +22,7 @@ from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.results import read, seal
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.hidden import HiddenPositions
-from fyke.storage.sql.results.sealing import Sealer
+from fyke.storage.sql.results.sealing import RowSealer
 from fyke.storage.sql.results.store import SqlResults
 from support.results_address import ResultsAddress
 from support.rows import NONE, RUN, everything, lines, numbers, plain, upsert
@@ -171,7 +171,9 @@ async def test_a_kill_at_any_step_is_continued(
     blobs = FilesystemBlobs(results_address.blobs, durable=False)
     for at in range(200):
         dying = Dying(at)
-        sealer = Sealer(dying.wrap(ended._write), dying.wrap(ended._read), DyingBlobs(blobs, dying))  # type: ignore[arg-type]
+        sealer = RowSealer(
+            dying.wrap(ended._write), dying.wrap(ended._read), DyingBlobs(blobs, dying)
+        )  # type: ignore[arg-type]
         try:
             await sealer.seal([RUN], COUNT)
         except Killed:
@@ -217,7 +219,7 @@ async def test_a_claimed_run_is_left_to_its_process(
 async def test_a_run_that_is_deleted_meanwhile_leaves_nothing(
     ended: SqlResults, results_address: ResultsAddress
 ) -> None:
-    class Late(Sealer):
+    class Late(RowSealer):
         async def _remove_upserts(self, number: int) -> None:
             await super()._remove_upserts(number)
             await ended.delete_run(RUN)
@@ -294,12 +296,12 @@ async def test_rows_of_a_later_attempt_follow_those_in_the_file(ended: SqlResult
 async def test_rows_that_are_pushed_meanwhile_prevent_it(
     ended: SqlResults, results_address: ResultsAddress
 ) -> None:
-    class Late(Sealer):
+    class Late(RowSealer):
         async def _remove_upserts(self, number: int) -> None:
             await super()._remove_upserts(number)
             await ended.open_attempt(RUN, "d")
 
-        async def _give_up(self, claim: seal.Claim, *, for_good: bool = False) -> int:
+        async def _give_up(self, claim: seal.SealClaim, *, for_good: bool = False) -> int:
             await ended.close_attempt("d")
             return await super()._give_up(claim, for_good=for_good)
 

@@ -37,7 +37,7 @@ def seal_before_reads(store: SqlResults, rows: Rows, patch: pytest.MonkeyPatch) 
     seal_small_frames(patch)
     patch.setattr(seal, "_OPEN_ATTEMPTS", f"{seal._OPEN_ATTEMPTS} OFFSET 999")
     if rows is Rows.HALF_REMOVED:
-        patch.setattr(sealing.Sealer, "_remove_rows", _remove_every_other)
+        patch.setattr(sealing.RowSealer, "_remove_rows", _remove_every_other)
 
     for name in ("_read_visible", "rows_at"):
         read = getattr(store, name)
@@ -56,7 +56,7 @@ async def seal_all(store: SqlResults) -> None:
     await store.seal_runs([run_id for (run_id,) in runs], 1)
 
 
-async def _remove_every_other(sealer: sealing.Sealer, number: int, rows: int) -> None:
+async def _remove_every_other(sealer: sealing.RowSealer, number: int, rows: int) -> None:
     begin = first_key(number)
     await sealer._write(
         lambda driver: driver.run_many(

@@ -71,8 +71,9 @@ class Results(Protocol):
         ...
 
     async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
-        """The rows at these positions (at most 1,024, without duplicates), in this order, including
-        hidden ones. A position without a row is left out.
+        """The rows at these positions (without duplicates), in this order, including hidden ones. A
+        position without a row is left out. The more positions at a time, the less each row costs,
+        because rows in files are read in the order of the file.
         """
         ...
 

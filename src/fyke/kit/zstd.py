@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 
+@cache
 def zstd_module() -> Any:
     """The module ``compression.zstd``; it is imported when it is needed."""
     try:

@@ -20,11 +20,10 @@ from fyke.contracts.blobs import Blobs
 from fyke.contracts.inline import NotInline
 from fyke.kit.zstd import zstd_module
 
-FRAME_ROWS = 500
-FRAME_BYTES = 2**19  # a frame with more has one row
+FRAME_ROWS = 250
+FRAME_BYTES = 2**18  # a frame with more has one row
 MAX_CACHED = 16 * 2**20  # bytes of decoded frames
 MAX_INLINE_BYTES = 256 * 1024  # of the rows of one frame
-_LINE_BYTES = 40  # memory of a line besides its text
 _LEVEL = 3
 _SKIPPABLE = 0x184D2A5F
 _attempts = msgspec.json.Decoder(list[int])
@@ -103,12 +102,14 @@ def index(run_id: str, frames: Sequence[Frame], attempts: dict[int, str]) -> byt
 
 
 class Frames(Protocol):
-    """Reads the rows of frames."""
+    """Reads frames. Raises ``OSError`` and ``DamagedFrame``."""
 
-    def lines(self, frame: Frame, begin: int, end: int | None = None) -> list[bytes]:
-        """The rows of a frame from index ``begin`` up to ``end``. Raises ``OSError`` and
-        ``DamagedFrame``.
-        """
+    def text(self, frame: Frame) -> bytes:
+        """The rows of a frame with line feeds between them."""
+        ...
+
+    def lines(self, frame: Frame, begin: int, end: int) -> list[bytes]:
+        """The rows of a frame from index ``begin`` up to ``end``."""
         ...
 
 
@@ -118,26 +119,29 @@ class CachedFrames:
     def __init__(self, blobs: Blobs | None, limit: int = MAX_CACHED) -> None:
         self._blobs = blobs
         self._limit = limit
-        self._entries: OrderedDict[tuple[str, int], tuple[list[bytes], int]] = OrderedDict()
+        self._texts: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
-    def lines(self, frame: Frame, begin: int, end: int | None = None) -> list[bytes]:
-        lines = self.cached(frame)
-        if lines is None:
-            lines = self._read(frame)
-        return lines[begin:end]
+    def lines(self, frame: Frame, begin: int, end: int) -> list[bytes]:
+        return _lines(self.text(frame), begin, end)
 
-    def cached(self, frame: Frame) -> list[bytes] | None:
+    def text(self, frame: Frame) -> bytes:
+        text = self.cached(frame)
+        if text is None:
+            text = self._read(frame)
+            self._store((frame.blob, frame.start_byte), text)
+        return text
+
+    def cached(self, frame: Frame) -> bytes | None:
         key = frame.blob, frame.start_byte
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                return None
-            self._entries.move_to_end(key)
-            return entry[0]
+            text = self._texts.get(key)
+            if text is not None:
+                self._texts.move_to_end(key)
+            return text
 
-    def _read(self, frame: Frame) -> list[bytes]:
+    def _read(self, frame: Frame) -> bytes:
         if self._blobs is None:
             raise FileNotFoundError(f"no blobs are open for {frame.blob}")
         data = self._blobs.read_range(frame.blob, frame.start_byte, frame.length)
@@ -146,21 +150,19 @@ class CachedFrames:
             text: bytes = zstd.decompress(data)
         except zstd.ZstdError as error:
             raise DamagedFrame(f"{frame.blob} at byte {frame.start_byte}: {error}") from error
-        lines = text.split(b"\n")
-        if lines.pop() or len(lines) != frame.rows:
+        if text[-1:] != b"\n" or text.count(b"\n") != frame.rows:
             raise DamagedFrame(f"{frame.blob} at byte {frame.start_byte} has other rows")
-        self._store((frame.blob, frame.start_byte), lines, len(text) + _LINE_BYTES * len(lines))
-        return lines
+        return text[:-1]
 
-    def _store(self, key: tuple[str, int], lines: list[bytes], size: int) -> None:
+    def _store(self, key: tuple[str, int], text: bytes) -> None:
         with self._lock:
-            if size > self._limit or key in self._entries:
+            if len(text) > self._limit or key in self._texts:
                 return
-            self._entries[key] = lines, size
-            self._size += size
+            self._texts[key] = text
+            self._size += len(text)
             while self._size > self._limit:
-                _, (_, evicted) = self._entries.popitem(last=False)
-                self._size -= evicted
+                _, evicted = self._texts.popitem(last=False)
+                self._size -= len(evicted)
 
 
 class InlineFrames:
@@ -171,11 +173,16 @@ class InlineFrames:
     def __init__(self, frames: CachedFrames) -> None:
         self._frames = frames
 
-    def lines(self, frame: Frame, begin: int, end: int | None = None) -> list[bytes]:
-        lines = self._frames.cached(frame)
-        if lines is None:
-            raise NotInline
-        lines = lines[begin:end]
-        if sum(map(len, lines)) > MAX_INLINE_BYTES:
+    def text(self, frame: Frame) -> bytes:
+        raise NotInline
+
+    def lines(self, frame: Frame, begin: int, end: int) -> list[bytes]:
+        text = self._frames.cached(frame)
+        lines = [] if text is None else _lines(text, begin, end)
+        if text is None or sum(map(len, lines)) > MAX_INLINE_BYTES:
             raise NotInline
         return lines
+
+
+def _lines(text: bytes, begin: int, end: int) -> list[bytes]:
+    return text.split(b"\n", end)[begin:end]

@@ -22,7 +22,7 @@ from fyke.storage.sql.results.hidden import HiddenPositions, start_of
 from fyke.storage.sql.results.known import NewAttempts
 from fyke.storage.sql.results.sealed import SealedRows, StoredRun
 from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
-from fyke.storage.sql.results.write import placeholders
+from fyke.storage.sql.results.write import chunks, placeholders
 
 T = TypeVar("T")
 
@@ -223,10 +223,10 @@ def _block_at_once(driver: Driver, begin: int, end: int, excluded: list[int]) ->
 def rows_at(driver: Driver, frames: Frames, run_id: str, positions: Sequence[int]) -> list[Row]:
     def work(run: StoredRun, sealed: SealedRows) -> list[Row]:
         rows = sealed.at([position for position in positions if position <= run.sealed])
-        stored = [key(run.number, position) for position in positions if position > run.sealed]
-        if stored:
-            statement = _BY_POSITION.format(placeholders=placeholders(len(stored)))
-            rows += _as_rows(run_id, driver.query(statement, stored))
+        stored = (key(run.number, position) for position in positions if position > run.sealed)
+        for keys in chunks(stored):
+            statement = _BY_POSITION.format(placeholders=placeholders(len(keys)))
+            rows += _as_rows(run_id, driver.query(statement, keys))
         by_position = {row.position: row for row in rows}
         return [by_position[position] for position in positions if position in by_position]
 

@@ -51,7 +51,7 @@ class Changed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class SealClaim:
     """A run whose rows this process may move to the file ``blob``. ``sealed``: they are there
     already, and have to be removed from the table. ``abandoned``: a file to delete.
     """
@@ -79,8 +79,8 @@ def unfinished(driver: Driver, now: int) -> list[int]:
     return [number for (number,) in rows]
 
 
-def claim(driver: Driver, number: int, unique: str, now: int) -> Claim | None:
-    """Claim a run that has ended; None if it is deleted, open, done, or claimed by another. The
+def claim(driver: Driver, number: int, unique: str, now: int) -> SealClaim | None:
+    """SealClaim a run that has ended; None if it is deleted, open, done, or claimed by another. The
     name of its file ends in ``unique``.
     """
     runs = driver.query(
@@ -98,10 +98,10 @@ def claim(driver: Driver, number: int, unique: str, now: int) -> Claim | None:
             return None
         blob, abandoned = (old, "") if sealed else (blob, old)
     driver.run(_CLAIM, (number, blob, b"", now + CLAIM_MS))
-    return Claim(number, run_id, blob, sealed, abandoned)
+    return SealClaim(number, run_id, blob, sealed, abandoned)
 
 
-def renew(driver: Driver, claim: Claim, now: int) -> None:
+def renew(driver: Driver, claim: SealClaim, now: int) -> None:
     """Raise ``Changed`` if the claim was lost."""
     renewed = driver.run(
         "UPDATE results_seals SET claimed_until = ? WHERE run = ? AND blob = ?",
@@ -111,7 +111,7 @@ def renew(driver: Driver, claim: Claim, now: int) -> None:
         raise Changed
 
 
-def give_up(driver: Driver, claim: Claim, *, for_good: bool) -> None:
+def give_up(driver: Driver, claim: SealClaim, *, for_good: bool) -> None:
     """End a claim without a file; ``for_good``: the run is never tried again."""
     if for_good:
         driver.run(
@@ -130,7 +130,7 @@ def remove_upserts(driver: Driver, number: int, step: int) -> int:
     return driver.run(_UPSERTS, (number, number, step))
 
 
-def count_rows(driver: Driver, claim: Claim) -> tuple[int, dict[int, str]]:
+def count_rows(driver: Driver, claim: SealClaim) -> tuple[int, dict[int, str]]:
     """The number of rows to move, and the ids of their attempts by number. Raises ``Changed`` if
     there is none.
     """
@@ -174,9 +174,11 @@ def next_frame(
     return attempts, [data for (data,) in rows]
 
 
-def commit(driver: Driver, claim: Claim, frames: Sequence[Frame], size: int, sha256: bytes) -> bool:
+def commit(
+    driver: Driver, claim: SealClaim, frames: Sequence[Frame], size: int, sha256: bytes
+) -> bool:
     """Make the file the place of the rows. False if they, or the claim, are not the same as when
-    the file was begun.
+    the file was started.
     """
     rows = frames[-1].last
     _lock(driver, claim.run)

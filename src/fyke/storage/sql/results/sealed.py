@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -57,34 +58,60 @@ class SealedRows:
     def block_after(
         self, position: int, limit: int, max_bytes: int, excluded: Sequence[int]
     ) -> RowBlock | None:
-        """Visible rows of the first frame that has some after ``position``; None after the last."""
+        """Visible rows of some frames after ``position``; None after the last."""
+        positions: list[int] = []
+        parts: list[bytes] = []
+        size = 0
         for frame in self._frames_after(position):
-            indexes, lines = self._select(frame, position, limit, excluded)
-            while len(lines) > 1 and (size := sum(map(len, lines))) > max_bytes:
-                lines = lines[: max(1, len(lines) * max_bytes // (2 * size))]
-            if lines:
-                return RowBlock.of([frame.first + n for n in indexes[: len(lines)]], lines)
-        return None
+            left = limit - len(positions)
+            if frame.first > position and frame.rows <= left and not excluded:
+                indexes: Sequence[int] = range(frame.rows)
+                part = self._frames.text(frame).replace(b"\n", b",")
+            else:
+                indexes, lines = self._select(frame, position, left, excluded)
+                part = b",".join(lines)
+            if parts and size + len(part) > max_bytes:
+                break
+            if len(part) > max_bytes:
+                indexes, part = self._shortened(frame, indexes, max_bytes)
+            if indexes:
+                positions += [frame.first + n for n in indexes]
+                parts.append(part)
+                size += len(part)
+            if len(positions) >= limit or size >= max_bytes // 2:
+                break
+        return RowBlock.of(positions, parts) if positions else None
+
+    def _shortened(
+        self, frame: Frame, indexes: Sequence[int], max_bytes: int
+    ) -> tuple[Sequence[int], bytes]:
+        """The first of these rows of a frame that have ``max_bytes`` together, at least one."""
+        lines = self._frames.lines(frame, 0, frame.rows)
+        size, count = 0, 0
+        for n in indexes:
+            size += len(lines[n]) + 1
+            if count and size > max_bytes:
+                break
+            count += 1
+        return indexes[:count], b",".join(lines[n] for n in indexes[:count])
 
     def at(self, positions: Sequence[int]) -> list[Row]:
         """The rows at these positions, in ascending order."""
         found: list[tuple[int, int, bytes]] = []
-        ahead: list[Frame] = []
-        attempts: list[int] = []
-        for position in sorted(positions):
-            frame = ahead[0] if ahead else None
-            while ahead and ahead[0].last < position:
-                del ahead[0]
-            ahead = ahead or self._next_frames(position - 1)
-            if not ahead:
+        wanted, done = sorted(positions), 0
+        frames: list[Frame] = []
+        while done < len(wanted):
+            frames = frames or self._next_frames(wanted[done] - 1)
+            if not frames:
                 break
-            if frame is not ahead[0]:
-                frame = ahead[0]
+            frame = frames.pop(0)
+            here = wanted[done : bisect_right(wanted, frame.last, done)]
+            done += len(here)
+            if here:
+                begin = here[0] - frame.first
+                lines = self._frames.lines(frame, begin, here[-1] - frame.first + 1)
                 attempts = frame.attempt_of_each()
-            n = position - frame.first
-            if n >= 0:
-                [line] = self._frames.lines(frame, n, n + 1)
-                found.append((position, attempts[n], line))
+                found += [(at, attempts[at - frame.first], lines[at - here[0]]) for at in here]
         return self._with_attempts(found)
 
     def positions_of(self, attempts: Sequence[int]) -> list[int]:

@@ -20,7 +20,7 @@ from fyke.kit.ids import new_ulid
 from fyke.storage.sql.results import delete, seal
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.frames import Frame, compress, encode_attempts, index
-from fyke.storage.sql.results.seal import Changed, Claim
+from fyke.storage.sql.results.seal import Changed, SealClaim
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class _LineFeed(Exception):
     """A row has a line feed, so it cannot be a line of the file."""
 
 
-class Sealer:
+class RowSealer:
     """``write`` calls a function in a transaction, ``read`` outside of one."""
 
     def __init__(self, write: _Do, read: _Do, blobs: Blobs) -> None:
@@ -70,9 +70,9 @@ class Sealer:
         if rows:
             await self._remove_rows(number, rows)
 
-    async def _store(self, claim: Claim) -> int:
+    async def _store(self, claim: SealClaim) -> int:
         """Write the file and make it the place of the rows; return how many, 0 if it is not."""
-        file = _File(self._read, self._write, claim)
+        file = _RowsFile(self._read, self._write, claim)
         try:
             await self._remove_upserts(claim.run)
             async with aclosing(file.chunks()) as chunks:
@@ -86,7 +86,7 @@ class Sealer:
             return await self._give_up(claim, for_good=True)
         return await self._give_up(claim)
 
-    async def _give_up(self, claim: Claim, *, for_good: bool = False) -> int:
+    async def _give_up(self, claim: SealClaim, *, for_good: bool = False) -> int:
         await self._write(lambda driver: seal.give_up(driver, claim, for_good=for_good))
         await delete_file(self._blobs, claim.blob)
         return 0
@@ -111,10 +111,10 @@ class Sealer:
         await self._write(lambda driver: seal.finish(driver, number))
 
 
-class _File:
+class _RowsFile:
     """The file of one run while it is written."""
 
-    def __init__(self, read: _Do, write: _Do, claim: Claim) -> None:
+    def __init__(self, read: _Do, write: _Do, claim: SealClaim) -> None:
         self._read = read
         self._write = write
         self._claim = claim

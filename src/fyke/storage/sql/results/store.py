@@ -38,7 +38,7 @@ from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.inline import InlineDriver
 from fyke.storage.sql.results.known import KnownAttempts, Lookup, NewAttempts
 from fyke.storage.sql.results.plan import check
-from fyke.storage.sql.results.sealing import Sealer, delete_file
+from fyke.storage.sql.results.sealing import RowSealer, delete_file
 
 T = TypeVar("T")
 
@@ -222,7 +222,7 @@ class SqlResults:
             await delete_file(self._open_blobs(), blob)
 
     async def seal_runs(self, run_ids: Sequence[str], at_least: int) -> None:
-        await Sealer(self._write, self._read, self._open_blobs()).seal(run_ids, at_least)
+        await RowSealer(self._write, self._read, self._open_blobs()).seal(run_ids, at_least)
 
     def _open_blobs(self) -> Blobs:
         if self._blobs is None:

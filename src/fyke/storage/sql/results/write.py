@@ -111,7 +111,7 @@ def _store(
 def _moved(driver: Driver, batches: Sequence[AttemptBatch]) -> dict[str, int]:
     """The number of the last moved record of each attempt, including closed ones."""
     moved: dict[str, int] = {}
-    for attempt_ids in _chunks({batch.attempt_id for batch in batches}):
+    for attempt_ids in chunks({batch.attempt_id for batch in batches}):
         statement = _MOVED.format(placeholders=placeholders(len(attempt_ids)))
         moved |= driver.query(statement, attempt_ids)
     return moved
@@ -144,7 +144,7 @@ def _lock_and_attempt_queries(
         locks = [(lock_runs + driver.for_update, run_ids)]
     return locks, [
         (_OPEN_ATTEMPTS.format(placeholders=placeholders(len(attempt_ids))) + suffix, attempt_ids)
-        for attempt_ids in _chunks({batch.attempt_id for batch in batches})
+        for attempt_ids in chunks({batch.attempt_id for batch in batches})
     ]
 
 
@@ -154,7 +154,7 @@ def _find_rows(
     """Return the stored rows of the upserts, by run and digest."""
     stored: dict[tuple[int, bytes], StoredRow] = {}
     for run, digests in digests_by_run.items():
-        for chunk in _chunks(digests):
+        for chunk in chunks(digests):
             for digest, row_id, attempt, data in driver.query(
                 "SELECT u.digest, r.id, r.attempt, r.data FROM results_upserts u "  # noqa: S608
                 f"JOIN results_rows r ON r.id = u.row_id "
@@ -217,7 +217,7 @@ def last_moved(driver: Driver, run_id: str, attempt_id: str) -> int | None:
 def open_ids(driver: Driver, attempt_ids: Iterable[str]) -> set[str]:
     """Those of the attempts that are open."""
     found: set[str] = set()
-    for chunk in _chunks(attempt_ids):
+    for chunk in chunks(attempt_ids):
         rows = driver.query(
             "SELECT attempt_id FROM results_attempts WHERE NOT closed "  # noqa: S608 - placeholders
             f"AND attempt_id IN ({placeholders(len(chunk))})",
@@ -237,7 +237,7 @@ def close_attempt(driver: Driver, attempt_id: str) -> int:
     return int(driver.query(_CLOSE_ATTEMPT, (attempt_id,))[0][0])
 
 
-def _chunks(values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+def chunks(values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     rest = iter(values)
     while chunk := tuple(islice(rest, _CHUNK)):
         yield chunk
