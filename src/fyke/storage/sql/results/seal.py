@@ -80,7 +80,7 @@ def unfinished(driver: Driver, now: int) -> list[int]:
 
 
 def claim(driver: Driver, number: int, unique: str, now: int) -> SealClaim | None:
-    """SealClaim a run that has ended; None if it is deleted, open, done, or claimed by another. The
+    """Claim a run that has ended; None if it is deleted, open, done, or claimed by another. The
     name of its file ends in ``unique``.
     """
     runs = driver.query(
