@@ -19,11 +19,12 @@ import msgspec
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.inline import NotInline
 from fyke.kit.zstd import zstd_module
+from fyke.storage.sql.inline import MAX_VALUE_BYTES
+from fyke.storage.sql.results.inline import MAX_READ_BYTES
 
 FRAME_ROWS = 250
 FRAME_BYTES = 2**18  # a frame with more has one row
 MAX_CACHED = 16 * 2**20  # bytes of decoded frames
-MAX_INLINE_BYTES = 256 * 1024  # of the rows of one frame
 _LEVEL = 3
 _SKIPPABLE = 0x184D2A5F
 _attempts = msgspec.json.Decoder(list[int])
@@ -166,20 +167,29 @@ class CachedFrames:
 
 
 class InlineFrames:
-    """``Frames`` for reads in the event loop: only cached frames, and only rows of limited size.
-    Raises ``NotInline`` for others.
+    """``Frames`` for reads in the event loop: only cached frames, and only rows of the sizes that
+    are read from the table there. Raises ``NotInline`` for others.
     """
 
     def __init__(self, frames: CachedFrames) -> None:
         self._frames = frames
+        self._read_bytes = 0
+
+    def start(self) -> None:
+        """Called before each read, all of whose rows count together."""
+        self._read_bytes = 0
 
     def text(self, frame: Frame) -> bytes:
         raise NotInline
 
     def lines(self, frame: Frame, begin: int, end: int) -> list[bytes]:
         text = self._frames.cached(frame)
-        lines = [] if text is None else _lines(text, begin, end)
-        if text is None or sum(map(len, lines)) > MAX_INLINE_BYTES:
+        if text is None:
+            raise NotInline
+        lines = _lines(text, begin, end)
+        sizes = [len(line) for line in lines]
+        self._read_bytes += sum(sizes)
+        if max(sizes, default=0) > MAX_VALUE_BYTES or self._read_bytes > MAX_READ_BYTES:
             raise NotInline
         return lines
 

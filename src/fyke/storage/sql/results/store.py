@@ -308,7 +308,7 @@ class InlineRows(SqlResults):
         frames: CachedFrames,
     ) -> None:
         super().__init__(engine)
-        self._frames = InlineFrames(frames)
+        self._frames = self._inline_frames = InlineFrames(frames)
         self._known = known
         self._hidden_positions = hidden
         self._connection = InlineConnection(file)
@@ -321,6 +321,7 @@ class InlineRows(SqlResults):
         self._connection.close()
 
     async def _read(self, work: Callable[[Driver], T]) -> T:
+        self._inline_frames.start()
         with self._connection.snapshot():
             return work(self._driver)
 

@@ -75,9 +75,14 @@ async def test_large_rows_are_not_read_in_the_event_loop(
     cache = CachedFrames(blobs)
     cache.text(frame)
     inline = InlineFrames(cache)
-    monkeypatch.setattr(frames, "MAX_INLINE_BYTES", sum(map(len, ROWS[:5])))
-    assert inline.lines(frame, 0, 5) == ROWS[:5]
+    monkeypatch.setattr(frames, "MAX_READ_BYTES", sum(map(len, ROWS[:5])))
+    assert inline.lines(frame, 0, 3) + inline.lines(frame, 3, 5) == ROWS[:5]
     with pytest.raises(NotInline):
-        inline.lines(frame, 0, 6)
+        inline.lines(frame, 5, 6)
+    inline.start()
+    assert inline.lines(frame, 5, 6) == ROWS[5:6]
     with pytest.raises(NotInline):
         inline.text(frame)
+    monkeypatch.setattr(frames, "MAX_VALUE_BYTES", len(ROWS[0]) - 1)
+    with pytest.raises(NotInline):
+        inline.lines(frame, 0, 1)
