@@ -14,6 +14,7 @@ from fyke.app.maintenance import check
 from fyke.model.results import AttemptBatch
 from fyke.model.runner import Capacity
 from fyke.settings import Settings
+from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql import consistency
 from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.results.migrate import migrate_results
@@ -75,3 +76,33 @@ async def test_state_and_rows_in_one_database_are_compared(
         assert text in differences
     assert any("trigger ledger_stays is missing or disabled" in text for text in check(settings))
     engine.dispose()
+
+
+async def test_rows_in_files_are_compared(postgres_url: str, tmp_path: Path) -> None:
+    migrate(postgres_url)
+    migrate_results(postgres_url)
+    settings = Settings(home=tmp_path, database_url=postgres_url)
+    blobs = FilesystemBlobs(settings.blobs_dir, durable=False)
+    store = open_results(postgres_url, durable=False, blobs=blobs)
+    await store.open_attempt("run", "attempt")
+    await store.commit([AttemptBatch("run", "attempt", plain(1, 2, 3))])
+    await store.close_attempt("attempt")
+    await store.seal_runs(["run"], 1)
+    await store.close()
+
+    def faults() -> list[str]:
+        return [fault for fault in check(settings) if "which does not exist" not in fault]
+
+    assert faults() == []
+    [file] = (settings.blobs_dir / "rows").iterdir()
+    file.unlink()
+    [fault] = faults()
+    assert fault.startswith(f"the file rows/{file.name} with 3 rows of run run cannot be read")
+    engine = make_engine(postgres_url, durable=False)
+    with for_writing(engine).begin() as connection:
+        connection.exec_driver_sql("UPDATE results_frames SET rows = 2")
+        connection.exec_driver_sql("UPDATE results_runs SET rows = 4")
+    engine.dispose()
+    text = "\n".join(faults())
+    assert "run run has 3 rows in its file but the frames have 2" in text
+    assert "run run has positions for 1 rows after those in its file but 0 are stored" in text
