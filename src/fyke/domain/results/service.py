@@ -32,8 +32,7 @@ from fyke.model.run import Run
 
 SAMPLE_ROWS = 100  # rows that columns are derived from
 _FIRST_CHUNK = 64
-_WINDOW_ROWS = 65_536  # that are read at a time in an order of their own
-_WINDOW_BYTES = 16 * 2**20
+_MAX_ROWS = 1024
 _MAX_BLOCK_ROWS = 4096
 _CHUNK_BYTES = 2**20
 
@@ -314,13 +313,9 @@ class RunResults:
             if len(rows) < len(chunk):
                 raise RunNotFound  # it was deleted meanwhile: no row of an order goes otherwise
             begin += limit
-            size = sum(len(row.data) for row in rows)
-            step = max(1, _CHUNK_BYTES * len(rows) // max(size, 1))
-            for first in range(0, len(rows), step):
-                part = rows[first : first + step]
-                yield RowBlock.of([row.position for row in part], [row.data for row in part])
-            most = max(1, _WINDOW_BYTES * len(rows) // max(size, 1))
-            limit = min(limit * 2, most, _WINDOW_ROWS)
+            block = RowBlock.of([row.position for row in rows], [row.data for row in rows])
+            yield block
+            limit = _limit_after(block, limit, _MAX_ROWS)
 
     async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[RowBlock, None]:
         """All visible rows in order, in blocks of about a megabyte.
@@ -336,9 +331,7 @@ class RunResults:
             yield block
             missing -= len(block)
             position = block.positions[-1]
-            # shrinks at once and grows by doubling, so that large rows do not fill the memory
-            fitting = _CHUNK_BYTES * len(block) // len(block.data)
-            limit = max(1, min(fitting, limit * 2, _MAX_BLOCK_ROWS))
+            limit = _limit_after(block, limit, _MAX_BLOCK_ROWS)
         if missing > 0:
             raise RunNotFound
 
@@ -361,3 +354,10 @@ def _rows_of(tx: Transaction, run: Run, failed_rows: bool) -> RunRows:
     schema = version.output_schema if version is not None else ""
     hidden = frozenset[str]() if failed_rows else tx.runs.hidden_attempts(run.id)
     return RunRows(run, hidden, schema)
+
+
+def _limit_after(block: RowBlock, limit: int, highest: int) -> int:
+    """The number of rows in the block after this one: it shrinks at once and grows by doubling, so
+    that large rows do not fill the memory.
+    """
+    return max(1, min(_CHUNK_BYTES * len(block) // len(block.data), limit * 2, highest))
