@@ -12,7 +12,9 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -31,12 +33,14 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 class FilesystemBlobs:
     """``Blobs`` in the folder ``root``, which is created (0700) when it is missing.
 
-    Without ``durable`` nothing is flushed: a loss of power may lose the last blobs.
+    Without ``durable`` nothing is flushed: a loss of power may lose the last blobs. ``floor_bytes``
+    of the disk are not counted as free.
     """
 
-    def __init__(self, root: Path, *, durable: bool = True) -> None:
+    def __init__(self, root: Path, *, durable: bool = True, floor_bytes: int = 0) -> None:
         self._root = root
         self._durable = durable
+        self._floor_bytes = floor_bytes
         self._parts = root / _TEMPORARY
         self._parts.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(self._parts)
@@ -48,13 +52,13 @@ class FilesystemBlobs:
     async def put_stream(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         """Raise ``Unavailable`` like ``put``."""
         path = self._path(name)
-        part = await asyncio.to_thread(self._new_part)
+        part = await asyncio.to_thread(_TemporaryFile, self._parts)
         try:
             async for chunk in chunks:
-                await asyncio.to_thread(_append, part, chunk)
+                await asyncio.to_thread(part.append, chunk)
             await asyncio.to_thread(self._publish, part, path)
         finally:
-            part.unlink(missing_ok=True)
+            await asyncio.to_thread(part.close)
 
     async def get(self, name: str) -> bytes:
         return await asyncio.to_thread(_read, self._path(name), name)
@@ -62,6 +66,9 @@ class FilesystemBlobs:
     def read_range(self, name: str, offset: int, length: int) -> bytes:
         with _named(name), self._path(name).open("rb", buffering=0) as file:
             return os.pread(file.fileno(), length, offset)
+
+    def free_bytes(self) -> int:
+        return max(shutil.disk_usage(self._root).free - self._floor_bytes, 0)
 
     async def exists(self, name: str) -> bool:
         return await asyncio.to_thread(self._path(name).is_file)
@@ -95,27 +102,21 @@ class FilesystemBlobs:
         return self._root.joinpath(*check_name(name))
 
     def _put(self, path: Path, data: bytes) -> None:
-        part = self._new_part()
+        part = _TemporaryFile(self._parts)
         try:
-            _append(part, data)
+            part.append(data)
             self._publish(part, path)
         finally:
-            part.unlink(missing_ok=True)
+            part.close()
 
-    def _new_part(self) -> Path:
-        with _writing():
-            descriptor, text = tempfile.mkstemp(dir=self._parts)
-            os.close(descriptor)
-        return Path(text)
-
-    def _publish(self, part: Path, path: Path) -> None:
+    def _publish(self, part: _TemporaryFile, path: Path) -> None:
         """Flush a complete temporary file and give it its name."""
         with _writing():
             self._make_folders(path.parent)
-            with part.open("rb") as file:
-                self._flush(file.fileno())
+            if self._durable:
+                part.flush()
             with locked(self._root / _LOCK, shared=True):
-                part.replace(path)
+                part.rename(path)
             self._flush_folder(path.parent)
 
     def _delete(self, path: Path, name: str) -> None:
@@ -131,13 +132,53 @@ class FilesystemBlobs:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._flush_folder(folder.parent)
 
-    def _flush(self, descriptor: int) -> None:
-        if self._durable:
-            os.fsync(descriptor)
-
     def _flush_folder(self, folder: Path) -> None:
         if self._durable:
             flush_folder(folder)
+
+
+class _TemporaryFile:
+    """A temporary file. It stays open until it has its name: the system reports a failed write to
+    a file only to those who have it open, and a file of the same name may be another one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        with _writing():
+            descriptor, text = tempfile.mkstemp(dir=folder)
+        self._path = Path(text)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._size = 0
+        self._lock = threading.Lock()  # a writer that was cancelled may still be writing
+
+    def append(self, data: bytes) -> None:
+        with self._lock, _writing():
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._size += len(data)
+
+    def flush(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def rename(self, path: Path) -> None:
+        """Raise ``Unavailable`` if the file is not the one that was written."""
+        written = os.fstat(self._file.fileno())
+        try:
+            if written.st_size != self._size or not os.path.samestat(written, self._path.stat()):
+                raise Unavailable(
+                    "A temporary file of the blob storage was changed by another process"
+                )
+            self._path.replace(path)
+        except FileNotFoundError as error:
+            raise Unavailable(
+                "A temporary file of the blob storage was removed by another process"
+            ) from error
+
+    def close(self) -> None:
+        """Remove the file unless it has its name."""
+        with self._lock:
+            self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 def check_name(name: str) -> list[str]:
@@ -154,11 +195,6 @@ def check_name(name: str) -> list[str]:
 def _read(path: Path, name: str) -> bytes:
     with _named(name):
         return path.read_bytes()
-
-
-def _append(part: Path, data: bytes) -> None:
-    with _writing(), part.open("ab") as file:
-        file.write(data)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,30 @@ def test_old_temporary_files_are_removed_and_recent_ones_kept(tmp_path: Path) ->
     os.utime(old, (two_hours_ago, two_hours_ago))
     FilesystemBlobs(tmp_path)
     assert parts(tmp_path) == [young]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_blob_whose_temporary_file_was_removed_is_not_stored(
+    tmp_path: Path, replaced: bool
+) -> None:
+    blobs = FilesystemBlobs(tmp_path)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"one"
+        [part] = parts(tmp_path)
+        part.unlink()
+        if replaced:
+            part.write_bytes(b"onetwo")
+        yield b"two"
+
+    with pytest.raises(Unavailable, match="temporary file"):
+        await blobs.put_stream("name", chunks())
+    assert not await blobs.exists("name")
+
+
+def test_free_space_ends_at_the_floor(tmp_path: Path) -> None:
+    assert FilesystemBlobs(tmp_path).free_bytes() > 0
+    assert FilesystemBlobs(tmp_path, floor_bytes=2**62).free_bytes() == 0
 
 
 def test_check_name_returns_segments() -> None:
