@@ -19,7 +19,7 @@ from fyke.errors import Unavailable
 from fyke.kit.zstd import zstd_module
 from fyke.model.results import AttemptBatch, PushedRow, RowBlock
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.results import read, seal
+from fyke.storage.sql.results import read, seal, sealing
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.sealing import RowSealer
@@ -157,6 +157,7 @@ class DyingBlobs:
     def __init__(self, blobs: FilesystemBlobs, dying: Dying) -> None:
         self.put_stream = dying.wrap(blobs.put_stream)
         self.delete = dying.wrap(blobs.delete)
+        self.read_range, self.free_bytes = blobs.read_range, blobs.free_bytes
 
 
 async def test_a_kill_at_any_step_is_continued(
@@ -320,6 +321,104 @@ async def test_rows_that_are_pushed_meanwhile_prevent_it(
     assert numbers(await everything(ended)) == list(range(301))
 
 
+async def test_a_changed_row_prevents_it(
+    ended: SqlResults, results_address: ResultsAddress
+) -> None:
+    """The attempt is opened after the claim, and its second row merges into the copied first."""
+
+    class Pushing(FilesystemBlobs):
+        async def put_stream(self, name: str, chunks: Any) -> None:
+            await super().put_stream(name, chunks)
+            rows = [upsert(b'{"m":1}', "300")]
+            await ended.commit([AttemptBatch(RUN, "d", rows)])
+            await ended.totals(RUN, NONE)  # moves a journal
+            await ended.close_attempt("d")
+
+    class Late(RowSealer):
+        async def _remove_upserts(self, number: int) -> None:
+            await super()._remove_upserts(number)
+            await ended.open_attempt(RUN, "d")
+            await ended.commit([AttemptBatch(RUN, "d", [upsert(b'{"n":300}', "300")])])
+            await ended.totals(RUN, NONE)
+
+    blobs = Pushing(results_address.blobs, durable=False)
+    await Late(ended._write, ended._read, blobs).seal([RUN], 1)
+    assert (files(results_address), await hot_rows(ended)) == ([], 301)
+    assert (await everything(ended))[-1].data == b'{"n":300,"m":1}'
+
+
+async def test_a_file_without_the_rows_does_not_replace_them(
+    ended: SqlResults, results_address: ResultsAddress
+) -> None:
+    before = await all_reads(ended)
+
+    class Losing(FilesystemBlobs):
+        async def put_stream(self, name: str, chunks: Any) -> None:
+            await super().put_stream(name, chunks)
+            [file] = files(results_address)
+            file.write_bytes(b"\0" * file.stat().st_size)
+
+    blobs = Losing(results_address.blobs, durable=False)
+    with pytest.raises(Unavailable, match="has not the rows"):
+        await RowSealer(ended._write, ended._read, blobs).seal([RUN], 1)
+    assert await hot_rows(ended) == COUNT
+    assert await all_reads(ended) == before
+
+
+@pytest.mark.parametrize("free_bytes", [(0,), (2**40, 0)])
+async def test_a_full_disk_keeps_rows_in_the_database(
+    ended: SqlResults,
+    results_address: ResultsAddress,
+    free_bytes: tuple[int, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sealing, "_CHECK_BYTES", 100)
+    free = list(free_bytes)
+
+    class Full(FilesystemBlobs):
+        def free_bytes(self) -> int:
+            return free.pop(0)
+
+    blobs = Full(results_address.blobs, durable=False)
+    with pytest.raises(Unavailable, match="see disk_floor_mb"):
+        await RowSealer(ended._write, ended._read, blobs).seal([RUN], 1)
+    assert (free, files(results_address), await seals(ended)) == ([], [], [])
+    await ended.seal_runs([RUN], 1)
+    assert await hot_rows(ended) == 0
+
+
+async def test_a_run_that_cannot_be_read_does_not_hold_up_others(
+    ended: SqlResults, results_address: ResultsAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ended.open_attempt("other", "o")
+    await ended.commit([AttemptBatch("other", "o", plain(1, 2))])
+    await ended.close_attempt("o")
+    next_frame = seal.next_frame
+
+    def failing(driver: Driver, number: int, position: int, last: int) -> Any:
+        if last == COUNT:
+            raise OSError("damaged page")
+        return next_frame(driver, number, position, last)
+
+    monkeypatch.setattr(seal, "next_frame", failing)
+    with pytest.raises(OSError, match="damaged page"):
+        await ended.seal_runs([RUN, "other"], 1)
+    assert [file.name[:5] for file in files(results_address)] == ["other"]
+
+
+async def test_a_file_that_cannot_be_deleted_does_not_stop_deletions(
+    ended: SqlResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ended.seal_runs([RUN], 1)
+
+    async def failing(_: Any, name: str) -> None:
+        raise PermissionError(name)
+
+    monkeypatch.setattr(FilesystemBlobs, "delete", failing)
+    await ended.delete_run(RUN)
+    await assert_empty(ended)
+
+
 async def test_a_row_of_several_lines_keeps_its_run_in_the_database(
     results: SqlResults, results_address: ResultsAddress
 ) -> None:
@@ -357,7 +456,12 @@ async def test_a_read_is_right_if_the_run_is_sealed_between_its_statements(
             self._driver, self.joined, self._sealed = driver, driver.joined, False
 
         def query(self, *arguments: Any) -> list[Any]:
-            rows = self._driver.query(*arguments)
+            return self._after(self._driver.query(*arguments))
+
+        def query_within(self, *arguments: Any) -> list[Any]:
+            return self._after(self._driver.query_within(*arguments))
+
+        def _after(self, rows: list[Any]) -> list[Any]:
             if not self._sealed:
                 self._sealed = True
                 asyncio.run_coroutine_threadsafe(ended.seal_runs([RUN], 1), loop).result(30)

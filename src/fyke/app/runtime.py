@@ -58,7 +58,8 @@ async def open_runtime(
     """
     signals = open_signals(settings, reader)
     processes = ProcessPool()
-    blobs = FilesystemBlobs(settings.blobs_dir)
+    # files that are not urgent leave twice as much disk free as a new run requires
+    blobs = FilesystemBlobs(settings.blobs_dir, floor_bytes=settings.disk_floor_mb * 2 * 2**20)
     async with open_state(settings, signals) as storage:
         results = open_results(
             addresses(settings).results,

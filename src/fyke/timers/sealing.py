@@ -24,10 +24,16 @@ class SealTimer:
         self._last = 0, ""  # end and id of the run that was looked at last
 
     async def tick(self) -> None:
-        await self._results.seal_runs([], self._at_least)
+        failure: Exception | None = None
+        try:
+            await self._results.seal_runs([], self._at_least)
+        except Exception as error:
+            failure = error  # runs that were not tried yet come first
         while self._at_least and (ended := await self._ended()):
             await self._results.seal_runs([run_id for _, run_id in ended], self._at_least)
             self._last = ended[-1]
+        if failure:
+            raise failure
 
     async def _ended(self) -> list[tuple[int, str]]:
         last = self._last

@@ -130,6 +130,14 @@ def remove_upserts(driver: Driver, number: int, step: int) -> int:
     return driver.run(_UPSERTS, (number, number, step))
 
 
+def bytes_of(driver: Driver, number: int) -> int:
+    """The bytes of the rows of a run."""
+    rows = driver.query(
+        "SELECT coalesce(sum(bytes), 0) FROM results_attempts WHERE run = ?", (number,)
+    )
+    return int(rows[0][0])
+
+
 def count_rows(driver: Driver, claim: SealClaim) -> tuple[int, dict[int, str]]:
     """The number of rows to move, and the ids of their attempts by number. Raises ``Changed`` if
     there is none.
@@ -191,6 +199,10 @@ def commit(
         return False
     if found[0][1]:
         return True  # committed before the connection was lost
+    if driver.query(_OPEN_ATTEMPTS, (claim.run, claim.run_id)) or driver.query(
+        "SELECT 1 FROM results_upserts WHERE run = ? LIMIT 1", (claim.run,)
+    ):
+        return False  # a push may have changed a row after it was copied
     driver.insert(
         "results_frames",
         _FRAMES,

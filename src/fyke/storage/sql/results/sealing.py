@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from fyke.contracts.blobs import Blobs
+from fyke.errors import Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.storage.sql.results import delete, seal
 from fyke.storage.sql.results.drivers import Driver
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 MAX_PAUSE = 1.0
 _RENEW_SECONDS = 20.0
+_CHECK_BYTES = 8 * 2**20  # of a file, after which the space on the disk is looked at again
+_READ_BYTES = 2**20
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,10 @@ class _Do(Protocol):
     """Calls a function with a connection, in a thread."""
 
     def __call__(self, work: Callable[[Driver], T]) -> Awaitable[T]: ...
+
+
+class _NoSpace(Unavailable):
+    """The file might fill the disk."""
 
 
 class _LineFeed(Exception):
@@ -51,12 +58,19 @@ class RowSealer:
     async def seal(self, run_ids: Sequence[str], at_least: int) -> None:
         """See ``Results.seal_runs``."""
         now = _now_ms()
-        for number in await self._read(lambda driver: seal.unfinished(driver, now)):
-            await self._seal(number, may_start=at_least > 0)
+        numbers = await self._read(lambda driver: seal.unfinished(driver, now))
         if at_least:
-            found = await self._read(lambda driver: seal.candidates(driver, run_ids, at_least))
-            for number in found:
-                await self._seal(number, may_start=True)
+            numbers += await self._read(lambda driver: seal.candidates(driver, run_ids, at_least))
+        failures: list[Exception] = []
+        for number in numbers:
+            try:
+                await self._seal(number, may_start=at_least > 0)
+            except _NoSpace:
+                raise
+            except Exception as error:  # other runs may be intact
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     async def _seal(self, number: int, *, may_start: bool) -> None:
         unique = new_ulid().lower()
@@ -72,16 +86,23 @@ class RowSealer:
 
     async def _store(self, claim: SealClaim) -> int:
         """Write the file and make it the place of the rows; return how many, 0 if it is not."""
-        file = _RowsFile(self._read, self._write, claim)
+        file = _RowsFile(self._read, self._write, claim, self._blobs)
         try:
+            # compressed rows take half of their space at most
+            size = await self._read(lambda driver: seal.bytes_of(driver, claim.run))
+            await check_space(self._blobs, size // 2)
             await self._remove_upserts(claim.run)
             async with aclosing(file.chunks()) as chunks:
                 await self._blobs.put_stream(claim.blob, chunks)
+            await file.verify()
             if await self._write(file.commit):
                 log.info("rows_sealed", run=claim.run_id, rows=file.rows, bytes=file.size)
                 return file.rows
         except Changed:
             pass
+        except _NoSpace:
+            await self._give_up(claim)
+            raise
         except _LineFeed:
             return await self._give_up(claim, for_good=True)
         return await self._give_up(claim)
@@ -114,9 +135,10 @@ class RowSealer:
 class _RowsFile:
     """The file of one run while it is written."""
 
-    def __init__(self, read: _Do, write: _Do, claim: SealClaim) -> None:
+    def __init__(self, read: _Do, write: _Do, claim: SealClaim, blobs: Blobs) -> None:
         self._read = read
         self._write = write
+        self._blobs = blobs
         self._claim = claim
         self._digest = hashlib.sha256()
         self._frames: list[Frame] = []
@@ -124,15 +146,18 @@ class _RowsFile:
         self.size = 0
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The parts of the file. Raises ``Changed`` and ``_LineFeed``."""
+        """The parts of the file. Raises ``Changed``, ``_LineFeed`` and ``_NoSpace``."""
         claim = self._claim
         rows, attempts = await self._read(lambda driver: seal.count_rows(driver, claim))
-        renewed = time.monotonic()
+        renewed, checked = time.monotonic(), 0
         while self.rows < rows:
             start = time.monotonic()
             if start - renewed > _RENEW_SECONDS:
                 await self._write(lambda driver: seal.renew(driver, claim, _now_ms()))
                 renewed = start
+            if self.size - checked >= _CHECK_BYTES:
+                await check_space(self._blobs, _CHECK_BYTES)
+                checked = self.size
             yield await self._read(lambda driver: self._next(driver, rows))
             await _pause_since(start)
         yield self._add(index(claim.run_id, self._frames, attempts))
@@ -162,6 +187,26 @@ class _RowsFile:
         self.size += len(data)
         return data
 
+    async def verify(self) -> None:
+        """Read the stored file and compare it with what was written: the rows are about to be
+        removed. Raises ``Unavailable``.
+        """
+        digest, read = hashlib.sha256(), 0
+        while read < self.size:
+            start = time.monotonic()
+            data = await asyncio.to_thread(
+                self._blobs.read_range, self._claim.blob, read, _READ_BYTES
+            )
+            if not data:
+                break
+            await asyncio.to_thread(digest.update, data)
+            read += len(data)
+            await _pause_since(start)
+        if digest.digest() != self._digest.digest():
+            raise Unavailable(
+                f"The file {self._claim.blob} has not the rows that were written to it"
+            )
+
     def commit(self, driver: Driver) -> bool:
         """See ``seal.commit``."""
         return seal.commit(driver, self._claim, self._frames, self.size, self._digest.digest())
@@ -172,6 +217,16 @@ async def delete_file(blobs: Blobs, blob: str) -> None:
     if blob:
         with suppress(FileNotFoundError):
             await blobs.delete(blob)
+
+
+async def check_space(blobs: Blobs, size: int) -> None:
+    """Raise ``_NoSpace`` if a file of so many bytes would leave too little of the disk free."""
+    free = await asyncio.to_thread(blobs.free_bytes)
+    if free < size:
+        raise _NoSpace(
+            f"Rows stay in the database: the disk has {free // 2**20} MiB for a file of up to "
+            f"{size // 2**20} MiB; see disk_floor_mb"
+        )
 
 
 async def _pause_since(start: float) -> None:

@@ -218,8 +218,12 @@ class SqlResults:
 
     async def _delete_file(self, number: int) -> None:
         blob = await self._read(lambda driver: seal.blob_of(driver, number))
-        if blob:
+        if not blob:
+            return
+        try:
             await delete_file(self._open_blobs(), blob)
+        except OSError as error:  # other runs wait for this one; ``fyke prune`` removes the file
+            log.warning("rows_file_not_deleted", blob=blob, error=str(error))
 
     async def seal_runs(self, run_ids: Sequence[str], at_least: int) -> None:
         await RowSealer(self._write, self._read, self._open_blobs()).seal(run_ids, at_least)
