@@ -10,13 +10,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fyke.storage.sql.results
 import fyke.storage.sql.state
 from fyke.domain.workers.bundles import bundle_name
+from fyke.kit.file_lock import locked
 from fyke.settings import Settings
 from fyke.storage.sql.revisions import revisions
 
@@ -235,12 +235,13 @@ def find_missing_rows(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def database_copies(settings: Settings) -> Iterator[dict[str, Path]]:
+def database_copies(settings: Settings, findings: list[str]) -> Iterator[dict[str, Path]]:
     """Yield copies of both SQLite files of one moment, by name, then remove them. All rows that
     were acknowledged before are in them. With them are the files with rows of ended runs that they
-    refer to, even of runs that are deleted meanwhile.
+    refer to, even of runs that are deleted meanwhile. For one that is missing, a sentence is added
+    to ``findings``.
 
-    Raises ``FykeError``.
+    Waits while another backup is made. Raises ``FykeError``.
     """
     from fyke.app.state import addresses
     from fyke.storage.sql.backup import backup_sqlite, check_copies
@@ -250,22 +251,20 @@ def database_copies(settings: Settings) -> Iterator[dict[str, Path]]:
     scratch = settings.scratch_dir
     scratch.mkdir(mode=0o700, exist_ok=True)
     copies = {name: scratch / f"copy-of-{name}" for name in (STATE, ROWS)}
-    kept = scratch / "copy-of-blobs"
-    _remove_copies(copies, kept)  # left by a backup that was killed
-    targets = {settings.home / name: copy for name, copy in copies.items()}
-    check_copies(targets)
-    try:
-        # an attempt that has ended in the state has no rows left in the journal
-        move_journal(addresses(settings).results, settings.journal_dir)
-        backup_sqlite(targets, partial(_keep_sealed_files, settings.blobs_dir, kept))
-        renew_store_id(copies[ROWS])
-        yield copies | {
-            f"blobs/{path.relative_to(kept)}": path
-            for path in sorted(kept.rglob("*"))
-            if path.is_file()
-        }
-    finally:
-        _remove_copies(copies, kept)
+    kept = _KeptFiles(settings.blobs_dir, scratch / "copy-of-blobs")
+    with locked(scratch / "backup.lock"):
+        _remove_copies(copies, kept.folder)  # left by a backup that was killed
+        targets = {settings.home / name: copy for name, copy in copies.items()}
+        check_copies(targets)
+        try:
+            # an attempt that has ended in the state has no rows left in the journal
+            move_journal(addresses(settings).results, settings.journal_dir)
+            backup_sqlite(targets, kept.moment)
+            renew_store_id(copies[ROWS])
+            findings += kept.findings
+            yield copies | kept.links
+        finally:
+            _remove_copies(copies, kept.folder)
 
 
 def _remove_copies(copies: Mapping[str, Path], kept: Path) -> None:
@@ -274,25 +273,44 @@ def _remove_copies(copies: Mapping[str, Path], kept: Path) -> None:
     shutil.rmtree(kept, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _keep_sealed_files(
-    blobs_dir: Path, kept: Path, files: Sequence[Path]
-) -> Iterator[list[sqlite3.Connection]]:
-    """``one_moment``, at which the files with rows are linked into ``kept``: before any of them can
-    be deleted. A missing one is left out; checks report it.
-    """
-    from fyke.storage.blobs.filesystem import FilesystemBlobs
-    from fyke.storage.sql.backup import one_moment
-    from fyke.storage.sql.sealed_files import sealed_files
+class _KeptFiles:
+    """Links to the files with rows in ``folder``, by their names in the backup."""
 
-    no_deletions = FilesystemBlobs(blobs_dir).kept() if blobs_dir.is_dir() else nullcontext()
-    with contextlib.ExitStack() as stack:
-        with no_deletions:
-            readers = stack.enter_context(one_moment(files))
-            for file in sealed_files(readers[1].execute) if _has_seals(readers[1]) else ():
-                with contextlib.suppress(FileNotFoundError):
-                    _link(blobs_dir / file.blob, kept / file.blob)
-        yield readers
+    def __init__(self, blobs_dir: Path, folder: Path) -> None:
+        self._blobs_dir = blobs_dir
+        self.folder = folder
+        self.links: dict[str, Path] = {}
+        self.findings: list[str] = []
+
+    @contextlib.contextmanager
+    def moment(self, files: Sequence[Path]) -> Iterator[list[sqlite3.Connection]]:
+        """``one_moment``, at which the files with rows are linked: before any of them can be
+        deleted.
+        """
+        from fyke.storage.blobs.filesystem import FilesystemBlobs
+        from fyke.storage.sql.backup import one_moment
+
+        blobs = self._blobs_dir
+        no_deletions = FilesystemBlobs(blobs).kept() if blobs.is_dir() else nullcontext()
+        with contextlib.ExitStack() as stack:
+            with no_deletions:
+                readers = stack.enter_context(one_moment(files))
+                self._link_all(readers[1])
+            yield readers
+
+    def _link_all(self, rows: sqlite3.Connection) -> None:
+        from fyke.storage.sql.sealed_files import sealed_files
+
+        for file in sealed_files(rows.execute) if _has_seals(rows) else ():
+            link = self.folder / file.blob
+            try:
+                _link(self._blobs_dir / file.blob, link)
+            except FileNotFoundError:
+                self.findings.append(
+                    f"the file {file.blob} with {file.rows} rows of run {file.run_id} is missing"
+                )
+            else:
+                self.links[f"blobs/{file.blob}"] = link
 
 
 def _has_seals(connection: sqlite3.Connection) -> bool:

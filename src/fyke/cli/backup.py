@@ -32,8 +32,8 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
     """Back up the installation to one file while it is in use: databases, blobs, secret, config.
 
     Both databases are copied as of one moment. The file contains secrets, and only its owner can
-    read it. If secret.key is missing or is that of another installation, the file is written
-    nevertheless, with a finding and exit status 1.
+    read it. If secret.key is missing or is that of another installation, or if a file with rows is
+    missing, the backup is written nevertheless, with a finding and exit status 1.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
     with _new_file(file) as target, as_owner(settings.home, settings.service_user):
         database = "postgresql" if settings.database_url else "sqlite"
         findings = check_secret_of_files(settings, database)
-        manifest = write_backup(settings, target, file.name)
+        manifest = write_backup(settings, target, file.name, findings)
     out = Output(as_json)
     files, size = len(manifest["files"]), file.stat().st_size
     if as_json:
@@ -71,7 +71,7 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
 
 
 def fail_for(out: Output, findings: list[str]) -> None:
-    """Print the findings about the secret, unless the output is JSON, which has them. Exit with
+    """Print the findings, unless the output is JSON, which has them. Exit with
     status 1 if there are any.
     """
     for finding in findings if not out.as_json else ():

@@ -65,8 +65,12 @@ def compressed(file: IO[bytes], name: str, mode: str) -> Any:
 # --- backup ---------------------------------------------------------------------------------
 
 
-def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, Any]:
-    """Write a backup to ``file``; return the manifest."""
+def write_backup(
+    settings: Settings, file: IO[bytes], name: str, findings: list[str]
+) -> dict[str, Any]:
+    """Write a backup to ``file``; return the manifest. For each file with rows that is missing, a
+    sentence is added to ``findings``.
+    """
     from fyke import __version__
     from fyke.app.maintenance import database_copies, schema_heads, versions
 
@@ -75,7 +79,7 @@ def write_backup(settings: Settings, file: IO[bytes], name: str) -> dict[str, An
     with compressed(file, name, "w") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
         writer.tar = tar
         if not settings.database_url:
-            with database_copies(settings) as copies:
+            with database_copies(settings, findings) as copies:
                 for copied, copy in copies.items():
                     writer.add(copied, copy)
         for file_name in CONFIG_FILES:

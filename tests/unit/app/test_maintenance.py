@@ -138,24 +138,28 @@ def test_a_torn_page_is_found(tmp_path: Path, whole: bool) -> None:
     assert not (tmp_path / "none.db").exists()
 
 
+def remains(scratch: Path) -> list[Path]:
+    return [path for path in scratch.iterdir() if path.name != "backup.lock"]
+
+
 def test_copies_are_complete_and_removed_afterwards(settings: Settings) -> None:
     scratch = settings.scratch_dir
     scratch.mkdir()
     (scratch / "copy-of-state.db").write_text("of one that was killed")
-    with database_copies(settings) as copies:
+    with database_copies(settings, []) as copies:
         assert list(copies) == ["state.db", "rows.db"]
         assert [find_damage(copy) for copy in copies.values()] == [[], []]
-    assert list(scratch.iterdir()) == []
-    with pytest.raises(ZeroDivisionError), database_copies(settings):
+    assert remains(scratch) == []
+    with pytest.raises(ZeroDivisionError), database_copies(settings, []):
         raise ZeroDivisionError
-    assert list(scratch.iterdir()) == []
+    assert remains(scratch) == []
 
 
 async def test_copies_have_the_rows_of_runs_that_are_deleted_meanwhile(settings: Settings) -> None:
     blob = await sealed_run_in(settings.home, "run", "attempt")
     file = settings.blobs_dir / blob
     content = file.read_bytes()
-    with database_copies(settings) as copies:
+    with database_copies(settings, []) as copies:
         url = f"sqlite:///{settings.home / ROWS}"
         async with open_rows(url, blobs=settings.blobs_dir) as store:
             await store.delete_run("run")
@@ -163,8 +167,8 @@ async def test_copies_have_the_rows_of_runs_that_are_deleted_meanwhile(settings:
         assert copies[f"blobs/{blob}"].read_bytes() == content
         with contextlib.closing(sqlite3.connect(copies["rows.db"])) as copy:
             assert [kept.blob for kept in sealed_files(copy.execute)] == [blob]
-    assert list(settings.scratch_dir.iterdir()) == []
-    with database_copies(settings) as copies:
+    assert remains(settings.scratch_dir) == []
+    with database_copies(settings, []) as copies:
         assert list(copies) == ["state.db", "rows.db"]
 
 
@@ -181,14 +185,33 @@ async def test_no_file_is_deleted_between_the_moment_and_its_link(
             yield readers
 
     monkeypatch.setattr(backup, "one_moment", moment)
-    with database_copies(settings), locked(lock, wait=False) as may_delete:
+    with database_copies(settings, []), locked(lock, wait=False) as may_delete:
         assert may_delete
+
+
+async def test_backups_wait_for_each_other(settings: Settings) -> None:
+    blob = await sealed_run_in(settings.home, "run", "attempt")
+    lock = settings.scratch_dir / "backup.lock"
+    with database_copies(settings, []) as copies, locked(lock, wait=False) as may_begin:
+        assert not may_begin
+        assert f"blobs/{blob}" in copies
+    with locked(lock, wait=False) as may_begin:
+        assert may_begin
+
+
+async def test_a_missing_file_with_rows_is_a_finding_of_the_backup(settings: Settings) -> None:
+    blob = await sealed_run_in(settings.home, "run", "attempt")
+    (settings.blobs_dir / blob).unlink()
+    findings: list[str] = []
+    with database_copies(settings, findings) as copies:
+        assert list(copies) == ["state.db", "rows.db"]
+    assert findings == [f"the file {blob} with 10 rows of run run is missing"]
 
 
 async def test_copies_of_older_tables_have_no_files(settings: Settings) -> None:
     with contextlib.closing(sqlite3.connect(settings.home / ROWS)) as rows:
         rows.execute("DROP TABLE results_seals")
-    with database_copies(settings) as copies:
+    with database_copies(settings, []) as copies:
         assert list(copies) == ["state.db", "rows.db"]
     assert find_missing_rows(settings.home) == []
 
@@ -225,7 +248,7 @@ def journal(settings: Settings) -> JournalWriter:
 def test_copies_have_the_rows_of_the_journal(settings: Settings) -> None:
     for _ in range(2):
         with (
-            database_copies(settings) as copies,
+            database_copies(settings, []) as copies,
             contextlib.closing(sqlite3.connect(copies["rows.db"])) as connection,
         ):
             rows = connection.execute("SELECT data FROM results_rows ORDER BY id").fetchall()
@@ -234,7 +257,7 @@ def test_copies_have_the_rows_of_the_journal(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("journal")
 def test_a_copy_does_not_get_records_that_are_written_later(settings: Settings) -> None:
-    with database_copies(settings) as copies:
+    with database_copies(settings, []) as copies:
         copied = read_store_id(copies["rows.db"])
     assert copied not in (None, read_store_id(settings.home / "rows.db"))
 
@@ -250,14 +273,14 @@ def test_records_are_on_disk_before_the_runner_may_remove_them(
         return make_engine(url, durable=durable, pool_size=pool_size)
 
     monkeypatch.setattr(moving, "make_engine", make)
-    with database_copies(settings.model_copy(update={"durability": "process"})):
+    with database_copies(settings.model_copy(update={"durability": "process"}), []):
         assert opened == [True]
 
 
 @pytest.mark.usefixtures("journal")
 def test_without_rows_db_nothing_is_copied_or_created(settings: Settings) -> None:
     (settings.home / "rows.db").unlink()
-    with pytest.raises(InvalidRequest, match="no database at"), database_copies(settings):
+    with pytest.raises(InvalidRequest, match="no database at"), database_copies(settings, []):
         pass
     assert not (settings.home / "rows.db").exists()
 

@@ -41,7 +41,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def backup_of(settings: Settings, name: str) -> bytes:
     file = io.BytesIO()
-    write_backup(settings, file, name)
+    write_backup(settings, file, name, [])
     return file.getvalue()
 
 
