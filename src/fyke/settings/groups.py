@@ -170,8 +170,9 @@ class StorageSettings(BaseModel):
     seal_rows: Annotated[int, Unit("rows")] = Field(default=10_000, ge=0, examples=["100000"])
     """From how many rows on the rows of a run are moved from the database into a compressed file,
     ten minutes after its end. It takes a fraction of the space, which is free at once when the run
-    is removed; everything reads such runs like others. 0: all rows stay in the database. See
-    docs/how-to/retention.md.
+    is removed; everything reads such runs like others. 0: all rows stay in the database, which is
+    the default with PostgreSQL. Set it there only if all servers use the same data folder and none
+    is of release 0.1.0. See docs/how-to/retention.md.
     """
 
     keep_days: Annotated[int, Unit("days")] = Field(default=0, ge=0, examples=["30"])
