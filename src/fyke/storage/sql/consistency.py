@@ -68,7 +68,8 @@ _RULES = (
     (
         "run {0} has {1} rows in its file but the frames have {2}",
         "SELECT n.run_id, n.sealed, coalesce(sum(f.rows), 0) FROM results_runs n"  # noqa: S608 - our own
-        f" LEFT JOIN results_frames f ON f.id / {1 << POSITION_BITS} = n.number"
+        f" LEFT JOIN results_frames f ON f.id > n.number * {1 << POSITION_BITS}"
+        f" AND f.id <= n.number * {1 << POSITION_BITS} + {LAST_POSITION}"
         " WHERE n.sealed > 0 AND n.run_id IS NOT NULL GROUP BY n.number, n.run_id, n.sealed"
         " HAVING n.sealed <> coalesce(sum(f.rows), 0)",
     ),

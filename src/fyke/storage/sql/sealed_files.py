@@ -37,9 +37,11 @@ def sealed_files(execute: Execute) -> list[SealedFile]:
 
 def named_files(execute: Execute) -> set[str]:
     """The names of all files that are needed, being written, or being deleted. No other file will
-    get one of these names, nor a file that exists become needed.
+    get one of these names, nor a file that exists become needed. A server of an older release
+    removes a run without its seal.
     """
-    return {blob for (blob,) in execute("SELECT blob FROM results_seals")}
+    query = "SELECT s.blob FROM results_seals s JOIN results_runs n ON n.number = s.run"
+    return {blob for (blob,) in execute(query)}
 
 
 def check_sealed_files(folder: Path, execute: Execute) -> list[str]:

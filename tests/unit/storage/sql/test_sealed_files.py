@@ -56,6 +56,14 @@ def test_files_of_deleted_runs_are_named_but_not_needed(
     assert named_files(rows.execute) == {first.blob, second.blob}
 
 
+def test_the_file_of_a_run_that_an_older_server_removed_is_not_named(
+    rows: sqlite3.Connection,
+) -> None:
+    _, second = sealed_files(rows.execute)
+    rows.execute("DELETE FROM results_runs WHERE run_id = 'first'")
+    assert named_files(rows.execute) == {second.blob}
+
+
 def test_a_run_that_is_deleted_during_the_check_is_not_a_fault(
     rows: sqlite3.Connection, tmp_path: Path
 ) -> None:
