@@ -33,3 +33,13 @@ def test_the_example_of_a_file_is_accepted(tmp_path: Path) -> None:
     assert (settings.port, settings.keep_days) == (9000, 30)
     assert settings.trusted_proxies == ("127.0.0.1",)
     assert list(settings.egress_upstreams) == ["US"]
+
+
+def test_rows_are_sealed_with_postgresql_only_if_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings(home=tmp_path).seal_rows == 10_000
+    (tmp_path / "config.toml").write_text('database_url = "postgresql:///fyke"\n')
+    assert Settings(home=tmp_path).seal_rows == 0
+    monkeypatch.setenv("FYKE_SEAL_ROWS", "7")
+    assert Settings(home=tmp_path).seal_rows == 7

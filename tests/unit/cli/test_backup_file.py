@@ -65,7 +65,7 @@ def test_a_backup_can_be_unpacked(settings: Settings, tmp_path: Path, name: str)
     assert connection.execute("SELECT n FROM t").fetchall() == [(7,)]
     connection.close()
     assert all(p.stat().st_mode & 0o077 == 0 for p in home.rglob("*") if p.is_file())
-    assert not list(settings.scratch_dir.iterdir())
+    assert [path.name for path in settings.scratch_dir.iterdir()] == ["backup.lock"]
 
 
 def test_a_backup_with_postgresql_has_no_databases(settings: Settings, tmp_path: Path) -> None:
