@@ -25,6 +25,7 @@ from fyke.storage.sql.results.inline import MAX_READ_BYTES
 FRAME_ROWS = 250
 FRAME_BYTES = 2**18  # a frame with more has one row
 MAX_CACHED = 16 * 2**20  # bytes of decoded frames
+MAX_PASSED = 10_000  # rows whose attempts are looked at in one read in the event loop
 _LEVEL = 3
 _SKIPPABLE = 0x184D2A5F
 _attempts = msgspec.json.Decoder(list[int])
@@ -113,6 +114,10 @@ class Frames(Protocol):
         """The rows of a frame from index ``begin`` up to ``end``."""
         ...
 
+    def pass_over(self, rows: int) -> None:
+        """Called before the attempts of so many rows are looked at."""
+        ...
+
 
 class CachedFrames:
     """``Frames`` from blobs, with a thread-safe LRU cache of decoded frames."""
@@ -126,6 +131,9 @@ class CachedFrames:
 
     def lines(self, frame: Frame, begin: int, end: int) -> list[bytes]:
         return _lines(self.text(frame), begin, end)
+
+    def pass_over(self, rows: int) -> None:
+        pass
 
     def text(self, frame: Frame) -> bytes:
         text = self.cached(frame)
@@ -174,10 +182,17 @@ class InlineFrames:
     def __init__(self, frames: CachedFrames) -> None:
         self._frames = frames
         self._read_bytes = 0
+        self._passed_rows = 0
 
     def start(self) -> None:
         """Called before each read, all of whose rows count together."""
         self._read_bytes = 0
+        self._passed_rows = 0
+
+    def pass_over(self, rows: int) -> None:
+        self._passed_rows += rows
+        if self._passed_rows > MAX_PASSED:
+            raise NotInline
 
     def text(self, frame: Frame) -> bytes:
         raise NotInline

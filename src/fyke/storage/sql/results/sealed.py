@@ -117,12 +117,13 @@ class SealedRows:
     def positions_of(self, attempts: Sequence[int]) -> list[int]:
         """The positions of all rows of these attempts, in ascending order."""
         positions: list[int] = []
-        run = self._run
+        run, wanted = self._run, frozenset(attempts)
+        self._frames.pass_over(run.sealed)
         bounds = key(run.number, 0), key(run.number, run.sealed)
         for row in self._driver.query(_ATTEMPTS, bounds):
             frame = _frame(row)
             for begin, attempt, count in frame.spans():
-                if attempt in attempts:
+                if attempt in wanted:
                     positions += range(begin, begin + count)
         return positions
 
@@ -148,8 +149,9 @@ class SealedRows:
         begin = max(position + 1 - frame.first, 0)
         indexes: Sequence[int] = range(begin, min(begin + limit, frame.rows))
         if excluded:
-            attempts = frame.attempt_of_each()
-            indexes = [n for n in range(begin, frame.rows) if attempts[n] not in excluded][:limit]
+            self._frames.pass_over(frame.rows)
+            attempts, hidden = frame.attempt_of_each(), frozenset(excluded)
+            indexes = [n for n in range(begin, frame.rows) if attempts[n] not in hidden][:limit]
         if not indexes:
             return indexes, []
         lines = self._frames.lines(frame, indexes[0], indexes[-1] + 1)

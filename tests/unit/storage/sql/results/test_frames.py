@@ -86,3 +86,14 @@ async def test_large_rows_are_not_read_in_the_event_loop(
     monkeypatch.setattr(frames, "MAX_VALUE_BYTES", len(ROWS[0]) - 1)
     with pytest.raises(NotInline):
         inline.lines(frame, 0, 1)
+
+
+async def test_the_attempts_of_many_rows_are_not_looked_at_in_the_event_loop() -> None:
+    inline = InlineFrames(CachedFrames(None))
+    inline.pass_over(frames.MAX_PASSED - 1)
+    inline.pass_over(1)
+    with pytest.raises(NotInline):
+        inline.pass_over(1)
+    inline.start()
+    inline.pass_over(1)
+    CachedFrames(None).pass_over(frames.MAX_PASSED + 1)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts.inline import NotInline
 from fyke.model.results import AttemptBatch
+from fyke.storage.sql.results import frames
 from fyke.storage.sql.results.sealed import SealedRows, StoredRun
 from fyke.storage.sql.results.store import SqlResults
 from support.prepared import rows_in
@@ -103,3 +105,16 @@ async def test_what_is_left_of_a_run_that_is_being_deleted_is_read(sealed: Seale
     await sealed.change("DELETE FROM results_frames")
     assert await sealed.read(lambda rows: rows.after(5, 20, [])) == []
     assert await sealed.read(lambda rows: rows.at([5])) == []
+
+
+async def test_looking_for_hidden_rows_is_bounded_in_the_event_loop(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "MAX_PASSED", COUNT - 1)
+    inline = await sealed.store.inline()
+    assert inline is not None
+    for hidden in (frozenset("a"), frozenset("ab")):
+        with pytest.raises(NotInline):
+            await inline.page(RUN, hidden, offset=0, limit=10)
+    with pytest.raises(NotInline):
+        await inline.rows_after(RUN, frozenset("ab"), position=0, limit=10)
