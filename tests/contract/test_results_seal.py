@@ -406,6 +406,26 @@ async def test_a_run_that_cannot_be_read_does_not_hold_up_others(
     assert [file.name[:5] for file in files(results_address)] == ["other"]
 
 
+async def test_the_deletion_is_on_disk_before_the_file_goes(
+    ended: SqlResults, results_address: ResultsAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite: the WAL is flushed. PostgreSQL: the transaction waits for the disk."""
+    await ended.seal_runs([RUN], 1)
+    flushed: list[bool] = []
+    driver_type = type(ended._writer._driver)
+
+    def flush_commit(driver: Driver) -> None:
+        flushed.append(files(results_address) != [])
+        flush(driver)
+
+    flush = driver_type.flush_commit  # type: ignore[union-attr]
+    monkeypatch.setattr(driver_type, "flush_commit", flush_commit)
+    await ended.delete_run(RUN)
+    assert flushed == [True]
+    await ended.delete_run(RUN)
+    assert flushed == [True]
+
+
 async def test_a_file_that_cannot_be_deleted_does_not_stop_deletions(
     ended: SqlResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:

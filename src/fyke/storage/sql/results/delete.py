@@ -47,8 +47,10 @@ def has_open_attempts(driver: Driver, run_id: str) -> bool:
 
 def mark_deleted(driver: Driver, run_id: str) -> None:
     """Mark the run as deleted and close its attempts. Does nothing for an unknown run."""
-    statement = "SELECT number FROM results_runs WHERE run_id = ?" + driver.for_update  # noqa: S608
-    for (number,) in driver.query(statement, (run_id,)):
+    statement = "SELECT number, sealed FROM results_runs WHERE run_id = ?" + driver.for_update  # noqa: S608
+    for number, sealed in driver.query(statement, (run_id,)):
+        if sealed:
+            driver.flush_commit()  # else a loss of power may bring it back without its file
         driver.run("UPDATE results_attempts SET closed = TRUE WHERE run = ?", (number,))
         driver.run("UPDATE results_runs SET run_id = NULL WHERE number = ?", (number,))
 

@@ -13,9 +13,11 @@ thread. Errors of the drivers are translated:
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Engine
@@ -88,6 +90,10 @@ class Driver(Protocol):
         ...
 
     def commit(self) -> None: ...
+    def flush_commit(self) -> None:
+        """Put this transaction on disk when it is committed, even if others are not."""
+        ...
+
     def rollback(self) -> None: ...
     def was_committed(self, transaction: str) -> bool | None:
         """Whether the transaction was committed; None while it is in progress."""
@@ -105,6 +111,7 @@ class SqliteDriver:
 
     for_update = ""
     joined = "CAST(group_concat(data, ',') AS BLOB)"
+    _flushes = False
 
     def __init__(self, engine: Engine, *, writes: bool) -> None:
         owner = engine.raw_connection()
@@ -121,6 +128,7 @@ class SqliteDriver:
         return f"{column} LIKE ? ESCAPE '!'"
 
     def begin(self) -> None:
+        self._flushes = False
         self._connection.execute("BEGIN IMMEDIATE")
 
     def query(self, sql: str, params: Params = ()) -> list[Any]:
@@ -158,6 +166,17 @@ class SqliteDriver:
 
     def commit(self) -> None:
         self._connection.execute("COMMIT")
+        if self._flushes:
+            self._flush_wal()
+
+    def flush_commit(self) -> None:
+        self._flushes = True
+
+    def _flush_wal(self) -> None:
+        """What ``synchronous=FULL`` does after a commit; it cannot be set in a transaction."""
+        [(file,)] = self.query("SELECT file FROM pragma_database_list WHERE name = 'main'")
+        with Path(f"{file}-wal").open("rb") as wal:
+            os.fsync(wal.fileno())
 
     def rollback(self) -> None:
         if self._connection.in_transaction:

@@ -113,6 +113,12 @@ class PostgresDriver:
                 raise InDoubt(str(row[0])) from exc
             raise
 
+    def flush_commit(self) -> None:
+        self.query(
+            "SELECT set_config('synchronous_commit', 'on', TRUE)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
+
     def rollback(self) -> None:
         self._connection.rollback()
 
