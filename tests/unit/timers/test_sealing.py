@@ -10,7 +10,7 @@ import pytest
 
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
-from fyke.timers.sealing import AFTER_MS, BATCH, SealTimer
+from fyke.timers.sealing import AFTER_MS, BATCH, DAY_MS, SealTimer
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
@@ -73,3 +73,25 @@ async def test_without_a_size_only_interrupted_work_is_finished() -> None:
     stores = Stores(ended=[(1, "old")])
     await timer(stores, 0).tick()
     assert stores.passes == [["0"]]
+
+
+async def test_runs_that_were_not_ready_are_looked_at_again_after_a_day() -> None:
+    stores = Stores(ended=[(1, "old")])
+    sealing = timer(stores)
+    await sealing.tick()
+    stores.now += DAY_MS + 1
+    await sealing.tick()
+    assert stores.passes == [["7"], ["old", "7"]] * 2
+
+
+async def test_new_runs_are_sealed_although_an_interrupted_one_fails() -> None:
+    class Failing(Stores):
+        async def seal_runs(self, run_ids: Sequence[str], at_least: int) -> None:
+            await super().seal_runs(run_ids, at_least)
+            if not run_ids:
+                raise Unavailable("The file cannot be written")
+
+    stores = Failing(ended=[(1, "old")])
+    with pytest.raises(Unavailable):
+        await timer(stores).tick()
+    assert stores.passes == [["7"], ["old", "7"]]

@@ -29,6 +29,7 @@ MAX_PAUSE = 1.0
 _RENEW_SECONDS = 20.0
 _CHECK_BYTES = 8 * 2**20  # of a file, after which the space on the disk is looked at again
 _READ_BYTES = 2**20
+_FIRST_ROWS = 10  # removed from the table: they may be large
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +121,7 @@ class RowSealer:
             await _pause_since(start)
 
     async def _remove_rows(self, number: int, rows: int) -> None:
-        position, step = 0, delete.FIRST_STEP
+        position, step = 0, _FIRST_ROWS
         while position < rows:
             start = time.monotonic()
             last = min(position + step, rows)
