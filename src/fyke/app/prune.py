@@ -168,7 +168,7 @@ class Prune:
         files = _children(self._settings.blobs_dir / ROWS)
         named = self._named_files() if files else set()
         for path in files:
-            if f"{ROWS}/{path.name}" not in named:
+            if not path.name.startswith(".") and f"{ROWS}/{path.name}" not in named:
                 yield _removable(Kind.ROWS, path)
 
     def _named_files(self) -> set[str]:

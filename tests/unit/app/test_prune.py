@@ -237,7 +237,9 @@ async def test_files_with_rows_of_no_run_are_removed(prune: Prune, settings: Set
     blob = await sealed_run_in(settings.home, "run", "attempt")
     left = settings.blobs_dir / "rows" / "left.jsonl.zst"
     left.write_bytes(b"x")
+    (left.parent / ".nfs0001").touch()
     [item] = await prune.find()
+    (left.parent / ".nfs0001").unlink()
     assert (item.kind, item.path, item.size) == (Kind.ROWS, left, 1)
     needed = replace(item, path=settings.blobs_dir / blob)
     assert [await prune.remove(each) for each in (item, item, needed)] == [True, False, False]

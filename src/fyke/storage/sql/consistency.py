@@ -37,7 +37,8 @@ _RULES = (
     (
         "there are {2} rows of attempt {1} of run {0}, which does not exist; they are not shown",
         f"SELECT n.run_id, a.attempt_id, a.rows{_STORED} JOIN runs r ON r.id = n.run_id"
-        " LEFT JOIN attempts s ON s.id = a.attempt_id WHERE a.rows > 0 AND s.id IS NULL",
+        " LEFT JOIN attempts s ON s.id = a.attempt_id"
+        " WHERE a.rows > 0 AND n.sealed = 0 AND s.id IS NULL",  # those in files stay, hidden
     ),
     (
         "attempt {1} of run {0} ended with {2} rows but {3} are stored",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fyke.model.results import AttemptBatch
+from fyke.storage.sql import consistency
 from fyke.storage.sql.consistency import MAX_FINDINGS, check_files
 from fyke.storage.sql.results.store import open_results
 from support.prepared import leased_in, rows_in
@@ -135,3 +136,17 @@ def test_a_difference_to_the_file_is_found(
 ) -> None:
     change(sealed[1], statement)
     assert finding in "\n".join(check_files(*sealed))
+
+
+def test_rows_in_a_file_may_belong_to_an_unknown_attempt(sealed: tuple[Path, Path]) -> None:
+    """Restoring a backup cannot remove them."""
+    change(sealed[0], "DELETE FROM attempts")
+    findings = check_files(*sealed)
+    assert findings and not any("which does not exist" in finding for finding in findings)
+
+
+def test_the_frames_of_each_run_are_found_by_key(sealed: tuple[Path, Path]) -> None:
+    [query] = [query for _, query in consistency._RULES if "results_frames" in query]
+    with contextlib.closing(sqlite3.connect(sealed[1])) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+    assert any("SEARCH f USING INTEGER PRIMARY KEY" in step for *_, step in plan)
