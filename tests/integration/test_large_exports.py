@@ -70,8 +70,9 @@ def small_database(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_five_times_the_rows_use_no_more_memory(small_database: str, name: str, sort: str) -> None:
     figures = export(small_database, LARGE, name, sort)
     assert figures["bytes"] > (MIB // 32 if name == "parquet" else MIB // 2)
-    # as objects in memory, the rows would take 50; parquet keeps a group of them
-    assert figures["grown"] < (32 if name == "parquet" else 16) * MIB
+    # as objects in memory, the rows would take 50; blocks that are read ahead are 8 to 17 MiB, and
+    # parquet keeps a group of rows
+    assert figures["grown"] < (32 if name == "parquet" else 24) * MIB
 
 
 @pytest.fixture(scope="module")
