@@ -14,14 +14,18 @@ import typer
 from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.output import data_of, printable, to_json
+from fyke.cli.output import printable
 from fyke.cli.output_file import check_output, output_file
 from fyke.cli.run import RunArgument, runs
 from fyke.cli.run_options import FailedRowsOption
 from fyke.model.formats import FormatName
 
 if TYPE_CHECKING:
-    from fyke.client.models import Row
+    from msgspec import Raw
+
+    from fyke.wire.rows import ResultPage
+
+    Row = dict[str, Raw]  # the members as JSON text, which keeps every digit
 
 FORMATS = get_args(FormatName)
 MAX_CELL_WIDTH = 48  # in a table; JSON and exports are never shortened
@@ -53,25 +57,27 @@ def results(
         return
     result = server.client.results(run, page, size, failed_rows=failed_rows)
     if as_lines:
-        for row in result.rows:
-            server.out.json(row)
+        for text in result.items:
+            server.out.raw(_text(text))
     elif server.out.as_json:
-        server.out.json(data_of(result))
+        server.out.raw(_page_text(result))
     else:
-        keys = _keys(result.headers, result.rows)
-        server.out.table(keys, [_cells(row, keys) for row in result.rows], keys=True)
+        rows = [_row(text) for text in result.items]
+        keys = _keys(result.headers, rows)
+        server.out.table(keys, [_cells(row, keys) for row in rows], keys=True)
         server.out.say(f"{formatting.count(result.count, 'row')} in total.")
 
 
 def _report_all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> None:
-    rows = server.client.walk_results(run, failed_rows=failed_rows)
+    texts = server.client.walk_results(run, failed_rows=failed_rows)
     if as_lines:
-        for row in rows:
-            server.out.raw(to_json(row))
+        for text in texts:
+            server.out.raw(_text(text))
     elif server.out.as_json:
-        _write_array(server, rows)
+        _write_array(server, texts)
     else:
         headers = server.client.results(run, 1, 1, failed_rows=failed_rows).headers
+        rows = map(_row, texts)
         first = next(rows, None)
         if first is None:
             server.out.say("Nothing found.")
@@ -80,11 +86,27 @@ def _report_all(server: ServerContext, run: str, as_lines: bool, failed_rows: bo
         server.out.stream(keys, _pages(first, rows, keys))
 
 
-def _write_array(server: ServerContext, rows: Iterator[Row]) -> None:
+def _text(json: Raw) -> str:
+    return bytes(json).decode()
+
+
+def _page_text(page: ResultPage) -> str:
+    import msgspec
+
+    return msgspec.json.encode(page).decode()
+
+
+def _row(text: Raw) -> Row:
+    import msgspec
+
+    return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+
+
+def _write_array(server: ServerContext, texts: Iterator[Raw]) -> None:
     """Write a JSON array row by row, because it may not fit in memory."""
     separator = "["
-    for row in rows:
-        sys.stdout.write(separator + to_json(row))
+    for text in texts:
+        sys.stdout.write(separator + _text(text))
         separator = ",\n"
     server.out.raw("[]" if separator == "[" else "]")
 
@@ -108,11 +130,15 @@ def _keys(headers: list[Any], rows: list[Row]) -> list[str]:
 
 
 def _cells(row: Row, keys: list[str]) -> list[str]:
-    return [_cell(row.get(key, "")) for key in keys]
+    return [_cell(row[key]) if key in row else "" for key in keys]
 
 
-def _cell(value: Any) -> str:
-    text = printable(value if isinstance(value, str) else to_json(value))
+def _cell(value: Raw) -> str:
+    """Text as it is, any other value as its JSON text."""
+    import msgspec
+
+    text = _text(value)
+    text = printable(msgspec.json.decode(text, type=str) if text.startswith('"') else text)
     return text if len(text) <= MAX_CELL_WIDTH else text[: MAX_CELL_WIDTH - 3] + "..."
 
 

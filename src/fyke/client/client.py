@@ -19,6 +19,7 @@ from fyke.kit.typed import convert
 
 if TYPE_CHECKING:
     import httpx2
+    from msgspec import Raw
 
     from fyke.wire.fields import Request
 
@@ -243,12 +244,12 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         )
         return self._wire.post("/api/v1/run/result/list", wire.rows.ResultPage, body)
 
-    def walk_results(self, run: str, *, failed_rows: bool = False) -> Iterator[models.Row]:
-        """All rows, requested in pages."""
+    def walk_results(self, run: str, *, failed_rows: bool = False) -> Iterator[Raw]:
+        """The JSON text of all rows, requested in pages."""
         page_index = 1
         while True:
             page = self.results(run, page_index, WALK_PAGE, failed_rows=failed_rows)
-            yield from page.rows
+            yield from page.items
             if len(page.items) < WALK_PAGE:
                 return
             page_index += 1

@@ -7,8 +7,6 @@ from typing import Any
 
 from fyke import wire
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:

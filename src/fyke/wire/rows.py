@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType, field
 
 from fyke.domain.results.headers import with_id
@@ -24,8 +23,6 @@ from fyke.wire.fields import (
 
 if TYPE_CHECKING:
     from fyke.domain.results.service import RowPage
-
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 # --- requests ------------------------------------------------------------------------------
@@ -131,11 +128,6 @@ class ResultPage(Answer):
             page.page_size,
             page.next_cursor if page.walking else UNSET,
         )
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows as objects."""
-        return [_decode(row) for row in self.items]
 
 
 class Download(Answer):

@@ -1,14 +1,21 @@
-"""The columns of ``fyke run results`` in the terminal."""
+"""The output of ``fyke run results``."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from msgspec import Raw
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.run_results import _format, _keys
+from fyke.cli.run_results import _format, _keys, results
+from fyke.client import FykeClient
 from fyke.model.results import Header
+from fyke.wire.rows import Column, ResultPage
+from support.scripted import ScriptedServer
 
-ROW = {"title": "x", "link": "y", "__coreclaw_data_id__": "z"}
+ROW = {name: Raw(b'"x"') for name in ("title", "link", "__coreclaw_data_id__")}
+NUMBERS = ["0.12345678901234567890123", "1.10", "1E5", "12345678901234567890.5", "-0", str(2**100)]
 NAMED = [Header("Name", "name", "text"), Header("Link", "link", "text")]
 
 
@@ -35,4 +42,42 @@ def test_an_unknown_format_names_the_option_that_chooses_it(
 
 
 def test_a_row_with_only_its_id_shows_the_id() -> None:
-    assert _keys([], [{"__coreclaw_data_id__": "z"}]) == ["__coreclaw_data_id__"]
+    assert _keys([], [{"__coreclaw_data_id__": Raw(b'"z"')}]) == ["__coreclaw_data_id__"]
+
+
+class ServerWithRows(ScriptedServer):
+    """A server with rows of one number each; the client walks their pages itself."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        rows = [Raw(b'{"n":%b}' % number.encode()) for number in NUMBERS]
+        page = ResultPage(len(rows), [Column("N", "n", "number")], rows, 1, 10)
+        super().__init__(as_json, results=page)
+        walk: Any = FykeClient.walk_results
+        self.client.walk_results = lambda run, **named: walk(self.client, run, **named)
+
+
+@pytest.mark.parametrize("all_rows", [False, True])
+def test_lines_and_tables_have_every_digit(all_rows: bool) -> None:
+    server: Any = ServerWithRows()
+    results(server, "R", all_rows=all_rows, as_lines=True)
+    assert server.data.splitlines() == [f'{{"n":{number}}}' for number in NUMBERS]
+    server = ServerWithRows()
+    results(server, "R", all_rows=all_rows)
+    assert server.data.split() == ["n", *NUMBERS]
+
+
+def test_json_has_every_digit(capsys: pytest.CaptureFixture[str]) -> None:
+    server: Any = ServerWithRows(as_json=True)
+    results(server, "R")
+    rows = [f'{{"n":{number}}}' for number in NUMBERS]
+    assert f'"list":[{",".join(rows)}]' in server.data
+    server = ServerWithRows(as_json=True)
+    results(server, "R", all_rows=True)
+    assert capsys.readouterr().out + server.data == "[" + ",\n".join(rows) + "]\n"
+
+
+def test_cells_are_text_or_json_text() -> None:
+    row = Raw('{"a":"é \\"q\\"","b":null,"c":{"d":[true,1.0]}}'.encode())
+    server: Any = ScriptedServer(results=ResultPage(1, [], [row], 1, 10))
+    results(server, "R")
+    assert server.data.splitlines()[1].split("  ") == ['é "q"', "null", '{"d":[true,1.0]}']
