@@ -2,8 +2,8 @@
 
 All problems are collected, so that a caller can correct them at once; the first is the message.
 What the original platform accepts is accepted here too: unknown keys, undeclared options, list
-items of any shape, and numbers beyond the bounds. Nothing is changed: numbers keep every digit,
-and defaults are not filled in.
+items of any shape, and numbers beyond the bounds. Nothing is changed, and defaults are not filled
+in. Integers have every digit here; other numbers were decoded to floats.
 """
 
 from __future__ import annotations
