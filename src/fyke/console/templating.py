@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from fyke import __version__
@@ -33,6 +34,7 @@ def make_environment(statics: Statics) -> Environment:
         texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext
     )
     environment.globals.update(
+        ngettext=_with_separators(environment.globals["ngettext"]),
         icon=icon,
         static=statics.address,
         product_version=__version__,
@@ -58,6 +60,20 @@ def make_environment(statics: Statics) -> Environment:
         next_step=reasons.next_step_of,
     )
     return environment
+
+
+def _with_separators(plural_of: Any) -> Callable[..., str]:
+    """Jinja's ``ngettext``, whose ``num`` is written as the filter ``count`` writes it."""
+
+    @pass_context
+    def ngettext(
+        context: Context, singular: str, plural: str, number: int, **variables: Any
+    ) -> str:
+        variables.setdefault("num", formats.count(number))
+        text: str = plural_of(context, singular, plural, number, **variables)
+        return text
+
+    return ngettext
 
 
 @lru_cache(maxsize=1024)
