@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from starlette.datastructures import QueryParams
 
 from fyke.console.pages import run_rows
+from fyke.errors import InvalidFields
 from fyke.model.results import Header, Row
 
 
@@ -31,6 +33,12 @@ def test_an_address_can_be_read_back() -> None:
     assert run_rows.read(QueryParams(address.sorted_by("n")[1:])).sort == ""
     assert run_rows.read(QueryParams(address.without_filter("a:eq:1")[1:])).filters == ()
     assert run_rows.read(QueryParams(address.pinned("x")[1:])).pins == ()
+
+
+def test_a_value_without_a_field_is_refused() -> None:
+    with pytest.raises(InvalidFields, match=r"^filter: '' is not a field name"):
+        run_rows.read(QueryParams("field=&op=eq&value=1")).query()
+    assert run_rows.read(QueryParams("field=&op=eq&value=")).filters == ()
 
 
 def test_pinned_columns_come_first_and_once() -> None:

@@ -88,11 +88,12 @@ class RowsAddress:
 
 def read(query: QueryParams) -> RowsAddress:
     """The address of these parameters. Invalid numbers and forms are ignored. ``field``, ``op`` and
-    ``value`` are a new filter.
+    ``value`` are a new filter; the form without both has none.
     """
     filters = [item for item in query.getlist("filter") if item]
-    if query.get("field") and query.get("op"):
-        filters.append(f"{query['field']}:{query['op']}:{query.get('value', '')}")
+    field, value = query.get("field", ""), query.get("value", "")
+    if query.get("op") and (field or value):
+        filters.append(f"{field}:{query['op']}:{value}")
     form = query.get("form", "table")
     page = query.get("page", "1")
     columns = [item for item in query.getlist("col") if item]

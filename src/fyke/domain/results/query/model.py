@@ -145,6 +145,8 @@ def parse_sort(text: str) -> Sort | None:
 def parse_filter(text: str) -> Filter:
     """Parse ``price:lt:10``. The value may contain colons. Raises ``InvalidFields``."""
     match = _FILTER.fullmatch(text)
+    if match is None and _FILTER.fullmatch(f"_{text}"):
+        _check_field("filter", "")
     if match is None:
         raise InvalidFields(
             f"must be field:operator:value, such as price:lt:10, not {_short(text)}; "
