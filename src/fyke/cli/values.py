@@ -15,6 +15,7 @@ import typer
 
 _INTEGER = re.compile("[0-9]{1,18}")
 BY_PYDANTIC = "Input should be "  # the beginning of its messages
+OWN_RULE = "Value error, "  # what pydantic puts before the message of another rule
 TYPER = object()  # the value is left to Typer
 
 
@@ -30,6 +31,7 @@ def convert_without_pydantic(param: Any) -> Any:
             try:
                 return by_typer(ctx, value)
             except typer.BadParameter as error:
+                error.message = error.message.removeprefix(OWN_RULE)
                 kind = getattr(getattr(param, "type_descriptor", None), "annotation", None)
                 if kind not in (int, float) or not error.message.startswith(BY_PYDANTIC):
                     raise
