@@ -8,6 +8,7 @@ from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.domain.runs.search import MAX_ERROR_CHARS
+from fyke.model.run import Origin
 from fyke.model.run_list import MAX_LISTED, MAX_MATCHED, MAX_NAMED, BulkAction
 from fyke.wire.common import EXAMPLE_ID, Count, OriginName, UnixSeconds, Usd
 from fyke.wire.fields import (
@@ -58,7 +59,12 @@ class RunSearchFields(Request):
     worker: Annotated[Text, Meta(description="id or owner/name", examples=["owner/reader"])] = ""
     task: Annotated[Text, Meta(description="id of a task", examples=[EXAMPLE_ID])] = ""
     origin: Annotated[
-        Text, Meta(description="some of api, api_v2, web, schedule", examples=["api,web"])
+        Text,
+        Meta(
+            description=f"some of {', '.join(Origin)}; `test`: tests of versions that are not "
+            "published",
+            examples=["api,web"],
+        ),
     ] = ""
     version: Text = ""
     since: Annotated[Text, Meta(description=f"created at or after: {_TIME}")] = field(
