@@ -67,7 +67,7 @@ def _with_separators(plural_of: Any) -> Callable[..., str]:
 
     @pass_context
     def ngettext(
-        context: Context, singular: str, plural: str, number: int, **variables: Any
+        context: Context, singular: str, plural: str, number: int, /, **variables: Any
     ) -> str:
         variables.setdefault("num", formats.count(number))
         text: str = plural_of(context, singular, plural, number, **variables)

@@ -16,9 +16,10 @@ def test_counts_in_plural_texts_have_separators(n: int, text: str) -> None:
     assert make_environment(Statics()).from_string(ROWS).render(n=n) == text
 
 
-def test_a_template_can_give_the_number_itself() -> None:
-    template = ROWS.replace("n)", "n, num='<b>')")
-    assert make_environment(Statics()).from_string(template).render(n=2) == "&lt;b&gt; rows"
+@pytest.mark.parametrize("name", ["num", "number", "context", "singular", "plural"])
+def test_a_template_can_give_values_of_any_name(name: str) -> None:
+    template = '{{ ngettext("", "%(NAME)s rows", 2, NAME="<b>") }}'.replace("NAME", name)
+    assert make_environment(Statics()).from_string(template).render() == "&lt;b&gt; rows"
 
 
 def test_counts_are_written_as_the_language_does() -> None:
