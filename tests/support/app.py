@@ -358,6 +358,7 @@ async def open_app(
                 schema_by_slug=schema_by_slug,
                 mails=True,
                 inline=await _inline(storage, results),
+                revisions=await storage.revisions(),
             )
         )
         try:

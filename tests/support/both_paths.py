@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from fyke.api.app import ApiConfig, RestApi, build_app
 from fyke.api.auth import credential
 from fyke.api.protocol import LimitedProtocol
+from fyke.contracts.revisions import RunRevisions
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.services import Services
 from fyke.errors import FykeError
@@ -74,11 +75,14 @@ class Answered:
 
 @dataclass
 class BothPaths:
-    """Two applications over the same stores, each with its own buckets and cached keys."""
+    """Two applications over the same stores, each with its own buckets and cached keys.
+    ``revisions``: those of the loop of the test, where it is not that of ``app``.
+    """
 
     app: App
     config: dict[str, Any] = field(default_factory=dict)
     unused_keys: bool = False  # else the server has just seen the key of each request
+    revisions: RunRevisions | None = None
 
     def __post_init__(self) -> None:
         self.clock = ManualClock()
@@ -89,6 +93,7 @@ class BothPaths:
     def _build(self, *, hot: bool) -> RestApi:
         services: Services = copy(self.app.services)
         services.inline = services.inline if hot else None
+        services.revisions = self.revisions or services.revisions if hot else None
         inline = services.inline and services.inline.stores.state
         services.accounts = self.accounts[hot] = Accounts(
             self.app.storage, self.clock, inline=inline
@@ -110,9 +115,12 @@ class BothPaths:
         assert path is not None
         answer = path.answer
 
-        def watched(*request: Any) -> Any:
-            left.append(answer(*request))
-            return left[-1]
+        def watched(found: Any, scope: Any, body: bytes, done: Any) -> None:
+            def seen(answered: Any) -> None:
+                left.append(answered)
+                done(answered)
+
+            answer(found, scope, body, seen)
 
         path.answer = watched  # type: ignore[method-assign]
         try:

@@ -11,11 +11,13 @@ from typing import Any
 from fyke.api.auth import MAX_KEY_CHARS
 from fyke.api.decode import MAX_DEPTH
 from fyke.api.hot.path import MAX_BODY
+from fyke.contracts.revisions import RunRevisions
 from fyke.domain.runs.service import StartRequest
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, Role, Scope
 from fyke.model.run import Origin, Outcome
 from fyke.model.runner import Lease
+from fyke.storage.sql.dialects import run_sql
 from support.api import start_body
 from support.app import App
 from support.both_paths import HOST, Asked, BothPaths, Head
@@ -95,14 +97,15 @@ async def seed_keys(app: App) -> dict[str, str]:
         viewer = replace(tx.accounts.user(app.other.user_id), role=Role.VIEWER)
         assert tx.accounts.change_user(viewer)
         statement = "UPDATE api_keys SET expires_at = 1 WHERE id = ?"
-        tx.connection.exec_driver_sql(statement, (expired.id,))
+        run_sql(tx.connection, statement, (expired.id,))
 
     await app.storage.write(change)
     return keys | {"unknown": keys["owner"][:-5] + "ZZZZZ", "long": "k" * (MAX_KEY_CHARS + 1)}
 
 
-def paths_of(seeded: Seeded) -> BothPaths:
-    return BothPaths(seeded.app, {"hsts": "max-age=60", "abort_grace_seconds": 3600})
+def paths_of(seeded: Seeded, revisions: RunRevisions | None = None) -> BothPaths:
+    config = {"hsts": "max-age=60", "abort_grace_seconds": 3600}
+    return BothPaths(seeded.app, config, revisions=revisions)
 
 
 def with_body(path: str, body: bytes, key: str, **changes: Any) -> Asked:

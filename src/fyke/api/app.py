@@ -43,7 +43,8 @@ from fyke.api.fyke import webhooks as fyke_webhooks
 from fyke.api.fyke import workers as fyke_workers
 from fyke.api.health import HealthRoutes
 from fyke.api.hot.path import HotPath
-from fyke.api.hot.reads import hot_reads
+from fyke.api.hot.reads import hot_reads, revised_reads
+from fyke.api.hot.route import HotRead
 from fyke.api.network import Network, header
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.serving import Operation, mount, operations_of
@@ -161,8 +162,12 @@ def build_app(
     app.add_middleware(Transport, network=network, refused_lines=refused_lines, hsts=config.hsts)
     access = _access(services, config, clock, share)
     mount(app, operations, access)
+    reads: list[HotRead] = []
     if services.inline is not None:
         reads = hot_reads(services.inline, _grace(config))
+    elif services.revisions is not None:
+        reads = revised_reads(services.runs, services.revisions)
+    if reads:
         app.hot_path = HotPath(reads, operations, network, access, hsts_header(config.hsts))
     return app
 

@@ -75,7 +75,8 @@ async def _serve(
     await asyncio.to_thread(remove_folders_of_ended_processes, settings.downloads_dir)
     share, timer_board = RateShare(), TimerBoard()
     foundations = _foundations(runtime, git, spool, outgoing, timer_board, heartbeat)
-    services = Services(replace(foundations, inline=await runtime.inline()))
+    inline, revisions = await runtime.inline(), await runtime.storage.revisions()
+    services = Services(replace(foundations, inline=inline, revisions=revisions))
     app = build_app(services, _api_config(settings), share=share)
     add_pages(app, build_console(services, _console_config(settings), ApiClient(app, app.openapi)))
     config = uvicorn.Config(

@@ -15,6 +15,7 @@ from fyke.contracts.inline import InlineStores
 from fyke.contracts.installation import InstallationProbe
 from fyke.contracts.parsing import ParserPool
 from fyke.contracts.results import Results
+from fyke.contracts.revisions import RunRevisions
 from fyke.contracts.signals import Signals
 from fyke.contracts.state import Storage
 from fyke.domain.accounts.audit import AuditLog
@@ -89,7 +90,8 @@ class Foundations:
     memory; ``hooks`` checks the addresses of webhooks; ``mails``: whether alerts can be sent as
     mail; ``review``: whether versions of other accounts than the operator's need one;
     ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
-    ``inline``: the stores for reads in the event loop, None where every read waits.
+    ``inline``: the stores for reads in the event loop, None where every read waits; there,
+    ``revisions`` of runs may be known without a read.
     """
 
     storage: Storage
@@ -118,6 +120,7 @@ class Foundations:
     mails: bool = False
     mailer: Mailer | None = None
     inline: InlineStores | None = None
+    revisions: RunRevisions | None = None
 
 
 class InlineServices:
@@ -151,6 +154,7 @@ class Services:
         self.runs = foundations.runs
         stores = foundations.inline
         self.inline = None if stores is None else InlineServices(foundations, stores)
+        self.revisions = foundations.revisions
         self.accounts = Accounts(
             storage,
             clock,

@@ -38,6 +38,7 @@ REQUEST = Deadline(6, 8)  # what a request, a timer or a runner reads and writes
 BATCH = Deadline(8, 10)  # one commit of rows and logs, one step of a deletion
 PAGE = Deadline(60, 10)  # one page of rows or logs, also for exports; a large one takes time
 SIGNAL = Deadline(5, 5)  # LISTEN and NOTIFY
+REVISION = Deadline(1, 2)  # whether runs are unchanged; else the request is answered without it
 MAINTENANCE = Deadline(3600, 3610, lock=60)  # migrations, fyke db check
 
 # A lost connection is replaced and the work is retried, unless this many seconds have passed: then

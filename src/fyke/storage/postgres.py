@@ -8,6 +8,7 @@ from collections.abc import Container, Generator, Iterator
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from fyke.storage.deadlines import IDLE_SECONDS, REQUEST, Deadline
 
@@ -116,6 +117,17 @@ class TimedConnection(psycopg.Connection[Any]):
         """
         self.execute(deadline.sql(scope).encode())
         self.silence = deadline.silence
+
+
+def open_connection(conninfo: str, deadline: Deadline) -> TimedConnection:
+    """Open a connection without transactions, and without SQLAlchemy. ``conninfo`` may name its
+    driver, as a URL for SQLAlchemy does. Raises ``psycopg.Error``.
+    """
+    address = conninfo.replace("postgresql+psycopg://", "postgresql://", 1)
+    arguments = connect_arguments(conninfo_to_dict(address))
+    connection = TimedConnection.connect(address, autocommit=True, **arguments)
+    connection.prepare_session(deadline, durable=False)
+    return connection
 
 
 def _until_silent(gen: Generator[Any, Any, T], seconds: float) -> Generator[Any, Any, T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,15 +21,22 @@ HOT_ANSWER = b"HTTP/1.1 200 OK\r\nfrom: hot\r\ncontent-length: %d\r\n\r\n%s"
 
 
 class HotPath:
-    """Answers requests for ``/hot`` with their body, unless it is ``left``."""
+    """Answers requests for ``/hot`` with their body, unless it is ``left``. With a list ``later``,
+    each answer is a call in it.
+    """
+
+    later: list[Any] | None = None
 
     def find(self, scope: Scope) -> Any:
         return scope["path"] == "/hot" or None
 
-    def answer(self, found: Any, scope: Scope, body: bytes) -> HotAnswer | None:
-        if body == b"left":
-            return None
-        return HotAnswer(200, b"from: hot\r\ncontent-length: %d\r\n" % len(body), body)
+    def answer(self, found: Any, scope: Scope, body: bytes, done: Any) -> None:
+        fields = b"from: hot\r\ncontent-length: %d\r\n" % len(body)
+        answer = None if body == b"left" else HotAnswer(200, fields, body)
+        if self.later is None:
+            done(answer)
+        else:
+            self.later.append(partial(done, answer))
 
 
 class Application:
@@ -178,3 +186,28 @@ async def test_after_an_error_of_the_parser_nothing_is_answered(client: Client) 
     assert client.connection.closed
     assert await client.later() == []
     assert client.app.bodies == [b""]
+
+
+async def test_an_answer_may_come_later(client: Client) -> None:
+    """Meanwhile neither the rest of the connection nor the time for the body matters."""
+    client.app.hot_path.later = later = []
+    assert client.send(POST, b"bo") == []
+    assert client.send(b"dy") == []
+    assert client.protocol._body_timer is None
+    client.send(COLD)
+    assert len(later) == 1
+    later.pop()()
+    assert client.answers() == [b"hot"]
+    assert await client.later() == [b"hot", b"full"]
+    client.send(POST + b"left")
+    later.pop()()
+    assert await client.later() == [b"hot", b"full", b"full"]
+
+
+async def test_a_client_that_leaves_before_its_answer_gets_none(client: Client) -> None:
+    client.app.hot_path.later = later = []
+    client.send(POST + b"body")
+    client.protocol.connection_lost(None)
+    later.pop()()
+    assert await client.later() == []
+    assert client.app.bodies == [None]

@@ -35,8 +35,10 @@ class _Kept:
 class KeptAnswers:
     """At most six megabytes. The key must include the caller's account."""
 
-    def __init__(self, version: Callable[[], Hashable]) -> None:
-        """``version`` returns the current version of the stores."""
+    def __init__(self, version: Callable[[], Hashable] | None = None) -> None:
+        """``version`` returns the current version of the stores; without it, versions are those of
+        what is shown, and each never returns after a change.
+        """
         self._version = version
         self._answers: dict[Hashable, _Kept] = {}
         self._bytes = 0
@@ -62,7 +64,7 @@ class KeptAnswers:
         """Keep an answer that was read after ``version``, as ``revision``, unless there was a
         commit since, because it is not known whether both are of the same moment.
         """
-        if len(answer.data) > MAX_BYTES or self._version() != version:
+        if len(answer.data) > MAX_BYTES or (self._version and self._version() != version):
             return
         earlier = self._answers.pop(key, None)
         if earlier is not None:

@@ -2,14 +2,15 @@
 
 A task, the middleware, the router and the generic reading of members cost several times more than
 reading the state of a run. This path does the same steps in the same order with the same functions:
-Host, rate limit and key, scope, body, read. It never waits. It answers only success and "not
+Host, rate limit and key, scope, body, read. It answers only success and "not
 modified". Whatever it does not answer, an error included, is left to the full path, which takes
 over the admission, so that nothing is counted or recorded twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from asyncio import Future
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -20,8 +21,8 @@ from fyke.api.auth import INSIDE, RATE_FIELDS, AccessControl
 from fyke.api.errors import Refusal
 from fyke.api.etags import matches
 from fyke.api.hot.kept import Encoded
-from fyke.api.hot.route import Asked, HotAnswer, HotRead, HotRoute
-from fyke.api.network import Network, header
+from fyke.api.hot.route import Asked, HotAnswer, HotRead, HotRoute, Later
+from fyke.api.network import Network, Visit, header
 from fyke.api.serving import Operation
 from fyke.api.transport import Headers, log_request, request_id_for
 from fyke.api.v2.run_selector import ONE_RUN
@@ -75,28 +76,38 @@ class HotPath:
             return None
         return found
 
-    def answer(self, found: FoundRoute, scope: Scope, body: bytes) -> HotAnswer | None:
-        """The answer to a request with this whole body, or None."""
+    def answer(
+        self,
+        found: FoundRoute,
+        scope: Scope,
+        body: bytes,
+        done: Callable[[HotAnswer | None], None],
+    ) -> None:
+        """Call ``done`` with the answer to a request with this whole body, or None: before the
+        return, or later if its read needs a moment.
+        """
         started = perf_counter()
         try:
             visit = self._network.visit(scope)
         except Refusal:
-            return None
+            done(None)
+            return
         route = found.route
         scope["route"] = route.operation
         caller = self._access.admit(scope)
         if caller is None or not route.operation.declaration.scopes <= caller.scopes:
-            return None
+            done(None)
+            return
         sent = body if route.has_body else b""
+
+        def reply(encoded: Encoded | None) -> None:
+            done(None if encoded is None else _reply(route, scope, encoded, started, visit))
+
         encoded = _read(route.read, Asked(caller, found.run_id, sent, scope["query_string"]))
-        if encoded is None:
-            return None
-        request_id = request_id_for(scope)
-        status = 304 if route.validated and _is_known(scope, encoded.tag) else 200
-        secure = visit.origin.startswith("https://")
-        reply = route.reply(status, encoded, request_id, scope[RATE_FIELDS], secure=secure)
-        log_request(scope, status, started, request_id)
-        return reply
+        if isinstance(encoded, Future):
+            encoded.add_done_callback(lambda future: reply(future.result()))
+        else:
+            reply(encoded)
 
     def _route_of(self, scope: Scope) -> FoundRoute | None:
         if INSIDE in scope or scope.get("root_path"):
@@ -107,6 +118,17 @@ class HotPath:
         run_id, slash, rest = path[len(_RUNS) :].partition("/")
         route = self._of_run.get((scope["method"], slash + rest))
         return FoundRoute(route, run_id) if route is not None and is_ulid(run_id) else None
+
+
+def _reply(
+    route: HotRoute, scope: Scope, encoded: Encoded, started: float, visit: Visit
+) -> HotAnswer:
+    request_id = request_id_for(scope)
+    status = 304 if route.validated and _is_known(scope, encoded.tag) else 200
+    secure = visit.origin.startswith("https://")
+    reply = route.reply(status, encoded, request_id, scope[RATE_FIELDS], secure=secure)
+    log_request(scope, status, started, request_id)
+    return reply
 
 
 def _has_small_body(scope: Scope) -> bool:
@@ -126,7 +148,7 @@ def _is_known(scope: Scope, tag: str) -> bool:
     return known is not None and matches(known, tag)
 
 
-def _read(read: HotRead, asked: Asked) -> Encoded | None:
+def _read(read: HotRead, asked: Asked) -> Encoded | Later | None:
     try:
         return read.answer(asked)
     except (NotInline, FykeError):

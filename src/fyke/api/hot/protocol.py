@@ -9,12 +9,14 @@ than a read. Whatever ``HotPath`` leaves, and a body that takes long, gets its t
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from fyke.api.hot.path import FoundRoute, HotPath
+from fyke.api.hot.route import HotAnswer
 from fyke.api.stalled import StallProtocol
 
 BODY_SECONDS = 0.05  # many clients send the body in a packet of its own, right after the head
@@ -26,6 +28,7 @@ class HotProtocol(StallProtocol):
     _hot: HotPath | None = None
     _asked: tuple[FoundRoute, RequestResponseCycle] | None = None  # its task has not been created
     _body_timer: asyncio.TimerHandle | None = None
+    _reading = False  # the path has the request
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -37,7 +40,7 @@ class HotProtocol(StallProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._asked is None:
+        if self._asked is None or self._reading:
             return
         if not self._asked[1].more_body:
             self._answer(*self._asked)
@@ -58,10 +61,18 @@ class HotProtocol(StallProtocol):
 
     def _answer(self, found: FoundRoute, cycle: RequestResponseCycle) -> None:
         """Answer a complete request."""
-        answer = None
-        if self._hot is not None and not (self.flow.write_paused or self.transport.is_closing()):
-            answer = self._hot.answer(found, _scope(cycle), bytes(cycle.body))
-        if answer is None:
+        if self._hot is None or self._is_blocked():
+            self._leave()
+            return
+        self._end_timer()
+        self._reading = True
+        self._hot.answer(found, _scope(cycle), bytes(cycle.body), partial(self._write, cycle))
+
+    def _write(self, cycle: RequestResponseCycle, answer: HotAnswer | None) -> None:
+        """Write what the path has answered, unless the request has been left meanwhile."""
+        if self._asked is None or self._asked[1] is not cycle:
+            return
+        if answer is None or self._is_blocked():
             self._leave()
             return
         self._end_wait()
@@ -81,8 +92,15 @@ class HotProtocol(StallProtocol):
             self._end_wait()
             super()._start_asgi_task(cycle, self.app)
 
+    def _is_blocked(self) -> bool:
+        return self.flow.write_paused or self.transport.is_closing()
+
     def _end_wait(self) -> None:
         self._asked = None
+        self._reading = False
+        self._end_timer()
+
+    def _end_timer(self) -> None:
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None

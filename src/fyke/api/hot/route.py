@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from asyncio import Future
 from typing import ClassVar, NamedTuple
 
 from fyke.api.envelope import JsonBytes, dialect_of
@@ -32,6 +33,9 @@ class HotAnswer(NamedTuple):
     body: bytes
 
 
+Later = Future[Encoded | None]
+
+
 class HotRead(ABC):
     """The short path of the operation ``method`` ``path``."""
 
@@ -39,9 +43,9 @@ class HotRead(ABC):
     path: ClassVar[str]
 
     @abstractmethod
-    def answer(self, asked: Asked) -> Encoded | None:
-        """``data`` of the answer. None, as well as ``NotInline`` and ``FykeError``: the full path
-        answers.
+    def answer(self, asked: Asked) -> Encoded | Later | None:
+        """``data`` of the answer, or a future of it. None, as well as ``NotInline`` and
+        ``FykeError``: the full path answers.
         """
 
 

@@ -17,12 +17,11 @@ from itertools import islice
 
 import psycopg
 import structlog
-from psycopg.conninfo import conninfo_to_dict
 
 from fyke.contracts.signals import SignalReader, reader_of
 from fyke.kit import backoff
 from fyke.storage.deadlines import SIGNAL
-from fyke.storage.postgres import TimedConnection, connect_arguments
+from fyke.storage.postgres import TimedConnection, open_connection
 from fyke.storage.signals.listeners import Listeners, TopicListener
 
 CHANNELS = {SignalReader.SERVER: "fyke_signals", SignalReader.RUNNER: "fyke_signals_runner"}
@@ -45,7 +44,7 @@ class PostgresSignals:
 
     def __init__(self, url: str, reader: SignalReader | None = None) -> None:
         self._channels = [CHANNELS[role] for role in SignalReader if reader in (None, role)]
-        self._conninfo = url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._conninfo = url
         self._listeners = Listeners()
         self._outbox = _ChannelOutbox(self._conninfo)
         self._inbox: _ChannelInbox | None = None
@@ -82,13 +81,6 @@ class PostgresSignals:
         self._outbox.close()
 
 
-def _connect(conninfo: str) -> TimedConnection:
-    arguments = connect_arguments(conninfo_to_dict(conninfo))
-    connection = TimedConnection.connect(conninfo, autocommit=True, **arguments)
-    connection.prepare_session(SIGNAL, durable=False)
-    return connection
-
-
 class _ChannelOutbox:
     """A bounded queue and the thread that sends NOTIFY."""
 
@@ -120,7 +112,7 @@ class _ChannelOutbox:
         failures = 0
         while topics := self._next():
             try:
-                connection = connection or _connect(self._conninfo)
+                connection = connection or open_connection(self._conninfo, SIGNAL)
                 channels = [CHANNELS[reader_of(topic)] for topic in topics]
                 connection.execute(_NOTIFY, (channels, topics))
                 failures = 0
@@ -179,7 +171,7 @@ class _ChannelInbox:
         failures = 0
         while True:
             try:
-                with _connect(self._conninfo) as connection:
+                with open_connection(self._conninfo, SIGNAL) as connection:
                     for channel in self._channels:
                         connection.execute(f"LISTEN {channel}")
                     failures = 0

@@ -15,13 +15,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.contracts.inline import InlineStorage
 from fyke.contracts.liveness import StorePath
+from fyke.contracts.revisions import RunRevisions
 from fyke.contracts.state import Transaction
 from fyke.errors import OutcomeUnknown, Unavailable
 from fyke.kit.backoff import delay
@@ -39,6 +40,9 @@ from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
 from fyke.storage.sql.state.commits import CommitInDoubt, CommitMarks
 from fyke.storage.sql.state.inline import InlineState
 from fyke.storage.sql.state.transaction import SqlTransaction
+
+if TYPE_CHECKING:
+    from fyke.storage.sql.state.run_revisions import PostgresRunRevisions
 
 T = TypeVar("T")
 
@@ -78,7 +82,7 @@ class SqlStorage:
         self._notify = notify
         self._hiding = hiding
         self._clock = clock
-        self._inline: list[InlineState] = []
+        self._inline: list[InlineState | PostgresRunRevisions] = []
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` on one snapshot of the state. It cannot write or notify."""
@@ -124,6 +128,21 @@ class SqlStorage:
         if file is None:
             return None
         opened = await asyncio.to_thread(InlineState, file, hiding=self._hiding, clock=self._clock)
+        self._inline.append(opened)
+        return opened
+
+    async def revisions(self) -> RunRevisions | None:
+        """Connect for ``RunRevisions``, to be used in this event loop; None on SQLite, which is
+        read ``inline``. It is closed with this storage.
+        """
+        if is_sqlite(self.engine):
+            return None
+        # psycopg is needed on PostgreSQL only
+        from fyke.storage.sql.state.run_revisions import PostgresRunRevisions
+
+        url = self.engine.url.render_as_string(hide_password=False)
+        opened = PostgresRunRevisions(url)
+        await opened.open()
         self._inline.append(opened)
         return opened
 
