@@ -207,7 +207,7 @@ async def test_an_answer_may_come_later(client: Client) -> None:
 async def test_a_client_that_leaves_before_its_answer_gets_none(client: Client) -> None:
     client.app.hot_path.later = later = []
     client.send(POST + b"body")
-    client.protocol.connection_lost(None)
+    client.protocol.connection_lost(ConnectionResetError())
     later.pop()()
     assert await client.later() == []
     assert client.app.bodies == [None]
