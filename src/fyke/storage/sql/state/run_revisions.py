@@ -45,6 +45,7 @@ class PostgresRunRevisions:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: TimedConnection | None = None
+        self._socket = -1  # its descriptor, which it does not tell once it is broken
         self._connections = 0
         self._waiting: Asked = {}
         self._asked: Asked = {}  # by the statement that is being executed
@@ -92,11 +93,10 @@ class PostgresRunRevisions:
     def _flush(self) -> None:
         """Send what the socket takes, and the rest when it takes more."""
         assert self._connection is not None  # noqa: S101 - for the type checker
-        raw = self._connection.pgconn
-        if raw.flush():
-            self._loop.add_writer(raw.socket, self._flush_rest)
+        if self._connection.pgconn.flush():
+            self._loop.add_writer(self._socket, self._flush_rest)
         else:
-            self._loop.remove_writer(raw.socket)
+            self._loop.remove_writer(self._socket)
 
     def _flush_rest(self) -> None:
         try:
@@ -144,9 +144,10 @@ class PostgresRunRevisions:
     def _drop(self) -> None:
         """Close the connection; all questions have no answer."""
         connection, self._connection = self._connection, None
-        if connection is not None and not connection.closed:
-            self._loop.remove_reader(connection.pgconn.socket)
-            self._loop.remove_writer(connection.pgconn.socket)
+        if connection is not None:
+            # also of a broken connection: its descriptor will be that of another socket
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
             connection.close()
         self._end_deadline()
         asked, self._asked, self._waiting = self._asked | self._waiting, {}, {}
@@ -181,8 +182,8 @@ class PostgresRunRevisions:
                 log.warning("revisions of runs cannot be read", error=str(error))
             return False
         self._connections += 1
-        self._connection = connection
-        self._loop.add_reader(connection.pgconn.socket, self._receive)
+        self._connection, self._socket = connection, connection.pgconn.socket
+        self._loop.add_reader(self._socket, self._receive)
         return True
 
     def _opened(self) -> TimedConnection:
