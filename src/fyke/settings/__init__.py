@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import field_validator, model_validator
+from pydantic import field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -67,14 +67,6 @@ class Settings(  # fields are in the reverse order of the bases
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keep_rows_in_postgres(cls, values: Any) -> Any:
-        """Other servers of the database may have another data folder, which has not the files."""
-        if isinstance(values, dict) and values.get("database_url"):
-            return {"seal_rows": 0} | values
-        return values
 
     @field_validator("home")
     @classmethod

@@ -12,9 +12,9 @@ import os
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from pydantic_settings import NoDecode
 
 SYSTEM_HOME = Path("/var/lib/fyke")
@@ -180,6 +180,14 @@ class StorageSettings(BaseModel):
     ledger is kept either way. Entries of the audit log are kept for the same time, with 0 for a
     year. See docs/how-to/retention.md.
     """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_rows_in_postgres(cls, values: Any) -> Any:
+        """Other servers of the database may have another data folder, without these files."""
+        if isinstance(values, dict) and values.get("database_url"):
+            return {"seal_rows": 0} | values
+        return values
 
 
 class AccountSettings(BaseModel):

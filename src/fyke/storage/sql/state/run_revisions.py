@@ -45,7 +45,7 @@ class PostgresRunRevisions:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: TimedConnection | None = None
-        self._socket = -1  # its descriptor, which it does not tell once it is broken
+        self._socket = -1  # its descriptor, which a broken one no longer has
         self._connections = 0
         self._waiting: Asked = {}
         self._asked: Asked = {}  # by the statement that is being executed
