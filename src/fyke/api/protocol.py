@@ -91,6 +91,7 @@ class LimitedProtocol(HotProtocol):
         self._closing.set()
 
     def on_message_begin(self) -> None:
+        self._idle_since = 0.0
         super().on_message_begin()
         self.scope[CLOSING] = self._closing  # type: ignore[literal-required]  # not a key of ASGI
         self._begin_head()
@@ -141,14 +142,16 @@ class LimitedProtocol(HotProtocol):
             return
         self.server_state.total_requests += 1
         self.flow.resume_reading()
-        self._idle_since = self.loop.time()
+        now = self.loop.time()
+        self._idle_since = 0.0 if self._in_head else now  # a head has a limit of its own
         if self.timeout_keep_alive_task is None:
-            due = self._idle_since + self.timeout_keep_alive
+            due = now + self.timeout_keep_alive
             self.timeout_keep_alive_task = self.loop.call_at(due, self.timeout_keep_alive_handler)
 
     def _unset_keepalive_if_required(self) -> None:
-        """Keep the timer, which looks again when it is due: one timer for a connection."""
-        self._idle_since = 0.0
+        """Keep the timer, which looks again when it is due: one timer for a connection. Bytes that
+        begin no request leave it idle.
+        """
         if self.transport.is_closing():
             super()._unset_keepalive_if_required()
 

@@ -139,7 +139,8 @@ async def test_requests_in_one_piece_are_answered_in_their_order(client: Client)
 
 async def test_a_pipelined_body_may_follow(client: Client) -> None:
     assert client.send(GET + POST) == [b"hot"]
-    assert client.send(b"body") == [b"hot", b"hot"]
+    client.send(b"body")
+    assert await client.later() == [b"hot", b"full"]
 
 
 async def test_a_client_that_does_not_read_gets_a_task(client: Client) -> None:
@@ -211,3 +212,15 @@ async def test_a_client_that_leaves_before_its_answer_gets_none(client: Client) 
     later.pop()()
     assert await client.later() == []
     assert client.app.bodies == [None]
+
+
+@pytest.mark.parametrize("before", [COLD, GET], ids=["full path", "hot path"])
+async def test_a_pipelined_request_without_its_body_has_a_task(
+    client: Client, before: bytes
+) -> None:
+    """The task waits for the body for a limited time."""
+    client.send(before + POST)
+    assert len(await client.later()) == 1
+    client.protocol.connection_lost(None)
+    await client.later()
+    assert client.app.bodies[-1] is None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import Mock
 
+import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
@@ -171,6 +172,27 @@ def test_a_connection_is_not_idle_during_a_request() -> None:
     assert not connection.transport.closed
     connection.loop.advance(0.2)
     assert connection.transport.closed
+
+
+@pytest.mark.parametrize("stray", [b"\r\n", b"U"])
+def test_bytes_that_begin_no_request_leave_a_connection_idle(stray: bytes) -> None:
+    connection = connected()
+    connection.answered()
+    connection.protocol.data_received(stray)
+    connection.loop.advance(5.1)
+    assert connection.transport.closed
+
+
+def test_a_head_that_began_before_the_last_answer_is_not_idle() -> None:
+    connection = connected()
+    connection.request()
+    first = connection.protocol.cycle
+    connection.protocol.data_received(REQUEST[:10])
+    first.response_complete = True
+    connection.protocol.on_response_complete()
+    connection.protocol.data_received(REQUEST[10:])
+    connection.loop.advance(100)
+    assert not connection.transport.closed
 
 
 def test_a_pipelined_request_ends_no_wait() -> None:

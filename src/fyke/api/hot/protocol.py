@@ -29,6 +29,7 @@ class HotProtocol(StallProtocol):
     _asked: tuple[FoundRoute, RequestResponseCycle] | None = None  # its task has not been created
     _body_timer: asyncio.TimerHandle | None = None
     _reading = False  # the path has the request
+    _parsing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -39,7 +40,11 @@ class HotProtocol(StallProtocol):
         self._leave()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._parsing = True
+        try:
+            super().data_received(data)
+        finally:
+            self._parsing = False
         if self._asked is None or self._reading:
             return
         if not self._asked[1].more_body:
@@ -49,10 +54,11 @@ class HotProtocol(StallProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Called when the head has been parsed, or, for a pipelined request, when the answer before
-        has been sent.
+        has been sent. The latter gets its task at once: its body may never come, and nothing but
+        further bytes would look at it here.
         """
         found = None
-        if self._hot is not None and cycle.more_body and app is self.app:
+        if self._hot is not None and self._parsing and cycle.more_body and app is self.app:
             found = None if cycle.waiting_for_100_continue else self._hot.find(_scope(cycle))
         if found is None:
             super()._start_asgi_task(cycle, app)

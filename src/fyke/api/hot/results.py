@@ -7,6 +7,7 @@ same for all of its pages until the next commit, so it is kept as well.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import msgspec
@@ -24,7 +25,7 @@ from fyke.wire.fields import to_page_index, to_page_size
 from fyke.wire.rows import ResultPage
 
 MAX_ROWS = 100  # on a page
-MAX_SOURCES = 64  # that are kept, each with the input of its run
+MAX_SOURCES = 64  # that are kept
 
 _to_page_size = to_page_size(10)
 
@@ -48,7 +49,8 @@ class _Pages:
         self._stores = stores
         self._tagged = tagged
         self._kept = KeptAnswers(self._version)
-        self._sources: dict[tuple[str, str], tuple[int, RunRows]] = {}
+        self._sources: dict[tuple[str, str], RunRows] = {}  # of one version of the state
+        self._sources_version = 0
 
     def get(self, caller: Caller, run_id: str, index: int, size: int) -> Encoded | None:
         if size > MAX_ROWS:
@@ -67,15 +69,17 @@ class _Pages:
 
     def _source(self, version: int, caller: Caller, run_id: str) -> RunRows:
         """What the state says about the rows at its ``version`` or later."""
+        if version != self._sources_version or len(self._sources) >= MAX_SOURCES:
+            self._sources.clear()
+            self._sources_version = version
         key = caller.account_id, run_id
         kept = self._sources.get(key)
-        if kept is not None and kept[0] == version:
-            return kept[1]
+        if kept is not None:
+            return kept
         source = at_once(self._results.source(caller, run_id))
         if self._stores.state.version() == version:
-            if len(self._sources) >= MAX_SOURCES:
-                self._sources.clear()
-            self._sources[key] = version, source
+            # a page has nothing of the input, which may be large
+            self._sources[key] = replace(source, run=replace(source.run, input_json=""))
         return source
 
     def _version(self) -> tuple[int, int]:
