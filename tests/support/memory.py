@@ -214,6 +214,17 @@ class MemoryAudit:
         self.rows.append(entry)
 
 
+class MemoryInstallation:
+    def __init__(self) -> None:
+        self._facts: dict[str, str] = {}
+
+    def fact(self, name: str) -> str | None:
+        return self._facts.get(name)
+
+    def replace(self, name: str, value: str) -> None:
+        self._facts[name] = value
+
+
 class MemoryTransaction:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -226,6 +237,7 @@ class MemoryTransaction:
         self.workers = MemoryWorkers()
         self.submissions = MemorySubmissions()
         self.runs = MemoryRuns()
+        self.installation = MemoryInstallation()
 
     @property
     def now(self) -> int:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fyke.app.state import addresses, open_state
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
+from fyke.model.results import ROWS_LOST_AT
 from fyke.settings import Settings
-from fyke.storage.sql.consistency import ROWS_LOST_AT
 from fyke.storage.sql.presence import Presence, presence
 from fyke.storage.sql.schema import unavailable_when_down
 

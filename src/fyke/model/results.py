@@ -20,6 +20,10 @@ MAX_RUN_ROW_BYTES = 2**30
 _texts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+ROWS_LOST_AT = "rows_lost_at"  # a fact about the installation: no row was kept of runs that ended
+# up to this time, in milliseconds
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """One column as a Worker or its output schema declared it."""

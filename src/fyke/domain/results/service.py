@@ -27,7 +27,7 @@ from fyke.domain.workers import output_schema
 from fyke.errors import InvalidFields, InvalidRequest, RunNotFound
 from fyke.kit.read_ahead import read_ahead
 from fyke.model.account import Caller
-from fyke.model.results import Header, Row, RowBlock, RunTotals
+from fyke.model.results import ROWS_LOST_AT, Header, Row, RowBlock, RunTotals
 from fyke.model.run import Run
 
 SAMPLE_ROWS = 100  # rows that columns are derived from
@@ -183,16 +183,26 @@ class RunResults:
         if not source.hidden:
             return 0
         stored = await self._results.totals(run_id, frozenset())
-        return stored.rows - (await self.totals(source)).rows
+        return stored.rows - (await self._results.totals(run_id, source.hidden)).rows
 
     async def totals(self, source: RunRows) -> RunTotals:
         """The number of visible rows, and their bytes. Raises ``RunNotFound`` when the run is being
         deleted, which begins with its rows.
         """
-        totals = await self._results.totals(source.run.id, source.hidden)
-        if not totals.rows and source.run.results and source.run.state.terminal:
+        run = source.run
+        totals = await self._results.totals(run.id, source.hidden)
+        if not totals.rows and run.results and run.state.terminal and await self._is_deleted(run):
             raise RunNotFound
         return totals
+
+    async def _is_deleted(self, run: Run) -> bool:
+        """Whether an ended run that had visible rows has none because it is being deleted. Else
+        they are hidden now, or were lost with their database.
+        """
+        if (await self._results.totals(run.id, frozenset())).rows:
+            return False
+        lost_at = await self._storage.read(lambda tx: tx.installation.fact(ROWS_LOST_AT))
+        return run.finished_at > int(lost_at or 0)
 
     async def headers_of(self, source: RunRows) -> list[Header]:
         """The run's columns: declared by its Worker, else from the output schema of the version,

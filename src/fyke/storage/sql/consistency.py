@@ -13,12 +13,12 @@ from typing import Any
 from sqlalchemy import Engine
 
 from fyke.domain.runs.outcome import HIDING
+from fyke.model.results import ROWS_LOST_AT
 from fyke.storage.sql.backup import both_at_one_moment
 from fyke.storage.sql.dialects import for_reading
 from fyke.storage.sql.results.tables import LAST_POSITION, POSITION_BITS
 
 MAX_FINDINGS = 20  # of each rule
-ROWS_LOST_AT = "rows_lost_at"  # the fact about the installation; in milliseconds
 Execute = Callable[[str], Iterable[Sequence[Any]]]
 
 _HIDING = ", ".join(f"'{outcome}'" for outcome in sorted(HIDING))

@@ -9,7 +9,7 @@ from fyke.domain.results.query.model import parse_query
 from fyke.domain.results.service import RunResults, RunRows
 from fyke.errors import RunNotFound
 from fyke.kit.ids import new_ulid
-from fyke.model.results import Header
+from fyke.model.results import ROWS_LOST_AT, Header
 from fyke.model.run import RunState
 from support.memory import (
     MemoryResults,
@@ -38,6 +38,10 @@ class Setup:
         tx.workers.version_rows[self.run.worker_id, version.number] = version
         self.results = RunResults(self.storage, self.rows)
         self.rows.push(self.run.id, *(b'{"i":%d}' % i for i in range(1, rows + 1)))
+
+    def ended(self, *, results: int, at: int = 1000, hidden: str = "") -> RunRows:
+        run = replace(self.run, state=RunState.SUCCEEDED, results=results, finished_at=at)
+        return RunRows(run, frozenset([hidden] if hidden else []), "")
 
     async def page(self, index: int, size: int):
         return await self.results.page(self.caller, self.run.id, index, size)
@@ -160,13 +164,25 @@ async def test_a_walk_fails_when_the_run_is_deleted_meanwhile(sort: str):
 @pytest.mark.parametrize("sort", ["", "-i"])
 async def test_a_run_whose_rows_are_being_deleted_has_no_empty_results(sort: str):
     setup = Setup(rows=0)
-    ended = replace(setup.run, state=RunState.SUCCEEDED, results=3)
-    source = RunRows(ended, frozenset(), "")
+    source = setup.ended(results=3)
     with pytest.raises(RunNotFound):
         await setup.results.totals(source)
     with pytest.raises(RunNotFound):
         async for _ in setup.results.walk_selected(source, parse_query(sort=sort)):
             pass
+
+
+async def test_an_ended_run_whose_rows_are_hidden_now_has_none():
+    setup = Setup(rows=3)
+    assert (await setup.results.totals(setup.ended(results=3, hidden="a"))).rows == 0
+
+
+async def test_an_ended_run_whose_rows_were_lost_has_none():
+    setup = Setup(rows=0)
+    setup.storage.tx.installation.replace(ROWS_LOST_AT, "2000")
+    assert (await setup.results.totals(setup.ended(results=3, at=2000))).rows == 0
+    with pytest.raises(RunNotFound):
+        await setup.results.totals(setup.ended(results=3, at=2001))
 
 
 async def test_blocks_shrink_when_rows_are_large():
