@@ -11,6 +11,7 @@ import asyncio
 import os
 import re
 import shlex
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from fyke.sandbox.packages.uv_settings import read_uv
 
 BASE_SET = (Requirement("protobuf", "protobuf>=6.31.1"), Requirement("grpcio", "grpcio>=1.80.0"))
 MOUNTED_AT = "/env"
+MAX_PTH_BYTES = 1 << 16  # a longer .pth file counts as one with startup code
 
 _PROBE = (
     "import platform, sys, sysconfig; "
@@ -196,11 +198,30 @@ class PythonRecipe:
 
 
 def has_startup_code(environment: Path) -> bool:
-    """Whether an interpreter of the environment runs code of a package when it starts: the lines
-    of ``.pth`` files that import. Any mention of an import counts.
+    """Whether an interpreter of the environment may run code of a package when it starts: the lines
+    of ``.pth`` files that import. Any mention of an import counts, and what cannot be read.
     """
-    files = environment.glob("lib/python*/site-packages/*.pth")
-    return any(b"import" in path.read_bytes() for path in files)
+    try:
+        return any(
+            _may_import(path)
+            for folder in environment.glob("lib/python*/site-packages")
+            for path in folder.iterdir()
+            if path.name.endswith(".pth")
+        )
+    except OSError:
+        return True
+
+
+def _may_import(path: Path) -> bool:
+    """Raise ``OSError``, also for a link. A package chose what is there, so opening does not wait
+    for a pipe, and little is read.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            return True
+        content = file.read(MAX_PTH_BYTES + 1)
+    return len(content) > MAX_PTH_BYTES or b"import" in content
 
 
 def _sample_page(registry: Registry) -> str:

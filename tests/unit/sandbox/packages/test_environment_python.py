@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Any, cast
@@ -12,12 +13,14 @@ from fyke.contracts.execution import EnvironmentFailed
 from fyke.domain.workers.requirements import parse
 from fyke.reasons import ReasonCode
 from fyke.sandbox.packages.environment_python import (
+    MAX_PTH_BYTES,
     Interpreter,
     PythonInstaller,
     PythonRecipe,
     _move_scripts,
     code_of,
     explain,
+    has_startup_code,
 )
 
 INTERPRETER = Interpreter("CPython", "3.13.5", "linux-x86_64")
@@ -141,3 +144,49 @@ def test_a_package_named_bin_is_not_moved(tmp_path: Path) -> None:
     _move_scripts(tmp_path / "site" / "bin", tmp_path)
     _move_scripts(tmp_path / "none", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["site"]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """The packages of an environment in ``tmp_path``, with a file that only adds a folder."""
+    folder = tmp_path / INTERPRETER.folder
+    folder.mkdir(parents=True)
+    (folder / "paths.pth").write_text("vendored\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("content", "runs"),
+    [
+        (b"more\n", False),
+        (b"import os\n", True),
+        (b"#" * MAX_PTH_BYTES, False),
+        (b"#" * (MAX_PTH_BYTES + 1), True),
+    ],
+    ids=range(4),
+)
+def test_startup_code_is_an_import_or_a_file_that_is_too_long(
+    site: Path, tmp_path: Path, content: bytes, runs: bool
+) -> None:
+    (site / "x.pth").write_bytes(content)
+    assert has_startup_code(tmp_path) is runs
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "dangling link"])
+def test_what_is_no_regular_file_counts_as_startup_code(
+    site: Path, tmp_path: Path, kind: str
+) -> None:
+    path = site / "x.pth"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("paths.pth" if kind == "link" else "nothing")
+    assert has_startup_code(tmp_path)
+
+
+def test_packages_that_cannot_be_listed_count_as_startup_code(tmp_path: Path) -> None:
+    (tmp_path / "lib" / "python3.13").mkdir(parents=True)
+    (tmp_path / INTERPRETER.folder).write_text("no folder")
+    assert has_startup_code(tmp_path)
