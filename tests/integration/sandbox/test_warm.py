@@ -305,6 +305,8 @@ async def test_an_idle_sandbox_has_nothing_of_an_attempt(setup: SandboxSetup) ->
     pid = main_process(made.name)
     assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"/usr/bin/python3\0main.py\0"
     assert os.listdir(setup.work / made.name) == []
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)  # the SDK was compiled
     await sandbox.assign(made.limits)
     await sandbox.launch({"KEY": "a secret"})
     assert await line(sandbox) == "up"

@@ -23,6 +23,8 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket
+    from typing import NoReturn
 
 FOLDER = "/run/fyke"  # of this file and of the shim
 CONTROL, IDLE = "FYKE_CONTROL", "FYKE_IDLE"  # variables of this process until the job
@@ -125,6 +127,23 @@ def replace_variables(variables: dict[str, str]) -> None:
     os.environ.update(variables)
 
 
+def prevent_core_dump() -> None:
+    """The compiler reads a file of the version, which may crash it; the other limits come with the
+    job.
+    """
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def fail(control: socket, error: Exception) -> NoReturn:
+    """Send the error and exit, also where it cannot be sent."""
+    try:
+        control.send(f"cannot prepare the sandbox: {error}".encode())
+    finally:
+        os._exit(1)
+
+
 def wait_for_job() -> None:
     """Return when this process is the Worker."""
     before = set(sys.modules)
@@ -139,6 +158,7 @@ def wait_for_job() -> None:
     try:
         if is_idle:
             load_ahead()
+            prevent_core_dump()
             bytecode = sdk_bytecode(shim.BUNDLE, own, may_compile=True)
             shim.send_listeners(control)
         else:
@@ -158,8 +178,7 @@ def wait_for_job() -> None:
         replace_variables(variables)
         write_bytecode(shim.WORK, bytecode)
     except Exception as error:  # the interpreter would go on to a Worker that is not there
-        control.send(f"cannot prepare the sandbox: {error}".encode())
-        os._exit(1)
+        fail(control, error)
     del sys.modules["shim"]
     control.close()
 
