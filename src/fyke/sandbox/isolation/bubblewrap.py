@@ -244,8 +244,11 @@ def _public_content(path: Path) -> bytes | None:
         return None
 
 
-def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
-    # The programs are passed as data, because the sandbox's user cannot read this folder.
+def own_programs(layout: Layout) -> dict[str, bytes]:
+    """The programs of Fyke in the sandbox by their paths. Raise ``OSError``.
+
+    The first call compiles them, which can take long.
+    """
     programs = {SHIM_AT: bytecode("shim.py", f"{OWN_FOLDER}/shim.py")}
     if layout.interpreter:
         at = f"{OWN_FOLDER}/sitecustomize.py"
@@ -255,8 +258,13 @@ def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
         programs[PROBE_AT] = source("inspector.py")
     if layout.kind == "node":
         programs[NODE_PROXY_AT] = source("node_proxy.cjs")
+    return programs
+
+
+def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     options: list[str] = []
-    for path, content in programs.items():
+    # passed as data, because the sandbox's user cannot read this folder
+    for path, content in own_programs(layout).items():
         options += ["--ro-bind-data", str(data(content)), path]
     options += ["--bind", os.fspath(layout.work), "/work"]
     if layout.bundle is not None:

@@ -156,7 +156,7 @@ class SandboxProcess:
         except OSError as error:
             raise SandboxStartFailed(f"cannot make the device files: {error}") from error
         self._missing = own_files.missing
-        return bubblewrap.Layout(
+        layout = bubblewrap.Layout(
             order.kind,
             work,
             order.bundle,
@@ -170,6 +170,11 @@ class SandboxProcess:
             interpreter=order.interpreter,
             idle=order.idle,
         )
+        try:  # compiled in this thread: the event loop waits for that of ``process_io.start``
+            bubblewrap.own_programs(layout)
+        except OSError as error:
+            raise SandboxStartFailed(f"cannot start {bubblewrap.PROGRAM}: {error}") from error
+        return layout
 
     async def _spawn(
         self, layout: bubblewrap.Layout, uid: int | None, undo: contextlib.AsyncExitStack

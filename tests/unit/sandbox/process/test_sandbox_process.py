@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.isolation import bubblewrap
+from fyke.sandbox.isolation import bubblewrap, bytecode
 from fyke.sandbox.isolation.cgroup_v2 import GroupsV2, GroupV2
 from fyke.sandbox.isolation.cgroups import NoGroup, NoGroups
 from fyke.sandbox.process import process_io, sandbox_process
@@ -72,6 +72,24 @@ def running(
 
 
 # --- start
+
+
+async def test_nothing_is_compiled_in_the_thread_that_starts_processes(
+    folders: WorkFolders,
+    tool_paths: ToolPaths,
+    own_files: OwnFiles,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(bytecode, "INTERPRETER", str(program))
+    started: list[object] = []
+    monkeypatch.setattr(process_io, "start", lambda *arguments: started.append(arguments))
+    with pytest.raises(SandboxStartFailed, match=r"shim\.py cannot be compiled"):
+        await SandboxProcess.start(ORDER, folders, GROUPS, UID, tool_paths, own_files)
+    assert started == [] and folders.names() == []
 
 
 async def test_a_sandbox_never_runs_as_root(
