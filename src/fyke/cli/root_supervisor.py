@@ -104,7 +104,7 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
     reported = ["--launcher-events", str(events)] if config.reports_ends else []
     child = subprocess.Popen(
         [*config.supervisor, "--parent", str(os.getpid()), *reported],
-        pass_fds=[events],
+        pass_fds=[events] if reported else [],
         user=config.uid,
         group=config.gid,
         extra_groups=[],

@@ -60,6 +60,26 @@ def test_a_link_instead_of_the_run_folder_is_not_followed(open_folder: Path) -> 
     assert os.geteuid() == 0
 
 
+@ROOT_ONLY
+@pytest.mark.parametrize("reports_ends", [False, True])
+def test_the_supervisor_inherits_the_pipe_of_ends_only_with_its_option(
+    open_folder: Path, stopping: StopRequest, reports_ends: bool
+) -> None:
+    run, ready = open_folder / "run", open_folder / "run" / "socket"
+    os.chown(open_folder, USER.pw_uid, USER.pw_gid)
+    count = "set -- /proc/$$/fd/*; exit $#"  # with that of the folder
+    config = root_supervisor.RootConfig(
+        uid=USER.pw_uid,
+        gid=USER.pw_gid,
+        run_dir=str(run),
+        launcher_socket=str(ready),
+        launcher=["/bin/sh", "-c", f": > {ready}; exec sleep 60"],
+        supervisor=["/bin/sh", "-c", count],
+        reports_ends=reports_ends,
+    )
+    assert root_supervisor.supervise_as_root(config, {}) == (5 if reports_ends else 4)
+
+
 def test_adopted_orphans_are_reaped() -> None:
     orphan = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOWAIT)
