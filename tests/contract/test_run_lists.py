@@ -225,6 +225,33 @@ async def test_a_narrow_filter_with_others_is_searched_to_the_end(
     assert page.cursors == newest_first(run for run in runs if matches(run, search)) != []
 
 
+WITH_A_WHOLE_ID: dict[str, Any] = {
+    "states": (RunState.FAILED,),
+    "outcomes": (Outcome.TIMEOUT,),
+    "reasons": (ReasonCode.TIMEOUT,),
+    "worker_id": "a worker",
+    "task_id": "task-a",
+    "origins": (Origin.WEB,),
+    "version": "1.0.1",
+    "created_from": records.START + 20,
+    "created_until": records.START + 20,
+    "error": "keyerror",
+}
+
+
+@pytest.mark.parametrize("other", WITH_A_WHOLE_ID)
+async def test_a_whole_id_is_searched_with_each_other_filter(state: State, other: str) -> None:
+    owner, workers, runs = await fill(state)
+    value = workers[1] if other == "worker_id" else WITH_A_WHOLE_ID[other]
+    alone = RunSearch(**{other: value})
+    found = next(run for run in runs if matches(run, alone))
+    missed = next(run for run in runs if not matches(run, alone))
+    for run, expected in ((found, newest_first([found])), (missed, [])):
+        search = replace(alone, run_id=run.id)
+        for newer in (False, True):
+            assert await walk_all(state, owner, search, newer) == expected
+
+
 async def test_a_reason_with_other_filters_scans_only_runs_with_this_reason(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,6 @@ _BY_ORIGIN = "ix_runs_account_id_origin_created_at_id"
 _BY_VERSION = "ix_runs_account_id_version_created_at_id"
 _ENDED_BY_WORKER = "ix_runs_ended_of_worker"
 _BY_ID = "sqlite_autoindex_runs_1"  # the primary key
-_ID_RANGE = "id >= :run_id AND id < :run_id_end"
 _TIMES = frozenset({"created_from", "created_until"})
 _COUNTED = frozenset({"states", "worker_id"})
 _INPUT = case(
@@ -110,7 +109,7 @@ class SqlRunLists(SqlStore):
         found: list[ListCursor] = []
         stopped = start
         for number, step in enumerate(_steps(most)):
-            # a part of an id is usually narrow, other filters are usually found in the first step
+            # an id is narrow, a part usually; other filters are usually found in the first step
             if number == (0 if search.run_id else 1):
                 query = _Query(self._db, account_id, search, start, newer=newer)
                 if narrow := self._narrow(query):
@@ -256,8 +255,7 @@ class _Query:
     def scans(self) -> list[_IndexScan]:
         filters = self._search.filters - _TIMES
         if len(self._search.run_id) == ID_CHARS:
-            self.values["whole_id"] = self._search.run_id
-            return [_IndexScan(_BY_ID, ["id = :whole_id"], self._checked())]
+            return [_IndexScan(_BY_ID, self._of_id(), self._checked())]
         if "error" in filters:
             return [_IndexScan(_BY_ERROR, ["err_msg <> ''"], self._checked())]
         by_value = self._by_value(filters)
@@ -277,7 +275,7 @@ class _Query:
         checked = self._checked()
         of_account = "account_id = :account"
         if search.run_id:
-            yield _IndexScan(_BY_ID, [_ID_RANGE], checked)
+            yield _IndexScan(_BY_ID, self._of_id(), checked)
         state = self._one_of("state", search.states, "state")
         by_value = (
             (_BY_TASK, "task_id <> ''", self._equals("task_id")),
@@ -340,14 +338,23 @@ class _Query:
             *self._equals("task_id"),
             *self._equals("version"),
         ]
-        if 0 < len(search.run_id) < ID_CHARS:
-            conditions.append(_ID_RANGE)
-            self.values |= {"run_id": search.run_id, "run_id_end": search.run_id + "~"}
+        if len(search.run_id) != ID_CHARS:
+            conditions += self._of_id()
         if search.error:
             position = "instr" if self._sqlite else "strpos"
             conditions.append(f"{position}(lower(err_msg), lower(:error)) > 0")
             self.values["error"] = to_storable_text(search.error)
         return conditions
+
+    def _of_id(self) -> list[str]:
+        run_id = self._search.run_id
+        if not run_id:
+            return []
+        self.values["run_id"] = run_id
+        if len(run_id) == ID_CHARS:
+            return ["id = :run_id"]
+        self.values["run_id_end"] = run_id + "~"
+        return ["id >= :run_id", "id < :run_id_end"]
 
     def _one_of(self, column: str, values: Collection[str], name: str) -> list[str]:
         if not values:
