@@ -18,6 +18,7 @@ from fyke.storage.sql.state.runs.lists import NARROW
 from fyke.storage.sql.state.storage import open_storage
 from support import records
 from support.leases import WIDE, leased, seeded
+from support.statements import executed
 
 pytestmark = pytest.mark.anyio
 State = Any
@@ -132,6 +133,22 @@ async def test_pages_of_a_worker_and_states(
     assert await page(RunFilter((RunState.ABORTED,), second)) == (0, [])
     assert await page(RunFilter(ends, second, 104)) == (1, [runs[6]])
     assert await page(RunFilter(ends, second, 0, 106)) == (1, [runs[3]])
+
+
+async def test_a_page_scans_no_further_than_its_last_run(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "NARROW", 0)
+    owner, second, runs = await make_list(state)
+    ready = RunFilter((RunState.READY,), second)
+    with executed() as statements:
+        page = await state.read(lambda tx: tx.runs.page(owner, ready, offset=0, limit=77))
+    assert page == (1, [runs[0]])
+    statement, values = statements[-1]
+    assert " LIMIT " in statement
+    used = list(values.values() if isinstance(values, dict) else values)
+    assert 77 not in used
+    assert 1 in used
 
 
 async def test_the_newest_run_is_that_of_the_account_and_of_its_worker(state: State) -> None:

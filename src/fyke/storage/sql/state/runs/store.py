@@ -223,6 +223,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
             total = self._db.execute(count).scalar_one()
         if offset >= total:
             return total, []
+        limit = min(limit, total - offset)  # a longer scan for more would find none
         query = page_query(self._db, account_id, filter, offset=offset, limit=limit, few=few)
         return total, [run_of(row) for row in self._db.execute(query).mappings()]
 
