@@ -321,6 +321,46 @@ async def test_rows_that_are_pushed_meanwhile_prevent_it(
     assert numbers(await everything(ended)) == list(range(301))
 
 
+async def test_a_commit_that_is_repeated_after_a_new_row_keeps_the_file(
+    ended: SqlResults, results_address: ResultsAddress
+) -> None:
+    """PostgreSQL repeats a transaction if the connection was lost while it was committed."""
+    repeated = False
+
+    async def write(work: Callable[[Driver], Any]) -> Any:
+        nonlocal repeated
+        answer = await ended._write(work)
+        if not repeated and await query(ended, "SELECT 1 FROM results_runs WHERE sealed > 0"):
+            repeated = True
+            await ended.open_attempt(RUN, "d")
+            await ended.commit([AttemptBatch(RUN, "d", plain(300))])
+            await ended.totals(RUN, NONE)  # moves a journal
+            answer = await ended._write(work)
+        return answer
+
+    blobs = FilesystemBlobs(results_address.blobs, durable=False)
+    await RowSealer(write, ended._read, blobs).seal([RUN], 1)
+    assert repeated
+    [file] = files(results_address)
+    assert await seals(ended) == [(f"rows/{file.name}", True)]
+    assert await hot_rows(ended) == 1
+    assert numbers(await everything(ended)) == list(range(301))
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+async def test_a_file_with_the_rows_is_not_given_up(
+    ended: SqlResults, results_address: ResultsAddress, for_good: bool
+) -> None:
+    await ended.seal_runs([RUN], 1)
+    before = await seals(ended)
+    [(number,)] = await query(ended, "SELECT number FROM results_runs")
+    blobs = FilesystemBlobs(results_address.blobs, durable=False)
+    claim = seal.SealClaim(number, RUN, before[0][0])
+    await RowSealer(ended._write, ended._read, blobs)._give_up(claim, for_good=for_good)
+    assert await seals(ended) == before
+    assert numbers(await everything(ended)) == list(range(COUNT))
+
+
 async def test_a_changed_row_prevents_it(
     ended: SqlResults, results_address: ResultsAddress
 ) -> None:

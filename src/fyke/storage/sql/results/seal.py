@@ -43,6 +43,10 @@ _UPSERTS = """
     DELETE FROM results_upserts WHERE run = ? AND digest IN
     (SELECT digest FROM results_upserts WHERE run = ? LIMIT ?)
 """
+_NOT_SEALED = """
+    WHERE run = ? AND blob = ? AND NOT EXISTS
+    (SELECT 1 FROM results_runs WHERE number = results_seals.run AND sealed > 0)
+"""
 _FRAMES = {"id": "int8", "rows": "int8", "start_byte": "int8", "bytes": "int8", "attempts": "bytea"}
 
 
@@ -111,15 +115,17 @@ def renew(driver: Driver, claim: SealClaim, now: int) -> None:
         raise Changed
 
 
-def give_up(driver: Driver, claim: SealClaim, *, for_good: bool) -> None:
-    """End a claim without a file; ``for_good``: the run is never tried again."""
+def give_up(driver: Driver, claim: SealClaim, *, for_good: bool) -> bool:
+    """End a claim without a file; ``for_good``: the run is never tried again. Return whether the
+    file can be deleted: not if it is the place of the rows.
+    """
+    _lock(driver, claim.run)
     if for_good:
-        driver.run(
-            "UPDATE results_seals SET blob = '', done = TRUE WHERE run = ? AND blob = ?",
-            (claim.run, claim.blob),
-        )
+        end = "UPDATE results_seals SET blob = '', done = TRUE"
     else:
-        driver.run("DELETE FROM results_seals WHERE run = ? AND blob = ?", (claim.run, claim.blob))
+        end = "DELETE FROM results_seals"
+    driver.run(f"{end} {_NOT_SEALED}", (claim.run, claim.blob))
+    return blob_of(driver, claim.run) != claim.blob
 
 
 def remove_upserts(driver: Driver, number: int, step: int) -> int:
@@ -195,10 +201,12 @@ def commit(
         "WHERE r.number = ? AND r.run_id IS NOT NULL AND s.blob = ?",
         (claim.run, claim.blob),
     )
-    if not found or found[0][0] != rows:
+    if not found:
         return False
     if found[0][1]:
-        return True  # committed before the connection was lost
+        return True  # committed before the connection was lost; there may be new rows since
+    if found[0][0] != rows:
+        return False
     if driver.query(_OPEN_ATTEMPTS, (claim.run, claim.run_id)) or driver.query(
         "SELECT 1 FROM results_upserts WHERE run = ? LIMIT 1", (claim.run,)
     ):

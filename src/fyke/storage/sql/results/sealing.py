@@ -109,8 +109,8 @@ class RowSealer:
         return await self._give_up(claim)
 
     async def _give_up(self, claim: SealClaim, *, for_good: bool = False) -> int:
-        await self._write(lambda driver: seal.give_up(driver, claim, for_good=for_good))
-        await delete_file(self._blobs, claim.blob)
+        if await self._write(lambda driver: seal.give_up(driver, claim, for_good=for_good)):
+            await delete_file(self._blobs, claim.blob)
         return 0
 
     async def _remove_upserts(self, number: int) -> None:
