@@ -12,7 +12,7 @@ import hashlib
 import zlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -159,7 +159,7 @@ class Exports:
         async with aclosing(self._results.walk_selected(source, query)) as blocks:
             async for block in blocks:
                 await asyncio.to_thread(types.add, block)
-                last = block.positions[-1]
+                last = max(last, max(block.positions))
         if not source.run.state.terminal:
             pages = unchanged(pages, types, last)
         return types.headers(), pages
@@ -198,8 +198,8 @@ class Exports:
 
 
 def _in_any_order(query: Query) -> Query:
-    """A query for the same rows whose order is not computed."""
-    return query if query.selection.filters else Query(form=query.form)
+    """A query for the same rows in the order of the pushes."""
+    return replace(query, selection=replace(query.selection, sort=None))
 
 
 def _notes(format: ExportFormat, rows: int) -> list[Detail]:

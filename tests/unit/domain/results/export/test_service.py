@@ -120,6 +120,21 @@ async def test_rows_of_an_active_run_that_come_later_are_not_in_its_parquet_file
     assert types["price"] is float and len(rows) == 2
 
 
+async def test_a_sorted_parquet_file_of_an_active_run_has_all_selected_rows():
+    setup = Setup()
+    setup.rows.push(setup.run.id, *(b'{"price":%d}' % price for price in (3, 2, 1)))
+    query = parse_query(sort="price", filters=["price:gt:0"])
+    request = service.ExportRequest(FORMATS["parquet"], query=query)
+    stream = await setup.exports.stream(await setup.exports.prepare(setup.run.id, request))
+    _, rows = read_table(b"".join([piece async for piece in stream]))
+    assert [row["price"] for row in rows] == [1.0, 1.5, 2.0, 3.0]
+
+
+async def test_the_types_of_a_parquet_file_are_found_without_sorting():
+    request = parse_query(sort="price", filters=["price:gt:0"], clean=True)
+    assert service._in_any_order(request) == parse_query(filters=["price:gt:0"], clean=True)
+
+
 async def test_a_csv_for_spreadsheets():
     setup = Setup()
     setup.rows.push(setup.run.id, b'{"title":"=1"}')
