@@ -14,7 +14,7 @@ from itertools import chain
 
 import msgspec
 
-from fyke.domain.results.export.formats import FORMATS, MAX_KEY_CHARACTERS, ExportFormat
+from fyke.domain.results.export.formats import FORMATS, ExportFormat
 from fyke.domain.results.query.picker import struct_of
 from fyke.errors import InvalidRequest
 from fyke.model.results import Header, RowBlock
@@ -134,11 +134,16 @@ def check_number(format: ExportFormat, columns: int) -> None:
 
 
 def _check_keys(format: ExportFormat, characters: int) -> None:
-    """Raises ``InvalidRequest`` when the keys are too long together for a table's first row."""
-    if format.max_columns and characters > MAX_KEY_CHARACTERS:
+    """Raises ``InvalidRequest`` when the keys are too long together for the format."""
+    if format.max_columns and characters > format.max_key_characters:
+        wider = [
+            other.name
+            for other in FORMATS.values()
+            if other.max_columns >= format.max_columns and other.max_key_characters >= characters
+        ]
         raise InvalidRequest(
-            f"{format.name} allows at most {MAX_KEY_CHARACTERS:,} characters in the names of all "
-            "columns and this run has more; name the columns you need in filter_keys, or choose "
-            "json or jsonl",
+            f"{format.name} allows at most {format.max_key_characters:,} characters in the names "
+            "of all columns and this run has more; name the columns you need in filter_keys, or "
+            f"choose {', '.join([*wider, 'json'])} or jsonl",
             field="format",
         )

@@ -21,7 +21,11 @@ from fyke.domain.results.export.delimited import CsvWriter
 from fyke.domain.results.export.lines import JsonLinesWriter, JsonWriter
 from fyke.domain.results.export.markup import HtmlWriter, XmlWriter
 from fyke.domain.results.export.meta import ExportMeta
-from fyke.domain.results.export.parquet import PARQUET_COLUMNS, ParquetWriter
+from fyke.domain.results.export.parquet import (
+    PARQUET_COLUMNS,
+    PARQUET_KEY_CHARACTERS,
+    ParquetWriter,
+)
 from fyke.domain.results.export.rss import RssWriter
 from fyke.domain.results.export.xls import XlsBook
 from fyke.domain.results.export.xlsx import XlsxWriter
@@ -33,12 +37,13 @@ PREFIX = "fyke-export-"  # of the folders of workbooks
 _BLOCK = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MAX_COLUMNS = 16_384
-MAX_KEY_CHARACTERS = 4 * 2**20  # of all columns of a table together
+MAX_KEY_CHARACTERS = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
     """``max_columns`` is 0 for formats without a table, which need no list of columns.
+    ``max_key_characters``: of the keys of all columns of a table together.
     ``compressed``: the files cannot be compressed any further.
     """
 
@@ -46,6 +51,7 @@ class ExportFormat:
     suffix: str
     content_type: str
     max_columns: int = 0
+    max_key_characters: int = MAX_KEY_CHARACTERS
     compressed: bool = False
 
 
@@ -71,7 +77,14 @@ FORMATS: dict[str, ExportFormat] = {
         ExportFormat("xml", "xml", "application/xml"),
         ExportFormat("html", "html", "text/html; charset=utf-8", MAX_COLUMNS),
         ExportFormat("rss", "rss", "application/rss+xml"),
-        ExportFormat("parquet", "parquet", _PARQUET_TYPE, PARQUET_COLUMNS, compressed=True),
+        ExportFormat(
+            "parquet",
+            "parquet",
+            _PARQUET_TYPE,
+            PARQUET_COLUMNS,
+            PARQUET_KEY_CHARACTERS,
+            compressed=True,
+        ),
     )
 }
 

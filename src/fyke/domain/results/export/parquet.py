@@ -23,7 +23,9 @@ from fyke.domain.results.export.values import Column, TableReader, Value, text_o
 from fyke.kit.zstd import zstd_module
 from fyke.model.results import Header, RowBlock
 
-PARQUET_COLUMNS = 1024  # each takes memory in the description of each group
+# each column, and its name, takes memory in the description of each group
+PARQUET_COLUMNS = 1024
+PARQUET_KEY_CHARACTERS = 64 * 2**10  # of all names together
 
 _MAGIC = b"PAR1"
 _GROUP_ROWS = 2**17
@@ -32,6 +34,7 @@ _GROUP_BYTES = 8 * 2**20  # of JSON
 _LEVEL = 3
 _PLAIN, _RLE, _ZSTD, _OPTIONAL, _UTF8 = 0, 3, 6, 1, 0
 _BINARY, _LIST, _STRUCT = 8, 9, 12
+_END = b"\x00"  # of a struct
 _I32, _I64 = 5, 6
 _PHYSICAL = {BOOLEAN: 0, INT64: 2, DOUBLE: 5}  # all others are texts
 _BYTES = 6
@@ -83,14 +86,19 @@ class ParquetWriter:
         last = self._group() if self._rows else b""
         root = _struct((4, _BINARY, _text("schema")), (5, _I32, _number(len(self._columns))))
         schema = [root, *(column.schema() for column in self._columns)]
-        described = _struct(
-            (1, _I32, _number(1)),
-            (2, _LIST, _list(_STRUCT, schema)),
-            (3, _I64, _number(self._all_rows)),
-            (4, _LIST, _list(_STRUCT, self._groups)),
-            (6, _BINARY, _text("Fyke")),
-        )
-        return last + described + len(described).to_bytes(4, "little") + _MAGIC
+        described = [
+            _fields(
+                (1, _I32, _number(1)),
+                (2, _LIST, _list(_STRUCT, schema)),
+                (3, _I64, _number(self._all_rows)),
+                (4, _LIST, _list_head(_STRUCT, len(self._groups))),
+            ),
+            *self._groups,  # may be large: copied once
+            _fields((6, _BINARY, _text("Fyke")), before=4),
+            _END,
+        ]
+        size = sum(map(len, described)).to_bytes(4, "little")
+        return b"".join([last, *described, size, _MAGIC])
 
     def _fitting(self, sizes: list[int]) -> int:
         """How many rows of these sizes fill the group: not more than are needed, so that groups do
@@ -258,18 +266,25 @@ def _page_header(rows: int, uncompressed: int, compressed: int) -> bytes:
 
 
 def _struct(*fields: _Field) -> bytes:
-    """A Thrift struct of fields with rising numbers, none more than 15 after the one before."""
-    parts, before = [], 0
+    """A Thrift struct."""
+    return _fields(*fields) + _END
+
+
+def _fields(*fields: _Field, before: int = 0) -> bytes:
+    """Fields of a struct with rising numbers, none more than 15 after the one before."""
+    parts = []
     for number, kind, value in fields:
         parts += [bytes([(number - before) << 4 | kind]), value]
         before = number
-    return b"".join([*parts, b"\x00"])
+    return b"".join(parts)
 
 
 def _list(kind: int, items: Sequence[bytes]) -> bytes:
-    count = len(items)
-    head = bytes([count << 4 | kind]) if count < 15 else bytes([0xF0 | kind]) + _varint(count)
-    return b"".join([head, *items])
+    return b"".join([_list_head(kind, len(items)), *items])
+
+
+def _list_head(kind: int, count: int) -> bytes:
+    return bytes([count << 4 | kind]) if count < 15 else bytes([0xF0 | kind]) + _varint(count)
 
 
 def _number(value: int) -> bytes:

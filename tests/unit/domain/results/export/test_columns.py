@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.results.export.columns import choose_columns
-from fyke.domain.results.export.formats import FORMATS, MAX_KEY_CHARACTERS
+from fyke.domain.results.export.formats import FORMATS
 from fyke.errors import InvalidRequest
 from support.exports import headers, in_pages, rows_of
 
@@ -108,11 +108,17 @@ async def test_new_keys_are_found_in_any_block(known: list[str], page: int):
     assert (walk.times, walk.seen) == (1, len(values))
 
 
-@pytest.mark.parametrize("name", ["csv", "html", "xlsx", "xls", "parquet"])
-async def test_keys_that_are_too_long_together_are_refused(name: str):
-    long = MAX_KEY_CHARACTERS // 2
+@pytest.mark.parametrize(
+    ("name", "limit", "others"),
+    [
+        *((name, 4 * 2**20, "json") for name in ("csv", "html", "xlsx", "xls")),
+        ("parquet", 64 * 2**10, "csv, xlsx, html, json"),
+    ],
+)
+async def test_keys_that_are_too_long_together_are_refused(name: str, limit: int, others: str):
+    long = limit // 2
     rows = rows_of({"a" * long: 1}, {"b" * long: 1}, {"c": 1})
-    most = f"{MAX_KEY_CHARACTERS:,} characters.*filter_keys"
+    most = f"{limit:,} characters.*filter_keys, or choose {others} or jsonl"
     with pytest.raises(InvalidRequest, match=most):
         await choose(name, walk=Walk(rows))
     with pytest.raises(InvalidRequest, match=most):

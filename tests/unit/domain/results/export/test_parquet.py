@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -75,6 +76,18 @@ def test_groups_depend_on_the_rows_and_not_on_their_blocks(
         files.add(writer.head() + b"".join(pages) + writer.tail())
         counts.add(len(writer._groups))
     assert counts == {groups} and len(files) == 1
+
+
+def test_the_description_of_the_groups_is_copied_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parquet, "_GROUP_ROWS", 1)
+    writer = ParquetWriter([Header("", "n" * 60_000, "text")], ExportMeta(RUN, "", 0))
+    writer.page(block_of(rows_of(*({} for _ in range(50)))))
+    tracemalloc.start()
+    try:
+        tail = writer.tail()
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * len(tail)
+    finally:
+        tracemalloc.stop()
 
 
 def test_texts_of_all_lengths_and_unpaired_surrogates_are_written():
