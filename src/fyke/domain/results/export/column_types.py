@@ -7,6 +7,7 @@ the JSON text of each value, so that nothing is rounded, and the text "1" is not
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
@@ -69,17 +70,20 @@ async def unchanged(
     ``Unavailable`` when an upsert has changed the type of a column.
     """
     before = types.headers()
-    async for block in blocks:
+
+    def checked(block: RowBlock) -> RowBlock:
         kept = [position <= last for position in block.positions]
-        some = block
         if not all(kept):
-            some = RowBlock.of(compress(block.positions, kept), compress(block.texts(), kept))
-        types.add(some)
+            block = RowBlock.of(compress(block.positions, kept), compress(block.texts(), kept))
+        types.add(block)
         if types.headers() != before:
             raise Unavailable(
                 "A row was changed while the file was written. Start the export again"
             )
-        if some:
+        return block
+
+    async for block in blocks:
+        if some := await asyncio.to_thread(checked, block):
             yield some
 
 

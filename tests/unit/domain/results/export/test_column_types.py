@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from fyke.domain.results.export.column_types import ColumnTypes, all_exact, unchanged
 from fyke.errors import Unavailable
+from fyke.model.results import Header, RowBlock
 from support.exports import block_of, headers, in_pages, rows_of
 
 pytestmark = pytest.mark.anyio
@@ -84,6 +87,33 @@ async def test_rows_that_follow_meanwhile_are_left_out() -> None:
     types.add(block_of(rows[:4]))
     blocks = [block async for block in unchanged(in_pages(rows, 3), types, 4)]
     assert [block.positions for block in blocks] == [[1, 2, 3], [4]]
+
+
+async def test_rows_are_compared_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    texts = RowBlock.texts
+
+    class Noted(ColumnTypes):
+        def add(self, block: RowBlock) -> None:
+            threads.append(("add", threading.get_ident()))
+            super().add(block)
+
+        def headers(self) -> list[Header]:
+            threads.append(("headers", threading.get_ident()))
+            return super().headers()
+
+    def noted_texts(block: RowBlock) -> list[bytes]:
+        threads.append(("texts", threading.get_ident()))
+        return texts(block)
+
+    monkeypatch.setattr(RowBlock, "texts", noted_texts)
+    types = Noted(headers("v"))
+    types.add(block_of(rows_of({"v": 1})))
+    blocks = unchanged(in_pages(rows_of({"v": 1}, {"v": 2}), 2), types, 1)
+    assert [block.positions async for block in blocks] == [[1]]
+    del threads[:2]  # before the rows are written
+    assert {what for what, _ in threads} == {"add", "headers", "texts"}
+    assert threading.get_ident() not in {thread for _, thread in threads}
 
 
 async def test_a_value_of_another_type_ends_the_file() -> None:
