@@ -217,6 +217,17 @@ async def test_a_claimed_run_is_left_to_its_process(
     assert (files(results_address), await hot_rows(ended)) == ([], COUNT)
 
 
+async def test_a_claim_that_is_repeated_is_granted(ended: SqlResults) -> None:
+    """PostgreSQL repeats a transaction if the connection was lost while it was committed."""
+    [(number,)] = await query(ended, "SELECT number FROM results_runs")
+    claims = [
+        await ended._write(lambda driver, u=unique: seal.claim(driver, number, u, 2**40))
+        for unique in ("own", "own", "other")
+    ]
+    blob = f"rows/{RUN.lower()}-own.jsonl.zst"
+    assert claims == [seal.SealClaim(number, RUN, blob)] * 2 + [None]
+
+
 async def test_a_run_that_is_deleted_meanwhile_leaves_nothing(
     ended: SqlResults, results_address: ResultsAddress
 ) -> None:

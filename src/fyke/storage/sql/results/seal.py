@@ -98,9 +98,12 @@ def claim(driver: Driver, number: int, unique: str, now: int) -> SealClaim | Non
     for old, claimed_until, done in driver.query(
         "SELECT blob, claimed_until, done FROM results_seals WHERE run = ?", (number,)
     ):
-        if done or claimed_until >= now:
+        if done or (claimed_until >= now and old != blob):
             return None
-        blob, abandoned = (old, "") if sealed else (blob, old)
+        if sealed:
+            blob = old
+        elif old != blob:  # else claimed by this call, before the connection was lost
+            abandoned = old
     driver.run(_CLAIM, (number, blob, b"", now + CLAIM_MS))
     return SealClaim(number, run_id, blob, sealed, abandoned)
 
