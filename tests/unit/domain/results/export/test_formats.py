@@ -82,7 +82,9 @@ async def peak_of(name: str, count: int) -> int:
 @pytest.mark.parametrize("name", ["csv", "json", "jsonl", "html", "xml", "rss", "xlsx", "xls"])
 async def test_memory_does_not_grow_with_the_rows(name: str):
     await peak_of(name, 1000)
-    small, large = await peak_of(name, 1_000), await peak_of(name, 6_000)  # 4 MB of text
+    small = await peak_of(name, 1_000)
+    # 4 MB of text; threads of other tests may add to one peak, but not to each
+    large = min([await peak_of(name, 6_000) for _ in range(3)])
     assert large < small * 1.2 + 2**20
 
 
