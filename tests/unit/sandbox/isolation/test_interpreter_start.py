@@ -98,28 +98,32 @@ def test_signals_that_were_ignored_are_handled_as_in_a_fresh_interpreter() -> No
     assert after == before
 
 
-def test_a_failure_ends_the_process_also_where_it_cannot_be_sent() -> None:
+def failing(number: int) -> int:
+    """The exit status of a process that fails with this control socket."""
     code = (
         "import socket, sys\n"
         f"sys.path.insert(0, {str(Path(interpreter_start.__file__).parent)!r})\n"
         "import interpreter_start\n"
-        "ours, theirs = socket.socketpair()\n"
-        "theirs.close()\n"
         "try:\n"
-        "    interpreter_start.fail(ours, OSError('full'))\n"
+        f"    interpreter_start.fail(socket.socket(fileno={number}), OSError('full'))\n"
         "except OSError:\n"
         "    sys.exit(3)\n"
     )
-    assert subprocess.run([sys.executable, "-I", "-S", "-c", code]).returncode == 1
+    return subprocess.run([sys.executable, "-I", "-S", "-c", code], pass_fds=[number]).returncode
+
+
+def test_a_failure_ends_the_process_also_where_it_cannot_be_sent() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.close()
+        assert failing(ours.fileno()) == 1
 
 
 def test_a_failure_is_sent() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        if (child := os.fork()) == 0:
-            interpreter_start.fail(theirs, OSError("full"))
+        assert failing(theirs.fileno()) == 1
         assert ours.recv(100) == b"cannot prepare the sandbox: full"
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 def bytecode(folder: Path, source: str, *, may_compile: bool = True) -> bytes | None:
