@@ -144,7 +144,9 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
         ),
         AlertTimer(monitor, runtime.signals, SystemClock()),
         UploadTimer(services.uploads),
-        SealTimer(runtime.storage, runtime.results, settings.seal_rows),
+        SealTimer(
+            runtime.storage, runtime.results, settings.seal_rows, settings.seal_after_seconds
+        ),
     ]
     if settings.keep_days:
         timers.append(RetentionTimer(runtime.storage, services.runs, settings.keep_days))

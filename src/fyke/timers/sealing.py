@@ -5,7 +5,6 @@ from __future__ import annotations
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage
 
-AFTER_MS = 10 * 60 * 1000  # results are read most shortly after the end
 BATCH = 500
 DAY_MS = 86_400_000
 
@@ -13,15 +12,15 @@ DAY_MS = 86_400_000
 class SealTimer:
     """Each pass continues what was interrupted, and then goes through the runs that have ended
     since the last pass; once a day it goes through all, because some were not ready. ``at_least``:
-    the number of rows of a run that is sealed; 0 seals none.
+    the number of rows of a run that is sealed; 0 seals none. ``after``: seconds since its end.
     """
 
-    seconds = 60.0
-
-    def __init__(self, storage: Storage, results: Results, at_least: int) -> None:
+    def __init__(self, storage: Storage, results: Results, at_least: int, after: int) -> None:
+        self.seconds = min(60.0, after)
         self._storage = storage
         self._results = results
         self._at_least = at_least
+        self._after_ms = after * 1000
         self._last = 0, ""  # end and id of the run that was looked at last
         self._began = 0  # when the first run was looked at, by the clock of the state
 
@@ -41,7 +40,7 @@ class SealTimer:
             raise failure
 
     async def _ended(self) -> list[tuple[int, str]]:
-        last = self._last
+        last, after_ms = self._last, self._after_ms
         return await self._storage.read(
-            lambda tx: tx.runs.finished_after(last, tx.now - AFTER_MS, BATCH)
+            lambda tx: tx.runs.finished_after(last, tx.now - after_ms, BATCH)
         )

@@ -10,10 +10,11 @@ import pytest
 
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
-from fyke.timers.sealing import AFTER_MS, BATCH, DAY_MS, SealTimer
+from fyke.timers.sealing import BATCH, DAY_MS, SealTimer
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
+AFTER = 300  # seconds
 
 
 @dataclass
@@ -42,12 +43,12 @@ class Stores:
 
 
 def timer(stores: Stores, rows: int = 7) -> SealTimer:
-    return SealTimer(stores, stores, rows)  # type: ignore[arg-type]  # only what it uses
+    return SealTimer(stores, stores, rows, AFTER)  # type: ignore[arg-type]  # only what it uses
 
 
 async def test_each_run_is_looked_at_once_some_time_after_its_end() -> None:
     stores = Stores()
-    line = stores.now - AFTER_MS
+    line = stores.now - AFTER * 1000
     stores.ended = [(line - 1, "b"), (line - 1, "a"), (line, "young")]
     sealing = timer(stores)
     await sealing.tick()
@@ -95,3 +96,9 @@ async def test_new_runs_are_sealed_although_an_interrupted_one_fails() -> None:
     with pytest.raises(Unavailable):
         await timer(stores).tick()
     assert stores.passes == [["7"], ["old", "7"]]
+
+
+@pytest.mark.parametrize(("after", "seconds"), [(1, 1), (600, 60)])
+def test_passes_are_as_frequent_as_runs_become_ready(after: int, seconds: float) -> None:
+    stores = Stores()
+    assert SealTimer(stores, stores, 7, after).seconds == seconds  # type: ignore[arg-type]
