@@ -114,14 +114,17 @@ class Session:
             refused = site.load.settle(jobs, injected.over)
         seen = site.observe(jobs, injected, refused)
         found = violations(seen)
-        last = last or bool(found) or self.over()
+        sealed, last = seen.sealed, last or bool(found) or self.over()
         if last:
-            found += violations(site.finish())
+            end = site.finish()
+            found, sealed = found + violations(end), sealed + end.sealed
         done = Round(
             targets=injected.targets,
             runs=len(seen.runs),
             rows=sum(run.acknowledged for run in seen.runs),
             ended=ended_by_fault(seen),
+            sealed=sealed,
+            deleted=sum(job.deleted for job in jobs),
             seconds=time.monotonic() - began,
             seed=seed,
             violations=found,
@@ -133,8 +136,11 @@ class Session:
 
     def report(self, kind: Kind, database: str, done: Round, site: Stage) -> None:
         name = f"{kind.name} {', '.join(done.targets)} on {database}"
-        figures = f"{done.runs} runs, {done.rows} rows, {done.ended} ended, {done.seconds:.0f} s"
-        line(f"{done.seed} {name}"[:52], f"{figures}, {len(done.violations)} violations")
+        figures = (
+            f"{done.runs} runs, {done.rows} rows, {done.sealed} sealed, {done.deleted} deleted, "
+            f"{done.ended} ended, {done.seconds:.0f} s, {len(done.violations)} violations"
+        )
+        line(f"{done.seed} {name}"[:52], figures)
         for violation in done.violations:
             print(f"    {violation.rule}: {violation.text}", flush=True)
         if done.violations:

@@ -32,6 +32,7 @@ LEFT = "left behind"
 LEDGER = "ledger"
 DATABASE = "db check"
 DOWN = "not back in time"
+UNSEALED = "nothing sealed"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class RoundSeen:
     accounts: Sequence[tuple[str, str, str]] = ()  # name, amounts of the account, of its ledger
     findings: Sequence[str] = ()  # of fyke db check
     down: Sequence[str] = ()  # parts that did not recover in time
+    sealed: int = 0  # how many runs had their rows moved into files
+    unsealed: Sequence[str] = ()  # why no rows were moved into files, if none were
 
 
 def violations(seen: RoundSeen) -> list[Violation]:
@@ -87,7 +90,12 @@ def violations(seen: RoundSeen) -> list[Violation]:
         for name, amounts, sums in seen.accounts
         if amounts != sums
     ]
-    for rule, texts in ((LEFT, seen.left), (DATABASE, seen.findings), (DOWN, seen.down)):
+    for rule, texts in (
+        (LEFT, seen.left),
+        (DATABASE, seen.findings),
+        (DOWN, seen.down),
+        (UNSEALED, seen.unsealed),
+    ):
         found += [Violation(rule, text) for text in texts]
     return found
 

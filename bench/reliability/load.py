@@ -46,6 +46,7 @@ CALL_SECONDS = 10.0
 ACCEPT_SECONDS = 60.0
 SETTLE_SECONDS = 180.0  # after the end of a fault
 ALREADY_ENDED = 70002  # code of an abort that came too late
+DELETE_SECONDS = 30.0
 
 
 class Unreachable(Exception):
@@ -156,6 +157,10 @@ class Client:
             raise Unreachable(f"{path}: {found.get('message')}", found.get("code"))
         return found["data"]
 
+    def delete(self, run: str) -> None:
+        """Delete a run. Raises ``Unreachable``, with the status as its second argument."""
+        self._send("DELETE", f"/api/fyke/runs/{run}", None, {"api-key": self.key}, CALL_SECONDS)
+
     def get(self, url: str) -> str:
         """The text at a link of the platform. Raises ``Unreachable``."""
         where = urlsplit(url)
@@ -170,8 +175,9 @@ class Client:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             content = answer.read()
-            if method == "GET" and answer.status != 200:
-                raise Unreachable(f"{path.partition('?')[0]}: status {answer.status}", None)
+            if method != "POST" and answer.status >= 300:
+                text = f"{path.partition('?')[0]}: status {answer.status}"
+                raise Unreachable(text, answer.status)
             return content
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{path.partition('?')[0]}: {error!r}", None) from None
@@ -192,13 +198,16 @@ class Client:
 
 @dataclass
 class Job:
-    """One start and its run. Times are monotonic seconds, ``..._after`` from the first start."""
+    """One start and its run. Times are monotonic seconds, ``..._after`` from the first start;
+    ``deletes_after`` from its end.
+    """
 
     tag: str
     rows: int
     pause: float
     starts_after: float = 0.0
     aborts_after: float | None = None
+    deletes_after: float | None = None
     run: str = ""
     tried: float = 0.0  # the first try of the start
     accepted: float = 0.0
@@ -207,6 +216,8 @@ class Job:
     ended: float = 0.0
     finished_at: int = 0
     reason: str = ""
+    deleting: bool = False  # from the first try on
+    deleted: bool = False  # the deletion was confirmed
 
     @property
     def state(self) -> str:
@@ -216,7 +227,9 @@ class Job:
 def jobs_of(
     rng: random.Random, number: int, prefix: str, rows: tuple[int, int], spread: float
 ) -> list[Job]:
-    """Different Workers that start within ``spread`` seconds; one of six is aborted."""
+    """Different Workers that start within ``spread`` seconds; one of six is aborted, and one of
+    five is deleted, most of them while their rows are moved into a file or shortly after.
+    """
     return [
         Job(
             tag=f"{prefix}-{index}",
@@ -224,6 +237,7 @@ def jobs_of(
             pause=rng.uniform(0.01, 0.06),
             starts_after=rng.uniform(0, spread),
             aborts_after=rng.uniform(1, 5) if rng.random() < 1 / 6 else None,
+            deletes_after=rng.uniform(0, 4) if rng.random() < 1 / 5 else None,
         )
         for index in range(number)
     ]
@@ -285,6 +299,25 @@ class Load:
         if job.aborts_after is not None:
             self._give_up.wait(job.aborts_after)
             self._abort(job)
+        if job.deletes_after is not None:
+            self._delete(job)
+
+    def _delete(self, job: Job) -> None:
+        """Delete the run after its end, if it has ended before the end of the round."""
+        while not job.ended and not self._give_up.wait(ASK_SECONDS):
+            pass
+        self._give_up.wait(job.deletes_after)
+        until = time.monotonic() + DELETE_SECONDS
+        while job.ended and not job.deleted and time.monotonic() < until:
+            tried, job.deleting = job.deleting, True
+            try:
+                self._client.delete(job.run)
+                job.deleted = True
+            except Unreachable as error:
+                job.answer = str(error.args[0])
+                # the answer of an earlier try was lost
+                job.deleted = tried and error.args[1] == 404
+                time.sleep(0.3)
 
     def _abort(self, job: Job) -> None:
         while not self._give_up.is_set():

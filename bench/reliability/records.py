@@ -22,8 +22,10 @@ HEAD = f"# Written by {COMMAND}: what it has reached, by commit, kind of fault a
 
 @dataclass
 class Total:
-    """The rounds of one kind and database at one commit. ``ended`` are the runs that had started
-    and were ended by the faults, ``rows`` those acknowledged, ``seconds`` the time that it took.
+    """The rounds of one kind and database at one commit. ``runs`` are those whose rows were
+    compared, ``rows`` those acknowledged, ``ended`` the runs that had started and were ended by the
+    faults, ``sealed`` those whose rows were moved into files, ``deleted`` others, that were deleted
+    after their end. ``seconds`` is the time that it took.
     """
 
     commit: str
@@ -34,6 +36,8 @@ class Total:
     runs: int = 0
     rows: int = 0
     ended: int = 0
+    sealed: int = 0
+    deleted: int = 0
     violations: int = 0
     seconds: int = 0
     first: str = ""  # day, UTC
@@ -63,6 +67,8 @@ class Round:
     runs: int
     rows: int
     ended: int
+    sealed: int
+    deleted: int
     seconds: float
     seed: str
     violations: Sequence[Violation]
@@ -103,6 +109,8 @@ class Records:
         total.runs += round.runs
         total.rows += round.rows
         total.ended += round.ended
+        total.sealed += round.sealed
+        total.deleted += round.deleted
         total.violations += len(round.violations)
         total.seconds += round_up(round.seconds)
         total.first, total.last = total.first or day, day
@@ -159,22 +167,23 @@ def round_up(seconds: float) -> int:
 
 def tables(records: Records, aims: Mapping[str, Mapping[str, int]]) -> str:
     """The totals over all commits, those of each commit, and the violations."""
-    lines = header("fault", "database", "injected", "aim", "runs", "rows", "ended", "violations")
+    lines = header("fault", "database", "injected", "aim", "runs", "rows", "sealed", "deleted",
+                   "ended", "violations")  # fmt: skip
     for kind, databases in aims.items():
         for database, aim in databases.items():
             same = [t for t in records.totals if (t.kind, t.database) == (kind, database)]
             sums = (
                 sum(getattr(total, name) for total in same)
-                for name in ("runs", "rows", "ended", "violations")
+                for name in ("runs", "rows", "sealed", "deleted", "ended", "violations")
             )
             lines.append(row(kind, database, records.faults(kind, database), aim, *sums))
     lines += ["", "## By commit", ""]
-    lines += header("commit", "fault", "database", "rounds", "injected", "runs", "rows", "ended",
-                    "violations", "day", "targets")  # fmt: skip
+    lines += header("commit", "fault", "database", "rounds", "injected", "runs", "rows",
+                    "sealed", "deleted", "ended", "violations", "day", "targets")  # fmt: skip
     for t in records.totals:
         days = t.first if t.first == t.last else f"{t.first} to {t.last}"
         targets = ", ".join(f"{name} {number}" for name, number in sorted(t.targets.items()))
-        figures = t.rounds, t.faults, t.runs, t.rows, t.ended, t.violations
+        figures = t.rounds, t.faults, t.runs, t.rows, t.sealed, t.deleted, t.ended, t.violations
         lines.append(row(f"`{t.commit}`", t.kind, t.database, *figures, days, targets))
     lines += ["", "## Violations", "", *_violations(records.found)]
     return "\n".join(lines) + "\n"

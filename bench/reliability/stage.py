@@ -31,6 +31,7 @@ from reliability.machine import (
     stopped,
 )
 from reliability.proxy import Proxy, proxying
+from reliability.sealed import SealedRows
 from support.booted import Booted
 from support.postgres import PostgresServer, running_postgres
 from support.processes import parent_of
@@ -52,6 +53,8 @@ SETTINGS = {
     "callback_allow": "127.0.0.1/32",
     "failed_rows": "keep",
     "drain_seconds": "0",
+    "seal_rows": "1",  # so that faults hit rows, files, and the move between the two
+    "seal_after_seconds": "1",
     "warm_sandboxes": "4",
     "warm_idle_seconds": "2",  # the check for sandboxes that were left waits longer
 }
@@ -87,10 +90,12 @@ class Stage:
     volume: Path | None = None
     clock: Path | None = None  # what libfaketime adds to the clock of the processes
     jobs: list[Job] = field(default_factory=list)  # of all rounds
+    files: SealedRows = field(init=False)
     load: Load = field(init=False)
 
     def __post_init__(self) -> None:
         self.load = Load(self.client, self.worker, self.watcher, self.query, self._callback)
+        self.files = SealedRows(self.execute, self.platform.home / "blobs" / "rows")
 
     def _callback(self, tag: str) -> str:
         if tag[-1] in "05":  # its first try fails, and the next one must have the same id
@@ -101,17 +106,24 @@ class Stage:
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Read rows of the state directly from the database. Raises ``Unreachable``."""
+        return self.execute(statement, "state.db")
+
+    def execute(
+        self, statement: str, file: str = "rows.db", *, write: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """Execute a statement on the database, with SQLite in ``file``. Raises ``Unreachable``."""
         try:
             if self.postgres is not None:
                 with self.postgres.admin("fyke") as connection:
-                    return connection.execute(statement.encode()).fetchall()
+                    found = connection.execute(statement.encode())
+                    return [] if write else found.fetchall()
             if self.platform.process is None or self.platform.process.poll() is not None:
                 raise Unreachable("the platform is stopped", None)  # root must not make files there
-            url = f"{(self.platform.home / 'state.db').as_uri()}?mode=ro"
-            with contextlib.closing(sqlite3.connect(url, uri=True, timeout=5)) as lite:
+            url = f"{(self.platform.home / file).as_uri()}?mode={'rw' if write else 'ro'}"
+            with contextlib.closing(sqlite3.connect(url, uri=True, timeout=5)) as lite, lite:
                 return lite.execute(statement).fetchall()
         except (sqlite3.Error, psycopg.Error) as error:
-            raise Unreachable(f"the state: {error}", None) from None
+            raise Unreachable(f"{file}: {error}", None) from None
 
     # --- processes ------------------------------------------------------------------------
 
@@ -173,9 +185,13 @@ class Stage:
         """Everything that the checks compare, once the platform serves again."""
         left = [*injected.left, *after(GONE_SECONDS, self._left_of_runs)]
         down, accounts, starts, runs = [*refused, *injected.down], [], {}, []
+        sealed = 0
         try:
-            runs = [self.run_seen(job, jobs, injected) for job in jobs if job.run]
+            runs = [
+                self.run_seen(job, jobs, injected) for job in jobs if job.run and not job.deleting
+            ]
             accounts, starts = self._accounts(), self._starts(jobs)
+            sealed = self.asked(self.files.new)
         except Unreachable as error:
             down.append(str(error.args[0]))
         return RoundSeen(
@@ -185,6 +201,7 @@ class Stage:
             accounts=accounts,
             findings=[*self.check_database(), *injected.findings],
             down=down,
+            sealed=sealed,
         )
 
     def run_seen(self, job: Job, jobs: Sequence[Job], injected: Injected) -> RunSeen:
@@ -293,19 +310,24 @@ class Stage:
             lambda: self.query(f"SELECT input_json FROM runs WHERE input_json LIKE '%{prefix}%'")
         )
         tags = [json.loads(text).get("tag") for (text,) in rows]
-        return {job.tag: tags.count(job.tag) for job in jobs if job.run}
+        return {job.tag: tags.count(job.tag) for job in jobs if job.run and not job.deleting}
 
     def check_database(self) -> list[str]:
         return check_database(self.platform)
 
     def finish(self) -> RoundSeen:
         """Stop the platform; return what was observed of the runs of all rounds before the stop,
-        and of the machine afterwards.
+        and of the machine afterwards. Their rows are compared again, because most are in files now.
         """
         runs: list[RunSeen] = []
-        left, down = list[str](), list[str]()
+        left, down, unsealed, sealed = list[str](), list[str](), list[str](), 0
         try:
             runs, left = self._changed_ends(), after(CALLBACK_SECONDS, self._unannounced)
+            unsealed = self.asked(self._finish_sealing)
+            sealed = self.asked(self.files.new)
+            runs += self._rows_at_the_end()
+            self._finish_deletions()
+            left += after(GONE_SECONDS, lambda: self.asked(self._left_of_rows))
         except Unreachable as error:
             down.append(str(error.args[0]))
         try:
@@ -314,10 +336,39 @@ class Stage:
         except AssertionError as error:
             down.append(first_line(error))
         left += after(GONE_SECONDS, lambda: left_of(self.platform.home, self.uids))
-        return RoundSeen(runs=runs, left=left, down=down)
+        return RoundSeen(runs=runs, left=left, down=down, sealed=sealed, unsealed=unsealed)
+
+    def _finish_sealing(self) -> list[str]:
+        # after the clock was set back, all runs have ended too recently
+        found = self.files.finish()
+        return [] if self.clock else found
+
+    def _left_of_rows(self) -> list[str]:
+        return self.files.left({job.run for job in self.jobs if job.deleted})
+
+    def _rows_at_the_end(self) -> list[RunSeen]:
+        return [
+            RunSeen(
+                run=f"{job.run} (at the end)",
+                state=job.state,
+                reason=job.reason,
+                planned=job.rows,
+                acknowledged=max((e.number for e in self.watcher.of(job.tag)), default=0),
+                **self.results_of(job.run),
+            )
+            for job in self.jobs
+            if job.ended and not job.deleting
+        ]
+
+    def _finish_deletions(self) -> None:
+        """Delete one more run: that also finishes deletions that were interrupted."""
+        if rest := [job for job in self.jobs if job.ended and not job.deleting]:
+            rest[-1].deleting = True
+            self.asked(lambda: self.client.delete(rest[-1].run))
+            rest[-1].deleted = True
 
     def _unannounced(self) -> list[str]:
-        ended = [job for job in self.jobs if job.ended and not self._ends(job)]
+        ended = [job for job in self.jobs if job.ended and not job.deleting and not self._ends(job)]
         return [f"the end of run {job.run} ({job.state}) was not announced" for job in ended]
 
     def _changed_ends(self) -> list[RunSeen]:

@@ -185,3 +185,7 @@ def test_a_run_that_ended_before_the_fault_was_over_has_no_silence() -> None:
 )
 def test_a_pause_counts_as_far_as_the_run_existed(start: float, end: float, seconds: float) -> None:
     assert lived(start, end, over=130, paused=30) == seconds
+
+
+def test_a_platform_that_moved_no_rows_into_files_did_not_test_them() -> None:
+    assert rules(GOOD, unsealed=["none of 12 runs"]) == [checks.UNSEALED]

@@ -20,6 +20,8 @@ KILLS = Round(
     runs=5,
     rows=400,
     ended=2,
+    sealed=4,
+    deleted=1,
     seconds=9.2,
     seed="7-1",
     violations=[],
@@ -29,6 +31,8 @@ BROKEN = Round(
     runs=4,
     rows=100,
     ended=4,
+    sealed=3,
+    deleted=0,
     seconds=20.0,
     seed="7-2",
     violations=[
@@ -53,6 +57,7 @@ def test_another_session_adds_to_the_file(path: Path) -> None:
     [total] = Records(path).totals
     assert (total.rounds, total.faults, total.runs, total.rows) == (2, 4, 9, 500)
     assert (total.ended, total.violations) == (6, 3)
+    assert (total.sealed, total.deleted) == (7, 1)
     assert (total.first, total.last) == ("2026-11-28", "2026-11-29")
     assert total.targets == {"server": 2, "runner": 1, "tree": 1}
 
@@ -92,8 +97,8 @@ def test_the_tables_show_totals_aims_and_violations(path: Path) -> None:
     assert "## Violations\n\nNone.\n" in tables(records, AIMS)
     records.add("def", "kill", "sqlite", BROKEN, "2026-11-29")
     text = tables(records, AIMS)
-    assert "| kill | sqlite | 4 | 1,000 | 9 | 500 | 6 | 3 |" in text
-    assert "| kill | postgres | 0 | 1,000 | 0 | 0 | 0 | 0 |" in text
+    assert "| kill | sqlite | 4 | 1,000 | 9 | 500 | 7 | 1 | 6 | 3 |" in text
+    assert "| kill | postgres | 0 | 1,000 | 0 | 0 | 0 | 0 | 0 | 0 |" in text
     assert "| 2026-11-28 | runner 1, server 2 |" in text
     assert "| `def` | kill | sqlite | stuck | 1 | 1 | tree: 31 s   without progress |" in text
 

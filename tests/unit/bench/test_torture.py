@@ -15,7 +15,17 @@ from reliability.records import Records, Round
 
 
 def made(records: Records, kind: str, database: str, number: int) -> None:
-    done = Round(["all"] * number, runs=1, rows=1, ended=0, seconds=1, seed="", violations=[])
+    done = Round(
+        ["all"] * number,
+        runs=1,
+        rows=1,
+        ended=0,
+        sealed=0,
+        deleted=0,
+        seconds=1,
+        seed="",
+        violations=[],
+    )
     records.add("abc", kind, database, done, "2026-11-28")
 
 
