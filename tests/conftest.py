@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run nothing; print what the selected tests need: 'tools' if they need any program "
         "beside Python, then the Debian packages that this machine lacks",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # a shell starts background commands with SIGINT ignored, and so would be all that tests start
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection(session: pytest.Session) -> None:

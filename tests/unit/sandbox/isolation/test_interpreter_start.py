@@ -86,6 +86,7 @@ def test_signals_that_were_ignored_are_handled_as_in_a_fresh_interpreter() -> No
         "import signal, sys\n"
         f"sys.path.insert(0, {str(Path(interpreter_start.__file__).parent)!r})\n"
         "import interpreter_start\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it\n"
         "print([signal.getsignal(n) for n in sorted(signal.valid_signals() - {9, 19})])\n"
         "for name in ('SIGHUP', 'SIGINT', 'SIGUSR1'):\n"
         "    signal.signal(signal.Signals[name], signal.SIG_IGN)\n"
