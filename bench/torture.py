@@ -1,7 +1,7 @@
 """Inject faults into a platform under load, one after another, and check after each that no
 acknowledged row is lost or duplicated, no run is stuck or has ended twice, and nothing is left.
 
-    python bench/torture.py [--minutes N] [--kinds kill,freeze] [--database sqlite] [--short]
+    python bench/torture.py [--minutes N] [--kinds kill,freeze] [--database sqlite] [--new]
 
 Several Workers push numbered rows while a fault is injected; then every run must end, and rows,
 counts, exports, callbacks, ledger, database, processes and folders are compared with what the
@@ -9,8 +9,9 @@ Workers report as acknowledged (``reliability/checks.py``). The results are adde
 ``docs/reliability.toml`` after every round, and the tables of ``docs/reliability.md`` are written
 from it at the end. It can be stopped at any moment: after Ctrl-C or SIGTERM the current round is
 finished and added; a second signal abandons it. The next session continues with the fault that is
-furthest from its aim, until all aims are reached or ``--minutes`` have passed. Several sessions may
-run at once. Exits with 1 if a round broke a rule.
+furthest from its aim, until all aims are reached or ``--minutes`` have passed. ``--new`` moves the
+totals of older code to ``docs/reliability/`` and begins new ones. Several sessions may run at once.
+Exits with 1 if a round broke a rule.
 
 Kinds: kill (SIGKILL of server, runner, egress, launcher, preload process, supervisor, root
 supervisor or all at once), freeze (SIGSTOP of one), silent (connections to PostgreSQL that drop
@@ -44,7 +45,7 @@ from markdown_tables import write_page
 from reliability.checks import ended_by_fault, violations
 from reliability.faults import KINDS, Kind, inject, no_postgres
 from reliability.load import jobs_of
-from reliability.records import COMMAND, Records, Round, tables
+from reliability.records import COMMAND, Records, Round, page_part, put_away
 from reliability.stage import Stage, stage
 
 from support.mounts import new_mounts
@@ -223,6 +224,7 @@ def options_of(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="one round of each kind and database")
     parser.add_argument("--keep", type=Path, help="folder for files of rounds that broke a rule")
     parser.add_argument("--records", type=Path, default=RECORDS, help="file that gets the results")
+    parser.add_argument("--new", action="store_true", help="begin new totals, keep the old ones")
     parser.add_argument("--tables", action="store_true", help="only write the tables of the page")
     options = parser.parse_args(given)
     options.kinds = options.kinds.split(",")
@@ -233,6 +235,8 @@ def options_of(given: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = options_of()
+    if options.new and (old := put_away(options.records, AIMS)):
+        print(f"the totals so far: {old}")
     records = Records(options.records)
     page = options.records.with_suffix(".md")
     if not options.tables:
@@ -257,7 +261,7 @@ def main() -> int:
             print("Stopped; the current round is not added.", file=sys.stderr)
         line("rounds", f"{session.number}, {session.broken} of them broke a rule")
     if page.exists():
-        write_page(page, COMMAND, tables(records, AIMS))
+        write_page(page, COMMAND, page_part(records, AIMS))
     return int(not options.tables and session.broken > 0)
 
 

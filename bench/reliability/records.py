@@ -189,6 +189,32 @@ def tables(records: Records, aims: Mapping[str, Mapping[str, int]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def page_part(records: Records, aims: Mapping[str, Mapping[str, int]]) -> str:
+    """The tables, and links to those of older code."""
+    part, folder = tables(records, aims), records.path.stem
+    pages = sorted(records.path.with_suffix("").glob("*.md"), reverse=True)
+    links = ", ".join(f"[{page.stem}]({folder}/{page.name})" for page in pages)
+    return f"{part}\n## Older totals\n\nBy last day and commit: {links}.\n" if links else part
+
+
+def put_away(path: Path, aims: Mapping[str, Mapping[str, int]]) -> Path | None:
+    """Move the file into the folder of its name, beside a page with its tables, so that the next
+    round begins new totals. The page; None without totals.
+    """
+    records = Records(path)
+    if not records.totals:
+        return None
+    first, last = min(t.first for t in records.totals), max(t.last for t in records.totals)
+    folder = path.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    page = folder / f"{last}-{records.totals[-1].commit.rstrip('+')}.md"
+    days = first if first == last else f"{first} to {last}"
+    text = f"# Faults under load, {days}\n\nOlder code; see [Reliability](../{path.stem}.md).\n"
+    page.write_text(f"{text}\n## Totals\n\n{tables(records, aims)}")
+    path.replace(page.with_suffix(".toml"))
+    return page
+
+
 def _violations(found: Sequence[Found]) -> Iterable[str]:
     if not found:
         return ["None."]

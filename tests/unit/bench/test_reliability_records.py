@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 from markdown_tables import write_page  # noqa: E402
 from reliability.checks import LOST, STUCK, Violation  # noqa: E402
 from reliability.faults import KINDS  # noqa: E402
-from reliability.records import COMMAND, Records, Round, tables  # noqa: E402
+from reliability.records import COMMAND, Records, Round, page_part, put_away, tables  # noqa: E402
 
 KILLS = Round(
     targets=["server", "runner", "server"],
@@ -103,6 +103,18 @@ def test_the_tables_show_totals_aims_and_violations(path: Path) -> None:
     assert "| `def` | kill | sqlite | stuck | 1 | 1 | tree: 31 s   without progress |" in text
 
 
+def test_new_totals_leave_the_old_ones_in_a_page_that_is_linked(path: Path) -> None:
+    page = put_away(path, AIMS)
+    assert page == path.parent / "reliability" / "2026-11-28-abc.md"
+    assert "| kill | sqlite | 3 | 1,000 |" in page.read_text()
+    assert Records(page.with_suffix(".toml")).faults("kill", "sqlite") == 3
+    records = Records(path)
+    assert records.faults("kill", "sqlite") == 0
+    assert "[2026-11-28-abc](reliability/2026-11-28-abc.md)" in page_part(records, AIMS)
+    assert "Older totals" not in page.read_text()
+    assert put_away(path, AIMS) is None
+
+
 def test_only_the_marked_part_of_the_page_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n<!-- written by bench/torture.py -->\nold\n<!-- end -->\nrest\n")
@@ -119,5 +131,5 @@ def test_the_page_shows_the_totals_that_are_recorded(tmp_path: Path) -> None:
     page, copy = ROOT / "docs" / "reliability.md", tmp_path / "page.md"
     copy.write_text(page.read_text())
     aims = {kind.name: kind.aims for kind in KINDS.values()}
-    write_page(copy, COMMAND, tables(Records(ROOT / "docs" / "reliability.toml"), aims))
+    write_page(copy, COMMAND, page_part(Records(ROOT / "docs" / "reliability.toml"), aims))
     assert copy.read_text() == page.read_text()
