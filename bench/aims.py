@@ -75,13 +75,15 @@ def idle(name: str) -> Beside:
 
 
 SCRAPYD, FAST_SCRAPYD = "scrapyd", "scrapyd, poll_interval 0.1"
-NODE = "apify run, Node.js"
+NODE, PYTHON = "apify run, Node.js", "apify run, Python"
 LISTJOBS = Beside(
     "scrapyd `listjobs.json`", JOBS, f"{FAST_SCRAPYD}: listjobs.json, 32 connections", "rate_per_s"
 )
 FLOW_RUN = Beside("Prefect", JOBS, "Prefect: flow_runs/ID, 32 connections", "rate_per_s")
-NODE_ROWS = Beside(NODE, JOBS, f"{NODE}: rows, one at a time", "rate_per_s")
-STARTED = ("rq", FAST_SCRAPYD, SCRAPYD, NODE, "Prefect")
+NODE_ROWS, PYTHON_ROWS = (
+    Beside(name, JOBS, f"{name}: rows, one at a time", "rate_per_s") for name in (NODE, PYTHON)
+)
+STARTED = ("rq", FAST_SCRAPYD, SCRAPYD, NODE, PYTHON, "Prefect")
 STARTS = tuple(map(first_line, STARTED))
 RESULTS = tuple(map(result, STARTED))
 DRAINS = tuple(map(drained, ("rq", FAST_SCRAPYD, SCRAPYD)))
@@ -133,11 +135,13 @@ ROWS = (
           values="p50_ms"),
     Row("start", "share of the sandbox in a cold start", "sandbox", "share of the sandbox",
         "p50_ms", "p50_ms <= 30"),
-    sync("one core, warm", name="one core, up to 4 warm", values="p50_ms", aims="p50_ms <= 50",
-         peers=RESULTS),
-    sync("smallest device, warm", name="smallest device, up to 4 warm", values="p50_ms",
-         aims="p50_ms <= 50"),
-    sync("one core, cold", name="one core, cold", values="p50_ms"),
+    sync("one core, warm, a call every 200 ms", name="one core, up to 4 warm, every 200 ms",
+         values="p50_ms p99_ms", aims="p50_ms <= 50, p99_ms/p50_ms <= 3", peers=RESULTS),
+    sync("one core, warm, calls back to back", name="one core, up to 4 warm",
+         values="p50_ms p99_ms", aims="p50_ms <= 50", peers=RESULTS),
+    sync("smallest device, warm, back to back", name="smallest device, up to 4 warm",
+         values="p50_ms", aims="p50_ms <= 50"),
+    sync("one core, cold, back to back", name="one core, cold", values="p50_ms"),
     Row("abort", "until nothing is left", "abort", "nothing left, ends by SIGTERM",
         "p99_ms p50_ms", "p99_ms <= 300"),
     Row("abort", "the same from SIGKILL on", "abort",
@@ -150,9 +154,9 @@ ROWS = (
     rows("one Worker, `disk`: time above storing nothing", name="p50 above storing nothing, disk",
          values="more_syncs more_us", aims="more_syncs <= 1.2"),
     rows("one Worker, `process`, rate", name="one Worker, process", values="rate_per_s",
-         limits=(nothing("process"),), peers=(NODE_ROWS,)),
+         limits=(nothing("process"),), peers=(NODE_ROWS, PYTHON_ROWS)),
     rows("one Worker, `disk`, rate", name="one Worker, disk", values="rate_per_s",
-         limits=(nothing("disk"),), peers=(NODE_ROWS,)),
+         limits=(nothing("disk"),), peers=(NODE_ROWS, PYTHON_ROWS)),
     rows("eight Workers, `disk`", name="8 Workers at once, disk", values="rate_per_s",
          aims="rate_per_s >= 5000"),
     rows("CPU of the runner a row, eight Workers, `disk`", name="8 Workers at once, disk",
@@ -167,8 +171,21 @@ ROWS = (
     reads("the same with a commit every 50 ms", limits=(BARE_READ,),
           name="32 connections: run/detail, 64 runs, commits",
           aims="rate_per_s >= 20000, cpu_us <= 50"),
-    page("page of 10 rows, anywhere in the run", name="32 connections: page of 10 rows, anywhere"),
+    Row("reads", "`run/detail` with PostgreSQL, 64 runs", "reads_postgresql",
+        "32 connections: run/detail, 64 runs", "rate_per_s p99_ms cpu_us"),
+    Row("reads", "the same with a commit every 50 ms", "reads_postgresql",
+        "32 connections: run/detail, 64 runs, commits", "rate_per_s p99_ms cpu_us"),
+    Row("reads", "page of 10 rows with PostgreSQL, anywhere", "reads_postgresql",
+        "32 connections: page of 10 rows, anywhere", "p99_ms rate_per_s cpu_us"),
+    page("page of 10 rows, anywhere in 1,000,000",
+         name="32 connections: page of 10 rows, anywhere"),
     page("page of 10 rows, last", name="32 connections: page of 10 rows, last"),
+    Row("rows in files", "page of 10 rows, anywhere", "sealed_rows",
+        "page of 10 anywhere, file", "cpu_us", "cpu_us <= 300",
+        limits=(Beside("in the database", "sealed_rows", "page of 10 anywhere, database",
+                       "cpu_us"),)),
+    Row("rows in files", "space, against the database", "sealed_rows", "in the file",
+        "smaller_times", "smaller_times >= 8"),
     order("first page by a number, 1,000,000 rows", "price"),
     order("first page by text", "title"),
     order("first page of a filter", "price:lt:10"),
@@ -183,6 +200,8 @@ ROWS = (
     Row("export", "XLSX, the writer alone", "export", "xlsx", "rate_per_s grown_mib",
         "rate_per_s >= 60000, grown_mib <= 64",
         peers=tables("xlsx", "rate_per_s", "XlsxWriter")),
+    Row("export", "Parquet, the writer alone", "export", "parquet", "rate_per_s grown_mib",
+        "grown_mib <= 64"),
     Row("export", "XLS, memory", "export", "xls", "grown_mib", "grown_mib <= 64"),
     Row("memory", "whole platform, idle", "idle_memory", "idle: all", "pss_mib", "pss_mib <= 165",
         peers=MEMORY),

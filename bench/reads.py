@@ -1,12 +1,13 @@
 """Measures the REST reads: run detail, result pages anywhere in a large run, lists, the account.
 
-    python bench/reads.py [--rows 200000] [--seconds 4] [--rounds 3]
+    python bench/reads.py [--rows 200000] [--seconds 2] [--rounds 3]
 
 Boots a whole platform, writes a large run through the store, then sends requests over 1 and 32
 persistent connections, in rounds, alternating with two limits: a bare uvicorn (httptools, uvloop)
 that reads the body and answers constant bytes of the same length without a framework, a key or a
 database, and a bare ASGI application that reads the same run from the same database. The detail is
 requested of one run and of 64 in turn, idle and with a commit to the same database every 50 ms.
+There is one round over 1 connection. ``reads_postgresql.py`` does a part of this with PostgreSQL.
 Prints requests/s, p50 and p99 in ms, medians of the rounds, and CPU microseconds of the server
 process per request.
 
@@ -16,6 +17,7 @@ library; the output names it. Client and server share the cores of one machine e
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -31,7 +33,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from multiprocessing.connection import Connection
@@ -40,16 +42,20 @@ from urllib.parse import urlsplit
 
 import uvloop
 from common import arguments, cpu_seconds, head, line, percentile, platform_up
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import text
 
 from fyke.kit.ids import new_ulid
 from fyke.model.results import AttemptBatch, PushedRow
+from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results.store import open_results
 from support.projects import python_project
 
-CONNECTIONS = (1, 32)
+CONNECTIONS = 32
 BATCH = 1000
 DETAILS = 64  # different runs
 COMMIT_SECONDS = 0.05
+WRK_SECONDS = 30  # beyond the length of the measurement; then it has failed
 LUA = """wrk.headers["content-type"] = "application/json"
 wrk.headers["api-key"] = "{key}"
 local bodies = {{ {bodies} }}
@@ -68,7 +74,7 @@ end
 @dataclass(frozen=True)
 class Target:
     """A request, sent repeatedly to the process ``pid`` with these bodies in turn. ``commits``: the
-    database whose other writer commits meanwhile.
+    URL of the database whose other writer commits meanwhile.
     """
 
     name: str
@@ -76,7 +82,7 @@ class Target:
     key: str
     bodies: list[str]
     pid: int
-    commits: Path | None = None
+    commits: str = ""
 
 
 # --- the client -----------------------------------------------------------------------------
@@ -164,7 +170,9 @@ def measure_with_wrk(
         script.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
         command += ["-s", script.name, target.url]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=seconds + WRK_SECONDS
+        )
     found = re.search(r"FIGURES (\S+) (\S+) (\S+) (\d+)", done.stdout)
     if not found or found[4] != "0":
         raise RuntimeError(done.stdout + done.stderr)
@@ -213,18 +221,19 @@ def serve_limit(control: Connection, size: int, database: str) -> None:
 
 
 @contextlib.contextmanager
-def committing(database: Path | None) -> Iterator[None]:
+def committing(url: str) -> Iterator[None]:
     """Commit to the database every ``COMMIT_SECONDS``, from a thread."""
-    if database is None:
+    if not url:
         yield
         return
     ended = threading.Event()
 
     def work() -> None:
-        with contextlib.closing(sqlite3.connect(database, timeout=30)) as state:
-            while not ended.wait(COMMIT_SECONDS):
-                with state:
-                    state.execute("UPDATE bench_commits SET number = number + 1")
+        engine = make_engine(url, durable=False)
+        while not ended.wait(COMMIT_SECONDS):
+            with engine.begin() as state:
+                state.execute(text("UPDATE bench_commits SET number = number + 1"))
+        engine.dispose()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -238,14 +247,22 @@ def committing(database: Path | None) -> Iterator[None]:
 # --- the run --------------------------------------------------------------------------------
 
 
-def add_attempt(home: Path, run: str) -> None:
+@contextlib.contextmanager
+def changing(url: str) -> Iterator[SqlConnection]:
+    engine = make_engine(url, durable=False)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+def add_attempt(state_url: str, run: str) -> None:
     """Add a copy of the run's first attempt, because rows need a known attempt."""
-    state = sqlite3.connect(home / "state.db")
-    with state:
-        state.execute("CREATE TEMP TABLE copied AS SELECT * FROM attempts WHERE run_id = ?", (run,))
-        state.execute("UPDATE copied SET id = 'bench'")
-        state.execute("INSERT INTO attempts SELECT * FROM copied")
-    state.close()
+    with changing(state_url) as state:
+        copied = "CREATE TEMP TABLE copied AS SELECT * FROM attempts WHERE run_id = :run"
+        state.execute(text(copied), {"run": run})
+        state.execute(text("UPDATE copied SET id = 'bench'"))
+        state.execute(text("INSERT INTO attempts SELECT * FROM copied"))
+        state.execute(text("DROP TABLE copied"))
 
 
 async def fill(url: str, run: str, count: int) -> None:
@@ -262,14 +279,14 @@ async def fill(url: str, run: str, count: int) -> None:
     await store.close()
 
 
-def large_run(running, api, count: int) -> str:
+def large_run(running, api, count: int, state_url: str) -> str:
     """An ended run with ``count`` rows."""
     worker = running.push(python_project("print('here')\n"), "bench-reads")
     run = api.start(worker)["run_slug"]
     api.ended(run)
-    add_attempt(running.home, run)
+    add_attempt(state_url, run)
     started = time.perf_counter()
-    asyncio.run(fill(f"sqlite:///{running.home}/rows.db", run, count))
+    asyncio.run(fill(state_url.replace("/state.db", "/rows.db"), run, count))
     line(
         "rows written through the store, in batches",
         f"{count:,} in {time.perf_counter() - started:.1f} s",
@@ -277,32 +294,36 @@ def large_run(running, api, count: int) -> str:
     return run
 
 
-def copies(home: Path, run: str, count: int) -> list[str]:
+def copies(state_url: str, run: str, count: int) -> list[str]:
     """Copies of the run's record, without rows."""
     ids = [new_ulid() for _ in range(count)]
-    with contextlib.closing(sqlite3.connect(home / "state.db")) as state, state:
-        state.execute("CREATE TABLE bench_commits AS SELECT 1 AS number")
-        state.execute("CREATE TEMP TABLE copied AS SELECT * FROM runs WHERE id = ?", (run,))
+    with changing(state_url) as state:
+        state.execute(text("CREATE TABLE bench_commits AS SELECT 1 AS number"))
+        copied = "CREATE TEMP TABLE copied AS SELECT * FROM runs WHERE id = :run"
+        state.execute(text(copied), {"run": run})
         for copy in ids:
-            state.execute("UPDATE copied SET id = ?", (copy,))
-            state.execute("INSERT INTO runs SELECT * FROM copied")
+            state.execute(text("UPDATE copied SET id = :copy"), {"copy": copy})
+            state.execute(text("INSERT INTO runs SELECT * FROM copied"))
+        state.execute(text("DROP TABLE copied"))
     return ids
 
 
 def targets(running, api, count: int, limit: tuple[int, int]) -> list[Target]:
-    run = large_run(running, api, count)
+    url = running.settings.get("database_url")
+    state_url = url or f"sqlite:///{running.home}/state.db"
+    run = large_run(running, api, count, state_url)
     pid, port = limit
     server, key, api_url = running.role("server"), running.key, f"{running.url}/api/v1"
     one = [json.dumps({"run_slug": run})]
-    many = [json.dumps({"run_slug": copy}) for copy in copies(running.home, run, DETAILS)]
-    detail, state = f"{api_url}/run/detail", running.home / "state.db"
+    many = [json.dumps({"run_slug": copy}) for copy in copies(state_url, run, DETAILS)]
+    detail = f"{api_url}/run/detail"
     bare = f"http://127.0.0.1:{port}"
     found = [
         Target("limit: bare uvicorn", f"{bare}/", "x", one, pid),
         Target(f"limit: bare ASGI, {DETAILS} runs", f"{bare}/read", "x", many, pid),
         Target("run/detail, one run", detail, key, one, server),
         Target(f"run/detail, {DETAILS} runs", detail, key, many, server),
-        Target(f"run/detail, {DETAILS} runs, commits", detail, key, many, server, state),
+        Target(f"run/detail, {DETAILS} runs, commits", detail, key, many, server, state_url),
         Target("run/list", f"{api_url}/run/list", key, ["{}"], server),
         Target("account/info", f"{api_url}/account/info", key, ["{}"], server),
     ]
@@ -319,45 +340,56 @@ def targets(running, api, count: int, limit: tuple[int, int]) -> list[Target]:
     return found
 
 
-def report(found: list[Target], ask, seconds: float, rounds: int) -> None:
-    for connections in CONNECTIONS:
-        seen: dict[str, list[tuple[float, ...]]] = {target.name: [] for target in found}
-        for _ in range(rounds):
-            for target in found:
-                before = cpu_seconds(target.pid)
-                with committing(target.commits):
-                    rate, p50, p99 = ask(target, connections, seconds)
-                cpu = (cpu_seconds(target.pid) - before) / (rate * seconds) * 1e6
-                seen[target.name].append((rate, p50, p99, cpu))
-        for name, figures in seen.items():
-            rate, p50, p99, cpu = (statistics.median(v) for v in zip(*figures, strict=True))
-            text = f"{rate:8,.0f} req/s  p50 {p50:6.2f}  p99 {p99:6.2f} ms  {cpu:4.0f} us CPU"
-            values = {"rate_per_s": rate, "p50_ms": p50, "p99_ms": p99, "cpu_us": cpu}
-            line(f"{connections:2} connections: {name}", text, **values)
+def report(
+    found: Sequence[Target], options: argparse.Namespace, connections: int, rounds: int
+) -> None:
+    ask = measure_with_wrk if shutil.which("wrk") else measure_with_asyncio
+    seen: dict[str, list[tuple[float, ...]]] = {target.name: [] for target in found}
+    for _ in range(rounds):
+        for target in found:
+            before = cpu_seconds(target.pid)
+            with committing(target.commits):
+                rate, p50, p99 = ask(target, connections, options.seconds)
+            cpu = (cpu_seconds(target.pid) - before) / (rate * options.seconds) * 1e6
+            seen[target.name].append((rate, p50, p99, cpu))
+    for name, figures in seen.items():
+        rate, p50, p99, cpu = (statistics.median(v) for v in zip(*figures, strict=True))
+        shown = f"{rate:8,.0f} req/s  p50 {p50:6.2f}  p99 {p99:6.2f} ms  {cpu:4.0f} us CPU"
+        values = {"rate_per_s": rate, "p50_ms": p50, "p99_ms": p99, "cpu_us": cpu}
+        line(f"{connections:2} connections: {name}", shown, **values)
+
+
+def options_of(documentation: str | None) -> argparse.Namespace:
+    parser = arguments(documentation)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--seconds", type=int, default=2, help="length of one measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def limits(database: Path) -> Iterator[tuple[int, int]]:
+    """The process of the limits and its port; ``database`` is that of the state."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    # the answer to run/detail has about 330 bytes
+    limit = context.Process(target=serve_limit, args=(theirs, 330, str(database)), daemon=True)
+    limit.start()
+    try:
+        yield limit.pid or 0, ours.recv()
+    finally:
+        limit.kill()
+        limit.join()
 
 
 def main() -> int:
-    parser = arguments(__doc__)
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--seconds", type=float, default=4, help="length of one measurement")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = options_of(__doc__)
     head("REST reads")
-    ask = measure_with_wrk if shutil.which("wrk") else measure_with_asyncio
-    line("client", "wrk" if ask is measure_with_wrk else "asyncio (wrk is not installed)")
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    with platform_up() as (running, api):
-        # the answer to run/detail has about 330 bytes
-        arguments_of_limit = (theirs, 330, str(running.home / "state.db"))
-        limit = context.Process(target=serve_limit, args=arguments_of_limit, daemon=True)
-        limit.start()
-        try:
-            found = targets(running, api, options.rows, (limit.pid or 0, ours.recv()))
-            report(found, ask, options.seconds, options.rounds)
-        finally:
-            limit.kill()
-            limit.join()
+    line("client", "wrk" if shutil.which("wrk") else "asyncio (wrk is not installed)")
+    with platform_up() as (running, api), limits(running.home / "state.db") as limit:
+        found = targets(running, api, options.rows, limit)
+        report(found, options, 1, 1)
+        report(found, options, CONNECTIONS, options.rounds)
     return 0
 
 

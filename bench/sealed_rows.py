@@ -100,7 +100,12 @@ async def run(folder: Path, url: str, count: int) -> None:
         line("sealing", f"{cpu:.2f} s of CPU", cpu_s=cpu)
         [file] = (folder / "blobs" / "rows").iterdir()
         size = file.stat().st_size
-        line("in the file", f"{size:,} bytes, {hot / size:.1f} times smaller", file_mb=size / 1e6)
+        line(
+            "in the file",
+            f"{size:,} bytes, {hot / size:.1f} times smaller",
+            file_mb=size / 1e6,
+            smaller_times=hot / size,
+        )
         left = table_bytes(url) - empty
         line("left in the database", f"{left:,} bytes", left_mb=left / 1e6)
         await measure(store, count, "file")
