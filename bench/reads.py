@@ -279,11 +279,17 @@ async def fill(url: str, run: str, count: int) -> None:
     await store.close()
 
 
-def large_run(running, api, count: int, state_url: str) -> str:
+def state_of(running) -> str:
+    """The URL of the database with the state."""
+    return running.settings.get("database_url") or f"sqlite:///{running.home}/state.db"
+
+
+def large_run(running, api, count: int) -> str:
     """An ended run with ``count`` rows."""
     worker = running.push(python_project("print('here')\n"), "bench-reads")
     run = api.start(worker)["run_slug"]
     api.ended(run)
+    state_url = state_of(running)
     add_attempt(state_url, run)
     started = time.perf_counter()
     asyncio.run(fill(state_url.replace("/state.db", "/rows.db"), run, count))
@@ -309,9 +315,8 @@ def copies(state_url: str, run: str, count: int) -> list[str]:
 
 
 def targets(running, api, count: int, limit: tuple[int, int]) -> list[Target]:
-    url = running.settings.get("database_url")
-    state_url = url or f"sqlite:///{running.home}/state.db"
-    run = large_run(running, api, count, state_url)
+    state_url = state_of(running)
+    run = large_run(running, api, count)
     pid, port = limit
     server, key, api_url = running.role("server"), running.key, f"{running.url}/api/v1"
     one = [json.dumps({"run_slug": run})]

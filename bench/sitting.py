@@ -58,6 +58,7 @@ STEPS = (
     Step("abort", "--runs 50", "--runs 20"),
     Step("drain", "--runs 60", "--runs 30"),
     Step("rows", short="--rows 1500 --rounds 2"),
+    Step("readable", short="--rows 20"),
     Step("rows_store", "--seconds 1", "--seconds 0.5"),
     Step("sdk_service", short="--rounds 2 --rows 2000"),
     Step("reads", "--rows 1000000", "--rows 50000 --seconds 1 --rounds 1"),
