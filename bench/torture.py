@@ -16,10 +16,11 @@ Exits with 1 if a round broke a rule.
 Kinds: kill (SIGKILL of server, runner, egress, launcher, preload process, supervisor, root
 supervisor or all at once), freeze (SIGSTOP of one), silent (connections to PostgreSQL that drop
 everything), pause (SIGSTOP of all), clock (steps, with libfaketime), disk (nearly or completely
-full), backup (made slowly, restored and compared), outage (PostgreSQL down for 60 s). PostgreSQL is
-a new server on a unix socket, without fsync. As root, Workers run through the launcher; as another
-user without it. Kinds that are impossible on this machine are listed with the reason. Signals go
-only to processes that this command has started, by pid, and only loopback addresses are used.
+full), stall (writes to the disk wait, with fsfreeze), backup (made slowly, restored and compared),
+outage (PostgreSQL down for 60 s). PostgreSQL is a new server on a unix socket, without fsync. As
+root, Workers run through the launcher; as another user without it. Kinds that are impossible on
+this machine are listed with the reason. Signals go only to processes that this command has started,
+by pid, and only loopback addresses are used.
 """
 
 from __future__ import annotations
@@ -252,7 +253,7 @@ def main() -> int:
         )
         line("seed", str(options.seed))
         chosen = possible(options.kinds, [options.database] if options.database else [*DATABASES])
-        if any(kind.name == "disk" for kind, _ in chosen):
+        if any(kind.name in ("disk", "stall") for kind, _ in chosen):
             new_mounts()  # only this command and its processes see the small disks
         compile_program()
         try:

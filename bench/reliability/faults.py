@@ -164,6 +164,17 @@ def disk(stage: Stage, rng: random.Random) -> Injected:
     return Injected(["nothing" if leave == 0 else "little"], time.monotonic())
 
 
+def stall(stage: Stage, rng: random.Random) -> Injected:
+    """Writes to the disk of the data folder wait for a time, as if the disk did not answer."""
+    assert stage.volume is not None and stage.volume.is_mount()  # not the disk of this machine
+    subprocess.run(["fsfreeze", "--freeze", str(stage.volume)], check=True)
+    try:
+        time.sleep(rng.choice([rng.uniform(1, 5), rng.uniform(5, 25)]))
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", str(stage.volume)], check=True)
+    return ended_or_restarted(stage, ["disk"], harmless=False)
+
+
 def fill(file: Path, size: int) -> None:
     """Make a file of this size, or as large as the disk permits."""
     with file.open("wb") as out, contextlib.suppress(OSError):
@@ -275,6 +286,10 @@ def no_volume() -> str:
     return "" if shutil.which("mkfs.ext4") else "mkfs.ext4 is not installed"
 
 
+def no_freeze() -> str:
+    return no_volume() or ("" if shutil.which("fsfreeze") else "fsfreeze is not installed")
+
+
 def libfaketime() -> str:
     """Its path, which LIBFAKETIME may also name; empty when it is not installed."""
     found = [os.environ.get("LIBFAKETIME", ""), *map(str, Path("/usr/lib").glob(FAKETIME))]
@@ -329,6 +344,16 @@ KINDS = {
             impossible=no_volume,
             # few at a time, so that many wait while the disk is full
             options=lambda: {"volume_mb": VOLUME_MB, "runner_slots": "3", "disk_floor_mb": "16"},
+        ),
+        Kind(
+            "stall",
+            {"sqlite": 25},
+            stall,
+            faults=(2, 2),
+            jobs=8,
+            spread=15,
+            impossible=no_freeze,
+            options=lambda: {"volume_mb": VOLUME_MB, "disk_floor_mb": "16"},
         ),
         Kind("backup", {"sqlite": 20}, backup, jobs=12, options=lambda: {"runner_slots": "3"}),
         Kind("outage", {"postgres": 20}, outage, gap=6, rounds=3, jobs=8, rows=(100, 400)),

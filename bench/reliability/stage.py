@@ -45,7 +45,6 @@ FIRST_UID = 131_072  # beyond those of ordinary installations and of the suite
 PRICE = "3600"  # US dollars for a core and an hour; the smallest device costs 0.125 a second
 MICROS_A_SECOND = 125_000
 GONE_SECONDS = 10.0
-BACK_SECONDS = 60.0
 CALLBACK_SECONDS = 75.0  # the claim of a server that was killed lasts 60
 SETTINGS = {
     "rate_limit": "0",
@@ -200,7 +199,7 @@ class Stage:
             left=left,
             accounts=accounts,
             findings=[*self.check_database(), *injected.findings],
-            down=down,
+            down=[f"{text} (load {os.getloadavg()[0]:.0f})" for text in down],
             sealed=sealed,
         )
 
