@@ -77,6 +77,9 @@ class _Root(LazyGroup):
         "config": Entry(
             "Settings in effect, and where each value comes from.", "fyke.cli.config:config"
         ),
+        "help": Entry(
+            "Print the help of a command, as its --help does.", "fyke.cli.help:show_help"
+        ),
     }
 
 
