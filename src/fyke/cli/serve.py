@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Annotated
 
 import typer
 
 from fyke.app.roles import RoleName, run_role
+from fyke.cli.entry import USUAL_COLLECTIONS
 from fyke.cli.errors import CommandFailed, Exit, report
 from fyke.cli.settings import load_settings
 
@@ -33,6 +35,7 @@ def serve(
             'or start the platform with "fyke up", which drops root itself.',
             Exit.USAGE,
         )
+    gc.set_threshold(*USUAL_COLLECTIONS)
     os.umask(0o077)
     settings = load_settings(home=home, host=host, port=port)
     configure(role.value, settings.log_level)

@@ -35,6 +35,20 @@ print("nowhere", file=sys.stderr)
 os._exit(7)
 """
 
+COLLECTIONS = """
+import gc, sys
+from fyke.cli.entry import main
+
+seen = []
+gc.callbacks.append(lambda phase, info: seen.append(phase))
+sys.argv = ["fyke", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print(len(seen), file=sys.stderr)
+"""
+
 
 def test_an_interrupt_during_the_imports_ends_without_a_traceback() -> None:
     process = subprocess.Popen(
@@ -55,3 +69,11 @@ def test_files_never_get_the_number_of_a_closed_standard_descriptor(closed: str)
     script = f'exec "$0" -c "$1" {closed}'
     done = subprocess.run(["sh", "-c", script, sys.executable, CLOSED], check=False)
     assert done.returncode == 7
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "list", "--help"]])
+def test_a_short_command_collects_no_garbage(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTIONS, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "0\n"
