@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +24,7 @@ def start_as_root(settings: Settings, arguments: list[str]) -> NoReturn:
     Raises ``CommandFailed``.
     """
     config, environment = root_config(settings, arguments)
-    exec_module("fyke.cli.root_supervisor", asdict(config), environment)
+    exec_module("fyke.cli.root_supervisor", config._asdict(), environment)
 
 
 def root_config(settings: Settings, arguments: list[str]) -> tuple[RootConfig, dict[str, str]]:

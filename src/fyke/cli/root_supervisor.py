@@ -17,9 +17,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from fyke.cli.handover import accept_signals, handover_data, stopping_signals
 from fyke.kit.watchdog import Watchdog
@@ -33,8 +33,7 @@ STABLE_SECONDS = 10.0  # a launcher that lived longer is started again at once
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True)
-class RootConfig:
+class RootConfig(NamedTuple):
     """The service user, the folder of sockets, and the commands of the two processes.
 
     ``reports_ends``: the supervisor takes the option ``--launcher-events``, a descriptor.

@@ -1,13 +1,13 @@
 """Finds participants that should report regularly but have been silent for too long.
 
-Only the standard library: processes of root import this module.
+Only the standard library, and little of it: processes of root import this module. ``dataclasses``
+would add 1.4 MiB to the root supervisor.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -15,12 +15,13 @@ K = TypeVar("K", bound=Hashable)
 GAP_SECONDS = 5.0
 
 
-@dataclass(slots=True)
 class _Term:
     """A term that ends ``silence`` seconds after ``since``, unless a report renews it."""
 
-    since: float
-    silence: float
+    __slots__ = ("silence", "since")
+
+    def __init__(self, since: float, silence: float) -> None:
+        self.since, self.silence = since, silence
 
 
 class Watchdog(Generic[K]):

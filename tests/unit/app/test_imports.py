@@ -39,3 +39,22 @@ def test_egress_needs_no_library_of_databases_or_servers() -> None:
     found = libraries("fyke.app.egress", "fyke.app.roles", "fyke.cli.settings")
     assert "fyke" in found
     assert not found & {"sqlalchemy", "alembic", "psycopg", "starlette", "uvicorn", "jinja2"}
+
+
+LAUNCHER = """
+import runpy, sys
+sys.argv = ["launcher", "--help"]
+try:
+    runpy.run_module("fyke.sandbox.process.launcher", run_name="__main__")
+except SystemExit as end:
+    assert not end.code
+print(sorted({"asyncio", "hashlib", "_ssl", "_hashlib"} & set(sys.modules)), file=sys.stderr)
+print(sys.modules["_hashlib"], file=sys.stderr)
+"""
+
+
+def test_the_launcher_loads_no_openssl() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCHER], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "['_hashlib', 'asyncio', 'hashlib']\nNone\n"

@@ -108,6 +108,9 @@ def test_the_root_supervisor_imports_only_the_standard_library() -> None:
         *("fyke", "fyke.cli", "fyke.cli.root_supervisor", "fyke.cli.handover"),
         *("fyke.kit", "fyke.kit.watchdog"),
     }
+    assert not {"asyncio", "dataclasses", "inspect", "logging", "ssl"} & {
+        *modules
+    }  # for its memory
 
 
 @pytest.mark.parametrize("module", ["fyke.sandbox.process.launcher", "fyke.cli.entry"])

@@ -18,6 +18,11 @@ process may declare it lost.
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":  # asyncio and hashlib do without OpenSSL, which costs 2 MiB
+    sys.modules["ssl"] = sys.modules["_hashlib"] = None  # type: ignore[assignment]
+
 import argparse
 import asyncio
 import contextlib
@@ -28,7 +33,6 @@ import resource
 import signal
 import socket
 import struct
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
