@@ -1,10 +1,11 @@
 """The preload process: imports the modules of all roles once, and forks each role.
 
-``python -m fyke.cli.preload --parent PID --control FD``, started by the supervisor. It runs no
-event loop and no thread, opens no file and reads no setting, because every role would inherit
-them. One request is one packet on the control socket, ``{"task": ...}`` (of a role also ``"name"``)
-with the standard error of the new process and its other descriptors; the answer is
-``{"pid", "loading"}`` or ``{"error"}``.
+The first one is a fork of the supervisor before its event loop, so that both share the modules of
+asyncio; later ones are started by the supervisor as ``python -m fyke.cli.preload --parent PID
+--control FD``. It runs no event loop and no thread, opens no file and reads no setting, because
+every role would inherit them. One request is one packet on the control socket, ``{"task": ...}``
+(of a role also ``"name"``) with the standard error of the new process and its other descriptors;
+the answer is ``{"pid", "loading"}`` or ``{"error"}``.
 
 The process that prepares the data folder needs a part of the modules, and is the first at every
 start. It is forked as soon as these are imported, and works while this process imports the others;
@@ -26,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fyke.cli.errors import report, run_command
+from fyke.cli.handover import accept_signals
 from fyke.kit.prctl import end_with_parent, rename_process
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 PACKET = 4096
 MAX_DESCRIPTORS = 3  # standard error; of a role: its reports, and the listening socket
 PREPARE, FIRST_JOB = "prepare", "first-job"
+_CONTROL = 3  # the descriptor of the control socket in a fork of the supervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +54,31 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--control", type=int, required=True)
     options = parser.parse_args()
-    end_with_parent(options.parent)
+    _preload_and_serve(options.control, options.parent)
+
+
+def main_of_fork(control: int, supervisor: int) -> None:
+    """Become the preload process, in a fork of the supervisor with nothing but its modules."""
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(control, _CONTROL)
+    os.closerange(_CONTROL + 1, os.sysconf("SC_OPEN_MAX"))
+    rename_process(["fyke", "-m", "fyke.cli.preload"])
+    accept_signals()
+    _preload_and_serve(_CONTROL, supervisor)
+
+
+def _preload_and_serve(control_number: int, supervisor: int) -> None:
+    end_with_parent(supervisor)
     gc.disable()  # a collection would cause copies of shared pages in every role
     preload_prepare()
-    with socket.socket(fileno=options.control) as control:
+    with socket.socket(fileno=control_number) as control:
         control.set_inheritable(False)
-        request = serve_prepare(control, options.parent)
+        request = serve_prepare(control, supervisor)
         if request is None:
             preload()
             gc.freeze()
-            request = serve(control, options.parent)
+            request = serve(control, supervisor)
     if request is not None:
         gc.enable()
         run_command(lambda: run(request))

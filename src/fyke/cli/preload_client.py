@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import socket
 import subprocess
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from fyke.cli.children import Child, Children
 from fyke.cli.supervisor_log import SupervisorLog
@@ -26,10 +27,39 @@ class ForkFailed(Exception):
     """The preload process has ended or cannot fork; a later attempt may succeed."""
 
 
+class FirstPreload(NamedTuple):
+    """The preload process that was forked before the event loop, and its control socket."""
+
+    pid: int
+    control: socket.socket
+
+
+def fork_first_preload() -> FirstPreload:
+    """Fork the first preload process. This process has no thread, event loop or handler yet, and
+    no object that the other may not see. Does not return in the other process.
+    """
+    supervisor = os.getpid()
+    control, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gc.freeze()
+    pid = os.fork()
+    if not pid:
+        from fyke.cli.preload import main_of_fork
+
+        main_of_fork(peer.detach(), supervisor)
+        sys.exit()
+    peer.close()
+    control.setblocking(False)
+    return FirstPreload(pid, control)
+
+
 class PreloadClient:
     """One preload process at a time; processes that it has forked survive it."""
 
-    def __init__(self, children: Children, log: SupervisorLog) -> None:
+    def __init__(
+        self, children: Children, log: SupervisorLog, first: FirstPreload | None = None
+    ) -> None:
+        """``first``: the process to use instead of starting one."""
+        self._first = first
         self._children = children
         self._log = log
         self._one_request = asyncio.Lock()
@@ -114,6 +144,11 @@ class PreloadClient:
 
     def _spawn(self) -> Child:
         self._has_loaded = False
+        first, self._first = self._first, None
+        if first is not None:
+            self._control = first.control
+            with self._children.reaping_paused():  # it may have ended already
+                return self._children.adopt(first.pid)
         self._control, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.setblocking(False)
         with peer, self._children.reaping_paused():

@@ -18,7 +18,7 @@ from typing import Any
 
 from fyke.cli.errors import CommandFailed, Exit, run_command
 from fyke.cli.handover import accept_signals, handover_data, stopping_signals
-from fyke.cli.preload_client import ForkFailed
+from fyke.cli.preload_client import FirstPreload, ForkFailed, fork_first_preload
 from fyke.cli.role_record import RoleRecord
 from fyke.cli.supervisor import Supervisor
 from fyke.kit.backoff import delay
@@ -48,14 +48,15 @@ class SupervisorConfig:
 
 def main() -> None:
     """Run with the data of ``fyke up``; the environment is that of the roles."""
+    preload = fork_first_preload()
     config = SupervisorConfig(**handover_data())
     try:
-        run_command(lambda: sys.exit(asyncio.run(supervise(config))))
+        run_command(lambda: sys.exit(asyncio.run(supervise(config, preload))))
     finally:
         Path(config.server_file).unlink(missing_ok=True)
 
 
-async def supervise(config: SupervisorConfig) -> int:
+async def supervise(config: SupervisorConfig, preload: FirstPreload) -> int:
     """Run the platform until a signal, or until the requested tour has ended."""
     stop, stop_now = _on_signals()
     record = RoleRecord(Path(config.roles_file))
@@ -68,6 +69,7 @@ async def supervise(config: SupervisorConfig) -> int:
         launcher=config.launcher,
         servers=config.servers,
         record=record,
+        preload=preload,
     )
     if config.launcher_events is not None:
         supervisor.hear_launcher(config.launcher_events)

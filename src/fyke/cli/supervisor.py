@@ -17,7 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fyke.cli.children import Child, Children
-from fyke.cli.preload_client import MAX_PAUSE, STABLE_SECONDS, ForkFailed, PreloadClient
+from fyke.cli.preload_client import (
+    MAX_PAUSE,
+    STABLE_SECONDS,
+    FirstPreload,
+    ForkFailed,
+    PreloadClient,
+)
 from fyke.cli.role_record import RoleRecord
 from fyke.cli.role_watch import SILENCE, RoleWatch
 from fyke.cli.supervisor_log import SupervisorLog
@@ -57,6 +63,7 @@ class Supervisor:
         servers: int = 1,
         record: RoleRecord,
         silence: float = SILENCE,
+        preload: FirstPreload | None = None,
     ) -> None:
         """Requires a running event loop. ``listener`` and ``log_to`` are the descriptors of the
         server's socket and of the log of all roles; ``launcher``: whether there is one;
@@ -66,7 +73,7 @@ class Supervisor:
         self._record = record
         self._log_to = log_to
         self._log = SupervisorLog(log_level, log_to)
-        self._preload = PreloadClient(Children(), self._log)
+        self._preload = PreloadClient(Children(), self._log, preload)
         loop_silence = {} if launcher else {"runner": LONE_RUNNER_SILENCE}
         self._watch = RoleWatch(self._log, silence=silence, loop_silence=loop_silence)
         self._watching: asyncio.Task[None] | None = None

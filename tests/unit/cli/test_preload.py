@@ -119,3 +119,46 @@ def test_the_process_that_prepares_is_forked_before_everything_is_imported() -> 
     nothing, loading, status, left, later = json.loads(done.stdout.splitlines()[-1])
     assert (nothing, left) == (None, None)  # no request, and one for a role, which waits
     assert (loading, status, later) == (True, 7, "server")
+
+
+FIRST = """
+import json, os, socket
+from fyke.cli import preload
+from fyke.cli.handover import STOPPING
+from fyke.cli.preload_client import fork_first_preload
+import signal
+
+def report(control, supervisor):
+    opened = {name: os.readlink(f"/proc/self/fd/{name}") for name in ("0", "3")}
+    with socket.socket(fileno=control) as answers:
+        answers.send(json.dumps({
+            "open": sorted(os.listdir("/proc/self/fd"))[:-1],
+            "stdin": opened["0"],
+            "own_session": os.getsid(0) == os.getpid(),
+            "parent": os.getppid() == supervisor,
+            "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+            "command": open("/proc/self/cmdline").read().rstrip(chr(0)).split(chr(0)),
+        }).encode())
+
+preload._preload_and_serve = report
+signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # as after exec_module
+os.set_inheritable(os.open("/", os.O_RDONLY), True)
+first = fork_first_preload()
+first.control.setblocking(True)
+print(first.control.recv(4096).decode())
+assert os.waitpid(first.pid, 0)[1] == 0
+"""
+
+
+def test_the_first_preload_process_gets_nothing_of_the_supervisor_but_its_modules() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert json.loads(done.stdout) == {
+        "open": ["0", "1", "2", "3"],
+        "stdin": "/dev/null",
+        "own_session": True,
+        "parent": True,
+        "blocked": 0,
+        "command": ["fyke", "-m", "fyke.cli.preload"],
+    }
