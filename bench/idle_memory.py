@@ -36,7 +36,11 @@ def memory(pid: int) -> tuple[float, float]:
 def name_of(command: list[str]) -> str:
     if "--role" in command:
         return command[command.index("--role") + 1]
-    modules = {"fyke.sandbox.process.launcher": "launcher", "fyke.cli.preload": "preload"}
+    modules = {
+        "fyke.sandbox.process.launcher": "launcher",
+        "fyke.cli.preload": "preload",
+        "fyke.parsing.process": "parser",
+    }
     return next((name for module, name in modules.items() if module in command), "supervisor")
 
 
