@@ -21,7 +21,17 @@ from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.errors import RunNotAbortable, StaleLease, Unavailable
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
-from fyke.model.run import SUCCESS, End, Outcome, Run, RunLimits, RunState, SpendingBound
+from fyke.model.run import (
+    SUCCESS,
+    Attempt,
+    End,
+    Outcome,
+    Run,
+    RunLimits,
+    RunState,
+    SpendingBound,
+    UsageSample,
+)
 from fyke.model.runner import AttemptUsage, Capacity, Lease, Renewal
 from fyke.reasons import Detail, DetailCode
 from fyke.storage.sql.results.store import SqlResults
@@ -313,6 +323,69 @@ async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(setup: Setup) ->
     now = await setup.check_ended_once(run)
     assert (now.state, now.outcome) == (RunState.FAILED, Outcome.TRAFFIC_CAP)
     assert "max_total_traffic" in now.err_msg
+
+
+async def test_neither_an_end_nor_a_report_reads_the_ended_attempts_of_the_run(
+    setup: Setup,
+) -> None:
+    limits = RunLimits(0.125, 512, 1800, 0, 1_000)
+    run, leases = await setup.start(30, limits=limits)
+    for lease in leases[:20]:
+        await setup.end(lease, traffic_bytes=40, cpu_ms=2)
+
+    def spoil(tx: Any) -> None:
+        ended = "UPDATE attempts SET traffic_bytes = 1000000, cpu_ms = 99 WHERE outcome IS NOT NULL"
+        tx.connection.exec_driver_sql(ended)
+
+    await setup.storage.write(spoil)
+    assert (await setup.end(leases[20], traffic_bytes=100)).state is RunState.RUNNING
+    report = [AttemptReport(leases[21].attempt, AttemptUsage(traffic_bytes=100, cpu_ms=5))]
+    assert not (await setup.attempts.report(report, 15_000)).stop
+    [sample] = await setup.storage.read(lambda tx: tx.samples.of_run(run.id))
+    assert (sample.cpu_ms, sample.traffic_bytes) == (45, 1_000)
+    assert (await setup.end(leases[22], traffic_bytes=1)).state is RunState.ENDING
+
+
+async def test_the_usage_of_a_run_is_exact_after_ends_returns_kills_and_repeats(
+    setup: Setup,
+) -> None:
+    run, leases = await setup.start(6)
+    reports = [
+        AttemptReport(lease.attempt, AttemptUsage(n + 1, 10 * n, rows=n, memory_bytes=100))
+        for n, lease in enumerate(leases)
+    ]
+    await setup.attempts.report(reports, 15_000)
+    away = Detail(DetailCode.EGRESS_AWAY)
+
+    async def check(active: int) -> None:
+        def read(tx: Transaction) -> tuple[UsageSample, list[Attempt]]:
+            return tx.samples.measure([run.id], 1)[run.id], tx.runs.attempts(run.id)
+
+        sample, attempts = await setup.storage.read(read)
+        names = "cpu_ms", "traffic_bytes", "rows"
+        sums = {name: sum(getattr(a, name) for a in attempts) for name in names}
+        assert sample == UsageSample(run.id, 1, memory_bytes=100 * active, **sums)
+
+    await check(6)
+    for _ in range(2):  # a repeated end or return changes nothing
+        await setup.push(leases[1], 3)
+        await setup.end(leases[1], traffic_bytes=50, cpu_ms=70)
+        await setup.attempts.give_back(leases[2].attempt, away, actor="test")
+        await check(4)
+    until = (await setup.attempts.check_leases())[leases[3].attempt.id]
+    assert await setup.attempts.end_expired(leases[3].attempt.id, until)
+    await setup.end(leases[3], traffic_bytes=10**6)  # its runner is late
+    await check(3)
+
+    def lease_again(tx: Any) -> list[Lease]:
+        tx.connection.exec_driver_sql("UPDATE subtasks SET not_before = 0")
+        return tx.runs.lease("r2", ROOM, tx.now + 60_000)
+
+    [again] = await setup.storage.write(lease_again)
+    await setup.attempts.started(again.attempt)
+    await check(3)
+    await setup.end(again, traffic_bytes=9, cpu_ms=9)
+    await check(3)
 
 
 async def test_a_report_takes_as_many_statements_for_many_attempts_as_for_one(

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.model.account import Plan
-from fyke.model.run import SUCCESS, RunFilter, RunState
+from fyke.model.run import SUCCESS, Outcome, RunFilter, RunState, UsageSample
 from fyke.model.runner import Capacity
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.schema import SchemaTooNew
@@ -295,30 +296,39 @@ INDEXES_SINCE_S0011 = (
     "ix_runs_account_id_origin_created_at_id",
     "ix_runs_account_id_version_created_at_id",
 )
-COLUMNS_SINCE_S0013 = ("idle_sandboxes", "idle_memory")
+COLUMNS_SINCE_S0010 = {
+    "runs": ("subtasks_ended", "ended_cpu_ms", "ended_traffic_bytes", "ended_rows"),
+    "runners": ("idle_sandboxes", "idle_memory"),
+}
 
 
-async def test_the_upgrade_counts_the_ended_subtasks_of_open_runs(state: State) -> None:
+async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(state: State) -> None:
     stages = (RunState.RUNNING, RunState.ABORTING)
 
     def before(tx: Transaction) -> list[str]:
         owner, worker = records.seed(tx)
         ids = [records.seed_run(tx, owner, worker, 3, state=stage).id for stage in stages]
+        wide = Capacity(100, 10**6, 100)
         for run_id in ids:
             tx.runs.end_subtask(run_id, 1, SUCCESS)
+        for lease in tx.runs.lease("r1", wide, tx.now + 60_000):
+            ended = replace(lease.attempt, outcome=Outcome.SUCCEEDED, cpu_ms=3, traffic_bytes=5)
+            assert tx.runs.end_attempt(replace(ended, rows=7))
         return ids
 
     ids = await state.write(before)
     with engine_at(state.url) as engine, for_writing(engine).begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN subtasks_ended")
         for name in INDEXES_SINCE_S0011:
             connection.exec_driver_sql(f"DROP INDEX {name}")
-        for name in COLUMNS_SINCE_S0013:
-            connection.exec_driver_sql(f"ALTER TABLE runners DROP COLUMN {name}")
+        for table, names in COLUMNS_SINCE_S0010.items():
+            for name in names:
+                connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {name}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")
     assert migrate(state.url).up_to_date
     left = await state.read(lambda tx: [tx.runs.subtasks_left(run_id) for run_id in ids])
     assert left == [2, 2]
+    running = await state.read(lambda tx: tx.samples.measure(ids, 1)[ids[0]])
+    assert running == UsageSample(ids[0], 1, cpu_ms=6, memory_bytes=0, traffic_bytes=10, rows=14)
 
 
 # --- a database that cannot be reached ------------------------------------------------------

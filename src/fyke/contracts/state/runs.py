@@ -326,7 +326,9 @@ class SampleStore(Protocol):
         ...
 
     def measure(self, run_ids: Collection[str], at: int) -> dict[str, UsageSample]:
-        """Return a sample of each run: the last reported usage of all its attempts."""
+        """Return a sample of each run that has not ended, or ends in this transaction: the last
+        reported usage of all its attempts. Ended attempts are not read.
+        """
         ...
 
     def add(self, samples: Sequence[UsageSample]) -> None: ...

@@ -20,7 +20,7 @@ from fyke.domain.runs.charge_caps import ChargeCaps
 from fyke.domain.runs.lifecycle import AttemptReturned, AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, returned_in_a_row
-from fyke.domain.runs.sampling import add_last_sample, add_samples
+from fyke.domain.runs.sampling import add_last_sample, add_samples, traffic_so_far
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
@@ -263,7 +263,7 @@ class Attempts:
 
     def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
         has_limit = run.state in LIVE and run.limits.max_traffic_bytes > 0
-        if has_limit and _exceeds_traffic(run, tx.runs.usage(run.id).traffic_bytes):
+        if has_limit and _exceeds_traffic(run, traffic_so_far(tx, run.id)):
             # short subtasks may end before a report with their total traffic
             run = apply(tx, self._rules, run, _traffic_limit_event(tx, run), "limits") or run
         if run.state.terminal:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
+from fyke.domain.runs.sampling import traffic_so_far
 from fyke.domain.runs.search_terms import SearchTerms, parse_search
 from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules, charged
@@ -284,7 +285,7 @@ def _rows(
             active[len(rows)] = tx.runs.hidden_attempts(line.id)
             run = tx.runs.get(line.id)
             usage = charged(tx, rules, run) if run else 0
-            traffic = tx.runs.usage(line.id).traffic_bytes
+            traffic = traffic_so_far(tx, line.id)
         rows.append(
             RunRow(
                 line=line,

@@ -47,3 +47,8 @@ def add_last_sample(tx: Transaction, run_id: str) -> None:
     if span.count:
         last = tx.samples.measure([run_id], max(tx.now, span.last_at + 1))
         tx.samples.add([*last.values()])
+
+
+def traffic_so_far(tx: Transaction, run_id: str) -> int:
+    """The bytes of all attempts of a run that has not ended."""
+    return tx.samples.measure([run_id], tx.now)[run_id].traffic_bytes

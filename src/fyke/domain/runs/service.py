@@ -18,6 +18,7 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_device, check_plan
 from fyke.domain.runs.isolation import refusal_of_runners
 from fyke.domain.runs.rerun import rerun_input
+from fyke.domain.runs.sampling import traffic_so_far
 from fyke.domain.runs.split import split
 from fyke.domain.runs.start_keys import StartKey, StartKind, claim, earlier_start, start_was_deleted
 from fyke.domain.runs.summary import summarise
@@ -377,7 +378,7 @@ class Runs:
         return _Figures(
             worker,
             charged(tx, self._rules, run),
-            tx.runs.usage(run.id).traffic_bytes,
+            traffic_so_far(tx, run.id),
             tx.runs.hidden_attempts(run.id),
             tx.now,
         )

@@ -9,10 +9,10 @@ from sqlalchemy import bindparam, exists, func, select, text, update
 
 from fyke.model.run import Attempt, Outcome
 from fyke.model.runner import AttemptUsage, Renewal
-from fyke.storage.sql.dialects import driver_sql, to_storable_text
+from fyke.storage.sql.dialects import driver_sql, run_sql, to_storable_text
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
-from fyke.storage.sql.state.runs.tables import attempts
+from fyke.storage.sql.state.runs.tables import ENDED_COUNTERS, attempts
 
 _CHUNK = 500  # values in one IN clause
 _OF_RUN = "SELECT id FROM attempts WHERE run_id = ?"
@@ -25,6 +25,11 @@ _RENEW = (
     f" UPDATE attempts SET lease_until = ?, {', '.join(f'{n} = renewed.{n}' for n in _COUNTERS)}"
     " FROM renewed WHERE attempts.id = renewed.id AND attempts.token = renewed.token"
     " AND attempts.outcome IS NULL RETURNING attempts.id"
+)
+_COUNT_ENDED = (
+    "UPDATE runs SET "  # noqa: S608 - names of our own
+    + ", ".join(f"ended_{name} = ended_{name} + attempts.{name}" for name in ENDED_COUNTERS)
+    + " FROM attempts WHERE attempts.id = ? AND runs.id = attempts.run_id"
 )
 _END_COLUMNS = (
     "outcome", "err_msg", "reason_code", "reason_params",
@@ -117,7 +122,10 @@ class AttemptTable(SqlStore):
     def end_attempt(self, attempt: Attempt) -> bool:
         values = columns(attempt)
         ending = {name: values[name] for name in (*_END_COLUMNS, "finished_at")}
-        return _END.run(self._db, ending | {"of_id": attempt.id, "of_token": attempt.token}) > 0
+        ended = _END.run(self._db, ending | {"of_id": attempt.id, "of_token": attempt.token}) > 0
+        if ended:
+            self._count_usage(attempt.id)
+        return ended
 
     def return_attempt(self, attempt: Attempt, *, unstarted_only: bool) -> bool:
         change = update(attempts).where(
@@ -130,7 +138,14 @@ class AttemptTable(SqlStore):
         returned = {name: values[name] for name in names} | {
             "outcome": str(Outcome.RETURNED), "started_at": 0,
         }  # fmt: skip
-        return was_applied(self._db.execute(change.values(**returned)))
+        was_returned = was_applied(self._db.execute(change.values(**returned)))
+        if was_returned:
+            self._count_usage(attempt.id)
+        return was_returned
+
+    def _count_usage(self, attempt_id: str) -> None:
+        """Add the counters of an attempt that has just ended to those of its run."""
+        run_sql(self._db, _COUNT_ENDED, (to_storable_text(attempt_id),))
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
         if not self._hiding:

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Index,
     Table,
     bindparam,
-    case,
     delete,
     func,
     insert,
@@ -21,7 +20,13 @@ from sqlalchemy import (
 
 from fyke.contracts.egress import SiteTraffic
 from fyke.model.run import SampleSpan, Share, UsageSample
-from fyke.storage.sql.dialects import insert_rows, upsert
+from fyke.storage.sql.dialects import (
+    fetch_all,
+    insert_rows,
+    is_sqlite,
+    to_storable_text,
+    upsert,
+)
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.columns import (
     flag_column,
@@ -31,7 +36,7 @@ from fyke.storage.sql.state.columns import (
     text_column,
 )
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
-from fyke.storage.sql.state.runs.tables import attempts
+from fyke.storage.sql.state.runs.tables import ENDED_COUNTERS
 
 run_samples = Table(
     "run_samples",
@@ -86,6 +91,21 @@ _REPORTED = Prepared(
     select(attempt_sites.c.sites).where(attempt_sites.c.attempt_id == bindparam("of_attempt"))
 )
 
+_SAMPLED = "cpu_ms", "memory_bytes", "traffic_bytes", "rows"
+# Only active attempts are read. Without statistics SQLite would read all attempts of the run, in an
+# index with all of them.
+_MEASURE = (
+    "SELECT runs.id, "  # noqa: S608 - names of our own
+    + ", ".join(
+        f"coalesce(sum(a.{name}), 0)"
+        + (f" + runs.ended_{name}" if name in ENDED_COUNTERS else "")
+        + f" AS {name}"
+        for name in _SAMPLED
+    )
+    + " FROM runs LEFT JOIN attempts a{by} ON a.run_id = runs.id AND a.outcome IS NULL"
+    " WHERE runs.id IN ({ids}) GROUP BY runs.id"
+)
+
 
 class SqlSamples(SqlStore):
     """Implements ``SampleStore``."""
@@ -99,13 +119,12 @@ class SqlSamples(SqlStore):
         return spans
 
     def measure(self, run_ids: Collection[str], at: int) -> dict[str, UsageSample]:
-        run = attempts.c.run_id
-        memory = case((attempts.c.outcome.is_(None), attempts.c.memory_bytes), else_=0)
-        usage = (attempts.c.cpu_ms, memory, attempts.c.traffic_bytes, attempts.c.rows)
-        query = select(run, *(func.sum(column) for column in usage)).group_by(run)
-        samples = {run_id: UsageSample(run_id, at, 0, 0, 0, 0) for run_id in run_ids}
-        for run_id, *totals in self._db.execute(query.where(run.in_(run_ids))):
-            samples[run_id] = UsageSample(run_id, at, *map(int, totals))
+        ids = sorted(run_ids)
+        samples = {run_id: UsageSample(run_id, at, 0, 0, 0, 0) for run_id in ids}
+        by = " INDEXED BY ix_attempts_living" if is_sqlite(self._db) else ""
+        statement = _MEASURE.format(by=by, ids=", ".join("?" * len(ids)))
+        for row in fetch_all(self._db, statement, tuple(map(to_storable_text, ids))):
+            samples[row["id"]] = UsageSample(row["id"], at, *(int(row[name]) for name in _SAMPLED))
         return samples
 
     def add(self, samples: Sequence[UsageSample]) -> None:

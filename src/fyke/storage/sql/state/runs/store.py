@@ -50,6 +50,7 @@ from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.leases import LeaseTable
 from fyke.storage.sql.state.runs.lists import NARROW
 from fyke.storage.sql.state.runs.tables import (
+    ENDED_COUNTERS,
     attempts,
     run_columns,
     run_events,
@@ -143,8 +144,9 @@ _FIXED = {
     "id", "account_id", "worker_id", "version", "task_id", "key_id", "origin", "created_at",
     "cpus", "memory_mb", "timeout_s", "max_charge_micros", "max_traffic_bytes", "bound",
     "region", "egress_allow", "input_json", "summary", "callback_url", "subtasks",
-    "subtasks_ended",
+    "subtasks_ended", *(f"ended_{name}" for name in ENDED_COUNTERS),
 }  # fmt: skip
+_NOTHING_ENDED = dict.fromkeys(("subtasks_ended", *(f"ended_{name}" for name in ENDED_COUNTERS)), 0)
 _MUTABLE = tuple(column.name for column in runs.c if column.name not in _FIXED)
 _ADD = Prepared(insert(runs), *(column.name for column in runs.c))
 _MOVE = Prepared(
@@ -182,7 +184,7 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         self._now = now
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
-        _ADD.run(self._db, run_columns(run) | {"subtasks_ended": 0})
+        _ADD.run(self._db, run_columns(run) | _NOTHING_ENDED)
         self._add_subtasks(subtasks)
         self._counts.add(run.account_id, run.worker_id, run.state, 1)
 

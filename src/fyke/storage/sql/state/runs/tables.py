@@ -28,6 +28,8 @@ from fyke.storage.sql.state.columns import (
 )
 from fyke.storage.sql.state.records import columns, with_reason
 
+ENDED_COUNTERS = "cpu_ms", "traffic_bytes", "rows"
+
 runs = Table(
     "runs",
     metadata,
@@ -69,6 +71,8 @@ runs = Table(
     *reason_columns(),
     number_column("gap_ms"),
     number_column("subtasks_ended"),  # until its end; written with the subtasks alone
+    # the usage of its ended attempts until its own end; written with the attempts alone
+    *(number_column(f"ended_{name}") for name in ENDED_COUNTERS),
     # with all filter columns of lists, which scan only this index; see lists.py
     Index(
         "ix_runs_account_id_created_at_id_and_facts",
@@ -193,7 +197,7 @@ attempts = Table(
 )
 partial_index(
     "ix_attempts_living",
-    attempts.c.runner_id,
+    attempts.c.run_id,
     where="outcome IS NULL",
 )
 partial_index(
