@@ -116,13 +116,12 @@ class AccessControl:
         self._spend_of_account(caller)
         return caller
 
-    def admit(self, scope: Scope) -> Caller | None:
-        """``require`` for the hot path, without waiting: of a key that was used within the last
-        second. If the full path answers the request after all, it gets the same caller or error.
-        None when there is an error, or ``require`` must decide.
+    def admit(self, digest: str, scope: Scope) -> Caller | None:
+        """``require`` for the hot path, without waiting: of the key with this digest, which was
+        used within the last second. If the full path answers the request after all, it gets the
+        same caller or error from ``scope``. None when there is an error, or ``require`` must
+        decide.
         """
-        key = credential(scope)
-        digest = digest_of(key) if key else ""
         caller = self._accounts.recent(digest)
         if caller is None:
             return None

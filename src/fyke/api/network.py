@@ -67,7 +67,7 @@ class Network:
         hosts = [value for key, value in scope["headers"] if key == b"host"]
         host = hosts[0].decode("latin-1") if len(hosts) == 1 else ""
         scheme, address = scope.get("scheme", "http"), peer
-        if self._trusted(peer):
+        if self.trusts(peer):
             host = _last(header(scope, b"x-forwarded-host")) or host
             forwarded = _last(header(scope, b"x-forwarded-proto"))
             scheme = forwarded if forwarded in ("http", "https") else scheme
@@ -84,7 +84,8 @@ class Network:
                 "add the name to FYKE_ALLOWED_HOSTS or set FYKE_PUBLIC_URL",
             )
 
-    def _trusted(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether a peer with this address is a trusted proxy."""
         if not self._proxies:
             return False
         try:
@@ -103,7 +104,7 @@ class Network:
             except ValueError:
                 break
             address = hop
-            if not self._trusted(hop):
+            if not self.trusts(hop):
                 break
         return address
 

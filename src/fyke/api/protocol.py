@@ -63,6 +63,8 @@ class LimitedProtocol(HotProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._repeat(data):
+            return
         if self._expects_head:
             self._line = (self._line + data[:_LINE_BYTES])[:_LINE_BYTES]
         super().data_received(self._without_upgrade(data) if self._expects_head else data)
@@ -94,6 +96,7 @@ class LimitedProtocol(HotProtocol):
         self._idle_since = 0.0
         super().on_message_begin()
         self.scope[CLOSING] = self._closing  # type: ignore[literal-required]  # not a key of ASGI
+        self._between = False
         self._begin_head()
 
     def on_url(self, url: bytes) -> None:
@@ -118,6 +121,7 @@ class LimitedProtocol(HotProtocol):
 
     def on_message_complete(self) -> None:
         self._expects_head, self._line = True, b""
+        self._between = True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

@@ -117,17 +117,24 @@ def added_headers(headers: Headers, hsts: Headers, *, page: bool = False) -> Hea
 
 def request_id_for(scope: Scope) -> str:
     """The id of a request: the client's own if it is safe to log, else a new one."""
+    return proposed_id(scope) or new_unordered_ulid()
+
+
+def proposed_id(scope: Scope) -> str:
+    """The client's own id of a request if it is safe to log, else an empty string."""
     proposed = header(scope, b"x-request-id")
-    return proposed if proposed and _CLIENT_REQUEST_ID.fullmatch(proposed) else new_unordered_ulid()
+    return proposed if proposed and _CLIENT_REQUEST_ID.fullmatch(proposed) else ""
 
 
-def log_request(scope: Scope, status: int, started: float, request_id: str) -> dict[str, object]:
+def log_request(
+    method: str, route: object, status: int, started: float, request_id: str
+) -> dict[str, object]:
     """Log the route's template, never the path or the query: both may carry secrets. Returns the
     fields of the line. ``started``: by ``perf_counter``.
     """
     fields: dict[str, object] = {
-        "method": scope["method"][:16],
-        "route": getattr(scope.get("route"), "path", ""),
+        "method": method[:16],
+        "route": getattr(route, "path", ""),
         "status": status,
         "ms": round((perf_counter() - started) * 1000, 2),
         "request_id": request_id,
@@ -162,7 +169,8 @@ class _Exchange:
         """Log the request; a refused one at level info, with the address: it may be an attempt to
         get around a check. An address has a limited number of these lines.
         """
-        fields = log_request(self._scope, self.status, self._started, self.request_id)
+        method, route = self._scope["method"], self._scope.get("route")
+        fields = log_request(method, route, self.status, self._started, self.request_id)
         if 400 <= self.status < 500:
             address = self._address()
             if not self._refused_lines.take(limiter_key(address)):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from fyke.api.hot.repeated import MAX_REQUEST_BYTES, RepeatedRequests
 from fyke.api.hot.route import HotAnswer
 from support.both_paths import Connection, connect
 
@@ -17,7 +20,13 @@ pytestmark = pytest.mark.anyio
 POST = b"POST /hot HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n"
 GET = b"GET /hot HTTP/1.1\r\nhost: a\r\n\r\n"
 COLD = b"GET /cold HTTP/1.1\r\nhost: a\r\n\r\n"
+_ID = re.compile(rb"x-request-id: \w+")
 HOT_ANSWER = b"HTTP/1.1 200 OK\r\nfrom: hot\r\ncontent-length: %d\r\n\r\n%s"
+
+
+class Request(NamedTuple):
+    body: bytes
+    request_id: str = ""
 
 
 class HotPath:
@@ -26,13 +35,25 @@ class HotPath:
     """
 
     later: list[Any] | None = None
+    leaves = False
+
+    def __init__(self) -> None:
+        self.requests = RepeatedRequests()
 
     def find(self, scope: Scope) -> Any:
         return scope["path"] == "/hot" or None
 
-    def answer(self, found: Any, scope: Scope, body: bytes, done: Any) -> None:
+    def repeated(self, scheme: str, peer: str) -> RepeatedRequests:
+        return self.requests
+
+    def request(self, found: Any, scope: Scope, body: bytes) -> Any:
+        return Request(body)
+
+    def answer(self, request: Any, scope: Scope, done: Any) -> None:
+        body = request.body
         fields = b"from: hot\r\ncontent-length: %d\r\n" % len(body)
-        answer = None if body == b"left" else HotAnswer(200, fields, body)
+        answer = None if self.leaves or body == b"left" else HotAnswer(200, fields, body)
+        scope.setdefault("admissions", []).append(body)
         if self.later is None:
             done(answer)
         else:
@@ -45,8 +66,10 @@ class Application:
     def __init__(self) -> None:
         self.hot_path = HotPath()
         self.bodies: list[bytes | None] = []
+        self.admissions: list[list[bytes]] = []  # what the path has left in each scope
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.admissions.append(scope.get("admissions", []))
         body, more = b"", True
         while more:
             message = await receive()
@@ -65,6 +88,10 @@ class Client:
 
     def __init__(self) -> None:
         self.app = Application()
+        self.open()
+
+    def open(self) -> None:
+        """Open a new connection to the same server."""
         self.connection = Connection()
         self.protocol = connect(self.app, self.connection)
 
@@ -226,3 +253,90 @@ async def test_a_pipelined_request_without_its_body_has_a_task(
     client.protocol.connection_lost(None)
     await client.later()
     assert client.app.bodies[-1] is None
+
+
+async def test_a_repeated_request_is_not_parsed(client: Client) -> None:
+    for piece in (GET, POST + b"body"):
+        client.open()
+        client.send(piece)
+        first, client.connection.sent = client.connection.sent, b""
+        client.protocol.parser = None
+        for _ in range(3):
+            client.send(piece)
+        assert client.connection.sent == first * 3
+        assert not client.protocol.tasks
+        assert client.protocol.server_state.total_requests == 4
+
+
+async def test_a_repeated_request_that_is_left_gets_a_task(client: Client) -> None:
+    client.send(POST + b"body", GET)
+    client.app.hot_path.leaves = True
+    assert await client.later(POST + b"body", COLD) == [b"hot"] * 2 + [b"full"] * 2
+    assert client.app.admissions == [[b"body"], []]  # once, and none for the next request
+
+
+async def test_a_repeated_request_has_the_headers_of_its_moment(client: Client) -> None:
+    client.send(GET)
+    client.protocol.server_state.default_headers = [(b"date", b"now")]
+    client.send(GET)
+    assert client.connection.sent.endswith(
+        b"HTTP/1.1 200 OK\r\ndate: now\r\nfrom: hot\r\ncontent-length: 0\r\n\r\n"
+    )
+
+
+async def test_what_is_not_kept(client: Client) -> None:
+    requests = client.app.hot_path.requests
+    for pieces in (
+        [POST + b"left"],
+        [COLD],
+        [POST, b"body"],
+        [GET[:9], GET[9:]],
+        [GET + GET],
+        [GET + GET[:9]],
+        [GET.replace(b"1.1", b"1.0")],
+        [GET.replace(b"host", b"connection: close\r\nhost")],
+        [GET.replace(b"a\r", b"a" * MAX_REQUEST_BYTES + b"\r")],
+    ):
+        client.open()
+        await client.later(*pieces)
+        assert not any(requests.get(piece) for piece in (*pieces, b"".join(pieces)))
+
+
+async def test_a_repeated_request_waits_for_the_answer_before(client: Client) -> None:
+    client.send(GET)
+    assert client.send(COLD, GET) == [b"hot"]
+    assert await client.later() == [b"hot", b"full", b"full"]
+    client.protocol.flow.pause_writing()
+    assert len(client.send(GET)) == 3
+    client.protocol.flow.resume_writing()
+    assert len(await client.later()) == 4
+    client.protocol.shutdown()
+    assert len(await client.later(GET)) == 4
+
+
+async def test_any_pieces_of_any_requests_are_answered_as_by_the_parser() -> None:
+    """Against a server that keeps no request."""
+    plain, client = Client(), Client()
+    plain.app.hot_path.requests.put = lambda *kept: None  # type: ignore[method-assign]
+    absolute = GET.replace(b"/hot", b"http://a/hot")
+    others = [COLD, GET + GET, b"\r\n", absolute, GET[:-2], POST, b"CONNECT a:1" + GET[8:]]
+    others += [GET.replace(b"1.1", b"1.0"), GET.replace(b"GET", b"HEAD"), POST + b"left", b"U"]
+    draw, repeated = random.Random(99), 0
+    for _ in range(400):
+        if plain.connection.closed or draw.random() < 0.02:
+            plain.open()
+            client.open()
+        piece = draw.choice((GET, GET, POST + b"body", absolute, draw.choice(others)))
+        if draw.random() < 0.1:
+            piece = piece[: draw.randrange(1, len(piece) + 1)]
+        parsed = client.protocol.cycle
+        client.send(piece)
+        repeated += parsed is client.protocol.cycle
+        plain.send(piece)
+        while draw.random() < 0.8 and (plain.protocol.tasks or client.protocol.tasks):
+            await asyncio.sleep(0)
+        sent = [_ID.sub(b"", each.connection.sent) for each in (client, plain)]
+        assert sent[0] == sent[1]
+        assert client.connection.closed == plain.connection.closed
+        assert client.app.bodies == plain.app.bodies
+    assert repeated > 50

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from fyke.api.envelope import encode
 from fyke.api.hot.kept import Encoded
-from fyke.api.hot.route import Asked, HotRead
+from fyke.api.hot.route import Asked, HotRead, Question
 from fyke.contracts.inline import at_once
 from fyke.domain.accounts.service import Accounts
+from fyke.model.account import Caller
 from fyke.wire.v1 import AccountInfo
 from fyke.wire.v2.account import AccountBalance
 
@@ -24,10 +25,11 @@ class AccountV1(HotRead):
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def answer(self, asked: Asked) -> Encoded | None:
-        if asked.body not in _NO_MEMBERS:
-            return None
-        return Encoded(encode(AccountInfo.of(at_once(self._accounts.get(asked.caller)))))
+    def question(self, asked: Asked) -> Question | None:
+        return self._answer if asked.body in _NO_MEMBERS else None
+
+    def _answer(self, caller: Caller) -> Encoded:
+        return Encoded(encode(AccountInfo.of(at_once(self._accounts.get(caller)))))
 
 
 class AccountV2(HotRead):
@@ -39,7 +41,8 @@ class AccountV2(HotRead):
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def answer(self, asked: Asked) -> Encoded | None:
-        if asked.query:
-            return None
-        return Encoded(encode(AccountBalance.of(at_once(self._accounts.get(asked.caller)))))
+    def question(self, asked: Asked) -> Question | None:
+        return None if asked.query else self._answer
+
+    def _answer(self, caller: Caller) -> Encoded:
+        return Encoded(encode(AccountBalance.of(at_once(self._accounts.get(caller)))))

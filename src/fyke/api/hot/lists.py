@@ -7,6 +7,7 @@ figures of an active run depend on the time.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from fyke.api.envelope import encode
 from fyke.api.hot.kept import Encoded, KeptAnswers
 from fyke.api.hot.page_query import page_in
-from fyke.api.hot.route import Asked, HotRead
+from fyke.api.hot.route import Asked, HotRead, Question
 from fyke.contracts.inline import InlineStorage, at_once
 from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.runs.service import Runs, RunView
@@ -51,11 +52,11 @@ class _Lists:
 
     def get(
         self,
-        caller: Caller,
         states: tuple[RunState, ...],
         index: int,
         size: int,
         page_of: Callable[[int, list[RunView]], msgspec.Struct | None],
+        caller: Caller,
     ) -> Encoded | None:
         """``page_of`` makes the answer of the count and the runs; None has the full path."""
         offset = (index - 1) * size
@@ -87,7 +88,7 @@ class RunListV1(HotRead):
     def __init__(self, runs: Runs, state: InlineStorage) -> None:
         self._lists = _Lists(runs, state)
 
-    def answer(self, asked: Asked) -> Encoded | None:
+    def question(self, asked: Asked) -> Question | None:
         try:
             sent = _run_list.decode(asked.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -100,7 +101,7 @@ class RunListV1(HotRead):
         def page_of(count: int, views: list[RunView]) -> v1.RunPage:
             return v1.RunPage(count, [v1.RunDetail.of(view) for view in views], index, size)
 
-        return self._lists.get(asked.caller, states, index, size, page_of)
+        return partial(self._lists.get, states, index, size, page_of)
 
 
 class WorkerRunListV2(HotRead):
@@ -115,7 +116,7 @@ class WorkerRunListV2(HotRead):
         self._lists = _Lists(runs, state)
         self._grace = grace
 
-    def answer(self, asked: Asked) -> Encoded | None:
+    def question(self, asked: Asked) -> Question | None:
         page = page_in(asked.query)
         if page is None:
             return None
@@ -126,7 +127,7 @@ class WorkerRunListV2(HotRead):
                 return None
             return WorkerRunPage(count, [WorkerRun.of(view, 0) for view in views], index, size)
 
-        return self._lists.get(asked.caller, (), index, size, page_of)
+        return partial(self._lists.get, (), index, size, page_of)
 
     def _depends_on_client(self, view: RunView) -> bool:
         """Whether the status depends on what the client has read, see ``AbortingReaders``."""

@@ -17,18 +17,21 @@ from typing import NamedTuple
 import structlog
 from starlette.types import Scope
 
-from fyke.api.auth import INSIDE, RATE_FIELDS, AccessControl
+from fyke.api.auth import INSIDE, RATE_FIELDS, AccessControl, credential
 from fyke.api.errors import Refusal
 from fyke.api.etags import matches
 from fyke.api.hot.kept import Encoded
-from fyke.api.hot.route import Asked, HotAnswer, HotRead, HotRoute, Later
-from fyke.api.network import Network, Visit, header
+from fyke.api.hot.repeated import HotRequest, RepeatedRequests
+from fyke.api.hot.route import Asked, HotAnswer, HotRead, HotRoute, Later, Question
+from fyke.api.network import Network, header
 from fyke.api.serving import Operation
-from fyke.api.transport import Headers, log_request, request_id_for
+from fyke.api.transport import Headers, log_request, proposed_id
 from fyke.api.v2.run_selector import ONE_RUN
 from fyke.contracts.inline import NotInline
+from fyke.domain.accounts.keys import digest as digest_of
 from fyke.errors import FykeError
-from fyke.kit.ids import is_ulid
+from fyke.kit.ids import is_ulid, new_unordered_ulid
+from fyke.model.account import Caller
 
 log = structlog.get_logger("fyke.api")
 
@@ -68,6 +71,11 @@ class HotPath:
                 self._exact[read.method, read.path] = FoundRoute(route, "")
         self._network = network
         self._access = access
+        self._repeated: dict[tuple[str | None, bool], RepeatedRequests] = {}
+
+    def repeated(self, scheme: str | None, peer: str) -> RepeatedRequests:
+        """The requests that may be repeated on a connection: equal bytes mean the same there."""
+        return self._repeated.setdefault((scheme, self._network.trusts(peer)), RepeatedRequests())
 
     def find(self, scope: Scope) -> FoundRoute | None:
         """The route of a request whose body, if it has one, is small."""
@@ -76,38 +84,43 @@ class HotPath:
             return None
         return found
 
-    def answer(
-        self,
-        found: FoundRoute,
-        scope: Scope,
-        body: bytes,
-        done: Callable[[HotAnswer | None], None],
-    ) -> None:
-        """Call ``done`` with the answer to a request with this whole body, or None: before the
-        return, or later if its read needs a moment.
-        """
-        started = perf_counter()
+    def request(self, found: FoundRoute, scope: Scope, body: bytes) -> HotRequest | None:
+        """What a request with this whole body says; None: the full path answers it."""
+        route = found.route
+        key = credential(scope)
+        if not key:
+            return None
         try:
             visit = self._network.visit(scope)
         except Refusal:
-            done(None)
-            return
-        route = found.route
-        scope["route"] = route.operation
-        caller = self._access.admit(scope)
-        if caller is None or not route.operation.declaration.scopes <= caller.scopes:
-            done(None)
-            return
+            return None
         sent = body if route.has_body else b""
+        question = _question(route.read, Asked(found.run_id, sent, scope["query_string"]))
+        if question is None:
+            return None
+        known = header(scope, b"if-none-match") if route.validated else None
+        secure = visit.origin.startswith("https://")
+        return HotRequest(route, question, digest_of(key), known, proposed_id(scope), secure)
 
-        def reply(encoded: Encoded | None) -> None:
-            done(None if encoded is None else _reply(route, scope, encoded, started, visit))
-
-        encoded = _read(route.read, Asked(caller, found.run_id, sent, scope["query_string"]))
+    def answer(
+        self, request: HotRequest, scope: Scope, done: Callable[[HotAnswer | None], None]
+    ) -> None:
+        """Call ``done`` with the answer, or None: before the return, or later if the read needs a
+        moment. Everything that the request does not say is decided now: whether its key is valid,
+        the limits, what the stores contain. ``scope`` gets the admission.
+        """
+        started = perf_counter()
+        caller = self._access.admit(request.key_digest, scope)
+        if caller is None or not request.route.scopes <= caller.scopes:
+            done(None)
+            return
+        encoded = _read(request, caller)
         if isinstance(encoded, Future):
-            encoded.add_done_callback(lambda future: reply(future.result()))
+            encoded.add_done_callback(
+                lambda future: done(_reply(request, scope, future.result(), started))
+            )
         else:
-            reply(encoded)
+            done(_reply(request, scope, encoded, started))
 
     def _route_of(self, scope: Scope) -> FoundRoute | None:
         if INSIDE in scope or scope.get("root_path"):
@@ -121,13 +134,15 @@ class HotPath:
 
 
 def _reply(
-    route: HotRoute, scope: Scope, encoded: Encoded, started: float, visit: Visit
-) -> HotAnswer:
-    request_id = request_id_for(scope)
-    status = 304 if route.validated and _is_known(scope, encoded.tag) else 200
-    secure = visit.origin.startswith("https://")
-    reply = route.reply(status, encoded, request_id, scope[RATE_FIELDS], secure=secure)
-    log_request(scope, status, started, request_id)
+    request: HotRequest, scope: Scope, encoded: Encoded | None, started: float
+) -> HotAnswer | None:
+    if encoded is None:
+        return None
+    route, known = request.route, request.if_none_match
+    request_id = request.request_id or new_unordered_ulid()
+    status = 200 if known is None or not matches(known, encoded.tag) else 304
+    reply = route.reply(status, encoded, request_id, scope[RATE_FIELDS], secure=request.secure)
+    log_request(route.operation.method, route.operation, status, started, request_id)
     return reply
 
 
@@ -142,17 +157,21 @@ def _has_small_body(scope: Scope) -> bool:
     return length.isdigit() and len(length) < _DIGITS and int(length) <= MAX_BODY
 
 
-def _is_known(scope: Scope, tag: str) -> bool:
-    """Whether the client has the data with this tag."""
-    known = header(scope, b"if-none-match")
-    return known is not None and matches(known, tag)
-
-
-def _read(read: HotRead, asked: Asked) -> Encoded | Later | None:
+def _question(read: HotRead, asked: Asked) -> Question | None:
     try:
-        return read.answer(asked)
-    except (NotInline, FykeError):
+        return read.question(asked)
+    except FykeError:
         return None
     except Exception as error:
         log.warning("hot_read_failed", path=read.path, exc_info=error)
+        return None
+
+
+def _read(request: HotRequest, caller: Caller) -> Encoded | Later | None:
+    try:
+        return request.question(caller)
+    except (NotInline, FykeError):
+        return None
+    except Exception as error:
+        log.warning("hot_read_failed", path=request.route.read.path, exc_info=error)
         return None

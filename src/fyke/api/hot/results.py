@@ -8,6 +8,7 @@ same for all of its pages until the next commit, so it is kept as well.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -16,7 +17,7 @@ from fyke.api.envelope import encode
 from fyke.api.etags import tag_of
 from fyke.api.hot.kept import Encoded, KeptAnswers
 from fyke.api.hot.page_query import page_in
-from fyke.api.hot.route import Asked, HotRead
+from fyke.api.hot.route import Asked, HotRead, Question
 from fyke.api.v2.run_selector import ONE_RUN
 from fyke.contracts.inline import InlineStores, at_once
 from fyke.domain.results.service import RunResults, RunRows
@@ -52,7 +53,7 @@ class _Pages:
         self._sources: dict[tuple[str, str], RunRows] = {}  # of one version of the state
         self._sources_version = 0
 
-    def get(self, caller: Caller, run_id: str, index: int, size: int) -> Encoded | None:
+    def get(self, run_id: str, index: int, size: int, caller: Caller) -> Encoded | None:
         if size > MAX_ROWS:
             return None
         version = self._version()
@@ -95,13 +96,13 @@ class ResultPageV1(HotRead):
     def __init__(self, results: RunResults, stores: InlineStores) -> None:
         self._pages = _Pages(results, stores, tagged=False)
 
-    def answer(self, asked: Asked) -> Encoded | None:
+    def question(self, asked: Asked) -> Question | None:
         try:
             page = _page.decode(asked.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         index, size = to_page_index(page.page_index), _to_page_size(page.page_size)
-        return self._pages.get(asked.caller, page.run_slug.strip(), index, size)
+        return partial(self._pages.get, page.run_slug.strip(), index, size)
 
 
 class ResultPageV2(HotRead):
@@ -113,8 +114,8 @@ class ResultPageV2(HotRead):
     def __init__(self, results: RunResults, stores: InlineStores) -> None:
         self._pages = _Pages(results, stores, tagged=True)
 
-    def answer(self, asked: Asked) -> Encoded | None:
+    def question(self, asked: Asked) -> Question | None:
         page = page_in(asked.query)
         if page is None:
             return None
-        return self._pages.get(asked.caller, asked.run_id, page.number, page.size)
+        return partial(self._pages.get, asked.run_id, page.number, page.size)

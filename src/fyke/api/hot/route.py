@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from asyncio import Future
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 from fyke.api.envelope import JsonBytes, dialect_of
@@ -17,9 +18,8 @@ _TYPE = b"content-type: %s\r\n" % JsonBytes.media_type.encode()
 
 
 class Asked(NamedTuple):
-    """An admitted request: its caller, the id of the run in its path, its body and its query."""
+    """A request: the id of the run in its path, its body and its query."""
 
-    caller: Caller
     run_id: str
     body: bytes
     query: bytes
@@ -34,6 +34,9 @@ class HotAnswer(NamedTuple):
 
 
 Later = Future[Encoded | None]
+# Reads ``data`` of the answer for a caller, now or later. None, as well as ``NotInline`` and
+# ``FykeError``: the full path answers.
+Question = Callable[[Caller], Encoded | Later | None]
 
 
 class HotRead(ABC):
@@ -43,9 +46,9 @@ class HotRead(ABC):
     path: ClassVar[str]
 
     @abstractmethod
-    def answer(self, asked: Asked) -> Encoded | Later | None:
-        """``data`` of the answer, or a future of it. None, as well as ``NotInline`` and
-        ``FykeError``: the full path answers.
+    def question(self, asked: Asked) -> Question | None:
+        """What is asked, which depends on nothing but the request. None, as well as ``FykeError``:
+        the full path answers.
         """
 
 
@@ -57,6 +60,7 @@ class HotRoute:
         self.operation = operation
         self.has_body = operation.declaration.reads_json
         self.validated = operation.declaration.validated
+        self.scopes = operation.declaration.scopes
         self._dialect = dialect_of(operation.path)
         own = tuple(VALIDATED.items()) if self.validated else ()
         present = [(name.encode(), value.encode()) for name, value in own]

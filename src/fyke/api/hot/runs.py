@@ -18,7 +18,7 @@ from fyke.api.decode import MAX_DEPTH, too_deep
 from fyke.api.envelope import encode
 from fyke.api.etags import tag_of
 from fyke.api.hot.kept import Encoded, KeptAnswers
-from fyke.api.hot.route import Asked, HotRead, Later
+from fyke.api.hot.route import Asked, HotRead, Later, Question
 from fyke.api.v2.run_selector import ONE_RUN
 from fyke.contracts.inline import InlineStorage, at_once
 from fyke.contracts.revisions import RunRevisions
@@ -47,7 +47,7 @@ class Details(Protocol):
     path answers.
     """
 
-    def get(self, caller: Caller, run_id: str) -> Encoded | Later | None: ...
+    def get(self, run_id: str, caller: Caller) -> Encoded | Later | None: ...
 
 
 class _RunRef(msgspec.Struct):
@@ -68,7 +68,7 @@ class InlineDetails:
         self._encoded = encoded
         self._kept = KeptAnswers(state.version)
 
-    def get(self, caller: Caller, run_id: str) -> Encoded | None:
+    def get(self, run_id: str, caller: Caller) -> Encoded | None:
         version, key = self._state.version(), (caller.account_id, run_id)
         kept = self._kept.get(version, key, lambda: self._state.revision(run_id))
         if kept is not None:
@@ -92,7 +92,7 @@ class RevisedDetails:
         self._kept = KeptAnswers()
         self._reads: set[asyncio.Task[None]] = set()
 
-    def get(self, caller: Caller, run_id: str) -> Later | None:
+    def get(self, run_id: str, caller: Caller) -> Later | None:
         revision = self._revisions.ask(run_id) if is_ulid(run_id) else None
         if revision is None:
             return None
@@ -142,14 +142,14 @@ class RunDetailV1(HotRead):
     def __init__(self, details: Callable[[Encoding], Details]) -> None:
         self._details = details(_in_v1)
 
-    def answer(self, asked: Asked) -> Encoded | Later | None:
+    def question(self, asked: Asked) -> Question | None:
         if too_deep(asked.body, MAX_DEPTH):
             return None
         try:
             run_id = _run_ref.decode(asked.body).run_slug.strip()
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        return self._details.get(asked.caller, run_id)
+        return partial(self._details.get, run_id)
 
 
 class RunDetailV2(HotRead):
@@ -161,8 +161,8 @@ class RunDetailV2(HotRead):
     def __init__(self, details: Callable[[Encoding], Details]) -> None:
         self._details = details(_in_v2)
 
-    def answer(self, asked: Asked) -> Encoded | Later | None:
-        return None if asked.query else self._details.get(asked.caller, asked.run_id)
+    def question(self, asked: Asked) -> Question | None:
+        return None if asked.query else partial(self._details.get, asked.run_id)
 
 
 def _in_v1(view: RunView) -> Encoded:
