@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fyke.cli.lazy import _load
 from fyke.cli.main import app
+
+
+@pytest.fixture(autouse=True)
+def _new_commands() -> None:
+    # a command keeps the help option of its first call, and some tests call commands alone
+    _load.cache_clear()
 
 
 def _call(*arguments: str) -> Any:
