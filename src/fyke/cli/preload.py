@@ -5,11 +5,7 @@ asyncio; later ones are started by the supervisor as ``python -m fyke.cli.preloa
 --control FD``. It runs no event loop and no thread, opens no file and reads no setting, because
 every role would inherit them. One request is one packet on the control socket, ``{"task": ...}``
 (of a role also ``"name"``) with the standard error of the new process and its other descriptors;
-the answer is ``{"pid", "loading"}`` or ``{"error"}``.
-
-The process that prepares the data folder needs a part of the modules, and is the first at every
-start. It is forked as soon as these are imported, and works while this process imports the others;
-``"loading"`` in its answer says so.
+the answer is ``{"pid"}`` or ``{"error"}``.
 
 A forked process becomes a child of the supervisor, not of this one: it is forked twice, and the
 supervisor adopts orphans. So it outlives the preload process, and the supervisor sees its end.
@@ -71,34 +67,26 @@ def main_of_fork(control: int, supervisor: int) -> None:
 def _preload_and_serve(control_number: int, supervisor: int) -> None:
     end_with_parent(supervisor)
     gc.disable()  # a collection would cause copies of shared pages in every role
-    preload_prepare()
+    preload()
+    gc.freeze()
     with socket.socket(fileno=control_number) as control:
         control.set_inheritable(False)
-        request = serve_prepare(control, supervisor)
-        if request is None:
-            preload()
-            gc.freeze()
-            request = serve(control, supervisor)
+        request = serve(control, supervisor)
     if request is not None:
         gc.enable()
         run_command(lambda: run(request))
 
 
-def preload_prepare() -> None:
-    """Import what preparing the data folder needs; the roles need it too."""
-    _import_structlog_without_rich()
-    import fyke.app.prepare
-    import fyke.cli.settings  # noqa: F401
-
-
 def preload() -> None:
     """Import the modules of all roles, which must not start threads or open files."""
-    preload_prepare()
+    _import_structlog_without_rich()
     import uvloop  # noqa: F401
 
     import fyke.app.egress
+    import fyke.app.prepare
     import fyke.app.runner
-    import fyke.app.server  # noqa: F401
+    import fyke.app.server
+    import fyke.cli.settings  # noqa: F401
 
 
 def _import_structlog_without_rich() -> None:
@@ -112,58 +100,31 @@ def _import_structlog_without_rich() -> None:
         del sys.modules["rich"]
 
 
-def serve_prepare(control: socket.socket, supervisor: int) -> ForkRequest | None:
-    """Fork for the next request if it has arrived and is ``PREPARE``; leave any other. Returns the
-    request in the new process, and None in this one.
-    """
-    try:
-        waiting = control.recv(PACKET, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return None
-    if not waiting or json.loads(waiting)["task"] != PREPARE:
-        return None
-    return _serve_next(control, supervisor, loading=True)
-
-
 def serve(control: socket.socket, supervisor: int) -> ForkRequest | None:
     """Fork a process for each request. Returns the request in every new process, and None in this
     process when the supervisor has closed ``control``.
     """
-    try:
-        while (request := _serve_next(control, supervisor)) is None:
-            pass
-    except EOFError:
-        return None
-    return request
-
-
-def _serve_next(
-    control: socket.socket, supervisor: int, *, loading: bool = False
-) -> ForkRequest | None:
-    """Fork for one request, and return it in the new process. Raises ``EOFError`` when the
-    supervisor has closed ``control``.
-    """
-    data, descriptors, _, _ = socket.recv_fds(control, PACKET, MAX_DESCRIPTORS)
-    if not data:
-        raise EOFError
-    request = json.loads(data)
-    fork_request = ForkRequest(request.pop("task"), request, tuple(descriptors))
-    try:
-        pid = _fork_twice()
-    except OSError as error:
-        answer: dict[str, Any] = {"error": f"cannot fork: {error}"}
-    else:
-        if not pid:
-            _detach(fork_request, supervisor)
-            return fork_request
-        answer = {"pid": pid, "loading": loading}
-    try:
-        control.send(json.dumps(answer).encode())
-    except BrokenPipeError:  # the supervisor was stopped and waits for no answer
-        raise EOFError from None
-    for descriptor in descriptors:
-        os.close(descriptor)
-    return None
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(control, PACKET, MAX_DESCRIPTORS)
+        if not data:
+            return None
+        request = json.loads(data)
+        fork_request = ForkRequest(request.pop("task"), request, tuple(descriptors))
+        try:
+            pid = _fork_twice()
+        except OSError as error:
+            answer: dict[str, Any] = {"error": f"cannot fork: {error}"}
+        else:
+            if not pid:
+                _detach(fork_request, supervisor)
+                return fork_request
+            answer = {"pid": pid}
+        try:
+            control.send(json.dumps(answer).encode())
+        except BrokenPipeError:  # the supervisor was stopped and waits for no answer
+            return None
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _fork_twice() -> int:

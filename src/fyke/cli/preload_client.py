@@ -19,7 +19,7 @@ PROGRAM = (sys.executable, "-P", "-m", "fyke.cli.preload")
 PACKET = 4096
 STABLE_SECONDS = 10.0
 FORK_SECONDS = 20.0  # how long a fork may take before the process is replaced
-FIRST_FORK_SECONDS = 120.0  # of a process that still imports modules
+FIRST_FORK_SECONDS = 120.0  # of a new process, which imports everything first
 MAX_PAUSE = 5.0
 
 
@@ -67,7 +67,7 @@ class PreloadClient:
         self._restart_task: asyncio.Task[None] | None = None
         self.process: Child | None = None
         self.fork_seconds = FORK_SECONDS
-        self._has_loaded = False  # all modules, since its start
+        self._has_answered = False  # since its start
 
     def start(self) -> None:
         """Start the process, and restart it whenever it ends."""
@@ -98,12 +98,12 @@ class PreloadClient:
         if control is None:
             raise ForkFailed("the preload process is being restarted")
         loop = asyncio.get_running_loop()
-        seconds = self.fork_seconds if self._has_loaded else FIRST_FORK_SECONDS
+        seconds = self.fork_seconds if self._has_answered else FIRST_FORK_SECONDS
         try:
             socket.send_fds(control, [json.dumps(request).encode()], descriptors)
             async with asyncio.timeout(seconds):
                 answer = json.loads(await loop.sock_recv(control, PACKET) or "{}")
-            self._has_loaded = not answer.get("loading")
+            self._has_answered = True
         except TimeoutError:
             if self.process is not None:
                 self.process.kill()  # it is frozen; another one is started
@@ -143,7 +143,7 @@ class PreloadClient:
                 return self.process
 
     def _spawn(self) -> Child:
-        self._has_loaded = False
+        self._has_answered = False
         first, self._first = self._first, None
         if first is not None:
             self._control = first.control

@@ -91,36 +91,6 @@ def test_preloading_opens_no_file_and_starts_no_thread() -> None:
     assert rich == []  # 3 MiB that only the commands need
 
 
-EARLY = """
-import json, os, socket, sys
-from fyke.cli.preload import serve_prepare
-from fyke.kit.prctl import adopt_orphans
-
-adopt_orphans()
-ours, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-nothing = serve_prepare(control, os.getpid())
-for task in ("prepare", "server"):
-    socket.send_fds(ours, [json.dumps({"task": task, "base": "x"}).encode()], [2])
-request = serve_prepare(control, os.getpid())
-if request is not None:
-    os._exit(7 if (request.task, request.details) == ("prepare", {"base": "x"}) else 1)
-answer = json.loads(ours.recv(4096))
-status = os.waitpid(answer["pid"], 0)[1]
-left = serve_prepare(control, os.getpid())
-later = json.loads(control.recv(4096))["task"]
-print(json.dumps([nothing, answer["loading"], os.waitstatus_to_exitcode(status), left, later]))
-"""
-
-
-def test_the_process_that_prepares_is_forked_before_everything_is_imported() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60, check=True
-    )
-    nothing, loading, status, left, later = json.loads(done.stdout.splitlines()[-1])
-    assert (nothing, left) == (None, None)  # no request, and one for a role, which waits
-    assert (loading, status, later) == (True, 7, "server")
-
-
 FIRST = """
 import json, os, socket
 from fyke.cli import preload
