@@ -87,7 +87,7 @@ def sqlite_stores(
     with ExitStack() as stack:
         yield (
             stack.enter_context(_sqlite_state(folder / "state.db", notify, HIDING, clock)),
-            stack.enter_context(_sqlite_rows(folder / "rows.db")),
+            stack.enter_context(_sqlite_rows(folder / "rows.db", blobs=folder / "blobs")),
         )
 
 

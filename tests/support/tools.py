@@ -72,6 +72,7 @@ TOOLS = {
     "protoc": Tool("protobuf-compiler", ("protoc",)),
     "protoc_gen_go": Tool("protoc-gen-go-1-5", ("protoc-gen-go",)),
     "protoc_gen_go_grpc": Tool("protoc-gen-go-grpc", ("protoc-gen-go-grpc",)),
+    "zstd": Tool("zstd", ("zstd",)),
 }
 OF_FIXTURES = {
     "browser": ("chromium",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,23 @@ def test_intact_files_have_no_fault(rows: sqlite3.Connection, tmp_path: Path) ->
     assert [(file.run_id, file.rows) for file in files] == [("first", 10), ("second", 10)]
     assert named_files(rows.execute) == {file.blob for file in files}
     assert check_sealed_files(tmp_path / "blobs", rows.execute) == []
+
+
+@pytest.mark.needs("zstd")
+def test_the_zstd_program_reads_the_rows(rows: sqlite3.Connection, tmp_path: Path) -> None:
+    for file in sealed_files(rows.execute):
+        command = ["zstd", "-dc", tmp_path / "blobs" / file.blob]
+        lines = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        assert lines == b"".join(b'{"n": %d}\n' % n for n in range(file.rows))
+
+
+def test_duckdb_reads_the_rows(rows: sqlite3.Connection, tmp_path: Path) -> None:
+    """With the statement of docs/how-to/retention.md; requirements do not contain DuckDB."""
+    duckdb = pytest.importorskip("duckdb")
+    files = tmp_path / "blobs" / "rows" / "first*.jsonl.zst"
+    table = f"read_json('{files}', format = 'newline_delimited')"
+    found = duckdb.sql(f"SELECT count(*), min(n), max(n) FROM {table}").fetchall()
+    assert found == [(10, 0, 9)]
 
 
 def test_a_missing_and_a_changed_file_are_named_with_their_runs(
