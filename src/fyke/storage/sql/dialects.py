@@ -171,11 +171,14 @@ def begin_with_short_waits(raw: sqlite3.Connection, statement: str = "BEGIN IMME
 
 def _enter_wal(connection: sqlite3.Connection) -> None:
     """Switch to WAL. If another process does so at the same time, SQLite reports "locked" at once,
-    regardless of the busy timeout, so the retries are here.
+    regardless of the busy timeout, so the retries are here. A new file can give pages back, see
+    ``fyke.storage.sql.results.drivers``; later only VACUUM can change that.
     """
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:
+            if not connection.execute("PRAGMA page_count").fetchone()[0]:
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
             return
         except sqlite3.OperationalError as error:

@@ -3,7 +3,9 @@
 Deleting a million rows takes seconds. So the run is first marked as deleted, in one short
 transaction that also closes its attempts, and then removed in small steps, each a transaction. If
 the process dies in between, the next deletion finishes the work. The file with the rows of the run,
-if it has one, is deleted first, so its space is free at once.
+if it has one, is deleted first, so its space is free at once. Each step also releases the pages
+that it has made free (``Driver.release_pages``): SQLite searches its list of free pages for each
+page that it releases, so a long list would make that slow.
 """
 
 from __future__ import annotations

@@ -26,6 +26,9 @@ from fyke.errors import Unavailable
 
 Params = Sequence[Any]
 _WAL_BYTES_KEPT = 64 * 2**20
+FREE_PAGES_KEPT = 4096  # for new rows; 16 MiB
+_PAGES_RELEASED = 2000  # in one step: up to 30 ms of CPU
+_INCREMENTAL = 2  # ``PRAGMA auto_vacuum``
 
 
 class RetryWrite(Exception):
@@ -92,6 +95,10 @@ class Driver(Protocol):
     def commit(self) -> None: ...
     def flush_commit(self) -> None:
         """Put this transaction on disk when it is committed, even if others are not."""
+        ...
+
+    def release_pages(self) -> bool:
+        """Return free pages to the file system, in this transaction. True if more can follow."""
         ...
 
     def rollback(self) -> None: ...
@@ -177,6 +184,18 @@ class SqliteDriver:
         [(file,)] = self.query("SELECT file FROM pragma_database_list WHERE name = 'main'")
         with Path(f"{file}-wal").open("rb") as wal:
             os.fsync(wal.fileno())
+
+    def release_pages(self) -> bool:
+        """Move the last pages of the file to free ones, except for ``FREE_PAGES_KEPT``. The file
+        becomes smaller with the next checkpoint. A file without ``auto_vacuum`` stays as it is.
+        """
+        [(mode,)], [(free,)] = self.queries(
+            ("PRAGMA auto_vacuum", ()), ("PRAGMA freelist_count", ())
+        )
+        surplus = free - FREE_PAGES_KEPT if mode == _INCREMENTAL else 0
+        if surplus > 0:
+            self.query(f"PRAGMA incremental_vacuum({min(surplus, _PAGES_RELEASED)})")
+        return surplus > _PAGES_RELEASED
 
     def rollback(self) -> None:
         if self._connection.in_transaction:

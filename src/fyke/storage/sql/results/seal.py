@@ -230,11 +230,12 @@ def commit(
 
 
 def remove_rows(driver: Driver, number: int, position: int, last: int) -> None:
-    """Remove the rows after ``position`` up to ``last`` from the table."""
+    """Remove the rows after ``position`` up to ``last`` from the table, and release their space."""
     begin = first_key(number)
     driver.run(
         "DELETE FROM results_rows WHERE id > ? AND id <= ?", (begin + position, begin + last)
     )
+    driver.release_pages()
 
 
 def finish(driver: Driver, number: int) -> None:

@@ -130,6 +130,10 @@ class RowSealer:
             )
             position, step = last, delete.next_step(step, time.monotonic() - start)
             await _pause_since(start)
+        start = time.monotonic()
+        while await self._write(lambda driver: driver.release_pages()):
+            await _pause_since(start)
+            start = time.monotonic()
         await self._write(lambda driver: seal.finish(driver, number))
 
 

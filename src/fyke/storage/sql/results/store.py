@@ -339,10 +339,10 @@ def _deletion(run: delete.DeletedRun, step: int) -> Callable[[Driver], bool]:
 
     def work(driver: Driver) -> bool:
         run.removed = removed
-        if run.empty:
-            return delete.remove_rest(driver, run, step)
-        delete.remove_step(driver, run, step)
-        return False
+        done = run.empty and delete.remove_rest(driver, run, step)
+        if not run.empty:
+            delete.remove_step(driver, run, step)
+        return not driver.release_pages() and done
 
     return work
 

@@ -1,0 +1,94 @@
+"""``rows.db`` becomes smaller when runs are deleted or sealed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fyke.model.results import AttemptBatch, PushedRow
+from fyke.storage.sql.results import drivers
+from fyke.storage.sql.results.store import SqlResults
+from support.prepared import rows_in
+from support.rows import everything
+from support.stores import open_rows
+
+pytestmark = pytest.mark.anyio
+
+KEPT = 8
+
+
+@pytest.fixture(autouse=True)
+def few_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drivers, "FREE_PAGES_KEPT", KEPT)
+    monkeypatch.setattr(drivers, "_PAGES_RELEASED", 20)
+
+
+def pages(file: Path) -> tuple[int, int]:
+    """All and free pages of the file, after a checkpoint, with its size."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        count, free = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count")
+        )
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert file.stat().st_size == count * 4096
+    return count, free
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlResults]:
+    async with open_rows(rows_in(tmp_path), blobs=tmp_path / "blobs") as store:
+        yield store
+
+
+async def push(store: SqlResults, run: str) -> None:
+    """400 rows that take a page each."""
+    await store.open_attempt(run, f"of {run}")
+    rows = [PushedRow(b'{"n":"%s"}' % (b"x" * 3000)) for _ in range(400)]
+    assert await store.commit([AttemptBatch(run, f"of {run}", rows)]) == [True]
+    await store.close_attempt(f"of {run}")
+
+
+async def test_a_deleted_run_gives_its_pages_back(store: SqlResults, tmp_path: Path) -> None:
+    for run in ("first", "second", "third"):
+        await push(store, run)
+    before = pages(tmp_path / "rows.db")[0]
+    rows = await everything(store, "third")
+    await store.delete_run("second")
+    after, free = pages(tmp_path / "rows.db")
+    assert before - after >= 390 and free == KEPT
+    assert await everything(store, "third") == rows
+
+
+async def test_a_sealed_run_gives_its_pages_back(store: SqlResults, tmp_path: Path) -> None:
+    for run in ("first", "second"):
+        await push(store, run)
+    before = pages(tmp_path / "rows.db")[0]
+    rows = await everything(store, "first")
+    await store.seal_runs(["first"], 1)
+    after, free = pages(tmp_path / "rows.db")
+    assert before - after >= 390 and free <= KEPT + 1
+    assert await everything(store, "first") == rows
+
+
+async def test_the_pages_of_an_older_file_are_used_for_new_rows(tmp_path: Path) -> None:
+    url, file = rows_in(tmp_path), tmp_path / "rows.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("PRAGMA auto_vacuum=NONE; VACUUM")
+    async with open_rows(url) as store:
+        await push(store, "first")
+        before = pages(file)[0]
+        await store.delete_run("first")
+        assert pages(file)[0] == before and pages(file)[1] >= 390
+        await push(store, "second")
+        assert pages(file)[0] <= before + 1
+    with closing(sqlite3.connect(file)) as connection:  # as docs/how-to/retention.md says
+        connection.executescript("PRAGMA auto_vacuum=INCREMENTAL; VACUUM")
+    async with open_rows(url) as store:
+        await store.delete_run("second")
+        assert pages(file)[0] < before - 390
