@@ -38,9 +38,10 @@ async def test_a_point_sums_the_last_reports_of_the_attempts(state: State) -> No
     def report(tx: Transaction) -> UsageSample:
         attempts = first.attempt, second.attempt
         renewals = [Renewal(attempt.id, attempt.token, usage) for attempt in attempts]
-        assert tx.runs.renew(renewals, tx.now + 1) == {attempt.id for attempt in attempts}
+        renewed = tx.runs.renew(renewals, 1)
+        assert renewed.attempt_ids == {attempt.id for attempt in attempts}
         stale = Renewal(first.attempt.id, 99, AttemptUsage(10**9, 10**9))
-        assert not tx.runs.renew([stale], tx.now + 1)
+        assert not tx.runs.renew([stale], 1).attempt_ids
         return tx.samples.measure([run.id], 5)[run.id]
 
     assert await state.write(report) == UsageSample(run.id, 5, 40, 1600, 14, 6)

@@ -297,6 +297,12 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     def renewal(token: int) -> Renewal:
         return Renewal(attempt.id, token, used)
 
+    async def renew(token: int, until: int) -> frozenset[str]:
+        def work(tx: Transaction) -> frozenset[str]:
+            return tx.runs.renew([renewal(token)], until - tx.now).attempt_ids
+
+        return await state.write(work)
+
     async def all_three(token: int) -> list[bool]:
         ended = replace(
             attempt, token=token, outcome=Outcome.EXIT_CODE, err_msg="code 1", rows=4,
@@ -304,7 +310,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
             traffic_bytes=9, cpu_ms=8, memory_peak_bytes=7, busy_ms=6, finished_at=66, started_at=1,
         )  # fmt: skip
         return [
-            await state.write(lambda tx: tx.runs.renew([renewal(token)], 500)) == {attempt.id},
+            await renew(token, 500) == {attempt.id},
             await state.write(lambda tx: tx.runs.start_attempt(attempt.id, token, 55)),
             await state.write(lambda tx: tx.runs.end_attempt(ended)),
         ]
@@ -312,7 +318,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
     assert await all_three(0) == [False, False, False]
     assert await all_three(2) == [False, False, False]
     assert await state.read(lambda tx: tx.runs.attempt(attempt.id)) == attempt
-    assert await state.write(lambda tx: tx.runs.renew([renewal(1)], 300)) == {attempt.id}
+    assert await renew(1, 300) == {attempt.id}
     assert await state.read(lambda tx: tx.runs.usage(attempt.run_id)) == used
     assert await all_three(1) == [True, True, True]
     assert await all_three(1) == [False, False, False]

@@ -79,6 +79,18 @@ class Renewal:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """The attempts whose leases were renewed, and the time. Of their runs: ``capped`` can reach a
+    cap on their traffic or charge; ``ending`` have ended or are being stopped.
+    """
+
+    attempt_ids: frozenset[str]
+    at: int
+    capped: frozenset[str]
+    ending: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class RunnerLoad:
     """The limits of the active attempts of one runner, added up."""
 

@@ -22,7 +22,15 @@ from fyke.model.run import (
     UsageSample,
 )
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
-from fyke.model.runner import AttemptUsage, Capacity, Lease, Renewal, RunnerInfo, RunnerLoad
+from fyke.model.runner import (
+    AttemptUsage,
+    Capacity,
+    Lease,
+    Renewal,
+    Renewed,
+    RunnerInfo,
+    RunnerLoad,
+)
 from fyke.reasons import Reason
 
 
@@ -122,9 +130,9 @@ class RunStore(Protocol):
         """The attempts of each run, in the same order; a run without any is left out."""
         ...
 
-    def renew(self, renewals: Sequence[Renewal], lease_until: int) -> frozenset[str]:
-        """Extend the leases and write the usages of different attempts; return the ids of those
-        whose token is valid. The others are not changed.
+    def renew(self, renewals: Sequence[Renewal], lease_ms: int) -> Renewed:
+        """Extend the leases to ``lease_ms`` from now, and write the usages of different attempts,
+        where the token is valid; the others are not changed. The runs are read without a lock.
         """
         ...
 
@@ -319,7 +327,9 @@ class RunListStore(Protocol):
 
 
 class SampleStore(Protocol):
-    """Usage samples of runs. A caller that adds one has taken ``runs.lock``."""
+    """Usage samples of runs. Who adds one has renewed the lease of an attempt of the run in the
+    same transaction, or has taken ``runs.lock``; so none is added after the last.
+    """
 
     def spans(self, run_ids: Collection[str]) -> dict[str, SampleSpan]:
         """The span of each run."""
@@ -331,9 +341,12 @@ class SampleStore(Protocol):
         """
         ...
 
-    def add(self, samples: Sequence[UsageSample]) -> None: ...
+    def add(self, samples: Sequence[UsageSample]) -> None:
+        """Add samples; of two of one run at the same time the first is kept."""
+        ...
+
     def thin(self, run_id: str) -> None:
-        """Remove every second sample, but not the first."""
+        """The caller has taken ``runs.lock``. Remove every second sample, but not the first."""
         ...
 
     def of_run(self, run_id: str) -> list[UsageSample]:

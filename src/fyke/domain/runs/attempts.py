@@ -7,7 +7,7 @@ runner that was suspended learns that its attempts have ended.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -34,6 +34,7 @@ from fyke.model.run import (
     Run,
     RunState,
     Subtask,
+    UsageSample,
 )
 from fyke.model.runner import AttemptUsage, Renewal
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
@@ -93,6 +94,8 @@ class Attempts:
         self._storage = storage
         self._results = results
         self._rules = rules
+        # when the next sample of each reported run is due; other runners may add one before
+        self._next_samples: dict[str, int] = {}
 
     async def started(self, attempt: Attempt) -> None:
         """Record that the Worker's process is about to start. Raises ``StaleLease``."""
@@ -110,17 +113,28 @@ class Attempts:
 
     async def report(self, reports: list[AttemptReport], lease_ms: int) -> RunnerOrders:
         """Renew the leases, store the counters, and check the caps of whole runs. The number of
-        statements does not depend on the number of attempts and runs.
+        statements does not depend on the number of attempts and runs: it is one, and others when
+        sites have changed, a sample is due, a run has a cap or is being stopped.
         """
 
-        def work(tx: Transaction) -> RunnerOrders:
+        def work(tx: Transaction) -> tuple[RunnerOrders, dict[str, int]]:
             renewals = [Renewal(r.attempt.id, r.attempt.token, r.usage) for r in reports]
-            renewed = tx.runs.renew(renewals, tx.now + lease_ms)
+            found = tx.runs.renew(renewals, lease_ms)
+            renewed = found.attempt_ids
             valid = [r for r in reports if r.attempt.id in renewed]
             tx.sites.report(
                 [(r.attempt.id, r.attempt.run_id, r.sites) for r in valid if r.sites is not None]
             )
-            runs, next_check_ms = self._check_caps(tx, {r.attempt.run_id for r in valid})
+            run_ids = {r.attempt.run_id for r in valid}
+            # locked before their usage is read: two runners that report at the same time would
+            # each miss what the other one reports
+            runs = tx.runs.lock_all(found.capped | found.ending)
+            sampled = {i for i in run_ids if self._next_samples.get(i, 0) <= found.at}
+            measured = sampled | found.capped
+            usage = tx.samples.measure(measured, found.at) if measured else {}
+            samples = [usage[run_id] for run_id in sampled]
+            next_samples = add_samples(tx, samples, found.at)
+            runs, next_check_ms = self._check_caps(tx, runs, usage)
             ends = {
                 run.id: End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
                 for run in runs
@@ -129,19 +143,19 @@ class Attempts:
             ending = (r.attempt for r in reports if r.attempt.run_id in ends)
             stop = {attempt.id: ends[attempt.run_id] for attempt in ending}
             lost = frozenset(r.attempt.id for r in reports) - renewed
-            return RunnerOrders(stop, lost, next_check_ms)
+            known = {i: self._next_samples[i] for i in run_ids & self._next_samples.keys()}
+            return RunnerOrders(stop, lost, next_check_ms), known | next_samples
 
-        return await self._storage.write(work)
+        orders, self._next_samples = await self._storage.write(work)
+        return orders
 
     def _check_caps(
-        self, tx: Transaction, run_ids: Collection[str]
+        self, tx: Transaction, runs: Sequence[Run], usage: Mapping[str, UsageSample]
     ) -> tuple[list[Run], int | None]:
-        """Take the usage samples of the runs, and end those that have reached a cap. Return the
-        runs afterwards, and ``next_check_ms``.
+        """End the runs that have reached a cap; the caller has locked them. Return the runs
+        afterwards, and ``next_check_ms``.
         """
-        runs = tx.runs.lock_all(run_ids)
-        usage = add_samples(tx, [run.id for run in runs if not run.state.terminal])
-        live = [run for run in runs if run.state in LIVE]
+        live = [run for run in runs if run.state in LIVE and run.id in usage]
         charges = ChargeCaps(tx, self._rules, live)
         current = {run.id: run for run in runs}
         next_checks: list[int] = []

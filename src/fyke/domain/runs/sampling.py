@@ -7,7 +7,7 @@ are deleted with their run.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import SampleSpan, UsageSample
@@ -17,28 +17,30 @@ MIN_DISTANCE_MS = 900  # slightly less than the second between two reports, whic
 _MAX_PER_SPAN = 200  # the minimum distance is the whole span divided by this
 
 
-def due(span: SampleSpan, now: int) -> bool:
-    """Whether another sample is due."""
+def next_due(span: SampleSpan) -> int:
+    """The time from which another sample is due."""
     if not span.count:
-        return True
+        return 0
     distance = (span.last_at - span.first_at) // _MAX_PER_SPAN
-    return now - span.last_at >= max(MIN_DISTANCE_MS, distance)
+    return span.last_at + max(MIN_DISTANCE_MS, distance)
 
 
-def add_samples(tx: Transaction, run_ids: Collection[str]) -> dict[str, UsageSample]:
-    """Add a sample of each run for which one is due. Return the usage of every run. The caller has
-    locked the runs.
+def add_samples(tx: Transaction, usage: Iterable[UsageSample], at: int) -> dict[str, int]:
+    """Add the samples that are due ``at`` this time. Return when the next one of each run is due.
+    The caller has renewed the lease of an attempt of each run.
     """
-    if not run_ids:
+    sample_of = {sample.run_id: sample for sample in usage}
+    if not sample_of:
         return {}
-    usage = tx.samples.measure(run_ids, tx.now)
-    spans = tx.samples.spans(run_ids)
-    added = [run_id for run_id in run_ids if due(spans[run_id], tx.now)]
-    tx.samples.add([usage[run_id] for run_id in added])
+    spans = tx.samples.spans(sample_of)
+    added = sorted(run_id for run_id in sample_of if next_due(spans[run_id]) <= at)
+    tx.samples.add([sample_of[run_id] for run_id in added])
     for run_id in added:
-        if spans[run_id].count + 1 >= MAX_POINTS:
+        span = spans[run_id]
+        spans[run_id] = SampleSpan(span.count + 1, span.first_at if span.count else at, at)
+        if span.count + 1 >= MAX_POINTS and tx.runs.lock(run_id):
             tx.samples.thin(run_id)
-    return usage
+    return {run_id: next_due(span) for run_id, span in spans.items()}
 
 
 def add_last_sample(tx: Transaction, run_id: str) -> None:

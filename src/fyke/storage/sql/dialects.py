@@ -53,6 +53,7 @@ BUSY_SECONDS = 30
 LOCK_POLL_SECONDS = 0.1
 _ROWS = 500  # of one INSERT
 _BEGIN = "fyke_begin"
+POSTGRES_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"  # see ``now_ms``
 
 
 def normalise_url(url: str | URL) -> URL:
@@ -246,8 +247,7 @@ def now_ms(connection: Connection) -> int:
     """Return milliseconds since the epoch, by the clock shared by all users of the database."""
     if is_sqlite(connection):
         return time.time_ns() // 1_000_000
-    statement = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-    return int(connection.exec_driver_sql(statement).scalar_one())
+    return int(connection.exec_driver_sql(f"SELECT {POSTGRES_NOW}").scalar_one())
 
 
 def insert_new(connection: Connection, table: Table) -> Executable:

@@ -48,7 +48,7 @@ async def work(stores: Stores, seconds: float) -> None:
         for a in tx.runs.active_attempts():
             if a.started_at:
                 usage = AttemptUsage(busy_ms=a.busy_ms + round(seconds * 1000))
-                tx.runs.renew([Renewal(a.id, a.token, usage)], tx.now + 60_000)
+                tx.runs.renew([Renewal(a.id, a.token, usage)], 60_000)
 
     await stores.write(report)
 

@@ -107,7 +107,7 @@ async def ended_attempt(stores: Stores, run: Run, outcome: Outcome, rows: int) -
         [lease] = tx.runs.lease("r", ONE, tx.now + 60_000)
         tx.runs.start_attempt(lease.attempt.id, lease.attempt.token, tx.now)
         usage = AttemptUsage(traffic_bytes=10**9)
-        tx.runs.renew([Renewal(lease.attempt.id, lease.attempt.token, usage)], tx.now)
+        tx.runs.renew([Renewal(lease.attempt.id, lease.attempt.token, usage)], 0)
         final = replace(
             lease.attempt, outcome=outcome, rows=rows, traffic_bytes=10**9, cpu_ms=3,
             memory_mb_ms=7, busy_ms=10_000, finished_at=tx.now + 10_000,

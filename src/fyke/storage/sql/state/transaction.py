@@ -49,7 +49,7 @@ from fyke.contracts.state.workers import (
     WorkerFactStore,
     WorkerStore,
 )
-from fyke.storage.sql.dialects import now_ms
+from fyke.storage.sql.dialects import POSTGRES_NOW, is_sqlite, now_ms
 from fyke.storage.sql.state.accounts import SqlAccounts
 from fyke.storage.sql.state.alerts import SqlAlerts
 from fyke.storage.sql.state.billing import SqlLedger, SqlUsage
@@ -135,7 +135,13 @@ class SqlTransaction:
         lambda tx: SqlEnvironments(tx.connection, lambda: tx.now)
     )
     runs: cached_property[RunStore] = cached_property(
-        lambda tx: SqlRuns(tx.connection, counts=tx._counts, hiding=tx._hiding, now=lambda: tx.now)
+        lambda tx: SqlRuns(
+            tx.connection,
+            counts=tx._counts,
+            hiding=tx._hiding,
+            now=lambda: tx.now,
+            time_sql=tx._time_sql,
+        )
     )
     run_lists: cached_property[RunListStore] = cached_property(
         lambda tx: SqlRunLists(tx.connection, tx._counts)
@@ -145,6 +151,12 @@ class SqlTransaction:
     def now(self) -> int:
         """Read once per transaction."""
         return self._clock() if self._clock else now_ms(self.connection)
+
+    def _time_sql(self) -> tuple[str, tuple[int, ...]]:
+        """The time as an SQL expression with its parameters; reads no clock over the network."""
+        if "now" in vars(self) or self._clock or is_sqlite(self.connection):
+            return "?", (self.now,)
+        return POSTGRES_NOW, ()
 
     def notify(self, topic: str) -> None:
         self._topics[topic] = None

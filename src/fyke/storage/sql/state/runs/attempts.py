@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields
 
 from sqlalchemy import bindparam, exists, func, select, text, update
 
 from fyke.model.run import Attempt, Outcome
-from fyke.model.runner import AttemptUsage, Renewal
+from fyke.model.runner import AttemptUsage, Renewal, Renewed
 from fyke.storage.sql.dialects import driver_sql, run_sql, to_storable_text
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
@@ -22,10 +22,15 @@ _RENEWAL = f"({', '.join('?' * len(('id', 'token', *_COUNTERS)))})"
 # names and numbers of our own; the values are bound
 _RENEW = (
     f"WITH renewed (id, token, {', '.join(_COUNTERS)}) AS (VALUES {{}})"  # noqa: S608
-    f" UPDATE attempts SET lease_until = ?, {', '.join(f'{n} = renewed.{n}' for n in _COUNTERS)}"
+    " UPDATE attempts SET lease_until = {} + ?,"
+    f" {', '.join(f'{n} = renewed.{n}' for n in _COUNTERS)}"
     " FROM renewed WHERE attempts.id = renewed.id AND attempts.token = renewed.token"
-    " AND attempts.outcome IS NULL RETURNING attempts.id"
+    " AND attempts.outcome IS NULL RETURNING attempts.id, attempts.run_id, attempts.lease_until,"
+    " (SELECT CASE WHEN state NOT IN ('ready', 'running') THEN 2"
+    " WHEN hold_micros > 0 OR max_traffic_bytes > 0 THEN 1 ELSE 0 END"
+    " FROM runs WHERE runs.id = attempts.run_id)"
 )
+_CAPPED, _ENDING = 1, 2  # in the last column
 _COUNT_ENDED = (
     "UPDATE runs SET "  # noqa: S608 - names of our own
     + ", ".join(f"ended_{name} = ended_{name} + attempts.{name}" for name in ENDED_COUNTERS)
@@ -60,6 +65,7 @@ class AttemptTable(SqlStore):
     """The part of ``RunStore`` for attempts."""
 
     _hiding: frozenset[str]
+    _time_sql: Callable[[], tuple[str, tuple[int, ...]]]
 
     def attempt(self, attempt_id: str) -> Attempt | None:
         return one(self._db.execute(select(attempts).where(attempts.c.id == attempt_id)), Attempt)
@@ -98,16 +104,24 @@ class AttemptTable(SqlStore):
             found.setdefault(attempt.run_id, []).append(attempt)
         return found
 
-    def renew(self, renewals: Sequence[Renewal], lease_until: int) -> frozenset[str]:
+    def renew(self, renewals: Sequence[Renewal], lease_ms: int) -> Renewed:
         renewed: set[str] = set()
+        runs: dict[int, set[str]] = {0: set(), _CAPPED: set(), _ENDING: set()}
+        clock, now = self._time_sql()
+        until = 0
         in_order = sorted(renewals, key=lambda renewal: renewal.attempt_id)
         for start in range(0, len(in_order), _CHUNK):
             part = in_order[start : start + _CHUNK]
-            statement = _RENEW.format(", ".join([_RENEWAL] * len(part)))
-            values = *(value for renewal in part for value in _values(renewal)), lease_until
+            statement = _RENEW.format(", ".join([_RENEWAL] * len(part)), clock)
+            values = *(value for renewal in part for value in _values(renewal)), *now, lease_ms
             found = self._db.exec_driver_sql(driver_sql(self._db, statement), values)
-            renewed.update(found.scalars())
-        return frozenset(renewed)
+            for attempt_id, run_id, lease_until, kind in found:
+                renewed.add(attempt_id)
+                runs[kind].add(run_id)
+                until = max(until, lease_until)
+        return Renewed(
+            frozenset(renewed), until - lease_ms, frozenset(runs[_CAPPED]), frozenset(runs[_ENDING])
+        )
 
     def take_over(self, attempt_id: str, lease_until: int) -> bool:
         change = update(attempts).where(

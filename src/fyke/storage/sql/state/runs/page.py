@@ -21,7 +21,7 @@ from sqlalchemy import (
 from fyke.contracts.egress import SiteTraffic
 from fyke.model.run import SampleSpan, Share, UsageSample
 from fyke.storage.sql.dialects import (
-    fetch_all,
+    driver_sql,
     insert_rows,
     is_sqlite,
     to_storable_text,
@@ -97,9 +97,7 @@ _SAMPLED = "cpu_ms", "memory_bytes", "traffic_bytes", "rows"
 _MEASURE = (
     "SELECT runs.id, "  # noqa: S608 - names of our own
     + ", ".join(
-        f"coalesce(sum(a.{name}), 0)"
-        + (f" + runs.ended_{name}" if name in ENDED_COUNTERS else "")
-        + f" AS {name}"
+        f"coalesce(sum(a.{name}), 0)" + (f" + runs.ended_{name}" if name in ENDED_COUNTERS else "")
         for name in _SAMPLED
     )
     + " FROM runs LEFT JOIN attempts a{by} ON a.run_id = runs.id AND a.outcome IS NULL"
@@ -123,14 +121,16 @@ class SqlSamples(SqlStore):
         samples = {run_id: UsageSample(run_id, at, 0, 0, 0, 0) for run_id in ids}
         by = " INDEXED BY ix_attempts_living" if is_sqlite(self._db) else ""
         statement = _MEASURE.format(by=by, ids=", ".join("?" * len(ids)))
-        for row in fetch_all(self._db, statement, tuple(map(to_storable_text, ids))):
-            samples[row["id"]] = UsageSample(row["id"], at, *(int(row[name]) for name in _SAMPLED))
+        values = tuple(map(to_storable_text, ids))
+        for run_id, *totals in self._db.exec_driver_sql(driver_sql(self._db, statement), values):
+            samples[run_id] = UsageSample(run_id, at, *map(int, totals))
         return samples
 
     def add(self, samples: Sequence[UsageSample]) -> None:
         names = tuple(column.name for column in run_samples.columns)
         rows = [columns(sample) for sample in samples]
-        insert_rows(self._db, run_samples, names, [tuple(row[n] for n in names) for row in rows])
+        values = sorted(tuple(row[name] for name in names) for row in rows)
+        insert_rows(self._db, run_samples, names, values, "ON CONFLICT DO NOTHING")
 
     def thin(self, run_id: str) -> None:
         of_run = run_samples.c.run_id == run_id

@@ -167,7 +167,8 @@ _ALL_FACTS = "ix_runs_account_id_created_at_id_and_facts"
 
 class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
     """Implements ``RunStore``. ``hiding``: the outcomes of attempts whose rows are hidden. ``now``
-    returns the time of the transaction.
+    returns the time of the transaction, and ``time_sql`` an expression for it with its parameters,
+    for a statement that is the only one of its transaction.
     """
 
     def __init__(
@@ -177,11 +178,13 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         counts: RunCounts,
         hiding: frozenset[str],
         now: Callable[[], int],
+        time_sql: Callable[[], tuple[str, tuple[int, ...]]],
     ) -> None:
         self._db = connection
         self._counts = counts
         self._hiding = hiding
         self._now = now
+        self._time_sql = time_sql
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
         _ADD.run(self._db, run_columns(run) | _NOTHING_ENDED)
