@@ -59,26 +59,36 @@ _HAS_EXPONENT = re.compile(b"[eE]").search
 def read_values(tokens: Column) -> list[Value]:
     """The values of tokens; None also where there is no token."""
     texts = tokens if all(tokens) else [token or b"null" for token in tokens]
+    return _read(texts, _joined(texts))
+
+
+def _joined(tokens: Sequence[Any]) -> bytes:
+    return b",".join(tokens)
+
+
+def _read(tokens: Sequence[Any], joined: bytes) -> list[Value]:
     try:
-        return _scalars(b"[%s]" % b",".join(texts))  # type: ignore[arg-type,return-value]
+        return _scalars(b"[%s]" % joined)  # type: ignore[return-value]
     except msgspec.ValidationError:
-        return [_value(text) for text in texts]  # type: ignore[arg-type]
+        return list(map(_value, tokens))
 
 
 def keys_by_kind(
     tokens: Column, positions: list[int]
 ) -> Iterator[tuple[int, list[Key], list[int]]]:
     """The keys of tokens, none of which is None, and their positions, by kind."""
-    values = read_values(tokens)
+    joined = _joined(tokens)
+    values = _read(tokens, joined)
     types = set(map(type, values))
     for found in types:
         kind, keys = _KEYS[found]
         if len(types) == 1:
-            yield kind, keys(values, tokens), positions
+            yield kind, keys(values, tokens, joined), positions
             return
         chosen = [type(value) is found for value in values]
-        some = keys(list(compress(values, chosen)), list(compress(tokens, chosen)))
-        yield kind, some, list(compress(positions, chosen))
+        some = list(compress(tokens, chosen))
+        some_keys = keys(list(compress(values, chosen)), some, _joined(some))
+        yield kind, some_keys, list(compress(positions, chosen))
 
 
 def number_key(value: float, token: bytes) -> Key:
@@ -136,13 +146,12 @@ def _value(text: bytes) -> Value:
         return token if token[:1] in b"[{" else number_key(float(token), token)
 
 
-def _literal_keys(values: list[Any], _: Sequence[Any]) -> list[Key]:
+def _literal_keys(values: list[Any], _: Sequence[Any], __: bytes) -> list[Key]:
     return [_LITERALS[value] for value in values]
 
 
-def _number_keys(values: list[Any], tokens: Sequence[Any]) -> list[Key]:
+def _number_keys(values: list[Any], tokens: Sequence[Any], joined: bytes) -> list[Key]:
     """The result of ``number_key`` for each number, most of them found for all at once."""
-    joined = b",".join(tokens)
     exact = 0 if _HAS_EXPONENT(joined) else _EXACT_CHARS
     if max(map(len, tokens)) <= exact:
         return values
@@ -176,7 +185,7 @@ def _short(key: Key) -> Key:
     return (key[0], key[1], key[2][:_DIGITS_END]) if type(key) is tuple else key
 
 
-def _text_keys(values: list[Any], _: Sequence[Any]) -> list[Key]:
+def _text_keys(values: list[Any], _: Sequence[Any], __: bytes) -> list[Key]:
     if max(map(len, values)) <= TEXT_BYTES and "".join(values).isascii():
         return values
     return [
@@ -185,15 +194,16 @@ def _text_keys(values: list[Any], _: Sequence[Any]) -> list[Key]:
     ]
 
 
-def _nested_keys(values: list[Any], _: Sequence[Any]) -> list[Key]:
+def _nested_keys(values: list[Any], _: Sequence[Any], __: bytes) -> list[Key]:
     return [value[:TEXT_BYTES].decode("latin-1") for value in values]
 
 
-_KEYS: dict[type, tuple[int, Callable[[list[Any], Sequence[Any]], list[Key]]]] = {
+# from values, their tokens, and these joined with commas
+_KEYS: dict[type, tuple[int, Callable[[list[Any], Sequence[Any], bytes], list[Key]]]] = {
     NoneType: (LITERAL, _literal_keys),
     bool: (LITERAL, _literal_keys),
     float: (NUMBER, _number_keys),
-    tuple: (NUMBER, lambda values, _: list(map(_short, values))),
+    tuple: (NUMBER, lambda values, _, __: list(map(_short, values))),
     str: (TEXT, _text_keys),
     bytes: (NESTED, _nested_keys),
 }

@@ -164,12 +164,14 @@ class _First:
         last = self._last
         if last is not None:
             # an equal key is later, because its position is
-            pairs = zip(keys, positions, strict=True)
             if self._descending:
-                found = [pair for pair in pairs if pair[0] > last]
+                found = [index for index, key in enumerate(keys) if key > last]
             else:
-                found = [pair for pair in pairs if pair[0] < last]
-            keys, positions = [key for key, _ in found], [position for _, position in found]
+                found = [index for index, key in enumerate(keys) if key < last]
+            keys, positions = (
+                [keys[index] for index in found],
+                [positions[index] for index in found],
+            )
         self._keys += keys
         self._positions += positions
         if len(self._keys) >= 2 * FIRST:
