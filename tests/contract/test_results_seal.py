@@ -19,7 +19,7 @@ from fyke.errors import Unavailable
 from fyke.kit.zstd import zstd_module
 from fyke.model.results import AttemptBatch, PushedRow, RowBlock
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.results import read, seal, sealing
+from fyke.storage.sql.results import noted_keys, read, seal, sealing
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.sealing import RowSealer
@@ -303,6 +303,77 @@ async def test_rows_of_a_later_attempt_follow_those_in_the_file(ended: SqlResult
     assert [row.position for row in await ended.rows_at(RUN, [301, 5])] == [301, 5]
     block = await ended.block_after(RUN, NONE, position=300, limit=9)
     assert block.positions == [301, 302]
+
+
+KEYED = {  # rows in the order of their pushes, by attempt
+    "a": [b'{"n":1}', b"{}", b'{"z":{"inner":1},"n":2}'],
+    "b": [b'{"y":1,"z":2}', b'{"":[],"a\\"":null}', b'{"n":3,"\\u0000":1}'],
+    "c": [
+        b"{%s}" % b",".join(b'"k%d":%d' % (n, n) for n in range(255)),
+        b'{"k99":1,"\xc3\xa9":1}',
+    ],
+}
+
+
+@pytest.mark.parametrize("hidden", ["", "a", "b", "ab", "bc", "abc"])
+async def test_keys_are_those_of_the_visible_rows_in_order(
+    results: SqlResults, hidden: str
+) -> None:
+    for attempt in "abc":
+        await results.open_attempt(RUN, attempt)
+    for row in range(3):
+        for attempt, texts in KEYED.items():
+            pushed = [PushedRow(text) for text in texts[row : row + 1] * 40]
+            await results.commit([AttemptBatch(RUN, attempt, pushed)])
+    await results.commit([AttemptBatch(RUN, "b", [upsert(b'{"u":1}', "1")])])
+    await results.commit([AttemptBatch(RUN, "a", [upsert(b'{"late":1}', "1"), PushedRow(b"{}")])])
+    for attempt in "abc":
+        await results.close_attempt(attempt)
+    assert await results.keys(RUN, frozenset(hidden)) is None
+    await results.seal_runs([RUN], 1)
+    rows = await everything(results, hidden=frozenset(hidden))
+    expected = list(dict.fromkeys(key for row in rows for key in json.loads(row.data)))
+    assert await results.keys(RUN, frozenset(hidden)) == expected
+    assert ("late" in expected) == ("b" not in hidden)
+
+
+async def test_keys_are_not_known_if_rows_follow_the_file(ended: SqlResults) -> None:
+    await ended.seal_runs([RUN], 1)
+    assert await ended.keys(RUN, NONE) == ["n"]
+    assert await ended.keys("unknown", NONE) is None
+    await ended.open_attempt(RUN, "d")
+    await ended.commit([AttemptBatch(RUN, "d", plain(1))])
+    assert await ended.keys(RUN, NONE) is None
+    await ended.delete_run(RUN)
+    assert await ended.keys(RUN, NONE) is None
+
+
+@pytest.mark.parametrize("note", ["too many", "too wide", "too long", "no objects", "older"])
+async def test_a_run_is_sealed_without_its_keys(
+    results: SqlResults, monkeypatch: pytest.MonkeyPatch, note: str
+) -> None:
+    if note == "too many":
+        monkeypatch.setattr(noted_keys, "MAX_KEYS", 3)
+    if note == "too long":
+        monkeypatch.setattr(noted_keys, "MAX_BYTES", 10)
+    texts = {
+        "too many": [b'{"k%d":1}' % n for n in range(4)],
+        "too wide": [b"{%s}" % b",".join(b'"k%d":%d' % (n, n) for n in range(1000))],
+        "too long": [b'{"%s":1}' % (b"k" * 11)],
+        "no objects": [b"[1]"],
+        "older": [b"{}"],
+    }[note]
+    await results.open_attempt(RUN, "a")
+    for text in texts * 100:
+        await results.commit([AttemptBatch(RUN, "a", [PushedRow(text)])])
+    await results.close_attempt("a")
+    await results.seal_runs([RUN], 1)
+    if note == "older":
+        assert await results.keys(RUN, NONE) == []
+        await results._write(lambda driver: driver.run("UPDATE results_seals SET keys = NULL"))
+    assert await results.keys(RUN, NONE) is None
+    assert await hot_rows(results) == 0
+    assert [row.data for row in await everything(results)] == texts * 100
 
 
 async def test_rows_that_are_pushed_meanwhile_prevent_it(

@@ -279,6 +279,7 @@ class MemoryResults:
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     declared: dict[str, list[Header]] = field(default_factory=dict)
+    noted: dict[str, list[str]] = field(default_factory=dict)  # keys by run
     log: dict[str, list[LogEntry]] = field(default_factory=dict)
     limits: list[int] = field(default_factory=list)  # of the calls of rows_after
     scanned: list[tuple[int, int]] = field(default_factory=list)  # by the calls of log_scan
@@ -297,6 +298,9 @@ class MemoryResults:
 
     async def headers(self, run_id: str) -> list[Header]:
         return self.declared.get(run_id, [])
+
+    async def keys(self, run_id: str, hidden: frozenset[str]) -> list[str] | None:
+        return self.noted.get(run_id)
 
     async def page(
         self, run_id: str, hidden: frozenset[str], *, offset: int, limit: int

@@ -50,6 +50,12 @@ class Results(Protocol):
         """Headers as declared by the attempts, one for each key; the first label wins."""
         ...
 
+    async def keys(self, run_id: str, hidden: frozenset[str]) -> list[str] | None:
+        """The keys of the visible rows, in the order of the first row that has each and then of its
+        members. None when they were not noted, as those of rows in files are.
+        """
+        ...
+
     async def page(
         self, run_id: str, hidden: frozenset[str], *, offset: int, limit: int
     ) -> list[Row]:

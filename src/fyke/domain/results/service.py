@@ -238,6 +238,14 @@ class RunResults:
             )
         return await asyncio.to_thread(lambda: shape.headers(declared, shape.rows(sample)))
 
+    async def noted_keys(self, source: RunRows, query: Query) -> list[str] | None:
+        """The keys of the selected rows, as ``Results.keys`` returns them; None when all these rows
+        have to be read for that.
+        """
+        if not (query.selection.plain and query.form.plain):
+            return None
+        return await self._results.keys(source.run.id, source.hidden)
+
     async def _selected(
         self, source: RunRows, selection: RowSelection, index: int, size: int, at: Cursor | None
     ) -> tuple[int, list[Row], Cursor | None]:

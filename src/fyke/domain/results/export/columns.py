@@ -2,21 +2,21 @@
 
 A table needs all of its columns before its first row, but rows may have keys that no header names.
 So the rows are read once for their keys and again for their data: that takes memory only for the
-keys, whose number is limited. The keys of an ended run are kept for its other exports.
+keys, whose number is limited. The keys of an ended run are kept for its other exports, and those of
+rows in a file were noted when it was written.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
-from itertools import chain
+from contextlib import aclosing
 
 import msgspec
 
 from fyke.domain.results.export.formats import FORMATS, ExportFormat
-from fyke.domain.results.query.picker import struct_of
 from fyke.errors import InvalidRequest
+from fyke.kit.members import Keys
 from fyke.model.results import Header, RowBlock
 
 Walk = Callable[[], AsyncGenerator[RowBlock, None]]  # each call begins at the first row
@@ -89,32 +89,23 @@ async def _all(format: ExportFormat, headers: list[Header], walk: Walk | None) -
 
 
 class _Columns:
-    """Columns by key: the headers, then the other keys of rows as they are added.
-
-    Most blocks have no new key, which a decoder that refuses other members shows fastest.
-    """
+    """Columns by key: the headers, then the other keys of rows as they are added."""
 
     def __init__(self, headers: list[Header]) -> None:
         self.by_key = {header.key: header for header in headers}
         self.characters = sum(map(len, self.by_key))  # of all keys
-        self._decode_known = self._decoder()
+        self._keys = Keys(self.by_key)
 
     def add(self, block: RowBlock) -> None:
-        if self._decode_known is not None:
-            with suppress(msgspec.ValidationError):
-                self._decode_known(block.data)
-                return
-        known = len(self.by_key)
-        for key in chain.from_iterable(_members(block.data)):
-            if key not in self.by_key:
-                self.by_key[key] = _header(key)
-                self.characters += len(key)
-        if len(self.by_key) > known:
-            self._decode_known = self._decoder()
+        for _, key in self._keys.add(block.data):
+            self.by_key[key] = _header(key)
+            self.characters += len(key)
 
-    def _decoder(self) -> Callable[[bytes], object] | None:
-        row = struct_of(list(self.by_key), msgspec.Raw, only=True)
-        return None if row is None else msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
+
+def with_keys(headers: list[Header], keys: Sequence[str]) -> list[Header]:
+    """The headers and then the other ``keys``, as columns."""
+    known = {header.key for header in headers}
+    return headers + [_header(key) for key in keys if key not in known]
 
 
 def _header(key: str) -> Header:

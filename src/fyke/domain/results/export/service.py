@@ -21,7 +21,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.results.columns import EndedColumns
 from fyke.domain.results.export.cells import CELL_CHARACTERS
 from fyke.domain.results.export.column_types import ColumnTypes, unchanged
-from fyke.domain.results.export.columns import check_number, choose_columns
+from fyke.domain.results.export.columns import check_number, choose_columns, with_keys
 from fyke.domain.results.export.formats import ExportFormat, parse_format, write
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.xls import XLS_MAX_BYTES, XLS_ROWS
@@ -172,6 +172,11 @@ class Exports:
         if kept is not None:
             return await choose_columns(request.format, kept, request.keys, None)
         headers = await self._results.headers_for(source, request.query)
+        if request.format.max_columns or request.keys:
+            noted = await self._results.noted_keys(source, query)
+            if noted is not None:
+                known = with_keys(headers, noted)
+                return await choose_columns(request.format, known, request.keys, None)
         walk = partial(self._results.walk_selected, source, query)
         columns = await choose_columns(request.format, headers, request.keys, walk)
         if columns is not None and not request.keys and source.run.state.terminal:

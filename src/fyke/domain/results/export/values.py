@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from fyke.domain.results.query.picker import row_type, struct_of
+from fyke.domain.results.query.picker import row_type
+from fyke.kit.members import struct_of
 from fyke.model.results import RowBlock
 
 

@@ -6,24 +6,20 @@ through objects, not through arrays.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter, methodcaller
 from typing import Any
 
 import msgspec
 
+from fyke.kit.members import struct_of
+
 members_of = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 Tokens = list[bytes | None]  # JSON text of each field of a row; None where the row has none
 Column = Sequence[msgspec.Raw | None]  # JSON text of one field in each row
 Getter = Callable[[Any], Any]
-
-_UNUSUAL = re.compile(
-    r'["\\\x00-\x1f\ud800-\udfff]'
-)  # not possible in the names of a msgspec struct
-_MAX_MEMBERS = 256  # each name in a row is compared with those of a struct, one after another
 
 
 class Picker:
@@ -56,28 +52,6 @@ def row_type(names: Sequence[str], kind: Any) -> tuple[Any, list[Getter]]:
     if row is None:
         return dict[str, kind], [methodcaller("get", name) for name in names]
     return row, [attrgetter(f"m{number}") for number in range(len(names))]
-
-
-def struct_of(
-    names: Sequence[str], kind: Any, *, only: bool = False, raw: Container[int] = ()
-) -> Any:
-    """A struct that decodes the named members of an object, as ``kind`` or None, into the fields
-    m0, m1 and so on; those whose numbers are in ``raw`` stay JSON text. ``only``: refuse objects
-    with other members, instead of skipping these. None when such a struct is not possible, or not
-    fast.
-    """
-    if len(names) > _MAX_MEMBERS or any(map(_UNUSUAL.search, names)):
-        return None
-    return msgspec.defstruct(
-        "Row",
-        [
-            (f"m{number}", msgspec.Raw if number in raw else kind, None)
-            for number in range(len(names))
-        ],
-        rename={f"m{number}": name for number, name in enumerate(names)},
-        gc=False,
-        forbid_unknown_fields=only,
-    )
 
 
 def _getter(members: dict[str, Getter], field: str) -> Getter:

@@ -20,6 +20,7 @@ from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.frames import DamagedFrame, Frames
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
 from fyke.storage.sql.results.known import NewAttempts
+from fyke.storage.sql.results.noted_keys import visible_keys
 from fyke.storage.sql.results.sealed import SealedRows, StoredRun
 from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
 from fyke.storage.sql.results.write import chunks, placeholders
@@ -99,6 +100,28 @@ def headers(driver: Driver, run_id: str) -> list[Header]:
         for label, name, kind in _headers.decode(data):
             merged.setdefault(name, Header(label, name, kind))
     return list(merged.values())
+
+
+def keys(
+    driver: Driver,
+    frames: Frames,
+    run_id: str,
+    hidden: frozenset[str],
+    *,
+    looked_up: int = ALL,
+) -> list[str] | None:
+    """The keys of the visible rows, see ``Results.keys``."""
+
+    def work(run: StoredRun, sealed: SealedRows) -> list[str] | None:
+        if run.rows != run.sealed:
+            return None
+        excluded, _ = _attempts_with_rows(driver, run.number, hidden)
+        for (note,) in driver.query("SELECT keys FROM results_seals WHERE run = ?", (run.number,)):
+            if note is not None:
+                return visible_keys(note, excluded)
+        return None
+
+    return _of_run(driver, frames, run_id, looked_up, work)
 
 
 def page(

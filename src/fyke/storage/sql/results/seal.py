@@ -192,7 +192,12 @@ def next_frame(
 
 
 def commit(
-    driver: Driver, claim: SealClaim, frames: Sequence[Frame], size: int, sha256: bytes
+    driver: Driver,
+    claim: SealClaim,
+    frames: Sequence[Frame],
+    size: int,
+    sha256: bytes,
+    keys: bytes | None,
 ) -> bool:
     """Make the file the place of the rows. False if they, or the claim, are not the same as when
     the file was started.
@@ -223,7 +228,8 @@ def commit(
         ],
     )
     driver.run(
-        "UPDATE results_seals SET size = ?, sha256 = ? WHERE run = ?", (size, sha256, claim.run)
+        "UPDATE results_seals SET size = ?, sha256 = ?, keys = ? WHERE run = ?",
+        (size, sha256, keys, claim.run),
     )
     driver.run("UPDATE results_runs SET sealed = ? WHERE number = ?", (rows, claim.run))
     return True

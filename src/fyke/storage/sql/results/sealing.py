@@ -21,6 +21,7 @@ from fyke.kit.ids import new_ulid
 from fyke.storage.sql.results import delete, seal
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.frames import Frame, compress, encode_attempts, index
+from fyke.storage.sql.results.noted_keys import NotedKeys
 from fyke.storage.sql.results.seal import Changed, SealClaim
 
 T = TypeVar("T")
@@ -147,6 +148,7 @@ class _RowsFile:
         self._claim = claim
         self._digest = hashlib.sha256()
         self._frames: list[Frame] = []
+        self._keys = NotedKeys()
         self.rows = 0
         self.size = 0
 
@@ -174,6 +176,7 @@ class _RowsFile:
         if any(b"\n" in row for row in rows):
             raise _LineFeed
         data = compress(rows)
+        self._keys.add(self.rows + 1, attempts, rows)
         self.rows += len(rows)
         self._frames.append(
             Frame(
@@ -214,7 +217,8 @@ class _RowsFile:
 
     def commit(self, driver: Driver) -> bool:
         """See ``seal.commit``."""
-        return seal.commit(driver, self._claim, self._frames, self.size, self._digest.digest())
+        digest, keys = self._digest.digest(), self._keys.encode()
+        return seal.commit(driver, self._claim, self._frames, self.size, digest, keys)
 
 
 async def delete_file(blobs: Blobs, blob: str) -> None:

@@ -122,6 +122,12 @@ class SqlResults:
     async def headers(self, run_id: str) -> list[Header]:
         return await self._read(lambda driver: read.headers(driver, run_id))
 
+    async def keys(self, run_id: str, hidden: frozenset[str]) -> list[str] | None:
+        def work(hidden: frozenset[str], last: int, driver: Driver) -> list[str] | None:
+            return read.keys(driver, self._frames, run_id, hidden, looked_up=last)
+
+        return await self._read_visible(run_id, hidden, work)
+
     async def page(
         self, run_id: str, hidden: frozenset[str], *, offset: int, limit: int
     ) -> list[Row]:

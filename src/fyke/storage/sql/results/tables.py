@@ -18,7 +18,8 @@ characters in every row would be a quarter of a typical table.
 * ``results_seals``: the file with the rows of an ended run. The run's column ``sealed`` is the
   number of its first rows that are read from there, 0 until the file is complete.
   ``claimed_until``: until when (Unix time, ms) the process that works on it is taken to be alive.
-  ``done``: nothing is left to do. Without a ``blob`` the run cannot be sealed.
+  ``done``: nothing is left to do. Without a ``blob`` the run cannot be sealed. ``keys``: those of
+  the rows in the file, see ``noted_keys``.
 * ``results_frames``: the frames of these files; the key of each is that of its last row.
   ``attempts`` has the attempts of its rows, see ``sealed``.
 """
@@ -118,6 +119,7 @@ seals = Table(
     Column("sha256", LargeBinary, nullable=False),
     Column("claimed_until", BigInteger, nullable=False),
     Column("done", Boolean, nullable=False),
+    Column("keys", LargeBinary),
 )
 Index(
     "ix_results_seals_unfinished",

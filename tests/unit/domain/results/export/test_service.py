@@ -97,6 +97,27 @@ async def test_the_keys_of_an_ended_run_are_read_once_for_all_its_tables(ended: 
     assert (await setup.file("csv")).startswith(b"title,price,extra,late\r\n")
 
 
+async def test_noted_keys_are_the_columns_after_the_headers():
+    setup = Setup()
+    await setup.file("csv")
+    first_pass = len(setup.rows.limits)
+    setup.rows.limits.clear()
+    setup.rows.noted[setup.run.id] = ["noted", "title", "other"]
+    data = await setup.file("csv")
+    assert data.splitlines()[0] == b"title,price,noted,other"
+    assert len(setup.rows.limits) < first_pass
+    assert (await setup.file("csv", ["other", "price", "no"])).splitlines()[0] == b"other,price"
+    for query in (parse_query(sort="price"), parse_query(filters=["price:gt:0"])):
+        request = service.ExportRequest(FORMATS["csv"], query=query)
+        stream = await setup.exports.stream(await setup.exports.prepare(setup.run.id, request))
+        head = b"".join([piece async for piece in stream]).splitlines()[0]
+        assert (b"noted" in head) == (query.selection.sort is not None)
+    setup.rows.noted[setup.run.id] = [f"k{n}" for n in range(255)]
+    assert b"k254" in await setup.file("html")
+    with pytest.raises(InvalidRequest, match="256 columns"):
+        await setup.file("xls")
+
+
 @pytest.mark.parametrize("ended", [True, False])
 async def test_a_parquet_file_has_the_types_of_its_rows(ended: bool):
     setup = Setup()
