@@ -298,6 +298,30 @@ async def test_rows_are_read_by_position(results: SqlResults) -> None:
     assert numbers(await results.rows_at(RUN, many)) == many
 
 
+@pytest.mark.parametrize("max_bytes", [0, 1, 99, 20_000, 2**20, 2**30])
+async def test_the_first_rows_at_positions_have_a_limit(
+    results: SqlResults, max_bytes: int
+) -> None:
+    """Rows of all sizes: many in a frame, and some that are a frame of their own."""
+    sizes = [(p * 7919 % 97) * (3000 if p % 60 == 0 else 2) + 8 for p in range(600)]
+    texts = [b'{"n":"%s"}' % (b"x" * (size - 8)) for size in sizes]
+    await results.open_attempt(RUN, "A")
+    for begin in range(0, 600, 100):
+        rows = [PushedRow(text) for text in texts[begin : begin + 100]]
+        await results.commit([AttemptBatch(RUN, "A", rows)])
+    positions = [p * 7919 % 600 + 1 for p in range(600)]
+    ends = itertools.accumulate(sizes[position - 1] for position in positions)
+    count = max(1, sum(end <= max_bytes for end in ends))
+    expected = [texts[position - 1] for position in positions[:count]]
+    assert await results.data_at(RUN, positions, max_bytes=max_bytes) == expected
+    missing = [*positions[:2], 601, *positions[2:]]
+    expected = expected[:2]
+    assert await results.data_at(RUN, missing, max_bytes=max_bytes) == expected
+    assert await results.data_at(RUN, missing[2:], max_bytes=max_bytes) == []
+    assert await results.data_at("01OTHER", [1], max_bytes=max_bytes) == []
+    assert await results.data_at(RUN, [], max_bytes=max_bytes) == []
+
+
 # --- headers --------------------------------------------------------------------------------
 
 

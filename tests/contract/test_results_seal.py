@@ -301,6 +301,9 @@ async def test_rows_of_a_later_attempt_follow_those_in_the_file(ended: SqlResult
     [*_, merged, last] = await ended.page(RUN, HIDDEN, offset=190, limit=50)
     assert (merged.data, last.position, last.attempt_id) == (b'{"n":300,"m":1}', 302, "d")
     assert [row.position for row in await ended.rows_at(RUN, [301, 5])] == [301, 5]
+    data = [merged.data, b'{"n":4}', last.data]
+    assert await ended.data_at(RUN, [301, 5, 302], max_bytes=99) == data
+    assert await ended.data_at(RUN, [301, 5, 302], max_bytes=len(data[0] + data[1])) == data[:2]
     block = await ended.block_after(RUN, NONE, position=300, limit=9)
     assert block.positions == [301, 302]
 
@@ -580,6 +583,7 @@ READS: dict[str, Callable[..., Any]] = {
     "rows_after": lambda *store: read.rows_after(*store, RUN, HIDDEN, position=50, limit=99),
     "block_after": lambda *store: read.block_after(*store, RUN, NONE, position=0, limit=9999),
     "rows_at": lambda *store: read.rows_at(*store, RUN, [299, 1, 65]),
+    "data_at": lambda *store: read.data_at(*store, RUN, [299, 1, 65], max_bytes=2**20),
     "page": lambda *store: read.page(*store, RUN, HIDDEN, HiddenPositions(), offset=100, limit=99),
 }
 

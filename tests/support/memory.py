@@ -322,6 +322,18 @@ class MemoryResults:
         rows = {row.position: row for row in self.rows.get(run_id, [])}
         return [rows[position] for position in positions if position in rows]
 
+    async def data_at(
+        self, run_id: str, positions: Sequence[int], *, max_bytes: int
+    ) -> list[bytes]:
+        rows = {row.position: row.data for row in self.rows.get(run_id, [])}
+        found: list[bytes] = []
+        for position in positions:
+            max_bytes -= len(rows.get(position, b""))
+            if position not in rows or (found and max_bytes < 0):
+                break
+            found.append(rows[position])
+        return found
+
     async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
         return self.log.get(run_id, [])[-limit:]
 

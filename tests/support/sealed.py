@@ -39,12 +39,12 @@ def seal_before_reads(store: SqlResults, rows: Rows, patch: pytest.MonkeyPatch) 
     if rows is Rows.HALF_REMOVED:
         patch.setattr(sealing.RowSealer, "_remove_rows", _remove_every_other)
 
-    for name in ("_read_visible", "rows_at"):
+    for name in ("_read_visible", "rows_at", "data_at"):
         read = getattr(store, name)
 
-        async def sealed_read(*arguments: Any, read: Any = read) -> Any:
+        async def sealed_read(*arguments: Any, read: Any = read, **options: Any) -> Any:
             await seal_all(store)
-            return await read(*arguments)
+            return await read(*arguments, **options)
 
         patch.setattr(store, name, sealed_read)
 

@@ -78,8 +78,17 @@ class Results(Protocol):
 
     async def rows_at(self, run_id: str, positions: Sequence[int]) -> list[Row]:
         """The rows at these positions (without duplicates), in this order, including hidden ones. A
-        position without a row is left out. The more positions at a time, the less each row costs,
-        because rows in files are read in the order of the file.
+        position without a row is left out.
+        """
+        ...
+
+    async def data_at(
+        self, run_id: str, positions: Sequence[int], *, max_bytes: int
+    ) -> list[bytes]:
+        """The data of the first of the rows at these positions (without duplicates), in this order:
+        as many as have ``max_bytes`` together, at least one, and none after a position without a
+        row. The more positions at a time, the less each row costs, because rows in files are read
+        in the order of the file.
         """
         ...
 

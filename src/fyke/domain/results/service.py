@@ -32,9 +32,9 @@ from fyke.model.run import Run
 
 SAMPLE_ROWS = 100  # rows that columns are derived from
 _FIRST_CHUNK = 64
-_MAX_ROWS = 1024
 _MAX_BLOCK_ROWS = 4096
 _CHUNK_BYTES = 2**20
+_DATA_BYTES, _MAX_POSITIONS = 8 * 2**20, 2**16  # of the rows of an order that are read at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,13 +327,17 @@ class RunResults:
     ) -> AsyncGenerator[RowBlock, None]:
         begin, limit = 0, _FIRST_CHUNK
         while chunk := positions[begin : begin + limit]:
-            rows = await self._results.rows_at(run_id, chunk)
-            if len(rows) < len(chunk):
+            texts = await self._results.data_at(run_id, chunk, max_bytes=_DATA_BYTES)
+            if not texts:
                 raise RunNotFound  # it was deleted meanwhile: no row of an order goes otherwise
-            begin += limit
-            block = RowBlock.of([row.position for row in rows], [row.data for row in rows])
-            yield block
-            limit = _limit_after(block, limit, _MAX_ROWS)
+            size = sum(map(len, texts))
+            rows = min(max(1, _CHUNK_BYTES * len(texts) // size), _MAX_BLOCK_ROWS)
+            for first in range(0, len(texts), rows):
+                some = texts[first : first + rows]
+                yield RowBlock.of(chunk[first : first + len(some)], some)
+            begin += len(texts)
+            fitting = max(1, _DATA_BYTES * len(texts) // size)
+            limit = min(fitting, limit * 8, _MAX_POSITIONS)
 
     async def walk(self, run_id: str, hidden: frozenset[str]) -> AsyncGenerator[RowBlock, None]:
         """All visible rows in order, in blocks of about a megabyte.
@@ -349,7 +353,7 @@ class RunResults:
             yield block
             missing -= len(block)
             position = block.positions[-1]
-            limit = _limit_after(block, limit, _MAX_BLOCK_ROWS)
+            limit = _limit_after(block, limit)
         if missing > 0:
             raise RunNotFound
 
@@ -374,8 +378,8 @@ def _rows_of(tx: Transaction, run: Run, failed_rows: bool) -> RunRows:
     return RunRows(run, hidden, schema)
 
 
-def _limit_after(block: RowBlock, limit: int, highest: int) -> int:
+def _limit_after(block: RowBlock, limit: int) -> int:
     """The number of rows in the block after this one: it shrinks at once and grows by doubling, so
     that large rows do not fill the memory.
     """
-    return max(1, min(_CHUNK_BYTES * len(block) // len(block.data), limit * 2, highest))
+    return max(1, min(_CHUNK_BYTES * len(block) // len(block.data), limit * 2, _MAX_BLOCK_ROWS))

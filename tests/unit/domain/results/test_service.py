@@ -149,6 +149,21 @@ async def test_a_walk_returns_every_visible_row_once_in_order():
     assert max(setup.rows.limits) == 4096
 
 
+async def test_an_order_is_walked_in_blocks_that_fit_into_memory():
+    setup = Setup(rows=0)
+    sizes = [2**20, *([2] * 9000), 9 * 2**20, *([300_000] * 40)]
+    texts = [b'{"i":%d,"x":"%s"}' % (n, b"x" * size) for n, size in enumerate(sizes)]
+    setup.rows.push(setup.run.id, *texts)
+    source = await setup.results.source(setup.caller, setup.run.id)
+    found, walked = [], []
+    async for block in setup.results.walk_selected(source, parse_query(sort="-i")):
+        assert len(block) <= 4096 and (len(block.data) < 2**21 or len(block) == 1)
+        found += block.texts()
+        walked += block.positions
+    assert found == texts[::-1]
+    assert walked == list(range(len(texts), 0, -1))
+
+
 @pytest.mark.parametrize("sort", ["", "-i"])
 async def test_a_walk_fails_when_the_run_is_deleted_meanwhile(sort: str):
     setup = Setup(rows=20_000)

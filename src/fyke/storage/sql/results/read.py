@@ -17,6 +17,7 @@ from fyke.model.log import LogEntry, LogExcerpt, LogFilter, LogType
 from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.first_rows import FirstRows
 from fyke.storage.sql.results.frames import DamagedFrame, Frames
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
 from fyke.storage.sql.results.known import NewAttempts
@@ -57,6 +58,12 @@ _BY_POSITION = """
     FROM results_rows w JOIN results_attempts a ON a.number = w.attempt
     WHERE w.id IN ({placeholders})
 """
+# rows that are larger than the first parameter are read one by one
+_DATA = """
+    SELECT id, CASE WHEN length(data) <= ? THEN data END FROM results_rows
+    WHERE id IN ({placeholders})
+"""
+_ONE = "SELECT data FROM results_rows WHERE id = ?"
 _LOG_COLUMNS = "SELECT id, type, group_name, content, timestamp FROM results_log "
 
 # "!" instead of a backslash, whose meaning depends on settings of the database
@@ -64,6 +71,7 @@ _ESCAPED = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
 ALL = 2**62  # no attempt has a higher number
 BLOCK_BYTES = 4 * 2**20  # a block with more becomes shorter, but has one row
+_LARGE = 16 * 1024  # bytes of a row that is not read together with others at other positions
 SHALLOW = 2000  # offsets up to this are skipped faster than hidden positions are read
 
 _headers = msgspec.json.Decoder(list[tuple[str, str, str]])
@@ -252,6 +260,30 @@ def rows_at(driver: Driver, frames: Frames, run_id: str, positions: Sequence[int
             rows += _as_rows(run_id, driver.query(statement, keys))
         by_position = {row.position: row for row in rows}
         return [by_position[position] for position in positions if position in by_position]
+
+    return (_of_run(driver, frames, run_id, ALL, work) or []) if positions else []
+
+
+def data_at(
+    driver: Driver, frames: Frames, run_id: str, positions: Sequence[int], *, max_bytes: int
+) -> list[bytes]:
+    def work(run: StoredRun, sealed: SealedRows) -> list[bytes]:
+        first = FirstRows(len(positions), max_bytes)
+        indexes = {position: index for index, position in enumerate(positions)}
+        sealed.add_to(first, {at: n for at, n in indexes.items() if at <= run.sealed})
+        in_table = sorted(at for at in indexes if at > run.sealed)
+        for keys in chunks(key(run.number, at) for at in in_table if first.wants(indexes[at])):
+            statement = _DATA.format(placeholders=placeholders(len(keys)))
+            for row_id, data in driver.query(statement, (_LARGE, *keys)):
+                index = indexes[position_of(row_id)]
+                if not first.wants(index):
+                    continue
+                if data is None:
+                    for (data,) in driver.query(_ONE, (row_id,)):
+                        first.add(index, data)
+                else:
+                    first.add(index, data)
+        return first.in_order()
 
     return (_of_run(driver, frames, run_id, ALL, work) or []) if positions else []
 

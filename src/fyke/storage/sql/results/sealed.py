@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fyke.model.results import Row, RowBlock
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.first_rows import FirstRows
 from fyke.storage.sql.results.frames import Frame, Frames
 from fyke.storage.sql.results.tables import key, position_of
 from fyke.storage.sql.results.write import placeholders
@@ -21,7 +22,7 @@ _ATTEMPTS = """
     SELECT '', id, rows, 0, 0, attempts FROM results_frames
     WHERE id > ? AND id <= ? ORDER BY id
 """
-_FRAMES_AT_ONCE = 4  # in one query
+_FRAMES_AT_ONCE, _MOST_FRAMES_AT_ONCE = 4, 64  # in one query, for few and for many rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +99,36 @@ class SealedRows:
     def at(self, positions: Sequence[int]) -> list[Row]:
         """The rows at these positions, in ascending order."""
         found: list[tuple[int, int, bytes]] = []
-        wanted, done = sorted(positions), 0
-        frames: list[Frame] = []
+        for frame, here in self._by_frame(sorted(positions)):
+            begin = here[0] - frame.first
+            lines = self._frames.lines(frame, begin, here[-1] - frame.first + 1)
+            attempts = frame.attempt_of_each()
+            found += [(at, attempts[at - frame.first], lines[at - here[0]]) for at in here]
+        return self._with_attempts(found)
+
+    def add_to(self, first: FirstRows, indexes: dict[int, int]) -> None:
+        """Add the rows at these positions, each with its index."""
+        for frame, here in self._by_frame(sorted(indexes)):
+            wanted = [at for at in here if first.wants(indexes[at])]
+            if wanted:
+                lines = self._frames.text(frame).split(b"\n", wanted[-1] - frame.first + 1)
+                for at in wanted:
+                    if first.wants(indexes[at]):
+                        first.add(indexes[at], lines[at - frame.first])
+
+    def _by_frame(self, wanted: Sequence[int]) -> Iterator[tuple[Frame, Sequence[int]]]:
+        """The frames with rows at positions in ascending order, and the positions in each."""
+        done, frames = 0, list[Frame]()
+        at_once = _MOST_FRAMES_AT_ONCE if len(wanted) > _MOST_FRAMES_AT_ONCE else _FRAMES_AT_ONCE
         while done < len(wanted):
-            frames = frames or self._next_frames(wanted[done] - 1)
+            frames = frames or self._next_frames(wanted[done] - 1, at_once)[::-1]
             if not frames:
-                break
-            frame = frames.pop(0)
+                return
+            frame = frames.pop()
             here = wanted[done : bisect_right(wanted, frame.last, done)]
             done += len(here)
             if here:
-                begin = here[0] - frame.first
-                lines = self._frames.lines(frame, begin, here[-1] - frame.first + 1)
-                attempts = frame.attempt_of_each()
-                found += [(at, attempts[at - frame.first], lines[at - here[0]]) for at in here]
-        return self._with_attempts(found)
+                yield frame, here
 
     def positions_of(self, attempts: Sequence[int]) -> list[int]:
         """The positions of all rows of these attempts, in ascending order."""
@@ -133,14 +149,12 @@ class SealedRows:
             yield from frames
             position = frames[-1].last
 
-    def _next_frames(self, position: int) -> list[Frame]:
+    def _next_frames(self, position: int, at_once: int = _FRAMES_AT_ONCE) -> list[Frame]:
         if position >= self._run.sealed:
             return []
         number = self._run.number
         bounds = key(number, position), key(number, self._run.sealed)
-        return [
-            _frame(row) for row in self._driver.query(_FRAMES, (number, *bounds, _FRAMES_AT_ONCE))
-        ]
+        return [_frame(row) for row in self._driver.query(_FRAMES, (number, *bounds, at_once))]
 
     def _select(
         self, frame: Frame, position: int, limit: int, excluded: Sequence[int]

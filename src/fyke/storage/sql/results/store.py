@@ -182,6 +182,15 @@ class SqlResults:
             lambda driver: read.rows_at(driver, self._frames, run_id, positions)
         )
 
+    async def data_at(
+        self, run_id: str, positions: Sequence[int], *, max_bytes: int
+    ) -> list[bytes]:
+        return await self._read(
+            lambda driver: read.data_at(
+                driver, self._frames, run_id, positions, max_bytes=max_bytes
+            )
+        )
+
     async def log_tail(self, run_id: str, limit: int) -> list[LogEntry]:
         return await self._read(lambda driver: read.log_tail(driver, run_id, limit))
 
