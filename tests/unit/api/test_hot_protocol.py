@@ -36,6 +36,7 @@ class HotPath:
 
     later: list[Any] | None = None
     leaves = False
+    asked = 0
 
     def __init__(self) -> None:
         self.requests = RepeatedRequests()
@@ -50,6 +51,7 @@ class HotPath:
         return Request(body)
 
     def answer(self, request: Any, scope: Scope, done: Any) -> None:
+        self.asked += 1
         body = request.body
         fields = b"from: hot\r\ncontent-length: %d\r\n" % len(body)
         answer = None if self.leaves or body == b"left" else HotAnswer(200, fields, body)
@@ -272,7 +274,8 @@ async def test_a_repeated_request_that_is_left_gets_a_task(client: Client) -> No
     client.send(POST + b"body", GET)
     client.app.hot_path.leaves = True
     assert await client.later(POST + b"body", COLD) == [b"hot"] * 2 + [b"full"] * 2
-    assert client.app.admissions == [[b"body"], []]  # once, and none for the next request
+    assert client.app.admissions == [[b"body"], []]  # none for the next request
+    assert client.app.hot_path.asked == 3  # once each
 
 
 async def test_a_repeated_request_has_the_headers_of_its_moment(client: Client) -> None:
