@@ -41,7 +41,7 @@ class Authenticator(Protocol):
     """The methods of the accounts service that ``AccessControl`` needs."""
 
     async def authenticate(self, key_text: str, key_digest: str = "") -> Caller: ...
-    def recent(self, key_digest: str) -> Caller | None: ...
+    def current(self, key_digest: str) -> Caller | None: ...
 
 
 def credential(scope: Scope) -> str | None:
@@ -118,11 +118,11 @@ class AccessControl:
 
     def admit(self, digest: str, scope: Scope) -> Caller | None:
         """``require`` for the hot path, without waiting: of the key with this digest, which was
-        used within the last second. If the full path answers the request after all, it gets the
+        valid before. If the full path answers the request after all, it gets the
         same caller or error from ``scope``. None when there is an error, or ``require`` must
         decide.
         """
-        caller = self._accounts.recent(digest)
+        caller = self._accounts.current(digest)
         if caller is None:
             return None
         try:

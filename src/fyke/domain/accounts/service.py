@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from fyke.contracts.inline import InlineStorage, NotInline
+from fyke.contracts.inline import InlineStorage, NotInline, at_once
 from fyke.contracts.signals import WORK
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record_for
@@ -42,6 +42,7 @@ from fyke.errors import (
     InvalidKey,
     InvalidRequest,
     NotFound,
+    Unauthenticated,
     Unavailable,
     UserDisabled,
     UserMissing,
@@ -119,6 +120,25 @@ class Accounts:
         """The caller of a key that was valid at most a second ago, else None."""
         cached = self._cache.get(key_digest)
         return cached.caller if cached is not None and self._is_fresh(cached) else None
+
+    def current(self, key_digest: str) -> Caller | None:
+        """Like ``recent``, but a key that was valid before is looked up again if that needs no
+        thread. None: ``authenticate`` decides.
+        """
+        caller = self.recent(key_digest)
+        if caller is not None or self._inline is None or key_digest not in self._cache:
+            return caller
+        try:
+            caller, key, now = at_once(self._inline.read(lambda tx: _look_up(tx, key_digest)))
+        except NotInline:
+            return None
+        except Unauthenticated:
+            del self._cache[key_digest]
+            return None
+        if now - key.last_used_at >= _TOUCH_EVERY_MS:
+            return None
+        self._remember(key_digest, caller, key.expires_at)
+        return caller
 
     async def _found(self, key_digest: str) -> tuple[Caller, ApiKey, int]:
         """What ``_look_up`` returns, without a thread if possible."""
