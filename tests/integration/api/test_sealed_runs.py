@@ -10,7 +10,7 @@ import pytest
 
 from fyke.storage.sql.dialects import run_sql
 from fyke.timers.retention import DAY_MS, RetentionTimer
-from fyke.timers.sealing import AFTER_MS, SealTimer
+from fyke.timers.sealing import SealTimer
 from support.api import Api, fails
 from support.app import App
 
@@ -33,8 +33,8 @@ def files(folder: Path) -> list[str]:
 async def test_a_sealed_run_is_read_exported_and_deleted(
     app: App, api: Api, run_slug: str, tmp_path: Path
 ) -> None:
-    await end_run(app, run_slug, AFTER_MS + 1000)
-    await SealTimer(app.storage, app.results, 1).tick()
+    await end_run(app, run_slug, 601_000)
+    await SealTimer(app.storage, app.results, 1, 600).tick()
     [name] = files(tmp_path)
     assert name.startswith(run_slug.lower())
 
@@ -61,7 +61,7 @@ async def test_retention_removes_a_sealed_run_with_its_file(
     app: App, api: Api, run_slug: str, tmp_path: Path
 ) -> None:
     await end_run(app, run_slug, DAY_MS + 1000)
-    await SealTimer(app.storage, app.results, 1).tick()
+    await SealTimer(app.storage, app.results, 1, 600).tick()
     assert len(files(tmp_path)) == 1
     for days in (2, 1):
         assert files(tmp_path)
