@@ -198,7 +198,7 @@ def _access(
     return AccessControl(
         services.accounts,
         requests=TokenBuckets(config.rate_limit, burst, clock, share),
-        guesses=TokenBuckets(config.guesses_per_minute / 60, config.guesses, clock),
+        guesses=TokenBuckets(config.guesses_per_minute / 60, config.guesses, clock, share),
         refusals=services.refusals,
     )
 

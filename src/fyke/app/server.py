@@ -78,7 +78,8 @@ async def _serve(
     inline, revisions = await runtime.inline(), await runtime.storage.revisions()
     services = Services(replace(foundations, inline=inline, revisions=revisions))
     app = build_app(services, _api_config(settings), share=share)
-    add_pages(app, build_console(services, _console_config(settings), ApiClient(app, app.openapi)))
+    api = ApiClient(app, app.openapi)
+    add_pages(app, build_console(services, _console_config(settings), api, share=share))
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -16,7 +16,7 @@ from fyke.api.encodings import accepted_encoding
 from fyke.api.errors import Refusal
 from fyke.api.event_stream import EventStream
 from fyke.api.network import Visit, header, limiter_key
-from fyke.api.ratelimit import TokenBuckets
+from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.transport import PAGE, VISIT
 from fyke.console import cookies, error_pages, formats, sign_in_redirect
 from fyke.console.cookies import Notices
@@ -67,7 +67,9 @@ class Console:
         statics: Statics,
         sidebar_counts: SidebarCounts,
         clock: Clock | None = None,
+        share: RateShare | None = None,
     ) -> None:
+        """``share``: this server's share of the rate limit, by default all of it."""
         self.pages = tuple(pages)
         self._sessions = sessions
         self._refusals = refusals
@@ -80,7 +82,7 @@ class Console:
             pages=frozenset(page.path for page in pages if page.method == "GET"),
         )
         burst = max(1, int(config.rate_limit * 2))
-        self._requests = TokenBuckets(config.rate_limit, burst, clock)
+        self._requests = TokenBuckets(config.rate_limit, burst, clock, share)
         self._routes = [_PageRoute(page) for page in pages]
 
     def has(self, path: str) -> bool:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from fyke.api.files import Links
+from fyke.api.ratelimit import RateShare
 from fyke.console.api_client import ApiClient
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.docs.prefill import Prefill
@@ -68,9 +69,15 @@ FILE_SECONDS = 900  # validity of a link to a file
 
 
 def build_console(
-    services: Services, config: ConsoleConfig, api: ApiClient, clock: Clock | None = None
+    services: Services,
+    config: ConsoleConfig,
+    api: ApiClient,
+    clock: Clock | None = None,
+    share: RateShare | None = None,
 ) -> Console:
-    """Build the console on the services; ``api`` is the API that it documents."""
+    """Build the console on the services; ``api`` is the API that it documents. For ``share`` see
+    ``build_app``.
+    """
     statics = package_statics()
     return Console(
         services.sessions,
@@ -80,6 +87,7 @@ def build_console(
         statics,
         partial(_sidebar_counts, services),
         clock,
+        share,
     )
 
 

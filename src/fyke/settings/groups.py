@@ -68,9 +68,9 @@ class ServerSettings(BaseModel):
 
     servers: Annotated[int, Unit("processes")] = Field(default=1, ge=1, le=64, examples=["2"])
     """How many server processes ``fyke up`` starts. They accept connections on the same address and
-    divide the rate limits of the API equally. Wrong keys, failed sign-ins and requests to the
-    console are limited by each of them for itself. Each can use one core, and needs about 40 MiB of
-    memory.
+    divide the limits of requests and of wrong keys equally, in the API and the console. Failed
+    sign-ins are limited by each of them for itself. Each can use one core, and needs about 40 MiB
+    of memory.
     """
 
     public_url: Url = Field(default="", examples=["https://fyke.example.com"])

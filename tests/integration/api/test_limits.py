@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
-from fyke.api.app import ApiConfig, build_app
+from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.api.ratelimit import RateShare
+from fyke.console.api_client import ApiClient
+from fyke.console.app import ConsoleConfig
+from fyke.console.compose import build_console
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.services import Services
 from fyke.kit.clock import ManualClock, SystemClock
@@ -142,6 +145,29 @@ async def test_two_servers_on_one_database_share_a_limit(app: App, postgres_stat
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("servers", "allowed"), [(1, 8), (2, 4), (100, 1)])
+async def test_wrong_keys_and_pages_are_limited_by_the_share_of_a_server(
+    app: App, servers: int, allowed: int
+) -> None:
+    clock, share = ManualClock(), RateShare(servers)
+    config = ApiConfig(master_secret=SECRET, rate_limit=0, guesses=8, guesses_per_minute=10)
+    asgi = build_app(app.services, config, clock, share)
+    pages = build_console(
+        app.services,
+        ConsoleConfig(SECRET, rate_limit=4, data_folder="/srv/fyke"),
+        ApiClient(asgi, asgi.openapi),
+        clock,
+        share,
+    )
+    add_pages(asgi, pages)
+    async with client(asgi) as http:
+        api = Api(http, app.owner_key)
+        wrong = [await api.get("/api/v2/users/account", key=f"wrong-{n}") for n in range(10)]
+        assert [answer.status_code for answer in wrong].count(401) == allowed
+        shown = [await http.get("/login", headers={"accept": "text/html"}) for _ in range(10)]
+        assert [answer.status_code for answer in shown].count(429) == 10 - allowed
 
 
 @pytest.mark.parametrize(
