@@ -94,6 +94,19 @@ def environment(setup: SandboxSetup, files: dict[str, str]) -> Path:
     return folder
 
 
+def memory(pid: int) -> bytes:
+    """All memory of a process that it can write to."""
+    parts = []
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            area, rights, *_ = line.split()
+            if rights.startswith("rw"):
+                begin, end = (int(number, 16) for number in area.split("-"))
+                file.seek(begin)
+                parts.append(file.read(end - begin))
+    return b"".join(parts)
+
+
 async def idle(setup: SandboxSetup, spec: SandboxSpec) -> IsolatedSandbox:
     sandbox = await setup.sandbox.open_idle(spec)
     setup.sandboxes.append(sandbox)
@@ -287,12 +300,24 @@ async def test_the_sitecustomize_of_an_environment_runs_after_the_assignment(
         assert out.startswith("custom v\n/env/lib/python")
 
 
-async def test_node_and_go_start_in_a_sandbox_that_was_idle(setup: SandboxSetup) -> None:
+@pytest.mark.needs("node")
+async def test_node_starts_in_a_sandbox_that_was_idle(setup: SandboxSetup) -> None:
     script = "console.log(process.argv0, process.env.KEY, process.env.NODE_OPTIONS)"
     made = setup.spec({"main.js": script}, language=Language.NODE, memory=512 * MIB)
     out, _ = await drain(await warm(setup, made, {"KEY": "v"}))
     assert out.startswith("/usr/bin/node v") or out.startswith("node v"), out
     assert "--max-old-space-size=512" in out
+
+
+async def test_a_compiled_worker_starts_in_a_sandbox_that_was_idle(setup: SandboxSetup) -> None:
+    script = '#!/bin/sh\necho "$0 $KEY $GOMAXPROCS $GOMEMLIMIT"\n'
+    made = setup.spec({"main": script}, language=Language.GO, cpus=2.0, memory=512 * MIB)
+    found = []
+    for start in (cold, warm):
+        out, err = await drain(await start(setup, replace(made, name=new_ulid()), {"KEY": "v"}))
+        assert " v " in out and err == ""
+        found.append(out)
+    assert found[0] == found[1]
 
 
 # --- before the assignment
@@ -313,6 +338,25 @@ async def test_an_idle_sandbox_has_nothing_of_an_attempt(setup: SandboxSetup) ->
     assert "main.py" in os.listdir(setup.work / made.name)
     variables = Path(f"/proc/{pid}/environ").read_bytes()
     assert b"a secret" not in variables  # the kernel's copy is of the start
+
+
+@pytest.mark.skipif(not ROOT, reason="root reads the memory of sandboxes")
+async def test_the_memory_of_an_idle_sandbox_has_no_secret_of_the_attempt(
+    setup: SandboxSetup,
+) -> None:
+    """Neither of its own attempt to come nor of one that this factory has started before."""
+    secrets = [new_ulid().encode(), new_ulid().encode()]
+    made = setup.spec(SLEEP)
+    first = await warm(setup, made, {"KEY": secrets[0].decode()})
+    assert await line(first) == "up"
+    sandbox = await idle(setup, replace(made, name=(name := new_ulid())))
+    before = memory(main_process(name))
+    assert len(before) > MIB and not any(secret in before for secret in secrets)
+    await sandbox.assign(made.limits)
+    await sandbox.launch({"KEY": secrets[1].decode()})
+    assert await line(sandbox) == "up"
+    after = memory(main_process(name))
+    assert [secret in after for secret in secrets] == [False, True]
 
 
 @pytest.mark.skipif(not ROOT, reason="root reads the processes of sandboxes")

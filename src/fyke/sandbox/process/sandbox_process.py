@@ -207,11 +207,14 @@ class SandboxProcess:
         self._pids = (first, pid)
         if uid is not None:
             self._listen_on_browser_port(pid)
-        if not inside:
-            for member in (first, pid):
-                self.group.add(member)
+        if not inside:  # the kernel takes 10 ms for each, in which other sandboxes are served
+            await asyncio.to_thread(self._add_to_group, first, pid)
         if not self.order.idle:
             self._begin()
+
+    def _add_to_group(self, *pids: int) -> None:
+        for pid in pids:
+            self.group.add(pid)
 
     def _begin(self) -> None:
         """Count and watch from here on for the attempt."""
