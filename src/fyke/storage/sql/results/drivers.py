@@ -17,6 +17,8 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +31,9 @@ _WAL_BYTES_KEPT = 64 * 2**20
 FREE_PAGES_KEPT = 4096  # for new rows; 16 MiB
 _PAGES_RELEASED = 2000  # in one step: up to 30 ms of CPU
 _INCREMENTAL = 2  # ``PRAGMA auto_vacuum``
+# Rows of one statement. Python's lock is released and taken again for each statement (of
+# ``executemany``, for each row), and a thread that waits for it delays the event loop's next turn.
+_ROWS_OF_INSERT = (128, 16, 4, 1)
 
 
 class RetryWrite(Exception):
@@ -160,7 +165,13 @@ class SqliteDriver:
         self._connection.executemany(sql, params)
 
     def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:
-        self._connection.executemany(insert_statement(table, types), rows)
+        start = 0
+        for count in _ROWS_OF_INSERT:
+            statement = insert_statement(table, tuple(types), count)
+            while len(rows) - start >= count:
+                end = start + count
+                self._connection.execute(statement, list(chain.from_iterable(rows[start:end])))
+                start = end
 
     def uses_copy(self, count: int) -> bool:
         return False
@@ -215,10 +226,12 @@ class SqliteDriver:
             self._connection.close()
 
 
-def insert_statement(table: str, types: dict[str, str]) -> str:
-    """Return an ``INSERT`` with a ``?`` for each column."""
-    columns, marks = ", ".join(types), ", ".join("?" * len(types))
-    return f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own names
+@cache
+def insert_statement(table: str, columns: tuple[str, ...], count: int = 1) -> str:
+    """Return an ``INSERT`` of ``count`` rows with a ``?`` for each value."""
+    row = f"({', '.join('?' * len(columns))})"
+    names, rows = ", ".join(columns), ", ".join([row] * count)
+    return f"INSERT INTO {table} ({names}) VALUES {rows}"  # noqa: S608 - our own names
 
 
 def first_line(error: BaseException) -> str:

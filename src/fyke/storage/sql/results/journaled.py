@@ -36,7 +36,7 @@ from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.journal.segments import segment_path
 from fyke.storage.sql.results.journal.writer import JournalWriter
 from fyke.storage.sql.results.known import Lookup
-from fyke.storage.sql.results.moving import move, part_length, take_over
+from fyke.storage.sql.results.moving import move_part, part_length, take_over
 from fyke.storage.sql.results.plan import check, has_upserts
 from fyke.storage.sql.results.store import READERS, SqlResults
 
@@ -320,7 +320,7 @@ class JournaledResults(SqlResults):
                     await self._move_some()
 
     async def _move_some(self) -> None:
-        length = part_length(pending.record for pending in self._pending)
+        length = part_length(pending.size for pending in self._pending)
         part = list(islice(self._pending, length))
         is_all = length == len(self._pending)
         segment = self._journal_writer.segment if is_all else self._pending[length].segment
@@ -330,7 +330,7 @@ class JournaledResults(SqlResults):
 
         def work() -> list[bool]:
             with self._journal.locked():
-                stored = move(self._writer.do, [pending.record for pending in part], keep)
+                stored = move_part(self._writer.do, [pending.record for pending in part], keep)
                 self._remove_before(segment)
                 return stored
 

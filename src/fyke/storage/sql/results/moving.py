@@ -49,7 +49,7 @@ def move_files(journal: JournalFolder, writer: Writer, ends: dict[Path, SegmentE
     store_id = writer.do(write.store_id)
     for segment, content in journal.read(ends):
         if content.store_id == store_id:
-            move(writer.do, content.records, partial(_keep, journal, segment))
+            move(writer.do, content.records, partial(journal.keep, segment, DAMAGED))
 
 
 def take_over(journal: JournalFolder, writer: Writer) -> tuple[bytes, int, int]:
@@ -65,7 +65,7 @@ def take_over(journal: JournalFolder, writer: Writer) -> tuple[bytes, int, int]:
             log.error("journal_of_another_database", segment=segment.name)
             journal.set_aside(segment, FOREIGN)
             continue
-        move(writer.do, content.records, partial(_keep, journal, segment))
+        move(writer.do, content.records, partial(journal.keep, segment, DAMAGED))
         count += len(content.records)
         if content.damaged:
             journal.set_aside(segment, DAMAGED)
@@ -74,35 +74,36 @@ def take_over(journal: JournalFolder, writer: Writer) -> tuple[bytes, int, int]:
     return store_id, number, count
 
 
-def move(do: Do, records: Sequence[JournalRecord], keep: Callable[[int], None]) -> list[bool]:
-    """Move records into the tables; return for each whether it was accepted.
+def move(do: Do, records: Sequence[JournalRecord], keep: Callable[[], None]) -> None:
+    """Move records into the tables. ``keep`` keeps the file that contains them, see
+    ``move_part``.
+    """
+    start = 0
+    while start < len(records):
+        length = part_length(_row_bytes(record) for record in islice(records, start, None))
+        move_part(do, records[start : start + length], lambda _: keep())
+        start += length
+
+
+def move_part(do: Do, part: Sequence[JournalRecord], keep: Callable[[int], None]) -> list[bool]:
+    """Move records in one transaction; return for each whether it was accepted.
 
     A record that cannot be stored counts as moved, so that a later move by any process gives the
     same answers. Before, ``keep`` is called with its index, to keep the file that contains it.
     """
-    moved: list[bool] = []
-    while len(moved) < len(records):
-        start = len(moved)
-        part = records[start : start + part_length(islice(records, start, None))]
-        try:
-            moved += do(partial(write.move, records=part))
-        except (Unavailable, MemoryError):
-            raise
-        except Exception:
-            log.exception("records_not_moved", records=len(part))
-            for index, record in enumerate(part, start):
-                moved += _move_one(do, record, partial(keep, index))
-    return moved
+    try:
+        return do(partial(write.move, records=part))
+    except (Unavailable, MemoryError):
+        raise
+    except Exception:
+        log.exception("records_not_moved", records=len(part))
+        return [_move_one(do, record, partial(keep, index)) for index, record in enumerate(part)]
 
 
-def _keep(journal: JournalFolder, segment: Path, _: int) -> None:
-    journal.keep(segment, DAMAGED)
-
-
-def _move_one(do: Do, record: JournalRecord, keep: Callable[[], None]) -> list[bool]:
+def _move_one(do: Do, record: JournalRecord, keep: Callable[[], None]) -> bool:
     """Move one record, after it or another has made a transaction fail."""
     try:
-        return do(partial(write.move, records=[record]))
+        return do(partial(write.move, records=[record]))[0]
     except (Unavailable, MemoryError):
         raise
     except Exception as error:
@@ -116,15 +117,19 @@ def _move_one(do: Do, record: JournalRecord, keep: Callable[[], None]) -> list[b
             log.error("record_not_kept", number=record.number, error=str(problem))
         number_alone = JournalRecord(record.number, AttemptBatch(batch.run_id, batch.attempt_id))
         do(partial(write.move, records=[number_alone]))
-        return [False]
+        return False
 
 
-def part_length(records: Iterable[JournalRecord]) -> int:
-    """How many records are moved in one transaction."""
-    count = size = 0
-    for record in records:
-        if count == MOVE_RECORDS or size > MOVE_BYTES:
+def part_length(sizes: Iterable[int]) -> int:
+    """How many records of these sizes in bytes are moved in one transaction."""
+    count = total = 0
+    for size in sizes:
+        if count == MOVE_RECORDS or total > MOVE_BYTES:
             break
         count += 1
-        size += sum(len(row.data) for row in record.batch.rows)
+        total += size
     return count
+
+
+def _row_bytes(record: JournalRecord) -> int:
+    return sum(len(row.data) for row in record.batch.rows)

@@ -42,10 +42,13 @@ class StoredRow:
 
 @dataclass(slots=True)
 class Growth:
-    """The change of an attempt's totals; ``bytes`` may be negative."""
+    """The change of an attempt's totals; ``bytes`` may be negative. ``moved``: by how much the
+    number of its last moved record grows.
+    """
 
     rows: int = 0
     bytes: int = 0
+    moved: int = 0
 
 
 @dataclass(slots=True)
@@ -68,28 +71,33 @@ class CommitPlan:
         run: RunCounters,
         attempt: int,
         upsert_rows: dict[tuple[int, bytes], StoredRow],
-    ) -> None:
-        """Add the batch. ``upsert_rows`` has all stored rows of its upserts; new ones are added to
-        it.
+    ) -> Growth:
+        """Add the batch; return the growth of its attempt. ``upsert_rows`` has all stored rows of
+        its upserts; new ones are added to it.
         """
         self.runs[run.number] = run
-        self._growth(attempt)  # even without rows: ``Driver.was_committed`` looks for this update
+        # even without rows: ``Driver.was_committed`` looks for this update
+        growth = self._growth(attempt)
         if has_upserts(batch):
             self._upsert(batch.rows, run, attempt, upsert_rows)
         elif batch.rows:
-            self._append([row.data for row in batch.rows], run, attempt)
+            self._append(batch.rows, run, attempt, growth)
         if batch.headers is not None:
             self.headers[attempt] = _header_json(batch)
         if batch.log:
             self._log(batch.log, run)
+        return growth
 
-    def _append(self, rows: list[bytes], run: RunCounters, attempt: int) -> None:
-        start = first_key(run.number) + run.rows + 1
-        self.rows += [(row_id, attempt, data) for row_id, data in enumerate(rows, start)]
+    def _append(
+        self, rows: list[PushedRow], run: RunCounters, attempt: int, growth: Growth
+    ) -> None:
+        row_id = first_key(run.number) + run.rows
+        for row in rows:
+            row_id += 1
+            self.rows.append((row_id, attempt, row.data))
+            growth.bytes += len(row.data)
         run.rows += len(rows)
-        growth = self._growth(attempt)
         growth.rows += len(rows)
-        growth.bytes += sum(map(len, rows))
 
     def _upsert(
         self,
@@ -98,9 +106,10 @@ class CommitPlan:
         attempt: int,
         upsert_rows: dict[tuple[int, bytes], StoredRow],
     ) -> None:
+        growth = self._growth(attempt)
         for row in rows:
             if not row.upsert_key:
-                self._append([row.data], run, attempt)
+                self._append([row], run, attempt, growth)
                 continue
             key = (run.number, digest(row.upsert_key, row.upsert_value))
             stored = upsert_rows.get(key)
@@ -108,7 +117,7 @@ class CommitPlan:
                 stored.pushed.append(row.data)
                 self._to_merge[stored.row_id] = stored
                 continue
-            self._append([row.data], run, attempt)
+            self._append([row], run, attempt, growth)
             row_id = self.rows[-1][0]
             self._new_upserts[row_id] = len(self.rows) - 1
             self.upserts.append((*key, row_id))
@@ -140,11 +149,17 @@ class CommitPlan:
         run.log_entries += len(entries)
 
     def _growth(self, attempt: int) -> Growth:
-        return self.growth.setdefault(attempt, Growth())
+        growth = self.growth.get(attempt)
+        if growth is None:
+            growth = self.growth[attempt] = Growth()
+        return growth
 
 
 def has_upserts(batch: AttemptBatch) -> bool:
-    return any(row.upsert_key for row in batch.rows)
+    for row in batch.rows:  # noqa: SIM110 - most batches have one row, for which any() is slower
+        if row.upsert_key:
+            return True
+    return False
 
 
 def upsert_digests(batches: Iterable[tuple[AttemptBatch, RunCounters]]) -> dict[int, list[bytes]]:

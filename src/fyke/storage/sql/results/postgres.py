@@ -85,7 +85,7 @@ class PostgresDriver:
 
     def insert(self, table: str, types: dict[str, str], rows: Sequence[Params]) -> None:
         if not self.uses_copy(len(rows)):
-            self.run_many(insert_statement(table, types), rows)
+            self.run_many(insert_statement(table, tuple(types)), rows)
             return
         statement: Any = f"COPY {table} ({', '.join(types)}) FROM STDIN (FORMAT BINARY)"
         with self._cursor.copy(statement) as copy:

@@ -7,6 +7,7 @@ The lock of a run protects its positions and all its rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -48,10 +49,27 @@ _CLOSE_ATTEMPT = """
     RETURNING rows
 """
 
-_MOVED = "SELECT attempt_id, moved FROM results_attempts WHERE attempt_id IN ({placeholders})"
+_TARGETS = """
+    SELECT a.attempt_id, a.number, a.moved, CASE WHEN a.closed THEN NULL ELSE r.run_id END,
+        coalesce(r.number, 0), coalesce(r.rows, 0), coalesce(r.log_entries, 0)
+    FROM results_attempts a LEFT JOIN results_runs r ON r.number = a.run
+    WHERE a.attempt_id IN ({placeholders})
+"""
 
 OpenAttempt = tuple[int, RunCounters]  # its number, its run
 _Query = tuple[str, Sequence[Any]]
+
+
+@dataclass(slots=True)
+class _Target:
+    """An attempt of which records are moved. ``run_id`` is None if it is closed; ``moved`` is the
+    number of its last record in the tables.
+    """
+
+    number: int
+    moved: int
+    run_id: str | None
+    run: RunCounters
 
 
 def placeholders(count: int) -> str:
@@ -70,26 +88,38 @@ def move(driver: Driver, records: Sequence[JournalRecord]) -> list[bool]:
     """Store records of the journal, each once; return for each whether it is stored. Those of
     closed and unknown attempts are not, unless they were moved before.
     """
-    batches = [record.batch for record in records]
-    open_attempts = _lock_open_attempts(driver, batches)
-    moved = _moved(driver, batches)
-    last: dict[int, int] = {}  # by number of the attempt
+    targets = _targets(driver, {record.batch.attempt_id for record in records})
     answers: list[bool] = []
-    new: list[AttemptBatch] = []
+    plan = CommitPlan()
     for record in records:
         batch = record.batch
-        is_stored = record.number <= moved.get(batch.attempt_id, 0)
-        attempt = open_attempts.get(batch.run_id, {}).get(batch.attempt_id)
-        if attempt is not None and not is_stored:
-            moved[batch.attempt_id] = last[attempt[0]] = record.number
-            new.append(batch)
-        answers.append(is_stored or attempt is not None)
-    _store(driver, open_attempts, new)
-    driver.run_many(
-        "UPDATE results_attempts SET moved = ? WHERE number = ?",
-        [(number, attempt) for attempt, number in last.items()],
-    )
+        target = targets.get(batch.attempt_id)
+        if target is None:
+            answers.append(False)
+            continue
+        is_stored = record.number <= target.moved
+        is_open = target.run_id == batch.run_id
+        if is_open and not is_stored:
+            growth = plan.add(batch, target.run, target.number, {})
+            growth.moved += record.number - target.moved
+            target.moved = record.number
+        answers.append(is_stored or is_open)
+    if plan.growth:
+        plan.rows.sort()
+        _apply(driver, plan)
     return answers
+
+
+def _targets(driver: Driver, attempt_ids: Iterable[str]) -> dict[str, _Target]:
+    """The attempts to which records are to be moved, by id; those that are unknown are missing."""
+    targets: dict[str, _Target] = {}
+    runs: dict[int, RunCounters] = {}
+    for chunk in chunks(attempt_ids):
+        statement = _TARGETS.format(placeholders=placeholders(len(chunk)))
+        for attempt_id, number, moved, run_id, *counters in driver.query(statement, chunk):
+            run = RunCounters(*counters)
+            targets[attempt_id] = _Target(number, moved, run_id, runs.setdefault(run.number, run))
+    return targets
 
 
 def _store(
@@ -106,15 +136,6 @@ def _store(
         plan.add(batch, run, attempt, upsert_rows)
     plan.finish()
     _apply(driver, plan)
-
-
-def _moved(driver: Driver, batches: Sequence[AttemptBatch]) -> dict[str, int]:
-    """The number of the last moved record of each attempt, including closed ones."""
-    moved: dict[str, int] = {}
-    for attempt_ids in chunks({batch.attempt_id for batch in batches}):
-        statement = _MOVED.format(placeholders=placeholders(len(attempt_ids)))
-        moved |= driver.query(statement, attempt_ids)
-    return moved
 
 
 def _lock_open_attempts(
@@ -186,8 +207,9 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
         if plan.headers:
             driver.run_many(_PUT_HEADERS, list(plan.headers.items()))
         driver.run_many(
-            "UPDATE results_attempts SET rows = rows + ?, bytes = bytes + ? WHERE number = ?",
-            [(growth.rows, growth.bytes, attempt) for attempt, growth in plan.growth.items()],
+            "UPDATE results_attempts SET rows = rows + ?, bytes = bytes + ?, moved = moved + ? "
+            "WHERE number = ?",
+            [(g.rows, g.bytes, g.moved, attempt) for attempt, g in plan.growth.items()],
         )
         driver.run_many(
             "UPDATE results_runs SET rows = ?, log_entries = ? WHERE number = ?",
