@@ -27,7 +27,7 @@ BUDGET_PER_SECOND = 500.0
 CREDIT_PER_CALL = 4.0
 SHARE = 0.35  # of the loop's time: less than half, so that most calls of others do not wait
 BURST_SECONDS = 0.004  # of work without a pause
-ALONE_SECONDS = 1.0  # the share applies until other attempts were inactive for this long
+ALONE_SECONDS = 1.0  # the share applies until others have ended, or not called for this long
 
 
 class Admission:
@@ -66,7 +66,7 @@ class ConnectionGroup:
 
     def __init__(self) -> None:
         self._latest: object = None
-        self._changed_at = 0.0
+        self._others: dict[object, float] = {}  # when each was last active
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> ConnectionGroup:
@@ -75,11 +75,20 @@ class ConnectionGroup:
     def record_activity(self, key: object, now: float) -> None:
         """``key`` identifies an attempt. It is kept, so it must not be the attempt itself."""
         if key is not self._latest:
-            self._changed_at = now if self._latest else -ALONE_SECONDS
+            if self._latest is not None:
+                self._others[self._latest] = now
+            self._others.pop(key, None)
             self._latest = key
 
     def is_alone(self, key: object, now: float) -> bool:
-        return self._latest is key and now - self._changed_at > ALONE_SECONDS
+        self._others = {k: at for k, at in self._others.items() if now - at <= ALONE_SECONDS}
+        return self._latest is key and not self._others
+
+    def forget(self, key: object) -> None:
+        """Attempts that have ended do not count as others any more."""
+        self._others.pop(key, None)
+        if self._latest is key:
+            self._latest = None
 
 
 class WorkLimiter:
@@ -98,6 +107,10 @@ class WorkLimiter:
         self._refilling = False
         self._budget = BUDGET_BURST
         self._budget_updated_at = loop.time()
+
+    def close(self) -> None:
+        """The attempt has ended."""
+        self._group.forget(self._key)
 
     def spend(self, units: int) -> None:
         """Count work in the current turn."""

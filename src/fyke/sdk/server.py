@@ -56,6 +56,7 @@ class SdkServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in list(self._connections):
             connection.transport.abort()
+        self.limiter.close()
 
     # --- for the connections ------------------------------------------------------------
 

@@ -88,3 +88,18 @@ async def test_an_attempt_over_its_share_pauses_while_others_are_active() -> Non
     assert greedy.pause() == 1  # the longest pause
     work(other, 0)
     assert other.pause() == 0
+
+
+async def test_the_share_does_not_apply_once_the_others_have_ended() -> None:
+    loop = asyncio.get_running_loop()
+    greedy, other, third = WorkLimiter(loop), WorkLimiter(loop), WorkLimiter(loop)
+    work(other, 0)
+    work(third, 0)
+    work(greedy, 3 * flow.BURST_SECONDS)
+    other.close()
+    assert greedy.pause() > 0
+    third.close()
+    assert greedy.pause() == 0
+    greedy.close()
+    work(other, 3 * flow.BURST_SECONDS)
+    assert other.pause() == 0
