@@ -32,6 +32,7 @@ from fyke.storage.sql.results import write
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.fencing import FencingResults
 from fyke.storage.sql.results.journal.folder import DAMAGED, Fences, JournalFolder
+from fyke.storage.sql.results.journal.pace import Pace
 from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.journal.segments import segment_path
 from fyke.storage.sql.results.journal.writer import JournalWriter
@@ -42,7 +43,6 @@ from fyke.storage.sql.results.store import READERS, SqlResults
 
 MOVE_SECONDS = 0.03  # between two moves
 MAX_PENDING, MAX_PENDING_BYTES = 10_000, 32 * 2**20  # records not moved; further batches wait
-SLOW_SECONDS, AVOID_SECONDS = 0.02, 1.0  # see ``append``
 MAX_APPEND_BYTES = 2**18  # of rows and log lines that the event loop writes
 _RETRY_BASE, _RETRY_CAP = 0.05, 2.0
 
@@ -93,9 +93,8 @@ class JournaledResults(SqlResults):
     """The store of the runner, which is the only one of its data folder. Used by one event loop;
     ``start`` is called first.
 
-    Rows that need no flush are written in the event loop, because handing a row to a thread costs
-    several times as much as writing it. Everything else is done in threads; after a write that took
-    long, rows are too, for a while.
+    Rows are written in the event loop where that is quicker than in a thread, see ``Pace``.
+    Everything else is done in threads.
     """
 
     def __init__(
@@ -113,7 +112,7 @@ class JournaledResults(SqlResults):
         self._attempts: dict[str, _OpenAttempt] = {}
         self._appending = asyncio.Lock()
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="results-journal")
-        self._slow_until = 0.0  # monotonic; until then the disk is too slow for the event loop
+        self._pace = Pace(durable=durable)
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
         self._moving = asyncio.Lock()
@@ -191,9 +190,7 @@ class JournaledResults(SqlResults):
         size, is_written = self._journal_writer.append([record], begin=False)
         if not size:
             return None
-        written = time.monotonic()
-        if written - started > SLOW_SECONDS:
-            self._slow_until = written + AVOID_SECONDS
+        self._pace.measure(time.monotonic() - started)
         pending = self._note(record, size)
         if not is_written or self._fences.count != seen:
             await self._until_known()
@@ -201,16 +198,13 @@ class JournaledResults(SqlResults):
         return True
 
     def _may_append(self, batch: AttemptBatch) -> bool:
-        """Whether the event loop may write this batch. With a flush for each record, commits of
-        what arrives during a flush are cheaper.
-        """
+        """Whether the event loop may write this batch."""
         return not (
-            self._durable
-            or self._closing
+            self._closing
             or self._appending.locked()
             or self._journal_writer.failed
             or self._is_behind
-            or time.monotonic() < self._slow_until
+            or not self._pace.allows(batch.attempt_id)
             or has_upserts(batch)
             or _content_size(batch) > MAX_APPEND_BYTES
         )
@@ -276,6 +270,7 @@ class JournaledResults(SqlResults):
     def _note(self, record: JournalRecord, size: int) -> _Pending:
         """Note that a record was written."""
         self._attempts[record.batch.attempt_id].number = record.number
+        self._pace.count(record.batch.attempt_id)
         pending = _Pending(record, self._journal_writer.segment, size)
         self._pending.append(pending)
         self._pending_bytes += size

@@ -19,6 +19,7 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.storage.sql.results import journaled
 from fyke.storage.sql.results.fencing import FencingResults
+from fyke.storage.sql.results.journal import pace
 from fyke.storage.sql.results.journal.folder import LOCK, JournalFolder
 from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.journaled import JournaledResults
@@ -445,6 +446,19 @@ async def test_rows_are_written_in_the_event_loop_if_that_is_quick(
         assert await runner.append(batch(1)) is (None if durable else True)
         assert await runner.append(batch("x" * journaled.MAX_APPEND_BYTES)) is None
         assert await runner.commit([batch("x" * journaled.MAX_APPEND_BYTES)]) == [True]
+
+
+async def test_the_event_loop_flushes_rows_of_an_attempt_that_pushes_alone(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "ALONE_SECONDS", 0)
+    async with opened(url, tmp_path, runner=True, durable=True) as runner:
+        await runner.open_attempt(RUN, "a")
+        assert await runner.commit([batch(1)]) == [True]
+        assert await runner.append(batch(2)) is True
+        segment = runner._journal_writer._segments[-1]
+        assert segment.synced == segment.end
+        assert numbers(await everything(runner)) == [1, 2]
 
 
 async def test_a_push_that_is_cancelled_during_its_write_is_kept(
