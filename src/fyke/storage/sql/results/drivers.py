@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cache
@@ -29,7 +30,8 @@ from fyke.errors import Unavailable
 Params = Sequence[Any]
 _WAL_BYTES_KEPT = 64 * 2**20
 FREE_PAGES_KEPT = 4096  # for new rows; 16 MiB
-_PAGES_RELEASED = 2000  # in one step: up to 30 ms of CPU
+_PAGES_RELEASED = 2000  # in one step, at most
+_RELEASE_SECONDS = 0.02  # of one step; another page is released only before
 _INCREMENTAL = 2  # ``PRAGMA auto_vacuum``
 # Rows of one statement. Python's lock is released and taken again for each statement (of
 # ``executemany``, for each row), and a thread that waits for it delays the event loop's next turn.
@@ -103,7 +105,9 @@ class Driver(Protocol):
         ...
 
     def release_pages(self) -> bool:
-        """Return free pages to the file system, in this transaction. True if more can follow."""
+        """Return free pages to the file system, in this transaction. True if it did and more can
+        follow.
+        """
         ...
 
     def rollback(self) -> None: ...
@@ -200,13 +204,21 @@ class SqliteDriver:
         """Move the last pages of the file to free ones, except for ``FREE_PAGES_KEPT``. The file
         becomes smaller with the next checkpoint. A file without ``auto_vacuum`` stays as it is.
         """
-        [(mode,)], [(free,)] = self.queries(
-            ("PRAGMA auto_vacuum", ()), ("PRAGMA freelist_count", ())
-        )
-        surplus = free - FREE_PAGES_KEPT if mode == _INCREMENTAL else 0
-        if surplus > 0:
-            self.query(f"PRAGMA incremental_vacuum({min(surplus, _PAGES_RELEASED)})")
-        return surplus > _PAGES_RELEASED
+        [(mode,)] = self.query("PRAGMA auto_vacuum")
+        before = self._surplus_pages() if mode == _INCREMENTAL else 0
+        if before <= 0:
+            return False
+        until = time.monotonic() + _RELEASE_SECONDS
+        for _ in range(min(before, _PAGES_RELEASED)):
+            # the sqlite3 module of Python 3.11 releases one page, however many are asked for
+            self.query("PRAGMA incremental_vacuum(1)")
+            if time.monotonic() >= until:
+                break
+        return 0 < self._surplus_pages() < before
+
+    def _surplus_pages(self) -> int:
+        [(free,)] = self.query("PRAGMA freelist_count")
+        return int(free) - FREE_PAGES_KEPT
 
     def rollback(self) -> None:
         if self._connection.in_transaction:

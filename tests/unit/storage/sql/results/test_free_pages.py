@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fyke.model.results import AttemptBatch, PushedRow
+from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import drivers
 from fyke.storage.sql.results.store import SqlResults
 from support.prepared import rows_in
@@ -92,3 +93,52 @@ async def test_the_pages_of_an_older_file_are_used_for_new_rows(tmp_path: Path) 
     async with open_rows(url) as store:
         await store.delete_run("second")
         assert pages(file)[0] < before - 390
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[drivers.SqliteDriver]:
+    """Of a file with free pages, in a transaction."""
+    engine = make_engine(rows_in(tmp_path), durable=False)
+    driver = drivers.SqliteDriver(engine, writes=True)
+    driver.begin()
+    driver.run_many(
+        "INSERT INTO results_rows (id, attempt, data) VALUES (?, 1, zeroblob(3000))",
+        [(number,) for number in range(1, 100)],
+    )
+    driver.run("DELETE FROM results_rows")
+    yield driver
+    driver.close()
+    engine.dispose()
+
+
+def free_pages(driver: drivers.SqliteDriver) -> int:
+    [(free,)] = driver.query("PRAGMA freelist_count")
+    return int(free)
+
+
+def test_a_step_ends_after_its_time(
+    driver: drivers.SqliteDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "_RELEASE_SECONDS", 0)
+    before = free_pages(driver)
+    assert driver.release_pages()
+    assert free_pages(driver) == before - 1
+
+
+def test_steps_end_when_no_page_is_released(
+    driver: drivers.SqliteDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = driver.query
+    monkeypatch.setattr(
+        driver, "query", lambda sql: query(sql) if "incremental_vacuum" not in sql else []
+    )
+    assert free_pages(driver) > KEPT + 20
+    assert not driver.release_pages()
+
+
+def test_the_last_step_says_so(driver: drivers.SqliteDriver) -> None:
+    steps = 1
+    while driver.release_pages():
+        steps += 1
+    assert free_pages(driver) == KEPT and steps > 3
+    assert not driver.release_pages()
