@@ -30,6 +30,7 @@ from fyke.storage.sql.schema import SchemaTooNew
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.columns import VERSION_TABLE, metadata
 from fyke.storage.sql.state.runs.admission import under_way_query
+from fyke.storage.sql.state.runs.attempts import active_query
 from fyke.storage.sql.state.runs.leases import queue_query
 from fyke.storage.sql.state.runs.store import newest_query, page_query, past_query
 from fyke.storage.sql.state.schema import SCHEMA, migrate
@@ -241,6 +242,9 @@ async def test_frequent_queries_use_indexes(state: State) -> None:
         ]
         last = [plan(connection, newest_query(connection, owner, of)) for of in (None, worker_id)]
         past = plan(connection, past_query(owner, worker_id, 1000))
+        active = [plan(connection, active_query(of)) for of in (None, "a runner")]
+    for query_plan in active:
+        assert "ix_attempts_living" in query_plan or "ix_attempts_leases" in query_plan, query_plan
     for query_plan in (queue, *pages, *last, past):
         assert not [line for line in query_plan.splitlines() if reads_a_whole_table(line)], (
             query_plan

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields
+from typing import Any
 
-from sqlalchemy import bindparam, exists, func, select, text, update
+from sqlalchemy import Select, bindparam, exists, func, select, text, update
 
 from fyke.model.run import Attempt, Outcome
 from fyke.model.runner import AttemptUsage, Renewal, Renewed
@@ -61,6 +62,12 @@ _USAGE = Prepared(
 )
 
 
+def active_query(runner_id: str | None) -> Select[Any]:
+    """The active attempts, in any order: sorted by id, SQLite would read all attempts."""
+    query = select(attempts).where(_ACTIVE)
+    return query if runner_id is None else query.where(attempts.c.runner_id == runner_id)
+
+
 class AttemptTable(SqlStore):
     """The part of ``RunStore`` for attempts."""
 
@@ -85,10 +92,8 @@ class AttemptTable(SqlStore):
         return bool(self._db.execute(select(started)).scalar_one())
 
     def active_attempts(self, runner_id: str | None = None) -> list[Attempt]:
-        query = select(attempts).where(_ACTIVE)
-        if runner_id is not None:
-            query = query.where(attempts.c.runner_id == runner_id)
-        return many(self._db.execute(query.order_by(attempts.c.id)), Attempt)
+        active = many(self._db.execute(active_query(runner_id)), Attempt)
+        return sorted(active, key=lambda attempt: attempt.id)
 
     def leases(self) -> dict[str, int]:
         query = select(attempts.c.id, attempts.c.lease_until).where(_ACTIVE)
