@@ -58,3 +58,12 @@ def test_the_launcher_loads_no_openssl() -> None:
         [sys.executable, "-c", LAUNCHER], capture_output=True, text=True, check=True
     )
     assert done.stderr == "['_hashlib', 'asyncio', 'hashlib']\nNone\n"
+
+
+def test_the_launcher_takes_the_hashes_of_openssl_when_python_has_none() -> None:
+    without = 'import sys\nsys.modules["_sha2"] = sys.modules["_sha256"] = None\n'
+    done = subprocess.run(
+        [sys.executable, "-c", f"{without}{LAUNCHER}\nimport hashlib; hashlib.sha256()"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "<module '_hashlib'" in done.stderr

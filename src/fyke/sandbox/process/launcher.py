@@ -19,9 +19,13 @@ process may declare it lost.
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 if __name__ == "__main__":  # asyncio and hashlib do without OpenSSL, which costs 2 MiB
-    sys.modules["ssl"] = sys.modules["_hashlib"] = None  # type: ignore[assignment]
+    sys.modules["ssl"] = None  # type: ignore[assignment]
+    # Python may be built without hashes of its own; their module is _sha256 before Python 3.12
+    if find_spec("_sha2") or find_spec("_sha256"):
+        sys.modules["_hashlib"] = None  # type: ignore[assignment]
 
 import argparse
 import asyncio
