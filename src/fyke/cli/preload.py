@@ -14,12 +14,14 @@ supervisor adopts orphans. So it outlives the preload process, and the superviso
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import os
 import socket
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fyke.cli.errors import report, run_command
@@ -58,7 +60,11 @@ def main_of_fork(control: int, supervisor: int) -> None:
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(control, _CONTROL)
-    os.closerange(_CONTROL + 1, os.sysconf("SC_OPEN_MAX"))
+    # not ``os.closerange`` up to the limit, which may be a billion calls
+    for file in list(Path("/proc/self/fd").iterdir()):
+        if int(file.name) > _CONTROL:
+            with contextlib.suppress(OSError):  # that of the list itself
+                os.close(int(file.name))
     rename_process(["fyke", "-m", "fyke.cli.preload"])
     accept_signals()
     _preload_and_serve(_CONTROL, supervisor)

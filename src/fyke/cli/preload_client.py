@@ -34,15 +34,25 @@ class FirstPreload(NamedTuple):
     control: socket.socket
 
 
-def fork_first_preload() -> FirstPreload:
+def fork_first_preload() -> FirstPreload | None:
     """Fork the first preload process. This process has no thread, event loop or handler yet, and
-    no object that the other may not see. Does not return in the other process.
+    no object that the other may not see. Does not return in the other process. None: the machine
+    has no process or file left at the moment; ``PreloadClient`` starts one later.
     """
     supervisor = os.getpid()
-    control, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        control, peer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError:
+        return None
     gc.freeze()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        control.close()
+        peer.close()
+        return None
     if not pid:
+        control.close()  # or it would close another file of this number later
         from fyke.cli.preload import main_of_fork
 
         main_of_fork(peer.detach(), supervisor)

@@ -56,7 +56,7 @@ def main() -> None:
         Path(config.server_file).unlink(missing_ok=True)
 
 
-async def supervise(config: SupervisorConfig, preload: FirstPreload) -> int:
+async def supervise(config: SupervisorConfig, preload: FirstPreload | None) -> int:
     """Run the platform until a signal, or until the requested tour has ended."""
     stop, stop_now = _on_signals()
     record = RoleRecord(Path(config.roles_file))

@@ -104,6 +104,7 @@ def report(control, supervisor):
         answers.send(json.dumps({
             "open": sorted(os.listdir("/proc/self/fd"))[:-1],
             "stdin": opened["0"],
+            "control": pairs[0][0].fileno(),  # of an object that would close this number at the end
             "own_session": os.getsid(0) == os.getpid(),
             "parent": os.getppid() == supervisor,
             "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
@@ -113,6 +114,8 @@ def report(control, supervisor):
 preload._preload_and_serve = report
 signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # as after exec_module
 os.set_inheritable(os.open("/", os.O_RDONLY), True)
+pairs, socketpair = [], socket.socketpair
+socket.socketpair = lambda *arguments: pairs.append(socketpair(*arguments)) or pairs[0]
 first = fork_first_preload()
 first.control.setblocking(True)
 print(first.control.recv(4096).decode())
@@ -127,6 +130,7 @@ def test_the_first_preload_process_gets_nothing_of_the_supervisor_but_its_module
     assert json.loads(done.stdout) == {
         "open": ["0", "1", "2", "3"],
         "stdin": "/dev/null",
+        "control": -1,
         "own_session": True,
         "parent": True,
         "blocked": 0,
