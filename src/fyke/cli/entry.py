@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 
-USUAL_COLLECTIONS = gc.get_threshold()
+import fyke.cli.collecting  # noqa: F401 - before the change
+
 FIRST_COLLECTION = 50_000  # new objects; a short command has fewer
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fyke.app.roles import RoleName, run_role
-from fyke.cli.entry import USUAL_COLLECTIONS
+from fyke.cli.collecting import USUAL_COLLECTIONS
 from fyke.cli.errors import CommandFailed, Exit, report
 from fyke.cli.settings import load_settings
 

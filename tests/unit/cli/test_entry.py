@@ -77,3 +77,26 @@ def test_a_short_command_collects_no_garbage(arguments: list[str]) -> None:
         [sys.executable, "-c", COLLECTIONS, *arguments], capture_output=True, text=True, check=True
     )
     assert done.stderr == "0\n"
+
+
+SERVE = """
+import gc, os, runpy, sys
+usual, change, changes = gc.get_threshold(), gc.set_threshold, []
+
+def record(*values):
+    change(*values)
+    changes.append(values)
+    if len(changes) == 2:
+        print(values == usual, flush=True)
+        os._exit(0)
+
+gc.set_threshold = record
+os.geteuid = lambda: 1000
+sys.argv = ["fyke", "serve", "--role", "runner"]
+runpy.run_module("fyke.cli.entry", run_name="__main__")
+"""
+
+
+def test_a_role_collects_garbage_as_usual() -> None:
+    done = subprocess.run([sys.executable, "-c", SERVE], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
