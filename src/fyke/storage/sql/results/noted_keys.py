@@ -18,6 +18,7 @@ from fyke.kit.members import MAX_MEMBERS, Keys
 # of all attempts together; more are not noted, nor more than ``MAX_MEMBERS`` of one attempt,
 # because that takes several times as long as writing its rows to the file
 MAX_KEYS = 16_384
+MAX_ATTEMPTS = 256  # each has a decoder
 MAX_BYTES = 2**20
 
 _Note = dict[int, list[tuple[int, str]]]  # position and key, by the number of the attempt
@@ -39,6 +40,9 @@ class NotedKeys:
         for attempt in numbers:
             if self._given_up:
                 return
+            if attempt not in self._keys and len(self._keys) >= MAX_ATTEMPTS:
+                self._give_up()
+                return
             if len(numbers) == 1:
                 self._add(attempt, positions, rows)
                 return
@@ -50,15 +54,19 @@ class NotedKeys:
         try:
             new = keys.add(b"[%s]" % b",".join(rows))
         except msgspec.DecodeError:  # not the objects that are pushed
-            self._given_up = True
+            self._give_up()
             return
         noted = self._note.setdefault(attempt, [])
         noted.extend((positions[n], key) for n, key in new)
         self._count += len(new)
         self._bytes += sum(len(key.encode()) for _, key in new)
-        self._given_up = (
-            len(noted) > MAX_MEMBERS or self._count > MAX_KEYS or self._bytes > MAX_BYTES
-        )
+        if len(noted) > MAX_MEMBERS or self._count > MAX_KEYS or self._bytes > MAX_BYTES:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        self._keys.clear()
+        self._note.clear()
 
     def encode(self) -> bytes | None:
         """The note for ``visible_keys``; None when there are too many keys."""

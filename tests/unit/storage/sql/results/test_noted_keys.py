@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.kit.members import MAX_MEMBERS
-from fyke.storage.sql.results.noted_keys import MAX_BYTES, MAX_KEYS, NotedKeys, visible_keys
+from fyke.storage.sql.results.noted_keys import (
+    MAX_ATTEMPTS,
+    MAX_BYTES,
+    MAX_KEYS,
+    NotedKeys,
+    visible_keys,
+)
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.lists(st.sampled_from("abcdef"), unique=True)))
 
@@ -60,3 +66,16 @@ def test_too_many_keys_of_all_attempts_are_not_noted() -> None:
 def test_keys_of_too_many_bytes_are_not_noted() -> None:
     assert _noted([(1, ["ä" * (MAX_BYTES // 2)])]) is not None
     assert _noted([(1, ["ä" * (MAX_BYTES // 2) + "a"])]) is None
+
+
+def test_keys_of_too_many_attempts_are_not_noted() -> None:
+    rows = [(attempt, ["one"]) for attempt in range(MAX_ATTEMPTS)]
+    assert _noted([*rows, (0, ["two"])]) is not None
+    assert _noted([*rows, (MAX_ATTEMPTS, ["one"])]) is None
+
+
+def test_what_was_noted_is_dropped_when_there_is_too_much() -> None:
+    noted = NotedKeys()
+    noted.add(0, [1, 2], [b'{"a":1}', b"[1]"])
+    assert noted.encode() is None
+    assert not noted._keys and not noted._note
