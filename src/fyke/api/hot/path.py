@@ -110,7 +110,7 @@ class HotPath:
         the limits, what the stores contain. ``scope`` gets the admission.
         """
         started = perf_counter()
-        caller = self._access.admit(request.key_digest, scope)
+        caller = self._admit(request, scope)
         if caller is None or not request.route.scopes <= caller.scopes:
             done(None)
             return
@@ -121,6 +121,13 @@ class HotPath:
             )
         else:
             done(_reply(request, scope, encoded, started))
+
+    def _admit(self, request: HotRequest, scope: Scope) -> Caller | None:
+        try:
+            return self._access.admit(request.key_digest, scope)
+        except Exception as error:  # of the look-up of the key; the full path reports it
+            log.warning("hot_read_failed", path=request.route.read.path, exc_info=error)
+            return None
 
     def _route_of(self, scope: Scope) -> FoundRoute | None:
         if INSIDE in scope or scope.get("root_path"):

@@ -65,3 +65,16 @@ async def test_a_failure_of_the_hot_read_is_answered_by_the_full_path(
     assert answer.status == 200
     assert [line["event"] for line in answer.log] == ["hot_read_failed", "request"]
     assert not both.taken
+
+
+async def test_a_failure_of_the_look_up_of_a_key_is_answered_by_the_full_path(
+    common: Seeded, both: BothPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(key_digest: str) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(both.accounts[True], "current", fail)
+    answer = await both.ask_hot(of_v1(common.runs["succeeded"], common.app.owner_key))
+    assert answer.status == 200
+    assert [line["event"] for line in answer.log] == ["hot_read_failed", "request"]
+    assert not both.taken
