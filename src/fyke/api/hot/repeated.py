@@ -29,7 +29,10 @@ class HotRequest(NamedTuple):
 
 
 class RepeatedRequests:
-    """At most four megabytes. Nothing is kept for strangers: only answered requests are."""
+    """At most four megabytes for each kind of connection, of which there are four (see
+    ``HotPath.repeated``). When there are more requests, the oldest is dropped. Nothing is kept for
+    strangers: only answered requests are.
+    """
 
     def __init__(self) -> None:
         self._requests: dict[bytes, HotRequest] = {}
@@ -42,6 +45,6 @@ class RepeatedRequests:
         """Keep a request, unless it is long, or has an id of its own and so is hardly repeated."""
         if len(data) > MAX_REQUEST_BYTES or request.request_id:
             return
-        if len(self._requests) >= MAX_REQUESTS:
-            self._requests.clear()
+        if len(self._requests) >= MAX_REQUESTS and data not in self._requests:
+            del self._requests[next(iter(self._requests))]  # the oldest
         self._requests[bytes(data)] = request
