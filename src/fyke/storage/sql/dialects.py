@@ -98,7 +98,12 @@ def is_sqlite(bind: Engine | Connection) -> bool:
 
 
 def make_engine(
-    url: str | URL, *, durable: bool, pool_size: int = 8, reading: bool = False
+    url: str | URL,
+    *,
+    durable: bool,
+    pool_size: int = 8,
+    reading: bool = False,
+    releases_pages: bool = False,
 ) -> Engine:
     """Return an engine that has not connected yet.
 
@@ -107,14 +112,24 @@ def make_engine(
     most connections; when none is free, a caller gets an error that ``failures.is_down``
     recognises, after ``BUSY_SECONDS`` on SQLite, 2 seconds on PostgreSQL. ``reading``:
     connections to SQLite are read-only (on PostgreSQL transactions are, see ``for_reading``).
+    ``releases_pages``: a new SQLite file can give pages back, see
+    ``fyke.storage.sql.results.drivers``; later only VACUUM can change that.
     """
     normalised = normalise_url(url)
     if normalised.drivername == "sqlite":
-        return _sqlite_engine(normalised, durable=durable, pool_size=pool_size, reading=reading)
+        return _sqlite_engine(
+            normalised,
+            durable=durable,
+            pool_size=pool_size,
+            reading=reading,
+            releases_pages=releases_pages,
+        )
     return _postgres_engine(normalised, durable=durable, pool_size=pool_size)
 
 
-def _sqlite_engine(url: URL, *, durable: bool, pool_size: int, reading: bool) -> Engine:
+def _sqlite_engine(
+    url: URL, *, durable: bool, pool_size: int, reading: bool, releases_pages: bool
+) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -132,7 +147,7 @@ def _sqlite_engine(url: URL, *, durable: bool, pool_size: int, reading: bool) ->
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-        _enter_wal(connection)
+        _enter_wal(connection, releases_pages=releases_pages)
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
@@ -170,15 +185,14 @@ def begin_with_short_waits(raw: sqlite3.Connection, statement: str = "BEGIN IMME
         raw.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
 
-def _enter_wal(connection: sqlite3.Connection) -> None:
+def _enter_wal(connection: sqlite3.Connection, *, releases_pages: bool) -> None:
     """Switch to WAL. If another process does so at the same time, SQLite reports "locked" at once,
-    regardless of the busy timeout, so the retries are here. A new file can give pages back, see
-    ``fyke.storage.sql.results.drivers``; later only VACUUM can change that.
+    regardless of the busy timeout, so the retries are here.
     """
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            if releases_pages and not connection.execute("PRAGMA page_count").fetchone()[0]:
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
             return

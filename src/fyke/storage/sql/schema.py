@@ -84,11 +84,14 @@ class SchemaVersion:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """``folder`` has the migrations; ``version_table`` stores the revision of the tables."""
+    """``folder`` has the migrations; ``version_table`` stores the revision of the tables.
+    ``releases_pages``: see ``make_engine``.
+    """
 
     name: str
     folder: Path
     version_table: str
+    releases_pages: bool = False
 
     def migrate(self, database: Engine | str) -> SchemaVersion:
         """Bring the tables up to date, under a lock, and return their version.
@@ -119,7 +122,9 @@ class Schema:
     def locked(self, database: Engine | str) -> Iterator[Engine]:
         """Yield the engine of the database with the migration lock taken."""
         if isinstance(database, str):
-            engine = make_engine(database, durable=True, pool_size=2)
+            engine = make_engine(
+                database, durable=True, pool_size=2, releases_pages=self.releases_pages
+            )
             try:
                 with self.locked(engine):
                     yield engine

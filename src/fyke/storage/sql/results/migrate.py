@@ -9,7 +9,9 @@ from sqlalchemy import Engine
 from fyke.storage.sql.results.tables import VERSION_TABLE
 from fyke.storage.sql.schema import Schema, SchemaVersion
 
-SCHEMA = Schema("results", Path(__file__).with_name("migrations"), VERSION_TABLE)
+SCHEMA = Schema(
+    "results", Path(__file__).with_name("migrations"), VERSION_TABLE, releases_pages=True
+)
 
 
 def migrate_results(database: Engine | str) -> SchemaVersion:

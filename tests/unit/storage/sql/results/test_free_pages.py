@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import drivers
 from fyke.storage.sql.results.store import SqlResults
-from support.prepared import rows_in
+from support.prepared import rows_in, state_in
 from support.rows import everything
 from support.stores import open_rows
 
@@ -75,6 +75,14 @@ async def test_a_sealed_run_gives_its_pages_back(store: SqlResults, tmp_path: Pa
     after, free = pages(tmp_path / "rows.db")
     assert before - after >= 390 and free <= KEPT + 1
     assert await everything(store, "first") == rows
+
+
+@pytest.mark.parametrize(("create", "mode"), [(rows_in, 2), (state_in, 0)])
+def test_only_new_files_of_rows_can_give_pages_back(
+    tmp_path: Path, create: Callable[[Path], str], mode: int
+) -> None:
+    with closing(sqlite3.connect(create(tmp_path).removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (mode,)
 
 
 async def test_the_pages_of_an_older_file_are_used_for_new_rows(tmp_path: Path) -> None:
