@@ -17,6 +17,7 @@ from fyke.model.results import ROWS_LOST_AT
 from fyke.storage.sql.backup import both_at_one_moment
 from fyke.storage.sql.dialects import for_reading
 from fyke.storage.sql.results.tables import LAST_POSITION, POSITION_BITS
+from fyke.storage.sql.state.runs.tables import ENDED_COUNTERS
 
 MAX_FINDINGS = 20  # of each rule
 Execute = Callable[[str], Iterable[Sequence[Any]]]
@@ -26,6 +27,9 @@ _STORED = (
     " FROM results_attempts a JOIN results_runs n ON n.number = a.run AND n.run_id IS NOT NULL"
 )
 _LOST_AT = f"(SELECT max(CAST(value AS bigint)) FROM installation WHERE name = '{ROWS_LOST_AT}')"  # noqa: S608 - our own
+_SUM = {f"r.ended_{name}": f"coalesce(sum(s.{name}), 0)" for name in ENDED_COUNTERS}
+_COUNTED, _SUMS = ", ".join(_SUM), ", ".join(_SUM.values())
+_DIFFER = " OR ".join(f"{counted} <> {added}" for counted, added in _SUM.items())
 
 # (message for each row, query); the queries are the same for both databases
 _RULES = (
@@ -56,6 +60,14 @@ _RULES = (
         " WHERE r.state IN ('aborted', 'failed', 'succeeded') GROUP BY r.id, r.results"
         " HAVING r.results <> coalesce(sum(s.rows), 0) AND r.results <> coalesce(sum("
         f"CASE WHEN s.outcome IN ({_HIDING}) THEN 0 ELSE s.rows END), 0)",
+    ),
+    (
+        "run {0} counts {1} ms of CPU, {2} bytes and {3} rows of its ended attempts but they add up"
+        " to {4} ms, {5} bytes and {6} rows",
+        f"SELECT r.id, {_COUNTED}, {_SUMS} FROM runs r"  # noqa: S608 - our own
+        " LEFT JOIN attempts s ON s.run_id = r.id AND s.outcome IS NOT NULL"
+        " WHERE r.state IN ('aborting', 'ending', 'ready', 'running')"
+        f" GROUP BY r.id, {_COUNTED} HAVING {_DIFFER}",
     ),
     (
         "attempt {1} of run {0} counts {2} rows of {3} bytes but {4} of {5} bytes are stored",

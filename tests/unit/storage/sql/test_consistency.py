@@ -77,6 +77,22 @@ def test_a_difference_is_found(
     assert re.search(finding, "\n".join(check_files(*files)))
 
 
+@pytest.mark.parametrize("run_state", ["ready", "running", "ending", "aborting"])
+def test_the_usage_of_ended_attempts_is_counted_in_open_runs(
+    files: tuple[Path, Path], run_state: str
+) -> None:
+    change(
+        files[0],
+        f"UPDATE runs SET state = '{run_state}', ended_rows = 5, ended_cpu_ms = 7",
+        "UPDATE attempts SET cpu_ms = 7 WHERE ordinal = 0",
+    )
+    assert check_files(*files) == []
+    change(files[0], "UPDATE attempts SET outcome = NULL WHERE ordinal = 0")
+    [finding] = check_files(*files)
+    assert "7 ms of CPU, 0 bytes and 5 rows of its ended attempts but" in finding
+    assert finding.endswith("add up to 0 ms, 0 bytes and 2 rows")
+
+
 def test_a_run_that_is_being_removed_is_left_out(files: tuple[Path, Path]) -> None:
     change(
         files[1],
