@@ -15,10 +15,11 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.callbacks.slots import free_slots
+from fyke.domain.runs.sampling import MAX_POINTS, add_samples
 from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.errors import Unavailable
 from fyke.model.billing import EntryKind, Prices
-from fyke.model.run import SUCCESS, Run, RunState, SubtaskState
+from fyke.model.run import SUCCESS, Run, RunState, SubtaskState, UsageSample
 from fyke.model.runner import Capacity
 from fyke.storage.sql.dialects import is_sqlite
 from fyke.storage.sql.state.check import check
@@ -137,6 +138,34 @@ async def test_an_abort_finds_the_attempt_or_has_ended_its_subtask(state: State)
         assert aborted.state is (RunState.ABORTING if leases else RunState.ABORTED)
         attempts = await state.read(lambda tx, run_id=run.id: tx.runs.attempts(run_id))
         assert len(attempts) == len(leases)
+    await other.close()
+
+
+async def test_samples_of_a_locked_run_are_thinned_later(state: State) -> None:
+    """A report has locked other runs: if it waited, two reports could wait for each other."""
+    other, loop = another(state), asyncio.get_running_loop()
+    [run] = await state.write(seed_many([1]))
+    points = [UsageSample(run.id, at, 1, 1, 1, 1) for at in range(MAX_POINTS - 1)]
+    await state.write(lambda tx: tx.samples.add(points))
+    locked, commit = asyncio.Event(), threading.Event()
+
+    def hold(tx: Transaction) -> None:
+        tx.runs.lock_all([run.id])
+        loop.call_soon_threadsafe(locked.set)
+        assert commit.wait(30)
+
+    async def add(at: int) -> int:
+        sample = UsageSample(run.id, at, 1, 1, 1, 1)
+        await state.write(lambda tx: add_samples(tx, [sample], at))
+        return len(await state.read(lambda tx: tx.samples.of_run(run.id)))
+
+    if not is_sqlite(state.storage.engine):  # where a transaction that writes is alone
+        holding = asyncio.create_task(other.write(hold))
+        await locked.wait()
+        assert await add(10_000) == MAX_POINTS
+        commit.set()
+        await holding
+    assert await add(20_000) <= MAX_POINTS // 2 + 1
     await other.close()
 
 

@@ -45,6 +45,10 @@ class RunStore(Protocol):
         """
         ...
 
+    def lock_if_free(self, run_id: str) -> bool:
+        """Lock it as ``lock`` does, unless another transaction has locked it; whether it did."""
+        ...
+
     def lock_all(self, run_ids: Collection[str]) -> list[Run]:
         """Like ``lock`` for several runs; those that exist, sorted by id."""
         ...
@@ -346,7 +350,7 @@ class SampleStore(Protocol):
         ...
 
     def thin(self, run_id: str) -> None:
-        """The caller has taken ``runs.lock``. Remove every second sample, but not the first."""
+        """The caller has locked the run. Remove every second sample, but not the first."""
         ...
 
     def of_run(self, run_id: str) -> list[UsageSample]:

@@ -1,8 +1,8 @@
 """Samples the usage of a run for its usage curve, in the transactions of the runners' reports.
 
 Runs of a minute and of a week have about as many samples: at ``MAX_POINTS`` every second one is
-removed, and later ones are further apart. Only a report with a valid token adds a sample; samples
-are deleted with their run.
+removed (later if the run is locked), and later ones are further apart. Only a report with a valid
+token adds a sample; samples are deleted with their run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def add_samples(tx: Transaction, usage: Iterable[UsageSample], at: int) -> dict[
     for run_id in added:
         span = spans[run_id]
         spans[run_id] = SampleSpan(span.count + 1, span.first_at if span.count else at, at)
-        if span.count + 1 >= MAX_POINTS and tx.runs.lock(run_id):
+        # the caller has locked other runs; waiting for one more might never end
+        if span.count + 1 >= MAX_POINTS and tx.runs.lock_if_free(run_id):
             tx.samples.thin(run_id)
     return {run_id: next_due(span) for run_id, span in spans.items()}
 

@@ -200,6 +200,10 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
     def lock(self, run_id: str) -> Run | None:
         return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), run_id)
 
+    def lock_if_free(self, run_id: str) -> bool:
+        clause = locking(self._db, "FOR NO KEY UPDATE SKIP LOCKED")
+        return self._get(_BY_ID + clause, run_id) is not None
+
     def lock_all(self, run_ids: Collection[str]) -> list[Run]:
         if not run_ids:
             return []
