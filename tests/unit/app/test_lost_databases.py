@@ -111,6 +111,7 @@ def lose_rows(settings: Settings) -> None:
             "UPDATE attempts SET outcome = 'succeeded', rows = 3, finished_at = 5 WHERE ordinal = 0"
         )
         state.execute("UPDATE subtasks SET state = 'succeeded' WHERE ordinal = 0")
+        state.execute("UPDATE runs SET ended_rows = 3")
     state.close()
     (settings.home / "rows.db").unlink()
 
