@@ -66,7 +66,7 @@ class ConnectionGroup:
 
     def __init__(self) -> None:
         self._latest: object = None
-        self._others: dict[object, float] = {}  # when each was last active
+        self._others: dict[object, float] = {}  # when another followed each
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> ConnectionGroup:

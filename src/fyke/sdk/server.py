@@ -51,12 +51,12 @@ class SdkServer:
             self._server.close()
         for connection in list(self._connections):
             connection.shut_down()
+        self.limiter.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in list(self._connections):
             connection.transport.abort()
-        self.limiter.close()
 
     # --- for the connections ------------------------------------------------------------
 

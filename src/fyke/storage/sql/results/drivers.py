@@ -36,6 +36,7 @@ _INCREMENTAL = 2  # ``PRAGMA auto_vacuum``
 # Rows of one statement. Python's lock is released and taken again for each statement (of
 # ``executemany``, for each row), and a thread that waits for it delays the event loop's next turn.
 _ROWS_OF_INSERT = (128, 16, 4, 1)
+_BYTES_OF_INSERT = 2**18  # of several rows; a statement keeps copies of them until its next use
 
 
 class RetryWrite(Exception):
@@ -173,9 +174,11 @@ class SqliteDriver:
         for count in _ROWS_OF_INSERT:
             statement = insert_statement(table, tuple(types), count)
             while len(rows) - start >= count:
-                end = start + count
-                self._connection.execute(statement, list(chain.from_iterable(rows[start:end])))
-                start = end
+                values = list(chain.from_iterable(rows[start : start + count]))
+                if count > 1 and _bytes_of(values) > _BYTES_OF_INSERT:
+                    break
+                self._connection.execute(statement, values)
+                start += count
 
     def uses_copy(self, count: int) -> bool:
         return False
@@ -236,6 +239,10 @@ class SqliteDriver:
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
+
+
+def _bytes_of(values: Sequence[Any]) -> int:
+    return sum(len(value) for value in values if isinstance(value, bytes))
 
 
 @cache

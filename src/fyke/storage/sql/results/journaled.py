@@ -9,16 +9,16 @@ them is moved, and then they are committed to ``rows.db``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Engine
@@ -43,6 +43,7 @@ from fyke.storage.sql.results.store import READERS, SqlResults
 
 MOVE_SECONDS = 0.03  # between two moves
 MAX_PENDING, MAX_PENDING_BYTES = 10_000, 32 * 2**20  # records not moved; further batches wait
+WAIT_SECONDS = 0.001  # of the event loop for a flush
 MAX_APPEND_BYTES = 2**18  # of rows and log lines that the event loop writes
 _RETRY_BASE, _RETRY_CAP = 0.05, 2.0
 
@@ -93,8 +94,8 @@ class JournaledResults(SqlResults):
     """The store of the runner, which is the only one of its data folder. Used by one event loop;
     ``start`` is called first.
 
-    Rows are written in the event loop where that is quicker than in a thread, see ``Pace``.
-    Everything else is done in threads.
+    The event loop writes rows, or waits for the thread that flushes them, where that is quicker,
+    see ``Pace``. Everything else is done in threads.
     """
 
     def __init__(
@@ -113,13 +114,14 @@ class JournaledResults(SqlResults):
         self._appending = asyncio.Lock()
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="results-journal")
         self._pace = Pace(durable=durable)
+        self._has_waited = False  # for a flush, in this turn of the loop
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
         self._moving = asyncio.Lock()
         self._mover: asyncio.TimerHandle | asyncio.Task[None] | None = None
         self._moved_at = 0.0
         self._failures = 0
-        self._tasks: set[asyncio.Task[list[bool]]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._started = False
         self._closing = False
 
@@ -184,23 +186,70 @@ class JournaledResults(SqlResults):
         attempt = self._open(batch)
         if attempt is None or not self._may_append(batch):
             return None
+        if self._durable:
+            return await self._append_flushed(JournalRecord(attempt.number + 1, batch))
         seen = self._fences_seen
         record = JournalRecord(attempt.number + 1, batch)
-        started = time.monotonic()
-        size, is_written = self._journal_writer.append([record], begin=False)
-        if not size:
-            return None
-        self._pace.measure(time.monotonic() - started)
-        pending = self._note(record, size)
+        size, is_written, seconds = self._write_records([record], begin=False)
+        self._pace.measure(seconds)
+        return await self._answer(self._note(record, size), is_written, seen) if size else None
+
+    async def _append_flushed(self, record: JournalRecord) -> bool | None:
+        """Wait in the event loop until a thread has flushed the record, which saves a turn of the
+        loop. A flush that takes longer is waited for as usual.
+        """
+        self._has_waited = True
+        asyncio.get_running_loop().call_soon(self._may_wait_again)
+        await self._appending.acquire()  # it is free, see ``_may_append``
+        seen = self._fences_seen
+        flushed = self._journal_thread.submit(self._write_records, [record], begin=False)
+        with contextlib.suppress(TimeoutError):
+            flushed.exception(WAIT_SECONDS)
+        if flushed.done():
+            pending, is_written = self._flushed(flushed, record)
+            return await self._answer(pending, is_written, seen) if pending else None
+
+        async def wait() -> bool | None:
+            await asyncio.wait([asyncio.wrap_future(flushed)])
+            pending, is_written = self._flushed(flushed, record)
+            return await self._answer(pending, is_written, seen) if pending else None
+
+        return await self._shielded(wait())
+
+    def _flushed(
+        self, flushed: Future[tuple[int, bool, float]], record: JournalRecord
+    ) -> tuple[_Pending | None, bool]:
+        """Note a record whose flush has ended; None when there was no room for it."""
+        try:
+            size, is_written, seconds = flushed.result()
+            self._pace.measure(seconds)
+            return self._note(record, size) if size else None, is_written
+        finally:
+            self._appending.release()
+
+    def _may_wait_again(self) -> None:
+        self._has_waited = False
+
+    async def _answer(self, pending: _Pending, is_written: bool, seen: int) -> bool | None:
+        """Whether a record is stored. ``seen``: the count of fences before it was written."""
         if not is_written or self._fences.count != seen:
             await self._until_known()
             return pending.stored
         return True
 
+    def _write_records(
+        self, records: Sequence[JournalRecord], *, begin: bool = True
+    ) -> tuple[int, bool, float]:
+        """As ``JournalWriter.append``, and how many seconds it took."""
+        started = time.monotonic()
+        size, is_written = self._journal_writer.append(records, begin=begin)
+        return size, is_written, time.monotonic() - started
+
     def _may_append(self, batch: AttemptBatch) -> bool:
-        """Whether the event loop may write this batch."""
+        """Whether the event loop may write this batch, or wait for its flush."""
         return not (
             self._closing
+            or self._has_waited
             or self._appending.locked()
             or self._journal_writer.failed
             or self._is_behind
@@ -217,14 +266,19 @@ class JournaledResults(SqlResults):
         for batch in batches:
             check(batch)
         if any(batch.attempt_id not in self._attempts or has_upserts(batch) for batch in batches):
+            for batch in batches:
+                self._pace.count(batch.attempt_id)
             await self._move()
             return await super().commit(batches)
         if self._is_behind:
             await self._move()
-        task = asyncio.create_task(self._commit(batches))
+        return await self._shielded(self._commit(batches))
+
+    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """A caller that is cancelled must not keep records from being counted."""
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # a caller that is cancelled must not keep records from being counted
         return await asyncio.shield(task)
 
     async def _commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
@@ -238,11 +292,12 @@ class JournaledResults(SqlResults):
             if not records:
                 return [False] * len(batches)
             try:
-                work = partial(self._journal_writer.append, records)
-                size, is_written = await self._in_journal(work)
+                work = partial(self._write_records, records)
+                size, is_written, seconds = await self._in_journal(work)
             except Unavailable:
                 await self._renew()  # may make room for the next segment
                 return await super().commit(batches)
+            self._pace.measure(seconds)
             share = size // len(records)
             written = [self._note(record, share) if record else None for record in numbered]
         if not is_written or self._fences.count != seen:
@@ -415,7 +470,7 @@ class JournaledResults(SqlResults):
         ]:
             await asyncio.wait(tasks)
         async with self._appending:
-            with suppress(Unavailable):
+            with contextlib.suppress(Unavailable):
                 await self._renew()
         await asyncio.to_thread(self._journal_thread.shutdown)
         await super().close()

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -419,8 +420,8 @@ async def test_nothing_is_written_after_a_failure_until_all_was_moved(
         events: list[str] = []
         write, move = runner._journal_writer.append, runner._move_some
 
-        def note_write(records: list[JournalRecord]) -> tuple[int, bool]:
-            result = write(records)
+        def note_write(records: list[JournalRecord], **options: bool) -> tuple[int, bool]:
+            result = write(records, **options)
             events.append("written" if result[1] else "failed")
             return result
 
@@ -448,17 +449,64 @@ async def test_rows_are_written_in_the_event_loop_if_that_is_quick(
         assert await runner.commit([batch("x" * journaled.MAX_APPEND_BYTES)]) == [True]
 
 
-async def test_the_event_loop_flushes_rows_of_an_attempt_that_pushes_alone(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def flushing(
+    url: str, tmp_path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[JournaledResults]:
+    """A runner that flushes; attempt ``a`` has pushed 1, and pushes alone."""
     monkeypatch.setattr(pace, "ALONE_SECONDS", 0)
-    async with opened(url, tmp_path, runner=True, durable=True) as runner:
-        await runner.open_attempt(RUN, "a")
-        assert await runner.commit([batch(1)]) == [True]
-        assert await runner.append(batch(2)) is True
-        segment = runner._journal_writer._segments[-1]
-        assert segment.synced == segment.end
-        assert numbers(await everything(runner)) == [1, 2]
+    monkeypatch.setattr(pace, "SLOW_FLUSHES_SECONDS", 10)
+    async with opened(url, tmp_path, runner=True, durable=True) as store:
+        for attempt in "ab":
+            await store.open_attempt(RUN, attempt)
+        assert await store.commit([batch(1)]) == [True]
+        yield store
+
+
+async def test_the_event_loop_waits_for_the_flush_of_an_attempt_that_pushes_alone(
+    flushing: JournaledResults,
+) -> None:
+    appends = [flushing.append(batch(2)), flushing.append(batch(3))]
+    assert await asyncio.gather(*appends) == [True, None]  # once in a turn
+    segment = flushing._journal_writer._segments[-1]
+    assert segment.synced == segment.end
+    assert await flushing.append(batch(3)) is True
+    assert numbers(await everything(flushing)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_flush_that_hangs_keeps_nothing_but_rows_waiting(
+    flushing: JournaledResults, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    flush, disk = os.fdatasync, threading.Event()
+
+    def hanging(descriptor: int) -> None:
+        assert disk.wait(30)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", hanging)
+    first = asyncio.create_task(flushing.append(batch(2)))
+    await asyncio.sleep(0)  # returns while the disk hangs
+    assert await flushing.append(batch(3)) is None
+    others = asyncio.gather(*(flushing.commit([batch(3, attempt=attempt)]) for attempt in "ab"))
+    await asyncio.sleep(0)
+    if cancelled:
+        first.cancel()
+    disk.set()
+    assert await asyncio.gather(first, return_exceptions=True) != [None]
+    assert cancelled or first.result() is True
+    assert await others == [[True], [True]]
+    assert numbers(await everything(flushing)) == [1, 2, 3, 3]
+
+
+async def test_a_row_whose_awaited_flush_fails_is_acknowledged_when_it_is_in_the_tables(
+    flushing: JournaledResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FailingDisk(monkeypatch, 0)
+    assert await flushing.append(batch(2)) is True
+    assert numbers(await everything(flushing)) == [1, 2]
+    assert await flushing.commit([batch(3)]) == [True]
+    assert numbers(await everything(flushing)) == [1, 2, 3]
 
 
 async def test_a_push_that_is_cancelled_during_its_write_is_kept(

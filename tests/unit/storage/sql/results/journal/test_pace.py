@@ -1,4 +1,4 @@
-"""When the event loop writes to the journal itself."""
+"""When the event loop writes to the journal, or waits for a flush."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_without_flushes_all_attempts_are_written_by_the_loop(clock: Clock) -> N
         pace.count(attempt)
 
 
-def test_with_flushes_only_an_attempt_that_pushes_alone_is(clock: Clock) -> None:
+def test_the_loop_waits_for_flushes_of_an_attempt_that_pushes_alone(clock: Clock) -> None:
     pace = Pace(durable=True, clock=clock)
     assert not pace.allows("a")
     pace.count("a")
@@ -60,6 +60,9 @@ def test_after_one_slow_write_threads_write_for_a_while(clock: Clock, durable: b
     pace = _alone(clock) if durable else Pace(durable=False, clock=clock)
     pace.measure(SLOW_SECONDS * 1.01)
     assert not pace.allows("a")
+    for _ in range(2 * AVERAGED):
+        pace.measure(0)
+    assert not pace.allows("a")
     clock.now += AVOID_SECONDS
     assert pace.allows("a")
 
@@ -73,6 +76,11 @@ def test_one_flush_in_many_may_take_longer_but_not_most(clock: Clock) -> None:
     for _ in range(2 * AVERAGED):
         pace.measure(SLOW_FLUSHES_SECONDS * 1.5)
     assert not pace.allows("a")
+    clock.now += AVOID_SECONDS
+    assert not pace.allows("a")  # until flushes in the thread are fast again
+    for _ in range(2 * AVERAGED):
+        pace.measure(SLOW_FLUSHES_SECONDS / 10)
+    assert pace.allows("a")
 
 
 def test_writes_without_a_flush_have_no_average(clock: Clock) -> None:
