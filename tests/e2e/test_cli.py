@@ -446,6 +446,10 @@ def test_the_user_commands_and_the_permissions_of_keys(cli: Cli) -> None:
     assert "unknown scope 'all'" in cli.run("key", "create", "x", "--scope", "all", code=2)[1]
 
 
+def test_the_help_command_prints_the_help_of_another(cli: Cli) -> None:
+    assert cli.run("help", "run", "list") == cli.run("run", "list", "--help")
+
+
 def test_a_missing_key_an_invalid_key_and_a_missing_server_are_reported(
     cli: Cli, tmp_path: Path
 ) -> None:
