@@ -168,16 +168,16 @@ class StorageSettings(BaseModel):
     """
 
     seal_rows: Annotated[int, Unit("rows")] = Field(default=10_000, ge=0, examples=["100000"])
-    """From how many rows on the rows of a run are moved from the database into a compressed file,
-    ``seal_after_seconds`` after its end. It takes a fraction of the space, which is free at once
-    when the run is removed; everything reads such runs like others. 0: all rows stay in the
-    database, which is the default with PostgreSQL. Set it there only if all servers use the same
-    data folder and none is of release 0.1.0. See docs/how-to/retention.md.
+    """The rows of a run with at least this many are moved from the database into a compressed file,
+    ``seal_after_seconds`` after its end. The file takes a fraction of the space and is deleted at
+    once with the run; such runs are read like others. 0: all rows stay in the database, which is
+    the default with PostgreSQL. Set it there only if all servers use the same data folder and none
+    is of release 0.1.0. See docs/how-to/retention.md.
     """
 
     seal_after_seconds: Annotated[int, SECONDS] = Field(default=600, ge=1, examples=["3600"])
-    """How long after the end of a run its rows may be moved into a file. Results are read most
-    shortly after the end, and pages in an order of their own are faster from the database.
+    """How long after the end of a run its rows are moved into a file. Most results are read soon
+    after the end, and sorted pages are faster from the database.
     """
 
     keep_days: Annotated[int, Unit("days")] = Field(default=0, ge=0, examples=["30"])
