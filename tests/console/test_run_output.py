@@ -32,7 +32,11 @@ async def test_rows_can_be_sorted_filtered_selected_and_shown_in_three_forms(
     assert json.loads(shown.all("//pre")[-1].text)["name"] == "row 50"
     wrong = await owner.get(f"/runs/{run}?field=n&op=near&value=1", status=422)
     assert "operators are" in wrong.text
+    assert "No row matches" not in wrong.text
     assert "No row matches" in (await owner.get(f"/runs/{run}?field=n&op=gt&value=999")).text
+    past = (await owner.get(f"/runs/{run}?sort=-n&page=9")).text
+    assert "This page is past the last row." in past
+    assert "No row matches" not in past
 
 
 async def test_a_huge_cell_and_a_wide_row_are_cut_with_a_link_to_the_full_value(

@@ -2,6 +2,11 @@
 
 const MEGA = 1e6;
 const HEIGHT = 150;
+// The steps of an axis without decimals.
+const WHOLE = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
+
+// Pixels for the longest label of an axis.
+const width = (_, labels) => Math.max(56, 26 + 7 * Math.max(0, ...(labels ?? []).map((text) => text.length)));
 
 class RunChart extends HTMLElement {
   connectedCallback() {
@@ -32,11 +37,12 @@ class RunChart extends HTMLElement {
       this.plot(this.dataset.cpu, seconds, cores, "--series-1"),
       this.plot(this.dataset.memory, seconds, column("memory").map((v) => v / MEGA), "--series-2"),
       this.plot(this.dataset.traffic, seconds, column("traffic").map((v) => v / MEGA), "--series-3"),
-      this.plot(this.dataset.rows, seconds, column("rows"), "--series-4"),
+      this.plot(this.dataset.rows, seconds, column("rows"), "--series-4", 1),
     ];
   }
 
-  plot(title, x, y, colour) {
+  // The axis reaches least: labels have at most 3 decimals, and those of rows none.
+  plot(title, x, y, colour, least = 0.01) {
     const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
     caption.textContent = title;
@@ -50,8 +56,11 @@ class RunChart extends HTMLElement {
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false },
-        scales: { y: { range: (_, low, high) => [0, Math.max(high, 0.01) * 1.1] } }, // labels have 3 decimals,
-        axes: [{ ...axis, values: (_, at) => at.map(clock), space: 80 }, { ...axis, size: 56 }],
+        scales: { y: { range: (_, low, high) => [0, Math.max(high, least) * 1.1] } },
+        axes: [
+          { ...axis, values: (_, at) => at.map(clock), space: 80 },
+          { ...axis, size: width, ...(least === 1 ? { incrs: WHOLE } : {}) },
+        ],
         series: [
           {},
           { stroke: resolved(this, colour), width: 2, points: { show: false } },
