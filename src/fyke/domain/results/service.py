@@ -125,7 +125,11 @@ class RunResults:
         offset = (index - 1) * size
         rows: list[Row] = []
         if offset < totals.rows:
-            rows = await self._results.page(source.run.id, source.hidden, offset=offset, limit=size)
+            # a row that was pushed meanwhile is not counted
+            limit = min(size, totals.rows - offset)
+            rows = await self._results.page(
+                source.run.id, source.hidden, offset=offset, limit=limit
+            )
         # the first page is often a sufficient sample for columns, so it is not read twice
         is_sample = index == 1 and len(rows) in (totals.rows, max(size, SAMPLE_ROWS))
         headers = await self._known_headers(source, totals, rows if is_sample else None)

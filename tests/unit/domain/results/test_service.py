@@ -66,6 +66,20 @@ async def test_a_page_after_the_end_has_no_rows_and_the_same_count():
     assert page.headers == [Header("i", "i", "integer")]
 
 
+async def test_a_page_has_no_row_that_its_count_lacks(monkeypatch: pytest.MonkeyPatch):
+    setup = Setup(rows=3)
+    totals = setup.rows.totals
+
+    async def counted(*arguments):
+        found = await totals(*arguments)
+        setup.rows.push(setup.run.id, b'{"i":4}')
+        return found
+
+    monkeypatch.setattr(setup.rows, "totals", counted)
+    page = await setup.page(1, 10)
+    assert (page.count, len(page.rows)) == (3, 3)
+
+
 async def test_a_run_without_rows():
     page = await Setup().page(1, 0)
     assert (page.rows, page.count, page.headers, page.page_size) == ([], 0, [], 1)
