@@ -28,7 +28,8 @@ def show_help(
         if not isinstance(context.command, TyperGroup):
             path = context.command_path
             raise CommandFailed(
-                f'"{path}" is a command and has no command "{word}": use {path} --help', Exit.USAGE
+                f'"{path}" is a command and has no command "{word}": use "fyke help{path[4:]}"',
+                Exit.USAGE,
             )
         name, command, _ = context.command.resolve_command(context, [word])
         assert command is not None  # noqa: S101 - an unknown name has failed above

@@ -45,4 +45,4 @@ def test_an_unknown_command_is_an_error_with_the_nearest_name(words: list[str], 
 def test_a_word_after_a_command_is_an_error() -> None:
     answer = _call("help", "run", "list", "all")
     assert answer.exit_code == 1
-    assert "run list --help" in str(answer.exception)
+    assert str(answer.exception).endswith('use "fyke help run list"')
