@@ -12,6 +12,7 @@ from fyke.storage.sql.results.store import SqlResults
 from support.rows import NONE, RUN, everything, lines, numbers, plain, upsert
 
 pytestmark = pytest.mark.anyio
+TABLES = ("runs", "attempts", "headers", "rows", "log", "upserts")
 
 
 @pytest.mark.slow
@@ -49,10 +50,36 @@ async def test_deletion_empties_all_tables(results: SqlResults) -> None:
     batch = AttemptBatch(RUN, "a", rows, [Header("l", "k", "text")], lines(0, 2000))
     await results.commit([batch])
     await results.delete_run(RUN)
-    for table in ("runs", "attempts", "headers", "rows", "log", "upserts"):
+    assert await _counts(results) == dict.fromkeys(TABLES, 0)
+
+
+async def test_a_late_line_of_the_platform_leaves_nothing_of_a_deleted_run(
+    results: SqlResults,
+) -> None:
+    await results.open_attempt(RUN, "a")
+    await results.delete_run(RUN)
+    await results.open_attempt(RUN, RUN)
+    assert await results.commit([AttemptBatch(RUN, RUN, log=lines(0, 1))]) == [False]
+    assert await _counts(results) == dict.fromkeys(TABLES, 0)
+
+
+async def test_an_attempt_that_was_closed_before_brings_no_deleted_run_back(
+    results: SqlResults,
+) -> None:
+    await results.close_attempt("late")
+    await results.delete_run(RUN)
+    await results.open_attempt(RUN, "late")
+    assert await results.commit([AttemptBatch(RUN, "late", plain(1))]) == [False]
+    assert (await _counts(results))["runs"] == 0
+
+
+async def _counts(results: SqlResults) -> dict[str, int]:
+    counted = {}
+    for table in TABLES:
         statement = f"SELECT count(*) FROM results_{table}"
-        counted = await results._read(lambda driver, statement=statement: driver.query(statement))
-        assert counted[0][0] == 0, table
+        rows = await results._read(lambda driver, statement=statement: driver.query(statement))
+        counted[table] = rows[0][0]
+    return counted
 
 
 async def test_others_can_write_while_a_large_run_is_deleted(results: SqlResults) -> None:

@@ -37,7 +37,8 @@ class Results(Protocol):
 
     async def open_attempt(self, run_id: str, attempt_id: str) -> None:
         """Register an attempt, before its first batch. Idempotent. The id of the run stands for the
-        platform, which writes lines about the whole run.
+        platform, which writes lines about the whole run; they are stored only while the run
+        has output, so a late one leaves nothing of a deleted run.
         """
         ...
 

@@ -314,7 +314,9 @@ class Intake:
                 del self._caps[run_id]
 
     async def write_system_line(self, run_id: str, group: str, content: str) -> None:
-        """Write a log line of the platform about the whole run; return when it is durable."""
+        """Write a log line of the platform about the whole run; return when it is durable. Of a run
+        that was deleted meanwhile nothing is written.
+        """
         entry = NewLogEntry(LogType.INFO, group, cut_line(content), self.clock.now_ms())
         batch = AttemptBatch(run_id, run_id, log=[entry])
         await retry_while_unavailable(lambda: self.results.open_attempt(run_id, run_id))

@@ -32,8 +32,10 @@ _PUT_HEADERS = """
     INSERT INTO results_headers (attempt, data) VALUES (?, ?)
     ON CONFLICT (attempt) DO UPDATE SET data = excluded.data
 """
+# The run of an attempt that was closed before it was opened may have been deleted since.
 _OPEN_RUN = """
-    INSERT INTO results_runs (run_id, rows, log_entries, sealed) VALUES (?, 0, 0, 0)
+    INSERT INTO results_runs (run_id, rows, log_entries, sealed) SELECT ?, 0, 0, 0
+    WHERE NOT EXISTS (SELECT 1 FROM results_attempts WHERE attempt_id = ? AND closed)
     ON CONFLICT (run_id) DO NOTHING
 """
 # An attempt that was closed before it was opened stays closed, and now belongs to its run.
@@ -220,7 +222,8 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
 
 def open_attempt(driver: Driver, run_id: str, attempt_id: str) -> None:
     """See ``Results.open_attempt``."""
-    driver.run(_OPEN_RUN, (run_id,))
+    if attempt_id != run_id:  # a late line of the platform does not bring a deleted run back
+        driver.run(_OPEN_RUN, (run_id, attempt_id))
     driver.run(_OPEN_ATTEMPT, (attempt_id, run_id))
 
 
