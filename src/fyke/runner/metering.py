@@ -11,7 +11,7 @@ between two samples counts with their mean.
 from __future__ import annotations
 
 _MIB = 2**20
-MAX_GAP_SECONDS = 5.0
+MAX_GAP_SECONDS = 3.0
 
 
 class Stopwatch:
