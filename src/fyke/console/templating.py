@@ -46,6 +46,8 @@ def make_environment(statics: Statics) -> Environment:
         size=formats.size,
         money=formats.money,
         count=formats.count,
+        memory_time=formats.memory_time,
+        memory_exact=formats.memory_exact,
         share_percent=formats.share_percent,
         iso=formats.iso,
         markdown=to_html,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
+from operator import add, attrgetter, sub
 
 MICROS = 1_000_000
 
@@ -90,14 +91,13 @@ class UsageSums:
         return self.runs - self.failed - self.aborted
 
     def __add__(self, other: UsageSums) -> UsageSums:
-        return UsageSums(
-            *(getattr(self, f.name) + getattr(other, f.name) for f in fields(UsageSums))
-        )
+        return UsageSums(*map(add, _values(self), _values(other)))
 
     def __sub__(self, other: UsageSums) -> UsageSums:
-        return UsageSums(
-            *(getattr(self, f.name) - getattr(other, f.name) for f in fields(UsageSums))
-        )
+        return UsageSums(*map(sub, _values(self), _values(other)))
+
+
+_values = attrgetter(*(field.name for field in fields(UsageSums)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, date
 
 import pytest
 from hypothesis import given
@@ -91,3 +91,19 @@ def test_a_moment_in_a_table_is_shortened() -> None:
 )
 def test_a_share_is_rounded_down_to_whole_percent(good: int, of: int, percent: int) -> None:
     assert formats.share_percent(good / of) == percent
+
+
+@pytest.mark.parametrize(
+    ("mb_ms", "text"),
+    [(0, "0 GB·s"), (12_300 * 1024, "12.3 GB·s"), (4_500_000 * 1024, "1.25 GB·h")],
+)
+def test_memory_over_time_has_the_unit_that_fits(mb_ms: int, text: str) -> None:
+    assert formats.memory_time(mb_ms) == text
+
+
+def test_dates_that_are_repeated_follow_the_language() -> None:
+    at = date(2026, 11, 24)
+    assert (formats.date_of(at), formats.month_of(at)) == ("Nov 24, 2026", "November 2026")
+    with use_language(CHINESE):
+        assert (formats.date_of(at), formats.month_of(at)) == ("2026年11月24日", "2026年11月")
+    assert formats.date_of(at) == "Nov 24, 2026"
