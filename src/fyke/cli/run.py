@@ -121,8 +121,6 @@ def list_runs(
       fyke run list --reason timeout,out_of_memory
       fyke run list --size 100 --json | jq -r '.list[].slug'
     """
-    from fyke.wire.v1 import STATUS_BY_NUMBER
-
     state = status.value if status else ""
 
     def search(**page: int) -> RunItemPage:
@@ -131,6 +129,8 @@ def list_runs(
     if reason:
         report_ended(server, search, page, size)
     elif server.out.as_json:
+        from fyke.wire.v1 import STATUS_BY_NUMBER
+
         number = next((n for n, name in STATUS_BY_NUMBER.items() if name == state), 0)
         page_of_runs = server.client.runs(
             status=number, worker=worker, page_index=page, page_size=size

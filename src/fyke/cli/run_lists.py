@@ -19,7 +19,7 @@ Search = Callable[..., "RunItemPage"]  # takes page_index and page_size
 
 def report_ended(server: ServerContext, search: Search, page: int, size: int) -> None:
     """Print a table of ended runs, with the code and the sentence of their reasons."""
-    from fyke.model.run_list import MAX_LISTED
+    from fyke.model.run_list_limits import MAX_LISTED
 
     if size > MAX_LISTED:
         raise typer.BadParameter(
@@ -74,7 +74,7 @@ def report_runs(server: ServerContext, search: Search, page: int, size: int) -> 
 
 def runs_between(search: Search, first: int, count: int) -> tuple[list[RunItem], bool]:
     """``count`` runs after the newest ``first``, requested in pages, and whether there are more."""
-    from fyke.model.run_list import MAX_LISTED
+    from fyke.model.run_list_limits import MAX_LISTED
 
     size = min(count, MAX_LISTED)
     number, skipped = divmod(first, size)

@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from enum import StrEnum
 
 from fyke.model.run import Origin, Outcome, RunState
 from fyke.reasons import Reason, ReasonCode
-
-MAX_LISTED = 200  # runs of one page
-MAX_NAMED = 100  # runs in one request that lists their ids
-MAX_MATCHED = 500  # runs in one request for all that match a search
-
-
-class BulkAction(StrEnum):
-    """An action on several runs."""
-
-    ABORT = "abort"
-    RERUN = "rerun"
-    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fyke.wire import inputs as inputs
     from fyke.wire import reasons as reasons
     from fyke.wire import rows as rows
+    from fyke.wire import run_members as run_members
     from fyke.wire import units as units
     from fyke.wire import v1 as v1
     from fyke.wire import v2 as v2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Generic, Literal, Self, TypeVar
+from typing import Annotated, Generic, Self, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, field
 
@@ -27,7 +27,13 @@ UnixSeconds = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = not yet")
 UnixMs = Annotated[int, Meta(ge=0, description="Unix milliseconds")]
 TimeOrNever = Annotated[int, Meta(ge=0, description="Unix seconds, 0 = never")]
 
-OriginName = Literal["api", "api_v2", "web", "schedule"]
+LogSeverity = Annotated[
+    int,
+    Meta(
+        description="1 debug, 2 information, 3 warning, 4 error",
+        extra_json_schema={"enum": [1, 2, 3, 4]},
+    ),
+]
 
 
 def known_values(values: Iterable[str], description: str | None = None) -> Meta:

@@ -10,9 +10,8 @@ from fyke.domain.billing.pricing import format_balance, format_usage
 from fyke.domain.callbacks.payload import NUMBERS
 from fyke.domain.workers.parameters import DEVICES
 from fyke.model.formats import FormatName
-from fyke.model.run import Origin
 from fyke.reasons import ReasonCode
-from fyke.wire.common import Count, OriginName, Ulid, UnixSeconds, Usd
+from fyke.wire.common import Count, LogSeverity, Ulid, UnixSeconds, Usd
 from fyke.wire.fields import (
     Aliases,
     Answer,
@@ -32,6 +31,7 @@ from fyke.wire.fields import (
 )
 from fyke.wire.inputs import StartInput
 from fyke.wire.rows import ByteOrderMark, Cursor, ResultPage, RowQuery, SafeCells
+from fyke.wire.run_members import ORIGIN_NAMES, OriginName
 from fyke.wire.units import megabytes, seconds, usd
 
 if TYPE_CHECKING:
@@ -48,21 +48,6 @@ StatusNumber = Annotated[
     Meta(description="1 ready, 2 running, 3 succeeded, 4 failed, 5 aborted"),
 ]
 
-LogSeverity = Annotated[
-    int,
-    Meta(
-        description="1 debug, 2 information, 3 warning, 4 error",
-        extra_json_schema={"enum": [1, 2, 3, 4]},
-    ),
-]
-
-ORIGIN_NAMES: dict[Origin, OriginName] = {
-    Origin.API: "api",
-    Origin.API_V2: "api_v2",
-    Origin.WEB: "web",
-    Origin.SCHEDULE: "schedule",
-    Origin.TEST: "web",  # v1 has no name for test runs
-}
 STATUS_BY_NUMBER: dict[int, str] = {
     1: "ready",
     2: "running",

@@ -25,7 +25,8 @@ from fyke.domain.runs.lists import RunListPage, RunLists
 from fyke.domain.runs.search import parse_cursor
 from fyke.errors import InvalidRequest
 from fyke.model.run import Origin
-from fyke.model.run_list import MAX_MATCHED, BulkAction, RunSearch
+from fyke.model.run_list import RunSearch
+from fyke.model.run_list_limits import MAX_MATCHED, BulkAction
 
 AREA = "/runs"
 VIEW = "runs"  # name of this page's saved filters in the preferences

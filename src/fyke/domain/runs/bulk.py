@@ -16,7 +16,8 @@ from fyke.domain.runs.start_keys import StartKey
 from fyke.errors import FykeError, InvalidRequest, Unavailable
 from fyke.model.account import Caller
 from fyke.model.run import TERMINAL_STATES, Origin, RunState
-from fyke.model.run_list import MAX_MATCHED, MAX_NAMED, BulkAction, RunSearch
+from fyke.model.run_list import RunSearch
+from fyke.model.run_list_limits import MAX_MATCHED, MAX_NAMED, BulkAction
 
 _LABELS = {
     BulkAction.ABORT: "Aborting runs",

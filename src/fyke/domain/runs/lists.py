@@ -14,7 +14,8 @@ from fyke.domain.runs.transitions import Rules, charged
 from fyke.errors import InvalidRequest
 from fyke.model.account import Caller
 from fyke.model.run import RunState, duration
-from fyke.model.run_list import MAX_LISTED, ListCursor, ListWalk, RunLine, RunSearch
+from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
+from fyke.model.run_list_limits import MAX_LISTED
 from fyke.model.worker import Worker
 
 COUNT_LIMIT = 1000  # matches that are counted without a stored counter

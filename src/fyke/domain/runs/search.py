@@ -10,10 +10,10 @@ import re
 
 from fyke.errors import InvalidRequest
 from fyke.model.run_list import ListCursor
+from fyke.model.run_list_limits import MAX_ERROR_CHARS
 
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9A-Z]{26})")
 _RUN_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{0,25}")
-MAX_ERROR_CHARS = 200
 
 
 def parse_cursor(text: str) -> ListCursor:

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
-from fyke.domain.runs.search import MAX_ERROR_CHARS
 from fyke.model.run import Origin
-from fyke.model.run_list import MAX_LISTED, MAX_MATCHED, MAX_NAMED, BulkAction
-from fyke.wire.common import EXAMPLE_ID, Count, OriginName, UnixSeconds, Usd
+from fyke.model.run_list_limits import (
+    MAX_ERROR_CHARS,
+    MAX_LISTED,
+    MAX_MATCHED,
+    MAX_NAMED,
+    BulkAction,
+)
+from fyke.wire.common import EXAMPLE_ID, Count, UnixSeconds, Usd
 from fyke.wire.fields import (
     Answer,
     Boolean,
@@ -23,10 +28,9 @@ from fyke.wire.fields import (
     to_page_size,
     to_text,
 )
-from fyke.wire.fyke.runs import Bytes, OutcomeText, ReasonText
 from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
+from fyke.wire.run_members import ORIGIN_NAMES, Bytes, OriginName, OutcomeText, ReasonText
 from fyke.wire.units import seconds
-from fyke.wire.v1 import ORIGIN_NAMES
 from fyke.wire.v2.status import STATUS_BY_STATE, StatusName
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, field
 
 from fyke.model.log import MAX_LISTED_LINES, MAX_SEARCHED_TEXT, LogType
-from fyke.wire.common import Count, Items, UnixMs
+from fyke.wire.common import Count, Items, LogSeverity, UnixMs
 from fyke.wire.fields import Answer, Integer, ParsedBy, Request, to_text
-from fyke.wire.v1 import LogSeverity
 
 if TYPE_CHECKING:
     from fyke.domain.logs.reading import LogPage

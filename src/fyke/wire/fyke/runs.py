@@ -10,12 +10,13 @@ from msgspec import Meta, field
 from fyke.domain.billing.pricing import format_usage
 from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import gb_seconds
-from fyke.model.run import MAX_LISTED_SUBTASKS, MAX_SHARE_DAYS, BlockedSite, Outcome, SubtaskState
+from fyke.model.run import MAX_LISTED_SUBTASKS, MAX_SHARE_DAYS, BlockedSite, SubtaskState
 from fyke.reasons import HintCode, ReasonCode, cause, next_step, sentence
 from fyke.wire.common import Count, ExactUsd, Items, UnixMs, UnixSeconds, Usd, known_values
 from fyke.wire.fields import Answer, Boolean, Integer, Request
 from fyke.wire.fyke.run_logs import LogLineItem
 from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
+from fyke.wire.run_members import Bytes, OutcomeText, ReasonText
 from fyke.wire.units import seconds
 from fyke.wire.v2.status import STATUS_BY_STATE, StatusName
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from fyke.model.run import Attempt, RunEvent, Share, UsageSample
     from fyke.reasons import Hint
 
-OutcomeText = Annotated[str, known_values(["", *Outcome], "how it ended; empty before its end")]
-ReasonText = Annotated[str, Meta(description="`reason_code` as an English sentence")]
-Bytes = Annotated[int, Meta(ge=0, description="bytes")]
 GbSeconds = Annotated[float, Meta(ge=0, description="memory over time; a GB has 1024 MiB")]
 _WAITS = [
     ReasonCode.PLAN,

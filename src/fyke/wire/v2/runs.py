@@ -8,11 +8,11 @@ from msgspec import Meta, field
 
 from fyke.domain.billing.pricing import format_usage
 from fyke.reasons import ReasonCode
-from fyke.wire.common import Count, OriginName, Ulid, UnixSeconds, Usd
+from fyke.wire.common import Count, Ulid, UnixSeconds, Usd
 from fyke.wire.fields import Answer
 from fyke.wire.rows import ResultPage
+from fyke.wire.run_members import ORIGIN_NAMES, OriginName
 from fyke.wire.units import seconds
-from fyke.wire.v1 import ORIGIN_NAMES
 from fyke.wire.v2.status import ReportedStatus, status_at
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from fyke.errors import (
 from fyke.model.account import Role
 from fyke.model.billing import Prices
 from fyke.model.run import Origin, RunState
-from fyke.model.run_list import MAX_NAMED, BulkAction, RunSearch
+from fyke.model.run_list import RunSearch
+from fyke.model.run_list_limits import MAX_NAMED, BulkAction
 from fyke.storage.signals.datagram import DatagramSignals
 from support import records
 from support.stores import Stores
