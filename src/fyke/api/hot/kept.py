@@ -29,7 +29,7 @@ class _Kept:
 
     answer: Encoded
     version: Hashable
-    revision: bytes | None
+    revision: object
 
 
 class KeptAnswers:
@@ -44,7 +44,7 @@ class KeptAnswers:
         self._bytes = 0
 
     def get(
-        self, version: Hashable, key: Hashable, revision: Callable[[], bytes | None] | None = None
+        self, version: Hashable, key: Hashable, revision: Callable[[], object] | None = None
     ) -> Encoded | None:
         """The answer that is current at ``version``. ``revision`` reads that of what is shown;
         without it, an answer of another version is not current.
@@ -59,7 +59,7 @@ class KeptAnswers:
         return kept.answer
 
     def put(
-        self, version: Hashable, key: Hashable, answer: Encoded, revision: bytes | None = None
+        self, version: Hashable, key: Hashable, answer: Encoded, revision: object = None
     ) -> None:
         """Keep an answer that was read after ``version``, as ``revision``, unless there was a
         commit since, because it is not known whether both are of the same moment.

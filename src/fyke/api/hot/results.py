@@ -2,7 +2,8 @@
 
 State and rows are read in the event loop. Small pages are kept as bytes: they depend on nothing but
 the two stores. What the state says about a run's rows costs more than half of a page, and is the
-same for all of its pages until the next commit, so it is kept as well.
+same for all of its pages until the next commit, so it is kept as well. If it says the same after
+commits, the pages of an ended run are current until the next commit to the rows.
 """
 
 from __future__ import annotations
@@ -50,37 +51,45 @@ class _Pages:
         self._stores = stores
         self._tagged = tagged
         self._kept = KeptAnswers(self._version)
-        self._sources: dict[tuple[str, str], RunRows] = {}  # of one version of the state
-        self._sources_version = 0
+        # by account and run, with the version of the state
+        self._sources: dict[tuple[str, str], tuple[int, RunRows]] = {}
 
     def get(self, run_id: str, index: int, size: int, caller: Caller) -> Encoded | None:
         if size > MAX_ROWS:
             return None
         version = self._version()
         key = caller.account_id, run_id, index, size
-        kept = self._kept.get(version, key)
+        kept = self._kept.get(version, key, lambda: self._revision(version, caller, run_id))
         if kept is not None:
             return kept
         source = self._source(version[0], caller, run_id)
         page = at_once(self._results.plain_page(source, index, size))
         data = encode(ResultPage.of(page))
         encoded = Encoded(data, tag_of(data) if self._tagged else "")
-        self._kept.put(version, key, encoded)
+        # why a run has no rows depends on more of the state
+        lasting = source.run.state.terminal and page.count > 0
+        self._kept.put(version, key, encoded, (version[1], source) if lasting else None)
         return encoded
+
+    def _revision(self, version: tuple[int, int], caller: Caller, run_id: str) -> object:
+        """What the pages of an ended run with rows depend on."""
+        return version[1], self._source(version[0], caller, run_id)
 
     def _source(self, version: int, caller: Caller, run_id: str) -> RunRows:
         """What the state says about the rows at its ``version`` or later."""
-        if version != self._sources_version or len(self._sources) >= MAX_SOURCES:
-            self._sources.clear()
-            self._sources_version = version
         key = caller.account_id, run_id
-        kept = self._sources.get(key)
-        if kept is not None:
+        kept_version, kept = self._sources.get(key, (None, None))
+        if kept is not None and kept_version == version:
             return kept
-        source = at_once(self._results.source(caller, run_id))
+        read = at_once(self._results.source(caller, run_id))
+        # a page has nothing of the input, which may be large
+        source = replace(read, run=replace(read.run, input_json=""))
+        if source == kept:
+            source = kept  # which is compared faster
         if self._stores.state.version() == version:
-            # a page has nothing of the input, which may be large
-            self._sources[key] = replace(source, run=replace(source.run, input_json=""))
+            if len(self._sources) >= MAX_SOURCES:
+                self._sources.clear()
+            self._sources[key] = version, source
         return source
 
     def _version(self) -> tuple[int, int]:

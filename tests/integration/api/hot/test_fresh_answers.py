@@ -137,6 +137,28 @@ async def test_pages_of_a_run_read_its_state_once_until_a_commit(
     assert (await fresh.check(rows_v2(run, seeded.app.other_key))).status == 404
 
 
+async def test_a_commit_elsewhere_does_not_end_the_pages_of_an_ended_run(
+    seeded: Seeded, fresh: BothPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of the run does."""
+    inline, run, key = fresh.app.services.inline, seeded.runs["succeeded"], seeded.app.owner_key
+    assert inline is not None
+    pages = rows_v1(run, key), rows_v2(run, key)
+    answers = [await fresh.check(asked) for asked in pages]
+    with closing(seeded.database()) as database:
+        for balance in range(5):
+            with database:
+                database.execute("UPDATE accounts SET balance_micros = ?", (balance,))
+            with monkeypatch.context() as patch:
+                patch.setattr(inline.results, "plain_page", None)
+                assert [await fresh.ask_hot(asked) for asked in pages] == answers
+        with database:
+            database.execute("UPDATE attempts SET outcome = 'exit_code' WHERE run_id = ?", (run,))
+        for asked in pages:
+            assert b'"count":0,' in (await fresh.check(asked)).body
+    assert fresh.taken == 14
+
+
 async def test_deleted_rows_are_gone_at_once(seeded: Seeded, fresh: BothPaths) -> None:
     app, run = seeded.app, seeded.runs["succeeded"]
     pages = rows_v1(run, app.owner_key), rows_v2(run, app.owner_key)
