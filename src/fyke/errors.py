@@ -5,6 +5,7 @@
     FykeError
     ├── InvalidRequest            the request breaks a rule (field, rule, remedy)
     │   ├── InvalidFields         a field is missing, of the wrong type or out of range
+    │   │   └── UnknownFilter     a filter names a worker that does not exist
     │   ├── TooComplex            a text cannot be read within the limits of time and memory
     │   └── UnknownVersion        the worker never had a version of this number
     ├── Unauthenticated
@@ -126,6 +127,12 @@ class InvalidFields(InvalidRequest):
     """The request does not match its schema."""
 
     key = "invalid_fields"
+
+
+class UnknownFilter(InvalidFields):
+    """A filter names something that does not exist."""
+
+    key = "unknown_filter"
 
 
 class TooComplex(InvalidRequest):

@@ -25,7 +25,8 @@ def show(
     """Every setting with its value. Passwords in addresses are masked.
 
     A flag wins over FYKE_<NAME> in the environment, which wins over config.toml in the data
-    folder, which wins over the default.
+    folder, which wins over the default. The environment is that of this command: what a
+    running server has read is in the console under Admin, Settings.
 
     \b
     Examples:

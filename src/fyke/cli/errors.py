@@ -99,6 +99,8 @@ def report(text: str) -> None:
 
 def exit_code(status: int, code: int, key: str) -> Exit:
     """The exit code for an error answer: HTTP status, wire code and key of the error."""
+    if key == "unknown_filter":
+        return Exit.NOT_FOUND
     mapped = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if mapped is not None:
         return mapped

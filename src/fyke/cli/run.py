@@ -135,6 +135,8 @@ def list_runs(
         page_of_runs = server.client.runs(
             status=number, worker=worker, page_index=page, page_size=size
         )
+        if worker and not page_of_runs.count:
+            search(page_index=1, page_size=1)  # an unknown Worker is no error in v1, but here
         details = [detail_data(run) for run in page_of_runs.items]
         server.out.json({**data_of(page_of_runs), "list": details})
     else:

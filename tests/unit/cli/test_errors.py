@@ -18,6 +18,7 @@ ANSWERS = [
     (404, 4040, "Resource not found", Exit.NOT_FOUND),
     (400, 4000, "Invalid request parameters: input is required", Exit.USAGE),
     (400, 4000, "Request refused: abort it first", Exit.CONFLICT),
+    (400, 4000, "Invalid request parameters: worker: unknown worker", Exit.NOT_FOUND),
     (409, 4000, "Conflict: the name is taken", Exit.CONFLICT),
     (429, 4290, "Too many requests, please try again later", Exit.CONFLICT),
     (400, 30001, "Insufficient balance", Exit.CONFLICT),
@@ -33,7 +34,10 @@ ANSWERS = [
 ]
 
 
-KEYS = {"Request refused: abort it first": "refused"}
+KEYS = {
+    "Request refused: abort it first": "refused",
+    "Invalid request parameters: worker: unknown worker": "unknown_filter",
+}
 
 
 @pytest.mark.parametrize(("status", "code", "message", "expected"), ANSWERS)

@@ -128,6 +128,21 @@ def test_the_list_is_filtered_by_the_number_of_the_state() -> None:
     server = ScriptedServer(True, runs=Page(0, []))
     list_runs(server, None, "", "", 1, 20)  # type: ignore[arg-type]
     assert server.client.calls[0][1]["status"] == 0
+    assert len(server.client.calls) == 1
+
+
+def test_an_unknown_worker_is_not_an_empty_list_in_json() -> None:
+    """v1 answers with no runs; the search answers with an error."""
+
+    class Page(msgspec.Struct):
+        count: int
+        items: list[RunDetail] = msgspec.field(name="list")
+
+    server = ScriptedServer(True, runs=Page(0, []), search_runs=None)
+    list_runs(server, None, "nope/none", "", 1, 20)  # type: ignore[arg-type]
+    assert [(call[0], call[1]["worker"]) for call in server.client.calls] == [
+        ("runs", "nope/none"), ("search_runs", "nope/none"),
+    ]  # fmt: skip
 
 
 def test_deliveries_are_in_a_second_table() -> None:

@@ -13,7 +13,7 @@ from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import day_start_ms, zone_of
 from fyke.domain.runs.search import error_part, run_id_part
 from fyke.domain.workers.lookup import find_worker_including_deleted
-from fyke.errors import InvalidFields, InvalidRequest, Problem, WorkerNotFound
+from fyke.errors import InvalidFields, InvalidRequest, Problem, UnknownFilter, WorkerNotFound
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
 from fyke.model.run import Origin, Outcome, RunState
@@ -61,14 +61,16 @@ def parse_search(
     tx: Transaction, caller: Caller, words: SearchTerms, zone: str, *, since_name: str = "from"
 ) -> RunSearch:
     """Parse a search; times without an offset are in ``zone``. Raise ``InvalidFields`` with all
-    problems.
+    problems, ``UnknownFilter`` when the only one is an unknown worker.
     """
     problems: list[Problem] = []
+    errors: list[InvalidRequest] = []
 
     def read(parse: Callable[[], _Read], default: _Read) -> _Read:
         try:
             return parse()
         except InvalidRequest as error:
+            errors.append(error)
             problems.extend(error.problems)
             return default
 
@@ -87,6 +89,8 @@ def parse_search(
     )
     if 0 < search.created_until <= search.created_from:
         problems.append(Problem(f"must be later than {since_name}", "until"))
+    if len(problems) == 1 and errors and isinstance(errors[0], UnknownFilter):
+        raise UnknownFilter.of(problems)
     if problems:
         raise InvalidFields.of(problems)
     return search
@@ -133,7 +137,7 @@ def _worker(tx: Transaction, caller: Caller, text: str) -> str:
     for past in (tx.workers.get(worker_id) for worker_id in past_ids):
         if past and past.path == path:
             return past.id
-    raise InvalidRequest(
+    raise UnknownFilter(
         "unknown worker; use its id, or its path, for example acme/prices", field="worker"
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from fyke.domain.runs.search import parse_cursor
 from fyke.domain.runs.search_terms import SearchTerms, moment, parse_search
-from fyke.errors import InvalidFields, InvalidRequest
+from fyke.errors import InvalidFields, InvalidRequest, UnknownFilter
 from fyke.model.run import Origin, Outcome, RunState
 from fyke.model.run_list import ListCursor, RunSearch
 from support.memory import MemoryStorage, a_worker, add_account, caller_of
@@ -65,8 +65,11 @@ def test_terms_are_parsed() -> None:
 def test_a_worker_that_is_no_longer_visible_is_found_by_its_runs() -> None:
     assert parse(worker=GONE.id).worker_id == GONE.id
     assert parse(worker="acme~once").worker_id == GONE.id
-    with pytest.raises(InvalidFields, match="worker: unknown worker"):
+    with pytest.raises(UnknownFilter, match="worker: unknown worker"):
         parse(worker="01KJXSR49GEMBEZZ5FZDPVNBWZ")
+    with pytest.raises(InvalidFields, match="worker: unknown worker") as caught:
+        parse(worker="acme/never", version="x", run="OOO")
+    assert type(caught.value) is InvalidFields, "not only the worker is wrong"
 
 
 def test_active_means_every_state_that_is_not_terminal() -> None:
