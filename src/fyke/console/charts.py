@@ -8,6 +8,7 @@ from dataclasses import dataclass
 HEIGHT = 100.0  # of the drawing, which the page scales
 STEP = 10.0  # from one bar to the next
 WIDTH = 8.0  # of a bar
+MANY = 100  # bars are drawn without gaps from here on: gaps below a pixel would blur to stripes
 MIN_HEIGHT = 1.5  # of a bar whose value is not 0
 
 
@@ -17,6 +18,7 @@ class Bar:
 
     x: float
     y: float
+    width: float
     height: float
     label: str
     shown: str
@@ -38,8 +40,9 @@ class Chart:
 def chart_of(points: Sequence[tuple[str, int, str]]) -> Chart:
     """The chart of points (label, value of at least 0, formatted value)."""
     highest = max((value for _, value, _ in points), default=0)
+    width = WIDTH if len(points) < MANY else STEP
     bars = [
-        _bar(number, value / highest if highest else 0.0, label, shown)
+        _bar(number, width, value / highest if highest else 0.0, label, shown)
         for number, (label, value, shown) in enumerate(points)
     ]
     top = next((shown for _, value, shown in points if value == highest), "") if highest else ""
@@ -52,7 +55,7 @@ def chart_of(points: Sequence[tuple[str, int, str]]) -> Chart:
     )
 
 
-def _bar(number: int, share: float, label: str, shown: str) -> Bar:
+def _bar(number: int, width: float, share: float, label: str, shown: str) -> Bar:
     height = max(MIN_HEIGHT, share * HEIGHT) if share else 0.0
-    x = number * STEP + (STEP - WIDTH) / 2
-    return Bar(round(x, 2), round(HEIGHT - height, 2), round(height, 2), label, shown)
+    x = number * STEP + (STEP - width) / 2
+    return Bar(round(x, 2), round(HEIGHT - height, 2), width, round(height, 2), label, shown)

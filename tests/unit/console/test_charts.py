@@ -14,6 +14,12 @@ def test_bars_are_scaled_to_the_largest() -> None:
     assert (chart.width, chart.top, chart.first, chart.last) == (40.0, "ten", "Mon", "Thu")
 
 
+def test_many_bars_have_no_gaps() -> None:
+    few, many = (chart_of([("", 1, "")] * number).bars for number in (99, 100))
+    assert {bar.width for bar in few} == {8.0} and {bar.width for bar in many} == {STEP}
+    assert [bar.x for bar in many[:3]] == [0.0, 10.0, 20.0]
+
+
 def test_a_chart_without_values_has_no_bars() -> None:
     assert chart_of([]).bars == [] and chart_of([]).width == STEP
     still = chart_of([("Mon", 0, "none")])
