@@ -139,6 +139,18 @@ def test_bulk_actions_work_with_the_keyboard(
         assert (watch.errors, watch.foreign) == ([], [])
 
 
+def test_the_columns_fit_beside_the_sidebar(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    start(server, worker)
+    said = "TimeoutError: https://shop.example/catalogue/category/books did not answer within 30 s"
+    server.do(server.app.execute([], Outcome.EXIT_CODE, said))
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/runs")
+        region = page.get_by_role("region", name="Runs")
+        assert region.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+
+
 def test_on_a_phone_rows_are_cards_without_horizontal_scrolling(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:

@@ -9,10 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.run import Origin, Outcome
+from fyke.reasons import Reason, ReasonCode
 from support.app import App
 from support.pages import Page, Visitor, visitor
 
@@ -64,6 +66,22 @@ async def test_filters_are_stored_in_the_address(app: App, owner: Visitor) -> No
     assert listed(part) == [failed]
     pushed = urlsplit(part.answer.headers["hx-push-url"])
     assert (pushed.path, parse_qs(pushed.query)) == ("/runs", query)
+
+
+async def test_the_list_shows_what_a_failed_program_said_last(app: App, owner: Visitor) -> None:
+    worker = await app.publish()
+    said = "ValueError: price not found on page 7"
+    for reason in (
+        Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words=f"shop.errors.{said}"),
+        Reason.of(ReasonCode.TIMEOUT, seconds=30),
+    ):
+        await started(app, worker)
+        end = end_of(reason)
+        await app.execute([], end.outcome, end.message, reason=end.reason)
+    timeout, failed = (await owner.get("/runs")).all("//tbody//p[@class='run-error']")
+    assert failed.text == said
+    assert failed.get("title") == f"The Worker exited with code 1: shop.errors.{said}"
+    assert timeout.text == timeout.get("title")
 
 
 async def test_filters_search_the_whole_history_and_not_one_page(app: App, owner: Visitor) -> None:

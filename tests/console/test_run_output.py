@@ -33,7 +33,9 @@ async def test_rows_can_be_sorted_filtered_selected_and_shown_in_three_forms(
     wrong = await owner.get(f"/runs/{run}?field=n&op=near&value=1", status=422)
     assert "operators are" in wrong.text
     assert "No row matches" not in wrong.text
-    assert "No row matches" in (await owner.get(f"/runs/{run}?field=n&op=gt&value=999")).text
+    none = await owner.get(f"/runs/{run}?field=n&op=gt&value=999&sort=-n")
+    assert "No row matches" in none.text
+    assert none.one("//a[.='Clear filters']").get("href") == "?sort=-n"
     past = (await owner.get(f"/runs/{run}?sort=-n&page=9")).text
     assert "This page is past the last row." in past
     assert "No row matches" not in past

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from fyke.console.texts import gettext
 from fyke.errors import FykeError
 from fyke.reasons import Hint, Reason, ReasonCode, cause, check_name, next_step, sentence
 from fyke.reasons.codes import ENDS
+
+_MODULES = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*:)")
 
 
 class EndedRecord(Protocol):
@@ -22,6 +25,16 @@ class EndedRecord(Protocol):
 def why(record: EndedRecord) -> str:
     """Why the record ended. Records of older releases have no code, only a stored sentence."""
     return text_of(record.reason) or record.err_msg
+
+
+def why_shortly(record: EndedRecord) -> str:
+    """``why`` for lists with little space: what the program said last, where that says it all,
+    without the modules of an exception.
+    """
+    if record.reason and record.reason.code in (ReasonCode.EXIT_CODE, ReasonCode.SIGNAL):
+        last_words = str(record.reason.params.get("last_words") or "")
+        return _MODULES.sub("", last_words) or why(record)
+    return why(record)
 
 
 def text_of(reason: Reason | None) -> str:

@@ -53,6 +53,7 @@ def make_environment(statics: Statics) -> Environment:
         markdown=to_html,
         json=pretty,
         why=reasons.why,
+        why_shortly=reasons.why_shortly,
         reason_text=reasons.text_of,
         error_text=reasons.error_text,
         reason_name=reasons.name_of,
