@@ -93,7 +93,7 @@ async def test_the_form_shows_the_usual_cost_and_the_cap(priced: App, payer: Vis
     await payer.post(f"{PAGE}/caps", {"run_cap": "0.25", "month_cap": ""})
     page = await payer.get(path)
     outlook = " ".join(page.one("//*[@id='outlook']").text_content().split())
-    assert "1 min 00 s" in outlook
+    assert "Usual time1 min Usual traffic" in outlook
     assert "$0.075" in outlook and "at most $0.25 (the account's cap for one run)" in outlook
     assert "Based on the last 12 runs of this version in this account." in outlook
     await payer.post(f"{PAGE}/caps", {"run_cap": "", "month_cap": "0.10"})

@@ -339,6 +339,8 @@ def test_the_export_dialog_restores_the_focus_and_orders_fields(
         page.get_by_role("link", name="Export").click()
         dialog = page.locator("#export-dialog")
         expect(dialog).to_be_visible()
+        page.set_viewport_size({"width": 800, "height": 480})
+        expect(dialog.get_by_role("button", name="Download")).to_be_in_viewport(ratio=1)
         dialog.get_by_text("Fields and their order").click()
         for checkbox in dialog.locator("input[name=key]").all():
             checkbox.check()

@@ -13,7 +13,7 @@ async def test_an_export_shows_its_limits_and_can_be_downloaded(app: App, owner:
     run = await finished(app, rows, headers=[Header("B", "b", "text"), Header("A", "a", "text")])
     page = await owner.get(f"/runs/{run}/export")
     assert len(page.all("//input[@name='format']")) == 9
-    assert "65,536 rows a sheet" in page.text
+    assert "A sheet has at most 65,536 rows" in page.text
     assert page.one("//input[@name='safe']").get("checked") is not None
     asked = f"/runs/{run}/export/file?format=csv&key=a&key=b&safe=1"
     away = await owner.get(asked, status=303)
@@ -21,7 +21,7 @@ async def test_an_export_shows_its_limits_and_can_be_downloaded(app: App, owner:
     flat = await owner.get(f"/runs/{run}/export/file?format=json&flatten=1&clean=1", status=303)
     assert (await owner.http.get(flat.location)).json() == [{"b": "=1+1", "a.x": 1}]
     wrong = await owner.get(f"/runs/{run}/export/file?format=doc", status=422)
-    assert "format must be one of" in wrong.text
+    assert "Format: must be one of csv" in wrong.one("//*[@id='faults']").text_content()
 
 
 async def test_an_export_has_the_requested_name_and_a_link_to_share(
@@ -46,7 +46,11 @@ async def test_a_format_with_a_limit_below_the_run_is_marked(app: App, owner: Vi
     run = await finished(app, [{f"c{n}": n for n in range(300)}])
     page = await owner.get(f"/runs/{run}/export")
     old = page.one("//input[@name='format' and @value='xls']")
-    assert old.get("disabled") is not None
-    assert "at most 256 columns" in page.text
+    assert old.get("disabled") is None, "fields can be selected"
+    assert "At most 256 columns: select fields below" in page.text
+    all_fields = await owner.get(f"/runs/{run}/export/file?format=xls", status=422)
+    fault = all_fields.one("//*[@id='faults']").text_content()
+    assert "xls allows at most 256 columns" in fault and "filter_keys" not in fault
+    await owner.get(f"/runs/{run}/export/file?format=xls&key=c1", status=303)
     assert page.all("//textarea[@name='keys']")
     assert page.one("//input[@name='format' and @value='xlsx']").get("disabled") is None

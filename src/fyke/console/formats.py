@@ -87,17 +87,24 @@ def ago(ms: int, now_ms: int) -> str:
 
 
 def duration(ms: int) -> str:
-    """``850 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``, ``3 d 4 h``."""
+    """``850 ms``, ``12.3 s``, ``4 min 5 s``, ``15 min``, ``2 h 3 min``, ``3 d 4 h``."""
     if ms < 1000:
         return _("%(n)s ms") % {"n": ms}
     if ms < 60_000:
-        return _("%(n)s s") % {"n": f"{ms / 1000:.1f}"}
-    seconds = ms // 1000
-    if seconds < 3600:
-        return _("%(m)s min %(s)s s") % {"m": seconds // 60, "s": f"{seconds % 60:02d}"}
-    if seconds < 86_400:
-        return _("%(h)s h %(m)s min") % {"h": seconds // 3600, "m": f"{seconds % 3600 // 60:02d}"}
-    return _("%(d)s d %(h)s h") % {"d": seconds // 86_400, "h": seconds % 86_400 // 3600}
+        return _("%(n)s s") % {"n": f"{ms // 100 / 10:.1f}"}
+    minutes, s = divmod(ms // 1000, 60)
+    if minutes < 60:
+        return _two(_("%(n)s min") % {"n": minutes}, s and _("%(n)s s") % {"n": s})
+    hours, m = divmod(minutes, 60)
+    if hours < 24:
+        return _two(_("%(n)s h") % {"n": hours}, m and _("%(n)s min") % {"n": m})
+    days, h = divmod(hours, 24)
+    return _two(_("%(n)s d") % {"n": days}, h and _("%(n)s h") % {"n": h})
+
+
+def _two(larger: str, smaller: str | int) -> str:
+    """Both units of a duration; 0 of the smaller one is left out."""
+    return f"{larger} {smaller}" if smaller else larger
 
 
 def size(amount: int) -> str:
@@ -127,6 +134,11 @@ def memory_exact(mb_ms: int) -> str:
 def plain_dollars(micros: int) -> str:
     """US dollars with all digits, for a form field; "" for 0."""
     return millionths(micros) if micros else ""
+
+
+def quantity(amount: float) -> str:
+    """An amount of a priced unit, with at most six decimals."""
+    return str(format_decimal(amount, format="#,##0.######", locale=locale()))
 
 
 def count(number: int) -> str:
@@ -169,12 +181,12 @@ def _month(date: date_type, language: Locale) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share, rounded down so that only the whole is 100 %; ``-`` when ``whole`` is 0."""
-    return f"{part * 100 // whole} %" if whole else "-"
+    """A share, rounded down so that only the whole is 100%; ``-`` when ``whole`` is 0."""
+    return f"{part * 100 // whole}%" if whole else "-"
 
 
 def share_percent(share: float) -> int:
-    """A share of 0 to 1 in whole percent, rounded down: only a share of 1 is 100 %."""
+    """A share of 0 to 1 in whole percent, rounded down: only a share of 1 is 100%."""
     return int(round(share * 100, 6))  # 0.29 * 100 is 28.999999999999996
 
 

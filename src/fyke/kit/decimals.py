@@ -22,14 +22,14 @@ def binary_size(count: int) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """Return a duration in its two largest units: ``240 ms``, ``4.2 s``, ``3 min 7 s``, ``2 h 5
-    min``.
+    """Return a duration in its two largest units that are not 0: ``240 ms``, ``4.2 s``, ``3 min 7
+    s``, ``15 min``, ``2 h 5 min``.
     """
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     if milliseconds < 60_000:
         return f"{milliseconds / 1000:.1f} s"
     seconds = round(milliseconds / 1000)
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    units = ("h", seconds // 3600), ("min", seconds % 3600 // 60), ("s", seconds % 60)
+    shown = units[:2] if seconds >= 3600 else units
+    return " ".join(f"{number} {unit}" for unit, number in shown if number)

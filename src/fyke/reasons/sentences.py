@@ -101,7 +101,7 @@ def _format(name: str, value: Value, translate: Translate) -> str:
     if isinstance(value, int) and name.endswith("_ms"):
         return duration(value)
     if isinstance(value, int | float) and name.endswith("_percent"):
-        return f"{value:.3g} %"
+        return f"{value:.3g}%"
     if isinstance(value, int | float) and name.endswith(("rows", "files")):
         return f"{value:,.10g}"
     return f"{value:g}" if isinstance(value, float) else str(value)

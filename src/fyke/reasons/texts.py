@@ -370,17 +370,17 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
     ),
     DetailCode.SHARED_LIBRARIES: _detail(_("it needs shared libraries")),
     DetailCode.SHEET_ROWS: DetailTexts((
-        _("%(format)s allows %(sheet_rows)s rows a sheet with the header; this file has "
-          "%(sheets)s sheets"),
-        _("%(format)s allows %(sheet_rows)s rows a sheet with the header; this file has 1 sheet"),
+        _("a sheet has at most %(sheet_rows)s rows with the header row; this file has %(sheets)s "
+          "sheets"),
+        _("a sheet has at most %(sheet_rows)s rows with the header row; this file has 1 sheet"),
     )),
     DetailCode.SHEET_COLUMNS: _detail(
-        _("%(format)s allows %(max_columns)s columns and %(max_mb)s MB of rows"),
-        _("a larger export is refused, choose xlsx or csv for it"),
+        _("the file has at most %(max_columns)s columns and %(max_mb)s MB of rows"),
+        _("choose xlsx or csv for more"),
     ),
     DetailCode.CELL_LENGTH: _detail(
-        _("%(format)s allows %(max_characters)s characters a cell; longer texts are cut, with a "
-          "mark"),
+        _("a cell has at most %(max_characters)s characters; longer texts are cut and end with "
+          "%(cut_mark)s"),
     ),
     DetailCode.SANDBOX_FAILED: _detail(_("its sandbox failed: %(problem)s")),
     DetailCode.DISK_SHORT: _detail(

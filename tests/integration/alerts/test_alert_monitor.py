@@ -80,9 +80,9 @@ async def test_fewer_rows_and_missing_fields_are_detected_in_stored_rows(app: Ap
     run_with_empty_prices = await a_run(app, rows=[*full[:7], {"price": ""}, {"price": None}, {}])
     last = await alerts_of(app)
     assert [alert.rule_name for alert in last] == ["Few", "Price"]
-    assert last[0].sentence.startswith("Fewer rows than usual: 4, less than 50 % of 10")
+    assert last[0].sentence.startswith("Fewer rows than usual: 4, less than 50% of 10")
     assert last[1].run_id == run_with_empty_prices.id
-    assert "in 3 of 10 rows (30 %; 20 % are allowed)" in last[1].sentence
+    assert "in 3 of 10 rows (30%; 20% are allowed)" in last[1].sentence
 
 
 async def test_a_budget_alert_is_raised_once_a_month(app: App) -> None:
@@ -194,7 +194,7 @@ async def test_rules_changed_during_the_evaluation_are_read_again(
 
     monkeypatch.setattr(app.results, "totals", change_rule_first)
     [alert] = await alerts_of(app)
-    assert "(33.3 %; 10 % are allowed)" in alert.sentence
+    assert "(33.3%; 10% are allowed)" in alert.sentence
 
 
 # --- killed servers -------------------------------------------------------------------------

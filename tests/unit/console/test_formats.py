@@ -20,9 +20,13 @@ CHINESE = LANGUAGES[1]
         (0, "0 ms"),
         (850, "850 ms"),
         (12_340, "12.3 s"),
-        (245_000, "4 min 05 s"),
-        (7_380_000, "2 h 03 min"),
+        (59_960, "59.9 s"),
+        (245_000, "4 min 5 s"),
+        (900_000, "15 min"),
+        (7_380_000, "2 h 3 min"),
+        (7_230_000, "2 h"),
         (273_600_000, "3 d 4 h"),
+        (172_860_000, "2 d"),
     ],
 )
 def test_a_duration_has_the_unit_that_fits(ms: int, text: str) -> None:
@@ -73,7 +77,7 @@ def test_an_invalid_zone_is_utc(name: str) -> None:
 
 
 def test_a_share_below_the_whole_is_never_100_percent() -> None:
-    assert formats.percent(999, 1000) == "99 %"
+    assert formats.percent(999, 1000) == "99%"
     assert formats.percent(0, 0) == "-"
 
 

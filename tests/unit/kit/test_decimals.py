@@ -43,7 +43,9 @@ def test_bytes_have_the_largest_unit(count: int, text: str) -> None:
         (240, "240 ms"),
         (4200, "4.2 s"),
         (187_000, "3 min 7 s"),
+        (900_000, "15 min"),
         (7_500_000, "2 h 5 min"),
+        (7_207_000, "2 h"),
     ],
 )
 def test_a_time_has_its_two_largest_units(milliseconds: int, text: str) -> None:

@@ -15,7 +15,6 @@ from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.accounts.link_issuers import issuer_of
-from fyke.domain.results.export.columns import check_number
 from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.query.model import Query, parse_query
@@ -55,14 +54,12 @@ class RunExportPages:
         # One named field keeps the formats from reading all rows to find the columns. Limits that
         # depend on the rows are checked when the file is made.
         keys = [headers[0].key] if headers else []
-        for name, kind in FORMATS.items():
+        for name in FORMATS:
             try:
-                if headers:
-                    check_number(kind, len(headers))
                 _format, notes = await self.exports.check(view.caller, run_id, name, keys, failed)
                 limits[name] = [detail_sentence(note, gettext) for note in notes]
             except InvalidRequest as error:
-                refused[name] = error.message
+                refused[name] = _rule(error)
         return view.page_or_part(
             "run/export.html",
             "form",
@@ -73,6 +70,11 @@ class RunExportPages:
             limits=limits,
             refused=refused,
             fields=headers,
+            narrow={
+                name: kind.max_columns
+                for name, kind in FORMATS.items()
+                if 0 < kind.max_columns < len(headers)
+            },
             max_checkboxes=MAX_CHECKBOXES,
             rows=totals.rows,
             size=totals.row_bytes,
@@ -92,11 +94,11 @@ class RunExportPages:
                 view.caller, run_id, parameters.get("format"), keys, query
             )
         except InvalidRequest as error:
-            return await self._form(view, {"format": error.message})
+            return await self._form(view, {"format": _rule(error)})
         try:
             name = file_name(chosen, parameters.get("name", "").strip())
         except InvalidRequest as error:
-            return await self._form(view, {"name": error.message})
+            return await self._form(view, {"name": error.problems[0].text})
         url = self.links.url(
             view.visit,
             issuer_of(view.caller),
@@ -112,6 +114,16 @@ class RunExportPages:
         if parameters.get("do") == "link":
             return await self._form(view, {}, url)
         return RedirectResponse(url, status_code=303)
+
+
+def _rule(error: InvalidRequest) -> str:
+    """The broken rules. Of those of the format without the remedy, which names parameters of the
+    API: the form shows what else can be chosen.
+    """
+    return "; ".join(
+        problem.rule if problem.field == "format" else problem.sentence
+        for problem in error.problems
+    )
 
 
 def keys_of(parameters: QueryParams) -> list[str]:

@@ -66,7 +66,7 @@ def test_fewer_rows_than_usual() -> None:
     before = previous_runs(100, 300, 200)
     found = evaluate(fewer, run(results=99), Facts(previous_runs=before))
     assert found == (
-        "Fewer rows than usual: 99, less than 50 % of 200, the median of the last 3 runs"
+        "Fewer rows than usual: 99, less than 50% of 200, the median of the last 3 runs"
     )
     assert evaluate(fewer, run(results=100), Facts(previous_runs=before)) is None
     assert evaluate(fewer, run(results=1), Facts(previous_runs=before[:2])) is None
@@ -79,7 +79,7 @@ def test_slower_than_usual() -> None:
     before = previous_runs(1, 1, 1, ms=29_000)
     found = evaluate(slower, run(), Facts(previous_runs=before))
     assert found == (
-        "Slower than usual: the run took 1 min 0 s, more than 2 times the median of the last 3 "
+        "Slower than usual: the run took 1 min, more than 2 times the median of the last 3 "
         "runs, which is 29.0 s"
     )
     assert evaluate(slower, run(), Facts(previous_runs=previous_runs(1, 1, 1, ms=30_000))) is None
@@ -90,11 +90,11 @@ def test_a_missing_field() -> None:
     missing = rule(RuleKind.MISSING_FIELD, field="price", percent=10.0)
     found = evaluate(missing, run(), Facts(field=FieldFacts(120, 34, 120)))
     assert found == (
-        "The field price is missing or empty in 34 of 120 rows (28.3 %; 10 % are allowed)"
+        "The field price is missing or empty in 34 of 120 rows (28.3%; 10% are allowed)"
     )
     some = evaluate(missing, run(), Facts(field=FieldFacts(10_000, 5000, 1_000_000)))
     assert some is not None and some.endswith(
-        "in 5,000 of 10,000 checked rows (50 %; 10 % are allowed); the run has 1,000,000 rows"
+        "in 5,000 of 10,000 checked rows (50%; 10% are allowed); the run has 1,000,000 rows"
     )
     assert evaluate(missing, run(), Facts(field=FieldFacts(100, 10, 100))) is None
     assert evaluate(missing, run(), Facts(field=FieldFacts(0, 0, 0))) is None

@@ -50,6 +50,7 @@ class RunChart extends HTMLElement {
     this.append(figure);
     const look = getComputedStyle(this);
     const axis = { stroke: look.color, grid: { stroke: look.borderColor, width: 1 } };
+    const clock = clockOf(this.dataset.zone);
     return new uPlot(
       {
         width: Math.max(200, figure.clientWidth),
@@ -58,7 +59,7 @@ class RunChart extends HTMLElement {
         cursor: { y: false },
         scales: { y: { range: (_, low, high) => [0, Math.max(high, least) * 1.1] } },
         axes: [
-          { ...axis, values: (_, at) => at.map(clock), space: 80 },
+          { ...axis, values: (_, at) => at.map(clock), space: 90 },
           { ...axis, size: width, ...(least === 1 ? { incrs: WHOLE } : {}) },
         ],
         series: [
@@ -79,9 +80,10 @@ class RunChart extends HTMLElement {
   }
 }
 
-function clock(seconds) {
-  const language = document.documentElement.lang;
-  return new Date(seconds * 1000).toLocaleTimeString(language, { hour12: false });
+/** Writes seconds since the epoch as the page writes times of today. */
+function clockOf(timeZone) {
+  const { format } = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium", timeZone });
+  return (seconds) => format(seconds * 1000);
 }
 
 /** The current colour of a token for the canvas: a token has two colours, light and dark. */

@@ -49,7 +49,7 @@ class UploadDrop extends HTMLElement {
       this.showProgress(this.dataset.broken);
     });
     button.disabled = true;
-    this.showProgress(this.dataset.sending.replace("#", "0 %"));
+    this.showProgress(this.dataset.sending.replace("#", "0%"));
     request.send(new FormData(form));
   }
 }

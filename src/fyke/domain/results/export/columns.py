@@ -117,8 +117,8 @@ def check_number(format: ExportFormat, columns: int) -> None:
     if format.max_columns and columns > format.max_columns:
         wider = [other.name for other in FORMATS.values() if other.max_columns >= columns]
         raise InvalidRequest(
-            f"{format.name} allows at most {format.max_columns:,} columns and this run has "
-            "more; name the ones you need in filter_keys, or choose "
+            f"{format.name} allows at most {format.max_columns:,} columns and this run has more",
+            remedy="name the ones you need in filter_keys, or choose "
             f"{', '.join([*wider, 'json'])} or jsonl",
             field="format",
         )
@@ -134,7 +134,8 @@ def _check_keys(format: ExportFormat, characters: int) -> None:
         ]
         raise InvalidRequest(
             f"{format.name} allows at most {format.max_key_characters:,} characters in the names "
-            "of all columns and this run has more; name the columns you need in filter_keys, or "
+            "of all columns and this run has more",
+            remedy="name the columns you need in filter_keys, or "
             f"choose {', '.join([*wider, 'json'])} or jsonl",
             field="format",
         )

@@ -19,7 +19,7 @@ from pathlib import Path
 from fyke import __version__
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.results.columns import EndedColumns
-from fyke.domain.results.export.cells import CELL_CHARACTERS
+from fyke.domain.results.export.cells import CELL_CHARACTERS, CUT_MARK
 from fyke.domain.results.export.column_types import ColumnTypes, unchanged
 from fyke.domain.results.export.columns import check_number, choose_columns, with_keys
 from fyke.domain.results.export.formats import ExportFormat, parse_format, write
@@ -195,8 +195,8 @@ class Exports:
         totals = await self._results.totals(source)
         if format.name == "xls" and totals.row_bytes > XLS_MAX_BYTES:
             raise InvalidRequest(
-                f"xls is for at most {XLS_MAX_BYTES // 2**20} MB of rows and this run has "
-                "more; choose xlsx or csv",
+                f"xls is for at most {XLS_MAX_BYTES // 2**20} MB of rows and this run has more",
+                remedy="choose xlsx or csv",
                 field="format",
             )
         return totals.rows
@@ -210,26 +210,24 @@ def _in_any_order(query: Query) -> Query:
 def _notes(format: ExportFormat, rows: int) -> list[Detail]:
     """The limits of the format; the rows of xlsx only if they do not fit into one sheet."""
     cells = Detail.of(
-        DetailCode.CELL_LENGTH, format=format.name, max_characters=f"{CELL_CHARACTERS:,}"
+        DetailCode.CELL_LENGTH, max_characters=f"{CELL_CHARACTERS:,}", cut_mark=CUT_MARK
     )
     if format.name == "xls":
         columns = {"max_columns": format.max_columns, "max_mb": XLS_MAX_BYTES // 2**20}
         return [
-            _sheets(format.name, rows, XLS_ROWS),
-            Detail.of(DetailCode.SHEET_COLUMNS, format=format.name, **columns),
+            _sheets(rows, XLS_ROWS),
+            Detail.of(DetailCode.SHEET_COLUMNS, **columns),
             cells,
         ]
     if format.name == "xlsx":
-        return [*([_sheets(format.name, rows, XLSX_ROWS)] if rows >= XLSX_ROWS else []), cells]
+        return [*([_sheets(rows, XLSX_ROWS)] if rows >= XLSX_ROWS else []), cells]
     return []
 
 
-def _sheets(format: str, rows: int, sheet_rows: int) -> Detail:
+def _sheets(rows: int, sheet_rows: int) -> Detail:
     sheets = max(1, -(-rows // (sheet_rows - 1)))
     several_sheets = sheets if sheets > 1 else None
-    return Detail.of(
-        DetailCode.SHEET_ROWS, format=format, sheet_rows=sheet_rows, sheets=several_sheets
-    )
+    return Detail.of(DetailCode.SHEET_ROWS, sheet_rows=sheet_rows, sheets=several_sheets)
 
 
 def _fingerprint(

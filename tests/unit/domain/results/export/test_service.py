@@ -231,7 +231,7 @@ async def test_the_number_of_sheets_is_in_the_notes(monkeypatch):
     have = (await setup.rows.totals(setup.run.id, frozenset())).rows
     _, notes = await setup.exports.check(setup.caller, setup.run.id, "xlsx")
     assert detail_sentence(notes[0]) == (
-        f"xlsx allows 3 rows a sheet with the header; this file has {-(-have // 2)} sheets"
+        f"a sheet has at most 3 rows with the header row; this file has {-(-have // 2)} sheets"
     )
 
 
@@ -260,10 +260,10 @@ async def test_the_limits_of_xls_are_always_in_the_notes() -> None:
     setup.rows.push(setup.run.id, b"{}")
     _, notes = await setup.exports.check(setup.caller, setup.run.id, "xls")
     assert list(map(detail_sentence, notes)) == [
-        "xls allows 65,536 rows a sheet with the header; this file has 1 sheet",
-        f"xls allows 256 columns and {service.XLS_MAX_BYTES // 2**20} MB of rows; "
-        "a larger export is refused, choose xlsx or csv for it",
-        "xls allows 32,767 characters a cell; longer texts are cut, with a mark",
+        "a sheet has at most 65,536 rows with the header row; this file has 1 sheet",
+        f"the file has at most 256 columns and {service.XLS_MAX_BYTES // 2**20} MB of rows; "
+        "choose xlsx or csv for more",
+        "a cell has at most 32,767 characters; longer texts are cut and end with …[cut]",
     ]
 
 
@@ -272,5 +272,5 @@ async def test_the_length_of_cells_is_always_in_the_notes_of_xlsx() -> None:
     setup.rows.push(setup.run.id, b"{}")
     _, notes = await setup.exports.check(setup.caller, setup.run.id, "xlsx")
     assert list(map(detail_sentence, notes)) == [
-        "xlsx allows 32,767 characters a cell; longer texts are cut, with a mark",
+        "a cell has at most 32,767 characters; longer texts are cut and end with …[cut]",
     ]
