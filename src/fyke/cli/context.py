@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from fyke.cli.errors import CommandFailed, Exit, add_missing_name
 from fyke.cli.output import Output
@@ -191,4 +192,16 @@ def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
 
 def group() -> typer.Typer:
     """A group of commands; ``fyke.cli.main`` has its help."""
-    return typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    return typer.Typer(cls=_Group, no_args_is_help=True, rich_markup_mode=None)
+
+
+class _Group(TyperGroup):
+    """Says how to get help to who asks for it as for a command."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] == "help":
+            ctx.fail(
+                f"No such command 'help'. Use '{ctx.command_path} --help' "
+                f"or 'fyke help {ctx.info_name}'."
+            )
+        return super().resolve_command(ctx, args)

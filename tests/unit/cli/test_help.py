@@ -42,6 +42,13 @@ def test_an_unknown_command_is_an_error_with_the_nearest_name(words: list[str], 
     assert (answer.exit_code, error in answer.output) == (2, True), answer.output
 
 
+@pytest.mark.parametrize("words", [["run", "help"], ["task", "help", "start"]])
+def test_help_after_a_group_is_an_error_with_a_hint(words: list[str]) -> None:
+    answer = _call(*words)
+    hint = f"Use 'fyke {words[0]} --help' or 'fyke help {words[0]}'."
+    assert (answer.exit_code, hint in answer.output) == (2, True), answer.output
+
+
 def test_a_word_after_a_command_is_an_error() -> None:
     answer = _call("help", "run", "list", "all")
     assert answer.exit_code == 1
