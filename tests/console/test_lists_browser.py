@@ -146,9 +146,10 @@ def test_the_columns_fit_beside_the_sidebar(
     said = "TimeoutError: https://shop.example/catalogue/category/books did not answer within 30 s"
     server.do(server.app.execute([], Outcome.EXIT_CODE, said))
     with tab(browser, server.base_url, token) as (page, _):
-        page.goto("/runs")
-        region = page.get_by_role("region", name="Runs")
-        assert region.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+        for address in ("/runs", f"/w/{worker.path}/runs"):
+            page.goto(address)
+            region = page.locator(".region")
+            assert region.evaluate("e => e.scrollWidth - e.clientWidth") == 0, address
 
 
 def test_on_a_phone_rows_are_cards_without_horizontal_scrolling(
