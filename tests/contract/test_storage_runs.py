@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -133,6 +134,39 @@ async def test_pages_of_a_worker_and_states(
     assert await page(RunFilter((RunState.ABORTED,), second)) == (0, [])
     assert await page(RunFilter(ends, second, 104)) == (1, [runs[6]])
     assert await page(RunFilter(ends, second, 0, 106)) == (1, [runs[3]])
+
+
+@pytest.mark.parametrize("narrow", [0, 1, 6, 20])
+async def test_runs_of_a_worker_within_times_are_counted(
+    state: State, monkeypatch: pytest.MonkeyPatch, narrow: int
+) -> None:
+    """By their states, or as all but those of other states."""
+    monkeypatch.setattr(store, "NARROW", narrow)
+    owner, second, runs = await make_list(state)
+
+    def add_succeeded(tx: Transaction) -> list[Run]:
+        changes = {"state": RunState.SUCCEEDED, "finished_at": 200}
+        return [
+            records.seed_run(tx, owner, second, created_at=110 + n, **changes) for n in range(6)
+        ]
+
+    runs += await state.write(add_succeeded)
+    used = sorted({run.state for run in runs})
+    subsets = [states for n in range(1, 5) for states in combinations(used, n)]
+    for states in [*subsets, (*used, RunState.ABORTED), tuple(RunState)]:
+        for since, until in ((101, 0), (0, 112), (103, 107), (104, 105)):
+            asked = RunFilter(states, second, since, until)
+            expected = [
+                run
+                for run in reversed(runs)
+                if run.worker_id == second
+                and run.state in states
+                and since <= run.created_at < (until or 999)
+            ]
+            found = await state.read(
+                lambda tx, of=asked: tx.runs.page(owner, of, offset=0, limit=20)
+            )
+            assert found == (len(expected), expected), asked
 
 
 async def test_a_page_scans_no_further_than_its_last_run(

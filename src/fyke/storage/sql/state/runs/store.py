@@ -163,6 +163,8 @@ _FINISHED = runs.c.finished_at > literal_column("0")
 # of an alias, which SQLAlchemy would write after INDEXED BY
 _COLUMNS = {column.name: literal_column(f"newest.{column.name}", column.type) for column in runs.c}
 _ALL_FACTS = "ix_runs_account_id_created_at_id_and_facts"
+_BY_STATE = "ix_runs_account_id_state_created_at_id"
+_OPEN_STATES = tuple(state for state in RunState if not state.terminal)
 
 
 class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
@@ -227,14 +229,43 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
         total = self._counts.total(account_id, filter)
         few = total <= NARROW
         if total and (filter.created_from or filter.created_until):
-            matching = _ids(self._db, account_id, filter, few=few)
-            count = select(func.count()).select_from(matching.subquery())
-            total = self._db.execute(count).scalar_one()
+            total = self._within_times(account_id, filter, few=few)
         if offset >= total:
             return total, []
         limit = min(limit, total - offset)  # a longer scan for more would find none
         query = page_query(self._db, account_id, filter, offset=offset, limit=limit, few=few)
         return total, [run_of(row) for row in self._db.execute(query).mappings()]
+
+    def _within_times(self, account_id: str, filter: RunFilter, *, few: bool) -> int:
+        """The number of matches, counted. When few runs of a worker are in other states, these are
+        subtracted from all, because the index without states is many times faster. Without a worker
+        and states, SQLite would count in the index with all columns of filters, whose entries are
+        twice as large as those of the index of states.
+        """
+        if filter.worker_id is None and not filter.states and is_sqlite(self._db):
+            of_all_states = replace(filter, states=tuple(RunState))
+            return self._count(_ids_by(self._db, account_id, of_all_states, _BY_STATE))
+        if not few and filter.states and filter.worker_id is not None:
+            ended = replace(filter, states=_without(filter.states, TERMINAL_STATES))
+            open_ = replace(filter, states=_without(filter.states, _OPEN_STATES))
+            # open runs are found by their state, so those of other workers are read as well
+            of_account = replace(open_, worker_id=None)
+            if self._few(account_id, ended) and self._few(account_id, of_account):
+                counted = self._count(_ids(self._db, account_id, replace(filter, states=())))
+                if ended.states:
+                    counted -= self._count(_ids(self._db, account_id, ended, few=True))
+                if open_.states:
+                    counted -= self._count(_ids_by(self._db, account_id, open_, _BY_STATE))
+                return counted
+        return self._count(_ids(self._db, account_id, filter, few=few))
+
+    def _few(self, account_id: str, filter: RunFilter) -> bool:
+        """Whether few runs are in the states of the filter, at any time."""
+        return not filter.states or self._counts.total(account_id, filter) <= NARROW
+
+    def _count(self, ids: Select[Any]) -> int:
+        count = select(func.count()).select_from(ids.subquery())
+        return int(self._db.execute(count).scalar_one())
 
     def newest(self, account_id: str, worker_id: str | None) -> str | None:
         return self._db.execute(newest_query(self._db, account_id, worker_id)).scalar()
@@ -300,6 +331,10 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
             .where(runs.c.id.in_(waiting), runs.c.id.not_in(active))
         )
         return list(self._db.execute(query.order_by(runs.c.id).limit(limit)).scalars())
+
+
+def _without(excluded: tuple[RunState, ...], states: tuple[RunState, ...]) -> tuple[RunState, ...]:
+    return tuple(state for state in states if state not in excluded)
 
 
 def _conditions(account_id: str, filter: RunFilter) -> list[ColumnElement[bool]]:
@@ -378,25 +413,33 @@ def _newest_first(ids: Select[Any]) -> Select[Any]:
     return ids.order_by(names.created_at.desc(), names.id.desc())
 
 
-def _ids(connection: Connection, account_id: str, filter: RunFilter, *, few: bool) -> Select[Any]:
+def _ids(
+    connection: Connection, account_id: str, filter: RunFilter, *, few: bool = False
+) -> Select[Any]:
     """The ids and times of the runs that match.
 
     The index of ended runs of a Worker is not in the order of the list. If few runs match, it finds
     them, and they are sorted; else the index with all columns of filters is scanned. Without
     statistics SQLite would choose the index of the Worker, and read the rows of its other runs.
     """
-    by_end, by = False, ""
-    conditions = _conditions(account_id, filter)
+    by_end, index = False, ""
     if filter.states and filter.worker_id is not None:
         by_end = few and all(state.terminal for state in filter.states)
         index = "ix_runs_ended_of_worker" if by_end else _ALL_FACTS
-        by = f" INDEXED BY {index}" if is_sqlite(connection) else ""
-    if by_end:
-        conditions.append(_COLUMNS["finished_at"] > literal_column("0"))
-    names = (_COLUMNS[name].label(name) for name in ("id", "created_at"))
-    query = select(*names).select_from(text(f"runs AS newest{by}")).where(*conditions)
-    if not by_end or by:
+    query = _ids_by(connection, account_id, filter, index)
+    if not by_end:
+        return query
+    query = query.where(_COLUMNS["finished_at"] > literal_column("0"))
+    if is_sqlite(connection):
         return query
     # without OFFSET, PostgreSQL might scan all runs in list order for the first that match
     found = query.offset(0).subquery()
     return select(found.c.id, found.c.created_at)
+
+
+def _ids_by(connection: Connection, account_id: str, filter: RunFilter, index: str) -> Select[Any]:
+    """The ids and times of the runs that match, on SQLite from ``index`` if there is one."""
+    by = f" INDEXED BY {index}" if index and is_sqlite(connection) else ""
+    names = (_COLUMNS[name].label(name) for name in ("id", "created_at"))
+    conditions = _conditions(account_id, filter)
+    return select(*names).select_from(text(f"runs AS newest{by}")).where(*conditions)
