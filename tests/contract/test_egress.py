@@ -246,6 +246,68 @@ async def test_a_browser_connection_is_refused_and_reported_once(egress: Egress)
             await connect(port_of(proxy_port))
 
 
+async def test_an_added_listener_has_the_same_grant_and_needs_no_password(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        proxy, browser = listener(), listener()
+        await egress.open([proxy], grant(origin.port, limit=30))
+        await egress.add_listener(ATTEMPT, browser, passwordless=True)
+        target = f"127.0.0.1:{origin.port}"
+        status, _, _, writer = await http_connect(port_of(proxy), target, "")
+        assert status == 407
+        writer.close()
+        for refused in ("127.0.0.1:1", f"127.0.0.1:{port_of(proxy)}"):  # no proxy behind a proxy
+            status, _, _, writer = await http_connect(port_of(browser), refused, "")
+            assert status == 403
+            writer.close()
+        status, _, reader, writer = await http_connect(port_of(browser), target, "")
+        assert status == 200
+        writer.write(b"ping")
+        assert await reader.readexactly(4) == b"ping"
+        assert egress.traffic(ATTEMPT) == Traffic(4, 4, 1, 3)
+        assert egress.sites(ATTEMPT) == (SiteTraffic("127.0.0.1", 1, 4, 4, refused=2),)
+        writer.write(b"x" * 100)  # the limit is that of the attempt
+        await reader.read()
+        writer.close()
+        assert egress.tripped(ATTEMPT)
+        assert (await egress.close(ATTEMPT)).total == 30
+        with pytest.raises(ConnectionRefusedError):
+            await connect(port_of(browser))
+
+
+async def test_an_added_listener_with_a_password_refuses_others(egress: Egress) -> None:
+    browser = listener()
+    await egress.open([listener()], grant())
+    await egress.add_listener(ATTEMPT, browser, passwordless=False)
+    for token, expected in (("", 407), (basic(secret="wrong"), 407), (basic(), 403)):
+        status, _, _, writer = await http_connect(port_of(browser), "127.0.0.1:1", token)
+        assert status == expected
+        writer.close()
+    await egress.close(ATTEMPT)
+
+
+async def test_a_removed_listener_accepts_nothing_more(egress: Egress) -> None:
+    async with Origin(echo) as origin:
+        proxy, browser, next_browser = listener(), listener(), listener()
+        await egress.open([proxy], grant(origin.port))
+        target = f"127.0.0.1:{origin.port}"
+        key = await egress.add_listener(ATTEMPT, browser, passwordless=True)
+        _, _, reader, writer = await http_connect(port_of(browser), target, "")
+        await egress.remove_listener(ATTEMPT, key)
+        await egress.remove_listener(ATTEMPT, key)
+        await egress.remove_listener("unknown", key)
+        with pytest.raises(ConnectionRefusedError):  # although this copy of the listener is open
+            await connect(port_of(browser))
+        writer.write(b"ping")
+        assert await reader.readexactly(4) == b"ping"
+        await egress.add_listener(ATTEMPT, next_browser, passwordless=True)
+        for port, token in ((port_of(proxy), None), (port_of(next_browser), "")):
+            status, _, _, other = await http_connect(port, target, token)
+            assert status == 200
+            other.close()
+        writer.close()
+        assert (await egress.close(ATTEMPT)).connections == 3
+
+
 @pytest.mark.parametrize(
     "bad",
     [
@@ -284,3 +346,5 @@ async def test_unknown_ids_are_ignored(egress: Egress) -> None:
     assert not egress.tripped("unknown")
     with pytest.raises(ValueError, match="no egress"):
         await egress.refuse_browser("unknown", listener(), lambda: None)
+    with pytest.raises(ValueError, match="no egress"):
+        await egress.add_listener("unknown", listener(), passwordless=True)

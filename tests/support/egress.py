@@ -121,10 +121,13 @@ def basic(user: str = ATTEMPT, secret: str = SECRET) -> str:
 async def http_connect(
     proxy: int, target: str, token: str | None = None
 ) -> tuple[int, bytes, asyncio.StreamReader, asyncio.StreamWriter]:
-    """Send CONNECT; return the status, the body of a refusal, and the streams."""
+    """Send CONNECT; return the status, the body of a refusal, and the streams. An empty ``token``
+    sends no password."""
     reader, writer = await connect(proxy)
     head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
-    head += f"Proxy-Authorization: {token or basic()}\r\n\r\n"
+    if token != "":
+        head += f"Proxy-Authorization: {token or basic()}\r\n"
+    head += "\r\n"
     writer.write(head.encode("latin-1"))
     answer = await reader.readuntil(b"\r\n\r\n")
     status = int(answer.split()[1])

@@ -313,6 +313,8 @@ TARGETS: dict[str, Target] = {
             b'{"type":"open","seq":1,"attempt_id":"A","secret":"s","region":"","allow":[],'
             b'"limit_bytes":null,"domains":null,"session":"","guarded":true,'
             b'"passwordless":false}',
+            b'{"type":"add","seq":2,"attempt_id":"A","passwordless":true}',
+            b'{"type":"remove","seq":2,"attempt_id":"A","key":7}',
             b'{"type":"close","seq":2,"attempt_id":"A"}',
             b'{"type":"done","seq":2,"error":""}',
         ),

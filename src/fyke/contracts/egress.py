@@ -91,6 +91,26 @@ class Egress(Protocol):
         """
         ...
 
+    async def add_listener(
+        self, attempt_id: str, listener: socket.socket, *, passwordless: bool
+    ) -> int:
+        """Serve one more listener under the attempt's grant and counters, until it is removed or
+        the attempt is closed; return its key. The caller may close its copy afterwards.
+
+        ``passwordless``: HTTP needs no password on it, because the listener is reachable for
+        nothing but the attempt's browser. A connection from it to the proxy's own address is
+        refused as any internal one.
+
+        Raise ``Unavailable`` as ``open`` does, ``ValueError`` for an attempt that is not open.
+        """
+        ...
+
+    async def remove_listener(self, attempt_id: str, key: int) -> None:
+        """Stop to serve an added listener and shut it down in every process that has a copy;
+        its open connections go on. An unknown key is ignored.
+        """
+        ...
+
     def traffic(self, attempt_id: str) -> Traffic:
         """The counters of up to half a second ago; zeros for an unknown id."""
         ...

@@ -96,6 +96,10 @@ class Credentials:
 
     __slots__ = ("_name", "_secret", "passwordless")
 
+    def for_listener(self, *, passwordless: bool) -> Credentials:
+        """The same name and secret for another listener."""
+        return Credentials(self._name.decode(), self._secret.decode(), passwordless=passwordless)
+
     def __init__(self, attempt_id: str, secret: str, *, passwordless: bool = False) -> None:
         if not attempt_id or not secret:
             raise ValueError("a grant needs an attempt id and a secret that are not empty")

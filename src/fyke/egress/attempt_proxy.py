@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -53,8 +54,7 @@ class AttemptProxy:
         self.session = session
         self.connections: set[OpenConnection] = set()
         self.endpoints: set[tuple[str, int]] = set()  # names and ports of the proxy
-        self._servers: list[asyncio.Server] = []
-        self._listeners: list[socket.socket] = []
+        self._listeners: list[tuple[socket.socket, asyncio.Server]] = []
         self._on_throttled = on_throttled
         self._reported: set[str] = set()  # sites that were reported as throttled
         self._on_trip: Callable[[], None] | None = on_trip
@@ -66,18 +66,28 @@ class AttemptProxy:
         return self._closed or self.meter.tripped
 
     async def listen(
-        self, listener: socket.socket, connect: Callable[[AttemptProxy], asyncio.BaseProtocol]
+        self, listener: socket.socket, connect: Callable[[], asyncio.BaseProtocol]
     ) -> None:
         """Serve and own a listener. ``connect`` makes the protocol of an accepted connection."""
         listener.setblocking(False)
-        self._listeners.append(listener)
+        server = await asyncio.get_running_loop().create_server(connect, sock=listener, backlog=128)
+        self._listeners.append((listener, server))
+
+    def add_endpoint(self, listener: socket.socket) -> None:
+        """Let connections through the proxy to the address of this listener restart their
+        handshake."""
         if listener.family == socket.AF_INET:
             address, port = listener.getsockname()
             self.endpoints.update((name, port) for name in (address, *OWN_NAMES))
-        server = await asyncio.get_running_loop().create_server(
-            lambda: connect(self), sock=listener, backlog=128
-        )
-        self._servers.append(server)
+
+    def remove(self, key: int) -> None:
+        """Stop to serve the listener whose socket has this inode, if there is one."""
+        for entry in list(self._listeners):
+            listener, server = entry
+            if listener_key(listener) == key:
+                self._listeners.remove(entry)
+                _shut_down(listener)
+                server.close()
 
     def trip(self) -> None:
         """The limit is reached: end every connection once the bytes already counted are sent."""
@@ -98,11 +108,9 @@ class AttemptProxy:
         that has a copy, so that the next connection is refused at once.
         """
         self._closed = True
-        for listener in self._listeners:
+        for listener, server in self._listeners:
             if final:
-                with suppress(OSError):
-                    listener.shutdown(socket.SHUT_RDWR)
-        for server in self._servers:
+                _shut_down(listener)
             server.close()
         for connection in list(self.connections):
             connection.abort()
@@ -113,3 +121,13 @@ class AttemptProxy:
             connection.idle_sweeps += 1
             if connection.idle_sweeps > rounds:
                 connection.abort()
+
+
+def listener_key(listener: socket.socket) -> int:
+    """The inode of a socket, which is the same in each process that has a copy."""
+    return os.fstat(listener.fileno()).st_ino
+
+
+def _shut_down(listener: socket.socket) -> None:
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)

@@ -20,13 +20,16 @@ from fyke.contracts.egress import CHECK_SECONDS, EgressGrant, SiteTraffic, Traff
 from fyke.egress import meter
 from fyke.egress import site_counters as sites
 from fyke.egress.actions import Credentials
+from fyke.egress.attempt_proxy import listener_key
 from fyke.egress.channel import Channel, PeerRefused, connect
 from fyke.egress.messages import (
+    AddListener,
     BrowserRequested,
     CloseAttempt,
     OpenAttempt,
     ProxiesChecked,
     RefuseBrowser,
+    RemoveListener,
     Request,
     RequestDone,
     SiteThrottled,
@@ -66,16 +69,22 @@ class _Attempt:
     listeners: list[socket.socket]
     browsers: list[socket.socket] = field(default_factory=list)
     browser_callbacks: list[Callable[[], None]] = field(default_factory=list)
+    added: dict[int, tuple[socket.socket, bool]] = field(default_factory=dict)  # and passwordless
     opened: bool = False
     trip_reported: bool = False
 
     def shut(self) -> None:
         """Shut the listening sockets down in every process and close our copies."""
-        for listener in (*self.listeners, *self.browsers):
-            with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+        added = (listener for listener, _ in self.added.values())
+        for listener in (*self.listeners, *self.browsers, *added):
+            _shut(listener)
         os.close(self.counters)
+
+
+def _shut(listener: socket.socket) -> None:
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 class _ControlConnection:
@@ -222,6 +231,38 @@ class EgressClient:
             raise
         attempt.browsers.append(browser)
 
+    async def add_listener(
+        self, attempt_id: str, listener: socket.socket, *, passwordless: bool
+    ) -> int:
+        attempt = self._attempts.get(attempt_id)
+        if attempt is None:
+            raise ValueError(f"attempt {attempt_id} has no egress")
+        copy = listener.dup()
+        try:
+            await self._request_until_answered(
+                lambda connection: self._send_added(connection, attempt_id, copy, passwordless)
+            )
+        except BaseException:
+            copy.close()
+            raise
+        key = listener_key(copy)
+        attempt.added[key] = copy, passwordless
+        return key
+
+    async def remove_listener(self, attempt_id: str, key: int) -> None:
+        attempt = self._attempts.get(attempt_id)
+        if attempt is None or key not in attempt.added:
+            return
+        listener, _ = attempt.added.pop(key)
+        try:
+            if self._connection is not None:
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._connection.request(lambda seq: RemoveListener(seq, attempt_id, key))
+        except TimeoutError:
+            _log.error("the egress process did not confirm the end of a listener: %s", attempt_id)
+        finally:
+            _shut(listener)
+
     def traffic(self, attempt_id: str) -> Traffic:
         attempt = self._attempts.get(attempt_id)
         return meter.read(attempt.cells) if attempt else Traffic()
@@ -294,6 +335,17 @@ class EgressClient:
             lambda seq: RefuseBrowser(seq, attempt_id), [browser.fileno()]
         )
 
+    async def _send_added(
+        self,
+        connection: _ControlConnection,
+        attempt_id: str,
+        listener: socket.socket,
+        passwordless: bool,
+    ) -> str | None:
+        return await connection.request(
+            lambda seq: AddListener(seq, attempt_id, passwordless), [listener.fileno()]
+        )
+
     # notices
 
     def _notified(self, notice: Notice) -> None:
@@ -352,5 +404,8 @@ class EgressClient:
             for browser in list(attempt.browsers):
                 if not error and attempt_id in self._attempts:
                     error = await self._send_browser(connection, attempt_id, browser)
+            for key, (listener, passwordless) in list(attempt.added.items()):
+                if not error and key in attempt.added and attempt_id in self._attempts:
+                    error = await self._send_added(connection, attempt_id, listener, passwordless)
             if error:
                 _log.error("attempt %s lost its egress: %s", attempt_id, error)

@@ -17,6 +17,8 @@ import msgspec
 from fyke.contracts.egress import EgressGrant
 from fyke.egress.channel import Channel
 from fyke.egress.messages import (
+    AddListener,
+    AttemptRequest,
     BrowserRequested,
     CheckProxies,
     CloseAttempt,
@@ -24,6 +26,7 @@ from fyke.egress.messages import (
     ProxiesChecked,
     ProxyChecked,
     RefuseBrowser,
+    RemoveListener,
     Reply,
     Request,
     RequestDone,
@@ -108,13 +111,15 @@ class ControlSession:
             for state in self._proxy.proxies
         )
 
-    def _action(
-        self, request: OpenAttempt | RefuseBrowser | CloseAttempt, descriptors: list[int]
-    ) -> Awaitable[None]:
+    def _action(self, request: AttemptRequest, descriptors: list[int]) -> Awaitable[None]:
         if isinstance(request, OpenAttempt):
             return self._open(request, descriptors)
         if isinstance(request, RefuseBrowser):
             return self._refuse_browser(request, descriptors)
+        if isinstance(request, AddListener):
+            return self._add_listener(request, descriptors)
+        if isinstance(request, RemoveListener):
+            return self._remove_listener(request)
         return self._close_attempt(request)
 
     async def _open(self, request: OpenAttempt, descriptors: list[int]) -> None:
@@ -159,6 +164,22 @@ class ControlSession:
         except BaseException:
             listener.close()
             raise
+
+    async def _add_listener(self, request: AddListener, descriptors: list[int]) -> None:
+        if len(descriptors) != 1 or request.attempt_id not in self._attempts:
+            raise ValueError("adding a listener needs one listener and an open attempt")
+        listener = _adopt(descriptors[0])
+        try:
+            await self._proxy.add_listener(
+                request.attempt_id, listener, passwordless=request.passwordless
+            )
+        except BaseException:
+            listener.close()
+            raise
+
+    async def _remove_listener(self, request: RemoveListener) -> None:
+        if request.attempt_id in self._attempts:
+            self._proxy.remove_listener(request.attempt_id, request.key)
 
     async def _close_attempt(self, request: CloseAttempt) -> None:
         if request.attempt_id in self._attempts:

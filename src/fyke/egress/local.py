@@ -77,6 +77,19 @@ class LocalEgress:
             copy.close()
             raise
 
+    async def add_listener(
+        self, attempt_id: str, listener: socket.socket, *, passwordless: bool
+    ) -> int:
+        copy = listener.dup()
+        try:
+            return await self._proxy.add_listener(attempt_id, copy, passwordless=passwordless)
+        except BaseException:
+            copy.close()
+            raise
+
+    async def remove_listener(self, attempt_id: str, key: int) -> None:
+        self._proxy.remove_listener(attempt_id, key)
+
     def traffic(self, attempt_id: str) -> Traffic:
         return self._proxy.traffic(attempt_id)
 

@@ -2,8 +2,8 @@
 
 Each request has a ``seq``, and is answered by one ``RequestDone`` (``ProxiesChecked`` for a
 ``CheckProxies``) with the same number. Sockets and the shared counters are sent with the packet as
-descriptors: for ``OpenAttempt`` the counters, then the listeners; for ``RefuseBrowser`` one
-listener.
+descriptors: for ``OpenAttempt`` the counters, then the listeners; for ``RefuseBrowser`` and
+``AddListener`` one listener.
 """
 
 from __future__ import annotations
@@ -29,6 +29,24 @@ class OpenAttempt(msgspec.Struct, frozen=True, tag="open"):
 class RefuseBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):
     seq: int
     attempt_id: str
+
+
+class AddListener(msgspec.Struct, frozen=True, tag="add"):
+    """Serve one more listener of an open attempt. Its key is the inode of the socket, which is the
+    same in each process that has a copy.
+    """
+
+    seq: int
+    attempt_id: str
+    passwordless: bool
+
+
+class RemoveListener(msgspec.Struct, frozen=True, tag="remove"):
+    """Stop to serve an added listener; unknown ones are ignored."""
+
+    seq: int
+    attempt_id: str
+    key: int
 
 
 class CloseAttempt(msgspec.Struct, frozen=True, tag="close"):
@@ -84,7 +102,8 @@ class BrowserRequested(msgspec.Struct, frozen=True, tag="browser_asked"):
     attempt_id: str
 
 
-Request = OpenAttempt | RefuseBrowser | CloseAttempt | CheckProxies
+AttemptRequest = OpenAttempt | RefuseBrowser | AddListener | RemoveListener | CloseAttempt
+Request = AttemptRequest | CheckProxies
 Reply = RequestDone | TrafficLimitReached | SiteThrottled | BrowserRequested | ProxiesChecked
 
 encode = msgspec.json.Encoder().encode

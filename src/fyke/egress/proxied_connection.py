@@ -17,7 +17,7 @@ import logging
 from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar
 
-from fyke.egress.actions import Dial, Handshake, HangUp, ProxyRefusal, Send
+from fyke.egress.actions import Credentials, Dial, Handshake, HangUp, ProxyRefusal, Send
 from fyke.egress.handshake import start_handshake
 from fyke.egress.meter import DOWN, UP
 from fyke.egress.pools import PoolSession
@@ -45,8 +45,11 @@ class ProxiedConnection:
 
     open_connections: ClassVar[int] = 0  # of this process
 
-    def __init__(self, proxy: AttemptProxy) -> None:
+    def __init__(self, proxy: AttemptProxy, credentials: Credentials, *, loops: int) -> None:
+        """``loops`` is how often the client may connect to the proxy through the proxy."""
         self.proxy = proxy
+        self._credentials = credentials
+        self._loops_left = loops
         self.idle_sweeps = 0
         self.phase = ConnectionPhase.HANDSHAKE
         self.site = proxy.sites.others
@@ -56,7 +59,6 @@ class ProxiedConnection:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._ends = 0
-        self._loops = 0
         self._visit: SiteVisit | None = None
         self._status_reader: StatusReader | None = None  # until the site has answered
 
@@ -83,7 +85,7 @@ class ProxiedConnection:
 
     def _continue_handshake(self, data: bytes) -> None:
         if self._handshake is None:
-            self._handshake = start_handshake(data, self.proxy.credentials)
+            self._handshake = start_handshake(data, self._credentials)
         for step in self._handshake.feed(data):
             if isinstance(step, Send):
                 self._send_to_client(step.data)
@@ -119,7 +121,7 @@ class ProxiedConnection:
         dialer = self.proxy.dialer
         try:
             target = dialer.rules.parse(dial.host, dial.port)
-            if (str(target.host), target.port) in self.proxy.endpoints and self._loops < _MAX_LOOPS:
+            if (str(target.host), target.port) in self.proxy.endpoints and self._loops_left:
                 self._restart_handshake()
                 return
             self.site = self.proxy.sites.for_host(str(target.host))
@@ -146,7 +148,7 @@ class ProxiedConnection:
         replies = self._started_handshake().connected()
         self._send_to_client(replies.to_client)
         self._handshake = None
-        self._loops += 1
+        self._loops_left -= 1
         self.phase = ConnectionPhase.HANDSHAKE
         self._abort_after(self.proxy.limits.handshake_seconds)
         if replies.to_target:
@@ -312,5 +314,11 @@ class ProxiedConnection:
 
 
 def client_protocol(proxy: AttemptProxy) -> ClientProtocol:
-    """Return the protocol of a new connection."""
-    return ClientProtocol(ProxiedConnection(proxy))
+    """Return the protocol of a new connection of the Worker."""
+    return ClientProtocol(ProxiedConnection(proxy, proxy.credentials, loops=_MAX_LOOPS))
+
+
+def browser_protocol(proxy: AttemptProxy, credentials: Credentials) -> ClientProtocol:
+    """Return the protocol of a new connection of the attempt's browser, which has no proxy of its
+    own and so never connects to the proxy through the proxy."""
+    return ClientProtocol(ProxiedConnection(proxy, credentials, loops=0))

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress.actions import Credentials
-from fyke.egress.attempt_proxy import AttemptProxy
+from fyke.egress.attempt_proxy import AttemptProxy, listener_key
 from fyke.egress.dialer import Dialer
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import CELLS, Cells, Meter
 from fyke.egress.no_browser import NoBrowser
 from fyke.egress.pools import Pools, ProxyState
-from fyke.egress.proxied_connection import client_protocol
+from fyke.egress.proxied_connection import browser_protocol, client_protocol
 from fyke.egress.rules import LookupRate, TargetRules
 from fyke.egress.site_counters import SiteCounters
 from fyke.egress.throttle import SiteThrottle, ThrottleRules
@@ -90,7 +90,8 @@ class Proxy:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         try:
             for listener in listeners:
-                await attempt.listen(listener, client_protocol)
+                await attempt.listen(listener, lambda: client_protocol(attempt))
+                attempt.add_endpoint(listener)
         except BaseException:
             self.close(grant.attempt_id, final=False)
             raise
@@ -105,6 +106,23 @@ class Proxy:
         browser = NoBrowser(listener, on_connection)
         self._browsers.setdefault(attempt_id, []).append(browser)
         await browser.start()
+
+    async def add_listener(
+        self, attempt_id: str, listener: socket.socket, *, passwordless: bool
+    ) -> int:
+        """Own and serve one more listener of an open attempt; return its key."""
+        attempt = self._attempts.get(attempt_id)
+        if attempt is None:
+            raise ValueError(f"attempt {attempt_id} has no egress")
+        credentials = attempt.credentials.for_listener(passwordless=passwordless)
+        await attempt.listen(listener, lambda: browser_protocol(attempt, credentials))
+        return listener_key(listener)
+
+    def remove_listener(self, attempt_id: str, key: int) -> None:
+        """Stop to serve an added listener. Unknown ones are ignored."""
+        attempt = self._attempts.get(attempt_id)
+        if attempt is not None:
+            attempt.remove(key)
 
     def traffic(self, attempt_id: str) -> Traffic:
         attempt = self._attempts.get(attempt_id)

@@ -29,6 +29,7 @@ from support.egress import (
     connect,
     downloads,
     echo,
+    http_connect,
     listener,
     port_of,
     socks,
@@ -89,6 +90,28 @@ async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> 
         assert (await client.close(ATTEMPT)).total == 1_000_000
     assert sum(site.bytes_up + site.bytes_down for site in client.sites(ATTEMPT)) == 1_000_000
     assert tripped == [ATTEMPT]
+
+
+async def test_an_added_listener_survives_a_kill_and_a_removed_one_does_not(
+    tmp_path: Path,
+) -> None:
+    async with client_and_process(tmp_path, LOOPBACK) as (client, process), Origin(echo) as origin:
+        target = f"127.0.0.1:{origin.port}"
+        removed, browser = listener(), listener()
+        await client.open([listener()], EgressGrant(ATTEMPT, SECRET, ""))
+        key = await client.add_listener(ATTEMPT, removed, passwordless=True)
+        await client.add_listener(ATTEMPT, browser, passwordless=True)
+        process.kill()
+        await client.remove_listener(ATTEMPT, key)
+        process.start()
+        status, _, reader, writer = await http_connect(port_of(browser), target, "")
+        assert status == 200
+        writer.write(b"ping")
+        assert await reader.readexactly(4) == b"ping"
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await connect(port_of(removed))
+        assert await client.close(ATTEMPT) == Traffic(4, 4, 1, 0)
 
 
 async def test_a_process_that_does_not_answer_is_detected(
@@ -293,6 +316,7 @@ async def test_requests_without_their_descriptors_are_refused(tmp_path: Path) ->
                  "limit_bytes": None, "domains": None, "session": "", "guarded": True,
                  "passwordless": False},
                 {"type": "refuse_browser", "attempt_id": "x"},
+                {"type": "add", "attempt_id": ATTEMPT, "passwordless": True},
                 {"type": "close", "attempt_id": ATTEMPT},
             ]
         ):  # fmt: skip

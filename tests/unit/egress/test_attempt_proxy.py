@@ -99,7 +99,8 @@ async def test_the_endpoints_of_a_proxy_are_its_address_and_names(tmp_path: Path
     sock, unix = listener(), socket.socket(socket.AF_UNIX)
     unix.bind(str(tmp_path / "sock"))
     for item in (sock, unix):
-        await setup.proxy.listen(item, lambda _proxy: asyncio.Protocol())
+        await setup.proxy.listen(item, asyncio.Protocol)
+        setup.proxy.add_endpoint(item)
     port = port_of(sock)
     assert setup.proxy.endpoints == {(name, port) for name in ("127.0.0.1", *OWN_NAMES)}
     setup.proxy.stop(final=True)
@@ -112,7 +113,7 @@ async def test_only_a_final_stop_ends_the_copies_of_the_listeners(
     setup, sock = Setup(), listener()
     copy = sock.dup()
     port = port_of(sock)
-    await setup.proxy.listen(sock, lambda _proxy: asyncio.Protocol())
+    await setup.proxy.listen(sock, asyncio.Protocol)
     setup.proxy.stop(final=final)
     with copy:
         if final:
