@@ -1,0 +1,97 @@
+"""The messages between runner and front, one JSON object per packet of at most 64 KiB.
+
+Each request has a ``seq`` and is answered by one ``RequestDone`` with the same number. Sockets are
+sent with the packet as descriptors: for ``OpenFront`` the listeners, for ``AttachBrowser`` the
+control socket of the browser sandbox.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram
+
+
+class OpenFront(msgspec.Struct, frozen=True, tag="open"):
+    """Serve the browser ports of an attempt."""
+
+    seq: int
+    attempt_id: str
+    secret: str
+
+
+class AttachBrowser(msgspec.Struct, frozen=True, tag="attach"):
+    """Start ``program`` in this sandbox and relay the attempt's connections to it."""
+
+    seq: int
+    attempt_id: str
+    generation: int
+    program: BrowserProgram
+    own_sandbox: bool
+
+
+class RefuseWanted(msgspec.Struct, frozen=True, tag="refuse"):
+    """Answer waiting connections with ``status`` and ``text``; for ``retry_after`` seconds also
+    those that come later, and with 0 all of them.
+    """
+
+    seq: int
+    attempt_id: str
+    status: int
+    text: str
+    retry_after: int
+
+
+class CloseFront(msgspec.Struct, frozen=True, tag="close"):
+    """Close everything of an attempt. An unknown id is ignored, so this also checks the front."""
+
+    seq: int
+    attempt_id: str
+
+
+class RequestDone(msgspec.Struct, frozen=True, tag="done"):
+    """The answer to a request; ``error`` is empty on success."""
+
+    seq: int
+    error: str = ""
+
+
+class Wanted(msgspec.Struct, frozen=True, tag="wanted"):
+    """A connection waits for a browser."""
+
+    attempt_id: str
+    form: BrowserForm
+    display: bool
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """Chromium accepts connections."""
+
+    attempt_id: str
+    generation: int
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended"):
+    """The browser has ended; the front has closed the control socket."""
+
+    attempt_id: str
+    generation: int
+    cause: BrowserEndCause
+    detail: str
+
+
+class Noted(msgspec.Struct, frozen=True, tag="note"):
+    """A line for the log of the run, each code at most once for an attempt."""
+
+    attempt_id: str
+    code: str
+    text: str
+
+
+Request = OpenFront | AttachBrowser | RefuseWanted | CloseFront
+Notice = Wanted | Started | Ended | Noted
+Reply = RequestDone | Notice
+
+encode = msgspec.json.Encoder().encode
+decode_request = msgspec.json.Decoder(Request).decode
+decode_reply = msgspec.json.Decoder(Reply).decode

@@ -1,0 +1,236 @@
+"""Browsers for attempts: the sandbox that a browser runs in, and the front that connects Workers
+to it.
+
+The runner joins the two. The front reports that a connection of an attempt needs a browser; the
+runner opens a sandbox, has its proxy listener served by the egress, and gives its control socket to
+the front, which starts Chromium and relays connections to it. An attempt has at most one such
+sandbox at a time; their numbers, from 1, are its generations.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # the launcher imports this module and is small
+    from fyke.contracts.execution import SandboxExit
+
+WAIT_SECONDS = 60.0  # how long a connection waits for a browser
+
+
+class BrowserProgram(StrEnum):
+    """The programs that can be the browser, as in settings, orders and control frames."""
+
+    HEADLESS_SHELL = "headless-shell"
+    CHROMIUM = "chromium"
+
+
+class BrowserForm(StrEnum):
+    """How the connection that needs a browser asks for it."""
+
+    CDP = "cdp"
+    LIGHTPANDA = "lightpanda"
+    WEBDRIVER = "webdriver"
+    LAUNCH = "launch"
+
+
+class BrowserEndCause(StrEnum):
+    """Why a browser ended, or was never there."""
+
+    CLOSED = "closed"  # by the Worker, with Browser.close
+    CRASHED = "crashed"  # Chromium ended by itself, or was killed
+    NOT_STARTED = "not_started"  # Chromium did not open its port in time
+    SANDBOX_ENDED = "sandbox_ended"  # the control socket was closed
+    FRONT_ENDED = "front_ended"  # the process of the front ended
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserInfo:
+    """The browser of this machine. ``reason`` says why it cannot be used; empty when it can.
+
+    ``version`` and ``driver`` are numbers such as ``156.0.8078.108``; empty when there is none.
+    """
+
+    program: BrowserProgram
+    version: str = ""
+    driver: str = ""
+    display: bool = False  # whether it can have a window, on a virtual display
+    own_sandbox: bool = False  # whether Chromium's own sandbox works inside ours
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserLimits:
+    """Hard limits of one browser sandbox. Sizes in bytes; ``processes`` counts threads too."""
+
+    cpus: float
+    memory: int
+    processes: int = 1024
+    open_files: int = 8192
+    tmp_size: int = 256 * 2**20  # of the profile, and of /tmp; both are in memory
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserSpec:
+    """``name`` also names the cgroup and the user: attempt id, ``-B`` and the generation."""
+
+    name: str
+    limits: BrowserLimits
+    display: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserUsage:
+    """Sizes in bytes. ``ooms`` counts the processes that the kernel killed for want of memory."""
+
+    cpu_ms: int = 0
+    memory: int = 0
+    memory_peak: int = 0
+    ooms: int = 0
+    tmp_bytes: int = 0
+
+
+class Browser(Protocol):
+    """One browser sandbox. A trusted process of Fyke waits inside for frames on ``control``; no
+    Chromium runs before the front has asked for one.
+    """
+
+    @property
+    def control(self) -> socket.socket:
+        """The control socket. Close it once the front has its copy: the sandbox ends when no copy
+        is open.
+        """
+        ...
+
+    @property
+    def proxy(self) -> socket.socket:
+        """The listening socket 127.0.0.1:1080 of the sandbox's network namespace, for the egress.
+        Closed by ``close``.
+        """
+        ...
+
+    @property
+    def last_words(self) -> str:
+        """The end of what Chromium and its sandbox wrote to standard error, at most 16 KiB."""
+        ...
+
+    async def apply_cpu_limit(self) -> None:
+        """Apply the CPU quota. Chromium starts without it."""
+        ...
+
+    async def wait(self) -> SandboxExit: ...
+    async def usage(self) -> BrowserUsage: ...
+    async def kill(self) -> None:
+        """Kill all processes inside."""
+        ...
+
+    async def close(self) -> None:
+        """Kill all processes, remove cgroup and folders, close the sockets. Idempotent."""
+        ...
+
+
+class Browsers(Protocol):
+    """The browser sandboxes of this machine."""
+
+    def info(self) -> BrowserInfo: ...
+    async def open(self, spec: BrowserSpec) -> Browser:
+        """Create a sandbox. Raise ``SandboxFault``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FrontGrant:
+    """What the front needs to know of an attempt. A connection may omit name and password, since
+    only the attempt's own sandbox can connect; wrong ones are refused.
+    """
+
+    attempt_id: str
+    secret: str  # the password; the user name is the attempt's id
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserWanted:
+    """A connection needs a browser and none is attached. It waits at most ``WAIT_SECONDS``."""
+
+    attempt_id: str
+    form: BrowserForm
+    display: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserEnded:
+    """``detail`` says more than ``cause`` in English; it may be empty."""
+
+    attempt_id: str
+    generation: int
+    cause: BrowserEndCause
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserNote:
+    """A line for the log of the run; each ``code`` at most once for an attempt."""
+
+    attempt_id: str
+    code: str
+    text: str
+
+
+class BrowserFront(Protocol):
+    """Serves the browser ports of attempts. It may run in another process.
+
+    The runner sets the callbacks, which must not block. Each wanted browser is answered by one
+    ``attach`` or ``refuse``.
+    """
+
+    on_wanted: Callable[[BrowserWanted], None]
+    on_started: Callable[[str, int], None]
+    """Gets the attempt's id and the generation when Chromium accepts connections."""
+    on_ended: Callable[[BrowserEnded], None]
+    """Once for each attached generation, unless the attempt was closed before. The front has closed
+    its copy of the control socket; the next connection wants a new browser.
+    """
+    on_note: Callable[[BrowserNote], None]
+
+    async def check(self) -> None:
+        """Raise ``Unavailable`` when the front does not answer within three seconds."""
+        ...
+
+    async def open(self, listeners: Sequence[socket.socket], grant: FrontGrant) -> None:
+        """Serve the listeners until ``close``. The caller may close its copies afterwards.
+
+        Raise ``Unavailable`` when the front does not answer.
+        """
+        ...
+
+    async def attach(
+        self,
+        attempt_id: str,
+        generation: int,
+        control: socket.socket,
+        program: BrowserProgram,
+        *,
+        own_sandbox: bool,
+    ) -> None:
+        """Give the front a browser sandbox, in which it starts ``program``. The caller closes its
+        copy of ``control`` afterwards. Raise ``Unavailable`` when the front has ended; then
+        ``on_ended`` is not called for this generation.
+        """
+        ...
+
+    async def refuse(
+        self, attempt_id: str, status: int, text: str, *, retry_after: int = 0
+    ) -> None:
+        """Answer the waiting connections with an HTTP status and one line of text.
+
+        The answer stands for ``retry_after`` seconds, which it also names; later connections want a
+        browser again. With 0 it stands until the attempt is closed.
+        """
+        ...
+
+    async def close(self, attempt_id: str) -> None:
+        """Close the listeners, all connections and the control socket. An unknown id is ignored."""
+        ...
