@@ -13,11 +13,11 @@ from fyke.app.components import components
 from fyke.app.configuration import format_value, masked, origins_of
 from fyke.app.measuring import measure
 from fyke.app.runtime import Runtime
-from fyke.egress.channel import PeerRefused
 from fyke.egress.live_check import check_live
 from fyke.egress.messages import ProxyChecked
 from fyke.egress.pools import split
 from fyke.egress.upstream import Upstream
+from fyke.kit.channel import PeerRefused
 from fyke.kit.clock import Clock
 from fyke.model.account import Plan
 from fyke.model.health import HealthCheck, Level

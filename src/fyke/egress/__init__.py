@@ -13,8 +13,8 @@ Terms of this package:
 * a **pool** is the proxies of one region, and the **throttle** limits the rate of connections to
   each site, across all attempts;
 * the **control channel** is how a runner opens and closes attempts in the egress process
-  (``messages``, ``channel``, ``control``, ``process``), and ``client`` is the runner's end of it.
-  ``local`` is the same proxy in the runner's process.
+  (``messages``, ``control``, ``process``; over ``fyke.kit.channel``), and ``client`` is the
+  runner's end of it. ``local`` is the same proxy in the runner's process.
 
 Layers, each of which imports only those before it: actions, meter, site_counters, rules; socks,
 http; handshake; upstream_handshake, upstream, pools, throttle, dialer, attempt_proxy, protocols,

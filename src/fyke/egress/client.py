@@ -21,7 +21,6 @@ from fyke.egress import meter
 from fyke.egress import site_counters as sites
 from fyke.egress.actions import Credentials
 from fyke.egress.attempt_proxy import listener_key
-from fyke.egress.channel import Channel, PeerRefused, connect
 from fyke.egress.messages import (
     AddListener,
     BrowserRequested,
@@ -40,6 +39,7 @@ from fyke.egress.messages import (
 from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.backoff import delay
+from fyke.kit.channel import Channel, PeerRefused, connect
 from fyke.kit.domains import Domains
 
 _log = logging.getLogger(__name__)

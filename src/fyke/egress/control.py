@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from fyke.contracts.egress import EgressGrant
-from fyke.egress.channel import Channel
 from fyke.egress.messages import (
     AddListener,
     AttemptRequest,
@@ -38,6 +37,7 @@ from fyke.egress.messages import (
 from fyke.egress.meter import map_shared
 from fyke.egress.proxy import Counters, Proxy
 from fyke.egress.site_counters import map_sites
+from fyke.kit.channel import Channel
 
 _log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from fyke.egress.channel import MAX_MESSAGE, connect
 from fyke.egress.messages import CheckProxies, ProxiesChecked, ProxyChecked, decode_reply, encode
+from fyke.kit.channel import MAX_MESSAGE, connect
 
 SECONDS = 3.0
 

@@ -11,12 +11,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from fyke.egress.channel import PeerRefused, check_peer, listen, withdraw
 from fyke.egress.control import ControlSession
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
+from fyke.kit.channel import PeerRefused, check_peer, listen, withdraw
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.resolver import Resolver
 

@@ -13,7 +13,6 @@ import pytest
 
 from fyke.egress import meter
 from fyke.egress import site_counters as sites
-from fyke.egress.channel import MAX_DESCRIPTORS
 from fyke.egress.control import ControlSession
 from fyke.egress.messages import (
     CheckProxies,
@@ -25,6 +24,7 @@ from fyke.egress.messages import (
 )
 from fyke.egress.proxy import Proxy
 from fyke.kit.addresses import AddressRules
+from fyke.kit.channel import MAX_DESCRIPTORS
 from support.egress import listener, until
 
 pytestmark = pytest.mark.anyio

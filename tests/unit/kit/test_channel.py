@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.egress import channel
-from fyke.egress.channel import Channel
+from fyke.kit import channel
+from fyke.kit.channel import Channel
 from support.egress import until
 
 pytestmark = pytest.mark.anyio

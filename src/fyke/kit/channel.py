@@ -39,7 +39,7 @@ def listen(path: Path) -> socket.socket:
             suppress(ConnectionRefusedError),
         ):
             probe.connect(str(path))
-            raise OSError(f"another egress process already serves {path.name}")
+            raise OSError(f"another process already serves {path.name}")
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
