@@ -1,6 +1,6 @@
 """The messages between runner and front, one JSON object per packet of at most 64 KiB.
 
-Each request has a ``seq`` and is answered by one ``RequestDone`` with the same number. Sockets are
+Each request has a ``seq`` and is answered by one ``FrontDone`` with the same number. Sockets are
 sent with the packet as descriptors: for ``OpenFront`` the listeners, for ``AttachBrowser`` the
 control socket of the browser sandbox.
 """
@@ -49,7 +49,7 @@ class CloseFront(msgspec.Struct, frozen=True, tag="close"):
     attempt_id: str
 
 
-class RequestDone(msgspec.Struct, frozen=True, tag="done"):
+class FrontDone(msgspec.Struct, frozen=True, tag="done"):
     """The answer to a request; ``error`` is empty on success."""
 
     seq: int
@@ -90,7 +90,7 @@ class Noted(msgspec.Struct, frozen=True, tag="note"):
 
 Request = OpenFront | AttachBrowser | RefuseWanted | CloseFront
 Notice = Wanted | Started | Ended | Noted
-Reply = RequestDone | Notice
+Reply = FrontDone | Notice
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode
