@@ -50,6 +50,35 @@ async def test_leases_fit_the_capacity(state: State, room: Capacity, expected: i
     assert len(await leased(state, room)) == expected
 
 
+@pytest.mark.parametrize(
+    "room, expected",
+    [
+        (Capacity(9, 9000, 9, browsers=3, browser_share=0.15), 3),
+        (Capacity(0.89, 9000, 9, browsers=9, browser_share=0.15), 1),  # 0.3 + 0.15 of 1 core each
+        (Capacity(9, 708, 9, browsers=9, browser_share=0.15), 2),  # 200 + 154 MiB each
+        (Capacity(9, 707, 9, browsers=9, browser_share=0.15), 1),
+        (Capacity(9, 9000, 9, browsers=0, browser_share=0.15), 0),
+        (Capacity(1.5, 1000, 9, browser_share=0.15), 5),  # a runner without browsers
+    ],
+)
+async def test_a_browser_is_reserved_with_the_attempt(
+    state: State, room: Capacity, expected: int
+) -> None:
+    await seeded(state, 5, cpus=0.3, memory_mb=200, browser_cpus=1.0, browser_memory_mb=1024)
+    assert len(await leased(state, room)) == expected
+
+
+async def test_runs_without_a_browser_need_no_place_for_one(state: State) -> None:
+    room = Capacity(9, 9000, 9, browsers=1, browser_share=0.15)
+    first = await seeded(state, 2, browser_cpus=1.0, browser_memory_mb=1024)
+    assert [x.run.id for x in await leased(state, room)] == [first.id]
+    other = await seeded(state, 1)
+    assert await leased(state, replace(room, browsers=0)) == []  # it is not passed over
+    assert {x.run.id for x in await leased(state, replace(room, browsers=1))} == {
+        first.id, other.id,
+    }  # fmt: skip
+
+
 async def test_a_large_run_is_not_passed_over(state: State) -> None:
     await seeded(state, 1, cpus=0.5)
     large = await seeded(state, 1, cpus=4)

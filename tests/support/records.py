@@ -82,6 +82,8 @@ def run(account_id: str, worker_id: str, **changes: Any) -> Run:
         timeout_s=60,
         max_charge_micros=0,
         max_traffic_bytes=2**40,
+        browser_cpus=changes.pop("browser_cpus", 0.0),
+        browser_memory_mb=changes.pop("browser_memory_mb", 0),
     )
     base = Run(
         id=ordered_id(),

@@ -154,10 +154,10 @@ def show(server: ServerContext, run: RunArgument) -> None:
       fyke run show 01JG... --json | jq -r .hint.next_step
     """
     detail, run_summary = server.client.run(run), server.client.run_summary(run)
+    browser = server.client.run_usage(run).browser
     if server.out.as_json:
-        server.out.json(
-            {**detail_data(detail), "hidden": run_summary.hidden, **ending_data(run_summary)}
-        )
+        more = {"hidden": run_summary.hidden, "browser": browser and data_of(browser)}
+        server.out.json({**detail_data(detail), **more, **ending_data(run_summary)})
         return
     pairs: list[tuple[str, object]] = [
         ("run", detail.slug),
@@ -171,6 +171,9 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("took", formatting.span(run_summary.duration)),
         ("origin", detail.origin),
     ]
+    if browser:
+        used = formatting.span(browser.ms / 1000), formatting.size(browser.memory_peak)
+        pairs.append(("browser", f"{browser.version}, {used[0]}, up to {used[1]} of memory"))
     if detail.status_name == Status.READY and (wait_reason := server.client.waiting(run).reason):
         pairs.insert(2, ("waits", wait_reason))
     if detail.err_msg:

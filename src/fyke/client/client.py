@@ -161,6 +161,10 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             f"/api/fyke/runs/{segment(run)}/events", wire.fyke.runs.RunEventList
         ).items
 
+    def run_usage(self, run: str) -> wire.fyke.runs.RunUsageReport:
+        """What a run has used so far, and its cost by item."""
+        return self._wire.get(f"/api/fyke/runs/{segment(run)}/usage", wire.fyke.runs.RunUsageReport)
+
     def sites(self, run: str) -> wire.fyke.runs.SiteList:
         """The sites that the run has connected to."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", wire.fyke.runs.SiteList)

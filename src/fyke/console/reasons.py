@@ -103,6 +103,9 @@ NOT_FOUND = frozenset({
 _NAMES = {
     ReasonCode.EXIT_CODE: _("Exit code"),
     ReasonCode.NO_BROWSER: _("No browser"),
+    ReasonCode.BROWSER_BUSY: _("No browser free"),
+    ReasonCode.BROWSER_FAILED: _("Browser failed"),
+    ReasonCode.BROWSER_OUT_OF_MEMORY: _("Browser out of memory"),
     ReasonCode.SIGNAL: _("Signal"),
     ReasonCode.OUT_OF_MEMORY: _("Out of memory"),
     ReasonCode.TIMEOUT: _("Timeout"),

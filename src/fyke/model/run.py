@@ -105,13 +105,19 @@ class SpendingBound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """What one run may use. 0 = unlimited for the two caps."""
+    """What one run may use. 0 = unlimited for the two caps.
+
+    The browser's two are 0 until an attempt of the run asks for one. From then on they are part of
+    what each of its attempts reserves and costs while it has a browser.
+    """
 
     cpus: float  # cores, per attempt
     memory_mb: int  # per attempt
     timeout_s: int  # time that its Worker runs, per attempt
     max_charge_micros: int  # US dollars / 10^6, whole run
     max_traffic_bytes: int  # whole run
+    browser_cpus: float = 0.0  # cores, of the browser of an attempt
+    browser_memory_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +207,11 @@ class Attempt:
     memory_mb_ms: int = 0  # memory over time: MiB times milliseconds
     reason: Reason | None = None
     busy_ms: int = 0  # how long its Worker has run, by the monotonic clock of its runner
+    browser_ms: int = 0  # how long it had a browser, by the same clock
+    browser_cpu_ms: int = 0
+    browser_memory_peak_bytes: int = 0
+    browser_memory_mb_ms: int = 0  # as ``memory_mb_ms``
+    browser_version: str = ""  # program and number; empty when it had no browser
 
     @property
     def gap_ms(self) -> int:

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from fyke.model.run import Attempt, Run, Subtask
 from fyke.reasons import Detail
 
+TOLERANCE = 1e-9  # cores; for rounding errors in sums such as 0.1 + 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Free resources of a runner."""
+    """Free resources of a runner.
+
+    ``browsers`` is how many more attempts may have a browser, None when this runner has none: then
+    attempts reserve nothing for it. ``browser_share`` is the part of a browser's limits that an
+    attempt reserves, from 0 to 1: a browser needs its limits for moments only.
+    """
 
     cpus: float
     memory_mb: int
     slots: int
+    browsers: int | None = None
+    browser_share: float = 0.0
+
+    def browser_reserve(self, cpus: float, memory_mb: int) -> tuple[float, int, int]:
+        """What the browser of an attempt takes of it: cores, MiB, and how many of ``browsers``.
+
+        ``cpus`` and ``memory_mb`` are the browser's limits, 0 for an attempt without one.
+        """
+        if self.browsers is None or not memory_mb:
+            return 0.0, 0, 0
+        return self.browser_share * cpus, math.ceil(self.browser_share * memory_mb), 1
+
+    def without_browser(self, cpus: float, memory_mb: int) -> Capacity:
+        """What is left beside the browser of an attempt, with these limits."""
+        cores, megabytes, places = self.browser_reserve(cpus, memory_mb)
+        return replace(
+            self,
+            cpus=self.cpus - cores,
+            memory_mb=self.memory_mb - megabytes,
+            browsers=None if self.browsers is None else self.browsers - places,
+        )
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether no more is used than there is."""
+        enough = self.cpus >= -TOLERANCE and self.memory_mb >= 0 and self.slots >= 0
+        return enough and (self.browsers is None or self.browsers >= 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +92,8 @@ class RunnerInfo:
 class AttemptUsage:
     """The usage of an attempt so far. ``memory_bytes`` is its current memory and ``rows`` the
     number of pushed rows, both only for usage samples. ``memory_mb_ms`` is memory over time, in MiB
-    times milliseconds, and ``busy_ms`` how long its Worker has run.
+    times milliseconds, and ``busy_ms`` how long its Worker has run; those of ``browser`` are the
+    same of its browsers, and ``browser_version`` is the program and number of the latest one.
     """
 
     traffic_bytes: int = 0
@@ -67,6 +103,11 @@ class AttemptUsage:
     rows: int = 0
     memory_mb_ms: int = 0
     busy_ms: int = 0
+    browser_ms: int = 0
+    browser_cpu_ms: int = 0
+    browser_memory_peak_bytes: int = 0
+    browser_memory_mb_ms: int = 0
+    browser_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

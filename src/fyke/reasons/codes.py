@@ -13,6 +13,9 @@ class ReasonCode(StrEnum):
     # --- the end of an attempt or a run
     EXIT_CODE = "exit_code"
     NO_BROWSER = "no_browser"  # the Worker asked for one, and exited with an error
+    BROWSER_BUSY = "browser_busy"  # the same: no runner had room for the browser in time
+    BROWSER_FAILED = "browser_failed"  # the same: it could not be started
+    BROWSER_OUT_OF_MEMORY = "browser_out_of_memory"  # the same: it went over its memory
     SIGNAL = "signal"
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
@@ -150,6 +153,9 @@ class HintCode(StrEnum):
     PARTLY_FAILED = "partly_failed"
     EXIT_CODE = "exit_code"
     NO_BROWSER = "no_browser"
+    BROWSER_BUSY = "browser_busy"
+    BROWSER_FAILED = "browser_failed"
+    BROWSER_OUT_OF_MEMORY = "browser_out_of_memory"
     CRASHED = "crashed"  # a signal of a crash in native code
     KILLED = "killed"  # SIGKILL, not from the platform
     SIGNAL = "signal"  # any other signal

@@ -43,6 +43,20 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("The Worker needs a browser, and this installation has none"),
         _("Use a Worker that fetches pages over HTTP, or change this one to do so"),
     ),
+    HintCode.BROWSER_BUSY: _hint(
+        _("Other runs used all browsers that the runner has room for"),
+        _("Start the run again later, or let fewer runs with a browser run at once; the operator "
+          "can allow more with runner_browsers"),
+    ),
+    HintCode.BROWSER_FAILED: _hint(
+        _("The browser could not be started"),
+        _("Read the reason; the operator can check the browser of the machine with fyke doctor"),
+    ),
+    HintCode.BROWSER_OUT_OF_MEMORY: _hint(
+        _("The pages took more memory than the browser may use"),
+        _("Close pages that are no longer needed, open fewer at a time, or do not load images; the "
+          "operator can allow more with browser_memory_mb"),
+    ),
     HintCode.CRASHED: _hint(
         _("Native code crashed: the Worker's runtime or one of its compiled libraries"),
         _("Find the library in the last lines of the log, pin another version of it, and publish a "

@@ -31,6 +31,23 @@ ENDS: Mapping[ReasonCode, Forms] = {
         _("The Worker asked for a browser, and this Fyke has none; it exited with code "
           "%(exit_code)s"),
     ),
+    ReasonCode.BROWSER_BUSY: (
+        _("The Worker asked for a browser, and none was free within %(seconds)s s; it exited with "
+          "code %(exit_code)s: %(last_words)s"),
+        _("The Worker asked for a browser, and none was free within %(seconds)s s; it exited with "
+          "code %(exit_code)s"),
+    ),
+    ReasonCode.BROWSER_FAILED: (
+        _("The Worker asked for a browser and got none: %(problem)s. It exited with code "
+          "%(exit_code)s: %(last_words)s"),
+        _("The Worker asked for a browser and got none: %(problem)s. It exited with code "
+          "%(exit_code)s"),
+    ),
+    ReasonCode.BROWSER_OUT_OF_MEMORY: (
+        _("The browser went over its %(memory_mb)s MB; the Worker exited with code %(exit_code)s: "
+          "%(last_words)s"),
+        _("The browser went over its %(memory_mb)s MB; the Worker exited with code %(exit_code)s"),
+    ),
     ReasonCode.SIGNAL: (
         _("The Worker was ended by signal %(signal)s: %(last_words)s"),
         _("The Worker was ended by signal %(signal)s"),

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from socket import socket
 
 import structlog
 
@@ -44,6 +46,7 @@ from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
+from fyke.runner.browser import AttemptBrowser, BrowserDependencies, BrowserTotals
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import EgressAway, detail_of, log_fault
@@ -59,6 +62,11 @@ NO_BROWSER = (
     "The Worker asked for a browser (ChromeWs, ChromeHttp, LightpandaDomain or CamoufoxDomain); "
     "this Fyke has no browser."
 )
+
+
+async def _no_room(attempt_id: str) -> bool:
+    """Have no room for a browser."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class AttemptDependencies:
     unsafe: bool
     work_bytes: int  # limit of the Worker's own folder
     regions: frozenset[str]  # regions that have an upstream
+    browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
 
 
 class AttemptRunner:
@@ -90,8 +99,11 @@ class AttemptRunner:
         is_operators: bool,
         deps: AttemptDependencies,
         environment: VersionEnvironment | None = None,
+        reserve_browser: Callable[[str], Awaitable[bool]] = _no_room,
     ) -> None:
-        """``environment`` is the stored record about the environment of the version, if any."""
+        """``environment`` is the stored record about the environment of the version, if any. For
+        ``reserve_browser`` see ``AttemptBrowser``.
+        """
         self.lease = lease
         self.attempt = lease.attempt
         self._worker = worker
@@ -104,7 +116,9 @@ class AttemptRunner:
         self._masker: Masker | None = None  # masks secrets and the proxy password
         self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
+        self._reserve_browser = reserve_browser
         self._browser_reported = False
+        self.browser: AttemptBrowser | None = None  # None where there is none
         self._intake: AttemptIntake | None = None
         self._launched = False  # a launched Worker is not started again
         self._closing: asyncio.Task[None] | None = None  # kills and removes the sandbox
@@ -152,9 +166,11 @@ class AttemptRunner:
         return await self._execute(intake)
 
     async def closed(self) -> None:
-        """Return when the sandbox is removed, which may take longer than the end of the run."""
+        """Return when the sandboxes are removed, which may take longer than the end of the run."""
         if self._closing is not None:
             await self._closing
+        if self.browser is not None:
+            await self.browser.closed()
 
     async def _execute(self, intake: AttemptIntake) -> Run | None:
         try:
@@ -270,6 +286,8 @@ class AttemptRunner:
             return end
         finally:
             self._closing = asyncio.create_task(self._close_sandbox(sandbox))
+            if self.browser is not None:
+                await self.browser.close()
             self._final_traffic = await self._deps.egress.close(self.attempt.id)
 
     async def _report_rows_not_pushed(self, intake: AttemptIntake, sandbox: Sandbox) -> None:
@@ -302,11 +320,16 @@ class AttemptRunner:
             await sdk.close()
 
     def _explained(self, end: End) -> End:
-        """The end with the missing browser as its reason, if the Worker requested one and exited
-        with an error.
+        """The end with the browser as its reason, if the Worker exited with an error and requested
+        one that is missing or has failed.
         """
-        if self._browser_reported and end.reason and end.reason.code is ReasonCode.EXIT_CODE:
+        if not end.reason or end.reason.code is not ReasonCode.EXIT_CODE:
+            return end
+        if self._browser_reported:
             return end_of(replace(end.reason, code=ReasonCode.NO_BROWSER))
+        if self.browser is not None and (failure := self.browser.failure):
+            params = {**end.reason.params, **failure.params}
+            return end_of(replace(failure, params=params))
         return end
 
     async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, password: str) -> None:
@@ -325,13 +348,38 @@ class AttemptRunner:
         listeners = sandbox.listeners
         try:
             await self._deps.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
-            for name in ("cdp", "cdp80"):
-                if name in listeners:
-                    await self._deps.egress.refuse_browser(
-                        self.attempt.id, listeners[name], lambda: self._note_missing_browser(intake)
-                    )
+            ports = [listeners[name] for name in ("cdp", "cdp80") if name in listeners]
+            if not ports or await self._open_browser(intake, ports, password):
+                return
+            for listener in ports:
+                await self._deps.egress.refuse_browser(
+                    self.attempt.id, listener, lambda: self._note_missing_browser(intake)
+                )
         except Unavailable as error:
             raise EgressAway from error
+
+    async def _open_browser(
+        self, intake: AttemptIntake, ports: Sequence[socket], password: str
+    ) -> bool:
+        """Let the front serve the browser ports; return whether it does."""
+        deps = self._deps.browser
+        if deps is None or deps.missing:
+            return False
+        browser = AttemptBrowser(
+            self.attempt,
+            deps,
+            self._deps.egress,
+            self._deps.attempts,
+            self._reserve_browser,
+            lambda kind, text: self._note(intake, intake.mask(text), kind),
+        )
+        try:
+            await browser.open(ports, password)
+        except Unavailable:
+            self._note(intake, "The process that serves browsers does not answer.")
+            return False
+        self.browser = browser
+        return True
 
     def _note_missing_browser(self, intake: AttemptIntake) -> None:
         if not self._browser_reported:
@@ -367,8 +415,8 @@ class AttemptRunner:
 
     # --- the end ------------------------------------------------------------------------
 
-    def _note(self, intake: AttemptIntake, text: str) -> None:
-        _log_system(intake, system.warning(self.attempt.number, text, 0))
+    def _note(self, intake: AttemptIntake, text: str, kind: LogType = LogType.WARN) -> None:
+        _log_system(intake, system.subtask_line(self.attempt.number, text, 0, kind))
 
     async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
         end = end.masked(intake.mask)
@@ -441,6 +489,8 @@ class AttemptRunner:
     def _usage(self) -> AttemptUsage:
         traffic = self._final_traffic or self._deps.egress.traffic(self.attempt.id)
         usage = self._watch.usage if self._watch else SandboxUsage()
+        browser = self.browser.totals if self.browser else BrowserTotals()
+        busy_ms = self._watch.busy_ms if self._watch else 0
         return AttemptUsage(
             traffic_bytes=traffic.total,
             cpu_ms=usage.cpu_ms,
@@ -448,7 +498,13 @@ class AttemptRunner:
             memory_bytes=usage.memory,
             rows=self._intake.rows if self._intake else 0,
             memory_mb_ms=self._watch.memory_mb_ms if self._watch else 0,
-            busy_ms=self._watch.busy_ms if self._watch else 0,
+            busy_ms=busy_ms,
+            # a Worker's end is noticed before that of its browser, which is not charged longer
+            browser_ms=min(browser.milliseconds, busy_ms),
+            browser_cpu_ms=browser.cpu_ms,
+            browser_memory_peak_bytes=browser.memory_peak,
+            browser_memory_mb_ms=browser.memory_mb_ms,
+            browser_version=browser.version,
         )
 
 

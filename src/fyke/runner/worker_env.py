@@ -11,7 +11,8 @@ NO_PROXY = "127.0.0.1,localhost"
 
 
 def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, str]:
-    """The variables that published Workers read for proxy and browsers. Python and Go also get
+    """The variables that published Workers read for proxy and browsers, and ``BROWSER_WS``, the
+    whole address of the browser. Python and Go also get
     those that make ordinary libraries use the proxy.
 
     Node.js gets its defaults from a file that the sandbox loads first (``node_proxy.cjs``), not
@@ -25,6 +26,7 @@ def worker_env(language: Language, attempt_id: str, secret: str) -> dict[str, st
         "ChromeHttp": BROWSER_ADDRESS,
         "LightpandaDomain": BROWSER_ADDRESS,
         "CamoufoxDomain": BROWSER_ADDRESS,
+        "BROWSER_WS": f"ws://{attempt_id}:{secret}@{BROWSER_ADDRESS}",
     }
     if language is Language.NODE:
         return variables

@@ -22,6 +22,7 @@ from fyke.settings.config_file import ConfigFile, ConfigFileError
 from fyke.settings.groups import (
     SYSTEM_HOME,
     AccountSettings,
+    BrowserSettings,
     EgressSettings,
     LogSettings,
     MailSettings,
@@ -40,6 +41,7 @@ class Settings(  # fields are in the reverse order of the bases
     PriceSettings,
     MailSettings,
     EgressSettings,
+    BrowserSettings,
     RunnerSettings,
     AccountSettings,
     StorageSettings,

@@ -323,6 +323,60 @@ class RunnerSettings(BaseModel):
     """
 
 
+class BrowserSettings(BaseModel):
+    """Browsers.
+
+    A Worker that asks for a browser gets one of its own, in a sandbox beside its own. See
+    docs/how-to/limits-and-prices.md for what it costs.
+    """
+
+    browser: Literal["auto", "off"] = Field(default="auto", examples=["off"])
+    """``auto``: Workers get a browser where one is installed on the runner's machine; ``fyke
+    doctor`` shows it. ``off``: each request for a browser is answered with 503.
+    """
+
+    browser_program: Literal["headless-shell", "chromium"] = Field(
+        default="headless-shell", examples=["chromium"]
+    )
+    """The program of the browser, from the packages ``chromium-headless-shell`` or ``chromium``.
+    The first needs half the memory and starts twice as fast.
+    """
+
+    browser_memory_mb: Annotated[int, MEBIBYTES] = Field(default=1024, ge=128, examples=["2048"])
+    """How much memory the browser of one attempt may use. A page that needs more crashes, and the
+    browser and the Worker go on.
+    """
+
+    browser_cpus: Annotated[float, Unit("cores")] = Field(
+        default=1, ge=0.1, le=64, examples=["0.5"]
+    )
+    """How much CPU the browser of one attempt may use."""
+
+    browser_processes: int = Field(default=1024, ge=64, examples=["2048"])
+    """How many processes and threads the browser of one attempt may have: about 60 with one page,
+    and eight to ten for each further one.
+    """
+
+    browser_tmp_mb: Annotated[int, MEBIBYTES] = Field(default=256, ge=16, examples=["512"])
+    """How large the profile of a browser with its downloads may be, and its temporary files. Both
+    are in memory and count in ``browser_memory_mb``.
+    """
+
+    browser_reserve_percent: Annotated[int, Unit("%")] = Field(
+        default=15, ge=0, le=100, examples=["50"]
+    )
+    """The part of ``browser_cpus`` and ``browser_memory_mb`` that an attempt with a browser takes
+    from ``runner_cpus`` and ``runner_memory_mb``: browsers need their limits for moments only.
+    Prices are for the whole limits.
+    """
+
+    runner_browsers: int = Field(default=0, ge=0, examples=["6"])
+    """How many attempts with a browser may run at the same time on this machine. 0: three for each
+    of ``runner_cpus``, at most one for each 640 MiB of ``runner_memory_mb``. No browser is
+    started while less than 400 MiB of the machine's memory are available.
+    """
+
+
 class EgressSettings(BaseModel):
     """Egress and callbacks."""
 

@@ -14,6 +14,7 @@ OWN = {
     "ChromeHttp": "127.0.0.1:9222",
     "LightpandaDomain": "127.0.0.1:9222",
     "CamoufoxDomain": "127.0.0.1:9222",
+    "BROWSER_WS": "ws://01A:secret@127.0.0.1:9222",
 }
 
 

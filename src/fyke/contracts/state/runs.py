@@ -67,6 +67,12 @@ class RunStore(Protocol):
         """Write all mutable members of ``run`` if its stored state is still ``expected``."""
         ...
 
+    def reserve_browser(self, run: Run) -> None:
+        """Write the browser's limits, the reserved amount and its bound; the caller has locked the
+        run.
+        """
+        ...
+
     def open_of_task(self, task_id: str, other_than: str = "") -> str | None:
         """The id of the oldest run of the task that has not ended, except ``other_than``."""
         ...

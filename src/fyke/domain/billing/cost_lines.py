@@ -1,4 +1,4 @@
-"""The cost of a run by item: CPU, memory and traffic. The lines add up to the millionth.
+"""The cost of a run by item: CPU, memory, traffic, browser. The lines add up to the millionth.
 
 Each attempt is charged as a whole and rounded once. So the total is distributed over the items in
 proportion to their costs, by the largest remainders.
@@ -20,17 +20,18 @@ _MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class MeteredUsage:
-    """The charged usage of one attempt: the time of its device, and its traffic."""
+    """The charged usage of one attempt: the time of its device and of its browser, its traffic."""
 
     milliseconds: int
     traffic_bytes: int
+    browser_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """``kind`` is ``cpu``, ``memory``, ``traffic``, or ``other`` for costs that cannot be itemised
-    any more. ``quantity`` is in ``unit`` (core-hours, GB-hours, GB), ``price`` is the current one
-    in US dollars per unit; both are 0 for ``other``.
+    """``kind`` is ``cpu``, ``memory``, ``traffic``, ``browser_cpu``, ``browser_memory``, or
+    ``other`` for costs that cannot be itemised any more. ``quantity`` is in ``unit`` (core-hours,
+    GB-hours, GB), ``price`` is the current one in US dollars per unit; both are 0 for ``other``.
     """
 
     kind: str
@@ -43,20 +44,28 @@ class CostLine:
 def cost_lines(
     prices: Prices, limits: RunLimits, attempts: Sequence[MeteredUsage], usage_micros: int
 ) -> list[CostLine]:
-    """Lines that add up to ``usage_micros``; one for each item, even free ones. After a change of
+    """Lines that add up to ``usage_micros``; one for each item, even free ones, with those of the
+    browser when the run may have one. After a change of
     prices the lines are in proportion to the current ones; when all of these are 0, the cost is one
     line ``other``.
     """
     hours = Fraction(sum(a.milliseconds for a in attempts), _MS_PER_HOUR)
     traffic = Fraction(sum(a.traffic_bytes for a in attempts), GB)
-    items = (
+    items = [
         ("cpu", hours * Fraction(str(limits.cpus)), "core-hours", prices.cpu_hour),
         ("memory", hours * limits.memory_mb / 1024, "GB-hours", prices.memory_gb_hour),
         ("traffic", traffic, "GB", prices.traffic_gb),
-    )
+    ]
+    if limits.browser_memory_mb:
+        hours = Fraction(sum(a.browser_ms for a in attempts), _MS_PER_HOUR)
+        cores, gb = Fraction(str(limits.browser_cpus)), Fraction(limits.browser_memory_mb, 1024)
+        items += [
+            ("browser_cpu", hours * cores, "core-hours", prices.cpu_hour),
+            ("browser_memory", hours * gb, "GB-hours", prices.memory_gb_hour),
+        ]
     costs = [quantity * Fraction(price) for _, quantity, _, price in items]
     if usage_micros and not sum(costs):
-        shares, rest = [0, 0, 0], usage_micros
+        shares, rest = [0] * len(items), usage_micros
     else:
         shares, rest = _distribute(usage_micros, costs), 0
     lines = [

@@ -23,11 +23,20 @@ _UNIT = 100  # micros, the same as ``_PLACES``
 START_SECONDS = 10  # the time that an account must be able to pay for to start a run
 
 
-def charge(prices: Prices, limits: RunLimits, *, milliseconds: int, traffic_bytes: int) -> int:
-    """Cost in micros of one attempt: the time of its device, and its traffic."""
+def charge(
+    prices: Prices,
+    limits: RunLimits,
+    *,
+    milliseconds: int,
+    traffic_bytes: int,
+    browser_ms: int = 0,
+) -> int:
+    """Cost in micros of one attempt: the time of its device and of its browser, and its traffic."""
     if not prices.any():
         return 0
-    cost = _time_cost(prices, limits, milliseconds) + _traffic_cost(prices, traffic_bytes)
+    cost = _device_cost(prices, limits, milliseconds) + _traffic_cost(prices, traffic_bytes)
+    if browser_ms:
+        cost += _browser_cost(prices, limits, browser_ms)
     return round(cost)
 
 
@@ -56,8 +65,9 @@ def start_price(prices: Prices, limits: RunLimits, *, subtasks: int) -> int:
 
 
 def highest_charge(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
-    """The highest possible charge of a run in micros: each subtask up to its timeout, the traffic
-    up to its cap. None when traffic costs money and has no cap.
+    """The highest possible charge of a run in micros: each subtask up to its timeout, with its
+    browser if it may have one, and the traffic up to its cap. None when traffic costs money and
+    has no cap.
     """
     bound = _time_cost(prices, limits, limits.timeout_s * 1000) * subtasks
     if not prices.traffic_gb:
@@ -129,7 +139,17 @@ def _rounded_up(micros: Fraction) -> int:
 
 
 def _time_cost(prices: Prices, limits: RunLimits, milliseconds: int) -> Fraction:
+    """The price of the time of an attempt that has a browser throughout, if it may have one."""
+    device = _device_cost(prices, limits, milliseconds)
+    return device + _browser_cost(prices, limits, milliseconds)
+
+
+def _device_cost(prices: Prices, limits: RunLimits, milliseconds: int) -> Fraction:
     return _per_millisecond(prices, limits.cpus, limits.memory_mb) * milliseconds
+
+
+def _browser_cost(prices: Prices, limits: RunLimits, milliseconds: int) -> Fraction:
+    return _per_millisecond(prices, limits.browser_cpus, limits.browser_memory_mb) * milliseconds
 
 
 @lru_cache(maxsize=256)  # an active run is priced again whenever it is read

@@ -7,6 +7,8 @@ a run at the same time, only one of them books. Entries without an amount are no
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fyke.contracts.state import Transaction
 from fyke.domain.billing.caps import check_month_cap, month_of
 from fyke.domain.billing.pricing import Hold, hold, start_price
@@ -37,6 +39,26 @@ def place_hold(tx: Transaction, prices: Prices, run: Run) -> Hold:
     if placed.micros:
         _append(tx, run, EntryKind.HOLD, usd=-placed.micros)
     return placed
+
+
+def extend_hold(tx: Transaction, prices: Prices, run: Run) -> Hold:
+    """Reserve the possible cost of ``run``, which has been granted more than at its start; the
+    caller has locked the run and stores the result in it.
+
+    It is the amount that a start with the same limits would reserve, and never less than before.
+    A run for which nothing was reserved is free and stays so. Raises the errors of
+    ``place_hold``; then nothing was changed.
+    """
+    before = Hold(run.hold_micros, run.bound)
+    account = tx.accounts.lock(run.account_id) if run.hold_micros else None
+    if account is None:
+        return before
+    without = replace(account, held_micros=account.held_micros - run.hold_micros)
+    extended = required_hold(tx, prices, run, without)
+    if extended.micros <= before.micros:
+        return before
+    _append(tx, run, EntryKind.HOLD, usd=before.micros - extended.micros)
+    return extended
 
 
 def required_hold(tx: Transaction, prices: Prices, run: Run, account: Account | None) -> Hold:

@@ -36,11 +36,6 @@ def failed(number: str, reason: str, last_lines: list[str], at: int) -> NewLogEn
     return subtask_line(number, text, at, LogType.ERROR)
 
 
-def warning(number: str, text: str, at: int) -> NewLogEntry:
-    """A warning for the Worker's author; the run continues."""
-    return subtask_line(number, text, at, LogType.WARN)
-
-
 def rows_not_pushed(number: str, places: list[str], at: int) -> NewLogEntry:
     """The subtask has succeeded without a row, but files of the Worker seem to have some."""
     text = (

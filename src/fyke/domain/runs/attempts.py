@@ -15,6 +15,7 @@ import structlog
 from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
+from fyke.domain.billing.service import extend_hold
 from fyke.domain.logs import system
 from fyke.domain.runs.charge_caps import ChargeCaps
 from fyke.domain.runs.lifecycle import AttemptReturned, AttemptStarted, LimitReached, SubtaskEnded
@@ -24,6 +25,7 @@ from fyke.domain.runs.sampling import add_last_sample, add_samples, traffic_so_f
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
+from fyke.kit.decimals import millionths
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import (
@@ -32,6 +34,8 @@ from fyke.model.run import (
     End,
     Outcome,
     Run,
+    RunEvent,
+    RunLimits,
     RunState,
     Subtask,
     UsageSample,
@@ -110,6 +114,30 @@ class Attempts:
 
         if not await self._storage.write(work):
             raise StaleLease
+
+    async def reserve_browser(self, attempt: Attempt, cpus: float, memory_mb: int) -> RunLimits:
+        """Let the attempts of a run have a browser with these limits, and reserve its possible
+        cost. Return the run's limits: those of an earlier call if there was one.
+
+        Raises ``StaleLease`` when the run is being stopped, and ``InvalidRequest``, ``CapReached``,
+        ``InsufficientBalance`` or ``InsufficientTraffic`` when it cannot be paid for.
+        """
+
+        def work(tx: Transaction) -> RunLimits:
+            run = tx.runs.lock(attempt.run_id)
+            if run is None or run.state not in LIVE:
+                raise StaleLease
+            if run.limits.browser_memory_mb:
+                return run.limits
+            limits = replace(run.limits, browser_cpus=cpus, browser_memory_mb=memory_mb)
+            granted = replace(run, limits=limits)
+            held = extend_hold(tx, self._rules.prices, granted)
+            granted = replace(granted, hold_micros=held.micros, bound=held.bound)
+            tx.runs.reserve_browser(granted)
+            tx.runs.add_event(_browser_event(tx, run, granted, f"runner {attempt.runner_id}"))
+            return limits
+
+        return await self._storage.write(work)
 
     async def report(self, reports: list[AttemptReport], lease_ms: int) -> RunnerOrders:
         """Renew the leases, store the counters, and check the caps of whole runs. The number of
@@ -213,6 +241,11 @@ class Attempts:
                 memory_peak_bytes=usage.memory_peak_bytes,
                 memory_mb_ms=usage.memory_mb_ms,
                 busy_ms=usage.busy_ms,
+                browser_ms=usage.browser_ms,
+                browser_cpu_ms=usage.browser_cpu_ms,
+                browser_memory_peak_bytes=usage.browser_memory_peak_bytes,
+                browser_memory_mb_ms=usage.browser_memory_mb_ms,
+                browser_version=usage.browser_version,
                 finished_at=tx.now,
             )
             if not tx.runs.end_attempt(final):
@@ -350,6 +383,11 @@ class Attempts:
             attempt.memory_peak_bytes,
             memory_mb_ms=attempt.memory_mb_ms,
             busy_ms=attempt.busy_ms,
+            browser_ms=attempt.browser_ms,
+            browser_cpu_ms=attempt.browser_cpu_ms,
+            browser_memory_peak_bytes=attempt.browser_memory_peak_bytes,
+            browser_memory_mb_ms=attempt.browser_memory_mb_ms,
+            browser_version=attempt.browser_version,
         )
         end = end_of(Reason(ReasonCode.RUNNER_LOST))
         line = system.failed(attempt.number, end.message, [], now)
@@ -422,6 +460,14 @@ def _next_try(tx: Transaction, run: Run, returned: Attempt, fault: Reason) -> _N
 def _returned_event(tx: Transaction, run: Run, attempt: Attempt) -> AttemptReturned:
     others_started = run.state is RunState.RUNNING and tx.runs.has_started(run.id)
     return AttemptReturned(others_started, End(Outcome.RETURNED, attempt.err_msg, attempt.reason))
+
+
+def _browser_event(tx: Transaction, run: Run, granted: Run, actor: str) -> RunEvent:
+    limits = granted.limits
+    detail = f"{limits.browser_cpus:g} CPU and {limits.browser_memory_mb} MB for each attempt"
+    if extra := granted.hold_micros - run.hold_micros:
+        detail += f"; {millionths(extra)} USD more are set aside"
+    return RunEvent(run.id, tx.now, "BrowserReserved", run.state, run.state, actor, detail)
 
 
 def _limit_event(tx: Transaction, run: Run, end: End) -> LimitReached:

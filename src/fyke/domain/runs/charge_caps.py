@@ -50,11 +50,13 @@ class ChargeCaps:
 
     def until_used_up(self, run: Run) -> int | None:
         """Milliseconds until the reserved amount of ``run`` is used up by the time of its running
-        attempts alone; None when their time is free. So a cap is enforced on time, independently
-        of reports.
+        attempts alone, each with a browser if it may have one; None when their time is free. So a
+        cap is enforced on time, independently of reports.
         """
         prices = self._rules.prices
-        hourly = charge(prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0)
+        hourly = charge(
+            prices, run.limits, milliseconds=HOUR_MS, traffic_bytes=0, browser_ms=HOUR_MS
+        )
         if not run.hold_micros or not hourly:
             return None
         attempts = self._attempts.get(run.id, ())

@@ -30,7 +30,7 @@ def hint(
     if run.state is RunState.SUCCEEDED:
         return _of_success(run, rows, error_lines, sites)
     by_code = Hint(_by_reason(run.reason)) if run.reason else None
-    if run.reason is not None and run.reason.code is ReasonCode.NO_BROWSER:
+    if run.reason is not None and run.reason.code in _OF_BROWSER:
         return by_code
     if run.outcome in (Outcome.EXIT_CODE, Outcome.SIGNAL):
         return _from_traces(error_lines, sites) or by_code
@@ -75,11 +75,18 @@ def _from_lines(lines: Sequence[str]) -> Hint | None:
     return None
 
 
+_OF_BROWSER = frozenset({
+    ReasonCode.NO_BROWSER, ReasonCode.BROWSER_BUSY, ReasonCode.BROWSER_FAILED,
+    ReasonCode.BROWSER_OUT_OF_MEMORY,
+})  # fmt: skip
 _LIKE_REFUSED = frozenset({HintCode.BLOCKED, HintCode.UNREACHABLE, HintCode.UNKNOWN_HOST})
 
 BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.EXIT_CODE: HintCode.EXIT_CODE,
     ReasonCode.NO_BROWSER: HintCode.NO_BROWSER,
+    ReasonCode.BROWSER_BUSY: HintCode.BROWSER_BUSY,
+    ReasonCode.BROWSER_FAILED: HintCode.BROWSER_FAILED,
+    ReasonCode.BROWSER_OUT_OF_MEMORY: HintCode.BROWSER_OUT_OF_MEMORY,
     ReasonCode.SIGNAL: HintCode.SIGNAL,
     ReasonCode.OUT_OF_MEMORY: HintCode.OUT_OF_MEMORY,
     ReasonCode.TIMEOUT: HintCode.TIMEOUT,
@@ -144,7 +151,7 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], HintCode], ...] = (
     (
         re.compile(
             r"connection refused|ECONNREFUSED|connection reset|ECONNRESET|timed? ?out|ETIMEDOUT"
-            r"|proxy ?error|network is unreachable",
+            r"|proxy ?error|network is unreachable|ERR_TUNNEL_CONNECTION_FAILED|ERR_PROXY",
             re.IGNORECASE,
         ),
         HintCode.UNREACHABLE,

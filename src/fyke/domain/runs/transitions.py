@@ -143,6 +143,7 @@ def cost_of(rules: Rules, run: Run, attempts: Iterable[Attempt]) -> int:
             run.limits,
             milliseconds=attempt.busy_ms,
             traffic_bytes=attempt.traffic_bytes,
+            browser_ms=attempt.browser_ms,
         )
         for attempt in attempts
     )

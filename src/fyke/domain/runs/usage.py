@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fyke.contracts.state import Storage, Transaction
@@ -9,7 +10,19 @@ from fyke.domain.access import own_run
 from fyke.domain.billing.cost_lines import CostLine, MeteredUsage, cost_lines
 from fyke.domain.runs.transitions import Rules, charged
 from fyke.model.account import Caller
-from fyke.model.run import Run, UsageSample
+from fyke.model.run import Attempt, Run, UsageSample
+from fyke.model.runner import AttemptUsage
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserUse:
+    """The browsers of a run's attempts. ``version`` is that of the latest one."""
+
+    version: str
+    milliseconds: int
+    cpu_ms: int
+    memory_mb_ms: int
+    memory_peak_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,7 @@ class RunUsage:
     cpu_ms: int
     memory_mb_ms: int
     memory_peak_bytes: int
+    browser: BrowserUse | None  # None when no attempt had one
     traffic_bytes: int
     usage_micros: int
     lines: list[CostLine]
@@ -43,19 +57,34 @@ class RunUsages:
             usage = tx.runs.usage(run_id)
             ended = run.state.terminal
             cost = run.usage_micros if ended else charged(tx, self._rules, run)
-            metered = [MeteredUsage(a.busy_ms, a.traffic_bytes) for a in tx.runs.attempts(run_id)]
+            attempts = tx.runs.attempts(run_id)
+            metered = [MeteredUsage(a.busy_ms, a.traffic_bytes, a.browser_ms) for a in attempts]
             return RunUsage(
                 run=run,
                 samples=_with_start(run, tx.samples.of_run(run_id)),
                 cpu_ms=usage.cpu_ms,
                 memory_mb_ms=usage.memory_mb_ms,
                 memory_peak_bytes=usage.memory_peak_bytes,
+                browser=_browser(attempts, usage),
                 traffic_bytes=usage.traffic_bytes,
                 usage_micros=cost,
                 lines=cost_lines(self._rules.prices, run.limits, metered, cost),
             )
 
         return await self._storage.read(work)
+
+
+def _browser(attempts: Sequence[Attempt], usage: AttemptUsage) -> BrowserUse | None:
+    versions = [attempt.browser_version for attempt in attempts if attempt.browser_version]
+    if not versions:
+        return None
+    return BrowserUse(
+        version=versions[-1],
+        milliseconds=usage.browser_ms,
+        cpu_ms=usage.browser_cpu_ms,
+        memory_mb_ms=usage.browser_memory_mb_ms,
+        memory_peak_bytes=usage.browser_memory_peak_bytes,
+    )
 
 
 def _with_start(run: Run, samples: list[UsageSample]) -> list[UsageSample]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fyke.domain.runs.service import RunView
     from fyke.domain.runs.sites import RunTraffic, SiteUsage
     from fyke.domain.runs.subtask_reader import SubtaskView
-    from fyke.domain.runs.usage import RunUsage
+    from fyke.domain.runs.usage import BrowserUse, RunUsage
     from fyke.domain.runs.waiting import WaitReason
     from fyke.model.run import Attempt, RunEvent, Share, UsageSample
     from fyke.reasons import Hint
@@ -188,6 +188,7 @@ class AttemptItem(Answer):
     memory_gb_seconds: GbSeconds
     memory_peak: Bytes
     busy_ms: Annotated[Count, Meta(description="how long its Worker ran")]
+    browser_ms: Annotated[Count, Meta(description="how long it had a browser")]
     started_at: UnixSeconds
     finished_at: UnixSeconds
 
@@ -206,6 +207,7 @@ class AttemptItem(Answer):
             memory_gb_seconds=gb_seconds(attempt.memory_mb_ms),
             memory_peak=attempt.memory_peak_bytes,
             busy_ms=attempt.busy_ms,
+            browser_ms=attempt.browser_ms,
             started_at=seconds(attempt.started_at),
             finished_at=seconds(attempt.finished_at),
         )
@@ -256,7 +258,10 @@ class SampleItem(Answer):
 
 
 class CostItem(Answer):
-    kind: Annotated[str, known_values(["cpu", "memory", "traffic", "other"])]
+    kind: Annotated[
+        str,
+        known_values(["cpu", "memory", "traffic", "browser_cpu", "browser_memory", "other"]),
+    ]
     quantity: str
     unit: str
     price: Annotated[str, Meta(description="US dollars for one unit")]
@@ -268,10 +273,29 @@ class CostItem(Answer):
         return cls(line.kind, quantity, line.unit, price, exact_usd(line.micros))
 
 
+class BrowserUsage(Answer):
+    version: Annotated[str, Meta(description="program and number of the latest one")]
+    ms: Annotated[Count, Meta(description="how long attempts had a browser")]
+    cpu_ms: Count
+    memory_gb_seconds: GbSeconds
+    memory_peak: Annotated[Bytes, Meta(description="bytes, the highest of all attempts")]
+
+    @classmethod
+    def of(cls, use: BrowserUse) -> BrowserUsage:
+        return cls(
+            version=use.version,
+            ms=use.milliseconds,
+            cpu_ms=use.cpu_ms,
+            memory_gb_seconds=gb_seconds(use.memory_mb_ms),
+            memory_peak=use.memory_peak_bytes,
+        )
+
+
 class RunUsageReport(Answer):
     cpu_ms: Count
     memory_gb_seconds: GbSeconds
     memory_peak: Annotated[Bytes, Meta(description="bytes, the highest of all attempts")]
+    browser: Annotated[BrowserUsage | None, Meta(description="null: no attempt had one")]
     traffic: Bytes
     usage: Annotated[ExactUsd, Meta(description="US dollars, the sum of `lines`")]
     lines: list[CostItem]
@@ -283,6 +307,7 @@ class RunUsageReport(Answer):
             cpu_ms=usage.cpu_ms,
             memory_gb_seconds=gb_seconds(usage.memory_mb_ms),
             memory_peak=usage.memory_peak_bytes,
+            browser=BrowserUsage.of(usage.browser) if usage.browser else None,
             traffic=usage.traffic_bytes,
             usage=exact_usd(usage.usage_micros),
             lines=[CostItem.of(line) for line in usage.lines],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -41,6 +42,18 @@ def test_lines_add_up_to_what_was_charged(
     assert sum(line.micros for line in lines) == usage
     assert all(line.micros >= 0 for line in lines)
     assert [line.kind for line in lines[:3]] == ["cpu", "memory", "traffic"]
+
+
+def test_a_run_that_may_have_a_browser_has_its_lines() -> None:
+    limits = replace(LIMITS, browser_cpus=2.0, browser_memory_mb=512)
+    used = MeteredUsage(3_600_000, 0, browser_ms=1_800_000)
+    usage = charge(PRICES, limits, milliseconds=3_600_000, traffic_bytes=0, browser_ms=1_800_000)
+    *device, cpu, memory = cost_lines(PRICES, limits, [used], usage)
+    assert [line.micros for line in device] == [100_000, 50_000, 0]
+    assert (cpu.kind, cpu.quantity, cpu.micros) == ("browser_cpu", Decimal(1), 200_000)
+    assert (memory.kind, memory.quantity) == ("browser_memory", Decimal("0.25"))
+    assert memory.micros == 12_500
+    assert usage == 362_500
 
 
 def test_charges_by_earlier_prices_are_a_separate_line() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal, localcontext
 
 import pytest
@@ -50,6 +51,18 @@ def test_an_hour_of_half_a_core_two_gigabytes_of_memory_and_two_of_traffic(
 ):
     device = limits(cpus=0.5, memory=1024)
     assert charge(prices, device, milliseconds=HOUR, traffic_bytes=2 * 10**9) == expected
+
+
+def test_a_browser_costs_what_a_device_of_its_size_costs():
+    prices = Prices(Decimal("0.04"), Decimal("0.005"))
+    with_browser = replace(limits(), browser_cpus=0.5, browser_memory_mb=2048)
+    device = charge(prices, limits(), milliseconds=HOUR, traffic_bytes=0)
+    assert charge(prices, with_browser, milliseconds=HOUR, traffic_bytes=0) == device
+    cost = charge(prices, with_browser, milliseconds=HOUR, traffic_bytes=0, browser_ms=HOUR // 2)
+    assert cost == device + 15_000
+    assert highest_charge(prices, with_browser, subtasks=2) == 2 * (device + 30_000)
+    assert hold(prices, with_browser, subtasks=2, available=10**9).micros == 2 * (device + 30_000)
+    assert start_price(prices, with_browser, subtasks=36) == 7500  # ten seconds each
 
 
 def test_cores_are_computed_in_decimal():

@@ -32,5 +32,5 @@ def test_a_failure_is_one_error_line_with_the_last_lines_of_stderr():
 
 
 def test_a_warning_is_one_line():
-    entry = system.warning(NUMBER, "this Fyke has no browser", 5)
+    entry = system.subtask_line(NUMBER, "this Fyke has no browser", 5, LogType.WARN)
     assert (entry.type, entry.content[-24:]) == (LogType.WARN, "this Fyke has no browser")

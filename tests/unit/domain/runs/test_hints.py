@@ -60,9 +60,12 @@ def test_an_end_without_a_reason_code_has_no_hint_by_code(outcome: Outcome) -> N
     assert hint(old, 3, []) is None
 
 
-def test_a_missing_browser_explains_more_than_the_lines_of_the_log() -> None:
-    found = hint(ended(ReasonCode.NO_BROWSER), 0, ["Error: connect ECONNREFUSED", "HTTP 403"])
-    assert found == Hint(HintCode.NO_BROWSER)
+@pytest.mark.parametrize(
+    "code", ["no_browser", "browser_busy", "browser_failed", "browser_out_of_memory"]
+)
+def test_a_missing_browser_explains_more_than_the_lines_of_the_log(code: str) -> None:
+    found = hint(ended(ReasonCode(code)), 0, ["Error: connect ECONNREFUSED", "HTTP 403"])
+    assert found == Hint(HintCode(code))
 
 
 def test_successful_and_active_runs_have_no_hint() -> None:
@@ -77,6 +80,7 @@ def test_successful_and_active_runs_have_no_hint() -> None:
         ("got status 429", "blocked"),
         ("socket.gaierror: [Errno -2] Name or service not known", "unknown_host"),
         ("ConnectionRefusedError: [Errno 111] Connection refused", "unreachable"),
+        ("Error: net::ERR_TUNNEL_CONNECTION_FAILED at https://a.example/", "unreachable"),
         ("GET /x -> 404", "page_missing"),
         ("AttributeError: 'NoneType' object has no attribute 'text'", "other_page"),
         ("nothing known", "no_rows"),

@@ -96,6 +96,8 @@ class WaitingSubtask:
     memory_mb: int
     account_id: str
     running: bool  # whether its run has started; plans limit only starts
+    browser_cpus: float = 0.0
+    browser_memory_mb: int = 0
 
 
 Item = TypeVar("Item", bound=WaitingSubtask)

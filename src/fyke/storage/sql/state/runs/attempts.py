@@ -40,6 +40,8 @@ _COUNT_ENDED = (
 _END_COLUMNS = (
     "outcome", "err_msg", "reason_code", "reason_params",
     "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms", "busy_ms",
+    "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
+    "browser_version",
 )  # fmt: skip
 _CHANGE = update(attempts).where(
     attempts.c.id == bindparam("of_id"), attempts.c.token == bindparam("of_token"), _ACTIVE
@@ -51,13 +53,15 @@ _ALL = Prepared(
     .where(attempts.c.run_id == bindparam("of_run"))
     .order_by(attempts.c.ordinal, attempts.c.id)
 )
+_SUMS = (
+    "traffic_bytes", "cpu_ms", "memory_mb_ms", "busy_ms",
+    "browser_ms", "browser_cpu_ms", "browser_memory_mb_ms",
+)  # fmt: skip
+_PEAKS = "memory_peak_bytes", "browser_memory_peak_bytes"
 _USAGE = Prepared(
     select(
-        func.coalesce(func.sum(attempts.c.traffic_bytes), 0).label("traffic"),
-        func.coalesce(func.sum(attempts.c.cpu_ms), 0).label("cpu"),
-        func.coalesce(func.max(attempts.c.memory_peak_bytes), 0).label("peak"),
-        func.coalesce(func.sum(attempts.c.memory_mb_ms), 0).label("memory"),
-        func.coalesce(func.sum(attempts.c.busy_ms), 0).label("busy"),
+        *(func.coalesce(func.sum(attempts.c[name]), 0).label(name) for name in _SUMS),
+        *(func.coalesce(func.max(attempts.c[name]), 0).label(name) for name in _PEAKS),
     ).where(attempts.c.run_id == bindparam("of_run"))
 )
 
@@ -187,8 +191,8 @@ class AttemptTable(SqlStore):
 
     def usage(self, run_id: str) -> AttemptUsage:
         [row] = _USAGE.rows(self._db, {"of_run": run_id})
-        traffic, cpu, peak, memory, busy = map(int, row.values())
-        return AttemptUsage(traffic, cpu, peak, memory_mb_ms=memory, busy_ms=busy)
+        sums: dict[str, Any] = {str(name): int(value) for name, value in row.items()}
+        return AttemptUsage(**sums)
 
 
 def _values(renewal: Renewal) -> Iterator[str | int]:

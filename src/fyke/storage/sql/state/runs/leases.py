@@ -40,13 +40,10 @@ from fyke.storage.sql.state.records import SqlStore, columns, record
 from fyke.storage.sql.state.runs.admission import PlanCapacity, WaitingSubtask
 from fyke.storage.sql.state.runs.tables import attempts, runs, runs_by_id, subtasks
 
-# for rounding errors in sums such as 0.1 + 0.2
-_TOLERANCE = 1e-9
-
 # CROSS JOIN makes SQLite start with the queue, which is short, and not with all past runs.
 QUEUE = (
-    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
-    " FROM subtasks s {join} runs r {on} r.id = s.run_id"
+    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running',"
+    " r.browser_cpus, r.browser_memory_mb FROM subtasks s {join} runs r {on} r.id = s.run_id"
     " WHERE s.state = 'waiting' AND r.state IN ('ready', 'running') AND {due}{excluded}"
     " ORDER BY s.run_id, s.ordinal LIMIT {limit}"
 )
@@ -55,8 +52,8 @@ QUEUE = (
 # that waits for its plan may have many subtasks. INDEXED BY, because without statistics SQLite
 # would scan all past runs.
 QUEUE_WITHOUT_FULL = (
-    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running'"
-    " FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
+    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running',"
+    " r.browser_cpus, r.browser_memory_mb FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
     " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting' AND {due}"
     " AND (r.state = 'running' OR r.account_id NOT IN ({full}){started}){excluded}"
     " ORDER BY r.id, s.ordinal LIMIT {limit}"
@@ -81,25 +78,27 @@ class _CapacityLeft:
     """The free capacity, reduced by each subtask that is taken."""
 
     def __init__(self, capacity: Capacity) -> None:
-        self.cpus = capacity.cpus
-        self.memory_mb = capacity.memory_mb
-        self.slots = capacity.slots
+        self._capacity = capacity
+
+    @property
+    def slots(self) -> int:
+        return self._capacity.slots
 
     def copy(self) -> _CapacityLeft:
-        return _CapacityLeft(Capacity(self.cpus, self.memory_mb, self.slots))
+        return _CapacityLeft(self._capacity)
 
     def take(self, waiting: WaitingSubtask) -> bool:
         """Reserve capacity for one attempt; False when it does not fit."""
-        fits = (
-            self.slots > 0
-            and waiting.cpus <= self.cpus + _TOLERANCE
-            and waiting.memory_mb <= self.memory_mb
+        left = self._capacity.without_browser(waiting.browser_cpus, waiting.browser_memory_mb)
+        left = replace(
+            left,
+            cpus=left.cpus - waiting.cpus,
+            memory_mb=left.memory_mb - waiting.memory_mb,
+            slots=left.slots - 1,
         )
-        if fits:
-            self.cpus -= waiting.cpus
-            self.memory_mb -= waiting.memory_mb
-            self.slots -= 1
-        return fits
+        if left.is_possible:
+            self._capacity = left
+        return left.is_possible
 
 
 def queue_query(

@@ -143,6 +143,7 @@ _COUNT_ENDED = "UPDATE runs SET subtasks_ended = subtasks_ended + ? WHERE id = ?
 _FIXED = {
     "id", "account_id", "worker_id", "version", "task_id", "key_id", "origin", "created_at",
     "cpus", "memory_mb", "timeout_s", "max_charge_micros", "max_traffic_bytes", "bound",
+    "browser_cpus", "browser_memory_mb",
     "region", "egress_allow", "input_json", "summary", "callback_url", "subtasks",
     "subtasks_ended", *(f"ended_{name}" for name in ENDED_COUNTERS),
 }  # fmt: skip
@@ -280,6 +281,12 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
             self._counts.add(run.account_id, run.worker_id, expected, -1)
             self._counts.add(run.account_id, run.worker_id, run.state, 1)
         return moved
+
+    def reserve_browser(self, run: Run) -> None:
+        values = run_columns(run)
+        names = "browser_cpus", "browser_memory_mb", "hold_micros", "bound"
+        changed = {name: values[name] for name in names}
+        self._db.execute(update(runs).where(runs.c.id == run.id).values(**changed))
 
     def add_event(self, event: RunEvent) -> None:
         _ADD_EVENT.run(self._db, columns(event))

@@ -48,6 +48,8 @@ runs = Table(
     number_column("timeout_s"),
     number_column("max_charge_micros"),
     number_column("max_traffic_bytes"),
+    Column("browser_cpus", Double, nullable=False),
+    number_column("browser_memory_mb"),
     text_column("region"),
     text_column("egress_allow"),  # JSON list
     text_column("input_json"),
@@ -193,6 +195,11 @@ attempts = Table(
     number_column("memory_mb_ms"),
     *reason_columns(),
     number_column("busy_ms"),
+    number_column("browser_ms"),
+    number_column("browser_cpu_ms"),
+    number_column("browser_memory_peak_bytes"),
+    number_column("browser_memory_mb_ms"),
+    text_column("browser_version"),
     Index(None, "run_id", "ordinal", "id"),
 )
 partial_index(

@@ -1,0 +1,433 @@
+"""The browser of one attempt: opened when a connection asks for it, measured, ended with it.
+
+========== ==================== ==========================================================
+state      event                becomes
+========== ==================== ==========================================================
+idle       wanted               opening: reserve, open a sandbox, give it to the front
+opening    opened               attached
+opening    refused, failed      idle; the front answers the waiting connections
+attached   ended                idle: the next connection gets a new browser
+any        close                closed
+========== ==================== ==========================================================
+
+A browser of an attempt is a generation, counted from 1. Its sandbox, its listener in the egress and
+its time belong to it alone; the sums belong to the attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from socket import socket
+
+import structlog
+
+from fyke.contracts.browser import (
+    WAIT_SECONDS,
+    Browser,
+    BrowserEndCause,
+    BrowserEnded,
+    BrowserFront,
+    BrowserInfo,
+    BrowserLimits,
+    BrowserNote,
+    Browsers,
+    BrowserSpec,
+    BrowserUsage,
+    BrowserWanted,
+    FrontGrant,
+)
+from fyke.contracts.egress import Egress
+from fyke.contracts.execution import SandboxFault
+from fyke.domain.runs.attempts import Attempts
+from fyke.errors import FykeError, StaleLease, Unavailable
+from fyke.model.log import LogType
+from fyke.model.run import Attempt, RunLimits
+from fyke.reasons import Reason, ReasonCode
+from fyke.runner.endings import in_time
+from fyke.runner.metering import MemoryMeter, Stopwatch
+
+log = structlog.get_logger()
+
+STARTS, STARTS_A_MINUTE = 200, 20  # browsers of one attempt
+ROOM_SECONDS = WAIT_SECONDS - 5  # the rest of the wait is for the start
+CPU_GRACE_SECONDS = 2.0  # for the first page
+POLL_SECONDS = 1.0
+_MIB = 2**20
+_UNAVAILABLE = 503
+_LAST_WORDS = 500  # characters in a line of the log
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserDependencies:
+    """The browsers of a runner. ``places`` is how many of them may be reserved at once, and
+    ``share`` the part of a browser's limits that is reserved. ``checked`` is set once it is known
+    whether this machine has a browser.
+    """
+
+    browsers: Browsers
+    front: BrowserFront
+    limits: BrowserLimits
+    places: int
+    share: float
+    checked: asyncio.Event
+
+    @property
+    def missing(self) -> bool:
+        """Whether this machine has no browser, as far as is known."""
+        return self.checked.is_set() and not self.browsers.info().version
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserTotals:
+    """What the browsers of an attempt have used; ``version`` is that of the latest one."""
+
+    milliseconds: int = 0
+    cpu_ms: int = 0
+    memory_peak: int = 0
+    memory_mb_ms: int = 0
+    version: str = ""
+
+
+class BrowserRefused(Exception):
+    """Ends a start; ``text`` is the answer to the connections. ``retry_after`` seconds, 0 = not
+    again in this attempt.
+    """
+
+    def __init__(self, text: str, retry_after: int, reason: Reason | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.retry_after = retry_after
+        self.reason = reason or Reason.of(ReasonCode.BROWSER_FAILED, problem=text)
+
+
+class StartBudget:
+    """How often an attempt may start a browser: a Worker whose browser always crashes must not
+    keep the machine busy. Times in seconds by a monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._starts = 0
+        self._latest: deque[float] = deque(maxlen=STARTS_A_MINUTE)
+
+    def take(self, at: float) -> None:
+        """Count a start; raise ``BrowserRefused`` when there were too many."""
+        if self._starts >= STARTS:
+            raise BrowserRefused(f"the attempt has started {STARTS} browsers, the most allowed", 0)
+        if len(self._latest) == STARTS_A_MINUTE and at - self._latest[0] < 60:
+            left = round(60 - (at - self._latest[0])) or 1
+            raise BrowserRefused(
+                f"the attempt has started {STARTS_A_MINUTE} browsers within a minute", left
+            )
+        self._starts += 1
+        self._latest.append(at)
+
+
+class BrowserState(Enum):
+    IDLE = auto()
+    OPENING = auto()
+    ATTACHED = auto()
+    CLOSED = auto()
+
+
+@dataclass(slots=True)
+class _Generation:
+    """One browser sandbox of the attempt, from the moment that it is given to the front."""
+
+    number: int
+    browser: Browser
+    limits: BrowserLimits
+    info: BrowserInfo
+    watch: Stopwatch
+    memory: MemoryMeter
+    listener: int | None = None  # its key in the egress
+    usage: BrowserUsage = field(default_factory=BrowserUsage)
+    oom_reported: bool = False
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    retired: bool = False
+    measured: asyncio.Event = field(default_factory=asyncio.Event)  # for the last time
+
+    def added_to(self, before: BrowserTotals) -> BrowserTotals:
+        """``before`` with this one added."""
+        return BrowserTotals(
+            before.milliseconds + round(self.watch.read(time.monotonic()) * 1000),
+            before.cpu_ms + self.usage.cpu_ms,
+            max(before.memory_peak, self.usage.memory_peak),
+            before.memory_mb_ms + self.memory.mb_ms,
+            f"{self.info.program} {self.info.version}",
+        )
+
+
+class AttemptBrowser:
+    """The browser of one attempt. ``open`` it once, and ``close`` it when its Worker has ended.
+
+    ``reserve`` waits for room on this runner, at most ``ROOM_SECONDS``, and returns whether there
+    is. ``note`` writes a line into the log of the run.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        deps: BrowserDependencies,
+        egress: Egress,
+        attempts: Attempts,
+        reserve: Callable[[str], Awaitable[bool]],
+        note: Callable[[LogType, str], None],
+    ) -> None:
+        self.failure: Reason | None = None  # why the Worker has no browser now, or a page crashed
+        self.state = BrowserState.IDLE
+        self._attempt = attempt
+        self._deps = deps
+        self._egress = egress
+        self._attempts = attempts
+        self._reserve = reserve
+        self._note = note
+        self._budget = StartBudget()
+        self._generations: list[_Generation] = []
+        self._opening: asyncio.Task[None] | None = None
+        self._removals: list[asyncio.Task[None]] = []  # of sandboxes
+
+    async def open(self, listeners: Sequence[socket], secret: str) -> None:
+        """Let the front serve the browser ports. Raise ``Unavailable``."""
+        await self._deps.front.open(listeners, FrontGrant(self._attempt.id, secret))
+
+    @property
+    def totals(self) -> BrowserTotals:
+        """What the browsers have used so far."""
+        totals = BrowserTotals()
+        for generation in self._generations:
+            totals = generation.added_to(totals)
+        return totals
+
+    # --- from the front -------------------------------------------------------------------
+
+    def wanted(self, wanted: BrowserWanted) -> None:
+        """A connection waits for a browser."""
+        if self.state is BrowserState.IDLE:
+            self.state = BrowserState.OPENING
+            self._opening = asyncio.create_task(self._provide(wanted))
+
+    def started(self, number: int) -> None:
+        """Chromium accepts connections."""
+        current = self._attached(number)
+        if current is None:
+            return
+        if self.failure is not None and self.failure.code is not ReasonCode.BROWSER_OUT_OF_MEMORY:
+            self.failure = None
+        info, limits = current.info, current.limits
+        self._note(
+            LogType.INFO,
+            f"The browser has started: {info.program} {info.version}, with up to {limits.cpus:g} "
+            f"CPU and {limits.memory // _MIB} MB.",
+        )
+        if not info.own_sandbox and number == 1:
+            self._note(
+                LogType.WARN,
+                "Chromium runs without a sandbox of its own, inside that of Fyke; fyke doctor "
+                "says why.",
+            )
+        current.tasks.append(asyncio.create_task(_limit_cpu(current)))
+
+    def ended(self, ended: BrowserEnded) -> None:
+        """The browser has ended; the next connection gets a new one."""
+        current = self._attached(ended.generation)
+        if current is None:
+            return
+        self.state = BrowserState.IDLE
+        words = ended.detail or current.browser.last_words.strip()[-_LAST_WORDS:]
+        if ended.cause is BrowserEndCause.CLOSED:
+            self._note(LogType.INFO, "The browser was closed.")
+        else:
+            text = _CAUSES[ended.cause]
+            self._note(LogType.WARN, f"{text}: {words}" if words else f"{text}.")
+        if ended.cause is BrowserEndCause.NOT_STARTED:
+            problem = "it did not start" + (f": {words}" if words else "")
+            self.failure = Reason.of(ReasonCode.BROWSER_FAILED, problem=problem)
+        self._retire(current)
+
+    def noted(self, note: BrowserNote) -> None:
+        """A line for the log of the run."""
+        self._note(LogType.INFO, note.text)
+
+    # --- the start ------------------------------------------------------------------------
+
+    async def _provide(self, wanted: BrowserWanted) -> None:
+        """Open a browser and give it to the front, or let the front refuse the connections."""
+        try:
+            await self._attach_new(wanted)
+            return
+        except BrowserRefused as error:
+            refused = error
+        except (FykeError, SandboxFault, OSError, ValueError) as error:
+            log.warning("browser_not_opened", attempt=self._attempt.id, error=repr(error))
+            refused = BrowserRefused(str(error) or type(error).__name__, 5)
+        if self.state is BrowserState.CLOSED:
+            return
+        self.state = BrowserState.IDLE
+        self.failure = refused.reason
+        self._note(LogType.WARN, f"The Worker gets no browser: {refused.text}.")
+        with contextlib.suppress(Unavailable):  # the waiting connections have ended with the front
+            await self._deps.front.refuse(
+                self._attempt.id, _UNAVAILABLE, refused.text, retry_after=refused.retry_after
+            )
+
+    async def _attach_new(self, wanted: BrowserWanted) -> None:
+        self._budget.take(time.monotonic())
+        await self._deps.checked.wait()
+        info = self._deps.browsers.info()
+        if not info.version:
+            raise BrowserRefused("this Fyke has no browser", 0, Reason(ReasonCode.NO_BROWSER))
+        if info.reason:
+            raise BrowserRefused(f"the browser of this machine cannot be used: {info.reason}", 5)
+        if wanted.display and not info.display:
+            raise BrowserRefused("this machine has no virtual display for a browser window", 1)
+        limits = await self._reserved()
+        number = len(self._generations) + 1
+        spec = BrowserSpec(f"{self._attempt.id}-B{number}", limits, wanted.display)
+        browser = await in_time("starting the browser", self._deps.browsers.open(spec))
+        now = time.monotonic()
+        current = _Generation(number, browser, limits, info, Stopwatch(now), MemoryMeter(now))
+        self._generations.append(current)
+        try:
+            current.listener = await self._egress.add_listener(
+                self._attempt.id, browser.proxy, passwordless=True
+            )
+            current.tasks.append(asyncio.create_task(self._poll(current)))
+            self.state = BrowserState.ATTACHED
+            await self._deps.front.attach(
+                self._attempt.id,
+                current.number,
+                browser.control,
+                info.program,
+                own_sandbox=info.own_sandbox,
+            )
+        except BaseException:
+            self._retire(current)
+            raise
+        finally:
+            browser.control.close()
+
+    async def _reserved(self) -> BrowserLimits:
+        """Wait for room, then for the money; return the limits of the browser."""
+        if not await self._reserve(self._attempt.id):
+            raise BrowserRefused(
+                "all browsers of this runner are in use",
+                5,
+                Reason.of(ReasonCode.BROWSER_BUSY, seconds=round(ROOM_SECONDS)),
+            )
+        own = self._deps.limits
+        try:
+            granted = await self._attempts.reserve_browser(
+                self._attempt, own.cpus, own.memory // _MIB
+            )
+        except StaleLease:
+            raise BrowserRefused("the run is being stopped", 0) from None
+        except Unavailable:
+            raise
+        except FykeError as error:  # it cannot be paid for
+            raise BrowserRefused(str(error), 30) from error
+        return limits_of(granted, own)
+
+    # --- while it runs --------------------------------------------------------------------
+
+    async def _poll(self, current: _Generation) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            with contextlib.suppress(SandboxFault):  # a failed reading must not end the readings
+                self._measured(current, await current.browser.usage())
+
+    def _measured(self, current: _Generation, usage: BrowserUsage) -> None:
+        current.usage = usage
+        now = time.monotonic()
+        current.watch.read(now)
+        current.memory.sample(now, usage.memory)
+        if usage.ooms and not current.oom_reported:
+            current.oom_reported = True
+            megabytes = current.limits.memory // _MIB
+            self.failure = Reason.of(ReasonCode.BROWSER_OUT_OF_MEMORY, memory_mb=megabytes)
+            self._note(
+                LogType.WARN,
+                f"The browser went over its {megabytes} MB, and a process of it was ended: a page "
+                "has crashed. Close pages that are no longer needed.",
+            )
+
+    # --- the end --------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """End the browser and its ports; afterwards ``totals`` are final. The sandboxes may be
+        removed later, see ``closed``.
+        """
+        attached = self.state is BrowserState.ATTACHED
+        self.state = BrowserState.CLOSED
+        if attached:
+            self._retire(self._generations[-1])
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+        with contextlib.suppress(Unavailable):  # then the front has ended, and so has the browser
+            await self._deps.front.close(self._attempt.id)
+        for generation in self._generations:
+            await generation.measured.wait()
+
+    async def closed(self) -> None:
+        """Return when the sandboxes are removed."""
+        await asyncio.gather(*self._removals)
+
+    def _attached(self, number: int) -> _Generation | None:
+        """The attached generation if it is this one."""
+        current = self._generations[-1] if self.state is BrowserState.ATTACHED else None
+        return current if current is not None and current.number == number else None
+
+    def _retire(self, generation: _Generation) -> None:
+        """Stop the clock of a browser, and remove it."""
+        if generation.retired:
+            return
+        generation.retired = True
+        generation.watch.end(time.monotonic())
+        for task in generation.tasks:
+            task.cancel()
+        self._removals.append(asyncio.create_task(self._remove(generation)))
+
+    async def _remove(self, generation: _Generation) -> None:
+        browser = generation.browser
+        try:
+            self._measured(generation, await in_time("measuring the browser", browser.usage()))
+        except SandboxFault as error:  # the last reading counts
+            log.warning("browser_not_measured", attempt=self._attempt.id, error=str(error))
+        finally:
+            generation.memory.end(time.monotonic(), generation.usage.memory_peak)
+            generation.measured.set()
+        try:
+            if generation.listener is not None and self.state is not BrowserState.CLOSED:
+                await self._egress.remove_listener(self._attempt.id, generation.listener)
+            await in_time("ending the browser", browser.kill())
+            await in_time("removing the browser", browser.close())
+        except SandboxFault as error:  # its remains are removed at the next start
+            log.error("browser_left_behind", attempt=self._attempt.id, error=str(error))
+
+
+async def _limit_cpu(generation: _Generation) -> None:
+    """Apply the CPU limit once the first page had time to open."""
+    await asyncio.sleep(CPU_GRACE_SECONDS)
+    try:
+        await generation.browser.apply_cpu_limit()
+    except SandboxFault as error:
+        log.warning("browser_cpu_not_limited", browser=generation.number, error=str(error))
+
+
+def limits_of(run: RunLimits, own: BrowserLimits) -> BrowserLimits:
+    """The limits of a browser of a run: those that the run was granted, the others from ``own``."""
+    return replace(own, cpus=run.browser_cpus, memory=run.browser_memory_mb * _MIB)
+
+
+_CAUSES = {
+    BrowserEndCause.CRASHED: "The browser ended by itself",
+    BrowserEndCause.NOT_STARTED: "The browser did not start",
+    BrowserEndCause.SANDBOX_ENDED: "The sandbox of the browser ended",
+    BrowserEndCause.FRONT_ENDED: "The connection to the browser was lost",
+}

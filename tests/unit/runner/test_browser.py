@@ -1,0 +1,402 @@
+"""The browser of an attempt: what opens, refuses, measures and ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.browser import (
+    BrowserEndCause,
+    BrowserEnded,
+    BrowserForm,
+    BrowserInfo,
+    BrowserLimits,
+    BrowserNote,
+    BrowserProgram,
+    BrowserSpec,
+    BrowserUsage,
+    BrowserWanted,
+)
+from fyke.contracts.execution import SandboxFault
+from fyke.errors import InsufficientBalance, StaleLease, Unavailable
+from fyke.model.log import LogType
+from fyke.model.run import Attempt, RunLimits
+from fyke.reasons import Reason, ReasonCode
+from fyke.runner import browser as module
+from fyke.runner.browser import (
+    STARTS,
+    STARTS_A_MINUTE,
+    AttemptBrowser,
+    BrowserDependencies,
+    BrowserRefused,
+    BrowserState,
+    BrowserTotals,
+    StartBudget,
+)
+
+pytestmark = pytest.mark.anyio
+MIB = 2**20
+INFO = BrowserInfo(BrowserProgram.HEADLESS_SHELL, "1.2.3.4", own_sandbox=True)
+WANTED = BrowserWanted("A", BrowserForm.CDP)
+ATTEMPT = Attempt("A", "run", 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
+
+
+class Sandbox:
+    """One browser sandbox; ``readings`` are its usage, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.control, self._peer = socket.socketpair()
+        self.proxy = socket.socket()
+        self.last_words = "segmentation fault\n"
+        self.readings = [BrowserUsage(10, 5 * MIB, 6 * MIB)]
+        self.calls: list[str] = []
+
+    async def usage(self) -> BrowserUsage:
+        return self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
+
+    async def apply_cpu_limit(self) -> None:
+        self.calls.append("limit")
+
+    async def kill(self) -> None:
+        self.calls.append("kill")
+
+    async def close(self) -> None:
+        self.calls.append("close")
+        self.proxy.close()
+        self._peer.close()
+
+
+@dataclass
+class Setup:
+    """The surroundings of an attempt's browser; ``calls`` are what it asked of them, in order."""
+
+    info: BrowserInfo = INFO
+    room: bool = True
+    error: Exception | None = None  # of the reservation
+    fault: Exception | None = None  # of the sandbox
+    lost: bool = False  # the front does not answer
+    gate: asyncio.Event | None = None  # holds the start up
+    calls: list[Any] = field(default_factory=list)
+    notes: list[tuple[LogType, str]] = field(default_factory=list)
+    sandboxes: list[Sandbox] = field(default_factory=list)
+    specs: list[BrowserSpec] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def browser(self) -> AttemptBrowser:
+        checked = asyncio.Event()
+        checked.set()
+        limits = BrowserLimits(1.0, 1024 * MIB)
+        own = cast(Any, self)
+        deps = BrowserDependencies(_Browsers(self), _Front(self), limits, 6, 0.15, checked)
+        return AttemptBrowser(ATTEMPT, deps, own, own, self.reserve, self.note)
+
+    def did(self, *call: Any) -> None:
+        self.calls.append(call)
+        self.changed.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+    def note(self, kind: LogType, text: str) -> None:
+        self.notes.append((kind, text))
+        self.changed.set()
+
+    async def reserve(self, attempt_id: str) -> bool:
+        self.did("reserve", attempt_id)
+        return self.room
+
+    # the part of ``Attempts``
+
+    async def reserve_browser(self, attempt: Attempt, cpus: float, memory_mb: int) -> RunLimits:
+        if self.error is not None:
+            raise self.error
+        self.did("granted", cpus, memory_mb)
+        return RunLimits(1, 512, 60, 0, 0, browser_cpus=2.0, browser_memory_mb=512)
+
+    # the part of ``Egress``
+
+    async def add_listener(
+        self, attempt_id: str, listener: socket.socket, *, passwordless: bool
+    ) -> int:
+        assert passwordless and listener is self.sandboxes[-1].proxy
+        self.did("add", attempt_id)
+        return 77
+
+    async def remove_listener(self, attempt_id: str, key: int) -> None:
+        self.did("remove", attempt_id, key)
+
+
+class _Browsers:
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+
+    def info(self) -> BrowserInfo:
+        return self._setup.info
+
+    async def open(self, spec: BrowserSpec) -> Any:
+        setup = self._setup
+        setup.did("open")
+        if setup.gate is not None:
+            await setup.gate.wait()
+        if setup.fault is not None:
+            raise setup.fault
+        setup.specs.append(spec)
+        setup.sandboxes.append(Sandbox())
+        return setup.sandboxes[-1]
+
+
+class _Front:
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self.on_wanted = self.on_started = self.on_ended = self.on_note = cast(Any, None)
+
+    async def check(self) -> None: ...
+
+    async def open(self, listeners: Any, grant: Any) -> None:
+        self._setup.did("serve", grant.attempt_id, grant.secret)
+
+    async def attach(
+        self, attempt_id: str, generation: int, control: Any, program: Any, *, own_sandbox: bool
+    ) -> None:
+        if self._setup.lost:
+            raise Unavailable("the front does not answer")
+        self._setup.did("attach", generation, program, own_sandbox)
+
+    async def refuse(
+        self, attempt_id: str, status: int, text: str, *, retry_after: int = 0
+    ) -> None:
+        self._setup.did("refuse", status, text, retry_after)
+
+    async def close(self, attempt_id: str) -> None:
+        self._setup.did("close front")
+
+
+def attached(setup: Setup, generation: int = 1) -> Callable[[], bool]:
+    return lambda: any(call[:2] == ("attach", generation) for call in setup.calls)
+
+
+def refused(setup: Setup) -> Callable[[], bool]:
+    return lambda: any(call[0] == "refuse" for call in setup.calls)
+
+
+def ended(cause: BrowserEndCause, generation: int = 1, detail: str = "") -> BrowserEnded:
+    return BrowserEnded("A", generation, cause, detail)
+
+
+@pytest.fixture
+def setup(monkeypatch: pytest.MonkeyPatch) -> Setup:
+    monkeypatch.setattr(module, "CPU_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
+    return Setup()
+
+
+async def test_a_wanted_browser_is_reserved_opened_served_and_attached(setup: Setup) -> None:
+    browser = setup.browser()
+    await browser.open([], "secret")
+    browser.wanted(WANTED)
+    browser.wanted(WANTED)  # another connection waits for the same one
+    await setup.until(attached(setup))
+    assert setup.calls == [
+        ("serve", "A", "secret"), ("reserve", "A"), ("granted", 1.0, 1024), ("open",),
+        ("add", "A"), ("attach", 1, BrowserProgram.HEADLESS_SHELL, True),
+    ]  # fmt: skip
+    # the limits are those that the run was granted, the others the runner's own
+    [spec] = setup.specs
+    assert (spec.name, spec.limits.cpus, spec.limits.memory) == ("A-B1", 2.0, 512 * MIB)
+    assert spec.limits.processes == 1024
+    browser.started(1)
+    assert setup.notes == [
+        (LogType.INFO, "The browser has started: headless-shell 1.2.3.4, with up to 2 CPU and "
+         "512 MB."),
+    ]  # fmt: skip
+    [sandbox] = setup.sandboxes
+    await browser.close()
+    await browser.closed()
+    assert browser.state is BrowserState.CLOSED and browser.failure is None
+    assert sandbox.calls[-2:] == ["kill", "close"]
+    assert setup.calls[-1] == ("close front",)  # the egress of the attempt is closed as a whole
+    browser.wanted(WANTED)
+    assert browser.state is BrowserState.CLOSED
+
+
+async def test_a_closed_browser_makes_room_for_the_next(setup: Setup) -> None:
+    browser = setup.browser()
+    for number in (1, 2):
+        browser.wanted(WANTED)
+        await setup.until(attached(setup, number))
+        browser.started(number)
+        browser.ended(ended(BrowserEndCause.CLOSED, 3))  # of another generation: ignored
+        assert browser.state is BrowserState.ATTACHED
+        browser.ended(ended(BrowserEndCause.CLOSED, number))
+        assert browser.state is BrowserState.IDLE
+    await browser.closed()
+    assert [spec.name for spec in setup.specs] == ["A-B1", "A-B2"]
+    assert setup.calls.count(("remove", "A", 77)) == 2
+    assert all(sandbox.calls[-2:] == ["kill", "close"] for sandbox in setup.sandboxes)
+    assert browser.failure is None
+    await browser.close()
+
+
+async def test_the_use_of_all_browsers_is_added_up(setup: Setup) -> None:
+    browser = setup.browser()
+    assert browser.totals == BrowserTotals()
+    for number in (1, 2):
+        browser.wanted(WANTED)
+        await setup.until(attached(setup, number))
+        setup.sandboxes[-1].readings = [BrowserUsage(number * 10, MIB, number * MIB)]
+        browser.ended(ended(BrowserEndCause.CLOSED, number))
+        await browser.closed()
+    totals = browser.totals
+    assert (totals.cpu_ms, totals.memory_peak) == (30, 2 * MIB)
+    assert totals.version == "headless-shell 1.2.3.4"
+    await browser.close()
+    assert browser.totals == totals  # no clock runs any more
+
+
+async def test_a_page_that_is_out_of_memory_is_reported_once(setup: Setup) -> None:
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    setup.sandboxes[0].readings = [BrowserUsage(ooms=n) for n in range(4)]
+    await setup.until(lambda: bool(setup.notes))
+    browser.started(1)
+    browser.ended(ended(BrowserEndCause.CLOSED))
+    await browser.closed()
+    assert [kind for kind, _ in setup.notes] == [LogType.WARN, LogType.INFO, LogType.INFO]
+    assert browser.failure == Reason.of(ReasonCode.BROWSER_OUT_OF_MEMORY, memory_mb=512)
+    await browser.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text", "retry_after"),
+    [
+        ({"info": replace(INFO, version="")}, ReasonCode.NO_BROWSER, "this Fyke has no", 0),
+        (
+            {"info": replace(INFO, reason="no seccomp")},
+            ReasonCode.BROWSER_FAILED, "cannot be used: no seccomp", 5,
+        ),
+        ({"room": False}, ReasonCode.BROWSER_BUSY, "all browsers of this runner are in use", 5),
+        ({"error": StaleLease()}, ReasonCode.BROWSER_FAILED, "the run is being stopped", 0),
+        ({"error": Unavailable("no disk")}, ReasonCode.BROWSER_FAILED, "no disk", 5),
+        (
+            {"error": InsufficientBalance(Reason(ReasonCode.TRAFFIC_QUOTA))},
+            ReasonCode.BROWSER_FAILED, "quota", 30,
+        ),
+        ({"fault": SandboxFault("no launcher")}, ReasonCode.BROWSER_FAILED, "no launcher", 5),
+        ({"lost": True}, ReasonCode.BROWSER_FAILED, "the front does not answer", 5),
+    ],
+)  # fmt: skip
+async def test_what_prevents_a_browser_is_answered_and_logged(
+    setup: Setup, changes: dict[str, Any], code: ReasonCode, text: str, retry_after: int
+) -> None:
+    for name, value in changes.items():
+        setattr(setup, name, value)
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(refused(setup))
+    [(_, status, answer, after)] = [call for call in setup.calls if call[0] == "refuse"]
+    assert (status, after) == (503, retry_after) and text in answer
+    [(kind, line)] = setup.notes
+    assert kind is LogType.WARN and answer in line
+    assert browser.failure is not None and browser.failure.code is code
+    assert browser.state is BrowserState.IDLE
+    await browser.closed()
+    for sandbox in setup.sandboxes:
+        assert sandbox.calls[-2:] == ["kill", "close"]
+    # the next connection finds better times
+    setup.info, setup.room, setup.error, setup.fault, setup.lost = INFO, True, None, None, False
+    browser.wanted(WANTED)
+    await setup.until(lambda: browser.state is BrowserState.ATTACHED)
+    await setup.until(attached(setup, len(setup.specs)))
+    browser.started(len(setup.specs))
+    assert browser.failure is None
+    await browser.close()
+    await browser.closed()
+
+
+async def test_a_window_needs_a_display(setup: Setup) -> None:
+    browser = setup.browser()
+    browser.wanted(replace(WANTED, display=True))
+    await setup.until(refused(setup))
+    assert "display" in setup.calls[-1][2] and not setup.specs
+    setup.info = replace(INFO, display=True)
+    browser.wanted(replace(WANTED, display=True))
+    await setup.until(attached(setup))
+    assert setup.specs[0].display
+    await browser.close()
+
+
+@pytest.mark.parametrize(
+    ("cause", "detail", "line"),
+    [
+        (BrowserEndCause.CRASHED, "signal 11", "The browser ended by itself: signal 11"),
+        (BrowserEndCause.CRASHED, "", "The browser ended by itself: segmentation fault"),
+        (BrowserEndCause.NOT_STARTED, "", "The browser did not start: segmentation fault"),
+        (BrowserEndCause.FRONT_ENDED, "x", "The connection to the browser was lost: x"),
+    ],
+)
+async def test_an_end_that_nobody_asked_for_is_a_warning(
+    setup: Setup, cause: BrowserEndCause, detail: str, line: str
+) -> None:
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    browser.ended(ended(cause, detail=detail))
+    assert setup.notes == [(LogType.WARN, line)]
+    if cause is BrowserEndCause.NOT_STARTED:
+        assert browser.failure == Reason.of(
+            ReasonCode.BROWSER_FAILED, problem="it did not start: segmentation fault"
+        )
+    else:
+        assert browser.failure is None
+    await browser.close()
+    await browser.closed()
+    assert setup.sandboxes[0].calls == ["kill", "close"]
+
+
+async def test_an_attempt_that_ends_meanwhile_leaves_no_browser(setup: Setup) -> None:
+    setup.gate = asyncio.Event()
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(lambda: ("open",) in setup.calls)
+    await browser.close()
+    await browser.closed()
+    assert not refused(setup)() and not setup.specs
+    assert setup.calls[-1] == ("close front",)
+
+
+async def test_lines_of_the_front_and_a_missing_sandbox_are_logged(setup: Setup) -> None:
+    setup.info = replace(INFO, own_sandbox=False)
+    browser = setup.browser()
+    browser.noted(BrowserNote("A", "lightpanda", "LightpandaDomain is served by Chromium"))
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    browser.started(1)
+    assert setup.notes[0] == (LogType.INFO, "LightpandaDomain is served by Chromium")
+    kind, line = setup.notes[2]
+    assert kind is LogType.WARN and "without a sandbox of its own" in line
+    await browser.close()
+
+
+def test_an_attempt_starts_few_browsers_a_minute_and_not_for_ever() -> None:
+    budget = StartBudget()
+    for number in range(STARTS_A_MINUTE):
+        budget.take(float(number))
+    with pytest.raises(BrowserRefused, match="within a minute") as caught:
+        budget.take(50.0)
+    assert caught.value.retry_after == 10
+    at = 60.0
+    for _ in range(STARTS - STARTS_A_MINUTE):
+        budget.take(at)
+        at += 60
+    with pytest.raises(BrowserRefused, match="the most allowed") as caught:
+        budget.take(at)
+    assert caught.value.retry_after == 0
