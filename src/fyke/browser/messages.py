@@ -13,11 +13,15 @@ from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram
 
 
 class OpenFront(msgspec.Struct, frozen=True, tag="open"):
-    """Serve the browser ports of an attempt."""
+    """Serve the browser ports of an attempt. With a ``refused_status``, no connection gets a
+    browser: all are answered with it and ``refused_text``.
+    """
 
     seq: int
     attempt_id: str
     secret: str
+    refused_status: int = 0
+    refused_text: str = ""
 
 
 class AttachBrowser(msgspec.Struct, frozen=True, tag="attach"):

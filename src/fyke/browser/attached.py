@@ -1,0 +1,165 @@
+"""A browser sandbox that is attached to an attempt, and the Chromiums in it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from fyke.browser.host import SHARED, BrowserHost, DevtoolsEndpoint, HostFailed
+from fyke.browser.limits import FrontLimits
+from fyke.browser.streams import ByteStream
+from fyke.contracts.browser import BrowserEndCause, BrowserProgram
+
+_ENDING_SECONDS = 1.0
+
+
+class AttachedBrowser:
+    """One generation. It is over when no Chromium lives in it and no request uses it, or when the
+    sandbox has ended; ``on_over`` gets the cause and a detail, once.
+    """
+
+    def __init__(
+        self,
+        control: socket.socket,
+        generation: int,
+        program: BrowserProgram,
+        limits: FrontLimits,
+        *,
+        own_sandbox: bool,
+        on_started: Callable[[], None],
+        on_over: Callable[[BrowserEndCause, str], None],
+    ) -> None:
+        self.generation = generation
+        self._program = program
+        self._own_sandbox = own_sandbox
+        self._limits = limits
+        self._on_started: Callable[[], None] | None = on_started
+        self._on_over: Callable[[BrowserEndCause, str], None] | None = on_over
+        self._loop = asyncio.get_running_loop()
+        self._starting: asyncio.Task[DevtoolsEndpoint] | None = None
+        self._closing: set[int] = set()  # instances that a client has closed
+        self._timers: set[asyncio.Task[None]] = set()
+        self._users = 0
+        self._last = (BrowserEndCause.CLOSED, "")
+        self._gone: dict[int, asyncio.Future[None]] = {}  # by instance, done at its end
+        self.connections: set[ByteStream] = set()  # into the sandbox; cut when it has ended
+        self.host = BrowserHost(control, self._instance_started, self._instance_ended, self._lost)
+
+    @property
+    def is_over(self) -> bool:
+        return self._on_over is None
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the sandbox as long as a request uses it."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self.settle()
+
+    async def shared(self) -> DevtoolsEndpoint:
+        """The Chromium that all plain connections use; it is started if needed. Call it while
+        ``used``. Raise ``HostFailed``.
+        """
+        if SHARED in self._closing and SHARED in self._gone:
+            await asyncio.shield(self._gone[SHARED])
+        endpoint = self.host.endpoints.get(SHARED)
+        if endpoint is not None:
+            return endpoint
+        if self._starting is None:
+            self._starting = self._loop.create_task(self._start_shared())
+            self._starting.add_done_callback(self._start_ended)
+        return await asyncio.shield(self._starting)
+
+    async def has_ended(self, endpoint: DevtoolsEndpoint) -> bool:
+        """Whether a Chromium to which a connection failed has ended, or ends at once."""
+        gone = self._gone.get(endpoint.instance)
+        if gone is not None and self.host.endpoints.get(endpoint.instance) is endpoint:
+            await asyncio.wait({gone}, timeout=_ENDING_SECONDS)
+        return self.host.endpoints.get(endpoint.instance) is not endpoint
+
+    def closes(self, instance: int) -> None:
+        """A client has closed a Chromium: it gets no further connections, and is ended if it
+        does not close.
+        """
+        if instance in self.host.endpoints and instance not in self._closing:
+            self._closing.add(instance)
+            timer = self._loop.create_task(self._stop_later(instance))
+            self._timers.add(timer)
+            timer.add_done_callback(self._timers.discard)
+
+    def close(self) -> None:
+        """End the sandbox; ``on_over`` is not called."""
+        self._on_over = None
+        self._release()
+
+    # within
+
+    async def _start_shared(self) -> DevtoolsEndpoint:
+        return await self.host.start(
+            SHARED,
+            self._program,
+            own_sandbox=self._own_sandbox,
+            timeout=self._limits.start_seconds,
+        )
+
+    def _start_ended(self, task: asyncio.Task[DevtoolsEndpoint]) -> None:
+        self._starting = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._last = (BrowserEndCause.NOT_STARTED, str(error))
+            self.settle()
+
+    async def _stop_later(self, instance: int) -> None:
+        gone = self._gone[instance]
+        await asyncio.wait({gone}, timeout=self._limits.close_seconds)
+        if not gone.done():
+            try:
+                await self.host.stop(instance, self._limits.answer_seconds)
+            except HostFailed as error:
+                self._lost(str(error))
+
+    def _instance_started(self, instance: int) -> None:
+        self._closing.discard(instance)
+        self._gone[instance] = self._loop.create_future()
+        if self._on_started is not None:
+            report, self._on_started = self._on_started, None
+            report()
+
+    def _instance_ended(self, instance: int, status: int | None) -> None:
+        gone = self._gone.pop(instance)
+        if not gone.done():
+            gone.set_result(None)
+        if instance in self._closing or status == 0:
+            self._closing.discard(instance)
+            self._last = (BrowserEndCause.CLOSED, "")
+        else:
+            self._last = (BrowserEndCause.CRASHED, f"status {status}")
+        self.settle()
+
+    def settle(self) -> None:
+        """End the sandbox when nothing is left to use it."""
+        if not (self._users or self._starting or self.host.endpoints):
+            self._finish(*self._last)
+
+    def _lost(self, reason: str) -> None:
+        self._finish(BrowserEndCause.SANDBOX_ENDED, reason)
+
+    def _finish(self, cause: BrowserEndCause, detail: str) -> None:
+        if self._on_over is not None:
+            report, self._on_over = self._on_over, None
+            self._release()
+            report(cause, detail)
+
+    def _release(self) -> None:
+        self.host.close()  # which also ends the start of a Chromium
+        for connection in list(self.connections):
+            connection.abort()
+        for timer in self._timers:
+            timer.cancel()
+        for gone in self._gone.values():
+            if not gone.done():
+                gone.set_result(None)

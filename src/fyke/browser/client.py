@@ -1,0 +1,257 @@
+"""The runner's end of the front: implements ``contracts.BrowserFront`` across processes.
+
+The front's process may end at any moment. The client keeps a copy of each attempt's listeners, so
+that the next process continues with the same sockets; connections that arrive meanwhile wait in
+them. The browsers that the process had end with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fyke.browser.messages import (
+    AttachBrowser,
+    CloseFront,
+    Ended,
+    FrontDone,
+    Notice,
+    OpenFront,
+    RefuseWanted,
+    Started,
+    Wanted,
+    decode_reply,
+    encode,
+)
+from fyke.contracts.browser import (
+    BrowserEndCause,
+    BrowserEnded,
+    BrowserNote,
+    BrowserProgram,
+    BrowserWanted,
+    FrontGrant,
+)
+from fyke.errors import Unavailable
+from fyke.kit.requests import ClientChannel, KeptConnection
+
+_log = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 3.0
+_CLOSE_SECONDS = 5.0
+_NO_ANSWER = "The process of the browser front does not answer"
+_FRONT_ENDED = "the process that connects Workers to browsers ended"
+
+
+def _ignore_wanted(wanted: BrowserWanted) -> None:
+    """Do nothing when a browser is wanted."""
+
+
+def _ignore_started(attempt_id: str, generation: int) -> None:
+    """Do nothing when a browser has started."""
+
+
+def _ignore_ended(ended: BrowserEnded) -> None:
+    """Do nothing when a browser has ended."""
+
+
+def _ignore_note(note: BrowserNote) -> None:
+    """Do nothing with a line for the log."""
+
+
+@dataclass(slots=True)
+class FrontedAttempt:
+    """The data to open an attempt again, and what is known of its browser."""
+
+    grant: FrontGrant
+    listeners: list[socket.socket]
+    opened: bool = False
+    wanted: bool = False  # and not answered by the runner so far
+    attached: int = 0  # the generation
+    attaching: bool = False
+    refusal: tuple[int, str] | None = None  # for the rest of the attempt
+
+    def shut(self) -> None:
+        """Shut the listening sockets down in every process and close our copies."""
+        for listener in self.listeners:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
+
+class FrontClient:
+    """``start`` it once, ``stop`` it at the end. ``timeout`` is how many seconds requests wait for
+    a process that does not answer.
+    """
+
+    def __init__(self, socket_path: Path, *, timeout: float = 15.0) -> None:
+        self.on_wanted: Callable[[BrowserWanted], None] = _ignore_wanted
+        self.on_started: Callable[[str, int], None] = _ignore_started
+        self.on_ended: Callable[[BrowserEnded], None] = _ignore_ended
+        self.on_note: Callable[[BrowserNote], None] = _ignore_note
+        self._timeout = timeout
+        self._attempts: dict[str, FrontedAttempt] = {}
+        self._connection = KeptConnection(
+            socket_path,
+            "browser",
+            decode_reply,
+            FrontDone,
+            self._notified,
+            self._reopen,
+            self._lost,
+        )
+
+    async def start(self) -> None:
+        """Start to connect, and reconnect whenever the connection is lost."""
+        self._connection.start()
+
+    async def stop(self) -> None:
+        """Disconnect; the process then closes all our attempts."""
+        attempts = list(self._attempts.values())
+        self._attempts.clear()
+        await self._connection.stop()
+        for attempt in attempts:
+            attempt.shut()
+
+    # the contract
+
+    async def check(self) -> None:
+        # closing an attempt that does not exist changes nothing
+        await self._request(
+            lambda channel: channel.request(lambda seq: encode(CloseFront(seq, ""))), _CHECK_SECONDS
+        )
+
+    async def open(self, listeners: Sequence[socket.socket], grant: FrontGrant) -> None:
+        if grant.attempt_id in self._attempts:
+            raise ValueError(f"attempt {grant.attempt_id} has a front already")
+        attempt = FrontedAttempt(grant, [listener.dup() for listener in listeners])
+        self._attempts[grant.attempt_id] = attempt
+        try:
+            await self._request(lambda channel: self._send_open(channel, attempt))
+        except BaseException:
+            del self._attempts[grant.attempt_id]
+            if self._connection.current is not None:
+                self._connection.current.send(encode(CloseFront(0, grant.attempt_id)))
+            for copy in attempt.listeners:  # not shut down: the caller still uses them
+                copy.close()
+            raise
+        attempt.opened = True
+
+    async def attach(
+        self,
+        attempt_id: str,
+        generation: int,
+        control: socket.socket,
+        program: BrowserProgram,
+        *,
+        own_sandbox: bool,
+    ) -> None:
+        attempt = self._attempts.get(attempt_id)
+        if attempt is None:
+            raise Unavailable(f"attempt {attempt_id} has no front")
+        attempt.wanted = False
+        attempt.attached, attempt.attaching = generation, True  # an end may overtake the answer
+        try:
+            await self._request(
+                lambda channel: channel.request(
+                    lambda seq: encode(
+                        AttachBrowser(seq, attempt_id, generation, program, own_sandbox)
+                    ),
+                    [control.fileno()],
+                )
+            )
+        except BaseException:
+            attempt.attached = 0
+            raise
+        finally:
+            attempt.attaching = False
+
+    async def refuse(
+        self, attempt_id: str, status: int, text: str, *, retry_after: int = 0
+    ) -> None:
+        attempt = self._attempts.get(attempt_id)
+        if attempt is None:
+            return
+        attempt.wanted = False
+        if not retry_after:
+            attempt.refusal = (status, text)
+        with suppress(Unavailable):  # the next process hears of it from ``_reopen``, or asks again
+            await self._request(
+                lambda channel: channel.request(
+                    lambda seq: encode(RefuseWanted(seq, attempt_id, status, text, retry_after))
+                )
+            )
+
+    async def close(self, attempt_id: str) -> None:
+        attempt = self._attempts.pop(attempt_id, None)
+        if attempt is None:
+            return
+        try:
+            await self._request(
+                lambda channel: channel.request(lambda seq: encode(CloseFront(seq, attempt_id))),
+                _CLOSE_SECONDS,
+            )
+        except Unavailable:
+            _log.error("the browser process did not confirm the end of attempt %s", attempt_id)
+        finally:
+            attempt.shut()
+
+    # within
+
+    async def _request(
+        self, send: Callable[[ClientChannel], Awaitable[str | None]], timeout: float | None = None
+    ) -> None:
+        try:
+            error = await self._connection.request(send, timeout or self._timeout)
+        except TimeoutError as problem:
+            raise Unavailable(_NO_ANSWER) from problem
+        if error:
+            raise Unavailable(error)
+
+    async def _send_open(self, channel: ClientChannel, attempt: FrontedAttempt) -> str | None:
+        grant = attempt.grant
+        return await channel.request(
+            lambda seq: encode(
+                OpenFront(seq, grant.attempt_id, grant.secret, *(attempt.refusal or ()))
+            ),
+            [copy.fileno() for copy in attempt.listeners],
+        )
+
+    async def _reopen(self, channel: ClientChannel) -> None:
+        """Open the attempts that an earlier process served in the new one."""
+        for attempt_id, attempt in list(self._attempts.items()):
+            if not attempt.opened or attempt_id not in self._attempts:
+                continue
+            error = await self._send_open(channel, attempt)
+            if error:
+                _log.error("attempt %s lost its front: %s", attempt_id, error)
+
+    def _lost(self) -> None:
+        """The browsers of a front end with it."""
+        for attempt_id, attempt in list(self._attempts.items()):
+            if attempt.attached and not attempt.attaching:
+                generation, attempt.attached = attempt.attached, 0
+                cause = BrowserEndCause.FRONT_ENDED
+                self.on_ended(BrowserEnded(attempt_id, generation, cause, _FRONT_ENDED))
+
+    def _notified(self, notice: Notice) -> None:
+        attempt = self._attempts.get(notice.attempt_id)
+        if attempt is None:
+            return
+        if isinstance(notice, Wanted):
+            if not attempt.wanted:  # by a connection to an earlier process
+                attempt.wanted = True
+                self.on_wanted(BrowserWanted(notice.attempt_id, notice.form, notice.display))
+        elif isinstance(notice, Started):
+            self.on_started(notice.attempt_id, notice.generation)
+        elif isinstance(notice, Ended):
+            if attempt.attached == notice.generation:
+                attempt.attached = 0
+                self.on_ended(
+                    BrowserEnded(notice.attempt_id, notice.generation, notice.cause, notice.detail)
+                )
+        else:
+            self.on_note(BrowserNote(notice.attempt_id, notice.code, notice.text))

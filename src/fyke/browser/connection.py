@@ -1,0 +1,284 @@
+"""One connection of a Worker to its browser port: its requests, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from fyke.browser.attached import AttachedBrowser
+from fyke.browser.attempt import AttemptFront, BrowserRefused
+from fyke.browser.endpoints import BadAnswer, read_answer, rewrite
+from fyke.browser.host import DevtoolsEndpoint, HostFailed
+from fyke.browser.relay import MessageRelay
+from fyke.browser.requests import (
+    JSON,
+    TEXT,
+    BrowserRequest,
+    UnusableRequest,
+    accepted_upgrade,
+    answer,
+    parse_request,
+    request_to_chromium,
+    upgrade_to_chromium,
+)
+from fyke.browser.routes import BrowserRoute, RouteKind, find_route
+from fyke.browser.streams import ByteStream, StreamEnded, TooLong
+from fyke.browser.taps import Taps, standard_taps
+from fyke.contracts.browser import BrowserForm
+
+_TRIES = 3  # connections to a Chromium that ends meanwhile
+_ERROR_BYTES = 64 * 1024
+_SMALL = 64 * 1024  # bytes of a body that need no room
+
+T = TypeVar("T")
+_NO_CAMOUFOX = {
+    "error": "camoufox is not available on this Fyke",
+    "message": "its client drives only its own patched Firefox; use ChromeWs",
+}
+_NO_DRIVER = "this Fyke serves no WebDriver; use ChromeWs"
+
+
+class ExtraRoutes(Protocol):
+    """Requests that another module serves. ``serve`` answers with ``FrontConnection.answer`` or
+    ``FrontConnection.tunnel``.
+    """
+
+    def matches(self, request: BrowserRequest) -> bool: ...
+    async def serve(
+        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+    ) -> None: ...
+
+
+class FrontConnection:
+    """Serves a connection until it ends. ``UnusableRequest``, ``BrowserRefused``, ``HostFailed``
+    and ``BadAnswer`` that a route raises become answers.
+    """
+
+    def __init__(
+        self, attempt: AttemptFront, stream: ByteStream, routes: Sequence[ExtraRoutes] = ()
+    ) -> None:
+        self._attempt = attempt
+        self._stream = stream
+        self._routes = routes
+        self._keep = True  # whether another request may follow
+        self._unread_body = 0
+
+    async def serve(self) -> None:
+        """Serve requests until either side ends the connection."""
+        limits = self._attempt.limits
+        seconds = limits.head_seconds
+        try:
+            while self._keep:
+                async with asyncio.timeout(seconds):
+                    head = await self._stream.read_until(b"\r\n\r\n", limits.head_bytes)
+                await self._serve_request(head)
+                seconds = limits.idle_seconds
+        except (StreamEnded, TimeoutError):
+            pass
+        except TooLong:
+            text = f"the head of the request has more than {limits.head_bytes} bytes"
+            self._stream.write(answer(400, text))
+        finally:
+            await self._stream.finish(limits.close_seconds)
+
+    # for routes
+
+    async def read_body(self) -> bytes:
+        """The body of the request. Raise ``UnusableRequest``."""
+        limit = self._attempt.limits.body_bytes
+        if self._unread_body > limit:
+            raise UnusableRequest(f"the body has more than {limit} bytes", 413)
+        async with asyncio.timeout(self._attempt.limits.idle_seconds):
+            body = await self._stream.read_exactly(self._unread_body)
+        self._unread_body = 0
+        return body
+
+    def answer(
+        self, status: int, body: bytes | str, media_type: str = TEXT, *, retry_after: int = 0
+    ) -> None:
+        """Answer the request; the connection goes on if client and answer allow it."""
+        self._keep = self._keep and not self._unread_body
+        self._stream.write(
+            answer(status, body, media_type, keep_alive=self._keep, retry_after=retry_after)
+        )
+
+    async def closed(self) -> None:
+        """Wait until the client has ended the connection."""
+        await self._stream.gone
+
+    async def while_present(self, waiting: Awaitable[T]) -> T:
+        """Wait for something, unless the client ends the connection. Raise ``StreamEnded``."""
+        task: asyncio.Future[Any] = asyncio.ensure_future(waiting)
+        futures: set[asyncio.Future[Any]] = {task, self._stream.gone}
+        try:
+            await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise StreamEnded
+            result: T = task.result()
+            return result
+        finally:
+            task.cancel()
+
+    async def devtools(
+        self,
+        request: BrowserRequest,
+        route: BrowserRoute,
+        browser: AttachedBrowser,
+        endpoint: DevtoolsEndpoint,
+    ) -> None:
+        """Serve a route with a Chromium. Raise ``HostFailed`` or ``BadAnswer`` when there is no
+        answer of it.
+        """
+        if route.kind is RouteKind.JSON:
+            await self._json(request, route, browser, endpoint)
+        else:
+            close = None if route.target else partial(browser.closes, endpoint.instance)
+            path = route.target or endpoint.path
+            await self.tunnel(request, browser, endpoint.port, path, Taps(standard_taps(close)))
+
+    async def tunnel(
+        self, request: BrowserRequest, browser: AttachedBrowser, port: int, path: str, taps: Taps
+    ) -> None:
+        """Make the connection a WebSocket to ``path`` at a port inside, and relay it to its end.
+        Raise ``HostFailed`` or ``BadAnswer`` when there is no answer from there.
+        """
+        head = upgrade_to_chromium(request, port, path)
+        async with self._dialed(browser, port) as chromium:
+            chromium.write(head)
+            status, body = await self._answer_of(chromium, _ERROR_BYTES)
+            if status != 101:
+                self.answer(status, body)
+                return
+            self._keep = False
+            self._stream.write(accepted_upgrade(request))
+            await MessageRelay(self._stream, chromium, taps, self._attempt.note).run()
+            await chromium.finish(self._attempt.limits.close_seconds)
+
+    # within
+
+    async def _serve_request(self, head: bytes) -> None:
+        try:
+            request = parse_request(head)
+            self._keep = request.keeps_alive
+            self._unread_body = request.body_size
+            if not self._attempt.allows(request):
+                self.answer(401, "wrong credentials; use those in PROXY_AUTH, or none")
+                return
+            extra = next((routes for routes in self._routes if routes.matches(request)), None)
+            if extra is not None:
+                async with self._room(self._unread_body > _SMALL):
+                    await extra.serve(request, self, self._attempt)
+                return
+            route = find_route(request)
+            async with self._room(route.kind in (RouteKind.JSON, RouteKind.SESSION)):
+                await self._serve_route(request, route)
+        except UnusableRequest as error:
+            self._keep = False
+            self.answer(error.status, str(error))
+        except BrowserRefused as refused:
+            self.answer(refused.status, str(refused), retry_after=refused.retry_after)
+        except (HostFailed, BadAnswer) as error:
+            self._keep = False
+            self.answer(503, f"the browser failed: {error}", retry_after=1)
+
+    @asynccontextmanager
+    async def _room(self, needed: bool) -> AsyncIterator[None]:
+        """Limit how many large bodies and answers an attempt has in memory, until they are sent."""
+        if not needed:
+            yield
+            return
+        async with self._attempt.room:
+            yield
+            async with asyncio.timeout(self._attempt.limits.answer_seconds):
+                await self._stream.drain()
+
+    async def _serve_route(self, request: BrowserRequest, route: BrowserRoute) -> None:
+        if route.kind is RouteKind.SESSION:
+            self._refuse_session(await self.read_body())
+        elif route.kind is RouteKind.CAMOUFOX:
+            self._refuse_camoufox()
+        else:
+            if route.kind is RouteKind.LIGHTPANDA:
+                self._attempt.note("lightpanda", "LightpandaDomain is served by Chromium")
+            await self._serve_shared(request, route)
+
+    async def _serve_shared(self, request: BrowserRequest, route: BrowserRoute) -> None:
+        """Serve with the attempt's shared Chromium; once more if it has ended meanwhile."""
+        lightpanda = route.kind is RouteKind.LIGHTPANDA
+        form = BrowserForm.LIGHTPANDA if lightpanda else BrowserForm.CDP
+        for tries_left in reversed(range(_TRIES)):
+            browser = await self.while_present(self._attempt.sandbox(form))
+            with browser.used():
+                endpoint = None
+                try:
+                    endpoint = await self.while_present(browser.shared())
+                    await self.devtools(request, route, browser, endpoint)
+                    return
+                except (HostFailed, BadAnswer):
+                    if not endpoint or not tries_left or not await browser.has_ended(endpoint):
+                        raise
+
+    async def _json(
+        self,
+        request: BrowserRequest,
+        route: BrowserRoute,
+        browser: AttachedBrowser,
+        endpoint: DevtoolsEndpoint,
+    ) -> None:
+        async with self._dialed(browser, endpoint.port) as chromium:
+            chromium.write(request_to_chromium(route.method, endpoint.port, route.target))
+            status, body = await self._answer_of(chromium, self._attempt.limits.answer_bytes)
+        rewritten = rewrite(body, request.host)
+        if rewritten is None:
+            self.answer(status, body)
+        else:
+            self.answer(status, rewritten, JSON)
+
+    async def _answer_of(self, chromium: ByteStream, max_bytes: int) -> tuple[int, bytes]:
+        seconds = self._attempt.limits.answer_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await read_answer(chromium, max_bytes)
+        except TimeoutError:
+            raise BadAnswer(f"Chromium did not answer in {seconds:g} s") from None
+
+    @asynccontextmanager
+    async def _dialed(self, browser: AttachedBrowser, port: int) -> AsyncIterator[ByteStream]:
+        """A connection to a port inside. Raise ``HostFailed``."""
+        limits = self._attempt.limits
+        sock = await browser.host.dial(port, limits.dial_seconds)
+        stream = ByteStream()
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: stream, sock=sock)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, OSError):
+                raise HostFailed(str(error)) from None
+            raise
+        browser.connections.add(stream)
+        try:
+            yield stream
+        finally:
+            browser.connections.discard(stream)
+            stream.abort()
+
+    def _refuse_session(self, body: bytes) -> None:
+        """Answer a request for a session of WebDriver, or of Camoufox, which has other members."""
+        try:
+            members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            members = {}
+        if "capabilities" in members or "desiredCapabilities" in members:
+            error = {"error": "session not created", "message": _NO_DRIVER, "stacktrace": ""}
+            self.answer(500, msgspec.json.encode({"value": error}), JSON)
+            return
+        self._refuse_camoufox()
+
+    def _refuse_camoufox(self) -> None:
+        self._attempt.note("camoufox", "The Worker asked for Camoufox, which this Fyke has not")
+        self.answer(501, msgspec.json.encode(_NO_CAMOUFOX), JSON)

@@ -1,0 +1,111 @@
+"""The front's end of a runner's connection.
+
+A connection owns the attempts that were opened over it. When it ends, the runner has ended, and
+everything of its attempts is closed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from fyke.browser.attempt import BrowserRefused
+from fyke.browser.front import Front
+from fyke.browser.messages import (
+    AttachBrowser,
+    CloseFront,
+    FrontDone,
+    OpenFront,
+    RefuseWanted,
+    Reply,
+    Request,
+    decode_request,
+    encode,
+)
+from fyke.contracts.browser import FrontGrant
+from fyke.kit.requests import ServedChannel, adopt
+
+
+class RunnerSession:
+    """One runner. Requests are executed one after the other, in order of arrival."""
+
+    def __init__(
+        self, sock: socket.socket, front: Front, on_end: Callable[[RunnerSession], None]
+    ) -> None:
+        self._front = front
+        self._attempts: set[str] = set()
+        self._channel = ServedChannel(
+            sock, decode_request, self._execute, self._close_attempts, lambda: self._end(on_end)
+        )
+
+    def close(self) -> None:
+        """End the connection and all its attempts."""
+        self._channel.close()
+
+    def _end(self, on_end: Callable[[RunnerSession], None]) -> None:
+        self._close_attempts()
+        on_end(self)
+
+    def _close_attempts(self) -> None:
+        for attempt_id in self._attempts:
+            self._front.close(attempt_id, final=False)
+        self._attempts.clear()
+
+    async def _execute(self, request: Request, descriptors: list[int]) -> None:
+        error = ""
+        try:
+            await self._action(request, descriptors)
+        except (ValueError, OSError) as caught:
+            error = str(caught) or type(caught).__name__
+        self._reply(FrontDone(request.seq, error))
+
+    async def _action(self, request: Request, descriptors: list[int]) -> None:
+        attempt_id = request.attempt_id
+        if isinstance(request, OpenFront):
+            await self._open(request, descriptors)
+        elif isinstance(request, CloseFront):
+            if attempt_id in self._attempts:
+                self._attempts.discard(attempt_id)
+                self._front.close(attempt_id, final=True)
+        elif attempt_id not in self._attempts:
+            raise ValueError(f"attempt {attempt_id} has no front")
+        elif isinstance(request, RefuseWanted):
+            self._front.refuse(attempt_id, request.status, request.text, request.retry_after)
+        else:
+            self._attach(request, descriptors)
+
+    async def _open(self, request: OpenFront, descriptors: list[int]) -> None:
+        if not descriptors:
+            raise ValueError("opening a front needs at least one listener")
+        listeners: list[socket.socket] = []
+        try:
+            listeners += [adopt(descriptor) for descriptor in descriptors]
+            grant = FrontGrant(request.attempt_id, request.secret)
+            refusal = BrowserRefused(request.refused_status, request.refused_text)
+            await self._front.open(
+                listeners, grant, self._reply, refusal if refusal.status else None
+            )
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
+        self._attempts.add(request.attempt_id)
+
+    def _attach(self, request: AttachBrowser, descriptors: list[int]) -> None:
+        if len(descriptors) != 1:
+            raise ValueError("attaching a browser needs one socket")
+        control = adopt(descriptors[0])
+        try:
+            self._front.attach(
+                request.attempt_id,
+                control,
+                request.generation,
+                request.program,
+                own_sandbox=request.own_sandbox,
+            )
+        except BaseException:
+            control.close()
+            raise
+
+    def _reply(self, reply: Reply) -> None:
+        self._channel.send(encode(reply))

@@ -1,0 +1,94 @@
+"""All attempts of one process. The runner's connection (``control``) and tests use it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+
+from fyke.browser.attempt import AttemptFront, BrowserRefused
+from fyke.browser.connection import ExtraRoutes, FrontConnection
+from fyke.browser.limits import FrontLimits
+from fyke.browser.messages import Notice
+from fyke.browser.streams import ByteStream
+from fyke.contracts.browser import BrowserProgram, FrontGrant
+
+_log = logging.getLogger(__name__)
+
+
+class Front:
+    """The fronts of all attempts, by id. ``routes`` are served before the front's own."""
+
+    def __init__(
+        self, limits: FrontLimits | None = None, routes: Sequence[ExtraRoutes] = ()
+    ) -> None:
+        self._limits = limits or FrontLimits()
+        self._routes = routes
+        self._attempts: dict[str, AttemptFront] = {}
+
+    async def open(
+        self,
+        listeners: Sequence[socket.socket],
+        grant: FrontGrant,
+        notify: Callable[[Notice], None],
+        refusal: BrowserRefused | None = None,
+    ) -> None:
+        """Serve and own the listeners; with a ``refusal``, answer it to all connections. Raise
+        ``ValueError`` for an attempt that is open.
+        """
+        if grant.attempt_id in self._attempts:
+            raise ValueError(f"attempt {grant.attempt_id} has a front already")
+        attempt = AttemptFront(grant, self._limits, notify, self._serve)
+        self._attempts[grant.attempt_id] = attempt
+        if refusal is not None:
+            attempt.refuse(refusal)
+        try:
+            await attempt.listen(listeners)
+        except BaseException:
+            self.close(grant.attempt_id, final=False)
+            raise
+
+    def attach(
+        self,
+        attempt_id: str,
+        control: socket.socket,
+        generation: int,
+        program: BrowserProgram,
+        *,
+        own_sandbox: bool,
+    ) -> None:
+        """Own and use a browser sandbox. Raise ``ValueError``."""
+        self._attempt(attempt_id).attach(control, generation, program, own_sandbox=own_sandbox)
+
+    def refuse(self, attempt_id: str, status: int, text: str, retry_after: int) -> None:
+        """Answer connections without a browser. Raise ``ValueError`` for an unknown id."""
+        self._attempt(attempt_id).refuse(BrowserRefused(status, text, retry_after))
+
+    def close(self, attempt_id: str, *, final: bool) -> None:
+        """End everything of an attempt; an unknown id is ignored."""
+        attempt = self._attempts.pop(attempt_id, None)
+        if attempt is not None:
+            attempt.close(final=final)
+
+    def stop(self) -> None:
+        """End all attempts; the runner may open them in another process."""
+        for attempt_id in list(self._attempts):
+            self.close(attempt_id, final=False)
+
+    def _attempt(self, attempt_id: str) -> AttemptFront:
+        try:
+            return self._attempts[attempt_id]
+        except KeyError:
+            raise ValueError(f"attempt {attempt_id} has no front") from None
+
+    def _serve(self, attempt: AttemptFront, stream: ByteStream) -> asyncio.Task[None]:
+        connection = FrontConnection(attempt, stream, self._routes)
+        task = asyncio.get_running_loop().create_task(connection.serve())
+        task.add_done_callback(_log_error)
+        return task
+
+
+def _log_error(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a connection to a browser failed", exc_info=error)

@@ -1,0 +1,193 @@
+"""The front's connection to the first process of a browser sandbox, which starts Chromium inside
+and passes out connections to its port.
+
+The process is ours, but shares a user with Chromium, so nothing that it sends is trusted.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fyke.contracts.browser import BrowserProgram
+from fyke.kit.frames import Frame, FrameClient, FramesEnded
+
+SHARED = 0  # the instance that all connections without one of their own use
+_LOOPBACK = "127.0.0.1"
+_PATH = re.compile(r"/devtools/browser/[0-9A-Za-z-]{1,64}")
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+MAX_ERROR = 2000  # characters
+MAX_INSTANCES = 64
+
+
+class HostFailed(Exception):
+    """The process inside could not do it, or answered what is not allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevtoolsEndpoint:
+    """Where a Chromium inside accepts connections; ``path`` is that of its browser WebSocket."""
+
+    instance: int
+    port: int
+    path: str
+
+
+class BrowserHost:
+    """``on_started`` gets the number of a Chromium that accepts connections, ``on_ended`` that of
+    one that ended and its status. ``on_lost`` is called once when the sandbox has ended or breaks
+    the protocol, unless ``close`` was called. ``endpoints`` are those of the Chromiums that live.
+    """
+
+    def __init__(
+        self,
+        control: socket.socket,
+        on_started: Callable[[int], None],
+        on_ended: Callable[[int, int | None], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._on_started = on_started
+        self._on_ended = on_ended
+        self._on_lost = on_lost
+        self._starting: set[int] = set()
+        self._ended_early: dict[int, int | None] = {}
+        self.endpoints: dict[int, DevtoolsEndpoint] = {}
+        self._frames = FrameClient(control, self._event, on_lost)
+
+    async def start(
+        self,
+        instance: int,
+        program: BrowserProgram,
+        *,
+        own_sandbox: bool,
+        timeout: float,
+        arguments: tuple[str, ...] = (),
+        display: bool = False,
+    ) -> DevtoolsEndpoint:
+        """Start a Chromium. Raise ``HostFailed``."""
+        self._starting.add(instance)
+        try:
+            answer = await self.ask(
+                "start",
+                timeout,
+                instance=instance,
+                program=program.value,
+                arguments=list(arguments),
+                display=display,
+                own_sandbox=own_sandbox,
+            )
+        finally:
+            self._starting.discard(instance)
+            ended_early = instance in self._ended_early
+            status = self._ended_early.pop(instance, None)
+        endpoint = _endpoint(instance, answer)
+        if endpoint is None:
+            raise HostFailed("Chromium has no address")
+        if ended_early:
+            raise HostFailed(f"Chromium ended at once with status {status}")
+        self._add(endpoint)
+        return endpoint
+
+    async def dial(self, port: int, timeout: float) -> socket.socket:
+        """A connection to a port inside. Raise ``HostFailed``."""
+        _, sock = await self._ask("dial", timeout, port=port)
+        if sock is None:
+            raise HostFailed("no connection came with the answer")
+        try:
+            check_dialed(sock, port)
+        except (OSError, ValueError) as error:
+            sock.close()
+            reason = f"a connection that was not asked for: {error}"
+            self._frames.close()
+            self._on_lost(reason)
+            raise HostFailed(reason) from None
+        return sock
+
+    async def stop(self, instance: int, timeout: float) -> None:
+        """End a Chromium that does not end by itself. Raise ``HostFailed``."""
+        await self._ask("stop", timeout, instance=instance)
+
+    def close(self) -> None:
+        """Close the control socket, which ends the sandbox."""
+        self._frames.close()
+
+    async def ask(self, request: str, timeout: float, **fields: object) -> Frame:
+        """The answer to a request that brings no connection. Raise ``HostFailed``."""
+        answer, sock = await self._ask(request, timeout, **fields)
+        if sock is not None:
+            sock.close()
+        return answer
+
+    async def _ask(
+        self, request: str, timeout: float, **fields: object
+    ) -> tuple[Frame, socket.socket | None]:
+        try:
+            answer, sock = await self._frames.ask(request, timeout, **fields)
+        except FramesEnded as error:
+            raise HostFailed(f"the sandbox of the browser has ended: {error}") from None
+        except TimeoutError:
+            raise HostFailed(
+                f"the sandbox of the browser did not answer in {timeout:g} s"
+            ) from None
+        except ValueError as error:
+            raise HostFailed(str(error)) from None
+        if answer["type"] == "failed":
+            if sock is not None:
+                sock.close()
+            raise HostFailed(_line(answer.get("error")) or "it failed")
+        return answer, sock
+
+    def _event(self, frame: Frame) -> None:
+        instance = frame.get("instance")
+        if type(instance) is not int:
+            return
+        given = frame.get("status")
+        status = given if type(given) is int and -(2**31) <= given < 2**31 else None
+        if frame["type"] == "ended" and instance in self.endpoints:
+            del self.endpoints[instance]
+            self._on_ended(instance, status)
+        elif frame["type"] == "ended" and instance in self._starting:
+            self._ended_early[instance] = status
+        elif frame["type"] == "driven" and instance not in self.endpoints:
+            endpoint = _endpoint(instance, frame)
+            if endpoint is not None and instance != SHARED and len(self.endpoints) < MAX_INSTANCES:
+                self._add(endpoint)
+
+    def _add(self, endpoint: DevtoolsEndpoint) -> None:
+        self.endpoints[endpoint.instance] = endpoint
+        self._on_started(endpoint.instance)
+
+
+def _line(text: object) -> str:
+    """A text from inside as one line of limited length."""
+    shown = str(text)[:MAX_ERROR]
+    return "".join(character if character.isprintable() else " " for character in shown).strip()
+
+
+def _endpoint(instance: int, frame: Frame) -> DevtoolsEndpoint | None:
+    """Where a Chromium accepts connections, if the frame says it properly."""
+    port, path = frame.get("port"), frame.get("path")
+    if type(port) is not int or not 0 < port < 2**16:
+        return None
+    if not isinstance(path, str) or not _PATH.fullmatch(path):
+        return None
+    return DevtoolsEndpoint(instance, port, path)
+
+
+def check_dialed(sock: socket.socket, port: int) -> None:
+    """Raise ``ValueError`` or ``OSError`` unless ``sock`` is a TCP connection to this port on the
+    loopback address, and make it safe: closing it never waits for the peer.
+    """
+    kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+    protocol = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL)
+    family = sock.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN)
+    if (family, kind, protocol) != (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP):
+        raise ValueError("it is not a TCP socket")
+    peer = sock.getpeername()
+    if peer != (_LOOPBACK, port):
+        raise ValueError(f"it leads to {peer}")
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

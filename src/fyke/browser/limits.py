@@ -1,0 +1,25 @@
+"""What the front allows. Sizes in bytes, times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fyke.contracts.browser import WAIT_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class FrontLimits:
+    """The limits of one attempt's connections."""
+
+    connections: int = 64
+    head_bytes: int = 16 * 1024
+    head_seconds: float = 10.0
+    idle_seconds: float = 60.0  # between two requests on one connection
+    large: int = 4  # bodies and answers in memory at once
+    body_bytes: int = 4 * 2**20  # of a request
+    answer_bytes: int = 8 * 2**20  # of an answer of Chromium; its protocol description has 1.4 MB
+    answer_seconds: float = 20.0
+    wait_seconds: float = WAIT_SECONDS  # for a browser
+    start_seconds: float = 20.0  # of Chromium; the host itself gives up after 15
+    dial_seconds: float = 10.0
+    close_seconds: float = 5.0  # from Browser.close to the end of Chromium

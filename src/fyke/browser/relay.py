@@ -1,0 +1,93 @@
+"""Moves the messages of one WebSocket between a client and Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from fyke.browser.streams import ByteStream
+from fyke.browser.taps import CommandAnswer, Taps
+from fyke.browser.websocket import BadFrame, FrameStream, text_frame
+
+MAX_ANSWERS = 64 * 1024  # bytes of ours that wait for the end of a message of Chromium
+
+
+class MessageRelay:
+    """Relays until either side ends. ``on_note`` gets the code and the text of a line for the log
+    when a tap has answered.
+    """
+
+    def __init__(
+        self,
+        client: ByteStream,
+        chromium: ByteStream,
+        taps: Taps,
+        on_note: Callable[[str, str], None],
+    ) -> None:
+        self._client = client
+        self._chromium = chromium
+        self._taps = taps
+        self._on_note = on_note
+        self._up = FrameStream(self._look)
+        self._down = FrameStream()
+        self._answers: list[bytes] = []
+        self._answers_size = 0
+
+    async def run(self) -> None:
+        """Relay; what has arrived when a side ends is passed on."""
+        loop = asyncio.get_running_loop()
+        tasks = [
+            loop.create_task(self._move(self._client, self._chromium, self._up)),
+            loop.create_task(self._move(self._chromium, self._client, self._down)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _move(self, source: ByteStream, target: ByteStream, frames: FrameStream) -> None:
+        try:
+            while data := await source.read():
+                for piece in frames.feed(data):
+                    target.write(piece)
+                self._send_answers()
+                await target.drain()
+                if source is self._client:
+                    await source.drain()  # of our answers
+        except BadFrame:
+            source.abort()
+
+    def _look(self, message: bytes) -> bool:
+        """Whether a message of the client may pass."""
+        found = self._taps.read(message)
+        if found is None:
+            return True
+        command, answer = found
+        if answer.note:
+            self._on_note(answer.note, text_of_note(answer))
+        frame = text_frame(answer.encode(command))
+        self._answers.append(frame)
+        self._answers_size += len(frame)
+        if self._answers_size > MAX_ANSWERS:
+            self._client.abort()
+        return False
+
+    def _send_answers(self) -> None:
+        if self._answers and self._down.between_messages:
+            for frame in self._answers:
+                self._client.write(frame)
+            self._answers.clear()
+            self._answers_size = 0
+
+
+def text_of_note(answer: CommandAnswer) -> str:
+    """The line for the log that belongs to an answer."""
+    return _NOTES[answer.note]
+
+
+_NOTES = {
+    "captchas": "The Worker asked for a captcha solver; there is none, the answer is status false",
+    "file_url": "The Worker asked the browser for a file: URL; the browser opens no files",
+}

@@ -1,0 +1,115 @@
+"""What the front reads of the messages between a Worker and Chromium, and what it answers itself.
+
+A message is searched for the names of a few commands and parsed only if one occurs. A tap gets the
+parsed command and returns an answer, or None to pass it on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+CAPTCHAS = "Captchas.automaticSolver"
+CLOSE = "Browser.close"
+_OPENERS = ("Target.createTarget", "Page.navigate")
+NO_CAPTCHAS = "this Fyke solves no captchas"
+NO_FILES = "the browser opens no files"
+
+
+class Command(msgspec.Struct):
+    """A command of the DevTools protocol."""
+
+    method: str
+    id: int = 0
+    session: str | None = msgspec.field(default=None, name="sessionId")
+    params: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswer:
+    """An answer of the front; ``note`` is the code of the line for the log, or empty."""
+
+    result: dict[str, Any] | None = None
+    error: str = ""
+    note: str = ""
+
+    def encode(self, command: Command) -> bytes:
+        """The message for the client."""
+        message: dict[str, Any] = {"id": command.id}
+        if command.session is not None:
+            message["sessionId"] = command.session
+        if self.error:
+            message["error"] = {"code": -32000, "message": self.error}
+        else:
+            message["result"] = self.result or {}
+        return msgspec.json.encode(message)
+
+
+Tap = Callable[[Command], CommandAnswer | None]
+
+_decode = msgspec.json.Decoder(Command).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """The taps of an attempt by the method that they read."""
+
+    of_method: dict[str, Sequence[Tap]]
+    _names: re.Pattern[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = b"|".join(re.escape(name.encode()) for name in self.of_method)
+        object.__setattr__(self, "_names", re.compile(b'"(?:' + names + b')"'))
+
+    def read(self, message: bytes) -> tuple[Command, CommandAnswer] | None:
+        """The answer to a message that must not reach Chromium."""
+        if not self._names.search(message):
+            return None
+        try:
+            command = _decode(message)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None  # Chromium says what is wrong
+        for tap in self.of_method.get(command.method, ()):
+            answer = tap(command)
+            if answer is not None:
+                return command, answer
+        return None
+
+
+def solve_no_captchas(command: Command) -> CommandAnswer:
+    """Documented clients of hosted platforms ask for this; they go on after a false status."""
+    return CommandAnswer({"status": False, "message": NO_CAPTCHAS}, note="captchas")
+
+
+def refuse_files(command: Command) -> CommandAnswer | None:
+    """Refuse ``file:`` URLs, as the policy of the full Chromium does; the headless one has none."""
+    url = (command.params or {}).get("url")
+    if isinstance(url, str) and is_file(url):
+        return CommandAnswer(error=NO_FILES, note="file_url")
+    return None
+
+
+def is_file(url: str) -> bool:
+    """Whether a browser takes this text as a ``file:`` URL: it ignores leading spaces and control
+    characters, and tabs and line breaks anywhere.
+    """
+    text = re.sub(r"[\t\r\n]", "", url[:200]).lstrip("".join(map(chr, range(0x21))))
+    return text[:5].lower() == "file:" or text[:17].lower() == "view-source:file:"
+
+
+def standard_taps(on_close: Callable[[], None] | None) -> dict[str, Sequence[Tap]]:
+    """The front's own taps; ``on_close`` is called when the client closes the browser."""
+
+    def see_close(command: Command) -> None:
+        if on_close is not None:
+            on_close()
+
+    return {
+        CAPTCHAS: (solve_no_captchas,),
+        CLOSE: (see_close,),
+        **dict.fromkeys(_OPENERS, (refuse_files,)),
+    }

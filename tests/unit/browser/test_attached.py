@@ -1,0 +1,150 @@
+"""The end of Chromium or of its sandbox, and what the next connection gets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fyke.browser.messages import Ended, Started
+from fyke.contracts.browser import BrowserEndCause
+from support.browser_hosts import until
+from support.browser_place import (
+    ATTEMPT,
+    UPGRADE,
+    WANTED,
+    Chromium,
+    echo,
+    place,
+    read_message,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_browser_that_nobody_waits_for_any_more_ends() -> None:
+    async with place() as front:
+        client = await front.connect()
+        await client.ask("GET", "/", UPGRADE)
+        await until(lambda: front.notices == [WANTED])
+        client.writer.close()
+        await until(lambda: not front.front._attempts[ATTEMPT]._waiting)
+        host = await front.host(Chromium())
+        front.attach(host)
+        await until(lambda: host.ended)
+        assert front.notices[1:] == [Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, "")]
+
+
+async def test_a_chromium_that_does_not_start_is_told_to_all() -> None:
+    async with place() as front:
+        host = await front.attached(Chromium())
+        held: list[dict[str, object]] = []
+        host.before = lambda frame: bool(held.append(frame))
+        waiting = [asyncio.create_task(front.get("/", UPGRADE)) for _ in range(3)]
+        await until(lambda: held)
+        host.event(type="failed", id=held[0]["id"], error="the program ended\nwith status 1")
+        for status, _, body in await asyncio.gather(*waiting):
+            assert (status, body) == (
+                503,
+                b"the browser failed: the program ended with status 1\n",
+            )
+        cause, detail = BrowserEndCause.NOT_STARTED, "the program ended with status 1"
+        await until(lambda: front.notices[1:] == [Ended(ATTEMPT, 1, cause, detail)])
+
+
+@pytest.mark.parametrize(
+    ("event", "cause", "detail"),
+    [
+        ({"type": "ended", "instance": 0, "status": -11}, BrowserEndCause.CRASHED, "status -11"),
+        ({"type": "ended", "instance": 0, "status": 0}, BrowserEndCause.CLOSED, ""),
+    ],
+)
+async def test_the_end_of_chromium_ends_the_sandbox(
+    event: dict[str, object], cause: BrowserEndCause, detail: str
+) -> None:
+    async with place() as front:
+        ends = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await ends.wait()
+
+        host = await front.attached(Chromium(serve_socket=serve))
+        client = await front.websocket()
+        host.event(**event)
+        ends.set()
+        assert await client.reader.read() == b""
+        await until(lambda: host.ended)
+        assert front.notices[2:] == [Ended(ATTEMPT, 1, cause, detail)]
+        await front.attached(Chromium())
+        await front.websocket()
+        assert front.notices[3:] == [WANTED, Started(ATTEMPT, 2)]
+
+
+async def test_the_end_of_the_sandbox_ends_its_connections() -> None:
+    async with place() as front:
+        host = await front.attached(Chromium())
+        client = await front.websocket()
+        host.end()
+        await until(lambda: len(front.notices) == 3)
+        ended = front.notices[2]
+        assert isinstance(ended, Ended)
+        assert (ended.generation, ended.cause) == (1, BrowserEndCause.SANDBOX_ENDED)
+        assert await client.reader.read() == b""
+
+
+async def test_a_connection_after_browser_close_gets_another_chromium() -> None:
+    async with place() as front:
+        stop = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_message(reader)
+            await stop.wait()
+
+        chromium = Chromium(serve_socket=serve)
+        host = await front.attached(chromium)
+        client = await front.websocket()
+        await client.say({"id": 1, "method": "Browser.close"})
+        await until(lambda: front.front._attempts[ATTEMPT].browser._closing)  # type: ignore[union-attr]
+        connecting = asyncio.create_task(front.websocket())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert host.kinds() == ["start", "dial"]
+        host.event(type="ended", instance=0, status=0)
+        stop.set()
+        chromium.serve_socket = echo
+        second = await connecting
+        await second.say({"id": 2})
+        assert await second.hear() == {"id": 2}
+        assert host.kinds() == ["start", "dial", "start", "dial"]
+        assert front.notices == [WANTED, Started(ATTEMPT, 1)]
+
+
+async def test_a_chromium_that_does_not_close_is_stopped() -> None:
+    async with place(close_seconds=0.05) as front:
+        host = await front.attached(Chromium())
+        client = await front.websocket()
+        await client.say({"id": 1, "method": "Browser.close"})
+        await until(lambda: "stop" in host.kinds())
+        client.writer.close()
+        await until(lambda: host.ended)
+        assert front.notices[2:] == [Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, "")]
+
+
+async def test_a_connection_to_a_dying_chromium_is_made_to_the_next_one() -> None:
+    async with place() as front:
+        host = await front.attached(Chromium(bodies={"/json": b"[]"}))
+        await front.get("/json")
+
+        def refuse_dial(frame: dict[str, object]) -> bool:
+            if frame["type"] == "dial":
+                host.event(type="failed", id=frame["id"], error="connection refused")
+                host.event(type="ended", instance=0, status=-9)
+                return False
+            return True
+
+        host.before = refuse_dial
+        next_host = await front.attached(Chromium())
+        client = await front.websocket()
+        await client.say({"id": 1})
+        assert await client.hear() == {"id": 1}
+        assert next_host.kinds() == ["start", "dial"]

@@ -1,0 +1,104 @@
+"""What comes out of a browser sandbox is not trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from fyke.browser.messages import Ended
+from fyke.contracts.browser import BrowserEndCause
+from support.browser_hosts import GUID, until
+from support.browser_place import (
+    UPGRADE,
+    Chromium,
+    place,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def unconnected() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+
+def datagram() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def unix() -> socket.socket:
+    return socket.socketpair()[0]
+
+
+@pytest.mark.parametrize("make", [unconnected, datagram, unix])
+async def test_only_a_connection_that_was_asked_for_is_used(
+    make: Callable[[], socket.socket],
+) -> None:
+    async with place() as front:
+        host = await front.attached(Chromium())
+
+        def answer(frame: dict[str, object]) -> bool:
+            if frame["type"] != "dial":
+                return True
+            with make() as sock:
+                body = json.dumps({"type": "dialed", "id": frame["id"]}).encode()
+                packet = struct.pack("!I", len(body)) + body
+                socket.send_fds(host.ours, [packet], [sock.fileno()])
+            return False
+
+        host.before = answer
+        status, _, body = await front.get("/", UPGRADE)
+        assert status == 503
+        assert b"that was not asked for" in body
+        await until(lambda: host.ended)
+        ended = front.notices[-1]
+        assert isinstance(ended, Ended)
+        assert ended.cause is BrowserEndCause.SANDBOX_ENDED
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"port": 0, "path": GUID},
+        {"port": True, "path": GUID},
+        {"port": 70_000, "path": GUID},
+        {"port": 5, "path": "/devtools/browser/a\r\nX: y"},
+        {"port": 5, "path": None},
+        {},
+    ],
+)
+async def test_an_address_of_another_form_is_not_used(fields: dict[str, object]) -> None:
+    async with place() as front:
+        host = await front.attached(Chromium())
+
+        def answer(frame: dict[str, object]) -> bool:
+            host.event(type="started", id=frame["id"], **fields)
+            return False
+
+        host.before = answer
+        status, _, body = await front.get("/json")
+        assert (status, body) == (503, b"the browser failed: Chromium has no address\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"],
+)
+async def test_an_answer_that_is_none_is_an_error(answer: bytes) -> None:
+    async with place() as front:
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            writer.close()
+
+        chromium = Chromium()
+        chromium.serve = serve  # type: ignore[method-assign]
+        await front.attached(chromium)
+        status, _, body = await front.get("/json")
+        assert status == 503
+        assert body.startswith(b"the browser failed: Chromium")

@@ -1,0 +1,231 @@
+"""The front with real sockets: waiting, refusing, and clients that behave badly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+import pytest
+
+from fyke.browser.messages import Noted, Started, Wanted
+from support.browser_hosts import GUID, until
+from support.browser_place import (
+    ATTEMPT,
+    UPGRADE,
+    WANTED,
+    Chromium,
+    place,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_connection_waits_for_a_browser_and_is_relayed() -> None:
+    async with place() as front:
+        chromium = Chromium()
+        connecting = asyncio.create_task(front.websocket("/ws?apiKey=01ATTEMPT:s3cret"))
+        await until(lambda: front.notices == [WANTED])
+        host = await front.host(chromium)
+        front.attach(host)
+        client = await connecting
+        await client.say({"id": 1, "method": "Browser.getVersion"})
+        assert await client.hear() == {"id": 1, "method": "Browser.getVersion"}
+        assert front.notices == [WANTED, Started(ATTEMPT, 1)]
+        assert chromium.heads[0].startswith(f"GET {GUID} HTTP/1.1\r\nHost: 127.0.0.1:")
+        assert host.requests[0] == {
+            "type": "start",
+            "id": 1,
+            "instance": 0,
+            "program": "headless-shell",
+            "arguments": [],
+            "display": False,
+            "own_sandbox": True,
+        }
+
+
+async def test_all_connections_of_an_attempt_have_one_browser() -> None:
+    async with place() as front:
+        chromium = Chromium()
+        host = await front.attached(chromium)
+        clients = await asyncio.gather(*(front.websocket() for _ in range(10)))
+        await front.websocket("/devtools/browser/of-an-earlier-one")
+        await front.websocket("/devtools/page/ABC")
+        assert "GET /devtools/page/ABC " in chromium.heads[-1]
+        assert host.kinds().count("start") == 1
+        for number, client in enumerate(clients):
+            await client.say({"id": number})
+            assert await client.hear() == {"id": number}
+        assert front.notices == [WANTED, Started(ATTEMPT, 1)]
+
+
+async def test_endpoints_on_one_connection() -> None:
+    async with place() as front:
+        chromium = Chromium()
+        url = b'{"webSocketDebuggerUrl": "ws://127.0.0.1:3/devtools/browser/a"}'
+        chromium.bodies = {"/json/version": url, "/json/new?about:blank": b"{}"}
+        await front.attached(chromium)
+        client = await front.connect()
+        await client.ask("GET", "/json/version/")
+        assert json.loads((await client.answer())[2]) == {
+            "webSocketDebuggerUrl": "ws://browser.test:80/devtools/browser/a"
+        }
+        await client.ask("GET", "/json/new?about:blank")
+        assert (await client.answer())[0] == 200
+        assert chromium.heads[-1].startswith("PUT /json/new?about:blank ")
+        await client.ask("GET", "/json/close/ABC", "Connection: close\r\n")
+        assert (await client.answer())[::2] == (404, b"no such thing")
+        assert await client.reader.read() == b""
+
+
+async def test_an_unknown_page_gets_chromiums_answer() -> None:
+    async with place() as front:
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nNo page")
+            writer.close()
+
+        chromium = Chromium()
+        chromium.serve = refuse  # type: ignore[method-assign]
+        await front.attached(chromium)
+        assert (await front.get("/devtools/page/ABC", UPGRADE))[::2] == (404, b"No page")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "lines", "status"),
+    [
+        ("GET", "/", UPGRADE + "Authorization: Basic YTpi\r\n", 401),
+        ("GET", "/ws?apiKey=01ATTEMPT:wrong", UPGRADE, 401),
+        ("GET", "/", "", 404),
+        ("GET", "/elsewhere", UPGRADE, 404),
+        ("GET", "/json/new?file:///", "", 403),
+        ("POST", "/json", "", 405),
+        ("POST", "/session", "Content-Length: 5000000\r\n", 413),
+        ("POST", "/session", "Transfer-Encoding: chunked\r\n", 400),
+        ("POST", "/camoufox", "", 501),
+        ("GET", "/ noise", "", 400),
+        ("GET", "/", "X: " + "x" * 20_000 + "\r\n", 400),
+    ],
+)
+async def test_what_needs_no_browser_wants_none(
+    method: str, target: str, lines: str, status: int
+) -> None:
+    async with place() as front:
+        client = await front.connect()
+        await client.ask(method, target, lines)
+        assert (await client.answer())[0] == status
+        assert not any(isinstance(notice, Wanted) for notice in front.notices)
+
+
+async def test_sessions_of_webdriver_and_camoufox_are_told_apart() -> None:
+    async with place() as front:
+        for body, status, word in (
+            (b'{"capabilities": {}}', 500, b"session not created"),
+            (b'{"desiredCapabilities": {}}', 500, b"ChromeWs"),
+            (b'{"headless": true}', 501, b"camoufox is not available"),
+            (b"not json", 501, b"camoufox is not available"),
+        ):
+            client = await front.connect()
+            await client.ask("POST", "/session", f"Content-Length: {len(body)}\r\n", body)
+            got, _, answer = await client.answer()
+            assert (got, word in answer) == (status, True)
+        assert [notice.code for notice in front.notices if isinstance(notice, Noted)] == [
+            "camoufox"
+        ]
+
+
+async def test_other_modules_can_serve_requests() -> None:
+    async with place() as front:
+        client = await front.connect()
+        for body in (b"", b"text", b"x" * 200_000):
+            await client.ask("POST", "/example", f"Content-Length: {len(body)}\r\n", body)
+            assert (await client.answer())[::2] == (200, body)
+
+
+async def test_a_refusal_is_the_answer_for_a_while() -> None:
+    async with place() as front:
+        waiting = [asyncio.create_task(front.get("/", UPGRADE)) for _ in range(3)]
+        await until(lambda: len(front.front._attempts[ATTEMPT]._waiting) == 3)
+        front.front.refuse(ATTEMPT, 503, "no room", 1)
+        for status, head, body in await asyncio.gather(*waiting, front.get("/json")):
+            assert (status, body) == (503, b"no room\n")
+            assert "Retry-After: 1\r\n" in head
+        assert front.notices == [WANTED]
+        loop = asyncio.get_running_loop()
+        attempt = front.front._attempts[ATTEMPT]
+        assert attempt._refusal is not None
+        assert attempt._refusal.until is not None
+        await until(lambda: loop.time() > attempt._refusal.until)  # type: ignore[union-attr]
+        await front.attached(Chromium())
+        await front.websocket()
+        assert front.notices == [WANTED, WANTED, Started(ATTEMPT, 1)]
+
+
+async def test_a_final_refusal_stands() -> None:
+    async with place() as front:
+        front.front.refuse(ATTEMPT, 403, "declared none", 0)
+        for _ in range(3):
+            status, head, body = await front.get("/", UPGRADE)
+            assert (status, body) == (403, b"declared none\n")
+            assert "Retry-After" not in head
+        assert front.notices == []
+
+
+async def test_a_browser_that_does_not_come_in_time() -> None:
+    async with place(wait_seconds=0.05) as front:
+        status, _, body = await front.get("/", UPGRADE)
+        assert (status, body) == (503, b"the browser did not start in time; try again\n")
+
+
+async def test_closing_an_attempt_ends_everything() -> None:
+    async with place() as front:
+        host = await front.attached(Chromium())
+        clients = [await front.websocket() for _ in range(3)]
+        front.front.close(ATTEMPT, final=True)
+        for client in clients:
+            with pytest.raises(ConnectionError):
+                assert await client.reader.read() == b""
+                raise ConnectionResetError
+        await until(lambda: host.ended)
+        with pytest.raises(ConnectionRefusedError):
+            await front.connect()
+        assert front.notices == [WANTED, Started(ATTEMPT, 1)]
+
+
+async def test_connections_beyond_the_limit_are_closed() -> None:
+    async with place(connections=3) as front:
+        held = [await front.connect() for _ in range(3)]
+        await until(lambda: len(front.front._attempts[ATTEMPT]._connections) == 3)
+        further = await front.connect()
+        with pytest.raises(ConnectionError):
+            assert await further.reader.read() == b""
+            raise ConnectionResetError
+        assert [n.code for n in front.notices if isinstance(n, Noted)] == ["browser_connections"]
+        held[0].writer.close()
+        await until(lambda: len(front.front._attempts[ATTEMPT]._connections) == 2)
+        assert (await front.get("/"))[0] == 404
+
+
+async def test_half_a_head_is_not_awaited_for_ever() -> None:
+    async with place(head_seconds=0.05, close_seconds=0.05) as front:
+        client = await front.connect()
+        client.writer.write(b"GET / HTT")
+        assert await client.reader.read() == b""
+
+
+async def test_nothing_is_left_of_many_connections() -> None:
+    async with place() as front:
+        chromium = Chromium(bodies={"/json/list": b"[]"})
+        await front.attached(chromium)
+        await front.get("/json/list")
+        before = None
+        for _ in range(5):
+            clients = [await front.websocket() for _ in range(20)]
+            await asyncio.gather(*(front.get("/json/list") for _ in range(20)))
+            for client in clients:
+                client.writer.close()
+            await until(lambda: not front.front._attempts[ATTEMPT]._connections)
+            count = len(os.listdir("/proc/self/fd"))
+            before = before or count
+        assert count <= before + 5

@@ -1,0 +1,128 @@
+"""Messages between a client and Chromium, answers of the front, and back-pressure."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fyke.browser.messages import Noted
+from fyke.browser.websocket import text_frame
+from support.browser_hosts import until
+from support.browser_place import (
+    ATTEMPT,
+    UPGRADE,
+    Chromium,
+    masked,
+    place,
+    read_message,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_captchas_and_files_are_answered_by_the_front() -> None:
+    async with place() as front:
+        await front.attached(Chromium())
+        client = await front.websocket()
+        for number in (1, 2):
+            await client.say({"id": number, "method": "Captchas.automaticSolver"})
+            assert await client.hear() == {
+                "id": number,
+                "result": {"status": False, "message": "this Fyke solves no captchas"},
+            }
+        await client.say({"id": 3, "method": "Page.navigate", "params": {"url": "file:///"}})
+        answer = await client.hear()
+        assert isinstance(answer, dict)
+        assert answer["error"]["message"] == "the browser opens no files"
+        await client.say({"id": 4})
+        assert await client.hear() == {"id": 4}
+        notes = [notice.code for notice in front.notices if isinstance(notice, Noted)]
+        assert notes == ["captchas", "file_url"]
+
+
+async def test_our_answer_waits_for_the_end_of_a_message() -> None:
+    async with place() as front:
+        go_on = asyncio.Event()
+        whole = text_frame(b'{"from": "Chromium"}')
+
+        async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(whole[:10])
+            await go_on.wait()
+            writer.write(whole[10:])
+            await reader.read()
+
+        await front.attached(Chromium(serve_socket=half))
+        client = await front.websocket()
+        assert await client.reader.readexactly(10) == whole[:10]
+        await client.say({"id": 1, "method": "Captchas.automaticSolver"})
+        await until(lambda: any(isinstance(notice, Noted) for notice in front.notices))
+        go_on.set()
+        assert await client.reader.readexactly(len(whole) - 10) == whole[10:]
+        answer = await client.hear()
+        assert isinstance(answer, dict)
+        assert answer["id"] == 1
+
+
+async def test_an_impossible_frame_ends_the_connection() -> None:
+    async with place() as front:
+        await front.attached(Chromium())
+        client = await front.websocket()
+        client.writer.write(bytes([0x81, 0xFF]) + b"\xff" * 12)
+        with pytest.raises(ConnectionError):
+            assert await client.reader.read() == b""
+            raise ConnectionResetError
+
+
+async def test_a_client_that_does_not_read_stalls_only_itself() -> None:
+    """Chromium sends without end: the front keeps little of it, and serves others meanwhile."""
+    async with place() as front:
+        sent = 0
+        stalled = asyncio.Event()
+
+        async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal sent
+            block = text_frame(b"x" * 65_000)
+            if b"flood" not in await read_message(reader):
+                return
+            while True:
+                writer.write(block)
+                sent += len(block)
+                try:
+                    async with asyncio.timeout(0.3):
+                        await writer.drain()
+                except TimeoutError:
+                    stalled.set()
+                    await reader.read()
+                    return
+
+        await front.attached(Chromium(serve_socket=flood, bodies={"/json/list": b"[]"}))
+        client = await front.connect()
+        client.writer.transport.pause_reading()
+        await client.ask("GET", "/", UPGRADE)
+        client.writer.write(masked(b"flood"))
+        await stalled.wait()
+        assert sent < 64 * 2**20  # what the buffers of the kernel take as well
+        attempt = front.front._attempts[ATTEMPT]
+        [stream] = attempt._connections.values()
+        assert stream._transport is not None
+        assert stream._transport.get_write_buffer_size() < 2**20
+        assert (await front.get("/json/list"))[::2] == (200, b"[]")
+
+
+async def test_many_questions_without_reading_end_the_connection() -> None:
+    """Answers of the front itself are bounded too."""
+    async with place() as front:
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(text_frame(b"x" * 1000)[:-1])  # never between two messages
+            while await reader.read(65536):
+                pass
+
+        await front.attached(Chromium(serve_socket=silent))
+        client = await front.websocket()
+        question = masked(b'{"id": 1, "method": "Captchas.automaticSolver"}')
+        with pytest.raises(ConnectionError):
+            for _ in range(10_000):
+                client.writer.write(question * 100)
+                await client.writer.drain()

@@ -1,0 +1,84 @@
+"""Commands that the front answers itself, and those that it only sees."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.browser.taps import Taps, is_file, standard_taps
+
+
+def read(message: object, closed: list[int] | None = None) -> Any:
+    """The front's answer to a message, None when Chromium gets it."""
+    taps = Taps(standard_taps(None if closed is None else lambda: closed.append(1)))
+    raw = message if isinstance(message, bytes) else json.dumps(message).encode()
+    found = taps.read(raw)
+    return None if found is None else json.loads(found[1].encode(found[0]))
+
+
+def test_there_is_no_captcha_solver() -> None:
+    result = {"status": False, "message": "this Fyke solves no captchas"}
+    command = {"id": 7, "method": "Captchas.automaticSolver", "params": {"timeout": 30}}
+    assert read(command) == {"id": 7, "result": result}
+    assert read(command | {"sessionId": "ABC"}) == {"id": 7, "sessionId": "ABC", "result": result}
+
+
+@pytest.mark.parametrize("method", ["Page.navigate", "Target.createTarget"])
+def test_files_are_refused(method: str) -> None:
+    command = {"id": 1, "sessionId": "A", "method": method, "params": {"url": "file:///etc"}}
+    assert read(command) == {
+        "id": 1,
+        "sessionId": "A",
+        "error": {"code": -32000, "message": "the browser opens no files"},
+    }
+    assert read(command | {"params": {"url": "https://example.com/file:"}}) is None
+    assert read(command | {"params": {}}) is None
+    assert read(command | {"params": {"url": 1}}) is None
+
+
+def test_a_closed_browser_is_seen_and_closed() -> None:
+    closed: list[int] = []
+    assert read({"id": 1, "method": "Browser.close"}, closed) is None
+    assert read({"id": 1, "method": "Browser.close", "sessionId": "A"}, closed) is None
+    assert closed == [1, 1]
+    assert read({"id": 1, "method": "Browser.getVersion"}, closed) is None
+    text = {"id": 1, "method": "Runtime.evaluate", "params": {"expression": '"Browser.close"'}}
+    assert read(text, closed) is None
+    assert closed == [1, 1]
+    assert read({"id": 1, "method": "Browser.close"}) is None  # on the WebSocket of a page
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'"Browser.close"',
+        b'{"method": "Browser.close", "id": "1"}',
+        b'{"method": "Browser.close", "id": 1',
+        b'{"method": "Browser.close", "id": 1, "params": []}',
+        b'["Browser.close"' * 10_000,
+        b'"Captchas.automaticSolver" \xff',
+    ],
+)
+def test_what_is_no_command_is_left_to_chromium(message: bytes) -> None:
+    closed: list[int] = []
+    assert read(message, closed) is None
+    assert closed == []
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("file:///", True),
+        ("FILE:x", True),
+        (" \x01\tfile:///", True),
+        ("fi\nle:///", True),
+        ("view-source:file:///etc", True),
+        ("https://a/?file:", False),
+        ("files:", False),
+        ("", False),
+    ],
+)
+def test_what_a_browser_takes_as_a_file(url: str, file: bool) -> None:
+    assert is_file(url) is file
