@@ -59,7 +59,7 @@ def fork_reporters(parent: int, control: int) -> None:
         "open": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],
         "random": [random.random(), str(uuid.uuid4())],
     }
-    if order.task in ("egress", "runner", "server"):
+    if order.task in ("browser", "egress", "runner", "server"):
         asyncio.run(report_as_role(order))
     print(json.dumps(report), file=sys.stderr, flush=True)
     if order.task == "exits":

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import signal
 from urllib.parse import urlsplit
 
+from fyke.app.serving import until_stopped
 from fyke.egress.process import serve_egress as serve_egress_process
 from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
@@ -38,9 +37,7 @@ def throttle_rules(settings: Settings) -> ThrottleRules | None:
 
 async def serve_egress(settings: Settings) -> None:
     """Run the proxy until SIGTERM."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    serving = asyncio.create_task(
+    await until_stopped(
         serve_egress_process(
             settings.egress_socket,
             AddressRules(settings.egress_allow, inside_addresses(settings)),
@@ -48,10 +45,3 @@ async def serve_egress(settings: Settings) -> None:
             throttle=throttle_rules(settings),
         )
     )
-    waiting = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if serving.done():
-        serving.result()  # raises the reason: it never ends without an error
-    serving.cancel()
-    await asyncio.gather(serving, waiting, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The three roles by name. The module of a role is imported when it is run."""
+"""The roles by name. The module of a role is imported when it is run."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class RoleName(StrEnum):
     SERVER = "server"
     RUNNER = "runner"
     EGRESS = "egress"
+    BROWSER = "browser"
 
 
 def run_role(
@@ -62,6 +63,10 @@ def _serve(
         from fyke.app.runner import serve_runner
 
         return serve_runner(settings, heartbeat)
+    if role is RoleName.BROWSER:
+        from fyke.app.browser import serve_browser
+
+        return serve_browser(settings)
     from fyke.app.egress import serve_egress
 
     return serve_egress(settings)

@@ -88,6 +88,7 @@ def preload() -> None:
     _import_structlog_without_rich()
     import uvloop  # noqa: F401
 
+    import fyke.app.browser
     import fyke.app.egress
     import fyke.app.prepare
     import fyke.app.runner

@@ -79,6 +79,7 @@ class Supervisor:
         self._watching: asyncio.Task[None] | None = None
         self._roles = [
             SupervisedRole("egress", "egress"),
+            SupervisedRole("browser", "browser"),
             SupervisedRole("runner", "runner"),
             *(SupervisedRole(name, "server", (listener,)) for name in _server_names(servers)),
         ]
@@ -147,7 +148,7 @@ class Supervisor:
         await self._preload.stop()
         [runner] = self._processes_of("runner")
         await self._end_runner(runner, seconds, stop_now, say)
-        for name in ("server", "egress"):
+        for name in ("server", "browser", "egress"):
             await asyncio.gather(*map(self._end, self._processes_of(name)))
         tasks = [role.restart_task for role in self._roles if role.restart_task]
         tasks += [self._watching] if self._watching else []

@@ -142,6 +142,11 @@ class Settings(  # fields are in the reverse order of the bases
         return self.run_dir / "egress.sock"
 
     @property
+    def browser_socket(self) -> Path:
+        """The socket of the browser front, for requests of the runner."""
+        return self.run_dir / "browser.sock"
+
+    @property
     def launcher_socket(self) -> Path:
         """The socket of the launcher, if Fyke was started as root."""
         return self.run_dir / "launcher.sock"

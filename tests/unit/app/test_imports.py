@@ -35,8 +35,9 @@ def test_supervisors_and_launcher_need_only_the_standard_library(module: str) ->
     assert libraries(module) - {"uv"} == {"fyke"}  # uv: where its program is
 
 
-def test_egress_needs_no_library_of_databases_or_servers() -> None:
-    found = libraries("fyke.app.egress", "fyke.app.roles", "fyke.cli.settings")
+@pytest.mark.parametrize("role", ["fyke.app.egress", "fyke.app.browser"])
+def test_a_role_needs_no_library_of_databases_or_servers(role: str) -> None:
+    found = libraries(role, "fyke.app.roles", "fyke.cli.settings")
     assert "fyke" in found
     assert not found & {"sqlalchemy", "alembic", "psycopg", "starlette", "uvicorn", "jinja2"}
 

@@ -13,5 +13,5 @@ def test_a_frozen_role_is_killed_and_restarted_while_the_others_continue() -> No
     found = run_scenario("role_frozen")
     assert found["status"] == -9
     assert found["ends"] == [["launcher_ended", -9], ["launcher_ended", -9], ["role_ended", -9]]
-    assert found["same"] == ["egress", "server", "server-2"]
+    assert found["same"] == ["browser", "egress", "server", "server-2"]
     assert found["recorded"] == found["running"]

@@ -1,0 +1,254 @@
+"""The front of browsers in a process of its own, with a real Chromium: the runner's client, and the
+death of either side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from fyke.browser.client import FrontClient
+from fyke.contracts.browser import (
+    BrowserEndCause,
+    BrowserEnded,
+    BrowserForm,
+    BrowserNote,
+    BrowserProgram,
+    BrowserWanted,
+    FrontGrant,
+)
+from fyke.errors import Unavailable
+from support.browser_fronts import FrontProcess, front_and_client
+from support.browser_hosts import PlainHost, plain_host, until
+from support.egress import listener, port_of
+
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
+ATTEMPT, SECRET = "01ATTEMPT", "s3cret"
+WANTED = BrowserWanted(ATTEMPT, BrowserForm.CDP)
+PAGE = "data:text/html,<title>x</title><script>document.title = 6 * 7</script>"
+
+
+class FrontUser:
+    """A runner with one attempt: it attaches a plain Chromium whenever a browser is wanted."""
+
+    def __init__(self, client: FrontClient, process: FrontProcess, folder: Path) -> None:
+        self.client = client
+        self.process = process
+        self.folder = folder
+        self.listener = listener()
+        self.url = f"{ATTEMPT}:{SECRET}@127.0.0.1:{port_of(self.listener)}"
+        self.heard: list[object] = []
+        self.hosts: list[PlainHost] = []
+        self.stack = AsyncExitStack()
+        self.attaches = True
+        self._tasks: set[asyncio.Task[None]] = set()
+        client.on_wanted = self._wanted
+        client.on_started = lambda attempt, generation: self.heard.append((attempt, generation))
+        client.on_ended = self.heard.append
+        client.on_note = self.heard.append
+
+    def _wanted(self, wanted: BrowserWanted) -> None:
+        self.heard.append(wanted)
+        if self.attaches:
+            task = asyncio.create_task(self.attach(wanted.attempt_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def attach(self, attempt_id: str = ATTEMPT) -> None:
+        number = len(self.hosts) + 1
+        host, control = await self.stack.enter_async_context(plain_host(self.folder / str(number)))
+        self.hosts.append(host)
+        with control:
+            program = BrowserProgram.HEADLESS_SHELL
+            await self.client.attach(attempt_id, number, control, program, own_sandbox=False)
+
+    def ended(self) -> list[BrowserEnded]:
+        return [one for one in self.heard if isinstance(one, BrowserEnded)]
+
+
+@pytest.fixture
+async def user(tmp_path: Path) -> AsyncIterator[FrontUser]:
+    async with front_and_client(tmp_path) as (client, process):
+        made = FrontUser(client, process, tmp_path)
+        await client.open([made.listener], FrontGrant(ATTEMPT, SECRET))
+        made.listener.close()
+        async with made.stack:
+            yield made
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        yield await playwright.chromium.connect_over_cdp(url, timeout=120_000)
+
+
+async def title(browser: Browser) -> str:
+    page = await browser.new_page()
+    await page.goto(PAGE)
+    found = await page.title()
+    await page.close()
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+async def test_a_library_gets_a_page(user: FrontUser, scheme: str) -> None:
+    async with connected(f"{scheme}://{user.url}") as browser:
+        assert await title(browser) == "42"
+        session = await browser.new_browser_cdp_session()
+        answer = await session.send("Captchas.automaticSolver", {"timeout": 1})  # type: ignore[arg-type]
+        assert answer["status"] is False
+        await browser.close()  # only disconnects
+    async with connected(f"{scheme}://{user.url}") as browser:
+        assert await title(browser) == "42"
+    assert len(user.hosts) == 1
+    started, note = user.heard[1:]
+    assert user.heard[0] == WANTED
+    assert started == (ATTEMPT, 1)
+    assert isinstance(note, BrowserNote)
+    assert note.code == "captchas"
+
+
+async def test_a_large_page_passes(user: FrontUser) -> None:
+    async with connected(f"ws://{user.url}") as browser:
+        page = await browser.new_page()
+        await page.set_content("<p>" + "x" * 3_000_000 + "</p>")
+        assert len(await page.content()) > 3_000_000
+
+
+async def test_a_closed_browser_ends_and_the_next_connection_gets_another(
+    user: FrontUser,
+) -> None:
+    async with connected(f"ws://{user.url}") as browser:
+        session = await browser.new_browser_cdp_session()
+        with contextlib.suppress(Exception):
+            await session.send("Browser.close")
+    await until(lambda: user.ended(), 120)
+    assert user.ended() == [BrowserEnded(ATTEMPT, 1, BrowserEndCause.CLOSED)]
+    async with connected(f"ws://{user.url}") as browser:
+        assert await title(browser) == "42"
+    assert len(user.hosts) == 2
+
+
+async def test_a_killed_chromium_is_replaced(user: FrontUser) -> None:
+    async with connected(f"ws://{user.url}") as browser:
+        gone = asyncio.Event()
+        browser.on("disconnected", lambda _: gone.set())
+        user.hosts[0].kill(0)
+        await asyncio.wait_for(gone.wait(), 120)
+    await until(lambda: user.ended(), 120)
+    assert user.ended() == [BrowserEnded(ATTEMPT, 1, BrowserEndCause.CRASHED, "status -9")]
+    async with connected(f"ws://{user.url}") as browser:
+        assert await title(browser) == "42"
+
+
+async def test_a_killed_front_is_replaced_with_the_same_sockets(user: FrontUser) -> None:
+    async with connected(f"ws://{user.url}"):
+        user.process.kill()
+        await until(lambda: user.ended(), 120)
+        [ended] = user.ended()
+        assert (ended.generation, ended.cause) == (1, BrowserEndCause.FRONT_ENDED)
+        process = user.hosts[0].processes[0]
+        await asyncio.wait_for(process.wait(), 120)  # the control socket is closed: it ends
+    connecting = asyncio.create_task(_title_at(f"ws://{user.url}"))  # waits in the listener
+    user.process.start()
+    assert await connecting == "42"
+    await user.client.check()
+
+
+async def _title_at(url: str) -> str:
+    async with connected(url) as browser:
+        return await title(browser)
+
+
+async def test_a_final_refusal_survives_a_killed_front(user: FrontUser) -> None:
+    await user.client.refuse(ATTEMPT, 403, "declared none")
+    for _ in range(2):
+        assert await get(user) == (403, "declared none\n")
+        user.process.kill()
+        user.process.start()
+    assert await get(user) == (403, "declared none\n")
+    assert user.heard == []
+
+
+async def test_a_wanted_browser_is_reported_once_until_it_is_answered(user: FrontUser) -> None:
+    user.attaches = False
+    first = asyncio.create_task(get(user))
+    await until(lambda: user.heard == [WANTED], 60)
+    user.process.kill()
+    user.process.start()
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        await first
+    second = asyncio.create_task(get(user))
+    await user.client.check()
+    await user.client.refuse(ATTEMPT, 503, "no room", retry_after=5)
+    status, _ = await second
+    assert status == 503
+    assert user.heard == [WANTED]
+
+
+async def get(user: FrontUser, path: str = "/json/version") -> tuple[int, str]:
+    host, _, port = user.url.rpartition("@")[2].partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        return int(head.split(" ")[1]), (await reader.read()).decode()
+    finally:
+        writer.close()
+
+
+async def test_a_closed_attempt_refuses_connections(user: FrontUser) -> None:
+    status, body = await get(user)
+    assert status == 200
+    assert "HeadlessChrome" in json.loads(body)["Browser"]
+    await user.client.close(ATTEMPT)
+    with pytest.raises(ConnectionRefusedError):
+        await get(user)
+    await asyncio.wait_for(user.hosts[0].processes[0].wait(), 120)
+    assert user.ended() == []
+    await user.client.close(ATTEMPT)  # unknown by now
+    with pytest.raises(Unavailable):
+        await user.attach()
+
+
+async def test_a_dead_runner_takes_its_browsers_along(user: FrontUser) -> None:
+    assert (await get(user))[0] == 200
+    process = user.hosts[0].processes[0]
+    assert user.client._connection.current is not None
+    user.client._connection.current._channel._sock.shutdown(socket.SHUT_RDWR)
+    await asyncio.wait_for(process.wait(), 120)
+
+
+async def test_a_front_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fyke.browser.client._CHECK_SECONDS", 0.1)
+    client = FrontClient(tmp_path / "run" / "browser.sock", timeout=0.1)
+    await client.start()
+    sock = listener()
+    try:
+        with pytest.raises(Unavailable):
+            await client.check()
+        with pytest.raises(Unavailable):
+            await client.open([sock], FrontGrant(ATTEMPT, SECRET))
+        sock.getsockname()  # still the caller's
+        with pytest.raises(Unavailable):
+            await client.attach(ATTEMPT, 1, sock, BrowserProgram.HEADLESS_SHELL, own_sandbox=False)
+    finally:
+        await client.stop()
+
+
+async def test_requests_that_make_no_sense_are_refused(user: FrontUser) -> None:
+    with pytest.raises(ValueError, match="has a front already"):
+        await user.client.open([], FrontGrant(ATTEMPT, SECRET))
+    with pytest.raises(Unavailable, match="at least one listener"):
+        await user.client.open([], FrontGrant("01OTHER", SECRET))
+    await get(user)
+    with pytest.raises(Unavailable, match="has a browser already"):
+        await user.attach()

@@ -1,0 +1,51 @@
+"""The front in a process of its own, for tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fyke.browser.client import FrontClient
+
+_PROGRAM = """
+import asyncio, sys
+from pathlib import Path
+from fyke.browser.process import serve_front
+asyncio.run(serve_front(Path(sys.argv[1])))
+"""
+
+
+class FrontProcess:
+    """A process that serves a front at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(self.path)],
+            env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        )
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+@asynccontextmanager
+async def front_and_client(folder: Path) -> AsyncIterator[tuple[FrontClient, FrontProcess]]:
+    process = FrontProcess(folder / "run" / "browser.sock")
+    process.start()
+    client = FrontClient(process.path, timeout=60)
+    await client.start()
+    try:
+        yield client, process
+    finally:
+        await client.stop()
+        process.kill()
