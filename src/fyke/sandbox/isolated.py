@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import resource
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
 from fyke.contracts.tools import WORK_AT
 from fyke.domain.workers import entry
+from fyke.sandbox.faults import convert_faults
 from fyke.sandbox.isolation.bubblewrap import NODE_PROXY_AT, PROBE_AT
 from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
 from fyke.sandbox.process.order import Assignment, LaunchOrder
-from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.process.processes import counts_per_namespace
+from fyke.sandbox.process.sandbox_process import ProcessExit
 from fyke.sandbox.process.spawner import SpawnedSandbox
 
 LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000", "cdp80")
 CHUNK = 65536
 MAX_SIGNAL = 64
 TAKE_SECONDS = 15.0  # for a sandbox that was idle to take its job and copy its bundle
-NAMESPACED_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
 
 GO_PROGRAM = f"{WORK_AT}/main"
-
-T = TypeVar("T")
 
 
 class IsolatedSandbox:
@@ -62,7 +59,7 @@ class IsolatedSandbox:
     async def assign(self, limits: SandboxLimits) -> None:
         """Give an idle sandbox to an attempt, with its limits. Raise ``SandboxFault``."""
         assignment = Assignment(limits.cpus, limits.memory, limits.work_size)
-        await _convert_faults(self._spawned.assign(assignment))
+        await convert_faults(self._spawned.assign(assignment))
         self._limits = limits
         self._order = replace(
             self._order, cpus=limits.cpus, memory=limits.memory, work_size=limits.work_size
@@ -114,7 +111,7 @@ class IsolatedSandbox:
             resource.RLIMIT_NOFILE: self._limits.open_files,
             resource.RLIMIT_FSIZE: self._limits.file_size,
         }
-        if "pids" not in self._spawned.enforced and _counts_per_namespace():
+        if "pids" not in self._spawned.enforced and counts_per_namespace():
             limits[resource.RLIMIT_NPROC] = self._limits.processes
         return [("r", f"{number}={value}") for number, value in limits.items()]
 
@@ -137,43 +134,34 @@ class IsolatedSandbox:
                 self._close_streams()
 
     async def apply_cpu_limit(self) -> None:
-        await _convert_faults(self._spawned.limit_cpu())
+        await convert_faults(self._spawned.limit_cpu())
 
     async def wait(self) -> SandboxExit:
-        """A status above 128 is read as a signal; as in a shell, a program that itself exits with
-        128 + n looks the same.
-        """
-        process_exit = await _convert_faults(self._spawned.wait())
-        signal = process_exit.status - 128
-        return SandboxExit(
-            code=process_exit.status,
-            signal=signal if 0 < signal <= MAX_SIGNAL else 0,
-            out_of_memory=process_exit.out_of_memory,
-        )
+        return exit_of(await convert_faults(self._spawned.wait()))
 
     async def usage(self) -> SandboxUsage:
-        usage = await _convert_faults(self._spawned.usage())
+        usage = await convert_faults(self._spawned.usage())
         return SandboxUsage(usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory)
 
     async def result_files(self) -> list[str]:
-        return await _convert_faults(self._spawned.result_files())
+        return await convert_faults(self._spawned.result_files())
 
     async def terminate(self) -> None:
-        await _convert_faults(self._spawned.terminate())
+        await convert_faults(self._spawned.terminate())
 
     async def kill(self) -> None:
-        await _convert_faults(self._spawned.kill())
+        await convert_faults(self._spawned.kill())
 
     async def release(self) -> str:
         """End a tool and make its work folder readable for this process. Return why that is not
         possible (the folder is too large or too deep), or ``""``.
         """
-        return await _convert_faults(self._spawned.release())
+        return await convert_faults(self._spawned.release())
 
     async def close(self) -> None:
         """End the sandbox and close its listeners; copies in other processes stay open."""
         try:
-            await _convert_faults(self._spawned.close())
+            await convert_faults(self._spawned.close())
         finally:
             self._close_ends()
 
@@ -197,12 +185,16 @@ class IsolatedSandbox:
         os.close(descriptor)
 
 
-async def _convert_faults(step: Awaitable[T]) -> T:
-    """Await ``step``; raise its ``SandboxStartFailed`` as ``SandboxFault``."""
-    try:
-        return await step
-    except SandboxStartFailed as error:
-        raise SandboxFault(str(error)) from error
+def exit_of(ended: ProcessExit) -> SandboxExit:
+    """A status above 128 is read as a signal; as in a shell, a program that itself exits with
+    128 + n looks the same.
+    """
+    signal = ended.status - 128
+    return SandboxExit(
+        code=ended.status,
+        signal=signal if 0 < signal <= MAX_SIGNAL else 0,
+        out_of_memory=ended.out_of_memory,
+    )
 
 
 def _environment(order: LaunchOrder) -> dict[str, str]:
@@ -249,11 +241,6 @@ def _encode(job: list[tuple[str, str]]) -> bytes:
             raise ValueError(f"a NUL character in {kind}:{text!r:.80}")
     body = os.fsencode("\0".join(f"{kind}:{text}" for kind, text in job))
     return len(body).to_bytes(4, "big") + body
-
-
-def _counts_per_namespace() -> bool:
-    major, minor = platform.release().split(".")[:2]
-    return (int(major), int("".join(c for c in minor if c.isdigit()))) >= NAMESPACED_COUNT_SINCE
 
 
 async def _readable(descriptors: list[int]) -> list[int]:

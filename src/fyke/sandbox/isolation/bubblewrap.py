@@ -15,26 +15,34 @@ For each of these lines there is a test that fails without it:
   user. Watches and locks belong to an inode.
 * The hosts file maps the host names that published Workers have in their code to the sandbox's own
   loopback.
+* The sandbox of a browser has memory file systems instead of the work folder, so nothing of a
+  profile reaches a disk. Chromium isolates the processes that handle pages itself, and needs user
+  namespaces for that: then ``--disable-userns`` is left out, and the filter limits their use.
 * The arguments go through ``--args FD`` and the environment is empty, because process 1 inside
   shows both of them to the Worker.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fyke.sandbox.isolation.browser_policy import policy
 from fyke.sandbox.isolation.bytecode import bytecode, sdk_bytecode, source
 from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
 
 PROGRAM = "/usr/bin/bwrap"
 MIN_VERSION = (0, 8, 0)  # the first with --disable-userns
 
+BROWSER, BROWSER_PROBE = BROWSER_KINDS = ("browser", "browser-probe")
+
 INNER_ID = 1000
 DEV_SHM_BYTES = 16 * 2**20
+BROWSER_SHM_BYTES = 64 * 2**20
 
 _SITES = ("coreclaw.com", "cafescraper.com")
 _SERVICES = ("proxy-inner", "chrome-ws-inner", "chrome-http-inner", "lightpanda-inner")
@@ -48,6 +56,10 @@ ETC = {
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "resolv.conf": "",
 }
+BROWSER_ETC = ETC | {"hosts": "127.0.0.1 localhost worker\n"}
+# fonts, and the cache without which the first page would read all of them
+BROWSER_FOLDERS = ("/etc/fonts", "/var/cache/fontconfig")
+POLICY_AT = "/etc/chromium/policies/managed/fyke.json"
 # certificates and lookup files; never all of /etc/ssl, which contains private keys
 ETC_OF_HOST = (
     "/etc/alternatives",
@@ -72,6 +84,10 @@ SDK_AT = f"{OWN_FOLDER}/sdk.bytecode"
 NODE_PROXY_AT = "/run/fyke/proxy.cjs"
 UV_AT = "/run/fyke/uv"
 CACHE_AT = "/cache"
+BROWSER_HOST_AT = f"{OWN_FOLDER}/browser_host.pyc"
+BROWSER_PROGRAM_AT = f"{OWN_FOLDER}/chromium"  # also the name that chromedriver starts
+BROWSER_SETTINGS_AT = f"{OWN_FOLDER}/browser.json"
+BROWSER_WORK_AT = f"{OWN_FOLDER}/work"
 
 DEVICES = {  # the device files of /dev, with their numbers
     "full": (1, 7),
@@ -84,13 +100,27 @@ DEVICES = {  # the device files of /dev, with their numbers
 
 
 @dataclass(frozen=True, slots=True)
+class BrowserLayout:
+    """What the sandbox of a browser has besides. ``programs`` are the paths of the browsers by name
+    (see ``installed_browser``), ``driver`` is that of chromedriver or "". ``own_sandbox`` allows
+    the user namespaces of Chromium's own sandbox. ``limits`` are resource limits by number.
+    """
+
+    programs: dict[str, str]
+    driver: str
+    own_sandbox: bool
+    limits: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The mounts of one sandbox. ``kind`` is one of ``order.KINDS``; ``extras`` are the folders and
     programs that a kind of tool needs, each with its path in the sandbox. ``tmp_size`` in bytes.
     ``empty`` is an empty folder, the lower layer of every overlay; None mounts folders themselves.
     ``devices`` has the device files; None takes the machine's. ``watches`` allows inotify.
     ``interpreter``: the first process is the Worker's Python interpreter instead of the shim;
-    ``idle``: it may take the time to compile the SDK.
+    ``idle``: it may take the time to compile the SDK. ``browser`` is only for a browser, whose
+    memory file systems have ``tmp_size`` each.
     """
 
     kind: str
@@ -105,6 +135,7 @@ class Layout:
     watches: bool = False
     interpreter: bool = False
     idle: bool = False
+    browser: BrowserLayout | None = None
 
 
 def arguments(
@@ -115,9 +146,9 @@ def arguments(
     process's control socket. Raise ``OSError``.
     """
     return [
-        *_namespaces(),
+        *_namespaces(nested=layout.browser is not None and layout.browser.own_sandbox),
         *_system(layout),
-        *_etc(layout.empty, data),
+        *_etc(layout, data),
         *_mounts(layout, data),
         *_variables(layout, control),
         *("--seccomp", str(seccomp)),
@@ -126,10 +157,13 @@ def arguments(
 
 
 def command(layout: Layout, control: int) -> list[str]:
-    """The first process inside: the interpreter, or the shim with the control socket's number."""
+    """The first process inside: the interpreter, or a program of ours with the control socket's
+    number.
+    """
     if layout.interpreter:
         return python_command(has_environment=layout.environment is not None)
-    return [INTERPRETER, "-I", "-B", "-S", SHIM_AT, str(control)]
+    program = SHIM_AT if layout.browser is None else BROWSER_HOST_AT
+    return [INTERPRETER, "-I", "-B", "-S", program, str(control)]
 
 
 def _variables(layout: Layout, control: int) -> Iterator[str]:
@@ -145,10 +179,12 @@ def _variables(layout: Layout, control: int) -> Iterator[str]:
         yield from ("--setenv", name, value)
 
 
-def _namespaces() -> list[str]:
+def _namespaces(*, nested: bool = False) -> list[str]:
+    """``nested`` allows user namespaces inside."""
     return [
         *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
-        *("--unshare-cgroup-try", "--disable-userns", "--assert-userns-disabled"),
+        "--unshare-cgroup-try",
+        *(() if nested else ("--disable-userns", "--assert-userns-disabled")),
         *("--uid", str(INNER_ID), "--gid", str(INNER_ID), "--cap-drop", "ALL"),
         *("--die-with-parent", "--new-session", "--hostname", "worker", "--clearenv"),
     ]
@@ -190,7 +226,7 @@ def _system(layout: Layout) -> list[str]:
         *_usr_links(layout.empty),
         *("--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1", "--dev", "/dev"),
         *_devices(layout.devices),
-        *("--size", str(DEV_SHM_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108 - inside the sandbox
+        *("--size", str(shm_bytes(layout.kind)), "--tmpfs", "/dev/shm"),  # noqa: S108 - inside
         *("--size", str(tmp_size), "--tmpfs", "/tmp"),  # noqa: S108 - inside the sandbox
         *("--dir", "/etc"),
     ]
@@ -221,15 +257,20 @@ def _etc_folders() -> list[str]:
     return [path for path in ETC_OF_HOST if Path(path).is_dir()]
 
 
-def _etc(empty: Path | None, data: Callable[[bytes], int]) -> list[str]:
+def shm_bytes(kind: str) -> int:
+    """The size of /dev/shm."""
+    return BROWSER_SHM_BYTES if kind in BROWSER_KINDS else DEV_SHM_BYTES
+
+
+def _etc(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     options: list[str] = []
     for path in _etc_folders():
-        options += _shared(empty, Path(path), path)
+        options += _shared(layout.empty, Path(path), path)
     for path in ETC_OF_HOST:
         content = _public_content(Path(path))
         if content is not None:
             options += ["--ro-bind-data", str(data(content)), path]
-    for name, text in ETC.items():
+    for name, text in (ETC if layout.browser is None else BROWSER_ETC).items():
         options += ["--ro-bind-data", str(data(text.encode())), f"/etc/{name}"]
     return options
 
@@ -249,6 +290,8 @@ def own_programs(layout: Layout) -> dict[str, bytes]:
 
     The first call compiles them, which can take long.
     """
+    if layout.browser is not None:
+        return _browser_programs(layout, layout.browser)
     programs = {SHIM_AT: bytecode("shim.py", f"{OWN_FOLDER}/shim.py")}
     if layout.interpreter:
         at = f"{OWN_FOLDER}/sitecustomize.py"
@@ -261,11 +304,33 @@ def own_programs(layout: Layout) -> dict[str, bytes]:
     return programs
 
 
+def _browser_programs(layout: Layout, browser: BrowserLayout) -> dict[str, bytes]:
+    settings = {
+        "programs": browser.programs,
+        "driver": browser.driver,
+        "own_sandbox": browser.own_sandbox,
+        "limits": sorted(browser.limits.items()),
+        "inspector": PROBE_AT if layout.kind == BROWSER_PROBE else "",
+    }
+    programs = {
+        BROWSER_HOST_AT: bytecode("browser_host.py", f"{OWN_FOLDER}/browser_host.py"),
+        BROWSER_PROGRAM_AT: source("browser_program.py"),
+        BROWSER_SETTINGS_AT: json.dumps(settings).encode(),
+        POLICY_AT: policy(),
+    }
+    if layout.kind == BROWSER_PROBE:
+        programs[PROBE_AT] = source("inspector.py")
+    return programs
+
+
 def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     options: list[str] = []
     # passed as data, because the sandbox's user cannot read this folder
     for path, content in own_programs(layout).items():
-        options += ["--ro-bind-data", str(data(content)), path]
+        mode = ("--perms", "0555") if path == BROWSER_PROGRAM_AT else ()
+        options += [*mode, "--ro-bind-data", str(data(content)), path]
+    if layout.browser is not None:
+        return [*options, *_browser_mounts(layout)]
     options += ["--bind", os.fspath(layout.work), "/work"]
     if layout.bundle is not None:
         options += _shared(layout.empty, layout.bundle, "/bundle")
@@ -276,4 +341,14 @@ def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
     for folder, target in layout.extras:
         empty = layout.empty if folder.is_dir() else None
         options += _shared(empty, folder, target)
+    return options
+
+
+def _browser_mounts(layout: Layout) -> list[str]:
+    options = ["--size", str(layout.tmp_size), "--tmpfs", "/work"]
+    # an empty folder, by which clean-up finds processes that outlived their spawner
+    options += ["--ro-bind", os.fspath(layout.work), BROWSER_WORK_AT]
+    for path in BROWSER_FOLDERS:
+        if Path(path).is_dir():
+            options += _shared(layout.empty, Path(path), path)
     return options

@@ -17,7 +17,7 @@ class ControlGroup(Protocol):
     """The limits of one sandbox. ``enforced`` names the controllers whose limit was accepted."""
 
     enforced: frozenset[str]
-    oom_kills_all: bool  # whether the kernel ends all processes when memory runs out
+    watched: bool  # whether we end all processes when memory runs out, since the kernel does not
 
     def enter(self) -> bool:
         """Move the calling thread into the group, so that the processes that it starts are in it
@@ -40,7 +40,10 @@ class ControlGroup(Protocol):
         """Replace the limit that the group was created with; whether the kernel accepted it."""
         ...
 
-    def out_of_memory(self) -> bool: ...
+    def oom_kills(self) -> int:
+        """How many processes the kernel has killed because memory ran out."""
+        ...
+
     def cpu_ms(self) -> int: ...
     def memory_peak(self) -> int: ...
     def memory_now(self) -> int: ...
@@ -57,7 +60,14 @@ class ControlGroups(Protocol):
     kind: str
     reason: str  # why no better kind is available, or ""
 
-    def create(self, name: str, memory: int, processes: int) -> ControlGroup: ...
+    def create(
+        self, name: str, memory: int, processes: int, *, kills_all: bool = True
+    ) -> ControlGroup:
+        """``kills_all``: when memory runs out, all processes end; else only the one that the kernel
+        chooses.
+        """
+        ...
+
     def find(self, name: str) -> ControlGroup: ...
     def names(self) -> list[str]: ...
     def close(self) -> None:

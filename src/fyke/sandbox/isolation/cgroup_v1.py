@@ -49,7 +49,9 @@ class GroupsV1:
     def __init__(self, bases: dict[str, Path]) -> None:
         self._bases = bases
 
-    def create(self, name: str, memory: int, processes: int) -> ControlGroup:
+    def create(
+        self, name: str, memory: int, processes: int, *, kills_all: bool = True
+    ) -> ControlGroup:
         paths = {controller: base / name for controller, base in self._bases.items()}
         for path in dict.fromkeys(paths.values()):  # controllers may share one folder
             path.mkdir(parents=True)
@@ -59,7 +61,8 @@ class GroupsV1:
             "pids": write_file(paths["pids"] / "pids.max", str(processes + OWN_PROCESSES)),
         }
         write_file(paths["memory"] / "memory.memsw.limit_in_bytes", str(memory))
-        return GroupV1(paths, frozenset(name for name, ok in applied.items() if ok))
+        enforced = frozenset(name for name, ok in applied.items() if ok)
+        return GroupV1(paths, enforced, kills_all or "memory" not in enforced)
 
     def find(self, name: str) -> ControlGroup:
         return GroupV1({c: base / name for c, base in self._bases.items()}, frozenset())
@@ -78,7 +81,7 @@ class GroupV1:
 
     paths: dict[str, Path]
     enforced: frozenset[str]
-    oom_kills_all: bool = False
+    watched: bool = True
 
     def enter(self) -> bool:
         if not all(os.access(path / "tasks", os.W_OK) for path in (*self._paths, *self._homes)):
@@ -119,8 +122,8 @@ class GroupV1:
         write_file(folder / "memory.memsw.limit_in_bytes", text)
         return write_file(folder / "memory.limit_in_bytes", text)
 
-    def out_of_memory(self) -> bool:
-        return field_value(read_file(self.paths["memory"] / "memory.oom_control"), "oom_kill") > 0
+    def oom_kills(self) -> int:
+        return field_value(read_file(self.paths["memory"] / "memory.oom_control"), "oom_kill")
 
     def cpu_ms(self) -> int:
         path = self.paths.get("cpuacct")

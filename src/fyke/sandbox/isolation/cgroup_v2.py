@@ -73,12 +73,14 @@ class GroupsV2:
         self._base.mkdir(exist_ok=True)
         return _delegate(self._base)
 
-    def create(self, name: str, memory: int, processes: int) -> ControlGroup:
+    def create(
+        self, name: str, memory: int, processes: int, *, kills_all: bool = True
+    ) -> ControlGroup:
         self.prepare()
         path = self._base / name
         path.mkdir()
         write_file(path / "memory.swap.max", "0")
-        write_file(path / "memory.oom.group", "1")
+        write_file(path / "memory.oom.group", "1" if kills_all else "0")
         applied = {
             "cpu": write_file(path / "cpu.max", f"max {PERIOD_US}"),
             "memory": write_file(path / "memory.max", str(memory)),
@@ -100,7 +102,7 @@ class GroupsV2:
 class GroupV2:
     path: Path
     enforced: frozenset[str]
-    oom_kills_all: bool = True
+    watched: bool = False
 
     def enter(self) -> bool:
         return False  # threads of one process must be in one group
@@ -120,8 +122,8 @@ class GroupV2:
     def limit_memory(self, memory: int) -> bool:
         return write_file(self.path / "memory.max", str(memory))
 
-    def out_of_memory(self) -> bool:
-        return field_value(read_file(self.path / "memory.events"), "oom_kill") > 0
+    def oom_kills(self) -> int:
+        return field_value(read_file(self.path / "memory.events"), "oom_kill")
 
     def cpu_ms(self) -> int:
         return field_value(read_file(self.path / "cpu.stat"), "usage_usec") // 1000

@@ -124,7 +124,9 @@ class NoGroups:
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
-    def create(self, name: str, memory: int, processes: int) -> ControlGroup:
+    def create(
+        self, name: str, memory: int, processes: int, *, kills_all: bool = True
+    ) -> ControlGroup:
         return NoGroup()
 
     def find(self, name: str) -> ControlGroup:
@@ -140,7 +142,7 @@ class NoGroups:
 @dataclass(slots=True)
 class NoGroup:
     enforced: frozenset[str] = frozenset()
-    oom_kills_all: bool = False
+    watched: bool = True
 
     def enter(self) -> bool:
         return False
@@ -157,8 +159,8 @@ class NoGroup:
     def limit_memory(self, memory: int) -> bool:
         return False
 
-    def out_of_memory(self) -> bool:
-        return False
+    def oom_kills(self) -> int:
+        return 0
 
     def cpu_ms(self) -> int:
         return 0

@@ -6,20 +6,29 @@ There is one check for each layer of isolation; a layer without a check could be
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from fyke.sandbox.isolation import bubblewrap, syscalls
 from fyke.sandbox.isolation.host_inspection import HostView
+from fyke.sandbox.isolation.seccomp import (
+    AF_INET,
+    AF_NETLINK,
+    CLONE_NEWUSER,
+    NETFILTER_SINCE,
+    NETLINK_ROUTE,
+    SOL_IP,
+    FilterRules,
+)
 
 Check = tuple[str, bool, str]  # the layer, whether it is effective, and what was observed
 InsideView = dict[str, Any]  # what the inspector prints
 
 NO_CAPABILITY = "0000000000000000"
 HOST_NAME = "worker"
-CLONE_NEWUSER = 0x10000000
+CLONE_NEWNS = 0x00020000
 SIGCHLD = 17
-AF_VSOCK, AF_PACKET, AF_INET, AF_NETLINK = 40, 17, 2, 16
+AF_VSOCK, AF_PACKET = 40, 17
 SOCK_STREAM, SOCK_RAW = 1, 3
 ICMP, NETLINK_AUDIT = 1, 9
 F_SETLEASE, F_NOTIFY = 1024, 1026
@@ -32,12 +41,18 @@ WRITABLE = {"/work", "/tmp", "/dev/shm", "/dev/pts", "/proc"}  # noqa: S108 - in
 DEVICES = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty")}
 ROOT = {"usr", "etc", "proc", "dev", "tmp", "run", "work", "env", "node_modules"}
 ROOT |= set(bubblewrap.USR_LINKS)
+BROWSER_ROOT = ROOT | {"var"}  # the cache of fonts
+PROBE_PROCESSES = 3
+BROWSER_PROCESSES = 32
+OWN_SANDBOX = "own sandbox of the browser"
 VARIABLES = {"PATH", "HOME", "LANG", "LC_CTYPE", "TMPDIR", "PYTHONUNBUFFERED"}
 VISIBLE_COMMAND = [bubblewrap.PROGRAM, "--args"]
 STANDARD_STREAMS = {"0", "1", "2"}
 
 
-def samples(machine: str | None = None) -> dict[str, tuple[int, list[int]]]:
+def samples(
+    machine: str | None = None, rules: FilterRules = FilterRules.WORKER
+) -> dict[str, tuple[int, list[int]]]:
     """System calls to try inside: name to number and arguments. With the filter they fail as in
     ``EXPECTED``, or with EPERM; without it the kernel returns something else.
     """
@@ -62,6 +77,18 @@ def samples(machine: str | None = None) -> dict[str, tuple[int, list[int]]]:
     }
     if name == "x86_64":
         calls["an x32 call"] = (X32_GETPID, [])
+    if rules is FilterRules.BROWSER:
+        del calls["clone of a user namespace"]
+        options = syscalls.allowed(name)["setsockopt"]
+        calls |= {
+            "clone of a mount namespace": (number["clone"], [CLONE_NEWNS | SIGCHLD]),
+            "unshare of more than a user namespace": (
+                number["unshare"],
+                [CLONE_NEWUSER | CLONE_NEWNS],
+            ),
+            "route socket": (number["socket"], [AF_NETLINK, SOCK_RAW, NETLINK_ROUTE]),
+            "netfilter option": (options, [-1, SOL_IP, NETFILTER_SINCE]),
+        }
     return calls
 
 
@@ -72,6 +99,7 @@ EXPECTED = {
     "vsock": "EAFNOSUPPORT",
     "packet socket": "EAFNOSUPPORT",
     "audit socket": "EAFNOSUPPORT",
+    "route socket": "EAFNOSUPPORT",
     "raw socket": "EPROTONOSUPPORT",
 }
 
@@ -91,6 +119,33 @@ def evaluate(
         *_files(inside, tmp_size),
         _watches(inside, host),
     ]
+
+
+def evaluate_browser(
+    inside: InsideView,
+    host: HostView,
+    user: int,
+    namespaces: dict[str, str],
+    tmp_size: int,
+    *,
+    own_sandbox: bool,
+) -> list[Check]:
+    """The checks of a browser's sandbox, as ``evaluate``. ``own_sandbox``: Chromium may create user
+    namespaces; the last check is whether it isolates the processes that handle pages in them.
+    """
+    results = [
+        *_users(inside, host, user, nested=own_sandbox),
+        *_calls(inside),
+        *_namespaces(inside, namespaces),
+        *_network(inside),
+        *_processes(inside, host, BROWSER_PROCESSES),
+        *_files(inside, tmp_size, bubblewrap.BROWSER_SHM_BYTES, BROWSER_ROOT),
+        _watches(inside, host),
+    ]
+    detail = f"{host.isolated} processes isolated further"
+    if not own_sandbox:
+        detail = "this machine allows no user namespaces in a sandbox; only the outer layers apply"
+    return [*results, (OWN_SANDBOX, own_sandbox and host.isolated > 0, detail)]
 
 
 def shared_locks(inside: InsideView, host: HostView) -> str:
@@ -117,11 +172,14 @@ def _watches(inside: InsideView, host: HostView) -> Check:
     return "watches", watch == "ENOSYS", detail
 
 
-def _users(inside: InsideView, host: HostView, user: int) -> Iterator[Check]:
+def _users(
+    inside: InsideView, host: HostView, user: int, *, nested: bool = False
+) -> Iterator[Check]:
     yield "user namespace", inside["uid"] == bubblewrap.INNER_ID, f"user {inside['uid']} inside"
     yield "unprivileged user", user > 0, f"user {user} outside"
-    detail = f"creating one returned {host.nesting}"
-    yield "nested user namespaces", host.nesting == "ENOSPC", detail
+    if not nested:
+        detail = f"creating one returned {host.nesting}"
+        yield "nested user namespaces", host.nesting == "ENOSPC", detail
     sets = inside["capabilities"]
     are_empty = all(value == NO_CAPABILITY for value in sets)
     yield "capabilities", are_empty, f"sets {' '.join(map(str, sets))}"
@@ -172,9 +230,9 @@ def _network(inside: InsideView) -> Iterator[Check]:
     yield "no name server", not resolver, f"resolv.conf contains {resolver!r:.80}"
 
 
-def _processes(inside: InsideView, host: HostView) -> Iterator[Check]:
+def _processes(inside: InsideView, host: HostView, most: int = PROBE_PROCESSES) -> Iterator[Check]:
     ids = inside["processes"]
-    yield "proc", len(ids) <= 3 and 1 in ids, f"{len(ids)} processes visible"
+    yield "proc", len(ids) <= most and 1 in ids, f"{len(ids)} processes visible"
     shown = inside["first_process_shows"]
     covered = inside["first_process"] != "opened" and not shown
     detail = f"opening its memory returned {inside['first_process']}, {len(shown)} files visible"
@@ -202,7 +260,12 @@ def _processes(inside: InsideView, host: HostView) -> Iterator[Check]:
     yield "core files", inside["core"] == 0, f"limit {inside['core']}"
 
 
-def _files(inside: InsideView, tmp_size: int) -> Iterator[Check]:
+def _files(
+    inside: InsideView,
+    tmp_size: int,
+    shm_size: int = bubblewrap.DEV_SHM_BYTES,
+    root: Set[str] = ROOT,
+) -> Iterator[Check]:
     writable = [
         point
         for point, options in inside["mounts"]
@@ -223,8 +286,8 @@ def _files(inside: InsideView, tmp_size: int) -> Iterator[Check]:
         if "nodev" not in options and point not in DEVICES | {"/dev/pts"}
     ]
     yield "no devices", not devices, f"mounts that allow devices: {', '.join(devices) or 'none'}"
-    unexpected = sorted(set(inside["root"]) - ROOT)
+    unexpected = sorted(set(inside["root"]) - root)
     yield "files of the machine", not unexpected, f"not expected: {', '.join(unexpected) or 'none'}"
-    expected = {"/tmp": tmp_size, "/dev/shm": bubblewrap.DEV_SHM_BYTES}  # noqa: S108
+    expected = {"/tmp": tmp_size, "/dev/shm": shm_size}  # noqa: S108
     detail = ", ".join(f"{path} has {size} bytes" for path, size in inside["sizes"].items())
     yield "memory file systems", inside["sizes"] == expected, detail

@@ -10,11 +10,13 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fyke.sandbox.isolation import bubblewrap, inspector
+from fyke.sandbox.process import processes
 
 SECONDS = 10
 # enters the user namespace of a process, tries to create another in it, prints both error numbers
@@ -33,7 +35,8 @@ class HostView:
     """``environment`` and ``command_line`` are those of process 1; ``nesting`` is the result of
     creating a user namespace in the sandbox (see ``_nesting``); ``in_cgroup`` is whether its
     processes are in their control group. ``inodes`` are those of ``bubblewrap.shared_paths``;
-    ``own_files`` is the reason why a sandbox shares some of these inodes, if it does.
+    ``own_files`` is the reason why a sandbox shares some of these inodes, if it does. ``isolated``
+    is the number of processes that a browser has isolated further, see ``_isolated``.
     """
 
     environment: int  # bytes
@@ -42,6 +45,7 @@ class HostView:
     in_cgroup: bool
     inodes: dict[str, list[int]] = field(default_factory=dict)
     own_files: str = ""
+    isolated: int = 0
 
     def to_message(self) -> dict[str, Any]:
         return asdict(self)
@@ -51,10 +55,12 @@ class HostView:
         return cls(**(message | {"command_line": tuple(message["command_line"])}))
 
 
-def inspect_host(first: int, main: int, group: list[int], own_files: str = "") -> HostView:
+def inspect_host(
+    first: int, main: int, group: list[int], own_files: str = "", members: Sequence[int] = ()
+) -> HostView:
     """``first`` and ``main`` are the host's pids of process 1 of the sandbox and of the process
-    that became the Worker; ``group`` are the members of its control group; ``own_files`` is passed
-    on.
+    that became the Worker, or that starts the browser; ``group`` are the members of its control
+    group; ``own_files`` is passed on; ``members`` are all processes of the sandbox.
     """
     return HostView(
         environment=_environment(first),
@@ -63,7 +69,22 @@ def inspect_host(first: int, main: int, group: list[int], own_files: str = "") -
         in_cgroup={first, main} <= set(group),
         inodes=inspector.inodes(bubblewrap.shared_paths()),
         own_files=own_files,
+        isolated=_isolated(main, members),
     )
+
+
+def _isolated(main: int, members: Sequence[int]) -> int:
+    """How many processes are in a process namespace below that of ``main`` and have more filters
+    than it.
+    """
+
+    def depth_and_filters(pid: int) -> tuple[int, int]:
+        fields = processes.status(pid)
+        return len(fields.get("NSpid", "").split()), int(fields.get("Seccomp_filters", 0))
+
+    depth, filters = depth_and_filters(main)
+    views = map(depth_and_filters, members)
+    return sum(one > depth and more > filters for one, more in views)
 
 
 def _environment(pid: int) -> int:

@@ -89,7 +89,7 @@ async def _observe(spawner: Spawner) -> tuple[InsideView, HostView, SpawnedSandb
         tmp_size=LIMITS.tmp_size,
         work_size=LIMITS.work_size,
     )
-    with _canary() as port:
+    with canary() as port:
         spawned = await spawner.start(order)
         sandbox = IsolatedSandbox(spawned, order, LIMITS)
         try:
@@ -121,7 +121,7 @@ async def _run_inspector(sandbox: IsolatedSandbox, port: int) -> InsideView:
 
 
 @contextlib.contextmanager
-def _canary() -> Iterator[int]:
+def canary() -> Iterator[int]:
     """A listening port on the machine's loopback that no sandbox may reach."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

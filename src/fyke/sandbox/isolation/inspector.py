@@ -1,9 +1,9 @@
 """Observes the isolation from inside a sandbox and prints the result as one line of JSON.
 
-Runs in a sandbox of kind ``probe`` on the machine's own Python, with the standard library only.
-``FYKE_CANARY_PORT`` is a port that listens on the machine's loopback, ``FYKE_CALLS`` are calls to
-try, as JSON: a name to a number and its arguments. ``FYKE_PATHS`` are paths that the machine has
-too, as JSON.
+Runs in a sandbox of kind ``probe``, or beside a browser in one of kind ``browser-probe``, on the
+machine's own Python, with the standard library only. ``FYKE_CANARY_PORT`` is a port that listens on
+the machine's loopback, ``FYKE_CALLS`` are calls to try, as JSON: a name to a number and its
+arguments. ``FYKE_PATHS`` are paths that the machine has too, as JSON.
 """
 
 from __future__ import annotations
@@ -68,6 +68,12 @@ def type_into_terminal() -> str:
     except OSError as error:
         return name_of(error)
     return "done"
+
+
+def interfaces() -> list[str]:
+    """The names of the network's interfaces, up or down."""
+    lines = text("/proc/self/net/dev").splitlines()[2:]
+    return [line.partition(":")[0].strip() for line in lines]
 
 
 def canary() -> str:
@@ -147,7 +153,7 @@ def main() -> None:
         ],
         "calls": calls(),
         "typing": type_into_terminal(),
-        "interfaces": [name for _, name in socket.if_nameindex()],
+        "interfaces": interfaces(),
         "canary": canary(),
         "resolver": text("/etc/resolv.conf"),
         "processes": [int(name) for name in os.listdir("/proc") if name.isdigit()],  # noqa: PTH208

@@ -5,7 +5,7 @@ compares the call number with ascending bounds, one comparison for each range of
 same verdict. Its length has no cost: the kernel caches the verdict of every number whose rule does
 not read arguments.
 
-Rules that read arguments:
+FilterRules that read arguments:
 
 * ``clone`` with any flag that creates a namespace: EPERM. ``clone3`` keeps its flags in memory,
   which a filter cannot read: ENOSYS, so C libraries and Go fall back to ``clone``.
@@ -21,6 +21,17 @@ Rules that read arguments:
   not supported. VSOCK matters most: no network namespace confines it. IPv6 is allowed because gRPC
   connects by dual-stack sockets.
 
+``FilterRules.BROWSER`` differs in seven calls, so that Chromium can build its own sandbox: a user
+namespace, with a process and a network namespace, for the processes that handle web pages. In such
+a namespace a process has every capability over what the namespace owns, so the parts of the kernel
+that these capabilities open stay closed:
+
+* ``clone`` may create user, process and network namespaces, and no other.
+* ``unshare`` of a user namespace and nothing else: Chromium's test whether it can have a sandbox.
+* ``chroot``, by which a process that handles pages gives up its files.
+* ``socket`` and ``socketpair``: no netlink, which would open routing and traffic control.
+* ``setsockopt`` and ``getsockopt``: EPERM for the options of netfilter.
+
 A call for another architecture kills the process; the x32 numbers fail with ENOSYS.
 """
 
@@ -29,6 +40,7 @@ from __future__ import annotations
 import functools
 import platform
 import struct
+from enum import Enum
 
 from fyke.sandbox.isolation import syscalls
 
@@ -58,6 +70,11 @@ JUMP_ANY_BIT = 0x45
 RETURN = 0x06
 
 CLONE_NEW_ANY = 0x7E020000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+CLONE_NEW_BROWSER = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+SOL_IP, SOL_IPV6 = 0, 41
+NETFILTER_SINCE = 64  # options of SOL_IP from here on belong to netfilter
+NETFILTER_IPV6 = (64, 65)
 TIOCSTI = 0x5412
 TIOCLINUX = 0x541C
 F_SETLEASE, F_NOTIFY, F_SETDELEG = 1024, 1026, 1040
@@ -70,8 +87,17 @@ Instruction = tuple[int, int, int, int]  # operation, jump if true, jump if fals
 ALLOW: Instruction = (RETURN, 0, 0, RETURN_ALLOW)
 
 
+class FilterRules(Enum):
+    """WORKER: for everything but a browser that has a sandbox of its own."""
+
+    WORKER = "worker"
+    BROWSER = "browser"
+
+
 @functools.cache
-def program(machine: str | None = None, *, watches: bool = True) -> bytes:
+def program(
+    machine: str | None = None, *, watches: bool = True, rules: FilterRules = FilterRules.WORKER
+) -> bytes:
     """Return the filter for ``machine`` (``x86_64`` or ``aarch64``, default: this machine's).
 
     ``watches`` allows inotify. Raise ``ValueError`` for any other machine.
@@ -79,7 +105,7 @@ def program(machine: str | None = None, *, watches: bool = True) -> bytes:
     name = machine or platform.machine()
     if name not in AUDIT_ARCH:
         raise ValueError(f"no system call table for {name}: Fyke runs on x86_64 and aarch64")
-    steps = [*_prologue(name), *_checked(name, watches), *_walk(_verdicts(name))]
+    steps = [*_prologue(name), *_checked(name, watches, rules), *_walk(_verdicts(name, rules))]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
 
@@ -99,11 +125,11 @@ def _prologue(machine: str) -> list[Instruction]:
     return steps
 
 
-def _checked(machine: str, watches: bool) -> list[Instruction]:
+def _checked(machine: str, watches: bool, rules: FilterRules) -> list[Instruction]:
     """The rules of checked calls: for each a comparison, which skips its block for other calls."""
     inotify = [ALLOW if watches else _fail(ENOSYS)]
     blocks = {
-        "clone": _clone(),
+        "clone": _clone(CLONE_NEW_ANY),
         "clone3": [_fail(ENOSYS)],
         "fallocate": [_fail(EOPNOTSUPP)],
         "fcntl": _fcntl(),
@@ -111,20 +137,53 @@ def _checked(machine: str, watches: bool) -> list[Instruction]:
         "inotify_init": inotify,
         "inotify_init1": inotify,
         "ioctl": _ioctl(),
-        "socket": _socket(),
-        "socketpair": _socket(),
+        "socket": _socket(netlink=True),
+        "socketpair": _socket(netlink=True),
     }
+    numbers = syscalls.checked(machine)
+    if rules is FilterRules.BROWSER:
+        more = {"unshare": _unshare(), "setsockopt": _netfilter(), "getsockopt": _netfilter()}
+        others = syscalls.allowed(machine) | syscalls.denied(machine)
+        numbers |= {name: others[name] for name in more}
+        blocks |= more | {"clone": _clone(CLONE_NEW_ANY & ~CLONE_NEW_BROWSER)}
+        blocks |= dict.fromkeys(("socket", "socketpair"), _socket(netlink=False))
     steps: list[Instruction] = []
-    for name, number in syscalls.checked(machine).items():
+    for name, number in numbers.items():
         block = blocks[name]
         steps += [(JUMP_EQUAL, 0, len(block), number), *block]
     return steps
 
 
-def _clone() -> list[Instruction]:
+def _clone(refused: int) -> list[Instruction]:
     return [
         (LOAD, 0, 0, ARGUMENT[0]),
-        (JUMP_ANY_BIT, 0, 1, CLONE_NEW_ANY),
+        (JUMP_ANY_BIT, 0, 1, refused),
+        _fail(EPERM),
+        ALLOW,
+    ]
+
+
+def _unshare() -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, ARGUMENT[0]),
+        (JUMP_EQUAL, 0, 1, CLONE_NEWUSER),
+        ALLOW,
+        _fail(EPERM),
+    ]
+
+
+def _netfilter() -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, ARGUMENT[1]),
+        (JUMP_EQUAL, 2, 0, SOL_IP),
+        (JUMP_EQUAL, 4, 0, SOL_IPV6),
+        ALLOW,
+        (LOAD, 0, 0, ARGUMENT[2]),
+        (JUMP_IF_GREATER_OR_EQUAL, 4, 0, NETFILTER_SINCE),
+        ALLOW,
+        (LOAD, 0, 0, ARGUMENT[2]),
+        (JUMP_EQUAL, 1, 0, NETFILTER_IPV6[0]),
+        (JUMP_EQUAL, 0, 1, NETFILTER_IPV6[1]),
         _fail(EPERM),
         ALLOW,
     ]
@@ -156,7 +215,17 @@ def _ioctl() -> list[Instruction]:
     ]
 
 
-def _socket() -> list[Instruction]:
+def _socket(*, netlink: bool) -> list[Instruction]:
+    if not netlink:
+        return [
+            (LOAD, 0, 0, ARGUMENT[0]),
+            (JUMP_EQUAL, 0, 1, AF_UNIX),
+            ALLOW,
+            (JUMP_EQUAL, 2, 0, AF_INET),
+            (JUMP_EQUAL, 1, 0, AF_INET6),
+            _fail(EAFNOSUPPORT),
+            *_protocols(),
+        ]
     return [
         (LOAD, 0, 0, ARGUMENT[0]),
         (JUMP_EQUAL, 0, 1, AF_UNIX),
@@ -167,6 +236,12 @@ def _socket() -> list[Instruction]:
         (LOAD, 0, 0, ARGUMENT[2]),
         (JUMP_EQUAL, 4, 0, NETLINK_ROUTE),
         _fail(EAFNOSUPPORT),
+        *_protocols(),
+    ]
+
+
+def _protocols() -> list[Instruction]:
+    return [
         (LOAD, 0, 0, ARGUMENT[2]),
         (JUMP_EQUAL, 1, 0, PROTOCOLS[0]),
         (JUMP_EQUAL, 0, 1, PROTOCOLS[1]),
@@ -177,9 +252,12 @@ def _socket() -> list[Instruction]:
     ]
 
 
-def _verdicts(machine: str) -> dict[int, Instruction]:
+def _verdicts(machine: str, rules: FilterRules) -> dict[int, Instruction]:
+    denied = syscalls.denied(machine)
     verdicts = dict.fromkeys(syscalls.allowed(machine).values(), ALLOW)
-    verdicts |= dict.fromkeys(syscalls.denied(machine).values(), _fail(EPERM))
+    verdicts |= dict.fromkeys(denied.values(), _fail(EPERM))
+    if rules is FilterRules.BROWSER:
+        verdicts[denied["chroot"]] = ALLOW
     return verdicts
 
 

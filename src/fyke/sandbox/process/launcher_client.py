@@ -21,8 +21,8 @@ from typing import Any
 
 from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.isolation.host_inspection import HostView
-from fyke.sandbox.process.order import Assignment, LaunchOrder
-from fyke.sandbox.process.sandbox_process import LISTENERS, ProcessExit, ProcessPipes, ProcessUsage
+from fyke.sandbox.process.order import LISTENERS, Assignment, LaunchOrder
+from fyke.sandbox.process.sandbox_process import ProcessExit, ProcessPipes, ProcessUsage
 from fyke.sandbox.process.spawner import SpawnedSandbox
 
 PACKET = 65536

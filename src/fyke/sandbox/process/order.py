@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fyke.sandbox.isolation.bubblewrap import BROWSER_KINDS
+
 TOOL_KINDS = ("uv", "npm", "git", "go-build")  # see ``contracts/tools.py``
-KINDS = ("python", "node", "go", "probe", *TOOL_KINDS)
+KINDS = ("python", "node", "go", "probe", *BROWSER_KINDS, *TOOL_KINDS)
 NAME = re.compile(r"[A-Z0-9-]{1,64}")
 MOUNTABLE = "cache"  # the part of the data folder that contains bundles and environments
 
+LISTENERS = 4  # of the first process of a sandbox other than a browser's
+
 MEMORY = (4 * 2**20, 2**46)
 PROCESSES = (1, 2**20)
+OPEN_FILES = (64, 2**20)
 SIZE = (2**20, 2**46)
 CPUS = (0.01, 4096.0)
 
@@ -32,7 +37,8 @@ class LaunchOrder:
     """One sandbox to start. Sizes are in bytes. ``cache`` names a persistent folder that a tool may
     write to besides its work folder; "" for none. ``idle``: the sandbox waits for an attempt, whose
     ``Assignment`` follows. ``interpreter``: the first process is the Worker's Python interpreter
-    instead of the shim.
+    instead of the shim. ``open_files`` is only for a browser, where no job has that limit, and so
+    is ``own_sandbox``: whether Chromium may create the user namespaces of its own sandbox.
     """
 
     name: str
@@ -47,10 +53,16 @@ class LaunchOrder:
     cache: str = ""
     idle: bool = False
     interpreter: bool = False
+    open_files: int = 0
+    own_sandbox: bool = False
 
     @property
     def is_tool(self) -> bool:
         return self.kind in TOOL_KINDS
+
+    @property
+    def is_browser(self) -> bool:
+        return self.kind in BROWSER_KINDS
 
     def to_message(self) -> dict[str, Any]:
         """The form that ``parse`` reads."""
@@ -67,6 +79,8 @@ class LaunchOrder:
             "cache": self.cache,
             "idle": self.idle,
             "interpreter": self.interpreter,
+            "open_files": self.open_files,
+            "own_sandbox": self.own_sandbox,
         }
 
 
@@ -81,6 +95,11 @@ class Assignment:
     def to_message(self) -> dict[str, Any]:
         """The form that ``parse_assignment`` reads."""
         return {"cpus": self.cpus, "memory": self.memory, "work_size": self.work_size}
+
+
+def listeners_of(kind: str) -> int:
+    """How many listening sockets the first process of such a sandbox passes out."""
+    return 1 if kind in BROWSER_KINDS else LISTENERS
 
 
 def check_name(name: object) -> str:
@@ -98,11 +117,12 @@ def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
     if kind not in KINDS:
         raise BadLaunchOrder(f"kind {kind!r:.80}: must be one of {', '.join(KINDS)}")
     bundle = _folder(message, "bundle", data_folder)
-    if kind not in TOOL_KINDS and (bundle is None) != (kind == "probe"):
-        raise BadLaunchOrder("bundle: every kind but the probe needs one, and the probe takes none")
+    takes_none = kind == "probe" or kind in BROWSER_KINDS
+    if kind not in TOOL_KINDS and (bundle is None) != takes_none:
+        raise BadLaunchOrder("bundle: Workers need one; the probe and browsers take none")
     environment = _folder(message, "environment", data_folder)
-    if kind in TOOL_KINDS and environment is not None:
-        raise BadLaunchOrder("environment: a tool takes none")
+    if kind in (*TOOL_KINDS, *BROWSER_KINDS) and environment is not None:
+        raise BadLaunchOrder("environment: tools and browsers take none")
     return LaunchOrder(
         name=check_name(message.get("name")),
         kind=kind,
@@ -116,6 +136,8 @@ def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
         cache=parse_cache(message.get("cache", ""), kind),
         idle=_idle(message.get("idle", False), kind),
         interpreter=_interpreter(message.get("interpreter", False), kind),
+        open_files=_open_files(message, kind),
+        own_sandbox=_own_sandbox(message.get("own_sandbox", False), kind),
     )
 
 
@@ -144,7 +166,7 @@ def parse_cache(name: object, kind: str) -> str:
 def _idle(value: object, kind: str) -> bool:
     if not isinstance(value, bool):
         raise BadLaunchOrder(f"idle {value!r:.80}: must be true or false")
-    if value and (kind in TOOL_KINDS or kind == "probe"):
+    if value and (kind in (*TOOL_KINDS, *BROWSER_KINDS) or kind == "probe"):
         raise BadLaunchOrder("idle: only the sandbox of a Worker waits for an attempt")
     return value
 
@@ -154,6 +176,22 @@ def _interpreter(value: object, kind: str) -> bool:
         raise BadLaunchOrder(f"interpreter {value!r:.80}: must be true or false")
     if value and kind != "python":
         raise BadLaunchOrder("interpreter: only a Python Worker has one")
+    return value
+
+
+def _open_files(message: dict[str, Any], kind: str) -> int:
+    if kind in BROWSER_KINDS:
+        return _whole(message, "open_files", OPEN_FILES)
+    if message.get("open_files", 0) != 0:
+        raise BadLaunchOrder("open_files: only a browser has this limit in its order")
+    return 0
+
+
+def _own_sandbox(value: object, kind: str) -> bool:
+    if not isinstance(value, bool):
+        raise BadLaunchOrder(f"own_sandbox {value!r:.80}: must be true or false")
+    if value and kind not in BROWSER_KINDS:
+        raise BadLaunchOrder("own_sandbox: only a browser has one")
     return value
 
 

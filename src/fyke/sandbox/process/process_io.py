@@ -54,7 +54,9 @@ def popen(
         return descriptors[-1]
 
     try:
-        program = data(seccomp.program(watches=layout.watches))
+        nested = layout.browser is not None and layout.browser.own_sandbox
+        rules = seccomp.FilterRules.BROWSER if nested else seccomp.FilterRules.WORKER
+        program = data(seccomp.program(watches=layout.watches, rules=rules))
         options = bubblewrap.arguments(layout, data, program, control.fileno())
         options_fd = data(b"".join(os.fsencode(option) + b"\0" for option in options))
         return subprocess.Popen(

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+import platform
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+WORK_POINTS = ("/work", "/run/fyke/work")  # the second in the sandbox of a browser
 MAX_OPEN = 200_000  # descriptors and mappings of one sandbox that are examined
 _TICK_MS = 1000 // os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+NAMESPACED_COUNT_SINCE = (5, 14)  # Linux counts processes per user namespace
+
+
+def counts_per_namespace() -> bool:
+    """Whether a limit of processes applies to each sandbox separately."""
+    major, minor = platform.release().split(".")[:2]
+    return (int(major), int("".join(c for c in minor if c.isdigit()))) >= NAMESPACED_COUNT_SINCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,26 @@ def tree_usage(root: int) -> TreeUsage:
         members.append(pid)
         pending += children.get(pid, [])
     return TreeUsage(cpu * _TICK_MS, memory * _PAGE, tuple(members))
+
+
+def unshared_memory(pids: Iterable[int]) -> int:
+    """Bytes of the processes' own memory, without the pages of programs and libraries, which the
+    many processes of a browser share.
+    """
+    total = 0
+    for pid in pids:
+        fields = status(pid)
+        total += sum(int(fields.get(name, "0 kB").split()[0]) for name in ("RssAnon", "RssShmem"))
+    return total * 1024
+
+
+def status(pid: int) -> dict[str, str]:
+    """The fields of /proc/PID/status; empty once the process has ended."""
+    try:
+        lines = (PROC / str(pid) / "status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: rest.strip() for name, _, rest in (line.partition(":") for line in lines)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +167,7 @@ def _in_flight(folder: str, name: str) -> int:
 
 
 def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
-    """Return, for each named work folder, the pids of processes that have it mounted at /work.
+    """Return, for each named work folder, the pids of processes that have it mounted.
 
     Sandbox names are unique, so the last part of the mounted path identifies one.
     """
@@ -149,7 +180,7 @@ def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
         for line in text.splitlines():
             root, point = line.split()[3:5]
             name = root.rsplit("/", 1)[-1]
-            if point == "/work" and name in names:
+            if point in WORK_POINTS and name in names:
                 pids_by_name.setdefault(name, []).append(pid)
     return pids_by_name
 

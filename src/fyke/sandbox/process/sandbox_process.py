@@ -13,18 +13,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fyke.sandbox import installed_browser
 from fyke.sandbox.isolation import bubblewrap
 from fyke.sandbox.isolation.cgroup_files import ControlGroup, ControlGroups
 from fyke.sandbox.isolation.host_inspection import HostView, inspect_host
 from fyke.sandbox.process import low_port, process_io, processes
 from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
-from fyke.sandbox.process.order import Assignment, LaunchOrder
+from fyke.sandbox.process.order import Assignment, LaunchOrder, listeners_of
 from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.tools.caches import LockedCache, ToolCaches
@@ -35,22 +37,26 @@ GRACE_SECONDS = 2.0  # for bubblewrap to report after process 1 was killed
 END_SECONDS = 10.0
 MEMORY_WATCH_SECONDS = 0.5
 SOFT_WATCH_SECONDS = 0.2  # where nothing but this watch enforces the limit
-LISTENERS = 4  # of the first process
 BROWSER_PORT = 80
 # The file of a descriptor that is queued in a socket cannot be examined. Programs receive
 # descriptors at once; if some are queued at every check, one a second, files are being hidden.
 HIDDEN_CHECKS = 5
+MEMORY_FOLDERS = ("/work", "/tmp")  # noqa: S108 - of a browser
 TEMPORARY_CACHE = ".cache"  # of a tool without a persistent cache; in its work folder
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """``memory`` is the current usage. All but ``cpu_ms`` in bytes."""
+    """``memory`` is the current usage. All but ``cpu_ms`` and ``ooms`` in bytes. ``work_bytes`` of
+    a browser are those of its memory file systems; ``ooms`` counts the processes that the kernel
+    killed because memory ran out.
+    """
 
     cpu_ms: int = 0
     memory_peak: int = 0
     work_bytes: int = 0
     memory: int = 0
+    ooms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,7 @@ class SandboxProcess:
         self._cache: LockedCache | None = None
         self._hidden_checks = 0
         self._missing = ""  # see ``OwnFiles.missing``
+        self._memory_folders: list[int] = []  # descriptors of the file systems of a browser
 
     # --- start
 
@@ -123,7 +130,9 @@ class SandboxProcess:
         except OSError as error:
             raise SandboxStartFailed(f"cannot create the work folder: {error}") from error
         try:
-            group = groups.create(order.name, order.memory, order.processes)
+            group = groups.create(
+                order.name, order.memory, order.processes, kills_all=not order.is_browser
+            )
         except OSError as error:
             folders.remove(order.name)
             raise SandboxStartFailed(f"cannot create the control group: {error}") from error
@@ -166,15 +175,26 @@ class SandboxProcess:
             extras,
             empty=own_files.empty,
             devices=devices,
-            watches=not own_files.missing and not order.is_tool,
+            watches=not (own_files.missing or order.is_tool or order.is_browser),
             interpreter=order.interpreter,
             idle=order.idle,
+            browser=self._browser_layout() if order.is_browser else None,
         )
         try:  # compiled in this thread: the event loop waits for that of ``process_io.start``
             bubblewrap.own_programs(layout)
         except OSError as error:
             raise SandboxStartFailed(f"cannot start {bubblewrap.PROGRAM}: {error}") from error
         return layout
+
+    def _browser_layout(self) -> bubblewrap.BrowserLayout:
+        programs = installed_browser.find_programs()
+        if not programs:
+            raise SandboxStartFailed("this machine has no browser")
+        limits = {int(resource.RLIMIT_NOFILE): self.order.open_files}
+        if "pids" not in self.group.enforced and processes.counts_per_namespace():
+            limits[int(resource.RLIMIT_NPROC)] = self.order.processes
+        driver = installed_browser.find_driver()
+        return bubblewrap.BrowserLayout(programs, driver, self.order.own_sandbox, limits)
 
     async def _spawn(
         self, layout: bubblewrap.Layout, uid: int | None, undo: contextlib.AsyncExitStack
@@ -205,7 +225,7 @@ class SandboxProcess:
         self._first = os.pidfd_open(first)
         undo.callback(os.close, self._first)
         self._pids = (first, pid)
-        if uid is not None:
+        if uid is not None and not self.order.is_browser:
             self._listen_on_browser_port(pid)
         if not inside:  # the kernel takes 10 ms for each, in which other sandboxes are served
             await asyncio.to_thread(self._add_to_group, first, pid)
@@ -220,14 +240,14 @@ class SandboxProcess:
         """Count and watch from here on for the attempt."""
         self._cpu_before = self.group.cpu_ms()
         self._soft_cpu_before = 0 if self.group.enforced else self._tree().cpu_ms
-        if not self.group.oom_kills_all:
+        if self.group.watched:
             self._watcher = asyncio.create_task(self._watch_memory())
 
     def assign(self, assignment: Assignment) -> None:
         """Give an idle sandbox to an attempt, with its limits. Raise ``SandboxStartFailed``."""
         if not self.order.idle:
             raise SandboxStartFailed("the sandbox has an attempt already")
-        if self._closing is not None or self._exited.done() or self.group.out_of_memory():
+        if self._closing is not None or self._exited.done() or self.group.oom_kills():
             raise SandboxStartFailed("the sandbox ended while it was idle")
         memory = assignment.memory
         if "memory" in self.group.enforced and not self.group.limit_memory(memory):
@@ -260,8 +280,11 @@ class SandboxProcess:
         finally:
             loop.remove_reader(self.ends.control)
         numbers, credentials = process_io.receive(self.ends.control)
-        self.ends.listeners = [socket.socket(fileno=number) for number in numbers]
-        if len(numbers) != LISTENERS or credentials is None:
+        count = listeners_of(self.order.kind)
+        self.ends.listeners = [socket.socket(fileno=number) for number in numbers[:count]]
+        self._memory_folders = numbers[count:]
+        expected = len(MEMORY_FOLDERS) if self.order.is_browser else 0
+        if len(numbers) != count + expected or credentials is None:
             raise SandboxStartFailed(f"the sandbox did not start: {await self._error_output()}")
         pid, self.user, _ = credentials
         return pid
@@ -284,7 +307,7 @@ class SandboxProcess:
     async def wait(self) -> ProcessExit:
         """Wait until the Worker's main process has ended."""
         status = await asyncio.shield(self._exited)
-        exceeded = self._memory_exceeded or self.group.out_of_memory()
+        exceeded = self._memory_exceeded or self.group.oom_kills() > 0
         return ProcessExit(128 - status if status < 0 else status, exceeded)
 
     @property
@@ -299,11 +322,12 @@ class SandboxProcess:
         """Inspect the sandbox of the inspector from the host. Raise ``SandboxStartFailed`` for any
         other sandbox: no process of ours enters the namespaces of a Worker.
         """
-        if self.order.kind != "probe" or self._exited.done():
+        if self.order.kind not in ("probe", bubblewrap.BROWSER_PROBE) or self._exited.done():
             raise SandboxStartFailed("only a running sandbox of the inspector can be inspected")
         try:
-            members = self.group.processes()
-            return await asyncio.to_thread(inspect_host, *self._pids, members, self._missing)
+            group = self.group.processes()
+            members = group or list(self._tree().pids)
+            return await asyncio.to_thread(inspect_host, *self._pids, group, self._missing, members)
         except (OSError, subprocess.SubprocessError) as error:
             raise SandboxStartFailed(f"the sandbox cannot be inspected: {error}") from error
 
@@ -322,7 +346,8 @@ class SandboxProcess:
         group = self.group
         if group.enforced:
             cpu = group.cpu_ms() - self._cpu_before
-            return ProcessUsage(cpu, group.memory_peak(), work, group.memory_now())
+            peak, now = group.memory_peak(), group.memory_now()
+            return ProcessUsage(cpu, peak, work, now, group.oom_kills())
         memory = self._measure_tree()
         return ProcessUsage(self._soft_cpu, self._soft_peak, work, memory)
 
@@ -337,6 +362,9 @@ class SandboxProcess:
         """Bytes of the work folder, the cache, and open files without a name. Files that are hidden
         count as more than the limit.
         """
+        if self.order.is_browser:
+            states = map(os.fstatvfs, self._memory_folders)
+            return sum((state.f_blocks - state.f_bfree) * state.f_frsize for state in states)
         limit = self.order.work_size
         size = self._folders.measure(self.order.name, limit)
         if self._cache is not None:
@@ -359,7 +387,7 @@ class SandboxProcess:
         while not self._exited.done():
             if self.group.enforced:
                 await asyncio.sleep(MEMORY_WATCH_SECONDS)
-                self._memory_exceeded = self.group.out_of_memory()
+                self._memory_exceeded = self.group.oom_kills() > 0
             else:
                 await asyncio.sleep(SOFT_WATCH_SECONDS)
                 self._memory_exceeded = self._measure_tree() > self.order.memory
@@ -369,9 +397,11 @@ class SandboxProcess:
 
     def _measure_tree(self) -> int:
         tree = self._tree()
-        self._soft_peak = max(self._soft_peak, tree.memory)
+        is_browser = self.order.is_browser
+        memory = processes.unshared_memory(tree.pids) if is_browser else tree.memory
+        self._soft_peak = max(self._soft_peak, memory)
         self._soft_cpu = max(self._soft_cpu, tree.cpu_ms - self._soft_cpu_before)
-        return tree.memory
+        return memory
 
     # --- end
 
@@ -419,7 +449,7 @@ class SandboxProcess:
         await self.kill()
         if self._watcher is not None:
             self._watcher.cancel()
-        self._memory_exceeded = self._memory_exceeded or self.group.out_of_memory()
+        self._memory_exceeded = self._memory_exceeded or self.group.oom_kills() > 0
         await self._remove_all()
         os.close(self._main)
         os.close(self._first)
@@ -429,6 +459,9 @@ class SandboxProcess:
         if self._cache is not None:
             ToolCaches.release(self._cache)
             self._cache = None
+        for folder in self._memory_folders:
+            os.close(folder)
+        self._memory_folders = []
         await asyncio.to_thread(self._folders.remove, self.order.name)
 
 

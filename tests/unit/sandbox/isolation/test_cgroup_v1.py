@@ -33,7 +33,7 @@ def test_a_group_is_created_below_the_group_of_this_process(tmp_path: Path, root
     group = groups.create("BOX", 2**26, 12)
     assert isinstance(group, GroupV1)
     assert group.enforced == ALL_LIMITS
-    assert not group.oom_kills_all
+    assert group.watched
     assert group.paths["memory"].parent.parent == tmp_path / "memory" / "own"
     assert group.paths["cpu"] == group.paths["cpuacct"]
     assert (group.paths["memory"] / "memory.limit_in_bytes").read_text() == "67108864"
@@ -50,7 +50,7 @@ def test_a_group_is_created_below_the_group_of_this_process(tmp_path: Path, root
     (group.paths["memory"] / "memory.oom_control").write_text("under_oom 0\noom_kill 1\n")
     (group.paths["memory"] / "memory.usage_in_bytes").write_text("77\n")
     assert (group.cpu_ms(), group.memory_peak(), group.memory_now()) == (2500, 99, 77)
-    assert group.out_of_memory()
+    assert group.oom_kills()
 
 
 def test_a_small_share_of_a_core_is_raised_to_what_the_kernel_accepts(tmp_path: Path) -> None:

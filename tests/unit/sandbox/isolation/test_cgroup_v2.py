@@ -36,7 +36,7 @@ def test_v2_is_used_when_it_is_delegated(tmp_path: Path) -> None:
     group = groups.create("BOX", 64 * 2**20, 33)
     assert isinstance(group, GroupV2)
     assert group.enforced == ALL_LIMITS
-    assert group.oom_kills_all
+    assert not group.watched
     assert groups.names() == ["BOX"]
     written = {
         name: (group.path / name).read_text()
@@ -63,13 +63,13 @@ def test_v2_reports_usage_and_sets_limits(tmp_path: Path) -> None:
     _, proc = v2(tmp_path, "/a")
     group = detect(tmp_path, proc).create("BOX", 2**26, 9)
     assert isinstance(group, GroupV2)
-    assert (group.cpu_ms(), group.memory_peak(), group.out_of_memory()) == (0, 0, False)
+    assert (group.cpu_ms(), group.memory_peak(), group.oom_kills()) == (0, 0, False)
     (group.path / "cpu.stat").write_text("usage_usec 1234567\nuser_usec 1\n")
     (group.path / "memory.current").write_text("1000\n")
     assert (group.cpu_ms(), group.memory_peak()) == (1234, 1000)
     (group.path / "memory.peak").write_text("5000\n")
     (group.path / "memory.events").write_text("low 0\noom 2\noom_kill 1\noom_group_kill 1\n")
-    assert (group.memory_peak(), group.memory_now(), group.out_of_memory()) == (5000, 1000, True)
+    assert (group.memory_peak(), group.memory_now(), group.oom_kills()) == (5000, 1000, True)
     group.limit_cpu(0.125)
     assert (group.path / "cpu.max").read_text() == "12500 100000"
     assert (group.path / "cpu.weight").read_text() == "12"

@@ -56,6 +56,6 @@ def test_without_a_cgroup_file_system_nothing_is_limited(tmp_path: Path) -> None
     group.leave()
     group.limit_cpu(1)
     group.kill()
-    assert (group.enforced, group.processes(), group.out_of_memory()) == (frozenset(), [], False)
+    assert (group.enforced, group.processes(), group.oom_kills()) == (frozenset(), [], False)
     assert (group.cpu_ms(), group.memory_peak(), group.memory_now()) == (0, 0, 0)
     assert group.remove()

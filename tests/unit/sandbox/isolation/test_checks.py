@@ -11,6 +11,7 @@ import pytest
 from fyke.sandbox.isolation import bubblewrap, checks, inspector
 from fyke.sandbox.isolation.checks import Check
 from fyke.sandbox.isolation.host_inspection import HostView
+from fyke.sandbox.isolation.seccomp import FilterRules
 from unit.sandbox.isolation.test_seccomp import run as verdict
 
 OURS = {kind: f"{kind}:[1]" for kind in inspector.NAMESPACES}
@@ -164,10 +165,56 @@ def test_user_0_outside_fails_the_check() -> None:
     assert [n for n, passed, _ in checks_of({}, user=0) if not passed] == ["unprivileged user"]
 
 
-def test_the_filter_returns_the_expected_error_for_every_sample() -> None:
-    assert set(checks.EXPECTED) <= set(checks.samples("x86_64"))
+@pytest.mark.parametrize("rules", FilterRules)
+def test_the_filter_returns_the_expected_error_for_every_sample(rules: FilterRules) -> None:
+    all_samples = checks.samples("x86_64") | checks.samples("x86_64", FilterRules.BROWSER)
+    assert set(checks.EXPECTED) <= set(all_samples)
     for machine in ("x86_64", "aarch64"):
-        for name, (number, arguments) in checks.samples(machine).items():
+        for name, (number, arguments) in checks.samples(machine, rules).items():
             expected = checks.EXPECTED.get(name, "EPERM")
             unsigned = [value % 2**64 for value in arguments]
-            assert verdict(machine, number, *unsigned) == getattr(errno, expected), name
+            result = verdict(machine, number, *unsigned, rules=rules)
+            assert result == getattr(errno, expected), name
+
+
+def browser_checks(
+    changes: dict[str, Any], outside: HostView, *, own_sandbox: bool = True
+) -> list[str]:
+    """The names of the checks that fail in a browser's sandbox."""
+    inside = GOOD | {
+        "calls": {
+            name: checks.EXPECTED.get(name, "EPERM")
+            for name in checks.samples("x86_64", FilterRules.BROWSER)
+        },
+        "processes": list(range(1, 20)),
+        "root": [*GOOD["root"], "var"],
+        "sizes": GOOD["sizes"] | {"/dev/shm": bubblewrap.BROWSER_SHM_BYTES},
+    }
+    results = checks.evaluate_browser(
+        inside | changes, outside, 30_000, OURS, TMP_SIZE, own_sandbox=own_sandbox
+    )
+    return [name for name, passed, _ in results if not passed]
+
+
+def test_a_browser_is_checked_for_its_own_sandbox_too() -> None:
+    inside = replace(OUTSIDE, nesting="done", isolated=2)
+    assert browser_checks({}, inside) == []
+    assert browser_checks({}, replace(inside, isolated=0)) == [checks.OWN_SANDBOX]
+    assert browser_checks({}, OUTSIDE, own_sandbox=False) == [checks.OWN_SANDBOX]
+    without = browser_checks({}, inside, own_sandbox=False)
+    assert without == ["nested user namespaces", checks.OWN_SANDBOX]
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"processes": list(range(1, 90))}, "proc"),
+        ({"root": [*GOOD["root"], "var", "home"]}, "files of the machine"),
+        ({"sizes": GOOD["sizes"]}, "memory file systems"),
+        ({"interfaces": ["lo", "eth0"]}, "network"),
+        ({"canary": "connected"}, "network"),
+        ({"capabilities": ["0" * 16] * 4 + ["000001ffffffffff"]}, "capabilities"),
+    ],
+)
+def test_the_layers_of_a_browser_are_evaluated(changes: dict[str, Any], check: str) -> None:
+    assert browser_checks(changes, replace(OUTSIDE, isolated=1)) == [check]

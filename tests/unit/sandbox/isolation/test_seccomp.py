@@ -8,23 +8,30 @@ from functools import cache
 import pytest
 
 from fyke.sandbox.isolation import seccomp, syscalls
+from fyke.sandbox.isolation.seccomp import FilterRules
 
 MACHINES = ("x86_64", "aarch64")
 EPERM, ENOSYS, EAFNOSUPPORT, EPROTONOSUPPORT, EOPNOTSUPP = 1, 38, 97, 93, 95
 
 
 @cache
-def steps_of(machine: str, watches: bool) -> list[tuple[int, ...]]:
-    return list(struct.iter_unpack("=HBBI", seccomp.program(machine, watches=watches)))
+def steps_of(machine: str, watches: bool, rules: FilterRules) -> list[tuple[int, ...]]:
+    program = seccomp.program(machine, watches=watches, rules=rules)
+    return list(struct.iter_unpack("=HBBI", program))
 
 
 def run(
-    machine: str, number: int, *arguments: int, arch: int | None = None, watches: bool = True
+    machine: str,
+    number: int,
+    *arguments: int,
+    arch: int | None = None,
+    watches: bool = True,
+    rules: FilterRules = FilterRules.WORKER,
 ) -> int | str:
     """``"allow"``, ``"kill"`` or the errno that the call would fail with."""
     padded = (*arguments, *[0] * (6 - len(arguments)))
     data = struct.pack("=IIQ6Q", number, arch or seccomp.AUDIT_ARCH[machine], 0, *padded)
-    steps = steps_of(machine, watches)
+    steps = steps_of(machine, watches, rules)
     at = accumulator = 0
     while True:
         operation, yes, no, operand = steps[at]
@@ -216,9 +223,78 @@ def test_only_harmless_socket_families_are_allowed(machine: str, call: str) -> N
                 assert run(machine, number, family, 1, protocol) == expected, (family, protocol)
 
 
+def run_browser(machine: str, name: str, *arguments: int) -> int | str:
+    numbers = syscalls.allowed(machine) | syscalls.denied(machine) | syscalls.checked(machine)
+    return run(machine, numbers[name], *arguments, rules=FilterRules.BROWSER)
+
+
 @pytest.mark.parametrize("machine", MACHINES)
-def test_no_jump_leaves_the_program(machine: str) -> None:
-    steps = list(struct.iter_unpack("=HBBI", seccomp.program(machine)))
+def test_the_rules_of_a_browser_differ_in_seven_calls(machine: str) -> None:
+    """For arguments of any kind, among them those that the rules are about."""
+    numbers = syscalls.allowed(machine) | syscalls.denied(machine) | syscalls.checked(machine)
+    samples = [
+        (0, 0, 64),
+        (0x10000000, 0, 64),
+        (0x70000011, 41, 65),
+        (0x20000, 41, 64),
+        (0x10020000, 0, 100),
+        (16, 3, 0),
+        (10, 1, 0),
+        (3, 1024, 0),
+        (0, 0x5412, 0),
+    ]
+    different = {
+        name
+        for name, number in numbers.items()
+        for arguments in samples
+        if run(machine, number, *arguments)
+        != run(machine, number, *arguments, rules=FilterRules.BROWSER)
+    }
+    expected = {"clone", "unshare", "chroot", "socket", "socketpair", "setsockopt", "getsockopt"}
+    assert different == expected
+    for number in (467, 468, 500, 1000, 0x3FFFFFFF):
+        assert run(machine, number, rules=FilterRules.BROWSER) == run(machine, number)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_browser_creates_the_namespaces_of_its_own_sandbox_and_no_others(machine: str) -> None:
+    assert run_browser(machine, "clone", 17) == "allow"
+    for flags in (0x10000000, 0x30000000, 0x70000000, 0x50000000):
+        assert run_browser(machine, "clone", flags | 17) == "allow"
+        for more in (0x20000, 0x2000000, 0x4000000, 0x8000000):
+            assert run_browser(machine, "clone", flags | more | 17) == EPERM
+    assert run_browser(machine, "unshare", 0x10000000) == "allow"
+    for flags in (0, 0x20000, 0x10020000, 0x30000000, 0x50000000, 0x40000000, 0x20000000):
+        assert run_browser(machine, "unshare", flags) == EPERM
+    assert run_browser(machine, "chroot") == "allow"
+    for name in ("mount", "pivot_root", "setns", "ptrace", "bpf", "fsopen", "keyctl"):
+        assert run_browser(machine, name) == EPERM
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("call", ["socket", "socketpair"])
+def test_a_browser_has_no_netlink(machine: str, call: str) -> None:
+    for protocol in range(32):
+        assert run_browser(machine, call, 16, 3, protocol) == EAFNOSUPPORT
+    for family, protocol in ((1, 0), (2, 0), (2, 6), (10, 17)):
+        assert run_browser(machine, call, family, 1, protocol) == "allow"
+    assert run_browser(machine, call, 2, 3, 1) == EPROTONOSUPPORT
+    assert run_browser(machine, call, 40, 1, 0) == EAFNOSUPPORT
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("call", ["setsockopt", "getsockopt"])
+def test_the_options_of_netfilter_are_refused_to_a_browser(machine: str, call: str) -> None:
+    for level, option in ((0, 64), (0, 65), (0, 80), (0, 2**31), (41, 64), (41, 65)):
+        assert run_browser(machine, call, 3, level, option) == EPERM
+    for level, option in ((0, 1), (0, 63), (1, 64), (6, 1), (41, 26), (41, 63), (41, 66), (41, 67)):
+        assert run_browser(machine, call, 3, level, option) == "allow"
+
+
+@pytest.mark.parametrize("rules", FilterRules)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_jump_leaves_the_program(machine: str, rules: FilterRules) -> None:
+    steps = list(struct.iter_unpack("=HBBI", seccomp.program(machine, rules=rules)))
     assert len(steps) < 4096
     for at, (operation, yes, no, _) in enumerate(steps):
         if operation not in (0x20, 0x06):

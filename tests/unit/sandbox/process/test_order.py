@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from fyke.sandbox.isolation.bubblewrap import BROWSER_KINDS
 from fyke.sandbox.process.order import (
     TOOL_KINDS,
     Assignment,
     BadLaunchOrder,
     LaunchOrder,
     check_name,
+    listeners_of,
     parse,
     parse_assignment,
 )
@@ -42,6 +44,53 @@ def test_the_probe_takes_no_bundle(valid: LaunchOrder, tmp_path: Path) -> None:
             parse(wrong.to_message(), tmp_path)
 
 
+@pytest.fixture
+def browser(valid: LaunchOrder) -> LaunchOrder:
+    return replace(
+        valid, kind="browser", bundle=None, environment=None, open_files=8192, own_sandbox=True
+    )
+
+
+@pytest.mark.parametrize("kind", BROWSER_KINDS)
+def test_a_browser_has_nothing_of_a_worker(
+    browser: LaunchOrder, valid: LaunchOrder, tmp_path: Path, kind: str
+) -> None:
+    order = replace(browser, kind=kind)
+    assert parse(order.to_message(), tmp_path) == order
+    for change in (
+        {"bundle": str(valid.bundle)},
+        {"environment": str(valid.environment)},
+        {"cache": "A"},
+        {"idle": True},
+        {"interpreter": True},
+        {"open_files": 0},
+        {"open_files": "8192"},
+        {"open_files": None},
+    ):
+        with pytest.raises(BadLaunchOrder, match=next(iter(change))):
+            parse(order.to_message() | change, tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"open_files": 8192}, {"own_sandbox": True}], ids=str)
+@pytest.mark.parametrize("kind", ["python", "uv", "probe"])
+def test_only_a_browser_has_its_fields(
+    valid: LaunchOrder, tmp_path: Path, kind: str, change: dict[str, Any]
+) -> None:
+    bundle = valid.bundle if kind == "python" else None
+    order = replace(valid, kind=kind, bundle=bundle, environment=None)
+    with pytest.raises(BadLaunchOrder, match=next(iter(change))):
+        parse(order.to_message() | change, tmp_path)
+
+
+def test_the_first_process_of_a_browser_passes_one_listener_out() -> None:
+    assert {kind: listeners_of(kind) for kind in ("browser", "browser-probe", "go", "uv")} == {
+        "browser": 1,
+        "browser-probe": 1,
+        "go": 4,
+        "uv": 4,
+    }
+
+
 @pytest.mark.parametrize("name", ["A", "0", "-", "01HZX-9", "A" * 64])
 def test_valid_names_are_accepted(name: str) -> None:
     assert check_name(name) == name
@@ -63,15 +112,18 @@ def test_every_field_without_a_default_is_required(valid: LaunchOrder, tmp_path:
         if field == "cache":
             assert parse(message, tmp_path).cache == ""
             continue
-        if field in ("idle", "interpreter"):
+        if field in ("idle", "interpreter", "own_sandbox"):
             assert getattr(parse(message, tmp_path), field) is False
+            continue
+        if field == "open_files":
+            assert parse(message, tmp_path).open_files == 0
             continue
         with pytest.raises(BadLaunchOrder, match=field):
             parse(message, tmp_path)
 
 
 @pytest.mark.parametrize("value", [0, 1, "", "true", None])
-@pytest.mark.parametrize("field", ["idle", "interpreter"])
+@pytest.mark.parametrize("field", ["idle", "interpreter", "own_sandbox"])
 def test_flags_are_true_or_false(
     valid: LaunchOrder, tmp_path: Path, field: str, value: Any
 ) -> None:

@@ -224,7 +224,7 @@ class Groups(NoGroup):
     """A group with a memory limit that the kernel accepts or not."""
 
     def __init__(self, *, accepts: bool = True) -> None:
-        super().__init__(frozenset({"memory"}), oom_kills_all=True)
+        super().__init__(frozenset({"memory"}), watched=False)
         self.memory = 0
         self.accepts = accepts
 
@@ -272,7 +272,7 @@ async def test_an_idle_sandbox_that_ended_or_ran_out_of_memory_is_not_assigned(
     sandbox = running(folders, replace(ORDER, idle=True))
     sandbox.group = group = Groups()
     with monkeypatch.context() as patch, pytest.raises(SandboxStartFailed, match="ended while"):
-        patch.setattr(Groups, "out_of_memory", lambda self: True)
+        patch.setattr(Groups, "oom_kills", lambda self: 1)
         sandbox.assign(ASSIGNMENT)
     await sandbox.kill()
     with pytest.raises(SandboxStartFailed, match="ended while it was idle"):

@@ -1,0 +1,126 @@
+"""The sandbox of a browser as the runner sees it, the same for both spawners."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from fyke.contracts.browser import BrowserLimits, BrowserUsage
+from fyke.contracts.execution import SandboxExit, SandboxFault
+from fyke.sandbox.faults import convert_faults
+from fyke.sandbox.isolated import exit_of
+from fyke.sandbox.isolation.bubblewrap import BROWSER
+from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name
+from fyke.sandbox.process.spawner import SpawnedSandbox
+
+CHUNK = 65536
+LAST_WORDS = 16 * 1024  # bytes
+WORK_SIZE = 2**20  # the work folder of a browser stays empty
+
+
+def order_of(
+    name: str, limits: BrowserLimits, *, own_sandbox: bool, kind: str = BROWSER
+) -> LaunchOrder:
+    """The order of a browser. Raise ``SandboxFault`` for an invalid name."""
+    try:
+        return LaunchOrder(
+            name=check_name(name),
+            kind=kind,
+            bundle=None,
+            environment=None,
+            cpus=limits.cpus,
+            memory=limits.memory,
+            processes=limits.processes,
+            tmp_size=limits.tmp_size,
+            work_size=WORK_SIZE,
+            open_files=limits.open_files,
+            own_sandbox=own_sandbox,
+        )
+    except BadLaunchOrder as error:
+        raise SandboxFault(str(error)) from error
+
+
+class BrowserSandbox:
+    """Implements ``Browser``. What Chromium prints is read all the time, because it would wait
+    otherwise.
+    """
+
+    def __init__(self, spawned: SpawnedSandbox) -> None:
+        self._spawned = spawned
+        self._control = spawned.ends.control
+        [self._proxy] = spawned.ends.listeners
+        self._streams = {spawned.ends.stdout, spawned.ends.stderr}
+        self._last_words = bytearray()
+        self._closed = False
+        self._proxy.setblocking(False)
+        self._control.setblocking(False)
+        self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+        loop = asyncio.get_running_loop()
+        for descriptor in self._streams:
+            os.set_blocking(descriptor, False)
+            loop.add_reader(descriptor, self._read, descriptor)
+
+    @property
+    def control(self) -> socket.socket:
+        return self._control
+
+    @property
+    def proxy(self) -> socket.socket:
+        return self._proxy
+
+    @property
+    def last_words(self) -> str:
+        return self._last_words.decode(errors="replace")
+
+    def _read(self, descriptor: int) -> None:
+        try:
+            data = os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            return
+        if not data:
+            self._close_stream(descriptor)
+        self._last_words += data
+        del self._last_words[:-LAST_WORDS]
+
+    async def apply_cpu_limit(self) -> None:
+        await convert_faults(self._spawned.limit_cpu())
+
+    async def wait(self) -> SandboxExit:
+        return exit_of(await convert_faults(self._spawned.wait()))
+
+    async def usage(self) -> BrowserUsage:
+        usage = await convert_faults(self._spawned.usage())
+        return BrowserUsage(
+            cpu_ms=usage.cpu_ms,
+            memory=usage.memory,
+            memory_peak=usage.memory_peak,
+            ooms=usage.ooms,
+            tmp_bytes=usage.work_bytes,
+        )
+
+    async def kill(self) -> None:
+        await convert_faults(self._spawned.kill())
+
+    async def close(self) -> None:
+        try:
+            await convert_faults(self._spawned.close())
+        finally:
+            self._close_ends()
+
+    def _close_ends(self) -> None:
+        """Close the descriptors, even when the sandbox could not be removed."""
+        if self._closed:
+            return
+        self._closed = True
+        for descriptor in list(self._streams):
+            self._read(descriptor)  # what it wrote last
+        for descriptor in list(self._streams):
+            self._close_stream(descriptor)
+        self._control.close()
+        self._proxy.close()
+
+    def _close_stream(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        self._streams.discard(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,94 @@
+"""``BrowserSandboxes``: starts the sandboxes of browsers, once it has checked that this works."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from fyke.contracts.browser import BrowserInfo, BrowserProgram, BrowserSpec
+from fyke.contracts.execution import SandboxFault
+from fyke.sandbox import installed_browser
+from fyke.sandbox.browser_sandbox import BrowserSandbox, order_of
+from fyke.sandbox.isolation import browser_inspection
+from fyke.sandbox.isolation.checks import Check
+from fyke.sandbox.process.folders import check_disk
+from fyke.sandbox.process.spawner import Spawner
+
+log = structlog.get_logger()
+
+BEING_CHECKED = "the browser of this machine is being checked"
+NONE_FOUND = (
+    "no browser was found on this machine; the operator can install one "
+    "(apt install chromium-headless-shell)"
+)
+
+
+class BrowserSandboxes:
+    """Implements ``Browsers``. None is opened before ``prepare`` has found that it can be."""
+
+    def __init__(self, work_dir: Path, spawner: Spawner, program: BrowserProgram) -> None:
+        """``work_dir`` is where the spawner creates work folders; ``program`` is preferred, another
+        is used where it is missing.
+        """
+        self._work_dir = work_dir
+        self._spawner = spawner
+        self._info = BrowserInfo(program, reason=BEING_CHECKED)
+        self._checks: tuple[Check, ...] = ()
+
+    def info(self) -> BrowserInfo:
+        return self._info
+
+    def checks(self) -> tuple[Check, ...]:
+        """The layers of isolation of a browser; empty until ``prepare`` has ended."""
+        return self._checks
+
+    async def prepare(self) -> None:
+        """Find the browser of this machine, start one and check its isolation. Takes about a second
+        of CPU time.
+        """
+        self._info, self._checks = await self._examine(self._info.program)
+        log.info(
+            "browser_checked",
+            program=self._info.program.value,
+            version=self._info.version,
+            own_sandbox=self._info.own_sandbox,
+            reason=self._info.reason,
+        )
+
+    async def _examine(self, wanted: BrowserProgram) -> tuple[BrowserInfo, tuple[Check, ...]]:
+        programs = await asyncio.to_thread(installed_browser.find_programs)
+        names = [name for name in (wanted, *BrowserProgram) if name.value in programs]
+        if not names:
+            return BrowserInfo(wanted, reason=NONE_FOUND), ()
+        program = names[0]
+        path, driver = programs[program.value], installed_browser.find_driver()
+        version, driver_version = await asyncio.gather(
+            asyncio.to_thread(installed_browser.version_of, path),
+            asyncio.to_thread(installed_browser.version_of, driver) if driver else _nothing(),
+        )
+        info = BrowserInfo(program, version, driver_version)
+        if not version:
+            return replace(info, reason=f"{path} does not say its version"), ()
+        try:
+            own_sandbox, checks = await browser_inspection.inspect(self._spawner, program.value)
+        except SandboxFault as fault:
+            return replace(info, reason=f"the browser could not be checked: {fault}"), ()
+        failed = browser_inspection.first_failure(checks)
+        reason = f"{failed[0]}: {failed[2]}" if failed else ""
+        return replace(info, own_sandbox=own_sandbox, reason=reason), tuple(checks)
+
+    async def open(self, spec: BrowserSpec) -> BrowserSandbox:
+        if self._info.reason:
+            raise SandboxFault(self._info.reason)
+        if spec.display and not self._info.display:
+            raise SandboxFault("this machine has no virtual display for a browser with a window")
+        check_disk(self._work_dir)
+        order = order_of(spec.name, spec.limits, own_sandbox=self._info.own_sandbox)
+        return BrowserSandbox(await self._spawner.start(order))
+
+
+async def _nothing() -> str:
+    return ""

@@ -1,0 +1,517 @@
+"""The first process in the sandbox of a browser: starts Chromium and connects the front to it.
+
+Runs as ``/usr/bin/python3 -I -B -S browser_host.pyc CONTROL_FD``, so it is one file and imports
+only the standard library. It binds the port of the proxy in this network namespace and passes the
+listening socket out; then it answers requests on the control socket until the other side closes
+it. When it ends, process 1 ends, and with it everything in the sandbox.
+
+A frame is four bytes of length and a JSON object (see ``fyke.kit.frames``). Requests:
+
+* ``start`` with ``instance``, ``program`` and ``arguments``: start a Chromium. Answered by
+  ``started`` with ``port`` and ``path``, or ``failed``.
+* ``dial`` with ``port``: answered by ``dialed`` and a connection to that port of a program that was
+  started here.
+* ``driver``: start chromedriver unless it runs; answered by ``driver`` with ``port``.
+* ``stop`` with ``instance``: answered by ``stopped``.
+* ``inspect`` with ``variables``: run the inspector, where there is one; answered by ``inspected``.
+
+Events: ``ended`` when a Chromium ended, ``driven`` when one was started by chromedriver, and
+``dropped`` with the arguments that a Chromium was not given.
+
+Chromium runs as the same user, so a hijacked one could take this process over. It would gain
+nothing but the control socket, whose other side does not trust what it receives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import resource
+import select
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+PROXY_PORT = 1080
+DRIVER_PORT = 9515
+FIRST_DRIVEN = 1000  # instances below are numbered by the front
+WORK, TMP = "/work", "/tmp"  # noqa: S108 - memory file systems of the sandbox
+SETTINGS = "/run/fyke/browser.json"
+PROGRAM = "/run/fyke/chromium"  # the wrapper
+INTERPRETER = "/usr/bin/python3"
+SOCKET = "\0fyke-browser-host"  # where the wrapper reports; abstract names belong to the network
+ENVIRONMENT = {
+    "HOME": WORK,
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "TMPDIR": TMP,
+}
+
+START_SECONDS = 15.0
+DIAL_SECONDS = 5.0
+INSPECT_SECONDS = 20.0
+STOP_SECONDS = 0.5  # between SIGTERM and SIGKILL
+LOOK_SECONDS = 0.01
+MAX_FRAME = 64 * 1024
+MAX_ARGUMENTS, MAX_ARGUMENT = 64, 4096
+MAX_PROGRAMS = 32
+MAX_REPORT = 16 * 1024
+MAX_PORT_FILE = 200
+PORT_FILE = re.compile(r"(\d{1,5})\n(/devtools/browser/[0-9a-f-]{36})")
+PR_SET_DUMPABLE = 4
+
+Frame = dict[str, Any]
+
+
+class RequestRefused(Exception):
+    """The request cannot be fulfilled; the message says why."""
+
+
+class Program:
+    """A process that was started here, or a Chromium that chromedriver started. ``instance`` is -1
+    for a process that is no Chromium; ``profile`` is its folder, ``ours`` whether we remove it.
+    """
+
+    def __init__(self, pid: int, instance: int, profile: str = "", *, ours: bool = True) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.instance = instance
+        self.profile = profile
+        self.ours = ours
+        self.port = 0
+        self.starts: list[Any] = []  # the numbers of the requests that wait for its port
+        self.deadline = time.monotonic() + START_SECONDS
+        self.kill_at = 0.0  # when SIGKILL follows SIGTERM
+        self.stops: list[Any] = []  # the numbers of the requests to stop it
+
+    def send(self, number: int) -> None:
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except OSError:
+            return
+
+    def kill(self) -> None:
+        """Kill it, and its process group if we made one."""
+        self.send(signal.SIGKILL)
+        if self.ours:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except OSError:
+                return
+
+
+class Host:
+    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+        self.control = control
+        self.settings = settings
+        self.programs: dict[int, Program] = {}  # by pidfd
+        self.driver: Program | None = None
+        self.children: list[int] = []  # that nothing waits for
+        self.dials: dict[int, tuple[Any, socket.socket, float]] = {}  # by descriptor
+        self.inspection: tuple[Any, int, bytearray, float] | None = None
+        self.reports = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.reports.bind(SOCKET)
+        self.reports.listen(MAX_PROGRAMS)
+        self.reports.settimeout(1.0)
+        self.received = bytearray()
+        self.profiles = 0
+        self.driven = FIRST_DRIVEN
+        self.null = os.open("/dev/null", os.O_RDWR)
+        self.requests: dict[str, Callable[[Frame], None]] = {
+            "start": self.start,
+            "dial": self.dial,
+            "driver": self.start_driver,
+            "stop": self.stop,
+            "inspect": self.inspect,
+        }
+
+    # --- frames
+
+    def send(self, frame: Frame, descriptor: int | None = None) -> None:
+        body = json.dumps(frame).encode()
+        packet = len(body).to_bytes(4, "big") + body
+        if descriptor is not None:
+            sent = socket.send_fds(self.control, [packet], [descriptor])
+            packet = packet[sent:]
+        self.control.sendall(packet)
+
+    def fail(self, number: Any, error: str) -> None:
+        self.send({"type": "failed", "id": number, "error": error})
+
+    def read(self) -> None:
+        """Read what there is; raise ``EOFError`` at the end."""
+        data = self.control.recv(MAX_FRAME)
+        if not data:
+            raise EOFError
+        self.received += data
+        while len(self.received) >= 4:
+            size = int.from_bytes(self.received[:4], "big")
+            if size > MAX_FRAME:
+                raise EOFError
+            if len(self.received) < 4 + size:
+                return
+            frame = json.loads(bytes(self.received[4 : 4 + size]))
+            del self.received[: 4 + size]
+            self.answer(frame)
+
+    def answer(self, frame: Frame) -> None:
+        handler = self.requests.get(frame["type"])
+        try:
+            if handler is None:
+                raise RequestRefused(f"there is no request {frame['type']!r:.80}")
+            handler(frame)
+        except (RequestRefused, OSError) as error:
+            self.fail(frame["id"], str(error))
+
+    # --- requests
+
+    def start(self, frame: Frame) -> None:
+        instance, arguments = frame.get("instance"), frame.get("arguments", [])
+        if type(instance) is not int or not 0 <= instance < FIRST_DRIVEN:
+            raise RequestRefused(
+                f"instance {instance!r:.80}: must be a number from 0 to {FIRST_DRIVEN - 1}"
+            )
+        if any(found.instance == instance for found in self.programs.values()):
+            raise RequestRefused(f"instance {instance} is running")
+        if (
+            not isinstance(arguments, list)
+            or len(arguments) > MAX_ARGUMENTS
+            or not all(isinstance(a, str) and len(a) <= MAX_ARGUMENT for a in arguments)
+        ):
+            raise RequestRefused(
+                f"arguments: must be at most {MAX_ARGUMENTS} texts, each of at most "
+                f"{MAX_ARGUMENT} characters"
+            )
+        if frame.get("display"):
+            raise RequestRefused("display: this sandbox has none")
+        name = self.program_name(frame)
+        self.check_room()
+        self.profiles += 1
+        profile = f"{WORK}/p{self.profiles}"
+        environment = ENVIRONMENT | {"FYKE_PROGRAM": name, "FYKE_PROFILE": profile}
+        command = [INTERPRETER, "-I", "-B", "-S", PROGRAM, *arguments]
+        program = self.run(command, environment, instance, profile)
+        program.starts.append(frame["id"])
+
+    def program_name(self, frame: Frame) -> str:
+        name = frame.get("program", "headless-shell")
+        if name not in self.settings["programs"]:
+            raise RequestRefused(
+                f"program {name!r:.80}: this machine has {', '.join(self.settings['programs'])}"
+            )
+        return str(name)
+
+    def check_room(self) -> None:
+        if len(self.programs) >= MAX_PROGRAMS:
+            raise RequestRefused(f"{MAX_PROGRAMS} programs are running")
+
+    def run(
+        self, command: list[str], environment: dict[str, str], instance: int, profile: str = ""
+    ) -> Program:
+        pid = os.posix_spawn(
+            command[0],
+            command,
+            environment,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, self.null, 0),
+                (os.POSIX_SPAWN_DUP2, 2, 1),
+            ],
+            setpgroup=0,
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+        )
+        program = Program(pid, instance, profile)
+        self.programs[program.pidfd] = program
+        return program
+
+    def dial(self, frame: Frame) -> None:
+        port = frame.get("port")
+        known = {found.port for found in self.programs.values() if found.port}
+        if port not in known:
+            raise RequestRefused(
+                f"port {port!r:.80}: no program that was started here listens on it"
+            )
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        connection.setblocking(False)
+        try:
+            connection.connect(("127.0.0.1", port))
+        except BlockingIOError:
+            pass
+        except OSError:
+            connection.close()
+            raise
+        deadline = time.monotonic() + DIAL_SECONDS
+        self.dials[connection.fileno()] = (frame["id"], connection, deadline)
+
+    def dialed(self, descriptor: int, *, too_late: bool = False) -> None:
+        number, connection, _ = self.dials.pop(descriptor)
+        error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if too_late:
+            self.fail(number, "the port does not accept connections")
+        elif error:
+            self.fail(number, os.strerror(error))
+        else:
+            self.send({"type": "dialed", "id": number}, descriptor)
+        connection.close()
+
+    def start_driver(self, frame: Frame) -> None:
+        if not self.settings["driver"]:
+            raise RequestRefused("this machine has no chromedriver")
+        if self.driver is not None and self.driver.port:
+            self.send({"type": "driver", "id": frame["id"], "port": self.driver.port})
+            return
+        if self.driver is None:
+            self.check_room()
+            command = [self.settings["driver"], f"--port={DRIVER_PORT}", "--log-level=WARNING"]
+            environment = ENVIRONMENT | {"FYKE_PROGRAM": self.program_name(frame)}
+            self.driver = self.run(command, environment, -1)
+        self.driver.starts.append(frame["id"])
+
+    def stop(self, frame: Frame) -> None:
+        for program in self.programs.values():
+            if program.instance == frame.get("instance") and program.instance >= 0:
+                program.stops.append(frame["id"])
+                if not program.kill_at:
+                    program.kill_at = time.monotonic() + STOP_SECONDS
+                    program.send(signal.SIGTERM)
+                return
+        self.send({"type": "stopped", "id": frame["id"]})
+
+    def inspect(self, frame: Frame) -> None:
+        if not self.settings["inspector"]:
+            raise RequestRefused("this sandbox has no inspector")
+        if self.inspection is not None:
+            raise RequestRefused("the inspector is running")
+        reader, writer = os.pipe()
+        inspector = os.posix_spawn(
+            INTERPRETER,
+            [INTERPRETER, "-I", "-B", self.settings["inspector"]],
+            ENVIRONMENT | frame["variables"],
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, self.null, 0),
+                (os.POSIX_SPAWN_DUP2, writer, 1),
+            ],
+            setpgroup=0,
+        )
+        os.close(writer)
+        self.children.append(inspector)
+        deadline = time.monotonic() + INSPECT_SECONDS
+        self.inspection = (frame["id"], reader, bytearray(), deadline)
+
+    def read_inspection(self) -> None:
+        if self.inspection is None:
+            return
+        number, reader, output, _ = self.inspection
+        data = os.read(reader, MAX_FRAME)
+        if data and len(output) < MAX_FRAME:
+            output += data
+            return
+        os.close(reader)
+        self.inspection = None
+        self.send({"type": "inspected", "id": number, "output": output.decode("ascii", "replace")})
+
+    # --- what happens inside
+
+    def ended(self, program: Program) -> None:
+        """Clean up after a program that has ended."""
+        del self.programs[program.pidfd]
+        os.close(program.pidfd)
+        status = -1  # that of a Chromium of chromedriver is known to chromedriver only
+        if program.ours:
+            program.kill()  # its group; the number stays taken until it is waited for
+            _, code = os.waitpid(program.pid, 0)
+            status = os.waitstatus_to_exitcode(code)
+        if program is self.driver:
+            self.driver = None
+        elif program.ours:  # the next one starts without its profile
+            self.children.append(os.posix_spawn("/usr/bin/rm", ["rm", "-rf", program.profile], {}))
+        for number in program.starts:
+            self.fail(number, f"the program ended with status {status}")
+        if program.port and program.instance >= 0:
+            self.send({"type": "ended", "instance": program.instance, "status": status})
+        for number in program.stops:
+            self.send({"type": "stopped", "id": number})
+
+    def report(self) -> None:
+        """Read the report of a wrapper: the profile of the Chromium that it becomes, and the
+        arguments that it dropped.
+        """
+        connection, _ = self.reports.accept()
+        with connection:
+            connection.settimeout(1.0)
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            pid = int.from_bytes(credentials[:4], sys.byteorder)
+            data = b""
+            while part := connection.recv(MAX_REPORT - len(data)):
+                data += part
+        message = json.loads(data)
+        profile, dropped = message["profile"], message["dropped"]
+        program = next((p for p in self.programs.values() if p.pid == pid and p.ours), None)
+        if program is None:
+            if len(self.programs) >= MAX_PROGRAMS or not isinstance(profile, str):
+                return
+            program = Program(pid, self.driven, profile, ours=False)
+            self.programs[program.pidfd] = program
+            self.driven += 1
+        if dropped and all(isinstance(name, str) for name in dropped):
+            self.send({"type": "dropped", "instance": program.instance, "arguments": dropped})
+
+    def look(self) -> None:
+        """Find the ports of programs that are starting; end what takes too long."""
+        now = time.monotonic()
+        self.children = [pid for pid in self.children if os.waitpid(pid, os.WNOHANG)[0] == 0]
+        for program in list(self.programs.values()):
+            if program.kill_at and now >= program.kill_at:
+                program.kill()
+            elif not program.port:
+                self.look_for_port(program, now)
+        for descriptor, (_, _, deadline) in list(self.dials.items()):
+            if now >= deadline:
+                self.dialed(descriptor, too_late=True)
+        if self.inspection is not None and now >= self.inspection[3]:
+            number, reader, _, _ = self.inspection
+            os.close(reader)
+            self.inspection = None
+            self.fail(number, "the inspector did not end in time")
+
+    def look_for_port(self, program: Program, now: float) -> None:
+        if program is self.driver:
+            if accepts(DRIVER_PORT):
+                program.port = DRIVER_PORT
+                for number in program.starts:
+                    self.send({"type": "driver", "id": number, "port": DRIVER_PORT})
+                program.starts.clear()
+                return
+        elif (found := read_port(program.profile)) is not None:
+            program.port, path = found
+            fields = {"instance": program.instance, "port": program.port, "path": path}
+            for number in program.starts:
+                self.send({"type": "started", "id": number, **fields})
+            if not program.ours:
+                self.send({"type": "driven", **fields})
+            program.starts.clear()
+            return
+        if now >= program.deadline:
+            for number in program.starts:
+                self.fail(number, f"no port was opened within {START_SECONDS:.0f} s")
+            program.starts.clear()
+            program.kill()
+            program.deadline = now + START_SECONDS
+
+    def is_waiting(self) -> bool:
+        """Whether something has to be looked for."""
+        return bool(
+            self.dials
+            or self.children
+            or self.inspection
+            or any(not p.port or p.kill_at for p in self.programs.values())
+        )
+
+    def step(self) -> None:
+        """Wait for the next thing that happens, and handle it."""
+        poll = select.poll()
+        for number in (self.control.fileno(), self.reports.fileno(), *self.programs):
+            poll.register(number, select.POLLIN)
+        for number in self.dials:
+            poll.register(number, select.POLLOUT)
+        if self.inspection is not None:
+            poll.register(self.inspection[1], select.POLLIN)
+        for number, _ in poll.poll(LOOK_SECONDS * 1000 if self.is_waiting() else None):
+            self.handle(number)
+        self.look()
+
+    def handle(self, descriptor: int) -> None:
+        if descriptor == self.control.fileno():
+            self.read()
+        elif descriptor == self.reports.fileno():
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                self.report()  # an error: it was no wrapper
+        elif descriptor in self.dials:
+            self.dialed(descriptor)
+        elif descriptor in self.programs:
+            self.ended(self.programs[descriptor])
+        else:
+            self.read_inspection()
+
+
+def read_port(profile: str) -> tuple[int, str] | None:
+    """The port and the path from the file that Chromium writes; None before it is complete."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.open(f"{profile}/DevToolsActivePort", flags)
+    except OSError:
+        return None
+    try:
+        data = os.read(file, MAX_PORT_FILE) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    finally:
+        os.close(file)
+    match = PORT_FILE.fullmatch(data.decode("ascii", "replace"))
+    if match is None or not 0 < int(match[1]) < 65536:
+        return None
+    return int(match[1]), match[2]
+
+
+def accepts(port: int) -> bool:
+    """Whether the port accepts connections."""
+    with socket.socket() as connection:
+        connection.setblocking(False)
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def set_limits(limits: list[list[int]]) -> None:
+    """Set the resource limits of this process and all that it starts."""
+    for limit, value in [*limits, [resource.RLIMIT_CORE, 0]]:
+        try:
+            resource.setrlimit(limit, (value, value))
+        except ValueError:
+            hard = resource.getrlimit(limit)[1]
+            raise SystemExit(
+                f"the hard limit of resource {limit} is {hard}, and {value} is needed (ulimit)"
+            ) from None
+
+
+def hide() -> None:
+    """Close the memory of this process to others of the same user."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def send_ends(control: socket.socket) -> None:
+    """Pass the listener of the proxy port out, and the two memory file systems, to measure them."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", PROXY_PORT))
+    server.listen(128)
+    folders = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (WORK, TMP)]
+    socket.send_fds(control, [b"ready"], [server.fileno(), *folders])
+    server.close()
+    for folder in folders:
+        os.close(folder)
+
+
+def main() -> None:
+    number = int(sys.argv[1])
+    os.set_inheritable(number, False)
+    control = socket.socket(fileno=number)
+    with open(SETTINGS, "rb") as file:  # noqa: PTH123
+        settings = json.load(file)
+    set_limits(settings["limits"])
+    os.umask(0o077)
+    host = Host(control, settings)
+    send_ends(control)
+    if not settings["inspector"]:  # which the host inspects too, by the rights of the same user
+        hide()
+    try:
+        while True:
+            host.step()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

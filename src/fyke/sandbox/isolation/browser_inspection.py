@@ -1,0 +1,131 @@
+"""Tests the isolation of browsers on this machine: starts one and inspects its sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+
+from fyke.contracts.browser import BrowserLimits
+from fyke.contracts.execution import SandboxFault
+from fyke.kit.frames import Frame, FrameClient, FramesEnded
+from fyke.sandbox.browser_sandbox import BrowserSandbox, order_of
+from fyke.sandbox.isolation import bubblewrap, checks, inspector
+from fyke.sandbox.isolation.checks import Check, InsideView
+from fyke.sandbox.isolation.host_inspection import HostView
+from fyke.sandbox.isolation.inspection import canary
+from fyke.sandbox.isolation.seccomp import FilterRules
+from fyke.sandbox.process.spawner import SpawnedSandbox, Spawner
+
+LIMITS = BrowserLimits(cpus=2.0, memory=2**30, tmp_size=64 * 2**20)
+SECONDS = 20.0
+ISOLATING_SECONDS = 3.0  # for a new process until it has its filters
+LOOK_SECONDS = 0.05
+PREFIX = "browser: "
+MAX_ANSWER = 65536
+REQUEST = b"GET /json/version HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+
+class _NotStarted(Exception):
+    """The browser did not start; the message has the end of its output."""
+
+
+async def inspect(spawner: Spawner, program: str) -> tuple[bool, list[Check]]:
+    """Start the browser with a sandbox of its own, and without one where that fails. Return whether
+    it has one, and all checks. Raise ``SandboxFault`` when it does not start at all.
+    """
+    try:
+        results = await _inspect(spawner, program, own_sandbox=True)
+        if results[-1][1]:
+            return True, results
+    except _NotStarted:
+        pass
+    try:
+        return False, await _inspect(spawner, program, own_sandbox=False)
+    except _NotStarted as error:
+        raise SandboxFault(str(error)) from None
+
+
+def first_failure(results: list[Check]) -> Check | None:
+    """The first layer that is not effective and without which no browser may run."""
+    own = PREFIX + checks.OWN_SANDBOX
+    return next((check for check in results if not check[1] and check[0] != own), None)
+
+
+async def _inspect(spawner: Spawner, program: str, *, own_sandbox: bool) -> list[Check]:
+    name = f"PROBE-{secrets.token_hex(8).upper()}"
+    order = order_of(name, LIMITS, own_sandbox=own_sandbox, kind=bubblewrap.BROWSER_PROBE)
+    spawned = await spawner.start(order)
+    sandbox = BrowserSandbox(spawned)
+    client = FrameClient(sandbox.control, lambda event: None, lambda reason: None)
+    try:
+        started = await _ask(client, "start", instance=0, program=program)
+        if started["type"] != "started":
+            raise _NotStarted(f"{started['error']}: {sandbox.last_words.strip()[-300:]}")
+        await _connect(client, int(started["port"]))
+        host = await _observe(spawned, own_sandbox=own_sandbox)
+        inside = await _run_inspector(client, own_sandbox=own_sandbox)
+    except (FramesEnded, TimeoutError, OSError) as error:
+        words = sandbox.last_words.strip()[-300:]
+        raise SandboxFault(f"the browser does not answer: {error} {words}") from error
+    finally:
+        client.close()
+        await sandbox.close()
+    results = checks.evaluate_browser(
+        inside,
+        host,
+        spawned.user,
+        inspector.namespaces(),
+        LIMITS.tmp_size,
+        own_sandbox=own_sandbox,
+    )
+    return [(PREFIX + name, effective, detail) for name, effective, detail in results]
+
+
+async def _observe(spawned: SpawnedSandbox, *, own_sandbox: bool) -> HostView:
+    """What the host sees, once the browser has isolated a process, or has had the time to."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + ISOLATING_SECONDS
+    host = await spawned.observe()
+    while own_sandbox and not host.isolated and loop.time() < deadline:
+        await asyncio.sleep(LOOK_SECONDS)
+        host = await spawned.observe()
+    return host
+
+
+async def _ask(client: FrameClient, request: str, **fields: object) -> Frame:
+    answer, received = await client.ask(request, SECONDS, **fields)
+    if received is not None:
+        received.close()
+    return answer
+
+
+async def _connect(client: FrameClient, port: int) -> None:
+    """Get an answer of the browser through a connection that is passed out."""
+    answer, received = await client.ask("dial", SECONDS, port=port)
+    if received is None:
+        raise SandboxFault(f"no connection to the browser: {answer.get('error')}")
+    loop = asyncio.get_running_loop()
+    with received:
+        received.setblocking(False)
+        async with asyncio.timeout(SECONDS):
+            await loop.sock_sendall(received, REQUEST)
+            data = await loop.sock_recv(received, MAX_ANSWER)
+    if not data.startswith(b"HTTP/1.1 200"):
+        raise SandboxFault(f"the browser answered {data[:80]!r}")
+
+
+async def _run_inspector(client: FrameClient, *, own_sandbox: bool) -> InsideView:
+    rules = FilterRules.BROWSER if own_sandbox else FilterRules.WORKER
+    with canary() as port:
+        variables = {
+            "FYKE_CANARY_PORT": str(port),
+            "FYKE_CALLS": json.dumps(checks.samples(rules=rules)),
+            "FYKE_PATHS": json.dumps(bubblewrap.shared_paths()),
+        }
+        answer = await _ask(client, "inspect", variables=variables)
+    try:
+        view: InsideView = json.loads(answer["output"])
+    except (KeyError, ValueError) as error:
+        raise SandboxFault(f"the inspector beside the browser failed: {answer}") from error
+    return view
