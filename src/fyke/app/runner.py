@@ -15,6 +15,7 @@ from fyke.app.cut_off import CutOff
 from fyke.app.find_links import find_links_folders
 from fyke.app.folder import master_secret, write_private
 from fyke.app.heartbeat import Heartbeat
+from fyke.app.runner_browsers import connect, open_browsers
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import IsolationReport
@@ -36,6 +37,7 @@ from fyke.kit.file_lock import locked
 from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.runner.attempt import AttemptDependencies
+from fyke.runner.browser import BrowserDependencies
 from fyke.runner.bundles import BundleCache
 from fyke.runner.lease_monitor import LeaseMonitor
 from fyke.runner.loop import Identity, Runner
@@ -144,10 +146,14 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
                 log.info("isolation", level=report.level.value, reason=report.reason)
                 monitor = _lease_monitor(settings, heartbeat)
                 warm = WarmSandboxes(sandbox, settings.warm_sandboxes, settings.warm_idle_seconds)
-                runner = make_runner(runtime, sandbox, egress, report, monitor, warm)
-                _drain_on_sigterm(runner, sandbox)
-                async with warm.kept():
-                    await runner.run()
+                capacity = identity(settings)
+                async with open_browsers(
+                    settings, sandbox, cpus=capacity.cpus, memory_mb=capacity.memory_mb
+                ) as browser:
+                    runner = make_runner(runtime, sandbox, egress, report, monitor, warm, browser)
+                    _drain_on_sigterm(runner, sandbox)
+                    async with warm.kept():
+                        await runner.run()
             finally:
                 await egress.stop()
 
@@ -165,9 +171,10 @@ def make_runner(
     report: IsolationReport,
     monitor: LeaseMonitor | None = None,
     warm: WarmSandboxes | None = None,
+    browser: BrowserDependencies | None = None,
 ) -> Runner:
-    """Build a runner; the egress notifies it of reached limits and throttled sites. Attempts get
-    their sandboxes from ``warm`` if given.
+    """Build a runner; the egress notifies it of reached limits and throttled sites, and the front
+    of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
     """
     settings = runtime.settings
     output_signals = OutputSignals(runtime.signals)
@@ -186,6 +193,7 @@ def make_runner(
         unsafe=settings.unsafe,
         work_bytes=settings.work_mb * 2**20,
         regions=frozenset(region.upper() for region in settings.egress_upstreams),
+        browser=browser,
     )
     runner = Runner(
         identity(settings),
@@ -199,6 +207,8 @@ def make_runner(
     )
     egress.on_trip = runner.traffic_tripped
     egress.on_throttled = runner.site_throttled
+    if browser is not None:
+        connect(runner, browser)
     return runner
 
 

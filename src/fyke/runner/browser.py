@@ -67,7 +67,7 @@ _LAST_WORDS = 500  # characters in a line of the log
 class BrowserDependencies:
     """The browsers of a runner. ``places`` is how many of them may be reserved at once, and
     ``share`` the part of a browser's limits that is reserved. ``checked`` is set once it is known
-    whether this machine has a browser.
+    whether this machine has a browser that can be used.
     """
 
     browsers: Browsers
@@ -76,6 +76,7 @@ class BrowserDependencies:
     places: int
     share: float
     checked: asyncio.Event
+    checks: Callable[[], tuple[tuple[str, bool, str], ...]]  # of its isolation; none before
 
     @property
     def missing(self) -> bool:

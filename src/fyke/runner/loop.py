@@ -105,6 +105,7 @@ class Runner:
             asyncio.create_task(self._monitor_leases()),
             asyncio.create_task(self._watch_for_trouble()),
             asyncio.create_task(self._preparer.run()),
+            asyncio.create_task(self._report_browser_checks()),
         ]
         try:
             async with self._signals.listen() as listener:
@@ -159,7 +160,7 @@ class Runner:
         await self._storage.write(remove_earlier)
 
     async def _register(self) -> None:
-        isolation = self._deps.isolation
+        isolation, browser = self._deps.isolation, self._deps.browser
         idle = await self._deps.sandbox.idle_sandboxes()
 
         def work(tx: Transaction) -> int:
@@ -173,7 +174,7 @@ class Runner:
                     cpus=self._identity.cpus,
                     memory_mb=self._identity.memory_mb,
                     heartbeat_at=tx.now,
-                    checks=isolation.checks,
+                    checks=(*isolation.checks, *(browser.checks() if browser else ())),
                     unsafe=self._deps.unsafe,
                     draining=self._draining.is_set(),
                     trouble=self._trouble,
@@ -184,6 +185,11 @@ class Runner:
             return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
 
         self._monitor.servers = await self._storage.write(work)
+
+    async def _report_browser_checks(self) -> None:
+        if self._deps.browser is not None:
+            await self._deps.browser.checked.wait()
+            await self._report_safely(register=True)
 
     # --- taking attempts ------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from fyke.contracts.browser import BrowserProgram
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import (
     IdleSandboxes,
@@ -15,6 +16,7 @@ from fyke.contracts.execution import (
     SandboxSpec,
 )
 from fyke.model.worker import Language
+from fyke.sandbox.browsers import BrowserSandboxes
 from fyke.sandbox.isolated import IsolatedSandbox
 from fyke.sandbox.isolation import inspection
 from fyke.sandbox.packages.environment_python import has_startup_code
@@ -39,6 +41,10 @@ class BubblewrapSandboxes:
     def tools(self, egress: Egress) -> SandboxedTools:
         """Return a runner of tools in sandboxes of the same spawner, with ``egress`` as proxy."""
         return SandboxedTools(self._work_dir, self._spawner, egress)
+
+    def browsers(self, program: BrowserProgram) -> BrowserSandboxes:
+        """Return the browser sandboxes of the same spawner, with ``program`` where it is found."""
+        return BrowserSandboxes(self._work_dir, self._spawner, program)
 
     def stop_waiting(self) -> None:
         """Do not wait for the restart of a launcher any more; this process is ending."""

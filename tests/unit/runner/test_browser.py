@@ -92,7 +92,7 @@ class Setup:
         checked.set()
         limits = BrowserLimits(1.0, 1024 * MIB)
         own = cast(Any, self)
-        deps = BrowserDependencies(_Browsers(self), _Front(self), limits, 6, 0.15, checked)
+        deps = BrowserDependencies(_Browsers(self), _Front(self), limits, 6, 0.15, checked, tuple)
         return AttemptBrowser(ATTEMPT, deps, own, own, self.reserve, self.note)
 
     def did(self, *call: Any) -> None:

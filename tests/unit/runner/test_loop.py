@@ -61,6 +61,7 @@ class Platform:
         self.draining = asyncio.Event()
         self.isolation = IsolationReport(Isolation.FULL, "", ())
         self.lease_seconds, self.unsafe, self.now = 15.0, False, 0
+        self.browser = None
         self.fault: Exception | None = None
 
     def count_active(self, since: int) -> int:

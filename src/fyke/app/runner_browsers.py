@@ -1,0 +1,107 @@
+"""The browsers of a runner: their sandboxes, their limits, and the front that connects Workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+
+from fyke.browser.client import FrontClient
+from fyke.contracts.browser import (
+    BrowserEnded,
+    BrowserLimits,
+    BrowserNote,
+    BrowserProgram,
+    BrowserWanted,
+)
+from fyke.runner.browser import BrowserDependencies
+from fyke.runner.loop import Runner
+from fyke.sandbox.browsers import BrowserSandboxes
+from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.settings import Settings
+
+BROWSERS_PER_CORE, MB_PER_BROWSER = 3, 640
+_MIB = 2**20
+
+log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def open_browsers(
+    settings: Settings, sandbox: BubblewrapSandboxes, *, cpus: float, memory_mb: int
+) -> AsyncIterator[BrowserDependencies | None]:
+    """Browsers for a runner with this capacity; None where they are switched off. The browser of
+    the machine is checked in the background.
+    """
+    if settings.browser == "off":
+        yield None
+        return
+    browsers = sandbox.browsers(BrowserProgram(settings.browser_program))
+    front = FrontClient(settings.browser_socket)
+    checked = asyncio.Event()
+    await front.start()
+    checking = asyncio.create_task(_check(browsers, checked))
+    try:
+        yield BrowserDependencies(
+            browsers=browsers,
+            front=front,
+            limits=limits_of(settings),
+            places=settings.runner_browsers or default_places(cpus, memory_mb),
+            share=settings.browser_reserve_percent / 100,
+            checked=checked,
+            checks=browsers.checks,
+        )
+    finally:
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
+        await front.stop()
+
+
+def limits_of(settings: Settings) -> BrowserLimits:
+    """The limits of one browser sandbox."""
+    return BrowserLimits(
+        cpus=settings.browser_cpus,
+        memory=settings.browser_memory_mb * _MIB,
+        processes=settings.browser_processes,
+        tmp_size=settings.browser_tmp_mb * _MIB,
+    )
+
+
+def default_places(cpus: float, memory_mb: int) -> int:
+    """How many attempts with a browser a runner of this capacity runs at once; at least one."""
+    return max(1, min(int(BROWSERS_PER_CORE * cpus), memory_mb // MB_PER_BROWSER))
+
+
+async def _check(browsers: BrowserSandboxes, checked: asyncio.Event) -> None:
+    try:
+        await browsers.prepare()
+    except Exception:
+        log.exception("browser_not_checked")
+    finally:
+        checked.set()
+
+
+def connect(runner: Runner, browser: BrowserDependencies) -> None:
+    """Let the front report to the attempts of ``runner``."""
+    front = browser.front
+
+    def on_wanted(wanted: BrowserWanted) -> None:
+        if attempt := runner.browser_of(wanted.attempt_id):
+            attempt.wanted(wanted)
+
+    def on_started(attempt_id: str, generation: int) -> None:
+        if attempt := runner.browser_of(attempt_id):
+            attempt.started(generation)
+
+    def on_ended(ended: BrowserEnded) -> None:
+        if attempt := runner.browser_of(ended.attempt_id):
+            attempt.ended(ended)
+
+    def on_note(note: BrowserNote) -> None:
+        if attempt := runner.browser_of(note.attempt_id):
+            attempt.noted(note)
+
+    front.on_wanted, front.on_started = on_wanted, on_started
+    front.on_ended, front.on_note = on_ended, on_note
