@@ -1,0 +1,201 @@
+"""WebDriver on the browser port: what is changed in requests to chromedriver and in its answers.
+
+A Worker writes its requests for a driver on its own machine or for a grid. Chromedriver runs in the
+browser sandbox, so the program that it starts and the addresses that it names are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+PROGRAM_AT = "/run/fyke/chromium"  # in the browser sandbox
+MAX_NEW_SESSION = 4 * 2**20  # bytes of a request for a session
+MAX_BODY = 32 * 2**20  # and of any other, such as the upload of a file
+
+_OPTIONS = "goog:chromeOptions"
+_OLD_OPTIONS = "chromeOptions"  # its name before WebDriver was a standard
+_NOT_HERE = {
+    "androidActivity": "there is no Android device",
+    "androidDeviceSerial": "there is no Android device",
+    "androidPackage": "there is no Android device",
+    "androidProcess": "there is no Android device",
+    "androidUseRunningApp": "there is no Android device",
+    "debuggerAddress": "each session gets a new browser",
+    "extensions": "extensions are not loaded",
+    "localState": "each session gets a new profile",
+    "minidumpPath": "crash reports are not written",
+}
+_PROXY = "the browser always uses the proxy of the run"
+_GRID_PREFIX = "/wd/hub"
+_SESSION = re.compile(r"/session/([A-Za-z0-9-]{1,64})(/.*)?")
+_PORT = re.compile(r"localhost:([1-9][0-9]{0,4})")
+_SHELL_NAME = "chrome-headless-shell"
+
+Json = dict[str, Any]
+
+
+class BadSession(Exception):
+    """A body that is no request for a session of chromedriver."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A request for a session as chromedriver gets it. ``notes`` are sentences on what was left
+    out; ``names`` are the browsers that the client accepts.
+    """
+
+    body: bytes
+    names: frozenset[str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A new session, and the answer as the client gets it. ``port`` is that of the DevTools of its
+    Chromium, inside the browser sandbox.
+    """
+
+    id: str
+    port: int
+    body: bytes
+
+
+def inner_path(path: str) -> str:
+    """The path of a command for chromedriver; clients of a grid put a prefix before it."""
+    inner = path.removeprefix(_GRID_PREFIX)
+    return inner if inner.startswith("/") else path
+
+
+def session_of(path: str) -> tuple[str, str] | None:
+    """The session that an inner path names, and what follows it."""
+    match = _SESSION.fullmatch(path.partition("?")[0])
+    return (match[1], match[2] or "") if match else None
+
+
+def is_webdriver(body: bytes) -> bool:
+    """Whether a body of ``POST /session`` is one of WebDriver, which names capabilities."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return isinstance(document, dict) and not document.keys().isdisjoint(
+        ("capabilities", "desiredCapabilities")
+    )
+
+
+def new_session(body: bytes) -> NewSession:
+    """Name our program, and remove what does not exist here. Raise ``BadSession``."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadSession(f"the request is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise BadSession("the request must be a JSON object")
+    always, first, desired = _capabilities(document)
+    notes: dict[str, str] = {}
+    for item in (always, *first, desired):
+        _clean(item, notes)
+    _name_program(always, first)
+    _name_program(desired, [])
+    names = {item.get("browserName") for item in (always, *first, desired)}
+    return NewSession(
+        msgspec.json.encode(document),
+        frozenset(name for name in names if isinstance(name, str)),
+        tuple(f"{name} was ignored: {reason}." for name, reason in notes.items()),
+    )
+
+
+def _capabilities(document: Json) -> tuple[Json, list[Json], Json]:
+    """The objects in ``alwaysMatch``, ``firstMatch`` and ``desiredCapabilities``, which are put
+    into the document where a client left them out.
+    """
+    if "capabilities" not in document and "desiredCapabilities" not in document:
+        raise BadSession("the request has no capabilities")
+    desired = _object(document, "desiredCapabilities") if "desiredCapabilities" in document else {}
+    if "capabilities" not in document:
+        return {}, [], desired
+    capabilities = _object(document, "capabilities")
+    first = capabilities.get("firstMatch")
+    if first is None:
+        first = []
+    if not isinstance(first, list) or not all(isinstance(item, dict) for item in first):
+        raise BadSession("firstMatch must be an array of objects")
+    return _object(capabilities, "alwaysMatch"), first, desired
+
+
+def _object(parent: Json, name: str) -> Json:
+    value = parent.get(name)
+    if value is None:
+        value = parent[name] = {}
+    if not isinstance(value, dict):
+        raise BadSession(f"{name} must be a JSON object")
+    return value
+
+
+def _clean(capabilities: Json, notes: dict[str, str]) -> None:
+    """Remove what aims at another machine; ``notes`` gets each name with the reason."""
+    if capabilities.pop("proxy", None):
+        notes["proxy"] = _PROXY
+    for name in (_OPTIONS, _OLD_OPTIONS):
+        if name not in capabilities:
+            continue
+        options = _object(capabilities, name)
+        for key in options.keys() & _NOT_HERE.keys():
+            if options.pop(key):
+                notes[key] = _NOT_HERE[key]
+        options["binary"] = PROGRAM_AT
+
+
+def _name_program(always: Json, first: list[Json]) -> None:
+    """Name the program where no options were given. A name must not be in ``alwaysMatch`` and in an
+    item of ``firstMatch``.
+    """
+    places = first if any(_OPTIONS in item for item in first) else [always]
+    for item in places:
+        if _OPTIONS not in always and _OLD_OPTIONS not in item:
+            item.setdefault(_OPTIONS, {})["binary"] = PROGRAM_AT
+
+
+def created_session(body: bytes, host: str, names: frozenset[str]) -> Session | None:
+    """Read the answer to a request for a session, and name ``host``, to which the client is
+    connected, in it. None for an answer without a session.
+    """
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    value = document.get("value") if isinstance(document, dict) else None
+    if not isinstance(value, dict):
+        return None
+    is_old = not isinstance(value.get("capabilities"), dict)
+    capabilities = value if is_old else value["capabilities"]
+    session = document.get("sessionId") if is_old else value.get("sessionId")
+    options = capabilities.get(_OPTIONS)
+    if not isinstance(session, str) or not isinstance(options, dict):
+        return None
+    port = _PORT.fullmatch(str(options.get("debuggerAddress", "")))
+    if port is None or int(port[1]) >= 1 << 16:
+        return None
+    address = f"ws://{host}/session/{session}"
+    options["debuggerAddress"] = host
+    capabilities["se:cdp"] = f"{address}/se/cdp"
+    capabilities["se:cdpVersion"] = capabilities.get("browserVersion", "")
+    if "webSocketUrl" in capabilities:
+        capabilities["webSocketUrl"] = address
+    if capabilities.get("browserName") == _SHELL_NAME and _SHELL_NAME not in names:
+        capabilities["browserName"] = "chrome"
+    return Session(session, int(port[1]), msgspec.json.encode(document))
+
+
+def error_answer(error: str, message: str) -> bytes:
+    """The body of an error of WebDriver, with one of the names of its standard."""
+    return msgspec.json.encode({"value": {"error": error, "message": message, "stacktrace": ""}})
+
+
+def status_answer(*, ready: bool, message: str) -> bytes:
+    """The answer to ``GET /status``."""
+    return msgspec.json.encode({"value": {"ready": ready, "message": message}})
