@@ -1,0 +1,20 @@
+import asyncio
+import json
+
+import zendriver
+from sdk import CoreSDK
+
+READ = """JSON.stringify([...document.querySelectorAll(".item")].map(
+    item => ({name: item.textContent, price: +item.dataset.price})))"""
+
+
+async def main():
+    url = CoreSDK.Parameter.get_input_json_dict()["url"]
+    browser = await zendriver.start(host="127.0.0.1", port=9222)
+    tab = await browser.get(url, new_tab=True)
+    await tab.select(".item", timeout=20)
+    for row in json.loads(await tab.evaluate(READ)):
+        CoreSDK.Result.push_data(row)
+
+
+asyncio.run(main())
