@@ -31,6 +31,7 @@ from fyke.contracts.tools import ToolRunner
 from fyke.kit.file_lock import locked
 from fyke.model.worker import Language, Version
 from fyke.reasons import Reason, ReasonCode
+from fyke.sandbox.isolation import relay_files
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.environment_go import GoInstaller
 from fyke.sandbox.packages.environment_node import NodeInstaller
@@ -285,11 +286,14 @@ def _key(recipe: Recipe, terms: InstallTerms) -> str:
 
 
 def _seal(building: Path, output: str) -> None:
-    """Seal the content; keep only content, seal and log, readable for all users."""
+    """Seal the content; keep only content, seal, log and the builds of browsers that the packages
+    look for, readable for all users.
+    """
     for child in building.iterdir():
         if child.name != CONTENT:
             shutil.rmtree(child) if child.is_dir() else child.unlink()
     sealing.write(building / SEAL, sealing.seal(building / CONTENT))
+    relay_files.write_builds(building / CONTENT)
     (building / LOG).write_text(output, "utf-8")
     (building / LOG).chmod(0o644)
     building.chmod(0o755)

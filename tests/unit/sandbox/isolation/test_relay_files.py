@@ -1,0 +1,147 @@
+"""The programs and links that libraries find in a sandbox, with bubblewrap itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.sandbox.isolation import relay_files
+from fyke.sandbox.isolation.bubblewrap import PROGRAM, USR_LINKS
+from fyke.sandbox.isolation.relay_files import (
+    BROWSERS_AT,
+    BUILDS,
+    DRIVER_AT,
+    MAX_BYTES,
+    PROGRAM_AT,
+    find_builds,
+    read_builds,
+    relay_options,
+    write_builds,
+)
+
+BUILD, SHELL = "chromium-1255", "chromium_headless_shell-1255"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    folder = tmp_path / "env"
+    folder.mkdir()
+    return folder
+
+
+def package(environment: Path, place: str, *browsers: object) -> Path:
+    file = environment / place / BUILDS
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"browsers": browsers}))
+    return file
+
+
+def test_the_builds_of_all_packages_are_found(environment: Path) -> None:
+    package(
+        environment,
+        "lib/python3.13/site-packages/playwright/driver/package",
+        {"name": "chromium", "revision": "1255", "browserVersion": "159.0"},
+        {"name": "chromium-headless-shell", "revision": "1255"},
+        {"name": "firefox", "revision": "1500"},
+        {"name": "chromium-tip-of-tree", "revision": "1400"},
+    )
+    package(
+        environment,
+        "a/node_modules/patchright-core",
+        {"name": "chromium", "revision": "1243", "revisionOverrides": {"debian13-x64": "1200"}},
+    )
+    expected = ["chromium-1200", "chromium-1243", BUILD, SHELL]
+    assert find_builds(environment) == expected
+    write_builds(environment)
+    assert read_builds(environment) == tuple(expected)
+    assert oct((environment.parent / BUILDS).stat().st_mode)[-3:] == "444"
+
+
+@pytest.mark.parametrize(
+    "browsers",
+    [
+        "x",
+        [1],
+        [{}],
+        [{"name": "chromium"}],
+        [{"name": "chromium", "revision": "../../etc"}],
+        [{"name": "chromium", "revision": "x", "revisionOverrides": [1]}],
+        [{"name": "../x", "revision": "1"}],
+    ],
+)
+def test_a_package_that_names_something_else(environment: Path, browsers: object) -> None:
+    file = package(environment, "p")
+    file.write_text(json.dumps({"browsers": browsers}))
+    assert find_builds(environment) == []
+
+
+def test_a_file_that_is_none(environment: Path) -> None:
+    package(environment, "large", {"name": "chromium", "revision": "1", "x": "y" * MAX_BYTES})
+    package(environment, "broken").write_text("{" * 100_000)
+    pipe = package(environment, "pipe")
+    pipe.unlink()
+    os.mkfifo(pipe)
+    link = package(environment, "link")
+    link.unlink()
+    link.symlink_to(package(environment, "real", {"name": "chromium", "revision": "7"}))
+    (environment / "folder" / BUILDS).mkdir(parents=True)
+    assert find_builds(environment) == ["chromium-7"]
+
+
+@pytest.mark.parametrize("stored", ["", "{}", '["chromium-1/../..", "chromium-x", 1, "firefox-1"]'])
+def test_what_is_stored_is_not_trusted(environment: Path, stored: str) -> None:
+    (environment.parent / BUILDS).write_text(stored)
+    assert read_builds(environment) == ()
+
+
+def test_an_environment_of_an_older_release_has_none(environment: Path) -> None:
+    assert read_builds(environment) == ()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[list[str]]:
+    """A sandbox with the files; the command is added."""
+    numbers = []
+
+    def data(content: bytes) -> int:
+        number = os.memfd_create("data", 0)
+        os.write(number, content)
+        os.lseek(number, 0, os.SEEK_SET)
+        numbers.append(number)
+        return number
+
+    links = [("--symlink", f"usr/{name}", f"/{name}") for name in USR_LINKS]
+    yield [
+        *(PROGRAM, "--unshare-all", "--ro-bind", "/usr", "/usr", "--proc", "/proc"),
+        *(word for link in links for word in link),
+        *relay_options(data, [BUILD, SHELL]),
+        *("--setenv", "FYKE_BROWSER_VERSION", "156.0.1", "--"),
+    ]
+    for number in numbers:
+        os.close(number)
+
+
+@pytest.mark.needs("bwrap")
+def test_every_name_is_the_relay(sandbox: list[str]) -> None:
+    paths = [
+        PROGRAM_AT,
+        f"{relay_files.PROGRAMS_AT}/google-chrome",
+        f"{BROWSERS_AT}/{BUILD}/chrome-linux64/chrome",
+        f"{BROWSERS_AT}/{BUILD}/chrome-linux/chrome",
+        f"{BROWSERS_AT}/{SHELL}/chrome-headless-shell-linux64/chrome-headless-shell",
+        f"{BROWSERS_AT}/{SHELL}/chrome-linux/headless_shell",
+    ]
+    script = " && ".join(f"{path} --version" for path in (*paths, DRIVER_AT))
+    script += f" && test -s {BROWSERS_AT}/{BUILD}/DEPENDENCIES_VALIDATED"
+    result = subprocess.run(
+        [*sandbox, "/bin/sh", "-c", script], capture_output=True, close_fds=False, timeout=60
+    )
+    assert result.stderr == b""
+    lines = result.stdout.decode().splitlines()
+    assert lines == ["Chromium 156.0.1"] * len(paths) + ["ChromeDriver 156.0.1"]
+    assert result.returncode == 0
