@@ -55,6 +55,11 @@ have_bwrap() { command -v bwrap >/dev/null; }
 have_python() { [[ -x $python ]] && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
 have_venv() { [[ -x $python ]] && "$python" -c 'import ensurepip' 2>/dev/null; }
 have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt ]]; }
+have_chromium() { command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null; }
+have_driver() { command -v chromedriver >/dev/null; }
+have_fonts() { has_font 'Liberation*'; }
+have_emoji() { has_font '*[Ee]moji*'; }
+has_font() { [[ -n $(find /usr/share/fonts -name "$1" -print -quit 2>/dev/null) ]]; }
 have_git() { command -v git >/dev/null; }
 
 # The user of all processes except the launcher, when Fyke is started as root.
