@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from fyke.browser.host import SHARED, BrowserHost, DevtoolsEndpoint, HostFailed
@@ -74,6 +74,21 @@ class AttachedBrowser:
             self._starting = self._loop.create_task(self._start_shared())
             self._starting.add_done_callback(self._start_ended)
         return await asyncio.shield(self._starting)
+
+    async def launch(self, instance: int, arguments: Sequence[str]) -> DevtoolsEndpoint:
+        """Start a Chromium of its own. Call it while ``used``. Raise ``HostFailed``."""
+        return await self.host.start(
+            instance,
+            self._program,
+            own_sandbox=self._own_sandbox,
+            timeout=self._limits.start_seconds,
+            arguments=tuple(arguments),
+        )
+
+    async def ended(self, instance: int) -> None:
+        """Wait for the end of a Chromium."""
+        if instance in self._gone:
+            await asyncio.shield(self._gone[instance])
 
     async def has_ended(self, endpoint: DevtoolsEndpoint) -> bool:
         """Whether a Chromium to which a connection failed has ended, or ends at once."""

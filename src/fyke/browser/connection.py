@@ -22,6 +22,7 @@ from fyke.browser.requests import (
     UnusableRequest,
     accepted_upgrade,
     answer,
+    answer_head,
     parse_request,
     request_to_chromium,
     upgrade_to_chromium,
@@ -40,7 +41,6 @@ _NO_CAMOUFOX = {
     "error": "camoufox is not available on this Fyke",
     "message": "its client drives only its own patched Firefox; use ChromeWs",
 }
-_NO_DRIVER = "this Fyke serves no WebDriver; use ChromeWs"
 
 
 class ExtraRoutes(Protocol):
@@ -107,6 +107,27 @@ class FrontConnection:
             answer(status, body, media_type, keep_alive=self._keep, retry_after=retry_after)
         )
 
+    async def answer_from(
+        self, status: int, size: int, media_type: str, source: ByteStream
+    ) -> None:
+        """Answer with the next ``size`` bytes of another connection. The client's connection ends
+        when that one ends before.
+        """
+        self._keep = self._keep and not self._unread_body
+        self._stream.write(answer_head(status, size, media_type, keep_alive=self._keep))
+        while size:
+            part = await self.while_present(source.read(size))
+            if not part:
+                raise StreamEnded
+            size -= len(part)
+            self._stream.write(part)
+            await self._stream.drain()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the client has ended the connection."""
+        return self._stream.gone.done()
+
     async def closed(self) -> None:
         """Wait until the client has ended the connection."""
         await self._stream.gone
@@ -148,7 +169,7 @@ class FrontConnection:
         Raise ``HostFailed`` or ``BadAnswer`` when there is no answer from there.
         """
         head = upgrade_to_chromium(request, port, path)
-        async with self._dialed(browser, port) as chromium:
+        async with self.dialed(browser, port) as chromium:
             chromium.write(head)
             status, body = await self._answer_of(chromium, _ERROR_BYTES)
             if status != 101:
@@ -158,6 +179,10 @@ class FrontConnection:
             self._stream.write(accepted_upgrade(request))
             await MessageRelay(self._stream, chromium, taps, self._attempt.note).run()
             await chromium.finish(self._attempt.limits.close_seconds)
+
+    def refuse_camoufox(self) -> None:
+        self._attempt.note("camoufox", "The Worker asked for Camoufox, which this Fyke has not")
+        self.answer(501, msgspec.json.encode(_NO_CAMOUFOX), JSON)
 
     # within
 
@@ -175,7 +200,7 @@ class FrontConnection:
                     await extra.serve(request, self, self._attempt)
                 return
             route = find_route(request)
-            async with self._room(route.kind in (RouteKind.JSON, RouteKind.SESSION)):
+            async with self._room(route.kind is RouteKind.JSON):
                 await self._serve_route(request, route)
         except UnusableRequest as error:
             self._keep = False
@@ -198,10 +223,8 @@ class FrontConnection:
                 await self._stream.drain()
 
     async def _serve_route(self, request: BrowserRequest, route: BrowserRoute) -> None:
-        if route.kind is RouteKind.SESSION:
-            self._refuse_session(await self.read_body())
-        elif route.kind is RouteKind.CAMOUFOX:
-            self._refuse_camoufox()
+        if route.kind is RouteKind.CAMOUFOX:
+            self.refuse_camoufox()
         else:
             if route.kind is RouteKind.LIGHTPANDA:
                 self._attempt.note("lightpanda", "LightpandaDomain is served by Chromium")
@@ -230,7 +253,7 @@ class FrontConnection:
         browser: AttachedBrowser,
         endpoint: DevtoolsEndpoint,
     ) -> None:
-        async with self._dialed(browser, endpoint.port) as chromium:
+        async with self.dialed(browser, endpoint.port) as chromium:
             chromium.write(request_to_chromium(route.method, endpoint.port, route.target))
             status, body = await self._answer_of(chromium, self._attempt.limits.answer_bytes)
         rewritten = rewrite(body, request.host)
@@ -248,7 +271,7 @@ class FrontConnection:
             raise BadAnswer(f"Chromium did not answer in {seconds:g} s") from None
 
     @asynccontextmanager
-    async def _dialed(self, browser: AttachedBrowser, port: int) -> AsyncIterator[ByteStream]:
+    async def dialed(self, browser: AttachedBrowser, port: int) -> AsyncIterator[ByteStream]:
         """A connection to a port inside. Raise ``HostFailed``."""
         limits = self._attempt.limits
         sock = await browser.host.dial(port, limits.dial_seconds)
@@ -266,19 +289,3 @@ class FrontConnection:
         finally:
             browser.connections.discard(stream)
             stream.abort()
-
-    def _refuse_session(self, body: bytes) -> None:
-        """Answer a request for a session of WebDriver, or of Camoufox, which has other members."""
-        try:
-            members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            members = {}
-        if "capabilities" in members or "desiredCapabilities" in members:
-            error = {"error": "session not created", "message": _NO_DRIVER, "stacktrace": ""}
-            self.answer(500, msgspec.json.encode({"value": error}), JSON)
-            return
-        self._refuse_camoufox()
-
-    def _refuse_camoufox(self) -> None:
-        self._attempt.note("camoufox", "The Worker asked for Camoufox, which this Fyke has not")
-        self.answer(501, msgspec.json.encode(_NO_CAMOUFOX), JSON)

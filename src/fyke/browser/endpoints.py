@@ -21,25 +21,31 @@ class BadAnswer(Exception):
     """Chromium gave no usable answer."""
 
 
+async def read_answer_head(stream: ByteStream) -> tuple[int, int]:
+    """Status of an answer, and the size of its body; of one that makes the connection a WebSocket,
+    0. Raise ``BadAnswer``.
+    """
+    try:
+        head = await stream.read_until(b"\r\n\r\n", _MAX_HEAD)
+    except (StreamEnded, TooLong):
+        raise BadAnswer("Chromium did not answer") from None
+    status = _STATUS.match(head)
+    if status is None:
+        raise BadAnswer("Chromium gave no answer of HTTP")
+    length = _LENGTH.search(head)
+    return int(status[1]), int(length[1]) if length and status[1] != b"101" else 0
+
+
 async def read_answer(stream: ByteStream, max_bytes: int) -> tuple[int, bytes]:
     """Status and body of an answer; of one that makes the connection a WebSocket, no body.
     Raise ``BadAnswer``.
     """
+    status, size = await read_answer_head(stream)
+    if size > max_bytes:
+        raise BadAnswer(f"Chromium's answer has {size} bytes; at most {max_bytes} are passed on")
     try:
-        head = await stream.read_until(b"\r\n\r\n", _MAX_HEAD)
-        status = _STATUS.match(head)
-        if status is None:
-            raise BadAnswer("Chromium gave no answer of HTTP")
-        if status[1] == b"101":
-            return 101, b""
-        length = _LENGTH.search(head)
-        size = int(length[1]) if length else 0
-        if size > max_bytes:
-            raise BadAnswer(
-                f"Chromium's answer has {size} bytes; at most {max_bytes} are passed on"
-            )
-        return int(status[1]), await stream.read_exactly(size)
-    except (StreamEnded, TooLong):
+        return status, await stream.read_exactly(size)
+    except StreamEnded:
         raise BadAnswer("Chromium did not answer") from None
 
 

@@ -91,6 +91,13 @@ class BrowserHost:
         self._add(endpoint)
         return endpoint
 
+    async def driver(self, timeout: float) -> int:
+        """The port of chromedriver, which is started unless it runs. Raise ``HostFailed``."""
+        port = (await self.ask("driver", timeout)).get("port")
+        if type(port) is not int or not 0 < port < 2**16:
+            raise HostFailed("chromedriver has no port")
+        return port
+
     async def dial(self, port: int, timeout: float) -> socket.socket:
         """A connection to a port inside. Raise ``HostFailed``."""
         _, sock = await self._ask("dial", timeout, port=port)

@@ -2,21 +2,23 @@
 
 ``chromium`` and ``chromedriver`` in the sandbox of a Worker are one small program that asks here:
 
-* ``POST /fyke/launch`` starts a Chromium and names its number and its path. It ends when the
-  connection of this request is closed.
+* ``POST /fyke/launch`` starts a Chromium and answers with its number and the path of its browser
+  target. It ends when the connection of this request is closed.
 * ``/fyke/instance/NUMBER/...`` are the paths of that Chromium's DevTools.
-* ``POST /fyke/driver/`` names a prefix for paths of WebDriver. The sessions that are created under
-  it end when the connection of this request is closed.
+* ``POST /fyke/driver/`` answers with a prefix for paths of WebDriver. The sessions that are created
+  under it end when the connection of this request is closed.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 
 LAUNCH = "/fyke/launch"
+INSTANCE = "/fyke/instance/"
 DRIVER = "/fyke/driver/"
 MAX_LAUNCH = 256 * 1024  # bytes of a request
 MAX_ARGUMENTS = 64
@@ -60,18 +62,6 @@ def parse_launch(body: bytes) -> Launch:
     return launch
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """The number of a launched Chromium, and the path of its browser target."""
-
-    instance: int
-    path: str
-
-    def headers(self) -> dict[str, str]:
-        """Of the answer to the relay, which reads no JSON."""
-        return {"Fyke-Instance": str(self.instance), "Fyke-Path": self.path}
-
-
 def instance_path(path: str) -> tuple[int, str] | None:
     """The number in the path of a launched Chromium, and the path on its own port."""
     return _numbered(_INSTANCE, path)
@@ -88,23 +78,21 @@ def _numbered(pattern: re.Pattern[str], path: str) -> tuple[int, str] | None:
 
 
 class Instances:
-    """The numbers of the Chromiums that an attempt launched. None is used twice, so that a late
-    request cannot reach another Chromium.
+    """The numbers of the Chromiums that programs launch in one browser sandbox. None is used twice,
+    so that a late request cannot reach another Chromium. ``starting`` counts those that do not
+    accept connections yet.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self) -> None:
+        self.starting = 0
         self._last = 0
-        self._living: set[int] = set()
 
-    def take(self) -> int | None:
-        """The next number; None while ``limit`` Chromiums live."""
-        if len(self._living) >= self.limit:
-            return None
+    @contextmanager
+    def next(self) -> Iterator[int]:
+        """The number of a Chromium that is started meanwhile."""
         self._last += 1
-        self._living.add(self._last)
-        return self._last
-
-    def release(self, number: int) -> None:
-        """Forget a Chromium that has ended."""
-        self._living.discard(number)
+        self.starting += 1
+        try:
+            yield self._last
+        finally:
+            self.starting -= 1

@@ -187,10 +187,20 @@ def answer(
     """A whole answer. A text that is no JSON ends with a line feed."""
     if isinstance(body, str):
         body = (body + "\n" if media_type == TEXT else body).encode()
+    head = answer_head(
+        status, len(body), media_type, keep_alive=keep_alive, retry_after=retry_after
+    )
+    return head + body
+
+
+def answer_head(
+    status: int, size: int, media_type: str, *, keep_alive: bool = False, retry_after: int = 0
+) -> bytes:
+    """The head of an answer with a body of ``size`` bytes."""
     lines = [
         f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}",
         f"Content-Type: {media_type}",
-        f"Content-Length: {len(body)}",
+        f"Content-Length: {size}",
     ]
     if status == 401:
         lines.append('WWW-Authenticate: Basic realm="browser"')
@@ -198,7 +208,7 @@ def answer(
         lines.append(f"Retry-After: {retry_after}")
     if not keep_alive:
         lines.append("Connection: close")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def accepted_upgrade(request: BrowserRequest) -> bytes:

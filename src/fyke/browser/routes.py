@@ -26,7 +26,6 @@ class RouteKind(StrEnum):
     LIGHTPANDA = "lightpanda"  # the same, in the form of another browser
     PAGE = "page"  # the WebSocket of a page
     JSON = "json"  # an HTTP endpoint of DevTools
-    SESSION = "session"  # a new session of WebDriver, or of Camoufox
     CAMOUFOX = "camoufox"
 
 
@@ -48,8 +47,6 @@ def find_route(request: BrowserRequest) -> BrowserRoute:
         return _upgrade_route(path)
     if path == "/json" or path.startswith("/json/"):
         return _json_route(request, path)
-    if path.removeprefix("/wd/hub") == "/session" and request.method == "POST":
-        return BrowserRoute(RouteKind.SESSION)
     if path == "/camoufox" or path.startswith("/camoufox/"):
         return BrowserRoute(RouteKind.CAMOUFOX)
     raise UnusableRequest(UNKNOWN, 404)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
 from typing import cast
 
@@ -87,14 +88,11 @@ class ByteStream(asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._lost or self._transport is None or self._transport.is_closing()
 
-    async def read(self) -> bytes:
-        """Return all that has arrived, at least one byte; ``b""`` at the end."""
+    async def read(self, limit: int = sys.maxsize) -> bytes:
+        """Return what has arrived, at least one byte and at most ``limit``; ``b""`` at the end."""
         while not self._buffer and not self._ended:
             await self._more()
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        self._resume()
-        return data
+        return self._take(limit)
 
     async def read_exactly(self, count: int) -> bytes:
         """Return ``count`` bytes. Raise ``StreamEnded``. The caller limits ``count``."""

@@ -13,8 +13,6 @@ from typing import Any
 import msgspec
 
 PROGRAM_AT = "/run/fyke/chromium"  # in the browser sandbox
-MAX_NEW_SESSION = 4 * 2**20  # bytes of a request for a session
-MAX_BODY = 32 * 2**20  # and of any other, such as the upload of a file
 
 _OPTIONS = "goog:chromeOptions"
 _OLD_OPTIONS = "chromeOptions"  # its name before WebDriver was a standard
@@ -189,6 +187,15 @@ def created_session(body: bytes, host: str, names: frozenset[str]) -> Session | 
     if capabilities.get("browserName") == _SHELL_NAME and _SHELL_NAME not in names:
         capabilities["browserName"] = "chrome"
     return Session(session, int(port[1]), msgspec.json.encode(document))
+
+
+def driver_request(method: str, path: str, port: int, body: bytes) -> bytes:
+    """A command for chromedriver, which closes the connection after its answer."""
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\n\r\n"
+    ).encode() + body
 
 
 def error_answer(error: str, message: str) -> bytes:

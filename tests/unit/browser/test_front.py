@@ -101,8 +101,8 @@ async def test_an_unknown_page_gets_chromiums_answer() -> None:
         ("GET", "/elsewhere", UPGRADE, 404),
         ("GET", "/json/new?file:///", "", 403),
         ("POST", "/json", "", 405),
-        ("POST", "/session", "Content-Length: 5000000\r\n", 413),
-        ("POST", "/session", "Transfer-Encoding: chunked\r\n", 400),
+        ("POST", "/example", "Content-Length: 5000000\r\n", 413),
+        ("POST", "/example", "Transfer-Encoding: chunked\r\n", 400),
         ("POST", "/camoufox", "", 501),
         ("GET", "/ noise", "", 400),
         ("GET", "/", "X: " + "x" * 20_000 + "\r\n", 400),
@@ -116,23 +116,6 @@ async def test_what_needs_no_browser_wants_none(
         await client.ask(method, target, lines)
         assert (await client.answer())[0] == status
         assert not any(isinstance(notice, Wanted) for notice in front.notices)
-
-
-async def test_sessions_of_webdriver_and_camoufox_are_told_apart() -> None:
-    async with place() as front:
-        for body, status, word in (
-            (b'{"capabilities": {}}', 500, b"session not created"),
-            (b'{"desiredCapabilities": {}}', 500, b"ChromeWs"),
-            (b'{"headless": true}', 501, b"camoufox is not available"),
-            (b"not json", 501, b"camoufox is not available"),
-        ):
-            client = await front.connect()
-            await client.ask("POST", "/session", f"Content-Length: {len(body)}\r\n", body)
-            got, _, answer = await client.answer()
-            assert (got, word in answer) == (status, True)
-        assert [notice.code for notice in front.notices if isinstance(notice, Noted)] == [
-            "camoufox"
-        ]
 
 
 async def test_other_modules_can_serve_requests() -> None:

@@ -12,7 +12,6 @@ from fyke.browser.launches import (
     MAX_ARGUMENTS,
     BadLaunch,
     Instances,
-    Launched,
     driver_path,
     instance_path,
     parse_launch,
@@ -56,14 +55,10 @@ def test_paths() -> None:
     assert driver_path("/fyke/driver/") is None
 
 
-def test_the_relay_reads_headers() -> None:
-    headers = Launched(2, "/devtools/browser/x").headers()
-    assert headers == {"Fyke-Instance": "2", "Fyke-Path": "/devtools/browser/x"}
-
-
-def test_numbers_are_limited_and_never_used_twice() -> None:
-    instances = Instances(2)
-    assert [instances.take() for _ in range(3)] == [1, 2, None]
-    instances.release(1)
-    instances.release(1)
-    assert [instances.take() for _ in range(2)] == [3, None]
+def test_no_number_is_used_twice() -> None:
+    instances = Instances()
+    with instances.next() as first, instances.next() as second:
+        assert (first, second, instances.starting) == (1, 2, 2)
+    assert instances.starting == 0
+    with instances.next() as third:
+        assert third == 3

@@ -62,9 +62,6 @@ def test_endpoints(method: str, target: str, to_chromium: str) -> None:
 @pytest.mark.parametrize(
     ("method", "target", "kind"),
     [
-        ("POST", "/session", RouteKind.SESSION),
-        ("POST", "/session/", RouteKind.SESSION),
-        ("POST", "/wd/hub/session", RouteKind.SESSION),
         ("GET", "/camoufox", RouteKind.CAMOUFOX),
         ("POST", "/camoufox/start", RouteKind.CAMOUFOX),
     ],

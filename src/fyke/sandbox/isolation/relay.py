@@ -121,8 +121,8 @@ def header(head: bytes, name: bytes) -> bytes:
     return b""
 
 
-def read_answer(connection: _socket.socket) -> tuple[bytes, bytes]:
-    """The head and body of an answer with status 200. Raise ``Refused`` with the body of others."""
+def read_answer(connection: _socket.socket) -> list[str]:
+    """The words of an answer with status 200. Raise ``Refused`` with the text of another one."""
     head, body = read_head(connection)
     length = int(header(head, b"content-length") or 0)
     while len(body) < length:
@@ -130,9 +130,10 @@ def read_answer(connection: _socket.socket) -> tuple[bytes, bytes]:
         if not part:
             break
         body += part
+    text = body.decode(errors="replace").strip()
     if head.split(b" ", 2)[1] != b"200":
-        raise Refused(body.decode(errors="replace").strip() or head.split(b"\r\n")[0].decode())
-    return head, body
+        raise Refused(text or head.split(b"\r\n")[0].decode())
+    return text.split()
 
 
 class Launched:
@@ -153,8 +154,7 @@ def launch(arguments: list[str], *, pipe: bool, display: bool) -> Launched:
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
     )
-    head, _ = read_answer(leash)
-    instance, path = header(head, b"fyke-instance").decode(), header(head, b"fyke-path").decode()
+    instance, path = read_answer(leash)
     return Launched(leash, f"{INSTANCE}{instance}", path)
 
 
@@ -436,7 +436,7 @@ def serve_driver(arguments: list[str]) -> None:
     leash.sendall(
         f"POST {DRIVER} HTTP/1.1\r\nHost: {FRONT[0]}\r\nContent-Length: 0\r\n\r\n".encode()
     )
-    prefix = header(read_answer(leash)[0], b"fyke-path").decode()
+    (prefix,) = read_answer(leash)
 
     def path(asked: str) -> str:
         inner = asked.removeprefix(base) if base != "/" else asked

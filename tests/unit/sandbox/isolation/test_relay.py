@@ -72,16 +72,15 @@ class Client:
         assert self.exactly(4) == b"\0\0\0\0"
         return self.exactly(size)
 
-    def answer(self, body: bytes = b"", status: str = "200 OK", **fields: str) -> None:
-        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
-        head = f"HTTP/1.1 {status}\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
+    def answer(self, body: bytes = b"", status: str = "200 OK") -> None:
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n"
         self.connection.sendall(head.encode() + body)
 
     def launched(self) -> Any:
         """Answer the request to launch; return its body."""
         line, body = self.request()
         assert line == "POST /fyke/launch HTTP/1.1"
-        self.answer(fyke_instance="7", fyke_path=TARGET)
+        self.answer(f"7 {TARGET}\n".encode())
         return json.loads(body)
 
     def upgraded(self) -> None:
@@ -315,7 +314,7 @@ def test_a_driver_relays_its_sessions(front: Front) -> None:
     with front.running("chromedriver", "--port=0", "--url-base=/wd/hub") as process:
         leash = front.accept()
         assert leash.request()[0] == "POST /fyke/driver/ HTTP/1.1"
-        leash.answer(fyke_path="/fyke/driver/4")
+        leash.answer(b"/fyke/driver/4\n")
         started = [process.stdout.readline(), process.stdout.readline()]
         port = int(started[1].rstrip(b".\n").rpartition(b" ")[2])
         assert started[1] == f"ChromeDriver was started successfully on port {port}.\n".encode()
@@ -370,7 +369,7 @@ def real_browser(front: Front, folder: Path) -> Iterator[None]:
     def serve() -> None:
         leash = front.accept()
         leash.request()
-        leash.answer(fyke_instance="7", fyke_path=f"/{path}")
+        leash.answer(f"7 /{path}\n".encode())
         client = front.accept()
         client.request()
         with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as inside:

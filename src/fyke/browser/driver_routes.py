@@ -1,0 +1,357 @@
+"""The routes of the browser port for programs that launch a browser, and for WebDriver.
+
+Each launched Chromium, and each session of WebDriver, has a Chromium of its own in the attempt's
+browser sandbox. Chromedriver runs there too and starts those of its sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
+
+from fyke.browser.attached import AttachedBrowser
+from fyke.browser.attempt import AttemptFront
+from fyke.browser.connection import FrontConnection
+from fyke.browser.endpoints import BadAnswer, read_answer, read_answer_head
+from fyke.browser.host import SHARED, DevtoolsEndpoint, HostFailed
+from fyke.browser.launches import (
+    DRIVER,
+    INSTANCE,
+    LAUNCH,
+    BadLaunch,
+    Instances,
+    driver_path,
+    instance_path,
+    parse_launch,
+)
+from fyke.browser.requests import JSON, BrowserRequest, UnusableRequest
+from fyke.browser.routes import BrowserRoute, RouteKind, find_route
+from fyke.browser.streams import StreamEnded
+from fyke.browser.taps import Taps
+from fyke.browser.webdriver import (
+    BadSession,
+    NewSession,
+    created_session,
+    driver_request,
+    error_answer,
+    inner_path,
+    is_webdriver,
+    new_session,
+    session_of,
+    status_answer,
+)
+from fyke.contracts.browser import BrowserForm
+
+_MAX_SMALL = 1 << 20  # bytes of an answer that is read as a whole
+_SESSION_SECONDS = 90.0  # chromedriver itself waits a minute for its Chromium
+_END_SECONDS = 10.0
+_DRIVEN_SECONDS = 1.0  # for the host to report the Chromium of a new session
+_CHECK_SECONDS = 0.01
+_NO_SESSION = "this session has ended, or never was"
+_HEADLESS = "The Worker asked for a browser with a window; it runs without one."
+
+
+class LaunchRoutes:
+    """Starts a Chromium for a program that launches one, and serves its DevTools."""
+
+    def __init__(self) -> None:
+        self._numbers: WeakKeyDictionary[AttachedBrowser, Instances] = WeakKeyDictionary()
+
+    def matches(self, request: BrowserRequest) -> bool:
+        return request.path == LAUNCH or request.path.startswith(INSTANCE)
+
+    async def serve(
+        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+    ) -> None:
+        if request.path == LAUNCH:
+            await self._launch(request, connection, attempt)
+        else:
+            await self._devtools(request, connection, attempt)
+
+    async def _launch(
+        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+    ) -> None:
+        """Answer when Chromium accepts connections; end it with the connection."""
+        if request.method != "POST":
+            raise UnusableRequest(f"start a browser with POST {LAUNCH}", 405)
+        try:
+            launch = parse_launch(await connection.read_body())
+        except BadLaunch as error:
+            raise UnusableRequest(str(error)) from None
+        if launch.display:
+            attempt.note("headless", _HEADLESS)
+        browser = await connection.while_present(attempt.sandbox(BrowserForm.LAUNCH))
+        with browser.used():
+            numbers = self._numbers.setdefault(browser, Instances())
+            if _living(browser) + numbers.starting >= attempt.limits.instances:
+                raise UnusableRequest(_too_many(attempt.limits.instances), 503)
+            with numbers.next() as number:
+                endpoint = await browser.launch(number, launch.arguments)
+            try:
+                connection.answer(200, f"{number} {endpoint.path}")
+                await connection.while_present(browser.ended(number))
+            finally:
+                browser.closes(number)
+                with suppress(HostFailed):
+                    await browser.host.stop(number, attempt.limits.answer_seconds)
+        raise StreamEnded
+
+    async def _devtools(
+        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+    ) -> None:
+        numbered = instance_path(request.path)
+        browser = attempt.browser
+        endpoint = browser.host.endpoints.get(numbered[0]) if browser and numbered else None
+        if browser is None or numbered is None or endpoint is None:
+            raise UnusableRequest("this browser has ended", 404)
+        route = find_route(replace(request, path=numbered[1]))
+        if route.kind is RouteKind.CAMOUFOX:
+            raise UnusableRequest("nothing is here", 404)
+        with browser.used():
+            await connection.devtools(request, route, browser, endpoint)
+
+
+@dataclass
+class DriverSession:
+    """A session of chromedriver. ``leash`` is the number of the relayed driver, 0 without one."""
+
+    id: str
+    endpoint: DevtoolsEndpoint
+    leash: int
+
+
+@dataclass
+class DriverSessions:
+    """The sessions in one browser sandbox. ``port`` is that of chromedriver, 0 before its start;
+    ``starting`` counts the sessions that are being created.
+    """
+
+    port: int = 0
+    starting: int = 0
+    by_id: dict[str, DriverSession] = field(default_factory=dict)
+
+
+class WebDriverRoutes:
+    """Serves WebDriver with a chromedriver in the browser sandbox."""
+
+    def __init__(self) -> None:
+        self._sandboxes: WeakKeyDictionary[AttachedBrowser, DriverSessions] = WeakKeyDictionary()
+        self._leashes = 0
+        self._creating: set[asyncio.Task[tuple[int, bytes]]] = set()
+
+    def matches(self, request: BrowserRequest) -> bool:
+        path = inner_path(request.path)
+        return path in ("/session", "/status") or path.startswith((DRIVER, "/session/"))
+
+    async def serve(
+        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+    ) -> None:
+        if request.path == DRIVER:
+            await self._hold(connection, attempt)
+            return
+        leash, path = driver_path(request.path) or (0, request.path)
+        request = replace(request, path=inner_path(path).rstrip("/"))
+        if request.path == "/status":
+            connection.answer(200, status_answer(ready=True, message="ready"), JSON)
+        elif request.path == "/session" and request.method == "POST":
+            await self._create(request, connection, attempt, leash)
+        else:
+            await self._command(request, connection, attempt)
+
+    async def _hold(self, connection: FrontConnection, attempt: AttemptFront) -> None:
+        """Name a prefix; end the sessions under it with the connection."""
+        self._leashes += 1
+        leash = self._leashes
+        connection.answer(200, f"{DRIVER}{leash}")
+        await connection.closed()
+        browser = attempt.browser
+        sessions = self._sandboxes.get(browser) if browser is not None else None
+        if browser is not None and sessions is not None:
+            held = [item for item in sessions.by_id.values() if item.leash == leash]
+            for session in held:
+                await self._end(connection, browser, sessions, session)
+        raise StreamEnded
+
+    # new sessions
+
+    async def _create(
+        self,
+        request: BrowserRequest,
+        connection: FrontConnection,
+        attempt: AttemptFront,
+        leash: int,
+    ) -> None:
+        body = await connection.read_body()
+        if not is_webdriver(body):
+            connection.refuse_camoufox()
+            return
+        try:
+            asked = new_session(body)
+        except BadSession as error:
+            connection.answer(400, error_answer("invalid argument", str(error)), JSON)
+            return
+        for note in asked.notes:
+            attempt.note(f"webdriver {note}", note)
+        browser = await connection.while_present(attempt.sandbox(BrowserForm.WEBDRIVER))
+        # created to the end for a client that leaves too: only the answer names what to end then
+        task = asyncio.create_task(
+            self._create_in(browser, connection, attempt, asked, request.host, leash)
+        )
+        self._creating.add(task)
+        task.add_done_callback(self._creating.discard)
+        connection.answer(*await connection.while_present(asyncio.shield(task)), JSON)
+
+    async def _create_in(
+        self,
+        browser: AttachedBrowser,
+        connection: FrontConnection,
+        attempt: AttemptFront,
+        asked: NewSession,
+        host: str,
+        leash: int,
+    ) -> tuple[int, bytes]:
+        """Return status and body of the answer."""
+        sessions = self._sandboxes.setdefault(browser, DriverSessions())
+        if _living(browser) + sessions.starting >= attempt.limits.instances:
+            return 500, error_answer("session not created", _too_many(attempt.limits.instances))
+        sessions.starting += 1
+        try:
+            with browser.used():
+                sessions.port = await browser.host.driver(attempt.limits.start_seconds)
+                status, body = await self._ask(browser, connection, sessions.port, asked.body)
+                created = created_session(body, host, asked.names)
+                if created is None:
+                    return status, body
+                endpoint = await _driven(browser, created.port)
+                session = sessions.by_id[created.id] = DriverSession(created.id, endpoint, leash)
+                if connection.has_ended:
+                    await self._end(connection, browser, sessions, session)
+                return status, created.body
+        except (HostFailed, BadAnswer) as error:
+            return 500, error_answer("session not created", str(error))
+        finally:
+            sessions.starting -= 1
+
+    async def _ask(
+        self, browser: AttachedBrowser, connection: FrontConnection, port: int, body: bytes
+    ) -> tuple[int, bytes]:
+        """The answer to a request for a session. Raise ``HostFailed`` or ``BadAnswer``."""
+        async with connection.dialed(browser, port) as driver:
+            driver.write(driver_request("POST", "/session", port, body))
+            try:
+                async with asyncio.timeout(_SESSION_SECONDS):
+                    return await read_answer(driver, _MAX_SMALL)
+            except TimeoutError:
+                raise BadAnswer("chromedriver did not answer") from None
+
+    # sessions
+
+    async def _command(
+        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+    ) -> None:
+        named = session_of(request.path)
+        browser = attempt.browser
+        sessions = self._sandboxes.get(browser) if browser is not None else None
+        session = sessions.by_id.get(named[0]) if sessions is not None and named else None
+        if named is None:
+            connection.answer(404, error_answer("unknown command", "nothing is here"), JSON)
+        elif browser is None or sessions is None or session is None:
+            connection.answer(404, error_answer("invalid session id", _NO_SESSION), JSON)
+        else:
+            with browser.used():
+                if request.upgrades:
+                    await self._upgrade(request, connection, browser, sessions, session)
+                else:
+                    await self._pass_on(request, connection, browser, sessions, session)
+
+    async def _upgrade(
+        self,
+        request: BrowserRequest,
+        connection: FrontConnection,
+        browser: AttachedBrowser,
+        sessions: DriverSessions,
+        session: DriverSession,
+    ) -> None:
+        """Serve the DevTools of a session's Chromium, or its bidirectional WebDriver."""
+        rest = request.path.removeprefix(f"/session/{session.id}")
+        if rest == "/se/cdp":
+            route = BrowserRoute(RouteKind.BROWSER)
+            await connection.devtools(request, route, browser, session.endpoint)
+        elif not rest:
+            await connection.tunnel(request, browser, sessions.port, request.path, Taps({}))
+        else:
+            raise UnusableRequest("nothing is here", 404)
+
+    async def _pass_on(
+        self,
+        request: BrowserRequest,
+        connection: FrontConnection,
+        browser: AttachedBrowser,
+        sessions: DriverSessions,
+        session: DriverSession,
+    ) -> None:
+        """Relay a command and its answer."""
+        body = await connection.read_body()
+        port = sessions.port
+        ends = request.method == "DELETE" and request.path == f"/session/{session.id}"
+        if ends:
+            browser.closes(session.endpoint.instance)
+            sessions.by_id.pop(session.id, None)
+        try:
+            async with connection.dialed(browser, port) as driver:
+                driver.write(driver_request(request.method, request.path, port, body))
+                status, size = await connection.while_present(read_answer_head(driver))
+                await connection.answer_from(status, size, JSON, driver)
+        except (HostFailed, BadAnswer):
+            _lose_sessions(browser, sessions)
+            connection.answer(404, error_answer("invalid session id", _NO_SESSION), JSON)
+
+    async def _end(
+        self,
+        connection: FrontConnection,
+        browser: AttachedBrowser,
+        sessions: DriverSessions,
+        session: DriverSession,
+    ) -> None:
+        """End a session whose client has gone."""
+        sessions.by_id.pop(session.id, None)
+        browser.closes(session.endpoint.instance)
+        path = f"/session/{session.id}"
+        with suppress(HostFailed, BadAnswer, TimeoutError):
+            async with (
+                asyncio.timeout(_END_SECONDS),
+                connection.dialed(browser, sessions.port) as driver,
+            ):
+                driver.write(driver_request("DELETE", path, sessions.port, b""))
+                await read_answer(driver, _MAX_SMALL)
+
+
+def _lose_sessions(browser: AttachedBrowser, sessions: DriverSessions) -> None:
+    """End the Chromiums of a chromedriver that has ended."""
+    for session in sessions.by_id.values():
+        browser.closes(session.endpoint.instance)
+    sessions.by_id.clear()
+
+
+def _living(browser: AttachedBrowser) -> int:
+    """How many Chromiums live besides the shared one."""
+    return sum(instance != SHARED for instance in browser.host.endpoints)
+
+
+def _too_many(limit: int) -> str:
+    return f"at most {limit} browsers at once; close one before you start another"
+
+
+async def _driven(browser: AttachedBrowser, port: int) -> DevtoolsEndpoint:
+    """The Chromium of a new session, which the host reports by itself. Raise ``HostFailed``."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _DRIVEN_SECONDS
+    while True:
+        for endpoint in browser.host.endpoints.values():
+            if endpoint.port == port and endpoint.instance != SHARED:
+                return endpoint
+        if loop.time() >= deadline:
+            raise HostFailed("the browser of the session has ended")
+        await asyncio.sleep(_CHECK_SECONDS)

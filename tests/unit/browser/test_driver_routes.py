@@ -1,0 +1,326 @@
+"""Launched browsers and sessions of WebDriver, with a host and a chromedriver of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from fyke.browser.driver_routes import LaunchRoutes, WebDriverRoutes
+from fyke.browser.front import Front
+from fyke.browser.limits import FrontLimits
+from fyke.browser.messages import Ended, Noted, Notice, Wanted
+from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram, FrontGrant
+from support.browser_hosts import GUID, ScriptedHost, send, until
+from support.browser_place import ATTEMPT, SECRET, UPGRADE, Chromium, Client
+from support.egress import listener, port_of
+
+pytestmark = pytest.mark.anyio
+OPTIONS = "goog:chromeOptions"
+NEW = json.dumps({"capabilities": {"alwaysMatch": {"browserName": "chrome"}}}).encode()
+CLOSED = Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, "")
+FIRST_DRIVEN = 1000
+
+
+@dataclass
+class Driver:
+    """A chromedriver, and the Chromiums of its sessions: all at the port of ``serve``."""
+
+    host: DriverHost | None = None
+    requests: list[tuple[str, str, bytes]] = field(default_factory=list)
+    sessions: int = 0
+    answers: dict[str, bytes] = field(default_factory=dict)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    chromium: Chromium = field(default_factory=Chromium)
+
+    def __post_init__(self) -> None:
+        self.ready.set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        method, path, _ = head.split("\r\n")[0].split(" ")
+        if not path.startswith("/session") or "Upgrade" in head:
+            reader.feed_data(b"")
+            again = asyncio.StreamReader()
+            again.feed_data(head.encode())
+            copying = asyncio.create_task(copy(reader, again))
+            await self.chromium.serve(again, writer)
+            copying.cancel()
+            return
+        size = next(line for line in head.split("\r\n") if line.startswith("Content-Length: "))
+        self.requests.append((method, path, await reader.readexactly(int(size[16:]))))
+        await self.ready.wait()
+        body = self.answers.get(path) or self.answer(method, path)
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    def answer(self, method: str, path: str) -> bytes:
+        assert self.host is not None
+        if path == "/session":
+            instance = FIRST_DRIVEN + self.sessions
+            self.sessions += 1
+            where = {"instance": instance, "port": self.host.port, "path": GUID}
+            self.host.event(type="driven", **where)
+            options = {"debuggerAddress": f"localhost:{self.host.port}"}
+            found = {OPTIONS: options, "webSocketUrl": "ws://127.0.0.1:1/session/x"}
+            value = {"sessionId": f"s{self.sessions}", "capabilities": found}
+            return json.dumps({"value": value}).encode()
+        if method == "DELETE" and path.count("/") == 2:
+            number = int(path.rpartition("s")[2]) - 1
+            self.host.event(type="ended", instance=FIRST_DRIVEN + number, status=0)
+        return b'{"value":null}'
+
+
+async def copy(source: asyncio.StreamReader, target: asyncio.StreamReader) -> None:
+    while data := await source.read(1 << 16):
+        target.feed_data(data)
+    target.feed_eof()
+
+
+class DriverHost(ScriptedHost):
+    def answer(self, frame: dict[str, object]) -> None:
+        if frame["type"] == "driver":
+            send(self.ours, {"type": "driver", "id": frame["id"], "port": self.port})
+        else:
+            super().answer(frame)
+
+
+class Place:
+    """A front with these routes, and a host that is attached when a browser is wanted."""
+
+    def __init__(self, front: Front, port: int, host: DriverHost, driver: Driver) -> None:
+        self.front, self.port, self.host, self.driver = front, port, host, driver
+        self.notices: list[Notice] = []
+
+    def notify(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        if isinstance(notice, Wanted):
+            shell = BrowserProgram.HEADLESS_SHELL
+            self.front.attach(ATTEMPT, self.host.theirs, 1, shell, own_sandbox=True)
+
+    async def connect(self) -> Client:
+        return Client(*await asyncio.open_connection("127.0.0.1", self.port))
+
+    async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
+        """One request on a connection of its own."""
+        client = await self.connect()
+        status, value = await ask(client, method, path, body)
+        client.writer.close()
+        return status, value
+
+    def stopped(self) -> list[object]:
+        return [item["instance"] for item in self.host.requests if item["type"] == "stop"]
+
+    def deleted(self) -> list[str]:
+        return [path for method, path, _ in self.driver.requests if method == "DELETE"]
+
+
+async def ask(client: Client, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
+    await client.ask(method, path, f"Content-Length: {len(body)}\r\n", body)
+    status, _, answer = await client.answer()
+    try:
+        return status, json.loads(answer)
+    except ValueError:
+        return status, answer.decode().strip()
+
+
+@asynccontextmanager
+async def place(**limits: float) -> AsyncIterator[Place]:
+    front = Front(FrontLimits(**limits), [LaunchRoutes(), WebDriverRoutes()])  # type: ignore[arg-type]
+    sock, driver = listener(), Driver()
+    async with DriverHost(driver.serve) as host, asyncio.timeout(60):
+        driver.host = host
+        made = Place(front, port_of(sock), host, driver)
+        await front.open([sock], FrontGrant(ATTEMPT, SECRET), made.notify)
+        try:
+            yield made
+        finally:
+            front.stop()
+
+
+def launch(*arguments: str, **fields: Any) -> bytes:
+    return json.dumps({"arguments": arguments, "pipe": False, "display": False} | fields).encode()
+
+
+async def test_a_launched_browser_lives_as_long_as_its_connection() -> None:
+    async with place() as front:
+        leash = await front.connect()
+        status, text = await ask(leash, "POST", "/fyke/launch", launch("--headless", "--a=b"))
+        assert (status, text) == (200, f"1 {GUID}")
+        assert front.notices[0] == Wanted(ATTEMPT, BrowserForm.LAUNCH, False)
+        start = front.host.requests[0]
+        assert (start["instance"], start["arguments"]) == (1, ["--headless", "--a=b"])
+        leash.writer.close()
+        await until(lambda: front.host.ended)
+        assert front.stopped() == [1]
+        assert front.notices[-1] == CLOSED
+
+
+async def test_the_connection_ends_with_the_launched_browser() -> None:
+    async with place() as front:
+        leash = await front.connect()
+        await ask(leash, "POST", "/fyke/launch", launch())
+        front.host.event(type="ended", instance=1, status=0)
+        assert await leash.reader.read() == b""
+
+
+async def test_the_devtools_of_a_launched_browser() -> None:
+    async with place() as front:
+        url = b'{"webSocketDebuggerUrl": "ws://127.0.0.1:3/devtools/browser/a"}'
+        front.driver.chromium.bodies = {"/json/version": url}
+        leash = await front.connect()
+        await ask(leash, "POST", "/fyke/launch", launch())
+        status, found = await front.ask("GET", "/fyke/instance/1/json/version")
+        assert status == 200
+        assert found == {"webSocketDebuggerUrl": "ws://browser.test:80/devtools/browser/a"}
+        client = await front.connect()
+        await client.ask("GET", f"/fyke/instance/1{GUID}", UPGRADE)
+        assert (await client.answer())[0] == 101
+        await client.say({"id": 5})
+        assert await client.hear() == {"id": 5}
+        for path in (
+            "/fyke/instance/2/json/version",
+            "/fyke/instance/x",
+            "/fyke/instance/1/session",
+        ):
+            assert (await front.ask("GET", path))[0] == 404
+        leash.writer.close()
+
+
+async def test_a_window_that_was_asked_for_is_said_to_be_missing() -> None:
+    async with place() as front:
+        leash = await front.connect()
+        assert (await ask(leash, "POST", "/fyke/launch", launch(display=True)))[0] == 200
+        assert any(isinstance(item, Noted) and "window" in item.text for item in front.notices)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", launch("x" * 5000)])
+async def test_a_launch_that_cannot_be_read(body: bytes) -> None:
+    async with place() as front:
+        assert (await front.ask("POST", "/fyke/launch", body))[0] == 400
+        assert front.notices == []
+
+
+async def test_launched_browsers_and_sessions_are_limited_together() -> None:
+    async with place(instances=2) as front:
+        leash = await front.connect()
+        await ask(leash, "POST", "/fyke/launch", launch())
+        assert (await front.ask("POST", "/session", NEW))[0] == 200
+        status, text = await front.ask("POST", "/fyke/launch", launch())
+        assert (status, "at most 2 browsers" in text) == (503, True)
+        status, value = await front.ask("POST", "/session", NEW)
+        assert (status, value["value"]["error"]) == (500, "session not created")
+        leash.writer.close()
+        await until(lambda: front.stopped() == [1])
+        assert (await front.ask("POST", "/session", NEW))[0] == 200
+
+
+@pytest.mark.parametrize("prefix", ["", "/wd/hub"])
+async def test_a_session_on_one_connection(prefix: str) -> None:
+    async with place() as front:
+        client = await front.connect()
+        status, created = await ask(client, "POST", f"{prefix}/session", NEW)
+        assert front.notices[0] == Wanted(ATTEMPT, BrowserForm.WEBDRIVER, False)
+        found = created["value"]["capabilities"]
+        assert (status, created["value"]["sessionId"]) == (200, "s1")
+        assert found[OPTIONS] == {"debuggerAddress": "browser.test:80"}
+        assert found["webSocketUrl"] == "ws://browser.test:80/session/s1"
+        _, _, body = front.driver.requests[0]
+        assert b'"binary":"/run/fyke/chromium"' in body
+        assert await ask(client, "POST", f"{prefix}/session/s1/url", b'{"url":"a"}') == (
+            200,
+            {"value": None},
+        )
+        assert front.driver.requests[1] == ("POST", "/session/s1/url", b'{"url":"a"}')
+        large = json.dumps({"value": "x" * 20_000_000}).encode()
+        front.driver.answers["/session/s1/screenshot"] = large
+        _, picture = await ask(client, "GET", f"{prefix}/session/s1/screenshot")
+        assert len(picture["value"]) == 20_000_000
+        await ask(client, "DELETE", f"{prefix}/session/s1")
+        await until(lambda: CLOSED in front.notices)
+        status, gone = await ask(client, "GET", f"{prefix}/session/s1/url")
+        assert (status, gone["value"]["error"]) == (404, "invalid session id")
+
+
+async def test_the_devtools_of_a_session() -> None:
+    async with place() as front:
+        await front.ask("POST", "/session", NEW)
+        for path, target in (("/session/s1/se/cdp", GUID), ("/session/s1", "/session/s1")):
+            client = await front.connect()
+            await client.ask("GET", path, UPGRADE)
+            assert (await client.answer())[0] == 101
+            await client.say({"id": 5})
+            assert await client.hear() == {"id": 5}
+            assert front.driver.chromium.heads[-1].startswith(f"GET {target} HTTP/1.1\r\n")
+
+
+async def test_what_needs_no_browser_starts_none() -> None:
+    async with place() as front:
+        status, value = await front.ask("GET", "/status")
+        assert (status, value["value"]["ready"]) == (200, True)
+        assert (await front.ask("GET", "/wd/hub/status"))[0] == 200
+        assert (await front.ask("POST", "/session", b'{"capabilities": []}'))[0] == 400
+        assert (await front.ask("POST", "/session", b'{"headless": true}'))[0] == 501
+        assert (await front.ask("DELETE", "/session"))[0] == 404
+        status, value = await front.ask("GET", "/session/abc/url")
+        assert (status, value["value"]["error"]) == (404, "invalid session id")
+        assert not any(isinstance(item, Wanted) for item in front.notices)
+
+
+async def test_a_proxy_in_the_capabilities_is_said_to_be_ignored() -> None:
+    async with place() as front:
+        body = {"capabilities": {"alwaysMatch": {"proxy": {"httpProxy": "a:1"}}}}
+        await front.ask("POST", "/session", json.dumps(body).encode())
+        texts = [item.text for item in front.notices if isinstance(item, Noted)]
+        assert texts == ["proxy was ignored: the browser always uses the proxy of the run."]
+
+
+async def test_sessions_of_a_relayed_driver_end_with_it() -> None:
+    async with place() as front:
+        leash = await front.connect()
+        status, prefix = await ask(leash, "POST", "/fyke/driver/")
+        assert (status, prefix) == (200, "/fyke/driver/1")
+        _, created = await front.ask("POST", f"{prefix}/session", NEW)
+        assert created["value"]["sessionId"] == "s1"
+        await front.ask("POST", "/session", NEW)  # by another client
+        assert (await front.ask("GET", f"{prefix}/session/s1/url"))[0] == 200
+        leash.writer.close()
+        await until(lambda: front.deleted() == ["/session/s1"])
+        assert (await front.ask("GET", "/session/s2/url"))[0] == 200
+
+
+async def test_a_client_that_leaves_meanwhile_leaves_no_session() -> None:
+    async with place() as front:
+        front.driver.ready.clear()
+        client = await front.connect()
+        await client.ask("POST", "/session", f"Content-Length: {len(NEW)}\r\n", NEW)
+        await until(lambda: front.driver.requests)
+        client.writer.close()
+        connection = next(iter(front.front._attempts[ATTEMPT]._connections.values()))
+        await connection.gone
+        front.driver.ready.set()
+        await until(lambda: front.deleted() == ["/session/s1"])
+        await until(lambda: CLOSED in front.notices)
+
+
+async def test_sessions_end_with_chromedriver() -> None:
+    async with place() as front:
+        await front.ask("POST", "/session", NEW)
+        front.host._server.close()
+        real = front.host.port
+        front.host.port = 1  # where nothing listens
+        front.host.before = lambda frame: frame["type"] != "dial" or refuse(front.host, frame)
+        status, value = await front.ask("GET", "/session/s1/url")
+        assert (status, value["value"]["error"]) == (404, "invalid session id")
+        front.host.port = real
+
+
+def refuse(host: ScriptedHost, frame: dict[str, object]) -> bool:
+    host.event(type="failed", id=frame["id"], error="connection refused")
+    return False
