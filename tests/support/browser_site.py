@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 ROWS = [
     {"name": "First item", "price": 11},
@@ -107,3 +108,20 @@ async def browser_site(host: str = "127.0.0.1") -> AsyncIterator[BrowserSite]:
         yield site
     finally:
         server.close()
+
+
+@contextmanager
+def site_in_thread() -> Iterator[BrowserSite]:
+    """The same for tests without a loop of their own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    serving = browser_site()
+    site = asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(30)
+    try:
+        yield site
+    finally:
+        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
