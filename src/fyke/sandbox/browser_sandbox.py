@@ -66,6 +66,11 @@ class BrowserSandbox:
         return self._control
 
     @property
+    def enforced(self) -> frozenset[str]:
+        """Which of cpu, memory and pids are limited by the kernel."""
+        return self._spawned.enforced
+
+    @property
     def proxy(self) -> socket.socket:
         return self._proxy
 

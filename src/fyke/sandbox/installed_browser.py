@@ -32,7 +32,10 @@ DRIVERS = (
     "/usr/lib64/chromium-browser/chromedriver",
 )
 FONTS = Path("/usr/share/fonts")
-_EMOJI = re.compile("emoji", re.IGNORECASE)
+FONT_PACKAGES = {  # of Debian: a pattern for the names of their files
+    "fonts-liberation": re.compile("liberation", re.IGNORECASE),
+    "fonts-noto-color-emoji": re.compile("emoji", re.IGNORECASE),
+}
 _FONT = re.compile(r".*\.(ttf|otf|ttc|pfb)", re.IGNORECASE)
 _VERSION = re.compile(r"\d+(\.\d+){3}")
 _SECONDS = 20
@@ -69,10 +72,15 @@ def version_of(path: str) -> str:
     return match[0] if match else ""
 
 
-def find_fonts(folder: Path = FONTS) -> tuple[int, bool]:
-    """How many font files there are, and whether one of them has emoji."""
+def find_fonts(folder: Path = FONTS) -> tuple[int, list[str]]:
+    """How many font files there are, and the packages with fonts that pages expect but that are
+    missing.
+    """
     names = [name for _, _, files in os.walk(folder) for name in files if _FONT.fullmatch(name)]
-    return len(names), any(map(_EMOJI.search, names))
+    missing = [
+        package for package, pattern in FONT_PACKAGES.items() if not any(map(pattern.search, names))
+    ]
+    return len(names), missing
 
 
 def _first(paths: Iterable[str]) -> str:

@@ -24,8 +24,10 @@ SUITES = (HOSTILE, ENVIRONMENTS, "contract/test_tool_sandboxes.py")
 # The main differences without the launcher: isolation, users, groups, and the end of a sandbox.
 SHARE = (
     "contract/test_sandbox.py",
+    "contract/test_browsers.py",
     "integration/sandbox/test_escape.py",
     "integration/sandbox/test_layers.py",
+    "integration/browser/test_walls.py",
     f"{ENVIRONMENTS}::test_an_environment_is_built_once",
     *(
         f"{HOSTILE}::{name}"
@@ -43,7 +45,7 @@ SHARE = (
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="the suites run as this plain user already"),
     pytest.mark.skipif(not others_can_run_us(), reason="this Python is closed to other users"),
-    pytest.mark.needs("bwrap"),
+    pytest.mark.needs("bwrap", "chromium"),
 ]
 
 

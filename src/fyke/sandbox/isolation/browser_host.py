@@ -430,7 +430,7 @@ class Host:
         if descriptor == self.control.fileno():
             self.read()
         elif descriptor == self.reports.fileno():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 self.report()  # an error: it was no wrapper
         elif descriptor in self.dials:
             self.dialed(descriptor)

@@ -81,7 +81,10 @@ def samples(
         del calls["clone of a user namespace"]
         options = syscalls.allowed(name)["setsockopt"]
         calls |= {
-            "clone of a mount namespace": (number["clone"], [CLONE_NEWNS | SIGCHLD]),
+            "clone of a mount namespace": (
+                number["clone"],
+                [CLONE_NEWUSER | CLONE_NEWNS | SIGCHLD],
+            ),
             "unshare of more than a user namespace": (
                 number["unshare"],
                 [CLONE_NEWUSER | CLONE_NEWNS],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from fyke.sandbox.isolation import bubblewrap
-from fyke.sandbox.isolation.bubblewrap import Layout, arguments, command
+from fyke.sandbox.isolation.browser_policy import policy
+from fyke.sandbox.isolation.bubblewrap import BrowserLayout, Layout, arguments, command
 from fyke.sandbox.isolation.python_command import BASE_ENVIRONMENT
 
 
@@ -19,6 +21,7 @@ def build(
     *,
     interpreter: bool = False,
     idle: bool = False,
+    browser: BrowserLayout | None = None,
 ) -> tuple[list[str], list[bytes]]:
     files: list[bytes] = []
 
@@ -26,7 +29,7 @@ def build(
         files.append(content)
         return 100 + len(files)
 
-    bundle = None if kind == "probe" else Path("/data/cache/bundles/b")
+    bundle = None if kind == "probe" or browser else Path("/data/cache/bundles/b")
     layout = Layout(
         kind,
         Path("/data/work/A"),
@@ -38,6 +41,7 @@ def build(
         devices=devices,
         interpreter=interpreter,
         idle=idle,
+        browser=browser,
     )
     return arguments(layout, data, 99, 5), files
 
@@ -178,3 +182,48 @@ def test_an_interpreter_starts_with_the_variables_of_its_worker(
     [number] = [n for n, text in enumerate(files, 101) if b"``sitecustomize``" in text]
     assert has(options, "--ro-bind-data", str(number), "/run/fyke/sitecustomize.pyc")
     assert has(build(interpreter=True, idle=True)[0], "--setenv", "FYKE_IDLE", "1")
+
+
+BROWSER = BrowserLayout({"chromium": "/usr/lib/chromium/chromium"}, "", True, {7: 8192})
+
+
+def test_a_browser_has_memory_instead_of_a_work_folder() -> None:
+    options, files = build("browser", empty=Path("/data/empty"), browser=BROWSER)
+    size = str(64 * 2**20)
+    assert has(options, "--size", size, "--tmpfs", "/work")
+    assert has(options, "--size", size, "--tmpfs", "/tmp")
+    assert has(options, "--size", str(bubblewrap.BROWSER_SHM_BYTES), "--tmpfs", "/dev/shm")
+    assert "--bind" not in options
+    assert has(options, "--ro-bind", "/data/work/A", "/run/fyke/work")
+    for path in ("/bundle", "/env", "/run/fyke/shim.pyc", bubblewrap.PROBE_AT):
+        assert path not in options
+    [settings] = [json.loads(text) for text in files if text.startswith(b'{"programs"')]
+    assert settings == {
+        "programs": BROWSER.programs,
+        "driver": "",
+        "own_sandbox": True,
+        "limits": [[7, 8192]],
+        "inspector": "",
+    }
+    wrapper = next(n for n, text in enumerate(files, 101) if text.startswith(b"#!/usr/bin/python3"))
+    assert has(options, "--perms", "0555", "--ro-bind-data", str(wrapper), "/run/fyke/chromium")
+    number = files.index(policy()) + 101
+    assert has(options, "--ro-bind-data", str(number), bubblewrap.POLICY_AT)
+    assert b"127.0.0.1 localhost worker\n" in files  # and none of the names of services
+    layout = Layout("browser", Path("/data/work/A"), None, None, 2**20, browser=BROWSER)
+    at = "/run/fyke/browser_host.pyc"
+    assert command(layout, 5) == ["/usr/bin/python3", "-I", "-B", "-S", at, "5"]
+
+
+def test_only_a_browser_with_a_sandbox_of_its_own_may_create_user_namespaces() -> None:
+    words = ("--disable-userns", "--assert-userns-disabled")
+    assert not has(build("browser", browser=BROWSER)[0], *words)
+    outer = BrowserLayout(BROWSER.programs, "", False, {})
+    assert has(build("browser", browser=outer)[0], *words)
+
+
+def test_the_inspector_is_in_the_probe_of_a_browser_only() -> None:
+    options, files = build("browser-probe", browser=BROWSER)
+    assert bubblewrap.PROBE_AT in options
+    [settings] = [json.loads(text) for text in files if text.startswith(b'{"programs"')]
+    assert settings["inspector"] == bubblewrap.PROBE_AT

@@ -1,0 +1,212 @@
+"""Helpers of the browser tests: sandboxes of browsers, connections into them, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fyke.contracts.browser import BrowserInfo, BrowserLimits, BrowserProgram, BrowserSpec
+from fyke.kit.frames import Frame, FrameClient
+from fyke.kit.ids import new_ulid
+from fyke.sandbox.browser_sandbox import BrowserSandbox
+from fyke.sandbox.browsers import BrowserSandboxes
+from fyke.sandbox.process import processes
+from integration.sandbox.sandboxes import MIB, SandboxSetup, sandbox_setup
+from support.cdp import Cdp
+
+SECONDS = 20.0
+CGROUPS = Path("/sys/fs/cgroup")
+
+_infos: dict[tuple[str, BrowserProgram], BrowserInfo] = {}
+
+
+@dataclass
+class OpenBrowser:
+    """A sandbox and its control connection, as the front has it."""
+
+    name: str
+    sandbox: BrowserSandbox
+    client: FrameClient = field(init=False)
+    events: list[Frame] = field(default_factory=list)
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: list[Cdp] = field(default_factory=list)
+
+    async def ask(self, request: str, **fields: Any) -> Frame:
+        answer, received = await self.client.ask(request, SECONDS, **fields)
+        if received is not None:
+            received.close()
+        return answer
+
+    async def start(self, instance: int = 0, **fields: Any) -> Frame:
+        fields = {"program": "headless-shell"} | fields
+        started = await self.ask("start", instance=instance, **fields)
+        assert started["type"] == "started", (started, self.sandbox.last_words)
+        return started
+
+    async def connect(self, started: Frame) -> Cdp:
+        """A connection to the browser as a whole."""
+        answer, received = await self.client.ask("dial", SECONDS, port=started["port"])
+        assert received is not None, answer
+        connection = await Cdp.over(received, started["path"])
+        self.connections.append(connection)
+        return connection
+
+    async def event(self, kind: str) -> Frame:
+        async with asyncio.timeout(SECONDS):
+            while not (found := [event for event in self.events if event["type"] == kind]):
+                await asyncio.sleep(0.01)
+        return found[0]
+
+    async def close(self) -> None:
+        for connection in self.connections:
+            await connection.close()
+        self.client.close()
+        await self.sandbox.close()
+
+
+@dataclass
+class RecordingProxy:
+    """Serves the proxy port of a browser. ``pages`` are the bodies by URL; all else gets 403.
+
+    ``lines`` has the first line of every request, ``hosts`` the hosts that were asked for.
+    """
+
+    pages: dict[str, bytes]
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def hosts(self) -> set[str]:
+        targets = [line.split()[1] for line in self.lines]
+        return {target.split("://")[-1].split("/")[0] for target in targets}
+
+    @asynccontextmanager
+    async def serving(self, found: OpenBrowser) -> AsyncIterator[None]:
+        server = await asyncio.start_server(self._serve, sock=found.sandbox.proxy.dup())
+        async with server:
+            yield
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            line = head.split(b"\r\n")[0].decode("latin-1")
+            self.lines.append(line)
+            body = self.pages.get(line.split()[1])
+            status = "403 Forbidden" if body is None else "200 OK"
+            text = body or b""
+            kind = "text/javascript" if line.split()[1].endswith(".js") else "text/html"
+            writer.write(
+                f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(text)}\r\n"
+                "Connection: close\r\n\r\n".encode()
+                + text
+            )
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+
+@dataclass
+class BrowserSetup:
+    """The browser sandboxes of one spawner, checked."""
+
+    sandboxes: SandboxSetup
+    browsers: BrowserSandboxes
+    open_ones: list[OpenBrowser] = field(default_factory=list)
+
+    async def open(self, **limits: Any) -> OpenBrowser:
+        chosen = BrowserLimits(**({"cpus": 2.0, "memory": 1024 * MIB} | limits))
+        name = f"{new_ulid()}-B1"
+        found = OpenBrowser(name, await self.browsers.open(BrowserSpec(name, chosen)))
+        found.client = FrameClient(
+            found.sandbox.control, found.events.append, lambda reason: found.lost.set()
+        )
+        self.open_ones.append(found)
+        return found
+
+    async def browser(self, **limits: Any) -> tuple[OpenBrowser, Cdp]:
+        """A sandbox with a running browser, and a connection to it."""
+        found = await self.open(**limits)
+        program = self.browsers.info().program.value
+        return found, await found.connect(await found.start(program=program))
+
+
+async def open_page(cdp: Cdp, url: str) -> str:
+    """Open a page and wait until it has loaded; return its session."""
+    session = await cdp.page()
+    await cdp.call("Page.enable", session)
+    await cdp.call("Page.navigate", session, url=url)
+    async with asyncio.timeout(SECONDS):
+        while not any(
+            event["method"] == "Page.loadEventFired" and event.get("sessionId") == session
+            for event in cdp.events
+        ):
+            await asyncio.sleep(0.01)
+    return session
+
+
+@asynccontextmanager
+async def browser_setup(
+    spawner: str, program: BrowserProgram = BrowserProgram.HEADLESS_SHELL
+) -> AsyncIterator[BrowserSetup]:
+    """Browsers of the machine's ``program``, which are checked by the first test only."""
+    async with sandbox_setup(spawner) as sandboxes:
+        browsers = BrowserSandboxes(sandboxes.work, sandboxes.spawner, program)
+        if (spawner, program) in _infos:
+            browsers._info = _infos[spawner, program]
+        else:
+            await browsers.prepare()
+            assert browsers.info().reason == ""
+            _infos[spawner, program] = browsers.info()
+        setup = BrowserSetup(sandboxes, browsers)
+        try:
+            yield setup
+        finally:
+            for found in setup.open_ones:
+                await found.close()
+
+
+def pids_of(name: str) -> set[int]:
+    """The host's pids of all processes in a sandbox: those with its mounts, and all below them."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                parents[int(entry)] = processes.parent(int(entry))
+            except ProcessLookupError:
+                continue
+    found = set(processes.with_work_folders(frozenset({name})).get(name, []))
+    grown = True
+    while grown:
+        below = {pid for pid, parent in parents.items() if parent in found} - found
+        found |= below
+        grown = bool(below)
+    return found
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def pid_of(name: str, words: str) -> int:
+    """The first process of a sandbox with these words in its command line."""
+    return next(pid for pid in sorted(pids_of(name)) if words in command_of(pid))
+
+
+async def nothing_left(setup: SandboxSetup, name: str, pids: set[int]) -> None:
+    """Wait until no process, control group and folder of a sandbox is left."""
+    async with asyncio.timeout(10):
+        while (
+            any(Path(f"/proc/{pid}").exists() for pid in pids)
+            or (setup.work / name).exists()
+            or any(CGROUPS.glob(f"**/fyke-*/{name}"))
+        ):
+            await asyncio.sleep(0.02)

@@ -1,0 +1,277 @@
+"""The first process of a browser's sandbox, outside of one and with a program of the test's own.
+
+The contract suite of browsers runs it in a sandbox, with Chromium.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.kit.frames import MAX_FRAME, encode
+from fyke.kit.ids import new_ulid
+from fyke.sandbox.isolation import browser_host
+from fyke.sandbox.isolation.browser_host import Frame, Host, read_port
+
+GUID = "/devtools/browser/488da98c-0712-4ce3-9e6e-77f4554f55b6"
+# opens a port, writes the file of Chromium, and ends when it gets SIGTERM
+BROWSER = f"""
+import os, socket, time
+server = socket.create_server(("127.0.0.1", 0))
+os.mkdir(os.environ["FYKE_PROFILE"])
+with open(os.environ["FYKE_PROFILE"] + "/DevToolsActivePort", "w") as file:
+    file.write(str(server.getsockname()[1]) + "\\n{GUID}")
+while True:
+    server.accept()[0].sendall(b"hello")
+"""
+SILENT = "import time; time.sleep(60)"
+ENDS = "import sys; sys.exit(7)"
+
+
+class Front:
+    """The other side of the control socket. The host takes its steps while an answer is awaited."""
+
+    def __init__(self, host: Host, sock: socket.socket) -> None:
+        self.host, self.sock = host, sock
+        sock.setblocking(False)
+        self.frames: list[Frame] = []
+        self._data = b""
+        self._received: list[int] = []
+
+    def ask(self, kind: str, **fields: Any) -> tuple[Frame, list[int]]:
+        number = new_ulid()
+        self.sock.sendall(encode({"type": kind, "id": number} | fields))
+        return self.wait(lambda frame: frame.get("id") == number)
+
+    def event(self, kind: str) -> Frame:
+        return self.wait(lambda frame: frame["type"] == kind and "id" not in frame)[0]
+
+    def wait(self, wanted: Callable[[Frame], bool]) -> tuple[Frame, list[int]]:
+        for _ in range(3000):
+            for frame in self.frames:
+                if wanted(frame):
+                    self.frames.remove(frame)
+                    received, self._received = self._received, []
+                    return frame, received
+            self.host.step()
+            self._read()
+        raise AssertionError(f"no such frame, but {self.frames}")
+
+    def _read(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.sock, 65536, 4)
+        except BlockingIOError:
+            return
+        self._data += data
+        self._received += descriptors
+        while len(self._data) >= 4:
+            size = int.from_bytes(self._data[:4], "big")
+            if len(self._data) < 4 + size:
+                return
+            self.frames.append(json.loads(self._data[4 : 4 + size]))
+            self._data = self._data[4 + size :]
+
+
+@pytest.fixture
+def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    monkeypatch.setattr(browser_host, "WORK", str(tmp_path))
+    monkeypatch.setattr(browser_host, "INTERPRETER", sys.executable)
+    monkeypatch.setattr(browser_host, "PROGRAM", str(tmp_path / "program.py"))
+    monkeypatch.setattr(browser_host, "SOCKET", f"\0fyke-test-{new_ulid()}")
+    monkeypatch.setattr(browser_host, "ENVIRONMENT", {"PATH": "/usr/bin:/bin"})
+    ours, theirs = socket.socketpair()
+    settings = {"programs": {"headless-shell": "x"}, "driver": "", "inspector": ""}
+    host = Host(theirs, settings)
+    (tmp_path / "program.py").write_text(BROWSER)
+    with ours, theirs:
+        yield Front(host, ours)
+        for program in list(host.programs.values()):
+            program.kill()
+            if program.ours:
+                os.waitpid(program.pid, 0)
+            os.close(program.pidfd)
+        host.reports.close()
+        os.close(host.null)
+
+
+def test_a_program_is_started_connected_to_and_stopped(front: Front, tmp_path: Path) -> None:
+    started, _ = front.ask("start", instance=0)
+    assert (started["type"], started["instance"], started["path"]) == ("started", 0, GUID)
+    dialed, [descriptor] = front.ask("dial", port=started["port"])
+    assert dialed["type"] == "dialed"
+    with socket.socket(fileno=descriptor) as connection:
+        connection.settimeout(10)
+        assert connection.recv(5) == b"hello"
+    assert (tmp_path / "p1").is_dir()
+    assert front.ask("stop", instance=0)[0]["type"] == "stopped"
+    assert front.event("ended")["status"] == -15
+    while front.host.children:
+        front.host.step()
+    assert not (tmp_path / "p1").exists()
+    refused, received = front.ask("dial", port=started["port"])
+    assert (refused["type"], received) == ("failed", [])
+
+
+def test_a_program_without_a_port_is_killed(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser_host, "START_SECONDS", 0.0)
+    (tmp_path / "program.py").write_text(SILENT)
+    answer, _ = front.ask("start", instance=0)
+    assert answer["error"] == "no port was opened within 0 s"
+    while front.host.programs:
+        front.host.step()
+    front._read()
+    assert front.frames == []  # no event: nobody has got to know of it
+
+
+def test_a_program_that_ends_at_once_is_reported(front: Front, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(ENDS)
+    answer, _ = front.ask("start", instance=0)
+    assert answer["error"] == "the program ended with status 7"
+
+
+def test_a_program_that_ignores_sigterm_is_killed(front: Front, tmp_path: Path) -> None:
+    ignoring = "import signal; signal.signal(15, signal.SIG_IGN)"
+    (tmp_path / "program.py").write_text(ignoring + BROWSER)
+    front.ask("start", instance=0)
+    assert front.ask("stop", instance=0)[0]["type"] == "stopped"
+    assert front.event("ended")["status"] == -9
+
+
+def test_too_many_programs_are_refused(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser_host, "MAX_PROGRAMS", 1)
+    assert front.ask("start", instance=0)[0]["type"] == "started"
+    assert front.ask("start", instance=1)[0]["error"] == "1 programs are running"
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"type": "driver"}, "this machine has no chromedriver"),
+        ({"type": "inspect", "variables": {}}, "this sandbox has no inspector"),
+        ({"type": "dial", "port": 1}, "port 1: no program that was started here"),
+        ({"type": "other"}, "there is no request 'other'"),
+    ],
+    ids=str,
+)
+def test_what_is_not_there_is_refused(front: Front, fields: Frame, error: str) -> None:
+    answer, _ = front.ask(fields.pop("type"), **fields)
+    assert answer["type"] == "failed"
+    assert error in answer["error"]
+
+
+def reporting(content: bytes) -> subprocess.Popen[bytes]:
+    """A process that has reported ``content`` and stays, as one that chromedriver started."""
+    code = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX)\n"
+        "s.connect(chr(0) + sys.argv[1])\n"
+        "s.sendall(sys.stdin.readline()[:-1].encode())\n"
+        "s.close()\n"
+        "print(flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", code, browser_host.SOCKET[1:]],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(content + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def test_a_browser_of_chromedriver_gets_a_number(front: Front, tmp_path: Path) -> None:
+    profile = tmp_path / "scoped"
+    profile.mkdir()
+    content = json.dumps({"profile": str(profile), "dropped": ["proxy-server"]}).encode()
+    process = reporting(content)
+    assert front.event("dropped") == {
+        "type": "dropped",
+        "instance": 1000,
+        "arguments": ["proxy-server"],
+    }
+    (profile / "DevToolsActivePort").write_text(f"40001\n{GUID}")
+    assert front.event("driven") == {
+        "type": "driven",
+        "instance": 1000,
+        "port": 40001,
+        "path": GUID,
+    }
+    process.kill()
+    process.wait()
+    assert front.event("ended") == {"type": "ended", "instance": 1000, "status": -1}
+    assert profile.exists()  # chromedriver removes it
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"profile": 1, "dropped": []}', '{"profile": "/x"}', "[" * 100_000],
+)
+def test_a_report_of_another_kind_is_ignored(front: Front, content: str) -> None:
+    process = reporting(content.encode())
+    front.host.step()
+    assert front.host.programs == {}
+    process.kill()
+    process.wait()
+    assert front.ask("start", instance=0)[0]["type"] == "started"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (f"9222\n{GUID}", (9222, GUID)),
+        (f"0\n{GUID}", None),
+        (f"65536\n{GUID}", None),
+        ("9222\n", None),
+        ("9222", None),
+        ("", None),
+        (f"9222\n{GUID}\n", None),
+        (f"9222\n{GUID}/../x", None),
+        ("9222\n/devtools/page/1", None),
+        (f"9222\n{GUID}" + "x" * 300, None),
+        (f"{'9' * 300}\n{GUID}", None),
+    ],
+)
+def test_the_port_is_read_from_a_complete_file_only(
+    tmp_path: Path, content: str, expected: tuple[int, str] | None
+) -> None:
+    (tmp_path / "DevToolsActivePort").write_text(content)
+    assert read_port(str(tmp_path)) == expected
+
+
+def test_the_port_is_not_read_from_anything_but_a_file(tmp_path: Path) -> None:
+    assert read_port(str(tmp_path / "none")) is None
+    path = tmp_path / "DevToolsActivePort"
+    (tmp_path / "other").write_text(f"9222\n{GUID}")
+    path.symlink_to(tmp_path / "other")
+    assert read_port(str(tmp_path)) is None
+    path.unlink()
+    os.mkfifo(path)
+    assert read_port(str(tmp_path)) is None
+    path.unlink()
+    path.mkdir()
+    assert read_port(str(tmp_path)) is None
+
+
+def test_the_end_of_the_control_socket_ends_the_host(front: Front) -> None:
+    front.sock.shutdown(socket.SHUT_WR)
+    with pytest.raises(EOFError):
+        front.host.step()
+
+
+def test_a_frame_above_the_limit_ends_the_host(front: Front) -> None:
+    front.sock.sendall((MAX_FRAME + 1).to_bytes(4, "big"))
+    with pytest.raises(EOFError):
+        front.host.step()
