@@ -19,6 +19,7 @@ from fyke.app.runner import make_runner, open_sandbox
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.services import make_runs, make_workers
 from fyke.app.state import migrate_all
+from fyke.contracts.browser import BrowserInfo, BrowserProgram
 from fyke.contracts.execution import IsolationReport
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.results.export.formats import parse_format
@@ -34,6 +35,8 @@ from fyke.model.account import Caller
 from fyke.model.log import LogEntry
 from fyke.model.run import Origin, Run
 from fyke.runner.loop import Runner
+from fyke.sandbox import installed_browser
+from fyke.sandbox.isolation.checks import Check
 from fyke.settings import Settings
 from fyke.settings.groups import PriceSettings
 
@@ -64,6 +67,34 @@ async def probe(settings: Settings) -> IsolationReport:
     """Check the isolation that this user has on this machine."""
     make_home(settings)
     return await open_sandbox(settings).probe()
+
+
+@dataclass(frozen=True, slots=True)
+class MachineBrowser:
+    """The browsers of this machine: version by program, chromedriver's version, and the fonts."""
+
+    versions: dict[str, str]
+    driver: str
+    fonts: int
+    missing_fonts: list[str]
+
+
+def machine_browser() -> MachineBrowser:
+    """Find the browser of this machine; takes about a second."""
+    programs, driver = installed_browser.find_programs(), installed_browser.find_driver()
+    fonts, missing = installed_browser.find_fonts()
+    versions = {name: installed_browser.version_of(path) for name, path in programs.items()}
+    return MachineBrowser(
+        versions, installed_browser.version_of(driver) if driver else "", fonts, missing
+    )
+
+
+async def probe_browser(settings: Settings) -> tuple[BrowserInfo, tuple[Check, ...]]:
+    """Check the browser of this machine and its isolation, as ``BrowserSandboxes.prepare``."""
+    make_home(settings)
+    browsers = open_sandbox(settings).browsers(BrowserProgram.HEADLESS_SHELL)
+    await browsers.prepare()
+    return browsers.info(), browsers.checks()
 
 
 async def run_locally(

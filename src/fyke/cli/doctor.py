@@ -35,6 +35,8 @@ LIMITS_REMEDY = (
 )
 SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
 REGISTRY_REMEDY = "until then the dependencies of these Workers cannot be installed"
+BROWSER_REMEDY = "fix what this line reports; until then Workers that need a browser get none here"
+DRIVER_REMEDY = "install the driver of the same version (apt install chromium-driver)"
 AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
 WHOSE_REGISTRIES = (
     "the next lines are for the settings of this shell; a running Fyke has read its settings when "
@@ -54,7 +56,7 @@ class CheckResult:
 
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check this machine: Python, data folder, port, processes, database, registries of packages,
-    sandbox.
+    sandbox, browser.
 
     Every line that is not ok has a remedy. Exit status 1 unless the sandbox is complete and no
     other check has failed.
@@ -71,6 +73,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     lines += _registries(settings)
     level, reason, isolation = _isolation(settings, server)
     lines += [*isolation, *_waiting_sandboxes(server), *_sandbox_users(settings)]
+    lines += _browser(settings, server)
     failed = level != "full" or any(line.state == FAILED for line in lines)
     out = Output(as_json)
     if as_json:
@@ -412,3 +415,71 @@ def _probe(settings: Settings) -> dict[str, Any]:
 
 def _remedy(name: str) -> str:
     return LIMITS_REMEDY if name == "limits" else SANDBOX_REMEDY
+
+
+# --- the browser --------------------------------------------------------------------------------
+
+
+def _browser(settings: Settings, server: _RunningServer | None) -> Iterator[CheckResult]:
+    """The browser of this machine. Only Workers that use one need it, so nothing here is a failure
+    of the installation.
+    """
+    from fyke.app.local import machine_browser
+
+    found = machine_browser()
+    if not found.versions:
+        yield CheckResult(
+            "browser",
+            OK,
+            "not found; only needed for Workers that use one (apt install chromium-headless-shell)",
+        )
+        return
+    programs = ", ".join(f"{name} {version or '?'}" for name, version in found.versions.items())
+    yield CheckResult("browser", OK, programs)
+    yield _driver(found.driver, set(found.versions.values()))
+    detail = f"{found.fonts} files"
+    if found.missing_fonts:
+        detail += f", none of {' and of '.join(found.missing_fonts)}"
+    remedy = f"apt install {' '.join(found.missing_fonts)}; without them pages look different"
+    yield CheckResult("fonts", WARNING if found.missing_fonts else OK, detail, remedy)
+    yield _browser_sandbox(settings, server)
+
+
+def _driver(version: str, browsers: set[str]) -> CheckResult:
+    name = "browser driver"
+    if not version:
+        return CheckResult(name, OK, "not found; only needed for Selenium (chromium-driver)")
+    fits = version.split(".")[0] in {browser.split(".")[0] for browser in browsers}
+    detail = version if fits else f"{version} is of another version than the browser"
+    return CheckResult(name, OK if fits else WARNING, detail, DRIVER_REMEDY)
+
+
+def _browser_sandbox(settings: Settings, server: _RunningServer | None) -> CheckResult:
+    """The worst that the runners report, or the result of starting a browser now."""
+    name, prefix = "browser sandbox", "browser: "
+    if os.geteuid() == 0 and server is not None:
+        reported = [check for runner in _runners(server) for check in runner.checks]
+        checks = [(check.name, check.holds, check.seen) for check in reported]
+        reason = ""
+    else:
+        result = _probe_browser(settings)
+        checks, reason = result["checks"], result["reason"]
+    failed = [check for check in checks if check[0].startswith(prefix) and not check[1]]
+    if failed or reason:
+        detail = "; ".join(f"{check[0].removeprefix(prefix)}: {check[2]}" for check in failed)
+        return CheckResult(name, WARNING, detail or reason, BROWSER_REMEDY)
+    if not any(check[0].startswith(prefix) for check in checks):
+        return CheckResult(name, OK, "the running server has checked none")
+    return CheckResult(name, OK, "effective, and the browser has its own inside")
+
+
+def _probe_browser(settings: Settings) -> dict[str, Any]:
+    """Start a real browser, as the user that runs the sandboxes of Workers."""
+    from fyke.cli.local_folder import Job, local_folder, run_job
+
+    with local_folder(settings) as local, Job(local.home.parent) as job:
+        run_job(local, job, {"action": "browser"})
+        result = job.result()
+    if "error" in result:
+        return {"reason": result["error"], "checks": []}
+    return result

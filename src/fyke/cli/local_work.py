@@ -51,9 +51,9 @@ def _run_request(folder: Path) -> int:
     settings = load_settings(home=request["home"], **request["settings"])
     configure("local", "error")
     try:
-        result = (
-            _probe(settings) if request["action"] == "probe" else _run(settings, folder, request)
-        )
+        actions = {"probe": _probe, "browser": _probe_browser}
+        action = actions.get(request["action"])
+        result = action(settings) if action else _run(settings, folder, request)
     except Exception as error:
         failed = failure_of(error)
         if failed is None:
@@ -68,6 +68,13 @@ def _probe(settings: Settings) -> dict[str, Any]:
 
     report = asyncio.run(probe(settings))
     return {"level": report.level.value, "reason": report.reason, "checks": report.checks}
+
+
+def _probe_browser(settings: Settings) -> dict[str, Any]:
+    from fyke.app.local import probe_browser
+
+    info, checks = asyncio.run(probe_browser(settings))
+    return {"reason": info.reason, "checks": checks}
 
 
 def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str, Any]:

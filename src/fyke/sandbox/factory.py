@@ -43,7 +43,7 @@ class BubblewrapSandboxes:
         return SandboxedTools(self._work_dir, self._spawner, egress)
 
     def browsers(self, program: BrowserProgram) -> BrowserSandboxes:
-        """Return the browser sandboxes of the same spawner, with ``program`` where it is found."""
+        """Return browsers in sandboxes of the same spawner; ``program`` is preferred."""
         return BrowserSandboxes(self._work_dir, self._spawner, program)
 
     def stop_waiting(self) -> None:

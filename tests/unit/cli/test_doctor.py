@@ -11,15 +11,19 @@ from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from typer.testing import CliRunner
 
 import fyke.client
-from fyke.app import registries, sandbox_users
+from fyke.app import local, registries, sandbox_users
+from fyke.app.local import MachineBrowser
 from fyke.cli import doctor
 from fyke.cli.context import Location
 from fyke.cli.doctor import (
+    BROWSER_REMEDY,
+    DRIVER_REMEDY,
     FAILED,
     LIMITS_REMEDY,
     OK,
@@ -34,7 +38,7 @@ from fyke.model.health import Level
 from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse
 from fyke.sandbox.process.user_claims import ActiveClaim
 from fyke.settings import Settings
-from fyke.wire.fyke.overview import HealthCheckItem, RunnerItem
+from fyke.wire.fyke.overview import HealthCheckItem, IsolationCheck, RunnerItem
 from support.prepared import rows_in, state_in
 
 Usage = namedtuple("Usage", "total used free")
@@ -321,12 +325,71 @@ def test_without_a_report_of_runners_a_sandbox_is_probed(
     )
 
 
+def browser_lines(
+    monkeypatch: pytest.MonkeyPatch, home: Path, found: MachineBrowser, probe: dict[str, Any]
+) -> list[CheckResult]:
+    monkeypatch.setattr(local, "machine_browser", lambda: found)
+    monkeypatch.setattr(doctor, "_probe_browser", lambda settings: probe)
+    return list(doctor._browser(Settings(home=home), None))
+
+
+def test_a_machine_without_a_browser_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    [line] = browser_lines(monkeypatch, tmp_path, MachineBrowser({}, "", 0, []), {})
+    assert line.state == OK
+    assert "apt install chromium-headless-shell" in line.detail
+
+
+def test_the_browser_is_listed_with_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    versions = {"headless-shell": "156.0.1.2", "chromium": "156.0.1.2"}
+    good = MachineBrowser(versions, "156.0.1.3", 40, [])
+    passed = {"reason": "", "checks": [("browser: seccomp", True, "mode 2")]}
+    assert browser_lines(monkeypatch, tmp_path, good, passed) == [
+        CheckResult("browser", OK, "headless-shell 156.0.1.2, chromium 156.0.1.2"),
+        CheckResult("browser driver", OK, "156.0.1.3", DRIVER_REMEDY),
+        CheckResult("fonts", OK, "40 files", ANY),
+        CheckResult("browser sandbox", OK, "effective, and the browser has its own inside"),
+    ]
+    bad = MachineBrowser(versions, "155.0.0.0", 2, ["fonts-liberation"])
+    check = ("browser: own sandbox of the browser", False, "no user namespaces")
+    lines = browser_lines(monkeypatch, tmp_path, bad, {"reason": "", "checks": [check]})
+    assert [line.state for line in lines] == [OK, WARNING, WARNING, WARNING]
+    assert lines[1].detail == "155.0.0.0 is of another version than the browser"
+    assert lines[2].detail == "2 files, none of fonts-liberation"
+    assert lines[2].remedy.startswith("apt install fonts-liberation;")
+    assert lines[3].detail == "own sandbox of the browser: no user namespaces"
+    without = MachineBrowser(versions, "", 40, [])
+    lines = browser_lines(monkeypatch, tmp_path, without, {"reason": "broken", "checks": []})
+    assert (lines[1].state, lines[3].state, lines[3].detail) == (OK, WARNING, "broken")
+
+
+def test_root_sees_what_the_runners_report_of_their_browsers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    reporting = runner("full")
+    monkeypatch.setattr(Client, "answer", [reporting])
+    settings = Settings(home=tmp_path)
+    assert doctor._browser_sandbox(settings, SERVER).detail == "the running server has checked none"
+    reporting.checks[:] = [IsolationCheck("browser: network", True, "only lo")]
+    assert doctor._browser_sandbox(settings, SERVER).state == OK
+    reporting.checks[:] += [IsolationCheck("browser: vsock", False, "opened")]
+    assert doctor._browser_sandbox(settings, SERVER) == CheckResult(
+        "browser sandbox", WARNING, "vsock: opened", BROWSER_REMEDY
+    )
+
+
 @pytest.mark.parametrize(("level", "code"), [("full", 0), ("no-limits", 1), ("none", 1)])
 def test_only_a_complete_sandbox_is_exit_status_0(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, level: str, code: int
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(doctor, "_registries", lambda settings: iter([]))
+    monkeypatch.setattr(doctor, "_browser", lambda *_: iter([]))
     monkeypatch.setattr(
         doctor, "_machine", lambda settings: iter([CheckResult("uv", OK, "uv 1", "x")])
     )
