@@ -7,6 +7,7 @@ Root uses the launcher. Other users use the direct spawner:
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -18,9 +19,13 @@ import pytest
 from fyke.contracts.browser import BrowserLimits, BrowserProgram, BrowserSpec
 from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.browsers import BEING_CHECKED, BrowserSandboxes
+from fyke.sandbox.installed_browser import find_driver
 from fyke.sandbox.process import processes
 from integration.browser.browsers import (
     CGROUPS,
+    CHROMIUM,
+    HOST,
+    OUTER,
     BrowserSetup,
     RecordingProxy,
     browser_setup,
@@ -142,10 +147,9 @@ async def test_a_page_without_memory_crashes_and_the_browser_goes_on(setup: Brow
 async def test_the_first_process_is_closed_to_others_of_its_user(setup: BrowserSetup) -> None:
     """Its files in /proc belong to root, unlike those of Chromium."""
     found, _ = await setup.browser()
-    host = pid_of(found.name, "browser_host")
-    chromium = pid_of(found.name, "--remote-debugging-port")
-    assert Path(f"/proc/{host}").stat().st_uid == 0
-    assert Path(f"/proc/{chromium}").stat().st_uid != 0
+    host, chromium = pid_of(found.name, HOST), pid_of(found.name, CHROMIUM)
+    assert Path(f"/proc/{host}/mem").stat().st_uid == 0
+    assert Path(f"/proc/{chromium}/mem").stat().st_uid != 0
 
 
 async def test_usage_is_measured(setup: BrowserSetup) -> None:
@@ -187,7 +191,7 @@ async def test_nothing_of_a_profile_reaches_the_next_browser(setup: BrowserSetup
     again = await found.connect(await found.start())
     assert (await again.call("Storage.getCookies"))["cookies"] == []
     async with asyncio.timeout(10):  # the first profile is removed meanwhile
-        while os.listdir(f"/proc/{pid_of(found.name, 'browser_host')}/root/work") != ["p2"]:
+        while os.listdir(f"/proc/{pid_of(found.name, HOST)}/root/work") != ["p2"]:
             if not ROOT:
                 break  # this process is closed to its own user
             await asyncio.sleep(0.02)
@@ -210,12 +214,35 @@ async def test_a_browser_that_is_killed_is_reported_and_another_can_be_started(
     setup: BrowserSetup,
 ) -> None:
     found, cdp = await setup.browser()
-    os.kill(pid_of(found.name, "--remote-debugging-port"), signal.SIGKILL)
+    os.kill(pid_of(found.name, CHROMIUM), signal.SIGKILL)
     assert await found.event("ended") == {"type": "ended", "instance": 0, "status": -9}
     with pytest.raises(CdpError):
         await cdp.call("Browser.getVersion")
     again = await found.connect(await found.start())
     await again.call("Browser.getVersion")
+
+
+@pytest.mark.skipif(not find_driver(), reason="this machine has no chromedriver")
+async def test_chromedriver_starts_its_browsers_in_the_sandbox(setup: BrowserSetup) -> None:
+    found = await setup.open()
+    port = (await found.ask("driver"))["port"]
+    _, received = await found.client.ask("dial", 10, port=port)
+    assert received is not None
+    options = {"binary": "/run/fyke/chromium", "args": ["--no-sandbox", "--headless"]}
+    capabilities = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
+    body = json.dumps(capabilities).encode()
+    reader, writer = await asyncio.open_connection(sock=received)
+    writer.write(
+        b"POST /session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+    )
+    writer.write(body)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    assert head.startswith(b"HTTP/1.1 200"), head
+    driven = await found.event("driven")
+    assert driven["instance"] == 1000
+    await (await found.connect(driven)).call("Browser.getVersion")
+    writer.close()
+    assert (await found.ask("stop", instance=1000))["type"] == "stopped"
 
 
 async def test_the_sandbox_ends_with_its_control_socket(setup: BrowserSetup) -> None:
@@ -237,11 +264,11 @@ async def test_close_leaves_nothing(setup: BrowserSetup) -> None:
     assert found.sandbox.proxy.fileno() == -1
 
 
-@pytest.mark.parametrize("words", ["browser_host", "bwrap"])
-async def test_a_killed_process_of_ours_ends_everything(setup: BrowserSetup, words: str) -> None:
+@pytest.mark.parametrize("start", [HOST, OUTER], ids=["host", "outer"])
+async def test_a_killed_process_of_ours_ends_everything(setup: BrowserSetup, start: str) -> None:
     found, _ = await setup.browser()
     pids = pids_of(found.name)
-    os.kill(pid_of(found.name, words), signal.SIGKILL)
+    os.kill(pid_of(found.name, start), signal.SIGKILL)
     await asyncio.wait_for(found.lost.wait(), 10)
     await asyncio.wait_for(found.sandbox.wait(), 10)
     await found.sandbox.close()

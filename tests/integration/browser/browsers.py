@@ -196,9 +196,14 @@ def command_of(pid: int) -> str:
         return ""
 
 
-def pid_of(name: str, words: str) -> int:
-    """The first process of a sandbox with these words in its command line."""
-    return next(pid for pid in sorted(pids_of(name)) if words in command_of(pid))
+HOST = "/usr/bin/python3 -I -B -S /run/fyke/browser_host"
+OUTER = "/usr/bin/bwrap"
+CHROMIUM = "/usr/lib"
+
+
+def pid_of(name: str, start: str) -> int:
+    """The first process of a sandbox whose command line starts so."""
+    return next(pid for pid in sorted(pids_of(name)) if command_of(pid).startswith(start))
 
 
 async def nothing_left(setup: SandboxSetup, name: str, pids: set[int]) -> None:

@@ -59,6 +59,7 @@ DIAL_SECONDS = 5.0
 INSPECT_SECONDS = 20.0
 STOP_SECONDS = 0.5  # between SIGTERM and SIGKILL
 LOOK_SECONDS = 0.01
+ACCEPT_SECONDS = 0.2
 MAX_FRAME = 64 * 1024
 MAX_ARGUMENTS, MAX_ARGUMENT = 64, 4096
 MAX_PROGRAMS = 32
@@ -460,7 +461,7 @@ def read_port(profile: str) -> tuple[int, str] | None:
 def accepts(port: int) -> bool:
     """Whether the port accepts connections."""
     with socket.socket() as connection:
-        connection.setblocking(False)
+        connection.settimeout(ACCEPT_SECONDS)
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 

@@ -19,7 +19,7 @@ import pytest
 from fyke.kit.frames import MAX_FRAME, encode
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.isolation import browser_host
-from fyke.sandbox.isolation.browser_host import Frame, Host, read_port
+from fyke.sandbox.isolation.browser_host import Frame, Host, accepts, read_port
 
 GUID = "/devtools/browser/488da98c-0712-4ce3-9e6e-77f4554f55b6"
 # opens a port, writes the file of Chromium, and ends when it gets SIGTERM
@@ -263,6 +263,47 @@ def test_the_port_is_not_read_from_anything_but_a_file(tmp_path: Path) -> None:
     path.unlink()
     path.mkdir()
     assert read_port(str(tmp_path)) is None
+
+
+def test_a_port_accepts_connections_or_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert accepts(port)
+    assert not accepts(port)
+
+
+DRIVER = """#!{python}
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1].partition("=")[2])))
+while True:
+    server.accept()
+"""
+
+
+def test_chromedriver_is_started_once_and_again_after_its_end(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setattr(browser_host, "DRIVER_PORT", port)
+    driver = tmp_path / "driver"
+    driver.write_text(DRIVER.format(python=sys.executable))
+    driver.chmod(0o755)
+    front.host.settings["driver"] = str(driver)
+    assert front.ask("driver")[0]["port"] == port
+    [program] = front.host.programs.values()
+    assert front.ask("driver")[0]["port"] == port
+    assert list(front.host.programs.values()) == [program]
+    program.send(9)
+    while front.host.programs:
+        front.host.step()
+    assert front.ask("driver")[0]["type"] == "driver"
+    driver.write_text("#!/bin/sh\nexit 3\n")
+    next(iter(front.host.programs.values())).send(9)
+    while front.host.programs:
+        front.host.step()
+    assert front.ask("driver")[0]["error"] == "the program ended with status 3"
+    assert front.frames == []
 
 
 def test_the_end_of_the_control_socket_ends_the_host(front: Front) -> None:
