@@ -18,7 +18,7 @@ from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram,
 _BUSY = "the browser did not start in time; try again"
 
 
-class BrowserRefused(Exception):
+class BrowserUnavailable(Exception):
     """A connection gets no browser; ``status``, text and ``retry_after`` are the answer."""
 
     def __init__(self, status: int, text: str, retry_after: int = 0) -> None:
@@ -31,7 +31,7 @@ class BrowserRefused(Exception):
 class StandingRefusal:
     """The runner's answer, and until when it stands in the time of the loop; None: for ever."""
 
-    answer: BrowserRefused
+    answer: BrowserUnavailable
     until: float | None
 
 
@@ -103,7 +103,7 @@ class AttemptFront:
             self.browser.settle()  # the connections that wanted it have gone
         self._wake()
 
-    def refuse(self, answer: BrowserRefused) -> None:
+    def refuse(self, answer: BrowserUnavailable) -> None:
         """Answer those who wait, and for ``retry_after`` seconds or for ever those who come."""
         until = self._loop.time() + answer.retry_after if answer.retry_after else None
         self._wanted = False
@@ -139,7 +139,8 @@ class AttemptFront:
             self._notify(Noted(self.attempt_id, code, text))
 
     async def sandbox(self, form: BrowserForm, *, display: bool = False) -> AttachedBrowser:
-        """The attempt's browser sandbox; wait for one if there is none. Raise ``BrowserRefused``.
+        """The attempt's browser sandbox; wait for one if there is none. Raise
+        ``BrowserUnavailable``.
 
         Chromium may not run in it yet. Enter ``used`` before anything is awaited.
         """
@@ -152,7 +153,7 @@ class AttemptFront:
                             self._wanted = True
                             self._notify(Wanted(self.attempt_id, form, display))
         except TimeoutError:
-            raise BrowserRefused(503, _BUSY, 5) from None
+            raise BrowserUnavailable(503, _BUSY, 5) from None
         return self.browser
 
     # within
@@ -164,7 +165,9 @@ class AttemptFront:
         if refusal.until is not None and refusal.until <= self._loop.time():
             self._refusal = None
             return
-        raise BrowserRefused(refusal.answer.status, str(refusal.answer), refusal.answer.retry_after)
+        raise BrowserUnavailable(
+            refusal.answer.status, str(refusal.answer), refusal.answer.retry_after
+        )
 
     @asynccontextmanager
     async def _change(self) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from fyke.browser.attached import AttachedBrowser
-from fyke.browser.attempt import AttemptFront, BrowserRefused
+from fyke.browser.attempt import AttemptFront, BrowserUnavailable
 from fyke.browser.endpoints import BadAnswer, read_answer, rewrite
 from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.relay import MessageRelay
@@ -55,8 +55,8 @@ class ExtraRoutes(Protocol):
 
 
 class FrontConnection:
-    """Serves a connection until it ends. ``UnusableRequest``, ``BrowserRefused``, ``HostFailed``
-    and ``BadAnswer`` that a route raises become answers.
+    """Serves a connection until it ends. ``UnusableRequest``, ``BrowserUnavailable``,
+    ``HostFailed`` and ``BadAnswer`` that a route raises become answers.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class FrontConnection:
         except UnusableRequest as error:
             self._keep = False
             self.answer(error.status, str(error))
-        except BrowserRefused as refused:
+        except BrowserUnavailable as refused:
             self.answer(refused.status, str(refused), retry_after=refused.retry_after)
         except (HostFailed, BadAnswer) as error:
             self._keep = False

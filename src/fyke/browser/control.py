@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from fyke.browser.attempt import BrowserRefused
+from fyke.browser.attempt import BrowserUnavailable
 from fyke.browser.front import Front
 from fyke.browser.messages import (
     AttachBrowser,
@@ -81,7 +81,7 @@ class RunnerSession:
         try:
             listeners += [adopt(descriptor) for descriptor in descriptors]
             grant = FrontGrant(request.attempt_id, request.secret)
-            refusal = BrowserRefused(request.refused_status, request.refused_text)
+            refusal = BrowserUnavailable(request.refused_status, request.refused_text)
             await self._front.open(
                 listeners, grant, self._reply, refusal if refusal.status else None
             )

@@ -7,7 +7,7 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 
-from fyke.browser.attempt import AttemptFront, BrowserRefused
+from fyke.browser.attempt import AttemptFront, BrowserUnavailable
 from fyke.browser.connection import ExtraRoutes, FrontConnection
 from fyke.browser.limits import FrontLimits
 from fyke.browser.messages import Notice
@@ -32,7 +32,7 @@ class Front:
         listeners: Sequence[socket.socket],
         grant: FrontGrant,
         notify: Callable[[Notice], None],
-        refusal: BrowserRefused | None = None,
+        refusal: BrowserUnavailable | None = None,
     ) -> None:
         """Serve and own the listeners; with a ``refusal``, answer it to all connections. Raise
         ``ValueError`` for an attempt that is open.
@@ -63,7 +63,7 @@ class Front:
 
     def refuse(self, attempt_id: str, status: int, text: str, retry_after: int) -> None:
         """Answer connections without a browser. Raise ``ValueError`` for an unknown id."""
-        self._attempt(attempt_id).refuse(BrowserRefused(status, text, retry_after))
+        self._attempt(attempt_id).refuse(BrowserUnavailable(status, text, retry_after))
 
     def close(self, attempt_id: str, *, final: bool) -> None:
         """End everything of an attempt; an unknown id is ignored."""
