@@ -105,7 +105,8 @@ class Devtools:
         return result.get("value")
 
 
-ITEMS = """new Promise((resolve) => {
+ITEMS = """new Promise((resolve, reject) => {
+  setTimeout(reject, 10000);
   const read = () => {
     const items = [...document.querySelectorAll(".item")];
     if (!items.length) return setTimeout(read, 20);
