@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,18 @@ from pathlib import Path
 import hpack
 import msgspec
 
+from fyke.browser import messages as front_messages
+from fyke.browser.endpoints import rewrite
+from fyke.browser.requests import (
+    UnusableRequest,
+    accepted_upgrade,
+    parse_request,
+    upgrade_to_chromium,
+    wrong_credentials,
+)
+from fyke.browser.routes import find_route
+from fyke.browser.taps import Taps, standard_taps
+from fyke.browser.websocket import BadFrame, FrameStream
 from fyke.domain.forms.describe import describe
 from fyke.domain.results.rows import RowRefused, decode_row
 from fyke.domain.workers import input_findings, input_schema, output_schema
@@ -141,6 +154,73 @@ def control(data: bytes) -> None:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
         assert decode(encode(message)) == message
+
+
+# --- the front of browsers ---------------------------------------------------------------------
+
+
+def browser_request(data: bytes) -> None:
+    """A request is refused with a text, or has a route; nothing of it can add a line to ours."""
+    try:
+        request = parse_request(data)
+        known = not wrong_credentials(request, ATTEMPT, SECRET)
+        route = find_route(request)
+        head = upgrade_to_chromium(request, 1, route.target or "/")
+        assert request.body_size >= 0
+    except UnusableRequest as error:
+        assert str(error).isprintable() and error.status in (400, 403, 404, 405)
+        return
+    assert head.count(b"\r\n") == 7 and accepted_upgrade(request).count(b"\r\n") == 5
+    assert known or b"authorization" in data.lower() or b"@" in data or b"=" in data
+
+
+def websocket(data: bytes) -> None:
+    """Frames pass unchanged but for those that are refused, however the stream is cut."""
+    whole, cut = _frames([data[1:]]), _frames(pieces(data))
+    assert whole[1] == cut[1]
+    assert whole[0].startswith(cut[0]) or cut[0].startswith(whole[0])
+    everything = FrameStream(lambda message: True)
+    try:
+        assert data.startswith(b"".join(everything.feed(data)))
+    except BadFrame as error:
+        assert str(error)
+
+
+def _frames(parts: list[bytes]) -> tuple[bytes, list[bytes]]:
+    """What passes when messages with an even number of bytes do, and the messages before a bad
+    frame.
+    """
+    seen: list[bytes] = []
+    stream = FrameStream(lambda message: seen.append(message) or len(message) % 2 == 0)  # type: ignore[func-returns-value]
+    passed = b""
+    with suppress(BadFrame):
+        for part in parts:
+            passed += b"".join(stream.feed(part))
+    return passed, seen
+
+
+def devtools(data: bytes) -> None:
+    """A command passes or gets an answer with its number; endpoints lead to the front."""
+    found = Taps(standard_taps(None)).read(data)
+    if found is not None:
+        command, answer = found
+        assert json.loads(answer.encode(command))["id"] == command.id
+    body = rewrite(data, "front:1")
+    if body is not None:
+        value = json.loads(body)
+        items = value if isinstance(value, list) else [value]
+        urls = [item.get("webSocketDebuggerUrl") for item in items if isinstance(item, dict)]
+        assert all(url is None or url.startswith("ws://front:1/devtools/") for url in urls)
+
+
+def front_control(data: bytes) -> None:
+    """Messages between runner and front are refused, or survive encoding and decoding."""
+    for decode in (front_messages.decode_request, front_messages.decode_reply):
+        try:
+            message = decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        assert decode(front_messages.encode(message)) == message
 
 
 # --- the SDK service ---------------------------------------------------------------------------
@@ -289,6 +369,11 @@ _BLOCK = hpack.Encoder().encode([(b":method", b"POST"), (b":path", b"/x"), (b"te
 _RESET = frame(3, 0, 1, bytes(4))
 _HEADERS = b"\x0a\x09\x0a\x01a\x12\x01b\x1a\x01c"
 
+_UPGRADE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
 TARGETS: dict[str, Target] = {
     "handshake": Target(
         handshake,
@@ -317,6 +402,40 @@ TARGETS: dict[str, Target] = {
             b'{"type":"remove","seq":2,"attempt_id":"A","key":7}',
             b'{"type":"close","seq":2,"attempt_id":"A"}',
             b'{"type":"done","seq":2,"error":""}',
+        ),
+    ),
+    "browser request": Target(
+        browser_request,
+        (
+            b"GET /ws?apiKey=a:b HTTP/1.1\r\nHost: a:80\r\n" + _UPGRADE,
+            b"GET ws://a:b@h/devtools/page/A HTTP/1.1\r\nAuthorization: Basic YTpi\r\n" + _UPGRADE,
+            b"PUT /json/new?http://a/ HTTP/1.1\r\nContent-Length: 0\r\n" + _UPGRADE,
+        ),
+    ),
+    "websocket": Target(
+        websocket,
+        (
+            b"\x03\x81\x85\x01\x02\x03\x04hello\x81\x02{}\x89\x00\x82\x03abc",
+            b"\x01\x01\x03one\x80\x03two\x81\xfe\x00\x80mask" + b"x" * 128 + b"\x88\x02\x03\xe8",
+            b"\x20\x81\x7f\x00\x00\x00\x00\x00\x00\x00\x03abc\x81\x03def",
+        ),
+    ),
+    "devtools": Target(
+        devtools,
+        (
+            b'{"id":1,"sessionId":"A","method":"Captchas.automaticSolver","params":{}}',
+            b'{"id":2,"method":"Page.navigate","params":{"url":"file:///etc"}}',
+            b'[{"id":"A","webSocketDebuggerUrl":"ws://127.0.0.1:1/devtools/page/A"}]',
+        ),
+    ),
+    "front control": Target(
+        front_control,
+        (
+            b'{"type":"open","seq":1,"attempt_id":"A","secret":"s"}',
+            b'{"type":"attach","seq":1,"attempt_id":"A","generation":1,"program":"chromium",'
+            b'"own_sandbox":true}',
+            b'{"type":"refuse","seq":1,"attempt_id":"A","status":503,"text":"t","retry_after":5}',
+            b'{"type":"ended","attempt_id":"A","generation":1,"cause":"crashed","detail":""}',
         ),
     ),
     "connection": Target(

@@ -36,7 +36,7 @@ from fyke.contracts.browser import (
     FrontGrant,
 )
 from fyke.errors import Unavailable
-from fyke.kit.requests import ClientChannel, KeptConnection
+from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class FrontClient:
         except BaseException:
             del self._attempts[grant.attempt_id]
             if self._connection.current is not None:
-                self._connection.current.send(encode(CloseFront(0, grant.attempt_id)))
+                self._connection.current.send(encode(CloseFront(UNAWAITED, grant.attempt_id)))
             for copy in attempt.listeners:  # not shut down: the caller still uses them
                 copy.close()
             raise
@@ -190,11 +190,10 @@ class FrontClient:
         if attempt is None:
             return
         try:
-            await self._request(
-                lambda channel: channel.request(lambda seq: encode(CloseFront(seq, attempt_id))),
-                _CLOSE_SECONDS,
+            await self._connection.request_once(
+                lambda seq: encode(CloseFront(seq, attempt_id)), _CLOSE_SECONDS
             )
-        except Unavailable:
+        except TimeoutError:
             _log.error("the browser process did not confirm the end of attempt %s", attempt_id)
         finally:
             attempt.shut()

@@ -43,7 +43,7 @@ class RunnerSession:
         self._channel.close()
 
     def _end(self, on_end: Callable[[RunnerSession], None]) -> None:
-        self._close_attempts()
+        self._close_attempts()  # one may have been opened after the connection was lost
         on_end(self)
 
     def _close_attempts(self) -> None:

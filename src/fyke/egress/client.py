@@ -7,7 +7,6 @@ and limit. Connections that arrive meanwhile wait in the listener.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -29,7 +28,6 @@ from fyke.egress.messages import (
     ProxiesChecked,
     RefuseBrowser,
     RemoveListener,
-    Request,
     RequestDone,
     SiteThrottled,
     TrafficLimitReached,
@@ -38,15 +36,12 @@ from fyke.egress.messages import (
 )
 from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
-from fyke.kit.backoff import delay
-from fyke.kit.channel import Channel, PeerRefused, connect
 from fyke.kit.domains import Domains
+from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
 
 _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5.0
-_UNAWAITED = 0  # number of a request whose answer is ignored
-_WARN_AFTER = 8  # tries, about two seconds
 
 Notice = TrafficLimitReached | SiteThrottled | BrowserRequested
 
@@ -87,58 +82,6 @@ def _shut(listener: socket.socket) -> None:
     listener.close()
 
 
-class _ControlConnection:
-    """One connection to the egress process, and its pending requests."""
-
-    def __init__(
-        self, sock: socket.socket, on_notice: Callable[[Notice], None], on_lost: Callable[[], None]
-    ) -> None:
-        self._on_notice, self._on_lost = on_notice, on_lost
-        self._pending: dict[int, asyncio.Future[str | None]] = {}
-        self._seq = 0
-        self._dead = False
-        self._channel = Channel(sock, self._received, self._lost)
-
-    async def request(
-        self, make_request: Callable[[int], Request], descriptors: Sequence[int] = ()
-    ) -> str | None:
-        """Send a request; return the error of the answer, None when the connection is lost."""
-        if self._dead:
-            return None
-        self._seq += 1
-        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._pending[self._seq] = future
-        self._channel.send(encode(make_request(self._seq)), descriptors)
-        return await future
-
-    def forget(self, attempt_id: str) -> None:
-        """Close an attempt that was perhaps opened, without waiting for the answer."""
-        if not self._dead:
-            self._channel.send(encode(CloseAttempt(_UNAWAITED, attempt_id)))
-
-    def close(self) -> None:
-        self._channel.close()
-
-    def _received(self, message: bytes, descriptors: list[int]) -> None:
-        reply = decode_reply(message)
-        if isinstance(reply, ProxiesChecked):
-            return  # checks use a connection of their own
-        if not isinstance(reply, RequestDone):
-            self._on_notice(reply)
-            return
-        future = self._pending.pop(reply.seq, None)
-        if future is not None and not future.done():
-            future.set_result(reply.error)
-
-    def _lost(self) -> None:
-        for future in self._pending.values():
-            if not future.done():
-                future.set_result(None)
-        self._pending.clear()
-        self._dead = True
-        self._on_lost()
-
-
 class EgressClient:
     """``start`` it once, ``stop`` it at the end. ``timeout`` is how many seconds ``open`` waits for
     a process that does not answer.
@@ -153,28 +96,20 @@ class EgressClient:
     ) -> None:
         self.on_trip = on_trip
         self.on_throttled: Callable[[str, str], None] = _ignore_throttled
-        self._path = socket_path
         self._timeout = timeout
         self._attempts: dict[str, _Attempt] = {}
         self._site_counters = sites.SharedSiteCounters()
-        self._connection: _ControlConnection | None = None
-        self._up = asyncio.Event()
-        self._down = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._connection = KeptConnection(
+            socket_path, "egress", decode_reply, RequestDone, self._notified, self._reopen
+        )
 
     async def start(self) -> None:
         """Start to connect, and reconnect whenever the connection is lost."""
-        self._keeper = asyncio.get_running_loop().create_task(self._keep_connected())
+        self._connection.start()
 
     async def stop(self) -> None:
         """Disconnect; the process then closes all our attempts."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
-            self._keeper = None
-        if self._connection is not None:
-            self._connection.close()
+        await self._connection.stop()
         for attempt in self._attempts.values():
             attempt.shut()
         self._attempts.clear()
@@ -184,7 +119,8 @@ class EgressClient:
     async def check(self) -> None:
         # closing an attempt that does not exist changes nothing
         await self._request_until_answered(
-            lambda connection: connection.request(lambda seq: CloseAttempt(seq, "")), CHECK_SECONDS
+            lambda channel: channel.request(lambda seq: encode(CloseAttempt(seq, ""))),
+            CHECK_SECONDS,
         )
 
     async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
@@ -200,14 +136,12 @@ class EgressClient:
         self._attempts[grant.attempt_id] = attempt
         self._site_counters.add(grant.attempt_id, sites.map_sites(counters))
         try:
-            await self._request_until_answered(
-                lambda connection: self._send_open(connection, attempt)
-            )
+            await self._request_until_answered(lambda channel: self._send_open(channel, attempt))
         except BaseException:
             del self._attempts[grant.attempt_id]
             self._site_counters.drop(grant.attempt_id)
-            if self._connection is not None:
-                self._connection.forget(grant.attempt_id)
+            if self._connection.current is not None:
+                self._connection.current.send(encode(CloseAttempt(UNAWAITED, grant.attempt_id)))
             for copy in attempt.listeners:  # not shut down: the caller still uses them
                 copy.close()
             os.close(counters)
@@ -224,7 +158,7 @@ class EgressClient:
         try:
             attempt.browser_callbacks.append(on_connection)
             await self._request_until_answered(
-                lambda connection: self._send_browser(connection, attempt_id, browser)
+                lambda channel: self._send_browser(channel, attempt_id, browser)
             )
         except BaseException:
             browser.close()
@@ -240,7 +174,7 @@ class EgressClient:
         copy = listener.dup()
         try:
             await self._request_until_answered(
-                lambda connection: self._send_added(connection, attempt_id, copy, passwordless)
+                lambda channel: self._send_added(channel, attempt_id, copy, passwordless)
             )
         except BaseException:
             copy.close()
@@ -255,9 +189,9 @@ class EgressClient:
             return
         listener, _ = attempt.added.pop(key)
         try:
-            if self._connection is not None:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._connection.request(lambda seq: RemoveListener(seq, attempt_id, key))
+            await self._connection.request_once(
+                lambda seq: encode(RemoveListener(seq, attempt_id, key)), _CLOSE_SECONDS
+            )
         except TimeoutError:
             _log.error("the egress process did not confirm the end of a listener: %s", attempt_id)
         finally:
@@ -279,9 +213,9 @@ class EgressClient:
         if attempt is None:
             return Traffic()
         try:
-            if self._connection is not None:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._connection.request(lambda seq: CloseAttempt(seq, attempt_id))
+            await self._connection.request_once(
+                lambda seq: encode(CloseAttempt(seq, attempt_id)), _CLOSE_SECONDS
+            )
         except TimeoutError:
             _log.error("the egress process did not confirm the end of attempt %s", attempt_id)
         finally:
@@ -292,63 +226,59 @@ class EgressClient:
     # requests
 
     async def _request_until_answered(
-        self,
-        send: Callable[[_ControlConnection], Awaitable[str | None]],
-        timeout: float | None = None,
+        self, send: Callable[[ClientChannel], Awaitable[str | None]], timeout: float | None = None
     ) -> None:
-        """Send a request until it is answered; after each loss on a new connection."""
-        error: str | None = None
         try:
-            async with asyncio.timeout(timeout or self._timeout):
-                while error is None:
-                    await self._up.wait()
-                    if self._connection is not None:
-                        error = await send(self._connection)
+            error = await self._connection.request(send, timeout or self._timeout)
         except TimeoutError as problem:
             raise Unavailable("The egress process does not answer") from problem
         if error:
             raise ValueError(error)
 
-    async def _send_open(self, connection: _ControlConnection, attempt: _Attempt) -> str | None:
+    async def _send_open(self, channel: ClientChannel, attempt: _Attempt) -> str | None:
         grant = attempt.grant
         descriptors = [attempt.counters, *(copy.fileno() for copy in attempt.listeners)]
-        return await connection.request(
-            lambda seq: OpenAttempt(
-                seq,
-                grant.attempt_id,
-                grant.secret,
-                grant.region,
-                grant.allow,
-                grant.limit_bytes,
-                grant.domains,
-                grant.session,
-                grant.guarded,
-                grant.passwordless,
+        return await channel.request(
+            lambda seq: encode(
+                OpenAttempt(
+                    seq,
+                    grant.attempt_id,
+                    grant.secret,
+                    grant.region,
+                    grant.allow,
+                    grant.limit_bytes,
+                    grant.domains,
+                    grant.session,
+                    grant.guarded,
+                    grant.passwordless,
+                )
             ),
             descriptors,
         )
 
     async def _send_browser(
-        self, connection: _ControlConnection, attempt_id: str, browser: socket.socket
+        self, channel: ClientChannel, attempt_id: str, browser: socket.socket
     ) -> str | None:
-        return await connection.request(
-            lambda seq: RefuseBrowser(seq, attempt_id), [browser.fileno()]
+        return await channel.request(
+            lambda seq: encode(RefuseBrowser(seq, attempt_id)), [browser.fileno()]
         )
 
     async def _send_added(
         self,
-        connection: _ControlConnection,
+        channel: ClientChannel,
         attempt_id: str,
         listener: socket.socket,
         passwordless: bool,
     ) -> str | None:
-        return await connection.request(
-            lambda seq: AddListener(seq, attempt_id, passwordless), [listener.fileno()]
+        return await channel.request(
+            lambda seq: encode(AddListener(seq, attempt_id, passwordless)), [listener.fileno()]
         )
 
     # notices
 
-    def _notified(self, notice: Notice) -> None:
+    def _notified(self, notice: Notice | ProxiesChecked) -> None:
+        if isinstance(notice, ProxiesChecked):
+            return  # checks use a connection of their own
         attempt = self._attempts.get(notice.attempt_id)
         if attempt is None:
             return
@@ -366,33 +296,7 @@ class EgressClient:
             attempt.trip_reported = True
             self.on_trip(attempt.grant.attempt_id)
 
-    # the connection
-
-    async def _keep_connected(self) -> None:
-        failures = 0
-        while True:
-            try:
-                sock = connect(self._path)
-            except (OSError, PeerRefused) as error:
-                failures += 1
-                if failures == _WARN_AFTER:
-                    _log.warning("the egress process cannot be reached: %s", error)
-                await asyncio.sleep(delay(failures, base=0.02, cap=1.0))
-                continue
-            failures = 0
-            self._down.clear()
-            self._connection = _ControlConnection(sock, self._notified, self._lost)
-            await self._reopen(self._connection)
-            if not self._down.is_set():
-                self._up.set()
-                await self._down.wait()
-
-    def _lost(self) -> None:
-        self._connection = None
-        self._up.clear()
-        self._down.set()
-
-    async def _reopen(self, connection: _ControlConnection) -> None:
+    async def _reopen(self, channel: ClientChannel) -> None:
         """Open the attempts that an earlier process served in the new one."""
         for attempt in [known for known in self._attempts.values() if known.opened]:
             attempt_id = attempt.grant.attempt_id
@@ -400,12 +304,12 @@ class EgressClient:
                 self._report_trip(attempt)  # the notice may have been lost with the connection
             if attempt_id not in self._attempts:
                 continue
-            error = await self._send_open(connection, attempt)
+            error = await self._send_open(channel, attempt)
             for browser in list(attempt.browsers):
                 if not error and attempt_id in self._attempts:
-                    error = await self._send_browser(connection, attempt_id, browser)
+                    error = await self._send_browser(channel, attempt_id, browser)
             for key, (listener, passwordless) in list(attempt.added.items()):
                 if not error and key in attempt.added and attempt_id in self._attempts:
-                    error = await self._send_added(connection, attempt_id, listener, passwordless)
+                    error = await self._send_added(channel, attempt_id, listener, passwordless)
             if error:
                 _log.error("attempt %s lost its egress: %s", attempt_id, error)

@@ -6,13 +6,8 @@ connections of its attempts are cut.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
 import socket
 from collections.abc import Awaitable, Callable
-
-import msgspec
 
 from fyke.contracts.egress import EgressGrant
 from fyke.egress.messages import (
@@ -37,9 +32,7 @@ from fyke.egress.messages import (
 from fyke.egress.meter import map_shared
 from fyke.egress.proxy import Counters, Proxy
 from fyke.egress.site_counters import map_sites
-from fyke.kit.channel import Channel
-
-_log = logging.getLogger(__name__)
+from fyke.kit.requests import ServedChannel, adopt
 
 
 class ControlSession:
@@ -49,51 +42,26 @@ class ControlSession:
         self, sock: socket.socket, proxy: Proxy, on_end: Callable[[ControlSession], None]
     ) -> None:
         self._proxy = proxy
-        self._on_end = on_end
         self._attempts: set[str] = set()
-        self._requests: asyncio.Queue[tuple[Request, list[int]] | None] = asyncio.Queue()
-        self._channel = Channel(sock, self._received, self._lost)
-        self._task = asyncio.get_running_loop().create_task(self._serve())
+        self._channel = ServedChannel(
+            sock, decode_request, self._execute, self._close_attempts, lambda: self._end(on_end)
+        )
 
     def close(self) -> None:
         """End the connection and all its attempts."""
         self._channel.close()
 
-    def _received(self, message: bytes, descriptors: list[int]) -> None:
-        try:
-            request = decode_request(message)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            _log.error("a runner sent a malformed message: %.200s", error)
-            _close_all(descriptors)
-            self._channel.close()
-            return
-        self._requests.put_nowait((request, descriptors))
-
-    def _lost(self) -> None:
-        self._close_attempts()
-        self._requests.put_nowait(None)
+    def _end(self, on_end: Callable[[ControlSession], None]) -> None:
+        self._close_attempts()  # one may have been opened after the connection was lost
+        on_end(self)
 
     def _close_attempts(self) -> None:
         for attempt_id in self._attempts:
             self._proxy.close(attempt_id, final=False)
         self._attempts.clear()
 
-    async def _serve(self) -> None:
-        try:
-            while (item := await self._requests.get()) is not None:
-                await self._execute(*item)
-        finally:
-            while not self._requests.empty():
-                item = self._requests.get_nowait()
-                if item is not None:
-                    _close_all(item[1])
-            self._close_attempts()
-            self._channel.close()  # after an error here too, since the queue is no longer read
-            self._on_end(self)
-
     async def _execute(self, request: Request, descriptors: list[int]) -> None:
         if isinstance(request, CheckProxies):
-            _close_all(descriptors)
             self._reply(ProxiesChecked(request.seq, self._check_results()))
             return
         error = ""
@@ -101,8 +69,6 @@ class ControlSession:
             await self._action(request, descriptors)
         except (ValueError, OSError) as caught:
             error = str(caught) or type(caught).__name__
-        finally:
-            _close_all(descriptors)  # the proxy uses duplicates
         self._reply(RequestDone(request.seq, error))
 
     def _check_results(self) -> tuple[ProxyChecked, ...]:
@@ -137,7 +103,7 @@ class ControlSession:
             request.passwordless,
         )
         counters = Counters(map_shared(descriptors[0]), map_sites(descriptors[0]))
-        listeners = [_adopt(descriptor) for descriptor in descriptors[1:]]
+        listeners = [adopt(descriptor) for descriptor in descriptors[1:]]
         try:
             await self._proxy.open(
                 listeners,
@@ -155,7 +121,7 @@ class ControlSession:
     async def _refuse_browser(self, request: RefuseBrowser, descriptors: list[int]) -> None:
         if len(descriptors) != 1 or request.attempt_id not in self._attempts:
             raise ValueError("refusing the browser needs one listener and an open attempt")
-        listener = _adopt(descriptors[0])
+        listener = adopt(descriptors[0])
         notice = BrowserRequested(request.attempt_id)
         try:
             await self._proxy.refuse_browser(
@@ -168,7 +134,7 @@ class ControlSession:
     async def _add_listener(self, request: AddListener, descriptors: list[int]) -> None:
         if len(descriptors) != 1 or request.attempt_id not in self._attempts:
             raise ValueError("adding a listener needs one listener and an open attempt")
-        listener = _adopt(descriptors[0])
+        listener = adopt(descriptors[0])
         try:
             await self._proxy.add_listener(
                 request.attempt_id, listener, passwordless=request.passwordless
@@ -188,18 +154,3 @@ class ControlSession:
 
     def _reply(self, reply: Reply) -> None:
         self._channel.send(encode(reply))
-
-
-def _adopt(descriptor: int) -> socket.socket:
-    """Return a socket with a duplicate of a descriptor. Raise ``OSError`` if it is not a socket."""
-    duplicate = os.dup(descriptor)
-    try:
-        return socket.socket(fileno=duplicate)
-    except BaseException:
-        os.close(duplicate)
-        raise
-
-
-def _close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

@@ -6,7 +6,6 @@ It is separate from the runner so that a fast download does not delay the acknow
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +15,9 @@ from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
-from fyke.kit.channel import PeerRefused, check_peer, listen, withdraw
 from fyke.kit.descriptors import raise_limit
+from fyke.kit.requests import ClosableSession, serve_clients
 from fyke.kit.resolver import Resolver
-
-_log = logging.getLogger(__name__)
 
 
 async def serve_egress(
@@ -41,24 +38,10 @@ async def serve_egress(
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:2")  # a dead name server blocks less
     raise_limit()  # every connection needs two descriptors
     proxy = Proxy(rules, upstreams, resolver=resolver, limits=limits, throttle=throttle)
-    listener = listen(socket_path)
-    sessions: set[ControlSession] = set()
-    loop = asyncio.get_running_loop()
+    sessions: set[ClosableSession] = set()
     try:
-        if ready is not None:
-            ready.set()
-        while True:
-            sock, _ = await loop.sock_accept(listener)
-            try:
-                check_peer(sock)
-            except PeerRefused as error:
-                _log.error("%s; refused", error)
-                sock.close()
-                continue
-            sock.setblocking(False)
-            sessions.add(ControlSession(sock, proxy, sessions.discard))
+        await serve_clients(
+            socket_path, lambda sock: ControlSession(sock, proxy, sessions.discard), sessions, ready
+        )
     finally:
-        withdraw(listener, socket_path)
-        for session in list(sessions):
-            session.close()
         await proxy.stop()

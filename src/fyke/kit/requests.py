@@ -23,6 +23,7 @@ from fyke.kit.channel import Channel, PeerRefused, check_peer, connect, listen, 
 _log = logging.getLogger(__name__)
 
 _WARN_AFTER = 8  # tries, about two seconds
+UNAWAITED = 0  # the number of a request whose answer is ignored
 
 Execute = Callable[[Any, list[int]], Awaitable[None]]
 
@@ -183,7 +184,7 @@ class ClientChannel:
         return await future
 
     def send(self, message: bytes) -> None:
-        """Send a request whose answer is ignored; its number is 0."""
+        """Send a request with the number ``UNAWAITED``."""
         if not self._dead:
             self._channel.send(message)
 
@@ -265,6 +266,14 @@ class KeptConnection:
                 if self.current is not None:
                     error = await send(self.current)
         return error
+
+    async def request_once(self, make: Callable[[int], bytes], timeout: float) -> None:
+        """Send a request over the present connection, whose end has the same effect, and ignore an
+        error. Raise ``TimeoutError``.
+        """
+        if self.current is not None:
+            async with asyncio.timeout(timeout):
+                await self.current.request(make)
 
     async def _keep_connected(self) -> None:
         failures = 0
