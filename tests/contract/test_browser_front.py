@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -229,19 +230,35 @@ async def test_a_dead_runner_takes_its_browsers_along(user: FrontUser) -> None:
 
 async def test_a_front_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.browser.client._CHECK_SECONDS", 0.1)
+    monkeypatch.setattr("fyke.browser.client._OPEN_SECONDS", 0.1)
     client = FrontClient(tmp_path / "run" / "browser.sock", timeout=0.1)
     await client.start()
     sock = listener()
     try:
         with pytest.raises(Unavailable):
             await client.check()
-        with pytest.raises(Unavailable):
-            await client.open([sock], FrontGrant(ATTEMPT, SECRET))
-        sock.getsockname()  # still the caller's
+        await client.open([sock], FrontGrant(ATTEMPT, SECRET))  # a run does not wait for it
         with pytest.raises(Unavailable):
             await client.attach(ATTEMPT, 1, sock, BrowserProgram.HEADLESS_SHELL, own_sandbox=False)
     finally:
         await client.stop()
+
+
+async def test_a_stalled_front_delays_no_run(user: FrontUser) -> None:
+    """It opens the attempt once it goes on; connections wait."""
+    assert user.process.process is not None
+    await user.client.check()
+    user.process.process.send_signal(signal.SIGSTOP)
+    sock = listener()
+    try:
+        await asyncio.wait_for(user.client.open([sock], FrontGrant("01SECOND", SECRET)), 20)
+    finally:
+        user.process.process.send_signal(signal.SIGCONT)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(sock))
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert await reader.readline() == b"HTTP/1.1 404 Not Found\r\n"
+    writer.close()
+    sock.close()
 
 
 async def test_requests_that_make_no_sense_are_refused(user: FrontUser) -> None:

@@ -161,11 +161,14 @@ class ExampleRoutes:
 
     async def serve(self, request: BrowserRequest, connection: object, attempt: object) -> None:
         body = await connection.read_body()  # type: ignore[attr-defined]
+        if body == b"raise":
+            raise KeyError("a fault of the route")
         connection.answer(200, body)  # type: ignore[attr-defined]
 
 
 @asynccontextmanager
 async def place(**limits: float) -> AsyncIterator[Place]:
+    limits.setdefault("keep_seconds", 0.0)
     front = Front(FrontLimits(**limits), [ExampleRoutes()])  # type: ignore[arg-type]
     sock = listener()
     made = Place(front, port_of(sock))

@@ -13,6 +13,7 @@ from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import BrowserEndCause, BrowserProgram
 
 _ENDING_SECONDS = 1.0
+_UNUSED_SECONDS = 10.0
 
 
 class AttachedBrowser:
@@ -30,6 +31,7 @@ class AttachedBrowser:
         own_sandbox: bool,
         on_started: Callable[[], None],
         on_over: Callable[[BrowserEndCause, str], None],
+        on_dropped: Callable[[list[str]], None],
     ) -> None:
         self.generation = generation
         self._program = program
@@ -45,7 +47,10 @@ class AttachedBrowser:
         self._last = (BrowserEndCause.CLOSED, "")
         self._gone: dict[int, asyncio.Future[None]] = {}  # by instance, done at its end
         self.connections: set[ByteStream] = set()  # into the sandbox; cut when it has ended
-        self.host = BrowserHost(control, self._instance_started, self._instance_ended, self._lost)
+        self._ending: asyncio.TimerHandle | None = None
+        self.host = BrowserHost(
+            control, self._instance_started, self._instance_ended, self._lost, on_dropped
+        )
 
     @property
     def is_over(self) -> bool:
@@ -55,6 +60,7 @@ class AttachedBrowser:
     def used(self) -> Iterator[None]:
         """Keep the sandbox as long as a request uses it."""
         self._users += 1
+        self._cancel_ending()
         try:
             yield
         finally:
@@ -156,9 +162,27 @@ class AttachedBrowser:
         self.settle()
 
     def settle(self) -> None:
-        """End the sandbox when nothing is left to use it."""
-        if not (self._users or self._starting or self.host.endpoints):
+        """End the sandbox when nothing is left to use it: after a while if the Worker has closed
+        its Chromium, since many open and close one for each page.
+        """
+        self._cancel_ending()
+        if self.is_over or self._users or self._starting or self.host.endpoints:
+            return
+        if self._last[0] is BrowserEndCause.CLOSED:
+            self._ending = self._loop.call_later(
+                self._limits.keep_seconds, self._finish, *self._last
+            )
+        else:
             self._finish(*self._last)
+
+    def expect_use(self) -> None:
+        """End the sandbox if it is not used soon: connections may go while they wait for it."""
+        self._ending = self._loop.call_later(_UNUSED_SECONDS, self._finish, *self._last)
+
+    def _cancel_ending(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
 
     def _lost(self, reason: str) -> None:
         self._finish(BrowserEndCause.SANDBOX_ENDED, reason)
@@ -170,6 +194,7 @@ class AttachedBrowser:
             report(cause, detail)
 
     def _release(self) -> None:
+        self._cancel_ending()
         self.host.close()  # which also ends the start of a Chromium
         for connection in list(self.connections):
             connection.abort()

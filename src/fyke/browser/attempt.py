@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +15,8 @@ from fyke.browser.messages import Ended, Noted, Notice, Started, Wanted
 from fyke.browser.requests import BrowserRequest, wrong_credentials
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram, FrontGrant
+
+_log = logging.getLogger(__name__)
 
 _BUSY = "the browser did not start in time; try again"
 
@@ -60,6 +63,7 @@ class AttemptFront:
         self._refusal: StandingRefusal | None = None
         self._notes: set[str] = set()
         self._closed = False
+        self._error_logged = False
 
     @property
     def attempt_id(self) -> str:
@@ -98,8 +102,11 @@ class AttemptFront:
             own_sandbox=own_sandbox,
             on_started=lambda: self._notify(Started(self.attempt_id, generation)),
             on_over=lambda cause, detail: self._browser_over(generation, cause, detail),
+            on_dropped=self._arguments_dropped,
         )
-        if not self._waiting:
+        if self._waiting:
+            self.browser.expect_use()
+        else:
             self.browser.settle()  # the connections that wanted it have gone
         self._wake()
 
@@ -127,6 +134,12 @@ class AttemptFront:
             self.browser = None
 
     # for connections
+
+    def log_error(self, error: Exception) -> None:
+        """Log an unexpected error, only the first one of the attempt."""
+        if not self._error_logged:
+            self._error_logged = True
+            _log.error("a connection of attempt %s failed", self.attempt_id, exc_info=error)
 
     def allows(self, request: BrowserRequest) -> bool:
         """Whether the request has no credentials, or those of the attempt."""
@@ -184,6 +197,10 @@ class AttemptFront:
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
+
+    def _arguments_dropped(self, names: list[str]) -> None:
+        text = f"The browser was started without these arguments of the Worker: {', '.join(names)}"
+        self.note("dropped", text)
 
     def _browser_over(self, generation: int, cause: BrowserEndCause, detail: str) -> None:
         self.browser = None

@@ -7,6 +7,7 @@ them. The browsers that the process had end with it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,7 +42,8 @@ from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
 _log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 3.0
-_CLOSE_SECONDS = 5.0
+_OPEN_SECONDS = 2.0  # afterwards it is opened in the background
+_CLOSE_SECONDS = 2.0
 _NO_ANSWER = "The process of the browser front does not answer"
 _FRONT_ENDED = "the process that connects Workers to browsers ended"
 
@@ -69,6 +71,7 @@ class FrontedAttempt:
     grant: FrontGrant
     listeners: list[socket.socket]
     opened: bool = False
+    opening: asyncio.Task[str] | None = None
     wanted: bool = False  # and not answered by the runner so far
     attached: int = 0  # the generation
     attaching: bool = False
@@ -76,6 +79,8 @@ class FrontedAttempt:
 
     def shut(self) -> None:
         """Shut the listening sockets down in every process and close our copies."""
+        if self.opening is not None:
+            self.opening.cancel()
         for listener in self.listeners:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
@@ -129,16 +134,21 @@ class FrontClient:
             raise ValueError(f"attempt {grant.attempt_id} has a front already")
         attempt = FrontedAttempt(grant, [listener.dup() for listener in listeners])
         self._attempts[grant.attempt_id] = attempt
+        attempt.opening = asyncio.create_task(self._open(attempt))
         try:
-            await self._request(lambda channel: self._send_open(channel, attempt))
+            await asyncio.wait({attempt.opening}, timeout=_OPEN_SECONDS)
+            error = attempt.opening.result() if attempt.opening.done() else ""
+            if error:
+                raise Unavailable(error)
         except BaseException:
+            attempt.opening.cancel()
             del self._attempts[grant.attempt_id]
             if self._connection.current is not None:
-                self._connection.current.send(encode(CloseFront(UNAWAITED, grant.attempt_id)))
+                message = CloseFront(UNAWAITED, grant.attempt_id, final=False)
+                self._connection.current.send(encode(message))
             for copy in attempt.listeners:  # not shut down: the caller still uses them
                 copy.close()
             raise
-        attempt.opened = True
 
     async def attach(
         self,
@@ -168,6 +178,7 @@ class FrontClient:
             raise
         finally:
             attempt.attaching = False
+        attempt.wanted = False  # by a connection that came meanwhile
 
     async def refuse(
         self, attempt_id: str, status: int, text: str, *, retry_after: int = 0
@@ -209,6 +220,14 @@ class FrontClient:
             raise Unavailable(_NO_ANSWER) from problem
         if error:
             raise Unavailable(error)
+
+    async def _open(self, attempt: FrontedAttempt) -> str:
+        """Open an attempt, however long it takes; return the error of the front."""
+        error = await self._connection.request(
+            lambda channel: self._send_open(channel, attempt), None
+        )
+        attempt.opened = not error
+        return error
 
     async def _send_open(self, channel: ClientChannel, attempt: FrontedAttempt) -> str | None:
         grant = attempt.grant

@@ -67,6 +67,7 @@ class FrontConnection:
         self._routes = routes
         self._keep = True  # whether another request may follow
         self._unread_body = 0
+        self._upgraded = False
 
     async def serve(self) -> None:
         """Serve requests until either side ends the connection."""
@@ -77,6 +78,9 @@ class FrontConnection:
                 async with asyncio.timeout(seconds):
                     head = await self._stream.read_until(b"\r\n\r\n", limits.head_bytes)
                 await self._serve_request(head)
+                async with asyncio.timeout(limits.answer_seconds):
+                    await self._stream.drain()  # what the client does not read is not answered
+                await asyncio.sleep(0)  # for the other connections
                 seconds = limits.idle_seconds
         except (StreamEnded, TimeoutError):
             pass
@@ -102,7 +106,8 @@ class FrontConnection:
         self, status: int, body: bytes | str, media_type: str = TEXT, *, retry_after: int = 0
     ) -> None:
         """Answer the request; the connection goes on if client and answer allow it."""
-        self._keep = self._keep and not self._unread_body
+        failed = status >= 400 and media_type != JSON  # WebDriver's errors are JSON
+        self._keep = self._keep and not self._unread_body and not failed
         self._stream.write(
             answer(status, body, media_type, keep_alive=self._keep, retry_after=retry_after)
         )
@@ -176,6 +181,7 @@ class FrontConnection:
                 self.answer(status, body)
                 return
             self._keep = False
+            self._upgraded = True
             self._stream.write(accepted_upgrade(request))
             await MessageRelay(self._stream, chromium, taps, self._attempt.note).run()
             await chromium.finish(self._attempt.limits.close_seconds)
@@ -210,6 +216,13 @@ class FrontConnection:
         except (HostFailed, BadAnswer) as error:
             self._keep = False
             self.answer(503, f"the browser failed: {error}", retry_after=1)
+        except (StreamEnded, TimeoutError):
+            raise
+        except Exception as error:
+            self._keep = False
+            self._attempt.log_error(error)
+            if not self._upgraded:
+                self.answer(500, "the front failed; the log of Fyke says why")
 
     @asynccontextmanager
     async def _room(self, needed: bool) -> AsyncIterator[None]:
@@ -255,7 +268,13 @@ class FrontConnection:
     ) -> None:
         async with self.dialed(browser, endpoint.port) as chromium:
             chromium.write(request_to_chromium(route.method, endpoint.port, route.target))
-            status, body = await self._answer_of(chromium, self._attempt.limits.answer_bytes)
+            limits = self._attempt.limits
+            whole = route.target == "/json/protocol"  # large, and without addresses
+            limit = limits.protocol_bytes if whole else limits.answer_bytes
+            status, body = await self._answer_of(chromium, limit)
+        if whole:
+            self.answer(status, body, JSON)
+            return
         rewritten = rewrite(body, request.host)
         if rewritten is None:
             self.answer(status, body)

@@ -66,7 +66,7 @@ class RunnerSession:
         elif isinstance(request, CloseFront):
             if attempt_id in self._attempts:
                 self._attempts.discard(attempt_id)
-                self._front.close(attempt_id, final=True)
+                self._front.close(attempt_id, final=request.final)
         elif attempt_id not in self._attempts:
             raise ValueError(f"attempt {attempt_id} has no front")
         elif isinstance(request, RefuseWanted):

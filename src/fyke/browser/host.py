@@ -21,6 +21,8 @@ _PATH = re.compile(r"/devtools/browser/[0-9A-Za-z-]{1,64}")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 MAX_ERROR = 2000  # characters
 MAX_INSTANCES = 64
+MAX_NAMES = 20
+_SWITCH = re.compile(r"[a-z-]{1,40}")
 
 
 class HostFailed(Exception):
@@ -48,10 +50,12 @@ class BrowserHost:
         on_started: Callable[[int], None],
         on_ended: Callable[[int, int | None], None],
         on_lost: Callable[[str], None],
+        on_dropped: Callable[[list[str]], None],
     ) -> None:
         self._on_started = on_started
         self._on_ended = on_ended
         self._on_lost = on_lost
+        self._on_dropped = on_dropped
         self._starting: set[int] = set()
         self._ended_early: dict[int, int | None] = {}
         self.endpoints: dict[int, DevtoolsEndpoint] = {}
@@ -151,6 +155,12 @@ class BrowserHost:
         instance = frame.get("instance")
         if type(instance) is not int:
             return
+        if frame["type"] == "dropped":
+            given = frame.get("arguments")
+            names = [name for name in given if _is_switch(name)] if isinstance(given, list) else []
+            if names:
+                self._on_dropped(names[:MAX_NAMES])
+            return
         given = frame.get("status")
         status = given if type(given) is int and -(2**31) <= given < 2**31 else None
         if frame["type"] == "ended" and instance in self.endpoints:
@@ -172,6 +182,10 @@ def _line(text: object) -> str:
     """A text from inside as one line of limited length."""
     shown = str(text)[:MAX_ERROR]
     return "".join(character if character.isprintable() else " " for character in shown).strip()
+
+
+def _is_switch(name: object) -> bool:
+    return isinstance(name, str) and _SWITCH.fullmatch(name) is not None
 
 
 def _endpoint(instance: int, frame: Frame) -> DevtoolsEndpoint | None:

@@ -18,9 +18,11 @@ class FrontLimits:
     idle_seconds: float = 60.0  # between two requests on one connection
     large: int = 4  # bodies and answers in memory at once
     body_bytes: int = 4 * 2**20  # of a request
-    answer_bytes: int = 8 * 2**20  # of an answer of Chromium; its protocol description has 1.4 MB
+    answer_bytes: int = 2**19  # of an answer of Chromium that is parsed
+    protocol_bytes: int = 4 * 2**20  # of its description of the protocol, which has 1.6 MB
     answer_seconds: float = 20.0
     wait_seconds: float = WAIT_SECONDS  # for a browser
     start_seconds: float = 20.0  # of Chromium; the host itself gives up after 15
     dial_seconds: float = 10.0
+    keep_seconds: float = 12.0  # how long a sandbox without Chromium is kept for the next one
     close_seconds: float = 5.0  # from Browser.close to the end of Chromium

@@ -47,10 +47,13 @@ class RefuseWanted(msgspec.Struct, frozen=True, tag="refuse"):
 
 
 class CloseFront(msgspec.Struct, frozen=True, tag="close"):
-    """Close everything of an attempt. An unknown id is ignored, so this also checks the front."""
+    """Close everything of an attempt; if ``final``, its listening sockets in all processes. An
+    unknown id is ignored, so this also checks the front.
+    """
 
     seq: int
     attempt_id: str
+    final: bool = True
 
 
 class FrontDone(msgspec.Struct, frozen=True, tag="done"):

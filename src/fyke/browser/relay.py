@@ -9,6 +9,8 @@ from fyke.browser.streams import ByteStream
 from fyke.browser.taps import CommandAnswer, Taps
 from fyke.browser.websocket import BadFrame, FrameStream, text_frame
 
+PIECE = 16 * 1024  # bytes that are moved in one step
+SHORTEST = len('{"method":"Browser.close"}')  # of the commands that are looked for
 MAX_ANSWERS = 64 * 1024  # bytes of ours that wait for the end of a message of Chromium
 
 
@@ -28,7 +30,7 @@ class MessageRelay:
         self._chromium = chromium
         self._taps = taps
         self._on_note = on_note
-        self._up = FrameStream(self._look)
+        self._up = FrameStream(self._look, min_read=SHORTEST)
         self._down = FrameStream()
         self._answers: list[bytes] = []
         self._answers_size = 0
@@ -49,11 +51,12 @@ class MessageRelay:
 
     async def _move(self, source: ByteStream, target: ByteStream, frames: FrameStream) -> None:
         try:
-            while data := await source.read():
+            while data := await source.read(PIECE):
                 for piece in frames.feed(data):
                     target.write(piece)
                 self._send_answers()
                 await target.drain()
+                await asyncio.sleep(0)  # a piece may have thousands of frames
                 if source is self._client:
                     await source.drain()  # of our answers
         except BadFrame:

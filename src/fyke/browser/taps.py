@@ -97,8 +97,8 @@ def is_file(url: str) -> bool:
     """Whether a browser takes this text as a ``file:`` URL: it ignores leading spaces and control
     characters, and tabs and line breaks anywhere.
     """
-    text = re.sub(r"[\t\r\n]", "", url[:200]).lstrip("".join(map(chr, range(0x21))))
-    return text[:5].lower() == "file:" or text[:17].lower() == "view-source:file:"
+    text = re.sub(r"[\t\r\n]", "", url).lstrip("".join(map(chr, range(0x21))))
+    return text[:17].lower().startswith(("file:", "view-source:file:"))
 
 
 def standard_taps(on_close: Callable[[], None] | None) -> dict[str, Sequence[Tap]]:

@@ -21,11 +21,14 @@ class BadFrame(Exception):
 
 class FrameStream:
     """One direction of a connection. ``look`` gets the payload of each unfragmented text message
-    of at most ``max_read`` bytes, and returns whether to pass it on.
+    of ``min_read`` to ``max_read`` bytes, and returns whether to pass it on.
     """
 
-    def __init__(self, look: Look | None = None, max_read: int = MAX_READ) -> None:
+    def __init__(
+        self, look: Look | None = None, *, min_read: int = 0, max_read: int = MAX_READ
+    ) -> None:
         self._look = look
+        self._min_read = min_read
         self._max_read = max_read if look is not None else -1
         self._held = bytearray()  # an incomplete head, or message that is looked into
         self._needed = 0  # bytes in ``_held`` before it is worth reading
@@ -54,7 +57,8 @@ class FrameStream:
                 break
             first, masked, body_at, length = head
             end = body_at + length
-            if first != _FINAL | _TEXT or length > self._max_read:
+            readable = first == _FINAL | _TEXT and self._min_read <= length <= self._max_read
+            if not readable:
                 self._skip(first, length)
                 position = body_at
                 continue

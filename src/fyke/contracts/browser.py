@@ -202,7 +202,8 @@ class BrowserFront(Protocol):
     async def open(self, listeners: Sequence[socket.socket], grant: FrontGrant) -> None:
         """Serve the listeners until ``close``. The caller may close its copies afterwards.
 
-        Raise ``Unavailable`` when the front does not answer.
+        While the front does not answer, connections wait in the listeners, and this returns after
+        two seconds. Raise ``Unavailable`` when it refuses.
         """
         ...
 

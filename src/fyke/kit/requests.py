@@ -254,7 +254,7 @@ class KeptConnection:
             self.current.close()
 
     async def request(
-        self, send: Callable[[ClientChannel], Awaitable[str | None]], timeout: float
+        self, send: Callable[[ClientChannel], Awaitable[str | None]], timeout: float | None
     ) -> str:
         """Send a request until it is answered, after each loss on a new connection; return the
         error of the answer. Raise ``TimeoutError``.

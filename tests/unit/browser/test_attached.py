@@ -148,3 +148,19 @@ async def test_a_connection_to_a_dying_chromium_is_made_to_the_next_one() -> Non
         await client.say({"id": 1})
         assert await client.hear() == {"id": 1}
         assert next_host.kinds() == ["start", "dial"]
+
+
+async def test_a_closed_browser_leaves_its_sandbox_for_the_next_connection() -> None:
+    """Many Workers open and close a browser for each page."""
+    async with place(keep_seconds=0.2) as front:
+        host = await front.attached(Chromium(bodies={"/json": b"[]"}))
+        for _ in range(3):
+            assert (await front.get("/json"))[0] == 200
+            host.event(type="ended", instance=0, status=0)
+        await until(lambda: host.ended)
+        assert host.kinds().count("start") == 3
+        assert front.notices == [
+            WANTED,
+            Started(ATTEMPT, 1),
+            Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, ""),
+        ]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fyke.browser.messages import Ended
+from fyke.browser.messages import Ended, Noted
 from fyke.contracts.browser import BrowserEndCause
 from support.browser_hosts import GUID, until
 from support.browser_place import (
@@ -102,3 +102,20 @@ async def test_an_answer_that_is_none_is_an_error(answer: bytes) -> None:
         status, _, body = await front.get("/json")
         assert status == 503
         assert body.startswith(b"the browser failed: Chromium")
+
+
+async def test_dropped_arguments_are_noted_by_their_names() -> None:
+    async with place() as front:
+        host = await front.attached(Chromium(bodies={"/json": b"[]"}))
+        client = await front.websocket()
+        names = ["--proxy-server", "--x=<script>", 5, "--no-sandbox", "-" * 50]
+        host.event(type="dropped", instance=0, arguments=names)
+        host.event(type="dropped", instance=0, arguments="--more")
+        host.event(type="dropped", instance=0, arguments=["--again"])
+        await client.say({"id": 1, "method": "Browser.getVersion"})
+        await client.hear()
+        await until(lambda: len(front.notices) == 3)
+        note = front.notices[2]
+        assert isinstance(note, Noted)
+        assert note.code == "dropped"
+        assert note.text.endswith(": --proxy-server, --no-sandbox")

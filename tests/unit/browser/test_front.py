@@ -9,12 +9,14 @@ import os
 import pytest
 
 from fyke.browser.messages import Noted, Started, Wanted
+from fyke.browser.streams import ByteStream
 from support.browser_hosts import GUID, until
 from support.browser_place import (
     ATTEMPT,
     UPGRADE,
     WANTED,
     Chromium,
+    Place,
     place,
 )
 
@@ -212,3 +214,56 @@ async def test_nothing_is_left_of_many_connections() -> None:
             count = len(os.listdir("/proc/self/fd"))
             before = before or count
         assert count <= before + 5
+
+
+async def test_requests_whose_answers_are_not_read_are_not_served() -> None:
+    """Many small requests at once: each would leave an answer in memory."""
+    async with place() as front:
+        client = await front.connect()
+        client.writer.transport.pause_reading()
+        request = b"GET /example HTTP/1.1\r\n\r\n"
+        client.writer.write(request * 400_000)
+        [stream] = await connections(front)
+        sizes = []
+        while len(sizes) < 200:
+            await asyncio.sleep(0.002)
+            sizes.append(stream._transport.get_write_buffer_size())  # type: ignore[union-attr]
+        assert max(sizes) < 2**20
+        other = await front.connect()
+        await other.ask("GET", "/example", "Connection: close\r\n")
+        assert (await other.answer())[0] == 200
+
+
+async def connections(front: Place) -> list[ByteStream]:
+    attempt = front.front._attempts[ATTEMPT]
+    await until(lambda: attempt._connections)
+    return list(attempt._connections.values())
+
+
+async def test_a_refused_request_ends_its_connection() -> None:
+    async with place() as front:
+        client = await front.connect()
+        client.writer.write(b"GET /nothing HTTP/1.1\r\n\r\n" * 10)
+        assert (await client.answer())[0] == 404
+        assert await client.reader.read() == b""
+
+
+async def test_a_fault_of_a_route_is_answered_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with place() as front:
+        for _ in range(3):
+            client = await front.connect()
+            await client.ask("POST", "/example", "Content-Length: 5\r\n", b"raise")
+            assert (await client.answer())[0] == 500
+        assert [record.message for record in caplog.records] == [
+            f"a connection of attempt {ATTEMPT} failed"
+        ]
+
+
+async def test_a_large_answer_is_not_parsed() -> None:
+    async with place() as front:
+        large = b"[" + b"{}," * 250_000 + b"{}]"
+        await front.attached(Chromium(bodies={"/json": large, "/json/protocol": large}))
+        assert (await front.get("/json"))[0] == 503
+        assert (await front.get("/json/protocol"))[::2] == (200, large)

@@ -126,3 +126,25 @@ async def test_many_questions_without_reading_end_the_connection() -> None:
             for _ in range(10_000):
                 client.writer.write(question * 100)
                 await client.writer.drain()
+
+
+async def test_many_tiny_frames_leave_time_for_other_connections() -> None:
+    async with place() as front:
+        received = 0
+
+        async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal received
+            while data := await reader.read(65536):
+                received += len(data)
+
+        await front.attached(Chromium(serve_socket=count))
+        client = await front.websocket()
+        [stream] = front.front._attempts[ATTEMPT]._connections.values()
+        frames = bytes([0x81, 0x80, 0, 0, 0, 0]) * 50_000
+        turns = 0
+        stream.data_received(frames)  # at once, as a large buffer of the kernel gives them
+        while received < len(frames):
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= len(frames) // 16_384
+        client.writer.close()

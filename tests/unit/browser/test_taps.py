@@ -77,6 +77,8 @@ def test_what_is_no_command_is_left_to_chromium(message: bytes) -> None:
         ("view-source:file:///etc", True),
         ("https://a/?file:", False),
         ("files:", False),
+        (" " * 300 + "file:///", True),
+        ("f" + "\n" * 300 + "ile:///", True),
         ("", False),
     ],
 )
