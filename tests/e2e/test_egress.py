@@ -157,7 +157,7 @@ def setup() -> Iterator[Setup]:
             "FR": f"socks5h://user:pass%20word@127.0.0.1:{region.port}",
             "GB": "socks5://127.0.0.1:9",
         }
-        with booted(egress_upstreams=json.dumps(upstreams)) as platform:
+        with booted(egress_upstreams=json.dumps(upstreams), browser="off") as platform:
             yield Setup(
                 platform,
                 region,

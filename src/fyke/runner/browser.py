@@ -95,7 +95,7 @@ class BrowserTotals:
     version: str = ""
 
 
-class BrowserRefused(Exception):
+class BrowserDenied(Exception):
     """Ends a start; ``text`` is the answer to the connections. ``retry_after`` seconds, 0 = not
     again in this attempt.
     """
@@ -117,12 +117,12 @@ class StartBudget:
         self._latest: deque[float] = deque(maxlen=STARTS_A_MINUTE)
 
     def take(self, at: float) -> None:
-        """Count a start; raise ``BrowserRefused`` when there were too many."""
+        """Count a start; raise ``BrowserDenied`` when there were too many."""
         if self._starts >= STARTS:
-            raise BrowserRefused(f"the attempt has started {STARTS} browsers, the most allowed", 0)
+            raise BrowserDenied(f"the attempt has started {STARTS} browsers, the most allowed", 0)
         if len(self._latest) == STARTS_A_MINUTE and at - self._latest[0] < 60:
             left = round(60 - (at - self._latest[0])) or 1
-            raise BrowserRefused(
+            raise BrowserDenied(
                 f"the attempt has started {STARTS_A_MINUTE} browsers within a minute", left
             )
         self._starts += 1
@@ -262,13 +262,13 @@ class AttemptBrowser:
         try:
             await self._attach_new(wanted)
             return
-        except BrowserRefused as error:
+        except BrowserDenied as error:
             refused = error
         except (FykeError, SandboxFault, OSError, ValueError) as error:
             log.warning("browser_not_opened", attempt=self._attempt.id, error=repr(error))
-            refused = BrowserRefused(str(error) or type(error).__name__, 5)
-        if self.state is BrowserState.CLOSED:
-            return
+            refused = BrowserDenied(str(error) or type(error).__name__, 5)
+        if self._opening is not asyncio.current_task():
+            return  # the attempt has ended, or another browser is wanted meanwhile
         self.state = BrowserState.IDLE
         self.failure = refused.reason
         self._note(LogType.WARN, f"The Worker gets no browser: {refused.text}.")
@@ -282,15 +282,20 @@ class AttemptBrowser:
         await self._deps.checked.wait()
         info = self._deps.browsers.info()
         if not info.version:
-            raise BrowserRefused("this Fyke has no browser", 0, Reason(ReasonCode.NO_BROWSER))
+            raise BrowserDenied("this Fyke has no browser", 0, Reason(ReasonCode.NO_BROWSER))
         if info.reason:
-            raise BrowserRefused(f"the browser of this machine cannot be used: {info.reason}", 5)
+            raise BrowserDenied(f"the browser of this machine cannot be used: {info.reason}", 5)
         if wanted.display and not info.display:
-            raise BrowserRefused("this machine has no virtual display for a browser window", 1)
+            raise BrowserDenied("this machine has no virtual display for a browser window", 1)
         limits = await self._reserved()
         number = len(self._generations) + 1
         spec = BrowserSpec(f"{self._attempt.id}-B{number}", limits, wanted.display)
-        browser = await in_time("starting the browser", self._deps.browsers.open(spec))
+        opening = asyncio.create_task(self._deps.browsers.open(spec))
+        try:
+            browser = await in_time("starting the browser", _unhurt(opening))
+        except BaseException:
+            self._removals.append(asyncio.create_task(_discard(opening)))
+            raise
         now = time.monotonic()
         current = _Generation(number, browser, limits, info, Stopwatch(now), MemoryMeter(now))
         self._generations.append(current)
@@ -316,7 +321,7 @@ class AttemptBrowser:
     async def _reserved(self) -> BrowserLimits:
         """Wait for room, then for the money; return the limits of the browser."""
         if not await self._reserve(self._attempt.id):
-            raise BrowserRefused(
+            raise BrowserDenied(
                 "all browsers of this runner are in use",
                 5,
                 Reason.of(ReasonCode.BROWSER_BUSY, seconds=round(ROOM_SECONDS)),
@@ -327,11 +332,11 @@ class AttemptBrowser:
                 self._attempt, own.cpus, own.memory // _MIB
             )
         except StaleLease:
-            raise BrowserRefused("the run is being stopped", 0) from None
+            raise BrowserDenied("the run is being stopped", 0) from None
         except Unavailable:
             raise
         except FykeError as error:  # it cannot be paid for
-            raise BrowserRefused(str(error), 30) from error
+            raise BrowserDenied(str(error), 30) from error
         return limits_of(granted, own)
 
     # --- while it runs --------------------------------------------------------------------
@@ -367,9 +372,10 @@ class AttemptBrowser:
         self.state = BrowserState.CLOSED
         if attached:
             self._retire(self._generations[-1])
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.gather(self._opening, return_exceptions=True)
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
         with contextlib.suppress(Unavailable):  # then the front has ended, and so has the browser
             await self._deps.front.close(self._attempt.id)
         for generation in self._generations:
@@ -410,6 +416,25 @@ class AttemptBrowser:
             await in_time("removing the browser", browser.close())
         except SandboxFault as error:  # its remains are removed at the next start
             log.error("browser_left_behind", attempt=self._attempt.id, error=str(error))
+
+
+async def _unhurt(opening: asyncio.Task[Browser]) -> Browser:
+    """Wait for a sandbox; a cancelled wait leaves it to ``_discard``."""
+    return await asyncio.shield(opening)
+
+
+async def _discard(opening: asyncio.Task[Browser]) -> None:
+    """Remove a sandbox that came too late, as soon as it is there."""
+    try:
+        browser = await in_time("starting the browser", _unhurt(opening))
+    except Exception:
+        opening.cancel()  # it was not opened
+        return
+    browser.control.close()
+    try:
+        await in_time("removing the browser", browser.close())
+    except SandboxFault as error:  # its remains are removed at the next start
+        log.error("browser_left_behind", error=str(error))
 
 
 async def _limit_cpu(generation: _Generation) -> None:

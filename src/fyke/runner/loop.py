@@ -30,7 +30,7 @@ from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
-from fyke.runner.browser import ROOM_SECONDS, AttemptBrowser
+from fyke.runner.browser import ROOM_SECONDS, AttemptBrowser, BrowserDependencies
 from fyke.runner.faults import detail_of, find_trouble
 from fyke.runner.lease_monitor import CHECK_INTERVAL, SERVER_SILENCE_MS, LeaseMonitor, never_cut_off
 from fyke.runner.preparer import Preparer
@@ -213,7 +213,7 @@ class Runner:
 
     def _free_capacity(self) -> Capacity:
         used = [runner.lease.run.limits for runner in self._attempt_runners.values()]
-        browser = self._deps.browser
+        browser = self._browser_dependencies
         capacity = Capacity(
             cpus=self._identity.cpus - sum(limits.cpus for limits in used),
             memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
@@ -224,6 +224,12 @@ class Runner:
         for cpus, memory_mb in self._browsers.values():
             capacity = capacity.without_browser(cpus, memory_mb)
         return capacity
+
+    @property
+    def _browser_dependencies(self) -> BrowserDependencies | None:
+        """None also when this machine turned out to have no browser."""
+        browser = self._deps.browser
+        return None if browser is None or browser.missing else browser
 
     async def _reserve_browser(self, attempt_id: str) -> bool:
         """Wait for room for the browser of an attempt, and for free memory of the machine; return
@@ -240,7 +246,7 @@ class Runner:
         return False
 
     def _has_browser_room(self, attempt_id: str) -> bool:
-        browser = self._deps.browser
+        browser = self._browser_dependencies
         if browser is None or available_memory_mb() < FREE_MEMORY_MB:
             return False
         if attempt_id not in self._browsers:
@@ -322,7 +328,7 @@ class Runner:
             )
             return
         limits = lease.run.limits
-        if self._deps.browser is not None and limits.browser_memory_mb:
+        if self._browser_dependencies and limits.browser_memory_mb:
             reserved = limits.browser_cpus, limits.browser_memory_mb
             self._browsers[lease.attempt.id] = reserved
         attempt_runner = AttemptRunner(

@@ -266,8 +266,8 @@ class RunnerSettings(BaseModel):
     """
 
     attempt_uids: int = Field(default=4096, ge=1, examples=["1024"])
-    """The number of user ids in that range. Each running attempt has its own, and each of the
-    ``warm_sandboxes``.
+    """The number of user ids in that range. Each running attempt has its own, its browser another
+    one, and each of the ``warm_sandboxes``.
     """
 
     service_user: str = Field(default="fyke", examples=["scraper"])

@@ -15,7 +15,7 @@ from fyke.cli.run import Status, abort, delete, events, list_runs, log, show, st
 from fyke.client import RunRequest
 from fyke.reasons import ReasonCode
 from fyke.wire.fyke.run_logs import LogItem
-from fyke.wire.fyke.runs import RunEventItem, WaitingRun
+from fyke.wire.fyke.runs import BrowserUseItem, RunEventItem, RunUsageReport, WaitingRun
 from fyke.wire.v1 import RunDetail
 from support.scripted import ScriptedServer, Turns
 from unit.cli.test_callback import SENT
@@ -23,6 +23,7 @@ from unit.cli.test_run_ended import summary
 
 READY, RUNNING, FAILED = 1, 2, 4
 SUMMARY = summary("", None)
+USAGE = RunUsageReport(0, 0.0, 0, None, 0, "0", [], [])
 
 
 def detail(status: int, err_msg: str = "") -> RunDetail:
@@ -32,7 +33,7 @@ def detail(status: int, err_msg: str = "") -> RunDetail:
 
 
 def run(command: Any, *arguments: Any, as_json: bool = False, **answers: Any) -> ScriptedServer:
-    server = ScriptedServer(as_json, **answers)
+    server = ScriptedServer(as_json, **{"run_usage": USAGE} | answers)
     command(server, *arguments)
     return server
 
@@ -81,10 +82,27 @@ def test_an_active_run_is_shown_with_its_duration_so_far() -> None:
     assert fields["took"] == "4 s"
 
 
+def test_the_browser_of_a_run_is_shown_with_its_version_time_and_memory() -> None:
+    browser = BrowserUseItem("headless-shell 156.0.8078.108", 65_000, 1000, 9.5, 150 * 2**20)
+    answers = {
+        "run": detail(FAILED),
+        "run_summary": SUMMARY,
+        "run_usage": msgspec.structs.replace(USAGE, browser=browser),
+    }
+    shown = run(show, "R1", **answers).fields["browser"]
+    assert shown.startswith("headless-shell 156.0.8078.108, ") and shown.endswith(" of memory")
+    data = run(show, "R1", as_json=True, **answers).data
+    assert json.loads(data)["browser"]["ms"] == 65_000
+    assert (
+        json.loads(run(show, "R1", as_json=True, **answers | {"run_usage": USAGE}).data)["browser"]
+        is None
+    )
+
+
 def test_the_waiting_reason_of_an_ended_run_is_not_requested() -> None:
     ended = summary(ReasonCode.OUT_OF_MEMORY.value, None)
     server = run(show, "R1", run=detail(FAILED, "out of memory"), run_summary=ended)
-    assert [call[0] for call in server.client.calls] == ["run", "run_summary"]
+    assert [call[0] for call in server.client.calls] == ["run", "run_summary", "run_usage"]
     assert (server.fields["reason"], server.fields["reason code"]) == (
         "out of memory",
         "out_of_memory",

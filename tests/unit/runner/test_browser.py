@@ -32,8 +32,8 @@ from fyke.runner.browser import (
     STARTS,
     STARTS_A_MINUTE,
     AttemptBrowser,
+    BrowserDenied,
     BrowserDependencies,
-    BrowserRefused,
     BrowserState,
     BrowserTotals,
     StartBudget,
@@ -368,9 +368,11 @@ async def test_an_attempt_that_ends_meanwhile_leaves_no_browser(setup: Setup) ->
     browser.wanted(WANTED)
     await setup.until(lambda: ("open",) in setup.calls)
     await browser.close()
-    await browser.closed()
     assert not refused(setup)() and not setup.specs
     assert setup.calls[-1] == ("close front",)
+    setup.gate.set()  # the sandbox comes too late
+    await browser.closed()
+    assert setup.sandboxes[0].calls == ["close"]
 
 
 async def test_lines_of_the_front_and_a_missing_sandbox_are_logged(setup: Setup) -> None:
@@ -390,13 +392,13 @@ def test_an_attempt_starts_few_browsers_a_minute_and_not_for_ever() -> None:
     budget = StartBudget()
     for number in range(STARTS_A_MINUTE):
         budget.take(float(number))
-    with pytest.raises(BrowserRefused, match="within a minute") as caught:
+    with pytest.raises(BrowserDenied, match="within a minute") as caught:
         budget.take(50.0)
     assert caught.value.retry_after == 10
     at = 60.0
     for _ in range(STARTS - STARTS_A_MINUTE):
         budget.take(at)
         at += 60
-    with pytest.raises(BrowserRefused, match="the most allowed") as caught:
+    with pytest.raises(BrowserDenied, match="the most allowed") as caught:
         budget.take(at)
     assert caught.value.retry_after == 0

@@ -312,7 +312,10 @@ class Crowded(Runner):
     def __init__(self, **attempts: RunLimits) -> None:
         platform = cast(Any, Platform())
         browser = SimpleNamespace(
-            limits=SimpleNamespace(cpus=1.0, memory=1024 * 2**20), places=2, share=0.15
+            limits=SimpleNamespace(cpus=1.0, memory=1024 * 2**20),
+            places=2,
+            share=0.15,
+            missing=False,
         )
         deps = cast(Any, SimpleNamespace(browser=browser))
         identity = Identity(id="r", node="n", place="p", cpus=1, memory_mb=512, slots=9)
@@ -354,3 +357,10 @@ async def test_a_runner_has_few_places_and_needs_free_memory(
 async def test_the_only_attempt_gets_a_browser_even_if_it_is_larger_than_the_runner() -> None:
     runner = Crowded(a=replace(LIMITS, cpus=8))
     assert await runner._reserve_browser("a")
+
+
+async def test_a_machine_without_a_browser_reserves_nothing_for_it() -> None:
+    runner = Crowded(a=replace(LIMITS, browser_cpus=1.0, browser_memory_mb=1024))
+    cast(Any, runner._deps.browser).missing = True
+    free = runner._free_capacity()
+    assert (free.cpus, free.memory_mb, free.browsers) == (0.75, 412, None)

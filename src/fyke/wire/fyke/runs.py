@@ -273,7 +273,7 @@ class CostItem(Answer):
         return cls(line.kind, quantity, line.unit, price, exact_usd(line.micros))
 
 
-class BrowserUsage(Answer):
+class BrowserUseItem(Answer):
     version: Annotated[str, Meta(description="program and number of the latest one")]
     ms: Annotated[Count, Meta(description="how long attempts had a browser")]
     cpu_ms: Count
@@ -281,7 +281,7 @@ class BrowserUsage(Answer):
     memory_peak: Annotated[Bytes, Meta(description="bytes, the highest of all attempts")]
 
     @classmethod
-    def of(cls, use: BrowserUse) -> BrowserUsage:
+    def of(cls, use: BrowserUse) -> BrowserUseItem:
         return cls(
             version=use.version,
             ms=use.milliseconds,
@@ -295,7 +295,7 @@ class RunUsageReport(Answer):
     cpu_ms: Count
     memory_gb_seconds: GbSeconds
     memory_peak: Annotated[Bytes, Meta(description="bytes, the highest of all attempts")]
-    browser: Annotated[BrowserUsage | None, Meta(description="null: no attempt had one")]
+    browser: Annotated[BrowserUseItem | None, Meta(description="null: no attempt had one")]
     traffic: Bytes
     usage: Annotated[ExactUsd, Meta(description="US dollars, the sum of `lines`")]
     lines: list[CostItem]
@@ -307,7 +307,7 @@ class RunUsageReport(Answer):
             cpu_ms=usage.cpu_ms,
             memory_gb_seconds=gb_seconds(usage.memory_mb_ms),
             memory_peak=usage.memory_peak_bytes,
-            browser=BrowserUsage.of(usage.browser) if usage.browser else None,
+            browser=BrowserUseItem.of(usage.browser) if usage.browser else None,
             traffic=usage.traffic_bytes,
             usage=exact_usd(usage.usage_micros),
             lines=[CostItem.of(line) for line in usage.lines],
