@@ -32,6 +32,8 @@ except urllib.error.HTTPError as error:
 @pytest.fixture(scope="module")
 def priced() -> Iterator[Booted]:
     with booted(price_cpu_hour="3600") as platform:  # a dollar a second and core
+        name = platform.read("/api/fyke/account")["name"]
+        platform.call(f"/api/fyke/accounts/{name}/credit", {"usd": "100", "traffic_mb": "0"})
         yield platform
 
 
