@@ -1,4 +1,4 @@
-"""What the browser of a Worker costs, and what it is refused for."""
+"""What the browser of a Worker costs, and why there may be none."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from decimal import Decimal
 
 import pytest
 
+from fyke.reasons import HintCode, ReasonCode
 from support.booted import Booted, booted
 from support.projects import python_project
+from support.reasons import reaches
 
 pytestmark = pytest.mark.needs("chromium")
-SUCCEEDED = 3
+SUCCEEDED, ABORTED = 3, 5
 ASKS = """
 import os
 import time
@@ -61,3 +63,80 @@ def test_a_browser_is_shown_and_charged_while_it_is_there(priced: Booted, asks: 
     assert sum("The browser has started: headless-shell" in entry["content"] for entry in log) == 1
     [subtask] = priced.read(f"/api/fyke/runs/{run}/subtasks")["list"]
     assert subtask["attempts"][0]["browser_ms"] == browser["ms"]
+
+
+NEEDS = """
+import os
+import urllib.request
+
+urllib.request.urlopen(f"http://{os.environ['ChromeHttp']}/json/version")
+"""
+
+
+@reaches(ReasonCode.BROWSER_FAILED, HintCode.BROWSER_FAILED)
+def test_a_browser_that_cannot_be_paid_is_refused_with_the_reason(priced: Booted) -> None:
+    slug = priced.push(python_project(NEEDS), "browser-unpaid")
+    run = priced.start_run(slug, execute_limit_time_seconds=200, max_total_charge=0)
+    ended = priced.ended(run)
+    assert "Worker asked for a browser and got none" in ended["err_msg"]
+    assert "the run may cost up to 225 USD" in ended["err_msg"]
+    assert priced.summary(run)["reason_code"] == "browser_failed"
+    usage = priced.read(f"/api/fyke/runs/{run}/usage")
+    assert usage["browser"] is None
+    assert [line["kind"] for line in usage["lines"]] == ["cpu", "memory", "traffic"]
+
+
+# --- room and memory --------------------------------------------------------------------------
+
+HOLDS = """
+import os
+import time
+import urllib.request
+
+from sdk import CoreSDK
+
+with urllib.request.urlopen(f"http://{os.environ['ChromeHttp']}/json/version"):
+    CoreSDK.Result.push_data({"browser": True})
+time.sleep(600)
+"""
+FILLS = """
+import os
+import time
+import urllib.parse
+import urllib.request
+
+script = "const all = []; for (;;) all.push(new Uint8Array(2 ** 23).fill(1));"
+page = urllib.parse.quote(f"data:text/html,<script>{script}</script>")
+url = f"http://{os.environ['ChromeHttp']}/json/new?{page}"
+urllib.request.urlopen(urllib.request.Request(url, method="PUT"))
+time.sleep(10)
+raise SystemExit("the page has crashed")
+"""
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Booted]:
+    with booted(browser_memory_mb="256", runner_browsers="1") as platform:
+        yield platform
+
+
+@reaches(ReasonCode.BROWSER_OUT_OF_MEMORY, HintCode.BROWSER_OUT_OF_MEMORY)
+def test_a_page_over_the_memory_is_the_reason_of_a_failed_run(small: Booted) -> None:
+    run = small.start_run(small.push(python_project(FILLS), "browser-fills"))
+    assert small.ended(run, 120)["err_msg"].startswith(
+        "The browser went over its 256 MB; the Worker exited with code 1"
+    )
+    assert small.summary(run)["reason_code"] == "browser_out_of_memory"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@reaches(ReasonCode.BROWSER_BUSY, HintCode.BROWSER_BUSY)
+def test_without_room_for_another_browser_a_connection_is_refused_in_time(small: Booted) -> None:
+    holds = small.start_run(small.push(python_project(HOLDS), "browser-holds"))
+    small.wait_for(lambda: small.rows(holds), "a browser")
+    run = small.start_run(small.push(python_project(NEEDS), "browser-waits"))
+    assert "none was free within 55 s" in small.ended(run, 150)["err_msg"]
+    assert small.summary(run)["reason_code"] == "browser_busy"
+    small.call("/api/v1/scraper/abort", {"run_slug": holds})
+    assert small.ended(holds)["status"] == ABORTED

@@ -315,7 +315,10 @@ class AttemptRunner:
             self._watch = ProcessWatch(sandbox, intake, self.lease.run.limits, limits, self._stop)
             await sandbox.launch(environment)
             self._launched = True
-            return self._explained(await self._watch.until_end())
+            end = await self._watch.until_end()
+            if self.browser is not None:
+                await self.browser.measure()
+            return self._explained(end)
         finally:
             await sdk.close()
 

@@ -362,6 +362,16 @@ class AttemptBrowser:
                 "has crashed. Close pages that are no longer needed.",
             )
 
+    async def measure(self) -> None:
+        """Take a reading now, so that ``failure`` is up to date."""
+        for generation in self._generations:
+            if generation.retired:
+                await generation.measured.wait()
+                continue
+            with contextlib.suppress(SandboxFault):
+                usage = await in_time("measuring the browser", generation.browser.usage())
+                self._measured(generation, usage)
+
     # --- the end --------------------------------------------------------------------------
 
     async def close(self) -> None:

@@ -275,6 +275,22 @@ async def test_a_page_that_is_out_of_memory_is_reported_once(setup: Setup) -> No
     await browser.close()
 
 
+async def test_memory_is_read_once_more_before_an_end_is_explained(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 1000)
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    setup.sandboxes[0].readings = [BrowserUsage(ooms=1)]
+    assert browser.failure is None
+    await browser.measure()
+    assert browser.failure is not None
+    browser.ended(ended(BrowserEndCause.CLOSED))
+    await browser.measure()
+    await browser.close()
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "text", "retry_after"),
     [
