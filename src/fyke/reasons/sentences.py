@@ -9,7 +9,7 @@ from fyke.kit.decimals import binary_size, duration, millionths
 from fyke.reasons.codes import DetailCode, ReasonCode
 from fyke.reasons.hint_texts import HINTS
 from fyke.reasons.model import Detail, Hint, Params, Reason, Value
-from fyke.reasons.texts import CHECKS, DETAILS, SENTENCES
+from fyke.reasons.texts import BROWSER_CHECK, BROWSER_PREFIX, CHECKS, DETAILS, SENTENCES
 
 Translate = Callable[[str], str]
 
@@ -51,7 +51,10 @@ def reason_with_detail(code: ReasonCode, detail: Detail, **params: Value | None)
 
 
 def check_name(name: str, translate: Translate = english) -> str:
-    """The displayed name of an isolation check."""
+    """The displayed name of an isolation check, of a Worker's sandbox or of a browser's."""
+    if name.startswith(BROWSER_PREFIX):
+        check = check_name(name.removeprefix(BROWSER_PREFIX), translate)
+        return translate(BROWSER_CHECK) % {"check": check}
     return translate(name) if name in CHECKS else name
 
 

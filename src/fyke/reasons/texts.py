@@ -424,4 +424,7 @@ CHECKS = frozenset({
     _("environment of process 1"), _("options out of sight"), _("session"), _("descriptors"),
     _("environment"), _("core files"), _("read-only system"), _("no set-id"), _("no devices"),
     _("files of the machine"), _("memory file systems"), _("watches"),
+    _("own sandbox of the browser"),
 })  # fmt: skip
+BROWSER_PREFIX = "browser: "  # of the checks of a browser's sandbox
+BROWSER_CHECK = _("browser: %(check)s")
