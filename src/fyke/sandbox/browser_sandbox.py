@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 
 from fyke.contracts.browser import BrowserLimits, BrowserUsage
@@ -16,6 +17,11 @@ from fyke.sandbox.process.spawner import SpawnedSandbox
 
 CHUNK = 65536
 LAST_WORDS = 16 * 1024  # bytes
+# lines about services of a desktop, which no sandbox has
+NOISE = re.compile(
+    rb":(ERROR|WARNING):(dbus/|device/|media/gpu/|net/base/address_tracker|sandbox/policy/"
+    rb"|base/files/file_path_watcher)[^\n]*\n|^Fontconfig error: Cannot load default[^\n]*\n"
+)
 WORK_SIZE = 2**20  # the work folder of a browser stays empty
 
 
@@ -76,7 +82,9 @@ class BrowserSandbox:
 
     @property
     def last_words(self) -> str:
-        return self._last_words.decode(errors="replace")
+        lines = self._last_words.splitlines(keepends=True)
+        kept = b"".join(line for line in lines if not NOISE.search(line))
+        return kept.decode(errors="replace")
 
     def _read(self, descriptor: int) -> None:
         try:

@@ -5,6 +5,7 @@ The inspection runs beside the browser, as a process of the same sandbox.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
@@ -13,7 +14,6 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import pytest
 
@@ -27,6 +27,7 @@ from fyke.sandbox.process.spawner import DirectSpawner
 from integration.browser.browsers import BrowserSetup, RecordingProxy, browser_setup, open_page
 from integration.sandbox.sandboxes import ROOT, SPAWNERS, data_folder
 from integration.sandbox.test_layers import LAYERS, added
+from support.cdp import Cdp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium")]
 
@@ -215,6 +216,46 @@ async def test_a_page_reaches_nothing_but_the_proxy(setup: BrowserSetup) -> None
     assert {f"127.0.0.1:{port}", f"[::1]:{port}"} <= proxy.hosts, proxy.hosts
 
 
+async def test_a_client_does_not_get_around_the_proxy(setup: BrowserSetup) -> None:
+    """It may ask for contexts without the proxy, or with another one."""
+    found, cdp = await setup.browser()
+    address = own_address()
+    with canaries() as (servers, port, _):
+        proxy = RecordingProxy({})
+        async with proxy.serving(found):
+            for server in ("direct://", f"http://{address}:{port}", f"socks5://127.0.0.1:{port}"):
+                context = await cdp.call("Target.createBrowserContext", proxyServer=server)
+                target = await cdp.call("Target.createTarget", url="about:blank", **context)
+                attached = await cdp.call(
+                    "Target.attachToTarget", targetId=target["targetId"], flatten=True
+                )
+                for host in (address, "127.0.0.1", "[::1]"):
+                    result = await cdp.call(
+                        "Page.navigate", attached["sessionId"], url=f"http://{host}:{port}/"
+                    )
+                    assert result.get("errorText", "").startswith("net::ERR_"), result
+        assert select.select(servers, [], [], 0)[0] == []
+
+
+async def test_downloads_stay_in_memory(setup: BrowserSetup) -> None:
+    found, cdp = await setup.browser()
+    proxy = RecordingProxy({"http://site.test/": b"<a id=a download=x href=data:,text>x</a>"})
+    async with proxy.serving(found):
+        for folder in ("/etc", "/usr", "/work/downloads"):
+            await cdp.call(
+                "Browser.setDownloadBehavior",
+                behavior="allow",
+                downloadPath=folder,
+                eventsEnabled=True,
+            )
+            cdp.events.clear()
+            session = await open_page(cdp, "http://site.test/")
+            await cdp.evaluate(session, "a.click()")
+            await cdp.event("Browser.downloadWillBegin")
+    assert setup.sandboxes.work.joinpath(found.name).is_dir()
+    assert list(setup.sandboxes.work.joinpath(found.name).iterdir()) == []
+
+
 async def test_a_page_does_not_reach_the_debugging_port(setup: BrowserSetup) -> None:
     found = await setup.open()
     started = await found.start(program=setup.browsers.info().program.value)
@@ -228,17 +269,22 @@ async def test_a_page_does_not_reach_the_debugging_port(setup: BrowserSetup) -> 
     assert f"127.0.0.1:{started['port']}" in proxy.hosts  # it asked the proxy, like for any host
 
 
+async def text_of(cdp: Cdp, url: str) -> str:
+    """The text of a page, once it has loaded or was refused."""
+    session = await cdp.page(url)
+    async with asyncio.timeout(20):
+        while True:
+            code = "[location.href, document.readyState, document.body?.innerText].join(' ')"
+            text = str(await cdp.evaluate(session, code))
+            if " complete " in text and not text.startswith("about:blank"):
+                return text
+            await asyncio.sleep(0.02)
+
+
 async def test_files_that_a_page_could_be_given_are_those_of_the_sandbox(
     setup: BrowserSetup,
 ) -> None:
     _, cdp = await setup.browser()
-    session = await cdp.page("file:///etc/passwd")
-    text: Any = ""
-    for _ in range(100):
-        text = await cdp.evaluate(session, "document.readyState + document.body.innerText")
-        if text.startswith("complete"):
-            break
-    assert "root" not in text
+    assert "root" not in await text_of(cdp, "file:///etc/passwd")
     for path in ("/root", "/home", "/var/lib", "/proc/1/environ", os.getcwd()):
-        other = await cdp.page(f"file://{path}")
-        assert "Index of" not in str(await cdp.evaluate(other, "document.title"))
+        assert "Index of" not in await text_of(cdp, f"file://{path}")
