@@ -1,0 +1,112 @@
+"""Workers with the libraries that published Workers use, each as its documentation says: the same
+rows from the same page, whose traffic passes the metered proxy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.client import FykeClient
+from support.booted import Booted
+from support.javascript_site import LEAST_BYTES, ROWS, JavascriptSite, javascript_site
+from support.projects import EMPTY_SCHEMA, python_project
+from zoo.bundles import SDK, packed
+
+pytestmark = [
+    pytest.mark.needs("bwrap", "chromium", "driver", "node", "npm"),
+    pytest.mark.timeout(900),  # some packages are large
+]
+
+WORKERS = Path(__file__).parent / "browser_workers"
+SUCCEEDED = 3
+INSTALL_SECONDS = 600
+BUILT = ("pyppeteer",)  # its dependencies are only there as sources
+HEAVY = ("crawl4ai", "crawlee", "scrapy")  # hundreds of packages, or megabytes
+PYTHON = {
+    "crawl4ai_connect": "crawl4ai",
+    "crawlee_launch": "crawlee[playwright]",
+    "drissionpage": "DrissionPage",
+    "nodriver_connect": "nodriver",
+    "patchright_connect": "patchright",
+    "patchright_launch": "patchright",
+    "playwright_connect": "playwright",
+    "playwright_launch": "playwright",
+    "pyppeteer_connect": "pyppeteer",
+    "pyppeteer_launch": "pyppeteer",
+    "scrapy_connect": "scrapy-playwright",
+    "scrapy_launch": "scrapy-playwright",
+    "selenium_local": "selenium",
+    "selenium_remote": "selenium",
+    "zendriver_connect": "zendriver",
+    "zendriver_launch": "zendriver",
+}
+NODE = {
+    "crawlee_playwright": ("crawlee", "playwright"),
+    "crawlee_puppeteer": ("crawlee", "puppeteer"),
+    "patchright_connect": ("patchright",),
+    "patchright_launch": ("patchright",),
+    "playwright_connect": ("playwright",),
+    "playwright_launch": ("playwright",),
+    "puppeteer_connect": ("puppeteer",),
+    "puppeteer_core_connect": ("puppeteer-core",),
+    "puppeteer_launch": ("puppeteer",),
+    "selenium_local": ("selenium-webdriver",),
+    "selenium_remote": ("selenium-webdriver",),
+}
+
+
+def cases(names: dict[str, object]) -> list[object]:
+    """The Workers by name; those with large packages only with ``script/test --all``."""
+    return [
+        pytest.param(name, marks=pytest.mark.long) if name.startswith(HEAVY) else name
+        for name in names
+    ]
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[JavascriptSite]:
+    with javascript_site() as made:
+        yield made
+
+
+def check_rows(platform: Booted, site: JavascriptSite, project: bytes, name: str) -> None:
+    before = len(site.requests)
+    slug = platform.push(project, name.replace("_", "-"))
+    if any(word in name for word in BUILT):
+        with FykeClient(platform.url, platform.key, 60) as client:
+            client.allow_builds(slug, allowed=True)
+    run = platform.start_run(slug, {"url": site.url}, egress_allow=[site.target])
+    detail = platform.ended(run, INSTALL_SECONDS)
+    assert detail["status"] == SUCCEEDED, f"{detail['err_msg']}\n{platform.log_text(run)[-3000:]}"
+    assert platform.rows(run) == ROWS
+    assert site.requests[before:].count("/items.json") == 1
+    assert detail["traffic"] >= LEAST_BYTES
+
+
+@pytest.mark.parametrize("name", cases(dict(PYTHON)))
+def test_rows_of_a_python_library(platform: Booted, site: JavascriptSite, name: str) -> None:
+    source = (WORKERS / "python" / f"{name}.py").read_text()
+    settings = {
+        "fyke.json": json.dumps({"install": "build" if name.startswith(BUILT) else "wheels"})
+    }
+    project = python_project(source, requirements=f"{PYTHON[name]}\n", **settings)
+    check_rows(platform, site, project, f"python-{name}")
+
+
+@pytest.mark.parametrize("name", cases(dict(NODE)))
+def test_rows_of_a_node_library(platform: Booted, site: JavascriptSite, name: str) -> None:
+    package = {"dependencies": dict.fromkeys(NODE[name], "*")}
+    files = {path.name: path.read_text() for path in (SDK / "node").glob("*.js")}
+    files["main.js"] = (WORKERS / "node" / f"{name}.js").read_text()
+    files["package.json"] = json.dumps(package)
+    files["input_schema.json"] = json.dumps(EMPTY_SCHEMA)
+    check_rows(platform, site, packed(dict(files)), f"node-{name}")
+
+
+def test_every_worker_is_used() -> None:
+    assert {path.stem for path in (WORKERS / "python").glob("*.py")} == PYTHON.keys()
+    assert {path.stem for path in (WORKERS / "node").glob("*.js")} == NODE.keys()
