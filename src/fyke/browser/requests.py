@@ -112,7 +112,7 @@ def parse_request(head: bytes) -> BrowserRequest:
             raise UnusableRequest("a header field is malformed")
         fields.setdefault(name.lower(), []).append(value.strip(" \t"))
     path, query, user_info = _split_target(target)
-    return BrowserRequest(method, path, query, user_info, fields)
+    return BrowserRequest(method.upper(), path, query, user_info, fields)
 
 
 def _split_target(target: str) -> tuple[str, str, str]:

@@ -40,6 +40,10 @@ def test_a_head_is_parsed() -> None:
     assert request.body_size == 0
 
 
+def test_methods_in_small_letters_are_served_as_chromium_does() -> None:
+    assert parsed("/json/version", method="get").method == "GET"  # nodriver and zendriver
+
+
 @pytest.mark.parametrize("target", ["ws://u:p@host/ws?a=b", "HTTP://u:p@host:80/ws?a=b"])
 def test_an_absolute_target(target: str) -> None:
     request = parsed(target)
