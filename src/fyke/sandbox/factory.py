@@ -37,14 +37,18 @@ class BubblewrapSandboxes:
         """``work_dir`` is where the spawner creates work folders; its free space is checked."""
         self._work_dir = work_dir
         self._spawner = spawner
+        self._browsers: BrowserSandboxes | None = None
 
     def tools(self, egress: Egress) -> SandboxedTools:
         """Return a runner of tools in sandboxes of the same spawner, with ``egress`` as proxy."""
         return SandboxedTools(self._work_dir, self._spawner, egress)
 
     def browsers(self, program: BrowserProgram) -> BrowserSandboxes:
-        """Return browsers in sandboxes of the same spawner; ``program`` is preferred."""
-        return BrowserSandboxes(self._work_dir, self._spawner, program)
+        """Return browsers in sandboxes of the same spawner; ``program`` is preferred. Its version
+        is a variable of Workers that start a browser themselves.
+        """
+        self._browsers = BrowserSandboxes(self._work_dir, self._spawner, program)
+        return self._browsers
 
     def stop_waiting(self) -> None:
         """Do not wait for the restart of a launcher any more; this process is ending."""
@@ -89,7 +93,8 @@ class BubblewrapSandboxes:
 
     async def _start(self, order: LaunchOrder, limits: SandboxLimits) -> IsolatedSandbox:
         check_disk(self._work_dir)
-        return IsolatedSandbox(await self._spawner.start(order), order, limits)
+        version = self._browsers.info().version if self._browsers is not None else ""
+        return IsolatedSandbox(await self._spawner.start(order), order, limits, version)
 
     async def idle_sandboxes(self) -> IdleSandboxes:
         return IdleSandboxes()

@@ -14,6 +14,7 @@ from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits, S
 from fyke.contracts.tools import WORK_AT
 from fyke.domain.workers import entry
 from fyke.sandbox.faults import convert_faults
+from fyke.sandbox.isolation import relay_files
 from fyke.sandbox.isolation.bubblewrap import NODE_PROXY_AT, PROBE_AT
 from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
 from fyke.sandbox.process.order import Assignment, LaunchOrder
@@ -37,8 +38,15 @@ class IsolatedSandbox:
     it also has ``cdp80``, for the same reason.
     """
 
-    def __init__(self, spawned: SpawnedSandbox, order: LaunchOrder, limits: SandboxLimits) -> None:
+    def __init__(
+        self,
+        spawned: SpawnedSandbox,
+        order: LaunchOrder,
+        limits: SandboxLimits,
+        browser_version: str = "",
+    ) -> None:
         self._spawned = spawned
+        self._browser_version = browser_version
         self._order = order
         self._limits = limits
         self._listeners = dict(zip(LISTENER_NAMES, spawned.ends.listeners, strict=False))
@@ -95,7 +103,7 @@ class IsolatedSandbox:
 
     def _job(self, env: dict[str, str]) -> list[tuple[str, str]]:
         order = self._order
-        entries = _environment(order) | env
+        entries = _environment(order, self._browser_version) | env
         job = [("e", f"{name}={value}") for name, value in entries.items()]
         job += self.process_limits()
         if order.bundle is not None:
@@ -197,10 +205,13 @@ def exit_of(ended: ProcessExit) -> SandboxExit:
     )
 
 
-def _environment(order: LaunchOrder) -> dict[str, str]:
+def _environment(order: LaunchOrder, browser_version: str) -> dict[str, str]:
     has_scripts = order.kind == "python" and order.environment is not None
     node = {"NODE_OPTIONS": _node_options(order)} if order.kind == "node" else {}
-    return base_environment(has_scripts=has_scripts) | node
+    if relay_files.read_needs(order.environment) is None:
+        return base_environment(has_scripts=has_scripts) | node
+    base = base_environment(has_scripts=has_scripts, programs=relay_files.PROGRAMS_AT)
+    return base | node | relay_files.relay_environment(browser_version)
 
 
 def _node_options(order: LaunchOrder) -> str:

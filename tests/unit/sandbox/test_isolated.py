@@ -1,16 +1,19 @@
-"""A sandbox that cannot be removed."""
+"""The variables of a Worker, and a sandbox that cannot be removed."""
 
 from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from fyke.contracts.execution import SandboxFault, SandboxLimits
-from fyke.sandbox.isolated import IsolatedSandbox
+from fyke.sandbox.isolated import IsolatedSandbox, _environment
+from fyke.sandbox.isolation.relay_files import PROGRAMS_AT, relay_environment, write_needs
+from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessPipes
 
@@ -37,3 +40,16 @@ async def test_close_closes_the_descriptors_when_the_sandbox_does_not_end() -> N
         os.close(rest)
     for end in (other, *listeners):
         end.close()
+
+
+@pytest.mark.parametrize("kind", ["python", "node"])
+def test_libraries_that_start_browsers_find_one(kind: str, tmp_path: Path) -> None:
+    environment = tmp_path / "env"
+    order = LaunchOrder("A", kind, None, environment, 1, 2**26, 10, 2**20, 2**20)
+    plain = _environment(order, "156.0.1")
+    (environment / "puppeteer").mkdir(parents=True)
+    write_needs(environment)
+    found = _environment(order, "156.0.1")
+    assert found["PATH"] == f"{PROGRAMS_AT}:{plain['PATH']}"
+    assert found.keys() - plain.keys() == relay_environment("").keys()
+    assert found["FYKE_BROWSER_VERSION"] == "156.0.1"

@@ -21,7 +21,9 @@ def python_command(*, has_environment: bool) -> list[str]:
     return ["/env/bin/python" if has_environment else INTERPRETER, "main.py"]
 
 
-def base_environment(*, has_scripts: bool) -> dict[str, str]:
-    """The variables of every Worker. ``has_scripts``: a Python environment is mounted."""
-    path = f"/env/bin:{SYSTEM_PATH}" if has_scripts else SYSTEM_PATH
-    return BASE_ENVIRONMENT | {"PATH": path}
+def base_environment(*, has_scripts: bool, programs: str = "") -> dict[str, str]:
+    """The variables of every Worker. ``has_scripts``: a Python environment is mounted; ``programs``
+    is a folder of ours with programs.
+    """
+    folders = (programs, "/env/bin" if has_scripts else "", SYSTEM_PATH)
+    return BASE_ENVIRONMENT | {"PATH": ":".join(filter(None, folders))}

@@ -404,9 +404,13 @@ class Port:
 
 
 def serve_port(arguments: list[str], number: int, *, display: bool) -> None:
-    """Relay a debugging port, and tell it where Chromium does."""
+    """Relay a debugging port, and tell it where Chromium does. Clients can connect at once, and
+    wait for Chromium then: some try only for seconds.
+    """
+    prefix = ""
+    port = Port(number, lambda path: prefix + path)
     launched = launch(arguments, pipe=False, display=display)
-    port = Port(number, lambda path: launched.prefix + path)
+    prefix = launched.prefix
     folder = option(arguments, "--user-data-dir")
     if folder:
         write_active_port(folder, f"{port.number}\n{launched.path}")

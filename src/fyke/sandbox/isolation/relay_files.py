@@ -1,8 +1,8 @@
 """The files of the relay in the sandbox of a Worker: programs that libraries take for a browser.
 
-Playwright starts nothing from ``PATH``. It looks for a folder of browsers with one folder for each
-build, whose number is in a file of its package. The numbers that an environment needs are found
-when it is sealed, and links with those names lead to the relay.
+They are there for environments with a package that can start a browser, which is found out when an
+environment is sealed. Playwright starts nothing from ``PATH``: it looks for a folder with the
+number of a build, which is in a file of its package. Links with those names lead to the relay.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,34 @@ PROGRAMS_AT = "/run/fyke/bin"
 BROWSERS_AT = "/run/fyke/browsers"
 PROGRAM_AT = f"{PROGRAMS_AT}/chromium"
 DRIVER_AT = f"{PROGRAMS_AT}/chromedriver"
-BUILDS = "browsers.json"  # beside an environment; also the name in Playwright's packages
+NEEDS = "browsers.json"  # beside an environment
+PACKAGES = frozenset(  # folders of packages that can start a browser
+    {
+        *(
+            "DrissionPage",
+            "nodriver",
+            "patchright",
+            "playwright",
+            "pyppeteer",
+            "rebrowser_playwright",
+        ),
+        *("selenium", "undetected_chromedriver", "zendriver"),
+        *("chrome-launcher", "patchright-core", "playwright-core", "puppeteer", "puppeteer-core"),
+        "selenium-webdriver",
+    }
+)
 MAX_BYTES = 64 * 1024
 MAX_BUILDS = 32
 
 _RELAY_AT = "/run/fyke/relay.pyc"
 _NAMES = ("chrome", "google-chrome", "google-chrome-stable", "chromium-browser", "chromedriver")
+_OF_MACHINE = (  # they cannot run in the sandbox of a Worker, but some libraries prefer /usr/bin
+    "/usr/bin/chromedriver",
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/chromium-headless-shell",
+    "/usr/bin/google-chrome",
+)
 _SCRIPT = f'#!/bin/sh\nexec {INTERPRETER} -I -B -S {_RELAY_AT} "$0" "$@"\n'
 _BUILD = re.compile(r"(chromium|chromium_headless_shell)-[0-9]{1,8}")
 _PLACES = {  # of the program below its folder, in new and in old versions of Playwright
@@ -37,23 +60,33 @@ _PLACES = {  # of the program below its folder, in new and in old versions of Pl
         "chrome-linux/headless_shell",
     ),
 }
+_BUILDS_OF_PACKAGE = "browsers.json"  # in packages of Playwright
 _CHECKED = "DEPENDENCIES_VALIDATED"  # a recent file of this name: the libraries are there
 
 
 def relay_options(data: Callable[[bytes], int], builds: Iterable[str]) -> list[str]:
     """The options of bubblewrap that put the programs and the links of ``builds`` into a sandbox.
-    ``data`` returns an inheritable descriptor of the bytes that it gets. Raise ``OSError``.
+    Programs of the machine are replaced too. ``data`` returns an inheritable descriptor of the
+    bytes that it gets. Raise ``OSError``.
     """
     relay = bytecode("relay.py", "/run/fyke/relay.py")
-    options = [
-        *("--ro-bind-data", str(data(relay)), _RELAY_AT),
-        *("--perms", "0755", "--ro-bind-data", str(data(_SCRIPT.encode())), PROGRAM_AT),
-    ]
+    options = ["--ro-bind-data", str(data(relay)), _RELAY_AT]
+    for path in (PROGRAM_AT, *filter(_is_program, _OF_MACHINE)):
+        script = str(data(_SCRIPT.encode()))
+        options += ["--perms", "0755", "--ro-bind-data", script, path]
     for name in _NAMES:
         options += ["--symlink", PROGRAM_AT, f"{PROGRAMS_AT}/{name}"]
     for path in _links(builds):
         options += ["--symlink", PROGRAM_AT, f"{BROWSERS_AT}/{path}"]
     return options
+
+
+def _is_program(path: str) -> bool:
+    """Whether the machine has this file, so that another can be mounted over it."""
+    try:
+        return stat.S_ISREG(Path(path).lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _links(builds: Iterable[str]) -> Iterator[str]:
@@ -63,29 +96,63 @@ def _links(builds: Iterable[str]) -> Iterator[str]:
         yield f"{build}/{_CHECKED}"
 
 
-def read_builds(environment: Path) -> tuple[str, ...]:
-    """The builds that the packages of an environment look for; none when that is not known."""
-    found = _read_json(environment.parent / BUILDS)
+def relay_environment(version: str) -> dict[str, str]:
+    """The variables by which libraries find the relay. ``version`` is that of the browser."""
+    program = (
+        "CHROME_BIN",
+        "CHROME_PATH",
+        "CRAWLEE_CHROME_EXECUTABLE_PATH",
+        "CRAWLEE_DEFAULT_BROWSER_PATH",
+        "PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH",
+        "PUPPETEER_EXECUTABLE_PATH",
+    )
+    return dict.fromkeys(program, PROGRAM_AT) | {
+        "FYKE_BROWSER_VERSION": version or "0.0.0.0",  # noqa: S104 - not an address
+        "PLAYWRIGHT_BROWSERS_PATH": BROWSERS_AT,
+        "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1",
+        "PUPPETEER_SKIP_DOWNLOAD": "1",
+        "SE_CHROMEDRIVER": DRIVER_AT,
+        "SE_OFFLINE": "true",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class RelayNeeds:
+    """What an environment needs of the relay: the folders that its packages look for."""
+
+    builds: tuple[str, ...] = ()
+
+
+def read_needs(environment: Path | None) -> RelayNeeds | None:
+    """What an environment needs; None when no package of it starts a browser."""
+    found = _read_json(environment.parent / NEEDS) if environment is not None else None
     if not isinstance(found, list):
-        return ()
+        return None
     names = (name for name in found if isinstance(name, str) and _BUILD.fullmatch(name))
-    return tuple(names)[:MAX_BUILDS]
+    return RelayNeeds(tuple(names)[:MAX_BUILDS])
 
 
-def write_builds(environment: Path) -> None:
-    """Store the builds that the packages of an environment look for beside it."""
-    file = environment.parent / BUILDS
-    file.write_text(json.dumps(find_builds(environment)), "utf-8")
-    file.chmod(0o444)
+def write_needs(environment: Path) -> None:
+    """Store what an environment needs beside it, unless that is done."""
+    file = environment.parent / NEEDS
+    if file.exists():
+        return
+    needs = find_needs(environment)
+    new = file.with_name(f".{NEEDS}-{os.getpid()}")
+    new.write_text(json.dumps(None if needs is None else needs.builds), "utf-8")
+    new.chmod(0o444)
+    new.replace(file)
 
 
-def find_builds(environment: Path) -> list[str]:
-    """Read the builds from the packages of an environment, whose authors chose what is there."""
-    found: set[str] = set()
-    for folder, _, names in os.walk(environment):
-        if BUILDS in names:
-            found.update(_builds_of(_read_json(Path(folder, BUILDS))))
-    return sorted(found)[:MAX_BUILDS]
+def find_needs(environment: Path) -> RelayNeeds | None:
+    """Look at the packages of an environment, whose authors chose what is there."""
+    builds: set[str] = set()
+    starts = False
+    for folder, folders, files in os.walk(environment):
+        starts = starts or not PACKAGES.isdisjoint(folders)
+        if _BUILDS_OF_PACKAGE in files:
+            builds.update(_builds_of(_read_json(Path(folder, _BUILDS_OF_PACKAGE))))
+    return RelayNeeds(tuple(sorted(builds)[:MAX_BUILDS])) if starts else None
 
 
 def _builds_of(document: Any) -> Iterator[str]:

@@ -19,7 +19,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -224,6 +224,8 @@ class UvEnvironments:
             if sealing.read_tree(folder / CONTENT) != seal:
                 log.error("environment_changed", key=key)
                 return None
+            with suppress(OSError):  # a full disk; it is tried again by the next process
+                relay_files.write_needs(folder / CONTENT)  # an older release has not
             self._trusted.add((key, worker_id))
         return Environment(folder / CONTENT, (folder / LOG).read_text("utf-8"))
 
@@ -286,14 +288,14 @@ def _key(recipe: Recipe, terms: InstallTerms) -> str:
 
 
 def _seal(building: Path, output: str) -> None:
-    """Seal the content; keep only content, seal, log and the builds of browsers that the packages
-    look for, readable for all users.
+    """Seal the content; keep only content, seal, log and what its packages need to start a browser,
+    readable for all users.
     """
     for child in building.iterdir():
         if child.name != CONTENT:
             shutil.rmtree(child) if child.is_dir() else child.unlink()
     sealing.write(building / SEAL, sealing.seal(building / CONTENT))
-    relay_files.write_builds(building / CONTENT)
+    relay_files.write_needs(building / CONTENT)
     (building / LOG).write_text(output, "utf-8")
     (building / LOG).chmod(0o644)
     building.chmod(0o755)

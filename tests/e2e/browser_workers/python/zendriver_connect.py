@@ -12,8 +12,11 @@ async def main():
     url = CoreSDK.Parameter.get_input_json_dict()["url"]
     browser = await zendriver.start(host="127.0.0.1", port=9222)
     tab = await browser.get(url, new_tab=True)
-    await tab.select(".item", timeout=20)
-    for row in json.loads(await tab.evaluate(READ)):
+    rows = []
+    while not rows:
+        await tab.sleep(0.1)
+        rows = json.loads(await tab.evaluate(READ))
+    for row in rows:
         CoreSDK.Result.push_data(row)
 
 

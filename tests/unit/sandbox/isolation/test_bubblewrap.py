@@ -11,6 +11,7 @@ from fyke.sandbox.isolation import bubblewrap
 from fyke.sandbox.isolation.browser_policy import policy
 from fyke.sandbox.isolation.bubblewrap import BrowserLayout, Layout, arguments, command
 from fyke.sandbox.isolation.python_command import BASE_ENVIRONMENT
+from fyke.sandbox.isolation.relay_files import PROGRAM_AT, PROGRAMS_AT, write_needs
 
 
 def build(
@@ -72,6 +73,15 @@ def test_only_the_work_folder_is_writable() -> None:
     options, _ = build(environment=Path("/data/cache/environments/e"))
     binds = [at for at, word in enumerate(options) if word in ("--bind", "--dev-bind")]
     assert [options[at : at + 3] for at in binds] == [["--bind", "/data/work/A", "/work"]]
+
+
+def test_programs_to_start_a_browser_are_there_for_packages_that_do(tmp_path: Path) -> None:
+    environment = tmp_path / "env"
+    assert not any(word.startswith(PROGRAMS_AT) for word in build(environment=environment)[0])
+    (environment / "playwright").mkdir(parents=True)
+    write_needs(environment)
+    options, _ = build(environment=environment)
+    assert has(options, "--symlink", PROGRAM_AT, f"{PROGRAMS_AT}/google-chrome")
 
 
 def test_the_root_becomes_read_only_last() -> None:

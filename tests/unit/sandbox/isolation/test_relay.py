@@ -277,6 +277,19 @@ def test_a_port_relays_requests_and_websockets(front: Front, tmp_path: Path) -> 
         assert process.wait(SECONDS) == 0
 
 
+def test_a_port_can_be_connected_to_before_its_browser_is_there(front: Front) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    with front.running("chrome", f"--remote-debugging-port={number}") as process:
+        leash = front.accept()
+        with socket.create_connection(("127.0.0.1", number), SECONDS) as client:
+            client.sendall(b"GET /json/version HTTP/1.1\r\n\r\n")
+            leash.launched()
+            browser = front.accept()
+            assert browser.request()[0] == "GET /fyke/instance/7/json/version HTTP/1.1"
+        assert port_of(process) == number
+
+
 def test_a_killed_relay_lets_its_browser_go(front: Front) -> None:
     with front.running("chrome", "--remote-debugging-port=0") as process:
         leash = front.accept()

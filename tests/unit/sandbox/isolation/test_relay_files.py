@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.isolation import relay_files
+from fyke.sandbox.isolation import relay, relay_files
 from fyke.sandbox.isolation.bubblewrap import PROGRAM, USR_LINKS
 from fyke.sandbox.isolation.relay_files import (
     BROWSERS_AT,
-    BUILDS,
     DRIVER_AT,
     MAX_BYTES,
+    NEEDS,
     PROGRAM_AT,
-    find_builds,
-    read_builds,
+    RelayNeeds,
+    find_needs,
+    read_needs,
+    relay_environment,
     relay_options,
-    write_builds,
+    write_needs,
 )
 
 BUILD, SHELL = "chromium-1255", "chromium_headless_shell-1255"
@@ -35,7 +37,7 @@ def environment(tmp_path: Path) -> Path:
 
 
 def package(environment: Path, place: str, *browsers: object) -> Path:
-    file = environment / place / BUILDS
+    file = environment / place / "browsers.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"browsers": browsers}))
     return file
@@ -55,11 +57,11 @@ def test_the_builds_of_all_packages_are_found(environment: Path) -> None:
         "a/node_modules/patchright-core",
         {"name": "chromium", "revision": "1243", "revisionOverrides": {"debian13-x64": "1200"}},
     )
-    expected = ["chromium-1200", "chromium-1243", BUILD, SHELL]
-    assert find_builds(environment) == expected
-    write_builds(environment)
-    assert read_builds(environment) == tuple(expected)
-    assert oct((environment.parent / BUILDS).stat().st_mode)[-3:] == "444"
+    expected = RelayNeeds(("chromium-1200", "chromium-1243", BUILD, SHELL))
+    assert find_needs(environment) == expected
+    write_needs(environment)
+    assert read_needs(environment) == expected
+    assert oct((environment.parent / NEEDS).stat().st_mode)[-3:] == "444"
 
 
 @pytest.mark.parametrize(
@@ -75,13 +77,15 @@ def test_the_builds_of_all_packages_are_found(environment: Path) -> None:
     ],
 )
 def test_a_package_that_names_something_else(environment: Path, browsers: object) -> None:
-    file = package(environment, "p")
+    file = package(environment, "playwright")
     file.write_text(json.dumps({"browsers": browsers}))
-    assert find_builds(environment) == []
+    assert find_needs(environment) == RelayNeeds()
 
 
 def test_a_file_that_is_none(environment: Path) -> None:
-    package(environment, "large", {"name": "chromium", "revision": "1", "x": "y" * MAX_BYTES})
+    package(
+        environment, "selenium/large", {"name": "chromium", "revision": "1", "x": "y" * MAX_BYTES}
+    )
     package(environment, "broken").write_text("{" * 100_000)
     pipe = package(environment, "pipe")
     pipe.unlink()
@@ -89,18 +93,53 @@ def test_a_file_that_is_none(environment: Path) -> None:
     link = package(environment, "link")
     link.unlink()
     link.symlink_to(package(environment, "real", {"name": "chromium", "revision": "7"}))
-    (environment / "folder" / BUILDS).mkdir(parents=True)
-    assert find_builds(environment) == ["chromium-7"]
+    (environment / "folder" / "browsers.json").mkdir(parents=True)
+    assert find_needs(environment) == RelayNeeds(("chromium-7",))
 
 
-@pytest.mark.parametrize("stored", ["", "{}", '["chromium-1/../..", "chromium-x", 1, "firefox-1"]'])
-def test_what_is_stored_is_not_trusted(environment: Path, stored: str) -> None:
-    (environment.parent / BUILDS).write_text(stored)
-    assert read_builds(environment) == ()
+@pytest.mark.parametrize(
+    ("stored", "needs"),
+    [
+        ("", None),
+        ("{}", None),
+        ("null", None),
+        ("[]", RelayNeeds()),
+        ('["chromium-1/../..", "chromium-x", 1, "firefox-1"]', RelayNeeds()),
+    ],
+)
+def test_what_is_stored_is_not_trusted(
+    environment: Path, stored: str, needs: RelayNeeds | None
+) -> None:
+    (environment.parent / NEEDS).write_text(stored)
+    assert read_needs(environment) == needs
+
+
+def test_an_environment_without_packages_that_start_browsers(environment: Path) -> None:
+    (environment / "lib" / "requests").mkdir(parents=True)
+    write_needs(environment)
+    assert read_needs(environment) is None
+    assert read_needs(None) is None
 
 
 def test_an_environment_of_an_older_release_has_none(environment: Path) -> None:
-    assert read_builds(environment) == ()
+    assert read_needs(environment) is None
+
+
+def test_a_package_that_needs_no_build(environment: Path) -> None:
+    (environment / "puppeteer").mkdir()
+    write_needs(environment)
+    assert read_needs(environment) == RelayNeeds()
+
+
+def test_the_variables_name_files_of_the_sandbox() -> None:
+    variables = relay_environment("156.0.1")
+    assert variables["PUPPETEER_EXECUTABLE_PATH"] == variables["CHROME_PATH"] == PROGRAM_AT
+    assert (variables["SE_CHROMEDRIVER"], variables["PLAYWRIGHT_BROWSERS_PATH"]) == (
+        DRIVER_AT,
+        BROWSERS_AT,
+    )
+    assert variables[relay.VERSION] == "156.0.1"
+    assert relay_environment("")[relay.VERSION] == relay.UNKNOWN_VERSION
 
 
 @pytest.fixture
@@ -135,6 +174,11 @@ def test_every_name_is_the_relay(sandbox: list[str]) -> None:
         f"{BROWSERS_AT}/{BUILD}/chrome-linux/chrome",
         f"{BROWSERS_AT}/{SHELL}/chrome-headless-shell-linux64/chrome-headless-shell",
         f"{BROWSERS_AT}/{SHELL}/chrome-linux/headless_shell",
+        *(
+            path
+            for path in relay_files._OF_MACHINE
+            if "driver" not in path and os.path.exists(path)
+        ),
     ]
     script = " && ".join(f"{path} --version" for path in (*paths, DRIVER_AT))
     script += f" && test -s {BROWSERS_AT}/{BUILD}/DEPENDENCIES_VALIDATED"

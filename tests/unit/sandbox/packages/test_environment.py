@@ -13,6 +13,7 @@ from fyke.contracts.execution import DiskShort, EnvironmentFailed
 from fyke.contracts.tools import ToolRun
 from fyke.kit.file_lock import locked
 from fyke.reasons import Reason, ReasonCode
+from fyke.sandbox.isolation.relay_files import RelayNeeds, read_needs
 from fyke.sandbox.packages import environment, sealing
 from fyke.sandbox.packages.environment import CONTENT, LOCKS, LOG, SEAL, UvEnvironments, _key
 from fyke.sandbox.packages.installer import InstallTerms, LockOutOfStep
@@ -49,6 +50,18 @@ def test_an_environment_is_not_found_while_it_is_built_or_removed(tmp_path: Path
     assert found is not None and found.path == content
     with locked(tmp_path / LOCKS / "k"):
         assert environments._look_up("k", "w") is None
+
+
+def test_an_environment_of_an_older_release_learns_whether_it_starts_browsers(
+    tmp_path: Path,
+) -> None:
+    environments = UvEnvironments(tmp_path, EndedTools(ToolRun(0, tmp_path, "", b"")), environ={})
+    content = tmp_path / "k" / CONTENT
+    (content / "playwright").mkdir(parents=True)
+    sealing.write(tmp_path / "k" / SEAL, sealing.seal(content))
+    (tmp_path / "k" / LOG).write_text("log")
+    assert environments._existing("k", "w") is not None
+    assert read_needs(content) == RelayNeeds()
 
 
 @pytest.mark.anyio
