@@ -32,7 +32,7 @@ from fyke.browser.streams import StreamEnded
 from fyke.browser.taps import Taps
 from fyke.browser.webdriver import (
     BadSession,
-    NewSession,
+    SessionRequest,
     created_session,
     driver_request,
     error_answer,
@@ -208,7 +208,7 @@ class WebDriverRoutes:
         browser: AttachedBrowser,
         connection: FrontConnection,
         attempt: AttemptFront,
-        asked: NewSession,
+        asked: SessionRequest,
         host: str,
         leash: int,
     ) -> tuple[int, bytes]:

@@ -41,7 +41,7 @@ class BadSession(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class NewSession:
+class SessionRequest:
     """A request for a session as chromedriver gets it. ``notes`` are sentences on what was left
     out; ``names`` are the browsers that the client accepts.
     """
@@ -52,7 +52,7 @@ class NewSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class CreatedSession:
     """A new session, and the answer as the client gets it. ``port`` is that of the DevTools of its
     Chromium, inside the browser sandbox.
     """
@@ -85,7 +85,7 @@ def is_webdriver(body: bytes) -> bool:
     )
 
 
-def new_session(body: bytes) -> NewSession:
+def new_session(body: bytes) -> SessionRequest:
     """Name our program, and remove what does not exist here. Raise ``BadSession``."""
     try:
         document = msgspec.json.decode(body)
@@ -100,7 +100,7 @@ def new_session(body: bytes) -> NewSession:
     _name_program(always, first)
     _name_program(desired, [])
     names = {item.get("browserName") for item in (always, *first, desired)}
-    return NewSession(
+    return SessionRequest(
         msgspec.json.encode(document),
         frozenset(name for name in names if isinstance(name, str)),
         tuple(f"{name} was ignored: {reason}." for name, reason in notes.items()),
@@ -158,7 +158,7 @@ def _name_program(always: Json, first: list[Json]) -> None:
             item.setdefault(_OPTIONS, {})["binary"] = PROGRAM_AT
 
 
-def created_session(body: bytes, host: str, names: frozenset[str]) -> Session | None:
+def created_session(body: bytes, host: str, names: frozenset[str]) -> CreatedSession | None:
     """Read the answer to a request for a session, and name ``host``, to which the client is
     connected, in it. None for an answer without a session.
     """
@@ -186,7 +186,7 @@ def created_session(body: bytes, host: str, names: frozenset[str]) -> Session | 
         capabilities["webSocketUrl"] = address
     if capabilities.get("browserName") == _SHELL_NAME and _SHELL_NAME not in names:
         capabilities["browserName"] = "chrome"
-    return Session(session, int(port[1]), msgspec.json.encode(document))
+    return CreatedSession(session, int(port[1]), msgspec.json.encode(document))
 
 
 def driver_request(method: str, path: str, port: int, body: bytes) -> bytes:

@@ -46,7 +46,7 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 SHUT_DOWN = b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{"value":null}'
 
 
-class Refused(Exception):
+class PortRefused(Exception):
     """The browser port refused; the text says why."""
 
 
@@ -101,12 +101,12 @@ def connect() -> _socket.socket:
 
 
 def read_head(connection: _socket.socket) -> tuple[bytes, bytes]:
-    """The head of an answer with its blank line, and the bytes after it. Raise ``Refused``."""
+    """The head of an answer with its blank line, and the bytes after it. Raise ``PortRefused``."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(CHUNK)
         if not part or len(data) > MAX_HEAD:
-            raise Refused("the browser port closed the connection")
+            raise PortRefused("the browser port closed the connection")
         data += part
     head, _, rest = data.partition(b"\r\n\r\n")
     return head + b"\r\n\r\n", rest
@@ -122,7 +122,7 @@ def header(head: bytes, name: bytes) -> bytes:
 
 
 def read_answer(connection: _socket.socket) -> list[str]:
-    """The words of an answer with status 200. Raise ``Refused`` with the text of another one."""
+    """The words of an answer with status 200. Raise ``PortRefused`` with the text of others."""
     head, body = read_head(connection)
     length = int(header(head, b"content-length") or 0)
     while len(body) < length:
@@ -132,7 +132,7 @@ def read_answer(connection: _socket.socket) -> list[str]:
         body += part
     text = body.decode(errors="replace").strip()
     if head.split(b" ", 2)[1] != b"200":
-        raise Refused(text or head.split(b"\r\n")[0].decode())
+        raise PortRefused(text or head.split(b"\r\n")[0].decode())
     return text.split()
 
 
@@ -144,7 +144,7 @@ class Launched:
 
 
 def launch(arguments: list[str], *, pipe: bool, display: bool) -> Launched:
-    """Start a Chromium. Raise ``Refused``, ``OSError``."""
+    """Start a Chromium. Raise ``PortRefused``, ``OSError``."""
     items = ", ".join(json_text(argument) for argument in arguments)
     flags = f'"pipe": {str(pipe).lower()}, "display": {str(display).lower()}'
     body = f'{{"arguments": [{items}], {flags}}}'.encode()
@@ -177,7 +177,7 @@ class WebSocket:
     """A connection to a target of a Chromium. Blocking; one thread reads, and one may send."""
 
     def __init__(self, path: str) -> None:
-        """Raise ``Refused``, ``OSError``."""
+        """Raise ``PortRefused``, ``OSError``."""
         self._connection = connect()
         self._connection.sendall(
             f"GET {path} HTTP/1.1\r\nHost: {FRONT[0]}:{FRONT[1]}\r\nUpgrade: websocket\r\n"
@@ -186,7 +186,7 @@ class WebSocket:
         )
         head, self._data = read_head(self._connection)
         if head.split(b" ", 2)[1] != b"101":
-            raise Refused(head.split(b"\r\n")[0].decode(errors="replace"))
+            raise PortRefused(head.split(b"\r\n")[0].decode(errors="replace"))
 
     def send(self, payload: bytes, kind: int = TEXT) -> None:
         """One call sends one frame, also when both threads send."""
@@ -404,7 +404,7 @@ class Port:
 
 
 def serve_port(arguments: list[str], number: int, *, display: bool) -> None:
-    """Relay a debugging port, and tell it where Chromium does. Clients can connect at once, and
+    """Relay a debugging port, and name it where Chromium does. Clients can connect at once, and
     wait for Chromium then: some try only for seconds.
     """
     prefix = ""
@@ -457,7 +457,7 @@ def serve_driver(arguments: list[str]) -> None:
 # -- one page ------------------------------------------------------------------------------------
 
 
-class Page:
+class RelayedPage:
     """A page of a Chromium, over its WebSocket."""
 
     def __init__(self, socket: WebSocket) -> None:
@@ -485,7 +485,7 @@ class Page:
         raise EOFError
 
     def call(self, method: str, **params: object) -> Json:
-        """The result of a command. Raise ``Refused`` for an error, ``EOFError``."""
+        """The result of a command. Raise ``PortRefused`` for an error, ``EOFError``."""
         self._number += 1
         session = {"sessionId": self._session} if self._session else {}
         message = {"id": self._number, "method": method, "params": params} | session
@@ -494,7 +494,7 @@ class Page:
             self._seen.add(answer.get("method", ""))
             if answer.get("id") == self._number:
                 if "error" in answer:
-                    raise Refused(f"{method}: {answer['error'].get('message')}")
+                    raise PortRefused(f"{method}: {answer['error'].get('message')}")
                 result: Json = answer["result"]
                 return result
         raise EOFError
@@ -510,7 +510,7 @@ class Page:
         self._seen.clear()
         failure = self.call("Page.navigate", url=url).get("errorText")
         if failure:
-            raise Refused(f"{url}: {failure}")
+            raise PortRefused(f"{url}: {failure}")
         if budget:
             self.call(
                 "Emulation.setVirtualTimePolicy",
@@ -542,7 +542,7 @@ def run_page(arguments: list[str], *, display: bool) -> None:
     ]
     limit = int(option(arguments, "--timeout") or PAGE_MILLISECONDS)
     launched = launch(passed, pipe=False, display=display)
-    page = Page(WebSocket(launched.prefix + launched.path))
+    page = RelayedPage(WebSocket(launched.prefix + launched.path))
     _signal.signal(_signal.SIGALRM, lambda *_: end(1, f"{url} took more than {limit} ms"))
     _signal.setitimer(_signal.ITIMER_REAL, limit / 1000)
     page.open(url, option(arguments, "--virtual-time-budget") or "")
@@ -581,7 +581,7 @@ def run_browser(name: str, arguments: list[str]) -> None:
         print_line(version())
     elif pipe is not None:
         if pipe.lower() == "cbor":
-            raise Refused("--remote-debugging-pipe=cbor is not available here; use JSON")
+            raise PortRefused("--remote-debugging-pipe=cbor is not available here; use JSON")
         serve_pipe(arguments, display=display)
     elif any(option(arguments, name) is not None for name in ONE_SHOT):
         run_page(arguments, display=display)
@@ -612,7 +612,7 @@ def main() -> None:
             run_browser(name, arguments)
     except EOFError:
         end(0)
-    except (Refused, OSError, ValueError) as error:
+    except (PortRefused, OSError, ValueError) as error:
         end(1, f"{name}: {error}")
 
 
