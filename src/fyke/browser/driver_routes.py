@@ -224,7 +224,11 @@ class WebDriverRoutes:
                 created = created_session(body, host, asked.names)
                 if created is None:
                     return status, body
-                endpoint = await _driven(browser, created.port)
+                try:
+                    endpoint = await _driven(browser, created.port)
+                except HostFailed:
+                    await self._delete(connection, browser, sessions, created.id)
+                    raise
                 session = sessions.by_id[created.id] = DriverSession(created.id, endpoint, leash)
                 if connection.has_ended:
                     await self._end(connection, browser, sessions, session)
@@ -318,12 +322,22 @@ class WebDriverRoutes:
         """End a session whose client has gone."""
         sessions.by_id.pop(session.id, None)
         browser.closes(session.endpoint.instance)
-        path = f"/session/{session.id}"
+        await self._delete(connection, browser, sessions, session.id)
+
+    async def _delete(
+        self,
+        connection: FrontConnection,
+        browser: AttachedBrowser,
+        sessions: DriverSessions,
+        session_id: str,
+    ) -> None:
+        """Let chromedriver end a session, if it still can."""
         with suppress(HostFailed, BadAnswer, TimeoutError):
             async with (
                 asyncio.timeout(_END_SECONDS),
                 connection.dialed(browser, sessions.port) as driver,
             ):
+                path = f"/session/{session_id}"
                 driver.write(driver_request("DELETE", path, sessions.port, b""))
                 await read_answer(driver, _MAX_SMALL)
 

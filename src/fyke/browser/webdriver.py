@@ -27,6 +27,11 @@ _NOT_HERE = {
     "localState": "each session gets a new profile",
     "minidumpPath": "crash reports are not written",
 }
+_NOT_AS_ARGUMENTS = {  # chromedriver would look for the port of its Chromium in another place
+    "remote-debugging-pipe": "chromedriver chooses how it connects",
+    "remote-debugging-port": "chromedriver chooses how it connects",
+    "user-data-dir": "each session gets a new profile",
+}
 _PROXY = "the browser always uses the proxy of the run"
 _GRID_PREFIX = "/wd/hub"
 _SESSION = re.compile(r"/session/([A-Za-z0-9-]{1,64})(/.*)?")
@@ -145,7 +150,25 @@ def _clean(capabilities: Json, notes: dict[str, str]) -> None:
         for key in options.keys() & _NOT_HERE.keys():
             if options.pop(key):
                 notes[key] = _NOT_HERE[key]
+        _clean_arguments(options, notes)
         options["binary"] = PROGRAM_AT
+
+
+def _clean_arguments(options: Json, notes: dict[str, str]) -> None:
+    """Remove switches by which Chromium and chromedriver would not find each other. Chromedriver
+    adds missing hyphens, and Chromium ignores blanks around a switch.
+    """
+    arguments = options.get("args")
+    if not isinstance(arguments, list):
+        return
+    kept = []
+    for argument in arguments:
+        name = str(argument).strip().lstrip("-").partition("=")[0].strip().lower()
+        if name in _NOT_AS_ARGUMENTS:
+            notes[name] = _NOT_AS_ARGUMENTS[name]
+        else:
+            kept.append(argument)
+    options["args"] = kept
 
 
 def _name_program(always: Json, first: list[Json]) -> None:

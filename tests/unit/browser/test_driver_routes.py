@@ -34,6 +34,7 @@ class Driver:
     host: DriverHost | None = None
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     sessions: int = 0
+    reports: bool = True  # whether the host reports the Chromium of a new session
     answers: dict[str, bytes] = field(default_factory=dict)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     chromium: Chromium = field(default_factory=Chromium)
@@ -66,7 +67,8 @@ class Driver:
             instance = FIRST_DRIVEN + self.sessions
             self.sessions += 1
             where = {"instance": instance, "port": self.host.port, "path": GUID}
-            self.host.event(type="driven", **where)
+            if self.reports:
+                self.host.event(type="driven", **where)
             options = {"debuggerAddress": f"localhost:{self.host.port}"}
             found = {OPTIONS: options, "webSocketUrl": "ws://127.0.0.1:1/session/x"}
             value = {"sessionId": f"s{self.sessions}", "capabilities": found}
@@ -307,6 +309,14 @@ async def test_a_client_that_leaves_meanwhile_leaves_no_session() -> None:
         front.driver.ready.set()
         await until(lambda: front.deleted() == ["/session/s1"])
         await until(lambda: CLOSED in front.notices)
+
+
+async def test_a_session_whose_browser_is_not_reported_is_ended() -> None:
+    async with place() as front:
+        front.driver.reports = False
+        status, value = await front.ask("POST", "/session", NEW)
+        assert (status, value["value"]["error"]) == (500, "session not created")
+        assert front.deleted() == ["/session/s1"]
 
 
 async def test_sessions_end_with_chromedriver() -> None:

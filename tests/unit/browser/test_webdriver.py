@@ -88,6 +88,27 @@ def test_what_does_not_exist_here_is_removed_and_said() -> None:
     assert "proxy was ignored: the browser always uses the proxy of the run." in found.notes
 
 
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--remote-debugging-port=9222",
+        "remote-debugging-port=0",
+        " --remote-debugging-port=9222\n",
+        "-remote-debugging-pipe",
+        "--Remote-Debugging-Pipe=json",
+        "--user-data-dir=/home/me/profile",
+        "user-data-dir",
+    ],
+)
+def test_switches_by_which_chromedriver_would_lose_its_browser(argument: str) -> None:
+    options = {"args": ["--headless", argument, "--user-agent=--user-data-dir=1"]}
+    body = {"capabilities": {"firstMatch": [{OPTIONS: options}]}}
+    found = new_session(json.dumps(body).encode())
+    [choice] = json.loads(found.body)["capabilities"]["firstMatch"]
+    assert choice[OPTIONS]["args"] == ["--headless", "--user-agent=--user-data-dir=1"]
+    assert len(found.notes) == 1
+
+
 def test_what_is_empty_is_removed_without_a_word() -> None:
     found = new_session(
         json.dumps(
