@@ -121,8 +121,8 @@ def header(head: bytes, name: bytes) -> bytes:
     return b""
 
 
-def read_answer(connection: _socket.socket) -> list[str]:
-    """The words of an answer with status 200. Raise ``PortRefused`` with the text of others."""
+def read_answer(connection: _socket.socket) -> str:
+    """The text of an answer with status 200. Raise ``PortRefused`` with the text of others."""
     head, body = read_head(connection)
     length = int(header(head, b"content-length") or 0)
     while len(body) < length:
@@ -133,7 +133,7 @@ def read_answer(connection: _socket.socket) -> list[str]:
     text = body.decode(errors="replace").strip()
     if head.split(b" ", 2)[1] != b"200":
         raise PortRefused(text or head.split(b"\r\n")[0].decode())
-    return text.split()
+    return text
 
 
 class Launched:
@@ -154,7 +154,7 @@ def launch(arguments: list[str], *, pipe: bool, display: bool) -> Launched:
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
     )
-    instance, path = read_answer(leash)
+    instance, path = read_answer(leash).split()
     return Launched(leash, f"{INSTANCE}{instance}", path)
 
 
@@ -403,6 +403,30 @@ class Port:
             pair.close()
 
 
+def announce(arguments: list[str], number: int, path: str) -> None:
+    """Name a debugging port in the two ways that libraries look for."""
+    folder = option(arguments, "--user-data-dir")
+    if folder:
+        write_active_port(folder, f"{number}\n{path}")
+    say(f"\nDevTools listening on ws://{LOCAL}:{number}{path}")
+
+
+def serve_shared(arguments: list[str]) -> None:
+    """Name the browser port itself, at which all connections share one browser; end with it."""
+    import json
+
+    connection = connect()
+    connection.sendall(
+        f"GET /json/version HTTP/1.1\r\nHost: {FRONT[0]}:{FRONT[1]}\r\n\r\n".encode()
+    )
+    address: str = json.loads(read_answer(connection))["webSocketDebuggerUrl"]
+    path = "/" + address.split("/", 3)[3]
+    socket = WebSocket(path)
+    announce(arguments, FRONT[1], path)
+    for _ in socket.messages():
+        pass
+
+
 def serve_port(arguments: list[str], number: int, *, display: bool) -> None:
     """Relay a debugging port, and name it where Chromium does. Clients can connect at once, and
     wait for Chromium then: some try only for seconds.
@@ -411,10 +435,7 @@ def serve_port(arguments: list[str], number: int, *, display: bool) -> None:
     port = Port(number, lambda path: prefix + path)
     launched = launch(arguments, pipe=False, display=display)
     prefix = launched.prefix
-    folder = option(arguments, "--user-data-dir")
-    if folder:
-        write_active_port(folder, f"{port.number}\n{launched.path}")
-    say(f"\nDevTools listening on ws://{LOCAL}:{port.number}{launched.path}")
+    announce(arguments, port.number, launched.path)
     port.serve(launched.leash)
 
 
@@ -440,7 +461,7 @@ def serve_driver(arguments: list[str]) -> None:
     leash.sendall(
         f"POST {DRIVER} HTTP/1.1\r\nHost: {FRONT[0]}\r\nContent-Length: 0\r\n\r\n".encode()
     )
-    (prefix,) = read_answer(leash)
+    prefix = read_answer(leash)
 
     def path(asked: str) -> str:
         inner = asked.removeprefix(base) if base != "/" else asked
@@ -585,6 +606,8 @@ def run_browser(name: str, arguments: list[str]) -> None:
         serve_pipe(arguments, display=display)
     elif any(option(arguments, name) is not None for name in ONE_SHOT):
         run_page(arguments, display=display)
+    elif port is not None and int(port or 0) == FRONT[1]:
+        serve_shared(arguments)
     elif port is not None:
         serve_port(arguments, int(port or 0), display=display)
     else:

@@ -290,6 +290,32 @@ def test_a_port_can_be_connected_to_before_its_browser_is_there(front: Front) ->
         assert port_of(process) == number
 
 
+def test_the_port_of_the_front_is_the_shared_browser(front: Front, tmp_path: Path) -> None:
+    number = front.address[1]
+    with front.running(
+        "chrome", f"--remote-debugging-port={number}", f"--user-data-dir={tmp_path}"
+    ) as process:
+        client = front.accept()
+        assert client.request()[0] == "GET /json/version HTTP/1.1"
+        address = f"ws://127.0.0.1:{number}{TARGET}"
+        client.answer(json.dumps({"webSocketDebuggerUrl": address}).encode())
+        browser = front.accept()
+        assert browser.request()[0] == f"GET {TARGET} HTTP/1.1"
+        browser.connection.sendall(ACCEPTED)
+        assert port_of(process) == number
+        assert (tmp_path / "DevToolsActivePort").read_text() == f"{number}\n{TARGET}"
+        browser.connection.shutdown(socket.SHUT_RDWR)
+        assert process.wait(SECONDS) == 0
+
+
+def test_a_port_that_is_taken_is_an_error(front: Front) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        option = f"--remote-debugging-port={other.getsockname()[1]}"
+        result = subprocess.run(front.command("chrome", option), capture_output=True)
+    assert result.returncode == 1
+    assert b"Address already in use" in result.stderr
+
+
 def test_a_killed_relay_lets_its_browser_go(front: Front) -> None:
     with front.running("chrome", "--remote-debugging-port=0") as process:
         leash = front.accept()
