@@ -86,7 +86,7 @@ async def test_a_dial_reaches_only_what_was_started(setup: BrowserSetup) -> None
     ("fields", "error"),
     [
         ({"instance": -1}, "instance"),
-        ({"instance": 1000}, "instance"),
+        ({"instance": 1_000_000}, "instance"),
         ({"instance": "0"}, "instance"),
         ({"program": "firefox"}, "program 'firefox': this machine has headless-shell"),
         ({"arguments": "--x"}, "arguments"),
@@ -239,10 +239,10 @@ async def test_chromedriver_starts_its_browsers_in_the_sandbox(setup: BrowserSet
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
     assert head.startswith(b"HTTP/1.1 200"), head
     driven = await found.event("driven")
-    assert driven["instance"] == 1000
+    assert driven["instance"] == 1_000_000
     await (await found.connect(driven)).call("Browser.getVersion")
     writer.close()
-    assert (await found.ask("stop", instance=1000))["type"] == "stopped"
+    assert (await found.ask("stop", instance=1_000_000))["type"] == "stopped"
 
 
 async def test_the_sandbox_ends_with_its_control_socket(setup: BrowserSetup) -> None:

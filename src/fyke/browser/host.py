@@ -21,8 +21,8 @@ _PATH = re.compile(r"/devtools/browser/[0-9A-Za-z-]{1,64}")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 MAX_ERROR = 2000  # characters
 MAX_INSTANCES = 64
-MAX_NAMES = 20
-_SWITCH = re.compile(r"[a-z-]{1,40}")
+MAX_NAMES = 64
+_SWITCH = re.compile(r"[a-z0-9-]{1,40}")
 
 
 class HostFailed(Exception):

@@ -109,7 +109,8 @@ class BrowserDenied(Exception):
 
 class StartBudget:
     """How often an attempt may start a browser: a Worker whose browser always crashes must not
-    keep the machine busy. Times in seconds by a monotonic clock.
+    keep the machine busy. Browsers that it closed do not count. Times in seconds by a monotonic
+    clock.
     """
 
     def __init__(self) -> None:
@@ -127,6 +128,12 @@ class StartBudget:
             )
         self._starts += 1
         self._latest.append(at)
+
+    def give_back(self) -> None:
+        """Do not count the latest start."""
+        if self._latest:
+            self._starts -= 1
+            self._latest.pop()
 
 
 class BrowserState(Enum):
@@ -242,6 +249,7 @@ class AttemptBrowser:
         self.state = BrowserState.IDLE
         words = ended.detail or current.browser.last_words.strip()[-_LAST_WORDS:]
         if ended.cause is BrowserEndCause.CLOSED:
+            self._budget.give_back()
             self._note(LogType.INFO, "The browser was closed.")
         else:
             text = _CAUSES[ended.cause]

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 OPTIONS = "goog:chromeOptions"
 NEW = json.dumps({"capabilities": {"alwaysMatch": {"browserName": "chrome"}}}).encode()
 CLOSED = Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, "")
-FIRST_DRIVEN = 1000
+FIRST_DRIVEN = 1_000_000
 
 
 @dataclass

@@ -418,3 +418,14 @@ def test_an_attempt_starts_few_browsers_a_minute_and_not_for_ever() -> None:
     with pytest.raises(BrowserDenied, match="the most allowed") as caught:
         budget.take(at)
     assert caught.value.retry_after == 0
+
+
+def test_browsers_that_the_worker_closed_do_not_count() -> None:
+    budget = StartBudget()
+    for number in range(STARTS * 2):
+        budget.take(float(number) / 100)
+        budget.give_back()
+    for number in range(STARTS_A_MINUTE):
+        budget.take(float(number))
+    with pytest.raises(BrowserDenied, match="within a minute"):
+        budget.take(50.0)

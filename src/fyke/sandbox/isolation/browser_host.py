@@ -41,7 +41,7 @@ from typing import Any
 
 PROXY_PORT = 1080
 DRIVER_PORT = 9515
-FIRST_DRIVEN = 1000  # instances below are numbered by the front
+FIRST_DRIVEN = 1_000_000  # instances below are numbered by the front
 WORK, TMP = "/work", "/tmp"  # noqa: S108 - memory file systems of the sandbox
 SETTINGS = "/run/fyke/browser.json"
 PROGRAM = "/run/fyke/chromium"  # the wrapper

@@ -199,19 +199,19 @@ def test_a_browser_of_chromedriver_gets_a_number(front: Front, tmp_path: Path) -
     process = reporting(content)
     assert front.event("dropped") == {
         "type": "dropped",
-        "instance": 1000,
+        "instance": 1_000_000,
         "arguments": ["proxy-server"],
     }
     (profile / "DevToolsActivePort").write_text(f"40001\n{GUID}")
     assert front.event("driven") == {
         "type": "driven",
-        "instance": 1000,
+        "instance": 1_000_000,
         "port": 40001,
         "path": GUID,
     }
     process.kill()
     process.wait()
-    assert front.event("ended") == {"type": "ended", "instance": 1000, "status": -1}
+    assert front.event("ended") == {"type": "ended", "instance": 1_000_000, "status": -1}
     assert profile.exists()  # chromedriver removes it
 
 
