@@ -254,6 +254,9 @@ async def test_a_stalled_front_delays_no_run(user: FrontUser) -> None:
         await asyncio.wait_for(user.client.open([sock], FrontGrant("01SECOND", SECRET)), 20)
     finally:
         user.process.process.send_signal(signal.SIGCONT)
+    [note] = user.heard
+    assert isinstance(note, BrowserNote)
+    assert (note.attempt_id, note.code) == ("01SECOND", "front_away")
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(sock))
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert await reader.readline() == b"HTTP/1.1 404 Not Found\r\n"

@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 _CHECK_SECONDS = 3.0
 _OPEN_SECONDS = 2.0  # afterwards it is opened in the background
 _CLOSE_SECONDS = 2.0
-_NO_ANSWER = "The process of the browser front does not answer"
+_NO_ANSWER = "The process that serves browsers does not answer"
 _FRONT_ENDED = "the process that connects Workers to browsers ended"
 
 
@@ -137,8 +137,9 @@ class FrontClient:
         attempt.opening = asyncio.create_task(self._open(attempt))
         try:
             await asyncio.wait({attempt.opening}, timeout=_OPEN_SECONDS)
-            error = attempt.opening.result() if attempt.opening.done() else ""
-            if error:
+            if not attempt.opening.done():
+                self.on_note(BrowserNote(grant.attempt_id, "front_away", _NO_ANSWER))
+            elif error := attempt.opening.result():
                 raise Unavailable(error)
         except BaseException:
             attempt.opening.cancel()
@@ -186,7 +187,6 @@ class FrontClient:
         attempt = self._attempts.get(attempt_id)
         if attempt is None:
             return
-        attempt.wanted = False
         if not retry_after:
             attempt.refusal = (status, text)
         with suppress(Unavailable):  # the next process hears of it from ``_reopen``, or asks again
@@ -195,6 +195,7 @@ class FrontClient:
                     lambda seq: encode(RefuseWanted(seq, attempt_id, status, text, retry_after))
                 )
             )
+        attempt.wanted = False  # what is wanted meanwhile has this answer too
 
     async def close(self, attempt_id: str) -> None:
         attempt = self._attempts.pop(attempt_id, None)
