@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import structlog
-
 from fyke.browser.client import FrontClient
 from fyke.contracts.browser import (
     BrowserEnded,
@@ -23,9 +21,8 @@ from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.settings import Settings
 
 BROWSERS_PER_CORE, MB_PER_BROWSER = 3, 640
+FIRST_DELAY, LONGEST_DELAY = 5.0, 600.0  # seconds until a check that failed is repeated
 _MIB = 2**20
-
-log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
@@ -75,12 +72,17 @@ def default_places(cpus: float, memory_mb: int) -> int:
 
 
 async def _check(browsers: BrowserSandboxes, checked: asyncio.Event) -> None:
-    try:
-        await browsers.prepare()
-    except Exception:
-        log.exception("browser_not_checked")
-    finally:
+    """Check the browser of the machine until there is a result; ``checked`` is set after the first
+    try.
+    """
+    delay = FIRST_DELAY
+    while True:
+        is_final = await browsers.prepare()
         checked.set()
+        if is_final:
+            return
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, LONGEST_DELAY)
 
 
 def connect(runner: Runner, browser: BrowserDependencies) -> None:

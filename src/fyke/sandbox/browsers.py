@@ -35,6 +35,7 @@ class BrowserSandboxes:
         """
         self._work_dir = work_dir
         self._spawner = spawner
+        self._wanted = program
         self._info = BrowserInfo(program, reason=BEING_CHECKED)
         self._checks: tuple[Check, ...] = ()
 
@@ -45,11 +46,20 @@ class BrowserSandboxes:
         """The layers of isolation of a browser; empty until ``prepare`` has ended."""
         return self._checks
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> bool:
         """Find the browser of this machine, start one and check its isolation. Takes about a second
-        of CPU time.
+        of CPU time. Return whether the result is final: without one, a browser could not be
+        started now, and it is worth another try.
         """
-        self._info, self._checks = await self._examine(self._info.program)
+        is_final = True
+        try:
+            self._info, self._checks = await self._examine(self._wanted)
+        except Exception as error:
+            if not isinstance(error, SandboxFault):
+                log.exception("browser_not_checked")
+            reason = f"the browser could not be checked: {str(error) or type(error).__name__}"
+            self._info, self._checks = replace(self._info, reason=reason), ()
+            is_final = False
         log.info(
             "browser_checked",
             program=self._info.program.value,
@@ -57,6 +67,7 @@ class BrowserSandboxes:
             own_sandbox=self._info.own_sandbox,
             reason=self._info.reason,
         )
+        return is_final
 
     async def _examine(self, wanted: BrowserProgram) -> tuple[BrowserInfo, tuple[Check, ...]]:
         programs = await asyncio.to_thread(installed_browser.find_programs)
@@ -71,11 +82,9 @@ class BrowserSandboxes:
         )
         info = BrowserInfo(program, version, driver_version)
         if not version:
-            return replace(info, reason=f"{path} does not say its version"), ()
-        try:
-            own_sandbox, checks = await browser_inspection.inspect(self._spawner, program.value)
-        except SandboxFault as fault:
-            return replace(info, reason=f"the browser could not be checked: {fault}"), ()
+            raise SandboxFault(f"{path} does not say its version")
+        self._info = replace(info, reason=self._info.reason)
+        own_sandbox, checks = await browser_inspection.inspect(self._spawner, program.value)
         failed = browser_inspection.first_failure(checks)
         reason = f"{failed[0]}: {failed[2]}" if failed else ""
         return replace(info, own_sandbox=own_sandbox, reason=reason), tuple(checks)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from fyke.app import runner_browsers
 from fyke.app.runner_browsers import default_places, limits_of
 from fyke.contracts.browser import BrowserLimits
 from fyke.settings import Settings
@@ -31,3 +33,20 @@ def test_the_limits_of_a_browser_are_those_of_the_settings(tmp_path: Path) -> No
     )
     expected = BrowserLimits(0.5, 2048 * 2**20, 300, tmp_size=64 * 2**20)
     assert limits_of(settings) == expected
+
+
+@pytest.mark.anyio
+async def test_a_check_that_failed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_browsers, "FIRST_DELAY", 0.0)
+    results = [False, False, True]
+    checked = asyncio.Event()
+    known: list[bool] = []
+
+    class Browsers:
+        async def prepare(self) -> bool:
+            known.append(checked.is_set())
+            return results.pop(0)
+
+    await runner_browsers._check(Browsers(), checked)  # type: ignore[arg-type]
+    assert known == [False, True, True]  # set after the first
+    assert results == []

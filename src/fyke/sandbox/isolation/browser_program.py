@@ -61,9 +61,14 @@ DROPPED = re.compile(
             "log-net-log",
             "crash-dumps-dir",
             "type",
+            "enable-blink-test-features",
         )
     )
 )
+BLANKS = " \t\n\v\f\r"  # Chromium removes them around an argument
+# values that open the inside of Chromium to a page
+MOJO = re.compile("mojojs", re.IGNORECASE)
+NO_BOUNDS = re.compile("no-?wasm-?(enforce-?)?bounds-?checks", re.IGNORECASE)
 REPLACED = {
     "headless",
     "user-data-dir",
@@ -142,11 +147,23 @@ def profile_of(given: list[str], profile: str, pid: int) -> str:
     return folder if folder.startswith(("/work/", "/tmp/")) else f"/work/d{pid}"  # noqa: S108
 
 
+def is_dropped(argument: str) -> bool:
+    name, value = switch_of(argument), argument.partition("=")[2]
+    if not name:
+        return PAGES.fullmatch(argument) is None
+    return bool(
+        DROPPED.fullmatch(name)
+        or (name == "enable-blink-features" and MOJO.search(value))
+        or (name == "js-flags" and NO_BOUNDS.search(value.replace("_", "-")))
+    )
+
+
 def features(given: list[str], switch: str, refused: tuple[str, ...]) -> list[str]:
     """The names in the values of ``switch``, without those in ``refused``."""
     values = [a.partition("=")[2] for a in given if switch_of(a) == switch]
     names = [name for value in values for name in value.split(",") if name]
-    return [name for name in names if re.split("[<:]", name)[0] not in refused]
+    kept = (name for name in names if re.split("[<:]", name)[0].strip(BLANKS) not in refused)
+    return [name for name in kept if not MOJO.search(name)]
 
 
 def arguments(
@@ -154,11 +171,13 @@ def arguments(
 ) -> tuple[list[str], list[str]]:
     """The arguments for ``program``, ours last, because the last value of a switch counts; and the
     names of those that were dropped.
+
+    ``given`` are without blanks around them.
     """
     kept, dropped = [], []
     for argument in given:
         name = switch_of(argument)
-        if not (DROPPED.fullmatch(name) if name else PAGES.fullmatch(argument) is None):
+        if not is_dropped(argument):
             kept.append(argument)
         elif name not in REPLACED:
             dropped.append(name or argument[:80])
@@ -190,7 +209,8 @@ def report(profile: str, dropped: list[str]) -> None:
 def main() -> None:
     with open(SETTINGS, "rb") as file:  # noqa: PTH123
         settings = json.load(file)
-    given, name = sys.argv[1:], os.environ.pop("FYKE_PROGRAM")
+    given = [argument.strip(BLANKS) for argument in sys.argv[1:]]
+    name = os.environ.pop("FYKE_PROGRAM")
     path = settings["programs"][name]
     if given == ["--version"]:
         os.execv(path, [path, "--version"])  # noqa: S606 - it has no shell

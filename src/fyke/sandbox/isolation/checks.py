@@ -15,9 +15,17 @@ from fyke.sandbox.isolation.seccomp import (
     AF_INET,
     AF_NETLINK,
     CLONE_NEWUSER,
-    NETFILTER_SINCE,
+    IP_XFRM_POLICY,
+    IPV6_XFRM_POLICY,
+    NETFILTER,
     NETLINK_ROUTE,
+    SIOCADDRT,
+    SIOCBRADDBR,
+    SIOCSIFFLAGS,
     SOL_IP,
+    SOL_IPV6,
+    SOL_TCP,
+    TCP_REPAIR,
     FilterRules,
 )
 
@@ -29,8 +37,8 @@ HOST_NAME = "worker"
 CLONE_NEWNS = 0x00020000
 SIGCHLD = 17
 AF_VSOCK, AF_PACKET = 40, 17
-SOCK_STREAM, SOCK_RAW = 1, 3
-ICMP, NETLINK_AUDIT = 1, 9
+SOCK_STREAM, SOCK_RAW, SOCK_PACKET = 1, 3, 10
+ICMP, TCP, NETLINK_AUDIT = 1, 6, 9
 F_SETLEASE, F_NOTIFY = 1024, 1026
 UNKNOWN_CALL = 600
 X32_GETPID = 0x40000000 + 39
@@ -90,7 +98,15 @@ def samples(
                 [CLONE_NEWUSER | CLONE_NEWNS],
             ),
             "route socket": (number["socket"], [AF_NETLINK, SOCK_RAW, NETLINK_ROUTE]),
-            "netfilter option": (options, [-1, SOL_IP, NETFILTER_SINCE]),
+            "netfilter option": (options, [-1, SOL_IP, NETFILTER]),
+            "IPsec policy": (options, [-1, SOL_IP, IP_XFRM_POLICY]),
+            "IPsec policy of IPv6": (options, [-1, SOL_IPV6, IPV6_XFRM_POLICY]),
+            "TCP repair": (options, [-1, SOL_TCP, TCP_REPAIR]),
+            "packets of IPv4": (number["socket"], [AF_INET, SOCK_PACKET, 0]),
+            "raw TCP socket": (number["socket"], [AF_INET, SOCK_RAW, TCP]),
+            "adding a route": (number["ioctl"], [-1, SIOCADDRT]),
+            "flags of an interface": (number["ioctl"], [-1, SIOCSIFFLAGS]),
+            "adding a bridge": (number["ioctl"], [-1, SIOCBRADDBR]),
         }
     return calls
 
@@ -103,6 +119,8 @@ EXPECTED = {
     "packet socket": "EAFNOSUPPORT",
     "audit socket": "EAFNOSUPPORT",
     "route socket": "EAFNOSUPPORT",
+    "packets of IPv4": "EPROTONOSUPPORT",
+    "raw TCP socket": "EPROTONOSUPPORT",
     "raw socket": "EPROTONOSUPPORT",
 }
 

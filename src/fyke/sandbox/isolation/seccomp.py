@@ -21,7 +21,7 @@ FilterRules that read arguments:
   not supported. VSOCK matters most: no network namespace confines it. IPv6 is allowed because gRPC
   connects by dual-stack sockets.
 
-``FilterRules.BROWSER`` differs in seven calls, so that Chromium can build its own sandbox: a user
+``FilterRules.BROWSER`` differs in eight calls, so that Chromium can build its own sandbox: a user
 namespace, with a process and a network namespace, for the processes that handle web pages. In such
 a namespace a process has every capability over what the namespace owns, so the parts of the kernel
 that these capabilities open stay closed:
@@ -29,8 +29,11 @@ that these capabilities open stay closed:
 * ``clone`` may create user, process and network namespaces, and no other.
 * ``unshare`` of a user namespace and nothing else: Chromium's test whether it can have a sandbox.
 * ``chroot``, by which a process that handles pages gives up its files.
-* ``socket`` and ``socketpair``: no netlink, which would open routing and traffic control.
-* ``setsockopt`` and ``getsockopt``: EPERM for the options of netfilter.
+* ``socket`` and ``socketpair``: no netlink, which would open routing and traffic control, and of
+  IPv4 and IPv6 streams and datagrams only, no raw sockets and no packets.
+* ``setsockopt`` and ``getsockopt``: EPERM for the options of netfilter, IPsec policies, transparent
+  proxies, multicast routing and the repair of TCP connections.
+* ``ioctl``: EPERM for requests that change interfaces, routes, bridges and tunnels.
 
 A call for another architecture kills the process; the x32 numbers fail with ENOSYS.
 """
@@ -40,6 +43,7 @@ from __future__ import annotations
 import functools
 import platform
 import struct
+from collections.abc import Iterable
 from enum import Enum
 
 from fyke.sandbox.isolation import syscalls
@@ -67,14 +71,37 @@ LOAD = 0x20
 JUMP_EQUAL = 0x15
 JUMP_IF_GREATER_OR_EQUAL = 0x35
 JUMP_ANY_BIT = 0x45
+AND = 0x54
 RETURN = 0x06
 
 CLONE_NEW_ANY = 0x7E020000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 CLONE_NEW_BROWSER = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
-SOL_IP, SOL_IPV6 = 0, 41
-NETFILTER_SINCE = 64  # options of SOL_IP from here on belong to netfilter
-NETFILTER_IPV6 = (64, 65)
+SOCK_STREAM, SOCK_DGRAM = 1, 2
+SOCKET_TYPE = 0xF  # the other bits of a type are flags
+SOL_IP, SOL_TCP, SOL_IPV6 = 0, 6, 41
+NETFILTER = 64  # the first option of SOL_IP that belongs to netfilter
+IP_XFRM_POLICY, IPV6_XFRM_POLICY, TCP_REPAIR = 17, 35, 19
+ANY = 0xFFFFFFFE
+# options that a browser may not use, by level: the first and the last of each range
+REFUSED_OPTIONS = {
+    SOL_IP: ((16, 17), (19, 19), (NETFILTER, ANY)),  # IPsec, transparent proxies, netfilter
+    SOL_TCP: ((TCP_REPAIR, 22), (29, 29)),
+    SOL_IPV6: ((34, 35), (64, 65), (75, 75), (200, ANY)),
+}
+# requests about networks that a browser may not make: all but those that read the address, flags,
+# name or index of an interface, or belong to a socket
+SIOCADDRT, SIOCSIFFLAGS, SIOCBRADDBR = 0x890B, 0x8914, 0x89A0
+REFUSED_REQUESTS = (
+    (0x8900, 0x8900),
+    (0x8908, 0x890F),
+    (0x8911, 0x8911),
+    (0x8914, 0x8914),
+    (0x8916, 0x8920),
+    (0x8922, 0x8926),
+    (0x8928, 0x8932),
+    (0x8934, 0x8BFF),
+)
 TIOCSTI = 0x5412
 TIOCLINUX = 0x541C
 F_SETLEASE, F_NOTIFY, F_SETDELEG = 1024, 1026, 1040
@@ -137,16 +164,17 @@ def _checked(machine: str, watches: bool, rules: FilterRules) -> list[Instructio
         "inotify_init": inotify,
         "inotify_init1": inotify,
         "ioctl": _ioctl(),
-        "socket": _socket(netlink=True),
-        "socketpair": _socket(netlink=True),
+        "socket": _socket(),
+        "socketpair": _socket(),
     }
     numbers = syscalls.checked(machine)
     if rules is FilterRules.BROWSER:
-        more = {"unshare": _unshare(), "setsockopt": _netfilter(), "getsockopt": _netfilter()}
+        more = {"unshare": _unshare(), "setsockopt": _options(), "getsockopt": _options()}
         others = syscalls.allowed(machine) | syscalls.denied(machine)
         numbers |= {name: others[name] for name in more}
         blocks |= more | {"clone": _clone(CLONE_NEW_ANY & ~CLONE_NEW_BROWSER)}
-        blocks |= dict.fromkeys(("socket", "socketpair"), _socket(netlink=False))
+        blocks |= dict.fromkeys(("socket", "socketpair"), _browser_socket())
+        blocks["ioctl"] = [(LOAD, 0, 0, ARGUMENT[1]), *_refuse(REFUSED_REQUESTS), *_ioctl()]
     steps: list[Instruction] = []
     for name, number in numbers.items():
         block = blocks[name]
@@ -172,21 +200,24 @@ def _unshare() -> list[Instruction]:
     ]
 
 
-def _netfilter() -> list[Instruction]:
-    return [
-        (LOAD, 0, 0, ARGUMENT[1]),
-        (JUMP_EQUAL, 2, 0, SOL_IP),
-        (JUMP_EQUAL, 4, 0, SOL_IPV6),
-        ALLOW,
-        (LOAD, 0, 0, ARGUMENT[2]),
-        (JUMP_IF_GREATER_OR_EQUAL, 4, 0, NETFILTER_SINCE),
-        ALLOW,
-        (LOAD, 0, 0, ARGUMENT[2]),
-        (JUMP_EQUAL, 1, 0, NETFILTER_IPV6[0]),
-        (JUMP_EQUAL, 0, 1, NETFILTER_IPV6[1]),
-        _fail(EPERM),
-        ALLOW,
-    ]
+def _refuse(ranges: Iterable[tuple[int, int]]) -> list[Instruction]:
+    """EPERM for values from the first to the last of each range; other values go on."""
+    steps: list[Instruction] = []
+    for first, last in ranges:
+        steps += [
+            (JUMP_IF_GREATER_OR_EQUAL, 0, 2, first),
+            (JUMP_IF_GREATER_OR_EQUAL, 1, 0, last + 1),
+            _fail(EPERM),
+        ]
+    return steps
+
+
+def _options() -> list[Instruction]:
+    steps: list[Instruction] = [(LOAD, 0, 0, ARGUMENT[1])]
+    for level, ranges in REFUSED_OPTIONS.items():
+        block = [(LOAD, 0, 0, ARGUMENT[2]), *_refuse(ranges), ALLOW]
+        steps += [(JUMP_EQUAL, 0, len(block), level), *block]
+    return [*steps, ALLOW]
 
 
 def _fcntl() -> list[Instruction]:
@@ -215,17 +246,24 @@ def _ioctl() -> list[Instruction]:
     ]
 
 
-def _socket(*, netlink: bool) -> list[Instruction]:
-    if not netlink:
-        return [
-            (LOAD, 0, 0, ARGUMENT[0]),
-            (JUMP_EQUAL, 0, 1, AF_UNIX),
-            ALLOW,
-            (JUMP_EQUAL, 2, 0, AF_INET),
-            (JUMP_EQUAL, 1, 0, AF_INET6),
-            _fail(EAFNOSUPPORT),
-            *_protocols(),
-        ]
+def _browser_socket() -> list[Instruction]:
+    return [
+        (LOAD, 0, 0, ARGUMENT[0]),
+        (JUMP_EQUAL, 0, 1, AF_UNIX),
+        ALLOW,
+        (JUMP_EQUAL, 2, 0, AF_INET),
+        (JUMP_EQUAL, 1, 0, AF_INET6),
+        _fail(EAFNOSUPPORT),
+        (LOAD, 0, 0, ARGUMENT[1]),
+        (AND, 0, 0, SOCKET_TYPE),
+        (JUMP_EQUAL, 2, 0, SOCK_STREAM),
+        (JUMP_EQUAL, 1, 0, SOCK_DGRAM),
+        _fail(EPROTONOSUPPORT),
+        *_protocols(),
+    ]
+
+
+def _socket() -> list[Instruction]:
     return [
         (LOAD, 0, 0, ARGUMENT[0]),
         (JUMP_EQUAL, 0, 1, AF_UNIX),

@@ -363,8 +363,7 @@ class SandboxProcess:
         count as more than the limit.
         """
         if self.order.is_browser:
-            states = map(os.fstatvfs, self._memory_folders)
-            return sum((state.f_blocks - state.f_bfree) * state.f_frsize for state in states)
+            return self._memory_folder_bytes()
         limit = self.order.work_size
         size = self._folders.measure(self.order.name, limit)
         if self._cache is not None:
@@ -375,6 +374,14 @@ class SandboxProcess:
         if self._hidden_checks >= HIDDEN_CHECKS:
             return limit + 1
         return size + hidden.size
+
+    def _memory_folder_bytes(self) -> int:
+        """Bytes in the memory file systems of a browser; 0 once they are closed."""
+        try:
+            states = [os.fstatvfs(folder) for folder in self._memory_folders]
+        except OSError:
+            return 0
+        return sum((state.f_blocks - state.f_bfree) * state.f_frsize for state in states)
 
     def _tree(self) -> processes.TreeUsage:
         """The usage of the processes; zeros once they have ended, because a pid may be reused."""
@@ -455,13 +462,13 @@ class SandboxProcess:
         os.close(self._first)
 
     async def _remove_all(self) -> None:
+        folders, self._memory_folders = self._memory_folders, []
+        for folder in folders:  # first: open, they keep memory that is charged to the group
+            os.close(folder)
         await remove_group(self.group)
         if self._cache is not None:
             ToolCaches.release(self._cache)
             self._cache = None
-        for folder in self._memory_folders:
-            os.close(folder)
-        self._memory_folders = []
         await asyncio.to_thread(self._folders.remove, self.order.name)
 
 

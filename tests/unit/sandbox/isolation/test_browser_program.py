@@ -59,6 +59,11 @@ def dropped(*words: str) -> list[str]:
         "--google-apis-url=http://x",
         "--type=renderer",
         "--log-file=/work/x",
+        "--enable-blink-features=MojoJS,X",
+        "--enable-blink-features=X,MojoJSTest",
+        "--js-flags=--no-wasm-bounds-checks",
+        "--js-flags=--expose-gc --nowasm_bounds_checks",
+        "--js-flags=--no_wasm_enforce_bounds_checks",
         "file:///etc/passwd",
         "chrome://settings",
         "javascript:1",
@@ -80,6 +85,7 @@ def test_arguments_against_the_sandbox_or_the_proxy_are_dropped(argument: str) -
         "--mute-audio",
         "--enable-automation",
         "--js-flags=--max-old-space-size=200",
+        "--enable-blink-features=X",
     ],
 )
 def test_other_arguments_are_kept_before_ours(argument: str) -> None:
@@ -125,7 +131,7 @@ def test_features_are_merged_and_ours_win() -> None:
     words = given(
         "--disable-features=A,MediaRouter,SkipListAccountsWithoutGaiaCookies",
         "--disable-features=B",
-        "--enable-features=C,Translate,OptimizationHints<Study,MediaRouter:x/y",
+        "--enable-features=C,Translate,OptimizationHints<Study,MediaRouter:x/y, AimEnabled,MojoJS",
     )
     [off] = [word for word in words if word.startswith("--disable-features=")]
     [on] = [word for word in words if word.startswith("--enable-features=")]
@@ -155,6 +161,10 @@ def test_the_profile_is_in_memory(words: list[str], profile: str, expected: str)
     assert profile_of(words, profile, 7) == expected
 
 
+# Chromium removes blanks around an argument
+BLANKS_AROUND = (" --no-sandbox", "--no-sandbox ", "\t--no-sandbox\n", "--no-sandbox\v\f\r")
+
+
 def test_it_reports_and_becomes_the_program(tmp_path: Path) -> None:
     """With the paths of the sandbox replaced."""
     program = tmp_path / "program"
@@ -171,7 +181,7 @@ def test_it_reports_and_becomes_the_program(tmp_path: Path) -> None:
         listener.listen(1)
         environment = {"FYKE_PROGRAM": "chromium", "FYKE_PROFILE": "/work/p9"}
         process = subprocess.Popen(
-            [sys.executable, "-I", "-c", code, "--lang=de", "--no-sandbox"],
+            [sys.executable, "-I", "-c", code, "--lang=de", *BLANKS_AROUND],
             env=environment,
             stdout=subprocess.PIPE,
         )
@@ -179,7 +189,7 @@ def test_it_reports_and_becomes_the_program(tmp_path: Path) -> None:
         with connection:
             report = json.loads(connection.makefile("rb").read())
         out, _ = process.communicate(timeout=20)
-    assert report == {"profile": "/work/p9", "dropped": ["no-sandbox"]}
+    assert report == {"profile": "/work/p9", "dropped": ["no-sandbox"] * 4}
     words = out.decode().split()
     assert words[0] == "--lang=de"  # and none of our variables
     assert "--user-data-dir=/work/p9" in words

@@ -44,6 +44,8 @@ def run(
             at += yes if accumulator >= operand else no
         elif operation == 0x45:
             at += yes if accumulator & operand else no
+        elif operation == 0x54:
+            accumulator &= operand
         elif operation == 0x06:
             break
         else:
@@ -229,7 +231,7 @@ def run_browser(machine: str, name: str, *arguments: int) -> int | str:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_the_rules_of_a_browser_differ_in_seven_calls(machine: str) -> None:
+def test_the_rules_of_a_browser_differ_in_eight_calls(machine: str) -> None:
     """For arguments of any kind, among them those that the rules are about."""
     numbers = syscalls.allowed(machine) | syscalls.denied(machine) | syscalls.checked(machine)
     samples = [
@@ -242,6 +244,8 @@ def test_the_rules_of_a_browser_differ_in_seven_calls(machine: str) -> None:
         (10, 1, 0),
         (3, 1024, 0),
         (0, 0x5412, 0),
+        (0, 0x890B, 0),
+        (2, 3, 6),
     ]
     different = {
         name
@@ -251,6 +255,7 @@ def test_the_rules_of_a_browser_differ_in_seven_calls(machine: str) -> None:
         != run(machine, number, *arguments, rules=FilterRules.BROWSER)
     }
     expected = {"clone", "unshare", "chroot", "socket", "socketpair", "setsockopt", "getsockopt"}
+    expected |= {"ioctl"}
     assert different == expected
     for number in (467, 468, 500, 1000, 0x3FFFFFFF):
         assert run(machine, number, rules=FilterRules.BROWSER) == run(machine, number)
@@ -278,17 +283,49 @@ def test_a_browser_has_no_netlink(machine: str, call: str) -> None:
         assert run_browser(machine, call, 16, 3, protocol) == EAFNOSUPPORT
     for family, protocol in ((1, 0), (2, 0), (2, 6), (10, 17)):
         assert run_browser(machine, call, family, 1, protocol) == "allow"
-    assert run_browser(machine, call, 2, 3, 1) == EPROTONOSUPPORT
+    assert run_browser(machine, call, 2, 2, 1) == EPROTONOSUPPORT
+    for family in (2, 10):
+        for kind in (0, 3, 4, 5, 6, 10, 0x803, 0x8000A, 11):
+            assert run_browser(machine, call, family, kind, 0) == EPROTONOSUPPORT
+            assert run_browser(machine, call, family, kind, 6) == EPROTONOSUPPORT
+        for kind in (1, 2, 0x80801, 0x80002):
+            assert run_browser(machine, call, family, kind, 0) == "allow"
     assert run_browser(machine, call, 40, 1, 0) == EAFNOSUPPORT
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("call", ["setsockopt", "getsockopt"])
-def test_the_options_of_netfilter_are_refused_to_a_browser(machine: str, call: str) -> None:
-    for level, option in ((0, 64), (0, 65), (0, 80), (0, 2**31), (41, 64), (41, 65)):
-        assert run_browser(machine, call, 3, level, option) == EPERM
-    for level, option in ((0, 1), (0, 63), (1, 64), (6, 1), (41, 26), (41, 63), (41, 66), (41, 67)):
-        assert run_browser(machine, call, 3, level, option) == "allow"
+def test_options_that_need_capabilities_are_refused_to_a_browser(machine: str, call: str) -> None:
+    refused = {
+        0: [16, 17, 19, 64, 65, 80, 2**31],
+        6: [19, 20, 22, 29],
+        41: [34, 35, 64, 65, 75, 200],
+    }
+    kept = {
+        0: [1, 15, 18, 20, 63],
+        1: [2, 17, 64],
+        6: [1, 18, 23, 28, 30],
+        41: [26, 63, 66, 67, 74],
+    }
+    for level, options in refused.items():
+        for option in options:
+            assert run_browser(machine, call, 3, level, option) == EPERM, (level, option)
+    for level, options in kept.items():
+        for option in options:
+            assert run_browser(machine, call, 3, level, option) == "allow", (level, option)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_browser_does_not_change_networks_by_ioctl(machine: str) -> None:
+    """Nor through requests of drivers, from 0x89F0 on."""
+    refused = (0x890B, 0x890C, 0x8914, 0x8916, 0x891C, 0x8922, 0x8924, 0x8940, 0x8941, 0x8946)
+    for request in (*refused, 0x8982, 0x8990, 0x8995, 0x89A0, 0x89A3, 0x89F0, 0x89FF, 0x8B00):
+        assert run_browser(machine, "ioctl", 3, request) == EPERM, hex(request)
+    for request in (0x5401, 0x541B, 0x8901, 0x8906, 0x8910, 0x8912, 0x8913, 0x8915, 0x8927, 0x8933):
+        assert run_browser(machine, "ioctl", 3, request) == "allow", hex(request)
+    assert run_browser(machine, "ioctl", 3, 0x5412) == EPERM
+    assert run_browser(machine, "ioctl", 3, 0x40305828) == EOPNOTSUPP
+    assert run_browser(machine, "ioctl", 3, 0x8C00) == "allow"
 
 
 @pytest.mark.parametrize("rules", FilterRules)
@@ -297,7 +334,7 @@ def test_no_jump_leaves_the_program(machine: str, rules: FilterRules) -> None:
     steps = list(struct.iter_unpack("=HBBI", seccomp.program(machine, rules=rules)))
     assert len(steps) < 4096
     for at, (operation, yes, no, _) in enumerate(steps):
-        if operation not in (0x20, 0x06):
+        if operation not in (0x20, 0x06, 0x54):
             assert at + 1 + max(yes, no) < len(steps)
     assert steps[-1][0] == 0x06
 
