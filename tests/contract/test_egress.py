@@ -308,6 +308,20 @@ async def test_a_removed_listener_accepts_nothing_more(egress: Egress) -> None:
         assert (await egress.close(ATTEMPT)).connections == 3
 
 
+async def test_a_listener_that_is_added_during_the_end_of_its_attempt_is_not_served(
+    egress: Egress,
+) -> None:
+    browser = listener()
+    await egress.open([listener()], grant())
+    adding = asyncio.create_task(egress.add_listener(ATTEMPT, browser, passwordless=True))
+    await asyncio.sleep(0)
+    await egress.close(ATTEMPT)
+    with pytest.raises(ValueError):
+        await adding
+    with pytest.raises(ConnectionRefusedError):
+        await connect(port_of(browser))
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -68,9 +68,16 @@ class AttemptProxy:
     async def listen(
         self, listener: socket.socket, connect: Callable[[], asyncio.BaseProtocol]
     ) -> None:
-        """Serve and own a listener. ``connect`` makes the protocol of an accepted connection."""
+        """Serve and own a listener. ``connect`` makes the protocol of an accepted connection.
+
+        Raise ``ValueError`` when the attempt was closed meanwhile; the listener is closed then.
+        """
         listener.setblocking(False)
         server = await asyncio.get_running_loop().create_server(connect, sock=listener, backlog=128)
+        if self._closed:
+            _shut_down(listener)
+            server.close()
+            raise ValueError("the attempt was closed meanwhile")
         self._listeners.append((listener, server))
 
     def add_endpoint(self, listener: socket.socket) -> None:

@@ -179,6 +179,9 @@ class EgressClient:
         except BaseException:
             copy.close()
             raise
+        if self._attempts.get(attempt_id) is not attempt:  # closed meanwhile, with this listener
+            _shut(copy)
+            raise ValueError(f"attempt {attempt_id} was closed meanwhile")
         key = listener_key(copy)
         attempt.added[key] = copy, passwordless
         return key
