@@ -44,6 +44,8 @@ class AttachedBrowser:
         self._closing: set[int] = set()  # instances that a client has closed
         self._timers: set[asyncio.Task[None]] = set()
         self._users = 0
+        self._last_number = 0  # of a Chromium of its own
+        self._own_starting = 0
         self._last = (BrowserEndCause.CLOSED, "")
         self._gone: dict[int, asyncio.Future[None]] = {}  # by instance, done at its end
         self.connections: set[ByteStream] = set()  # into the sandbox; cut when it has ended
@@ -66,6 +68,24 @@ class AttachedBrowser:
         finally:
             self._users -= 1
             self.settle()
+
+    @property
+    def own_browsers(self) -> int:
+        """How many Chromiums live or start besides the shared one."""
+        living = sum(instance != SHARED for instance in self.host.endpoints)
+        return living + self._own_starting
+
+    @contextmanager
+    def starts_own(self) -> Iterator[int]:
+        """Count a Chromium of its own that is started meanwhile. Its number is never used again, so
+        that a late request cannot reach another one.
+        """
+        self._last_number += 1
+        self._own_starting += 1
+        try:
+            yield self._last_number
+        finally:
+            self._own_starting -= 1
 
     async def shared(self) -> DevtoolsEndpoint:
         """The Chromium that all plain connections use; it is started if needed. Call it while

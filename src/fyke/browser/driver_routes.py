@@ -21,7 +21,6 @@ from fyke.browser.launches import (
     INSTANCE,
     LAUNCH,
     BadLaunch,
-    Instances,
     driver_path,
     instance_path,
     parse_launch,
@@ -56,9 +55,6 @@ _HEADLESS = "The Worker asked for a browser with a window; it runs without one."
 class LaunchRoutes:
     """Starts a Chromium for a program that launches one, and serves its DevTools."""
 
-    def __init__(self) -> None:
-        self._numbers: WeakKeyDictionary[AttachedBrowser, Instances] = WeakKeyDictionary()
-
     def matches(self, request: BrowserRequest) -> bool:
         return request.path == LAUNCH or request.path.startswith(INSTANCE)
 
@@ -84,10 +80,9 @@ class LaunchRoutes:
             attempt.note("headless", _HEADLESS)
         browser = await connection.while_present(attempt.sandbox(BrowserForm.LAUNCH))
         with browser.used():
-            numbers = self._numbers.setdefault(browser, Instances())
-            if _living(browser) + numbers.starting >= attempt.limits.instances:
+            if browser.own_browsers >= attempt.limits.instances:
                 raise UnusableRequest(_too_many(attempt.limits.instances), 503)
-            with numbers.next() as number:
+            with browser.starts_own() as number:
                 endpoint = await browser.launch(number, launch.arguments)
             try:
                 connection.answer(200, f"{number} {endpoint.path}")
@@ -124,12 +119,9 @@ class DriverSession:
 
 @dataclass
 class DriverSessions:
-    """The sessions in one browser sandbox. ``port`` is that of chromedriver, 0 before its start;
-    ``starting`` counts the sessions that are being created.
-    """
+    """The sessions in one browser sandbox. ``port`` is that of chromedriver, 0 before its start."""
 
     port: int = 0
-    starting: int = 0
     by_id: dict[str, DriverSession] = field(default_factory=dict)
 
 
@@ -195,13 +187,14 @@ class WebDriverRoutes:
         for note in asked.notes:
             attempt.note(f"webdriver {note}", note)
         browser = await connection.while_present(attempt.sandbox(BrowserForm.WEBDRIVER))
-        # created to the end for a client that leaves too: only the answer names what to end then
-        task = asyncio.create_task(
-            self._create_in(browser, connection, attempt, asked, request.host, leash)
-        )
-        self._creating.add(task)
-        task.add_done_callback(self._creating.discard)
-        connection.answer(*await connection.while_present(asyncio.shield(task)), JSON)
+        with browser.used():
+            # created to the end for a client that leaves too: only the answer names what to end
+            task = asyncio.create_task(
+                self._create_in(browser, connection, attempt, asked, request.host, leash)
+            )
+            self._creating.add(task)
+            task.add_done_callback(self._creating.discard)
+            connection.answer(*await connection.while_present(asyncio.shield(task)), JSON)
 
     async def _create_in(
         self,
@@ -214,11 +207,10 @@ class WebDriverRoutes:
     ) -> tuple[int, bytes]:
         """Return status and body of the answer."""
         sessions = self._sandboxes.setdefault(browser, DriverSessions())
-        if _living(browser) + sessions.starting >= attempt.limits.instances:
+        if browser.own_browsers >= attempt.limits.instances:
             return 500, error_answer("session not created", _too_many(attempt.limits.instances))
-        sessions.starting += 1
         try:
-            with browser.used():
+            with browser.used(), browser.starts_own():
                 sessions.port = await browser.host.driver(attempt.limits.start_seconds)
                 status, body = await self._ask(browser, connection, sessions.port, asked.body)
                 created = created_session(body, host, asked.names)
@@ -235,8 +227,6 @@ class WebDriverRoutes:
                 return status, created.body
         except (HostFailed, BadAnswer) as error:
             return 500, error_answer("session not created", str(error))
-        finally:
-            sessions.starting -= 1
 
     async def _ask(
         self, browser: AttachedBrowser, connection: FrontConnection, port: int, body: bytes
@@ -347,11 +337,6 @@ def _lose_sessions(browser: AttachedBrowser, sessions: DriverSessions) -> None:
     for session in sessions.by_id.values():
         browser.closes(session.endpoint.instance)
     sessions.by_id.clear()
-
-
-def _living(browser: AttachedBrowser) -> int:
-    """How many Chromiums live besides the shared one."""
-    return sum(instance != SHARED for instance in browser.host.endpoints)
 
 
 def _too_many(limit: int) -> str:

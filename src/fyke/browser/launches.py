@@ -12,8 +12,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgspec
 
@@ -75,24 +73,3 @@ def driver_path(path: str) -> tuple[int, str] | None:
 def _numbered(pattern: re.Pattern[str], path: str) -> tuple[int, str] | None:
     match = pattern.fullmatch(path)
     return (int(match[1]), match[2]) if match else None
-
-
-class Instances:
-    """The numbers of the Chromiums that programs launch in one browser sandbox. None is used twice,
-    so that a late request cannot reach another Chromium. ``starting`` counts those that do not
-    accept connections yet.
-    """
-
-    def __init__(self) -> None:
-        self.starting = 0
-        self._last = 0
-
-    @contextmanager
-    def next(self) -> Iterator[int]:
-        """The number of a Chromium that is started meanwhile."""
-        self._last += 1
-        self.starting += 1
-        try:
-            yield self._last
-        finally:
-            self.starting -= 1

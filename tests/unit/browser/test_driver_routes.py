@@ -223,6 +223,30 @@ async def test_launched_browsers_and_sessions_are_limited_together() -> None:
         assert (await front.ask("POST", "/session", NEW))[0] == 200
 
 
+async def test_those_that_start_at_the_same_time_are_counted() -> None:
+    async with place(instances=2) as front:
+        front.driver.ready.clear()
+        first = asyncio.create_task(front.ask("POST", "/session", NEW))
+        await until(lambda: front.driver.requests)
+        leashes = [await front.connect() for _ in range(2)]
+        answers = [await ask(leash, "POST", "/fyke/launch", launch()) for leash in leashes]
+        assert [status for status, _ in answers] == [200, 503]
+        front.driver.ready.set()
+        assert (await first)[0] == 200
+
+
+async def test_no_number_is_used_twice() -> None:
+    async with place() as front:
+        keeps = await front.connect()
+        await ask(keeps, "POST", "/fyke/launch", launch())
+        for number in ("2", "3"):
+            leash = await front.connect()
+            _, text = await ask(leash, "POST", "/fyke/launch", launch())
+            assert text.split()[0] == number
+            leash.writer.close()
+            await until(lambda number=number: int(number) in front.stopped())
+
+
 @pytest.mark.parametrize("prefix", ["", "/wd/hub"])
 async def test_a_session_on_one_connection(prefix: str) -> None:
     async with place() as front:

@@ -11,7 +11,6 @@ from fyke.browser.launches import (
     MAX_ARGUMENT,
     MAX_ARGUMENTS,
     BadLaunch,
-    Instances,
     driver_path,
     instance_path,
     parse_launch,
@@ -53,12 +52,3 @@ def test_paths() -> None:
     for path in ("/fyke/instance/0/x", "/fyke/instance/1", "/fyke/instance/x/y", "/x"):
         assert instance_path(path) is None
     assert driver_path("/fyke/driver/") is None
-
-
-def test_no_number_is_used_twice() -> None:
-    instances = Instances()
-    with instances.next() as first, instances.next() as second:
-        assert (first, second, instances.starting) == (1, 2, 2)
-    assert instances.starting == 0
-    with instances.next() as third:
-        assert third == 3
