@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fyke.contracts.browser import BrowserLimits, BrowserProgram, BrowserSpec
 from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.browsers import BEING_CHECKED, BrowserSandboxes
 from fyke.sandbox.installed_browser import find_driver
+from fyke.sandbox.isolation.namespace_limits import KINDS, NAMESPACES
 from fyke.sandbox.process import processes
 from integration.browser.browsers import (
     CGROUPS,
@@ -150,6 +152,26 @@ async def test_the_first_process_is_closed_to_others_of_its_user(setup: BrowserS
     host, chromium = pid_of(found.name, HOST), pid_of(found.name, CHROMIUM)
     assert Path(f"/proc/{host}/mem").stat().st_uid == 0
     assert Path(f"/proc/{chromium}/mem").stat().st_uid != 0
+
+
+READ_LIMITS = """
+import ctypes, os, sys
+assert not ctypes.CDLL(None).setns(os.open(sys.argv[1], os.O_RDONLY), 0x10000000)
+for kind in sys.argv[2:]:
+    print(open(f"/proc/sys/user/max_{kind}_namespaces").read().strip())
+"""
+
+
+async def test_the_namespaces_of_a_browser_are_limited(setup: BrowserSetup) -> None:
+    found, cdp = await setup.browser()
+    await cdp.page()
+    path = f"/proc/{pid_of(found.name, HOST)}/ns/user"
+    command = [sys.executable, "-I", "-S", "-c", READ_LIMITS, path, *KINDS]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert output.split() == [str(NAMESPACES).encode()] * 2
+    before = Path("/proc/sys/user/max_net_namespaces").read_text()
+    assert before != f"{NAMESPACES}\n"  # those of this machine are as they were
 
 
 async def test_usage_is_measured(setup: BrowserSetup) -> None:

@@ -24,6 +24,7 @@ from fyke.sandbox import installed_browser
 from fyke.sandbox.isolation import bubblewrap
 from fyke.sandbox.isolation.cgroup_files import ControlGroup, ControlGroups
 from fyke.sandbox.isolation.host_inspection import HostView, inspect_host
+from fyke.sandbox.isolation.namespace_limits import limit_namespaces
 from fyke.sandbox.process import low_port, process_io, processes
 from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
 from fyke.sandbox.process.order import Assignment, LaunchOrder, listeners_of
@@ -227,6 +228,8 @@ class SandboxProcess:
         self._pids = (first, pid)
         if uid is not None and not self.order.is_browser:
             self._listen_on_browser_port(pid)
+        if self.order.own_sandbox:
+            await asyncio.to_thread(limit_namespaces, pid)
         if not inside:  # the kernel takes 10 ms for each, in which other sandboxes are served
             await asyncio.to_thread(self._add_to_group, first, pid)
         if not self.order.idle:
@@ -404,8 +407,9 @@ class SandboxProcess:
 
     def _measure_tree(self) -> int:
         tree = self._tree()
-        is_browser = self.order.is_browser
-        memory = processes.unshared_memory(tree.pids) if is_browser else tree.memory
+        memory = tree.memory
+        if self.order.is_browser:
+            memory = processes.unshared_memory(tree.pids) + self._memory_folder_bytes()
         self._soft_peak = max(self._soft_peak, memory)
         self._soft_cpu = max(self._soft_cpu, tree.cpu_ms - self._soft_cpu_before)
         return memory
