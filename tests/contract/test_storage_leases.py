@@ -73,10 +73,17 @@ async def test_runs_without_a_browser_need_no_place_for_one(state: State) -> Non
     first = await seeded(state, 2, browser_cpus=1.0, browser_memory_mb=1024)
     assert [x.run.id for x in await leased(state, room)] == [first.id]
     other = await seeded(state, 1)
-    assert await leased(state, replace(room, browsers=0)) == []  # it is not passed over
-    assert {x.run.id for x in await leased(state, replace(room, browsers=1))} == {
-        first.id, other.id,
-    }  # fmt: skip
+    # the rest of the first run has to wait for a place, the other run does not
+    assert [x.run.id for x in await leased(state, replace(room, browsers=0))] == [other.id]
+    assert [x.run.id for x in await leased(state, room)] == [first.id]
+
+
+async def test_the_last_place_for_a_browser_does_not_end_the_search(state: State) -> None:
+    first = await seeded(state, 3, browser_cpus=1.0, browser_memory_mb=1024)
+    other = await seeded(state, 2)
+    room = Capacity(9, 9000, 9, browsers=1, browser_share=0.15)
+    received = [x.run.id for x in await leased(state, room)]
+    assert received == [first.id, other.id, other.id]
 
 
 async def test_a_large_run_is_not_passed_over(state: State) -> None:

@@ -47,9 +47,8 @@ class Capacity:
 
     @property
     def is_possible(self) -> bool:
-        """Whether no more is used than there is."""
-        enough = self.cpus >= -TOLERANCE and self.memory_mb >= 0 and self.slots >= 0
-        return enough and (self.browsers is None or self.browsers >= 0)
+        """Whether no more is used than there is, apart from ``browsers``."""
+        return self.cpus >= -TOLERANCE and self.memory_mb >= 0 and self.slots >= 0
 
 
 @dataclass(frozen=True, slots=True)

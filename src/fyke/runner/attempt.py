@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from socket import socket
 
@@ -47,6 +47,7 @@ from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.browser import AttemptBrowser, BrowserDependencies, BrowserTotals
+from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import EgressAway, detail_of, log_fault
@@ -62,11 +63,6 @@ NO_BROWSER = (
     "The Worker asked for a browser (ChromeWs, ChromeHttp, LightpandaDomain or CamoufoxDomain); "
     "this Fyke has no browser."
 )
-
-
-async def _no_room(attempt_id: str) -> bool:
-    """Have no room for a browser."""
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +95,10 @@ class AttemptRunner:
         is_operators: bool,
         deps: AttemptDependencies,
         environment: VersionEnvironment | None = None,
-        reserve_browser: Callable[[str], Awaitable[bool]] = _no_room,
+        places: BrowserPlaces | None = None,
     ) -> None:
-        """``environment`` is the stored record about the environment of the version, if any. For
-        ``reserve_browser`` see ``AttemptBrowser``.
+        """``environment`` is the stored record about the environment of the version, if any.
+        ``places`` are those of the runner for browsers.
         """
         self.lease = lease
         self.attempt = lease.attempt
@@ -116,7 +112,7 @@ class AttemptRunner:
         self._masker: Masker | None = None  # masks secrets and the proxy password
         self._site_reports = SiteReports(self._sites)
         self._final_traffic: Traffic | None = None
-        self._reserve_browser = reserve_browser
+        self._places = places or BrowserPlaces(deps.browser)
         self._browser_reported = False
         self.browser: AttemptBrowser | None = None  # None where there is none
         self._intake: AttemptIntake | None = None
@@ -373,7 +369,7 @@ class AttemptRunner:
             deps,
             self._deps.egress,
             self._deps.attempts,
-            self._reserve_browser,
+            self._places,
             lambda kind, text: self._note(intake, intake.mask(text), kind),
         )
         try:

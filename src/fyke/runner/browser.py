@@ -20,7 +20,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from socket import socket
@@ -28,7 +28,6 @@ from socket import socket
 import structlog
 
 from fyke.contracts.browser import (
-    WAIT_SECONDS,
     Browser,
     BrowserEndCause,
     BrowserEnded,
@@ -49,13 +48,13 @@ from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, RunLimits
 from fyke.reasons import Reason, ReasonCode
+from fyke.runner.browser_places import ROOM_SECONDS, BrowserPlaces
 from fyke.runner.endings import in_time
 from fyke.runner.metering import MemoryMeter, Stopwatch
 
 log = structlog.get_logger()
 
 STARTS, STARTS_A_MINUTE = 200, 20  # browsers of one attempt
-ROOM_SECONDS = WAIT_SECONDS - 5  # the rest of the wait is for the start
 CPU_GRACE_SECONDS = 2.0  # for the first page
 POLL_SECONDS = 1.0
 _MIB = 2**20
@@ -117,8 +116,8 @@ class StartBudget:
         self._starts = 0
         self._latest: deque[float] = deque(maxlen=STARTS_A_MINUTE)
 
-    def take(self, at: float) -> None:
-        """Count a start; raise ``BrowserDenied`` when there were too many."""
+    def check(self, at: float) -> None:
+        """Raise ``BrowserDenied`` when there were too many starts."""
         if self._starts >= STARTS:
             raise BrowserDenied(f"the attempt has started {STARTS} browsers, the most allowed", 0)
         if len(self._latest) == STARTS_A_MINUTE and at - self._latest[0] < 60:
@@ -126,6 +125,9 @@ class StartBudget:
             raise BrowserDenied(
                 f"the attempt has started {STARTS_A_MINUTE} browsers within a minute", left
             )
+
+    def count(self, at: float) -> None:
+        """Count a start."""
         self._starts += 1
         self._latest.append(at)
 
@@ -173,9 +175,7 @@ class _Generation:
 
 class AttemptBrowser:
     """The browser of one attempt. ``open`` it once, and ``close`` it when its Worker has ended.
-
-    ``reserve`` waits for room on this runner, at most ``ROOM_SECONDS``, and returns whether there
-    is. ``note`` writes a line into the log of the run.
+    ``note`` writes a line into the log of the run.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class AttemptBrowser:
         deps: BrowserDependencies,
         egress: Egress,
         attempts: Attempts,
-        reserve: Callable[[str], Awaitable[bool]],
+        places: BrowserPlaces,
         note: Callable[[LogType, str], None],
     ) -> None:
         self.failure: Reason | None = None  # why the Worker has no browser now, or a page crashed
@@ -193,7 +193,7 @@ class AttemptBrowser:
         self._deps = deps
         self._egress = egress
         self._attempts = attempts
-        self._reserve = reserve
+        self._places = places
         self._note = note
         self._budget = StartBudget()
         self._generations: list[_Generation] = []
@@ -278,6 +278,7 @@ class AttemptBrowser:
         if self._opening is not asyncio.current_task():
             return  # the attempt has ended, or another browser is wanted meanwhile
         self.state = BrowserState.IDLE
+        self._places.release(self._attempt.id)
         self.failure = refused.reason
         self._note(LogType.WARN, f"The Worker gets no browser: {refused.text}.")
         with contextlib.suppress(Unavailable):  # the waiting connections have ended with the front
@@ -286,7 +287,7 @@ class AttemptBrowser:
             )
 
     async def _attach_new(self, wanted: BrowserWanted) -> None:
-        self._budget.take(time.monotonic())
+        self._budget.check(time.monotonic())
         await self._deps.checked.wait()
         info = self._deps.browsers.info()
         if not info.version:
@@ -298,6 +299,7 @@ class AttemptBrowser:
         limits = await self._reserved()
         number = len(self._generations) + 1
         spec = BrowserSpec(f"{self._attempt.id}-B{number}", limits, wanted.display)
+        self._budget.count(time.monotonic())
         opening = asyncio.create_task(self._deps.browsers.open(spec))
         try:
             browser = await in_time("starting the browser", _unhurt(opening))
@@ -328,7 +330,7 @@ class AttemptBrowser:
 
     async def _reserved(self) -> BrowserLimits:
         """Wait for room, then for the money; return the limits of the browser."""
-        if not await self._reserve(self._attempt.id):
+        if not await self._places.reserve(self._attempt.id):
             raise BrowserDenied(
                 "all browsers of this runner are in use",
                 5,

@@ -24,13 +24,13 @@ from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError
 from fyke.kit.ids import run_number
-from fyke.kit.memory import available_memory_mb
 from fyke.model.run import Attempt, Run
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
-from fyke.runner.browser import ROOM_SECONDS, AttemptBrowser, BrowserDependencies
+from fyke.runner.browser import AttemptBrowser
+from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.faults import detail_of, find_trouble
 from fyke.runner.lease_monitor import CHECK_INTERVAL, SERVER_SILENCE_MS, LeaseMonitor, never_cut_off
 from fyke.runner.preparer import Preparer
@@ -41,8 +41,6 @@ REPORT_SECONDS = 1.0
 MIN_REPORT_SECONDS = 0.02
 POLL_SECONDS = 5.0
 TROUBLE_SECONDS = 1.0
-ROOM_CHECK_SECONDS = 1.0  # between two readings of the free memory, while a browser waits for it
-FREE_MEMORY_MB = 400  # of the machine, without which no browser is started
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +88,7 @@ class Runner:
         self._trouble: Detail | None = None  # why no Worker can be started now
         self._fault_seen = asyncio.Event()  # an attempt was returned: check for trouble at once
         self._take_in_doubt = False  # a lease may have been written although the call failed
-        self._browsers: dict[str, tuple[float, int]] = {}  # limits by attempt that has one reserved
-        self._browser_freed = asyncio.Event()
+        self._places = BrowserPlaces(deps.browser)
         self._preparer = Preparer(identity.id, deps, signals, self._may_prepare)
 
     # --- life of the process ------------------------------------------------------------
@@ -213,49 +210,13 @@ class Runner:
 
     def _free_capacity(self) -> Capacity:
         used = [runner.lease.run.limits for runner in self._attempt_runners.values()]
-        browser = self._browser_dependencies
-        capacity = Capacity(
-            cpus=self._identity.cpus - sum(limits.cpus for limits in used),
-            memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
-            slots=self._identity.slots - len(used),
-            browsers=browser.places if browser else None,
-            browser_share=browser.share if browser else 0.0,
+        return self._places.left_of(
+            Capacity(
+                cpus=self._identity.cpus - sum(limits.cpus for limits in used),
+                memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
+                slots=self._identity.slots - len(used),
+            )
         )
-        for cpus, memory_mb in self._browsers.values():
-            capacity = capacity.without_browser(cpus, memory_mb)
-        return capacity
-
-    @property
-    def _browser_dependencies(self) -> BrowserDependencies | None:
-        """None also when this machine turned out to have no browser."""
-        browser = self._deps.browser
-        return None if browser is None or browser.missing else browser
-
-    async def _reserve_browser(self, attempt_id: str) -> bool:
-        """Wait for room for the browser of an attempt, and for free memory of the machine; return
-        whether there is some. An attempt keeps the reservation until its end.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ROOM_SECONDS):
-                while not self._has_browser_room(attempt_id):
-                    self._browser_freed.clear()
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(ROOM_CHECK_SECONDS):
-                            await self._browser_freed.wait()
-                return True
-        return False
-
-    def _has_browser_room(self, attempt_id: str) -> bool:
-        browser = self._browser_dependencies
-        if browser is None or available_memory_mb() < FREE_MEMORY_MB:
-            return False
-        if attempt_id not in self._browsers:
-            limits = browser.limits.cpus, browser.limits.memory // 2**20
-            alone = len(self._attempt_runners) == 1  # it may need more than the whole capacity
-            if not alone and not self._free_capacity().without_browser(*limits).is_possible:
-                return False
-            self._browsers[attempt_id] = limits
-        return True
 
     def _may_prepare(self) -> bool:
         return self._trouble is None and not self._draining.is_set()
@@ -327,12 +288,9 @@ class Runner:
                 actor=f"runner {self._identity.id}",
             )
             return
-        limits = lease.run.limits
-        if self._browser_dependencies and limits.browser_memory_mb:
-            reserved = limits.browser_cpus, limits.browser_memory_mb
-            self._browsers[lease.attempt.id] = reserved
+        self._places.leased(lease.attempt.id, lease.run.limits)
         attempt_runner = AttemptRunner(
-            lease, worker, version, is_operators, self._deps, environment, self._reserve_browser
+            lease, worker, version, is_operators, self._deps, environment, self._places
         )
         self._attempt_runners[lease.attempt.id] = attempt_runner
         self._run_task(self._run_attempt(attempt_runner))
@@ -355,8 +313,7 @@ class Runner:
             log.exception("sandbox_not_closed", attempt=attempt_runner.attempt.id)
         finally:
             self._attempt_runners.pop(attempt_runner.attempt.id, None)
-            self._browsers.pop(attempt_runner.attempt.id, None)
-            self._browser_freed.set()
+            self._places.release(attempt_runner.attempt.id)
             self._monitor.forget(attempt_runner.attempt.id)
             self._capacity_freed.set()
 

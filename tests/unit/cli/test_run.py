@@ -23,7 +23,7 @@ from unit.cli.test_run_ended import summary
 
 READY, RUNNING, FAILED = 1, 2, 4
 SUMMARY = summary("", None)
-USAGE = RunUsageReport(0, 0.0, 0, None, 0, "0", [], [])
+USAGE = RunUsageReport(0, 0.0, 0, 0, "0", [], [])
 
 
 def detail(status: int, err_msg: str = "") -> RunDetail:

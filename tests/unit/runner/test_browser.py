@@ -93,7 +93,7 @@ class Setup:
         limits = BrowserLimits(1.0, 1024 * MIB)
         own = cast(Any, self)
         deps = BrowserDependencies(_Browsers(self), _Front(self), limits, 6, 0.15, checked, tuple)
-        return AttemptBrowser(ATTEMPT, deps, own, own, self.reserve, self.note)
+        return AttemptBrowser(ATTEMPT, deps, own, own, own, self.note)
 
     def did(self, *call: Any) -> None:
         self.calls.append(call)
@@ -109,9 +109,14 @@ class Setup:
         self.notes.append((kind, text))
         self.changed.set()
 
+    # the part of ``BrowserPlaces``
+
     async def reserve(self, attempt_id: str) -> bool:
         self.did("reserve", attempt_id)
         return self.room
+
+    def release(self, attempt_id: str) -> None:
+        self.did("release", attempt_id)
 
     # the part of ``Attempts``
 
@@ -324,6 +329,7 @@ async def test_what_prevents_a_browser_is_answered_and_logged(
     assert kind is LogType.WARN and answer in line
     assert browser.failure is not None and browser.failure.code is code
     assert browser.state is BrowserState.IDLE
+    assert ("release", "A") in setup.calls  # another attempt may have its place
     await browser.closed()
     for sandbox in setup.sandboxes:
         assert sandbox.calls[-2:] == ["kill", "close"]
@@ -407,25 +413,26 @@ async def test_lines_of_the_front_and_a_missing_sandbox_are_logged(setup: Setup)
 def test_an_attempt_starts_few_browsers_a_minute_and_not_for_ever() -> None:
     budget = StartBudget()
     for number in range(STARTS_A_MINUTE):
-        budget.take(float(number))
+        budget.count(float(number))
     with pytest.raises(BrowserDenied, match="within a minute") as caught:
-        budget.take(50.0)
+        budget.check(50.0)
     assert caught.value.retry_after == 10
     at = 60.0
     for _ in range(STARTS - STARTS_A_MINUTE):
-        budget.take(at)
+        budget.check(at)
+        budget.count(at)
         at += 60
     with pytest.raises(BrowserDenied, match="the most allowed") as caught:
-        budget.take(at)
+        budget.check(at)
     assert caught.value.retry_after == 0
 
 
 def test_browsers_that_the_worker_closed_do_not_count() -> None:
     budget = StartBudget()
     for number in range(STARTS * 2):
-        budget.take(float(number) / 100)
+        budget.count(float(number) / 100)
         budget.give_back()
     for number in range(STARTS_A_MINUTE):
-        budget.take(float(number))
+        budget.count(float(number))
     with pytest.raises(BrowserDenied, match="within a minute"):
-        budget.take(50.0)
+        budget.check(50.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,14 +14,16 @@ from fyke.contracts.execution import DiskShort, IdleSandboxes, Isolation, Isolat
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
-from fyke.model.run import End, RunLimits
+from fyke.model.run import End
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
+from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.lease_monitor import LeaseMonitor
 from fyke.runner.loop import Identity, Runner
 
 pytestmark = pytest.mark.anyio
+NO_BROWSER = cast(AttemptDependencies, SimpleNamespace(browser=None))
 
 
 async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
@@ -35,7 +36,7 @@ async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
     attempts = cast(Any, SimpleNamespace(report=report))
     engine = cast(Any, SimpleNamespace(lease_seconds=15.0))
     identity = cast(Any, SimpleNamespace(id="R"))
-    runner = Runner(identity, none, engine, none, attempts, none, none)
+    runner = Runner(identity, none, engine, none, attempts, none, NO_BROWSER)
     runner._attempt_runners["A"] = cast(Any, SimpleNamespace(report=lambda: None))
     await runner._report_safely()
     await runner._report_safely()
@@ -147,7 +148,9 @@ async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
     none = cast(Any, None)
     attempts = cast(Any, SimpleNamespace(report=report))
     engine = cast(Any, SimpleNamespace(lease_seconds=15.0))
-    runner = Runner(cast(Any, SimpleNamespace(id="R")), none, engine, none, attempts, none, none)
+    runner = Runner(
+        cast(Any, SimpleNamespace(id="R")), none, engine, none, attempts, none, NO_BROWSER
+    )
     runner._attempt_runners["A"] = cast(
         Any, SimpleNamespace(report=lambda: None, confirm_report=lambda _report: None)
     )
@@ -299,68 +302,3 @@ async def test_an_unexpected_error_of_the_check_does_not_stop_the_runner() -> No
     await runner._look_for_trouble()
     await runner._take_attempts()
     assert runner.begun == ["a"]
-
-
-# --- room for browsers ------------------------------------------------------------------------
-
-LIMITS = RunLimits(0.25, 100, 60, 0, 0)
-
-
-class Crowded(Runner):
-    """A runner of 1 core and 512 MiB with two places for browsers, and attempts that run."""
-
-    def __init__(self, **attempts: RunLimits) -> None:
-        platform = cast(Any, Platform())
-        browser = SimpleNamespace(
-            limits=SimpleNamespace(cpus=1.0, memory=1024 * 2**20),
-            places=2,
-            share=0.15,
-            missing=False,
-        )
-        deps = cast(Any, SimpleNamespace(browser=browser))
-        identity = Identity(id="r", node="n", place="p", cpus=1, memory_mb=512, slots=9)
-        super().__init__(identity, platform, platform, platform, platform, platform, deps)
-        for name, limits in attempts.items():
-            lease = SimpleNamespace(run=SimpleNamespace(limits=limits))
-            self._attempt_runners[name] = cast(Any, SimpleNamespace(lease=lease))
-
-
-async def test_a_browser_takes_a_part_of_its_limits_until_its_attempt_ends(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(loop, "ROOM_SECONDS", 0.01)
-    runner = Crowded(a=LIMITS, b=LIMITS, c=LIMITS)
-    assert await runner._reserve_browser("a")
-    assert await runner._reserve_browser("a")  # its next browser
-    free = runner._free_capacity()
-    assert (round(free.cpus, 9), free.memory_mb, free.browsers) == (0.1, 58, 1)
-    assert not await runner._reserve_browser("b")  # of 0.15 cores and 154 MiB
-    monkeypatch.setattr(loop, "ROOM_SECONDS", 10)
-    waiting = asyncio.create_task(runner._reserve_browser("b"))
-    await asyncio.sleep(0)
-    del runner._attempt_runners["a"], runner._browsers["a"]
-    runner._browser_freed.set()
-    assert await waiting
-
-
-async def test_a_runner_has_few_places_and_needs_free_memory(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(loop, "ROOM_SECONDS", 0.01)
-    small = replace(LIMITS, cpus=0.1, memory_mb=10)
-    runner = Crowded(a=small, b=small, c=small)
-    assert [await runner._reserve_browser(name) for name in "abc"] == [True, True, False]
-    monkeypatch.setattr(loop, "available_memory_mb", lambda: loop.FREE_MEMORY_MB - 1)
-    assert not await runner._reserve_browser("a")  # although it has its place
-
-
-async def test_the_only_attempt_gets_a_browser_even_if_it_is_larger_than_the_runner() -> None:
-    runner = Crowded(a=replace(LIMITS, cpus=8))
-    assert await runner._reserve_browser("a")
-
-
-async def test_a_machine_without_a_browser_reserves_nothing_for_it() -> None:
-    runner = Crowded(a=replace(LIMITS, browser_cpus=1.0, browser_memory_mb=1024))
-    cast(Any, runner._deps.browser).missing = True
-    free = runner._free_capacity()
-    assert (free.cpus, free.memory_mb, free.browsers) == (0.75, 412, None)

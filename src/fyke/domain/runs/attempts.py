@@ -119,13 +119,16 @@ class Attempts:
         """Let the attempts of a run have a browser with these limits, and reserve its possible
         cost. Return the run's limits: those of an earlier call if there was one.
 
-        Raises ``StaleLease`` when the run is being stopped, and ``InvalidRequest``, ``CapReached``,
-        ``InsufficientBalance`` or ``InsufficientTraffic`` when it cannot be paid for.
+        Raises ``StaleLease`` when the attempt is lost or its run being stopped, and
+        ``InvalidRequest``, ``CapReached``, ``InsufficientBalance`` or ``InsufficientTraffic`` when
+        it cannot be paid for.
         """
 
         def work(tx: Transaction) -> RunLimits:
             run = tx.runs.lock(attempt.run_id)
-            if run is None or run.state not in LIVE:
+            current = tx.runs.attempt(attempt.id)
+            is_ours = current and current.outcome is None and current.token == attempt.token
+            if run is None or run.state not in LIVE or not is_ours:
                 raise StaleLease
             if run.limits.browser_memory_mb:
                 return run.limits

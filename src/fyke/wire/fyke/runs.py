@@ -188,9 +188,9 @@ class AttemptItem(Answer):
     memory_gb_seconds: GbSeconds
     memory_peak: Bytes
     busy_ms: Annotated[Count, Meta(description="how long its Worker ran")]
-    browser_ms: Annotated[Count, Meta(description="how long it had a browser")]
     started_at: UnixSeconds
     finished_at: UnixSeconds
+    browser_ms: Annotated[Count, Meta(description="how long it had a browser")] = 0
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptItem:
@@ -295,11 +295,11 @@ class RunUsageReport(Answer):
     cpu_ms: Count
     memory_gb_seconds: GbSeconds
     memory_peak: Annotated[Bytes, Meta(description="bytes, the highest of all attempts")]
-    browser: Annotated[BrowserUseItem | None, Meta(description="null: no attempt had one")]
     traffic: Bytes
     usage: Annotated[ExactUsd, Meta(description="US dollars, the sum of `lines`")]
     lines: list[CostItem]
     samples: Annotated[list[SampleItem], Meta(description="in chronological order")]
+    browser: Annotated[BrowserUseItem | None, Meta(description="null: no attempt had one")] = None
 
     @classmethod
     def of(cls, usage: RunUsage) -> RunUsageReport:

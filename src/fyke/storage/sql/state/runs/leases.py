@@ -11,7 +11,8 @@ rules out deadlocks:
 4. lock the accounts with a limited plan for which a run would start, and count again.
 
 If other runners got all subtasks of these runs, repeat without these runs. Runs that wait for the
-plan of their account are skipped; a subtask that does not fit ends the search.
+plan of their account are skipped, as are those with a browser while no place for one is free; any
+other subtask that does not fit ends the search.
 """
 
 from __future__ import annotations
@@ -84,11 +85,19 @@ class _CapacityLeft:
     def slots(self) -> int:
         return self._capacity.slots
 
+    @property
+    def lacks_places(self) -> bool:
+        """Whether no attempt with a browser fits."""
+        return self._capacity.browsers is not None and self._capacity.browsers <= 0
+
     def copy(self) -> _CapacityLeft:
         return _CapacityLeft(self._capacity)
 
     def take(self, waiting: WaitingSubtask) -> bool:
         """Reserve capacity for one attempt; False when it does not fit."""
+        *_, places = self._capacity.browser_reserve(waiting.browser_cpus, waiting.browser_memory_mb)
+        if places and self.lacks_places:
+            return False
         left = self._capacity.without_browser(waiting.browser_cpus, waiting.browser_memory_mb)
         left = replace(
             left,
@@ -102,9 +111,16 @@ class _CapacityLeft:
 
 
 def queue_query(
-    connection: Connection, limit: int, excluded: int = 0, full: int = 0, started: int = 0
+    connection: Connection,
+    limit: int,
+    excluded: int = 0,
+    full: int = 0,
+    started: int = 0,
+    *,
+    placeless: bool = False,
 ) -> str:
-    """Return the query for the first ``limit`` subtasks of the queue.
+    """Return the query for the first ``limit`` subtasks of the queue; ``placeless``: only those
+    that need no place for a browser.
 
     ``full``, ``started`` and ``excluded`` are numbers of ids. The parameters of the query are, in
     this order: the time; the latest time until which a returned subtask may wait; the ids of full
@@ -120,7 +136,8 @@ def queue_query(
         due=_DUE,
         full=_placeholders(full),
         started=f" OR r.id IN ({_placeholders(started)})" if started else "",
-        excluded=f" AND s.run_id NOT IN ({_placeholders(excluded)})" if excluded else "",
+        excluded=(f" AND s.run_id NOT IN ({_placeholders(excluded)})" if excluded else "")
+        + (" AND r.browser_memory_mb = 0" if placeless else ""),
         limit=int(limit),
     )
     return driver_sql(connection, statement)
@@ -143,7 +160,9 @@ class LeaseTable(SqlStore):
         while left.slots > 0:
             limit = left.slots
             full = plans.full
-            waiting = self._queue(limit, excluded, plans)
+            # runs that need a browser do not delay others while all places for one are taken
+            placeless = left.lacks_places
+            waiting = self._queue(limit, excluded, plans, placeless=placeless)
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
                 continue  # read the queue again, without the accounts that are full now
@@ -154,6 +173,8 @@ class LeaseTable(SqlStore):
             leased += claimed
             if not claimed:
                 excluded += dict.fromkeys(item.run_id for item in planned)
+            elif left.lacks_places and not placeless:
+                continue
             elif len(claimed) == len(planned) < max(len(permitted), limit):
                 break  # the next one does not fit, or there is none
         return self._add_attempts(runner_id, lease_until, leased) if leased else []
@@ -168,10 +189,14 @@ class LeaseTable(SqlStore):
             if plans.full == full:
                 return False
 
-    def _queue(self, limit: int, excluded: list[str], plans: PlanCapacity) -> list[WaitingSubtask]:
+    def _queue(
+        self, limit: int, excluded: list[str], plans: PlanCapacity, *, placeless: bool = False
+    ) -> list[WaitingSubtask]:
         full = plans.full
         started = plans.started_of(full)
-        statement = queue_query(self._db, limit, len(excluded), len(full), len(started))
+        statement = queue_query(
+            self._db, limit, len(excluded), len(full), len(started), placeless=placeless
+        )
         now = self._now()
         times = now, now + MAX_PAUSE_MS
         rows = self._db.exec_driver_sql(statement, (*times, *full, *started, *excluded))

@@ -1,0 +1,92 @@
+"""Which attempts of a runner may have a browser: they hold a place and a part of its capacity."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fyke.contracts.browser import WAIT_SECONDS
+from fyke.kit.memory import available_memory_mb
+from fyke.model.run import RunLimits
+from fyke.model.runner import Capacity
+
+if TYPE_CHECKING:  # ``browser`` imports this module
+    from fyke.runner.browser import BrowserDependencies
+
+ROOM_SECONDS = WAIT_SECONDS - 5  # the rest of the wait is for the start
+CHECK_SECONDS = 1.0  # between two readings of the free memory, while a browser waits for it
+FREE_MB = 400  # of the machine's memory, without which no browser is started
+STARTING_MB, STARTING_SECONDS = 300, 5.0  # what a browser takes in its first seconds
+_MIB = 2**20
+
+
+class BrowserPlaces:
+    """The places of one runner; None as ``browser`` stands for a runner without browsers."""
+
+    def __init__(self, browser: BrowserDependencies | None) -> None:
+        self._browser = browser
+        self._reserved: dict[str, tuple[float, int]] = {}  # limits of the browser, by attempt
+        self._starts: deque[float] = deque()  # of the last ``STARTING_SECONDS``
+        self._freed = asyncio.Event()
+
+    @property
+    def _usable(self) -> BrowserDependencies | None:
+        """None also when the machine turned out to have no browser."""
+        return None if self._browser is None or self._browser.missing else self._browser
+
+    def left_of(self, capacity: Capacity) -> Capacity:
+        """``capacity`` with the places, and without what is reserved. It may be below 0: attempts
+        that run already get their browser when a place is free, and new ones have to wait.
+        """
+        browser = self._usable
+        if browser is None:
+            return capacity
+        capacity = replace(capacity, browsers=browser.places, browser_share=browser.share)
+        for cpus, memory_mb in self._reserved.values():
+            capacity = capacity.without_browser(cpus, memory_mb)
+        return capacity
+
+    def leased(self, attempt_id: str, limits: RunLimits) -> None:
+        """An attempt was leased with these limits of its run."""
+        if self._usable is not None and limits.browser_memory_mb:
+            self._reserved[attempt_id] = limits.browser_cpus, limits.browser_memory_mb
+
+    async def reserve(self, attempt_id: str) -> bool:
+        """Wait for a place for the browser of a running attempt, and for free memory of the
+        machine, at most ``ROOM_SECONDS``; return whether there is some. The attempt keeps its place
+        until ``release``.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ROOM_SECONDS):
+                while not self._take(attempt_id):
+                    self._freed.clear()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(CHECK_SECONDS):
+                            await self._freed.wait()
+                return True
+        return False
+
+    def release(self, attempt_id: str) -> None:
+        """The attempt needs no place any more, if it has one."""
+        if self._reserved.pop(attempt_id, None) is not None:
+            self._freed.set()
+
+    def _take(self, attempt_id: str) -> bool:
+        browser = self._usable
+        if browser is None:
+            return True  # the attempt learns that there is no browser
+        if attempt_id not in self._reserved and len(self._reserved) >= browser.places:
+            return False
+        now = time.monotonic()
+        while self._starts and now - self._starts[0] > STARTING_SECONDS:
+            self._starts.popleft()
+        if available_memory_mb() < FREE_MB + STARTING_MB * len(self._starts):
+            return False
+        self._starts.append(now)
+        limits = browser.limits
+        self._reserved.setdefault(attempt_id, (limits.cpus, limits.memory // _MIB))
+        return True

@@ -1,0 +1,87 @@
+"""Places for browsers: how many, what they take from the runner, and who waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fyke.model.run import RunLimits
+from fyke.model.runner import Capacity
+from fyke.runner import browser_places as module
+from fyke.runner.browser_places import BrowserPlaces
+
+pytestmark = pytest.mark.anyio
+LIMITS = RunLimits(0.125, 512, 60, 0, 0)
+WITH_BROWSER = replace(LIMITS, browser_cpus=1.0, browser_memory_mb=1024)
+FREE = Capacity(2, 4096, 64)
+
+
+@pytest.fixture(autouse=True)
+def memory(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The free memory of the machine in MiB."""
+    machine = SimpleNamespace(free=100_000)
+    monkeypatch.setattr(module, "available_memory_mb", lambda: machine.free)
+    monkeypatch.setattr(module, "ROOM_SECONDS", 0.01)
+    return machine
+
+
+def places(count: int = 2, *, missing: bool = False) -> BrowserPlaces:
+    limits = SimpleNamespace(cpus=1.0, memory=1024 * 2**20)
+    browser = SimpleNamespace(limits=limits, places=count, share=0.15, missing=missing)
+    return BrowserPlaces(cast(Any, browser))
+
+
+async def test_running_attempts_get_a_browser_as_long_as_there_are_places() -> None:
+    """Even if their Workers have filled the runner; then new attempts have to wait."""
+    two = places()
+    full = Capacity(0, 0, 3)
+    assert [await two.reserve(name) for name in "abc"] == [True, True, False]
+    assert await two.reserve("a")  # its next browser
+    left = two.left_of(full)
+    assert (round(left.cpus, 9), left.memory_mb, left.browsers) == (-0.3, -308, 0)
+    assert not left.is_possible
+
+
+async def test_a_place_is_free_again_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = places(1)
+    assert await one.reserve("a")
+    monkeypatch.setattr(module, "ROOM_SECONDS", 10)
+    waiting = asyncio.create_task(one.reserve("b"))
+    await asyncio.sleep(0)
+    one.release("a")
+    assert await waiting
+    one.release("unknown")
+    assert one.left_of(FREE).browsers == 0
+
+
+async def test_an_attempt_of_a_run_with_a_browser_has_its_place_from_its_lease() -> None:
+    two = places()
+    two.leased("a", WITH_BROWSER)
+    two.leased("b", LIMITS)
+    left = two.left_of(FREE)
+    assert (left.cpus, left.memory_mb, left.browsers) == (1.85, 4096 - 154, 1)
+    two.release("a")
+    assert two.left_of(FREE) == replace(FREE, browsers=2, browser_share=0.15)
+
+
+async def test_browsers_that_have_just_started_count_with_what_they_will_take(
+    monkeypatch: pytest.MonkeyPatch, memory: SimpleNamespace
+) -> None:
+    six = places(6)
+    memory.free = module.FREE_MB - 1
+    assert not await six.reserve("a")
+    memory.free = module.FREE_MB + module.STARTING_MB
+    assert [await six.reserve(name) for name in "abc"] == [True, True, False]
+    monkeypatch.setattr(module, "STARTING_SECONDS", -1.0)  # they are counted in what is free
+    assert await six.reserve("c")
+
+
+async def test_a_machine_without_a_browser_reserves_nothing() -> None:
+    for none in (BrowserPlaces(None), places(missing=True)):
+        none.leased("a", WITH_BROWSER)
+        assert await none.reserve("b")  # it learns at once that there is none
+        assert none.left_of(FREE) == FREE
