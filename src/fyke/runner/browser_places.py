@@ -1,4 +1,4 @@
-"""Which attempts of a runner may have a browser: they hold a place and a part of its capacity."""
+"""Which attempts of a runner may have a browser: they keep a place and a part of its capacity."""
 
 from __future__ import annotations
 
