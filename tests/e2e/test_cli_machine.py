@@ -121,6 +121,8 @@ def test_the_doctor_requires_no_root(cli: Cli, hello: Path, trial: Path) -> None
     seen = cli.process_json("doctor", code=1, **me | {"env": me["env"] | registries})
     assert seen["level"] == "no-limits"
     wrong = [check for check in seen["checks"] if check["state"] != "ok"]
+    # a machine with Chromium need not have its fonts
+    wrong = [check for check in wrong if check["name"] != "fonts"]
     assert [check["name"] for check in wrong] == ["limits"]
     assert "script/up" in wrong[0]["remedy"]
     system = me | {"env": me["env"] | {"FYKE_HOME": str(cli.platform.home)}}

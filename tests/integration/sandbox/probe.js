@@ -111,7 +111,7 @@ add("descriptors that we inherited", () => {
   return found.length || input[1] !== "/dev/null" ? found : refuse();
 }, "Refused");
 add("words of the platform in our environment", () => {
-  const own = /^(PATH|HOME|LANG|LC_CTYPE|TMPDIR|PYTHONUNBUFFERED|NODE_\w+|PROBE_\w+|PROXY_\w+|Chrome\w+|\w+_(proxy|PROXY))$/;
+  const own = /^(PATH|HOME|LANG|LC_CTYPE|TMPDIR|PYTHONUNBUFFERED|NODE_\w+|PROBE_\w+|PROXY_\w+|Chrome\w+|BROWSER_WS|\w+_(proxy|PROXY))$/;
   const found = Object.keys(process.env).filter((name) => !own.test(name));
   return found.length ? found : refuse();
 }, "Refused");

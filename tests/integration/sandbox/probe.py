@@ -253,7 +253,7 @@ def inherited() -> str:
 def platform_words() -> str:
     ours = {"PATH", "HOME", "LANG", "LC_CTYPE", "TMPDIR", "PYTHONUNBUFFERED"}
     ours |= {"PROBE_TARGETS", "PROBE_CALLS", "PROXY_DOMAIN", "PROXY_AUTH"}
-    ours |= {"ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain"}
+    ours |= {"ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain", "BROWSER_WS"}
     foreign = {name for name in os.environ if not name.lower().endswith("_proxy")} - ours
     if not foreign:
         raise Refused("none")
