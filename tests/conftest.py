@@ -68,9 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # a shell starts background commands with SIGINT ignored, and so would be all that tests start
+    # a shell starts background commands with SIGINT ignored, nohup with SIGHUP, and so would be all
+    # that tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection(session: pytest.Session) -> None:

@@ -39,7 +39,7 @@ from integration.browser.browsers import (
 from integration.sandbox.sandboxes import MIB, ROOT, SPAWNERS, data_folder, launched
 from support.cdp import CdpError
 
-pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium")]
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium", "driver")]
 
 MEMORY_BOMB = """(async () => {
     globalThis.kept = [];

@@ -301,9 +301,16 @@ INDEXES_SINCE_S0011 = (
     "ix_runs_account_id_version_created_at_id",
 )
 COLUMNS_SINCE_S0010 = {
-    "runs": ("subtasks_ended", "ended_cpu_ms", "ended_traffic_bytes", "ended_rows"),
+    "runs": (
+        "subtasks_ended", "ended_cpu_ms", "ended_traffic_bytes", "ended_rows",
+        "browser_cpus", "browser_memory_mb",
+    ),
+    "attempts": (
+        "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
+        "browser_version",
+    ),
     "runners": ("idle_sandboxes", "idle_memory"),
-}
+}  # fmt: skip
 
 
 async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(state: State) -> None:

@@ -340,7 +340,7 @@ def test_the_worker_sees_its_input_and_no_data_of_the_platform(platform: Booted)
     assert set(row["env"]) <= {
         "PATH", "HOME", "LANG", "TMPDIR", "PYTHONUNBUFFERED",
         "PROXY_DOMAIN", "PROXY_AUTH", "LC_CTYPE",
-        "ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain",
+        "ChromeWs", "ChromeHttp", "LightpandaDomain", "CamoufoxDomain", "BROWSER_WS",
         "http_proxy", "https_proxy", "all_proxy", "no_proxy", "no_grpc_proxy",
         "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
     }  # fmt: skip

@@ -37,7 +37,7 @@ from fyke.kit.file_lock import locked
 from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.runner.attempt import AttemptDependencies
-from fyke.runner.browser import BrowserDependencies
+from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.bundles import BundleCache
 from fyke.runner.lease_monitor import LeaseMonitor
 from fyke.runner.loop import Identity, Runner

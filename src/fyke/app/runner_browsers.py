@@ -14,7 +14,7 @@ from fyke.contracts.browser import (
     BrowserProgram,
     BrowserWanted,
 )
-from fyke.runner.browser import BrowserDependencies
+from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.loop import Runner
 from fyke.sandbox.browsers import BrowserSandboxes
 from fyke.sandbox.factory import BubblewrapSandboxes

@@ -30,7 +30,7 @@ class _Root(LazyGroup):
         ),
         "doctor": Entry(
             "Check this machine: Python, data folder, port, processes, database, registries of "
-            "packages, sandbox.",
+            "packages, sandbox, browser.",
             "fyke.cli.doctor:doctor",
         ),
         "restore": Entry(

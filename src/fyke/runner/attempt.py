@@ -46,7 +46,8 @@ from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.model.worker import Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
-from fyke.runner.browser import AttemptBrowser, BrowserDependencies, BrowserTotals
+from fyke.runner.browser import AttemptBrowser, BrowserTotals
+from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together

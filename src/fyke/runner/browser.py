@@ -31,11 +31,9 @@ from fyke.contracts.browser import (
     Browser,
     BrowserEndCause,
     BrowserEnded,
-    BrowserFront,
     BrowserInfo,
     BrowserLimits,
     BrowserNote,
-    Browsers,
     BrowserSpec,
     BrowserUsage,
     BrowserWanted,
@@ -48,6 +46,7 @@ from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, RunLimits
 from fyke.reasons import Reason, ReasonCode
+from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.browser_places import ROOM_SECONDS, BrowserPlaces
 from fyke.runner.endings import in_time
 from fyke.runner.metering import MemoryMeter, Stopwatch
@@ -60,27 +59,6 @@ POLL_SECONDS = 1.0
 _MIB = 2**20
 _UNAVAILABLE = 503
 _LAST_WORDS = 500  # characters in a line of the log
-
-
-@dataclass(frozen=True, slots=True)
-class BrowserDependencies:
-    """The browsers of a runner. ``places`` is how many of them may be reserved at once, and
-    ``share`` the part of a browser's limits that is reserved. ``checked`` is set once it is known
-    whether this machine has a browser that can be used.
-    """
-
-    browsers: Browsers
-    front: BrowserFront
-    limits: BrowserLimits
-    places: int
-    share: float
-    checked: asyncio.Event
-    checks: Callable[[], tuple[tuple[str, bool, str], ...]]  # of its isolation; none before
-
-    @property
-    def missing(self) -> bool:
-        """Whether this machine has no browser, as far as is known."""
-        return self.checked.is_set() and not self.browsers.info().version
 
 
 @dataclass(frozen=True, slots=True)

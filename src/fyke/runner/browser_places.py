@@ -7,15 +7,12 @@ import contextlib
 import time
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from fyke.contracts.browser import WAIT_SECONDS
 from fyke.kit.memory import available_memory_mb
 from fyke.model.run import RunLimits
 from fyke.model.runner import Capacity
-
-if TYPE_CHECKING:  # ``browser`` imports this module
-    from fyke.runner.browser import BrowserDependencies
+from fyke.runner.browser_dependencies import BrowserDependencies
 
 ROOM_SECONDS = WAIT_SECONDS - 5  # the rest of the wait is for the start
 CHECK_SECONDS = 1.0  # between two readings of the free memory, while a browser waits for it

@@ -167,4 +167,4 @@ async def test_xls_notes_its_limits_and_refuses_too_many_columns(
     fails(refused, 400, 4000, "256 columns")
     assert "choose csv, xlsx, html, parquet, json or jsonl" in refused.text
     narrow = await api.ok("/api/v1/run/result/export", {**body, "filter_keys": ["c1", "c2"]})
-    assert "65,536 rows a sheet" in narrow["notes"][0]
+    assert "a sheet has at most 65,536 rows" in narrow["notes"][0]

@@ -12,7 +12,7 @@ from fyke.sandbox.installed_browser import find_programs
 from integration.browser.browsers import BrowserSetup, RecordingProxy, browser_setup, open_page
 from integration.sandbox.sandboxes import SPAWNERS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium")]
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium", "driver")]
 
 PAGES = 20
 PAGE = b"""<title>page</title><link rel=icon href=data:,><form><input type=password></form>

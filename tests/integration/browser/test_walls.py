@@ -29,7 +29,7 @@ from integration.sandbox.sandboxes import ROOT, SPAWNERS, data_folder
 from integration.sandbox.test_layers import LAYERS, added
 from support.cdp import Cdp
 
-pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium")]
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium", "driver")]
 
 PREFIX = "browser: "
 

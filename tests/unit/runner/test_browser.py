@@ -33,11 +33,11 @@ from fyke.runner.browser import (
     STARTS_A_MINUTE,
     AttemptBrowser,
     BrowserDenied,
-    BrowserDependencies,
     BrowserState,
     BrowserTotals,
     StartBudget,
 )
+from fyke.runner.browser_dependencies import BrowserDependencies
 
 pytestmark = pytest.mark.anyio
 MIB = 2**20

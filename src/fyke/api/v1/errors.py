@@ -17,6 +17,7 @@ TABLE: dict[type[errors.FykeError], WireError] = {
     errors.FykeError: INTERNAL,
     errors.InvalidRequest: INVALID,
     errors.InvalidFields: INVALID,
+    errors.UnknownFilter: INVALID,
     errors.TooComplex: INVALID,
     errors.UnknownVersion: INVALID,
     errors.Unauthenticated: WireError(401, 20001, "Invalid API key"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, Double, Text
+from sqlalchemy import BigInteger, Column, Double
+
+from fyke.storage.sql.state.migrations.ddl import TEXT
 
 revision = "s0016"
 down_revision = "s0015"
@@ -18,7 +20,7 @@ def upgrade() -> None:
     _add("runs", "browser_memory_mb")
     for name in _USAGE:
         _add("attempts", name)
-    op.add_column("attempts", Column("browser_version", Text, nullable=False, server_default=""))
+    op.add_column("attempts", Column("browser_version", TEXT, nullable=False, server_default=""))
 
 
 def _add(table: str, name: str) -> None:

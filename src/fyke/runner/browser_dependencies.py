@@ -1,0 +1,30 @@
+"""What a runner needs to give its attempts browsers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fyke.contracts.browser import BrowserFront, BrowserLimits, Browsers
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserDependencies:
+    """The browsers of a runner. ``places`` is how many of them may be reserved at once, and
+    ``share`` the part of a browser's limits that is reserved. ``checked`` is set once it is known
+    whether this machine has a browser that can be used.
+    """
+
+    browsers: Browsers
+    front: BrowserFront
+    limits: BrowserLimits
+    places: int
+    share: float
+    checked: asyncio.Event
+    checks: Callable[[], tuple[tuple[str, bool, str], ...]]  # of its isolation; none before
+
+    @property
+    def missing(self) -> bool:
+        """Whether this machine has no browser, as far as is known."""
+        return self.checked.is_set() and not self.browsers.info().version
