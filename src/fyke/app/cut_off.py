@@ -9,10 +9,12 @@ from collections.abc import Callable
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from fyke.app.heartbeat import REPORT_SECONDS
 from fyke.contracts.liveness import StoreState
 from fyke.storage.sql.dialects import make_engine, normalise_url
 
 ANSWER_SECONDS = 3.0
+DEFAULT_FOLDER = "/var/run/postgresql"  # of the socket, where no host is given
 
 
 class CutOff:
@@ -20,16 +22,25 @@ class CutOff:
     None when there is none.
     """
 
-    def __init__(self, database_url: str, peer: Callable[[], StoreState | None]) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        peer: Callable[[], StoreState | None],
+        *,
+        next_report_seconds: float = REPORT_SECONDS + 0.5,
+    ) -> None:
         self._url = database_url
         self._peer = peer
+        self._next_report_seconds = next_report_seconds
 
     async def is_cut_off(self, servers: int) -> bool:
         """Whether others may reach the database although this runner does not; if in doubt, True.
         ``servers`` is the last known number of servers, which may declare its attempts lost.
 
         - A new connection that is answered shows that the runner is not cut off.
-        - A role of this machine that reads the database shows that only the runner is cut off.
+        - A role of this machine that reads the database shows that only the runner is cut off. Its
+          report may be from before the database went down, so where nothing listens any more, the
+          next one decides.
         - A role that does not read it either shows that the whole machine is affected; without
           another server, no process is left to declare attempts lost.
         - A machine that refuses connections shows that the database is down for all.
@@ -39,11 +50,15 @@ class CutOff:
         if await self._answers():
             return False
         peer = self._peer()
+        refuses = await self._refuses()
+        if peer is StoreState.ANSWERED and refuses:
+            await asyncio.sleep(self._next_report_seconds)
+            peer = self._peer()
         if peer is StoreState.ANSWERED:
             return True
         if peer is not None and servers <= 1:
             return False
-        return not await self._refuses()
+        return not (refuses or self._is_local())
 
     async def _answers(self) -> bool:
         """Whether the database answers on a new connection."""
@@ -53,24 +68,40 @@ class CutOff:
         return False
 
     async def _refuses(self) -> bool:
-        """Whether the machine of the database answers that nothing listens there. A socket in the
-        file system is on this machine, and no other reaches it.
-        """
-        url = normalise_url(self._url)
-        host = url.host or url.query.get("host", "")
-        if not host or str(host).startswith("/"):
-            return True
-        if not isinstance(host, str) or "," in host:  # several hosts: the one in use is unknown
+        """Whether the machine of the database answers that nothing listens there."""
+        address = self._address()
+        if address is None:
             return False
+        host, port = address
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                _, writer = await asyncio.open_connection(host, url.port or 5432)
-        except ConnectionRefusedError:
+                if host.startswith("/"):
+                    _, writer = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+                else:
+                    _, writer = await asyncio.open_connection(host, port)
+        except (ConnectionRefusedError, FileNotFoundError):
             return True
         except OSError:  # TimeoutError is one
             return False
         writer.close()
         return False
+
+    def _is_local(self) -> bool:
+        """Whether the database listens on a socket in the file system, which is on this machine and
+        which no other reaches.
+        """
+        address = self._address()
+        return address is not None and address[0].startswith("/")
+
+    def _address(self) -> tuple[str, int] | None:
+        """Host and port; the host is a folder for a socket in the file system. None for several
+        hosts, of which the one in use is unknown.
+        """
+        url = normalise_url(self._url)
+        host = url.host or url.query.get("host", "") or DEFAULT_FOLDER
+        if not isinstance(host, str) or "," in host:
+            return None
+        return host, url.port or int(str(url.query.get("port", 5432)))
 
 
 def _select(url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -66,7 +67,18 @@ async def test_with_a_silent_database_the_state_of_others_decides(
 async def test_a_database_that_is_down_is_down_for_all(
     down: str, peer: StoreState | None, servers: int, expected: bool
 ) -> None:
-    assert await CutOff(down, lambda: peer).is_cut_off(servers) is expected
+    cut_off = CutOff(down, lambda: peer, next_report_seconds=0)
+    assert await cut_off.is_cut_off(servers) is expected
+
+
+@pytest.mark.parametrize("after", [FAILED, PENDING, None])
+async def test_a_report_from_before_the_database_went_down_does_not_decide(
+    down: str, tmp_path: Path, after: StoreState | None
+) -> None:
+    for address in (down, f"postgresql:///fyke?host={tmp_path}"):
+        reports = iter([ANSWERED, after])
+        cut_off = CutOff(address, reports.__next__, next_report_seconds=0)
+        assert await cut_off.is_cut_off(2) is False
 
 
 async def test_a_database_that_answers_a_new_connection_is_reached(
