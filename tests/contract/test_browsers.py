@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -75,13 +76,13 @@ async def test_all_traffic_goes_to_the_listener_of_the_proxy(setup: BrowserSetup
     assert proxy.hosts == {"site.test"}
 
 
-async def test_a_dial_reaches_only_what_was_started(setup: BrowserSetup) -> None:
-    found = await setup.open()
-    started = await found.start()
-    for port in (1080, 22, 0, -1, 65536, True, "1080", None, started["port"] + 1):
-        answer = await found.ask("dial", port=port)
-        assert answer["type"] == "failed"
-        assert "no program that was started here" in answer["error"]
+async def test_connections_lead_into_the_network_of_the_sandbox(setup: BrowserSetup) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as of_this_machine:
+        found, cdp = await setup.browser()
+        for port in (of_this_machine.getsockname()[1], 22):
+            with pytest.raises(ConnectionRefusedError):
+                await found.client.connect(port, 10)
+        await cdp.call("Browser.getVersion")
 
 
 @pytest.mark.parametrize(
@@ -248,12 +249,11 @@ async def test_a_browser_that_is_killed_is_reported_and_another_can_be_started(
 async def test_chromedriver_starts_its_browsers_in_the_sandbox(setup: BrowserSetup) -> None:
     found = await setup.open()
     port = (await found.ask("driver"))["port"]
-    _, received = await found.client.ask("dial", 10, port=port)
-    assert received is not None
+    connection = await found.client.connect(port, 10)
     options = {"binary": "/run/fyke/chromium", "args": ["--no-sandbox", "--headless"]}
     capabilities = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
     body = json.dumps(capabilities).encode()
-    reader, writer = await asyncio.open_connection(sock=received)
+    reader, writer = await asyncio.open_connection(sock=connection)
     writer.write(
         b"POST /session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body)
     )

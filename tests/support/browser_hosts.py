@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from fyke.kit.frames import encode
+from fyke.sandbox.isolation.browser_host import open_channel
 from support.browser import PROGRAMS
 
 GUID = "/devtools/browser/0123-abcd"
@@ -24,12 +25,8 @@ async def until(condition: Callable[[], object], seconds: float = 30) -> None:
             await asyncio.sleep(0.005)
 
 
-def send(sock: socket.socket, frame: dict[str, object], *descriptors: int) -> None:
-    socket.send_fds(sock, [encode(frame)], list(descriptors))
-
-
 class ScriptedHost:
-    """Answers ``start`` with the port of ``serve``, a handler in this process, and dials it.
+    """Answers ``start`` with the port of ``serve``, a handler in this process.
 
     ``requests`` are the frames that arrived. ``before`` is called with each of them; when it
     returns False, the frame is not answered.
@@ -39,7 +36,8 @@ class ScriptedHost:
         self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
     ) -> None:
         self._serve = serve
-        self.theirs, self.ours = socket.socketpair()
+        self.theirs, self._control = socket.socketpair()
+        self.ours = open_channel(self._control)
         self.requests: list[dict[str, object]] = []
         self.before: Callable[[dict[str, object]], bool] = lambda frame: True
         self.port = 0
@@ -57,13 +55,18 @@ class ScriptedHost:
         self._task.cancel()
         self._writer.close()
         self.ours.close()
+        self._control.close()
         self._server.close()
 
     def kinds(self) -> list[object]:
         return [frame["type"] for frame in self.requests]
 
     def event(self, **frame: object) -> None:
-        send(self.ours, frame)
+        self.ours.sendall(encode(frame))
+
+    def refuse(self) -> None:
+        """Refuse further connections to the port."""
+        self._server.close()
 
     def end(self) -> None:
         """End the sandbox."""
@@ -82,22 +85,11 @@ class ScriptedHost:
 
     def answer(self, frame: dict[str, object]) -> None:
         if frame["type"] == "start":
-            send(
-                self.ours,
-                {
-                    "type": "started",
-                    "id": frame["id"],
-                    "instance": frame["instance"],
-                    "port": self.port,
-                    "path": GUID,
-                },
-            )
-        elif frame["type"] == "dial":
-            with socket.create_connection(("127.0.0.1", self.port)) as sock:
-                send(self.ours, {"type": "dialed", "id": frame["id"]}, sock.fileno())
+            where = {"instance": frame["instance"], "port": self.port, "path": GUID}
+            self.event(type="started", id=frame["id"], **where)
         else:
             self.event(type="ended", instance=frame["instance"], status=-15)
-            send(self.ours, {"type": "stopped", "id": frame["id"]})
+            self.event(type="stopped", id=frame["id"])
 
 
 class PlainHost:
@@ -106,14 +98,15 @@ class PlainHost:
     """
 
     def __init__(self, control: socket.socket, folder: Path) -> None:
-        control.setblocking(False)
         self._control = control
+        self._channel = open_channel(control)
+        self._channel.setblocking(False)
         self._folder = folder
         self._count = 0
         self.processes: dict[int, asyncio.subprocess.Process] = {}
 
     async def run(self) -> None:
-        reader, self._writer = await asyncio.open_connection(sock=self._control.dup())
+        reader, self._writer = await asyncio.open_connection(sock=self._channel.dup())
         try:
             while True:
                 length = int.from_bytes(await reader.readexactly(4), "big")
@@ -122,6 +115,7 @@ class PlainHost:
             pass
         finally:
             self._control.close()
+            self._channel.close()
             self._writer.close()
             for instance, process in self.processes.items():
                 self.kill(instance)
@@ -143,17 +137,6 @@ class PlainHost:
                 return
             where = {"instance": instance, "port": port, "path": path}
             self._send({"type": "started", "id": number} | where)
-        elif frame["type"] == "dial":
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            sock.setblocking(False)
-            try:
-                loop = asyncio.get_running_loop()
-                await loop.sock_connect(sock, ("127.0.0.1", frame["port"]))
-                send(self._control, {"type": "dialed", "id": number}, sock.fileno())
-            except OSError as error:
-                self._send({"type": "failed", "id": number, "error": str(error), "stderr": ""})
-            finally:
-                sock.close()
         elif frame["type"] == "stop":
             assert isinstance(instance, int)
             self.kill(instance)
@@ -187,7 +170,7 @@ class PlainHost:
 
     def _send(self, frame: dict[str, object]) -> None:
         with contextlib.suppress(OSError):
-            self._control.send(encode(frame))
+            self._channel.send(encode(frame))
 
 
 @contextlib.asynccontextmanager

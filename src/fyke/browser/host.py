@@ -1,14 +1,14 @@
-"""The front's connection to the first process of a browser sandbox, which starts Chromium inside
-and passes out connections to its port.
+"""The front's connection to the first process of a browser sandbox, which starts Chromium inside,
+and connections to the ports of Chromium.
 
 The process is ours, but shares a user with Chromium, so nothing that it sends is trusted.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,13 +16,12 @@ from fyke.contracts.browser import BrowserProgram
 from fyke.kit.frames import Frame, FrameClient, FramesEnded
 
 SHARED = 0  # the instance that all connections without one of their own use
-_LOOPBACK = "127.0.0.1"
 _PATH = re.compile(r"/devtools/browser/[0-9A-Za-z-]{1,64}")
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 MAX_ERROR = 2000  # characters
 MAX_INSTANCES = 64
 MAX_NAMES = 64
 _SWITCH = re.compile(r"[a-z0-9-]{1,40}")
+_ENDED = "the sandbox of the browser has ended: {error}"
 
 
 class HostFailed(Exception):
@@ -74,7 +73,7 @@ class BrowserHost:
         """Start a Chromium. Raise ``HostFailed``."""
         self._starting.add(instance)
         try:
-            answer = await self.ask(
+            answer = await self._ask(
                 "start",
                 timeout,
                 instance=instance,
@@ -97,25 +96,22 @@ class BrowserHost:
 
     async def driver(self, timeout: float) -> int:
         """The port of chromedriver, which is started unless it runs. Raise ``HostFailed``."""
-        port = (await self.ask("driver", timeout)).get("port")
+        port = (await self._ask("driver", timeout)).get("port")
         if type(port) is not int or not 0 < port < 2**16:
             raise HostFailed("chromedriver has no port")
         return port
 
     async def dial(self, port: int, timeout: float) -> socket.socket:
         """A connection to a port inside. Raise ``HostFailed``."""
-        _, sock = await self._ask("dial", timeout, port=port)
-        if sock is None:
-            raise HostFailed("no connection came with the answer")
         try:
-            check_dialed(sock, port)
-        except (OSError, ValueError) as error:
-            sock.close()
-            reason = f"a connection that was not asked for: {error}"
-            self._frames.close()
-            self._on_lost(reason)
-            raise HostFailed(reason) from None
-        return sock
+            return await self._frames.connect(port, timeout)
+        except FramesEnded as error:
+            raise HostFailed(_ENDED.format(error=error)) from None
+        except TimeoutError:
+            raise HostFailed(f"port {port} does not accept connections") from None
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise HostFailed(f"port {port}: {reason}") from None
 
     async def stop(self, instance: int, timeout: float) -> None:
         """End a Chromium that does not end by itself. Raise ``HostFailed``."""
@@ -125,20 +121,12 @@ class BrowserHost:
         """Close the control socket, which ends the sandbox."""
         self._frames.close()
 
-    async def ask(self, request: str, timeout: float, **fields: object) -> Frame:
-        """The answer to a request that brings no connection. Raise ``HostFailed``."""
-        answer, sock = await self._ask(request, timeout, **fields)
-        if sock is not None:
-            sock.close()
-        return answer
-
-    async def _ask(
-        self, request: str, timeout: float, **fields: object
-    ) -> tuple[Frame, socket.socket | None]:
+    async def _ask(self, request: str, timeout: float, **fields: object) -> Frame:
+        """The answer to a request. Raise ``HostFailed``."""
         try:
-            answer, sock = await self._frames.ask(request, timeout, **fields)
+            answer = await self._frames.ask(request, timeout, **fields)
         except FramesEnded as error:
-            raise HostFailed(f"the sandbox of the browser has ended: {error}") from None
+            raise HostFailed(_ENDED.format(error=error)) from None
         except TimeoutError:
             raise HostFailed(
                 f"the sandbox of the browser did not answer in {timeout:g} s"
@@ -146,10 +134,8 @@ class BrowserHost:
         except ValueError as error:
             raise HostFailed(str(error)) from None
         if answer["type"] == "failed":
-            if sock is not None:
-                sock.close()
             raise HostFailed(_line(answer.get("error")) or "it failed")
-        return answer, sock
+        return answer
 
     def _event(self, frame: Frame) -> None:
         instance = frame.get("instance")
@@ -196,19 +182,3 @@ def _endpoint(instance: int, frame: Frame) -> DevtoolsEndpoint | None:
     if not isinstance(path, str) or not _PATH.fullmatch(path):
         return None
     return DevtoolsEndpoint(instance, port, path)
-
-
-def check_dialed(sock: socket.socket, port: int) -> None:
-    """Raise ``ValueError`` or ``OSError`` unless ``sock`` is a TCP connection to this port on the
-    loopback address, and make it safe: closing it never waits for the peer.
-    """
-    kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
-    protocol = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL)
-    family = sock.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN)
-    if (family, kind, protocol) != (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP):
-        raise ValueError("it is not a TCP socket")
-    peer = sock.getpeername()
-    if peer != (_LOOPBACK, port):
-        raise ValueError(f"it leads to {peer}")
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

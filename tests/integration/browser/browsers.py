@@ -37,10 +37,7 @@ class OpenBrowser:
     connections: list[Cdp] = field(default_factory=list)
 
     async def ask(self, request: str, **fields: Any) -> Frame:
-        answer, received = await self.client.ask(request, SECONDS, **fields)
-        if received is not None:
-            received.close()
-        return answer
+        return await self.client.ask(request, SECONDS, **fields)
 
     async def start(self, instance: int = 0, **fields: Any) -> Frame:
         fields = {"program": "headless-shell"} | fields
@@ -50,9 +47,8 @@ class OpenBrowser:
 
     async def connect(self, started: Frame) -> Cdp:
         """A connection to the browser as a whole."""
-        answer, received = await self.client.ask("dial", SECONDS, port=started["port"])
-        assert received is not None, answer
-        connection = await Cdp.over(received, started["path"])
+        made = await self.client.connect(started["port"], SECONDS)
+        connection = await Cdp.over(made, started["path"])
         self.connections.append(connection)
         return connection
 

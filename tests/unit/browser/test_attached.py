@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -108,14 +109,14 @@ async def test_a_connection_after_browser_close_gets_another_chromium() -> None:
         connecting = asyncio.create_task(front.websocket())
         for _ in range(20):
             await asyncio.sleep(0)
-        assert host.kinds() == ["start", "dial"]
+        assert host.kinds() == ["start"]
         host.event(type="ended", instance=0, status=0)
         stop.set()
         chromium.serve_socket = echo
         second = await connecting
         await second.say({"id": 2})
         assert await second.hear() == {"id": 2}
-        assert host.kinds() == ["start", "dial", "start", "dial"]
+        assert host.kinds() == ["start", "start"]
         assert front.notices == [WANTED, Started(ATTEMPT, 1)]
 
 
@@ -135,19 +136,21 @@ async def test_a_connection_to_a_dying_chromium_is_made_to_the_next_one() -> Non
         host = await front.attached(Chromium(bodies={"/json": b"[]"}))
         await front.get("/json")
 
-        def refuse_dial(frame: dict[str, object]) -> bool:
-            if frame["type"] == "dial":
-                host.event(type="failed", id=frame["id"], error="connection refused")
-                host.event(type="ended", instance=0, status=-9)
-                return False
-            return True
+        attached = front.front._attempts[ATTEMPT].browser
+        assert attached is not None
+        dial = attached.host.dial
 
-        host.before = refuse_dial
+        async def dial_dying(port: int, timeout: float) -> socket.socket:
+            host.refuse()
+            host.event(type="ended", instance=0, status=-9)
+            return await dial(port, timeout)
+
+        attached.host.dial = dial_dying  # type: ignore[method-assign]
         next_host = await front.attached(Chromium())
         client = await front.websocket()
         await client.say({"id": 1})
         assert await client.hear() == {"id": 1}
-        assert next_host.kinds() == ["start", "dial"]
+        assert next_host.kinds() == ["start"]
 
 
 async def test_a_closed_browser_leaves_its_sandbox_for_the_next_connection() -> None:

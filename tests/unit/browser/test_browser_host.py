@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
-import struct
-from collections.abc import Callable
 
 import pytest
 
-from fyke.browser.messages import Ended, Noted
-from fyke.contracts.browser import BrowserEndCause
+from fyke.browser.messages import Noted
 from support.browser_hosts import GUID, until
 from support.browser_place import (
     UPGRADE,
@@ -22,42 +18,15 @@ from support.browser_place import (
 pytestmark = pytest.mark.anyio
 
 
-def unconnected() -> socket.socket:
-    return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-
-
-def datagram() -> socket.socket:
-    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-
-
-def unix() -> socket.socket:
-    return socket.socketpair()[0]
-
-
-@pytest.mark.parametrize("make", [unconnected, datagram, unix])
-async def test_only_a_connection_that_was_asked_for_is_used(
-    make: Callable[[], socket.socket],
-) -> None:
+async def test_a_port_that_nobody_listens_on_is_an_error() -> None:
     async with place() as front:
         host = await front.attached(Chromium())
-
-        def answer(frame: dict[str, object]) -> bool:
-            if frame["type"] != "dial":
-                return True
-            with make() as sock:
-                body = json.dumps({"type": "dialed", "id": frame["id"]}).encode()
-                packet = struct.pack("!I", len(body)) + body
-                socket.send_fds(host.ours, [packet], [sock.fileno()])
-            return False
-
-        host.before = answer
-        status, _, body = await front.get("/", UPGRADE)
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            host.port = bound.getsockname()[1]
+            status, _, body = await front.get("/", UPGRADE)
         assert status == 503
-        assert b"that was not asked for" in body
-        await until(lambda: host.ended)
-        ended = front.notices[-1]
-        assert isinstance(ended, Ended)
-        assert ended.cause is BrowserEndCause.SANDBOX_ENDED
+        assert b"refused" in body
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from fyke.browser.front import Front
 from fyke.browser.limits import FrontLimits
 from fyke.browser.messages import Ended, Noted, Notice, Wanted
 from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram, FrontGrant
-from support.browser_hosts import GUID, ScriptedHost, send, until
+from support.browser_hosts import GUID, ScriptedHost, until
 from support.browser_place import ATTEMPT, SECRET, UPGRADE, Chromium, Client
 from support.egress import listener, port_of
 
@@ -88,7 +88,7 @@ async def copy(source: asyncio.StreamReader, target: asyncio.StreamReader) -> No
 class DriverHost(ScriptedHost):
     def answer(self, frame: dict[str, object]) -> None:
         if frame["type"] == "driver":
-            send(self.ours, {"type": "driver", "id": frame["id"], "port": self.port})
+            self.event(type="driver", id=frame["id"], port=self.port)
         else:
             super().answer(frame)
 
@@ -349,12 +349,6 @@ async def test_sessions_end_with_chromedriver() -> None:
         front.host._server.close()
         real = front.host.port
         front.host.port = 1  # where nothing listens
-        front.host.before = lambda frame: frame["type"] != "dial" or refuse(front.host, frame)
         status, value = await front.ask("GET", "/session/s1/url")
         assert (status, value["value"]["error"]) == (404, "invalid session id")
         front.host.port = real
-
-
-def refuse(host: ScriptedHost, frame: dict[str, object]) -> bool:
-    host.event(type="failed", id=frame["id"], error="connection refused")
-    return False

@@ -1,8 +1,9 @@
-"""Requests, answers and events, the descriptors among them, and every kind of hostile bytes."""
+"""Requests, answers and events, connections into the sandbox, and every kind of hostile bytes."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fyke.kit.frames import MAX_FRAME, Frame, FrameClient, FramesEnded, encode
+from fyke.sandbox.isolation.browser_host import open_channel
 
 pytestmark = pytest.mark.anyio
 SECONDS = 5.0
@@ -18,8 +20,9 @@ SECONDS = 5.0
 
 @dataclass
 class Ends:
-    """A client, the other end of its socket, and what the client was told."""
+    """A client, the other ends of its control socket and channel, and what the client was told."""
 
+    control: socket.socket
     other: socket.socket
     client: FrameClient = field(init=False)
     events: list[Frame] = field(default_factory=list)
@@ -27,8 +30,6 @@ class Ends:
 
     async def request(self) -> Frame:
         """Read one request."""
-        import json
-
         loop = asyncio.get_running_loop()
         head = await loop.sock_recv(self.other, 4)
         body = await loop.sock_recv(self.other, int.from_bytes(head, "big"))
@@ -38,46 +39,27 @@ class Ends:
 
 @pytest.fixture
 async def ends() -> AsyncIterator[Ends]:
-    ours, other = socket.socketpair()
+    ours, control = socket.socketpair()
+    other = open_channel(control)
     other.setblocking(False)
-    found = Ends(other)
+    found = Ends(control, other)
     found.lost = asyncio.get_running_loop().create_future()
     found.client = FrameClient(ours, found.events.append, found.lost.set_result)
     yield found
     found.client.close()
     other.close()
+    control.close()
 
 
 async def test_an_answer_belongs_to_its_request(ends: Ends) -> None:
-    first = asyncio.create_task(ends.client.ask("dial", SECONDS, port=1))
-    second = asyncio.create_task(ends.client.ask("dial", SECONDS, port=2))
+    first = asyncio.create_task(ends.client.ask("look", SECONDS, port=1))
+    second = asyncio.create_task(ends.client.ask("look", SECONDS, port=2))
     requests = [await ends.request(), await ends.request()]
-    assert [(r["type"], r["port"]) for r in requests] == [("dial", 1), ("dial", 2)]
+    assert [(r["type"], r["port"]) for r in requests] == [("look", 1), ("look", 2)]
     for request in reversed(requests):
-        ends.other.send(encode({"type": "dialed", "id": request["id"], "port": request["port"]}))
-    assert (await first)[0]["port"] == 1
-    assert (await second)[0]["port"] == 2
-
-
-async def test_a_descriptor_belongs_to_the_frame_that_it_came_with(ends: Ends) -> None:
-    """Even when the frame before is read late, and both lie in the socket."""
-    first = asyncio.create_task(ends.client.ask("one", SECONDS))
-    second = asyncio.create_task(ends.client.ask("two", SECONDS))
-    requests = [await ends.request(), await ends.request()]
-    left, right = socket.socketpair()
-    ends.other.send(encode({"type": "done", "id": requests[0]["id"]}))
-    socket.send_fds(
-        ends.other, [encode({"type": "done", "id": requests[1]["id"]})], [left.fileno()]
-    )
-    left.close()
-    assert (await first)[1] is None
-    received = (await second)[1]
-    assert received is not None
-    assert not received.get_inheritable()
-    received.send(b"x")
-    assert right.recv(1) == b"x"
-    received.close()
-    right.close()
+        ends.other.send(encode({"type": "looked", "id": request["id"], "port": request["port"]}))
+    assert (await first)["port"] == 1
+    assert (await second)["port"] == 2
 
 
 async def test_events_are_told(ends: Ends) -> None:
@@ -90,40 +72,11 @@ async def test_events_are_told(ends: Ends) -> None:
     assert ends.events == [{"type": "ended", "instance": 0}, {"type": "second"}]
 
 
-def _two_descriptors(other: socket.socket) -> None:
-    socket.send_fds(other, [encode({"type": "done", "id": 1})], [0, 0])
-
-
-def _one_with_each_half(other: socket.socket) -> None:
-    packet = encode({"type": "done", "id": 1})
-    socket.send_fds(other, [packet[:6]], [0])
-    socket.send_fds(other, [packet[6:]], [0])
-
-
-def _many_descriptors(other: socket.socket) -> None:
-    socket.send_fds(other, [encode({"type": "done", "id": 1})], [0] * 50)
-
-
-def _event_with_descriptor(other: socket.socket) -> None:
-    socket.send_fds(other, [encode({"type": "ended"})], [other.fileno()])
-
-
-def _no_socket(other: socket.socket) -> None:
-    null = os.open("/dev/null", os.O_RDONLY)
-    socket.send_fds(other, [encode({"type": "done", "id": 1})], [null])
-    os.close(null)
-
-
 def _bytes(data: bytes) -> Callable[[socket.socket], None]:
     return lambda other: other.sendall(data)
 
 
 HOSTILE = {
-    "two descriptors": _two_descriptors,
-    "a descriptor with each half": _one_with_each_half,
-    "many descriptors": _many_descriptors,
-    "an event with a descriptor": _event_with_descriptor,
-    "a file": _no_socket,
     "a huge frame": _bytes((MAX_FRAME + 1).to_bytes(4, "big")),
     "an empty frame": _bytes(bytes(4)),
     "no JSON": _bytes(b"\0\0\0\1{"),
@@ -138,45 +91,103 @@ HOSTILE = {
 async def test_hostile_bytes_end_the_connection_and_leave_no_descriptor(
     ends: Ends, name: str
 ) -> None:
-    asked = asyncio.create_task(ends.client.ask("dial", SECONDS))
+    asked = asyncio.create_task(ends.client.ask("look", SECONDS))
     await ends.request()
     before = len(os.listdir("/proc/self/fd"))
     HOSTILE[name](ends.other)
     with pytest.raises(FramesEnded):
         await asked
     assert await ends.lost
-    assert len(os.listdir("/proc/self/fd")) == before - 1
+    await asyncio.sleep(0)
+    # control socket, channel, listener and client
+    assert len(os.listdir("/proc/self/fd")) == before - 4
+
+
+async def test_no_descriptor_is_accepted_after_the_first_message(ends: Ends) -> None:
+    """The end of a descriptor that comes from inside could make this process wait."""
+    asked = asyncio.create_task(ends.client.ask("start", SECONDS))
+    await ends.request()
+    with pytest.raises(BrokenPipeError):
+        socket.send_fds(ends.control, [b"x"], [ends.other.fileno()])
+    ends.other.send(encode({"type": "done", "id": 1}))
+    await asked
+
+
+def _nothing(control: socket.socket) -> None:
+    control.close()
+
+
+def _no_sockets(control: socket.socket) -> None:
+    control.send(b"x")
+
+
+def _two_sockets(control: socket.socket) -> None:
+    socket.send_fds(control, [b"x"], [control.fileno()] * 2)
+
+
+def _many_sockets(control: socket.socket) -> None:
+    socket.send_fds(control, [b"x"], [control.fileno()] * 50)
+
+
+@pytest.mark.parametrize("send", [_nothing, _no_sockets, _two_sockets, _many_sockets])
+async def test_a_first_message_of_another_kind_ends_the_connection(
+    send: Callable[[socket.socket], None],
+) -> None:
+    ours, control = socket.socketpair()
+    before = len(os.listdir("/proc/self/fd"))
+    lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    client = FrameClient(ours, lambda event: None, lost.set_result)
+    asked = asyncio.create_task(client.ask("start", SECONDS))
+    send(control)
+    with pytest.raises(FramesEnded):
+        await asked
+    assert await lost
+    control.close()
+    assert len(os.listdir("/proc/self/fd")) == before - 2
+    with pytest.raises(FramesEnded):
+        await client.connect(1, SECONDS)
+
+
+async def test_a_connection_ends_with_the_client(ends: Ends) -> None:
+    asked = asyncio.create_task(ends.client.ask("start", SECONDS))
+    await ends.request()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        port = server.getsockname()[1]
+        with await ends.client.connect(port, SECONDS):
+            with pytest.raises(TimeoutError):  # its queue is full
+                await ends.client.connect(port, 0.05)
+            waiting = asyncio.create_task(ends.client.connect(port, SECONDS))
+            await asyncio.sleep(0)
+            ends.client.close()
+            with pytest.raises(FramesEnded, match="was closed"):
+                await waiting
+    await asyncio.gather(asked, return_exceptions=True)
 
 
 async def test_the_end_of_the_other_side_fails_what_waits(ends: Ends) -> None:
-    asked = asyncio.create_task(ends.client.ask("dial", SECONDS))
+    asked = asyncio.create_task(ends.client.ask("look", SECONDS))
     await ends.request()
     ends.other.close()
     with pytest.raises(FramesEnded, match="ended"):
         await asked
     assert "ended" in await ends.lost
     with pytest.raises(FramesEnded):
-        await ends.client.ask("dial", SECONDS)
+        await ends.client.ask("look", SECONDS)
 
 
-async def test_a_late_answer_is_dropped_with_its_descriptor(ends: Ends) -> None:
+async def test_a_late_answer_is_dropped(ends: Ends) -> None:
     with pytest.raises(TimeoutError):
-        await ends.client.ask("dial", 0.001)
+        await ends.client.ask("look", 0.001)
     request = await ends.request()
-    left, right = socket.socketpair()
-    packet = encode({"type": "dialed", "id": request["id"]})
-    socket.send_fds(ends.other, [packet], [left.fileno()])
-    left.close()
-    right.setblocking(False)
-    assert await asyncio.get_running_loop().sock_recv(right, 1) == b""
-    right.close()
+    ends.other.send(encode({"type": "looked", "id": request["id"]}))
     ends.other.send(encode({"type": "still"}))
     while not ends.events:
         await asyncio.sleep(0)
+    assert not ends.lost.done()
 
 
 async def test_after_close_nothing_is_told(ends: Ends) -> None:
-    asked = asyncio.create_task(ends.client.ask("dial", SECONDS))
+    asked = asyncio.create_task(ends.client.ask("look", SECONDS))
     await ends.request()
     ends.client.close()
     ends.client.close()
@@ -195,12 +206,15 @@ async def test_a_request_waits_for_a_slow_reader(ends: Ends) -> None:
         data += await loop.sock_recv(ends.other, 1 << 20)
     for number in range(1, 13):
         ends.other.send(encode({"type": "done", "id": number}))
-    assert [(await one)[0]["id"] for one in asked] == list(range(1, 13))
+    assert [(await one)["id"] for one in asked] == list(range(1, 13))
 
 
 async def test_a_side_that_never_reads_ends_the_connection(ends: Ends) -> None:
-    text = "x" * 60_000
-    asked = [asyncio.create_task(ends.client.ask("start", SECONDS, text=text)) for _ in range(40)]
+    with pytest.raises(TimeoutError):
+        await ends.client.ask("start", 0.001)
+    await ends.request()
+    text = "x" * 60_000  # more than the kernel and the client keep
+    asked = [asyncio.create_task(ends.client.ask("start", SECONDS, text=text)) for _ in range(400)]
     assert "does not read" in await ends.lost
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert all(isinstance(result, FramesEnded) for result in results)

@@ -1,16 +1,16 @@
-"""The first process in the sandbox of a browser: starts Chromium and connects the front to it.
+"""The first process in the sandbox of a browser: starts Chromium and ends it.
 
 Runs as ``/usr/bin/python3 -I -B -S browser_host.pyc CONTROL_FD``, so it is one file and imports
-only the standard library. It binds the port of the proxy in this network namespace and passes the
-listening socket out; then it answers requests on the control socket until the other side closes
-it. When it ends, process 1 ends, and with it everything in the sandbox.
+only the standard library. Before it starts anything it passes sockets of this network namespace
+out over the control socket: the listener of the proxy's port, and those with which the front
+connects to Chromium and to this process (see ``fyke.kit.frames``). Then it answers requests until
+the other side closes the control socket or its connection. When it ends, process 1 ends, and with
+it everything in the sandbox.
 
-A frame is four bytes of length and a JSON object (see ``fyke.kit.frames``). Requests:
+A frame is four bytes of length and a JSON object. Requests:
 
 * ``start`` with ``instance``, ``program`` and ``arguments``: start a Chromium. Answered by
   ``started`` with ``port`` and ``path``, or ``failed``.
-* ``dial`` with ``port``: answered by ``dialed`` and a connection to that port of a program that was
-  started here.
 * ``driver``: start chromedriver unless it runs; answered by ``driver`` with ``port``.
 * ``stop`` with ``instance``: answered by ``stopped``.
 * ``inspect`` with ``variables``: run the inspector, where there is one; answered by ``inspected``.
@@ -19,7 +19,7 @@ Events: ``ended`` when a Chromium ended, ``driven`` when one was started by chro
 ``dropped`` with the arguments that a Chromium was not given.
 
 Chromium runs as the same user, so a hijacked one could take this process over. It would gain
-nothing but the control socket, whose other side does not trust what it receives.
+nothing but this connection, whose other side does not trust what it receives.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ ENVIRONMENT = {
 }
 
 START_SECONDS = 15.0
-DIAL_SECONDS = 5.0
 INSPECT_SECONDS = 20.0
 STOP_SECONDS = 0.5  # between SIGTERM and SIGKILL
 LOOK_SECONDS = 0.01
@@ -109,13 +108,17 @@ class Program:
 
 
 class Host:
-    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+    """The end of ``control`` is the end of the host; the frames go over ``channel``."""
+
+    def __init__(
+        self, control: socket.socket, channel: socket.socket, settings: dict[str, Any]
+    ) -> None:
         self.control = control
+        self.channel = channel
         self.settings = settings
         self.programs: dict[int, Program] = {}  # by pidfd
         self.driver: Program | None = None
         self.children: list[int] = []  # that nothing waits for
-        self.dials: dict[int, tuple[Any, socket.socket, float]] = {}  # by descriptor
         self.inspection: tuple[Any, int, bytearray, float] | None = None
         self.reports = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.reports.bind(SOCKET)
@@ -127,7 +130,6 @@ class Host:
         self.null = os.open("/dev/null", os.O_RDWR)
         self.requests: dict[str, Callable[[Frame], None]] = {
             "start": self.start,
-            "dial": self.dial,
             "driver": self.start_driver,
             "stop": self.stop,
             "inspect": self.inspect,
@@ -135,20 +137,16 @@ class Host:
 
     # --- frames
 
-    def send(self, frame: Frame, descriptor: int | None = None) -> None:
+    def send(self, frame: Frame) -> None:
         body = json.dumps(frame).encode()
-        packet = len(body).to_bytes(4, "big") + body
-        if descriptor is not None:
-            sent = socket.send_fds(self.control, [packet], [descriptor])
-            packet = packet[sent:]
-        self.control.sendall(packet)
+        self.channel.sendall(len(body).to_bytes(4, "big") + body)
 
     def fail(self, number: Any, error: str) -> None:
         self.send({"type": "failed", "id": number, "error": error})
 
     def read(self) -> None:
         """Read what there is; raise ``EOFError`` at the end."""
-        data = self.control.recv(MAX_FRAME)
+        data = self.channel.recv(MAX_FRAME)
         if not data:
             raise EOFError
         self.received += data
@@ -230,36 +228,6 @@ class Host:
         program = Program(pid, instance, profile)
         self.programs[program.pidfd] = program
         return program
-
-    def dial(self, frame: Frame) -> None:
-        port = frame.get("port")
-        known = {found.port for found in self.programs.values() if found.port}
-        if port not in known:
-            raise RequestRefused(
-                f"port {port!r:.80}: no program that was started here listens on it"
-            )
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        connection.setblocking(False)
-        try:
-            connection.connect(("127.0.0.1", port))
-        except BlockingIOError:
-            pass
-        except OSError:
-            connection.close()
-            raise
-        deadline = time.monotonic() + DIAL_SECONDS
-        self.dials[connection.fileno()] = (frame["id"], connection, deadline)
-
-    def dialed(self, descriptor: int, *, too_late: bool = False) -> None:
-        number, connection, _ = self.dials.pop(descriptor)
-        error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if too_late:
-            self.fail(number, "the port does not accept connections")
-        elif error:
-            self.fail(number, os.strerror(error))
-        else:
-            self.send({"type": "dialed", "id": number}, descriptor)
-        connection.close()
 
     def start_driver(self, frame: Frame) -> None:
         if not self.settings["driver"]:
@@ -374,9 +342,6 @@ class Host:
                 program.kill()
             elif not program.port:
                 self.look_for_port(program, now)
-        for descriptor, (_, _, deadline) in list(self.dials.items()):
-            if now >= deadline:
-                self.dialed(descriptor, too_late=True)
         if self.inspection is not None and now >= self.inspection[3]:
             number, reader, _, _ = self.inspection
             os.close(reader)
@@ -410,8 +375,7 @@ class Host:
     def is_waiting(self) -> bool:
         """Whether something has to be looked for."""
         return bool(
-            self.dials
-            or self.children
+            self.children
             or self.inspection
             or any(not p.port or p.kill_at for p in self.programs.values())
         )
@@ -419,10 +383,9 @@ class Host:
     def step(self) -> None:
         """Wait for the next thing that happens, and handle it."""
         poll = select.poll()
-        for number in (self.control.fileno(), self.reports.fileno(), *self.programs):
+        ours = (self.control, self.channel, self.reports)
+        for number in (*(sock.fileno() for sock in ours), *self.programs):
             poll.register(number, select.POLLIN)
-        for number in self.dials:
-            poll.register(number, select.POLLOUT)
         if self.inspection is not None:
             poll.register(self.inspection[1], select.POLLIN)
         for number, _ in poll.poll(LOOK_SECONDS * 1000 if self.is_waiting() else None):
@@ -431,12 +394,12 @@ class Host:
 
     def handle(self, descriptor: int) -> None:
         if descriptor == self.control.fileno():
+            raise EOFError  # nothing comes here but its end
+        if descriptor == self.channel.fileno():
             self.read()
         elif descriptor == self.reports.fileno():
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 self.report()  # an error: it was no wrapper
-        elif descriptor in self.dials:
-            self.dialed(descriptor)
         elif descriptor in self.programs:
             self.ended(self.programs[descriptor])
         else:
@@ -484,17 +447,41 @@ def hide() -> None:
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def tcp_socket() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+
+
+def listener(port: int) -> socket.socket:
+    server = tcp_socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", port))
+    server.listen(128)
+    return server
+
+
 def send_ends(control: socket.socket) -> None:
     """Pass the listener of the proxy port out, and the two memory file systems, to measure them."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind(("127.0.0.1", PROXY_PORT))
-    server.listen(128)
     folders = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (WORK, TMP)]
-    socket.send_fds(control, [b"ready"], [server.fileno(), *folders])
-    server.close()
+    with listener(PROXY_PORT) as proxy:
+        socket.send_fds(control, [b"ready"], [proxy.fileno(), *folders])
     for folder in folders:
         os.close(folder)
+
+
+def open_channel(control: socket.socket) -> socket.socket:
+    """Pass the other end of a connection out, and with it a listener and a client with which the
+    front makes further sockets of this network. No copy of them remains here. Return our end.
+    """
+    channel = tcp_socket()
+    with listener(0) as server, tcp_socket() as client:
+        channel.connect(server.getsockname())
+        theirs, _ = server.accept()
+        with theirs:
+            for end in (channel, theirs):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            numbers = [theirs.fileno(), server.fileno(), client.fileno()]
+            socket.send_fds(control, [b"sockets"], numbers)
+    return channel
 
 
 def main() -> None:
@@ -505,8 +492,8 @@ def main() -> None:
         settings = json.load(file)
     set_limits(settings["limits"])
     os.umask(0o077)
-    host = Host(control, settings)
     send_ends(control)
+    host = Host(control, open_channel(control), settings)
     if not settings["inspector"]:  # which the host inspects too, by the rights of the same user
         hide()
     try:

@@ -94,23 +94,16 @@ async def _observe(spawned: SpawnedSandbox, *, own_sandbox: bool) -> HostView:
 
 
 async def _ask(client: FrameClient, request: str, **fields: object) -> Frame:
-    answer, received = await client.ask(request, SECONDS, **fields)
-    if received is not None:
-        received.close()
-    return answer
+    return await client.ask(request, SECONDS, **fields)
 
 
 async def _connect(client: FrameClient, port: int) -> None:
-    """Get an answer of the browser through a connection that is passed out."""
-    answer, received = await client.ask("dial", SECONDS, port=port)
-    if received is None:
-        raise SandboxFault(f"no connection to the browser: {answer.get('error')}")
+    """Get an answer of the browser through a connection into the sandbox."""
     loop = asyncio.get_running_loop()
-    with received:
-        received.setblocking(False)
+    with await client.connect(port, SECONDS) as connection:
         async with asyncio.timeout(SECONDS):
-            await loop.sock_sendall(received, REQUEST)
-            data = await loop.sock_recv(received, MAX_ANSWER)
+            await loop.sock_sendall(connection, REQUEST)
+            data = await loop.sock_recv(connection, MAX_ANSWER)
     if not data.startswith(b"HTTP/1.1 200"):
         raise SandboxFault(f"the browser answered {data[:80]!r}")
 

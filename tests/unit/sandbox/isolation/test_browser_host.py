@@ -19,7 +19,7 @@ import pytest
 from fyke.kit.frames import MAX_FRAME, encode
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.isolation import browser_host
-from fyke.sandbox.isolation.browser_host import Frame, Host, accepts, read_port
+from fyke.sandbox.isolation.browser_host import Frame, Host, accepts, open_channel, read_port
 
 GUID = "/devtools/browser/488da98c-0712-4ce3-9e6e-77f4554f55b6"
 # opens a port, writes the file of Chromium, and ends when it gets SIGTERM
@@ -37,41 +37,37 @@ ENDS = "import sys; sys.exit(7)"
 
 
 class Front:
-    """The other side of the control socket. The host takes its steps while an answer is awaited."""
+    """The other side of the channel. The host takes its steps while an answer is awaited."""
 
-    def __init__(self, host: Host, sock: socket.socket) -> None:
-        self.host, self.sock = host, sock
+    def __init__(self, host: Host, sock: socket.socket, control: socket.socket) -> None:
+        self.host, self.sock, self.control = host, sock, control
         sock.setblocking(False)
         self.frames: list[Frame] = []
         self._data = b""
-        self._received: list[int] = []
 
-    def ask(self, kind: str, **fields: Any) -> tuple[Frame, list[int]]:
+    def ask(self, kind: str, **fields: Any) -> Frame:
         number = new_ulid()
         self.sock.sendall(encode({"type": kind, "id": number} | fields))
         return self.wait(lambda frame: frame.get("id") == number)
 
     def event(self, kind: str) -> Frame:
-        return self.wait(lambda frame: frame["type"] == kind and "id" not in frame)[0]
+        return self.wait(lambda frame: frame["type"] == kind and "id" not in frame)
 
-    def wait(self, wanted: Callable[[Frame], bool]) -> tuple[Frame, list[int]]:
+    def wait(self, wanted: Callable[[Frame], bool]) -> Frame:
         for _ in range(3000):
             for frame in self.frames:
                 if wanted(frame):
                     self.frames.remove(frame)
-                    received, self._received = self._received, []
-                    return frame, received
+                    return frame
             self.host.step()
             self._read()
         raise AssertionError(f"no such frame, but {self.frames}")
 
     def _read(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self.sock, 65536, 4)
+            self._data += self.sock.recv(65536)
         except BlockingIOError:
             return
-        self._data += data
-        self._received += descriptors
         while len(self._data) >= 4:
             size = int.from_bytes(self._data[:4], "big")
             if len(self._data) < 4 + size:
@@ -87,12 +83,13 @@ def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     monkeypatch.setattr(browser_host, "PROGRAM", str(tmp_path / "program.py"))
     monkeypatch.setattr(browser_host, "SOCKET", f"\0fyke-test-{new_ulid()}")
     monkeypatch.setattr(browser_host, "ENVIRONMENT", {"PATH": "/usr/bin:/bin"})
-    ours, theirs = socket.socketpair()
+    control, outside = socket.socketpair()
+    channel, ours = socket.socketpair()
     settings = {"programs": {"headless-shell": "x"}, "driver": "", "inspector": ""}
-    host = Host(theirs, settings)
+    host = Host(control, channel, settings)
     (tmp_path / "program.py").write_text(BROWSER)
-    with ours, theirs:
-        yield Front(host, ours)
+    with control, outside, channel, ours:
+        yield Front(host, ours, outside)
         for program in list(host.programs.values()):
             program.kill()
             if program.ours:
@@ -102,22 +99,17 @@ def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
         os.close(host.null)
 
 
-def test_a_program_is_started_connected_to_and_stopped(front: Front, tmp_path: Path) -> None:
-    started, _ = front.ask("start", instance=0)
+def test_a_program_is_started_and_stopped(front: Front, tmp_path: Path) -> None:
+    started = front.ask("start", instance=0)
     assert (started["type"], started["instance"], started["path"]) == ("started", 0, GUID)
-    dialed, [descriptor] = front.ask("dial", port=started["port"])
-    assert dialed["type"] == "dialed"
-    with socket.socket(fileno=descriptor) as connection:
-        connection.settimeout(10)
+    with socket.create_connection(("127.0.0.1", started["port"]), 10) as connection:
         assert connection.recv(5) == b"hello"
     assert (tmp_path / "p1").is_dir()
-    assert front.ask("stop", instance=0)[0]["type"] == "stopped"
+    assert front.ask("stop", instance=0)["type"] == "stopped"
     assert front.event("ended")["status"] == -15
     while front.host.children:
         front.host.step()
     assert not (tmp_path / "p1").exists()
-    refused, received = front.ask("dial", port=started["port"])
-    assert (refused["type"], received) == ("failed", [])
 
 
 def test_a_program_without_a_port_is_killed(
@@ -125,7 +117,7 @@ def test_a_program_without_a_port_is_killed(
 ) -> None:
     monkeypatch.setattr(browser_host, "START_SECONDS", 0.0)
     (tmp_path / "program.py").write_text(SILENT)
-    answer, _ = front.ask("start", instance=0)
+    answer = front.ask("start", instance=0)
     assert answer["error"] == "no port was opened within 0 s"
     while front.host.programs:
         front.host.step()
@@ -135,7 +127,7 @@ def test_a_program_without_a_port_is_killed(
 
 def test_a_program_that_ends_at_once_is_reported(front: Front, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(ENDS)
-    answer, _ = front.ask("start", instance=0)
+    answer = front.ask("start", instance=0)
     assert answer["error"] == "the program ended with status 7"
 
 
@@ -143,14 +135,14 @@ def test_a_program_that_ignores_sigterm_is_killed(front: Front, tmp_path: Path) 
     ignoring = "import signal; signal.signal(15, signal.SIG_IGN)"
     (tmp_path / "program.py").write_text(ignoring + BROWSER)
     front.ask("start", instance=0)
-    assert front.ask("stop", instance=0)[0]["type"] == "stopped"
+    assert front.ask("stop", instance=0)["type"] == "stopped"
     assert front.event("ended")["status"] == -9
 
 
 def test_too_many_programs_are_refused(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browser_host, "MAX_PROGRAMS", 1)
-    assert front.ask("start", instance=0)[0]["type"] == "started"
-    assert front.ask("start", instance=1)[0]["error"] == "1 programs are running"
+    assert front.ask("start", instance=0)["type"] == "started"
+    assert front.ask("start", instance=1)["error"] == "1 programs are running"
 
 
 @pytest.mark.parametrize(
@@ -158,13 +150,12 @@ def test_too_many_programs_are_refused(front: Front, monkeypatch: pytest.MonkeyP
     [
         ({"type": "driver"}, "this machine has no chromedriver"),
         ({"type": "inspect", "variables": {}}, "this sandbox has no inspector"),
-        ({"type": "dial", "port": 1}, "port 1: no program that was started here"),
         ({"type": "other"}, "there is no request 'other'"),
     ],
     ids=str,
 )
 def test_what_is_not_there_is_refused(front: Front, fields: Frame, error: str) -> None:
-    answer, _ = front.ask(fields.pop("type"), **fields)
+    answer = front.ask(fields.pop("type"), **fields)
     assert answer["type"] == "failed"
     assert error in answer["error"]
 
@@ -225,7 +216,7 @@ def test_a_report_of_another_kind_is_ignored(front: Front, content: str) -> None
     assert front.host.programs == {}
     process.kill()
     process.wait()
-    assert front.ask("start", instance=0)[0]["type"] == "started"
+    assert front.ask("start", instance=0)["type"] == "started"
 
 
 @pytest.mark.parametrize(
@@ -290,26 +281,50 @@ def test_chromedriver_is_started_once_and_again_after_its_end(
     driver.write_text(DRIVER.format(python=sys.executable))
     driver.chmod(0o755)
     front.host.settings["driver"] = str(driver)
-    assert front.ask("driver")[0]["port"] == port
+    assert front.ask("driver")["port"] == port
     [program] = front.host.programs.values()
-    assert front.ask("driver")[0]["port"] == port
+    assert front.ask("driver")["port"] == port
     assert list(front.host.programs.values()) == [program]
     program.send(9)
     while front.host.programs:
         front.host.step()
-    assert front.ask("driver")[0]["type"] == "driver"
+    assert front.ask("driver")["type"] == "driver"
     driver.write_text("#!/bin/sh\nexit 3\n")
     next(iter(front.host.programs.values())).send(9)
     while front.host.programs:
         front.host.step()
-    assert front.ask("driver")[0]["error"] == "the program ended with status 3"
+    assert front.ask("driver")["error"] == "the program ended with status 3"
     assert front.frames == []
 
 
-def test_the_end_of_the_control_socket_ends_the_host(front: Front) -> None:
-    front.sock.shutdown(socket.SHUT_WR)
+@pytest.mark.parametrize("end", ["sock", "control"])
+def test_the_end_of_either_socket_ends_the_host(front: Front, end: str) -> None:
+    getattr(front, end).shutdown(socket.SHUT_WR)
     with pytest.raises(EOFError):
         front.host.step()
+
+
+def test_only_the_other_side_keeps_what_is_passed_out() -> None:
+    """Nothing inside can change how a socket of the front behaves: it has no copy."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, open_channel(theirs) as channel:
+        mine = {os.fstat(int(name)).st_ino for name in os.listdir("/proc/self/fd") if exists(name)}
+        _, numbers, _, _ = socket.recv_fds(ours, 64, 4)
+        assert len(numbers) == 3
+        for number in numbers:
+            assert os.fstat(number).st_ino not in mine
+        end, server, client = (socket.socket(fileno=number) for number in numbers)
+        with end, server, client:
+            end.sendall(b"frame")
+            assert channel.recv(5) == b"frame"
+            client.connect(server.getsockname())
+            assert channel.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def exists(name: str) -> bool:
+    """Whether a descriptor is open, and not that of the list itself."""
+    return os.path.exists(f"/proc/self/fd/{name}")
 
 
 def test_a_frame_above_the_limit_ends_the_host(front: Front) -> None:

@@ -14,6 +14,7 @@ import pytest
 from fyke.contracts.execution import SandboxFault
 from fyke.kit.frames import encode
 from fyke.sandbox.isolation import browser_inspection, checks
+from fyke.sandbox.isolation.browser_host import open_channel
 from fyke.sandbox.isolation.browser_inspection import first_failure, inspect
 from fyke.sandbox.isolation.host_inspection import HostView
 from fyke.sandbox.process.order import LaunchOrder
@@ -34,7 +35,6 @@ class Machine:
         self.answer = ANSWER
         self.inspected = True
         self.orders: list[LaunchOrder] = []
-        self.servers: list[socket.socket] = []
 
     async def start(self, order: LaunchOrder) -> Any:
         self.orders.append(order)
@@ -49,6 +49,8 @@ class Spawned:
         self.user = 30_000
         self.enforced: frozenset[str] = frozenset()
         ours, self.theirs = socket.socketpair()
+        self.channel = open_channel(self.theirs)
+        self.browser = socket.create_server(("127.0.0.1", 0))
         out, err = os.pipe(), os.pipe()
         os.write(err[1], b"No usable sandbox!")
         os.close(out[1])
@@ -63,38 +65,38 @@ class Spawned:
     async def close(self) -> None:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
-        self.theirs.close()
+        for sock in (self.theirs, self.channel, self.browser):
+            sock.close()
 
     async def serve(self) -> None:
         loop = asyncio.get_running_loop()
-        self.theirs.setblocking(False)
-        while data := await loop.sock_recv(self.theirs, 65536):
+        self.channel.setblocking(False)
+        self.browser.setblocking(False)
+        while data := await loop.sock_recv(self.channel, 65536):
             request = json.loads(data[4:])
-            fields, sent = self.reply(request)
-            numbers = [sent.fileno()] if sent else []
-            socket.send_fds(self.theirs, [encode({"id": request["id"]} | fields)], numbers)
-            if sent:
-                sent.close()
+            await loop.sock_sendall(
+                self.channel, encode({"id": request["id"]} | self.reply(request))
+            )
+            if request["type"] == "start" and self.machine.starts[self.order.own_sandbox]:
+                connection, _ = await loop.sock_accept(self.browser)
+                with connection:
+                    await loop.sock_recv(connection, 65536)
+                    await loop.sock_sendall(connection, self.machine.answer)
 
-    def reply(self, request: dict[str, Any]) -> tuple[dict[str, Any], socket.socket | None]:
+    def reply(self, request: dict[str, Any]) -> dict[str, Any]:
         machine = self.machine
         if request["type"] == "start":
             if not machine.starts[self.order.own_sandbox]:
-                return {"type": "failed", "error": "the program ended with status 1"}, None
-            return {"type": "started", "port": 5000}, None
-        if request["type"] == "dial":
-            left, right = socket.socketpair()
-            right.send(machine.answer)
-            machine.servers.append(right)
-            return {"type": "dialed"}, left
+                return {"type": "failed", "error": "the program ended with status 1"}
+            return {"type": "started", "port": self.browser.getsockname()[1]}
         if not machine.inspected:
-            return {"type": "failed", "error": "no inspector"}, None
+            return {"type": "failed", "error": "no inspector"}
         names = json.loads(request["variables"]["FYKE_CALLS"])
         inside = GOOD | {
             "calls": {name: checks.EXPECTED.get(name, "EPERM") for name in names},
             "sizes": {"/tmp": browser_inspection.LIMITS.tmp_size, "/dev/shm": 64 * 2**20},
         }
-        return {"type": "inspected", "output": json.dumps(inside)}, None
+        return {"type": "inspected", "output": json.dumps(inside)}
 
 
 def not_passed(results: list[checks.Check]) -> list[str]:
