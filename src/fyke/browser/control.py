@@ -14,7 +14,6 @@ from fyke.browser.front import Front
 from fyke.browser.messages import (
     AttachBrowser,
     CloseFront,
-    FrontDone,
     OpenFront,
     RefuseWanted,
     Reply,
@@ -23,7 +22,7 @@ from fyke.browser.messages import (
     encode,
 )
 from fyke.contracts.browser import FrontGrant
-from fyke.kit.requests import ServedChannel, adopt
+from fyke.kit.requests import RequestDone, ServedChannel, adopt
 
 
 class RunnerSession:
@@ -57,7 +56,7 @@ class RunnerSession:
             await self._action(request, descriptors)
         except (ValueError, OSError) as caught:
             error = str(caught) or type(caught).__name__
-        self._reply(FrontDone(request.seq, error))
+        self._reply(RequestDone(request.seq, error))
 
     async def _action(self, request: Request, descriptors: list[int]) -> None:
         attempt_id = request.attempt_id

@@ -1,6 +1,6 @@
 """The messages between runner and front, one JSON object per packet of at most 64 KiB.
 
-Each request has a ``seq`` and is answered by one ``FrontDone`` with the same number. Sockets are
+Each request has a ``seq`` and is answered by one ``RequestDone`` with the same number. Sockets are
 sent with the packet as descriptors: for ``OpenFront`` the listeners, for ``AttachBrowser`` the
 control socket of the browser sandbox.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram
+from fyke.kit.requests import RequestDone
 
 
 class OpenFront(msgspec.Struct, frozen=True, tag="open"):
@@ -56,13 +57,6 @@ class CloseFront(msgspec.Struct, frozen=True, tag="close"):
     final: bool = True
 
 
-class FrontDone(msgspec.Struct, frozen=True, tag="done"):
-    """The answer to a request; ``error`` is empty on success."""
-
-    seq: int
-    error: str = ""
-
-
 class Wanted(msgspec.Struct, frozen=True, tag="wanted"):
     """A connection waits for a browser."""
 
@@ -97,7 +91,7 @@ class Noted(msgspec.Struct, frozen=True, tag="note"):
 
 Request = OpenFront | AttachBrowser | RefuseWanted | CloseFront
 Notice = Wanted | Started | Ended | Noted
-Reply = FrontDone | Notice
+Reply = RequestDone | Notice
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

@@ -28,7 +28,6 @@ from fyke.egress.messages import (
     ProxiesChecked,
     RefuseBrowser,
     RemoveListener,
-    RequestDone,
     SiteThrottled,
     TrafficLimitReached,
     decode_reply,
@@ -100,7 +99,7 @@ class EgressClient:
         self._attempts: dict[str, _Attempt] = {}
         self._site_counters = sites.SharedSiteCounters()
         self._connection = KeptConnection(
-            socket_path, "egress", decode_reply, RequestDone, self._notified, self._reopen
+            socket_path, "egress", decode_reply, self._notified, self._reopen
         )
 
     async def start(self) -> None:

@@ -23,7 +23,6 @@ from fyke.egress.messages import (
     RemoveListener,
     Reply,
     Request,
-    RequestDone,
     SiteThrottled,
     TrafficLimitReached,
     decode_request,
@@ -32,7 +31,7 @@ from fyke.egress.messages import (
 from fyke.egress.meter import map_shared
 from fyke.egress.proxy import Counters, Proxy
 from fyke.egress.site_counters import map_sites
-from fyke.kit.requests import ServedChannel, adopt
+from fyke.kit.requests import RequestDone, ServedChannel, adopt
 
 
 class ControlSession:

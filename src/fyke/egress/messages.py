@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
+from fyke.kit.requests import RequestDone
+
 
 class OpenAttempt(msgspec.Struct, frozen=True, tag="open"):
     """Serve an attempt, starting from the counts in the shared memory."""
@@ -74,13 +76,6 @@ class ProxyChecked(msgspec.Struct, frozen=True):
 class ProxiesChecked(msgspec.Struct, frozen=True, tag="seen"):
     seq: int
     proxies: tuple[ProxyChecked, ...]
-
-
-class RequestDone(msgspec.Struct, frozen=True, tag="done"):
-    """The answer to a request; ``error`` is empty on success."""
-
-    seq: int
-    error: str = ""
 
 
 class TrafficLimitReached(msgspec.Struct, frozen=True, tag="tripped"):

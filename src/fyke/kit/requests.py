@@ -28,13 +28,11 @@ UNAWAITED = 0  # the number of a request whose answer is ignored
 Execute = Callable[[Any, list[int]], Awaitable[None]]
 
 
-class RequestAnswer(Protocol):
+class RequestDone(msgspec.Struct, frozen=True, tag="done"):
     """The answer to the request of the same number; ``error`` is empty on success."""
 
-    @property
-    def seq(self) -> int: ...
-    @property
-    def error(self) -> str: ...
+    seq: int
+    error: str = ""
 
 
 # the serving process
@@ -159,12 +157,10 @@ class ClientChannel:
         self,
         sock: socket.socket,
         decode: Callable[[bytes], Any],
-        answer_type: type[RequestAnswer],
         on_notice: Callable[[Any], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._decode = decode
-        self._answer_type = answer_type
         self._on_notice, self._on_lost = on_notice, on_lost
         self._pending: dict[int, asyncio.Future[str | None]] = {}
         self._seq = 0
@@ -194,7 +190,7 @@ class ClientChannel:
     def _received(self, message: bytes, descriptors: list[int]) -> None:
         close_all(descriptors)
         reply = self._decode(message)
-        if not isinstance(reply, self._answer_type):
+        if not isinstance(reply, RequestDone):
             self._on_notice(reply)
             return
         future = self._pending.pop(reply.seq, None)
@@ -222,7 +218,6 @@ class KeptConnection:
         path: Path,
         name: str,
         decode: Callable[[bytes], Any],
-        answer_type: type[RequestAnswer],
         on_notice: Callable[[Any], None],
         reopen: Callable[[ClientChannel], Awaitable[None]],
         on_lost: Callable[[], None] = lambda: None,
@@ -231,7 +226,6 @@ class KeptConnection:
         self._path = path
         self._name = name
         self._decode = decode
-        self._answer_type = answer_type
         self._on_notice = on_notice
         self._reopen = reopen
         self._on_lost = on_lost
@@ -288,9 +282,7 @@ class KeptConnection:
                 continue
             failures = 0
             self._down.clear()
-            self.current = ClientChannel(
-                sock, self._decode, self._answer_type, self._on_notice, self._lost
-            )
+            self.current = ClientChannel(sock, self._decode, self._on_notice, self._lost)
             await self._reopen(self.current)
             if not self._down.is_set():
                 self._up.set()

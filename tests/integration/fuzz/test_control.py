@@ -18,13 +18,13 @@ from fyke.egress.messages import (
     CheckProxies,
     OpenAttempt,
     ProxiesChecked,
-    RequestDone,
     decode_reply,
     encode,
 )
 from fyke.egress.proxy import Proxy
 from fyke.kit.addresses import AddressRules
 from fyke.kit.channel import MAX_DESCRIPTORS
+from fyke.kit.requests import RequestDone
 from support.egress import listener, until
 
 pytestmark = pytest.mark.anyio

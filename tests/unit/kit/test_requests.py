@@ -16,6 +16,7 @@ from fyke.kit.requests import (
     ClientChannel,
     ClosableSession,
     KeptConnection,
+    RequestDone,
     ServedChannel,
     adopt,
     serve_clients,
@@ -30,18 +31,13 @@ class Ask(msgspec.Struct, frozen=True, tag="ask"):
     text: str
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
-    seq: int
-    error: str = ""
-
-
 class Told(msgspec.Struct, frozen=True, tag="told"):
     text: str
 
 
 encode = msgspec.json.encode
 decode_ask = msgspec.json.Decoder(Ask).decode
-decode_reply = msgspec.json.Decoder(Done | Told).decode
+decode_reply = msgspec.json.Decoder(RequestDone | Told).decode
 
 
 class Session:
@@ -70,7 +66,7 @@ class Session:
             with adopt(descriptor) as sock:
                 sock.sendall(b"adopted")
         self._channel.send(encode(Told(f"{request.text} heard")))
-        self._channel.send(encode(Done(request.seq, request.text)))
+        self._channel.send(encode(RequestDone(request.seq, request.text)))
 
 
 class Server:
@@ -108,7 +104,6 @@ async def kept(server: Server) -> AsyncIterator[tuple[KeptConnection, list[str]]
         server.path,
         "test",
         decode_reply,
-        Done,
         lambda told: heard.append(told.text),
         reopen,
         lambda: heard.append("lost"),
