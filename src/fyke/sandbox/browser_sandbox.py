@@ -8,10 +8,10 @@ import re
 import socket
 
 from fyke.contracts.browser import BrowserLimits, BrowserUsage
-from fyke.contracts.execution import SandboxExit, SandboxFault
+from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.faults import convert_faults
-from fyke.sandbox.isolated import exit_of
 from fyke.sandbox.isolation.bubblewrap import BROWSER
+from fyke.sandbox.open_sandbox import OpenSandbox
 from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name
 from fyke.sandbox.process.spawner import SpawnedSandbox
 
@@ -47,18 +47,17 @@ def order_of(
         raise SandboxFault(str(error)) from error
 
 
-class BrowserSandbox:
+class BrowserSandbox(OpenSandbox):
     """Implements ``Browser``. What Chromium prints is read all the time, because it would wait
     otherwise.
     """
 
     def __init__(self, spawned: SpawnedSandbox) -> None:
-        self._spawned = spawned
+        super().__init__(spawned)
         self._control = spawned.ends.control
         [self._proxy] = spawned.ends.listeners
         self._streams = {spawned.ends.stdout, spawned.ends.stderr}
         self._last_words = bytearray()
-        self._closed = False
         self._proxy.setblocking(False)
         self._control.setblocking(False)
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
@@ -96,12 +95,6 @@ class BrowserSandbox:
         self._last_words += data
         del self._last_words[:-LAST_WORDS]
 
-    async def apply_cpu_limit(self) -> None:
-        await convert_faults(self._spawned.limit_cpu())
-
-    async def wait(self) -> SandboxExit:
-        return exit_of(await convert_faults(self._spawned.wait()))
-
     async def usage(self) -> BrowserUsage:
         usage = await convert_faults(self._spawned.usage())
         return BrowserUsage(
@@ -112,20 +105,7 @@ class BrowserSandbox:
             tmp_bytes=usage.work_bytes,
         )
 
-    async def kill(self) -> None:
-        await convert_faults(self._spawned.kill())
-
-    async def close(self) -> None:
-        try:
-            await convert_faults(self._spawned.close())
-        finally:
-            self._close_ends()
-
     def _close_ends(self) -> None:
-        """Close the descriptors, even when the sandbox could not be removed."""
-        if self._closed:
-            return
-        self._closed = True
         for descriptor in list(self._streams):
             self._read(descriptor)  # what it wrote last
         for descriptor in list(self._streams):

@@ -10,27 +10,26 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from fyke.contracts.execution import SandboxExit, SandboxFault, SandboxLimits, SandboxUsage
+from fyke.contracts.execution import SandboxFault, SandboxLimits, SandboxUsage
 from fyke.contracts.tools import WORK_AT
 from fyke.domain.workers import entry
 from fyke.sandbox.faults import convert_faults
 from fyke.sandbox.isolation import relay_files
 from fyke.sandbox.isolation.bubblewrap import NODE_PROXY_AT, PROBE_AT
 from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
+from fyke.sandbox.open_sandbox import OpenSandbox
 from fyke.sandbox.process.order import Assignment, LaunchOrder
 from fyke.sandbox.process.processes import counts_per_namespace
-from fyke.sandbox.process.sandbox_process import ProcessExit
 from fyke.sandbox.process.spawner import SpawnedSandbox
 
 LISTENER_NAMES = ("sdk", "proxy", "cdp", "proxy6000", "cdp80")
 CHUNK = 65536
-MAX_SIGNAL = 64
 TAKE_SECONDS = 15.0  # for a sandbox that was idle to take its job and copy its bundle
 
 GO_PROGRAM = f"{WORK_AT}/main"
 
 
-class IsolatedSandbox:
+class IsolatedSandbox(OpenSandbox):
     """Implements ``Sandbox``.
 
     ``listeners`` has ``sdk`` (port 20086), ``proxy`` (1080), ``cdp`` (9222) and ``proxy6000``: the
@@ -45,13 +44,12 @@ class IsolatedSandbox:
         limits: SandboxLimits,
         browser_version: str = "",
     ) -> None:
-        self._spawned = spawned
+        super().__init__(spawned)
         self._browser_version = browser_version
         self._order = order
         self._limits = limits
         self._listeners = dict(zip(LISTENER_NAMES, spawned.ends.listeners, strict=False))
         self._streams = {spawned.ends.stdout: "stdout", spawned.ends.stderr: "stderr"}
-        self._closed = False
         self._draining = False
         self.on_launch: Callable[[], None] = lambda: None  # called when the program runs
         for listener in self._listeners.values():
@@ -141,12 +139,6 @@ class IsolatedSandbox:
             if self._closed:
                 self._close_streams()
 
-    async def apply_cpu_limit(self) -> None:
-        await convert_faults(self._spawned.limit_cpu())
-
-    async def wait(self) -> SandboxExit:
-        return exit_of(await convert_faults(self._spawned.wait()))
-
     async def usage(self) -> SandboxUsage:
         usage = await convert_faults(self._spawned.usage())
         return SandboxUsage(usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory)
@@ -157,27 +149,13 @@ class IsolatedSandbox:
     async def terminate(self) -> None:
         await convert_faults(self._spawned.terminate())
 
-    async def kill(self) -> None:
-        await convert_faults(self._spawned.kill())
-
     async def release(self) -> str:
         """End a tool and make its work folder readable for this process. Return why that is not
         possible (the folder is too large or too deep), or ``""``.
         """
         return await convert_faults(self._spawned.release())
 
-    async def close(self) -> None:
-        """End the sandbox and close its listeners; copies in other processes stay open."""
-        try:
-            await convert_faults(self._spawned.close())
-        finally:
-            self._close_ends()
-
     def _close_ends(self) -> None:
-        """Close the descriptors, even when the sandbox could not be removed."""
-        if self._closed:
-            return
-        self._closed = True
         self._spawned.ends.control.close()
         for listener in self._listeners.values():
             listener.close()
@@ -191,18 +169,6 @@ class IsolatedSandbox:
     def _close_stream(self, descriptor: int) -> None:
         del self._streams[descriptor]
         os.close(descriptor)
-
-
-def exit_of(ended: ProcessExit) -> SandboxExit:
-    """A status above 128 is read as a signal; as in a shell, a program that itself exits with
-    128 + n looks the same.
-    """
-    signal = ended.status - 128
-    return SandboxExit(
-        code=ended.status,
-        signal=signal if 0 < signal <= MAX_SIGNAL else 0,
-        out_of_memory=ended.out_of_memory,
-    )
 
 
 def _environment(order: LaunchOrder, browser_version: str) -> dict[str, str]:
