@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
 from fyke.sandbox.isolation.cgroup_files import ControlGroups, remove
 from fyke.sandbox.isolation.cgroups import abandoned_groups
@@ -16,14 +17,17 @@ from fyke.sandbox.process.sandbox_process import END_SECONDS, remove_group
 
 
 async def remove_stale(
-    folders: WorkFolders, groups: ControlGroups, keep: frozenset[str]
+    folders: WorkFolders, groups: ControlGroups, keep: Callable[[], frozenset[str]]
 ) -> list[str]:
-    """Remove every sandbox whose name is not in ``keep``; return the names, sorted. Also remove the
-    empty control groups of installations whose launcher was killed.
+    """Remove every sandbox whose name is not among those of ``keep``; return the names, sorted.
+    Also remove the empty control groups of installations whose launcher was killed.
+
+    ``keep`` is called when the names are read: one that starts meanwhile must not be taken for one
+    that was left behind.
     """
     await asyncio.to_thread(_remove_abandoned_groups)
     names = frozenset(folders.names()) | frozenset(groups.names())
-    stale = names - keep
+    stale = names - keep()
     if not stale:
         return []
     await _end_processes(stale)

@@ -146,7 +146,7 @@ class Launcher:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await cleanup.remove_stale(self.folders, self.groups, frozenset())
+        await cleanup.remove_stale(self.folders, self.groups, self.busy)
         await asyncio.to_thread(self.tool_paths.caches.clear)
         with _listen(socket_path) as server:
             loop.add_reader(server, self._accept, server)
@@ -397,8 +397,10 @@ class LauncherPeer:
     async def _sweep(self, message: Message) -> Answer:
         living = frozenset(map(check_name, message["living"]))
         launcher = self._launcher
-        keep = living | launcher.busy()
-        return await cleanup.remove_stale(launcher.folders, launcher.groups, keep), []
+        removed = await cleanup.remove_stale(
+            launcher.folders, launcher.groups, lambda: living | launcher.busy()
+        )
+        return removed, []
 
     async def _report(self, message: Message) -> Answer:
         return None, []

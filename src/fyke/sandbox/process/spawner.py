@@ -94,17 +94,22 @@ class DirectSpawner:
         self._groups = groups or detect(work_dir)
         self._tool_paths = ToolPaths.at(work_dir.absolute().parent, find_links)
         self._own_files = OwnFiles(work_dir.absolute().parent, None)
-        self._running: dict[str, SandboxProcess] = {}
+        self._names: set[str] = set()  # of sandboxes that run or start
 
     async def start(self, order: LaunchOrder) -> SpawnedSandbox:
+        if order.name in self._names:
+            raise SandboxFault(f"name {order.name}: a sandbox of this name already exists")
+        self._names.add(order.name)
         try:
             sandbox = await SandboxProcess.start(
                 order, self._folders, self._groups, None, self._tool_paths, self._own_files
             )
-        except SandboxStartFailed as error:
-            raise SandboxFault(str(error)) from error
-        self._running[order.name] = sandbox
-        return _TrackedSandbox(sandbox, self._running)
+        except BaseException as error:
+            self._names.discard(order.name)
+            if isinstance(error, SandboxStartFailed):
+                raise SandboxFault(str(error)) from error
+            raise
+        return _TrackedSandbox(sandbox, self._names)
 
     def stop_waiting(self) -> None:
         """Do nothing: there is no launcher."""
@@ -113,9 +118,7 @@ class DirectSpawner:
         return self._groups.kind, self._groups.reason
 
     async def sweep(self, active: frozenset[str]) -> list[str]:
-        return await cleanup.remove_stale(
-            self._folders, self._groups, active | self._running.keys()
-        )
+        return await cleanup.remove_stale(self._folders, self._groups, lambda: active | self._names)
 
     def close(self) -> None:
         """Release the folders and groups; only after all sandboxes are closed."""
@@ -125,9 +128,9 @@ class DirectSpawner:
 
 
 class _TrackedSandbox:
-    """A sandbox that is removed from ``running`` when it is closed."""
+    """A sandbox whose name is removed from ``names`` when it is closed."""
 
-    def __init__(self, sandbox: SandboxProcess, running: dict[str, SandboxProcess]) -> None:
+    def __init__(self, sandbox: SandboxProcess, names: set[str]) -> None:
         self.ends = sandbox.ends
         self.user = sandbox.user
         self.wait = sandbox.wait
@@ -138,7 +141,7 @@ class _TrackedSandbox:
         self.terminate = sandbox.terminate
         self.kill = sandbox.kill
         self._sandbox = sandbox
-        self._running = running
+        self._names = names
 
     @property
     def enforced(self) -> frozenset[str]:
@@ -152,4 +155,4 @@ class _TrackedSandbox:
 
     async def close(self) -> None:
         await self._sandbox.close()
-        self._running.pop(self._sandbox.order.name, None)
+        self._names.discard(self._sandbox.order.name)
