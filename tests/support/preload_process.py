@@ -194,6 +194,7 @@ async def role_frozen() -> Any:
                 log.fileno(),
                 "info",
                 launcher=True,
+                browser=True,
                 servers=2,
                 record=record,
                 silence=4,

@@ -41,6 +41,7 @@ class SupervisorConfig:
     roles_file: str
     drain_seconds: float
     launcher: bool
+    browser: bool
     servers: int
     first_job: dict[str, Any]
     launcher_events: int | None = None
@@ -67,6 +68,7 @@ async def supervise(config: SupervisorConfig, preload: FirstPreload | None) -> i
         config.log_to,
         config.log_level,
         launcher=config.launcher,
+        browser=config.browser,
         servers=config.servers,
         record=record,
         preload=preload,

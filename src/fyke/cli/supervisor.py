@@ -60,6 +60,7 @@ class Supervisor:
         log_level: str,
         *,
         launcher: bool,
+        browser: bool,
         servers: int = 1,
         record: RoleRecord,
         silence: float = SILENCE,
@@ -67,8 +68,9 @@ class Supervisor:
     ) -> None:
         """Requires a running event loop. ``listener`` and ``log_to`` are the descriptors of the
         server's socket and of the log of all roles; ``launcher``: whether there is one;
-        ``servers``: how many processes accept connections; ``record`` gets the processes of the
-        roles; ``silence``: for how many seconds a role may not report.
+        ``browser``: whether Workers can have browsers; ``servers``: how many processes accept
+        connections; ``record`` gets the processes of the roles; ``silence``: for how many seconds a
+        role may not report.
         """
         self._record = record
         self._log_to = log_to
@@ -77,12 +79,7 @@ class Supervisor:
         loop_silence = {} if launcher else {"runner": LONE_RUNNER_SILENCE}
         self._watch = RoleWatch(self._log, silence=silence, loop_silence=loop_silence)
         self._watching: asyncio.Task[None] | None = None
-        self._roles = [
-            SupervisedRole("egress", "egress"),
-            SupervisedRole("browser", "browser"),
-            SupervisedRole("runner", "runner"),
-            *(SupervisedRole(name, "server", (listener,)) for name in _server_names(servers)),
-        ]
+        self._roles = roles_of(listener, browser=browser, servers=servers)
         self.stopping = False
         self._preload.start()
 
@@ -195,5 +192,12 @@ class Supervisor:
             await process.wait()
 
 
-def _server_names(count: int) -> list[str]:
-    return ["server", *(f"server-{number}" for number in range(2, count + 1))]
+def roles_of(listener: int, *, browser: bool, servers: int) -> list[SupervisedRole]:
+    """The processes to supervise, see ``Supervisor``."""
+    names = ["server", *(f"server-{number}" for number in range(2, servers + 1))]
+    return [
+        SupervisedRole("egress", "egress"),
+        *([SupervisedRole("browser", "browser")] if browser else []),
+        SupervisedRole("runner", "runner"),
+        *(SupervisedRole(name, "server", (listener,)) for name in names),
+    ]

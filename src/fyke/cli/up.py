@@ -73,6 +73,7 @@ def _supervise(
     ``CommandFailed``.
     """
     from fyke.app.folder import make_home
+    from fyke.app.roles import serves_browsers
     from fyke.cli.handover import exec_module
     from fyke.cli.listening import listen, lock_home, unwritable
 
@@ -83,6 +84,7 @@ def _supervise(
     lock = lock_home(settings)
     listener = listen(settings)
     log_to = _log_file(settings) if first_job["tour"] or sys.stderr.isatty() else sys.stderr
+    browser = serves_browsers(settings)
     data = {
         "listener": listener.fileno(),
         "log_to": log_to.fileno(),
@@ -91,13 +93,16 @@ def _supervise(
         "roles_file": str(settings.run_dir / "roles.json"),
         "drain_seconds": settings.drain_seconds,
         "launcher": settings.launcher,
+        "browser": browser,
         "servers": settings.servers,
         "first_job": first_job,
         "launcher_events": launcher_events,
     }
     descriptors = [lock, listener.fileno(), log_to.fileno()]
     descriptors += [] if launcher_events is None else [launcher_events]
-    exec_module("fyke.cli.supervise", data, _role_environment(settings), *descriptors)
+    exec_module(
+        "fyke.cli.supervise", data, _role_environment(settings, browser=browser), *descriptors
+    )
 
 
 def _log_file(settings: Settings) -> IO[bytes]:
@@ -109,12 +114,16 @@ def _log_file(settings: Settings) -> IO[bytes]:
     return path.open("ab")
 
 
-def _role_environment(settings: Settings) -> dict[str, str]:
-    """The environment of the roles, including the settings that were given as flags."""
+def _role_environment(settings: Settings, *, browser: bool) -> dict[str, str]:
+    """The environment of the roles, including the settings that were given as flags. Without the
+    role ``browser``, a runner that is restarted later must not find a browser either.
+    """
     overrides: dict[str, Any] = {
         "FYKE_HOME": settings.home,
         "FYKE_HOST": settings.host,
         "FYKE_PORT": settings.port,
         "FYKE_SERVERS": settings.servers,
     }
+    if not browser:
+        overrides["FYKE_BROWSER"] = "off"
     return {**os.environ, **{name: str(value) for name, value in overrides.items()}}

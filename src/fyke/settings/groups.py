@@ -331,8 +331,8 @@ class BrowserSettings(BaseModel):
     """
 
     browser: Literal["auto", "off"] = Field(default="auto", examples=["off"])
-    """``auto``: Workers get a browser where one is installed on the runner's machine; ``fyke
-    doctor`` shows it. ``off``: each request for a browser is answered with 503.
+    """``auto``: Workers get a browser where one is installed on the runner's machine when Fyke
+    starts; ``fyke doctor`` shows it. ``off``: each request for a browser is answered with 503.
     """
 
     browser_program: Literal["headless-shell", "chromium"] = Field(

@@ -32,8 +32,10 @@ def test_the_roles_get_the_settings_in_flags(
 ) -> None:
     monkeypatch.setenv("FYKE_PORT", "9999")
     monkeypatch.setenv("FYKE_LOG_LEVEL", "debug")
-    environment = up._role_environment(settings)
+    environment = up._role_environment(settings, browser=True)
     assert environment["FYKE_PORT"] == "8100"
     assert environment["FYKE_SERVERS"] == "1"
     assert environment["FYKE_HOME"] == str(settings.home)
     assert environment["FYKE_LOG_LEVEL"] == "debug"
+    assert "FYKE_BROWSER" not in environment
+    assert up._role_environment(settings, browser=False)["FYKE_BROWSER"] == "off"
