@@ -4,14 +4,14 @@ metered proxy, on the bill, and gone with the run.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.booted import Booted, booted
+from support.booted import Booted, booted, descendants
 from support.browser_site import ROWS, BrowserSite, site_in_thread
 from support.projects import python_project
 
@@ -152,17 +152,11 @@ def project(main: str) -> bytes:
 
 
 def browsers_of_this_machine() -> list[int]:
-    """The processes of Chromium in sandboxes: those with our profile."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"--user-data-dir=/work/p" in command:
-                found.append(int(entry.name))
-    return found
+    """The processes of Chromium in sandboxes, those with our profile. Not those of platforms that
+    other tests have started at the same time.
+    """
+    mine = descendants(os.getpid())
+    return [pid for pid, command in mine.items() if "--user-data-dir=/work/p" in " ".join(command)]
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,27 @@ def owner_of(home: Path) -> dict[str, Any]:
     return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
 
 
+def descendants(ancestor: int) -> dict[int, list[str]]:
+    """The living processes below ``ancestor``, and itself: pid to command line."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                if stat[0] != "Z":
+                    parents[int(entry.name)] = int(stat[1])
+    commands: dict[int, list[str]] = {}
+    for pid in parents:
+        up = pid
+        while up in parents and up != ancestor:
+            up = parents[up]
+        if up == ancestor:
+            with contextlib.suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                commands[pid] = [part.decode(errors="replace") for part in command]
+    return commands
+
+
 class Booted:
     """``fyke up`` in a separate folder. ``uid`` is the user that runs it (needs root)."""
 
@@ -120,23 +141,7 @@ class Booted:
     def tree(self) -> dict[int, list[str]]:
         """Living descendants of ``fyke up``: pid to command line."""
         assert self.process is not None
-        parents: dict[int, int] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError, IndexError, ValueError):
-                    stat = (entry / "stat").read_text().rpartition(")")[2].split()
-                    if stat[0] != "Z":
-                        parents[int(entry.name)] = int(stat[1])
-        commands: dict[int, list[str]] = {}
-        for pid in parents:
-            up = pid
-            while up in parents and up != self.process.pid:
-                up = parents[up]
-            if up == self.process.pid:
-                with contextlib.suppress(OSError):
-                    command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                    commands[pid] = [part.decode(errors="replace") for part in command]
-        return commands
+        return descendants(self.process.pid)
 
     def role(self, name: str) -> int:
         """Wait for the process of a role; return its id."""
