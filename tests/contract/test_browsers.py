@@ -20,7 +20,7 @@ import pytest
 
 from fyke.contracts.browser import BrowserLimits, BrowserProgram, BrowserSpec
 from fyke.contracts.execution import SandboxFault
-from fyke.sandbox.browsers import BEING_CHECKED, BrowserSandboxes
+from fyke.sandbox.browsers import NOT_CHECKED, BrowserSandboxes
 from fyke.sandbox.installed_browser import find_driver
 from fyke.sandbox.isolation.namespace_limits import KINDS, NAMESPACES
 from fyke.sandbox.process import processes
@@ -323,10 +323,10 @@ async def test_a_killed_launcher_takes_its_browsers_along() -> None:
 async def test_no_browser_is_opened_before_the_check(setup: BrowserSetup) -> None:
     sandboxes = setup.sandboxes
     browsers = BrowserSandboxes(sandboxes.work, sandboxes.spawner, BrowserProgram.HEADLESS_SHELL)
-    assert browsers.info().reason == BEING_CHECKED
+    assert browsers.info().reason == NOT_CHECKED
     assert browsers.checks() == ()
     spec = BrowserSpec("A-B1", BrowserLimits(1.0, 512 * MIB))
-    with pytest.raises(SandboxFault, match="being checked"):
+    with pytest.raises(SandboxFault, match="not been checked yet"):
         await browsers.open(spec)
     with pytest.raises(SandboxFault, match="virtual display"):
         await setup.browsers.open(BrowserSpec("A-B1", spec.limits, display=True))

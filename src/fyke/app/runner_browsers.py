@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from fyke.app.roles import serves_browsers
 from fyke.browser.client import FrontClient
 from fyke.contracts.browser import (
+    WAIT_SECONDS,
     BrowserEnded,
     BrowserLimits,
     BrowserNote,
@@ -21,7 +23,8 @@ from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.settings import Settings
 
 BROWSERS_PER_CORE, MB_PER_BROWSER = 3, 640
-FIRST_DELAY, LONGEST_DELAY = 5.0, 600.0  # seconds until a check that failed is repeated
+QUIET_SECONDS = 10.0  # before a check that no connection waits for: the platform starts first
+FIRST_DELAY, LONGEST_DELAY = 1.0, 600.0  # seconds until a check that failed is repeated
 _MIB = 2**20
 
 
@@ -29,17 +32,18 @@ _MIB = 2**20
 async def open_browsers(
     settings: Settings, sandbox: BubblewrapSandboxes, *, cpus: float, memory_mb: int
 ) -> AsyncIterator[BrowserDependencies | None]:
-    """Browsers for a runner with this capacity; None where they are switched off. The browser of
-    the machine is checked in the background.
+    """Browsers for a runner with this capacity; None where they are switched off, or where there is
+    none. The browser of the machine is checked in the background, when the first connection wants
+    one, or a while after the start.
     """
-    if settings.browser == "off":
+    if not serves_browsers(settings):
         yield None
         return
     browsers = sandbox.browsers(BrowserProgram(settings.browser_program))
     front = FrontClient(settings.browser_socket)
-    checked = asyncio.Event()
+    checked, wanted = asyncio.Event(), asyncio.Event()
     await front.start()
-    checking = asyncio.create_task(_check(browsers, checked))
+    checking = asyncio.create_task(_check(browsers, checked, wanted))
     try:
         yield BrowserDependencies(
             browsers=browsers,
@@ -49,6 +53,7 @@ async def open_browsers(
             share=settings.browser_reserve_percent / 100,
             checked=checked,
             checks=browsers.checks,
+            wanted=wanted,
         )
     finally:
         checking.cancel()
@@ -71,18 +76,22 @@ def default_places(cpus: float, memory_mb: int) -> int:
     return max(1, min(int(BROWSERS_PER_CORE * cpus), memory_mb // MB_PER_BROWSER))
 
 
-async def _check(browsers: BrowserSandboxes, checked: asyncio.Event) -> None:
-    """Check the browser of the machine until there is a result; ``checked`` is set after the first
-    try.
+async def _check(browsers: BrowserSandboxes, checked: asyncio.Event, wanted: asyncio.Event) -> None:
+    """Check the browser of the machine until there is a result. ``checked`` is also set while the
+    next try is further away than a connection waits.
     """
+    await browsers.find()  # its version is in the environment of Workers
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(QUIET_SECONDS):
+            await wanted.wait()
     delay = FIRST_DELAY
-    while True:
-        is_final = await browsers.prepare()
-        checked.set()
-        if is_final:
-            return
+    while not await browsers.prepare():
+        if delay > WAIT_SECONDS:
+            checked.set()
         await asyncio.sleep(delay)
+        checked.clear()
         delay = min(2 * delay, LONGEST_DELAY)
+    checked.set()
 
 
 def connect(runner: Runner, browser: BrowserDependencies) -> None:

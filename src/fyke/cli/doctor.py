@@ -36,6 +36,10 @@ LIMITS_REMEDY = (
 SANDBOX_REMEDY = "fix what this line reports; until then no Worker runs here"
 REGISTRY_REMEDY = "until then the dependencies of these Workers cannot be installed"
 BROWSER_REMEDY = "fix what this line reports; until then Workers that need a browser get none here"
+BROWSER_NOT_CHECKED = (
+    "not checked yet: a runner does that some seconds after its start, or when a Worker wants a "
+    "browser; one that was installed later needs a restart"
+)
 DRIVER_REMEDY = "install the driver of the same version (apt install chromium-driver)"
 AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
 WHOSE_REGISTRIES = (
@@ -442,6 +446,9 @@ def _browser(settings: Settings, server: _RunningServer | None) -> Iterator[Chec
         detail += f", none of {' and of '.join(found.missing_fonts)}"
     remedy = f"apt install {' '.join(found.missing_fonts)}; without them pages look different"
     yield CheckResult("fonts", WARNING if found.missing_fonts else OK, detail, remedy)
+    if settings.browser == "off":
+        yield CheckResult("browser sandbox", OK, "not checked: the setting browser is off")
+        return
     yield _browser_sandbox(settings, server)
 
 
@@ -469,7 +476,7 @@ def _browser_sandbox(settings: Settings, server: _RunningServer | None) -> Check
         detail = "; ".join(f"{check[0].removeprefix(prefix)}: {check[2]}" for check in failed)
         return CheckResult(name, WARNING, detail or reason, BROWSER_REMEDY)
     if not any(check[0].startswith(prefix) for check in checks):
-        return CheckResult(name, OK, "the running server has checked none")
+        return CheckResult(name, OK, BROWSER_NOT_CHECKED)
     return CheckResult(name, OK, "effective, and the browser has its own inside")
 
 

@@ -266,9 +266,12 @@ class AttemptBrowser:
 
     async def _attach_new(self, wanted: BrowserWanted) -> None:
         self._budget.check(time.monotonic())
-        await self._deps.checked.wait()
+        self._deps.wanted.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ROOM_SECONDS):
+                await self._deps.checked.wait()
         info = self._deps.browsers.info()
-        if not info.version:
+        if self._deps.missing:
             raise BrowserDenied("this Fyke has no browser", 0, Reason(ReasonCode.NO_BROWSER))
         if info.reason:
             raise BrowserDenied(f"the browser of this machine cannot be used: {info.reason}", 5)

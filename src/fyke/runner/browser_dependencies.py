@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fyke.contracts.browser import BrowserFront, BrowserLimits, Browsers
 
@@ -12,8 +12,9 @@ from fyke.contracts.browser import BrowserFront, BrowserLimits, Browsers
 @dataclass(frozen=True, slots=True)
 class BrowserDependencies:
     """The browsers of a runner. ``places`` is how many of them may be reserved at once, and
-    ``share`` the part of a browser's limits that is reserved. ``checked`` is set once it is known
-    whether this machine has a browser that can be used.
+    ``share`` the part of a browser's limits that is reserved. ``checked`` is set while it is
+    known whether this machine has a browser that can be used, or will not be known soon. The check
+    may wait until ``wanted`` is set: it costs a start of the browser.
     """
 
     browsers: Browsers
@@ -23,6 +24,7 @@ class BrowserDependencies:
     share: float
     checked: asyncio.Event
     checks: Callable[[], tuple[tuple[str, bool, str], ...]]  # of its isolation; none before
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def missing(self) -> bool:

@@ -19,7 +19,7 @@ from fyke.sandbox.process.spawner import Spawner
 
 log = structlog.get_logger()
 
-BEING_CHECKED = "the browser of this machine is being checked"
+NOT_CHECKED = "the browser of this machine has not been checked yet"
 NONE_FOUND = (
     "no browser was found on this machine; the operator can install one "
     "(apt install chromium-headless-shell)"
@@ -36,7 +36,7 @@ class BrowserSandboxes:
         self._work_dir = work_dir
         self._spawner = spawner
         self._wanted = program
-        self._info = BrowserInfo(program, reason=BEING_CHECKED)
+        self._info = BrowserInfo(program, reason=NOT_CHECKED)
         self._checks: tuple[Check, ...] = ()
 
     def info(self) -> BrowserInfo:
@@ -46,6 +46,20 @@ class BrowserSandboxes:
         """The layers of isolation of a browser; empty until ``prepare`` has ended."""
         return self._checks
 
+    async def find(self) -> None:
+        """Find the browser of this machine and its version, without starting it."""
+        programs = await asyncio.to_thread(installed_browser.find_programs)
+        names = [name for name in (self._wanted, *BrowserProgram) if name.value in programs]
+        if not names:
+            self._info = BrowserInfo(self._wanted, reason=NONE_FOUND)
+            return
+        driver = installed_browser.find_driver()
+        version, driver_version = await asyncio.gather(
+            asyncio.to_thread(installed_browser.version_of, programs[names[0].value]),
+            asyncio.to_thread(installed_browser.version_of, driver) if driver else _nothing(),
+        )
+        self._info = BrowserInfo(names[0], version, driver_version, reason=self._info.reason)
+
     async def prepare(self) -> bool:
         """Find the browser of this machine, start one and check its isolation. Takes about a second
         of CPU time. Return whether the result is final: without one, a browser could not be
@@ -53,7 +67,7 @@ class BrowserSandboxes:
         """
         is_final = True
         try:
-            self._info, self._checks = await self._examine(self._wanted)
+            await self._examine()
         except Exception as error:
             if not isinstance(error, SandboxFault):
                 log.exception("browser_not_checked")
@@ -69,25 +83,19 @@ class BrowserSandboxes:
         )
         return is_final
 
-    async def _examine(self, wanted: BrowserProgram) -> tuple[BrowserInfo, tuple[Check, ...]]:
-        programs = await asyncio.to_thread(installed_browser.find_programs)
-        names = [name for name in (wanted, *BrowserProgram) if name.value in programs]
-        if not names:
-            return BrowserInfo(wanted, reason=NONE_FOUND), ()
-        program = names[0]
-        path, driver = programs[program.value], installed_browser.find_driver()
-        version, driver_version = await asyncio.gather(
-            asyncio.to_thread(installed_browser.version_of, path),
-            asyncio.to_thread(installed_browser.version_of, driver) if driver else _nothing(),
-        )
-        info = BrowserInfo(program, version, driver_version)
-        if not version:
-            raise SandboxFault(f"{path} does not say its version")
-        self._info = replace(info, reason=self._info.reason)
-        own_sandbox, checks = await browser_inspection.inspect(self._spawner, program.value)
+    async def _examine(self) -> None:
+        if self._info.reason != NOT_CHECKED or not self._info.version:  # not just found
+            await self.find()
+        info = self._info
+        if info.reason == NONE_FOUND:
+            return
+        if not info.version:
+            raise SandboxFault(f"{info.program.value} does not say its version")
+        own_sandbox, checks = await browser_inspection.inspect(self._spawner, info.program.value)
         failed = browser_inspection.first_failure(checks)
         reason = f"{failed[0]}: {failed[2]}" if failed else ""
-        return replace(info, own_sandbox=own_sandbox, reason=reason), tuple(checks)
+        self._info = replace(info, own_sandbox=own_sandbox, reason=reason)
+        self._checks = tuple(checks)
 
     async def open(self, spec: BrowserSpec) -> BrowserSandbox:
         if self._info.reason:

@@ -35,18 +35,69 @@ def test_the_limits_of_a_browser_are_those_of_the_settings(tmp_path: Path) -> No
     assert limits_of(settings) == expected
 
 
+class Browsers:
+    """Their check has these results, one after the other; ``known`` is what was known before."""
+
+    def __init__(self, *results: bool) -> None:
+        self.results = list(results)
+        self.checked, self.wanted = asyncio.Event(), asyncio.Event()
+        self.found = asyncio.Event()
+        self.known: list[bool] = []
+
+    async def find(self) -> None:
+        self.found.set()
+
+    async def prepare(self) -> bool:
+        self.known.append(self.checked.is_set())
+        return self.results.pop(0)
+
+    async def check(self) -> None:
+        await runner_browsers._check(self, self.checked, self.wanted)  # type: ignore[arg-type]
+
+
 @pytest.mark.anyio
 async def test_a_check_that_failed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_browsers, "FIRST_DELAY", 0.0)
-    results = [False, False, True]
-    checked = asyncio.Event()
-    known: list[bool] = []
+    browsers = Browsers(False, False, True)
+    browsers.wanted.set()
+    await browsers.check()
+    assert browsers.known == [False, False, False]  # connections wait for the next try
+    assert browsers.checked.is_set()
 
-    class Browsers:
-        async def prepare(self) -> bool:
-            known.append(checked.is_set())
-            return results.pop(0)
 
-    await runner_browsers._check(Browsers(), checked)  # type: ignore[arg-type]
-    assert known == [False, True, True]  # set after the first
-    assert results == []
+@pytest.mark.anyio
+async def test_connections_do_not_wait_for_a_check_that_is_far_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner_browsers, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(runner_browsers, "FIRST_DELAY", 0.001)
+    browsers = Browsers(False, True)
+    browsers.wanted.set()
+    checking = asyncio.create_task(browsers.check())
+    await browsers.checked.wait()
+    assert browsers.results == [True]
+    await checking
+    assert browsers.known == [False, False]
+    assert browsers.checked.is_set()
+
+
+@pytest.mark.anyio
+async def test_the_first_connection_that_wants_a_browser_lets_the_check_begin() -> None:
+    browsers = Browsers(True)
+    checking = asyncio.create_task(browsers.check())
+    await browsers.found.wait()
+    await asyncio.sleep(0)
+    assert browsers.known == []
+    browsers.wanted.set()
+    await checking
+    assert browsers.known == [False]
+
+
+@pytest.mark.anyio
+async def test_a_browser_that_is_not_wanted_is_checked_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner_browsers, "QUIET_SECONDS", 0.0)
+    browsers = Browsers(True)
+    await browsers.check()
+    assert browsers.checked.is_set()

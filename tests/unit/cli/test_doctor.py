@@ -22,6 +22,7 @@ from fyke.app.local import MachineBrowser
 from fyke.cli import doctor
 from fyke.cli.context import Location
 from fyke.cli.doctor import (
+    BROWSER_NOT_CHECKED,
     BROWSER_REMEDY,
     DRIVER_REMEDY,
     FAILED,
@@ -366,6 +367,16 @@ def test_the_browser_is_listed_with_what_is_missing(
     assert (lines[1].state, lines[3].state, lines[3].detail) == (OK, WARNING, "broken")
 
 
+def test_a_browser_that_is_switched_off_is_not_checked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = MachineBrowser({"chromium": "156.0.1.2"}, "", 40, [])
+    monkeypatch.setattr(local, "machine_browser", lambda: found)
+    line = list(doctor._browser(Settings(home=tmp_path, browser="off"), None))[-1]
+    expected = CheckResult("browser sandbox", OK, "not checked: the setting browser is off")
+    assert line == expected
+
+
 def test_root_sees_what_the_runners_report_of_their_browsers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -374,7 +385,8 @@ def test_root_sees_what_the_runners_report_of_their_browsers(
     reporting = runner("full")
     monkeypatch.setattr(Client, "answer", [reporting])
     settings = Settings(home=tmp_path)
-    assert doctor._browser_sandbox(settings, SERVER).detail == "the running server has checked none"
+    not_yet = CheckResult("browser sandbox", OK, BROWSER_NOT_CHECKED)
+    assert doctor._browser_sandbox(settings, SERVER) == not_yet
     reporting.checks[:] = [IsolationCheck("browser: network", True, "only lo")]
     assert doctor._browser_sandbox(settings, SERVER).state == OK
     reporting.checks[:] += [IsolationCheck("browser: vsock", False, "opened")]

@@ -81,6 +81,9 @@ class Setup:
     fault: Exception | None = None  # of the sandbox
     lost: bool = False  # the front does not answer
     gate: asyncio.Event | None = None  # holds the start up
+    checked: asyncio.Event = field(default_factory=asyncio.Event)
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    unchecked: bool = False  # the browser of the machine is being checked
     calls: list[Any] = field(default_factory=list)
     notes: list[tuple[LogType, str]] = field(default_factory=list)
     sandboxes: list[Sandbox] = field(default_factory=list)
@@ -88,11 +91,13 @@ class Setup:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def browser(self) -> AttemptBrowser:
-        checked = asyncio.Event()
-        checked.set()
+        if not self.unchecked:
+            self.checked.set()
         limits = BrowserLimits(1.0, 1024 * MIB)
         own = cast(Any, self)
-        deps = BrowserDependencies(_Browsers(self), _Front(self), limits, 6, 0.15, checked, tuple)
+        deps = BrowserDependencies(
+            _Browsers(self), _Front(self), limits, 6, 0.15, self.checked, tuple, self.wanted
+        )
         return AttemptBrowser(ATTEMPT, deps, own, own, own, self.note)
 
     def did(self, *call: Any) -> None:
@@ -230,6 +235,36 @@ async def test_a_wanted_browser_is_reserved_opened_served_and_attached(setup: Se
     assert setup.calls[-1] == ("close front",)  # the egress of the attempt is closed as a whole
     browser.wanted(WANTED)
     assert browser.state is BrowserState.CLOSED
+
+
+async def test_a_connection_waits_for_the_check_of_the_browser(setup: Setup) -> None:
+    """And lets it begin."""
+    setup.unchecked = True
+    setup.info = replace(INFO, reason="bubblewrap ended")  # a try that failed
+    browser = setup.browser()
+    assert not setup.wanted.is_set()
+    browser.wanted(WANTED)
+    await setup.wanted.wait()
+    assert setup.calls == []
+    setup.info = INFO
+    setup.checked.set()
+    await setup.until(attached(setup))
+    assert not refused(setup)()
+    await browser.close()
+
+
+async def test_a_connection_does_not_wait_for_ever_for_the_check(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROOM_SECONDS", 0.0)
+    setup.unchecked = True
+    setup.info = replace(INFO, version="", reason="bubblewrap ended")
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(refused(setup))
+    text = "the browser of this machine cannot be used: bubblewrap ended"
+    assert setup.calls[-1] == ("refuse", 503, text, 5)  # not for the rest of the attempt
+    await browser.close()
 
 
 async def test_a_closed_browser_makes_room_for_the_next(setup: Setup) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fyke.contracts.browser import BrowserProgram
 from fyke.contracts.execution import SandboxFault
 from fyke.sandbox import installed_browser
-from fyke.sandbox.browsers import BEING_CHECKED, NONE_FOUND, BrowserSandboxes
+from fyke.sandbox.browsers import NONE_FOUND, NOT_CHECKED, BrowserSandboxes
 from fyke.sandbox.isolation import browser_inspection
 from fyke.sandbox.isolation.checks import Check
 
@@ -45,11 +45,21 @@ def browsers(wanted: BrowserProgram = BrowserProgram.HEADLESS_SHELL) -> BrowserS
 
 async def test_an_isolated_browser_can_be_used(machine: dict[str, Any]) -> None:
     checked = browsers()
-    assert checked.info().reason == BEING_CHECKED
+    assert checked.info().reason == NOT_CHECKED
     assert await checked.prepare()
     info = checked.info()
     assert (info.reason, info.version, info.own_sandbox) == ("", "156.0.1.2", True)
     assert checked.checks() == tuple(PASSED)
+
+
+async def test_a_browser_that_was_found_is_not_asked_again(machine: dict[str, Any]) -> None:
+    checked = browsers()
+    await checked.find()
+    info = checked.info()
+    assert (info.version, info.reason) == ("156.0.1.2", NOT_CHECKED)
+    machine["version"] = "157.0.0.0"
+    assert await checked.prepare()
+    assert (checked.info().version, checked.info().reason) == ("156.0.1.2", "")
 
 
 async def test_another_program_is_used_where_the_wanted_one_is_missing(
