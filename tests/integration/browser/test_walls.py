@@ -27,7 +27,7 @@ from fyke.sandbox.process.spawner import DirectSpawner
 from integration.browser.browsers import BrowserSetup, RecordingProxy, browser_setup, open_page
 from integration.sandbox.sandboxes import ROOT, SPAWNERS, data_folder
 from integration.sandbox.test_layers import LAYERS, added
-from support.cdp import Cdp
+from support.cdp import Cdp, CdpError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium", "driver")]
 
@@ -275,7 +275,10 @@ async def text_of(cdp: Cdp, url: str) -> str:
     async with asyncio.timeout(20):
         while True:
             code = "[location.href, document.readyState, document.body?.innerText].join(' ')"
-            text = str(await cdp.evaluate(session, code))
+            try:
+                text = str(await cdp.evaluate(session, code))
+            except CdpError:  # between two documents
+                text = ""
             if " complete " in text and not text.startswith("about:blank"):
                 return text
             await asyncio.sleep(0.02)

@@ -349,7 +349,8 @@ class SandboxProcess:
         group = self.group
         if group.enforced:
             cpu = group.cpu_ms() - self._cpu_before
-            peak, now = group.memory_peak(), group.memory_now()
+            now = group.memory_now()
+            peak = max(now, group.memory_peak())  # the kernel may update it later
             return ProcessUsage(cpu, peak, work, now, group.oom_kills())
         memory = self._measure_tree()
         return ProcessUsage(self._soft_cpu, self._soft_peak, work, memory)
