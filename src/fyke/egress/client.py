@@ -139,8 +139,7 @@ class EgressClient:
         except BaseException:
             del self._attempts[grant.attempt_id]
             self._site_counters.drop(grant.attempt_id)
-            if self._connection.current is not None:
-                self._connection.current.send(encode(CloseAttempt(UNAWAITED, grant.attempt_id)))
+            self._send_unawaited(CloseAttempt(UNAWAITED, grant.attempt_id))
             for copy in attempt.listeners:  # not shut down: the caller still uses them
                 copy.close()
             os.close(counters)
@@ -171,17 +170,18 @@ class EgressClient:
         if attempt is None:
             raise ValueError(f"attempt {attempt_id} has no egress")
         copy = listener.dup()
+        key = listener_key(copy)
         try:
             await self._request_until_answered(
                 lambda channel: self._send_added(channel, attempt_id, copy, passwordless)
             )
+            if self._attempts.get(attempt_id) is not attempt:
+                raise ValueError(f"attempt {attempt_id} was closed meanwhile")
         except BaseException:
+            # it may be served nevertheless: later, or by a new attempt with the same id
+            self._send_unawaited(RemoveListener(UNAWAITED, attempt_id, key))
             copy.close()
             raise
-        if self._attempts.get(attempt_id) is not attempt:  # closed meanwhile, with this listener
-            _shut(copy)
-            raise ValueError(f"attempt {attempt_id} was closed meanwhile")
-        key = listener_key(copy)
         attempt.added[key] = copy, passwordless
         return key
 
@@ -236,6 +236,11 @@ class EgressClient:
             raise Unavailable("The egress process does not answer") from problem
         if error:
             raise ValueError(error)
+
+    def _send_unawaited(self, request: CloseAttempt | RemoveListener) -> None:
+        """Without a connection nothing is left to undo: its end closed all our attempts."""
+        if self._connection.current is not None:
+            self._connection.current.send(encode(request))
 
     async def _send_open(self, channel: ClientChannel, attempt: _Attempt) -> str | None:
         grant = attempt.grant

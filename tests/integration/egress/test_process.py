@@ -192,6 +192,20 @@ async def test_an_attempt_whose_opening_is_cancelled_can_be_opened_again(tmp_pat
         await client.open([sock], grant)
 
 
+async def test_a_listener_whose_addition_is_cancelled_is_not_served(tmp_path: Path) -> None:
+    async with client_and_process(tmp_path, LOOPBACK) as (client, _):
+        browser = listener()
+        await client.open([listener()], EgressGrant(ATTEMPT, SECRET, ""))
+        adding = asyncio.create_task(client.add_listener(ATTEMPT, browser, passwordless=True))
+        await asyncio.sleep(0)  # the request is sent
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+        await client.check()  # which is answered after all earlier requests
+        with pytest.raises(ConnectionRefusedError):
+            await connect(port_of(browser))
+
+
 async def test_open_fails_with_a_reason_after_its_timeout(tmp_path: Path) -> None:
     client = EgressClient(tmp_path / "nobody.sock", timeout=0.1)
     await client.start()
