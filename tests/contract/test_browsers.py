@@ -32,7 +32,7 @@ from integration.browser.browsers import (
     BrowserSetup,
     RecordingProxy,
     browser_setup,
-    nothing_left,
+    left_of,
     open_page,
     pid_of,
     pids_of,
@@ -274,14 +274,14 @@ async def test_the_sandbox_ends_with_its_control_socket(setup: BrowserSetup) -> 
     found.client.close()
     await asyncio.wait_for(found.sandbox.wait(), 10)
     await found.sandbox.close()
-    await nothing_left(setup.sandboxes, found.name, pids)
+    assert await left_of(setup.sandboxes, found.name, pids) == []
 
 
 async def test_close_leaves_nothing(setup: BrowserSetup) -> None:
     found, _ = await setup.browser()
     pids = pids_of(found.name)
     await asyncio.gather(found.sandbox.close(), found.sandbox.close())
-    await nothing_left(setup.sandboxes, found.name, pids)
+    assert await left_of(setup.sandboxes, found.name, pids) == []
     await asyncio.wait_for(found.lost.wait(), 5)
     assert found.sandbox.proxy.fileno() == -1
 
@@ -294,7 +294,7 @@ async def test_a_killed_process_of_ours_ends_everything(setup: BrowserSetup, sta
     await asyncio.wait_for(found.lost.wait(), 10)
     await asyncio.wait_for(found.sandbox.wait(), 10)
     await found.sandbox.close()
-    await nothing_left(setup.sandboxes, found.name, pids)
+    assert await left_of(setup.sandboxes, found.name, pids) == []
 
 
 @pytest.mark.skipif(not ROOT, reason="needs the launcher")
@@ -317,7 +317,7 @@ async def test_a_killed_launcher_takes_its_browsers_along() -> None:
                 while any(Path(f"/proc/{pid}").exists() for pid in pids):
                     await asyncio.sleep(0.02)
         async with launched(home) as sandboxes:  # which removes the folder and the group
-            await nothing_left(sandboxes, found.name, pids)
+            assert await left_of(sandboxes, found.name, pids) == []
 
 
 async def test_no_browser_is_opened_before_the_check(setup: BrowserSetup) -> None:

@@ -16,7 +16,7 @@ from support.browser_site import ROWS, BrowserSite, site_in_thread
 from support.projects import python_project
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
-SUCCEEDED, FAILED, ABORTED = 3, 4, 6
+RUNNING, SUCCEEDED, FAILED, ABORTED = 2, 3, 4, 5
 # A client of the DevTools protocol: libraries are installed by the tests of libraries.
 CLIENT = '''
 import base64
@@ -234,11 +234,16 @@ def waiting(platform: Booted, slug: str) -> str:
     return run
 
 
+def ending(platform: Booted, run: str) -> tuple[int, str]:
+    """Status and reason of a run, when it has ended."""
+    return platform.ended(run, 100)["status"], platform.summary(run)["reason_code"]
+
+
 def test_an_aborted_run_takes_its_browser_along(platform: Booted, waiting_worker: str) -> None:
     run = waiting(platform, waiting_worker)
     platform.call("/api/v1/scraper/abort", {"run_slug": run})
     platform.wait_for(lambda: not browsers_of_this_machine(), "the end of the browser", 20)
-    platform.ended(run)
+    assert ending(platform, run) == (ABORTED, "aborted")
 
 
 @pytest.mark.parametrize("role", ["browser", "runner"])
@@ -247,8 +252,12 @@ def test_a_killed_role_leaves_no_browser(platform: Booted, waiting_worker: str, 
     platform.kill_role(role)
     platform.wait_for(lambda: not browsers_of_this_machine(), "the end of the browser", 20)
     if role == "browser":
+        assert platform.detail(run)["status"] == RUNNING  # its Worker goes on
         platform.call("/api/v1/scraper/abort", {"run_slug": run})
-    platform.ended(run, 100)
+        assert ending(platform, run) == (ABORTED, "aborted")
+    else:
+        assert ending(platform, run) == (FAILED, "runner_lost")
+    assert len(platform.rows(run)) == 1
 
 
 def test_a_killed_egress_keeps_the_browser(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -202,12 +203,13 @@ def pid_of(name: str, start: str) -> int:
     return next(pid for pid in sorted(pids_of(name)) if command_of(pid).startswith(start))
 
 
-async def nothing_left(setup: SandboxSetup, name: str, pids: set[int]) -> None:
-    """Wait until no process, control group and folder of a sandbox is left."""
-    async with asyncio.timeout(10):
-        while (
-            any(Path(f"/proc/{pid}").exists() for pid in pids)
-            or (setup.work / name).exists()
-            or any(CGROUPS.glob(f"**/fyke-*/{name}"))
-        ):
-            await asyncio.sleep(0.02)
+async def left_of(setup: SandboxSetup, name: str, pids: set[int]) -> list[Path]:
+    """What is left of a sandbox after at most ten seconds: processes, folders, control groups."""
+    deadline = time.monotonic() + 10
+    while True:
+        paths = [*(Path(f"/proc/{pid}") for pid in pids), setup.work / name]
+        left = [path for path in paths if path.exists()]
+        left += CGROUPS.glob(f"**/fyke-*/{name}")
+        if not left or time.monotonic() > deadline:
+            return left
+        await asyncio.sleep(0.02)

@@ -333,6 +333,8 @@ async def test_a_client_that_leaves_meanwhile_leaves_no_session() -> None:
         front.driver.ready.set()
         await until(lambda: front.deleted() == ["/session/s1"])
         await until(lambda: CLOSED in front.notices)
+        assert front.deleted() == ["/session/s1"]
+        assert (await front.ask("GET", "/session/s1/url"))[0] == 404
 
 
 async def test_a_session_whose_browser_is_not_reported_is_ended() -> None:

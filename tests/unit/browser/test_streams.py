@@ -127,7 +127,11 @@ async def test_finish_sends_what_is_queued_and_ends(
 async def test_finish_gives_up_a_peer_that_goes_on(
     pair: tuple[ByteStream, socket.socket],
 ) -> None:
-    stream, _ = pair
+    stream, peer = pair
     stream.write(b"x" * 2_000_000)
     await stream.finish(0.05)
     await asyncio.wait_for(stream.lost, 10)
+    loop, received = asyncio.get_running_loop(), 0
+    while part := await loop.sock_recv(peer, 65536):
+        received += len(part)
+    assert 0 < received < 2_000_000  # what the peer had not taken is dropped
