@@ -21,7 +21,7 @@ from fyke.model.account import Plan
 from fyke.model.billing import Prices
 from fyke.model.queue import QueuedStart
 from fyke.model.run import SUCCESS, Outcome, Run, RunState
-from fyke.model.runner import Capacity, Lease
+from fyke.model.runner import Capacity, Lease, RunnerLoad
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.storage import open_storage
 from support import records
@@ -189,6 +189,29 @@ async def test_only_older_waiting_subtasks_are_ahead_of_a_run(state: State) -> N
     assert (load.runner_id, load.cpus, load.memory_mb) == ("runner", 2.0, 1024)
     newest_first = [run.id for run in reversed(runs)]
     assert await state.read(lambda tx: tx.admission.ready(owner, 10)) == newest_first
+
+
+async def test_browsers_are_part_of_the_load_and_can_be_left_out_of_the_queue(state: State) -> None:
+    def work(tx: Transaction) -> str:
+        owner, worker_id = records.seed(tx)
+        records.seed_run(tx, owner, worker_id, 3, browser_cpus=0.5, browser_memory_mb=100)
+        records.seed_run(tx, owner, worker_id, 1)
+        last: str = records.seed_run(tx, owner, worker_id, 1).id
+        tx.runs.lease("r1", Capacity(2, 10**6, 2, browsers=2), 99)
+        return last
+
+    last = await state.write(work)
+    ahead = await state.read(
+        lambda tx: [tx.admission.count_ahead(last, 9, placeless=p) for p in (False, True)]
+    )
+    assert ahead == [2, 1]
+    assert await state.read(lambda tx: tx.admission.loads()) == [
+        RunnerLoad("r1", 2.0, 1024, 2, 1.0, 200)
+    ]
+    await state.write(lambda tx: tx.runs.lease("r2", Capacity(1, 10**6, 1, browsers=0), 99))
+    assert await state.read(lambda tx: tx.admission.loads()) == [
+        RunnerLoad("r1", 2.0, 1024, 2, 1.0, 200), RunnerLoad("r2", 1.0, 512)
+    ]  # fmt: skip
 
 
 async def test_direct_starts_of_two_servers_respect_the_plan(

@@ -478,8 +478,8 @@ async def test_runners_are_stored_and_removed(state: State) -> None:
     await state.write(lambda tx: [tx.runs.put_runner(r) for r in (first, second)])
     assert await state.read(lambda tx: tx.runs.runners(0)) == [first, second]
     assert await state.read(lambda tx: tx.runs.runners(51)) == [first]
-    changes = {"idle_sandboxes": 2, "idle_memory": 14 * 2**20, "draining": True}
-    updated = replace(second, heartbeat_at=200, isolation="full", cpus=4.0, **changes)
+    changes = {"idle_sandboxes": 2, "idle_memory": 14 * 2**20, "draining": True, "browsers": 6}
+    updated = replace(second, heartbeat_at=200, cpus=4.0, browser_share=0.15, **changes)
     await state.write(lambda tx: tx.runs.put_runner(updated))
     await state.write(lambda tx: tx.runs.drop_runner("a"))
     assert await state.read(lambda tx: tx.runs.runners(0)) == [updated]

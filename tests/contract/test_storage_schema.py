@@ -309,7 +309,7 @@ COLUMNS_SINCE_S0010 = {
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
         "browser_version",
     ),
-    "runners": ("idle_sandboxes", "idle_memory"),
+    "runners": ("idle_sandboxes", "idle_memory", "browsers", "browser_share"),
 }  # fmt: skip
 
 

@@ -68,7 +68,8 @@ class RunnerInfo:
     takes no more attempts. ``place`` identifies its data folder and the boot of its machine; a
     place has one runner at a time, which is the successor of all others with this place.
     ``trouble``: why it currently cannot start Workers, None when it can. ``idle_sandboxes`` wait
-    for an attempt and use ``idle_memory`` bytes.
+    for an attempt and use ``idle_memory`` bytes. ``browsers`` is how many attempts may have one, 0
+    when it has none, and ``browser_share`` as in ``Capacity``.
     """
 
     id: str
@@ -85,6 +86,22 @@ class RunnerInfo:
     trouble: Detail | None = None
     idle_sandboxes: int = 0
     idle_memory: int = 0
+    browsers: int = 0
+    browser_share: float = 0.0
+
+    def reserved(self, load: RunnerLoad) -> tuple[float, int]:
+        """The cores and MiB that attempts with this load take from it."""
+        if not self.browsers:
+            return load.cpus, load.memory_mb
+        share = self.browser_share
+        return (
+            load.cpus + share * load.browser_cpus,
+            load.memory_mb + math.ceil(share * load.browser_memory_mb),
+        )
+
+    def lacks_places(self, load: RunnerLoad) -> bool:
+        """Whether it takes no attempt with a browser beside this load."""
+        return 0 < self.browsers <= load.browsers
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +149,13 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class RunnerLoad:
-    """The limits of the active attempts of one runner, added up."""
+    """The limits of the active attempts of one runner and of their browsers, added up; ``browsers``
+    of these attempts may have one.
+    """
 
     runner_id: str
-    cpus: float
-    memory_mb: int
+    cpus: float = 0.0
+    memory_mb: int = 0
+    browsers: int = 0
+    browser_cpus: float = 0.0
+    browser_memory_mb: int = 0

@@ -313,7 +313,7 @@ class AttemptBrowser:
         """Wait for room, then for the money; return the limits of the browser."""
         if not await self._places.reserve(self._attempt.id):
             raise BrowserDenied(
-                "all browsers of this runner are in use",
+                "all browsers of this runner are in use, or the memory of its machine",
                 5,
                 Reason.of(ReasonCode.BROWSER_BUSY, seconds=round(ROOM_SECONDS)),
             )

@@ -35,6 +35,17 @@ class BrowserPlaces:
         """None also when the machine turned out to have no browser."""
         return None if self._browser is None or self._browser.missing else self._browser
 
+    @property
+    def count(self) -> int:
+        """How many attempts may have a browser; 0 when there is none."""
+        browser = self._usable
+        return browser.places if browser else 0
+
+    @property
+    def share(self) -> float:
+        """The part of a browser's limits that an attempt reserves."""
+        return self._browser.share if self._browser else 0.0
+
     def left_of(self, capacity: Capacity) -> Capacity:
         """``capacity`` with the places, and without what is reserved. It may be below 0: attempts
         that run already get their browser when a place is free, and new ones have to wait.

@@ -177,6 +177,8 @@ class Runner:
                     trouble=self._trouble,
                     idle_sandboxes=idle.count,
                     idle_memory=idle.memory,
+                    browsers=self._places.count,
+                    browser_share=self._places.share,
                 )
             )
             return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)

@@ -339,7 +339,7 @@ async def test_memory_is_read_once_more_before_an_end_is_explained(
             {"info": replace(INFO, reason="no seccomp")},
             ReasonCode.BROWSER_FAILED, "cannot be used: no seccomp", 5,
         ),
-        ({"room": False}, ReasonCode.BROWSER_BUSY, "all browsers of this runner are in use", 5),
+        ({"room": False}, ReasonCode.BROWSER_BUSY, "or the memory of its machine", 5),
         ({"error": StaleLease()}, ReasonCode.BROWSER_FAILED, "the run is being stopped", 0),
         ({"error": Unavailable("no disk")}, ReasonCode.BROWSER_FAILED, "no disk", 5),
         (

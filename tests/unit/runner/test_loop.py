@@ -295,6 +295,18 @@ async def test_a_runner_with_trouble_takes_no_attempts_and_reports_why() -> None
     assert runner.begun == ["a"]
 
 
+@pytest.mark.parametrize(("missing", "expected"), [(False, (6, 0.15)), (True, (0, 0.15))])
+async def test_a_runner_reports_its_places_for_browsers(
+    missing: bool, expected: tuple[int, float]
+) -> None:
+    platform = Leasing()
+    platform.browser = SimpleNamespace(places=6, share=0.15, missing=missing, checks=lambda: ())
+    runner = PartlyFailing(platform)
+    await runner._register()
+    [reported] = platform.reported
+    assert (reported.browsers, reported.browser_share) == expected
+
+
 async def test_an_unexpected_error_of_the_check_does_not_stop_the_runner() -> None:
     platform = Leasing("a")
     runner = PartlyFailing(platform)

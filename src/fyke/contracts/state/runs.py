@@ -282,8 +282,10 @@ class AdmissionStore(Protocol):
         """The number of the account's runs that have not ended, counted up to ``limit``."""
         ...
 
-    def count_ahead(self, run_id: str, limit: int) -> int:
-        """The number of waiting subtasks of all older runs, counted up to ``limit``."""
+    def count_ahead(self, run_id: str, limit: int, *, placeless: bool = False) -> int:
+        """The number of waiting subtasks of all older runs, counted up to ``limit``; ``placeless``:
+        only of those that need no place for a browser.
+        """
         ...
 
     def loads(self) -> list[RunnerLoad]: ...

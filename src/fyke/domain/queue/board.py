@@ -103,15 +103,16 @@ class QueueBoard:
 def _counts(tx: Transaction, caller: Caller) -> tuple[Slots, int]:
     account = tx.accounts.get(caller.account_id)
     runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
-    alive = {runner.id for runner in runners}
+    alive = {runner.id: runner for runner in runners}
     loads = [load for load in tx.admission.loads() if load.runner_id in alive]
+    reserved = [alive[load.runner_id].reserved(load) for load in loads]
     slots = Slots(
         busy=len(tx.admission.under_way(caller.account_id)),
         most=account.plan.max_runs if account else None,
         runners=len(runners),
         cpus=round(sum(runner.cpus for runner in runners), 3),
-        cpus_taken=round(sum(load.cpus for load in loads), 3),
+        cpus_taken=round(sum(cpus for cpus, _ in reserved), 3),
         memory_mb=sum(runner.memory_mb for runner in runners),
-        memory_taken_mb=sum(load.memory_mb for load in loads),
+        memory_taken_mb=sum(memory for _, memory in reserved),
     )
     return slots, tx.run_lists.states(caller.account_id).get(RunState.READY, 0)

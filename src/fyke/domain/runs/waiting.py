@@ -115,7 +115,9 @@ class _WaitFacts:
         if again := _next_try(attempts, self._tx.now):
             return again
         capacity = _capacity(run, able, self._loads)
-        ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD)
+        # while all places for browsers are taken, runs that need one are not waited for
+        placeless = all(runner.lacks_places(_load(runner, self._loads)) for runner in able)
+        ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD, placeless=placeless)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)
         return Reason.of(ReasonCode.ROOM, **capacity)
@@ -143,6 +145,10 @@ def _plan_reason(tx: Transaction, account_id: str) -> Reason | None:
     return Reason.of(ReasonCode.PLAN, plan=account.plan.value, most=max_runs)
 
 
+def _load(runner: RunnerInfo, loads: dict[str, RunnerLoad]) -> RunnerLoad:
+    return loads.get(runner.id, RunnerLoad(runner.id))
+
+
 def _capacity(
     run: Run, runners: list[RunnerInfo], loads: dict[str, RunnerLoad]
 ) -> dict[str, float]:
@@ -150,10 +156,8 @@ def _capacity(
     capacity = {"cpus": run.limits.cpus, "memory_mb": run.limits.memory_mb}
     free = []
     for runner in runners:
-        load = loads.get(runner.id)
-        cpus = runner.cpus - (load.cpus if load else 0)
-        memory = runner.memory_mb - (load.memory_mb if load else 0)
-        free.append((max(0.0, round(cpus, 3)), max(0, memory)))
+        cpus, memory = runner.reserved(_load(runner, loads))
+        free.append((max(0.0, round(runner.cpus - cpus, 3)), max(0, runner.memory_mb - memory)))
     cpus, memory = max(free)
     largest = max((runner.cpus, runner.memory_mb) for runner in runners)
     if run.limits.cpus > largest[0] or run.limits.memory_mb > largest[1]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,8 +42,10 @@ def board(stores: Stores, tmp_path: Path) -> Iterator[QueueBoard]:
         )
 
 
-async def runner(stores: Stores, name: str, cpus: float, memory: int, *, silent: int = 0) -> None:
-    found = RunnerInfo(name, name, "full", "", cpus, memory, stores.clock.now_ms() - silent)
+async def runner(
+    stores: Stores, name: str, cpus: float, memory: int, *, silent: int = 0, **more: Any
+) -> None:
+    found = RunnerInfo(name, name, "full", "", cpus, memory, stores.clock.now_ms() - silent, **more)
     await stores.write(lambda tx: tx.runs.put_runner(found))
 
 
@@ -66,6 +69,14 @@ async def test_only_active_runners_and_their_load_count_as_capacity(
     assert await board.slots(stores.caller) == Slots(
         busy=2, most=2, runners=2, cpus=0.3, cpus_taken=0.05, memory_mb=3000, memory_taken_mb=300
     )
+
+
+async def test_browsers_take_their_share_of_the_capacity(stores: Stores, board: QueueBoard) -> None:
+    await runner(stores, "r1", 2, 4096, browsers=6, browser_share=0.15)
+    await stores.run(cpus=0.5, memory_mb=512, browser_cpus=1.0, browser_memory_mb=1024)
+    await stores.lease("r1")
+    slots = await board.slots(stores.caller)
+    assert (slots.cpus_taken, slots.memory_taken_mb) == (0.65, 512 + 154)
 
 
 async def test_waiting_runs_are_listed_in_the_order_of_their_starts(

@@ -52,6 +52,25 @@ async def test_the_room_is_that_of_runners_that_take_runs(stores: Stores) -> Non
     )
 
 
+async def test_browsers_take_a_part_of_the_room_and_runs_that_need_one_are_not_waited_for(
+    stores: Stores,
+) -> None:
+    with_browsers = replace(runner(stores, "r1"), browsers=2, browser_share=0.15)
+    await stores.run(2, memory_mb=512, browser_cpus=1.0, browser_memory_mb=1000)
+    await stores.lease("r1")
+    await stores.run(2, memory_mb=512, browser_cpus=1.0, browser_memory_mb=1000)
+    needs = {"cpus": 1, "memory_mb": 512}
+    free = {"free_cpus": 1.7, "free_memory_mb": 4096 - 2 * 512 - 300}
+    assert await reason(stores, with_browsers) == Reason.of(ReasonCode.ROOM, **needs, **free)
+    larger = replace(with_browsers, browsers=3)
+    found = await reason(stores, larger)
+    assert found == Reason.of(ReasonCode.QUEUE, ahead=3, **needs, **free)
+    without = replace(with_browsers, browsers=0)  # attempts reserve nothing for a browser
+    free = {"free_cpus": 2, "free_memory_mb": 4096 - 2 * 512}
+    found = await reason(stores, without)
+    assert found == Reason.of(ReasonCode.QUEUE, ahead=4, **needs, **free)
+
+
 DISK = Detail.of(DetailCode.DISK_SHORT, free_bytes=40 * 2**20, needed_bytes=64 * 2**20)
 
 

@@ -39,6 +39,8 @@ runners = Table(
     text_column("trouble"),  # JSON object, empty without trouble
     number_column("idle_sandboxes"),
     number_column("idle_memory"),
+    number_column("browsers"),
+    Column("browser_share", Double, nullable=False),
 )
 
 

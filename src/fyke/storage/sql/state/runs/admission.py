@@ -42,25 +42,33 @@ class SqlAdmission(SqlStore):
         )
         return self._db.execute(select(func.count()).select_from(open_runs)).scalar_one()
 
-    def count_ahead(self, run_id: str, limit: int) -> int:
-        older = (
-            select(subtasks.c.run_id)
-            .where(text("subtasks.state = 'waiting'"), subtasks.c.run_id < run_id)
-            .limit(limit)
-            .subquery()
+    def count_ahead(self, run_id: str, limit: int, *, placeless: bool = False) -> int:
+        older = select(subtasks.c.run_id).where(
+            text("subtasks.state = 'waiting'"), subtasks.c.run_id < run_id
         )
-        return self._db.execute(select(func.count()).select_from(older)).scalar_one()
+        if placeless:
+            older = older.join(runs, runs.c.id == subtasks.c.run_id)
+            older = older.where(runs.c.browser_memory_mb == 0)
+        counted = older.limit(limit).subquery()
+        return self._db.execute(select(func.count()).select_from(counted)).scalar_one()
 
     def loads(self) -> list[RunnerLoad]:
+        sums = (
+            func.sum(runs.c.cpus),
+            func.sum(runs.c.memory_mb),
+            func.count(func.nullif(runs.c.browser_memory_mb, 0)),
+            func.sum(runs.c.browser_cpus),
+            func.sum(runs.c.browser_memory_mb),
+        )
         query = (
-            select(attempts.c.runner_id, func.sum(runs.c.cpus), func.sum(runs.c.memory_mb))
+            select(attempts.c.runner_id, *sums)
             .join(runs, runs.c.id == attempts.c.run_id)
             .where(attempts.c.outcome.is_(None))
             .group_by(attempts.c.runner_id)
         )
         return [
-            RunnerLoad(runner, float(cpus), int(memory))
-            for runner, cpus, memory in self._db.execute(query)
+            RunnerLoad(runner, float(cpus), int(memory), browsers, float(cores), int(megabytes))
+            for runner, cpus, memory, browsers, cores, megabytes in self._db.execute(query)
         ]
 
     def ready(self, account_id: str, limit: int) -> list[str]:
