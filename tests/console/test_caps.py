@@ -78,6 +78,7 @@ async def lived(app: App, worker: Worker, count: int) -> None:
                 started_at=start,
                 finished_at=start + 60_000,
                 busy_ms=60_000,
+                browser_ms=10_000,
             )
             tx.runs.add(replace(run, limits=RunLimits(0.125, 512, 1800, 0, 0)), [])
 
@@ -89,12 +90,13 @@ async def test_the_form_shows_the_usual_cost_and_the_cap(priced: App, payer: Vis
     path = f"/w/{worker.owner}/{worker.name}"
     page = await payer.get(path)
     assert "Not enough runs for an estimate yet: 0 of 10." in page.text
+    assert "at most $2.25, with a browser at most $20.25" in page.text
     await lived(priced, worker, 12)
     await payer.post(f"{PAGE}/caps", {"run_cap": "0.25", "month_cap": ""})
     page = await payer.get(path)
     outlook = " ".join(page.one("//*[@id='outlook']").text_content().split())
     assert "Usual time1 min Usual traffic" in outlook
-    assert "$0.075" in outlook and "at most $0.25 (the account's cap for one run)" in outlook
+    assert "$0.175" in outlook and "at most $0.25 (the account's cap for one run)" in outlook
     assert "Based on the last 12 runs of this version in this account." in outlook
     await payer.post(f"{PAGE}/caps", {"run_cap": "", "month_cap": "0.10"})
     await payer.post(path, {"do": "start", "view": "form", "drawn": "v1.0.1"})

@@ -31,9 +31,8 @@ async def test_limits_and_totals_of_a_run_are_stored(state: State) -> None:
     owner, worker = await state.write(records.seed)
     run = records.run(owner, worker, hold_micros=5, bound=SpendingBound.MONTH)
     await state.write(lambda tx: tx.runs.add(run, []))
-    ended = replace(
-        run, state=RunState.FAILED, outcome=Outcome.CHARGE_CAP, busy_ms=1, cpu_ms=2, memory_mb_ms=3
-    )
+    used = {"busy_ms": 1, "cpu_ms": 2, "memory_mb_ms": 3, "browser_ms": 4}
+    ended = replace(run, state=RunState.FAILED, outcome=Outcome.CHARGE_CAP, **used)
     assert await state.write(lambda tx: tx.runs.move(ended, RunState.READY))
     assert await state.read(lambda tx: tx.runs.get(run.id)) == ended
 
@@ -62,6 +61,7 @@ async def test_only_runs_that_succeeded_or_timed_out_count_for_estimates(state: 
                 busy_ms=number,
                 cpu_ms=2,
                 traffic_bytes=3,
+                browser_ms=4,
             )
             tx.runs.add(replace(run, limits=RunLimits(0.25, 512, 60, 0, 0)), [])
         other = records.run(owner, foreign, outcome=Outcome.SUCCEEDED, started_at=1, finished_at=2)
@@ -70,7 +70,8 @@ async def test_only_runs_that_succeeded_or_timed_out_count_for_estimates(state: 
 
     await state.write(work)
     expected = [
-        PastRun(f"1.0.{n}", 0.25, n, 10, n, 2, 3, records.START + n * 1000 + 11) for n in (6, 2, 0)
+        PastRun(f"1.0.{n}", 0.25, n, 10, n, 2, 3, records.START + n * 1000 + 11, browser_ms=4)
+        for n in (6, 2, 0)
     ]
     assert await state.read(lambda tx: tx.runs.past_runs(owner, worker, 100)) == expected
     assert await state.read(lambda tx: tx.runs.past_runs(owner, worker, 5)) == expected[:2]

@@ -318,6 +318,8 @@ async def open_app(
         hiding=HIDING,
         max_subtasks=max_subtasks,
         default_region="",
+        browser_cpus=1.0,
+        browser_memory_mb=1024,
     )
     clock = SystemClock()
     blobs = FilesystemBlobs(folder / "blobs", durable=False)

@@ -89,6 +89,7 @@ async def open_runtime(
 
 def rules(settings: Settings) -> Rules:
     """The rules for runs that the settings state."""
+    browsers = settings.browser != "off"
     return Rules(
         prices=Prices(
             cpu_hour=settings.price_cpu_hour,
@@ -100,4 +101,6 @@ def rules(settings: Settings) -> Rules:
         max_subtasks=settings.max_subtasks,
         default_region=settings.default_region,
         running_callbacks=settings.callback_running,
+        browser_cpus=settings.browser_cpus if browsers else 0.0,
+        browser_memory_mb=settings.browser_memory_mb if browsers else 0,
     )

@@ -156,6 +156,7 @@ class Run:
     memory_mb_ms: int = 0  # MiB times milliseconds
     reason: Reason | None = None  # of ``err_msg``; runs of older releases have none
     gap_ms: int = 0  # see ``Attempt``; not part of the duration, written when it ends
+    browser_ms: int = 0  # total time of its browsers, written when it ends
 
     def duration_ms(self, now: int = 0) -> int:
         """From the start of its first Worker to the end, or until ``now``; 0 before the start."""
@@ -272,7 +273,7 @@ class RunFilter:
 @dataclass(frozen=True, slots=True)
 class PastRun:
     """A run that succeeded or reached its time limit, for estimates. Times in ms: ``wall_ms`` from
-    start to end, ``busy_ms`` of all attempts together, ``at`` when it ended.
+    start to end, ``busy_ms`` and ``browser_ms`` of all attempts together, ``at`` when it ended.
     """
 
     version: str
@@ -283,6 +284,7 @@ class PastRun:
     cpu_ms: int
     traffic_bytes: int
     at: int
+    browser_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

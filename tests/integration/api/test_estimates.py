@@ -54,6 +54,7 @@ async def past_runs(app: App, worker: Worker, seconds: list[int], **changes: Any
                 finished_at=end,
                 busy_ms=item * 1000,
                 cpu_ms=100,
+                browser_ms=item * changes.get("browser_ms", 0),
                 traffic_bytes=item * 10**6,
             )
             tx.runs.add(replace(run, limits=RunLimits(0.125, 512, 1800, 0, 0)), [])
@@ -97,6 +98,16 @@ async def test_an_estimate_uses_the_requested_device_and_subtasks(
     assert capped["charge"] == {"p50": "0.010000", "p95": "0.010000"}
     other = await priced_api.get(f"/api/fyke/workers/{worker.id}/estimate", key=priced.other_key)
     assert (other.json()["data"]["runs"], other.json()["data"]["enough"]) == (0, False)
+
+
+async def test_the_browsers_of_earlier_runs_are_part_of_the_charge(
+    priced: App, priced_api: Api
+) -> None:
+    worker = await priced.publish()
+    await past_runs(priced, worker, [50] * 10, browser_ms=400)
+    # as above, and a browser of one core for 20 s
+    estimate = await report(priced_api, worker, memory=512)
+    assert estimate["charge"] == {"p50": "0.312500", "p95": "0.312500"}
 
 
 async def test_an_estimate_of_an_invalid_input_is_refused(priced: App, priced_api: Api) -> None:

@@ -201,6 +201,8 @@ async def test_without_prices_nothing_is_estimated(app: App, api: Api, places: s
         "gigabyte": "0",
         "most": "0",
         "missing": "0",
+        "hour_with_browser": "0",
+        "most_with_browser": "0",
     }
     assert (checked["plan"], checked["most_runs"], checked["waits"]) == ("unlimited", 0, "")
 
@@ -211,9 +213,12 @@ async def test_prices_and_caps_determine_the_quote(priced: Api) -> None:
     free = (await normalised(priced, input=full_input))["estimate"]
     # a quarter of a core and a GB of memory for an hour
     assert (free["hour"], free["gigabyte"], free["most"]) == ("0.2", "2", None)
+    # one core and one GB more
+    assert (free["hour_with_browser"], free["most_with_browser"]) == ("0.7", None)
     system["max_total_traffic"] = 100
     bounded = (await normalised(priced, input=full_input))["estimate"]
     assert bounded["most"] == "0.5"  # three times half an hour, and a tenth of a GB
-    assert bounded["missing"] == "0.5"
+    assert (bounded["missing"], bounded["most_with_browser"]) == ("0.5", "1.25")
     system["max_total_charge"] = 0.2
-    assert (await normalised(priced, input=full_input))["estimate"]["most"] == "0.2"
+    capped = (await normalised(priced, input=full_input))["estimate"]
+    assert (capped["most"], capped["most_with_browser"]) == ("0.2", "0.2")

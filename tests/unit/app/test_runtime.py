@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fyke.app.folder import make_home
-from fyke.app.runtime import open_runtime
+from fyke.app.runtime import open_runtime, rules
 from fyke.domain.results import commit
 from fyke.model.results import AttemptBatch
 from fyke.settings import Settings
@@ -27,6 +27,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     state_in(tmp_path)
     rows_in(tmp_path)
     return settings
+
+
+def test_a_browser_that_is_switched_off_costs_nothing(settings: Settings) -> None:
+    assert (rules(settings).browser_cpus, rules(settings).browser_memory_mb) == (1.0, 1024)
+    off = rules(settings.model_copy(update={"browser": "off"}))
+    assert (off.browser_cpus, off.browser_memory_mb) == (0.0, 0)
 
 
 async def test_a_runner_waits_for_the_lock_of_the_journal(

@@ -127,13 +127,13 @@ class RunForms:
         """Return the input of ``raw`` with its errors, and the preview of its start."""
         value, plan = await asyncio.to_thread(self._plan, view, raw)
         state = await self._read(lambda tx: _account_state(tx, caller, view))
-        prices = self._rules.prices
         usage = None
         if plan.limits is not None:
-            usage = estimate(prices, state.basis, plan.limits, subtasks=plan.subtasks)
+            limits = self._rules.with_browser(plan.limits)
+            usage = estimate(self._rules.prices, state.basis, limits, subtasks=plan.subtasks)
         outlook = StartPreview(
             plan=plan,
-            quote=quote(prices, plan, state.account, state.month),
+            quote=quote(self._rules, plan, state.account, state.month),
             account_plan=state.account.plan,
             waits=state.waits,
             most_subtasks=self._rules.max_subtasks,

@@ -67,7 +67,8 @@ def estimate(
     prices: Prices, basis: Basis, limits: RunLimits, *, subtasks: int = 0
 ) -> Estimate | None:
     """The probable usage of a run with ``limits`` and ``subtasks`` (0 = as many as each earlier run
-    had). None without enough earlier runs.
+    had). The browsers of ``limits`` cost as long as earlier runs had them. None without enough
+    earlier runs.
     """
     if not basis.enough:
         return None
@@ -88,11 +89,18 @@ def _scale(prices: Prices, run: PastRun, limits: RunLimits, subtasks: int) -> tu
     cores = Fraction(str(limits.cpus))
     scaled_busy = max(busy, cpu / cores) if cores < Fraction(str(run.cpus)) else busy
     scaled_busy = min(scaled_busy, Fraction(limits.timeout_s * 1000 * subtasks))
-    wall_ms = run.wall_ms * ratio * (scaled_busy / busy if busy else 1)
+    longer = ratio * (scaled_busy / busy if busy else 1)
+    wall_ms, browser_ms = run.wall_ms * longer, run.browser_ms * longer
     traffic = math.ceil(run.traffic_bytes * ratio)
     if limits.max_traffic_bytes:
         traffic = min(traffic, limits.max_traffic_bytes)
-    cost = charge(prices, limits, milliseconds=round(scaled_busy), traffic_bytes=traffic)
+    cost = charge(
+        prices,
+        limits,
+        milliseconds=round(scaled_busy),
+        traffic_bytes=traffic,
+        browser_ms=round(browser_ms),
+    )
     if limits.max_charge_micros:
         cost = min(cost, limits.max_charge_micros)
     return round(wall_ms), traffic, cost

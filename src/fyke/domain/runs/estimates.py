@@ -35,8 +35,7 @@ class Estimates:
 
     def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage
-        self._prices = rules.prices
-        self._max_subtasks = rules.max_subtasks
+        self._rules = rules
 
     async def of(
         self,
@@ -51,9 +50,10 @@ class Estimates:
 
         Raises ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``, ``InvalidRequest``.
         """
-        if not 0 <= subtasks <= self._max_subtasks:
+        prices, max_subtasks = self._rules.prices, self._rules.max_subtasks
+        if not 0 <= subtasks <= max_subtasks:
             raise InvalidRequest(
-                f"must be 0 (as in earlier runs) to {self._max_subtasks}", field="subtasks"
+                f"must be 0 (as in earlier runs) to {max_subtasks}", field="subtasks"
             )
 
         def work(tx: Transaction) -> WorkerEstimate:
@@ -62,8 +62,9 @@ class Estimates:
             run_input = {"parameters": {"system": dict(system), "custom": {}}}
             limits = read_input(run_input, version.defaults).limits
             basis = basis_of(tx, caller.account_id, worker.id, version.number)
-            result = estimate(self._prices, basis, limits, subtasks=subtasks)
-            return WorkerEstimate(worker, version, limits, basis, result, self._prices.any())
+            with_browser = self._rules.with_browser(limits)
+            result = estimate(prices, basis, with_browser, subtasks=subtasks)
+            return WorkerEstimate(worker, version, limits, basis, result, prices.any())
 
         return await self._storage.read(work)
 

@@ -29,7 +29,7 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.webhooks.outbox import queue_run_event
 from fyke.domain.workers.facts import verdict
 from fyke.model.billing import Prices
-from fyke.model.run import Attempt, Outcome, Run, RunEvent
+from fyke.model.run import Attempt, Outcome, Run, RunEvent, RunLimits
 from fyke.reasons import Reason, ReasonCode
 
 
@@ -42,6 +42,14 @@ class Rules:
     max_subtasks: int
     default_region: str
     running_callbacks: bool = True  # runs of v2 also send a callback when they start
+    browser_cpus: float = 0.0  # the limits of a browser; both are 0 where Workers get none
+    browser_memory_mb: int = 0
+
+    def with_browser(self, limits: RunLimits) -> RunLimits:
+        """The limits of a run whose attempts have a browser each."""
+        return replace(
+            limits, browser_cpus=self.browser_cpus, browser_memory_mb=self.browser_memory_mb
+        )
 
 
 def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> Run | None:
@@ -121,6 +129,7 @@ def _with_totals(tx: Transaction, rules: Rules, run: Run) -> Run:
         busy_ms=sum(a.busy_ms for a in attempts),
         cpu_ms=sum(a.cpu_ms for a in attempts),
         memory_mb_ms=sum(a.memory_mb_ms for a in attempts),
+        browser_ms=sum(a.browser_ms for a in attempts),
         gap_ms=max((a.gap_ms for a in attempts), key=abs, default=0),
         usage_micros=charged(tx, rules, run),
         subtasks_succeeded=succeeded,

@@ -88,7 +88,10 @@ class EstimateReport(Answer):
         Meta(description="seconds from start to end; null without enough runs"),
     ]
     traffic: Annotated[BytesSpread | None, Meta(description="bytes")]
-    charge: Annotated[MoneySpread | None, Meta(description="US dollars, at the current prices")]
+    charge: Annotated[
+        MoneySpread | None,
+        Meta(description="US dollars, at the current prices, with the browsers of earlier runs"),
+    ]
 
     @classmethod
     def of(cls, estimated: WorkerEstimate) -> EstimateReport:

@@ -240,6 +240,12 @@ class StartQuote(Answer):
     gigabyte: Annotated[Usd, Meta(description="US dollars per GB of traffic")]
     most: Annotated[Usd | None, Meta(description="US dollars at most; null: without a limit")]
     missing: Annotated[Usd, Meta(description="US dollars that the balance lacks")]
+    hour_with_browser: Annotated[
+        Usd, Meta(description="the same as `hour` for a subtask with a browser")
+    ]
+    most_with_browser: Annotated[
+        Usd | None, Meta(description="the same as `most` if all subtasks always have a browser")
+    ]
 
     @classmethod
     def of(cls, quote: Quote) -> StartQuote:
@@ -247,9 +253,15 @@ class StartQuote(Answer):
             priced=quote.priced,
             hour=format_usage(quote.hour),
             gigabyte=format_usage(quote.gigabyte),
-            most=None if quote.most is None else format_usage(quote.most),
+            most=_amount(quote.most),
             missing=format_usage(quote.shortfall),
+            hour_with_browser=format_usage(quote.hour_with_browser),
+            most_with_browser=_amount(quote.most_with_browser),
         )
+
+
+def _amount(micros: int | None) -> str | None:
+    return None if micros is None else format_usage(micros)
 
 
 class SavedInput(Answer):

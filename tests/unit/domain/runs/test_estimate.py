@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -69,6 +70,21 @@ def test_the_charge_uses_the_requested_device_and_current_prices():
     assert estimate_for([past()] * 10, device).charge == Spread(exact, exact)
 
 
+def test_the_browsers_of_earlier_runs_are_charged_by_the_requested_limits():
+    runs = [past(browser_ms=6_000, cpu_ms=4_500)] * 10
+    device = replace(DEVICE, browser_cpus=2.0, browser_memory_mb=512)
+    usage = {"milliseconds": 9_000, "traffic_bytes": 10**6}
+    exact = charge(PRICES, device, **usage, browser_ms=6_000)
+    assert estimate_for(runs, device).charge == Spread(exact, exact)
+    without = charge(PRICES, DEVICE, **usage)
+    assert estimate_for(runs).charge.p50 == without < exact  # browsers are switched off now
+    # twice the subtasks on half the cores
+    slow = replace(device, cpus=0.25)
+    usage = {"milliseconds": 36_000, "traffic_bytes": 2 * 10**6}
+    exact = charge(PRICES, slow, **usage, browser_ms=24_000)
+    assert estimate_for(runs, slow, subtasks=2).charge.p95 == exact
+
+
 def test_on_fewer_cores_the_time_is_at_least_the_cpu_time():
     hard = [past(cpu_ms=4_500)] * 10  # 9 s on half a core, CPU time only
     quarter = RunLimits(0.25, 1024, 1800, 0, 0)
@@ -105,6 +121,7 @@ def test_limits_cap_the_estimate():
             cpu_ms=st.integers(0, 10**12),
             traffic_bytes=st.integers(0, 10**14),
             at=st.just(1),
+            browser_ms=st.integers(0, 10**12),
         ),
         min_size=MIN_RUNS,
         max_size=30,
@@ -116,7 +133,7 @@ def test_limits_cap_the_estimate():
 def test_estimates_from_any_history_are_within_the_limits(
     runs: list[PastRun], cpus: float, subtasks: int, cap: int
 ):
-    found = estimate_for(runs, RunLimits(cpus, 512, 60, cap, 10**9), subtasks)
+    found = estimate_for(runs, RunLimits(cpus, 512, 60, cap, 10**9, 1.0, 1024), subtasks)
     for spread in (found.time, found.traffic, found.charge):
         assert 0 <= spread.p50 <= spread.p95
     assert found.traffic.p95 <= 10**9

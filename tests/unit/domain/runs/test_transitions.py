@@ -110,7 +110,7 @@ async def ended_attempt(stores: Stores, run: Run, outcome: Outcome, rows: int) -
         tx.runs.renew([Renewal(lease.attempt.id, lease.attempt.token, usage)], 0)
         final = replace(
             lease.attempt, outcome=outcome, rows=rows, traffic_bytes=10**9, cpu_ms=3,
-            memory_mb_ms=7, busy_ms=10_000, finished_at=tx.now + 10_000,
+            memory_mb_ms=7, busy_ms=10_000, browser_ms=2, finished_at=tx.now + 10_000,
         )  # fmt: skip
         tx.runs.end_attempt(final)
         tx.runs.end_subtask(run.id, lease.attempt.ordinal, End(outcome))
@@ -128,7 +128,7 @@ async def test_the_totals_include_visible_rows_and_the_usage_of_all_attempts(
     assert moved is not None
     assert moved.results == 5 + 2  # the rows of the failed Worker are hidden
     assert (moved.traffic_bytes, moved.busy_ms) == (3 * 10**9, 30_000)
-    assert (moved.cpu_ms, moved.memory_mb_ms) == (9, 21)
+    assert (moved.cpu_ms, moved.memory_mb_ms, moved.browser_ms) == (9, 21, 6)
     assert (moved.subtasks_succeeded, moved.subtasks_failed) == (1, 1)
     assert moved.usage_micros == 33 * USD
 

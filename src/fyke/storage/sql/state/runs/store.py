@@ -390,7 +390,7 @@ def past_query(account_id: str, worker_id: str, within: int) -> Select[Any]:
     """Return the query of ``past_runs``. It reads only the last runs, from an index."""
     past = runs.alias("past")
     times = "outcome", "started_at", "gap_ms", "created_at", "id"
-    names = "version", "cpus", "subtasks", "busy_ms", "cpu_ms", "traffic_bytes"
+    names = "version", "cpus", "subtasks", "busy_ms", "cpu_ms", "traffic_bytes", "browser_ms"
     last = (
         select(
             *(past.c[name] for name in (*names, *times)),

@@ -72,6 +72,7 @@ runs = Table(
     number_column("memory_mb_ms"),
     *reason_columns(),
     number_column("gap_ms"),
+    number_column("browser_ms"),  # the same as ``busy_ms``
     number_column("subtasks_ended"),  # until its end; written with the subtasks alone
     # the usage of its ended attempts until its own end; written with the attempts alone
     *(number_column(f"ended_{name}") for name in ENDED_COUNTERS),
