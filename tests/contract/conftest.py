@@ -15,6 +15,7 @@ from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state.storage import SqlStorage
 from support.prepared import rows_in, state_in
 from support.results_address import DIALECTS, STORES, ResultsAddress, address_of
+from support.run_endings import Setup
 from support.stores import open_rows, open_state
 
 T = TypeVar("T")
@@ -102,3 +103,18 @@ async def second(results_address: ResultsAddress) -> AsyncIterator[SqlResults]:
     address = results_address
     async with open_rows(address.url, journal=address.journal, blobs=address.blobs) as store:
         yield store
+
+
+@pytest.fixture
+async def setup(
+    request: pytest.FixtureRequest, state_url: str, tmp_path: Path
+) -> AsyncIterator[Setup]:
+    """Services over both stores, once per dialect."""
+    if state_url.startswith("sqlite"):
+        url = rows_in(tmp_path)
+    else:  # a separate database: one with a changed schema cannot be reused
+        url = request.getfixturevalue("postgres_results_url")
+    async with open_rows(url) as results:
+        setup = Setup(None, results)
+        async with open_state(state_url, setup.notified.append, hiding=HIDING) as setup.storage:
+            yield setup

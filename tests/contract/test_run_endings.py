@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,17 +16,15 @@ from fyke.contracts.state import Transaction
 from fyke.domain.runs import sampling
 from fyke.domain.runs.attempts import AttemptReport, Attempts, RunnerOrders
 from fyke.domain.runs.outcome import HIDING
-from fyke.domain.runs.transitions import Rules, abort_run
-from fyke.errors import InsufficientBalance, RunNotAbortable, StaleLease, Unavailable
-from fyke.model.billing import EntryKind, Prices
-from fyke.model.results import AttemptBatch, PushedRow
+from fyke.domain.runs.transitions import Rules
+from fyke.errors import RunNotAbortable, StaleLease, Unavailable
+from fyke.model.billing import Prices
 from fyke.model.run import (
     SUCCESS,
     Attempt,
     End,
     Outcome,
     Run,
-    RunEvent,
     RunLimits,
     RunState,
     SpendingBound,
@@ -36,102 +32,12 @@ from fyke.model.run import (
 )
 from fyke.model.runner import AttemptUsage, Capacity, Lease, Renewal
 from fyke.reasons import Detail, DetailCode
-from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state.runs.store import SqlRuns
-from support.prepared import rows_in
-from support.records import entry, seed, seed_run
+from support.records import seed, seed_run
+from support.run_endings import CALLBACK, ROOM, Setup
 from support.statements import executed
-from support.stores import open_rows, open_state
 
 pytestmark = pytest.mark.anyio
-
-ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
-FREE = Rules(Prices(), HIDING, 1000, "")
-CALLBACK = "https://example.com/hook"
-
-
-@dataclass
-class Setup:
-    """Both stores of one database, with the services that a runner and the timers use."""
-
-    storage: Any
-    results: SqlResults
-    notified: list[str] = field(default_factory=list)
-    rules: Rules = FREE
-
-    @property
-    def attempts(self) -> Attempts:
-        return Attempts(self.storage, self.results, self.rules)
-
-    async def start(self, parts: int = 1, **changes: Any) -> tuple[Run, list[Lease]]:
-        """A run with all its subtasks leased to the runner ``r1`` and started."""
-
-        def work(tx: Transaction) -> tuple[Run, list[Lease]]:
-            owner, worker = seed(tx)
-            run = seed_run(tx, owner, worker, parts, callback_url=CALLBACK, **changes)
-            if run.hold_micros:
-                tx.ledger.append(entry(owner, EntryKind.HOLD, -run.hold_micros))
-            return run, tx.runs.lease("r1", ROOM, tx.now + 60_000)
-
-        run, leases = await self.storage.write(work)
-        for lease in leases:
-            await self.results.open_attempt(run.id, lease.attempt.id)
-            await self.attempts.started(lease.attempt)
-        return run, leases
-
-    async def push(self, lease: Lease, count: int) -> bool:
-        rows = [PushedRow(b'{"n":%d}' % n) for n in range(count)]
-        [outcome] = await self.results.commit([AttemptBatch(lease.run.id, lease.attempt.id, rows)])
-        return outcome
-
-    async def end(self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, **usage: int) -> Any:
-        return await self.attempts.ended(
-            lease.attempt, End(outcome, outcome.value), AttemptUsage(**usage), actor="test"
-        )
-
-    async def credit(self, run: Run, micros: int) -> None:
-        credited = entry(run.account_id, EntryKind.CREDIT, micros)
-        await self.storage.write(lambda tx: tx.ledger.append(credited))
-
-    async def events(self, run: Run) -> list[RunEvent]:
-        events: list[RunEvent] = await self.storage.read(lambda tx: tx.runs.events(run.id))
-        return events
-
-    async def abort(self, run: Run) -> Run:
-        result = await self.storage.write(lambda tx: abort_run(tx, self.rules, run.id, "test"))
-        assert result is not None
-        moved: Run = result[1]
-        return moved
-
-    async def stored(self, run: Run) -> Run:
-        current: Run | None = await self.storage.read(lambda tx: tx.runs.get(run.id))
-        assert current is not None
-        return current
-
-    async def check_ended_once(self, run: Run) -> Run:
-        """Check: one terminal event, one delivery, no hold, no active attempt, no waiting subtask;
-        return the run.
-        """
-        now = await self.stored(run)
-        assert now.state.terminal
-
-        def read_effects(tx: Transaction) -> Any:
-            account = tx.accounts.get(run.account_id)
-            assert account is not None
-            sums = tx.ledger.sums(run.account_id)
-            assert sums == (account.balance_micros, account.held_micros, account.traffic_bytes)
-            return (
-                [e for e in tx.runs.events(run.id) if RunState(e.after).terminal],
-                tx.outbox.of_run(run.id),
-                account.held_micros,
-                [s for s in tx.runs.subtasks(run.id) if s.outcome is None],
-                [a for a in tx.runs.attempts(run.id) if a.outcome is None],
-            )
-
-        events, deliveries, held, waiting, alive = await self.storage.read(read_effects)
-        assert len(events) == len(deliveries) == 1
-        assert (held, waiting, alive) == (0, [], [])
-        return now
 
 
 class FullDisk:
@@ -145,20 +51,6 @@ class FullDisk:
             raise Unavailable("the disk is full")
         self._writes -= 1
         return await self._storage.write(work)
-
-
-@pytest.fixture
-async def setup(
-    request: pytest.FixtureRequest, state_url: str, tmp_path: Path
-) -> AsyncIterator[Setup]:
-    if state_url.startswith("sqlite"):
-        url = rows_in(tmp_path)
-    else:  # a separate database: one with a changed schema cannot be reused
-        url = request.getfixturevalue("postgres_results_url")
-    async with open_rows(url) as results:
-        setup = Setup(None, results)
-        async with open_state(state_url, setup.notified.append, hiding=HIDING) as setup.storage:
-            yield setup
 
 
 async def test_the_last_subtask_ends_the_run_and_counts_the_rows(setup: Setup) -> None:
@@ -596,89 +488,3 @@ async def test_a_run_has_a_bounded_number_of_sites(setup: Setup) -> None:
     sites, _ = await sites_of(setup, run)
     assert len(sites) == 201
     assert sum(site.requests for site in sites) == 450
-
-
-# --- browsers -------------------------------------------------------------------------------
-
-PER_SECOND = Prices(cpu_hour=Decimal(3600))  # a dollar a second and core
-MINUTE = RunLimits(1, 512, 60, 0, 0)
-
-
-async def test_a_browser_is_paid_while_it_is_there_and_held_before(setup: Setup) -> None:
-    setup.rules = Rules(PER_SECOND, HIDING, 1000, "")
-    run, leases = await setup.start(2, limits=MINUTE, hold_micros=120_000_000)
-    await setup.credit(run, 240_000_000)
-    limits = await setup.attempts.reserve_browser(leases[0].attempt, 1.0, 1024)
-    assert (limits.browser_cpus, limits.browser_memory_mb) == (1.0, 1024)
-    reserved = await setup.stored(run)
-    assert (reserved.limits, reserved.hold_micros) == (limits, 240_000_000)
-    # another attempt of the run has it already, whatever the settings of its runner
-    assert await setup.attempts.reserve_browser(leases[1].attempt, 2.0, 4096) == limits
-    assert await setup.stored(run) == reserved
-    usage = {"browser_ms": 2000, "browser_cpu_ms": 7, "browser_memory_peak_bytes": 5}
-    await setup.end(leases[0], busy_ms=3000, **usage, browser_memory_mb_ms=9)
-    await setup.end(leases[1], busy_ms=1000)
-    ended = await setup.check_ended_once(run)
-    assert ended.usage_micros == 6_000_000
-    [event] = [e for e in await setup.events(run) if e.kind == "BrowserReserved"]
-    assert event.detail == "1 CPU and 1024 MB for each attempt; 120 USD more are set aside"
-    used = await setup.storage.read(lambda tx: tx.runs.usage(run.id))
-    assert (used.browser_ms, used.browser_cpu_ms, used.browser_memory_peak_bytes) == (2000, 7, 5)
-    assert used.browser_memory_mb_ms == 9
-
-
-async def test_a_browser_that_cannot_be_paid_is_refused_and_changes_nothing(setup: Setup) -> None:
-    setup.rules = Rules(PER_SECOND, HIDING, 1000, "")
-    run, [lease] = await setup.start(limits=MINUTE, hold_micros=60_000_000)
-    await setup.credit(run, 119_000_000)
-    with pytest.raises(InsufficientBalance, match="up to 120 USD and 119 USD are free"):
-        await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
-    assert (await setup.stored(run)).limits == MINUTE
-    await setup.end(lease, busy_ms=1000)
-    assert (await setup.check_ended_once(run)).usage_micros == 1_000_000
-
-
-async def test_a_cap_on_the_run_holds_no_more_for_a_browser(setup: Setup) -> None:
-    setup.rules = Rules(PER_SECOND, HIDING, 1000, "")
-    limits = replace(MINUTE, max_charge_micros=50_000_000)
-    run, [lease] = await setup.start(limits=limits, hold_micros=50_000_000, bound=SpendingBound.RUN)
-    await setup.credit(run, 50_000_000)
-    await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
-    assert (await setup.stored(run)).hold_micros == 50_000_000
-    report = AttemptReport(lease.attempt, AttemptUsage(busy_ms=26_000, browser_ms=25_000))
-    orders = await setup.attempts.report([report], 15_000)
-    assert lease.attempt.id in orders.stop  # 51 USD
-
-
-async def test_a_run_that_began_without_prices_gets_its_browser_free(setup: Setup) -> None:
-    run, [lease] = await setup.start(limits=MINUTE)
-    setup.rules = Rules(PER_SECOND, HIDING, 1000, "")
-    await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
-    await setup.end(lease, busy_ms=1000, browser_ms=1000)
-    assert (await setup.check_ended_once(run)).usage_micros == 0
-
-
-async def test_a_run_that_is_being_stopped_gets_no_browser(setup: Setup) -> None:
-    run, [lease] = await setup.start()
-    await setup.abort(run)
-    with pytest.raises(StaleLease):
-        await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
-
-
-async def test_the_browser_of_an_attempt_is_reported_and_kept(setup: Setup) -> None:
-    run, leases = await setup.start(2)
-    usage = AttemptUsage(browser_ms=5, browser_version="chromium 1.2.3.4")
-    reports = [
-        AttemptReport(leases[0].attempt, usage),
-        AttemptReport(leases[1].attempt, AttemptUsage()),
-    ]
-    await setup.attempts.report(reports, 15_000)
-
-    async def versions() -> list[str]:
-        attempts = await setup.storage.read(lambda tx: tx.runs.attempts(run.id))
-        return [attempt.browser_version for attempt in attempts]
-
-    assert await versions() == ["chromium 1.2.3.4", ""]
-    expired = await setup.attempts.check_leases()
-    assert await setup.attempts.end_expired(leases[0].attempt.id, expired[leases[0].attempt.id])
-    assert await versions() == ["chromium 1.2.3.4", ""]

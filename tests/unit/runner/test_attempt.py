@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import SiteTraffic, Traffic
 from fyke.contracts.execution import (
     DiskShort,
     Environment,
@@ -19,7 +19,6 @@ from fyke.contracts.execution import (
     IsolationReport,
     RegistryAway,
     SandboxFault,
-    SandboxUsage,
 )
 from fyke.domain.logs import system
 from fyke.domain.results import commit
@@ -30,18 +29,15 @@ from fyke.domain.secrets.inject import InjectedSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import Unavailable
 from fyke.model.log import LogType, NewLogEntry
-from fyke.model.run import SUCCESS, Attempt, End, Outcome, Subtask, SubtaskState
-from fyke.model.runner import Lease
+from fyke.model.run import SUCCESS, Attempt, End, Outcome
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from fyke.runner import attempt
-from fyke.runner.attempt import AttemptDependencies, AttemptRunner
-from fyke.runner.browser import BrowserTotals
+from fyke.runner.attempt import AttemptRunner
 from fyke.runner.endings import StartRefused
+from support.attempt_runner import Noted, runner
 from support.blocking_results import BlockableResults, running
-from support.memory import a_run, a_version, a_worker
 
 pytestmark = pytest.mark.anyio
-FULL = IsolationReport(Isolation.FULL, "", ())
 
 
 class Ended:
@@ -82,11 +78,6 @@ class Ended:
         return GivenBack(None, 1000)
 
 
-class Bundles:
-    async def ensure(self, _version: Any) -> None:
-        return None
-
-
 class Failing:
     """Environments that always raise ``error``."""
 
@@ -95,42 +86,6 @@ class Failing:
 
     async def ensure(self, *_args: Any) -> Any:
         raise self._error
-
-
-class Noted:
-    """Records what attempts find out about environments, unless ``error`` is set."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.found: list[Reason | None] = []
-        self._error = error
-
-    async def note(self, _version: Any, _known: Any, reason: Reason | None) -> None:
-        self.found.append(reason)
-        if self._error is not None:
-            raise self._error
-
-
-def runner(
-    *, is_operators: bool = True, isolation: IsolationReport = FULL, **tools: Any
-) -> AttemptRunner:
-    run = a_run("account")
-    leased = Attempt("A", run.id, 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
-    lease = Lease(leased, Subtask(run.id, 0, "7", "{}", SubtaskState.RUNNING, None, ""), run)
-    egress = SimpleNamespace(
-        traffic=lambda _id: Traffic(), sites=lambda _id: tools.get("sites", ())
-    )
-    defaults = {
-        "egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False,
-        "version_environments": Noted(), "browser": None,
-    }  # fmt: skip
-    worker = a_worker("account")
-    dependencies = cast(AttemptDependencies, SimpleNamespace(**(defaults | tools)))
-    return AttemptRunner(lease, worker, a_version(worker.id), is_operators, dependencies)
-
-
-@pytest.fixture
-def results() -> BlockableResults:
-    return BlockableResults()
 
 
 def kinds(results: BlockableResults) -> list[int]:
@@ -590,35 +545,6 @@ async def test_the_password_of_the_proxy_is_masked_without_secrets_too(
     assert password not in stored and "ws://A:***PROXY_AUTH***@127.0.0.1:9222/" in stored
 
 
-@pytest.mark.parametrize(
-    ("asked", "code", "expected"),
-    [
-        (True, ReasonCode.EXIT_CODE, ReasonCode.NO_BROWSER),
-        (False, ReasonCode.EXIT_CODE, ReasonCode.EXIT_CODE),
-        (True, ReasonCode.TIMEOUT, ReasonCode.TIMEOUT),
-    ],
-)
-async def test_a_worker_that_fails_without_its_browser_ends_for_that_reason(
-    results: BlockableResults, asked: bool, code: ReasonCode, expected: ReasonCode
-) -> None:
-    async with running(results) as intake:
-        taking = await intake.open("run", "A", "7")
-        one = runner()
-        for _ in range(2 if asked else 0):
-            one._note_missing_browser(taking)
-        end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="Error: 503")))
-        await taking.flush()
-    assert end.reason is not None and end.reason.code is expected
-    assert len(results.lines) == int(asked)
-    assert one._explained(SUCCESS) is SUCCESS
-    if expected is ReasonCode.NO_BROWSER:
-        assert end.message == (
-            "The Worker asked for a browser, and this Fyke has none; it exited with code 1: "
-            "Error: 503"
-        )
-        assert end.outcome is Outcome.EXIT_CODE
-
-
 @pytest.mark.parametrize("places", [[], ["items.csv", "storage/datasets/default (3 files)"]])
 async def test_rows_in_files_are_reported_as_an_error(
     results: BlockableResults, places: list[str]
@@ -648,88 +574,3 @@ async def test_a_sandbox_that_cannot_be_removed_does_not_change_the_end() -> Non
 
     await runner()._close_sandbox(cast(Any, Stuck()))
     assert closed == [True]
-
-
-# --- browsers --------------------------------------------------------------------------------
-
-
-class FrontPorts:
-    """The parts of front and egress for browser ports; records who serves them."""
-
-    def __init__(self, *, answers: bool = True, missing: bool = False) -> None:
-        self.missing = missing
-        self.front = self
-        self.served: list[tuple[str, int]] = []
-        self._answers = answers
-
-    async def open(self, listeners: Any, _grant: Any) -> None:
-        if isinstance(_grant, EgressGrant):
-            return
-        if not self._answers:
-            raise Unavailable
-        self.served.append(("front", len(listeners)))
-
-    async def refuse_browser(self, _attempt: str, listener: Any, _callback: Any) -> None:
-        self.served.append(("refused", listener))
-
-
-@pytest.mark.parametrize(
-    ("ports", "served"),
-    [
-        (FrontPorts(), [("front", 2)]),
-        (FrontPorts(missing=True), [("refused", 9222), ("refused", 80)]),
-        (FrontPorts(answers=False), [("refused", 9222), ("refused", 80)]),
-        (None, [("refused", 9222), ("refused", 80)]),
-    ],
-)
-async def test_browser_ports_are_served_by_the_front_or_refused(
-    results: BlockableResults, ports: FrontPorts | None, served: list[tuple[str, int]]
-) -> None:
-    listeners = {"proxy": 1080, "proxy6000": 6000, "cdp": 9222, "cdp80": 80}
-    egress = ports or FrontPorts()
-    async with running(results) as intake:
-        taking = await intake.open("run", "A", "7")
-        one = runner(egress=egress, browser=ports, attempts=None, regions=())
-        await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
-        await taking.flush()
-    assert egress.served == served
-    assert (one.browser is not None) is (served[0][0] == "front")
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        (ReasonCode.EXIT_CODE, ReasonCode.BROWSER_BUSY),
-        (ReasonCode.TIMEOUT, ReasonCode.TIMEOUT),
-    ],
-)
-def test_a_worker_that_fails_without_a_free_browser_ends_for_that_reason(
-    code: ReasonCode, expected: ReasonCode
-) -> None:
-    one = runner()
-    failure = Reason.of(ReasonCode.BROWSER_BUSY, seconds=55)
-    one.browser = cast(Any, SimpleNamespace(failure=failure))
-    end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="503", seconds=9)))
-    assert end.reason is not None and end.reason.code is expected
-    if expected is ReasonCode.BROWSER_BUSY:
-        assert end.outcome is Outcome.EXIT_CODE
-        assert end.message == (
-            "The Worker asked for a browser, and none was free within 55 s; it exited with "
-            "code 1: 503"
-        )
-    one.browser = cast(Any, SimpleNamespace(failure=None))
-    failed = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1))
-    assert one._explained(failed) is failed
-
-
-def test_a_browser_is_charged_no_longer_than_its_worker_runs() -> None:
-    one = runner()
-    totals = BrowserTotals(3000, 7, 8, 9, "headless-shell 1.2")
-    one.browser = cast(Any, SimpleNamespace(totals=totals))
-    watch = SimpleNamespace(usage=SandboxUsage(), memory_mb_ms=0, busy_ms=2000)
-    one._watch = cast(Any, watch)
-    usage = one._usage()
-    assert (usage.browser_ms, usage.browser_cpu_ms, usage.browser_memory_peak_bytes) == (2000, 7, 8)
-    assert (usage.browser_memory_mb_ms, usage.browser_version) == (9, "headless-shell 1.2")
-    watch.busy_ms = 4000
-    assert one._usage().browser_ms == 3000

@@ -1,0 +1,101 @@
+"""Browsers of runs: what is held and charged for them, and when a run gets none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from fyke.domain.runs.attempts import AttemptReport
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.transitions import Rules
+from fyke.errors import InsufficientBalance, StaleLease
+from fyke.model.billing import Prices
+from fyke.model.run import RunLimits, SpendingBound
+from fyke.model.runner import AttemptUsage
+from support.run_endings import Setup
+
+pytestmark = pytest.mark.anyio
+PRICED = Rules(Prices(cpu_hour=Decimal(3600)), HIDING, 1000, "")  # a dollar a second and core
+MINUTE = RunLimits(1, 512, 60, 0, 0)
+
+
+async def test_a_browser_is_paid_while_it_is_there_and_held_before(setup: Setup) -> None:
+    setup.rules = PRICED
+    run, leases = await setup.start(2, limits=MINUTE, hold_micros=120_000_000)
+    await setup.credit(run, 240_000_000)
+    limits = await setup.attempts.reserve_browser(leases[0].attempt, 1.0, 1024)
+    assert (limits.browser_cpus, limits.browser_memory_mb) == (1.0, 1024)
+    reserved = await setup.stored(run)
+    assert (reserved.limits, reserved.hold_micros) == (limits, 240_000_000)
+    # another attempt of the run has it already, whatever the settings of its runner
+    assert await setup.attempts.reserve_browser(leases[1].attempt, 2.0, 4096) == limits
+    assert await setup.stored(run) == reserved
+    usage = {"browser_ms": 2000, "browser_cpu_ms": 7, "browser_memory_peak_bytes": 5}
+    await setup.end(leases[0], busy_ms=3000, **usage, browser_memory_mb_ms=9)
+    await setup.end(leases[1], busy_ms=1000)
+    ended = await setup.check_ended_once(run)
+    assert (ended.usage_micros, ended.browser_ms) == (6_000_000, 2000)
+    [event] = [e for e in await setup.events(run) if e.kind == "BrowserReserved"]
+    assert event.detail == "1 CPU and 1024 MB for each attempt; 120 USD more are set aside"
+    used = await setup.storage.read(lambda tx: tx.runs.usage(run.id))
+    assert (used.browser_ms, used.browser_cpu_ms, used.browser_memory_peak_bytes) == (2000, 7, 5)
+    assert used.browser_memory_mb_ms == 9
+
+
+async def test_a_browser_that_cannot_be_paid_is_refused_and_changes_nothing(setup: Setup) -> None:
+    setup.rules = PRICED
+    run, [lease] = await setup.start(limits=MINUTE, hold_micros=60_000_000)
+    await setup.credit(run, 119_000_000)
+    with pytest.raises(InsufficientBalance, match="up to 120 USD and 119 USD are free"):
+        await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+    assert (await setup.stored(run)).limits == MINUTE
+    await setup.end(lease, busy_ms=1000)
+    assert (await setup.check_ended_once(run)).usage_micros == 1_000_000
+
+
+async def test_a_cap_on_the_run_holds_no_more_for_a_browser(setup: Setup) -> None:
+    setup.rules = PRICED
+    limits = replace(MINUTE, max_charge_micros=50_000_000)
+    run, [lease] = await setup.start(limits=limits, hold_micros=50_000_000, bound=SpendingBound.RUN)
+    await setup.credit(run, 50_000_000)
+    await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+    assert (await setup.stored(run)).hold_micros == 50_000_000
+    report = AttemptReport(lease.attempt, AttemptUsage(busy_ms=26_000, browser_ms=25_000))
+    orders = await setup.attempts.report([report], 15_000)
+    assert lease.attempt.id in orders.stop  # 51 USD
+
+
+async def test_a_run_that_began_without_prices_gets_its_browser_free(setup: Setup) -> None:
+    run, [lease] = await setup.start(limits=MINUTE)
+    setup.rules = PRICED
+    await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+    await setup.end(lease, busy_ms=1000, browser_ms=1000)
+    assert (await setup.check_ended_once(run)).usage_micros == 0
+
+
+async def test_a_run_that_is_being_stopped_gets_no_browser(setup: Setup) -> None:
+    run, [lease] = await setup.start()
+    await setup.abort(run)
+    with pytest.raises(StaleLease):
+        await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+
+
+async def test_the_browser_of_an_attempt_is_reported_and_kept(setup: Setup) -> None:
+    run, leases = await setup.start(2)
+    usage = AttemptUsage(browser_ms=5, browser_version="chromium 1.2.3.4")
+    reports = [
+        AttemptReport(leases[0].attempt, usage),
+        AttemptReport(leases[1].attempt, AttemptUsage()),
+    ]
+    await setup.attempts.report(reports, 15_000)
+
+    async def versions() -> list[str]:
+        attempts = await setup.storage.read(lambda tx: tx.runs.attempts(run.id))
+        return [attempt.browser_version for attempt in attempts]
+
+    assert await versions() == ["chromium 1.2.3.4", ""]
+    expired = await setup.attempts.check_leases()
+    assert await setup.attempts.end_expired(leases[0].attempt.id, expired[leases[0].attempt.id])
+    assert await versions() == ["chromium 1.2.3.4", ""]

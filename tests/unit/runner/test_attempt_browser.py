@@ -1,0 +1,131 @@
+"""The browser of an attempt: who serves its ports, how it explains an end, and its usage."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.egress import EgressGrant
+from fyke.contracts.execution import SandboxUsage
+from fyke.domain.runs.outcome import end_of
+from fyke.errors import Unavailable
+from fyke.model.run import SUCCESS, Outcome
+from fyke.reasons import Reason, ReasonCode
+from fyke.runner.browser import BrowserTotals
+from support.attempt_runner import runner
+from support.blocking_results import BlockableResults, running
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "expected"),
+    [
+        (True, ReasonCode.EXIT_CODE, ReasonCode.NO_BROWSER),
+        (False, ReasonCode.EXIT_CODE, ReasonCode.EXIT_CODE),
+        (True, ReasonCode.TIMEOUT, ReasonCode.TIMEOUT),
+    ],
+)
+async def test_a_worker_that_fails_without_its_browser_ends_for_that_reason(
+    results: BlockableResults, asked: bool, code: ReasonCode, expected: ReasonCode
+) -> None:
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        one = runner()
+        for _ in range(2 if asked else 0):
+            one._note_missing_browser(taking)
+        end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="Error: 503")))
+        await taking.flush()
+    assert end.reason is not None and end.reason.code is expected
+    assert len(results.lines) == int(asked)
+    assert one._explained(SUCCESS) is SUCCESS
+    if expected is ReasonCode.NO_BROWSER:
+        assert end.message == (
+            "The Worker asked for a browser, and this Fyke has none; it exited with code 1: "
+            "Error: 503"
+        )
+        assert end.outcome is Outcome.EXIT_CODE
+
+
+class FrontPorts:
+    """The parts of front and egress for browser ports; records who serves them."""
+
+    def __init__(self, *, answers: bool = True, missing: bool = False) -> None:
+        self.missing = missing
+        self.front = self
+        self.served: list[tuple[str, int]] = []
+        self._answers = answers
+
+    async def open(self, listeners: Any, _grant: Any) -> None:
+        if isinstance(_grant, EgressGrant):
+            return
+        if not self._answers:
+            raise Unavailable
+        self.served.append(("front", len(listeners)))
+
+    async def refuse_browser(self, _attempt: str, listener: Any, _callback: Any) -> None:
+        self.served.append(("refused", listener))
+
+
+@pytest.mark.parametrize(
+    ("ports", "served"),
+    [
+        (FrontPorts(), [("front", 2)]),
+        (FrontPorts(missing=True), [("refused", 9222), ("refused", 80)]),
+        (FrontPorts(answers=False), [("refused", 9222), ("refused", 80)]),
+        (None, [("refused", 9222), ("refused", 80)]),
+    ],
+)
+async def test_browser_ports_are_served_by_the_front_or_refused(
+    results: BlockableResults, ports: FrontPorts | None, served: list[tuple[str, int]]
+) -> None:
+    listeners = {"proxy": 1080, "proxy6000": 6000, "cdp": 9222, "cdp80": 80}
+    egress = ports or FrontPorts()
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        one = runner(egress=egress, browser=ports, attempts=None, regions=())
+        await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
+        await taking.flush()
+    assert egress.served == served
+    assert (one.browser is not None) is (served[0][0] == "front")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (ReasonCode.EXIT_CODE, ReasonCode.BROWSER_BUSY),
+        (ReasonCode.TIMEOUT, ReasonCode.TIMEOUT),
+    ],
+)
+def test_a_worker_that_fails_without_a_free_browser_ends_for_that_reason(
+    code: ReasonCode, expected: ReasonCode
+) -> None:
+    one = runner()
+    failure = Reason.of(ReasonCode.BROWSER_BUSY, seconds=55)
+    one.browser = cast(Any, SimpleNamespace(failure=failure))
+    end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="503", seconds=9)))
+    assert end.reason is not None and end.reason.code is expected
+    if expected is ReasonCode.BROWSER_BUSY:
+        assert end.outcome is Outcome.EXIT_CODE
+        assert end.message == (
+            "The Worker asked for a browser, and none was free within 55 s; it exited with "
+            "code 1: 503"
+        )
+    one.browser = cast(Any, SimpleNamespace(failure=None))
+    failed = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1))
+    assert one._explained(failed) is failed
+
+
+def test_a_browser_is_charged_no_longer_than_its_worker_runs() -> None:
+    one = runner()
+    totals = BrowserTotals(3000, 7, 8, 9, "headless-shell 1.2")
+    one.browser = cast(Any, SimpleNamespace(totals=totals))
+    watch = SimpleNamespace(usage=SandboxUsage(), memory_mb_ms=0, busy_ms=2000)
+    one._watch = cast(Any, watch)
+    usage = one._usage()
+    assert (usage.browser_ms, usage.browser_cpu_ms, usage.browser_memory_peak_bytes) == (2000, 7, 8)
+    assert (usage.browser_memory_mb_ms, usage.browser_version) == (9, "headless-shell 1.2")
+    watch.busy_ms = 4000
+    assert one._usage().browser_ms == 3000
