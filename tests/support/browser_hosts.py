@@ -1,4 +1,4 @@
-"""The other end of a front's control socket, without a sandbox."""
+"""The other end of a gateway's control socket, without a sandbox."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class PlainHost:
 
 @contextlib.asynccontextmanager
 async def plain_host(folder: Path) -> AsyncIterator[tuple[PlainHost, socket.socket]]:
-    """A host, and the control socket for the front, which the caller gives away or closes."""
+    """A host, and the control socket for the gateway, which the caller gives away or closes."""
     theirs, ours = socket.socketpair()
     host = PlainHost(ours, folder)
     task = asyncio.create_task(host.run())

@@ -1,4 +1,4 @@
-"""A front with real sockets, one attempt, and a Chromium that the test writes."""
+"""A gateway with real sockets, one attempt, and a Chromium that the test writes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from fyke.browser.front import Front
-from fyke.browser.limits import FrontLimits
+from fyke.browser.gateway import Gateway
+from fyke.browser.limits import GatewayLimits
 from fyke.browser.messages import Notice, Wanted
 from fyke.browser.requests import BrowserRequest
 from fyke.browser.websocket import read_head, text_frame, unmasked
-from fyke.contracts.browser import BrowserForm, BrowserProgram, FrontGrant
+from fyke.contracts.browser import BrowserForm, BrowserProgram, GatewayGrant
 from support.browser_hosts import ScriptedHost
 from support.egress import listener, port_of
 
@@ -97,10 +97,10 @@ class Client:
 
 
 class Place:
-    """A front with one attempt, and the browsers that a test attaches."""
+    """A gateway with one attempt, and the browsers that a test attaches."""
 
-    def __init__(self, front: Front, port: int) -> None:
-        self.front = front
+    def __init__(self, gateway: Gateway, port: int) -> None:
+        self.gateway = gateway
         self.port = port
         self.notices: list[Notice] = []
         self.generation = 0
@@ -132,7 +132,7 @@ class Place:
     def attach(self, host: ScriptedHost) -> None:
         self.generation += 1
         shell = BrowserProgram.HEADLESS_SHELL
-        self.front.attach(ATTEMPT, host.theirs, self.generation, shell, own_sandbox=True)
+        self.gateway.attach(ATTEMPT, host.theirs, self.generation, shell, own_sandbox=True)
 
     async def attached(self, chromium: Chromium) -> ScriptedHost:
         """Attach a browser as soon as one is wanted."""
@@ -169,12 +169,12 @@ class ExampleRoutes:
 @asynccontextmanager
 async def place(**limits: float) -> AsyncIterator[Place]:
     limits.setdefault("keep_seconds", 0.0)
-    front = Front(FrontLimits(**limits), [ExampleRoutes()])  # type: ignore[arg-type]
+    gateway = Gateway(GatewayLimits(**limits), [ExampleRoutes()])  # type: ignore[arg-type]
     sock = listener()
-    made = Place(front, port_of(sock))
-    await front.open([sock], FrontGrant(ATTEMPT, SECRET), made.notify)
+    made = Place(gateway, port_of(sock))
+    await gateway.open([sock], GatewayGrant(ATTEMPT, SECRET), made.notify)
     try:
         async with asyncio.timeout(60), made.stack:
             yield made
     finally:
-        front.stop()
+        gateway.stop()

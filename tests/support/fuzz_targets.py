@@ -22,7 +22,7 @@ from pathlib import Path
 import hpack
 import msgspec
 
-from fyke.browser import messages as front_messages
+from fyke.browser import messages as gateway_messages
 from fyke.browser.endpoints import rewrite
 from fyke.browser.requests import (
     UnusableRequest,
@@ -156,7 +156,7 @@ def control(data: bytes) -> None:
         assert decode(encode(message)) == message
 
 
-# --- the front of browsers ---------------------------------------------------------------------
+# --- the gateway of browsers ---------------------------------------------------------------------
 
 
 def browser_request(data: bytes) -> None:
@@ -200,27 +200,27 @@ def _frames(parts: list[bytes]) -> tuple[bytes, list[bytes]]:
 
 
 def devtools(data: bytes) -> None:
-    """A command passes or gets an answer with its number; endpoints lead to the front."""
+    """A command passes or gets an answer with its number; endpoints lead to the gateway."""
     found = Taps(standard_taps(None)).read(data)
     if found is not None:
         command, answer = found
         assert json.loads(answer.encode(command))["id"] == command.id
-    body = rewrite(data, "front:1")
+    body = rewrite(data, "gateway:1")
     if body is not None:
         value = json.loads(body)
         items = value if isinstance(value, list) else [value]
         urls = [item.get("webSocketDebuggerUrl") for item in items if isinstance(item, dict)]
-        assert all(url is None or url.startswith("ws://front:1/devtools/") for url in urls)
+        assert all(url is None or url.startswith("ws://gateway:1/devtools/") for url in urls)
 
 
-def front_control(data: bytes) -> None:
-    """Messages between runner and front are refused, or survive encoding and decoding."""
-    for decode in (front_messages.decode_request, front_messages.decode_reply):
+def gateway_control(data: bytes) -> None:
+    """Messages between runner and gateway are refused, or survive encoding and decoding."""
+    for decode in (gateway_messages.decode_request, gateway_messages.decode_reply):
         try:
             message = decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
-        assert decode(front_messages.encode(message)) == message
+        assert decode(gateway_messages.encode(message)) == message
 
 
 # --- the SDK service ---------------------------------------------------------------------------
@@ -428,8 +428,8 @@ TARGETS: dict[str, Target] = {
             b'[{"id":"A","webSocketDebuggerUrl":"ws://127.0.0.1:1/devtools/page/A"}]',
         ),
     ),
-    "front control": Target(
-        front_control,
+    "gateway control": Target(
+        gateway_control,
         (
             b'{"type":"open","seq":1,"attempt_id":"A","secret":"s"}',
             b'{"type":"attach","seq":1,"attempt_id":"A","generation":1,"program":"chromium",'

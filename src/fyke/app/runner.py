@@ -173,7 +173,7 @@ def make_runner(
     warm: WarmSandboxes | None = None,
     browser: BrowserDependencies | None = None,
 ) -> Runner:
-    """Build a runner; the egress notifies it of reached limits and throttled sites, and the front
+    """Build a runner; the egress notifies it of reached limits and throttled sites, and the gateway
     of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
     """
     settings = runtime.settings

@@ -1,4 +1,4 @@
-"""The browsers of a runner: their sandboxes, their limits, and the front that connects Workers."""
+"""The browsers of a runner: their sandboxes, their limits, and the gateway for their Workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from fyke.app.roles import serves_browsers
-from fyke.browser.client import FrontClient
+from fyke.browser.client import GatewayClient
 from fyke.contracts.browser import (
     WAIT_SECONDS,
     BrowserEnded,
@@ -40,14 +40,14 @@ async def open_browsers(
         yield None
         return
     browsers = sandbox.browsers(BrowserProgram(settings.browser_program))
-    front = FrontClient(settings.browser_socket)
+    gateway = GatewayClient(settings.browser_socket)
     checked, wanted = asyncio.Event(), asyncio.Event()
-    await front.start()
+    await gateway.start()
     checking = asyncio.create_task(_check(browsers, checked, wanted))
     try:
         yield BrowserDependencies(
             browsers=browsers,
-            front=front,
+            gateway=gateway,
             limits=limits_of(settings),
             places=settings.runner_browsers or default_places(cpus, memory_mb),
             share=settings.browser_reserve_percent / 100,
@@ -58,7 +58,7 @@ async def open_browsers(
     finally:
         checking.cancel()
         await asyncio.gather(checking, return_exceptions=True)
-        await front.stop()
+        await gateway.stop()
 
 
 def limits_of(settings: Settings) -> BrowserLimits:
@@ -95,8 +95,8 @@ async def _check(browsers: BrowserSandboxes, checked: asyncio.Event, wanted: asy
 
 
 def connect(runner: Runner, browser: BrowserDependencies) -> None:
-    """Let the front report to the attempts of ``runner``."""
-    front = browser.front
+    """Let the gateway report to the attempts of ``runner``."""
+    gateway = browser.gateway
 
     def on_wanted(wanted: BrowserWanted) -> None:
         if attempt := runner.browser_of(wanted.attempt_id):
@@ -114,5 +114,5 @@ def connect(runner: Runner, browser: BrowserDependencies) -> None:
         if attempt := runner.browser_of(note.attempt_id):
             attempt.noted(note)
 
-    front.on_wanted, front.on_started = on_wanted, on_started
-    front.on_ended, front.on_note = on_ended, on_note
+    gateway.on_wanted, gateway.on_started = on_wanted, on_started
+    gateway.on_ended, gateway.on_note = on_ended, on_note

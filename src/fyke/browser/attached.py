@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from fyke.browser.host import SHARED, BrowserHost, DevtoolsEndpoint, HostFailed
-from fyke.browser.limits import FrontLimits
+from fyke.browser.limits import GatewayLimits
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import BrowserEndCause, BrowserProgram
 
@@ -26,7 +26,7 @@ class AttachedBrowser:
         control: socket.socket,
         generation: int,
         program: BrowserProgram,
-        limits: FrontLimits,
+        limits: GatewayLimits,
         *,
         own_sandbox: bool,
         on_started: Callable[[], None],

@@ -1,4 +1,4 @@
-"""The front of one attempt: its listeners, its connections, and the browser that they wait for."""
+"""The gateway of one attempt: its listeners, its connections, and the browser they wait for."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from fyke.browser.attached import AttachedBrowser
-from fyke.browser.limits import FrontLimits
+from fyke.browser.limits import GatewayLimits
 from fyke.browser.messages import Ended, Noted, Notice, Started, Wanted
 from fyke.browser.requests import BrowserRequest, wrong_credentials
 from fyke.browser.streams import ByteStream
-from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram, FrontGrant
+from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram, GatewayGrant
 
 _log = logging.getLogger(__name__)
 
@@ -38,15 +38,15 @@ class StandingRefusal:
     until: float | None
 
 
-class AttemptFront:
+class AttemptGateway:
     """``notify`` gets what the runner must know; ``serve`` starts to serve a new connection."""
 
     def __init__(
         self,
-        grant: FrontGrant,
-        limits: FrontLimits,
+        grant: GatewayGrant,
+        limits: GatewayLimits,
         notify: Callable[[Notice], None],
-        serve: Callable[[AttemptFront, ByteStream], asyncio.Task[None]],
+        serve: Callable[[AttemptGateway, ByteStream], asyncio.Task[None]],
     ) -> None:
         self.limits = limits
         self.browser: AttachedBrowser | None = None

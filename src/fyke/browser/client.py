@@ -1,6 +1,6 @@
-"""The runner's end of the front: implements ``contracts.BrowserFront`` across processes.
+"""The runner's end of the gateway: implements ``contracts.BrowserGateway`` across processes.
 
-The front's process may end at any moment. The client keeps a copy of each attempt's listeners, so
+The gateway's process may end at any moment. The client keeps a copy of each attempt's listeners, so
 that the next process continues with the same sockets; connections that arrive meanwhile wait in
 them. The browsers that the process had end with it.
 """
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from fyke.browser.messages import (
     AttachBrowser,
-    CloseFront,
+    CloseGateway,
     Ended,
     Notice,
-    OpenFront,
+    OpenGateway,
     RefuseWanted,
     Started,
     Wanted,
@@ -33,7 +33,7 @@ from fyke.contracts.browser import (
     BrowserNote,
     BrowserProgram,
     BrowserWanted,
-    FrontGrant,
+    GatewayGrant,
 )
 from fyke.errors import Unavailable
 from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
@@ -44,7 +44,7 @@ _CHECK_SECONDS = 3.0
 _OPEN_SECONDS = 2.0  # afterwards it is opened in the background
 _CLOSE_SECONDS = 2.0
 _NO_ANSWER = "The process that serves browsers does not answer"
-_FRONT_ENDED = "the process that connects Workers to browsers ended"
+_GATEWAY_ENDED = "the process that connects Workers to browsers ended"
 
 
 def _ignore_wanted(wanted: BrowserWanted) -> None:
@@ -64,10 +64,10 @@ def _ignore_note(note: BrowserNote) -> None:
 
 
 @dataclass(slots=True)
-class FrontedAttempt:
+class GatewayAttempt:
     """The data to open an attempt again, and what is known of its browser."""
 
-    grant: FrontGrant
+    grant: GatewayGrant
     listeners: list[socket.socket]
     opened: bool = False
     opening: asyncio.Task[str] | None = None
@@ -86,7 +86,7 @@ class FrontedAttempt:
             listener.close()
 
 
-class FrontClient:
+class GatewayClient:
     """``start`` it once, ``stop`` it at the end. ``timeout`` is how many seconds requests wait for
     a process that does not answer.
     """
@@ -97,7 +97,7 @@ class FrontClient:
         self.on_ended: Callable[[BrowserEnded], None] = _ignore_ended
         self.on_note: Callable[[BrowserNote], None] = _ignore_note
         self._timeout = timeout
-        self._attempts: dict[str, FrontedAttempt] = {}
+        self._attempts: dict[str, GatewayAttempt] = {}
         self._connection = KeptConnection(
             socket_path,
             "browser",
@@ -124,26 +124,27 @@ class FrontClient:
     async def check(self) -> None:
         # closing an attempt that does not exist changes nothing
         await self._request(
-            lambda channel: channel.request(lambda seq: encode(CloseFront(seq, ""))), _CHECK_SECONDS
+            lambda channel: channel.request(lambda seq: encode(CloseGateway(seq, ""))),
+            _CHECK_SECONDS,
         )
 
-    async def open(self, listeners: Sequence[socket.socket], grant: FrontGrant) -> None:
+    async def open(self, listeners: Sequence[socket.socket], grant: GatewayGrant) -> None:
         if grant.attempt_id in self._attempts:
-            raise ValueError(f"attempt {grant.attempt_id} has a front already")
-        attempt = FrontedAttempt(grant, [listener.dup() for listener in listeners])
+            raise ValueError(f"attempt {grant.attempt_id} has a gateway already")
+        attempt = GatewayAttempt(grant, [listener.dup() for listener in listeners])
         self._attempts[grant.attempt_id] = attempt
         attempt.opening = asyncio.create_task(self._open(attempt))
         try:
             await asyncio.wait({attempt.opening}, timeout=_OPEN_SECONDS)
             if not attempt.opening.done():
-                self.on_note(BrowserNote(grant.attempt_id, "front_away", _NO_ANSWER))
+                self.on_note(BrowserNote(grant.attempt_id, "gateway_away", _NO_ANSWER))
             elif error := attempt.opening.result():
                 raise Unavailable(error)
         except BaseException:
             attempt.opening.cancel()
             del self._attempts[grant.attempt_id]
             if self._connection.current is not None:
-                message = CloseFront(UNAWAITED, grant.attempt_id, final=False)
+                message = CloseGateway(UNAWAITED, grant.attempt_id, final=False)
                 self._connection.current.send(encode(message))
             for copy in attempt.listeners:  # not shut down: the caller still uses them
                 copy.close()
@@ -160,7 +161,7 @@ class FrontClient:
     ) -> None:
         attempt = self._attempts.get(attempt_id)
         if attempt is None:
-            raise Unavailable(f"attempt {attempt_id} has no front")
+            raise Unavailable(f"attempt {attempt_id} has no gateway")
         attempt.wanted = False
         attempt.attached, attempt.attaching = generation, True  # an end may overtake the answer
         try:
@@ -201,7 +202,7 @@ class FrontClient:
             return
         try:
             await self._connection.request_once(
-                lambda seq: encode(CloseFront(seq, attempt_id)), _CLOSE_SECONDS
+                lambda seq: encode(CloseGateway(seq, attempt_id)), _CLOSE_SECONDS
             )
         except TimeoutError:
             _log.error("the browser process did not confirm the end of attempt %s", attempt_id)
@@ -220,19 +221,19 @@ class FrontClient:
         if error:
             raise Unavailable(error)
 
-    async def _open(self, attempt: FrontedAttempt) -> str:
-        """Open an attempt, however long it takes; return the error of the front."""
+    async def _open(self, attempt: GatewayAttempt) -> str:
+        """Open an attempt, however long it takes; return the error of the gateway."""
         error = await self._connection.request(
             lambda channel: self._send_open(channel, attempt), None
         )
         attempt.opened = not error
         return error
 
-    async def _send_open(self, channel: ClientChannel, attempt: FrontedAttempt) -> str | None:
+    async def _send_open(self, channel: ClientChannel, attempt: GatewayAttempt) -> str | None:
         grant = attempt.grant
         return await channel.request(
             lambda seq: encode(
-                OpenFront(seq, grant.attempt_id, grant.secret, *(attempt.refusal or ()))
+                OpenGateway(seq, grant.attempt_id, grant.secret, *(attempt.refusal or ()))
             ),
             [copy.fileno() for copy in attempt.listeners],
         )
@@ -244,15 +245,15 @@ class FrontClient:
                 continue
             error = await self._send_open(channel, attempt)
             if error:
-                _log.error("attempt %s lost its front: %s", attempt_id, error)
+                _log.error("attempt %s lost its gateway: %s", attempt_id, error)
 
     def _lost(self) -> None:
-        """The browsers of a front end with it."""
+        """The browsers of a gateway end with it."""
         for attempt_id, attempt in list(self._attempts.items()):
             if attempt.attached and not attempt.attaching:
                 generation, attempt.attached = attempt.attached, 0
-                cause = BrowserEndCause.FRONT_ENDED
-                self.on_ended(BrowserEnded(attempt_id, generation, cause, _FRONT_ENDED))
+                cause = BrowserEndCause.GATEWAY_ENDED
+                self.on_ended(BrowserEnded(attempt_id, generation, cause, _GATEWAY_ENDED))
 
     def _notified(self, notice: Notice) -> None:
         attempt = self._attempts.get(notice.attempt_id)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from fyke.browser.attached import AttachedBrowser
-from fyke.browser.attempt import AttemptFront, BrowserUnavailable
+from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
 from fyke.browser.endpoints import BadAnswer, read_answer, rewrite
 from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.relay import MessageRelay
@@ -44,23 +44,23 @@ _NO_CAMOUFOX = {
 
 
 class ExtraRoutes(Protocol):
-    """Requests that another module serves. ``serve`` answers with ``FrontConnection.answer`` or
-    ``FrontConnection.tunnel``.
+    """Requests that another module serves. ``serve`` answers with ``GatewayConnection.answer`` or
+    ``GatewayConnection.tunnel``.
     """
 
     def matches(self, request: BrowserRequest) -> bool: ...
     async def serve(
-        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+        self, request: BrowserRequest, connection: GatewayConnection, attempt: AttemptGateway
     ) -> None: ...
 
 
-class FrontConnection:
+class GatewayConnection:
     """Serves a connection until it ends. ``UnusableRequest``, ``BrowserUnavailable``,
     ``HostFailed`` and ``BadAnswer`` that a route raises become answers.
     """
 
     def __init__(
-        self, attempt: AttemptFront, stream: ByteStream, routes: Sequence[ExtraRoutes] = ()
+        self, attempt: AttemptGateway, stream: ByteStream, routes: Sequence[ExtraRoutes] = ()
     ) -> None:
         self._attempt = attempt
         self._stream = stream
@@ -222,7 +222,7 @@ class FrontConnection:
             self._keep = False
             self._attempt.log_error(error)
             if not self._upgraded:
-                self.answer(500, "the front failed; the log of Fyke says why")
+                self.answer(500, "the gateway failed; the log of Fyke says why")
 
     @asynccontextmanager
     async def _room(self, needed: bool) -> AsyncIterator[None]:

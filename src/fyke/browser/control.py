@@ -1,4 +1,4 @@
-"""The front's end of a runner's connection.
+"""The gateway's end of a runner's connection.
 
 A connection owns the attempts that were opened over it. When it ends, the runner has ended, and
 everything of its attempts is closed.
@@ -10,18 +10,18 @@ import socket
 from collections.abc import Callable
 
 from fyke.browser.attempt import BrowserUnavailable
-from fyke.browser.front import Front
+from fyke.browser.gateway import Gateway
 from fyke.browser.messages import (
     AttachBrowser,
-    CloseFront,
-    OpenFront,
+    CloseGateway,
+    OpenGateway,
     RefuseWanted,
     Reply,
     Request,
     decode_request,
     encode,
 )
-from fyke.contracts.browser import FrontGrant
+from fyke.contracts.browser import GatewayGrant
 from fyke.kit.requests import RequestDone, ServedChannel, adopt
 
 
@@ -29,9 +29,9 @@ class RunnerSession:
     """One runner. Requests are executed one after the other, in order of arrival."""
 
     def __init__(
-        self, sock: socket.socket, front: Front, on_end: Callable[[RunnerSession], None]
+        self, sock: socket.socket, gateway: Gateway, on_end: Callable[[RunnerSession], None]
     ) -> None:
-        self._front = front
+        self._gateway = gateway
         self._attempts: set[str] = set()
         self._channel = ServedChannel(
             sock, decode_request, self._execute, self._close_attempts, lambda: self._end(on_end)
@@ -47,7 +47,7 @@ class RunnerSession:
 
     def _close_attempts(self) -> None:
         for attempt_id in self._attempts:
-            self._front.close(attempt_id, final=False)
+            self._gateway.close(attempt_id, final=False)
         self._attempts.clear()
 
     async def _execute(self, request: Request, descriptors: list[int]) -> None:
@@ -60,28 +60,28 @@ class RunnerSession:
 
     async def _action(self, request: Request, descriptors: list[int]) -> None:
         attempt_id = request.attempt_id
-        if isinstance(request, OpenFront):
+        if isinstance(request, OpenGateway):
             await self._open(request, descriptors)
-        elif isinstance(request, CloseFront):
+        elif isinstance(request, CloseGateway):
             if attempt_id in self._attempts:
                 self._attempts.discard(attempt_id)
-                self._front.close(attempt_id, final=request.final)
+                self._gateway.close(attempt_id, final=request.final)
         elif attempt_id not in self._attempts:
-            raise ValueError(f"attempt {attempt_id} has no front")
+            raise ValueError(f"attempt {attempt_id} has no gateway")
         elif isinstance(request, RefuseWanted):
-            self._front.refuse(attempt_id, request.status, request.text, request.retry_after)
+            self._gateway.refuse(attempt_id, request.status, request.text, request.retry_after)
         else:
             self._attach(request, descriptors)
 
-    async def _open(self, request: OpenFront, descriptors: list[int]) -> None:
+    async def _open(self, request: OpenGateway, descriptors: list[int]) -> None:
         if not descriptors:
-            raise ValueError("opening a front needs at least one listener")
+            raise ValueError("opening a gateway needs at least one listener")
         listeners: list[socket.socket] = []
         try:
             listeners += [adopt(descriptor) for descriptor in descriptors]
-            grant = FrontGrant(request.attempt_id, request.secret)
+            grant = GatewayGrant(request.attempt_id, request.secret)
             refusal = BrowserUnavailable(request.refused_status, request.refused_text)
-            await self._front.open(
+            await self._gateway.open(
                 listeners, grant, self._reply, refusal if refusal.status else None
             )
         except BaseException:
@@ -95,7 +95,7 @@ class RunnerSession:
             raise ValueError("attaching a browser needs one socket")
         control = adopt(descriptors[0])
         try:
-            self._front.attach(
+            self._gateway.attach(
                 request.attempt_id,
                 control,
                 request.generation,

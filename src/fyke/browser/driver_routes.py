@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 from fyke.browser.attached import AttachedBrowser
-from fyke.browser.attempt import AttemptFront
-from fyke.browser.connection import FrontConnection
+from fyke.browser.attempt import AttemptGateway
+from fyke.browser.connection import GatewayConnection
 from fyke.browser.endpoints import BadAnswer, read_answer, read_answer_head
 from fyke.browser.host import SHARED, DevtoolsEndpoint, HostFailed
 from fyke.browser.launches import (
@@ -59,7 +59,7 @@ class LaunchRoutes:
         return request.path == LAUNCH or request.path.startswith(INSTANCE)
 
     async def serve(
-        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+        self, request: BrowserRequest, connection: GatewayConnection, attempt: AttemptGateway
     ) -> None:
         if request.path == LAUNCH:
             await self._launch(request, connection, attempt)
@@ -67,7 +67,7 @@ class LaunchRoutes:
             await self._devtools(request, connection, attempt)
 
     async def _launch(
-        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+        self, request: BrowserRequest, connection: GatewayConnection, attempt: AttemptGateway
     ) -> None:
         """Answer when Chromium accepts connections; end it with the connection."""
         if request.method != "POST":
@@ -94,7 +94,7 @@ class LaunchRoutes:
         raise StreamEnded
 
     async def _devtools(
-        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+        self, request: BrowserRequest, connection: GatewayConnection, attempt: AttemptGateway
     ) -> None:
         numbered = instance_path(request.path)
         browser = attempt.browser
@@ -138,7 +138,7 @@ class WebDriverRoutes:
         return path in ("/session", "/status") or path.startswith((DRIVER, "/session/"))
 
     async def serve(
-        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+        self, request: BrowserRequest, connection: GatewayConnection, attempt: AttemptGateway
     ) -> None:
         if request.path == DRIVER:
             await self._hold(connection, attempt)
@@ -152,7 +152,7 @@ class WebDriverRoutes:
         else:
             await self._command(request, connection, attempt)
 
-    async def _hold(self, connection: FrontConnection, attempt: AttemptFront) -> None:
+    async def _hold(self, connection: GatewayConnection, attempt: AttemptGateway) -> None:
         """Name a prefix; end the sessions under it with the connection."""
         self._leashes += 1
         leash = self._leashes
@@ -171,8 +171,8 @@ class WebDriverRoutes:
     async def _create(
         self,
         request: BrowserRequest,
-        connection: FrontConnection,
-        attempt: AttemptFront,
+        connection: GatewayConnection,
+        attempt: AttemptGateway,
         leash: int,
     ) -> None:
         body = await connection.read_body()
@@ -199,8 +199,8 @@ class WebDriverRoutes:
     async def _create_in(
         self,
         browser: AttachedBrowser,
-        connection: FrontConnection,
-        attempt: AttemptFront,
+        connection: GatewayConnection,
+        attempt: AttemptGateway,
         asked: SessionRequest,
         host: str,
         leash: int,
@@ -229,7 +229,7 @@ class WebDriverRoutes:
             return 500, error_answer("session not created", str(error))
 
     async def _ask(
-        self, browser: AttachedBrowser, connection: FrontConnection, port: int, body: bytes
+        self, browser: AttachedBrowser, connection: GatewayConnection, port: int, body: bytes
     ) -> tuple[int, bytes]:
         """The answer to a request for a session. Raise ``HostFailed`` or ``BadAnswer``."""
         async with connection.dialed(browser, port) as driver:
@@ -243,7 +243,7 @@ class WebDriverRoutes:
     # sessions
 
     async def _command(
-        self, request: BrowserRequest, connection: FrontConnection, attempt: AttemptFront
+        self, request: BrowserRequest, connection: GatewayConnection, attempt: AttemptGateway
     ) -> None:
         named = session_of(request.path)
         browser = attempt.browser
@@ -263,7 +263,7 @@ class WebDriverRoutes:
     async def _upgrade(
         self,
         request: BrowserRequest,
-        connection: FrontConnection,
+        connection: GatewayConnection,
         browser: AttachedBrowser,
         sessions: DriverSessions,
         session: DriverSession,
@@ -281,7 +281,7 @@ class WebDriverRoutes:
     async def _pass_on(
         self,
         request: BrowserRequest,
-        connection: FrontConnection,
+        connection: GatewayConnection,
         browser: AttachedBrowser,
         sessions: DriverSessions,
         session: DriverSession,
@@ -304,7 +304,7 @@ class WebDriverRoutes:
 
     async def _end(
         self,
-        connection: FrontConnection,
+        connection: GatewayConnection,
         browser: AttachedBrowser,
         sessions: DriverSessions,
         session: DriverSession,
@@ -316,7 +316,7 @@ class WebDriverRoutes:
 
     async def _delete(
         self,
-        connection: FrontConnection,
+        connection: GatewayConnection,
         browser: AttachedBrowser,
         sessions: DriverSessions,
         session_id: str,

@@ -50,7 +50,7 @@ async def read_answer(stream: ByteStream, max_bytes: int) -> tuple[int, bytes]:
 
 
 def rewrite(body: bytes, host: str) -> bytes | None:
-    """The body with addresses at ``host``, as the client knows the front; None when it is no JSON.
+    """The body with addresses at ``host``, the client's name for the gateway; None if not JSON.
 
     Addresses that are not of Chromium's form are removed.
     """

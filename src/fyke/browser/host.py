@@ -1,4 +1,4 @@
-"""The front's connection to the first process of a browser sandbox, which starts Chromium inside,
+"""The gateway's connection to the first process of a browser sandbox, which starts Chromium inside,
 and connections to the ports of Chromium.
 
 The process is ours, but shares a user with Chromium, so nothing that it sends is trusted.

@@ -1,4 +1,4 @@
-"""What the front allows. Sizes in bytes, times in seconds."""
+"""What the gateway allows. Sizes in bytes, times in seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fyke.contracts.browser import WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class FrontLimits:
+class GatewayLimits:
     """The limits of one attempt's connections."""
 
     connections: int = 64

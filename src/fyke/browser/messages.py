@@ -1,7 +1,7 @@
-"""The messages between runner and front, one JSON object per packet of at most 64 KiB.
+"""The messages between runner and gateway, one JSON object per packet of at most 64 KiB.
 
 Each request has a ``seq`` and is answered by one ``RequestDone`` with the same number. Sockets are
-sent with the packet as descriptors: for ``OpenFront`` the listeners, for ``AttachBrowser`` the
+sent with the packet as descriptors: for ``OpenGateway`` the listeners, for ``AttachBrowser`` the
 control socket of the browser sandbox.
 """
 
@@ -13,7 +13,7 @@ from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram
 from fyke.kit.requests import RequestDone
 
 
-class OpenFront(msgspec.Struct, frozen=True, tag="open"):
+class OpenGateway(msgspec.Struct, frozen=True, tag="open"):
     """Serve the browser ports of an attempt. With a ``refused_status``, no connection gets a
     browser: all are answered with it and ``refused_text``.
     """
@@ -47,9 +47,9 @@ class RefuseWanted(msgspec.Struct, frozen=True, tag="refuse"):
     retry_after: int
 
 
-class CloseFront(msgspec.Struct, frozen=True, tag="close"):
+class CloseGateway(msgspec.Struct, frozen=True, tag="close"):
     """Close everything of an attempt; if ``final``, its listening sockets in all processes. An
-    unknown id is ignored, so this also checks the front.
+    unknown id is ignored, so this also checks the gateway.
     """
 
     seq: int
@@ -73,7 +73,7 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """The browser has ended; the front has closed the control socket."""
+    """The browser has ended; the gateway has closed the control socket."""
 
     attempt_id: str
     generation: int
@@ -89,7 +89,7 @@ class Noted(msgspec.Struct, frozen=True, tag="note"):
     text: str
 
 
-Request = OpenFront | AttachBrowser | RefuseWanted | CloseFront
+Request = OpenGateway | AttachBrowser | RefuseWanted | CloseGateway
 Notice = Wanted | Started | Ended | Noted
 Reply = RequestDone | Notice
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from fyke.browser.connection import ExtraRoutes
 from fyke.browser.control import RunnerSession
-from fyke.browser.front import Front
-from fyke.browser.limits import FrontLimits
+from fyke.browser.gateway import Gateway
+from fyke.browser.limits import GatewayLimits
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.requests import ClosableSession, serve_clients
 
 
-async def serve_front(
+async def serve_gateway(
     socket_path: Path,
     *,
-    limits: FrontLimits | None = None,
+    limits: GatewayLimits | None = None,
     routes: Sequence[ExtraRoutes] = (),
     ready: asyncio.Event | None = None,
 ) -> None:
@@ -26,11 +26,14 @@ async def serve_front(
     Raise ``OSError`` when another process serves the path.
     """
     raise_limit()  # every connection needs two descriptors
-    front = Front(limits, routes)
+    gateway = Gateway(limits, routes)
     sessions: set[ClosableSession] = set()
     try:
         await serve_clients(
-            socket_path, lambda sock: RunnerSession(sock, front, sessions.discard), sessions, ready
+            socket_path,
+            lambda sock: RunnerSession(sock, gateway, sessions.discard),
+            sessions,
+            ready,
         )
     finally:
-        front.stop()
+        gateway.stop()

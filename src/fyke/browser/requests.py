@@ -1,4 +1,4 @@
-"""HTTP requests to the front, which Workers write: reading their heads, and the answers.
+"""HTTP requests to the gateway, which Workers write: reading their heads, and the answers.
 
 Everything is parsed from bytes of at most 16 KiB; what is not plainly HTTP/1.1 is refused.
 """

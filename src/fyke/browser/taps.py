@@ -1,4 +1,4 @@
-"""What the front reads of the messages between a Worker and Chromium, and what it answers itself.
+"""What the gateway reads of the messages between a Worker and Chromium, and what it answers itself.
 
 A message is searched for the names of a few commands and parsed only if one occurs. A tap gets the
 parsed command and returns an answer, or None to pass it on.
@@ -31,7 +31,7 @@ class Command(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """An answer of the front; ``note`` is the code of the line for the log, or empty."""
+    """An answer of the gateway; ``note`` is the code of the line for the log, or empty."""
 
     result: dict[str, Any] | None = None
     error: str = ""
@@ -102,7 +102,7 @@ def is_file(url: str) -> bool:
 
 
 def standard_taps(on_close: Callable[[], None] | None) -> dict[str, Sequence[Tap]]:
-    """The front's own taps; ``on_close`` is called when the client closes the browser."""
+    """The gateway's own taps; ``on_close`` is called when the client closes the browser."""
 
     def see_close(command: Command) -> None:
         if on_close is not None:

@@ -9,7 +9,7 @@
 * ``execution``: ``Engine``, which assigns attempts; ``Environments``, ``Sandboxes`` and
   ``Sandbox``, the isolation of one attempt.
 * ``egress``: access to the web for one attempt.
-* ``browser``: the browser sandboxes, and the front that connects Workers to them.
+* ``browser``: the browser sandboxes, and the gateway that connects Workers to them.
 * ``tools``, ``git``: installing, compiling and cloning inside a sandbox.
 * ``delivery``: one HTTP POST to a user's server.
 * ``installation``: facts that only the server process can report.

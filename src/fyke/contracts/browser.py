@@ -1,9 +1,9 @@
-"""Browsers for attempts: the sandbox that a browser runs in, and the front that connects Workers
+"""Browsers for attempts: the sandbox that a browser runs in, and the gateway that connects Workers
 to it.
 
-The runner joins the two. The front reports that a connection of an attempt needs a browser; the
+The runner joins the two. The gateway reports that a connection of an attempt needs a browser; the
 runner opens a sandbox, has its proxy listener served by the egress, and gives its control socket to
-the front, which starts Chromium and relays connections to it. An attempt has at most one such
+the gateway, which starts Chromium and relays connections to it. An attempt has at most one such
 sandbox at a time; their numbers, from 1, are its generations.
 """
 
@@ -44,7 +44,7 @@ class BrowserEndCause(StrEnum):
     CRASHED = "crashed"  # Chromium ended by itself, or was killed
     NOT_STARTED = "not_started"  # Chromium did not open its port in time
     SANDBOX_ENDED = "sandbox_ended"  # the control socket was closed
-    FRONT_ENDED = "front_ended"  # the process of the front ended
+    GATEWAY_ENDED = "gateway_ended"  # the process of the gateway ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +95,12 @@ class BrowserUsage:
 
 class Browser(Protocol):
     """One browser sandbox. A trusted process of Fyke waits inside for frames on ``control``; no
-    Chromium runs before the front has asked for one.
+    Chromium runs before the gateway has asked for one.
     """
 
     @property
     def control(self) -> socket.socket:
-        """The control socket. Close it once the front has its copy: the sandbox ends when no copy
+        """The control socket. Close it once the gateway has its copy: the sandbox ends when no copy
         is open.
         """
         ...
@@ -142,8 +142,8 @@ class Browsers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FrontGrant:
-    """What the front needs to know of an attempt. A connection may omit name and password, since
+class GatewayGrant:
+    """What the gateway needs to know of an attempt. A connection may omit name and password, since
     only the attempt's own sandbox can connect; wrong ones are refused.
     """
 
@@ -179,7 +179,7 @@ class BrowserNote:
     text: str
 
 
-class BrowserFront(Protocol):
+class BrowserGateway(Protocol):
     """Serves the browser ports of attempts. It may run in another process.
 
     The runner sets the callbacks, which must not block. Each wanted browser is answered by one
@@ -190,19 +190,19 @@ class BrowserFront(Protocol):
     on_started: Callable[[str, int], None]
     """Gets the attempt's id and the generation when Chromium accepts connections."""
     on_ended: Callable[[BrowserEnded], None]
-    """Once for each attached generation, unless the attempt was closed before. The front has closed
-    its copy of the control socket; the next connection wants a new browser.
+    """Once for each attached generation, unless the attempt was closed before. The gateway has
+    closed its copy of the control socket; the next connection wants a new browser.
     """
     on_note: Callable[[BrowserNote], None]
 
     async def check(self) -> None:
-        """Raise ``Unavailable`` when the front does not answer within three seconds."""
+        """Raise ``Unavailable`` when the gateway does not answer within three seconds."""
         ...
 
-    async def open(self, listeners: Sequence[socket.socket], grant: FrontGrant) -> None:
+    async def open(self, listeners: Sequence[socket.socket], grant: GatewayGrant) -> None:
         """Serve the listeners until ``close``. The caller may close its copies afterwards.
 
-        While the front does not answer, connections wait in the listeners, and this returns after
+        While the gateway does not answer, connections wait in the listeners, and this returns after
         two seconds. Raise ``Unavailable`` when it refuses.
         """
         ...
@@ -216,8 +216,8 @@ class BrowserFront(Protocol):
         *,
         own_sandbox: bool,
     ) -> None:
-        """Give the front a browser sandbox, in which it starts ``program``. The caller closes its
-        copy of ``control`` afterwards. Raise ``Unavailable`` when the front has ended; then
+        """Give the gateway a browser sandbox, in which it starts ``program``. The caller closes its
+        copy of ``control`` afterwards. Raise ``Unavailable`` when the gateway has ended; then
         ``on_ended`` is not called for this generation.
         """
         ...

@@ -361,7 +361,7 @@ class AttemptRunner:
     async def _open_browser(
         self, intake: AttemptIntake, ports: Sequence[socket], password: str
     ) -> bool:
-        """Let the front serve the browser ports; return whether it does."""
+        """Let the gateway serve the browser ports; return whether it does."""
         deps = self._deps.browser
         if deps is None or deps.missing:
             return False

@@ -3,9 +3,9 @@
 ========== ==================== ==========================================================
 state      event                becomes
 ========== ==================== ==========================================================
-idle       wanted               opening: reserve, open a sandbox, give it to the front
+idle       wanted               opening: reserve, open a sandbox, give it to the gateway
 opening    opened               attached
-opening    refused, failed      idle; the front answers the waiting connections
+opening    refused, failed      idle; the gateway answers the waiting connections
 attached   ended                idle: the next connection gets a new browser
 any        close                closed
 ========== ==================== ==========================================================
@@ -37,7 +37,7 @@ from fyke.contracts.browser import (
     BrowserSpec,
     BrowserUsage,
     BrowserWanted,
-    FrontGrant,
+    GatewayGrant,
 )
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import SandboxFault
@@ -125,7 +125,7 @@ class BrowserState(Enum):
 
 @dataclass(slots=True)
 class _Generation:
-    """One browser sandbox of the attempt, from the moment that it is given to the front."""
+    """One browser sandbox of the attempt, from the moment that it is given to the gateway."""
 
     number: int
     browser: Browser
@@ -179,8 +179,8 @@ class AttemptBrowser:
         self._removals: list[asyncio.Task[None]] = []  # of sandboxes
 
     async def open(self, listeners: Sequence[socket], secret: str) -> None:
-        """Let the front serve the browser ports. Raise ``Unavailable``."""
-        await self._deps.front.open(listeners, FrontGrant(self._attempt.id, secret))
+        """Let the gateway serve the browser ports. Raise ``Unavailable``."""
+        await self._deps.gateway.open(listeners, GatewayGrant(self._attempt.id, secret))
 
     @property
     def totals(self) -> BrowserTotals:
@@ -190,7 +190,7 @@ class AttemptBrowser:
             totals = generation.added_to(totals)
         return totals
 
-    # --- from the front -------------------------------------------------------------------
+    # --- from the gateway -------------------------------------------------------------------
 
     def wanted(self, wanted: BrowserWanted) -> None:
         """A connection waits for a browser."""
@@ -244,7 +244,7 @@ class AttemptBrowser:
     # --- the start ------------------------------------------------------------------------
 
     async def _provide(self, wanted: BrowserWanted) -> None:
-        """Open a browser and give it to the front, or let the front refuse the connections."""
+        """Open a browser and give it to the gateway, or let the gateway refuse the connections."""
         try:
             await self._attach_new(wanted)
             return
@@ -259,8 +259,10 @@ class AttemptBrowser:
         self._places.release(self._attempt.id)
         self.failure = refused.reason
         self._note(LogType.WARN, f"The Worker gets no browser: {refused.text}.")
-        with contextlib.suppress(Unavailable):  # the waiting connections have ended with the front
-            await self._deps.front.refuse(
+        with contextlib.suppress(
+            Unavailable
+        ):  # the waiting connections have ended with the gateway
+            await self._deps.gateway.refuse(
                 self._attempt.id, _UNAVAILABLE, refused.text, retry_after=refused.retry_after
             )
 
@@ -296,7 +298,7 @@ class AttemptBrowser:
             )
             current.tasks.append(asyncio.create_task(self._poll(current)))
             self.state = BrowserState.ATTACHED
-            await self._deps.front.attach(
+            await self._deps.gateway.attach(
                 self._attempt.id,
                 current.number,
                 browser.control,
@@ -377,8 +379,8 @@ class AttemptBrowser:
         if opening is not None:
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
-        with contextlib.suppress(Unavailable):  # then the front has ended, and so has the browser
-            await self._deps.front.close(self._attempt.id)
+        with contextlib.suppress(Unavailable):  # then the gateway has ended, and so has the browser
+            await self._deps.gateway.close(self._attempt.id)
         for generation in self._generations:
             await generation.measured.wait()
 
@@ -456,5 +458,5 @@ _CAUSES = {
     BrowserEndCause.CRASHED: "The browser ended by itself",
     BrowserEndCause.NOT_STARTED: "The browser did not start",
     BrowserEndCause.SANDBOX_ENDED: "The sandbox of the browser ended",
-    BrowserEndCause.FRONT_ENDED: "The connection to the browser was lost",
+    BrowserEndCause.GATEWAY_ENDED: "The connection to the browser was lost",
 }

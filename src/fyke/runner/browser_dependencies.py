@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fyke.contracts.browser import BrowserFront, BrowserLimits, Browsers
+from fyke.contracts.browser import BrowserGateway, BrowserLimits, Browsers
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class BrowserDependencies:
     """
 
     browsers: Browsers
-    front: BrowserFront
+    gateway: BrowserGateway
     limits: BrowserLimits
     places: int
     share: float

@@ -338,7 +338,7 @@ class Runner:
             attempt_runner.site_throttled(reason)
 
     def browser_of(self, attempt_id: str) -> AttemptBrowser | None:
-        """The browser of a running attempt, for reports of the front."""
+        """The browser of a running attempt, for reports of the gateway."""
         attempt_runner = self._attempt_runners.get(attempt_id)
         return attempt_runner.browser if attempt_runner is not None else None
 

@@ -143,7 +143,7 @@ class Settings(  # fields are in the reverse order of the bases
 
     @property
     def browser_socket(self) -> Path:
-        """The socket of the browser front, for requests of the runner."""
+        """The socket of the browser gateway, for requests of the runner."""
         return self.run_dir / "browser.sock"
 
     @property

@@ -28,7 +28,7 @@ _infos: dict[tuple[str, BrowserProgram], BrowserInfo] = {}
 
 @dataclass
 class OpenBrowser:
-    """A sandbox and its control connection, as the front has it."""
+    """A sandbox and its control connection, as the gateway has it."""
 
     name: str
     sandbox: BrowserSandbox

@@ -24,24 +24,24 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_browser_that_nobody_waits_for_any_more_ends() -> None:
-    async with place() as front:
-        client = await front.connect()
+    async with place() as gateway:
+        client = await gateway.connect()
         await client.ask("GET", "/", UPGRADE)
-        await until(lambda: front.notices == [WANTED])
+        await until(lambda: gateway.notices == [WANTED])
         client.writer.close()
-        await until(lambda: not front.front._attempts[ATTEMPT]._waiting)
-        host = await front.host(Chromium())
-        front.attach(host)
+        await until(lambda: not gateway.gateway._attempts[ATTEMPT]._waiting)
+        host = await gateway.host(Chromium())
+        gateway.attach(host)
         await until(lambda: host.ended)
-        assert front.notices[1:] == [Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, "")]
+        assert gateway.notices[1:] == [Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, "")]
 
 
 async def test_a_chromium_that_does_not_start_is_told_to_all() -> None:
-    async with place() as front:
-        host = await front.attached(Chromium())
+    async with place() as gateway:
+        host = await gateway.attached(Chromium())
         held: list[dict[str, object]] = []
         host.before = lambda frame: bool(held.append(frame))
-        waiting = [asyncio.create_task(front.get("/", UPGRADE)) for _ in range(3)]
+        waiting = [asyncio.create_task(gateway.get("/", UPGRADE)) for _ in range(3)]
         await until(lambda: held)
         host.event(type="failed", id=held[0]["id"], error="the program ended\nwith status 1")
         for status, _, body in await asyncio.gather(*waiting):
@@ -50,7 +50,7 @@ async def test_a_chromium_that_does_not_start_is_told_to_all() -> None:
                 b"the browser failed: the program ended with status 1\n",
             )
         cause, detail = BrowserEndCause.NOT_STARTED, "the program ended with status 1"
-        await until(lambda: front.notices[1:] == [Ended(ATTEMPT, 1, cause, detail)])
+        await until(lambda: gateway.notices[1:] == [Ended(ATTEMPT, 1, cause, detail)])
 
 
 @pytest.mark.parametrize(
@@ -63,38 +63,38 @@ async def test_a_chromium_that_does_not_start_is_told_to_all() -> None:
 async def test_the_end_of_chromium_ends_the_sandbox(
     event: dict[str, object], cause: BrowserEndCause, detail: str
 ) -> None:
-    async with place() as front:
+    async with place() as gateway:
         ends = asyncio.Event()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await ends.wait()
 
-        host = await front.attached(Chromium(serve_socket=serve))
-        client = await front.websocket()
+        host = await gateway.attached(Chromium(serve_socket=serve))
+        client = await gateway.websocket()
         host.event(**event)
         ends.set()
         assert await client.reader.read() == b""
         await until(lambda: host.ended)
-        assert front.notices[2:] == [Ended(ATTEMPT, 1, cause, detail)]
-        await front.attached(Chromium())
-        await front.websocket()
-        assert front.notices[3:] == [WANTED, Started(ATTEMPT, 2)]
+        assert gateway.notices[2:] == [Ended(ATTEMPT, 1, cause, detail)]
+        await gateway.attached(Chromium())
+        await gateway.websocket()
+        assert gateway.notices[3:] == [WANTED, Started(ATTEMPT, 2)]
 
 
 async def test_the_end_of_the_sandbox_ends_its_connections() -> None:
-    async with place() as front:
-        host = await front.attached(Chromium())
-        client = await front.websocket()
+    async with place() as gateway:
+        host = await gateway.attached(Chromium())
+        client = await gateway.websocket()
         host.end()
-        await until(lambda: len(front.notices) == 3)
-        ended = front.notices[2]
+        await until(lambda: len(gateway.notices) == 3)
+        ended = gateway.notices[2]
         assert isinstance(ended, Ended)
         assert (ended.generation, ended.cause) == (1, BrowserEndCause.SANDBOX_ENDED)
         assert await client.reader.read() == b""
 
 
 async def test_a_connection_after_browser_close_gets_another_chromium() -> None:
-    async with place() as front:
+    async with place() as gateway:
         stop = asyncio.Event()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -102,11 +102,11 @@ async def test_a_connection_after_browser_close_gets_another_chromium() -> None:
             await stop.wait()
 
         chromium = Chromium(serve_socket=serve)
-        host = await front.attached(chromium)
-        client = await front.websocket()
+        host = await gateway.attached(chromium)
+        client = await gateway.websocket()
         await client.say({"id": 1, "method": "Browser.close"})
-        await until(lambda: front.front._attempts[ATTEMPT].browser._closing)  # type: ignore[union-attr]
-        connecting = asyncio.create_task(front.websocket())
+        await until(lambda: gateway.gateway._attempts[ATTEMPT].browser._closing)  # type: ignore[union-attr]
+        connecting = asyncio.create_task(gateway.websocket())
         for _ in range(20):
             await asyncio.sleep(0)
         assert host.kinds() == ["start"]
@@ -117,26 +117,26 @@ async def test_a_connection_after_browser_close_gets_another_chromium() -> None:
         await second.say({"id": 2})
         assert await second.hear() == {"id": 2}
         assert host.kinds() == ["start", "start"]
-        assert front.notices == [WANTED, Started(ATTEMPT, 1)]
+        assert gateway.notices == [WANTED, Started(ATTEMPT, 1)]
 
 
 async def test_a_chromium_that_does_not_close_is_stopped() -> None:
-    async with place(close_seconds=0.05) as front:
-        host = await front.attached(Chromium())
-        client = await front.websocket()
+    async with place(close_seconds=0.05) as gateway:
+        host = await gateway.attached(Chromium())
+        client = await gateway.websocket()
         await client.say({"id": 1, "method": "Browser.close"})
         await until(lambda: "stop" in host.kinds())
         client.writer.close()
         await until(lambda: host.ended)
-        assert front.notices[2:] == [Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, "")]
+        assert gateway.notices[2:] == [Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, "")]
 
 
 async def test_a_connection_to_a_dying_chromium_is_made_to_the_next_one() -> None:
-    async with place() as front:
-        host = await front.attached(Chromium(bodies={"/json": b"[]"}))
-        await front.get("/json")
+    async with place() as gateway:
+        host = await gateway.attached(Chromium(bodies={"/json": b"[]"}))
+        await gateway.get("/json")
 
-        attached = front.front._attempts[ATTEMPT].browser
+        attached = gateway.gateway._attempts[ATTEMPT].browser
         assert attached is not None
         dial = attached.host.dial
 
@@ -146,8 +146,8 @@ async def test_a_connection_to_a_dying_chromium_is_made_to_the_next_one() -> Non
             return await dial(port, timeout)
 
         attached.host.dial = dial_dying  # type: ignore[method-assign]
-        next_host = await front.attached(Chromium())
-        client = await front.websocket()
+        next_host = await gateway.attached(Chromium())
+        client = await gateway.websocket()
         await client.say({"id": 1})
         assert await client.hear() == {"id": 1}
         assert next_host.kinds() == ["start"]
@@ -155,14 +155,14 @@ async def test_a_connection_to_a_dying_chromium_is_made_to_the_next_one() -> Non
 
 async def test_a_closed_browser_leaves_its_sandbox_for_the_next_connection() -> None:
     """Many Workers open and close a browser for each page."""
-    async with place(keep_seconds=0.2) as front:
-        host = await front.attached(Chromium(bodies={"/json": b"[]"}))
+    async with place(keep_seconds=0.2) as gateway:
+        host = await gateway.attached(Chromium(bodies={"/json": b"[]"}))
         for _ in range(3):
-            assert (await front.get("/json"))[0] == 200
+            assert (await gateway.get("/json"))[0] == 200
             host.event(type="ended", instance=0, status=0)
         await until(lambda: host.ended)
         assert host.kinds().count("start") == 3
-        assert front.notices == [
+        assert gateway.notices == [
             WANTED,
             Started(ATTEMPT, 1),
             Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, ""),

@@ -19,12 +19,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_port_that_nobody_listens_on_is_an_error() -> None:
-    async with place() as front:
-        host = await front.attached(Chromium())
+    async with place() as gateway:
+        host = await gateway.attached(Chromium())
         with socket.socket() as bound:
             bound.bind(("127.0.0.1", 0))
             host.port = bound.getsockname()[1]
-            status, _, body = await front.get("/", UPGRADE)
+            status, _, body = await gateway.get("/", UPGRADE)
         assert status == 503
         assert b"refused" in body
 
@@ -41,15 +41,15 @@ async def test_a_port_that_nobody_listens_on_is_an_error() -> None:
     ],
 )
 async def test_an_address_of_another_form_is_not_used(fields: dict[str, object]) -> None:
-    async with place() as front:
-        host = await front.attached(Chromium())
+    async with place() as gateway:
+        host = await gateway.attached(Chromium())
 
         def answer(frame: dict[str, object]) -> bool:
             host.event(type="started", id=frame["id"], **fields)
             return False
 
         host.before = answer
-        status, _, body = await front.get("/json")
+        status, _, body = await gateway.get("/json")
         assert (status, body) == (503, b"the browser failed: Chromium has no address\n")
 
 
@@ -58,7 +58,7 @@ async def test_an_address_of_another_form_is_not_used(fields: dict[str, object])
     [b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"],
 )
 async def test_an_answer_that_is_none_is_an_error(answer: bytes) -> None:
-    async with place() as front:
+    async with place() as gateway:
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
@@ -67,24 +67,24 @@ async def test_an_answer_that_is_none_is_an_error(answer: bytes) -> None:
 
         chromium = Chromium()
         chromium.serve = serve  # type: ignore[method-assign]
-        await front.attached(chromium)
-        status, _, body = await front.get("/json")
+        await gateway.attached(chromium)
+        status, _, body = await gateway.get("/json")
         assert status == 503
         assert body.startswith(b"the browser failed: Chromium")
 
 
 async def test_dropped_arguments_are_noted_by_their_names() -> None:
-    async with place() as front:
-        host = await front.attached(Chromium(bodies={"/json": b"[]"}))
-        client = await front.websocket()
+    async with place() as gateway:
+        host = await gateway.attached(Chromium(bodies={"/json": b"[]"}))
+        client = await gateway.websocket()
         names = ["--proxy-server", "--x=<script>", 5, "--no-sandbox", "-" * 50]
         host.event(type="dropped", instance=0, arguments=names)
         host.event(type="dropped", instance=0, arguments="--more")
         host.event(type="dropped", instance=0, arguments=["--again"])
         await client.say({"id": 1, "method": "Browser.getVersion"})
         await client.hear()
-        await until(lambda: len(front.notices) == 3)
-        note = front.notices[2]
+        await until(lambda: len(gateway.notices) == 3)
+        note = gateway.notices[2]
         assert isinstance(note, Noted)
         assert note.code == "dropped"
         assert note.text.endswith(": --proxy-server, --no-sandbox")

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from fyke.browser.driver_routes import LaunchRoutes, WebDriverRoutes
-from fyke.browser.front import Front
-from fyke.browser.limits import FrontLimits
+from fyke.browser.gateway import Gateway
+from fyke.browser.limits import GatewayLimits
 from fyke.browser.messages import Ended, Noted, Notice, Wanted
-from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram, FrontGrant
+from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram, GatewayGrant
 from support.browser_hosts import GUID, ScriptedHost, until
 from support.browser_place import ATTEMPT, SECRET, UPGRADE, Chromium, Client
 from support.egress import listener, port_of
@@ -94,17 +94,17 @@ class DriverHost(ScriptedHost):
 
 
 class Place:
-    """A front with these routes, and a host that is attached when a browser is wanted."""
+    """A gateway with these routes, and a host that is attached when a browser is wanted."""
 
-    def __init__(self, front: Front, port: int, host: DriverHost, driver: Driver) -> None:
-        self.front, self.port, self.host, self.driver = front, port, host, driver
+    def __init__(self, gateway: Gateway, port: int, host: DriverHost, driver: Driver) -> None:
+        self.gateway, self.port, self.host, self.driver = gateway, port, host, driver
         self.notices: list[Notice] = []
 
     def notify(self, notice: Notice) -> None:
         self.notices.append(notice)
         if isinstance(notice, Wanted):
             shell = BrowserProgram.HEADLESS_SHELL
-            self.front.attach(ATTEMPT, self.host.theirs, 1, shell, own_sandbox=True)
+            self.gateway.attach(ATTEMPT, self.host.theirs, 1, shell, own_sandbox=True)
 
     async def connect(self) -> Client:
         return Client(*await asyncio.open_connection("127.0.0.1", self.port))
@@ -134,16 +134,16 @@ async def ask(client: Client, method: str, path: str, body: bytes = b"") -> tupl
 
 @asynccontextmanager
 async def place(**limits: float) -> AsyncIterator[Place]:
-    front = Front(FrontLimits(**limits), [LaunchRoutes(), WebDriverRoutes()])  # type: ignore[arg-type]
+    gateway = Gateway(GatewayLimits(**limits), [LaunchRoutes(), WebDriverRoutes()])  # type: ignore[arg-type]
     sock, driver = listener(), Driver()
     async with DriverHost(driver.serve) as host, asyncio.timeout(60):
         driver.host = host
-        made = Place(front, port_of(sock), host, driver)
-        await front.open([sock], FrontGrant(ATTEMPT, SECRET), made.notify)
+        made = Place(gateway, port_of(sock), host, driver)
+        await gateway.open([sock], GatewayGrant(ATTEMPT, SECRET), made.notify)
         try:
             yield made
         finally:
-            front.stop()
+            gateway.stop()
 
 
 def launch(*arguments: str, **fields: Any) -> bytes:
@@ -151,37 +151,37 @@ def launch(*arguments: str, **fields: Any) -> bytes:
 
 
 async def test_a_launched_browser_lives_as_long_as_its_connection() -> None:
-    async with place() as front:
-        leash = await front.connect()
+    async with place() as gateway:
+        leash = await gateway.connect()
         status, text = await ask(leash, "POST", "/fyke/launch", launch("--headless", "--a=b"))
         assert (status, text) == (200, f"1 {GUID}")
-        assert front.notices[0] == Wanted(ATTEMPT, BrowserForm.LAUNCH, False)
-        start = front.host.requests[0]
+        assert gateway.notices[0] == Wanted(ATTEMPT, BrowserForm.LAUNCH, False)
+        start = gateway.host.requests[0]
         assert (start["instance"], start["arguments"]) == (1, ["--headless", "--a=b"])
         leash.writer.close()
-        await until(lambda: front.host.ended)
-        assert front.stopped() == [1]
-        assert front.notices[-1] == CLOSED
+        await until(lambda: gateway.host.ended)
+        assert gateway.stopped() == [1]
+        assert gateway.notices[-1] == CLOSED
 
 
 async def test_the_connection_ends_with_the_launched_browser() -> None:
-    async with place() as front:
-        leash = await front.connect()
+    async with place() as gateway:
+        leash = await gateway.connect()
         await ask(leash, "POST", "/fyke/launch", launch())
-        front.host.event(type="ended", instance=1, status=0)
+        gateway.host.event(type="ended", instance=1, status=0)
         assert await leash.reader.read() == b""
 
 
 async def test_the_devtools_of_a_launched_browser() -> None:
-    async with place() as front:
+    async with place() as gateway:
         url = b'{"webSocketDebuggerUrl": "ws://127.0.0.1:3/devtools/browser/a"}'
-        front.driver.chromium.bodies = {"/json/version": url}
-        leash = await front.connect()
+        gateway.driver.chromium.bodies = {"/json/version": url}
+        leash = await gateway.connect()
         await ask(leash, "POST", "/fyke/launch", launch())
-        status, found = await front.ask("GET", "/fyke/instance/1/json/version")
+        status, found = await gateway.ask("GET", "/fyke/instance/1/json/version")
         assert status == 200
         assert found == {"webSocketDebuggerUrl": "ws://browser.test:80/devtools/browser/a"}
-        client = await front.connect()
+        client = await gateway.connect()
         await client.ask("GET", f"/fyke/instance/1{GUID}", UPGRADE)
         assert (await client.answer())[0] == 101
         await client.say({"id": 5})
@@ -191,166 +191,166 @@ async def test_the_devtools_of_a_launched_browser() -> None:
             "/fyke/instance/x",
             "/fyke/instance/1/session",
         ):
-            assert (await front.ask("GET", path))[0] == 404
+            assert (await gateway.ask("GET", path))[0] == 404
         leash.writer.close()
 
 
 async def test_a_window_that_was_asked_for_is_said_to_be_missing() -> None:
-    async with place() as front:
-        leash = await front.connect()
+    async with place() as gateway:
+        leash = await gateway.connect()
         assert (await ask(leash, "POST", "/fyke/launch", launch(display=True)))[0] == 200
-        assert any(isinstance(item, Noted) and "window" in item.text for item in front.notices)
+        assert any(isinstance(item, Noted) and "window" in item.text for item in gateway.notices)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", launch("x" * 5000)])
 async def test_a_launch_that_cannot_be_read(body: bytes) -> None:
-    async with place() as front:
-        assert (await front.ask("POST", "/fyke/launch", body))[0] == 400
-        assert front.notices == []
+    async with place() as gateway:
+        assert (await gateway.ask("POST", "/fyke/launch", body))[0] == 400
+        assert gateway.notices == []
 
 
 async def test_launched_browsers_and_sessions_are_limited_together() -> None:
-    async with place(instances=2) as front:
-        leash = await front.connect()
+    async with place(instances=2) as gateway:
+        leash = await gateway.connect()
         await ask(leash, "POST", "/fyke/launch", launch())
-        assert (await front.ask("POST", "/session", NEW))[0] == 200
-        status, text = await front.ask("POST", "/fyke/launch", launch())
+        assert (await gateway.ask("POST", "/session", NEW))[0] == 200
+        status, text = await gateway.ask("POST", "/fyke/launch", launch())
         assert (status, "at most 2 browsers" in text) == (503, True)
-        status, value = await front.ask("POST", "/session", NEW)
+        status, value = await gateway.ask("POST", "/session", NEW)
         assert (status, value["value"]["error"]) == (500, "session not created")
         leash.writer.close()
-        await until(lambda: front.stopped() == [1])
-        assert (await front.ask("POST", "/session", NEW))[0] == 200
+        await until(lambda: gateway.stopped() == [1])
+        assert (await gateway.ask("POST", "/session", NEW))[0] == 200
 
 
 async def test_those_that_start_at_the_same_time_are_counted() -> None:
-    async with place(instances=2) as front:
-        front.driver.ready.clear()
-        first = asyncio.create_task(front.ask("POST", "/session", NEW))
-        await until(lambda: front.driver.requests)
-        leashes = [await front.connect() for _ in range(2)]
+    async with place(instances=2) as gateway:
+        gateway.driver.ready.clear()
+        first = asyncio.create_task(gateway.ask("POST", "/session", NEW))
+        await until(lambda: gateway.driver.requests)
+        leashes = [await gateway.connect() for _ in range(2)]
         answers = [await ask(leash, "POST", "/fyke/launch", launch()) for leash in leashes]
         assert [status for status, _ in answers] == [200, 503]
-        front.driver.ready.set()
+        gateway.driver.ready.set()
         assert (await first)[0] == 200
 
 
 async def test_no_number_is_used_twice() -> None:
-    async with place() as front:
-        keeps = await front.connect()
+    async with place() as gateway:
+        keeps = await gateway.connect()
         await ask(keeps, "POST", "/fyke/launch", launch())
         for number in ("2", "3"):
-            leash = await front.connect()
+            leash = await gateway.connect()
             _, text = await ask(leash, "POST", "/fyke/launch", launch())
             assert text.split()[0] == number
             leash.writer.close()
-            await until(lambda number=number: int(number) in front.stopped())
+            await until(lambda number=number: int(number) in gateway.stopped())
 
 
 @pytest.mark.parametrize("prefix", ["", "/wd/hub"])
 async def test_a_session_on_one_connection(prefix: str) -> None:
-    async with place() as front:
-        client = await front.connect()
+    async with place() as gateway:
+        client = await gateway.connect()
         status, created = await ask(client, "POST", f"{prefix}/session", NEW)
-        assert front.notices[0] == Wanted(ATTEMPT, BrowserForm.WEBDRIVER, False)
+        assert gateway.notices[0] == Wanted(ATTEMPT, BrowserForm.WEBDRIVER, False)
         found = created["value"]["capabilities"]
         assert (status, created["value"]["sessionId"]) == (200, "s1")
         assert found[OPTIONS] == {"debuggerAddress": "browser.test:80"}
         assert found["webSocketUrl"] == "ws://browser.test:80/session/s1"
-        _, _, body = front.driver.requests[0]
+        _, _, body = gateway.driver.requests[0]
         assert b'"binary":"/run/fyke/chromium"' in body
         assert await ask(client, "POST", f"{prefix}/session/s1/url", b'{"url":"a"}') == (
             200,
             {"value": None},
         )
-        assert front.driver.requests[1] == ("POST", "/session/s1/url", b'{"url":"a"}')
+        assert gateway.driver.requests[1] == ("POST", "/session/s1/url", b'{"url":"a"}')
         large = json.dumps({"value": "x" * 20_000_000}).encode()
-        front.driver.answers["/session/s1/screenshot"] = large
+        gateway.driver.answers["/session/s1/screenshot"] = large
         _, picture = await ask(client, "GET", f"{prefix}/session/s1/screenshot")
         assert len(picture["value"]) == 20_000_000
         await ask(client, "DELETE", f"{prefix}/session/s1")
-        await until(lambda: CLOSED in front.notices)
+        await until(lambda: CLOSED in gateway.notices)
         status, gone = await ask(client, "GET", f"{prefix}/session/s1/url")
         assert (status, gone["value"]["error"]) == (404, "invalid session id")
 
 
 async def test_the_devtools_of_a_session() -> None:
-    async with place() as front:
-        await front.ask("POST", "/session", NEW)
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
         for path, target in (("/session/s1/se/cdp", GUID), ("/session/s1", "/session/s1")):
-            client = await front.connect()
+            client = await gateway.connect()
             await client.ask("GET", path, UPGRADE)
             assert (await client.answer())[0] == 101
             await client.say({"id": 5})
             assert await client.hear() == {"id": 5}
-            assert front.driver.chromium.heads[-1].startswith(f"GET {target} HTTP/1.1\r\n")
+            assert gateway.driver.chromium.heads[-1].startswith(f"GET {target} HTTP/1.1\r\n")
 
 
 async def test_what_needs_no_browser_starts_none() -> None:
-    async with place() as front:
-        status, value = await front.ask("GET", "/status")
+    async with place() as gateway:
+        status, value = await gateway.ask("GET", "/status")
         assert (status, value["value"]["ready"]) == (200, True)
-        assert (await front.ask("GET", "/wd/hub/status"))[0] == 200
-        assert (await front.ask("POST", "/session", b'{"capabilities": []}'))[0] == 400
-        assert (await front.ask("POST", "/session", b'{"headless": true}'))[0] == 501
-        assert (await front.ask("DELETE", "/session"))[0] == 404
-        status, value = await front.ask("GET", "/session/abc/url")
+        assert (await gateway.ask("GET", "/wd/hub/status"))[0] == 200
+        assert (await gateway.ask("POST", "/session", b'{"capabilities": []}'))[0] == 400
+        assert (await gateway.ask("POST", "/session", b'{"headless": true}'))[0] == 501
+        assert (await gateway.ask("DELETE", "/session"))[0] == 404
+        status, value = await gateway.ask("GET", "/session/abc/url")
         assert (status, value["value"]["error"]) == (404, "invalid session id")
-        assert not any(isinstance(item, Wanted) for item in front.notices)
+        assert not any(isinstance(item, Wanted) for item in gateway.notices)
 
 
 async def test_a_proxy_in_the_capabilities_is_said_to_be_ignored() -> None:
-    async with place() as front:
+    async with place() as gateway:
         body = {"capabilities": {"alwaysMatch": {"proxy": {"httpProxy": "a:1"}}}}
-        await front.ask("POST", "/session", json.dumps(body).encode())
-        texts = [item.text for item in front.notices if isinstance(item, Noted)]
+        await gateway.ask("POST", "/session", json.dumps(body).encode())
+        texts = [item.text for item in gateway.notices if isinstance(item, Noted)]
         assert texts == ["proxy was ignored: the browser always uses the proxy of the run."]
 
 
 async def test_sessions_of_a_relayed_driver_end_with_it() -> None:
-    async with place() as front:
-        leash = await front.connect()
+    async with place() as gateway:
+        leash = await gateway.connect()
         status, prefix = await ask(leash, "POST", "/fyke/driver/")
         assert (status, prefix) == (200, "/fyke/driver/1")
-        _, created = await front.ask("POST", f"{prefix}/session", NEW)
+        _, created = await gateway.ask("POST", f"{prefix}/session", NEW)
         assert created["value"]["sessionId"] == "s1"
-        await front.ask("POST", "/session", NEW)  # by another client
-        assert (await front.ask("GET", f"{prefix}/session/s1/url"))[0] == 200
+        await gateway.ask("POST", "/session", NEW)  # by another client
+        assert (await gateway.ask("GET", f"{prefix}/session/s1/url"))[0] == 200
         leash.writer.close()
-        await until(lambda: front.deleted() == ["/session/s1"])
-        assert (await front.ask("GET", "/session/s2/url"))[0] == 200
+        await until(lambda: gateway.deleted() == ["/session/s1"])
+        assert (await gateway.ask("GET", "/session/s2/url"))[0] == 200
 
 
 async def test_a_client_that_leaves_meanwhile_leaves_no_session() -> None:
-    async with place() as front:
-        front.driver.ready.clear()
-        client = await front.connect()
+    async with place() as gateway:
+        gateway.driver.ready.clear()
+        client = await gateway.connect()
         await client.ask("POST", "/session", f"Content-Length: {len(NEW)}\r\n", NEW)
-        await until(lambda: front.driver.requests)
+        await until(lambda: gateway.driver.requests)
         client.writer.close()
-        connection = next(iter(front.front._attempts[ATTEMPT]._connections.values()))
+        connection = next(iter(gateway.gateway._attempts[ATTEMPT]._connections.values()))
         await connection.gone
-        front.driver.ready.set()
-        await until(lambda: front.deleted() == ["/session/s1"])
-        await until(lambda: CLOSED in front.notices)
-        assert front.deleted() == ["/session/s1"]
-        assert (await front.ask("GET", "/session/s1/url"))[0] == 404
+        gateway.driver.ready.set()
+        await until(lambda: gateway.deleted() == ["/session/s1"])
+        await until(lambda: CLOSED in gateway.notices)
+        assert gateway.deleted() == ["/session/s1"]
+        assert (await gateway.ask("GET", "/session/s1/url"))[0] == 404
 
 
 async def test_a_session_whose_browser_is_not_reported_is_ended() -> None:
-    async with place() as front:
-        front.driver.reports = False
-        status, value = await front.ask("POST", "/session", NEW)
+    async with place() as gateway:
+        gateway.driver.reports = False
+        status, value = await gateway.ask("POST", "/session", NEW)
         assert (status, value["value"]["error"]) == (500, "session not created")
-        assert front.deleted() == ["/session/s1"]
+        assert gateway.deleted() == ["/session/s1"]
 
 
 async def test_sessions_end_with_chromedriver() -> None:
-    async with place() as front:
-        await front.ask("POST", "/session", NEW)
-        front.host._server.close()
-        real = front.host.port
-        front.host.port = 1  # where nothing listens
-        status, value = await front.ask("GET", "/session/s1/url")
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        gateway.host._server.close()
+        real = gateway.host.port
+        gateway.host.port = 1  # where nothing listens
+        status, value = await gateway.ask("GET", "/session/s1/url")
         assert (status, value["value"]["error"]) == (404, "invalid session id")
-        front.host.port = real
+        gateway.host.port = real

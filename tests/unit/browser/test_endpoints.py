@@ -21,7 +21,7 @@ def rewritten(value: object) -> object:
     return json.loads(body)
 
 
-def test_addresses_lead_to_the_front() -> None:
+def test_addresses_lead_to_the_gateway() -> None:
     page = {"id": "A", "url": "about:blank", "devtoolsFrontendUrl": "https://example.com/x"}
     ours = {"id": "A", "url": "about:blank"}
     of_page = {"webSocketDebuggerUrl": "ws://127.0.0.1:3/devtools/page/A"}

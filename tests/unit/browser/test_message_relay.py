@@ -1,4 +1,4 @@
-"""Messages between a client and Chromium, answers of the front, and back-pressure."""
+"""Messages between a client and Chromium, answers of the gateway, and back-pressure."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from support.browser_place import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_captchas_and_files_are_answered_by_the_front() -> None:
-    async with place() as front:
-        await front.attached(Chromium())
-        client = await front.websocket()
+async def test_captchas_and_files_are_answered_by_the_gateway() -> None:
+    async with place() as gateway:
+        await gateway.attached(Chromium())
+        client = await gateway.websocket()
         for number in (1, 2):
             await client.say({"id": number, "method": "Captchas.automaticSolver"})
             assert await client.hear() == {
@@ -37,12 +37,12 @@ async def test_captchas_and_files_are_answered_by_the_front() -> None:
         assert answer["error"]["message"] == "the browser opens no files"
         await client.say({"id": 4})
         assert await client.hear() == {"id": 4}
-        notes = [notice.code for notice in front.notices if isinstance(notice, Noted)]
+        notes = [notice.code for notice in gateway.notices if isinstance(notice, Noted)]
         assert notes == ["captchas", "file_url"]
 
 
 async def test_our_answer_waits_for_the_end_of_a_message() -> None:
-    async with place() as front:
+    async with place() as gateway:
         go_on = asyncio.Event()
         whole = text_frame(b'{"from": "Chromium"}')
 
@@ -52,11 +52,11 @@ async def test_our_answer_waits_for_the_end_of_a_message() -> None:
             writer.write(whole[10:])
             await reader.read()
 
-        await front.attached(Chromium(serve_socket=half))
-        client = await front.websocket()
+        await gateway.attached(Chromium(serve_socket=half))
+        client = await gateway.websocket()
         assert await client.reader.readexactly(10) == whole[:10]
         await client.say({"id": 1, "method": "Captchas.automaticSolver"})
-        await until(lambda: any(isinstance(notice, Noted) for notice in front.notices))
+        await until(lambda: any(isinstance(notice, Noted) for notice in gateway.notices))
         go_on.set()
         assert await client.reader.readexactly(len(whole) - 10) == whole[10:]
         answer = await client.hear()
@@ -65,9 +65,9 @@ async def test_our_answer_waits_for_the_end_of_a_message() -> None:
 
 
 async def test_an_impossible_frame_ends_the_connection() -> None:
-    async with place() as front:
-        await front.attached(Chromium())
-        client = await front.websocket()
+    async with place() as gateway:
+        await gateway.attached(Chromium())
+        client = await gateway.websocket()
         client.writer.write(bytes([0x81, 0xFF]) + b"\xff" * 12)
         with pytest.raises(ConnectionError):
             assert await client.reader.read() == b""
@@ -75,8 +75,8 @@ async def test_an_impossible_frame_ends_the_connection() -> None:
 
 
 async def test_a_client_that_does_not_read_stalls_only_itself() -> None:
-    """Chromium sends without end: the front keeps little of it, and serves others meanwhile."""
-    async with place() as front:
+    """Chromium sends without end: the gateway keeps little of it, and serves others meanwhile."""
+    async with place() as gateway:
         sent = 0
         stalled = asyncio.Event()
 
@@ -96,31 +96,31 @@ async def test_a_client_that_does_not_read_stalls_only_itself() -> None:
                     await reader.read()
                     return
 
-        await front.attached(Chromium(serve_socket=flood, bodies={"/json/list": b"[]"}))
-        client = await front.connect()
+        await gateway.attached(Chromium(serve_socket=flood, bodies={"/json/list": b"[]"}))
+        client = await gateway.connect()
         client.writer.transport.pause_reading()
         await client.ask("GET", "/", UPGRADE)
         client.writer.write(masked(b"flood"))
         await stalled.wait()
         assert sent < 64 * 2**20  # what the buffers of the kernel take as well
-        attempt = front.front._attempts[ATTEMPT]
+        attempt = gateway.gateway._attempts[ATTEMPT]
         [stream] = attempt._connections.values()
         assert stream._transport is not None
         assert stream._transport.get_write_buffer_size() < 2**20
-        assert (await front.get("/json/list"))[::2] == (200, b"[]")
+        assert (await gateway.get("/json/list"))[::2] == (200, b"[]")
 
 
 async def test_many_questions_without_reading_end_the_connection() -> None:
-    """Answers of the front itself are bounded too."""
-    async with place() as front:
+    """Answers of the gateway itself are bounded too."""
+    async with place() as gateway:
 
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(text_frame(b"x" * 1000)[:-1])  # never between two messages
             while await reader.read(65536):
                 pass
 
-        await front.attached(Chromium(serve_socket=silent))
-        client = await front.websocket()
+        await gateway.attached(Chromium(serve_socket=silent))
+        client = await gateway.websocket()
         question = masked(b'{"id": 1, "method": "Captchas.automaticSolver"}')
         with pytest.raises(ConnectionError):
             for _ in range(10_000):
@@ -129,7 +129,7 @@ async def test_many_questions_without_reading_end_the_connection() -> None:
 
 
 async def test_many_tiny_frames_leave_time_for_other_connections() -> None:
-    async with place() as front:
+    async with place() as gateway:
         received = 0
 
         async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,9 +137,9 @@ async def test_many_tiny_frames_leave_time_for_other_connections() -> None:
             while data := await reader.read(65536):
                 received += len(data)
 
-        await front.attached(Chromium(serve_socket=count))
-        client = await front.websocket()
-        [stream] = front.front._attempts[ATTEMPT]._connections.values()
+        await gateway.attached(Chromium(serve_socket=count))
+        client = await gateway.websocket()
+        [stream] = gateway.gateway._attempts[ATTEMPT]._connections.values()
         frames = bytes([0x81, 0x80, 0, 0, 0, 0]) * 50_000
         turns = 0
         stream.data_received(frames)  # at once, as a large buffer of the kernel gives them

@@ -1,4 +1,4 @@
-"""Heads of requests, credentials, and the answers of the front."""
+"""Heads of requests, credentials, and the answers of the gateway."""
 
 from __future__ import annotations
 

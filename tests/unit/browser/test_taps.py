@@ -1,4 +1,4 @@
-"""Commands that the front answers itself, and those that it only sees."""
+"""Commands that the gateway answers itself, and those that it only sees."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fyke.browser.taps import Taps, is_file, standard_taps
 
 
 def read(message: object, closed: list[int] | None = None) -> Any:
-    """The front's answer to a message, None when Chromium gets it."""
+    """The gateway's answer to a message, None when Chromium gets it."""
     taps = Taps(standard_taps(None if closed is None else lambda: closed.append(1)))
     raw = message if isinstance(message, bytes) else json.dumps(message).encode()
     found = taps.read(raw)

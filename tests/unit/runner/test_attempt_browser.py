@@ -49,12 +49,12 @@ async def test_a_worker_that_fails_without_its_browser_ends_for_that_reason(
         assert end.outcome is Outcome.EXIT_CODE
 
 
-class FrontPorts:
-    """The parts of front and egress for browser ports; records who serves them."""
+class GatewayPorts:
+    """The parts of gateway and egress for browser ports; records who serves them."""
 
     def __init__(self, *, answers: bool = True, missing: bool = False) -> None:
         self.missing = missing
-        self.front = self
+        self.gateway = self
         self.served: list[tuple[str, int]] = []
         self._answers = answers
 
@@ -63,7 +63,7 @@ class FrontPorts:
             return
         if not self._answers:
             raise Unavailable
-        self.served.append(("front", len(listeners)))
+        self.served.append(("gateway", len(listeners)))
 
     async def refuse_browser(self, _attempt: str, listener: Any, _callback: Any) -> None:
         self.served.append(("refused", listener))
@@ -72,24 +72,24 @@ class FrontPorts:
 @pytest.mark.parametrize(
     ("ports", "served"),
     [
-        (FrontPorts(), [("front", 2)]),
-        (FrontPorts(missing=True), [("refused", 9222), ("refused", 80)]),
-        (FrontPorts(answers=False), [("refused", 9222), ("refused", 80)]),
+        (GatewayPorts(), [("gateway", 2)]),
+        (GatewayPorts(missing=True), [("refused", 9222), ("refused", 80)]),
+        (GatewayPorts(answers=False), [("refused", 9222), ("refused", 80)]),
         (None, [("refused", 9222), ("refused", 80)]),
     ],
 )
-async def test_browser_ports_are_served_by_the_front_or_refused(
-    results: BlockableResults, ports: FrontPorts | None, served: list[tuple[str, int]]
+async def test_browser_ports_are_served_by_the_gateway_or_refused(
+    results: BlockableResults, ports: GatewayPorts | None, served: list[tuple[str, int]]
 ) -> None:
     listeners = {"proxy": 1080, "proxy6000": 6000, "cdp": 9222, "cdp80": 80}
-    egress = ports or FrontPorts()
+    egress = ports or GatewayPorts()
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
         one = runner(egress=egress, browser=ports, attempts=None, regions=())
         await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
         await taking.flush()
     assert egress.served == served
-    assert (one.browser is not None) is (served[0][0] == "front")
+    assert (one.browser is not None) is (served[0][0] == "gateway")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class Setup:
     room: bool = True
     error: Exception | None = None  # of the reservation
     fault: Exception | None = None  # of the sandbox
-    lost: bool = False  # the front does not answer
+    lost: bool = False  # the gateway does not answer
     gate: asyncio.Event | None = None  # holds the start up
     checked: asyncio.Event = field(default_factory=asyncio.Event)
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,7 +96,7 @@ class Setup:
         limits = BrowserLimits(1.0, 1024 * MIB)
         own = cast(Any, self)
         deps = BrowserDependencies(
-            _Browsers(self), _Front(self), limits, 6, 0.15, self.checked, tuple, self.wanted
+            _Browsers(self), _Gateway(self), limits, 6, 0.15, self.checked, tuple, self.wanted
         )
         return AttemptBrowser(ATTEMPT, deps, own, own, own, self.note)
 
@@ -163,7 +163,7 @@ class _Browsers:
         return setup.sandboxes[-1]
 
 
-class _Front:
+class _Gateway:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self.on_wanted = self.on_started = self.on_ended = self.on_note = cast(Any, None)
@@ -177,7 +177,7 @@ class _Front:
         self, attempt_id: str, generation: int, control: Any, program: Any, *, own_sandbox: bool
     ) -> None:
         if self._setup.lost:
-            raise Unavailable("the front does not answer")
+            raise Unavailable("the gateway does not answer")
         self._setup.did("attach", generation, program, own_sandbox)
 
     async def refuse(
@@ -186,7 +186,7 @@ class _Front:
         self._setup.did("refuse", status, text, retry_after)
 
     async def close(self, attempt_id: str) -> None:
-        self._setup.did("close front")
+        self._setup.did("close gateway")
 
 
 def attached(setup: Setup, generation: int = 1) -> Callable[[], bool]:
@@ -232,7 +232,7 @@ async def test_a_wanted_browser_is_reserved_opened_served_and_attached(setup: Se
     await browser.closed()
     assert browser.state is BrowserState.CLOSED and browser.failure is None
     assert sandbox.calls[-2:] == ["kill", "close"]
-    assert setup.calls[-1] == ("close front",)  # the egress of the attempt is closed as a whole
+    assert setup.calls[-1] == ("close gateway",)  # the egress of the attempt is closed as a whole
     browser.wanted(WANTED)
     assert browser.state is BrowserState.CLOSED
 
@@ -347,7 +347,7 @@ async def test_memory_is_read_once_more_before_an_end_is_explained(
             ReasonCode.BROWSER_FAILED, "quota", 30,
         ),
         ({"fault": SandboxFault("no launcher")}, ReasonCode.BROWSER_FAILED, "no launcher", 5),
-        ({"lost": True}, ReasonCode.BROWSER_FAILED, "the front does not answer", 5),
+        ({"lost": True}, ReasonCode.BROWSER_FAILED, "the gateway does not answer", 5),
     ],
 )  # fmt: skip
 async def test_what_prevents_a_browser_is_answered_and_logged(
@@ -397,7 +397,7 @@ async def test_a_window_needs_a_display(setup: Setup) -> None:
         (BrowserEndCause.CRASHED, "signal 11", "The browser ended by itself: signal 11"),
         (BrowserEndCause.CRASHED, "", "The browser ended by itself: segmentation fault"),
         (BrowserEndCause.NOT_STARTED, "", "The browser did not start: segmentation fault"),
-        (BrowserEndCause.FRONT_ENDED, "x", "The connection to the browser was lost: x"),
+        (BrowserEndCause.GATEWAY_ENDED, "x", "The connection to the browser was lost: x"),
     ],
 )
 async def test_an_end_that_nobody_asked_for_is_a_warning(
@@ -426,13 +426,13 @@ async def test_an_attempt_that_ends_meanwhile_leaves_no_browser(setup: Setup) ->
     await setup.until(lambda: ("open",) in setup.calls)
     await browser.close()
     assert not refused(setup)() and not setup.specs
-    assert setup.calls[-1] == ("close front",)
+    assert setup.calls[-1] == ("close gateway",)
     setup.gate.set()  # the sandbox comes too late
     await browser.closed()
     assert setup.sandboxes[0].calls == ["close"]
 
 
-async def test_lines_of_the_front_and_a_missing_sandbox_are_logged(setup: Setup) -> None:
+async def test_lines_of_the_gateway_and_a_missing_sandbox_are_logged(setup: Setup) -> None:
     setup.info = replace(INFO, own_sandbox=False)
     browser = setup.browser()
     browser.noted(BrowserNote("A", "lightpanda", "LightpandaDomain is served by Chromium"))

@@ -2,7 +2,7 @@
 
 Runs as ``/usr/bin/python3 -I -B -S browser_host.pyc CONTROL_FD``, so it is one file and imports
 only the standard library. Before it starts anything it passes sockets of this network namespace
-out over the control socket: the listener of the proxy's port, and those with which the front
+out over the control socket: the listener of the proxy's port, and those with which the gateway
 connects to Chromium and to this process (see ``fyke.kit.frames``). Then it answers requests until
 the other side closes the control socket or its connection. When it ends, process 1 ends, and with
 it everything in the sandbox.
@@ -41,7 +41,7 @@ from typing import Any
 
 PROXY_PORT = 1080
 DRIVER_PORT = 9515
-FIRST_DRIVEN = 1_000_000  # instances below are numbered by the front
+FIRST_DRIVEN = 1_000_000  # instances below are numbered by the gateway
 WORK, TMP = "/work", "/tmp"  # noqa: S108 - memory file systems of the sandbox
 SETTINGS = "/run/fyke/browser.json"
 PROGRAM = "/run/fyke/chromium"  # the wrapper
@@ -470,7 +470,7 @@ def send_ends(control: socket.socket) -> None:
 
 def open_channel(control: socket.socket) -> socket.socket:
     """Pass the other end of a connection out, and with it a listener and a client with which the
-    front makes further sockets of this network. No copy of them remains here. Return our end.
+    gateway makes further sockets of this network. No copy of them remains here. Return our end.
     """
     channel = tcp_socket()
     with listener(0) as server, tcp_socket() as client:

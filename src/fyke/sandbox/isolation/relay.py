@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-FRONT = ("127.0.0.1", 9222)
+GATEWAY = ("127.0.0.1", 9222)
 LOCAL = "127.0.0.1"
 LAUNCH, INSTANCE, DRIVER = "/fyke/launch", "/fyke/instance/", "/fyke/driver/"
 VERSION = "FYKE_BROWSER_VERSION"  # in the environment of the Worker
@@ -95,7 +95,7 @@ def version() -> str:
 
 def connect() -> _socket.socket:
     connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, _socket.IPPROTO_TCP)
-    connection.connect(FRONT)
+    connection.connect(GATEWAY)
     connection.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
     return connection
 
@@ -150,7 +150,7 @@ def launch(arguments: list[str], *, pipe: bool, display: bool) -> Launched:
     body = f'{{"arguments": [{items}], {flags}}}'.encode()
     leash = connect()
     leash.sendall(
-        f"POST {LAUNCH} HTTP/1.1\r\nHost: {FRONT[0]}:{FRONT[1]}\r\n"
+        f"POST {LAUNCH} HTTP/1.1\r\nHost: {GATEWAY[0]}:{GATEWAY[1]}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
     )
@@ -180,7 +180,7 @@ class WebSocket:
         """Raise ``PortRefused``, ``OSError``."""
         self._connection = connect()
         self._connection.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: {FRONT[0]}:{FRONT[1]}\r\nUpgrade: websocket\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {GATEWAY[0]}:{GATEWAY[1]}\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: ZnlrZSByZWxheSBrZXkgMQ==\r\n\r\n".encode()
         )
@@ -305,8 +305,8 @@ class Requests:
 class Pair:
     """A connection of a client, and one to the browser port; with the bytes that wait for each."""
 
-    def __init__(self, client: _socket.socket, front: _socket.socket, requests: Requests) -> None:
-        self.sockets = (client, front)
+    def __init__(self, client: _socket.socket, gateway: _socket.socket, requests: Requests) -> None:
+        self.sockets = (client, gateway)
         self.waiting = (bytearray(), bytearray())
         self.ended = [False, False]
         self.requests = requests
@@ -417,12 +417,12 @@ def serve_shared(arguments: list[str]) -> None:
 
     connection = connect()
     connection.sendall(
-        f"GET /json/version HTTP/1.1\r\nHost: {FRONT[0]}:{FRONT[1]}\r\n\r\n".encode()
+        f"GET /json/version HTTP/1.1\r\nHost: {GATEWAY[0]}:{GATEWAY[1]}\r\n\r\n".encode()
     )
     address: str = json.loads(read_answer(connection))["webSocketDebuggerUrl"]
     path = "/" + address.split("/", 3)[3]
     socket = WebSocket(path)
-    announce(arguments, FRONT[1], path)
+    announce(arguments, GATEWAY[1], path)
     for _ in socket.messages():
         pass
 
@@ -459,7 +459,7 @@ def serve_driver(arguments: list[str]) -> None:
     base = "/" + (option(arguments, "--url-base") or "").strip("/")
     leash = connect()
     leash.sendall(
-        f"POST {DRIVER} HTTP/1.1\r\nHost: {FRONT[0]}\r\nContent-Length: 0\r\n\r\n".encode()
+        f"POST {DRIVER} HTTP/1.1\r\nHost: {GATEWAY[0]}\r\nContent-Length: 0\r\n\r\n".encode()
     )
     prefix = read_answer(leash)
 
@@ -606,7 +606,7 @@ def run_browser(name: str, arguments: list[str]) -> None:
         serve_pipe(arguments, display=display)
     elif any(option(arguments, name) is not None for name in ONE_SHOT):
         run_page(arguments, display=display)
-    elif port is not None and int(port or 0) == FRONT[1]:
+    elif port is not None and int(port or 0) == GATEWAY[1]:
         serve_shared(arguments)
     elif port is not None:
         serve_port(arguments, int(port or 0), display=display)

@@ -36,7 +36,7 @@ SILENT = "import time; time.sleep(60)"
 ENDS = "import sys; sys.exit(7)"
 
 
-class Front:
+class Gateway:
     """The other side of the channel. The host takes its steps while an answer is awaited."""
 
     def __init__(self, host: Host, sock: socket.socket, control: socket.socket) -> None:
@@ -77,7 +77,7 @@ class Front:
 
 
 @pytest.fixture
-def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     monkeypatch.setattr(browser_host, "WORK", str(tmp_path))
     monkeypatch.setattr(browser_host, "INTERPRETER", sys.executable)
     monkeypatch.setattr(browser_host, "PROGRAM", str(tmp_path / "program.py"))
@@ -89,7 +89,7 @@ def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     host = Host(control, channel, settings)
     (tmp_path / "program.py").write_text(BROWSER)
     with control, outside, channel, ours:
-        yield Front(host, ours, outside)
+        yield Gateway(host, ours, outside)
         for program in list(host.programs.values()):
             program.kill()
             if program.ours:
@@ -99,50 +99,50 @@ def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
         os.close(host.null)
 
 
-def test_a_program_is_started_and_stopped(front: Front, tmp_path: Path) -> None:
-    started = front.ask("start", instance=0)
+def test_a_program_is_started_and_stopped(gateway: Gateway, tmp_path: Path) -> None:
+    started = gateway.ask("start", instance=0)
     assert (started["type"], started["instance"], started["path"]) == ("started", 0, GUID)
     with socket.create_connection(("127.0.0.1", started["port"]), 10) as connection:
         assert connection.recv(5) == b"hello"
     assert (tmp_path / "p1").is_dir()
-    assert front.ask("stop", instance=0)["type"] == "stopped"
-    assert front.event("ended")["status"] == -15
-    while front.host.children:
-        front.host.step()
+    assert gateway.ask("stop", instance=0)["type"] == "stopped"
+    assert gateway.event("ended")["status"] == -15
+    while gateway.host.children:
+        gateway.host.step()
     assert not (tmp_path / "p1").exists()
 
 
 def test_a_program_without_a_port_is_killed(
-    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browser_host, "START_SECONDS", 0.0)
     (tmp_path / "program.py").write_text(SILENT)
-    answer = front.ask("start", instance=0)
+    answer = gateway.ask("start", instance=0)
     assert answer["error"] == "no port was opened within 0 s"
-    while front.host.programs:
-        front.host.step()
-    front._read()
-    assert front.frames == []  # no event: nobody has got to know of it
+    while gateway.host.programs:
+        gateway.host.step()
+    gateway._read()
+    assert gateway.frames == []  # no event: nobody has got to know of it
 
 
-def test_a_program_that_ends_at_once_is_reported(front: Front, tmp_path: Path) -> None:
+def test_a_program_that_ends_at_once_is_reported(gateway: Gateway, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(ENDS)
-    answer = front.ask("start", instance=0)
+    answer = gateway.ask("start", instance=0)
     assert answer["error"] == "the program ended with status 7"
 
 
-def test_a_program_that_ignores_sigterm_is_killed(front: Front, tmp_path: Path) -> None:
+def test_a_program_that_ignores_sigterm_is_killed(gateway: Gateway, tmp_path: Path) -> None:
     ignoring = "import signal; signal.signal(15, signal.SIG_IGN)"
     (tmp_path / "program.py").write_text(ignoring + BROWSER)
-    front.ask("start", instance=0)
-    assert front.ask("stop", instance=0)["type"] == "stopped"
-    assert front.event("ended")["status"] == -9
+    gateway.ask("start", instance=0)
+    assert gateway.ask("stop", instance=0)["type"] == "stopped"
+    assert gateway.event("ended")["status"] == -9
 
 
-def test_too_many_programs_are_refused(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_programs_are_refused(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browser_host, "MAX_PROGRAMS", 1)
-    assert front.ask("start", instance=0)["type"] == "started"
-    assert front.ask("start", instance=1)["error"] == "1 programs are running"
+    assert gateway.ask("start", instance=0)["type"] == "started"
+    assert gateway.ask("start", instance=1)["error"] == "1 programs are running"
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_too_many_programs_are_refused(front: Front, monkeypatch: pytest.MonkeyP
     ],
     ids=str,
 )
-def test_what_is_not_there_is_refused(front: Front, fields: Frame, error: str) -> None:
-    answer = front.ask(fields.pop("type"), **fields)
+def test_what_is_not_there_is_refused(gateway: Gateway, fields: Frame, error: str) -> None:
+    answer = gateway.ask(fields.pop("type"), **fields)
     assert answer["type"] == "failed"
     assert error in answer["error"]
 
@@ -183,18 +183,18 @@ def reporting(content: bytes) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_a_browser_of_chromedriver_gets_a_number(front: Front, tmp_path: Path) -> None:
+def test_a_browser_of_chromedriver_gets_a_number(gateway: Gateway, tmp_path: Path) -> None:
     profile = tmp_path / "scoped"
     profile.mkdir()
     content = json.dumps({"profile": str(profile), "dropped": ["proxy-server"]}).encode()
     process = reporting(content)
-    assert front.event("dropped") == {
+    assert gateway.event("dropped") == {
         "type": "dropped",
         "instance": 1_000_000,
         "arguments": ["proxy-server"],
     }
     (profile / "DevToolsActivePort").write_text(f"40001\n{GUID}")
-    assert front.event("driven") == {
+    assert gateway.event("driven") == {
         "type": "driven",
         "instance": 1_000_000,
         "port": 40001,
@@ -202,7 +202,7 @@ def test_a_browser_of_chromedriver_gets_a_number(front: Front, tmp_path: Path) -
     }
     process.kill()
     process.wait()
-    assert front.event("ended") == {"type": "ended", "instance": 1_000_000, "status": -1}
+    assert gateway.event("ended") == {"type": "ended", "instance": 1_000_000, "status": -1}
     assert profile.exists()  # chromedriver removes it
 
 
@@ -210,13 +210,13 @@ def test_a_browser_of_chromedriver_gets_a_number(front: Front, tmp_path: Path) -
     "content",
     ["", "{", "[]", "{}", '{"profile": 1, "dropped": []}', '{"profile": "/x"}', "[" * 100_000],
 )
-def test_a_report_of_another_kind_is_ignored(front: Front, content: str) -> None:
+def test_a_report_of_another_kind_is_ignored(gateway: Gateway, content: str) -> None:
     process = reporting(content.encode())
-    front.host.step()
-    assert front.host.programs == {}
+    gateway.host.step()
+    assert gateway.host.programs == {}
     process.kill()
     process.wait()
-    assert front.ask("start", instance=0)["type"] == "started"
+    assert gateway.ask("start", instance=0)["type"] == "started"
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ while True:
 
 
 def test_chromedriver_is_started_once_and_again_after_its_end(
-    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -280,32 +280,32 @@ def test_chromedriver_is_started_once_and_again_after_its_end(
     driver = tmp_path / "driver"
     driver.write_text(DRIVER.format(python=sys.executable))
     driver.chmod(0o755)
-    front.host.settings["driver"] = str(driver)
-    assert front.ask("driver")["port"] == port
-    [program] = front.host.programs.values()
-    assert front.ask("driver")["port"] == port
-    assert list(front.host.programs.values()) == [program]
+    gateway.host.settings["driver"] = str(driver)
+    assert gateway.ask("driver")["port"] == port
+    [program] = gateway.host.programs.values()
+    assert gateway.ask("driver")["port"] == port
+    assert list(gateway.host.programs.values()) == [program]
     program.send(9)
-    while front.host.programs:
-        front.host.step()
-    assert front.ask("driver")["type"] == "driver"
+    while gateway.host.programs:
+        gateway.host.step()
+    assert gateway.ask("driver")["type"] == "driver"
     driver.write_text("#!/bin/sh\nexit 3\n")
-    next(iter(front.host.programs.values())).send(9)
-    while front.host.programs:
-        front.host.step()
-    assert front.ask("driver")["error"] == "the program ended with status 3"
-    assert front.frames == []
+    next(iter(gateway.host.programs.values())).send(9)
+    while gateway.host.programs:
+        gateway.host.step()
+    assert gateway.ask("driver")["error"] == "the program ended with status 3"
+    assert gateway.frames == []
 
 
 @pytest.mark.parametrize("end", ["sock", "control"])
-def test_the_end_of_either_socket_ends_the_host(front: Front, end: str) -> None:
-    getattr(front, end).shutdown(socket.SHUT_WR)
+def test_the_end_of_either_socket_ends_the_host(gateway: Gateway, end: str) -> None:
+    getattr(gateway, end).shutdown(socket.SHUT_WR)
     with pytest.raises(EOFError):
-        front.host.step()
+        gateway.host.step()
 
 
 def test_only_the_other_side_keeps_what_is_passed_out() -> None:
-    """Nothing inside can change how a socket of the front behaves: it has no copy."""
+    """Nothing inside can change how a socket of the gateway behaves: it has no copy."""
     ours, theirs = socket.socketpair()
     with ours, theirs, open_channel(theirs) as channel:
         mine = {os.fstat(int(name)).st_ino for name in os.listdir("/proc/self/fd") if exists(name)}
@@ -327,7 +327,7 @@ def exists(name: str) -> bool:
     return os.path.exists(f"/proc/self/fd/{name}")
 
 
-def test_a_frame_above_the_limit_ends_the_host(front: Front) -> None:
-    front.sock.sendall((MAX_FRAME + 1).to_bytes(4, "big"))
+def test_a_frame_above_the_limit_ends_the_host(gateway: Gateway) -> None:
+    gateway.sock.sendall((MAX_FRAME + 1).to_bytes(4, "big"))
     with pytest.raises(EOFError):
-        front.host.step()
+        gateway.host.step()

@@ -94,7 +94,7 @@ class Client:
             return True
 
 
-class Front:
+class Gateway:
     """A browser port; ``accept`` returns the next connection."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Front:
         """Run the relay with this port as the browser port."""
         script = (
             f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); import relay; "
-            f"relay.FRONT = {self.address!r}; relay.main()"
+            f"relay.GATEWAY = {self.address!r}; relay.main()"
         )
         return [sys.executable, "-I", "-B", "-S", "-c", script, f"/run/fyke/bin/{name}", *arguments]
 
@@ -125,14 +125,14 @@ class Front:
 
 
 @pytest.fixture
-def front() -> Iterator[Front]:
-    made = Front()
+def gateway() -> Iterator[Gateway]:
+    made = Gateway()
     yield made
     made._listener.close()
 
 
 @contextmanager
-def piped(front: Front, *arguments: str) -> Iterator[tuple[subprocess.Popen, int, int]]:
+def piped(gateway: Gateway, *arguments: str) -> Iterator[tuple[subprocess.Popen, int, int]]:
     """A relay of a debugging pipe, the end to write to it and the end to read from it."""
     to_relay, from_relay = os.pipe(), os.pipe()
 
@@ -142,7 +142,7 @@ def piped(front: Front, *arguments: str) -> Iterator[tuple[subprocess.Popen, int
 
     descriptors = (to_relay[0], from_relay[1])
     # the numbers 3 and 4 are inherited whatever they were here
-    with front.running(
+    with gateway.running(
         "chromium", "--remote-debugging-pipe", *arguments, preexec_fn=attach, close_fds=False
     ) as process:
         for number in descriptors:
@@ -171,25 +171,25 @@ def in_thread(function: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_a_version_needs_no_browser(front: Front) -> None:
+def test_a_version_needs_no_browser(gateway: Gateway) -> None:
     environment = {relay.VERSION: "156.0.8078.108"}
     for name, option, text in (
         ("chrome", "--version", b"Chromium 156.0.8078.108\n"),
         ("chrome", "--product-version", b"156.0.8078.108\n"),
         ("chromedriver", "--version", b"ChromeDriver 156.0.8078.108\n"),
     ):
-        command = front.command(name, option)
+        command = gateway.command(name, option)
         result = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS)
         assert (result.returncode, result.stdout, result.stderr) == (0, text, b"")
 
 
-def test_a_pipe_carries_messages_both_ways(front: Front) -> None:
-    with piped(front, "--headless", '--user-data-dir=/tmp/a "b"') as (process, to, back):
-        leash = front.accept()
+def test_a_pipe_carries_messages_both_ways(gateway: Gateway) -> None:
+    with piped(gateway, "--headless", '--user-data-dir=/tmp/a "b"') as (process, to, back):
+        leash = gateway.accept()
         launch = leash.launched()
         assert launch["arguments"][1:] == ["--headless", '--user-data-dir=/tmp/a "b"']
         assert (launch["pipe"], launch["display"]) == (True, False)
-        browser = front.accept()
+        browser = gateway.accept()
         browser.upgraded()
         large = b"x" * 300_000
         writer = in_thread(lambda: [os.write(to, b'{"id":1}\0{"id":2}\0' + large + b"\0")][:0])
@@ -207,11 +207,11 @@ def test_a_pipe_carries_messages_both_ways(front: Front) -> None:
         assert leash.ended()
 
 
-def test_a_pipe_ends_with_its_browser(front: Front) -> None:
-    with piped(front, "--headless") as (process, to, _):
-        leash = front.accept()
+def test_a_pipe_ends_with_its_browser(gateway: Gateway) -> None:
+    with piped(gateway, "--headless") as (process, to, _):
+        leash = gateway.accept()
         leash.launched()
-        browser = front.accept()
+        browser = gateway.accept()
         browser.upgraded()
         os.write(to, b'{"id":9,"method":"Browser.close"}\0')
         assert b"Browser.close" in browser.message()
@@ -219,16 +219,16 @@ def test_a_pipe_ends_with_its_browser(front: Front) -> None:
         assert process.wait(SECONDS) == 0
 
 
-def test_what_the_port_refuses_is_said(front: Front) -> None:
-    with front.running("chrome", "--remote-debugging-port=0") as process:
-        front.accept().answer(b"this Fyke has no browser\n", "503 Service Unavailable")
+def test_what_the_port_refuses_is_said(gateway: Gateway) -> None:
+    with gateway.running("chrome", "--remote-debugging-port=0") as process:
+        gateway.accept().answer(b"this Fyke has no browser\n", "503 Service Unavailable")
         assert process.communicate(timeout=SECONDS)[1] == b"chrome: this Fyke has no browser\n"
         assert process.returncode == 1
 
 
-def test_another_encoding_of_the_pipe_is_refused(front: Front) -> None:
+def test_another_encoding_of_the_pipe_is_refused(gateway: Gateway) -> None:
     result = subprocess.run(
-        front.command("chrome", "--remote-debugging-pipe=cbor"), capture_output=True
+        gateway.command("chrome", "--remote-debugging-pipe=cbor"), capture_output=True
     )
     assert result.returncode == 1
     assert b"cbor is not available" in result.stderr
@@ -243,18 +243,18 @@ def port_of(process: subprocess.Popen) -> int:
     raise AssertionError("no line with the port")
 
 
-def test_a_port_relays_requests_and_websockets(front: Front, tmp_path: Path) -> None:
+def test_a_port_relays_requests_and_websockets(gateway: Gateway, tmp_path: Path) -> None:
     folder = tmp_path / "profile"
-    with front.running(
+    with gateway.running(
         "google-chrome", "--remote-debugging-port=0", f"--user-data-dir={folder}"
     ) as process:
-        leash = front.accept()
+        leash = gateway.accept()
         assert leash.launched()["display"] is True  # --headless was not given
         port = port_of(process)
         assert (folder / "DevToolsActivePort").read_text() == f"{port}\n{TARGET}"
         with socket.create_connection(("127.0.0.1", port), SECONDS) as client:
             client.sendall(b"GET /json/version HTTP/1.1\r\nHost: a\r\n\r\nPUT /json/new?u HTTP/1.1")
-            browser = front.accept()
+            browser = gateway.accept()
             assert browser.request() == ("GET /fyke/instance/7/json/version HTTP/1.1", b"")
             browser.answer(b"{}")
             assert client.recv(1000).endswith(b"{}")
@@ -265,7 +265,7 @@ def test_a_port_relays_requests_and_websockets(front: Front, tmp_path: Path) -> 
         assert browser.ended()
         with socket.create_connection(("127.0.0.1", port), SECONDS) as client:
             client.sendall(b"GET /devtools/page/A HTTP/1.1\r\nUpgrade: websocket\r\n\r\nframes")
-            browser = front.accept()
+            browser = gateway.accept()
             assert browser.request()[0] == "GET /fyke/instance/7/devtools/page/A HTTP/1.1"
             assert browser.exactly(6) == b"frames"
             browser.connection.sendall(ACCEPTED)
@@ -277,29 +277,29 @@ def test_a_port_relays_requests_and_websockets(front: Front, tmp_path: Path) -> 
         assert process.wait(SECONDS) == 0
 
 
-def test_a_port_can_be_connected_to_before_its_browser_is_there(front: Front) -> None:
+def test_a_port_can_be_connected_to_before_its_browser_is_there(gateway: Gateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
-    with front.running("chrome", f"--remote-debugging-port={number}") as process:
-        leash = front.accept()
+    with gateway.running("chrome", f"--remote-debugging-port={number}") as process:
+        leash = gateway.accept()
         with socket.create_connection(("127.0.0.1", number), SECONDS) as client:
             client.sendall(b"GET /json/version HTTP/1.1\r\n\r\n")
             leash.launched()
-            browser = front.accept()
+            browser = gateway.accept()
             assert browser.request()[0] == "GET /fyke/instance/7/json/version HTTP/1.1"
         assert port_of(process) == number
 
 
-def test_the_port_of_the_front_is_the_shared_browser(front: Front, tmp_path: Path) -> None:
-    number = front.address[1]
-    with front.running(
+def test_the_port_of_the_gateway_is_the_shared_browser(gateway: Gateway, tmp_path: Path) -> None:
+    number = gateway.address[1]
+    with gateway.running(
         "chrome", f"--remote-debugging-port={number}", f"--user-data-dir={tmp_path}"
     ) as process:
-        client = front.accept()
+        client = gateway.accept()
         assert client.request()[0] == "GET /json/version HTTP/1.1"
         address = f"ws://127.0.0.1:{number}{TARGET}"
         client.answer(json.dumps({"webSocketDebuggerUrl": address}).encode())
-        browser = front.accept()
+        browser = gateway.accept()
         assert browser.request()[0] == f"GET {TARGET} HTTP/1.1"
         browser.connection.sendall(ACCEPTED)
         assert port_of(process) == number
@@ -308,30 +308,30 @@ def test_the_port_of_the_front_is_the_shared_browser(front: Front, tmp_path: Pat
         assert process.wait(SECONDS) == 0
 
 
-def test_a_port_that_is_taken_is_an_error(front: Front) -> None:
+def test_a_port_that_is_taken_is_an_error(gateway: Gateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         option = f"--remote-debugging-port={other.getsockname()[1]}"
-        result = subprocess.run(front.command("chrome", option), capture_output=True)
+        result = subprocess.run(gateway.command("chrome", option), capture_output=True)
     assert result.returncode == 1
     assert b"Address already in use" in result.stderr
 
 
-def test_a_killed_relay_lets_its_browser_go(front: Front) -> None:
-    with front.running("chrome", "--remote-debugging-port=0") as process:
-        leash = front.accept()
+def test_a_killed_relay_lets_its_browser_go(gateway: Gateway) -> None:
+    with gateway.running("chrome", "--remote-debugging-port=0") as process:
+        leash = gateway.accept()
         leash.launched()
         port_of(process)
         process.send_signal(signal.SIGKILL)
         assert leash.ended()
 
 
-def test_a_port_holds_back_a_client_that_does_not_read(front: Front) -> None:
-    with front.running("chrome", "--remote-debugging-port=0") as process:
-        leash = front.accept()
+def test_a_port_holds_back_a_client_that_does_not_read(gateway: Gateway) -> None:
+    with gateway.running("chrome", "--remote-debugging-port=0") as process:
+        leash = gateway.accept()
         leash.launched()
         with socket.create_connection(("127.0.0.1", port_of(process)), SECONDS) as client:
             client.sendall(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n")
-            browser = front.accept()
+            browser = gateway.accept()
             browser.request()
             browser.connection.setblocking(False)
             sent, quiet_since = 0, time.monotonic()
@@ -349,9 +349,9 @@ def test_a_port_holds_back_a_client_that_does_not_read(front: Front) -> None:
         leash.connection.close()
 
 
-def test_a_driver_relays_its_sessions(front: Front) -> None:
-    with front.running("chromedriver", "--port=0", "--url-base=/wd/hub") as process:
-        leash = front.accept()
+def test_a_driver_relays_its_sessions(gateway: Gateway) -> None:
+    with gateway.running("chromedriver", "--port=0", "--url-base=/wd/hub") as process:
+        leash = gateway.accept()
         assert leash.request()[0] == "POST /fyke/driver/ HTTP/1.1"
         leash.answer(b"/fyke/driver/4\n")
         started = [process.stdout.readline(), process.stdout.readline()]
@@ -359,7 +359,7 @@ def test_a_driver_relays_its_sessions(front: Front) -> None:
         assert started[1] == f"ChromeDriver was started successfully on port {port}.\n".encode()
         with socket.create_connection(("127.0.0.1", port), SECONDS) as client:
             client.sendall(b"POST /wd/hub/session HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
-            driver = front.accept()
+            driver = gateway.accept()
             assert driver.request() == ("POST /fyke/driver/4/session HTTP/1.1", b"{}")
             driver.answer(b"{}")
             assert client.recv(1000).endswith(b"{}")
@@ -393,7 +393,7 @@ def test_requests_in_any_pieces_are_the_same() -> None:
 
 
 @contextmanager
-def real_browser(front: Front, folder: Path) -> Iterator[None]:
+def real_browser(gateway: Gateway, folder: Path) -> Iterator[None]:
     """Serve one launch, and its WebSocket, with the machine's Chromium."""
     program = next(filter(None, map(shutil.which, PROGRAMS)))
     options = ("--no-sandbox", "--headless", "--remote-debugging-port=0", "--disable-gpu")
@@ -406,10 +406,10 @@ def real_browser(front: Front, folder: Path) -> Iterator[None]:
     port, _, path = line.decode().strip().rpartition("127.0.0.1:")[2].partition("/")
 
     def serve() -> None:
-        leash = front.accept()
+        leash = gateway.accept()
         leash.request()
         leash.answer(f"7 /{path}\n".encode())
-        client = front.accept()
+        client = gateway.accept()
         client.request()
         with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as inside:
             inside.sendall(
@@ -441,13 +441,15 @@ def copy(source: socket.socket, target: socket.socket) -> None:
 
 @pytest.mark.needs("chromium")
 @pytest.mark.parametrize("budget", [(), ("--virtual-time-budget=5000",)])
-def test_one_page_of_a_real_browser(front: Front, tmp_path: Path, budget: tuple[str, ...]) -> None:
+def test_one_page_of_a_real_browser(
+    gateway: Gateway, tmp_path: Path, budget: tuple[str, ...]
+) -> None:
     page = "data:text/html,<!doctype html><p>plain</p><script>document.title='made'</script>"
     picture, paper = tmp_path / "page.png", tmp_path / "page.pdf"
     options = ("--headless", "--dump-dom", f"--screenshot={picture}", f"--print-to-pdf={paper}")
     with (
-        real_browser(front, tmp_path / "profile"),
-        front.running("chrome", *options, *budget, page) as process,
+        real_browser(gateway, tmp_path / "profile"),
+        gateway.running("chrome", *options, *budget, page) as process,
     ):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -457,10 +459,10 @@ def test_one_page_of_a_real_browser(front: Front, tmp_path: Path, budget: tuple[
 
 
 @pytest.mark.needs("chromium")
-def test_a_page_that_cannot_be_opened_is_an_error(front: Front, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_opened_is_an_error(gateway: Gateway, tmp_path: Path) -> None:
     with (
-        real_browser(front, tmp_path / "profile"),
-        front.running("chrome", "--headless", "--dump-dom", "http://127.0.0.1:1/") as process,
+        real_browser(gateway, tmp_path / "profile"),
+        gateway.running("chrome", "--headless", "--dump-dom", "http://127.0.0.1:1/") as process,
     ):
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, b"")

@@ -1,4 +1,4 @@
-"""The front in a process of its own, for tests."""
+"""The gateway in a process of its own, for tests."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fyke.browser.client import FrontClient
+from fyke.browser.client import GatewayClient
 
 _PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from fyke.browser.process import serve_front
-asyncio.run(serve_front(Path(sys.argv[1])))
+from fyke.browser.process import serve_gateway
+asyncio.run(serve_gateway(Path(sys.argv[1])))
 """
 
 
-class FrontProcess:
-    """A process that serves a front at ``path``."""
+class GatewayProcess:
+    """A process that serves a gateway at ``path``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,10 +39,10 @@ class FrontProcess:
 
 
 @asynccontextmanager
-async def front_and_client(folder: Path) -> AsyncIterator[tuple[FrontClient, FrontProcess]]:
-    process = FrontProcess(folder / "run" / "browser.sock")
+async def gateway_and_client(folder: Path) -> AsyncIterator[tuple[GatewayClient, GatewayProcess]]:
+    process = GatewayProcess(folder / "run" / "browser.sock")
     process.start()
-    client = FrontClient(process.path, timeout=60)
+    client = GatewayClient(process.path, timeout=60)
     await client.start()
     try:
         yield client, process

@@ -1,5 +1,5 @@
-"""The front of browsers in a process of its own, with a real Chromium: the runner's client, and the
-death of either side.
+"""The gateway of browsers in a process of its own, with a real Chromium: the runner's client, and
+the death of either side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from fyke.browser.client import FrontClient
+from fyke.browser.client import GatewayClient
 from fyke.contracts.browser import (
     BrowserEndCause,
     BrowserEnded,
@@ -24,10 +24,10 @@ from fyke.contracts.browser import (
     BrowserNote,
     BrowserProgram,
     BrowserWanted,
-    FrontGrant,
+    GatewayGrant,
 )
 from fyke.errors import Unavailable
-from support.browser_fronts import FrontProcess, front_and_client
+from support.browser_gateways import GatewayProcess, gateway_and_client
 from support.browser_hosts import PlainHost, plain_host, until
 from support.egress import listener, port_of
 
@@ -37,10 +37,10 @@ WANTED = BrowserWanted(ATTEMPT, BrowserForm.CDP)
 PAGE = "data:text/html,<title>x</title><script>document.title = 6 * 7</script>"
 
 
-class FrontUser:
+class GatewayUser:
     """A runner with one attempt: it attaches a plain Chromium whenever a browser is wanted."""
 
-    def __init__(self, client: FrontClient, process: FrontProcess, folder: Path) -> None:
+    def __init__(self, client: GatewayClient, process: GatewayProcess, folder: Path) -> None:
         self.client = client
         self.process = process
         self.folder = folder
@@ -76,10 +76,10 @@ class FrontUser:
 
 
 @pytest.fixture
-async def user(tmp_path: Path) -> AsyncIterator[FrontUser]:
-    async with front_and_client(tmp_path) as (client, process):
-        made = FrontUser(client, process, tmp_path)
-        await client.open([made.listener], FrontGrant(ATTEMPT, SECRET))
+async def user(tmp_path: Path) -> AsyncIterator[GatewayUser]:
+    async with gateway_and_client(tmp_path) as (client, process):
+        made = GatewayUser(client, process, tmp_path)
+        await client.open([made.listener], GatewayGrant(ATTEMPT, SECRET))
         made.listener.close()
         async with made.stack:
             yield made
@@ -100,7 +100,7 @@ async def title(browser: Browser) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["ws", "http"])
-async def test_a_library_gets_a_page(user: FrontUser, scheme: str) -> None:
+async def test_a_library_gets_a_page(user: GatewayUser, scheme: str) -> None:
     async with connected(f"{scheme}://{user.url}") as browser:
         assert await title(browser) == "42"
         session = await browser.new_browser_cdp_session()
@@ -117,7 +117,7 @@ async def test_a_library_gets_a_page(user: FrontUser, scheme: str) -> None:
     assert note.code == "captchas"
 
 
-async def test_a_large_page_passes(user: FrontUser) -> None:
+async def test_a_large_page_passes(user: GatewayUser) -> None:
     async with connected(f"ws://{user.url}") as browser:
         page = await browser.new_page()
         await page.set_content("<p>" + "x" * 3_000_000 + "</p>")
@@ -125,7 +125,7 @@ async def test_a_large_page_passes(user: FrontUser) -> None:
 
 
 async def test_a_closed_browser_ends_and_the_next_connection_gets_another(
-    user: FrontUser,
+    user: GatewayUser,
 ) -> None:
     async with connected(f"ws://{user.url}") as browser:
         session = await browser.new_browser_cdp_session()
@@ -138,7 +138,7 @@ async def test_a_closed_browser_ends_and_the_next_connection_gets_another(
     assert len(user.hosts) == 2
 
 
-async def test_a_killed_chromium_is_replaced(user: FrontUser) -> None:
+async def test_a_killed_chromium_is_replaced(user: GatewayUser) -> None:
     async with connected(f"ws://{user.url}") as browser:
         gone = asyncio.Event()
         browser.on("disconnected", lambda _: gone.set())
@@ -150,12 +150,12 @@ async def test_a_killed_chromium_is_replaced(user: FrontUser) -> None:
         assert await title(browser) == "42"
 
 
-async def test_a_killed_front_is_replaced_with_the_same_sockets(user: FrontUser) -> None:
+async def test_a_killed_gateway_is_replaced_with_the_same_sockets(user: GatewayUser) -> None:
     async with connected(f"ws://{user.url}"):
         user.process.kill()
         await until(lambda: user.ended(), 120)
         [ended] = user.ended()
-        assert (ended.generation, ended.cause) == (1, BrowserEndCause.FRONT_ENDED)
+        assert (ended.generation, ended.cause) == (1, BrowserEndCause.GATEWAY_ENDED)
         process = user.hosts[0].processes[0]
         await asyncio.wait_for(process.wait(), 120)  # the control socket is closed: it ends
     connecting = asyncio.create_task(_title_at(f"ws://{user.url}"))  # waits in the listener
@@ -169,7 +169,7 @@ async def _title_at(url: str) -> str:
         return await title(browser)
 
 
-async def test_a_final_refusal_survives_a_killed_front(user: FrontUser) -> None:
+async def test_a_final_refusal_survives_a_killed_gateway(user: GatewayUser) -> None:
     await user.client.refuse(ATTEMPT, 403, "declared none")
     for _ in range(2):
         assert await get(user) == (403, "declared none\n")
@@ -179,7 +179,7 @@ async def test_a_final_refusal_survives_a_killed_front(user: FrontUser) -> None:
     assert user.heard == []
 
 
-async def test_a_wanted_browser_is_reported_once_until_it_is_answered(user: FrontUser) -> None:
+async def test_a_wanted_browser_is_reported_once_until_it_is_answered(user: GatewayUser) -> None:
     user.attaches = False
     first = asyncio.create_task(get(user))
     await until(lambda: user.heard == [WANTED], 60)
@@ -195,7 +195,7 @@ async def test_a_wanted_browser_is_reported_once_until_it_is_answered(user: Fron
     assert user.heard == [WANTED]
 
 
-async def get(user: FrontUser, path: str = "/json/version") -> tuple[int, str]:
+async def get(user: GatewayUser, path: str = "/json/version") -> tuple[int, str]:
     host, _, port = user.url.rpartition("@")[2].partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
@@ -206,7 +206,7 @@ async def get(user: FrontUser, path: str = "/json/version") -> tuple[int, str]:
         writer.close()
 
 
-async def test_a_closed_attempt_refuses_connections(user: FrontUser) -> None:
+async def test_a_closed_attempt_refuses_connections(user: GatewayUser) -> None:
     status, body = await get(user)
     assert status == 200
     assert "HeadlessChrome" in json.loads(body)["Browser"]
@@ -220,7 +220,7 @@ async def test_a_closed_attempt_refuses_connections(user: FrontUser) -> None:
         await user.attach()
 
 
-async def test_a_dead_runner_takes_its_browsers_along(user: FrontUser) -> None:
+async def test_a_dead_runner_takes_its_browsers_along(user: GatewayUser) -> None:
     assert (await get(user))[0] == 200
     process = user.hosts[0].processes[0]
     assert user.client._connection.current is not None
@@ -228,35 +228,35 @@ async def test_a_dead_runner_takes_its_browsers_along(user: FrontUser) -> None:
     await asyncio.wait_for(process.wait(), 120)
 
 
-async def test_a_front_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gateway_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fyke.browser.client._CHECK_SECONDS", 0.1)
     monkeypatch.setattr("fyke.browser.client._OPEN_SECONDS", 0.1)
-    client = FrontClient(tmp_path / "run" / "browser.sock", timeout=0.1)
+    client = GatewayClient(tmp_path / "run" / "browser.sock", timeout=0.1)
     await client.start()
     sock = listener()
     try:
         with pytest.raises(Unavailable):
             await client.check()
-        await client.open([sock], FrontGrant(ATTEMPT, SECRET))  # a run does not wait for it
+        await client.open([sock], GatewayGrant(ATTEMPT, SECRET))  # a run does not wait for it
         with pytest.raises(Unavailable):
             await client.attach(ATTEMPT, 1, sock, BrowserProgram.HEADLESS_SHELL, own_sandbox=False)
     finally:
         await client.stop()
 
 
-async def test_a_stalled_front_delays_no_run(user: FrontUser) -> None:
+async def test_a_stalled_gateway_delays_no_run(user: GatewayUser) -> None:
     """It opens the attempt once it goes on; connections wait."""
     assert user.process.process is not None
     await user.client.check()
     user.process.process.send_signal(signal.SIGSTOP)
     sock = listener()
     try:
-        await asyncio.wait_for(user.client.open([sock], FrontGrant("01SECOND", SECRET)), 20)
+        await asyncio.wait_for(user.client.open([sock], GatewayGrant("01SECOND", SECRET)), 20)
     finally:
         user.process.process.send_signal(signal.SIGCONT)
     [note] = user.heard
     assert isinstance(note, BrowserNote)
-    assert (note.attempt_id, note.code) == ("01SECOND", "front_away")
+    assert (note.attempt_id, note.code) == ("01SECOND", "gateway_away")
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(sock))
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert await reader.readline() == b"HTTP/1.1 404 Not Found\r\n"
@@ -264,11 +264,11 @@ async def test_a_stalled_front_delays_no_run(user: FrontUser) -> None:
     sock.close()
 
 
-async def test_requests_that_make_no_sense_are_refused(user: FrontUser) -> None:
-    with pytest.raises(ValueError, match="has a front already"):
-        await user.client.open([], FrontGrant(ATTEMPT, SECRET))
+async def test_requests_that_make_no_sense_are_refused(user: GatewayUser) -> None:
+    with pytest.raises(ValueError, match="has a gateway already"):
+        await user.client.open([], GatewayGrant(ATTEMPT, SECRET))
     with pytest.raises(Unavailable, match="at least one listener"):
-        await user.client.open([], FrontGrant("01OTHER", SECRET))
+        await user.client.open([], GatewayGrant("01OTHER", SECRET))
     await get(user)
     with pytest.raises(Unavailable, match="has a browser already"):
         await user.attach()

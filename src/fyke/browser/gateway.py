@@ -7,30 +7,30 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 
-from fyke.browser.attempt import AttemptFront, BrowserUnavailable
-from fyke.browser.connection import ExtraRoutes, FrontConnection
-from fyke.browser.limits import FrontLimits
+from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
+from fyke.browser.connection import ExtraRoutes, GatewayConnection
+from fyke.browser.limits import GatewayLimits
 from fyke.browser.messages import Notice
 from fyke.browser.streams import ByteStream
-from fyke.contracts.browser import BrowserProgram, FrontGrant
+from fyke.contracts.browser import BrowserProgram, GatewayGrant
 
 _log = logging.getLogger(__name__)
 
 
-class Front:
-    """The fronts of all attempts, by id. ``routes`` are served before the front's own."""
+class Gateway:
+    """The gateways of all attempts, by id. ``routes`` are served before the gateway's own."""
 
     def __init__(
-        self, limits: FrontLimits | None = None, routes: Sequence[ExtraRoutes] = ()
+        self, limits: GatewayLimits | None = None, routes: Sequence[ExtraRoutes] = ()
     ) -> None:
-        self._limits = limits or FrontLimits()
+        self._limits = limits or GatewayLimits()
         self._routes = routes
-        self._attempts: dict[str, AttemptFront] = {}
+        self._attempts: dict[str, AttemptGateway] = {}
 
     async def open(
         self,
         listeners: Sequence[socket.socket],
-        grant: FrontGrant,
+        grant: GatewayGrant,
         notify: Callable[[Notice], None],
         refusal: BrowserUnavailable | None = None,
     ) -> None:
@@ -38,8 +38,8 @@ class Front:
         ``ValueError`` for an attempt that is open.
         """
         if grant.attempt_id in self._attempts:
-            raise ValueError(f"attempt {grant.attempt_id} has a front already")
-        attempt = AttemptFront(grant, self._limits, notify, self._serve)
+            raise ValueError(f"attempt {grant.attempt_id} has a gateway already")
+        attempt = AttemptGateway(grant, self._limits, notify, self._serve)
         self._attempts[grant.attempt_id] = attempt
         if refusal is not None:
             attempt.refuse(refusal)
@@ -76,14 +76,14 @@ class Front:
         for attempt_id in list(self._attempts):
             self.close(attempt_id, final=False)
 
-    def _attempt(self, attempt_id: str) -> AttemptFront:
+    def _attempt(self, attempt_id: str) -> AttemptGateway:
         try:
             return self._attempts[attempt_id]
         except KeyError:
-            raise ValueError(f"attempt {attempt_id} has no front") from None
+            raise ValueError(f"attempt {attempt_id} has no gateway") from None
 
-    def _serve(self, attempt: AttemptFront, stream: ByteStream) -> asyncio.Task[None]:
-        connection = FrontConnection(attempt, stream, self._routes)
+    def _serve(self, attempt: AttemptGateway, stream: ByteStream) -> asyncio.Task[None]:
+        connection = GatewayConnection(attempt, stream, self._routes)
         task = asyncio.get_running_loop().create_task(connection.serve())
         task.add_done_callback(_log_error)
         return task
