@@ -114,9 +114,11 @@ class _WaitFacts:
             return reason_with_detail(ReasonCode.RUNNER_TROUBLE, trouble, node=runners[0].node)
         if again := _next_try(attempts, self._tx.now):
             return again
-        capacity = _capacity(run, able, self._loads)
         # while all places for browsers are taken, runs that need one are not waited for
         placeless = all(runner.lacks_places(_load(runner, self._loads)) for runner in able)
+        if placeless and run.limits.browser_memory_mb:
+            return Reason.of(ReasonCode.ROOM, browsers=sum(runner.browsers for runner in able))
+        capacity = _capacity(run, able, self._loads)
         ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD, placeless=placeless)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,11 @@ from support.stores import Stores
 pytestmark = pytest.mark.anyio
 
 
-async def reason(stores: Stores, *runners: RunnerInfo) -> Reason | None:
+async def reason(stores: Stores, *runners: RunnerInfo, **limits: Any) -> Reason | None:
     """Why a new run waits beside these runners."""
     for runner in runners:
         await stores.write(lambda tx, one=runner: tx.runs.put_runner(one))  # type: ignore[misc]
-    run = await stores.run(cpus=1, memory_mb=512)
+    run = await stores.run(cpus=1, memory_mb=512, **limits)
     return (await WaitReasons(stores.storage).reason(stores.caller, run.id)).reason
 
 
@@ -69,6 +70,20 @@ async def test_browsers_take_a_part_of_the_room_and_runs_that_need_one_are_not_w
     free = {"free_cpus": 2, "free_memory_mb": 4096 - 2 * 512}
     found = await reason(stores, without)
     assert found == Reason.of(ReasonCode.QUEUE, ahead=4, **needs, **free)
+
+
+async def test_a_run_that_was_returned_with_its_browser_waits_for_a_place(stores: Stores) -> None:
+    browser = {"browser_cpus": 1.0, "browser_memory_mb": 1000}
+    full = [replace(runner(stores, name), browsers=1, browser_share=0.15) for name in ("r1", "r2")]
+    for one in full:
+        await stores.run(memory_mb=512, **browser)
+        await stores.lease(one.id)
+    assert await reason(stores, *full, **browser) == Reason.of(ReasonCode.ROOM, browsers=2)
+    found = await reason(stores, *full)
+    assert found is not None and "free_cpus" in found.params
+    free = replace(full[1], browsers=2)
+    found = await reason(stores, full[0], free, **browser)
+    assert found is not None and found.code is ReasonCode.QUEUE
 
 
 DISK = Detail.of(DetailCode.DISK_SHORT, free_bytes=40 * 2**20, needed_bytes=64 * 2**20)
