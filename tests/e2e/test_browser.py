@@ -151,7 +151,7 @@ def project(main: str) -> bytes:
     return python_project(main, **{"client.py": CLIENT})
 
 
-def browsers_of_this_machine() -> list[int]:
+def own_browsers() -> list[int]:
     """The processes of Chromium in sandboxes, those with our profile. Not those of platforms that
     other tests have started at the same time.
     """
@@ -206,7 +206,7 @@ def test_a_page_that_needs_scripts_gives_its_rows(
     assert (detail["status"], rows) == (SUCCEEDED, ROWS), detail
     assert [line.split(" ")[1] for line in site.requests] == ["/items", "/items.json"]
     assert detail["traffic"] > 1000
-    platform.wait_for(lambda: not browsers_of_this_machine(), "the end of the browser", 10)
+    platform.wait_for(lambda: not own_browsers(), "the end of the browser", 10)
 
 
 def test_only_declared_and_public_sites_are_reached(
@@ -230,7 +230,7 @@ def waiting(platform: Booted, slug: str) -> str:
     """A run whose Worker has a browser and waits."""
     run = platform.start_run(slug)
     platform.wait_for(lambda: platform.rows(run), "a browser", 200)
-    assert browsers_of_this_machine()
+    assert own_browsers()
     return run
 
 
@@ -242,7 +242,7 @@ def ending(platform: Booted, run: str) -> tuple[int, str]:
 def test_an_aborted_run_takes_its_browser_along(platform: Booted, waiting_worker: str) -> None:
     run = waiting(platform, waiting_worker)
     platform.call("/api/v1/scraper/abort", {"run_slug": run})
-    platform.wait_for(lambda: not browsers_of_this_machine(), "the end of the browser", 20)
+    platform.wait_for(lambda: not own_browsers(), "the end of the browser", 20)
     assert ending(platform, run) == (ABORTED, "aborted")
 
 
@@ -250,7 +250,7 @@ def test_an_aborted_run_takes_its_browser_along(platform: Booted, waiting_worker
 def test_a_killed_role_leaves_no_browser(platform: Booted, waiting_worker: str, role: str) -> None:
     run = waiting(platform, waiting_worker)
     platform.kill_role(role)
-    platform.wait_for(lambda: not browsers_of_this_machine(), "the end of the browser", 20)
+    platform.wait_for(lambda: not own_browsers(), "the end of the browser", 20)
     if role == "browser":
         assert platform.detail(run)["status"] == RUNNING  # its Worker goes on
         platform.call("/api/v1/scraper/abort", {"run_slug": run})
@@ -266,7 +266,7 @@ def test_a_killed_egress_keeps_the_browser(
     run = waiting(platform, waiting_worker)
     platform.kill_role("egress", signal.SIGKILL)
     assert platform.role("egress")
-    assert browsers_of_this_machine()
+    assert own_browsers()
     platform.call("/api/v1/scraper/abort", {"run_slug": run})
     platform.ended(run)
     detail, rows = run_rows(platform, rows_worker, site)
