@@ -22,15 +22,6 @@ class RoleName(StrEnum):
     BROWSER = "browser"
 
 
-def serves_browsers(settings: Settings) -> bool:
-    """Whether Workers of this machine can have browsers: else the role ``browser`` has nothing to
-    serve.
-    """
-    from fyke.sandbox.installed_browser import find_programs
-
-    return settings.browser != "off" and bool(find_programs())
-
-
 def run_role(
     role: RoleName,
     settings: Settings,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from fyke.app.roles import serves_browsers
+from fyke.app.browser_availability import serves_browsers
 from fyke.browser.client import GatewayClient
 from fyke.contracts.browser import (
     WAIT_SECONDS,

@@ -72,8 +72,8 @@ def _supervise(
     """Prepare the data folder, the lock and the port; become the supervisor, or raise
     ``CommandFailed``.
     """
+    from fyke.app.browser_availability import serves_browsers
     from fyke.app.folder import make_home
-    from fyke.app.roles import serves_browsers
     from fyke.cli.handover import exec_module
     from fyke.cli.listening import listen, lock_home, unwritable
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from fyke.app.roles import serves_browsers
+from fyke.app.browser_availability import serves_browsers
 from fyke.sandbox import installed_browser
 from fyke.settings import Settings
 

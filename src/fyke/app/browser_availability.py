@@ -1,0 +1,13 @@
+"""Whether this machine has browsers for its Workers."""
+
+from __future__ import annotations
+
+from fyke.sandbox.installed_browser import find_programs
+from fyke.settings import Settings
+
+
+def serves_browsers(settings: Settings) -> bool:
+    """Whether Workers of this machine can have browsers; otherwise the role ``browser`` would have
+    nothing to serve.
+    """
+    return settings.browser != "off" and bool(find_programs())
