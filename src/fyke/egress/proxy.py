@@ -184,5 +184,8 @@ class Proxy:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._limits.idle_seconds / _SWEEPS_PER_IDLE)
-            for attempt in list(self._attempts.values()):
-                attempt.sweep(_SWEEPS_PER_IDLE)
+            self._cut_idle_connections()
+
+    def _cut_idle_connections(self) -> None:
+        for attempt in list(self._attempts.values()):
+            attempt.sweep(_SWEEPS_PER_IDLE)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 
 import pytest
 
 from fyke.contracts.egress import EgressGrant, Traffic
+from fyke.egress.attempt_proxy import AttemptProxy
 from fyke.egress.dialer import Dialer
+from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.kit.addresses import AddressRules
 from support.egress import ATTEMPT, SECRET, listener, port_of, socks
@@ -66,4 +70,19 @@ async def test_closing_an_attempt_cancels_its_dial(monkeypatch: pytest.MonkeyPat
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await client
     await asyncio.wait_for(cancelled.wait(), 5)
+    await proxy.stop()
+
+
+async def test_nothing_is_kept_of_a_closed_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its counters are shared memory with a descriptor."""
+    swept: asyncio.Queue[weakref.ref[AttemptProxy]] = asyncio.Queue()
+    monkeypatch.setattr(
+        AttemptProxy, "sweep", lambda attempt, _: swept.put_nowait(weakref.ref(attempt))
+    )
+    proxy = Proxy(AddressRules(), {}, limits=ProxyLimits(idle_seconds=0.01))
+    await proxy.open([listener()], EgressGrant(ATTEMPT, SECRET, ""), lambda: None)
+    kept = await swept.get()
+    proxy.close(ATTEMPT, final=True)
+    gc.collect()
+    assert kept() is None
     await proxy.stop()
