@@ -92,6 +92,18 @@ class GatewayConnection:
 
     # for routes
 
+    @asynccontextmanager
+    async def browser(self, form: BrowserForm) -> AsyncIterator[AttachedBrowser]:
+        """The attempt's browser sandbox, which is kept meanwhile. Raise ``BrowserUnavailable``, or
+        ``StreamEnded`` when the client does not wait for it.
+        """
+        while True:
+            browser = await self.while_present(self._attempt.sandbox(form))
+            with browser.used():
+                if not browser.is_over:  # it may have ended before the wait for it did
+                    yield browser
+                    return
+
     async def read_body(self) -> bytes:
         """The body of the request. Raise ``UnusableRequest``."""
         limit = self._attempt.limits.body_bytes
@@ -248,8 +260,7 @@ class GatewayConnection:
         lightpanda = route.kind is RouteKind.LIGHTPANDA
         form = BrowserForm.LIGHTPANDA if lightpanda else BrowserForm.CDP
         for tries_left in reversed(range(_TRIES)):
-            browser = await self.while_present(self._attempt.sandbox(form))
-            with browser.used():
+            async with self.browser(form) as browser:
                 endpoint = None
                 try:
                     endpoint = await self.while_present(browser.shared())

@@ -78,8 +78,7 @@ class LaunchRoutes:
             raise UnusableRequest(str(error)) from None
         if launch.display:
             attempt.note("headless", _HEADLESS)
-        browser = await connection.while_present(attempt.sandbox(BrowserForm.LAUNCH))
-        with browser.used():
+        async with connection.browser(BrowserForm.LAUNCH) as browser:
             if browser.own_browsers >= attempt.limits.instances:
                 raise UnusableRequest(_too_many(attempt.limits.instances), 503)
             with browser.starts_own() as number:
@@ -186,8 +185,7 @@ class WebDriverRoutes:
             return
         for note in asked.notes:
             attempt.note(f"webdriver {note}", note)
-        browser = await connection.while_present(attempt.sandbox(BrowserForm.WEBDRIVER))
-        with browser.used():
+        async with connection.browser(BrowserForm.WEBDRIVER) as browser:
             # created to the end for a client that leaves too: only the answer names what to end
             task = asyncio.create_task(
                 self._create_in(browser, connection, attempt, asked, request.host, leash)

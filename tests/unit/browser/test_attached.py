@@ -7,8 +7,10 @@ import socket
 
 import pytest
 
-from fyke.browser.messages import Ended, Started
-from fyke.contracts.browser import BrowserEndCause
+from fyke.browser.attached import AttachedBrowser
+from fyke.browser.attempt import AttemptGateway
+from fyke.browser.messages import Ended, Notice, Started, Wanted
+from fyke.contracts.browser import BrowserEndCause, BrowserForm
 from support.browser_hosts import until
 from support.browser_place import (
     ATTEMPT,
@@ -118,6 +120,32 @@ async def test_a_connection_after_browser_close_gets_another_chromium() -> None:
         assert await second.hear() == {"id": 2}
         assert host.kinds() == ["start", "start"]
         assert gateway.notices == [WANTED, Started(ATTEMPT, 1)]
+
+
+async def test_a_connection_to_a_sandbox_that_ends_now_waits_for_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It ends after a connection got it, and before the connection's task runs again."""
+    found = AttemptGateway.sandbox
+
+    async def sandbox(self: AttemptGateway, form: BrowserForm) -> AttachedBrowser:
+        browser = await found(self, form)
+        if browser.generation == 1:
+            asyncio.get_running_loop().call_soon(browser._lost, "a crash")
+        return browser
+
+    monkeypatch.setattr(AttemptGateway, "sandbox", sandbox)
+    async with place() as gateway:
+        hosts = [await gateway.host(Chromium(bodies={"/json": b"[]"})) for _ in range(2)]
+
+        def on_notice(notice: Notice) -> None:
+            if isinstance(notice, Wanted):
+                gateway.attach(hosts[gateway.generation])
+
+        gateway.on_notice = on_notice
+        status, _, body = await gateway.get("/json")
+        assert (status, body) == (200, b"[]")
+        assert [host.kinds() for host in hosts] == [[], ["start"]]
 
 
 async def test_a_chromium_that_does_not_close_is_stopped() -> None:
