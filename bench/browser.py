@@ -17,76 +17,26 @@ from common import arguments, head, platform_up, times
 
 from support.javascript_site import javascript_site
 from support.projects import python_project
+from zoo.bundles import DEVTOOLS
 
-WORKER = '''
-import base64
-import json
-import os
-import socket
+WORKER = """
 import time
 
+from devtools import Devtools
 from sdk import CoreSDK
-
-
-class Browser:
-    """A client of the DevTools protocol over one WebSocket."""
-
-    def __init__(self):
-        host, _, port = os.environ["ChromeWs"].partition(":")
-        self.socket = socket.create_connection((host, int(port or 80)))
-        self.file = self.socket.makefile("rb")
-        login = base64.b64encode(os.environ["PROXY_AUTH"].encode()).decode()
-        self.socket.sendall(
-            f"GET / HTTP/1.1\\r\\nHost: {host}\\r\\nAuthorization: Basic {login}\\r\\n"
-            "Upgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n".encode()
-        )
-        status = self.file.readline()
-        if b" 101 " not in status:
-            raise SystemExit(status.decode())
-        while self.file.readline() != b"\\r\\n":
-            pass
-        self.number = 0
-
-    def call(self, method, session=None, **params):
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": params}
-        if session:
-            message["sessionId"] = session
-        data = json.dumps(message).encode()
-        size = b"\\xfe" + len(data).to_bytes(2, "big")  # also right for short messages
-        self.socket.sendall(b"\\x81" + size + bytes(4) + data)
-        return self.until(lambda answer: answer.get("id") == self.number)["result"]
-
-    def until(self, matches):
-        while True:
-            size = self.file.read(2)[1] & 0x7F
-            if size > 125:
-                size = int.from_bytes(self.file.read(2 if size == 126 else 8), "big")
-            message = json.loads(self.file.read(size))
-            if matches(message):
-                return message
-
-    def open(self, url):
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self.call("Page.enable", session)
-        self.call("Page.navigate", session, url=url)
-        self.until(lambda message: message.get("method") == "Page.loadEventFired")
-
 
 url = CoreSDK.Parameter.get_input_json_dict()["url"]
 row = {}
 began = time.perf_counter()
-browser = Browser()
+browser = Devtools()
 row["connected"] = (time.perf_counter() - began) * 1000
-browser.open(url)
+browser.page(url)
 row["first"] = (time.perf_counter() - began) * 1000
 began = time.perf_counter()
-browser.open(url)
+browser.page(url)
 row["next"] = (time.perf_counter() - began) * 1000
 CoreSDK.Result.push_data(row)
-'''
+"""
 NAMES = {
     "connected": "connection, which starts the browser",
     "first": "connection to first page",
@@ -103,7 +53,8 @@ def main() -> int:
     head(f"Browsers, {options.program}")
     settings = {"browser_program": options.program, "runner_memory_mb": "4096"}
     with javascript_site() as site, platform_up(**settings) as (running, api):
-        worker = running.push(python_project(WORKER), "bench-browser")
+        project = python_project(WORKER, **{"devtools.py": DEVTOOLS.read_text()})
+        worker = running.push(project, "bench-browser")
 
         def start() -> str:
             started = api.start(worker, {"url": site.url}, egress_allow=[site.target])

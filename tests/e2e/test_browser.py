@@ -14,96 +14,13 @@ import pytest
 from support.booted import Booted, booted, descendants
 from support.browser_site import ROWS, BrowserSite, site_in_thread
 from support.projects import python_project
+from zoo.bundles import DEVTOOLS
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
 RUNNING, SUCCEEDED, FAILED, ABORTED = 2, 3, 4, 5
-# A client of the DevTools protocol: libraries are installed by the tests of libraries.
-CLIENT = '''
-import base64
-import json
-import os
-import socket
-import struct
-
-
-def request(address, path, lines=""):
-    host, _, port = address.partition(":")
-    connection = socket.create_connection((host, int(port or 80)), 120)
-    head = f"GET {path} HTTP/1.1\\r\\nHost: {address}\\r\\n{lines}\\r\\n"
-    connection.sendall(head.encode())
-    data = b""
-    while not data.endswith(b"\\r\\n\\r\\n"):
-        part = connection.recv(1)
-        if not part:
-            raise ConnectionError("no answer")
-        data += part
-    return connection, int(data.split()[1])
-
-
-def http(address, path):
-    connection, status = request(address, path, "Connection: close\\r\\n")
-    with connection:
-        body = b""
-        while part := connection.recv(65536):
-            body += part
-    return status, body.decode()
-
-
-class Devtools:
-    def __init__(self, address=None, path="/"):
-        address = address or os.environ["ChromeWs"]
-        word = base64.b64encode(os.environ["PROXY_AUTH"].encode()).decode()
-        self.connection, status = request(address, path, (
-            "Upgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\n"
-            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nAuthorization: Basic {word}\\r\\n"))
-        if status != 101:
-            raise ConnectionError(status, self.connection.recv(65536).decode().strip())
-        self.number = 0
-
-    def ask(self, method, session=None, **params):
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": params}
-        if session:
-            message["sessionId"] = session
-        data = json.dumps(message).encode()
-        self.connection.sendall(struct.pack("!BBH", 0x81, 0xFE, len(data)) + bytes(4) + data)
-        while True:
-            answer = json.loads(self.receive())
-            if answer.get("id") == self.number:
-                if "error" in answer:
-                    raise RuntimeError(answer["error"]["message"])
-                return answer["result"]
-
-    def receive(self):
-        _, size = self.exactly(2)
-        if size == 126:
-            [size] = struct.unpack("!H", self.exactly(2))
-        elif size == 127:
-            [size] = struct.unpack("!Q", self.exactly(8))
-        return self.exactly(size)
-
-    def exactly(self, count):
-        data = b""
-        while len(data) < count:
-            part = self.connection.recv(count - len(data))
-            if not part:
-                raise ConnectionError("the browser has gone")
-            data += part
-        return data
-
-    def page(self, url):
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        failed = self.ask("Page.navigate", session, url=url).get("errorText")
-        if failed:
-            raise RuntimeError(failed)
-        return session
-
-    def value(self, session, expression):
-        result = self.ask("Runtime.evaluate", session, expression=expression,
-                          returnByValue=True, awaitPromise=True)["result"]
-        return result.get("value")
-
+ROWS_WORKER = '''
+from devtools import Devtools
+from sdk import CoreSDK
 
 ITEMS = """new Promise((resolve, reject) => {
   setTimeout(reject, 10000);
@@ -114,20 +31,15 @@ ITEMS = """new Promise((resolve, reject) => {
   };
   read();
 })"""
-'''
-ROWS_WORKER = """
-from client import ITEMS, Devtools
-from sdk import CoreSDK
-
 given = CoreSDK.Parameter.get_input_json_dict()
-browser = Devtools(given.get("address"), given.get("path", "/"))
+browser = Devtools(**given["connect"])
 page = browser.page(given["url"])
 for row in browser.value(page, ITEMS):
     CoreSDK.Result.push_data(row)
-"""
+'''
 WAITING_WORKER = """
 import time
-from client import Devtools
+from devtools import Devtools
 from sdk import CoreSDK
 
 browser = Devtools()
@@ -136,7 +48,7 @@ while True:
     time.sleep(1)
 """
 CLOSING_WORKER = """
-from client import Devtools
+from devtools import Devtools
 from sdk import CoreSDK
 
 for number in range(3):
@@ -148,7 +60,7 @@ for number in range(3):
 
 
 def project(main: str) -> bytes:
-    return python_project(main, **{"client.py": CLIENT})
+    return python_project(main, **{"devtools.py": DEVTOOLS.read_text()})
 
 
 def own_browsers() -> list[int]:
@@ -185,7 +97,7 @@ def run_rows(
     platform: Booted, slug: str, site: BrowserSite, **custom: Any
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     target = f"127.0.0.1:{site.port}"
-    given = {"url": f"http://{target}/items", **custom}
+    given = {"url": f"http://{target}/items", "connect": custom}
     run = platform.start_run(slug, given, egress_allow=[target])
     return platform.ended(run, 200), platform.rows(run)
 
@@ -212,7 +124,7 @@ def test_a_page_that_needs_scripts_gives_its_rows(
 def test_only_declared_and_public_sites_are_reached(
     platform: Booted, rows_worker: str, site: BrowserSite
 ) -> None:
-    given = {"url": f"http://127.0.0.1:{site.port}/items"}
+    given = {"url": f"http://127.0.0.1:{site.port}/items", "connect": {}}
     run = platform.start_run(rows_worker, given)
     assert platform.ended(run, 200)["status"] == FAILED
     assert site.requests == []

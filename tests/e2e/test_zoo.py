@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ import pytest
 from fyke.client import ApiError
 from fyke.reasons import HintCode, ReasonCode
 from support.booted import Booted
+from support.left_over import nothing_is_left
 from support.projects import python_project, zoo
 from support.reasons import reaches
 from zoo import expected
@@ -179,24 +177,6 @@ def test_there_are_enough_workers_of_each_kind() -> None:
         names = {behaviour.name for behaviour in behaviours}
         assert len(names) == len(behaviours) >= 30, language
         assert sum(behaviour.quick for behaviour in behaviours) >= 8, language
-
-
-def nothing_is_left(platform: Booted, run: str) -> None:
-    """Check that no process, control group or work folder is left ten seconds after the end."""
-
-    def left() -> list[str]:
-        folders = os.listdir(platform.home / "work")
-        return [*map(str, platform.sandboxes()), *folders, *groups_of(platform)]
-
-    platform.wait_for(lambda: not left(), f"nothing to be left of run {run}", 10)
-
-
-def groups_of(platform: Booted) -> list[str]:
-    """Control groups of sandboxes of this platform, wherever they are mounted."""
-    scope = os.fsencode((platform.home / "work").absolute())
-    parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
-    found = Path("/sys/fs/cgroup").glob(f"**/{parent}/*/")
-    return [str(path) for path in found]
 
 
 # --- what never comes so far

@@ -72,6 +72,8 @@ class BrowserSite:
             _send(writer, "200 OK", "text/html; charset=utf-8", PAGES[path].encode())
         elif path == "/items.json":
             _send(writer, "200 OK", "application/json", json.dumps(ROWS).encode())
+        elif path == "/spinning.js":
+            _send(writer, "200 OK", "text/javascript", b"for (;;);")
         elif path == "/download":
             saved = "Content-Disposition: attachment; filename=saved.bin\r\n"
             _send(writer, "200 OK", "application/octet-stream", b"\7" * 100_000, saved)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 ZOO = Path(__file__).parent
 SDK = ZOO.parents[1] / "sdk"
+DEVTOOLS = ZOO / "python" / "browser" / "devtools.py"
+RELAY = ZOO.parents[1] / "src" / "fyke" / "sandbox" / "isolation" / "relay.py"
 GO_SOURCES = ZOO / "go"
 SCHEMA = json.dumps({"description": "", "properties": []})
 
@@ -34,6 +36,13 @@ def _texts(folder: Path, pattern: str) -> dict[str, str | bytes]:
 def python_bundle() -> bytes:
     files = _texts(ZOO / "python" / "behaviours", "*.py") | _texts(SDK / "python", "*.py")
     return packed(files | {"input_schema.json": SCHEMA, "requirements.txt": ""})
+
+
+def browser_bundle() -> bytes:
+    """With the program ``chromium`` that Workers of libraries get."""
+    files = _texts(ZOO / "python" / "browser", "*.py") | _texts(SDK / "python", "*.py")
+    added = {"input_schema.json": SCHEMA, "requirements.txt": "", "relay.py": RELAY.read_text()}
+    return packed(files | added)
 
 
 def node_bundle() -> bytes:

@@ -242,4 +242,41 @@ GO = [
         seconds=300,
     ),
 ]
+WORKS = {"works": True}
+TOO_OFTEN = "the attempt has started 20 browsers within a minute"
+BROWSER = [
+    well("never_closes", row={"pages": True}, quick=True),
+    well("closes_twice", row=WORKS, quick=True),
+    well("kills_its_browser", row=WORKS | {"lived": True}, quick=True),
+    well("crashes_its_browser", row={"allowed": 20, "status": 503, "why": TOO_OFTEN}, seconds=120),
+    well("crashes_its_gpu_process", row=WORKS, seconds=60),
+    well("launches_ten", row={"launched": 4, "refused": 6}, seconds=60),
+    well("leaves_a_launched_one", row={"first": 404, "second": 200}, seconds=60),
+    well("leaves_sessions", row={"created": 4, "last": 500}, seconds=90),
+    stays("connects_after_the_signal", rows=-1, quick=True),
+    well("opens_500_tabs", row=WORKS | {"many": True}, seconds=120),
+    well("page_eats_memory", row=WORKS | {"crashed": True}, seconds=60, hard=True),
+    well("thread_eats_memory", row=WORKS | {"crashed": True}, seconds=60, hard=True),
+    well("spins_in_eight_tabs", row=WORKS, seconds=90),
+    well(
+        "redirects_without_end",
+        row=WORKS | {"error": "net::ERR_TOO_MANY_REDIRECTS"},
+        quick=True,
+    ),
+    well("downloads_without_end", row=WORKS | {"state": "canceled"}, seconds=90),
+    well("fills_tmp", row=WORKS | {"states": ["canceled"] * 3}, seconds=120),
+    well(
+        "runs_a_download",
+        row={"state": "completed", "refused": 2, "launched": [7] * 6},
+        seconds=120,
+    ),
+    well("alerts_without_end", row=WORKS | {"dialogs": 50}, seconds=60),
+    well("opens_windows_without_end", row=WORKS, seconds=120),
+    well("leaves_a_service_worker", row=WORKS, quick=True),
+    well("opens_200_connections", row=WORKS | {"opened": 64, "refused": 136}, seconds=60),
+    well("sends_half_a_head", row=WORKS | {"ended": 10}, seconds=60),
+    well("sends_64_mib", seconds=90),
+    well("sends_a_frame_without_mask", row=WORKS | {"closed": True}, quick=True),
+    well("never_reads", row=WORKS | {"sent": True}, seconds=90),
+]
 BEHAVIOURS = {"python": PYTHON, "node": NODE, "go": GO}
