@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 
 class CountingServer:
@@ -76,13 +79,26 @@ class CountingServer:
         return len(data)
 
 
-async def main() -> None:
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def serve_when_connected(
+    serve: Serve, *places: tuple[str, int, ssl.SSLContext | None]
+) -> None:
+    """Serve at the addresses and ports, once the network is connected, until the input ends."""
     print("here", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    origin = CountingServer()
-    async with await asyncio.start_server(origin.serve, sys.argv[1], int(sys.argv[2])):
+    async with AsyncExitStack() as stack:
+        for address, port, tls in places:
+            server = await asyncio.start_server(serve, address, port, ssl=tls)
+            await stack.enter_async_context(server)
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
+
+
+async def main() -> None:
+    origin = CountingServer()
+    await serve_when_connected(origin.serve, (sys.argv[1], int(sys.argv[2]), None))
     print(json.dumps([origin.connections, origin.received, origin.sent]))
 
 

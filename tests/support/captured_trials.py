@@ -51,6 +51,22 @@ async def _wire(pid: int) -> None:
     _ip("route", "add", f"{PUBLIC}/32", "via", FAR)
 
 
+async def far_process(module: str, *arguments: str) -> asyncio.subprocess.Process:
+    """Start an origin in a network of its own, which is connected with this one by a wire; return
+    when it serves. Close its input to end it.
+    """
+    origin = await asyncio.create_subprocess_exec(
+        "unshare", "--net", sys.executable, "-m", module, *arguments,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert origin.stdin is not None and origin.stdout is not None
+    assert await origin.stdout.readline() == b"here\n"
+    await _wire(origin.pid)
+    origin.stdin.write(b"connected\n")
+    assert await origin.stdout.readline() == b"ready\n"
+    return origin
+
+
 async def _exchange(proxy: int, dice: random.Random) -> int:
     """Make one connection of a random kind; return the received bytes of the answer."""
     up, down = dice.choice(SIZES), dice.choice(SIZES)
@@ -80,15 +96,8 @@ async def _exchange(proxy: int, dice: random.Random) -> int:
 
 async def counted(folder: Path, connections: int, seed: int, limit: int | None) -> dict[str, Any]:
     """Make random exchanges, up to eight at once; ``limit`` is the traffic limit in bytes."""
-    command = ["unshare", "--net", sys.executable, "-m", "support.captured_origin", PUBLIC]
-    origin = await asyncio.create_subprocess_exec(
-        *command, str(PORT), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    origin = await far_process("support.captured_origin", PUBLIC, str(PORT))
     assert origin.stdin is not None and origin.stdout is not None
-    assert await origin.stdout.readline() == b"here\n"
-    await _wire(origin.pid)
-    origin.stdin.write(b"connected\n")
-    assert await origin.stdout.readline() == b"ready\n"
     capture, egress, sock = Capture("near"), LocalEgress(), listener()
     await egress.open([sock], EgressGrant(ATTEMPT, SECRET, "", (), limit))
     dice, slots, received_bytes = random.Random(seed), asyncio.Semaphore(8), 0

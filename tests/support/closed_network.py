@@ -38,11 +38,16 @@ def missing() -> str:
     return f"no separate network: {result.stderr.strip()}" if result.returncode else ""
 
 
-def closed(trial: str, timeout: float = 110, **options: object) -> Any:
-    """Run the function ``trial`` (``module:name``) in a closed network; return its result."""
+def closed(trial: str, timeout: float = 110, *, own_users: bool = True, **options: object) -> Any:
+    """Run the function ``trial`` (``module:name``) in a closed network; return its result.
+
+    Without ``own_users``, which only root can ask for, the trial has the users of the machine, as
+    sandboxes need them.
+    """
     if missing():
         pytest.skip(missing())
-    command = [*_INSIDE, sys.executable, "-m", "support.closed_network", trial, json.dumps(options)]
+    inside = [word for word in _INSIDE if own_users or word != "--map-root-user"]
+    command = [*inside, sys.executable, "-m", "support.closed_network", trial, json.dumps(options)]
     path = os.pathsep.join(sys.path)
     result = subprocess.run(
         command,
@@ -52,7 +57,7 @@ def closed(trial: str, timeout: float = 110, **options: object) -> Any:
         env=os.environ | {"PYTHONPATH": path},
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout)
+    return json.loads(result.stdout.splitlines()[-1])  # behind the lines of logs
 
 
 def _ip(*arguments: str) -> None:

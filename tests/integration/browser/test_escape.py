@@ -1,0 +1,101 @@
+"""A browser reaches nothing inside: not from a page, not for a client of the DevTools protocol, not
+with arguments of its own, and not as a process that speaks any bytes. See ``escape_trials``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.contracts.browser import BrowserProgram
+from fyke.sandbox.installed_browser import find_programs
+from integration.sandbox.sandboxes import ROOT
+from support.closed_network import closed
+from support.internal_addresses import OUTSIDE
+
+pytestmark = [
+    pytest.mark.needs("bwrap", "chromium", "driver", "ip"),
+    pytest.mark.skipif(not ROOT, reason="only root can start sandboxes in a closed network"),
+    pytest.mark.timeout(900),
+]
+SHELL, FULL = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
+IN_FULL = pytest.param(FULL, marks=pytest.mark.long, id=FULL.value)
+
+
+def trial(name: str, program: BrowserProgram, **options: object) -> Any:
+    if program.value not in find_programs():
+        pytest.skip(f"this machine has no {program.value}")
+    return closed(
+        f"integration.browser.escape_trials:{name}",
+        800,
+        own_users=False,
+        program=program.value,
+        **options,
+    )
+
+
+def check_nothing_escaped(result: dict[str, Any]) -> None:
+    for what in ("inside", "datagrams", "outside", "unexpected"):
+        assert not result[what], (what, result)
+
+
+@pytest.mark.parametrize(
+    ("program", "step"),
+    [
+        (SHELL, 24),
+        pytest.param(SHELL, 1, marks=pytest.mark.long),
+        pytest.param(FULL, 3, marks=pytest.mark.long),
+    ],
+)
+def test_no_encoding_of_an_internal_address_is_reached_by_a_page(
+    program: BrowserProgram, step: int
+) -> None:
+    result = trial("encodings", program, step=step)
+    check_nothing_escaped(result)
+    assert result["tried"] > 5 * result["hosts"], result  # many are no URLs
+    assert result["refused"] > 2 * result["hosts"], result
+
+
+@pytest.mark.parametrize("program", [SHELL, IN_FULL])
+@pytest.mark.parametrize(
+    "declared",
+    [
+        pytest.param(False, marks=pytest.mark.long, id="all public sites"),
+        pytest.param(True, id="declared sites"),
+    ],
+)
+def test_no_way_of_connecting_leads_inside(program: BrowserProgram, declared: bool) -> None:
+    result = trial("ways", program, declared=declared)
+    check_nothing_escaped(result)
+    assert result["tried"] > 300 and result["in service worker"] == 28, result
+    for part in ("page", "service worker", "client", "arguments"):
+        assert result[part] > 15, (part, result)
+    if declared:
+        assert result["asked"] == [OUTSIDE]  # no look-up tells a name server anything
+
+
+@pytest.mark.parametrize("program", [SHELL, IN_FULL])
+def test_a_name_whose_address_changes_leads_inside_at_no_time(program: BrowserProgram) -> None:
+    result = trial("rebinding", program, rounds=8)
+    check_nothing_escaped(result)
+    assert result["dialled"] > 20, result
+    assert result["lookups"] - result["dialled"] > 20, result  # every second one
+
+
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.long)])
+def test_no_bytes_to_the_proxy_lead_inside(step: int) -> None:
+    result = trial("native", SHELL, step=step)
+    for what in ("inside", "datagrams", "outside"):
+        assert not result[what], (what, result)
+    statuses = result["statuses"]
+    assert statuses["socks"] == result["hosts"], statuses  # which need a password
+    assert statuses["403"] > result["hosts"] and statuses.get("200", 0) < 10, statuses
+    dialled = result["dialled"]
+    assert sum(dialled.values()) > 80, dialled
+    assert not [name for name in dialled if name.startswith("sent")], dialled
+    control = result["control"]  # what did escape, by other means
+    assert control["inside"] == ["127.0.0.1", "10.0.0.1"]
+    assert len(control["datagrams"]) == 1
+    assert "a connection to port 8000" in control["unexpected"]
+    assert len(control["unexpected"]) >= 2, control  # and a datagram
