@@ -96,13 +96,21 @@ def versions() -> str:
 
 def commit() -> str:
     """The commit of the clone, with a ``+`` if files other than pages were changed since."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(ROOT), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs", ":!*.md")
     return (git("rev-parse", "--short=8", "HEAD") + ("+" if changed else "")) or "no commit"
+
+
+def tested_commit() -> str:
+    """The last commit that changed the program; ``+`` marks uncommitted changes."""
+    program = ["--", "src", "sdk"]
+    last = git("log", "-1", "--format=%h", *program)
+    return f"{last or 'no commit'}{'+' * bool(git('status', '--porcelain', *program))}"
+
+
+def git(*words: str) -> str:
+    """The output of a command of git in the clone, "" when it fails."""
+    command = ["git", "-C", str(ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 # --- figures --------------------------------------------------------------------------------

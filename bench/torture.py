@@ -41,7 +41,7 @@ from types import FrameType
 
 import httpx2
 import psycopg
-from common import ROOT, arguments, compile_program, head, line
+from common import ROOT, arguments, compile_program, head, line, tested_commit
 from markdown_tables import write_page
 from reliability.checks import ended_by_fault, violations
 from reliability.faults import KINDS, Kind, inject, no_postgres
@@ -202,18 +202,6 @@ def run_rounds(session: Session, chosen: list[tuple[Kind, str]]) -> None:
             print(f"{kind.name} on {database} was not possible: {error!r}", file=sys.stderr)
             if failures == MAX_FAILURES:
                 raise
-
-
-def tested_commit() -> str:
-    """The last commit that changed the program; ``+`` marks uncommitted changes."""
-    program = ["--", "src", "sdk"]
-    last = git("log", "-1", "--format=%h", *program)
-    return f"{last or 'no commit'}{'+' * bool(git('status', '--porcelain', *program))}"
-
-
-def git(*words: str) -> str:
-    command = ["git", "-C", str(ROOT), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def options_of(given: list[str] | None = None) -> argparse.Namespace:

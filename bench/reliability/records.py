@@ -88,19 +88,10 @@ class Records:
 
     def add(self, commit: str, kind: str, database: str, round: Round, day: str) -> None:
         """Add to the current content of the file; several commands may run at once."""
-        with self._locked():
+        with locked(self.path.parent):
             self._read()
             self._add(commit, kind, database, round, day)
             self.write()
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
 
     def _add(self, commit: str, kind: str, database: str, round: Round, day: str) -> None:
         total = self._total(commit, kind, database)
@@ -130,12 +121,28 @@ class Records:
         return sum(t.faults for t in self.totals if (t.kind, t.database) == (kind, database))
 
     def write(self) -> None:
-        """Replace the file at once: a command that is killed leaves the old one."""
-        text = HEAD + "".join(_table("total", asdict(total)) for total in self.totals)
-        text += "".join(_table("found", asdict(item)) for item in self.found)
-        new = self.path.with_name(f".{self.path.name}.new")
-        new.write_text(text)
-        new.replace(self.path)
+        """Replace the file."""
+        text = HEAD + "".join(toml_table("total", asdict(total)) for total in self.totals)
+        text += "".join(toml_table("found", asdict(item)) for item in self.found)
+        replace_text(self.path, text)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let no other command change the files of a folder meanwhile."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file at once: a command that is killed leaves the old one."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
 
 
 def _found(commit: str, kind: str, database: str, round: Round) -> Iterable[Found]:
@@ -147,7 +154,8 @@ def _found(commit: str, kind: str, database: str, round: Round) -> Iterable[Foun
         yield Found(commit, kind, database, rule, len(texts), hit, round.seed, texts[0])
 
 
-def _table(name: str, members: Mapping[str, Any]) -> str:
+def toml_table(name: str, members: Mapping[str, Any]) -> str:
+    """A member of an array of tables; members that are dictionaries become inline tables."""
     plain = {key: value for key, value in members.items() if not isinstance(value, dict)}
     # a JSON text is a TOML text too
     text = f"\n[[{name}]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in plain.items())
