@@ -29,6 +29,7 @@ from integration.browser.browsers import (
     CHROMIUM,
     HOST,
     OUTER,
+    SECONDS,
     BrowserSetup,
     RecordingProxy,
     browser_setup,
@@ -64,6 +65,18 @@ async def test_a_browser_starts_and_is_connected_to(setup: BrowserSetup) -> None
     assert setup.browsers.info().version in version["product"]
     assert await cdp.evaluate(await cdp.page(), "6 * 7") == 42
     assert "DevTools listening" in found.sandbox.last_words
+
+
+async def test_a_browser_that_is_ordered_runs_before_it_is_asked_for(setup: BrowserSetup) -> None:
+    program = setup.browsers.info().program
+    found = await setup.open(program)
+    async with asyncio.timeout(SECONDS):
+        while "DevTools listening" not in found.sandbox.last_words:
+            await asyncio.sleep(0.01)
+    first = pid_of(found.name, CHROMIUM)
+    cdp = await found.connect(await found.start(program=program.value))
+    assert await cdp.evaluate(await cdp.page(), "6 * 7") == 42
+    assert pid_of(found.name, CHROMIUM) == first
 
 
 async def test_all_traffic_goes_to_the_listener_of_the_proxy(setup: BrowserSetup) -> None:

@@ -20,6 +20,7 @@ from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.loop import Runner
 from fyke.sandbox.browsers import BrowserSandboxes
 from fyke.sandbox.factory import BubblewrapSandboxes
+from fyke.sandbox.warm_browsers import WarmBrowsers
 from fyke.settings import Settings
 
 BROWSERS_PER_CORE, MB_PER_BROWSER = 3, 640
@@ -43,18 +44,21 @@ async def open_browsers(
     gateway = GatewayClient(settings.browser_socket)
     checked, wanted = asyncio.Event(), asyncio.Event()
     await gateway.start()
+    limits = limits_of(settings)
+    warm = WarmBrowsers(browsers, limits, settings.warm_browsers, settings.warm_idle_seconds)
     checking = asyncio.create_task(_check(browsers, checked, wanted))
     try:
-        yield BrowserDependencies(
-            browsers=browsers,
-            gateway=gateway,
-            limits=limits_of(settings),
-            places=settings.runner_browsers or default_places(cpus, memory_mb),
-            share=settings.browser_reserve_percent / 100,
-            checked=checked,
-            checks=browsers.checks,
-            wanted=wanted,
-        )
+        async with warm.kept():
+            yield BrowserDependencies(
+                browsers=warm,
+                gateway=gateway,
+                limits=limits,
+                places=settings.runner_browsers or default_places(cpus, memory_mb),
+                share=settings.browser_reserve_percent / 100,
+                checked=checked,
+                checks=browsers.checks,
+                wanted=wanted,
+            )
     finally:
         checking.cancel()
         await asyncio.gather(checking, return_exceptions=True)

@@ -375,7 +375,7 @@ def _waiting_sandboxes(server: _RunningServer | None) -> list[CheckResult]:
             "waiting sandboxes",
             OK,
             f"{runner.idle_sandboxes}, {formatting.size(runner.idle_memory)}, for the next starts "
-            f"(setting warm_sandboxes; runner {runner.id})",
+            f"(settings warm_sandboxes, warm_browsers; runner {runner.id})",
         )
         for runner in (_runners(server) if server else [])
     ]

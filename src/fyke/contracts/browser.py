@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the launcher imports this module and is small
-    from fyke.contracts.execution import SandboxExit
+    from fyke.contracts.execution import IdleSandboxes, SandboxExit
 
 WAIT_SECONDS = 60.0  # how long a connection waits for a browser
 
@@ -75,11 +75,14 @@ class BrowserLimits:
 
 @dataclass(frozen=True, slots=True)
 class BrowserSpec:
-    """``name`` also names the cgroup and the user: attempt id, ``-B`` and the generation."""
+    """``name`` also names the cgroup and the user: attempt id, ``-B`` and the generation. A
+    ``program`` is started at once, for the gateway that will ask for it.
+    """
 
     name: str
     limits: BrowserLimits
     display: bool = False
+    program: BrowserProgram | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class BrowserUsage:
 
 class Browser(Protocol):
     """One browser sandbox. A trusted process of Fyke waits inside for frames on ``control``; no
-    Chromium runs before the gateway has asked for one.
+    Chromium runs before the gateway has asked for one, unless its order has said so.
     """
 
     @property
@@ -138,6 +141,10 @@ class Browsers(Protocol):
     def info(self) -> BrowserInfo: ...
     async def open(self, spec: BrowserSpec) -> Browser:
         """Create a sandbox. Raise ``SandboxFault``."""
+        ...
+
+    async def idle_sandboxes(self) -> IdleSandboxes:
+        """What waits for later calls of ``open``."""
         ...
 
 

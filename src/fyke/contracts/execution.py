@@ -144,6 +144,9 @@ class IdleSandboxes:
     count: int = 0
     memory: int = 0
 
+    def __add__(self, other: IdleSandboxes) -> IdleSandboxes:
+        return IdleSandboxes(self.count + other.count, self.memory + other.memory)
+
 
 class SandboxFault(Exception):
     """The sandbox failed through no fault of the Worker."""

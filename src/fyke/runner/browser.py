@@ -31,6 +31,7 @@ from fyke.contracts.browser import (
     Browser,
     BrowserEndCause,
     BrowserEnded,
+    BrowserForm,
     BrowserInfo,
     BrowserLimits,
     BrowserNote,
@@ -281,7 +282,13 @@ class AttemptBrowser:
             raise BrowserDenied("this machine has no virtual display for a browser window", 1)
         limits = await self._reserved()
         number = len(self._generations) + 1
-        spec = BrowserSpec(f"{self._attempt.id}-B{number}", limits, wanted.display)
+        is_shared = wanted.form in (BrowserForm.CDP, BrowserForm.LIGHTPANDA)
+        spec = BrowserSpec(
+            f"{self._attempt.id}-B{number}",
+            limits,
+            wanted.display,
+            program=info.program if is_shared else None,
+        )
         self._budget.count(time.monotonic())
         opening = asyncio.create_task(self._deps.browsers.open(spec))
         try:

@@ -159,6 +159,8 @@ class Runner:
     async def _register(self) -> None:
         isolation, browser = self._deps.isolation, self._deps.browser
         idle = await self._deps.sandbox.idle_sandboxes()
+        if browser is not None:
+            idle += await browser.browsers.idle_sandboxes()
 
         def work(tx: Transaction) -> int:
             tx.runs.put_runner(

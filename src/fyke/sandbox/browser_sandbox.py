@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import socket
 
-from fyke.contracts.browser import BrowserLimits, BrowserUsage
+from fyke.contracts.browser import BrowserLimits, BrowserProgram, BrowserUsage
 from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.faults import convert_faults
 from fyke.sandbox.isolation.bubblewrap import BROWSER
@@ -26,9 +27,16 @@ WORK_SIZE = 2**20  # the work folder of a browser stays empty
 
 
 def order_of(
-    name: str, limits: BrowserLimits, *, own_sandbox: bool, kind: str = BROWSER
+    name: str,
+    limits: BrowserLimits,
+    *,
+    own_sandbox: bool,
+    kind: str = BROWSER,
+    program: BrowserProgram | None = None,
 ) -> LaunchOrder:
-    """The order of a browser. Raise ``SandboxFault`` for an invalid name."""
+    """The order of a browser; ``program`` is started at once. Raise ``SandboxFault`` for an invalid
+    name.
+    """
     try:
         return LaunchOrder(
             name=check_name(name),
@@ -42,6 +50,7 @@ def order_of(
             work_size=WORK_SIZE,
             open_files=limits.open_files,
             own_sandbox=own_sandbox,
+            program=program.value if program else "",
         )
     except BadLaunchOrder as error:
         raise SandboxFault(str(error)) from error
@@ -78,6 +87,13 @@ class BrowserSandbox(OpenSandbox):
     @property
     def proxy(self) -> socket.socket:
         return self._proxy
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its first process still has the other end of the control socket."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLRDHUP)
+        return not poll.poll(0)
 
     @property
     def last_words(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from fyke.contracts.browser import BrowserInfo, BrowserProgram, BrowserSpec
-from fyke.contracts.execution import SandboxFault
+from fyke.contracts.execution import IdleSandboxes, SandboxFault
 from fyke.sandbox import installed_browser
 from fyke.sandbox.browser_sandbox import BrowserSandbox, order_of
 from fyke.sandbox.isolation import browser_inspection
@@ -103,8 +103,13 @@ class BrowserSandboxes:
         if spec.display and not self._info.display:
             raise SandboxFault("this machine has no virtual display for a browser with a window")
         check_disk(self._work_dir)
-        order = order_of(spec.name, spec.limits, own_sandbox=self._info.own_sandbox)
+        order = order_of(
+            spec.name, spec.limits, own_sandbox=self._info.own_sandbox, program=spec.program
+        )
         return BrowserSandbox(await self._spawner.start(order))
+
+    async def idle_sandboxes(self) -> IdleSandboxes:
+        return IdleSandboxes()
 
 
 async def _nothing() -> str:

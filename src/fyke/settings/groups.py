@@ -257,7 +257,9 @@ class RunnerSettings(BaseModel):
     """
 
     warm_idle_seconds: Annotated[int, SECONDS] = Field(default=600, ge=1, examples=["60"])
-    """How long after the last start of its version a sandbox waits for the next one."""
+    """How long after the last start of its version a sandbox waits for the next one. A browser
+    waits as long after the last start of one.
+    """
 
     attempt_uid_base: int = Field(default=30_000, ge=1, examples=["200000"])
     """The first of the user ids that attempts get when Fyke was started as root. Choose a range
@@ -267,7 +269,7 @@ class RunnerSettings(BaseModel):
 
     attempt_uids: int = Field(default=4096, ge=1, examples=["1024"])
     """The number of user ids in that range. Each running attempt has its own, its browser another
-    one, and each of the ``warm_sandboxes``.
+    one, and each of the ``warm_sandboxes`` and ``warm_browsers``.
     """
 
     service_user: str = Field(default="fyke", examples=["scraper"])
@@ -374,6 +376,13 @@ class BrowserSettings(BaseModel):
     """How many attempts with a browser may run at the same time on this machine. 0: three for each
     of ``runner_cpus``, at most one for each 640 MiB of ``runner_memory_mb``. No browser is
     started while less than 400 MiB of the machine's memory are available.
+    """
+
+    warm_browsers: int = Field(default=1, ge=0, le=64, examples=["4"])
+    """The greatest number of browsers that wait for the next connection that needs one, after an
+    attempt has had one. Each uses about 100 MiB of memory, besides ``runner_memory_mb``, and none
+    waits while less than 1 GiB of the machine's memory is available. 0: none; then every browser is
+    started when it is needed.
     """
 
 

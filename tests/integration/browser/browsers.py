@@ -116,10 +116,11 @@ class BrowserSetup:
     browsers: BrowserSandboxes
     open_ones: list[OpenBrowser] = field(default_factory=list)
 
-    async def open(self, **limits: Any) -> OpenBrowser:
+    async def open(self, program: BrowserProgram | None = None, **limits: Any) -> OpenBrowser:
         chosen = BrowserLimits(**({"cpus": 2.0, "memory": 1024 * MIB} | limits))
         name = f"{new_ulid()}-B1"
-        found = OpenBrowser(name, await self.browsers.open(BrowserSpec(name, chosen)))
+        spec = BrowserSpec(name, chosen, program=program)
+        found = OpenBrowser(name, await self.browsers.open(spec))
         found.client = FrameClient(
             found.sandbox.control, found.events.append, lambda reason: found.lost.set()
         )

@@ -299,7 +299,7 @@ def test_the_worst_runner_decides(
 def test_the_waiting_sandboxes_of_each_runner_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fyke.client, "FykeClient", Client)
     monkeypatch.setattr(Client, "answer", [runner("full")])
-    detail = "4, 16.8 MB, for the next starts (setting warm_sandboxes; runner fu)"
+    detail = "4, 16.8 MB, for the next starts (settings warm_sandboxes, warm_browsers; runner fu)"
     assert doctor._waiting_sandboxes(SERVER) == [CheckResult("waiting sandboxes", OK, detail)]
     assert doctor._waiting_sandboxes(None) == []
     monkeypatch.setattr(Client, "answer", ApiError(403, 403, "not for you"))

@@ -22,7 +22,7 @@ from fyke.contracts.browser import (
     BrowserUsage,
     BrowserWanted,
 )
-from fyke.contracts.execution import SandboxFault
+from fyke.contracts.execution import IdleSandboxes, SandboxFault
 from fyke.errors import InsufficientBalance, StaleLease, Unavailable
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, RunLimits
@@ -151,6 +151,9 @@ class _Browsers:
     def info(self) -> BrowserInfo:
         return self._setup.info
 
+    async def idle_sandboxes(self) -> IdleSandboxes:
+        return IdleSandboxes()
+
     async def open(self, spec: BrowserSpec) -> Any:
         setup = self._setup
         setup.did("open")
@@ -222,6 +225,7 @@ async def test_a_wanted_browser_is_reserved_opened_served_and_attached(setup: Se
     [spec] = setup.specs
     assert (spec.name, spec.limits.cpus, spec.limits.memory) == ("A-B1", 2.0, 512 * MIB)
     assert spec.limits.processes == 1024
+    assert spec.program is BrowserProgram.HEADLESS_SHELL
     browser.started(1)
     assert setup.notes == [
         (LogType.INFO, "The browser has started: headless-shell 1.2.3.4, with up to 2 CPU and "
@@ -235,6 +239,17 @@ async def test_a_wanted_browser_is_reserved_opened_served_and_attached(setup: Se
     assert setup.calls[-1] == ("close gateway",)  # the egress of the attempt is closed as a whole
     browser.wanted(WANTED)
     assert browser.state is BrowserState.CLOSED
+
+
+@pytest.mark.parametrize("form", [BrowserForm.WEBDRIVER, BrowserForm.LAUNCH])
+async def test_a_browser_with_arguments_of_the_worker_is_not_started_ahead(
+    setup: Setup, form: BrowserForm
+) -> None:
+    browser = setup.browser()
+    browser.wanted(replace(WANTED, form=form))
+    await setup.until(attached(setup))
+    assert setup.specs[0].program is None
+    await browser.close()
 
 
 async def test_a_connection_waits_for_the_check_of_the_browser(setup: Setup) -> None:

@@ -300,11 +300,22 @@ async def test_a_runner_reports_its_places_for_browsers(
     missing: bool, expected: tuple[int, float]
 ) -> None:
     platform = Leasing()
-    platform.browser = SimpleNamespace(places=6, share=0.15, missing=missing, checks=lambda: ())
+
+    async def idle_sandboxes() -> IdleSandboxes:
+        return IdleSandboxes(1, 100)
+
+    platform.browser = SimpleNamespace(
+        places=6,
+        share=0.15,
+        missing=missing,
+        checks=lambda: (),
+        browsers=SimpleNamespace(idle_sandboxes=idle_sandboxes),
+    )
     runner = PartlyFailing(platform)
     await runner._register()
     [reported] = platform.reported
     assert (reported.browsers, reported.browser_share) == expected
+    assert (reported.idle_sandboxes, reported.idle_memory) == (3 + 1, 20 * 2**20 + 100)
 
 
 async def test_an_unexpected_error_of_the_check_does_not_stop_the_runner() -> None:

@@ -64,6 +64,15 @@ async def test_figures_and_end_are_those_of_the_contract(spawned: Spawned) -> No
     await asyncio.gather(sandbox.close(), return_exceptions=True)
 
 
+async def test_a_sandbox_lives_until_its_first_process_ends(spawned: Spawned) -> None:
+    sandbox = BrowserSandbox(spawned)  # type: ignore[arg-type]
+    spawned.theirs.send(b"sockets")  # which nobody reads yet
+    assert sandbox.is_alive
+    spawned.theirs.close()
+    assert not sandbox.is_alive
+    await sandbox.close()
+
+
 async def test_the_end_of_the_output_is_kept_without_noise(spawned: Spawned) -> None:
     sandbox = BrowserSandbox(spawned)  # type: ignore[arg-type]
     os.write(spawned.out, b"x" * LAST_WORDS)

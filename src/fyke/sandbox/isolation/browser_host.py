@@ -9,8 +9,9 @@ it everything in the sandbox.
 
 A frame is four bytes of length and a JSON object. Requests:
 
-* ``start`` with ``instance``, ``program`` and ``arguments``: start a Chromium. Answered by
-  ``started`` with ``port`` and ``path``, or ``failed``.
+* ``start`` with ``instance``, ``program`` and ``arguments``: start a Chromium, or answer with the
+  shared one that was started ahead. Answered by ``started`` with ``port`` and ``path``, or
+  ``failed``.
 * ``driver``: start chromedriver unless it runs; answered by ``driver`` with ``port``.
 * ``stop`` with ``instance``: answered by ``stopped``.
 * ``inspect`` with ``variables``: run the inspector, where there is one; answered by ``inspected``.
@@ -41,6 +42,7 @@ from typing import Any
 
 PROXY_PORT = 1080
 DRIVER_PORT = 9515
+SHARED = 0  # the instance that connections without one of their own use
 FIRST_DRIVEN = 1_000_000  # instances below are numbered by the gateway
 WORK, TMP = "/work", "/tmp"  # noqa: S108 - memory file systems of the sandbox
 SETTINGS = "/run/fyke/browser.json"
@@ -80,12 +82,14 @@ class Program:
     """
 
     def __init__(self, pid: int, instance: int, profile: str = "", *, ours: bool = True) -> None:
+        self.unclaimed = False  # started ahead, and not asked for yet
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.instance = instance
         self.profile = profile
         self.ours = ours
         self.port = 0
+        self.path = ""
         self.starts: list[Any] = []  # the numbers of the requests that wait for its port
         self.deadline = time.monotonic() + START_SECONDS
         self.kill_at = 0.0  # when SIGKILL follows SIGTERM
@@ -177,8 +181,6 @@ class Host:
             raise RequestRefused(
                 f"instance {instance!r:.80}: must be a number from 0 to {FIRST_DRIVEN - 1}"
             )
-        if any(found.instance == instance for found in self.programs.values()):
-            raise RequestRefused(f"instance {instance} is running")
         if (
             not isinstance(arguments, list)
             or len(arguments) > MAX_ARGUMENTS
@@ -191,13 +193,36 @@ class Host:
         if frame.get("display"):
             raise RequestRefused("display: this sandbox has none")
         name = self.program_name(frame)
+        found = next((p for p in self.programs.values() if p.instance == instance), None)
+        if found is None:
+            program = self.launch(name, arguments, instance)
+        elif found.unclaimed and not arguments and name == self.settings["start"]:
+            program = found
+            program.unclaimed = False
+        else:
+            raise RequestRefused(f"instance {instance} is running")
+        if program.port:
+            self.started(program, frame["id"])
+        else:
+            program.starts.append(frame["id"])
+
+    def start_ahead(self) -> None:
+        """Start the shared Chromium, if that was ordered; the first request for it gets it."""
+        name = self.settings["start"]
+        if name in self.settings["programs"]:
+            with contextlib.suppress(OSError):  # the request tries again
+                self.launch(name, [], SHARED).unclaimed = True
+
+    def started(self, program: Program, number: Any) -> None:
+        self.send({"type": "started", "id": number, **address(program)})
+
+    def launch(self, name: str, arguments: list[str], instance: int) -> Program:
         self.check_room()
         self.profiles += 1
         profile = f"{WORK}/p{self.profiles}"
         environment = ENVIRONMENT | {"FYKE_PROGRAM": name, "FYKE_PROFILE": profile}
         command = [INTERPRETER, "-I", "-B", "-S", PROGRAM, *arguments]
-        program = self.run(command, environment, instance, profile)
-        program.starts.append(frame["id"])
+        return self.run(command, environment, instance, profile)
 
     def program_name(self, frame: Frame) -> str:
         name = frame.get("program", "headless-shell")
@@ -304,7 +329,7 @@ class Host:
                 self.children.append(remover)
         for number in program.starts:
             self.fail(number, f"the program ended with status {status}")
-        if program.port and program.instance >= 0:
+        if program.port and program.instance >= 0 and not program.unclaimed:
             self.send({"type": "ended", "instance": program.instance, "status": status})
         for number in program.stops:
             self.send({"type": "stopped", "id": number})
@@ -357,12 +382,11 @@ class Host:
                 program.starts.clear()
                 return
         elif (found := read_port(program.profile)) is not None:
-            program.port, path = found
-            fields = {"instance": program.instance, "port": program.port, "path": path}
+            program.port, program.path = found
             for number in program.starts:
-                self.send({"type": "started", "id": number, **fields})
+                self.started(program, number)
             if not program.ours:
-                self.send({"type": "driven", **fields})
+                self.send({"type": "driven", **address(program)})
             program.starts.clear()
             return
         if now >= program.deadline:
@@ -404,6 +428,10 @@ class Host:
             self.ended(self.programs[descriptor])
         else:
             self.read_inspection()
+
+
+def address(program: Program) -> Frame:
+    return {"instance": program.instance, "port": program.port, "path": program.path}
 
 
 def read_port(profile: str) -> tuple[int, str] | None:
@@ -496,6 +524,7 @@ def main() -> None:
     host = Host(control, open_channel(control), settings)
     if not settings["inspector"]:  # which the host inspects too, by the rights of the same user
         hide()
+    host.start_ahead()
     try:
         while True:
             host.step()

@@ -105,12 +105,14 @@ class BrowserLayout:
     """What the sandbox of a browser has besides. ``programs`` are the paths of the browsers by name
     (see ``installed_browser``), ``driver`` is that of chromedriver or "". ``own_sandbox`` allows
     the user namespaces of Chromium's own sandbox. ``limits`` are resource limits by number.
+    ``start`` is the name of the browser that is started at once, or "".
     """
 
     programs: dict[str, str]
     driver: str
     own_sandbox: bool
     limits: dict[int, int]
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +313,7 @@ def _browser_programs(layout: Layout, browser: BrowserLayout) -> dict[str, bytes
         "driver": browser.driver,
         "own_sandbox": browser.own_sandbox,
         "limits": sorted(browser.limits.items()),
+        "start": browser.start,
         "inspector": PROBE_AT if layout.kind == BROWSER_PROBE else "",
     }
     programs = {

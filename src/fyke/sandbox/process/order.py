@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fyke.sandbox.installed_browser import PROGRAMS
 from fyke.sandbox.isolation.bubblewrap import BROWSER_KINDS
 
 TOOL_KINDS = ("uv", "npm", "git", "go-build")  # see ``contracts/tools.py``
@@ -38,7 +39,8 @@ class LaunchOrder:
     write to besides its work folder; "" for none. ``idle``: the sandbox waits for an attempt, whose
     ``Assignment`` follows. ``interpreter``: the first process is the Worker's Python interpreter
     instead of the shim. ``open_files`` is only for a browser, where no job has that limit, and so
-    is ``own_sandbox``: whether Chromium may create the user namespaces of its own sandbox.
+    are ``own_sandbox``: whether Chromium may create the user namespaces of its own sandbox, and
+    ``program``: the browser that is started at once; "" for none.
     """
 
     name: str
@@ -55,6 +57,7 @@ class LaunchOrder:
     interpreter: bool = False
     open_files: int = 0
     own_sandbox: bool = False
+    program: str = ""
 
     @property
     def is_tool(self) -> bool:
@@ -81,6 +84,7 @@ class LaunchOrder:
             "interpreter": self.interpreter,
             "open_files": self.open_files,
             "own_sandbox": self.own_sandbox,
+            "program": self.program,
         }
 
 
@@ -138,6 +142,7 @@ def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
         interpreter=_interpreter(message.get("interpreter", False), kind),
         open_files=_open_files(message, kind),
         own_sandbox=_own_sandbox(message.get("own_sandbox", False), kind),
+        program=_program(message.get("program", ""), kind),
     )
 
 
@@ -192,6 +197,16 @@ def _own_sandbox(value: object, kind: str) -> bool:
         raise BadLaunchOrder(f"own_sandbox {value!r:.80}: must be true or false")
     if value and kind not in BROWSER_KINDS:
         raise BadLaunchOrder("own_sandbox: only a browser has one")
+    return value
+
+
+def _program(value: object, kind: str) -> str:
+    if value == "":
+        return ""
+    if kind not in BROWSER_KINDS:
+        raise BadLaunchOrder("program: only a browser has one")
+    if not isinstance(value, str) or value not in PROGRAMS:
+        raise BadLaunchOrder(f"program {value!r:.80}: must be one of {', '.join(PROGRAMS)}")
     return value
 
 

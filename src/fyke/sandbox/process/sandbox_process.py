@@ -195,7 +195,9 @@ class SandboxProcess:
         if "pids" not in self.group.enforced and processes.counts_per_namespace():
             limits[int(resource.RLIMIT_NPROC)] = self.order.processes
         driver = installed_browser.find_driver()
-        return bubblewrap.BrowserLayout(programs, driver, self.order.own_sandbox, limits)
+        return bubblewrap.BrowserLayout(
+            programs, driver, self.order.own_sandbox, limits, self.order.program
+        )
 
     async def _spawn(
         self, layout: bubblewrap.Layout, uid: int | None, undo: contextlib.AsyncExitStack

@@ -96,7 +96,8 @@ class RunnerItem(Answer):
     unsafe: Annotated[bool, Meta(description="whether it runs Workers nevertheless (FYKE_UNSAFE)")]
     trouble: Annotated[str, Meta(description="why it cannot start Workers, else empty")]
     idle_sandboxes: Annotated[
-        Count, Meta(description="started before a run needs them (setting `warm_sandboxes`)")
+        Count,
+        Meta(description="started before a run needs them (`warm_sandboxes`, `warm_browsers`)"),
     ]
     idle_memory: Annotated[Count, Meta(description="bytes that they use")]
 

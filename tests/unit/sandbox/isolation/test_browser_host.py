@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway
     monkeypatch.setattr(browser_host, "ENVIRONMENT", {"PATH": "/usr/bin:/bin"})
     control, outside = socket.socketpair()
     channel, ours = socket.socketpair()
-    settings = {"programs": {"headless-shell": "x"}, "driver": "", "inspector": ""}
+    settings = {"programs": {"headless-shell": "x"}, "driver": "", "inspector": "", "start": ""}
     host = Host(control, channel, settings)
     (tmp_path / "program.py").write_text(BROWSER)
     with control, outside, channel, ours:
@@ -110,6 +111,48 @@ def test_a_program_is_started_and_stopped(gateway: Gateway, tmp_path: Path) -> N
     while gateway.host.children:
         gateway.host.step()
     assert not (tmp_path / "p1").exists()
+
+
+def test_the_shared_program_is_started_ahead_and_claimed_once(gateway: Gateway) -> None:
+    gateway.host.settings["start"] = "headless-shell"
+    gateway.host.start_ahead()
+    [program] = gateway.host.programs.values()
+    while not program.port:
+        gateway.host.step()
+    assert gateway.frames == []  # nobody has asked
+    started = gateway.ask("start", instance=0)
+    assert (started["port"], started["path"]) == (program.port, GUID)
+    assert "is running" in gateway.ask("start", instance=0)["error"]
+    assert gateway.ask("start", instance=1)["port"] != program.port
+    program.send(signal.SIGKILL)
+    assert gateway.event("ended")["status"] == -9
+
+
+def test_a_request_waits_for_the_program_that_was_started_ahead(gateway: Gateway) -> None:
+    gateway.host.settings["start"] = "headless-shell"
+    gateway.host.start_ahead()
+    assert gateway.ask("start", instance=0)["type"] == "started"
+    assert len(gateway.host.programs) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--lang=de"]], ids=["it has ended", "it has arguments"])
+def test_a_program_that_cannot_be_claimed_is_not_reported(
+    gateway: Gateway, arguments: list[str]
+) -> None:
+    gateway.host.settings["start"] = "headless-shell"
+    gateway.host.start_ahead()
+    [program] = gateway.host.programs.values()
+    while not program.port:
+        gateway.host.step()
+    if arguments:
+        answer = gateway.ask("start", instance=0, arguments=arguments)
+        assert answer["error"] == "instance 0 is running"
+        return
+    program.send(signal.SIGKILL)
+    while gateway.host.programs:
+        gateway.host.step()
+    assert gateway.frames == []
+    assert gateway.ask("start", instance=0)["port"] != program.port
 
 
 def test_a_program_without_a_port_is_killed(

@@ -194,7 +194,7 @@ def test_an_interpreter_starts_with_the_variables_of_its_worker(
     assert has(build(interpreter=True, idle=True)[0], "--setenv", "FYKE_IDLE", "1")
 
 
-BROWSER = BrowserLayout({"chromium": "/usr/lib/chromium/chromium"}, "", True, {7: 8192})
+BROWSER = BrowserLayout({"chromium": "/usr/lib/chromium/chromium"}, "", True, {7: 8192}, "chromium")
 
 
 def test_a_browser_has_memory_instead_of_a_work_folder() -> None:
@@ -213,6 +213,7 @@ def test_a_browser_has_memory_instead_of_a_work_folder() -> None:
         "driver": "",
         "own_sandbox": True,
         "limits": [[7, 8192]],
+        "start": "chromium",
         "inspector": "",
     }
     wrapper = next(n for n, text in enumerate(files, 101) if text.startswith(b"#!/usr/bin/python3"))

@@ -47,7 +47,13 @@ def test_the_probe_takes_no_bundle(valid: LaunchOrder, tmp_path: Path) -> None:
 @pytest.fixture
 def browser(valid: LaunchOrder) -> LaunchOrder:
     return replace(
-        valid, kind="browser", bundle=None, environment=None, open_files=8192, own_sandbox=True
+        valid,
+        kind="browser",
+        bundle=None,
+        environment=None,
+        open_files=8192,
+        own_sandbox=True,
+        program="chromium",
     )
 
 
@@ -66,12 +72,16 @@ def test_a_browser_has_nothing_of_a_worker(
         {"open_files": 0},
         {"open_files": "8192"},
         {"open_files": None},
+        {"program": "firefox"},
+        {"program": None},
     ):
         with pytest.raises(BadLaunchOrder, match=next(iter(change))):
             parse(order.to_message() | change, tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"open_files": 8192}, {"own_sandbox": True}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"open_files": 8192}, {"own_sandbox": True}, {"program": "chromium"}], ids=str
+)
 @pytest.mark.parametrize("kind", ["python", "uv", "probe"])
 def test_only_a_browser_has_its_fields(
     valid: LaunchOrder, tmp_path: Path, kind: str, change: dict[str, Any]
@@ -109,8 +119,8 @@ def test_every_field_without_a_default_is_required(valid: LaunchOrder, tmp_path:
         if field == "environment":
             assert parse(message, tmp_path).environment is None
             continue
-        if field == "cache":
-            assert parse(message, tmp_path).cache == ""
+        if field in ("cache", "program"):
+            assert getattr(parse(message, tmp_path), field) == ""
             continue
         if field in ("idle", "interpreter", "own_sandbox"):
             assert getattr(parse(message, tmp_path), field) is False

@@ -1,0 +1,210 @@
+"""How many browsers wait, who gets them, and when they are started and closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.browser import (
+    BrowserInfo,
+    BrowserLimits,
+    BrowserProgram,
+    BrowserSpec,
+    BrowserUsage,
+)
+from fyke.contracts.execution import IdleSandboxes, SandboxFault
+from fyke.sandbox import warm_browsers
+from fyke.sandbox.warm_browsers import FREE_MB, WarmBrowsers
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = BrowserLimits(1.0, 2**30)
+SHELL = BrowserProgram.HEADLESS_SHELL
+SPEC = BrowserSpec("A-B1", LIMITS, program=SHELL)
+
+
+class Box:
+    """A browser sandbox that records its end."""
+
+    def __init__(self, spec: BrowserSpec) -> None:
+        self.spec = spec
+        self.is_alive = True
+        self.ooms = 0
+        self.fault = ""
+        self.closed = False
+
+    async def usage(self) -> BrowserUsage:
+        if self.fault:
+            raise SandboxFault(self.fault)
+        return BrowserUsage(memory=100 * 2**20, ooms=self.ooms)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Cold:
+    """``BrowserSandboxes`` without processes, on a machine with ``free_mb`` of memory."""
+
+    def __init__(self) -> None:
+        self.opened: list[Box] = []
+        self.faults: list[SandboxFault] = []  # of the next calls of ``open``
+        self.free_mb = FREE_MB
+
+    def info(self) -> BrowserInfo:
+        return BrowserInfo(SHELL, "1.2.3.4")
+
+    async def open(self, spec: BrowserSpec) -> Box:
+        if self.faults:
+            raise self.faults.pop(0)
+        self.opened.append(Box(spec))
+        return self.opened[-1]
+
+    @property
+    def waiting(self) -> list[Box]:
+        """Those that were opened for nobody and live."""
+        return [box for box in self.opened if not box.closed and "-" not in box.spec.name]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_browsers, "QUIET_SECONDS", 0.001)
+    monkeypatch.setattr(warm_browsers, "CHECK_SECONDS", 0.01)
+
+
+@pytest.fixture
+def cold() -> Cold:
+    return Cold()
+
+
+def browsers(cold: Cold, count: int = 1, idle_seconds: float = 600) -> WarmBrowsers:
+    return WarmBrowsers(cast(Any, cold), LIMITS, count, idle_seconds, lambda: cold.free_mb)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0)
+
+
+async def test_a_browser_waits_after_a_start_and_is_used_once(cold: Cold) -> None:
+    warm = browsers(cold)
+    async with warm.kept():
+        await warm.open(SPEC)
+        await until(lambda: cold.waiting)
+        [waiting] = cold.waiting
+        assert (waiting.spec.limits, waiting.spec.program) == (LIMITS, SHELL)
+        assert await warm.idle_sandboxes() == IdleSandboxes(1, 100 * 2**20)
+        assert cast(Any, await warm.open(SPEC)) is waiting
+        await until(lambda: len(cold.opened) == 3)  # the next one waits
+        assert cast(Any, await warm.open(SPEC)) is cold.opened[2]
+    assert not waiting.closed
+
+
+async def test_all_that_wait_are_closed_at_the_end(cold: Cold) -> None:
+    warm = browsers(cold, count=2)
+    async with warm.kept():
+        used = [await warm.open(SPEC) for _ in range(3)]
+        await until(lambda: len(cold.waiting) == 2)
+    assert [box.closed for box in cold.opened] == [False, False, False, True, True]
+    assert used == cold.opened[:3]
+
+
+async def test_none_waits_outside_or_without_the_setting(cold: Cold) -> None:
+    await browsers(cold).open(SPEC)
+    warm = browsers(cold, count=0)
+    async with warm.kept():
+        await warm.open(SPEC)
+        for _ in range(100):
+            await asyncio.sleep(0)
+    assert cold.waiting == []
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        replace(SPEC, program=None),
+        replace(SPEC, display=True),
+        replace(SPEC, limits=replace(LIMITS, memory=2**31)),
+    ],
+    ids=["with arguments", "with a window", "with other limits"],
+)
+async def test_another_browser_is_started_for_what_it_does_not_fit(
+    cold: Cold, spec: BrowserSpec
+) -> None:
+    warm = browsers(cold)
+    async with warm.kept():
+        await warm.open(SPEC)
+        await until(lambda: cold.waiting)
+        assert cast(Any, await warm.open(spec)).spec is spec
+        assert len(cold.waiting) == 1
+
+
+@pytest.mark.parametrize(
+    "state", [{"is_alive": False}, {"ooms": 1}, {"fault": "the launcher has gone"}], ids=str
+)
+async def test_a_browser_that_cannot_be_used_is_closed(cold: Cold, state: dict[str, Any]) -> None:
+    warm = browsers(cold)
+    async with warm.kept():
+        await warm.open(SPEC)
+        await until(lambda: cold.waiting)
+        [waiting] = cold.waiting
+        for name, value in state.items():
+            setattr(waiting, name, value)
+        assert cast(Any, await warm.open(SPEC)) is cold.opened[-1]
+        await until(lambda: waiting.closed)
+        assert cold.opened[-1] is not waiting
+
+
+async def test_a_start_that_fails_is_repeated_without_those_that_wait(cold: Cold) -> None:
+    warm = browsers(cold)
+    async with warm.kept():
+        await warm.open(SPEC)
+        await until(lambda: cold.waiting)
+        [waiting] = cold.waiting
+        cold.faults = [SandboxFault("no memory")]
+        other = replace(SPEC, program=None)
+        assert cast(Any, await warm.open(other)).spec is other
+        assert waiting.closed
+    cold.faults = [SandboxFault("no memory")]
+    with pytest.raises(SandboxFault, match="no memory"):
+        await warm.open(SPEC)
+
+
+async def test_none_waits_while_memory_is_short(cold: Cold) -> None:
+    warm = browsers(cold)
+    async with warm.kept():
+        await warm.open(SPEC)
+        await until(lambda: cold.waiting)
+        cold.free_mb = FREE_MB - 1
+        await until(lambda: not cold.waiting)
+        opened = len(cold.opened)
+        cold.free_mb = FREE_MB
+        await until(lambda: cold.waiting)
+        assert len(cold.opened) == opened + 1
+
+
+async def test_a_browser_waits_no_longer_than_the_setting(cold: Cold) -> None:
+    warm = browsers(cold, idle_seconds=0.01)
+    async with warm.kept():
+        await warm.open(SPEC)
+        await until(lambda: len(cold.opened) == 2)
+        await until(lambda: not cold.waiting)
+        assert await warm.idle_sandboxes() == IdleSandboxes()
+
+
+async def test_a_browser_that_cannot_be_started_ahead_is_tried_after_the_next_start(
+    cold: Cold,
+) -> None:
+    warm = browsers(cold)
+    async with warm.kept():
+        await warm.open(SPEC)
+        cold.faults = [SandboxFault("no user is free")]
+        await until(lambda: not cold.faults)
+        await until(lambda: not warm._starts)
+        assert len(cold.opened) == 1
+        await warm.open(SPEC)
+        await until(lambda: cold.waiting)
