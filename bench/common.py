@@ -249,7 +249,8 @@ def platform_up(**settings: str) -> Iterator[tuple[Booted, Api]]:
     settings, and a client of it.
     """
     compile_program()
-    defaults = {"warm_sandboxes": str(Settings.model_fields["warm_sandboxes"].default)}
+    names = "warm_sandboxes", "warm_browsers"
+    defaults = {name: str(Settings.model_fields[name].default) for name in names}
     with booted(rate_limit="0", **(defaults | settings)) as running:
         yield running, Api(running.url, running.key)
 

@@ -55,6 +55,7 @@ STEPS = (
     Step("sandbox", short="--sandboxes 15"),
     Step("start", short="--runs 20"),
     Step("sync_call", short="--runs 15"),
+    Step("browser", short="--times 5"),
     Step("abort", "--runs 50", "--runs 20"),
     Step("drain", "--runs 60", "--runs 30"),
     Step("rows", short="--rows 1500 --rounds 2"),

@@ -1,8 +1,11 @@
-"""Starts in sandboxes that were started before: the right version, secrets, kills, nothing left."""
+"""Starts in sandboxes, and with browsers, that were started before: the right version, secrets,
+kills, nothing left.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +31,29 @@ CoreSDK.Result.push_data({{
 }})
 """
 
+CONNECTS = """
+import base64
+import os
+import socket
+from sdk import CoreSDK
+
+host, _, port = os.environ["ChromeWs"].partition(":")
+word = base64.b64encode(os.environ["PROXY_AUTH"].encode()).decode()
+with socket.create_connection((host, int(port or 80)), 60) as connection:
+    connection.sendall((
+        f"GET / HTTP/1.1\\r\\nHost: {host}\\r\\nAuthorization: Basic {word}\\r\\n"
+        "Upgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n").encode())
+    CoreSDK.Result.push_data({"status": connection.recv(12).decode()})
+"""
+WORK_FOLDER = re.compile(r"/work/([0-9A-Z]{26}) /run/fyke/work ")  # none of an attempt's browser
+
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Booted]:
-    with booted(warm_sandboxes="2", warm_idle_seconds="30", drain_seconds="1") as platform:
+    with booted(
+        warm_sandboxes="2", warm_browsers="1", warm_idle_seconds="30", drain_seconds="1"
+    ) as platform:
         yield platform
 
 
@@ -116,6 +138,42 @@ def test_a_killed_runner_leaves_no_waiting_sandbox(platform: Booted) -> None:
     platform.kill_role("runner")
     platform.wait_for(lambda: not any(map(is_waiting, pids)), "the end of idle sandboxes", 20)
     assert one(platform, slug)["version"] == 1
+
+
+def is_waiting_browser(pid: int) -> bool:
+    """Whether the process is a Chromium in a sandbox that waits for an attempt."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        mounts = Path(f"/proc/{pid}/mountinfo").read_text()
+    except OSError:
+        return False
+    return b"--user-data-dir=/work/p" in command and WORK_FOLDER.search(mounts) is not None
+
+
+def waiting_browser(platform: Booted) -> set[int]:
+    """The processes of the browser that waits."""
+
+    def found() -> set[int]:
+        return set(filter(is_waiting_browser, platform.tree()))
+
+    pids: set[int] = platform.wait_for(found, "a browser that waits", 60)
+    return pids
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.skipif(os.geteuid() != 0, reason="the mounts of other users are hidden")
+def test_a_waiting_browser_is_used_once(platform: Booted) -> None:
+    slug = platform.push(python_project(CONNECTS), "warm-browser")
+    assert one(platform, slug) == {"status": "HTTP/1.1 101"}
+    used = waiting_browser(platform)
+    assert one(platform, slug) == {"status": "HTTP/1.1 101"}
+    platform.wait_for(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in used), "the end of the browser", 20
+    )
+    unused = waiting_browser(platform)
+    platform.kill_role("runner")
+    platform.wait_for(lambda: not any(map(is_waiting_browser, unused)), "the end of it", 20)
+    assert one(platform, slug) == {"status": "HTTP/1.1 101"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")

@@ -83,8 +83,9 @@ class Booted:
         # Two platforms on one machine must not use the same users for sandboxes.
         process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
         settings.setdefault("FYKE_ATTEMPT_UID_BASE", str(30_000 + 4096 * process))
-        # Sandboxes that wait for a start would count as left over; test_warm_starts has them.
+        # What waits for a start would count as left over; test_warm_starts has it.
         settings.setdefault("FYKE_WARM_SANDBOXES", "0")
+        settings.setdefault("FYKE_WARM_BROWSERS", "0")
         return {**inherited, "HOME": str(self.folder), "FYKE_HOME": str(self.home), **settings}
 
     def start(self, *arguments: str) -> Booted:
