@@ -57,12 +57,22 @@ def extract(*arguments):
     return extract_page(*arguments)
 
 
+def browser_of(config, fetcher):
+    """The function that fetches a page with the browser, or None if none is wanted."""
+    if config.render == settings.NEVER:
+        return None
+    from crawler.browser import Browser
+
+    address = os.environ.get("BROWSER_WS", "")
+    return Browser(address, fetcher.get, config.user_agent, config.timeout).get
+
+
 def crawl(config, sink):
     """Crawl and return the exit code."""
     started = time.monotonic()
     proxy = proxy_from(dict(os.environ))
     fetcher = Fetcher(proxy, config.user_agent, config.timeout, config.max_concurrency)
-    crawler = Crawl(config, fetcher.get, extract, sink)
+    crawler = Crawl(config, fetcher.get, browser_of(config, fetcher), extract, sink)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: crawler.stop())
     sink.info(

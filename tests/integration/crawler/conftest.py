@@ -9,6 +9,7 @@ import pytest
 
 from support.crawled_site import Site, site
 from support.crawler import build
+from support.devtools_browser import devtools_browser
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,10 @@ def python(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 def served() -> Iterator[Site]:
     with site() as crawled_site:
         yield crawled_site
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[str]:
+    """The value of BROWSER_WS."""
+    with devtools_browser() as address:
+        yield address

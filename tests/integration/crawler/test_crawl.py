@@ -76,7 +76,8 @@ def test_the_content_of_a_page_is_extracted(python: Path, served: Site) -> None:
     ]
     assert list(row) == [
         "url", "status", "title", "description", "language", "text", "markdown", "links", "depth",
-        "content_type", "canonical_url", "requested_url", "found_on", "fetched_at", "error",
+        "content_type", "canonical_url", "requested_url", "found_on", "rendered",
+        "fetched_at", "error",
     ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from crawler.fetch import Answer
 from crawler.frontier import PAGE, ROBOTS, SITEMAP, Frontier, Job
 from crawler.row import new_row
 from crawler.scope import Scope
-from crawler.settings import Settings
+from crawler.settings import ALWAYS, AUTO, Settings
 from crawler.urls import canonical, origin
 
 MAX_HOPS = 10
@@ -48,11 +48,13 @@ class Crawl:
         self,
         settings: Settings,
         fetch: Callable[[str, bool], Answer],
+        fetch_in_browser: Callable[[str, bool], Answer],
         extract: Callable[..., Any],
         sink: Sink,
     ) -> None:
         self._settings = settings
         self._fetch = fetch
+        self._fetch_in_browser = fetch_in_browser
         self._extract = extract
         self._sink = sink
         self._frontier = Frontier(settings.delay)
@@ -62,6 +64,8 @@ class Crawl:
         self._pages_running = 0
         self._robots_requested: set[str] = set()  # origins
         self._sitemaps: set[str] = set()
+        self._plain: dict[str, tuple[Job, dict[str, Any], list[str]]] = {}  # until rendered
+        self._no_browser = ""  # why there is none
         self._stopping = False
         self._refused_rows = 0
         self._last_progress = time.monotonic()
@@ -85,6 +89,8 @@ class Crawl:
             while not self._stopping and self._step(pool):
                 pass
             self._handle_finished(0)
+            for plain in self._plain.values():
+                self._store_plain(*plain, "the crawl ended before")
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -134,7 +140,9 @@ class Crawl:
             if not self._allowed(job):
                 return
             self._pages_running += 1
-        future = pool.submit(self._fetch, job.url, job.kind != PAGE or job.is_start)
+        in_browser = job.render or (job.kind == PAGE and self._settings.render == ALWAYS)
+        fetch = self._fetch_in_browser if in_browser else self._fetch
+        future = pool.submit(fetch, job.url, job.kind != PAGE or job.is_start)
         self._running[future] = job
 
     def _handle_finished(self, seconds: float) -> None:
@@ -145,6 +153,11 @@ class Crawl:
             self._handle(job, future.result())
 
     def _handle(self, job: Job, answer: Answer) -> None:
+        if answer.no_browser and not self._no_browser:
+            self._no_browser = answer.error
+            self._warn(f"no page is rendered: {answer.error}")
+            if self._settings.render == ALWAYS:
+                self.stop()
         if answer.retry and job.attempt <= self._settings.max_retries:
             self._retry(job, answer)
         elif answer.location:
@@ -215,6 +228,7 @@ class Crawl:
             answer.location = ""
             self._handle(job, answer)
             return
+        self._plain.pop(job.url, None)
         if job.kind != PAGE:
             self._frontier.put(job.redirected_to(target))
             return
@@ -290,6 +304,11 @@ class Crawl:
     # --- pages ----------------------------------------------------------------------------
 
     def _handle_page(self, job: Job, answer: Answer) -> None:
+        if job.render:
+            plain = self._plain.pop(job.url)
+            if answer.error:
+                self._store_plain(*plain, answer.error)
+                return
         if not answer.error and job.is_start and sitemap.looks_like(answer.body):
             self._read_sitemap(job, answer)
             self.fetched += 1
@@ -298,18 +317,44 @@ class Crawl:
         if answer.error:
             self.problem = f"{job.url}: {answer.error}"
             self._warn(self.problem)
-        else:
-            self.fetched += 1
-            if answer.is_page:
-                self._fill(row, job, answer)
+        elif answer.is_page:
+            page = self._extract(answer.body, job.url, answer.charset, answer.language)
+            row.update(vars(page))
+            if self._needs_browser(job, answer, page.text):
+                self._render(job, row, page.links)
+                return
+            self._follow(job, page.links)
+        self.fetched += not answer.error
         self._store(row)
 
-    def _fill(self, row: dict[str, Any], job: Job, answer: Answer) -> None:
-        page = self._extract(answer.body, job.url, answer.charset, answer.language)
-        row.update(vars(page))
+    def _render(self, job: Job, row: dict[str, Any], links: list[str]) -> None:
+        """Fetch the page again with the browser, if there is one."""
+        if self._no_browser:
+            self._store_plain(job, row, links, self._no_browser)
+            return
+        self._plain[job.url] = (job, row, links)
+        self._frontier.put(job.in_browser(), first=True)
+
+    def _needs_browser(self, job: Job, answer: Answer, text: str) -> bool:
+        if self._settings.render != AUTO or job.render:
+            return False
+        from crawler.browser import needs_browser
+
+        return needs_browser(answer.body, text)
+
+    def _store_plain(self, job: Job, row: dict[str, Any], links: list[str], reason: str) -> None:
+        """Store the page as it is without its scripts."""
+        row["error"] = f"not rendered: {reason}"
+        if not self._no_browser:
+            self._warn(f"{job.url}: {row['error']}")
+        self.fetched += 1
+        self._follow(job, links)
+        self._store(row)
+
+    def _follow(self, job: Job, links: list[str]) -> None:
         if job.depth >= self._settings.max_depth:
             return
-        for link in page.links:
+        for link in links:
             if self._scope.allows(link):
                 self._queue_page(Job(PAGE, link, depth=job.depth + 1, found_on=job.url))
 

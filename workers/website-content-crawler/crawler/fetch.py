@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -41,6 +41,8 @@ class Answer:
     error: str = ""
     retry: bool = False  # it may succeed later
     refused: bool = False  # by the platform
+    rendered: bool = False  # the body is what scripts have made of the page
+    no_browser: bool = False  # which this attempt does not get
 
     @property
     def is_html(self) -> bool:
@@ -106,7 +108,8 @@ class Fetcher:
         answer = Answer(url)
         try:
             with self._client.stream("GET", url) as response:
-                _read_head(answer, response)
+                status, reason = response.status_code, response.reason_phrase
+                read_head(answer, status, reason, response.headers)
                 if not answer.error and not answer.location and (any_type or answer.is_text):
                     answer.body = _read(response, deadline)
         except (_TooLarge, _TooSlow) as error:
@@ -157,9 +160,9 @@ class _TooSlow(Exception):
     pass
 
 
-def _read_head(answer: Answer, response) -> None:
-    headers = response.headers
-    answer.status = response.status_code
+def read_head(answer: Answer, status: int, reason: str, headers: Mapping[str, str]) -> None:
+    """Set what status and headers say. The names of the headers have small letters."""
+    answer.status = status
     kind, _, parameters = headers.get("content-type", "").partition(";")
     answer.content_type = kind.strip().lower()
     for parameter in parameters.split(";"):
@@ -167,12 +170,12 @@ def _read_head(answer: Answer, response) -> None:
         if name.strip().lower() == "charset":
             answer.charset = value.strip(" \"'")
     answer.language = headers.get("content-language", "")
-    if answer.status in _REDIRECTS:
+    if status in _REDIRECTS:
         answer.location = headers.get("location", "").strip()
-        answer.error = "" if answer.location else f"HTTP {answer.status} without a Location"
-    elif answer.status >= 400:
-        answer.retry = answer.status in _RETRIED
-        answer.error = f"HTTP {answer.status} {response.reason_phrase}".rstrip()
+        answer.error = "" if answer.location else f"HTTP {status} without a Location"
+    elif status >= 400:
+        answer.retry = status in _RETRIED
+        answer.error = f"HTTP {status} {reason}".rstrip()
         answer.retry_after = _retry_after(headers.get("retry-after", ""))
 
 

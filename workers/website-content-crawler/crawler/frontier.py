@@ -31,14 +31,19 @@ class Job:
     attempt: int = 1
     level: int = 0  # of nested sitemaps
     owner: str = ""  # of robots.txt: the origin that waits for it
+    render: bool = False  # with a browser
 
     def retry(self) -> Job:
         return replace(self, attempt=self.attempt + 1)
 
+    def in_browser(self) -> Job:
+        return replace(self, render=True, attempt=1)
+
     def redirected_to(self, url: str) -> Job:
         """The same job after one more redirect."""
         first = self.requested or self.url
-        return replace(self, url=url, requested=first, hops=self.hops + 1, attempt=1)
+        hops = self.hops + 1
+        return replace(self, url=url, requested=first, hops=hops, attempt=1, render=False)
 
 
 @dataclass

@@ -25,6 +25,7 @@ def new_row(job: Job, answer: Answer) -> dict[str, Any]:
         "canonical_url": None,
         "requested_url": job.requested or job.url,
         "found_on": job.found_on,
+        "rendered": answer.rendered,
         "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "error": answer.error,
     }

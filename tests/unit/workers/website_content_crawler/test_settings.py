@@ -58,6 +58,7 @@ def test_values_are_read_leniently() -> None:
         ({"max_results": float("inf")}, "max_results: inf must be a whole number"),
         ({"use_sitemap": "maybe"}, "use_sitemap: 'maybe' is neither true nor false"),
         ({"stay_on": "moon"}, "stay_on: 'moon' must be one of host, domain, prefix"),
+        ({"render": "sometimes"}, "render: 'sometimes' must be one of never, auto, always"),
         ({"user_agent": "a\nb"}, "user_agent: at most 500 printable ASCII characters"),
         ({"exclude_patterns": ["x" * 501]}, "exclude_patterns: a pattern has more than 500"),
     ],

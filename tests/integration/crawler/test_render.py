@@ -1,0 +1,142 @@
+"""Pages that are made by scripts: fetched with a browser where that is wanted and needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.crawled_site import ARTICLE, Site, page
+from support.crawler import CrawlResult, crawl
+
+pytestmark = pytest.mark.needs("chromium")
+QUICK: dict[str, Any] = {"delay_seconds": 0, "max_retries": 1}
+MADE = b"""<!doctype html><title>Loading</title><div id="root"></div><img src="/picture.png">
+<noscript>This page needs JavaScript.</noscript><script>
+fetch("/items.json").then((answer) => answer.json()).then((items) => {
+  document.title = `${items.length} items`;
+  root.innerHTML = items.map((name) => `<p>${name}</p>`).join("") + `<a href="/deep">more</a>`;
+});
+</script>"""
+DATA = b"""<!doctype html><title>Data</title><p>Short</p>
+<script type="application/ld+json">{"name": "no program"}</script>"""
+
+
+@pytest.fixture
+def made(served: Site) -> Site:
+    """The site with a page that has no content without its script."""
+    served.put("/", page("Home", "/made", "/article", "/data", "/away"))
+    served.put("/article", page("The harbour", body=ARTICLE + "<script>0</script>"))
+    served.put("/made", MADE)
+    served.put("/data", DATA)
+    served.put("/items.json", b'["First item", "Second item"]', "application/json")
+    return served
+
+
+def run(python: Path, made: Site, chromium: str, path: str = "/", **custom: Any) -> CrawlResult:
+    given = {"start_urls": [made.base + path], **QUICK, **custom}
+    return crawl(python, given, environ={"BROWSER_WS": chromium})
+
+
+def test_only_pages_without_content_are_rendered(python: Path, made: Site, chromium: str) -> None:
+    ran = run(python, made, chromium, render="auto")
+    assert ran.code == 0, ran.stderr
+    row = ran.row(f"{made.base}/made")
+    assert (row["title"], row["text"]) == ("2 items", "First item\n\nSecond item\n\nmore")
+    assert row["error"] == ""
+    assert [row["url"] for row in ran.rows if row["rendered"]] == [f"{made.base}/made"]
+    requests = {path: made.paths().count(path) for path in made.paths()}
+    assert requests == {
+        "/robots.txt": 1,
+        "/": 1,
+        "/article": 1,
+        "/data": 1,
+        "/away": 1,
+        "/made": 2,
+        "/items.json": 1,
+        "/deep": 1,
+        "/b?x=1&y=2": 1,
+        "/menu-entry": 1,
+    }
+    assert ran.row(f"{made.base}/deep")["found_on"] == f"{made.base}/made"
+
+
+def test_no_page_is_rendered_unless_wanted(python: Path, made: Site, chromium: str) -> None:
+    ran = run(python, made, chromium)
+    row = ran.row(f"{made.base}/made")
+    assert (row["title"], row["text"], row["rendered"]) == ("Loading", "", False)
+    assert made.paths().count("/made") == 1
+    assert "/items.json" not in made.paths()
+
+
+def test_all_pages_are_opened_once_in_the_browser(python: Path, made: Site, chromium: str) -> None:
+    made.put("/", page("Home", "/made", "/old", "/missing", "/busy", "/away", "/data.bin"))
+    ran = run(python, made, chromium, render="always", user_agent="Robot/1")
+    assert ran.code == 0, ran.stderr
+    rows = {
+        row["url"].removeprefix(made.base): (row["status"], row["rendered"]) for row in ran.rows
+    }
+    assert rows == {
+        "/": (200, True),
+        "/made": (200, True),
+        "/article-new": (200, True),
+        "/missing": (404, False),
+        "/menu-entry": (404, False),
+        "/busy": (200, True),
+        "/data.bin": (200, False),
+        "/deep": (200, True),
+    }
+    moved = ran.row(f"{made.base}/article-new")
+    assert (moved["title"], moved["requested_url"]) == ("New article", f"{made.base}/old")
+    assert ran.row(f"{made.base}/missing")["error"].startswith("HTTP 404")
+    assert {path: made.paths().count(path) for path in ("/", "/made", "/busy", "/away")} == {
+        "/": 1, "/made": 1, "/busy": 2, "/away": 1,
+    }  # fmt: skip
+    agents = {headers["User-Agent"] for _, _, headers in made.requests}
+    assert agents == {"Robot/1"}
+
+
+def test_a_sitemap_is_read_when_all_pages_are_rendered(
+    python: Path, made: Site, chromium: str
+) -> None:
+    ran = run(python, made, chromium, "/one.xml.gz", render="always", max_depth=0)
+    assert sorted(ran.urls()) == [f"{made.base}/article", f"{made.base}/mapped-1"]
+
+
+def test_a_script_does_not_lead_out_of_the_site(python: Path, made: Site, chromium: str) -> None:
+    made.put("/made", b"<script>location = '/private/x'</script>")
+    made.put("/", page("Home", "/made", "/moved"))
+    made.put("/moved", b"<script>location = '/deep'</script>")
+    ran = run(python, made, chromium, render="auto", max_depth=1)
+    assert "/private/x" not in made.paths()
+    assert f"{made.base}/made" not in ran.urls()
+    moved = ran.row(f"{made.base}/deep")
+    assert (moved["requested_url"], moved["rendered"]) == (f"{made.base}/moved", False)
+
+
+def test_a_page_that_cannot_be_rendered_is_stored_as_it_is(
+    python: Path, made: Site, chromium: str
+) -> None:
+    links = "<a href='/deep'>more</a>"
+    made.put("/", f"<title>Busy</title>{links}<script>for (;;);</script>".encode())
+    ran = run(python, made, chromium, render="auto", request_timeout_seconds=1)
+    row = ran.row(f"{made.base}/")
+    assert (row["title"], row["rendered"]) == ("Busy", False)
+    assert row["error"] == "not rendered: its scripts did not come to an end within 1 s"
+    assert f"{made.base}/deep" in ran.urls()
+
+
+@pytest.mark.parametrize("address", ["", "ws://127.0.0.1:1"])
+def test_without_a_browser_pages_stay_as_they_are(python: Path, made: Site, address: str) -> None:
+    made.put("/", page("Home", "/made", "/again"))
+    made.put("/again", MADE)
+    ran = run(python, made, address, render="auto")
+    assert ran.code == 0
+    errors = [ran.row(f"{made.base}{path}")["error"] for path in ("/made", "/again")]
+    assert all(error.startswith("not rendered: ") and "browser" in error for error in errors)
+    assert sum("no page is rendered" in line for line in ran.lines) == 1
+    always = run(python, made, address, render="always")
+    assert (always.code, always.urls()) == (1, [f"{made.base}/"])
+    assert "browser" in always.rows[0]["error"]
+    assert "browser" in always.stderr.splitlines()[-1]

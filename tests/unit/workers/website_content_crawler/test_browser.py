@@ -1,0 +1,32 @@
+"""Which pages need a browser."""
+
+from __future__ import annotations
+
+import pytest
+from crawler.browser import MIN_TEXT, needs_browser
+
+PROGRAM = b"<html><script src=x></script>"
+
+
+@pytest.mark.parametrize(
+    ("body", "needed"),
+    [
+        (PROGRAM, True),
+        (b"<SCRIPT>x()</SCRIPT>", True),
+        (b"<script type=module src=x>", True),
+        (b"<script async type='text/javascript'>", True),
+        (b"<script type='application/javascript; charset=utf-8'>", False),
+        (b"<script type=application/ld+json>{}</script>", False),
+        (b"<script type=application/json>{}</script><script type='text/template'>", False),
+        (b"<script type=application/json>{}</script><script>x()</script>", True),
+        (b"<p>short</p>", False),
+        (b"<scripture>", False),
+    ],
+)
+def test_a_page_with_little_text_and_a_program_needs_one(body: bytes, needed: bool) -> None:
+    assert needs_browser(body, "Loading") == needed
+
+
+def test_a_page_with_text_needs_none() -> None:
+    assert needs_browser(PROGRAM, "x" * (MIN_TEXT - 1))
+    assert not needs_browser(PROGRAM, "x" * MIN_TEXT)

@@ -1,0 +1,130 @@
+"""Fetches pages with the browser of the attempt, which runs their scripts.
+
+The answer is that of a plain request, with what the scripts have made of the page as its body. As
+there, redirects are not followed: not those of the site, nor those of a script.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urldefrag
+
+from devtools import BrowserEnded, BrowserError, NoBrowser, Tab, TooSlow
+
+from crawler.fetch import MAX_BYTES, Answer, read_head
+
+MAX_TABS = 2  # at once; the others wait
+IDLE_SECONDS = 5.0  # after loading, for requests of scripts to end
+READ_SECONDS = 5.0
+MIN_TEXT = 200  # characters of content; a page with fewer may be made by scripts
+
+_UNUSED = ("Image", "Media", "Font")  # not needed for text
+_SCRIPT = re.compile(rb"<script\b([^>]*)>", re.IGNORECASE)
+_TYPE = re.compile(rb"\btype\s*=\s*[\"']?\s*([^\"'\s>]*)", re.IGNORECASE)
+_HTML = "document.documentElement ? document.documentElement.outerHTML : ''"
+_READ = f"(html => html.length > {MAX_BYTES} ? null : html)({_HTML})"
+
+
+def needs_browser(body: bytes, text: str) -> bool:
+    """Whether a page has hardly any text, and a script that may create it."""
+    return len(text) < MIN_TEXT and any(map(_is_program, _SCRIPT.findall(body)))
+
+
+def _is_program(attributes: bytes) -> bool:
+    """Whether a script element is a program, and not data such as JSON."""
+    found = _TYPE.search(attributes)
+    kind = found[1].lower() if found else b""
+    return not kind or kind == b"module" or kind.endswith((b"javascript", b"ecmascript"))
+
+
+class Browser:
+    """Opens each page in a tab of its own; safe to use from many threads."""
+
+    def __init__(
+        self,
+        address: str,
+        fetch: Callable[[str, bool], Answer],
+        user_agent: str,
+        timeout: float,
+    ) -> None:
+        """``fetch`` sends a plain request, for files that are not HTML."""
+        self._address = address
+        self._fetch = fetch
+        self._user_agent = user_agent
+        self._timeout = timeout
+        self._tabs = threading.BoundedSemaphore(MAX_TABS)
+
+    def get(self, url: str, any_type: bool = False) -> Answer:
+        """Fetch a page. Errors of the site or the browser are returned, not raised.
+
+        XML is fetched without the browser, with ``any_type`` everything that is not HTML.
+        """
+        answer = Answer(url)
+        try:
+            with self._tabs, Tab(self._address, self._timeout) as tab:
+                self._load(tab, answer)
+        except TooSlow:
+            answer.error = f"its scripts did not come to an end within {self._timeout:g} s"
+        except NoBrowser as error:
+            answer.error, answer.no_browser = str(error), True
+        except BrowserError as error:
+            answer.error = str(error)
+            answer.retry = isinstance(error, BrowserEnded)
+        if answer.error or answer.location or answer.is_html or not (any_type or answer.is_text):
+            return answer
+        return self._fetch(url, any_type)
+
+    def _load(self, tab: Tab, answer: Answer) -> None:
+        visit = _Visit(answer)
+        tab.ask("Emulation.setUserAgentOverride", userAgent=self._user_agent)
+        tab.intercept(visit.on_request, visit.on_response, _UNUSED)
+        try:
+            tab.open(answer.url)
+        except TooSlow:
+            answer.retry, answer.error = True, f"no answer within {self._timeout:g} s"
+        except BrowserEnded:
+            raise
+        except BrowserError as error:
+            if not visit.is_over:
+                answer.retry, answer.error = True, f"no connection: {error}"
+        if visit.is_over or answer.error:
+            return
+        tab.wait(lambda: "load" in tab.reached or visit.is_over)
+        tab.wait(lambda: "networkIdle" in tab.reached or visit.is_over, IDLE_SECONDS)
+        if not visit.is_over:
+            tab.extend(READ_SECONDS)
+            self._read(tab, answer)
+
+    def _read(self, tab: Tab, answer: Answer) -> None:
+        html = tab.evaluate(_READ)
+        if html is None:
+            answer.error = f"larger than {MAX_BYTES:,} characters"
+            return
+        answer.body, answer.charset = html.encode("utf-8", "replace"), "utf-8"
+        answer.rendered = True
+
+
+class _Visit:
+    """What happens to the address of an answer: ends at an error, a redirect, or another type."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.is_over = False
+
+    def on_request(self, url: str) -> bool:
+        """Let a page be reloaded, but not go elsewhere."""
+        if urldefrag(url)[0] != urldefrag(self._answer.url)[0]:
+            self._answer.location = url
+            self.is_over = True
+        return not self.is_over
+
+    def on_response(self, event: dict[str, Any]) -> bool:
+        headers = {item["name"].lower(): item["value"] for item in event["responseHeaders"]}
+        reason = event.get("responseStatusText") or ""
+        read_head(self._answer, event["responseStatusCode"], reason, headers)
+        answer = self._answer
+        self.is_over = bool(answer.error or answer.location or not answer.is_html)
+        return not self.is_over
