@@ -1,4 +1,4 @@
-"""The files of the Worker: SDK, schemas, requirements and README."""
+"""The files of the Worker: schemas, requirements and README."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from fyke.domain.workers import input_findings, input_schema, output_schema
 from fyke.domain.workers.requirements import parse
 
 ROOT = Path(__file__).parents[4]
 WORKER = ROOT / "workers" / "website-content-crawler"
-
-
-@pytest.mark.parametrize("name", ["sdk.py", "sdk_pb2.py", "sdk_pb2_grpc.py"])
-def test_the_sdk_files_equal_those_of_this_version(name: str) -> None:
-    assert (WORKER / name).read_bytes() == (ROOT / "sdk" / "python" / name).read_bytes()
 
 
 def test_schemas_have_no_findings() -> None:

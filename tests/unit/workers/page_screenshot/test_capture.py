@@ -1,0 +1,134 @@
+"""Pictures of real pages, taken with a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from devtools import NoBrowser
+from screenshot.capture import capture
+from screenshot.settings import Settings, read
+
+from support.crawled_site import Site, site
+from support.devtools_browser import devtools_browser
+
+pytestmark = pytest.mark.needs("chromium")
+COLUMNS = Path(__file__).parents[4] / "workers" / "page-screenshot" / "output_schema.json"
+TALL = b"<!doctype html><title>Tall</title><div style='height:3000px'></div>"
+LATE = b"""<!doctype html><title>Early</title><script>
+setTimeout(() => { document.body.innerHTML = "<p id=late>now</p>"; document.title = "Late" }, 700)
+</script>"""
+POLLING = b"""<!doctype html><title>Polls</title><script>
+const poll = () => fetch("/data.bin").then(poll); poll()</script>"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[str]:
+    with devtools_browser() as address:
+        yield address
+
+
+@pytest.fixture
+def served() -> Iterator[Site]:
+    with site() as running:
+        running.put("/tall", TALL)
+        running.put("/late", LATE)
+        running.put("/polling", POLLING)
+        running.put("/busy-script", b"<title>Busy</title><script>for (;;);</script>")
+        running.put("/moved", b"", status=302, Location="/tall")
+        yield running
+
+
+def settings(url: str, **custom: Any) -> Settings:
+    return read({"url": url, "wait": "load", "width": 400, "height": 300, **custom})
+
+
+def shoot(chromium: str, url: str, **custom: Any) -> dict[str, Any]:
+    return capture(chromium, url, settings(url, **custom))
+
+
+def png_size(row: dict[str, Any]) -> tuple[int, int]:
+    image = base64.b64decode(row["image"])
+    assert image.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", image[16:24])
+    return width, height
+
+
+def test_a_picture_shows_the_window_or_the_whole_page(chromium: str, served: Site) -> None:
+    url = f"{served.base}/moved"
+    row = shoot(chromium, url)
+    assert set(row) == {column["name"] for column in json.loads(COLUMNS.read_text())}
+    assert png_size(row) == (400, 300)
+    assert row["bytes"] == len(base64.b64decode(row["image"]))
+    assert (row["url"], row["final_url"]) == (url, f"{served.base}/tall")
+    assert (row["title"], row["status"], row["error"]) == ("Tall", 200, "")
+    whole = shoot(chromium, url, mode="full_page", scale=2)
+    assert png_size(whole) == (whole["width"], whole["height"])
+    assert whole["width"] == 800 and whole["height"] >= 6000
+    assert not whole["cut"]
+
+
+def test_a_page_that_is_too_high_is_cut(chromium: str, served: Site) -> None:
+    served.put("/tall", b"<div style='height:20000px'></div>")
+    row = shoot(chromium, f"{served.base}/tall", mode="full_page", width=100)
+    assert (row["height"], row["cut"]) == (16_384, True)
+    assert png_size(row) == (100, 16_384)
+
+
+@pytest.mark.parametrize(("format", "start"), [("jpeg", b"\xff\xd8"), ("pdf", b"%PDF-")])
+def test_other_formats(chromium: str, served: Site, format: str, start: bytes) -> None:
+    row = shoot(chromium, f"{served.base}/article", format=format, mode="full_page")
+    assert base64.b64decode(row["image"]).startswith(start)
+    assert (row["format"], row["error"]) == (format, "")
+
+
+def test_it_waits_for_what_is_wanted(chromium: str, served: Site) -> None:
+    url = f"{served.base}/late"
+    assert shoot(chromium, url)["title"] == "Early"
+    assert shoot(chromium, url, selector="#late")["title"] == "Late"
+    assert shoot(chromium, url, delay_seconds=2)["title"] == "Late"
+
+
+@pytest.mark.parametrize(
+    ("path", "custom", "error"),
+    [
+        ("/late", {"selector": "#never"}, "no element matches #never within 1 s"),
+        ("/polling", {"wait": "idle"}, "requests did not end within 1 s"),
+    ],
+)
+def test_what_is_there_is_taken_when_the_time_is_over(
+    chromium: str, served: Site, path: str, custom: dict[str, Any], error: str
+) -> None:
+    row = shoot(chromium, served.base + path, timeout_seconds=1, **custom)
+    assert row["error"] == error
+    assert png_size(row) == (400, 300)
+
+
+def test_failures_are_rows_with_the_reason(
+    chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = shoot(chromium, f"{served.base}/missing")
+    assert (missing["status"], missing["error"]) == (404, "")
+    refused = shoot(chromium, "http://127.0.0.1:1/")
+    assert (refused["image"], refused["error"]) == ("", "net::ERR_UNSAFE_PORT")
+    hanging = shoot(chromium, f"{served.base}/hangs", timeout_seconds=1)
+    assert (hanging["image"], hanging["error"]) == ("", "no answer within 1 s")
+    selector = shoot(chromium, f"{served.base}/tall", selector="##")
+    assert "'##' is not a valid selector" in selector["error"]
+    monkeypatch.setattr("screenshot.capture.CAPTURE_SECONDS", 0.5)
+    busy = shoot(chromium, f"{served.base}/busy-script", timeout_seconds=1)
+    assert (busy["image"], busy["error"]) == ("", "the page is too busy for a picture")
+    monkeypatch.setattr("screenshot.capture.MAX_IMAGE", 1000)
+    large = shoot(chromium, f"{served.base}/article")
+    assert large["image"] == "" and large["bytes"] > 750
+    assert "750 fit into a row; take jpeg" in large["error"]
+
+
+def test_without_a_browser_there_is_no_row() -> None:
+    with pytest.raises(NoBrowser, match="no connection to the browser"):
+        shoot("ws://127.0.0.1:1", "https://example.com/")

@@ -1,0 +1,1 @@
+"""Takes pictures of web pages with the browser of the attempt."""

@@ -1,0 +1,151 @@
+"""Opens a page and takes its picture; returns the row."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from devtools import BrowserError, NoBrowser, Tab, TooSlow
+
+from screenshot.settings import FULL_PAGE, IDLE, JPEG, PDF, Settings
+
+MAX_IMAGE = 4 * 1024 * 1024  # characters of base64: a row may have 8 MiB
+MAX_PIXELS = 16_384  # of a side, which Chromium can draw
+CAPTURE_SECONDS = 20.0  # beyond the time of the page
+POLL_SECONDS = 0.1
+JPEG_QUALITY = 80
+A4 = {"paperWidth": 8.27, "paperHeight": 11.69}  # inches
+
+# pictures that are loaded when they are scrolled to
+_SCROLL = """(async () => {
+  const top = scrollY;
+  for (let step = 0; step < 60 && scrollY + innerHeight < document.body.scrollHeight; step++) {
+    scrollBy(0, innerHeight);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  scrollTo(0, top);
+})()"""
+
+
+def capture(address: str, url: str, settings: Settings) -> dict[str, Any]:
+    """Take the picture of a page. Raise ``NoBrowser``; other errors are in the row."""
+    row: dict[str, Any] = {
+        "url": url,
+        "final_url": "",
+        "title": "",
+        "status": None,
+        "format": settings.format,
+        "width": None,
+        "height": None,
+        "bytes": None,
+        "cut": False,
+        "ms": None,
+        "image": "",
+        "error": "",
+    }
+    started = time.monotonic()
+    try:
+        with Tab(address, settings.timeout) as tab:
+            started = time.monotonic()
+            _open(tab, row, settings)
+            _take(tab, row, settings)
+    except NoBrowser:
+        raise
+    except TooSlow:
+        row["error"] = row["error"] or f"no answer within {settings.timeout:g} s"
+    except BrowserError as error:
+        row["error"] = str(error)
+    row["ms"] = round((time.monotonic() - started) * 1000)
+    return row
+
+
+def _open(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
+    """Open the page and wait as wanted; what does not happen in time is named in ``error``."""
+    if settings.format != PDF:
+        tab.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=settings.width,
+            height=settings.height,
+            deviceScaleFactor=settings.scale,
+            mobile=False,
+        )
+
+    def on_response(event: dict[str, Any]) -> bool:
+        row["status"] = event["responseStatusCode"]
+        return True
+
+    tab.intercept(lambda _: True, on_response)
+    tab.open(row["url"])
+    missing = _wait(tab, settings)
+    if missing:
+        row["error"] = f"{missing} within {settings.timeout:g} s"
+
+
+def _wait(tab: Tab, settings: Settings) -> str:
+    """Wait by the rules of the settings; return which of them was not fulfilled, or ""."""
+    if not tab.wait(lambda: "load" in tab.reached):
+        return "not loaded"
+    if settings.wait == IDLE and not tab.wait(lambda: "networkIdle" in tab.reached):
+        return "requests did not end"
+    if settings.selector and not _appears(tab, settings.selector):
+        return f"no element matches {settings.selector}"
+    tab.wait(lambda: False, settings.delay)
+    return ""
+
+
+def _appears(tab: Tab, selector: str) -> bool:
+    """Wait until an element matches a CSS selector; return whether one does in time."""
+    expression = f"document.querySelector({json.dumps(selector)}) !== null"
+    try:
+        while not tab.evaluate(expression):
+            tab.wait(lambda: False, POLL_SECONDS)
+    except TooSlow:
+        return False
+    return True
+
+
+def _take(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
+    tab.extend(CAPTURE_SECONDS)
+    try:
+        row["final_url"] = tab.evaluate("location.href")
+        row["title"] = tab.evaluate("document.title")[:1000]
+        take: Callable[..., str] = _pdf if settings.format == PDF else _picture
+        image = take(tab, row, settings)
+    except TooSlow:
+        raise BrowserError("the page is too busy for a picture") from None
+    row["bytes"] = len(base64.b64decode(image))
+    if len(image) <= MAX_IMAGE:
+        row["image"] = image
+    else:
+        row["error"] = (
+            f"the picture has {row['bytes']:,} bytes, and {MAX_IMAGE * 3 // 4:,} fit into a row; "
+            "take jpeg, a smaller scale, or only the viewport"
+        )
+
+
+def _pdf(tab: Tab, row: dict[str, Any], settings: Settings) -> str:
+    answer = tab.ask("Page.printToPDF", printBackground=True, preferCSSPageSize=True, **A4)
+    return str(answer["data"])
+
+
+def _picture(tab: Tab, row: dict[str, Any], settings: Settings) -> str:
+    width, height = settings.width, settings.height
+    if settings.mode == FULL_PAGE:
+        tab.evaluate(_SCROLL)
+        height = max(height, int(tab.ask("Page.getLayoutMetrics")["cssContentSize"]["height"]))
+        highest = int(MAX_PIXELS / settings.scale)
+        row["cut"] = height > highest
+        height = min(height, highest)
+    row["width"], row["height"] = round(width * settings.scale), round(height * settings.scale)
+    more = {"quality": JPEG_QUALITY} if settings.format == JPEG else {}
+    answer = tab.ask(
+        "Page.captureScreenshot",
+        format=settings.format,
+        captureBeyondViewport=settings.mode == FULL_PAGE,
+        clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
+        **more,
+    )
+    return str(answer["data"])
