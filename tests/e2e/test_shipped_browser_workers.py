@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from fyke.cli.errors import Exit
+from fyke.cli.tour import Tour
+from fyke.settings import Settings
 from support.booted import Booted, booted
 from support.browser_site import site_in_thread
 
@@ -45,3 +48,14 @@ def test_a_picture_is_taken_of_each_page(platform: Booted) -> None:
         assert (row["width"], row["height"], row["status"]) == (320, 200, 200)
     usage = platform.read(f"/api/fyke/runs/{run}/usage")
     assert usage["browser"]["ms"] > 0
+
+
+def test_the_tour_shows_a_row_that_needs_a_browser(
+    platform: Booted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = Tour(Settings(home=platform.home), platform.url, None, browser=True).run()
+    printed = capsys.readouterr().out
+    assert code == Exit.OK, printed
+    assert "/javascript.html  Modules of Python\n" in printed
+    assert "Its text was made by a script" in printed
+    assert "| json: JSON (JavaScript Object Notation)" in printed

@@ -19,7 +19,13 @@ NO_OWNER_KEY = (
 
 
 def first_job(
-    settings: Settings, base: str, tour: bool, url: str | None, once: bool, as_json: bool
+    settings: Settings,
+    base: str,
+    tour: bool,
+    url: str | None,
+    once: bool,
+    as_json: bool,
+    browser: bool = False,
 ) -> int:
     """Wait until the server is ready, publish the Workers that ship with Fyke, and run the tour if
     requested. Returns the exit status of the tour. Raises ``CommandFailed``.
@@ -44,7 +50,7 @@ def first_job(
     if tour:
         from fyke.cli.tour import Tour
 
-        code = Tour(settings, base, url).run()
+        code = Tour(settings, base, url, browser=browser).run()
         if once or code:
             return code
     _print(f"Fyke is running at {base} (data in {settings.home}); Ctrl-C drains and stops.")

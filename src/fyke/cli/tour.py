@@ -1,25 +1,23 @@
 """The tour: a complete job step by step, with every request as a curl command to copy.
 
 By default it crawls Python's own documentation server, which is started on loopback and which only
-this run may reach.
+this run may reach; with a browser it starts at a page there that needs JavaScript.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shlex
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 from rich.console import Console
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.tour_site import documentation
 from fyke.settings import Settings
 
 WORKER = "website-content-crawler"
@@ -32,10 +30,15 @@ TERMINAL = {3: "succeeded", 4: "failed", 5: "aborted"}
 class Tour:
     """The steps: search, schema, start, poll, page, export, log, balance."""
 
-    def __init__(self, settings: Settings, base: str, url: str | None) -> None:
+    def __init__(
+        self, settings: Settings, base: str, url: str | None, *, browser: bool = False
+    ) -> None:
+        """``browser``: pages that need it are opened in one."""
         self._settings = settings
         self._base = base
         self._url = url
+        self._browser = browser
+        self._rendered = False  # whether a row of such a page was shown
         self._console = Console(stderr=False, highlight=False)
         self._key = settings.owner_key_file.read_text().strip()
         self._http = httpx2.Client(base_url=base, timeout=30, headers={"api-key": self._key})
@@ -46,8 +49,8 @@ class Tour:
             stack.enter_context(self._http)
             url, allow = self._url, []
             if url is None:
-                port = stack.enter_context(pydoc_server())
-                url, allow = f"http://127.0.0.1:{port}/", [f"127.0.0.1:{port}"]
+                url = stack.enter_context(documentation(scripted=self._browser))
+                allow = [urlsplit(url).netloc]
                 self._say(f"Python's own documentation server runs at {url}, for this tour only.")
             slug = self._find_worker()
             self._read_schema(slug)
@@ -84,7 +87,10 @@ class Tour:
         system: dict[str, Any] = {"memory": 512, "execute_limit_time_seconds": 180}
         if allow:
             system["egress_allow"] = allow
-        custom = {"start_urls": [{"url": url}], "max_results": PAGES, "max_depth": 1}
+        custom: dict[str, Any] = {"start_urls": [{"url": url}]}
+        custom |= {"max_results": PAGES, "max_depth": 1}
+        if self._browser:
+            custom["render"] = "auto"
         body = {
             "scraper_slug": slug,
             "is_async": True,
@@ -123,7 +129,17 @@ class Tour:
         for row in data["list"]:
             title = str(row.get("title") or "")[:60]
             self._say(f"  {row.get('status')}  {row.get('url')}  {title}")
+            if row.get("rendered"):
+                self._show_rendered(row)
+            elif row.get("error"):
+                self._say(f"    {row['error']}")
         return int(data["count"])
+
+    def _show_rendered(self, row: dict[str, Any]) -> None:
+        self._rendered = True
+        self._say("    Its text was made by a script, in a browser. It begins with:")
+        for line in str(row.get("text")).split("\n\n")[:4]:
+            self._say(f"    | {' '.join(line.split())[:100]}")
 
     def _export_both(self, run: str) -> list[int]:
         self._step(6, "Export them as CSV and as JSON")
@@ -150,6 +166,11 @@ class Tour:
         self._say(f"  balance {data['balance']} USD, {data['traffic']} bytes of traffic left")
 
     def _verdict(self, status: int, rows: int, exported_rows: list[int]) -> int:
+        if self._browser and self._url is None and not self._rendered:
+            self._say(
+                "\nThe job did not work: no page was opened in a browser; see the rows above."
+            )
+            return Exit.FAILED
         if status == 3 and rows > 0 and exported_rows == [rows, rows]:
             self._say(f"\nThe whole job is done: {rows} rows, in both exports.")
             return Exit.OK
@@ -195,35 +216,6 @@ class Tour:
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def pydoc_server() -> Iterator[int]:
-    """Python's HTML documentation server on a free loopback port; yields the port."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-u", "-m", "pydoc", "-n", "127.0.0.1", "-p", "0"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd="/",
-    )
-    try:
-        assert process.stdout is not None  # noqa: S101 - a pipe
-        for line in process.stdout:
-            match = re.search(r"http://[^:]+:(\d+)/", line)
-            if match:
-                yield int(match[1])
-                return
-        raise CommandFailed("Python's documentation server did not start (python3 -m pydoc -p 0)")
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def rows_in(content: str, format: str) -> int:

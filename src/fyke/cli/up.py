@@ -39,6 +39,9 @@ def up(
     url: Annotated[
         str | None, typer.Option(help="Site to crawl in the tour, instead of Python's own docs.")
     ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="In the tour, open pages that need it in a browser.")
+    ] = False,
     once: Annotated[bool, typer.Option("--once", help="Stop after the tour.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -63,6 +66,7 @@ def up(
 
         end_with_parent(parent)  # without the root supervisor there is no launcher
     first_job = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
+    first_job["browser"] = browser
     _supervise(settings, first_job, launcher_events)
 
 

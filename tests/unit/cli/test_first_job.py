@@ -37,15 +37,24 @@ class Tour:
 
     code = 0
 
-    def __init__(self, *arguments: Any) -> None:
-        self.arguments = arguments
+    browser = False
+
+    def __init__(self, *_: Any, browser: bool) -> None:
+        Tour.browser = browser
 
     def run(self) -> int:
         return self.code
 
 
-def do(settings: Settings, *, tour: bool = False, once: bool = False, as_json: bool = False) -> int:
-    return first_job.first_job(settings, BASE, tour, None, once, as_json)
+def do(
+    settings: Settings,
+    *,
+    tour: bool = False,
+    once: bool = False,
+    as_json: bool = False,
+    browser: bool = False,
+) -> int:
+    return first_job.first_job(settings, BASE, tour, None, once, as_json, browser)
 
 
 def test_a_start_prints_the_url_and_the_setup_link(
@@ -124,7 +133,8 @@ def test_the_platform_continues_after_a_successful_tour(
 ) -> None:
     monkeypatch.setattr(tour, "Tour", Tour)
     monkeypatch.setattr(Tour, "code", code)
-    assert do(settings, tour=True, once=once) == code
+    assert do(settings, tour=True, once=once, browser=once) == code
+    assert Tour.browser is once
     assert ("Fyke is running" in capsys.readouterr().err) is stays
 
 

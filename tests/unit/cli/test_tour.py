@@ -21,7 +21,7 @@ KEY = "scraper_api_SECRET"
 def make(tmp_path: Path) -> Callable[..., Tour]:
     (tmp_path / "owner.key").write_text(f"{KEY}\n")
 
-    def tour_with(*answers: Any) -> Tour:
+    def tour_with(*answers: Any, browser: bool = False, url: str | None = None) -> Tour:
         """A tour whose requests get these answers in order; the last one is repeated."""
         remaining = list(answers)
 
@@ -29,7 +29,8 @@ def make(tmp_path: Path) -> Callable[..., Tour]:
             data = remaining.pop(0) if len(remaining) > 1 else remaining[0]
             return httpx2.Response(200, json={"code": 0, "message": "ok", "data": data} | data)
 
-        new_tour = Tour(Settings(home=tmp_path), "http://127.0.0.1:8100", None)
+        settings = Settings(home=tmp_path)
+        new_tour = Tour(settings, "http://127.0.0.1:8100", url, browser=browser)
         new_tour._http.close()
         new_tour._http = httpx2.Client(
             base_url="http://127.0.0.1:8100", transport=httpx2.MockTransport(answer)
@@ -72,6 +73,46 @@ def test_the_tour_succeeds_if_both_exports_have_all_rows(
     make: Callable[..., Tour], status: int, rows: int, exported: list[int], code: Exit
 ) -> None:
     assert make({})._verdict(status, rows, exported) == code
+
+
+RENDERED = {"url": "u", "status": 200, "title": "T", "rendered": True, "text": "First\n\n  second"}
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        (RENDERED, Exit.OK),
+        (RENDERED | {"rendered": False, "error": "not rendered: no browser"}, Exit.FAILED),
+    ],
+)
+def test_with_a_browser_the_tour_needs_a_row_from_it(
+    make: Callable[..., Tour],
+    capsys: pytest.CaptureFixture[str],
+    row: dict[str, Any],
+    code: Exit,
+) -> None:
+    listed = {"count": 1, "list": [row]}
+    new_tour = make(listed, browser=True)
+    new_tour._page("R1")
+    assert new_tour._verdict(3, 1, [1, 1]) == code
+    printed = capsys.readouterr().out
+    if code == Exit.OK:
+        assert "    | First\n    | second\n" in printed
+    else:
+        assert "    not rendered: no browser\n" in printed
+    of_the_user = make(listed, browser=True, url="https://a.example/")
+    assert of_the_user._verdict(3, 1, [1, 1]) == Exit.OK
+
+
+@pytest.mark.parametrize(("browser", "render"), [(True, "auto"), (False, None)])
+def test_a_browser_is_used_only_if_wanted(
+    make: Callable[..., Tour], browser: bool, render: str | None
+) -> None:
+    bodies: list[dict[str, Any]] = []
+    new_tour = make({}, browser=browser)
+    new_tour._post = lambda path, body: bodies.append(body) or {"run_slug": "R1"}  # type: ignore[method-assign,func-returns-value]
+    new_tour._start("W1", "http://127.0.0.1:9/", [])
+    assert bodies[0]["input"]["parameters"]["custom"].get("render") == render
 
 
 def test_a_printed_request_does_not_contain_the_key(
