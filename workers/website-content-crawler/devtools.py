@@ -190,7 +190,7 @@ class Tab:
         try:
             self._attach()
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
 
     def __enter__(self) -> Tab:

@@ -19,6 +19,7 @@ fetch("/items.json").then((answer) => answer.json()).then((items) => {
   root.innerHTML = items.map((name) => `<p>${name}</p>`).join("") + `<a href="/deep">more</a>`;
 });
 </script>"""
+ODD = "/odd^"  # a browser writes ^ as %5E
 DATA = b"""<!doctype html><title>Data</title><p>Short</p>
 <script type="application/ld+json">{"name": "no program"}</script>"""
 
@@ -26,10 +27,12 @@ DATA = b"""<!doctype html><title>Data</title><p>Short</p>
 @pytest.fixture
 def made(served: Site) -> Site:
     """The site with a page that has no content without its script."""
-    served.put("/", page("Home", "/made", "/article", "/data", "/away"))
+    served.put("/", page("Home", "/made", "/article", "/data", "/away", ODD))
     served.put("/article", page("The harbour", body=ARTICLE + "<script>0</script>"))
     served.put("/made", MADE)
     served.put("/data", DATA)
+    served.put(ODD, MADE)
+    served.put("/odd%5E", MADE)
     served.put("/items.json", b'["First item", "Second item"]', "application/json")
     return served
 
@@ -45,8 +48,10 @@ def test_only_pages_without_content_are_rendered(python: Path, made: Site, chrom
     row = ran.row(f"{made.base}/made")
     assert (row["title"], row["text"]) == ("2 items", "First item\n\nSecond item\n\nmore")
     assert row["error"] == ""
-    assert [row["url"] for row in ran.rows if row["rendered"]] == [f"{made.base}/made"]
-    requests = {path: made.paths().count(path) for path in made.paths()}
+    rendered = {row["url"].removeprefix(made.base) for row in ran.rows if row["rendered"]}
+    assert rendered == {"/made", ODD}
+    paths = [path.replace("%5E", "^") for path in made.paths()]
+    requests = {path: paths.count(path) for path in paths}
     assert requests == {
         "/robots.txt": 1,
         "/": 1,
@@ -54,7 +59,8 @@ def test_only_pages_without_content_are_rendered(python: Path, made: Site, chrom
         "/data": 1,
         "/away": 1,
         "/made": 2,
-        "/items.json": 1,
+        ODD: 2,
+        "/items.json": 2,
         "/deep": 1,
         "/b?x=1&y=2": 1,
         "/menu-entry": 1,
@@ -113,6 +119,23 @@ def test_a_script_does_not_lead_out_of_the_site(python: Path, made: Site, chromi
     assert f"{made.base}/made" not in ran.urls()
     moved = ran.row(f"{made.base}/deep")
     assert (moved["requested_url"], moved["rendered"]) == (f"{made.base}/moved", False)
+
+
+def test_a_page_that_reloads_itself_is_loaded_a_few_times(
+    python: Path, made: Site, chromium: str
+) -> None:
+    made.put("/", b"<title>Reloads</title><script>location.reload()</script>")
+    ran = run(python, made, chromium, render="auto", request_timeout_seconds=5)
+    assert ran.row(f"{made.base}/")["title"] == "Reloads"
+    assert made.paths().count("/") == 6
+
+
+def test_no_more_rows_than_wanted_are_stored(python: Path, made: Site, chromium: str) -> None:
+    made.put("/", page("Home", *(f"/made?{number}" for number in range(8))))
+    for number in range(8):
+        made.put(f"/made?{number}", MADE)
+    ran = run(python, made, chromium, render="auto", max_results=4)
+    assert len(ran.rows) == 4
 
 
 def test_a_page_that_cannot_be_rendered_is_stored_as_it_is(

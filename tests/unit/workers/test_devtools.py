@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -37,7 +37,7 @@ def serving(*pieces: bytes) -> Iterator[tuple[str, Callable[[], bytes]]]:
 
         def serve() -> None:
             connection, _ = listener.accept()
-            with connection:
+            with connection, suppress(OSError):
                 while b"\r\n\r\n" not in received:
                     received.extend(connection.recv(65536))
                 for piece in pieces:
@@ -164,6 +164,13 @@ def pages(tab: Tab) -> list[dict[str, Any]]:
     return [t for t in targets if t["type"] == "page" and t["targetId"] != tab.frame]
 
 
+def wait_for_pages(tab: Tab, expected: list[dict[str, Any]]) -> None:
+    """The browser closes pages after its answer."""
+    until = soon()
+    while pages(tab) != expected:
+        assert time.monotonic() < until
+
+
 def url_of(site: BrowserSite, path: str) -> str:
     return f"http://127.0.0.1:{site.port}{path}"
 
@@ -210,9 +217,7 @@ def test_questions_are_cancelled_and_opened_pages_closed(chromium: str, site: Br
             tab.open(url_of(site, "/popup"))
             assert tab.wait(lambda: "/items" in paths(site), SECONDS)
             assert len(pages(watching)) == len(before) + 2
-        until = soon()
-        while pages(watching) != before:  # the browser closes them after its answer
-            assert time.monotonic() < until
+        wait_for_pages(watching, before)
 
 
 @pytest.mark.needs("chromium")
@@ -220,12 +225,15 @@ def test_questions_are_cancelled_and_opened_pages_closed(chromium: str, site: Br
 def test_a_page_that_never_ends_costs_only_its_time(
     chromium: str, site: BrowserSite, path: str
 ) -> None:
-    with Tab(chromium, 1) as tab:
-        tab.open(url_of(site, path))
-        assert not tab.wait(lambda: "load" in tab.reached)
-        tab.extend(0.5)
-        with pytest.raises(TooSlow):
-            tab.evaluate("document.title")
+    with Tab(chromium, SECONDS) as watching:
+        before = pages(watching)
+        with Tab(chromium, 1) as tab:
+            tab.open(url_of(site, path))
+            assert not tab.wait(lambda: "load" in tab.reached)
+            tab.extend(0.5)
+            with pytest.raises(TooSlow):
+                tab.evaluate("document.title")
+        wait_for_pages(watching, before)
     test_a_page_is_loaded_with_its_scripts(chromium, site)
 
 

@@ -17,6 +17,7 @@ from devtools import BrowserEnded, BrowserError, NoBrowser, Tab, TooSlow
 from crawler.fetch import MAX_BYTES, Answer, read_head
 
 MAX_TABS = 2  # at once; the others wait
+MAX_LOADS = 5  # of a page that reloads itself
 IDLE_SECONDS = 5.0  # after loading, for requests of scripts to end
 READ_SECONDS = 5.0
 MIN_TEXT = 200  # characters of content; a page with fewer may be made by scripts
@@ -112,17 +113,23 @@ class _Visit:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
+        self._address = ""
+        self._loads = 0
         self.is_over = False
 
     def on_request(self, url: str) -> bool:
-        """Let a page be reloaded, but not go elsewhere."""
-        if urldefrag(url)[0] != urldefrag(self._answer.url)[0]:
+        """Whether a page may be loaded: again, but not from elsewhere."""
+        address = urldefrag(url)[0]
+        self._address = self._address or address  # as the browser writes that of the answer
+        if address != self._address:
             self._answer.location = url
             self.is_over = True
-        return not self.is_over
+        self._loads += 1
+        return not self.is_over and self._loads <= MAX_LOADS
 
     def on_response(self, event: dict[str, Any]) -> bool:
-        headers = {item["name"].lower(): item["value"] for item in event["responseHeaders"]}
+        fields = event.get("responseHeaders", [])
+        headers = {item["name"].lower(): item["value"] for item in fields}
         reason = event.get("responseStatusText") or ""
         read_head(self._answer, event["responseStatusCode"], reason, headers)
         answer = self._answer

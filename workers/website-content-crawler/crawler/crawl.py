@@ -90,7 +90,8 @@ class Crawl:
                 pass
             self._handle_finished(0)
             for plain in self._plain.values():
-                self._store_plain(*plain, "the crawl ended before")
+                if self._has_room():
+                    self._store_plain(*plain, "the crawl ended before")
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
