@@ -16,7 +16,7 @@ async def test_an_account_without_workers_sees_templates(owner: Visitor) -> None
     links = page.all("//a[@download]/@href")
     assert links == [f"/dev/templates/{template.name}.zip" for template in TEMPLATES]
     tags = [tag.text for tag in page.all("//ul[contains(@class,'template-cards')]//h3/span")]
-    assert tags == ["Python", "Node.js", "Go", "Python", "Python"]
+    assert tags == ["Python", "Node.js", "Go", "Python", "Python", "Python"]
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda one: one.name)

@@ -46,4 +46,8 @@ TEMPLATES = {
         _("Website crawler"),
         _("The complete crawler that ships with Fyke, ready to adapt."),
     ),
+    "page-screenshot": (
+        _("Screenshots of pages"),
+        _("The Worker with a browser that ships with Fyke; it needs no library."),
+    ),
 }

@@ -14,8 +14,6 @@ from fyke.domain.workers.archive import ProjectFile, normalise, pack
 from fyke.errors import NotFound
 from fyke.model.worker import Language
 
-SHIPPED_WORKER = "website-content-crawler"
-
 _SOURCES = frozenset({".py", ".js", ".ts", ".go", ".mod"})
 
 
@@ -55,10 +53,16 @@ TEMPLATES = (
         "Reads a JSON API page by page and stores its items.",
     ),
     Template(
-        SHIPPED_WORKER,
+        "website-content-crawler",
         Language.PYTHON,
         "Website crawler",
         "The complete crawler that ships with Fyke, ready to adapt.",
+    ),
+    Template(
+        "page-screenshot",
+        Language.PYTHON,
+        "Screenshots of pages",
+        "The Worker with a browser that ships with Fyke; it needs no library.",
     ),
 )
 
@@ -94,8 +98,8 @@ def template_archive(name: str, assets: Path) -> bytes:
     template = next((item for item in TEMPLATES if item.name == name), None)
     if template is None:
         raise NotFound
-    if name == SHIPPED_WORKER:
-        return pack(assets / "workers" / SHIPPED_WORKER)
+    if name not in _WRITTEN:  # it ships with Fyke
+        return pack(assets / "workers" / name)
     written = new_project(template.title, assets, name)
     return normalise(_file(path, text.encode()) for path, text in written.items())
 
