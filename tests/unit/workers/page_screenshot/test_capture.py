@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from devtools import NoBrowser
-from screenshot.capture import capture
+from devtools import BrowserError, NoBrowser, Tab
+from screenshot import capture
 from screenshot.settings import Settings, read
 
 from support.crawled_site import Site, site
@@ -19,12 +21,12 @@ from support.devtools_browser import devtools_browser
 
 pytestmark = pytest.mark.needs("chromium")
 COLUMNS = Path(__file__).parents[4] / "workers" / "page-screenshot" / "output_schema.json"
+SECONDS = 20.0
 TALL = b"<!doctype html><title>Tall</title><div style='height:3000px'></div>"
+EARLY = b"<!doctype html><title>Early</title><script>fetch('/hangs')</script>"
 LATE = b"""<!doctype html><title>Early</title><script>
-setTimeout(() => { document.body.innerHTML = "<p id=late>now</p>"; document.title = "Late" }, 700)
+setTimeout(() => { document.body.innerHTML = "<p id=late>now</p>"; document.title = "Late" }, 100)
 </script>"""
-POLLING = b"""<!doctype html><title>Polls</title><script>
-const poll = () => fetch("/data.bin").then(poll); poll()</script>"""
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +39,8 @@ def chromium() -> Iterator[str]:
 def served() -> Iterator[Site]:
     with site() as running:
         running.put("/tall", TALL)
+        running.put("/early", EARLY)
         running.put("/late", LATE)
-        running.put("/polling", POLLING)
         running.put("/busy-script", b"<title>Busy</title><script>for (;;);</script>")
         running.put("/moved", b"", status=302, Location="/tall")
         yield running
@@ -49,7 +51,7 @@ def settings(url: str, **custom: Any) -> Settings:
 
 
 def shoot(chromium: str, url: str, **custom: Any) -> dict[str, Any]:
-    return capture(chromium, url, settings(url, **custom))
+    return capture.capture(chromium, url, settings(url, **custom))
 
 
 def png_size(row: dict[str, Any]) -> tuple[int, int]:
@@ -88,25 +90,57 @@ def test_other_formats(chromium: str, served: Site, format: str, start: bytes) -
 
 
 def test_it_waits_for_what_is_wanted(chromium: str, served: Site) -> None:
+    assert shoot(chromium, f"{served.base}/early")["title"] == "Early"
     url = f"{served.base}/late"
-    assert shoot(chromium, url)["title"] == "Early"
     assert shoot(chromium, url, selector="#late")["title"] == "Late"
     assert shoot(chromium, url, delay_seconds=2)["title"] == "Late"
 
 
+@contextmanager
+def opened(chromium: str, url: str) -> Iterator[Tab]:
+    """A tab in which a page has begun to load, with half a second left."""
+    with Tab(chromium, SECONDS) as tab:
+        tab.open(url)
+        tab._until = time.monotonic() + 0.5
+        yield tab
+
+
 @pytest.mark.parametrize(
-    ("path", "custom", "error"),
+    ("path", "custom", "missing"),
     [
-        ("/late", {"selector": "#never"}, "no element matches #never within 1 s"),
-        ("/polling", {"wait": "idle"}, "requests did not end within 1 s"),
+        ("/early", {"selector": "#never"}, "no element matches #never"),
+        ("/early", {"wait": "idle"}, "requests did not end"),
+        ("/busy-script", {}, "not loaded"),
     ],
 )
-def test_what_is_there_is_taken_when_the_time_is_over(
-    chromium: str, served: Site, path: str, custom: dict[str, Any], error: str
+def test_what_the_page_does_not_reach_is_named(
+    chromium: str, served: Site, path: str, custom: dict[str, Any], missing: str
 ) -> None:
-    row = shoot(chromium, served.base + path, timeout_seconds=1, **custom)
-    assert row["error"] == error
+    url = served.base + path
+    with opened(chromium, url) as tab:
+        if path == "/early":
+            tab.extend(SECONDS)
+            assert tab.wait(lambda: "load" in tab.reached)
+            tab._until = time.monotonic() + 0.5
+        assert capture._wait(tab, settings(url, **custom)) == missing
+
+
+def test_what_is_there_is_taken_when_the_time_is_over(
+    chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "_wait", lambda *_: "not loaded")
+    row = shoot(chromium, f"{served.base}/tall")
+    assert row["error"] == "not loaded within 30 s"
     assert png_size(row) == (400, 300)
+
+
+def test_a_page_that_is_too_busy_has_no_picture(
+    chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "CAPTURE_SECONDS", 0.5)
+    url = f"{served.base}/busy-script"
+    with opened(chromium, url) as tab, pytest.raises(BrowserError, match="too busy for a picture"):
+        capture._take(tab, {}, settings(url))
 
 
 def test_failures_are_rows_with_the_reason(
@@ -120,10 +154,7 @@ def test_failures_are_rows_with_the_reason(
     assert (hanging["image"], hanging["error"]) == ("", "no answer within 1 s")
     selector = shoot(chromium, f"{served.base}/tall", selector="##")
     assert "'##' is not a valid selector" in selector["error"]
-    monkeypatch.setattr("screenshot.capture.CAPTURE_SECONDS", 0.5)
-    busy = shoot(chromium, f"{served.base}/busy-script", timeout_seconds=1)
-    assert (busy["image"], busy["error"]) == ("", "the page is too busy for a picture")
-    monkeypatch.setattr("screenshot.capture.MAX_IMAGE", 1000)
+    monkeypatch.setattr(capture, "MAX_IMAGE", 1000)
     large = shoot(chromium, f"{served.base}/article")
     assert large["image"] == "" and large["bytes"] > 750
     assert "750 fit into a row; take jpeg" in large["error"]
