@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fyke.contracts.state import Transaction
 from fyke.errors import Conflict, Unavailable, WorkerNotFound
-from fyke.model.worker import VersionState, Worker, WorkerPage
+from fyke.model.worker import BrowserNeed, VersionState, Worker, WorkerPage
 from support import records
 from support.examples import examples
 
@@ -191,11 +191,32 @@ async def test_declarations_of_a_version_are_stored(
 ) -> None:
     _, worker_id = await state.write(records.seed)
     version = records.version(
-        worker_id, "v2", egress=egress, builds=bool(egress), secrets=("B", "A")
+        worker_id,
+        "v2",
+        egress=egress,
+        builds=bool(egress),
+        secrets=("B", "A"),
+        browser=BrowserNeed.REQUIRED,
+        browser_declared=True,
     )
     await state.write(lambda tx: tx.workers.add_version(version))
     assert await state.read(lambda tx: tx.workers.version(worker_id, "v2")) == version
     assert version in await state.read(lambda tx: tx.workers.versions(worker_id))
+
+
+async def test_the_need_of_a_browser_is_written_later(state: State) -> None:
+    _, worker_id = await state.write(records.seed)
+    for number in ("v2", "v3"):
+        version = records.version(worker_id, number)
+        await state.write(lambda tx, version=version: tx.workers.add_version(version))
+    need = BrowserNeed.OPTIONAL
+    await state.write(lambda tx: tx.workers.set_browser(worker_id, "v2", need, declared=True))
+
+    def known(tx: Transaction) -> list[tuple[BrowserNeed, bool]]:
+        versions = [tx.workers.version(worker_id, number) for number in ("v2", "v3")]
+        return [(version.browser, version.browser_declared) for version in versions]
+
+    assert await state.read(known) == [(need, True), (BrowserNeed.UNKNOWN, False)]
 
 
 async def test_builds_can_be_allowed_and_forbidden(state: State) -> None:

@@ -19,10 +19,12 @@ from fyke.kit.ids import new_ulid
 from fyke.model.billing import Prices
 from fyke.model.run import End, Outcome, Run
 from fyke.model.worker import (
+    BrowserNeed,
     Finding,
     SystemDefaults,
     VersionFacts,
     VersionState,
+    Worker,
     WorkerFacts,
     WorkerOrder,
     WorkerPage,
@@ -173,6 +175,62 @@ async def test_categories_are_counted_and_filtered(state: State) -> None:
     page = WorkerPage("Books", "", (4, 4))
     await state.write(lambda tx: tx.workers.update(books.id, page, public=True))
     assert await counts() == {4: 1, 5: 1}
+
+
+async def test_workers_are_listed_by_the_browser_of_the_version_that_an_account_gets(
+    state: State,
+) -> None:
+    owner, other = records.account(), records.account()
+    workers = {
+        title: records.worker(owner.id, title=title, categories=(3,), created_at=n)
+        for n, title in enumerate(["always", "sometimes", "never", "unknown", "changing"])
+    }
+    of_first = {
+        "always": BrowserNeed.REQUIRED,
+        "sometimes": BrowserNeed.OPTIONAL,
+        "never": BrowserNeed.NONE,
+        "changing": BrowserNeed.NONE,
+    }
+
+    def fill(tx: Transaction) -> None:
+        for account in (owner, other):
+            tx.accounts.add(account)
+        for title, worker in workers.items():
+            tx.workers.add(worker)
+            need = of_first.get(title, BrowserNeed.UNKNOWN)
+            tx.workers.add_version(records.version(worker.id, browser=need))
+        later = records.version(
+            workers["changing"].id, "v9", browser=BrowserNeed.OPTIONAL, approved=False
+        )
+        tx.workers.add_version(later)
+
+    await state.write(fill)
+
+    async def titles(browser: bool | None, account_id: str | None = other.id) -> list[str]:
+        def work(tx: Transaction) -> tuple[tuple[int, list[Worker]], dict[int, int]]:
+            found = tx.workers.search("", account_id=account_id, offset=0, limit=9, browser=browser)
+            return found, tx.workers.categories("", account_id=account_id, browser=browser)
+
+        (total, found), counts = await state.read(work)
+        assert counts == {3: total} and total == len(found)
+        return [worker.title for worker in reversed(found)]
+
+    for account_id in (other.id, None):
+        assert await titles(True, account_id) == ["always", "sometimes"]
+        assert await titles(False, account_id) == ["never", "unknown", "changing"]
+    assert await titles(True, owner.id) == ["always", "sometimes", "changing"]
+    assert await titles(False, owner.id) == ["never", "unknown"]
+    assert len(await titles(None)) == len(workers)
+
+    changing, unknown = workers["changing"].id, workers["unknown"].id
+    first = records.version(changing).number
+    for number, need in ((first, BrowserNeed.NONE), ("v9", BrowserNeed.OPTIONAL)):
+        asked = {changing: number, unknown: first, workers["never"].id: "v404"}
+        assert await state.read(lambda tx, asked=asked: tx.workers.browser_needs(asked)) == {
+            changing: need,
+            unknown: BrowserNeed.UNKNOWN,
+        }
+    assert await state.read(lambda tx: tx.workers.browser_needs({})) == {}
 
 
 async def test_the_list_is_sorted_by_use_age_or_name(state: State) -> None:

@@ -78,6 +78,19 @@ async def test_runs_without_a_browser_need_no_place_for_one(state: State) -> Non
     assert [x.run.id for x in await leased(state, room)] == [first.id]
 
 
+async def test_runs_that_require_a_browser_wait_for_a_runner_that_has_one(state: State) -> None:
+    needs = {"browser_cpus": 1.0, "browser_memory_mb": 1024}
+    first = await seeded(state, 1, browser_required=True, **needs)
+    detected = await seeded(state, 1, **needs)
+    plain = await seeded(state, 1)
+    without = Capacity(9, 9000, 1)
+    assert [x.run.id for x in await leased(state, without)] == [detected.id]
+    broken = Capacity(9, 9000, 9, browsers=3)
+    assert [x.run.id for x in await leased(state, broken)] == [plain.id]
+    ready = Capacity(9, 9000, 9, browsers=3, browser_ready=True)
+    assert [x.run.id for x in await leased(state, ready)] == [first.id]
+
+
 async def test_the_last_place_for_a_browser_does_not_end_the_search(state: State) -> None:
     first = await seeded(state, 3, browser_cpus=1.0, browser_memory_mb=1024)
     other = await seeded(state, 2)

@@ -303,13 +303,15 @@ INDEXES_SINCE_S0011 = (
 COLUMNS_SINCE_S0010 = {
     "runs": (
         "subtasks_ended", "ended_cpu_ms", "ended_traffic_bytes", "ended_rows",
-        "browser_cpus", "browser_memory_mb", "browser_ms",
+        "browser_cpus", "browser_memory_mb", "browser_ms", "browser_required",
     ),
     "attempts": (
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
         "browser_version",
     ),
-    "runners": ("idle_sandboxes", "idle_memory", "browsers", "browser_share"),
+    "runners": ("idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem"),
+    "versions": ("browser", "browser_declared"),
+    "uploads": ("browser", "browser_declared"),
 }  # fmt: skip
 
 

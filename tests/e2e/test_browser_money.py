@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -14,6 +15,14 @@ from support.reasons import reaches
 
 pytestmark = pytest.mark.needs("chromium")
 SUCCEEDED, ABORTED = 3, 5
+
+
+def declaring(need: str) -> dict[str, str]:
+    """The file that declares the need of a browser."""
+    return {"fyke.json": json.dumps({"browser": need})}
+
+
+OPTIONAL = declaring("optional")  # reserved by the first connection
 ASKS = """
 import os
 import time
@@ -41,7 +50,7 @@ def priced() -> Iterator[Booted]:
 
 @pytest.fixture(scope="module")
 def asks(priced: Booted) -> str:
-    return priced.push(python_project(ASKS), "browser-asks", public=True)
+    return priced.push(python_project(ASKS, **OPTIONAL), "browser-asks", public=True)
 
 
 def test_a_browser_is_shown_and_charged_while_it_is_there(priced: Booted, asks: str) -> None:
@@ -65,6 +74,22 @@ def test_a_browser_is_shown_and_charged_while_it_is_there(priced: Booted, asks: 
     assert subtask["attempts"][0]["browser_ms"] == browser["ms"]
 
 
+def test_a_required_browser_is_reserved_at_the_start(priced: Booted) -> None:
+    """60 s of a core and an eighth, of which no more than the balance may be used."""
+    project = python_project(ASKS, **declaring("required"))
+    slug = priced.push(project, "browser-required")
+    [version] = priced.read(f"/api/fyke/workers/{slug}/versions")["list"]
+    assert (version["browser"], version["browser_declared"]) == ("required", True)
+    before = Decimal(priced.read("/api/fyke/account")["held"])
+    run = priced.start_run(slug, execute_limit_time_seconds=60)
+    assert Decimal(priced.read("/api/fyke/account")["held"]) - before == Decimal("67.5")
+    assert priced.ended(run)["status"] == SUCCEEDED
+    assert [row["status"] for row in priced.rows(run)] == [200]
+    assert priced.read(f"/api/fyke/runs/{run}/usage")["browser"]["ms"] >= 2000
+    events = priced.read(f"/api/fyke/runs/{run}/events")["list"]
+    assert "BrowserReserved" not in [event["kind"] for event in events]
+
+
 NEEDS = """
 import os
 import urllib.request
@@ -75,7 +100,7 @@ urllib.request.urlopen(f"http://{os.environ['ChromeHttp']}/json/version")
 
 @reaches(ReasonCode.BROWSER_FAILED, HintCode.BROWSER_FAILED)
 def test_a_browser_that_cannot_be_paid_is_refused_with_the_reason(priced: Booted) -> None:
-    slug = priced.push(python_project(NEEDS), "browser-unpaid")
+    slug = priced.push(python_project(NEEDS, **OPTIONAL), "browser-unpaid")
     run = priced.start_run(slug, execute_limit_time_seconds=200, max_total_charge=0)
     ended = priced.ended(run)
     assert "Worker asked for a browser and got none" in ended["err_msg"]
@@ -84,6 +109,18 @@ def test_a_browser_that_cannot_be_paid_is_refused_with_the_reason(priced: Booted
     usage = priced.read(f"/api/fyke/runs/{run}/usage")
     assert usage["browser"] is None
     assert [line["kind"] for line in usage["lines"]] == ["cpu", "memory", "traffic"]
+
+
+@reaches(ReasonCode.BROWSER_NOT_DECLARED, HintCode.BROWSER_NOT_DECLARED)
+def test_a_worker_that_declares_to_use_no_browser_gets_none(priced: Booted) -> None:
+    declared = declaring("none")
+    run = priced.start_run(priced.push(python_project(ASKS, **declared), "browser-declined"))
+    assert priced.ended(run)["status"] == SUCCEEDED
+    text = "fyke.json of this Worker declares that it uses no browser"
+    assert [(row["status"], row["text"]) for row in priced.rows(run)] == [(403, f"{text}\n")]
+    run = priced.start_run(priced.push(python_project(NEEDS, **declared), "browser-declined-too"))
+    assert "but its fyke.json declares that it uses none" in priced.ended(run)["err_msg"]
+    assert priced.summary(run)["reason_code"] == "browser_not_declared"
 
 
 # --- room and memory --------------------------------------------------------------------------
@@ -133,9 +170,9 @@ def test_a_page_over_the_memory_is_the_reason_of_a_failed_run(small: Booted) -> 
 @pytest.mark.timeout(240)
 @reaches(ReasonCode.BROWSER_BUSY, HintCode.BROWSER_BUSY)
 def test_without_room_for_another_browser_a_connection_is_refused_in_time(small: Booted) -> None:
-    holds = small.start_run(small.push(python_project(HOLDS), "browser-holds"))
+    holds = small.start_run(small.push(python_project(HOLDS, **OPTIONAL), "browser-holds"))
     small.wait_for(lambda: small.rows(holds), "a browser")
-    run = small.start_run(small.push(python_project(NEEDS), "browser-waits"))
+    run = small.start_run(small.push(python_project(NEEDS, **OPTIONAL), "browser-waits"))
     assert "none was free within 55 s" in small.ended(run, 150)["err_msg"]
     assert small.summary(run)["reason_code"] == "browser_busy"
     small.call("/api/v1/scraper/abort", {"run_slug": holds})

@@ -474,3 +474,14 @@ urllib.request.urlopen(f"http://{os.environ['ChromeWs']}/json/version", timeout=
         "urllib.error.HTTPError: HTTP Error 503: Service Unavailable (main.py:5)"
     )
     assert platform.summary(run)["reason_code"] == "no_browser"
+
+
+@reaches(ReasonCode.BROWSER_MISSING)
+def test_a_version_that_requires_a_browser_is_refused_at_its_start(setup: Setup) -> None:
+    platform = setup.platform
+    project = python_project("import sdk\n", **{"fyke.json": '{"browser": "required"}'})
+    slug = platform.push(project, "egress-requires-a-browser")
+    body = {"scraper_slug": slug, "input": {"parameters": {"custom": {}}}}
+    answer = platform.raw("/api/v1/scraper/run", body).json()
+    assert answer["code"] == 50002
+    assert "none is installed, or the setting browser is off" in answer["message"]

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
@@ -199,8 +199,13 @@ class App:
         schema: dict[str, Any] | None = None,
         main: str = "print('hello')\n",
         output: list[dict[str, Any]] | None = None,
+        browser: str = "",
     ) -> Worker:
-        data = python_project(main, schema=SCHEMA if schema is None else schema, output=output)
+        """``browser``: the declared need of one, "" = nothing is declared."""
+        files = {"fyke.json": json.dumps({"browser": browser})} if browser else {}
+        data = python_project(
+            main, schema=SCHEMA if schema is None else schema, output=output, **files
+        )
         worker, _, _ = await self.services.workers.publish(
             caller or self.owner, data, name=name, title=f"The {name}", public=public
         )
@@ -210,12 +215,16 @@ class App:
         state = VersionState.WITHDRAWN
         await self.storage.write(lambda tx: tx.workers.set_version_state(worker.id, number, state))
 
-    async def register_runner(self, trouble: Detail | None = None) -> None:
-        """Register a healthy runner that can execute every run, or one with ``trouble``."""
+    async def register_runner(
+        self, trouble: Detail | None = None, *, browsers: int = 0, browser_problem: str = ""
+    ) -> None:
+        """Register a healthy runner that can execute every run, or one with ``trouble``; one
+        without a browser unless ``browsers`` is set.
+        """
 
         def work(tx: Any) -> None:
             runner = RunnerInfo(RUNNER, "node", "full", "", 8, 8192, tx.now, trouble=trouble)
-            tx.runs.put_runner(runner)
+            tx.runs.put_runner(replace(runner, browsers=browsers, browser_problem=browser_problem))
 
         await self.storage.write(work)
 

@@ -9,6 +9,7 @@ from fyke.contracts.egress import Traffic
 from fyke.contracts.execution import Isolation, IsolationReport
 from fyke.model.run import Attempt, Subtask, SubtaskState
 from fyke.model.runner import Lease
+from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 from support.memory import a_run, a_version, a_worker
@@ -35,7 +36,11 @@ class Noted:
 
 
 def runner(
-    *, is_operators: bool = True, isolation: IsolationReport = FULL, **tools: Any
+    *,
+    is_operators: bool = True,
+    isolation: IsolationReport = FULL,
+    need: BrowserNeed = BrowserNeed.UNKNOWN,
+    **tools: Any,
 ) -> AttemptRunner:
     run = a_run("account")
     leased = Attempt("A", run.id, 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
@@ -49,4 +54,5 @@ def runner(
     }  # fmt: skip
     worker = a_worker("account")
     dependencies = cast(AttemptDependencies, SimpleNamespace(**(defaults | tools)))
-    return AttemptRunner(lease, worker, a_version(worker.id), is_operators, dependencies)
+    version = a_version(worker.id, browser=need)
+    return AttemptRunner(lease, worker, version, is_operators, dependencies)

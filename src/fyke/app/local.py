@@ -28,12 +28,13 @@ from fyke.domain.results.service import RunResults
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.builds import Builds
 from fyke.egress.local import LocalEgress
-from fyke.errors import InvalidKey, RunNotAbortable
+from fyke.errors import InvalidKey, InvalidRequest, RunNotAbortable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.model.account import Caller
 from fyke.model.log import LogEntry
 from fyke.model.run import Origin, Run
+from fyke.model.worker import BrowserNeed
 from fyke.runner.loop import Runner
 from fyke.sandbox import installed_browser
 from fyke.sandbox.isolation.checks import Check
@@ -123,7 +124,13 @@ async def run_locally(
     try:
         async with open_runtime(settings, own_files=True, runner=True) as runtime:
             caller = await _caller(runtime)
-            worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
+            worker, version, _ = await make_workers(runtime).publish(caller, archive, name="local")
+            if version.browser is BrowserNeed.REQUIRED:
+                raise InvalidRequest(
+                    'is "required", and fyke worker run has no browser',
+                    field="browser in fyke.json",
+                    remedy="publish it with fyke worker push, and start it there",
+                )
             await Builds(runtime.storage).allow(caller, worker.id, allowed=builds)
             runs = make_runs(runtime)
             request = StartRequest(worker.id, None, input, "", Origin.API)

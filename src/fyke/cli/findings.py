@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from fyke.cli import formatting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fyke.model.worker import Finding
     from fyke.wire.findings import ProjectFinding
 
@@ -18,7 +20,10 @@ def describe(finding: Finding | ProjectFinding) -> str:
     return f"{prefix}{finding.severity}: {finding.message}; {finding.remedy} [{finding.code}]"
 
 
-def verdict(errors: int, warnings: int) -> str:
+def verdict(findings: Sequence[Finding | ProjectFinding]) -> str:
+    """How many errors and warnings there are; other findings are no problems."""
+    severities = [finding.severity for finding in findings]
+    errors, warnings = severities.count("error"), severities.count("warning")
     if not errors and not warnings:
         return "No problems found."
     parts = [

@@ -49,6 +49,11 @@ def path(worker: str) -> str:
     return worker.replace("~", "/")
 
 
+def browser(need: str, *, declared: bool) -> str:
+    """Whether a version uses a browser, ``-`` if nothing is known."""
+    return f"{need}{'' if declared else ' (detected)'}" if need else "-"
+
+
 def count(number: int, singular: str) -> str:
     """``1 row``, ``2 rows``."""
     return f"{number} {singular}" if number == 1 else f"{number} {singular}s"

@@ -16,8 +16,11 @@ from fyke.cli.output import Output, data_of
 
 if TYPE_CHECKING:
     from fyke.wire.fyke.uploads import PublishedUpload
+    from fyke.wire.fyke.versions import VersionEntryItem
 
 workers = group()
+
+_STYLES = {"error": "red", "warning": "yellow", "info": ""}
 
 Ref = Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")]
 Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="DIR")]
@@ -77,9 +80,8 @@ def check(folder: Folder, as_json: JsonOption = False) -> None:
         out.json([data_of(finding) for finding in findings])
     else:
         for finding in findings:
-            style = "red" if finding.severity == "error" else "yellow"
-            out.line(describe(finding), style)
-        out.say(verdict(errors, len(findings) - errors))
+            out.line(describe(finding), _STYLES[finding.severity])
+        out.say(verdict(findings))
     if errors:
         raise typer.Exit(Exit.FAILED)
 
@@ -263,9 +265,11 @@ def show(server: ServerContext, worker: Ref) -> None:
 
     details = server.client.worker(worker)
     environment = EnvironmentWatch(server, details.slug, details.version).now()
+    version = _version(server, details.slug, details.version)
     if server.out.as_json:
         state = data_of(environment) if environment else None
-        server.out.json(data_of(details) | {"environment": state})
+        need = {"browser": version.browser if version else None}
+        server.out.json(data_of(details) | {"environment": state} | need)
         return
     system = details.parameters.system
     server.out.fields(
@@ -276,6 +280,7 @@ def show(server: ServerContext, worker: Ref) -> None:
             ("version", details.version),
             ("memory", f"{system.memory} MB"),
             ("timeout", formatting.span(system.execute_limit_time_seconds)),
+            *_browser_fields(version),
             *environment_fields(environment),
         ]
     )
@@ -283,6 +288,25 @@ def show(server: ServerContext, worker: Ref) -> None:
     if fields:
         server.out.line("")
         server.out.table(("input", "type", "required", "default", "title"), map(_input, fields))
+
+
+def _version(server: ServerContext, slug: str, number: str) -> VersionEntryItem | None:
+    """The version; None if this key may not read it."""
+    from fyke.client import ApiError
+
+    try:
+        versions = server.client.versions(slug)
+    except ApiError as error:
+        if error.status in (403, 404):
+            return None
+        raise
+    return next((version for version in versions if version.version == number), None)
+
+
+def _browser_fields(version: VersionEntryItem | None) -> list[tuple[str, str]]:
+    if version is None or not version.browser:
+        return []
+    return [("browser", formatting.browser(version.browser, declared=version.browser_declared))]
 
 
 def _input(field: dict[str, Any]) -> tuple[object, ...]:

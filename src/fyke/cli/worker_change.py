@@ -28,7 +28,7 @@ def versions(server: ServerContext, worker: Ref) -> None:
         server.out.json([data_of(version) for version in items])
         return
     server.out.table(
-        ("version", "state", "language", "published", "digest", "sites", "install"),
+        ("version", "state", "language", "published", "digest", "sites", "install", "browser"),
         [
             (
                 v.version,
@@ -38,6 +38,7 @@ def versions(server: ServerContext, worker: Ref) -> None:
                 v.digest[:16],
                 "all public" if v.egress is None else ", ".join(v.egress) or "none",
                 "build" if v.builds else "wheels",
+                formatting.browser(v.browser, declared=v.browser_declared),
             )
             for v in items
         ],

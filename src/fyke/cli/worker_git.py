@@ -67,8 +67,7 @@ def push_git(
 def _require_publishable(upload: UploadItem) -> None:
     """Raise ``CommandFailed`` for an upload that cannot be published."""
     if upload.state == "faulty":
-        errors = sum(finding.severity == "error" for finding in upload.findings)
-        raise CommandFailed(verdict(errors, len(upload.findings) - errors), Exit.USAGE)
+        raise CommandFailed(verdict(upload.findings), Exit.USAGE)
     if upload.state != "ready":
         failed = next((step for step in upload.steps if step.state == "failed"), None)
         reason = f"{failed.name}: {failed.note}" if failed else upload.state

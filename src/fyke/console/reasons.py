@@ -103,6 +103,7 @@ NOT_FOUND = frozenset({
 _NAMES = {
     ReasonCode.EXIT_CODE: _("Exit code"),
     ReasonCode.NO_BROWSER: _("No browser"),
+    ReasonCode.BROWSER_NOT_DECLARED: _("Browser not declared"),
     ReasonCode.BROWSER_BUSY: _("No browser free"),
     ReasonCode.BROWSER_FAILED: _("Browser failed"),
     ReasonCode.BROWSER_OUT_OF_MEMORY: _("Browser out of memory"),

@@ -6,11 +6,12 @@ token, so no message broker is needed.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fyke.contracts.state import Storage, Transaction
 from fyke.model.runner import Capacity, Lease
 
 LEASE_SECONDS = 15.0
-_UNBOUNDED = Capacity(cpus=1e9, memory_mb=2**40, slots=1)
 
 
 class LocalEngine:
@@ -31,7 +32,8 @@ class LocalEngine:
                 leases = tx.runs.lease(runner_id, capacity, until)
                 if leases or not idle:
                     return leases
-                return tx.runs.lease(runner_id, _UNBOUNDED, until)
+                unbounded = replace(capacity, cpus=1e9, memory_mb=2**40, slots=1)
+                return tx.runs.lease(runner_id, unbounded, until)
             return []
 
         return await self._storage.write(work)

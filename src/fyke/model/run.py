@@ -107,8 +107,9 @@ class SpendingBound(StrEnum):
 class RunLimits:
     """What one run may use. 0 = unlimited for the two caps.
 
-    The browser's two are 0 until an attempt of the run asks for one. From then on they are part of
-    what each of its attempts reserves and costs while it has a browser.
+    The browser's two are set at the start if the version reserves one, and else are 0 until an
+    attempt of the run asks for one. They are part of what each of its attempts reserves, and costs
+    while it has a browser.
     """
 
     cpus: float  # cores, per attempt
@@ -156,6 +157,7 @@ class Run:
     memory_mb_ms: int = 0  # MiB times milliseconds
     reason: Reason | None = None  # of ``err_msg``; runs of older releases have none
     gap_ms: int = 0  # see ``Attempt``; not part of the duration, written when it ends
+    browser_required: bool = False  # only runners with a browser lease its subtasks
     browser_ms: int = 0  # total time of its browsers, written when it ends
 
     def duration_ms(self, now: int = 0) -> int:

@@ -17,7 +17,8 @@ class Capacity:
 
     ``browsers`` is how many more attempts may have a browser, None when this runner has none: then
     attempts reserve nothing for it. ``browser_share`` is the part of a browser's limits that an
-    attempt reserves, from 0 to 1: a browser needs its limits for moments only.
+    attempt reserves, from 0 to 1: a browser needs its limits for moments only. ``browser_ready``:
+    whether it takes attempts of runs that require a browser.
     """
 
     cpus: float
@@ -25,6 +26,7 @@ class Capacity:
     slots: int
     browsers: int | None = None
     browser_share: float = 0.0
+    browser_ready: bool = False
 
     def browser_reserve(self, cpus: float, memory_mb: int) -> tuple[float, int, int]:
         """What the browser of an attempt takes of it: cores, MiB, and how many of ``browsers``.
@@ -69,7 +71,8 @@ class RunnerInfo:
     place has one runner at a time, which is the successor of all others with this place.
     ``trouble``: why it currently cannot start Workers, None when it can. ``idle_sandboxes`` wait
     for an attempt and use ``idle_memory`` bytes. ``browsers`` is how many attempts may have one, 0
-    when it has none, and ``browser_share`` as in ``Capacity``.
+    when it has none, and ``browser_share`` as in ``Capacity``. ``browser_problem``: why it cannot
+    be used, "" also while that is being checked.
     """
 
     id: str
@@ -88,6 +91,12 @@ class RunnerInfo:
     idle_memory: int = 0
     browsers: int = 0
     browser_share: float = 0.0
+    browser_problem: str = ""
+
+    @property
+    def has_browser(self) -> bool:
+        """Whether attempts may have a browser, as far as is known."""
+        return self.browsers > 0 and not self.browser_problem
 
     def reserved(self, load: RunnerLoad) -> tuple[float, int]:
         """The cores and MiB that attempts with this load take from it."""

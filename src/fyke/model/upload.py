@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fyke.model.worker import Finding
+from fyke.model.worker import BrowserNeed, Finding
 
 # the names of the steps, in order
 FETCH, UNPACK = "fetch", "archive"
@@ -101,6 +101,8 @@ class Upload:
     updated_at: int = 0
     egress: tuple[str, ...] | None = None  # as in ``Version``; set when it is ready
     builds: bool = False
+    browser: BrowserNeed = BrowserNeed.UNKNOWN  # this and the next: as in ``Version``
+    browser_declared: bool = False
 
     @property
     def git(self) -> GitSource:

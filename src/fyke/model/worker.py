@@ -8,7 +8,8 @@ from typing import Literal
 
 from fyke.reasons import Reason
 
-Severity = Literal["error", "warning"]  # a project with an error cannot be published
+# a project with an error cannot be published
+Severity = Literal["error", "warning", "info"]
 
 GOOD = "+"  # a run that succeeded, in ``WorkerFacts.recent``
 
@@ -57,6 +58,20 @@ class Language(StrEnum):
     GO = "go"
 
 
+class BrowserNeed(StrEnum):
+    """Whether a version uses a browser."""
+
+    UNKNOWN = ""  # nothing is declared or was detected
+    NONE = "none"  # it gets no browser
+    OPTIONAL = "optional"
+    REQUIRED = "required"  # it is started only where there is a browser
+
+    @property
+    def possible(self) -> bool:
+        """Whether it is known to use one, always or sometimes."""
+        return self in (BrowserNeed.OPTIONAL, BrowserNeed.REQUIRED)
+
+
 class VersionState(StrEnum):
     """Which versions may run: published ones, and a draft by its number, for its own account.
 
@@ -79,6 +94,19 @@ class WorkerOrder(StrEnum):
     USED = "used"  # most runs of all accounts first
     NEW = "new"  # latest first
     NAME = "name"  # by title
+
+
+class BrowserFilter(StrEnum):
+    """Which workers of the catalog are listed, by their use of a browser."""
+
+    ANY = "any"
+    WITH = "with"  # always or sometimes
+    WITHOUT = "without"
+
+    @property
+    def uses(self) -> bool | None:
+        """Whether they use one; None = any."""
+        return None if self is BrowserFilter.ANY else self is BrowserFilter.WITH
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +178,15 @@ class Version:
     egress: tuple[str, ...] | None = None  # the only domains it may reach; None = all public ones
     builds: bool = False  # its dependencies need to run code during installation
     secrets: tuple[str, ...] = ()  # names of the secrets that it reads
+    browser: BrowserNeed = BrowserNeed.UNKNOWN
+    browser_declared: bool = False  # in its project, else detected
+
+    @property
+    def reserves_browser(self) -> bool:
+        """Whether its runs reserve a browser from the start, and not when they connect to one."""
+        if self.browser_declared:
+            return self.browser is BrowserNeed.REQUIRED
+        return self.browser.possible
 
 
 # the longest pause before the preparation of an environment is tried again
@@ -210,3 +247,5 @@ class Project:
     egress: tuple[str, ...] | None = None  # as in ``Version``
     builds: bool = False
     secrets: tuple[str, ...] = ()
+    browser: BrowserNeed = BrowserNeed.UNKNOWN
+    browser_declared: bool = False

@@ -16,6 +16,7 @@ class ReasonCode(StrEnum):
     BROWSER_BUSY = "browser_busy"  # the same: no runner had room for the browser in time
     BROWSER_FAILED = "browser_failed"  # the same: it could not be started
     BROWSER_OUT_OF_MEMORY = "browser_out_of_memory"  # the same: it went over its memory
+    BROWSER_NOT_DECLARED = "browser_not_declared"  # the same: it declares that it uses none
     SIGNAL = "signal"
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
@@ -61,6 +62,7 @@ class ReasonCode(StrEnum):
     VERSION_WITHDRAWN = "version_withdrawn"
     VERSION_DRAFT = "version_draft"
     VERSION_FILES_MISSING = "version_files_missing"
+    BROWSER_MISSING = "browser_missing"  # the version requires one; also why a run waits
     BALANCE_TOO_LOW = "balance_too_low"
     MONTH_CAP_REACHED = "month_cap_reached"
     RUN_CAP_TOO_LOW = "run_cap_too_low"  # the account's cap for one run
@@ -156,6 +158,7 @@ class HintCode(StrEnum):
     BROWSER_BUSY = "browser_busy"
     BROWSER_FAILED = "browser_failed"
     BROWSER_OUT_OF_MEMORY = "browser_out_of_memory"
+    BROWSER_NOT_DECLARED = "browser_not_declared"
     CRASHED = "crashed"  # a signal of a crash in native code
     KILLED = "killed"  # SIGKILL, not from the platform
     SIGNAL = "signal"  # any other signal

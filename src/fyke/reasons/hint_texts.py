@@ -43,6 +43,10 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("The Worker needs a browser, and this installation has none"),
         _("Use a Worker that fetches pages over HTTP, or change this one to do so"),
     ),
+    HintCode.BROWSER_NOT_DECLARED: _hint(
+        _("The version declares that it uses no browser, so its connections were refused"),
+        _("Declare browser: optional or required in its fyke.json, and publish it again"),
+    ),
     HintCode.BROWSER_BUSY: _hint(
         _("Other runs used all browsers that the runner has room for"),
         _("Start the run again later, or let fewer runs with a browser run at once; the operator "

@@ -31,6 +31,12 @@ ENDS: Mapping[ReasonCode, Forms] = {
         _("The Worker asked for a browser, and this Fyke has none; it exited with code "
           "%(exit_code)s"),
     ),
+    ReasonCode.BROWSER_NOT_DECLARED: (
+        _("The Worker asked for a browser, but its fyke.json declares that it uses none; it exited "
+          "with code %(exit_code)s: %(last_words)s"),
+        _("The Worker asked for a browser, but its fyke.json declares that it uses none; it exited "
+          "with code %(exit_code)s"),
+    ),
     ReasonCode.BROWSER_BUSY: (
         _("The Worker asked for a browser, and none was free within %(seconds)s s; it exited with "
           "code %(exit_code)s: %(last_words)s"),
@@ -246,6 +252,12 @@ REFUSALS: Mapping[ReasonCode, Forms] = {
     ReasonCode.DISK_FULL: (
         _("the disk of the data folder has only %(free_mb)s MiB free, and FYKE_DISK_FLOOR_MB asks "
           "for %(floor_mb)s; free some space and start the run again"),
+    ),
+    ReasonCode.BROWSER_MISSING: (
+        _("this version requires a browser, and no runner has one that can be used: %(problem)s. "
+          "The operator can install or repair one, see fyke doctor"),
+        _("this version requires a browser, and no runner has one. The operator can install one, "
+          "see fyke doctor"),
     ),
     ReasonCode.INPUT_REFUSED: (_("the input is not valid any more: %(detail)s"),),
     ReasonCode.RUN_ENDED: (_("the run has already %(state)s"),),

@@ -44,7 +44,7 @@ from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
-from fyke.model.worker import Version, VersionEnvironment, Worker
+from fyke.model.worker import BrowserNeed, Version, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.browser import AttemptBrowser, BrowserTotals
 from fyke.runner.browser_dependencies import BrowserDependencies
@@ -326,7 +326,9 @@ class AttemptRunner:
         if not end.reason or end.reason.code is not ReasonCode.EXIT_CODE:
             return end
         if self._browser_reported:
-            return end_of(replace(end.reason, code=ReasonCode.NO_BROWSER))
+            declined = self._declines_browser
+            code = ReasonCode.BROWSER_NOT_DECLARED if declined else ReasonCode.NO_BROWSER
+            return end_of(replace(end.reason, code=code))
         if self.browser is not None and (failure := self.browser.failure):
             params = {**end.reason.params, **failure.params}
             return end_of(replace(failure, params=params))
@@ -372,6 +374,7 @@ class AttemptRunner:
             self._deps.attempts,
             self._places,
             lambda kind, text: self._note(intake, intake.mask(text), kind),
+            declined=self._declines_browser,
         )
         try:
             await browser.open(ports, password)
@@ -380,6 +383,11 @@ class AttemptRunner:
             return False
         self.browser = browser
         return True
+
+    @property
+    def _declines_browser(self) -> bool:
+        """Whether the version declares that it uses no browser."""
+        return self._version.browser is BrowserNeed.NONE
 
     def _note_missing_browser(self, intake: AttemptIntake) -> None:
         if not self._browser_reported:

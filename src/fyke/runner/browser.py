@@ -58,7 +58,8 @@ STARTS, STARTS_A_MINUTE = 200, 20  # browsers of one attempt
 CPU_GRACE_SECONDS = 2.0  # for the first page
 POLL_SECONDS = 1.0
 _MIB = 2**20
-_UNAVAILABLE = 503
+_UNAVAILABLE, _FORBIDDEN = 503, 403
+DECLINED = "fyke.json of this Worker declares that it uses no browser"
 _LAST_WORDS = 500  # characters in a line of the log
 
 
@@ -74,14 +75,21 @@ class BrowserTotals:
 
 
 class BrowserDenied(Exception):
-    """Ends a start; ``text`` is the answer to the connections. ``retry_after`` seconds, 0 = not
-    again in this attempt.
+    """Ends a start; ``text`` and the HTTP ``status`` are the answer to the connections.
+    ``retry_after`` seconds, 0 = not again in this attempt.
     """
 
-    def __init__(self, text: str, retry_after: int, reason: Reason | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        retry_after: int,
+        reason: Reason | None = None,
+        status: int = _UNAVAILABLE,
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.retry_after = retry_after
+        self.status = status
         self.reason = reason or Reason.of(ReasonCode.BROWSER_FAILED, problem=text)
 
 
@@ -154,7 +162,8 @@ class _Generation:
 
 class AttemptBrowser:
     """The browser of one attempt. ``open`` it once, and ``close`` it when its Worker has ended.
-    ``note`` writes a line into the log of the run.
+    ``note`` writes a line into the log of the run. ``declined``: its version declares that it uses
+    no browser, so it gets none.
     """
 
     def __init__(
@@ -165,6 +174,8 @@ class AttemptBrowser:
         attempts: Attempts,
         places: BrowserPlaces,
         note: Callable[[LogType, str], None],
+        *,
+        declined: bool = False,
     ) -> None:
         self.failure: Reason | None = None  # why the Worker has no browser now, or a page crashed
         self.state = BrowserState.IDLE
@@ -174,6 +185,7 @@ class AttemptBrowser:
         self._attempts = attempts
         self._places = places
         self._note = note
+        self._declined = declined
         self._budget = StartBudget()
         self._generations: list[_Generation] = []
         self._opening: asyncio.Task[None] | None = None
@@ -264,10 +276,13 @@ class AttemptBrowser:
             Unavailable
         ):  # the waiting connections have ended with the gateway
             await self._deps.gateway.refuse(
-                self._attempt.id, _UNAVAILABLE, refused.text, retry_after=refused.retry_after
+                self._attempt.id, refused.status, refused.text, retry_after=refused.retry_after
             )
 
     async def _attach_new(self, wanted: BrowserWanted) -> None:
+        if self._declined:
+            reason = Reason(ReasonCode.BROWSER_NOT_DECLARED)
+            raise BrowserDenied(DECLINED, 0, reason, _FORBIDDEN)
         self._budget.check(time.monotonic())
         self._deps.wanted.set()
         with contextlib.suppress(TimeoutError):

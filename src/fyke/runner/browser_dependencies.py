@@ -27,6 +27,11 @@ class BrowserDependencies:
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def problem(self) -> str:
+        """Why the browser of this machine cannot be used, as far as is known."""
+        return self.browsers.info().reason if self.checked.is_set() else ""
+
+    @property
     def missing(self) -> bool:
         """Whether this machine has no browser, as far as is known."""
         return self.checked.is_set() and not self.browsers.info().version

@@ -16,6 +16,7 @@ from fyke.runner.browser_dependencies import BrowserDependencies
 
 ROOM_SECONDS = WAIT_SECONDS - 5  # the rest of the wait is for the start
 CHECK_SECONDS = 1.0  # between two readings of the free memory, while a browser waits for it
+NONE_SERVED = "none is installed, or the setting browser is off"
 FREE_MB = 400  # of the machine's memory, without which no browser is started
 STARTING_MB, STARTING_SECONDS = 300, 5.0  # what a browser takes in its first seconds
 _MIB = 2**20
@@ -46,6 +47,11 @@ class BrowserPlaces:
         """The part of a browser's limits that an attempt reserves."""
         return self._browser.share if self._browser else 0.0
 
+    @property
+    def problem(self) -> str:
+        """Why no attempt gets a browser; "" when they do, and until that is known."""
+        return self._browser.problem if self._browser else NONE_SERVED
+
     def left_of(self, capacity: Capacity) -> Capacity:
         """``capacity`` with the places, and without what is reserved. It may be below 0: attempts
         that run already get their browser when a place is free, and new ones have to wait.
@@ -53,7 +59,12 @@ class BrowserPlaces:
         browser = self._usable
         if browser is None:
             return capacity
-        capacity = replace(capacity, browsers=browser.places, browser_share=browser.share)
+        capacity = replace(
+            capacity,
+            browsers=browser.places,
+            browser_share=browser.share,
+            browser_ready=not browser.problem,
+        )
         for cpus, memory_mb in self._reserved.values():
             capacity = capacity.without_browser(cpus, memory_mb)
         return capacity

@@ -181,6 +181,7 @@ class Runner:
                     idle_memory=idle.memory,
                     browsers=self._places.count,
                     browser_share=self._places.share,
+                    browser_problem=self._places.problem,
                 )
             )
             return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)

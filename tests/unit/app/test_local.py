@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from fyke.app import local
-from fyke.errors import RunNotAbortable
+from fyke.errors import InvalidRequest, RunNotAbortable
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
+from fyke.model.worker import BrowserNeed
 from fyke.settings import Settings
 from support.memory import a_run
 
@@ -43,7 +44,9 @@ class Runtime:
         return self.log.pop(0)
 
 
-def replace_services(monkeypatch: pytest.MonkeyPatch, runtime: Any) -> None:
+def replace_services(
+    monkeypatch: pytest.MonkeyPatch, runtime: Any, need: BrowserNeed = BrowserNeed.UNKNOWN
+) -> None:
     """Let ``run_locally`` use ``runtime``, and services that do nothing."""
     run = a_run("A")
 
@@ -68,7 +71,7 @@ def replace_services(monkeypatch: pytest.MonkeyPatch, runtime: Any) -> None:
         "open_runtime": open_runtime,
         "_caller": lambda _: returns(None),
         "make_workers": lambda _: SimpleNamespace(
-            publish=lambda *_, **__: returns((worker, None, None))
+            publish=lambda *_, **__: returns((worker, SimpleNamespace(browser=need), None))
         ),
         "Builds": lambda _: SimpleNamespace(allow=lambda *_, **__: returns(None)),
         "make_runs": lambda _: SimpleNamespace(start=lambda *_: returns(run)),
@@ -137,6 +140,18 @@ async def test_lines_after_the_end_of_the_run_are_forwarded(
     )
     assert seen == [1, 2]
     assert (runtime.settings.price_cpu_hour, runtime.settings.traffic_quota) == (0, False)
+
+
+async def test_a_project_that_requires_a_browser_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its run would wait for ever for a runner that has one."""
+    replace_services(monkeypatch, Runtime([], []), BrowserNeed.REQUIRED)
+    expected = 'is "required", and fyke worker run has no browser; publish it with fyke worker push'
+    with pytest.raises(InvalidRequest, match=expected):
+        await local.run_locally(
+            Settings(home=tmp_path), b"", {}, format="json", output=tmp_path / "r", on_log=print
+        )
 
 
 async def test_a_runner_that_fails_ends_the_wait() -> None:

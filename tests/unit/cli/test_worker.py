@@ -15,6 +15,7 @@ from fyke.cli.worker import read_archive
 from fyke.cli.worker_new import write_project
 from fyke.domain.workers.archive import pack
 from fyke.domain.workers.project import check_folder, read_project
+from fyke.model.worker import Finding, Severity
 
 
 @pytest.mark.parametrize(
@@ -75,9 +76,13 @@ def test_check_prints_findings_and_exits_with_1(tmp_path: Path) -> None:
 
 
 def test_the_verdict_counts_errors_and_warnings() -> None:
-    assert verdict(0, 0) == "No problems found."
-    assert verdict(0, 1) == "1 warning."
-    assert verdict(2, 1) == "2 errors and 1 warning; it cannot be published."
+    def verdict_of(*severities: Severity) -> str:
+        return verdict([Finding(severity, "code", "", 0, "", "") for severity in severities])
+
+    assert verdict_of() == verdict_of("info") == "No problems found."
+    assert verdict_of("warning", "info") == "1 warning."
+    text = "2 errors and 1 warning; it cannot be published."
+    assert verdict_of("error", "warning", "error") == text
 
 
 def test_an_archive_is_not_changed(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from fyke.contracts.execution import SandboxUsage
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import Unavailable
 from fyke.model.run import SUCCESS, Outcome
+from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.browser import BrowserTotals
 from support.attempt_runner import runner
@@ -21,19 +22,24 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("asked", "code", "expected"),
+    ("asked", "need", "code", "expected"),
     [
-        (True, ReasonCode.EXIT_CODE, ReasonCode.NO_BROWSER),
-        (False, ReasonCode.EXIT_CODE, ReasonCode.EXIT_CODE),
-        (True, ReasonCode.TIMEOUT, ReasonCode.TIMEOUT),
+        (True, BrowserNeed.UNKNOWN, ReasonCode.EXIT_CODE, ReasonCode.NO_BROWSER),
+        (True, BrowserNeed.NONE, ReasonCode.EXIT_CODE, ReasonCode.BROWSER_NOT_DECLARED),
+        (False, BrowserNeed.NONE, ReasonCode.EXIT_CODE, ReasonCode.EXIT_CODE),
+        (True, BrowserNeed.UNKNOWN, ReasonCode.TIMEOUT, ReasonCode.TIMEOUT),
     ],
 )
 async def test_a_worker_that_fails_without_its_browser_ends_for_that_reason(
-    results: BlockableResults, asked: bool, code: ReasonCode, expected: ReasonCode
+    results: BlockableResults,
+    asked: bool,
+    need: BrowserNeed,
+    code: ReasonCode,
+    expected: ReasonCode,
 ) -> None:
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
-        one = runner()
+        one = runner(need=need)
         for _ in range(2 if asked else 0):
             one._note_missing_browser(taking)
         end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="Error: 503")))

@@ -90,7 +90,7 @@ class Setup:
     specs: list[BrowserSpec] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def browser(self) -> AttemptBrowser:
+    def browser(self, *, declined: bool = False) -> AttemptBrowser:
         if not self.unchecked:
             self.checked.set()
         limits = BrowserLimits(1.0, 1024 * MIB)
@@ -98,7 +98,7 @@ class Setup:
         deps = BrowserDependencies(
             _Browsers(self), _Gateway(self), limits, 6, 0.15, self.checked, tuple, self.wanted
         )
-        return AttemptBrowser(ATTEMPT, deps, own, own, own, self.note)
+        return AttemptBrowser(ATTEMPT, deps, own, own, own, self.note, declined=declined)
 
     def did(self, *call: Any) -> None:
         self.calls.append(call)
@@ -392,6 +392,17 @@ async def test_what_prevents_a_browser_is_answered_and_logged(
     assert browser.failure is None
     await browser.close()
     await browser.closed()
+
+
+async def test_a_worker_that_declares_to_use_no_browser_gets_none(setup: Setup) -> None:
+    browser = setup.browser(declined=True)
+    browser.wanted(WANTED)
+    await setup.until(refused(setup))
+    text = "fyke.json of this Worker declares that it uses no browser"
+    assert [call for call in setup.calls if call[0] != "release"] == [("refuse", 403, text, 0)]
+    assert setup.notes == [(LogType.WARN, f"The Worker gets no browser: {text}.")]
+    assert browser.failure == Reason(ReasonCode.BROWSER_NOT_DECLARED)
+    await browser.close()
 
 
 async def test_a_window_needs_a_display(setup: Setup) -> None:

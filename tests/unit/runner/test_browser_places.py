@@ -29,9 +29,10 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return machine
 
 
-def places(count: int = 2, *, missing: bool = False) -> BrowserPlaces:
+def places(count: int = 2, *, missing: bool = False, problem: str = "") -> BrowserPlaces:
     limits = SimpleNamespace(cpus=1.0, memory=1024 * 2**20)
     browser = SimpleNamespace(limits=limits, places=count, share=0.15, missing=missing)
+    browser.problem = problem
     return BrowserPlaces(cast(Any, browser))
 
 
@@ -65,7 +66,12 @@ async def test_an_attempt_of_a_run_with_a_browser_has_its_place_from_its_lease()
     left = two.left_of(FREE)
     assert (left.cpus, left.memory_mb, left.browsers) == (1.85, 4096 - 154, 1)
     two.release("a")
-    assert two.left_of(FREE) == replace(FREE, browsers=2, browser_share=0.15)
+    ready = replace(FREE, browsers=2, browser_share=0.15, browser_ready=True)
+    assert two.left_of(FREE) == ready
+    broken = places(problem="no seccomp")  # it may be repaired meanwhile, which attempts learn
+    assert broken.left_of(FREE) == replace(ready, browser_ready=False)
+    assert (two.problem, broken.problem) == ("", "no seccomp")
+    assert BrowserPlaces(None).problem == module.NONE_SERVED
 
 
 async def test_browsers_that_have_just_started_count_with_what_they_will_take(

@@ -308,6 +308,7 @@ async def test_a_runner_reports_its_places_for_browsers(
         places=6,
         share=0.15,
         missing=missing,
+        problem="none found",
         checks=lambda: (),
         browsers=SimpleNamespace(idle_sandboxes=idle_sandboxes),
     )
@@ -316,6 +317,7 @@ async def test_a_runner_reports_its_places_for_browsers(
     [reported] = platform.reported
     assert (reported.browsers, reported.browser_share) == expected
     assert (reported.idle_sandboxes, reported.idle_memory) == (3 + 1, 20 * 2**20 + 100)
+    assert reported.browser_problem == "none found"
 
 
 async def test_an_unexpected_error_of_the_check_does_not_stop_the_runner() -> None:

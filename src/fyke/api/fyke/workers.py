@@ -93,6 +93,7 @@ class WorkerRoutes:
         catalog_query = CatalogQuery(
             query.search,
             query.category or None,
+            query.browser,
             query.order,
             offset=query.offset,
             limit=query.page_size,

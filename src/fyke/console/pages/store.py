@@ -13,7 +13,7 @@ from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
 from fyke.domain.catalog.service import Catalog, CatalogQuery
-from fyke.model.worker import MAX_SEARCH, WorkerOrder
+from fyke.model.worker import MAX_SEARCH, BrowserFilter, WorkerOrder
 
 AREA = "/store"
 CARDS = 24
@@ -26,6 +26,7 @@ class StoreRequest:
 
     text: str = ""
     category: int | None = None
+    browser: BrowserFilter = BrowserFilter.ANY
     order: WorkerOrder = WorkerOrder.USED
     page: int = 1
     marked: bool = False  # favourites only
@@ -33,13 +34,15 @@ class StoreRequest:
     @property
     def plain(self) -> bool:
         """Whether the list has no filter."""
-        return not self.text.strip() and self.category is None and not self.marked
+        filters = self.text.strip(), self.category, self.marked
+        return not any(filters) and self.browser is BrowserFilter.ANY
 
     def address(self, **changes: str) -> str:
         """The address of this list with changes; defaults are omitted."""
         values: Mapping[str, str] = {
             "q": self.text,
             "category": str(self.category or ""),
+            "browser": "" if self.browser is BrowserFilter.ANY else self.browser.value,
             "sort": "" if self.order is WorkerOrder.USED else self.order.value,
             "marked": "1" if self.marked else "",
             "page": "" if self.page == 1 else str(self.page),
@@ -67,6 +70,7 @@ class StorePages:
         query = CatalogQuery(
             request.text[:MAX_SEARCH],
             request.category,
+            request.browser,
             request.order,
             (request.page - 1) * CARDS,
             CARDS,
@@ -105,10 +109,11 @@ class StorePages:
 
 def _request_of(view: View) -> StoreRequest:
     query = view.query
-    order = query.get("sort", "")
+    order, browser = query.get("sort", ""), query.get("browser", "")
     return StoreRequest(
         text=query.get("q", ""),
         category=_number(query.get("category", ""), 2**31) or None,
+        browser=BrowserFilter(browser) if browser in [*BrowserFilter] else BrowserFilter.ANY,
         order=WorkerOrder(order) if order in [*WorkerOrder] else WorkerOrder.USED,
         page=max(1, _number(query.get("page", ""), _LAST_PAGE)),
         marked=query.get("marked") == "1",

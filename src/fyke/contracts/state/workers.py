@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from fyke.model.schedule import Fire, Schedule
@@ -11,6 +11,7 @@ from fyke.model.submission import Submission, SubmissionState
 from fyke.model.task import Task
 from fyke.model.upload import Upload
 from fyke.model.worker import (
+    BrowserNeed,
     SystemDefaults,
     Version,
     VersionEnvironment,
@@ -74,15 +75,19 @@ class WorkerStore(Protocol):
         offset: int,
         limit: int,
         category: int | None = None,
+        browser: bool | None = None,
         order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
         """Total count, and one page in ``order``, of the public workers with an approved version
         and the account's own with a runnable one. ``text`` is searched in id, path (``owner/name``
-        or ``owner~name``), title and description (case-insensitive, no wildcards).
+        or ``owner~name``), title and description (case-insensitive, no wildcards). ``browser``:
+        only those whose newest version uses one, or only the others.
         """
         ...
 
-    def categories(self, text: str, *, account_id: str | None) -> dict[int, int]:
+    def categories(
+        self, text: str, *, account_id: str | None, browser: bool | None = None
+    ) -> dict[int, int]:
         """The number of matches of ``search`` by category; categories without any are left out."""
         ...
 
@@ -91,6 +96,16 @@ class WorkerStore(Protocol):
         ...
 
     def version(self, worker_id: str, number: str) -> Version | None: ...
+    def browser_needs(self, newest: Mapping[str, str]) -> dict[str, BrowserNeed]:
+        """What is known of versions, by worker id. ``newest``: their numbers by worker id."""
+        ...
+
+    def set_browser(
+        self, worker_id: str, number: str, need: BrowserNeed, *, declared: bool
+    ) -> None:
+        """Write what is known of a version that was published by an older release."""
+        ...
+
     def versions(self, worker_id: str) -> list[Version]:
         """The versions of a worker, newest first."""
         ...

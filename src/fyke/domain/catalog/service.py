@@ -16,6 +16,8 @@ from fyke.model.run import RunFilter
 from fyke.model.worker import (
     MAX_SEARCH,
     NO_FACTS,
+    BrowserFilter,
+    BrowserNeed,
     Version,
     VersionEnvironment,
     VersionState,
@@ -36,6 +38,7 @@ class CatalogQuery:
 
     text: str = ""
     category: int | None = None
+    browser: BrowserFilter = BrowserFilter.ANY
     order: WorkerOrder = WorkerOrder.USED
     offset: int = 0
     limit: int = 24
@@ -43,11 +46,14 @@ class CatalogQuery:
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """A worker with its statistics. ``favourite``: whether it is one of the caller's favourites."""
+    """A worker with its statistics. ``favourite``: whether it is one of the caller's favourites;
+    ``browser``: whether its latest version uses one.
+    """
 
     worker: Worker
     facts: WorkerFacts = NO_FACTS
     favourite: bool = False
+    browser: BrowserNeed = BrowserNeed.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ class Catalog:
                 field="search",
             )
         listing = await self._storage.read(lambda tx: self._browse(tx, caller, query, text))
-        if listing.everywhere or not text:
+        if listing.everywhere or not text or query.browser is not BrowserFilter.ANY:
             return listing
         candidates = await self._storage.read(lambda tx: _most_used(tx, caller))
         proposals = await asyncio.to_thread(_proposals, text, candidates)
@@ -147,19 +153,22 @@ class Catalog:
     def _browse(
         self, tx: Transaction, caller: Caller, query: CatalogQuery, text: str
     ) -> CatalogListing:
-        account_id = caller.account_id
+        account_id, browser = caller.account_id, query.browser.uses
         total, workers = tx.workers.search(
             text,
             account_id=account_id,
             offset=max(0, query.offset),
             limit=max(1, min(query.limit, MAX_RESULTS)),
             category=query.category,
+            browser=browser,
             order=query.order,
         )
         everywhere = total
         if query.category is not None:
-            everywhere, _ = tx.workers.search(text, account_id=account_id, offset=0, limit=1)
-        counts = tx.workers.categories(text, account_id=account_id)
+            everywhere, _ = tx.workers.search(
+                text, account_id=account_id, offset=0, limit=1, browser=browser
+            )
+        counts = tx.workers.categories(text, account_id=account_id, browser=browser)
         return CatalogListing(
             total,
             _entries(tx, caller, workers),
@@ -247,9 +256,16 @@ def _entries(tx: Transaction, caller: Caller, workers: Sequence[Worker]) -> list
         return []
     facts = tx.worker_facts.of_workers([worker.id for worker in workers])
     marked = frozenset(tx.favourites.of_user(caller.user_id))
+    seen = [view_for(worker, caller) for worker in workers]
+    needs = tx.workers.browser_needs({worker.id: worker.latest for worker in seen})
     return [
-        CatalogEntry(view_for(worker, caller), facts.get(worker.id, NO_FACTS), worker.id in marked)
-        for worker in workers
+        CatalogEntry(
+            worker,
+            facts.get(worker.id, NO_FACTS),
+            worker.id in marked,
+            needs.get(worker.id, BrowserNeed.UNKNOWN),
+        )
+        for worker in seen
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from fyke.contracts.parsing import ParserLimits, ParserPool
@@ -19,6 +19,7 @@ from fyke.domain.forms.model import ControlKind, FormField, FormSource, RunForm,
 from fyke.domain.forms.normalise import NormalisedInput, RawInput, normalise, start_value
 from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
 from fyke.domain.runs.admission import plan_limit
+from fyke.domain.runs.browsers import limits_at_start, refusal_of_browsers
 from fyke.domain.runs.estimate import Basis, Estimate, estimate
 from fyke.domain.runs.estimates import basis_of
 from fyke.domain.runs.isolation import refusal_of_builds, refusal_of_runners
@@ -32,7 +33,7 @@ from fyke.kit.ids import is_ulid
 from fyke.model.account import Account, Caller
 from fyke.model.account import Plan as AccountPlan
 from fyke.model.run import Run, RunFilter, RunState
-from fyke.model.worker import SystemDefaults, Version, VersionState, Worker
+from fyke.model.worker import BrowserNeed, SystemDefaults, Version, VersionState, Worker
 from fyke.reasons import Reason
 
 RECENT = 5
@@ -164,7 +165,10 @@ class RunForms:
     def _plan(self, view: FormView, raw: RawInput) -> tuple[NormalisedInput, SplitPreview]:
         defaults = view.version.defaults
         value = normalise(view.form, raw, defaults)
-        return value, split_preview(view.form, value, defaults, self._rules.max_subtasks)
+        plan = split_preview(view.form, value, defaults, self._rules.max_subtasks)
+        if plan.limits is not None:
+            plan = replace(plan, limits=limits_at_start(self._rules, view.version, plan.limits))
+        return value, plan
 
     async def initial_input(
         self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""
@@ -303,7 +307,9 @@ def _account_state(tx: Transaction, caller: Caller, view: FormView) -> _AccountS
         waits=plan_limit(tx, account.id),
         month=month_of(tx, account),
         basis=basis_of(tx, account.id, view.worker.id, view.version.number),
-        refused=refusal_of_runners(tx, view.worker) or refusal_of_builds(view.worker, view.version),
+        refused=refusal_of_runners(tx, view.worker)
+        or refusal_of_builds(view.worker, view.version)
+        or refusal_of_browsers(tx, required=view.version.browser is BrowserNeed.REQUIRED),
     )
 
 

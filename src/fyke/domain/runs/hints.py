@@ -77,13 +77,14 @@ def _from_lines(lines: Sequence[str]) -> Hint | None:
 
 _OF_BROWSER = frozenset({
     ReasonCode.NO_BROWSER, ReasonCode.BROWSER_BUSY, ReasonCode.BROWSER_FAILED,
-    ReasonCode.BROWSER_OUT_OF_MEMORY,
+    ReasonCode.BROWSER_OUT_OF_MEMORY, ReasonCode.BROWSER_NOT_DECLARED,
 })  # fmt: skip
 _LIKE_REFUSED = frozenset({HintCode.BLOCKED, HintCode.UNREACHABLE, HintCode.UNKNOWN_HOST})
 
 BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.EXIT_CODE: HintCode.EXIT_CODE,
     ReasonCode.NO_BROWSER: HintCode.NO_BROWSER,
+    ReasonCode.BROWSER_NOT_DECLARED: HintCode.BROWSER_NOT_DECLARED,
     ReasonCode.BROWSER_BUSY: HintCode.BROWSER_BUSY,
     ReasonCode.BROWSER_FAILED: HintCode.BROWSER_FAILED,
     ReasonCode.BROWSER_OUT_OF_MEMORY: HintCode.BROWSER_OUT_OF_MEMORY,

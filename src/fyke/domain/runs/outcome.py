@@ -13,6 +13,7 @@ from fyke.reasons import Reason, ReasonCode, sentence
 OUTCOMES: Mapping[ReasonCode, Outcome] = {
     ReasonCode.EXIT_CODE: Outcome.EXIT_CODE,
     ReasonCode.NO_BROWSER: Outcome.EXIT_CODE,
+    ReasonCode.BROWSER_NOT_DECLARED: Outcome.EXIT_CODE,
     ReasonCode.BROWSER_BUSY: Outcome.EXIT_CODE,
     ReasonCode.BROWSER_FAILED: Outcome.EXIT_CODE,
     ReasonCode.BROWSER_OUT_OF_MEMORY: Outcome.EXIT_CODE,

@@ -16,6 +16,11 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_device, check_plan
+from fyke.domain.runs.browsers import (
+    limits_at_start,
+    refusal_of_browsers,
+    reserved_where_possible,
+)
 from fyke.domain.runs.isolation import refusal_of_runners
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.sampling import traffic_so_far
@@ -40,7 +45,7 @@ from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, SubtaskState
-from fyke.model.worker import Version, Worker
+from fyke.model.worker import BrowserNeed, Version, Worker
 from fyke.reasons import Reason, ReasonCode
 
 _START_ACTION = "Starting runs"
@@ -199,7 +204,8 @@ class Runs:
             state=RunState.READY,
             outcome=None,
             err_msg="",
-            limits=parsed.limits,
+            limits=limits_at_start(self._rules, version, parsed.limits),
+            browser_required=version.browser is BrowserNeed.REQUIRED,
             region=parsed.region or self._rules.default_region,
             egress_allow=parsed.egress_allow,
             input_json=checked.json,
@@ -232,11 +238,11 @@ class Runs:
             earlier = claim(tx, caller, key, StartKind.RUN, run.id) if key else None
             if earlier is not None:
                 return _existing_run(tx, earlier)
-            self._check_isolation(tx, worker)
+            self._check_runners(tx, worker, run)
             check_device(tx, run)
             if request.origin in IMMEDIATE_ORIGINS:
                 check_plan(tx, run.account_id)
-            dated = replace(run, created_at=tx.now)
+            dated = replace(reserved_where_possible(tx, run), created_at=tx.now)
             hold = place_hold(tx, self._rules.prices, dated)
             admitted = replace(dated, hold_micros=hold.micros, bound=hold.bound)
             tx.runs.add(admitted, _subtasks(admitted, parts, tx.now))
@@ -259,11 +265,13 @@ class Runs:
             request.key.replayed = started.id != run.id
         return started
 
-    def _check_isolation(self, tx: Transaction, worker: Worker) -> None:
-        """Raise ``RunRefused`` when no active runner may execute the worker. Without any runner,
-        the run waits.
+    def _check_runners(self, tx: Transaction, worker: Worker, run: Run) -> None:
+        """Raise ``RunRefused`` when no active runner may execute the worker, or none has the
+        browser that the run requires. Without any runner, the run waits.
         """
-        reason = refusal_of_runners(tx, worker)
+        reason = refusal_of_runners(tx, worker) or refusal_of_browsers(
+            tx, required=run.browser_required
+        )
         if reason is not None:
             raise RunRefused(reason)
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from fyke.domain.workers import input_schema, output_schema, requirements
 from fyke.domain.workers.archive import Archive, open_archive
 from fyke.domain.workers.project import ProjectReader, build_project
-from fyke.domain.workers.schema_report import ERROR
+from fyke.domain.workers.schema_report import ERROR, WARNING
 from fyke.errors import FykeError, InvalidRequest, Problem
 from fyke.model.upload import (
     CHECKS,
@@ -25,7 +25,7 @@ from fyke.model.upload import (
     UploadState,
     UploadStep,
 )
-from fyke.model.worker import Finding, Language
+from fyke.model.worker import BrowserNeed, Finding, Language
 
 
 def first_steps(source: UploadSource) -> tuple[UploadStep, ...]:
@@ -88,7 +88,8 @@ def _state(findings: Sequence[Finding]) -> StepState:
     """The state of a step after its checks."""
     if any(finding.severity == ERROR for finding in findings):
         return StepState.FAILED
-    return StepState.WARNED if findings else StepState.PASSED
+    warned = any(finding.severity == WARNING for finding in findings)
+    return StepState.WARNED if warned else StepState.PASSED
 
 
 def _unreadable(problem: Problem) -> Finding:
@@ -112,6 +113,8 @@ def _finish(upload: Upload, reader: ProjectReader, archive: Archive) -> Upload:
         output_schema=project.output_schema,
         egress=project.egress,
         builds=project.builds,
+        browser=project.browser,
+        browser_declared=project.browser_declared,
     )
 
 
@@ -145,6 +148,8 @@ def _declared_note(reader: ProjectReader) -> str:
         notes.append(_counted(len(egress), "domain"))
     if reader.declared.builds:
         notes.append("asks for builds")
+    if reader.declared.browser is not BrowserNeed.UNKNOWN:
+        notes.append(f"browser {reader.declared.browser.value}")
     return ", ".join(notes)
 
 

@@ -1,11 +1,11 @@
-"""Differences between the declarations of two versions: their sites and builds."""
+"""Differences between the declarations of two versions: their sites, builds and browsers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fyke.model.worker import Version
+from fyke.model.worker import BrowserNeed, Version
 
 
 class DeclaredKind(StrEnum):
@@ -17,6 +17,7 @@ class DeclaredKind(StrEnum):
     CLOSED = "closed"  # it declares domains now, so it reaches no others
     BUILDS = "builds"
     WHEELS = "wheels"  # ready-made packages only
+    BROWSER = "browser"  # whether it uses one
 
 
 _WIDER = frozenset({DeclaredKind.ADDED, DeclaredKind.OPENED, DeclaredKind.BUILDS})
@@ -24,10 +25,13 @@ _WIDER = frozenset({DeclaredKind.ADDED, DeclaredKind.OPENED, DeclaredKind.BUILDS
 
 @dataclass(frozen=True, slots=True)
 class DeclaredChange:
-    """One change. ``domain`` is its domain, for ``CLOSED`` all domains with commas, else empty."""
+    """One change. ``domain`` is its domain, for ``CLOSED`` all domains with commas, else empty.
+    ``browser`` is the later need of a browser, for ``BROWSER``.
+    """
 
     kind: DeclaredKind
     domain: str = ""
+    browser: BrowserNeed = BrowserNeed.UNKNOWN
 
     @property
     def wider(self) -> bool:
@@ -40,6 +44,8 @@ def declared_changes(before: Version, after: Version) -> tuple[DeclaredChange, .
     changes = _egress_changes(before.egress, after.egress)
     if before.builds != after.builds:
         changes.append(DeclaredChange(DeclaredKind.BUILDS if after.builds else DeclaredKind.WHEELS))
+    if before.browser != after.browser:
+        changes.append(DeclaredChange(DeclaredKind.BROWSER, browser=after.browser))
     return tuple(changes)
 
 

@@ -114,18 +114,23 @@ def node_imports(
     locked = {path.rpartition("node_modules/")[2] for path in _packages(lock)}
     known = {name for section in sections.values() for name in section} | locked
     known |= _NODE_OF_THE_SDK | _NODE_BUILT_IN
-    missing = (
+    missing = (item for item in imported_packages(sources) if item[2] not in known)
+    return [
+        _undeclared(file, line, name, "package.json", name)
+        for file, line, name in islice(_first_of_each(missing), MAX_REPORTED)
+    ]
+
+
+def imported_packages(sources: Iterable[tuple[str, str]]) -> Iterator[Import]:
+    """The packages that Node.js sources import. ``sources``: file and text."""
+    return (
         (file, number, name)
         for file, text in sources
         for number, line in enumerate(text.splitlines(), 1)
         if not line.lstrip().startswith(("//", "*", "/*"))
         for name in map(_package_of, _NODE_IMPORT.findall(line))
-        if name and name not in known
+        if name
     )
-    return [
-        _undeclared(file, line, name, "package.json", name)
-        for file, line, name in islice(_first_of_each(missing), MAX_REPORTED)
-    ]
 
 
 def _package_of(specifier: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.domain.workers import (
+    browser_need,
     dependency_findings,
     entry,
     go_build,
@@ -34,7 +35,7 @@ from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
 from fyke.errors import InvalidRequest
 from fyke.kit.markdown import MAX_CHARS
-from fyke.model.worker import Finding, Language, Project
+from fyke.model.worker import BrowserNeed, Finding, Language, Project
 from fyke.reasons import remedy_of, rule_of
 
 SDK_FILES = {
@@ -82,6 +83,8 @@ def build_project(reader: ProjectReader, archive: Archive) -> Project:
         egress=reader.declared.egress,
         builds=reader.declared.builds,
         secrets=reader.declared.secrets,
+        browser=reader.browser,
+        browser_declared=reader.declared.browser is not BrowserNeed.UNKNOWN,
     )
 
 
@@ -121,9 +124,18 @@ class ProjectReader:
         self.input_schema = self.output_schema = self.readme = self.requirements = ""
         self.declared = project_file.Declarations()
         self._imports: list[dependency_findings.Import] = []
-        self._packages: list[str] | None = None  # of requirements.txt; None when it is refused
+        # of requirements.txt; None when it is refused
+        self._packages: list[requirements.Requirement] | None = None
         self._node_sections: dict[str, dict[str, str]] | None = None
         self._lock: dict[str, Any] | None = {}  # None: there is one, too large to be compared
+        self._uses_browser = False
+
+    @property
+    def browser(self) -> BrowserNeed:
+        """The declared need of a browser, else the detected one."""
+        if self.declared.browser is BrowserNeed.UNKNOWN and self._uses_browser:
+            return BrowserNeed.OPTIONAL
+        return self.declared.browser
 
     def read_all(self) -> None:
         """Run all checks."""
@@ -168,6 +180,7 @@ class ProjectReader:
             self._check_program()
         self._check_sdk_import()
         self._check_imports()
+        self._detect_browser()
 
     def _error(self, code: str, file: str, message: str, remedy: str, line: int = 0) -> None:
         self.findings.append(Finding(ERROR, code, file, line, shortened(message), remedy))
@@ -272,7 +285,7 @@ class ProjectReader:
 
     def _check_requirements(self, text: str) -> None:
         try:
-            self._packages = [item.name for item in requirements.parse(text)]
+            self._packages = requirements.parse(text)
         except requirements.BadRequirement as error:
             code, name = "requirement_not_honoured", "requirements.txt"
             self._error(code, name, rule_of(error.detail), remedy_of(error.detail), error.line)
@@ -302,13 +315,32 @@ class ProjectReader:
         """Compare the imports with the declared packages, unless those could not be read."""
         if self.language == Language.PYTHON and self._packages is not None:
             self.findings += dependency_findings.python_imports(
-                self._imports, self._files, self._packages
+                self._imports, self._files, [package.name for package in self._packages]
             )
         sections, lock = self._node_sections, self._lock
         if self.language == Language.NODE and sections is not None and lock is not None:
             self.findings += dependency_findings.node_imports(
                 self._named_sources(Language.NODE), sections, lock
             )
+
+    def _detect_browser(self) -> None:
+        clue = self._browser_clue()
+        self._uses_browser = clue is not None
+        found = browser_need.finding(clue, self.declared.browser) if clue else None
+        if found is not None:
+            self.findings.append(found)
+
+    def _browser_clue(self) -> browser_need.Clue | None:
+        if self.language is None:
+            return None
+        sources = list(self._named_sources(self.language))
+        if self.language == Language.PYTHON:
+            return browser_need.python_clue(self._packages or (), self._imports, sources)
+        if self.language == Language.NODE:
+            sections = (self._node_sections or {}).values()
+            packages = [name for section in sections for name in section]
+            return browser_need.node_clue(packages, sources)
+        return browser_need.go_clue(sources)
 
     def _check_sdk(self) -> None:
         for name in SDK_FILES[self.language] if self.language else ():

@@ -1,11 +1,12 @@
 """``fyke.json``: the declarations of a Worker project. The file is optional.
 
-    {"egress": ["example.com", "*.example.org"], "install": "wheels", "secrets": ["SHOP_LOGIN"]}
+    {"egress": ["example.com", "*.example.org"], "install": "wheels", "secrets": ["SHOP_LOGIN"],
+     "browser": "required"}
 
 ``egress`` lists the only sites that the Worker can reach; ``install`` is ``build`` when its
 dependencies run code during installation, else ``wheels``; ``secrets`` lists the secrets that an
-account should set to run it. An invalid file prevents the publication, because the author relies on
-the restrictions in it.
+account should set to run it; ``browser`` says whether it uses one. An invalid file prevents the
+publication, because the author relies on the restrictions in it.
 """
 
 from __future__ import annotations
@@ -17,30 +18,38 @@ from fyke.domain.workers.schema_report import ERROR, SchemaReport
 from fyke.domain.workers.secret_rules import MAX_SECRETS, check_name
 from fyke.errors import InvalidFields
 from fyke.kit.domains import MAX_DOMAINS, BadDomain, Domain
-from fyke.model.worker import Finding
+from fyke.model.worker import BrowserNeed, Finding
 
 FILE = "fyke.json"
-EGRESS, INSTALL, SECRETS = "egress", "install", "secrets"
-_KEYS = (EGRESS, INSTALL, SECRETS)
+EGRESS, INSTALL, SECRETS, BROWSER = "egress", "install", "secrets", "browser"
+_KEYS = (EGRESS, INSTALL, SECRETS, BROWSER)
 WHEELS, BUILD = "wheels", "build"
 MAX_BYTES = 64 * 1024
 
 _EXAMPLE = '{"egress": ["example.com", "*.example.org"], "install": "wheels"}'
 _BLOCKING = frozenset(
-    {"project_file_root_invalid", "egress_invalid", "install_invalid", "secrets_invalid"}
+    {
+        "project_file_root_invalid",
+        "egress_invalid",
+        "install_invalid",
+        "secrets_invalid",
+        "browser_invalid",
+    }
 )
+_NEEDS = (BrowserNeed.REQUIRED, BrowserNeed.OPTIONAL, BrowserNeed.NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
     """The content of the file. ``egress``: domains as ``checked_domain`` returns them, None when
     every public site may be reached; ``builds``: its dependencies run code during installation;
-    ``secrets``: names.
+    ``secrets``: names; ``browser`` is UNKNOWN when nothing is declared.
     """
 
     egress: tuple[str, ...] | None = None
     builds: bool = False
     secrets: tuple[str, ...] = ()
+    browser: BrowserNeed = BrowserNeed.UNKNOWN
 
 
 def read(text: str) -> tuple[Declarations, list[Finding]]:
@@ -66,7 +75,10 @@ def read(text: str) -> tuple[Declarations, list[Finding]]:
             message = f'unknown key "{key}", which has no effect'
             report.add("project_key_unknown", (key,), message, f"use {', '.join(_KEYS)}")
     declared = Declarations(
-        _egress(document, report), _builds(document, report), _secrets(document, report)
+        _egress(document, report),
+        _builds(document, report),
+        _secrets(document, report),
+        _browser(document, report),
     )
     return declared, report.finish()
 
@@ -141,3 +153,19 @@ def _builds(document: dict[str, object], report: SchemaReport) -> bool:
         remedy = f'write "{WHEELS}" unless a dependency must be compiled when it is installed'
         report.add("install_invalid", (INSTALL,), message, remedy)
     return install == BUILD
+
+
+def _browser(document: dict[str, object], report: SchemaReport) -> BrowserNeed:
+    if BROWSER not in document:
+        return BrowserNeed.UNKNOWN
+    declared = document[BROWSER]
+    for need in _NEEDS:
+        if declared == need.value:
+            return need
+    message = f'{BROWSER} must be "required", "optional" or "none"'
+    remedy = (
+        'write "required" if every run uses a browser, "optional" if some do, "none" if none does, '
+        "or leave it out to have it detected"
+    )
+    report.add("browser_invalid", (BROWSER,), message, remedy)
+    return BrowserNeed.UNKNOWN

@@ -135,6 +135,7 @@ def _write_version(
         tx.workers.update(worker.id, worker.page, public=worker.public)
         latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
         if latest is not None and latest.digest == project.digest:
+            _note_browser(tx, latest, project)
             return worker, latest
     versions = tx.workers.versions(worker.id)
     newest = versions[0] if versions else None
@@ -148,6 +149,15 @@ def _write_version(
     _add(tx, version, project)
     record(tx, caller, AuditAction.PUBLISHED, worker.path, number)
     return worker, version
+
+
+def _note_browser(tx: Transaction, version: Version, project: Project) -> None:
+    """Note what an older release has not known of the same files."""
+    known = version.browser, version.browser_declared
+    if known != (project.browser, project.browser_declared):
+        tx.workers.set_browser(
+            version.worker_id, version.number, project.browser, declared=project.browser_declared
+        )
 
 
 def _add(tx: Transaction, version: Version, project: Project) -> None:
@@ -222,4 +232,6 @@ def _new_version(
         egress=project.egress,
         builds=project.builds,
         secrets=project.secrets,
+        browser=project.browser,
+        browser_declared=project.browser_declared,
     )

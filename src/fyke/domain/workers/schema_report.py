@@ -9,6 +9,7 @@ from fyke.model.worker import Finding, Severity
 
 ERROR: Final = "error"
 WARNING: Final = "warning"
+INFO: Final = "info"
 
 MAX_FINDINGS = 200
 MAX_MESSAGE = 300

@@ -9,6 +9,7 @@ from msgspec import Meta
 from fyke.domain.workers.compare import FileChange, LineChange, OmissionReason
 from fyke.domain.workers.declared_changes import DeclaredKind
 from fyke.domain.workers.schema_changes import ChangeKind, SchemaSide
+from fyke.model.worker import BrowserNeed
 from fyke.wire.common import Count
 from fyke.wire.fields import Answer, Name, Request
 from fyke.wire.fyke.versions import VersionItem, version_members
@@ -50,15 +51,16 @@ class SchemaChangeItem(Answer):
 
 
 class DeclaredChangeItem(Answer):
-    """A change of the declarations in fyke.json."""
+    """A change of the declarations in fyke.json, or of what was detected instead."""
 
     kind: DeclaredKind
     domain: Annotated[str, Meta(description="the domain, all domains of a new list, or empty")]
+    browser: Annotated[BrowserNeed, Meta(description="of the later version; empty for other kinds")]
     wider: Annotated[bool, Meta(description="whether the later version may do more")]
 
     @classmethod
     def of(cls, change: DeclaredChange) -> DeclaredChangeItem:
-        return cls(change.kind, change.domain, change.wider)
+        return cls(change.kind, change.domain, change.browser, change.wider)
 
 
 class DiffLineItem(Answer):

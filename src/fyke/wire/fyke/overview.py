@@ -100,6 +100,10 @@ class RunnerItem(Answer):
         Meta(description="started before a run needs them (`warm_sandboxes`, `warm_browsers`)"),
     ]
     idle_memory: Annotated[Count, Meta(description="bytes that they use")]
+    browsers: Annotated[
+        Count, Meta(description="how many attempts may have a browser at once; 0 = it has none")
+    ]
+    browser_problem: Annotated[str, Meta(description="why none can be used, else empty")]
 
     @classmethod
     def of(cls, runner: RunnerInfo) -> RunnerItem:
@@ -116,6 +120,8 @@ class RunnerItem(Answer):
             trouble=detail_sentence(runner.trouble) if runner.trouble else "",
             idle_sandboxes=runner.idle_sandboxes,
             idle_memory=runner.idle_memory,
+            browsers=runner.browsers,
+            browser_problem=runner.browser_problem,
         )
 
 

@@ -13,6 +13,7 @@ from fyke.wire.common import Count, Page, TimeOrNever, Ulid, known_values
 from fyke.wire.fields import Answer, Boolean, Name, Request, Text
 from fyke.wire.findings import ProjectFinding
 from fyke.wire.fyke.reviews import Note, SampleInput
+from fyke.wire.fyke.workers import BrowserUse
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
@@ -97,6 +98,10 @@ class UploadItem(Answer):
     builds: Annotated[
         bool, Meta(description="whether its dependencies run code during installation")
     ]
+    browser: BrowserUse
+    browser_declared: Annotated[
+        bool, Meta(description="whether fyke.json declares `browser`; else it was detected")
+    ]
     created_at: TimeOrNever
     updated_at: TimeOrNever
 
@@ -122,6 +127,8 @@ class UploadItem(Answer):
             test_run_slug=upload.test_run_id,
             egress=None if upload.egress is None else list(upload.egress),
             builds=upload.builds,
+            browser=upload.browser,
+            browser_declared=upload.browser_declared,
             created_at=seconds(upload.created_at),
             updated_at=seconds(upload.updated_at),
         )

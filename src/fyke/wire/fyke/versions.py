@@ -12,6 +12,7 @@ from fyke.reasons import sentence
 from fyke.wire.common import Count, Items, TimeOrNever
 from fyke.wire.fields import Answer, ParsedBy, Request, to_text
 from fyke.wire.findings import ProjectFinding
+from fyke.wire.fyke.workers import BrowserUse
 from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
 from fyke.wire.units import seconds
 
@@ -76,6 +77,10 @@ class VersionItem(Answer):
     builds: Annotated[
         bool, Meta(description="whether its dependencies run code during installation")
     ]
+    browser: BrowserUse
+    browser_declared: Annotated[
+        bool, Meta(description="whether fyke.json declares `browser`; else it was detected")
+    ]
 
     @classmethod
     def of(cls, version: Version) -> VersionItem:
@@ -134,4 +139,6 @@ def version_members(version: Version) -> dict[str, Any]:
         "created_at": seconds(version.created_at),
         "egress": None if version.egress is None else list(version.egress),
         "builds": version.builds,
+        "browser": version.browser,
+        "browser_declared": version.browser_declared,
     }

@@ -14,7 +14,7 @@ from fyke.domain.workers.page import (
     MAX_TITLE,
     PageChange,
 )
-from fyke.model.worker import MAX_SEARCH, WorkerOrder
+from fyke.model.worker import MAX_SEARCH, BrowserFilter, BrowserNeed, WorkerOrder
 from fyke.wire.common import Count, Items, PageQuery, TimeOrNever, Ulid
 from fyke.wire.fields import (
     Answer,
@@ -55,6 +55,15 @@ CategoryNumbers = Annotated[
 ]
 
 
+BrowserUse = Annotated[
+    BrowserNeed,
+    Meta(
+        description="whether it uses a browser: required, optional (sometimes), none; empty: "
+        "nothing is declared or was detected"
+    ),
+]
+
+
 class CatalogSearch(PageQuery):
     search: Annotated[
         str,
@@ -66,6 +75,11 @@ class CatalogSearch(PageQuery):
     category: Annotated[
         Integer, Meta(ge=0, le=MAX_CATEGORY, description="number of a category; 0 = all")
     ] = 0
+    browser: Annotated[
+        BrowserFilter,
+        ParsedBy(ToChoice(BrowserFilter)),
+        Meta(description="with: those that use a browser, always or sometimes; without: others"),
+    ] = BrowserFilter.ANY
     order: Annotated[
         WorkerOrder,
         ParsedBy(ToChoice(WorkerOrder)),
@@ -145,6 +159,7 @@ class CatalogItem(OwnWorker):
     ]
     last_ok_at: Annotated[TimeOrNever, Meta(description="when a run last succeeded")]
     favourite: bool
+    browser: BrowserUse
 
     @classmethod
     def entry(cls, entry: CatalogEntry) -> CatalogItem:
@@ -158,6 +173,7 @@ class CatalogItem(OwnWorker):
             rated_runs=facts.rated_runs,
             last_ok_at=seconds(facts.last_ok_at),
             favourite=entry.favourite,
+            browser=entry.browser,
         )
 
 

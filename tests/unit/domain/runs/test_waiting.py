@@ -20,11 +20,11 @@ from support.stores import Stores
 pytestmark = pytest.mark.anyio
 
 
-async def reason(stores: Stores, *runners: RunnerInfo, **limits: Any) -> Reason | None:
+async def reason(stores: Stores, *runners: RunnerInfo, **changes: Any) -> Reason | None:
     """Why a new run waits beside these runners."""
     for runner in runners:
         await stores.write(lambda tx, one=runner: tx.runs.put_runner(one))  # type: ignore[misc]
-    run = await stores.run(cpus=1, memory_mb=512, **limits)
+    run = await stores.run(cpus=1, memory_mb=512, **changes)
     return (await WaitReasons(stores.storage).reason(stores.caller, run.id)).reason
 
 
@@ -83,6 +83,18 @@ async def test_a_run_that_was_returned_with_its_browser_waits_for_a_place(stores
     assert found is not None and "free_cpus" in found.params
     free = replace(full[1], browsers=2)
     found = await reason(stores, full[0], free, **browser)
+    assert found is not None and found.code is ReasonCode.QUEUE
+
+
+async def test_a_missing_browser_is_the_reason_of_a_run_that_requires_one(stores: Stores) -> None:
+    """It was accepted before the last runner with a browser ended."""
+    without = replace(runner(stores, "a"), browser_problem="switched off")
+    found = await reason(stores, without, browser_required=True)
+    assert found == Reason.of(ReasonCode.BROWSER_MISSING, problem="switched off")
+    found = await reason(stores, without)
+    assert found is not None and found.code is ReasonCode.QUEUE
+    with_browser = replace(runner(stores, "b"), browsers=1)
+    found = await reason(stores, with_browser, browser_required=True)
     assert found is not None and found.code is ReasonCode.QUEUE
 
 

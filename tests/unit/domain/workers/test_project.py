@@ -18,7 +18,7 @@ from fyke.domain.workers.project import (
 )
 from fyke.domain.workers.python_source import inspect_source
 from fyke.errors import InvalidRequest
-from fyke.model.worker import Finding, Language
+from fyke.model.worker import BrowserNeed, Finding, Language
 
 SCHEMA = '{"description": "", "properties": []}'
 SDK = {"sdk.py": "", "sdk_pb2.py": "", "sdk_pb2_grpc.py": ""}
@@ -81,6 +81,57 @@ def test_declarations_are_read_and_their_errors_prevent_publication() -> None:
     assert (project.egress, project.builds) == (("example.com",), True)
     with pytest.raises(InvalidRequest, match="egress must be a list"):
         read_project(archive(PYTHON | {"fyke.json": '{"egress": 1}'}))
+
+
+@pytest.mark.parametrize(
+    ("declared", "need", "code"),
+    [
+        ("", BrowserNeed.OPTIONAL, "browser_detected"),
+        ("required", BrowserNeed.REQUIRED, None),
+        ("optional", BrowserNeed.OPTIONAL, None),
+        ("none", BrowserNeed.NONE, "browser_refused"),
+    ],
+)
+def test_the_need_of_a_browser_is_declared_or_detected(
+    tmp_path: Path, declared: str, need: BrowserNeed, code: str | None
+) -> None:
+    files = PYTHON | {"requirements.txt": "grpcio==1.80.0\nplaywright==1.49.0\n"}
+    if declared:
+        files |= {"fyke.json": f'{{"browser": "{declared}"}}'}
+    project = read_project(archive(files))
+    assert (project.browser, project.browser_declared) == (need, bool(declared))
+    assert codes(project.findings) == ({code} if code else set())
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert check_folder(tmp_path) == project.findings
+
+
+def test_a_browser_is_detected_in_the_sources_of_each_language() -> None:
+    of_python = PYTHON | {"main.py": "from sdk import CoreSDK\nws = env['ChromeWs']\n"}
+    assert read_project(archive(of_python)).browser is BrowserNeed.OPTIONAL
+    of_node = {
+        "main.js": "const sdk = require('./sdk');\nconst p = require('puppeteer-core');\n",
+        "input_schema.json": SCHEMA,
+        "package.json": "{}",
+    }
+    assert read_project(archive(of_node)).browser is BrowserNeed.OPTIONAL
+    of_go = {
+        "main.go": 'package main\nimport "github.com/go-rod/rod"\n',
+        "main": elf(),
+        "input_schema.json": SCHEMA,
+    }
+    assert read_project(archive(of_go)).browser is BrowserNeed.OPTIONAL
+    assert read_project(archive(PYTHON)).browser is BrowserNeed.UNKNOWN
+    assert read_project(archive(of_go | {"main.go": "package main\n"})).browser == ""
+
+
+def test_an_invalid_need_of_a_browser_prevents_publication() -> None:
+    text = error_text(PYTHON | {"fyke.json": '{\n"browser": "yes"}'})
+    assert text.splitlines()[0] == (
+        'fyke.json:2: browser must be "required", "optional" or "none"; write "required" if every '
+        'run uses a browser, "optional" if some do, "none" if none does, or leave it out to have '
+        "it detected"
+    )
 
 
 def test_the_digest_depends_only_on_content() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.workers.project_file import Declarations, checked_domain, read
+from fyke.model.worker import BrowserNeed
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,9 @@ from fyke.domain.workers.project_file import Declarations, checked_domain, read
         ('{"install": "build"}', Declarations(None, builds=True)),
         ('{"secrets": []}', Declarations()),
         ('{"secrets": ["B", "A_2", "B"]}', Declarations(secrets=("B", "A_2"))),
+        ('{"browser": "required"}', Declarations(browser=BrowserNeed.REQUIRED)),
+        ('{"browser": "optional"}', Declarations(browser=BrowserNeed.OPTIONAL)),
+        ('{"browser": "none"}', Declarations(browser=BrowserNeed.NONE)),
     ],
 )
 def test_valid_project_files_are_read(text: str, declared: Declarations) -> None:
@@ -56,6 +60,11 @@ def test_valid_project_files_are_read(text: str, declared: Declarations) -> None
             "as in MY_HTTPS_PROXY",
         ),
         ('{"install": true}', 'install must be "wheels" or "build"', 'write "wheels"'),
+        ('{"browser": "always"}', 'browser must be "required", "opt', 'write "required" if every'),
+        ('{"browser": ""}', 'browser must be "required", "optional" or "none"', "leave it out"),
+        ('{"browser": true}', 'browser must be "required", "optional" or "none"', "leave it out"),
+        ('{"browser": null}', 'browser must be "required", "optional" or "none"', "leave it out"),
+        ('{"browser": []}', 'browser must be "required", "optional" or "none"', "leave it out"),
     ],
 )
 def test_invalid_members_are_errors(text: str, message: str, remedy: str) -> None:

@@ -23,6 +23,7 @@ from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.submission import SubmissionState
 from fyke.model.worker import (
+    BrowserNeed,
     EnvironmentState,
     Finding,
     Language,
@@ -123,6 +124,21 @@ async def test_publishing_the_content_of_the_latest_version_creates_no_version(
     back = await publish(state, "a")  # no longer the latest
     assert await numbers(state, first.worker.id) == ["v1.0.3", "v1.0.2", "v1.0.1"]
     assert back.version.number == "v1.0.3"
+
+
+async def test_a_version_keeps_its_need_of_a_browser_and_gets_one_that_was_unknown(
+    state: PublishedState,
+) -> None:
+    """An older release has published ``a``; a newer one knows more of the same files."""
+    assert (await publish(state, "a")).version.browser is BrowserNeed.UNKNOWN
+    need = BrowserNeed.OPTIONAL
+    again = await publish(state, "a", browser=need)
+    assert (again.version.number, again.version.browser) == ("v1.0.1", need)
+    assert not again.version.browser_declared
+    other = await publish(state, "b", browser=BrowserNeed.REQUIRED, browser_declared=True)
+    assert other.version.browser is BrowserNeed.REQUIRED and other.version.browser_declared
+    old = await state.read(lambda tx: tx.workers.version(again.worker.id, "v1.0.1"))
+    assert old is not None and old.browser is need
 
 
 async def test_a_new_version_inherits_the_run_options(state: PublishedState) -> None:

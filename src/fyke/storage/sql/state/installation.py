@@ -41,6 +41,7 @@ runners = Table(
     number_column("idle_memory"),
     number_column("browsers"),
     Column("browser_share", Double, nullable=False),
+    text_column("browser_problem"),
 )
 
 

@@ -76,6 +76,8 @@ uploads = Table(
     number_column("updated_at"),
     text_column("egress", null=True),  # JSON list of domains; NULL = nothing declared
     flag_column("builds"),
+    text_column("browser"),
+    flag_column("browser_declared"),
     Index(None, "account_id", "created_at", "id"),
     Index(None, "created_at", "id"),
 )

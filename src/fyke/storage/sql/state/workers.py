@@ -15,12 +15,15 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    case,
     delete,
     func,
     insert,
     literal,
+    not_,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -29,6 +32,7 @@ from fyke.errors import Conflict, WorkerNotFound
 from fyke.kit.typed import decode
 from fyke.model.worker import (
     GOOD,
+    BrowserNeed,
     Finding,
     SystemDefaults,
     Version,
@@ -104,6 +108,8 @@ versions = Table(
     text_column("egress", null=True),  # JSON list of domains; NULL = nothing declared
     flag_column("builds"),
     text_column("secrets"),  # JSON list of names
+    text_column("browser"),
+    flag_column("browser_declared"),
     UniqueConstraint("worker_id", "number"),
     UniqueConstraint("worker_id", "seq"),
 )
@@ -169,6 +175,32 @@ def _searchable(account_id: str | None) -> ColumnElement[bool]:
     if account_id is None:
         return public
     return or_(public, and_(workers.c.account_id == account_id, workers.c.latest != ""))
+
+
+_USES_BROWSER = tuple(need.value for need in BrowserNeed if need.possible)
+
+
+def _with_browser(account_id: str | None) -> ColumnElement[bool]:
+    """The condition for workers whose newest version, as the account sees it, uses a browser."""
+    newest = case(
+        (workers.c.account_id == account_id, workers.c.latest), else_=workers.c.latest_approved
+    )
+    return (
+        select(versions.c.id)
+        .where(
+            versions.c.worker_id == workers.c.id,
+            versions.c.number == newest,
+            versions.c.browser.in_(_USES_BROWSER),
+        )
+        .exists()
+    )
+
+
+def _browser_filter(account_id: str | None, browser: bool | None) -> list[ColumnElement[bool]]:
+    if browser is None:
+        return []
+    uses_one = _with_browser(account_id)
+    return [uses_one if browser else not_(uses_one)]
 
 
 def _worker(row: Mapping[Any, Any]) -> Worker:
@@ -259,17 +291,21 @@ class SqlWorkers(SqlStore):
         offset: int,
         limit: int,
         category: int | None = None,
+        browser: bool | None = None,
         order: WorkerOrder = WorkerOrder.NEW,
     ) -> tuple[int, list[Worker]]:
-        conditions = [_searchable(account_id)]
+        conditions = [_searchable(account_id), *_browser_filter(account_id, browser)]
         if category is not None:
             of_category = select(worker_categories.c.worker_id)
             of_category = of_category.where(worker_categories.c.category == category)
             conditions.append(workers.c.id.in_(of_category))
         return self._page(conditions, text, offset, limit, order)
 
-    def categories(self, text: str, *, account_id: str | None) -> dict[int, int]:
-        conditions = [_searchable(account_id), _NOT_DELETED, *self._matching(text)]
+    def categories(
+        self, text: str, *, account_id: str | None, browser: bool | None = None
+    ) -> dict[int, int]:
+        conditions = [_searchable(account_id), *_browser_filter(account_id, browser)]
+        conditions += [_NOT_DELETED, *self._matching(text)]
         query = (
             select(worker_categories.c.category, func.count())
             .join(workers, workers.c.id == worker_categories.c.worker_id)
@@ -328,6 +364,16 @@ class SqlWorkers(SqlStore):
             self._db, _BY_NUMBER, (to_storable_text(worker_id), to_storable_text(number))
         )
         return None if row is None else _version(row)
+
+    def browser_needs(self, newest: Mapping[str, str]) -> dict[str, BrowserNeed]:
+        version = versions.c.worker_id, versions.c.number
+        query = select(*version, versions.c.browser).where(tuple_(*version).in_([*newest.items()]))
+        return {row.worker_id: BrowserNeed(row.browser) for row in self._db.execute(query)}
+
+    def set_browser(
+        self, worker_id: str, number: str, need: BrowserNeed, *, declared: bool
+    ) -> None:
+        self._change_version(worker_id, number, browser=need.value, browser_declared=declared)
 
     def versions(self, worker_id: str) -> list[Version]:
         query = select(versions).where(versions.c.worker_id == worker_id)

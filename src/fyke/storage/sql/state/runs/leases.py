@@ -11,8 +11,8 @@ rules out deadlocks:
 4. lock the accounts with a limited plan for which a run would start, and count again.
 
 If other runners got all subtasks of these runs, repeat without these runs. Runs that wait for the
-plan of their account are skipped, as are those with a browser while no place for one is free; any
-other subtask that does not fit ends the search.
+plan of their account are skipped, as are those with a browser while no place for one is free, and
+those that require one if the runner has none; any other subtask that does not fit ends the search.
 """
 
 from __future__ import annotations
@@ -86,6 +86,11 @@ class _CapacityLeft:
         return self._capacity.slots
 
     @property
+    def has_browser(self) -> bool:
+        """Whether runs that require a browser may be leased."""
+        return self._capacity.browser_ready
+
+    @property
     def lacks_places(self) -> bool:
         """Whether no attempt with a browser fits."""
         return self._capacity.browsers is not None and self._capacity.browsers <= 0
@@ -118,9 +123,10 @@ def queue_query(
     started: int = 0,
     *,
     placeless: bool = False,
+    without_browser: bool = False,
 ) -> str:
     """Return the query for the first ``limit`` subtasks of the queue; ``placeless``: only those
-    that need no place for a browser.
+    that need no place for a browser; ``without_browser``: only those that do not require one.
 
     ``full``, ``started`` and ``excluded`` are numbers of ids. The parameters of the query are, in
     this order: the time; the latest time until which a returned subtask may wait; the ids of full
@@ -137,7 +143,8 @@ def queue_query(
         full=_placeholders(full),
         started=f" OR r.id IN ({_placeholders(started)})" if started else "",
         excluded=(f" AND s.run_id NOT IN ({_placeholders(excluded)})" if excluded else "")
-        + (" AND r.browser_memory_mb = 0" if placeless else ""),
+        + (" AND r.browser_memory_mb = 0" if placeless else "")
+        + (" AND NOT r.browser_required" if without_browser else ""),
         limit=int(limit),
     )
     return driver_sql(connection, statement)
@@ -162,7 +169,9 @@ class LeaseTable(SqlStore):
             full = plans.full
             # runs that need a browser do not delay others while all places for one are taken
             placeless = left.lacks_places
-            waiting = self._queue(limit, excluded, plans, placeless=placeless)
+            waiting = self._queue(
+                limit, excluded, plans, placeless=placeless, without_browser=not left.has_browser
+            )
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
                 continue  # read the queue again, without the accounts that are full now
@@ -190,12 +199,24 @@ class LeaseTable(SqlStore):
                 return False
 
     def _queue(
-        self, limit: int, excluded: list[str], plans: PlanCapacity, *, placeless: bool = False
+        self,
+        limit: int,
+        excluded: list[str],
+        plans: PlanCapacity,
+        *,
+        placeless: bool = False,
+        without_browser: bool = False,
     ) -> list[WaitingSubtask]:
         full = plans.full
         started = plans.started_of(full)
         statement = queue_query(
-            self._db, limit, len(excluded), len(full), len(started), placeless=placeless
+            self._db,
+            limit,
+            len(excluded),
+            len(full),
+            len(started),
+            placeless=placeless,
+            without_browser=without_browser,
         )
         now = self._now()
         times = now, now + MAX_PAUSE_MS

@@ -18,6 +18,7 @@ from fyke.kit.typed import convert
 from fyke.model.run import Run, RunLimits
 from fyke.storage.sql.dialects import fetch_all
 from fyke.storage.sql.state.columns import (
+    flag_column,
     metadata,
     number_column,
     partial_index,
@@ -50,6 +51,7 @@ runs = Table(
     number_column("max_traffic_bytes"),
     Column("browser_cpus", Double, nullable=False),
     number_column("browser_memory_mb"),
+    flag_column("browser_required"),
     text_column("region"),
     text_column("egress_allow"),  # JSON list
     text_column("input_json"),

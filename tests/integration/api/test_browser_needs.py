@@ -1,0 +1,123 @@
+"""Whether a version uses a browser: shown, searched for, and required at a start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from fyke.domain.runs.service import StartRequest
+from fyke.model.billing import Prices
+from fyke.model.run import Origin, Run
+from fyke.wire.fyke import overview, versions, workers
+from support.answers import data_as
+from support.api import Api, fails, start_body
+from support.app import App, open_app
+
+pytestmark = pytest.mark.anyio
+USES_ONE = "from sdk import CoreSDK\nimport os\nos.environ['ChromeWs']\n"
+PROBLEM = "no browser was found on this machine"
+
+
+async def test_versions_and_the_catalog_show_whether_a_browser_is_used(app: App, api: Api) -> None:
+    for name, main, declared in (
+        ("plain", "print()\n", ""),
+        ("detected", USES_ONE, ""),
+        ("sometimes", USES_ONE, "optional"),
+        ("always", "print()\n", "required"),
+        ("never", USES_ONE, "none"),
+    ):
+        await app.publish(name, main=main, browser=declared)
+
+    async def found(query: str) -> dict[str, str]:
+        answer = await api.get(f"/api/fyke/catalog?order=name{query}")
+        data = data_as(workers.CatalogList, answer)
+        assert data["count"] == len(data["list"])
+        return {item["path"].removeprefix("owner/"): item["browser"] for item in data["list"]}
+
+    using = {"always": "required", "detected": "optional", "sometimes": "optional"}
+    others = {"never": "none", "plain": ""}
+    assert await found("") == await found("&browser=ANY") == using | others
+    assert await found("&browser=with") == using
+    assert await found("&browser=without") == others
+    fails(await api.get("/api/fyke/catalog?browser=yes"), 400, 4000, "any, with, without")
+
+    async def of_version(name: str) -> tuple[str, bool, list[str]]:
+        answer = await api.get(f"/api/fyke/workers/owner~{name}/versions")
+        [version] = data_as(versions.VersionList, answer)["list"]
+        kinds = [f["severity"] for f in version["findings"] if f["code"].startswith("browser_")]
+        return version["browser"], version["browser_declared"], kinds
+
+    assert await of_version("detected") == ("optional", False, ["info"])
+    assert await of_version("sometimes") == ("optional", True, [])
+    assert await of_version("never") == ("none", True, ["warning"])
+    assert await of_version("plain") == ("", False, [])
+
+
+async def test_a_change_of_the_need_is_among_the_changes_of_a_version(app: App, api: Api) -> None:
+    for declared in ("optional", "required"):
+        await app.publish(main=USES_ONE, browser=declared)
+    at = "/api/fyke/workers/owner~reader/compare?before=v1.0.1&after=v1.0.2"
+    changes = (await api.get(at)).json()["data"]["declared_changes"]
+    assert changes == [{"kind": "browser", "domain": "", "browser": "required", "wider": False}]
+
+
+async def test_a_start_that_requires_a_browser_is_refused_where_no_runner_has_one(
+    app: App, api: Api
+) -> None:
+    worker = await app.publish(browser="required")
+    body = start_body(worker.id)
+    await api.ok("/api/v1/scraper/run", body)  # without a runner, it waits for one
+    await app.register_runner(browser_problem=PROBLEM)
+    expected = f"no runner has one that can be used: {PROBLEM}"
+    for path, sent in (
+        ("/api/v1/scraper/run", body),
+        (f"/api/v2/workers/{worker.id}/runs", {"input": body["input"]}),
+    ):
+        answer = await api.post(path, sent)
+        assert (answer.status_code, answer.json()["code"]) == (400, 50002)
+        assert expected in answer.text
+        assert answer.headers["x-fyke-reason"] == "browser_missing"
+    at = f"/api/fyke/workers/{worker.id}/normalise"
+    checked = (await api.post(at, {"input": body["input"]["parameters"]["custom"]})).json()["data"]
+    assert expected in checked["refused"]
+    runner = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"][0]
+    assert (runner["browsers"], runner["browser_problem"]) == (0, PROBLEM)
+    await app.register_runner(browsers=3)
+    await api.ok("/api/v1/scraper/run", body)
+    checked = (await api.post(at, {"input": body["input"]["parameters"]["custom"]})).json()["data"]
+    assert checked["refused"] == ""
+
+
+@pytest.fixture
+async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates, prices=Prices(cpu_hour=Decimal(3600))) as app:
+        await app.services.accounts.credit(app.owner, "owner", Decimal(10_000), Decimal(0))
+        yield app
+
+
+@pytest.mark.parametrize(
+    ("declared", "browsers", "memory_mb", "held"),
+    [
+        ("required", 3, 1024, 67_500_000),  # one core more than the eighth of its device
+        ("", 3, 1024, 67_500_000),  # detected
+        ("", 0, 0, 7_500_000),
+        ("optional", 3, 0, 7_500_000),
+        ("none", 3, 0, 7_500_000),
+    ],
+)
+async def test_a_browser_is_reserved_and_held_at_the_start_if_it_is_used_for_sure(
+    priced: App, declared: str, browsers: int, memory_mb: int, held: int
+) -> None:
+    await priced.register_runner(browsers=browsers)
+    worker = await priced.publish(main=USES_ONE, browser=declared)
+    system = {"execute_limit_time_seconds": 60}
+    parameters = {"system": system, "custom": {"urls": [{"url": "https://a.example"}]}}
+    request = StartRequest(worker.id, None, {"parameters": parameters}, "", Origin.API)
+    started = await priced.services.runs.start(priced.owner, request)
+    run = await priced.storage.read(lambda tx: tx.runs.get(started.id))
+    assert isinstance(run, Run)
+    assert (run.limits.browser_memory_mb, run.hold_micros) == (memory_mb, held)
+    assert run.browser_required is (declared == "required")

@@ -1,0 +1,90 @@
+"""Which runs get a browser on the active runners, and which are refused without one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fyke.contracts.state import Transaction
+from fyke.domain.runs.browsers import (
+    missing_browser,
+    refusal_of_browsers,
+    reserved_where_possible,
+)
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.model.runner import RunnerInfo
+from fyke.reasons import Reason, ReasonCode, sentence
+from support import records
+from support.stores import Stores
+
+pytestmark = pytest.mark.anyio
+NONE_FOUND = "no browser was found on this machine"
+
+
+def runner(browsers: int, problem: str = "", name: str = "r") -> RunnerInfo:
+    return RunnerInfo(
+        name, "node", "full", "", 1, 512, 0, browsers=browsers, browser_problem=problem
+    )
+
+
+@pytest.mark.parametrize(
+    ("runners", "problem"),
+    [
+        ([], None),
+        ([runner(3)], None),  # also while it is being checked
+        ([runner(0), runner(3)], None),
+        ([runner(3, "no seccomp"), runner(3)], None),
+        ([runner(0)], ""),
+        ([runner(0), runner(0, NONE_FOUND)], NONE_FOUND),
+        ([runner(3, "no seccomp")], "no seccomp"),
+    ],
+)
+def test_one_runner_with_a_browser_is_enough(
+    runners: list[RunnerInfo], problem: str | None
+) -> None:
+    expected = Reason.of(ReasonCode.BROWSER_MISSING, problem=problem or None)
+    assert missing_browser(runners) == (None if problem is None else expected)
+
+
+def test_the_refusal_names_the_problem_and_the_way_out() -> None:
+    said = missing_browser([runner(0, NONE_FOUND)])
+    assert said is not None and sentence(said) == (
+        "this version requires a browser, and no runner has one that can be used: no browser was "
+        "found on this machine. The operator can install or repair one, see fyke doctor"
+    )
+    said = missing_browser([runner(0)])
+    assert said is not None and "no runner has one. The operator can install" in sentence(said)
+
+
+async def test_only_a_run_that_requires_a_browser_is_refused_and_others_reserve_none(
+    stores: Stores,
+) -> None:
+    plain = records.run("account", "worker")
+    limits = replace(plain.limits, browser_cpus=1.0, browser_memory_mb=1024)
+    detected = replace(plain, limits=limits)
+    required = replace(detected, browser_required=True)
+
+    async def judged() -> tuple[Reason | None, bool]:
+        def work(tx: Transaction) -> tuple[Reason | None, bool]:
+            assert refusal_of_browsers(tx, required=False) is None
+            assert reserved_where_possible(tx, plain) is plain
+            assert reserved_where_possible(tx, required) is required
+            kept = reserved_where_possible(tx, detected)
+            assert kept in (detected, plain)
+            return refusal_of_browsers(tx, required=True), kept is detected
+
+        return await stores.storage.read(work)
+
+    async def put(one: RunnerInfo, age: int = 0) -> None:
+        at = stores.clock.now_ms() - age
+        await stores.write(lambda tx: tx.runs.put_runner(replace(one, heartbeat_at=at)))
+
+    assert await judged() == (None, True)  # it waits for a runner
+    await put(runner(0, NONE_FOUND))
+    missing = Reason.of(ReasonCode.BROWSER_MISSING, problem=NONE_FOUND)
+    assert await judged() == (missing, False)
+    await put(runner(3, name="s"), RUNNER_SILENCE_MS + 1)
+    assert await judged() == (missing, False)
+    await put(runner(3, name="s"))
+    assert await judged() == (None, True)
