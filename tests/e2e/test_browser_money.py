@@ -159,11 +159,13 @@ def small() -> Iterator[Booted]:
 
 @reaches(ReasonCode.BROWSER_OUT_OF_MEMORY, HintCode.BROWSER_OUT_OF_MEMORY)
 def test_a_page_over_the_memory_is_the_reason_of_a_failed_run(small: Booted) -> None:
-    run = small.start_run(small.push(python_project(FILLS), "browser-fills"))
-    assert small.ended(run, 120)["err_msg"].startswith(
-        "The browser went over its 256 MB; the Worker exited with code 1"
-    )
-    assert small.summary(run)["reason_code"] == "browser_out_of_memory"
+    slug = small.push(python_project(FILLS), "browser-fills")
+    for asked, memory in (({}, 256), ({"browser_memory": 300}, 300)):
+        run = small.start_run(slug, **asked)
+        assert small.ended(run, 120)["err_msg"].startswith(
+            f"The browser went over its {memory} MB; the Worker exited with code 1"
+        )
+        assert small.summary(run)["reason_code"] == "browser_out_of_memory"
 
 
 @pytest.mark.slow

@@ -328,6 +328,7 @@ async def open_app(
         max_subtasks=max_subtasks,
         default_region="",
         browser_cpus=1.0,
+        browser_memory_max_mb=8192,
         browser_memory_mb=1024,
     )
     clock = SystemClock()

@@ -103,4 +103,5 @@ def rules(settings: Settings) -> Rules:
         running_callbacks=settings.callback_running,
         browser_cpus=settings.browser_cpus if browsers else 0.0,
         browser_memory_mb=settings.browser_memory_mb if browsers else 0,
+        browser_memory_max_mb=settings.browser_memory_max_mb if browsers else 0,
     )

@@ -53,6 +53,7 @@ def start(
     timeout: options.TimeoutOption = None,
     max_charge: options.MaxChargeOption = None,
     max_traffic: options.MaxTrafficOption = None,
+    browser_memory: options.BrowserMemoryOption = None,
     region: options.RegionOption = None,
     egress_allow: options.EgressAllowOption = None,
     callback: options.CallbackOption = "",
@@ -78,6 +79,7 @@ def start(
         timeout=timeout,
         max_charge=max_charge,
         max_traffic=max_traffic,
+        browser_memory=browser_memory,
         region=region,
         egress_allow=egress_allow,
     )

@@ -73,6 +73,12 @@ MaxTrafficOption = Annotated[
     float | None,
     typer.Option("--max-traffic", help="MB of traffic that the run may use.", metavar="MB", min=0),
 ]
+BrowserMemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--browser-memory", help="MB for the browser of each subtask.", metavar="MB", min=0
+    ),
+]
 RegionOption = Annotated[
     str | None, typer.Option("--region", help="Two letters, for example DE.", metavar="CODE")
 ]
@@ -95,6 +101,7 @@ def system_of(
     max_traffic: float | None = None,
     region: str | None = None,
     egress_allow: list[str] | None = None,
+    browser_memory: int | None = None,
 ) -> dict[str, object]:
     """The options that are not None, as members of ``system`` on the wire."""
     members = {
@@ -103,6 +110,7 @@ def system_of(
         "execute_limit_time_seconds": timeout,
         "max_total_charge": max_charge,
         "max_total_traffic": max_traffic,
+        "browser_memory": browser_memory,
         "proxy_region": region,
         "egress_allow": egress_allow or None,
     }

@@ -158,6 +158,7 @@ class Run:
     reason: Reason | None = None  # of ``err_msg``; runs of older releases have none
     gap_ms: int = 0  # see ``Attempt``; not part of the duration, written when it ends
     browser_required: bool = False  # only runners with a browser lease its subtasks
+    browser_memory_asked: bool = False  # its start has set ``limits.browser_memory_mb``
     browser_ms: int = 0  # total time of its browsers, written when it ends
 
     def duration_ms(self, now: int = 0) -> int:

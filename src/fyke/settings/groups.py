@@ -349,6 +349,11 @@ class BrowserSettings(BaseModel):
     browser and the Worker go on.
     """
 
+    browser_memory_max_mb: Annotated[int, MEBIBYTES] = Field(
+        default=4096, ge=128, examples=["8192"]
+    )
+    """How much a start may ask for with ``browser_memory``, instead of ``browser_memory_mb``."""
+
     browser_cpus: Annotated[float, Unit("cores")] = Field(
         default=1, ge=0.1, le=64, examples=["0.5"]
     )

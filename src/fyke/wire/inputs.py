@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from fyke.domain.workers.parameters import MAX_BROWSER_MB
 from fyke.wire.fields import DocumentedAs, ParsedBy, Request, to_object
 
 _MAX_LIMIT = 10**12
@@ -20,6 +21,15 @@ TimeLimit = Annotated[
 ChargeLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="US dollars, 0 = no limit")]
 TrafficLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="MB, 0 = no limit")]
 
+BrowserMemory = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=MAX_BROWSER_MB,
+        description="MB for the browser of each subtask; 0 = the setting `browser_memory_mb`",
+    ),
+]
+
 
 class SystemSettings(Request):
     """The device and limits of a run. Absent members are those of the worker."""
@@ -29,6 +39,7 @@ class SystemSettings(Request):
     execute_limit_time_seconds: TimeLimit | UnsetType = UNSET
     max_total_charge: ChargeLimit | UnsetType = UNSET
     max_total_traffic: TrafficLimit | UnsetType = UNSET
+    browser_memory: BrowserMemory | UnsetType = UNSET
     proxy_region: (
         Annotated[str, Meta(pattern="^([A-Z]{2})?$", description="two capital letters such as US")]
         | UnsetType

@@ -121,3 +121,31 @@ async def test_a_browser_is_reserved_and_held_at_the_start_if_it_is_used_for_sur
     assert isinstance(run, Run)
     assert (run.limits.browser_memory_mb, run.hold_micros) == (memory_mb, held)
     assert run.browser_required is (declared == "required")
+
+
+async def test_a_start_may_ask_for_memory_for_its_browser(app: App, api: Api) -> None:
+    await app.register_runner(browsers=1)
+    worker = await app.publish(browser="optional")
+    body = start_body(worker.id)
+    system = body["input"]["parameters"]["system"]
+
+    async def memory_of(slug: str) -> int:
+        run = await app.storage.read(lambda tx: tx.runs.get(slug))
+        assert run is not None
+        return run.limits.browser_memory_mb
+
+    system["browser_memory"] = "2048"
+    started = await api.ok("/api/v1/scraper/run", body)
+    assert await memory_of(started["run_slug"]) == 2048
+    again = await api.ok("/api/v1/rerun", {"run_slug": started["run_slug"]})
+    assert await memory_of(again["run_slug"]) == 2048
+    system["browser_memory"] = 8193
+    field = "input.parameters.system.browser_memory"
+    answer = await api.post("/api/v1/scraper/run", body)
+    fails(answer, 400, 4000, f"{field} must be at most 8192 MB")
+    at = f"/api/fyke/workers/{worker.id}/normalise"
+    sent = {"input": {"parameters": body["input"]["parameters"]}}
+    assert f"{field} must be at most 8192" in (await api.post(at, sent)).text
+    system["browser_memory"] = 0
+    started = await api.ok("/api/v1/scraper/run", body)
+    assert await memory_of(started["run_slug"]) == 0

@@ -258,6 +258,10 @@ async def test_a_run_that_waits_for_its_plan_is_listed_with_the_reason(app: App,
         ({"cpus": 2.5}, "system.cpus is 2.5, and the plan free allows 2 cores"),
         ({"cpus": 64, "memory": 512}, "system.cpus is 64, and the plan free allows 2 cores"),
         ({"memory": 8192}, "system.memory is 8192 MB, and the plan free allows 4096"),
+        (
+            {"browser_memory": 4097},
+            "system.browser_memory is 4097 MB, and the plan free allows 4096",
+        ),
     ],
 )
 async def test_no_run_gets_a_larger_device_than_its_plan_allows(

@@ -33,6 +33,7 @@ def test_a_browser_that_is_switched_off_costs_nothing(settings: Settings) -> Non
     assert (rules(settings).browser_cpus, rules(settings).browser_memory_mb) == (1.0, 1024)
     off = rules(settings.model_copy(update={"browser": "off"}))
     assert (off.browser_cpus, off.browser_memory_mb) == (0.0, 0)
+    assert (rules(settings).browser_memory_max_mb, off.browser_memory_max_mb) == (4096, 0)
 
 
 async def test_a_runner_waits_for_the_lock_of_the_journal(

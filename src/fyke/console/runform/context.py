@@ -136,4 +136,6 @@ def _option_texts(limits: RunLimits, region: str) -> Iterable[str]:
         yield _("at most %(price)s") % {"price": formats.money(limits.max_charge_micros)}
     if limits.max_traffic_bytes:
         yield _("at most %(size)s") % {"size": formats.size(limits.max_traffic_bytes)}
+    if limits.browser_memory_mb:
+        yield _("browser %(size)s MB") % {"size": limits.browser_memory_mb}
     yield region or _("any region")

@@ -166,9 +166,13 @@ class RunForms:
         defaults = view.version.defaults
         value = normalise(view.form, raw, defaults)
         plan = split_preview(view.form, value, defaults, self._rules.max_subtasks)
-        if plan.limits is not None:
-            plan = replace(plan, limits=limits_at_start(self._rules, view.version, plan.limits))
-        return value, plan
+        if plan.limits is None:
+            return value, plan
+        try:
+            limits = limits_at_start(self._rules, view.version, plan.limits)
+        except InvalidRequest as error:
+            return value, SplitPreview(0, error.message)
+        return value, replace(plan, limits=limits)
 
     async def initial_input(
         self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""

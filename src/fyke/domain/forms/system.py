@@ -40,6 +40,12 @@ FIELDS: dict[str, FormField] = {
         ),
         _number("max_total_charge", "Maximum cost", "The run ends at this cost.", "USD"),
         _number("max_total_traffic", "Maximum traffic", "The run ends at this traffic.", "MB"),
+        _number(
+            "browser_memory",
+            "Browser memory",
+            "Memory of the browser of each subtask; empty: as much as all browsers get.",
+            "MB",
+        ),
         FormField(
             "proxy_region",
             "Region",

@@ -27,6 +27,13 @@ def check_device(tx: Transaction, run: Run) -> None:
             field="input.parameters.system.memory",
             remedy="ask for less, or ask the operator for a larger plan",
         )
+    if run.browser_memory_asked and limits.browser_memory_mb > plan.max_memory_mb:
+        raise InvalidRequest(
+            f"is {limits.browser_memory_mb} MB, and the plan {plan.value} allows "
+            f"{plan.max_memory_mb}",
+            field="input.parameters.system.browser_memory",
+            remedy="ask for less, or ask the operator for a larger plan",
+        )
     if limits.cpus > plan.max_cpus:
         raise InvalidRequest(
             f"is {limits.cpus:g}, and the plan {plan.value} allows {plan.max_cpus:g} cores",

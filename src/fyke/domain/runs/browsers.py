@@ -8,15 +8,36 @@ from dataclasses import replace
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.transitions import Rules
+from fyke.errors import InvalidRequest
 from fyke.model.run import Run, RunLimits
 from fyke.model.runner import RunnerInfo
-from fyke.model.worker import Version
+from fyke.model.worker import BrowserNeed, Version
 from fyke.reasons import Reason, ReasonCode
 
 
 def limits_at_start(rules: Rules, version: Version, limits: RunLimits) -> RunLimits:
-    """The limits of a run of ``version`` at its start: with a browser if it reserves one."""
-    return rules.with_browser(limits) if version.reserves_browser else limits
+    """The limits of a run of ``version`` at its start: with a browser if the version reserves one,
+    or if the start asks for memory for it. Raise ``InvalidRequest`` when it may not.
+    """
+    if limits.browser_memory_mb:
+        _check_memory(rules, version, limits.browser_memory_mb)
+    elif not version.reserves_browser:
+        return limits
+    return rules.with_browser(limits)
+
+
+def _check_memory(rules: Rules, version: Version, asked: int) -> None:
+    field, remedy = "input.parameters.system.browser_memory", "leave it out"
+    if version.browser is BrowserNeed.NONE:
+        rule = "is for the browser, and this version declares that it uses none"
+        raise InvalidRequest(rule, field=field, remedy=remedy)
+    if not rules.browser_memory_mb:
+        rule = "is for the browser, and this Fyke gives Workers none"
+        raise InvalidRequest(rule, field=field, remedy=remedy)
+    if asked > rules.browser_memory_max_mb:
+        rule = f"must be at most {rules.browser_memory_max_mb} MB"
+        remedy = "ask for less; the operator can allow more with browser_memory_max_mb"
+        raise InvalidRequest(rule, field=field, remedy=remedy)
 
 
 def missing_browser(runners: Sequence[RunnerInfo]) -> Reason | None:

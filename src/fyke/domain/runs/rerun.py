@@ -18,6 +18,8 @@ def rerun_input(run: Run) -> dict[str, Any]:
         "max_total_charge": limits.max_charge_micros / 1e6,
         "max_total_traffic": limits.max_traffic_bytes / 1e6,
     }
+    if run.browser_memory_asked:
+        system["browser_memory"] = limits.browser_memory_mb
     if run.region:
         system["proxy_region"] = run.region
     if run.egress_allow:

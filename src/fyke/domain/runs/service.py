@@ -206,6 +206,7 @@ class Runs:
             err_msg="",
             limits=limits_at_start(self._rules, version, parsed.limits),
             browser_required=version.browser is BrowserNeed.REQUIRED,
+            browser_memory_asked=parsed.limits.browser_memory_mb > 0,
             region=parsed.region or self._rules.default_region,
             egress_allow=parsed.egress_allow,
             input_json=checked.json,

@@ -44,12 +44,14 @@ class Rules:
     running_callbacks: bool = True  # runs of v2 also send a callback when they start
     browser_cpus: float = 0.0  # the limits of a browser; both are 0 where Workers get none
     browser_memory_mb: int = 0
+    browser_memory_max_mb: int = 0  # that a start may ask for
 
     def with_browser(self, limits: RunLimits) -> RunLimits:
-        """The limits of a run whose attempts have a browser each."""
-        return replace(
-            limits, browser_cpus=self.browser_cpus, browser_memory_mb=self.browser_memory_mb
-        )
+        """The limits of a run whose attempts have a browser each, with the memory that its start
+        has asked for.
+        """
+        memory_mb = limits.browser_memory_mb or self.browser_memory_mb
+        return replace(limits, browser_cpus=self.browser_cpus, browser_memory_mb=memory_mb)
 
 
 def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> Run | None:

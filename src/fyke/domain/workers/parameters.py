@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEVICES: dict[int, float] = {512: 0.125, 1024: 0.25, 2048: 0.5, 4096: 1, 8192: 2, 16384: 4}
 MIN_CPUS = 0.01  # the minimum that a sandbox can enforce
 MAX_CPUS = 64.0
+MIN_BROWSER_MB, MAX_BROWSER_MB = 128, 65_536  # the operator may allow less
 MAX_SECONDS = 7 * 24 * 3600
 _REGION = re.compile(r"[A-Z]{2}")
 _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})")
@@ -54,6 +55,7 @@ def read_input(raw: object, defaults: SystemDefaults) -> ParsedInput:
             timeout_s=_timeout(system, defaults),
             max_charge_micros=_money(system, "max_total_charge", defaults.max_charge_micros),
             max_traffic_bytes=_megabytes(system, "max_total_traffic", defaults.max_traffic_bytes),
+            browser_memory_mb=_browser_memory(system),
         ),
         region=_region(system, custom),
         egress_allow=_egress_allow(system),
@@ -133,6 +135,21 @@ def _memory(system: dict[str, Any], defaults: SystemDefaults) -> int:
         f"must be at most {max(DEVICES)} MB; sizes are {', '.join(map(str, DEVICES))}",
         field="input.parameters.system.memory",
     )
+
+
+def _browser_memory(system: dict[str, Any]) -> int:
+    """0 for the memory that the installation gives to browsers."""
+    value = _first_value(system, "browser_memory")
+    if value is None:
+        return 0
+    number = _number(value, "browser_memory")
+    if number and not MIN_BROWSER_MB <= number <= MAX_BROWSER_MB:
+        raise InvalidRequest(
+            f"must be from {MIN_BROWSER_MB} to {MAX_BROWSER_MB} MB; "
+            "leave it out for the memory that all browsers get",
+            field="input.parameters.system.browser_memory",
+        )
+    return math.ceil(number)
 
 
 def _cpus(system: dict[str, Any], memory_mb: int) -> float:

@@ -8,12 +8,18 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.browsers import (
+    limits_at_start,
     missing_browser,
     refusal_of_browsers,
     reserved_where_possible,
 )
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.outcome import HIDING
+from fyke.domain.runs.transitions import Rules
+from fyke.errors import InvalidRequest
+from fyke.model.billing import Prices
 from fyke.model.runner import RunnerInfo
+from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode, sentence
 from support import records
 from support.stores import Stores
@@ -26,6 +32,61 @@ def runner(browsers: int, problem: str = "", name: str = "r") -> RunnerInfo:
     return RunnerInfo(
         name, "node", "full", "", 1, 512, 0, browsers=browsers, browser_problem=problem
     )
+
+
+RULES = Rules(
+    Prices(), HIDING, 9, "", browser_cpus=1.0, browser_memory_mb=1024, browser_memory_max_mb=2048
+)
+PLAIN = records.run("account", "worker").limits
+
+
+@pytest.mark.parametrize(
+    ("need", "declared", "asked", "memory_mb"),
+    [
+        (BrowserNeed.REQUIRED, True, 0, 1024),
+        (BrowserNeed.OPTIONAL, False, 0, 1024),
+        (BrowserNeed.OPTIONAL, True, 0, 0),
+        (BrowserNeed.NONE, True, 0, 0),
+        (BrowserNeed.UNKNOWN, False, 0, 0),
+        (BrowserNeed.REQUIRED, True, 2048, 2048),
+        (BrowserNeed.OPTIONAL, True, 512, 512),
+        (BrowserNeed.UNKNOWN, False, 512, 512),
+    ],
+)
+def test_a_start_reserves_a_browser_that_is_used_for_sure_or_asked_for(
+    need: BrowserNeed, declared: bool, asked: int, memory_mb: int
+) -> None:
+    version = records.version("worker", browser=need, browser_declared=declared)
+    found = limits_at_start(RULES, version, replace(PLAIN, browser_memory_mb=asked))
+    cpus = 1.0 if memory_mb else 0.0
+    assert found == replace(PLAIN, browser_cpus=cpus, browser_memory_mb=memory_mb)
+
+
+@pytest.mark.parametrize(
+    ("rules", "need", "message"),
+    [
+        (
+            RULES, BrowserNeed.OPTIONAL,
+            "must be at most 2048 MB; ask for less; the operator can allow more with "
+            "browser_memory_max_mb",
+        ),
+        (
+            RULES, BrowserNeed.NONE,
+            "is for the browser, and this version declares that it uses none; leave it out",
+        ),
+        (
+            Rules(Prices(), HIDING, 9, ""), BrowserNeed.REQUIRED,
+            "is for the browser, and this Fyke gives Workers none; leave it out",
+        ),
+    ],
+)  # fmt: skip
+def test_memory_for_a_browser_that_is_not_to_be_had_is_refused(
+    rules: Rules, need: BrowserNeed, message: str
+) -> None:
+    version = records.version("worker", browser=need)
+    with pytest.raises(InvalidRequest) as error:
+        limits_at_start(rules, version, replace(PLAIN, browser_memory_mb=2049))
+    assert error.value.message == f"input.parameters.system.browser_memory {message}"
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,15 @@ def test_a_refused_input_is_answered_with_the_expected_form(raw: object, message
         ({"memory": True}, f"{SYSTEM}.memory must be a number"),
         ({"memory": []}, f"{SYSTEM}.memory must be a number"),
         ({"memory": 0}, f"{SYSTEM}.memory must be a positive number of MB"),
+        ({"browser_memory": "much"}, f"{SYSTEM}.browser_memory must be a number"),
+        *(
+            (
+                {"browser_memory": asked},
+                f"{SYSTEM}.browser_memory must be from 128 to 65536 MB; "
+                "leave it out for the memory that all browsers get",
+            )
+            for asked in (127, 65_537, -1)
+        ),
         (
             {"memory": 16385},
             f"{SYSTEM}.memory must be at most 16384 MB; "
@@ -184,6 +193,16 @@ def test_each_rule_names_the_field_and_what_is_accepted(
     with pytest.raises(InvalidRequest) as error:
         read(system)
     assert error.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("given", "size"), [(None, 0), (0, 0), ("", 0), ("2048", 2048), (128, 128), (300.5, 301)]
+)
+def test_the_memory_of_the_browser_is_asked_for_in_whole_megabytes(
+    given: object, size: int
+) -> None:
+    limits = read({"browser_memory": given}).limits
+    assert (limits.browser_memory_mb, limits.browser_cpus) == (size, 0)
 
 
 @pytest.mark.parametrize(

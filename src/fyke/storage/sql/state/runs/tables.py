@@ -52,6 +52,7 @@ runs = Table(
     Column("browser_cpus", Double, nullable=False),
     number_column("browser_memory_mb"),
     flag_column("browser_required"),
+    flag_column("browser_memory_asked"),
     text_column("region"),
     text_column("egress_allow"),  # JSON list
     text_column("input_json"),

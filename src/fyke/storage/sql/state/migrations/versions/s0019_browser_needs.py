@@ -1,4 +1,4 @@
-"""Which versions use a browser, which runs require one, and why runners cannot use theirs.
+"""Which versions use a browser, what runs ask of theirs, and why runners cannot use theirs.
 
 Nothing is known of the versions that exist already. A runner writes its part with its next
 heartbeat.
@@ -22,6 +22,7 @@ def upgrade() -> None:
         _add_text(table, "browser")
         _add_flag(table, "browser_declared")
     _add_flag("runs", "browser_required")
+    _add_flag("runs", "browser_memory_asked")
     _add_text("runners", "browser_problem")
 
 
