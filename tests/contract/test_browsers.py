@@ -7,8 +7,10 @@ Root uses the launcher. Other users use the direct spawner:
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -40,6 +42,7 @@ from integration.browser.browsers import (
 )
 from integration.sandbox.sandboxes import MIB, ROOT, SPAWNERS, data_folder, launched
 from support.cdp import CdpError
+from zoo.bundles import packed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium", "driver")]
 
@@ -265,14 +268,21 @@ async def test_chromedriver_starts_its_browsers_in_the_sandbox(setup: BrowserSet
     connection = await found.client.connect(port, 10)
     options = {"binary": "/run/fyke/chromium", "args": ["--no-sandbox", "--headless"]}
     capabilities = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
-    body = json.dumps(capabilities).encode()
     reader, writer = await asyncio.open_connection(sock=connection)
-    writer.write(
-        b"POST /session HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body)
-    )
-    writer.write(body)
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
-    assert head.startswith(b"HTTP/1.1 200"), head
+
+    async def ask(path: str, document: dict[str, Any]) -> Any:
+        body = json.dumps(document).encode()
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        answer = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)).decode()
+        assert answer.startswith("HTTP/1.1 200"), answer
+        [length] = re.findall(r"(?i)content-length: *(\d+)", answer)
+        return json.loads(await reader.readexactly(int(length)))["value"]
+
+    session = (await ask("/session", capabilities))["sessionId"]
+    # as the gateway renames the path of the clients of a grid
+    zipped = base64.b64encode(packed({"up.txt": "content"})).decode()
+    assert (await ask(f"/session/{session}/file", {"file": zipped})).endswith("/up.txt")
     driven = await found.event("driven")
     assert driven["instance"] == 1_000_000
     await (await found.connect(driven)).call("Browser.getVersion")

@@ -28,16 +28,18 @@ from fyke.browser.launches import (
 from fyke.browser.requests import JSON, BrowserRequest, UnusableRequest
 from fyke.browser.routes import BrowserRoute, RouteKind, find_route
 from fyke.browser.streams import StreamEnded
-from fyke.browser.taps import Taps
+from fyke.browser.taps import FILE_URL_NOTE, NO_FILES, Taps, bidi_taps
 from fyke.browser.webdriver import (
     BadSession,
     SessionRequest,
     created_session,
     driver_request,
     error_answer,
+    inner_command,
     inner_path,
     is_webdriver,
     new_session,
+    opens_file,
     session_of,
     status_answer,
 )
@@ -256,7 +258,7 @@ class WebDriverRoutes:
                 if request.upgrades:
                     await self._upgrade(request, connection, browser, sessions, session)
                 else:
-                    await self._pass_on(request, connection, browser, sessions, session)
+                    await self._pass_on(request, connection, attempt, browser, sessions, session)
 
     async def _upgrade(
         self,
@@ -272,7 +274,7 @@ class WebDriverRoutes:
             route = BrowserRoute(RouteKind.BROWSER)
             await connection.devtools(request, route, browser, session.endpoint)
         elif not rest:
-            await connection.tunnel(request, browser, sessions.port, request.path, Taps({}))
+            await connection.tunnel(request, browser, sessions.port, request.path, Taps(bidi_taps()))
         else:
             raise UnusableRequest("nothing is here", 404)
 
@@ -280,12 +282,19 @@ class WebDriverRoutes:
         self,
         request: BrowserRequest,
         connection: GatewayConnection,
+        attempt: AttemptGateway,
         browser: AttachedBrowser,
         sessions: DriverSessions,
         session: DriverSession,
     ) -> None:
         """Relay a command and its answer."""
         body = await connection.read_body()
+        rest = request.path.removeprefix(f"/session/{session.id}")
+        if opens_file(rest, body):
+            attempt.note(*FILE_URL_NOTE)
+            connection.answer(400, error_answer("invalid argument", NO_FILES), JSON)
+            return
+        path = f"/session/{session.id}{inner_command(rest)}"
         port = sessions.port
         ends = request.method == "DELETE" and request.path == f"/session/{session.id}"
         if ends:
@@ -293,7 +302,7 @@ class WebDriverRoutes:
             sessions.by_id.pop(session.id, None)
         try:
             async with connection.dialed(browser, port) as driver:
-                driver.write(driver_request(request.method, request.path, port, body))
+                driver.write(driver_request(request.method, path, port, body))
                 status, size = await connection.while_present(read_answer_head(driver))
                 await connection.answer_from(status, size, JSON, driver)
         except (HostFailed, BadAnswer):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from fyke.browser.streams import ByteStream
-from fyke.browser.taps import CommandAnswer, Taps
+from fyke.browser.taps import Taps
 from fyke.browser.websocket import BadFrame, FrameStream, text_frame
 
 PIECE = 16 * 1024  # bytes that are moved in one step
@@ -68,8 +68,8 @@ class MessageRelay:
         if found is None:
             return True
         command, answer = found
-        if answer.note:
-            self._on_note(answer.note, text_of_note(answer))
+        if answer.note is not None:
+            self._on_note(*answer.note)
         frame = text_frame(answer.encode(command))
         self._answers.append(frame)
         self._answers_size += len(frame)
@@ -83,14 +83,3 @@ class MessageRelay:
                 self._client.write(frame)
             self._answers.clear()
             self._answers_size = 0
-
-
-def text_of_note(answer: CommandAnswer) -> str:
-    """The line for the log that belongs to an answer."""
-    return _NOTES[answer.note]
-
-
-_NOTES = {
-    "captchas": "The Worker asked for a captcha solver; there is none, the answer is status false",
-    "file_url": "The Worker asked the browser for a file: URL; the browser opens no files",
-}

@@ -8,16 +8,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import msgspec
 
 CAPTCHAS = "Captchas.automaticSolver"
 CLOSE = "Browser.close"
-_OPENERS = ("Target.createTarget", "Page.navigate")
+SET_FILES = "DOM.setFileInputFiles"
+_OPENERS = ("Target.createTarget", "Page.navigate", "Network.loadNetworkResource")
+_BIDI_OPENER = "browsingContext.navigate"
+_BIDI_COMMANDS = ("goog:cdp.sendCommand", "cdp.sendCommand")  # with a command of DevTools in it
 NO_CAPTCHAS = "this Fyke solves no captchas"
 NO_FILES = "the browser opens no files"
+NO_PATHS = "the browser cannot read files of the Worker; give the content of the file, not its path"
+
+
+class Note(NamedTuple):
+    """A line for the log of the run."""
+
+    code: str
+    text: str
+
+
+CAPTCHAS_NOTE = Note(
+    "captchas",
+    "The Worker asked for a captcha solver; there is none, the answer is status false",
+)
+FILE_URL_NOTE = Note(
+    "file_url", "The Worker asked the browser for a file: URL; the browser opens no files"
+)
+FILE_PATH_NOTE = Note(
+    "file_path",
+    "The Worker gave a page a file by its path, which was refused: the browser cannot read files "
+    "of the Worker. Give the content of the file instead.",
+)
 
 
 class Command(msgspec.Struct):
@@ -31,14 +56,18 @@ class Command(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """An answer of the gateway; ``note`` is the code of the line for the log, or empty."""
+    """An answer of the gateway. ``bidi``: in the form of the bidirectional WebDriver, an error."""
 
     result: dict[str, Any] | None = None
     error: str = ""
-    note: str = ""
+    note: Note | None = None
+    bidi: bool = False
 
     def encode(self, command: Command) -> bytes:
         """The message for the client."""
+        if self.bidi:
+            error = {"error": "invalid argument", "message": self.error}
+            return msgspec.json.encode({"type": "error", "id": command.id, **error})
         message: dict[str, Any] = {"id": command.id}
         if command.session is not None:
             message["sessionId"] = command.session
@@ -82,15 +111,42 @@ class Taps:
 
 def solve_no_captchas(command: Command) -> CommandAnswer:
     """Documented clients of hosted platforms ask for this; they go on after a false status."""
-    return CommandAnswer({"status": False, "message": NO_CAPTCHAS}, note="captchas")
+    return CommandAnswer({"status": False, "message": NO_CAPTCHAS}, note=CAPTCHAS_NOTE)
 
 
 def refuse_files(command: Command) -> CommandAnswer | None:
     """Refuse ``file:`` URLs, as the policy of the full Chromium does; the headless one has none."""
     url = (command.params or {}).get("url")
     if isinstance(url, str) and is_file(url):
-        return CommandAnswer(error=NO_FILES, note="file_url")
+        return CommandAnswer(error=NO_FILES, note=FILE_URL_NOTE)
     return None
+
+
+def refuse_paths(command: Command) -> CommandAnswer | None:
+    """Refuse the paths of files for a page: they name files of the Worker, and Chromium would let
+    the client wait for files that it does not have.
+    """
+    if (command.params or {}).get("files"):
+        return CommandAnswer(error=NO_PATHS, note=FILE_PATH_NOTE)
+    return None
+
+
+def refuse_inner(method: object, params: object) -> CommandAnswer | None:
+    """The answer to a command of DevTools that came by WebDriver and would open a ``file:`` URL."""
+    if not isinstance(method, str) or method not in _OPENERS or not isinstance(params, dict):
+        return None
+    return refuse_files(Command(method, params=params))
+
+
+def _refuse_bidi(command: Command) -> CommandAnswer | None:
+    inner = command.params or {}
+    is_navigation = command.method == _BIDI_OPENER
+    answer = (
+        refuse_files(command)
+        if is_navigation
+        else refuse_inner(inner.get("method"), inner.get("params"))
+    )
+    return None if answer is None else replace(answer, bidi=True)
 
 
 def is_file(url: str) -> bool:
@@ -111,5 +167,11 @@ def standard_taps(on_close: Callable[[], None] | None) -> dict[str, Sequence[Tap
     return {
         CAPTCHAS: (solve_no_captchas,),
         CLOSE: (see_close,),
+        SET_FILES: (refuse_paths,),
         **dict.fromkeys(_OPENERS, (refuse_files,)),
     }
+
+
+def bidi_taps() -> dict[str, Sequence[Tap]]:
+    """The taps of a bidirectional WebDriver."""
+    return dict.fromkeys((_BIDI_OPENER, *_BIDI_COMMANDS), (_refuse_bidi,))

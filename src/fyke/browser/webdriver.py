@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from fyke.browser.taps import is_file, refuse_inner
+
 PROGRAM_AT = "/run/fyke/chromium"  # in the browser sandbox
 
 _OPTIONS = "goog:chromeOptions"
@@ -80,14 +82,45 @@ def session_of(path: str) -> tuple[str, str] | None:
 
 
 def is_webdriver(body: bytes) -> bool:
-    """Whether a body of ``POST /session`` is one of WebDriver, which names capabilities."""
+    """Whether a body of ``POST /session`` is one of WebDriver, which names capabilities, and not
+    one of Camoufox, which may be empty. What is no object is neither, and gets an error of
+    WebDriver.
+    """
+    if not body:
+        return False
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        return False
-    return isinstance(document, dict) and not document.keys().isdisjoint(
+        return True
+    return not isinstance(document, dict) or not document.keys().isdisjoint(
         ("capabilities", "desiredCapabilities")
     )
+
+
+def inner_command(rest: str) -> str:
+    """The path of a session's command as chromedriver knows it; the clients of a grid upload files
+    with another one.
+    """
+    return "/file" if rest == "/se/file" else rest
+
+
+def opens_file(rest: str, body: bytes) -> bool:
+    """Whether a command of a session opens a ``file:`` URL. ``rest`` follows the session in its
+    path.
+    """
+    sends_command = rest.endswith("/cdp/execute") or rest.startswith("/chromium/send_command")
+    if rest != "/url" and not sends_command:
+        return False
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False  # chromedriver says what is wrong
+    if not isinstance(document, dict):
+        return False
+    if sends_command:
+        return refuse_inner(document.get("cmd"), document.get("params")) is not None
+    url = document.get("url")
+    return isinstance(url, str) and is_file(url)
 
 
 def new_session(body: bytes) -> SessionRequest:

@@ -293,6 +293,8 @@ async def test_what_needs_no_browser_starts_none() -> None:
         assert (await gateway.ask("GET", "/wd/hub/status"))[0] == 200
         assert (await gateway.ask("POST", "/session", b'{"capabilities": []}'))[0] == 400
         assert (await gateway.ask("POST", "/session", b'{"headless": true}'))[0] == 501
+        status, value = await gateway.ask("POST", "/session", b'{"capabilities":')
+        assert (status, value["value"]["error"]) == (400, "invalid argument")
         assert (await gateway.ask("DELETE", "/session"))[0] == 404
         status, value = await gateway.ask("GET", "/session/abc/url")
         assert (status, value["value"]["error"]) == (404, "invalid session id")
@@ -305,6 +307,36 @@ async def test_a_proxy_in_the_capabilities_is_said_to_be_ignored() -> None:
         await gateway.ask("POST", "/session", json.dumps(body).encode())
         texts = [item.text for item in gateway.notices if isinstance(item, Noted)]
         assert texts == ["proxy was ignored: the browser always uses the proxy of the run."]
+
+
+async def test_a_session_opens_no_file() -> None:
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        for path, body in (
+            ("url", {"url": "file:///etc/passwd"}),
+            ("goog/cdp/execute", {"cmd": "Page.navigate", "params": {"url": "file:///"}}),
+        ):
+            raw = json.dumps(body).encode()
+            status, value = await gateway.ask("POST", f"/session/s1/{path}", raw)
+            assert (status, value["value"]["error"]) == (400, "invalid argument")
+        client = await gateway.connect()
+        await client.ask("GET", "/session/s1", UPGRADE)
+        await client.answer()
+        params = {"url": "file:///", "context": "A"}
+        await client.say({"id": 1, "method": "browsingContext.navigate", "params": params})
+        answer = await client.hear()
+        assert isinstance(answer, dict)
+        assert (answer["type"], answer["error"]) == ("error", "invalid argument")
+        assert len(gateway.driver.requests) == 1
+        notes = [item.code for item in gateway.notices if isinstance(item, Noted)]
+        assert notes == ["file_url"]
+
+
+async def test_a_file_is_uploaded_as_chromedriver_knows_it() -> None:
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        await gateway.ask("POST", "/wd/hub/session/s1/se/file", b'{"file": "UEs="}')
+        assert gateway.driver.requests[1] == ("POST", "/session/s1/file", b'{"file": "UEs="}')
 
 
 async def test_sessions_of_a_relayed_driver_end_with_it() -> None:

@@ -35,10 +35,15 @@ async def test_captchas_and_files_are_answered_by_the_gateway() -> None:
         answer = await client.hear()
         assert isinstance(answer, dict)
         assert answer["error"]["message"] == "the browser opens no files"
-        await client.say({"id": 4})
-        assert await client.hear() == {"id": 4}
+        params = {"files": ["/work/a.pdf"]}
+        await client.say({"id": 4, "method": "DOM.setFileInputFiles", "params": params})
+        answer = await client.hear()
+        assert isinstance(answer, dict)
+        assert "not its path" in answer["error"]["message"]
+        await client.say({"id": 5})
+        assert await client.hear() == {"id": 5}
         notes = [notice.code for notice in gateway.notices if isinstance(notice, Noted)]
-        assert notes == ["captchas", "file_url"]
+        assert notes == ["captchas", "file_url", "file_path"]
 
 
 async def test_our_answer_waits_for_the_end_of_a_message() -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from fyke.browser.taps import Taps, is_file, standard_taps
+from fyke.browser.taps import Taps, bidi_taps, is_file, standard_taps
 
 
-def read(message: object, closed: list[int] | None = None) -> Any:
+def read(message: object, closed: list[int] | None = None, *, bidi: bool = False) -> Any:
     """The gateway's answer to a message, None when Chromium gets it."""
-    taps = Taps(standard_taps(None if closed is None else lambda: closed.append(1)))
+    taps = Taps(
+        bidi_taps() if bidi else standard_taps(None if closed is None else lambda: closed.append(1))
+    )
     raw = message if isinstance(message, bytes) else json.dumps(message).encode()
     found = taps.read(raw)
     return None if found is None else json.loads(found[1].encode(found[0]))
@@ -25,7 +27,9 @@ def test_there_is_no_captcha_solver() -> None:
     assert read(command | {"sessionId": "ABC"}) == {"id": 7, "sessionId": "ABC", "result": result}
 
 
-@pytest.mark.parametrize("method", ["Page.navigate", "Target.createTarget"])
+@pytest.mark.parametrize(
+    "method", ["Page.navigate", "Target.createTarget", "Network.loadNetworkResource"]
+)
 def test_files_are_refused(method: str) -> None:
     command = {"id": 1, "sessionId": "A", "method": method, "params": {"url": "file:///etc"}}
     assert read(command) == {
@@ -36,6 +40,34 @@ def test_files_are_refused(method: str) -> None:
     assert read(command | {"params": {"url": "https://example.com/file:"}}) is None
     assert read(command | {"params": {}}) is None
     assert read(command | {"params": {"url": 1}}) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("browsingContext.navigate", {"url": "file:///etc", "context": "A"}),
+        ("goog:cdp.sendCommand", {"method": "Page.navigate", "params": {"url": "file:///etc"}}),
+        ("cdp.sendCommand", {"method": "Target.createTarget", "params": {"url": "FILE:a"}}),
+    ],
+)
+def test_files_are_refused_in_the_bidirectional_webdriver(
+    method: str, params: dict[str, Any]
+) -> None:
+    assert read({"id": 3, "method": method, "params": params}, bidi=True) == {
+        "type": "error",
+        "id": 3,
+        "error": "invalid argument",
+        "message": "the browser opens no files",
+    }
+    params = {"url": "https://example.com", "method": "Page.navigate", "params": ["file:"]}
+    assert read({"id": 3, "method": method, "params": params}, bidi=True) is None
+
+
+def test_paths_of_files_for_a_page_are_refused() -> None:
+    """Chromium has no such file, and its client would wait for it."""
+    command = {"id": 1, "method": "DOM.setFileInputFiles", "params": {"files": ["/work/a.pdf"]}}
+    assert "content" in read(command)["error"]["message"]
+    assert read(command | {"params": {"files": []}}) is None  # removes what was chosen
 
 
 def test_a_closed_browser_is_seen_and_closed() -> None:

@@ -12,9 +12,11 @@ from fyke.browser.webdriver import (
     BadSession,
     created_session,
     error_answer,
+    inner_command,
     inner_path,
     is_webdriver,
     new_session,
+    opens_file,
     session_of,
 )
 
@@ -145,7 +147,47 @@ def test_a_session_of_another_protocol() -> None:
     assert is_webdriver(b'{"desiredCapabilities": {}}')
     assert not is_webdriver(b'{"headless": true}')
     assert not is_webdriver(b"")
-    assert not is_webdriver(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"[]", b"\xff"])
+def test_what_is_of_no_protocol_gets_an_error_of_webdriver(body: bytes) -> None:
+    assert is_webdriver(body)
+
+
+def cdp(method: str, **params: object) -> bytes:
+    return json.dumps({"cmd": method, "params": params}).encode()
+
+
+FILE = "file:///etc/passwd"
+
+
+@pytest.mark.parametrize(
+    ("rest", "body", "file"),
+    [
+        ("/url", b'{"url": " FILE:///etc/passwd"}', True),
+        ("/url", b'{"url": "view-source:file:///"}', True),
+        ("/url", b'{"url": "https://example.com/file:///"}', False),
+        ("/url", b'{"url": 1}', False),
+        ("/url", b"", False),
+        ("/url", b"[1]", False),
+        ("/goog/cdp/execute", cdp("Page.navigate", url=FILE), True),
+        ("/ms/cdp/execute", cdp("Target.createTarget", url=FILE), True),
+        ("/chromium/send_command", cdp("Page.navigate", url=FILE), True),
+        ("/chromium/send_command_and_get_result", cdp("Network.loadNetworkResource", url=FILE),
+         True),
+        ("/goog/cdp/execute", cdp("Page.navigate", url="https://example.com"), False),
+        ("/goog/cdp/execute", cdp("Network.setCookie", url=FILE), False),
+        ("/goog/cdp/execute", b'{"cmd": ["Page.navigate"], "params": []}', False),
+        ("/execute/sync", cdp("Page.navigate", url=FILE), False),
+    ],
+)  # fmt: skip
+def test_commands_that_open_a_file(rest: str, body: bytes, file: bool) -> None:
+    assert opens_file(rest, body) is file
+
+
+def test_clients_of_a_grid_upload_files_with_another_path() -> None:
+    assert inner_command("/se/file") == "/file"
+    assert inner_command("/url") == "/url"
 
 
 def answered(capabilities: dict[str, Any]) -> bytes:
