@@ -145,7 +145,7 @@ async def test_a_killed_chromium_is_replaced(user: GatewayUser) -> None:
         user.hosts[0].kill(0)
         await asyncio.wait_for(gone.wait(), 120)
     await until(lambda: user.ended(), 120)
-    assert user.ended() == [BrowserEnded(ATTEMPT, 1, BrowserEndCause.CRASHED, "status -9")]
+    assert user.ended() == [BrowserEnded(ATTEMPT, 1, BrowserEndCause.CRASHED, "signal 9 (SIGKILL)")]
     async with connected(f"ws://{user.url}") as browser:
         assert await title(browser) == "42"
 

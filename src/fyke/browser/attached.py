@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -178,7 +179,7 @@ class AttachedBrowser:
             self._closing.discard(instance)
             self._last = (BrowserEndCause.CLOSED, "")
         else:
-            self._last = (BrowserEndCause.CRASHED, f"status {status}")
+            self._last = (BrowserEndCause.CRASHED, _describe(status))
         self.settle()
 
     def settle(self) -> None:
@@ -223,3 +224,15 @@ class AttachedBrowser:
         for gone in self._gone.values():
             if not gone.done():
                 gone.set_result(None)
+
+
+def _describe(status: int | None) -> str:
+    """How a process ended, by its status as Python gives it; "" when that is not known."""
+    if status is None:
+        return ""
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return f"signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return f"signal {-status}"

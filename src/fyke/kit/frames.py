@@ -131,7 +131,7 @@ class FrameClient:
         if len(received) != SOCKETS or flags & socket.MSG_CTRUNC:
             for sock in received:
                 sock.close()
-            self._end("no sockets came" if data else "the other side has ended")
+            self._end("no sockets came" if data else "its first process has ended")
             return
         self._loop.remove_reader(self._control)
         self._control.shutdown(socket.SHUT_RD)
@@ -175,7 +175,7 @@ class FrameClient:
             self._end(f"the connection broke: {error}")
             return
         if not data:
-            self._end("the other side has ended")
+            self._end("its first process has ended")
             return
         target += data
         if length is None:

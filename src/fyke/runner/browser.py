@@ -61,6 +61,7 @@ _MIB = 2**20
 _UNAVAILABLE, _FORBIDDEN = 503, 403
 DECLINED = "fyke.json of this Worker declares that it uses no browser"
 _LAST_WORDS = 500  # characters in a line of the log
+_FULL = 0.9  # of the memory limit; a Chromium that gets no more ends by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class _Generation:
     listener: int | None = None  # its key in the egress
     usage: BrowserUsage = field(default_factory=BrowserUsage)
     oom_reported: bool = False
+    fault: tuple[BrowserEndCause, str] | None = None  # an unexpected end, its details
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     retired: bool = False
     measured: asyncio.Event = field(default_factory=asyncio.Event)  # for the last time
@@ -243,8 +245,7 @@ class AttemptBrowser:
             self._budget.give_back()
             self._note(LogType.INFO, "The browser was closed.")
         else:
-            text = _CAUSES[ended.cause]
-            self._note(LogType.WARN, f"{text}: {words}" if words else f"{text}.")
+            current.fault = ended.cause, words
         if ended.cause is BrowserEndCause.NOT_STARTED:
             problem = "it did not start" + (f": {words}" if words else "")
             self.failure = Reason.of(ReasonCode.BROWSER_FAILED, problem=problem)
@@ -377,6 +378,25 @@ class AttemptBrowser:
                 "has crashed. Close pages that are no longer needed.",
             )
 
+    def _explain_fault(self, generation: _Generation) -> None:
+        """Log an unexpected end, once the memory has been read for the last time."""
+        if generation.fault is None:
+            return
+        cause, words = generation.fault
+        usage, limit = generation.usage, generation.limits.memory
+        text = _FAULTS[cause]
+        if cause in _OF_MEMORY and (usage.ooms or usage.memory_peak >= _FULL * limit):
+            self.failure = Reason.of(ReasonCode.BROWSER_OUT_OF_MEMORY, memory_mb=limit // _MIB)
+            used = f"it has used {usage.memory_peak // _MIB} of its {limit // _MIB} MB"
+            text += f" ({words})" if words else ""
+            self._note(
+                LogType.WARN,
+                f"{text}, probably for want of memory: {used}. Close pages that are no longer "
+                "needed, or open fewer at a time.",
+            )
+        else:
+            self._note(LogType.WARN, f"{text}: {words}" if words else f"{text}.")
+
     async def measure(self) -> None:
         """Take a reading now, so that ``failure`` is up to date."""
         for generation in self._generations:
@@ -433,6 +453,7 @@ class AttemptBrowser:
             log.warning("browser_not_measured", attempt=self._attempt.id, error=str(error))
         finally:
             generation.memory.end(time.monotonic(), generation.usage.memory_peak)
+            self._explain_fault(generation)
             generation.measured.set()
         try:
             if generation.listener is not None and self.state is not BrowserState.CLOSED:
@@ -476,9 +497,11 @@ def limits_of(run: RunLimits, own: BrowserLimits) -> BrowserLimits:
     return replace(own, cpus=run.browser_cpus, memory=run.browser_memory_mb * _MIB)
 
 
-_CAUSES = {
+_FAULTS = {
     BrowserEndCause.CRASHED: "The browser ended by itself",
     BrowserEndCause.NOT_STARTED: "The browser did not start",
     BrowserEndCause.SANDBOX_ENDED: "The sandbox of the browser ended",
     BrowserEndCause.GATEWAY_ENDED: "The connection to the browser was lost",
 }
+# ends that a Chromium without memory has: by itself, or with the process that started it
+_OF_MEMORY = (BrowserEndCause.CRASHED, BrowserEndCause.SANDBOX_ENDED)

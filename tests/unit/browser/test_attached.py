@@ -58,10 +58,14 @@ async def test_a_chromium_that_does_not_start_is_told_to_all() -> None:
 @pytest.mark.parametrize(
     ("event", "cause", "detail"),
     [
-        ({"type": "ended", "instance": 0, "status": -11}, BrowserEndCause.CRASHED, "status -11"),
+        ({"type": "ended", "instance": 0, "status": -5}, BrowserEndCause.CRASHED,
+         "signal 5 (SIGTRAP)"),
+        ({"type": "ended", "instance": 0, "status": -99}, BrowserEndCause.CRASHED, "signal 99"),
+        ({"type": "ended", "instance": 0, "status": 7}, BrowserEndCause.CRASHED, "status 7"),
+        ({"type": "ended", "instance": 0, "status": None}, BrowserEndCause.CRASHED, ""),
         ({"type": "ended", "instance": 0, "status": 0}, BrowserEndCause.CLOSED, ""),
     ],
-)
+)  # fmt: skip
 async def test_the_end_of_chromium_ends_the_sandbox(
     event: dict[str, object], cause: BrowserEndCause, detail: str
 ) -> None:

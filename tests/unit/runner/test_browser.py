@@ -433,6 +433,7 @@ async def test_an_end_that_nobody_asked_for_is_a_warning(
     browser.wanted(WANTED)
     await setup.until(attached(setup))
     browser.ended(ended(cause, detail=detail))
+    await browser.closed()
     assert setup.notes == [(LogType.WARN, line)]
     if cause is BrowserEndCause.NOT_STARTED:
         assert browser.failure == Reason.of(
@@ -443,6 +444,39 @@ async def test_an_end_that_nobody_asked_for_is_a_warning(
     await browser.close()
     await browser.closed()
     assert setup.sandboxes[0].calls == ["kill", "close"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "last", "likely"),
+    [
+        (BrowserEndCause.CRASHED, BrowserUsage(memory_peak=500 * MIB), True),
+        (BrowserEndCause.SANDBOX_ENDED, BrowserUsage(memory_peak=300 * MIB, ooms=1), True),
+        (BrowserEndCause.CRASHED, BrowserUsage(memory_peak=400 * MIB), False),
+        (BrowserEndCause.GATEWAY_ENDED, BrowserUsage(memory_peak=500 * MIB), False),
+    ],
+)
+async def test_memory_is_named_as_the_likely_cause_of_an_end(
+    setup: Setup,
+    monkeypatch: pytest.MonkeyPatch,
+    cause: BrowserEndCause,
+    last: BrowserUsage,
+    likely: bool,
+) -> None:
+    """By a reading after the end: a page can fill the memory between two readings."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 1000)
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    setup.sandboxes[0].readings = [last]
+    browser.ended(ended(cause, detail="signal 5 (SIGTRAP)"))
+    await browser.measure()
+    kind, line = setup.notes[-1]
+    used = f"probably for want of memory: it has used {last.memory_peak // MIB} of its 512 MB"
+    assert (kind, used in line) == (LogType.WARN, likely)
+    assert "signal 5 (SIGTRAP)" in line
+    of_memory = Reason.of(ReasonCode.BROWSER_OUT_OF_MEMORY, memory_mb=512)
+    assert browser.failure == (of_memory if likely else None)
+    await browser.close()
 
 
 async def test_an_attempt_that_ends_meanwhile_leaves_no_browser(setup: Setup) -> None:

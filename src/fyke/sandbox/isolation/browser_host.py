@@ -316,7 +316,7 @@ class Host:
         """Clean up after a program that has ended."""
         del self.programs[program.pidfd]
         os.close(program.pidfd)
-        status = -1  # that of a Chromium of chromedriver is known to chromedriver only
+        status = None  # that of a Chromium of chromedriver is known to chromedriver only
         if program.ours:
             program.kill()  # its group; the number stays taken until it is waited for
             _, code = os.waitpid(program.pid, 0)

@@ -245,7 +245,7 @@ def test_a_browser_of_chromedriver_gets_a_number(gateway: Gateway, tmp_path: Pat
     }
     process.kill()
     process.wait()
-    assert gateway.event("ended") == {"type": "ended", "instance": 1_000_000, "status": -1}
+    assert gateway.event("ended") == {"type": "ended", "instance": 1_000_000, "status": None}
     assert profile.exists()  # chromedriver removes it
 
 
