@@ -62,6 +62,7 @@ _UNAVAILABLE, _FORBIDDEN = 503, 403
 DECLINED = "fyke.json of this Worker declares that it uses no browser"
 _LAST_WORDS = 500  # characters in a line of the log
 _FULL = 0.9  # of the memory limit; a Chromium that gets no more ends by itself
+_LITTLE_SPACE = 0.75  # of the space for files; Chromium removes at once what does not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class _Generation:
     listener: int | None = None  # its key in the egress
     usage: BrowserUsage = field(default_factory=BrowserUsage)
     oom_reported: bool = False
+    space_reported: bool = False
     fault: tuple[BrowserEndCause, str] | None = None  # an unexpected end, its details
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     retired: bool = False
@@ -376,6 +378,15 @@ class AttemptBrowser:
                 LogType.WARN,
                 f"The browser went over its {megabytes} MB, and a process of it was ended: a page "
                 "has crashed. Close pages that are no longer needed.",
+            )
+
+        limit = current.limits.tmp_size
+        if usage.tmp_bytes >= _LITTLE_SPACE * limit and not current.space_reported:
+            current.space_reported = True
+            self._note(
+                LogType.WARN,
+                f"The files of the browser take {usage.tmp_bytes // _MIB} MB, of at most "
+                f"{limit // _MIB} MB: a download that does not fit ends as canceled.",
             )
 
     def _explain_fault(self, generation: _Generation) -> None:

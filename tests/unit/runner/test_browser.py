@@ -330,6 +330,22 @@ async def test_a_page_that_is_out_of_memory_is_reported_once(setup: Setup) -> No
     await browser.close()
 
 
+async def test_files_that_leave_little_space_are_reported_once(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 1000)
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    sizes = (100, 200, 250, 10, 250)
+    setup.sandboxes[0].readings = [BrowserUsage(tmp_bytes=size * MIB) for size in sizes]
+    for _ in sizes:
+        await browser.measure()
+    await browser.close()
+    [(kind, line)] = setup.notes
+    assert kind is LogType.WARN and "take 200 MB, of at most 256 MB" in line
+
+
 async def test_memory_is_read_once_more_before_an_end_is_explained(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
