@@ -51,6 +51,12 @@ _OF_MACHINE = (  # they cannot run in the sandbox of a Worker, but some librarie
     "/usr/bin/chromium-headless-shell",
     "/usr/bin/google-chrome",
 )
+CHANNELS = (  # where Playwright and Puppeteer look for an installed browser, such as "chrome"
+    "/opt/google/chrome/chrome",
+    "/opt/google/chrome-beta/chrome",
+    "/opt/google/chrome-unstable/chrome",
+    "/opt/microsoft/msedge/msedge",
+)
 _SCRIPT = f'#!/bin/sh\nexec {INTERPRETER} -I -B -S {_RELAY_AT} "$0" "$@"\n'
 _BUILD = re.compile(r"(chromium|chromium_headless_shell)-[0-9]{1,8}")
 _PLACES = {  # of the program below its folder, in new and in old versions of Playwright
@@ -76,6 +82,8 @@ def relay_options(data: Callable[[bytes], int], builds: Iterable[str]) -> list[s
         options += ["--perms", "0755", "--ro-bind-data", script, path]
     for name in _NAMES:
         options += ["--symlink", PROGRAM_AT, f"{PROGRAMS_AT}/{name}"]
+    for path in CHANNELS:
+        options += ["--symlink", PROGRAM_AT, path]
     for path in _links(builds):
         options += ["--symlink", PROGRAM_AT, f"{BROWSERS_AT}/{path}"]
     return options

@@ -170,6 +170,7 @@ def test_every_name_is_the_relay(sandbox: list[str]) -> None:
     paths = [
         PROGRAM_AT,
         f"{relay_files.PROGRAMS_AT}/google-chrome",
+        *relay_files.CHANNELS,
         f"{BROWSERS_AT}/{BUILD}/chrome-linux64/chrome",
         f"{BROWSERS_AT}/{BUILD}/chrome-linux/chrome",
         f"{BROWSERS_AT}/{SHELL}/chrome-headless-shell-linux64/chrome-headless-shell",
