@@ -19,7 +19,8 @@ _UNUSED_SECONDS = 10.0
 
 class AttachedBrowser:
     """One generation. It is over when no Chromium lives in it and no request uses it, or when the
-    sandbox has ended; ``on_over`` gets the cause and a detail, once.
+    sandbox has ended; ``on_over`` gets the cause and a detail, once. ``on_crashed`` is called for
+    each Chromium besides the shared one that does not start, or ends by itself.
     """
 
     def __init__(
@@ -33,11 +34,13 @@ class AttachedBrowser:
         on_started: Callable[[], None],
         on_over: Callable[[BrowserEndCause, str], None],
         on_dropped: Callable[[list[str]], None],
+        on_crashed: Callable[[], None],
     ) -> None:
         self.generation = generation
         self._program = program
         self._own_sandbox = own_sandbox
         self._limits = limits
+        self._on_crashed = on_crashed
         self._on_started: Callable[[], None] | None = on_started
         self._on_over: Callable[[BrowserEndCause, str], None] | None = on_over
         self._loop = asyncio.get_running_loop()
@@ -104,13 +107,17 @@ class AttachedBrowser:
 
     async def launch(self, instance: int, arguments: Sequence[str]) -> DevtoolsEndpoint:
         """Start a Chromium of its own. Call it while ``used``. Raise ``HostFailed``."""
-        return await self.host.start(
-            instance,
-            self._program,
-            own_sandbox=self._own_sandbox,
-            timeout=self._limits.start_seconds,
-            arguments=tuple(arguments),
-        )
+        try:
+            return await self.host.start(
+                instance,
+                self._program,
+                own_sandbox=self._own_sandbox,
+                timeout=self._limits.start_seconds,
+                arguments=tuple(arguments),
+            )
+        except HostFailed:
+            self._on_crashed()
+            raise
 
     async def ended(self, instance: int) -> None:
         """Wait for the end of a Chromium."""
@@ -180,6 +187,8 @@ class AttachedBrowser:
             self._last = (BrowserEndCause.CLOSED, "")
         else:
             self._last = (BrowserEndCause.CRASHED, _describe(status))
+            if instance != SHARED:
+                self._on_crashed()
         self.settle()
 
     def settle(self) -> None:

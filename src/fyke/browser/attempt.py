@@ -14,7 +14,14 @@ from fyke.browser.limits import GatewayLimits
 from fyke.browser.messages import Ended, Noted, Notice, Started, Wanted
 from fyke.browser.requests import BrowserRequest, wrong_credentials
 from fyke.browser.streams import ByteStream
-from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram, GatewayGrant
+from fyke.contracts.browser import (
+    BrowserEndCause,
+    BrowserForm,
+    BrowserProgram,
+    GatewayGrant,
+    browser_budget,
+)
+from fyke.kit.start_budget import TooManyStarts
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +69,7 @@ class AttemptGateway:
         self._wanted = False
         self._refusal: StandingRefusal | None = None
         self._notes: set[str] = set()
+        self._launches = browser_budget()
         self._closed = False
         self._error_logged = False
 
@@ -103,6 +111,7 @@ class AttemptGateway:
             on_started=lambda: self._notify(Started(self.attempt_id, generation)),
             on_over=lambda cause, detail: self._browser_over(generation, cause, detail),
             on_dropped=self._arguments_dropped,
+            on_crashed=lambda: self._launches.count(self._loop.time()),
         )
         if self._waiting:
             self.browser.expect_use()
@@ -150,6 +159,16 @@ class AttemptGateway:
         if code not in self._notes:
             self._notes.add(code)
             self._notify(Noted(self.attempt_id, code, text))
+
+    def check_launches(self) -> None:
+        """Raise ``BrowserUnavailable`` when too many browsers that programs of the Worker have
+        launched ended by themselves.
+        """
+        try:
+            self._launches.check(self._loop.time())
+        except TooManyStarts as error:
+            self.note("browser_starts", f"The Worker gets no browser: {error}.")
+            raise BrowserUnavailable(503, str(error), error.retry_after) from None
 
     async def sandbox(self, form: BrowserForm, *, display: bool = False) -> AttachedBrowser:
         """The attempt's browser sandbox; wait for one if there is none. Raise

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 from fyke.browser.attached import AttachedBrowser
-from fyke.browser.attempt import AttemptGateway
+from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
 from fyke.browser.connection import GatewayConnection
 from fyke.browser.endpoints import BadAnswer, read_answer, read_answer_head
 from fyke.browser.host import SHARED, DevtoolsEndpoint, HostFailed
@@ -80,9 +80,10 @@ class LaunchRoutes:
             raise UnusableRequest(str(error)) from None
         if launch.display:
             attempt.note("headless", _HEADLESS)
+        attempt.check_launches()
         async with connection.browser(BrowserForm.LAUNCH) as browser:
-            if browser.own_browsers >= attempt.limits.instances:
-                raise UnusableRequest(_too_many(attempt.limits.instances), 503)
+            if too_many := _too_many(browser, attempt):
+                raise UnusableRequest(too_many, 503)
             with browser.starts_own() as number:
                 endpoint = await browser.launch(number, launch.arguments)
             try:
@@ -187,6 +188,11 @@ class WebDriverRoutes:
             return
         for note in asked.notes:
             attempt.note(f"webdriver {note}", note)
+        try:
+            attempt.check_launches()
+        except BrowserUnavailable as refused:
+            connection.answer(500, error_answer("session not created", str(refused)), JSON)
+            return
         async with connection.browser(BrowserForm.WEBDRIVER) as browser:
             # created to the end for a client that leaves too: only the answer names what to end
             task = asyncio.create_task(
@@ -207,8 +213,8 @@ class WebDriverRoutes:
     ) -> tuple[int, bytes]:
         """Return status and body of the answer."""
         sessions = self._sandboxes.setdefault(browser, DriverSessions())
-        if browser.own_browsers >= attempt.limits.instances:
-            return 500, error_answer("session not created", _too_many(attempt.limits.instances))
+        if too_many := _too_many(browser, attempt):
+            return 500, error_answer("session not created", too_many)
         try:
             with browser.used(), browser.starts_own():
                 sessions.port = await browser.host.driver(attempt.limits.start_seconds)
@@ -274,7 +280,9 @@ class WebDriverRoutes:
             route = BrowserRoute(RouteKind.BROWSER)
             await connection.devtools(request, route, browser, session.endpoint)
         elif not rest:
-            await connection.tunnel(request, browser, sessions.port, request.path, Taps(bidi_taps()))
+            await connection.tunnel(
+                request, browser, sessions.port, request.path, Taps(bidi_taps())
+            )
         else:
             raise UnusableRequest("nothing is here", 404)
 
@@ -346,8 +354,14 @@ def _lose_sessions(browser: AttachedBrowser, sessions: DriverSessions) -> None:
     sessions.by_id.clear()
 
 
-def _too_many(limit: int) -> str:
-    return f"at most {limit} browsers at once; close one before you start another"
+def _too_many(browser: AttachedBrowser, attempt: AttemptGateway) -> str:
+    """Why no further browser may be launched now, noted for the user; "" if it may."""
+    limit = attempt.limits.instances
+    if browser.own_browsers < limit:
+        return ""
+    text = f"at most {limit} browsers at once; close one before you start another"
+    attempt.note("browser_instances", f"A browser was refused: {text}.")
+    return text
 
 
 async def _driven(browser: AttachedBrowser, port: int) -> DevtoolsEndpoint:

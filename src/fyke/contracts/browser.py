@@ -15,10 +15,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from fyke.kit.start_budget import StartBudget
+
 if TYPE_CHECKING:  # the launcher imports this module and is small
     from fyke.contracts.execution import IdleSandboxes, SandboxExit
 
 WAIT_SECONDS = 60.0  # how long a connection waits for a browser
+
+
+def browser_budget() -> StartBudget:
+    """How often an attempt may start a browser: a Worker whose browser always crashes must not
+    keep the machine busy. Those that it closes are given back. The runner counts the browsers of
+    connections, and the gateway those that programs of the Worker launch.
+    """
+    return StartBudget("browsers", total=200, a_minute=20)
 
 
 class BrowserProgram(StrEnum):

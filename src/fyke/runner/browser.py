@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -39,11 +38,13 @@ from fyke.contracts.browser import (
     BrowserUsage,
     BrowserWanted,
     GatewayGrant,
+    browser_budget,
 )
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import SandboxFault
 from fyke.domain.runs.attempts import Attempts
 from fyke.errors import FykeError, StaleLease, Unavailable
+from fyke.kit.start_budget import TooManyStarts
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, RunLimits
 from fyke.reasons import Reason, ReasonCode
@@ -54,7 +55,6 @@ from fyke.runner.metering import MemoryMeter, Stopwatch
 
 log = structlog.get_logger()
 
-STARTS, STARTS_A_MINUTE = 200, 20  # browsers of one attempt
 CPU_GRACE_SECONDS = 2.0  # for the first page
 POLL_SECONDS = 1.0
 _MIB = 2**20
@@ -93,38 +93,6 @@ class BrowserDenied(Exception):
         self.retry_after = retry_after
         self.status = status
         self.reason = reason or Reason.of(ReasonCode.BROWSER_FAILED, problem=text)
-
-
-class StartBudget:
-    """How often an attempt may start a browser: a Worker whose browser always crashes must not
-    keep the machine busy. Browsers that it closed do not count. Times in seconds by a monotonic
-    clock.
-    """
-
-    def __init__(self) -> None:
-        self._starts = 0
-        self._latest: deque[float] = deque(maxlen=STARTS_A_MINUTE)
-
-    def check(self, at: float) -> None:
-        """Raise ``BrowserDenied`` when there were too many starts."""
-        if self._starts >= STARTS:
-            raise BrowserDenied(f"the attempt has started {STARTS} browsers, the most allowed", 0)
-        if len(self._latest) == STARTS_A_MINUTE and at - self._latest[0] < 60:
-            left = round(60 - (at - self._latest[0])) or 1
-            raise BrowserDenied(
-                f"the attempt has started {STARTS_A_MINUTE} browsers within a minute", left
-            )
-
-    def count(self, at: float) -> None:
-        """Count a start."""
-        self._starts += 1
-        self._latest.append(at)
-
-    def give_back(self) -> None:
-        """Do not count the latest start."""
-        if self._latest:
-            self._starts -= 1
-            self._latest.pop()
 
 
 class BrowserState(Enum):
@@ -190,7 +158,7 @@ class AttemptBrowser:
         self._places = places
         self._note = note
         self._declined = declined
-        self._budget = StartBudget()
+        self._budget = browser_budget()
         self._generations: list[_Generation] = []
         self._opening: asyncio.Task[None] | None = None
         self._removals: list[asyncio.Task[None]] = []  # of sandboxes
@@ -286,7 +254,10 @@ class AttemptBrowser:
         if self._declined:
             reason = Reason(ReasonCode.BROWSER_NOT_DECLARED)
             raise BrowserDenied(DECLINED, 0, reason, _FORBIDDEN)
-        self._budget.check(time.monotonic())
+        try:
+            self._budget.check(time.monotonic())
+        except TooManyStarts as error:
+            raise BrowserDenied(str(error), error.retry_after) from None
         self._deps.wanted.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ROOM_SECONDS):

@@ -218,9 +218,41 @@ async def test_launched_browsers_and_sessions_are_limited_together() -> None:
         assert (status, "at most 2 browsers" in text) == (503, True)
         status, value = await gateway.ask("POST", "/session", NEW)
         assert (status, value["value"]["error"]) == (500, "session not created")
+        text = (
+            "A browser was refused: at most 2 browsers at once; close one before you start another."
+        )
+        assert [item.text for item in gateway.notices if isinstance(item, Noted)] == [text]
         leash.writer.close()
         await until(lambda: gateway.stopped() == [1])
         assert (await gateway.ask("POST", "/session", NEW))[0] == 200
+
+
+async def test_browsers_that_always_crash_are_started_few_times() -> None:
+    async with place() as gateway:
+        keeps = await gateway.connect()  # the sandbox
+        await ask(keeps, "POST", "/fyke/launch", launch())
+        for number in range(2, 2 + 19):
+            leash = await gateway.connect()
+            assert (await ask(leash, "POST", "/fyke/launch", launch()))[0] == 200
+            gateway.host.event(type="ended", instance=number, status=-5)
+            assert await leash.reader.read() == b""
+        closed = await gateway.connect()
+        await ask(closed, "POST", "/fyke/launch", launch())
+        closed.writer.close()
+        await until(lambda: 21 in gateway.stopped())
+        gateway.host.before = lambda frame: (
+            frame["type"] != "start"
+            or bool(gateway.host.event(type="failed", id=frame["id"], error="no memory"))
+        )
+        assert (await gateway.ask("POST", "/fyke/launch", launch()))[0] == 503
+        gateway.host.before = lambda frame: True
+        status, text = await gateway.ask("POST", "/fyke/launch", launch())
+        assert (status, text) == (503, "the attempt has started 20 browsers within a minute")
+        status, value = await gateway.ask("POST", "/session", NEW)
+        assert (status, value["value"]["error"]) == (500, "session not created")
+        line = "The Worker gets no browser: the attempt has started 20 browsers within a minute."
+        assert [item.text for item in gateway.notices if isinstance(item, Noted)] == [line]
+        keeps.writer.close()
 
 
 async def test_those_that_start_at_the_same_time_are_counted() -> None:

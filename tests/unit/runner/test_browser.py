@@ -29,13 +29,9 @@ from fyke.model.run import Attempt, RunLimits
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner import browser as module
 from fyke.runner.browser import (
-    STARTS,
-    STARTS_A_MINUTE,
     AttemptBrowser,
-    BrowserDenied,
     BrowserState,
     BrowserTotals,
-    StartBudget,
 )
 from fyke.runner.browser_dependencies import BrowserDependencies
 
@@ -521,29 +517,15 @@ async def test_lines_of_the_gateway_and_a_missing_sandbox_are_logged(setup: Setu
     await browser.close()
 
 
-def test_an_attempt_starts_few_browsers_a_minute_and_not_for_ever() -> None:
-    budget = StartBudget()
-    for number in range(STARTS_A_MINUTE):
-        budget.count(float(number))
-    with pytest.raises(BrowserDenied, match="within a minute") as caught:
-        budget.check(50.0)
-    assert caught.value.retry_after == 10
-    at = 60.0
-    for _ in range(STARTS - STARTS_A_MINUTE):
-        budget.check(at)
-        budget.count(at)
-        at += 60
-    with pytest.raises(BrowserDenied, match="the most allowed") as caught:
-        budget.check(at)
-    assert caught.value.retry_after == 0
-
-
-def test_browsers_that_the_worker_closed_do_not_count() -> None:
-    budget = StartBudget()
-    for number in range(STARTS * 2):
-        budget.count(float(number) / 100)
-        budget.give_back()
-    for number in range(STARTS_A_MINUTE):
-        budget.count(float(number))
-    with pytest.raises(BrowserDenied, match="within a minute"):
-        budget.check(50.0)
+async def test_browsers_that_crash_are_started_few_times(setup: Setup) -> None:
+    browser = setup.browser()
+    for number in range(1, 22):
+        browser.wanted(WANTED)
+        await setup.until(attached(setup, number))
+        cause = BrowserEndCause.CLOSED if number == 1 else BrowserEndCause.CRASHED
+        browser.ended(ended(cause, number))
+    browser.wanted(WANTED)
+    await setup.until(refused(setup))
+    assert setup.calls[-1][2] == "the attempt has started 20 browsers within a minute"
+    await browser.close()
+    await browser.closed()
