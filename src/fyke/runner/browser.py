@@ -309,7 +309,7 @@ class AttemptBrowser:
 
     async def _reserved(self) -> BrowserLimits:
         """Wait for room, then for the money; return the limits of the browser."""
-        if not await self._places.reserve(self._attempt.id):
+        if not await self._places.reserve(self._attempt.id, self._note_wait):
             raise BrowserDenied(
                 "all browsers of this runner are in use, or the memory of its machine",
                 5,
@@ -327,6 +327,12 @@ class AttemptBrowser:
         except FykeError as error:  # it cannot be paid for
             raise BrowserDenied(str(error), 30) from error
         return limits_of(granted, own)
+
+    def _note_wait(self, missing: str) -> None:
+        self._note(
+            LogType.INFO,
+            f"A connection waits for a browser, at most {ROOM_SECONDS:g} s: {missing}.",
+        )
 
     # --- while it runs --------------------------------------------------------------------
 

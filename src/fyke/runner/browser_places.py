@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from fyke.contracts.browser import WAIT_SECONDS
@@ -74,14 +75,18 @@ class BrowserPlaces:
         if self._usable is not None and limits.browser_memory_mb:
             self._reserved[attempt_id] = limits.browser_cpus, limits.browser_memory_mb
 
-    async def reserve(self, attempt_id: str) -> bool:
+    async def reserve(self, attempt_id: str, on_wait: Callable[[str], None]) -> bool:
         """Wait for a place for the browser of a running attempt, and for free memory of the
         machine, at most ``ROOM_SECONDS``; return whether there is some. The attempt keeps its place
-        until ``release``.
+        until ``release``. ``on_wait`` is called when it has to wait, with what is missing.
         """
+        waits = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ROOM_SECONDS):
-                while not self._take(attempt_id):
+                while missing := self._take(attempt_id):
+                    if not waits:
+                        waits = True
+                        on_wait(missing)
                     self._freed.clear()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(CHECK_SECONDS):
@@ -94,18 +99,20 @@ class BrowserPlaces:
         if self._reserved.pop(attempt_id, None) is not None:
             self._freed.set()
 
-    def _take(self, attempt_id: str) -> bool:
+    def _take(self, attempt_id: str) -> str:
+        """Take a place; return what is missing, "" when it was taken."""
         browser = self._usable
         if browser is None:
-            return True  # the attempt learns that there is no browser
+            return ""  # the attempt learns that there is no browser
         if attempt_id not in self._reserved and len(self._reserved) >= browser.places:
-            return False
+            return f"all places for browsers of this runner are taken ({browser.places})"
         now = time.monotonic()
         while self._starts and now - self._starts[0] > STARTING_SECONDS:
             self._starts.popleft()
-        if available_memory_mb() < FREE_MB + STARTING_MB * len(self._starts):
-            return False
+        free, needed = available_memory_mb(), FREE_MB + STARTING_MB * len(self._starts)
+        if free < needed:
+            return f"the machine has {free} MB of memory free, and {needed} MB are needed"
         self._starts.append(now)
         limits = browser.limits
         self._reserved.setdefault(attempt_id, (limits.cpus, limits.memory // _MIB))
-        return True
+        return ""

@@ -73,6 +73,7 @@ class Setup:
 
     info: BrowserInfo = INFO
     room: bool = True
+    missing: str = ""  # for which a browser waits first
     error: Exception | None = None  # of the reservation
     fault: Exception | None = None  # of the sandbox
     lost: bool = False  # the gateway does not answer
@@ -112,8 +113,10 @@ class Setup:
 
     # the part of ``BrowserPlaces``
 
-    async def reserve(self, attempt_id: str) -> bool:
+    async def reserve(self, attempt_id: str, on_wait: Callable[[str], None]) -> bool:
         self.did("reserve", attempt_id)
+        if self.missing:
+            on_wait(self.missing)
         return self.room
 
     def release(self, attempt_id: str) -> None:
@@ -414,6 +417,16 @@ async def test_a_worker_that_declares_to_use_no_browser_gets_none(setup: Setup) 
     assert [call for call in setup.calls if call[0] != "release"] == [("refuse", 403, text, 0)]
     assert setup.notes == [(LogType.WARN, f"The Worker gets no browser: {text}.")]
     assert browser.failure == Reason(ReasonCode.BROWSER_NOT_DECLARED)
+    await browser.close()
+
+
+async def test_a_connection_that_waits_for_a_place_is_logged_at_once(setup: Setup) -> None:
+    setup.missing = "all places for browsers of this runner are taken (6)"
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    line = f"A connection waits for a browser, at most 55 s: {setup.missing}."
+    assert setup.notes == [(LogType.INFO, line)]
     await browser.close()
 
 

@@ -36,12 +36,16 @@ def places(count: int = 2, *, missing: bool = False, problem: str = "") -> Brows
     return BrowserPlaces(cast(Any, browser))
 
 
+async def reserve(places: BrowserPlaces, attempt_id: str) -> bool:
+    return await places.reserve(attempt_id, lambda missing: None)
+
+
 async def test_running_attempts_get_a_browser_as_long_as_there_are_places() -> None:
     """Even if their Workers have filled the runner; then new attempts have to wait."""
     two = places()
     full = Capacity(0, 0, 3)
-    assert [await two.reserve(name) for name in "abc"] == [True, True, False]
-    assert await two.reserve("a")  # its next browser
+    assert [await reserve(two, name) for name in "abc"] == [True, True, False]
+    assert await reserve(two, "a")  # its next browser
     left = two.left_of(full)
     assert (round(left.cpus, 9), left.memory_mb, left.browsers) == (-0.3, -308, 0)
     assert not left.is_possible
@@ -49,12 +53,14 @@ async def test_running_attempts_get_a_browser_as_long_as_there_are_places() -> N
 
 async def test_a_place_is_free_again_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     one = places(1)
-    assert await one.reserve("a")
+    assert await reserve(one, "a")
     monkeypatch.setattr(module, "ROOM_SECONDS", 10)
-    waiting = asyncio.create_task(one.reserve("b"))
+    missing: list[str] = []
+    waiting = asyncio.create_task(one.reserve("b", missing.append))
     await asyncio.sleep(0)
     one.release("a")
     assert await waiting
+    assert missing == ["all places for browsers of this runner are taken (1)"]
     one.release("unknown")
     assert one.left_of(FREE).browsers == 0
 
@@ -79,15 +85,17 @@ async def test_browsers_that_have_just_started_count_with_what_they_will_take(
 ) -> None:
     six = places(6)
     memory.free = module.FREE_MB - 1
-    assert not await six.reserve("a")
+    missing: list[str] = []
+    assert not await six.reserve("a", missing.append)
+    assert missing == ["the machine has 399 MB of memory free, and 400 MB are needed"]
     memory.free = module.FREE_MB + module.STARTING_MB
-    assert [await six.reserve(name) for name in "abc"] == [True, True, False]
+    assert [await reserve(six, name) for name in "abc"] == [True, True, False]
     monkeypatch.setattr(module, "STARTING_SECONDS", -1.0)  # they are counted in what is free
-    assert await six.reserve("c")
+    assert await reserve(six, "c")
 
 
 async def test_a_machine_without_a_browser_reserves_nothing() -> None:
     for none in (BrowserPlaces(None), places(missing=True)):
         none.leased("a", WITH_BROWSER)
-        assert await none.reserve("b")  # it learns at once that there is none
+        assert await reserve(none, "b")  # it learns at once that there is none
         assert none.left_of(FREE) == FREE
