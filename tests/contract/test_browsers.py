@@ -137,7 +137,7 @@ async def test_the_browser_has_a_sandbox_of_its_own_whatever_it_is_given(
     assert dropped == {
         "type": "dropped",
         "instance": 0,
-        "arguments": ["no-sandbox", "proxy-server"],
+        "arguments": ["proxy-server"],
     }
     assert setup.browsers.info().own_sandbox
     statuses = [processes.status(pid) for pid in pids_of(found.name)]

@@ -25,6 +25,7 @@ from fyke.kit.start_budget import TooManyStarts
 
 _log = logging.getLogger(__name__)
 
+_MAX_DROPPED_LINES = 100
 _BUSY = "the browser did not start in time; try again"
 
 
@@ -70,6 +71,8 @@ class AttemptGateway:
         self._refusal: StandingRefusal | None = None
         self._notes: set[str] = set()
         self._launches = browser_budget()
+        self._dropped: set[str] = set()  # names of arguments that were reported
+        self._dropped_lines = 0
         self._closed = False
         self._error_logged = False
 
@@ -218,8 +221,14 @@ class AttemptGateway:
                 future.set_result(None)
 
     def _arguments_dropped(self, names: list[str]) -> None:
-        text = f"The browser was started without these arguments of the Worker: {', '.join(names)}"
-        self.note("dropped", text)
+        """Report each name once, and a proxy of its own for every browser."""
+        new = [name for name in names if name not in self._dropped or name.startswith("proxy-")]
+        if not new or self._dropped_lines == _MAX_DROPPED_LINES:
+            return
+        self._dropped.update(new)
+        self._dropped_lines += 1
+        text = f"The browser was started without these arguments of the Worker: {', '.join(new)}"
+        self.note(f"dropped {self._dropped_lines}", text)
 
     def _browser_over(self, generation: int, cause: BrowserEndCause, detail: str) -> None:
         self.browser = None

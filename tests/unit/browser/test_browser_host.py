@@ -73,18 +73,21 @@ async def test_an_answer_that_is_none_is_an_error(answer: bytes) -> None:
         assert body.startswith(b"the browser failed: Chromium")
 
 
-async def test_dropped_arguments_are_noted_by_their_names() -> None:
+async def test_dropped_arguments_are_noted_once_and_a_proxy_for_each_browser() -> None:
     async with place() as gateway:
         host = await gateway.attached(Chromium(bodies={"/json": b"[]"}))
         client = await gateway.websocket()
-        names = ["--proxy-server", "--x=<script>", 5, "--no-sandbox", "-" * 50]
+        names = ["proxy-server", "x=<script>", 5, "single-process", "-" * 50]
         host.event(type="dropped", instance=0, arguments=names)
-        host.event(type="dropped", instance=0, arguments="--more")
-        host.event(type="dropped", instance=0, arguments=["--again"])
+        host.event(type="dropped", instance=0, arguments="more")
+        host.event(type="dropped", instance=0, arguments=["single-process"])
+        host.event(type="dropped", instance=0, arguments=["single-process", "proxy-server"])
+        for number in range(200):
+            host.event(type="dropped", instance=0, arguments=[f"x{number}"])
         await client.say({"id": 1, "method": "Browser.getVersion"})
         await client.hear()
-        await until(lambda: len(gateway.notices) == 3)
-        note = gateway.notices[2]
-        assert isinstance(note, Noted)
-        assert note.code == "dropped"
-        assert note.text.endswith(": --proxy-server, --no-sandbox")
+        await until(lambda: len(gateway.notices) == 102)
+        notes = [item.text for item in gateway.notices if isinstance(item, Noted)]
+        assert notes[0].endswith(": proxy-server, single-process")
+        assert notes[1].endswith(": proxy-server")
+        assert notes[2].endswith(": x0")

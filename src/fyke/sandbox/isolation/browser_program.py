@@ -69,13 +69,27 @@ BLANKS = " \t\n\v\f\r"  # Chromium removes them around an argument
 # values that open the inside of Chromium to a page
 MOJO = re.compile("mojojs", re.IGNORECASE)
 NO_BOUNDS = re.compile("no-?wasm-?(enforce-?)?bounds-?checks", re.IGNORECASE)
-REPLACED = {
-    "headless",
-    "user-data-dir",
-    "enable-features",
-    "disable-features",
-    "remote-debugging-port",
-}
+# These are not reported: they are replaced by ours, or libraries add them by themselves and the
+# browser behaves as it would with them.
+UNREPORTED = re.compile(
+    "|".join(
+        (
+            "headless",
+            "user-data-dir",
+            "(enable|disable)-features",
+            "remote-debugging-(address|pipe|port)",
+            "remote-allow-origins",
+            "no-sandbox",
+            "disable-setuid-sandbox",
+            "enable-logging",
+            "proxy-bypass-list",  # the server is reported
+        )
+    )
+)
+OWN_PROXY = re.compile(  # the names that the Worker knows for the proxy that is used anyway
+    r"((https?|socks5h?)://)?([^/@]*@)?"
+    r"(127\.0\.0\.1|localhost|proxy-inner\.(coreclaw|cafescraper)\.com):(1080|6000)/?"
+)
 PAGES = re.compile(r"(about:blank|data:,?|https?://.*)")  # arguments that are no switches
 
 OURS = (
@@ -158,6 +172,14 @@ def is_dropped(argument: str) -> bool:
     )
 
 
+def is_reported(argument: str) -> bool:
+    """Whether the user hears that this argument was dropped."""
+    name, value = switch_of(argument), argument.partition("=")[2]
+    if name == "proxy-server":
+        return OWN_PROXY.fullmatch(value) is None
+    return UNREPORTED.fullmatch(name) is None
+
+
 def features(given: list[str], switch: str, refused: tuple[str, ...]) -> list[str]:
     """The names in the values of ``switch``, without those in ``refused``."""
     values = [a.partition("=")[2] for a in given if switch_of(a) == switch]
@@ -170,7 +192,7 @@ def arguments(
     given: list[str], *, program: str, profile: str, own_sandbox: bool
 ) -> tuple[list[str], list[str]]:
     """The arguments for ``program``, ours last, because the last value of a switch counts; and the
-    names of those that were dropped.
+    names of those that were dropped and are reported.
 
     ``given`` are without blanks around them.
     """
@@ -179,7 +201,7 @@ def arguments(
         name = switch_of(argument)
         if not is_dropped(argument):
             kept.append(argument)
-        elif name not in REPLACED:
+        elif is_reported(argument):
             dropped.append(name or argument[:80])
     pages = [argument for argument in kept if not switch_of(argument)]
     kept = [argument for argument in kept if switch_of(argument)]

@@ -71,7 +71,42 @@ def dropped(*words: str) -> list[str]:
 )
 def test_arguments_against_the_sandbox_or_the_proxy_are_dropped(argument: str) -> None:
     assert argument not in given(argument)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--proxy-server=http://proxy.example:8080",
+        "--proxy-server=http://127.0.0.1:8080",  # a proxy of the Worker, which forwards to another
+        "--proxy-server=https://127.0.0.1:1080.example",
+        "--proxy-pac-url=data:,",
+        "--host-resolver-rules=MAP * 1.2.3.4",
+        "--load-extension=/tmp/x",
+        "--single-process",
+        "file:///etc/passwd",
+    ],
+)
+def test_what_changes_the_browser_is_reported(argument: str) -> None:
+    assert argument not in given(argument)
     assert dropped(argument) == [argument.lstrip("-").partition("=")[0]]
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--no-sandbox",
+        "--disable-setuid-sandbox",
+        "--remote-debugging-pipe",
+        "--remote-allow-origins=*",
+        "--enable-logging",
+        "--proxy-bypass-list=<-loopback>",
+        "--proxy-server=127.0.0.1:1080",
+        "--proxy-server=http://127.0.0.1:1080",
+        "--proxy-server=http://a:b@proxy-inner.coreclaw.com:6000/",
+    ],
+)
+def test_what_libraries_add_by_themselves_is_not_reported(argument: str) -> None:
+    assert dropped(argument) == []
 
 
 @pytest.mark.parametrize(
@@ -162,7 +197,8 @@ def test_the_profile_is_in_memory(words: list[str], profile: str, expected: str)
 
 
 # Chromium removes blanks around an argument
-BLANKS_AROUND = (" --no-sandbox", "--no-sandbox ", "\t--no-sandbox\n", "--no-sandbox\v\f\r")
+GIVEN = "--single-process"
+BLANKS_AROUND = (f" {GIVEN}", f"{GIVEN} ", f"\t{GIVEN}\n", f"{GIVEN}\v\f\r")
 
 
 def test_it_reports_and_becomes_the_program(tmp_path: Path) -> None:
@@ -189,7 +225,7 @@ def test_it_reports_and_becomes_the_program(tmp_path: Path) -> None:
         with connection:
             report = json.loads(connection.makefile("rb").read())
         out, _ = process.communicate(timeout=20)
-    assert report == {"profile": "/work/p9", "dropped": ["no-sandbox"] * 4}
+    assert report == {"profile": "/work/p9", "dropped": ["single-process"] * 4}
     words = out.decode().split()
     assert words[0] == "--lang=de"  # and none of our variables
     assert "--user-data-dir=/work/p9" in words
