@@ -119,7 +119,7 @@ async def test_only_declared_domains_can_be_reached(egress: Egress) -> None:
 
 async def test_a_throttled_site_is_reported_once(egress: Egress) -> None:
     reports: list[tuple[str, str]] = []
-    egress.on_throttled = lambda attempt, why: reports.append((attempt, why))
+    egress.on_refused = lambda attempt, why: reports.append((attempt, why))
     async with Origin(throttled) as origin:
         proxy = listener()
         await egress.open([proxy], grant(origin.port))
@@ -136,6 +136,29 @@ async def test_a_throttled_site_is_reported_once(egress: Egress) -> None:
     [(attempt, why)] = reports
     assert attempt == ATTEMPT
     assert why.startswith("127.0.0.1 is being throttled: it answered 429 and is paused for ")
+
+
+async def test_the_first_refusal_of_the_browser_is_reported(egress: Egress) -> None:
+    """Its page shows the refusal, which a Worker can take for the page of the site."""
+    reports: list[tuple[str, str]] = []
+    egress.on_refused = lambda attempt, why: reports.append((attempt, why))
+    proxy, browser = listener(), listener()
+    await egress.open([proxy], grant())
+    await egress.add_listener(ATTEMPT, browser, passwordless=True)
+    for port, target, token in (
+        (port_of(proxy), "127.0.0.1:1", None),  # the Worker reads the answer itself
+        (port_of(browser), "127.0.0.1:2", ""),
+        (port_of(browser), "127.0.0.1:3", ""),
+    ):
+        status, _, _, writer = await http_connect(port, target, token)
+        assert status == 403
+        writer.close()
+    await until(lambda: reports)
+    assert (await egress.close(ATTEMPT)).refused == 3
+    [(attempt, why)] = reports
+    assert attempt == ATTEMPT
+    assert why.startswith("127.0.0.1 port 2 is not on the public internet; ")
+    assert why.endswith(" (in the browser; further ones are only counted)")
 
 
 async def test_two_listeners_share_one_grant(egress: Egress) -> None:

@@ -128,6 +128,9 @@ def test_only_declared_and_public_sites_are_reached(
     run = platform.start_run(rows_worker, given)
     assert platform.ended(run, 200)["status"] == FAILED
     assert site.requests == []
+    refused = f"A connection was refused: 127.0.0.1 port {site.port} is not on the public internet"
+    text = platform.log_text(run)
+    assert refused in text and "(in the browser; further ones are only counted)" in text
 
 
 def test_a_closed_browser_is_replaced_by_the_next_connection(platform: Booted) -> None:

@@ -173,7 +173,7 @@ def make_runner(
     warm: WarmSandboxes | None = None,
     browser: BrowserDependencies | None = None,
 ) -> Runner:
-    """Build a runner; the egress notifies it of reached limits and throttled sites, and the gateway
+    """Build a runner; the egress notifies it of reached limits and refusals, and the gateway
     of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
     """
     settings = runtime.settings
@@ -206,7 +206,7 @@ def make_runner(
         monitor,
     )
     egress.on_trip = runner.traffic_tripped
-    egress.on_throttled = runner.site_throttled
+    egress.on_refused = runner.connection_refused
     if browser is not None:
         connect(runner, browser)
     return runner

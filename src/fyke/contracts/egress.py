@@ -64,12 +64,13 @@ class Egress(Protocol):
     """The egress proxy. It may run in another process; attempts are identified by their sockets.
 
     The runner sets two callbacks, which must not block. ``on_trip`` gets the attempt's id, once,
-    when its limit is reached. ``on_throttled`` gets the attempt's id and a message the first time
-    that a connection to a site is refused to throttle it, for up to ten sites of an attempt.
+    when its limit is reached. ``on_refused`` gets the attempt's id and a message the first time
+    that a connection to a site is refused to throttle it, for up to ten sites of an attempt, and
+    the first time that one of its browser is refused for any other reason.
     """
 
     on_trip: Callable[[str], None]
-    on_throttled: Callable[[str, str], None]
+    on_refused: Callable[[str, str], None]
 
     async def check(self) -> None:
         """Raise ``Unavailable`` when the proxy does not answer within ``CHECK_SECONDS``."""

@@ -41,7 +41,7 @@ class AttemptProxy:
         dialer: Dialer,
         limits: ProxyLimits,
         on_trip: Callable[[], None],
-        on_throttled: Callable[[str], None],
+        on_refused: Callable[[str], None],
         throttle: SiteThrottle | None = None,
         session: str = "",
     ) -> None:
@@ -55,8 +55,9 @@ class AttemptProxy:
         self.connections: set[OpenConnection] = set()
         self.endpoints: set[tuple[str, int]] = set()  # names and ports of the proxy
         self._listeners: list[tuple[socket.socket, asyncio.Server]] = []
-        self._on_throttled = on_throttled
+        self._on_refused = on_refused
         self._reported: set[str] = set()  # sites that were reported as throttled
+        self._browser_reported = False
         self._on_trip: Callable[[], None] | None = on_trip
         self._closed = False
 
@@ -108,7 +109,15 @@ class AttemptProxy:
         """Report a site whose throttle refused a connection: once a site, at most ten sites."""
         if site not in self._reported and len(self._reported) < _REPORTED_SITES:
             self._reported.add(site)
-            self._on_throttled(reason)
+            self._on_refused(reason)
+
+    def report_browser(self, reason: str) -> None:
+        """Report the first connection that the browser was refused: its page then shows the
+        refusal, which a Worker can take for the page of the site.
+        """
+        if not self._browser_reported:
+            self._browser_reported = True
+            self._on_refused(f"{reason} (in the browser; further ones are only counted)")
 
     def stop(self, *, final: bool) -> None:
         """Cut every connection. ``final`` also shuts the listening sockets down in every process

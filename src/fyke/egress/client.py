@@ -24,11 +24,11 @@ from fyke.egress.messages import (
     AddListener,
     BrowserRequested,
     CloseAttempt,
+    ConnectionRefused,
     OpenAttempt,
     ProxiesChecked,
     RefuseBrowser,
     RemoveListener,
-    SiteThrottled,
     TrafficLimitReached,
     decode_reply,
     encode,
@@ -42,14 +42,14 @@ _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5.0
 
-Notice = TrafficLimitReached | SiteThrottled | BrowserRequested
+Notice = TrafficLimitReached | ConnectionRefused | BrowserRequested
 
 
 def _ignore_trip(attempt_id: str) -> None:
     """Do nothing when an attempt reaches its limit."""
 
 
-def _ignore_throttled(attempt_id: str, reason: str) -> None:
+def _ignore_refused(attempt_id: str, reason: str) -> None:
     """Do nothing when a site is throttled."""
 
 
@@ -94,7 +94,7 @@ class EgressClient:
         timeout: float = 15.0,
     ) -> None:
         self.on_trip = on_trip
-        self.on_throttled: Callable[[str, str], None] = _ignore_throttled
+        self.on_refused: Callable[[str, str], None] = _ignore_refused
         self._timeout = timeout
         self._attempts: dict[str, _Attempt] = {}
         self._site_counters = sites.SharedSiteCounters()
@@ -291,8 +291,8 @@ class EgressClient:
             return
         if isinstance(notice, TrafficLimitReached):
             self._report_trip(attempt)
-        elif isinstance(notice, SiteThrottled):
-            self.on_throttled(notice.attempt_id, notice.why)
+        elif isinstance(notice, ConnectionRefused):
+            self.on_refused(notice.attempt_id, notice.why)
         else:
             callbacks, attempt.browser_callbacks = attempt.browser_callbacks, []
             for on_connection in callbacks:

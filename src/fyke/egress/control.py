@@ -16,6 +16,7 @@ from fyke.egress.messages import (
     BrowserRequested,
     CheckProxies,
     CloseAttempt,
+    ConnectionRefused,
     OpenAttempt,
     ProxiesChecked,
     ProxyChecked,
@@ -23,7 +24,6 @@ from fyke.egress.messages import (
     RemoveListener,
     Reply,
     Request,
-    SiteThrottled,
     TrafficLimitReached,
     decode_request,
     encode,
@@ -109,7 +109,7 @@ class ControlSession:
                 grant,
                 lambda: self._reply(TrafficLimitReached(grant.attempt_id)),
                 counters,
-                lambda why: self._reply(SiteThrottled(grant.attempt_id, why)),
+                lambda why: self._reply(ConnectionRefused(grant.attempt_id, why)),
             )
         except BaseException:
             for listener in listeners:

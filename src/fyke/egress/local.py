@@ -19,8 +19,8 @@ def _ignore_trip(attempt_id: str) -> None:
     """Do nothing when an attempt reaches its limit."""
 
 
-def _ignore_throttled(attempt_id: str, why: str) -> None:
-    """Do nothing when a site is throttled."""
+def _ignore_refused(attempt_id: str, why: str) -> None:
+    """Do nothing when a connection is refused."""
 
 
 class LocalEgress:
@@ -47,7 +47,7 @@ class LocalEgress:
         )
         self._site_counters = SharedSiteCounters()
         self.on_trip = on_trip
-        self.on_throttled: Callable[[str, str], None] = _ignore_throttled
+        self.on_refused: Callable[[str, str], None] = _ignore_refused
 
     async def check(self) -> None:
         """Always succeeds, because the proxy is in this process."""
@@ -59,7 +59,7 @@ class LocalEgress:
                 copies,
                 grant,
                 lambda: self.on_trip(grant.attempt_id),
-                on_throttled=lambda why: self.on_throttled(grant.attempt_id, why),
+                on_refused=lambda why: self.on_refused(grant.attempt_id, why),
             )
         except BaseException:
             for copy in copies:

@@ -84,8 +84,10 @@ class TrafficLimitReached(msgspec.Struct, frozen=True, tag="tripped"):
     attempt_id: str
 
 
-class SiteThrottled(msgspec.Struct, frozen=True, tag="site_throttled"):
-    """A connection was refused by a site's throttle; sent once for each of the first ten sites."""
+class ConnectionRefused(msgspec.Struct, frozen=True, tag="connection_refused"):
+    """A connection was refused: by a site's throttle, sent once for each of the first ten sites; or
+    the first one of the attempt's browser.
+    """
 
     attempt_id: str
     why: str
@@ -99,7 +101,7 @@ class BrowserRequested(msgspec.Struct, frozen=True, tag="browser_asked"):
 
 AttemptRequest = OpenAttempt | RefuseBrowser | AddListener | RemoveListener | CloseAttempt
 Request = AttemptRequest | CheckProxies
-Reply = RequestDone | TrafficLimitReached | SiteThrottled | BrowserRequested | ProxiesChecked
+Reply = RequestDone | TrafficLimitReached | ConnectionRefused | BrowserRequested | ProxiesChecked
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

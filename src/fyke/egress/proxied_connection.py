@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # ``AttemptProxy`` creates the connections
 _log = logging.getLogger(__name__)
 
 _MAX_LOOPS = 2
+# refusals by a rule for addresses and names; a throttled site is reported by itself
+_RULES = (ProxyRefusal.FORBIDDEN, ProxyRefusal.UNRESOLVABLE)
 
 
 class ConnectionPhase(Enum):
@@ -45,11 +47,16 @@ class ProxiedConnection:
 
     open_connections: ClassVar[int] = 0  # of this process
 
-    def __init__(self, proxy: AttemptProxy, credentials: Credentials, *, loops: int) -> None:
-        """``loops`` is how often the client may connect to the proxy through the proxy."""
+    def __init__(
+        self, proxy: AttemptProxy, credentials: Credentials, *, of_browser: bool = False
+    ) -> None:
+        """``of_browser``: the client is the attempt's browser, and not the Worker."""
         self.proxy = proxy
         self._credentials = credentials
-        self._loops_left = loops
+        self._of_browser = of_browser
+        # how often the client may connect to the proxy through the proxy; a browser has none of
+        # its own
+        self._loops_left = 0 if of_browser else _MAX_LOOPS
         self.idle_sweeps = 0
         self.phase = ConnectionPhase.HANDSHAKE
         self.site = proxy.sites.others
@@ -163,6 +170,8 @@ class ProxiedConnection:
             self.site.refused()
         else:
             self.site.failed()
+        if self._of_browser and error.refusal in _RULES:
+            self.proxy.report_browser(error.reason)
         self._goodbye(self._started_handshake().refused(error.refusal, error.reason))
 
     def established(self, transport: asyncio.Transport) -> None:
@@ -315,10 +324,9 @@ class ProxiedConnection:
 
 def client_protocol(proxy: AttemptProxy) -> ClientProtocol:
     """Return the protocol of a new connection of the Worker."""
-    return ClientProtocol(ProxiedConnection(proxy, proxy.credentials, loops=_MAX_LOOPS))
+    return ClientProtocol(ProxiedConnection(proxy, proxy.credentials))
 
 
 def browser_protocol(proxy: AttemptProxy, credentials: Credentials) -> ClientProtocol:
-    """Return the protocol of a new connection of the attempt's browser, which has no proxy of its
-    own and so never connects to the proxy through the proxy."""
-    return ClientProtocol(ProxiedConnection(proxy, credentials, loops=0))
+    """Return the protocol of a new connection of the attempt's browser."""
+    return ClientProtocol(ProxiedConnection(proxy, credentials, of_browser=True))

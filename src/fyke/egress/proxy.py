@@ -28,7 +28,7 @@ _SWEEPS_PER_IDLE = 10
 
 
 def _ignore(why: str) -> None:
-    """Do nothing when a site is throttled."""
+    """Do nothing when a connection is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,18 @@ class Proxy:
         grant: EgressGrant,
         on_trip: Callable[[], None],
         counters: Counters | None = None,
-        on_throttled: Callable[[str], None] = _ignore,
+        on_refused: Callable[[str], None] = _ignore,
     ) -> Counters:
         """Serve and own the listeners. Counting continues with ``counters``, or begins with new
-        ones; they are returned. ``on_throttled`` gets one line for each of the first ten sites
-        whose throttle refused a connection.
+        ones; they are returned. ``on_refused`` gets one line for each of the first ten sites
+        whose throttle refused a connection, and one for the first that the browser was refused.
 
         Raise ``ValueError`` for a malformed grant or an id that is already open.
         """
         if grant.attempt_id in self._attempts:
             raise ValueError(f"attempt {grant.attempt_id} already has egress")
         counters = counters or Counters()
-        attempt = self._make_attempt(grant, on_trip, on_throttled, counters)
+        attempt = self._make_attempt(grant, on_trip, on_refused, counters)
         self._attempts[grant.attempt_id] = attempt
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
@@ -161,7 +161,7 @@ class Proxy:
         self,
         grant: EgressGrant,
         on_trip: Callable[[], None],
-        on_throttled: Callable[[str], None],
+        on_refused: Callable[[str], None],
         counters: Counters,
     ) -> AttemptProxy:
         limits = self._limits
@@ -176,7 +176,7 @@ class Proxy:
             Dialer(rules, self._pools.of_region(grant.region), limits.connect_seconds),
             limits,
             on_trip,
-            on_throttled,
+            on_refused,
             self._throttle if grant.guarded else None,
             grant.session or grant.attempt_id,
         )

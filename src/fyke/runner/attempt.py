@@ -140,7 +140,7 @@ class AttemptRunner:
         """The egress cut the attempt off at its limit."""
         self._end_run_at_limit(end_of(traffic_cap(self.lease.run)))
 
-    def site_throttled(self, reason: str) -> None:
+    def connection_refused(self, reason: str) -> None:
         """Log that a connection was refused: the error that the Worker gets may not state the
         reason."""
         if self._intake is not None:

@@ -334,11 +334,11 @@ class Runner:
         if attempt_runner is not None:
             attempt_runner.traffic_tripped()
 
-    def site_throttled(self, attempt_id: str, reason: str) -> None:
-        """Called by the egress when it refused a connection to throttle a site."""
+    def connection_refused(self, attempt_id: str, reason: str) -> None:
+        """Called by the egress when it refused a connection of which the user must know."""
         attempt_runner = self._attempt_runners.get(attempt_id)
         if attempt_runner is not None:
-            attempt_runner.site_throttled(reason)
+            attempt_runner.connection_refused(reason)
 
     def browser_of(self, attempt_id: str) -> AttemptBrowser | None:
         """The browser of a running attempt, for reports of the gateway."""

@@ -85,7 +85,7 @@ async def test_a_429_pauses_all_runs(way: str, status: bytes) -> None:
 async def test_other_sites_are_not_paused() -> None:
     egress = LocalEgress(throttle=ThrottleRules(first_pause=20))
     reports: list[tuple[str, str]] = []
-    egress.on_throttled = lambda attempt, why: reports.append((attempt, why))
+    egress.on_refused = lambda attempt, why: reports.append((attempt, why))
     async with (
         Origin(answers(b"HTTP/1.1 429 Slow\r\n\r\n")) as tired,
         Origin(answers(b"HTTP/1.0 200 OK\r\n\r\n")) as other,

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from fyke.contracts.egress import OTHER_SITES, SiteTraffic
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
+from fyke.kit.addresses import AllowEntry
 from fyke.kit.domains import Domain
 from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
@@ -63,7 +64,7 @@ def _traffic(tx: Transaction, run: Run) -> RunTraffic:
     declared = version.egress if version else None
     running = [site for sites in tx.sites.reported(run.id) for site in sites]
     total = sum_sites(tx.sites.of_run(run.id), running)
-    return RunTraffic(run, declared, _lines(total, declared))
+    return RunTraffic(run, declared, _lines(total, declared, run.egress_allow))
 
 
 def fold(
@@ -101,21 +102,31 @@ def _plus(total: SiteTraffic, site: SiteTraffic) -> SiteTraffic:
     return SiteTraffic(total.domain, **sums)
 
 
-def _lines(sites: Iterable[SiteTraffic], declared: tuple[str, ...] | None) -> tuple[SiteUsage, ...]:
+def _lines(
+    sites: Iterable[SiteTraffic], declared: tuple[str, ...] | None, allowed: tuple[str, ...]
+) -> tuple[SiteUsage, ...]:
     entries = None if declared is None else [Domain.parse(text) for text in declared]
+    opened = [AllowEntry.parse(text) for text in allowed]
     by_bytes = sorted(sites, key=lambda s: (-(s.bytes_up + s.bytes_down), -s.requests, s.domain))
-    return tuple(SiteUsage(site, _block_reason(site, entries)) for site in by_bytes)
+    return tuple(SiteUsage(site, _block_reason(site, entries, opened)) for site in by_bytes)
 
 
-def _block_reason(site: SiteTraffic, declared: list[Domain] | None) -> BlockedSite | None:
+def _block_reason(
+    site: SiteTraffic, declared: list[Domain] | None, opened: list[AllowEntry]
+) -> BlockedSite | None:
+    """``opened`` are the private addresses that the run may reach."""
     if not site.refused:
         return None
     try:
         host: Host = parse_host(site.domain)
     except BadHost:
         return BlockedSite.RULE  # ``OTHER_SITES``, or not a valid host name
-    if not isinstance(host, str) and not ip_address(str(host)).is_global:
+    is_private = not isinstance(host, str) and not ip_address(str(host)).is_global
+    is_opened = not isinstance(host, str) and any(
+        entry.covers(host, entry.port or 0) for entry in opened
+    )
+    if is_private and not is_opened:
         return BlockedSite.NOT_PUBLIC
     if declared is not None and not any(entry.covers(host, entry.port or 0) for entry in declared):
         return BlockedSite.UNDECLARED
-    return BlockedSite.RULE
+    return BlockedSite.NOT_PUBLIC if is_private else BlockedSite.RULE

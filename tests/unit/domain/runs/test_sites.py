@@ -50,10 +50,26 @@ def test_sites_over_the_limit_are_counted_together_and_nothing_is_lost() -> None
 def test_a_refused_site_has_a_block_reason(
     domain: str, declared: tuple[str, ...] | None, why: BlockedSite
 ) -> None:
-    [line] = _lines([site(domain, refused=1)], declared)
+    [line] = _lines([site(domain, refused=1)], declared, ())
     assert line.block_reason is why
-    [line] = _lines([site(domain, requests=1)], declared)
+    [line] = _lines([site(domain, requests=1)], declared, ())
     assert line.block_reason is None
+
+
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        (("a.example",), BlockedSite.UNDECLARED),
+        (("127.0.0.1",), BlockedSite.NOT_PUBLIC),  # another port than that of the run
+        (None, BlockedSite.NOT_PUBLIC),
+    ],
+)
+def test_a_private_address_that_the_run_may_reach_must_be_declared_too(
+    declared: tuple[str, ...] | None, why: BlockedSite
+) -> None:
+    for opened in ("127.0.0.1:8000", "localhost:8000"):
+        [line] = _lines([site("127.0.0.1", refused=1)], declared, ("10.0.0.1:1", opened))
+        assert line.block_reason is why
 
 
 def test_sites_with_most_traffic_come_first() -> None:
@@ -63,5 +79,5 @@ def test_sites_with_most_traffic_come_first() -> None:
         site("c.example", bytes_up=1),
         site("d.example", bytes_down=5),
     ]
-    order = [line.traffic.domain for line in _lines(found, None)]
+    order = [line.traffic.domain for line in _lines(found, None, ())]
     assert order == ["d.example", "c.example", "a.example", "b.example"]
