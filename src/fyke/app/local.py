@@ -93,7 +93,7 @@ def machine_browser() -> MachineBrowser:
 async def probe_browser(settings: Settings) -> tuple[BrowserInfo, tuple[Check, ...]]:
     """Check the browser of this machine and its isolation, as ``BrowserSandboxes.prepare``."""
     make_home(settings)
-    browsers = open_sandbox(settings).browsers(BrowserProgram.HEADLESS_SHELL)
+    browsers = open_sandbox(settings).browsers(BrowserProgram(settings.browser_program))
     await browsers.prepare()
     return browsers.info(), browsers.checks()
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from fyke.app import local
+from fyke.contracts.browser import BrowserInfo, BrowserProgram
 from fyke.errors import InvalidRequest, RunNotAbortable
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
@@ -79,6 +80,31 @@ def replace_services(
     }
     for name, service in services.items():
         monkeypatch.setattr(local, name, service)
+
+
+@pytest.mark.parametrize("program", ["headless-shell", "chromium"])
+async def test_the_program_of_the_settings_is_checked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    opened: list[BrowserProgram] = []
+
+    class Browsers:
+        async def prepare(self) -> None: ...
+
+        def info(self) -> BrowserInfo:
+            return BrowserInfo(opened[0])
+
+        def checks(self) -> tuple[()]:
+            return ()
+
+    def browsers(wanted: BrowserProgram) -> Browsers:
+        opened.append(wanted)
+        return Browsers()
+
+    monkeypatch.setattr(local, "make_home", lambda _: None)
+    monkeypatch.setattr(local, "open_sandbox", lambda _: SimpleNamespace(browsers=browsers))
+    info, _ = await local.probe_browser(Settings(home=tmp_path, browser_program=program))  # type: ignore[arg-type]
+    assert info.program == program
 
 
 def test_state_is_removed_and_caches_stay(tmp_path: Path) -> None:
