@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from fyke.contracts.egress import Traffic
+from fyke.contracts.egress import NO_BROWSER, Traffic
 from fyke.contracts.execution import Isolation, IsolationReport
 from fyke.model.run import Attempt, Subtask, SubtaskState
 from fyke.model.runner import Lease
@@ -50,7 +50,7 @@ def runner(
     )
     defaults = {
         "egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False,
-        "version_environments": Noted(), "browser": None,
+        "version_environments": Noted(), "browser": None, "no_browser": NO_BROWSER,
     }  # fmt: skip
     worker = a_worker("account")
     dependencies = cast(AttemptDependencies, SimpleNamespace(**(defaults | tools)))

@@ -41,6 +41,10 @@ from fyke.sandbox.isolation.checks import Check
 from fyke.settings import Settings
 from fyke.settings.groups import PriceSettings
 
+NO_LOCAL_BROWSER = (
+    "fyke worker run has no browser yet, and a published Worker gets one: use fyke worker push and "
+    "fyke run start"
+)
 POLL_SECONDS = 0.1
 LOG_CHUNK = 500
 # Removed before and after a run. The other caches stay: they make the next run faster.
@@ -170,10 +174,17 @@ async def _runner(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
     """Run a runner and its proxy while the context is open; yield the runner's task."""
     settings = runtime.settings
     rules = AddressRules(settings.egress_allow, inside_addresses(settings))
-    egress = LocalEgress(rules, settings.egress_upstreams, throttle=throttle_rules(settings))
+    egress = LocalEgress(
+        rules,
+        settings.egress_upstreams,
+        throttle=throttle_rules(settings),
+        no_browser=NO_LOCAL_BROWSER,
+    )
     sandbox = open_sandbox(settings)
     try:
-        runner: Runner = make_runner(runtime, sandbox, egress, await sandbox.probe())
+        runner: Runner = make_runner(
+            runtime, sandbox, egress, await sandbox.probe(), no_browser=NO_LOCAL_BROWSER
+        )
         task = asyncio.create_task(runner.run())
         try:
             yield task

@@ -17,7 +17,7 @@ from fyke.app.folder import master_secret, write_private
 from fyke.app.heartbeat import Heartbeat
 from fyke.app.runner_browsers import connect, open_browsers
 from fyke.app.runtime import Runtime, open_runtime
-from fyke.contracts.egress import Egress
+from fyke.contracts.egress import NO_BROWSER, Egress
 from fyke.contracts.execution import IsolationReport
 from fyke.contracts.signals import SignalReader
 from fyke.contracts.state import Storage, Transaction
@@ -172,9 +172,11 @@ def make_runner(
     monitor: LeaseMonitor | None = None,
     warm: WarmSandboxes | None = None,
     browser: BrowserDependencies | None = None,
+    no_browser: str = NO_BROWSER,
 ) -> Runner:
     """Build a runner; the egress notifies it of reached limits and refusals, and the gateway
     of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
+    ``no_browser`` says why there is none.
     """
     settings = runtime.settings
     output_signals = OutputSignals(runtime.signals)
@@ -194,6 +196,7 @@ def make_runner(
         work_bytes=settings.work_mb * 2**20,
         regions=frozenset(region.upper() for region in settings.egress_upstreams),
         browser=browser,
+        no_browser=no_browser,
     )
     runner = Runner(
         identity(settings),

@@ -78,7 +78,8 @@ def _probe_browser(settings: Settings) -> dict[str, Any]:
 
 
 def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    from fyke.app.local import run_locally
+    from fyke.app.local import NO_LOCAL_BROWSER, run_locally
+    from fyke.reasons import ReasonCode
 
     end = asyncio.run(
         run_locally(
@@ -92,9 +93,11 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
         )
     )
     run = end.run
+    is_browser_missing = run.reason is not None and run.reason.code is ReasonCode.NO_BROWSER
     return {
         "state": run.state.value,
         "err_msg": run.err_msg,
+        "note": f"{NO_LOCAL_BROWSER}." if is_browser_missing else "",
         "results": run.results,
         "hidden": end.hidden,
         "subtasks": run.subtasks,

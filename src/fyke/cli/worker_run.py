@@ -147,6 +147,8 @@ def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) 
     ]
     reason = f": {result['err_msg']}" if result["err_msg"] else ""
     out.say(f"{result['state']} ({', '.join(figures)}){reason}")
+    if result["note"]:
+        out.say(result["note"])
     if result["subtasks_failed"] and result["subtasks"] > 1:
         out.say(f"{result['subtasks_failed']} of {result['subtasks']} subtasks failed.")
     if result["hidden"]:

@@ -42,6 +42,7 @@ class Traffic:
 
 
 CHECK_SECONDS = 3.0
+NO_BROWSER = "this Fyke has no browser"  # the answer on a browser port that is refused
 OTHER_SITES = "(other)"  # the domain of all sites beyond the first 200 of an attempt
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import NO_BROWSER, EgressGrant, SiteTraffic, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.site_counters import SharedSiteCounters
@@ -36,6 +36,7 @@ class LocalEgress:
         limits: ProxyLimits | None = None,
         throttle: ThrottleRules | None = None,
         on_trip: Callable[[str], None] = _ignore_trip,
+        no_browser: str = NO_BROWSER,
     ) -> None:
         self._proxy = Proxy(
             rules or AddressRules(),
@@ -44,6 +45,7 @@ class LocalEgress:
             own=own,
             limits=limits,
             throttle=throttle,
+            no_browser=no_browser,
         )
         self._site_counters = SharedSiteCounters()
         self.on_trip = on_trip

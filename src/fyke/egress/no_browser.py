@@ -10,21 +10,26 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-TEXT = "this Fyke has no browser"
-_ANSWER = (
-    f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n"
-    f"Content-Length: {len(TEXT) + 1}\r\nConnection: close\r\n\r\n{TEXT}\n"
-).encode()
+from fyke.contracts.egress import NO_BROWSER
+
 _MAX_HEAD = 16 * 1024
 _MAX_CONNECTIONS = 32
 _SECONDS = 5.0
 
 
 class NoBrowser:
-    """Answers on one listener; ``on_connection`` is called once, at the first connection."""
+    """Answers ``text`` on one listener; ``on_connection`` is called once, at the first
+    connection.
+    """
 
-    def __init__(self, listener: socket.socket, on_connection: Callable[[], None]) -> None:
+    def __init__(
+        self, listener: socket.socket, on_connection: Callable[[], None], text: str = NO_BROWSER
+    ) -> None:
         self._listener = listener
+        self._answer = (
+            f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n"
+            f"Content-Length: {len(text) + 1}\r\nConnection: close\r\n\r\n{text}\n"
+        ).encode()
         self._on_connection: Callable[[], None] | None = on_connection
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,17 +58,19 @@ class NoBrowser:
         if len(self._tasks) >= _MAX_CONNECTIONS:
             writer.transport.abort()
             return
-        task = asyncio.get_running_loop().create_task(_answer(reader, writer))
+        task = asyncio.get_running_loop().create_task(_answer(reader, writer, self._answer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes
+) -> None:
     """Read the request first: closing with unread bytes would reset the connection."""
     try:
         async with asyncio.timeout(_SECONDS):
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(_ANSWER)
+            writer.write(answer)
             await writer.drain()
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         pass  # not a complete request: no answer

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fyke.contracts.egress import EgressGrant, Traffic
+from fyke.contracts.egress import NO_BROWSER, EgressGrant, Traffic
 from fyke.egress.actions import Credentials
 from fyke.egress.attempt_proxy import AttemptProxy, listener_key
 from fyke.egress.dialer import Dialer
@@ -44,7 +44,8 @@ class Proxy:
 
     ``rules`` apply to all attempts, ``upstreams`` are the regions' proxies as in ``Pools`` (which
     raises ``ValueError``). ``own`` returns the addresses of this machine and is called for each
-    attempt, because they may change. Without ``throttle`` sites are not throttled.
+    attempt, because they may change. Without ``throttle`` sites are not throttled. ``no_browser``
+    is the answer on refused browser ports.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class Proxy:
         own: Callable[[], Iterable[str]] = own_addresses,
         limits: ProxyLimits | None = None,
         throttle: ThrottleRules | None = None,
+        no_browser: str = NO_BROWSER,
     ) -> None:
+        self._no_browser = no_browser
         self._throttle = None if throttle is None else SiteThrottle(throttle)
         self._rules = rules
         self._resolver = resolver or Resolver()
@@ -103,7 +106,7 @@ class Proxy:
         """Own the listener and answer 503 on it until the attempt is closed."""
         if attempt_id not in self._attempts:
             raise ValueError(f"attempt {attempt_id} has no egress")
-        browser = NoBrowser(listener, on_connection)
+        browser = NoBrowser(listener, on_connection, self._no_browser)
         self._browsers.setdefault(attempt_id, []).append(browser)
         await browser.start()
 

@@ -17,7 +17,7 @@ from socket import socket
 
 import structlog
 
-from fyke.contracts.egress import Egress, EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import NO_BROWSER, Egress, EgressGrant, SiteTraffic, Traffic
 from fyke.contracts.execution import (
     EnvironmentFailed,
     Environments,
@@ -60,11 +60,6 @@ from fyke.sdk.service import SdkService
 
 log = structlog.get_logger()
 
-NO_BROWSER = (
-    "The Worker asked for a browser (ChromeWs, ChromeHttp, LightpandaDomain or CamoufoxDomain); "
-    "this Fyke has no browser."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class AttemptDependencies:
@@ -83,6 +78,7 @@ class AttemptDependencies:
     work_bytes: int  # limit of the Worker's own folder
     regions: frozenset[str]  # regions that have an upstream
     browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
+    no_browser: str = NO_BROWSER  # why
 
 
 class AttemptRunner:
@@ -392,7 +388,7 @@ class AttemptRunner:
     def _note_missing_browser(self, intake: AttemptIntake) -> None:
         if not self._browser_reported:
             self._browser_reported = True
-            self._note(intake, NO_BROWSER)
+            self._note(intake, f"The Worker asked for a browser; {self._deps.no_browser}.")
 
     async def _decrypt_secrets(self, intake: AttemptIntake, password: str) -> dict[str, str]:
         """Decrypt the account's secrets for this Worker. From here on they and the password of the

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fyke.app.local import NO_LOCAL_BROWSER
 from fyke.cli import local_folder
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_folder import Job
@@ -27,6 +28,7 @@ ROWS = b'{"a": 1}\n{"a": "\xc3\xa9"}\n'
 SUCCEEDED: dict[str, Any] = {
     "state": "succeeded",
     "err_msg": "",
+    "note": "",
     "results": 2,
     "hidden": 0,
     "subtasks": 1,
@@ -176,6 +178,7 @@ def test_failed_subtasks_and_hidden_rows_are_reported(
         "1 row of failed subtasks hidden; FYKE_FAILED_ROWS=keep shows them.",
     ]
     assert "subtasks" not in report(job, subtasks=1, subtasks_failed=1)
+    assert "use fyke worker push" in report(job, note=f"{NO_LOCAL_BROWSER}.")
 
 
 def test_json_contains_the_rows(job: Job, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

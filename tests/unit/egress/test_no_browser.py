@@ -13,6 +13,18 @@ from support.egress import connect, listener, port_of
 pytestmark = pytest.mark.anyio
 
 
+async def test_the_answer_is_the_reason() -> None:
+    sock = listener()
+    browser = NoBrowser(sock, lambda: None, "there is none yet")
+    await browser.start()
+    reader, writer = await connect(port_of(sock))
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 503 ") and answer.endswith(b"\r\n\r\nthere is none yet\n")
+    writer.close()
+    browser.stop(final=True)
+
+
 async def test_connections_to_the_browser_port_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(no_browser, "_SECONDS", 0.1)
     monkeypatch.setattr(no_browser, "_MAX_CONNECTIONS", 2)

@@ -39,13 +39,14 @@ async def test_a_worker_that_fails_without_its_browser_ends_for_that_reason(
 ) -> None:
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
-        one = runner(need=need)
+        one = runner(need=need, no_browser="there is none yet")
         for _ in range(2 if asked else 0):
             one._note_missing_browser(taking)
         end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="Error: 503")))
         await taking.flush()
     assert end.reason is not None and end.reason.code is expected
-    assert len(results.lines) == int(asked)
+    line = "SYSTEM: Subtask-[7] - The Worker asked for a browser; there is none yet."
+    assert results.lines == [line] * asked
     assert one._explained(SUCCESS) is SUCCESS
     if expected is ReasonCode.NO_BROWSER:
         assert end.message == (
