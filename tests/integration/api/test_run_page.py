@@ -122,7 +122,7 @@ async def test_usage_has_a_curve_and_cost_lines_that_add_up(
             after = await data(api, path)
             lines = after["lines"]
             assert isinstance(lines, list)
-            assert [line["kind"] for line in lines] == ["cpu", "memory", "traffic"]
+            assert [line["kind"] for line in lines] == ["cpu", "memory", "traffic", "rounding"]
             total = sum(Decimal(line["cost"]) for line in lines)
             assert total == Decimal(str(after["usage"])) > 0
             assert len(after["samples"]) > len(samples) - 1  # type: ignore[arg-type]  # a list

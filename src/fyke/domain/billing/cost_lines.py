@@ -1,7 +1,8 @@
 """The cost of a run by item: CPU, memory, traffic, browser. The lines add up to the millionth.
 
-Each attempt is charged as a whole and rounded once. So the total is distributed over the items in
-proportion to their costs, by the largest remainders.
+An item costs its quantity times its price. The run is charged whole ten-thousandths of a dollar,
+and the difference is a line of its own. Where the charge has another cause, a change of prices or
+the amount held, it is distributed over the items in proportion to their costs.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from fyke.domain.billing.pricing import GB
-from fyke.model.billing import Prices
+from fyke.domain.billing.pricing import GB, charge, receipt
+from fyke.model.billing import MICROS, Prices
 from fyke.model.run import RunLimits
 
 _MS_PER_HOUR = 3_600_000
@@ -29,9 +30,10 @@ class MeteredUsage:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """``kind`` is ``cpu``, ``memory``, ``traffic``, ``browser_cpu``, ``browser_memory``, or
-    ``other`` for costs that cannot be itemised any more. ``quantity`` is in ``unit`` (core-hours,
-    GB-hours, GB), ``price`` is the current one in US dollars per unit; both are 0 for ``other``.
+    """``kind`` is ``cpu``, ``memory``, ``traffic``, ``browser_cpu``, ``browser_memory``,
+    ``rounding``, or ``other`` for costs that cannot be itemised any more. ``quantity`` is in
+    ``unit`` (core-hours, GB-hours, GB), ``price`` is the current one in US dollars per unit; both
+    are 0 for ``rounding``, whose cost may be negative, and for ``other``.
     """
 
     kind: str
@@ -45,9 +47,8 @@ def cost_lines(
     prices: Prices, limits: RunLimits, attempts: Sequence[MeteredUsage], usage_micros: int
 ) -> list[CostLine]:
     """Lines that add up to ``usage_micros``; one for each item, even free ones, with those of the
-    browser when the run may have one. After a change of
-    prices the lines are in proportion to the current ones; when all of these are 0, the cost is one
-    line ``other``.
+    browser when the run may have one. After a change of prices the lines are in proportion to the
+    current ones; when all of these are 0, the cost is one line ``other``.
     """
     hours = Fraction(sum(a.milliseconds for a in attempts), _MS_PER_HOUR)
     traffic = Fraction(sum(a.traffic_bytes for a in attempts), GB)
@@ -64,15 +65,41 @@ def cost_lines(
             ("browser_memory", hours * gb, "GB-hours", prices.memory_gb_hour),
         ]
     costs = [quantity * Fraction(price) for _, quantity, _, price in items]
-    if usage_micros and not sum(costs):
-        shares, rest = [0] * len(items), usage_micros
-    else:
-        shares, rest = _distribute(usage_micros, costs), 0
+    itemised = _itemised(prices, limits, attempts, costs, usage_micros)
     lines = [
         CostLine(kind, _decimal(quantity), unit, price, micros)
-        for (kind, quantity, unit, price), micros in zip(items, shares, strict=True)
+        for (kind, quantity, unit, price), micros in zip(
+            items, _distribute(itemised, costs), strict=True
+        )
     ]
-    return [*lines, CostLine("other", Decimal(0), "", Decimal(0), rest)] if rest else lines
+    rest = usage_micros - itemised
+    if rest:
+        kind = "rounding" if sum(costs) else "other"
+        lines.append(CostLine(kind, Decimal(0), "", Decimal(0), rest))
+    return lines
+
+
+def _itemised(
+    prices: Prices,
+    limits: RunLimits,
+    attempts: Sequence[MeteredUsage],
+    costs: Sequence[Fraction],
+    usage_micros: int,
+) -> int:
+    """The part of the charge that the lines of the items show together."""
+    charged = sum(
+        charge(
+            prices,
+            limits,
+            milliseconds=a.milliseconds,
+            traffic_bytes=a.traffic_bytes,
+            browser_ms=a.browser_ms,
+        )
+        for a in attempts
+    )
+    if not sum(costs):
+        return 0
+    return round(sum(costs) * MICROS) if receipt(charged) == usage_micros else usage_micros
 
 
 def _distribute(total: int, weights: Sequence[Fraction]) -> list[int]:

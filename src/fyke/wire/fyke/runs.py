@@ -260,7 +260,9 @@ class SampleItem(Answer):
 class CostItem(Answer):
     kind: Annotated[
         str,
-        known_values(["cpu", "memory", "traffic", "browser_cpu", "browser_memory", "other"]),
+        known_values(
+            ["cpu", "memory", "traffic", "browser_cpu", "browser_memory", "rounding", "other"]
+        ),
     ]
     quantity: str
     unit: str
