@@ -292,6 +292,21 @@ async def test_a_subtask_ends_once(state: State) -> None:
     assert (third.state, third.outcome, third.err_msg) == ("ended", Outcome.ABORTED, "stopped")
 
 
+async def test_subtasks_are_counted_by_the_reason_of_their_end(state: State) -> None:
+    run = await seeded(state, 4)
+    busy = End(Outcome.EXIT_CODE, "why", Reason.of(ReasonCode.BROWSER_BUSY, seconds=55))
+    for ordinal, end in enumerate((busy, SUCCESS, busy)):
+        await state.write(lambda tx, n=ordinal, end=end: tx.runs.end_subtask(run.id, n, end))
+
+    async def count(run_id: str, reason: ReasonCode) -> int:
+        counted: int = await state.read(lambda tx: tx.runs.count_subtasks(run_id, reason))
+        return counted
+
+    assert await count(run.id, ReasonCode.BROWSER_BUSY) == 2
+    assert await count(run.id, ReasonCode.TIMEOUT) == 0
+    assert await count("nothing", ReasonCode.BROWSER_BUSY) == 0
+
+
 async def test_ended_subtasks_are_counted(state: State) -> None:
     run = await seeded(state, 5)
     [first, second] = await leased(state, replace(WIDE, slots=2))

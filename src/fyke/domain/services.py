@@ -223,7 +223,7 @@ class Services:
         self.logs = RunLogs(storage, foundations.results)
         self.uses = RunUsages(storage, rules)
         self.parts = SubtaskReader(storage)
-        self.endings = RunEndings(self.log_pages, self.run_sites)
+        self.endings = RunEndings(storage, self.log_pages, self.run_sites)
         self.shares = Shares(storage, foundations.master_secret)
         self.link_issuers = LinkIssuers(storage)
         self.spool = foundations.spool

@@ -31,9 +31,17 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Let it push each row with CoreSDK.Result.push_data: its files are removed after the "
           "run"),
     ),
-    HintCode.PARTLY_FAILED: _hint(
-        _("%(failed)s of %(subtasks)s subtasks failed; the rows are those of the others"),
-        _("See the errors of the subtasks, and run their input again"),
+    HintCode.PARTLY_FAILED: HintTexts(
+        (
+            _("%(failed)s of %(subtasks)s subtasks failed, %(browser_busy)s of them because no "
+              "browser was free in time (browser_busy); the rows are those of the others"),
+            _("%(failed)s of %(subtasks)s subtasks failed; the rows are those of the others"),
+        ),
+        (
+            _("Run the input of these %(browser_busy)s subtasks again, fewer of them at a time; "
+              "the operator can allow more browsers at once with runner_browsers"),
+            _("See the errors of the subtasks, and run their input again"),
+        ),
     ),
     HintCode.EXIT_CODE: _hint(
         _("The Worker's program ended with an error"),

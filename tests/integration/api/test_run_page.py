@@ -14,6 +14,7 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Outcome
 from fyke.model.runner import AttemptUsage
+from fyke.reasons import Reason, ReasonCode
 from support.api import Api, client, fails, start_body
 from support.app import App, open_app
 
@@ -48,6 +49,22 @@ async def test_a_failed_run_has_its_cause_and_the_next_step(
     errors = ended["errors"]
     assert isinstance(errors, list)
     assert [error["content"] for error in errors] == [line.content]
+
+
+async def test_a_partly_failed_run_says_that_browsers_were_missing(
+    api: Api, app: App, run_slug: str
+) -> None:
+    good, failed = await app.begin()
+    await app.push(good, [{"n": 1}])
+    await app.end(good)
+    busy = Reason.of(ReasonCode.BROWSER_BUSY, seconds=55, exit_code=1)
+    await app.end(failed, Outcome.EXIT_CODE, "none was free", busy)
+    ended = await data(api, f"/api/fyke/runs/{run_slug}")
+    assert ended["state"] == "succeeded"
+    hint = ended["hint"]
+    assert isinstance(hint, dict)
+    assert hint["params"] == {"failed": 1, "subtasks": 2, "browser_busy": 1}
+    assert "(browser_busy)" in hint["cause"]
 
 
 async def test_the_log_can_be_read_from_any_position(api: Api, app: App, run_slug: str) -> None:

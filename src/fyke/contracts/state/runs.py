@@ -31,7 +31,7 @@ from fyke.model.runner import (
     RunnerInfo,
     RunnerLoad,
 )
-from fyke.reasons import Reason
+from fyke.reasons import Reason, ReasonCode
 
 
 class RunStore(Protocol):
@@ -88,6 +88,10 @@ class RunStore(Protocol):
 
     def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
         """One page of the subtasks, sorted by ordinal."""
+        ...
+
+    def count_subtasks(self, run_id: str, reason: ReasonCode) -> int:
+        """How many subtasks of a run ended for this reason."""
         ...
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:

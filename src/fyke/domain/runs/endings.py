@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.contracts.state import Storage
 from fyke.domain.logs.reading import LogPosition, LogReader
 from fyke.domain.runs.hints import MAX_LINES, hint
 from fyke.domain.runs.service import RunView
 from fyke.domain.runs.sites import RunSites
 from fyke.model.log import LogExcerpt, LogFilter, LogType
-from fyke.model.run import RunState
-from fyke.reasons import Hint
+from fyke.model.run import Run, RunState
+from fyke.reasons import Hint, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +25,29 @@ class RunEnding:
 class RunEndings:
     """Explains the ends of runs. The caller has checked the access to them."""
 
-    def __init__(self, logs: LogReader, sites: RunSites) -> None:
+    def __init__(self, storage: Storage, logs: LogReader, sites: RunSites) -> None:
+        self._storage = storage
         self._logs = logs
         self._sites = sites
 
     async def of(self, view: RunView) -> RunEnding:
-        """The ending of a run. Log and sites are read only when it has failed or has no rows."""
+        """The ending of a run. Log and sites are read only when it has failed or has no rows, the
+        subtasks only when some of them failed.
+        """
         run = view.run
         if not run.state.terminal:
             return RunEnding(None, [])
         if run.state is RunState.SUCCEEDED and view.results:
-            return RunEnding(hint(run, view.results, []), [])
+            busy = await self._without_browser(run) if run.subtasks_failed else 0
+            return RunEnding(hint(run, view.results, [], browser_busy=busy), [])
         page = await self._logs.page_of(
             run.id, LogPosition(), LogFilter(level=LogType.ERROR), limit=MAX_LINES
         )
         lines = [line.content for line in page.lines]
         sites = await self._sites.contacted(run)
         return RunEnding(hint(run, view.results, lines, sites), page.lines)
+
+    async def _without_browser(self, run: Run) -> int:
+        """How many subtasks failed because no browser was free."""
+        code = ReasonCode.BROWSER_BUSY
+        return await self._storage.read(lambda tx: tx.runs.count_subtasks(run.id, code))

@@ -20,15 +20,21 @@ _CRASHES = frozenset({SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP})
 
 
 def hint(
-    run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[SiteUsage] = ()
+    run: Run,
+    rows: int,
+    error_lines: Sequence[str],
+    sites: Sequence[SiteUsage] = (),
+    *,
+    browser_busy: int = 0,
 ) -> Hint | None:
     """A hint about the end of ``run``, which has ``rows`` visible rows; None while it is active and
-    when there is no hint. ``error_lines``: the last of its log; ``sites``: those it contacted.
+    when there is no hint. ``error_lines``: the last of its log; ``sites``: those it contacted;
+    ``browser_busy``: how many of its subtasks failed because no browser was free.
     """
     if not run.state.terminal:
         return None
     if run.state is RunState.SUCCEEDED:
-        return _of_success(run, rows, error_lines, sites)
+        return _of_success(run, rows, error_lines, sites, browser_busy)
     by_code = Hint(_by_reason(run.reason)) if run.reason else None
     if run.reason is not None and run.reason.code in _OF_BROWSER:
         return by_code
@@ -47,12 +53,21 @@ def _by_reason(reason: Reason) -> HintCode:
 
 
 def _of_success(
-    run: Run, rows: int, error_lines: Sequence[str], sites: Sequence[SiteUsage]
+    run: Run,
+    rows: int,
+    error_lines: Sequence[str],
+    sites: Sequence[SiteUsage],
+    browser_busy: int,
 ) -> Hint | None:
     if not rows:
         return _from_traces(error_lines, sites) or Hint(HintCode.NO_ROWS)
     if run.subtasks_failed:
-        return Hint.of(HintCode.PARTLY_FAILED, failed=run.subtasks_failed, subtasks=run.subtasks)
+        return Hint.of(
+            HintCode.PARTLY_FAILED,
+            failed=run.subtasks_failed,
+            subtasks=run.subtasks,
+            browser_busy=browser_busy or None,
+        )
     return None
 
 

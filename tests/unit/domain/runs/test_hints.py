@@ -105,7 +105,11 @@ def test_a_partly_failed_run_has_a_hint_with_the_number_of_subtasks() -> None:
     found = hint(ended(None, subtasks=5, subtasks_failed=2), 9, [])
     assert found is not None
     assert found == Hint(HintCode.PARTLY_FAILED, {"failed": 2, "subtasks": 5})
-    assert cause(found).startswith("2 of 5 subtasks")
+    assert cause(found).startswith("2 of 5 subtasks failed; ")
+    busy = hint(ended(None, subtasks=5, subtasks_failed=2), 9, [], browser_busy=1)
+    assert busy is not None
+    assert "failed, 1 of them because no browser was free in time (browser_busy);" in cause(busy)
+    assert "runner_browsers" in next_step(busy)
 
 
 def site_usage(domain: str, block_reason: BlockedSite | None = None, **counts: int) -> SiteUsage:

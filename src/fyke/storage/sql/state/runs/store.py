@@ -34,6 +34,7 @@ from fyke.model.run import (
     Subtask,
     SubtaskState,
 )
+from fyke.reasons import ReasonCode
 from fyke.storage.sql.dialects import (
     driver_sql,
     fetch_one,
@@ -86,6 +87,12 @@ class SubtaskTable(SqlStore):
         query = select(subtasks).where(subtasks.c.run_id == run_id)
         page = query.order_by(subtasks.c.ordinal).limit(limit).offset(offset)
         return many(self._db.execute(page), Subtask)
+
+    def count_subtasks(self, run_id: str, reason: ReasonCode) -> int:
+        query = select(func.count()).where(
+            subtasks.c.run_id == run_id, subtasks.c.reason_code == reason.value
+        )
+        return int(self._db.execute(query).scalar_one())
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
         self._lock_run(run_id)
