@@ -37,6 +37,29 @@ async def test_limits_and_totals_of_a_run_are_stored(state: State) -> None:
     assert await state.read(lambda tx: tx.runs.get(run.id)) == ended
 
 
+async def test_the_run_that_holds_most_is_found(state: State) -> None:
+    owner, worker = await state.write(records.seed)
+    stranger, foreign = await state.write(records.seed)
+    small, large, ended, none = (
+        records.run(owner, worker, hold_micros=micros) for micros in (5, 7, 99, 0)
+    )
+    theirs = records.run(stranger, foreign, hold_micros=9)
+
+    def work(tx: Transaction) -> None:
+        for run in (small, large, ended, none, theirs):
+            tx.runs.add(run, [])
+        tx.runs.move(replace(ended, state=RunState.FAILED), RunState.READY)
+
+    await state.write(work)
+
+    async def largest(account_id: str, besides: str = "") -> Any:
+        return await state.read(lambda tx: tx.admission.largest_hold(account_id, besides=besides))
+
+    assert await largest(owner) == (large.id, 7)
+    assert await largest(owner, large.id) == (small.id, 5)
+    assert await largest(stranger, theirs.id) is None
+
+
 async def test_only_runs_that_succeeded_or_timed_out_count_for_estimates(state: State) -> None:
     owner, worker = await state.write(records.seed)
     stranger, foreign = await state.write(records.seed)

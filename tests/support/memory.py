@@ -116,6 +116,20 @@ class MemoryLedger:
         )
 
 
+class MemoryAdmission:
+    def __init__(self, ledger: MemoryLedger) -> None:
+        self._ledger = ledger
+
+    def largest_hold(self, account_id: str, *, besides: str) -> tuple[str, int] | None:
+        held: dict[str, int] = {}
+        for entry in self._ledger.rows:
+            of_run = entry.account_id == account_id and entry.run_id not in ("", besides)
+            if of_run and entry.kind in (EntryKind.HOLD, EntryKind.RELEASE):
+                held[entry.run_id] = held.get(entry.run_id, 0) - entry.usd_micros
+        found = max(held.items(), key=lambda item: item[1], default=("", 0))
+        return found if found[1] else None
+
+
 class MemoryUsage:
     def __init__(self) -> None:
         self.rows: dict[UsageKey, UsageSums] = {}
@@ -231,6 +245,7 @@ class MemoryTransaction:
         self.audit = MemoryAudit()
         self.accounts = MemoryAccounts()
         self.ledger = MemoryLedger(self.accounts)
+        self.admission = MemoryAdmission(self.ledger)
         self.usage = MemoryUsage()
         self.tasks = MemoryTasks()
         self.schedules = MemorySchedules()

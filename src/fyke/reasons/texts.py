@@ -219,6 +219,9 @@ REFUSALS: Mapping[ReasonCode, Forms] = {
         _("the files of version %(number)s are missing; publish them again"),
     ),
     ReasonCode.BALANCE_TOO_LOW: (
+        _("the run may cost up to %(needed_micros)s USD and %(free_micros)s USD are free, because "
+          "run %(holder)s holds %(held_micros)s USD; wait for its end, credit the account, or "
+          "lower max_total_charge, max_total_traffic, the time limit or the device of either"),
         _("the run may cost up to %(needed_micros)s USD and %(free_micros)s USD are free; credit "
           "the account, or lower max_total_charge, max_total_traffic, the time limit or the "
           "device"),

@@ -286,6 +286,12 @@ class AdmissionStore(Protocol):
         """The number of the account's runs that have not ended, counted up to ``limit``."""
         ...
 
+    def largest_hold(self, account_id: str, *, besides: str) -> tuple[str, int] | None:
+        """The run of the account, other than ``besides``, that has not ended and for which most is
+        held: its id and the amount in micros. None when nothing is held.
+        """
+        ...
+
     def count_ahead(self, run_id: str, limit: int, *, placeless: bool = False) -> int:
         """The number of waiting subtasks of all older runs, counted up to ``limit``; ``placeless``:
         only of those that need no place for a browser.

@@ -80,7 +80,7 @@ def required_hold(tx: Transaction, prices: Prices, run: Run, account: Account | 
     if month:
         check_month_cap(month, lowest)
     if required.micros > 0 and available < required.micros:
-        raise InsufficientBalance(_balance_too_low(required.micros, available))
+        raise InsufficientBalance(_balance_too_low(tx, run, required.micros, available))
     if prices.traffic_quota and _traffic_left(account, tx.now) <= 0:
         raise InsufficientTraffic(Reason(ReasonCode.TRAFFIC_QUOTA))
     return required
@@ -124,9 +124,14 @@ def _traffic_left(account: Account, now: int) -> int:
     return 0 if expired else account.traffic_bytes
 
 
-def _balance_too_low(amount: int, available: int) -> Reason:
+def _balance_too_low(tx: Transaction, run: Run, amount: int, available: int) -> Reason:
+    holder, held = tx.admission.largest_hold(run.account_id, besides=run.id) or (None, None)
     return Reason.of(
-        ReasonCode.BALANCE_TOO_LOW, needed_micros=amount, free_micros=max(0, available)
+        ReasonCode.BALANCE_TOO_LOW,
+        needed_micros=amount,
+        free_micros=max(0, available),
+        holder=holder,
+        held_micros=held,
     )
 
 

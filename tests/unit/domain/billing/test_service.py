@@ -81,6 +81,19 @@ def test_a_refused_start_costs_nothing_and_names_the_remedy():
     assert kinds(storage) == []
 
 
+def test_a_refused_start_names_the_run_that_holds_most():
+    storage = MemoryStorage()
+    account = add_account(storage, balance_micros=3_500_000)
+    for subtasks in (1, 2):
+        largest = start_run(storage, PRICED, a_run(account.id, limits=HOUR, subtasks=subtasks))
+    with pytest.raises(
+        InsufficientBalance, match=f"run {largest.id} holds 2 USD; wait for its end"
+    ):
+        place_hold(storage.tx, PRICED, a_run(account.id, limits=HOUR))
+    settle(storage.tx, PRICED, largest)
+    place_hold(storage.tx, PRICED, a_run(account.id, limits=HOUR))
+
+
 def spend(storage: MemoryStorage, account: Account, micros: int, days_ago: int = 0) -> None:
     """Record an ended run of the account with this cost."""
     at = storage.clock.now_ms() - days_ago * 86_400_000

@@ -42,6 +42,17 @@ class SqlAdmission(SqlStore):
         )
         return self._db.execute(select(func.count()).select_from(open_runs)).scalar_one()
 
+    def largest_hold(self, account_id: str, *, besides: str) -> tuple[str, int] | None:
+        query = (
+            select(runs.c.id, runs.c.hold_micros)
+            .where(runs.c.account_id == account_id, runs.c.state.in_(_OPEN))
+            .where(runs.c.id != besides, runs.c.hold_micros > 0)
+            .order_by(runs.c.hold_micros.desc(), runs.c.id)
+            .limit(1)
+        )
+        row = self._db.execute(query).first()
+        return None if row is None else (row.id, row.hold_micros)
+
     def count_ahead(self, run_id: str, limit: int, *, placeless: bool = False) -> int:
         older = select(subtasks.c.run_id).where(
             text("subtasks.state = 'waiting'"), subtasks.c.run_id < run_id
