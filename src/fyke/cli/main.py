@@ -16,7 +16,7 @@ from fyke.cli.lazy import Entry, LazyGroup
 class _Root(LazyGroup):
     entries = {  # a class variable of LazyGroup
         "up": Entry(
-            "Start server, runner and egress on this machine, and keep them running until Ctrl-C.",
+            "Start server, runner, egress and browser gateway, and keep them running until Ctrl-C.",
             "fyke.cli.up:up",
         ),
         "serve": Entry(

@@ -47,7 +47,7 @@ def up(
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     launcher_events: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Start server, runner and egress on this machine, and keep them running until Ctrl-C.
+    """Start server, runner, egress and browser gateway, and keep them running until Ctrl-C.
 
     Examples: fyke up; fyke up --port 9000 --servers 2; fyke up --home ./data --tour --once
     """

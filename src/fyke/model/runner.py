@@ -17,7 +17,7 @@ class Capacity:
 
     ``browsers`` is how many more attempts may have a browser, None when this runner has none: then
     attempts reserve nothing for it. ``browser_share`` is the part of a browser's limits that an
-    attempt reserves, from 0 to 1: a browser needs its limits for moments only. ``browser_ready``:
+    attempt reserves, from 0 to 1: a browser rarely needs its full limits. ``browser_ready``:
     whether it takes attempts of runs that require a browser.
     """
 

@@ -273,8 +273,8 @@ class RunnerSettings(BaseModel):
     """
 
     service_user: str = Field(default="fyke", examples=["scraper"])
-    """The system user that server, runner and egress switch to when Fyke was started as root. It
-    must exist and must not be root.
+    """The system user that server, runner, egress and browser gateway switch to when Fyke was
+    started as root. It must exist and must not be root.
     """
 
     unsafe: bool = Field(default=False, examples=["1"])
@@ -373,7 +373,7 @@ class BrowserSettings(BaseModel):
         default=15, ge=0, le=100, examples=["50"]
     )
     """The part of ``browser_cpus`` and ``browser_memory_mb`` that an attempt with a browser takes
-    from ``runner_cpus`` and ``runner_memory_mb``: browsers need their limits for moments only.
+    from ``runner_cpus`` and ``runner_memory_mb``: browsers rarely need their full limits.
     Prices are for the whole limits.
     """
 
