@@ -17,12 +17,14 @@ from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.relay import MessageRelay
 from fyke.browser.requests import (
     JSON,
+    NO_REQUEST,
     TEXT,
     BrowserRequest,
     UnusableRequest,
     accepted_upgrade,
     answer,
     answer_head,
+    may_begin_request,
     parse_request,
     request_to_chromium,
     upgrade_to_chromium,
@@ -76,6 +78,9 @@ class GatewayConnection:
         try:
             while self._keep:
                 async with asyncio.timeout(seconds):
+                    if not may_begin_request(await self._stream.first_byte()):
+                        self._stream.write(answer(400, NO_REQUEST))
+                        return
                     head = await self._stream.read_until(b"\r\n\r\n", limits.head_bytes)
                 await self._serve_request(head)
                 async with asyncio.timeout(limits.answer_seconds):

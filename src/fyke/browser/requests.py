@@ -34,6 +34,7 @@ _REASONS = {
     503: "Service Unavailable",
 }
 NEW_PAGE = "/json/new"
+NO_REQUEST = "this is not a request of HTTP/1.1, without TLS"
 DEFAULT_HOST = "127.0.0.1:9222"
 TEXT, JSON = "text/plain; charset=utf-8", "application/json; charset=utf-8"
 
@@ -94,15 +95,22 @@ class BrowserRequest:
         return int(length)
 
 
+def may_begin_request(first: bytes) -> bool:
+    """Whether a request may begin with this byte; b"" is the end of the connection. TLS does not,
+    and would send nothing more before it is answered.
+    """
+    return not first or first.isalpha()
+
+
 def parse_request(head: bytes) -> BrowserRequest:
     """Parse a head, up to and including the empty line. Raise ``UnusableRequest``."""
     try:
         first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         method, target, version = first.split(" ")
     except ValueError:
-        raise UnusableRequest("this is not a request of HTTP/1.1") from None
+        raise UnusableRequest(NO_REQUEST) from None
     if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target) or version != "HTTP/1.1":
-        raise UnusableRequest("this is not a request of HTTP/1.1")
+        raise UnusableRequest(NO_REQUEST)
     if len(lines) > _MAX_FIELDS:
         raise UnusableRequest(f"more than {_MAX_FIELDS} header fields")
     fields: dict[str, list[str]] = {}

@@ -88,6 +88,12 @@ class ByteStream(asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._lost or self._transport is None or self._transport.is_closing()
 
+    async def first_byte(self) -> bytes:
+        """The next byte, which stays unread; ``b""`` at the end."""
+        while not self._buffer and not self._ended:
+            await self._more()
+        return bytes(self._buffer[:1])
+
     async def read(self, limit: int = sys.maxsize) -> bytes:
         """Return what has arrived, at least one byte and at most ``limit``; ``b""`` at the end."""
         while not self._buffer and not self._ended:

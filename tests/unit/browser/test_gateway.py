@@ -199,6 +199,15 @@ async def test_half_a_head_is_not_awaited_for_ever() -> None:
         assert await client.reader.read() == b""
 
 
+async def test_what_cannot_become_a_request_is_answered_at_once() -> None:
+    async with place(head_seconds=1000) as gateway:
+        client = await gateway.connect()
+        client.writer.write(b"\x16\x03\x01\x02\x00\x01")  # TLS, which waits for an answer now
+        status, _, body = await client.answer()
+        assert (status, b"without TLS" in body) == (400, True)
+        assert await client.reader.read() == b""
+
+
 async def test_nothing_is_left_of_many_connections() -> None:
     async with place() as gateway:
         chromium = Chromium(bodies={"/json/list": b"[]"})
