@@ -19,9 +19,12 @@ SET_FILES = "DOM.setFileInputFiles"
 _OPENERS = ("Target.createTarget", "Page.navigate", "Network.loadNetworkResource")
 _BIDI_OPENER = "browsingContext.navigate"
 _BIDI_COMMANDS = ("goog:cdp.sendCommand", "cdp.sendCommand")  # with a command of DevTools in it
+NEW_CONTEXT = "Target.createBrowserContext"
+_OWN_PROXY = re.compile(r"(http://)?127\.0\.0\.1:1080/?")  # PROXY_DOMAIN, there and here
 NO_CAPTCHAS = "this Fyke solves no captchas"
 NO_FILES = "the browser opens no files"
 NO_PATHS = "the browser cannot read files of the Worker; give the content of the file, not its path"
+NO_OTHER_PROXY = "the browser always uses the proxy of the run; name PROXY_DOMAIN or none"
 
 
 class Note(NamedTuple):
@@ -42,6 +45,11 @@ FILE_PATH_NOTE = Note(
     "file_path",
     "The Worker gave a page a file by its path, which was refused: the browser cannot read files "
     "of the Worker. Give the content of the file instead.",
+)
+PROXY_NOTE = Note(
+    "context_proxy",
+    "The Worker asked for a context with a proxy of its own, which was refused: the browser always "
+    "uses the proxy of the run",
 )
 
 
@@ -131,6 +139,14 @@ def refuse_paths(command: Command) -> CommandAnswer | None:
     return None
 
 
+def refuse_proxy(command: Command) -> CommandAnswer | None:
+    """Refuse a proxy for a context: it cannot be reached, so that no page would open."""
+    server = (command.params or {}).get("proxyServer")
+    if not isinstance(server, str) or not server or _OWN_PROXY.fullmatch(server):
+        return None
+    return CommandAnswer(error=NO_OTHER_PROXY, note=PROXY_NOTE)
+
+
 def refuse_inner(method: object, params: object) -> CommandAnswer | None:
     """The answer to a command of DevTools that came by WebDriver and would open a ``file:`` URL."""
     if not isinstance(method, str) or method not in _OPENERS or not isinstance(params, dict):
@@ -168,6 +184,7 @@ def standard_taps(on_close: Callable[[], None] | None) -> dict[str, Sequence[Tap
         CAPTCHAS: (solve_no_captchas,),
         CLOSE: (see_close,),
         SET_FILES: (refuse_paths,),
+        NEW_CONTEXT: (refuse_proxy,),
         **dict.fromkeys(_OPENERS, (refuse_files,)),
     }
 

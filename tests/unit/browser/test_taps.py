@@ -70,6 +70,26 @@ def test_paths_of_files_for_a_page_are_refused() -> None:
     assert read(command | {"params": {"files": []}}) is None  # removes what was chosen
 
 
+@pytest.mark.parametrize(
+    ("server", "refused"),
+    [
+        ("http://proxy.example:8080", True),
+        ("socks5://127.0.0.1:1080", True),  # Chromium sends no password
+        ("127.0.0.1:10800", True),
+        ("http://127.0.0.1:1080", False),
+        ("127.0.0.1:1080", False),
+        ("", False),
+        (5, False),
+    ],
+)
+def test_a_context_has_no_proxy_of_its_own(server: object, refused: bool) -> None:
+    command = {"id": 1, "method": "Target.createBrowserContext"}
+    answer = read(command | {"params": {"proxyServer": server}})
+    assert (answer is not None) is refused
+    assert not refused or "PROXY_DOMAIN" in answer["error"]["message"]
+    assert read(command) is None
+
+
 def test_a_closed_browser_is_seen_and_closed() -> None:
     closed: list[int] = []
     assert read({"id": 1, "method": "Browser.close"}, closed) is None
