@@ -13,6 +13,7 @@ from fyke.console.pages import run_live
 from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
+from fyke.model.browser import BrowserActivity, BrowserReport
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin
@@ -193,6 +194,27 @@ def test_sites_are_updated_during_the_run_in_the_selected_order(
     update = next(one for one in messages if "b.example" in one)
     assert update.index("a.example") < update.index("b.example")
     assert 'aria-sort="ascending"' in update and "refused:" in update
+    messages.close()  # type: ignore[attr-defined]  # a generator
+    live.server.do(app.end(lease))
+
+
+def test_what_the_browser_does_is_updated_during_the_run(
+    live: LiveRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_live, "USAGE_SECONDS", 0.0)
+    run, lease = live.begin()
+    app = live.server.app
+    live.say(lease, "one")
+    messages = live.messages(f"/runs/{run}/live?tab=browser")
+    first = next(one for one in messages if 'hx-target="#browser"' in one)
+    assert "has had a browser so far" in first
+    done = BrowserReport(BrowserActivity({"image": 4321}), starts=1, is_open=True)
+    live.server.do(
+        app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), browser=done)], 60_000)
+    )
+    live.say(lease, "two")
+    update = next(one for one in messages if "4,321" in one)
+    assert "Images" in update and "Running" in update
     messages.close()  # type: ignore[attr-defined]  # a generator
     live.server.do(app.end(lease))
 

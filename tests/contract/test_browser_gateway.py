@@ -27,6 +27,7 @@ from fyke.contracts.browser import (
     GatewayGrant,
 )
 from fyke.errors import Unavailable
+from fyke.model.browser import BrowserActivity
 from support.browser_gateways import GatewayProcess, gateway_and_client
 from support.browser_hosts import PlainHost, plain_host, until
 from support.egress import listener, port_of
@@ -55,6 +56,8 @@ class GatewayUser:
         client.on_started = lambda attempt, generation: self.heard.append((attempt, generation))
         client.on_ended = self.heard.append
         client.on_note = self.heard.append
+        self.activities: list[BrowserActivity] = []
+        client.on_activity = lambda attempt, generation, did: self.activities.append(did)
 
     def _wanted(self, wanted: BrowserWanted) -> None:
         self.heard.append(wanted)
@@ -195,6 +198,32 @@ async def test_a_wanted_browser_is_reported_once_until_it_is_answered(user: Gate
     assert user.heard == [WANTED]
 
 
+@asynccontextmanager
+async def site() -> AsyncIterator[str]:
+    """A site whose page has an image, and requests what is not there."""
+    page = b"<img src=/image.svg><script>fetch('/no').then(a => window.fetched = a.status)</script>"
+    answers = {
+        "/": (b"302 Found\r\nLocation: /page", b""),
+        "/page": (b"200 OK\r\nContent-Type: text/html", page + b" " * 300),
+        "/image.svg": (
+            b"200 OK\r\nContent-Type: image/svg+xml",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        ),
+        "/no": (b"404 Not Found", b""),
+    }
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        status, body = answers.get(head.split(" ")[1], (b"204 No Content", b""))
+        writer.write(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n" % (status, len(body)))
+        writer.write(b"Connection: close\r\n\r\n" + body)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
 async def get(user: GatewayUser, path: str = "/json/version") -> tuple[int, str]:
     host, _, port = user.url.rpartition("@")[2].partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -204,6 +233,28 @@ async def get(user: GatewayUser, path: str = "/json/version") -> tuple[int, str]
         return int(head.split(" ")[1]), (await reader.read()).decode()
     finally:
         writer.close()
+
+
+async def test_the_end_of_an_attempt_brings_what_its_browser_did(user: GatewayUser) -> None:
+    async with site() as address, connected(f"ws://{user.url}") as browser:
+        page = await browser.new_page()
+        await page.goto(f"{address}/")
+        await page.evaluate("console.warn('seen', 42)")
+        await page.evaluate("setTimeout(() => { throw new Error('broken') })")
+        await page.wait_for_function("document.images[0].complete && window.fetched === 404")
+        await page.evaluate("1")
+        await user.client.close(ATTEMPT)
+    last = user.activities[-1]
+    assert last.requests["document"] == 2  # with a redirect
+    assert last.requests["image"] == last.requests["fetch"] == 1
+    assert last.statuses == {"3xx": 1, "2xx": 2, "4xx": 1}
+    assert last.received["document"] > 300
+    assert (last.pages, last.urls) == (1, (f"{address}/page",))
+    lines = [(line.level.value, line.text) for did in user.activities for line in did.lines]
+    assert ("warning", "seen 42") in lines
+    assert any(level == "error" and "broken" in text for level, text in lines)
+    assert last.console["warning"] == 1
+    assert last.console["error"] >= 2  # and the status 404
 
 
 async def test_a_closed_attempt_refuses_connections(user: GatewayUser) -> None:

@@ -1,4 +1,4 @@
-"""Browsers of runs: what is held and charged for them, and when a run gets none."""
+"""Browsers of runs: what is held and charged for them, when a run gets none, and what they did."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from decimal import Decimal
 
 import pytest
 
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import AttemptReport
+from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowsers
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import InsufficientBalance, StaleLease
+from fyke.model.account import Caller
 from fyke.model.billing import Prices
-from fyke.model.run import RunLimits, SpendingBound
+from fyke.model.browser import (
+    MAX_LINES,
+    BrowserActivity,
+    BrowserReport,
+    ConsoleLevel,
+    ConsoleLine,
+)
+from fyke.model.run import SUCCESS, RunLimits, SpendingBound
 from fyke.model.runner import AttemptUsage
 from support.run_endings import Setup
 
@@ -99,3 +109,82 @@ async def test_the_browser_of_an_attempt_is_reported_and_kept(setup: Setup) -> N
     expired = await setup.attempts.check_leases()
     assert await setup.attempts.end_expired(leases[0].attempt.id, expired[leases[0].attempt.id])
     assert await versions() == ["chromium 1.2.3.4", ""]
+
+
+def report(number: int, *, lines: int = 1, is_open: bool = False) -> BrowserReport:
+    """A report whose numbers and texts are ``number``."""
+    activity = BrowserActivity(
+        requests={"image": number},
+        received={"image": 100 * number},
+        statuses={"2xx": number},
+        console={"info": number},
+        pages=number,
+        crashes=number,
+        urls=(f"https://{number}.example/",),
+        lines=tuple(
+            ConsoleLine(10 * number + n, ConsoleLevel.INFO, f"{number}\u0000") for n in range(lines)
+        ),
+    )
+    return BrowserReport(activity, starts=1, is_open=is_open, own_sandbox=True)
+
+
+async def test_what_browsers_did_is_summed_over_the_attempts_of_a_run(setup: Setup) -> None:
+    run, leases = await setup.start(3)
+    browsers = RunBrowsers(setup.storage)
+    caller = Caller(run.account_id, "acme", False, "u", "k")
+    empty = await browsers.of_run(caller, run.id)
+    assert (empty.state, empty.starts, empty.lines) == (BrowserPresence.NONE, 0, ())
+    used = AttemptUsage(browser_ms=5, browser_version="headless-shell 1.2.3.4")
+    for number in (1, 2):  # the second replaces the first
+        reports = [AttemptReport(leases[0].attempt, used, browser=report(number, is_open=True))]
+        await setup.attempts.report(reports, 15_000)
+    during = await browsers.of_run(caller, run.id)
+    assert (during.state, during.program, during.number) == (
+        BrowserPresence.OPEN, "headless-shell", "1.2.3.4",
+    )  # fmt: skip
+    assert (during.activity.requests, during.milliseconds) == ({"image": 2}, 5)
+
+    await setup.end(leases[0])  # without a new report: the last one stays
+    last = report(3, lines=MAX_LINES)
+    await setup.attempts.ended(leases[1].attempt, SUCCESS, used, actor="test", browser=last)
+    await setup.end(leases[2])
+    after = await browsers.of_run(caller, run.id)
+    assert (after.state, after.starts, after.own_sandbox) == (BrowserPresence.ENDED, 2, True)
+    assert after.by_type == [("image", 5)]
+    assert after.by_status == [("2xx", 5)]
+    assert (after.activity.pages, after.activity.crashes) == (5, 5)
+    assert after.activity.urls == ("https://2.example/", "https://3.example/")
+    assert len(after.lines) == MAX_LINES
+    assert {entry.number for entry in after.lines} == {leases[1].attempt.number}
+
+
+async def test_the_report_of_an_attempt_that_is_lost_counts_for_nothing(setup: Setup) -> None:
+    run, [lease] = await setup.start()
+    stale = replace(lease.attempt, token=99)
+    await setup.attempts.report([AttemptReport(stale, AttemptUsage(), browser=report(1))], 15_000)
+    await setup.attempts.ended(stale, SUCCESS, AttemptUsage(), actor="test", browser=report(1))
+    assert await setup.storage.read(lambda tx: tx.browsers.of_run(run.id)) == {}
+
+
+async def test_a_browser_of_an_attempt_whose_runner_was_lost_has_ended(setup: Setup) -> None:
+    run, [lease] = await setup.start()
+    reports = [AttemptReport(lease.attempt, AttemptUsage(), browser=report(1, is_open=True))]
+    await setup.attempts.report(reports, 15_000)
+    leases = await setup.attempts.check_leases()
+    assert await setup.attempts.end_expired(lease.attempt.id, leases[lease.attempt.id])
+    caller = Caller(run.account_id, "acme", False, "u", "k")
+    shown = await RunBrowsers(setup.storage).of_run(caller, run.id)
+    assert (shown.state, shown.activity.pages) == (BrowserPresence.ENDED, 1)
+
+
+async def test_only_the_texts_of_the_newest_attempts_are_read(setup: Setup) -> None:
+    run, leases = await setup.start(3)
+    attempts = sorted(lease.attempt.id for lease in leases)
+
+    def work(tx: Transaction) -> tuple[list[str], list[str]]:
+        reports = [(one, run.id, report(n + 1)) for n, one in enumerate(attempts[:2])]
+        tx.browsers.report([*reports, (attempts[2], run.id, BrowserReport())])
+        texts = tx.browsers.texts(run.id, 1), tx.browsers.texts(run.id, 5)
+        return [*texts[0]], [*texts[1]]
+
+    assert await setup.storage.write(work) == (attempts[1:2], attempts[:2])

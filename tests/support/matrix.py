@@ -237,6 +237,7 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/runs/{slug}/log/lines/{position}": _reads(slug="run", position="line"),
     "GET /api/fyke/runs/{slug}/usage": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/sites": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}/browser": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
     # a caller that sees a share link can pass it on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),

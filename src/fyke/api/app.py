@@ -258,6 +258,7 @@ def _routes_of_runs(services: Services) -> list[object]:
             services.uses,
             services.parts,
             services.run_sites,
+            services.run_browsers,
         ),
         fyke_runs.ShareRoutes(services.shares),
         fyke_run_logs.RunLogRoutes(services.logs, services.log_pages),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 from fyke.app.browser_availability import serves_browsers
 from fyke.browser.client import GatewayClient
@@ -16,6 +17,7 @@ from fyke.contracts.browser import (
     BrowserProgram,
     BrowserWanted,
 )
+from fyke.model.browser import BrowserActivity
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.loop import Runner
 from fyke.sandbox.browsers import BrowserSandboxes
@@ -120,3 +122,11 @@ def connect(runner: Runner, browser: BrowserDependencies) -> None:
 
     gateway.on_wanted, gateway.on_started = on_wanted, on_started
     gateway.on_ended, gateway.on_note = on_ended, on_note
+    gateway.on_activity = partial(_on_activity, runner)
+
+
+def _on_activity(
+    runner: Runner, attempt_id: str, generation: int, activity: BrowserActivity
+) -> None:
+    if attempt := runner.browser_of(attempt_id):
+        attempt.acted(generation, activity)

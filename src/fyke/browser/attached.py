@@ -10,8 +10,10 @@ from contextlib import contextmanager
 
 from fyke.browser.host import SHARED, BrowserHost, DevtoolsEndpoint, HostFailed
 from fyke.browser.limits import GatewayLimits
+from fyke.browser.recorder import Recorder
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import BrowserEndCause, BrowserProgram
+from fyke.model.browser import BrowserActivity
 
 _ENDING_SECONDS = 1.0
 _UNUSED_SECONDS = 10.0
@@ -20,7 +22,8 @@ _UNUSED_SECONDS = 10.0
 class AttachedBrowser:
     """One generation. It is over when no Chromium lives in it and no request uses it, or when the
     sandbox has ended; ``on_over`` gets the cause and a detail, once. ``on_crashed`` is called for
-    each Chromium besides the shared one that does not start, or ends by itself.
+    each Chromium besides the shared one that does not start, or ends by itself. ``on_activity``
+    gets what they did, also before ``on_over``.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class AttachedBrowser:
         on_over: Callable[[BrowserEndCause, str], None],
         on_dropped: Callable[[list[str]], None],
         on_crashed: Callable[[], None],
+        on_activity: Callable[[BrowserActivity], None],
     ) -> None:
         self.generation = generation
         self._program = program
@@ -54,6 +58,7 @@ class AttachedBrowser:
         self._gone: dict[int, asyncio.Future[None]] = {}  # by instance, done at its end
         self.connections: set[ByteStream] = set()  # into the sandbox; cut when it has ended
         self._ending: asyncio.TimerHandle | None = None
+        self.recorder = Recorder(on_activity)
         self.host = BrowserHost(
             control, self._instance_started, self._instance_ended, self._lost, on_dropped
         )
@@ -225,6 +230,7 @@ class AttachedBrowser:
 
     def _release(self) -> None:
         self._cancel_ending()
+        self.recorder.flush()
         self.host.close()  # which also ends the start of a Chromium
         for connection in list(self.connections):
             connection.abort()

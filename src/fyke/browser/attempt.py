@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fyke.browser.attached import AttachedBrowser
 from fyke.browser.limits import GatewayLimits
-from fyke.browser.messages import Ended, Noted, Notice, Started, Wanted
+from fyke.browser.messages import Acted, Ended, Noted, Notice, Started, Wanted
 from fyke.browser.requests import BrowserRequest, wrong_credentials
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import (
@@ -115,6 +115,7 @@ class AttemptGateway:
             on_over=lambda cause, detail: self._browser_over(generation, cause, detail),
             on_dropped=self._arguments_dropped,
             on_crashed=lambda: self._launches.count(self._loop.time()),
+            on_activity=lambda activity: self._notify(Acted(self.attempt_id, generation, activity)),
         )
         if self._waiting:
             self.browser.expect_use()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fyke.browser.messages import (
+    Acted,
     AttachBrowser,
     CloseGateway,
     Ended,
@@ -37,6 +38,7 @@ from fyke.contracts.browser import (
 )
 from fyke.errors import Unavailable
 from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
+from fyke.model.browser import BrowserActivity
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +59,10 @@ def _ignore_started(attempt_id: str, generation: int) -> None:
 
 def _ignore_ended(ended: BrowserEnded) -> None:
     """Do nothing when a browser has ended."""
+
+
+def _ignore_activity(attempt_id: str, generation: int, activity: BrowserActivity) -> None:
+    """Do nothing with what a browser did."""
 
 
 def _ignore_note(note: BrowserNote) -> None:
@@ -96,6 +102,7 @@ class GatewayClient:
         self.on_started: Callable[[str, int], None] = _ignore_started
         self.on_ended: Callable[[BrowserEnded], None] = _ignore_ended
         self.on_note: Callable[[BrowserNote], None] = _ignore_note
+        self.on_activity: Callable[[str, int, BrowserActivity], None] = _ignore_activity
         self._timeout = timeout
         self._attempts: dict[str, GatewayAttempt] = {}
         self._connection = KeptConnection(
@@ -256,6 +263,9 @@ class GatewayClient:
                 self.on_ended(BrowserEnded(attempt_id, generation, cause, _GATEWAY_ENDED))
 
     def _notified(self, notice: Notice) -> None:
+        if isinstance(notice, Acted):  # also while the attempt is being closed
+            self.on_activity(notice.attempt_id, notice.generation, notice.activity)
+            return
         attempt = self._attempts.get(notice.attempt_id)
         if attempt is None:
             return

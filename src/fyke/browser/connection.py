@@ -32,6 +32,7 @@ from fyke.browser.requests import (
 from fyke.browser.routes import BrowserRoute, RouteKind, find_route
 from fyke.browser.streams import ByteStream, StreamEnded, TooLong
 from fyke.browser.taps import Taps, standard_taps
+from fyke.browser.websocket import Look
 from fyke.contracts.browser import BrowserForm
 
 _TRIES = 3  # connections to a Chromium that ends meanwhile
@@ -182,12 +183,23 @@ class GatewayConnection:
         else:
             close = None if route.target else partial(browser.closes, endpoint.instance)
             path = route.target or endpoint.path
-            await self.tunnel(request, browser, endpoint.port, path, Taps(standard_taps(close)))
+            page = route.target.rpartition("/")[2] if route.kind is RouteKind.PAGE else ""
+            look = browser.recorder.reader(endpoint.instance, page)
+            await self.tunnel(
+                request, browser, endpoint.port, path, Taps(standard_taps(close)), look
+            )
 
     async def tunnel(
-        self, request: BrowserRequest, browser: AttachedBrowser, port: int, path: str, taps: Taps
+        self,
+        request: BrowserRequest,
+        browser: AttachedBrowser,
+        port: int,
+        path: str,
+        taps: Taps,
+        look: Look | None = None,
     ) -> None:
-        """Make the connection a WebSocket to ``path`` at a port inside, and relay it to its end.
+        """Make the connection a WebSocket to ``path`` at a port inside, and relay it to its end;
+        ``look`` gets the small messages from there.
         Raise ``HostFailed`` or ``BadAnswer`` when there is no answer from there.
         """
         head = upgrade_to_chromium(request, port, path)
@@ -200,7 +212,7 @@ class GatewayConnection:
             self._keep = False
             self._upgraded = True
             self._stream.write(accepted_upgrade(request))
-            await MessageRelay(self._stream, chromium, taps, self._attempt.note).run()
+            await MessageRelay(self._stream, chromium, taps, look, self._attempt.note).run()
             await chromium.finish(self._attempt.limits.close_seconds)
 
     def refuse_camoufox(self) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram
 from fyke.kit.requests import RequestDone
+from fyke.model.browser import BrowserActivity
 
 
 class OpenGateway(msgspec.Struct, frozen=True, tag="open"):
@@ -89,8 +90,16 @@ class Noted(msgspec.Struct, frozen=True, tag="note"):
     text: str
 
 
+class Acted(msgspec.Struct, frozen=True, tag="acted"):
+    """What the browser has done: numbers since its start, and the lines since the last message."""
+
+    attempt_id: str
+    generation: int
+    activity: BrowserActivity
+
+
 Request = OpenGateway | AttachBrowser | RefuseWanted | CloseGateway
-Notice = Wanted | Started | Ended | Noted
+Notice = Wanted | Started | Ended | Noted | Acted
 Reply = RequestDone | Notice
 
 encode = msgspec.json.Encoder().encode

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from fyke.browser.recorder import SHORTEST as SHORTEST_EVENT
 from fyke.browser.streams import ByteStream
 from fyke.browser.taps import Taps
-from fyke.browser.websocket import BadFrame, FrameStream, text_frame
+from fyke.browser.websocket import BadFrame, FrameStream, Look, text_frame
 
 PIECE = 16 * 1024  # bytes that are moved in one step
 SHORTEST = len('{"method":"Browser.close"}')  # of the commands that are looked for
@@ -15,8 +16,8 @@ MAX_ANSWERS = 64 * 1024  # bytes of ours that wait for the end of a message of C
 
 
 class MessageRelay:
-    """Relays until either side ends. ``on_note`` gets the code and the text of a line for the log
-    when a tap has answered.
+    """Relays until either side ends. ``look_down`` gets the small messages of Chromium. ``on_note``
+    gets the code and the text of a line for the log when a tap has answered.
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class MessageRelay:
         client: ByteStream,
         chromium: ByteStream,
         taps: Taps,
+        look_down: Look | None,
         on_note: Callable[[str, str], None],
     ) -> None:
         self._client = client
@@ -31,7 +33,7 @@ class MessageRelay:
         self._taps = taps
         self._on_note = on_note
         self._up = FrameStream(self._look, min_read=SHORTEST)
-        self._down = FrameStream()
+        self._down = FrameStream(look_down, min_read=SHORTEST_EVENT)
         self._answers: list[bytes] = []
         self._answers_size = 0
 

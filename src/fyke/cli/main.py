@@ -48,7 +48,12 @@ class _Root(LazyGroup):
         "run": Entry(
             "Runs: start, watch and abort them.",
             "fyke.cli.run:runs",
-            ("fyke.cli.run_results", "fyke.cli.run_sites", "fyke.cli.callback"),
+            (
+                "fyke.cli.run_results",
+                "fyke.cli.run_sites",
+                "fyke.cli.run_browser",
+                "fyke.cli.callback",
+            ),
         ),
         "queue": Entry(
             "Run queue: list, activate or release the starts in it.", "fyke.cli.queue:queue"

@@ -169,6 +169,12 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         """The sites that the run has connected to."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/sites", wire.fyke.runs.SiteList)
 
+    def browser(self, run: str) -> wire.fyke.run_browser.RunBrowserReport:
+        """What the browsers of the run did."""
+        return self._wire.get(
+            f"/api/fyke/runs/{segment(run)}/browser", wire.fyke.run_browser.RunBrowserReport
+        )
+
     def waiting(self, run: str) -> wire.fyke.runs.WaitingRun:
         """Why the run has not started."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", wire.fyke.runs.WaitingRun)

@@ -32,6 +32,7 @@ from fyke.console.pages import (
     queue,
     review,
     run_actions,
+    run_browser,
     run_details,
     run_export,
     run_lists,
@@ -161,8 +162,15 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
         *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),
         *run_log.RunLogPages(frames, log_reading, services.logs, links).pages(),
         *run_live.RunLivePages(
-            frames, services.run_streams, log_reading, services.uses, services.run_sites, results
+            frames,
+            services.run_streams,
+            log_reading,
+            services.uses,
+            services.run_sites,
+            services.run_browsers,
+            results,
         ).pages(),
+        *run_browser.RunBrowserPages(frames, services.run_browsers).pages(),
         *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(
             frames, services.runs, services.uses, services.parts, services.callbacks

@@ -19,6 +19,7 @@ from fyke.kit.start_budget import StartBudget
 
 if TYPE_CHECKING:  # the launcher imports this module and is small
     from fyke.contracts.execution import IdleSandboxes, SandboxExit
+    from fyke.model.browser import BrowserActivity
 
 WAIT_SECONDS = 60.0  # how long a connection waits for a browser
 
@@ -211,6 +212,10 @@ class BrowserGateway(Protocol):
     closed its copy of the control socket; the next connection wants a new browser.
     """
     on_note: Callable[[BrowserNote], None]
+    on_activity: Callable[[str, int, BrowserActivity], None]
+    """Gets the attempt's id, the generation and what it did: numbers since its start, and the lines
+    since the last call. At most every two seconds, and at its end, also during ``close``.
+    """
 
     async def check(self) -> None:
         """Raise ``Unavailable`` when the gateway does not answer within three seconds."""

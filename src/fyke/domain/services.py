@@ -54,6 +54,7 @@ from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.review.files import SubmissionFiles
 from fyke.domain.review.service import Reviews
+from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
@@ -175,6 +176,7 @@ class Services:
         self.queue = RunQueue(storage, foundations.runs, rules.prices)
         self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)
         self.run_sites = RunSites(storage)
+        self.run_browsers = RunBrowsers(storage)
         self.links = OneTimeLinks(storage, foundations.passwords, codes, self.sessions)
         self.profiles = Profiles(storage, own_password, foundations.passwords, self.sessions)
         self.mail_addresses = MailAddresses(storage, clock, sealer, foundations.mailer)

@@ -41,6 +41,7 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease, Unavailable
+from fyke.model.browser import BrowserReport
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
@@ -49,10 +50,11 @@ from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.browser import AttemptBrowser, BrowserTotals
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.browser_places import BrowserPlaces
+from fyke.runner.browser_report import masked_report
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import EgressAway, detail_of, log_fault
-from fyke.runner.site_reports import SiteReports
+from fyke.runner.reports import Reports
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
@@ -107,7 +109,8 @@ class AttemptRunner:
         self._stop = EndRequest()
         self._watch: ProcessWatch | None = None  # set at the launch
         self._masker: Masker | None = None  # masks secrets and the proxy password
-        self._site_reports = SiteReports(self._sites)
+        self._site_reports = Reports[tuple[SiteTraffic, ...]](self._sites, ())
+        self._browser_reports = Reports(self._browser_report, None)
         self._final_traffic: Traffic | None = None
         self._places = places or BrowserPlaces(deps.browser)
         self._browser_reported = False
@@ -121,12 +124,21 @@ class AttemptRunner:
     # --- used by the runner -------------------------------------------------------------
 
     def report(self) -> AttemptReport:
-        """The current counters; those by site only when they are due and have changed."""
-        return AttemptReport(self.attempt, self._usage(), self._site_reports.due(time.monotonic()))
+        """The current counters; those by site and of the browser only when they are due and have
+        changed.
+        """
+        now = time.monotonic()
+        return AttemptReport(
+            self.attempt,
+            self._usage(),
+            self._site_reports.due(now),
+            self._browser_reports.due(now),
+        )
 
     def confirm_report(self, report: AttemptReport) -> None:
         """Note that ``report`` was stored."""
         self._site_reports.confirm(report.sites)
+        self._browser_reports.confirm(report.browser)
 
     def stop(self, end: End) -> None:
         """Request the end; the first reason counts."""
@@ -430,7 +442,7 @@ class AttemptRunner:
             last_lines = self._watch.last_lines if self._watch else []
             _log_system(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
         rows = await self._close_intake(intake)
-        sites = self._sites()
+        sites, browser = self._sites(), self._browser_report()
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         run = await retry_while_unavailable(
             lambda: self._deps.attempts.ended(
@@ -439,6 +451,7 @@ class AttemptRunner:
                 self._usage(),
                 actor=f"runner {self.attempt.runner_id}",
                 sites=sites,
+                browser=browser,
                 closed_rows=rows,
             )
         )
@@ -489,6 +502,11 @@ class AttemptRunner:
         if self._masker is None:
             return sites
         return tuple(replace(site, domain=self._masker.host(site.domain)) for site in sites)
+
+    def _browser_report(self) -> BrowserReport | None:
+        """What the browser did, with secrets masked; None without a browser."""
+        report = self.browser.report if self.browser is not None else None
+        return masked_report(report, self._masker) if report and self._masker else None
 
     def _usage(self) -> AttemptUsage:
         traffic = self._final_traffic or self._deps.egress.traffic(self.attempt.id)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -45,6 +46,13 @@ from fyke.contracts.execution import SandboxFault
 from fyke.domain.runs.attempts import Attempts
 from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.kit.start_budget import TooManyStarts
+from fyke.model.browser import (
+    MAX_LINES,
+    BrowserActivity,
+    BrowserReport,
+    ConsoleLine,
+    sum_activities,
+)
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, RunLimits
 from fyke.reasons import Reason, ReasonCode
@@ -160,6 +168,9 @@ class AttemptBrowser:
         self._declined = declined
         self._budget = browser_budget()
         self._generations: list[_Generation] = []
+        self._started = 0
+        self._activities: dict[int, BrowserActivity] = {}  # of each generation, without lines
+        self._lines: deque[ConsoleLine] = deque(maxlen=MAX_LINES)
         self._opening: asyncio.Task[None] | None = None
         self._removals: list[asyncio.Task[None]] = []  # of sandboxes
 
@@ -175,6 +186,19 @@ class AttemptBrowser:
             totals = generation.added_to(totals)
         return totals
 
+    @property
+    def report(self) -> BrowserReport | None:
+        """What the browsers have done so far; None before the first one."""
+        if not self._generations:
+            return None
+        total = sum_activities(self._activities[number] for number in sorted(self._activities))
+        return BrowserReport(
+            replace(total, lines=tuple(self._lines)),
+            starts=self._started,
+            is_open=self.state is BrowserState.ATTACHED,
+            own_sandbox=self._generations[-1].info.own_sandbox,
+        )
+
     # --- from the gateway -------------------------------------------------------------------
 
     def wanted(self, wanted: BrowserWanted) -> None:
@@ -188,6 +212,7 @@ class AttemptBrowser:
         current = self._attached(number)
         if current is None:
             return
+        self._started += 1
         if self.failure is not None and self.failure.code is not ReasonCode.BROWSER_OUT_OF_MEMORY:
             self.failure = None
         info, limits = current.info, current.limits
@@ -220,6 +245,11 @@ class AttemptBrowser:
             problem = "it did not start" + (f": {words}" if words else "")
             self.failure = Reason.of(ReasonCode.BROWSER_FAILED, problem=problem)
         self._retire(current)
+
+    def acted(self, number: int, activity: BrowserActivity) -> None:
+        """What a generation has done so far, with the console lines since the last call."""
+        self._activities[number] = replace(activity, lines=())
+        self._lines.extend(activity.lines)
 
     def noted(self, note: BrowserNote) -> None:
         """A line for the log of the run."""

@@ -24,6 +24,7 @@ from fyke.contracts.browser import (
 )
 from fyke.contracts.execution import IdleSandboxes, SandboxFault
 from fyke.errors import InsufficientBalance, StaleLease, Unavailable
+from fyke.model.browser import BrowserActivity, ConsoleLevel, ConsoleLine
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, RunLimits
 from fyke.reasons import Reason, ReasonCode
@@ -169,6 +170,7 @@ class _Gateway:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self.on_wanted = self.on_started = self.on_ended = self.on_note = cast(Any, None)
+        self.on_activity = cast(Any, None)
 
     async def check(self) -> None: ...
 
@@ -313,6 +315,29 @@ async def test_the_use_of_all_browsers_is_added_up(setup: Setup) -> None:
     assert totals.version == "headless-shell 1.2.3.4"
     await browser.close()
     assert browser.totals == totals  # no clock runs any more
+
+
+async def test_what_all_browsers_did_is_added_up(setup: Setup) -> None:
+    browser = setup.browser()
+    assert browser.report is None
+    line = ConsoleLine(1, ConsoleLevel.INFO, "1")
+    for number in (1, 2):
+        browser.wanted(WANTED)
+        await setup.until(attached(setup, number))
+        browser.started(number)
+        for count in (1, 5):  # the numbers of a browser are those since its start
+            lines = (replace(line, text=f"{number}.{count}"),)
+            browser.acted(number, BrowserActivity({"image": count}, pages=count, lines=lines))
+        assert browser.report is not None and browser.report.is_open
+        browser.ended(ended(BrowserEndCause.CLOSED, number))
+    report = browser.report
+    assert (report.starts, report.is_open, report.own_sandbox) == (2, False, True)
+    assert (report.activity.requests, report.activity.pages) == ({"image": 10}, 10)
+    assert [line.text for line in report.activity.lines] == ["1.1", "1.5", "2.1", "2.5"]
+    await browser.close()
+    browser.acted(2, BrowserActivity({"image": 6}))  # its last words come while it is closed
+    assert browser.report.activity.requests == {"image": 11}
+    await browser.closed()
 
 
 async def test_a_page_that_is_out_of_memory_is_reported_once(setup: Setup) -> None:

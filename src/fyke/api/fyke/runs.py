@@ -8,6 +8,7 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.routes import delete, get, post
 from fyke.domain.results.service import RunResults
+from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
@@ -19,6 +20,7 @@ from fyke.errors import NotFound, Refused, RunNotFound
 from fyke.model.account import Scope
 from fyke.wire.fields import Name
 from fyke.wire.fyke import runs as wire
+from fyke.wire.fyke.run_browser import RunBrowserReport
 from fyke.wire.v1 import RunSlug
 
 RUN = "/api/fyke/runs/{slug}"
@@ -35,6 +37,7 @@ class RunRoutes:
     usages: RunUsages
     subtasks: SubtaskReader
     sites: RunSites
+    browsers: RunBrowsers
 
     @get(RUN, scope=Scope.READ, errors=(RunNotFound,))
     async def get_run_summary(self, call: Call, slug: RunSlug) -> wire.RunSummary:
@@ -100,6 +103,15 @@ class RunRoutes:
         of the sites beyond 200.
         """
         return wire.SiteList.of(await self.sites.of_run(call.caller, slug))
+
+    @get(f"{RUN}/browser", scope=Scope.READ, errors=(RunNotFound,))
+    async def get_run_browser(self, call: Call, slug: RunSlug) -> RunBrowserReport:
+        """What the browsers of a run did: requests by type and status, console messages, pages.
+
+        Fyke counts what the client of the Worker lets Chromium report; Playwright and Puppeteer
+        let it report everything. During the run, the figures are a few seconds old.
+        """
+        return RunBrowserReport.of(await self.browsers.of_run(call.caller, slug))
 
 
 @dataclass(frozen=True, slots=True)

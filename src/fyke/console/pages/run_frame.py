@@ -67,12 +67,14 @@ class RunFrame:
     @property
     def tabs(self) -> list[Tab]:
         run = self.view.run
+        browser = (f"{self.at}/browser", _("Browser"), None)
         return [
             (self.at, _("Output"), self.view.results),
             (f"{self.at}/log", _("Log"), None),
             (f"{self.at}/input", _("Input"), None),
             (f"{self.at}/usage", _("Usage"), None),
             (f"{self.at}/traffic", _("Traffic"), None),
+            *([browser] if run.limits.browser_memory_mb else []),
             (f"{self.at}/subtasks", _("Subtasks"), run.subtasks),
             (f"{self.at}/events", _("Events"), None),
         ]

@@ -34,6 +34,7 @@ from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import CUT, LogReader
 from fyke.domain.results.service import RunResults
+from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.sites import RunSites
 from fyke.domain.runs.stream import RunStreams, RunUpdate, StreamCursor, StreamFilter
 from fyke.domain.runs.usage import RunUsages
@@ -59,6 +60,7 @@ class RunLivePages:
     reading: LogReader
     usages: RunUsages
     sites: RunSites
+    browsers: RunBrowsers
     results: RunResults
     open: dict[str, int] = field(default_factory=dict)
 
@@ -196,6 +198,9 @@ class _Stream:
         if self._tab == "traffic" and (update.ended or now - self._usage_at >= USAGE_SECONDS):
             self._usage_at = now
             html += await self._traffic()
+        if self._tab == "browser" and (update.ended or now - self._usage_at >= USAGE_SECONDS):
+            self._usage_at = now
+            html += await self._browser()
         return html
 
     async def _usage(self) -> str:
@@ -210,6 +215,12 @@ class _Stream:
         shown = TrafficView(traffic, SiteOrder.read(self._view.query))
         text = self._text("run/traffic.html", "traffic", frame=frame, shown=shown)
         return live.partial("#traffic", "outerHTML", text)
+
+    async def _browser(self) -> str:
+        frame = await self._pages.frames.get(self._view)
+        browser = await self._pages.browsers.of_run(self._view.caller, self._run_id)
+        text = self._text("run/browser.html", "browser", frame=frame, browser=browser)
+        return live.partial("#browser", "outerHTML", text)
 
     def _lines(self, entries: tuple[LogEntry, ...]) -> str:
         log_filter = self._address.filter

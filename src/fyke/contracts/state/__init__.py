@@ -25,6 +25,7 @@ from fyke.contracts.state.accounts import (
 from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
 from fyke.contracts.state.runs import (
     AdmissionStore,
+    BrowserStore,
     InstallationStore,
     QueueStore,
     RunListStore,
@@ -75,6 +76,7 @@ class Transaction(Protocol):
     run_lists: RunListStore
     samples: SampleStore
     sites: SiteStore
+    browsers: BrowserStore
     shares: ShareStore
     start_keys: StartKeyStore
     queue: QueueStore

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from fyke.contracts.egress import SiteTraffic
+from fyke.model.browser import BrowserReport, BrowserTexts
 from fyke.model.queue import QueuedStart
 from fyke.model.run import (
     Attempt,
@@ -399,6 +400,24 @@ class SiteStore(Protocol):
 
     def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
         """The totals, by domain."""
+        ...
+
+
+class BrowserStore(Protocol):
+    """What the browsers of attempts did. ``domain.runs.browser_reports`` adds it up."""
+
+    def report(self, reports: Sequence[tuple[str, str, BrowserReport]]) -> None:
+        """Write what the browsers of attempts did so far, as (attempt id, run id, report); replaces
+        their earlier reports.
+        """
+        ...
+
+    def of_run(self, run_id: str) -> dict[str, BrowserReport]:
+        """The reports by attempt id, in order of the ids, without texts."""
+        ...
+
+    def texts(self, run_id: str, attempts: int) -> dict[str, BrowserTexts]:
+        """The texts of the newest ``attempts`` attempts that have some, oldest first."""
         ...
 
 

@@ -26,6 +26,7 @@ from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
 from fyke.kit.decimals import millionths
+from fyke.model.browser import BrowserReport
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import (
@@ -52,11 +53,14 @@ LEASES_CHECKED = "leases_checked"  # fact of the installation: when a server las
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """The counters of a running attempt, from its runner. ``sites`` is None when unchanged."""
+    """The counters of a running attempt, from its runner. ``sites`` and ``browser`` are None when
+    unchanged.
+    """
 
     attempt: Attempt
     usage: AttemptUsage
     sites: tuple[SiteTraffic, ...] | None = None
+    browser: BrowserReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class Attempts:
     async def report(self, reports: list[AttemptReport], lease_ms: int) -> RunnerOrders:
         """Renew the leases, store the counters, and check the caps of whole runs. The number of
         statements does not depend on the number of attempts and runs: it is one, and others when
-        sites have changed, a sample is due, a run has a cap or is being stopped.
+        sites or browsers have changed, a sample is due, a run has a cap or is being stopped.
         """
 
         def work(tx: Transaction) -> tuple[RunnerOrders, dict[str, int]]:
@@ -155,6 +159,9 @@ class Attempts:
             valid = [r for r in reports if r.attempt.id in renewed]
             tx.sites.report(
                 [(r.attempt.id, r.attempt.run_id, r.sites) for r in valid if r.sites is not None]
+            )
+            tx.browsers.report(
+                [(r.attempt.id, r.attempt.run_id, r.browser) for r in valid if r.browser]
             )
             run_ids = {r.attempt.run_id for r in valid}
             # locked before their usage is read: two runners that report at the same time would
@@ -218,10 +225,11 @@ class Attempts:
         *,
         actor: str,
         sites: tuple[SiteTraffic, ...] | None = None,
+        browser: BrowserReport | None = None,
         closed_rows: int | None = None,
     ) -> Run | None:
-        """End the attempt and its subtask, and the run when it was the last subtask. ``sites`` is
-        None when unchanged since the last report.
+        """End the attempt and its subtask, and the run when it was the last subtask. ``sites`` and
+        ``browser`` are None when unchanged since the last report.
 
         The attempt is closed for rows first, so that none are stored after the end: only its runner
         may call this, or a process that has taken it over. ``closed_rows`` is the number of its
@@ -258,6 +266,8 @@ class Attempts:
             if run is None:
                 return None
             fold(tx, run.id, attempt.id, sites)
+            if browser is not None:
+                tx.browsers.report([(attempt.id, run.id, browser)])
             return self._after_subtask(tx, run, actor)
 
         return await self._storage.write(work)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fyke.wire.fyke import overview as overview
     from fyke.wire.fyke import profile as profile
     from fyke.wire.fyke import reviews as reviews
+    from fyke.wire.fyke import run_browser as run_browser
     from fyke.wire.fyke import run_lists as run_lists
     from fyke.wire.fyke import run_logs as run_logs
     from fyke.wire.fyke import runs as runs

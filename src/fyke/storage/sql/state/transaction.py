@@ -29,6 +29,7 @@ from fyke.contracts.state.accounts import (
 from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
 from fyke.contracts.state.runs import (
     AdmissionStore,
+    BrowserStore,
     InstallationStore,
     QueueStore,
     RunListStore,
@@ -59,6 +60,7 @@ from fyke.storage.sql.state.outbox import SqlOutbox, SqlReceivers
 from fyke.storage.sql.state.preferences import SqlFavourites, SqlInputDefaults, SqlPreferences
 from fyke.storage.sql.state.publishing import SqlSubmissions, SqlUploads
 from fyke.storage.sql.state.runs.admission import SqlAdmission
+from fyke.storage.sql.state.runs.browsers import SqlBrowsers
 from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.lists import SqlRunLists
 from fyke.storage.sql.state.runs.page import SqlSamples, SqlShares, SqlSites
@@ -112,6 +114,7 @@ class SqlTransaction:
     schedules: cached_property[ScheduleStore] = _store(SqlSchedules)
     samples: cached_property[SampleStore] = _store(SqlSamples)
     sites: cached_property[SiteStore] = _store(SqlSites)
+    browsers: cached_property[BrowserStore] = _store(SqlBrowsers)
     shares: cached_property[ShareStore] = _store(SqlShares)
     start_keys: cached_property[StartKeyStore] = _store(SqlStartKeys)
     queue: cached_property[QueueStore] = _store(SqlQueue)

@@ -1,14 +1,14 @@
-"""Per-site traffic is reported when it has changed, at intervals, and retried until delivered."""
+"""Counters are reported when they have changed, at intervals, and again until delivered."""
 
 from __future__ import annotations
 
 from fyke.contracts.egress import SiteTraffic
-from fyke.runner.site_reports import EVERY_SECONDS, SiteReports
+from fyke.runner.reports import EVERY_SECONDS, Reports
 
 
 def test_a_change_is_reported_once_and_not_before_the_interval_is_over() -> None:
     now: list[SiteTraffic] = []
-    reports = SiteReports(lambda: tuple(now))
+    reports = Reports(lambda: tuple(now), ())
     assert reports.due(0) is None, "nothing yet"
     now.append(SiteTraffic("a.example", requests=1))
     first = reports.due(1)
@@ -25,7 +25,7 @@ def test_a_change_is_reported_once_and_not_before_the_interval_is_over() -> None
 
 
 def test_an_undelivered_report_is_retried() -> None:
-    reports = SiteReports(lambda: (SiteTraffic("a.example"),))
+    reports = Reports(lambda: (SiteTraffic("a.example"),), ())
     lost = reports.due(0)
     assert lost is not None
     assert reports.due(1) is None

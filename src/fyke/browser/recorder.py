@@ -1,0 +1,481 @@
+"""Counts what a browser does, from the events that it sends to its clients.
+
+The recorder only reads: it asks Chromium for nothing, since a client and the pages could notice
+that. So it knows what the client of the Worker asked for; Playwright, Puppeteer and most others
+ask for all of it. What Chromium sends to several sessions counts once.
+
+Chromium writes ``method`` first in an event. Events of other methods, and those of more than
+``websocket.MAX_READ`` bytes, are not parsed. All values are those of a process that may be hostile:
+numbers only count, texts are cut, and what is remembered is limited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from fyke.model.browser import (
+    MAX_LINES,
+    MAX_READ_TEXT,
+    MAX_URLS,
+    BrowserActivity,
+    ConsoleLevel,
+    ConsoleLine,
+    StatusClass,
+)
+
+EVERY_SECONDS = 2.0  # between two reports
+MAX_BYTES = 24 * 1024  # of the lines in one report, which must fit in one message; of the URLs half
+_MAX_KNOWN = 1000  # requests, documents and messages that are remembered
+_MAX_SESSIONS = 256
+_MAX_ID = 128  # characters
+_MAX_ARGUMENTS = 10  # of a console message
+
+_TYPES = frozenset(
+    {
+        "document", "stylesheet", "image", "media", "font", "script", "texttrack", "xhr", "fetch",
+        "prefetch", "eventsource", "websocket", "manifest", "signedexchange", "ping",
+        "cspviolationreport", "preflight",
+    }
+)  # fmt: skip
+_OTHER = "other"
+_REMOTE = ("http:", "https:", "ws:", "wss:")
+_LEVELS = {
+    "error": ConsoleLevel.ERROR,
+    "assert": ConsoleLevel.ERROR,
+    "warning": ConsoleLevel.WARNING,
+    "debug": ConsoleLevel.DEBUG,
+    "verbose": ConsoleLevel.DEBUG,
+}
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+
+class _Message(msgspec.Struct, Generic[P], rename="camel"):
+    params: P
+    session_id: str = ""
+
+
+class _Request(msgspec.Struct):
+    url: str = ""
+
+
+class _Response(msgspec.Struct, rename="camel"):
+    status: int = 0
+    encoded_data_length: float = 0
+
+
+class _RequestSent(msgspec.Struct, rename="camel"):
+    request_id: str
+    request: _Request
+    type: str = _OTHER
+    redirect_response: _Response | None = None
+
+
+class _Answered(msgspec.Struct, rename="camel"):
+    request_id: str
+    response: _Response
+
+
+class _Ended(msgspec.Struct, rename="camel"):
+    request_id: str
+    encoded_data_length: float = 0
+
+
+class _SocketCreated(msgspec.Struct, rename="camel"):
+    request_id: str
+    url: str = ""
+
+
+class _Frame(msgspec.Struct, rename="camel"):
+    loader_id: str
+    url: str = ""
+    parent_id: str = ""
+
+
+class _Navigated(msgspec.Struct):
+    frame: _Frame
+
+
+class _TargetNamed(msgspec.Struct, rename="camel"):
+    target_id: str = ""
+
+
+class _Attached(msgspec.Struct, rename="camel"):
+    session_id: str
+    target_info: _TargetNamed
+
+
+class _Nothing(msgspec.Struct):
+    pass
+
+
+class _Argument(msgspec.Struct):
+    type: str = ""
+    value: Any = None
+    description: str = ""
+
+
+class _CallFrame(msgspec.Struct, rename="camel"):
+    url: str = ""
+    line_number: int = -1
+
+
+class _Stack(msgspec.Struct, rename="camel"):
+    call_frames: list[_CallFrame] = []
+
+
+class _Called(msgspec.Struct, rename="camel"):
+    type: str = ""
+    args: list[_Argument] = []
+    timestamp: float = 0
+    stack_trace: _Stack | None = None
+
+
+class _Thrown(msgspec.Struct, rename="camel"):
+    text: str = ""
+    url: str = ""
+    line_number: int = -1
+    exception: _Argument | None = None
+
+
+class _ExceptionThrown(msgspec.Struct, rename="camel"):
+    exception_details: _Thrown
+    timestamp: float = 0
+
+
+class _Entry(msgspec.Struct, rename="camel"):
+    level: str = ""
+    text: str = ""
+    timestamp: float = 0
+    url: str = ""
+    line_number: int = -1
+
+
+class _EntryAdded(msgspec.Struct):
+    entry: _Entry
+
+
+@dataclass(slots=True)
+class _KnownRequest:
+    """A request. ``teller`` is the session that named it first."""
+
+    teller: Hashable
+    kind: str
+    answered: bool = False
+    ended: bool = False
+
+
+class Recorder:
+    """What one browser sandbox does. ``report`` gets it at most every ``EVERY_SECONDS`` when it has
+    changed: numbers and the latest URLs since the start, and the lines since the last report.
+    """
+
+    def __init__(self, report: Callable[[BrowserActivity], None]) -> None:
+        self._report = report
+        self._timer: asyncio.TimerHandle | None = None
+        self._requests: Counter[str] = Counter()
+        self._received: Counter[str] = Counter()
+        self._statuses: Counter[str] = Counter()
+        self._console: Counter[str] = Counter()
+        self._pages = 0
+        self._crashes = 0
+        self._urls: deque[str] = deque(maxlen=MAX_URLS)
+        self._lines: deque[ConsoleLine] = deque(maxlen=MAX_LINES)
+        self._known: OrderedDict[Hashable, _KnownRequest] = OrderedDict()
+        self._once: OrderedDict[Hashable, None] = OrderedDict()
+        self._readers = 0
+        self._crashed: OrderedDict[Hashable, None] = OrderedDict()
+
+    def reader(self, instance: int, page: str) -> Callable[[bytes], bool]:
+        """What looks at the messages of a Chromium to a new client; it lets all pass. ``page`` is
+        the id of the page that the client is connected to, or empty.
+        """
+        self._readers += 1
+        return _Reader(self, self._readers, instance, page).look
+
+    def flush(self) -> None:
+        """Report now what has changed."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer = None
+        lines = _newest(self._lines, MAX_BYTES)
+        self._lines.clear()
+        self._report(
+            BrowserActivity(
+                requests=dict(self._requests),
+                received=dict(self._received),
+                statuses=dict(self._statuses),
+                console=dict(self._console),
+                pages=self._pages,
+                crashes=self._crashes,
+                urls=_newest(self._urls, MAX_BYTES // 2),
+                lines=lines,
+            )
+        )
+
+    # for readers
+
+    def request(self, key: Hashable, teller: Hashable, kind: str, url: str) -> None:
+        """A request was sent, or sent again to the address of a redirect by the same teller."""
+        seen = self._known.get(key)
+        if seen is None:
+            if not url[:6].lower().startswith(_REMOTE):
+                return
+            kind = kind.lower()
+            seen = _KnownRequest(teller, kind if kind in _TYPES else _OTHER)
+            _remember(self._known, key, seen)
+        self._requests[seen.kind] += 1
+        self._changed()
+
+    def redirected(self, key: Hashable, teller: Hashable, response: _Response) -> bool:
+        """A request was answered with a redirect; return whether it counts."""
+        seen = self._known.get(key)
+        if seen is None or seen.teller != teller or seen.ended:
+            return False
+        self._statuses[_class_of(response.status)] += 1
+        self._received[seen.kind] += _size(response.encoded_data_length)
+        return True
+
+    def knows(self, key: Hashable) -> bool:
+        """Whether a request was counted."""
+        return key in self._known
+
+    def answered(self, key: Hashable, status: int) -> None:
+        """The head of an answer arrived."""
+        seen = self._known.get(key)
+        if seen is not None and not seen.answered:
+            seen.answered = True
+            self._statuses[_class_of(status)] += 1
+            self._changed()
+
+    def ended(self, key: Hashable, size: float, *, failed: bool) -> None:
+        """A request is over; ``size`` is in bytes, with heads."""
+        seen = self._known.get(key)
+        if seen is None or seen.ended:
+            return
+        seen.ended = True
+        self._received[seen.kind] += _size(size)
+        if failed and not seen.answered:
+            seen.answered = True
+            self._statuses[StatusClass.FAILED] += 1
+        self._changed()
+
+    def opened(self, document: Hashable, url: str) -> None:
+        """A document was opened in a tab."""
+        if url[:6].lower().startswith(_REMOTE) and self._is_new(document):
+            self._pages += 1
+            self._urls.append(url[:MAX_READ_TEXT])
+            self._changed()
+
+    def crashed(self, page: Hashable) -> None:
+        """The process of a page ended; counts once until ``revived``."""
+        if page not in self._crashed:
+            _remember(self._crashed, page, None)
+            self._crashes += 1
+            self._changed()
+
+    def revived(self, page: Hashable) -> None:
+        """A page loads something."""
+        self._crashed.pop(page, None)
+
+    def wrote(self, level: ConsoleLevel, at: float, text: str, source: str) -> None:
+        """A console message; ``at`` is its time according to Chromium."""
+        if self._is_new((at, hash(text))):
+            self._console[level] += 1
+            now = int(time.time() * 1000)
+            self._lines.append(
+                ConsoleLine(now, level, text[:MAX_READ_TEXT], source[:MAX_READ_TEXT])
+            )
+            self._changed()
+
+    # within
+
+    def _is_new(self, key: Hashable) -> bool:
+        if key in self._once:
+            return False
+        _remember(self._once, key, None)
+        return True
+
+    def _changed(self) -> None:
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(EVERY_SECONDS, self.flush)
+
+
+class _Reader:
+    """The messages of one connection."""
+
+    def __init__(self, recorder: Recorder, number: int, instance: int, page: str) -> None:
+        self._recorder = recorder
+        self._number = number
+        self._instance = instance
+        self._own_page = page
+        self._pages: OrderedDict[str, str] = OrderedDict()  # by session
+
+    def look(self, message: bytes) -> bool:
+        if message.startswith(_START):
+            name_at = len(_START)
+            end = message.find(b'"', name_at, name_at + _LONGEST + 1)
+            found = _EVENTS.get(message[name_at:end])
+            if found is not None:
+                decode, read = found
+                try:
+                    event = decode(message)
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    return True  # not what Chromium writes, or text that is not valid
+                read(self, event.params, event.session_id)
+        return True
+
+    def _key(self, request: str) -> Hashable:
+        return self._instance, request[:_MAX_ID]
+
+    def _page(self, session: str) -> Hashable:
+        page = self._pages.get(session, "") if session else self._own_page
+        return self._instance, page or self._teller(session)
+
+    def _teller(self, session: str) -> Hashable:
+        return self._number, session[:_MAX_ID]
+
+    def _sent(self, sent: _RequestSent, session: str) -> None:
+        recorder, key, teller = self._recorder, self._key(sent.request_id), self._teller(session)
+        if sent.type == "Document":
+            recorder.revived(self._page(session))
+        if recorder.knows(key):
+            redirect = sent.redirect_response
+            if redirect is None or not recorder.redirected(key, teller, redirect):
+                return
+        recorder.request(key, teller, sent.type, sent.request.url)
+
+    def _answered(self, answer: _Answered, _session: str) -> None:
+        self._recorder.answered(self._key(answer.request_id), answer.response.status)
+
+    def _finished(self, end: _Ended, _session: str) -> None:
+        self._recorder.ended(self._key(end.request_id), end.encoded_data_length, failed=False)
+
+    def _failed(self, end: _Ended, _session: str) -> None:
+        self._recorder.ended(self._key(end.request_id), 0, failed=True)
+
+    def _socket(self, created: _SocketCreated, session: str) -> None:
+        key = self._key(created.request_id)
+        if not self._recorder.knows(key):
+            self._recorder.request(key, self._teller(session), "websocket", created.url)
+
+    def _socket_closed(self, end: _Ended, _session: str) -> None:
+        self._recorder.ended(self._key(end.request_id), 0, failed=True)
+
+    def _navigated(self, navigated: _Navigated, session: str) -> None:
+        frame = navigated.frame
+        if not frame.parent_id:
+            self._recorder.revived(self._page(session))
+            self._recorder.opened((self._instance, frame.loader_id[:_MAX_ID]), frame.url)
+
+    def _attached(self, attached: _Attached, _session: str) -> None:
+        session, page = attached.session_id, attached.target_info.target_id
+        if len(session) <= _MAX_ID and len(page) <= _MAX_ID:
+            _remember(self._pages, session, page, _MAX_SESSIONS)
+
+    def _page_crashed(self, _event: _Nothing, session: str) -> None:
+        self._recorder.crashed(self._page(session))
+
+    def _target_crashed(self, target: _TargetNamed, _session: str) -> None:
+        self._recorder.crashed((self._instance, target.target_id[:_MAX_ID]))
+
+    def _called(self, called: _Called, _session: str) -> None:
+        level = _LEVELS.get(called.type, ConsoleLevel.INFO)
+        text = " ".join(_text_of(argument) for argument in called.args[:_MAX_ARGUMENTS])
+        frames = called.stack_trace.call_frames if called.stack_trace else []
+        source = _place(frames[0].url, frames[0].line_number) if frames else ""
+        self._recorder.wrote(level, called.timestamp, text, source)
+
+    def _thrown(self, thrown: _ExceptionThrown, _session: str) -> None:
+        details = thrown.exception_details
+        text = (details.exception and _text_of(details.exception)) or details.text
+        source = _place(details.url, details.line_number)
+        self._recorder.wrote(ConsoleLevel.ERROR, thrown.timestamp, text, source)
+
+    def _logged(self, added: _EntryAdded, _session: str) -> None:
+        entry = added.entry
+        level = _LEVELS.get(entry.level, ConsoleLevel.INFO)
+        source = _place(entry.url, entry.line_number)
+        self._recorder.wrote(level, entry.timestamp, entry.text, source)
+
+
+_START = b'{"method":"'
+_Read = Callable[[_Reader, Any, str], None]
+
+
+def _event(params: type[Any], read: _Read) -> tuple[Callable[[bytes], Any], _Read]:
+    return msgspec.json.Decoder(_Message[params]).decode, read  # type: ignore[valid-type]
+
+
+_EVENTS = {
+    b"Network.requestWillBeSent": _event(_RequestSent, _Reader._sent),
+    b"Network.responseReceived": _event(_Answered, _Reader._answered),
+    b"Network.loadingFinished": _event(_Ended, _Reader._finished),
+    b"Network.loadingFailed": _event(_Ended, _Reader._failed),
+    b"Network.webSocketCreated": _event(_SocketCreated, _Reader._socket),
+    b"Network.webSocketHandshakeResponseReceived": _event(_Answered, _Reader._answered),
+    b"Network.webSocketClosed": _event(_Ended, _Reader._socket_closed),
+    b"Page.frameNavigated": _event(_Navigated, _Reader._navigated),
+    b"Target.attachedToTarget": _event(_Attached, _Reader._attached),
+    b"Target.targetCrashed": _event(_TargetNamed, _Reader._target_crashed),
+    b"Inspector.targetCrashed": _event(_Nothing, _Reader._page_crashed),
+    b"Runtime.consoleAPICalled": _event(_Called, _Reader._called),
+    b"Runtime.exceptionThrown": _event(_ExceptionThrown, _Reader._thrown),
+    b"Log.entryAdded": _event(_EntryAdded, _Reader._logged),
+}
+_LONGEST = max(map(len, _EVENTS))
+SHORTEST = len(_START) + min(map(len, _EVENTS))  # of the messages that are looked into
+
+
+def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any, most: int = _MAX_KNOWN) -> None:
+    """Set a key, and forget the oldest one of too many."""
+    memory[key] = value
+    if len(memory) > most:
+        memory.popitem(last=False)
+
+
+def _class_of(status: int) -> str:
+    name = f"{status // 100}xx"
+    return name if name in _STATUS_CLASSES else StatusClass.FAILED
+
+
+_STATUS_CLASSES = frozenset(StatusClass)
+
+
+def _size(number: float) -> int:
+    return int(number) if 0 < number < 2**50 else 0
+
+
+def _text_of(argument: _Argument) -> str:
+    """An argument of a console message as the console of a browser shows it."""
+    if isinstance(argument.value, str):
+        return argument.value[:MAX_READ_TEXT]
+    if argument.value is not None:
+        return msgspec.json.encode(argument.value).decode()[:MAX_READ_TEXT]
+    return (argument.description or argument.type)[:MAX_READ_TEXT]
+
+
+def _place(url: str, line: int) -> str:
+    """A source; lines of Chromium count from 0."""
+    return f"{url}:{line + 1}" if url and 0 <= line < 2**31 else url
+
+
+def _newest(items: deque[T], size: int) -> tuple[T, ...]:
+    """The last items that need at most ``size`` bytes in a report."""
+    kept: list[T] = []
+    for item in reversed(items):
+        size -= len(msgspec.json.encode(item))
+        if size < 0:
+            break
+        kept.append(item)
+    return tuple(reversed(kept))

@@ -1,0 +1,52 @@
+"""``fyke run browser``: what the browsers of a run did."""
+
+from __future__ import annotations
+
+from fyke.cli import formatting
+from fyke.cli.context import ServerContext, server_command
+from fyke.cli.output import data_of
+from fyke.cli.run import RunArgument, runs
+
+
+@server_command(runs, "browser")
+def browser(server: ServerContext, run: RunArgument) -> None:
+    """Show what the browsers of a run did: requests by type and status, console messages, pages.
+
+    \b
+    Examples:
+      fyke run browser 01JG...
+      fyke run browser 01JG... --json | jq '.requests'
+    """
+    report = server.client.browser(run)
+    out = server.out
+    if out.as_json:
+        out.json(data_of(report))
+        return
+    if report.state == "none":
+        out.say("No attempt of this run has had a browser.")
+        return
+    own_sandbox = {True: "yes", False: "no", None: "not known"}[report.own_sandbox]
+    pairs: list[tuple[str, object]] = [
+        ("browser", f"{report.program} {report.version}".strip()),
+        ("state", report.state),
+        ("own sandbox", own_sandbox),
+        ("starts", report.starts),
+        ("time", formatting.span(report.ms / 1000)),
+        ("peak memory", formatting.size(report.memory_peak)),
+        ("pages", report.pages),
+        ("crashed", report.crashes),
+        ("statuses", ", ".join(f"{item.count} {item.status}" for item in report.statuses) or "-"),
+        ("console", ", ".join(f"{item.count} {item.level}" for item in report.console) or "-"),
+        *(("last page", url) for url in report.urls[-1:]),
+    ]
+    out.fields(pairs)
+    if report.requests:
+        out.raw("")
+        rows = [(r.type, r.count, formatting.size(r.received)) for r in report.requests]
+        out.table(("type", "requests", "received"), rows)
+    else:
+        out.say("The client of the Worker does not let the browser report its requests.")
+    if report.lines:
+        out.raw("")
+        lines = [(formatting.when(x.timestamp // 1000), x.level, x.text) for x in report.lines]
+        out.table(("time", "level", "message"), lines)

@@ -1,0 +1,138 @@
+"""What the browsers of a run did, added up over its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.access import own_run
+from fyke.model.account import Caller
+from fyke.model.browser import (
+    MAX_LINES,
+    MAX_URLS,
+    BrowserActivity,
+    BrowserReport,
+    BrowserTexts,
+    ConsoleLevel,
+    ConsoleLine,
+    StatusClass,
+    sum_activities,
+)
+from fyke.model.run import Attempt, Run
+
+READ_ATTEMPTS = 10  # the newest ones, whose console lines are shown
+
+
+class BrowserPresence(StrEnum):
+    """Whether a run has a browser."""
+
+    NONE = "none"  # no attempt had one
+    OPEN = "open"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedLine:
+    """A console line. ``number`` is that of the subtask in the log."""
+
+    number: str
+    line: ConsoleLine
+
+
+@dataclass(frozen=True, slots=True)
+class RunBrowser:
+    """The browsers of a run. ``version`` is program and number of the latest one, ``starts`` how
+    many were started. ``own_sandbox`` is None when no browser has reported.
+    """
+
+    run: Run
+    state: BrowserPresence
+    version: str
+    own_sandbox: bool | None
+    starts: int
+    milliseconds: int
+    memory_peak_bytes: int
+    activity: BrowserActivity  # without lines
+    lines: tuple[NumberedLine, ...]
+
+    @property
+    def program(self) -> str:
+        return self.version.partition(" ")[0]
+
+    @property
+    def number(self) -> str:
+        """The number of the version, such as ``156.0.8078.108``."""
+        return self.version.partition(" ")[2]
+
+    @property
+    def by_type(self) -> list[tuple[str, int]]:
+        """Requests by type, the most frequent first."""
+        return sorted(self.activity.requests.items(), key=lambda item: (-item[1], item[0]))
+
+    @property
+    def by_status(self) -> list[tuple[str, int]]:
+        """Requests by how they were answered."""
+        return _in_order(StatusClass, self.activity.statuses)
+
+    @property
+    def by_level(self) -> list[tuple[str, int]]:
+        """Console messages by level, the gravest first."""
+        return _in_order(ConsoleLevel, self.activity.console)
+
+
+class RunBrowsers:
+    """The browsers of all runs; each account can read only those of its own runs."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def of_run(self, caller: Caller, run_id: str) -> RunBrowser:
+        """The browsers of a run. Raises ``RunNotFound``, also for another account's run."""
+        return await self._storage.read(lambda tx: _read(tx, own_run(tx, caller, run_id)))
+
+
+def _read(tx: Transaction, run: Run) -> RunBrowser:
+    attempts = {attempt.id: attempt for attempt in tx.runs.attempts(run.id)}
+    reports = tx.browsers.of_run(run.id)
+    texts = tx.browsers.texts(run.id, READ_ATTEMPTS) if reports else {}
+    usage = tx.runs.usage(run.id)
+    latest = max((one.id for one in attempts.values() if one.browser_version), default="")
+    urls = tuple(url for one in texts.values() for url in one.urls)[-MAX_URLS:]
+    return RunBrowser(
+        run=run,
+        state=_state(attempts, reports),
+        version=attempts[latest].browser_version if latest else "",
+        own_sandbox=reports[max(reports)].own_sandbox if reports else None,
+        starts=sum(report.starts for report in reports.values()),
+        milliseconds=usage.browser_ms,
+        memory_peak_bytes=usage.browser_memory_peak_bytes,
+        activity=replace(sum_activities(report.activity for report in reports.values()), urls=urls),
+        lines=_lines(attempts, texts),
+    )
+
+
+def _in_order(names: type[StrEnum], counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return [(name.value, counts[name]) for name in names if name in counts]
+
+
+def _state(
+    attempts: Mapping[str, Attempt], reports: Mapping[str, BrowserReport]
+) -> BrowserPresence:
+    if any(one.is_open and attempts[key].outcome is None for key, one in reports.items()):
+        return BrowserPresence.OPEN
+    had_one = reports or any(attempt.browser_version for attempt in attempts.values())
+    return BrowserPresence.ENDED if had_one else BrowserPresence.NONE
+
+
+def _lines(
+    attempts: Mapping[str, Attempt], texts: Mapping[str, BrowserTexts]
+) -> tuple[NumberedLine, ...]:
+    """The last lines of all attempts, in order of time."""
+    lines = [
+        NumberedLine(attempts[attempt_id].number, line)
+        for attempt_id, one in texts.items()
+        for line in one.lines
+    ]
+    return tuple(sorted(lines, key=lambda item: item.line.at))[-MAX_LINES:]

@@ -1,0 +1,42 @@
+"""Masks secrets in what a browser did, before it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fyke.domain.secrets.masking import Masker
+from fyke.model.browser import (
+    MAX_LINE,
+    MAX_READ_TEXT,
+    MAX_URL,
+    BrowserReport,
+    ConsoleLine,
+)
+
+
+def masked_report(report: BrowserReport, masker: Masker) -> BrowserReport:
+    """The report without secrets in its texts, each in one line and cut."""
+    activity = report.activity
+    return replace(
+        report,
+        activity=replace(
+            activity,
+            urls=tuple(_masked(url, masker, MAX_URL) for url in activity.urls),
+            lines=tuple(_masked_line(line, masker) for line in activity.lines),
+        ),
+    )
+
+
+def _masked_line(line: ConsoleLine, masker: Masker) -> ConsoleLine:
+    return replace(
+        line,
+        text=_masked(line.text, masker, MAX_LINE),
+        source=_masked(line.source, masker, MAX_URL),
+    )
+
+
+def _masked(text: str, masker: Masker, most: int) -> str:
+    shown = masker.host(masker.text(text))
+    if len(text) >= MAX_READ_TEXT and masker.longest:  # the gateway may have cut a secret
+        shown = shown[: max(0, len(shown) - masker.longest + 1)]
+    return " ".join(shown.split())[:most]

@@ -1,0 +1,95 @@
+"""What the browsers of a run did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from fyke.model.browser import ConsoleLevel, StatusClass
+from fyke.wire.common import Count, UnixMs, known_values
+from fyke.wire.fields import Answer
+from fyke.wire.run_members import Bytes
+
+if TYPE_CHECKING:
+    from fyke.domain.runs.browser_reports import NumberedLine, RunBrowser
+
+STATES = ("none", "open", "ended")
+
+
+class RequestTypeItem(Answer):
+    type: Annotated[
+        str,
+        Meta(description="as Chromium names it, in lower case", examples=["document", "image"]),
+    ]
+    count: Count
+    received: Annotated[Bytes, Meta(description="bytes with heads, as far as they are known")]
+
+
+class StatusClassItem(Answer):
+    status: Annotated[
+        str, known_values(StatusClass, "`failed`: refused, failed or cancelled without a status")
+    ]
+    count: Count
+
+
+class ConsoleLevelItem(Answer):
+    level: Annotated[str, known_values(ConsoleLevel)]
+    count: Count
+
+
+class ConsoleLineItem(Answer):
+    timestamp: UnixMs
+    subtask: Annotated[str, Meta(description="its number in the log")]
+    level: Annotated[str, known_values(ConsoleLevel)]
+    text: str
+    source: Annotated[str, Meta(description="URL and line of the script, or empty")]
+
+    @classmethod
+    def of(cls, numbered: NumberedLine) -> ConsoleLineItem:
+        line = numbered.line
+        return cls(line.at, numbered.number, line.level.value, line.text, line.source)
+
+
+class RunBrowserReport(Answer):
+    state: Annotated[str, known_values(STATES, "`none`: no attempt had a browser")]
+    program: Annotated[str, known_values(["", "headless-shell", "chromium"], "the latest one")]
+    version: Annotated[str, Meta(examples=["156.0.8078.108"])]
+    own_sandbox: Annotated[
+        bool | None, Meta(description="whether Chromium's own sandbox worked; null: not known")
+    ]
+    starts: Annotated[Count, Meta(description="how often a browser was started")]
+    ms: Annotated[Count, Meta(description="how long attempts had a browser")]
+    memory_peak: Annotated[Bytes, Meta(description="bytes, the highest of all attempts")]
+    pages: Annotated[Count, Meta(description="documents that were opened in tabs")]
+    crashes: Annotated[Count, Meta(description="pages that crashed")]
+    requests: Annotated[list[RequestTypeItem], Meta(description="the most frequent type first")]
+    statuses: list[StatusClassItem]
+    console: list[ConsoleLevelItem]
+    lines: Annotated[
+        list[ConsoleLineItem], Meta(description="the last 50 console lines, secrets are masked")
+    ]
+    urls: Annotated[list[str], Meta(description="the last five pages, secrets are masked")]
+
+    @classmethod
+    def of(cls, browser: RunBrowser) -> RunBrowserReport:
+        activity = browser.activity
+        return cls(
+            state=browser.state.value,
+            program=browser.program,
+            version=browser.number,
+            own_sandbox=browser.own_sandbox,
+            starts=browser.starts,
+            ms=browser.milliseconds,
+            memory_peak=browser.memory_peak_bytes,
+            pages=activity.pages,
+            crashes=activity.crashes,
+            requests=[
+                RequestTypeItem(name, count, activity.received.get(name, 0))
+                for name, count in browser.by_type
+            ],
+            statuses=[StatusClassItem(*item) for item in browser.by_status],
+            console=[ConsoleLevelItem(*item) for item in browser.by_level],
+            lines=[ConsoleLineItem.of(line) for line in browser.lines],
+            urls=list(activity.urls),
+        )

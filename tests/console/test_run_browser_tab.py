@@ -1,0 +1,94 @@
+"""The browser tab of a run: its figures, requests, console and what it says without them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fyke.domain.runs.attempts import AttemptReport
+from fyke.domain.runs.service import StartRequest
+from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
+from fyke.model.run import Origin
+from fyke.model.runner import AttemptUsage, Lease
+from support.app import App
+from support.pages import Visitor
+
+ACTIVITY = BrowserActivity(
+    requests={"document": 2, "image": 40, "preflight": 1},
+    received={"document": 5_000, "image": 9_000_000},
+    statuses={"2xx": 41, "failed": 2},
+    console={"error": 1, "info": 3},
+    pages=2,
+    crashes=1,
+    urls=("https://a.example/1", "https://a.example/2"),
+    lines=(ConsoleLine(1_000, ConsoleLevel.ERROR, "<b>broken</b>", "https://a.example/app.js:7"),),
+)
+USED = AttemptUsage(browser_ms=61_000, browser_version="headless-shell 156.0.1.2")
+
+
+async def started(app: App, *, reserved: bool = True) -> tuple[str, Lease]:
+    """A run with one active attempt; ``reserved``: it may have a browser."""
+    worker = await app.publish()
+    body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
+    request = StartRequest(worker.id, None, body, "", Origin.WEB)
+    run = await app.services.runs.start(app.owner, request)
+    [lease] = await app.begin()
+    if reserved:
+        await app.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+    return run.id, lease
+
+
+async def test_the_tab_shows_what_the_browser_did(app: App, owner: Visitor) -> None:
+    run, lease = await started(app)
+    report = BrowserReport(ACTIVITY, starts=3, is_open=True, own_sandbox=True)
+    await app.attempts.report([AttemptReport(lease.attempt, USED, browser=report)], 60_000)
+    page = await owner.get(f"/runs/{run}/browser")
+    assert page.all(f"//nav//a[@href='/runs/{run}/browser'][@aria-current]")
+    figures = {
+        one.find("dt").text: "".join(one.find("dd").itertext()).strip()
+        for one in page.all("//*[@id='browser']//dl/div")
+    }
+    assert figures == {
+        "Starts": "3",
+        "Time with a browser": "1 min 1 s",
+        "Peak memory": "0 B",
+        "Opened pages": "2",
+        "Crashed pages": "1",
+        "Chromium's own sandbox": "Yes",
+    }
+    rows = [
+        [" ".join(cell.itertext()).strip() for cell in row]
+        for row in page.all("//*[@id='browser']//section[2]//tbody/tr")
+    ]
+    assert rows == [
+        ["Images", "40", "9 MB"],
+        ["Documents", "2", "5 kB"],
+        ["preflight", "1", "0 B"],
+    ]
+    assert "headless-shell 156.0.1.2" in page.text and "Running" in page.text
+    assert "2xx 41" in page.text and "no status 2" in page.text
+    assert "Error 1" in page.text and "Information 3" in page.text
+    assert "<b>broken</b> https://a.example/app.js:7" in page.text
+    assert [one.text for one in page.all("//*[@id='browser']//li")] == [
+        "https://a.example/2",
+        "https://a.example/1",
+    ]
+    assert page.all("//@*[name()='hx-sse:connect'][contains(., 'tab=browser')]")
+
+
+async def test_a_client_that_asks_for_no_events_is_explained(app: App, owner: Visitor) -> None:
+    run, lease = await started(app)
+    report = BrowserReport(replace(ACTIVITY, requests={}, lines=()), starts=1)
+    await app.attempts.report([AttemptReport(lease.attempt, USED, browser=report)], 60_000)
+    page = await owner.get(f"/runs/{run}/browser")
+    assert "does not let the browser report its requests" in page.text
+    assert page.all(f"//*[@id='browser']//a[@href='/runs/{run}/traffic']")
+    assert "No messages." in page.text and "Ended" in page.text
+
+
+async def test_a_run_without_a_browser_has_no_tab_and_an_explanation(
+    app: App, owner: Visitor
+) -> None:
+    run, _ = await started(app, reserved=False)
+    page = await owner.get(f"/runs/{run}/browser")
+    assert "has had a browser so far" in page.text
+    assert not page.all(f"//nav//a[@href='/runs/{run}/browser']")

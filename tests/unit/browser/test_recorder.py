@@ -1,0 +1,261 @@
+"""What is counted of the events of Chromium, and how little a hostile one can make of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+
+from fyke.browser import recorder as module
+from fyke.browser.messages import Acted, encode
+from fyke.browser.recorder import Recorder
+from fyke.kit.channel import MAX_MESSAGE
+from fyke.model.browser import MAX_LINES, MAX_READ_TEXT, BrowserActivity, ConsoleLevel
+
+pytestmark = pytest.mark.anyio
+Say = Callable[..., None]
+
+
+class Recording:
+    """A recorder, and what it has reported."""
+
+    def __init__(self) -> None:
+        self.reports: list[BrowserActivity] = []
+        self.recorder = Recorder(self.reports.append)
+        self.say = self.client()
+
+    def client(self, instance: int = 0, page: str = "") -> Say:
+        look = self.recorder.reader(instance, page)
+
+        def say(method: str, session: str = "", /, **params: object) -> None:
+            event: dict[str, object] = {"method": method, "params": params}
+            if session:
+                event["sessionId"] = session
+            assert look(json.dumps(event, separators=(",", ":")).encode())
+
+        self.look = look
+        return say
+
+    def now(self) -> BrowserActivity:
+        self.recorder.flush()
+        return self.reports[-1]
+
+
+@pytest.fixture
+async def recording() -> Recording:
+    return Recording()
+
+
+def sent(
+    say: Say, number: str, url: str, kind: str = "Document", session: str = "S", **more: object
+) -> None:
+    request = {"url": url}
+    say("Network.requestWillBeSent", session, requestId=number, request=request, type=kind, **more)
+
+
+def answered(say: Say, number: str, status: int, session: str = "S") -> None:
+    response = {"status": status, "headers": {}}
+    say("Network.responseReceived", session, requestId=number, response=response)
+
+
+def finished(say: Say, number: str, size: float, session: str = "S") -> None:
+    say("Network.loadingFinished", session, requestId=number, encodedDataLength=size)
+
+
+async def test_requests_count_by_type_and_status_with_their_bytes(recording: Recording) -> None:
+    say = recording.say
+    sent(say, "1", "https://a.example/")
+    answered(say, "1", 200)
+    finished(say, "1", 1500.5)
+    sent(say, "2", "https://a.example/x.png", "Image")
+    answered(say, "2", 404)
+    finished(say, "2", 300)
+    sent(say, "3", "http://a.example/y.png", "Image")
+    say("Network.loadingFailed", "S", requestId="3", errorText="net::ERR_FAILED")
+    sent(say, "4", "https://a.example/later", "Fetch")
+    sent(say, "5", "data:text/plain,none of the network", "Fetch")
+    sent(say, "6", "https://a.example/new", "SomethingNew")
+    activity = recording.now()
+    assert activity.requests == {"document": 1, "image": 2, "fetch": 1, "other": 1}
+    assert activity.received == {"document": 1500, "image": 300}
+    assert activity.statuses == {"2xx": 1, "4xx": 1, "failed": 1}
+
+
+async def test_a_redirect_is_a_request_of_its_own(recording: Recording) -> None:
+    say, other = recording.say, recording.client()
+    moved = {"status": 302, "encodedDataLength": 200}
+    sent(say, "1", "https://a.example/")
+    sent(other, "1", "https://a.example/")  # a second client hears of the same request
+    sent(
+        say, "1", "https://a.example/", redirectResponse=moved
+    )  # to the same address, with a cookie
+    sent(other, "1", "https://a.example/", redirectResponse=moved)
+    for teller in (say, other):
+        answered(teller, "1", 200)
+        finished(teller, "1", 1000)
+    activity = recording.now()
+    assert activity.requests == {"document": 2}
+    assert activity.statuses == {"3xx": 1, "2xx": 1}
+    assert activity.received == {"document": 1200}
+
+
+async def test_the_same_number_in_another_chromium_is_another_request(recording: Recording) -> None:
+    for instance in (0, 1):
+        sent(recording.client(instance), "1", "https://a.example/")
+    assert recording.now().requests == {"document": 2}
+
+
+async def test_an_answer_in_the_session_of_another_process_counts(recording: Recording) -> None:
+    """A frame of another site is requested in the session of its parent."""
+    sent(recording.say, "1", "https://frame.example/", session="PARENT")
+    answered(recording.say, "1", 200, "CHILD")
+    finished(recording.say, "1", 10, "CHILD")
+    activity = recording.now()
+    assert (activity.statuses, activity.received) == ({"2xx": 1}, {"document": 10})
+
+
+async def test_web_sockets_are_requests(recording: Recording) -> None:
+    say = recording.say
+    for number, status in (("1", 101), ("2", 0)):
+        say("Network.webSocketCreated", "S", requestId=number, url="wss://a.example/")
+        if status:
+            method = "Network.webSocketHandshakeResponseReceived"
+            say(method, "S", requestId=number, response={"status": status})
+        say("Network.webSocketClosed", "S", requestId=number)
+    activity = recording.now()
+    assert activity.requests == {"websocket": 2}
+    assert activity.statuses == {"1xx": 1, "failed": 1}
+
+
+async def test_pages_are_the_documents_of_tabs(recording: Recording) -> None:
+    say = recording.say
+
+    def navigated(loader: str, url: str, **frame: str) -> None:
+        frame |= {"id": "F", "loaderId": loader, "url": url}
+        for session in ("S", "T"):  # both sessions name it
+            say("Page.frameNavigated", session, frame=frame)
+
+    navigated("0", "about:blank")
+    for number in range(7):
+        navigated(f"L{number}", f"https://a.example/{number}")
+    navigated("M", "https://advertisement.example/", parentId="F")
+    activity = recording.now()
+    assert activity.pages == 7
+    assert activity.urls == tuple(f"https://a.example/{number}" for number in range(2, 7))
+
+
+async def test_a_crash_counts_once_until_the_page_loads_again(recording: Recording) -> None:
+    say, direct = recording.say, recording.client(page="P")
+    say("Target.attachedToTarget", sessionId="S", targetInfo={"targetId": "P", "type": "page"})
+    say("Inspector.targetCrashed", "S")
+    say("Target.targetCrashed", targetId="P", status="crashed", errorCode=5)
+    direct("Inspector.targetCrashed")
+    assert recording.now().crashes == 1
+    sent(say, "1", "https://a.example/")
+    say("Inspector.targetCrashed", "S")
+    assert recording.now().crashes == 2
+
+
+async def test_console_messages_and_errors_are_lines(recording: Recording) -> None:
+    say = recording.say
+    frames = {"callFrames": [{"url": "https://a.example/app.js", "lineNumber": 11}]}
+    for session in ("S", "T"):  # a second session hears the same
+        say("Runtime.consoleAPICalled", session, type="log", timestamp=1.5, stackTrace=frames,
+            args=[{"type": "string", "value": "found"}, {"type": "number", "value": 3},
+                  {"type": "object", "description": "Array(2)"},
+                  {"type": "undefined"}])  # fmt: skip
+        say("Runtime.consoleAPICalled", session, type="warning", timestamp=2.5, args=[])
+        say("Log.entryAdded", session, entry={
+            "level": "error", "text": "Failed to load resource", "timestamp": 3.5,
+            "url": "https://a.example/x"})  # fmt: skip
+        say("Runtime.exceptionThrown", session, timestamp=4.5, exceptionDetails={
+            "text": "Uncaught", "url": "https://a.example/", "lineNumber": 0,
+            "exception": {"type": "object",
+                          "description": "TypeError: x is null\n  at f"}})  # fmt: skip
+        say("Log.entryAdded", session, entry={"level": "verbose", "text": "slow", "timestamp": 5.5})
+    activity = recording.now()
+    assert activity.console == {"info": 1, "warning": 1, "error": 2, "debug": 1}
+    found, _, resource, thrown, slow = activity.lines
+    assert (found.level, found.text) == (ConsoleLevel.INFO, "found 3 Array(2) undefined")
+    assert found.source == "https://a.example/app.js:12"
+    assert (resource.text, resource.source) == ("Failed to load resource", "https://a.example/x")
+    assert thrown.text == "TypeError: x is null\n  at f"
+    assert thrown.source == "https://a.example/:1"
+    assert slow.level is ConsoleLevel.DEBUG
+
+
+async def test_a_report_has_all_numbers_and_the_new_lines(recording: Recording) -> None:
+    recording.recorder.flush()
+    assert not recording.reports, "nothing has happened"
+    for number in range(2):
+        recording.say("Log.entryAdded", "S", entry={"level": "info", "text": f"{number}"})
+        assert [line.text for line in recording.now().lines] == [f"{number}"]
+    assert recording.now().console == {"info": 2}
+    assert len(recording.reports) == 2, "unchanged"
+
+
+async def test_changes_are_reported_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EVERY_SECONDS", 0.0)
+    recording = Recording()
+    reported = asyncio.Event()
+    recording.recorder._report = lambda _: reported.set()
+    recording.say("Log.entryAdded", "S", entry={"level": "info", "text": "x"})
+    assert not reported.is_set()
+    await asyncio.wait_for(reported.wait(), 30)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"id":1,"result":{}}',
+        b'{"method":"Network.dataReceived","params":{}}',
+        b'{"method":"Network.requestWillBeSent","params":{}}',
+        b'{"method":"Network.requestWillBeSent","params":[' + b"[" * 10_000,
+        b'{"method":"Log.entryAdded","params":{"entry":{"level":"info","text":"\xff"}}}',
+        b'{"method":"Log.entryAdded","params":{"entry":{"level":"info","text":"\\ud800"}}}',
+        b'{"method":"Network.responseReceived","params":{"requestId":"1","response":{"status":"x"}}}',
+        b'{"method":"' + b"x" * 1000,
+        b"no JSON",
+        b"",
+    ],
+)
+async def test_other_messages_pass_and_count_nothing(recording: Recording, message: bytes) -> None:
+    assert recording.look(message)
+    recording.recorder.flush()
+    assert not recording.reports
+
+
+async def test_a_report_fits_into_a_message_and_memory_is_limited(recording: Recording) -> None:
+    say = recording.say
+    for number in range(3000):
+        url = f"https://a.example/{number}" + "\x01" * 5000
+        sent(say, f"{number}" + "x" * 1000, url, "Image", session="S" * 5000)
+        say("Target.attachedToTarget", sessionId=f"{number}", targetInfo={"targetId": "P"})
+        say("Target.targetCrashed", targetId=f"{number}", status="", errorCode=0)
+        if number % 10 == 0:
+            entry = {"level": "info", "text": "\x01" * 20_000, "timestamp": number, "url": url}
+            say("Log.entryAdded", "S", entry=entry)
+            frame = {"id": "F", "loaderId": f"{number}", "url": url}
+            say("Page.frameNavigated", "S", frame=frame)
+    activity = recording.now()
+    assert activity.requests == {"image": 3000}
+    assert activity.pages == 300
+    assert 0 < len(activity.lines) < MAX_LINES
+    assert len(activity.lines[-1].text) == MAX_READ_TEXT
+    assert activity.urls[-1].startswith("https://a.example/2990")
+    assert len(encode(Acted("01ATTEMPT", 1, activity))) < MAX_MESSAGE
+    recorder = recording.recorder
+    for memory in (recorder._known, recorder._once, recorder._crashed):
+        assert len(memory) <= 1000
+    assert all(len(str(key)) < 200 for key in (*recorder._known, *recorder._once))
+
+
+async def test_impossible_numbers_count_as_nothing(recording: Recording) -> None:
+    sent(recording.say, "1", "https://a.example/")
+    answered(recording.say, "1", -7)
+    finished(recording.say, "1", 1e300)
+    activity = recording.now()
+    assert activity.statuses == {"failed": 1}
+    assert activity.received == {"document": 0}

@@ -1,0 +1,71 @@
+"""Output of ``fyke run browser``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fyke.cli.run_browser import browser
+from fyke.wire.fyke.run_browser import (
+    ConsoleLevelItem,
+    ConsoleLineItem,
+    RequestTypeItem,
+    RunBrowserReport,
+    StatusClassItem,
+)
+from support.scripted import ScriptedServer
+
+REPORT = RunBrowserReport(
+    state="ended",
+    program="headless-shell",
+    version="156.0.1.2",
+    own_sandbox=True,
+    starts=2,
+    ms=61_000,
+    memory_peak=200_000_000,
+    pages=3,
+    crashes=0,
+    requests=[RequestTypeItem("image", 40, 9_000_000)],
+    statuses=[StatusClassItem("2xx", 39), StatusClassItem("failed", 1)],
+    console=[ConsoleLevelItem("error", 1)],
+    lines=[ConsoleLineItem(1_000, "", "error", "broken\x1b[2J", "https://a.example/x.js:1")],
+    urls=["https://a.example/1", "https://a.example/2"],
+)
+
+
+def run(report: RunBrowserReport, **more: Any) -> ScriptedServer:
+    server: Any = ScriptedServer(browser=report, **more)
+    browser(server, "R1")
+    return server  # type: ignore[no-any-return]
+
+
+def test_figures_requests_and_the_console_are_shown() -> None:
+    data = run(REPORT).data
+    for line in (
+        "browser      headless-shell 156.0.1.2",
+        "own sandbox  yes",
+        "time         1 m 01 s",
+        "peak memory  200.0 MB",
+        "statuses     39 2xx, 1 failed",
+        "console      1 error",
+        "last page    https://a.example/2",
+        "image  40        9.0 MB",
+    ):
+        assert line in data
+    assert "error  broken" in data and "\x1b" not in data
+
+
+def test_json_is_the_answer_of_the_server() -> None:
+    assert json.loads(run(REPORT, as_json=True).data)["requests"] == [
+        {"type": "image", "count": 40, "received": 9_000_000}
+    ]
+
+
+def test_a_run_without_a_browser_and_a_client_that_lets_it_report_nothing() -> None:
+    nothing = {"requests": [], "statuses": [], "console": [], "lines": [], "urls": []}
+    values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
+    quiet = run(RunBrowserReport(**values | nothing))
+    assert "does not let the browser report its requests" in quiet.messages
+    assert "statuses     -" in quiet.data
+    none = run(RunBrowserReport(**values | nothing | {"state": "none"}))
+    assert "has had a browser" in none.messages and not none.data
