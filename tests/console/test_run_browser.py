@@ -279,15 +279,18 @@ def test_the_usage_curve_and_the_sites_are_updated_during_the_run(
             mega = 2**20
             tx.samples.add(
                 [
-                    UsageSample(run, tx.now + n * 1000, n * 500, 9 * n * mega, n * mega, n)
+                    UsageSample(
+                        run, tx.now + n * 1000, n * 500, 9 * n * mega, n * mega, n, 99 * n * mega
+                    )
                     for n in seconds
                 ]
             )
 
         live.server.do(app.storage.write(work))
         sites = tuple(SiteTraffic(f"{n}.example", requests=n) for n in range(1, seconds[-1] + 1))
+        usage = AttemptUsage(browser_ms=1, browser_version="headless-shell 1.2.3.4")
         live.server.do(
-            app.attempts.report([AttemptReport(live.lease.attempt, AttemptUsage(), sites)], 60_000)
+            app.attempts.report([AttemptReport(live.lease.attempt, usage, sites)], 60_000)
         )
         live.say(1)
 
@@ -303,6 +306,10 @@ def test_the_usage_curve_and_the_sites_are_updated_during_the_run(
                 upto + 1
             )  # the first is the start of the run
             expect(usage.locator("#use run-chart canvas")).to_have_count(4)
+            keys = usage.locator("#use .run-chart-key")
+            expect(keys).to_have_text(["Worker", "Browser"])
+            colours = keys.evaluate_all("keys => keys.map(key => getComputedStyle(key).color)")
+            assert len({*colours}) == 2
             rows = traffic.locator("#traffic tbody tr")
             expect(rows).to_have_count(upto)
             expect(rows.first).to_contain_text(f"{upto}.example")

@@ -32,8 +32,9 @@ async def a_run(state: State, parts: int = 2) -> tuple[Any, list[Any]]:
 async def test_a_point_sums_the_last_reports_of_the_attempts(state: State) -> None:
     run, (first, second) = await a_run(state)
     usage = AttemptUsage(
-        traffic_bytes=7, cpu_ms=20, memory_peak_bytes=900, memory_bytes=800, rows=3
-    )
+        traffic_bytes=7, cpu_ms=20, memory_peak_bytes=900, memory_bytes=800, rows=3,
+        browser_memory_bytes=500,
+    )  # fmt: skip
 
     def report(tx: Transaction) -> UsageSample:
         attempts = first.attempt, second.attempt
@@ -44,7 +45,7 @@ async def test_a_point_sums_the_last_reports_of_the_attempts(state: State) -> No
         assert not tx.runs.renew([stale], 1).attempt_ids
         return tx.samples.measure([run.id], 5)[run.id]
 
-    assert await state.write(report) == UsageSample(run.id, 5, 40, 1600, 14, 6)
+    assert await state.write(report) == UsageSample(run.id, 5, 40, 1600, 14, 6, 1000)
     ended = replace(first.attempt, outcome=Outcome.SUCCEEDED, rows=4, cpu_ms=30, traffic_bytes=8)
 
     def end(tx: Transaction) -> UsageSample:
@@ -52,7 +53,7 @@ async def test_a_point_sums_the_last_reports_of_the_attempts(state: State) -> No
         return tx.samples.measure([run.id], 6)[run.id]
 
     # an ended attempt uses no memory
-    assert await state.write(end) == UsageSample(run.id, 6, 50, 800, 15, 7)
+    assert await state.write(end) == UsageSample(run.id, 6, 50, 800, 15, 7, 500)
 
 
 async def test_points_are_ordered_and_can_be_thinned(state: State) -> None:

@@ -308,11 +308,12 @@ COLUMNS_SINCE_S0010 = {
     ),
     "attempts": (
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
-        "browser_version",
+        "browser_version", "browser_memory_bytes",
     ),
     "runners": ("idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem"),
     "versions": ("browser", "browser_declared"),
     "uploads": ("browser", "browser_declared"),
+    "run_samples": ("browser_memory_bytes",),
 }  # fmt: skip
 
 
@@ -337,6 +338,7 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
         for table, names in COLUMNS_SINCE_S0010.items():
             for name in names:
                 connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {name}")
+        connection.exec_driver_sql("DROP TABLE run_browser")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")
     assert migrate(state.url).up_to_date
     left = await state.read(lambda tx: [tx.runs.subtasks_left(run_id) for run_id in ids])

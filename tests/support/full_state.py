@@ -10,6 +10,7 @@ from fyke.model.account import Role
 from fyke.model.alert import Alert, AlertFilter, Rule, RuleKind
 from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.billing import EntryKind, UsageDimension, UsageKey, UsageSums
+from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
 from fyke.model.callback import DeliveryAttempt, DeliveryFilter, DeliveryKind
 from fyke.model.queue import QueuedStart
 from fyke.model.run import (
@@ -130,7 +131,10 @@ def _ended_run(tx: Transaction, account: str, worker: str, task: str) -> Run:
         usage_micros=40, traffic_bytes=50, started_at=AT, finished_at=AT + 4, busy_ms=8, cpu_ms=14,
     )  # fmt: skip
     tx.runs.move(over, RunState.READY)
-    tx.samples.add([UsageSample(run.id, AT + 1, 7, 1024, 50, 3)])
+    tx.samples.add([UsageSample(run.id, AT + 1, 7, 1024, 50, 3, 2048)])
+    line = ConsoleLine(AT, ConsoleLevel.ERROR, "broken", "https://example.com/app.js:1")
+    activity = BrowserActivity({"image": 2}, urls=("https://example.com/",), lines=(line,))
+    tx.browsers.report([(leases[0].attempt.id, run.id, BrowserReport(activity, starts=1))])
     tx.sites.put(run.id, SiteTraffic("example.com", 2, 20, 30, 0, 0))
     tx.shares.add(Share("H1", account, run.id, "", True, False, AT, AT + 9, 0))
     tx.ledger.append(records.entry(account, EntryKind.CREDIT, 1000, 2000))

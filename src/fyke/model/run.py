@@ -293,7 +293,8 @@ class PastRun:
 @dataclass(frozen=True, slots=True)
 class UsageSample:
     """The usage of a run at one moment. ``memory_bytes`` is the memory of its attempts at that
-    moment; the other numbers are totals since its start.
+    moment, ``browser_memory_bytes`` that of their browsers; the other numbers are totals since its
+    start.
     """
 
     run_id: str
@@ -302,6 +303,7 @@ class UsageSample:
     memory_bytes: int
     traffic_bytes: int
     rows: int  # pushed, including hidden ones
+    browser_memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,10 +115,11 @@ class RunnerInfo:
 
 @dataclass(frozen=True, slots=True)
 class AttemptUsage:
-    """The usage of an attempt so far. ``memory_bytes`` is its current memory and ``rows`` the
-    number of pushed rows, both only for usage samples. ``memory_mb_ms`` is memory over time, in MiB
-    times milliseconds, and ``busy_ms`` how long its Worker has run; those of ``browser`` are the
-    same of its browsers, and ``browser_version`` is the program and number of the latest one.
+    """The usage of an attempt so far. ``memory_bytes`` is its current memory, ``rows`` the number
+    of pushed rows and ``browser_memory_bytes`` the current memory of its browser, all three only
+    for usage samples. ``memory_mb_ms`` is memory over time, in MiB times milliseconds, and
+    ``busy_ms`` how long its Worker has run; those of ``browser`` are the same of its browsers, and
+    ``browser_version`` is the program and number of the latest one.
     """
 
     traffic_bytes: int = 0
@@ -133,6 +134,7 @@ class AttemptUsage:
     browser_memory_peak_bytes: int = 0
     browser_memory_mb_ms: int = 0
     browser_version: str = ""
+    browser_memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

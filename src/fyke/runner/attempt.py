@@ -527,6 +527,7 @@ class AttemptRunner:
             browser_memory_peak_bytes=browser.memory_peak,
             browser_memory_mb_ms=browser.memory_mb_ms,
             browser_version=browser.version,
+            browser_memory_bytes=browser.memory,
         )
 
 

@@ -75,13 +75,16 @@ _LITTLE_SPACE = 0.75  # of the space for files; Chromium removes at once what do
 
 @dataclass(frozen=True, slots=True)
 class BrowserTotals:
-    """What the browsers of an attempt have used; ``version`` is that of the latest one."""
+    """What the browsers of an attempt have used; ``version`` is that of the latest one, and
+    ``memory`` the bytes that are in use now.
+    """
 
     milliseconds: int = 0
     cpu_ms: int = 0
     memory_peak: int = 0
     memory_mb_ms: int = 0
     version: str = ""
+    memory: int = 0
 
 
 class BrowserDenied(Exception):
@@ -137,6 +140,7 @@ class _Generation:
             max(before.memory_peak, self.usage.memory_peak),
             before.memory_mb_ms + self.memory.mb_ms,
             f"{self.info.program} {self.info.version}",
+            before.memory + (0 if self.retired else self.usage.memory),
         )
 
 

@@ -127,12 +127,13 @@ def test_a_worker_that_fails_without_a_free_browser_ends_for_that_reason(
 
 def test_a_browser_is_charged_no_longer_than_its_worker_runs() -> None:
     one = runner()
-    totals = BrowserTotals(3000, 7, 8, 9, "headless-shell 1.2")
+    totals = BrowserTotals(3000, 7, 8, 9, "headless-shell 1.2", 10)
     one.browser = cast(Any, SimpleNamespace(totals=totals))
     watch = SimpleNamespace(usage=SandboxUsage(), memory_mb_ms=0, busy_ms=2000)
     one._watch = cast(Any, watch)
     usage = one._usage()
     assert (usage.browser_ms, usage.browser_cpu_ms, usage.browser_memory_peak_bytes) == (2000, 7, 8)
     assert (usage.browser_memory_mb_ms, usage.browser_version) == (9, "headless-shell 1.2")
+    assert usage.browser_memory_bytes == 10
     watch.busy_ms = 4000
     assert one._usage().browser_ms == 3000

@@ -308,10 +308,12 @@ async def test_the_use_of_all_browsers_is_added_up(setup: Setup) -> None:
         browser.wanted(WANTED)
         await setup.until(attached(setup, number))
         setup.sandboxes[-1].readings = [BrowserUsage(number * 10, MIB, number * MIB)]
+        await browser.measure()
+        assert browser.totals.memory == MIB, "only the one that is there"
         browser.ended(ended(BrowserEndCause.CLOSED, number))
         await browser.closed()
     totals = browser.totals
-    assert (totals.cpu_ms, totals.memory_peak) == (30, 2 * MIB)
+    assert (totals.cpu_ms, totals.memory_peak, totals.memory) == (30, 2 * MIB, 0)
     assert totals.version == "headless-shell 1.2.3.4"
     await browser.close()
     assert browser.totals == totals  # no clock runs any more

@@ -251,10 +251,18 @@ class SampleItem(Answer):
     memory: Annotated[Bytes, Meta(description="bytes in use at that time")]
     traffic: Bytes
     rows: Annotated[Count, Meta(description="pushed so far, including hidden rows")]
+    browser_memory: Annotated[Bytes, Meta(description="bytes in use by browsers at that time")] = 0
 
     @classmethod
     def of(cls, sample: UsageSample) -> SampleItem:
-        return cls(sample.at, sample.cpu_ms, sample.memory_bytes, sample.traffic_bytes, sample.rows)
+        return cls(
+            timestamp=sample.at,
+            cpu_ms=sample.cpu_ms,
+            memory=sample.memory_bytes,
+            traffic=sample.traffic_bytes,
+            rows=sample.rows,
+            browser_memory=sample.browser_memory_bytes,
+        )
 
 
 class CostItem(Answer):

@@ -33,19 +33,23 @@ class RunChart extends HTMLElement {
       return Math.max(0, (value - cpu[i - 1]) / Math.max(1, at[i] - at[i - 1]));
     });
     const seconds = at.map((ms) => ms / 1000);
+    const mega = (name) => column(name).map((value) => value / MEGA);
+    const memory = [line("--series-2", mega("memory"), this.dataset.worker)];
+    if (this.dataset.browser) memory.push(line("--series-3", mega("browser"), this.dataset.browser));
     this.plots = [
-      this.plot(this.dataset.cpu, seconds, cores, "--series-1"),
-      this.plot(this.dataset.memory, seconds, column("memory").map((v) => v / MEGA), "--series-2"),
-      this.plot(this.dataset.traffic, seconds, column("traffic").map((v) => v / MEGA), "--series-3"),
-      this.plot(this.dataset.rows, seconds, column("rows"), "--series-4", 1),
+      this.plot(this.dataset.cpu, seconds, [line("--series-1", cores)]),
+      this.plot(this.dataset.memory, seconds, memory),
+      this.plot(this.dataset.traffic, seconds, [line("--series-3", mega("traffic"))]),
+      this.plot(this.dataset.rows, seconds, [line("--series-4", column("rows"))], 1),
     ];
   }
 
   // The axis reaches least: labels have at most 3 decimals, and those of rows none.
-  plot(title, x, y, colour, least = 0.01) {
+  plot(title, x, lines, least = 0.01) {
     const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
     caption.textContent = title;
+    if (lines.length > 1) caption.append(...lines.map(keyOf));
     figure.append(caption);
     this.append(figure);
     const look = getComputedStyle(this);
@@ -64,10 +68,10 @@ class RunChart extends HTMLElement {
         ],
         series: [
           {},
-          { stroke: resolved(this, colour), width: 2, points: { show: false } },
+          ...lines.map(({ colour }) => ({ stroke: resolved(this, colour), width: 2, points: { show: false } })),
         ],
       },
-      [x, y],
+      [x, ...lines.map(({ values }) => values)],
       figure,
     );
   }
@@ -78,6 +82,18 @@ class RunChart extends HTMLElement {
       if (width && Math.abs(width - plot.width) > 4) plot.setSize({ width, height: HEIGHT });
     }
   }
+}
+
+const line = (colour, values, label) => ({ colour, values, label });
+
+/** The name of a line, marked with its colour. */
+function keyOf({ colour, label }) {
+  const key = document.createElement("span");
+  key.className = `run-chart-key series${colour}`;
+  const name = document.createElement("span");
+  name.textContent = label;
+  key.append(name);
+  return key;
 }
 
 /** Writes seconds since the epoch as the page writes times of today. */

@@ -72,6 +72,7 @@ _CLAIM = Prepared(
     ),
     "state",
 )
+_UNREPORTED = {"memory_bytes": 0, "browser_memory_bytes": 0}
 _ADD_ATTEMPT = Prepared(insert(attempts), *(column.name for column in attempts.c))
 
 
@@ -275,7 +276,7 @@ class LeaseTable(SqlStore):
             subtask = subtask_by_key[item.run_id, item.ordinal]
             attempt = _new_attempt(subtask, runner_id, lease_until)
             leases.append(Lease(attempt, subtask, run_by_id[item.run_id]))
-        rows = [columns(lease.attempt) | {"memory_bytes": 0} for lease in leases]
+        rows = [columns(lease.attempt) | _UNREPORTED for lease in leases]
         _ADD_ATTEMPT.run_many(self._db, rows)
         return leases
 

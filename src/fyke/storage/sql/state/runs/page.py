@@ -47,6 +47,7 @@ run_samples = Table(
     number_column("memory_bytes"),
     number_column("traffic_bytes"),
     number_column("rows"),
+    number_column("browser_memory_bytes"),
 )
 
 # the totals of ended attempts
@@ -91,7 +92,8 @@ _REPORTED = Prepared(
     select(attempt_sites.c.sites).where(attempt_sites.c.attempt_id == bindparam("of_attempt"))
 )
 
-_SAMPLED = "cpu_ms", "memory_bytes", "traffic_bytes", "rows"
+# in the order of ``UsageSample``
+_SAMPLED = "cpu_ms", "memory_bytes", "traffic_bytes", "rows", "browser_memory_bytes"
 # Only active attempts are read. Without statistics SQLite would read all attempts of the run, in an
 # index with all of them.
 _MEASURE = (

@@ -194,7 +194,8 @@ attempts = Table(
     number_column("memory_peak_bytes"),
     number_column("started_at"),
     number_column("finished_at"),
-    # the last reported memory of an active attempt; not part of its record
+    # the last reported memory of an active attempt and that of its browser, which is the last
+    # column; not part of its record
     number_column("memory_bytes"),
     number_column("memory_mb_ms"),
     *reason_columns(),
@@ -204,6 +205,7 @@ attempts = Table(
     number_column("browser_memory_peak_bytes"),
     number_column("browser_memory_mb_ms"),
     text_column("browser_version"),
+    number_column("browser_memory_bytes"),
     Index(None, "run_id", "ordinal", "id"),
 )
 partial_index(
