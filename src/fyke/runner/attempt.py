@@ -109,6 +109,8 @@ class AttemptRunner:
         self._stop = EndRequest()
         self._watch: ProcessWatch | None = None  # set at the launch
         self._masker: Masker | None = None  # masks secrets and the proxy password
+        self._unmasked_report: BrowserReport | None = None  # of ``_masked_report``
+        self._masked_report: BrowserReport | None = None
         self._site_reports = Reports[tuple[SiteTraffic, ...]](self._sites, ())
         self._browser_reports = Reports(self._browser_report, None)
         self._final_traffic: Traffic | None = None
@@ -506,7 +508,12 @@ class AttemptRunner:
     def _browser_report(self) -> BrowserReport | None:
         """What the browser did, with secrets masked; None without a browser."""
         report = self.browser.report if self.browser is not None else None
-        return masked_report(report, self._masker) if report and self._masker else None
+        if report is None or self._masker is None:
+            return None
+        if report != self._unmasked_report:  # masking takes long, and most reports repeat one
+            self._unmasked_report = report
+            self._masked_report = masked_report(report, self._masker)
+        return self._masked_report
 
     def _usage(self) -> AttemptUsage:
         traffic = self._final_traffic or self._deps.egress.traffic(self.attempt.id)

@@ -20,10 +20,11 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from socket import socket
+from typing import Any
 
 import structlog
 
@@ -171,12 +172,16 @@ class AttemptBrowser:
         self._note = note
         self._declined = declined
         self._budget = browser_budget()
-        self._generations: list[_Generation] = []
+        self._generations: list[_Generation] = []  # the last one, and those that are not measured
+        self._last_number = 0
+        self._past = BrowserTotals()  # of all others
         self._started = 0
-        self._activities: dict[int, BrowserActivity] = {}  # of each generation, without lines
+        self._acting = 0  # the generation of ``_activity``
+        self._activity = BrowserActivity()  # without lines
+        self._past_activity = BrowserActivity()
         self._lines: deque[ConsoleLine] = deque(maxlen=MAX_LINES)
         self._opening: asyncio.Task[None] | None = None
-        self._removals: list[asyncio.Task[None]] = []  # of sandboxes
+        self._removals: set[asyncio.Task[None]] = set()  # of sandboxes
 
     async def open(self, listeners: Sequence[socket], secret: str) -> None:
         """Let the gateway serve the browser ports. Raise ``Unavailable``."""
@@ -185,7 +190,7 @@ class AttemptBrowser:
     @property
     def totals(self) -> BrowserTotals:
         """What the browsers have used so far."""
-        totals = BrowserTotals()
+        totals = self._past
         for generation in self._generations:
             totals = generation.added_to(totals)
         return totals
@@ -195,7 +200,7 @@ class AttemptBrowser:
         """What the browsers have done so far; None before the first one."""
         if not self._generations:
             return None
-        total = sum_activities(self._activities[number] for number in sorted(self._activities))
+        total = sum_activities((self._past_activity, self._activity))
         return BrowserReport(
             replace(total, lines=tuple(self._lines)),
             starts=self._started,
@@ -252,7 +257,12 @@ class AttemptBrowser:
 
     def acted(self, number: int, activity: BrowserActivity) -> None:
         """What a generation has done so far, with the console lines since the last call."""
-        self._activities[number] = replace(activity, lines=())
+        if number < self._acting:
+            return
+        if number > self._acting:
+            self._past_activity = sum_activities((self._past_activity, self._activity))
+            self._acting = number
+        self._activity = replace(activity, lines=())
         self._lines.extend(activity.lines)
 
     def noted(self, note: BrowserNote) -> None:
@@ -304,7 +314,7 @@ class AttemptBrowser:
         if wanted.display and not info.display:
             raise BrowserDenied("this machine has no virtual display for a browser window", 1)
         limits = await self._reserved()
-        number = len(self._generations) + 1
+        number = self._last_number + 1
         is_shared = wanted.form in (BrowserForm.CDP, BrowserForm.LIGHTPANDA)
         spec = BrowserSpec(
             f"{self._attempt.id}-B{number}",
@@ -317,11 +327,13 @@ class AttemptBrowser:
         try:
             browser = await in_time("starting the browser", _unhurt(opening))
         except BaseException:
-            self._removals.append(asyncio.create_task(_discard(opening)))
+            self._remove_later(_discard(opening))
             raise
         now = time.monotonic()
         current = _Generation(number, browser, limits, info, Stopwatch(now), MemoryMeter(now))
+        self._last_number = number
         self._generations.append(current)
+        self._forget_measured()
         try:
             current.listener = await self._egress.add_listener(
                 self._attempt.id, browser.proxy, passwordless=True
@@ -360,6 +372,7 @@ class AttemptBrowser:
             raise
         except FykeError as error:  # it cannot be paid for
             raise BrowserDenied(str(error), 30) from error
+        self._places.leased(self._attempt.id, granted)
         return limits_of(granted, own)
 
     def _note_wait(self, missing: str) -> None:
@@ -465,7 +478,17 @@ class AttemptBrowser:
         generation.watch.end(time.monotonic())
         for task in generation.tasks:
             task.cancel()
-        self._removals.append(asyncio.create_task(self._remove(generation)))
+        self._remove_later(self._remove(generation))
+
+    def _forget_measured(self) -> None:
+        """Keep the totals of earlier generations, of which an attempt may have many."""
+        while len(self._generations) > 1 and self._generations[0].measured.is_set():
+            self._past = self._generations.pop(0).added_to(self._past)
+
+    def _remove_later(self, removal: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(removal)
+        self._removals.add(task)
+        task.add_done_callback(self._removals.discard)
 
     async def _remove(self, generation: _Generation) -> None:
         browser = generation.browser

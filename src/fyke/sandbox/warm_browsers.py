@@ -178,11 +178,12 @@ class WarmBrowsers:
         idle, self._idle = self._idle, []
         for browser in idle:
             self._discard(browser)
-        await asyncio.gather(*self._closing)
+        if self._closing:
+            await asyncio.wait(set(self._closing))
 
 
 async def _close(browser: BrowserSandbox) -> None:
     try:
         await browser.close()
-    except SandboxFault as error:
+    except (SandboxFault, OSError) as error:
         log.error("idle_browser_left_behind", error=str(error))

@@ -125,6 +125,10 @@ class Setup:
 
     # the part of ``Attempts``
 
+    def leased(self, attempt_id: str, limits: RunLimits) -> None:
+        """Record what is reserved in the end."""
+        self.reserved = limits
+
     async def reserve_browser(self, attempt: Attempt, cpus: float, memory_mb: int) -> RunLimits:
         if self.error is not None:
             raise self.error
@@ -227,6 +231,7 @@ async def test_a_wanted_browser_is_reserved_opened_served_and_attached(setup: Se
     assert (spec.name, spec.limits.cpus, spec.limits.memory) == ("A-B1", 2.0, 512 * MIB)
     assert spec.limits.processes == 1024
     assert spec.program is BrowserProgram.HEADLESS_SHELL
+    assert setup.reserved is not None and setup.reserved.browser_memory_mb == 512
     browser.started(1)
     assert setup.notes == [
         (LogType.INFO, "The browser has started: headless-shell 1.2.3.4, with up to 2 CPU and "
@@ -340,6 +345,25 @@ async def test_what_all_browsers_did_is_added_up(setup: Setup) -> None:
     browser.acted(2, BrowserActivity({"image": 6}))  # its last words come while it is closed
     assert browser.report.activity.requests == {"image": 11}
     await browser.closed()
+
+
+async def test_an_attempt_with_many_browsers_keeps_only_their_sums(setup: Setup) -> None:
+    browser = setup.browser()
+    for number in range(1, 6):
+        browser.wanted(WANTED)
+        await setup.until(attached(setup, number))
+        browser.started(number)
+        browser.acted(number, BrowserActivity({"image": 1}, urls=(str(number),)))
+        setup.sandboxes[-1].readings = [BrowserUsage(10, MIB, MIB)]
+        browser.ended(ended(BrowserEndCause.CLOSED, number))
+        await browser.closed()
+    assert len(browser._generations) == 1 and not browser._removals
+    assert (browser.totals.cpu_ms, browser.totals.memory) == (50, 0)
+    assert browser.report is not None
+    assert browser.report.activity.requests == {"image": 5}
+    browser.acted(1, BrowserActivity({"image": 9}))  # too late
+    assert browser.report.activity.requests == {"image": 5}
+    await browser.close()
 
 
 async def test_a_page_that_is_out_of_memory_is_reported_once(setup: Setup) -> None:

@@ -36,6 +36,8 @@ class Box:
         self.ooms = 0
         self.fault = ""
         self.closed = False
+        self.may_close = asyncio.Event()
+        self.may_close.set()
 
     async def usage(self) -> BrowserUsage:
         if self.fault:
@@ -43,6 +45,7 @@ class Box:
         return BrowserUsage(memory=100 * 2**20, ooms=self.ooms)
 
     async def close(self) -> None:
+        await self.may_close.wait()
         self.closed = True
 
 
@@ -172,6 +175,22 @@ async def test_a_start_that_fails_is_repeated_without_those_that_wait(cold: Cold
     cold.faults = [SandboxFault("no memory")]
     with pytest.raises(SandboxFault, match="no memory"):
         await warm.open(SPEC)
+
+
+async def test_a_start_that_is_given_up_ends_no_removal(cold: Cold) -> None:
+    warm = browsers(cold)
+    async with warm.kept():
+        await warm.open(SPEC)
+        await until(lambda: cold.waiting)
+        [waiting] = cold.waiting
+        waiting.may_close.clear()
+        cold.faults = [SandboxFault("no memory")]
+        opening = asyncio.create_task(warm.open(replace(SPEC, program=None)))
+        await until(lambda: not warm._idle and not cold.faults)
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        waiting.may_close.set()
+        await until(lambda: waiting.closed)
 
 
 async def test_none_waits_while_memory_is_short(cold: Cold) -> None:

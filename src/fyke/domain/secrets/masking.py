@@ -43,6 +43,7 @@ class Masker:
         marks = {text: _mark(name, text) for name, text in texts}
         # the longest first: one value may contain another
         self._marks = tuple(sorted(marks.items(), key=lambda item: (-len(item[0]), item[0])))
+        self._lower_marks = tuple((text.lower(), mark) for text, mark in self._marks)
         self._in_json = tuple(dict.fromkeys(_encode(text)[1:-1] for text in marks))
         self._numbers = tuple(text.encode() for text in marks if _NUMBER.fullmatch(text))
         self.longest = max(map(len, marks), default=0)  # characters
@@ -57,9 +58,9 @@ class Masker:
 
     def host(self, name: str) -> str:
         """Mask secrets in a host name, where they are in lower case."""
-        for encoding, mark in self._marks:
-            if encoding.lower() in name:
-                name = name.replace(encoding.lower(), mark)
+        for encoding, mark in self._lower_marks:
+            if encoding in name:
+                name = name.replace(encoding, mark)
         return name
 
     def row(self, data: bytes) -> bytes:
