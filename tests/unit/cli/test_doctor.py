@@ -271,6 +271,8 @@ def runner(isolation: str) -> RunnerItem:
         "",
         4,
         16_800_000,
+        6,
+        "",
     )
 
 

@@ -11,6 +11,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.worker_git import FIRST_PAUSE, MAX_PAUSE, GitPush, is_git_url, push_git
 from fyke.client import ApiError
 from fyke.model.upload import StepState, UploadSource, UploadState
+from fyke.model.worker import BrowserNeed
 from fyke.wire.findings import ProjectFinding
 from fyke.wire.fyke.uploads import PublishedUpload, UploadItem, UploadStepItem
 from support.scripted import ScriptedServer, Turns
@@ -37,6 +38,8 @@ def upload(state: UploadState, *steps: tuple[str, StepState, str], **more: Any) 
         test_run_slug="",
         egress=None,
         builds=False,
+        browser=BrowserNeed.UNKNOWN,
+        browser_declared=False,
         created_at=1,
         updated_at=1,
         **texts,
