@@ -183,11 +183,35 @@ async def test_nothing_is_prepared_while_a_run_waits_that_could_start(state: Sta
     await state.write(lambda tx: tx.accounts.set_plan(owner, Plan.FREE))
     for _ in range(3):  # the plan allows two at a time
         await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
-    assert await state.read(lambda tx: tx.runs.has_startable())
+    assert await state.read(lambda tx: tx.runs.has_startable(with_browser=True))
     assert await taken(state) is None
     assert len(await state.write(lambda tx: tx.runs.lease("R", ROOM, 1))) == 2
-    assert not await state.read(lambda tx: tx.runs.has_startable())
+    assert not await state.read(lambda tx: tx.runs.has_startable(with_browser=True))
     assert await taken(state) == version
+
+
+@pytest.mark.parametrize(
+    ("runner", "prepared"),
+    [
+        ({}, True),
+        ({"browsers": 2, "browser_problem": "it crashed"}, True),
+        ({"browsers": 2, "draining": True}, True),
+        ({"browsers": 2, "heartbeat_at": 1}, True),
+        ({"browsers": 2}, False),
+    ],
+)
+async def test_a_run_that_waits_for_a_runner_with_a_browser_delays_nothing(
+    state: State, runner: dict[str, Any], prepared: bool
+) -> None:
+    (version,) = await published(state, "1")
+    owner, worker_id = await state.write(records.seed)
+    needs = {"browser_cpus": 1.0, "browser_memory_mb": 1024, "browser_required": True}
+    await state.write(lambda tx: records.seed_run(tx, owner, worker_id, **needs))
+    await report(state, "R")
+    await report(state, "S", **runner)
+    assert await taken(state) == (version if prepared else None)
+    await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
+    assert await taken(state) is None, "this run could start"
 
 
 async def test_a_runner_leaves_a_version_to_the_attempt_that_prepares_it(state: State) -> None:

@@ -116,8 +116,10 @@ class RunStore(Protocol):
         """
         ...
 
-    def has_startable(self) -> bool:
-        """Whether a subtask waits that ``lease`` would return to a runner with enough capacity."""
+    def has_startable(self, *, with_browser: bool) -> bool:
+        """Whether a subtask waits that ``lease`` would return to a runner with enough capacity;
+        ``with_browser``: to one that takes runs that require a browser.
+        """
         ...
 
     def attempt(self, attempt_id: str) -> Attempt | None: ...

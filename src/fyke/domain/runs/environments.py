@@ -107,9 +107,11 @@ class VersionEnvironments:
 
     def _next(self, tx: Transaction, runner_id: str) -> tuple[str, str] | None:
         """Worker and number of the version whose turn it is."""
-        others = {runner.id for runner in _active_runners(tx)} - {runner_id}
-        waiting = tx.environments.waiting(others)
-        if not waiting or tx.runs.has_startable():
+        active = _active_runners(tx)
+        waiting = tx.environments.waiting({runner.id for runner in active} - {runner_id})
+        # a run that requires a browser may wait for days until a runner has one
+        with_browser = any(runner.has_browser and not runner.draining for runner in active)
+        if not waiting or tx.runs.has_startable(with_browser=with_browser):
             return None
         accounts = sorted(waiting)
         after = (account for account in accounts if account > self._served)

@@ -189,11 +189,11 @@ class LeaseTable(SqlStore):
                 break  # the next one does not fit, or there is none
         return self._add_attempts(runner_id, lease_until, leased) if leased else []
 
-    def has_startable(self) -> bool:
+    def has_startable(self, *, with_browser: bool) -> bool:
         plans = PlanCapacity(self._db)
         while True:
             full = plans.full
-            waiting = self._queue(1, [], plans)
+            waiting = self._queue(1, [], plans, without_browser=not with_browser)
             if plans.permit(waiting):
                 return True
             if plans.full == full:
