@@ -151,6 +151,18 @@ def test_a_page_that_cannot_be_rendered_is_stored_as_it_is(
     assert f"{made.base}/deep" in ran.urls()
 
 
+def test_a_page_that_replaces_what_is_read_does_not_end_the_crawl(
+    python: Path, made: Site, chromium: str
+) -> None:
+    script = "Object.defineProperty(document.documentElement, 'outerHTML', {value: 5})"
+    made.put("/", f"<title>Five</title><a href='/made'>more</a><script>{script}</script>".encode())
+    ran = run(python, made, chromium, render="auto", max_depth=1)
+    row = ran.row(f"{made.base}/")
+    assert (row["title"], row["rendered"]) == ("Five", False)
+    assert row["error"] == "not rendered: its scripts have replaced outerHTML"
+    assert ran.row(f"{made.base}/made")["title"] == "2 items"
+
+
 @pytest.mark.parametrize("address", ["", "ws://127.0.0.1:1"])
 def test_without_a_browser_pages_stay_as_they_are(python: Path, made: Site, address: str) -> None:
     made.put("/", page("Home", "/made", "/again"))

@@ -74,6 +74,8 @@ class Browser:
         except BrowserError as error:
             answer.error = str(error)
             answer.retry = isinstance(error, BrowserEnded)
+        except Exception as error:  # one page must not end the crawl
+            answer.error = f"the browser could not read it: {type(error).__name__}: {error}"
         if answer.error or answer.location or answer.is_html or not (any_type or answer.is_text):
             return answer
         return self._fetch(url, any_type)
@@ -103,6 +105,9 @@ class Browser:
         html = tab.evaluate(_READ)
         if html is None:
             answer.error = f"larger than {MAX_BYTES:,} characters"
+            return
+        if not isinstance(html, str):  # the page may redefine what is read
+            answer.error = "its scripts have replaced outerHTML"
             return
         answer.body, answer.charset = html.encode("utf-8", "replace"), "utf-8"
         answer.rendered = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from crawler.browser import MIN_TEXT, needs_browser
+from crawler.browser import MIN_TEXT, Browser, needs_browser
 
 PROGRAM = b"<html><script src=x></script>"
 
@@ -30,3 +30,10 @@ def test_a_page_with_little_text_and_a_program_needs_one(body: bytes, needed: bo
 def test_a_page_with_text_needs_none() -> None:
     assert needs_browser(PROGRAM, "x" * (MIN_TEXT - 1))
     assert not needs_browser(PROGRAM, "x" * MIN_TEXT)
+
+
+def test_any_error_of_a_page_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.browser.Tab", lambda *_: {}["sessionId"])
+    answer = Browser("ws://127.0.0.1:1", pytest.fail, "", 1.0).get("https://example.com/")
+    assert answer.error == "the browser could not read it: KeyError: 'sessionId'"
+    assert not answer.retry
