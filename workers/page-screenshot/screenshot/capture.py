@@ -22,7 +22,8 @@ A4 = {"paperWidth": 8.27, "paperHeight": 11.69}  # inches
 # pictures that are loaded when they are scrolled to
 _SCROLL = """(async () => {
   const top = scrollY;
-  for (let step = 0; step < 60 && scrollY + innerHeight < document.body.scrollHeight; step++) {
+  const page = document.scrollingElement ?? document.documentElement;  // SVG has no body
+  for (let step = 0; step < 60 && scrollY + innerHeight < page.scrollHeight; step++) {
     scrollBy(0, innerHeight);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -31,7 +32,7 @@ _SCROLL = """(async () => {
 
 
 def capture(address: str, url: str, settings: Settings) -> dict[str, Any]:
-    """Take the picture of a page. Raise ``NoBrowser``; other errors are in the row."""
+    """Take the picture of a page. Raise ``NoBrowser``; all other errors are in the row."""
     row: dict[str, Any] = {
         "url": url,
         "final_url": "",
@@ -58,6 +59,8 @@ def capture(address: str, url: str, settings: Settings) -> dict[str, Any]:
         row["error"] = row["error"] or f"no answer within {settings.timeout:g} s"
     except BrowserError as error:
         row["error"] = str(error)
+    except Exception as error:  # one page must not end the others
+        row["error"] = f"the picture could not be taken: {type(error).__name__}: {error}"
     row["ms"] = round((time.monotonic() - started) * 1000)
     return row
 
@@ -111,7 +114,7 @@ def _take(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
     tab.extend(CAPTURE_SECONDS)
     try:
         row["final_url"] = tab.evaluate("location.href")
-        row["title"] = tab.evaluate("document.title")[:1000]
+        row["title"] = _title(tab)
         take: Callable[..., str] = _pdf if settings.format == PDF else _picture
         image = take(tab, row, settings)
     except TooSlow:
@@ -124,6 +127,12 @@ def _take(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
             f"the picture has {row['bytes']:,} bytes, and {MAX_IMAGE * 3 // 4:,} fit into a row; "
             "take jpeg, a smaller scale, or only the viewport"
         )
+
+
+def _title(tab: Tab) -> str:
+    """The title, or "" if the page has replaced it, for example by ``<img name=title>``."""
+    title = tab.evaluate("(() => { try { return document.title } catch { return '' } })()")
+    return title[:1000] if isinstance(title, str) else ""
 
 
 def _pdf(tab: Tab, row: dict[str, Any], settings: Settings) -> str:

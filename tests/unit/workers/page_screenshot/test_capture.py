@@ -160,6 +160,48 @@ def test_failures_are_rows_with_the_reason(
     assert "750 fit into a row; take jpeg" in large["error"]
 
 
+def replaced(name: str, getter: str) -> bytes:
+    return f"""<!doctype html><title>Tall</title><script>
+Object.defineProperty(document, "{name}", {{get() {{ {getter} }}}})</script>""".encode()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<!doctype html><title>Tall</title><img name=title>",
+        replaced("title", "return 5"),
+        replaced("title", "throw 5"),
+    ],
+)
+def test_a_page_may_replace_its_title(chromium: str, served: Site, page: bytes) -> None:
+    served.put("/tall", page)
+    row = shoot(chromium, f"{served.base}/tall", mode="full_page")
+    assert (row["title"], row["error"]) == ("", "")
+    assert png_size(row) == (400, 300)
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        ("image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg' width='50' height='900'/>"),
+        ("application/xml", b"<a>text</a>"),
+    ],
+)
+def test_a_document_may_have_no_body(chromium: str, served: Site, kind: str, page: bytes) -> None:
+    served.put("/drawing", page, kind)
+    row = shoot(chromium, f"{served.base}/drawing", mode="full_page")
+    assert (row["error"], row["status"]) == ("", 200)
+    assert png_size(row) == (row["width"], row["height"])
+
+
+def test_any_other_error_is_in_the_row(
+    chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tab, "open", lambda *_: {}["loaderId"])
+    row = shoot(chromium, f"{served.base}/tall")
+    assert row["error"] == "the picture could not be taken: KeyError: 'loaderId'"
+
+
 def test_without_a_browser_there_is_no_row() -> None:
     with pytest.raises(NoBrowser, match="no connection to the browser"):
         shoot("ws://127.0.0.1:1", "https://example.com/")
