@@ -10,7 +10,7 @@ import sys
 from devtools import NoBrowser
 from screenshot import settings
 from screenshot.capture import capture
-from sdk import CoreSDK
+from sdk import CoreSDK, SDKError
 
 
 def fail(reason):
@@ -30,7 +30,12 @@ def main():
             row = capture(os.environ.get("BROWSER_WS", ""), url, config)
         except NoBrowser as error:
             return fail(str(error))
-        CoreSDK.Result.push_data(row)
+        try:
+            CoreSDK.Result.push_data(row)
+        except SDKError as error:  # a row too large; the next one may fit
+            problem = f"{url}: the row was refused: {error}"
+            CoreSDK.Log.warn(problem)
+            continue
         taken += bool(row["image"])
         if row["error"]:
             problem = f"{url}: {row['error']}"
