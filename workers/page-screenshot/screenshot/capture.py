@@ -10,7 +10,7 @@ from typing import Any
 
 from devtools import BrowserError, NoBrowser, Tab, TooSlow
 
-from screenshot.settings import FULL_PAGE, IDLE, JPEG, PDF, Settings
+from screenshot.settings import FULL_PAGE, IDLE, JPEG, MAX_AREA, PDF, Settings
 
 MAX_IMAGE = 4 * 1024 * 1024  # characters of base64: a row may have 8 MiB
 MAX_PIXELS = 16_384  # of a side, which Chromium can draw
@@ -145,7 +145,7 @@ def _picture(tab: Tab, row: dict[str, Any], settings: Settings) -> str:
     if settings.mode == FULL_PAGE:
         tab.evaluate(_SCROLL)
         height = max(height, int(tab.ask("Page.getLayoutMetrics")["cssContentSize"]["height"]))
-        highest = int(MAX_PIXELS / settings.scale)
+        highest = int(min(MAX_PIXELS, MAX_AREA / (width * settings.scale)) / settings.scale)
         row["cut"] = height > highest
         height = min(height, highest)
     row["width"], row["height"] = round(width * settings.scale), round(height * settings.scale)

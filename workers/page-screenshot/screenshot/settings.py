@@ -11,6 +11,7 @@ from fields import BadInput, Fields
 VIEWPORT, FULL_PAGE = "viewport", "full_page"
 PNG, JPEG, PDF = "png", "jpeg", "pdf"
 IDLE, LOAD = "idle", "load"
+MAX_AREA = 40_000_000  # pixels of a picture; the browser has 4 bytes for each, several times
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Settings:
 def read(custom: dict[str, Any]) -> Settings:
     """Parse the input of a subtask. Raise ``BadInput``."""
     field = Fields(custom)
-    return Settings(
+    settings = Settings(
         urls=_urls(field),
         mode=field.choice("mode", (VIEWPORT, FULL_PAGE)),
         format=field.choice("format", (PNG, JPEG, PDF)),
@@ -44,6 +45,13 @@ def read(custom: dict[str, Any]) -> Settings:
         delay=field.number("delay_seconds", 0, 0, 60),
         timeout=field.number("timeout_seconds", 30, 1, 300),
     )
+    area = round(settings.width * settings.height * settings.scale**2)
+    if settings.format != PDF and area > MAX_AREA:
+        raise BadInput(
+            f"scale: width, height and scale make {area:,} pixels, and at most {MAX_AREA:,} are "
+            "possible; take a smaller scale or window"
+        )
+    return settings
 
 
 def _urls(field: Fields) -> list[str]:

@@ -82,6 +82,15 @@ def test_a_page_that_is_too_high_is_cut(chromium: str, served: Site) -> None:
     assert png_size(row) == (100, 16_384)
 
 
+def test_a_page_with_too_many_pixels_is_cut(
+    chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "MAX_AREA", 800 * 1000)
+    row = shoot(chromium, f"{served.base}/tall", mode="full_page", scale=2)
+    assert (row["width"], row["height"], row["cut"]) == (800, 1000, True)
+    assert png_size(row) == (800, 1000)
+
+
 @pytest.mark.parametrize(("format", "start"), [("jpeg", b"\xff\xd8"), ("pdf", b"%PDF-")])
 def test_other_formats(chromium: str, served: Site, format: str, start: bytes) -> None:
     row = shoot(chromium, f"{served.base}/article", format=format, mode="full_page")

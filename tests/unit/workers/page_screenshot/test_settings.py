@@ -35,6 +35,10 @@ def test_addresses_have_several_forms(custom: dict[str, Any], urls: list[str]) -
         ({"url": URL, "wait": "ever"}, "wait: 'ever' must be one of idle, load"),
         ({"url": URL, "width": 99}, "width: 99 must be a whole number from 100 to 3840"),
         ({"url": URL, "scale": 4}, "scale: 4 must be a number from 0.25 to 3"),
+        (
+            {"url": URL, "width": 3840, "height": 2160, "scale": 3},
+            "scale: width, height and scale make 74,649,600 pixels, and at most 40,000,000 are",
+        ),
         ({"url": URL, "timeout_seconds": 0}, "timeout_seconds: 0 must be a number from 1 to 300"),
     ],
 )
@@ -42,3 +46,7 @@ def test_errors_name_the_field_and_the_rule(custom: dict[str, Any], message: str
     with pytest.raises(BadInput) as caught:
         read(custom)
     assert str(caught.value).startswith(message)
+
+
+def test_a_pdf_may_have_any_window() -> None:
+    assert read({"url": URL, "width": 3840, "height": 3840, "scale": 3, "format": "pdf"}).scale == 3
