@@ -134,6 +134,7 @@ async def ask(client: Client, method: str, path: str, body: bytes = b"") -> tupl
 
 @asynccontextmanager
 async def place(**limits: float) -> AsyncIterator[Place]:
+    limits.setdefault("keep_seconds", 0.0)
     gateway = Gateway(GatewayLimits(**limits), [LaunchRoutes(), WebDriverRoutes()])  # type: ignore[arg-type]
     sock, driver = listener(), Driver()
     async with DriverHost(driver.serve) as host, asyncio.timeout(60):
