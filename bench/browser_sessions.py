@@ -133,6 +133,9 @@ def sessions_of(sittings: Sequence[Sitting], commit: str) -> int:
 
 
 def page_part(sittings: Sequence[Sitting]) -> str:
+    """The totals of each commit, and what the roles had in each call."""
+    if not sittings:
+        return "None yet.\n"
     lines = header("commit", "sessions", "not ended as they must", "left behind", "days")
     for commit in dict.fromkeys(one.commit for one in sittings):
         same = [one for one in sittings if one.commit == commit]
