@@ -176,7 +176,7 @@ class AttemptBrowser:
         self._last_number = 0
         self._past = BrowserTotals()  # of all others
         self._started = 0
-        self._acting = 0  # the generation of ``_activity``
+        self._reporting = 0  # the generation of ``_activity``
         self._activity = BrowserActivity()  # without lines
         self._past_activity = BrowserActivity()
         self._lines: deque[ConsoleLine] = deque(maxlen=MAX_LINES)
@@ -257,11 +257,11 @@ class AttemptBrowser:
 
     def acted(self, number: int, activity: BrowserActivity) -> None:
         """What a generation has done so far, with the console lines since the last call."""
-        if number < self._acting:
+        if number < self._reporting:
             return
-        if number > self._acting:
+        if number > self._reporting:
             self._past_activity = sum_activities((self._past_activity, self._activity))
-            self._acting = number
+            self._reporting = number
         self._activity = replace(activity, lines=())
         self._lines.extend(activity.lines)
 
