@@ -76,7 +76,11 @@ def inner_path(path: str) -> str:
 
 
 def session_of(path: str) -> tuple[str, str] | None:
-    """The session that an inner path names, and what follows it."""
+    """The session that an inner path names, and what follows it. A path with an empty part names
+    none: chromedriver ignores such parts, so a command would not be known by its path.
+    """
+    if "//" in path:
+        return None
     match = _SESSION.fullmatch(path.partition("?")[0])
     return (match[1], match[2] or "") if match else None
 

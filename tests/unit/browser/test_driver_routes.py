@@ -352,6 +352,8 @@ async def test_a_session_opens_no_file() -> None:
             raw = json.dumps(body).encode()
             status, value = await gateway.ask("POST", f"/session/s1/{path}", raw)
             assert (status, value["value"]["error"]) == (400, "invalid argument")
+            status, value = await gateway.ask("POST", f"/session/s1//{path}", raw)
+            assert (status, value["value"]["error"]) == (404, "unknown command")
         client = await gateway.connect()
         await client.ask("GET", "/session/s1", UPGRADE)
         await client.answer()

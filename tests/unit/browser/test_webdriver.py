@@ -258,6 +258,8 @@ def test_paths() -> None:
     assert session_of("/session/ab") == ("ab", "")
     assert session_of("/session") is None
     assert session_of("/session/a b/url") is None
+    assert session_of("/session/ab//url") is None
+    assert session_of("/session/ab/goog/cdp//execute") is None
 
 
 def test_an_error_of_ours_reads_like_one_of_chromedriver() -> None:
