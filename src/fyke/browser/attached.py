@@ -225,12 +225,13 @@ class AttachedBrowser:
     def _finish(self, cause: BrowserEndCause, detail: str) -> None:
         if self._on_over is not None:
             report, self._on_over = self._on_over, None
-            self._release()
-            report(cause, detail)
+            try:
+                self._release()
+            finally:
+                report(cause, detail)
 
     def _release(self) -> None:
         self._cancel_ending()
-        self.recorder.flush()
         self.host.close()  # which also ends the start of a Chromium
         for connection in list(self.connections):
             connection.abort()
@@ -239,6 +240,7 @@ class AttachedBrowser:
         for gone in self._gone.values():
             if not gone.done():
                 gone.set_result(None)
+        self.recorder.close()  # last: what may fail in it leaves nothing open
 
 
 def _describe(status: int | None) -> str:

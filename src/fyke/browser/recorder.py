@@ -35,6 +35,7 @@ MAX_BYTES = 24 * 1024  # of the lines in one report, which must fit in one messa
 _MAX_KNOWN = 1000  # requests, documents and messages that are remembered
 _MAX_SESSIONS = 256
 _MAX_ID = 128  # characters
+_MAX_SUM = 2**53  # bytes; greater numbers are not exact everywhere
 _MAX_ARGUMENTS = 10  # of a console message
 
 _TYPES = frozenset(
@@ -181,6 +182,7 @@ class Recorder:
     def __init__(self, report: Callable[[BrowserActivity], None]) -> None:
         self._report = report
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._requests: Counter[str] = Counter()
         self._received: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
@@ -222,6 +224,11 @@ class Recorder:
             )
         )
 
+    def close(self) -> None:
+        """Report what has changed, for the last time: messages may still be looked at."""
+        self._closed = True
+        self.flush()
+
     # for readers
 
     def request(self, key: Hashable, teller: Hashable, kind: str, url: str) -> None:
@@ -242,7 +249,7 @@ class Recorder:
         if seen is None or seen.teller != teller or seen.ended:
             return False
         self._statuses[_class_of(response.status)] += 1
-        self._received[seen.kind] += _size(response.encoded_data_length)
+        self._receive(seen.kind, response.encoded_data_length)
         return True
 
     def knows(self, key: Hashable) -> bool:
@@ -263,7 +270,7 @@ class Recorder:
         if seen is None or seen.ended:
             return
         seen.ended = True
-        self._received[seen.kind] += _size(size)
+        self._receive(seen.kind, size)
         if failed and not seen.answered:
             seen.answered = True
             self._statuses[StatusClass.FAILED] += 1
@@ -305,8 +312,11 @@ class Recorder:
         _remember(self._once, key, None)
         return True
 
+    def _receive(self, kind: str, size: float) -> None:
+        self._received[kind] = min(self._received[kind] + _size(size), _MAX_SUM)
+
     def _changed(self) -> None:
-        if self._timer is None:
+        if self._timer is None and not self._closed:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(EVERY_SECONDS, self.flush)
 

@@ -199,3 +199,21 @@ async def test_a_closed_browser_leaves_its_sandbox_for_the_next_connection() -> 
             Started(ATTEMPT, 1),
             Ended(ATTEMPT, 1, BrowserEndCause.CLOSED, ""),
         ]
+
+
+async def test_a_failed_report_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with place() as gateway:
+        host = await gateway.attached(Chromium())
+        client = await gateway.websocket()
+        attached = gateway.gateway._attempts[ATTEMPT].browser
+        assert attached is not None
+
+        def fail() -> None:
+            raise ValueError("too large")
+
+        monkeypatch.setattr(attached.recorder, "flush", fail)
+        with pytest.raises(ValueError, match="too large"):
+            attached._lost("a crash")
+        assert await client.reader.read() == b""
+        await until(lambda: host.ended)
+        assert gateway.notices[2:] == [Ended(ATTEMPT, 1, BrowserEndCause.SANDBOX_ENDED, "a crash")]

@@ -259,3 +259,19 @@ async def test_impossible_numbers_count_as_nothing(recording: Recording) -> None
     activity = recording.now()
     assert activity.statuses == {"failed": 1}
     assert activity.received == {"document": 0}
+
+
+async def test_sums_end_at_a_limit(recording: Recording) -> None:
+    for number in range(9):
+        sent(recording.say, f"{number}", "https://a.example/")
+        finished(recording.say, f"{number}", 2**50 - 1)
+    assert recording.now().received == {"document": 2**53}
+
+
+async def test_nothing_is_reported_after_the_end(recording: Recording) -> None:
+    sent(recording.say, "1", "https://a.example/")
+    recording.recorder.close()
+    assert len(recording.reports) == 1
+    sent(recording.say, "2", "https://a.example/")
+    recording.recorder.flush()
+    assert len(recording.reports) == 1
