@@ -13,6 +13,8 @@ A frame is four bytes of length and a JSON object. Requests:
   shared one that was started ahead. Answered by ``started`` with ``port`` and ``path``, or
   ``failed``.
 * ``driver``: start chromedriver unless it runs; answered by ``driver`` with ``port``.
+  A Chromium that was started ahead ends if nobody asks for it within 30 s of such a request, or of
+  ``start`` for another one.
 * ``stop`` with ``instance``: answered by ``stopped``.
 * ``inspect`` with ``variables``: run the inspector, where there is one; answered by ``inspected``.
 
@@ -57,6 +59,7 @@ ENVIRONMENT = {
 }
 
 START_SECONDS = 15.0
+CLAIM_SECONDS = 30.0  # how long a Chromium started ahead waits when others are used
 INSPECT_SECONDS = 20.0
 STOP_SECONDS = 0.5  # between SIGTERM and SIGKILL
 LOOK_SECONDS = 0.01
@@ -83,6 +86,7 @@ class Program:
 
     def __init__(self, pid: int, instance: int, profile: str = "", *, ours: bool = True) -> None:
         self.unclaimed = False  # started ahead, and not asked for yet
+        self.claim_by = 0.0  # when it ends if nobody has asked for it; 0: it waits
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.instance = instance
@@ -193,12 +197,14 @@ class Host:
         if frame.get("display"):
             raise RequestRefused("display: this sandbox has none")
         name = self.program_name(frame)
+        if instance != SHARED:
+            self.limit_waiting()
         found = next((p for p in self.programs.values() if p.instance == instance), None)
         if found is None:
             program = self.launch(name, arguments, instance)
         elif found.unclaimed and not arguments and name == self.settings["start"]:
             program = found
-            program.unclaimed = False
+            program.unclaimed, program.claim_by = False, 0.0
         else:
             raise RequestRefused(f"instance {instance} is running")
         if program.port:
@@ -212,6 +218,12 @@ class Host:
         if name in self.settings["programs"]:
             with contextlib.suppress(OSError):  # the request tries again
                 self.launch(name, [], SHARED).unclaimed = True
+
+    def limit_waiting(self) -> None:
+        """Let the Chromium that was started ahead wait only a while longer."""
+        for program in self.programs.values():
+            if program.unclaimed and not program.claim_by:
+                program.claim_by = time.monotonic() + CLAIM_SECONDS
 
     def started(self, program: Program, number: Any) -> None:
         self.send({"type": "started", "id": number, **address(program)})
@@ -257,6 +269,7 @@ class Host:
     def start_driver(self, frame: Frame) -> None:
         if not self.settings["driver"]:
             raise RequestRefused("this machine has no chromedriver")
+        self.limit_waiting()
         if self.driver is not None and self.driver.port:
             self.send({"type": "driver", "id": frame["id"], "port": self.driver.port})
             return
@@ -365,6 +378,9 @@ class Host:
         for program in list(self.programs.values()):
             if program.kill_at and now >= program.kill_at:
                 program.kill()
+            elif program.claim_by and now >= program.claim_by:
+                program.instance, program.claim_by = -1, 0.0  # a request starts another one
+                program.kill()
             elif not program.port:
                 self.look_for_port(program, now)
         if self.inspection is not None and now >= self.inspection[3]:
@@ -396,13 +412,16 @@ class Host:
             program.kill()
             program.deadline = now + START_SECONDS
 
-    def is_waiting(self) -> bool:
-        """Whether something has to be looked for."""
-        return bool(
+    def pause(self) -> float | None:
+        """The time until something has to be looked for, in ms; None: there is nothing."""
+        if (
             self.children
             or self.inspection
             or any(not p.port or p.kill_at for p in self.programs.values())
-        )
+        ):
+            return LOOK_SECONDS * 1000
+        ends = [p.claim_by for p in self.programs.values() if p.claim_by]
+        return max(0.0, min(ends) - time.monotonic()) * 1000 if ends else None
 
     def step(self) -> None:
         """Wait for the next thing that happens, and handle it."""
@@ -412,7 +431,7 @@ class Host:
             poll.register(number, select.POLLIN)
         if self.inspection is not None:
             poll.register(self.inspection[1], select.POLLIN)
-        for number, _ in poll.poll(LOOK_SECONDS * 1000 if self.is_waiting() else None):
+        for number, _ in poll.poll(self.pause()):
             self.handle(number)
         self.look()
 

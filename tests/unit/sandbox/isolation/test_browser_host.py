@@ -155,6 +155,49 @@ def test_a_program_that_cannot_be_claimed_is_not_reported(
     assert gateway.ask("start", instance=0)["port"] != program.port
 
 
+def test_a_program_that_nobody_claims_ends_when_another_is_used(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.host.settings["start"] = "headless-shell"
+    gateway.host.start_ahead()
+    [ahead] = gateway.host.programs.values()
+    while not ahead.port:
+        gateway.host.step()
+    assert gateway.host.pause() is None  # it waits for the first request
+    gateway.ask("start", instance=1)
+    left = gateway.host.pause()
+    assert left is not None
+    assert 10 < left <= browser_host.CLAIM_SECONDS * 1000
+    monkeypatch.setattr(ahead, "claim_by", 1.0)
+    gateway.host.look()
+    while ahead in gateway.host.programs.values():
+        gateway.host.step()
+    assert gateway.frames == []  # nobody has got to know of it
+    assert gateway.ask("start", instance=0)["port"] != ahead.port
+    assert len(gateway.host.programs) == 2
+
+
+def test_a_program_that_is_claimed_in_time_stays(gateway: Gateway) -> None:
+    gateway.host.settings["start"] = "headless-shell"
+    gateway.host.start_ahead()
+    gateway.ask("start", instance=1)
+    started = gateway.ask("start", instance=0)
+    assert not any(program.claim_by for program in gateway.host.programs.values())
+    assert started["type"] == "started"
+
+
+def test_chromedriver_limits_the_wait_of_a_program_that_was_started_ahead(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    gateway.host.settings |= {"start": "headless-shell", "driver": str(tmp_path / "driver")}
+    (tmp_path / "driver").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "driver").chmod(0o755)
+    gateway.host.start_ahead()
+    [ahead] = gateway.host.programs.values()
+    gateway.ask("driver")
+    assert ahead.claim_by
+
+
 def test_a_program_without_a_port_is_killed(
     gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
