@@ -22,8 +22,8 @@ _UNUSED_SECONDS = 10.0
 class AttachedBrowser:
     """One generation. It is over when no Chromium lives in it and no request uses it, or when the
     sandbox has ended; ``on_over`` gets the cause and a detail, once. ``on_crashed`` is called for
-    each Chromium besides the shared one that does not start, or ends by itself. ``on_activity``
-    gets what they did, also before ``on_over``.
+    each Chromium besides the shared one that does not start, or ends by itself, and for a failed
+    shared one when it is started again. ``on_activity`` gets what they did, also before ``on_over``.
     """
 
     def __init__(
@@ -50,6 +50,9 @@ class AttachedBrowser:
         self._loop = asyncio.get_running_loop()
         self._starting: asyncio.Task[DevtoolsEndpoint] | None = None
         self._closing: set[int] = set()  # instances that a client has closed
+        self._may_close: list[int] = []  # those that end if their last window is being closed
+        self._in_session: set[int] = set()  # those of chromedriver whose session was created
+        self.shared_failed = False  # it did not start, or crashed, and was not started again
         self._timers: set[asyncio.Task[None]] = set()
         self._users = 0
         self._last_number = 0  # of a Chromium of its own
@@ -106,6 +109,9 @@ class AttachedBrowser:
         if endpoint is not None:
             return endpoint
         if self._starting is None:
+            if self.shared_failed:
+                self.shared_failed = False
+                self._on_crashed()
             self._starting = self._loop.create_task(self._start_shared())
             self._starting.add_done_callback(self._start_ended)
         return await asyncio.shield(self._starting)
@@ -123,6 +129,25 @@ class AttachedBrowser:
         except HostFailed:
             self._on_crashed()
             raise
+
+    def session_failed(self) -> None:
+        """Count a session of chromedriver that was not created: its Chromium may have started."""
+        self._on_crashed()
+
+    def session_created(self, instance: int) -> None:
+        """From now on it counts when this Chromium of chromedriver ends by itself. Its status is
+        never known, and before, chromedriver ends it when it cannot create the session.
+        """
+        self._in_session.add(instance)
+
+    @contextmanager
+    def may_close(self, instance: int) -> Iterator[None]:
+        """A client closes a window meanwhile; if it is the last one, Chromium ends."""
+        self._may_close.append(instance)
+        try:
+            yield
+        finally:
+            self._may_close.remove(instance)
 
     async def ended(self, instance: int) -> None:
         """Wait for the end of a Chromium."""
@@ -165,6 +190,7 @@ class AttachedBrowser:
         self._starting = None
         if not task.cancelled() and (error := task.exception()) is not None:
             self._last = (BrowserEndCause.NOT_STARTED, str(error))
+            self.shared_failed = True
             self.settle()
 
     async def _stop_later(self, instance: int) -> None:
@@ -187,12 +213,16 @@ class AttachedBrowser:
         gone = self._gone.pop(instance)
         if not gone.done():
             gone.set_result(None)
-        if instance in self._closing or status == 0:
+        in_session = instance in self._in_session
+        self._in_session.discard(instance)
+        if instance in self._closing or instance in self._may_close or status == 0:
             self._closing.discard(instance)
             self._last = (BrowserEndCause.CLOSED, "")
         else:
             self._last = (BrowserEndCause.CRASHED, _describe(status))
-            if instance != SHARED:
+            if instance == SHARED:
+                self.shared_failed = True
+            elif in_session or status is not None:
                 self._on_crashed()
         self.settle()
 

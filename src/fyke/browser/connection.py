@@ -278,6 +278,8 @@ class GatewayConnection:
         form = BrowserForm.LIGHTPANDA if lightpanda else BrowserForm.CDP
         for tries_left in reversed(range(_TRIES)):
             async with self.browser(form) as browser:
+                if browser.shared_failed:
+                    self._attempt.check_launches()
                 endpoint = None
                 try:
                     endpoint = await self.while_present(browser.shared())

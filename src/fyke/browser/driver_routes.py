@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from fyke.browser.attached import AttachedBrowser
@@ -32,9 +33,11 @@ from fyke.browser.taps import FILE_URL_NOTE, NO_FILES, Taps, bidi_taps
 from fyke.browser.webdriver import (
     BadSession,
     SessionRequest,
+    closes_browser,
     created_session,
     driver_request,
     error_answer,
+    has_no_window,
     inner_command,
     inner_path,
     is_webdriver,
@@ -221,17 +224,21 @@ class WebDriverRoutes:
                 status, body = await self._ask(browser, connection, sessions.port, asked.body)
                 created = created_session(body, host, asked.names)
                 if created is None:
+                    browser.session_failed()
                     return status, body
                 try:
                     endpoint = await _driven(browser, created.port)
                 except HostFailed:
                     await self._delete(connection, browser, sessions, created.id)
                     raise
+                browser.session_created(endpoint.instance)
                 session = sessions.by_id[created.id] = DriverSession(created.id, endpoint, leash)
                 if connection.has_ended:
                     await self._end(connection, browser, sessions, session)
                 return status, created.body
         except (HostFailed, BadAnswer) as error:
+            if sessions.port:  # chromedriver may have started a browser
+                browser.session_failed()
             return 500, error_answer("session not created", str(error))
 
     async def _ask(
@@ -280,9 +287,8 @@ class WebDriverRoutes:
             route = BrowserRoute(RouteKind.BROWSER)
             await connection.devtools(request, route, browser, session.endpoint)
         elif not rest:
-            await connection.tunnel(
-                request, browser, sessions.port, request.path, Taps(bidi_taps())
-            )
+            taps = bidi_taps(partial(browser.closes, session.endpoint.instance))
+            await connection.tunnel(request, browser, sessions.port, request.path, Taps(taps))
         else:
             raise UnusableRequest("nothing is here", 404)
 
@@ -303,14 +309,25 @@ class WebDriverRoutes:
             connection.answer(400, error_answer("invalid argument", NO_FILES), JSON)
             return
         path = f"/session/{session.id}{inner_command(rest)}"
-        port = sessions.port
-        ends = request.method == "DELETE" and request.path == f"/session/{session.id}"
-        if ends:
-            browser.closes(session.endpoint.instance)
+        port, instance = sessions.port, session.endpoint.instance
+        closes_window = request.method == "DELETE" and rest == "/window"
+        if request.method == "DELETE" and not rest:
+            browser.closes(instance)
             sessions.by_id.pop(session.id, None)
+        elif closes_browser(rest, body):
+            browser.closes(instance)
         try:
             async with connection.dialed(browser, port) as driver:
                 driver.write(driver_request(request.method, path, port, body))
+                if closes_window:  # chromedriver ends its Chromium before it answers
+                    with browser.may_close(instance):
+                        status, answer = await connection.while_present(
+                            read_answer(driver, _MAX_SMALL)
+                        )
+                        if has_no_window(answer):
+                            browser.closes(instance)
+                    connection.answer(status, answer, JSON)
+                    return
                 status, size = await connection.while_present(read_answer_head(driver))
                 await connection.answer_from(status, size, JSON, driver)
         except (HostFailed, BadAnswer):

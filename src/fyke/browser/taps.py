@@ -18,6 +18,7 @@ CLOSE = "Browser.close"
 SET_FILES = "DOM.setFileInputFiles"
 _OPENERS = ("Target.createTarget", "Page.navigate", "Network.loadNetworkResource")
 _BIDI_OPENER = "browsingContext.navigate"
+_BIDI_CLOSERS = ("browser.close", "session.end")
 _BIDI_COMMANDS = ("goog:cdp.sendCommand", "cdp.sendCommand")  # with a command of DevTools in it
 NEW_CONTEXT = "Target.createBrowserContext"
 _OWN_PROXY = re.compile(r"(http://)?127\.0\.0\.1:1080/?")  # PROXY_DOMAIN, there and here
@@ -189,6 +190,18 @@ def standard_taps(on_close: Callable[[], None] | None) -> dict[str, Sequence[Tap
     }
 
 
-def bidi_taps() -> dict[str, Sequence[Tap]]:
-    """The taps of a bidirectional WebDriver."""
-    return dict.fromkeys((_BIDI_OPENER, *_BIDI_COMMANDS), (_refuse_bidi,))
+def bidi_taps(on_close: Callable[[], None]) -> dict[str, Sequence[Tap]]:
+    """The taps of a bidirectional WebDriver; ``on_close`` is called when the client closes the
+    browser or ends the session.
+    """
+
+    def see_close(command: Command) -> None:
+        inner = (command.params or {}).get("method")
+        if command.method in _BIDI_CLOSERS or inner == CLOSE:
+            on_close()
+
+    return {
+        _BIDI_OPENER: (_refuse_bidi,),
+        **dict.fromkeys(_BIDI_COMMANDS, (_refuse_bidi, see_close)),
+        **dict.fromkeys(_BIDI_CLOSERS, (see_close,)),
+    }

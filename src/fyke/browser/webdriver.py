@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fyke.browser.taps import is_file, refuse_inner
+from fyke.browser.taps import CLOSE, is_file, refuse_inner
 
 PROGRAM_AT = "/run/fyke/chromium"  # in the browser sandbox
 
@@ -112,19 +112,34 @@ def opens_file(rest: str, body: bytes) -> bool:
     """Whether a command of a session opens a ``file:`` URL. ``rest`` follows the session in its
     path.
     """
-    sends_command = rest.endswith("/cdp/execute") or rest.startswith("/chromium/send_command")
-    if rest != "/url" and not sends_command:
-        return False
+    if _sends_devtools(rest):
+        document = _decoded(body)
+        return refuse_inner(document.get("cmd"), document.get("params")) is not None
+    url = _decoded(body).get("url") if rest == "/url" else None
+    return isinstance(url, str) and is_file(url)
+
+
+def closes_browser(rest: str, body: bytes) -> bool:
+    """Whether a command of a session closes Chromium by a command of DevTools in it."""
+    return _sends_devtools(rest) and _decoded(body).get("cmd") == CLOSE
+
+
+def has_no_window(answer: bytes) -> bool:
+    """Whether an answer to ``DELETE .../window`` says that no window is left."""
+    return _decoded(answer).get("value") == []
+
+
+def _sends_devtools(rest: str) -> bool:
+    return rest.endswith("/cdp/execute") or rest.startswith("/chromium/send_command")
+
+
+def _decoded(body: bytes) -> Json:
+    """A JSON object; empty for anything else, about which chromedriver says what is wrong."""
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        return False  # chromedriver says what is wrong
-    if not isinstance(document, dict):
-        return False
-    if sends_command:
-        return refuse_inner(document.get("cmd"), document.get("params")) is not None
-    url = document.get("url")
-    return isinstance(url, str) and is_file(url)
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def new_session(body: bytes) -> SessionRequest:

@@ -36,6 +36,7 @@ class Driver:
     sessions: int = 0
     reports: bool = True  # whether the host reports the Chromium of a new session
     answers: dict[str, bytes] = field(default_factory=dict)
+    ends_at: str = ""  # the end of the path of a command that ends its Chromium before the answer
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     chromium: Chromium = field(default_factory=Chromium)
 
@@ -56,10 +57,17 @@ class Driver:
         size = next(line for line in head.split("\r\n") if line.startswith("Content-Length: "))
         self.requests.append((method, path, await reader.readexactly(int(size[16:]))))
         await self.ready.wait()
+        if self.ends_at and path.endswith(self.ends_at):
+            self.end(int(path.split("/")[2].removeprefix("s")))
         body = self.answers.get(path) or self.answer(method, path)
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
+
+    def end(self, session: int) -> None:
+        """End the Chromium of a session; its status is not known."""
+        assert self.host is not None
+        self.host.event(type="ended", instance=FIRST_DRIVEN + session - 1, status=None)
 
     def answer(self, method: str, path: str) -> bytes:
         assert self.host is not None
@@ -74,8 +82,7 @@ class Driver:
             value = {"sessionId": f"s{self.sessions}", "capabilities": found}
             return json.dumps({"value": value}).encode()
         if method == "DELETE" and path.count("/") == 2:
-            number = int(path.rpartition("s")[2]) - 1
-            self.host.event(type="ended", instance=FIRST_DRIVEN + number, status=0)
+            self.end(int(path.rpartition("s")[2]))
         return b'{"value":null}'
 
 
@@ -410,6 +417,7 @@ async def test_a_session_whose_browser_is_not_reported_is_ended() -> None:
         status, value = await gateway.ask("POST", "/session", NEW)
         assert (status, value["value"]["error"]) == (500, "session not created")
         assert gateway.deleted() == ["/session/s1"]
+        assert counted(gateway) == 1
 
 
 async def test_sessions_end_with_chromedriver() -> None:
@@ -421,3 +429,106 @@ async def test_sessions_end_with_chromedriver() -> None:
         status, value = await gateway.ask("GET", "/session/s1/url")
         assert (status, value["value"]["error"]) == (404, "invalid session id")
         gateway.host.port = real
+
+
+def counted(gateway: Place) -> int:
+    """How many browsers count as started by a program of the Worker."""
+    return gateway.gateway._attempts[ATTEMPT]._launches._starts
+
+
+def gone(gateway: Place) -> bool:
+    """Whether no session has a Chromium."""
+    browser = gateway.gateway._attempts[ATTEMPT].browser
+    return browser is None or not any(n >= FIRST_DRIVEN for n in browser.host.endpoints)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/window", b""),
+        ("POST", "/goog/cdp/execute", b'{"cmd": "Browser.close", "params": {}}'),
+        ("DELETE", "", b""),
+    ],
+)
+async def test_a_session_that_its_client_ends_does_not_count(
+    method: str, path: str, body: bytes
+) -> None:
+    async with place() as gateway:
+        gateway.driver.answers["/session/s1/window"] = b'{"value":[]}'
+        gateway.driver.ends_at = path or "/none"
+        await gateway.ask("POST", "/session", NEW)
+        assert (await gateway.ask(method, f"/session/s1{path}", body))[0] == 200
+        await until(lambda: gone(gateway))
+        assert counted(gateway) == 0
+        await until(lambda: CLOSED in gateway.notices)
+
+
+async def test_a_chromium_that_stays_without_a_window_is_stopped() -> None:
+    async with place(close_seconds=0.0) as gateway:
+        gateway.driver.answers["/session/s1/window"] = b'{"value":["A"]}'
+        await gateway.ask("POST", "/session", NEW)
+        assert await gateway.ask("DELETE", "/session/s1/window") == (200, {"value": ["A"]})
+        assert gateway.stopped() == []
+        gateway.driver.answers["/session/s1/window"] = b'{"value":[]}'
+        assert await gateway.ask("DELETE", "/session/s1/window") == (200, {"value": []})
+        await until(lambda: gateway.stopped() == [FIRST_DRIVEN])
+
+
+@pytest.mark.parametrize("method", ["browser.close", "session.end"])
+async def test_a_browser_that_is_closed_by_the_bidirectional_webdriver(method: str) -> None:
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        client = await gateway.connect()
+        await client.ask("GET", "/session/s1", UPGRADE)
+        await client.answer()
+        await client.say({"id": 1, "method": method, "params": {}})
+        await client.hear()
+        gateway.driver.end(1)
+        await until(lambda: gone(gateway))
+        assert counted(gateway) == 0
+
+
+async def test_a_session_whose_browser_crashes_counts() -> None:
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        gateway.driver.end(1)
+        await until(lambda: gone(gateway))
+        assert counted(gateway) == 1
+
+
+@pytest.mark.parametrize("reported", [False, True], ids=["no port", "a port"])
+async def test_a_session_that_is_not_created_counts_once(reported: bool) -> None:
+    async with place() as gateway:
+        error = b'{"value":{"error":"session not created","message":"it crashed"}}'
+        gateway.driver.answers["/session"] = error
+        before = gateway.driver.answer
+        if reported:  # chromedriver ends a Chromium with which it cannot work
+            gateway.driver.answers.clear()
+
+            def answer(method: str, path: str) -> bytes:
+                before(method, path)
+                gateway.driver.end(1)
+                return error
+
+            gateway.driver.answer = answer  # type: ignore[method-assign]
+        _, value = await gateway.ask("POST", "/session", NEW)
+        assert value["value"]["message"] == "it crashed"
+        await until(lambda: gone(gateway))
+        assert counted(gateway) == 1
+
+
+async def test_a_shared_browser_that_crashes_beside_a_launched_one_counts() -> None:
+    async with place() as gateway:
+        gateway.driver.chromium.bodies = {"/json/version": b"{}"}
+        keeps = await gateway.connect()
+        await ask(keeps, "POST", "/fyke/launch", launch())
+        browser = gateway.gateway._attempts[ATTEMPT].browser
+        assert browser is not None
+        for number in range(21):
+            assert (await gateway.ask("GET", "/json/version"))[0] == 200
+            assert counted(gateway) == number
+            gateway.host.event(type="ended", instance=0, status=-5)
+            await until(lambda: 0 not in browser.host.endpoints)
+        status, text = await gateway.ask("GET", "/json/version")
+        assert (status, text) == (503, "the attempt has started 20 browsers within a minute")
+        keeps.writer.close()

@@ -12,9 +12,12 @@ from fyke.browser.taps import Taps, bidi_taps, is_file, standard_taps
 
 def read(message: object, closed: list[int] | None = None, *, bidi: bool = False) -> Any:
     """The gateway's answer to a message, None when Chromium gets it."""
-    taps = Taps(
-        bidi_taps() if bidi else standard_taps(None if closed is None else lambda: closed.append(1))
-    )
+    seen = [] if closed is None else closed
+
+    def see() -> None:
+        seen.append(1)
+
+    taps = Taps(bidi_taps(see) if bidi else standard_taps(None if closed is None else see))
     raw = message if isinstance(message, bytes) else json.dumps(message).encode()
     found = taps.read(raw)
     return None if found is None else json.loads(found[1].encode(found[0]))
@@ -100,6 +103,24 @@ def test_a_closed_browser_is_seen_and_closed() -> None:
     assert read(text, closed) is None
     assert closed == [1, 1]
     assert read({"id": 1, "method": "Browser.close"}) is None  # on the WebSocket of a page
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "closes"),
+    [
+        ("browser.close", {}, True),
+        ("session.end", {}, True),
+        ("goog:cdp.sendCommand", {"method": "Browser.close"}, True),
+        ("goog:cdp.sendCommand", {"method": "Browser.getVersion"}, False),
+        ("browsingContext.navigate", {"url": "browser.close", "method": "Browser.close"}, False),
+    ],
+)
+def test_a_browser_that_the_bidirectional_webdriver_closes(
+    method: str, params: dict[str, Any], closes: bool
+) -> None:
+    closed: list[int] = []
+    assert read({"id": 1, "method": method, "params": params}, closed, bidi=True) is None
+    assert bool(closed) is closes
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ import pytest
 from fyke.browser.webdriver import (
     PROGRAM_AT,
     BadSession,
+    closes_browser,
     created_session,
     error_answer,
+    has_no_window,
     inner_command,
     inner_path,
     is_webdriver,
@@ -183,6 +185,34 @@ FILE = "file:///etc/passwd"
 )  # fmt: skip
 def test_commands_that_open_a_file(rest: str, body: bytes, file: bool) -> None:
     assert opens_file(rest, body) is file
+
+
+@pytest.mark.parametrize(
+    ("rest", "body", "closes"),
+    [
+        ("/goog/cdp/execute", cdp("Browser.close"), True),
+        ("/chromium/send_command", cdp("Browser.close"), True),
+        ("/goog/cdp/execute", cdp("Browser.getVersion"), False),
+        ("/goog/cdp/execute", b"[1]", False),
+        ("/goog/cdp/execute", b"{", False),
+        ("/execute/sync", cdp("Browser.close"), False),
+    ],
+)
+def test_commands_that_close_the_browser(rest: str, body: bytes, closes: bool) -> None:
+    assert closes_browser(rest, body) is closes
+
+
+@pytest.mark.parametrize(
+    ("answer", "none"),
+    [
+        (b'{"value":[]}', True),
+        (b'{"value":["A"]}', False),
+        (b'{"value":null}', False),
+        (b"", False),
+    ],
+)
+def test_an_answer_without_windows(answer: bytes, none: bool) -> None:
+    assert has_no_window(answer) is none
 
 
 def test_clients_of_a_grid_upload_files_with_another_path() -> None:
