@@ -22,8 +22,8 @@ _UNUSED_SECONDS = 10.0
 class AttachedBrowser:
     """One generation. It is over when no Chromium lives in it and no request uses it, or when the
     sandbox has ended; ``on_over`` gets the cause and a detail, once. ``on_crashed`` is called for
-    each Chromium besides the shared one that does not start, or ends by itself, and for a failed
-    shared one when it is started again. ``on_activity`` gets what they did, also before ``on_over``.
+    each Chromium besides the shared one that does not start, or ends by itself, and when a failed
+    shared one is started again. ``on_activity`` gets what they did, also before ``on_over``.
     """
 
     def __init__(

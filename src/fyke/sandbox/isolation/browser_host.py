@@ -13,8 +13,8 @@ A frame is four bytes of length and a JSON object. Requests:
   shared one that was started ahead. Answered by ``started`` with ``port`` and ``path``, or
   ``failed``.
 * ``driver``: start chromedriver unless it runs; answered by ``driver`` with ``port``.
-  A Chromium that was started ahead ends if nobody asks for it within 30 s of such a request, or of
-  ``start`` for another one.
+  A Chromium that was started ahead ends if it is not asked for within 30 s of such a request, or
+  of ``start`` for another one.
 * ``stop`` with ``instance``: answered by ``stopped``.
 * ``inspect`` with ``variables``: run the inspector, where there is one; answered by ``inspected``.
 
@@ -86,7 +86,7 @@ class Program:
 
     def __init__(self, pid: int, instance: int, profile: str = "", *, ours: bool = True) -> None:
         self.unclaimed = False  # started ahead, and not asked for yet
-        self.claim_by = 0.0  # when it ends if nobody has asked for it; 0: it waits
+        self.claim_by = 0.0  # when it ends if it is not asked for; 0: it waits
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self.instance = instance
