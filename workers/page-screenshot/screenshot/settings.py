@@ -11,7 +11,7 @@ from fields import BadInput, Fields
 VIEWPORT, FULL_PAGE = "viewport", "full_page"
 PNG, JPEG, PDF = "png", "jpeg", "pdf"
 IDLE, LOAD = "idle", "load"
-MAX_AREA = 40_000_000  # pixels of a picture; the browser has 4 bytes for each, several times
+MAX_AREA = 30_000_000  # pixels of a picture; Chromium uses about 14 bytes for each, of 1024 MiB
 
 
 @dataclass(frozen=True)
