@@ -9,7 +9,7 @@ from typing import Any
 from fyke.storage.sql.results.tables import LAST_POSITION
 from reliability.machine import after
 
-SEALED_SECONDS = 30.0  # for all runs that have ended
+SEALED_SECONDS = 90.0  # for all runs that have ended, on a busy machine
 
 _SEALED = "SELECT n.run_id, n.sealed > 0 AND s.done FROM results_runs n JOIN results_seals s" \
     " ON s.run = n.number WHERE n.run_id IS NOT NULL"  # fmt: skip
