@@ -115,11 +115,13 @@ def test_a_browser_that_cannot_be_paid_is_refused_with_the_reason(priced: Booted
 @reaches(ReasonCode.BROWSER_NOT_DECLARED, HintCode.BROWSER_NOT_DECLARED)
 def test_a_worker_that_declares_to_use_no_browser_gets_none(priced: Booted) -> None:
     declared = declaring("none")
-    run = priced.start_run(priced.push(python_project(ASKS, **declared), "browser-declined"))
+    asks = priced.push(python_project(ASKS, **declared), "browser-declined")
+    run = priced.start_run(asks, execute_limit_time_seconds=60)
     assert priced.ended(run)["status"] == SUCCEEDED
     text = "fyke.json of this Worker declares that it uses no browser"
     assert [(row["status"], row["text"]) for row in priced.rows(run)] == [(403, f"{text}\n")]
-    run = priced.start_run(priced.push(python_project(NEEDS, **declared), "browser-declined-too"))
+    needs = priced.push(python_project(NEEDS, **declared), "browser-declined-too")
+    run = priced.start_run(needs, execute_limit_time_seconds=60)
     assert "but its fyke.json declares that it uses none" in priced.ended(run)["err_msg"]
     assert priced.summary(run)["reason_code"] == "browser_not_declared"
 
