@@ -130,6 +130,8 @@ def test_the_store_commands(cli: Cli, hello: Path) -> None:
 def test_a_run_is_shown_as_text_and_as_json(cli: Cli, ended: str, tmp_path: Path) -> None:
     assert "state     succeeded" in cli.run("run", "show", ended)[0]
     assert cli.json("run", "show", ended)["state"] == "succeeded"
+    assert "No attempt of this run" in "".join(cli.run("run", "browser", ended))
+    assert cli.json("run", "browser", ended)["state"] == "none"
     assert ended in cli.run("run", "list", "--status", "succeeded", "--size", 100)[0]
     page = cli.json("run", "list", "--worker", "owner/hello", "--size", 100)
     assert cli.json("run", "list", "--reason", "install_timeout,row_cap")["list"] == []

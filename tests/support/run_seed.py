@@ -26,7 +26,7 @@ class RichRun:
 
     def addresses(self, by_state: dict[str, str]) -> dict[str, str]:
         """An address for each page's path, and for each state of a run."""
-        tabs = ("log", "input", "usage", "traffic", "subtasks", "events", "export", "share")
+        tabs = "log input usage traffic browser subtasks events export share".split()
         return {
             "/runs/{id}": f"/runs/{self.run}",
             "/runs/{id}/rows/{position}": f"/runs/{self.run}/rows/3",

@@ -132,7 +132,7 @@ async def test_usage_has_a_curve_and_cost_lines_that_add_up(
             assert isinstance(samples, list)
             assert samples[-1] | {"timestamp": 0} == {
                 "timestamp": 0, "cpu_ms": 901, "memory": 4 * 2**20 + 1,
-                "traffic": 12_345_679, "rows": 4,
+                "traffic": 12_345_679, "rows": 4, "browser_memory": 0,
             }  # fmt: skip
             for lease in leases:
                 await app.end(lease)
