@@ -26,14 +26,14 @@ class RichRun:
 
     def addresses(self, by_state: dict[str, str]) -> dict[str, str]:
         """An address for each page's path, and for each state of a run."""
-        tabs = "log input usage traffic browser subtasks events export share".split()
+        tabs = ["log", "input", "usage", "traffic", "browser", "subtasks", "events", "export"]
         return {
             "/runs/{id}": f"/runs/{self.run}",
             "/runs/{id}/rows/{position}": f"/runs/{self.run}/rows/3",
             "/runs/{id}/log/{position}": f"/runs/{self.run}/log/3",
             "/runs/{id}/export/file": f"/runs/{self.run}/export/file?format=doc",
             "/shared/{token}": f"/shared/{self.token}",
-            **{f"/runs/{{id}}/{tab}": f"/runs/{self.run}/{tab}" for tab in tabs},
+            **{f"/runs/{{id}}/{tab}": f"/runs/{self.run}/{tab}" for tab in [*tabs, "share"]},
             **{f"state {name}": f"/runs/{run}" for name, run in by_state.items()},
         }
 
