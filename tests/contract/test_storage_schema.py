@@ -183,9 +183,12 @@ def fill_with_history(connection: Connection, runs: int) -> None:
 def insert_each(
     connection: Connection, table: str, source: str, series: str = "", /, **given: str
 ) -> None:
-    """Insert a row for each of ``source``: SQL for some columns, zero or empty text for others."""
+    """Insert a row for each of ``source``: SQL for some columns, and zero, false or empty text for
+    others.
+    """
+    empty = {int: "0", float: "0", bool: "false"}
     columns = {
-        c.name: "0" if c.type.python_type in (int, float) else "''"
+        c.name: empty.get(c.type.python_type, "''")
         for c in metadata.tables[table].columns
         if not c.nullable
     }
