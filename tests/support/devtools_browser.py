@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -24,12 +26,15 @@ def devtools_browser() -> Iterator[str]:
         options = ["--headless", "--no-sandbox", "--disable-dev-shm-usage"]
         options += ["--remote-debugging-port=0", f"--user-data-dir={profile}"]
         process = subprocess.Popen(
-            [program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [program, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             yield _address(process, Path(profile, "DevToolsActivePort"))
         finally:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # the program may be a script that starts it
             process.wait()
 
 
