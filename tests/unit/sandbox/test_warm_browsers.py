@@ -189,8 +189,10 @@ async def test_a_start_that_is_given_up_ends_no_removal(cold: Cold) -> None:
         await until(lambda: not warm._idle and not cold.faults)
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
+        assert warm._closing and not waiting.closed
         waiting.may_close.set()
-        await until(lambda: waiting.closed)
+        await until(lambda: not warm._closing)
+        assert waiting.closed
 
 
 async def test_none_waits_while_memory_is_short(cold: Cold) -> None:
