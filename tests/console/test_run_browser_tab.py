@@ -62,7 +62,7 @@ async def test_the_tab_shows_what_the_browser_did(app: App, owner: Visitor) -> N
     assert rows == [
         ["Images", "40", "9 MB"],
         ["Documents", "2", "5 kB"],
-        ["preflight", "1", "0 B"],
+        ["preflight", "1", "-"],
     ]
     assert "headless-shell 156.0.1.2" in page.text and "Running" in page.text
     assert "2xx 41" in page.text and "no status 2" in page.text

@@ -272,11 +272,11 @@ class App:
         outcome: Outcome = Outcome.SUCCEEDED,
         message: str = "",
         reason: Reason | None = None,
+        usage: AttemptUsage | None = None,
     ) -> None:
         end = End(outcome, message, reason)
-        await self.attempts.ended(
-            lease.attempt, end, AttemptUsage(traffic_bytes=2048, busy_ms=5), actor="runner"
-        )
+        usage = usage or AttemptUsage(traffic_bytes=2048, busy_ms=5)
+        await self.attempts.ended(lease.attempt, end, usage, actor="runner")
 
     async def execute(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fyke.contracts.egress import SiteTraffic
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
+from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin, UsageSample
@@ -15,6 +16,15 @@ from support.app import App
 
 SITE = "https://example.org"
 COLOURED = "\x1b[32mok\x1b[0m fetched \x1b[1m{0}\x1b[0m of {1}/page/{0} in \x1b[36m{2} ms\x1b[0m"
+
+BROWSER_USAGE = AttemptUsage(
+    traffic_bytes=2048,
+    busy_ms=97_000,
+    browser_ms=96_000,
+    browser_cpu_ms=31_000,
+    browser_memory_peak_bytes=390 * 2**20,
+    browser_version="headless-shell 156.0.8078.108",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
         }
         for n in range(1, 131)
     ]
+    await app.attempts.reserve_browser(first.attempt, 1.0, 1024)
     await app.push(first, rows)
     number = first.attempt.number
     lines = [
@@ -75,8 +86,9 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
     lines[2] = NewLogEntry(1, number, "x" * 5000, lines[2].timestamp)
     await app.results.commit([AttemptBatch(run.id, first.attempt.id, log=lines)])
     for lease in (first, second):
-        await app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), _sites())], 60_000)
-        await app.end(lease)
+        report = AttemptReport(lease.attempt, BROWSER_USAGE, _sites(), _browser())
+        await app.attempts.report([report], 60_000)
+        await app.end(lease, usage=BROWSER_USAGE)
     await app.storage.write(lambda tx: tx.samples.add(_curve(run.id, tx.now)))
     _, token = await app.services.shares.create(app.owner, run.id, days=7, rows=True, log=True)
     return RichRun(run.id, token)
@@ -93,6 +105,30 @@ def _sites() -> tuple[SiteTraffic, ...]:
     )
 
 
+def _browser() -> BrowserReport:
+    """A browser that has opened pages of several kinds, and what their scripts wrote."""
+    at = 1_763_000_000_000
+    lines = (
+        ConsoleLine(at, ConsoleLevel.INFO, "cart: 3 things", f"{SITE}/app.js:12"),
+        ConsoleLine(at + 900, ConsoleLevel.WARNING, "Slow answer " * 20, f"{SITE}/app.js:80"),
+        ConsoleLine(at + 2000, ConsoleLevel.ERROR, "TypeError: price is undefined"),
+    )
+    activity = BrowserActivity(
+        requests={"document": 14, "script": 61, "image": 240, "xhr": 33, "font": 6},
+        received={"document": 890_000, "script": 7_400_000, "image": 61_000_000, "xhr": 210_000},
+        statuses={"2xx": 338, "3xx": 9, "4xx": 4, "5xx": 1, "failed": 2},
+        console={"info": 1, "warning": 1, "error": 1},
+        pages=14,
+        crashes=1,
+        urls=(
+            f"{SITE}/shop",
+            f"{SITE}/things/17?ref=list&colour=a-rather-long-value-in-an-address",
+        ),
+        lines=lines,
+    )
+    return BrowserReport(activity, starts=2, is_open=False, own_sandbox=True)
+
+
 def _curve(run_id: str, now: int) -> list[UsageSample]:
     """Two minutes of changing usage."""
     return [
@@ -103,6 +139,7 @@ def _curve(run_id: str, now: int) -> list[UsageSample]:
             (60 + n % 23 * 4) * 2**20,
             n * n * 9_000,
             n + n // 3,
+            browser_memory_bytes=(110 + n % 31 * 9) * 2**20 if n > 15 else 0,
         )
         for n in range(120)
     ]
