@@ -149,3 +149,8 @@ async def test_a_start_may_ask_for_memory_for_its_browser(app: App, api: Api) ->
     system["browser_memory"] = 0
     started = await api.ok("/api/v1/scraper/run", body)
     assert await memory_of(started["run_slug"]) == 0
+    await app.register_runner(browsers=0, browser_problem=PROBLEM)
+    await api.ok("/api/v1/scraper/run", body)
+    system["browser_memory"] = 2048
+    answer = await api.post("/api/v1/scraper/run", body)
+    assert (answer.status_code, answer.headers["x-fyke-reason"]) == (400, "browser_missing")

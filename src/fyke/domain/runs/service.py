@@ -193,6 +193,7 @@ class Runs:
         parsed: ParsedInput,
         checked: _CheckedInput,
     ) -> Run:
+        asks_for_memory = parsed.limits.browser_memory_mb > 0
         return Run(
             id=new_ulid(),
             account_id=caller.account_id,
@@ -205,8 +206,8 @@ class Runs:
             outcome=None,
             err_msg="",
             limits=limits_at_start(self._rules, version, parsed.limits),
-            browser_required=version.browser is BrowserNeed.REQUIRED,
-            browser_memory_asked=parsed.limits.browser_memory_mb > 0,
+            browser_required=version.browser is BrowserNeed.REQUIRED or asks_for_memory,
+            browser_memory_asked=asks_for_memory,
             region=parsed.region or self._rules.default_region,
             egress_allow=parsed.egress_allow,
             input_json=checked.json,
