@@ -33,27 +33,29 @@ from fyke.browser.taps import FILE_URL_NOTE, NO_FILES, Taps, bidi_taps
 from fyke.browser.webdriver import (
     BadSession,
     SessionRequest,
-    closes_browser,
     created_session,
     driver_request,
     error_answer,
     has_no_window,
     inner_command,
     inner_path,
-    is_webdriver,
     new_session,
-    opens_file,
+    read_command,
     session_of,
     status_answer,
 )
 from fyke.contracts.browser import BrowserForm
 
-_MAX_SMALL = 1 << 20  # bytes of an answer that is read as a whole
+_MAX_SMALL = 64 * 1024  # bytes of an answer that is parsed
 _SESSION_SECONDS = 90.0  # chromedriver itself waits a minute for its Chromium
 _END_SECONDS = 10.0
 _DRIVEN_SECONDS = 1.0  # for the host to report the Chromium of a new session
 _CHECK_SECONDS = 0.01
 _NO_SESSION = "this session has ended, or never was"
+_TOO_LARGE = (
+    "the request for a session has {size} bytes, and may have {limit}: leave out extensions, "
+    "profiles and other files, which are not used here"
+)
 _HEADLESS = "The Worker asked for a browser with a window; it runs without one."
 
 
@@ -180,14 +182,16 @@ class WebDriverRoutes:
         attempt: AttemptGateway,
         leash: int,
     ) -> None:
-        body = await connection.read_body()
-        if not is_webdriver(body):
-            connection.refuse_camoufox()
-            return
+        size, limit = request.body_size, attempt.limits.session_bytes
         try:
-            asked = new_session(body)
+            if size > limit:
+                raise BadSession(_TOO_LARGE.format(size=size, limit=limit))
+            asked = new_session(await connection.read_body())
         except BadSession as error:
             connection.answer(400, error_answer("invalid argument", str(error)), JSON)
+            return
+        if asked is None:
+            connection.refuse_camoufox()
             return
         for note in asked.notes:
             attempt.note(f"webdriver {note}", note)
@@ -304,7 +308,8 @@ class WebDriverRoutes:
         """Relay a command and its answer."""
         body = await connection.read_body()
         rest = request.path.removeprefix(f"/session/{session.id}")
-        if opens_file(rest, body):
+        command = read_command(rest, body)
+        if command.opens_file:
             attempt.note(*FILE_URL_NOTE)
             connection.answer(400, error_answer("invalid argument", NO_FILES), JSON)
             return
@@ -314,7 +319,7 @@ class WebDriverRoutes:
         if request.method == "DELETE" and not rest:
             browser.closes(instance)
             sessions.by_id.pop(session.id, None)
-        elif closes_browser(rest, body):
+        elif command.closes_browser:
             browser.closes(instance)
         try:
             async with connection.dialed(browser, port) as driver:

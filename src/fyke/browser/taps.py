@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -54,13 +54,34 @@ PROXY_NOTE = Note(
 )
 
 
+T = TypeVar("T")
+_NONE = msgspec.Raw(b"null")
+
+
+class Params(msgspec.Struct):
+    """What is read of the parameters of a command, each value as it was sent: whatever a Worker
+    sends, no objects are made of it.
+    """
+
+    url: msgspec.Raw = _NONE
+    files: msgspec.Raw = _NONE
+    proxy: msgspec.Raw = msgspec.field(default=_NONE, name="proxyServer")
+    method: msgspec.Raw = _NONE  # of a command in it
+    params: msgspec.Raw = _NONE
+
+
 class Command(msgspec.Struct):
     """A command of the DevTools protocol."""
 
     method: str
     id: int = 0
     session: str | None = msgspec.field(default=None, name="sessionId")
-    params: dict[str, Any] | None = None
+    params: Params | None = None
+
+    @property
+    def given(self) -> Params:
+        """The parameters, also of a command without any."""
+        return self.params or Params()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +110,19 @@ class CommandAnswer:
 
 Tap = Callable[[Command], CommandAnswer | None]
 
-_decode = msgspec.json.Decoder(Command).decode
+
+def decoded(value: bytes | msgspec.Raw, kind: type[T]) -> T | None:
+    """A JSON value of a kind; None for anything else."""
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def is_list(value: msgspec.Raw, *, empty: bool) -> bool:
+    """Whether a JSON value is a list without, or with elements."""
+    text = bytes(value).strip()
+    return text.startswith(b"[") and (not text[1:-1].strip()) is empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +140,8 @@ class Taps:
         """The answer to a message that must not reach Chromium."""
         if not self._names.search(message):
             return None
-        try:
-            command = _decode(message)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        command = decoded(message, Command)
+        if command is None:
             return None  # Chromium says what is wrong
         for tap in self.of_method.get(command.method, ()):
             answer = tap(command)
@@ -125,8 +157,7 @@ def solve_no_captchas(command: Command) -> CommandAnswer:
 
 def refuse_files(command: Command) -> CommandAnswer | None:
     """Refuse ``file:`` URLs, as the policy of the full Chromium does; the headless one has none."""
-    url = (command.params or {}).get("url")
-    if isinstance(url, str) and is_file(url):
+    if names_file(command.given.url):
         return CommandAnswer(error=NO_FILES, note=FILE_URL_NOTE)
     return None
 
@@ -135,43 +166,47 @@ def refuse_paths(command: Command) -> CommandAnswer | None:
     """Refuse the paths of files for a page: they name files of the Worker, and Chromium would let
     the client wait for files that it does not have.
     """
-    if (command.params or {}).get("files"):
+    if is_list(command.given.files, empty=False):
         return CommandAnswer(error=NO_PATHS, note=FILE_PATH_NOTE)
     return None
 
 
 def refuse_proxy(command: Command) -> CommandAnswer | None:
     """Refuse a proxy for a context: it cannot be reached, so that no page would open."""
-    server = (command.params or {}).get("proxyServer")
-    if not isinstance(server, str) or not server or _OWN_PROXY.fullmatch(server):
+    server = decoded(command.given.proxy, str)
+    if not server or _OWN_PROXY.fullmatch(server):
         return None
     return CommandAnswer(error=NO_OTHER_PROXY, note=PROXY_NOTE)
 
 
-def refuse_inner(method: object, params: object) -> CommandAnswer | None:
+def refuse_inner(method: msgspec.Raw, params: msgspec.Raw) -> CommandAnswer | None:
     """The answer to a command of DevTools that came by WebDriver and would open a ``file:`` URL."""
-    if not isinstance(method, str) or method not in _OPENERS or not isinstance(params, dict):
+    name = decoded(method, str)
+    if name not in _OPENERS:
         return None
-    return refuse_files(Command(method, params=params))
+    return refuse_files(Command(name, params=decoded(params, Params)))
 
 
 def _refuse_bidi(command: Command) -> CommandAnswer | None:
-    inner = command.params or {}
+    inner = command.given
     is_navigation = command.method == _BIDI_OPENER
-    answer = (
-        refuse_files(command)
-        if is_navigation
-        else refuse_inner(inner.get("method"), inner.get("params"))
-    )
+    answer = refuse_files(command) if is_navigation else refuse_inner(inner.method, inner.params)
     return None if answer is None else replace(answer, bidi=True)
+
+
+def names_file(value: msgspec.Raw) -> bool:
+    """Whether a JSON value is a ``file:`` URL."""
+    return is_file(decoded(value, str) or "")
 
 
 def is_file(url: str) -> bool:
     """Whether a browser takes this text as a ``file:`` URL: it ignores leading spaces and control
     characters, and tabs and line breaks anywhere.
     """
-    text = re.sub(r"[\t\r\n]", "", url).lstrip("".join(map(chr, range(0x21))))
-    return text[:17].lower().startswith(("file:", "view-source:file:"))
+    for ignored in "\t\r\n":
+        url = url.replace(ignored, "")
+    start = url.lstrip("".join(map(chr, range(0x21))))[:17]
+    return start.lower().startswith(("file:", "view-source:file:"))
 
 
 def standard_taps(on_close: Callable[[], None] | None) -> dict[str, Sequence[Tap]]:
@@ -196,8 +231,7 @@ def bidi_taps(on_close: Callable[[], None]) -> dict[str, Sequence[Tap]]:
     """
 
     def see_close(command: Command) -> None:
-        inner = (command.params or {}).get("method")
-        if command.method in _BIDI_CLOSERS or inner == CLOSE:
+        if command.method in _BIDI_CLOSERS or decoded(command.given.method, str) == CLOSE:
             on_close()
 
     return {

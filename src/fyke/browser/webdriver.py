@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fyke.browser.taps import CLOSE, is_file, refuse_inner
+from fyke.browser.taps import CLOSE, decoded, is_list, names_file, refuse_inner
 
 PROGRAM_AT = "/run/fyke/chromium"  # in the browser sandbox
 
@@ -58,6 +58,28 @@ class SessionRequest:
     notes: tuple[str, ...]
 
 
+class _Command(msgspec.Struct):
+    """What is read of a command, each value as it was sent, see ``taps.Params``."""
+
+    url: msgspec.Raw = msgspec.Raw(b"null")
+    cmd: msgspec.Raw = msgspec.Raw(b"null")
+    params: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Answer(msgspec.Struct):
+    value: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCommand:
+    """What a command of a session does: it opens a ``file:`` URL, or closes Chromium by a command
+    of DevTools in it.
+    """
+
+    opens_file: bool = False
+    closes_browser: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class CreatedSession:
     """A new session, and the answer as the client gets it. ``port`` is that of the DevTools of its
@@ -85,22 +107,6 @@ def session_of(path: str) -> tuple[str, str] | None:
     return (match[1], match[2] or "") if match else None
 
 
-def is_webdriver(body: bytes) -> bool:
-    """Whether a body of ``POST /session`` is one of WebDriver, which names capabilities, and not
-    one of Camoufox, which may be empty. What is no object is neither, and gets an error of
-    WebDriver.
-    """
-    if not body:
-        return False
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return True
-    return not isinstance(document, dict) or not document.keys().isdisjoint(
-        ("capabilities", "desiredCapabilities")
-    )
-
-
 def inner_command(rest: str) -> str:
     """The path of a session's command as chromedriver knows it; the clients of a grid upload files
     with another one.
@@ -108,48 +114,42 @@ def inner_command(rest: str) -> str:
     return "/file" if rest == "/se/file" else rest
 
 
-def opens_file(rest: str, body: bytes) -> bool:
-    """Whether a command of a session opens a ``file:`` URL. ``rest`` follows the session in its
-    path.
+def read_command(rest: str, body: bytes) -> SessionCommand:
+    """What a command does; ``rest`` follows the session in its path. Of what is no command,
+    chromedriver says what is wrong.
     """
-    if _sends_devtools(rest):
-        document = _decoded(body)
-        return refuse_inner(document.get("cmd"), document.get("params")) is not None
-    url = _decoded(body).get("url") if rest == "/url" else None
-    return isinstance(url, str) and is_file(url)
-
-
-def closes_browser(rest: str, body: bytes) -> bool:
-    """Whether a command of a session closes Chromium by a command of DevTools in it."""
-    return _sends_devtools(rest) and _decoded(body).get("cmd") == CLOSE
+    sends_devtools = rest.endswith("/cdp/execute") or rest.startswith("/chromium/send_command")
+    command = decoded(body, _Command) if sends_devtools or rest == "/url" else None
+    if command is None:
+        return SessionCommand()
+    if not sends_devtools:
+        return SessionCommand(opens_file=names_file(command.url))
+    return SessionCommand(
+        opens_file=refuse_inner(command.cmd, command.params) is not None,
+        closes_browser=decoded(command.cmd, str) == CLOSE,
+    )
 
 
 def has_no_window(answer: bytes) -> bool:
     """Whether an answer to ``DELETE .../window`` says that no window is left."""
-    return _decoded(answer).get("value") == []
+    found = decoded(answer, _Answer)
+    return found is not None and is_list(found.value, empty=True)
 
 
-def _sends_devtools(rest: str) -> bool:
-    return rest.endswith("/cdp/execute") or rest.startswith("/chromium/send_command")
-
-
-def _decoded(body: bytes) -> Json:
-    """A JSON object; empty for anything else, about which chromedriver says what is wrong."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def new_session(body: bytes) -> SessionRequest:
-    """Name our program, and remove what does not exist here. Raise ``BadSession``."""
+def new_session(body: bytes) -> SessionRequest | None:
+    """Name our program, and remove what does not exist here. Raise ``BadSession``. None for a
+    request of Camoufox, which names no capabilities and may be empty.
+    """
+    if not body:
+        return None
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadSession(f"the request is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise BadSession("the request must be a JSON object")
+    if document.keys().isdisjoint(("capabilities", "desiredCapabilities")):
+        return None
     always, first, desired = _capabilities(document)
     notes: dict[str, str] = {}
     for item in (always, *first, desired):
@@ -168,8 +168,6 @@ def _capabilities(document: Json) -> tuple[Json, list[Json], Json]:
     """The objects in ``alwaysMatch``, ``firstMatch`` and ``desiredCapabilities``, which are put
     into the document where a client left them out.
     """
-    if "capabilities" not in document and "desiredCapabilities" not in document:
-        raise BadSession("the request has no capabilities")
     desired = _object(document, "desiredCapabilities") if "desiredCapabilities" in document else {}
     if "capabilities" not in document:
         return {}, [], desired

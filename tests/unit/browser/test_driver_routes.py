@@ -341,6 +341,19 @@ async def test_what_needs_no_browser_starts_none() -> None:
         assert not any(isinstance(item, Wanted) for item in gateway.notices)
 
 
+async def test_a_request_for_a_session_is_limited() -> None:
+    async with place() as gateway:
+        options = {"extensions": ["A" * 65536]}
+        body = json.dumps({"capabilities": {"alwaysMatch": {OPTIONS: options}}}).encode()
+        client = await gateway.connect()
+        status, value = await ask(client, "POST", "/session", body)
+        assert (status, value["value"]["error"]) == (400, "invalid argument")
+        text = f"has {len(body)} bytes, and may have 65536: leave out extensions"
+        assert text in value["value"]["message"]
+        assert await client.reader.read() == b""  # the body was not read
+        assert gateway.notices == []
+
+
 async def test_a_proxy_in_the_capabilities_is_said_to_be_ignored() -> None:
     async with place() as gateway:
         body = {"capabilities": {"alwaysMatch": {"proxy": {"httpProxy": "a:1"}}}}

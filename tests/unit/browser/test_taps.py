@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.browser.taps import Taps, bidi_taps, is_file, standard_taps
+from fyke.browser.taps import Command, Taps, bidi_taps, decoded, is_file, standard_taps
 
 
 def read(message: object, closed: list[int] | None = None, *, bidi: bool = False) -> Any:
@@ -157,3 +157,10 @@ def test_what_is_no_command_is_left_to_chromium(message: bytes) -> None:
 )
 def test_what_a_browser_takes_as_a_file(url: str, file: bool) -> None:
     assert is_file(url) is file
+
+
+def test_nothing_is_made_of_parameters_that_are_not_read() -> None:
+    raw = b'{"method": "Page.navigate", "params": {"x": [[], {}], "url": [{"a": []}]}}'
+    command = decoded(raw, Command)
+    assert command is not None
+    assert bytes(command.given.url) == b'[{"a": []}]'
