@@ -71,6 +71,7 @@ class AttemptGateway:
         self._refusal: StandingRefusal | None = None
         self._notes: set[str] = set()
         self._launches = browser_budget()
+        self._drivers = 0  # relays of chromedriver so far
         self._dropped: set[str] = set()  # names of arguments that were reported
         self._dropped_lines = 0
         self._closed = False
@@ -163,6 +164,11 @@ class AttemptGateway:
         if code not in self._notes:
             self._notes.add(code)
             self._notify(Noted(self.attempt_id, code, text))
+
+    def next_driver(self) -> int:
+        """A number for a relay of chromedriver, counted from 1."""
+        self._drivers += 1
+        return self._drivers
 
     def check_launches(self) -> None:
         """Raise ``BrowserUnavailable`` when too many browsers that programs of the Worker have

@@ -137,7 +137,6 @@ class WebDriverRoutes:
 
     def __init__(self) -> None:
         self._sandboxes: WeakKeyDictionary[AttachedBrowser, DriverSessions] = WeakKeyDictionary()
-        self._leashes = 0
         self._creating: set[asyncio.Task[tuple[int, bytes]]] = set()
 
     def matches(self, request: BrowserRequest) -> bool:
@@ -161,8 +160,7 @@ class WebDriverRoutes:
 
     async def _hold(self, connection: GatewayConnection, attempt: AttemptGateway) -> None:
         """Name a prefix; end the sessions under it with the connection."""
-        self._leashes += 1
-        leash = self._leashes
+        leash = attempt.next_driver()
         connection.answer(200, f"{DRIVER}{leash}")
         await connection.closed()
         browser = attempt.browser

@@ -23,7 +23,7 @@ MAX_ARGUMENTS = 64
 MAX_ARGUMENT = 4096  # bytes
 
 _INSTANCE = re.compile(r"/fyke/instance/([1-9][0-9]{0,5})(/.*)")
-_DRIVER = re.compile(r"/fyke/driver/([1-9][0-9]{0,5})(/.*)")
+_DRIVER = re.compile(r"/fyke/driver/([1-9][0-9]{0,17})(/.*)")
 
 
 class BadLaunch(Exception):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from fyke.browser.connection import ExtraRoutes
 from fyke.browser.driver_routes import LaunchRoutes, WebDriverRoutes
 from fyke.browser.gateway import Gateway
 from fyke.browser.limits import GatewayLimits
@@ -140,9 +141,10 @@ async def ask(client: Client, method: str, path: str, body: bytes = b"") -> tupl
 
 
 @asynccontextmanager
-async def place(**limits: float) -> AsyncIterator[Place]:
+async def place(*, routes: Sequence[ExtraRoutes] = (), **limits: float) -> AsyncIterator[Place]:
     limits.setdefault("keep_seconds", 0.0)
-    gateway = Gateway(GatewayLimits(**limits), [LaunchRoutes(), WebDriverRoutes()])  # type: ignore[arg-type]
+    routes = routes or [LaunchRoutes(), WebDriverRoutes()]
+    gateway = Gateway(GatewayLimits(**limits), routes)  # type: ignore[arg-type]
     sock, driver = listener(), Driver()
     async with DriverHost(driver.serve) as host, asyncio.timeout(60):
         driver.host = host
@@ -406,6 +408,15 @@ async def test_sessions_of_a_relayed_driver_end_with_it() -> None:
         leash.writer.close()
         await until(lambda: gateway.deleted() == ["/session/s1"])
         assert (await gateway.ask("GET", "/session/s2/url"))[0] == 200
+
+
+async def test_the_drivers_of_each_attempt_have_numbers_of_their_own() -> None:
+    routes = [WebDriverRoutes()]
+    for _ in range(2):
+        async with place(routes=routes) as gateway:
+            first, second = await gateway.connect(), await gateway.connect()
+            assert await ask(first, "POST", "/fyke/driver/") == (200, "/fyke/driver/1")
+            assert await ask(second, "POST", "/fyke/driver/") == (200, "/fyke/driver/2")
 
 
 async def test_a_client_that_leaves_meanwhile_leaves_no_session() -> None:

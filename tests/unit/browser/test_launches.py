@@ -52,3 +52,4 @@ def test_paths() -> None:
     for path in ("/fyke/instance/0/x", "/fyke/instance/1", "/fyke/instance/x/y", "/x"):
         assert instance_path(path) is None
     assert driver_path("/fyke/driver/") is None
+    assert driver_path("/fyke/driver/1000000/status") == (1_000_000, "/status")
