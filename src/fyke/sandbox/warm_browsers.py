@@ -28,6 +28,7 @@ CHECK_SECONDS = 5.0  # between two looks for browsers that are no longer needed
 START_SECONDS = 30.0
 MEASURE_SECONDS = 1.0
 FREE_MB = 1024  # of the machine's memory, without which no browser waits
+STARTING_MB = 256  # more than that for a start: what it takes must not end it again
 
 
 class WarmBrowsers:
@@ -151,10 +152,10 @@ class WarmBrowsers:
         before = asyncio.get_running_loop().time() - self._idle_seconds
         while self._starts and self._starts[0] < before:
             self._starts.popleft()
-        has_room = self._available_mb() >= FREE_MB
-        while len(self._idle) > (len(self._starts) if has_room else 0):
+        free_mb = self._available_mb()
+        while len(self._idle) > (len(self._starts) if free_mb >= FREE_MB else 0):
             self._discard(self._idle.pop())
-        return has_room and len(self._idle) < len(self._starts)
+        return free_mb >= FREE_MB + STARTING_MB and len(self._idle) < len(self._starts)
 
     async def _start(self) -> None:
         """Start a browser that waits. Where that fails, none is tried again before the next start

@@ -18,7 +18,7 @@ from fyke.contracts.browser import (
 )
 from fyke.contracts.execution import IdleSandboxes, SandboxFault
 from fyke.sandbox import warm_browsers
-from fyke.sandbox.warm_browsers import FREE_MB, WarmBrowsers
+from fyke.sandbox.warm_browsers import FREE_MB, STARTING_MB, WarmBrowsers
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +38,7 @@ class Box:
         self.closed = False
         self.may_close = asyncio.Event()
         self.may_close.set()
+        self.on_close: Callable[[], None] = lambda: None
 
     async def usage(self) -> BrowserUsage:
         if self.fault:
@@ -47,6 +48,7 @@ class Box:
     async def close(self) -> None:
         await self.may_close.wait()
         self.closed = True
+        self.on_close()
 
 
 class Cold:
@@ -55,7 +57,8 @@ class Cold:
     def __init__(self) -> None:
         self.opened: list[Box] = []
         self.faults: list[SandboxFault] = []  # of the next calls of ``open``
-        self.free_mb = FREE_MB
+        self.free_mb = FREE_MB + STARTING_MB
+        self.waiting_mb = 0  # what each that waits takes of it
 
     def info(self) -> BrowserInfo:
         return BrowserInfo(SHELL, "1.2.3.4")
@@ -63,8 +66,15 @@ class Cold:
     async def open(self, spec: BrowserSpec) -> Box:
         if self.faults:
             raise self.faults.pop(0)
-        self.opened.append(Box(spec))
-        return self.opened[-1]
+        box = Box(spec)
+        self.opened.append(box)
+        if "-" not in spec.name:
+            self.free_mb -= self.waiting_mb
+            box.on_close = self._give_back
+        return box
+
+    def _give_back(self) -> None:
+        self.free_mb += self.waiting_mb
 
     @property
     def waiting(self) -> list[Box]:
@@ -203,9 +213,29 @@ async def test_none_waits_while_memory_is_short(cold: Cold) -> None:
         cold.free_mb = FREE_MB - 1
         await until(lambda: not cold.waiting)
         opened = len(cold.opened)
-        cold.free_mb = FREE_MB
+        cold.free_mb = FREE_MB + STARTING_MB
         await until(lambda: cold.waiting)
         assert len(cold.opened) == opened + 1
+
+
+async def test_the_memory_that_a_waiting_browser_takes_does_not_end_it(cold: Cold) -> None:
+    warm = browsers(cold)
+
+    async def look() -> None:
+        for _ in range(3):
+            warm._changed.set()
+            await until(lambda: not warm._changed.is_set())
+
+    async with warm.kept():
+        cold.waiting_mb = STARTING_MB
+        await warm.open(SPEC)
+        await until(lambda: cold.waiting)
+        await look()
+        assert len(cold.opened) == 2
+        cold.free_mb -= 1
+        await until(lambda: not cold.waiting)
+        await look()  # there is as much memory as before the start, less that one
+        assert len(cold.opened) == 2
 
 
 async def test_a_browser_waits_no_longer_than_the_setting(cold: Cold) -> None:
