@@ -14,6 +14,7 @@ from support.pages import Visitor
 
 ACTIVITY = BrowserActivity(
     requests={"document": 2, "image": 40, "preflight": 1},
+    cached={"image": 12},
     received={"document": 5_000, "image": 9_000_000},
     statuses={"2xx": 41, "failed": 2},
     console={"error": 1, "info": 3},
@@ -60,9 +61,9 @@ async def test_the_tab_shows_what_the_browser_did(app: App, owner: Visitor) -> N
         for row in page.all("//*[@id='browser']//section[2]//tbody/tr")
     ]
     assert rows == [
-        ["Images", "40", "9 MB"],
-        ["Documents", "2", "5 kB"],
-        ["preflight", "1", "-"],
+        ["Images", "40", "12", "9 MB"],
+        ["Documents", "2", "-", "5 kB"],
+        ["preflight", "1", "-", "-"],
     ]
     assert "headless-shell 156.0.1.2" in page.text and "Running" in page.text
     assert "2xx 41" in page.text and "no status 2" in page.text

@@ -70,6 +70,7 @@ class _Request(msgspec.Struct):
 
 class _Response(msgspec.Struct, rename="camel"):
     status: int = 0
+    from_disk_cache: bool = False  # or from that in memory, of a context without a profile
     encoded_data_length: float = 0
 
 
@@ -88,6 +89,10 @@ class _Answered(msgspec.Struct, rename="camel"):
 class _Ended(msgspec.Struct, rename="camel"):
     request_id: str
     encoded_data_length: float = 0
+
+
+class _RequestNamed(msgspec.Struct, rename="camel"):
+    request_id: str
 
 
 class _SocketCreated(msgspec.Struct, rename="camel"):
@@ -171,6 +176,7 @@ class _KnownRequest:
     teller: Hashable
     kind: str
     answered: bool = False
+    cached: bool = False
     ended: bool = False
 
 
@@ -184,6 +190,7 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._requests: Counter[str] = Counter()
+        self._cached: Counter[str] = Counter()
         self._received: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._console: Counter[str] = Counter()
@@ -214,6 +221,7 @@ class Recorder:
         self._report(
             BrowserActivity(
                 requests=dict(self._requests),
+                cached=dict(self._cached),
                 received=dict(self._received),
                 statuses=dict(self._statuses),
                 console=dict(self._console),
@@ -262,6 +270,14 @@ class Recorder:
         if seen is not None and not seen.answered:
             seen.answered = True
             self._statuses[_class_of(status)] += 1
+            self._changed()
+
+    def came_from_cache(self, key: Hashable) -> None:
+        """A cache of Chromium answered a request."""
+        seen = self._known.get(key)
+        if seen is not None and not seen.cached:
+            seen.cached = True
+            self._cached[seen.kind] += 1
             self._changed()
 
     def ended(self, key: Hashable, size: float, *, failed: bool) -> None:
@@ -366,7 +382,13 @@ class _Reader:
         recorder.request(key, teller, sent.type, sent.request.url)
 
     def _answered(self, answer: _Answered, _session: str) -> None:
-        self._recorder.answered(self._key(answer.request_id), answer.response.status)
+        key = self._key(answer.request_id)
+        self._recorder.answered(key, answer.response.status)
+        if answer.response.from_disk_cache:
+            self._recorder.came_from_cache(key)
+
+    def _from_cache(self, request: _RequestNamed, _session: str) -> None:
+        self._recorder.came_from_cache(self._key(request.request_id))
 
     def _finished(self, end: _Ended, _session: str) -> None:
         self._recorder.ended(self._key(end.request_id), end.encoded_data_length, failed=False)
@@ -430,6 +452,7 @@ def _event(params: type[Any], read: _Read) -> tuple[Callable[[bytes], Any], _Rea
 _EVENTS = {
     b"Network.requestWillBeSent": _event(_RequestSent, _Reader._sent),
     b"Network.responseReceived": _event(_Answered, _Reader._answered),
+    b"Network.requestServedFromCache": _event(_RequestNamed, _Reader._from_cache),
     b"Network.loadingFinished": _event(_Ended, _Reader._finished),
     b"Network.loadingFailed": _event(_Ended, _Reader._failed),
     b"Network.webSocketCreated": _event(_SocketCreated, _Reader._socket),

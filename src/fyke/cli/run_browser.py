@@ -42,8 +42,8 @@ def browser(server: ServerContext, run: RunArgument) -> None:
     out.fields(pairs)
     if report.requests:
         out.raw("")
-        rows = [(r.type, r.count, formatting.size(r.received)) for r in report.requests]
-        out.table(("type", "requests", "received"), rows)
+        rows = [(r.type, r.count, r.cached, formatting.size(r.received)) for r in report.requests]
+        out.table(("type", "requests", "from cache", "received"), rows)
     else:
         out.say("The client of the Worker does not let the browser report its requests.")
     if report.lines:

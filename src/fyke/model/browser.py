@@ -47,9 +47,10 @@ class ConsoleLine:
 
 @dataclass(frozen=True, slots=True)
 class BrowserActivity:
-    """What Chromium reported to its clients. ``requests`` and ``received`` (bytes, as far as they
-    are known) are by type, ``console`` by level. ``pages`` is how many documents were opened in
-    tabs, ``urls`` the latest of them.
+    """What Chromium reported to its clients. ``requests``, those of them that a cache of Chromium
+    answered (``cached``) and ``received`` (bytes, as far as they are known) are by type,
+    ``console`` by level. ``pages`` is how many documents were opened in tabs, ``urls`` the latest
+    of them.
     """
 
     requests: Mapping[str, int] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class BrowserActivity:
     crashes: int = 0
     urls: tuple[str, ...] = ()
     lines: tuple[ConsoleLine, ...] = ()
+    cached: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def texts(self) -> BrowserTexts:
@@ -84,6 +86,7 @@ def sum_activities(activities: Iterable[BrowserActivity]) -> BrowserActivity:
     for one in activities:
         total = BrowserActivity(
             requests=_sum(total.requests, one.requests),
+            cached=_sum(total.cached, one.cached),
             received=_sum(total.received, one.received),
             statuses=_sum(total.statuses, one.statuses),
             console=_sum(total.console, one.console),

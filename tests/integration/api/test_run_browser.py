@@ -22,7 +22,7 @@ async def test_what_the_browsers_of_a_run_did(app: App, api: Api) -> None:
     line = ConsoleLine(1_700_000_000_123, ConsoleLevel.WARNING, "slow", "https://a.example/x.js:1")
     activity = BrowserActivity(
         {"script": 1, "image": 2}, {"image": 900}, {"4xx": 1, "2xx": 2}, {"warning": 1},
-        4, 5, ("https://a.example/",), (line,),
+        4, 5, ("https://a.example/",), (line,), {"image": 1},
     )  # fmt: skip
     usage = AttemptUsage(
         browser_ms=7, browser_memory_peak_bytes=8, browser_version="chromium 1.2.3.4"
@@ -40,8 +40,8 @@ async def test_what_the_browsers_of_a_run_did(app: App, api: Api) -> None:
         "pages": 4,
         "crashes": 5,
         "requests": [
-            {"type": "image", "count": 2, "received": 900},
-            {"type": "script", "count": 1, "received": 0},
+            {"type": "image", "count": 2, "cached": 1, "received": 900},
+            {"type": "script", "count": 1, "cached": 0, "received": 0},
         ],
         "statuses": [{"status": "2xx", "count": 2}, {"status": "4xx", "count": 1}],
         "console": [{"level": "warning", "count": 1}],

@@ -83,6 +83,27 @@ async def test_requests_count_by_type_and_status_with_their_bytes(recording: Rec
     assert activity.statuses == {"2xx": 1, "4xx": 1, "failed": 1}
 
 
+async def test_what_a_cache_answered_counts_once_and_by_type(recording: Recording) -> None:
+    say, other = recording.say, recording.client()
+    for number in "12":
+        for teller in (say, other):  # a second client hears of the same requests
+            sent(teller, number, f"https://a.example/{number}.js", "Script")
+    for teller in (say, other):
+        response = {"status": 200, "fromDiskCache": True}
+        teller("Network.responseReceived", "S", requestId="1", response=response)
+        teller("Network.requestServedFromCache", "S", requestId="2")
+        answered(teller, "2", 200)
+    sent(say, "3", "https://a.example/3.png", "Image")
+    say(
+        "Network.responseReceived", "S", requestId="3",
+        response={"status": 200, "fromDiskCache": False},
+    )  # fmt: skip
+    say("Network.requestServedFromCache", "S", requestId="unknown")
+    activity = recording.now()
+    assert activity.cached == {"script": 2}
+    assert activity.requests == {"script": 2, "image": 1}
+
+
 async def test_a_redirect_is_a_request_of_its_own(recording: Recording) -> None:
     say, other = recording.say, recording.client()
     moved = {"status": 302, "encodedDataLength": 200}

@@ -25,7 +25,7 @@ REPORT = RunBrowserReport(
     memory_peak=200_000_000,
     pages=3,
     crashes=0,
-    requests=[RequestTypeItem("image", 40, 9_000_000)],
+    requests=[RequestTypeItem("image", 40, 12, 9_000_000)],
     statuses=[StatusClassItem("2xx", 39), StatusClassItem("failed", 1)],
     console=[ConsoleLevelItem("error", 1)],
     lines=[ConsoleLineItem(1_000, "", "error", "broken\x1b[2J", "https://a.example/x.js:1")],
@@ -49,7 +49,7 @@ def test_figures_requests_and_the_console_are_shown() -> None:
         "statuses     39 2xx, 1 failed",
         "console      1 error",
         "last page    https://a.example/2",
-        "image  40        9.0 MB",
+        "image  40        12          9.0 MB",
     ):
         assert line in data
     assert "error  broken" in data and "\x1b" not in data
@@ -57,7 +57,7 @@ def test_figures_requests_and_the_console_are_shown() -> None:
 
 def test_json_is_the_answer_of_the_server() -> None:
     assert json.loads(run(REPORT, as_json=True).data)["requests"] == [
-        {"type": "image", "count": 40, "received": 9_000_000}
+        {"type": "image", "count": 40, "cached": 12, "received": 9_000_000}
     ]
 
 

@@ -23,6 +23,7 @@ class RequestTypeItem(Answer):
         Meta(description="as Chromium names it, in lower case", examples=["document", "image"]),
     ]
     count: Count
+    cached: Annotated[Count, Meta(description="how many of them a cache of the browser answered")]
     received: Annotated[Bytes, Meta(description="bytes with heads, as far as they are known")]
 
 
@@ -85,7 +86,9 @@ class RunBrowserReport(Answer):
             pages=activity.pages,
             crashes=activity.crashes,
             requests=[
-                RequestTypeItem(name, count, activity.received.get(name, 0))
+                RequestTypeItem(
+                    name, count, activity.cached.get(name, 0), activity.received.get(name, 0)
+                )
                 for name, count in browser.by_type
             ],
             statuses=[StatusClassItem(*item) for item in browser.by_status],
