@@ -6,6 +6,7 @@ Unlike asyncio's streams it reports that the peer has gone while nothing reads, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Callable
@@ -137,7 +138,8 @@ class ByteStream(asyncio.Protocol):
             return
         try:
             if transport.can_write_eof():
-                transport.write_eof()
+                with contextlib.suppress(OSError):  # the peer has reset the connection
+                    transport.write_eof()
             deadline = self._loop.time() + seconds
             while not self.gone.done() and (left := deadline - self._loop.time()) > 0:
                 arrived = self._arrived = self._loop.create_future()

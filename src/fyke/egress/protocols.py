@@ -109,3 +109,15 @@ def prepare(transport: asyncio.Transport) -> None:
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def send_eof(transport: asyncio.Transport) -> bool:
+    """Send the end of the stream; return False, and end the transport, when the peer has reset the
+    connection, which asyncio raises here if it has not read that yet.
+    """
+    try:
+        transport.write_eof()
+    except OSError:
+        transport.abort()
+        return False
+    return True

@@ -21,7 +21,7 @@ from fyke.egress.actions import Credentials, Dial, Handshake, HangUp, ProxyRefus
 from fyke.egress.handshake import start_handshake
 from fyke.egress.meter import DOWN, UP
 from fyke.egress.pools import PoolSession
-from fyke.egress.protocols import ClientProtocol, UpstreamProtocol, prepare
+from fyke.egress.protocols import ClientProtocol, UpstreamProtocol, prepare, send_eof
 from fyke.egress.rules import TargetRefused
 from fyke.egress.throttle import SiteVisit, StatusReader, Throttled
 
@@ -232,8 +232,7 @@ class ProxiedConnection:
             or other.is_closing()
         ):
             return False
-        other.write_eof()
-        return True
+        return send_eof(other)
 
     def lost(self, *, of_client: bool) -> None:
         """One side is closed: close the other side once its buffered bytes are sent."""
@@ -287,9 +286,9 @@ class ProxiedConnection:
             return
         if reply:
             client.write(reply)
-        client.write_eof()
-        client.resume_reading()
-        self._abort_after(self.proxy.limits.goodbye_seconds)
+        if send_eof(client):
+            client.resume_reading()
+            self._abort_after(self.proxy.limits.goodbye_seconds)
 
     def _count(self, count: int, direction: int) -> int:
         """Count bytes for the attempt and for the site; return how many may pass."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from fyke.egress.attempt_proxy import OWN_NAMES, AttemptProxy
 from fyke.egress.dialer import Dialer
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import DOWN, Meter
+from fyke.egress.proxied_connection import ProxiedConnection, client_protocol
 from fyke.egress.rules import LookupRate, TargetRules
 from fyke.egress.site_counters import SiteCounters
 from fyke.kit.addresses import AddressRules
 from fyke.kit.resolver import Resolver
-from support.egress import connect, listener, port_of
+from support.egress import basic, connect, listener, port_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +105,30 @@ async def test_the_endpoints_of_a_proxy_are_its_address_and_names(tmp_path: Path
         setup.proxy.add_endpoint(item)
     port = port_of(sock)
     assert setup.proxy.endpoints == {(name, port) for name in ("127.0.0.1", *OWN_NAMES)}
+    setup.proxy.stop(final=True)
+
+
+async def test_a_client_that_resets_the_connection_after_a_refusal_leaves_nothing_open() -> None:
+    setup, sock = Setup(), listener()
+    setup.proxy.connections.clear()
+    await setup.proxy.listen(sock, lambda: client_protocol(setup.proxy))
+    client = socket.create_connection(("127.0.0.1", port_of(sock)))
+    await until(lambda: len(setup.proxy.connections) == 1)
+    (connection,) = setup.proxy.connections
+    assert isinstance(connection, ProxiedConnection) and connection.client is not None
+    write = connection.client.write
+
+    def write_and_reset(data: bytes) -> None:
+        write(data)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+
+    connection.client.write = write_and_reset  # type: ignore[method-assign]
+    token = basic("A", "secret")
+    head = f"CONNECT 127.0.0.1:80 HTTP/1.1\r\nProxy-Authorization: {token}\r\n\r\n"
+    client.sendall(head.encode())
+    await until(lambda: not setup.proxy.connections)
+    assert client.fileno() == -1
     setup.proxy.stop(final=True)
 
 
