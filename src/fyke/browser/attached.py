@@ -56,7 +56,7 @@ class AttachedBrowser:
         self._timers: set[asyncio.Task[None]] = set()
         self._users = 0
         self._last_number = 0  # of a Chromium of its own
-        self._own_starting = 0
+        self._own_starting: set[int] = set()  # the numbers of those that start
         self._last = (BrowserEndCause.CLOSED, "")
         self._gone: dict[int, asyncio.Future[None]] = {}  # by instance, done at its end
         self.connections: set[ByteStream] = set()  # into the sandbox; cut when it has ended
@@ -83,9 +83,22 @@ class AttachedBrowser:
 
     @property
     def own_browsers(self) -> int:
-        """How many Chromiums live or start besides the shared one."""
-        living = sum(instance != SHARED for instance in self.host.endpoints)
-        return living + self._own_starting
+        """How many Chromiums live or start besides the shared one. One of chromedriver starts until
+        its session was created.
+        """
+        living = self.host.endpoints.keys() - self._own_starting - {SHARED}
+        return len(living) - len(self._unclaimed()) + len(self._own_starting)
+
+    def unclaimed(self, port: int) -> DevtoolsEndpoint | None:
+        """The Chromium at a port that chromedriver has started for a session to be created."""
+        return next((one for one in self._unclaimed() if one.port == port), None)
+
+    def _unclaimed(self) -> list[DevtoolsEndpoint]:
+        return [
+            endpoint
+            for instance, endpoint in self.host.endpoints.items()
+            if instance > self._last_number and instance not in self._in_session
+        ]
 
     @contextmanager
     def starts_own(self) -> Iterator[int]:
@@ -93,11 +106,12 @@ class AttachedBrowser:
         that a late request cannot reach another one.
         """
         self._last_number += 1
-        self._own_starting += 1
+        number = self._last_number
+        self._own_starting.add(number)
         try:
-            yield self._last_number
+            yield number
         finally:
-            self._own_starting -= 1
+            self._own_starting.discard(number)
 
     async def shared(self) -> DevtoolsEndpoint:
         """The Chromium that all plain connections use; it is started if needed. Call it while

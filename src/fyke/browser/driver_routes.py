@@ -16,7 +16,7 @@ from fyke.browser.attached import AttachedBrowser
 from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
 from fyke.browser.connection import GatewayConnection
 from fyke.browser.endpoints import BadAnswer, read_answer, read_answer_head
-from fyke.browser.host import SHARED, DevtoolsEndpoint, HostFailed
+from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.launches import (
     DRIVER,
     INSTANCE,
@@ -389,9 +389,8 @@ async def _driven(browser: AttachedBrowser, port: int) -> DevtoolsEndpoint:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _DRIVEN_SECONDS
     while True:
-        for endpoint in browser.host.endpoints.values():
-            if endpoint.port == port and endpoint.instance != SHARED:
-                return endpoint
+        if (endpoint := browser.unclaimed(port)) is not None:
+            return endpoint
         if loop.time() >= deadline:
             raise HostFailed("the browser of the session has ended")
         await asyncio.sleep(_CHECK_SECONDS)

@@ -270,6 +270,8 @@ async def test_those_that_start_at_the_same_time_are_counted() -> None:
         gateway.driver.ready.clear()
         first = asyncio.create_task(gateway.ask("POST", "/session", NEW))
         await until(lambda: gateway.driver.requests)
+        gateway.driver.reports = False
+        gateway.host.event(type="driven", instance=FIRST_DRIVEN, port=gateway.host.port, path=GUID)
         leashes = [await gateway.connect() for _ in range(2)]
         answers = [await ask(leash, "POST", "/fyke/launch", launch()) for leash in leashes]
         assert [status for status, _ in answers] == [200, 503]
