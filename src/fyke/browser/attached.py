@@ -89,6 +89,17 @@ class AttachedBrowser:
         living = self.host.endpoints.keys() - self._own_starting - {SHARED}
         return len(living) - len(self._unclaimed()) + len(self._own_starting)
 
+    async def has_room(self) -> bool:
+        """Whether one more may start now. Those that close give their place first."""
+        deadline = self._loop.time() + self._limits.close_seconds
+        while not self.is_over and self.own_browsers >= self._limits.instances:
+            closing = {self._gone[one] for one in self._closing - {SHARED} if one in self._gone}
+            seconds = deadline - self._loop.time()
+            if not closing or seconds <= 0:
+                return False
+            await asyncio.wait(closing, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return True
+
     def unclaimed(self, port: int) -> DevtoolsEndpoint | None:
         """The Chromium at a port that chromedriver has started for a session to be created."""
         return next((one for one in self._unclaimed() if one.port == port), None)

@@ -87,7 +87,7 @@ class LaunchRoutes:
             attempt.note("headless", _HEADLESS)
         attempt.check_launches()
         async with connection.browser(BrowserForm.LAUNCH) as browser:
-            if too_many := _too_many(browser, attempt):
+            if too_many := await _too_many(browser, attempt):
                 raise UnusableRequest(too_many, 503)
             with browser.starts_own() as number:
                 endpoint = await browser.launch(number, launch.arguments)
@@ -218,7 +218,7 @@ class WebDriverRoutes:
     ) -> tuple[int, bytes]:
         """Return status and body of the answer."""
         sessions = self._sandboxes.setdefault(browser, DriverSessions())
-        if too_many := _too_many(browser, attempt):
+        if too_many := await _too_many(browser, attempt):
             return 500, error_answer("session not created", too_many)
         try:
             with browser.used(), browser.starts_own():
@@ -374,12 +374,13 @@ def _lose_sessions(browser: AttachedBrowser, sessions: DriverSessions) -> None:
     sessions.by_id.clear()
 
 
-def _too_many(browser: AttachedBrowser, attempt: AttemptGateway) -> str:
+async def _too_many(browser: AttachedBrowser, attempt: AttemptGateway) -> str:
     """Why no further browser may be launched now, noted for the user; "" if it may."""
-    limit = attempt.limits.instances
-    if browser.own_browsers < limit:
+    if await browser.has_room():
         return ""
-    text = f"at most {limit} browsers at once; close one before you start another"
+    text = (
+        f"at most {attempt.limits.instances} browsers at once; close one before you start another"
+    )
     attempt.note("browser_instances", f"A browser was refused: {text}.")
     return text
 

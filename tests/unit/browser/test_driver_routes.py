@@ -237,6 +237,37 @@ async def test_launched_browsers_and_sessions_are_limited_together() -> None:
         assert (await gateway.ask("POST", "/session", NEW))[0] == 200
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["closed", "with its sandbox"])
+async def test_a_browser_that_closes_gives_its_place(lost: bool) -> None:
+    async with place(instances=1) as gateway:
+        leash = await gateway.connect()
+        await ask(leash, "POST", "/fyke/launch", launch())
+        gateway.host.before = lambda frame: frame["type"] != "stop"
+        leash.writer.close()
+        await until(lambda: gateway.stopped() == [1])
+        starting = asyncio.create_task(gateway.ask("POST", "/fyke/launch", launch()))
+        connections = gateway.gateway._attempts[ATTEMPT]._connections
+        await until(lambda: len(connections) == 2)
+        if lost:
+            gateway.host.end()
+        else:
+            gateway.host.event(type="ended", instance=1, status=0)
+        status, text = await starting
+        assert status == (503 if lost else 200)
+        assert not lost or "the sandbox of the browser has ended" in text
+
+
+async def test_a_browser_that_does_not_close_keeps_its_place() -> None:
+    async with place(instances=1, close_seconds=0.01) as gateway:
+        leash = await gateway.connect()
+        await ask(leash, "POST", "/fyke/launch", launch())
+        gateway.host.before = lambda frame: frame["type"] != "stop"
+        leash.writer.close()
+        await until(lambda: gateway.stopped() == [1])
+        status, text = await gateway.ask("POST", "/fyke/launch", launch())
+        assert (status, "at most 1 browsers" in text) == (503, True)
+
+
 async def test_browsers_that_always_crash_are_started_few_times() -> None:
     async with place() as gateway:
         keeps = await gateway.connect()  # the sandbox
