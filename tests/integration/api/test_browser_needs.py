@@ -154,3 +154,7 @@ async def test_a_start_may_ask_for_memory_for_its_browser(app: App, api: Api) ->
     system["browser_memory"] = 2048
     answer = await api.post("/api/v1/scraper/run", body)
     assert (answer.status_code, answer.headers["x-fyke-reason"]) == (400, "browser_missing")
+    assert f"{field} asks for a browser" in answer.text
+    sent = {"input": {"parameters": body["input"]["parameters"]}}
+    checked = (await api.post(at, sent)).json()["data"]
+    assert checked["refused"].startswith(f"{field} asks for a browser")

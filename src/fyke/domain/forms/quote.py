@@ -22,11 +22,14 @@ _GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class SplitPreview:
-    """The split of an input; ``problem`` is why it cannot be split, with 0 ``subtasks``."""
+    """The split of an input; ``problem`` is why it cannot be split, with 0 ``subtasks``.
+    ``memory_asked``: it asks for memory for its browser.
+    """
 
     subtasks: int
     problem: str = ""
     limits: RunLimits | None = None
+    memory_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

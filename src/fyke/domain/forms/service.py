@@ -19,7 +19,7 @@ from fyke.domain.forms.model import ControlKind, FormField, FormSource, RunForm,
 from fyke.domain.forms.normalise import NormalisedInput, RawInput, normalise, start_value
 from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
 from fyke.domain.runs.admission import plan_limit
-from fyke.domain.runs.browsers import limits_at_start, refusal_of_browsers
+from fyke.domain.runs.browsers import limits_at_start, missing_for_start
 from fyke.domain.runs.estimate import Basis, Estimate, estimate
 from fyke.domain.runs.estimates import basis_of
 from fyke.domain.runs.isolation import refusal_of_builds, refusal_of_runners
@@ -33,7 +33,7 @@ from fyke.kit.ids import is_ulid
 from fyke.model.account import Account, Caller
 from fyke.model.account import Plan as AccountPlan
 from fyke.model.run import Run, RunFilter, RunState
-from fyke.model.worker import BrowserNeed, SystemDefaults, Version, VersionState, Worker
+from fyke.model.worker import SystemDefaults, Version, VersionState, Worker
 from fyke.reasons import Reason
 
 RECENT = 5
@@ -127,7 +127,7 @@ class RunForms:
     async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:
         """Return the input of ``raw`` with its errors, and the preview of its start."""
         value, plan = await asyncio.to_thread(self._plan, view, raw)
-        state = await self._read(lambda tx: _account_state(tx, caller, view))
+        state = await self._read(lambda tx: _account_state(tx, caller, view, plan))
         usage = None
         if plan.limits is not None:
             limits = self._rules.with_browser(plan.limits)
@@ -172,7 +172,8 @@ class RunForms:
             limits = limits_at_start(self._rules, view.version, plan.limits)
         except InvalidRequest as error:
             return value, SplitPreview(0, error.message)
-        return value, replace(plan, limits=limits)
+        asked = plan.limits.browser_memory_mb > 0
+        return value, replace(plan, limits=limits, memory_asked=asked)
 
     async def initial_input(
         self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""
@@ -302,7 +303,9 @@ class _AccountState:
     refused: Reason | None
 
 
-def _account_state(tx: Transaction, caller: Caller, view: FormView) -> _AccountState:
+def _account_state(
+    tx: Transaction, caller: Caller, view: FormView, plan: SplitPreview
+) -> _AccountState:
     account = tx.accounts.get(caller.account_id)
     if account is None:
         raise UserMissing
@@ -313,7 +316,7 @@ def _account_state(tx: Transaction, caller: Caller, view: FormView) -> _AccountS
         basis=basis_of(tx, account.id, view.worker.id, view.version.number),
         refused=refusal_of_runners(tx, view.worker)
         or refusal_of_builds(view.worker, view.version)
-        or refusal_of_browsers(tx, required=view.version.browser is BrowserNeed.REQUIRED),
+        or missing_for_start(tx, view.version, memory_asked=plan.memory_asked),
     )
 
 

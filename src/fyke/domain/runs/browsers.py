@@ -14,6 +14,8 @@ from fyke.model.runner import RunnerInfo
 from fyke.model.worker import BrowserNeed, Version
 from fyke.reasons import Reason, ReasonCode
 
+_MEMORY = "input.parameters.system.browser_memory"
+
 
 def limits_at_start(rules: Rules, version: Version, limits: RunLimits) -> RunLimits:
     """The limits of a run of ``version`` at its start: with a browser if the version reserves one,
@@ -27,7 +29,7 @@ def limits_at_start(rules: Rules, version: Version, limits: RunLimits) -> RunLim
 
 
 def _check_memory(rules: Rules, version: Version, asked: int) -> None:
-    field, remedy = "input.parameters.system.browser_memory", "leave it out"
+    field, remedy = _MEMORY, "leave it out"
     if version.browser is BrowserNeed.NONE:
         rule = "is for the browser, and this version declares that it uses none"
         raise InvalidRequest(rule, field=field, remedy=remedy)
@@ -50,9 +52,35 @@ def missing_browser(runners: Sequence[RunnerInfo]) -> Reason | None:
     return Reason.of(ReasonCode.BROWSER_MISSING, problem=problem)
 
 
-def refusal_of_browsers(tx: Transaction, *, required: bool) -> Reason | None:
-    """Why no active runner has a browser if one is ``required``; None as above."""
-    return missing_browser(_active(tx)) if required else None
+def missing_for_run(
+    tx: Transaction, run: Run, runners: Sequence[RunnerInfo] | None = None
+) -> Reason | None:
+    """Why none of ``runners``, by default the active ones, has the browser that a run needs. None
+    as above, and for a run that needs none.
+    """
+    if not run.browser_required:
+        return None
+    missing = missing_browser(_active(tx) if runners is None else runners)
+    if missing is None or not run.browser_memory_asked:
+        return missing
+    version = tx.workers.version(run.worker_id, run.version)
+    return missing if version is None or _requires(version) else _by_memory(missing)
+
+
+def missing_for_start(tx: Transaction, version: Version, *, memory_asked: bool) -> Reason | None:
+    """As above for a run of ``version``; ``memory_asked``: the start asks for memory for it."""
+    requires = _requires(version)
+    missing = missing_browser(_active(tx)) if requires or memory_asked else None
+    return missing if missing is None or requires else _by_memory(missing)
+
+
+def _requires(version: Version) -> bool:
+    return version.browser is BrowserNeed.REQUIRED
+
+
+def _by_memory(missing: Reason) -> Reason:
+    """The reason for a run that would start without a browser if it asked for no memory for it."""
+    return replace(missing, params={**missing.params, "field": _MEMORY})
 
 
 def reserved_where_possible(tx: Transaction, run: Run) -> Run:

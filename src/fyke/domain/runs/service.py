@@ -18,7 +18,7 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_device, check_plan
 from fyke.domain.runs.browsers import (
     limits_at_start,
-    refusal_of_browsers,
+    missing_for_run,
     reserved_where_possible,
 )
 from fyke.domain.runs.isolation import refusal_of_runners
@@ -271,9 +271,7 @@ class Runs:
         """Raise ``RunRefused`` when no active runner may execute the worker, or none has the
         browser that the run requires. Without any runner, the run waits.
         """
-        reason = refusal_of_runners(tx, worker) or refusal_of_browsers(
-            tx, required=run.browser_required
-        )
+        reason = refusal_of_runners(tx, worker) or missing_for_run(tx, run)
         if reason is not None:
             raise RunRefused(reason)
 

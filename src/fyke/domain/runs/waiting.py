@@ -7,7 +7,7 @@ from functools import cached_property
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
-from fyke.domain.runs.browsers import missing_browser
+from fyke.domain.runs.browsers import missing_for_run
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.returns import pause_ms, returned_in_a_row
 from fyke.model.account import Caller
@@ -115,7 +115,7 @@ class _WaitFacts:
             return reason_with_detail(ReasonCode.RUNNER_TROUBLE, trouble, node=runners[0].node)
         if again := _next_try(attempts, self._tx.now):
             return again
-        if run.browser_required and (missing := missing_browser(able)):
+        if missing := missing_for_run(self._tx, run, able):
             return missing
         # while all places for browsers are taken, runs that need one are not waited for
         placeless = all(runner.lacks_places(_load(runner, self._loads)) for runner in able)

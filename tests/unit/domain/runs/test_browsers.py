@@ -10,7 +10,8 @@ from fyke.contracts.state import Transaction
 from fyke.domain.runs.browsers import (
     limits_at_start,
     missing_browser,
-    refusal_of_browsers,
+    missing_for_run,
+    missing_for_start,
     reserved_where_possible,
 )
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
@@ -128,12 +129,12 @@ async def test_only_a_run_that_requires_a_browser_is_refused_and_others_reserve_
 
     async def judged() -> tuple[Reason | None, bool]:
         def work(tx: Transaction) -> tuple[Reason | None, bool]:
-            assert refusal_of_browsers(tx, required=False) is None
+            assert missing_for_run(tx, detected) is None
             assert reserved_where_possible(tx, plain) is plain
             assert reserved_where_possible(tx, required) is required
             kept = reserved_where_possible(tx, detected)
             assert kept in (detected, plain)
-            return refusal_of_browsers(tx, required=True), kept is detected
+            return missing_for_run(tx, required), kept is detected
 
         return await stores.storage.read(work)
 
@@ -149,3 +150,31 @@ async def test_only_a_run_that_requires_a_browser_is_refused_and_others_reserve_
     assert await judged() == (missing, False)
     await put(runner(3, name="s"))
     assert await judged() == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("need", "asked", "words"),
+    [
+        (BrowserNeed.OPTIONAL, False, ""),
+        (BrowserNeed.OPTIONAL, True, "browser_memory asks for a browser"),
+        (BrowserNeed.REQUIRED, True, "this version requires a browser"),
+    ],
+)
+async def test_a_refusal_names_what_needs_the_browser(
+    stores: Stores, need: BrowserNeed, asked: bool, words: str
+) -> None:
+    now = stores.clock.now_ms()
+    without = replace(runner(0, NONE_FOUND), heartbeat_at=now)
+    await stores.write(lambda tx: tx.runs.put_runner(without))
+    run = await stores.run(browser_required=bool(words), browser_memory_asked=asked)
+    version = records.version(run.worker_id, run.version, browser=need)
+    await stores.write(lambda tx: tx.workers.add_version(version))
+
+    def work(tx: Transaction) -> tuple[Reason | None, Reason | None]:
+        return missing_for_run(tx, run), missing_for_start(tx, version, memory_asked=asked)
+
+    for found in await stores.storage.read(work):
+        assert bool(found) is bool(words)
+        if found is not None:
+            assert sentence(found).partition(",")[0].endswith(words)
+            assert ("Leave it out" in sentence(found)) is (need is BrowserNeed.OPTIONAL)
