@@ -55,10 +55,18 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("The version declares that it uses no browser, so its connections were refused"),
         _("Declare browser: optional or required in its fyke.json, and publish it again"),
     ),
-    HintCode.BROWSER_BUSY: _hint(
-        _("Other runs used all browsers that the runner has room for"),
-        _("Start the run again later, or let fewer runs with a browser run at once; the operator "
-          "can allow more with runner_browsers"),
+    HintCode.BROWSER_BUSY: HintTexts(
+        (
+            _("The machine had less than the %(needed_mb)s MB of free memory that a browser needs "
+              "to start"),
+            _("Other runs used all browsers that the runner has room for"),
+        ),
+        (
+            _("Start the run again when the machine has %(needed_mb)s MB of memory free; the "
+              "operator can let less run at once with runner_memory_mb"),
+            _("Start the run again later, or let fewer runs with a browser run at once; the "
+              "operator can allow more with runner_browsers"),
+        ),
     ),
     HintCode.BROWSER_FAILED: _hint(
         _("The browser could not be started"),

@@ -38,6 +38,12 @@ ENDS: Mapping[ReasonCode, Forms] = {
           "with code %(exit_code)s"),
     ),
     ReasonCode.BROWSER_BUSY: (
+        _("The Worker asked for a browser, and the machine had only %(free_mb)s of the "
+          "%(needed_mb)s MB of free memory for it after %(seconds)s s; it exited with code "
+          "%(exit_code)s: %(last_words)s"),
+        _("The Worker asked for a browser, and the machine had only %(free_mb)s of the "
+          "%(needed_mb)s MB of free memory for it after %(seconds)s s; it exited with code "
+          "%(exit_code)s"),
         _("The Worker asked for a browser, and none was free within %(seconds)s s; it exited with "
           "code %(exit_code)s: %(last_words)s"),
         _("The Worker asked for a browser, and none was free within %(seconds)s s; it exited with "

@@ -355,12 +355,15 @@ class AttemptBrowser:
 
     async def _reserved(self) -> BrowserLimits:
         """Wait for room, then for the money; return the limits of the browser."""
-        if not await self._places.reserve(self._attempt.id, self._note_wait):
-            raise BrowserDenied(
-                "all browsers of this runner are in use, or the memory of its machine",
-                5,
-                Reason.of(ReasonCode.BROWSER_BUSY, seconds=round(ROOM_SECONDS)),
+        missing = await self._places.reserve(self._attempt.id, self._note_wait)
+        if missing is not None:
+            reason = Reason.of(
+                ReasonCode.BROWSER_BUSY,
+                seconds=round(ROOM_SECONDS),
+                free_mb=missing.free_mb,
+                needed_mb=missing.needed_mb,
             )
+            raise BrowserDenied(missing.text, 5, reason)
         own = self._deps.limits
         try:
             granted = await self._attempts.reserve_browser(

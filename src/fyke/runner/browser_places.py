@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fyke.contracts.browser import WAIT_SECONDS
 from fyke.kit.memory import available_memory_mb
@@ -21,6 +21,15 @@ NONE_SERVED = "none is installed, or the setting browser is off"
 FREE_MB = 400  # of the machine's memory, without which no browser is started
 STARTING_MB, STARTING_SECONDS = 300, 5.0  # what a browser takes in its first seconds
 _MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a browser waits for. Without memory of the machine in MB, a place is missing."""
+
+    text: str
+    free_mb: int | None = None
+    needed_mb: int | None = None
 
 
 class BrowserPlaces:
@@ -75,44 +84,45 @@ class BrowserPlaces:
         if self._usable is not None and limits.browser_memory_mb:
             self._reserved[attempt_id] = limits.browser_cpus, limits.browser_memory_mb
 
-    async def reserve(self, attempt_id: str, on_wait: Callable[[str], None]) -> bool:
+    async def reserve(self, attempt_id: str, on_wait: Callable[[str], None]) -> Missing | None:
         """Wait for a place for the browser of a running attempt, and for free memory of the
-        machine, at most ``ROOM_SECONDS``; return whether there is some. The attempt keeps its place
-        until ``release``. ``on_wait`` is called when it has to wait, with what is missing.
+        machine, at most ``ROOM_SECONDS``; return what was missing then, None if it has both. The
+        attempt keeps its place until ``release``. ``on_wait`` is called when it has to wait, with
+        what is missing.
         """
-        waits = False
+        waits, missing = False, None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ROOM_SECONDS):
                 while missing := self._take(attempt_id):
                     if not waits:
                         waits = True
-                        on_wait(missing)
+                        on_wait(missing.text)
                     self._freed.clear()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(CHECK_SECONDS):
                             await self._freed.wait()
-                return True
-        return False
+        return missing
 
     def release(self, attempt_id: str) -> None:
         """The attempt needs no place any more, if it has one."""
         if self._reserved.pop(attempt_id, None) is not None:
             self._freed.set()
 
-    def _take(self, attempt_id: str) -> str:
-        """Take a place; return what is missing, "" when it was taken."""
+    def _take(self, attempt_id: str) -> Missing | None:
+        """Take a place; return what is missing, None when it was taken."""
         browser = self._usable
         if browser is None:
-            return ""  # the attempt learns that there is no browser
+            return None  # the attempt learns that there is no browser
         if attempt_id not in self._reserved and len(self._reserved) >= browser.places:
-            return f"all places for browsers of this runner are taken ({browser.places})"
+            return Missing(f"all places for browsers of this runner are taken ({browser.places})")
         now = time.monotonic()
         while self._starts and now - self._starts[0] > STARTING_SECONDS:
             self._starts.popleft()
         free, needed = available_memory_mb(), FREE_MB + STARTING_MB * len(self._starts)
         if free < needed:
-            return f"the machine has {free} MB of memory free, and {needed} MB are needed"
+            text = f"the machine has {free} MB of memory free, and {needed} MB are needed"
+            return Missing(text, free, needed)
         self._starts.append(now)
         limits = browser.limits
         self._reserved.setdefault(attempt_id, (limits.cpus, limits.memory // _MIB))
-        return ""
+        return None

@@ -35,6 +35,7 @@ from fyke.runner.browser import (
     BrowserTotals,
 )
 from fyke.runner.browser_dependencies import BrowserDependencies
+from fyke.runner.browser_places import Missing
 
 pytestmark = pytest.mark.anyio
 MIB = 2**20
@@ -73,7 +74,7 @@ class Setup:
     """The surroundings of an attempt's browser; ``calls`` are what it asked of them, in order."""
 
     info: BrowserInfo = INFO
-    room: bool = True
+    lacks: Missing | None = None
     missing: str = ""  # for which a browser waits first
     error: Exception | None = None  # of the reservation
     fault: Exception | None = None  # of the sandbox
@@ -114,11 +115,11 @@ class Setup:
 
     # the part of ``BrowserPlaces``
 
-    async def reserve(self, attempt_id: str, on_wait: Callable[[str], None]) -> bool:
+    async def reserve(self, attempt_id: str, on_wait: Callable[[str], None]) -> Missing | None:
         self.did("reserve", attempt_id)
         if self.missing:
             on_wait(self.missing)
-        return self.room
+        return self.lacks
 
     def release(self, attempt_id: str) -> None:
         self.did("release", attempt_id)
@@ -420,7 +421,7 @@ async def test_memory_is_read_once_more_before_an_end_is_explained(
             {"info": replace(INFO, reason="no seccomp")},
             ReasonCode.BROWSER_FAILED, "cannot be used: no seccomp", 5,
         ),
-        ({"room": False}, ReasonCode.BROWSER_BUSY, "or the memory of its machine", 5),
+        ({"lacks": Missing("no place")}, ReasonCode.BROWSER_BUSY, "no place", 5),
         ({"error": StaleLease()}, ReasonCode.BROWSER_FAILED, "the run is being stopped", 0),
         ({"error": Unavailable("no disk")}, ReasonCode.BROWSER_FAILED, "no disk", 5),
         (
@@ -450,7 +451,7 @@ async def test_what_prevents_a_browser_is_answered_and_logged(
     for sandbox in setup.sandboxes:
         assert sandbox.calls[-2:] == ["kill", "close"]
     # the next connection finds better times
-    setup.info, setup.room, setup.error, setup.fault, setup.lost = INFO, True, None, None, False
+    setup.info, setup.lacks, setup.error, setup.fault, setup.lost = INFO, None, None, None, False
     browser.wanted(WANTED)
     await setup.until(lambda: browser.state is BrowserState.ATTACHED)
     await setup.until(attached(setup, len(setup.specs)))
@@ -458,6 +459,22 @@ async def test_what_prevents_a_browser_is_answered_and_logged(
     assert browser.failure is None
     await browser.close()
     await browser.closed()
+
+
+async def test_the_reason_of_a_refusal_says_whether_memory_was_missing(setup: Setup) -> None:
+    for lacks, reason in (
+        (Missing("no place"), Reason.of(ReasonCode.BROWSER_BUSY, seconds=55)),
+        (
+            Missing("no memory", 300, 400),
+            Reason.of(ReasonCode.BROWSER_BUSY, seconds=55, free_mb=300, needed_mb=400),
+        ),
+    ):
+        setup.lacks = lacks
+        setup.calls.clear()
+        browser = setup.browser()
+        browser.wanted(WANTED)
+        await setup.until(refused(setup))
+        assert browser.failure == reason
 
 
 async def test_a_worker_that_declares_to_use_no_browser_gets_none(setup: Setup) -> None:

@@ -12,7 +12,7 @@ import pytest
 from fyke.model.run import RunLimits
 from fyke.model.runner import Capacity
 from fyke.runner import browser_places as module
-from fyke.runner.browser_places import BrowserPlaces
+from fyke.runner.browser_places import BrowserPlaces, Missing
 
 pytestmark = pytest.mark.anyio
 LIMITS = RunLimits(0.125, 512, 60, 0, 0)
@@ -37,7 +37,7 @@ def places(count: int = 2, *, missing: bool = False, problem: str = "") -> Brows
 
 
 async def reserve(places: BrowserPlaces, attempt_id: str) -> bool:
-    return await places.reserve(attempt_id, lambda missing: None)
+    return await places.reserve(attempt_id, lambda missing: None) is None
 
 
 async def test_running_attempts_get_a_browser_as_long_as_there_are_places() -> None:
@@ -59,7 +59,7 @@ async def test_a_place_is_free_again_for_those_who_wait(monkeypatch: pytest.Monk
     waiting = asyncio.create_task(one.reserve("b", missing.append))
     await asyncio.sleep(0)
     one.release("a")
-    assert await waiting
+    assert await waiting is None
     assert missing == ["all places for browsers of this runner are taken (1)"]
     one.release("unknown")
     assert one.left_of(FREE).browsers == 0
@@ -86,8 +86,9 @@ async def test_browsers_that_have_just_started_count_with_what_they_will_take(
     six = places(6)
     memory.free = module.FREE_MB - 1
     missing: list[str] = []
-    assert not await six.reserve("a", missing.append)
-    assert missing == ["the machine has 399 MB of memory free, and 400 MB are needed"]
+    text = "the machine has 399 MB of memory free, and 400 MB are needed"
+    assert await six.reserve("a", missing.append) == Missing(text, 399, 400)
+    assert missing == [text]
     memory.free = module.FREE_MB + module.STARTING_MB
     assert [await reserve(six, name) for name in "abc"] == [True, True, False]
     monkeypatch.setattr(module, "STARTING_SECONDS", -1.0)  # they are counted in what is free

@@ -37,7 +37,7 @@ def hint(
         return _of_success(run, rows, error_lines, sites, browser_busy)
     by_code = Hint(_by_reason(run.reason)) if run.reason else None
     if run.reason is not None and run.reason.code in _OF_BROWSER:
-        return by_code
+        return Hint.of(BY_REASON[run.reason.code], needed_mb=run.reason.params.get("needed_mb"))
     if run.outcome in (Outcome.EXIT_CODE, Outcome.SIGNAL):
         return _from_traces(error_lines, sites) or by_code
     return by_code

@@ -68,6 +68,16 @@ def test_a_missing_browser_explains_more_than_the_lines_of_the_log(code: str) ->
     assert found == Hint(HintCode(code))
 
 
+def test_a_browser_without_memory_of_the_machine_is_explained_by_that() -> None:
+    places = hint(ended(ReasonCode.BROWSER_BUSY), 0, [])
+    reason = Reason.of(ReasonCode.BROWSER_BUSY, seconds=55, free_mb=300, needed_mb=400)
+    memory = hint(replace(ended(ReasonCode.BROWSER_BUSY), reason=reason), 0, [])
+    assert places is not None and memory is not None
+    assert "runner_browsers" in next_step(places)
+    assert "the 400 MB of free memory" in cause(memory)
+    assert "runner_browsers" not in next_step(memory)
+
+
 def test_successful_and_active_runs_have_no_hint() -> None:
     assert hint(ended(None), 5, ["HTTP 403"]) is None
     assert hint(replace(a_run("acme"), state=RunState.RUNNING), 0, ["HTTP 403"]) is None
