@@ -68,6 +68,7 @@ CPU_GRACE_SECONDS = 2.0  # for the first page
 POLL_SECONDS = 1.0
 _MIB = 2**20
 _UNAVAILABLE, _FORBIDDEN = 503, 403
+_FAILED = "the start of the browser failed, the log of Fyke says why"
 DECLINED = "fyke.json of this Worker declares that it uses no browser"
 _LAST_WORDS = 500  # characters in a line of the log
 _FULL = 0.9  # of the memory limit; a Chromium that gets no more ends by itself
@@ -230,7 +231,7 @@ class AttemptBrowser:
             f"The browser has started: {info.program} {info.version}, with up to {limits.cpus:g} "
             f"CPU and {limits.memory // _MIB} MB.",
         )
-        if not info.own_sandbox and number == 1:
+        if not info.own_sandbox and self._started == 1:
             self._note(
                 LogType.WARN,
                 "Chromium runs without a sandbox of its own, inside that of Fyke; fyke doctor "
@@ -281,6 +282,9 @@ class AttemptBrowser:
         except (FykeError, SandboxFault, OSError, ValueError) as error:
             log.warning("browser_not_opened", attempt=self._attempt.id, error=repr(error))
             refused = BrowserDenied(str(error) or type(error).__name__, 5)
+        except Exception:  # nobody waits for this task
+            log.exception("browser_not_opened", attempt=self._attempt.id)
+            refused = BrowserDenied(_FAILED, 5)
         if self._opening is not asyncio.current_task():
             return  # the attempt has ended, or another browser is wanted meanwhile
         self.state = BrowserState.IDLE
@@ -314,7 +318,7 @@ class AttemptBrowser:
         if wanted.display and not info.display:
             raise BrowserDenied("this machine has no virtual display for a browser window", 1)
         limits = await self._reserved()
-        number = self._last_number + 1
+        number = self._last_number = self._last_number + 1  # that of one that fails, too
         is_shared = wanted.form in (BrowserForm.CDP, BrowserForm.LIGHTPANDA)
         spec = BrowserSpec(
             f"{self._attempt.id}-B{number}",
@@ -331,7 +335,6 @@ class AttemptBrowser:
             raise
         now = time.monotonic()
         current = _Generation(number, browser, limits, info, Stopwatch(now), MemoryMeter(now))
-        self._last_number = number
         self._generations.append(current)
         self._forget_measured()
         try:
@@ -437,7 +440,7 @@ class AttemptBrowser:
 
     async def measure(self) -> None:
         """Take a reading now, so that ``failure`` is up to date."""
-        for generation in self._generations:
+        for generation in list(self._generations):  # some may be forgotten meanwhile
             if generation.retired:
                 await generation.measured.wait()
                 continue
@@ -507,6 +510,9 @@ class AttemptBrowser:
             if generation.listener is not None and self.state is not BrowserState.CLOSED:
                 await self._egress.remove_listener(self._attempt.id, generation.listener)
             await in_time("ending the browser", browser.kill())
+        except SandboxFault as error:
+            log.warning("browser_not_killed", attempt=self._attempt.id, error=str(error))
+        try:
             await in_time("removing the browser", browser.close())
         except SandboxFault as error:  # its remains are removed at the next start
             log.error("browser_left_behind", attempt=self._attempt.id, error=str(error))

@@ -53,8 +53,13 @@ class Sandbox:
         self.last_words = "segmentation fault\n"
         self.readings = [BrowserUsage(10, 5 * MIB, 6 * MIB)]
         self.calls: list[str] = []
+        self.holds: asyncio.Event | None = None  # the next reading
+        self.fault: Exception | None = None  # of ``kill``
 
     async def usage(self) -> BrowserUsage:
+        if self.holds is not None:
+            holds, self.holds = self.holds, None
+            await holds.wait()
         return self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
 
     async def apply_cpu_limit(self) -> None:
@@ -62,6 +67,8 @@ class Sandbox:
 
     async def kill(self) -> None:
         self.calls.append("kill")
+        if self.fault is not None:
+            raise self.fault
 
     async def close(self) -> None:
         self.calls.append("close")
@@ -413,6 +420,45 @@ async def test_memory_is_read_once_more_before_an_end_is_explained(
     await browser.close()
 
 
+async def test_a_browser_that_cannot_be_killed_is_closed(setup: Setup) -> None:
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    [sandbox] = setup.sandboxes
+    sandbox.fault = SandboxFault("no launcher")
+    await browser.close()
+    await browser.closed()
+    assert sandbox.calls == ["kill", "close"]
+
+
+async def test_a_browser_is_measured_while_an_earlier_one_is_forgotten(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 1000)
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    setup.sandboxes[0].holds = holds = asyncio.Event()
+    browser.ended(ended(BrowserEndCause.CLOSED))
+    browser.wanted(WANTED)
+    await setup.until(attached(setup, 2))
+    setup.sandboxes[1].readings = [BrowserUsage(ooms=1)]
+    first = browser._generations[0]
+
+    async def forget() -> None:
+        await first.measured.wait()
+        browser._forget_measured()
+
+    forgetting = asyncio.create_task(forget())
+    await asyncio.sleep(0)  # so that it is the first that goes on
+    measuring = asyncio.create_task(browser.measure())
+    await asyncio.sleep(0)
+    holds.set()
+    await asyncio.gather(forgetting, measuring)
+    assert browser.failure is not None
+    await browser.close()
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "text", "retry_after"),
     [
@@ -428,6 +474,7 @@ async def test_memory_is_read_once_more_before_an_end_is_explained(
             {"error": InsufficientBalance(Reason(ReasonCode.TRAFFIC_QUOTA))},
             ReasonCode.BROWSER_FAILED, "quota", 30,
         ),
+        ({"error": KeyError("a")}, ReasonCode.BROWSER_FAILED, "the log of Fyke says why", 5),
         ({"fault": SandboxFault("no launcher")}, ReasonCode.BROWSER_FAILED, "no launcher", 5),
         ({"lost": True}, ReasonCode.BROWSER_FAILED, "the gateway does not answer", 5),
     ],
@@ -454,8 +501,10 @@ async def test_what_prevents_a_browser_is_answered_and_logged(
     setup.info, setup.lacks, setup.error, setup.fault, setup.lost = INFO, None, None, None, False
     browser.wanted(WANTED)
     await setup.until(lambda: browser.state is BrowserState.ATTACHED)
-    await setup.until(attached(setup, len(setup.specs)))
-    browser.started(len(setup.specs))
+    number = setup.calls.count(("open",))  # no name is used twice
+    await setup.until(attached(setup, number))
+    assert setup.specs[-1].name == f"A-B{number}"
+    browser.started(number)
     assert browser.failure is None
     await browser.close()
     await browser.closed()
