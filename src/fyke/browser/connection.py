@@ -40,6 +40,7 @@ _ERROR_BYTES = 64 * 1024
 _SMALL = 64 * 1024  # bytes of a body that need no room
 
 T = TypeVar("T")
+_NO_ROOM = "other requests of this attempt are in the way; send fewer large ones at once"
 _NO_CAMOUFOX = {
     "error": "camoufox is not available on this Fyke",
     "message": "its client drives only its own patched Firefox; use ChromeWs",
@@ -70,6 +71,7 @@ class GatewayConnection:
         self._routes = routes
         self._keep = True  # whether another request may follow
         self._unread_body = 0
+        self._has_room = False  # for a large body or answer
         self._upgraded = False
 
     async def serve(self) -> None:
@@ -110,15 +112,27 @@ class GatewayConnection:
                     yield browser
                     return
 
-    async def read_body(self) -> bytes:
-        """The body of the request. Raise ``UnusableRequest``."""
-        limit = self._attempt.limits.body_bytes
+    async def read_body(self, limit: int = 0) -> bytes:
+        """The body of the request, of at most ``limit`` bytes or those of ``GatewayLimits``. Call
+        ``body_done`` when it is not needed any more: few large ones are in memory at once. Raise
+        ``UnusableRequest``, ``BrowserUnavailable``.
+        """
+        limits = self._attempt.limits
+        limit = limit or limits.body_bytes
         if self._unread_body > limit:
             raise UnusableRequest(f"the body has more than {limit} bytes", 413)
-        async with asyncio.timeout(self._attempt.limits.idle_seconds):
+        if self._unread_body > _SMALL:
+            await self._take_room()
+        async with asyncio.timeout(limits.idle_seconds):
             body = await self._stream.read_exactly(self._unread_body)
         self._unread_body = 0
         return body
+
+    def body_done(self) -> None:
+        """Let another large request be read, before this one is answered."""
+        if self._has_room:
+            self._has_room = False
+            self._attempt.room.release()
 
     def answer(
         self, status: int, body: bytes | str, media_type: str = TEXT, *, retry_after: int = 0
@@ -231,12 +245,14 @@ class GatewayConnection:
                 return
             extra = next((routes for routes in self._routes if routes.matches(request)), None)
             if extra is not None:
-                async with self._room(self._unread_body > _SMALL):
-                    await extra.serve(request, self, self._attempt)
+                await extra.serve(request, self, self._attempt)
                 return
             route = find_route(request)
-            async with self._room(route.kind is RouteKind.JSON):
-                await self._serve_route(request, route)
+            if route.kind is RouteKind.JSON:
+                await self._take_room()
+            await self._serve_route(request, route)
+            async with asyncio.timeout(self._attempt.limits.answer_seconds):
+                await self._stream.drain()
         except UnusableRequest as error:
             self._keep = False
             self.answer(error.status, str(error))
@@ -252,17 +268,18 @@ class GatewayConnection:
             self._attempt.log_error(error)
             if not self._upgraded:
                 self.answer(500, "the gateway failed; the log of Fyke says why")
+        finally:
+            self.body_done()
 
-    @asynccontextmanager
-    async def _room(self, needed: bool) -> AsyncIterator[None]:
-        """Limit how many large bodies and answers an attempt has in memory, until they are sent."""
-        if not needed:
-            yield
-            return
-        async with self._attempt.room:
-            yield
+    async def _take_room(self) -> None:
+        """Limit how many large bodies and answers an attempt has in memory: until ``body_done``, or
+        until the request is answered. Raise ``BrowserUnavailable`` after a while without room.
+        """
+        try:
             async with asyncio.timeout(self._attempt.limits.answer_seconds):
-                await self._stream.drain()
+                self._has_room = await self._attempt.room.acquire()
+        except TimeoutError:
+            raise BrowserUnavailable(503, _NO_ROOM, 1) from None
 
     async def _serve_route(self, request: BrowserRequest, route: BrowserRoute) -> None:
         if route.kind is RouteKind.CAMOUFOX:

@@ -80,7 +80,7 @@ class LaunchRoutes:
         if request.method != "POST":
             raise UnusableRequest(f"start a browser with POST {LAUNCH}", 405)
         try:
-            launch = parse_launch(await connection.read_body())
+            launch = parse_launch(await connection.read_body(attempt.limits.launch_bytes))
         except BadLaunch as error:
             raise UnusableRequest(str(error)) from None
         if launch.display:
@@ -322,6 +322,9 @@ class WebDriverRoutes:
         try:
             async with connection.dialed(browser, port) as driver:
                 driver.write(driver_request(request.method, path, port, body))
+                del body
+                await connection.while_present(driver.drain())
+                connection.body_done()
                 if closes_window:  # chromedriver ends its Chromium before it answers
                     with browser.may_close(instance):
                         status, answer = await connection.while_present(

@@ -18,7 +18,6 @@ import msgspec
 LAUNCH = "/fyke/launch"
 INSTANCE = "/fyke/instance/"
 DRIVER = "/fyke/driver/"
-MAX_LAUNCH = 256 * 1024  # bytes of a request
 MAX_ARGUMENTS = 64
 MAX_ARGUMENT = 4096  # bytes
 

@@ -18,6 +18,7 @@ class GatewayLimits:
     idle_seconds: float = 60.0  # between two requests on one connection
     large: int = 4  # bodies and answers in memory at once
     body_bytes: int = 4 * 2**20  # of a request
+    launch_bytes: int = 60 * 1024  # of a request to launch a browser, which is sent on in a frame
     session_bytes: int = 64 * 1024  # of a request for a session of WebDriver, which is parsed
     answer_bytes: int = 2**19  # of an answer of Chromium that is parsed
     protocol_bytes: int = 4 * 2**20  # of its description of the protocol, which has 1.6 MB

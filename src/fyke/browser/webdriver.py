@@ -156,7 +156,7 @@ def new_session(body: bytes) -> SessionRequest | None:
         _clean(item, notes)
     _name_program(always, first)
     _name_program(desired, [])
-    names = {item.get("browserName") for item in (always, *first, desired)}
+    names = [item.get("browserName") for item in (always, *first, desired)]
     return SessionRequest(
         msgspec.json.encode(document),
         frozenset(name for name in names if isinstance(name, str)),

@@ -219,6 +219,33 @@ async def test_a_launch_that_cannot_be_read(body: bytes) -> None:
         assert gateway.notices == []
 
 
+async def test_large_requests_wait_for_each_other_only_until_they_are_read() -> None:
+    async with place(large=1, answer_seconds=0.1) as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        gateway.driver.ready.clear()
+        command = json.dumps({"script": "x" * 100_000}).encode()
+        slow = asyncio.create_task(gateway.ask("POST", "/session/s1/execute/async", command))
+        await until(lambda: len(gateway.driver.requests) == 2)
+        room = gateway.gateway._attempts[ATTEMPT].room
+        await until(lambda: not room.locked())  # while the command runs
+        sending = await gateway.connect()
+        size = f"Content-Length: {len(command)}\r\n"
+        await sending.ask("POST", "/session/s1/url", size, command[:-1])
+        await until(room.locked)
+        status, text = await gateway.ask("POST", "/session/s1/url", command)
+        assert (status, "send fewer large ones at once" in text) == (503, True)
+        gateway.driver.ready.set()
+        assert (await slow)[0] == 200
+
+
+async def test_a_launch_is_limited() -> None:
+    async with place() as gateway:
+        status, text = await gateway.ask("POST", "/fyke/launch", launch(*["x" * 4000] * 16))
+        assert (status, text) == (413, "the body has more than 61440 bytes")
+        client = await gateway.connect()
+        assert (await ask(client, "POST", "/fyke/launch", launch(*["x" * 4000] * 15)))[0] == 200
+
+
 async def test_launched_browsers_and_sessions_are_limited_together() -> None:
     async with place(instances=2) as gateway:
         leash = await gateway.connect()

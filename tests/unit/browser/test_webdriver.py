@@ -117,6 +117,12 @@ def test_switches_by_which_chromedriver_would_lose_its_browser(argument: str) ->
     assert len(found.notes) == 1
 
 
+def test_a_name_that_is_none_is_left_to_chromedriver() -> None:
+    asked = session({"capabilities": {"alwaysMatch": {"browserName": []}, "firstMatch": [{}]}})
+    assert asked.names == frozenset()
+    assert b'"browserName":[]' in asked.body
+
+
 def test_what_is_empty_is_removed_without_a_word() -> None:
     always: dict[str, Any] = {"proxy": {}, OPTIONS: {"extensions": []}}
     found = session({"capabilities": {"alwaysMatch": always}})
