@@ -16,7 +16,7 @@ from fyke.browser.attached import AttachedBrowser
 from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
 from fyke.browser.connection import GatewayConnection
 from fyke.browser.endpoints import BadAnswer, read_answer, read_answer_head
-from fyke.browser.host import DevtoolsEndpoint, HostFailed
+from fyke.browser.host import DevtoolsEndpoint, HostFailed, PortClosed
 from fyke.browser.launches import (
     DRIVER,
     INSTANCE,
@@ -52,6 +52,7 @@ _END_SECONDS = 10.0
 _DRIVEN_SECONDS = 1.0  # for the host to report the Chromium of a new session
 _CHECK_SECONDS = 0.01
 _NO_SESSION = "this session has ended, or never was"
+_ENDED = b'{"value":null}'
 _TOO_LARGE = (
     "the request for a session has {size} bytes, and may have {limit}: leave out extensions, "
     "profiles and other files, which are not used here"
@@ -218,6 +219,9 @@ class WebDriverRoutes:
     ) -> tuple[int, bytes]:
         """Return status and body of the answer."""
         sessions = self._sandboxes.setdefault(browser, DriverSessions())
+        for session in list(sessions.by_id.values()):
+            if session.endpoint.instance not in browser.host.endpoints:  # its client may be gone
+                await self._end(connection, browser, sessions, session)
         if too_many := await _too_many(browser, attempt):
             return 500, error_answer("session not created", too_many)
         try:
@@ -266,6 +270,8 @@ class WebDriverRoutes:
         session = sessions.by_id.get(named[0]) if sessions is not None and named else None
         if named is None:
             connection.answer(404, error_answer("unknown command", "nothing is here"), JSON)
+        elif session is None and request.method == "DELETE" and not named[1]:
+            connection.answer(200, _ENDED, JSON)  # as chromedriver does
         elif browser is None or sessions is None or session is None:
             connection.answer(404, error_answer("invalid session id", _NO_SESSION), JSON)
         else:
@@ -336,9 +342,11 @@ class WebDriverRoutes:
                     return
                 status, size = await connection.while_present(read_answer_head(driver))
                 await connection.answer_from(status, size, JSON, driver)
-        except (HostFailed, BadAnswer):
+        except PortClosed:
             _lose_sessions(browser, sessions)
             connection.answer(404, error_answer("invalid session id", _NO_SESSION), JSON)
+        except (HostFailed, BadAnswer) as error:
+            connection.answer(500, error_answer("unknown error", str(error)), JSON)
 
     async def _end(
         self,

@@ -28,6 +28,10 @@ class HostFailed(Exception):
     """The process inside could not do it, or answered what is not allowed."""
 
 
+class PortClosed(HostFailed):
+    """Nothing accepts connections at a port inside."""
+
+
 @dataclass(frozen=True, slots=True)
 class DevtoolsEndpoint:
     """Where a Chromium inside accepts connections; ``path`` is that of its browser WebSocket."""
@@ -111,7 +115,7 @@ class BrowserHost:
             raise HostFailed(f"port {port} does not accept connections") from None
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise HostFailed(f"port {port}: {reason}") from None
+            raise PortClosed(f"port {port}: {reason}") from None
 
     async def stop(self, instance: int, timeout: float) -> None:
         """End a Chromium that does not end by itself. Raise ``HostFailed``."""

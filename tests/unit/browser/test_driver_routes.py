@@ -38,6 +38,7 @@ class Driver:
     reports: bool = True  # whether the host reports the Chromium of a new session
     answers: dict[str, bytes] = field(default_factory=dict)
     ends_at: str = ""  # the end of the path of a command that ends its Chromium before the answer
+    lost: dict[str, bytes] = field(default_factory=dict)  # the starts of answers that break off
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     chromium: Chromium = field(default_factory=Chromium)
 
@@ -60,6 +61,10 @@ class Driver:
         await self.ready.wait()
         if self.ends_at and path.endswith(self.ends_at):
             self.end(int(path.split("/")[2].removeprefix("s")))
+        if path in self.lost:
+            writer.write(self.lost[path])
+            writer.close()
+            return
         body = self.answers.get(path) or self.answer(method, path)
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
@@ -502,6 +507,33 @@ async def test_a_session_whose_browser_is_not_reported_is_ended() -> None:
         assert (status, value["value"]["error"]) == (500, "session not created")
         assert gateway.deleted() == ["/session/s1"]
         assert counted(gateway) == 1
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n"])
+async def test_a_command_without_an_answer_ends_no_session(answer: bytes) -> None:
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        gateway.driver.lost["/session/s1/url"] = answer
+        status, value = await gateway.ask("GET", "/session/s1/url")
+        assert (status, value["value"]["error"]) == (500, "unknown error")
+        assert (await gateway.ask("GET", "/session/s1/title"))[0] == 200
+
+
+async def test_sessions_whose_browser_has_ended_are_forgotten() -> None:
+    routes = WebDriverRoutes()
+    async with place(routes=[routes], keep_seconds=60.0) as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        keeps = await gateway.connect()
+        await keeps.ask("GET", "/session/s1", UPGRADE)
+        await keeps.answer()
+        gateway.driver.end(1)
+        await until(lambda: gone(gateway))
+        _, created = await gateway.ask("POST", "/session", NEW)
+        assert created["value"]["sessionId"] == "s2"
+        [sessions] = routes._sandboxes.values()
+        assert list(sessions.by_id) == ["s2"]
+        assert gateway.deleted() == ["/session/s1"]
+        assert await gateway.ask("DELETE", "/session/s1") == (200, {"value": None})
 
 
 async def test_sessions_end_with_chromedriver() -> None:
