@@ -13,6 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fyke.browser.messages import (
@@ -145,6 +146,7 @@ class GatewayClient:
             await asyncio.wait({attempt.opening}, timeout=_OPEN_SECONDS)
             if not attempt.opening.done():
                 self.on_note(BrowserNote(grant.attempt_id, "gateway_away", _NO_ANSWER))
+                attempt.opening.add_done_callback(partial(self._opened_late, grant.attempt_id))
             elif error := attempt.opening.result():
                 raise Unavailable(error)
         except BaseException:
@@ -235,6 +237,16 @@ class GatewayClient:
         )
         attempt.opened = not error
         return error
+
+    def _opened_late(self, attempt_id: str, opening: asyncio.Task[str]) -> None:
+        """Report an error for which ``open`` has not waited."""
+        if opening.cancelled():
+            return
+        problem = opening.exception() or opening.result()
+        if problem:
+            _log.error("attempt %s got no gateway: %s", attempt_id, problem)
+            text = f"The Worker gets no browser: {problem}"
+            self.on_note(BrowserNote(attempt_id, "gateway_failed", text))
 
     async def _send_open(self, channel: ClientChannel, attempt: GatewayAttempt) -> str | None:
         grant = attempt.grant

@@ -65,6 +65,7 @@ DROPPED = re.compile(
         )
     )
 )
+PAGE = "page-address"  # reported for an address that is not opened, which is no name
 BLANKS = " \t\n\v\f\r"  # Chromium removes them around an argument
 # values that open the inside of Chromium to a page
 MOJO = re.compile("mojojs", re.IGNORECASE)
@@ -202,7 +203,7 @@ def arguments(
         if not is_dropped(argument):
             kept.append(argument)
         elif is_reported(argument):
-            dropped.append(name or argument[:80])
+            dropped.append(name or PAGE)
     pages = [argument for argument in kept if not switch_of(argument)]
     kept = [argument for argument in kept if switch_of(argument)]
     disabled = [*features(given, "disable-features", ENABLED_FEATURES), *DISABLED_FEATURES]

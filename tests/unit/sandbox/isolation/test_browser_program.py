@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fyke.browser.host import _is_switch
 from fyke.sandbox.isolation import browser_program
-from fyke.sandbox.isolation.browser_program import arguments, profile_of
+from fyke.sandbox.isolation.browser_program import PAGE, arguments, profile_of
 
 
 def given(*words: str, program: str = "headless-shell", own_sandbox: bool = True) -> list[str]:
@@ -88,7 +89,9 @@ def test_arguments_against_the_sandbox_or_the_proxy_are_dropped(argument: str) -
 )
 def test_what_changes_the_browser_is_reported(argument: str) -> None:
     assert argument not in given(argument)
-    assert dropped(argument) == [argument.lstrip("-").partition("=")[0]]
+    name = argument.lstrip("-").partition("=")[0] if argument.startswith("-") else PAGE
+    assert dropped(argument) == [name]
+    assert _is_switch(name)  # what the gateway reports
 
 
 @pytest.mark.parametrize(
