@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
 from fyke.app.serving import until_stopped
 from fyke.browser.driver_routes import LaunchRoutes, WebDriverRoutes
 from fyke.browser.process import serve_gateway
@@ -10,5 +14,23 @@ from fyke.settings import Settings
 
 async def serve_browser(settings: Settings) -> None:
     """Run the gateway until SIGTERM."""
+    await until_stopped(_serve(settings))
+
+
+@contextlib.asynccontextmanager
+async def gateway_here(settings: Settings) -> AsyncIterator[None]:
+    """Run the gateway in this process and loop while the context is open. Raise ``OSError`` at the
+    end when it could not listen.
+    """
+    serving = asyncio.create_task(_serve(settings))
+    try:
+        yield
+    finally:
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+
+async def _serve(settings: Settings) -> None:
     routes = (LaunchRoutes(), WebDriverRoutes())
-    await until_stopped(serve_gateway(settings.browser_socket, routes=routes))
+    await serve_gateway(settings.browser_socket, routes=routes)

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fyke.app.browser_availability import serves_browsers
 from fyke.app.egress import inside_addresses, throttle_rules
 from fyke.app.folder import create_secret, make_home
-from fyke.app.runner import make_runner, open_sandbox
+from fyke.app.runner import identity, make_runner, open_sandbox
+from fyke.app.runner_browsers import open_browsers
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.services import make_runs, make_workers
 from fyke.app.state import migrate_all
@@ -25,6 +27,7 @@ from fyke.domain.accounts.service import Accounts
 from fyke.domain.results.export.formats import parse_format
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.service import RunResults
+from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser, RunBrowsers
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.builds import Builds
 from fyke.egress.local import LocalEgress
@@ -34,17 +37,15 @@ from fyke.kit.clock import SystemClock
 from fyke.model.account import Caller
 from fyke.model.log import LogEntry
 from fyke.model.run import Origin, Run
-from fyke.model.worker import BrowserNeed
+from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.loop import Runner
 from fyke.sandbox import installed_browser
+from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.isolation.checks import Check
 from fyke.settings import Settings
 from fyke.settings.groups import PriceSettings
 
-NO_LOCAL_BROWSER = (
-    "fyke worker run has no browser yet, and a published Worker gets one: use fyke worker push and "
-    "fyke run start"
-)
+BROWSER_SECONDS = 30.0  # for the check of a browser that the run requires
 POLL_SECONDS = 0.1
 LOG_CHUNK = 500
 # Removed before and after a run. The other caches stay: they make the next run faster.
@@ -61,17 +62,41 @@ REMOVED = (
 
 @dataclass(frozen=True, slots=True)
 class LocalRunResult:
-    """The run after its end. ``hidden`` counts the rows of subtasks that failed."""
+    """The run after its end. ``hidden`` counts the rows of subtasks that failed. ``browser`` is
+    None when no attempt had one.
+    """
 
     run: Run
     hidden: int
     interrupted: bool
+    browser: RunBrowser | None
 
 
 async def probe(settings: Settings) -> IsolationReport:
     """Check the isolation that this user has on this machine."""
     make_home(settings)
     return await open_sandbox(settings).probe()
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserProblem:
+    """Why a local run cannot have a browser, and what to do about it."""
+
+    rule: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.rule}; {self.remedy}"
+
+
+def missing_browser(settings: Settings) -> BrowserProblem:
+    """Why a local run has no browser, where it has none."""
+    if settings.browser == "off":
+        return BrowserProblem("the setting browser is off", "set it to auto")
+    return BrowserProblem(
+        "no browser is installed on this machine", f"install one: {installed_browser.INSTALL}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +145,8 @@ async def run_locally(
     ``FykeError`` for an invalid project or input.
     """
     free = {name: field.default for name, field in PriceSettings.model_fields.items()}
-    settings = settings.model_copy(update=free)  # prices are those of the platform
+    # prices are those of the platform, and nothing comes after this run for which to keep a browser
+    settings = settings.model_copy(update={**free, "warm_browsers": 0})
     _remove_state(settings.home)
     make_home(settings)
     create_secret(settings)
@@ -128,26 +154,26 @@ async def run_locally(
     try:
         async with open_runtime(settings, own_files=True, runner=True) as runtime:
             caller = await _caller(runtime)
-            worker, version, _ = await make_workers(runtime).publish(caller, archive, name="local")
-            if version.browser is BrowserNeed.REQUIRED:
-                raise InvalidRequest(
-                    'is "required", and fyke worker run has no browser',
-                    field="browser in fyke.json",
-                    remedy="publish it with fyke worker push, and start it there",
-                )
+            worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
             await Builds(runtime.storage).allow(caller, worker.id, allowed=builds)
             runs = make_runs(runtime)
             request = StartRequest(worker.id, None, input, "", Origin.API)
             run = await runs.start(caller, request)
             with _abort_on_signal(runs, caller, run.id) as aborted:
-                async with _runner(runtime) as runner:
+                async with _runner(runtime, run) as runner:
                     position = await _log_until_end(runtime, runner, run.id, on_log)
                 # The runner writes the last lines after the end of the run.
                 await _forward_log(runtime, run.id, position, on_log)
                 ended = await runtime.storage.read(lambda tx: tx.runs.get(run.id)) or run
                 await _write(runtime, ended, format, output)
             totals = await runtime.results.totals(run.id, frozenset())
-            return LocalRunResult(ended, totals.rows - ended.results, aborted.is_set())
+            browser = await RunBrowsers(runtime.storage).of_run(caller, run.id)
+            return LocalRunResult(
+                ended,
+                totals.rows - ended.results,
+                aborted.is_set(),
+                None if browser.state is BrowserPresence.NONE else browser,
+            )
     finally:
         _remove_state(settings.home)
 
@@ -170,30 +196,86 @@ async def _caller(runtime: Runtime) -> Caller:
 
 
 @contextlib.asynccontextmanager
-async def _runner(runtime: Runtime) -> AsyncIterator[asyncio.Task[None]]:
-    """Run a runner and its proxy while the context is open; yield the runner's task."""
+async def _runner(runtime: Runtime, run: Run) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a runner with its proxy and browsers while the context is open; yield the runner's task.
+    Raise ``InvalidRequest`` when ``run`` requires a browser and there is none.
+    """
     settings = runtime.settings
     rules = AddressRules(settings.egress_allow, inside_addresses(settings))
+    no_browser = missing_browser(settings).text
     egress = LocalEgress(
         rules,
         settings.egress_upstreams,
         throttle=throttle_rules(settings),
-        no_browser=NO_LOCAL_BROWSER,
+        no_browser=no_browser,
     )
     sandbox = open_sandbox(settings)
     try:
-        runner: Runner = make_runner(
-            runtime, sandbox, egress, await sandbox.probe(), no_browser=NO_LOCAL_BROWSER
-        )
-        task = asyncio.create_task(runner.run())
-        try:
-            yield task
-        finally:
-            runner.drain()
-            runner.stop_all()
-            await task
+        async with _browsers(settings, sandbox) as browser:
+            if run.browser_required:
+                await _require_usable(browser, run, missing_browser(settings))
+            runner: Runner = make_runner(
+                runtime,
+                sandbox,
+                egress,
+                await sandbox.probe(),
+                browser=browser,
+                no_browser=no_browser,
+            )
+            task = asyncio.create_task(runner.run())
+            try:
+                yield task
+            finally:
+                runner.drain()
+                runner.stop_all()
+                await task
     finally:
         await egress.stop()
+
+
+@contextlib.asynccontextmanager
+async def _browsers(
+    settings: Settings, sandbox: BubblewrapSandboxes
+) -> AsyncIterator[BrowserDependencies | None]:
+    """The browsers of the runner, as those of the platform; None where there is none."""
+    capacity = identity(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        if serves_browsers(settings):
+            from fyke.app.browser import gateway_here  # takes a tenth of all imports
+
+            await stack.enter_async_context(gateway_here(settings))
+        yield await stack.enter_async_context(
+            open_browsers(
+                settings,
+                sandbox,
+                cpus=capacity.cpus,
+                memory_mb=capacity.memory_mb,
+                check_unasked=False,
+            )
+        )
+
+
+async def _require_usable(
+    browser: BrowserDependencies | None, run: Run, missing: BrowserProblem
+) -> None:
+    """Raise ``InvalidRequest`` when the browser that ``run`` requires is not there or cannot be
+    used: the run would wait for another runner.
+    """
+    problem: BrowserProblem | None = missing
+    if browser is not None:
+        browser.wanted.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BROWSER_SECONDS):
+                await browser.checked.wait()
+        reason = browser.browsers.info().reason
+        problem = BrowserProblem(reason, "see fyke doctor") if reason else None
+    if problem is None:
+        return
+    if run.browser_memory_asked:
+        field, rule = "input.parameters.system.browser_memory", "is for the browser"
+    else:
+        field, rule = "browser in fyke.json", 'is "required"'
+    raise InvalidRequest(f"{rule}, but {problem.rule}", field=field, remedy=problem.remedy)
 
 
 async def _log_until_end(

@@ -33,11 +33,16 @@ _MIB = 2**20
 
 @contextlib.asynccontextmanager
 async def open_browsers(
-    settings: Settings, sandbox: BubblewrapSandboxes, *, cpus: float, memory_mb: int
+    settings: Settings,
+    sandbox: BubblewrapSandboxes,
+    *,
+    cpus: float,
+    memory_mb: int,
+    check_unasked: bool = True,
 ) -> AsyncIterator[BrowserDependencies | None]:
     """Browsers for a runner with this capacity; None where they are switched off, or where there is
     none. The browser of the machine is checked in the background, when the first connection wants
-    one, or a while after the start.
+    one, or with ``check_unasked`` a while after the start.
     """
     if not serves_browsers(settings):
         yield None
@@ -48,7 +53,8 @@ async def open_browsers(
     await gateway.start()
     limits = limits_of(settings)
     warm = WarmBrowsers(browsers, limits, settings.warm_browsers, settings.warm_idle_seconds)
-    checking = asyncio.create_task(_check(browsers, checked, wanted))
+    quiet = QUIET_SECONDS if check_unasked else None
+    checking = asyncio.create_task(_check(browsers, checked, wanted, quiet))
     try:
         async with warm.kept():
             yield BrowserDependencies(
@@ -82,13 +88,19 @@ def default_places(cpus: float, memory_mb: int) -> int:
     return max(1, min(int(BROWSERS_PER_CORE * cpus), memory_mb // MB_PER_BROWSER))
 
 
-async def _check(browsers: BrowserSandboxes, checked: asyncio.Event, wanted: asyncio.Event) -> None:
-    """Check the browser of the machine until there is a result. ``checked`` is also set while the
-    next try is further away than a connection waits.
+async def _check(
+    browsers: BrowserSandboxes,
+    checked: asyncio.Event,
+    wanted: asyncio.Event,
+    quiet: float | None,
+) -> None:
+    """Check the browser of the machine until there is a result, from when it is ``wanted``, or
+    after ``quiet`` seconds. ``checked`` is also set while the next try is further away than a
+    connection waits.
     """
     await browsers.find()  # its version is in the environment of Workers
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(QUIET_SECONDS):
+        async with asyncio.timeout(quiet):
             await wanted.wait()
     delay = FIRST_DELAY
     while not await browsers.prepare():

@@ -78,8 +78,10 @@ def _probe_browser(settings: Settings) -> dict[str, Any]:
 
 
 def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    from fyke.app.local import NO_LOCAL_BROWSER, run_locally
+    from fyke.app.local import missing_browser, run_locally
+    from fyke.cli.output import data_of
     from fyke.reasons import ReasonCode
+    from fyke.wire.fyke.run_browser import RunBrowserReport
 
     end = asyncio.run(
         run_locally(
@@ -97,13 +99,14 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
     return {
         "state": run.state.value,
         "err_msg": run.err_msg,
-        "note": f"{NO_LOCAL_BROWSER}." if is_browser_missing else "",
+        "note": f"{missing_browser(settings).text}." if is_browser_missing else "",
         "results": run.results,
         "hidden": end.hidden,
         "subtasks": run.subtasks,
         "subtasks_failed": run.subtasks_failed,
         "traffic": run.traffic_bytes,
         "duration": run.duration_ms() / 1000,
+        "browser": data_of(RunBrowserReport.of(end.browser)) if end.browser else None,
         "code": _code(run.state.value, run.subtasks_failed, end.interrupted),
     }
 

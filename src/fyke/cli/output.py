@@ -49,6 +49,10 @@ class Output:
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
 
+    def to_messages(self) -> Output:
+        """An output whose data goes to standard error, beside the messages."""
+        return Output(self.as_json, self._stderr, self._stderr)
+
     @property
     def on_terminal(self) -> bool:
         """Whether standard output is a terminal."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
-from fyke.cli.output import data_of
+from fyke.cli.output import Output, data_of
 from fyke.cli.run import RunArgument, runs
+
+if TYPE_CHECKING:
+    from fyke.wire.fyke.run_browser import RunBrowserReport
 
 
 @server_command(runs, "browser")
@@ -25,6 +30,11 @@ def browser(server: ServerContext, run: RunArgument) -> None:
     if report.state == "none":
         out.say("No attempt of this run has had a browser.")
         return
+    show_report(out, report)
+
+
+def show_report(out: Output, report: RunBrowserReport) -> None:
+    """Write what the browsers of a run did, for people."""
     own_sandbox = {True: "yes", False: "no", None: "not known"}[report.own_sandbox]
     pairs: list[tuple[str, object]] = [
         ("browser", f"{report.program} {report.version}".strip()),

@@ -32,6 +32,7 @@ def run(
     cpus: options.CpusOption = None,
     timeout: options.TimeoutOption = None,
     max_traffic: options.MaxTrafficOption = None,
+    browser_memory: options.BrowserMemoryOption = None,
     region: options.RegionOption = None,
     egress_allow: options.EgressAllowOption = None,
     output: Annotated[
@@ -56,7 +57,8 @@ def run(
 
     The log goes to standard error, the rows to standard output as JSON lines. Nothing is
     published, and only installed dependencies are kept. Only the sites that its fyke.json declares
-    can be reached, as on the platform. Exit status 1 if a subtask failed.
+    can be reached, as on the platform. A Worker that asks for a browser gets one where one is
+    installed; what it did is reported at the end. Exit status 1 if a subtask failed.
 
     \b
     Examples:
@@ -74,6 +76,7 @@ def run(
         cpus=cpus,
         timeout=timeout,
         max_traffic=max_traffic,
+        browser_memory=browser_memory,
         region=region,
         egress_allow=egress_allow,
     )
@@ -156,8 +159,19 @@ def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) 
             f"{formatting.count(result['hidden'], 'row')} of failed subtasks hidden; "
             "FYKE_FAILED_ROWS=keep shows them."
         )
+    if result["browser"]:
+        _report_browser(out, result["browser"])
     if output is not None:
         out.say(f"The rows are in {output}.")
+
+
+def _report_browser(out: Output, data: dict[str, Any]) -> None:
+    """What the browsers did, as ``fyke run browser`` shows it."""
+    from fyke.cli.run_browser import show_report
+    from fyke.kit.typed import convert
+    from fyke.wire.fyke.run_browser import RunBrowserReport
+
+    show_report(out.to_messages(), convert(data, RunBrowserReport))
 
 
 def _as_json(result: dict[str, Any], rows: IO[bytes], output: Path | None) -> None:

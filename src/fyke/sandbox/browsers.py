@@ -22,7 +22,7 @@ log = structlog.get_logger()
 NOT_CHECKED = "the browser of this machine has not been checked yet"
 NONE_FOUND = (
     "no browser was found on this machine; the operator can install one "
-    "(apt install chromium-headless-shell)"
+    f"({installed_browser.INSTALL})"
 )
 
 

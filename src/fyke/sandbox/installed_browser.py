@@ -26,6 +26,7 @@ PROGRAMS = {
         "/usr/lib/chromium-browser/chromium-browser",
     ),
 }
+INSTALL = "apt install chromium-headless-shell"  # on Debian
 DRIVERS = (
     "/usr/bin/chromedriver",
     "/usr/lib/chromium/chromedriver",

@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
-from fyke.app import local
+from fyke.app import browser, browser_availability, local
+from fyke.app.folder import make_home
 from fyke.contracts.browser import BrowserInfo, BrowserProgram
+from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser
 from fyke.errors import InvalidRequest, RunNotAbortable
+from fyke.model.browser import BrowserActivity
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
-from fyke.model.worker import BrowserNeed
 from fyke.settings import Settings
 from support.memory import a_run
 
@@ -46,10 +48,9 @@ class Runtime:
 
 
 def replace_services(
-    monkeypatch: pytest.MonkeyPatch, runtime: Any, need: BrowserNeed = BrowserNeed.UNKNOWN
+    monkeypatch: pytest.MonkeyPatch, runtime: Any, run: Run, browser: RunBrowser
 ) -> None:
-    """Let ``run_locally`` use ``runtime``, and services that do nothing."""
-    run = a_run("A")
+    """Let ``run_locally`` use ``runtime``, and services that do nothing; its run is ``run``."""
 
     async def returns(value: Any) -> Any:
         return value
@@ -72,11 +73,12 @@ def replace_services(
         "open_runtime": open_runtime,
         "_caller": lambda _: returns(None),
         "make_workers": lambda _: SimpleNamespace(
-            publish=lambda *_, **__: returns((worker, SimpleNamespace(browser=need), None))
+            publish=lambda *_, **__: returns((worker, None, None))
         ),
         "Builds": lambda _: SimpleNamespace(allow=lambda *_, **__: returns(None)),
         "make_runs": lambda _: SimpleNamespace(start=lambda *_: returns(run)),
         "_write": lambda *_: returns(None),
+        "RunBrowsers": lambda _: SimpleNamespace(of_run=lambda *_: returns(browser)),
     }
     for name, service in services.items():
         monkeypatch.setattr(local, name, service)
@@ -140,15 +142,21 @@ async def test_the_log_is_forwarded_until_the_run_ends(monkeypatch: pytest.Monke
     runner.cancel()
 
 
+def had_browser(run: Run, state: BrowserPresence) -> RunBrowser:
+    return RunBrowser(run, state, "", None, 0, 0, 0, BrowserActivity(), ())
+
+
+@pytest.mark.parametrize("presence", [BrowserPresence.NONE, BrowserPresence.ENDED])
 async def test_lines_after_the_end_of_the_run_are_forwarded(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, presence: BrowserPresence
 ) -> None:
     """The runner writes its summary after the run's end, at the latest before it ends itself."""
     runtime: Any = Runtime([RunState.SUCCEEDED, RunState.SUCCEEDED], [entries(1), []])
-    replace_services(monkeypatch, runtime)
+    run = a_run("A")
+    replace_services(monkeypatch, runtime, run, had_browser(run, presence))
 
     @contextlib.asynccontextmanager
-    async def runner_of(_runtime: Any) -> AsyncIterator[asyncio.Task[Any]]:
+    async def runner_of(_runtime: Any, _run: Run) -> AsyncIterator[asyncio.Task[Any]]:
         task: asyncio.Task[Any] = asyncio.create_task(asyncio.Event().wait())
         yield task
         task.cancel()
@@ -156,8 +164,8 @@ async def test_lines_after_the_end_of_the_run_are_forwarded(
 
     monkeypatch.setattr(local, "_runner", runner_of)
     seen: list[int] = []
-    await local.run_locally(
-        Settings(home=tmp_path, price_cpu_hour=Decimal(5), traffic_quota=True),
+    result = await local.run_locally(
+        Settings(home=tmp_path, price_cpu_hour=Decimal(5), traffic_quota=True, warm_browsers=3),
         b"",
         {},
         format="json",
@@ -166,18 +174,104 @@ async def test_lines_after_the_end_of_the_run_are_forwarded(
     )
     assert seen == [1, 2]
     assert (runtime.settings.price_cpu_hour, runtime.settings.traffic_quota) == (0, False)
+    assert runtime.settings.warm_browsers == 0  # no later run would use it
+    assert (result.browser is None) == (presence is BrowserPresence.NONE)
 
 
-async def test_a_project_that_requires_a_browser_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def dependencies(reason: str, *, checked: bool = True) -> Any:
+    """The browsers of a machine whose check has this result."""
+    browsers = SimpleNamespace(info=lambda: BrowserInfo(BrowserProgram.CHROMIUM, reason=reason))
+    done = asyncio.Event()
+    if checked:
+        done.set()
+    return SimpleNamespace(browsers=browsers, checked=done, wanted=asyncio.Event())
+
+
+@pytest.mark.parametrize(
+    ("setting", "asked", "message"),
+    [
+        (
+            "auto",
+            False,
+            'browser in fyke.json is "required", but no browser is installed on this machine; '
+            "install one: apt install chromium-headless-shell",
+        ),
+        (
+            "off",
+            False,
+            'browser in fyke.json is "required", but the setting browser is off; set it to auto',
+        ),
+        (
+            "auto",
+            True,
+            "input.parameters.system.browser_memory is for the browser, but no browser is "
+            "installed on this machine; install one: apt install chromium-headless-shell",
+        ),
+    ],
+)
+async def test_a_run_that_requires_a_browser_is_refused_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: Any, asked: bool, message: str
 ) -> None:
-    """Its run would wait for ever for a runner that has one."""
-    replace_services(monkeypatch, Runtime([], []), BrowserNeed.REQUIRED)
-    expected = 'is "required", and fyke worker run has no browser; publish it with fyke worker push'
+    """It would wait for ever for a runner that has one."""
+    monkeypatch.setattr(browser_availability, "find_programs", dict)
+    settings = Settings(home=tmp_path, browser=setting, launcher=True)
+    make_home(settings)
+    run = a_run("A", browser_required=True, browser_memory_asked=asked)
+    runtime: Any = SimpleNamespace(settings=settings)
+    with pytest.raises(InvalidRequest) as caught:
+        async with local._runner(runtime, run):
+            raise AssertionError("a runner was started")
+    assert str(caught.value) == message
+
+
+async def test_a_run_that_requires_a_browser_is_refused_where_it_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = a_run("A", browser_required=True)
+    missing = local.missing_browser(Settings())
+    expected = "but filter: not effective; see fyke doctor"
     with pytest.raises(InvalidRequest, match=expected):
-        await local.run_locally(
-            Settings(home=tmp_path), b"", {}, format="json", output=tmp_path / "r", on_log=print
+        await local._require_usable(dependencies("filter: not effective"), run, missing)
+    usable = dependencies("")
+    await local._require_usable(usable, run, missing)
+    assert usable.wanted.is_set()  # the check does not begin before
+
+    monkeypatch.setattr(local, "BROWSER_SECONDS", 0.0)
+    with pytest.raises(InvalidRequest, match="but the launcher does not answer"):
+        await local._require_usable(
+            dependencies("the launcher does not answer", checked=False), run, missing
         )
+
+
+@pytest.mark.parametrize("installed", [True, False])
+async def test_the_gateway_runs_where_there_is_a_browser(
+    monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """With the parts of the platform, and without a check that nobody has asked for."""
+    opened: list[Any] = []
+
+    @contextlib.asynccontextmanager
+    async def gateway_here(_: Settings) -> AsyncIterator[None]:
+        opened.append("gateway")
+        yield
+        opened.append("gateway closed")
+
+    @contextlib.asynccontextmanager
+    async def open_browsers(*_: Any, check_unasked: bool, **__: Any) -> AsyncIterator[Any]:
+        opened.append(check_unasked)
+        yield None
+        opened.append("browsers closed")
+
+    monkeypatch.setattr(browser, "gateway_here", gateway_here)
+    monkeypatch.setattr(local, "open_browsers", open_browsers)
+    monkeypatch.setattr(local, "serves_browsers", lambda _: installed)
+    monkeypatch.setattr(local, "identity", lambda _: SimpleNamespace(cpus=2.0, memory_mb=4096))
+    sandbox: Any = None
+    async with local._browsers(Settings(), sandbox) as dependencies:
+        assert dependencies is None
+    gateway = ["gateway"], ["gateway closed"]
+    first, last = gateway if installed else ([], [])
+    assert opened == [*first, False, "browsers closed", *last]
 
 
 async def test_a_runner_that_fails_ends_the_wait() -> None:

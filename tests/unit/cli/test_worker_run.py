@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fyke.app.local import NO_LOCAL_BROWSER
 from fyke.cli import local_folder
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_folder import Job
 from fyke.cli.local_work import OUTPUT, RESULT
 from fyke.cli.main import app
-from fyke.cli.output import Output
+from fyke.cli.output import Output, data_of
 from fyke.cli.worker_run import _format, _report, run
+from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser
 from fyke.errors import InvalidRequest
+from fyke.model.browser import BrowserActivity
+from fyke.wire.fyke.run_browser import RunBrowserReport
+from support.memory import a_run
 from support.projects import python_project
 
 NO_INPUT: dict[str, Any] = {"properties": []}
@@ -35,6 +38,7 @@ SUCCEEDED: dict[str, Any] = {
     "subtasks_failed": 0,
     "traffic": 1500,
     "duration": 65,
+    "browser": None,
     "code": 0,
 }
 
@@ -178,7 +182,33 @@ def test_failed_subtasks_and_hidden_rows_are_reported(
         "1 row of failed subtasks hidden; FYKE_FAILED_ROWS=keep shows them.",
     ]
     assert "subtasks" not in report(job, subtasks=1, subtasks_failed=1)
-    assert "use fyke worker push" in report(job, note=f"{NO_LOCAL_BROWSER}.")
+    assert report(job, note="No browser here.").endswith("\nNo browser here.\n")
+
+
+def test_what_the_browsers_did_is_reported(
+    job: Job, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    activity = BrowserActivity(requests={"document": 2}, received={"document": 300}, pages=2)
+    browser = RunBrowser(
+        run=a_run("A"),
+        state=BrowserPresence.ENDED,
+        version="chromium 156.0.8078.108",
+        own_sandbox=True,
+        starts=1,
+        milliseconds=2500,
+        memory_peak_bytes=120_000_000,
+        activity=activity,
+        lines=(),
+    )
+    data = data_of(RunBrowserReport.of(browser))
+    messages = report(job, browser=data)
+    assert capsysbinary.readouterr().out == ROWS  # and nothing else
+    lines = [line.split(maxsplit=1) for line in messages.splitlines()[1:] if line]
+    assert ["browser", "chromium 156.0.8078.108"] in lines
+    assert ["peak", "memory  120.0 MB"] in lines
+    assert ["document", "2         300 B"] in lines
+    assert report(job, as_json=True, browser=data) == ""
+    assert json.loads(capsysbinary.readouterr().out)["browser"] == data
 
 
 def test_json_contains_the_rows(job: Job, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
