@@ -282,7 +282,7 @@ class AttemptBrowser:
         except (FykeError, SandboxFault, OSError, ValueError) as error:
             log.warning("browser_not_opened", attempt=self._attempt.id, error=repr(error))
             refused = BrowserDenied(str(error) or type(error).__name__, 5)
-        except Exception:  # nobody waits for this task
+        except Exception:  # nothing awaits this task
             log.exception("browser_not_opened", attempt=self._attempt.id)
             refused = BrowserDenied(_FAILED, 5)
         if self._opening is not asyncio.current_task():
