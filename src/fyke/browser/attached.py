@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from fyke.browser.host import SHARED, BrowserHost, DevtoolsEndpoint, HostFailed
 from fyke.browser.limits import GatewayLimits
 from fyke.browser.recorder import Recorder
+from fyke.browser.session import DevtoolsSession, OnEvent, opened
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import BrowserEndCause, BrowserProgram
 from fyke.model.browser import BrowserActivity
@@ -173,6 +174,38 @@ class AttachedBrowser:
             yield
         finally:
             self._may_close.remove(instance)
+
+    @asynccontextmanager
+    async def dialed(self, port: int) -> AsyncIterator[ByteStream]:
+        """A connection to a port inside. Raise ``HostFailed``."""
+        sock = await self.host.dial(port, self._limits.dial_seconds)
+        stream = ByteStream()
+        try:
+            await self._loop.create_connection(lambda: stream, sock=sock)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, OSError):
+                raise HostFailed(str(error)) from None
+            raise
+        self.connections.add(stream)
+        try:
+            yield stream
+        finally:
+            self.connections.discard(stream)
+            stream.abort()
+
+    @asynccontextmanager
+    async def session(
+        self, endpoint: DevtoolsEndpoint, on_event: OnEvent
+    ) -> AsyncIterator[DevtoolsSession]:
+        """The gateway's own DevTools connection to a Chromium. Raise ``HostFailed`` or
+        ``DevtoolsFailed``.
+        """
+        async with (
+            self.dialed(endpoint.port) as stream,
+            opened(stream, endpoint.port, endpoint.path, on_event) as session,
+        ):
+            yield session
 
     async def ended(self, instance: int) -> None:
         """Wait for the end of a Chromium."""

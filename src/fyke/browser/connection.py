@@ -217,7 +217,7 @@ class GatewayConnection:
         Raise ``HostFailed`` or ``BadAnswer`` when there is no answer from there.
         """
         head = upgrade_to_chromium(request, port, path)
-        async with self.dialed(browser, port) as chromium:
+        async with browser.dialed(port) as chromium:
             chromium.write(head)
             status, body = await self._answer_of(chromium, _ERROR_BYTES)
             if status != 101:
@@ -313,7 +313,7 @@ class GatewayConnection:
         browser: AttachedBrowser,
         endpoint: DevtoolsEndpoint,
     ) -> None:
-        async with self.dialed(browser, endpoint.port) as chromium:
+        async with browser.dialed(endpoint.port) as chromium:
             chromium.write(request_to_chromium(route.method, endpoint.port, route.target))
             limits = self._attempt.limits
             whole = route.target == "/json/protocol"  # large, and without addresses
@@ -335,23 +335,3 @@ class GatewayConnection:
                 return await read_answer(chromium, max_bytes)
         except TimeoutError:
             raise BadAnswer(f"Chromium did not answer in {seconds:g} s") from None
-
-    @asynccontextmanager
-    async def dialed(self, browser: AttachedBrowser, port: int) -> AsyncIterator[ByteStream]:
-        """A connection to a port inside. Raise ``HostFailed``."""
-        limits = self._attempt.limits
-        sock = await browser.host.dial(port, limits.dial_seconds)
-        stream = ByteStream()
-        try:
-            await asyncio.get_running_loop().create_connection(lambda: stream, sock=sock)
-        except BaseException as error:
-            sock.close()
-            if isinstance(error, OSError):
-                raise HostFailed(str(error)) from None
-            raise
-        browser.connections.add(stream)
-        try:
-            yield stream
-        finally:
-            browser.connections.discard(stream)
-            stream.abort()

@@ -169,7 +169,7 @@ class WebDriverRoutes:
         if browser is not None and sessions is not None:
             held = [item for item in sessions.by_id.values() if item.leash == leash]
             for session in held:
-                await self._end(connection, browser, sessions, session)
+                await self._end(browser, sessions, session)
         raise StreamEnded
 
     # new sessions
@@ -221,13 +221,13 @@ class WebDriverRoutes:
         sessions = self._sandboxes.setdefault(browser, DriverSessions())
         for session in list(sessions.by_id.values()):
             if session.endpoint.instance not in browser.host.endpoints:  # its client may be gone
-                await self._end(connection, browser, sessions, session)
+                await self._end(browser, sessions, session)
         if too_many := await _too_many(browser, attempt):
             return 500, error_answer("session not created", too_many)
         try:
             with browser.used(), browser.starts_own():
                 sessions.port = await browser.host.driver(attempt.limits.start_seconds)
-                status, body = await self._ask(browser, connection, sessions.port, asked.body)
+                status, body = await self._ask(browser, sessions.port, asked.body)
                 created = created_session(body, host, asked.names)
                 if created is None:
                     browser.session_failed()
@@ -235,23 +235,21 @@ class WebDriverRoutes:
                 try:
                     endpoint = await _driven(browser, created.port)
                 except HostFailed:
-                    await self._delete(connection, browser, sessions, created.id)
+                    await self._delete(browser, sessions, created.id)
                     raise
                 browser.session_created(endpoint.instance)
                 session = sessions.by_id[created.id] = DriverSession(created.id, endpoint, leash)
                 if connection.has_ended:
-                    await self._end(connection, browser, sessions, session)
+                    await self._end(browser, sessions, session)
                 return status, created.body
         except (HostFailed, BadAnswer) as error:
             if sessions.port:  # chromedriver may have started a browser
                 browser.session_failed()
             return 500, error_answer("session not created", str(error))
 
-    async def _ask(
-        self, browser: AttachedBrowser, connection: GatewayConnection, port: int, body: bytes
-    ) -> tuple[int, bytes]:
+    async def _ask(self, browser: AttachedBrowser, port: int, body: bytes) -> tuple[int, bytes]:
         """The answer to a request for a session. Raise ``HostFailed`` or ``BadAnswer``."""
-        async with connection.dialed(browser, port) as driver:
+        async with browser.dialed(port) as driver:
             driver.write(driver_request("POST", "/session", port, body))
             try:
                 async with asyncio.timeout(_SESSION_SECONDS):
@@ -326,7 +324,7 @@ class WebDriverRoutes:
         elif command.closes_browser:
             browser.closes(instance)
         try:
-            async with connection.dialed(browser, port) as driver:
+            async with browser.dialed(port) as driver:
                 driver.write(driver_request(request.method, path, port, body))
                 del body
                 await connection.while_present(driver.drain())
@@ -350,7 +348,6 @@ class WebDriverRoutes:
 
     async def _end(
         self,
-        connection: GatewayConnection,
         browser: AttachedBrowser,
         sessions: DriverSessions,
         session: DriverSession,
@@ -358,11 +355,10 @@ class WebDriverRoutes:
         """End a session whose client has gone."""
         sessions.by_id.pop(session.id, None)
         browser.closes(session.endpoint.instance)
-        await self._delete(connection, browser, sessions, session.id)
+        await self._delete(browser, sessions, session.id)
 
     async def _delete(
         self,
-        connection: GatewayConnection,
         browser: AttachedBrowser,
         sessions: DriverSessions,
         session_id: str,
@@ -371,7 +367,7 @@ class WebDriverRoutes:
         with suppress(HostFailed, BadAnswer, TimeoutError):
             async with (
                 asyncio.timeout(_END_SECONDS),
-                connection.dialed(browser, sessions.port) as driver,
+                browser.dialed(sessions.port) as driver,
             ):
                 path = f"/session/{session_id}"
                 driver.write(driver_request("DELETE", path, sessions.port, b""))

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 MAX_READ = 64 * 1024  # bytes of a message that is looked into
 _FINAL, _OPCODE, _MASKED, _LENGTH = 0x80, 0x0F, 0x80, 0x7F
-_TEXT, _CONTROL = 0x1, 0x8
+_CONTROL = 0x8
+TEXT, CLOSE = 0x81, 0x88  # first bytes of whole messages
 
 Look = Callable[[bytes], bool]
 
@@ -57,7 +58,7 @@ class FrameStream:
                 break
             first, masked, body_at, length = head
             end = body_at + length
-            readable = first == _FINAL | _TEXT and self._min_read <= length <= self._max_read
+            readable = first == TEXT and self._min_read <= length <= self._max_read
             if not readable:
                 self._skip(first, length)
                 position = body_at
@@ -131,11 +132,25 @@ def unmasked(payload: bytes, mask: bytes) -> bytes:
     return number.to_bytes(size, "little")
 
 
+def rest_of_head(second: int) -> int:
+    """How many bytes of the head follow its first two, by the second one."""
+    length = second & _LENGTH
+    return {126: 2, 127: 8}.get(length, 0) + (4 if second & _MASKED else 0)
+
+
 def text_frame(text: bytes) -> bytes:
     """A text message of a server."""
-    size = len(text)
+    return _head(len(text), 0) + text
+
+
+def client_frame(text: bytes) -> bytes:
+    """A text message of a client. Its mask, which protects proxies from us, changes nothing."""
+    return _head(len(text), _MASKED) + bytes(4) + text
+
+
+def _head(size: int, masked: int) -> bytes:
     if size < 126:
-        return bytes((_FINAL | _TEXT, size)) + text
+        return bytes((TEXT, masked | size))
     if size < 2**16:
-        return bytes((_FINAL | _TEXT, 126)) + size.to_bytes(2, "big") + text
-    return bytes((_FINAL | _TEXT, 127)) + size.to_bytes(8, "big") + text
+        return bytes((TEXT, masked | 126)) + size.to_bytes(2, "big")
+    return bytes((TEXT, masked | 127)) + size.to_bytes(8, "big")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -21,6 +22,7 @@ from support.browser_place import (
     place,
     read_message,
 )
+from support.devtools import Devtools
 
 pytestmark = pytest.mark.anyio
 
@@ -217,3 +219,20 @@ async def test_a_failed_report_leaves_nothing_open(monkeypatch: pytest.MonkeyPat
         assert await client.reader.read() == b""
         await until(lambda: host.ended)
         assert gateway.notices[2:] == [Ended(ATTEMPT, 1, BrowserEndCause.SANDBOX_ENDED, "a crash")]
+
+
+async def test_the_gateway_s_own_session_ends_with_the_sandbox() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await Devtools(writer).serve(reader)
+
+    async with place() as gateway:
+        host = await gateway.attached(Chromium(serve_socket=answer))
+        await gateway.websocket()
+        browser = gateway.gateway._attempts[ATTEMPT].browser
+        assert browser is not None
+        async with browser.session(browser.host.endpoints[0], lambda *_: None) as session:
+            assert bytes(await session.ask("Browser.getVersion", {})) == b"{}"
+            host.end()
+            await session.ended
+        assert browser.is_over

@@ -8,7 +8,16 @@ import time
 
 import pytest
 
-from fyke.browser.websocket import MAX_READ, BadFrame, FrameStream, read_head, text_frame, unmasked
+from fyke.browser.websocket import (
+    MAX_READ,
+    BadFrame,
+    FrameStream,
+    client_frame,
+    read_head,
+    rest_of_head,
+    text_frame,
+    unmasked,
+)
 
 CONT, TEXT, BINARY, CLOSE, PING = 0, 1, 2, 8, 9
 MASK = b"\x12\x00\xff\x81"
@@ -119,9 +128,10 @@ def test_a_message_in_single_bytes_takes_linear_time() -> None:
 def test_our_own_frames(size: int) -> None:
     payload = random.Random(size).randbytes(size)
     assert text_frame(payload) == frame(payload, mask=False)
-    masked = frame(payload)
-    head = read_head(masked, 0)
-    assert head is not None
-    first, is_masked, body_at, length = head
-    assert (first, is_masked, length) == (0x81, True, size)
-    assert unmasked(masked[body_at:], masked[body_at - 4 : body_at]) == payload
+    for masked in (frame(payload), client_frame(payload)):
+        head = read_head(masked, 0)
+        assert head is not None
+        first, is_masked, body_at, length = head
+        assert (first, is_masked, length) == (0x81, True, size)
+        assert body_at == 2 + rest_of_head(masked[1])
+        assert unmasked(masked[body_at:], masked[body_at - 4 : body_at]) == payload
