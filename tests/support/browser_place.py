@@ -14,6 +14,7 @@ from fyke.browser.messages import Notice, Wanted
 from fyke.browser.requests import BrowserRequest
 from fyke.browser.websocket import read_head, text_frame, unmasked
 from fyke.contracts.browser import BrowserForm, BrowserProgram, GatewayGrant
+from fyke.model.browser import BrowserBlock
 from support.browser_hosts import ScriptedHost
 from support.egress import listener, port_of
 
@@ -167,12 +168,12 @@ class ExampleRoutes:
 
 
 @asynccontextmanager
-async def place(**limits: float) -> AsyncIterator[Place]:
+async def place(block: tuple[BrowserBlock, ...] = (), **limits: float) -> AsyncIterator[Place]:
     limits.setdefault("keep_seconds", 0.0)
     gateway = Gateway(GatewayLimits(**limits), [ExampleRoutes()])  # type: ignore[arg-type]
     sock = listener()
     made = Place(gateway, port_of(sock))
-    await gateway.open([sock], GatewayGrant(ATTEMPT, SECRET), made.notify)
+    await gateway.open([sock], GatewayGrant(ATTEMPT, SECRET, block), made.notify)
     try:
         async with asyncio.timeout(60), made.stack:
             yield made

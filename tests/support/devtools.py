@@ -19,6 +19,7 @@ class Devtools:
         self.commands: list[dict[str, Any]] = []
         self.results: dict[str, Any] = {}
         self.unanswered: set[str] = set()
+        self.error_code = -32000
         self._writer = writer
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
@@ -33,7 +34,8 @@ class Devtools:
         """Answer a command with its result, or with an error if the result is a text."""
         result = self.results.get(command["method"], {})
         failed = isinstance(result, str)
-        outcome = {"error": {"code": -32000, "message": result}} if failed else {"result": result}
+        error = {"code": self.error_code, "message": result}
+        outcome = {"error": error} if failed else {"result": result}
         self.write({"id": command["id"]} | outcome)
 
     def say(self, method: str, session: str = "", /, **params: object) -> None:

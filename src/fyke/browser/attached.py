@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 
+from fyke.browser.blocking import Blocker
 from fyke.browser.host import SHARED, BrowserHost, DevtoolsEndpoint, HostFailed
 from fyke.browser.limits import GatewayLimits
 from fyke.browser.recorder import Recorder
 from fyke.browser.session import DevtoolsSession, OnEvent, opened
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import BrowserEndCause, BrowserProgram
-from fyke.model.browser import BrowserActivity
+from fyke.model.browser import BrowserActivity, BrowserBlock
+
+_log = logging.getLogger(__name__)
 
 _ENDING_SECONDS = 1.0
 _UNUSED_SECONDS = 10.0
+_REMOTE = "http://", "https://"
 
 
 class AttachedBrowser:
@@ -35,6 +41,7 @@ class AttachedBrowser:
         limits: GatewayLimits,
         *,
         own_sandbox: bool,
+        block: Sequence[BrowserBlock],
         on_started: Callable[[], None],
         on_over: Callable[[BrowserEndCause, str], None],
         on_dropped: Callable[[list[str]], None],
@@ -63,6 +70,9 @@ class AttachedBrowser:
         self.connections: set[ByteStream] = set()  # into the sandbox; cut when it has ended
         self._ending: asyncio.TimerHandle | None = None
         self.recorder = Recorder(on_activity)
+        self._block = block
+        self._blockers: dict[int, Blocker] = {}  # by instance
+        self._unblocked: dict[int, str] = {}  # those that are ended for that, and the cause
         self.host = BrowserHost(
             control, self._instance_started, self._instance_ended, self._lost, on_dropped
         )
@@ -132,29 +142,40 @@ class AttachedBrowser:
         if SHARED in self._closing and SHARED in self._gone:
             await asyncio.shield(self._gone[SHARED])
         endpoint = self.host.endpoints.get(SHARED)
-        if endpoint is not None:
-            return endpoint
-        if self._starting is None:
-            if self.shared_failed:
-                self.shared_failed = False
-                self._on_crashed()
-            self._starting = self._loop.create_task(self._start_shared())
-            self._starting.add_done_callback(self._start_ended)
-        return await asyncio.shield(self._starting)
+        if endpoint is None:
+            if self._starting is None:
+                if self.shared_failed:
+                    self.shared_failed = False
+                    self._on_crashed()
+                self._starting = self._loop.create_task(self._start_shared())
+                self._starting.add_done_callback(self._start_ended)
+            endpoint = await asyncio.shield(self._starting)
+        await self.covered(SHARED)
+        return endpoint
 
     async def launch(self, instance: int, arguments: Sequence[str]) -> DevtoolsEndpoint:
         """Start a Chromium of its own. Call it while ``used``. Raise ``HostFailed``."""
+        pages = [one for one in arguments if self._block and one.startswith(_REMOTE)]
         try:
-            return await self.host.start(
+            endpoint = await self.host.start(
                 instance,
                 self._program,
                 own_sandbox=self._own_sandbox,
                 timeout=self._limits.start_seconds,
-                arguments=tuple(arguments),
+                arguments=tuple(one for one in arguments if one not in pages),
             )
         except HostFailed:
             self._on_crashed()
             raise
+        await self.covered(instance)
+        if blocker := self._blockers.get(instance):
+            await blocker.open(pages)
+        return endpoint
+
+    async def covered(self, instance: int) -> None:
+        """Wait until a Chromium blocks what the run does not load. Raise ``HostFailed``."""
+        if blocker := self._blockers.get(instance):
+            await blocker.covered(self._limits.answer_seconds)
 
     def session_failed(self) -> None:
         """Count a session of chromedriver that was not created: its Chromium may have started."""
@@ -263,6 +284,14 @@ class AttachedBrowser:
     def _instance_started(self, instance: int) -> None:
         self._closing.discard(instance)
         self._gone[instance] = self._loop.create_future()
+        if self._block:
+            endpoint = self.host.endpoints[instance]
+            self._blockers[instance] = Blocker(
+                partial(self.session, endpoint),
+                self._block,
+                self.recorder.blocked,
+                partial(self._blocks_no_more, endpoint),
+            )
         if self._on_started is not None:
             report, self._on_started = self._on_started, None
             report()
@@ -271,18 +300,39 @@ class AttachedBrowser:
         gone = self._gone.pop(instance)
         if not gone.done():
             gone.set_result(None)
+        self._end_blocker(instance)
         in_session = instance in self._in_session
         self._in_session.discard(instance)
         if instance in self._closing or instance in self._may_close or status == 0:
             self._closing.discard(instance)
             self._last = (BrowserEndCause.CLOSED, "")
         else:
-            self._last = (BrowserEndCause.CRASHED, _describe(status))
+            self._last = (BrowserEndCause.CRASHED, self._unblocked.pop(instance, _describe(status)))
             if instance == SHARED:
                 self.shared_failed = True
             elif in_session or status is not None:
                 self._on_crashed()
         self.settle()
+
+    def _blocks_no_more(self, endpoint: DevtoolsEndpoint, cause: str) -> None:
+        """End a Chromium that would load what the run does not, unless it is ending."""
+        timer = self._loop.create_task(self._stop_unblocked(endpoint, cause))
+        self._timers.add(timer)
+        timer.add_done_callback(self._timers.discard)
+
+    async def _stop_unblocked(self, endpoint: DevtoolsEndpoint, cause: str) -> None:
+        instance = endpoint.instance
+        if gone := self._gone.get(instance):  # it may be what has ended the connection
+            await asyncio.wait({gone}, timeout=self._limits.close_seconds)
+        if self.host.endpoints.get(instance) is endpoint and instance not in self._closing:
+            _log.warning("a browser is ended because it does not block requests: %s", cause)
+            self._unblocked[instance] = f"it did not block requests: {cause}"
+            with suppress(HostFailed):
+                await self.host.stop(instance, self._limits.answer_seconds)
+
+    def _end_blocker(self, instance: int) -> None:
+        if blocker := self._blockers.pop(instance, None):
+            blocker.close()
 
     def settle(self) -> None:
         """End the sandbox when nothing is left to use it: after a while if the Worker has closed
@@ -325,6 +375,8 @@ class AttachedBrowser:
             connection.abort()
         for timer in self._timers:
             timer.cancel()
+        for instance in list(self._blockers):
+            self._end_blocker(instance)
         for gone in self._gone.values():
             if not gone.done():
                 gone.set_result(None)

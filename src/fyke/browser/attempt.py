@@ -105,6 +105,9 @@ class AttemptGateway:
         """Own and use a browser sandbox. Raise ``ValueError`` while another is in use."""
         if self._closed or self.browser is not None:
             raise ValueError("the attempt has a browser already, or is closed")
+        if self._grant.block:
+            names = ", ".join(self._grant.block)
+            self.note("block", f"The run does not load {names}: the browser blocks such requests.")
         self._wanted, self._refusal = False, None
         self.browser = AttachedBrowser(
             control,
@@ -112,6 +115,7 @@ class AttemptGateway:
             program,
             self.limits,
             own_sandbox=own_sandbox,
+            block=self._grant.block,
             on_started=lambda: self._notify(Started(self.attempt_id, generation)),
             on_over=lambda cause, detail: self._browser_over(generation, cause, detail),
             on_dropped=self._arguments_dropped,

@@ -252,7 +252,13 @@ class GatewayClient:
         grant = attempt.grant
         return await channel.request(
             lambda seq: encode(
-                OpenGateway(seq, grant.attempt_id, grant.secret, *(attempt.refusal or ()))
+                OpenGateway(
+                    seq,
+                    grant.attempt_id,
+                    grant.secret,
+                    *(attempt.refusal or (0, "")),
+                    block=grant.block,
+                )
             ),
             [copy.fileno() for copy in attempt.listeners],
         )

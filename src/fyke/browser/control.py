@@ -79,7 +79,7 @@ class RunnerSession:
         listeners: list[socket.socket] = []
         try:
             listeners += [adopt(descriptor) for descriptor in descriptors]
-            grant = GatewayGrant(request.attempt_id, request.secret)
+            grant = GatewayGrant(request.attempt_id, request.secret, request.block)
             refusal = BrowserUnavailable(request.refused_status, request.refused_text)
             await self._gateway.open(
                 listeners, grant, self._reply, refusal if refusal.status else None

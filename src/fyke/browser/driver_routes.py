@@ -234,6 +234,7 @@ class WebDriverRoutes:
                     return status, body
                 try:
                     endpoint = await _driven(browser, created.port)
+                    await browser.covered(endpoint.instance)
                 except HostFailed:
                     await self._delete(browser, sessions, created.id)
                     raise

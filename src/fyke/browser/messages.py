@@ -11,12 +11,12 @@ import msgspec
 
 from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram
 from fyke.kit.requests import RequestDone
-from fyke.model.browser import BrowserActivity
+from fyke.model.browser import BrowserActivity, BrowserBlock
 
 
 class OpenGateway(msgspec.Struct, frozen=True, tag="open"):
-    """Serve the browser ports of an attempt. With a ``refused_status``, no connection gets a
-    browser: all are answered with it and ``refused_text``.
+    """Serve the browser ports of an attempt, whose browsers do not load ``block``. With a
+    ``refused_status``, no connection gets a browser: all are answered with it and ``refused_text``.
     """
 
     seq: int
@@ -24,6 +24,7 @@ class OpenGateway(msgspec.Struct, frozen=True, tag="open"):
     secret: str
     refused_status: int = 0
     refused_text: str = ""
+    block: tuple[BrowserBlock, ...] = ()
 
 
 class AttachBrowser(msgspec.Struct, frozen=True, tag="attach"):

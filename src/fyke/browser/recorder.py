@@ -194,6 +194,7 @@ class Recorder:
         self._received: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._console: Counter[str] = Counter()
+        self._blocked: Counter[str] = Counter()
         self._pages = 0
         self._crashes = 0
         self._urls: deque[str] = deque(maxlen=MAX_URLS)
@@ -225,6 +226,7 @@ class Recorder:
                 received=dict(self._received),
                 statuses=dict(self._statuses),
                 console=dict(self._console),
+                blocked=dict(self._blocked),
                 pages=self._pages,
                 crashes=self._crashes,
                 urls=_newest(self._urls, MAX_BYTES // 2),
@@ -245,8 +247,7 @@ class Recorder:
         if seen is None:
             if not url[:6].lower().startswith(_REMOTE):
                 return
-            kind = kind.lower()
-            seen = _KnownRequest(teller, kind if kind in _TYPES else _OTHER)
+            seen = _KnownRequest(teller, _type_of(kind))
             _remember(self._known, key, seen)
         self._requests[seen.kind] += 1
         self._changed()
@@ -290,6 +291,11 @@ class Recorder:
         if failed and not seen.answered:
             seen.answered = True
             self._statuses[StatusClass.FAILED] += 1
+        self._changed()
+
+    def blocked(self, kind: str) -> None:
+        """A request was blocked for the run."""
+        self._blocked[_type_of(kind)] += 1
         self._changed()
 
     def opened(self, document: Hashable, url: str) -> None:
@@ -475,6 +481,11 @@ def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any, most: int = _
     memory[key] = value
     if len(memory) > most:
         memory.popitem(last=False)
+
+
+def _type_of(name: str) -> str:
+    name = name.lower()
+    return name if name in _TYPES else _OTHER
 
 
 def _class_of(status: int) -> str:

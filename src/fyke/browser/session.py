@@ -28,7 +28,8 @@ _PIECE = 64 * 1024
 _NUMBERED = re.compile(rb'\{"id":([0-9]{1,9})[,}]')
 _BEGIN_BYTES = 32  # of a message that is too long, to find its number
 _DETACHED = "Target.detachedFromTarget"
-_NO_SESSION = "the page has gone"
+_NO_SESSION = -32001  # code of an error
+_GONE = "the page has gone"
 _TOO_LONG = "Chromium answered with {} bytes"
 
 OnEvent = Callable[[str, msgspec.Raw, str], None]
@@ -42,7 +43,12 @@ class DevtoolsEnded(DevtoolsFailed):
     """The connection has ended."""
 
 
+class TargetGone(DevtoolsFailed):
+    """The page or frame of a command has gone."""
+
+
 class _Error(msgspec.Struct):
+    code: int = 0
     message: str = ""
 
 
@@ -247,7 +253,9 @@ class DevtoolsSession:
         if message.error is not None:
             text = message.error.message[:_MAX_SHOWN]
             shown = "".join(character if character.isprintable() else " " for character in text)
-            self._fail([asked], DevtoolsFailed(f"Chromium answered: {shown}"))
+            gone = message.error.code == _NO_SESSION
+            kind = TargetGone if gone else DevtoolsFailed
+            self._fail([asked], kind(f"Chromium answered: {shown}"))
         elif size > asked.max_bytes:
             self._fail([asked], DevtoolsFailed(_TOO_LONG.format(size)))
         else:
@@ -258,7 +266,7 @@ class DevtoolsSession:
         with suppress(msgspec.MsgspecError):
             session = _decode_attached(params).session_id
             of_session = [asked for asked in self._asked.values() if asked.session == session]
-            self._fail(of_session, DevtoolsFailed(_NO_SESSION))
+            self._fail(of_session, TargetGone(_GONE))
 
     def _fail(self, asked: Sequence[_Asked], error: DevtoolsFailed) -> None:
         for one in asked:

@@ -19,7 +19,7 @@ from fyke.kit.start_budget import StartBudget
 
 if TYPE_CHECKING:  # the launcher imports this module and is small
     from fyke.contracts.execution import IdleSandboxes, SandboxExit
-    from fyke.model.browser import BrowserActivity
+    from fyke.model.browser import BrowserActivity, BrowserBlock
 
 WAIT_SECONDS = 60.0  # how long a connection waits for a browser
 
@@ -167,6 +167,7 @@ class GatewayGrant:
 
     attempt_id: str
     secret: str  # the password; the user name is the attempt's id
+    block: tuple[BrowserBlock, ...] = ()  # what its browsers do not load
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,20 @@ class StatusClass(StrEnum):
     FAILED = "failed"
 
 
+class BrowserBlock(StrEnum):
+    """What a run can leave out in its browsers."""
+
+    IMAGES = "images"
+    MEDIA = "media"
+    FONTS = "fonts"
+    STYLESHEETS = "stylesheets"
+
+    @property
+    def request_type(self) -> str:
+        """The type of such requests in ``BrowserActivity``."""
+        return self.value.removesuffix("s")
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
     """One message on the console of a page, or an error of it. ``source`` is the URL and the line
@@ -48,9 +62,9 @@ class ConsoleLine:
 @dataclass(frozen=True, slots=True)
 class BrowserActivity:
     """What Chromium reported to its clients. ``requests``, those of them that a cache of Chromium
-    answered (``cached``) and ``received`` (bytes, as far as they are known) are by type,
-    ``console`` by level. ``pages`` is how many documents were opened in tabs, ``urls`` the latest
-    of them.
+    answered (``cached``), ``received`` (bytes, as far as they are known) and ``blocked`` requests
+    are by type, ``console`` by level. ``pages`` is how many documents were opened in tabs,
+    ``urls`` the latest of them.
     """
 
     requests: Mapping[str, int] = field(default_factory=dict)
@@ -62,6 +76,7 @@ class BrowserActivity:
     urls: tuple[str, ...] = ()
     lines: tuple[ConsoleLine, ...] = ()
     cached: Mapping[str, int] = field(default_factory=dict)
+    blocked: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def texts(self) -> BrowserTexts:
@@ -94,6 +109,7 @@ def sum_activities(activities: Iterable[BrowserActivity]) -> BrowserActivity:
             crashes=total.crashes + one.crashes,
             urls=(*total.urls, *one.urls)[-MAX_URLS:],
             lines=(*total.lines, *one.lines)[-MAX_LINES:],
+            blocked=_sum(total.blocked, one.blocked),
         )
     return total
 

@@ -50,6 +50,7 @@ from fyke.kit.start_budget import TooManyStarts
 from fyke.model.browser import (
     MAX_LINES,
     BrowserActivity,
+    BrowserBlock,
     BrowserReport,
     ConsoleLine,
     sum_activities,
@@ -184,9 +185,12 @@ class AttemptBrowser:
         self._opening: asyncio.Task[None] | None = None
         self._removals: set[asyncio.Task[None]] = set()  # of sandboxes
 
-    async def open(self, listeners: Sequence[socket], secret: str) -> None:
+    async def open(
+        self, listeners: Sequence[socket], secret: str, block: Sequence[BrowserBlock] = ()
+    ) -> None:
         """Let the gateway serve the browser ports. Raise ``Unavailable``."""
-        await self._deps.gateway.open(listeners, GatewayGrant(self._attempt.id, secret))
+        grant = GatewayGrant(self._attempt.id, secret, tuple(block))
+        await self._deps.gateway.open(listeners, grant)
 
     @property
     def totals(self) -> BrowserTotals:

@@ -104,6 +104,14 @@ async def test_what_a_cache_answered_counts_once_and_by_type(recording: Recordin
     assert activity.requests == {"script": 2, "image": 1}
 
 
+async def test_blocked_requests_count_by_type(recording: Recording) -> None:
+    for kind in ("Image", "Image", "Font", "SomethingNew"):
+        recording.recorder.blocked(kind)
+    activity = recording.now()
+    assert activity.blocked == {"image": 2, "font": 1, "other": 1}
+    assert activity.requests == {}
+
+
 async def test_a_redirect_is_a_request_of_its_own(recording: Recording) -> None:
     say, other = recording.say, recording.client()
     moved = {"status": 302, "encodedDataLength": 200}

@@ -11,7 +11,14 @@ import msgspec
 import pytest
 
 from fyke.browser import session as session_module
-from fyke.browser.session import MAX_MESSAGE, DevtoolsEnded, DevtoolsFailed, DevtoolsSession, opened
+from fyke.browser.session import (
+    MAX_MESSAGE,
+    DevtoolsEnded,
+    DevtoolsFailed,
+    DevtoolsSession,
+    TargetGone,
+    opened,
+)
 from fyke.browser.streams import ByteStream
 from support.browser_hosts import until
 from support.devtools import Devtools
@@ -106,6 +113,9 @@ async def test_errors_and_silence_are_failures() -> None:
         it.devtools.results["A"] = "no\nsuch thing" + "x" * 1000
         with pytest.raises(DevtoolsFailed, match=r"Chromium answered: no such thingx{187}$"):
             await it.session.ask("A", {})
+        it.devtools.error_code = -32001
+        with pytest.raises(TargetGone, match="Chromium answered: no such thing"):
+            await it.session.ask("A", {})
         it.devtools.unanswered = {"B"}
         with pytest.raises(DevtoolsFailed, match=r"B: no answer in 0\.01 s"):
             await it.session.ask("B", {}, seconds=0.01)
@@ -140,7 +150,7 @@ async def test_the_end_of_a_target_ends_what_waits_for_it() -> None:
         it.devtools.unanswered = {"A"}
         of_page, of_another = it.session.start("A", {}, "S1"), it.session.start("A", {}, "S2")
         it.devtools.say("Target.detachedFromTarget", sessionId="S1")
-        with pytest.raises(DevtoolsFailed, match="the page has gone"):
+        with pytest.raises(TargetGone, match="the page has gone"):
             await of_page
         assert not of_another.done()
         await until(lambda: it.events)
