@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import AttemptReport
-from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowsers
+from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowsers, UnblockedLoad
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import InsufficientBalance, StaleLease
@@ -18,11 +19,12 @@ from fyke.model.billing import Prices
 from fyke.model.browser import (
     MAX_LINES,
     BrowserActivity,
+    BrowserBlock,
     BrowserReport,
     ConsoleLevel,
     ConsoleLine,
 )
-from fyke.model.run import SUCCESS, RunLimits, SpendingBound
+from fyke.model.run import SUCCESS, Run, RunLimits, SpendingBound
 from fyke.model.runner import AttemptUsage
 from support.run_endings import Setup
 
@@ -175,6 +177,36 @@ async def test_a_browser_of_an_attempt_whose_runner_was_lost_has_ended(setup: Se
     caller = Caller(run.account_id, "acme", False, "u", "k")
     shown = await RunBrowsers(setup.storage).of_run(caller, run.id)
     assert (shown.state, shown.activity.pages) == (BrowserPresence.ENDED, 1)
+
+
+async def test_a_run_that_blocks_is_compared_with_the_last_one_that_did_not(setup: Setup) -> None:
+    blocking = {"browser_block": (BrowserBlock.IMAGES,)}
+
+    async def ended(number: int, **changes: Any) -> Run:
+        run, [lease] = await setup.start(**changes)
+        usage = AttemptUsage(browser_ms=5, browser_version="headless-shell 1.2.3.4")
+        await setup.attempts.ended(
+            lease.attempt, SUCCESS, usage, actor="test", browser=report(number)
+        )
+        return run
+
+    async def compared(run: Run) -> UnblockedLoad | None:
+        caller = Caller(run.account_id, "acme", False, "u", "k")
+        return (await RunBrowsers(setup.storage).of_run(caller, run.id)).unblocked
+
+    assert await compared(await ended(1, **blocking)) is None
+    unblocked = await ended(2)
+    assert await compared(unblocked) is None
+    await ended(4, version="2.0.0")
+    await setup.start()  # has not ended
+    last = await ended(5, **blocking)
+    await ended(6)
+    assert await compared(last) == UnblockedLoad(unblocked.id, 2, 200)
+    fonts = await ended(7, browser_block=(BrowserBlock.FONTS,))
+    assert await compared(fonts) is None  # it loaded none
+    stored = await setup.storage.read(lambda tx: tx.runs.get(last.id))
+    assert stored is not None and stored.browser_block == (BrowserBlock.IMAGES,)
+    assert await setup.storage.read(lambda tx: tx.browsers.last_unblocked(last, 1)) == ""
 
 
 async def test_only_the_texts_of_the_newest_attempts_are_read(setup: Setup) -> None:

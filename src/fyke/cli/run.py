@@ -56,6 +56,7 @@ def start(
     browser_memory: options.BrowserMemoryOption = None,
     region: options.RegionOption = None,
     egress_allow: options.EgressAllowOption = None,
+    browser_block: options.BrowserBlockOption = "",
     callback: options.CallbackOption = "",
     wait: options.WaitOption = False,
     follow: options.FollowOption = False,
@@ -82,6 +83,7 @@ def start(
         browser_memory=browser_memory,
         region=region,
         egress_allow=egress_allow,
+        browser_block=browser_block,
     )
     request = RunRequest(worker, custom, system | limits, version, callback)
     if queued:

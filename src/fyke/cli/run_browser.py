@@ -48,12 +48,29 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
         ("statuses", ", ".join(f"{item.count} {item.status}" for item in report.statuses) or "-"),
         ("console", ", ".join(f"{item.count} {item.level}" for item in report.console) or "-"),
         *(("last page", url) for url in report.urls[-1:]),
+        *((("does not load", ", ".join(report.block)),) if report.block else ()),
     ]
     out.fields(pairs)
     if report.requests:
         out.raw("")
-        rows = [(r.type, r.count, r.cached, formatting.size(r.received)) for r in report.requests]
-        out.table(("type", "requests", "from cache", "received"), rows)
+        columns = ["type", "requests", "from cache", "received"]
+        columns += ["blocked"] if report.block else []
+        rows = [
+            (
+                item.type,
+                item.count,
+                item.cached,
+                formatting.size(item.received),
+                *((item.blocked,) if report.block else ()),
+            )
+            for item in report.requests
+        ]
+        out.table(columns, rows)
+        if load := report.unblocked:
+            out.say(
+                f"The last run of this version that did not block ({load.run_slug}) received "
+                f"{formatting.size(load.received)} in {load.requests} such requests."
+            )
     else:
         out.say("The client of the Worker does not let the browser report its requests.")
     if report.lines:

@@ -91,6 +91,15 @@ EgressAllowOption = Annotated[
     ),
 ]
 
+BrowserBlockOption = Annotated[
+    str,
+    typer.Option(
+        "--browser-block",
+        help="What browsers do not load: images, media, fonts, stylesheets, separated by commas.",
+        metavar="TYPES",
+    ),
+]
+
 
 def system_of(
     *,
@@ -102,6 +111,7 @@ def system_of(
     region: str | None = None,
     egress_allow: list[str] | None = None,
     browser_memory: int | None = None,
+    browser_block: str = "",
 ) -> dict[str, object]:
     """The options that are not None, as members of ``system`` on the wire."""
     members = {
@@ -113,5 +123,6 @@ def system_of(
         "browser_memory": browser_memory,
         "proxy_region": region,
         "egress_allow": egress_allow or None,
+        "browser_block": browser_block.replace(" ", "").split(",") if browser_block else None,
     }
     return {name: value for name, value in members.items() if value is not None}

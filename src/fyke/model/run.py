@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from fyke.model.browser import BrowserBlock
 from fyke.reasons import Reason
 
 
@@ -160,6 +161,7 @@ class Run:
     browser_required: bool = False  # only runners with a browser lease its subtasks
     browser_memory_asked: bool = False  # its start has set ``limits.browser_memory_mb``
     browser_ms: int = 0  # total time of its browsers, written when it ends
+    browser_block: tuple[BrowserBlock, ...] = ()  # what they do not load
 
     def duration_ms(self, now: int = 0) -> int:
         """From the start of its first Worker to the end, or until ``now``; 0 before the start."""

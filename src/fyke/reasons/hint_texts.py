@@ -74,8 +74,8 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.BROWSER_OUT_OF_MEMORY: _hint(
         _("The pages took more memory than the browser may use"),
-        _("Close pages that are no longer needed, open fewer at a time, do not load images, or "
-          "start it with more browser_memory"),
+        _("Close pages that are no longer needed, open fewer at a time, do not load images "
+          "(browser_block), or start it with more browser_memory"),
     ),
     HintCode.CRASHED: _hint(
         _("Native code crashed: the Worker's runtime or one of its compiled libraries"),

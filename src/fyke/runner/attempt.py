@@ -387,7 +387,7 @@ class AttemptRunner:
             declined=self._declines_browser,
         )
         try:
-            await browser.open(ports, password)
+            await browser.open(ports, password, self.lease.run.browser_block)
         except Unavailable:
             self._note(intake, "The process that serves browsers does not answer.")
             return False

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from fyke.domain.workers.parameters import MAX_BROWSER_MB
+from fyke.model.browser import BrowserBlock
 from fyke.wire.fields import DocumentedAs, ParsedBy, Request, to_object
 
 _MAX_LIMIT = 10**12
@@ -52,6 +53,9 @@ class SystemSettings(Request):
             ),
         ]
         | UnsetType
+    ) = UNSET
+    browser_block: (
+        Annotated[list[BrowserBlock], Meta(description="what its browsers do not load")] | UnsetType
     ) = UNSET
 
 

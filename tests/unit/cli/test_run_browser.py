@@ -12,6 +12,7 @@ from fyke.wire.fyke.run_browser import (
     RequestTypeItem,
     RunBrowserReport,
     StatusClassItem,
+    UnblockedLoadItem,
 )
 from support.scripted import ScriptedServer
 
@@ -57,8 +58,25 @@ def test_figures_requests_and_the_console_are_shown() -> None:
 
 def test_json_is_the_answer_of_the_server() -> None:
     assert json.loads(run(REPORT, as_json=True).data)["requests"] == [
-        {"type": "image", "count": 40, "cached": 12, "received": 9_000_000}
+        {"type": "image", "count": 40, "cached": 12, "received": 9_000_000, "blocked": 0}
     ]
+
+
+def test_what_was_blocked_is_shown_and_what_an_earlier_run_loaded() -> None:
+    values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
+    report = RunBrowserReport(
+        **values
+        | {
+            "block": ["images", "fonts"],
+            "requests": [RequestTypeItem("image", 40, 0, 0, 38)],
+            "unblocked": UnblockedLoadItem("R0", 44, 9_000_000),
+        }
+    )
+    server = run(report)
+    assert "does not load  images, fonts" in server.data
+    assert "image  40        0           0 B       38" in server.data
+    assert "(R0) received 9.0 MB in 44 such requests." in server.messages
+    assert "blocked" not in run(REPORT).data
 
 
 def test_a_run_without_a_browser_and_a_client_that_lets_it_report_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from fyke.contracts.egress import EgressGrant
 from fyke.contracts.execution import SandboxUsage
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import Unavailable
+from fyke.model.browser import BrowserBlock
 from fyke.model.run import SUCCESS, Outcome
 from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode
@@ -63,6 +65,7 @@ class GatewayPorts:
         self.missing = missing
         self.gateway = self
         self.served: list[tuple[str, int]] = []
+        self.blocked: tuple[BrowserBlock, ...] | None = None
         self._answers = answers
 
     async def open(self, listeners: Any, _grant: Any) -> None:
@@ -71,6 +74,7 @@ class GatewayPorts:
         if not self._answers:
             raise Unavailable
         self.served.append(("gateway", len(listeners)))
+        self.blocked = _grant.block
 
     async def refuse_browser(self, _attempt: str, listener: Any, _callback: Any) -> None:
         self.served.append(("refused", listener))
@@ -93,10 +97,13 @@ async def test_browser_ports_are_served_by_the_gateway_or_refused(
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
         one = runner(egress=egress, browser=ports, attempts=None, regions=())
+        block = (BrowserBlock.IMAGES,)
+        one.lease = replace(one.lease, run=replace(one.lease.run, browser_block=block))
         await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
         await taking.flush()
     assert egress.served == served
     assert (one.browser is not None) is (served[0][0] == "gateway")
+    assert egress.blocked == (block if one.browser else None)
 
 
 @pytest.mark.parametrize(

@@ -422,6 +422,12 @@ class BrowserStore(Protocol):
         """The texts of the newest ``attempts`` attempts that have some, oldest first."""
         ...
 
+    def last_unblocked(self, run: Run, within: int) -> str:
+        """The id of the last ended run of the same account and version before ``run`` whose
+        browsers loaded everything, among the ``within`` runs of the Worker before it; "" without.
+        """
+        ...
+
 
 class ShareStore(Protocol):
     """Share links: they show one run to people without an account."""

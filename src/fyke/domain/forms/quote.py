@@ -13,6 +13,7 @@ from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.parameters import read_input
 from fyke.errors import InvalidRequest
 from fyke.model.account import Account
+from fyke.model.browser import BrowserBlock
 from fyke.model.run import RunLimits, SpendingBound
 from fyke.model.worker import SystemDefaults
 
@@ -30,6 +31,7 @@ class SplitPreview:
     problem: str = ""
     limits: RunLimits | None = None
     memory_asked: bool = False
+    block: tuple[BrowserBlock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,11 @@ def split_preview(
     if value.errors:
         return SplitPreview(0, "the input has errors")
     try:
-        limits = read_input(value.input, defaults).limits
+        parsed = read_input(value.input, defaults)
         parts = split(form.schema, value.custom, limit=max_subtasks)
     except InvalidRequest as error:
         return SplitPreview(0, error.message)
-    return SplitPreview(len(parts), limits=limits)
+    return SplitPreview(len(parts), limits=parsed.limits, block=parsed.browser_block)
 
 
 def quote(

@@ -169,7 +169,7 @@ class RunForms:
         if plan.limits is None:
             return value, plan
         try:
-            limits = limits_at_start(self._rules, view.version, plan.limits)
+            limits = limits_at_start(self._rules, view.version, plan.limits, plan.block)
         except InvalidRequest as error:
             return value, SplitPreview(0, error.message)
         asked = plan.limits.browser_memory_mb > 0
@@ -341,7 +341,8 @@ def _without_defaults(tx: Transaction, run: Run) -> NormalisedInput:
     for name in list(value.system):
         rest = {key: item for key, item in value.system.items() if key != name}
         parsed = read_input({"parameters": {"system": rest, "custom": {}}}, defaults)
-        if parsed.limits == limits and parsed.region == run.region and name != "egress_allow":
+        is_default = parsed.limits == limits and parsed.region == run.region
+        if is_default and name not in ("egress_allow", "browser_block"):
             value = NormalisedInput(rest, value.custom)
     return value
 

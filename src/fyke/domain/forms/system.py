@@ -11,6 +11,7 @@ from fyke.domain.forms.controls import PostedTexts
 from fyke.domain.forms.model import ABSENT, ControlKind, FieldOptions, FormField, InputError, Option
 from fyke.domain.workers.parameters import DEVICES, read_input
 from fyke.errors import InvalidRequest
+from fyke.model.browser import BrowserBlock
 from fyke.model.worker import SystemDefaults
 
 
@@ -54,6 +55,18 @@ FIELDS: dict[str, FormField] = {
             "input",
             ControlKind.LINE,
         ),
+        FormField(
+            "browser_block",
+            "Not loaded by browsers",
+            "A browser of the Worker does not request these.",
+            "array",
+            "checkbox",
+            ControlKind.CHECKBOXES,
+            options=FieldOptions(
+                Option(one.value.capitalize(), one.value, token_of(one.value))
+                for one in BrowserBlock
+            ),
+        ),
     )
 }
 
@@ -64,7 +77,7 @@ def read_system(sent: dict[str, PostedTexts]) -> tuple[dict[str, Any], list[Inpu
     problems: list[InputError] = []
     for name, field in FIELDS.items():
         read = decode(field, sent.get(name, {}))
-        if read.value is not ABSENT:
+        if read.value is not ABSENT and read.value != []:
             values[name] = read.value
         problems += [
             replace(error, path=f"system.{name}", subject=f'option "{name}"')

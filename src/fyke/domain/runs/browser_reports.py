@@ -23,6 +23,7 @@ from fyke.model.browser import (
 from fyke.model.run import Attempt, Run
 
 READ_ATTEMPTS = 10  # the newest ones, whose console lines are shown
+_SEARCHED = 100  # earlier runs of the Worker
 
 
 class BrowserPresence(StrEnum):
@@ -42,9 +43,19 @@ class NumberedLine:
 
 
 @dataclass(frozen=True, slots=True)
+class UnblockedLoad:
+    """What an earlier run of the same version loaded of what a run blocks."""
+
+    run_id: str
+    requests: int
+    received: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RunBrowser:
     """The browsers of a run. ``version`` is program and number of the latest one, ``starts`` how
-    many were started. ``own_sandbox`` is None when no browser has reported.
+    many were started. ``own_sandbox`` is None when no browser has reported, ``unblocked`` when
+    nothing is blocked, or no such run is known.
     """
 
     run: Run
@@ -56,6 +67,7 @@ class RunBrowser:
     memory_peak_bytes: int
     activity: BrowserActivity  # without lines
     lines: tuple[NumberedLine, ...]
+    unblocked: UnblockedLoad | None = None
 
     @property
     def program(self) -> str:
@@ -69,7 +81,11 @@ class RunBrowser:
     @property
     def by_type(self) -> list[tuple[str, int]]:
         """Requests by type, the most frequent first."""
-        return sorted(self.activity.requests.items(), key=lambda item: (-item[1], item[0]))
+        requests, blocked = self.activity.requests, self.activity.blocked
+        # the client may not let Chromium report requests; those that are blocked are known
+        names = {*requests, *blocked}
+        counts = [(name, max(requests.get(name, 0), blocked.get(name, 0))) for name in names]
+        return sorted(counts, key=lambda item: (-item[1], item[0]))
 
     @property
     def by_status(self) -> list[tuple[str, int]]:
@@ -110,7 +126,20 @@ def _read(tx: Transaction, run: Run) -> RunBrowser:
         memory_peak_bytes=usage.browser_memory_peak_bytes,
         activity=replace(sum_activities(report.activity for report in reports.values()), urls=urls),
         lines=_lines(attempts, texts),
+        unblocked=_unblocked(tx, run),
     )
+
+
+def _unblocked(tx: Transaction, run: Run) -> UnblockedLoad | None:
+    """Figures of a run that loaded what ``run`` blocks, if it loaded any."""
+    run_id = tx.browsers.last_unblocked(run, _SEARCHED) if run.browser_block else ""
+    if not run_id:
+        return None
+    activity = sum_activities(report.activity for report in tx.browsers.of_run(run_id).values())
+    names = [one.request_type for one in run.browser_block]
+    requests = sum(activity.requests.get(name, 0) for name in names)
+    received = sum(activity.received.get(name, 0) for name in names)
+    return UnblockedLoad(run_id, requests, received) if received else None
 
 
 def _in_order(names: type[StrEnum], counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -9,18 +9,26 @@ from fyke.contracts.state import Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import InvalidRequest
+from fyke.model.browser import BrowserBlock
 from fyke.model.run import Run, RunLimits
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import BrowserNeed, Version
 from fyke.reasons import Reason, ReasonCode
 
-_MEMORY = "input.parameters.system.browser_memory"
+_SYSTEM = "input.parameters.system."
+_MEMORY, _BLOCK = f"{_SYSTEM}browser_memory", f"{_SYSTEM}browser_block"
+_LEAVE_OUT = "leave it out"
 
 
-def limits_at_start(rules: Rules, version: Version, limits: RunLimits) -> RunLimits:
+def limits_at_start(
+    rules: Rules, version: Version, limits: RunLimits, block: Sequence[BrowserBlock] = ()
+) -> RunLimits:
     """The limits of a run of ``version`` at its start: with a browser if the version reserves one,
-    or if the start asks for memory for it. Raise ``InvalidRequest`` when it may not.
+    or if the start asks for memory for it. Raise ``InvalidRequest`` when it may not, or may not
+    ``block``.
     """
+    if block:
+        _check_browsers(rules, version, _BLOCK)
     if limits.browser_memory_mb:
         _check_memory(rules, version, limits.browser_memory_mb)
     elif not version.reserves_browser:
@@ -29,17 +37,20 @@ def limits_at_start(rules: Rules, version: Version, limits: RunLimits) -> RunLim
 
 
 def _check_memory(rules: Rules, version: Version, asked: int) -> None:
-    field, remedy = _MEMORY, "leave it out"
-    if version.browser is BrowserNeed.NONE:
-        rule = "is for the browser, and this version declares that it uses none"
-        raise InvalidRequest(rule, field=field, remedy=remedy)
-    if not rules.browser_memory_mb:
-        rule = "is for the browser, and this Fyke gives Workers none"
-        raise InvalidRequest(rule, field=field, remedy=remedy)
+    _check_browsers(rules, version, _MEMORY)
     if asked > rules.browser_memory_max_mb:
         rule = f"must be at most {rules.browser_memory_max_mb} MB"
         remedy = "ask for less; the operator can allow more with browser_memory_max_mb"
-        raise InvalidRequest(rule, field=field, remedy=remedy)
+        raise InvalidRequest(rule, field=_MEMORY, remedy=remedy)
+
+
+def _check_browsers(rules: Rules, version: Version, field: str) -> None:
+    if version.browser is BrowserNeed.NONE:
+        rule = "is for the browser, and this version declares that it uses none"
+        raise InvalidRequest(rule, field=field, remedy=_LEAVE_OUT)
+    if not rules.browser_memory_mb:
+        rule = "is for the browser, and this Fyke gives Workers none"
+        raise InvalidRequest(rule, field=field, remedy=_LEAVE_OUT)
 
 
 def missing_browser(runners: Sequence[RunnerInfo]) -> Reason | None:
@@ -81,6 +92,13 @@ def _requires(version: Version) -> bool:
 def _by_memory(missing: Reason) -> Reason:
     """The reason for a run that would start without a browser if it asked for no memory for it."""
     return replace(missing, params={**missing.params, "field": _MEMORY})
+
+
+def check_blocking(tx: Transaction, run: Run) -> None:
+    """Raise ``InvalidRequest`` if a run blocks requests, and no active runner has a browser."""
+    if run.browser_block and missing_browser(_active(tx)) is not None:
+        rule = "is for the browser, and no runner has one that can be used"
+        raise InvalidRequest(rule, field=_BLOCK, remedy=f"{_LEAVE_OUT}, or see fyke doctor")
 
 
 def reserved_where_possible(tx: Transaction, run: Run) -> Run:

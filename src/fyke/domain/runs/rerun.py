@@ -24,4 +24,6 @@ def rerun_input(run: Run) -> dict[str, Any]:
         system["proxy_region"] = run.region
     if run.egress_allow:
         system["egress_allow"] = list(run.egress_allow)
+    if run.browser_block:
+        system["browser_block"] = [*run.browser_block]
     return {"parameters": {"system": system, "custom": json.loads(run.input_json)}}

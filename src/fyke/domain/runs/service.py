@@ -17,6 +17,7 @@ from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_device, check_plan
 from fyke.domain.runs.browsers import (
+    check_blocking,
     limits_at_start,
     missing_for_run,
     reserved_where_possible,
@@ -205,11 +206,12 @@ class Runs:
             state=RunState.READY,
             outcome=None,
             err_msg="",
-            limits=limits_at_start(self._rules, version, parsed.limits),
+            limits=limits_at_start(self._rules, version, parsed.limits, parsed.browser_block),
             browser_required=version.browser is BrowserNeed.REQUIRED or asks_for_memory,
             browser_memory_asked=asks_for_memory,
             region=parsed.region or self._rules.default_region,
             egress_allow=parsed.egress_allow,
+            browser_block=parsed.browser_block,
             input_json=checked.json,
             callback_url=request.callback_url,
             subtasks=len(checked.parts),
@@ -269,11 +271,13 @@ class Runs:
 
     def _check_runners(self, tx: Transaction, worker: Worker, run: Run) -> None:
         """Raise ``RunRefused`` when no active runner may execute the worker, or none has the
-        browser that the run requires. Without any runner, the run waits.
+        browser that the run requires, and ``InvalidRequest`` when none has the browser that it
+        has an option for. Without any runner, the run waits.
         """
         reason = refusal_of_runners(tx, worker) or missing_for_run(tx, run)
         if reason is not None:
             raise RunRefused(reason)
+        check_blocking(tx, run)
 
     async def start_task(
         self,

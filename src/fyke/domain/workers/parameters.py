@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fyke.errors import InvalidRequest
 from fyke.model.billing import MICROS
+from fyke.model.browser import BrowserBlock
 from fyke.model.run import RunLimits
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class ParsedInput:
     limits: RunLimits
     region: str
     egress_allow: tuple[str, ...]
+    browser_block: tuple[BrowserBlock, ...]
     custom: dict[str, Any]
 
 
@@ -59,6 +61,7 @@ def read_input(raw: object, defaults: SystemDefaults) -> ParsedInput:
         ),
         region=_region(system, custom),
         egress_allow=_egress_allow(system),
+        browser_block=_browser_block(system),
         custom=custom,
     )
 
@@ -238,3 +241,16 @@ def _egress_allow(system: dict[str, Any]) -> tuple[str, ...]:
                 field="input.parameters.system.egress_allow",
             )
     return tuple(value)
+
+
+def _browser_block(system: dict[str, Any]) -> tuple[BrowserBlock, ...]:
+    value = system.get("browser_block")
+    if value is None:
+        return ()
+    field, names = "input.parameters.system.browser_block", ", ".join(BrowserBlock)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidRequest(f"must be a list of some of {names}", field=field)
+    unknown = next((item for item in value if item not in [*BrowserBlock]), None)
+    if unknown is not None:
+        raise InvalidRequest(f'"{unknown[:80]}" must be one of {names}', field=field)
+    return tuple(one for one in BrowserBlock if one in value)

@@ -25,6 +25,13 @@ class RequestTypeItem(Answer):
     count: Count
     cached: Annotated[Count, Meta(description="how many of them a cache of the browser answered")]
     received: Annotated[Bytes, Meta(description="bytes with heads, as far as they are known")]
+    blocked: Annotated[Count, Meta(description="those that the run does not load")] = 0
+
+
+class UnblockedLoadItem(Answer):
+    run_slug: str
+    requests: Count
+    received: Annotated[Bytes, Meta(description="bytes with heads")]
 
 
 class StatusClassItem(Answer):
@@ -71,10 +78,18 @@ class RunBrowserReport(Answer):
         list[ConsoleLineItem], Meta(description="the last 50 console lines, secrets are masked")
     ]
     urls: Annotated[list[str], Meta(description="the last five pages, secrets are masked")]
+    block: Annotated[list[str], Meta(description="what the run does not load")] = []
+    unblocked: Annotated[
+        UnblockedLoadItem | None,
+        Meta(
+            description="what the last run of the version that did not block loaded of it; "
+            "null: not known, or nothing is blocked"
+        ),
+    ] = None
 
     @classmethod
     def of(cls, browser: RunBrowser) -> RunBrowserReport:
-        activity = browser.activity
+        activity, unblocked = browser.activity, browser.unblocked
         return cls(
             state=browser.state.value,
             program=browser.program,
@@ -87,7 +102,11 @@ class RunBrowserReport(Answer):
             crashes=activity.crashes,
             requests=[
                 RequestTypeItem(
-                    name, count, activity.cached.get(name, 0), activity.received.get(name, 0)
+                    name,
+                    count,
+                    activity.cached.get(name, 0),
+                    activity.received.get(name, 0),
+                    activity.blocked.get(name, 0),
                 )
                 for name, count in browser.by_type
             ],
@@ -95,4 +114,12 @@ class RunBrowserReport(Answer):
             console=[ConsoleLevelItem(*item) for item in browser.by_level],
             lines=[ConsoleLineItem.of(line) for line in browser.lines],
             urls=list(activity.urls),
+            block=[*browser.run.browser_block],
+            unblocked=UnblockedLoadItem(
+                run_slug=unblocked.run_id,
+                requests=unblocked.requests,
+                received=unblocked.received,
+            )
+            if unblocked
+            else None,
         )

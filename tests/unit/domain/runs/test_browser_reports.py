@@ -10,12 +10,14 @@ import pytest
 from fyke.domain.runs.browser_reports import (
     BrowserPresence,
     NumberedLine,
+    RunBrowser,
     _in_order,
     _lines,
     _state,
 )
 from fyke.model.browser import (
     MAX_LINES,
+    BrowserActivity,
     BrowserReport,
     BrowserTexts,
     ConsoleLevel,
@@ -49,6 +51,15 @@ def test_the_last_lines_are_in_order_of_time() -> None:
     found = _lines(attempts(), {"A": BrowserTexts(lines=lines)})
     assert found[0] == NumberedLine("7", ConsoleLine(6, ConsoleLevel.INFO, "6"))
     assert [item.line.at for item in found] == list(range(6, MAX_LINES + 6))
+
+
+def test_blocked_requests_are_known_even_if_the_client_lets_none_be_reported() -> None:
+    activity = BrowserActivity(
+        requests={"document": 2, "image": 7}, blocked={"image": 5, "font": 3}
+    )
+    run: Any = SimpleNamespace(browser_block=())
+    shown = RunBrowser(run, BrowserPresence.ENDED, "", None, 1, 0, 0, activity, ())
+    assert shown.by_type == [("image", 7), ("font", 3), ("document", 2)]
 
 
 def test_statuses_are_in_their_order_and_only_those_that_occurred() -> None:

@@ -19,6 +19,7 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import InvalidRequest
 from fyke.model.billing import Prices
+from fyke.model.browser import BrowserBlock
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode, sentence
@@ -88,6 +89,33 @@ def test_memory_for_a_browser_that_is_not_to_be_had_is_refused(
     with pytest.raises(InvalidRequest) as error:
         limits_at_start(rules, version, replace(PLAIN, browser_memory_mb=2049))
     assert error.value.message == f"input.parameters.system.browser_memory {message}"
+
+
+@pytest.mark.parametrize(
+    ("rules", "need", "message"),
+    [
+        (
+            RULES, BrowserNeed.NONE,
+            "is for the browser, and this version declares that it uses none; leave it out",
+        ),
+        (
+            Rules(Prices(), HIDING, 9, ""), BrowserNeed.UNKNOWN,
+            "is for the browser, and this Fyke gives Workers none; leave it out",
+        ),
+    ],
+)  # fmt: skip
+def test_blocking_without_a_browser_is_refused(
+    rules: Rules, need: BrowserNeed, message: str
+) -> None:
+    version = records.version("worker", browser=need)
+    with pytest.raises(InvalidRequest) as error:
+        limits_at_start(rules, version, PLAIN, (BrowserBlock.IMAGES,))
+    assert error.value.message == f"input.parameters.system.browser_block {message}"
+
+
+def test_blocking_alone_reserves_no_browser() -> None:
+    version = records.version("worker", browser=BrowserNeed.UNKNOWN)
+    assert limits_at_start(RULES, version, PLAIN, (BrowserBlock.IMAGES,)) == PLAIN
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,18 @@ def test_a_refused_input_is_answered_with_the_expected_form(raw: object, message
             "of at most 10^12",
         ),
         ({"proxy_region": 7}, f"{SYSTEM}.proxy_region must be two capital letters such as US"),
+        *(
+            (
+                {"browser_block": asked},
+                f"{SYSTEM}.browser_block must be a list of some of "
+                "images, media, fonts, stylesheets",
+            )
+            for asked in ("images", {"images": True}, [1])
+        ),
+        (
+            {"browser_block": ["images", "videos"]},
+            f'{SYSTEM}.browser_block: "videos" must be one of images, media, fonts, stylesheets',
+        ),
         ({"egress_allow": [1]}, f'{SYSTEM}.egress_allow must be a list of "host:port"'),
         (
             {"egress_allow": ["h" * 90]},
@@ -203,6 +215,12 @@ def test_the_memory_of_the_browser_is_asked_for_in_whole_megabytes(
 ) -> None:
     limits = read({"browser_memory": given}).limits
     assert (limits.browser_memory_mb, limits.browser_cpus) == (size, 0)
+
+
+def test_types_that_browsers_do_not_load_are_given_once_and_in_order() -> None:
+    assert read().browser_block == read({"browser_block": []}).browser_block == ()
+    given = ["fonts", "images", "fonts"]
+    assert read({"browser_block": given}).browser_block == ("images", "fonts")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
-from sqlalchemy import Index, Table, select
+from sqlalchemy import Index, Table, select, tuple_
 
 from fyke.model.browser import BrowserReport, BrowserTexts
+from fyke.model.run import Run
 from fyke.storage.sql.dialects import insert_rows
 from fyke.storage.sql.state.columns import metadata, ref_column, text_column
 from fyke.storage.sql.state.records import SqlStore
+from fyke.storage.sql.state.runs.tables import NOTHING, runs
 
 run_browser = Table(
     "run_browser",
@@ -55,6 +57,22 @@ class SqlBrowsers(SqlStore):
         )
         found = self._db.execute(query.order_by(run_browser.c.attempt_id.desc()).limit(attempts))
         return {row.attempt_id: _decode_texts(row.texts) for row in reversed(found.all())}
+
+    def last_unblocked(self, run: Run, within: int) -> str:
+        before = (
+            select(runs.c.id, runs.c.version, runs.c.browser_block, runs.c.browser_ms)
+            .where(runs.c.account_id == run.account_id, runs.c.worker_id == run.worker_id)
+            .where(tuple_(runs.c.created_at, runs.c.id) < tuple_(run.created_at, run.id))
+            .order_by(runs.c.created_at.desc(), runs.c.id.desc())
+            .limit(within)
+            .subquery()
+        )
+        query = select(before.c.id).where(
+            before.c.version == run.version,
+            before.c.browser_block == NOTHING,
+            before.c.browser_ms > 0,  # written when it ends
+        )
+        return self._db.execute(query.order_by(before.c.id.desc()).limit(1)).scalar() or ""
 
 
 def _columns(report: BrowserReport) -> tuple[str, str]:

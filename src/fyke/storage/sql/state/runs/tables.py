@@ -55,6 +55,7 @@ runs = Table(
     flag_column("browser_memory_asked"),
     text_column("region"),
     text_column("egress_allow"),  # JSON list
+    text_column("browser_block"),  # JSON list
     text_column("input_json"),
     text_column("callback_url"),
     number_column("subtasks"),
@@ -254,20 +255,23 @@ partial_index(
 )
 
 _LIMITS = tuple(field.name for field in fields(RunLimits))
+_LISTS = "egress_allow", "browser_block"
+NOTHING = "[]"  # of an empty one
 
 
 def run_of(row: Mapping[Any, Any]) -> Run:
     values = with_reason({str(name): value for name, value in row.items()})
     values["limits"] = {name: values[name] for name in _LIMITS}
-    allow = values["egress_allow"]
-    values["egress_allow"] = () if allow == "[]" else json.loads(allow)
+    for name in _LISTS:
+        text = values[name]
+        values[name] = () if text == NOTHING else json.loads(text)
     return convert(values, Run, strict=False)
 
 
 def run_columns(run: Run) -> dict[str, Any]:
     values = columns(run)
     values |= values.pop("limits")
-    values["egress_allow"] = json.dumps(values["egress_allow"])
+    values |= {name: json.dumps(values[name]) for name in _LISTS}
     return values
 
 
