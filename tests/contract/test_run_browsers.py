@@ -180,10 +180,12 @@ async def test_a_browser_of_an_attempt_whose_runner_was_lost_has_ended(setup: Se
 
 
 async def test_a_run_that_blocks_is_compared_with_the_last_one_that_did_not(setup: Setup) -> None:
-    blocking = {"browser_block": (BrowserBlock.IMAGES,)}
+    blocking: dict[str, Any] = {"browser_block": (BrowserBlock.IMAGES,)}
+    first: list[Run] = []
 
     async def ended(number: int, **changes: Any) -> Run:
-        run, [lease] = await setup.start(**changes)
+        run, [lease] = await setup.start(like=first[0] if first else None, **changes)
+        first.append(run)
         usage = AttemptUsage(browser_ms=5, browser_version="headless-shell 1.2.3.4")
         await setup.attempts.ended(
             lease.attempt, SUCCESS, usage, actor="test", browser=report(number)
@@ -198,7 +200,7 @@ async def test_a_run_that_blocks_is_compared_with_the_last_one_that_did_not(setu
     unblocked = await ended(2)
     assert await compared(unblocked) is None
     await ended(4, version="2.0.0")
-    await setup.start()  # has not ended
+    await setup.start(like=unblocked)  # has not ended
     last = await ended(5, **blocking)
     await ended(6)
     assert await compared(last) == UnblockedLoad(unblocked.id, 2, 200)

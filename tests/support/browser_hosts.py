@@ -93,11 +93,12 @@ class ScriptedHost:
 
 
 class PlainHost:
-    """Runs the system's headless Chromium without a sandbox, as the frames ask for. It ends with
-    the control socket.
+    """Runs the system's headless Chromium without a sandbox, as the frames ask for, with
+    ``arguments``. It ends with the control socket.
     """
 
-    def __init__(self, control: socket.socket, folder: Path) -> None:
+    def __init__(self, control: socket.socket, folder: Path, arguments: tuple[str, ...]) -> None:
+        self._arguments = arguments
         self._control = control
         self._channel = open_channel(control)
         self._channel.setblocking(False)
@@ -153,6 +154,7 @@ class PlainHost:
             "--disable-gpu",
             "--remote-debugging-port=0",
             f"--user-data-dir={profile}",
+            *self._arguments,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -174,10 +176,12 @@ class PlainHost:
 
 
 @contextlib.asynccontextmanager
-async def plain_host(folder: Path) -> AsyncIterator[tuple[PlainHost, socket.socket]]:
+async def plain_host(
+    folder: Path, *arguments: str
+) -> AsyncIterator[tuple[PlainHost, socket.socket]]:
     """A host, and the control socket for the gateway, which the caller gives away or closes."""
     theirs, ours = socket.socketpair()
-    host = PlainHost(ours, folder)
+    host = PlainHost(ours, folder, arguments)
     task = asyncio.create_task(host.run())
     try:
         yield host, theirs

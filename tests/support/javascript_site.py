@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,7 +54,10 @@ class JavascriptSite:
 
 
 @contextmanager
-def javascript_site() -> Iterator[JavascriptSite]:
+def javascript_site(
+    files: Mapping[str, tuple[str, bytes]] = FILES,
+) -> Iterator[JavascriptSite]:
+    """``files`` are media type and content by path."""
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -63,8 +66,8 @@ def javascript_site() -> Iterator[JavascriptSite]:
 
         def do_GET(self) -> None:
             requests.append(self.path)
-            kind, content = FILES.get(self.path, ("text/plain", b""))
-            self.send_response(200 if self.path in FILES else 404)
+            kind, content = files.get(self.path, ("text/plain", b""))
+            self.send_response(200 if self.path in files else 404)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

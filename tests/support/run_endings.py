@@ -34,11 +34,15 @@ class Setup:
     def attempts(self) -> Attempts:
         return Attempts(self.storage, self.results, self.rules)
 
-    async def start(self, parts: int = 1, **changes: Any) -> tuple[Run, list[Lease]]:
-        """A run with all its subtasks leased to the runner ``r1`` and started."""
+    async def start(
+        self, parts: int = 1, *, like: Run | None = None, **changes: Any
+    ) -> tuple[Run, list[Lease]]:
+        """A run with all its subtasks leased to the runner ``r1`` and started; its account and
+        Worker are those of ``like``, or new ones.
+        """
 
         def work(tx: Transaction) -> tuple[Run, list[Lease]]:
-            owner, worker = seed(tx)
+            owner, worker = (like.account_id, like.worker_id) if like else seed(tx)
             run = seed_run(tx, owner, worker, parts, callback_url=CALLBACK, **changes)
             if run.hold_micros:
                 tx.ledger.append(entry(owner, EntryKind.HOLD, -run.hold_micros))

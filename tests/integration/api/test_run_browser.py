@@ -40,8 +40,8 @@ async def test_what_the_browsers_of_a_run_did(app: App, api: Api) -> None:
         "pages": 4,
         "crashes": 5,
         "requests": [
-            {"type": "image", "count": 2, "cached": 1, "received": 900},
-            {"type": "script", "count": 1, "cached": 0, "received": 0},
+            {"type": "image", "count": 2, "cached": 1, "received": 900, "blocked": 0},
+            {"type": "script", "count": 1, "cached": 0, "received": 0, "blocked": 0},
         ],
         "statuses": [{"status": "2xx", "count": 2}, {"status": "4xx", "count": 1}],
         "console": [{"level": "warning", "count": 1}],
@@ -55,5 +55,7 @@ async def test_what_the_browsers_of_a_run_did(app: App, api: Api) -> None:
             }
         ],
         "urls": ["https://a.example/"],
+        "block": [],
+        "unblocked": None,
     }
     fails(await api.get(at, key=app.other_key), 404, 70001, "does not exist")
