@@ -168,12 +168,15 @@ class ExampleRoutes:
 
 
 @asynccontextmanager
-async def place(block: tuple[BrowserBlock, ...] = (), **limits: float) -> AsyncIterator[Place]:
+async def place(
+    block: tuple[BrowserBlock, ...] = (), *, keep: bool = False, **limits: float
+) -> AsyncIterator[Place]:
     limits.setdefault("keep_seconds", 0.0)
     gateway = Gateway(GatewayLimits(**limits), [ExampleRoutes()])  # type: ignore[arg-type]
     sock = listener()
     made = Place(gateway, port_of(sock))
-    await gateway.open([sock], GatewayGrant(ATTEMPT, SECRET, block), made.notify)
+    grant = GatewayGrant(ATTEMPT, SECRET, block, keep=keep)
+    await gateway.open([sock], grant, made.notify)
     try:
         async with asyncio.timeout(60), made.stack:
             yield made

@@ -13,6 +13,7 @@ from functools import partial
 from fyke.browser.blocking import Blocker
 from fyke.browser.host import SHARED, BrowserHost, DevtoolsEndpoint, HostFailed
 from fyke.browser.limits import GatewayLimits
+from fyke.browser.page_keeper import PageKeeper
 from fyke.browser.recorder import Recorder
 from fyke.browser.session import DevtoolsSession, OnEvent, opened
 from fyke.browser.streams import ByteStream
@@ -47,6 +48,7 @@ class AttachedBrowser:
         on_dropped: Callable[[list[str]], None],
         on_crashed: Callable[[], None],
         on_activity: Callable[[BrowserActivity], None],
+        keeper: PageKeeper | None = None,
     ) -> None:
         self.generation = generation
         self._program = program
@@ -69,10 +71,10 @@ class AttachedBrowser:
         self._gone: dict[int, asyncio.Future[None]] = {}  # by instance, done at its end
         self.connections: set[ByteStream] = set()  # into the sandbox; cut when it has ended
         self._ending: asyncio.TimerHandle | None = None
-        self.recorder = Recorder(on_activity)
         self._block = block
         self._blockers: dict[int, Blocker] = {}  # by instance
         self._unblocked: dict[int, str] = {}  # those that are ended for that, and the cause
+        self.recorder = Recorder(on_activity, keeper, generation)
         self.host = BrowserHost(
             control, self._instance_started, self._instance_ended, self._lost, on_dropped
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fyke.browser.attached import AttachedBrowser
 from fyke.browser.limits import GatewayLimits
 from fyke.browser.messages import Acted, Ended, Noted, Notice, Started, Wanted
+from fyke.browser.page_keeper import PageKeeper
 from fyke.browser.requests import BrowserRequest, wrong_credentials
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import (
@@ -22,6 +23,7 @@ from fyke.contracts.browser import (
     browser_budget,
 )
 from fyke.kit.start_budget import TooManyStarts
+from fyke.model.last_page import TakenPage
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class AttemptGateway:
         self.limits = limits
         self.browser: AttachedBrowser | None = None
         self.room = asyncio.Semaphore(limits.large)
+        self.keeper = PageKeeper() if grant.keep else None
         self._grant = grant
         self._notify = notify
         self._serve = serve
@@ -121,6 +124,7 @@ class AttemptGateway:
             on_dropped=self._arguments_dropped,
             on_crashed=lambda: self._launches.count(self._loop.time()),
             on_activity=lambda activity: self._notify(Acted(self.attempt_id, generation, activity)),
+            keeper=self.keeper,
         )
         if self._waiting:
             self.browser.expect_use()
@@ -134,6 +138,10 @@ class AttemptGateway:
         self._wanted = False
         self._refusal = StandingRefusal(answer, until)
         self._wake()
+
+    async def finish(self) -> TakenPage | None:
+        """The last page of the attempt; None if there is nothing, or nothing is to be kept."""
+        return None if self.keeper is None else await self.keeper.finish(self.browser)
 
     def close(self, *, final: bool) -> None:
         """End everything. ``final`` also shuts the listening sockets down in every process."""

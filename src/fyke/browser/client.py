@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -16,16 +17,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from fyke.browser.messages import (
     Acted,
     AttachBrowser,
     CloseGateway,
     Ended,
+    FinishGateway,
     Notice,
     OpenGateway,
     RefuseWanted,
     Started,
     Wanted,
+    decode_page,
     decode_reply,
     encode,
 )
@@ -40,12 +45,15 @@ from fyke.contracts.browser import (
 from fyke.errors import Unavailable
 from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
 from fyke.model.browser import BrowserActivity
+from fyke.model.last_page import TakenPage
 
 _log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 3.0
 _OPEN_SECONDS = 2.0  # afterwards it is opened in the background
 _CLOSE_SECONDS = 2.0
+_FINISH_SECONDS = 5.0
+_MAX_PAGE = 32 * 2**20  # bytes
 _NO_ANSWER = "The process that serves browsers does not answer"
 _GATEWAY_ENDED = "the process that connects Workers to browsers ended"
 
@@ -205,6 +213,24 @@ class GatewayClient:
             )
         attempt.wanted = False  # what is wanted meanwhile has this answer too
 
+    async def finish(self, attempt_id: str) -> TakenPage | None:
+        attempt, channel = self._attempts.get(attempt_id), self._connection.current
+        if attempt is None or channel is None:
+            return None
+        file = os.memfd_create("fyke-last-page")
+        try:
+            async with asyncio.timeout(_FINISH_SECONDS):
+                error = await channel.request(
+                    lambda seq: encode(FinishGateway(seq, attempt_id)), [file]
+                )
+            written = b"" if error else os.pread(file, _MAX_PAGE, 0)
+            return decode_page(written) if written else None
+        except (TimeoutError, msgspec.MsgspecError) as problem:
+            _log.error("the last page of attempt %s was not read: %r", attempt_id, problem)
+            return None
+        finally:
+            os.close(file)
+
     async def close(self, attempt_id: str) -> None:
         attempt = self._attempts.pop(attempt_id, None)
         if attempt is None:
@@ -258,6 +284,7 @@ class GatewayClient:
                     grant.secret,
                     *(attempt.refusal or (0, "")),
                     block=grant.block,
+                    keep=grant.keep,
                 )
             ),
             [copy.fileno() for copy in attempt.listeners],

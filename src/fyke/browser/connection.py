@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -14,6 +14,7 @@ from fyke.browser.attached import AttachedBrowser
 from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
 from fyke.browser.endpoints import BadAnswer, read_answer, rewrite
 from fyke.browser.host import DevtoolsEndpoint, HostFailed
+from fyke.browser.page_holds import PageHold
 from fyke.browser.relay import MessageRelay
 from fyke.browser.requests import (
     JSON,
@@ -38,6 +39,7 @@ from fyke.contracts.browser import BrowserForm
 _TRIES = 3  # connections to a Chromium that ends meanwhile
 _ERROR_BYTES = 64 * 1024
 _SMALL = 64 * 1024  # bytes of a body that need no room
+_CLOSE = "/json/close/"
 
 T = TypeVar("T")
 _NO_ROOM = "other requests of this attempt are in the way; send fewer large ones at once"
@@ -193,15 +195,29 @@ class GatewayConnection:
         answer of it.
         """
         if route.kind is RouteKind.JSON:
+            _, closes, page = route.target.rpartition(_CLOSE)
+            if closes and self._attempt.keeper is not None:
+                await self._attempt.keeper.before_close(browser, endpoint.instance, page)
             await self._json(request, route, browser, endpoint)
         else:
             close = None if route.target else partial(browser.closes, endpoint.instance)
             path = route.target or endpoint.path
             page = route.target.rpartition("/")[2] if route.kind is RouteKind.PAGE else ""
             look = browser.recorder.reader(endpoint.instance, page)
-            await self.tunnel(
-                request, browser, endpoint.port, path, Taps(standard_taps(close)), look
-            )
+            taps = standard_taps(close)
+            hold = self.hold(browser, endpoint.instance, look.target_of)
+            taps = hold.taps(taps) if hold is not None else taps
+            await self.tunnel(request, browser, endpoint.port, path, Taps(taps), look, hold)
+
+    def hold(
+        self,
+        browser: AttachedBrowser,
+        instance: int,
+        target_of: Callable[[str], str] = lambda session: "",
+    ) -> PageHold | None:
+        """What takes pages before the client closes them; None if none are kept."""
+        keeper = self._attempt.keeper
+        return None if keeper is None else PageHold(keeper, browser, instance, target_of)
 
     async def tunnel(
         self,
@@ -211,9 +227,10 @@ class GatewayConnection:
         path: str,
         taps: Taps,
         look: Look | None = None,
+        hold: PageHold | None = None,
     ) -> None:
         """Make the connection a WebSocket to ``path`` at a port inside, and relay it to its end;
-        ``look`` gets the small messages from there.
+        ``look`` gets the small messages from there, and ``hold`` delays those to there.
         Raise ``HostFailed`` or ``BadAnswer`` when there is no answer from there.
         """
         head = upgrade_to_chromium(request, port, path)
@@ -226,7 +243,12 @@ class GatewayConnection:
             self._keep = False
             self._upgraded = True
             self._stream.write(accepted_upgrade(request))
-            await MessageRelay(self._stream, chromium, taps, look, self._attempt.note).run()
+            relay = MessageRelay(
+                self._stream, chromium, taps, look, self._attempt.note, hold.wait if hold else None
+            )
+            await relay.run()
+            if hold is not None and look is not None and self.has_ended:
+                await hold.client_left()
             await chromium.finish(self._attempt.limits.close_seconds)
 
     def refuse_camoufox(self) -> None:

@@ -6,6 +6,9 @@ everything of its attempts is closed.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
 import socket
 from collections.abc import Callable
 
@@ -14,15 +17,19 @@ from fyke.browser.gateway import Gateway
 from fyke.browser.messages import (
     AttachBrowser,
     CloseGateway,
+    FinishGateway,
     OpenGateway,
     RefuseWanted,
     Reply,
     Request,
     decode_request,
     encode,
+    encode_page,
 )
 from fyke.contracts.browser import GatewayGrant
 from fyke.kit.requests import RequestDone, ServedChannel, adopt
+
+_log = logging.getLogger(__name__)
 
 
 class RunnerSession:
@@ -33,6 +40,7 @@ class RunnerSession:
     ) -> None:
         self._gateway = gateway
         self._attempts: set[str] = set()
+        self._finishing: set[asyncio.Task[None]] = set()
         self._channel = ServedChannel(
             sock, decode_request, self._execute, self._close_attempts, lambda: self._end(on_end)
         )
@@ -53,12 +61,19 @@ class RunnerSession:
     async def _execute(self, request: Request, descriptors: list[int]) -> None:
         error = ""
         try:
+            if isinstance(request, FinishGateway):
+                self._finish_later(request, descriptors)
+                return
             await self._action(request, descriptors)
         except (ValueError, OSError) as caught:
             error = str(caught) or type(caught).__name__
         self._reply(RequestDone(request.seq, error))
 
-    async def _action(self, request: Request, descriptors: list[int]) -> None:
+    async def _action(
+        self,
+        request: OpenGateway | AttachBrowser | RefuseWanted | CloseGateway,
+        descriptors: list[int],
+    ) -> None:
         attempt_id = request.attempt_id
         if isinstance(request, OpenGateway):
             await self._open(request, descriptors)
@@ -79,7 +94,9 @@ class RunnerSession:
         listeners: list[socket.socket] = []
         try:
             listeners += [adopt(descriptor) for descriptor in descriptors]
-            grant = GatewayGrant(request.attempt_id, request.secret, request.block)
+            grant = GatewayGrant(
+                request.attempt_id, request.secret, request.block, keep=request.keep
+            )
             refusal = BrowserUnavailable(request.refused_status, request.refused_text)
             await self._gateway.open(
                 listeners, grant, self._reply, refusal if refusal.status else None
@@ -105,6 +122,30 @@ class RunnerSession:
         except BaseException:
             control.close()
             raise
+
+    def _finish_later(self, request: FinishGateway, descriptors: list[int]) -> None:
+        """Take the last page while other requests are executed."""
+        if request.attempt_id not in self._attempts:
+            raise ValueError(f"attempt {request.attempt_id} has no gateway")
+        if len(descriptors) != 1:
+            raise ValueError("the last page needs one file")
+        task = asyncio.create_task(self._finish(request, os.dup(descriptors[0])))
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+
+    async def _finish(self, request: FinishGateway, file: int) -> None:
+        error = ""
+        try:
+            page = await self._gateway.finish(request.attempt_id)
+            if page is not None:
+                with os.fdopen(os.dup(file), "wb") as writer:
+                    writer.write(encode_page(page))
+        except Exception as caught:
+            _log.exception("the last page of attempt %s was not taken", request.attempt_id)
+            error = str(caught) or type(caught).__name__
+        finally:
+            os.close(file)
+        self._reply(RequestDone(request.seq, error))
 
     def _reply(self, reply: Reply) -> None:
         self._channel.send(encode(reply))

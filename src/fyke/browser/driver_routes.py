@@ -26,6 +26,7 @@ from fyke.browser.launches import (
     instance_path,
     parse_launch,
 )
+from fyke.browser.page_holds import PageHold
 from fyke.browser.requests import JSON, BrowserRequest, UnusableRequest
 from fyke.browser.routes import BrowserRoute, RouteKind, find_route
 from fyke.browser.streams import StreamEnded
@@ -95,6 +96,10 @@ class LaunchRoutes:
             try:
                 connection.answer(200, f"{number} {endpoint.path}")
                 await connection.while_present(browser.ended(number))
+            except StreamEnded:
+                if attempt.keeper is not None:
+                    await attempt.keeper.client_left(browser, number)
+                raise
             finally:
                 browser.closes(number)
                 with suppress(HostFailed):
@@ -169,6 +174,8 @@ class WebDriverRoutes:
         if browser is not None and sessions is not None:
             held = [item for item in sessions.by_id.values() if item.leash == leash]
             for session in held:
+                if attempt.keeper is not None:
+                    await attempt.keeper.client_left(browser, session.endpoint.instance)
                 await self._end(browser, sessions, session)
         raise StreamEnded
 
@@ -294,8 +301,12 @@ class WebDriverRoutes:
             route = BrowserRoute(RouteKind.BROWSER)
             await connection.devtools(request, route, browser, session.endpoint)
         elif not rest:
-            taps = bidi_taps(partial(browser.closes, session.endpoint.instance))
-            await connection.tunnel(request, browser, sessions.port, request.path, Taps(taps))
+            instance = session.endpoint.instance
+            hold = connection.hold(browser, instance)
+            taps = bidi_taps(partial(_closes, browser, instance, hold))
+            taps = hold.taps(taps) if hold is not None else taps
+            path, port = request.path, sessions.port
+            await connection.tunnel(request, browser, port, path, Taps(taps), hold=hold)
         else:
             raise UnusableRequest("nothing is here", 404)
 
@@ -319,6 +330,11 @@ class WebDriverRoutes:
         path = f"/session/{session.id}{inner_command(rest)}"
         port, instance = sessions.port, session.endpoint.instance
         closes_window = request.method == "DELETE" and rest == "/window"
+        ends = (request.method == "DELETE" and not rest) or command.closes_browser
+        if attempt.keeper is not None and ends:
+            await attempt.keeper.before_end(browser, instance)
+        elif attempt.keeper is not None and closes_window:
+            await attempt.keeper.before_close(browser, instance, "")
         if request.method == "DELETE" and not rest:
             browser.closes(instance)
             sessions.by_id.pop(session.id, None)
@@ -373,6 +389,13 @@ class WebDriverRoutes:
                 path = f"/session/{session_id}"
                 driver.write(driver_request("DELETE", path, sessions.port, b""))
                 await read_answer(driver, _MAX_SMALL)
+
+
+def _closes(browser: AttachedBrowser, instance: int, hold: PageHold | None) -> None:
+    """A client ends a Chromium of chromedriver."""
+    browser.closes(instance)
+    if hold is not None:
+        hold.ends()
 
 
 def _lose_sessions(browser: AttachedBrowser, sessions: DriverSessions) -> None:

@@ -13,6 +13,7 @@ from fyke.browser.limits import GatewayLimits
 from fyke.browser.messages import Notice
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import BrowserProgram, GatewayGrant
+from fyke.model.last_page import TakenPage
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,10 @@ class Gateway:
     def refuse(self, attempt_id: str, status: int, text: str, retry_after: int) -> None:
         """Answer connections without a browser. Raise ``ValueError`` for an unknown id."""
         self._attempt(attempt_id).refuse(BrowserUnavailable(status, text, retry_after))
+
+    async def finish(self, attempt_id: str) -> TakenPage | None:
+        """The last page of an attempt. Raise ``ValueError`` for an unknown id."""
+        return await self._attempt(attempt_id).finish()
 
     def close(self, attempt_id: str, *, final: bool) -> None:
         """End everything of an attempt; an unknown id is ignored."""

@@ -2,7 +2,7 @@
 
 Each request has a ``seq`` and is answered by one ``RequestDone`` with the same number. Sockets are
 sent with the packet as descriptors: for ``OpenGateway`` the listeners, for ``AttachBrowser`` the
-control socket of the browser sandbox.
+control socket of the browser sandbox, for ``FinishGateway`` a file in memory.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 from fyke.contracts.browser import BrowserEndCause, BrowserForm, BrowserProgram
 from fyke.kit.requests import RequestDone
 from fyke.model.browser import BrowserActivity, BrowserBlock
+from fyke.model.last_page import TakenPage
 
 
 class OpenGateway(msgspec.Struct, frozen=True, tag="open"):
@@ -25,6 +26,7 @@ class OpenGateway(msgspec.Struct, frozen=True, tag="open"):
     refused_status: int = 0
     refused_text: str = ""
     block: tuple[BrowserBlock, ...] = ()
+    keep: bool = False
 
 
 class AttachBrowser(msgspec.Struct, frozen=True, tag="attach"):
@@ -47,6 +49,15 @@ class RefuseWanted(msgspec.Struct, frozen=True, tag="refuse"):
     status: int
     text: str
     retry_after: int
+
+
+class FinishGateway(msgspec.Struct, frozen=True, tag="finish"):
+    """Write the last page of an attempt to the file: ``encode_page``, or nothing if there is none.
+    It takes seconds, so requests that come later may be answered before.
+    """
+
+    seq: int
+    attempt_id: str
 
 
 class CloseGateway(msgspec.Struct, frozen=True, tag="close"):
@@ -99,10 +110,12 @@ class Acted(msgspec.Struct, frozen=True, tag="acted"):
     activity: BrowserActivity
 
 
-Request = OpenGateway | AttachBrowser | RefuseWanted | CloseGateway
+Request = OpenGateway | AttachBrowser | RefuseWanted | FinishGateway | CloseGateway
 Notice = Wanted | Started | Ended | Noted | Acted
 Reply = RequestDone | Notice
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode
 decode_reply = msgspec.json.Decoder(Reply).decode
+encode_page = msgspec.msgpack.Encoder().encode
+decode_page = msgspec.msgpack.Decoder(TakenPage).decode

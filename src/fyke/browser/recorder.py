@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from fyke.browser.page_keeper import PageKeeper, PagePlace
 from fyke.model.browser import (
     MAX_LINES,
     MAX_READ_TEXT,
@@ -47,6 +48,7 @@ _TYPES = frozenset(
 )  # fmt: skip
 _OTHER = "other"
 _REMOTE = ("http:", "https:", "ws:", "wss:")
+_ERROR = 400  # the first status of an error
 _LEVELS = {
     "error": ConsoleLevel.ERROR,
     "assert": ConsoleLevel.ERROR,
@@ -66,12 +68,18 @@ class _Message(msgspec.Struct, Generic[P], rename="camel"):
 
 class _Request(msgspec.Struct):
     url: str = ""
+    method: str = "GET"
+    headers: msgspec.Raw = msgspec.Raw()
 
 
 class _Response(msgspec.Struct, rename="camel"):
     status: int = 0
     from_disk_cache: bool = False  # or from that in memory, of a context without a profile
     encoded_data_length: float = 0
+    status_text: str = ""
+    headers: msgspec.Raw = msgspec.Raw()
+    mime_type: str = ""
+    protocol: str = ""
 
 
 class _RequestSent(msgspec.Struct, rename="camel"):
@@ -79,16 +87,22 @@ class _RequestSent(msgspec.Struct, rename="camel"):
     request: _Request
     type: str = _OTHER
     redirect_response: _Response | None = None
+    wall_time: float = 0
+    timestamp: float = 0
 
 
 class _Answered(msgspec.Struct, rename="camel"):
     request_id: str
     response: _Response
+    type: str = ""
+    timestamp: float = 0
 
 
 class _Ended(msgspec.Struct, rename="camel"):
     request_id: str
     encoded_data_length: float = 0
+    error_text: str = ""
+    timestamp: float = 0
 
 
 class _RequestNamed(msgspec.Struct, rename="camel"):
@@ -182,11 +196,19 @@ class _KnownRequest:
 
 class Recorder:
     """What one browser sandbox does. ``report`` gets it at most every ``EVERY_SECONDS`` when it has
-    changed: numbers and the latest URLs since the start, and the lines since the last report.
+    changed: numbers and the latest URLs since the start, and the lines since the last report. The
+    ``keeper`` of the attempt's last page, if there is one, hears of pages and their requests.
     """
 
-    def __init__(self, report: Callable[[BrowserActivity], None]) -> None:
+    def __init__(
+        self,
+        report: Callable[[BrowserActivity], None],
+        keeper: PageKeeper | None = None,
+        generation: int = 0,
+    ) -> None:
         self._report = report
+        self.keeper = keeper
+        self.generation = generation
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._requests: Counter[str] = Counter()
@@ -204,12 +226,12 @@ class Recorder:
         self._readers = 0
         self._crashed: OrderedDict[Hashable, None] = OrderedDict()
 
-    def reader(self, instance: int, page: str) -> Callable[[bytes], bool]:
+    def reader(self, instance: int, page: str) -> EventReader:
         """What looks at the messages of a Chromium to a new client; it lets all pass. ``page`` is
         the id of the page that the client is connected to, or empty.
         """
         self._readers += 1
-        return _Reader(self, self._readers, instance, page).look
+        return EventReader(self, self._readers, instance, page)
 
     def flush(self) -> None:
         """Report now what has changed."""
@@ -245,7 +267,7 @@ class Recorder:
         """A request was sent, or sent again to the address of a redirect by the same teller."""
         seen = self._known.get(key)
         if seen is None:
-            if not url[:6].lower().startswith(_REMOTE):
+            if not is_remote(url):
                 return
             seen = _KnownRequest(teller, _type_of(kind))
             _remember(self._known, key, seen)
@@ -300,7 +322,7 @@ class Recorder:
 
     def opened(self, document: Hashable, url: str) -> None:
         """A document was opened in a tab."""
-        if url[:6].lower().startswith(_REMOTE) and self._is_new(document):
+        if is_remote(url) and self._is_new(document):
             self._pages += 1
             self._urls.append(url[:MAX_READ_TEXT])
             self._changed()
@@ -321,9 +343,10 @@ class Recorder:
         if self._is_new((at, hash(text))):
             self._console[level] += 1
             now = int(time.time() * 1000)
-            self._lines.append(
-                ConsoleLine(now, level, text[:MAX_READ_TEXT], source[:MAX_READ_TEXT])
-            )
+            line = ConsoleLine(now, level, text[:MAX_READ_TEXT], source[:MAX_READ_TEXT])
+            self._lines.append(line)
+            if self.keeper is not None:
+                self.keeper.wrote(line)
             self._changed()
 
     # within
@@ -343,7 +366,7 @@ class Recorder:
             self._timer = loop.call_later(EVERY_SECONDS, self.flush)
 
 
-class _Reader:
+class EventReader:
     """The messages of one connection."""
 
     def __init__(self, recorder: Recorder, number: int, instance: int, page: str) -> None:
@@ -353,7 +376,11 @@ class _Reader:
         self._own_page = page
         self._pages: OrderedDict[str, str] = OrderedDict()  # by session
 
-    def look(self, message: bytes) -> bool:
+    def target_of(self, session: str) -> str:
+        """The id of the page that a session of the client is attached to; "" if not known."""
+        return self._pages.get(session, "") if session else self._own_page
+
+    def __call__(self, message: bytes) -> bool:
         if message.startswith(_START):
             name_at = len(_START)
             end = message.find(b'"', name_at, name_at + _LONGEST + 1)
@@ -371,8 +398,7 @@ class _Reader:
         return self._instance, request[:_MAX_ID]
 
     def _page(self, session: str) -> Hashable:
-        page = self._pages.get(session, "") if session else self._own_page
-        return self._instance, page or self._teller(session)
+        return self._instance, self.target_of(session) or self._teller(session)
 
     def _teller(self, session: str) -> Hashable:
         return self._number, session[:_MAX_ID]
@@ -385,22 +411,62 @@ class _Reader:
             redirect = sent.redirect_response
             if redirect is None or not recorder.redirected(key, teller, redirect):
                 return
+            self._log_answer(sent.request_id, redirect, sent.timestamp)
+            self._log_end(sent.request_id, redirect.encoded_data_length, sent.timestamp)
         recorder.request(key, teller, sent.type, sent.request.url)
+        if recorder.keeper is not None and recorder.knows(key):
+            recorder.keeper.requests.sent(
+                self._log_key(sent.request_id),
+                method=sent.request.method,
+                url=sent.request.url,
+                kind=sent.type,
+                started=sent.wall_time,
+                at=sent.timestamp,
+                headers=bytes(sent.request.headers),
+            )
 
     def _answered(self, answer: _Answered, _session: str) -> None:
         key = self._key(answer.request_id)
         self._recorder.answered(key, answer.response.status)
         if answer.response.from_disk_cache:
             self._recorder.came_from_cache(key)
+        self._log_answer(answer.request_id, answer.response, answer.timestamp)
+        keeper = self._recorder.keeper
+        if keeper is not None and answer.type == "Document" and answer.response.status >= _ERROR:
+            keeper.document_failed(answer.request_id[:_MAX_ID])
 
     def _from_cache(self, request: _RequestNamed, _session: str) -> None:
         self._recorder.came_from_cache(self._key(request.request_id))
 
     def _finished(self, end: _Ended, _session: str) -> None:
         self._recorder.ended(self._key(end.request_id), end.encoded_data_length, failed=False)
+        self._log_end(end.request_id, end.encoded_data_length, end.timestamp)
 
     def _failed(self, end: _Ended, _session: str) -> None:
         self._recorder.ended(self._key(end.request_id), 0, failed=True)
+        self._log_end(end.request_id, 0, end.timestamp, end.error_text or "failed")
+
+    def _log_key(self, request: str) -> Hashable:
+        """The key of a request in the log of all browsers of the attempt."""
+        return self._recorder.generation, self._instance, request[:_MAX_ID]
+
+    def _log_answer(self, request: str, response: _Response, at: float) -> None:
+        if self._recorder.keeper is not None:
+            self._recorder.keeper.requests.answered(
+                self._log_key(request),
+                status=response.status,
+                text=response.status_text,
+                protocol=response.protocol,
+                media_type=response.mime_type,
+                at=at,
+                headers=bytes(response.headers),
+            )
+
+    def _log_end(self, request: str, size: float, at: float, failure: str = "") -> None:
+        if self._recorder.keeper is not None:
+            self._recorder.keeper.requests.ended(
+                self._log_key(request), size=_size(size), at=at, failure=failure
+            )
 
     def _socket(self, created: _SocketCreated, session: str) -> None:
         key = self._key(created.request_id)
@@ -415,6 +481,13 @@ class _Reader:
         if not frame.parent_id:
             self._recorder.revived(self._page(session))
             self._recorder.opened((self._instance, frame.loader_id[:_MAX_ID]), frame.url)
+            self._keep_page(session, frame)
+
+    def _keep_page(self, session: str, frame: _Frame) -> None:
+        recorder, target = self._recorder, self.target_of(session)
+        if recorder.keeper is not None and is_remote(frame.url):
+            place = PagePlace(recorder.generation, self._instance, target)
+            recorder.keeper.navigated(place, frame.loader_id[:_MAX_ID])
 
     def _attached(self, attached: _Attached, _session: str) -> None:
         session, page = attached.session_id, attached.target_info.target_id
@@ -448,7 +521,7 @@ class _Reader:
 
 
 _START = b'{"method":"'
-_Read = Callable[[_Reader, Any, str], None]
+_Read = Callable[[EventReader, Any, str], None]
 
 
 def _event(params: type[Any], read: _Read) -> tuple[Callable[[bytes], Any], _Read]:
@@ -456,21 +529,21 @@ def _event(params: type[Any], read: _Read) -> tuple[Callable[[bytes], Any], _Rea
 
 
 _EVENTS = {
-    b"Network.requestWillBeSent": _event(_RequestSent, _Reader._sent),
-    b"Network.responseReceived": _event(_Answered, _Reader._answered),
-    b"Network.requestServedFromCache": _event(_RequestNamed, _Reader._from_cache),
-    b"Network.loadingFinished": _event(_Ended, _Reader._finished),
-    b"Network.loadingFailed": _event(_Ended, _Reader._failed),
-    b"Network.webSocketCreated": _event(_SocketCreated, _Reader._socket),
-    b"Network.webSocketHandshakeResponseReceived": _event(_Answered, _Reader._answered),
-    b"Network.webSocketClosed": _event(_Ended, _Reader._socket_closed),
-    b"Page.frameNavigated": _event(_Navigated, _Reader._navigated),
-    b"Target.attachedToTarget": _event(_Attached, _Reader._attached),
-    b"Target.targetCrashed": _event(_TargetNamed, _Reader._target_crashed),
-    b"Inspector.targetCrashed": _event(_Nothing, _Reader._page_crashed),
-    b"Runtime.consoleAPICalled": _event(_Called, _Reader._called),
-    b"Runtime.exceptionThrown": _event(_ExceptionThrown, _Reader._thrown),
-    b"Log.entryAdded": _event(_EntryAdded, _Reader._logged),
+    b"Network.requestWillBeSent": _event(_RequestSent, EventReader._sent),
+    b"Network.responseReceived": _event(_Answered, EventReader._answered),
+    b"Network.requestServedFromCache": _event(_RequestNamed, EventReader._from_cache),
+    b"Network.loadingFinished": _event(_Ended, EventReader._finished),
+    b"Network.loadingFailed": _event(_Ended, EventReader._failed),
+    b"Network.webSocketCreated": _event(_SocketCreated, EventReader._socket),
+    b"Network.webSocketHandshakeResponseReceived": _event(_Answered, EventReader._answered),
+    b"Network.webSocketClosed": _event(_Ended, EventReader._socket_closed),
+    b"Page.frameNavigated": _event(_Navigated, EventReader._navigated),
+    b"Target.attachedToTarget": _event(_Attached, EventReader._attached),
+    b"Target.targetCrashed": _event(_TargetNamed, EventReader._target_crashed),
+    b"Inspector.targetCrashed": _event(_Nothing, EventReader._page_crashed),
+    b"Runtime.consoleAPICalled": _event(_Called, EventReader._called),
+    b"Runtime.exceptionThrown": _event(_ExceptionThrown, EventReader._thrown),
+    b"Log.entryAdded": _event(_EntryAdded, EventReader._logged),
 }
 _LONGEST = max(map(len, _EVENTS))
 SHORTEST = len(_START) + min(map(len, _EVENTS))  # of the messages that are looked into
@@ -486,6 +559,11 @@ def _remember(memory: OrderedDict[Any, Any], key: Any, value: Any, most: int = _
 def _type_of(name: str) -> str:
     name = name.lower()
     return name if name in _TYPES else _OTHER
+
+
+def is_remote(url: str) -> bool:
+    """Whether a URL is one of the network."""
+    return url[:6].lower().startswith(_REMOTE)
 
 
 def _class_of(status: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fyke.browser.recorder import SHORTEST as SHORTEST_EVENT
 from fyke.browser.streams import ByteStream
@@ -17,7 +17,8 @@ MAX_ANSWERS = 64 * 1024  # bytes of ours that wait for the end of a message of C
 
 class MessageRelay:
     """Relays until either side ends. ``look_down`` gets the small messages of Chromium. ``on_note``
-    gets the code and the text of a line for the log when a tap has answered.
+    gets the code and the text of a line for the log when a tap has answered. ``hold`` is awaited
+    before what the client has sent is passed on.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class MessageRelay:
         taps: Taps,
         look_down: Look | None,
         on_note: Callable[[str, str], None],
+        hold: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._client = client
+        self._hold = hold
         self._chromium = chromium
         self._taps = taps
         self._on_note = on_note
@@ -54,7 +57,10 @@ class MessageRelay:
     async def _move(self, source: ByteStream, target: ByteStream, frames: FrameStream) -> None:
         try:
             while data := await source.read(PIECE):
-                for piece in frames.feed(data):
+                pieces = frames.feed(data)
+                if source is self._client and self._hold is not None:
+                    await self._hold()
+                for piece in pieces:
                     target.write(piece)
                 self._send_answers()
                 await target.drain()

@@ -26,11 +26,13 @@ _MAX_ERROR = 64 * 1024  # bytes of a refused handshake
 _MAX_SHOWN = 200  # characters of an error of Chromium
 _PIECE = 64 * 1024
 _NUMBERED = re.compile(rb'\{"id":([0-9]{1,9})[,}]')
+_SURROGATES = re.compile(  # a pair, or half of one
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 _BEGIN_BYTES = 32  # of a message that is too long, to find its number
 _DETACHED = "Target.detachedFromTarget"
 _NO_SESSION = -32001  # code of an error
 _GONE = "the page has gone"
-_TOO_LONG = "Chromium answered with {} bytes"
 
 OnEvent = Callable[[str, msgspec.Raw, str], None]
 
@@ -45,6 +47,13 @@ class DevtoolsEnded(DevtoolsFailed):
 
 class TargetGone(DevtoolsFailed):
     """The page or frame of a command has gone."""
+
+
+class AnswerTooLong(DevtoolsFailed):
+    """Chromium answered with more bytes than allowed."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"Chromium answered with {size} bytes")
 
 
 class _Error(msgspec.Struct):
@@ -226,7 +235,7 @@ class DevtoolsSession:
         if asked is not None and size <= asked.max_bytes:
             return begin + await stream.read_exactly(left)
         if asked is not None:
-            self._fail([asked], DevtoolsFailed(_TOO_LONG.format(size)))
+            self._fail([asked], AnswerTooLong(size))
         while left:
             part = await stream.read(min(left, _PIECE))
             if not part:
@@ -236,7 +245,7 @@ class DevtoolsSession:
 
     def _read(self, text: bytes) -> None:
         try:
-            message = _decode(text)
+            message = _decoded(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return  # not what Chromium writes
         if message.id:
@@ -257,7 +266,7 @@ class DevtoolsSession:
             kind = TargetGone if gone else DevtoolsFailed
             self._fail([asked], kind(f"Chromium answered: {shown}"))
         elif size > asked.max_bytes:
-            self._fail([asked], DevtoolsFailed(_TOO_LONG.format(size)))
+            self._fail([asked], AnswerTooLong(size))
         else:
             asked.answer.set_result(message.result)
 
@@ -273,6 +282,14 @@ class DevtoolsSession:
             if not one.answer.done():
                 one.answer.set_exception(error)
                 one.answer.exception()  # its waiter may have gone
+
+
+def _decoded(text: bytes) -> _Incoming:
+    """A message; halves of characters, which a page may have in its texts, are replaced."""
+    try:
+        return _decode(text)
+    except msgspec.DecodeError:
+        return _decode(_SURROGATES.sub(lambda match: match[1] or b"\\ufffd", text))
 
 
 @asynccontextmanager

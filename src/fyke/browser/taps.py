@@ -68,6 +68,8 @@ class Params(msgspec.Struct):
     proxy: msgspec.Raw = msgspec.field(default=_NONE, name="proxyServer")
     method: msgspec.Raw = _NONE  # of a command in it
     params: msgspec.Raw = _NONE
+    target: msgspec.Raw = msgspec.field(default=_NONE, name="targetId")
+    context: msgspec.Raw = _NONE  # a page, of the bidirectional WebDriver
 
 
 class Command(msgspec.Struct):

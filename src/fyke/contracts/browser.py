@@ -20,6 +20,7 @@ from fyke.kit.start_budget import StartBudget
 if TYPE_CHECKING:  # the launcher imports this module and is small
     from fyke.contracts.execution import IdleSandboxes, SandboxExit
     from fyke.model.browser import BrowserActivity, BrowserBlock
+    from fyke.model.last_page import TakenPage
 
 WAIT_SECONDS = 60.0  # how long a connection waits for a browser
 
@@ -168,6 +169,7 @@ class GatewayGrant:
     attempt_id: str
     secret: str  # the password; the user name is the attempt's id
     block: tuple[BrowserBlock, ...] = ()  # what its browsers do not load
+    keep: bool = False  # whether the last page is kept, see ``BrowserGateway.finish``
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,12 @@ class BrowserGateway(Protocol):
 
         The answer stands for ``retry_after`` seconds, which it also names; later connections want a
         browser again. With 0 it stands until the attempt is closed.
+        """
+        ...
+
+    async def finish(self, attempt_id: str) -> TakenPage | None:
+        """The last page of an attempt whose Worker has ended, before ``close``. It may take five
+        seconds. None if there is none, or the gateway does not answer.
         """
         ...
 
