@@ -341,7 +341,8 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
         for table, names in COLUMNS_SINCE_S0010.items():
             for name in names:
                 connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {name}")
-        connection.exec_driver_sql("DROP TABLE run_browser")
+        for table in ("run_browser", "run_last_pages"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")
     assert migrate(state.url).up_to_date
     left = await state.read(lambda tx: [tx.runs.subtasks_left(run_id) for run_id in ids])

@@ -38,6 +38,7 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.health import Health
 from fyke.domain.results.export.spool import Spool
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.transitions import Rules
@@ -344,7 +345,8 @@ async def open_app(
                 keys = await _first_accounts(Accounts(storage, clock))
                 (folder / KEYS).write_text(json.dumps(keys))
         workers = Workers(storage, blobs, parsers, clock, review=review)
-        runs = Runs(storage, results, workers, signals, rules, CallbackRules(AddressRules(())))
+        callbacks, pages = CallbackRules(AddressRules(())), LastPages(storage, blobs)
+        runs = Runs(storage, results, workers, signals, rules, callbacks, last_pages=pages)
         services = Services(
             Foundations(
                 storage=storage,

@@ -152,6 +152,7 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
     else:
         faults += consistency.check_files(settings.home / STATE, rows)
     faults += check_sealed_rows(settings)
+    faults += check_last_pages(settings.blobs_dir, engine)
     faults += check_secret(settings)
     with for_reading(engine).connect() as connection, connection.begin():
         digests = references.needed_bundles(connection)
@@ -182,6 +183,18 @@ def check_sealed_rows(settings: Settings) -> list[str]:
         return check_sealed_files(settings.blobs_dir, execute)
     finally:
         engine.dispose()
+
+
+def check_last_pages(blobs: Path, engine: Engine) -> list[str]:
+    """Return a sentence for each file of a last page that is missing or was changed."""
+    from fyke.storage.sql.dialects import for_reading
+    from fyke.storage.sql.page_files import check_page_files
+
+    def execute(query: str) -> list[Any]:
+        with for_reading(engine).connect() as connection, connection.begin():
+            return list(connection.exec_driver_sql(query))
+
+    return check_page_files(blobs, execute)
 
 
 def check_bundles(blobs: Path, digests: Iterable[str]) -> Iterator[str]:
@@ -234,12 +247,22 @@ def find_missing_rows(folder: Path) -> list[str]:
         return check_sealed_files(folder / "blobs", connection.execute)
 
 
+def find_missing_pages(folder: Path) -> list[str]:
+    """``check_last_pages`` for the SQLite files and blobs in ``folder``, which are not in use."""
+    from fyke.storage.sql.page_files import check_page_files
+
+    with contextlib.closing(sqlite3.connect(folder / STATE)) as connection:
+        if not _has_pages(connection):
+            return []
+        return check_page_files(folder / "blobs", connection.execute)
+
+
 @contextlib.contextmanager
 def database_copies(settings: Settings, findings: list[str]) -> Iterator[dict[str, Path]]:
     """Yield copies of both SQLite files of one moment, by name, then remove them. All rows that
-    were acknowledged before are in them. With them are the files with rows of ended runs that they
-    refer to, even of runs that are deleted meanwhile. For one that is missing, a sentence is added
-    to ``findings``.
+    were acknowledged before are in them. With them are the files with rows of ended runs and of
+    last pages that they refer to, even of runs that are deleted meanwhile. For one that is missing,
+    a sentence is added to ``findings``.
 
     Waits while another backup is made. Raises ``FykeError``.
     """
@@ -274,7 +297,7 @@ def _remove_copies(copies: Mapping[str, Path], kept: Path) -> None:
 
 
 class _KeptFiles:
-    """Links to the files with rows in ``folder``, by their names in the backup."""
+    """Links to the files that ended runs need in ``folder``, by their names in the backup."""
 
     def __init__(self, blobs_dir: Path, folder: Path) -> None:
         self._blobs_dir = blobs_dir
@@ -284,9 +307,7 @@ class _KeptFiles:
 
     @contextlib.contextmanager
     def moment(self, files: Sequence[Path]) -> Iterator[list[sqlite3.Connection]]:
-        """``one_moment``, at which the files with rows are linked: before any of them can be
-        deleted.
-        """
+        """``one_moment``, at which the files are linked: before any of them can be deleted."""
         from fyke.storage.blobs.filesystem import FilesystemBlobs
         from fyke.storage.sql.backup import one_moment
 
@@ -295,28 +316,53 @@ class _KeptFiles:
         with contextlib.ExitStack() as stack:
             with no_deletions:
                 readers = stack.enter_context(one_moment(files))
-                self._link_all(readers[1])
+                state, rows = readers
+                self._link_rows(rows)
+                self._link_pages(state)
             yield readers
 
-    def _link_all(self, rows: sqlite3.Connection) -> None:
+    def _link_rows(self, rows: sqlite3.Connection) -> None:
         from fyke.storage.sql.sealed_files import sealed_files
 
         for file in sealed_files(rows.execute) if _has_seals(rows) else ():
-            link = self.folder / file.blob
-            try:
-                _link(self._blobs_dir / file.blob, link)
-            except FileNotFoundError:
+            if not self._link(file.blob):
                 self.findings.append(
                     f"the file {file.blob} with {file.rows} rows of run {file.run_id} is missing"
                 )
-            else:
-                self.links[f"blobs/{file.blob}"] = link
+
+    def _link_pages(self, state: sqlite3.Connection) -> None:
+        from fyke.storage.sql.page_files import page_files
+
+        for file in page_files(state.execute) if _has_pages(state) else ():
+            if not self._link(file.blob):
+                self.findings.append(
+                    f"the file {file.blob} of the last page of run {file.run_id} is missing"
+                )
+
+    def _link(self, blob: str) -> bool:
+        """Keep a file; False if it is missing."""
+        link = self.folder / blob
+        try:
+            _link(self._blobs_dir / blob, link)
+        except FileNotFoundError:
+            return False
+        self.links[f"blobs/{blob}"] = link
+        return True
 
 
 def _has_seals(connection: sqlite3.Connection) -> bool:
-    """Whether the tables are new enough to refer to files."""
-    query = "SELECT 1 FROM sqlite_master WHERE name = 'results_seals'"
-    return connection.execute(query).fetchone() is not None
+    """Whether the tables are new enough to refer to files with rows."""
+    return _has_table(connection, "results_seals")
+
+
+def _has_pages(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are new enough to refer to files of last pages."""
+    return _has_table(connection, "run_last_pages")
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None
 
 
 def _link(source: Path, target: Path) -> None:

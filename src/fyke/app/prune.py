@@ -33,6 +33,7 @@ from fyke.domain.results.export.spool import (
     folders_of_ended_processes,
     remove_folder_of_ended_process,
 )
+from fyke.domain.runs.last_pages import FOLDER as PAGES
 from fyke.domain.workers.archive import unpack
 from fyke.domain.workers.bundles import bundle_name
 from fyke.kit.file_lock import locked
@@ -47,6 +48,7 @@ from fyke.sandbox.tools.tool_paths import CACHES
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import for_reading, make_engine
+from fyke.storage.sql.page_files import page_files
 from fyke.storage.sql.results.seal import FOLDER as ROWS
 from fyke.storage.sql.sealed_files import named_files
 from fyke.storage.sql.state.references import (
@@ -66,6 +68,7 @@ class Kind(StrEnum):
 
     BUNDLE = "bundle"  # belongs to no version
     ROWS = "rows"  # belongs to no run
+    PAGE = "last page"  # a file of one that is not stored
     UNPACKED = "unpacked bundle"
     ENVIRONMENT = "environment"
     PACKAGES = "package cache"
@@ -110,6 +113,7 @@ class Prune:
         return [
             *self._bundles(),
             *self._rows(),
+            *self._pages(),
             *self._unpacked(digests),
             *await self._unused_environments(startable),
             *self._temporary_files(),
@@ -134,6 +138,8 @@ class Prune:
                 return False
             await FilesystemBlobs(self._settings.blobs_dir).delete(blob)
             return True
+        if item.kind is Kind.PAGE:
+            return self._remove_page(f"{PAGES}/{item.path.name}")
         if item.kind is Kind.UNPACKED:
             return self._remove_unpacked(item.path)
         if item.kind is Kind.ENVIRONMENT:
@@ -170,6 +176,29 @@ class Prune:
         for path in files:
             if not path.name.startswith(".") and f"{ROWS}/{path.name}" not in named:
                 yield _removable(Kind.ROWS, path)
+
+    def _pages(self) -> Iterator[Removable]:
+        """Files of last pages that a killed process has left: they are stored before the end of
+        their attempt, seconds at most.
+        """
+        before = time.time() - PUSH_SECONDS
+        files = [
+            path for path in _children(self._settings.blobs_dir / PAGES) if _is_older(path, before)
+        ]
+        named = self._named_pages() if files else set()
+        for path in files:
+            if f"{PAGES}/{path.name}" not in named:
+                yield _removable(Kind.PAGE, path)
+
+    def _remove_page(self, blob: str) -> bool:
+        if blob in self._named_pages():
+            return False
+        blobs = FilesystemBlobs(self._settings.blobs_dir)
+        return blobs.delete_old(blob, time.time() - PUSH_SECONDS)
+
+    def _named_pages(self) -> set[str]:
+        with for_reading(self._engine).connect() as connection, connection.begin():
+            return {file.blob for file in page_files(connection.exec_driver_sql)}
 
     def _named_files(self) -> set[str]:
         with for_reading(self._rows_engine).connect() as connection, connection.begin():

@@ -27,6 +27,7 @@ from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.secrets.inject import RunSecrets
 from fyke.egress.client import EgressClient
 from fyke.engine.local import LocalEngine
@@ -189,6 +190,7 @@ def make_runner(
         egress=egress,
         intake=intake,
         attempts=attempts,
+        last_pages=LastPages(runtime.storage, runtime.blobs),
         bundles=BundleCache(runtime.blobs, settings.bundles_dir),
         secrets=RunSecrets(runtime.storage, Sealer(master_secret(settings)), SystemClock()),
         isolation=report,

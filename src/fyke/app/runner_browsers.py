@@ -18,6 +18,7 @@ from fyke.contracts.browser import (
     BrowserWanted,
 )
 from fyke.model.browser import BrowserActivity
+from fyke.model.last_page import KeepPages
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.loop import Runner
 from fyke.sandbox.browsers import BrowserSandboxes
@@ -66,6 +67,7 @@ async def open_browsers(
                 checked=checked,
                 checks=browsers.checks,
                 wanted=wanted,
+                keep=KeepPages(settings.browser_keep),
             )
     finally:
         checking.cancel()

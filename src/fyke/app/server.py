@@ -48,6 +48,7 @@ from fyke.timers.alerts import AlertTimer
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callback_times import CallbackTimeTimer
 from fyke.timers.callbacks import CallbackTimer
+from fyke.timers.last_pages import LastPageTimer
 from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, TimerBoard, run_timers
 from fyke.timers.retention import RetentionTimer
@@ -145,6 +146,7 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
         ),
         AlertTimer(monitor, runtime.signals, SystemClock()),
         UploadTimer(services.uploads),
+        LastPageTimer(services.last_pages, settings.browser_keep_days),
         SealTimer(
             runtime.storage, runtime.results, settings.seal_rows, settings.seal_after_seconds
         ),

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from fyke.app.folder import disk_shortage
 from fyke.app.runtime import Runtime
 from fyke.domain.callbacks.url import CallbackRules
+from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.service import Runs
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
@@ -40,6 +41,7 @@ def make_runs(runtime: Runtime) -> Runs:
         runtime.rules,
         callback_rules(runtime),
         lambda: disk_shortage(runtime.settings),
+        LastPages(runtime.storage, runtime.blobs),
     )
 
 

@@ -4,8 +4,8 @@ The file is a tar archive of plain files, which can be read without Fyke. Its la
 ``manifest.json``, lists the others with size and SHA-256; a restore moves nothing into place before
 all files have been compared. Databases are copied first, both as of one moment: a blob is written
 before the version that refers to it, so every blob that a copied database refers to is included.
-Files with rows of ended runs may be deleted at any time: those that the copied databases refer to
-are kept until they are in the archive.
+Files with rows and of last pages of ended runs may be deleted at any time: those that the copied
+databases refer to are kept until they are in the archive.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-SEALED_ROWS = "rows"  # the folder of the blobs
+NAMED_FILES = ("rows", "pages")  # folders of the blobs whose files may be deleted at any time
 CONFIG_FILES = ("secret.key", "config.toml")
 DATABASES = ("state.db", "rows.db")
 SUFFIXES = (".tar.gz", ".tgz", ".tar.zst")
@@ -85,7 +85,7 @@ def write_backup(
         for file_name in CONFIG_FILES:
             if (settings.home / file_name).exists():
                 writer.add(file_name, settings.home / file_name)
-        for path in _blobs(settings.blobs_dir, rows=bool(settings.database_url)):
+        for path in _blobs(settings.blobs_dir, named=bool(settings.database_url)):
             with suppress(FileNotFoundError):  # deleted meanwhile
                 writer.add(f"blobs/{path.relative_to(settings.blobs_dir)}", path)
         manifest = {
@@ -100,12 +100,12 @@ def write_backup(
     return manifest
 
 
-def _blobs(folder: Path, *, rows: bool) -> Iterator[Path]:
-    """The files of all blobs; ``rows``: with those of ended runs, which SQLite's copies name."""
+def _blobs(folder: Path, *, named: bool) -> Iterator[Path]:
+    """The files of all blobs; ``named``: with those of ended runs, which SQLite's copies name."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") for part in parts)
-        if path.is_file() and not hidden and (rows or parts[0] != SEALED_ROWS):
+        if path.is_file() and not hidden and (named or parts[0] not in NAMED_FILES):
             yield path
 
 

@@ -117,9 +117,9 @@ def _stopped(settings: Settings) -> Iterator[None]:
 
 def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int, list[str]]:
     """Unpack the backup to ``staging``; return the manifest, how many rows were removed, and a
-    sentence for each file with rows that is missing.
+    sentence for each file with rows or of a last page that is missing.
     """
-    from fyke.app.maintenance import find_missing_rows, remove_unknown_rows
+    from fyke.app.maintenance import find_missing_pages, find_missing_rows, remove_unknown_rows
     from fyke.cli.backup_file import unpack
 
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed restore
@@ -127,7 +127,7 @@ def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int,
     manifest = unpack(source, name, staging)
     is_sqlite = manifest["database"] == "sqlite"
     removed = remove_unknown_rows(staging) if is_sqlite else 0
-    faults = find_missing_rows(staging) if is_sqlite else []
+    faults = find_missing_rows(staging) + find_missing_pages(staging) if is_sqlite else []
     staging.chmod(0o711)
     for path, _, _ in os.walk(staging):
         flush_folder(Path(path))

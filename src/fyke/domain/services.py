@@ -58,6 +58,7 @@ from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
+from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.service import Runs
@@ -177,6 +178,7 @@ class Services:
         self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)
         self.run_sites = RunSites(storage)
         self.run_browsers = RunBrowsers(storage)
+        self.last_pages = LastPages(storage, foundations.blobs)
         self.links = OneTimeLinks(storage, foundations.passwords, codes, self.sessions)
         self.profiles = Profiles(storage, own_password, foundations.passwords, self.sessions)
         self.mail_addresses = MailAddresses(storage, clock, sealer, foundations.mailer)

@@ -37,11 +37,13 @@ from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.domain.runs.attempts import AttemptReport, Attempts, traffic_cap
 from fyke.domain.runs.environments import VersionEnvironments, is_platform_fault
 from fyke.domain.runs.isolation import missing_isolation
+from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.model.browser import BrowserReport
+from fyke.model.last_page import LastPage, TakenPage
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import End, Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
@@ -54,6 +56,7 @@ from fyke.runner.browser_report import masked_report
 from fyke.runner.bundles import BundleCache
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import EgressAway, detail_of, log_fault
+from fyke.runner.last_page import page_content
 from fyke.runner.reports import Reports
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
@@ -73,6 +76,7 @@ class AttemptDependencies:
     egress: Egress
     intake: Intake
     attempts: Attempts
+    last_pages: LastPages
     bundles: BundleCache
     secrets: RunSecrets
     isolation: IsolationReport
@@ -114,6 +118,7 @@ class AttemptRunner:
         self._site_reports = Reports[tuple[SiteTraffic, ...]](self._sites, ())
         self._browser_reports = Reports(self._browser_report, None)
         self._final_traffic: Traffic | None = None
+        self._taken_page: TakenPage | None = None
         self._places = places or BrowserPlaces(deps.browser)
         self._browser_reported = False
         self.browser: AttemptBrowser | None = None  # None where there is none
@@ -325,9 +330,36 @@ class AttemptRunner:
             end = await self._watch.until_end()
             if self.browser is not None:
                 await self.browser.measure()
+                await self._take_last_page(end)
             return self._explained(end)
         finally:
             await sdk.close()
+
+    async def _take_last_page(self, end: End) -> None:
+        """Take the last page of the browser, if it is to be kept and there is room for it."""
+        if self.browser is None or end.outcome is Outcome.RUNNER_LOST:
+            return
+        if not self.browser.keeps_page(succeeded=end.outcome is Outcome.SUCCEEDED):
+            return
+        try:
+            if await self._deps.last_pages.has_room(self.lease.run.id):
+                self._taken_page = await self.browser.last_page()
+        except FykeError as error:  # the end of the attempt does not depend on it
+            log.warning("last_page_not_taken", attempt=self.attempt.id, error=str(error))
+
+    async def _store_last_page(self) -> LastPage | None:
+        """Store the files of the page that was taken, with secrets masked; return the page."""
+        taken, self._taken_page = self._taken_page, None
+        if taken is None or self._masker is None:
+            return None
+        content = await asyncio.to_thread(page_content, taken, self._masker)
+        try:
+            await self._deps.last_pages.put(self.attempt.id, content)
+        except FykeError as error:  # the disk is full
+            log.warning("last_page_not_stored", attempt=self.attempt.id, error=str(error))
+            await self._deps.last_pages.discard(self.attempt.id)
+            return None
+        return content.page
 
     def _explained(self, end: End) -> End:
         """The end with the browser as its reason, if the Worker exited with an error and requested
@@ -445,6 +477,7 @@ class AttemptRunner:
             _log_system(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
         rows = await self._close_intake(intake)
         sites, browser = self._sites(), self._browser_report()
+        page = await self._store_last_page()
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         run = await retry_while_unavailable(
             lambda: self._deps.attempts.ended(
@@ -454,9 +487,12 @@ class AttemptRunner:
                 actor=f"runner {self.attempt.runner_id}",
                 sites=sites,
                 browser=browser,
+                page=page,
                 closed_rows=rows,
             )
         )
+        if run is None and page is not None:  # nothing was recorded
+            await self._deps.last_pages.discard(self.attempt.id)
         log.info(
             "attempt_ended",
             run=self.lease.run.id,

@@ -55,6 +55,7 @@ from fyke.model.browser import (
     ConsoleLine,
     sum_activities,
 )
+from fyke.model.last_page import KeepPages, TakenPage
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, RunLimits
 from fyke.reasons import Reason, ReasonCode
@@ -189,8 +190,18 @@ class AttemptBrowser:
         self, listeners: Sequence[socket], secret: str, block: Sequence[BrowserBlock] = ()
     ) -> None:
         """Let the gateway serve the browser ports. Raise ``Unavailable``."""
-        grant = GatewayGrant(self._attempt.id, secret, tuple(block))
+        keep = self._deps.keep is not KeepPages.NEVER
+        grant = GatewayGrant(self._attempt.id, secret, tuple(block), keep=keep)
         await self._deps.gateway.open(listeners, grant)
+
+    def keeps_page(self, *, succeeded: bool) -> bool:
+        """Whether the last page is to be kept, and there may be one."""
+        kept = KeepPages.ALWAYS if succeeded else KeepPages.FAILED
+        return self._deps.keep in (kept, KeepPages.ALWAYS) and bool(self._generations)
+
+    async def last_page(self) -> TakenPage | None:
+        """The last page, after the end of the Worker and before ``close``; None without one."""
+        return await self._deps.gateway.finish(self._attempt.id)
 
     @property
     def totals(self) -> BrowserTotals:

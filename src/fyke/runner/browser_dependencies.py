@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fyke.contracts.browser import BrowserGateway, BrowserLimits, Browsers
+from fyke.model.last_page import KeepPages
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class BrowserDependencies:
     """The browsers of a runner. ``places`` is how many of them may be reserved at once, and
     ``share`` the part of a browser's limits that is reserved. ``checked`` is set while it is
     known whether this machine has a browser that can be used, or will not be known soon. The check
-    may wait until ``wanted`` is set: it costs a start of the browser.
+    may wait until ``wanted`` is set: it costs a start of the browser. ``keep`` is of which attempts
+    the last page is kept.
     """
 
     browsers: Browsers
@@ -25,6 +27,7 @@ class BrowserDependencies:
     checked: asyncio.Event
     checks: Callable[[], tuple[tuple[str, bool, str], ...]]  # of its isolation; none before
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    keep: KeepPages = KeepPages.NEVER
 
     @property
     def problem(self) -> str:

@@ -21,7 +21,7 @@ def masked_report(report: BrowserReport, masker: Masker) -> BrowserReport:
         report,
         activity=replace(
             activity,
-            urls=tuple(_masked(url, masker, MAX_URL) for url in activity.urls),
+            urls=tuple(masked(url, masker, MAX_URL) for url in activity.urls),
             lines=tuple(_masked_line(line, masker) for line in activity.lines),
         ),
     )
@@ -30,13 +30,16 @@ def masked_report(report: BrowserReport, masker: Masker) -> BrowserReport:
 def _masked_line(line: ConsoleLine, masker: Masker) -> ConsoleLine:
     return replace(
         line,
-        text=_masked(line.text, masker, MAX_LINE),
-        source=_masked(line.source, masker, MAX_URL),
+        text=masked(line.text, masker, MAX_LINE),
+        source=masked(line.source, masker, MAX_URL),
     )
 
 
-def _masked(text: str, masker: Masker, most: int) -> str:
+def masked(text: str, masker: Masker, most: int, read: int = MAX_READ_TEXT) -> str:
+    """A text without secrets, in one line of at most ``most`` characters. The gateway has cut it
+    at ``read`` characters.
+    """
     shown = masker.host(masker.text(text))
-    if len(text) >= MAX_READ_TEXT and masker.longest:  # the gateway may have cut a secret
+    if len(text) >= read and masker.longest:  # the gateway may have cut a secret
         shown = shown[: max(0, len(shown) - masker.longest + 1)]
     return " ".join(shown.split())[:most]

@@ -390,6 +390,16 @@ class BrowserSettings(BaseModel):
     started when it is needed.
     """
 
+    browser_keep: Literal["failed", "always", "never"] = Field(default="failed", examples=["never"])
+    """Of which attempts the last page of the browser is kept, with a picture, its HTML, requests
+    and console: of those that do not succeed, of all, or of none. Secrets are masked, but not in
+    the picture; see docs/how-to/secrets.md. Unless it is ``never``, a command that closes a page
+    or a browser may take up to 0.3 seconds longer.
+    """
+
+    browser_keep_days: Annotated[int, Unit("days")] = Field(default=7, ge=1, examples=["30"])
+    """How long last pages are kept, at most as long as their runs (``keep_days``)."""
+
 
 class EgressSettings(BaseModel):
     """Egress and callbacks."""

@@ -14,11 +14,13 @@ from sqlalchemy import Engine
 
 from fyke.app.maintenance import (
     ROWS,
+    STATE,
     TableVersions,
     check,
     check_bundles,
     database_copies,
     find_damage,
+    find_missing_pages,
     find_missing_rows,
     migrate,
     schema_heads,
@@ -36,6 +38,7 @@ from fyke.storage.sql.results.journal.writer import JournalWriter
 from fyke.storage.sql.results.store_id import read_store_id
 from fyke.storage.sql.schema import SchemaVersion
 from fyke.storage.sql.sealed_files import sealed_files
+from support.kept_pages import HTML, kept_page_in
 from support.prepared import rows_in, state_in
 from support.sealed import sealed_run_in
 from support.stores import open_rows
@@ -294,3 +297,46 @@ def test_the_journal_is_checked_too(settings: Settings) -> None:
     segment.write_bytes(data)
     [finding] = set(check(settings)) - set(before)
     assert finding.startswith(f"the journal {segment} is damaged at byte ")
+
+
+async def test_a_backup_has_the_files_of_last_pages_even_if_they_are_removed(
+    settings: Settings,
+) -> None:
+    _, blob = await kept_page_in(settings.home)
+    with database_copies(settings, []) as copies:
+        (settings.blobs_dir / blob).unlink()
+        assert copies[f"blobs/{blob}"].read_bytes() == HTML
+
+
+async def test_a_missing_file_of_a_last_page_is_a_finding_of_the_backup(
+    settings: Settings,
+) -> None:
+    run, blob = await kept_page_in(settings.home)
+    (settings.blobs_dir / blob).unlink()
+    findings: list[str] = []
+    with database_copies(settings, findings) as copies:
+        assert list(copies) == ["state.db", "rows.db"]
+    assert findings == [f"the file {blob} of the last page of run {run} is missing"]
+
+
+async def test_files_of_last_pages_are_checked(settings: Settings) -> None:
+    run, blob = await kept_page_in(settings.home)
+    assert not any(blob in fault for fault in check(settings))
+    assert find_missing_pages(settings.home) == []
+    (settings.blobs_dir / blob).write_bytes(b"<p>")
+    text = (
+        f"the file {blob} of the last page of run {run} was changed: it has 3 bytes instead of 11"
+    )
+    for faults in (check(settings), find_missing_pages(settings.home)):
+        assert text in faults
+    (settings.blobs_dir / blob).unlink()
+    for faults in (check(settings), find_missing_pages(settings.home)):
+        assert any(f"{blob} of the last page of run {run} cannot be read" in one for one in faults)
+
+
+def test_copies_of_older_tables_have_no_last_pages(settings: Settings) -> None:
+    with contextlib.closing(sqlite3.connect(settings.home / STATE)) as state:
+        state.execute("DROP TABLE run_last_pages")
+    with database_copies(settings, []) as copies:
+        assert list(copies) == ["state.db", "rows.db"]
+    assert find_missing_pages(settings.home) == []

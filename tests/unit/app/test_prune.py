@@ -38,6 +38,7 @@ from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.state.storage import SqlStorage
 from support import records
+from support.kept_pages import kept_page_in
 from support.prepared import rows_in, state_in
 from support.sealed import sealed_run_in
 from support.stores import open_state
@@ -244,6 +245,22 @@ async def test_files_with_rows_of_no_run_are_removed(prune: Prune, settings: Set
     needed = replace(item, path=settings.blobs_dir / blob)
     assert [await prune.remove(each) for each in (item, item, needed)] == [True, False, False]
     assert [path.name for path in left.parent.iterdir()] == [needed.path.name]
+
+
+async def test_files_of_last_pages_without_a_run_are_removed(
+    prune: Prune, settings: Settings
+) -> None:
+    _, blob = await kept_page_in(settings.home)
+    kept, left = settings.blobs_dir / blob, settings.blobs_dir / "pages" / "left.har"
+    left.write_bytes(b"x")
+    assert await prune.find() == []  # it may belong to an attempt that is ending
+    age(kept)
+    age(left)
+    [item] = await prune.find()
+    assert (item.kind, item.path, item.size) == (Kind.PAGE, left, 1)
+    needed = replace(item, path=kept)
+    assert [await prune.remove(each) for each in (item, item, needed)] == [True, False, False]
+    assert [path.name for path in left.parent.iterdir()] == [kept.name]
 
 
 async def test_an_environment_that_is_being_built_is_kept(prune: Prune, settings: Settings) -> None:

@@ -13,6 +13,7 @@ from fyke.contracts.execution import SandboxUsage
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import Unavailable
 from fyke.model.browser import BrowserBlock
+from fyke.model.last_page import KeepPages
 from fyke.model.run import SUCCESS, Outcome
 from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode
@@ -63,6 +64,7 @@ class GatewayPorts:
 
     def __init__(self, *, answers: bool = True, missing: bool = False) -> None:
         self.missing = missing
+        self.keep = KeepPages.NEVER
         self.gateway = self
         self.served: list[tuple[str, int]] = []
         self.blocked: tuple[BrowserBlock, ...] | None = None

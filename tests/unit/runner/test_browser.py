@@ -25,6 +25,7 @@ from fyke.contracts.browser import (
 from fyke.contracts.execution import IdleSandboxes, SandboxFault
 from fyke.errors import InsufficientBalance, StaleLease, Unavailable
 from fyke.model.browser import BrowserActivity, ConsoleLevel, ConsoleLine
+from fyke.model.last_page import KeepPages, TakenPage
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, RunLimits
 from fyke.reasons import Reason, ReasonCode
@@ -95,6 +96,8 @@ class Setup:
     sandboxes: list[Sandbox] = field(default_factory=list)
     specs: list[BrowserSpec] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    keep: KeepPages = KeepPages.NEVER
+    keeps: bool | None = None  # whether the gateway was told to keep pages
 
     def browser(self, *, declined: bool = False) -> AttemptBrowser:
         if not self.unchecked:
@@ -102,7 +105,15 @@ class Setup:
         limits = BrowserLimits(1.0, 1024 * MIB)
         own = cast(Any, self)
         deps = BrowserDependencies(
-            _Browsers(self), _Gateway(self), limits, 6, 0.15, self.checked, tuple, self.wanted
+            _Browsers(self),
+            _Gateway(self),
+            limits,
+            6,
+            0.15,
+            self.checked,
+            tuple,
+            self.wanted,
+            self.keep,
         )
         return AttemptBrowser(ATTEMPT, deps, own, own, own, self.note, declined=declined)
 
@@ -188,6 +199,7 @@ class _Gateway:
 
     async def open(self, listeners: Any, grant: Any) -> None:
         self._setup.did("serve", grant.attempt_id, grant.secret)
+        self._setup.keeps = grant.keep
 
     async def attach(
         self, attempt_id: str, generation: int, control: Any, program: Any, *, own_sandbox: bool
@@ -200,6 +212,10 @@ class _Gateway:
         self, attempt_id: str, status: int, text: str, *, retry_after: int = 0
     ) -> None:
         self._setup.did("refuse", status, text, retry_after)
+
+    async def finish(self, attempt_id: str) -> TakenPage | None:
+        self._setup.did("finish")
+        return TakenPage(5)
 
     async def close(self, attempt_id: str) -> None:
         self._setup.did("close gateway")
@@ -659,3 +675,28 @@ async def test_browsers_that_crash_are_started_few_times(setup: Setup) -> None:
     assert setup.calls[-1][2] == "the attempt has started 20 browsers within a minute"
     await browser.close()
     await browser.closed()
+
+
+@pytest.mark.parametrize(
+    ("keep", "of_failed", "of_successes"),
+    [
+        (KeepPages.NEVER, False, False),
+        (KeepPages.FAILED, True, False),
+        (KeepPages.ALWAYS, True, True),
+    ],
+)
+async def test_of_which_attempts_the_last_page_is_kept(
+    setup: Setup, keep: KeepPages, of_failed: bool, of_successes: bool
+) -> None:
+    setup.keep = keep
+    browser = setup.browser()
+    await browser.open([], "s")
+    assert setup.keeps is (keep is not KeepPages.NEVER)
+    assert not browser.keeps_page(succeeded=False)  # there was no browser
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    assert browser.keeps_page(succeeded=False) is of_failed
+    assert browser.keeps_page(succeeded=True) is of_successes
+    assert await browser.last_page() == TakenPage(5)
+    await browser.close()
+    assert setup.calls.index(("finish",)) < setup.calls.index(("close gateway",))

@@ -27,6 +27,7 @@ from fyke.contracts.state.runs import (
     AdmissionStore,
     BrowserStore,
     InstallationStore,
+    LastPageStore,
     QueueStore,
     RunListStore,
     RunStore,
@@ -77,6 +78,7 @@ class Transaction(Protocol):
     samples: SampleStore
     sites: SiteStore
     browsers: BrowserStore
+    last_pages: LastPageStore
     shares: ShareStore
     start_keys: StartKeyStore
     queue: QueueStore

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from fyke.contracts.egress import SiteTraffic
 from fyke.model.browser import BrowserReport, BrowserTexts
+from fyke.model.last_page import LastPage
 from fyke.model.queue import QueuedStart
 from fyke.model.run import (
     Attempt,
@@ -427,6 +428,25 @@ class BrowserStore(Protocol):
         browsers loaded everything, among the ``within`` runs of the Worker before it; "" without.
         """
         ...
+
+
+class LastPageStore(Protocol):
+    """The last pages of attempts. ``domain.runs.last_pages`` stores their files."""
+
+    def add(self, attempt_id: str, run_id: str, page: LastPage, now: int) -> None:
+        """Store the page of an attempt that ends ``now``."""
+        ...
+
+    def of_run(self, run_id: str) -> dict[str, LastPage]:
+        """The pages by attempt id, in order of the ids."""
+        ...
+
+    def count(self, run_id: str) -> int: ...
+    def stored_before(self, before: int, limit: int) -> list[str]:
+        """The attempts whose pages were stored before a time, the oldest first."""
+        ...
+
+    def remove(self, attempt_ids: Sequence[str]) -> None: ...
 
 
 class ShareStore(Protocol):

@@ -27,6 +27,7 @@ from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
 from fyke.kit.decimals import millionths
 from fyke.model.browser import BrowserReport
+from fyke.model.last_page import LastPage
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import (
@@ -226,10 +227,11 @@ class Attempts:
         actor: str,
         sites: tuple[SiteTraffic, ...] | None = None,
         browser: BrowserReport | None = None,
+        page: LastPage | None = None,
         closed_rows: int | None = None,
     ) -> Run | None:
         """End the attempt and its subtask, and the run when it was the last subtask. ``sites`` and
-        ``browser`` are None when unchanged since the last report.
+        ``browser`` are None when unchanged since the last report. The files of ``page`` are stored.
 
         The attempt is closed for rows first, so that none are stored after the end: only its runner
         may call this, or a process that has taken it over. ``closed_rows`` is the number of its
@@ -268,6 +270,8 @@ class Attempts:
             fold(tx, run.id, attempt.id, sites)
             if browser is not None:
                 tx.browsers.report([(attempt.id, run.id, browser)])
+            if page is not None:
+                tx.last_pages.add(attempt.id, run.id, page, tx.now)
             return self._after_subtask(tx, run, actor)
 
         return await self._storage.write(work)

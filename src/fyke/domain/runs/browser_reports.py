@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
+from fyke.domain.runs.last_pages import NumberedPage, pages_of
 from fyke.model.account import Caller
 from fyke.model.browser import (
     MAX_LINES,
@@ -68,6 +69,7 @@ class RunBrowser:
     activity: BrowserActivity  # without lines
     lines: tuple[NumberedLine, ...]
     unblocked: UnblockedLoad | None = None
+    pages: tuple[NumberedPage, ...] = ()  # the last ones of attempts, the latest first
 
     @property
     def program(self) -> str:
@@ -127,6 +129,7 @@ def _read(tx: Transaction, run: Run) -> RunBrowser:
         activity=replace(sum_activities(report.activity for report in reports.values()), urls=urls),
         lines=_lines(attempts, texts),
         unblocked=_unblocked(tx, run),
+        pages=tuple(pages_of(tx, run.id, attempts)),
     )
 
 

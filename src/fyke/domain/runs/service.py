@@ -23,6 +23,7 @@ from fyke.domain.runs.browsers import (
     reserved_where_possible,
 )
 from fyke.domain.runs.isolation import refusal_of_runners
+from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.sampling import traffic_so_far
 from fyke.domain.runs.split import split
@@ -119,8 +120,12 @@ class Runs:
         rules: Rules,
         callbacks: CallbackRules,
         disk_shortage: Callable[[], Reason | None] = lambda: None,
+        last_pages: LastPages | None = None,
     ) -> None:
-        """``disk_shortage`` returns why no run can be accepted when the disk is full."""
+        """``disk_shortage`` returns why no run can be accepted when the disk is full. Without
+        ``last_pages`` runs are not removed here, or have none.
+        """
+        self._last_pages = last_pages
         self._disk_shortage = disk_shortage
         self._storage = storage
         self._results = results
@@ -434,10 +439,12 @@ class Runs:
         await self.remove(run_id, by=caller)
 
     async def remove(self, run_id: str, *, by: Caller | None = None) -> None:
-        """Remove a run: first rows and logs, then its record. ``by`` is None when it is removed
-        because of its age.
+        """Remove a run: first rows, logs and last pages, then its record. ``by`` is None when it
+        is removed because of its age.
         """
         await self._results.delete_run(run_id)
+        if self._last_pages is not None:
+            await self._last_pages.remove_of(run_id)
 
         def work(tx: Transaction) -> None:
             tx.runs.delete(run_id)

@@ -31,6 +31,7 @@ from fyke.contracts.state.runs import (
     AdmissionStore,
     BrowserStore,
     InstallationStore,
+    LastPageStore,
     QueueStore,
     RunListStore,
     RunStore,
@@ -62,6 +63,7 @@ from fyke.storage.sql.state.publishing import SqlSubmissions, SqlUploads
 from fyke.storage.sql.state.runs.admission import SqlAdmission
 from fyke.storage.sql.state.runs.browsers import SqlBrowsers
 from fyke.storage.sql.state.runs.counts import RunCounts
+from fyke.storage.sql.state.runs.last_pages import SqlLastPages
 from fyke.storage.sql.state.runs.lists import SqlRunLists
 from fyke.storage.sql.state.runs.page import SqlSamples, SqlShares, SqlSites
 from fyke.storage.sql.state.runs.starts import SqlQueue, SqlStartKeys
@@ -115,6 +117,7 @@ class SqlTransaction:
     samples: cached_property[SampleStore] = _store(SqlSamples)
     sites: cached_property[SiteStore] = _store(SqlSites)
     browsers: cached_property[BrowserStore] = _store(SqlBrowsers)
+    last_pages: cached_property[LastPageStore] = _store(SqlLastPages)
     shares: cached_property[ShareStore] = _store(SqlShares)
     start_keys: cached_property[StartKeyStore] = _store(SqlStartKeys)
     queue: cached_property[QueueStore] = _store(SqlQueue)

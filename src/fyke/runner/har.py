@@ -1,0 +1,93 @@
+"""The requests of a page as a HAR 1.2 file, without bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from fyke import __version__
+from fyke.model.last_page import SeenRequest
+
+Mask = Callable[[str], str]
+
+_HEAD = {"version": "1.2", "creator": {"name": "Fyke", "version": __version__}}
+_MAX_QUERY = 100  # parameters of a URL
+_encode = msgspec.json.Encoder().encode
+
+
+def har_file(requests: Sequence[SeenRequest], mask: Mask, limit: int) -> tuple[bytes, bool]:
+    """The file, of at most ``limit`` bytes, and whether the oldest requests were left out.
+    ``mask`` replaces secrets in a text.
+    """
+    in_order = sorted(requests, key=lambda request: request.started)
+    begin = b'{"log":' + _encode(_HEAD)[:-1] + b',"entries":['
+    end = b"]}}\n"
+    left = limit - len(begin) - len(end)
+    entries: list[bytes] = []
+    for request in reversed(in_order):
+        entry = _encode(_entry(request, mask))
+        left -= len(entry) + 1
+        if left < 0:
+            break
+        entries.append(entry)
+    return begin + b",".join(reversed(entries)) + end, len(entries) < len(in_order)
+
+
+def _entry(request: SeenRequest, mask: Mask) -> dict[str, Any]:
+    url = mask(request.url)
+    headers = _headers(request.headers, mask)
+    version = mask(request.protocol)
+    entry: dict[str, Any] = {
+        "startedDateTime": datetime.fromtimestamp(request.started, UTC).isoformat(
+            timespec="milliseconds"
+        ),
+        "time": round(request.wait_ms + request.receive_ms, 3),
+        "request": {
+            "method": mask(request.method),
+            "url": url,
+            "httpVersion": version,
+            "cookies": [],
+            "headers": _headers(request.request_headers, mask),
+            "queryString": _query(url, mask),
+            "headersSize": -1,
+            "bodySize": -1,
+        },
+        "response": {
+            "status": request.status,
+            "statusText": mask(request.status_text),
+            "httpVersion": version,
+            "cookies": [],
+            "headers": headers,
+            "content": {"size": -1, "mimeType": mask(request.media_type)},
+            "redirectURL": next((h["value"] for h in headers if _is_location(h["name"])), ""),
+            "headersSize": -1,
+            "bodySize": -1,
+            "_transferSize": request.size,
+        },
+        "cache": {},
+        "timings": {"send": 0, "wait": request.wait_ms, "receive": request.receive_ms},
+        "_resourceType": mask(request.kind).lower(),
+    }
+    if request.failure:
+        entry["response"]["_error"] = mask(request.failure)
+    return entry
+
+
+def _headers(headers: Sequence[tuple[str, str]], mask: Mask) -> list[dict[str, str]]:
+    return [{"name": mask(name), "value": mask(value)} for name, value in headers]
+
+
+def _is_location(name: str) -> bool:
+    return name.lower() == "location"
+
+
+def _query(url: str, mask: Mask) -> list[dict[str, str]]:
+    try:
+        pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    except ValueError:
+        return []
+    return [{"name": mask(name), "value": mask(value)} for name, value in pairs[:_MAX_QUERY]]

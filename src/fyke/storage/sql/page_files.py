@@ -1,0 +1,59 @@
+"""The files of the last pages of attempts, for backups, checks and ``fyke prune``.
+
+``execute`` runs a query on the tables of the state, of either database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fyke.domain.runs.last_pages import page_blob
+from fyke.model.last_page import LastPage
+
+Execute = Callable[[str], Iterable[Sequence[Any]]]
+_PAGES = "SELECT attempt_id, run_id, page FROM run_last_pages ORDER BY attempt_id"
+_decode = msgspec.json.Decoder(LastPage).decode
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """The file ``blob`` of ``size`` bytes, of a run."""
+
+    run_id: str
+    blob: str
+    size: int
+
+
+def page_files(execute: Execute) -> list[StoredFile]:
+    """The files that must exist."""
+    return [
+        StoredFile(run_id, page_blob(attempt_id, file.kind), file.size)
+        for attempt_id, run_id, page in execute(_PAGES)
+        for file in _decode(page).files
+    ]
+
+
+def check_page_files(folder: Path, execute: Execute) -> list[str]:
+    """A sentence for each file that is missing from the folder of the blobs or was changed."""
+    faults = {file: fault for file in page_files(execute) if (fault := _fault(folder, file))}
+    if not faults:
+        return []
+    still_needed = set(page_files(execute))  # pages may have been removed meanwhile
+    return [
+        f"the file {file.blob} of the last page of run {file.run_id} {fault}"
+        for file, fault in faults.items()
+        if file in still_needed
+    ]
+
+
+def _fault(folder: Path, file: StoredFile) -> str:
+    try:
+        size = (folder / file.blob).stat().st_size
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if size == file.size else f"was changed: it has {size} bytes instead of {file.size}"

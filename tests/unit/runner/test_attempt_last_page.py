@@ -1,0 +1,92 @@
+"""Of which attempts the last page is kept, and what happens when that is not possible."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fyke.domain.runs.outcome import end_of
+from fyke.domain.secrets.masking import Masker
+from fyke.errors import Unavailable
+from fyke.model.last_page import PageContent, PageFileKind, TakenPage
+from fyke.model.run import SUCCESS, End
+from fyke.reasons import Reason, ReasonCode
+from fyke.runner.attempt import AttemptRunner
+from support.attempt_runner import runner
+
+pytestmark = pytest.mark.anyio
+FAILED = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1))
+LOST = end_of(Reason(ReasonCode.RUNNER_LOST))
+PAGE = TakenPage(5, "https://a.example/", html=b"<p>s3cret-value</p>")
+
+
+class Pages:
+    """The part of ``LastPages``; ``error`` is raised when files are stored."""
+
+    def __init__(self, *, room: bool = True, error: Exception | None = None) -> None:
+        self.stored: dict[str, PageContent] = {}
+        self.discarded: list[str] = []
+        self._room, self._error = room, error
+
+    async def has_room(self, _run_id: str) -> bool:
+        return self._room
+
+    async def put(self, attempt_id: str, content: PageContent) -> None:
+        if self._error is not None:
+            raise self._error
+        self.stored[attempt_id] = content
+
+    async def discard(self, attempt_id: str) -> None:
+        self.discarded.append(attempt_id)
+
+
+def attempt(pages: Pages, *, keeps_successes: bool = False) -> AttemptRunner:
+    one = runner(last_pages=pages)
+    one._masker = Masker({"KEY": "s3cret-value"})
+
+    async def last_page() -> TakenPage:
+        return PAGE
+
+    def keeps_page(*, succeeded: bool) -> bool:
+        return keeps_successes or not succeeded
+
+    one.browser = cast(Any, SimpleNamespace(last_page=last_page, keeps_page=keeps_page))
+    return one
+
+
+@pytest.mark.parametrize(
+    ("end", "room", "keeps_successes", "kept"),
+    [
+        (FAILED, True, False, True),
+        (FAILED, False, False, False),
+        (SUCCESS, True, False, False),
+        (SUCCESS, True, True, True),
+        (LOST, True, True, False),
+    ],
+)
+async def test_of_which_attempts_the_page_is_stored(
+    end: End, room: bool, keeps_successes: bool, kept: bool
+) -> None:
+    pages = Pages(room=room)
+    one = attempt(pages, keeps_successes=keeps_successes)
+    await one._take_last_page(end)
+    page = await one._store_last_page()
+    assert (page is not None, bool(pages.stored)) == (kept, kept)
+    if kept:
+        assert pages.stored["A"].files == {PageFileKind.HTML: b"<p>***KEY***</p>"}
+
+
+async def test_without_a_browser_nothing_is_taken() -> None:
+    one = runner()
+    await one._take_last_page(FAILED)
+    assert await one._store_last_page() is None
+
+
+async def test_a_full_disk_costs_the_page_and_not_the_end_of_the_attempt() -> None:
+    pages = Pages(error=Unavailable("the disk is full"))
+    one = attempt(pages)
+    await one._take_last_page(FAILED)
+    assert await one._store_last_page() is None
+    assert pages.discarded == ["A"]

@@ -1,0 +1,80 @@
+"""Requests as a HAR 1.2 file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fyke.model.last_page import SeenRequest
+from fyke.runner.har import har_file
+
+REQUEST = SeenRequest(
+    1_700_000_000.25, "GET", "https://a.example/x?q=s3cret&empty=", "Fetch", 301, "Moved", "h2",
+    "text/html", (("Accept", "*/*"),), (("Location", "/s3cret"), ("Set-Cookie", "***")),
+    20.5, 10, 900,
+)  # fmt: skip
+
+
+def har(*requests: SeenRequest, limit: int = 10_000) -> tuple[dict[str, Any], bool]:
+    data, is_short = har_file(requests, lambda text: text.replace("s3cret", "***"), limit)
+    assert len(data) <= limit
+    return json.loads(data)["log"], is_short
+
+
+def test_a_request_has_the_members_of_the_format_and_no_secret() -> None:
+    log, is_short = har(REQUEST)
+    assert (log["version"], log["creator"]["name"], is_short) == ("1.2", "Fyke", False)
+    [entry] = log["entries"]
+    assert entry == {
+        "startedDateTime": "2023-11-14T22:13:20.250+00:00",
+        "time": 30.5,
+        "request": {
+            "method": "GET",
+            "url": "https://a.example/x?q=***&empty=",
+            "httpVersion": "h2",
+            "cookies": [],
+            "headers": [{"name": "Accept", "value": "*/*"}],
+            "queryString": [{"name": "q", "value": "***"}, {"name": "empty", "value": ""}],
+            "headersSize": -1,
+            "bodySize": -1,
+        },
+        "response": {
+            "status": 301,
+            "statusText": "Moved",
+            "httpVersion": "h2",
+            "cookies": [],
+            "headers": [
+                {"name": "Location", "value": "/***"},
+                {"name": "Set-Cookie", "value": "***"},
+            ],
+            "content": {"size": -1, "mimeType": "text/html"},
+            "redirectURL": "/***",
+            "headersSize": -1,
+            "bodySize": -1,
+            "_transferSize": 900,
+        },
+        "cache": {},
+        "timings": {"send": 0, "wait": 20.5, "receive": 10},
+        "_resourceType": "fetch",
+    }
+
+
+def test_a_secret_in_an_unusual_encoding_is_masked_where_it_is_decoded() -> None:
+    log, _ = har(SeenRequest(0, "GET", "https://a.example/?a=%73%33cret", "Fetch"))
+    assert log["entries"][0]["request"]["queryString"] == [{"name": "a", "value": "***"}]
+
+
+def test_failures_say_why_and_a_url_that_is_none_has_no_query() -> None:
+    log, _ = har(SeenRequest(0, "GET", "https://[a?b=c", "Fetch", failure="net::ERR_FAILED"))
+    [entry] = log["entries"]
+    assert entry["response"]["_error"] == "net::ERR_FAILED"
+    assert (entry["response"]["status"], entry["request"]["queryString"]) == (0, [])
+
+
+def test_requests_are_in_order_and_the_oldest_are_left_out() -> None:
+    requests = [SeenRequest(n, "GET", f"https://a.example/{n}", "Fetch") for n in (3, 1, 2)]
+    log, _ = har(*requests)
+    assert [one["request"]["url"][-1] for one in log["entries"]] == ["1", "2", "3"]
+    log, is_short = har(*requests, limit=1200)
+    assert [one["request"]["url"][-1] for one in log["entries"]] == ["2", "3"] and is_short
+    assert har(limit=200)[0]["entries"] == []
