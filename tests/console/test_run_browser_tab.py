@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fyke.domain.runs.attempts import AttemptReport
+from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
+from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind, PageGap
 from fyke.model.run import Origin
 from fyke.model.runner import AttemptUsage, Lease
+from fyke.reasons import Reason, ReasonCode
 from support.app import App
 from support.pages import Visitor
 
@@ -93,3 +96,85 @@ async def test_a_run_without_a_browser_has_no_tab_and_an_explanation(
     page = await owner.get(f"/runs/{run}/browser")
     assert "has had a browser so far" in page.text
     assert not page.all(f"//nav//a[@href='/runs/{run}/browser']")
+
+
+FILES = {
+    PageFileKind.SCREENSHOT: b"\xff\xd8\xff",
+    PageFileKind.HTML: b"<script>alert(1)</script>",
+    PageFileKind.HAR: b"{}",
+}
+LAST = LastPage(
+    1_000,
+    "https://a.example/<b>",
+    "<b>Shop</b>",
+    tuple(PageFile(kind, len(data), kind is PageFileKind.HTML) for kind, data in FILES.items()),
+)
+
+
+async def failed(app: App, page: LastPage) -> tuple[str, str]:
+    """A run that failed with this last page, and its attempt."""
+    run, lease = await started(app)
+    await app.services.last_pages.put(lease.attempt.id, PageContent(page, FILES))
+    end = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1))
+    report = BrowserReport(ACTIVITY, starts=1)
+    await app.attempts.ended(lease.attempt, end, USED, actor="test", browser=report, page=page)
+    return run, lease.attempt.id
+
+
+async def test_the_last_page_of_a_failed_run_is_shown(app: App, owner: Visitor) -> None:
+    run, attempt = await failed(app, LAST)
+    page = await owner.get(f"/runs/{run}/browser")
+    at = f"/runs/{run}/browser/{attempt}"
+    [picture] = page.all("//*[@id='browser']//img")
+    assert picture.get("src") == f"{at}/screenshot?shown" and picture.get("alt")
+    assert "<b>Shop</b>" in page.text and "https://a.example/<b>" in page.text
+    assert "In a picture they cannot be masked" in page.text
+    links = {link.get("href"): link.text for link in page.all("//*[@id='browser']//li/a")}
+    assert links == {
+        f"{at}/screenshot": "Picture",
+        f"{at}/html": "HTML as text",
+        f"{at}/har": "Requests (HAR)",
+    }
+    assert "shortened" in page.text
+
+
+async def test_what_could_not_be_taken_is_explained(app: App, owner: Visitor) -> None:
+    gaps = {
+        PageFileKind.SCREENSHOT: PageGap.NO_ANSWER,
+        PageFileKind.HTML: PageGap.TOO_LARGE,
+    }
+    run, _ = await failed(app, replace(LAST, files=(), gaps=gaps))
+    page = await owner.get(f"/runs/{run}/browser")
+    assert not page.all("//*[@id='browser']//img")
+    assert "Picture: the page did not answer in time" in page.text
+    assert "HTML as text: it is too large" in page.text
+
+
+async def test_only_the_picture_is_shown_and_other_files_are_downloads(
+    app: App, owner: Visitor
+) -> None:
+    run, attempt = await failed(app, LAST)
+    at = f"/runs/{run}/browser/{attempt}"
+    shown = {}
+    for kind in FILES:
+        answer = await owner.http.get(f"{at}/{kind.value}?shown")
+        headers = answer.headers
+        assert (answer.status_code, answer.content) == (200, FILES[kind])
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in headers["content-security-policy"]
+        shown[kind.value] = headers["content-disposition"].partition(";")[0]
+    assert shown == {"screenshot": "inline", "html": "attachment", "har": "attachment"}
+    answer = await owner.http.get(f"{at}/screenshot")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert (await owner.http.get(f"{at}/video")).status_code == 404
+
+
+async def test_a_share_link_shows_nothing_of_the_last_page(
+    app: App, owner: Visitor, guest: Visitor
+) -> None:
+    run, attempt = await failed(app, LAST)
+    _, token = await app.services.shares.create(app.owner, run, days=1, rows=True, log=True)
+    page = await guest.get(f"/shared/{token}")
+    assert "Shop" not in page.text and not page.all("//img[contains(@src, 'browser')]")
+    answer = await guest.http.get(f"/runs/{run}/browser/{attempt}/screenshot")
+    assert answer.status_code != 200 and answer.content != FILES[PageFileKind.SCREENSHOT]

@@ -238,6 +238,9 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/runs/{slug}/usage": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/sites": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/browser": _reads(slug="run"),
+    "GET /api/fyke/runs/{slug}/browser/files/{attempt}/{kind}": _reads(
+        slug="run", attempt="attempt", kind="page_file"
+    ),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
     # a caller that sees a share link can pass it on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),

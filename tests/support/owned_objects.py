@@ -18,6 +18,8 @@ from fyke.domain.workers.submitting import take_back
 from fyke.kit.ids import new_ulid
 from fyke.model.account import ApiKey, Role, User
 from fyke.model.audit import AuditAction
+from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind
+from fyke.model.runner import Lease
 from fyke.model.submission import Submission, SubmissionState
 from support.api import Api
 from support.app import App
@@ -39,6 +41,7 @@ ABSENT = {
     "host": "absen.example",
     "line": "99",
     "secret": "ABSENT",
+    "page_file": "video",
 }
 
 
@@ -58,6 +61,7 @@ class OwnedObjects:
             "card": "disk",
             "view": "runs",
             "line": "1",
+            "page_file": "console",
         }
         self.viewer_key = self.expired_key = ""
 
@@ -87,6 +91,7 @@ class OwnedObjects:
                 for lease in await self.app.begin():
                     await self.app.push(lease, [{"n": 1}, {"n": 2}], log=["one"])
                     await self.app.end(lease)
+                    await self._keep_page(lease)
                 path = f"/api/fyke/runs/{self.named['run']}/deliveries"
                 listed = (await self.api.get(path)).json()["data"]["list"]
                 self.named["delivery"] = listed[-1]["id"]
@@ -125,6 +130,16 @@ class OwnedObjects:
                 self.named[kind] = await self.app.storage.write(self._sign_in)
             case "receiver":
                 await self.app.storage.write(self._let_fail)
+
+    async def _keep_page(self, lease: Lease) -> None:
+        """Store a last page of an attempt."""
+        attempt = self.named["attempt"] = lease.attempt.id
+        kind, text = PageFileKind.CONSOLE, b"hello\n"
+        page = LastPage(1, "", "", (PageFile(kind, len(text)),))
+        await self.app.services.last_pages.put(attempt, PageContent(page, {kind: text}))
+        await self.app.storage.write(
+            lambda tx: tx.last_pages.add(attempt, lease.run.id, page, tx.now)
+        )
 
     async def _add(self, kind: str, name: str) -> str:
         services, owner = self.app.services, self.app.owner

@@ -26,6 +26,7 @@ from fyke.api.fyke import caps as fyke_caps
 from fyke.api.fyke import estimates as fyke_estimates
 from fyke.api.fyke import forms as fyke_forms
 from fyke.api.fyke import installation as fyke_installation
+from fyke.api.fyke import last_pages as fyke_last_pages
 from fyke.api.fyke import overview as fyke_overview
 from fyke.api.fyke import profile as fyke_profile
 from fyke.api.fyke import reviews as fyke_reviews
@@ -260,6 +261,7 @@ def _routes_of_runs(services: Services) -> list[object]:
             services.run_sites,
             services.run_browsers,
         ),
+        fyke_last_pages.LastPageRoutes(services.last_pages),
         fyke_runs.ShareRoutes(services.shares),
         fyke_run_logs.RunLogRoutes(services.logs, services.log_pages),
     ]

@@ -29,11 +29,11 @@ def prune(
 ) -> None:
     """List files that nothing needs, or remove them with --yes. May run while Fyke is running.
 
-    Bundles that belong to no version; files with rows that belong to no run; unpacked bundles and
-    environments of versions that can no longer be started; package caches; control groups,
-    downloads, temporary files and, while Fyke is stopped, work folders of killed processes. What a
-    version, run, task or schedule needs is kept, even if it is added in the meantime. Exit status
-    0, even if nothing is found.
+    Bundles that belong to no version; files with rows and of last pages that belong to no run;
+    unpacked bundles and environments of versions that can no longer be started; package caches;
+    control groups, downloads, temporary files and, while Fyke is stopped, work folders of killed
+    processes. What a version, run, task or schedule needs is kept, even if it is added in the
+    meantime. Exit status 0, even if nothing is found.
 
     \b
     Examples:

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output, data_of
+from fyke.cli.output_file import output_file
 from fyke.cli.run import RunArgument, runs
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.run_browser import RunBrowserReport
+    from fyke.wire.fyke.run_browser import LastPageItem, RunBrowserReport
+
+SUFFIXES = {"screenshot": "jpg", "html": "html.txt", "har": "har", "console": "console.txt"}
 
 
 @server_command(runs, "browser")
-def browser(server: ServerContext, run: RunArgument) -> None:
+def browser(
+    server: ServerContext,
+    run: RunArgument,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="DIR", help="Write the files of the last pages to DIR."),
+    ] = None,
+) -> None:
     """Show what the browsers of a run did: requests by type and status, console messages, pages.
+
+    With --save also write what is kept of the last pages: picture, HTML, requests (HAR), console.
+    Secrets are masked, but not in pictures.
 
     \b
     Examples:
       fyke run browser 01JG...
+      fyke run browser 01JG... --save pages
       fyke run browser 01JG... --json | jq '.requests'
     """
+    if save is not None and not save.is_dir():
+        raise CommandFailed(f"--save {save}: there is no such folder; create it", Exit.USAGE)
     report = server.client.browser(run)
+    if save is not None:
+        _save(server, run, report, save)
     out = server.out
     if out.as_json:
         out.json(data_of(report))
@@ -73,7 +95,31 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
             )
     else:
         out.say("The client of the Worker does not let the browser report its requests.")
+    if report.last_pages:
+        out.raw("")
+        pages = [(page.subtask, page.url or "-", _files(page)) for page in report.last_pages]
+        out.table(("subtask", "last page", "kept"), pages)
     if report.lines:
         out.raw("")
         lines = [(formatting.when(x.timestamp // 1000), x.level, x.text) for x in report.lines]
         out.table(("time", "level", "message"), lines)
+
+
+def _files(page: LastPageItem) -> str:
+    return ", ".join(file.kind for file in page.files) or "-"
+
+
+def _save(server: ServerContext, run: str, report: RunBrowserReport, folder: Path) -> None:
+    """Write the files of all last pages."""
+    count = 0
+    for page in report.last_pages:
+        for file in page.files:
+            data = server.client.page_file(run, page.attempt, file.kind)
+            suffix = SUFFIXES.get(file.kind, "bin")
+            with output_file(folder / f"{page.attempt}.{suffix}") as target:
+                target.write(data)
+            count += 1
+    if count:
+        server.out.say(f"{count} files of {len(report.last_pages)} last pages are in {folder}.")
+    else:
+        server.out.say("Nothing is kept of the last page of this run.")

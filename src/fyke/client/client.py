@@ -175,6 +175,11 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
             f"/api/fyke/runs/{segment(run)}/browser", wire.fyke.run_browser.RunBrowserReport
         )
 
+    def page_file(self, run: str, attempt: str, kind: str) -> bytes:
+        """A file of the last page of an attempt."""
+        at = f"/api/fyke/runs/{segment(run)}/browser/files/{segment(attempt)}/{segment(kind)}"
+        return self._wire.file(at)
+
     def waiting(self, run: str) -> wire.fyke.runs.WaitingRun:
         """Why the run has not started."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", wire.fyke.runs.WaitingRun)

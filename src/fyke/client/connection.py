@@ -138,6 +138,15 @@ class Connection:
                 raise self._unreachable(error) from error
         return _data(response.status_code, response.headers, response.content, self.base_url)
 
+    def file(self, path: str) -> bytes:
+        """The content of a file of the API. Raises ``ApiError`` or ``Unreachable``."""
+        with self._errors_of_httpx():
+            response = self._http.get(self.base_url + path, headers=self._headers)
+        if response.status_code != 200:
+            _data(response.status_code, response.headers, response.content, self.base_url)
+            raise Unreachable(f"{path} answered {response.status_code} instead of a file")
+        return response.content
+
     def download(self, url: str, file: IO[bytes]) -> int:
         """Write the content of ``url`` to ``file``; return the number of bytes.
 

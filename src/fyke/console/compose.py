@@ -170,7 +170,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
             services.run_browsers,
             results,
         ).pages(),
-        *run_browser.RunBrowserPages(frames, services.run_browsers).pages(),
+        *run_browser.RunBrowserPages(frames, services.run_browsers, services.last_pages).pages(),
         *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(
             frames, services.runs, services.uses, services.parts, services.callbacks

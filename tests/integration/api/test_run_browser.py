@@ -57,5 +57,6 @@ async def test_what_the_browsers_of_a_run_did(app: App, api: Api) -> None:
         "urls": ["https://a.example/"],
         "block": [],
         "unblocked": None,
+        "last_pages": [],
     }
     fails(await api.get(at, key=app.other_key), 404, 70001, "does not exist")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from fyke.cli.errors import CommandFailed
 from fyke.cli.run_browser import browser
 from fyke.wire.fyke.run_browser import (
     ConsoleLevelItem,
     ConsoleLineItem,
+    LastPageItem,
+    PageFileItem,
     RequestTypeItem,
     RunBrowserReport,
     StatusClassItem,
     UnblockedLoadItem,
 )
-from support.scripted import ScriptedServer
+from support.scripted import ScriptedServer, Turns
 
 REPORT = RunBrowserReport(
     state="ended",
@@ -31,12 +37,23 @@ REPORT = RunBrowserReport(
     console=[ConsoleLevelItem("error", 1)],
     lines=[ConsoleLineItem(1_000, "", "error", "broken\x1b[2J", "https://a.example/x.js:1")],
     urls=["https://a.example/1", "https://a.example/2"],
+    last_pages=[
+        LastPageItem(
+            attempt="A1",
+            subtask="7",
+            timestamp=1_000,
+            url="https://a.example/2",
+            title="Shop",
+            files=[PageFileItem("screenshot", 3, False), PageFileItem("html", 3, False)],
+            missing=[],
+        )
+    ],
 )
 
 
-def run(report: RunBrowserReport, **more: Any) -> ScriptedServer:
+def run(report: RunBrowserReport, save: Path | None = None, **more: Any) -> ScriptedServer:
     server: Any = ScriptedServer(browser=report, **more)
-    browser(server, "R1")
+    browser(server, "R1", save)
     return server  # type: ignore[no-any-return]
 
 
@@ -51,6 +68,7 @@ def test_figures_requests_and_the_console_are_shown() -> None:
         "console      1 error",
         "last page    https://a.example/2",
         "image  40        12          9.0 MB",
+        "7        https://a.example/2  screenshot, html",
     ):
         assert line in data
     assert "error  broken" in data and "\x1b" not in data
@@ -81,9 +99,29 @@ def test_what_was_blocked_is_shown_and_what_an_earlier_run_loaded() -> None:
 
 def test_a_run_without_a_browser_and_a_client_that_lets_it_report_nothing() -> None:
     nothing = {"requests": [], "statuses": [], "console": [], "lines": [], "urls": []}
+    nothing["last_pages"] = []
     values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
     quiet = run(RunBrowserReport(**values | nothing))
     assert "does not let the browser report its requests" in quiet.messages
     assert "statuses     -" in quiet.data
     none = run(RunBrowserReport(**values | nothing | {"state": "none"}))
     assert "has had a browser" in none.messages and not none.data
+
+
+def test_the_files_of_last_pages_are_saved(tmp_path: Path) -> None:
+    server = run(REPORT, tmp_path, page_file=Turns([b"jpg", b"<p>"]))
+    assert server.client.calls[1:] == [
+        ("page_file", "R1", "A1", "screenshot"),
+        ("page_file", "R1", "A1", "html"),
+    ]
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert files == {"A1.jpg": b"jpg", "A1.html.txt": b"<p>"}
+    assert "2 files of 1 last pages" in server.messages
+
+
+def test_nothing_to_save_is_said_and_a_missing_folder_refused(tmp_path: Path) -> None:
+    values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
+    empty = run(RunBrowserReport(**values | {"last_pages": []}), tmp_path)
+    assert "Nothing is kept" in empty.messages
+    with pytest.raises(CommandFailed, match="there is no such folder"):
+        run(REPORT, tmp_path / "none")

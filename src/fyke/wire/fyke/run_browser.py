@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from fyke.model.browser import ConsoleLevel, StatusClass
+from fyke.model.last_page import PageFileKind, PageGap
 from fyke.wire.common import Count, UnixMs, known_values
 from fyke.wire.fields import Answer
 from fyke.wire.run_members import Bytes
 
 if TYPE_CHECKING:
     from fyke.domain.runs.browser_reports import NumberedLine, RunBrowser
+    from fyke.domain.runs.last_pages import NumberedPage
 
 STATES = ("none", "open", "ended")
 
@@ -59,6 +61,40 @@ class ConsoleLineItem(Answer):
         return cls(line.at, numbered.number, line.level.value, line.text, line.source)
 
 
+class PageFileItem(Answer):
+    kind: Annotated[str, known_values(PageFileKind)]
+    size: Bytes
+    truncated: Annotated[bool, Meta(description="whether something was left out")]
+
+
+class PageGapItem(Answer):
+    kind: Annotated[str, known_values(PageFileKind)]
+    reason: Annotated[str, known_values(PageGap)]
+
+
+class LastPageItem(Answer):
+    attempt: Annotated[str, Meta(description="names its files")]
+    subtask: Annotated[str, Meta(description="its number in the log")]
+    timestamp: Annotated[UnixMs, Meta(description="when it was taken")]
+    url: Annotated[str, Meta(description="empty if it is not known; secrets are masked")]
+    title: str
+    files: list[PageFileItem]
+    missing: Annotated[list[PageGapItem], Meta(description="what could not be taken")]
+
+    @classmethod
+    def of(cls, numbered: NumberedPage) -> LastPageItem:
+        page = numbered.page
+        return cls(
+            attempt=numbered.attempt_id,
+            subtask=numbered.number,
+            timestamp=page.at,
+            url=page.url,
+            title=page.title,
+            files=[PageFileItem(file.kind.value, file.size, file.truncated) for file in page.files],
+            missing=[PageGapItem(kind.value, gap.value) for kind, gap in page.gaps.items()],
+        )
+
+
 class RunBrowserReport(Answer):
     state: Annotated[str, known_values(STATES, "`none`: no attempt had a browser")]
     program: Annotated[str, known_values(["", "headless-shell", "chromium"], "the latest one")]
@@ -86,6 +122,10 @@ class RunBrowserReport(Answer):
             "null: not known, or nothing is blocked"
         ),
     ] = None
+    last_pages: Annotated[
+        list[LastPageItem],
+        Meta(description="what is kept of the last pages of attempts, the latest attempt first"),
+    ] = []
 
     @classmethod
     def of(cls, browser: RunBrowser) -> RunBrowserReport:
@@ -122,4 +162,5 @@ class RunBrowserReport(Answer):
             )
             if unblocked
             else None,
+            last_pages=[LastPageItem.of(page) for page in browser.pages],
         )
