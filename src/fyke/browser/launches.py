@@ -30,12 +30,9 @@ class BadLaunch(Exception):
 
 
 class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to start. ``pipe``: the relay serves a debugging pipe, no port. ``display``: with a
-    window, so ``--headless`` was not among the arguments.
-    """
+    """What to start. ``display``: with a window, so ``--headless`` was not among the arguments."""
 
     arguments: list[str]
-    pipe: bool = False
     display: bool = False
 
 

@@ -162,7 +162,7 @@ async def place(*, routes: Sequence[ExtraRoutes] = (), **limits: float) -> Async
 
 
 def launch(*arguments: str, **fields: Any) -> bytes:
-    return json.dumps({"arguments": arguments, "pipe": False, "display": False} | fields).encode()
+    return json.dumps({"arguments": arguments, "display": False} | fields).encode()
 
 
 async def test_a_launched_browser_lives_as_long_as_its_connection() -> None:

@@ -137,25 +137,24 @@ def read_answer(connection: _socket.socket) -> str:
 
 
 class Launched:
-    """A Chromium of ours. ``path`` is that of its browser target; it ends when ``leash`` closes."""
+    """A Chromium of ours. ``path`` is that of its browser target; it ends when ``owner`` closes."""
 
-    def __init__(self, leash: _socket.socket, prefix: str, path: str) -> None:
-        self.leash, self.prefix, self.path = leash, prefix, path
+    def __init__(self, owner: _socket.socket, prefix: str, path: str) -> None:
+        self.owner, self.prefix, self.path = owner, prefix, path
 
 
-def launch(arguments: list[str], *, pipe: bool, display: bool) -> Launched:
+def launch(arguments: list[str], *, display: bool) -> Launched:
     """Start a Chromium. Raise ``PortRefused``, ``OSError``."""
     items = ", ".join(json_text(argument) for argument in arguments)
-    flags = f'"pipe": {str(pipe).lower()}, "display": {str(display).lower()}'
-    body = f'{{"arguments": [{items}], {flags}}}'.encode()
-    leash = connect()
-    leash.sendall(
+    body = f'{{"arguments": [{items}], "display": {str(display).lower()}}}'.encode()
+    owner = connect()
+    owner.sendall(
         f"POST {LAUNCH} HTTP/1.1\r\nHost: {GATEWAY[0]}:{GATEWAY[1]}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         + body
     )
-    instance, path = read_answer(leash).split()
-    return Launched(leash, f"{INSTANCE}{instance}", path)
+    instance, path = read_answer(owner).split()
+    return Launched(owner, f"{INSTANCE}{instance}", path)
 
 
 # -- WebSocket -----------------------------------------------------------------------------------
@@ -230,7 +229,7 @@ def serve_pipe(arguments: list[str], *, display: bool) -> None:
     """Relay messages that end with a NUL between the descriptors 3 and 4 and the Chromium."""
     import _thread
 
-    launched = launch(arguments, pipe=True, display=display)
+    launched = launch(arguments, display=display)
     socket = WebSocket(launched.prefix + launched.path)
     _thread.start_new_thread(_send_messages, (socket,))
     for payload, is_last in socket.messages():
@@ -367,17 +366,17 @@ class Port:
         self.number: int = self._listener.getsockname()[1]
         self._pairs: dict[int, tuple[Pair, int]] = {}  # by descriptor, with the side
 
-    def serve(self, leash: _socket.socket) -> None:
-        """Relay until the leash is closed at the other end."""
+    def serve(self, owner: _socket.socket) -> None:
+        """Relay until ``owner`` is closed at the other end."""
         while True:
             poll = select.poll()
             poll.register(self._listener.fileno(), select.POLLIN)
-            poll.register(leash.fileno(), select.POLLIN)
+            poll.register(owner.fileno(), select.POLLIN)
             for number, (pair, side) in self._pairs.items():
                 poll.register(number, pair.events(side))
             for number, events in poll.poll():
-                if number == leash.fileno():
-                    if not leash.recv(CHUNK):
+                if number == owner.fileno():
+                    if not owner.recv(CHUNK):
                         return
                 elif number == self._listener.fileno():
                     self._accept()
@@ -433,10 +432,10 @@ def serve_port(arguments: list[str], number: int, *, display: bool) -> None:
     """
     prefix = ""
     port = Port(number, lambda path: prefix + path)
-    launched = launch(arguments, pipe=False, display=display)
+    launched = launch(arguments, display=display)
     prefix = launched.prefix
     announce(arguments, port.number, launched.path)
-    port.serve(launched.leash)
+    port.serve(launched.owner)
 
 
 def write_active_port(folder: str, text: str) -> None:
@@ -457,11 +456,11 @@ def write_active_port(folder: str, text: str) -> None:
 def serve_driver(arguments: list[str]) -> None:
     """Be a chromedriver: its sessions end with this process."""
     base = "/" + (option(arguments, "--url-base") or "").strip("/")
-    leash = connect()
-    leash.sendall(
+    owner = connect()
+    owner.sendall(
         f"POST {DRIVER} HTTP/1.1\r\nHost: {GATEWAY[0]}\r\nContent-Length: 0\r\n\r\n".encode()
     )
-    prefix = read_answer(leash)
+    prefix = read_answer(owner)
 
     def path(asked: str) -> str:
         inner = asked.removeprefix(base) if base != "/" else asked
@@ -472,7 +471,7 @@ def serve_driver(arguments: list[str]) -> None:
     port = Port(int(option(arguments, "--port") or DEFAULT_DRIVER_PORT), path)
     print_line(f"Starting ChromeDriver {version()} on port {port.number}")
     print_line(f"ChromeDriver was started successfully on port {port.number}.")
-    port.serve(leash)
+    port.serve(owner)
 
 
 # -- one page ------------------------------------------------------------------------------------
@@ -562,7 +561,7 @@ def run_page(arguments: list[str], *, display: bool) -> None:
         if item.startswith("-") and item.partition("=")[0] not in OWN_PAGE_OPTIONS
     ]
     limit = int(option(arguments, "--timeout") or PAGE_MILLISECONDS)
-    launched = launch(passed, pipe=False, display=display)
+    launched = launch(passed, display=display)
     page = RelayedPage(WebSocket(launched.prefix + launched.path))
     _signal.signal(_signal.SIGALRM, lambda *_: end(1, f"{url} took more than {limit} ms"))
     _signal.setitimer(_signal.ITIMER_REAL, limit / 1000)
@@ -611,8 +610,8 @@ def run_browser(name: str, arguments: list[str]) -> None:
     elif port is not None:
         serve_port(arguments, int(port or 0), display=display)
     else:
-        leash = launch(arguments, pipe=False, display=display).leash
-        while leash.recv(CHUNK):
+        owner = launch(arguments, display=display).owner
+        while owner.recv(CHUNK):
             pass
 
 

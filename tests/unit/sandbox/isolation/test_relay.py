@@ -185,10 +185,10 @@ def test_a_version_needs_no_browser(gateway: Gateway) -> None:
 
 def test_a_pipe_carries_messages_both_ways(gateway: Gateway) -> None:
     with piped(gateway, "--headless", '--user-data-dir=/tmp/a "b"') as (process, to, back):
-        leash = gateway.accept()
-        launch = leash.launched()
+        owner = gateway.accept()
+        launch = owner.launched()
         assert launch["arguments"][1:] == ["--headless", '--user-data-dir=/tmp/a "b"']
-        assert (launch["pipe"], launch["display"]) == (True, False)
+        assert launch["display"] is False
         browser = gateway.accept()
         browser.upgraded()
         large = b"x" * 300_000
@@ -204,13 +204,13 @@ def test_a_pipe_carries_messages_both_ways(gateway: Gateway) -> None:
         assert browser.message() == b"hi"
         os.close(to)  # the library is gone
         assert process.wait(SECONDS) == 0
-        assert leash.ended()
+        assert owner.ended()
 
 
 def test_a_pipe_ends_with_its_browser(gateway: Gateway) -> None:
     with piped(gateway, "--headless") as (process, to, _):
-        leash = gateway.accept()
-        leash.launched()
+        owner = gateway.accept()
+        owner.launched()
         browser = gateway.accept()
         browser.upgraded()
         os.write(to, b'{"id":9,"method":"Browser.close"}\0')
@@ -248,8 +248,8 @@ def test_a_port_relays_requests_and_websockets(gateway: Gateway, tmp_path: Path)
     with gateway.running(
         "google-chrome", "--remote-debugging-port=0", f"--user-data-dir={folder}"
     ) as process:
-        leash = gateway.accept()
-        assert leash.launched()["display"] is True  # --headless was not given
+        owner = gateway.accept()
+        assert owner.launched()["display"] is True  # --headless was not given
         port = port_of(process)
         assert (folder / "DevToolsActivePort").read_text() == f"{port}\n{TARGET}"
         with socket.create_connection(("127.0.0.1", port), SECONDS) as client:
@@ -273,7 +273,7 @@ def test_a_port_relays_requests_and_websockets(gateway: Gateway, tmp_path: Path)
             browser.file.close()
             assert client.recv(1000) == ACCEPTED
             assert client.recv(1000) == b""
-        leash.connection.shutdown(socket.SHUT_RDWR)  # the browser has ended
+        owner.connection.shutdown(socket.SHUT_RDWR)  # the browser has ended
         assert process.wait(SECONDS) == 0
 
 
@@ -281,10 +281,10 @@ def test_a_port_can_be_connected_to_before_its_browser_is_there(gateway: Gateway
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
     with gateway.running("chrome", f"--remote-debugging-port={number}") as process:
-        leash = gateway.accept()
+        owner = gateway.accept()
         with socket.create_connection(("127.0.0.1", number), SECONDS) as client:
             client.sendall(b"GET /json/version HTTP/1.1\r\n\r\n")
-            leash.launched()
+            owner.launched()
             browser = gateway.accept()
             assert browser.request()[0] == "GET /fyke/instance/7/json/version HTTP/1.1"
         assert port_of(process) == number
@@ -318,17 +318,17 @@ def test_a_port_that_is_taken_is_an_error(gateway: Gateway) -> None:
 
 def test_a_killed_relay_lets_its_browser_go(gateway: Gateway) -> None:
     with gateway.running("chrome", "--remote-debugging-port=0") as process:
-        leash = gateway.accept()
-        leash.launched()
+        owner = gateway.accept()
+        owner.launched()
         port_of(process)
         process.send_signal(signal.SIGKILL)
-        assert leash.ended()
+        assert owner.ended()
 
 
 def test_a_port_holds_back_a_client_that_does_not_read(gateway: Gateway) -> None:
     with gateway.running("chrome", "--remote-debugging-port=0") as process:
-        leash = gateway.accept()
-        leash.launched()
+        owner = gateway.accept()
+        owner.launched()
         with socket.create_connection(("127.0.0.1", port_of(process)), SECONDS) as client:
             client.sendall(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n")
             browser = gateway.accept()
@@ -346,14 +346,14 @@ def test_a_port_holds_back_a_client_that_does_not_read(gateway: Gateway) -> None
             while received < sent:
                 received += len(client.recv(1 << 20))
             assert received == sent
-        leash.connection.close()
+        owner.connection.close()
 
 
 def test_a_driver_relays_its_sessions(gateway: Gateway) -> None:
     with gateway.running("chromedriver", "--port=0", "--url-base=/wd/hub") as process:
-        leash = gateway.accept()
-        assert leash.request()[0] == "POST /fyke/driver/ HTTP/1.1"
-        leash.answer(b"/fyke/driver/4\n")
+        owner = gateway.accept()
+        assert owner.request()[0] == "POST /fyke/driver/ HTTP/1.1"
+        owner.answer(b"/fyke/driver/4\n")
         started = [process.stdout.readline(), process.stdout.readline()]
         port = int(started[1].rstrip(b".\n").rpartition(b" ")[2])
         assert started[1] == f"ChromeDriver was started successfully on port {port}.\n".encode()
@@ -366,7 +366,7 @@ def test_a_driver_relays_its_sessions(gateway: Gateway) -> None:
             client.sendall(b"GET /wd/hub/shutdown HTTP/1.1\r\n\r\n")
             assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
         assert process.wait(SECONDS) == 0
-        assert leash.ended()
+        assert owner.ended()
 
 
 @pytest.mark.parametrize(
@@ -406,9 +406,9 @@ def real_browser(gateway: Gateway, folder: Path) -> Iterator[None]:
     port, _, path = line.decode().strip().rpartition("127.0.0.1:")[2].partition("/")
 
     def serve() -> None:
-        leash = gateway.accept()
-        leash.request()
-        leash.answer(f"7 /{path}\n".encode())
+        owner = gateway.accept()
+        owner.request()
+        owner.answer(f"7 /{path}\n".encode())
         client = gateway.accept()
         client.request()
         with socket.create_connection(("127.0.0.1", int(port)), SECONDS) as inside:
@@ -420,7 +420,7 @@ def real_browser(gateway: Gateway, folder: Path) -> Iterator[None]:
             up = in_thread(lambda: copy(client.connection, inside))
             copy(inside, client.connection)
             up.join(SECONDS)
-        leash.connection.close()
+        owner.connection.close()
 
     serving = in_thread(serve)
     try:
