@@ -100,7 +100,7 @@ class AttachedBrowser:
         its session was created.
         """
         living = self.host.endpoints.keys() - self._own_starting - {SHARED}
-        return len(living) - len(self._unclaimed()) + len(self._own_starting)
+        return len(living) - len(self._without_session()) + len(self._own_starting)
 
     async def has_room(self) -> bool:
         """Whether one more may start now. Those that close give their place first."""
@@ -113,11 +113,11 @@ class AttachedBrowser:
             await asyncio.wait(closing, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return True
 
-    def unclaimed(self, port: int) -> DevtoolsEndpoint | None:
+    def without_session(self, port: int) -> DevtoolsEndpoint | None:
         """The Chromium at a port that chromedriver has started for a session to be created."""
-        return next((one for one in self._unclaimed() if one.port == port), None)
+        return next((one for one in self._without_session() if one.port == port), None)
 
-    def _unclaimed(self) -> list[DevtoolsEndpoint]:
+    def _without_session(self) -> list[DevtoolsEndpoint]:
         return [
             endpoint
             for instance, endpoint in self.host.endpoints.items()

@@ -421,7 +421,7 @@ async def _driven(browser: AttachedBrowser, port: int) -> DevtoolsEndpoint:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _DRIVEN_SECONDS
     while True:
-        if (endpoint := browser.unclaimed(port)) is not None:
+        if (endpoint := browser.without_session(port)) is not None:
             return endpoint
         if loop.time() >= deadline:
             raise HostFailed("the browser of the session has ended")
