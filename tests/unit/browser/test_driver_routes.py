@@ -278,8 +278,9 @@ async def test_a_browser_that_closes_gives_its_place(lost: bool) -> None:
         leash.writer.close()
         await until(lambda: gateway.stopped() == [1])
         starting = asyncio.create_task(gateway.ask("POST", "/fyke/launch", launch()))
-        connections = gateway.gateway._attempts[ATTEMPT]._connections
-        await until(lambda: len(connections) == 2)
+        browser = gateway.gateway._attempts[ATTEMPT].browser
+        assert browser is not None
+        await until(lambda: browser._users == 2)  # it waits
         if lost:
             gateway.host.end()
         else:
