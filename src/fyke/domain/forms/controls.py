@@ -232,7 +232,7 @@ def _show_list(field: FormField, value: Any) -> PostedTexts | None:
     if not isinstance(value, list):
         return None
     key = _shared_key(value) if value else field.item_key
-    if key is None:
+    if key is None or not one_line(key):
         return None
     lines = [item[key] for item in value] if key else value
     if not all(one_line(line) and line for line in lines):
@@ -247,7 +247,7 @@ def _shared_key(items: list[Any]) -> str | None:
     head = items[0]
     key = next(iter(head), "") if isinstance(head, dict) else ""
     alike = all(isinstance(item, dict) and len(item) == 1 and key in item for item in items)
-    return key if key and alike and one_line(key) else None
+    return key if key and alike else None
 
 
 def _read_list(field: FormField, posted: PostedTexts) -> ReadValue:

@@ -293,6 +293,12 @@ def test_a_list_is_shown_as_lines_when_its_items_are_alike(
     assert show(control("requestList", "array"), value) == sent
 
 
+def test_a_list_whose_key_a_form_would_change_is_shown_as_json() -> None:
+    field = control("requestList", "array", default=[{"\0": "a"}])
+    for value in ([], [{"\0": "a"}]):
+        assert show(field, value) is None
+
+
 def test_blank_json_is_not_a_value_and_invalid_json_stays_as_typed() -> None:
     field = control("json", "object")
     assert read(field, value=" \n").value is ABSENT
