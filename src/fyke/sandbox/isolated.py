@@ -174,10 +174,10 @@ class IsolatedSandbox(OpenSandbox):
 def _environment(order: LaunchOrder, browser_version: str) -> dict[str, str]:
     has_scripts = order.kind == "python" and order.environment is not None
     node = {"NODE_OPTIONS": _node_options(order)} if order.kind == "node" else {}
-    if relay_files.read_needs(order.environment) is None:
+    if relay_files.needs_of(order.kind, order.environment) is None:
         return base_environment(has_scripts=has_scripts) | node
     base = base_environment(has_scripts=has_scripts, programs=relay_files.PROGRAMS_AT)
-    return base | node | relay_files.relay_environment(browser_version)
+    return base | node | relay_files.relay_environment(browser_version, order.kind)
 
 
 def _node_options(order: LaunchOrder) -> str:

@@ -12,7 +12,12 @@ import pytest
 
 from fyke.contracts.execution import SandboxFault, SandboxLimits
 from fyke.sandbox.isolated import IsolatedSandbox, _environment
-from fyke.sandbox.isolation.relay_files import PROGRAMS_AT, relay_environment, write_needs
+from fyke.sandbox.isolation.relay_files import (
+    PROGRAM_AT,
+    PROGRAMS_AT,
+    relay_environment,
+    write_needs,
+)
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessPipes
@@ -51,5 +56,14 @@ def test_libraries_that_start_browsers_find_one(kind: str, tmp_path: Path) -> No
     write_needs(environment)
     found = _environment(order, "156.0.1")
     assert found["PATH"] == f"{PROGRAMS_AT}:{plain['PATH']}"
-    assert found.keys() - plain.keys() == relay_environment("").keys()
+    assert found.keys() - plain.keys() == relay_environment("", kind).keys()
     assert found["FYKE_BROWSER_VERSION"] == "156.0.1"
+
+
+@pytest.mark.parametrize("environment", [None, Path("/none/env")])
+def test_go_programs_find_one_too(environment: Path | None) -> None:
+    """What they contain is not known, whether they were built here or not."""
+    order = LaunchOrder("A", "go", None, environment, 1, 2**26, 10, 2**20, 2**20)
+    found = _environment(order, "156.0.1")
+    assert found["PATH"].startswith(f"{PROGRAMS_AT}:")
+    assert found["rod"] == f"bin={PROGRAM_AT}"

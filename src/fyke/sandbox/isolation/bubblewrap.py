@@ -34,7 +34,7 @@ from pathlib import Path
 from fyke.sandbox.isolation.browser_policy import policy
 from fyke.sandbox.isolation.bytecode import bytecode, sdk_bytecode, source
 from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
-from fyke.sandbox.isolation.relay_files import read_needs, relay_options
+from fyke.sandbox.isolation.relay_files import needs_of, relay_options
 
 PROGRAM = "/usr/bin/bwrap"
 MIN_VERSION = (0, 8, 0)  # the first with --disable-userns
@@ -340,7 +340,7 @@ def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
         options += _shared(layout.empty, layout.bundle, "/bundle")
     if layout.environment is not None and layout.kind in ENVIRONMENT_AT:
         options += _shared(layout.empty, layout.environment, ENVIRONMENT_AT[layout.kind])
-    needs = read_needs(layout.environment)
+    needs = needs_of(layout.kind, layout.environment)
     if needs is not None:
         options += relay_options(data, needs.builds)
     if layout.cache is not None:

@@ -1,7 +1,8 @@
 """The files of the relay in the sandbox of a Worker: programs that libraries take for a browser.
 
 They are there for environments with a package that can start a browser, which is found out when an
-environment is sealed. Playwright starts nothing from ``PATH``: it looks for a folder with the
+environment is sealed, and for every Go Worker, since a compiled program does not say what it
+starts. Playwright starts nothing from ``PATH``: it looks for a folder with the
 number of a build, which is in a file of its package. Links with those names lead to the relay.
 """
 
@@ -104,8 +105,10 @@ def _links(builds: Iterable[str]) -> Iterator[str]:
         yield f"{build}/{_CHECKED}"
 
 
-def relay_environment(version: str) -> dict[str, str]:
-    """The variables by which libraries find the relay. ``version`` is that of the browser."""
+def relay_environment(version: str, kind: str) -> dict[str, str]:
+    """The variables by which libraries find the relay. ``version`` is that of the browser, ``kind``
+    that of the sandbox.
+    """
     program = (
         "CHROME_BIN",
         "CHROME_PATH",
@@ -114,14 +117,19 @@ def relay_environment(version: str) -> dict[str, str]:
         "PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH",
         "PUPPETEER_EXECUTABLE_PATH",
     )
-    return dict.fromkeys(program, PROGRAM_AT) | {
-        "FYKE_BROWSER_VERSION": version or "0.0.0.0",  # noqa: S104 - not an address
-        "PLAYWRIGHT_BROWSERS_PATH": BROWSERS_AT,
-        "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1",
-        "PUPPETEER_SKIP_DOWNLOAD": "1",
-        "SE_CHROMEDRIVER": DRIVER_AT,
-        "SE_OFFLINE": "true",
-    }
+    go = {"rod": f"bin={PROGRAM_AT}"} if kind == "go" else {}  # else rod downloads a browser
+    return (
+        dict.fromkeys(program, PROGRAM_AT)
+        | go
+        | {
+            "FYKE_BROWSER_VERSION": version or "0.0.0.0",  # noqa: S104 - not an address
+            "PLAYWRIGHT_BROWSERS_PATH": BROWSERS_AT,
+            "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1",
+            "PUPPETEER_SKIP_DOWNLOAD": "1",
+            "SE_CHROMEDRIVER": DRIVER_AT,
+            "SE_OFFLINE": "true",
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,11 @@ class RelayNeeds:
     """What an environment needs of the relay: the folders that its packages look for."""
 
     builds: tuple[str, ...] = ()
+
+
+def needs_of(kind: str, environment: Path | None) -> RelayNeeds | None:
+    """What a sandbox of this kind needs; None when nothing in it starts a browser."""
+    return RelayNeeds() if kind == "go" else read_needs(environment)
 
 
 def read_needs(environment: Path | None) -> RelayNeeds | None:

@@ -82,6 +82,7 @@ def test_programs_to_start_a_browser_are_there_for_packages_that_do(tmp_path: Pa
     write_needs(environment)
     options, _ = build(environment=environment)
     assert has(options, "--symlink", PROGRAM_AT, f"{PROGRAMS_AT}/google-chrome")
+    assert has(build("go")[0], "--symlink", PROGRAM_AT, f"{PROGRAMS_AT}/google-chrome")
 
 
 def test_the_root_becomes_read_only_last() -> None:
