@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from fyke.app.serving import until_stopped
 from fyke.browser.driver_routes import LaunchRoutes, WebDriverRoutes
+from fyke.browser.limits import GatewayLimits
 from fyke.browser.process import serve_gateway
 from fyke.settings import Settings
 
@@ -32,5 +33,6 @@ async def gateway_here(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _serve(settings: Settings) -> None:
+    limits = GatewayLimits(instances=settings.browser_instances)
     routes = (LaunchRoutes(), WebDriverRoutes())
-    await serve_gateway(settings.browser_socket, routes=routes)
+    await serve_gateway(settings.browser_socket, limits=limits, routes=routes)

@@ -12,7 +12,7 @@ class GatewayLimits:
     """The limits of one attempt's connections."""
 
     connections: int = 64
-    instances: int = 4  # Chromiums that programs of the Worker launch, and sessions of WebDriver
+    instances: int = 4  # Chromiums that programs launch, and sessions; the setting is given
     head_bytes: int = 16 * 1024
     head_seconds: float = 10.0
     idle_seconds: float = 60.0  # between two requests on one connection

@@ -369,6 +369,12 @@ class BrowserSettings(BaseModel):
     are in memory and count in ``browser_memory_mb``.
     """
 
+    browser_instances: int = Field(default=4, ge=1, le=16, examples=["8"])
+    """How many browsers a Worker may have launched at the same time, with its sessions of Selenium
+    and beside the browser to which it connects. All are in one sandbox and share its limits; each
+    takes about 60 of ``browser_processes``.
+    """
+
     browser_reserve_percent: Annotated[int, Unit("%")] = Field(
         default=15, ge=0, le=100, examples=["50"]
     )
