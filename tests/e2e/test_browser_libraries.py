@@ -14,7 +14,7 @@ from fyke.client import FykeClient
 from support.booted import Booted
 from support.javascript_site import LEAST_BYTES, ROWS, JavascriptSite, javascript_site
 from support.projects import EMPTY_SCHEMA, python_project
-from zoo.bundles import SDK, packed
+from zoo.bundles import SDK, built, go_project, packed
 
 pytestmark = [
     pytest.mark.needs("bwrap", "chromium", "driver", "node", "npm"),
@@ -57,6 +57,7 @@ NODE = {
     "selenium_local": ("selenium-webdriver",),
     "selenium_remote": ("selenium-webdriver",),
 }
+CLOSES, TIMES = "selenium_closes", 25
 
 
 def cases(names: dict[str, object]) -> list[object]:
@@ -73,13 +74,15 @@ def site() -> Iterator[JavascriptSite]:
         yield made
 
 
-def check_rows(platform: Booted, site: JavascriptSite, project: bytes, name: str) -> None:
+def check_rows(
+    platform: Booted, site: JavascriptSite, project: bytes, name: str, **given: object
+) -> None:
     before = len(site.requests)
     slug = platform.push(project, name.replace("_", "-"))
     if any(word in name for word in BUILT):
         with FykeClient(platform.url, platform.key, 60) as client:
             client.allow_builds(slug, allowed=True)
-    run = platform.start_run(slug, {"url": site.url}, egress_allow=[site.target])
+    run = platform.start_run(slug, {"url": site.url, **given}, egress_allow=[site.target])
     detail = platform.ended(run, INSTALL_SECONDS)
     assert detail["status"] == SUCCEEDED, f"{detail['err_msg']}\n{platform.log_text(run)[-3000:]}"
     assert platform.rows(run) == ROWS
@@ -107,6 +110,25 @@ def test_rows_of_a_node_library(platform: Booted, site: JavascriptSite, name: st
     check_rows(platform, site, packed(dict(files)), f"node-{name}")
 
 
+@pytest.mark.needs("go")
+@pytest.mark.parametrize("way", ["path", "rod", "address", "version"])
+def test_rows_of_a_go_program(platform: Booted, site: JavascriptSite, way: str) -> None:
+    """Each way in which chromedp and rod find or start a browser."""
+    check_rows(platform, site, go_project(built(WORKERS / "go")), "go-browser", way=way)
+
+
+@pytest.mark.parametrize("local", [False, True], ids=["remote", "local"])
+def test_closing_the_last_window_counts_as_no_start(platform: Booted, local: bool) -> None:
+    """More often than an attempt may start a browser in a minute."""
+    source = (WORKERS / "python" / f"{CLOSES}.py").read_text()
+    slug = platform.push(python_project(source, requirements="selenium\n"), "selenium-closes")
+    run = platform.start_run(slug, {"times": TIMES, "local": local})
+    detail = platform.ended(run, INSTALL_SECONDS)
+    assert detail["status"] == SUCCEEDED, f"{detail['err_msg']}\n{platform.log_text(run)[-3000:]}"
+    assert platform.rows(run) == [{"number": number, "windows": 1} for number in range(TIMES)]
+
+
 def test_every_worker_is_used() -> None:
-    assert {path.stem for path in (WORKERS / "python").glob("*.py")} == PYTHON.keys()
+    found = {path.stem for path in (WORKERS / "python").glob("*.py")}
+    assert found == {*PYTHON, CLOSES}
     assert {path.stem for path in (WORKERS / "node").glob("*.js")} == NODE.keys()

@@ -247,7 +247,7 @@ async def test_a_run_that_requires_a_browser_is_refused_where_it_cannot_be_used(
 async def test_the_gateway_runs_where_there_is_a_browser(
     monkeypatch: pytest.MonkeyPatch, installed: bool
 ) -> None:
-    """With the parts of the platform, and without a check that nobody has asked for."""
+    """With the parts of the platform, and without a check that no connection has asked for."""
     opened: list[Any] = []
 
     @contextlib.asynccontextmanager
