@@ -117,19 +117,17 @@ def relay_environment(version: str, kind: str) -> dict[str, str]:
         "PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH",
         "PUPPETEER_EXECUTABLE_PATH",
     )
-    go = {"rod": f"bin={PROGRAM_AT}"} if kind == "go" else {}  # else rod downloads a browser
-    return (
-        dict.fromkeys(program, PROGRAM_AT)
-        | go
-        | {
-            "FYKE_BROWSER_VERSION": version or "0.0.0.0",  # noqa: S104 - not an address
-            "PLAYWRIGHT_BROWSERS_PATH": BROWSERS_AT,
-            "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1",
-            "PUPPETEER_SKIP_DOWNLOAD": "1",
-            "SE_CHROMEDRIVER": DRIVER_AT,
-            "SE_OFFLINE": "true",
-        }
-    )
+    variables = dict.fromkeys(program, PROGRAM_AT) | {
+        "FYKE_BROWSER_VERSION": version or "0.0.0.0",  # noqa: S104 - not an address
+        "PLAYWRIGHT_BROWSERS_PATH": BROWSERS_AT,
+        "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1",
+        "PUPPETEER_SKIP_DOWNLOAD": "1",
+        "SE_CHROMEDRIVER": DRIVER_AT,
+        "SE_OFFLINE": "true",
+    }
+    if kind == "go":
+        variables["rod"] = f"bin={PROGRAM_AT}"  # a library that else downloads a browser
+    return variables
 
 
 @dataclass(frozen=True, slots=True)
