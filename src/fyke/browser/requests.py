@@ -240,7 +240,8 @@ def upgrade_to_chromium(request: BrowserRequest, port: int, path: str) -> bytes:
     frames stay readable. Raise ``UnusableRequest``.
     """
     key, version = request.value("sec-websocket-key"), request.value("sec-websocket-version")
-    if not re.fullmatch(r"[A-Za-z0-9+/]{22}==", key) or not re.fullmatch(r"[0-9]{1,3}", version):
+    # Chromium takes any key, and rod sends a word
+    if not re.fullmatch(r"[!-~]{1,64}", key) or not re.fullmatch(r"[0-9]{1,3}", version):
         raise UnusableRequest("the WebSocket needs Sec-WebSocket-Key and Sec-WebSocket-Version")
     return (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"

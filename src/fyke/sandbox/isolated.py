@@ -6,7 +6,7 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +108,8 @@ class IsolatedSandbox(OpenSandbox):
             job.append(("c", ""))
         if order.kind == "go" and order.environment is None:
             job.append(("x", GO_PROGRAM))  # archives made on other systems lose the mode
+        if order.kind == "go":
+            job += _rod_entries(order.bundle)
         return job + [("a", argument) for argument in _command(order)]
 
     def process_limits(self) -> list[tuple[str, str]]:
@@ -177,7 +179,16 @@ def _environment(order: LaunchOrder, browser_version: str) -> dict[str, str]:
     if relay_files.needs_of(order.kind, order.environment) is None:
         return base_environment(has_scripts=has_scripts) | node
     base = base_environment(has_scripts=has_scripts, programs=relay_files.PROGRAMS_AT)
-    return base | node | relay_files.relay_environment(browser_version, order.kind)
+    return base | node | relay_files.relay_environment(browser_version)
+
+
+def _rod_entries(bundle: Path | None) -> Iterator[tuple[str, str]]:
+    """The entries of a job that let rod find a browser, unless the project has one for it."""
+    if bundle is not None and (bundle / relay_files.ROD_AT).exists():
+        return
+    for path, content in relay_files.rod_programs().items():
+        yield "f", f"{WORK_AT}/{path}={content}"
+        yield "x", f"{WORK_AT}/{path}"
 
 
 def _node_options(order: LaunchOrder) -> str:

@@ -185,12 +185,19 @@ def test_the_upgrade_follows_the_standard() -> None:
     )
 
 
+def test_any_word_is_a_key() -> None:
+    """As for Chromium; rod sends this one."""
+    request = parsed("/", "Sec-WebSocket-Key: nil", "Sec-WebSocket-Version: 13")
+    assert b"Sec-WebSocket-Key: nil\r\n" in upgrade_to_chromium(request, 1, "/")
+
+
 @pytest.mark.parametrize(
     "lines",
     [
         [],
         [f"Sec-WebSocket-Key: {KEY}"],
-        ["Sec-WebSocket-Key: short", "Sec-WebSocket-Version: 13"],
+        ["Sec-WebSocket-Key: two words", "Sec-WebSocket-Version: 13"],
+        [f"Sec-WebSocket-Key: {'x' * 65}", "Sec-WebSocket-Version: 13"],
         [f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13\t1"],
         [f"Sec-WebSocket-Key: {KEY}", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13"],
     ],

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from fyke.contracts.execution import SandboxFault, SandboxLimits
-from fyke.sandbox.isolated import IsolatedSandbox, _environment
+from fyke.sandbox.isolated import IsolatedSandbox, _environment, _rod_entries
 from fyke.sandbox.isolation.relay_files import (
     PROGRAM_AT,
     PROGRAMS_AT,
@@ -56,7 +56,7 @@ def test_libraries_that_start_browsers_find_one(kind: str, tmp_path: Path) -> No
     write_needs(environment)
     found = _environment(order, "156.0.1")
     assert found["PATH"] == f"{PROGRAMS_AT}:{plain['PATH']}"
-    assert found.keys() - plain.keys() == relay_environment("", kind).keys()
+    assert found.keys() - plain.keys() == relay_environment("").keys()
     assert found["FYKE_BROWSER_VERSION"] == "156.0.1"
 
 
@@ -66,4 +66,14 @@ def test_go_programs_find_one_too(environment: Path | None) -> None:
     order = LaunchOrder("A", "go", None, environment, 1, 2**26, 10, 2**20, 2**20)
     found = _environment(order, "156.0.1")
     assert found["PATH"].startswith(f"{PROGRAMS_AT}:")
-    assert found["rod"] == f"bin={PROGRAM_AT}"
+    assert found["CHROME_PATH"] == PROGRAM_AT
+
+
+def test_rod_finds_a_browser_where_it_would_download_one(tmp_path: Path) -> None:
+    entries = list(_rod_entries(tmp_path))
+    at = "/work/.cache/rod/browser/chromium-1321438/chrome"
+    assert ("f", f'{at}=#!/bin/sh\nexec {PROGRAM_AT} "$@"\n') in entries
+    assert entries.index(("x", at)) > 0
+    assert list(_rod_entries(None)) == entries
+    (tmp_path / ".cache" / "rod" / "browser").mkdir(parents=True)
+    assert list(_rod_entries(tmp_path)) == []  # the project has its own

@@ -68,6 +68,10 @@ _PLACES = {  # of the program below its folder, in new and in old versions of Pl
     ),
 }
 _BUILDS_OF_PACKAGE = "browsers.json"  # in packages of Playwright
+# rod, a library for Go, takes no browser of the machine unless it is told to: it looks in the home
+# folder for the build of its release, else downloads it. These are those of v0.112.9 to v0.116.2.
+ROD_AT = ".cache/rod/browser"
+_ROD_BUILDS = (1131003, 1131657, 1278087, 1294824, 1321438)
 _CHECKED = "DEPENDENCIES_VALIDATED"  # a recent file of this name: the libraries are there
 
 
@@ -105,10 +109,8 @@ def _links(builds: Iterable[str]) -> Iterator[str]:
         yield f"{build}/{_CHECKED}"
 
 
-def relay_environment(version: str, kind: str) -> dict[str, str]:
-    """The variables by which libraries find the relay. ``version`` is that of the browser, ``kind``
-    that of the sandbox.
-    """
+def relay_environment(version: str) -> dict[str, str]:
+    """The variables by which libraries find the relay. ``version`` is that of the browser."""
     program = (
         "CHROME_BIN",
         "CHROME_PATH",
@@ -117,7 +119,7 @@ def relay_environment(version: str, kind: str) -> dict[str, str]:
         "PLAYWRIGHT_CHROMIUM_EXECUTABLE_PATH",
         "PUPPETEER_EXECUTABLE_PATH",
     )
-    variables = dict.fromkeys(program, PROGRAM_AT) | {
+    return dict.fromkeys(program, PROGRAM_AT) | {
         "FYKE_BROWSER_VERSION": version or "0.0.0.0",  # noqa: S104 - not an address
         "PLAYWRIGHT_BROWSERS_PATH": BROWSERS_AT,
         "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1",
@@ -125,9 +127,6 @@ def relay_environment(version: str, kind: str) -> dict[str, str]:
         "SE_CHROMEDRIVER": DRIVER_AT,
         "SE_OFFLINE": "true",
     }
-    if kind == "go":
-        variables["rod"] = f"bin={PROGRAM_AT}"  # a library that else downloads a browser
-    return variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +134,12 @@ class RelayNeeds:
     """What an environment needs of the relay: the folders that its packages look for."""
 
     builds: tuple[str, ...] = ()
+
+
+def rod_programs() -> dict[str, str]:
+    """The programs that rod finds in the home folder: their paths in it, and contents."""
+    script = f'#!/bin/sh\nexec {PROGRAM_AT} "$@"\n'
+    return {f"{ROD_AT}/chromium-{build}/chrome": script for build in _ROD_BUILDS}
 
 
 def needs_of(kind: str, environment: Path | None) -> RelayNeeds | None:

@@ -30,7 +30,7 @@ func dial(address string) (*devtools, error) {
 	header := http.Header{
 		"Connection":            {"Upgrade"},
 		"Upgrade":               {"websocket"},
-		"Sec-Websocket-Key":     {"dGhlIHNhbXBsZSBub25jZQ=="},
+		"Sec-Websocket-Key":     {"nil"}, // as rod
 		"Sec-Websocket-Version": {"13"},
 	}
 	request := &http.Request{Method: http.MethodGet, URL: target, Header: header}
