@@ -38,7 +38,9 @@ const kept = [];
 for (;;) kept.push(new Array(1e6).fill(Math.random()));
 </script>
 """
+CACHED = "<!doctype html><title>cached</title><script src=/kept.js></script>"
 PAGES = {
+    "/cached": CACHED,
     "/items": ITEMS,
     "/frames": FRAMES,
     "/popup": POPUP,
@@ -72,6 +74,9 @@ class BrowserSite:
             _send(writer, "200 OK", "text/html; charset=utf-8", PAGES[path].encode())
         elif path == "/items.json":
             _send(writer, "200 OK", "application/json", json.dumps(ROWS).encode())
+        elif path == "/kept.js":
+            kept = b"document.title += ' ran'; //" + b"x" * 200_000
+            _send(writer, "200 OK", "text/javascript", kept, "Cache-Control: max-age=600\r\n")
         elif path == "/spinning.js":
             _send(writer, "200 OK", "text/javascript", b"for (;;);")
         elif path == "/download":

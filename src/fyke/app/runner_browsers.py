@@ -21,6 +21,7 @@ from fyke.model.browser import BrowserActivity
 from fyke.model.last_page import KeepPages
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.loop import Runner
+from fyke.runner.run_caches import RunCaches
 from fyke.sandbox.browsers import BrowserSandboxes
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.warm_browsers import WarmBrowsers
@@ -68,6 +69,7 @@ async def open_browsers(
                 checks=browsers.checks,
                 wanted=wanted,
                 keep=KeepPages(settings.browser_keep),
+                caches=RunCaches(cache_bytes(settings), browsers.drop_cache),
             )
     finally:
         checking.cancel()
@@ -83,6 +85,11 @@ def limits_of(settings: Settings) -> BrowserLimits:
         processes=settings.browser_processes,
         tmp_size=settings.browser_tmp_mb * _MIB,
     )
+
+
+def cache_bytes(settings: Settings) -> int:
+    """The most bytes of the HTTP cache of a run, which is in memory while a browser uses it."""
+    return min(settings.browser_cache_mb, settings.browser_tmp_mb // 4) * _MIB
 
 
 def default_places(cpus: float, memory_mb: int) -> int:

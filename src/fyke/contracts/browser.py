@@ -88,13 +88,15 @@ class BrowserLimits:
 @dataclass(frozen=True, slots=True)
 class BrowserSpec:
     """``name`` also names the cgroup and the user: attempt id, ``-B`` and the generation. A
-    ``program`` is started at once, for the gateway that will ask for it.
+    ``program`` is started at once, for the gateway that will ask for it. ``cache`` names the saved
+    HTTP cache that the shared Chromium starts with; "": it starts empty and is not saved.
     """
 
     name: str
     limits: BrowserLimits
     display: bool = False
     program: BrowserProgram | None = None
+    cache: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,13 @@ class Browser(Protocol):
         """Kill all processes inside."""
         ...
 
+    async def save_cache(self, limit: int) -> int:
+        """Kill all processes inside and save the HTTP cache of the shared Chromium, at most
+        ``limit`` bytes, under the name in the spec. A larger saved one is kept. Return how large
+        the saved one is now. Raise ``SandboxFault``.
+        """
+        ...
+
     async def close(self) -> None:
         """Kill all processes, remove cgroup and folders, close the sockets. Idempotent."""
         ...
@@ -153,6 +162,12 @@ class Browsers(Protocol):
     def info(self) -> BrowserInfo: ...
     async def open(self, spec: BrowserSpec) -> Browser:
         """Create a sandbox. Raise ``SandboxFault``."""
+        ...
+
+    async def drop_cache(self, name: str) -> None:
+        """Remove a saved HTTP cache, if there is one. All are removed with this process. Raise
+        ``SandboxFault``.
+        """
         ...
 
     async def idle_sandboxes(self) -> IdleSandboxes:

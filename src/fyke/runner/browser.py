@@ -127,6 +127,7 @@ class _Generation:
     info: BrowserInfo
     watch: Stopwatch
     memory: MemoryMeter
+    cache: str = ""  # the name of its HTTP cache, if that is saved at its end
     listener: int | None = None  # its key in the egress
     usage: BrowserUsage = field(default_factory=BrowserUsage)
     oom_reported: bool = False
@@ -241,10 +242,13 @@ class AttemptBrowser:
         if self.failure is not None and self.failure.code is not ReasonCode.BROWSER_OUT_OF_MEMORY:
             self.failure = None
         info, limits = current.info, current.limits
+        caches = self._deps.caches if current.cache else None
+        cached = caches.size_of(self._attempt.run_id) if caches is not None else 0
         self._note(
             LogType.INFO,
             f"The browser has started: {info.program} {info.version}, with up to {limits.cpus:g} "
-            f"CPU and {limits.memory // _MIB} MB.",
+            f"CPU and {limits.memory // _MIB} MB"
+            + (f", and {cached // 1024} KB from the cache of this run." if cached else "."),
         )
         if not info.own_sandbox and self._started == 1:
             self._note(
@@ -335,11 +339,13 @@ class AttemptBrowser:
         limits = await self._reserved()
         number = self._last_number = self._last_number + 1  # that of one that fails, too
         is_shared = wanted.form in (BrowserForm.CDP, BrowserForm.LIGHTPANDA)
+        caches = self._deps.caches if is_shared else None
         spec = BrowserSpec(
             f"{self._attempt.id}-B{number}",
             limits,
             wanted.display,
             program=info.program if is_shared else None,
+            cache=caches.take(self._attempt.run_id) if caches is not None else "",
         )
         self._budget.count(time.monotonic())
         opening = asyncio.create_task(self._deps.browsers.open(spec))
@@ -347,9 +353,11 @@ class AttemptBrowser:
             browser = await in_time("starting the browser", _unhurt(opening))
         except BaseException:
             self._remove_later(_discard(opening))
+            self._give_cache_back(spec.cache, None)
             raise
         now = time.monotonic()
-        current = _Generation(number, browser, limits, info, Stopwatch(now), MemoryMeter(now))
+        watch, memory = Stopwatch(now), MemoryMeter(now)
+        current = _Generation(number, browser, limits, info, watch, memory, spec.cache)
         self._generations.append(current)
         self._forget_measured()
         try:
@@ -527,10 +535,29 @@ class AttemptBrowser:
             await in_time("ending the browser", browser.kill())
         except SandboxFault as error:
             log.warning("browser_not_killed", attempt=self._attempt.id, error=str(error))
+        await self._save_cache(generation)
         try:
             await in_time("removing the browser", browser.close())
         except SandboxFault as error:  # its remains are removed at the next start
             log.error("browser_left_behind", attempt=self._attempt.id, error=str(error))
+
+    async def _save_cache(self, generation: _Generation) -> None:
+        """Save the HTTP cache of a browser for the next one of the run, unless it has failed."""
+        caches, size = self._deps.caches, None
+        if caches is None or not generation.cache:
+            return
+        try:
+            if generation.fault is None and not generation.usage.ooms:
+                saving = generation.browser.save_cache(caches.limit)
+                size = await in_time("saving the cache of the browser", saving)
+        except SandboxFault as error:
+            log.warning("browser_cache_not_saved", attempt=self._attempt.id, error=str(error))
+        finally:
+            self._give_cache_back(generation.cache, size)
+
+    def _give_cache_back(self, name: str, size: int | None) -> None:
+        if name and self._deps.caches is not None:
+            self._deps.caches.left(self._attempt.run_id, size)
 
 
 async def _unhurt(opening: asyncio.Task[Browser]) -> Browser:

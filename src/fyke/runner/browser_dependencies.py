@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from fyke.contracts.browser import BrowserGateway, BrowserLimits, Browsers
 from fyke.model.last_page import KeepPages
+from fyke.runner.run_caches import RunCaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class BrowserDependencies:
     ``share`` the part of a browser's limits that is reserved. ``checked`` is set while it is
     known whether this machine has a browser that can be used, or will not be known soon. The check
     may wait until ``wanted`` is set: it costs a start of the browser. ``keep`` is of which attempts
-    the last page is kept.
+    the last page is kept, ``caches`` are those of runs; None: there are none.
     """
 
     browsers: Browsers
@@ -28,6 +29,7 @@ class BrowserDependencies:
     checks: Callable[[], tuple[tuple[str, bool, str], ...]]  # of its isolation; none before
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
     keep: KeepPages = KeepPages.NEVER
+    caches: RunCaches | None = None
 
     @property
     def problem(self) -> str:

@@ -34,6 +34,7 @@ from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.faults import detail_of, find_trouble
 from fyke.runner.lease_monitor import CHECK_INTERVAL, SERVER_SILENCE_MS, LeaseMonitor, never_cut_off
 from fyke.runner.preparer import Preparer
+from fyke.runner.run_caches import RunCaches
 
 log = structlog.get_logger()
 
@@ -294,13 +295,20 @@ class Runner:
             )
             return
         self._places.leased(lease.attempt.id, lease.run.limits)
+        if (caches := self._browser_caches) is not None:
+            caches.begin(lease.run)
         attempt_runner = AttemptRunner(
             lease, worker, version, is_operators, self._deps, environment, self._places
         )
         self._attempt_runners[lease.attempt.id] = attempt_runner
         self._run_task(self._run_attempt(attempt_runner))
 
+    @property
+    def _browser_caches(self) -> RunCaches | None:
+        return self._deps.browser.caches if self._deps.browser is not None else None
+
     async def _run_attempt(self, attempt_runner: AttemptRunner) -> None:
+        run: Run | None = None
         try:
             run = await attempt_runner.execute()
             if run is not None and run.state.terminal:
@@ -317,6 +325,9 @@ class Runner:
         except Exception:
             log.exception("sandbox_not_closed", attempt=attempt_runner.attempt.id)
         finally:
+            if (caches := self._browser_caches) is not None:
+                is_over = run is not None and run.state.terminal
+                caches.end(attempt_runner.attempt.run_id, is_over=is_over)
             self._attempt_runners.pop(attempt_runner.attempt.id, None)
             self._places.release(attempt_runner.attempt.id)
             self._monitor.forget(attempt_runner.attempt.id)

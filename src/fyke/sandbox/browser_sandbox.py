@@ -13,7 +13,7 @@ from fyke.contracts.execution import SandboxFault
 from fyke.sandbox.faults import convert_faults
 from fyke.sandbox.isolation.bubblewrap import BROWSER
 from fyke.sandbox.open_sandbox import OpenSandbox
-from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name
+from fyke.sandbox.process.order import BadLaunchOrder, LaunchOrder, check_name, parse_cache
 from fyke.sandbox.process.spawner import SpawnedSandbox
 
 CHUNK = 65536
@@ -33,9 +33,10 @@ def order_of(
     own_sandbox: bool,
     kind: str = BROWSER,
     program: BrowserProgram | None = None,
+    cache: str = "",
 ) -> LaunchOrder:
-    """The order of a browser; ``program`` is started at once. Raise ``SandboxFault`` for an invalid
-    name.
+    """The order of a browser; ``program`` is started at once, with the saved ``cache``. Raise
+    ``SandboxFault`` for an invalid name.
     """
     try:
         return LaunchOrder(
@@ -51,6 +52,7 @@ def order_of(
             open_files=limits.open_files,
             own_sandbox=own_sandbox,
             program=program.value if program else "",
+            cache=parse_cache(cache, kind),
         )
     except BadLaunchOrder as error:
         raise SandboxFault(str(error)) from error
@@ -120,6 +122,9 @@ class BrowserSandbox(OpenSandbox):
             ooms=usage.ooms,
             tmp_bytes=usage.work_bytes,
         )
+
+    async def save_cache(self, limit: int) -> int:
+        return await convert_faults(self._spawned.save_cache(limit))
 
     def _close_ends(self) -> None:
         for descriptor in list(self._streams):

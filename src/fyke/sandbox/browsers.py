@@ -104,9 +104,16 @@ class BrowserSandboxes:
             raise SandboxFault("this machine has no virtual display for a browser with a window")
         check_disk(self._work_dir)
         order = order_of(
-            spec.name, spec.limits, own_sandbox=self._info.own_sandbox, program=spec.program
+            spec.name,
+            spec.limits,
+            own_sandbox=self._info.own_sandbox,
+            program=spec.program,
+            cache=spec.cache,
         )
         return BrowserSandbox(await self._spawner.start(order))
+
+    async def drop_cache(self, name: str) -> None:
+        await self._spawner.drop_cache(name)
 
     async def idle_sandboxes(self) -> IdleSandboxes:
         return IdleSandboxes()

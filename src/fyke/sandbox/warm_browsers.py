@@ -68,6 +68,9 @@ class WarmBrowsers:
         self._starts.append(asyncio.get_running_loop().time())
         return browser
 
+    async def drop_cache(self, name: str) -> None:
+        await self._cold.drop_cache(name)
+
     async def idle_sandboxes(self) -> IdleSandboxes:
         idle = list(self._idle)
         measured = asyncio.gather(*(one.usage() for one in idle), return_exceptions=True)
@@ -94,7 +97,7 @@ class WarmBrowsers:
 
     async def _take(self, spec: BrowserSpec) -> BrowserSandbox | None:
         """The oldest waiting browser that fits and lives; None without one."""
-        if spec.program is None or spec.display or spec.limits != self._limits:
+        if spec.program is None or spec.display or spec.cache or spec.limits != self._limits:
             return None
         while self._idle:
             browser = self._idle.pop(0)

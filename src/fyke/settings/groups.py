@@ -375,6 +375,12 @@ class BrowserSettings(BaseModel):
     takes about 60 of ``browser_processes``.
     """
 
+    browser_cache_mb: Annotated[int, MEBIBYTES] = Field(default=32, ge=0, le=64, examples=["0"])
+    """How much of its HTTP cache a browser leaves for the next ones of the same run, if that has
+    several subtasks; at most a quarter of ``browser_tmp_mb``. Nothing is left after the run. 0:
+    every browser starts with an empty cache.
+    """
+
     browser_reserve_percent: Annotated[int, Unit("%")] = Field(
         default=15, ge=0, le=100, examples=["50"]
     )

@@ -69,11 +69,13 @@ class OpenBrowser:
 @dataclass
 class RecordingProxy:
     """Serves the proxy port of a browser. ``pages`` are the bodies by URL; all else gets 403.
+    ``fields`` are further header lines of each answer.
 
     ``lines`` has the first line of every request, ``hosts`` the hosts that were asked for.
     """
 
     pages: dict[str, bytes]
+    fields: str = ""
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -98,7 +100,7 @@ class RecordingProxy:
             kind = "text/javascript" if line.split()[1].endswith(".js") else "text/html"
             writer.write(
                 f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(text)}\r\n"
-                "Connection: close\r\n\r\n".encode()
+                f"Connection: close\r\n{self.fields}\r\n".encode()
                 + text
             )
             await writer.drain()
@@ -116,10 +118,12 @@ class BrowserSetup:
     browsers: BrowserSandboxes
     open_ones: list[OpenBrowser] = field(default_factory=list)
 
-    async def open(self, program: BrowserProgram | None = None, **limits: Any) -> OpenBrowser:
+    async def open(
+        self, program: BrowserProgram | None = None, *, cache: str = "", **limits: Any
+    ) -> OpenBrowser:
         chosen = BrowserLimits(**({"cpus": 2.0, "memory": 1024 * MIB} | limits))
         name = f"{new_ulid()}-B1"
-        spec = BrowserSpec(name, chosen, program=program)
+        spec = BrowserSpec(name, chosen, program=program, cache=cache)
         found = OpenBrowser(name, await self.browsers.open(spec))
         found.client = FrameClient(
             found.sandbox.control, found.events.append, lambda reason: found.lost.set()

@@ -221,6 +221,11 @@ async def test_only_folders_of_the_cache_are_mounted(
         b'{"id": 1, "op": "sweep", "living": 5}',
         b'{"id": 1, "op": "sweep", "living": ["../x"]}',
         b'{"id": 1, "op": "kill"}',
+        b'{"id": 1, "op": "drop_cache", "cache": "../x"}',
+        b'{"id": 1, "op": "drop_cache"}',
+        b'{"id": 1, "op": "save_cache", "name": "A", "limit": -1}',
+        b'{"id": 1, "op": "save_cache", "name": "A", "limit": true}',
+        b'{"id": 1, "op": "save_cache", "name": "A"}',
         b"\xff\xfe",
         b"[" * 60000,
     ],
@@ -253,6 +258,10 @@ async def test_sandboxes_of_another_connection_cannot_be_used(setup: SandboxSetu
     for operation in ("wait", "usage", "cpu", "terminate", "kill", "close"):
         with pytest.raises(SandboxFault, match="this client has no such sandbox"):
             await other.ask(operation, name=name)
+    with pytest.raises(SandboxFault, match="this client has no such sandbox"):
+        await other.ask("save_cache", name=name, limit=1)
+    with pytest.raises(SandboxFault, match="only a browser with a cache"):
+        await setup.spawner.ask("save_cache", name=name, limit=1)  # type: ignore[attr-defined]
     assert await other.sweep(frozenset()) == []
     await other.close()
     await asyncio.sleep(0.2)

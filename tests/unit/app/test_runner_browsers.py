@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke.app import runner_browsers
-from fyke.app.runner_browsers import default_places, limits_of
+from fyke.app.runner_browsers import cache_bytes, default_places, limits_of
 from fyke.contracts.browser import BrowserLimits
 from fyke.settings import Settings
 
@@ -34,6 +34,16 @@ def test_the_limits_of_a_browser_are_those_of_the_settings(tmp_path: Path) -> No
     )
     expected = BrowserLimits(0.5, 2048 * 2**20, 300, tmp_size=64 * 2**20)
     assert limits_of(settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("cache_mb", "tmp_mb", "expected"), [(32, 256, 32), (0, 256, 0), (64, 100, 25)]
+)
+def test_the_cache_of_a_run_leaves_most_of_the_space_free(
+    tmp_path: Path, cache_mb: int, tmp_mb: int, expected: int
+) -> None:
+    settings = Settings(home=tmp_path, browser_cache_mb=cache_mb, browser_tmp_mb=tmp_mb)
+    assert cache_bytes(settings) == expected * 2**20
 
 
 class Browsers:

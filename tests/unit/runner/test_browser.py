@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -27,7 +28,7 @@ from fyke.errors import InsufficientBalance, StaleLease, Unavailable
 from fyke.model.browser import BrowserActivity, ConsoleLevel, ConsoleLine
 from fyke.model.last_page import KeepPages, TakenPage
 from fyke.model.log import LogType
-from fyke.model.run import Attempt, RunLimits
+from fyke.model.run import Attempt, Run, RunLimits
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner import browser as module
 from fyke.runner.browser import (
@@ -37,6 +38,7 @@ from fyke.runner.browser import (
 )
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.browser_places import Missing
+from fyke.runner.run_caches import RunCaches
 
 pytestmark = pytest.mark.anyio
 MIB = 2**20
@@ -56,6 +58,7 @@ class Sandbox:
         self.calls: list[str] = []
         self.holds: asyncio.Event | None = None  # the next reading
         self.fault: Exception | None = None  # of ``kill``
+        self.full = False  # the disk
 
     async def usage(self) -> BrowserUsage:
         if self.holds is not None:
@@ -70,6 +73,12 @@ class Sandbox:
         self.calls.append("kill")
         if self.fault is not None:
             raise self.fault
+
+    async def save_cache(self, limit: int) -> int:
+        self.calls.append(f"save {limit}")
+        if self.full:
+            raise SandboxFault("no space")
+        return 70_000
 
     async def close(self) -> None:
         self.calls.append("close")
@@ -98,6 +107,7 @@ class Setup:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     keep: KeepPages = KeepPages.NEVER
     keeps: bool | None = None  # whether the gateway was told to keep pages
+    caches: RunCaches = field(default_factory=lambda: RunCaches(1000, _none))
 
     def browser(self, *, declined: bool = False) -> AttemptBrowser:
         if not self.unchecked:
@@ -114,6 +124,7 @@ class Setup:
             tuple,
             self.wanted,
             self.keep,
+            self.caches,
         )
         return AttemptBrowser(ATTEMPT, deps, own, own, own, self.note, declined=declined)
 
@@ -167,6 +178,10 @@ class Setup:
         self.did("remove", attempt_id, key)
 
 
+async def _none(name: str) -> None:
+    """Drop nothing."""
+
+
 class _Browsers:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
@@ -176,6 +191,8 @@ class _Browsers:
 
     async def idle_sandboxes(self) -> IdleSandboxes:
         return IdleSandboxes()
+
+    async def drop_cache(self, name: str) -> None: ...
 
     async def open(self, spec: BrowserSpec) -> Any:
         setup = self._setup
@@ -328,6 +345,73 @@ async def test_a_closed_browser_makes_room_for_the_next(setup: Setup) -> None:
     assert all(sandbox.calls[-2:] == ["kill", "close"] for sandbox in setup.sandboxes)
     assert browser.failure is None
     await browser.close()
+
+
+def split_run(setup: Setup) -> RunCaches:
+    """Let the attempt belong to a run of several subtasks."""
+    setup.caches.begin(cast(Run, SimpleNamespace(id=ATTEMPT.run_id, subtasks=2)))
+    return setup.caches
+
+
+async def test_a_browser_leaves_its_cache_for_the_next_one_of_the_run(setup: Setup) -> None:
+    caches = split_run(setup)
+    browser = setup.browser()
+    for number in (1, 2):
+        browser.wanted(WANTED)
+        await setup.until(attached(setup, number))
+        browser.started(number)
+        browser.ended(ended(BrowserEndCause.CLOSED, number))
+        await browser.closed()
+    assert [spec.cache for spec in setup.specs] == ["RUN-run", "RUN-run"]
+    assert setup.sandboxes[0].calls[-3:] == ["kill", "save 1000", "close"]
+    assert caches.size_of("run") == 70_000
+    assert setup.notes[0][1].endswith(" and 512 MB.")
+    assert setup.notes[2][1].endswith(" and 512 MB, and 68 KB from the cache of this run.")
+    await browser.close()
+
+
+@pytest.mark.parametrize("form", [BrowserForm.WEBDRIVER, BrowserForm.LAUNCH, None])
+async def test_only_a_shared_browser_of_a_split_run_has_its_cache(
+    setup: Setup, form: BrowserForm | None
+) -> None:
+    if form is not None:
+        split_run(setup)
+    browser = setup.browser()
+    browser.wanted(replace(WANTED, form=form or BrowserForm.CDP))
+    await setup.until(attached(setup))
+    await browser.close()
+    await browser.closed()
+    assert setup.specs[0].cache == ""
+    assert setup.sandboxes[0].calls[-2:] == ["kill", "close"]
+
+
+async def test_a_failed_browser_leaves_no_cache(setup: Setup) -> None:
+    caches = split_run(setup)
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    browser.ended(ended(BrowserEndCause.CRASHED))
+    await browser.closed()
+    browser.wanted(WANTED)
+    await setup.until(attached(setup, 2))
+    setup.sandboxes[-1].readings = [BrowserUsage(ooms=1)]
+    browser.ended(ended(BrowserEndCause.CLOSED, 2))
+    await browser.closed()
+    assert [one.calls[-2:] for one in setup.sandboxes] == [["kill", "close"]] * 2
+    assert caches.size_of("run") == 0
+    browser.wanted(WANTED)
+    await setup.until(attached(setup, 3))
+    setup.sandboxes[-1].full = True
+    await browser.close()
+    await browser.closed()
+    assert setup.sandboxes[-1].calls[-2:] == ["save 1000", "close"]  # removed nevertheless
+    setup.fault = SandboxFault("no room")
+    other = setup.browser()
+    other.wanted(WANTED)
+    await setup.until(refused(setup))
+    assert caches.size_of("run") == 0
+    assert caches.take("run") == "RUN-run"  # no browser has it now
+    await other.close()
 
 
 async def test_the_use_of_all_browsers_is_added_up(setup: Setup) -> None:

@@ -14,7 +14,7 @@ from fyke.contracts.execution import DiskShort, IdleSandboxes, Isolation, Isolat
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
-from fyke.model.run import End
+from fyke.model.run import End, RunState
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
@@ -318,6 +318,47 @@ async def test_a_runner_reports_its_places_for_browsers(
     assert (reported.browsers, reported.browser_share) == expected
     assert (reported.idle_sandboxes, reported.idle_memory) == (3 + 1, 20 * 2**20 + 100)
     assert reported.browser_problem == "none found"
+
+
+@pytest.mark.parametrize(
+    ("ended", "is_over"),
+    [
+        (SimpleNamespace(state=RunState.SUCCEEDED), True),
+        (SimpleNamespace(state=RunState.RUNNING), False),
+        (None, False),  # the lease was lost
+        (ValueError("unforeseen"), False),
+    ],
+    ids=["ended", "running", "lost", "failed"],
+)
+async def test_the_cache_of_a_run_is_left_when_the_sandboxes_are_removed(
+    ended: Any, is_over: bool
+) -> None:
+    events: list[Any] = []
+
+    async def execute() -> Any:
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
+
+    async def closed() -> None:
+        events.append("closed")
+
+    async def logged(run: Any) -> None:
+        events.append("logged")
+
+    attempt = cast(
+        Any,
+        SimpleNamespace(
+            attempt=SimpleNamespace(id="a", run_id="R"), execute=execute, closed=closed, pause_ms=0
+        ),
+    )
+    platform = Leasing()
+    caches = SimpleNamespace(end=lambda run_id, is_over: events.append((run_id, is_over)))
+    platform.browser = SimpleNamespace(caches=caches, missing=True, problem="")
+    runner = PartlyFailing(platform)
+    runner._log_completed = logged  # type: ignore[method-assign]
+    await runner._run_attempt(attempt)
+    assert [event for event in events if event != "logged"] == ["closed", ("R", is_over)]
 
 
 async def test_an_unexpected_error_of_the_check_does_not_stop_the_runner() -> None:

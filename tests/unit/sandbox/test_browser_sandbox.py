@@ -41,6 +41,11 @@ class Spawned:
             raise SandboxStartFailed(self.fault)
         return ProcessUsage(1, 2, 3, 4, 5)
 
+    async def save_cache(self, limit: int) -> int:
+        if self.fault:
+            raise SandboxStartFailed(self.fault)
+        return limit // 2
+
     async def close(self) -> None:
         self.closed += 1
         if self.fault:
@@ -58,9 +63,11 @@ async def test_figures_and_end_are_those_of_the_contract(spawned: Spawned) -> No
     assert await sandbox.usage() == expected
     ended = await sandbox.wait()
     assert (ended.code, ended.signal, ended.out_of_memory) == (137, 9, True)
+    assert await sandbox.save_cache(100) == 50
     spawned.fault = "the launcher has gone"
-    with pytest.raises(SandboxFault, match="launcher has gone"):
-        await sandbox.usage()
+    for step in (sandbox.usage(), sandbox.save_cache(100)):
+        with pytest.raises(SandboxFault, match="launcher has gone"):
+            await step
     await asyncio.gather(sandbox.close(), return_exceptions=True)
 
 
@@ -113,7 +120,8 @@ async def test_descriptors_are_closed_even_when_the_sandbox_cannot_be_removed(
 
 def test_an_order_has_the_limits_of_the_browser() -> None:
     limits = BrowserLimits(1.5, 2**30, processes=900, open_files=4000, tmp_size=2**28)
-    order = order_of("A-B1", limits, own_sandbox=True)
+    order = order_of("A-B1", limits, own_sandbox=True, cache="RUN-1")
+    assert order.cache == "RUN-1"
     assert (order.kind, order.bundle, order.environment) == ("browser", None, None)
     assert (order.cpus, order.memory, order.processes) == (1.5, 2**30, 900)
     assert (order.open_files, order.tmp_size, order.own_sandbox) == (4000, 2**28, True)

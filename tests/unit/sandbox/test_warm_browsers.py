@@ -141,9 +141,10 @@ async def test_none_waits_outside_or_without_the_setting(cold: Cold) -> None:
     [
         replace(SPEC, program=None),
         replace(SPEC, display=True),
+        replace(SPEC, cache="RUN-1"),
         replace(SPEC, limits=replace(LIMITS, memory=2**31)),
     ],
-    ids=["with arguments", "with a window", "with other limits"],
+    ids=["with arguments", "with a window", "with a cache", "with other limits"],
 )
 async def test_another_browser_is_started_for_what_it_does_not_fit(
     cold: Cold, spec: BrowserSpec

@@ -1,11 +1,12 @@
 """The first process in the sandbox of a browser: starts Chromium and ends it.
 
-Runs as ``/usr/bin/python3 -I -B -S browser_host.pyc CONTROL_FD``, so it is one file and imports
-only the standard library. Before it starts anything it passes sockets of this network namespace
-out over the control socket: the listener of the proxy's port, and those with which the gateway
-connects to Chromium and to this process (see ``fyke.kit.frames``). Then it answers requests until
-the other side closes the control socket or its connection. When it ends, process 1 ends, and with
-it everything in the sandbox.
+Runs as ``/usr/bin/python3 -I -B -S browser_host.pyc CONTROL_FD [CACHE_FD]``, so it is one file and
+imports only the standard library. The second descriptor is a saved HTTP cache (see
+``saved_caches``), with which the shared Chromium starts. Before it starts anything it passes
+sockets of this network namespace out over the control socket: the listener of the proxy's port, and
+those with which the gateway connects to Chromium and to this process (see ``fyke.kit.frames``).
+Then it answers requests until the other side closes the control socket or its connection. When it
+ends, process 1 ends, and with it everything in the sandbox.
 
 A frame is four bytes of length and a JSON object. Requests:
 
@@ -47,6 +48,8 @@ DRIVER_PORT = 9515
 SHARED = 0  # the instance that connections without one of their own use
 FIRST_DRIVEN = 1_000_000  # instances below are numbered by the gateway
 WORK, TMP = "/work", "/tmp"  # noqa: S108 - memory file systems of the sandbox
+CACHE = f"{WORK}/cache"  # of the shared Chromium, where the order wants it apart from its profile
+CACHE_FOLDER = f"{CACHE}/Default/Cache/Cache_Data"  # what Chromium makes of that
 SETTINGS = "/run/fyke/browser.json"
 PROGRAM = "/run/fyke/chromium"  # the wrapper
 INTERPRETER = "/usr/bin/python3"
@@ -233,6 +236,8 @@ class Host:
         self.profiles += 1
         profile = f"{WORK}/p{self.profiles}"
         environment = ENVIRONMENT | {"FYKE_PROGRAM": name, "FYKE_PROFILE": profile}
+        if self.settings["cache"] and instance == SHARED:
+            environment["FYKE_CACHE"] = CACHE
         command = [INTERPRETER, "-I", "-B", "-S", PROGRAM, *arguments]
         return self.run(command, environment, instance, profile)
 
@@ -477,6 +482,38 @@ def accepts(port: int) -> bool:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
+def fill_cache(saved: int, folder: str = CACHE_FOLDER) -> None:
+    """Copy the files of a saved cache and close it; after a fault the cache is empty."""
+    names: list[str] = []
+    try:
+        os.makedirs(folder)  # noqa: PTH103 - pathlib takes longer to import
+        length = int.from_bytes(os.pread(saved, 8, 0), "big")
+        at = 8 + length
+        for name, size in json.loads(os.pread(saved, length, 8)):
+            names.append(name)
+            copy_part(saved, at, size, f"{folder}/{name}")
+            at += size
+    except (OSError, ValueError):  # no room, or not what was saved
+        for name in names:
+            with contextlib.suppress(OSError):
+                os.unlink(f"{folder}/{name}")  # noqa: PTH108
+    finally:
+        os.close(saved)
+
+
+def copy_part(source: int, at: int, size: int, path: str) -> None:
+    """Write ``size`` bytes of ``source`` from ``at`` on to a new file."""
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        while size:
+            sent = os.sendfile(target, source, at, size)
+            if not sent:
+                raise ValueError("the saved cache is shorter than its list says")
+            at, size = at + sent, size - sent
+    finally:
+        os.close(target)
+
+
 def set_limits(limits: list[list[int]]) -> None:
     """Set the resource limits of this process and all that it starts."""
     for limit, value in [*limits, [resource.RLIMIT_CORE, 0]]:
@@ -532,13 +569,16 @@ def open_channel(control: socket.socket) -> socket.socket:
 
 
 def main() -> None:
-    number = int(sys.argv[1])
-    os.set_inheritable(number, False)
+    number, *saved = map(int, sys.argv[1:])
+    for inherited in (number, *saved):
+        os.set_inheritable(inherited, False)
     control = socket.socket(fileno=number)
     with open(SETTINGS, "rb") as file:  # noqa: PTH123
         settings = json.load(file)
     set_limits(settings["limits"])
     os.umask(0o077)
+    for cache in saved:
+        fill_cache(cache)
     send_ends(control)
     host = Host(control, open_channel(control), settings)
     if not settings["inspector"]:  # which the host inspects too, by the rights of the same user

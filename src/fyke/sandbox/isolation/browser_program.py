@@ -190,10 +190,11 @@ def features(given: list[str], switch: str, refused: tuple[str, ...]) -> list[st
 
 
 def arguments(
-    given: list[str], *, program: str, profile: str, own_sandbox: bool
+    given: list[str], *, program: str, profile: str, own_sandbox: bool, cache: str = ""
 ) -> tuple[list[str], list[str]]:
     """The arguments for ``program``, ours last, because the last value of a switch counts; and the
-    names of those that were dropped and are reported.
+    names of those that were dropped and are reported. The HTTP cache is in ``Default/Cache`` below
+    the folder ``cache``; "" is that of the profile.
 
     ``given`` are without blanks around them.
     """
@@ -218,6 +219,9 @@ def arguments(
         ours.append("--headless=new")
     if not own_sandbox:
         ours.append("--no-sandbox")
+    if cache:
+        below = "" if program == "chromium" else "/Default/Cache"  # which chromium adds itself
+        ours.append(f"--disk-cache-dir={cache}{below}")
     return [*kept, *ours, *(pages or ["about:blank"])], dropped
 
 
@@ -239,7 +243,11 @@ def main() -> None:
         os.execv(path, [path, "--version"])  # noqa: S606 - it has no shell
     profile = profile_of(given, os.environ.pop("FYKE_PROFILE", ""), os.getpid())
     words, dropped = arguments(
-        given, program=name, profile=profile, own_sandbox=settings["own_sandbox"]
+        given,
+        program=name,
+        profile=profile,
+        own_sandbox=settings["own_sandbox"],
+        cache=os.environ.pop("FYKE_CACHE", ""),
     )
     report(profile, dropped)
     os.execv(path, [path, *words])  # noqa: S606

@@ -16,8 +16,9 @@ For each of these lines there is a test that fails without it:
 * The hosts file maps the host names that published Workers have in their code to the sandbox's own
   loopback.
 * The sandbox of a browser has memory file systems instead of the work folder, so nothing of a
-  profile reaches a disk. Chromium isolates the processes that handle pages itself, and needs user
-  namespaces for that: then ``--disable-userns`` is left out, and the filter limits their use.
+  profile reaches a disk, except copies of HTTP caches (see ``saved_caches``). Chromium isolates the
+  processes that handle pages itself, and needs user namespaces for that: then ``--disable-userns``
+  is left out, and the filter limits their use.
 * The arguments go through ``--args FD`` and the environment is empty, because process 1 inside
   shows both of them to the Worker.
 """
@@ -105,7 +106,8 @@ class BrowserLayout:
     """What the sandbox of a browser has besides. ``programs`` are the paths of the browsers by name
     (see ``installed_browser``), ``driver`` is that of chromedriver or "". ``own_sandbox`` allows
     the user namespaces of Chromium's own sandbox. ``limits`` are resource limits by number.
-    ``start`` is the name of the browser that is started at once, or "".
+    ``start`` is the name of the browser that is started at once, or "". ``cache``: the HTTP cache
+    of the shared Chromium is kept apart from its profile.
     """
 
     programs: dict[str, str]
@@ -113,6 +115,7 @@ class BrowserLayout:
     own_sandbox: bool
     limits: dict[int, int]
     start: str = ""
+    cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +162,14 @@ def arguments(
     ]
 
 
-def command(layout: Layout, control: int) -> list[str]:
-    """The first process inside: the interpreter, or a program of ours with the control socket's
-    number.
+def command(layout: Layout, *descriptors: int) -> list[str]:
+    """The first process inside: the interpreter, or a program of ours with the numbers of its
+    ``descriptors``: the control socket, and for a browser the saved cache if there is one.
     """
     if layout.interpreter:
         return python_command(has_environment=layout.environment is not None)
     program = SHIM_AT if layout.browser is None else BROWSER_HOST_AT
-    return [INTERPRETER, "-I", "-B", "-S", program, str(control)]
+    return [INTERPRETER, "-I", "-B", "-S", program, *map(str, descriptors)]
 
 
 def _variables(layout: Layout, control: int) -> Iterator[str]:
@@ -314,6 +317,7 @@ def _browser_programs(layout: Layout, browser: BrowserLayout) -> dict[str, bytes
         "own_sandbox": browser.own_sandbox,
         "limits": sorted(browser.limits.items()),
         "start": browser.start,
+        "cache": browser.cache,
         "inspector": PROBE_AT if layout.kind == BROWSER_PROBE else "",
     }
     programs = {

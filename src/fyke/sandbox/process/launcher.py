@@ -50,6 +50,7 @@ from fyke.sandbox.process.order import BadLaunchOrder, check_name, parse, parse_
 from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessUsage, SandboxProcess, close_pipes
+from fyke.sandbox.process.saved_caches import SavedCaches
 from fyke.sandbox.process.user_claims import claim_users
 from fyke.sandbox.tools.tool_paths import ToolPaths
 
@@ -218,6 +219,7 @@ class LauncherPeer:
         self._launcher = launcher
         self._connection = connection
         self._owned: set[str] = set()
+        self._saved_caches = SavedCaches(launcher.folders.root)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._leaving: asyncio.Task[None] | None = None
@@ -232,6 +234,8 @@ class LauncherPeer:
             "terminate": self._terminate,
             "kill": self._kill,
             "release": self._release,
+            "save_cache": self._save_cache,
+            "drop_cache": self._drop_cache,
             "close": self._close,
             "sweep": self._sweep,
             "limits": self._limits,
@@ -281,6 +285,7 @@ class LauncherPeer:
         owned = [self._launcher.sandboxes[name] for name in self._owned]
         await asyncio.gather(*(sandbox.kill() for sandbox in owned), return_exceptions=True)
         await asyncio.gather(*map(self._end, list(self._owned)), return_exceptions=True)
+        self._saved_caches.close()
         self._launcher.forget(self)
 
     async def _answer(self, packet: bytes) -> None:
@@ -325,6 +330,7 @@ class LauncherPeer:
                 uid,
                 launcher.tool_paths,
                 launcher.own_files,
+                self._saved_caches,
             )
         except BaseException:
             launcher.free_user(order.name)
@@ -377,6 +383,16 @@ class LauncherPeer:
                 f"name {sandbox.order.name}: only the work folder of a tool can be released"
             )
         return await sandbox.release(self._launcher.service), []
+
+    async def _save_cache(self, message: Message) -> Answer:
+        limit = message["limit"]
+        if type(limit) is not int or limit < 0:
+            raise BadLaunchOrder(f"limit {limit!r:.80}: must be a number of bytes")
+        return await self._sandbox(message).save_cache(limit), []
+
+    async def _drop_cache(self, message: Message) -> Answer:
+        self._saved_caches.drop(check_name(message.get("cache")))
+        return None, []
 
     async def _close(self, message: Message) -> Answer:
         sandbox = self._sandbox(message)

@@ -145,6 +145,10 @@ class LauncherClient:
         names, _ = await self.ask("sweep", living=sorted(active))
         return list(names)
 
+    async def drop_cache(self, name: str) -> None:
+        if self._connection is not None:  # it belongs to the connection
+            await self.ask("drop_cache", cache=name)
+
     async def ask(self, operation: str, **fields: Any) -> tuple[Any, list[int]]:
         """Send a request; return the result and the descriptors. Raise ``SandboxFault``."""
         await self.connect()
@@ -308,6 +312,9 @@ class RemoteSandboxProcess:
 
     async def release(self) -> str:
         return str(await self._channel.ask("release"))
+
+    async def save_cache(self, limit: int) -> int:
+        return int(await self._channel.ask("save_cache", limit=limit))
 
     async def close(self) -> None:
         """Close the sandbox. Without a launcher it has ended already."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.sandbox.installed_browser import PROGRAMS
-from fyke.sandbox.isolation.bubblewrap import BROWSER_KINDS
+from fyke.sandbox.isolation.bubblewrap import BROWSER, BROWSER_KINDS
 
 TOOL_KINDS = ("uv", "npm", "git", "go-build")  # see ``contracts/tools.py``
 KINDS = ("python", "node", "go", "probe", *BROWSER_KINDS, *TOOL_KINDS)
@@ -36,7 +36,8 @@ class BadLaunchOrder(ValueError):
 @dataclass(frozen=True, slots=True)
 class LaunchOrder:
     """One sandbox to start. Sizes are in bytes. ``cache`` names a persistent folder that a tool may
-    write to besides its work folder; "" for none. ``idle``: the sandbox waits for an attempt, whose
+    write to besides its work folder, or the copy of an HTTP cache that a browser starts with, see
+    ``saved_caches``; "" for none. ``idle``: the sandbox waits for an attempt, whose
     ``Assignment`` follows. ``interpreter``: the first process is the Worker's Python interpreter
     instead of the shim. ``open_files`` is only for a browser, where no job has that limit, and so
     are ``own_sandbox``: whether Chromium may create the user namespaces of its own sandbox, and
@@ -159,8 +160,8 @@ def parse_cache(name: object, kind: str) -> str:
     """Check the name of a cache; "" is none. Raise ``BadLaunchOrder``."""
     if name == "":
         return ""
-    if kind not in TOOL_KINDS:
-        raise BadLaunchOrder("cache: only a tool takes one")
+    if kind not in (*TOOL_KINDS, BROWSER):
+        raise BadLaunchOrder("cache: only a tool and a browser take one")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise BadLaunchOrder(
             f"cache {name!r:.80}: must be 1 to 64 characters out of A-Z, 0-9 and the hyphen"

@@ -44,9 +44,15 @@ def start(
 
 
 def popen(
-    layout: bubblewrap.Layout, control: socket.socket, out: int, err: int, uid: int | None
+    layout: bubblewrap.Layout,
+    control: socket.socket,
+    out: int,
+    err: int,
+    uid: int | None,
+    saved_cache: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start bubblewrap with an empty environment, its options hidden from the process list."""
+    given = [control.fileno(), *([] if saved_cache is None else [saved_cache])]
     descriptors: list[int] = []
 
     def data(content: bytes) -> int:
@@ -62,9 +68,9 @@ def popen(
         return subprocess.Popen(
             [
                 *(bubblewrap.PROGRAM, "--args", str(options_fd), "--"),
-                *bubblewrap.command(layout, control.fileno()),
+                *bubblewrap.command(layout, *given),
             ],
-            pass_fds=[*descriptors, control.fileno()],
+            pass_fds=[*descriptors, *given],
             env={},
             cwd="/",
             stdin=subprocess.DEVNULL,

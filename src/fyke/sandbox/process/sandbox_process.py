@@ -30,6 +30,7 @@ from fyke.sandbox.process.folders import OwnershipFailed, WorkFolders
 from fyke.sandbox.process.order import Assignment, LaunchOrder, listeners_of
 from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
+from fyke.sandbox.process.saved_caches import SavedCaches
 from fyke.sandbox.tools.caches import LockedCache, ToolCaches
 from fyke.sandbox.tools.tool_paths import ToolPaths
 
@@ -81,12 +82,19 @@ class ProcessPipes:
 class SandboxProcess:
     """A sandbox that was started; ``ends`` are its pipes and sockets."""
 
-    def __init__(self, order: LaunchOrder, folders: WorkFolders, group: ControlGroup) -> None:
+    def __init__(
+        self,
+        order: LaunchOrder,
+        folders: WorkFolders,
+        group: ControlGroup,
+        saved_caches: SavedCaches | None = None,
+    ) -> None:
         self.order = order
         self.ends: ProcessPipes
         self.user = -1  # the user of the processes inside, as the host sees it
         self.group = group
         self._folders = folders
+        self._saved_caches = saved_caches
         self._process: subprocess.Popen[bytes]
         self._main: int  # descriptor of the process that became the Worker
         self._first: int  # descriptor of process 1 of the namespace
@@ -116,9 +124,10 @@ class SandboxProcess:
         uid: int | None,
         tool_paths: ToolPaths,
         own_files: OwnFiles,
+        saved_caches: SavedCaches | None = None,
     ) -> SandboxProcess:
         """Start the sandbox and wait for its first process. ``uid`` is the user to switch to; only
-        root can.
+        root can. ``saved_caches`` are those of browsers.
 
         Raise ``SandboxStartFailed`` after removing everything that was created.
         """
@@ -137,7 +146,7 @@ class SandboxProcess:
         except OSError as error:
             folders.remove(order.name)
             raise SandboxStartFailed(f"cannot create the control group: {error}") from error
-        sandbox = cls(order, folders, group)
+        sandbox = cls(order, folders, group, saved_caches)
         async with contextlib.AsyncExitStack() as undo:
             undo.push_async_callback(sandbox._remove_all)
             layout = await asyncio.to_thread(sandbox._layout, work, uid, tool_paths, own_files)
@@ -196,7 +205,12 @@ class SandboxProcess:
             limits[int(resource.RLIMIT_NPROC)] = self.order.processes
         driver = installed_browser.find_driver()
         return bubblewrap.BrowserLayout(
-            programs, driver, self.order.own_sandbox, limits, self.order.program
+            programs,
+            driver,
+            self.order.own_sandbox,
+            limits,
+            self.order.program,
+            bool(self.order.cache),
         )
 
     async def _spawn(
@@ -209,9 +223,11 @@ class SandboxProcess:
         out, err = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
         self.ends = ProcessPipes(ours, [], out[0], err[0])
         undo.callback(close_pipes, self.ends)
+        saved_cache = self._open_saved_cache()
         try:
             self._process, inside = process_io.start(
-                self.group, lambda: process_io.popen(layout, theirs, out[1], err[1], uid)
+                self.group,
+                lambda: process_io.popen(layout, theirs, out[1], err[1], uid, saved_cache),
             )
         except (OSError, ValueError) as error:
             raise SandboxStartFailed(f"cannot start {bubblewrap.PROGRAM}: {error}") from error
@@ -219,6 +235,8 @@ class SandboxProcess:
             theirs.close()
             os.close(out[1])
             os.close(err[1])
+            if saved_cache is not None:
+                os.close(saved_cache)
         self._exited = process_io.watch_exit(self._process)
         undo.push_async_callback(self._kill)
         pid = await self._receive_ready()
@@ -236,6 +254,12 @@ class SandboxProcess:
             await asyncio.to_thread(self._add_to_group, first, pid)
         if not self.order.idle:
             self._begin()
+
+    def _open_saved_cache(self) -> int | None:
+        """The descriptor of what the browser starts with; None for an empty cache."""
+        if not self.order.is_browser or self._saved_caches is None:
+            return None
+        return self._saved_caches.open(self.order.cache)
 
     def _add_to_group(self, *pids: int) -> None:
         for pid in pids:
@@ -450,6 +474,21 @@ class SandboxProcess:
         except OSError as error:
             raise SandboxStartFailed(f"the work folder cannot be handed over: {error}") from error
         return ""
+
+    async def save_cache(self, limit: int) -> int:
+        """End a browser and save its HTTP cache, at most ``limit`` bytes, under the name in its
+        order; return the bytes that are saved under it. Raise ``SandboxStartFailed``.
+        """
+        if not (self.order.is_browser and self.order.cache and self._saved_caches is not None):
+            raise SandboxStartFailed("only a browser with a cache in its order can save it")
+        await self.kill()
+        if self._closing is not None or not self._memory_folders:
+            raise SandboxStartFailed("the sandbox is closed")
+        work = os.dup(self._memory_folders[0])  # ``close`` may come meanwhile
+        try:
+            return await self._saved_caches.save(self.order.cache, work, limit)
+        finally:
+            os.close(work)
 
     async def close(self) -> None:
         """Kill all processes; remove cgroup and folder. Safe to repeat, even concurrently."""

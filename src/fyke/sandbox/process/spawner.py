@@ -26,6 +26,7 @@ from fyke.sandbox.process.sandbox_process import (
     ProcessUsage,
     SandboxProcess,
 )
+from fyke.sandbox.process.saved_caches import SavedCaches
 from fyke.sandbox.tools.tool_paths import ToolPaths
 
 
@@ -52,6 +53,10 @@ class SpawnedSandbox(Protocol):
         """End a tool and make its work folder readable for us, see ``SandboxProcess``."""
         ...
 
+    async def save_cache(self, limit: int) -> int:
+        """End a browser and save its HTTP cache, see ``SandboxProcess``."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -74,6 +79,10 @@ class Spawner(Protocol):
         """
         ...
 
+    async def drop_cache(self, name: str) -> None:
+        """Remove the saved HTTP cache of that name, if there is one."""
+        ...
+
 
 class DirectSpawner:
     """Spawns sandboxes from this process, as the user that it runs as.
@@ -94,6 +103,7 @@ class DirectSpawner:
         self._groups = groups or detect(work_dir)
         self._tool_paths = ToolPaths.at(work_dir.absolute().parent, find_links)
         self._own_files = OwnFiles(work_dir.absolute().parent, None)
+        self._saved_caches = SavedCaches(self._folders.root)
         self._names: set[str] = set()  # of sandboxes that run or start
 
     async def start(self, order: LaunchOrder) -> SpawnedSandbox:
@@ -102,7 +112,13 @@ class DirectSpawner:
         self._names.add(order.name)
         try:
             sandbox = await SandboxProcess.start(
-                order, self._folders, self._groups, None, self._tool_paths, self._own_files
+                order,
+                self._folders,
+                self._groups,
+                None,
+                self._tool_paths,
+                self._own_files,
+                self._saved_caches,
             )
         except BaseException as error:
             self._names.discard(order.name)
@@ -120,8 +136,12 @@ class DirectSpawner:
     async def sweep(self, active: frozenset[str]) -> list[str]:
         return await cleanup.remove_stale(self._folders, self._groups, lambda: active | self._names)
 
+    async def drop_cache(self, name: str) -> None:
+        self._saved_caches.drop(name)
+
     def close(self) -> None:
         """Release the folders and groups; only after all sandboxes are closed."""
+        self._saved_caches.close()
         self._groups.close()
         self._folders.close()
         self._tool_paths.caches.close()
@@ -140,6 +160,7 @@ class _TrackedSandbox:
         self.observe = sandbox.observe
         self.terminate = sandbox.terminate
         self.kill = sandbox.kill
+        self.save_cache = sandbox.save_cache
         self._sandbox = sandbox
         self._names = names
 

@@ -20,7 +20,16 @@ import pytest
 from fyke.kit.frames import MAX_FRAME, encode
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.isolation import browser_host
-from fyke.sandbox.isolation.browser_host import Frame, Host, accepts, open_channel, read_port
+from fyke.sandbox.isolation.browser_host import (
+    CACHE_FOLDER,
+    Frame,
+    Host,
+    accepts,
+    fill_cache,
+    open_channel,
+    read_port,
+)
+from fyke.sandbox.process.saved_caches import FOLDER
 
 GUID = "/devtools/browser/488da98c-0712-4ce3-9e6e-77f4554f55b6"
 # opens a port, writes the file of Chromium, and ends when it gets SIGTERM
@@ -86,7 +95,13 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway
     monkeypatch.setattr(browser_host, "ENVIRONMENT", {"PATH": "/usr/bin:/bin"})
     control, outside = socket.socketpair()
     channel, ours = socket.socketpair()
-    settings = {"programs": {"headless-shell": "x"}, "driver": "", "inspector": "", "start": ""}
+    settings: dict[str, Any] = {
+        "programs": {"headless-shell": "x"},
+        "driver": "",
+        "inspector": "",
+        "start": "",
+        "cache": False,
+    }
     host = Host(control, channel, settings)
     (tmp_path / "program.py").write_text(BROWSER)
     with control, outside, channel, ours:
@@ -417,3 +432,56 @@ def test_a_frame_above_the_limit_ends_the_host(gateway: Gateway) -> None:
     gateway.sock.sendall((MAX_FRAME + 1).to_bytes(4, "big"))
     with pytest.raises(EOFError):
         gateway.host.step()
+
+
+# says before it has a port where its cache is
+SAYS_CACHE = "import os; print(os.environ.get('FYKE_CACHE'), flush=True)\n" + BROWSER
+
+
+@pytest.mark.parametrize("kept_apart", [False, True])
+def test_only_the_shared_program_has_its_cache_apart(
+    gateway: Gateway, tmp_path: Path, capfd: pytest.CaptureFixture[str], kept_apart: bool
+) -> None:
+    (tmp_path / "program.py").write_text(SAYS_CACHE)
+    gateway.host.settings["cache"] = kept_apart
+    for instance, expected in ((0, "/work/cache" if kept_apart else "None"), (1, "None")):
+        assert gateway.ask("start", instance=instance)["type"] == "started"
+        assert capfd.readouterr().err.split() == [expected]
+
+
+def saved(listed: bytes, contents: bytes) -> int:
+    number = os.memfd_create("saved")
+    os.write(number, len(listed).to_bytes(8, "big") + listed + contents)
+    return number
+
+
+def test_a_saved_cache_is_copied_and_closed(tmp_path: Path) -> None:
+    assert "/work/" + "/".join(FOLDER) == CACHE_FOLDER
+    number = saved(b'[["a_0", 5], ["b_0", 0], ["c_1", 100000]]', b"hello" + b"x" * 100_000)
+    fill_cache(number, str(tmp_path / "a" / "b"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").iterdir()} == {
+        "a_0": b"hello",
+        "b_0": b"",
+        "c_1": b"x" * 100_000,
+    }
+    with pytest.raises(OSError):
+        os.fstat(number)
+
+
+@pytest.mark.parametrize(
+    ("listed", "contents"),
+    [
+        (b'[["a_0", 5], ["b_0", 6]]', b"hello"),  # it is shorter
+        (b'[["a_0", 5], ["none/b_0", 1]]', b"hello1"),
+        (b'[["a_0", 5]', b"hello"),
+        (b"", b""),
+    ],
+)
+def test_a_saved_cache_that_cannot_be_copied_leaves_nothing(
+    tmp_path: Path, listed: bytes, contents: bytes
+) -> None:
+    number = saved(listed, contents)
+    fill_cache(number, str(tmp_path / "cache"))
+    assert list((tmp_path / "cache").iterdir()) == []
+    with pytest.raises(OSError):
+        os.fstat(number)

@@ -26,6 +26,20 @@ def dropped(*words: str) -> list[str]:
     return names
 
 
+def test_the_folder_of_the_cache_is_that_of_the_host_or_of_the_profile() -> None:
+    other = "--disk-cache-dir=/tmp/other"
+    assert not [word for word in given(other) if "disk-cache-dir" in word]
+    for program, folder in (
+        ("chromium", "/work/cache"),
+        ("headless-shell", "/work/cache/Default/Cache"),
+    ):
+        words, _ = arguments(
+            [other], program=program, profile="/work/p1", own_sandbox=True, cache="/work/cache"
+        )
+        assert [word for word in words if "disk-cache" in word][-1] == f"--disk-cache-dir={folder}"
+        assert other not in words
+
+
 @pytest.mark.parametrize(
     "argument",
     [

@@ -215,6 +215,7 @@ def test_a_browser_has_memory_instead_of_a_work_folder() -> None:
         "own_sandbox": True,
         "limits": [[7, 8192]],
         "start": "chromium",
+        "cache": False,
         "inspector": "",
     }
     wrapper = next(n for n, text in enumerate(files, 101) if text.startswith(b"#!/usr/bin/python3"))
@@ -225,6 +226,7 @@ def test_a_browser_has_memory_instead_of_a_work_folder() -> None:
     layout = Layout("browser", Path("/data/work/A"), None, None, 2**20, browser=BROWSER)
     at = "/run/fyke/browser_host.pyc"
     assert command(layout, 5) == ["/usr/bin/python3", "-I", "-B", "-S", at, "5"]
+    assert command(layout, 5, 6)[-2:] == ["5", "6"]  # with a saved cache
 
 
 def test_only_a_browser_with_a_sandbox_of_its_own_may_create_user_namespaces() -> None:

@@ -206,6 +206,23 @@ async def test_a_request_that_is_too_large_for_a_packet_is_refused(
     assert client._waiting == {}
 
 
+async def test_a_cache_is_saved_and_dropped_where_it_is(
+    client: LauncherClient, launcher: Launcher
+) -> None:
+    await client.drop_cache("RUN-1")  # there is none before there is a connection
+    sandbox = await open_sandbox(client, launcher)
+    saving = asyncio.create_task(sandbox.save_cache(1000))
+    request = await launcher.request()
+    assert (request["op"], request["name"], request["limit"]) == ("save_cache", "A", 1000)
+    launcher.answer(request, result=700)
+    assert await saving == 700
+    dropping = asyncio.create_task(client.drop_cache("RUN-1"))
+    request = await launcher.request()
+    assert (request["op"], request["cache"]) == ("drop_cache", "RUN-1")
+    launcher.answer(request, result=None)
+    await dropping
+
+
 async def test_a_sandbox_is_closed_only_once(client: LauncherClient, launcher: Launcher) -> None:
     sandbox = await open_sandbox(client, launcher)
     assert (sandbox.user, sandbox.enforced) == (31_000, frozenset({"cpu"}))

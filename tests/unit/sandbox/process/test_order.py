@@ -66,7 +66,7 @@ def test_a_browser_has_nothing_of_a_worker(
     for change in (
         {"bundle": str(valid.bundle)},
         {"environment": str(valid.environment)},
-        {"cache": "A"},
+        {"cache": "A/B"},
         {"idle": True},
         {"interpreter": True},
         {"open_files": 0},
@@ -219,6 +219,15 @@ def test_invalid_cache_names_are_refused(valid: LaunchOrder, tmp_path: Path, nam
     message = replace(valid, kind="uv", environment=None).to_message()
     with pytest.raises(BadLaunchOrder, match="cache"):
         parse(message | {"cache": name}, tmp_path)
+
+
+def test_a_browser_may_start_with_a_saved_cache_and_its_probe_not(
+    browser: LaunchOrder, tmp_path: Path
+) -> None:
+    order = replace(browser, cache="RUN-01ARZ3")
+    assert parse(order.to_message(), tmp_path) == order
+    with pytest.raises(BadLaunchOrder, match="only a tool and a browser"):
+        parse(replace(order, kind="browser-probe").to_message(), tmp_path)
 
 
 def test_a_worker_has_no_cache(valid: LaunchOrder, tmp_path: Path) -> None:

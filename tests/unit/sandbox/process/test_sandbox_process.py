@@ -26,6 +26,7 @@ from fyke.sandbox.process.sandbox_process import (
     SandboxProcess,
     remove_group,
 )
+from fyke.sandbox.process.saved_caches import FOLDER, SavedCaches
 from fyke.sandbox.tools.tool_paths import ToolPaths
 
 pytestmark = pytest.mark.anyio
@@ -311,6 +312,44 @@ async def test_files_hidden_at_every_check_count_as_too_large(
         sizes = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS)]
         assert sizes[-1] == ORDER.work_size + 1
     sandbox.group = GROUPS.create("A", 1, 1)
+    await sandbox.close()
+
+
+BROWSER = replace(ORDER, kind="browser", open_files=8192, cache="RUN-1")
+
+
+async def test_the_cache_of_a_browser_is_saved_when_its_processes_have_ended(
+    tmp_path: Path, folders: WorkFolders
+) -> None:
+    cache = tmp_path.joinpath("memory", *FOLDER)
+    cache.mkdir(parents=True)
+    (cache / "0123456789abcdef_0").write_bytes(bytes(1000))
+    caches = SavedCaches(folders.root)
+    sandbox = running(folders, BROWSER)
+    sandbox._saved_caches = caches
+    sandbox._memory_folders = [os.open(tmp_path / "memory", os.O_PATH | os.O_DIRECTORY)]
+    assert sandbox._open_saved_cache() is None
+    assert await sandbox.save_cache(2000) == 1000
+    assert sandbox._exited.done()
+    saved = sandbox._open_saved_cache()
+    assert saved is not None
+    os.close(saved)
+    await sandbox.close()
+    with pytest.raises(SandboxStartFailed, match="is closed"):
+        await sandbox.save_cache(2000)
+    caches.close()
+
+
+@pytest.mark.parametrize("order", [ORDER, replace(BROWSER, cache=""), TOOL], ids=str)
+async def test_only_a_browser_with_a_cache_saves_it(
+    folders: WorkFolders, order: LaunchOrder
+) -> None:
+    sandbox = running(folders, order)
+    sandbox._saved_caches = SavedCaches(folders.root)
+    with pytest.raises(SandboxStartFailed, match="only a browser with a cache"):
+        await sandbox.save_cache(2000)
+    assert not sandbox._exited.done()  # and it runs on
+    assert sandbox._open_saved_cache() is None
     await sandbox.close()
 
 

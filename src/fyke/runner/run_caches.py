@@ -1,0 +1,97 @@
+"""Which browsers start with a copy of the HTTP cache that an earlier one of their run has left.
+
+Runs of several subtasks have such a cache, those of one subtask have none. It is dropped when the
+run ends, or when no attempt of the run has been here for a while: other runners may have the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fyke.contracts.execution import SandboxFault
+from fyke.model.run import Run
+
+KEEP_SECONDS = 60.0  # without an attempt of the run
+LEAST_BYTES = 64 * 1024  # a browser that leaves less does not need it
+
+
+@dataclass(slots=True)
+class _RunCache:
+    attempts: int = 0  # that are here
+    size: int = 0  # bytes that are saved
+    awaited: bool = False  # the first browser has not ended yet
+    useless: bool = False
+    dropping: asyncio.TimerHandle | None = None
+
+
+class RunCaches:
+    """The caches of the runs that have attempts on a runner. ``limit`` is the most bytes of each; 0
+    switches them off. ``drop`` removes one.
+    """
+
+    def __init__(self, limit: int, drop: Callable[[str], Awaitable[None]]) -> None:
+        self.limit = limit
+        self._drop_saved = drop
+        self._runs: dict[str, _RunCache] = {}
+        self._drops: set[asyncio.Task[None]] = set()
+
+    def begin(self, run: Run) -> None:
+        """An attempt of the run begins here."""
+        if run.subtasks < 2 or not self.limit:
+            return
+        cache = self._runs.setdefault(run.id, _RunCache())
+        cache.attempts += 1
+        if cache.dropping is not None:
+            cache.dropping.cancel()
+            cache.dropping = None
+
+    def end(self, run_id: str, *, is_over: bool) -> None:
+        """An attempt has ended and its browsers are removed; ``is_over``: so has the run."""
+        cache = self._runs.get(run_id)
+        if cache is None:
+            return
+        cache.attempts -= 1
+        if cache.attempts > 0:
+            return
+        delay = 0.0 if is_over else KEEP_SECONDS
+        cache.dropping = asyncio.get_running_loop().call_later(delay, self._drop, run_id)
+
+    def take(self, run_id: str) -> str:
+        """The name of the cache for a new browser of the run, which ``left`` gives back; "" when it
+        gets none. The first browser is to leave one. Until it does, others have none, so that they
+        can be waiting ones, which start faster.
+        """
+        cache = self._runs.get(run_id)
+        if cache is None or cache.useless or cache.awaited:
+            return ""
+        cache.awaited = not cache.size
+        return f"RUN-{run_id}"
+
+    def size_of(self, run_id: str) -> int:
+        """How many bytes are saved for the next browser."""
+        cache = self._runs.get(run_id)
+        return cache.size if cache is not None else 0
+
+    def left(self, run_id: str, size: int | None) -> None:
+        """A browser with a name has ended, and this many bytes are saved now. None: it has failed,
+        and nothing was to be saved. After one that left too little, others have no name.
+        """
+        if (cache := self._runs.get(run_id)) is not None:
+            cache.awaited = False
+            if size is not None:
+                cache.size = size
+                cache.useless = size < LEAST_BYTES
+
+    def _drop(self, run_id: str) -> None:
+        cache = self._runs.pop(run_id)
+        if cache.size:
+            task = asyncio.create_task(self._drop_later(f"RUN-{run_id}"))
+            self._drops.add(task)
+            task.add_done_callback(self._drops.discard)
+
+    async def _drop_later(self, name: str) -> None:
+        with contextlib.suppress(SandboxFault):  # then it has ended with the launcher
+            await self._drop_saved(name)

@@ -1,0 +1,166 @@
+"""Copies of HTTP caches, which the browsers of one run leave for each other.
+
+A browser writes its cache to a memory file system of its own sandbox. When it has ended, the files
+are copied from there, and the next browser of the run starts with a copy of the copy: no two
+browsers ever have the same files, and nothing of the machine is mounted for it.
+
+A copy is one file on disk without a name, held by a descriptor of this process. So nothing else can
+open it, and nothing is left of it when the process ends, however it ends. Its format is for
+``browser_host``: the length of a list of names and sizes (8 bytes, big-endian), the list as JSON,
+and the contents one after another.
+
+A hijacked browser writes everything in a copy. What is read of it here is only names and sizes of
+regular files, below a limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import stat
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from fyke.sandbox.process.folders import MIN_FREE_BYTES
+
+# of the shared Chromium, in the memory file system /work; see ``browser_host.CACHE``
+FOLDER = ("cache", "Default", "Cache", "Cache_Data")
+NAME = re.compile(r"[0-9a-f]{16}_[01s]")  # of an entry; Chromium makes a new index
+MAX_FILES = 4000
+MAX_NAMES = 20_000  # in the folder; with more of them nothing is copied
+MAX_CACHES = 64  # of one client
+MAX_BYTES = 64 * 2**20  # of one cache
+MAX_TOTAL = 2**30  # bytes of all caches of one client
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    descriptor: int
+    size: int  # bytes of the contents
+
+
+class SavedCaches:
+    """The copies of one client by name. ``folder`` is on the disk that they are written to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._closed = False
+        self._copies: OrderedDict[str, _Copy] = OrderedDict()  # the least recently used one first
+
+    def open(self, name: str) -> int | None:
+        """A new descriptor that can only read the copy; None without one."""
+        copy = self._copies.get(name)
+        if copy is None:
+            return None
+        self._copies.move_to_end(name)
+        return os.open(f"/proc/self/fd/{copy.descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+
+    async def save(self, name: str, work: int, limit: int) -> int:
+        """Copy the cache below ``work``, the file system of a browser whose processes have all
+        ended: its newest files, at most ``limit`` bytes. A larger copy of that name is kept
+        instead. Return the bytes of the copy that there is now.
+        """
+        copy = await asyncio.to_thread(_copy, work, min(limit, MAX_BYTES), self._folder)
+        before = self._copies.get(name)
+        if copy is not None:
+            if self._closed or (before is not None and before.size > copy.size):
+                os.close(copy.descriptor)
+            else:
+                self.drop(name)
+                self._copies[name] = copy
+                self._make_room()
+        kept = self._copies.get(name)
+        return kept.size if kept is not None else 0
+
+    def drop(self, name: str) -> None:
+        """Remove a copy, if there is one."""
+        copy = self._copies.pop(name, None)
+        if copy is not None:
+            os.close(copy.descriptor)
+
+    def close(self) -> None:
+        """Remove all copies, and keep no more of them."""
+        self._closed = True
+        for name in list(self._copies):
+            self.drop(name)
+
+    def _make_room(self) -> None:
+        total = sum(copy.size for copy in self._copies.values())
+        while len(self._copies) > MAX_CACHES or total > MAX_TOTAL:
+            name, copy = next(iter(self._copies.items()))
+            total -= copy.size
+            self.drop(name)
+
+
+def _copy(work: int, limit: int, folder: Path) -> _Copy | None:
+    """Copy a cache; None when there is none, or no room on the disk."""
+    with contextlib.ExitStack() as opened:
+        try:
+            cache = _open_folder(work, opened)
+            files = _newest(cache, limit)
+            size = sum(length for _, length in files)
+            if not size or shutil.disk_usage(folder).free < MIN_FREE_BYTES + size:
+                return None
+            target = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:  # no browser has written to it, or a hijacked one has replaced it
+            return None
+        try:
+            listed = json.dumps(files).encode()
+            os.write(target, len(listed).to_bytes(8, "big") + listed)
+            for name, length in files:
+                _append(cache, name, length, target)
+        except (OSError, EOFError):
+            os.close(target)
+            return None
+    return _Copy(target, size)
+
+
+def _open_folder(work: int, opened: contextlib.ExitStack) -> int:
+    folder = work
+    for name in FOLDER:
+        folder = os.open(name, _FOLDER, dir_fd=folder)
+        opened.callback(os.close, folder)
+    return folder
+
+
+def _newest(cache: int, limit: int) -> list[tuple[str, int]]:
+    """The names and sizes of the newest entries, at most ``limit`` bytes."""
+    found: list[tuple[int, str, int]] = []
+    with os.scandir(cache) as entries:
+        for number, entry in enumerate(entries):
+            if number >= MAX_NAMES:
+                return []
+            if NAME.fullmatch(entry.name):
+                state = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(state.st_mode) and state.st_size <= limit:
+                    found.append((state.st_mtime_ns, entry.name, state.st_size))
+    kept: list[tuple[str, int]] = []
+    for _, name, size in sorted(found, reverse=True)[:MAX_FILES]:
+        limit -= size
+        if limit < 0:
+            break
+        kept.append((name, size))
+    return kept
+
+
+def _append(cache: int, name: str, length: int, target: int) -> None:
+    source = os.open(name, _FILE, dir_fd=cache)
+    try:
+        if not stat.S_ISREG(os.fstat(source).st_mode):
+            raise EOFError
+        at = 0
+        while at < length:
+            sent = os.sendfile(target, source, at, length - at)
+            if not sent:
+                raise EOFError
+            at += sent
+    finally:
+        os.close(source)

@@ -1,0 +1,137 @@
+"""Which browsers start with the cache of their run, and when it is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fyke.contracts.execution import SandboxFault
+from fyke.model.run import Run
+from fyke.runner import run_caches as module
+from fyke.runner.run_caches import LEAST_BYTES, RunCaches
+
+pytestmark = pytest.mark.anyio
+
+
+class Dropped(list[str]):
+    """The names that were dropped."""
+
+    fault = False
+
+    async def drop(self, name: str) -> None:
+        self.append(name)
+        if self.fault:
+            raise SandboxFault("the launcher has ended")
+
+
+def run(number: int = 1, subtasks: int = 3) -> Run:
+    return cast(Run, SimpleNamespace(id=str(number), subtasks=subtasks))
+
+
+@pytest.fixture
+def dropped() -> Dropped:
+    return Dropped()
+
+
+@pytest.fixture
+def caches(dropped: Dropped) -> RunCaches:
+    return RunCaches(1000, dropped.drop)
+
+
+async def idle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_runs_of_several_subtasks_have_a_cache_of_their_own(caches: RunCaches) -> None:
+    for one in (run(1), run(2), run(3, subtasks=1)):
+        caches.begin(one)
+    names = [caches.take(number) for number in "1234"]
+    assert names == ["RUN-1", "RUN-2", "", ""]
+    caches.left("1", 70_000)
+    caches.left("4", 70_000)
+    assert [caches.size_of(number) for number in "1234"] == [70_000, 0, 0, 0]
+
+
+async def test_the_first_browser_leaves_a_cache_for_all_that_come_later(caches: RunCaches) -> None:
+    caches.begin(run())
+    assert [caches.take("1") for _ in range(3)] == ["RUN-1", "", ""]
+    caches.left("1", LEAST_BYTES)
+    assert [caches.take("1") for _ in range(3)] == ["RUN-1"] * 3
+
+
+async def test_after_a_browser_that_failed_the_next_is_to_leave_a_cache(
+    caches: RunCaches,
+) -> None:
+    caches.begin(run())
+    caches.take("1")
+    caches.left("1", None)
+    assert [caches.take("1") for _ in range(2)] == ["RUN-1", ""]
+    caches.left("1", LEAST_BYTES)
+    caches.take("1")
+    caches.left("1", None)  # what there was remains
+    assert caches.size_of("1") == LEAST_BYTES
+    assert caches.take("1") == "RUN-1"
+
+
+async def test_they_can_be_switched_off(dropped: Dropped) -> None:
+    caches = RunCaches(0, dropped.drop)
+    caches.begin(run())
+    assert caches.take("1") == ""
+    caches.end("1", is_over=True)
+    await idle()
+    assert dropped == []
+
+
+async def test_a_run_whose_browsers_leave_nothing_has_waiting_ones(caches: RunCaches) -> None:
+    caches.begin(run())
+    caches.left("1", LEAST_BYTES)
+    assert caches.take("1")
+    caches.left("1", LEAST_BYTES - 1)
+    assert caches.take("1") == ""
+
+
+async def test_a_cache_is_dropped_with_the_last_attempt_of_an_ended_run(
+    caches: RunCaches, dropped: Dropped
+) -> None:
+    for _ in range(2):
+        caches.begin(run())
+    caches.left("1", LEAST_BYTES)
+    caches.end("1", is_over=True)  # the other one is still being removed
+    await idle()
+    assert (dropped, caches.take("1")) == ([], "RUN-1")
+    caches.end("1", is_over=True)
+    await asyncio.sleep(0.001)
+    await idle()
+    assert (dropped, caches.take("1"), caches.size_of("1")) == (["RUN-1"], "", 0)
+    caches.end("1", is_over=True)  # unknown now
+
+
+@pytest.mark.parametrize("fault", [False, True])
+async def test_a_cache_waits_for_the_next_attempt(
+    caches: RunCaches, dropped: Dropped, monkeypatch: pytest.MonkeyPatch, fault: bool
+) -> None:
+    dropped.fault = fault
+    caches.begin(run())
+    caches.left("1", LEAST_BYTES)
+    caches.end("1", is_over=False)
+    await idle()
+    caches.begin(run())  # in time
+    assert caches.size_of("1") == LEAST_BYTES
+    monkeypatch.setattr(module, "KEEP_SECONDS", 0.0)
+    caches.end("1", is_over=False)
+    await asyncio.sleep(0.001)
+    await idle()
+    assert dropped == ["RUN-1"]
+
+
+async def test_what_was_not_saved_is_not_dropped(caches: RunCaches, dropped: Dropped) -> None:
+    caches.begin(run())
+    caches.end("1", is_over=True)
+    await asyncio.sleep(0.001)
+    await idle()
+    assert dropped == []
+    assert cast(Any, caches)._runs == {}
