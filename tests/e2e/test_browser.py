@@ -18,6 +18,7 @@ from zoo.bundles import DEVTOOLS
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
 RUNNING, SUCCEEDED, FAILED, ABORTED = 2, 3, 4, 5
+LAUNCHER = "fyke.sandbox.process.launcher"
 ROWS_WORKER = '''
 from devtools import Devtools
 from sdk import CoreSDK
@@ -186,3 +187,16 @@ def test_a_killed_egress_keeps_the_browser(
     platform.ended(run)
     detail, rows = run_rows(platform, rows_worker, site)
     assert (detail["status"], rows) == (SUCCEEDED, ROWS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")
+def test_a_killed_launcher_takes_the_browser_along(
+    platform: Booted, rows_worker: str, waiting_worker: str, site: BrowserSite
+) -> None:
+    run = waiting(platform, waiting_worker)
+    [launcher] = [p for p, command in platform.tree().items() if LAUNCHER in command]
+    os.kill(launcher, signal.SIGKILL)
+    platform.wait_for(lambda: not own_browsers(), "the end of the browser", 20)
+    assert ending(platform, run) == (FAILED, "internal")
+    detail, rows = run_rows(platform, rows_worker, site)  # with the next launcher
+    assert (detail["status"], rows) == (SUCCEEDED, ROWS), detail
