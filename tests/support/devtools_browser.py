@@ -18,13 +18,13 @@ SECONDS = 30.0
 
 
 @contextmanager
-def devtools_browser() -> Iterator[str]:
+def devtools_browser(*arguments: str, program: str | None = None) -> Iterator[str]:
     """Yield the WebSocket address of the browser, whose own sandbox needs rights of the system."""
-    program = next(filter(None, map(shutil.which, TOOLS["chromium"].programs)), None)
+    program = program or next(filter(None, map(shutil.which, TOOLS["chromium"].programs)), None)
     assert program, "Chromium is missing: script/test installs it"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ["--headless", "--no-sandbox", "--disable-dev-shm-usage"]
-        options += ["--remote-debugging-port=0", f"--user-data-dir={profile}"]
+        options += ["--remote-debugging-port=0", f"--user-data-dir={profile}", *arguments]
         process = subprocess.Popen(
             [program, *options],
             stdout=subprocess.DEVNULL,

@@ -33,7 +33,7 @@ const ended = (source) =>
 
 const inWorker = (text) =>
   new Promise((done) => {
-    const worker = new Worker(URL.createObjectURL(new Blob([`${text}; postMessage(1)`])));
+    const worker = new Worker(URL.createObjectURL(new Blob([text])));
     worker.onmessage = worker.onerror = () => {
       worker.terminate();
       done();
@@ -53,6 +53,19 @@ const submitted = (action) => {
     form.submit();
   });
 };
+
+const refreshed = (url) =>
+  new Promise((done) => {
+    const frame = made("iframe", { srcdoc: `<meta http-equiv=refresh content="0;url=${url}">` });
+    let loads = 0;
+    frame.onload = () => {
+      loads += 1;
+      if (loads < 2) return; // the first one is that of the frame's own document
+      frame.remove();
+      done();
+    };
+    document.body.append(frame);
+  });
 
 const gathered = (...urls) =>
   new Promise((done) => {
@@ -88,13 +101,10 @@ const RARE = {
   form: (place) => submitted(`http://${place}/form`),
   "redirected form": (place) => submitted(to(`http://${place}/form`)),
   "redirected frame": (place) => loaded("iframe", { src: to(`http://${place}/frame`) }),
-  refresh: (place) =>
-    loaded("iframe", {
-      srcdoc: `<meta http-equiv=refresh content="0;url=http://${place}/refresh">`,
-    }),
-  worker: (place) => inWorker(`importScripts('http://${place}/worker')`),
+  refresh: (place) => refreshed(`http://${place}/refresh`),
+  worker: (place) => inWorker(`importScripts('http://${place}/worker'); postMessage(1)`),
   "fetch of a worker": (place) =>
-    inWorker(`fetch('http://${place}/in-worker', {mode: 'no-cors'}).finally(() => postMessage(2))`),
+    inWorker(`fetch('http://${place}/in-worker', {mode: 'no-cors'}).finally(() => postMessage(1))`),
   ping: (place) => made("a", { ping: `http://${place}/ping`, href: "#here" }).click(),
   popup: (place) => window.open(`http://${place}/popup`),
   rules: (place) => {

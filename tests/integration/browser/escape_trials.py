@@ -7,6 +7,8 @@ The outside is a site at public addresses. A connection to any other address is 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
 import socket
 import ssl
@@ -20,6 +22,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from fyke.contracts.browser import BrowserProgram
 from fyke.contracts.egress import EgressGrant
@@ -303,8 +308,9 @@ async def stage(
     *,
     domains: tuple[str, ...] | None = None,
     resolver: Resolver | None = None,
-    arguments: Sequence[str] = (),
+    trusts: bool = False,
 ) -> AsyncIterator[Stage]:
+    """``trusts``: the browser takes the certificate of the site for a valid one."""
     async with browser_setup("launcher", BrowserProgram(program)) as setup:
         site, own = OutsideSite(folder), listener()
         await site.start()
@@ -312,7 +318,8 @@ async def stage(
         await egress.open([own], EgressGrant(ATTEMPT, SECRET, "", domains=domains))
         found = await setup.open()
         await egress.add_listener(ATTEMPT, found.sandbox.proxy, passwordless=True)
-        started = await found.start(program=program, arguments=list(arguments))
+        arguments = trusting(folder) if trusts else []
+        started = await found.start(program=program, arguments=arguments)
         capture = SandboxCapture(found, started["port"])
         try:
             yield Stage(program, site, egress, found, capture, await found.connect(started))
@@ -322,6 +329,17 @@ async def stage(
             await egress.stop()
             site.close()
             own.close()
+
+
+def trusting(folder: Path) -> list[str]:
+    """Arguments with which Chromium takes the certificate of the site for a valid one, and errors
+    of others for none. Only a site with a valid one may name alternative services.
+    """
+    certificate = x509.load_pem_x509_certificate((folder / "site.pem").read_bytes())
+    key = certificate.public_key()
+    data = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    return [f"--ignore-certificate-errors-spki-list={digest}", "--ignore-certificate-errors"]
 
 
 @contextmanager
@@ -355,9 +373,7 @@ async def ways(folder: Path, program: str, declared: bool) -> dict[str, Any]:
     domains = (OUTSIDE,) if declared else None
     places = [f"{host}:{PORTS[number % len(PORTS)]}" for number, host in enumerate(INSIDE)]
     result: dict[str, Any] = {}
-    async with stage(
-        folder, program, domains=domains, arguments=["--ignore-certificate-errors"]
-    ) as found:
+    async with stage(folder, program, domains=domains, trusts=True) as found:
         with counting(result, "page", found):
             session = await found.page()
             result["tried"] = await found.cdp.evaluate(
@@ -370,6 +386,7 @@ async def ways(folder: Path, program: str, declared: bool) -> dict[str, Any]:
             )
             through = ", ".join(f"soon(fetch('/through?{place}'))" for place in places)
             await found.cdp.evaluate(session, f"Promise.all([{through}]).then(() => 0)", SECONDS)
+            await found.cdp.evaluate(session, AGAIN, SECONDS)  # by an alternative service
         with counting(result, "client", found), found.capture.allowing(*PORTS):
             await by_client(found, places)  # also without the proxy, in a network without others
         with counting(result, "arguments", found):

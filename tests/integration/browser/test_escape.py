@@ -23,11 +23,13 @@ SHELL, FULL = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
 IN_FULL = pytest.param(FULL, marks=pytest.mark.long, id=FULL.value)
 
 
-def trial(name: str, program: BrowserProgram, **options: object) -> Any:
+def trial(
+    name: str, program: BrowserProgram, module: str = "escape_trials", **options: object
+) -> Any:
     if program.value not in find_programs():
         pytest.skip(f"this machine has no {program.value}")
     return closed(
-        f"integration.browser.escape_trials:{name}",
+        f"integration.browser.{module}:{name}",
         800,
         own_users=False,
         program=program.value,
@@ -73,6 +75,36 @@ def test_no_way_of_connecting_leads_inside(program: BrowserProgram, declared: bo
         assert result[part] > 15, (part, result)
     if declared:
         assert result["asked"] == [OUTSIDE]  # no look-up tells a name server anything
+
+
+# those of a page that are HTTP requests, by the last part of their path
+REQUESTS = {
+    "fetch", "tls", "image", "socket", "events", "beacon", "redirected", "prefetch", "frame",
+    "script", "module", "style", "object", "sound", "form", "refresh", "worker", "in-worker",
+    "ping",
+}  # fmt: skip
+# the full Chromium blocks windows that no user asked for
+OF_PROGRAM = {SHELL: REQUESTS | {"popup"}, FULL: REQUESTS}
+
+
+@pytest.mark.parametrize("program", [SHELL, IN_FULL])
+def test_the_ways_of_a_page_do_lead_outside(program: BrowserProgram) -> None:
+    """So that those that lead inside fail for another reason than that they do not work."""
+    result = trial("outside", program, "escape_controls")
+    check_nothing_escaped(result)
+    expected = OF_PROGRAM[program] - ({"ping"} if program is FULL else set())  # --no-pings
+    assert set(result["paths"]) >= expected
+
+
+@pytest.mark.parametrize("program", [SHELL, IN_FULL])
+def test_a_browser_without_our_arguments_escapes_in_the_ways_that_are_no_requests(
+    program: BrowserProgram,
+) -> None:
+    result = trial("unprotected", program, "escape_controls")
+    assert set(result["paths"]) >= OF_PROGRAM[program]
+    if program is FULL:
+        assert result["hinted"] == {"dns-prefetch": "asked", "preconnect": "dialled"}
+    assert result["datagrams"] == ["stun by udp", "turn", "alternative service"]
 
 
 @pytest.mark.parametrize("program", [SHELL, IN_FULL])
