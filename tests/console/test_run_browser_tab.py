@@ -9,7 +9,7 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind, PageGap
-from fyke.model.run import Origin
+from fyke.model.run import SUCCESS, Origin
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.reasons import Reason, ReasonCode
 from support.app import App
@@ -77,6 +77,36 @@ async def test_the_tab_shows_what_the_browser_did(app: App, owner: Visitor) -> N
         "https://a.example/1",
     ]
     assert page.all("//@*[name()='hx-sse:connect'][contains(., 'tab=browser')]")
+
+
+async def test_the_tab_shows_what_was_blocked_and_what_an_earlier_run_loaded(
+    app: App, owner: Visitor
+) -> None:
+    worker = await app.publish()
+    runs = []
+    for block, activity in (
+        ([], ACTIVITY),
+        (["images", "fonts"], replace(ACTIVITY, received={}, blocked={"image": 39, "font": 2})),
+    ):
+        custom = {"urls": [{"url": "https://a.example/"}]}
+        body = {"parameters": {"system": {"browser_block": block}, "custom": custom}}
+        request = StartRequest(worker.id, None, body, "", Origin.WEB)
+        runs.append((await app.services.runs.start(app.owner, request)).id)
+        [lease] = await app.begin()
+        report = BrowserReport(activity, starts=1, own_sandbox=True)
+        await app.attempts.ended(lease.attempt, SUCCESS, USED, actor="test", browser=report)
+    page = await owner.get(f"/runs/{runs[1]}/browser")
+    rows = [
+        [" ".join(cell.itertext()).strip() for cell in row]
+        for row in page.all("//*[@id='browser']//section[2]//tbody/tr")
+    ]
+    assert ["Images", "40", "12", "-", "39"] in rows and ["Fonts", "2", "-", "-", "2"] in rows
+    assert "Not loaded by browsers Images, Fonts" in page.text
+    assert "that did not block received 9 MB in 40 such requests." in page.text
+    assert page.all(f"//*[@id='browser']//a[@href='/runs/{runs[0]}/browser']")
+    shown = await owner.get(f"/runs/{runs[1]}/input")
+    assert "Not loaded by browsers Images, Fonts" in shown.text
+    assert "Blocked" not in (await owner.get(f"/runs/{runs[0]}/browser")).text
 
 
 async def test_a_client_that_asks_for_no_events_is_explained(app: App, owner: Visitor) -> None:

@@ -78,6 +78,7 @@ async def test_every_editor_sends_the_typed_value(app: App, owner: Visitor, plac
         "s:execute_limit_time_seconds": "60",
         "s:max_total_charge": "0.5",
         "s:proxy_region": "US",
+        "s:browser_block": ["fonts", "images"],
     }
     await press(owner, page, "start", 303, **changed)
     (run,) = await runs(app)
@@ -107,6 +108,9 @@ async def test_every_editor_sends_the_typed_value(app: App, owner: Visitor, plac
     limits = run.limits
     assert (limits.memory_mb, limits.timeout_s, limits.max_charge_micros) == (1024, 60, 500_000)
     assert run.region == "US"
+    assert run.browser_block == ("images", "fonts")
+    again = await owner.get(f"{PLACES}?from_run={run.id}")
+    assert sent(again)["s:browser_block"] == ["images", "fonts"]
 
 
 async def test_an_error_keeps_the_typed_values_and_links_to_its_control(
