@@ -307,7 +307,7 @@ COLUMNS_SINCE_S0010 = {
     "runs": (
         "subtasks_ended", "ended_cpu_ms", "ended_traffic_bytes", "ended_rows",
         "browser_cpus", "browser_memory_mb", "browser_ms", "browser_required",
-        "browser_memory_asked",
+        "browser_memory_asked", "browser_block",
     ),
     "attempts": (
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.contracts.egress import SiteTraffic
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
+from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind, PageGap
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin, UsageSample
@@ -15,6 +17,12 @@ from fyke.model.runner import AttemptUsage
 from support.app import App
 
 SITE = "https://example.org"
+JPEG = (  # one pixel
+    bytes.fromhex("ffd8ffe000104a46494600010101004800480000ffdb004300")
+    + b"\xff" * 64
+    + bytes.fromhex("ffc2000b080001000101011100ffc4001410010000000000000000000000")
+    + bytes.fromhex("0000000000ffda0008010100013f10")
+)
 COLOURED = "\x1b[32mok\x1b[0m fetched \x1b[1m{0}\x1b[0m of {1}/page/{0} in \x1b[36m{2} ms\x1b[0m"
 
 BROWSER_USAGE = AttemptUsage(
@@ -89,7 +97,14 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
         report = AttemptReport(lease.attempt, BROWSER_USAGE, _sites(), _browser())
         await app.attempts.report([report], 60_000)
         await app.end(lease, usage=BROWSER_USAGE)
-    await app.storage.write(lambda tx: tx.samples.add(_curve(run.id, tx.now)))
+    page = _last_page()
+    await app.services.last_pages.put(second.attempt.id, page)
+
+    def add(tx: Transaction) -> None:
+        tx.last_pages.add(second.attempt.id, run.id, page.page, tx.now)
+        tx.samples.add(_curve(run.id, tx.now))
+
+    await app.storage.write(add)
     _, token = await app.services.shares.create(app.owner, run.id, days=7, rows=True, log=True)
     return RichRun(run.id, token)
 
@@ -127,6 +142,23 @@ def _browser() -> BrowserReport:
         lines=lines,
     )
     return BrowserReport(activity, starts=2, is_open=False, own_sandbox=True)
+
+
+def _last_page() -> PageContent:
+    """What is kept of a page whose HTML was too large."""
+    files = {
+        PageFileKind.SCREENSHOT: JPEG,
+        PageFileKind.HAR: b'{"log":{"entries":[]}}',
+        PageFileKind.CONSOLE: b"2026-11-29T09:00:00.000+00:00 error price is undefined\n",
+    }
+    page = LastPage(
+        1_763_000_002_000,
+        f"{SITE}/things/17?ref=list&colour=a-rather-long-value-in-an-address",
+        "A thing with a rather long name, number 17 - Shop",
+        tuple(PageFile(kind, len(data), kind is PageFileKind.HAR) for kind, data in files.items()),
+        {PageFileKind.HTML: PageGap.TOO_LARGE},
+    )
+    return PageContent(page, files)
 
 
 def _curve(run_id: str, now: int) -> list[UsageSample]:

@@ -92,8 +92,8 @@ async def test_nothing_is_asked_if_nothing_is_kept() -> None:
 async def test_a_page_that_does_not_answer_delays_its_close_only_briefly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "HOLD_SECONDS", 0.05)
-    monkeypatch.setattr(module, "END_SECONDS", 0.05)
+    monkeypatch.setattr(module, "HOLD_SECONDS", 2.0)
+    monkeypatch.setattr(module, "END_SECONDS", 2.0)
     async with shop() as one:
         one.site.answers = {HOLD: None, "DOM.getDocument": None}
         await one.open()
@@ -170,8 +170,8 @@ async def test_requests_and_console_are_kept_without_a_page() -> None:
 
 
 async def test_the_end_waits_for_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LEFT_SECONDS", 0.2)
-    monkeypatch.setattr(module, "END_SECONDS", 0.3)
+    monkeypatch.setattr(module, "LEFT_SECONDS", 2.0)
+    monkeypatch.setattr(module, "END_SECONDS", 3.0)
     async with shop() as one:
         one.site.answers = {HOLD: None, "DOM.getDocument": None}
         await one.open()

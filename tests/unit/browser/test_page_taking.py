@@ -32,7 +32,7 @@ async def test_without_events_a_page_of_a_site_is_chosen() -> None:
 
 
 async def test_what_a_hanging_page_has_answered_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HOLD_SECONDS", 0.2)
+    monkeypatch.setattr(module, "HOLD_SECONDS", 2.0)
     async with shop() as one:
         one.site.answers = {HOLD: None}
         await one.open()
